@@ -1,0 +1,90 @@
+# Shortlist: `make demo` shows everything, `make test` proves it, `make help` lists the rest.
+
+PYTHON ?= python3.11
+DATASET ?= ml-100k
+CONFIG ?= configs
+ARTIFACTS ?= artifacts
+REPORTS ?= reports
+EXTRA ?= cpu
+VENV := .venv
+RUN := $(VENV)/bin/python
+NAME := $(notdir $(patsubst %/,%,$(DATASET)))
+ARGS = --dataset $(DATASET) --artifacts $(ARTIFACTS)
+
+export HF_HUB_OFFLINE ?= 1
+export OMP_WAIT_POLICY ?= PASSIVE
+export TOKENIZERS_PARALLELISM ?= false
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint format install weights data towers index shortlists ranker \
+        bench pipeline serve ask protos clean
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo "  DATASET=ml-100k or a folder with items.parquet and interactions.parquet   (now $(DATASET))"
+	@echo "  CONFIG=folder with one YAML a stage                                      (now $(CONFIG))"
+
+demo: ## Install, run every stage on ml-100k, serve it, ask it over gRPC
+	@$(MAKE) --no-print-directory pipeline CONFIG=configs/demo DATASET=ml-100k
+	@$(RUN) -m benchmarks.demo --artifacts $(ARTIFACTS)/ml-100k --config configs/demo/serving.yaml
+	@echo "report: $(REPORTS)/ml-100k/report.html"
+
+pipeline: weights ## Every stage in order, from raw data to report
+	@for stage in data towers index ranker bench; do \
+		$(MAKE) --no-print-directory $$stage || exit $$?; done
+
+install: $(VENV)/installed ## Make .venv and install pinned dependencies
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev]'
+	@touch $@
+
+weights: install ## Fetch the default backbone into .cache
+	@$(RUN) -m dataset.download weights
+
+data: install ## Check, clean, split and render a dataset
+	@$(RUN) -m dataset --config $(CONFIG)/data.yaml $(ARGS)
+
+towers: install ## Train the user tower and the item tower, embed every item
+	@$(RUN) -m towers --config $(CONFIG)/towers.yaml $(ARGS)
+
+index: install ## Build the FAISS index
+	@$(RUN) -m index --config $(CONFIG)/index.yaml $(ARGS)
+
+shortlists: install ## Recall shortlists for training users
+	@$(RUN) -m serving.shortlists --config $(CONFIG)/shortlists.yaml $(ARGS)
+
+ranker: shortlists ## Train the cross-encoder on shortlists
+	@$(RUN) -m ranker --config $(CONFIG)/ranker.yaml $(ARGS)
+
+bench: install ## Recall and NDCG beside the baselines; writes reports/<dataset>/
+	@$(RUN) -m benchmarks --config $(CONFIG)/bench.yaml $(ARGS) --reports $(REPORTS)
+
+serve: install ## Serve the release over gRPC
+	@$(RUN) -m serving serve --artifacts $(ARTIFACTS)/$(NAME) --config $(CONFIG)/serving.yaml
+
+test: install weights ## Run the tests
+	@$(RUN) -m pytest -m 'not slow and not gpu' -q
+
+test-slow: install weights ## Run the slow tests too, and those for a GPU where there is one
+	@$(RUN) -m pytest
+
+lint: install ## ruff, mypy --strict, import contracts
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+format: install ## Let ruff sort imports and lay the code out
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+protos: install ## Generate the gRPC code from the .proto
+	@$(RUN) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --mypy_out=. \
+		--mypy_grpc_out=. protos/recommender/v1/recommender.proto
+
+clean: ## Remove artefacts and reports; .venv and .cache stay
+	rm -rf $(ARTIFACTS) $(REPORTS)

@@ -1,0 +1,1 @@
+"""Pretrained BERT models and what the towers and the ranker share in reading and training them."""

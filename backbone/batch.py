@@ -1,0 +1,63 @@
+"""Padded tensors that BERT reads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenBatch:
+    """Sequences of one length after padding."""
+
+    ids: Tensor
+    """(batch, length) int64"""
+    mask: Tensor
+    """(batch, length) int64: 1 for a token, 0 for padding"""
+    segments: Tensor
+    """(batch, length) int64: 0, or 1 for the second text of a pair"""
+
+    def to(self, device: torch.device) -> "TokenBatch":
+        """The same batch on a device."""
+        return TokenBatch(
+            ids=self.ids.to(device),
+            mask=self.mask.to(device),
+            segments=self.segments.to(device),
+        )
+
+    def pin_memory(self) -> "TokenBatch":
+        """The same batch in page-locked memory."""
+        return TokenBatch(
+            ids=self.ids.pin_memory(),
+            mask=self.mask.pin_memory(),
+            segments=self.segments.pin_memory(),
+        )
+
+
+def pad(
+    sequences: Sequence[NDArray[np.int32]],
+    pad_id: int,
+    *,
+    first_lengths: Sequence[int] | None = None,
+) -> TokenBatch:
+    """Put sequences under one another.
+
+    Args:
+        sequences: Word-piece ids with their special tokens.
+        pad_id: What fills the rest.
+        first_lengths: Length of the first text of each pair; None where there are no pairs.
+    """
+    lengths = np.array([len(s) for s in sequences])
+    columns = np.arange(lengths.max(initial=1))
+    mask = columns < lengths[:, None]
+    ids = np.full(mask.shape, pad_id, dtype=np.int64)
+    ids[mask] = np.concatenate(sequences) if len(sequences) else []
+    first = lengths if first_lengths is None else np.asarray(first_lengths)
+    return TokenBatch(
+        ids=torch.from_numpy(ids),
+        mask=torch.from_numpy(mask.astype(np.int64)),
+        segments=torch.from_numpy((mask & (columns >= first[:, None])).astype(np.int64)),
+    )

@@ -1,0 +1,39 @@
+"""How a backbone is fine-tuned; importable without torch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a BERT is fine-tuned."""
+
+    max_epochs: int = 6
+    """Epochs at most; early stopping may end it before."""
+    examples_per_epoch: int = 20_000
+    """Training examples drawn an epoch; the next epoch goes on where the last one ended."""
+    batch_size: int = 256
+    """Examples a step."""
+    learning_rate: float = 1e-4
+    """Peak of the schedule."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay of matrices; biases and norms have none."""
+    warmup: float = 0.1
+    """Share of the steps in which the learning rate rises; it then falls as a cosine."""
+    patience: int = 2
+    """Epochs without a better validation figure before training stops."""
+    trained_layers: int = 3
+    """Top layers of the backbone that are trained; all of them trains its word embeddings too."""
+    dropout: float = 0.0
+    """Chance of zeroing an activation of the backbone in training."""
+    seed: int = 7
+    """Seeds weights, order and sampling."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_epochs", "examples_per_epoch", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.learning_rate <= 0:
+            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+        for name in ("warmup", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")

@@ -1,0 +1,100 @@
+"""Loads a pretrained BERT by hub name or local folder, and says which precision serves it best."""
+
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """Tokenizer of a hub name or local folder.
+
+    Raises:
+        FileNotFoundError: neither a folder nor reachable on the hub.
+    """
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(name)
+    except OSError as error:
+        raise _not_found(name) from error
+    return tokenizer
+
+
+def load_bert(name: str, *, dropout: float = 0.0) -> PreTrainedModel:
+    """Pretrained encoder without its pooler, fp32, in evaluation mode.
+
+    Args:
+        name: Hub name or local folder of a BERT-like encoder.
+        dropout: Chance of zeroing an activation in training.
+
+    Raises:
+        FileNotFoundError: neither a folder nor reachable on the hub.
+    """
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        model: PreTrainedModel = AutoModel.from_pretrained(
+            name,
+            add_pooling_layer=False,
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
+            dtype=torch.float32,
+        )
+    except OSError as error:
+        raise _not_found(name) from error
+    model.train(mode=False)
+    return model
+
+
+def empty_bert(folder: Path) -> PreTrainedModel:
+    """The architecture that a folder's `config.json` describes, with weights still to be loaded."""
+    config = AutoConfig.from_pretrained(folder)
+    model: PreTrainedModel = AutoModel.from_config(  # type: ignore[no-untyped-call]
+        config, add_pooling_layer=False
+    )
+    model.train(mode=False)
+    return model
+
+
+def freeze_below(bert: PreTrainedModel, trained_layers: int) -> None:
+    """Train the top layers alone; with as many as the model has, the word embeddings too.
+
+    Raises:
+        ValueError: the model has fewer layers.
+    """
+    layers = cast("nn.ModuleList", cast("nn.Module", bert.encoder).layer)
+    if not 0 <= trained_layers <= len(layers):
+        raise ValueError(f"trained_layers must be within 0 and {len(layers)}, got {trained_layers}")
+    frozen = len(layers) - trained_layers
+    if frozen:
+        cast("nn.Module", bert.embeddings).requires_grad_(requires_grad=False)
+    for layer in layers[:frozen]:
+        layer.requires_grad_(requires_grad=False)
+
+
+def best_device() -> torch.device:
+    """A CUDA GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def serving_dtype(device: torch.device) -> torch.dtype:
+    """bf16 where the hardware multiplies it natively, else fp32."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    flags = torch.cpu.get_capabilities()
+    return torch.bfloat16 if flags.get("avx512_bf16") or flags.get("amx_bf16") else torch.float32
+
+
+def _not_found(name: str) -> FileNotFoundError:
+    return FileNotFoundError(
+        f"backbone must be a local folder or a reachable hub name, got {name!r}; "
+        "`make weights` fetches the default one"
+    )

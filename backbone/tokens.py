@@ -1,0 +1,114 @@
+"""Word pieces of many texts, and how they are put together into what BERT reads."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+Ids = NDArray[np.int32]
+TEXTS_AT_ONCE = 10_000
+
+
+class TokenTable:
+    """Word pieces of many texts, without special tokens; row i belongs to text i."""
+
+    def __init__(self, ids: Ids, offsets: NDArray[np.int64]) -> None:
+        self.ids, self.offsets = ids, offsets
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> Ids:
+        return self.ids[self.offsets[row] : self.offsets[row + 1]]
+
+    def save(self, folder: Path, name: str) -> None:
+        """Write `<name>.ids.npy` and `<name>.offsets.npy`."""
+        np.save(folder / f"{name}.ids.npy", self.ids)
+        np.save(folder / f"{name}.offsets.npy", self.offsets)
+
+    @classmethod
+    def load(cls, folder: Path, name: str) -> "TokenTable":
+        """Map the table that `save` wrote."""
+        return cls(
+            np.load(folder / f"{name}.ids.npy", mmap_mode="r"),
+            np.load(folder / f"{name}.offsets.npy", mmap_mode="r"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecialTokens:
+    """Ids of the tokens that frame a BERT input."""
+
+    cls: int
+    sep: int
+    pad: int
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase) -> "SpecialTokens":
+        """Read them off a tokenizer.
+
+        Raises:
+            ValueError: the tokenizer has none, so its model is no BERT.
+        """
+        ids = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
+        if not all(isinstance(i, int) for i in ids):
+            raise ValueError(f"tokenizer must have [CLS], [SEP] and [PAD], got ids {ids}")
+        return cls(cls=int(ids[0]), sep=int(ids[1]), pad=int(ids[2]))
+
+
+def tokenize(
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, *, max_tokens: int
+) -> TokenTable:
+    """Split texts into word pieces, each cut to `max_tokens`."""
+    rows: list[list[int]] = []
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        encoded = tokenizer(
+            list(texts[start : start + TEXTS_AT_ONCE]),
+            add_special_tokens=False,
+            truncation=True,
+            max_length=max_tokens,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )
+        rows += encoded["input_ids"]
+    offsets = np.cumsum([0, *map(len, rows)], dtype=np.int64)
+    return TokenTable(np.array([i for row in rows for i in row], dtype=np.int32), offsets)
+
+
+def item_input(tokens: Ids, special: SpecialTokens) -> Ids:
+    """[CLS] text [SEP]."""
+    return np.concatenate([[special.cls], tokens, [special.sep]]).astype(np.int32)
+
+
+def history_input(
+    titles: TokenTable, history: Sequence[int] | Ids, special: SpecialTokens, *, max_tokens: int
+) -> Ids:
+    """[CLS] newest title [SEP] the one before [SEP] …, whole titles as long as they fit.
+
+    Args:
+        titles: Word pieces of every item.
+        history: Item rows, oldest first.
+        special: Framing tokens.
+        max_tokens: Length of the result at most; the newest title is cut to fit.
+    """
+    parts, length = [np.array([special.cls], np.int32)], 1
+    for row in reversed(history):
+        title = titles[int(row)][: max_tokens - 2]
+        if length + len(title) + 1 > max_tokens:
+            break
+        parts += [title, np.array([special.sep], np.int32)]
+        length += len(title) + 1
+    return np.concatenate(parts)
+
+
+def token_budget_batches(lengths: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
+    """Rows of similar length, longest first, so that rows × longest stays within the budget."""
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, budget // max(1, int(lengths[order[start]])))
+        yield order[start : start + size]
+        start += size

@@ -1,0 +1,129 @@
+"""Fits a LightningModule: optimiser, schedule, early stopping, checkpoints that resume, logs."""
+
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningModule, Trainer, seed_everything
+from pytorch_lightning.callbacks import (
+    EarlyStopping,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    TQDMProgressBar,
+)
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader, Sampler
+from transformers import get_cosine_schedule_with_warmup
+
+from backbone.config import TrainingConfig
+from backbone.load import best_device, serving_dtype
+
+logger = logging.getLogger(__name__)
+
+
+class EpochSampler(Sampler[int]):
+    """Walks through one seeded permutation, a window an epoch, whatever the epoch before did."""
+
+    def __init__(self, examples: int, per_epoch: int, seed: int) -> None:
+        self._order = np.random.default_rng(seed).permutation(examples)
+        self._size = min(per_epoch, examples)
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the window; Lightning calls it before every epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[int]:
+        start = self._epoch * self._size
+        return iter(self._order.take(np.arange(start, start + self._size), mode="wrap").tolist())
+
+
+def training_folder(root: Path, stage: str, *identity: object) -> Path:
+    """Where a training keeps its checkpoints: another configuration or input, another folder."""
+    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    return root / "training" / f"{stage}-{key}"
+
+
+def adamw(
+    module: nn.Module, config: TrainingConfig, total_steps: int
+) -> tuple[torch.optim.AdamW, LRScheduler]:
+    """AdamW with warm-up and cosine (Loshchilov & Hutter, ICLR 2019)."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        ],
+        lr=config.learning_rate,
+        fused=True,
+    )
+    warmup = max(1, round(config.warmup * total_steps))
+    return optimizer, get_cosine_schedule_with_warmup(optimizer, warmup, total_steps)
+
+
+def fit(
+    module: LightningModule,
+    train: DataLoader[Any],
+    valid: DataLoader[Any],
+    *,
+    config: TrainingConfig,
+    monitor: str,
+    folder: Path,
+) -> float:
+    """Train until early stopping and leave the best weights in the module.
+
+    A training that was killed goes on from its last finished epoch.
+
+    Args:
+        module: What to train.
+        train: Its batches.
+        valid: Batches of the validation pass that logs `monitor`.
+        config: How.
+        monitor: Metric to maximise.
+        folder: For checkpoints and TensorBoard logs.
+
+    Returns:
+        The best value of `monitor`.
+    """
+    best = ModelCheckpoint(
+        folder / "checkpoints", monitor=monitor, mode="max", save_last=True, save_weights_only=False
+    )
+    trainer = Trainer(
+        max_epochs=config.max_epochs,
+        accelerator=best_device().type,
+        devices=1,
+        precision="bf16-mixed" if serving_dtype(best_device()) is torch.bfloat16 else "32-true",
+        gradient_clip_val=1.0,
+        num_sanity_val_steps=0,
+        log_every_n_steps=5,
+        logger=TensorBoardLogger(folder, name="", version="tensorboard"),
+        callbacks=[
+            best,
+            EarlyStopping(monitor, mode="max", patience=config.patience),
+            LearningRateMonitor("step"),
+            TQDMProgressBar(refresh_rate=5),
+        ],
+        enable_model_summary=False,
+    )
+    last = folder / "checkpoints" / "last.ckpt"
+    if last.is_file():
+        logger.info("resuming from %s", last)
+    seed_everything(config.seed, verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's advice on workers, folders and its own API
+        trainer.fit(module, train, valid, ckpt_path=last if last.is_file() else None)
+    checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+    module.load_state_dict(checkpoint["state_dict"])
+    logger.info("best %s %.4f", monitor, float(best.best_model_score or 0.0))
+    return float(best.best_model_score or 0.0)

@@ -1,0 +1,166 @@
+"""What the data stage writes and every later stage reads: memory-mapped arrays, no data frames."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+TRAIN, VALID, TEST = 0, 1, 2
+Split = Literal["valid", "test"]
+
+
+class StringColumn(Sequence[str]):
+    """Immutable strings as one UTF-8 block and offsets, both memory-mapped."""
+
+    def __init__(self, block: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
+        self._block, self._offsets = block, offsets
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[str]: ...
+    def __getitem__(self, row: int | slice) -> str | list[str]:
+        if isinstance(row, slice):
+            return [self[i] for i in range(*row.indices(len(self)))]
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"row must be within {len(self)} strings, got {row}")
+        row %= len(self)
+        return self._block[self._offsets[row] : self._offsets[row + 1]].tobytes().decode()
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[row] for row in range(len(self)))
+
+    @classmethod
+    def of(cls, strings: Sequence[str]) -> "StringColumn":
+        """Hold strings in memory."""
+        encoded = [text.encode() for text in strings]
+        offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
+
+    @classmethod
+    def load(cls, folder: Path, name: str) -> "StringColumn":
+        """Map the column that `save` wrote."""
+        return cls(_map(folder, f"{name}.utf8"), _map(folder, f"{name}.offsets"))
+
+    @staticmethod
+    def save(folder: Path, name: str, strings: Sequence[str]) -> None:
+        """Write `<name>.utf8.npy` and `<name>.offsets.npy`."""
+        column = strings if isinstance(strings, StringColumn) else StringColumn.of(strings)
+        np.save(folder / f"{name}.utf8.npy", column._block)
+        np.save(folder / f"{name}.offsets.npy", column._offsets)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cases:
+    """Users to evaluate: what is known of each and what should be found."""
+
+    user_rows: NDArray[np.int64]
+    """(cases,)"""
+    histories: list[NDArray[np.int32]]
+    """Item rows a user, oldest first, never empty."""
+    targets: list[NDArray[np.int32]]
+    """Item rows a user to be found, none of them in the history, never empty."""
+
+    def __len__(self) -> int:
+        return len(self.user_rows)
+
+    def select(self, positions: NDArray[np.int64]) -> "Cases":
+        """Some of the cases, in the given order."""
+        return Cases(
+            user_rows=self.user_rows[positions],
+            histories=[self.histories[p] for p in positions],
+            targets=[self.targets[p] for p in positions],
+        )
+
+    def sample(self, users: int, seed: int) -> "Cases":
+        """A seeded sample without replacement; all of them where there are no more."""
+        order = np.random.default_rng(seed).permutation(len(self))[:users]
+        return self.select(np.sort(order))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Items and users' histories. Strings are ids outside, rows count from 0 inside."""
+
+    item_ids: StringColumn
+    titles: StringColumn
+    texts: StringColumn
+    """What the item tower reads."""
+    user_ids: StringColumn
+    offsets: NDArray[np.int64]
+    """(users + 1,): user u owns `[offsets[u], offsets[u + 1])` of the four arrays below."""
+    items: NDArray[np.int32]
+    """(interactions,): item rows, oldest first within a user."""
+    times: NDArray[np.int64]
+    """(interactions,): Unix seconds, or the position where the source has no times."""
+    splits: NDArray[np.uint8]
+    """(interactions,): 0 train, 1 valid, 2 test."""
+    popularity: NDArray[np.int64]
+    """(items,): training interactions of each item."""
+    log_q: NDArray[np.float32]
+    """(items,): log chance of an item turning up in a batch, nats; -inf where never."""
+
+    @property
+    def users(self) -> int:
+        """Number of users."""
+        return len(self.offsets) - 1
+
+    def history(self, user_row: int, *, before: int = VALID) -> NDArray[np.int32]:
+        """Item rows of a user's splits below `before`, oldest first; by default, training only."""
+        span = slice(self.offsets[user_row], self.offsets[user_row + 1])
+        return self.items[span][self.splits[span] < before]
+
+    def cases(self, split: Split) -> Cases:
+        """Users with something to find in a split and something known before it.
+
+        For `valid` the history is the training split, for `test` training and valid.
+        A target that the history already holds is no target.
+        """
+        code = {"valid": VALID, "test": TEST}[split]
+        rows, histories, targets = [], [], []
+        all_items, all_splits = np.asarray(self.items), np.asarray(self.splits)  # no slow memmaps
+        for row, (start, end) in enumerate(pairwise(self.offsets.tolist())):
+            items, splits = all_items[start:end], all_splits[start:end]
+            history = items[splits < code]
+            target = np.setdiff1d(items[splits == code], history)  # sorted, distinct
+            if len(history) and len(target):
+                rows.append(row)
+                histories.append(history)
+                targets.append(target)
+        return Cases(user_rows=np.array(rows, np.int64), histories=histories, targets=targets)
+
+
+def save_dataset(folder: Path, data: Dataset) -> None:
+    """Write every array of a dataset into a folder."""
+    for name in ("item_ids", "titles", "texts", "user_ids"):
+        StringColumn.save(folder, name, getattr(data, name))
+    for name in ("offsets", "items", "times", "splits", "popularity", "log_q"):
+        np.save(folder / f"{name}.npy", getattr(data, name))
+
+
+def load_dataset(folder: Path) -> Dataset:
+    """Map the arrays of a finished data stage; nothing is read until it is used."""
+    return Dataset(
+        item_ids=StringColumn.load(folder, "item_ids"),
+        titles=StringColumn.load(folder, "titles"),
+        texts=StringColumn.load(folder, "texts"),
+        user_ids=StringColumn.load(folder, "user_ids"),
+        offsets=_map(folder, "offsets"),
+        items=_map(folder, "items"),
+        times=_map(folder, "times"),
+        splits=_map(folder, "splits"),
+        popularity=_map(folder, "popularity"),
+        log_q=_map(folder, "log_q"),
+    )
+
+
+def _map(folder: Path, name: str) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(folder / f"{name}.npy", mmap_mode="r")
+    return array

@@ -1,0 +1,34 @@
+"""Orders: the one that time gives, and one that means nothing, for ties and for rows."""
+
+from hashlib import blake2b
+
+import polars as pl
+
+from dataset.schema import ITEM, ORDER, TIME
+
+
+def stable_hash(column: str) -> pl.Expr:
+    """Key of a string column that sorts alike everywhere, and by nothing the strings say."""
+    return pl.col(column).map_batches(_digests, return_dtype=pl.UInt64, is_elementwise=True)
+
+
+def chronology(schema: pl.Schema) -> list[pl.Expr]:
+    """Sort keys that put a user's interactions oldest first.
+
+    A stated order goes before the time, and a tie in both is broken by the item's stable hash.
+
+    Args:
+        schema: Of the interactions.
+    """
+    stated = [pl.col(name) for name in (ORDER, TIME) if name in schema]
+    return [*stated, stable_hash(ITEM)]
+
+
+def _digests(strings: pl.Series) -> pl.Series:
+    distinct = strings.unique()
+    digests = [
+        int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") for text in distinct
+    ]
+    return strings.replace_strict(
+        distinct, pl.Series(digests, dtype=pl.UInt64), return_dtype=pl.UInt64
+    )

@@ -1,0 +1,60 @@
+"""Names of columns, and which of an item's columns are text."""
+
+from collections.abc import Iterable, Sequence
+
+import polars as pl
+
+ITEM, USER = "item_id", "user_id"
+TITLE = "title"
+TEXT = "text"
+ORDER = "order"
+TIMESTAMP = "timestamp"
+"""As the source states it."""
+TIME = "time"
+"""Unix seconds, made of the timestamp."""
+SPLIT = "split"
+LOG_Q = "log_q"
+
+STRINGS = (pl.String, pl.Categorical, pl.Enum)
+_KEYS = ("_id", "_code")
+
+
+def is_string(kind: pl.DataType) -> bool:
+    """Whether values of the type are text as they are."""
+    return isinstance(kind, STRINGS)
+
+
+def is_string_list(kind: pl.DataType) -> bool:
+    """Whether values of the type are lists of strings."""
+    return isinstance(kind, pl.List) and kind.inner == pl.String
+
+
+def text_columns(schema: pl.Schema, fields: Sequence[str]) -> list[str]:
+    """Columns that become an item's text, most important first.
+
+    Args:
+        schema: Of the items.
+        fields: Names in order of priority; those that the items lack or that cannot be read are
+            skipped. Every other string column follows by name, unless its name is a key's or an
+            address's.
+    """
+    rest = sorted(
+        name
+        for name, kind in schema.items()
+        if name not in fields and is_string(kind) and not _is_key(name)
+    )
+    return [*(name for name in fields if name in schema and _is_readable(schema[name])), *rest]
+
+
+def attribute_columns(schema: pl.Schema, texts: Iterable[str]) -> list[str]:
+    """Columns kept as they are, for filters: all that is typed, and strings that are no text."""
+    strings = {name for name in texts if is_string(schema[name])}
+    return [name for name in schema if name not in strings and name != ITEM]
+
+
+def _is_readable(kind: pl.DataType) -> bool:
+    return is_string_list(kind) or not (kind.is_nested() or isinstance(kind, pl.Binary | pl.Object))
+
+
+def _is_key(name: str) -> bool:
+    return name.lower().endswith(_KEYS) or "url" in name.lower()

@@ -1,0 +1,1 @@
+"""FAISS over item embeddings: build, search, save."""

@@ -1,0 +1,13 @@
+"""`python -m index`: build the FAISS index of the item embeddings."""
+
+from index.config import IndexConfig
+from lineage.cli import run_stage
+
+if __name__ == "__main__":
+    run_stage(
+        "index",
+        IndexConfig,
+        needs=["towers"],
+        build="index.stage:build",
+        about="Build the index over the item embeddings.",
+    )

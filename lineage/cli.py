@@ -1,0 +1,97 @@
+"""The command line that every stage shares: configuration in, finished folder out."""
+
+import logging
+import os
+import pkgutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+
+from lineage.manifest import ArtifactError, is_up_to_date, read_manifest, writing
+
+logger = logging.getLogger(__name__)
+
+
+def run_stage(
+    stage: str,
+    config_type: type[Any],
+    *,
+    needs: Sequence[str],
+    build: str,
+    about: str,
+) -> None:
+    """Parse the command line, and run the stage unless it is up to date.
+
+    A user's mistake ends the program with status 2 and one message.
+
+    Args:
+        stage: Its name, which is its folder's.
+        config_type: Frozen dataclass of its options.
+        needs: Stages that it reads.
+        build: `module:function` of the stage, imported only when there is work. It takes the
+            configuration, the folder of the dataset's stages and the folder to write into, and
+            returns the manifest's facts.
+        about: First line of `--help`.
+    """
+    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = jsonargparse.ArgumentParser(prog=f"python -m {stage}", description=about)
+    parser.add_argument("--config", action="config", help="YAML file with the options below")
+    parser.add_argument(
+        "--dataset", required=True, help="`ml-100k`, or the folder that the data came from"
+    )
+    parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="output root")
+    parser.add_class_arguments(config_type)
+    parsed = parser.parse_args()
+    configure_logging()
+    with reported_errors():
+        arguments = parser.instantiate_classes(parsed)
+        config = config_type(**{f.name: arguments[f.name] for f in fields(config_type)})
+        root = arguments.artifacts / Path(arguments.dataset).resolve().name
+        run(stage, config, root, needs=needs, build=build)
+
+
+def run(
+    stage: str,
+    config: Any,
+    root: Path,
+    *,
+    needs: Sequence[str],
+    build: str,
+) -> None:
+    """Run a stage unless a finished one has the same configuration and inputs."""
+    inputs = {name: read_manifest(root / name, name).fingerprint for name in needs}
+    options = asdict(config)
+    folder = root / stage
+    if is_up_to_date(folder, stage=stage, config=options, inputs=inputs):
+        logger.info("%s is up to date in %s", stage, folder)
+        return
+    with writing(folder, stage=stage, config=options, inputs=inputs) as (partial, facts):
+        facts.update(pkgutil.resolve_name(build)(config, root, partial))
+    manifest = read_manifest(folder, stage)
+    logger.info("%s took %.0f s: %s", stage, manifest.seconds, dict(manifest.facts))
+
+
+def configure_logging() -> None:
+    """Log to standard error; libraries speak only when something is wrong."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S"
+    )
+    for noisy in ("httpx", "matplotlib", "pytorch_lightning", "lightning"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@contextmanager
+def reported_errors() -> Iterator[None]:
+    """End the program with status 2 and the message alone when the user can mend the cause."""
+    try:
+        yield
+    except (ArtifactError, ValueError, FileNotFoundError) as error:
+        logger.debug("cause", exc_info=error)
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(2) from error

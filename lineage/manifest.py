@@ -1,0 +1,214 @@
+"""Manifests: what a stage wrote, from which inputs, with which configuration.
+
+A stage folder is complete exactly when it holds `manifest.json`, which is written last. The
+fingerprint of a stage is a hash over its configuration, its inputs' fingerprints and its files'
+checksums, so two stages fit when one names the other's fingerprint.
+
+Errors:
+    ArtifactError: the folder cannot be used.
+        MissingArtifactError: there is no finished stage in it.
+        CorruptArtifactError: a file is gone or its bytes changed.
+        MismatchedArtifactError: it was made from other inputs than those beside it.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+CHUNK = 1 << 20
+
+
+class ArtifactError(Exception):
+    """The folder cannot be used as the stage it should hold."""
+
+
+class MissingArtifactError(ArtifactError):
+    """There is no finished stage in the folder."""
+
+
+class CorruptArtifactError(ArtifactError):
+    """A file of the stage is gone or its bytes changed."""
+
+
+class MismatchedArtifactError(ArtifactError):
+    """The stage was made from other inputs than those beside it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What one stage wrote."""
+
+    stage: str
+    """Name of the stage: `data`, `towers`, `index`, `shortlists` or `ranker`."""
+    config: Mapping[str, Any]
+    """The stage's configuration, as plain JSON values."""
+    inputs: Mapping[str, str]
+    """Fingerprint of every stage that was read, by stage."""
+    files: Mapping[str, str]
+    """SHA-256 of every file, by its name relative to the folder."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Counts, dimensions, metrics: whatever a reader wants to know without loading."""
+    seconds: float = 0.0
+    """Wall time that the stage took."""
+    format: int = FORMAT
+    """Version of this layout."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Content hash over configuration, inputs and files; neither facts nor times count."""
+        content = {
+            "stage": self.stage,
+            "config": self.config,
+            "inputs": self.inputs,
+            "files": self.files,
+            "format": self.format,
+        }
+        return hashlib.sha256(_canonical(content)).hexdigest()[:16]
+
+
+def read_manifest(folder: Path, stage: str) -> Manifest:
+    """Read the manifest of a finished stage.
+
+    Raises:
+        MissingArtifactError: the stage was never finished there; names the command that does.
+        CorruptArtifactError: the manifest is unreadable or of another stage or format.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise MissingArtifactError(
+            f"{folder} holds no finished {stage!r} stage; make it with `{command(folder, stage)}`"
+        )
+    try:
+        manifest = Manifest(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise CorruptArtifactError(f"{path} is not a manifest: {error}") from error
+    if manifest.format != FORMAT or manifest.stage != stage:
+        raise CorruptArtifactError(
+            f"{path} must be stage {stage!r} of format {FORMAT}, "
+            f"got stage {manifest.stage!r} of format {manifest.format}; "
+            f"make it again with `{command(folder, stage)}`"
+        )
+    return manifest
+
+
+def verify_files(folder: Path, manifest: Manifest) -> None:
+    """Compare every file of a stage with its checksum.
+
+    Raises:
+        CorruptArtifactError: a file is gone or differs; names it and the command that mends it.
+    """
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if not path.is_file() or checksum(path) != expected:
+            state = "changed" if path.is_file() else "missing"
+            raise CorruptArtifactError(
+                f"{path} is {state} since it was written; "
+                f"make it again with `{command(folder, manifest.stage)}`"
+            )
+
+
+def require_inputs(folder: Path, manifest: Manifest, inputs: Mapping[str, Manifest]) -> None:
+    """Check that a stage was made from exactly these inputs.
+
+    Raises:
+        MismatchedArtifactError: names the part that does not fit and the command that mends it.
+    """
+    for stage, other in inputs.items():
+        if manifest.inputs.get(stage) != other.fingerprint:
+            raise MismatchedArtifactError(
+                f"{manifest.stage!r} in {folder} was made from {stage!r} "
+                f"{manifest.inputs.get(stage)}, but {stage!r} is now {other.fingerprint}; "
+                f"make it again with `{command(folder, manifest.stage)}`"
+            )
+
+
+def is_up_to_date(
+    folder: Path, *, stage: str, config: Mapping[str, Any], inputs: Mapping[str, str]
+) -> bool:
+    """Whether a whole, finished stage in the folder has this configuration and these inputs."""
+    try:
+        manifest = read_manifest(folder, stage)
+        verify_files(folder, manifest)
+    except ArtifactError:
+        return False
+    return _canonical(manifest.config) == _canonical(config) and manifest.inputs == inputs
+
+
+@contextmanager
+def writing(
+    folder: Path, *, stage: str, config: Mapping[str, Any], inputs: Mapping[str, str]
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Write a stage into a folder beside its own, which takes its place when all went well.
+
+    Killed at any moment, the old stage or none is there, never a mixture.
+
+    Args:
+        folder: Where the finished stage will be.
+        stage: Name of the stage.
+        config: Its configuration, as plain JSON values.
+        inputs: Fingerprints of the stages that it reads.
+
+    Yields:
+        The folder to write into, and a dictionary that becomes the manifest's facts.
+    """
+    started = time.monotonic()
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    facts: dict[str, Any] = {}
+    yield partial, facts
+    names = sorted(str(p.relative_to(partial)) for p in partial.rglob("*") if p.is_file())
+    manifest = Manifest(
+        stage=stage,
+        config=dict(config),
+        inputs=dict(inputs),
+        files={name: checksum(partial / name, flush=True) for name in names},
+        facts=facts,
+        seconds=round(time.monotonic() - started, 1),
+    )
+    with (partial / MANIFEST).open("w") as file:
+        json.dump(asdict(manifest), file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    _replace(partial, folder)
+
+
+def checksum(path: Path, *, flush: bool = False) -> str:
+    """SHA-256 of a file, hexadecimal; with `flush`, its bytes are forced to disk first."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        if flush:
+            os.fsync(file.fileno())
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def command(folder: Path, stage: str) -> str:
+    """The `make` command that produces a stage in its folder."""
+    dataset = folder.parent.name
+    if stage == "data" and dataset != "ml-100k":
+        dataset = f"path/to/{dataset}"
+    return f"make {stage} DATASET={dataset}"
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, default=str).encode()
+
+
+def _replace(partial: Path, folder: Path) -> None:
+    retired = folder.with_name(f"{folder.name}.retired")
+    shutil.rmtree(retired, ignore_errors=True)
+    if folder.exists():
+        folder.rename(retired)
+    partial.rename(folder)
+    shutil.rmtree(retired, ignore_errors=True)

@@ -1,0 +1,13 @@
+"""`python -m ranker`: train the cross-encoder on mined shortlists."""
+
+from lineage.cli import run_stage
+from ranker.config import RankerConfig
+
+if __name__ == "__main__":
+    run_stage(
+        "ranker",
+        RankerConfig,
+        needs=["data", "towers", "shortlists"],
+        build="ranker.train:train",
+        about="Train the ranker on the shortlists that the towers recall.",
+    )

@@ -1,0 +1,81 @@
+"""The ranker in training; the only file of the package that knows Lightning."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from evaluation.metrics import ndcg_at_k
+from numpy.typing import NDArray
+from pytorch_lightning import LightningModule
+from torch import Tensor
+
+from backbone.config import TrainingConfig
+from backbone.training import adamw
+from ranker.inputs import RankerInputs
+from ranker.lists import ListBatch
+from ranker.losses import listwise_softmax
+from ranker.model import CrossEncoder
+from ranker.score import Ranker, reorder
+
+MONITOR = "valid/ndcg@10"
+
+
+class RankerModule(LightningModule):
+    """Trains a cross-encoder listwise and watches NDCG@10 of the whole cascade."""
+
+    def __init__(
+        self,
+        model: CrossEncoder,
+        inputs: RankerInputs,
+        targets: Sequence[NDArray[np.int32]],
+        config: TrainingConfig,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            model: What to train.
+            inputs: What it reads.
+            targets: Item rows to be found for each validation user.
+            config: How to train.
+        """
+        super().__init__()
+        self.model, self.inputs, self.targets, self.config = model, inputs, targets, config
+        self.ranked: list[NDArray[np.int32]] = []
+
+    def training_step(self, batch: ListBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Pick every target out of its list."""
+        logits = self.model(batch.pairs, batch.tower_scores).view(batch.present.shape)
+        loss = listwise_softmax(logits.masked_fill(~batch.present, float("-inf")))
+        self.log("train/loss", loss, prog_bar=True)
+        self.log("train/tower_weight", self.model.tower_weight)
+        return loss
+
+    def validation_step(
+        self,
+        batch: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]],
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Rank one user's shortlist: history, item rows and cosines."""
+        history, rows, tower_scores = batch
+        scores = Ranker(model=self.model, inputs=self.inputs)(history, rows, tower_scores)
+        self.ranked.append(reorder(rows, scores)[:10])
+
+    def on_validation_epoch_end(self) -> None:
+        """NDCG@10 of what the cascade would show."""
+        shown = np.full((len(self.ranked), 10), -1, np.int32)
+        for row, items in enumerate(self.ranked):
+            shown[row, : len(items)] = items
+        self.ranked.clear()
+        self.log(MONITOR, float(ndcg_at_k(shown, self.targets, 10).mean()), prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with warm-up and cosine, a step at a time."""
+        steps = int(self.trainer.estimated_stepping_batches)
+        optimizer, schedule = adamw(self.model, self.config, steps)
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+
+def no_transfer(batch: list[Any]) -> Any:
+    """Collate a batch of one user without making tensors of it."""
+    (user,) = batch
+    return user

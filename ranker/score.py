@@ -1,0 +1,80 @@
+"""Scores the candidates of one shopper; validation and serving call the same function."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedTokenizerBase
+
+from backbone.load import best_device, empty_bert, serving_dtype
+from ranker.inputs import RankerInputs
+from ranker.model import CrossEncoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranker:
+    """A cross-encoder and what it reads."""
+
+    model: CrossEncoder
+    inputs: RankerInputs
+
+    def __call__(
+        self,
+        history: NDArray[np.int32],
+        candidates: NDArray[np.int32],
+        tower_scores: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Score candidates for a history.
+
+        Args:
+            history: Item rows, oldest first.
+            candidates: (candidates,) item rows.
+            tower_scores: (candidates,) cosines.
+
+        Returns:
+            (candidates,) logits.
+        """
+        device = self.model.head.weight.device
+        with torch.inference_mode():
+            logits = self.model(
+                self.inputs([history], [candidates]).to(device),
+                torch.from_numpy(np.asarray(tower_scores, np.float32)).to(device),
+            )
+        scores: NDArray[np.float32] = logits.float().cpu().numpy()
+        return scores
+
+    @property
+    def tower_weight(self) -> float:
+        """What a cosine of the towers counts in logits."""
+        return float(self.model.tower_weight)
+
+    def save(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Write architecture, weights (fp32), tokenizer and inputs."""
+        part = folder / "cross_encoder"
+        part.mkdir(parents=True)
+        self.model.bert.config.save_pretrained(part)
+        tokenizer.save_pretrained(part)
+        weights = {name: value.contiguous() for name, value in self.model.state_dict().items()}
+        save_file(weights, part / "cross_encoder.safetensors")
+        self.inputs.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Ranker":
+        """Load from a finished ranker stage, in the precision that serves best."""
+        part = folder / "cross_encoder"
+        model = CrossEncoder(empty_bert(part), tower_weight=0.0)
+        model.load_state_dict(load_file(part / "cross_encoder.safetensors"))
+        device = best_device()
+        model.eval().requires_grad_(requires_grad=False).to(device, serving_dtype(device))
+        return cls(model=model, inputs=RankerInputs.load(folder))
+
+
+def reorder(
+    rows: Sequence[int] | NDArray[np.int32], scores: NDArray[np.float32]
+) -> NDArray[np.int32]:
+    """Item rows by descending score; equal scores keep the order of the shortlist."""
+    return np.asarray(rows, np.int32)[np.argsort(-scores, kind="stable")]

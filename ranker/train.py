@@ -1,0 +1,106 @@
+"""The ranker stage: train on shortlists, export."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch.utils.data import DataLoader
+
+from backbone.load import freeze_below, load_bert, load_tokenizer
+from backbone.tokens import SpecialTokens, tokenize
+from backbone.training import EpochSampler, fit, training_folder
+from dataset.arrays import Dataset, load_dataset
+from dataset.points import training_points
+from lineage.manifest import read_manifest
+from ranker.config import RankerConfig
+from ranker.inputs import RankerInputs
+from ranker.lists import ListCollator
+from ranker.model import CrossEncoder
+from ranker.module import MONITOR, RankerModule, no_transfer
+from ranker.score import Ranker
+from ranker.shortlists import Shortlists
+
+
+def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
+    """Train the cross-encoder on mined shortlists and write it.
+
+    Args:
+        config: What and how.
+        root: Folder of the dataset's stages; checkpoints and logs go to `root/training`.
+        folder: Where to write.
+
+    Returns:
+        Facts for the manifest.
+    """
+    data, shortlists = load_dataset(root / "data"), Shortlists.load(root / "shortlists")
+    tokenizer = load_tokenizer(config.backbone)
+    inputs = RankerInputs(
+        texts=tokenize(data.texts, tokenizer, max_tokens=config.item_tokens),
+        titles=tokenize(data.titles, tokenizer, max_tokens=config.title_tokens),
+        special=SpecialTokens.of(tokenizer),
+        history_tokens=config.history_tokens,
+    )
+    module = _module(config, root, data, shortlists, inputs)
+    fingerprint = read_manifest(root / "shortlists", "shortlists").fingerprint
+    workplace = training_folder(root, "ranker", asdict(config), fingerprint)
+    best = fit(
+        module,
+        _lists(config, data, shortlists, inputs),
+        _valid(config, data, shortlists),
+        config=config.training,
+        monitor=MONITOR,
+        folder=workplace,
+    )
+    Ranker(model=module.model, inputs=inputs).save(folder, tokenizer)
+    shutil.rmtree(workplace / "checkpoints")
+    return {
+        MONITOR: round(best, 4),
+        "tower_weight": round(float(module.model.tower_weight), 3),
+        "epochs": module.trainer.current_epoch,
+    }
+
+
+def _module(
+    config: RankerConfig,
+    root: Path,
+    data: Dataset,
+    shortlists: Shortlists,
+    inputs: RankerInputs,
+) -> RankerModule:
+    bert = load_bert(config.backbone, dropout=config.training.dropout)
+    freeze_below(bert, config.training.trained_layers)
+    temperature = read_manifest(root / "towers", "towers").facts["temperature"]
+    cases = data.cases("valid")
+    positions = np.searchsorted(cases.user_rows, shortlists.valid_users)
+    targets = cases.select(positions).targets
+    return RankerModule(CrossEncoder(bert, 1 / temperature), inputs, targets, config.training)
+
+
+def _lists(
+    config: RankerConfig, data: Dataset, shortlists: Shortlists, inputs: RankerInputs
+) -> DataLoader[int]:
+    training = config.training
+    return DataLoader(
+        range(len(shortlists.points)),  # type: ignore[arg-type]  # a range is a map-style dataset
+        batch_size=training.batch_size,
+        sampler=EpochSampler(len(shortlists.points), training.examples_per_epoch, training.seed),
+        collate_fn=ListCollator(
+            points=training_points(data),
+            shortlists=shortlists,
+            inputs=inputs,
+            negatives=config.negatives,
+            seed=training.seed,
+        ),
+    )
+
+
+def _valid(config: RankerConfig, data: Dataset, shortlists: Shortlists) -> DataLoader[Any]:
+    rows, scores = shortlists.valid_rows[:, : config.ranked], shortlists.valid_scores
+    users = [
+        (data.history(int(user)), found[found >= 0], score[: config.ranked][found >= 0])
+        for user, found, score in zip(shortlists.valid_users, rows, scores, strict=True)
+    ]
+    return DataLoader(users, batch_size=1, collate_fn=no_transfer)  # type: ignore[arg-type]

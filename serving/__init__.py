@@ -1,0 +1,1 @@
+"""The cascade behind gRPC: wire, engine, stages."""

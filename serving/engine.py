@@ -1,0 +1,296 @@
+"""The cascade: history → user tower → index → ranker. Plain Python, no gRPC, one caller at a time.
+
+Every request is worked on by itself, so that an answer never depends on who else is asking and
+an offline benchmark sees exactly what is served.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.arrays import load_dataset
+from ranker.score import Ranker
+from serving.catalogue import Catalogue
+from serving.query import (
+    Answer,
+    Basis,
+    Limits,
+    Query,
+    RankedItem,
+    UnknownItemError,
+    check_id,
+    check_query,
+)
+from serving.release import open_release
+from serving.retrieval import Retriever
+
+Rows = NDArray[np.int32]
+Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineConfig:
+    """How far the cascade looks."""
+
+    ranked: int = 40
+    """Head of the shortlist that the ranker reads; the rest follows in the towers' order."""
+    limits: Limits = field(default_factory=Limits)
+    """What one query may ask for."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.ranked <= self.limits.shortlist:
+            raise ValueError(
+                f"ranked must be within 1 and the shortlist of {self.limits.shortlist}, "
+                f"got {self.ranked}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shopper:
+    """What is known of whom a query is about."""
+
+    history: Rows
+    unknown_item_ids: tuple[str, ...] = ()
+    unknown_user: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Candidates:
+    """Items on their way to an answer; all arrays (items,)."""
+
+    rows: Rows
+    scores: Scores
+    tower_scores: Scores | None = None
+    tower_ranks: NDArray[np.int64] | None = None
+    ranker_scores: Scores | None = None
+    """NaN where the ranker did not look"""
+
+
+class Engine:
+    """Answers queries from one release."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        retriever: Retriever,
+        ranker: Ranker,
+        *,
+        versions: Mapping[str, str],
+        config: EngineConfig,
+    ) -> None:
+        self._catalogue, self._retriever, self._ranker = catalogue, retriever, ranker
+        self._versions, self._config = versions, config
+
+    @classmethod
+    def load(cls, folder: Path, config: EngineConfig) -> "Engine":
+        """Load a release and answer one query, so that the first caller does not wait.
+
+        Args:
+            folder: Folder of a dataset's stages.
+            config: How far to look.
+
+        Raises:
+            ArtifactError: the release is incomplete, corrupt or mixed; says which part.
+        """
+        release = open_release(folder)
+        catalogue = Catalogue(load_dataset(folder / "data"))
+        engine = cls(
+            catalogue,
+            Retriever.load(folder),
+            Ranker.load(folder / "ranker"),
+            versions=release.versions,
+            config=config,
+        )
+        engine.recommend(Query(history=[catalogue.item_id(0)], limit=1))
+        return engine
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Fingerprint of every stage of the release."""
+        return self._versions
+
+    @property
+    def shortlist(self) -> int:
+        """Items that the index recalls: as configured, or the corpus where that is smaller."""
+        return min(self._config.limits.shortlist, len(self._catalogue))
+
+    def recommend(self, query: Query) -> Answer:
+        """Recall a shortlist, rank its head, and return the first `limit` without the history.
+
+        Raises:
+            InvalidQueryError: the query breaks a rule.
+        """
+        return self._from_shortlist(query, ranked=self._config.ranked)
+
+    def retrieve(self, query: Query) -> Answer:
+        """The shortlist's first `limit` in the towers' order, without the history.
+
+        Raises:
+            InvalidQueryError: the query breaks a rule.
+        """
+        return self._from_shortlist(query, ranked=0)
+
+    def rank(self, query: Query, candidates: Sequence[str]) -> Answer:
+        """Order the given items for the shopper and return the first `limit`.
+
+        Raises:
+            InvalidQueryError: the query breaks a rule, or there are no or too many candidates.
+        """
+        started = time.perf_counter()
+        check_query(query, self._config.limits, candidates=candidates)
+        shopper = self._shopper(query)
+        rows, unknown = self._catalogue.rows(list(dict.fromkeys(candidates)))
+        watch: dict[str, float] = {}
+        if len(shopper.history) and len(rows):
+            user = self._retriever.embed(shopper.history, watch)
+            tower_scores = self._retriever.index.vectors(rows) @ user
+            found = self._rank(shopper.history, rows, tower_scores, watch)
+        else:
+            order = np.argsort(-self._catalogue.popularity(rows), kind="stable")
+            found = self._popular(rows[order])
+        unknown = tuple(dict.fromkeys(shopper.unknown_item_ids + unknown))
+        return self._answer(query.limit, shopper, found, watch, started, unknown=unknown)
+
+    def similar(self, item_id: str, limit: int) -> Answer:
+        """Nearest neighbours of an item among the items.
+
+        Raises:
+            InvalidQueryError: the limit or the id breaks a rule.
+            UnknownItemError: the catalogue does not hold the item.
+        """
+        started = time.perf_counter()
+        check_query(Query(limit=limit), self._config.limits)
+        check_id("item_id", item_id, self._config.limits)
+        row = self._catalogue.row(item_id)
+        if row is None:
+            raise UnknownItemError(f"item_id must be in the catalogue, got {item_id!r}")
+        itself = np.array([row], np.int32)
+        found = self._retriever.nearest(self._retriever.index.vectors(itself)[0], itself, limit)
+        candidates = _Candidates(
+            rows=found.rows,
+            scores=found.scores,
+            tower_scores=found.scores,
+            tower_ranks=1 + np.arange(len(found.rows)),
+        )
+        watch = {"index": 1e3 * (time.perf_counter() - started)}
+        items = self._items(candidates, limit)
+        return Answer(items=items, basis=Basis.ITEM, milliseconds=_total(watch, started))
+
+    def _from_shortlist(self, query: Query, *, ranked: int) -> Answer:
+        started = time.perf_counter()
+        check_query(query, self._config.limits)
+        shopper = self._shopper(query)
+        watch: dict[str, float] = {}
+        if len(shopper.history):
+            found = self._recall(shopper.history, ranked, watch)
+        else:
+            found = self._popular(self._catalogue.by_popularity[: self.shortlist])
+        return self._answer(query.limit, shopper, found, watch, started)
+
+    def _shopper(self, query: Query) -> _Shopper:
+        """A history in the query wins over the one that the release knows."""
+        if query.history:
+            history, unknown = self._catalogue.rows(query.history)
+            return _Shopper(history=history, unknown_item_ids=unknown)
+        known = self._catalogue.history(query.user_id) if query.user_id else None
+        if known is None:
+            nobody = np.empty(0, np.int32)
+            return _Shopper(history=nobody, unknown_user=query.user_id is not None)
+        return _Shopper(history=known)
+
+    def _recall(self, history: Rows, ranked: int, watch: dict[str, float]) -> _Candidates:
+        """Shortlist whose first `ranked` are in the ranker's order, the others in the towers'."""
+        user = self._retriever.embed(history, watch)
+        started = time.perf_counter()
+        recalled = self._retriever.nearest(user, history, self.shortlist)
+        watch["index"] = 1e3 * (time.perf_counter() - started)
+        ranks = 1 + np.arange(len(recalled.rows))
+        if not ranked or not len(recalled.rows):
+            return _Candidates(
+                rows=recalled.rows,
+                scores=recalled.scores,
+                tower_scores=recalled.scores,
+                tower_ranks=ranks,
+            )
+        head = self._rank(history, recalled.rows[:ranked], recalled.scores[:ranked], watch)
+        return _with_tail(head, recalled.rows, recalled.scores, self._ranker.tower_weight)
+
+    def _rank(
+        self, history: Rows, rows: Rows, tower_scores: Scores, watch: dict[str, float]
+    ) -> _Candidates:
+        """The given items in the ranker's order; ties keep the order that they came in."""
+        started = time.perf_counter()
+        logits = self._ranker(history, rows, tower_scores)
+        watch["ranker"] = 1e3 * (time.perf_counter() - started)
+        order = np.argsort(-logits, kind="stable")
+        return _Candidates(
+            rows=rows[order],
+            scores=logits[order],
+            tower_scores=tower_scores[order],
+            tower_ranks=1 + order,
+            ranker_scores=logits[order],
+        )
+
+    def _popular(self, rows: Rows) -> _Candidates:
+        return _Candidates(rows=rows, scores=self._catalogue.popularity(rows).astype(np.float32))
+
+    def _answer(
+        self,
+        limit: int,
+        shopper: _Shopper,
+        found: _Candidates,
+        watch: dict[str, float],
+        started: float,
+        *,
+        unknown: tuple[str, ...] | None = None,
+    ) -> Answer:
+        return Answer(
+            items=self._items(found, limit),
+            basis=Basis.HISTORY if len(shopper.history) else Basis.POPULARITY,
+            unknown_item_ids=shopper.unknown_item_ids if unknown is None else unknown,
+            unknown_user=shopper.unknown_user,
+            milliseconds=_total(watch, started),
+        )
+
+    def _items(self, found: _Candidates, limit: int) -> list[RankedItem]:
+        def at(values: NDArray[np.generic] | None, position: int) -> float | None:
+            if values is None or np.isnan(value := float(values[position])):
+                return None
+            return value
+
+        items = []
+        for position, row in enumerate(found.rows[:limit].tolist()):
+            rank = at(found.tower_ranks, position)
+            items.append(
+                RankedItem(
+                    item_id=self._catalogue.item_id(row),
+                    title=self._catalogue.title(row),
+                    score=float(found.scores[position]),
+                    tower_score=at(found.tower_scores, position),
+                    tower_rank=None if rank is None else int(rank),
+                    ranker_score=at(found.ranker_scores, position),
+                )
+            )
+        return items
+
+
+def _with_tail(head: _Candidates, rows: Rows, cosines: Scores, tower_weight: float) -> _Candidates:
+    """Append what the ranker did not read, below the lowest ranked score by its tower distance."""
+    ranked = len(head.rows)
+    tail = cosines[ranked:]
+    below = tower_weight * (tail - cosines[ranked - 1])
+    return _Candidates(
+        rows=np.concatenate([head.rows, rows[ranked:]]),
+        scores=np.concatenate([head.scores, head.scores[-1] + below]),
+        tower_scores=np.concatenate([head.tower_scores, tail]),
+        tower_ranks=np.concatenate([head.tower_ranks, 1 + np.arange(ranked, len(rows))]),
+        ranker_scores=np.concatenate([head.ranker_scores, np.full(len(tail), np.nan)]),
+    )
+
+
+def _total(watch: dict[str, float], started: float) -> dict[str, float]:
+    return {**watch, "total": 1e3 * (time.perf_counter() - started)}

@@ -1,0 +1,74 @@
+"""Recalls shortlists for training and validation users, through the very retriever that serves."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from dataset.arrays import load_dataset
+from dataset.points import training_points
+from ranker.config import ShortlistsConfig
+from ranker.shortlists import Shortlists
+from serving.release import RETRIEVAL, open_release
+from serving.retrieval import Recalled, Retriever
+
+
+def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any]:
+    """Recall shortlists with the finished towers and index.
+
+    Args:
+        config: How many, how long.
+        root: Folder of the dataset's stages.
+        folder: Where to write.
+
+    Returns:
+        Facts for the manifest: counts, and how often the target was recalled.
+    """
+    open_release(root, RETRIEVAL)
+    data, retriever = load_dataset(root / "data"), Retriever.load(root)
+    points = training_points(data)
+    order = np.random.default_rng(config.seed).permutation(len(points))
+    chosen = np.sort(order[: config.training_points])
+    cases = data.cases("valid").sample(config.valid_users, config.seed)
+    lists: list[Recalled] = []
+    target_scores = np.empty(len(chosen), np.float32)
+    for position, point in enumerate(tqdm(chosen, desc="training shortlists", leave=False)):
+        user = retriever.embed(points.history(point), {})
+        lists.append(retriever.nearest(user, points.history(point), config.size))
+        target_scores[position] = (
+            retriever.index.vectors(points.targets[point : point + 1])[0] @ user
+        )
+    valid = [
+        retriever.nearest(retriever.embed(history, {}), history, config.size)
+        for history in tqdm(cases.histories, desc="valid shortlists", leave=False)
+    ]
+    rows, scores = _stacked(lists, config.size)
+    valid_rows, valid_scores = _stacked(valid, config.size)
+    Shortlists(
+        points=chosen,
+        target_scores=target_scores,
+        rows=rows,
+        scores=scores,
+        valid_users=cases.user_rows,
+        valid_rows=valid_rows,
+        valid_scores=valid_scores,
+    ).save(folder)
+    recalled = (rows == points.targets[chosen][:, None]).any(axis=1)
+    return {
+        "training points": len(chosen),
+        "valid users": len(cases),
+        f"training targets in the first {config.size}": round(float(recalled.mean()), 4),
+    }
+
+
+def _stacked(lists: list[Recalled], size: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Item rows and cosines, both (lists, size); -1 and 0 where a list is shorter."""
+    rows = np.full((len(lists), size), -1, np.int32)
+    scores = np.zeros((len(lists), size), np.float32)
+    for position, recalled in enumerate(lists):
+        rows[position, : len(recalled.rows)] = recalled.rows
+        scores[position, : len(recalled.rows)] = recalled.scores
+    return rows, scores

@@ -1,0 +1,155 @@
+"""What the engine is asked and what it answers; plain Python, no gRPC.
+
+Errors that a caller can mend:
+    InvalidQueryError: the query breaks a rule; names the field, the rule and the value.
+    UnknownItemError: an item that the query is about is not in the catalogue.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+
+class InvalidQueryError(ValueError):
+    """The query breaks a rule."""
+
+
+class UnknownItemError(LookupError):
+    """The item that the query is about is not in the catalogue."""
+
+
+class Basis(Enum):
+    """What an answer rests on."""
+
+    HISTORY = "history"
+    """The shopper's history."""
+    POPULARITY = "popularity"
+    """Nothing is known of the shopper: the best-selling items."""
+    ITEM = "item"
+    """The item that was asked about."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one query may ask for; beyond it, InvalidQueryError."""
+
+    shortlist: int = 100
+    """Items recalled by the index, and the largest `limit`."""
+    history: int = 10_000
+    """Item ids in a history."""
+    candidates: int = 200
+    """Item ids to be ranked by `Rank`."""
+    id_length: int = 256
+    """Characters of an id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """Whom to recommend to. A history given here wins over the one that the release knows."""
+
+    user_id: str | None = None
+    """A user of the release."""
+    history: Sequence[str] = ()
+    """Item ids, oldest first."""
+    limit: int = 20
+    """Items wanted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedItem:
+    """One item of an answer."""
+
+    item_id: str
+    title: str
+    score: float
+    """What the answer is ordered by."""
+    tower_score: float | None
+    """Cosine of user and item embedding; None in a popularity answer."""
+    tower_rank: int | None
+    """Position in the shortlist, from 1; None in a popularity answer and in `Rank`."""
+    ranker_score: float | None
+    """Logit of the ranker; None where it did not look."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """Items, best first, and how they came about."""
+
+    items: Sequence[RankedItem]
+    basis: Basis
+    unknown_item_ids: Sequence[str] = ()
+    """Ids of the history that the catalogue does not hold; they were skipped."""
+    unknown_user: bool = False
+    """The query named a user that the release does not know."""
+    milliseconds: Mapping[str, float]
+    """Wall time a stage: `user_tower`, `index`, `ranker`, `total`."""
+
+
+class Recommender(Protocol):
+    """What the wire needs of an engine. Calls are made from one thread at a time."""
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Fingerprints of `data`, `towers`, `index` and `ranker`."""
+
+    def recommend(self, query: Query) -> Answer:
+        """Recall a shortlist, rank it, and return the first `limit`; history is left out."""
+
+    def retrieve(self, query: Query) -> Answer:
+        """The shortlist's first `limit` in the towers' order; history is left out."""
+
+    def rank(self, query: Query, candidates: Sequence[str]) -> Answer:
+        """Order the given items for the shopper and return the first `limit`.
+
+        Unknown candidates are skipped and reported with the history's.
+        """
+
+    def similar(self, item_id: str, limit: int) -> Answer:
+        """Nearest neighbours of an item among the items.
+
+        Raises:
+            UnknownItemError: the catalogue does not hold the item.
+        """
+
+
+def check_query(query: Query, limits: Limits, *, candidates: Sequence[str] | None = None) -> None:
+    """Refuse a query that breaks a rule.
+
+    Args:
+        query: What was asked.
+        limits: The rules.
+        candidates: Item ids to be ranked, where that was asked; they then bound `limit`.
+
+    Raises:
+        InvalidQueryError: names the field, the rule and the value.
+    """
+    most, of = limits.shortlist, "the shortlist"
+    if candidates is not None:
+        most, of = limits.candidates, "the candidates allowed"
+        if not 1 <= len(candidates) <= limits.candidates:
+            raise InvalidQueryError(
+                f"candidates must be 1 to {limits.candidates} item ids, got {len(candidates)}"
+            )
+    if not 1 <= query.limit <= most:
+        raise InvalidQueryError(f"limit must be within 1 and {of} of {most}, got {query.limit}")
+    if len(query.history) > limits.history:
+        raise InvalidQueryError(
+            f"history must be at most {limits.history} item ids, got {len(query.history)}"
+        )
+    if query.user_id is not None:
+        check_id("user_id", query.user_id, limits)
+    for item_id in (*query.history, *(candidates or ())):
+        check_id("item_id", item_id, limits)
+
+
+def check_id(name: str, value: str, limits: Limits) -> None:
+    """Refuse an id that is empty or too long.
+
+    Raises:
+        InvalidQueryError: names the field, the rule and the length.
+    """
+    if not 1 <= len(value) <= limits.id_length:
+        raise InvalidQueryError(
+            f"{name} must have 1 to {limits.id_length} characters, got {len(value)}"
+        )

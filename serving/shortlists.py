@@ -1,0 +1,13 @@
+"""`python -m serving.shortlists`: recall shortlists for training users, as serving would."""
+
+from lineage.cli import run_stage
+from ranker.config import ShortlistsConfig
+
+if __name__ == "__main__":
+    run_stage(
+        "shortlists",
+        ShortlistsConfig,
+        needs=["data", "towers", "index"],
+        build="serving.mine:mine",
+        about="Recall shortlists for training users, for the ranker to learn from.",
+    )

@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+ITEMS = {
+    "item_id": ["a", "b", "c", "d"],
+    "title": ["Red kettle", "Blue kettle", "Été: 日本 🎮", "Lamp"],
+    "description": ["Boils.", None, "  ", "Shines"],
+    "price": [9.5, 8.0, None, 3.0],
+    "stock_code": ["7A", "7B", "7C", None],
+}
+EVENTS = {
+    "user_id": ["u", "u", "u", "v", "v", "v", "w"],
+    "item_id": ["a", "b", "c", "b", "a", "b", "d"],
+    "timestamp": [1, 2, 3, 10, 20, 30, 5],
+}
+
+
+@pytest.fixture
+def make_folder(tmp_path):
+    """Write a dataset; a column given as None is left out."""
+
+    def make(items=None, events=None, name="shop") -> Path:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        for file, base, changes in (("items", ITEMS, items), ("interactions", EVENTS, events)):
+            if isinstance(changes, pl.DataFrame):
+                table = changes
+            else:
+                columns = {**base, **(changes or {})}
+                table = pl.DataFrame({k: v for k, v in columns.items() if v is not None})
+            table.write_parquet(folder / f"{file}.parquet")
+        return folder
+
+    return make

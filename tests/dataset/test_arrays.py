@@ -1,0 +1,76 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from dataset.arrays import Dataset, StringColumn, load_dataset, save_dataset
+
+STRINGS = ["", "plain", "Été", "日本語", "🎮🎮", "tab\tand\nline", " ", "é"]
+
+
+@pytest.fixture
+def data():
+    """Three users over four items; the second buys item 1 again, the third has no past."""
+    return Dataset(
+        item_ids=StringColumn.of(["a", "b", "c", "d"]),
+        titles=StringColumn.of(STRINGS[:4]),
+        texts=StringColumn.of(STRINGS[4:]),
+        user_ids=StringColumn.of(["u", "v", "w"]),
+        offsets=np.array([0, 4, 8, 9]),
+        items=np.array([0, 1, 2, 3, 1, 2, 1, 3, 0], np.int32),
+        times=np.arange(9),
+        splits=np.array([0, 0, 1, 2, 0, 1, 2, 2, 2], np.uint8),
+        popularity=np.array([1, 2, 0, 0]),
+        log_q=np.log(np.array([1, 2, 1, 1], np.float32)),
+    )
+
+
+def test_strings_come_back_from_disk_as_they_were(tmp_path):
+    StringColumn.save(tmp_path, "titles", STRINGS)
+
+    column = StringColumn.load(tmp_path, "titles")
+
+    assert list(column) == STRINGS
+    assert column[2:5] == STRINGS[2:5]
+    assert column[-1] == STRINGS[-1]
+    assert len(column) == len(STRINGS)
+
+
+@pytest.mark.parametrize("row", [8, -9])
+def test_a_row_outside_the_column_is_refused(row):
+    with pytest.raises(IndexError, match="row must be within 8 strings"):
+        StringColumn.of(STRINGS)[row]
+
+
+def test_a_dataset_comes_back_from_disk_as_it_was(data, tmp_path):
+    save_dataset(tmp_path, data)
+
+    loaded = load_dataset(tmp_path)
+
+    for field in dataclasses.fields(Dataset):
+        before, after = getattr(data, field.name), getattr(loaded, field.name)
+        assert list(before) == list(after), field.name
+        assert isinstance(after, StringColumn | np.memmap)
+
+
+def test_a_history_ends_where_the_split_begins(data):
+    assert data.history(0).tolist() == [0, 1]
+    assert data.history(0, before=2).tolist() == [0, 1, 2]
+    assert data.history(2).tolist() == []
+
+
+def test_valid_cases_know_training_alone_and_test_cases_know_valid_too(data):
+    valid, test = data.cases("valid"), data.cases("test")
+
+    assert valid.user_rows.tolist() == [0, 1]
+    assert [h.tolist() for h in valid.histories] == [[0, 1], [1]]
+    assert [t.tolist() for t in valid.targets] == [[2], [2]]
+    assert [h.tolist() for h in test.histories] == [[0, 1, 2], [1, 2]]
+
+
+def test_a_target_that_the_history_holds_is_no_target(data):
+    assert [t.tolist() for t in data.cases("test").targets] == [[3], [3]]
+
+
+def test_a_user_without_a_past_is_no_case(data):
+    assert 2 not in data.cases("test").user_rows
