@@ -66,7 +66,6 @@ def adamw(
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
         ],
         lr=config.learning_rate,
-        fused=True,
     )
     warmup = max(1, round(config.warmup * total_steps))
     return optimizer, get_cosine_schedule_with_warmup(optimizer, warmup, total_steps)

@@ -47,7 +47,7 @@ class RankerModule(LightningModule):
         logits = self.model(batch.pairs, batch.tower_scores).view(batch.present.shape)
         loss = listwise_softmax(logits.masked_fill(~batch.present, float("-inf")))
         self.log("train/loss", loss, prog_bar=True)
-        self.log("train/tower_weight", self.model.tower_weight)
+        self.log("train/tower_weight", self.model.tower_weight.detach())
         return loss
 
     def validation_step(

@@ -50,7 +50,7 @@ class Ranker:
     @property
     def tower_weight(self) -> float:
         """What a cosine of the towers counts in logits."""
-        return float(self.model.tower_weight)
+        return float(self.model.tower_weight.detach())
 
     def save(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
         """Write architecture, weights (fp32), tokenizer and inputs."""

@@ -58,7 +58,7 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     shutil.rmtree(workplace / "checkpoints")
     return {
         MONITOR: round(best, 4),
-        "tower_weight": round(float(module.model.tower_weight), 3),
+        "tower_weight": round(float(module.model.tower_weight.detach()), 3),
         "epochs": module.trainer.current_epoch,
     }
 

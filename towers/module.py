@@ -39,7 +39,7 @@ class TowersModule(LightningModule):
             temperature=self.model.temperature,
         )
         self.log("train/loss", loss, prog_bar=True)
-        self.log("train/temperature", self.model.temperature)
+        self.log("train/temperature", self.model.temperature.detach())
         return loss
 
     def validation_step(self, batch: object, batch_idx: int) -> None:

@@ -65,7 +65,7 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         "items": len(embeddings),
         "dimension": config.dimension,
         "metric": "inner product",
-        "temperature": round(float(module.model.temperature), 4),
+        "temperature": round(float(module.model.temperature.detach()), 4),
         MONITOR: round(best, 4),
         "epochs": module.trainer.current_epoch,
     }

@@ -1,0 +1,103 @@
+"""What several packages' tests need: a tiny BERT and a tiny shop, both made here."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dataset.arrays import TEST, TRAIN, VALID, Dataset, StringColumn
+
+COLOURS = ["red", "blue", "green", "black"]
+THINGS = ["shirt", "mug", "lamp", "chair", "bag"]
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory) -> Path:
+    """Folder of a 2-layer BERT with 32 hidden units and a word-level vocabulary."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny-bert")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *COLOURS, *THINGS, "##s", "a", "b"]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    return folder
+
+
+def make_shop(*, users: int = 60, seed: int = 0) -> Dataset:
+    """20 items (4 colours × 5 things); every user buys things of one colour, in random order."""
+    rng = np.random.default_rng(seed)
+    titles = [f"{colour} {thing}" for colour in COLOURS for thing in THINGS]
+    histories = [
+        5 * rng.integers(len(COLOURS)) + rng.permutation(len(THINGS)) for _ in range(users)
+    ]
+    items = np.concatenate(histories).astype(np.int32)
+    splits = np.tile(np.array([TRAIN, TRAIN, TRAIN, VALID, TEST], np.uint8), users)
+    popularity = np.bincount(items[splits == TRAIN], minlength=len(titles)).astype(np.int64)
+    return Dataset(
+        item_ids=StringColumn.of([f"i{row}" for row in range(len(titles))]),
+        titles=StringColumn.of(titles),
+        texts=StringColumn.of(titles),
+        user_ids=StringColumn.of([f"u{row}" for row in range(users)]),
+        offsets=np.arange(users + 1) * len(THINGS),
+        items=items,
+        times=np.tile(np.arange(len(THINGS)), users),
+        splits=splits,
+        popularity=popularity,
+        log_q=np.log(np.maximum(popularity, 1) / popularity.sum()).astype(np.float32),
+    )
+
+
+@pytest.fixture(scope="session")
+def shop() -> Dataset:
+    return make_shop()
+
+
+@pytest.fixture(scope="session")
+def unit_vectors() -> np.ndarray:
+    """(2,000, 16) float32 of length 1."""
+    vectors = np.random.default_rng(0).normal(size=(2000, 16)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory, tiny_bert, shop) -> Path:
+    """Folder of a whole release: every stage really run, on the tiny shop with the tiny BERT."""
+    from backbone.config import TrainingConfig
+    from dataset.arrays import save_dataset
+    from index.config import IndexConfig
+    from lineage.cli import run
+    from lineage.manifest import writing
+    from ranker.config import RankerConfig, ShortlistsConfig
+    from towers.config import TowersConfig
+
+    root = tmp_path_factory.mktemp("artifacts") / "shop"
+    with writing(root / "data", stage="data", config={}, inputs={}) as (folder, _):
+        save_dataset(folder, shop)
+    training = TrainingConfig(
+        max_epochs=2, examples_per_epoch=64, batch_size=32, learning_rate=3e-3, trained_layers=2
+    )
+    towers = TowersConfig(backbone=str(tiny_bert), dimension=16, training=training)
+    shortlists = ShortlistsConfig(training_points=40, valid_users=20, size=12)
+    ranker = RankerConfig(backbone=str(tiny_bert), negatives=3, ranked=6, training=training)
+    data, recalled = ["data"], ["data", "towers", "index"]
+    run("towers", towers, root, needs=data, build="towers.train:train")
+    run("index", IndexConfig(), root, needs=["towers"], build="index.stage:build")
+    run("shortlists", shortlists, root, needs=recalled, build="serving.mine:mine")
+    run("ranker", ranker, root, needs=[*recalled[:2], "shortlists"], build="ranker.train:train")
+    return root

@@ -1,0 +1,179 @@
+import numpy as np
+import pytest
+from evaluation.search import exact_search
+
+from serving.engine import Engine, EngineConfig
+from serving.query import Basis, InvalidQueryError, Limits, Query, UnknownItemError
+
+LIMITS = Limits(shortlist=12, history=50, candidates=10)
+
+
+@pytest.fixture(scope="module")
+def engine(release):
+    return Engine.load(release, EngineConfig(ranked=6, limits=LIMITS))
+
+
+def ids(answer):
+    return [item.item_id for item in answer.items]
+
+
+def test_an_answer_depends_on_the_query_alone(engine):
+    first = engine.recommend(Query(history=["i3", "i1"], limit=12))
+    engine.recommend(Query(history=["i7", "i8", "i9", "i12"], limit=12))
+
+    assert engine.recommend(Query(history=["i3", "i1"], limit=12)).items == first.items
+
+
+def test_the_history_is_never_recommended(engine):
+    history = ["i3", "i1", "i3"]
+
+    for answer in (
+        engine.recommend(Query(history=history, limit=12)),
+        engine.retrieve(Query(history=history, limit=12)),
+    ):
+        assert len(set(ids(answer))) == 12
+        assert not set(ids(answer)) & set(history)
+
+
+def test_the_shortlist_is_exact_search_over_the_towers_embeddings(engine, release):
+    corpus = np.load(release / "towers" / "item_embeddings.npy")
+    history = np.array([3, 1], np.int32)
+    user = engine._retriever.embed(history, {})
+
+    scores, rows = exact_search(user[None], corpus, 12, exclude=[history])
+    answer = engine.retrieve(Query(history=["i3", "i1"], limit=12))
+
+    np.testing.assert_allclose([i.tower_score for i in answer.items], scores[0], atol=1e-6)
+    assert set(ids(answer)) == {f"i{row}" for row in rows[0]}
+
+
+def test_ranking_reorders_the_head_of_the_shortlist_and_nothing_else(engine):
+    query = Query(history=["i3", "i1"], limit=12)
+    retrieved, ranked = engine.retrieve(query), engine.recommend(query)
+
+    assert set(ids(ranked)[:6]) == set(ids(retrieved)[:6])
+    assert ids(ranked)[6:] == ids(retrieved)[6:]
+    assert all(item.ranker_score is not None for item in ranked.items[:6])
+    assert all(item.ranker_score is None for item in ranked.items[6:])
+    places = {item.item_id: item.tower_rank for item in retrieved.items}
+    assert {item.item_id: item.tower_rank for item in ranked.items} == places
+
+
+def test_scores_fall_along_every_answer(engine):
+    query = Query(history=["i3", "i1"], limit=10)
+    for answer in (
+        engine.recommend(query),
+        engine.retrieve(query),
+        engine.similar("i4", 10),
+        engine.recommend(Query(limit=10)),
+    ):
+        scores = [item.score for item in answer.items]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_ranking_the_head_by_hand_gives_the_cascades_scores(engine):
+    query = Query(history=["i3", "i1"], limit=6)
+    head = ids(engine.retrieve(query))
+
+    by_hand, cascade = engine.rank(query, head), engine.recommend(query)
+
+    assert ids(by_hand) == ids(cascade)
+    np.testing.assert_allclose(
+        [i.score for i in by_hand.items], [i.score for i in cascade.items], rtol=1e-4
+    )
+
+
+def test_a_known_user_is_served_by_all_that_the_release_knows(engine, shop):
+    history = [f"i{row}" for row in shop.history(4, before=3)]
+
+    known = engine.recommend(Query(user_id="u4", limit=10))
+
+    assert known.basis is Basis.HISTORY
+    assert known.items == engine.recommend(Query(history=history, limit=10)).items
+
+
+def test_a_history_in_the_query_wins_over_the_users_own(engine):
+    own, given = (
+        engine.recommend(Query(user_id="u4", limit=5)),
+        engine.recommend(Query(user_id="u4", history=["i19"], limit=5)),
+    )
+
+    assert given.items == engine.recommend(Query(history=["i19"], limit=5)).items
+    assert given.items != own.items
+
+
+@pytest.mark.parametrize(
+    ("query", "unknown_user", "unknown_items"),
+    [
+        (Query(user_id="stranger", limit=5), True, ()),
+        (Query(limit=5), False, ()),
+        (Query(history=["x", "y", "x"], limit=5), False, ("x", "y")),
+    ],
+)
+def test_nothing_known_of_the_shopper_falls_back_to_the_best_selling(
+    engine, shop, query, unknown_user, unknown_items
+):
+    answer = engine.recommend(query)
+
+    assert answer.basis is Basis.POPULARITY
+    assert answer.unknown_user is unknown_user
+    assert answer.unknown_item_ids == unknown_items
+    best = sorted(shop.popularity.tolist(), reverse=True)[:5]
+    assert [item.score for item in answer.items] == best
+
+
+def test_unknown_items_of_a_history_are_skipped_and_reported(engine):
+    answer = engine.recommend(Query(history=["i3", "nope", "i1"], limit=5))
+
+    assert answer.unknown_item_ids == ("nope",)
+    assert answer.items == engine.recommend(Query(history=["i3", "i1"], limit=5)).items
+
+
+def test_similar_items_leave_the_item_itself_out(engine):
+    answer = engine.similar("i4", 12)
+
+    assert len(answer.items) == 12
+    assert "i4" not in ids(answer)
+    assert answer.basis is Basis.ITEM
+
+
+@pytest.mark.parametrize(
+    ("query", "rule"),
+    [
+        (Query(history=["i1"], limit=0), "limit must be within 1 and the shortlist of 12, got 0"),
+        (Query(history=["i1"], limit=13), "got 13"),
+        (Query(history=["i1"] * 51, limit=5), "history must be at most 50 item ids, got 51"),
+        (Query(history=["i" * 257], limit=5), "item_id must have 1 to 256 characters, got 257"),
+        (Query(history=[""], limit=5), "item_id must have 1 to 256"),
+        (Query(user_id="", limit=5), "user_id must have 1 to 256"),
+    ],
+)
+def test_a_query_that_breaks_a_rule_is_refused_by_name(engine, query, rule):
+    for ask in (engine.recommend, engine.retrieve):
+        with pytest.raises(InvalidQueryError, match=rule):
+            ask(query)
+
+
+def test_ranking_needs_some_and_not_too_many_candidates(engine):
+    for candidates in ([], ["i1"] * 11):
+        with pytest.raises(InvalidQueryError, match=f"1 to 10 item ids, got {len(candidates)}"):
+            engine.rank(Query(history=["i3"], limit=1), candidates)
+
+
+def test_unknown_candidates_are_skipped_and_reported(engine):
+    answer = engine.rank(Query(history=["i3"], limit=5), ["i1", "nope", "i2", "i1"])
+
+    assert sorted(ids(answer)) == ["i1", "i2"]
+    assert answer.unknown_item_ids == ("nope",)
+
+
+def test_an_unknown_item_has_no_neighbours(engine):
+    with pytest.raises(UnknownItemError, match="'nope'"):
+        engine.similar("nope", 3)
+
+
+def test_every_stage_is_timed(engine):
+    answer = engine.recommend(Query(history=["i3"], limit=3))
+
+    assert set(answer.milliseconds) == {"user_tower", "index", "ranker", "total"}
+    assert answer.milliseconds["total"] >= answer.milliseconds["ranker"] > 0
