@@ -1,1 +1,1 @@
-"""Arrays in, floats out: metrics, intervals, exact search, simple baselines."""
+"""How good lists are: arrays in, floats out. Knows no model, no file and no data frame."""

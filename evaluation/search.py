@@ -1,49 +1,111 @@
-"""Exact search by inner product: what approximate search is measured against."""
+"""Exact search: the truth that indexes are measured against."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 512
-SEED = 20
+from evaluation.metrics import Rows
+
+BLOCK = 1 << 23
+"""Scores held at once."""
 
 
 def exact_search(
-    queries: NDArray[np.float32],
-    corpus: NDArray[np.float32],
+    queries: NDArray[np.floating[Any]],
+    corpus: NDArray[np.floating[Any]],
     k: int,
+    exclude: Sequence[Rows] | None = None,
     *,
-    exclude: Sequence[NDArray[np.integer]] | None = None,
+    seed: int = 0,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Find the k rows of largest inner product; equal scores stand in a seeded random order.
+    """Items of largest inner product with each query, by looking at all of them.
 
     Args:
-        queries: (queries, dim)
-        corpus: (items, dim)
-        k: Rows a query.
-        exclude: Rows to leave out, a query each.
+        queries: (n, dim)
+        corpus: (m, dim)
+        k: Items a query.
+        exclude: Item rows that a query must not return, one array a query.
+        seed: Of the order in which equal scores are ranked; it owes nothing to the rows.
 
     Returns:
-        Scores and rows, both (queries, k), best first; -inf and -1 where fewer than k remain.
+        Scores (n, k), best first, -inf where missing, and item rows (n, k), -1 where missing.
+
+    Raises:
+        ValueError: the shapes disagree, or a number is not finite.
     """
-    shuffled = np.random.default_rng(SEED).permutation(len(corpus)).astype(np.int32)
-    place = np.argsort(shuffled)
-    columns = np.ascontiguousarray(corpus[shuffled].T)
-    size = min(k, len(corpus))
-    scores = np.full((len(queries), k), -np.inf, np.float32)
-    rows = np.full((len(queries), k), -1, np.int32)
-    for start in range(0, len(queries), BLOCK):
-        block = queries[start : start + BLOCK] @ columns
-        for user in range(len(block)) if exclude is not None else ():
-            block[user, place[exclude[start + user]]] = -np.inf
-        top = np.argpartition(-block, size - 1, axis=1)[:, :size]
-        top.sort(axis=1)
-        values = np.take_along_axis(block, top, axis=1)
-        order = np.argsort(-values, axis=1, kind="stable")
-        values = np.take_along_axis(values, order, axis=1)
-        found = shuffled[np.take_along_axis(top, order, axis=1)]
-        stop = start + len(block)
-        scores[start:stop, :size] = values
-        rows[start:stop, :size] = np.where(np.isneginf(values), -1, found)
-    return scores, rows
+    _require_vectors(queries, corpus)
+    if exclude is not None and len(exclude) != len(queries):
+        raise ValueError(f"exclude must be of {len(queries)} queries, got {len(exclude)}")
+    found, scores = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
+    preference = np.random.default_rng(seed).permutation(len(corpus))
+    step = max(1, BLOCK // len(corpus))
+    for start in range(0, len(queries), step):
+        block = slice(start, start + step)
+        product = (queries[block] @ corpus.T).astype(np.float32, copy=False)
+        if exclude is not None:
+            remove(product, exclude[block])
+        scores[block], found[block] = top_k(product, k, preference)
+    return scores, found
+
+
+def remove(scores: NDArray[np.float32], exclude: Sequence[Rows]) -> None:
+    """Set the scores (n, m) of each query's excluded item rows to -inf, in place.
+
+    Raises:
+        ValueError: a row is not one of the m items.
+    """
+    owners = np.repeat(np.arange(len(scores)), [len(rows) for rows in exclude])
+    columns = np.concatenate(exclude).astype(np.int64)
+    items = scores.shape[1]
+    if columns.min(initial=0) < 0 or columns.max(initial=-1) >= items:
+        raise ValueError(
+            f"exclude must be rows of {items} items, got {columns.min()} to {columns.max()}"
+        )
+    scores[owners, columns] = -np.inf
+
+
+def top_k(
+    scores: NDArray[np.float32], k: int, preference: Rows
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """The k largest scores of each row and where they are.
+
+    Args:
+        scores: (n, m), not NaN; -inf is never returned.
+        k: Results a row.
+        preference: (m,) distinct, from 0: of equal scores, that of larger preference comes first.
+
+    Returns:
+        Scores (n, k), best first, -inf where missing, and columns (n, k), -1 where missing.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    width = min(k, scores.shape[1])
+    keys = _ordered_bits(scores) << 32 | preference  # distinct: nothing is left to chance
+    head = np.argpartition(keys, -width, axis=1)[:, -width:]
+    order = np.argsort(-np.take_along_axis(keys, head, axis=1), axis=1)
+    columns = np.take_along_axis(head, order, axis=1)
+    best = np.full((len(scores), k), -np.inf, np.float32)
+    best[:, :width] = np.take_along_axis(scores, columns, axis=1)
+    found = np.full((len(scores), k), -1, np.int32)
+    found[:, :width] = np.where(np.isneginf(best[:, :width]), -1, columns)
+    return best, found
+
+
+def _ordered_bits(scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Integers in the order of the floats: IEEE 754 bits with those of negatives turned."""
+    bits = (scores + np.float32(0)).view(np.int32)  # -0.0 becomes 0.0
+    return np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64)
+
+
+def _require_vectors(queries: NDArray[Any], corpus: NDArray[Any]) -> None:
+    if queries.ndim != 2 or corpus.ndim != 2 or queries.shape[1] != corpus.shape[1]:
+        raise ValueError(
+            f"queries and corpus must be (n, dim) and (m, dim), "
+            f"got {queries.shape} and {corpus.shape}"
+        )
+    if not len(corpus):
+        raise ValueError("corpus must hold at least one item, got none")
+    if not (np.isfinite(queries).all() and np.isfinite(corpus).all()):
+        raise ValueError("queries and corpus must be finite, got NaN or infinity")

@@ -1,7 +1,6 @@
 """The command line that every stage shares: configuration in, finished folder out."""
 
 import logging
-import os
 import pkgutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ import jsonargparse
 from lineage.manifest import ArtifactError, is_up_to_date, read_manifest, writing
 
 logger = logging.getLogger(__name__)
+PACKAGES = ("backbone", "benchmarks", "dataset", "index", "lineage", "ranker", "serving", "towers")
 
 
 def run_stage(
@@ -78,12 +78,18 @@ def run(
 
 def configure_logging() -> None:
     """Log to standard error; libraries speak only when something is wrong."""
+    handler = logging.StreamHandler()
+    handler.addFilter(_is_ours_or_serious)
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S"
+        level=logging.INFO,
+        format="%(asctime)s %(name)s: %(message)s",
+        datefmt="%H:%M:%S",
+        handlers=[handler],
     )
-    for noisy in ("httpx", "matplotlib", "pytorch_lightning", "lightning"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def _is_ours_or_serious(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] in PACKAGES
 
 
 @contextmanager

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from evaluation.metrics import ndcg_at_k
 from numpy.typing import NDArray
 from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from backbone.config import TrainingConfig
 from backbone.training import adamw
+from evaluation.metrics import ndcg
 from ranker.inputs import RankerInputs
 from ranker.lists import ListBatch
 from ranker.losses import listwise_softmax
@@ -66,7 +66,7 @@ class RankerModule(LightningModule):
         for row, items in enumerate(self.ranked):
             shown[row, : len(items)] = items
         self.ranked.clear()
-        self.log(MONITOR, float(ndcg_at_k(shown, self.targets, 10).mean()), prog_bar=True)
+        self.log(MONITOR, float(ndcg(shown, self.targets, 10).mean()), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine, a step at a time."""

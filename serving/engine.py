@@ -36,13 +36,14 @@ Scores = NDArray[np.float32]
 class EngineConfig:
     """How far the cascade looks."""
 
-    ranked: int = 40
-    """Head of the shortlist that the ranker reads; the rest follows in the towers' order."""
+    ranked: int | None = None
+    """Head of the shortlist that the ranker reads; the rest follows in the towers' order. By
+    default as many as the ranker was validated with."""
     limits: Limits = field(default_factory=Limits)
     """What one query may ask for."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.ranked <= self.limits.shortlist:
+        if self.ranked is not None and not 1 <= self.ranked <= self.limits.shortlist:
             raise ValueError(
                 f"ranked must be within 1 and the shortlist of {self.limits.shortlist}, "
                 f"got {self.ranked}"
@@ -80,10 +81,11 @@ class Engine:
         ranker: Ranker,
         *,
         versions: Mapping[str, str],
-        config: EngineConfig,
+        limits: Limits,
+        ranked: int,
     ) -> None:
         self._catalogue, self._retriever, self._ranker = catalogue, retriever, ranker
-        self._versions, self._config = versions, config
+        self._versions, self._limits, self._ranked = versions, limits, ranked
 
     @classmethod
     def load(cls, folder: Path, config: EngineConfig) -> "Engine":
@@ -103,7 +105,8 @@ class Engine:
             Retriever.load(folder),
             Ranker.load(folder / "ranker"),
             versions=release.versions,
-            config=config,
+            limits=config.limits,
+            ranked=config.ranked or release.manifests["ranker"].config["ranked"],
         )
         engine.recommend(Query(history=[catalogue.item_id(0)], limit=1))
         return engine
@@ -116,7 +119,7 @@ class Engine:
     @property
     def shortlist(self) -> int:
         """Items that the index recalls: as configured, or the corpus where that is smaller."""
-        return min(self._config.limits.shortlist, len(self._catalogue))
+        return min(self._limits.shortlist, len(self._catalogue))
 
     def recommend(self, query: Query) -> Answer:
         """Recall a shortlist, rank its head, and return the first `limit` without the history.
@@ -124,7 +127,7 @@ class Engine:
         Raises:
             InvalidQueryError: the query breaks a rule.
         """
-        return self._from_shortlist(query, ranked=self._config.ranked)
+        return self._from_shortlist(query, ranked=self._ranked)
 
     def retrieve(self, query: Query) -> Answer:
         """The shortlist's first `limit` in the towers' order, without the history.
@@ -141,7 +144,7 @@ class Engine:
             InvalidQueryError: the query breaks a rule, or there are no or too many candidates.
         """
         started = time.perf_counter()
-        check_query(query, self._config.limits, candidates=candidates)
+        check_query(query, self._limits, candidates=candidates)
         shopper = self._shopper(query)
         rows, unknown = self._catalogue.rows(list(dict.fromkeys(candidates)))
         watch: dict[str, float] = {}
@@ -163,8 +166,8 @@ class Engine:
             UnknownItemError: the catalogue does not hold the item.
         """
         started = time.perf_counter()
-        check_query(Query(limit=limit), self._config.limits)
-        check_id("item_id", item_id, self._config.limits)
+        check_query(Query(limit=limit), self._limits)
+        check_id("item_id", item_id, self._limits)
         row = self._catalogue.row(item_id)
         if row is None:
             raise UnknownItemError(f"item_id must be in the catalogue, got {item_id!r}")
@@ -182,7 +185,7 @@ class Engine:
 
     def _from_shortlist(self, query: Query, *, ranked: int) -> Answer:
         started = time.perf_counter()
-        check_query(query, self._config.limits)
+        check_query(query, self._limits)
         shopper = self._shopper(query)
         watch: dict[str, float] = {}
         if len(shopper.history):

@@ -3,8 +3,6 @@
 from typing import Any
 
 import numpy as np
-from evaluation.metrics import recall_at_k
-from evaluation.search import exact_search
 from numpy.typing import NDArray
 from pytorch_lightning import LightningModule
 from torch import Tensor
@@ -12,6 +10,8 @@ from torch import Tensor
 from backbone.config import TrainingConfig
 from backbone.training import adamw
 from dataset.arrays import Cases
+from evaluation.metrics import recall
+from evaluation.search import exact_search
 from towers.encode import encode
 from towers.losses import in_batch_softmax
 from towers.model import TwoTower
@@ -59,8 +59,8 @@ class TowersModule(LightningModule):
         )
         _, found = exact_search(users, items, 100, exclude=self.valid.histories)
         for k in (10, 100):
-            recall = float(recall_at_k(found, self.valid.targets, k).mean())
-            self.log(f"valid/recall@{k}", recall, prog_bar=True)
+            share = float(recall(found, self.valid.targets, k).mean())
+            self.log(f"valid/recall@{k}", share, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine, a step at a time."""

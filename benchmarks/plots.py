@@ -1,0 +1,84 @@
+"""Where the bars of a plot go; the page draws them."""
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from evaluation.intervals import Interval
+
+TICKS = 4
+"""Steps of an axis, at most one more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tick:
+    """A labelled place on the axis."""
+
+    at: float
+    """Percent of the axis."""
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """One figure with its interval."""
+
+    label: str
+    own: bool
+    """Whether it is this engine's figure and not a peer's."""
+    value: float
+    length: float
+    """Percent of the axis, as are the next two."""
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """Horizontal bars that share an axis from 0."""
+
+    title: str
+    bars: list[Bar]
+    ticks: list[Tick]
+
+
+def bar_plot(title: str, figures: Mapping[str, Interval], own: Collection[str] = ()) -> Plot:
+    """Lay out one bar a figure, in the given order.
+
+    Args:
+        title: Heading of the plot.
+        figures: At least 0 each, by label.
+        own: Labels of this engine's figures.
+    """
+    step = _round_step(max((figure["high"] for figure in figures.values()), default=0.0))
+    end = step * max(
+        1, *(math.ceil(figure["high"] / step - 1e-9) for figure in figures.values())
+    )
+    bars = [
+        Bar(
+            label=label,
+            own=label in own,
+            value=figure["value"],
+            length=_percent(figure["value"], end),
+            low=_percent(figure["low"], end),
+            high=_percent(figure["high"], end),
+        )
+        for label, figure in figures.items()
+    ]
+    places = [step * number for number in range(round(end / step) + 1)]
+    ticks = [Tick(at=_percent(place, end), label=f"{place:.4g}") for place in places]
+    return Plot(title=title, bars=bars, ticks=ticks)
+
+
+def _percent(value: float, end: float) -> float:
+    return round(100 * value / end, 2)
+
+
+def _round_step(largest: float) -> float:
+    """The least of 1, 2, 5 × a power of ten of which `TICKS` reach the largest value."""
+    if largest <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(largest / TICKS))
+    return next(
+        factor * power for factor in (1, 2, 5, 10) if factor * power * TICKS >= largest * (1 - 1e-9)
+    )

@@ -1,0 +1,141 @@
+"""Peers' simple baselines: popularity and item-kNN. Both learn from the training split alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from evaluation.metrics import Rows
+from evaluation.search import remove, top_k
+
+BLOCK = 1 << 23
+"""Scores held at once."""
+
+
+def popularity_lists(
+    popularity: Rows, histories: Sequence[Rows], k: int, *, seed: int = 0
+) -> NDArray[np.int32]:
+    """The most popular items that each user has not had.
+
+    Args:
+        popularity: (items,) training interactions.
+        histories: Item rows of each user.
+        k: Items a user.
+        seed: Of the order among equally popular items.
+
+    Returns:
+        (users, k) item rows, best first, -1 where no item is left.
+    """
+    longest = max((len(history) for history in histories), default=0)
+    best_first = np.argsort(-popularity_rank(popularity, seed=seed))[: k + longest]
+    lists = np.full((len(histories), k), -1, np.int32)
+    for row, history in zip(lists, histories, strict=True):
+        kept = best_first[~np.isin(best_first, history)][:k]
+        row[: len(kept)] = kept
+    return lists
+
+
+def popularity_rank(popularity: Rows, *, seed: int = 0) -> NDArray[np.int64]:
+    """(items,): 0 for the least popular, distinct; equals are ordered at random, not by row."""
+    shuffled = np.random.default_rng(seed).permutation(len(popularity))
+    ranks = np.empty(len(popularity), np.int64)
+    ranks[np.lexsort((shuffled, popularity))] = np.arange(len(popularity))
+    return ranks
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemKNN:
+    """Items taken by the same users, the latest purchases counting most.
+
+    Cosine of the items' users, shrunk where few support it (Sarwar et al., WWW 2001; Deshpande &
+    Karypis, TOIS 2004).
+    """
+
+    similarity: sparse.csr_array[np.float32]
+    """(items, items), symmetric, 0 on the diagonal, at most 1."""
+    popularity: NDArray[np.int64]
+    """(items,): users of each item; it orders what co-occurrence leaves equal."""
+
+    @classmethod
+    def fit(
+        cls,
+        offsets: NDArray[np.int64],
+        items: Rows,
+        n_items: int,
+        shrinkage: float = 20.0,
+    ) -> "ItemKNN":
+        """Count which items share users: c_ij / (sqrt(n_i n_j) + shrinkage).
+
+        Args:
+            offsets: (users + 1,): user u owns `items[offsets[u]:offsets[u + 1]]`.
+            items: (interactions,) item rows of the training split; repeats count once.
+            n_items: Size of the corpus.
+            shrinkage: The larger, the less a rare pair counts; at least 0.
+
+        Raises:
+            ValueError: shrinkage is negative.
+        """
+        if shrinkage < 0:
+            raise ValueError(f"shrinkage must be at least 0, got {shrinkage}")
+        shape = (len(offsets) - 1, n_items)
+        users = np.repeat(np.arange(shape[0]), np.diff(offsets))
+        taken = sparse.csr_array((np.ones(len(items), np.float32), (users, items)), shape=shape)
+        taken.sum_duplicates()
+        taken.data[:] = 1
+        counts = np.bincount(taken.indices, minlength=n_items).astype(np.int64)
+        shared = (taken.T @ taken).tocoo()
+        left, right = shared.coords
+        weights = shared.data / (np.sqrt(counts[left] * counts[right]) + shrinkage)
+        apart = left != right
+        similarity = sparse.csr_array(
+            (weights[apart].astype(np.float32), (left[apart], right[apart])),
+            shape=(n_items, n_items),
+        )
+        return cls(similarity=similarity, popularity=counts)
+
+    def scores(self, histories: Sequence[Rows], *, decay: float = 0.7) -> NDArray[np.float32]:
+        """Sum over a history of decay^age × similarity; the last item has age 0.
+
+        Args:
+            histories: Item rows of each user, oldest first.
+            decay: Weight of an item relative to the next younger one.
+
+        Returns:
+            (users, items), at least 0.
+        """
+        lengths = [len(history) for history in histories]
+        flat = np.concatenate(histories).astype(np.int64)
+        ages = np.concatenate([np.arange(length)[::-1] for length in lengths])
+        users = np.repeat(np.arange(len(histories)), lengths)
+        shape = (len(histories), len(self.popularity))
+        weights = (np.float32(decay) ** ages).astype(np.float32)
+        recent = sparse.csr_array((weights, (users, flat)), shape=shape)
+        return (recent @ self.similarity).toarray()
+
+    def lists(
+        self, histories: Sequence[Rows], k: int, *, decay: float = 0.7, seed: int = 0
+    ) -> NDArray[np.int32]:
+        """The k best items of each user, history excluded.
+
+        Places that co-occurrence cannot fill go to the most popular items.
+
+        Args:
+            histories: Item rows of each user, oldest first.
+            k: Items a user.
+            decay: Weight of an item relative to the next younger one.
+            seed: Of the order among items that are equal in score and popularity.
+
+        Returns:
+            (users, k) item rows, best first, -1 where no item is left.
+        """
+        preference = popularity_rank(self.popularity, seed=seed)
+        found = np.empty((len(histories), k), np.int32)
+        step = max(1, BLOCK // len(self.popularity))
+        for start in range(0, len(histories), step):
+            block = histories[start : start + step]
+            scores = self.scores(block, decay=decay)
+            remove(scores, block)
+            found[start : start + step] = top_k(scores, k, preference)[1]
+        return found
