@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytorch_lightning
 import torch
-from pytorch_lightning import LightningModule, Trainer, seed_everything
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import (
     EarlyStopping,
     LearningRateMonitor,
@@ -47,6 +48,11 @@ class EpochSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         start = self._epoch * self._size
         return iter(self._order.take(np.arange(start, start + self._size), mode="wrap").tolist())
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch: once before a model is made, once before it is fitted."""
+    pytorch_lightning.seed_everything(seed, verbose=False)
 
 
 def training_folder(root: Path, stage: str, *identity: object) -> Path:
@@ -118,7 +124,7 @@ def fit(
     last = folder / "checkpoints" / "last.ckpt"
     if last.is_file():
         logger.info("resuming from %s", last)
-    seed_everything(config.seed, verbose=False)
+    seed_everything(config.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice on workers, folders and its own API
         trainer.fit(module, train, valid, ckpt_path=last if last.is_file() else None)

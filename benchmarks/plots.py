@@ -50,10 +50,9 @@ def bar_plot(title: str, figures: Mapping[str, Interval], own: Collection[str] =
         figures: At least 0 each, by label.
         own: Labels of this engine's figures.
     """
-    step = _round_step(max((figure["high"] for figure in figures.values()), default=0.0))
-    end = step * max(
-        1, *(math.ceil(figure["high"] / step - 1e-9) for figure in figures.values())
-    )
+    largest = max((figure["high"] for figure in figures.values()), default=0.0)
+    step = _round_step(largest)
+    end = step * max(1, math.ceil(largest / step - 1e-9))
     bars = [
         Bar(
             label=label,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import jinja2
 
 from benchmarks.plots import Plot, bar_plot
-from evaluation.intervals import Interval
+from evaluation.intervals import RESAMPLES, Interval
 from evaluation.metrics import Rows
 from evaluation.summary import METRICS
 
@@ -91,16 +91,25 @@ class Report:
         return [name for name in METRICS if any(name in m for m in self.systems.values())]
 
     @property
+    def compared(self) -> list[str]:
+        """Metrics that a comparison has, in the usual order."""
+        return [name for name in METRICS if any(name in m for m in self.paired.values())]
+
+    @property
     def headline(self) -> str:
         """The system to judge the engine by: the last of its own, or else the last."""
-        return next((name for name in reversed(self.own) if name in self.systems), [*self.systems][-1])
+        return next(
+            (name for name in reversed(self.own) if name in self.systems), [*self.systems][-1]
+        )
 
     def best(self, metric: str, *, peers: bool = False) -> str | None:
-        """System of the largest value, among all or among peers; None where none has one."""
+        """System of the largest value, among all or among peers; of coverage there is no best."""
         values = {
             name: metrics[metric]["value"]
             for name, metrics in self.systems.items()
-            if metric in metrics and not (peers and name in self.own)
+            if metric in metrics
+            and not metric.startswith("coverage")
+            and not (peers and name in self.own)
         }
         return max(values, key=values.__getitem__, default=None)
 
@@ -153,7 +162,7 @@ def make_example(
 
 def write_report(folder: Path, report: Report) -> None:
     """Write `report.html` and `report.json`, each whole or not at all, into a folder."""
-    page, figures = render(report), json.dumps(as_json(report), indent=1, allow_nan=False)
+    figures, page = json.dumps(as_json(report), indent=1, allow_nan=False), render(report)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (("report.html", page), ("report.json", figures)):
         partial = folder / f".{name}.partial"
@@ -179,9 +188,13 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters["duration"] = duration
-    decomposition = bar_plot("Recall after each step", report.decomposition, report.decomposition)
+    steps = report.decomposition
     return environment.get_template("report.html.j2").render(
-        report=report, decomposition=decomposition if report.decomposition else None
+        report=report,
+        plotted=PLOTTED,
+        resamples=RESAMPLES,
+        decomposition=bar_plot("Recall after each step", steps, own=steps) if steps else None,
+        longest=max(report.seconds.values(), default=0) or 1,
     )
 
 

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from backbone.load import freeze_below, load_bert, load_tokenizer
 from backbone.tokens import SpecialTokens, tokenize
-from backbone.training import EpochSampler, fit, training_folder
+from backbone.training import EpochSampler, fit, seed_everything, training_folder
 from dataset.arrays import Dataset, load_dataset
 from dataset.points import training_points
 from lineage.manifest import read_manifest
@@ -43,6 +43,7 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         special=SpecialTokens.of(tokenizer),
         history_tokens=config.history_tokens,
     )
+    seed_everything(config.training.seed)
     module = _module(config, root, data, shortlists, inputs)
     fingerprint = read_manifest(root / "shortlists", "shortlists").fingerprint
     workplace = training_folder(root, "ranker", asdict(config), fingerprint)

@@ -4,7 +4,9 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["OMP_NUM_THREADS"] = "1"  # tiny models: more threads only wait for one another
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,10 @@ import pytest
 
 from dataset.arrays import TEST, TRAIN, VALID, Dataset, StringColumn
 
-COLOURS = ["red", "blue", "green", "black"]
-THINGS = ["shirt", "mug", "lamp", "chair", "bag"]
+COLOURS = ["red", "blue", "green", "black", "white", "pink"]
+COLOURS += ["grey", "brown", "gold", "teal", "lime", "navy"]
+THINGS = ["shirt", "mug", "lamp", "chair", "bag", "vase", "clock", "rug", "desk", "bowl"]
+THINGS += ["plate", "spoon", "towel", "frame", "shelf", "hook", "jar", "tray", "candle", "basket"]
 
 
 @pytest.fixture(scope="session")
@@ -39,24 +43,25 @@ def tiny_bert(tmp_path_factory) -> Path:
     return folder
 
 
-def make_shop(*, users: int = 60, seed: int = 0) -> Dataset:
-    """20 items (4 colours × 5 things); every user buys things of one colour, in random order."""
+def make_shop(*, users: int = 200, seed: int = 0) -> Dataset:
+    """240 items (12 colours × 20 things); every user buys seven things of one colour."""
     rng = np.random.default_rng(seed)
     titles = [f"{colour} {thing}" for colour in COLOURS for thing in THINGS]
     histories = [
-        5 * rng.integers(len(COLOURS)) + rng.permutation(len(THINGS)) for _ in range(users)
+        len(THINGS) * rng.integers(len(COLOURS)) + rng.permutation(len(THINGS))[:7]
+        for _ in range(users)
     ]
     items = np.concatenate(histories).astype(np.int32)
-    splits = np.tile(np.array([TRAIN, TRAIN, TRAIN, VALID, TEST], np.uint8), users)
+    splits = np.tile(np.array([TRAIN] * 5 + [VALID, TEST], np.uint8), users)
     popularity = np.bincount(items[splits == TRAIN], minlength=len(titles)).astype(np.int64)
     return Dataset(
         item_ids=StringColumn.of([f"i{row}" for row in range(len(titles))]),
         titles=StringColumn.of(titles),
         texts=StringColumn.of(titles),
         user_ids=StringColumn.of([f"u{row}" for row in range(users)]),
-        offsets=np.arange(users + 1) * len(THINGS),
+        offsets=np.arange(users + 1) * 7,
         items=items,
-        times=np.tile(np.arange(len(THINGS)), users),
+        times=np.tile(np.arange(7), users),
         splits=splits,
         popularity=popularity,
         log_q=np.log(np.maximum(popularity, 1) / popularity.sum()).astype(np.float32),
@@ -90,11 +95,12 @@ def release(tmp_path_factory, tiny_bert, shop) -> Path:
     with writing(root / "data", stage="data", config={}, inputs={}) as (folder, _):
         save_dataset(folder, shop)
     training = TrainingConfig(
-        max_epochs=2, examples_per_epoch=64, batch_size=32, learning_rate=3e-3, trained_layers=2
+        max_epochs=5, examples_per_epoch=320, batch_size=32, learning_rate=3e-3, trained_layers=2
     )
     towers = TowersConfig(backbone=str(tiny_bert), dimension=16, training=training)
     shortlists = ShortlistsConfig(training_points=40, valid_users=20, size=12)
-    ranker = RankerConfig(backbone=str(tiny_bert), negatives=3, ranked=6, training=training)
+    few = replace(training, max_epochs=1, examples_per_epoch=32)
+    ranker = RankerConfig(backbone=str(tiny_bert), negatives=3, ranked=6, training=few)
     data, recalled = ["data"], ["data", "towers", "index"]
     run("towers", towers, root, needs=data, build="towers.train:train")
     run("index", IndexConfig(), root, needs=["towers"], build="index.stage:build")

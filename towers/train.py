@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from backbone.load import load_tokenizer
 from backbone.tokens import SpecialTokens, tokenize
-from backbone.training import EpochSampler, fit, training_folder
+from backbone.training import EpochSampler, fit, seed_everything, training_folder
 from dataset.arrays import Cases, Dataset, load_dataset
 from dataset.points import training_points
 from lineage.manifest import read_manifest
@@ -39,6 +39,7 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     data = load_dataset(root / "data")
     tokenizer = load_tokenizer(config.backbone)
     inputs = text_inputs(data, tokenizer, config)
+    seed_everything(config.training.seed)
     module = _module(config, data, inputs)
     fingerprint = read_manifest(root / "data", "data").fingerprint
     workplace = training_folder(root, "towers", asdict(config), fingerprint)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from evaluation.search import exact_search
 
+from evaluation.search import exact_search
 from serving.engine import Engine, EngineConfig
 from serving.query import Basis, InvalidQueryError, Limits, Query, UnknownItemError
 

@@ -1,0 +1,169 @@
+"""Scores every system over the same test users and writes the report."""
+
+import logging
+import os
+import platform
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.cascade import LISTED, CascadeLists, cascade_lists
+from benchmarks.config import BenchConfig
+from benchmarks.report import Example, Report, make_example, write_report
+from benchmarks.saved import evaluation_users, saved_lists
+from dataset.arrays import Cases, Dataset, load_dataset
+from dataset.points import training_points
+from evaluation.baselines import ItemKNN, popularity_lists
+from evaluation.intervals import Interval, mean_interval
+from evaluation.metrics import recall
+from evaluation.summary import compare, summarise
+from lineage.manifest import read_manifest
+from serving.engine import Engine, EngineConfig
+from serving.release import CASCADE
+
+logger = logging.getLogger(__name__)
+Lists = Mapping[str, NDArray[np.int32]]
+
+
+def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Report:
+    """Score a finished release, and write `report.json` and `report.html`.
+
+    Args:
+        config: Whom to score.
+        dataset: Name or folder that the data came from; it may hold peers' saved lists.
+        root: Folder of the dataset's stages.
+        folder: Where the report goes.
+
+    Raises:
+        ArtifactError: the release is incomplete, corrupt or mixed.
+        ValueError: the test split leaves nobody to score.
+    """
+    started = time.monotonic()
+    data = load_dataset(root / "data")
+    cases = evaluated_cases(config, data, Path(dataset))
+    logger.info("scoring %d users of the test split, history excluded", len(cases))
+    systems = {**baselines(config, data, cases), **_saved(data, cases, Path(dataset))}
+    own = cascade_lists(Engine.load(root, EngineConfig()), data, cases)
+    systems |= {"towers": own.towers, "cascade": own.cascade}
+    logger.info("median ms a request: %s", {k: round(v, 1) for k, v in own.milliseconds.items()})
+    seconds = {stage: read_manifest(root / stage, stage).seconds for stage in CASCADE}
+    report = Report(
+        dataset=root.name,
+        users=len(cases),
+        history="excluded",
+        systems={
+            name: summarise(lists, cases.targets, len(data.item_ids), config.seed)
+            for name, lists in systems.items()
+        },
+        seconds={**seconds, "bench": round(time.monotonic() - started, 1)},
+        machine=_machine(),
+        command=f"make bench DATASET={root.name if root.name == dataset else dataset}",
+        decomposition=decomposition(config, root, own, cases),
+        paired=paired(config, systems, cases),
+        examples=examples(config, data, cases, own),
+    )
+    write_report(folder, report)
+    return report
+
+
+def evaluated_cases(config: BenchConfig, data: Dataset, folder: Path) -> Cases:
+    """Test cases of the users that the dataset names, or of a seeded sample.
+
+    Raises:
+        ValueError: none is left.
+    """
+    cases = data.cases("test")
+    named = evaluation_users(folder)
+    if named is None:
+        cases = cases.sample(config.max_users, config.seed)
+    else:
+        position = {data.user_ids[int(row)]: at for at, row in enumerate(cases.user_rows)}
+        cases = cases.select(np.array([position[u] for u in named if u in position], np.int64))
+    if not len(cases):
+        raise ValueError("test split must hold a user with a history and a new item, got none")
+    return cases
+
+
+def baselines(config: BenchConfig, data: Dataset, cases: Cases) -> Lists:
+    """Popularity and item-kNN, both fitted on the training split alone."""
+    training = training_points(data)
+    knn = ItemKNN.fit(
+        training.user_starts, training.items, len(data.item_ids), shrinkage=config.shrinkage
+    )
+    return {
+        "popularity": popularity_lists(data.popularity, cases.histories, LISTED),
+        "item-knn": knn.lists(cases.histories, LISTED, decay=config.decay),
+    }
+
+
+def paired(config: BenchConfig, systems: Lists, cases: Cases) -> dict[str, Mapping[str, Interval]]:
+    """Differences over the same users that say whether a stage pays."""
+    return {
+        f"{first} − {second}": compare(systems[first], systems[second], cases.targets, config.seed)
+        for first, second in (
+            ("cascade", "towers"),
+            ("cascade", "item-knn"),
+            ("towers", "item-knn"),
+        )
+    }
+
+
+def decomposition(
+    config: BenchConfig, root: Path, own: CascadeLists, cases: Cases
+) -> dict[str, Interval]:
+    """Share of the targets that is still there after each step."""
+    ranked = read_manifest(root / "ranker", "ranker").config["ranked"]
+    steps = {
+        f"recalled ({LISTED})": recall(own.towers, cases.targets, LISTED),
+        f"read by the ranker ({ranked})": recall(own.towers, cases.targets, ranked),
+        "shown (10), ranker": recall(own.cascade, cases.targets, 10),
+        "shown (10), towers": recall(own.towers, cases.targets, 10),
+    }
+    return {name: mean_interval(values, seed=config.seed) for name, values in steps.items()}
+
+
+def examples(config: BenchConfig, data: Dataset, cases: Cases, own: CascadeLists) -> list[Example]:
+    """Lists of a seeded choice of users, hits and misses as they come."""
+    chosen = np.random.default_rng(config.seed).permutation(len(cases))[: config.examples]
+    found = []
+    for case in chosen.tolist():
+        items = own.answers[case].items
+        by_tower = sorted(items, key=lambda item: item.tower_rank or 0)
+        found.append(
+            make_example(
+                data.user_ids[int(cases.user_rows[case])],
+                data.titles,
+                history=cases.histories[case],
+                targets=cases.targets[case],
+                shortlist=(
+                    own.towers[case][: len(items)],
+                    [item.tower_score or 0.0 for item in by_tower],
+                ),
+                final=(own.cascade[case][: len(items)], [item.score for item in items]),
+            )
+        )
+    return found
+
+
+def _saved(data: Dataset, cases: Cases, folder: Path) -> Lists:
+    return saved_lists(
+        folder,
+        user_ids=[data.user_ids[int(row)] for row in cases.user_rows],
+        item_ids=data.item_ids,
+        histories=cases.histories,
+    )
+
+
+def _machine() -> str:
+    model: Any = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = cpuinfo.read_text().splitlines()
+        model = next((x.split(": ")[1] for x in lines if x.startswith("model name")), model)
+    return (
+        f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    )

@@ -1,0 +1,87 @@
+import logging
+from dataclasses import dataclass
+
+import pytest
+
+from lineage.cli import reported_errors, run
+from lineage.manifest import MissingArtifactError, read_manifest, writing
+
+runs = []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    size: int = 1
+
+
+def build(config, root, folder):
+    runs.append(config.size)
+    (folder / "out.txt").write_text("x" * config.size)
+    return {"size": config.size}
+
+
+@pytest.fixture
+def root(tmp_path):
+    runs.clear()
+    with writing(tmp_path / "data", stage="data", config={}, inputs={}) as (folder, _):
+        (folder / "a.txt").write_text("a")
+    return tmp_path
+
+
+def go(root, config):
+    run("towers", config, root, needs=["data"], build=f"{__name__}:build")
+
+
+def test_a_stage_runs_once_for_one_configuration(root):
+    go(root, Config())
+    go(root, Config())
+
+    assert runs == [1]
+    assert read_manifest(root / "towers", "towers").facts == {"size": 1}
+
+
+def test_another_configuration_or_input_runs_it_again(root):
+    go(root, Config())
+    go(root, Config(size=2))
+    with writing(root / "data", stage="data", config={"new": 1}, inputs={}) as (folder, _):
+        (folder / "a.txt").write_text("a")
+    go(root, Config(size=2))
+
+    assert runs == [1, 2, 2]
+
+
+def test_a_damaged_stage_is_made_again(root):
+    go(root, Config())
+    (root / "towers" / "out.txt").write_text("y")
+    go(root, Config())
+
+    assert runs == [1, 1]
+
+
+def test_a_missing_input_names_the_command_that_makes_it(root):
+    with pytest.raises(MissingArtifactError, match="make index"):
+        run("shortlists", Config(), root, needs=["index"], build=f"{__name__}:build")
+
+
+def test_a_users_mistake_ends_with_status_2_and_one_message(capsys):
+    with pytest.raises(SystemExit) as stop, reported_errors():
+        raise ValueError("k must be positive")
+
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "error: k must be positive\n"
+
+
+def test_a_bug_keeps_its_traceback():
+    with pytest.raises(KeyError), reported_errors():
+        raise KeyError("bug")
+
+
+def test_libraries_speak_only_when_something_is_wrong():
+    from lineage.cli import _is_ours_or_serious
+
+    def record(name, level):
+        return logging.LogRecord(name, level, "", 0, "", (), None)
+
+    assert _is_ours_or_serious(record("towers.train", logging.INFO))
+    assert not _is_ours_or_serious(record("pytorch_lightning.x", logging.INFO))
+    assert _is_ours_or_serious(record("pytorch_lightning.x", logging.WARNING))
