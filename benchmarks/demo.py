@@ -3,6 +3,7 @@
 import argparse
 import logging
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,15 +11,15 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from dataset.arrays import Dataset, load_dataset
+from dataset.arrays import TEST, Dataset, load_dataset
 from lineage.cli import configure_logging, reported_errors
 from serving.client import RecommenderClient
-from serving.server import free_port
-from serving.table import answer_table
+from serving.table import answer_table, history_table
 
 logger = logging.getLogger("benchmarks.demo")
 START_SECONDS = 120
 SHOWN = 3
+RECOMMENDED = 8
 
 
 def main() -> None:
@@ -36,7 +37,9 @@ def main() -> None:
 def show(release: Path, config: Path, users: int) -> None:
     """Ask a server of its own for some users and print the answers."""
     data = load_dataset(release / "data")
-    port = free_port()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     command = [sys.executable, "-m", "serving", "serve", "--artifacts", str(release)]
     server = subprocess.Popen([*command, "--config", str(config), "--server.port", str(port)])
     try:
@@ -47,3 +50,17 @@ def show(release: Path, config: Path, users: int) -> None:
     finally:
         server.send_signal(signal.SIGTERM)
         logger.info("server stopped with status %d", server.wait(START_SECONDS))
+
+
+def _print(client: RecommenderClient, data: Dataset, user: int) -> None:
+    """Show what one user took and what the server recommends."""
+    user_id = data.user_ids[user]
+    titles = [data.titles[int(row)] for row in data.history(user, before=TEST + 1)]
+    answer = client.recommend(user_id=user_id, limit=RECOMMENDED)
+    console = Console()
+    console.print(history_table(titles, of=f"user {user_id}"))
+    console.print(answer_table(answer, title=f"recommended to user {user_id}"), "")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Version by version, what callers may rely on."""
