@@ -87,7 +87,7 @@ def coverage_interval(
         shares.append((shown_to @ drawn > 0).sum(axis=0) / n_items)
     share = np.concatenate(shares)
     low, high = np.clip(np.percentile(share, PERCENTILES) + value - share.mean(), 0, 1)
-    return Interval(value=value, low=float(low), high=float(high))
+    return Interval(value=value, low=min(value, float(low)), high=max(value, float(high)))
 
 
 def _resampled(users: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:

@@ -38,9 +38,10 @@ class RankerConfig:
 class ShortlistsConfig:
     """Shortlists that the ranker learns from."""
 
-    training_points: int = 6_000
-    """(history → next item) pairs of the training split that are recalled for."""
-    valid_users: int = 400
+    training_points: int = 10_000
+    """(history → next item) pairs of the training split that are recalled for; those whose target
+    is recalled are kept."""
+    valid_users: int = 300
     """Users of the validation split that the ranker's early stopping watches."""
     size: int = 100
     """Items a shortlist."""

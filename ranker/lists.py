@@ -61,18 +61,11 @@ class ListCollator:
     def _draw(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.bool_]]:
         """Item rows, cosines and presence of one list, each (1 + negatives,)."""
         point = int(self.shortlists.points[row])
-        recalled = self.shortlists.rows[row]
+        recalled, cosines = self.shortlists.rows[row], self.shortlists.scores[row]
+        place = np.flatnonzero(recalled == self.points.targets[point])
         usable = np.flatnonzero((recalled >= 0) & ~np.isin(recalled, self.points.positives(point)))
         drawn = np.random.default_rng((self.seed, row)).permutation(usable)[: self.negatives]
-        missing = self.negatives - len(drawn)
-        target = self.points.targets[point]
-        rows = np.concatenate([[target], recalled[drawn], np.full(missing, target)])
-        scores = np.concatenate(
-            [
-                [self.shortlists.target_scores[row]],
-                self.shortlists.scores[row][drawn],
-                [0] * missing,
-            ]
-        )
+        missing = np.repeat(place, self.negatives - len(drawn))
+        places = np.concatenate([place, drawn, missing])
         present = np.arange(1 + self.negatives) <= len(drawn)
-        return rows.astype(np.int32), scores.astype(np.float32), present
+        return recalled[places], cosines[places], present

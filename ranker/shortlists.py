@@ -9,14 +9,16 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, kw_only=True)
 class Shortlists:
-    """What the towers recalled for training points and validation users; row -1 is missing."""
+    """What the towers recalled for training points and validation users; row -1 is missing.
+
+    Only points whose target was recalled are here: with targets put in by hand, which the towers
+    score low, a ranker learns to distrust the towers.
+    """
 
     points: NDArray[np.int64]
     """(points,): positions among the dataset's training points."""
-    target_scores: NDArray[np.float32]
-    """(points,): cosine of each point's history and its target, recalled or not."""
     rows: NDArray[np.int32]
-    """(points, shortlist): item rows, best first, the history left out."""
+    """(points, shortlist): item rows, best first, the history left out, the target among them."""
     scores: NDArray[np.float32]
     """(points, shortlist): their cosines."""
     valid_users: NDArray[np.int64]

@@ -33,34 +33,36 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
     order = np.random.default_rng(config.seed).permutation(len(points))
     chosen = np.sort(order[: config.training_points])
     cases = data.cases("valid").sample(config.valid_users, config.seed)
-    lists: list[Recalled] = []
-    target_scores = np.empty(len(chosen), np.float32)
-    for position, point in enumerate(tqdm(chosen, desc="training shortlists", leave=False)):
-        user = retriever.embed(points.history(point), {})
-        lists.append(retriever.nearest(user, points.history(point), config.size))
-        target_scores[position] = (
-            retriever.index.vectors(points.targets[point : point + 1])[0] @ user
+    lists = [
+        retriever.nearest(retriever.embed(history, {}), history, config.size)
+        for history in tqdm(
+            map(points.history, chosen), "training shortlists", len(chosen), leave=False
         )
+    ]
     valid = [
         retriever.nearest(retriever.embed(history, {}), history, config.size)
         for history in tqdm(cases.histories, desc="valid shortlists", leave=False)
     ]
     rows, scores = _stacked(lists, config.size)
     valid_rows, valid_scores = _stacked(valid, config.size)
+    recalled = (rows == points.targets[chosen][:, None]).any(axis=1)
+    if not recalled.any():
+        raise ValueError(
+            f"training_points must include one whose target is among the first {config.size}, "
+            f"got none of {len(chosen)}; train the towers for longer or raise training_points"
+        )
     Shortlists(
-        points=chosen,
-        target_scores=target_scores,
-        rows=rows,
-        scores=scores,
+        points=chosen[recalled],
+        rows=rows[recalled],
+        scores=scores[recalled],
         valid_users=cases.user_rows,
         valid_rows=valid_rows,
         valid_scores=valid_scores,
     ).save(folder)
-    recalled = (rows == points.targets[chosen][:, None]).any(axis=1)
     return {
         "training points": len(chosen),
+        "with their target in the shortlist": int(recalled.sum()),
         "valid users": len(cases),
-        f"training targets in the first {config.size}": round(float(recalled.mean()), 4),
     }
 
 

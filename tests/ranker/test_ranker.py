@@ -85,7 +85,7 @@ def test_a_list_holds_its_target_first_and_no_positive_among_the_negatives(colla
         point = int(shortlists.points[row])
 
         assert rows[0] == points.targets[point]
-        assert scores[0] == shortlists.target_scores[row]
+        assert scores[0] == shortlists.scores[row][shortlists.rows[row] == rows[0]][0]
         negatives = rows[1:][present[1:]]
         assert not np.isin(negatives, points.positives(point)).any()
         assert np.isin(negatives, shortlists.rows[row]).all()
@@ -98,19 +98,11 @@ def test_lists_are_drawn_alike_whenever_they_are_drawn(collator):
     assert torch.equal(first.pairs.ids[:4], again.pairs.ids[4:, :length])
 
 
-def test_shortlists_leave_the_history_out_and_know_the_targets_score(shop, release, shortlists):
+def test_shortlists_leave_the_history_out_and_hold_the_target(shop, shortlists):
     points = training_points(shop)
-    corpus = np.load(release / "towers" / "item_embeddings.npy")
-    for row, point in enumerate(shortlists.points.tolist()):
-        rows = shortlists.rows[row]
-        kept = rows[rows >= 0]
-        assert not np.isin(kept, points.history(point)).any()
-        place = np.flatnonzero(rows == points.targets[point])
-        if len(place):
-            assert shortlists.scores[row][place[0]] == pytest.approx(
-                shortlists.target_scores[row], abs=1e-5
-            )
-    assert shortlists.rows.max() < len(corpus)
+    for rows, point in zip(shortlists.rows, shortlists.points.tolist(), strict=True):
+        assert not np.isin(rows, points.history(point)).any()
+        assert points.targets[point] in rows
 
 
 def test_equal_scores_keep_the_shortlists_order():

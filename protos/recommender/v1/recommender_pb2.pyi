@@ -370,7 +370,9 @@ class Answer(_message.Message):
 
     @_builtins.property
     def versions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Fingerprint of each part of the release that answered: `data`, `towers`, `index`, `ranker`."""
+        """Fingerprint of each part of the release that answered, by stage: `data`, `towers`, `index`,
+        `ranker` and others.
+        """
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class RecommenderStub:
+class RecommenderServiceStub:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, or by neither: a history
@@ -47,28 +47,28 @@ class RecommenderStub:
             channel: A grpc.Channel.
         """
         self.Recommend = channel.unary_unary(
-                '/recommender.v1.Recommender/Recommend',
+                '/recommender.v1.RecommenderService/Recommend',
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendRequest.SerializeToString,
                 response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendResponse.FromString,
                 _registered_method=True)
         self.SimilarItems = channel.unary_unary(
-                '/recommender.v1.Recommender/SimilarItems',
+                '/recommender.v1.RecommenderService/SimilarItems',
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SimilarItemsRequest.SerializeToString,
                 response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SimilarItemsResponse.FromString,
                 _registered_method=True)
         self.Retrieve = channel.unary_unary(
-                '/recommender.v1.Recommender/Retrieve',
+                '/recommender.v1.RecommenderService/Retrieve',
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RetrieveRequest.SerializeToString,
                 response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RetrieveResponse.FromString,
                 _registered_method=True)
         self.Rank = channel.unary_unary(
-                '/recommender.v1.Recommender/Rank',
+                '/recommender.v1.RecommenderService/Rank',
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RankRequest.SerializeToString,
                 response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RankResponse.FromString,
                 _registered_method=True)
 
 
-class RecommenderServicer:
+class RecommenderServiceServicer:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, or by neither: a history
@@ -112,7 +112,7 @@ class RecommenderServicer:
         raise NotImplementedError('Method not implemented!')
 
 
-def add_RecommenderServicer_to_server(servicer, server):
+def add_RecommenderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Recommend': grpc.unary_unary_rpc_method_handler(
                     servicer.Recommend,
@@ -136,13 +136,13 @@ def add_RecommenderServicer_to_server(servicer, server):
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
-            'recommender.v1.Recommender', rpc_method_handlers)
+            'recommender.v1.RecommenderService', rpc_method_handlers)
     server.add_generic_rpc_handlers((generic_handler,))
-    server.add_registered_method_handlers('recommender.v1.Recommender', rpc_method_handlers)
+    server.add_registered_method_handlers('recommender.v1.RecommenderService', rpc_method_handlers)
 
 
  # This class is part of an EXPERIMENTAL API.
-class Recommender:
+class RecommenderService:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, or by neither: a history
@@ -171,7 +171,7 @@ class Recommender:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/recommender.v1.Recommender/Recommend',
+            '/recommender.v1.RecommenderService/Recommend',
             protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendRequest.SerializeToString,
             protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendResponse.FromString,
             options,
@@ -198,7 +198,7 @@ class Recommender:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/recommender.v1.Recommender/SimilarItems',
+            '/recommender.v1.RecommenderService/SimilarItems',
             protos_dot_recommender_dot_v1_dot_recommender__pb2.SimilarItemsRequest.SerializeToString,
             protos_dot_recommender_dot_v1_dot_recommender__pb2.SimilarItemsResponse.FromString,
             options,
@@ -225,7 +225,7 @@ class Recommender:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/recommender.v1.Recommender/Retrieve',
+            '/recommender.v1.RecommenderService/Retrieve',
             protos_dot_recommender_dot_v1_dot_recommender__pb2.RetrieveRequest.SerializeToString,
             protos_dot_recommender_dot_v1_dot_recommender__pb2.RetrieveResponse.FromString,
             options,
@@ -252,7 +252,7 @@ class Recommender:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/recommender.v1.Recommender/Rank',
+            '/recommender.v1.RecommenderService/Rank',
             protos_dot_recommender_dot_v1_dot_recommender__pb2.RankRequest.SerializeToString,
             protos_dot_recommender_dot_v1_dot_recommender__pb2.RankResponse.FromString,
             options,

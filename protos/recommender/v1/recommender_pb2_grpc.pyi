@@ -26,7 +26,7 @@ class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ig
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
-class RecommenderStub:
+class RecommenderServiceStub:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, or by neither: a history
@@ -44,7 +44,7 @@ class RecommenderStub:
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> RecommenderAsyncStub: ...
+    def __new__(cls, channel: _aio.Channel) -> RecommenderServiceAsyncStub: ...
     Recommend: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RecommendRequest, _recommender_pb2.RecommendResponse]
     """Recalls a shortlist, ranks it and returns its head. Items of the history are left out."""
     SimilarItems: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.SimilarItemsRequest, _recommender_pb2.SimilarItemsResponse]
@@ -55,7 +55,7 @@ class RecommenderStub:
     """Orders the given items for a shopper."""
 
 @_typing.type_check_only
-class RecommenderAsyncStub(RecommenderStub):
+class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, or by neither: a history
@@ -80,7 +80,7 @@ class RecommenderAsyncStub(RecommenderStub):
     Rank: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RankRequest, _recommender_pb2.RankResponse]  # type: ignore[assignment]
     """Orders the given items for a shopper."""
 
-class RecommenderServicer(metaclass=_abc_1.ABCMeta):
+class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, or by neither: a history
@@ -127,4 +127,4 @@ class RecommenderServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_recommender_pb2.RankResponse, _abc.Awaitable[_recommender_pb2.RankResponse]]:
         """Orders the given items for a shopper."""
 
-def add_RecommenderServicer_to_server(servicer: RecommenderServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+def add_RecommenderServiceServicer_to_server(servicer: RecommenderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

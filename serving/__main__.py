@@ -1,0 +1,169 @@
+"""`python -m serving serve` serves a release over gRPC; `python -m serving ask` asks a server."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import grpc
+import jsonargparse
+from rich.console import Console
+
+from dataset.arrays import load_dataset
+from lineage.cli import configure_logging, reported_errors
+from serving.catalogue import Catalogue
+from serving.client import RecommenderClient, Response
+from serving.query import Limits, Recommender
+from serving.server import ServerConfig, serve
+from serving.table import answer_table, history_table
+
+logger = logging.getLogger("serving")
+
+FAILED = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeConfig:
+    """How a release is served."""
+
+    server: ServerConfig = field(default_factory=ServerConfig)
+    """Where the server listens and what it puts up with."""
+    limits: Limits = field(default_factory=Limits)
+    """What one query may ask for."""
+    ranked: int | None = None
+    """Head of the shortlist that the ranker reads; by default as many as it was validated with."""
+
+
+LoadRelease = Callable[[Path, ServeConfig], Recommender]
+
+
+def load_engine(folder: Path, config: ServeConfig) -> Recommender:
+    """Load the engine of a release.
+
+    Raises:
+        ArtifactError: the release is incomplete, corrupt or mixed.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # FAISS and torch each bring an OpenMP
+    from serving.engine import Engine, EngineConfig
+
+    return Engine.load(folder, EngineConfig(ranked=config.ranked, limits=config.limits))
+
+
+def main(arguments: Sequence[str] | None = None, *, load: LoadRelease = load_engine) -> None:
+    """Run the subcommand that the command line names."""
+    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = jsonargparse.ArgumentParser(prog="python -m serving", description=__doc__)
+    commands = parser.add_subcommands(dest="command")
+    commands.add_subcommand("serve", _serve_parser(), help="serve a release over gRPC")
+    commands.add_subcommand("ask", _ask_parser(), help="ask a server and print its answer")
+    options = parser.parse_args(arguments)
+    configure_logging()
+    with reported_errors():
+        if options.command == "ask":
+            ask(options.ask)
+        else:
+            _serve(parser.instantiate(options).serve, load)
+
+
+def ask(options: jsonargparse.Namespace) -> None:
+    """Ask a server and print the history, if any, and the answer.
+
+    Raises:
+        SystemExit: the server is out of reach or answered with an error; status 1.
+    """
+    history = [item_id for item_id in options.history.split(",") if item_id]
+    try:
+        with RecommenderClient(options.target, timeout=options.timeout) as client:
+            if options.wait:
+                client.wait_until_ready(options.wait)
+            response, title = _answer(client, options, history)
+    except (grpc.RpcError, TimeoutError) as error:
+        sys.stderr.write(f"error: {_reason(error, options.target)}\n")
+        raise SystemExit(FAILED) from error
+    console = Console()
+    if titles := [] if options.similar else _titles(options, history):
+        console.print(history_table(titles, of=_who(options)))
+    console.print(answer_table(response, title=title))
+
+
+def _answer(
+    client: RecommenderClient, options: jsonargparse.Namespace, history: Sequence[str]
+) -> tuple[Response, str]:
+    if options.similar:
+        response = client.similar(options.similar, limit=options.limit)
+        return response, f"like item {options.similar}"
+    response = client.recommend(user_id=options.user_id, history=history, limit=options.limit)
+    return response, f"recommended to {_who(options)}"
+
+
+def _who(options: jsonargparse.Namespace) -> str:
+    return f"user {options.user_id}" if options.user_id else "the shopper"
+
+
+def _titles(options: jsonargparse.Namespace, history: Sequence[str]) -> Sequence[str]:
+    """Titles of the history, oldest first; its ids where there is no catalogue to look into."""
+    if options.artifacts is None:
+        return history
+    catalogue = Catalogue(load_dataset(options.artifacts / "data"))
+    if history:
+        rows, _ = catalogue.rows(history)
+        return [catalogue.title(row) for row in rows.tolist()]
+    known = catalogue.history(options.user_id) if options.user_id else None
+    return [] if known is None else [catalogue.title(row) for row in known.tolist()]
+
+
+def _reason(error: grpc.RpcError | TimeoutError, target: str) -> str:
+    if isinstance(error, TimeoutError):
+        return str(error)
+    if error.code() is grpc.StatusCode.UNAVAILABLE:
+        start = "python -m serving serve --artifacts artifacts/<dataset>"
+        return f"no server answers at {target}; start one with `{start}`"
+    return f"{target} answered {error.code().name}: {error.details()}"
+
+
+def _serve(options: jsonargparse.Namespace, load: LoadRelease) -> None:
+    import uvloop
+
+    config = ServeConfig(server=options.server, limits=options.limits, ranked=options.ranked)
+    logger.info("loading %s", options.artifacts)
+    uvloop.run(serve(partial(load, options.artifacts, config), config.server))
+
+
+def _serve_parser() -> jsonargparse.ArgumentParser:
+    parser = jsonargparse.ArgumentParser(
+        description="Serve a release over gRPC until SIGTERM or SIGINT, then finish what is in "
+        "flight. Health is NOT_SERVING until the release is loaded, and while stopping."
+    )
+    parser.add_argument("--config", action="config", help="YAML file with the options below")
+    parser.add_argument(
+        "--artifacts", type=Path, required=True, help="folder of a release: `artifacts/ml-100k`"
+    )
+    parser.add_class_arguments(ServeConfig)
+    return parser
+
+
+def _ask_parser() -> jsonargparse.ArgumentParser:
+    parser = jsonargparse.ArgumentParser(
+        description="Ask a server what a user or a history should see next, or what is like an "
+        "item, and print the answer with the scores of both stages. With neither: the best sellers."
+    )
+    parser.add_argument("--target", default="127.0.0.1:50051", help="host:port of the server")
+    parser.add_argument("--user_id", type=str | None, help="a user that the release knows")
+    parser.add_argument("--history", default="", help="item ids, oldest first: `50,181,172`")
+    parser.add_argument("--similar", default="", help="an item id; asks for its neighbours")
+    parser.add_argument("--limit", type=int, default=10, help="items wanted")
+    parser.add_argument("--timeout", type=float, default=10.0, help="deadline of the request, s")
+    parser.add_argument(
+        "--wait", type=float, default=0.0, help="how long to wait for the server to be ready, s"
+    )
+    parser.add_argument(
+        "--artifacts", type=Path | None, help="folder of the release: shows the history's titles"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""A typed, blocking client; needs grpcio and the messages, nothing of the models."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from protos.recommender.v1 import recommender_pb2 as pb
+from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from serving.query import Answer
+from serving.wire import FROM_BASIS, to_items
+
+POLL_SECONDS = 0.1
+OPTIONS = (
+    ("grpc.enable_http_proxy", 0),  # by default even 127.0.0.1 is sought behind $http_proxy
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.max_receive_message_length", -1),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response(Answer):
+    """The engine's answer, and who gave it."""
+
+    versions: Mapping[str, str]
+    """Fingerprint of each part of the release, by stage."""
+    request_id: str
+    """As in the request."""
+
+
+class RecommenderClient:
+    """Asks a server; use it in a `with` block.
+
+    Every request has a deadline. What goes wrong is a `grpc.RpcError` with `code()` and
+    `details()`: INVALID_ARGUMENT, NOT_FOUND, DEADLINE_EXCEEDED, UNAVAILABLE or INTERNAL.
+    """
+
+    def __init__(self, target: str, *, timeout: float = 10.0) -> None:
+        """Open a channel, which connects when it is first used.
+
+        Args:
+            target: `host:port`.
+            timeout: Deadline of every request, s.
+        """
+        self._target, self._timeout = target, timeout
+        self._channel = grpc.insecure_channel(target, options=OPTIONS)
+        self._stub = RecommenderServiceStub(self._channel)
+        self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types know no methods
+
+    def __enter__(self) -> "RecommenderClient":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the channel; requests in flight are cancelled."""
+        self._channel.close()
+
+    def is_ready(self, *, timeout: float | None = None) -> bool:
+        """Whether the server says that it serves.
+
+        Args:
+            timeout: How long to look for the server, s; by default as long as for a request.
+        """
+        try:
+            health = self._health.Check(
+                health_pb2.HealthCheckRequest(),
+                timeout=self._timeout if timeout is None else timeout,
+                wait_for_ready=True,
+            )
+        except grpc.RpcError as error:
+            if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+                return False
+            raise
+        return bool(health.status == health_pb2.HealthCheckResponse.SERVING)
+
+    def wait_until_ready(self, timeout: float) -> None:
+        """Wait until the server is there and has loaded its release.
+
+        Args:
+            timeout: How long at most, s.
+
+        Raises:
+            TimeoutError: it was not ready by then.
+        """
+        end = time.monotonic() + timeout
+        while (left := end - time.monotonic()) > 0:
+            if self.is_ready(timeout=left):
+                return
+            time.sleep(min(POLL_SECONDS, max(0.0, end - time.monotonic())))
+        raise TimeoutError(f"{self._target} must be ready within {timeout:g} s, but is not")
+
+    def recommend(
+        self,
+        *,
+        user_id: str | None = None,
+        history: Sequence[str] = (),
+        limit: int = 20,
+        request_id: str = "",
+    ) -> Response:
+        """What a shopper should see next.
+
+        Args:
+            user_id: A user that the release knows.
+            history: Item ids, oldest first; wins over the history that the release knows.
+            limit: Items wanted.
+            request_id: The caller's own name for the request; comes back in the answer.
+
+        Raises:
+            grpc.RpcError: a rule is broken, or the server failed or is out of reach.
+        """
+        request = pb.RecommendRequest(
+            user_id=user_id, history_item_ids=history, limit=limit, request_id=request_id
+        )
+        return _response(self._stub.Recommend(request, timeout=self._timeout).answer)
+
+    def retrieve(
+        self,
+        *,
+        user_id: str | None = None,
+        history: Sequence[str] = (),
+        limit: int = 20,
+        request_id: str = "",
+    ) -> Response:
+        """The head of the shortlist in the towers' order; arguments as for `recommend`.
+
+        Raises:
+            grpc.RpcError: a rule is broken, or the server failed or is out of reach.
+        """
+        request = pb.RetrieveRequest(
+            user_id=user_id, history_item_ids=history, limit=limit, request_id=request_id
+        )
+        return _response(self._stub.Retrieve(request, timeout=self._timeout).answer)
+
+    def rank(
+        self,
+        candidates: Sequence[str],
+        *,
+        user_id: str | None = None,
+        history: Sequence[str] = (),
+        limit: int = 20,
+        request_id: str = "",
+    ) -> Response:
+        """The given items in the order that suits the shopper; arguments as for `recommend`.
+
+        Raises:
+            grpc.RpcError: a rule is broken, or the server failed or is out of reach.
+        """
+        request = pb.RankRequest(
+            user_id=user_id,
+            history_item_ids=history,
+            candidate_item_ids=candidates,
+            limit=limit,
+            request_id=request_id,
+        )
+        return _response(self._stub.Rank(request, timeout=self._timeout).answer)
+
+    def similar(self, item_id: str, *, limit: int = 20, request_id: str = "") -> Response:
+        """Nearest neighbours of an item among the items.
+
+        Raises:
+            grpc.RpcError: the item is unknown (NOT_FOUND), a rule is broken, or the server failed
+                or is out of reach.
+        """
+        request = pb.SimilarItemsRequest(item_id=item_id, limit=limit, request_id=request_id)
+        return _response(self._stub.SimilarItems(request, timeout=self._timeout).answer)
+
+
+def _response(answer: pb.Answer) -> Response:
+    return Response(
+        items=to_items(answer.items),
+        basis=FROM_BASIS[answer.basis],
+        unknown_item_ids=tuple(answer.unknown_item_ids),
+        unknown_user=answer.unknown_user,
+        milliseconds=dict(answer.milliseconds),
+        versions=dict(answer.versions),
+        request_id=answer.request_id,
+    )

@@ -1,0 +1,62 @@
+"""Turns exceptions into gRPC statuses, by one table."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NoReturn
+
+import grpc
+from grpc import aio
+from typing_extensions import override
+
+from serving.query import InvalidQueryError, UnknownItemError
+
+logger = logging.getLogger(__name__)
+
+STATUS_OF: Mapping[type[Exception], grpc.StatusCode] = {
+    InvalidQueryError: grpc.StatusCode.INVALID_ARGUMENT,
+    UnknownItemError: grpc.StatusCode.NOT_FOUND,
+    TimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+"""What a caller can mend, told with its message; anything else is internal."""
+
+Method = Callable[[Any, Any], Awaitable[Any]]
+
+
+class ErrorInterceptor(aio.ServerInterceptor):
+    """Answers what a unary method raises with its status; of the unknown it tells nothing."""
+
+    @override
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.unary_unary is None:  # health and reflection stream
+            return handler
+        return grpc.unary_unary_rpc_method_handler(
+            _guarded(handler.unary_unary, handler_call_details.method),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+
+def _guarded(method: Method, name: str) -> Method:
+    async def call(request: Any, context: Any) -> Any:
+        try:
+            return await method(request, context)
+        except aio.AbortError:
+            raise
+        except Exception as error:
+            await _abort(error, context, name)
+
+    return call
+
+
+async def _abort(error: Exception, context: Any, name: str) -> NoReturn:
+    for kind, status in STATUS_OF.items():
+        if isinstance(error, kind):
+            await context.abort(status, str(error))
+    logger.error("%s failed", name, exc_info=error)
+    await context.abort(grpc.StatusCode.INTERNAL, "internal error")
+    raise AssertionError("abort always raises")

@@ -1,0 +1,103 @@
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks.cascade import cascade_lists
+from benchmarks.config import BenchConfig
+from benchmarks.quality import benchmark, evaluated_cases
+from benchmarks.table import results_table
+from serving.engine import Engine, EngineConfig
+from serving.query import Query
+
+CONFIG = BenchConfig(max_users=25, examples=4)
+
+
+@pytest.fixture(scope="module")
+def engine(release):
+    return Engine.load(release, EngineConfig())
+
+
+@pytest.fixture(scope="module")
+def cases(shop, tmp_path_factory):
+    return evaluated_cases(CONFIG, shop, tmp_path_factory.mktemp("no-saved-lists"))
+
+
+@pytest.fixture(scope="module")
+def report(release, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reports") / "shop"
+    return benchmark(CONFIG, "shop", release, folder), folder
+
+
+def rows(answer):
+    return [int(item.item_id[1:]) for item in answer.items]
+
+
+def test_the_offline_lists_are_exactly_the_served_ones(engine, shop, cases):
+    offline = cascade_lists(engine, shop, cases)
+
+    for case, history in enumerate(cases.histories):
+        query = Query(history=[f"i{row}" for row in history], limit=100)
+        assert offline.cascade[case].tolist() == rows(engine.recommend(query))
+        assert offline.towers[case].tolist() == rows(engine.retrieve(query))
+
+
+def test_the_report_has_the_promised_shape(report):
+    content = json.loads((report[1] / "report.json").read_text())
+
+    assert content["dataset"] == "shop"
+    assert content["users"] == 25
+    assert content["history"] == "excluded"
+    assert list(content["systems"]) == ["popularity", "item-knn", "towers", "cascade"]
+    for metrics in content["systems"].values():
+        assert set(metrics) == {
+            "recall@10", "recall@20", "recall@50", "recall@100", "ndcg@10", "mrr", "coverage@10",
+        }  # fmt: skip
+        for interval in metrics.values():
+            assert 0 <= interval["low"] <= interval["value"] <= interval["high"] <= 1
+    assert set(content["seconds"]) == {"data", "towers", "index", "shortlists", "ranker", "bench"}
+
+
+def test_the_page_shows_the_examples(report, shop):
+    page = (report[1] / "report.html").read_text()
+
+    assert len(report[0].examples) == 4
+    for example in report[0].examples:
+        assert example.history[0] in page
+
+
+def test_the_cascade_loses_targets_step_by_step(report):
+    found = [interval["value"] for interval in report[0].decomposition.values()]
+
+    recalled, read, ranked, _ = found
+    assert recalled >= read >= 0
+    assert recalled >= ranked
+
+
+def test_who_learned_the_colours_beats_popularity(report):
+    systems = report[0].systems
+
+    assert systems["towers"]["recall@10"]["low"] > systems["popularity"]["recall@10"]["high"]
+
+
+def test_a_dataset_may_name_its_users(shop, tmp_path):
+    import polars as pl
+
+    pl.DataFrame({"row": [0, 1], "user_id": ["u7", "u3"]}).write_parquet(
+        tmp_path / "eval_users_6k.parquet"
+    )
+
+    cases = evaluated_cases(CONFIG, shop, tmp_path)
+
+    assert cases.user_rows.tolist() == [7, 3]
+    np.testing.assert_array_equal(cases.histories[0], shop.history(7, before=2))
+
+
+def test_the_table_has_a_row_a_system(report):
+    assert results_table(report[0]).row_count == 4
+
+
+@pytest.mark.parametrize(("option", "value"), [("max_users", 0), ("decay", 0.0), ("decay", 1.5)])
+def test_nonsense_options_are_refused(option, value):
+    with pytest.raises(ValueError, match=option):
+        BenchConfig(**{option: value})

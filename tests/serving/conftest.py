@@ -1,0 +1,135 @@
+import asyncio
+import threading
+
+import pytest
+
+from serving.client import RecommenderClient
+from serving.query import Answer, Basis, RankedItem
+from serving.server import Server, ServerConfig
+
+SECONDS = 10
+
+
+class FakeRecommender:
+    """Remembers what it was asked; answers with `answer` or `error` once `gate` is open."""
+
+    def __init__(self):
+        self.versions = {"data": "d1", "towers": "t1", "index": "i1", "ranker": "r1"}
+        self.answer = Answer(
+            items=[
+                RankedItem(
+                    item_id="50",
+                    title="Star Wars [1977]",
+                    score=2.5,
+                    tower_score=0.75,
+                    tower_rank=3,
+                    ranker_score=2.5,
+                ),
+                RankedItem(
+                    item_id="7",
+                    title="Été 日本",
+                    score=0.125,
+                    tower_score=None,
+                    tower_rank=None,
+                    ranker_score=None,
+                ),
+            ],
+            basis=Basis.HISTORY,
+            unknown_item_ids=("gone",),
+            milliseconds={"user_tower": 1.5, "index": 0.25, "ranker": 20.0, "total": 22.0},
+        )
+        self.error = None
+        self.calls = []
+        self.threads = set()
+        self.entered = threading.Event()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def recommend(self, query):
+        return self._respond("recommend", query)
+
+    def retrieve(self, query):
+        return self._respond("retrieve", query)
+
+    def rank(self, query, candidates):
+        return self._respond("rank", query, candidates)
+
+    def similar(self, item_id, limit):
+        return self._respond("similar", item_id, limit)
+
+    def _respond(self, *call):
+        self.calls.append(call)
+        self.threads.add(threading.current_thread().name)
+        self.entered.set()
+        assert self.gate.wait(SECONDS)
+        if self.error is not None:
+            raise self.error
+        return self.answer
+
+
+class RunningServer:
+    """A server on an event loop of another thread."""
+
+    def __init__(self, loop, load, config):
+        self._loop, self._load, self._config = loop, load, config
+        self.server = self._wait(self._start())
+        self.address = self.server.address
+        self.loaded = self._submit(self.server.ready())
+
+    def drain(self):
+        """Begin to drain; the future is done when it is over."""
+        return self._submit(self.server.__aexit__(None, None, None))
+
+    async def _start(self):
+        return await Server(self._load, self._config).__aenter__()
+
+    def _submit(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def _wait(self, coroutine):
+        return self._submit(coroutine).result(SECONDS)
+
+
+@pytest.fixture(scope="session")
+def event_loop_thread():
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture
+def fake():
+    return FakeRecommender()
+
+
+@pytest.fixture
+def start(event_loop_thread):
+    """Start a server of an engine that `load` makes."""
+    running = []
+
+    def start(load, **options):
+        config = ServerConfig(**{"port": 0, "grace_seconds": 5.0, **options})
+        running.append(RunningServer(event_loop_thread, load, config))
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.drain().result(SECONDS)
+
+
+@pytest.fixture
+def server(start, fake):
+    running = start(lambda: fake)
+    running.loaded.result(SECONDS)
+    yield running
+    fake.gate.set()
+
+
+@pytest.fixture
+def client(server):
+    with RecommenderClient(server.address, timeout=SECONDS) as client:
+        yield client

@@ -1,0 +1,106 @@
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serving.query import Answer, Basis, Query, RankedItem
+
+GENERATED = ["recommender_pb2.py", "recommender_pb2.pyi"]
+GENERATED += ["recommender_pb2_grpc.py", "recommender_pb2_grpc.pyi"]
+CALLS = {
+    "recommend": lambda client: client.recommend(user_id="u", history=["a", "b"], limit=7),
+    "retrieve": lambda client: client.retrieve(user_id="u", history=["a", "b"], limit=7),
+    "rank": lambda client: client.rank(["c", "d"], user_id="u", history=["a", "b"], limit=7),
+    "similar": lambda client: client.similar("c", limit=7),
+}
+
+
+def any_answer(seed):
+    """Whatever an engine may say: absent scores, odd texts, float32 and float64, no items."""
+    rng = np.random.default_rng(seed)
+
+    def maybe(value):
+        return value if rng.random() < 0.5 else None
+
+    return Answer(
+        items=[
+            RankedItem(
+                item_id=f"item {rng.integers(1000)}",
+                title=str(rng.choice(["", "Été: 日本 🎮", "Lamp", "[bold]x[/]"])),
+                score=float(rng.normal()),
+                tower_score=maybe(float(np.float32(rng.normal()))),
+                tower_rank=maybe(int(rng.integers(1, 201))),
+                ranker_score=maybe(float(rng.choice([0.0, -0.0, 1e300, rng.normal()]))),
+            )
+            for _ in range(rng.integers(0, 30))
+        ],
+        basis=rng.choice(list(Basis)),
+        unknown_item_ids=tuple(f"gone {n}" for n in range(rng.integers(0, 3))),
+        unknown_user=bool(rng.random() < 0.5),
+        milliseconds={stage: float(rng.exponential()) for stage in ("index", "total")},
+    )
+
+
+@pytest.mark.parametrize("method", CALLS)
+@pytest.mark.parametrize("seed", range(10))
+def test_the_grpc_answer_equals_the_engines_answer(client, fake, method, seed):
+    fake.answer = any_answer(seed)
+
+    response = CALLS[method](client)
+
+    for field in fields(Answer):
+        assert getattr(response, field.name) == getattr(fake.answer, field.name), field.name
+    assert response.versions == fake.versions
+
+
+def test_the_engine_is_asked_what_the_client_asked(client, fake):
+    query = Query(user_id="u", history=("a", "b"), limit=7)
+
+    for call in CALLS.values():
+        call(client)
+
+    assert fake.calls == [
+        ("recommend", query),
+        ("retrieve", query),
+        ("rank", query, ("c", "d")),
+        ("similar", "c", 7),
+    ]
+
+
+@pytest.mark.parametrize("user_id", [None, "", "u"])
+def test_no_user_and_a_user_without_a_name_differ(client, fake, user_id):
+    client.recommend(user_id=user_id)
+
+    assert fake.calls == [("recommend", Query(user_id=user_id))]
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_without_sense_is_left_to_the_engine(client, fake, limit):
+    client.recommend(limit=limit)
+
+    assert fake.calls == [("recommend", Query(limit=limit))]
+
+
+def test_a_request_id_comes_back(client):
+    assert client.recommend(request_id="r-1").request_id == "r-1"
+    assert client.retrieve(request_id="r-2").request_id == "r-2"
+    assert client.rank(["c"], request_id="r-3").request_id == "r-3"
+    assert client.similar("c", request_id="r-4").request_id == "r-4"
+    assert client.recommend().request_id == ""
+
+
+def test_the_committed_code_is_what_protoc_makes_of_the_proto(pytestconfig, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
+    outputs = [f"--{kind}_out={tmp_path}" for kind in ("python", "grpc_python", "mypy")]
+    outputs.append(f"--mypy_grpc_out={tmp_path}")
+    proto = "protos/recommender/v1/recommender.proto"
+    command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", *outputs, proto]
+    subprocess.run(command, cwd=pytestconfig.rootpath, check=True, capture_output=True)
+
+    for name in GENERATED:
+        path = Path(proto).parent / name
+        committed = (pytestconfig.rootpath / path).read_text()
+        assert committed == (tmp_path / path).read_text(), f"{name}: run `make protos`"
