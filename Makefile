@@ -83,7 +83,7 @@ format: install ## Let ruff sort imports and lay the code out
 	@$(VENV)/bin/ruff format .
 
 protos: install ## Generate the gRPC code from the .proto
-	@$(RUN) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --mypy_out=. \
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --mypy_out=. \
 		--mypy_grpc_out=. protos/recommender/v1/recommender.proto
 
 clean: ## Remove artefacts and reports; .venv and .cache stay

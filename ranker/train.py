@@ -1,5 +1,6 @@
 """The ranker stage: train on shortlists, export."""
 
+import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from backbone.tokens import SpecialTokens, tokenize
 from backbone.training import EpochSampler, fit, seed_everything, training_folder
 from dataset.arrays import Dataset, load_dataset
 from dataset.points import training_points
+from evaluation.metrics import ndcg
 from lineage.manifest import read_manifest
 from ranker.config import RankerConfig
 from ranker.inputs import RankerInputs
@@ -22,6 +24,8 @@ from ranker.model import CrossEncoder
 from ranker.module import MONITOR, RankerModule, no_transfer
 from ranker.score import Ranker
 from ranker.shortlists import Shortlists
+
+logger = logging.getLogger(__name__)
 
 
 def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
@@ -57,8 +61,12 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     )
     Ranker(model=module.model, inputs=inputs).save(folder, tokenizer)
     shutil.rmtree(workplace / "checkpoints")
+    towers_alone = float(ndcg(shortlists.valid_rows, module.targets, 10).mean())
+    if best <= towers_alone:
+        logger.warning("the ranker is no better than the towers' order on the validation split")
     return {
         MONITOR: round(best, 4),
+        f"{MONITOR} of the towers alone": round(towers_alone, 4),
         "tower_weight": round(float(module.model.tower_weight.detach()), 3),
         "epochs": module.trainer.current_epoch,
     }

@@ -108,7 +108,7 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         """Say NOT_SERVING, accept nothing new, and let what is in flight finish."""
-        pass
+        await self._health.enter_graceful_shutdown()
         await self._server.stop(self._config.grace_seconds)
         self._engine.__exit__(kind, error, trace)
 
