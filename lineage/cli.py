@@ -49,7 +49,7 @@ def run_stage(
     parsed = parser.parse_args()
     configure_logging()
     with reported_errors():
-        arguments = parser.instantiate_classes(parsed)
+        arguments = parser.instantiate(parsed)
         config = config_type(**{f.name: arguments[f.name] for f in fields(config_type)})
         root = arguments.artifacts / Path(arguments.dataset).resolve().name
         run(stage, config, root, needs=needs, build=build)
