@@ -11,7 +11,6 @@ RUN := $(VENV)/bin/python
 NAME := $(notdir $(patsubst %/,%,$(DATASET)))
 ARGS = --dataset $(DATASET) --artifacts $(ARTIFACTS)
 
-export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 

@@ -28,14 +28,6 @@ class TokenBatch:
             segments=self.segments.to(device),
         )
 
-    def pin_memory(self) -> "TokenBatch":
-        """The same batch in page-locked memory."""
-        return TokenBatch(
-            ids=self.ids.pin_memory(),
-            mask=self.mask.pin_memory(),
-            segments=self.segments.pin_memory(),
-        )
-
 
 def pad(
     sequences: Sequence[NDArray[np.int32]],
