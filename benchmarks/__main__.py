@@ -9,7 +9,8 @@ import jsonargparse
 from rich.console import Console
 
 from benchmarks.config import BenchConfig
-from benchmarks.quality import benchmark
+from benchmarks.quality import benchmark, made_from
+from benchmarks.report import is_up_to_date
 from benchmarks.table import results_table
 from dataset.paths import dataset_name
 from lineage.cli import configure_logging, reported_errors
@@ -34,7 +35,11 @@ def main() -> None:
         config = BenchConfig(**{field.name: options[field.name] for field in fields(BenchConfig)})
         name = dataset_name(options.dataset)
         folder = options.reports / name
-        report = benchmark(config, options.dataset, options.artifacts / name, folder)
+        root = options.artifacts / name
+        if is_up_to_date(folder, made_from(config, options.dataset, root)):
+            logger.info("report is up to date: %s", folder / "report.html")
+            return
+        report = benchmark(config, options.dataset, root, folder)
         console = Console(width=None if sys.stdout.isatty() else 160)
         console.print(results_table(report))
         logger.info("report: %s", folder / "report.html")

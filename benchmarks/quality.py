@@ -5,6 +5,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,16 @@ from numpy.typing import NDArray
 from benchmarks.cascade import LISTED, CascadeLists, cascade_lists
 from benchmarks.config import BenchConfig
 from benchmarks.report import Example, Report, make_example, write_report
-from benchmarks.saved import evaluation_users, saved_lists
+from benchmarks.saved import LISTS, USERS, evaluation_users, saved_lists
 from dataset.arrays import Cases, Dataset, load_dataset
 from dataset.points import training_points
 from evaluation.baselines import ItemKNN, popularity_lists
 from evaluation.intervals import Interval, mean_interval
 from evaluation.metrics import recall
 from evaluation.summary import compare, summarise
-from lineage.manifest import read_manifest
+from lineage.manifest import checksum, read_manifest
 from serving.engine import Engine, EngineConfig
-from serving.release import CASCADE
+from serving.release import CASCADE, open_release
 
 logger = logging.getLogger(__name__)
 Lists = Mapping[str, NDArray[np.int32]]
@@ -65,9 +66,20 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
         decomposition=decomposition(config, root, own, cases),
         paired=paired(config, systems, cases),
         examples=examples(config, data, cases, own),
+        made_from=made_from(config, dataset, root),
     )
     write_report(folder, report)
     return report
+
+
+def made_from(config: BenchConfig, dataset: str, root: Path) -> dict[str, Any]:
+    """Everything that the figures depend on, by fingerprint or checksum."""
+    saved = [Path(dataset) / name for name in (USERS, LISTS)]
+    return {
+        "release": open_release(root).versions,
+        "options": asdict(config),
+        "saved": {path.name: checksum(path) for path in saved if path.is_file()},
+    }
 
 
 def evaluated_cases(config: BenchConfig, data: Dataset, folder: Path) -> Cases:

@@ -80,6 +80,8 @@ class Report:
     paired: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
     """Differences over the same users by metric, by comparison ("cascade − item-knn")."""
     examples: Sequence[Example] = ()
+    made_from: Mapping[str, Any] = field(default_factory=dict)
+    """Release, options and saved lists; the same ones give the same figures."""
 
     def __post_init__(self) -> None:
         if not self.systems:
@@ -170,10 +172,20 @@ def write_report(folder: Path, report: Report) -> None:
         os.replace(partial, folder / name)
 
 
+def is_up_to_date(folder: Path, made_from: Mapping[str, Any]) -> bool:
+    """Whether a folder holds a whole report that was made from the same things."""
+    try:
+        content = json.loads((folder / "report.json").read_text())
+    except (OSError, ValueError):
+        return False
+    same = content.get("made_from") == json.loads(json.dumps(made_from))
+    return same and (folder / "report.html").is_file()
+
+
 def as_json(report: Report) -> dict[str, Any]:
     """Figures without examples; of the optional parts, those that there are."""
     always = ("dataset", "users", "history", "split", "systems", "seconds")
-    optional = ("machine", "command", "decomposition", "paired")
+    optional = ("machine", "command", "decomposition", "paired", "made_from")
     content = {name: getattr(report, name) for name in (*always, *optional)}
     return {name: value for name, value in content.items() if value or name in always}
 

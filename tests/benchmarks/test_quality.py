@@ -5,7 +5,8 @@ import pytest
 
 from benchmarks.cascade import cascade_lists
 from benchmarks.config import BenchConfig
-from benchmarks.quality import benchmark, evaluated_cases
+from benchmarks.quality import benchmark, evaluated_cases, made_from
+from benchmarks.report import is_up_to_date
 from benchmarks.table import results_table
 from serving.engine import Engine, EngineConfig
 from serving.query import Query
@@ -101,3 +102,11 @@ def test_the_table_has_a_row_a_system(report):
 def test_nonsense_options_are_refused(option, value):
     with pytest.raises(ValueError, match=option):
         BenchConfig(**{option: value})
+
+
+def test_a_report_is_reused_until_what_it_was_made_from_changes(report, release, tmp_path):
+    folder = report[1]
+
+    assert is_up_to_date(folder, made_from(CONFIG, "shop", release))
+    assert not is_up_to_date(folder, made_from(BenchConfig(max_users=24), "shop", release))
+    assert not is_up_to_date(tmp_path, made_from(CONFIG, "shop", release))
