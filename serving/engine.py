@@ -6,7 +6,7 @@ an offline benchmark sees exactly what is served.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -151,7 +151,9 @@ class Engine:
         if len(shopper.history) and len(rows):
             user = self._retriever.embed(shopper.history, watch)
             tower_scores = self._retriever.index.vectors(rows) @ user
-            found = self._rank(shopper.history, rows, tower_scores, watch)
+            found = replace(
+                self._rank(shopper.history, rows, tower_scores, watch), tower_ranks=None
+            )
         else:
             order = np.argsort(-self._catalogue.popularity(rows), kind="stable")
             found = self._popular(rows[order])

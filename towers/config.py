@@ -27,10 +27,11 @@ class TowersConfig:
     """How the towers are fine-tuned."""
 
     def __post_init__(self) -> None:
-        for name in ("dimension", "item_tokens", "title_tokens", "valid_users"):
+        for name in ("dimension", "title_tokens", "valid_users"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.history_tokens < 3:
-            raise ValueError(f"history_tokens must be at least 3, got {self.history_tokens}")
+        for name in ("item_tokens", "history_tokens"):
+            if getattr(self, name) < 3:
+                raise ValueError(f"{name} must be at least 3, got {getattr(self, name)}")
         if not 0.01 <= self.temperature <= 1:
             raise ValueError(f"temperature must be in [0.01, 1], got {self.temperature}")

@@ -81,6 +81,7 @@ def test_ranking_the_head_by_hand_gives_the_cascades_scores(engine):
     np.testing.assert_allclose(
         [i.score for i in by_hand.items], [i.score for i in cascade.items], rtol=1e-4
     )
+    assert all(item.tower_rank is None for item in by_hand.items)
 
 
 def test_a_known_user_is_served_by_all_that_the_release_knows(engine, shop):
