@@ -416,7 +416,7 @@ class RankedItem(_message.Message):
     Absent in a popularity answer.
     """
     tower_rank: _builtins.int
-    """Position in the towers' order, from 1. Absent in a popularity answer."""
+    """Position in the shortlist, from 1. Absent in a popularity answer and in Rank."""
     ranker_score: _builtins.float
     """Logit of the ranker. Absent where the ranker did not look."""
     def __init__(
