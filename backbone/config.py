@@ -14,7 +14,11 @@ class TrainingConfig:
     batch_size: int = 256
     """Examples a step."""
     learning_rate: float = 1e-4
-    """Peak of the schedule."""
+    """Peak of the schedule, for the backbone's top layer."""
+    layer_decay: float = 1.0
+    """Learning rate of a layer of the backbone relative to the layer above it."""
+    new_learning_rate: float | None = None
+    """Peak of the schedule for weights that start from nothing; by default the backbone's."""
     weight_decay: float = 0.01
     """Decoupled weight decay of matrices; biases and norms have none."""
     warmup: float = 0.1
@@ -34,6 +38,10 @@ class TrainingConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.learning_rate <= 0:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+        if self.new_learning_rate is not None and self.new_learning_rate <= 0:
+            raise ValueError(f"new_learning_rate must be positive, got {self.new_learning_rate}")
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError(f"layer_decay must be in (0, 1], got {self.layer_decay}")
         for name in ("warmup", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")

@@ -28,15 +28,17 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_bert(name: str, *, dropout: float = 0.0) -> PreTrainedModel:
+def load_bert(name: str, *, dropout: float = 0.0, layers: int | None = None) -> PreTrainedModel:
     """Pretrained encoder without its pooler, fp32, in evaluation mode.
 
     Args:
         name: Hub name or local folder of a BERT-like encoder.
         dropout: Chance of zeroing an activation in training.
+        layers: Keep this many of the lowest layers; by default all.
 
     Raises:
         FileNotFoundError: neither a folder nor reachable on the hub.
+        ValueError: it has fewer layers.
     """
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -50,8 +52,18 @@ def load_bert(name: str, *, dropout: float = 0.0) -> PreTrainedModel:
         )
     except OSError as error:
         raise _not_found(name) from error
+    if layers is not None:
+        _keep_lowest(model, layers)
     model.train(mode=False)
     return model
+
+
+def _keep_lowest(bert: PreTrainedModel, layers: int) -> None:
+    stack = cast("nn.ModuleList", cast("nn.Module", bert.encoder).layer)
+    if not 1 <= layers <= len(stack):
+        raise ValueError(f"layers must be within 1 and {len(stack)}, got {layers}")
+    del stack[layers:]
+    bert.config.num_hidden_layers = layers
 
 
 def empty_bert(folder: Path) -> PreTrainedModel:
@@ -80,6 +92,12 @@ def freeze_below(bert: PreTrainedModel, trained_layers: int) -> None:
         layer.requires_grad_(requires_grad=False)
 
 
+def mean_over_tokens(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """(texts, hidden): mean of the states (texts, length, hidden) where the mask is 1."""
+    weights = mask.unsqueeze(-1).to(states.dtype)
+    return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
 def best_device() -> torch.device:
     """A CUDA GPU where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -91,6 +109,12 @@ def serving_dtype(device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     flags = torch.cpu.get_capabilities()
     return torch.bfloat16 if flags.get("avx512_bf16") or flags.get("amx_bf16") else torch.float32
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Matrix products in the precision that serves best on a device."""
+    dtype = serving_dtype(device)
+    return torch.autocast(device.type, dtype, enabled=dtype is not torch.float32)
 
 
 def _not_found(name: str) -> FileNotFoundError:

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import logging
+import re
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,17 +66,35 @@ def training_folder(root: Path, stage: str, *identity: object) -> Path:
 def adamw(
     module: nn.Module, config: TrainingConfig, total_steps: int
 ) -> tuple[torch.optim.AdamW, LRScheduler]:
-    """AdamW with warm-up and cosine (Loshchilov & Hutter, ICLR 2019)."""
-    trained = [p for p in module.parameters() if p.requires_grad]
+    """AdamW with warm-up and cosine (Loshchilov & Hutter, ICLR 2019).
+
+    What lies below a module named `bert` is the backbone: its layers' learning rate falls
+    downwards by `layer_decay` a layer. Everything else starts from nothing and learns at
+    `new_learning_rate`. Biases, norms and scalars have no weight decay.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
+    depth = 1 + max((_layer(name) for name, _ in module.named_parameters()), default=0)
+    for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        rate = config.learning_rate * config.layer_decay ** (depth - 1 - _layer(name))
+        if ".bert." not in f".{name}":
+            rate = config.new_learning_rate or config.learning_rate
+        groups[rate, config.weight_decay if parameter.ndim > 1 else 0.0].append(parameter)
     optimizer = torch.optim.AdamW(
         [
-            {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
-            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-        ],
-        lr=config.learning_rate,
+            {"params": parameters, "lr": rate, "weight_decay": decay}
+            for (rate, decay), parameters in groups.items()
+        ]
     )
     warmup = max(1, round(config.warmup * total_steps))
     return optimizer, get_cosine_schedule_with_warmup(optimizer, warmup, total_steps)
+
+
+def _layer(name: str) -> int:
+    """Number of the backbone's layer that a parameter belongs to; the embeddings are below all."""
+    found = re.search(r"\.layer\.(\d+)\.", name)
+    return int(found[1]) if found else -1
 
 
 def fit(

@@ -97,7 +97,7 @@ def release(tmp_path_factory, tiny_bert, shop) -> Path:
     training = TrainingConfig(
         max_epochs=5, examples_per_epoch=320, batch_size=32, learning_rate=3e-3, trained_layers=2
     )
-    towers = TowersConfig(backbone=str(tiny_bert), dimension=16, training=training)
+    towers = TowersConfig(backbone=str(tiny_bert), dimension=16, widths=[8], training=training)
     shortlists = ShortlistsConfig(training_points=200, valid_users=20, size=40)
     few = replace(training, max_epochs=1, examples_per_epoch=32)
     ranker = RankerConfig(backbone=str(tiny_bert), negatives=3, ranked=6, training=few)

@@ -1,37 +1,67 @@
 """Options of the towers; importable without torch."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from backbone.config import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class TowersConfig:
-    """Two BERT towers, trained contrastively."""
+    """A BERT user tower and a BERT item tower, trained contrastively."""
 
     backbone: str = ".cache/all-MiniLM-L6-v2"
     """Hub name or local folder of a BERT-like encoder."""
-    dimension: int = 384
+    dimension: int = 256
     """Length of an embedding."""
+    widths: list[int] = field(default_factory=lambda: [64, 128])
+    """Shorter beginnings of an embedding that are trained to be embeddings of their own."""
     item_tokens: int = 32
     """Word pieces of an item's text at most."""
+    item_layers: int = 0
+    """Top layers of the item tower that are trained; with 0 the texts are read once."""
+    fresh_texts: int = 128
+    """Texts a step that are read with gradients, where the item tower's layers are trained."""
+    residual: bool = True
+    """Whether an item has an embedding of its own beside its text's."""
+    residual_dropout: float = 0.1
+    """Chance of training a step without an item's own embedding, as if the item were new."""
+    reads: Literal["items", "titles"] = "items"
+    """What the user tower reads: one soft token an item, or the word pieces of the last titles."""
+    history_length: int = 50
+    """Items of a history at most, the newest; for `reads: items`."""
+    user_layers: int | None = None
+    """Lowest layers of the backbone that the user tower has; by default all."""
     title_tokens: int = 16
-    """Word pieces of one title in a history at most."""
+    """Word pieces of one title in a history at most; for `reads: titles`."""
     history_tokens: int = 64
-    """Word pieces of a history at most; the newest titles that fit."""
+    """Word pieces of a history at most, the newest titles that fit; for `reads: titles`."""
+    uniform: int = 16_384
+    """Items drawn uniformly as negatives, beside the batch's own; as many as there are, or more,
+    takes the whole corpus."""
     temperature: float = 0.05
     """Divides the logits at the start; then learned."""
     valid_users: int = 2_000
     """Users of the validation split that early stopping watches."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    """How the towers are fine-tuned."""
+    """How the towers are fine-tuned: `trained_layers` and `batch_size` are the user tower's, a
+    batch being of users for `reads: items` and of purchases for `reads: titles`."""
 
     def __post_init__(self) -> None:
         for name in ("dimension", "title_tokens", "valid_users"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("item_layers", "fresh_texts", "uniform"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("item_tokens", "history_tokens"):
             if getattr(self, name) < 3:
                 raise ValueError(f"{name} must be at least 3, got {getattr(self, name)}")
+        if self.history_length < 2:
+            raise ValueError(f"history_length must be at least 2, got {self.history_length}")
+        if not 0 <= self.residual_dropout < 1:
+            raise ValueError(f"residual_dropout must be in [0, 1), got {self.residual_dropout}")
+        if any(not 1 <= width < self.dimension for width in self.widths):
+            raise ValueError(f"widths must be below {self.dimension}, got {self.widths}")
         if not 0.01 <= self.temperature <= 1:
             raise ValueError(f"temperature must be in [0.01, 1], got {self.temperature}")

@@ -1,46 +1,76 @@
-"""Embeds many texts: batches of similar length under a token budget."""
+"""Embeds many texts or histories: full batches, hardly any padding, a progress bar."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 
-from backbone.batch import pad
+from backbone.batch import TokenBatch, pad
+from backbone.load import autocast
+from backbone.packing import pack
 from backbone.tokens import token_budget_batches
-from towers.model import Tower
+from towers.history_tower import HistoryTower
 
 TOKEN_BUDGET = 8_192
+HISTORIES = 1_024
+"""Histories packed at once"""
 
 
 def encode(
-    tower: Tower,
+    read: Callable[[TokenBatch], Tensor],
     sequences: Sequence[NDArray[np.int32]],
     *,
     pad_id: int,
+    device: torch.device,
     description: str,
-) -> NDArray[np.float32]:
-    """Embed texts in whatever precision the tower is in, with a progress bar.
+) -> Tensor:
+    """Read texts in batches of similar length under a token budget.
 
     Args:
-        tower: The encoder; its mode is left as it is found.
+        read: What makes (texts, size) of a batch.
         sequences: Word-piece ids with their special tokens.
         pad_id: Id of the padding token.
+        device: Where `read` works.
         description: Label of the progress bar.
 
     Returns:
-        (texts, dimension) unit-length embeddings, in the order of `sequences`.
+        (texts, size) float32 on the device, in the order of `sequences`.
     """
-    device = tower.projection.weight.device
-    embeddings = np.empty((len(sequences), tower.projection.out_features), np.float32)
     lengths = np.array([len(s) for s in sequences])
-    training = tower.training
-    tower.eval()
-    with torch.inference_mode(), tqdm(total=len(sequences), desc=description, leave=False) as bar:
+    vectors: list[Tensor] = []
+    order: list[NDArray[np.int64]] = []
+    bar = tqdm(total=len(sequences), desc=description, unit="text", leave=False)
+    with torch.no_grad(), autocast(device), bar:
         for rows in token_budget_batches(lengths, TOKEN_BUDGET):
-            batch = pad([sequences[row] for row in rows], pad_id).to(device)
-            embeddings[rows] = tower(batch).cpu().numpy()
+            vectors.append(read(pad([sequences[row] for row in rows], pad_id).to(device)).float())
+            order.append(rows)
             bar.update(len(rows))
-    tower.train(training)
-    return embeddings
+    place = torch.from_numpy(np.argsort(np.concatenate(order))).to(device)
+    return torch.cat(vectors)[place]
+
+
+def embed_histories(
+    tower: HistoryTower, items: Tensor, histories: Sequence[NDArray[np.int32]], *, length: int
+) -> Tensor:
+    """Embed shoppers after the last item of each history.
+
+    Args:
+        tower: In evaluation mode.
+        items: (corpus, dimension) embeddings.
+        histories: Item rows of each shopper, oldest first, none empty.
+        length: Newest items of a history that are read.
+
+    Returns:
+        (shoppers, dimension) float32, unit length.
+    """
+    users = []
+    with torch.no_grad(), autocast(items.device):
+        for start in range(0, len(histories), HISTORIES):
+            newest = [history[-length:] for history in histories[start : start + HISTORIES]]
+            packed = pack(newest, width=length, filler=len(items))
+            last = packed.starts + torch.tensor([len(history) - 1 for history in newest])
+            users.append(tower(items, packed.to(items.device), last.to(items.device)))
+    return torch.cat(users)

@@ -3,74 +3,162 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
+from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from backbone.batch import pad
 from backbone.load import best_device, empty_bert, load_tokenizer, serving_dtype
+from backbone.packing import pack
 from backbone.tokens import SpecialTokens, TokenTable
-from towers.model import Tower
-from towers.pairs import TextInputs
+from towers.config import TowersConfig
+from towers.history_tower import HistoryTower
+from towers.inputs import TextInputs
+from towers.item_tower import ItemTower
+from towers.model import TitlesTower
 
 EMBEDDINGS = "item_embeddings.npy"
+USER, ITEM, OPTIONS = "user_tower", "item_tower", "tower.json"
+WEIGHTS = "tower.safetensors"
+Tower = TypeVar("Tower", bound=nn.Module)
 
 
-def save_tower(folder: Path, tower: Tower, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Write architecture, weights (fp32) and tokenizer."""
-    folder.mkdir(parents=True)
-    tower.bert.config.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    save_file(
-        {k: v.contiguous() for k, v in tower.state_dict().items()}, folder / "tower.safetensors"
+def save_user_tower(
+    folder: Path,
+    tower: HistoryTower | TitlesTower,
+    inputs: TextInputs,
+    tokenizer: PreTrainedTokenizerBase,
+    config: TowersConfig,
+) -> None:
+    """Write the user tower (fp32) and what it reads below a stage's folder."""
+    part = folder / USER
+    _save(part, tower, tokenizer)
+    options = {"reads": config.reads, "dimension": config.dimension}
+    if config.reads == "items":
+        options["length"] = config.history_length
+    else:
+        options["history_tokens"] = config.history_tokens
+        inputs.titles.save(part, "titles")
+    (part / OPTIONS).write_text(json.dumps(options))
+
+
+def save_item_tower(folder: Path, tower: ItemTower, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Write the item tower (fp32) without the items' residuals, which the embeddings hold."""
+    _save(folder / ITEM, tower, tokenizer, without=("residual.weight",))
+
+
+def load_item_tower(folder: Path) -> ItemTower:
+    """Item tower for items that are new to the corpus, in the precision that serves best."""
+    part = folder / ITEM
+    weights = load_file(part / WEIGHTS)
+    tower = ItemTower(
+        empty_bert(part),
+        items=0,
+        dimension=len(weights["projection.bias"]),
+        residual=False,
+        residual_dropout=0.0,
     )
+    return _ready(tower, weights)
 
 
-def load_tower(folder: Path) -> Tower:
-    """Tower in evaluation mode, on the best device in the precision that serves best."""
-    weights = load_file(folder / "tower.safetensors")
-    tower = Tower(empty_bert(folder), dimension=len(weights["projection.weight"]))
+def _save(
+    folder: Path,
+    tower: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    without: tuple[str, ...] = (),
+) -> None:
+    folder.mkdir(parents=True)
+    tower.bert.config.save_pretrained(folder)  # type: ignore[operator,union-attr]
+    tokenizer.save_pretrained(folder)
+    weights = {k: v.contiguous() for k, v in tower.state_dict().items() if k not in without}
+    save_file(weights, folder / WEIGHTS)
+
+
+def _ready(tower: Tower, weights: dict[str, torch.Tensor]) -> Tower:
     tower.load_state_dict(weights)
     device = best_device()
     return tower.eval().requires_grad_(requires_grad=False).to(device, serving_dtype(device))
 
 
-def save_inputs(folder: Path, inputs: TextInputs) -> None:
-    """Write the word pieces that the towers read."""
-    inputs.texts.save(folder, "texts")
-    inputs.titles.save(folder, "titles")
-    (folder / "inputs.json").write_text(json.dumps({"history_tokens": inputs.history_tokens}))
+@dataclass(frozen=True, kw_only=True)
+class ItemsReader:
+    """Embeds a history of items."""
+
+    tower: HistoryTower
+    embeddings: NDArray[np.float32]
+    """(items, dimension)"""
+    length: int
+
+    @classmethod
+    def load(cls, folder: Path, dimension: int, length: int) -> "ItemsReader":
+        """Load from a finished towers stage."""
+        part = folder / USER
+        tower = HistoryTower(empty_bert(part), dimension=dimension, dropout=0.0)
+        return cls(
+            tower=_ready(tower, load_file(part / WEIGHTS)),
+            embeddings=np.load(folder / EMBEDDINGS, mmap_mode="r"),
+            length=length,
+        )
+
+    def __call__(self, history: NDArray[np.int32]) -> torch.Tensor:
+        """Embed the newest items, as (1, dimension)."""
+        newest = history[-self.length :]
+        device = self.tower.out.weight.device
+        items = torch.from_numpy(self.embeddings[newest]).to(device)
+        places = np.arange(len(newest), dtype=np.int32)
+        packed = pack([places], width=len(newest), filler=len(newest)).to(device)
+        return self.tower(items, packed, packed.starts + len(newest) - 1)  # type: ignore[no-any-return]
 
 
-def load_inputs(folder: Path) -> TextInputs:
-    """Map what `save_inputs` wrote; the framing tokens come from the user tower's tokenizer."""
-    return TextInputs(
-        texts=TokenTable.load(folder, "texts"),
-        titles=TokenTable.load(folder, "titles"),
-        special=SpecialTokens.of(load_tokenizer(str(folder / "user_tower"))),
-        history_tokens=json.loads((folder / "inputs.json").read_text())["history_tokens"],
-    )
+@dataclass(frozen=True, kw_only=True)
+class TitlesReader:
+    """Embeds a history of titles."""
+
+    tower: TitlesTower
+    inputs: TextInputs
+
+    @classmethod
+    def load(cls, folder: Path, dimension: int, history_tokens: int) -> "TitlesReader":
+        """Load from a finished towers stage."""
+        part = folder / USER
+        titles = TokenTable.load(part, "titles")
+        inputs = TextInputs(
+            texts=titles,
+            titles=titles,
+            special=SpecialTokens.of(load_tokenizer(str(part))),
+            history_tokens=history_tokens,
+        )
+        tower = TitlesTower(empty_bert(part), dimension)
+        return cls(tower=_ready(tower, load_file(part / WEIGHTS)), inputs=inputs)
+
+    def __call__(self, history: NDArray[np.int32]) -> torch.Tensor:
+        """Embed the newest titles, as (1, dimension)."""
+        batch = pad([self.inputs.history(history)], self.inputs.special.pad)
+        return self.tower(batch.to(self.tower.projection.weight.device))  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserTower:
     """Embeds one shopper at a time, so that an embedding never depends on who else asks."""
 
-    tower: Tower
-    inputs: TextInputs
+    reader: ItemsReader | TitlesReader
 
     @classmethod
     def load(cls, folder: Path) -> "UserTower":
         """Load from a finished towers stage."""
-        return cls(tower=load_tower(folder / "user_tower"), inputs=load_inputs(folder))
+        options = json.loads((folder / USER / OPTIONS).read_text())
+        if options.pop("reads") == "items":
+            return cls(reader=ItemsReader.load(folder, **options))
+        return cls(reader=TitlesReader.load(folder, **options))
 
     def __call__(self, history: NDArray[np.int32]) -> NDArray[np.float32]:
         """Embed a history of item rows, oldest first, as (dimension,) of unit length."""
-        batch = pad([self.inputs.history(history)], self.inputs.special.pad)
         with torch.inference_mode():
-            embedding = self.tower(batch.to(self.tower.projection.weight.device))
+            embedding = self.reader(history)
         vector: NDArray[np.float32] = embedding[0].cpu().numpy()
         return vector

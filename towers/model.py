@@ -1,4 +1,4 @@
-"""The two encoders; plain torch."""
+"""Both towers and the temperature of their dot products; plain torch."""
 
 import math
 
@@ -8,38 +8,36 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from backbone.batch import TokenBatch
-from backbone.load import freeze_below, load_bert
+from backbone.load import freeze_below, load_bert, mean_over_tokens
+from backbone.packing import PackedBatch
+from towers.config import TowersConfig
+from towers.history_tower import HistoryTower
+from towers.item_tower import ItemTower
 
 
-class Tower(nn.Module):
-    """BERT, mean over the tokens, projection, unit length. Knows nothing of users and items."""
+class TitlesTower(nn.Module):
+    """The plain user tower: BERT over the last titles, mean over the tokens, unit length."""
 
     def __init__(self, bert: PreTrainedModel, dimension: int) -> None:
         super().__init__()
         self.bert = bert
-        self.projection = nn.Linear(bert.config.hidden_size, dimension, bias=False)
-        nn.init.orthogonal_(self.projection.weight)
-        if dimension == bert.config.hidden_size:
-            nn.init.eye_(self.projection.weight)  # starts as the pretrained embedding itself
+        self.projection = nn.Linear(bert.config.hidden_size, dimension)
 
     def forward(self, batch: TokenBatch) -> Tensor:
-        """Embed a batch of texts.
-
-        Returns:
-            (batch, dimension) float32, unit length.
-        """
+        """(shoppers, dimension) float32, unit length."""
         states = self.bert(
             input_ids=batch.ids, attention_mask=batch.mask, token_type_ids=batch.segments
-        ).last_hidden_state  # (batch, length, hidden)
-        weights = batch.mask.unsqueeze(-1).to(states.dtype)
-        mean = (states * weights).sum(1) / weights.sum(1).clamp(min=1)
+        ).last_hidden_state  # (shoppers, length, hidden)
+        mean = functional.normalize(mean_over_tokens(states, batch.mask), dim=-1)
         return functional.normalize(self.projection(mean).float(), dim=-1)
 
 
 class TwoTower(nn.Module):
     """A user tower, an item tower, and the temperature of their dot products."""
 
-    def __init__(self, user_tower: Tower, item_tower: Tower, temperature: float) -> None:
+    def __init__(
+        self, user_tower: HistoryTower | TitlesTower, item_tower: ItemTower, temperature: float
+    ) -> None:
         super().__init__()
         self.user_tower, self.item_tower = user_tower, item_tower
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
@@ -49,15 +47,31 @@ class TwoTower(nn.Module):
         """Divides logits; learned, kept within 0.01 and 1."""
         return self.log_temperature.exp().clamp(0.01, 1.0)
 
+    def users(self, items: Tensor, histories: PackedBatch | TokenBatch, cells: Tensor) -> Tensor:
+        """(shoppers, dimension): shoppers at some cells of packed histories, or behind titles."""
+        if isinstance(self.user_tower, HistoryTower):
+            assert isinstance(histories, PackedBatch)
+            return self.user_tower(items, histories, cells)  # type: ignore[no-any-return]
+        return self.user_tower(histories)  # type: ignore[no-any-return]
 
-def build_two_tower(
-    backbone: str, *, dimension: int, temperature: float, trained_layers: int, dropout: float
-) -> TwoTower:
+
+def build_two_tower(config: TowersConfig, items: int) -> TwoTower:
     """Two towers that start from the same pretrained weights and share none."""
-
-    def tower() -> Tower:
-        bert = load_bert(backbone, dropout=dropout)
-        freeze_below(bert, trained_layers)
-        return Tower(bert, dimension)
-
-    return TwoTower(tower(), tower(), temperature)
+    training = config.training
+    item_bert = load_bert(config.backbone)
+    freeze_below(item_bert, config.item_layers)
+    user_bert = load_bert(config.backbone, dropout=training.dropout, layers=config.user_layers)
+    freeze_below(user_bert, training.trained_layers)
+    user_tower: HistoryTower | TitlesTower
+    if config.reads == "items":
+        user_tower = HistoryTower(user_bert, dimension=config.dimension, dropout=training.dropout)
+    else:
+        user_tower = TitlesTower(user_bert, config.dimension)
+    item_tower = ItemTower(
+        item_bert,
+        items=items,
+        dimension=config.dimension,
+        residual=config.residual,
+        residual_dropout=config.residual_dropout,
+    )
+    return TwoTower(user_tower, item_tower, config.temperature)

@@ -2,20 +2,23 @@
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
+from torch.nn import functional
 
-from backbone.config import TrainingConfig
+from backbone.load import serving_dtype
 from backbone.training import adamw
 from dataset.arrays import Cases
 from evaluation.metrics import recall
 from evaluation.search import exact_search
-from towers.encode import encode
-from towers.losses import in_batch_softmax
+from towers.batches import TowersBatch
+from towers.config import TowersConfig
+from towers.encode import embed_histories, encode
+from towers.history_tower import HistoryTower
+from towers.inputs import TextInputs
 from towers.model import TwoTower
-from towers.pairs import PairBatch, TextInputs
+from towers.sampled_softmax import sampled_softmax
 
 MONITOR = "valid/recall@100"
 
@@ -23,41 +26,102 @@ MONITOR = "valid/recall@100"
 class TowersModule(LightningModule):
     """Trains two towers contrastively and watches recall over the whole corpus."""
 
+    texts: Tensor
+
     def __init__(
-        self, model: TwoTower, inputs: TextInputs, valid: Cases, config: TrainingConfig
+        self, model: TwoTower, inputs: TextInputs, valid: Cases, config: TowersConfig
     ) -> None:
         super().__init__()
         self.model, self.inputs, self.valid, self.config = model, inputs, valid, config
+        hidden = model.item_tower.projection.in_features
+        self.register_buffer("texts", torch.zeros(len(inputs.texts), hidden), persistent=False)
 
-    def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Score every user of the batch against every item of the batch."""
-        loss = in_batch_softmax(
-            self.model.user_tower(batch.histories),  # (batch, dim)
-            self.model.item_tower(batch.items),  # (batch, dim)
-            accidental_hits=batch.accidental_hits,
-            log_q=batch.log_q,
-            temperature=self.model.temperature,
+    @torch.no_grad()
+    def read_texts(self) -> None:
+        """Read every item's text with the item tower as it is."""
+        self.texts = encode(
+            self.model.item_tower.read,
+            self.inputs.corpus(),
+            pad_id=self.inputs.special.pad,
+            device=self.device,
+            description="corpus",
         )
+
+    @torch.no_grad()
+    def embed_items(self) -> Tensor:
+        """(items, dimension): the corpus as it would be searched now."""
+        self.model.eval()
+        rows = torch.arange(len(self.texts), device=self.texts.device)
+        embeddings: Tensor = self.model.item_tower(self.texts, rows)
+        return embeddings
+
+    @torch.no_grad()
+    def embed_users(self, items: Tensor, cases: Cases) -> Tensor:
+        """(users, dimension): the shoppers of some cases, after their histories."""
+        self.model.eval()
+        tower = self.model.user_tower
+        if isinstance(tower, HistoryTower):
+            return embed_histories(tower, items, cases.histories, length=self.config.history_length)
+        return encode(
+            tower,
+            [self.inputs.history(history) for history in cases.histories],
+            pad_id=self.inputs.special.pad,
+            device=self.device,
+            description="users",
+        )
+
+    def on_train_start(self) -> None:
+        """A resumed training has other texts than those it began with."""
+        if self.current_epoch and self.config.item_layers:
+            self.read_texts()
+
+    def on_train_batch_start(self, batch: TowersBatch, batch_idx: int) -> None:  # noqa: ARG002
+        """What is left to chance in a step depends on its number alone, resumed or not."""
+        torch.manual_seed(self.config.training.seed + self.global_step)
+
+    def training_step(self, batch: TowersBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Score every shopper of the batch against every candidate."""
+        texts = self.texts[batch.rows]
+        if self.config.item_layers and len(batch.fresh):
+            fresh = self.model.item_tower.read(batch.texts)
+            texts = texts.index_copy(0, batch.fresh, fresh)
+            self.texts[batch.rows[batch.fresh]] = fresh.detach()
+        items = self.model.item_tower(texts, batch.rows)  # (items, dim)
+        users = self.model.users(items, batch.histories, batch.cells)  # (shoppers, dim)
+        candidates = items[batch.candidates]
+        loss = self._loss(users, candidates, batch)
         self.log("train/loss", loss, prog_bar=True)
         self.log("train/temperature", self.model.temperature.detach())
+        if widths := self.config.widths:
+            width = widths[int(torch.randint(len(widths), ()))]
+            loss = loss + self._loss(
+                functional.normalize(users[:, :width], dim=-1),
+                functional.normalize(candidates[:, :width], dim=-1),
+                batch,
+            )
         return loss
+
+    def _loss(self, users: Tensor, candidates: Tensor, batch: TowersBatch) -> Tensor:
+        return sampled_softmax(
+            users,
+            candidates,
+            batch.choices,
+            temperature=self.model.temperature,
+            dtype=serving_dtype(self.device),
+        )
 
     def validation_step(self, batch: object, batch_idx: int) -> None:
         """Nothing a batch: recall needs all users and all items at once."""
 
     def on_validation_epoch_end(self) -> None:
         """Rank the whole corpus for the validation users."""
-        pad_id = self.inputs.special.pad
-        users: NDArray[np.float32] = encode(
-            self.model.user_tower,
-            [self.inputs.history(h) for h in self.valid.histories],
-            pad_id=pad_id,
-            description="valid users",
+        if self.config.item_layers:
+            self.read_texts()
+        items = self.embed_items()
+        users = self.embed_users(items, self.valid)
+        _, found = exact_search(
+            users.cpu().numpy(), items.cpu().numpy(), 100, exclude=self.valid.histories
         )
-        items = encode(
-            self.model.item_tower, self.inputs.corpus(), pad_id=pad_id, description="corpus"
-        )
-        _, found = exact_search(users, items, 100, exclude=self.valid.histories)
         for k in (10, 100):
             share = float(recall(found, self.valid.targets, k).mean())
             self.log(f"valid/recall@{k}", share, prog_bar=True)
@@ -65,5 +129,5 @@ class TowersModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine, a step at a time."""
         steps = int(self.trainer.estimated_stepping_batches)
-        optimizer, schedule = adamw(self.model, self.config, steps)
+        optimizer, schedule = adamw(self.model, self.config.training, steps)
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]

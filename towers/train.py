@@ -17,12 +17,14 @@ from backbone.training import EpochSampler, fit, seed_everything, training_folde
 from dataset.arrays import Cases, Dataset, load_dataset
 from dataset.points import training_points
 from lineage.manifest import read_manifest
+from towers.batches import TitleBatches, Training, WindowBatches
+from towers.candidates import CandidateSampler
 from towers.config import TowersConfig
-from towers.encode import encode
-from towers.export import EMBEDDINGS, load_tower, save_inputs, save_tower
-from towers.model import build_two_tower
+from towers.export import EMBEDDINGS, save_item_tower, save_user_tower
+from towers.inputs import TextInputs, Twins
+from towers.model import TitlesTower, build_two_tower
 from towers.module import MONITOR, TowersModule
-from towers.pairs import PairCollator, TextInputs
+from towers.windows import windows
 
 
 def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
@@ -39,28 +41,22 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     data = load_dataset(root / "data")
     tokenizer = load_tokenizer(config.backbone)
     inputs = text_inputs(data, tokenizer, config)
-    seed_everything(config.training.seed)
-    module = _module(config, data, inputs)
+    module = build_module(config, data, inputs)
     fingerprint = read_manifest(root / "data", "data").fingerprint
     workplace = training_folder(root, "towers", asdict(config), fingerprint)
     best = fit(
         module,
-        _pairs(config, data, inputs),
+        batches(config, data, inputs),
         DataLoader(TensorDataset(torch.zeros(1))),  # validation looks at all users at once
         config=config.training,
         monitor=MONITOR,
         folder=workplace,
     )
-    save_inputs(folder, inputs)
-    save_tower(folder / "user_tower", module.model.user_tower, tokenizer)
-    save_tower(folder / "item_tower", module.model.item_tower, tokenizer)
-    embeddings = encode(
-        load_tower(folder / "item_tower"),
-        inputs.corpus(),
-        pad_id=inputs.special.pad,
-        description="corpus",
-    )
+    module.read_texts()
+    embeddings = module.embed_items().cpu().numpy()
     np.save(folder / EMBEDDINGS, embeddings)
+    save_user_tower(folder, module.model.user_tower, inputs, tokenizer, config)
+    save_item_tower(folder, module.model.item_tower, tokenizer)
     shutil.rmtree(workplace / "checkpoints")
     return {
         "items": len(embeddings),
@@ -96,25 +92,43 @@ def valid_cases(data: Dataset, users: int, seed: int) -> Cases:
     return cases.sample(users, seed)
 
 
-def _module(config: TowersConfig, data: Dataset, inputs: TextInputs) -> TowersModule:
-    model = build_two_tower(
-        config.backbone,
-        dimension=config.dimension,
-        temperature=config.temperature,
-        trained_layers=config.training.trained_layers,
-        dropout=config.training.dropout,
-    )
+def build_module(config: TowersConfig, data: Dataset, inputs: TextInputs) -> TowersModule:
+    """Towers that have read the corpus once and start in the space of its texts."""
+    seed_everything(config.training.seed)
+    model = build_two_tower(config, len(data.item_ids))
     valid = valid_cases(data, config.valid_users, config.training.seed)
-    return TowersModule(model, inputs, valid, config.training)
+    module = TowersModule(model, inputs, valid, config)
+    module.read_texts()
+    model.item_tower.fit_projection(module.texts)
+    if isinstance(model.user_tower, TitlesTower):
+        model.user_tower.projection.load_state_dict(model.item_tower.projection.state_dict())
+    return module.train()
 
 
-def _pairs(config: TowersConfig, data: Dataset, inputs: TextInputs) -> DataLoader[int]:
-    points = training_points(data)
-    training = config.training
+def batches(config: TowersConfig, data: Dataset, inputs: TextInputs) -> DataLoader[int]:
+    """Batches of the training split, in a seeded order."""
+    points, training = training_points(data), config.training
+    counts = np.bincount(points.targets, minlength=len(data.item_ids))
+    source = Training(
+        points=points,
+        inputs=inputs,
+        twins=Twins(inputs.titles[row] for row in range(len(inputs.titles))),
+        sampler=CandidateSampler(target_share=counts / counts.sum(), uniform=config.uniform),
+        fresh_texts=config.fresh_texts if config.item_layers else 0,
+        seed=training.seed,
+    )
+    collate: WindowBatches | TitleBatches
+    if config.reads == "items":
+        cut = windows(points, config.history_length)
+        examples = len(cut)
+        collate = WindowBatches(training=source, windows=cut, width=config.history_length)
+    else:
+        examples = len(points)
+        collate = TitleBatches(training=source)
     return DataLoader(
-        range(len(points)),  # type: ignore[arg-type]  # a range is a map-style dataset
+        range(examples),  # type: ignore[arg-type]  # a range is a map-style dataset
         batch_size=training.batch_size,
-        sampler=EpochSampler(len(points), training.examples_per_epoch, training.seed),
-        collate_fn=PairCollator(points=points, inputs=inputs, log_q=data.log_q),
-        drop_last=len(points) > training.batch_size,
+        sampler=EpochSampler(examples, training.examples_per_epoch, training.seed),
+        collate_fn=collate,
+        drop_last=examples > training.batch_size,
     )

@@ -2,9 +2,16 @@ import numpy as np
 import torch
 
 from backbone.batch import pad
+from backbone.config import TrainingConfig
 from backbone.load import load_bert
-from towers.encode import encode
-from towers.model import Tower, build_two_tower
+from backbone.packing import pack
+from towers.config import TowersConfig
+from towers.encode import embed_histories, encode
+from towers.history_tower import HistoryTower
+from towers.item_tower import ItemTower
+from towers.model import TitlesTower, build_two_tower
+
+CPU = torch.device("cpu")
 
 
 def texts(n, seed=0):
@@ -15,8 +22,18 @@ def texts(n, seed=0):
     ]
 
 
+def item_tower(tiny_bert, *, dimension=16, items=30, residual_dropout=0.5):
+    return ItemTower(
+        load_bert(str(tiny_bert)),
+        items=items,
+        dimension=dimension,
+        residual=True,
+        residual_dropout=residual_dropout,
+    )
+
+
 def test_padding_does_not_change_an_embedding(tiny_bert):
-    tower = Tower(load_bert(str(tiny_bert)), 16)
+    tower = TitlesTower(load_bert(str(tiny_bert)), 16)
     short, long = np.array([2, 5, 3], np.int32), np.array([2, 5, 6, 7, 8, 9, 3], np.int32)
 
     alone, beside = tower(pad([short], 0))[0], tower(pad([short, long], 0))[0]
@@ -24,29 +41,89 @@ def test_padding_does_not_change_an_embedding(tiny_bert):
     torch.testing.assert_close(alone, beside, atol=1e-5, rtol=1e-4)
 
 
-def test_an_untrained_tower_of_full_width_is_the_pretrained_mean(tiny_bert):
-    bert = load_bert(str(tiny_bert))
-    batch = pad([np.array([2, 5, 6, 3], np.int32)], 0)
-
-    states = bert(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state
-    expected = torch.nn.functional.normalize(states.mean(1), dim=-1)
-
-    torch.testing.assert_close(Tower(bert, 32)(batch), expected)
-
-
 def test_encoding_in_batches_keeps_the_order(tiny_bert):
-    tower, sequences = Tower(load_bert(str(tiny_bert)), 16), texts(300)
+    tower, sequences = item_tower(tiny_bert), texts(300)
 
-    together = encode(tower, sequences, pad_id=0, description="texts")
+    together = encode(tower.read, sequences, pad_id=0, device=CPU, description="texts")
 
-    one_by_one = np.stack([tower(pad([s], 0))[0].detach().numpy() for s in sequences])
-    np.testing.assert_allclose(together, one_by_one, atol=1e-5)
+    one_by_one = torch.cat([tower.read(pad([s], 0)) for s in sequences])
+    cosines = (together * one_by_one).sum(dim=1)
+    assert cosines.min() > 0.999
+
+
+def test_an_item_starts_as_its_text_and_an_unseen_one_stays_so(tiny_bert):
+    tower = item_tower(tiny_bert).eval()
+    read = tower.read(pad(texts(30), 0))
+    rows = torch.arange(30)
+
+    torch.testing.assert_close(tower(read, rows), tower(read))
+    torch.nn.init.normal_(tower.residual.weight)
+    assert not torch.allclose(tower(read, rows), tower(read))
+
+
+def test_the_projection_starts_along_what_tells_texts_apart(tiny_bert):
+    tower = item_tower(tiny_bert, dimension=32, items=200).eval()
+    read = tower.read(pad(texts(200), 0))
+    tower.fit_projection(read)
+
+    projected = tower.projection(read)
+    spread = projected.var(dim=0)
+
+    assert projected.mean(dim=0).abs().max() < 1e-4
+    assert (spread[:-1] >= spread[1:] - 1e-6).all()
+    centred = read - read.mean(dim=0)
+    cosines = torch.nn.functional.cosine_similarity(centred[:1], centred)
+    ours = torch.nn.functional.cosine_similarity(projected[:1], projected)
+    torch.testing.assert_close(ours, cosines, atol=1e-4, rtol=1e-3)
+
+
+def test_residuals_are_left_out_in_training_alone(tiny_bert):
+    tower = item_tower(tiny_bert, residual_dropout=0.5)
+    torch.nn.init.normal_(tower.residual.weight)
+    read, rows = tower.read(pad(texts(30), 0)), torch.arange(30)
+    torch.manual_seed(0)
+
+    without = torch.isclose(tower.train()(read, rows), tower(read), atol=1e-6).all(dim=1)
+
+    assert 5 < without.sum() < 25
+    assert not torch.isclose(tower.eval()(read, rows), tower(read), atol=1e-6).all(dim=1).any()
+
+
+def test_a_shopper_does_not_depend_on_who_else_is_embedded(tiny_bert):
+    tower = HistoryTower(load_bert(str(tiny_bert)), dimension=16, dropout=0.0).eval()
+    rng = np.random.default_rng(0)
+    items = torch.nn.functional.normalize(torch.randn(40, 16), dim=-1)
+    histories = [rng.integers(40, size=n).astype(np.int32) for n in (1, 3, 12, 7, 8, 2)]
+
+    together = embed_histories(tower, items, histories, length=8)
+
+    for history, user in zip(histories, together, strict=True):
+        alone = embed_histories(tower, items, [history[-8:]], length=8)[0]
+        assert torch.dot(user, alone) > 0.999
+
+
+def test_a_place_in_a_history_is_the_shopper_of_that_time(tiny_bert):
+    tower = HistoryTower(load_bert(str(tiny_bert)), dimension=16, dropout=0.0).eval()
+    items = torch.nn.functional.normalize(torch.randn(40, 16), dim=-1)
+    history = np.array([4, 9, 2, 30, 7], np.int32)
+    packed = pack([history], width=8, filler=40)
+
+    everywhere = tower(items, packed, torch.arange(5))
+
+    for length in range(1, 6):
+        then = tower(
+            items, pack([history[:length]], width=8, filler=40), torch.tensor([length - 1])
+        )
+        torch.testing.assert_close(everywhere[length - 1], then[0], atol=1e-5, rtol=1e-4)
 
 
 def test_the_towers_share_no_weights(tiny_bert):
-    model = build_two_tower(
-        str(tiny_bert), dimension=16, temperature=0.05, trained_layers=2, dropout=0.0
+    training = TrainingConfig(trained_layers=1)
+    config = TowersConfig(
+        backbone=str(tiny_bert), dimension=16, widths=[], user_layers=1, training=training
     )
+    model = build_two_tower(config, items=40)
 
     users = {id(p) for p in model.user_tower.parameters()}
     assert not users & {id(p) for p in model.item_tower.parameters()}
+    assert len(model.user_tower.bert.encoder.layer) == 1

@@ -1,24 +1,41 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from backbone.batch import pad
 from backbone.config import TrainingConfig
+from backbone.load import load_tokenizer
 from dataset.arrays import save_dataset
 from lineage.cli import run
 from lineage.manifest import MissingArtifactError, read_manifest, writing
 from towers.config import TowersConfig
-from towers.encode import encode
-from towers.export import UserTower, load_inputs, load_tower
+from towers.export import UserTower, load_item_tower
 from towers.module import TowersModule
+from towers.train import text_inputs
 
 STAGE = {"needs": ["data"], "build": "towers.train:train"}
 
 
-@pytest.fixture
-def config(tiny_bert):
+@pytest.fixture(params=["items", "titles"])
+def config(request, tiny_bert):
     training = TrainingConfig(
-        max_epochs=3, examples_per_epoch=64, batch_size=32, learning_rate=3e-3, trained_layers=2
+        max_epochs=3,
+        examples_per_epoch=64,
+        batch_size=32,
+        learning_rate=3e-3,
+        trained_layers=2,
+        dropout=0.1,
     )
-    return TowersConfig(backbone=str(tiny_bert), dimension=16, training=training)
+    return TowersConfig(
+        backbone=str(tiny_bert),
+        dimension=16,
+        widths=[8],
+        reads=request.param,
+        item_layers=1,
+        uniform=50,
+        training=training,
+    )
 
 
 @pytest.fixture
@@ -76,16 +93,36 @@ def test_a_killed_training_goes_on_to_the_same_towers(root, config, monkeypatch,
     np.testing.assert_allclose(embeddings(again), uninterrupted, atol=1e-5)
 
 
-def test_embeddings_are_of_unit_length_and_in_the_items_order(release, shop):
-    inputs = load_inputs(release / "towers")
-    tower = load_tower(release / "towers" / "item_tower")
-    corpus = np.load(release / "towers" / "item_embeddings.npy")
+def test_embeddings_are_of_unit_length_and_those_of_the_texts_where_nothing_else_is_known(
+    root, config, shop, tiny_bert
+):
+    run("towers", replace(config, residual=False), root, **STAGE)
+    corpus = embeddings(root)
+    tower = load_item_tower(root / "towers")
+    inputs = text_inputs(shop, load_tokenizer(str(tiny_bert)), config)
 
-    one = encode(tower, [inputs.item(7)], pad_id=inputs.special.pad, description="one")
+    one = tower(tower.read(pad([inputs.item(7)], inputs.special.pad))).detach().numpy()[0]
 
     assert corpus.shape == (len(shop.item_ids), 16)
     np.testing.assert_allclose(np.linalg.norm(corpus, axis=1), 1, atol=1e-3)
-    np.testing.assert_allclose(corpus[7], one[0], atol=2e-2)
+    assert corpus[7] @ one > 0.999
+
+
+def test_serving_embeds_a_history_as_training_did(root, config, shop, monkeypatch):
+    modules = []
+
+    def remembered(self):
+        modules.append(self)
+
+    monkeypatch.setattr(TowersModule, "on_train_start", remembered)
+    run("towers", config, root, **STAGE)
+    module, served = modules[0], UserTower.load(root / "towers")
+    cases = shop.cases("valid").sample(20, 0)
+
+    trained = module.embed_users(module.embed_items(), cases).numpy()
+
+    for history, user in zip(cases.histories, trained, strict=True):
+        assert user @ served(history) > 0.998
 
 
 def test_the_manifest_says_what_a_reader_needs(release):
@@ -98,7 +135,16 @@ def test_the_manifest_says_what_a_reader_needs(release):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("dimension", 0), ("history_tokens", 2), ("temperature", 2.0), ("valid_users", 0)],
+    [
+        ("dimension", 0),
+        ("widths", [256]),
+        ("history_tokens", 2),
+        ("history_length", 1),
+        ("temperature", 2.0),
+        ("residual_dropout", 1.0),
+        ("uniform", -1),
+        ("valid_users", 0),
+    ],
 )
 def test_nonsense_options_are_refused(option, value):
     with pytest.raises(ValueError, match=option):

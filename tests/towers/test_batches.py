@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+
+from backbone.load import load_tokenizer
+from dataset.points import training_points
+from towers.batches import TitleBatches, Training, WindowBatches
+from towers.candidates import CandidateSampler
+from towers.config import TowersConfig
+from towers.inputs import Twins
+from towers.train import text_inputs
+from towers.windows import windows
+
+
+def source(shop, tiny_bert, *, uniform, twins=None):
+    inputs = text_inputs(shop, load_tokenizer(str(tiny_bert)), TowersConfig(history_tokens=16))
+    points = training_points(shop)
+    counts = np.bincount(points.targets, minlength=len(shop.item_ids))
+    return Training(
+        points=points,
+        inputs=inputs,
+        twins=twins or Twins(inputs.titles[row] for row in range(len(inputs.titles))),
+        sampler=CandidateSampler(target_share=counts / counts.sum(), uniform=uniform),
+        fresh_texts=5,
+        seed=1,
+    )
+
+
+@pytest.fixture(params=["windows", "titles"])
+def collate(request):
+    def of(training):
+        if request.param == "titles":
+            return TitleBatches(training=training), training.points
+        cut = windows(training.points, 4)
+        return WindowBatches(training=training, windows=cut, width=4), training.points
+
+    return of
+
+
+def members(collator, chosen):
+    """Training points of a batch, in its order."""
+    if isinstance(collator, TitleBatches):
+        return np.asarray(chosen)
+    bounds = collator.windows.points
+    return np.concatenate([np.arange(bounds[w], bounds[w + 1]) for w in chosen])
+
+
+@pytest.mark.parametrize("uniform", [0, 20, 240])
+def test_masked_are_exactly_the_candidates_that_the_user_has(collate, shop, tiny_bert, uniform):
+    collator, points = collate(source(shop, tiny_bert, uniform=uniform))
+    chosen = [0, 5, 17, 40]
+
+    batch = collator(chosen)
+
+    candidates = batch.rows[batch.candidates].numpy()
+    owners = points.user_rows[members(collator, chosen)]
+    for choice, owner in enumerate(owners.tolist()):
+        shopper = batch.choices.users[choice]
+        columns = batch.choices.excluded_candidates[batch.choices.excluded_users == shopper]
+        positives = np.intersect1d(shop.history(owner), candidates)
+        np.testing.assert_array_equal(np.sort(candidates[columns.numpy()]), positives)
+
+
+@pytest.mark.parametrize("uniform", [0, 20, 240])
+def test_every_choice_has_its_own_target(collate, shop, tiny_bert, uniform):
+    collator, points = collate(source(shop, tiny_bert, uniform=uniform))
+    chosen = [3, 8, 11]
+
+    batch = collator(chosen)
+
+    targets = batch.rows[batch.candidates[batch.choices.targets]].numpy()
+    np.testing.assert_array_equal(targets, points.targets[members(collator, chosen)])
+
+
+def test_a_shopper_stands_at_the_last_item_of_the_history(shop, tiny_bert):
+    training = source(shop, tiny_bert, uniform=20)
+    cut = windows(training.points, 4)
+    collator = WindowBatches(training=training, windows=cut, width=4)
+    chosen = [3, 8, 11]
+
+    batch = collator(chosen)
+
+    packed = batch.histories
+    ids, owners = packed.ids.flatten(), packed.owners.flatten()
+    for choice, point in enumerate(members(collator, chosen).tolist()):
+        cell = int(batch.cells[batch.choices.users[choice]])
+        seen = ids[: cell + 1][owners[: cell + 1] == owners[cell]]
+        np.testing.assert_array_equal(
+            batch.rows[seen].numpy(), training.points.history(point)[-len(seen) :]
+        )
+        assert len(seen) == min(len(training.points.history(point)), 4)
+
+
+def test_texts_that_are_read_anew_are_those_of_targets(collate, shop, tiny_bert):
+    training = source(shop, tiny_bert, uniform=20)
+    collator, points = collate(training)
+    chosen = list(range(12))
+
+    batch = collator(chosen)
+
+    rows = batch.rows[batch.fresh].numpy()
+    assert len(rows) == 5
+    assert np.isin(rows, points.targets[members(collator, chosen)]).all()
+    for row, ids, mask in zip(rows, batch.texts.ids, batch.texts.mask, strict=True):
+        np.testing.assert_array_equal(ids[mask.bool()].numpy(), training.inputs.item(int(row)))
+
+
+def test_a_batch_is_the_same_whenever_it_is_made(collate, shop, tiny_bert):
+    first, second = (collate(source(shop, tiny_bert, uniform=20))[0]([4, 9]) for _ in range(2))
+
+    np.testing.assert_array_equal(first.rows, second.rows)
+
+
+def test_items_of_the_same_words_are_no_negatives(collate, shop, tiny_bert):
+    titles = [np.array([row // 2, row % 2]) for row in range(240)]
+    titles[7] = titles[0][::-1]
+    training = source(shop, tiny_bert, uniform=240, twins=Twins(titles))
+    collator, points = collate(training)
+    chosen = list(range(len(points.targets) // 4))
+
+    batch = collator(chosen)
+
+    owners = points.user_rows[members(collator, chosen)]
+    checked = 0
+    for choice, owner in enumerate(owners.tolist()):
+        has = {0, 7} & set(shop.history(owner).tolist())
+        if has:
+            shopper = batch.choices.users[choice]
+            masked = batch.choices.excluded_candidates[batch.choices.excluded_users == shopper]
+            assert {0, 7} <= set(masked.tolist())
+            checked += len(has) == 1
+    assert checked
+
+
+def test_the_pool_says_how_likely_each_item_was():
+    share = np.array([0.5, 0.3, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0])
+    sampler = CandidateSampler(target_share=share, uniform=2)
+    rng = np.random.default_rng(0)
+    drawn, stated = np.zeros(8), np.zeros(8)
+    for _ in range(4000):
+        rows, log_inclusion = sampler(rng.choice(8, 3, p=share).astype(np.int32), rng)
+        drawn[rows] += 1
+        stated[rows] = np.exp(log_inclusion)
+
+    np.testing.assert_allclose(drawn / 4000, stated, atol=0.03)
+
+
+def test_a_large_sample_is_the_whole_corpus():
+    sampler = CandidateSampler(target_share=np.full(8, 1 / 8), uniform=8)
+
+    rows, log_inclusion = sampler(np.array([3], np.int32), np.random.default_rng(0))
+
+    np.testing.assert_array_equal(rows, np.arange(8))
+    assert log_inclusion is None

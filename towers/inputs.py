@@ -1,0 +1,53 @@
+"""What the towers read of items and histories."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backbone.tokens import SpecialTokens, TokenTable, history_input, item_input
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextInputs:
+    """Turns item rows and histories into word pieces."""
+
+    texts: TokenTable
+    """Word pieces of every item's rendered text."""
+    titles: TokenTable
+    """Word pieces of every item's title."""
+    special: SpecialTokens
+    history_tokens: int
+    """Length of a history's input at most."""
+
+    def item(self, row: int) -> NDArray[np.int32]:
+        """Input of the item tower."""
+        return item_input(self.texts[row], self.special)
+
+    def history(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Input of a user tower that reads titles: the last ones, newest first."""
+        return history_input(self.titles, rows, self.special, max_tokens=self.history_tokens)
+
+    def corpus(self) -> list[NDArray[np.int32]]:
+        """Input of the item tower for every item."""
+        return [self.item(row) for row in range(len(self.texts))]
+
+
+class Twins:
+    """Items that share all word pieces of their titles: versions of one thing to a reader."""
+
+    def __init__(self, titles: Iterable[NDArray[np.int32]]) -> None:
+        """Group the items, row i having title i."""
+        numbers: dict[bytes, int] = {}
+        self._group = np.array(
+            [numbers.setdefault(np.sort(title).tobytes(), len(numbers)) for title in titles]
+        )
+        self._members = np.argsort(self._group, kind="stable")
+        self._starts = np.searchsorted(self._group[self._members], np.arange(len(numbers) + 1))
+
+    def of(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
+        """The rows themselves and all of equal titles, ascending and distinct."""
+        groups = np.unique(self._group[rows])
+        spans = [self._members[self._starts[g] : self._starts[g + 1]] for g in groups.tolist()]
+        return np.sort(np.concatenate(spans))

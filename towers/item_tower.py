@@ -1,0 +1,87 @@
+"""The item tower: what an item's text says, and what only its buyers know of it."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from backbone.batch import TokenBatch
+from backbone.load import mean_over_tokens
+
+
+class ItemTower(nn.Module):
+    """BERT over an item's text, projected, plus a learned residual of the item; unit length.
+
+    The texts of a corpus are read once and kept in a table; a training step reads some of them
+    anew, with gradients, and puts them back. The residual begins at zero and is left out at random,
+    so that an embedding without it, which is all that an unseen item has, stays a good one.
+    """
+
+    def __init__(
+        self,
+        bert: PreTrainedModel,
+        *,
+        items: int,
+        dimension: int,
+        residual: bool,
+        residual_dropout: float,
+    ) -> None:
+        """Build it around a backbone.
+
+        Args:
+            bert: Encoder of texts.
+            items: Size of the corpus.
+            dimension: Length of an embedding.
+            residual: Whether an item has one.
+            residual_dropout: Chance of leaving an item's residual out, a training step.
+        """
+        super().__init__()
+        self.bert = bert
+        self.projection = nn.Linear(bert.config.hidden_size, dimension)
+        self.residual = nn.Embedding(items, dimension) if residual else None
+        if self.residual is not None:
+            nn.init.zeros_(self.residual.weight)
+        self.residual_dropout = residual_dropout
+
+    def read(self, texts: TokenBatch) -> Tensor:
+        """(texts, hidden) float32, unit length: mean over the tokens."""
+        states = self.bert(
+            input_ids=texts.ids, attention_mask=texts.mask, token_type_ids=texts.segments
+        ).last_hidden_state  # (texts, length, hidden)
+        return functional.normalize(mean_over_tokens(states, texts.mask).float(), dim=-1)
+
+    def forward(self, texts: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Embed items.
+
+        Args:
+            texts: (items, hidden) what `read` made of their texts.
+            rows: (items,) int64 rows in the corpus; None for items that are new to it.
+
+        Returns:
+            (items, dimension) float32, unit length.
+        """
+        embeddings = self.projection(texts.to(self.projection.weight.dtype)).float()
+        if self.residual is not None and rows is not None:
+            residual = self.residual(rows)
+            if self.training and self.residual_dropout:
+                kept = torch.rand(len(rows), 1, device=rows.device) >= self.residual_dropout
+                residual = residual * kept
+            embeddings = embeddings + residual
+        return functional.normalize(embeddings, dim=-1)
+
+    @torch.no_grad()
+    def fit_projection(self, texts: Tensor) -> None:
+        """Start as the texts' own principal directions, strongest first, about their mean.
+
+        Args:
+            texts: (items, hidden) what `read` made of the corpus.
+        """
+        mean = texts.mean(dim=0)
+        centred = texts - mean
+        _, _, directions = torch.linalg.svd(centred, full_matrices=False)
+        scale = centred.norm(dim=1).pow(2).mean().rsqrt()
+        weight = nn.init.orthogonal_(torch.empty_like(self.projection.weight))
+        known = min(len(weight), len(directions))
+        weight[:known] = directions[:known]
+        self.projection.weight.copy_(weight * scale)
+        self.projection.bias.copy_(-(weight * scale) @ mean)
