@@ -16,12 +16,14 @@ LISTED = 100
 
 @dataclass(frozen=True, kw_only=True)
 class CascadeLists:
-    """What the engine answers for each user, and what its towers alone would."""
+    """What the engine answers for each user, and what its stages hand on."""
 
     cascade: NDArray[np.int32]
     """(users, 100) item rows, -1 where the list is shorter"""
+    shortlist: NDArray[np.int32]
+    """(users, 100) the same items in the shortlist's order"""
     towers: NDArray[np.int32]
-    """(users, 100) the same items in the towers' order"""
+    """(users, 100) what the towers alone would recall"""
     answers: Sequence[Answer]
     milliseconds: dict[str, float]
     """Median wall time a stage"""
@@ -36,16 +38,21 @@ def cascade_lists(engine: Engine, data: Dataset, cases: Cases) -> CascadeLists:
         item_ids = [data.item_ids[int(row)] for row in history]
         answers.append(engine.recommend(Query(history=item_ids, limit=limit)))
     cascade = np.full((len(cases), LISTED), -1, np.int32)
-    towers = cascade.copy()
+    shortlist, towers = cascade.copy(), cascade.copy()
     for user, answer in enumerate(answers):
         for place, item in enumerate(answer.items):
             row = row_of[item.item_id]
             cascade[user, place] = row
-            if item.tower_rank is not None:
-                towers[user, item.tower_rank - 1] = row
+            if item.shortlist_rank is not None:
+                shortlist[user, item.shortlist_rank - 1] = row
+    for user, history in enumerate(tqdm(cases.histories, desc="towers", unit="user")):
+        embedding = engine.retriever.embed(history, {})
+        found, _ = engine.retriever.nearest(embedding, history, limit)
+        towers[user, : len(found)] = found
     stages = answers[0].milliseconds
     return CascadeLists(
         cascade=cascade,
+        shortlist=shortlist,
         towers=towers,
         answers=answers,
         milliseconds={

@@ -49,7 +49,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
     logger.info("scoring %d users of the test split, history excluded", len(cases))
     systems = {**baselines(config, data, cases), **_saved(data, cases, Path(dataset))}
     own = cascade_lists(Engine.load(root, EngineConfig()), data, cases)
-    systems |= {"towers": own.towers, "cascade": own.cascade}
+    systems |= {"towers": own.towers, "shortlist": own.shortlist, "cascade": own.cascade}
     logger.info("median ms a request: %s", {k: round(v, 1) for k, v in own.milliseconds.items()})
     seconds = {stage: read_manifest(root / stage, stage).seconds for stage in CASCADE}
     report = Report(
@@ -117,6 +117,7 @@ def paired(config: BenchConfig, systems: Lists, cases: Cases) -> dict[str, Mappi
     return {
         f"{first} − {second}": compare(systems[first], systems[second], cases.targets, config.seed)
         for first, second in (
+            ("cascade", "shortlist"),
             ("cascade", "towers"),
             ("cascade", "item-knn"),
             ("towers", "item-knn"),
@@ -130,10 +131,11 @@ def decomposition(
     """Share of the targets that is still there after each step."""
     ranked = read_manifest(root / "ranker", "ranker").config["ranked"]
     steps = {
-        f"recalled ({LISTED})": recall(own.towers, cases.targets, LISTED),
-        f"read by the ranker ({ranked})": recall(own.towers, cases.targets, ranked),
+        f"recalled by the towers ({LISTED})": recall(own.towers, cases.targets, LISTED),
+        f"recalled by both sources ({LISTED})": recall(own.shortlist, cases.targets, LISTED),
+        f"read by the ranker ({ranked})": recall(own.shortlist, cases.targets, ranked),
         "shown (10), ranker": recall(own.cascade, cases.targets, 10),
-        "shown (10), towers": recall(own.towers, cases.targets, 10),
+        "shown (10), shortlist": recall(own.shortlist, cases.targets, 10),
     }
     return {name: mean_interval(values, seed=config.seed) for name, values in steps.items()}
 
@@ -144,7 +146,7 @@ def examples(config: BenchConfig, data: Dataset, cases: Cases, own: CascadeLists
     found = []
     for case in chosen.tolist():
         items = own.answers[case].items
-        by_tower = sorted(items, key=lambda item: item.tower_rank or 0)
+        recalled = sorted(items, key=lambda item: item.shortlist_rank or 0)
         found.append(
             make_example(
                 data.user_ids[int(cases.user_rows[case])],
@@ -152,8 +154,8 @@ def examples(config: BenchConfig, data: Dataset, cases: Cases, own: CascadeLists
                 history=cases.histories[case],
                 targets=cases.targets[case],
                 shortlist=(
-                    own.towers[case][: len(items)],
-                    [item.tower_score or 0.0 for item in by_tower],
+                    own.shortlist[case][: len(items)],
+                    [item.tower_score or 0.0 for item in recalled],
                 ),
                 final=(own.cascade[case][: len(items)], [item.score for item in items]),
             )

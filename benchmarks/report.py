@@ -73,7 +73,7 @@ class Report:
     """What it was measured on."""
     command: str = ""
     """What repeats it."""
-    own: Sequence[str] = ("towers", "cascade")
+    own: Sequence[str] = ("towers", "shortlist", "cascade")
     """Systems that are this engine's, the one to judge it by last."""
     decomposition: Mapping[str, Interval] = field(default_factory=dict)
     """Share of targets still there, by step of the cascade, in order."""

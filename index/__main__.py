@@ -1,4 +1,4 @@
-"""`python -m index`: build the FAISS index of the item embeddings."""
+"""`python -m index`: build the FAISS index and the neighbour lists."""
 
 from index.config import IndexConfig
 from lineage.cli import run_stage
@@ -7,7 +7,7 @@ if __name__ == "__main__":
     run_stage(
         "index",
         IndexConfig,
-        needs=["towers"],
+        needs=["data", "towers"],
         build="index.stage:build",
-        about="Build the index over the item embeddings.",
+        about="Build the index over the item embeddings, and the items' neighbour lists.",
     )

@@ -60,7 +60,7 @@ class ItemIndex:
 
     def vectors(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """(rows, dimension): the stored embeddings of some rows."""
-        found: NDArray[np.float32] = np.stack([self._stored.reconstruct(int(r)) for r in rows])
+        found: NDArray[np.float32] = self._stored.reconstruct_batch(rows.astype(np.int64))
         return found
 
     def save(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The index stage: item embeddings in, searchable index out, its recall measured."""
+"""The index stage: the sources of recall, built and measured."""
 
 import time
 from collections.abc import Mapping
@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from index.config import IndexConfig
+from dataset.arrays import TRAIN, Dataset, load_dataset
+from index.config import IndexConfig, NeighboursConfig
 from index.item_index import ItemIndex, build_index
+from index.neighbours import Neighbours, nearest_neighbours
 from lineage.manifest import read_manifest
 
 EMBEDDINGS = "item_embeddings.npy"
@@ -17,7 +19,7 @@ SHORTLIST = 100
 
 
 def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
-    """Build the index of a finished towers stage.
+    """Build the index of a finished towers stage, and the items' neighbour lists.
 
     Args:
         config: Kind of index.
@@ -30,6 +32,11 @@ def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     embeddings = np.load(root / "towers" / EMBEDDINGS, mmap_mode="r")
     index = build_index(embeddings, config)
     index.save(folder)
+    facts: dict[str, Any] = {}
+    if config.neighbours.kept:
+        neighbours = _neighbours(config.neighbours, load_dataset(root / "data"))
+        neighbours.save(folder)
+        facts["neighbour pairs"] = len(neighbours.rows)
     recall, milliseconds = _operating_point(index, embeddings)
     return {
         "items": len(index),
@@ -38,7 +45,20 @@ def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         "kind": "exact" if config.is_exact(len(index)) else "approximate",
         "recall@100 against exact": round(recall, 4),
         "p50 ms": round(milliseconds, 3),
+        **facts,
     }
+
+
+def _neighbours(config: NeighboursConfig, data: Dataset) -> Neighbours:
+    training = data.splits == TRAIN
+    users = np.repeat(np.arange(data.users), np.diff(data.offsets))[training]
+    return nearest_neighbours(
+        np.searchsorted(users, np.arange(data.users + 1)),
+        data.items[training],
+        len(data.item_ids),
+        shrinkage=config.shrinkage,
+        kept=config.kept,
+    )
 
 
 def _operating_point(index: ItemIndex, embeddings: np.ndarray[Any, Any]) -> tuple[float, float]:

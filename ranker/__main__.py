@@ -7,7 +7,7 @@ if __name__ == "__main__":
     run_stage(
         "ranker",
         RankerConfig,
-        needs=["data", "towers", "shortlists"],
+        needs=["data", "shortlists"],
         build="ranker.train:train",
-        about="Train the ranker on the shortlists that the towers recall.",
+        about="Train the ranker on recalled shortlists.",
     )

@@ -20,8 +20,8 @@ class ListBatch:
 
     pairs: TokenBatch
     """(lists × (1 + negatives), length)"""
-    tower_scores: Tensor
-    """(lists × (1 + negatives),) cosines"""
+    shortlist_scores: Tensor
+    """(lists × (1 + negatives),) logits"""
     present: Tensor
     """(lists, 1 + negatives) bool: false where a list ran out of negatives"""
 
@@ -29,7 +29,7 @@ class ListBatch:
         """The same batch on a device."""
         return ListBatch(
             pairs=self.pairs.to(device),
-            tower_scores=self.tower_scores.to(device),
+            shortlist_scores=self.shortlist_scores.to(device),
             present=self.present.to(device),
         )
 
@@ -54,18 +54,18 @@ class ListCollator:
         histories = [self.points.history(int(self.shortlists.points[row])) for row in chosen]
         return ListBatch(
             pairs=self.inputs(histories, [rows for rows, _, _ in lists]),
-            tower_scores=torch.from_numpy(np.concatenate([scores for _, scores, _ in lists])),
+            shortlist_scores=torch.from_numpy(np.concatenate([scores for _, scores, _ in lists])),
             present=torch.from_numpy(np.stack([present for _, _, present in lists])),
         )
 
     def _draw(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.bool_]]:
-        """Item rows, cosines and presence of one list, each (1 + negatives,)."""
+        """Item rows, scores and presence of one list, each (1 + negatives,)."""
         point = int(self.shortlists.points[row])
-        recalled, cosines = self.shortlists.rows[row], self.shortlists.scores[row]
+        recalled, logits = self.shortlists.rows[row], self.shortlists.scores[row]
         place = np.flatnonzero(recalled == self.points.targets[point])
         usable = np.flatnonzero((recalled >= 0) & ~np.isin(recalled, self.points.positives(point)))
         drawn = np.random.default_rng((self.seed, row)).permutation(usable)[: self.negatives]
         missing = np.repeat(place, self.negatives - len(drawn))
         places = np.concatenate([place, drawn, missing])
         present = np.arange(1 + self.negatives) <= len(drawn)
-        return recalled[places], cosines[places], present
+        return recalled[places], logits[places], present

@@ -8,31 +8,26 @@ from backbone.batch import TokenBatch
 
 
 class CrossEncoder(nn.Module):
-    """Joint BERT over history and candidate; corrects the towers' score by what it reads.
+    """Joint BERT over history and candidate; corrects the shortlist's score by what it reads.
 
-    Before training it scores exactly as the towers do: the head starts at zero.
+    Before training it scores exactly as the shortlist does: the head starts at zero.
     """
 
-    def __init__(self, bert: PreTrainedModel, tower_weight: float) -> None:
-        """Put a head on a backbone.
-
-        Args:
-            bert: Encoder with token types.
-            tower_weight: What a cosine of the towers counts in logits, at the start.
-        """
+    def __init__(self, bert: PreTrainedModel) -> None:
+        """Put a head on a backbone, an encoder with token types."""
         super().__init__()
         self.bert = bert
         self.head = nn.Linear(bert.config.hidden_size, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        self.tower_weight = nn.Parameter(torch.tensor(tower_weight))
+        self.shortlist_weight = nn.Parameter(torch.ones(()))
 
-    def forward(self, batch: TokenBatch, tower_scores: Tensor) -> Tensor:
+    def forward(self, batch: TokenBatch, shortlist_scores: Tensor) -> Tensor:
         """Score pairs.
 
         Args:
             batch: `[CLS] history [SEP] item [SEP]`, segment 1 for the item.
-            tower_scores: (batch,) cosine of the pair's embeddings.
+            shortlist_scores: (batch,) score of the pair in its shortlist, logits.
 
         Returns:
             (batch,) logits, float32.
@@ -43,4 +38,4 @@ class CrossEncoder(nn.Module):
         weights = batch.segments.unsqueeze(-1).to(states.dtype)
         candidate = (states * weights).sum(1) / weights.sum(1).clamp(min=1)
         correction: Tensor = self.head(candidate).squeeze(-1).float()
-        return correction + self.tower_weight.float() * tower_scores
+        return correction + self.shortlist_weight.float() * shortlist_scores

@@ -44,10 +44,10 @@ class RankerModule(LightningModule):
 
     def training_step(self, batch: ListBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """Pick every target out of its list."""
-        logits = self.model(batch.pairs, batch.tower_scores).view(batch.present.shape)
+        logits = self.model(batch.pairs, batch.shortlist_scores).view(batch.present.shape)
         loss = listwise_softmax(logits.masked_fill(~batch.present, float("-inf")))
         self.log("train/loss", loss, prog_bar=True)
-        self.log("train/tower_weight", self.model.tower_weight.detach())
+        self.log("train/shortlist_weight", self.model.shortlist_weight.detach())
         return loss
 
     def validation_step(
@@ -55,9 +55,9 @@ class RankerModule(LightningModule):
         batch: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]],
         batch_idx: int,  # noqa: ARG002
     ) -> None:
-        """Rank one user's shortlist: history, item rows and cosines."""
-        history, rows, tower_scores = batch
-        scores = Ranker(model=self.model, inputs=self.inputs)(history, rows, tower_scores)
+        """Rank one user's shortlist: history, item rows and scores."""
+        history, rows, shortlist_scores = batch
+        scores = Ranker(model=self.model, inputs=self.inputs)(history, rows, shortlist_scores)
         self.ranked.append(reorder(rows, scores)[:10])
 
     def on_validation_epoch_end(self) -> None:

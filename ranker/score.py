@@ -26,14 +26,14 @@ class Ranker:
         self,
         history: NDArray[np.int32],
         candidates: NDArray[np.int32],
-        tower_scores: NDArray[np.float32],
+        shortlist_scores: NDArray[np.float32],
     ) -> NDArray[np.float32]:
         """Score candidates for a history.
 
         Args:
             history: Item rows, oldest first.
             candidates: (candidates,) item rows.
-            tower_scores: (candidates,) cosines.
+            shortlist_scores: (candidates,) scores in the shortlist, logits.
 
         Returns:
             (candidates,) logits.
@@ -42,15 +42,15 @@ class Ranker:
         with torch.inference_mode():
             logits = self.model(
                 self.inputs([history], [candidates]).to(device),
-                torch.from_numpy(np.asarray(tower_scores, np.float32)).to(device),
+                torch.from_numpy(np.asarray(shortlist_scores, np.float32)).to(device),
             )
         scores: NDArray[np.float32] = logits.float().cpu().numpy()
         return scores
 
     @property
-    def tower_weight(self) -> float:
-        """What a cosine of the towers counts in logits."""
-        return float(self.model.tower_weight.detach())
+    def shortlist_weight(self) -> float:
+        """What a shortlist's score counts in the ranker's."""
+        return float(self.model.shortlist_weight.detach())
 
     def save(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
         """Write architecture, weights (fp32), tokenizer and inputs."""
@@ -66,7 +66,7 @@ class Ranker:
     def load(cls, folder: Path) -> "Ranker":
         """Load from a finished ranker stage, in the precision that serves best."""
         part = folder / "cross_encoder"
-        model = CrossEncoder(empty_bert(part), tower_weight=0.0)
+        model = CrossEncoder(empty_bert(part))
         model.load_state_dict(load_file(part / "cross_encoder.safetensors"))
         device = best_device()
         model.eval().requires_grad_(requires_grad=False).to(device, serving_dtype(device))

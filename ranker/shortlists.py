@@ -1,4 +1,4 @@
-"""Shortlists mined from the towers, as files."""
+"""Shortlists mined through the retriever, as files."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, kw_only=True)
 class Shortlists:
-    """What the towers recalled for training points and validation users; row -1 is missing.
+    """What was recalled for training points and validation users; row -1 is missing.
 
-    Only points whose target was recalled are here: with targets put in by hand, which the towers
-    score low, a ranker learns to distrust the towers.
+    Only points whose target was recalled are here: with targets put in by hand, which the
+    shortlist scores low, a ranker learns to distrust the shortlist.
     """
 
     points: NDArray[np.int64]
@@ -20,7 +20,7 @@ class Shortlists:
     rows: NDArray[np.int32]
     """(points, shortlist): item rows, best first, the history left out, the target among them."""
     scores: NDArray[np.float32]
-    """(points, shortlist): their cosines."""
+    """(points, shortlist): their scores, logits."""
     valid_users: NDArray[np.int64]
     """(users,): user rows with something to find in the validation split."""
     valid_rows: NDArray[np.int32]

@@ -48,7 +48,7 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         history_tokens=config.history_tokens,
     )
     seed_everything(config.training.seed)
-    module = _module(config, root, data, shortlists, inputs)
+    module = _module(config, data, shortlists, inputs)
     fingerprint = read_manifest(root / "shortlists", "shortlists").fingerprint
     workplace = training_folder(root, "ranker", asdict(config), fingerprint)
     best = fit(
@@ -61,31 +61,26 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     )
     Ranker(model=module.model, inputs=inputs).save(folder, tokenizer)
     shutil.rmtree(workplace / "checkpoints")
-    towers_alone = float(ndcg(shortlists.valid_rows, module.targets, 10).mean())
-    if best <= towers_alone:
-        logger.warning("the ranker is no better than the towers' order on the validation split")
+    unranked = float(ndcg(shortlists.valid_rows, module.targets, 10).mean())
+    if best <= unranked:
+        logger.warning("the ranker is no better than the shortlist's order on the validation split")
     return {
         MONITOR: round(best, 4),
-        f"{MONITOR} of the towers alone": round(towers_alone, 4),
-        "tower_weight": round(float(module.model.tower_weight.detach()), 3),
+        f"{MONITOR} of the shortlist": round(unranked, 4),
+        "shortlist_weight": round(float(module.model.shortlist_weight.detach()), 3),
         "epochs": module.trainer.current_epoch,
     }
 
 
 def _module(
-    config: RankerConfig,
-    root: Path,
-    data: Dataset,
-    shortlists: Shortlists,
-    inputs: RankerInputs,
+    config: RankerConfig, data: Dataset, shortlists: Shortlists, inputs: RankerInputs
 ) -> RankerModule:
     bert = load_bert(config.backbone, dropout=config.training.dropout)
     freeze_below(bert, config.training.trained_layers)
-    temperature = read_manifest(root / "towers", "towers").facts["temperature"]
     cases = data.cases("valid")
     positions = np.searchsorted(cases.user_rows, shortlists.valid_users)
     targets = cases.select(positions).targets
-    return RankerModule(CrossEncoder(bert, 1 / temperature), inputs, targets, config.training)
+    return RankerModule(CrossEncoder(bert), inputs, targets, config.training)
 
 
 def _lists(

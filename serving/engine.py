@@ -1,7 +1,7 @@
-"""The cascade: history → user tower → index → ranker. Plain Python, no gRPC, one caller at a time.
+"""The cascade: history → user tower → index and neighbour lists → ranker. Plain Python, no gRPC.
 
-Every request is worked on by itself, so that an answer never depends on who else is asking and
-an offline benchmark sees exactly what is served.
+One caller at a time. Every request is worked on by itself, so that an answer never depends on who
+else is asking and an offline benchmark sees exactly what is served.
 """
 
 import time
@@ -21,12 +21,13 @@ from serving.query import (
     Limits,
     Query,
     RankedItem,
+    Source,
     UnknownItemError,
     check_id,
     check_query,
 )
 from serving.release import open_release
-from serving.retrieval import Retriever
+from serving.retrieval import Recalled, Retriever
 
 Rows = NDArray[np.int32]
 Scores = NDArray[np.float32]
@@ -37,8 +38,8 @@ class EngineConfig:
     """How far the cascade looks."""
 
     ranked: int | None = None
-    """Head of the shortlist that the ranker reads; the rest follows in the towers' order. By
-    default as many as the ranker was validated with."""
+    """Head of the shortlist that the ranker reads; the rest follows in its order. By default
+    as many as the ranker was validated with."""
     limits: Limits = field(default_factory=Limits)
     """What one query may ask for."""
 
@@ -65,8 +66,11 @@ class _Candidates:
 
     rows: Rows
     scores: Scores
-    tower_scores: Scores | None = None
-    tower_ranks: NDArray[np.int64] | None = None
+    """What the answer is ordered by"""
+    recalled: Recalled | None = None
+    """The same items as the sources of recall saw them"""
+    ranks: NDArray[np.int64] | None = None
+    """Places in the shortlist, from 1"""
     ranker_scores: Scores | None = None
     """NaN where the ranker did not look"""
 
@@ -117,8 +121,13 @@ class Engine:
         return self._versions
 
     @property
+    def retriever(self) -> Retriever:
+        """The first half of the cascade."""
+        return self._retriever
+
+    @property
     def shortlist(self) -> int:
-        """Items that the index recalls: as configured, or the corpus where that is smaller."""
+        """Items that are recalled: as configured, or the corpus where that is smaller."""
         return min(self._limits.shortlist, len(self._catalogue))
 
     def recommend(self, query: Query) -> Answer:
@@ -130,7 +139,7 @@ class Engine:
         return self._from_shortlist(query, ranked=self._ranked)
 
     def retrieve(self, query: Query) -> Answer:
-        """The shortlist's first `limit` in the towers' order, without the history.
+        """The shortlist's first `limit` in its own order, without the history.
 
         Raises:
             InvalidQueryError: the query breaks a rule.
@@ -149,11 +158,8 @@ class Engine:
         rows, unknown = self._catalogue.rows(list(dict.fromkeys(candidates)))
         watch: dict[str, float] = {}
         if len(shopper.history) and len(rows):
-            user = self._retriever.embed(shopper.history, watch)
-            tower_scores = self._retriever.index.vectors(rows) @ user
-            found = replace(
-                self._rank(shopper.history, rows, tower_scores, watch), tower_ranks=None
-            )
+            judged = self._retriever.judge(shopper.history, rows, watch)
+            found = replace(self._rank(shopper.history, judged, watch), ranks=None)
         else:
             order = np.argsort(-self._catalogue.popularity(rows), kind="stable")
             found = self._popular(rows[order])
@@ -174,15 +180,11 @@ class Engine:
         if row is None:
             raise UnknownItemError(f"item_id must be in the catalogue, got {item_id!r}")
         itself = np.array([row], np.int32)
-        found = self._retriever.nearest(self._retriever.index.vectors(itself)[0], itself, limit)
-        candidates = _Candidates(
-            rows=found.rows,
-            scores=found.scores,
-            tower_scores=found.scores,
-            tower_ranks=1 + np.arange(len(found.rows)),
+        rows, cosines = self._retriever.nearest(
+            self._retriever.index.vectors(itself)[0], itself, limit
         )
         watch = {"index": 1e3 * (time.perf_counter() - started)}
-        items = self._items(candidates, limit)
+        items = self._items(_Candidates(rows=rows, scores=cosines), limit)
         return Answer(items=items, basis=Basis.ITEM, milliseconds=_total(watch, started))
 
     def _from_shortlist(self, query: Query, *, ranked: int) -> Answer:
@@ -208,35 +210,27 @@ class Engine:
         return _Shopper(history=known)
 
     def _recall(self, history: Rows, ranked: int, watch: dict[str, float]) -> _Candidates:
-        """Shortlist whose first `ranked` are in the ranker's order, the others in the towers'."""
-        user = self._retriever.embed(history, watch)
-        started = time.perf_counter()
-        recalled = self._retriever.nearest(user, history, self.shortlist)
-        watch["index"] = 1e3 * (time.perf_counter() - started)
-        ranks = 1 + np.arange(len(recalled.rows))
-        if not ranked or not len(recalled.rows):
+        """Shortlist whose first `ranked` are in the ranker's order, the others behind them."""
+        recalled = self._retriever.shortlist(history, self.shortlist, watch)
+        places = np.arange(len(recalled.rows))
+        if not ranked or not len(places):
             return _Candidates(
-                rows=recalled.rows,
-                scores=recalled.scores,
-                tower_scores=recalled.scores,
-                tower_ranks=ranks,
+                rows=recalled.rows, scores=recalled.scores, recalled=recalled, ranks=1 + places
             )
-        head = self._rank(history, recalled.rows[:ranked], recalled.scores[:ranked], watch)
-        return _with_tail(head, recalled.rows, recalled.scores, self._ranker.tower_weight)
+        head = self._rank(history, recalled.head(places[:ranked]), watch)
+        return _with_tail(head, recalled.head(places[ranked:]), self._ranker.shortlist_weight)
 
-    def _rank(
-        self, history: Rows, rows: Rows, tower_scores: Scores, watch: dict[str, float]
-    ) -> _Candidates:
+    def _rank(self, history: Rows, found: Recalled, watch: dict[str, float]) -> _Candidates:
         """The given items in the ranker's order; ties keep the order that they came in."""
         started = time.perf_counter()
-        logits = self._ranker(history, rows, tower_scores)
+        logits = self._ranker(history, found.rows, found.scores)
         watch["ranker"] = 1e3 * (time.perf_counter() - started)
         order = np.argsort(-logits, kind="stable")
         return _Candidates(
-            rows=rows[order],
+            rows=found.rows[order],
             scores=logits[order],
-            tower_scores=tower_scores[order],
-            tower_ranks=1 + order,
+            recalled=found.head(order),
+            ranks=1 + order,
             ranker_scores=logits[order],
         )
 
@@ -269,31 +263,45 @@ class Engine:
 
         items = []
         for position, row in enumerate(found.rows[:limit].tolist()):
-            rank = at(found.tower_ranks, position)
+            rank, seen = at(found.ranks, position), found.recalled
             items.append(
                 RankedItem(
                     item_id=self._catalogue.item_id(row),
                     title=self._catalogue.title(row),
                     score=float(found.scores[position]),
-                    tower_score=at(found.tower_scores, position),
-                    tower_rank=None if rank is None else int(rank),
+                    tower_score=at(seen.cosines, position) if seen else None,
+                    neighbour_score=at(seen.neighbour_scores, position) if seen else None,
+                    sources=_sources(seen, position) if seen else (),
+                    shortlist_rank=None if rank is None else int(rank),
                     ranker_score=at(found.ranker_scores, position),
                 )
             )
         return items
 
 
-def _with_tail(head: _Candidates, rows: Rows, cosines: Scores, tower_weight: float) -> _Candidates:
-    """Append what the ranker did not read, below the lowest ranked score by its tower distance."""
+def _sources(seen: Recalled, position: int) -> tuple[Source, ...]:
+    sources = ((Source.TOWERS, seen.by_towers), (Source.NEIGHBOURS, seen.by_neighbours))
+    return tuple(source for source, by in sources if by[position])
+
+
+def _with_tail(head: _Candidates, tail: Recalled, weight: float) -> _Candidates:
+    """Append what the ranker did not read, below the lowest ranked item as the shortlist has it."""
+    assert head.recalled is not None
+    assert head.ranks is not None
+    assert head.ranker_scores is not None
     ranked = len(head.rows)
-    tail = cosines[ranked:]
-    below = tower_weight * (tail - cosines[ranked - 1])
+    below = weight * (tail.scores - head.recalled.scores.min())
     return _Candidates(
-        rows=np.concatenate([head.rows, rows[ranked:]]),
+        rows=np.concatenate([head.rows, tail.rows]),
         scores=np.concatenate([head.scores, head.scores[-1] + below]),
-        tower_scores=np.concatenate([head.tower_scores, tail]),
-        tower_ranks=np.concatenate([head.tower_ranks, 1 + np.arange(ranked, len(rows))]),
-        ranker_scores=np.concatenate([head.ranker_scores, np.full(len(tail), np.nan)]),
+        recalled=Recalled(
+            **{
+                name: np.concatenate([values, vars(tail)[name]])
+                for name, values in vars(head.recalled).items()
+            }
+        ),
+        ranks=np.concatenate([head.ranks, 1 + ranked + np.arange(len(tail.rows))]),
+        ranker_scores=np.concatenate([head.ranker_scores, np.full(len(tail.rows), np.nan)]),
     )
 
 

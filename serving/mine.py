@@ -17,7 +17,7 @@ from serving.retrieval import Recalled, Retriever
 
 
 def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any]:
-    """Recall shortlists with the finished towers and index.
+    """Recall shortlists with the finished towers, index and neighbour lists.
 
     Args:
         config: How many, how long.
@@ -34,13 +34,13 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
     chosen = np.sort(order[: config.training_points])
     cases = data.cases("valid").sample(config.valid_users, config.seed)
     lists = [
-        retriever.nearest(retriever.embed(history, {}), history, config.size)
+        retriever.shortlist(history, config.size, {})
         for history in tqdm(
             map(points.history, chosen), "training shortlists", len(chosen), leave=False
         )
     ]
     valid = [
-        retriever.nearest(retriever.embed(history, {}), history, config.size)
+        retriever.shortlist(history, config.size, {})
         for history in tqdm(cases.histories, desc="valid shortlists", leave=False)
     ]
     rows, scores = _stacked(lists, config.size)
@@ -67,7 +67,7 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
 
 
 def _stacked(lists: list[Recalled], size: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Item rows and cosines, both (lists, size); -1 and 0 where a list is shorter."""
+    """Item rows and scores, both (lists, size); -1 and 0 where a list is shorter."""
     rows = np.full((len(lists), size), -1, np.int32)
     scores = np.zeros((len(lists), size), np.float32)
     for position, recalled in enumerate(lists):

@@ -30,12 +30,21 @@ class Basis(Enum):
     """The item that was asked about."""
 
 
+class Source(Enum):
+    """What recalled an item."""
+
+    TOWERS = "towers"
+    """It is near the shopper's embedding."""
+    NEIGHBOURS = "neighbours"
+    """It shares users with the items of the history."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What one query may ask for; beyond it, InvalidQueryError."""
 
     shortlist: int = 100
-    """Items recalled by the index, and the largest `limit`."""
+    """Items recalled, and the largest `limit`."""
     history: int = 10_000
     """Item ids in a history."""
     candidates: int = 200
@@ -65,9 +74,13 @@ class RankedItem:
     score: float
     """What the answer is ordered by."""
     tower_score: float | None
-    """Cosine of user and item embedding; None in a popularity answer."""
-    tower_rank: int | None
-    """Position in the shortlist, from 1; None in a popularity answer and in `Rank`."""
+    """Cosine of user and item embedding; None where no shopper's history is read."""
+    neighbour_score: float | None
+    """Recency-weighted co-occurrence with the history, 0 where there is none; None as above."""
+    sources: Sequence[Source]
+    """Which of them recalled it; empty where nothing was recalled."""
+    shortlist_rank: int | None
+    """Position in the shortlist, from 1; None where there is none."""
     ranker_score: float | None
     """Logit of the ranker; None where it did not look."""
 
@@ -97,7 +110,7 @@ class Recommender(Protocol):
         """Recall a shortlist, rank it, and return the first `limit`; history is left out."""
 
     def retrieve(self, query: Query) -> Answer:
-        """The shortlist's first `limit` in the towers' order; history is left out."""
+        """The shortlist's first `limit` in its own order; history is left out."""
 
     def rank(self, query: Query, candidates: Sequence[str]) -> Answer:
         """Order the given items for the shopper and return the first `limit`.

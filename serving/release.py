@@ -9,9 +9,9 @@ from lineage.manifest import Manifest, read_manifest, require_inputs, verify_fil
 INPUTS: Mapping[str, tuple[str, ...]] = {
     "data": (),
     "towers": ("data",),
-    "index": ("towers",),
+    "index": ("data", "towers"),
     "shortlists": ("data", "towers", "index"),
-    "ranker": ("data", "towers", "shortlists"),
+    "ranker": ("data", "shortlists"),
 }
 RETRIEVAL = ("data", "towers", "index")
 CASCADE = tuple(INPUTS)

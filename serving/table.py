@@ -8,7 +8,7 @@ from rich.text import Text
 
 from serving.query import Answer
 
-NUMBERS = ("score", "tower score", "tower rank", "ranker score")
+NUMBERS = ("score", "shortlist", "tower score", "neighbours", "ranker score")
 STAGES = ("user_tower", "index", "ranker", "total")
 
 
@@ -46,8 +46,9 @@ def answer_table(answer: Answer, *, title: str) -> RenderableType:
             Text(item.title),
             Text(item.item_id),
             f"{item.score:.3f}",
+            _cell(item.shortlist_rank, "d"),
             _cell(item.tower_score, ".3f"),
-            _cell(item.tower_rank, "d"),
+            _cell(item.neighbour_score, ".3f"),
             _cell(item.ranker_score, ".3f"),
         )
     notes = [Text(line, style="dim") for line in _notes(answer)]

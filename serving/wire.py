@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from protos.recommender.v1 import recommender_pb2 as pb
-from serving.query import Answer, Basis, Query, RankedItem
+from serving.query import Answer, Basis, Query, RankedItem, Source
 
 TO_BASIS = {
     Basis.HISTORY: pb.BASIS_HISTORY,
@@ -11,6 +11,8 @@ TO_BASIS = {
     Basis.ITEM: pb.BASIS_ITEM,
 }
 FROM_BASIS = {message: basis for basis, message in TO_BASIS.items()}
+TO_SOURCE = {Source.TOWERS: pb.SOURCE_TOWERS, Source.NEIGHBOURS: pb.SOURCE_NEIGHBOURS}
+FROM_SOURCE = {message: source for source, message in TO_SOURCE.items()}
 
 
 def to_query(request: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest) -> Query:
@@ -31,7 +33,9 @@ def to_message(answer: Answer, *, versions: Mapping[str, str], request_id: str) 
                 title=item.title,
                 score=item.score,
                 tower_score=item.tower_score,
-                tower_rank=item.tower_rank,
+                neighbour_score=item.neighbour_score,
+                sources=[TO_SOURCE[source] for source in item.sources],
+                shortlist_rank=item.shortlist_rank,
                 ranker_score=item.ranker_score,
             )
             for item in answer.items
@@ -53,7 +57,9 @@ def to_items(messages: Sequence[pb.RankedItem]) -> list[RankedItem]:
             title=item.title,
             score=item.score,
             tower_score=item.tower_score if item.HasField("tower_score") else None,
-            tower_rank=item.tower_rank if item.HasField("tower_rank") else None,
+            neighbour_score=item.neighbour_score if item.HasField("neighbour_score") else None,
+            sources=tuple(FROM_SOURCE[source] for source in item.sources),
+            shortlist_rank=item.shortlist_rank if item.HasField("shortlist_rank") else None,
             ranker_score=item.ranker_score if item.HasField("ranker_score") else None,
         )
         for item in messages

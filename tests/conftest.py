@@ -103,7 +103,7 @@ def release(tmp_path_factory, tiny_bert, shop) -> Path:
     ranker = RankerConfig(backbone=str(tiny_bert), negatives=3, ranked=6, training=few)
     data, recalled = ["data"], ["data", "towers", "index"]
     run("towers", towers, root, needs=data, build="towers.train:train")
-    run("index", IndexConfig(), root, needs=["towers"], build="index.stage:build")
+    run("index", IndexConfig(), root, needs=recalled[:2], build="index.stage:build")
     run("shortlists", shortlists, root, needs=recalled, build="serving.mine:mine")
-    run("ranker", ranker, root, needs=[*recalled[:2], "shortlists"], build="ranker.train:train")
+    run("ranker", ranker, root, needs=["data", "shortlists"], build="ranker.train:train")
     return root

@@ -56,13 +56,13 @@ def load_order(inputs, batch):
     return batch.ids[0][batch.mask[0].bool()].tolist()
 
 
-def test_before_training_the_cascade_orders_as_the_towers_do(inputs, tiny_bert):
-    ranker = Ranker(model=CrossEncoder(load_bert(str(tiny_bert)), 20.0), inputs=inputs)
-    cosines = np.array([0.3, 0.9, -0.2], np.float32)
+def test_before_training_the_cascade_orders_as_the_shortlist_does(inputs, tiny_bert):
+    ranker = Ranker(model=CrossEncoder(load_bert(str(tiny_bert))), inputs=inputs)
+    logits = np.array([0.3, 0.9, -0.2], np.float32)
 
-    scores = ranker(np.array([0], np.int32), np.array([4, 5, 6], np.int32), cosines)
+    scores = ranker(np.array([0], np.int32), np.array([4, 5, 6], np.int32), logits)
 
-    np.testing.assert_allclose(scores, 20 * cosines, rtol=1e-5)
+    np.testing.assert_allclose(scores, logits, rtol=1e-5)
 
 
 def test_a_candidates_score_does_not_depend_on_the_others(inputs, release):

@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from serving.client import RecommenderClient
-from serving.query import Answer, Basis, RankedItem
+from serving.query import Answer, Basis, RankedItem, Source
 from serving.server import Server, ServerConfig
 
 SECONDS = 10
@@ -22,7 +22,9 @@ class FakeRecommender:
                     title="Star Wars [1977]",
                     score=2.5,
                     tower_score=0.75,
-                    tower_rank=3,
+                    neighbour_score=0.25,
+                    sources=(Source.TOWERS, Source.NEIGHBOURS),
+                    shortlist_rank=3,
                     ranker_score=2.5,
                 ),
                 RankedItem(
@@ -30,7 +32,9 @@ class FakeRecommender:
                     title="Été 日本",
                     score=0.125,
                     tower_score=None,
-                    tower_rank=None,
+                    neighbour_score=None,
+                    sources=(),
+                    shortlist_rank=None,
                     ranker_score=None,
                 ),
             ],

@@ -3,7 +3,7 @@ import pytest
 
 from evaluation.search import exact_search
 from serving.engine import Engine, EngineConfig
-from serving.query import Basis, InvalidQueryError, Limits, Query, UnknownItemError
+from serving.query import Basis, InvalidQueryError, Limits, Query, Source, UnknownItemError
 
 LIMITS = Limits(shortlist=12, history=50, candidates=10)
 
@@ -35,16 +35,29 @@ def test_the_history_is_never_recommended(engine):
         assert not set(ids(answer)) & set(history)
 
 
-def test_the_shortlist_is_exact_search_over_the_towers_embeddings(engine, release):
+def test_the_towers_recall_is_exact_search_over_their_embeddings(engine, release):
     corpus = np.load(release / "towers" / "item_embeddings.npy")
     history = np.array([3, 1], np.int32)
-    user = engine._retriever.embed(history, {})
+    user = engine.retriever.embed(history, {})
 
     scores, rows = exact_search(user[None], corpus, 12, exclude=[history])
-    answer = engine.retrieve(Query(history=["i3", "i1"], limit=12))
+    found, cosines = engine.retriever.nearest(user, history, 12)
 
-    np.testing.assert_allclose([i.tower_score for i in answer.items], scores[0], atol=1e-6)
-    assert set(ids(answer)) == {f"i{row}" for row in rows[0]}
+    np.testing.assert_allclose(cosines, scores[0], atol=1e-6)
+    assert set(found) == set(rows[0])
+
+
+def test_an_answer_says_what_each_source_thinks(engine):
+    answer = engine.retrieve(Query(history=["i3", "i1"], limit=12))
+    recalled = engine.retriever.shortlist(np.array([3, 1], np.int32), 12, {})
+
+    for item, cosine, shared in zip(
+        answer.items, recalled.cosines, recalled.neighbour_scores, strict=True
+    ):
+        assert item.tower_score == cosine
+        assert item.neighbour_score == shared
+        assert item.sources
+        assert shared > 0 or item.sources == (Source.TOWERS,)
 
 
 def test_ranking_reorders_the_head_of_the_shortlist_and_nothing_else(engine):
@@ -55,8 +68,9 @@ def test_ranking_reorders_the_head_of_the_shortlist_and_nothing_else(engine):
     assert ids(ranked)[6:] == ids(retrieved)[6:]
     assert all(item.ranker_score is not None for item in ranked.items[:6])
     assert all(item.ranker_score is None for item in ranked.items[6:])
-    places = {item.item_id: item.tower_rank for item in retrieved.items}
-    assert {item.item_id: item.tower_rank for item in ranked.items} == places
+    places = {item.item_id: item.shortlist_rank for item in retrieved.items}
+    assert sorted(places.values()) == list(range(1, 13))
+    assert {item.item_id: item.shortlist_rank for item in ranked.items} == places
 
 
 def test_scores_fall_along_every_answer(engine):
@@ -81,7 +95,7 @@ def test_ranking_the_head_by_hand_gives_the_cascades_scores(engine):
     np.testing.assert_allclose(
         [i.score for i in by_hand.items], [i.score for i in cascade.items], rtol=1e-4
     )
-    assert all(item.tower_rank is None for item in by_hand.items)
+    assert all(item.shortlist_rank is None for item in by_hand.items)
 
 
 def test_a_known_user_is_served_by_all_that_the_release_knows(engine, shop):

@@ -21,11 +21,13 @@ def row(table, word):
 def test_a_row_tells_rank_title_id_and_the_scores_of_both_stages(fake):
     cells = row(text(answer_table(fake.answer, title="recommended")), "Star Wars")
 
-    assert cells == ["1", "Star Wars [1977]", "50", "2.500", "0.750", "3", "2.500"]
+    assert cells == ["1", "Star Wars [1977]", "50", "2.500", "3", "0.750", "0.250", "2.500"]
 
 
 def test_a_score_that_is_absent_is_a_dash_and_not_zero(fake):
-    assert row(text(answer_table(fake.answer, title="")), "Été")[3:] == ["0.125", "–", "–", "–"]
+    cells = row(text(answer_table(fake.answer, title="")), "Été")
+
+    assert cells[3:] == ["0.125", "–", "–", "–", "–"]
 
 
 def test_what_the_answer_rests_on_stands_underneath(fake):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving.query import Answer, Basis, Query, RankedItem
+from serving.query import Answer, Basis, Query, RankedItem, Source
 
 GENERATED = ["recommender_pb2.py", "recommender_pb2.pyi"]
 GENERATED += ["recommender_pb2_grpc.py", "recommender_pb2_grpc.pyi"]
@@ -32,7 +32,9 @@ def any_answer(seed):
                 title=str(rng.choice(["", "Été: 日本 🎮", "Lamp", "[bold]x[/]"])),
                 score=float(rng.normal()),
                 tower_score=maybe(float(np.float32(rng.normal()))),
-                tower_rank=maybe(int(rng.integers(1, 201))),
+                neighbour_score=maybe(float(np.float32(rng.random()))),
+                sources=tuple(source for source in Source if rng.random() < 0.5),
+                shortlist_rank=maybe(int(rng.integers(1, 201))),
                 ranker_score=maybe(float(rng.choice([0.0, -0.0, 1e300, rng.normal()]))),
             )
             for _ in range(rng.integers(0, 30))

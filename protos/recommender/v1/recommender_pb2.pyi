@@ -19,6 +19,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Source:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Source.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SOURCE_UNSPECIFIED: _Source.ValueType  # 0
+    """Never sent."""
+    SOURCE_TOWERS: _Source.ValueType  # 1
+    """It is near the shopper's embedding."""
+    SOURCE_NEIGHBOURS: _Source.ValueType  # 2
+    """It shares users with the items of the history."""
+
+class Source(_Source, metaclass=_SourceEnumTypeWrapper):
+    """What recalled an item."""
+
+SOURCE_UNSPECIFIED: Source.ValueType  # 0
+"""Never sent."""
+SOURCE_TOWERS: Source.ValueType  # 1
+"""It is near the shopper's embedding."""
+SOURCE_NEIGHBOURS: Source.ValueType  # 2
+"""It shares users with the items of the history."""
+Global___Source: _TypeAlias = Source  # noqa: Y015
+
 class _Basis:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -165,7 +189,7 @@ Global___SimilarItemsResponse: _TypeAlias = SimilarItemsResponse  # noqa: Y015
 
 @_typing.final
 class RetrieveRequest(_message.Message):
-    """Asks for a shortlist as the towers order it."""
+    """Asks for the head of a shortlist."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -210,7 +234,7 @@ class RetrieveResponse(_message.Message):
     ANSWER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def answer(self) -> Global___Answer:
-        """Items in the order of the towers."""
+        """Items in the order of the shortlist."""
 
     def __init__(
         self,
@@ -403,7 +427,9 @@ class RankedItem(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     TOWER_SCORE_FIELD_NUMBER: _builtins.int
-    TOWER_RANK_FIELD_NUMBER: _builtins.int
+    NEIGHBOUR_SCORE_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    SHORTLIST_RANK_FIELD_NUMBER: _builtins.int
     RANKER_SCORE_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """Id in the catalogue."""
@@ -412,13 +438,19 @@ class RankedItem(_message.Message):
     score: _builtins.float
     """What the answer is ordered by, descending. Comparable within one answer only."""
     tower_score: _builtins.float
-    """Cosine, -1 to 1, of the item's embedding and the shopper's or the other item's.
-    Absent in a popularity answer.
+    """Cosine, -1 to 1, of the item's embedding and the shopper's. Absent where no history is read:
+    in a popularity answer and in SimilarItems, whose `score` is the cosine of the two items.
     """
-    tower_rank: _builtins.int
-    """Position in the shortlist, from 1. Absent in a popularity answer and in Rank."""
+    neighbour_score: _builtins.float
+    """Recency-weighted co-occurrence with the history, 0 where there is none. Absent as above."""
+    shortlist_rank: _builtins.int
+    """Position in the shortlist, from 1. Absent as for `sources`."""
     ranker_score: _builtins.float
     """Logit of the ranker. Absent where the ranker did not look."""
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedScalarFieldContainer[Global___Source.ValueType]:
+        """What recalled the item. Empty where nothing was recalled: as above, and in Rank."""
+
     def __init__(
         self,
         *,
@@ -426,23 +458,29 @@ class RankedItem(_message.Message):
         title: _builtins.str = ...,
         score: _builtins.float = ...,
         tower_score: _builtins.float | None = ...,
-        tower_rank: _builtins.int | None = ...,
+        neighbour_score: _builtins.float | None = ...,
+        sources: _abc.Iterable[Global___Source.ValueType] | None = ...,
+        shortlist_rank: _builtins.int | None = ...,
         ranker_score: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_ranker_score", b"_ranker_score", "_tower_rank", b"_tower_rank", "_tower_score", b"_tower_score", "ranker_score", b"ranker_score", "tower_rank", b"tower_rank", "tower_score", b"tower_score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_neighbour_score", b"_neighbour_score", "_ranker_score", b"_ranker_score", "_shortlist_rank", b"_shortlist_rank", "_tower_score", b"_tower_score", "neighbour_score", b"neighbour_score", "ranker_score", b"ranker_score", "shortlist_rank", b"shortlist_rank", "tower_score", b"tower_score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ranker_score", b"_ranker_score", "_tower_rank", b"_tower_rank", "_tower_score", b"_tower_score", "item_id", b"item_id", "ranker_score", b"ranker_score", "score", b"score", "title", b"title", "tower_rank", b"tower_rank", "tower_score", b"tower_score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_neighbour_score", b"_neighbour_score", "_ranker_score", b"_ranker_score", "_shortlist_rank", b"_shortlist_rank", "_tower_score", b"_tower_score", "item_id", b"item_id", "neighbour_score", b"neighbour_score", "ranker_score", b"ranker_score", "score", b"score", "shortlist_rank", b"shortlist_rank", "sources", b"sources", "title", b"title", "tower_score", b"tower_score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__neighbour_score: _TypeAlias = _typing.Literal["neighbour_score"]  # noqa: Y015
+    _WhichOneofArgType__neighbour_score: _TypeAlias = _typing.Literal["_neighbour_score", b"_neighbour_score"]  # noqa: Y015
     _WhichOneofReturnType__ranker_score: _TypeAlias = _typing.Literal["ranker_score"]  # noqa: Y015
     _WhichOneofArgType__ranker_score: _TypeAlias = _typing.Literal["_ranker_score", b"_ranker_score"]  # noqa: Y015
-    _WhichOneofReturnType__tower_rank: _TypeAlias = _typing.Literal["tower_rank"]  # noqa: Y015
-    _WhichOneofArgType__tower_rank: _TypeAlias = _typing.Literal["_tower_rank", b"_tower_rank"]  # noqa: Y015
+    _WhichOneofReturnType__shortlist_rank: _TypeAlias = _typing.Literal["shortlist_rank"]  # noqa: Y015
+    _WhichOneofArgType__shortlist_rank: _TypeAlias = _typing.Literal["_shortlist_rank", b"_shortlist_rank"]  # noqa: Y015
     _WhichOneofReturnType__tower_score: _TypeAlias = _typing.Literal["tower_score"]  # noqa: Y015
     _WhichOneofArgType__tower_score: _TypeAlias = _typing.Literal["_tower_score", b"_tower_score"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__neighbour_score) -> _WhichOneofReturnType__neighbour_score | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ranker_score) -> _WhichOneofReturnType__ranker_score | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__tower_rank) -> _WhichOneofReturnType__tower_rank | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__shortlist_rank) -> _WhichOneofReturnType__shortlist_rank | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tower_score) -> _WhichOneofReturnType__tower_score | None: ...
 

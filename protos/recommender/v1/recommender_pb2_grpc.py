@@ -98,7 +98,7 @@ class RecommenderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Retrieve(self, request, context):
-        """The head of the shortlist in the towers' order. Items of the history are left out.
+        """The head of the shortlist in its own order. Items of the history are left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

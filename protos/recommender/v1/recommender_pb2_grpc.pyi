@@ -50,7 +50,7 @@ class RecommenderServiceStub:
     SimilarItems: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.SimilarItemsRequest, _recommender_pb2.SimilarItemsResponse]
     """Nearest neighbours of an item among the items, the item itself left out."""
     Retrieve: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RetrieveRequest, _recommender_pb2.RetrieveResponse]
-    """The head of the shortlist in the towers' order. Items of the history are left out."""
+    """The head of the shortlist in its own order. Items of the history are left out."""
     Rank: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RankRequest, _recommender_pb2.RankResponse]
     """Orders the given items for a shopper."""
 
@@ -76,7 +76,7 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     SimilarItems: _aio.UnaryUnaryMultiCallable[_recommender_pb2.SimilarItemsRequest, _recommender_pb2.SimilarItemsResponse]  # type: ignore[assignment]
     """Nearest neighbours of an item among the items, the item itself left out."""
     Retrieve: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RetrieveRequest, _recommender_pb2.RetrieveResponse]  # type: ignore[assignment]
-    """The head of the shortlist in the towers' order. Items of the history are left out."""
+    """The head of the shortlist in its own order. Items of the history are left out."""
     Rank: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RankRequest, _recommender_pb2.RankResponse]  # type: ignore[assignment]
     """Orders the given items for a shopper."""
 
@@ -117,7 +117,7 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.RetrieveRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.RetrieveResponse, _abc.Awaitable[_recommender_pb2.RetrieveResponse]]:
-        """The head of the shortlist in the towers' order. Items of the history are left out."""
+        """The head of the shortlist in its own order. Items of the history are left out."""
 
     @_abc_1.abstractmethod
     def Rank(
