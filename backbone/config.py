@@ -1,6 +1,21 @@
 """How a backbone is fine-tuned; importable without torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterConfig:
+    """Small matrices that are trained instead of a backbone's own."""
+
+    kind: Literal["none", "lora", "adalora"] = "none"
+    """`none` trains the layers themselves; `adalora` moves rank to where it matters."""
+    rank: int = 8
+    """Rank of an adapter; for `adalora` the mean over all of them at the end."""
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ValueError(f"rank must be at least 1, got {self.rank}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +42,8 @@ class TrainingConfig:
     """Epochs without a better validation figure before training stops."""
     trained_layers: int = 3
     """Top layers of the backbone that are trained; all of them trains its word embeddings too."""
+    adapter: AdapterConfig = field(default_factory=AdapterConfig)
+    """Trained in place of the layers."""
     dropout: float = 0.0
     """Chance of zeroing an activation of the backbone in training."""
     seed: int = 7

@@ -15,6 +15,7 @@ import pytorch_lightning
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import (
+    Callback,
     EarlyStopping,
     LearningRateMonitor,
     ModelCheckpoint,
@@ -26,6 +27,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Sampler
 from transformers import get_cosine_schedule_with_warmup
 
+from backbone.adapters import adapter_state, reallocate, restore_adapter_state
 from backbone.config import TrainingConfig
 from backbone.load import best_device, serving_dtype
 
@@ -57,6 +59,11 @@ def seed_everything(seed: int) -> None:
     pytorch_lightning.seed_everything(seed, verbose=False)
 
 
+def total_steps(loader: DataLoader[Any], config: TrainingConfig) -> int:
+    """Steps of a training that nothing stops early."""
+    return len(loader) * config.max_epochs
+
+
 def training_folder(root: Path, stage: str, *identity: object) -> Path:
     """Where a training keeps its checkpoints: another configuration or input, another folder."""
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
@@ -78,7 +85,7 @@ def adamw(
         if not parameter.requires_grad:
             continue
         rate = config.learning_rate * config.layer_decay ** (depth - 1 - _layer(name))
-        if ".bert." not in f".{name}":
+        if ".bert." not in f".{name}" or "lora_" in name:
             rate = config.new_learning_rate or config.learning_rate
         groups[rate, config.weight_decay if parameter.ndim > 1 else 0.0].append(parameter)
     optimizer = torch.optim.AdamW(
@@ -95,6 +102,37 @@ def _layer(name: str) -> int:
     """Number of the backbone's layer that a parameter belongs to; the embeddings are below all."""
     found = re.search(r"\.layer\.(\d+)\.", name)
     return int(found[1]) if found else -1
+
+
+class AdaptersAllocated(Callback):
+    """Lets AdaLoRA reallocate rank after every step, and keeps its state in checkpoints."""
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        *_: Any,
+    ) -> None:
+        """The gradients of the step are still there."""
+        reallocate(pl_module, trainer.global_step)
+
+    def on_save_checkpoint(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Add what no parameter holds."""
+        checkpoint["adapters"] = adapter_state(pl_module)
+
+    def on_load_checkpoint(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Put it back."""
+        restore_adapter_state(pl_module, checkpoint["adapters"])
 
 
 def fit(
@@ -135,6 +173,7 @@ def fit(
         logger=TensorBoardLogger(folder, name="", version="tensorboard"),
         callbacks=[
             best,
+            AdaptersAllocated(),
             EarlyStopping(monitor, mode="max", patience=config.patience),
             LearningRateMonitor("step"),
             TQDMProgressBar(refresh_rate=5),

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pytorch_lightning import LightningModule
 from torch import Tensor
 
+from backbone.adapters import orthogonality
 from backbone.config import TrainingConfig
 from backbone.training import adamw
 from evaluation.metrics import ndcg
@@ -48,7 +49,7 @@ class RankerModule(LightningModule):
         loss = listwise_softmax(logits.masked_fill(~batch.present, float("-inf")))
         self.log("train/loss", loss, prog_bar=True)
         self.log("train/shortlist_weight", self.model.shortlist_weight.detach())
-        return loss
+        return loss + orthogonality(self.model)
 
     def validation_step(
         self,

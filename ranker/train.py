@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader
 
-from backbone.load import freeze_below, load_bert, load_tokenizer
+from backbone.adapters import fine_tuned, merged
+from backbone.load import load_bert, load_tokenizer
 from backbone.tokens import SpecialTokens, tokenize
-from backbone.training import EpochSampler, fit, seed_everything, training_folder
+from backbone.training import EpochSampler, fit, seed_everything, total_steps, training_folder
 from dataset.arrays import Dataset, load_dataset
 from dataset.points import training_points
 from evaluation.metrics import ndcg
@@ -48,17 +49,20 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         history_tokens=config.history_tokens,
     )
     seed_everything(config.training.seed)
-    module = _module(config, data, shortlists, inputs)
+    loader = _lists(config, data, shortlists, inputs)
+    steps = total_steps(loader, config.training)
+    module = _module(config, data, shortlists, inputs, steps)
     fingerprint = read_manifest(root / "shortlists", "shortlists").fingerprint
     workplace = training_folder(root, "ranker", asdict(config), fingerprint)
     best = fit(
         module,
-        _lists(config, data, shortlists, inputs),
+        loader,
         _valid(config, data, shortlists),
         config=config.training,
         monitor=MONITOR,
         folder=workplace,
     )
+    module.model.bert = merged(module.model.bert)
     Ranker(model=module.model, inputs=inputs).save(folder, tokenizer)
     shutil.rmtree(workplace / "checkpoints")
     unranked = float(ndcg(shortlists.valid_rows, module.targets, 10).mean())
@@ -73,10 +77,19 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
 
 
 def _module(
-    config: RankerConfig, data: Dataset, shortlists: Shortlists, inputs: RankerInputs
+    config: RankerConfig,
+    data: Dataset,
+    shortlists: Shortlists,
+    inputs: RankerInputs,
+    steps: int,
 ) -> RankerModule:
-    bert = load_bert(config.backbone, dropout=config.training.dropout)
-    freeze_below(bert, config.training.trained_layers)
+    training = config.training
+    bert = fine_tuned(
+        load_bert(config.backbone, dropout=training.dropout),
+        training,
+        layers=training.trained_layers,
+        total_steps=steps,
+    )
     cases = data.cases("valid")
     positions = np.searchsorted(cases.user_rows, shortlists.valid_users)
     targets = cases.select(positions).targets

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from backbone.adapters import fine_tuned, merged
 from backbone.batch import TokenBatch
-from backbone.load import freeze_below, load_bert, mean_over_tokens
+from backbone.load import load_bert, mean_over_tokens
 from backbone.packing import PackedBatch
 from towers.config import TowersConfig
 from towers.history_tower import HistoryTower
@@ -47,6 +48,11 @@ class TwoTower(nn.Module):
         """Divides logits; learned, kept within 0.01 and 1."""
         return self.log_temperature.exp().clamp(0.01, 1.0)
 
+    def merge_adapters(self) -> None:
+        """Add what adapters learnt to the backbones' own weights."""
+        for tower in (self.user_tower, self.item_tower):
+            tower.bert = merged(tower.bert)
+
     def users(self, items: Tensor, histories: PackedBatch | TokenBatch, cells: Tensor) -> Tensor:
         """(shoppers, dimension): shoppers at some cells of packed histories, or behind titles."""
         if isinstance(self.user_tower, HistoryTower):
@@ -55,13 +61,24 @@ class TwoTower(nn.Module):
         return self.user_tower(histories)  # type: ignore[no-any-return]
 
 
-def build_two_tower(config: TowersConfig, items: int) -> TwoTower:
-    """Two towers that start from the same pretrained weights and share none."""
+def build_two_tower(config: TowersConfig, *, items: int, total_steps: int) -> TwoTower:
+    """Two towers that start from the same pretrained weights and share none.
+
+    Args:
+        config: What they are.
+        items: Size of the corpus.
+        total_steps: Length of the training.
+    """
     training = config.training
-    item_bert = load_bert(config.backbone)
-    freeze_below(item_bert, config.item_layers)
-    user_bert = load_bert(config.backbone, dropout=training.dropout, layers=config.user_layers)
-    freeze_below(user_bert, training.trained_layers)
+    item_bert = fine_tuned(
+        load_bert(config.backbone), training, layers=config.item_layers, total_steps=total_steps
+    )
+    user_bert = fine_tuned(
+        load_bert(config.backbone, dropout=training.dropout, layers=config.user_layers),
+        training,
+        layers=training.trained_layers,
+        total_steps=total_steps,
+    )
     user_tower: HistoryTower | TitlesTower
     if config.reads == "items":
         user_tower = HistoryTower(user_bert, dimension=config.dimension, dropout=training.dropout)

@@ -7,6 +7,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.nn import functional
 
+from backbone.adapters import orthogonality
 from backbone.load import serving_dtype
 from backbone.training import adamw
 from dataset.arrays import Cases
@@ -99,7 +100,7 @@ class TowersModule(LightningModule):
                 functional.normalize(candidates[:, :width], dim=-1),
                 batch,
             )
-        return loss
+        return loss + orthogonality(self.model)
 
     def _loss(self, users: Tensor, candidates: Tensor, batch: TowersBatch) -> Tensor:
         return sampled_softmax(

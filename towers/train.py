@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from backbone.load import load_tokenizer
 from backbone.tokens import SpecialTokens, tokenize
-from backbone.training import EpochSampler, fit, seed_everything, training_folder
+from backbone.training import EpochSampler, fit, seed_everything, total_steps, training_folder
 from dataset.arrays import Cases, Dataset, load_dataset
 from dataset.points import training_points
 from lineage.manifest import read_manifest
@@ -41,12 +41,13 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     data = load_dataset(root / "data")
     tokenizer = load_tokenizer(config.backbone)
     inputs = text_inputs(data, tokenizer, config)
-    module = build_module(config, data, inputs)
+    loader = batches(config, data, inputs)
+    module = build_module(config, data, inputs, total_steps(loader, config.training))
     fingerprint = read_manifest(root / "data", "data").fingerprint
     workplace = training_folder(root, "towers", asdict(config), fingerprint)
     best = fit(
         module,
-        batches(config, data, inputs),
+        loader,
         DataLoader(TensorDataset(torch.zeros(1))),  # validation looks at all users at once
         config=config.training,
         monitor=MONITOR,
@@ -54,6 +55,7 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     )
     module.read_texts()
     embeddings = module.embed_items().cpu().numpy()
+    module.model.merge_adapters()
     np.save(folder / EMBEDDINGS, embeddings)
     save_user_tower(folder, module.model.user_tower, inputs, tokenizer, config)
     save_item_tower(folder, module.model.item_tower, tokenizer)
@@ -92,10 +94,12 @@ def valid_cases(data: Dataset, users: int, seed: int) -> Cases:
     return cases.sample(users, seed)
 
 
-def build_module(config: TowersConfig, data: Dataset, inputs: TextInputs) -> TowersModule:
+def build_module(
+    config: TowersConfig, data: Dataset, inputs: TextInputs, steps: int
+) -> TowersModule:
     """Towers that have read the corpus once and start in the space of its texts."""
     seed_everything(config.training.seed)
-    model = build_two_tower(config, len(data.item_ids))
+    model = build_two_tower(config, items=len(data.item_ids), total_steps=steps)
     valid = valid_cases(data, config.valid_users, config.training.seed)
     module = TowersModule(model, inputs, valid, config)
     module.read_texts()

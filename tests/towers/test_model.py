@@ -122,7 +122,7 @@ def test_the_towers_share_no_weights(tiny_bert):
     config = TowersConfig(
         backbone=str(tiny_bert), dimension=16, widths=[], user_layers=1, training=training
     )
-    model = build_two_tower(config, items=40)
+    model = build_two_tower(config, items=40, total_steps=10)
 
     users = {id(p) for p in model.user_tower.parameters()}
     assert not users & {id(p) for p in model.item_tower.parameters()}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from backbone.batch import pad
-from backbone.config import TrainingConfig
+from backbone.config import AdapterConfig, TrainingConfig
 from backbone.load import load_tokenizer
 from dataset.arrays import save_dataset
 from lineage.cli import run
@@ -17,7 +17,7 @@ from towers.train import text_inputs
 STAGE = {"needs": ["data"], "build": "towers.train:train"}
 
 
-@pytest.fixture(params=["items", "titles"])
+@pytest.fixture(params=["items", "titles", "lora", "adalora"])
 def config(request, tiny_bert):
     training = TrainingConfig(
         max_epochs=3,
@@ -26,12 +26,13 @@ def config(request, tiny_bert):
         learning_rate=3e-3,
         trained_layers=2,
         dropout=0.1,
+        adapter=AdapterConfig(kind=request.param if "lora" in request.param else "none", rank=2),
     )
     return TowersConfig(
         backbone=str(tiny_bert),
         dimension=16,
         widths=[8],
-        reads=request.param,
+        reads="titles" if request.param == "titles" else "items",
         item_layers=1,
         uniform=50,
         training=training,

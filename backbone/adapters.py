@@ -1,0 +1,122 @@
+"""LoRA and AdaLoRA on a backbone: small matrices are trained beside frozen ones."""
+
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any, cast
+
+import torch
+from peft import AdaLoraConfig, AdaLoraModel, LoraConfig, PeftModel, get_peft_model
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from backbone.config import AdapterConfig, TrainingConfig
+from backbone.load import freeze_below
+
+LINEAR = ["query", "key", "value", "dense"]
+STATISTICS = ("ipt", "exp_avg_ipt", "exp_avg_unc")
+
+
+def fine_tuned(
+    bert: PreTrainedModel, config: TrainingConfig, *, layers: int, total_steps: int
+) -> PreTrainedModel:
+    """A backbone of which only what is to be trained needs a gradient.
+
+    Args:
+        bert: Backbone; it is changed.
+        config: Whether the layers themselves are trained or adapters in their place.
+        layers: Top layers that are trained.
+        total_steps: Length of the training.
+
+    Raises:
+        ValueError: the backbone has fewer layers.
+    """
+    freeze_below(bert, layers)
+    if config.adapter.kind == "none" or not layers:
+        return bert
+    adapted = _adapted(bert, config.adapter, layers=layers, total_steps=total_steps)
+    return cast("PreTrainedModel", adapted)  # it passes on whatever it does not know
+
+
+def _adapted(
+    bert: PreTrainedModel, config: AdapterConfig, *, layers: int, total_steps: int
+) -> PeftModel:
+    """Freeze a backbone and put adapters on the linear maps of its top layers.
+
+    Args:
+        bert: Backbone; it is changed.
+        config: Kind and rank.
+        layers: Top layers that get adapters.
+        total_steps: Length of the training, over which AdaLoRA takes rank away.
+
+    Source: Hu et al., "LoRA", ICLR 2022; Zhang et al., "AdaLoRA", ICLR 2023.
+    """
+    deepest = bert.config.num_hidden_layers
+    shared: dict[str, Any] = {
+        "target_modules": LINEAR,
+        "layers_to_transform": list(range(deepest - layers, deepest)),
+        "layers_pattern": "layer",
+        "lora_alpha": 2 * config.rank,
+        "lora_dropout": 0.0,
+    }
+    lora = LoraConfig(r=config.rank, **shared)
+    adalora = AdaLoraConfig(
+        init_r=round(1.5 * config.rank),
+        target_r=config.rank,
+        tinit=total_steps // 10,
+        tfinal=total_steps // 3,
+        deltaT=10,
+        total_step=total_steps,
+        **shared,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
+        return get_peft_model(bert, lora if config.kind == "lora" else adalora)
+
+
+def merged(bert: nn.Module) -> PreTrainedModel:
+    """The backbone with what its adapters learnt added to its own weights."""
+    return cast("PreTrainedModel", bert.merge_and_unload() if isinstance(bert, PeftModel) else bert)
+
+
+def orthogonality(module: nn.Module) -> Tensor | float:
+    """AdaLoRA's penalty on adapters whose factors are not orthogonal; 0 where there are none."""
+    penalties = []
+    for adaptive in _adaptive(module):
+        for name, factor in adaptive.named_parameters():
+            if side := re.search(r"lora_([AB])\.", name):
+                product = factor @ factor.T if side[1] == "A" else factor.T @ factor
+                penalties.append((product - torch.eye(len(product), device=product.device)).norm())
+    weight = 0.5
+    return weight * torch.stack(penalties).mean() if penalties else 0.0
+
+
+def reallocate(module: nn.Module, step: int) -> None:
+    """Let AdaLoRA move rank to where it matters, while a step's gradients are still there."""
+    for adaptive in _adaptive(module):
+        cast("AdaLoraModel", adaptive.base_model).update_and_allocate(step)  # type: ignore[no-untyped-call]
+
+
+def adapter_state(module: nn.Module) -> list[dict[str, Any]]:
+    """What AdaLoRA keeps outside its parameters, for a checkpoint."""
+    return [
+        {
+            "rank_pattern": getattr(adaptive.peft_config["default"], "rank_pattern"),  # noqa: B009
+            **{name: getattr(adaptive.base_model.rankallocator, name) for name in STATISTICS},
+        }
+        for adaptive in _adaptive(module)
+    ]
+
+
+def restore_adapter_state(module: nn.Module, states: list[dict[str, Any]]) -> None:
+    """Put back what `adapter_state` returned."""
+    for adaptive, state in zip(_adaptive(module), states, strict=True):
+        setattr(adaptive.peft_config["default"], "rank_pattern", state["rank_pattern"])  # noqa: B010
+        for name in STATISTICS:
+            setattr(adaptive.base_model.rankallocator, name, state[name])
+
+
+def _adaptive(module: nn.Module) -> Iterator[PeftModel]:
+    for part in module.modules():
+        if isinstance(part, PeftModel) and isinstance(part.peft_config["default"], AdaLoraConfig):
+            yield part
