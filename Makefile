@@ -16,7 +16,7 @@ export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint format install weights data towers index shortlists ranker \
-        bench pipeline serve ask protos clean
+        bench bench-speed pipeline serve ask protos clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' Makefile
@@ -61,6 +61,10 @@ ranker: shortlists ## Train the cross-encoder on shortlists
 
 bench: install ## Recall and NDCG beside the baselines; writes reports/<dataset>/
 	@$(RUN) -m benchmarks --config $(CONFIG)/bench.yaml $(ARGS) --reports $(REPORTS)
+
+bench-speed: install ## Encoding, training and embedding beside sentence-transformers
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench]'
+	@$(RUN) -m benchmarks.speed --config $(CONFIG)/towers.yaml $(ARGS) --reports $(REPORTS)
 
 serve: install ## Serve the release over gRPC
 	@$(RUN) -m serving serve --artifacts $(ARTIFACTS)/$(NAME) --config $(CONFIG)/serving.yaml

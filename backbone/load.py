@@ -111,9 +111,9 @@ def serving_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if flags.get("avx512_bf16") or flags.get("amx_bf16") else torch.float32
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """Matrix products in the precision that serves best on a device."""
-    dtype = serving_dtype(device)
+def autocast(device: torch.device, dtype: torch.dtype | None = None) -> torch.autocast:
+    """Matrix products in a precision, by default the one that serves best on the device."""
+    dtype = dtype or serving_dtype(device)
     return torch.autocast(device.type, dtype, enabled=dtype is not torch.float32)
 
 

@@ -26,6 +26,7 @@ def encode(
     pad_id: int,
     device: torch.device,
     description: str,
+    dtype: torch.dtype | None = None,
 ) -> Tensor:
     """Read texts in batches of similar length under a token budget.
 
@@ -35,6 +36,7 @@ def encode(
         pad_id: Id of the padding token.
         device: Where `read` works.
         description: Label of the progress bar.
+        dtype: Precision of the matrix products; by default the one that serves best.
 
     Returns:
         (texts, size) float32 on the device, in the order of `sequences`.
@@ -43,7 +45,7 @@ def encode(
     vectors: list[Tensor] = []
     order: list[NDArray[np.int64]] = []
     bar = tqdm(total=len(sequences), desc=description, unit="text", leave=False)
-    with torch.no_grad(), autocast(device), bar:
+    with torch.no_grad(), autocast(device, dtype), bar:
         for rows in token_budget_batches(lengths, TOKEN_BUDGET):
             vectors.append(read(pad([sequences[row] for row in rows], pad_id).to(device)).float())
             order.append(rows)
