@@ -212,6 +212,8 @@ def user_embedding(data: Dataset, config: TowersConfig, rounds: int) -> Comparis
             tower=tower.to(device, serving_dtype(device)),
             embeddings=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
             length=HISTORY,
+            tokenizer=load_tokenizer(config.backbone),
+            search_tokens=config.search_tokens,
         )
     )
     peer = SentenceTransformer(config.backbone, device=device.type)

@@ -95,7 +95,9 @@ def _answer(
     if options.similar:
         response = client.similar(options.similar, limit=options.limit)
         return response, f"like item {options.similar}"
-    response = client.recommend(user_id=options.user_id, history=history, limit=options.limit)
+    response = client.recommend(
+        user_id=options.user_id, history=history, search=options.search, limit=options.limit
+    )
     return response, f"recommended to {_who(options)}"
 
 
@@ -147,12 +149,14 @@ def _serve_parser() -> jsonargparse.ArgumentParser:
 
 def _ask_parser() -> jsonargparse.ArgumentParser:
     parser = jsonargparse.ArgumentParser(
-        description="Ask a server what a user or a history should see next, or what is like an "
-        "item, and print the answer with the scores of both stages. With neither: the best sellers."
+        description="Ask a server what a user or a history should see next, what fits a search, "
+        "or what is like an item, and print the answer with the scores of all stages. With none of "
+        "them: the best sellers."
     )
     parser.add_argument("--target", default="127.0.0.1:50051", help="host:port of the server")
     parser.add_argument("--user_id", type=str | None, help="a user that the release knows")
     parser.add_argument("--history", default="", help="item ids, oldest first: `50,181,172`")
+    parser.add_argument("--search", default="", help="what the shopper is looking for, in words")
     parser.add_argument("--similar", default="", help="an item id; asks for its neighbours")
     parser.add_argument("--limit", type=int, default=10, help="items wanted")
     parser.add_argument("--timeout", type=float, default=10.0, help="deadline of the request, s")

@@ -107,6 +107,7 @@ class RecommenderClient:
         *,
         user_id: str | None = None,
         history: Sequence[str] = (),
+        search: str = "",
         limit: int = 20,
         request_id: str = "",
     ) -> Response:
@@ -115,6 +116,7 @@ class RecommenderClient:
         Args:
             user_id: A user that the release knows.
             history: Item ids, oldest first; wins over the history that the release knows.
+            search: What the shopper is looking for, in words.
             limit: Items wanted.
             request_id: The caller's own name for the request; comes back in the answer.
 
@@ -122,7 +124,11 @@ class RecommenderClient:
             grpc.RpcError: a rule is broken, or the server failed or is out of reach.
         """
         request = pb.RecommendRequest(
-            user_id=user_id, history_item_ids=history, limit=limit, request_id=request_id
+            user_id=user_id,
+            history_item_ids=history,
+            search=search,
+            limit=limit,
+            request_id=request_id,
         )
         return _response(self._stub.Recommend(request, timeout=self._timeout).answer)
 
@@ -131,16 +137,21 @@ class RecommenderClient:
         *,
         user_id: str | None = None,
         history: Sequence[str] = (),
+        search: str = "",
         limit: int = 20,
         request_id: str = "",
     ) -> Response:
-        """The head of the shortlist in the towers' order; arguments as for `recommend`.
+        """The head of the shortlist in its own order; arguments as for `recommend`.
 
         Raises:
             grpc.RpcError: a rule is broken, or the server failed or is out of reach.
         """
         request = pb.RetrieveRequest(
-            user_id=user_id, history_item_ids=history, limit=limit, request_id=request_id
+            user_id=user_id,
+            history_item_ids=history,
+            search=search,
+            limit=limit,
+            request_id=request_id,
         )
         return _response(self._stub.Retrieve(request, timeout=self._timeout).answer)
 

@@ -56,6 +56,7 @@ class _Shopper:
     """What is known of whom a query is about."""
 
     history: Rows
+    search: str = ""
     unknown_item_ids: tuple[str, ...] = ()
     unknown_user: bool = False
 
@@ -192,8 +193,10 @@ class Engine:
         check_query(query, self._limits)
         shopper = self._shopper(query)
         watch: dict[str, float] = {}
-        if len(shopper.history):
-            found = self._recall(shopper.history, ranked, watch)
+        if shopper.search:
+            found = self._recall(shopper, 0, watch)
+        elif len(shopper.history):
+            found = self._recall(shopper, ranked, watch)
         else:
             found = self._popular(self._catalogue.by_popularity[: self.shortlist])
         return self._answer(query.limit, shopper, found, watch, started)
@@ -202,16 +205,18 @@ class Engine:
         """A history in the query wins over the one that the release knows."""
         if query.history:
             history, unknown = self._catalogue.rows(query.history)
-            return _Shopper(history=history, unknown_item_ids=unknown)
+            return _Shopper(history=history, search=query.search, unknown_item_ids=unknown)
         known = self._catalogue.history(query.user_id) if query.user_id else None
         if known is None:
             nobody = np.empty(0, np.int32)
-            return _Shopper(history=nobody, unknown_user=query.user_id is not None)
-        return _Shopper(history=known)
+            unknown_user = query.user_id is not None
+            return _Shopper(history=nobody, search=query.search, unknown_user=unknown_user)
+        return _Shopper(history=known, search=query.search)
 
-    def _recall(self, history: Rows, ranked: int, watch: dict[str, float]) -> _Candidates:
+    def _recall(self, shopper: _Shopper, ranked: int, watch: dict[str, float]) -> _Candidates:
         """Shortlist whose first `ranked` are in the ranker's order, the others behind them."""
-        recalled = self._retriever.shortlist(history, self.shortlist, watch)
+        history = shopper.history
+        recalled = self._retriever.shortlist(history, self.shortlist, watch, search=shopper.search)
         places = np.arange(len(recalled.rows))
         if not ranked or not len(places):
             return _Candidates(
@@ -249,7 +254,7 @@ class Engine:
     ) -> Answer:
         return Answer(
             items=self._items(found, limit),
-            basis=Basis.HISTORY if len(shopper.history) else Basis.POPULARITY,
+            basis=_basis(shopper),
             unknown_item_ids=shopper.unknown_item_ids if unknown is None else unknown,
             unknown_user=shopper.unknown_user,
             milliseconds=_total(watch, started),
@@ -277,6 +282,12 @@ class Engine:
                 )
             )
         return items
+
+
+def _basis(shopper: _Shopper) -> Basis:
+    if shopper.search:
+        return Basis.SEARCH
+    return Basis.HISTORY if len(shopper.history) else Basis.POPULARITY
 
 
 def _sources(seen: Recalled, position: int) -> tuple[Source, ...]:

@@ -28,6 +28,8 @@ class Basis(Enum):
     """Nothing is known of the shopper: the best-selling items."""
     ITEM = "item"
     """The item that was asked about."""
+    SEARCH = "search"
+    """What the shopper is looking for, and the history where there is one."""
 
 
 class Source(Enum):
@@ -51,6 +53,8 @@ class Limits:
     """Item ids to be ranked by `Rank`."""
     id_length: int = 256
     """Characters of an id."""
+    search_length: int = 1_000
+    """Characters of a search."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,8 @@ class Query:
     """A user of the release."""
     history: Sequence[str] = ()
     """Item ids, oldest first."""
+    search: str = ""
+    """What the shopper is looking for, in words; with it the order is the towers' alone."""
     limit: int = 20
     """Items wanted."""
 
@@ -149,6 +155,10 @@ def check_query(query: Query, limits: Limits, *, candidates: Sequence[str] | Non
     if len(query.history) > limits.history:
         raise InvalidQueryError(
             f"history must be at most {limits.history} item ids, got {len(query.history)}"
+        )
+    if len(query.search) > limits.search_length:
+        raise InvalidQueryError(
+            f"search must be at most {limits.search_length} characters, got {len(query.search)}"
         )
     if query.user_id is not None:
         check_id("user_id", query.user_id, limits)

@@ -75,10 +75,10 @@ class Retriever:
             config=config,
         )
 
-    def embed(self, history: Rows, watch: dict[str, float]) -> Scores:
-        """Embed a history as (dimension,) of unit length; books `user_tower`, in ms."""
+    def embed(self, history: Rows, watch: dict[str, float], *, search: str = "") -> Scores:
+        """Embed a shopper as (dimension,) of unit length; books `user_tower`, in ms."""
         started = time.perf_counter()
-        user = self.user_tower(history)
+        user = self.user_tower(history, search)
         watch["user_tower"] = 1e3 * (time.perf_counter() - started)
         return user
 
@@ -99,18 +99,22 @@ class Retriever:
         kept = np.flatnonzero((rows[0] >= 0) & ~np.isin(rows[0], left_out))[:size]
         return rows[0][kept].astype(np.int32), cosines[0][kept]
 
-    def shortlist(self, history: Rows, size: int, watch: dict[str, float]) -> Recalled:
+    def shortlist(
+        self, history: Rows, size: int, watch: dict[str, float], *, search: str = ""
+    ) -> Recalled:
         """The best items of both sources, history left out, best first; books `index`, in ms.
 
         Args:
-            history: Item rows, oldest first, not empty.
+            history: Item rows, oldest first; may be empty where there is a search.
             size: Items wanted of each source, and of both together.
             watch: Where times are booked.
+            search: What the shopper is looking for, in words; the neighbour lists, which know
+                nothing of it, are then left out.
         """
-        user = self.embed(history, watch)
+        user = self.embed(history, watch, search=search)
         started = time.perf_counter()
         by_towers, _ = self.nearest(user, history, size)
-        known, scores = self._known(history)
+        known, scores = self._known(history[:0] if search else history)
         fresh = ~np.isin(known, history)
         by_neighbours = known[fresh][
             np.lexsort((self._preference[known[fresh]], -scores[fresh]))[:size]

@@ -9,6 +9,7 @@ TO_BASIS = {
     Basis.HISTORY: pb.BASIS_HISTORY,
     Basis.POPULARITY: pb.BASIS_POPULARITY,
     Basis.ITEM: pb.BASIS_ITEM,
+    Basis.SEARCH: pb.BASIS_SEARCH,
 }
 FROM_BASIS = {message: basis for basis, message in TO_BASIS.items()}
 TO_SOURCE = {Source.TOWERS: pb.SOURCE_TOWERS, Source.NEIGHBOURS: pb.SOURCE_NEIGHBOURS}
@@ -20,6 +21,7 @@ def to_query(request: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest)
     return Query(
         user_id=request.user_id if request.HasField("user_id") else None,
         history=tuple(request.history_item_ids),
+        search="" if isinstance(request, pb.RankRequest) else request.search,
         limit=request.limit,
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -12,9 +13,14 @@ from backbone.batch import TokenBatch, pad
 from backbone.packing import PackedBatch, pack
 from dataset.points import TrainingPoints
 from towers.candidates import CandidateSampler
-from towers.inputs import TextInputs, Twins
+from towers.inputs import TextInputs, Twins, search_input
 from towers.sampled_softmax import Choices
 from towers.windows import Windows
+
+SEARCH_PIECES = 6
+"""Word pieces of a made-up search at most"""
+HISTORY_KEPT = 0.5
+"""Chance that a searching shopper has a history too"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +35,8 @@ class TowersBatch:
     """the texts of `fresh`"""
     histories: PackedBatch | TokenBatch
     """positions in `rows`, or word pieces"""
+    pieces: Tensor
+    """(pieces,) int64 word pieces that packed histories refer to"""
     cells: Tensor
     """(shoppers,) int64 cells of packed histories where a shopper is embedded"""
     candidates: Tensor
@@ -84,6 +92,13 @@ class Training:
         found: NDArray[np.int64] = places[pool[places] == rows]
         return found
 
+    def search(self, point: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """[CLS] some words in a row of the target's text [SEP]: what a shopper might search for."""
+        text = self.inputs.texts[int(self.points.targets[point])]
+        length = min(1 + int(rng.integers(SEARCH_PIECES)), len(text))
+        start = int(rng.integers(len(text) - length + 1))
+        return search_input(text[start : start + length], self.inputs.special)
+
     def fresh(
         self, targets: NDArray[np.int32], rows: NDArray[np.int64], rng: np.random.Generator
     ) -> tuple[Tensor, TokenBatch]:
@@ -96,41 +111,61 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowBatches:
-    """Collates windows: every place that has something to predict is a shopper."""
+    """Collates windows: every place that has something to predict is a shopper.
+
+    Some points are shoppers a second time, with a search for words of their target before the
+    history, or in place of it.
+    """
 
     training: Training
     windows: Windows
     width: int
     """Cells of a packed row"""
+    searches: float
+    """Searching shoppers a window"""
 
     def __call__(self, chosen: Sequence[int]) -> TowersBatch:
         """Build the batch of some windows, by their position."""
         training, points, windows = self.training, self.training.points, self.windows
         rng = training.rng(chosen)
-        spans = [(windows.starts[w], windows.ends[w]) for w in chosen]
+        spans = [slice(windows.starts[w], windows.ends[w]) for w in chosen]
         owned = [np.arange(windows.points[w], windows.points[w + 1]) for w in chosen]
         members = np.concatenate(owned)
         of_window = np.repeat(np.arange(len(chosen)), [len(part) for part in owned])
-        starts = np.array([start for start, _ in spans])
-        place = points.ends[members] - 1 - starts[of_window]
+        place = points.ends[members] - 1 - windows.starts[np.asarray(chosen)][of_window]
         new = np.ones(len(members), bool)
         new[1:] = (np.diff(of_window) != 0) | (np.diff(place) != 0)
         shoppers = np.cumsum(new) - 1
-        pool, choices = training.choices(members, shoppers, rng)
-        histories = [points.items[start:end] for start, end in spans]
+        searching = rng.permutation(members)[: round(self.searches * len(chosen))]
+        everyone = np.concatenate([members, searching])
+        numbers = np.concatenate([shoppers, 1 + shoppers[-1] + np.arange(len(searching))])
+        pool, choices = training.choices(everyone, numbers, rng)
+        words = [training.search(int(point), rng) for point in searching]
+        histories = [points.items[span] for span in spans]
+        for point, word in zip(searching.tolist(), words, strict=True):
+            known = points.history(point) if rng.random() < HISTORY_KEPT else histories[0][:0]
+            histories.append(known[-(self.width - len(word)) :])
         rows = pool if training.sampler.takes_all else np.union1d(pool, np.concatenate(histories))
-        packed = pack(
-            [np.searchsorted(rows, history).astype(np.int32) for history in histories],
-            width=self.width,
-            filler=len(rows),
-        )
+        ids = [np.searchsorted(rows, history).astype(np.int32) for history in histories]
+        offsets = 1 + len(rows) + np.cumsum([0, *map(len, words)])
+        searched = [
+            np.arange(start, stop, dtype=np.int32) for start, stop in pairwise(offsets.tolist())
+        ]
+        sequences = ids[: len(chosen)] + [
+            np.concatenate(both) for both in zip(searched, ids[len(chosen) :], strict=True)
+        ]
+        packed = pack(sequences, width=self.width, filler=len(rows))
         fresh, texts = training.fresh(points.targets[members], rows, rng)
+        last = np.array([len(s) - 1 for s in sequences[len(chosen) :]], np.int64)
+        cells = np.concatenate([place[new], last])
+        owner = np.concatenate([of_window[new], len(chosen) + np.arange(len(searching))])
         return TowersBatch(
             rows=torch.from_numpy(rows),
             fresh=fresh,
             texts=texts,
             histories=packed,
-            cells=packed.starts[of_window[new]] + torch.from_numpy(place[new]),
+            pieces=torch.from_numpy(np.concatenate([np.empty(0, np.int64), *words])),
+            cells=packed.starts[owner] + torch.from_numpy(cells),
             candidates=torch.from_numpy(np.searchsorted(rows, pool)),
             choices=choices,
         )
@@ -154,6 +189,7 @@ class TitleBatches:
             fresh=fresh,
             texts=texts,
             histories=pad(histories, training.inputs.special.pad),
+            pieces=torch.empty(0, dtype=torch.int64),
             cells=torch.arange(len(members)),
             candidates=torch.arange(len(pool)),
             choices=choices,

@@ -22,6 +22,10 @@ class TowersConfig:
     """Top layers of the item tower that are trained; with 0 the texts are read once."""
     fresh_texts: int = 128
     """Texts a step that are read with gradients, where the item tower's layers are trained."""
+    searches: float = 0.1
+    """Shoppers a history that search for words of their target; for `reads: items`."""
+    search_tokens: int = 16
+    """Word pieces of a search at most."""
     residual: bool = True
     """Whether an item has an embedding of its own beside its text's."""
     residual_dropout: float = 0.1
@@ -51,10 +55,10 @@ class TowersConfig:
         for name in ("dimension", "title_tokens", "valid_users"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("item_layers", "fresh_texts", "uniform"):
+        for name in ("item_layers", "fresh_texts", "uniform", "searches"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        for name in ("item_tokens", "history_tokens"):
+        for name in ("item_tokens", "history_tokens", "search_tokens"):
             if getattr(self, name) < 3:
                 raise ValueError(f"{name} must be at least 3, got {getattr(self, name)}")
         if self.history_length < 2:

@@ -68,11 +68,12 @@ def embed_histories(
     Returns:
         (shoppers, dimension) float32, unit length.
     """
-    users = []
-    with torch.no_grad(), autocast(items.device):
+    users, device = [], items.device
+    nothing = torch.empty(0, dtype=torch.int64, device=device)
+    with torch.no_grad(), autocast(device):
         for start in range(0, len(histories), HISTORIES):
             newest = [history[-length:] for history in histories[start : start + HISTORIES]]
             packed = pack(newest, width=length, filler=len(items))
             last = packed.starts + torch.tensor([len(history) - 1 for history in newest])
-            users.append(tower(items, packed.to(items.device), last.to(items.device)))
+            users.append(tower(items, packed.to(device), last.to(device), nothing))
     return torch.cat(users)

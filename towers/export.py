@@ -15,10 +15,10 @@ from transformers import PreTrainedTokenizerBase
 from backbone.batch import pad
 from backbone.load import best_device, empty_bert, load_tokenizer, serving_dtype
 from backbone.packing import pack
-from backbone.tokens import SpecialTokens, TokenTable
+from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
 from towers.config import TowersConfig
 from towers.history_tower import HistoryTower
-from towers.inputs import TextInputs
+from towers.inputs import TextInputs, search_input
 from towers.item_tower import ItemTower
 from towers.model import TitlesTower
 
@@ -40,7 +40,7 @@ def save_user_tower(
     _save(part, tower, tokenizer)
     options = {"reads": config.reads, "dimension": config.dimension}
     if config.reads == "items":
-        options["length"] = config.history_length
+        options |= {"length": config.history_length, "search_tokens": config.search_tokens}
     else:
         options["history_tokens"] = config.history_tokens
         inputs.titles.save(part, "titles")
@@ -93,9 +93,13 @@ class ItemsReader:
     embeddings: NDArray[np.float32]
     """(items, dimension)"""
     length: int
+    """Newest items that are read"""
+    tokenizer: PreTrainedTokenizerBase
+    search_tokens: int
+    """Word pieces of a search at most, with those that frame it"""
 
     @classmethod
-    def load(cls, folder: Path, dimension: int, length: int) -> "ItemsReader":
+    def load(cls, folder: Path, dimension: int, length: int, search_tokens: int) -> "ItemsReader":
         """Load from a finished towers stage."""
         part = folder / USER
         tower = HistoryTower(empty_bert(part), dimension=dimension, dropout=0.0)
@@ -103,16 +107,29 @@ class ItemsReader:
             tower=_ready(tower, load_file(part / WEIGHTS)),
             embeddings=np.load(folder / EMBEDDINGS, mmap_mode="r"),
             length=length,
+            tokenizer=load_tokenizer(str(part)),
+            search_tokens=search_tokens,
         )
 
-    def __call__(self, history: NDArray[np.int32]) -> torch.Tensor:
-        """Embed the newest items, as (1, dimension)."""
+    def __call__(self, history: NDArray[np.int32], search: str = "") -> torch.Tensor:
+        """Embed a search and the newest items, as (1, dimension).
+
+        Raises:
+            ValueError: neither is given.
+        """
         newest = history[-self.length :]
         device = self.tower.out.weight.device
         items = torch.from_numpy(self.embeddings[newest]).to(device)
-        places = np.arange(len(newest), dtype=np.int32)
-        packed = pack([places], width=len(newest), filler=len(newest)).to(device)
-        return self.tower(items, packed, packed.starts + len(newest) - 1)  # type: ignore[no-any-return]
+        words = self._words(search) if search else np.empty(0, np.int64)
+        places = np.concatenate([len(newest) + 1 + np.arange(len(words)), np.arange(len(newest))])
+        packed = pack([places.astype(np.int32)], width=max(len(places), 1), filler=len(newest))
+        packed = packed.to(device)
+        last = packed.starts + len(places) - 1
+        return self.tower(items, packed, last, torch.from_numpy(words).to(device))  # type: ignore[no-any-return]
+
+    def _words(self, search: str) -> NDArray[np.int64]:
+        pieces = tokenize([search], self.tokenizer, max_tokens=self.search_tokens - 2)
+        return search_input(pieces[0], SpecialTokens.of(self.tokenizer))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,24 +138,33 @@ class TitlesReader:
 
     tower: TitlesTower
     inputs: TextInputs
+    tokenizer: PreTrainedTokenizerBase
 
     @classmethod
     def load(cls, folder: Path, dimension: int, history_tokens: int) -> "TitlesReader":
         """Load from a finished towers stage."""
         part = folder / USER
         titles = TokenTable.load(part, "titles")
+        tokenizer = load_tokenizer(str(part))
         inputs = TextInputs(
             texts=titles,
             titles=titles,
-            special=SpecialTokens.of(load_tokenizer(str(part))),
+            special=SpecialTokens.of(tokenizer),
             history_tokens=history_tokens,
         )
         tower = TitlesTower(empty_bert(part), dimension)
-        return cls(tower=_ready(tower, load_file(part / WEIGHTS)), inputs=inputs)
+        return cls(
+            tower=_ready(tower, load_file(part / WEIGHTS)), inputs=inputs, tokenizer=tokenizer
+        )
 
-    def __call__(self, history: NDArray[np.int32]) -> torch.Tensor:
-        """Embed the newest titles, as (1, dimension)."""
-        batch = pad([self.inputs.history(history)], self.inputs.special.pad)
+    def __call__(self, history: NDArray[np.int32], search: str = "") -> torch.Tensor:
+        """Embed a search, as if it were the newest title, and the newest titles before it."""
+        read = self.inputs.history(history)
+        if search:
+            pieces = tokenize([search], self.tokenizer, max_tokens=self.inputs.history_tokens - 2)
+            asked = item_input(pieces[0], self.inputs.special)
+            read = np.concatenate([asked, read[1:]])[: self.inputs.history_tokens]
+        batch = pad([read], self.inputs.special.pad)
         return self.tower(batch.to(self.tower.projection.weight.device))  # type: ignore[no-any-return]
 
 
@@ -156,9 +182,17 @@ class UserTower:
             return cls(reader=ItemsReader.load(folder, **options))
         return cls(reader=TitlesReader.load(folder, **options))
 
-    def __call__(self, history: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Embed a history of item rows, oldest first, as (dimension,) of unit length."""
+    def __call__(self, history: NDArray[np.int32], search: str = "") -> NDArray[np.float32]:
+        """Embed a shopper.
+
+        Args:
+            history: Item rows, oldest first; may be empty where there is a search.
+            search: What the shopper is looking for, in words.
+
+        Returns:
+            (dimension,) of unit length.
+        """
         with torch.inference_mode():
-            embedding = self.reader(history)
+            embedding = self.reader(history, search)
         vector: NDArray[np.float32] = embedding[0].cpu().numpy()
         return vector

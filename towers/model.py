@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 from backbone.adapters import fine_tuned, merged
 from backbone.batch import TokenBatch
 from backbone.load import load_bert, mean_over_tokens
-from backbone.packing import PackedBatch
+from towers.batches import TowersBatch
 from towers.config import TowersConfig
 from towers.history_tower import HistoryTower
 from towers.item_tower import ItemTower
@@ -53,12 +53,12 @@ class TwoTower(nn.Module):
         for tower in (self.user_tower, self.item_tower):
             tower.bert = merged(tower.bert)
 
-    def users(self, items: Tensor, histories: PackedBatch | TokenBatch, cells: Tensor) -> Tensor:
-        """(shoppers, dimension): shoppers at some cells of packed histories, or behind titles."""
+    def users(self, items: Tensor, batch: TowersBatch) -> Tensor:
+        """(shoppers, dimension): a batch's shoppers, given the embeddings of its items."""
         if isinstance(self.user_tower, HistoryTower):
-            assert isinstance(histories, PackedBatch)
-            return self.user_tower(items, histories, cells)  # type: ignore[no-any-return]
-        return self.user_tower(histories)  # type: ignore[no-any-return]
+            histories = batch.histories
+            return self.user_tower(items, histories, batch.cells, batch.pieces)  # type: ignore[no-any-return]
+        return self.user_tower(batch.histories)  # type: ignore[no-any-return]
 
 
 def build_two_tower(config: TowersConfig, *, items: int, total_steps: int) -> TwoTower:

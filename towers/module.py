@@ -88,7 +88,7 @@ class TowersModule(LightningModule):
             texts = texts.index_copy(0, batch.fresh, fresh)
             self.texts[batch.rows[batch.fresh]] = fresh.detach()
         items = self.model.item_tower(texts, batch.rows)  # (items, dim)
-        users = self.model.users(items, batch.histories, batch.cells)  # (shoppers, dim)
+        users = self.model.users(items, batch)  # (shoppers, dim)
         candidates = items[batch.candidates]
         loss = self._loss(users, candidates, batch)
         self.log("train/loss", loss, prog_bar=True)

@@ -109,6 +109,11 @@ def build_module(
     return module.train()
 
 
+def sequence_length(config: TowersConfig) -> int:
+    """Cells of a history with a search before it."""
+    return config.history_length + config.search_tokens
+
+
 def batches(config: TowersConfig, data: Dataset, inputs: TextInputs) -> DataLoader[int]:
     """Batches of the training split, in a seeded order."""
     points, training = training_points(data), config.training
@@ -125,7 +130,9 @@ def batches(config: TowersConfig, data: Dataset, inputs: TextInputs) -> DataLoad
     if config.reads == "items":
         cut = windows(points, config.history_length)
         examples = len(cut)
-        collate = WindowBatches(training=source, windows=cut, width=config.history_length)
+        collate = WindowBatches(
+            training=source, windows=cut, width=sequence_length(config), searches=config.searches
+        )
     else:
         examples = len(points)
         collate = TitleBatches(training=source)

@@ -48,3 +48,13 @@ def test_users_and_items_through_grpc_are_exactly_the_engines(client, engine):
             engine.recommend(Query(user_id=user_id, limit=20)),
         )
     assert_same(client.similar("i4", limit=15), engine.similar("i4", 15))
+
+
+def test_a_search_travels(client, engine):
+    query = Query(search="blue lamp", history=("i3",), limit=20)
+
+    recommended = client.recommend(search="blue lamp", history=["i3"], limit=20)
+    retrieved = client.retrieve(search="blue lamp", history=["i3"], limit=20)
+
+    assert_same(recommended, engine.recommend(query))
+    assert_same(retrieved, engine.retrieve(query))

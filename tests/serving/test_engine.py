@@ -192,3 +192,32 @@ def test_every_stage_is_timed(engine):
 
     assert set(answer.milliseconds) == {"user_tower", "index", "ranker", "total"}
     assert answer.milliseconds["total"] >= answer.milliseconds["ranker"] > 0
+
+
+@pytest.mark.parametrize("history", [[], ["i3", "i1"]])
+def test_a_search_is_answered_by_the_towers_alone(engine, history):
+    query = Query(search="blue lamp", history=history, limit=12)
+    answer = engine.recommend(query)
+
+    rows = np.array([int(i[1:]) for i in history], np.int32)
+    user = engine.retriever.embed(rows, {}, search="blue lamp")
+    expected, _ = engine.retriever.nearest(user, rows, 12)
+    assert answer.basis is Basis.SEARCH
+    assert ids(answer) == [f"i{row}" for row in expected]
+    assert ids(answer) == ids(engine.retrieve(query))
+    assert all(item.sources == (Source.TOWERS,) for item in answer.items)
+    assert all(item.ranker_score is None for item in answer.items)
+
+
+def test_another_search_finds_other_items(engine):
+    first, second = (
+        ids(engine.recommend(Query(search=search, limit=12)))
+        for search in ("blue lamp", "red shirt")
+    )
+
+    assert first != second
+
+
+def test_an_endless_search_is_refused(engine):
+    with pytest.raises(InvalidQueryError, match="search must be at most 1000 characters, got 1001"):
+        engine.recommend(Query(search="x" * 1001, limit=5))

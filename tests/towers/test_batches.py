@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,7 @@ def collate(request):
         if request.param == "titles":
             return TitleBatches(training=training), training.points
         cut = windows(training.points, 4)
-        return WindowBatches(training=training, windows=cut, width=4), training.points
+        return WindowBatches(training=training, windows=cut, width=4, searches=0.0), training.points
 
     return of
 
@@ -74,7 +76,7 @@ def test_every_choice_has_its_own_target(collate, shop, tiny_bert, uniform):
 def test_a_shopper_stands_at_the_last_item_of_the_history(shop, tiny_bert):
     training = source(shop, tiny_bert, uniform=20)
     cut = windows(training.points, 4)
-    collator = WindowBatches(training=training, windows=cut, width=4)
+    collator = WindowBatches(training=training, windows=cut, width=4, searches=0.0)
     chosen = [3, 8, 11]
 
     batch = collator(chosen)
@@ -151,3 +153,33 @@ def test_a_large_sample_is_the_whole_corpus():
 
     np.testing.assert_array_equal(rows, np.arange(8))
     assert log_inclusion is None
+
+
+def test_a_search_is_words_of_the_target_before_the_history(shop, tiny_bert):
+    training = source(shop, tiny_bert, uniform=20)
+    cut = windows(training.points, 4)
+    plain = WindowBatches(training=training, windows=cut, width=12, searches=0.0)
+    collator = replace(plain, searches=1.0)
+    chosen = list(range(20))
+    first = len(plain(chosen).cells)
+
+    batch = collator(chosen)
+
+    histories = batch.histories
+    ids, owners = histories.ids.flatten(), histories.owners.flatten()
+    with_history = 0
+    assert len(batch.cells) == first + 20
+    for shopper in range(first, first + 20):
+        chosen_places = batch.choices.targets[batch.choices.users == shopper]
+        target = int(batch.rows[batch.candidates[chosen_places]])
+        owner = owners[batch.cells[shopper]]
+        sequence = ids[owners == owner]
+        searched = batch.pieces[sequence[sequence > len(batch.rows)] - len(batch.rows) - 1].tolist()
+        special, text = training.inputs.special, training.inputs.texts[target].tolist()
+        assert searched[0] == special.cls
+        assert searched[-1] == special.sep
+        assert "".join(map(chr, searched[1:-1])) in "".join(map(chr, text))
+        known = batch.rows[sequence[sequence < len(batch.rows)]]
+        assert target not in known
+        with_history += len(known) > 0
+    assert 3 < with_history < 17

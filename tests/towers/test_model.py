@@ -107,13 +107,13 @@ def test_a_place_in_a_history_is_the_shopper_of_that_time(tiny_bert):
     items = torch.nn.functional.normalize(torch.randn(40, 16), dim=-1)
     history = np.array([4, 9, 2, 30, 7], np.int32)
     packed = pack([history], width=8, filler=40)
+    nothing = torch.empty(0, dtype=torch.int64)
 
-    everywhere = tower(items, packed, torch.arange(5))
+    everywhere = tower(items, packed, torch.arange(5), nothing)
 
     for length in range(1, 6):
-        then = tower(
-            items, pack([history[:length]], width=8, filler=40), torch.tensor([length - 1])
-        )
+        beginning = pack([history[:length]], width=8, filler=40)
+        then = tower(items, beginning, torch.tensor([length - 1]), nothing)
         torch.testing.assert_close(everywhere[length - 1], then[0], atol=1e-5, rtol=1e-4)
 
 

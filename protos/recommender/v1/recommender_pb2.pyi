@@ -57,6 +57,8 @@ class _BasisEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Basis.ValueType
     """Nothing is known of the shopper: the best-selling items."""
     BASIS_ITEM: _Basis.ValueType  # 3
     """The item that was asked about."""
+    BASIS_SEARCH: _Basis.ValueType  # 4
+    """What the shopper is looking for, and the history where there is one."""
 
 class Basis(_Basis, metaclass=_BasisEnumTypeWrapper):
     """What the order of an answer rests on."""
@@ -69,6 +71,8 @@ BASIS_POPULARITY: Basis.ValueType  # 2
 """Nothing is known of the shopper: the best-selling items."""
 BASIS_ITEM: Basis.ValueType  # 3
 """The item that was asked about."""
+BASIS_SEARCH: Basis.ValueType  # 4
+"""What the shopper is looking for, and the history where there is one."""
 Global___Basis: _TypeAlias = Basis  # noqa: Y015
 
 @_typing.final
@@ -81,12 +85,15 @@ class RecommendRequest(_message.Message):
     HISTORY_ITEM_IDS_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release. An unknown one is answered like a stranger, and reported."""
     limit: _builtins.int
     """Items wanted: at least 1, at most the server's shortlist."""
     request_id: _builtins.str
     """The caller's own name for this request; comes back in the answer."""
+    search: _builtins.str
+    """What the shopper is looking for, in words. With it the order is the towers' alone."""
     @_builtins.property
     def history_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the shopper interacted with, oldest first. Unknown items are skipped and reported."""
@@ -98,10 +105,11 @@ class RecommendRequest(_message.Message):
         history_item_ids: _abc.Iterable[_builtins.str] | None = ...,
         limit: _builtins.int = ...,
         request_id: _builtins.str = ...,
+        search: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "history_item_ids", b"history_item_ids", "limit", b"limit", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "history_item_ids", b"history_item_ids", "limit", b"limit", "request_id", b"request_id", "search", b"search", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
@@ -197,12 +205,15 @@ class RetrieveRequest(_message.Message):
     HISTORY_ITEM_IDS_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release. An unknown one is answered like a stranger, and reported."""
     limit: _builtins.int
     """Items wanted: at least 1, at most the server's shortlist."""
     request_id: _builtins.str
     """The caller's own name for this request; comes back in the answer."""
+    search: _builtins.str
+    """What the shopper is looking for, in words. With it the order is the towers' alone."""
     @_builtins.property
     def history_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the shopper interacted with, oldest first. Unknown items are skipped and reported."""
@@ -214,10 +225,11 @@ class RetrieveRequest(_message.Message):
         history_item_ids: _abc.Iterable[_builtins.str] | None = ...,
         limit: _builtins.int = ...,
         request_id: _builtins.str = ...,
+        search: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "history_item_ids", b"history_item_ids", "limit", b"limit", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "history_item_ids", b"history_item_ids", "limit", b"limit", "request_id", b"request_id", "search", b"search", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015

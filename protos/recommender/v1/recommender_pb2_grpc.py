@@ -28,9 +28,9 @@ if _version_not_supported:
 class RecommenderServiceStub:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
-    Whom a request is about is said by `user_id`, by `history_item_ids`, or by neither: a history
-    that is given wins over the one that the release knows, and of whom nothing is known gets the
-    best-selling items, marked by `basis`.
+    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
+    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    known gets the best-selling items, marked by `basis`.
 
     Errors:
     INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
@@ -71,9 +71,9 @@ class RecommenderServiceStub:
 class RecommenderServiceServicer:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
-    Whom a request is about is said by `user_id`, by `history_item_ids`, or by neither: a history
-    that is given wins over the one that the release knows, and of whom nothing is known gets the
-    best-selling items, marked by `basis`.
+    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
+    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    known gets the best-selling items, marked by `basis`.
 
     Errors:
     INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
@@ -145,9 +145,9 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
 class RecommenderService:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
-    Whom a request is about is said by `user_id`, by `history_item_ids`, or by neither: a history
-    that is given wins over the one that the release knows, and of whom nothing is known gets the
-    best-selling items, marked by `basis`.
+    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
+    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    known gets the best-selling items, marked by `basis`.
 
     Errors:
     INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value

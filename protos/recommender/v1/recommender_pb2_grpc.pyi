@@ -29,9 +29,9 @@ GRPC_VERSION: str
 class RecommenderServiceStub:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
-    Whom a request is about is said by `user_id`, by `history_item_ids`, or by neither: a history
-    that is given wins over the one that the release knows, and of whom nothing is known gets the
-    best-selling items, marked by `basis`.
+    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
+    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    known gets the best-selling items, marked by `basis`.
 
     Errors:
       INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
@@ -58,9 +58,9 @@ class RecommenderServiceStub:
 class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
-    Whom a request is about is said by `user_id`, by `history_item_ids`, or by neither: a history
-    that is given wins over the one that the release knows, and of whom nothing is known gets the
-    best-selling items, marked by `basis`.
+    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
+    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    known gets the best-selling items, marked by `basis`.
 
     Errors:
       INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
@@ -83,9 +83,9 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
 class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
-    Whom a request is about is said by `user_id`, by `history_item_ids`, or by neither: a history
-    that is given wins over the one that the release knows, and of whom nothing is known gets the
-    best-selling items, marked by `basis`.
+    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
+    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    known gets the best-selling items, marked by `basis`.
 
     Errors:
       INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
