@@ -35,7 +35,7 @@ from towers.encode import encode
 from towers.export import ItemsReader, UserTower
 from towers.history_tower import HistoryTower
 from towers.item_tower import ItemTower
-from towers.train import batches, build_module, text_inputs
+from towers.train import batches, build_module, text_inputs, training_source
 
 logger = logging.getLogger("benchmarks.speed")
 TITLES = 10
@@ -102,8 +102,9 @@ def encoding(data: Dataset, config: TowersConfig, rounds: int) -> Comparison:
 def training(data: Dataset, config: TowersConfig) -> Comparison:
     """Positions (history → next item) a second, in training."""
     inputs = text_inputs(data, load_tokenizer(config.backbone), config)
-    loader = batches(config, data, inputs)
-    module = build_module(config, data, inputs, STEPS)
+    source = training_source(config, data, inputs)
+    loader = batches(config, source)
+    module = build_module(config, data, source, STEPS)
     ours = _Positions()
     trainer = pytorch_lightning.Trainer(
         max_steps=STEPS,

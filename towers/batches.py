@@ -69,7 +69,7 @@ class Training:
     ) -> tuple[NDArray[np.int64], Choices]:
         """Draw the pool for some points, whose shoppers are numbered in ascending order."""
         targets = self.points.targets[points]
-        pool, log_inclusion = self.sampler(targets, rng)
+        pool, log_inclusion = self.sampler(points, targets, rng)
         _, first = np.unique(shoppers, return_index=True)
         users = self.points.user_rows[points[first]]
         known = {user: self._not_negative(user, pool) for user in dict.fromkeys(users.tolist())}

@@ -5,15 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from towers.hard_negatives import HardNegatives
+
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateSampler:
-    """One pool a batch: the batch's own targets and a uniform sample, each item once."""
+    """One pool a batch, each item once: its own targets, a uniform sample, and hard negatives."""
 
     target_share: NDArray[np.float64]
     """(items,): share of the training targets that are this item"""
     uniform: int
     """Items drawn uniformly; as many as the corpus has, or more, takes all of it"""
+    hard: HardNegatives | None = None
+    """Mined negatives, one a training point that has some"""
 
     @property
     def takes_all(self) -> bool:
@@ -21,15 +25,16 @@ class CandidateSampler:
         return self.uniform >= len(self.target_share)
 
     def __call__(
-        self, targets: NDArray[np.int32], rng: np.random.Generator
+        self, points: NDArray[np.int64], targets: NDArray[np.int32], rng: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
         """Draw a pool.
 
-        An item is in the pool unless every source missed it: π = 1 - (1 - share)^targets ×
-        (1 - uniform / items).
+        An item is in the pool unless every source missed it: π = 1 - (1 - share of the targets)^n
+        × (1 - uniform / items) × (1 - share of the hard negatives)^n, for n points.
 
         Args:
-            targets: (choices,) item rows of the batch.
+            points: (n,) training points of the batch.
+            targets: (n,) their targets' item rows.
             rng: Source of chance.
 
         Returns:
@@ -40,5 +45,8 @@ class CandidateSampler:
             return np.arange(items), None
         drawn = rng.choice(items, self.uniform, replace=False)
         rows = np.union1d(drawn, targets).astype(np.int64)
-        missed = (1 - self.target_share[rows]) ** len(targets) * (1 - self.uniform / items)
-        return rows, np.log1p(-missed).astype(np.float32)
+        missed = (1 - self.target_share) ** len(targets) * (1 - self.uniform / items)
+        if self.hard is not None:
+            rows = np.union1d(rows, self.hard.draw(points, rng))
+            missed = missed * (1 - self.hard.share) ** len(targets)
+        return rows, np.log1p(-missed[rows]).astype(np.float32)

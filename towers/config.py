@@ -43,6 +43,11 @@ class TowersConfig:
     uniform: int = 16_384
     """Items drawn uniformly as negatives, beside the batch's own; as many as there are, or more,
     takes the whole corpus."""
+    hard: int = 0
+    """Training points for which hard negatives are mined before every epoch but the first; of no
+    use where the whole corpus is taken."""
+    hard_margin: float = 0.95
+    """Share of the target's cosine up to which an item is a hard negative."""
     temperature: float = 0.05
     """Divides the logits at the start; then learned."""
     valid_users: int = 2_000
@@ -55,7 +60,7 @@ class TowersConfig:
         for name in ("dimension", "title_tokens", "valid_users"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("item_layers", "fresh_texts", "uniform", "searches"):
+        for name in ("item_layers", "fresh_texts", "uniform", "searches", "hard"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("item_tokens", "history_tokens", "search_tokens"):

@@ -1,8 +1,11 @@
 """The towers in training; the only file of the package that knows Lightning."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.nn import functional
@@ -13,11 +16,10 @@ from backbone.training import adamw
 from dataset.arrays import Cases
 from evaluation.metrics import recall
 from evaluation.search import exact_search
-from towers.batches import TowersBatch
+from towers.batches import TowersBatch, Training
 from towers.config import TowersConfig
 from towers.encode import embed_histories, encode
 from towers.history_tower import HistoryTower
-from towers.inputs import TextInputs
 from towers.model import TwoTower
 from towers.sampled_softmax import sampled_softmax
 
@@ -30,12 +32,27 @@ class TowersModule(LightningModule):
     texts: Tensor
 
     def __init__(
-        self, model: TwoTower, inputs: TextInputs, valid: Cases, config: TowersConfig
+        self,
+        model: TwoTower,
+        valid: Cases,
+        training: Training,
+        config: TowersConfig,
     ) -> None:
+        """Take the parts.
+
+        Args:
+            model: What to train.
+            valid: Users whose recall is watched.
+            training: What batches are made from.
+            config: How.
+        """
         super().__init__()
-        self.model, self.inputs, self.valid, self.config = model, inputs, valid, config
+        self.model, self.valid, self.config = model, valid, config
+        self.inputs, self.points = training.inputs, training.points
+        self.hard = training.sampler.hard
         hidden = model.item_tower.projection.in_features
-        self.register_buffer("texts", torch.zeros(len(inputs.texts), hidden), persistent=False)
+        texts = torch.zeros(len(training.inputs.texts), hidden)
+        self.register_buffer("texts", texts, persistent=False)
 
     @torch.no_grad()
     def read_texts(self) -> None:
@@ -57,24 +74,36 @@ class TowersModule(LightningModule):
         return embeddings
 
     @torch.no_grad()
-    def embed_users(self, items: Tensor, cases: Cases) -> Tensor:
-        """(users, dimension): the shoppers of some cases, after their histories."""
+    def embed_users(self, items: Tensor, histories: Sequence[NDArray[np.int32]]) -> Tensor:
+        """(users, dimension): shoppers after their histories."""
         self.model.eval()
         tower = self.model.user_tower
         if isinstance(tower, HistoryTower):
-            return embed_histories(tower, items, cases.histories, length=self.config.history_length)
+            return embed_histories(tower, items, histories, length=self.config.history_length)
         return encode(
             tower,
-            [self.inputs.history(history) for history in cases.histories],
+            [self.inputs.history(history) for history in histories],
             pad_id=self.inputs.special.pad,
             device=self.device,
             description="users",
         )
 
     def on_train_start(self) -> None:
-        """A resumed training has other texts than those it began with."""
-        if self.current_epoch and self.config.item_layers:
-            self.read_texts()
+        """A resumed training begins where the last epoch's validation left off."""
+        if self.current_epoch:
+            if self.config.item_layers:
+                self.read_texts()
+            self._mine(self.embed_items(), epoch=self.current_epoch)
+            self.train()
+
+    def _mine(self, items: Tensor, *, epoch: int) -> None:
+        """Renew the hard negatives of an epoch with the towers as they are."""
+        if self.hard is None:
+            return
+        rng = np.random.default_rng([self.config.training.seed, epoch])
+        chosen = np.sort(rng.permutation(len(self.points))[: self.config.hard])
+        histories = [self.points.history(int(point)) for point in chosen]
+        self.hard.renew(chosen, self.embed_users(items, histories), items)
 
     def on_train_batch_start(self, batch: TowersBatch, batch_idx: int) -> None:  # noqa: ARG002
         """What is left to chance in a step depends on its number alone, resumed or not."""
@@ -119,13 +148,14 @@ class TowersModule(LightningModule):
         if self.config.item_layers:
             self.read_texts()
         items = self.embed_items()
-        users = self.embed_users(items, self.valid)
+        users = self.embed_users(items, self.valid.histories)
         _, found = exact_search(
             users.cpu().numpy(), items.cpu().numpy(), 100, exclude=self.valid.histories
         )
         for k in (10, 100):
             share = float(recall(found, self.valid.targets, k).mean())
             self.log(f"valid/recall@{k}", share, prog_bar=True)
+        self._mine(items, epoch=self.current_epoch + 1)
 
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine, a step at a time."""

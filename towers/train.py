@@ -21,6 +21,7 @@ from towers.batches import TitleBatches, Training, WindowBatches
 from towers.candidates import CandidateSampler
 from towers.config import TowersConfig
 from towers.export import EMBEDDINGS, save_item_tower, save_user_tower
+from towers.hard_negatives import HardNegatives
 from towers.inputs import TextInputs, Twins
 from towers.model import TitlesTower, build_two_tower
 from towers.module import MONITOR, TowersModule
@@ -41,8 +42,9 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     data = load_dataset(root / "data")
     tokenizer = load_tokenizer(config.backbone)
     inputs = text_inputs(data, tokenizer, config)
-    loader = batches(config, data, inputs)
-    module = build_module(config, data, inputs, total_steps(loader, config.training))
+    source = training_source(config, data, inputs)
+    loader = batches(config, source)
+    module = build_module(config, data, source, total_steps(loader, config.training))
     fingerprint = read_manifest(root / "data", "data").fingerprint
     workplace = training_folder(root, "towers", asdict(config), fingerprint)
     best = fit(
@@ -94,14 +96,32 @@ def valid_cases(data: Dataset, users: int, seed: int) -> Cases:
     return cases.sample(users, seed)
 
 
-def build_module(
-    config: TowersConfig, data: Dataset, inputs: TextInputs, steps: int
-) -> TowersModule:
+def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> Training:
+    """What batches are made from."""
+    points, items = training_points(data), len(data.item_ids)
+    twins = Twins(inputs.titles[row] for row in range(len(inputs.titles)))
+    counts = np.bincount(points.targets, minlength=items)
+    hard = None
+    if config.hard and config.uniform < items:
+        hard = HardNegatives(points, twins, items=items, margin=config.hard_margin)
+    return Training(
+        points=points,
+        inputs=inputs,
+        twins=twins,
+        sampler=CandidateSampler(
+            target_share=counts / counts.sum(), uniform=config.uniform, hard=hard
+        ),
+        fresh_texts=config.fresh_texts if config.item_layers else 0,
+        seed=config.training.seed,
+    )
+
+
+def build_module(config: TowersConfig, data: Dataset, source: Training, steps: int) -> TowersModule:
     """Towers that have read the corpus once and start in the space of its texts."""
     seed_everything(config.training.seed)
     model = build_two_tower(config, items=len(data.item_ids), total_steps=steps)
     valid = valid_cases(data, config.valid_users, config.training.seed)
-    module = TowersModule(model, inputs, valid, config)
+    module = TowersModule(model, valid, source, config)
     module.read_texts()
     model.item_tower.fit_projection(module.texts)
     if isinstance(model.user_tower, TitlesTower):
@@ -114,18 +134,9 @@ def sequence_length(config: TowersConfig) -> int:
     return config.history_length + config.search_tokens
 
 
-def batches(config: TowersConfig, data: Dataset, inputs: TextInputs) -> DataLoader[int]:
+def batches(config: TowersConfig, source: Training) -> DataLoader[int]:
     """Batches of the training split, in a seeded order."""
-    points, training = training_points(data), config.training
-    counts = np.bincount(points.targets, minlength=len(data.item_ids))
-    source = Training(
-        points=points,
-        inputs=inputs,
-        twins=Twins(inputs.titles[row] for row in range(len(inputs.titles))),
-        sampler=CandidateSampler(target_share=counts / counts.sum(), uniform=config.uniform),
-        fresh_texts=config.fresh_texts if config.item_layers else 0,
-        seed=training.seed,
-    )
+    points, training = source.points, config.training
     collate: WindowBatches | TitleBatches
     if config.reads == "items":
         cut = windows(points, config.history_length)

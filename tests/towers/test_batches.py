@@ -133,23 +133,35 @@ def test_items_of_the_same_words_are_no_negatives(collate, shop, tiny_bert):
     assert checked
 
 
-def test_the_pool_says_how_likely_each_item_was():
+class FewHard:
+    """Item 7 is hard to every point."""
+
+    share = np.array([0, 0, 0, 0, 0, 0, 0, 1.0])
+
+    def draw(self, points, rng):
+        return np.full(len(points), 7, np.int32)
+
+
+@pytest.mark.parametrize("hard", [None, FewHard()])
+def test_the_pool_says_how_likely_each_item_was(hard):
     share = np.array([0.5, 0.3, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0])
-    sampler = CandidateSampler(target_share=share, uniform=2)
+    sampler = CandidateSampler(target_share=share, uniform=2, hard=hard)
     rng = np.random.default_rng(0)
     drawn, stated = np.zeros(8), np.zeros(8)
     for _ in range(4000):
-        rows, log_inclusion = sampler(rng.choice(8, 3, p=share).astype(np.int32), rng)
+        targets = rng.choice(8, 3, p=share).astype(np.int32)
+        rows, log_inclusion = sampler(np.arange(3), targets, rng)
         drawn[rows] += 1
         stated[rows] = np.exp(log_inclusion)
 
     np.testing.assert_allclose(drawn / 4000, stated, atol=0.03)
+    assert stated[7] == (1 if hard else stated[6])
 
 
 def test_a_large_sample_is_the_whole_corpus():
     sampler = CandidateSampler(target_share=np.full(8, 1 / 8), uniform=8)
 
-    rows, log_inclusion = sampler(np.array([3], np.int32), np.random.default_rng(0))
+    rows, log_inclusion = sampler(np.array([0]), np.array([3], np.int32), np.random.default_rng(0))
 
     np.testing.assert_array_equal(rows, np.arange(8))
     assert log_inclusion is None

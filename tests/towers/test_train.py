@@ -17,7 +17,7 @@ from towers.train import text_inputs
 STAGE = {"needs": ["data"], "build": "towers.train:train"}
 
 
-@pytest.fixture(params=["items", "titles", "lora", "adalora"])
+@pytest.fixture(params=["items", "titles", "lora", "adalora", "hard"])
 def config(request, tiny_bert):
     training = TrainingConfig(
         max_epochs=3,
@@ -35,6 +35,7 @@ def config(request, tiny_bert):
         reads="titles" if request.param == "titles" else "items",
         item_layers=1,
         uniform=50,
+        hard=100 if request.param == "hard" else 0,
         training=training,
     )
 
@@ -120,7 +121,7 @@ def test_serving_embeds_a_history_as_training_did(root, config, shop, monkeypatc
     module, served = modules[0], UserTower.load(root / "towers")
     cases = shop.cases("valid").sample(20, 0)
 
-    trained = module.embed_users(module.embed_items(), cases).numpy()
+    trained = module.embed_users(module.embed_items(), cases.histories).numpy()
 
     for history, user in zip(cases.histories, trained, strict=True):
         assert user @ served(history) > 0.998

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import torch
+
+from dataset.points import training_points
+from towers.hard_negatives import LISTED, HardNegatives
+from towers.inputs import Twins
+
+
+@pytest.fixture
+def points(shop):
+    return training_points(shop)
+
+
+@pytest.fixture
+def mined(points):
+    """Hard negatives of every third point by random embeddings, and the cosines they rest on."""
+    torch.manual_seed(0)
+    items = torch.nn.functional.normalize(torch.randn(240, 8), dim=-1)
+    chosen = np.arange(0, len(points), 3)
+    users = torch.nn.functional.normalize(
+        torch.randn(len(chosen), 8) + 2 * items[points.targets[chosen]], dim=-1
+    )
+    twins = Twins([np.array([row]) for row in range(240)])
+    hard = HardNegatives(points, twins, items=240, margin=0.9)
+    hard.renew(chosen, users, items)
+    return hard, chosen, (users @ items.T).numpy()
+
+
+def test_they_score_high_but_not_as_high_as_the_target(points, mined):
+    hard, chosen, cosines = mined
+    for place, point in enumerate(chosen.tolist()):
+        if point not in hard._lists:
+            continue
+        rows = hard._lists[point]
+        limit = 0.9 * cosines[place, points.targets[point]]
+        assert (cosines[place, rows] < limit + 1e-6).all()
+        assert not np.isin(rows, points.positives(point)).any()
+        others = np.setdiff1d(np.flatnonzero(cosines[place] < limit), points.positives(point))
+        assert len(rows) <= LISTED
+        assert cosines[place, rows].min() >= np.sort(cosines[place, others])[-len(rows)] - 1e-6
+
+
+def test_the_share_is_the_chance_of_being_drawn(points, mined):
+    hard, _, _ = mined
+    rng = np.random.default_rng(0)
+    drawn = np.zeros(240)
+    rounds = 300
+    for _ in range(rounds):
+        np.add.at(drawn, hard.draw(np.arange(len(points)), rng), 1)
+
+    assert len(hard) > 50
+    np.testing.assert_allclose(drawn / (rounds * len(points)), hard.share, atol=5e-4)
+
+
+def test_points_without_any_draw_nothing(points):
+    hard = HardNegatives(points, Twins([np.array([0])]), items=240, margin=0.9)
+
+    assert len(hard.draw(np.arange(10), np.random.default_rng(0))) == 0
+    assert not hard.share.any()
