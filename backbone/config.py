@@ -1,7 +1,7 @@
 """How a backbone is fine-tuned; importable without torch."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +16,17 @@ class AdapterConfig:
     def __post_init__(self) -> None:
         if self.rank < 1:
             raise ValueError(f"rank must be at least 1, got {self.rank}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggerConfig:
+    """Where the curves of a training go."""
+
+    class_path: str = "pytorch_lightning.loggers.TensorBoardLogger"
+    """A Lightning logger, for example `pytorch_lightning.loggers.WandbLogger` or
+    `pytorch_lightning.loggers.MLFlowLogger`; its package must be installed."""
+    init_args: dict[str, Any] = field(default_factory=dict)
+    """Its arguments; TensorBoard writes beside the checkpoints by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +57,15 @@ class TrainingConfig:
     """Trained in place of the layers."""
     dropout: float = 0.0
     """Chance of zeroing an activation of the backbone in training."""
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    """Where the curves go."""
+    devices: int = 1
+    """GPUs, or processes on a CPU, that train together."""
     seed: int = 7
     """Seeds weights, order and sampling."""
 
     def __post_init__(self) -> None:
-        for name in ("max_epochs", "examples_per_epoch", "batch_size", "patience"):
+        for name in ("max_epochs", "examples_per_epoch", "batch_size", "patience", "devices"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.learning_rate <= 0:

@@ -23,14 +23,6 @@ class PackedBatch:
     starts: Tensor
     """(sequences,) int64: cell of each sequence's first token, rows laid end to end"""
 
-    @property
-    def attention_mask(self) -> Tensor:
-        """(rows, 1, width, width) bool: whether the third axis may look at the fourth."""
-        width = self.ids.shape[1]
-        earlier = torch.ones(width, width, dtype=torch.bool, device=self.ids.device).tril()
-        same = self.owners[:, :, None] == self.owners[:, None, :]
-        return (same & earlier).unsqueeze(1)
-
     def to(self, device: torch.device) -> "PackedBatch":
         """The same batch on a device."""
         return PackedBatch(
@@ -39,6 +31,18 @@ class PackedBatch:
             owners=self.owners.to(device),
             starts=self.starts.to(device),
         )
+
+
+def causal_mask(owners: Tensor) -> Tensor:
+    """(rows, 1, width, width) bool: whether the cell of the third axis may look at the fourth's.
+
+    Args:
+        owners: (rows, width) sequence of each cell.
+    """
+    width = owners.shape[1]
+    earlier = torch.ones(width, width, dtype=torch.bool, device=owners.device).tril()
+    same = owners[:, :, None] == owners[:, None, :]
+    return (same & earlier).unsqueeze(1)
 
 
 def pack(sequences: Sequence[NDArray[np.int32]], *, width: int, filler: int) -> PackedBatch:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import pkgutil
 import re
 import warnings
 from collections import defaultdict
@@ -21,14 +22,14 @@ from pytorch_lightning.callbacks import (
     ModelCheckpoint,
     TQDMProgressBar,
 )
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Sampler
 from transformers import get_cosine_schedule_with_warmup
 
 from backbone.adapters import adapter_state, reallocate, restore_adapter_state
-from backbone.config import TrainingConfig
+from backbone.config import LoggerConfig, TrainingConfig
 from backbone.load import best_device, serving_dtype
 
 logger = logging.getLogger(__name__)
@@ -104,6 +105,34 @@ def _layer(name: str) -> int:
     return int(found[1]) if found else -1
 
 
+def make_logger(config: LoggerConfig, folder: Path) -> Logger:
+    """The logger that a configuration names.
+
+    Args:
+        config: Class and arguments.
+        folder: Where TensorBoard writes unless it is told otherwise.
+
+    Raises:
+        ValueError: there is no such class, it is no logger, or it does not take the arguments.
+    """
+    try:
+        kind = pkgutil.resolve_name(config.class_path)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"logger.class_path must be an importable class, got {config.class_path!r}"
+        ) from error
+    if not (isinstance(kind, type) and issubclass(kind, Logger)):
+        raise ValueError(f"logger.class_path must be a Lightning logger, got {config.class_path!r}")
+    arguments = dict(config.init_args)
+    if kind is TensorBoardLogger:
+        arguments = {"save_dir": folder, "name": "", "version": "tensorboard"} | arguments
+    try:
+        made: Logger = kind(**arguments)
+    except (TypeError, ModuleNotFoundError) as error:
+        raise ValueError(f"logger {config.class_path!r} cannot be made: {error}") from error
+    return made
+
+
 class AdaptersAllocated(Callback):
     """Lets AdaLoRA reallocate rank after every step, and keeps its state in checkpoints."""
 
@@ -165,12 +194,13 @@ def fit(
     trainer = Trainer(
         max_epochs=config.max_epochs,
         accelerator=best_device().type,
-        devices=1,
+        devices=config.devices,
+        strategy="ddp" if config.devices > 1 else "auto",
         precision="bf16-mixed" if serving_dtype(best_device()) is torch.bfloat16 else "32-true",
         gradient_clip_val=1.0,
         num_sanity_val_steps=0,
         log_every_n_steps=5,
-        logger=TensorBoardLogger(folder, name="", version="tensorboard"),
+        logger=make_logger(config.logger, folder),
         callbacks=[
             best,
             AdaptersAllocated(),

@@ -50,6 +50,9 @@ class TowersConfig:
     """Share of the target's cosine up to which an item is a hard negative."""
     temperature: float = 0.05
     """Divides the logits at the start; then learned."""
+    rows_at_once: int | None = None
+    """Packed rows, and texts, whose activations are held at once in training: for batches beyond
+    memory; by default all of a batch."""
     valid_users: int = 2_000
     """Users of the validation split that early stopping watches."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
@@ -66,6 +69,8 @@ class TowersConfig:
         for name in ("item_tokens", "history_tokens", "search_tokens"):
             if getattr(self, name) < 3:
                 raise ValueError(f"{name} must be at least 3, got {getattr(self, name)}")
+        if self.rows_at_once is not None and self.rows_at_once < 1:
+            raise ValueError(f"rows_at_once must be at least 1, got {self.rows_at_once}")
         if self.history_length < 2:
             raise ValueError(f"history_length must be at least 2, got {self.history_length}")
         if not 0 <= self.residual_dropout < 1:

@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from backbone.packing import PackedBatch
+from backbone.chunks import in_chunks
+from backbone.packing import PackedBatch, causal_mask
 
 
 class HistoryTower(nn.Module):
@@ -17,13 +18,22 @@ class HistoryTower(nn.Module):
     the shopper at that time, and one pass trains them all (Kang & McAuley, "SASRec", ICDM 2018).
     """
 
-    def __init__(self, bert: PreTrainedModel, *, dimension: int, dropout: float) -> None:
+    def __init__(
+        self,
+        bert: PreTrainedModel,
+        *,
+        dimension: int,
+        dropout: float = 0.0,
+        rows_at_once: int | None = None,
+    ) -> None:
         """Build it around a backbone.
 
         Args:
             bert: Encoder; its word embeddings, which stay as they are, read free text.
             dimension: Length of an embedding.
             dropout: Chance of zeroing an entry of a soft token in training.
+            rows_at_once: Packed rows whose activations are held at once in training; by default
+                all of a batch.
         """
         super().__init__()
         self.bert = bert
@@ -32,6 +42,7 @@ class HistoryTower(nn.Module):
         self.into = nn.Linear(dimension, hidden)
         self.out = nn.Linear(hidden, dimension, bias=False)
         self.dropout = nn.Dropout(dropout)
+        self.rows_at_once = rows_at_once
         nn.init.normal_(self.into.weight, std=bert.config.initializer_range)
         nn.init.zeros_(self.into.bias)
 
@@ -49,13 +60,23 @@ class HistoryTower(nn.Module):
         Returns:
             (shoppers, dimension) float32, unit length.
         """
+        words = self.bert.get_input_embeddings()(pieces)  # (pieces, hidden)
         padded = torch.cat([items, items.new_zeros(1, items.shape[1])])
-        words = self.bert.get_input_embeddings()(pieces)
-        tokens = torch.cat([self.into(padded.to(self.into.weight.dtype)).to(words.dtype), words])
-        states = self.bert(
-            inputs_embeds=self.dropout(functional.embedding(packed.ids, tokens)),
-            position_ids=packed.positions,
-            attention_mask=packed.attention_mask,
-        ).last_hidden_state
-        places = states.flatten(0, 1)[cells]
-        return functional.normalize(self.out(places).float(), dim=-1)
+
+        def states(ids: Tensor, positions: Tensor, owners: Tensor) -> Tensor:
+            known = functional.embedding(ids.clamp(max=len(items)), padded)
+            tokens = self.into(known.to(self.into.weight.dtype))  # (rows, width, hidden)
+            if len(words):
+                word = words[(ids - len(items) - 1).clamp(min=0)].to(tokens.dtype)
+                tokens = torch.where((ids > len(items)).unsqueeze(-1), word, tokens)
+            result: Tensor = self.bert(
+                inputs_embeds=self.dropout(tokens),
+                position_ids=positions,
+                attention_mask=causal_mask(owners),
+            ).last_hidden_state
+            return result
+
+        read = in_chunks(
+            states, packed.ids, packed.positions, packed.owners, size=self.rows_at_once
+        )
+        return functional.normalize(self.out(read.flatten(0, 1)[cells]).float(), dim=-1)

@@ -6,6 +6,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from backbone.batch import TokenBatch
+from backbone.chunks import in_chunks
 from backbone.load import mean_over_tokens
 
 
@@ -25,6 +26,7 @@ class ItemTower(nn.Module):
         dimension: int,
         residual: bool,
         residual_dropout: float,
+        texts_at_once: int | None = None,
     ) -> None:
         """Build it around a backbone.
 
@@ -34,6 +36,7 @@ class ItemTower(nn.Module):
             dimension: Length of an embedding.
             residual: Whether an item has one.
             residual_dropout: Chance of leaving an item's residual out, a training step.
+            texts_at_once: Texts whose activations are held at once in training; by default all.
         """
         super().__init__()
         self.bert = bert
@@ -41,14 +44,19 @@ class ItemTower(nn.Module):
         self.residual = nn.Embedding(items, dimension) if residual else None
         if self.residual is not None:
             nn.init.zeros_(self.residual.weight)
-        self.residual_dropout = residual_dropout
+        self.residual_dropout, self.texts_at_once = residual_dropout, texts_at_once
 
     def read(self, texts: TokenBatch) -> Tensor:
         """(texts, hidden) float32, unit length: mean over the tokens."""
-        states = self.bert(
-            input_ids=texts.ids, attention_mask=texts.mask, token_type_ids=texts.segments
-        ).last_hidden_state  # (texts, length, hidden)
-        return functional.normalize(mean_over_tokens(states, texts.mask).float(), dim=-1)
+
+        def mean(ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
+            states = self.bert(
+                input_ids=ids, attention_mask=mask, token_type_ids=segments
+            ).last_hidden_state  # (texts, length, hidden)
+            return mean_over_tokens(states, mask)
+
+        read = in_chunks(mean, texts.ids, texts.mask, texts.segments, size=self.texts_at_once)
+        return functional.normalize(read.float(), dim=-1)
 
     def forward(self, texts: Tensor, rows: Tensor | None = None) -> Tensor:
         """Embed items.

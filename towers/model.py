@@ -81,7 +81,12 @@ def build_two_tower(config: TowersConfig, *, items: int, total_steps: int) -> Tw
     )
     user_tower: HistoryTower | TitlesTower
     if config.reads == "items":
-        user_tower = HistoryTower(user_bert, dimension=config.dimension, dropout=training.dropout)
+        user_tower = HistoryTower(
+            user_bert,
+            dimension=config.dimension,
+            dropout=training.dropout,
+            rows_at_once=config.rows_at_once,
+        )
     else:
         user_tower = TitlesTower(user_bert, config.dimension)
     item_tower = ItemTower(
@@ -90,5 +95,6 @@ def build_two_tower(config: TowersConfig, *, items: int, total_steps: int) -> Tw
         dimension=config.dimension,
         residual=config.residual,
         residual_dropout=config.residual_dropout,
+        texts_at_once=config.rows_at_once,
     )
     return TwoTower(user_tower, item_tower, config.temperature)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from backbone.load import load_bert
-from backbone.packing import pack
+from backbone.packing import causal_mask, pack
 
 
 def sequences(n, longest, seed=0):
@@ -37,7 +37,7 @@ def test_a_sequence_is_read_as_if_it_were_alone_and_never_looks_ahead(tiny_bert)
     together = bert(
         input_ids=packed.ids,
         position_ids=packed.positions,
-        attention_mask=packed.attention_mask,
+        attention_mask=causal_mask(packed.owners),
     ).last_hidden_state.flatten(0, 1)
 
     for start, sequence in zip(packed.starts.tolist(), laid, strict=True):

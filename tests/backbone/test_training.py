@@ -1,8 +1,11 @@
-import pytest
+from pathlib import Path
 
-from backbone.config import TrainingConfig
+import pytest
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from backbone.config import LoggerConfig, TrainingConfig
 from backbone.load import freeze_below, load_bert
-from backbone.training import EpochSampler, training_folder
+from backbone.training import EpochSampler, make_logger, training_folder
 
 
 def test_epochs_walk_through_all_examples_before_repeating():
@@ -60,3 +63,31 @@ def test_another_configuration_never_finds_these_checkpoints(tmp_path):
 def test_nonsense_options_are_refused(option, value):
     with pytest.raises(ValueError, match=option):
         TrainingConfig(**{option: value})
+
+
+def test_tensorboard_writes_beside_the_checkpoints(tmp_path):
+    made = make_logger(LoggerConfig(), tmp_path)
+
+    assert isinstance(made, TensorBoardLogger)
+    assert Path(made.log_dir) == tmp_path / "tensorboard"
+
+
+def test_another_logger_is_made_by_its_class_path(tmp_path):
+    config = LoggerConfig(
+        class_path="pytorch_lightning.loggers.CSVLogger", init_args={"save_dir": str(tmp_path)}
+    )
+
+    assert type(make_logger(config, tmp_path)).__name__ == "CSVLogger"
+
+
+@pytest.mark.parametrize(
+    ("class_path", "init_args"),
+    [
+        ("no.such.Logger", {}),
+        ("pytorch_lightning.Trainer", {}),
+        ("pytorch_lightning.loggers.CSVLogger", {"nonsense": 1}),
+    ],
+)
+def test_what_is_no_logger_is_refused_by_name(class_path, init_args, tmp_path):
+    with pytest.raises(ValueError, match=class_path):
+        make_logger(LoggerConfig(class_path=class_path, init_args=init_args), tmp_path)

@@ -1,0 +1,74 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from backbone.load import load_tokenizer
+from towers.config import TowersConfig
+from towers.model import build_two_tower
+from towers.sampled_softmax import sampled_softmax
+from towers.train import batches, text_inputs, training_source
+
+
+def gradients(config, shop, batch):
+    torch.manual_seed(0)
+    model = build_two_tower(config, items=240, total_steps=1).train()
+    texts = torch.zeros(len(batch.rows), 32).index_copy(
+        0, batch.fresh, model.item_tower.read(batch.texts)
+    )
+    items = model.item_tower(texts, batch.rows)
+    loss = sampled_softmax(
+        model.users(items, batch),
+        items[batch.candidates],
+        batch.choices,
+        temperature=model.temperature,
+        dtype=torch.float32,
+    )
+    loss.backward()
+    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+def test_gradients_a_part_at_a_time_are_those_of_the_whole_batch(shop, tiny_bert):
+    config = TowersConfig(
+        backbone=str(tiny_bert), dimension=16, widths=[], item_layers=1, uniform=50
+    )
+    config = replace(config, training=replace(config.training, batch_size=60, trained_layers=2))
+    inputs = text_inputs(shop, load_tokenizer(str(tiny_bert)), config)
+    batch = next(iter(batches(config, training_source(config, shop, inputs))))
+
+    whole = gradients(replace(config, residual_dropout=0.0), shop, batch)
+    parts = gradients(replace(config, residual_dropout=0.0, rows_at_once=3), shop, batch)
+
+    assert len(batch.histories.ids) > 3
+    assert any("item_tower.bert" in name for name in whole)
+    assert whole.keys() == parts.keys()
+    for name, gradient in whole.items():
+        torch.testing.assert_close(parts[name], gradient, atol=1e-6, rtol=1e-4)
+
+
+def test_no_more_than_a_part_is_held(shop, tiny_bert):
+    """Saved for the backward pass: far less with parts than without."""
+    config = TowersConfig(backbone=str(tiny_bert), dimension=16, widths=[], uniform=50)
+    config = replace(config, training=replace(config.training, batch_size=200, trained_layers=2))
+    inputs = text_inputs(shop, load_tokenizer(str(tiny_bert)), config)
+    batch = next(iter(batches(config, training_source(config, shop, inputs))))
+
+    def held(rows_at_once):
+        model = build_two_tower(
+            replace(config, rows_at_once=rows_at_once), items=240, total_steps=1
+        ).train()
+        items = model.item_tower(torch.zeros(len(batch.rows), 32), batch.rows).detach()
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor: (sizes.append(tensor.numel()), tensor)[1], lambda tensor: tensor
+        ):
+            model.users(items, batch)
+        return sum(sizes)
+
+    assert held(2) < held(None) / 3
+
+
+@pytest.mark.parametrize("rows_at_once", [0, -1])
+def test_no_rows_at_once_are_refused(rows_at_once):
+    with pytest.raises(ValueError, match="rows_at_once"):
+        TowersConfig(rows_at_once=rows_at_once)

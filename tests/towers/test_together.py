@@ -1,0 +1,92 @@
+"""Two processes train as one would on both their batches."""
+
+import os
+import socket
+
+import numpy as np
+import torch
+from torch import distributed, multiprocessing
+from torch.nn.parallel import DistributedDataParallel
+
+from backbone.config import TrainingConfig
+from backbone.load import load_tokenizer
+from dataset.points import training_points
+from towers.candidates import CandidateSampler
+from towers.config import TowersConfig
+from towers.model import TwoTower, build_two_tower
+from towers.sampled_softmax import sampled_softmax
+from towers.train import batches, text_inputs, training_source
+
+
+class Loss(torch.nn.Module):
+    def __init__(self, model: TwoTower):
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch):
+        items = self.model.item_tower(torch.zeros(len(batch.rows), 32), batch.rows)
+        return sampled_softmax(
+            self.model.users(items, batch),
+            items[batch.candidates],
+            batch.choices,
+            temperature=self.model.temperature,
+            dtype=torch.float32,
+        )
+
+
+def gradients(folder, shop, windows):
+    """Of a batch of some windows, with the pool of all processes; and the pool."""
+    config = TowersConfig(
+        backbone=str(folder),
+        dimension=16,
+        widths=[],
+        uniform=0,
+        searches=0,
+        residual_dropout=0,
+        training=TrainingConfig(trained_layers=2),
+    )
+    inputs = text_inputs(shop, load_tokenizer(str(folder)), config)
+    batch = batches(config, training_source(config, shop, inputs)).collate_fn(windows)
+    torch.manual_seed(0)
+    loss = Loss(build_two_tower(config, items=240, total_steps=1))
+    if distributed.is_initialized():
+        loss = DistributedDataParallel(loss, find_unused_parameters=True)
+    loss(batch).backward()
+    found = {
+        name.removeprefix("module."): p.grad
+        for name, p in loss.named_parameters()
+        if p.grad is not None
+    }
+    return found, batch.rows[batch.candidates]
+
+
+def one_of_two(rank, port, folder, shop, path):
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    distributed.init_process_group("gloo", rank=rank, world_size=2)
+    torch.save(gradients(folder, shop, [[0, 1, 2], [3, 4, 5]][rank]), path / f"{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def test_two_processes_have_the_gradient_of_one_with_both_batches(shop, tiny_bert, tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    multiprocessing.spawn(one_of_two, (port, tiny_bert, shop, tmp_path), nprocs=2)
+
+    expected, pool = gradients(tiny_bert, shop, [0, 1, 2, 3, 4, 5])
+
+    for rank in range(2):
+        found, shared = torch.load(tmp_path / f"{rank}.pt")
+        torch.testing.assert_close(shared, pool)
+        assert found.keys() == expected.keys()
+        for name, gradient in expected.items():
+            torch.testing.assert_close(found[name], gradient, atol=1e-6, rtol=1e-4)
+
+
+def test_alone_the_pool_is_ones_own(shop):
+    points = training_points(shop)
+    sampler = CandidateSampler(target_share=np.full(240, 1 / 240), uniform=0)
+
+    rows, _ = sampler(np.arange(5), points.targets[:5], np.random.default_rng(0))
+
+    np.testing.assert_array_equal(rows, np.unique(points.targets[:5]))
