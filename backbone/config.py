@@ -22,10 +22,10 @@ class AdapterConfig:
 class LoggerConfig:
     """Where the curves of a training go."""
 
-    class_path: str = "pytorch_lightning.loggers.TensorBoardLogger"
-    """A Lightning logger, for example `pytorch_lightning.loggers.WandbLogger` or
+    kind: str = "pytorch_lightning.loggers.TensorBoardLogger"
+    """Class path of a Lightning logger, for example `pytorch_lightning.loggers.WandbLogger` or
     `pytorch_lightning.loggers.MLFlowLogger`; its package must be installed."""
-    init_args: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=dict)
     """Its arguments; TensorBoard writes beside the checkpoints by default."""
 
 

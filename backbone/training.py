@@ -116,20 +116,18 @@ def make_logger(config: LoggerConfig, folder: Path) -> Logger:
         ValueError: there is no such class, it is no logger, or it does not take the arguments.
     """
     try:
-        kind = pkgutil.resolve_name(config.class_path)
+        kind = pkgutil.resolve_name(config.kind)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(
-            f"logger.class_path must be an importable class, got {config.class_path!r}"
-        ) from error
+        raise ValueError(f"logger.kind must be an importable class, got {config.kind!r}") from error
     if not (isinstance(kind, type) and issubclass(kind, Logger)):
-        raise ValueError(f"logger.class_path must be a Lightning logger, got {config.class_path!r}")
-    arguments = dict(config.init_args)
+        raise ValueError(f"logger.kind must be a Lightning logger, got {config.kind!r}")
+    arguments = dict(config.arguments)
     if kind is TensorBoardLogger:
         arguments = {"save_dir": folder, "name": "", "version": "tensorboard"} | arguments
     try:
         made: Logger = kind(**arguments)
     except (TypeError, ModuleNotFoundError) as error:
-        raise ValueError(f"logger {config.class_path!r} cannot be made: {error}") from error
+        raise ValueError(f"logger {config.kind!r} cannot be made: {error}") from error
     return made
 
 

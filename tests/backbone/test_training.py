@@ -74,7 +74,7 @@ def test_tensorboard_writes_beside_the_checkpoints(tmp_path):
 
 def test_another_logger_is_made_by_its_class_path(tmp_path):
     config = LoggerConfig(
-        class_path="pytorch_lightning.loggers.CSVLogger", init_args={"save_dir": str(tmp_path)}
+        kind="pytorch_lightning.loggers.CSVLogger", arguments={"save_dir": str(tmp_path)}
     )
 
     assert type(make_logger(config, tmp_path)).__name__ == "CSVLogger"
@@ -90,4 +90,4 @@ def test_another_logger_is_made_by_its_class_path(tmp_path):
 )
 def test_what_is_no_logger_is_refused_by_name(class_path, init_args, tmp_path):
     with pytest.raises(ValueError, match=class_path):
-        make_logger(LoggerConfig(class_path=class_path, init_args=init_args), tmp_path)
+        make_logger(LoggerConfig(kind=class_path, arguments=init_args), tmp_path)
