@@ -2,6 +2,7 @@
 
 import logging
 import pkgutil
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -72,6 +73,8 @@ def run(
         return
     with writing(folder, stage=stage, config=options, inputs=inputs) as (partial, facts):
         facts.update(pkgutil.resolve_name(build)(config, root, partial))
+    for checkpoints in root.glob(f"training/{stage}-*/checkpoints"):
+        shutil.rmtree(checkpoints)  # only now is the training safe without them
     manifest = read_manifest(folder, stage)
     logger.info("%s took %.0f s: %s", stage, manifest.seconds, dict(manifest.facts))
 

@@ -1,7 +1,6 @@
 """The ranker stage: train on shortlists, export."""
 
 import logging
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -64,7 +63,6 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     )
     module.model.bert = merged(module.model.bert)
     Ranker(model=module.model, inputs=inputs).save(folder, tokenizer)
-    shutil.rmtree(workplace / "checkpoints")
     unranked = float(ndcg(shortlists.valid_rows, module.targets, 10).mean())
     if best <= unranked:
         logger.warning("the ranker is no better than the shortlist's order on the validation split")

@@ -1,6 +1,5 @@
 """The towers stage: train, export, embed the corpus."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -61,7 +60,6 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     np.save(folder / EMBEDDINGS, embeddings)
     save_user_tower(folder, module.model.user_tower, inputs, tokenizer, config)
     save_item_tower(folder, module.model.item_tower, tokenizer)
-    shutil.rmtree(workplace / "checkpoints")
     return {
         "items": len(embeddings),
         "dimension": config.dimension,

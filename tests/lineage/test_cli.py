@@ -58,6 +58,24 @@ def test_a_damaged_stage_is_made_again(root):
     assert runs == [1, 1]
 
 
+@pytest.mark.parametrize("fails", [True, False])
+def test_checkpoints_stay_until_the_stage_is_finished(root, monkeypatch, fails):
+    checkpoints = root / "training" / "shortlists-0" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    if fails:
+        monkeypatch.setattr("lineage.cli.writing", dies)
+        with pytest.raises(KeyError):
+            run("shortlists", Config(), root, needs=[], build=f"{__name__}:build")
+    else:
+        run("shortlists", Config(), root, needs=[], build=f"{__name__}:build")
+
+    assert checkpoints.is_dir() == fails
+
+
+def dies(*_, **__):
+    raise KeyError("killed")
+
+
 def test_a_missing_input_names_the_command_that_makes_it(root):
     with pytest.raises(MissingArtifactError, match="make index"):
         run("shortlists", Config(), root, needs=["index"], build=f"{__name__}:build")
