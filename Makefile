@@ -9,6 +9,8 @@ EXTRA ?= cpu
 VENV := .venv
 RUN := $(VENV)/bin/python
 NAME := $(notdir $(patsubst %/,%,$(DATASET)))
+$(if $(wildcard $(CONFIG)/.),,$(error CONFIG must be a folder, got $(CONFIG)))
+config = $(firstword $(wildcard $(CONFIG)/$(1).yaml) configs/$(1).yaml)
 ARGS = --dataset $(DATASET) --artifacts $(ARTIFACTS)
 
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -22,11 +24,11 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "  DATASET=ml-100k or a folder with items.parquet and interactions.parquet   (now $(DATASET))"
-	@echo "  CONFIG=folder with one YAML a stage                                      (now $(CONFIG))"
+	@echo "  CONFIG=folder with a YAML a stage; what it lacks is taken from configs/  (now $(CONFIG))"
 
 demo: ## Install, run every stage on ml-100k, serve it, ask it over gRPC
 	@$(MAKE) --no-print-directory pipeline CONFIG=configs/demo DATASET=ml-100k
-	@$(RUN) -m benchmarks.demo --artifacts $(ARTIFACTS)/ml-100k --config configs/demo/serving.yaml
+	@$(RUN) -m benchmarks.demo --artifacts $(ARTIFACTS)/ml-100k --config configs/serving.yaml
 	@echo "report: $(REPORTS)/ml-100k/report.html"
 
 pipeline: weights ## Every stage in order, from raw data to report
@@ -45,29 +47,29 @@ weights: install ## Fetch the default backbone into .cache
 	@$(RUN) -m dataset.download weights
 
 data: install ## Check, clean, split and render a dataset
-	@$(RUN) -m dataset --config $(CONFIG)/data.yaml $(ARGS)
+	@$(RUN) -m dataset --config $(call config,data) $(ARGS)
 
 towers: install ## Train the user tower and the item tower, embed every item
-	@$(RUN) -m towers --config $(CONFIG)/towers.yaml $(ARGS)
+	@$(RUN) -m towers --config $(call config,towers) $(ARGS)
 
 index: install ## Build the FAISS index
-	@$(RUN) -m index --config $(CONFIG)/index.yaml $(ARGS)
+	@$(RUN) -m index --config $(call config,index) $(ARGS)
 
 shortlists: install ## Recall shortlists for training users
-	@$(RUN) -m serving.shortlists --config $(CONFIG)/shortlists.yaml $(ARGS)
+	@$(RUN) -m serving.shortlists --config $(call config,shortlists) $(ARGS)
 
 ranker: shortlists ## Train the cross-encoder on shortlists
-	@$(RUN) -m ranker --config $(CONFIG)/ranker.yaml $(ARGS)
+	@$(RUN) -m ranker --config $(call config,ranker) $(ARGS)
 
 bench: install ## Recall and NDCG beside the baselines; writes reports/<dataset>/
-	@$(RUN) -m benchmarks --config $(CONFIG)/bench.yaml $(ARGS) --reports $(REPORTS)
+	@$(RUN) -m benchmarks --config $(call config,bench) $(ARGS) --reports $(REPORTS)
 
 bench-speed: install ## Encoding, training and embedding beside sentence-transformers
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench]'
-	@$(RUN) -m benchmarks.speed --config $(CONFIG)/towers.yaml $(ARGS) --reports $(REPORTS)
+	@$(RUN) -m benchmarks.speed --config $(call config,towers) $(ARGS) --reports $(REPORTS)
 
 serve: install ## Serve the release over gRPC
-	@$(RUN) -m serving serve --artifacts $(ARTIFACTS)/$(NAME) --config $(CONFIG)/serving.yaml
+	@$(RUN) -m serving serve --artifacts $(ARTIFACTS)/$(NAME) --config $(call config,serving)
 
 test: install weights ## Run the tests
 	@$(RUN) -m pytest -m 'not slow and not gpu' -q

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import (
     Callback,
@@ -25,7 +26,7 @@ from pytorch_lightning.callbacks import (
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Sampler
 from transformers import get_cosine_schedule_with_warmup
 
 from backbone.adapters import adapter_state, reallocate, restore_adapter_state
@@ -36,23 +37,55 @@ logger = logging.getLogger(__name__)
 
 
 class EpochSampler(Sampler[int]):
-    """Walks through one seeded permutation, a window an epoch, whatever the epoch before did."""
+    """Walks through all examples before any comes again, a stretch an epoch.
+
+    The order is another one every time round, and what an epoch holds depends on its number alone.
+    """
 
     def __init__(self, examples: int, per_epoch: int, seed: int) -> None:
-        self._order = np.random.default_rng(seed).permutation(examples)
+        self._examples, self._seed = examples, seed
         self._size = min(per_epoch, examples)
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the window; Lightning calls it before every epoch."""
+        """Choose the stretch; Lightning calls it before every epoch."""
         self._epoch = epoch
 
     def __len__(self) -> int:
         return self._size
 
     def __iter__(self) -> Iterator[int]:
-        start = self._epoch * self._size
-        return iter(self._order.take(np.arange(start, start + self._size), mode="wrap").tolist())
+        places = self._epoch * self._size + np.arange(self._size)
+        for round_ in np.unique(places // self._examples).tolist():
+            order = np.random.default_rng([self._seed, round_]).permutation(self._examples)
+            yield from order[places[places // self._examples == round_] % self._examples].tolist()
+
+
+class BudgetBatchSampler(BatchSampler):
+    """Batches of about equal total size, of examples that differ in size."""
+
+    def __init__(self, sampler: EpochSampler, batch_size: int, sizes: NDArray[np.int64]) -> None:
+        """Cut what a sampler yields.
+
+        Args:
+            sampler: Order of the examples.
+            batch_size: Size of a batch, the sum over its examples, on average.
+            sizes: (examples,) size of each.
+        """
+        super().__init__(sampler, batch_size, drop_last=False)
+        self._sizes, self._examples = sizes, len(sampler)
+
+    def __len__(self) -> int:
+        expected = self._examples * float(self._sizes.mean())
+        return max(1, min(round(expected / self.batch_size), self._examples))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = np.fromiter(self.sampler, np.int64)
+        total = np.cumsum(self._sizes[order])
+        cuts = np.searchsorted(total, total[-1] * np.arange(1, len(self)) / len(self))
+        for batch in np.split(order, cuts):
+            if len(batch):
+                yield batch.tolist()
 
 
 def seed_everything(seed: int) -> None:

@@ -56,8 +56,8 @@ class TowersConfig:
     valid_users: int = 2_000
     """Users of the validation split that early stopping watches."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    """How the towers are fine-tuned: `trained_layers` and `batch_size` are the user tower's, a
-    batch being of users for `reads: items` and of purchases for `reads: titles`."""
+    """How the towers are fine-tuned. `trained_layers` are the user tower's. An example is a
+    history, and `batch_size` counts the items in it; for `reads: titles` both are purchases."""
 
     def __post_init__(self) -> None:
         for name in ("dimension", "title_tokens", "valid_users"):

@@ -12,7 +12,14 @@ from transformers import PreTrainedTokenizerBase
 
 from backbone.load import load_tokenizer
 from backbone.tokens import SpecialTokens, tokenize
-from backbone.training import EpochSampler, fit, seed_everything, total_steps, training_folder
+from backbone.training import (
+    BudgetBatchSampler,
+    EpochSampler,
+    fit,
+    seed_everything,
+    total_steps,
+    training_folder,
+)
 from dataset.arrays import Cases, Dataset, load_dataset
 from dataset.points import training_points
 from lineage.manifest import read_manifest
@@ -135,20 +142,20 @@ def sequence_length(config: TowersConfig) -> int:
 def batches(config: TowersConfig, source: Training) -> DataLoader[int]:
     """Batches of the training split, in a seeded order."""
     points, training = source.points, config.training
-    collate: WindowBatches | TitleBatches
-    if config.reads == "items":
-        cut = windows(points, config.history_length)
-        examples = len(cut)
-        collate = WindowBatches(
-            training=source, windows=cut, width=sequence_length(config), searches=config.searches
+    if config.reads == "titles":
+        return DataLoader(
+            range(len(points)),  # type: ignore[arg-type]  # a range is a map-style dataset
+            batch_size=training.batch_size,
+            sampler=EpochSampler(len(points), training.examples_per_epoch, training.seed),
+            collate_fn=TitleBatches(training=source),
+            drop_last=len(points) > training.batch_size,
         )
-    else:
-        examples = len(points)
-        collate = TitleBatches(training=source)
+    cut = windows(points, config.history_length)
+    order = EpochSampler(len(cut), training.examples_per_epoch, training.seed)
     return DataLoader(
-        range(examples),  # type: ignore[arg-type]  # a range is a map-style dataset
-        batch_size=training.batch_size,
-        sampler=EpochSampler(examples, training.examples_per_epoch, training.seed),
-        collate_fn=collate,
-        drop_last=examples > training.batch_size,
+        range(len(cut)),  # type: ignore[arg-type]
+        batch_sampler=BudgetBatchSampler(order, training.batch_size, cut.ends - cut.starts),
+        collate_fn=WindowBatches(
+            training=source, windows=cut, width=sequence_length(config), searches=config.searches
+        ),
     )

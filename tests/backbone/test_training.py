@@ -1,11 +1,12 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from backbone.config import LoggerConfig, TrainingConfig
 from backbone.load import freeze_below, load_bert
-from backbone.training import EpochSampler, make_logger, training_folder
+from backbone.training import BudgetBatchSampler, EpochSampler, make_logger, training_folder
 
 
 def test_epochs_walk_through_all_examples_before_repeating():
@@ -16,7 +17,31 @@ def test_epochs_walk_through_all_examples_before_repeating():
         seen += list(sampler)
 
     assert sorted(seen[:10]) == list(range(10))
-    assert seen[10:] == seen[:2]
+    assert len(set(seen[10:])) == 2
+
+
+def test_the_order_is_another_one_every_time_round():
+    sampler = EpochSampler(50, 50, seed=0)
+    first = list(sampler)
+    sampler.set_epoch(1)
+
+    assert sorted(sampler) == sorted(first)
+    assert list(sampler) != first
+
+
+@pytest.mark.parametrize("budget", [1, 40, 100, 10_000])
+def test_batches_are_of_about_equal_size_and_hold_everything_once(budget):
+    sizes = np.random.default_rng(0).integers(1, 20, 300)
+    sampler = BudgetBatchSampler(EpochSampler(300, 10**9, seed=0), budget, sizes)
+
+    batches = list(sampler)
+
+    assert sorted(example for batch in batches for example in batch) == list(range(300))
+    assert len(batches) <= len(sampler) == max(1, min(round(sizes.sum() / budget), 300))
+    if budget >= 40:
+        assert len(batches) == len(sampler)
+        totals = [sizes[batch].sum() for batch in batches]
+        assert max(totals) - min(totals) <= 2 * sizes.max()
 
 
 def test_an_epoch_depends_on_its_number_alone():
