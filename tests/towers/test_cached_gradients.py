@@ -32,7 +32,7 @@ def test_gradients_a_part_at_a_time_are_those_of_the_whole_batch(shop, tiny_bert
     config = TowersConfig(
         backbone=str(tiny_bert), dimension=16, widths=[], item_layers=1, uniform=50
     )
-    config = replace(config, training=replace(config.training, batch_size=60, trained_layers=2))
+    config = replace(config, training=replace(config.training, batch_size=400, trained_layers=2))
     inputs = text_inputs(shop, load_tokenizer(str(tiny_bert)), config)
     batch = next(iter(batches(config, training_source(config, shop, inputs))))
 
@@ -49,7 +49,7 @@ def test_gradients_a_part_at_a_time_are_those_of_the_whole_batch(shop, tiny_bert
 def test_no_more_than_a_part_is_held(shop, tiny_bert):
     """Saved for the backward pass: far less with parts than without."""
     config = TowersConfig(backbone=str(tiny_bert), dimension=16, widths=[], uniform=50)
-    config = replace(config, training=replace(config.training, batch_size=200, trained_layers=2))
+    config = replace(config, training=replace(config.training, batch_size=800, trained_layers=2))
     inputs = text_inputs(shop, load_tokenizer(str(tiny_bert)), config)
     batch = next(iter(batches(config, training_source(config, shop, inputs))))
 
