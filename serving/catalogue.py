@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.arrays import TEST, Dataset
+from evaluation.baselines import popularity_rank
 
 
 class Catalogue:
@@ -15,10 +16,9 @@ class Catalogue:
         self._data = data
         self._row_of = {item_id: row for row, item_id in enumerate(data.item_ids)}
         self._user_of = {user_id: row for row, user_id in enumerate(data.user_ids)}
-        self.by_popularity: NDArray[np.int32] = np.argsort(-data.popularity, kind="stable").astype(
-            np.int32
-        )
-        """(items,): item rows, best-selling first."""
+        ranks = popularity_rank(data.popularity)
+        self.by_popularity: NDArray[np.int32] = np.argsort(-ranks).astype(np.int32)
+        """(items,): item rows, best-selling first; equals in random order."""
 
     def __len__(self) -> int:
         return len(self._data.item_ids)

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from dataset.arrays import load_dataset
 from ranker.score import Ranker
+from serving.candidates import Candidates
 from serving.catalogue import Catalogue
 from serving.query import (
     Answer,
     Basis,
     Limits,
     Query,
-    RankedItem,
-    Source,
     UnknownItemError,
     check_id,
     check_query,
@@ -30,7 +29,6 @@ from serving.release import open_release
 from serving.retrieval import Recalled, Retriever
 
 Rows = NDArray[np.int32]
-Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,21 +57,6 @@ class _Shopper:
     search: str = ""
     unknown_item_ids: tuple[str, ...] = ()
     unknown_user: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Candidates:
-    """Items on their way to an answer; all arrays (items,)."""
-
-    rows: Rows
-    scores: Scores
-    """What the answer is ordered by"""
-    recalled: Recalled | None = None
-    """The same items as the sources of recall saw them"""
-    ranks: NDArray[np.int64] | None = None
-    """Places in the shortlist, from 1"""
-    ranker_scores: Scores | None = None
-    """NaN where the ranker did not look"""
 
 
 class Engine:
@@ -185,7 +168,7 @@ class Engine:
             self._retriever.index.vectors(itself)[0], itself, limit
         )
         watch = {"index": 1e3 * (time.perf_counter() - started)}
-        items = self._items(_Candidates(rows=rows, scores=cosines), limit)
+        items = Candidates(rows=rows, scores=cosines).items(self._catalogue, limit)
         return Answer(items=items, basis=Basis.ITEM, milliseconds=_total(watch, started))
 
     def _from_shortlist(self, query: Query, *, ranked: int) -> Answer:
@@ -213,25 +196,25 @@ class Engine:
             return _Shopper(history=nobody, search=query.search, unknown_user=unknown_user)
         return _Shopper(history=known, search=query.search)
 
-    def _recall(self, shopper: _Shopper, ranked: int, watch: dict[str, float]) -> _Candidates:
+    def _recall(self, shopper: _Shopper, ranked: int, watch: dict[str, float]) -> Candidates:
         """Shortlist whose first `ranked` are in the ranker's order, the others behind them."""
         history = shopper.history
         recalled = self._retriever.shortlist(history, self.shortlist, watch, search=shopper.search)
         places = np.arange(len(recalled.rows))
         if not ranked or not len(places):
-            return _Candidates(
+            return Candidates(
                 rows=recalled.rows, scores=recalled.scores, recalled=recalled, ranks=1 + places
             )
         head = self._rank(history, recalled.head(places[:ranked]), watch)
-        return _with_tail(head, recalled.head(places[ranked:]), self._ranker.shortlist_weight)
+        return head.followed_by(recalled.head(places[ranked:]), self._ranker.shortlist_weight)
 
-    def _rank(self, history: Rows, found: Recalled, watch: dict[str, float]) -> _Candidates:
+    def _rank(self, history: Rows, found: Recalled, watch: dict[str, float]) -> Candidates:
         """The given items in the ranker's order; ties keep the order that they came in."""
         started = time.perf_counter()
         logits = self._ranker(history, found.rows, found.scores)
         watch["ranker"] = 1e3 * (time.perf_counter() - started)
         order = np.argsort(-logits, kind="stable")
-        return _Candidates(
+        return Candidates(
             rows=found.rows[order],
             scores=logits[order],
             recalled=found.head(order),
@@ -239,81 +222,32 @@ class Engine:
             ranker_scores=logits[order],
         )
 
-    def _popular(self, rows: Rows) -> _Candidates:
-        return _Candidates(rows=rows, scores=self._catalogue.popularity(rows).astype(np.float32))
+    def _popular(self, rows: Rows) -> Candidates:
+        return Candidates(rows=rows, scores=self._catalogue.popularity(rows).astype(np.float32))
 
     def _answer(
         self,
         limit: int,
         shopper: _Shopper,
-        found: _Candidates,
+        found: Candidates,
         watch: dict[str, float],
         started: float,
         *,
         unknown: tuple[str, ...] | None = None,
     ) -> Answer:
         return Answer(
-            items=self._items(found, limit),
+            items=found.items(self._catalogue, limit),
             basis=_basis(shopper),
             unknown_item_ids=shopper.unknown_item_ids if unknown is None else unknown,
             unknown_user=shopper.unknown_user,
             milliseconds=_total(watch, started),
         )
 
-    def _items(self, found: _Candidates, limit: int) -> list[RankedItem]:
-        def at(values: NDArray[np.generic] | None, position: int) -> float | None:
-            if values is None or np.isnan(value := float(values[position])):
-                return None
-            return value
-
-        items = []
-        for position, row in enumerate(found.rows[:limit].tolist()):
-            rank, seen = at(found.ranks, position), found.recalled
-            items.append(
-                RankedItem(
-                    item_id=self._catalogue.item_id(row),
-                    title=self._catalogue.title(row),
-                    score=float(found.scores[position]),
-                    tower_score=at(seen.cosines, position) if seen else None,
-                    neighbour_score=at(seen.neighbour_scores, position) if seen else None,
-                    sources=_sources(seen, position) if seen else (),
-                    shortlist_rank=None if rank is None else int(rank),
-                    ranker_score=at(found.ranker_scores, position),
-                )
-            )
-        return items
-
 
 def _basis(shopper: _Shopper) -> Basis:
     if shopper.search:
         return Basis.SEARCH
     return Basis.HISTORY if len(shopper.history) else Basis.POPULARITY
-
-
-def _sources(seen: Recalled, position: int) -> tuple[Source, ...]:
-    sources = ((Source.TOWERS, seen.by_towers), (Source.NEIGHBOURS, seen.by_neighbours))
-    return tuple(source for source, by in sources if by[position])
-
-
-def _with_tail(head: _Candidates, tail: Recalled, weight: float) -> _Candidates:
-    """Append what the ranker did not read, below the lowest ranked item as the shortlist has it."""
-    assert head.recalled is not None
-    assert head.ranks is not None
-    assert head.ranker_scores is not None
-    ranked = len(head.rows)
-    below = weight * (tail.scores - head.recalled.scores.min())
-    return _Candidates(
-        rows=np.concatenate([head.rows, tail.rows]),
-        scores=np.concatenate([head.scores, head.scores[-1] + below]),
-        recalled=Recalled(
-            **{
-                name: np.concatenate([values, vars(tail)[name]])
-                for name, values in vars(head.recalled).items()
-            }
-        ),
-        ranks=np.concatenate([head.ranks, 1 + ranked + np.arange(len(tail.rows))]),
-        ranker_scores=np.concatenate([head.ranker_scores, np.full(len(tail.rows), np.nan)]),
-    )
 
 
 def _total(watch: dict[str, float], started: float) -> dict[str, float]:
