@@ -8,7 +8,7 @@ from rich.text import Text
 
 from serving.query import Answer
 
-NUMBERS = ("score", "shortlist", "tower score", "neighbours", "ranker score")
+NUMBERS = ("score", "place", "towers", "kNN", "ranker")
 STAGES = ("user_tower", "index", "ranker", "total")
 
 
@@ -29,7 +29,7 @@ def history_table(titles: Sequence[str], *, of: str, shown: int = 5) -> Renderab
 
 
 def answer_table(answer: Answer, *, title: str) -> RenderableType:
-    """Rank, title, id and the scores of both stages; underneath, what they rest on.
+    """Rank, title, id, place in the shortlist and every stage's score; what they rest on below.
 
     Args:
         answer: Items, best first.
