@@ -4,7 +4,7 @@ from hashlib import blake2b
 
 import polars as pl
 
-from dataset.schema import ITEM, ORDER, TIME
+from dataset.schema import ITEM, ORDER, TIME, USER
 
 
 def stable_hash(column: str) -> pl.Expr:
@@ -15,13 +15,14 @@ def stable_hash(column: str) -> pl.Expr:
 def chronology(schema: pl.Schema) -> list[pl.Expr]:
     """Sort keys that put a user's interactions oldest first.
 
-    A stated order goes before the time, and a tie in both is broken by the item's stable hash.
+    A stated order goes before the time. A tie in both is broken by a hash of user and item, so that
+    the items of a basket are in an order that means nothing, and in another one for another user.
 
     Args:
         schema: Of the interactions.
     """
     stated = [pl.col(name) for name in (ORDER, TIME) if name in schema]
-    return [*stated, stable_hash(ITEM)]
+    return [*stated, stable_hash(ITEM) ^ stable_hash(USER)]
 
 
 def _digests(strings: pl.Series) -> pl.Series:

@@ -10,11 +10,7 @@ from dataset.arrays import TRAIN, Dataset
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPoints:
-    """(history → next item) pairs of the training split.
-
-    The history of a point is what the user did strictly earlier: the other items of the same
-    basket, or of the same second, are neither known nor to be predicted from one another.
-    """
+    """(history → next item) pairs of the training split, by user, the shortest history first."""
 
     items: NDArray[np.int32]
     """(interactions,): item rows of the training split, by user, oldest first."""
@@ -40,8 +36,17 @@ class TrainingPoints:
         return self.items[self.user_starts[user] : self.user_starts[user + 1]]
 
 
-def training_points(data: Dataset) -> TrainingPoints:
+def training_points(data: Dataset, *, within_baskets: bool = False) -> TrainingPoints:
     """All points of a dataset's training split; a repeated purchase is no target.
+
+    The history of a point is what the user did strictly earlier: the other items of the same
+    basket, or of the same second, are neither known nor to be predicted from one another.
+
+    Args:
+        data: Whose.
+        within_baskets: Add points that complete a basket: an item of it is to be predicted from
+            the history and from those of its items that come before it, in an order that
+            means nothing and is another one for another user.
 
     Raises:
         ValueError: no user has two training interactions at different times.
@@ -53,16 +58,23 @@ def training_points(data: Dataset) -> TrainingPoints:
     row = np.arange(len(items))
     first_of_moment = np.ones(len(items), bool)
     first_of_moment[1:] = (np.diff(users) != 0) | (np.diff(times) != 0)
-    ends = np.maximum.accumulate(np.where(first_of_moment, row, 0))
-    is_point = (ends > starts[users]) & _first_time(users, items)
-    if not is_point.any():
+    ends = np.maximum.accumulate(np.where(first_of_moment, row, 0))  # where its basket begins
+    first_time = _first_time(users, items)
+    places = np.flatnonzero((ends > starts[users]) & first_time)
+    if not len(places):
         raise ValueError("training split must hold a user with two interactions at different times")
+    ends = ends[places]
+    if within_baskets:
+        inside = np.flatnonzero(~first_of_moment & first_time)
+        places, ends = np.concatenate([places, inside]), np.concatenate([ends, inside])
+        order = np.lexsort((ends, users[places]))
+        places, ends = places[order], ends[order]
     return TrainingPoints(
         items=items,
         user_starts=starts,
-        user_rows=users[is_point],
-        ends=ends[is_point],
-        targets=items[is_point],
+        user_rows=users[places],
+        ends=ends,
+        targets=items[places],
     )
 
 

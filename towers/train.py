@@ -103,7 +103,8 @@ def valid_cases(data: Dataset, users: int, seed: int) -> Cases:
 
 def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> Training:
     """What batches are made from."""
-    points, items = training_points(data), len(data.item_ids)
+    points = training_points(data, within_baskets=config.reads == "items")
+    items = len(data.item_ids)
     twins = Twins(inputs.titles[row] for row in range(len(inputs.titles)))
     counts = np.bincount(points.targets, minlength=items)
     hard = None

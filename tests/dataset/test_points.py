@@ -21,8 +21,8 @@ def data(items, times, splits=None, offsets=None):
     )
 
 
-def pairs(data):
-    points = training_points(data)
+def pairs(data, **options):
+    points = training_points(data, **options)
     return [(points.history(p).tolist(), int(points.targets[p])) for p in range(len(points))]
 
 
@@ -32,6 +32,12 @@ def test_every_purchase_with_a_past_is_a_point():
 
 def test_items_of_one_moment_do_not_know_each_other():
     assert pairs(data([4, 2, 7, 1], [1, 1, 2, 2])) == [([4, 2], 7), ([4, 2], 1)]
+
+
+def test_a_basket_is_completed_beside_being_foreseen():
+    found = pairs(data([4, 2, 7, 1, 4], [1, 1, 2, 2, 2]), within_baskets=True)
+
+    assert found == [([4], 2), ([4, 2], 7), ([4, 2], 1), ([4, 2, 7], 1)]
 
 
 def test_a_repeated_purchase_is_history_but_no_target():

@@ -10,8 +10,8 @@ from dataset.config import DataConfig
 from dataset.split import assign_split, leave_one_out, time_cut
 
 
-def digest(item):
-    return int.from_bytes(blake2b(item.encode(), digest_size=8).digest(), "big")
+def digest(string):
+    return int.from_bytes(blake2b(string.encode(), digest_size=8).digest(), "big")
 
 
 def events_of(seed, users=40):
@@ -37,7 +37,7 @@ def test_leave_one_out_equals_a_plain_loop(seed):
     events = events_of(seed)
     histories = defaultdict(list)
     for user, item, time in events.collect().rows():
-        histories[user].append((time, digest(item), item))
+        histories[user].append((time, digest(item) ^ digest(user), item))
     expected = {}
     for user, history in histories.items():
         codes = [TRAIN] * (len(history) - 2) + [VALID, TEST]
@@ -62,6 +62,15 @@ def test_ties_in_time_are_not_broken_by_the_id():
     last = [item for (_, item, _), code in by_row(leave_one_out(events)).items() if code == TEST]
 
     assert {item[0] for item in last} == {"a", "b", "c"}
+
+
+def test_items_of_one_moment_are_in_another_order_for_another_user():
+    rows = [(f"u{n}", item, 1) for n in range(60) for item in "abc"]
+    events = pl.LazyFrame(rows, schema=["user_id", "item_id", "time"], orient="row")
+
+    last = [item for (_, item, _), code in by_row(leave_one_out(events)).items() if code == TEST]
+
+    assert set(last) == {"a", "b", "c"}
 
 
 def test_a_stated_order_goes_before_the_time():
