@@ -11,11 +11,10 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonargparse
 import numpy as np
 import pytorch_lightning
 import torch
@@ -25,8 +24,8 @@ from transformers import TrainerCallback
 
 from backbone.load import best_device, load_bert, load_tokenizer, serving_dtype
 from backbone.tokens import SpecialTokens, item_input, tokenize
+from benchmarks.command import configuration, folders, parser
 from dataset.arrays import Dataset, load_dataset
-from dataset.paths import dataset_name
 from dataset.points import TrainingPoints, training_points
 from lineage.cli import configure_logging, reported_errors
 from towers.batches import TowersBatch
@@ -68,7 +67,7 @@ def encoding(data: Dataset, config: TowersConfig, rounds: int) -> Comparison:
     tokenizer = load_tokenizer(config.backbone)
     special = SpecialTokens.of(tokenizer)
     bert = load_bert(config.backbone)
-    tower = ItemTower(bert, items=0, dimension=8, residual=False, residual_dropout=0.0)
+    tower = ItemTower(bert, dimension=8)
     tower.eval().to(device)
 
     def ours(dtype: torch.dtype | None = None) -> torch.Tensor:
@@ -259,27 +258,21 @@ def _rates(what: str, unit: str, ours: float, peer: float, note: str) -> Compari
 
 def main() -> None:
     """Measure on the dataset that the command line names; print and write the table."""
-    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = jsonargparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
-    parser.add_argument("--config", action="config", help="YAML file of the towers")
-    parser.add_argument("--dataset", required=True, help="`ml-100k`, or a folder of parquet files")
-    parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="input root")
-    parser.add_argument("--reports", type=Path, default=Path("reports"), help="output root")
-    parser.add_argument("--rounds", type=int, default=2, help="how often each is measured")
-    parser.add_class_arguments(TowersConfig)
-    parsed = parser.parse_args()
+    options = parser("python -m benchmarks.speed", "Speed of the towers.", TowersConfig)
+    options.add_argument("--rounds", type=int, default=2, help="how often each is measured")
+    parsed = options.parse_args()
     configure_logging()
     with reported_errors():
-        arguments = parser.instantiate(parsed)
-        config = TowersConfig(**{f.name: arguments[f.name] for f in fields(TowersConfig)})
-        name = dataset_name(arguments.dataset)
-        data = load_dataset(arguments.artifacts / name / "data")
+        arguments = options.instantiate(parsed)
+        config = configuration(arguments, TowersConfig)
+        root, reports = folders(arguments)
+        data = load_dataset(root / "data")
         found = [
             user_embedding(data, config, arguments.rounds),
             encoding(data, config, arguments.rounds),
             training(data, config),
         ]
-        _write(arguments.reports / name / "speed.json", name, found)
+        _write(reports / "speed.json", root.name, found)
 
 
 def _write(path: Path, name: str, found: Sequence[Comparison]) -> None:

@@ -104,8 +104,6 @@ class Dataset:
     """(interactions,): 0 train, 1 valid, 2 test."""
     popularity: NDArray[np.int64]
     """(items,): training interactions of each item."""
-    log_q: NDArray[np.float32]
-    """(items,): log chance of an item turning up in a batch, nats; -inf where never."""
 
     @property
     def users(self) -> int:
@@ -141,7 +139,7 @@ def save_dataset(folder: Path, data: Dataset) -> None:
     """Write every array of a dataset into a folder."""
     for name in ("item_ids", "titles", "texts", "user_ids"):
         StringColumn.save(folder, name, getattr(data, name))
-    for name in ("offsets", "items", "times", "splits", "popularity", "log_q"):
+    for name in ("offsets", "items", "times", "splits", "popularity"):
         np.save(folder / f"{name}.npy", getattr(data, name))
 
 
@@ -157,7 +155,6 @@ def load_dataset(folder: Path) -> Dataset:
         times=_map(folder, "times"),
         splits=_map(folder, "splits"),
         popularity=_map(folder, "popularity"),
-        log_q=_map(folder, "log_q"),
     )
 
 

@@ -6,8 +6,7 @@ from numpy.typing import NDArray
 
 from dataset.arrays import TRAIN, Dataset, StringColumn
 from dataset.ordering import chronology, stable_hash
-from dataset.sampling import sampling_log_probability
-from dataset.schema import ITEM, LOG_Q, ORDER, SPLIT, TEXT, TIME, TITLE, USER
+from dataset.schema import ITEM, ORDER, SPLIT, TEXT, TIME, TITLE, USER
 
 ITEM_ROW, USER_ROW = "item_row", "user_row"
 
@@ -41,14 +40,8 @@ def collected(
 def to_arrays(items: pl.DataFrame, users: pl.DataFrame, events: pl.DataFrame) -> Dataset:
     """Turn what `collected` returned, items rendered, into a dataset.
 
-    Popularity and `log_q` are learnt from the training split alone.
+    Popularity is learnt from the training split alone.
     """
-    training = events.lazy().filter(pl.col(SPLIT) == TRAIN)
-    log_q = (
-        items.lazy()
-        .select(ITEM)
-        .join(sampling_log_probability(training), on=ITEM, how="left", maintain_order="left")
-    )
     item_rows = events[ITEM_ROW].cast(pl.Int32).to_numpy()
     splits = events[SPLIT].to_numpy()
     return Dataset(
@@ -61,7 +54,6 @@ def to_arrays(items: pl.DataFrame, users: pl.DataFrame, events: pl.DataFrame) ->
         times=events[TIME if TIME in events.columns else ORDER].to_numpy(),
         splits=splits,
         popularity=np.bincount(item_rows[splits == TRAIN], minlength=len(items)),
-        log_q=log_q.collect()[LOG_Q].fill_null(-np.inf).cast(pl.Float32).to_numpy(),
     )
 
 

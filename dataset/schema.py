@@ -13,7 +13,6 @@ TIMESTAMP = "timestamp"
 TIME = "time"
 """Unix seconds, made of the timestamp."""
 SPLIT = "split"
-LOG_Q = "log_q"
 
 STRINGS = (pl.String, pl.Categorical, pl.Enum)
 _KEYS = ("_id", "_code")

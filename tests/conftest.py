@@ -64,7 +64,6 @@ def make_shop(*, users: int = 200, seed: int = 0) -> Dataset:
         times=np.tile(np.arange(7), users),
         splits=splits,
         popularity=popularity,
-        log_q=np.log(np.maximum(popularity, 1) / popularity.sum()).astype(np.float32),
     )
 
 

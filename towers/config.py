@@ -28,6 +28,9 @@ class TowersConfig:
     """Word pieces of a search at most."""
     residual: bool = True
     """Whether an item has an embedding of its own beside its text's."""
+    residual_shrinkage: float = 3.0
+    """Purchases at which half of an item's own embedding counts; one that was never bought has
+    its text alone."""
     residual_dropout: float = 0.1
     """Chance of training a step without an item's own embedding, as if the item were new."""
     reads: Literal["items", "titles"] = "items"
@@ -63,7 +66,14 @@ class TowersConfig:
         for name in ("dimension", "title_tokens", "valid_users"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("item_layers", "fresh_texts", "uniform", "searches", "hard"):
+        for name in (
+            "item_layers",
+            "fresh_texts",
+            "uniform",
+            "searches",
+            "hard",
+            "residual_shrinkage",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("item_tokens", "history_tokens", "search_tokens"):

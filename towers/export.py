@@ -58,10 +58,7 @@ def load_item_tower(folder: Path) -> ItemTower:
     weights = load_file(part / WEIGHTS)
     tower = ItemTower(
         empty_bert(part),
-        items=0,
         dimension=len(weights["projection.bias"]),
-        residual=False,
-        residual_dropout=0.0,
     )
     return _ready(tower, weights)
 

@@ -14,8 +14,10 @@ class HistoryTower(nn.Module):
 
     Item k of a history is one token, so fifty purchases cost fifty tokens, and a new purchase
     needs no text to be read. What a shopper searches for stands before the history as word
-    pieces. No token looks ahead, so the state at each place is the embedding of
-    the shopper at that time, and one pass trains them all (Kang & McAuley, "SASRec", ICDM 2018).
+    pieces. No token looks ahead, so the state at each place is what is known of the shopper at that
+    time, and one pass trains them all (Kang & McAuley, "SASRec", ICDM 2018). A shopper's embedding
+    is that of the last item, moved by what the state says: untrained towers look for similar
+    items, and stay there where a history is too rare to have taught them anything.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class HistoryTower(nn.Module):
         self.rows_at_once = rows_at_once
         nn.init.normal_(self.into.weight, std=bert.config.initializer_range)
         nn.init.zeros_(self.into.bias)
+        nn.init.normal_(self.out.weight, std=bert.config.initializer_range / 10)
+        self.last_item = nn.Parameter(torch.ones(()))
 
     def forward(self, items: Tensor, packed: PackedBatch, cells: Tensor, pieces: Tensor) -> Tensor:
         """Embed shoppers at some places of their sequences.
@@ -79,4 +83,6 @@ class HistoryTower(nn.Module):
         read = in_chunks(
             states, packed.ids, packed.positions, packed.owners, size=self.rows_at_once
         )
-        return functional.normalize(self.out(read.flatten(0, 1)[cells]).float(), dim=-1)
+        moved = self.out(read.flatten(0, 1)[cells]).float()
+        last = functional.embedding(packed.ids.flatten()[cells].clamp(max=len(items)), padded)
+        return functional.normalize(moved + self.last_item * last.float(), dim=-1)

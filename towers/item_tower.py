@@ -16,34 +16,38 @@ class ItemTower(nn.Module):
     The texts of a corpus are read once and kept in a table; a training step reads some of them
     anew, with gradients, and puts them back. The residual begins at zero and is left out at random,
     so that an embedding without it, which is all that an unseen item has, stays a good one.
+    It counts the less, the less an item was bought: what few purchases say is mostly chance.
     """
+
+    support: Tensor
 
     def __init__(
         self,
         bert: PreTrainedModel,
         *,
-        items: int,
         dimension: int,
-        residual: bool,
-        residual_dropout: float,
+        support: Tensor | None = None,
+        residual_dropout: float = 0.0,
         texts_at_once: int | None = None,
     ) -> None:
         """Build it around a backbone.
 
         Args:
             bert: Encoder of texts.
-            items: Size of the corpus.
             dimension: Length of an embedding.
-            residual: Whether an item has one.
+            support: (items,) how much of its residual an item's embedding gets, 0 to 1; None for
+                a tower without residuals.
             residual_dropout: Chance of leaving an item's residual out, a training step.
             texts_at_once: Texts whose activations are held at once in training; by default all.
         """
         super().__init__()
         self.bert = bert
         self.projection = nn.Linear(bert.config.hidden_size, dimension)
-        self.residual = nn.Embedding(items, dimension) if residual else None
-        if self.residual is not None:
+        self.residual: nn.Embedding | None = None
+        if support is not None:
+            self.residual = nn.Embedding(len(support), dimension)
             nn.init.zeros_(self.residual.weight)
+        self.register_buffer("support", support, persistent=False)
         self.residual_dropout, self.texts_at_once = residual_dropout, texts_at_once
 
     def read(self, texts: TokenBatch) -> Tensor:
@@ -70,7 +74,7 @@ class ItemTower(nn.Module):
         """
         embeddings = self.projection(texts.to(self.projection.weight.dtype)).float()
         if self.residual is not None and rows is not None:
-            residual = self.residual(rows)
+            residual = self.residual(rows) * self.support[rows, None]
             if self.training and self.residual_dropout:
                 kept = torch.rand(len(rows), 1, device=rows.device) >= self.residual_dropout
                 residual = residual * kept

@@ -61,12 +61,22 @@ class TwoTower(nn.Module):
         return self.user_tower(batch.histories)  # type: ignore[no-any-return]
 
 
-def build_two_tower(config: TowersConfig, *, items: int, total_steps: int) -> TwoTower:
+def support(purchases: Tensor, shrinkage: float) -> Tensor:
+    """(items,) float32 share of an item's residual that counts: n / (n + shrinkage), 0 for n = 0.
+
+    Args:
+        purchases: (items,) how often each was bought.
+        shrinkage: Purchases at which half of it counts; at least 0.
+    """
+    return purchases.float() / (purchases.float() + shrinkage).clamp(min=1)
+
+
+def build_two_tower(config: TowersConfig, *, purchases: Tensor, total_steps: int) -> TwoTower:
     """Two towers that start from the same pretrained weights and share none.
 
     Args:
         config: What they are.
-        items: Size of the corpus.
+        purchases: (items,) how often each item of the corpus was bought.
         total_steps: Length of the training.
     """
     training = config.training
@@ -91,9 +101,8 @@ def build_two_tower(config: TowersConfig, *, items: int, total_steps: int) -> Tw
         user_tower = TitlesTower(user_bert, config.dimension)
     item_tower = ItemTower(
         item_bert,
-        items=items,
         dimension=config.dimension,
-        residual=config.residual,
+        support=support(purchases, config.residual_shrinkage) if config.residual else None,
         residual_dropout=config.residual_dropout,
         texts_at_once=config.rows_at_once,
     )

@@ -25,8 +25,6 @@ class Choices:
     """(pairs,) int64: … and a candidate that is no negative to it; holds its targets too"""
     log_inclusion: Tensor | None
     """(candidates,) log chance of being among the candidates, nats; None where all items are"""
-    weights: Tensor | None = None
-    """(choices,) float32: what each choice counts in the mean; None where they count alike"""
 
     def to(self, device: torch.device) -> "Choices":
         """The same choices on a device."""
@@ -36,7 +34,6 @@ class Choices:
             excluded_users=self.excluded_users.to(device),
             excluded_candidates=self.excluded_candidates.to(device),
             log_inclusion=None if self.log_inclusion is None else self.log_inclusion.to(device),
-            weights=None if self.weights is None else self.weights.to(device),
         )
 
 
@@ -90,9 +87,6 @@ class _SampledSoftmax(torch.autograd.Function):
         edges = torch.arange(0, len(users) + BLOCK, BLOCK, device=users.device)
         choice_edges = torch.searchsorted(choices.users, edges).tolist()
         pair_edges = torch.searchsorted(choices.excluded_users, edges).tolist()
-        counts = choices.weights
-        if counts is None:
-            counts = users.new_ones(len(choices.users))
         loss = users.new_zeros(())
         for block, first in enumerate(range(0, len(users), BLOCK)):
             here = slice(first, first + BLOCK)
@@ -106,8 +100,8 @@ class _SampledSoftmax(torch.autograd.Function):
             negatives = logits.logsumexp(dim=1)  # (block,)
             rows = choices.users[mine] - first
             margins = negatives[rows] - chosen[mine]
-            loss += (functional.softplus(margins) * counts[mine]).sum()
-            missed = torch.sigmoid(margins) * counts[mine]  # mass that the target does not have
+            loss += functional.softplus(margins).sum()
+            missed = torch.sigmoid(margins)  # mass that the target does not have
             pull = torch.zeros_like(negatives).index_add_(0, rows, missed)
             d_logits = logits.sub_(negatives[:, None]).exp_().mul_(pull[:, None])
             d_logits[masked] = 0.0
@@ -115,7 +109,7 @@ class _SampledSoftmax(torch.autograd.Function):
             d_logits = d_logits.to(dtype)
             d_users[here] = (d_logits @ items).float()
             d_candidates += (d_logits.T @ scaled[here]).float()
-        n = float(counts.sum())
+        n = len(choices.users)
         d_scale = (d_users * users).sum() / n
         ctx.save_for_backward(d_users.mul_(scale / n), d_candidates.div_(n), d_scale)
         return loss / n

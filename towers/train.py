@@ -47,25 +47,13 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     """
     data = load_dataset(root / "data")
     tokenizer = load_tokenizer(config.backbone)
-    inputs = text_inputs(data, tokenizer, config)
-    source = training_source(config, data, inputs)
-    loader = batches(config, source)
-    module = build_module(config, data, source, total_steps(loader, config.training))
     fingerprint = read_manifest(root / "data", "data").fingerprint
     workplace = training_folder(root, "towers", asdict(config), fingerprint)
-    best = fit(
-        module,
-        loader,
-        DataLoader(TensorDataset(torch.zeros(1))),  # validation looks at all users at once
-        config=config.training,
-        monitor=MONITOR,
-        folder=workplace,
-    )
-    module.read_texts()
+    module, best = fit_towers(config, data, tokenizer, workplace)
     embeddings = module.embed_items().cpu().numpy()
     module.model.merge_adapters()
     np.save(folder / EMBEDDINGS, embeddings)
-    save_user_tower(folder, module.model.user_tower, inputs, tokenizer, config)
+    save_user_tower(folder, module.model.user_tower, module.inputs, tokenizer, config)
     save_item_tower(folder, module.model.item_tower, tokenizer)
     return {
         "items": len(embeddings),
@@ -75,6 +63,36 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         MONITOR: round(best, 4),
         "epochs": module.trainer.current_epoch,
     }
+
+
+def fit_towers(
+    config: TowersConfig, data: Dataset, tokenizer: PreTrainedTokenizerBase, folder: Path
+) -> tuple[TowersModule, float]:
+    """Train both towers on the training split.
+
+    Args:
+        config: What and how.
+        data: Items and histories.
+        tokenizer: Of the backbone.
+        folder: For checkpoints and logs; a training that was killed goes on from there.
+
+    Returns:
+        The towers as they were after their best epoch, every text read with them, and that
+        epoch's recall@100 on the validation split.
+    """
+    source = training_source(config, data, text_inputs(data, tokenizer, config))
+    loader = batches(config, source)
+    module = build_module(config, data, source, total_steps(loader, config.training))
+    best = fit(
+        module,
+        loader,
+        DataLoader(TensorDataset(torch.zeros(1))),  # validation looks at all users at once
+        config=config.training,
+        monitor=MONITOR,
+        folder=folder,
+    )
+    module.read_texts()
+    return module, best
 
 
 def text_inputs(
@@ -125,7 +143,8 @@ def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> 
 def build_module(config: TowersConfig, data: Dataset, source: Training, steps: int) -> TowersModule:
     """Towers that have read the corpus once and start in the space of its texts."""
     seed_everything(config.training.seed)
-    model = build_two_tower(config, items=len(data.item_ids), total_steps=steps)
+    purchases = torch.from_numpy(np.array(data.popularity))
+    model = build_two_tower(config, purchases=purchases, total_steps=steps)
     valid = valid_cases(data, config.valid_users, config.training.seed)
     module = TowersModule(model, valid, source, config)
     module.read_texts()

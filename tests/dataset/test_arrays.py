@@ -21,7 +21,6 @@ def data():
         times=np.arange(9),
         splits=np.array([0, 0, 1, 2, 0, 1, 2, 2, 2], np.uint8),
         popularity=np.array([1, 2, 0, 0]),
-        log_q=np.log(np.array([1, 2, 1, 1], np.float32)),
     )
 
 

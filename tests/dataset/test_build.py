@@ -44,14 +44,12 @@ def test_titles_stay_whole_and_texts_are_cut(built):
     assert data.texts[rows["a"]] == "Red kettle"
 
 
-def test_popularity_and_log_q_know_the_training_split_alone(built):
+def test_popularity_knows_the_training_split_alone(built):
     data = built()
 
     for row, item in enumerate(data.item_ids):
         trained = int(np.sum(data.items[data.splits == TRAIN] == row))
         assert data.popularity[row] == trained, item
-        share = trained / np.sum(data.splits == TRAIN)
-        assert data.log_q[row] == pytest.approx(np.log(share) if trained else -np.inf)
 
 
 def test_times_are_seconds_and_orders_where_there_are_none(built):
@@ -99,11 +97,11 @@ def test_whole_numbers_become_string_ids(built):
 
 
 def test_what_is_typed_is_kept_beside_the_items_in_their_order(built, tmp_path):
-    data = built({"log_q": [1, 2, 3, 4]})
+    data = built({"stock": [1, 2, 3, 4]})
 
     kept = pl.read_parquet(tmp_path / "data" / "attributes.parquet")
 
-    assert kept.columns == ["item_id", "price", "stock_code", "log_q"]
+    assert kept.columns == ["item_id", "price", "stock_code", "stock"]
     assert kept["item_id"].to_list() == list(data.item_ids)
 
 

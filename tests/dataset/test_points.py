@@ -17,7 +17,6 @@ def data(items, times, splits=None, offsets=None):
         times=np.array(times),
         splits=np.array([TRAIN] * len(items) if splits is None else splits, np.uint8),
         popularity=np.zeros(10, np.int64),
-        log_q=np.zeros(10, np.float32),
     )
 
 

@@ -1,5 +1,7 @@
 import numpy as np
+import pytest
 import torch
+from torch.nn import functional
 
 from backbone.batch import pad
 from backbone.config import TrainingConfig
@@ -9,7 +11,7 @@ from towers.config import TowersConfig
 from towers.encode import embed_histories, encode
 from towers.history_tower import HistoryTower
 from towers.item_tower import ItemTower
-from towers.model import TitlesTower, build_two_tower
+from towers.model import TitlesTower, build_two_tower, support
 
 CPU = torch.device("cpu")
 
@@ -25,9 +27,8 @@ def texts(n, seed=0):
 def item_tower(tiny_bert, *, dimension=16, items=30, residual_dropout=0.5):
     return ItemTower(
         load_bert(str(tiny_bert)),
-        items=items,
         dimension=dimension,
-        residual=True,
+        support=torch.ones(items),
         residual_dropout=residual_dropout,
     )
 
@@ -117,12 +118,42 @@ def test_a_place_in_a_history_is_the_shopper_of_that_time(tiny_bert):
         torch.testing.assert_close(everywhere[length - 1], then[0], atol=1e-5, rtol=1e-4)
 
 
+def test_an_untrained_shopper_looks_for_what_is_like_the_last_item(tiny_bert):
+    torch.manual_seed(0)
+    tower = HistoryTower(load_bert(str(tiny_bert)), dimension=16).eval()
+    items = functional.normalize(torch.randn(40, 16), dim=-1)
+    packed = pack([np.array([3, 9]), np.array([7, 1, 30])], width=8, filler=40)
+
+    users = tower(items, packed, packed.starts + torch.tensor([1, 2]), torch.empty(0).long())
+
+    assert (users @ items.T).argmax(dim=1).tolist() == [9, 30]
+
+
+def test_a_residual_counts_the_less_the_less_an_item_was_bought():
+    purchases = torch.tensor([0, 1, 3, 300])
+
+    assert support(purchases, 3.0).tolist() == pytest.approx([0, 1 / 4, 1 / 2, 300 / 303])
+    assert support(purchases, 0.0).tolist() == [0, 1, 1, 1]
+
+
+def test_an_item_that_was_never_bought_is_its_text_alone(tiny_bert):
+    bought = torch.tensor([0.0, 1.0])
+    tower = ItemTower(load_bert(str(tiny_bert)), dimension=16, support=bought).eval()
+    torch.nn.init.normal_(tower.residual.weight)
+    read = tower.read(pad(texts(2), 0))
+
+    moved = tower(read, torch.arange(2)) - tower(read)
+
+    assert moved[0].abs().max() == 0
+    assert moved[1].abs().max() > 0.01
+
+
 def test_the_towers_share_no_weights(tiny_bert):
     training = TrainingConfig(trained_layers=1)
     config = TowersConfig(
         backbone=str(tiny_bert), dimension=16, widths=[], user_layers=1, training=training
     )
-    model = build_two_tower(config, items=40, total_steps=10)
+    model = build_two_tower(config, purchases=torch.ones(40), total_steps=10)
 
     users = {id(p) for p in model.user_tower.parameters()}
     assert not users & {id(p) for p in model.item_tower.parameters()}

@@ -1,0 +1,184 @@
+"""`python -m benchmarks.cold`: how well items are recalled that nobody had bought in training.
+
+A share of the items is held out: their purchases leave the training and the validation split, the
+towers are trained on what remains, and the whole corpus is ranked for the test users who then
+bought one of them. The peer is the backbone as it comes: the mean of the last titles' embeddings.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from torch.nn import functional
+
+from backbone.load import best_device, load_bert, load_tokenizer
+from backbone.training import training_folder
+from benchmarks.command import configuration, folders, parser
+from dataset.arrays import TEST, Cases, Dataset, load_dataset
+from evaluation.intervals import Interval, difference_interval, mean_interval
+from evaluation.metrics import recall
+from evaluation.search import exact_search
+from lineage.cli import configure_logging, reported_errors
+from lineage.manifest import read_manifest
+from towers.config import TowersConfig
+from towers.encode import encode
+from towers.item_tower import ItemTower
+from towers.train import fit_towers, text_inputs
+
+logger = logging.getLogger("benchmarks.cold")
+KS = (10, 50, 100)
+TITLES = 10
+"""Last titles of a history that the untrained encoder reads."""
+
+
+def hold_out(data: Dataset, share: float, seed: int) -> tuple[Dataset, NDArray[np.int64]]:
+    """Remove what was bought of some items before the test.
+
+    Args:
+        data: Items and histories.
+        share: Of the items that were bought in training.
+        seed: Of the choice.
+
+    Returns:
+        The same items and users without those purchases, and the items' rows, ascending.
+
+    Raises:
+        ValueError: the share is not between 0 and 1, or too small for one item.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share must be between 0 and 1, got {share}")
+    bought = np.flatnonzero(data.popularity)
+    held = np.sort(np.random.default_rng(seed).permutation(bought)[: round(share * len(bought))])
+    if not len(held):
+        raise ValueError(f"share must hold out at least one of {len(bought)} items, got {share}")
+    kept = (np.asarray(data.splits) == TEST) | ~np.isin(data.items, held)
+    users = np.repeat(np.arange(data.users), np.diff(data.offsets))[kept]
+    popularity = np.array(data.popularity)
+    popularity[held] = 0
+    without = replace(
+        data,
+        offsets=np.searchsorted(users, np.arange(data.users + 1)),
+        items=np.asarray(data.items)[kept],
+        times=np.asarray(data.times)[kept],
+        splits=np.asarray(data.splits)[kept],
+        popularity=popularity,
+    )
+    return without, held
+
+
+def cold_cases(data: Dataset, held: NDArray[np.int64]) -> Cases:
+    """Test users who bought a held-out item, and which.
+
+    Raises:
+        ValueError: nobody did.
+    """
+    cases = data.cases("test")
+    targets = [target[np.isin(target, held)] for target in cases.targets]
+    chosen = np.flatnonzero([len(target) > 0 for target in targets])
+    if not len(chosen):
+        raise ValueError("test split must hold a purchase of a held-out item, got none")
+    return replace(cases.select(chosen), targets=[targets[case] for case in chosen])
+
+
+def untrained(data: Dataset, config: TowersConfig, cases: Cases) -> NDArray[np.int32]:
+    """(cases, longest list) what is nearest to the mean of the last titles' embeddings."""
+    tokenizer, device = load_tokenizer(config.backbone), best_device()
+    inputs = text_inputs(data, tokenizer, config)
+    bert = load_bert(config.backbone)
+    tower = ItemTower(bert, dimension=8)
+    texts = encode(
+        tower.eval().to(device).read,
+        inputs.corpus(),
+        pad_id=inputs.special.pad,
+        device=device,
+        description="corpus",
+        dtype=torch.float32,
+    )
+    users = [texts[history[-TITLES:].tolist()].mean(dim=0) for history in cases.histories]
+    return _nearest(functional.normalize(torch.stack(users), dim=-1), texts, cases)
+
+
+def _nearest(users: torch.Tensor, items: torch.Tensor, cases: Cases) -> NDArray[np.int32]:
+    _, found = exact_search(
+        users.cpu().numpy(), items.cpu().numpy(), max(KS), exclude=cases.histories
+    )
+    return found
+
+
+def compare(config: TowersConfig, root: Path, share: float) -> Mapping[str, Mapping[str, Interval]]:
+    """Train without the held-out items and look for them.
+
+    Args:
+        config: Of the towers.
+        root: Folder of the dataset's stages.
+        share: Of the items, held out.
+
+    Returns:
+        Recall over the users who bought one, of the towers, of the untrained encoder, and the
+        paired difference.
+    """
+    seed = config.training.seed
+    data, held = hold_out(load_dataset(root / "data"), share, seed)
+    cases = cold_cases(data, held)
+    logger.info("%d items held out, bought by %d test users", len(held), len(cases))
+    fingerprint = read_manifest(root / "data", "data").fingerprint
+    folder = training_folder(root, "cold", asdict(config), fingerprint, share)
+    module, _ = fit_towers(config, data, load_tokenizer(config.backbone), folder)
+    items = module.embed_items()
+    users = module.embed_users(items, cases.histories)
+    lists = {
+        "towers": _nearest(users, items, cases),
+        "untrained text": untrained(data, config, cases),
+    }
+    values = {
+        name: {k: recall(found, cases.targets, k) for k in KS} for name, found in lists.items()
+    }
+    found: dict[str, Mapping[str, Interval]] = {
+        name: {f"recall@{k}": mean_interval(shares, seed=seed) for k, shares in by_k.items()}
+        for name, by_k in values.items()
+    }
+    first, second = values.values()
+    found["towers − untrained text"] = {
+        f"recall@{k}": difference_interval(first[k], second[k], seed=seed) for k in KS
+    }
+    return found
+
+
+def _shown(interval: Interval) -> str:
+    return f"{interval['value']:.4f} ({interval['low']:.4f} to {interval['high']:.4f})"
+
+
+def main() -> None:
+    """Measure on the dataset that the command line names; print and write the table."""
+    options = parser(
+        "python -m benchmarks.cold", "Recall of items new to the towers.", TowersConfig
+    )
+    options.add_argument("--share", type=float, default=0.05, help="share of the items held out")
+    parsed = options.parse_args()
+    configure_logging()
+    with reported_errors():
+        arguments = options.instantiate(parsed)
+        root, reports = folders(arguments)
+        found = compare(configuration(arguments, TowersConfig), root, arguments.share)
+        reports.mkdir(parents=True, exist_ok=True)
+        path = reports / "cold.json"
+        path.write_text(json.dumps({"share": arguments.share, "systems": found}, indent=1))
+        table = Table("", *(f"recall@{k}" for k in KS), title=f"{root.name}: items held out")
+        for name, figures in found.items():
+            cells = [
+                f"{i['value']:.4f} ({i['low']:.4f} to {i['high']:.4f})" for i in figures.values()
+            ]
+            table.add_row(name, *cells)
+        Console(width=120).print(table)
+        logger.info("table: %s", path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""What the benchmarks' command lines share."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jsonargparse
+
+from dataset.paths import dataset_name
+
+Config = TypeVar("Config")
+
+
+def parser(prog: str, about: str, config_type: type[Any]) -> jsonargparse.ArgumentParser:
+    """Options of a benchmark: its configuration, the dataset, where to read and to write.
+
+    Args:
+        prog: What is typed to run it.
+        about: First line of `--help`.
+        config_type: Frozen dataclass of its options.
+    """
+    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    made = jsonargparse.ArgumentParser(prog=prog, description=about)
+    made.add_argument("--config", action="config", help="YAML file with the options below")
+    made.add_argument("--dataset", required=True, help="`ml-100k`, or a folder of parquet files")
+    made.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="input root")
+    made.add_argument("--reports", type=Path, default=Path("reports"), help="output root")
+    made.add_class_arguments(config_type)
+    return made
+
+
+def configuration(options: jsonargparse.Namespace, config_type: type[Config]) -> Config:
+    """The configuration among the instantiated options.
+
+    Raises:
+        ValueError: an option is out of range.
+    """
+    return config_type(**{f.name: options[f.name] for f in fields(config_type)})  # type: ignore[arg-type]
+
+
+def folders(options: jsonargparse.Namespace) -> tuple[Path, Path]:
+    """The dataset's folder of stages and its folder of reports.
+
+    Raises:
+        ValueError: the dataset's folder has no name.
+    """
+    name = dataset_name(options.dataset)
+    return options.artifacts / name, options.reports / name
