@@ -16,8 +16,8 @@ class HistoryTower(nn.Module):
     needs no text to be read. What a shopper searches for stands before the history as word
     pieces. No token looks ahead, so the state at each place is what is known of the shopper at that
     time, and one pass trains them all (Kang & McAuley, "SASRec", ICDM 2018). A shopper's embedding
-    is that of the last item, moved by what the state says: untrained towers look for similar
-    items, and stay there where a history is too rare to have taught them anything.
+    is what the state says plus the last item's own, at a learned weight: what is like the last
+    item need not be learned from nothing.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class HistoryTower(nn.Module):
         self.rows_at_once = rows_at_once
         nn.init.normal_(self.into.weight, std=bert.config.initializer_range)
         nn.init.zeros_(self.into.bias)
-        nn.init.normal_(self.out.weight, std=bert.config.initializer_range / 10)
+        nn.init.normal_(self.out.weight, std=bert.config.initializer_range)
         self.last_item = nn.Parameter(torch.ones(()))
 
     def forward(self, items: Tensor, packed: PackedBatch, cells: Tensor, pieces: Tensor) -> Tensor:

@@ -1,17 +1,25 @@
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from hashlib import blake2b
+from itertools import pairwise
 
 import polars as pl
 import pytest
 
 from dataset.arrays import TEST, TRAIN, VALID
 from dataset.config import DataConfig
+from dataset.ordering import chronology
 from dataset.split import assign_split, leave_one_out, time_cut
 
 
 def digest(string):
     return int.from_bytes(blake2b(string.encode(), digest_size=8).digest(), "big")
+
+
+def mixed(number):
+    number = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    number = (number ^ (number >> 27)) * 0x94D049BB133111EB % 2**64
+    return number ^ (number >> 31)
 
 
 def events_of(seed, users=40):
@@ -37,7 +45,7 @@ def test_leave_one_out_equals_a_plain_loop(seed):
     events = events_of(seed)
     histories = defaultdict(list)
     for user, item, time in events.collect().rows():
-        histories[user].append((time, digest(item) ^ digest(user), item))
+        histories[user].append((time, mixed(digest(item) ^ digest(user)), item))
     expected = {}
     for user, history in histories.items():
         codes = [TRAIN] * (len(history) - 2) + [VALID, TEST]
@@ -71,6 +79,20 @@ def test_items_of_one_moment_are_in_another_order_for_another_user():
     last = [item for (_, item, _), code in by_row(leave_one_out(events)).items() if code == TEST]
 
     assert set(last) == {"a", "b", "c"}
+
+
+def test_no_two_items_of_a_moment_lie_side_by_side_more_often_than_others():
+    items = [f"i{n}" for n in range(12)]
+    rows = [(f"u{n}", item, 1) for n in range(400) for item in items]
+    events = pl.DataFrame(rows, schema=["user_id", "item_id", "time"], orient="row")
+
+    order = events.sort("user_id", *chronology(events.schema))["item_id"].to_list()
+
+    beside = Counter()
+    for start in range(0, len(order), len(items)):
+        beside.update(frozenset(pair) for pair in pairwise(order[start : start + len(items)]))
+    assert len(beside) == 66
+    assert max(beside.values()) < 110  # 67 expected, standard deviation 7
 
 
 def test_a_stated_order_goes_before_the_time():
