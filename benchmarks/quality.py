@@ -27,6 +27,10 @@ from serving.engine import Engine, EngineConfig
 from serving.release import CASCADE, open_release
 
 logger = logging.getLogger(__name__)
+RARE = 5
+"""Training purchases of a rare item at most."""
+SHORT = 3
+"""Items of a short history at most."""
 Lists = Mapping[str, NDArray[np.int32]]
 
 
@@ -65,6 +69,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
         command=f"make bench DATASET={root.name if root.name == dataset else dataset}",
         decomposition=decomposition(config, root, own, cases),
         paired=paired(config, systems, cases),
+        slices=slices(config, data, systems, cases),
         examples=examples(config, data, cases, own),
         made_from=made_from(config, dataset, root),
     )
@@ -123,6 +128,37 @@ def paired(config: BenchConfig, systems: Lists, cases: Cases) -> dict[str, Mappi
             ("towers", "item-knn"),
         )
     }
+
+
+def slices(
+    config: BenchConfig, data: Dataset, systems: Lists, cases: Cases
+) -> dict[str, dict[str, Interval]]:
+    """recall@100 where targets are rare or not, and where histories are short or not.
+
+    A user whose targets are of both kinds is in both slices, each time with the targets of that
+    kind.
+    """
+    rare = [data.popularity[targets] <= RARE for targets in cases.targets]
+    short = [
+        np.full(len(targets), len(history) <= SHORT)
+        for history, targets in zip(cases.histories, cases.targets, strict=True)
+    ]
+    kinds = {
+        f"targets bought at most {RARE} times": rare,
+        f"targets bought more than {RARE} times": [~chosen for chosen in rare],
+        f"histories of at most {SHORT} items": short,
+        f"histories of more than {SHORT} items": [~chosen for chosen in short],
+    }
+    found = {}
+    for kind, chosen in kinds.items():
+        users = np.flatnonzero([kept.any() for kept in chosen])
+        if len(users):
+            targets = [cases.targets[user][chosen[user]] for user in users]
+            found[f"{kind} ({len(users):,} users)"] = {
+                name: mean_interval(recall(lists[users], targets, LISTED), seed=config.seed)
+                for name, lists in systems.items()
+            }
+    return found
 
 
 def decomposition(

@@ -79,6 +79,8 @@ class Report:
     """Share of targets still there, by step of the cascade, in order."""
     paired: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
     """Differences over the same users by metric, by comparison ("cascade − item-knn")."""
+    slices: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
+    """recall@100 of every system, by kind of target or user."""
     examples: Sequence[Example] = ()
     made_from: Mapping[str, Any] = field(default_factory=dict)
     """Release, options and saved lists; the same ones give the same figures."""
@@ -185,7 +187,7 @@ def is_up_to_date(folder: Path, made_from: Mapping[str, Any]) -> bool:
 def as_json(report: Report) -> dict[str, Any]:
     """Figures without examples; of the optional parts, those that there are."""
     always = ("dataset", "users", "history", "split", "systems", "seconds")
-    optional = ("machine", "command", "decomposition", "paired", "made_from")
+    optional = ("machine", "command", "decomposition", "paired", "slices", "made_from")
     content = {name: getattr(report, name) for name in (*always, *optional)}
     return {name: value for name, value in content.items() if value or name in always}
 

@@ -1,11 +1,12 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmarks.cascade import cascade_lists
 from benchmarks.config import BenchConfig
-from benchmarks.quality import benchmark, evaluated_cases, made_from
+from benchmarks.quality import benchmark, evaluated_cases, made_from, slices
 from benchmarks.report import is_up_to_date
 from benchmarks.table import results_table
 from serving.engine import Engine, EngineConfig
@@ -74,6 +75,31 @@ def test_the_cascade_loses_targets_step_by_step(report):
     _, recalled, read, ranked, _ = found
     assert recalled >= read >= 0
     assert recalled >= ranked
+
+
+def test_every_target_is_in_one_slice_of_a_kind(shop):
+    cases = shop.cases("test").select(np.arange(30))
+    first = cases.targets[0]
+    two = replace(cases, targets=[np.array([first[0], 5]), *cases.targets[1:]])
+    sold = shop.popularity.copy()
+    sold[first], sold[5] = 2, 90
+    data = replace(shop, popularity=sold)
+    everything = np.tile(np.arange(240, dtype=np.int32), (30, 1))
+    nothing = np.full((30, 5), -1, np.int32)
+    half = np.tile(first[:1].astype(np.int32), (30, 1))
+
+    found = slices(CONFIG, data, {"all": everything, "none": nothing, "half": half}, two)
+
+    rare, frequent, long = found.values()
+    users = [int(name.split("(")[1].split()[0]) for name in found]
+    assert users[0] + users[1] == 31  # the first user is in both
+    assert users[2] == 30
+    assert rare["half"]["value"] * users[0] == pytest.approx(
+        sum(bool(np.isin(t, first[0]).any()) for t in two.targets)
+    )
+    for kind in (rare, frequent, long):
+        assert kind["none"]["value"] == 0
+        assert kind["all"]["value"] > 0
 
 
 def test_who_learned_the_colours_beats_popularity(report):

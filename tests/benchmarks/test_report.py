@@ -40,6 +40,7 @@ def report() -> Report:
         command="make bench",
         decomposition={"exact search": systems["towers"]["recall@100"]},
         paired={"cascade − towers": compare(lists["cascade"], lists["towers"], targets)},
+        slices={"rare": {name: metrics["recall@100"] for name, metrics in systems.items()}},
         examples=examples,
     )
 
@@ -56,6 +57,7 @@ def test_json_has_the_agreed_shape(report, tmp_path):
         assert all(metric.keys() == {"value", "low", "high"} for metric in metrics.values())
     assert content["seconds"] == {"data": 1.5, "towers": 63.0}
     assert "recall@10" in content["paired"]["cascade − towers"]
+    assert list(content["slices"]["rare"]) == list(content["systems"])
     assert "examples" not in content
 
 
