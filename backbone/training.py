@@ -174,7 +174,7 @@ class AdaptersAllocated(Callback):
         *_: Any,
     ) -> None:
         """The gradients of the step are still there."""
-        reallocate(pl_module, trainer.global_step)
+        reallocate(_learning(pl_module), trainer.global_step)
 
     def on_save_checkpoint(
         self,
@@ -183,7 +183,7 @@ class AdaptersAllocated(Callback):
         checkpoint: dict[str, Any],
     ) -> None:
         """Add what no parameter holds."""
-        checkpoint["adapters"] = adapter_state(pl_module)
+        checkpoint["adapters"] = adapter_state(_learning(pl_module))
 
     def on_load_checkpoint(
         self,
@@ -192,7 +192,12 @@ class AdaptersAllocated(Callback):
         checkpoint: dict[str, Any],
     ) -> None:
         """Put it back."""
-        restore_adapter_state(pl_module, checkpoint["adapters"])
+        restore_adapter_state(_learning(pl_module), checkpoint["adapters"])
+
+
+def _learning(module: LightningModule) -> nn.Module:
+    """What is trained, without what only follows it."""
+    return module.get_submodule("model")
 
 
 def fit(

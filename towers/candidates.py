@@ -14,19 +14,25 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateSampler:
-    """One pool a batch, each item once: its own targets, a uniform sample, and hard negatives."""
+    """One pool a batch, each item once: its own targets, a uniform sample, and hard negatives.
+
+    An item that nobody has bought yet is never in it: of such an item nobody knows whether it is
+    wanted, and towers that are taught it is not would keep every new item down.
+    """
 
     target_share: NDArray[np.float64]
     """(items,): share of the training targets that are this item"""
+    bought: NDArray[np.int64]
+    """(bought items,): rows of the items that have a purchase, ascending"""
     uniform: int
-    """Items drawn uniformly; as many as the corpus has, or more, takes all of it"""
+    """Bought items drawn uniformly; as many as there are, or more, takes them all"""
     hard: HardNegatives | None = None
     """Mined negatives, one a training point that has some"""
 
     @property
     def takes_all(self) -> bool:
-        """Whether the pool is the corpus, so that nothing is left to chance."""
-        return self.uniform >= len(self.target_share)
+        """Whether the pool is all that was ever bought, so that nothing is left to chance."""
+        return self.uniform >= len(self.bought)
 
     def __call__(
         self, points: NDArray[np.int64], targets: NDArray[np.int32], rng: np.random.Generator
@@ -34,7 +40,7 @@ class CandidateSampler:
         """Draw a pool; processes that train together share theirs.
 
         An item is in the pool unless every source missed it: π = 1 - (1 - share of the targets)^n
-        × (1 - uniform / items)^p × (1 - share of the hard negatives)^n, for n points in p
+        × (1 - uniform / bought items)^p × (1 - share of the hard negatives)^n, for n points in p
         processes.
 
         Args:
@@ -43,17 +49,16 @@ class CandidateSampler:
             rng: Source of chance.
 
         Returns:
-            Item rows, ascending and distinct, and log π, nats; None where the pool is the corpus.
+            Item rows, ascending and distinct, and log π, nats; None where all were taken.
         """
-        items = len(self.target_share)
         if self.takes_all:
-            return np.arange(items), None
-        drawn = rng.choice(items, self.uniform, replace=False)
+            return self.bought, None
+        drawn = rng.choice(self.bought, self.uniform, replace=False)
         hard = np.empty(0, np.int32) if self.hard is None else self.hard.draw(points, rng)
         pools = gathered(np.concatenate([drawn, targets, hard]))
         rows = np.unique(np.concatenate(pools)).astype(np.int64)
         n = sum(gathered(len(targets)))
-        missed = (1 - self.target_share) ** n * (1 - self.uniform / items) ** len(pools)
+        missed = (1 - self.target_share) ** n * (1 - self.uniform / len(self.bought)) ** len(pools)
         if self.hard is not None:
             missed = missed * (1 - self.hard.share) ** n
         return rows, np.log1p(-missed[rows]).astype(np.float32)

@@ -53,6 +53,9 @@ class TowersConfig:
     """Share of the target's cosine up to which an item is a hard negative."""
     temperature: float = 0.05
     """Divides the logits at the start; then learned."""
+    averaging: float = 0.99
+    """Share of the averaged weights that stays at each step; they are what is kept in the end.
+    With 0 those of the last step are."""
     rows_at_once: int | None = None
     """Packed rows, and texts, whose activations are held at once in training: for batches beyond
     memory; by default all of a batch."""
@@ -83,8 +86,9 @@ class TowersConfig:
             raise ValueError(f"rows_at_once must be at least 1, got {self.rows_at_once}")
         if self.history_length < 2:
             raise ValueError(f"history_length must be at least 2, got {self.history_length}")
-        if not 0 <= self.residual_dropout < 1:
-            raise ValueError(f"residual_dropout must be in [0, 1), got {self.residual_dropout}")
+        for name in ("residual_dropout", "averaging"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
         if any(not 1 <= width < self.dimension for width in self.widths):
             raise ValueError(f"widths must be below {self.dimension}, got {self.widths}")
         if not 0.01 <= self.temperature <= 1:

@@ -8,6 +8,9 @@ from transformers import PreTrainedModel
 from backbone.chunks import in_chunks
 from backbone.packing import PackedBatch, causal_mask
 
+DECAY = 0.7
+"""Weight of an item relative to the next younger one before anything is learned."""
+
 
 class HistoryTower(nn.Module):
     """Causal BERT over the embeddings of a history's items.
@@ -16,8 +19,8 @@ class HistoryTower(nn.Module):
     needs no text to be read. What a shopper searches for stands before the history as word
     pieces. No token looks ahead, so the state at each place is what is known of the shopper at that
     time, and one pass trains them all (Kang & McAuley, "SASRec", ICDM 2018). A shopper's embedding
-    is what the state says plus the last item's own, at a learned weight: what is like the last
-    item need not be learned from nothing.
+    is what the state says plus the sum of the items' own, the recent ones counting most, at a
+    learned weight and decay: what is like what was bought need not be learned from nothing.
     """
 
     def __init__(
@@ -48,7 +51,8 @@ class HistoryTower(nn.Module):
         nn.init.normal_(self.into.weight, std=bert.config.initializer_range)
         nn.init.zeros_(self.into.bias)
         nn.init.normal_(self.out.weight, std=bert.config.initializer_range)
-        self.last_item = nn.Parameter(torch.ones(()))
+        self.own_items = nn.Parameter(torch.ones(()))
+        self.decay = nn.Parameter(torch.logit(torch.tensor(DECAY)))
 
     def forward(self, items: Tensor, packed: PackedBatch, cells: Tensor, pieces: Tensor) -> Tensor:
         """Embed shoppers at some places of their sequences.
@@ -67,22 +71,36 @@ class HistoryTower(nn.Module):
         words = self.bert.get_input_embeddings()(pieces)  # (pieces, hidden)
         padded = torch.cat([items, items.new_zeros(1, items.shape[1])])
 
-        def states(ids: Tensor, positions: Tensor, owners: Tensor) -> Tensor:
+        def embedded(ids: Tensor, positions: Tensor, owners: Tensor) -> Tensor:
+            mask = causal_mask(owners)
             known = functional.embedding(ids.clamp(max=len(items)), padded)
             tokens = self.into(known.to(self.into.weight.dtype))  # (rows, width, hidden)
             if len(words):
                 word = words[(ids - len(items) - 1).clamp(min=0)].to(tokens.dtype)
                 tokens = torch.where((ids > len(items)).unsqueeze(-1), word, tokens)
-            result: Tensor = self.bert(
-                inputs_embeds=self.dropout(tokens),
-                position_ids=positions,
-                attention_mask=causal_mask(owners),
-            ).last_hidden_state
-            return result
+            states = self.bert(
+                inputs_embeds=self.dropout(tokens), position_ids=positions, attention_mask=mask
+            ).last_hidden_state  # (rows, width, hidden)
+            recent = recent_sum(known, positions, mask.squeeze(1), torch.sigmoid(self.decay))
+            return self.out(states).float() + self.own_items * recent.float()
 
         read = in_chunks(
-            states, packed.ids, packed.positions, packed.owners, size=self.rows_at_once
+            embedded, packed.ids, packed.positions, packed.owners, size=self.rows_at_once
         )
-        moved = self.out(read.flatten(0, 1)[cells]).float()
-        last = functional.embedding(packed.ids.flatten()[cells].clamp(max=len(items)), padded)
-        return functional.normalize(moved + self.last_item * last.float(), dim=-1)
+        return functional.normalize(read.flatten(0, 1)[cells], dim=-1)
+
+
+def recent_sum(known: Tensor, positions: Tensor, mask: Tensor, decay: Tensor) -> Tensor:
+    """Sum of what each cell may look at, weighted by decay^age; its own age is 0.
+
+    Args:
+        known: (rows, width, dimension)
+        positions: (rows, width) places within a sequence.
+        mask: (rows, width, width) bool: whether a cell of the second axis may look at the third's.
+        decay: Scalar between 0 and 1: weight of an item relative to the next younger one.
+
+    Returns:
+        (rows, width, dimension)
+    """
+    ages = (positions.unsqueeze(2) - positions.unsqueeze(1)).clamp(min=0)
+    return (decay.to(known.dtype) ** ages * mask) @ known

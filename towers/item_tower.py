@@ -14,8 +14,9 @@ class ItemTower(nn.Module):
     """BERT over an item's text, projected, plus a learned residual of the item; unit length.
 
     The texts of a corpus are read once and kept in a table; a training step reads some of them
-    anew, with gradients, and puts them back. The residual begins at zero and is left out at random,
-    so that an embedding without it, which is all that an unseen item has, stays a good one.
+    anew, with gradients, and puts them back. The residual begins as what behaviour alone says and
+    is left out at random, so that an embedding without it, which is all that an unseen item has,
+    stays a good one.
     It counts the less, the less an item was bought: what few purchases say is mostly chance.
     """
 
@@ -97,3 +98,20 @@ class ItemTower(nn.Module):
         weight[:known] = directions[:known]
         self.projection.weight.copy_(weight * scale)
         self.projection.bias.copy_(-(weight * scale) @ mean)
+
+    @torch.no_grad()
+    def fit_residual(self, texts: Tensor, behaviour: Tensor) -> None:
+        """Start residuals as embeddings of behaviour, turned as near to the texts' as they get.
+
+        Turned they lose nothing of what they say of one another, and what both say of an item adds
+        up (orthogonal Procrustes: Schönemann, Psychometrika 1966).
+
+        Args:
+            texts: (items, hidden) what `read` made of the corpus.
+            behaviour: (items, dimension)
+        """
+        if self.residual is None:
+            return
+        embedded = self.projection(texts)  # (items, dimension)
+        left, _, right = torch.linalg.svd((behaviour * self.support[:, None]).T @ embedded)
+        self.residual.weight.copy_(behaviour @ (left @ right))

@@ -1,6 +1,7 @@
 """The towers in training; the only file of the package that knows Lightning."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,11 @@ MONITOR = "valid/recall@100"
 
 
 class TowersModule(LightningModule):
-    """Trains two towers contrastively and watches recall over the whole corpus."""
+    """Trains two towers contrastively and watches recall over the whole corpus.
+
+    What is watched, mined with and kept is an average of the weights over the last steps, which is
+    better than those of any one step (Polyak & Juditsky, SIAM J. Control Optim. 1992).
+    """
 
     texts: Tensor
 
@@ -48,6 +53,7 @@ class TowersModule(LightningModule):
         """
         super().__init__()
         self.model, self.valid, self.config = model, valid, config
+        self.average = deepcopy(model).requires_grad_(requires_grad=False)
         self.inputs, self.points = training.inputs, training.points
         self.hard = training.sampler.hard
         hidden = model.item_tower.projection.in_features
@@ -56,9 +62,9 @@ class TowersModule(LightningModule):
 
     @torch.no_grad()
     def read_texts(self) -> None:
-        """Read every item's text with the item tower as it is."""
+        """Read every item's text with the averaged item tower."""
         self.texts = encode(
-            self.model.item_tower.read,
+            self.average.item_tower.read,
             self.inputs.corpus(),
             pad_id=self.inputs.special.pad,
             device=self.device,
@@ -68,16 +74,16 @@ class TowersModule(LightningModule):
     @torch.no_grad()
     def embed_items(self) -> Tensor:
         """(items, dimension): the corpus as it would be searched now."""
-        self.model.eval()
+        self.average.eval()
         rows = torch.arange(len(self.texts), device=self.texts.device)
-        embeddings: Tensor = self.model.item_tower(self.texts, rows)
+        embeddings: Tensor = self.average.item_tower(self.texts, rows)
         return embeddings
 
     @torch.no_grad()
     def embed_users(self, items: Tensor, histories: Sequence[NDArray[np.int32]]) -> Tensor:
         """(users, dimension): shoppers after their histories."""
-        self.model.eval()
-        tower = self.model.user_tower
+        self.average.eval()
+        tower = self.average.user_tower
         if isinstance(tower, HistoryTower):
             return embed_histories(tower, items, histories, length=self.config.history_length)
         return encode(
@@ -130,6 +136,15 @@ class TowersModule(LightningModule):
                 batch,
             )
         return loss + orthogonality(self.model)
+
+    @torch.no_grad()
+    def on_train_batch_end(self, outputs: object, batch: TowersBatch, batch_idx: int) -> None:  # noqa: ARG002
+        """Let the average follow; early steps, which are far from where it ends, count little."""
+        step = self.global_step
+        stays = min(self.config.averaging, (1 + step) / (10 + step))
+        for average, learnt in zip(self.average.parameters(), self.model.parameters(), strict=True):
+            if learnt.requires_grad:
+                average.lerp_(learnt, 1 - stays)
 
     def _loss(self, users: Tensor, candidates: Tensor, batch: TowersBatch) -> Tensor:
         return sampled_softmax(

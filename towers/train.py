@@ -24,6 +24,7 @@ from dataset.arrays import Cases, Dataset, load_dataset
 from dataset.points import training_points
 from lineage.manifest import read_manifest
 from towers.batches import TitleBatches, Training, WindowBatches
+from towers.behaviour import behaviour_embeddings
 from towers.candidates import CandidateSampler
 from towers.config import TowersConfig
 from towers.export import EMBEDDINGS, save_item_tower, save_user_tower
@@ -51,15 +52,15 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     workplace = training_folder(root, "towers", asdict(config), fingerprint)
     module, best = fit_towers(config, data, tokenizer, workplace)
     embeddings = module.embed_items().cpu().numpy()
-    module.model.merge_adapters()
+    module.average.merge_adapters()
     np.save(folder / EMBEDDINGS, embeddings)
-    save_user_tower(folder, module.model.user_tower, module.inputs, tokenizer, config)
-    save_item_tower(folder, module.model.item_tower, tokenizer)
+    save_user_tower(folder, module.average.user_tower, module.inputs, tokenizer, config)
+    save_item_tower(folder, module.average.item_tower, tokenizer)
     return {
         "items": len(embeddings),
         "dimension": config.dimension,
         "metric": "inner product",
-        "temperature": round(float(module.model.temperature.detach()), 4),
+        "temperature": round(float(module.average.temperature), 4),
         MONITOR: round(best, 4),
         "epochs": module.trainer.current_epoch,
     }
@@ -126,14 +127,15 @@ def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> 
     twins = Twins(inputs.titles[row] for row in range(len(inputs.titles)))
     counts = np.bincount(points.targets, minlength=items)
     hard = None
-    if config.hard and config.uniform < items:
+    bought = np.flatnonzero(data.popularity)
+    if config.hard and config.uniform < len(bought):
         hard = HardNegatives(points, twins, items=items, margin=config.hard_margin)
     return Training(
         points=points,
         inputs=inputs,
         twins=twins,
         sampler=CandidateSampler(
-            target_share=counts / counts.sum(), uniform=config.uniform, hard=hard
+            target_share=counts / counts.sum(), bought=bought, uniform=config.uniform, hard=hard
         ),
         fresh_texts=config.fresh_texts if config.item_layers else 0,
         seed=config.training.seed,
@@ -149,8 +151,13 @@ def build_module(config: TowersConfig, data: Dataset, source: Training, steps: i
     module = TowersModule(model, valid, source, config)
     module.read_texts()
     model.item_tower.fit_projection(module.texts)
+    behaviour = behaviour_embeddings(
+        source.points, len(purchases), dimension=config.dimension, seed=config.training.seed
+    )
+    model.item_tower.fit_residual(module.texts, behaviour)
     if isinstance(model.user_tower, TitlesTower):
         model.user_tower.projection.load_state_dict(model.item_tower.projection.state_dict())
+    module.average.load_state_dict(model.state_dict())
     return module.train()
 
 

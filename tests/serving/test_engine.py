@@ -209,13 +209,16 @@ def test_a_search_is_answered_by_the_towers_alone(engine, history):
     assert all(item.ranker_score is None for item in answer.items)
 
 
-def test_another_search_finds_other_items(engine):
+def test_another_search_is_answered_otherwise(engine):
     first, second = (
-        ids(engine.recommend(Query(search=search, limit=12)))
-        for search in ("blue lamp", "red shirt")
+        {item.item_id: item.tower_score for item in answer.items}
+        for answer in (
+            engine.recommend(Query(search=search, limit=12))
+            for search in ("blue lamp", "red shirt")
+        )
     )
 
-    assert first != second
+    assert any(abs(first[i] - second[i]) > 1e-3 for i in first.keys() & second.keys())
 
 
 def test_an_endless_search_is_refused(engine):

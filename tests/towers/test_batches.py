@@ -21,7 +21,11 @@ def source(shop, tiny_bert, *, uniform, twins=None):
         points=points,
         inputs=inputs,
         twins=twins or Twins(inputs.titles[row] for row in range(len(inputs.titles))),
-        sampler=CandidateSampler(target_share=counts / counts.sum(), uniform=uniform),
+        sampler=CandidateSampler(
+            target_share=counts / counts.sum(),
+            bought=np.flatnonzero(shop.popularity),
+            uniform=uniform,
+        ),
         fresh_texts=5,
         seed=1,
     )
@@ -145,7 +149,7 @@ class FewHard:
 @pytest.mark.parametrize("hard", [None, FewHard()])
 def test_the_pool_says_how_likely_each_item_was(hard):
     share = np.array([0.5, 0.3, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0])
-    sampler = CandidateSampler(target_share=share, uniform=2, hard=hard)
+    sampler = CandidateSampler(target_share=share, bought=np.arange(8), uniform=2, hard=hard)
     rng = np.random.default_rng(0)
     drawn, stated = np.zeros(8), np.zeros(8)
     for _ in range(4000):
@@ -158,13 +162,25 @@ def test_the_pool_says_how_likely_each_item_was(hard):
     assert stated[7] == (1 if hard else stated[6])
 
 
-def test_a_large_sample_is_the_whole_corpus():
-    sampler = CandidateSampler(target_share=np.full(8, 1 / 8), uniform=8)
+@pytest.mark.parametrize("bought", [range(8), [0, 3, 4, 7]])
+def test_a_large_sample_is_all_that_was_ever_bought(bought):
+    bought = np.array(bought)
+    sampler = CandidateSampler(target_share=np.full(8, 1 / 8), bought=bought, uniform=len(bought))
 
     rows, log_inclusion = sampler(np.array([0]), np.array([3], np.int32), np.random.default_rng(0))
 
-    np.testing.assert_array_equal(rows, np.arange(8))
+    np.testing.assert_array_equal(rows, bought)
     assert log_inclusion is None
+
+
+def test_what_nobody_bought_is_no_negative():
+    share = np.array([0.5, 0.5, 0, 0, 0, 0])
+    sampler = CandidateSampler(target_share=share, bought=np.array([0, 1, 3]), uniform=2)
+    rng = np.random.default_rng(0)
+
+    pools = [sampler(np.array([0]), np.array([0], np.int32), rng)[0] for _ in range(50)]
+
+    assert set(np.concatenate(pools).tolist()) == {0, 1, 3}
 
 
 def test_a_search_is_words_of_the_target_before_the_history(shop, tiny_bert):

@@ -62,6 +62,20 @@ def test_an_item_starts_as_its_text_and_an_unseen_one_stays_so(tiny_bert):
     assert not torch.allclose(tower(read, rows), tower(read))
 
 
+def test_residuals_start_as_behaviour_turned_towards_the_texts(tiny_bert):
+    tower = item_tower(tiny_bert, items=200).eval()
+    read = tower.read(pad(texts(200), 0))
+    tower.fit_projection(read)
+    embedded = tower.projection(read)
+    rng = np.random.default_rng(0)
+    turn, _ = np.linalg.qr(rng.normal(size=(16, 16)))
+    behaviour = embedded @ torch.tensor(turn, dtype=torch.float32)
+
+    tower.fit_residual(read, behaviour)
+
+    torch.testing.assert_close(tower.residual.weight, embedded, atol=1e-4, rtol=1e-3)
+
+
 def test_the_projection_starts_along_what_tells_texts_apart(tiny_bert):
     tower = item_tower(tiny_bert, dimension=32, items=200).eval()
     read = tower.read(pad(texts(200), 0))
@@ -118,7 +132,7 @@ def test_a_place_in_a_history_is_the_shopper_of_that_time(tiny_bert):
         torch.testing.assert_close(everywhere[length - 1], then[0], atol=1e-5, rtol=1e-4)
 
 
-def test_where_the_state_says_nothing_a_shopper_is_the_last_item(tiny_bert):
+def test_where_the_state_says_nothing_a_shopper_is_what_was_bought_lately(tiny_bert):
     tower = HistoryTower(load_bert(str(tiny_bert)), dimension=16).eval()
     torch.nn.init.zeros_(tower.out.weight)
     items = functional.normalize(torch.randn(40, 16), dim=-1)
@@ -126,7 +140,9 @@ def test_where_the_state_says_nothing_a_shopper_is_the_last_item(tiny_bert):
 
     users = tower(items, packed, packed.starts + torch.tensor([1, 2]), torch.empty(0).long())
 
-    torch.testing.assert_close(users, items[[9, 30]])
+    decay = torch.sigmoid(tower.decay).detach()
+    expected = [decay * items[3] + items[9], decay**2 * items[7] + decay * items[1] + items[30]]
+    torch.testing.assert_close(users, functional.normalize(torch.stack(expected), dim=-1))
 
 
 def test_a_residual_counts_the_less_the_less_an_item_was_bought():

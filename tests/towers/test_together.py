@@ -85,7 +85,7 @@ def test_two_processes_have_the_gradient_of_one_with_both_batches(shop, tiny_ber
 
 def test_alone_the_pool_is_ones_own(shop):
     points = training_points(shop)
-    sampler = CandidateSampler(target_share=np.full(240, 1 / 240), uniform=0)
+    sampler = CandidateSampler(target_share=np.full(240, 1 / 240), bought=np.arange(240), uniform=0)
 
     rows, _ = sampler(np.arange(5), points.targets[:5], np.random.default_rng(0))
 

@@ -144,6 +144,7 @@ def test_the_manifest_says_what_a_reader_needs(release):
         ("history_length", 1),
         ("temperature", 2.0),
         ("residual_dropout", 1.0),
+        ("averaging", 1.0),
         ("uniform", -1),
         ("valid_users", 0),
     ],
