@@ -13,6 +13,7 @@ from backbone.load import autocast
 from backbone.packing import pack
 from backbone.tokens import token_budget_batches
 from towers.history_tower import HistoryTower
+from towers.kept_texts import KeptTexts
 
 TOKEN_BUDGET = 8_192
 HISTORIES = 1_024
@@ -27,6 +28,7 @@ def encode(
     device: torch.device,
     description: str,
     dtype: torch.dtype | None = None,
+    kept: KeptTexts | None = None,
 ) -> Tensor:
     """Read texts in batches of similar length under a token budget.
 
@@ -37,6 +39,7 @@ def encode(
         device: Where `read` works.
         description: Label of the progress bar.
         dtype: Precision of the matrix products; by default the one that serves best.
+        kept: Where what was read is kept, and looked up before anything is read again.
 
     Returns:
         (texts, size) float32 on the device, in the order of `sequences`.
@@ -46,8 +49,12 @@ def encode(
     order: list[NDArray[np.int64]] = []
     bar = tqdm(total=len(sequences), desc=description, unit="text", leave=False)
     with torch.no_grad(), autocast(device, dtype), bar:
-        for rows in token_budget_batches(lengths, TOKEN_BUDGET):
-            vectors.append(read(pad([sequences[row] for row in rows], pad_id).to(device)).float())
+        for number, rows in enumerate(token_budget_batches(lengths, TOKEN_BUDGET)):
+
+            def batch(rows: NDArray[np.int64] = rows) -> Tensor:
+                return read(pad([sequences[row] for row in rows], pad_id).to(device)).float()
+
+            vectors.append(kept.batch(number, batch).to(device) if kept else batch())
             order.append(rows)
             bar.update(len(rows))
     place = torch.from_numpy(np.argsort(np.concatenate(order))).to(device)

@@ -21,6 +21,7 @@ from towers.batches import TowersBatch, Training
 from towers.config import TowersConfig
 from towers.encode import embed_histories, encode
 from towers.history_tower import HistoryTower
+from towers.kept_texts import KeptTexts
 from towers.model import TwoTower
 from towers.sampled_softmax import sampled_softmax
 
@@ -61,14 +62,15 @@ class TowersModule(LightningModule):
         self.register_buffer("texts", texts, persistent=False)
 
     @torch.no_grad()
-    def read_texts(self) -> None:
-        """Read every item's text with the averaged item tower."""
+    def read_texts(self, kept: KeptTexts | None = None) -> None:
+        """Read every item's text with the averaged item tower, or look it up where it is kept."""
         self.texts = encode(
             self.average.item_tower.read,
             self.inputs.corpus(),
             pad_id=self.inputs.special.pad,
             device=self.device,
             description="corpus",
+            kept=kept,
         )
 
     @torch.no_grad()

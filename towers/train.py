@@ -30,6 +30,7 @@ from towers.config import TowersConfig
 from towers.export import EMBEDDINGS, save_item_tower, save_user_tower
 from towers.hard_negatives import HardNegatives
 from towers.inputs import TextInputs, Twins
+from towers.kept_texts import KeptTexts
 from towers.model import TitlesTower, build_two_tower
 from towers.module import MONITOR, TowersModule
 from towers.windows import windows
@@ -83,7 +84,9 @@ def fit_towers(
     """
     source = training_source(config, data, text_inputs(data, tokenizer, config))
     loader = batches(config, source)
-    module = build_module(config, data, source, total_steps(loader, config.training))
+    module = build_module(
+        config, data, source, total_steps(loader, config.training), kept_below=folder.parent
+    )
     best = fit(
         module,
         loader,
@@ -92,7 +95,8 @@ def fit_towers(
         monitor=MONITOR,
         folder=folder,
     )
-    module.read_texts()
+    if config.item_layers:
+        module.read_texts()
     return module, best
 
 
@@ -142,14 +146,32 @@ def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> 
     )
 
 
-def build_module(config: TowersConfig, data: Dataset, source: Training, steps: int) -> TowersModule:
-    """Towers that have read the corpus once and start in the space of its texts."""
+def build_module(
+    config: TowersConfig,
+    data: Dataset,
+    source: Training,
+    steps: int,
+    *,
+    kept_below: Path | None = None,
+) -> TowersModule:
+    """Towers that have read the corpus once and start in the space of its texts.
+
+    Args:
+        config: What they are.
+        data: Items and histories.
+        source: What batches are made from.
+        steps: Length of the training.
+        kept_below: Folder where what the pretrained backbone reads is kept, if anywhere.
+    """
     seed_everything(config.training.seed)
     purchases = torch.from_numpy(np.array(data.popularity))
     model = build_two_tower(config, purchases=purchases, total_steps=steps)
     valid = valid_cases(data, config.valid_users, config.training.seed)
     module = TowersModule(model, valid, source, config)
-    module.read_texts()
+    kept = None
+    if kept_below is not None:
+        kept = KeptTexts.of(kept_below, model.item_tower.bert, source.inputs.corpus())
+    module.read_texts(kept)
     model.item_tower.fit_projection(module.texts)
     behaviour = behaviour_embeddings(
         source.points, len(purchases), dimension=config.dimension, seed=config.training.seed
