@@ -18,7 +18,7 @@ export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint format install weights data towers index shortlists ranker \
-        bench bench-speed bench-cold pipeline serve ask protos clean
+        bench bench-recall bench-speed bench-cold pipeline serve ask protos clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' Makefile
@@ -67,6 +67,9 @@ bench: install ## Recall and NDCG beside the baselines; writes reports/<dataset>
 bench-speed: install ## Encoding, training and embedding beside sentence-transformers
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench]'
 	@$(RUN) -m benchmarks.speed --config $(call config,towers) $(ARGS) --reports $(REPORTS)
+
+bench-recall: install ## Recall of both sources before the ranker, by width; beside peers
+	@$(RUN) -m benchmarks.recall --config $(call config,bench) $(ARGS) --reports $(REPORTS)
 
 bench-cold: install ## Train without 5% of the items, then look for them
 	@$(RUN) -m benchmarks.cold --config $(call config,towers) $(ARGS) --reports $(REPORTS)

@@ -48,7 +48,10 @@ class TrainingConfig:
     weight_decay: float = 0.01
     """Decoupled weight decay of matrices; biases and norms have none."""
     warmup: float = 0.1
-    """Share of the steps in which the learning rate rises; it then falls as a cosine."""
+    """Share of the steps in which the learning rate rises."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """How the learning rate goes on: falling to 0 at `max_epochs`, or staying, which suits averaged
+    weights and a training whose length early stopping decides."""
     patience: int = 2
     """Epochs without a better validation figure before training stops."""
     trained_layers: int = 3

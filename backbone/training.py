@@ -27,7 +27,10 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import BatchSampler, DataLoader, Sampler
-from transformers import get_cosine_schedule_with_warmup
+from transformers import (
+    get_constant_schedule_with_warmup,
+    get_cosine_schedule_with_warmup,
+)
 
 from backbone.adapters import adapter_state, reallocate, restore_adapter_state
 from backbone.config import LoggerConfig, TrainingConfig
@@ -107,7 +110,7 @@ def training_folder(root: Path, stage: str, *identity: object) -> Path:
 def adamw(
     module: nn.Module, config: TrainingConfig, total_steps: int
 ) -> tuple[torch.optim.AdamW, LRScheduler]:
-    """AdamW with warm-up and cosine (Loshchilov & Hutter, ICLR 2019).
+    """AdamW with warm-up, and a cosine where configured (Loshchilov & Hutter, ICLR 2019).
 
     What lies below a module named `bert` is the backbone: its layers' learning rate falls
     downwards by `layer_decay` a layer. Everything else starts from nothing and learns at
@@ -129,6 +132,8 @@ def adamw(
         ]
     )
     warmup = max(1, round(config.warmup * total_steps))
+    if config.schedule == "constant":
+        return optimizer, get_constant_schedule_with_warmup(optimizer, warmup)
     return optimizer, get_cosine_schedule_with_warmup(optimizer, warmup, total_steps)
 
 

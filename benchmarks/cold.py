@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
-from torch.nn import functional
 
-from backbone.load import best_device, load_bert, load_tokenizer
+from backbone.load import load_tokenizer
 from backbone.training import training_folder
 from benchmarks.command import configuration, folders, parser
+from benchmarks.table import intervals_table
+from benchmarks.untrained import untrained_lists
 from dataset.arrays import TEST, Cases, Dataset, load_dataset
 from evaluation.intervals import Interval, difference_interval, mean_interval
 from evaluation.metrics import recall
@@ -28,14 +28,10 @@ from evaluation.search import exact_search
 from lineage.cli import configure_logging, reported_errors
 from lineage.manifest import read_manifest
 from towers.config import TowersConfig
-from towers.encode import encode
-from towers.item_tower import ItemTower
-from towers.train import fit_towers, text_inputs
+from towers.train import fit_towers
 
 logger = logging.getLogger("benchmarks.cold")
 KS = (10, 50, 100)
-TITLES = 10
-"""Last titles of a history that the untrained encoder reads."""
 
 
 def hold_out(data: Dataset, share: float, seed: int) -> tuple[Dataset, NDArray[np.int64]]:
@@ -87,24 +83,6 @@ def cold_cases(data: Dataset, held: NDArray[np.int64]) -> Cases:
     return replace(cases.select(chosen), targets=[targets[case] for case in chosen])
 
 
-def untrained(data: Dataset, config: TowersConfig, cases: Cases) -> NDArray[np.int32]:
-    """(cases, longest list) what is nearest to the mean of the last titles' embeddings."""
-    tokenizer, device = load_tokenizer(config.backbone), best_device()
-    inputs = text_inputs(data, tokenizer, config)
-    bert = load_bert(config.backbone)
-    tower = ItemTower(bert, dimension=8)
-    texts = encode(
-        tower.eval().to(device).read,
-        inputs.corpus(),
-        pad_id=inputs.special.pad,
-        device=device,
-        description="corpus",
-        dtype=torch.float32,
-    )
-    users = [texts[history[-TITLES:].tolist()].mean(dim=0) for history in cases.histories]
-    return _nearest(functional.normalize(torch.stack(users), dim=-1), texts, cases)
-
-
 def _nearest(users: torch.Tensor, items: torch.Tensor, cases: Cases) -> NDArray[np.int32]:
     _, found = exact_search(
         users.cpu().numpy(), items.cpu().numpy(), max(KS), exclude=cases.histories
@@ -135,7 +113,9 @@ def compare(config: TowersConfig, root: Path, share: float) -> Mapping[str, Mapp
     users = module.embed_users(items, cases.histories)
     lists = {
         "towers": _nearest(users, items, cases),
-        "untrained text": untrained(data, config, cases),
+        "untrained text": untrained_lists(
+            data, config, cases, max(KS), kept_below=root / "training"
+        ),
     }
     values = {
         name: {k: recall(found, cases.targets, k) for k in KS} for name, found in lists.items()
@@ -149,10 +129,6 @@ def compare(config: TowersConfig, root: Path, share: float) -> Mapping[str, Mapp
         f"recall@{k}": difference_interval(first[k], second[k], seed=seed) for k in KS
     }
     return found
-
-
-def _shown(interval: Interval) -> str:
-    return f"{interval['value']:.4f} ({interval['low']:.4f} to {interval['high']:.4f})"
 
 
 def main() -> None:
@@ -170,13 +146,7 @@ def main() -> None:
         reports.mkdir(parents=True, exist_ok=True)
         path = reports / "cold.json"
         path.write_text(json.dumps({"share": arguments.share, "systems": found}, indent=1))
-        table = Table("", *(f"recall@{k}" for k in KS), title=f"{root.name}: items held out")
-        for name, figures in found.items():
-            cells = [
-                f"{i['value']:.4f} ({i['low']:.4f} to {i['high']:.4f})" for i in figures.values()
-            ]
-            table.add_row(name, *cells)
-        Console(width=120).print(table)
+        Console(width=120).print(intervals_table(f"{root.name}: items held out", found))
         logger.info("table: %s", path)
 
 

@@ -51,7 +51,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
     data = load_dataset(root / "data")
     cases = evaluated_cases(config, data, Path(dataset))
     logger.info("scoring %d users of the test split, history excluded", len(cases))
-    systems = {**baselines(config, data, cases), **_saved(data, cases, Path(dataset))}
+    systems = {**baselines(config, data, cases), **peers(data, cases, Path(dataset))}
     own = cascade_lists(Engine.load(root, EngineConfig()), data, cases)
     systems |= {"towers": own.towers, "shortlist": own.shortlist, "cascade": own.cascade}
     logger.info("median ms a request: %s", {k: round(v, 1) for k, v in own.milliseconds.items()})
@@ -105,15 +105,15 @@ def evaluated_cases(config: BenchConfig, data: Dataset, folder: Path) -> Cases:
     return cases
 
 
-def baselines(config: BenchConfig, data: Dataset, cases: Cases) -> Lists:
+def baselines(config: BenchConfig, data: Dataset, cases: Cases, *, listed: int = LISTED) -> Lists:
     """Popularity and item-kNN, both fitted on the training split alone."""
     training = training_points(data)
     knn = ItemKNN.fit(
         training.user_starts, training.items, len(data.item_ids), shrinkage=config.shrinkage
     )
     return {
-        "popularity": popularity_lists(data.popularity, cases.histories, LISTED),
-        "item-knn": knn.lists(cases.histories, LISTED, decay=config.decay),
+        "popularity": popularity_lists(data.popularity, cases.histories, listed),
+        "item-knn": knn.lists(cases.histories, listed, decay=config.decay),
     }
 
 
@@ -199,7 +199,8 @@ def examples(config: BenchConfig, data: Dataset, cases: Cases, own: CascadeLists
     return found
 
 
-def _saved(data: Dataset, cases: Cases, folder: Path) -> Lists:
+def peers(data: Dataset, cases: Cases, folder: Path) -> Lists:
+    """Lists that peers' own models left beside the dataset, where it has some."""
     return saved_lists(
         folder,
         user_ids=[data.user_ids[int(row)] for row in cases.user_rows],

@@ -79,6 +79,19 @@ class Cases:
             targets=[self.targets[p] for p in positions],
         )
 
+    def of_users(self, user_rows: NDArray[np.int64]) -> "Cases":
+        """The cases of some users, in their order.
+
+        Raises:
+            ValueError: one of them has none.
+        """
+        order = np.argsort(self.user_rows)
+        places = np.searchsorted(self.user_rows, user_rows, sorter=order)
+        found = order[np.minimum(places, len(order) - 1)] if len(order) else places
+        if len(user_rows) and not (len(order) and np.array_equal(self.user_rows[found], user_rows)):
+            raise ValueError(f"user_rows must be of users with a case, got {user_rows[:5]} …")
+        return self.select(found)
+
     def sample(self, users: int, seed: int) -> "Cases":
         """A seeded sample without replacement; all of them where there are no more."""
         order = np.random.default_rng(seed).permutation(len(self))[:users]

@@ -17,15 +17,18 @@ class NeighboursConfig:
     """The larger, the less a pair counts that few users share."""
     decay: float = 0.7
     """Weight of an item of a history relative to the next younger one."""
-    weight: float = 1.0
-    """What the logarithm of the neighbours' score counts beside the towers' logit."""
+    weight: float | None = None
+    """What the logarithm of the neighbours' score counts beside the towers' logit; by default
+    whatever recalls most for validation users."""
     floor: float = 1e-3
     """Neighbours' score of an item that shares no user with the history."""
 
     def __post_init__(self) -> None:
-        for name in ("kept", "shrinkage", "weight"):
+        for name in ("kept", "shrinkage"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.weight is not None and self.weight < 0:
+            raise ValueError(f"weight must not be negative, got {self.weight}")
         if not 0 < self.decay <= 1:
             raise ValueError(f"decay must be in (0, 1], got {self.decay}")
         if self.floor <= 0:

@@ -10,10 +10,13 @@ import numpy as np
 from dataset.arrays import TRAIN, Dataset, load_dataset
 from index.config import IndexConfig, NeighboursConfig
 from index.item_index import ItemIndex, build_index
+from index.merging import recall_by_weight
 from index.neighbours import Neighbours, nearest_neighbours
 from lineage.manifest import read_manifest
 
 EMBEDDINGS = "item_embeddings.npy"
+VALID_USERS, VALID_EMBEDDINGS = "valid_users.npy", "valid_embeddings.npy"
+WEIGHT = "neighbour weight"
 PROBES = 500
 SHORTLIST = 100
 
@@ -33,15 +36,29 @@ def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     index = build_index(embeddings, config)
     index.save(folder)
     facts: dict[str, Any] = {}
+    towers = read_manifest(root / "towers", "towers").facts
     if config.neighbours.kept:
-        neighbours = _neighbours(config.neighbours, load_dataset(root / "data"))
+        data = load_dataset(root / "data")
+        neighbours = _neighbours(config.neighbours, data)
         neighbours.save(folder)
         facts["neighbour pairs"] = len(neighbours.rows)
+        facts[WEIGHT] = config.neighbours.weight
+        if config.neighbours.weight is None:
+            recalls = recall_by_weight(
+                index,
+                neighbours,
+                np.load(root / "towers" / VALID_EMBEDDINGS),
+                data.cases("valid").of_users(np.load(root / "towers" / VALID_USERS)),
+                temperature=towers["temperature"],
+                config=config.neighbours,
+            )
+            facts[WEIGHT] = max(recalls, key=lambda weight: (recalls[weight], -weight))
+            facts["recall by weight"] = {str(w): round(r, 4) for w, r in recalls.items()}
     recall, milliseconds = _operating_point(index, embeddings)
     return {
         "items": len(index),
         "dimension": index.dimension,
-        "metric": read_manifest(root / "towers", "towers").facts["metric"],
+        "metric": towers["metric"],
         "kind": "exact" if config.is_exact(len(index)) else "approximate",
         "recall@100 against exact": round(recall, 4),
         "p50 ms": round(milliseconds, 3),

@@ -1,7 +1,7 @@
 """The first half of the cascade: history in, shortlist of item rows out, from both sources."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from index.config import NeighboursConfig
 from index.item_index import ItemIndex
 from index.neighbours import Neighbours
+from index.stage import WEIGHT
 from lineage.manifest import read_manifest
 from towers.export import UserTower
 
@@ -66,7 +67,10 @@ class Retriever:
     @classmethod
     def load(cls, root: Path) -> "Retriever":
         """Load from a dataset's finished stages."""
-        config = NeighboursConfig(**read_manifest(root / "index", "index").config["neighbours"])
+        index = read_manifest(root / "index", "index")
+        config = NeighboursConfig(**index.config["neighbours"])
+        if config.kept and config.weight is None:
+            config = replace(config, weight=index.facts[WEIGHT])
         return cls(
             UserTower.load(root / "towers"),
             ItemIndex.load(root / "index"),
@@ -150,7 +154,8 @@ class Retriever:
             shared = np.where(known[place] == rows, scores[place], 0).astype(np.float32)
         logits = cosines / self._temperature
         if self.neighbours is not None:
-            logits = logits + self._config.weight * np.log(shared + self._config.floor)
+            weight = self._config.weight or 0.0
+            logits = logits + weight * np.log(shared + self._config.floor)
         nowhere = np.zeros(len(rows), bool)
         return Recalled(
             rows=rows,

@@ -28,7 +28,7 @@ class TowersConfig:
     """Word pieces of a search at most."""
     residual: bool = True
     """Whether an item has an embedding of its own beside its text's."""
-    residual_shrinkage: float = 3.0
+    residual_shrinkage: float = 10.0
     """Purchases at which half of an item's own embedding counts; one that was never bought has
     its text alone."""
     residual_dropout: float = 0.1
@@ -43,7 +43,7 @@ class TowersConfig:
     """Word pieces of one title in a history at most; for `reads: titles`."""
     history_tokens: int = 64
     """Word pieces of a history at most, the newest titles that fit; for `reads: titles`."""
-    uniform: int = 16_384
+    uniform: int = 4_096
     """Items drawn uniformly as negatives, beside the batch's own; as many as there are, or more,
     takes the whole corpus."""
     hard: int = 0

@@ -23,6 +23,8 @@ from towers.item_tower import ItemTower
 from towers.model import TitlesTower
 
 EMBEDDINGS = "item_embeddings.npy"
+VALID_USERS, VALID_EMBEDDINGS = "valid_users.npy", "valid_embeddings.npy"
+"""Validation users' rows, and how they are embedded"""
 USER, ITEM, OPTIONS = "user_tower", "item_tower", "tower.json"
 WEIGHTS = "tower.safetensors"
 Tower = TypeVar("Tower", bound=nn.Module)

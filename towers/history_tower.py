@@ -82,7 +82,8 @@ class HistoryTower(nn.Module):
                 inputs_embeds=self.dropout(tokens), position_ids=positions, attention_mask=mask
             ).last_hidden_state  # (rows, width, hidden)
             recent = recent_sum(known, positions, mask.squeeze(1), torch.sigmoid(self.decay))
-            return self.out(states).float() + self.own_items * recent.float()
+            result: Tensor = self.out(states).float() + self.own_items * recent.float()
+            return result
 
         read = in_chunks(
             embedded, packed.ids, packed.positions, packed.owners, size=self.rows_at_once

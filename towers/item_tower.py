@@ -9,6 +9,11 @@ from backbone.batch import TokenBatch
 from backbone.chunks import in_chunks
 from backbone.load import mean_over_tokens
 
+BEHAVIOUR = 2.0
+"""Length of what behaviour says beside an item's text, whose length is about 1."""
+RIDGE = 30.0
+"""Penalty of the regression from standardised texts, in items."""
+
 
 class ItemTower(nn.Module):
     """BERT over an item's text, projected, plus a learned residual of the item; unit length.
@@ -100,18 +105,31 @@ class ItemTower(nn.Module):
         self.projection.bias.copy_(-(weight * scale) @ mean)
 
     @torch.no_grad()
-    def fit_residual(self, texts: Tensor, behaviour: Tensor) -> None:
-        """Start residuals as embeddings of behaviour, turned as near to the texts' as they get.
+    def fit_behaviour(self, texts: Tensor, behaviour: Tensor) -> None:
+        """Start from what behaviour says too: what texts foretell of it goes to the projection.
 
-        Turned they lose nothing of what they say of one another, and what both say of an item adds
-        up (orthogonal Procrustes: Schönemann, Psychometrika 1966).
+        The embeddings of behaviour are first turned as near to the texts' as they get: turned they
+        lose nothing of what they say of one another, and what both say of an item adds up
+        (orthogonal Procrustes: Schönemann, Psychometrika 1966). A ridge regression then adds to the
+        projection what the texts foretell of them, so that an unseen item begins where such texts
+        are bought, and the residuals are the rest.
 
         Args:
             texts: (items, hidden) what `read` made of the corpus.
-            behaviour: (items, dimension)
+            behaviour: (items, dimension) of unit length, or zero.
         """
         if self.residual is None:
             return
-        embedded = self.projection(texts)  # (items, dimension)
-        left, _, right = torch.linalg.svd((behaviour * self.support[:, None]).T @ embedded)
-        self.residual.weight.copy_(behaviour @ (left @ right))
+        support = self.support[:, None]
+        left, _, right = torch.linalg.svd((behaviour * support).T @ self.projection(texts))
+        turned = BEHAVIOUR * behaviour @ (left @ right)  # (items, dimension)
+        mean, spread = texts.mean(dim=0), texts.std()
+        known = functional.pad((texts - mean) / spread, (0, 1), value=1.0)  # (items, hidden + 1)
+        ridge = RIDGE * torch.eye(known.shape[1], device=known.device)
+        solution = torch.linalg.solve(
+            (known * support).T @ known + ridge, (known * support).T @ turned
+        )
+        weight = solution[:-1].T / spread
+        self.projection.weight.add_(weight)
+        self.projection.bias.add_(solution[-1] - weight @ mean)
+        self.residual.weight.copy_((turned - known @ solution) * (support > 0))

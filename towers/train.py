@@ -27,7 +27,13 @@ from towers.batches import TitleBatches, Training, WindowBatches
 from towers.behaviour import behaviour_embeddings
 from towers.candidates import CandidateSampler
 from towers.config import TowersConfig
-from towers.export import EMBEDDINGS, save_item_tower, save_user_tower
+from towers.export import (
+    EMBEDDINGS,
+    VALID_EMBEDDINGS,
+    VALID_USERS,
+    save_item_tower,
+    save_user_tower,
+)
 from towers.hard_negatives import HardNegatives
 from towers.inputs import TextInputs, Twins
 from towers.kept_texts import KeptTexts
@@ -52,9 +58,13 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     fingerprint = read_manifest(root / "data", "data").fingerprint
     workplace = training_folder(root, "towers", asdict(config), fingerprint)
     module, best = fit_towers(config, data, tokenizer, workplace)
-    embeddings = module.embed_items().cpu().numpy()
+    items = module.embed_items()
+    users = module.embed_users(items, module.valid.histories)
     module.average.merge_adapters()
+    embeddings = items.cpu().numpy()
     np.save(folder / EMBEDDINGS, embeddings)
+    np.save(folder / VALID_EMBEDDINGS, users.cpu().numpy())
+    np.save(folder / VALID_USERS, module.valid.user_rows)
     save_user_tower(folder, module.average.user_tower, module.inputs, tokenizer, config)
     save_item_tower(folder, module.average.item_tower, tokenizer)
     return {
@@ -176,7 +186,7 @@ def build_module(
     behaviour = behaviour_embeddings(
         source.points, len(purchases), dimension=config.dimension, seed=config.training.seed
     )
-    model.item_tower.fit_residual(module.texts, behaviour)
+    model.item_tower.fit_behaviour(module.texts, behaviour)
     if isinstance(model.user_tower, TitlesTower):
         model.user_tower.projection.load_state_dict(model.item_tower.projection.state_dict())
     module.average.load_state_dict(model.state_dict())

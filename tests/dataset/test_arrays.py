@@ -73,3 +73,15 @@ def test_a_target_that_the_history_holds_is_no_target(data):
 
 def test_a_user_without_a_past_is_no_case(data):
     assert 2 not in data.cases("test").user_rows
+
+
+def test_cases_of_users_come_in_the_users_order(shop):
+    cases = shop.cases("valid")
+    rows = cases.user_rows[[5, 2, 9]]
+
+    found = cases.of_users(rows)
+
+    np.testing.assert_array_equal(found.user_rows, rows)
+    np.testing.assert_array_equal(found.targets[1], cases.targets[2])
+    with pytest.raises(ValueError, match="user_rows must be of users with a case"):
+        found.of_users(np.array([cases.user_rows[0]]))

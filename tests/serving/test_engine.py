@@ -218,7 +218,7 @@ def test_another_search_is_answered_otherwise(engine):
         )
     )
 
-    assert any(abs(first[i] - second[i]) > 1e-3 for i in first.keys() & second.keys())
+    assert any(abs(first[i] - second[i]) > 1e-5 for i in first.keys() & second.keys())
 
 
 def test_an_endless_search_is_refused(engine):

@@ -62,18 +62,44 @@ def test_an_item_starts_as_its_text_and_an_unseen_one_stays_so(tiny_bert):
     assert not torch.allclose(tower(read, rows), tower(read))
 
 
-def test_residuals_start_as_behaviour_turned_towards_the_texts(tiny_bert):
-    tower = item_tower(tiny_bert, items=200).eval()
-    read = tower.read(pad(texts(200), 0))
+@pytest.fixture
+def behaving(tiny_bert):
+    """A tower, its texts, and a behaviour of which the texts foretell something."""
+    tower = item_tower(tiny_bert, items=2000).eval()
+    read = tower.read(pad(texts(2000), 0))
     tower.fit_projection(read)
-    embedded = tower.projection(read)
-    rng = np.random.default_rng(0)
-    turn, _ = np.linalg.qr(rng.normal(size=(16, 16)))
-    behaviour = embedded @ torch.tensor(turn, dtype=torch.float32)
+    torch.manual_seed(0)
+    behaviour = 2 * tower.projection(read) @ torch.randn(16, 16) + torch.randn(2000, 16)
+    return tower, read, functional.normalize(behaviour, dim=-1).detach()
 
-    tower.fit_residual(read, behaviour)
 
-    torch.testing.assert_close(tower.residual.weight, embedded, atol=1e-4, rtol=1e-3)
+def test_a_bought_item_starts_as_its_text_and_its_behaviour_turned(behaving):
+    tower, read, behaviour = behaving
+    by_text = tower.projection(read)
+
+    tower.fit_behaviour(read, behaviour)
+
+    added = tower.projection(read) + tower.residual.weight - by_text
+    torch.testing.assert_close(added @ added.T, 4 * behaviour @ behaviour.T, atol=1e-3, rtol=1e-3)
+    turned = torch.linalg.lstsq(behaviour, added).solution
+    torch.testing.assert_close(turned @ turned.T, 4 * torch.eye(16), atol=1e-3, rtol=1e-3)
+    assert (added * by_text).sum() > (2 * behaviour * by_text).sum()
+
+
+def test_an_unseen_item_starts_where_such_texts_are_bought(behaving):
+    tower, read, behaviour = behaving
+    unseen = torch.arange(2000) % 5 == 0
+    tower.support[unseen] = 0
+    by_text = tower.projection(read)
+
+    tower.fit_behaviour(read, behaviour * ~unseen[:, None])
+
+    foretold = tower.projection(read) - by_text
+    nearest = (foretold[unseen] @ foretold[~unseen].T).topk(20).indices
+    likeness = (behaviour[unseen][:, None] * behaviour[~unseen][nearest]).sum(-1).mean()
+    by_chance = (behaviour[unseen] @ behaviour[~unseen].T).mean()
+    assert likeness > by_chance + 0.2
+    assert not tower.residual.weight[unseen].any()
 
 
 def test_the_projection_starts_along_what_tells_texts_apart(tiny_bert):

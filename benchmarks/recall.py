@@ -1,0 +1,152 @@
+"""`python -m benchmarks.recall`: what the towers and the neighbour lists recall, before any ranker.
+
+Exact search over the whole corpus, at every width that the towers were trained for, beside
+item-kNN, the untrained backbone and saved lists of peers.
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from tqdm import tqdm
+
+from benchmarks.command import configuration, folders, parser
+from benchmarks.config import BenchConfig
+from benchmarks.quality import RARE, Lists, baselines, evaluated_cases, peers
+from benchmarks.table import intervals_table
+from benchmarks.untrained import untrained_lists
+from dataset.arrays import Cases, Dataset, load_dataset
+from evaluation.intervals import Interval, difference_interval, mean_interval
+from evaluation.metrics import ndcg, recall
+from evaluation.search import exact_search
+from lineage.cli import configure_logging, reported_errors
+from lineage.manifest import read_manifest
+from serving.release import RETRIEVAL, open_release
+from serving.retrieval import Retriever
+from towers.config import TowersConfig
+
+logger = logging.getLogger("benchmarks.recall")
+LISTED = 200
+RECALL_AT = (10, 100, 200)
+Values = Mapping[str, NDArray[np.float64]]
+
+
+def own_lists(retriever: Retriever, cases: Cases, widths: Sequence[int]) -> Lists:
+    """What the towers recall at each width, exactly, and what both sources recall together."""
+    items = retriever.index.vectors(np.arange(len(retriever.index), dtype=np.int32))
+    users = np.stack(
+        [
+            retriever.embed(history, {})
+            for history in tqdm(cases.histories, "embed", unit="user", leave=False)
+        ]
+    )
+    found = {}
+    for width in (items.shape[1], *sorted(widths, reverse=True)):
+        name = "towers" if width == items.shape[1] else f"towers, first {width} of {len(items[0])}"
+        found[name] = exact_search(
+            _unit(users[:, :width]), _unit(items[:, :width]), LISTED, exclude=cases.histories
+        )[1]
+    merged = np.full((len(cases), LISTED), -1, np.int32)
+    for user, history in enumerate(tqdm(cases.histories, "merge", unit="user", leave=False)):
+        rows = retriever.shortlist(history, LISTED, {}).rows
+        merged[user, : len(rows)] = rows
+    return {**found, "towers and neighbours": merged}
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    scaled: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return scaled
+
+
+def values(data: Dataset, lists: NDArray[np.int32], cases: Cases) -> Values:
+    """Figures a user; of rare targets, which not everybody has, NaN where there is none.
+
+    A list that ends before place k, as a peer's saved one does, has no recall@k.
+    """
+    kinds = {
+        f"recall@{k}": recall(lists, cases.targets, k) for k in RECALL_AT if k <= lists.shape[1]
+    }
+    rare = [targets[data.popularity[targets] <= RARE] for targets in cases.targets]
+    chosen = np.flatnonzero([len(targets) > 0 for targets in rare])
+    of_rare = np.full(len(cases), np.nan)
+    of_rare[chosen] = recall(lists[chosen], [rare[user] for user in chosen], 100)
+    return {**kinds, "ndcg@10": ndcg(lists, cases.targets, 10), "rare recall@100": of_rare}
+
+
+def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, Interval]]:
+    """Score a finished towers and index stage over test users.
+
+    Args:
+        config: Whom to score.
+        dataset: Name or folder that the data came from; it may hold peers' saved lists.
+        root: Folder of the dataset's stages.
+
+    Returns:
+        Figures of every system, and by how much the towers are better than some of them.
+
+    Raises:
+        ArtifactError: a stage is missing, corrupt or of other inputs.
+        ValueError: the test split leaves nobody to score.
+    """
+    open_release(root, RETRIEVAL)
+    data = load_dataset(root / "data")
+    cases = evaluated_cases(config, data, Path(dataset))
+    logger.info("scoring %d users of the test split, history excluded", len(cases))
+    trained = TowersConfig(**read_manifest(root / "towers", "towers").config)
+    lists = {
+        **baselines(config, data, cases, listed=LISTED),
+        **peers(data, cases, Path(dataset)),
+        "untrained text": untrained_lists(
+            data, trained, cases, LISTED, kept_below=root / "training"
+        ),
+        **own_lists(Retriever.load(root), cases, trained.widths),
+    }
+    by_user = {name: values(data, found, cases) for name, found in lists.items()}
+    systems = {
+        name: {metric: _mean(found, config.seed) for metric, found in figures.items()}
+        for name, figures in by_user.items()
+    }
+    for ours, theirs in (
+        ("towers", "item-knn"),
+        ("towers", "untrained text"),
+        ("towers and neighbours", "towers"),
+    ):
+        systems[f"{ours} − {theirs}"] = {
+            metric: _difference(by_user[ours][metric], by_user[theirs][metric], config.seed)
+            for metric in by_user[ours]
+        }
+    return systems
+
+
+def _mean(found: NDArray[np.float64], seed: int) -> Interval:
+    return mean_interval(found[~np.isnan(found)], seed=seed)
+
+
+def _difference(ours: NDArray[np.float64], theirs: NDArray[np.float64], seed: int) -> Interval:
+    kept = ~np.isnan(ours)
+    return difference_interval(ours[kept], theirs[kept], seed=seed)
+
+
+def main() -> None:
+    """Score the stages that the command line names; print and write the table."""
+    parsed = parser(
+        "python -m benchmarks.recall", "Recall of both sources, before the ranker.", BenchConfig
+    ).parse_args()
+    configure_logging()
+    with reported_errors():
+        root, reports = folders(parsed)
+        systems = score(configuration(parsed, BenchConfig), parsed.dataset, root)
+        reports.mkdir(parents=True, exist_ok=True)
+        path = reports / "recall.json"
+        versions = {stage: read_manifest(root / stage, stage).fingerprint for stage in RETRIEVAL}
+        path.write_text(json.dumps({"made from": versions, "systems": systems}, indent=1))
+        Console(width=190).print(intervals_table(f"{root.name}: test, history excluded", systems))
+        logger.info("table: %s", path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from dataset.arrays import load_dataset
+from index.config import NeighboursConfig
+from index.item_index import ItemIndex
+from index.merging import SHORTLIST, WEIGHTS, recall_by_weight
+from index.neighbours import Neighbours
+from lineage.manifest import read_manifest
+
+
+@pytest.fixture(scope="module")
+def parts(release):
+    cases = load_dataset(release / "data").cases("valid")
+    users = np.load(release / "towers" / "valid_embeddings.npy")
+    rows = np.load(release / "towers" / "valid_users.npy")
+    return {
+        "index": ItemIndex.load(release / "index"),
+        "neighbours": Neighbours.load(release / "index"),
+        "users": users,
+        "cases": cases.of_users(rows),
+        "temperature": 0.05,
+        "config": NeighboursConfig(),
+    }
+
+
+def test_it_is_the_recall_of_scores_over_the_whole_corpus(parts, monkeypatch):
+    monkeypatch.setattr("index.merging.SHORTLIST", 12)
+    index, cases, config = parts["index"], parts["cases"], parts["config"]
+
+    found = recall_by_weight(**parts)
+
+    vectors = index.vectors(np.arange(240, dtype=np.int32))
+    for weight in WEIGHTS:
+        shares = []
+        for user, history, targets in zip(
+            parts["users"], cases.histories, cases.targets, strict=True
+        ):
+            shared = np.zeros(240)
+            known, scores = parts["neighbours"].scores(history, decay=config.decay)
+            shared[known] = scores
+            logits = vectors @ user / 0.05 + weight * np.log(shared + config.floor)
+            logits[history] = -np.inf
+            shares.append(np.isin(targets, np.argsort(-logits)[:12]).mean())
+        assert found[weight] == pytest.approx(np.mean(shares), abs=0.02)
+    assert SHORTLIST == 200
+
+
+def test_nobody_to_look_at_says_nothing(parts):
+    nobody = parts["cases"].select(np.empty(0, np.int64))
+
+    assert recall_by_weight(**{**parts, "cases": nobody, "users": parts["users"][:0]}) == {}
+
+
+def test_the_stage_takes_the_weight_that_recalls_most(release):
+    facts = read_manifest(release / "index", "index").facts
+
+    recalls = {float(weight): share for weight, share in facts["recall by weight"].items()}
+    assert set(recalls) == set(WEIGHTS)
+    assert recalls[facts["neighbour weight"]] == max(recalls.values())
