@@ -118,8 +118,7 @@ class ItemTower(nn.Module):
             texts: (items, hidden) what `read` made of the corpus.
             behaviour: (items, dimension) of unit length, or zero.
         """
-        if self.residual is None:
-            return
+        assert self.residual is not None
         support = self.support[:, None]
         left, _, right = torch.linalg.svd((behaviour * support).T @ self.projection(texts))
         turned = BEHAVIOUR * behaviour @ (left @ right)  # (items, dimension)

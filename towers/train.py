@@ -183,10 +183,11 @@ def build_module(
         kept = KeptTexts.of(kept_below, model.item_tower.bert, source.inputs.corpus())
     module.read_texts(kept)
     model.item_tower.fit_projection(module.texts)
-    behaviour = behaviour_embeddings(
-        source.points, len(purchases), dimension=config.dimension, seed=config.training.seed
-    )
-    model.item_tower.fit_behaviour(module.texts, behaviour)
+    if config.residual:
+        behaviour = behaviour_embeddings(
+            source.points, len(purchases), dimension=config.dimension, seed=config.training.seed
+        )
+        model.item_tower.fit_behaviour(module.texts, behaviour)
     if isinstance(model.user_tower, TitlesTower):
         model.user_tower.projection.load_state_dict(model.item_tower.projection.state_dict())
     module.average.load_state_dict(model.state_dict())
