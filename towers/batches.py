@@ -59,6 +59,8 @@ class Training:
     fresh_texts: int
     """Texts a batch that are read with gradients"""
     seed: int
+    prior: NDArray[np.float32] | None = None
+    """(items,) what is added to an item's logit in training, nats"""
 
     def rng(self, chosen: Sequence[int]) -> np.random.Generator:
         """Chance of a batch, the same whenever it is made."""
@@ -82,6 +84,7 @@ class Training:
             ),
             excluded_candidates=torch.from_numpy(np.concatenate(excluded)),
             log_inclusion=None if log_inclusion is None else torch.from_numpy(log_inclusion),
+            prior=None if self.prior is None else torch.from_numpy(self.prior[pool]),
         )
 
     def _not_negative(self, user: int, pool: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -53,6 +53,10 @@ class TowersConfig:
     """Share of the target's cosine up to which an item is a hard negative."""
     temperature: float = 0.05
     """Divides the logits at the start; then learned."""
+    prior: float = 0.0
+    """What the logarithm of an item's purchases counts in its logit, in training alone: so much of
+    popularity embeddings need not say, and the larger it is, the better for rare items (Menon et
+    al., "Long-tail learning via logit adjustment", ICLR 2021)."""
     averaging: float = 0.99
     """Share of the averaged weights that stays at each step; they are what is kept in the end.
     With 0 those of the last step are."""
@@ -75,6 +79,7 @@ class TowersConfig:
             "uniform",
             "searches",
             "hard",
+            "prior",
             "residual_shrinkage",
         ):
             if getattr(self, name) < 0:

@@ -25,6 +25,9 @@ class Choices:
     """(pairs,) int64: … and a candidate that is no negative to it; holds its targets too"""
     log_inclusion: Tensor | None
     """(candidates,) log chance of being among the candidates, nats; None where all items are"""
+    prior: Tensor | None = None
+    """(candidates,) what is known of a candidate whoever asks, nats: added to its logit, so that
+    embeddings need not say it"""
 
     def to(self, device: torch.device) -> "Choices":
         """The same choices on a device."""
@@ -34,6 +37,7 @@ class Choices:
             excluded_users=self.excluded_users.to(device),
             excluded_candidates=self.excluded_candidates.to(device),
             log_inclusion=None if self.log_inclusion is None else self.log_inclusion.to(device),
+            prior=None if self.prior is None else self.prior.to(device),
         )
 
 
@@ -42,10 +46,10 @@ def sampled_softmax(
 ) -> Tensor:
     """Cross-entropy of each choice against the candidates that are negatives to it.
 
-    With logits z = user · candidate / temperature and π the chance that a candidate was drawn,
-    a choice of target t costs -log(exp z_t / (exp z_t + Σ_negatives exp z_j / π_j)): the sum is
-    the Horvitz-Thompson estimate of the sum over the whole corpus, and the target, which is there
-    whatever was drawn, is not corrected.
+    With logits z = user · candidate / temperature + prior and π the chance that a candidate was
+    drawn, a choice of target t costs -log(exp z_t / (exp z_t + Σ_negatives exp z_j / π_j)): the sum
+    is the Horvitz-Thompson estimate of the sum over the whole corpus, and the target, which is
+    there whatever was drawn, is not corrected.
 
     Logits and their gradient exist a block of users at a time: the (users, candidates) matrix,
     which would be the largest of the training, is never stored.
@@ -84,6 +88,8 @@ class _SampledSoftmax(torch.autograd.Function):
         scaled, items = (users * scale).to(dtype), candidates.to(dtype)
         d_users, d_candidates = torch.zeros_like(users), torch.zeros_like(candidates)
         chosen = (users[choices.users] * candidates[choices.targets]).sum(-1) * scale
+        if choices.prior is not None:
+            chosen = chosen + choices.prior[choices.targets]
         edges = torch.arange(0, len(users) + BLOCK, BLOCK, device=users.device)
         choice_edges = torch.searchsorted(choices.users, edges).tolist()
         pair_edges = torch.searchsorted(choices.excluded_users, edges).tolist()
@@ -96,6 +102,8 @@ class _SampledSoftmax(torch.autograd.Function):
             logits = (scaled[here] @ items.T).float()
             if choices.log_inclusion is not None:
                 logits -= choices.log_inclusion
+            if choices.prior is not None:
+                logits += choices.prior
             logits[masked] = MASKED
             negatives = logits.logsumexp(dim=1)  # (block,)
             rows = choices.users[mine] - first

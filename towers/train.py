@@ -153,6 +153,7 @@ def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> 
         ),
         fresh_texts=config.fresh_texts if config.item_layers else 0,
         seed=config.training.seed,
+        prior=(config.prior * np.log1p(counts)).astype(np.float32) if config.prior else None,
     )
 
 

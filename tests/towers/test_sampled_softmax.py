@@ -7,7 +7,7 @@ from towers.sampled_softmax import BLOCK, Choices, sampled_softmax
 ITEMS, DIM = 40, 8
 
 
-def case(n_users, *, corrected=True, seed=0):
+def case(n_users, *, corrected=True, prior=False, seed=0):
     """Users with one to three choices each; every choice and two more items are masked."""
     rng = np.random.default_rng(seed)
     users, targets, pairs = [], [], []
@@ -32,6 +32,7 @@ def case(n_users, *, corrected=True, seed=0):
             log_inclusion=torch.from_numpy(np.log(rng.uniform(0.1, 1, ITEMS))).float()
             if corrected
             else None,
+            prior=torch.from_numpy(rng.uniform(0, 3, ITEMS)).float() if prior else None,
         ),
     )
 
@@ -39,6 +40,8 @@ def case(n_users, *, corrected=True, seed=0):
 def naive(users, items, temperature, choices):
     """The formula, a choice at a time."""
     logits = users @ items.T / temperature
+    if choices.prior is not None:
+        logits = logits + choices.prior
     correction = 0 if choices.log_inclusion is None else choices.log_inclusion
     losses = []
     for user, target in zip(choices.users.tolist(), choices.targets.tolist(), strict=True):
@@ -50,10 +53,11 @@ def naive(users, items, temperature, choices):
     return torch.stack(losses).mean()
 
 
+@pytest.mark.parametrize("prior", [True, False])
 @pytest.mark.parametrize("corrected", [True, False])
 @pytest.mark.parametrize("n_users", [7, BLOCK + 5])
-def test_value_and_gradients_are_those_of_the_formula(n_users, corrected):
-    *parameters, choices = case(n_users, corrected=corrected)
+def test_value_and_gradients_are_those_of_the_formula(n_users, corrected, prior):
+    *parameters, choices = case(n_users, corrected=corrected, prior=prior)
     expected = naive(*parameters, choices)
     gradients = torch.autograd.grad(expected, parameters)
 
