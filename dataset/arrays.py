@@ -85,12 +85,11 @@ class Cases:
         Raises:
             ValueError: one of them has none.
         """
-        order = np.argsort(self.user_rows)
-        places = np.searchsorted(self.user_rows, user_rows, sorter=order)
-        found = order[np.minimum(places, len(order) - 1)] if len(order) else places
-        if len(user_rows) and not (len(order) and np.array_equal(self.user_rows[found], user_rows)):
-            raise ValueError(f"user_rows must be of users with a case, got {user_rows[:5]} …")
-        return self.select(found)
+        place = {row: at for at, row in enumerate(self.user_rows.tolist())}
+        missing = [row for row in user_rows.tolist() if row not in place]
+        if missing:
+            raise ValueError(f"user_rows must be of users with a case, got {missing[:5]}")
+        return self.select(np.array([place[row] for row in user_rows.tolist()], np.int64))
 
     def sample(self, users: int, seed: int) -> "Cases":
         """A seeded sample without replacement; all of them where there are no more."""

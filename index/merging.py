@@ -35,10 +35,13 @@ def recall_by_weight(
         config: Decay and floor.
 
     Returns:
-        Mean over the cases, by weight, smallest weight first; nothing where there are no cases.
+        Mean over the cases, by weight, smallest weight first.
+
+    Raises:
+        ValueError: there are no cases.
     """
     if not len(cases):
-        return {}
+        raise ValueError("cases must hold a user, got none")
     found = np.zeros((len(cases), len(WEIGHTS)))
     longest = max(len(history) for history in cases.histories)
     k = min(SHORTLIST + longest, len(index))

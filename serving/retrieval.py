@@ -58,10 +58,16 @@ class Retriever:
             index: Over the items' embeddings.
             neighbours: Lists of every item; None where the source is off.
             temperature: Divides cosines, as in the towers' training.
-            config: How the sources are merged.
+            config: How the sources are merged, at a weight that is known.
+
+        Raises:
+            ValueError: the weight is left open.
         """
         self.user_tower, self.index, self.neighbours = user_tower, index, neighbours
+        if neighbours is not None and config.weight is None:
+            raise ValueError("weight must be that of the index stage, got None")
         self._temperature, self._config = temperature, config
+        self._weight = config.weight or 0.0
         self._preference = np.random.default_rng(0).permutation(len(index))  # among equals
 
     @classmethod
@@ -69,7 +75,7 @@ class Retriever:
         """Load from a dataset's finished stages."""
         index = read_manifest(root / "index", "index")
         config = NeighboursConfig(**index.config["neighbours"])
-        if config.kept and config.weight is None:
+        if config.kept:
             config = replace(config, weight=index.facts[WEIGHT])
         return cls(
             UserTower.load(root / "towers"),
@@ -154,8 +160,7 @@ class Retriever:
             shared = np.where(known[place] == rows, scores[place], 0).astype(np.float32)
         logits = cosines / self._temperature
         if self.neighbours is not None:
-            weight = self._config.weight or 0.0
-            logits = logits + weight * np.log(shared + self._config.floor)
+            logits = logits + self._weight * np.log(shared + self._config.floor)
         nowhere = np.zeros(len(rows), bool)
         return Recalled(
             rows=rows,

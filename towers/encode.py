@@ -49,12 +49,12 @@ def encode(
     order: list[NDArray[np.int64]] = []
     bar = tqdm(total=len(sequences), desc=description, unit="text", leave=False)
     with torch.no_grad(), autocast(device, dtype), bar:
-        for number, rows in enumerate(token_budget_batches(lengths, TOKEN_BUDGET)):
+        for rows in token_budget_batches(lengths, TOKEN_BUDGET):
 
             def batch(rows: NDArray[np.int64] = rows) -> Tensor:
                 return read(pad([sequences[row] for row in rows], pad_id).to(device)).float()
 
-            vectors.append(kept.batch(number, batch).to(device) if kept else batch())
+            vectors.append(kept.batch(rows, batch).to(device) if kept else batch())
             order.append(rows)
             bar.update(len(rows))
     place = torch.from_numpy(np.argsort(np.concatenate(order))).to(device)

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from backbone.load import best_device, serving_dtype
+
 
 @dataclass(frozen=True)
 class KeptTexts:
@@ -22,14 +24,16 @@ class KeptTexts:
     def of(
         cls, root: Path, backbone: nn.Module, sequences: Sequence[NDArray[np.int32]]
     ) -> "KeptTexts":
-        """The folder of some texts as some weights read them; other weights or texts have another.
+        """The folder of some texts as some weights read them in the precision that serves best.
+
+        Other weights, texts or precisions have another.
 
         Args:
             root: Where such folders lie.
             backbone: Its weights are hashed.
             sequences: Word-piece ids of every text.
         """
-        digest = blake2b(digest_size=8)
+        digest = blake2b(str(serving_dtype(best_device())).encode(), digest_size=8)
         for name, weights in sorted(backbone.state_dict().items()):
             digest.update(name.encode())
             digest.update(weights.detach().cpu().contiguous().numpy().data)
@@ -38,9 +42,9 @@ class KeptTexts:
             digest.update(np.ascontiguousarray(sequence).data)
         return cls(root / f"texts-{digest.hexdigest()}")
 
-    def batch(self, number: int, read: Callable[[], Tensor]) -> Tensor:
-        """A batch as it was read before, else as `read` reads it now."""
-        path = self.folder / f"{number:06}.npy"
+    def batch(self, rows: NDArray[np.int64], read: Callable[[], Tensor]) -> Tensor:
+        """The texts of some rows as they were read before, else as `read` reads them now."""
+        path = self.folder / f"{blake2b(rows.tobytes(), digest_size=8).hexdigest()}.npy"
         if path.is_file():
             return torch.from_numpy(np.load(path))
         states = read()

@@ -140,8 +140,9 @@ class TowersModule(LightningModule):
         return loss + orthogonality(self.model)
 
     @torch.no_grad()
-    def on_train_batch_end(self, outputs: object, batch: TowersBatch, batch_idx: int) -> None:  # noqa: ARG002
+    def on_train_batch_end(self, outputs: object, batch: TowersBatch, batch_idx: int) -> None:
         """Let the average follow; early steps, which are far from where it ends, count little."""
+        del outputs, batch, batch_idx
         step = self.global_step
         stays = min(self.config.averaging, (1 + step) / (10 + step))
         for average, learnt in zip(self.average.parameters(), self.model.parameters(), strict=True):

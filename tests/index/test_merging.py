@@ -46,10 +46,11 @@ def test_it_is_the_recall_of_scores_over_the_whole_corpus(parts, monkeypatch):
     assert SHORTLIST == 200
 
 
-def test_nobody_to_look_at_says_nothing(parts):
+def test_nobody_to_look_at_is_refused(parts):
     nobody = parts["cases"].select(np.empty(0, np.int64))
 
-    assert recall_by_weight(**{**parts, "cases": nobody, "users": parts["users"][:0]}) == {}
+    with pytest.raises(ValueError, match="cases must hold a user, got none"):
+        recall_by_weight(**{**parts, "cases": nobody, "users": parts["users"][:0]})
 
 
 def test_the_stage_takes_the_weight_that_recalls_most(release):
