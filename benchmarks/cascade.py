@@ -47,7 +47,7 @@ def cascade_lists(engine: Engine, data: Dataset, cases: Cases) -> CascadeLists:
                 shortlist[user, item.shortlist_rank - 1] = row
     for user, history in enumerate(tqdm(cases.histories, desc="towers", unit="user")):
         embedding = engine.retriever.embed(history, {})
-        found, _ = engine.retriever.nearest(embedding, history, limit)
+        found, _ = engine.retriever.sources.nearest(embedding, history, limit)
         towers[user, : len(found)] = found
     stages = answers[0].milliseconds
     return CascadeLists(

@@ -37,7 +37,7 @@ Values = Mapping[str, NDArray[np.float64]]
 
 def own_lists(retriever: Retriever, cases: Cases, widths: Sequence[int]) -> Lists:
     """What the towers recall at each width, exactly, and what both sources recall together."""
-    items = retriever.index.vectors(np.arange(len(retriever.index), dtype=np.int32))
+    items = retriever.sources.index.vectors(np.arange(len(retriever.sources.index), dtype=np.int32))
     users = np.stack(
         [
             retriever.embed(history, {})
@@ -52,7 +52,7 @@ def own_lists(retriever: Retriever, cases: Cases, widths: Sequence[int]) -> List
         )[1]
     merged = np.full((len(cases), LISTED), -1, np.int32)
     for user, history in enumerate(tqdm(cases.histories, "merge", unit="user", leave=False)):
-        rows = retriever.shortlist(history, LISTED, {}).rows
+        rows = retriever.sources.shortlist(users[user], history, LISTED).rows
         merged[user, : len(rows)] = rows
     return {**found, "towers and neighbours": merged}
 

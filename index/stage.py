@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ from index.config import IndexConfig, NeighboursConfig
 from index.item_index import ItemIndex, build_index
 from index.merging import recall_by_weight
 from index.neighbours import Neighbours, nearest_neighbours
+from index.sources import WEIGHT, Sources
 from lineage.manifest import read_manifest
 
 EMBEDDINGS = "item_embeddings.npy"
 VALID_USERS, VALID_EMBEDDINGS = "valid_users.npy", "valid_embeddings.npy"
-WEIGHT = "neighbour weight"
 PROBES = 500
 SHORTLIST = 100
 
@@ -45,12 +46,14 @@ def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         facts[WEIGHT] = config.neighbours.weight
         if config.neighbours.weight is None:
             recalls = recall_by_weight(
-                index,
-                neighbours,
+                Sources(
+                    index,
+                    neighbours,
+                    temperature=towers["temperature"],
+                    config=replace(config.neighbours, weight=0.0),
+                ),
                 np.load(root / "towers" / VALID_EMBEDDINGS),
                 data.cases("valid").of_users(np.load(root / "towers" / VALID_USERS)),
-                temperature=towers["temperature"],
-                config=config.neighbours,
             )
             facts[WEIGHT] = max(recalls, key=lambda weight: (recalls[weight], -weight))
             facts["recall by weight"] = {str(w): round(r, 4) for w, r in recalls.items()}

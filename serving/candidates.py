@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from index.sources import Recalled
 from serving.catalogue import Catalogue
 from serving.query import RankedItem, Source
-from serving.retrieval import Recalled
 
 Rows = NDArray[np.int32]
 Scores = NDArray[np.float32]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.arrays import load_dataset
+from index.sources import Recalled
 from ranker.score import Ranker
 from serving.candidates import Candidates
 from serving.catalogue import Catalogue
@@ -26,7 +27,7 @@ from serving.query import (
     check_query,
 )
 from serving.release import open_release
-from serving.retrieval import Recalled, Retriever
+from serving.retrieval import Retriever
 
 Rows = NDArray[np.int32]
 
@@ -164,8 +165,8 @@ class Engine:
         if row is None:
             raise UnknownItemError(f"item_id must be in the catalogue, got {item_id!r}")
         itself = np.array([row], np.int32)
-        rows, cosines = self._retriever.nearest(
-            self._retriever.index.vectors(itself)[0], itself, limit
+        rows, cosines = self._retriever.sources.nearest(
+            self._retriever.sources.index.vectors(itself)[0], itself, limit
         )
         watch = {"index": 1e3 * (time.perf_counter() - started)}
         items = Candidates(rows=rows, scores=cosines).items(self._catalogue, limit)

@@ -10,10 +10,11 @@ from tqdm import tqdm
 
 from dataset.arrays import load_dataset
 from dataset.points import training_points
+from index.sources import Recalled
 from ranker.config import ShortlistsConfig
 from ranker.shortlists import Shortlists
 from serving.release import RETRIEVAL, open_release
-from serving.retrieval import Recalled, Retriever
+from serving.retrieval import Retriever
 
 
 def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ from index.config import NeighboursConfig
 from index.item_index import ItemIndex
 from index.merging import SHORTLIST, WEIGHTS, recall_by_weight
 from index.neighbours import Neighbours
+from index.sources import Sources
 from lineage.manifest import read_manifest
 
 
@@ -14,35 +15,34 @@ def parts(release):
     cases = load_dataset(release / "data").cases("valid")
     users = np.load(release / "towers" / "valid_embeddings.npy")
     rows = np.load(release / "towers" / "valid_users.npy")
-    return {
-        "index": ItemIndex.load(release / "index"),
-        "neighbours": Neighbours.load(release / "index"),
-        "users": users,
-        "cases": cases.of_users(rows),
-        "temperature": 0.05,
-        "config": NeighboursConfig(),
-    }
+    sources = Sources(
+        ItemIndex.load(release / "index"),
+        Neighbours.load(release / "index"),
+        temperature=0.05,
+        config=NeighboursConfig(weight=0.0),
+    )
+    return {"sources": sources, "users": users, "cases": cases.of_users(rows)}
 
 
 def test_it_is_the_recall_of_scores_over_the_whole_corpus(parts, monkeypatch):
     monkeypatch.setattr("index.merging.SHORTLIST", 12)
-    index, cases, config = parts["index"], parts["cases"], parts["config"]
+    sources, cases = parts["sources"], parts["cases"]
 
     found = recall_by_weight(**parts)
 
-    vectors = index.vectors(np.arange(240, dtype=np.int32))
+    vectors = sources.index.vectors(np.arange(240, dtype=np.int32))
     for weight in WEIGHTS:
         shares = []
         for user, history, targets in zip(
             parts["users"], cases.histories, cases.targets, strict=True
         ):
             shared = np.zeros(240)
-            known, scores = parts["neighbours"].scores(history, decay=config.decay)
+            known, scores = sources.neighbours.scores(history, decay=0.7)
             shared[known] = scores
-            logits = vectors @ user / 0.05 + weight * np.log(shared + config.floor)
+            logits = vectors @ user / 0.05 + weight * np.log(shared + 1e-3)
             logits[history] = -np.inf
             shares.append(np.isin(targets, np.argsort(-logits)[:12]).mean())
-        assert found[weight] == pytest.approx(np.mean(shares), abs=0.02)
+        assert found[weight] == pytest.approx(np.mean(shares), abs=1e-9)
     assert SHORTLIST == 200
 
 

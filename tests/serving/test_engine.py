@@ -41,7 +41,7 @@ def test_the_towers_recall_is_exact_search_over_their_embeddings(engine, release
     user = engine.retriever.embed(history, {})
 
     scores, rows = exact_search(user[None], corpus, 12, exclude=[history])
-    found, cosines = engine.retriever.nearest(user, history, 12)
+    found, cosines = engine.retriever.sources.nearest(user, history, 12)
 
     np.testing.assert_allclose(cosines, scores[0], atol=1e-6)
     assert set(found) == set(rows[0])
@@ -201,7 +201,7 @@ def test_a_search_is_answered_by_the_towers_alone(engine, history):
 
     rows = np.array([int(i[1:]) for i in history], np.int32)
     user = engine.retriever.embed(rows, {}, search="blue lamp")
-    expected, _ = engine.retriever.nearest(user, rows, 12)
+    expected, _ = engine.retriever.sources.nearest(user, rows, 12)
     assert answer.basis is Basis.SEARCH
     assert ids(answer) == [f"i{row}" for row in expected]
     assert ids(answer) == ids(engine.retrieve(query))

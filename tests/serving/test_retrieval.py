@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from index.config import NeighboursConfig
+from index.sources import Sources
 from serving.retrieval import Retriever
 
 HISTORY = np.array([3, 11, 7], np.int32)
@@ -16,13 +17,13 @@ def retriever(release):
 
 
 def merged_with(retriever, config, *, off=False):
-    return Retriever(
-        retriever.user_tower,
-        retriever.index,
-        None if off else retriever.neighbours,
+    sources = Sources(
+        retriever.sources.index,
+        None if off else retriever.sources.neighbours,
         temperature=0.05,
         config=config,
     )
+    return replace(retriever, sources=sources)
 
 
 def test_the_merged_score_is_the_formula(retriever):
@@ -30,10 +31,10 @@ def test_the_merged_score_is_the_formula(retriever):
     found = merged_with(retriever, config).shortlist(HISTORY, SIZE, {})
 
     user = retriever.user_tower(HISTORY)
-    rows, shared = retriever.neighbours.scores(HISTORY, decay=0.6)
+    rows, shared = retriever.sources.neighbours.scores(HISTORY, decay=0.6)
     of_item = dict(zip(rows.tolist(), shared.tolist(), strict=True))
     for row, score in zip(found.rows.tolist(), found.scores, strict=True):
-        cosine = float(retriever.index.vectors(np.array([row]))[0] @ user)
+        cosine = float(retriever.sources.index.vectors(np.array([row]))[0] @ user)
         expected = cosine / 0.05 + 1.5 * np.log(of_item.get(row, 0) + 0.01)
         assert score == pytest.approx(expected, abs=1e-3)
 
@@ -42,8 +43,8 @@ def test_no_item_of_either_source_with_a_better_score_is_left_out(retriever):
     retriever = merged_with(retriever, NeighboursConfig(weight=2.0))
     found = retriever.shortlist(HISTORY, SIZE, {})
 
-    towers, _ = retriever.nearest(retriever.user_tower(HISTORY), HISTORY, SIZE)
-    rows, shared = retriever.neighbours.scores(HISTORY, decay=0.7)
+    towers, _ = retriever.sources.nearest(retriever.user_tower(HISTORY), HISTORY, SIZE)
+    rows, shared = retriever.sources.neighbours.scores(HISTORY, decay=0.7)
     fresh = ~np.isin(rows, HISTORY)
     neighbours = rows[fresh][np.argsort(-shared[fresh])[:SIZE]]
     left_out = np.setdiff1d(np.concatenate([towers, neighbours]), found.rows).astype(np.int32)
@@ -57,7 +58,7 @@ def test_no_item_of_either_source_with_a_better_score_is_left_out(retriever):
 
 def test_every_item_names_the_sources_that_recalled_it(retriever):
     found = merged_with(retriever, NeighboursConfig(weight=2.0)).shortlist(HISTORY, SIZE, {})
-    towers, _ = retriever.nearest(retriever.user_tower(HISTORY), HISTORY, SIZE)
+    towers, _ = retriever.sources.nearest(retriever.user_tower(HISTORY), HISTORY, SIZE)
 
     np.testing.assert_array_equal(found.by_towers, np.isin(found.rows, towers))
     assert (found.by_towers | found.by_neighbours).all()
@@ -68,7 +69,7 @@ def test_switched_off_the_shortlist_is_that_of_the_towers(retriever):
     off = merged_with(retriever, NeighboursConfig(kept=0), off=True)
     found = off.shortlist(HISTORY, SIZE, {})
 
-    rows, cosines = retriever.nearest(retriever.user_tower(HISTORY), HISTORY, SIZE)
+    rows, cosines = retriever.sources.nearest(retriever.user_tower(HISTORY), HISTORY, SIZE)
     np.testing.assert_array_equal(found.rows, rows)
     np.testing.assert_allclose(found.cosines, cosines, atol=1e-6)
     np.testing.assert_allclose(found.scores, cosines / 0.05, rtol=1e-4)

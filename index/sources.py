@@ -1,0 +1,172 @@
+"""Both sources of recall, the index and the neighbour lists, merged by one score."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.config import NeighboursConfig
+from index.item_index import ItemIndex
+from index.neighbours import Neighbours
+from lineage.manifest import read_manifest
+
+WEIGHT = "neighbour weight"
+"""Fact of the index stage: the weight that it chose, or that it was given."""
+Rows = NDArray[np.int32]
+Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recalled:
+    """Items and what both sources say of them; all arrays (items,)."""
+
+    rows: Rows
+    scores: Scores
+    """What a shortlist is ordered by: logits, comparable within one shopper"""
+    cosines: Scores
+    """Of the shopper's embedding and the items'"""
+    neighbour_scores: Scores
+    """0 where an item shares no user with the history, or the source is off"""
+    by_towers: NDArray[np.bool_]
+    """Whether the towers alone would have recalled it"""
+    by_neighbours: NDArray[np.bool_]
+    """Whether the neighbour lists alone would have"""
+
+    def head(self, order: NDArray[np.int64]) -> "Recalled":
+        """Some of the items, in the given order."""
+        return Recalled(**{name: values[order] for name, values in vars(self).items()})
+
+
+class Sources:
+    """The index and the neighbour lists of one release."""
+
+    def __init__(
+        self,
+        index: ItemIndex,
+        neighbours: Neighbours | None,
+        *,
+        temperature: float,
+        config: NeighboursConfig,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            index: Over the items' embeddings.
+            neighbours: Lists of every item; None where the source is off.
+            temperature: Divides cosines, as in the towers' training.
+            config: How the sources are merged, at a weight that is known.
+
+        Raises:
+            ValueError: the weight is left open.
+        """
+        self.index, self.neighbours = index, neighbours
+        if neighbours is not None and config.weight is None:
+            raise ValueError("weight must be that of the index stage, got None")
+        self._temperature, self._config = temperature, config
+        self._preference = np.random.default_rng(0).permutation(len(index))  # among equals
+
+    @classmethod
+    def load(cls, root: Path) -> "Sources":
+        """Load from a dataset's finished stages."""
+        manifest = read_manifest(root / "index", "index")
+        config = NeighboursConfig(**manifest.config["neighbours"])
+        if config.kept:
+            config = replace(config, weight=manifest.facts[WEIGHT])
+        return cls(
+            ItemIndex.load(root / "index"),
+            Neighbours.load(root / "index") if config.kept else None,
+            temperature=read_manifest(root / "towers", "towers").facts["temperature"],
+            config=config,
+        )
+
+    def nearest(self, embedding: Scores, excluded: Rows, size: int) -> tuple[Rows, Scores]:
+        """Items nearest to an embedding.
+
+        Args:
+            embedding: (dimension,) of unit length.
+            excluded: Item rows to leave out.
+            size: Items wanted; fewer come back when the index finds fewer.
+
+        Returns:
+            Item rows and cosines, both (found,), best first.
+        """
+        left_out = np.unique(excluded)
+        k = min(size + len(left_out), len(self.index))
+        cosines, rows = self.index.search(embedding[None], k)
+        kept = np.flatnonzero((rows[0] >= 0) & ~np.isin(rows[0], left_out))[:size]
+        return rows[0][kept].astype(np.int32), cosines[0][kept]
+
+    def shortlist(
+        self, embedding: Scores, history: Rows, size: int, *, listed: bool = True
+    ) -> Recalled:
+        """The best items of both sources, history left out, best first.
+
+        Args:
+            embedding: (dimension,) of the shopper, of unit length.
+            history: Item rows, oldest first; may be empty.
+            size: Items wanted of each source, and of both together.
+            listed: Whether the neighbour lists are asked too.
+        """
+        found = self.union(embedding, history, size, listed=listed)
+        return found.head(np.argsort(-found.scores, kind="stable")[:size])
+
+    def union(
+        self, embedding: Scores, history: Rows, size: int, *, listed: bool = True
+    ) -> Recalled:
+        """What `shortlist` chooses from: the `size` best of either source, in no order."""
+        by_towers, _ = self.nearest(embedding, history, size)
+        known, scores = self._listed(history if listed else history[:0])
+        fresh = ~np.isin(known, history)
+        by_neighbours = known[fresh][
+            np.lexsort((self._preference[known[fresh]], -scores[fresh]))[:size]
+        ]
+        rows = np.concatenate([by_towers, by_neighbours[~np.isin(by_neighbours, by_towers)]])
+        return replace(
+            self._judged(embedding, rows, known, scores),
+            by_towers=np.isin(rows, by_towers),
+            by_neighbours=np.isin(rows, by_neighbours),
+        )
+
+    def judge(self, embedding: Scores, history: Rows, rows: Rows) -> Recalled:
+        """What both sources say of given items, in the given order; recalled by neither."""
+        return self._judged(embedding, rows, *self._listed(history))
+
+    def merged(
+        self, cosines: Scores, neighbour_scores: Scores, *, weight: float | None = None
+    ) -> Scores:
+        """(items,) logits that a shortlist is ordered by.
+
+        Args:
+            cosines: (items,)
+            neighbour_scores: (items,)
+            weight: What the lists count; by default as configured.
+        """
+        logits = cosines / self._temperature
+        if self.neighbours is not None:
+            weight = self._config.weight if weight is None else weight
+            logits = logits + weight * np.log(neighbour_scores + self._config.floor)
+        scores: Scores = logits.astype(np.float32)
+        return scores
+
+    def _listed(self, history: Rows) -> tuple[Rows, Scores]:
+        """Item rows, ascending, that the neighbour lists have a score for, and the scores."""
+        if self.neighbours is None:
+            return np.empty(0, np.int32), np.empty(0, np.float32)
+        return self.neighbours.scores(history, decay=self._config.decay)
+
+    def _judged(self, embedding: Scores, rows: Rows, known: Rows, scores: Scores) -> Recalled:
+        cosines = (self.index.vectors(rows) @ embedding).astype(np.float32)
+        shared = np.zeros(len(rows), np.float32)
+        if len(known):
+            place = np.minimum(np.searchsorted(known, rows), len(known) - 1)
+            shared = np.where(known[place] == rows, scores[place], 0).astype(np.float32)
+        nowhere = np.zeros(len(rows), bool)
+        return Recalled(
+            rows=rows,
+            scores=self.merged(cosines, shared),
+            cosines=cosines,
+            neighbour_scores=shared,
+            by_towers=nowhere,
+            by_neighbours=nowhere,
+        )
