@@ -14,6 +14,8 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from backbone.batch import TokenBatch
+
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """Tokenizer of a hub name or local folder.
@@ -90,6 +92,36 @@ def freeze_below(bert: PreTrainedModel, trained_layers: int) -> None:
         cast("nn.Module", bert.embeddings).requires_grad_(requires_grad=False)
     for layer in layers[:frozen]:
         layer.requires_grad_(requires_grad=False)
+
+
+def states_below(bert: PreTrainedModel, batch: TokenBatch, *, trained_layers: int) -> torch.Tensor:
+    """(texts, length, hidden): states under the top layers, which is all that those read."""
+    states = bert(
+        input_ids=batch.ids,
+        attention_mask=batch.mask,
+        token_type_ids=batch.segments,
+        output_hidden_states=True,
+    ).hidden_states
+    below: torch.Tensor = states[-1 - trained_layers]
+    return below
+
+
+def through_top(
+    bert: PreTrainedModel, states: torch.Tensor, mask: torch.Tensor, *, trained_layers: int
+) -> torch.Tensor:
+    """(texts, length, hidden): what the top layers make of `states_below`.
+
+    Args:
+        bert: The backbone, with or without adapters.
+        states: (texts, length, hidden)
+        mask: (texts, length) 1 for a token, 0 for padding.
+        trained_layers: How many layers are the top.
+    """
+    stack = cast("nn.ModuleList", cast("nn.Module", bert.encoder).layer)
+    seen = mask.bool()[:, None, None, :]
+    for layer in stack[len(stack) - trained_layers :]:
+        states = layer(states, seen)
+    return states
 
 
 def mean_over_tokens(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

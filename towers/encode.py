@@ -1,6 +1,6 @@
 """Embeds many texts or histories: full batches, hardly any padding, a progress bar."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -44,20 +44,40 @@ def encode(
     Returns:
         (texts, size) float32 on the device, in the order of `sequences`.
     """
+
+    def batch(rows: NDArray[np.int64]) -> Tensor:
+        return read(pad([sequences[row] for row in rows], pad_id).to(device)).float()
+
+    def looked_up(rows: NDArray[np.int64]) -> Tensor:
+        return kept.batch(rows, lambda: batch(rows)).to(device) if kept else batch(rows)
+
     lengths = np.array([len(s) for s in sequences])
-    vectors: list[Tensor] = []
-    order: list[NDArray[np.int64]] = []
-    bar = tqdm(total=len(sequences), desc=description, unit="text", leave=False)
-    with torch.no_grad(), autocast(device, dtype), bar:
+    with autocast(device, dtype):
+        return in_order(in_batches(looked_up, lengths, description))
+
+
+def in_batches(
+    read: Callable[[NDArray[np.int64]], Tensor], lengths: NDArray[np.int64], description: str
+) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+    """Rows of similar length under a token budget, and what is read of them.
+
+    Args:
+        read: What makes (texts, …) of (texts,) rows.
+        lengths: (texts,) tokens of each text.
+        description: Label of the progress bar.
+    """
+    with tqdm(total=len(lengths), desc=description, unit="text", leave=False) as bar:
         for rows in token_budget_batches(lengths, TOKEN_BUDGET):
-
-            def batch(rows: NDArray[np.int64] = rows) -> Tensor:
-                return read(pad([sequences[row] for row in rows], pad_id).to(device)).float()
-
-            vectors.append(kept.batch(rows, batch).to(device) if kept else batch())
-            order.append(rows)
+            with torch.no_grad():
+                states = read(rows)
+            yield rows, states
             bar.update(len(rows))
-    place = torch.from_numpy(np.argsort(np.concatenate(order))).to(device)
+
+
+def in_order(batches: Iterable[tuple[NDArray[np.int64], Tensor]]) -> Tensor:
+    """(texts, size): batches put back into the order of their rows."""
+    order, vectors = zip(*batches, strict=True)
+    place = torch.from_numpy(np.argsort(np.concatenate(order))).to(vectors[0].device)
     return torch.cat(vectors)[place]
 
 

@@ -7,7 +7,7 @@ from transformers import PreTrainedModel
 
 from backbone.batch import TokenBatch
 from backbone.chunks import in_chunks
-from backbone.load import mean_over_tokens
+from backbone.load import mean_over_tokens, through_top
 
 BEHAVIOUR = 2.0
 """Length of what behaviour says beside an item's text, whose length is about 1."""
@@ -66,6 +66,23 @@ class ItemTower(nn.Module):
             return mean_over_tokens(states, mask)
 
         read = in_chunks(mean, texts.ids, texts.mask, texts.segments, size=self.texts_at_once)
+        return functional.normalize(read.float(), dim=-1)
+
+    def read_on(self, states: Tensor, mask: Tensor, *, layers: int) -> Tensor:
+        """What `read` says of texts whose states under the top layers are known.
+
+        Args:
+            states: (texts, length, hidden)
+            mask: (texts, length) 1 for a token, 0 for padding.
+            layers: How many layers are the top.
+        """
+
+        def mean(states: Tensor, mask: Tensor) -> Tensor:
+            return mean_over_tokens(
+                through_top(self.bert, states, mask, trained_layers=layers), mask
+            )
+
+        read = in_chunks(mean, states, mask, size=self.texts_at_once)
         return functional.normalize(read.float(), dim=-1)
 
     def forward(self, texts: Tensor, rows: Tensor | None = None) -> Tensor:

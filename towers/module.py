@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from backbone.adapters import orthogonality
-from backbone.load import serving_dtype
+from backbone.batch import pad
+from backbone.load import autocast, serving_dtype, states_below
 from backbone.training import adamw
 from dataset.arrays import Cases
 from evaluation.metrics import recall
 from evaluation.search import exact_search
 from towers.batches import TowersBatch, Training
 from towers.config import TowersConfig
-from towers.encode import embed_histories, encode
+from towers.encode import embed_histories, encode, in_batches, in_order
 from towers.history_tower import HistoryTower
-from towers.kept_texts import KeptTexts
+from towers.item_tower import ItemTower
+from towers.kept_texts import KeptTexts, TokenStates
 from towers.model import TwoTower
 from towers.sampled_softmax import sampled_softmax
 
@@ -57,13 +60,38 @@ class TowersModule(LightningModule):
         self.average = deepcopy(model).requires_grad_(requires_grad=False)
         self.inputs, self.points = training.inputs, training.points
         self.hard = training.sampler.hard
+        self.below: TokenStates | None = None
         hidden = model.item_tower.projection.in_features
         texts = torch.zeros(len(training.inputs.texts), hidden)
         self.register_buffer("texts", texts, persistent=False)
 
     @torch.no_grad()
+    def keep_states_below(self, kept: KeptTexts) -> None:
+        """Read every text up to the layers that are trained, or look it up; the last time."""
+        corpus, layers = self.inputs.corpus(), self.config.item_layers
+        lengths = np.array([len(text) for text in corpus])
+        bert, pad_id = self.average.item_tower.bert, self.inputs.special.pad
+
+        def below(rows: NDArray[np.int64]) -> Tensor:
+            with autocast(self.device):
+                texts = pad([corpus[row] for row in rows], pad_id).to(self.device)
+                return states_below(bert, texts, trained_layers=layers)
+
+        self.below = kept.token_states(
+            lengths,
+            bert.config.hidden_size,
+            layers,
+            lambda: in_batches(below, lengths, "corpus, frozen layers"),
+        )
+
+    @torch.no_grad()
     def read_texts(self, kept: KeptTexts | None = None) -> None:
         """Read every item's text with the averaged item tower, or look it up where it is kept."""
+        if self.below is not None:
+            read_on, lengths = partial(self._read_on, self.average.item_tower), self.below.lengths
+            with autocast(self.device):
+                self.texts = in_order(in_batches(read_on, lengths, "corpus"))
+            return
         self.texts = encode(
             self.average.item_tower.read,
             self.inputs.corpus(),
@@ -71,6 +99,13 @@ class TowersModule(LightningModule):
             device=self.device,
             description="corpus",
             kept=kept,
+        )
+
+    def _read_on(self, tower: ItemTower, rows: NDArray[np.int64]) -> Tensor:
+        assert self.below is not None
+        states, mask = self.below.of(rows)
+        return tower.read_on(
+            states.to(self.device), mask.to(self.device), layers=self.config.item_layers
         )
 
     @torch.no_grad()
@@ -121,7 +156,7 @@ class TowersModule(LightningModule):
         """Score every shopper of the batch against every candidate."""
         texts = self.texts[batch.rows]
         if self.config.item_layers and len(batch.fresh):
-            fresh = self.model.item_tower.read(batch.texts)
+            fresh = self._read_fresh(batch)
             texts = texts.index_copy(0, batch.fresh, fresh)
             self.texts[batch.rows[batch.fresh]] = fresh.detach()
         items = self.model.item_tower(texts, batch.rows)  # (items, dim)
@@ -138,6 +173,13 @@ class TowersModule(LightningModule):
                 batch,
             )
         return loss + orthogonality(self.model)
+
+    def _read_fresh(self, batch: TowersBatch) -> Tensor:
+        """(texts, hidden): the texts of a batch that are read with gradients."""
+        tower = self.model.item_tower
+        if self.below is None:
+            return tower.read(batch.texts)
+        return self._read_on(tower, batch.rows[batch.fresh].cpu().numpy())
 
     @torch.no_grad()
     def on_train_batch_end(self, outputs: object, batch: TowersBatch, batch_idx: int) -> None:

@@ -182,6 +182,8 @@ def build_module(
     kept = None
     if kept_below is not None:
         kept = KeptTexts.of(kept_below, model.item_tower.bert, source.inputs.corpus())
+        if 0 < config.item_layers < model.item_tower.bert.config.num_hidden_layers:
+            module.keep_states_below(kept)
     module.read_texts(kept)
     model.item_tower.fit_projection(module.texts)
     if config.residual:

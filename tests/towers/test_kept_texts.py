@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from backbone.load import load_bert
-from towers.encode import encode
+from backbone.batch import pad
+from backbone.load import load_bert, states_below
+from towers.encode import encode, in_batches
 from towers.item_tower import ItemTower
 from towers.kept_texts import KeptTexts
 
@@ -57,6 +58,43 @@ def test_a_killed_reading_goes_on_where_it_stopped(tower, sequences, tmp_path, m
     assert len(before) == 3
     assert sum(before) + sum(after) == len(sequences)
     torch.testing.assert_close(states, read(tower, sequences, None))
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_from_the_states_below_a_text_is_read_as_from_its_words(tower, sequences, tmp_path, layers):
+    kept = KeptTexts.of(tmp_path, tower.bert, sequences)
+    lengths, calls = np.array([len(sequence) for sequence in sequences]), []
+
+    def below(rows):
+        calls.append(len(rows))
+        batch = pad([sequences[row] for row in rows], 0)
+        return states_below(tower.bert, batch, trained_layers=layers)
+
+    def states():
+        return kept.token_states(lengths, 32, layers, lambda: in_batches(below, lengths, "texts"))
+
+    rows = np.array([7, 3, 39])
+    found = tower.read_on(*states().of(rows), layers=layers)
+
+    expected = tower.read(pad([sequences[row] for row in rows], 0))
+    torch.testing.assert_close(found, expected, atol=2e-3, rtol=0)
+    assert sum(calls) == len(sequences)
+    torch.testing.assert_close(tower.read_on(*states().of(rows), layers=layers), found)
+    assert sum(calls) == len(sequences)
+
+
+def test_states_that_were_not_all_read_are_not_kept(tower, sequences, tmp_path):
+    kept = KeptTexts.of(tmp_path, tower.bert, sequences)
+    lengths = np.array([len(sequence) for sequence in sequences])
+
+    def killed():
+        yield np.array([0]), torch.zeros(1, int(lengths[0]), 32)
+        raise KeyError("killed")
+
+    with pytest.raises(KeyError):
+        kept.token_states(lengths, 32, 1, killed)
+
+    assert not list(kept.folder.glob("*.npy"))
 
 
 def test_other_weights_and_other_texts_are_kept_elsewhere(tower, sequences, tmp_path):

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import towers.module as module_file
 from backbone.batch import pad
 from backbone.config import AdapterConfig, TrainingConfig
 from backbone.load import load_tokenizer
@@ -11,6 +12,7 @@ from lineage.cli import run
 from lineage.manifest import MissingArtifactError, read_manifest, writing
 from towers.config import TowersConfig
 from towers.export import UserTower, load_item_tower
+from towers.item_tower import ItemTower
 from towers.module import TowersModule
 from towers.train import text_inputs
 
@@ -93,6 +95,24 @@ def test_a_killed_training_goes_on_to_the_same_towers(root, config, monkeypatch,
 
     assert epochs == [1, 2]
     np.testing.assert_allclose(embeddings(again), uninterrupted, atol=1e-5)
+
+
+def test_only_the_layers_that_are_trained_read_a_text_again(root, config, monkeypatch):
+    """Layers below them read every text once, whatever the number of epochs."""
+    read, on = [], []
+    below, read_on = module_file.states_below, ItemTower.read_on
+    monkeypatch.setattr(
+        module_file, "states_below", lambda *a, **k: read.append(len(a[1].ids)) or below(*a, **k)
+    )
+    monkeypatch.setattr(
+        ItemTower, "read_on", lambda *a, **k: on.append(len(a[1])) or read_on(*a, **k)
+    )
+    monkeypatch.setattr(ItemTower, "read", None)
+
+    run("towers", config, root, **STAGE)
+
+    assert sum(read) == 240
+    assert sum(on) > 3 * 240
 
 
 def test_embeddings_are_of_unit_length_and_those_of_the_texts_where_nothing_else_is_known(
