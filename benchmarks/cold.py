@@ -20,7 +20,7 @@ from backbone.load import load_tokenizer
 from backbone.training import training_folder
 from benchmarks.command import configuration, folders, parser
 from benchmarks.table import intervals_table
-from benchmarks.untrained import untrained_lists
+from benchmarks.untrained import Untrained
 from dataset.arrays import TEST, Cases, Dataset, load_dataset
 from evaluation.intervals import Interval, difference_interval, mean_interval
 from evaluation.metrics import recall
@@ -111,11 +111,10 @@ def compare(config: TowersConfig, root: Path, share: float) -> Mapping[str, Mapp
     module, _ = fit_towers(config, data, load_tokenizer(config.backbone), folder)
     items = module.embed_items()
     users = module.embed_users(items, cases.histories)
+    untrained = Untrained.read(data, config, kept_below=root / "training")
     lists = {
         "towers": _nearest(users, items, cases),
-        "untrained text": untrained_lists(
-            data, config, cases, max(KS), kept_below=root / "training"
-        ),
+        "untrained text": untrained.like_titles(cases, max(KS)),
     }
     values = {
         name: {k: recall(found, cases.targets, k) for k in KS} for name, found in lists.items()

@@ -1,12 +1,14 @@
 """`python -m benchmarks.recall`: what the towers and the neighbour lists recall, before any ranker.
 
 Exact search over the whole corpus, at every width that the towers were trained for, beside
-item-kNN, the untrained backbone and saved lists of peers.
+item-kNN, the untrained backbone and saved lists of peers; then what a search for some words of the
+target's title finds.
 """
 
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from benchmarks.command import configuration, folders, parser
 from benchmarks.config import BenchConfig
 from benchmarks.quality import RARE, Lists, baselines, evaluated_cases, peers
 from benchmarks.table import intervals_table
-from benchmarks.untrained import untrained_lists
+from benchmarks.untrained import Untrained
 from dataset.arrays import Cases, Dataset, load_dataset
 from evaluation.intervals import Interval, difference_interval, mean_interval
 from evaluation.metrics import ndcg, recall
@@ -32,6 +34,9 @@ from towers.config import TowersConfig
 logger = logging.getLogger("benchmarks.recall")
 LISTED = 200
 RECALL_AT = (10, 100, 200)
+SEARCHING = 2_000
+"""Users at most who search for some words of their target"""
+SEARCH_WORDS = 3
 Values = Mapping[str, NDArray[np.float64]]
 
 
@@ -97,13 +102,13 @@ def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, 
     cases = evaluated_cases(config, data, Path(dataset))
     logger.info("scoring %d users of the test split, history excluded", len(cases))
     trained = TowersConfig(**read_manifest(root / "towers", "towers").config)
+    untrained = Untrained.read(data, trained, kept_below=root / "training")
+    retriever = Retriever.load(root)
     lists = {
         **baselines(config, data, cases, listed=LISTED),
         **peers(data, cases, Path(dataset)),
-        "untrained text": untrained_lists(
-            data, trained, cases, LISTED, kept_below=root / "training"
-        ),
-        **own_lists(Retriever.load(root), cases, trained.widths),
+        "untrained text": untrained.like_titles(cases, LISTED),
+        **own_lists(retriever, cases, trained.widths),
     }
     by_user = {name: values(data, found, cases) for name, found in lists.items()}
     systems = {
@@ -119,7 +124,54 @@ def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, 
             metric: _difference(by_user[ours][metric], by_user[theirs][metric], config.seed)
             for metric in by_user[ours]
         }
+    searching = one_target(cases.sample(SEARCHING, config.seed), config.seed)
+    for name, found in search_lists(retriever, untrained, data, searching, config.seed).items():
+        figures = values(data, found, searching)
+        systems[name] = {metric: _mean(found, config.seed) for metric, found in figures.items()}
     return systems
+
+
+def one_target(cases: Cases, seed: int) -> Cases:
+    """The same users, each with one of their targets."""
+    rng = np.random.default_rng(seed)
+    return replace(cases, targets=[rng.choice(targets, 1) for targets in cases.targets])
+
+
+def search_lists(
+    retriever: Retriever, untrained: Untrained, data: Dataset, cases: Cases, seed: int
+) -> Lists:
+    """What is found by some words in a row of the target's title, with and without a history.
+
+    Args:
+        retriever: The towers.
+        untrained: The backbone before any training.
+        data: Titles.
+        cases: Users with one target each.
+        seed: Of the choice of words.
+    """
+    rng = np.random.default_rng(seed)
+    searches = [_words(data.titles[int(target)], rng) for (target,) in cases.targets]
+    nothing = cases.histories[0][:0]
+    users = {
+        "search alone": [nothing] * len(cases),
+        "search and history": cases.histories,
+    }
+    items = retriever.sources.index.vectors(np.arange(len(data.item_ids), dtype=np.int32))
+    found = {"search alone, untrained text": untrained.like_searches(searches, cases, LISTED)}
+    for name, histories in users.items():
+        both = zip(histories, searches, strict=True)
+        embeddings = [
+            retriever.embed(history, {}, search=search)
+            for history, search in tqdm(both, name, len(cases), unit="user", leave=False)
+        ]
+        found[name] = exact_search(np.stack(embeddings), items, LISTED, exclude=cases.histories)[1]
+    return found
+
+
+def _words(title: str, rng: np.random.Generator) -> str:
+    words = title.split()
+    start = int(rng.integers(max(1, len(words) - SEARCH_WORDS + 1)))
+    return " ".join(words[start : start + SEARCH_WORDS])
 
 
 def _mean(found: NDArray[np.float64], seed: int) -> Interval:

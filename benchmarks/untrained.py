@@ -1,13 +1,18 @@
-"""The backbone as it comes, without any training: what is like the last titles."""
+"""The backbone as it comes, without any training: what is like the last titles, or a search."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
+from transformers import PreTrainedTokenizerBase
 
 from backbone.load import best_device, load_bert, load_tokenizer
+from backbone.tokens import SpecialTokens, item_input, tokenize
 from dataset.arrays import Cases, Dataset
 from evaluation.search import exact_search
 from towers.config import TowersConfig
@@ -20,31 +25,57 @@ TITLES = 10
 """Last titles of a history that are read."""
 
 
-def untrained_lists(
-    data: Dataset, config: TowersConfig, cases: Cases, k: int, *, kept_below: Path
-) -> NDArray[np.int32]:
-    """(cases, k) what is nearest to the mean of the last titles' embeddings, history left out.
+@dataclass(frozen=True, kw_only=True)
+class Untrained:
+    """A pretrained backbone that has read a corpus."""
 
-    Args:
-        data: Items.
-        config: Names the backbone and how much of a text is read.
-        cases: Whose histories.
-        k: Items a list.
-        kept_below: Folder where what the backbone reads is kept.
-    """
-    device = best_device()
-    inputs = text_inputs(data, load_tokenizer(config.backbone), config)
-    tower = ItemTower(load_bert(config.backbone), dimension=8).eval().to(device)
-    corpus = inputs.corpus()
-    texts = encode(
-        tower.read,
-        corpus,
-        pad_id=inputs.special.pad,
-        device=device,
-        description="corpus",
-        kept=KeptTexts.of(kept_below, tower.bert, corpus),
-    )
-    users = [texts[history[-TITLES:].tolist()].mean(dim=0) for history in cases.histories]
-    mean = functional.normalize(torch.stack(users), dim=-1)
-    _, found = exact_search(mean.cpu().numpy(), texts.cpu().numpy(), k, exclude=cases.histories)
-    return found
+    tower: ItemTower
+    tokenizer: PreTrainedTokenizerBase
+    texts: Tensor
+    """(items, hidden) of unit length"""
+
+    @classmethod
+    def read(cls, data: Dataset, config: TowersConfig, *, kept_below: Path) -> "Untrained":
+        """Read a corpus, or look up what was read of it.
+
+        Args:
+            data: Items.
+            config: Names the backbone and how much of a text is read.
+            kept_below: Folder where what the backbone reads is kept.
+        """
+        device = best_device()
+        tokenizer = load_tokenizer(config.backbone)
+        inputs = text_inputs(data, tokenizer, config)
+        tower = ItemTower(load_bert(config.backbone), dimension=8).eval().to(device)
+        corpus = inputs.corpus()
+        texts = encode(
+            tower.read,
+            corpus,
+            pad_id=inputs.special.pad,
+            device=device,
+            description="corpus",
+            kept=KeptTexts.of(kept_below, tower.bert, corpus),
+        )
+        return cls(tower=tower, tokenizer=tokenizer, texts=texts)
+
+    def like_titles(self, cases: Cases, k: int) -> NDArray[np.int32]:
+        """(cases, k) what is nearest to the mean of the last titles, history left out."""
+        users = [self.texts[history[-TITLES:].tolist()].mean(dim=0) for history in cases.histories]
+        return self._nearest(torch.stack(users), cases, k)
+
+    def like_searches(self, searches: Sequence[str], cases: Cases, k: int) -> NDArray[np.int32]:
+        """(cases, k) what is nearest to what each of the cases searches for, history left out."""
+        special = SpecialTokens.of(self.tokenizer)
+        pieces = tokenize(searches, self.tokenizer, max_tokens=62)
+        read = encode(
+            self.tower.read,
+            [item_input(pieces[row], special) for row in range(len(pieces))],
+            pad_id=special.pad,
+            device=self.texts.device,
+            description="searches",
+        )
+        return self._nearest(read, cases, k)
+
+    def _nearest(self, users: Tensor, cases: Cases, k: int) -> NDArray[np.int32]:
+        unit = functional.normalize(users, dim=-1).cpu().numpy()
+        return exact_search(unit, self.texts.cpu().numpy(), k, exclude=cases.histories)[1]

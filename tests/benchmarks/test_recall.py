@@ -49,6 +49,13 @@ def test_a_difference_is_that_of_its_two_systems(systems):
         assert found["low"] <= found["value"] <= found["high"]
 
 
+def test_a_search_for_words_of_a_title_finds_what_has_them(systems):
+    """A search is two of the tiny shop's words: the title."""
+    for name in ("search alone", "search and history", "search alone, untrained text"):
+        assert 0 <= systems[name]["recall@10"]["value"] <= systems[name]["recall@100"]["value"]
+    assert systems["search alone"]["recall@100"]["value"] > 100 / 240
+
+
 def test_rare_targets_are_those_of_few_training_purchases(shop):
     rare, common = int(np.argmin(shop.popularity)), int(np.argmax(shop.popularity))
     assert shop.popularity[rare] <= 5 < shop.popularity[common]
