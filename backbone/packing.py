@@ -16,6 +16,8 @@ class PackedBatch:
 
     ids: Tensor
     """(rows, width) int64: what stands in each cell; the filler where nothing does"""
+    contexts: Tensor
+    """(rows, width) int64: what else is known of each cell; 0 where nothing is"""
     positions: Tensor
     """(rows, width) int64: from 0 within each sequence"""
     owners: Tensor
@@ -27,6 +29,7 @@ class PackedBatch:
         """The same batch on a device."""
         return PackedBatch(
             ids=self.ids.to(device),
+            contexts=self.contexts.to(device),
             positions=self.positions.to(device),
             owners=self.owners.to(device),
             starts=self.starts.to(device),
@@ -45,11 +48,18 @@ def causal_mask(owners: Tensor) -> Tensor:
     return (same & earlier).unsqueeze(1)
 
 
-def pack(sequences: Sequence[NDArray[np.int32]], *, width: int, filler: int) -> PackedBatch:
+def pack(
+    sequences: Sequence[NDArray[np.int32]],
+    contexts: Sequence[NDArray[np.int32]] | None = None,
+    *,
+    width: int,
+    filler: int,
+) -> PackedBatch:
     """Lay sequences into as few rows as best fit by falling length finds.
 
     Args:
         sequences: Ids; none empty, none longer than a row.
+        contexts: What else is known of each id, as long as the sequences; None where nothing is.
         width: Cells a row.
         filler: Id of a cell that stays empty.
 
@@ -75,6 +85,7 @@ def pack(sequences: Sequence[NDArray[np.int32]], *, width: int, filler: int) -> 
 
     return PackedBatch(
         ids=grid(np.concatenate(sequences), filler),
+        contexts=grid(np.concatenate(contexts) if contexts else np.zeros_like(owners), 0),
         positions=grid(positions, 0),
         owners=grid(owners, -1),
         starts=torch.from_numpy(starts),

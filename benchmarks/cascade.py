@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from dataset.arrays import Cases, Dataset
+from dataset.arrays import TEST, Cases, Dataset
 from serving.engine import Engine
 from serving.query import Answer, Query
 
@@ -29,14 +29,27 @@ class CascadeLists:
     """Median wall time a stage"""
 
 
+def history_query(data: Dataset, user_row: int, *, limit: int) -> Query:
+    """What a client would ask who knows a user's training and validation split, and no more."""
+    span = slice(data.offsets[user_row], data.offsets[user_row + 1])
+    places = np.arange(span.start, span.stop)[data.splits[span] < TEST]
+    names = ["", *data.action_names]
+    return Query(
+        history=[data.item_ids[int(row)] for row in data.items[places]],
+        history_times=data.times[places].tolist() if data.timed else (),
+        history_actions=[names[action] for action in data.actions[places].tolist()],
+        limit=limit,
+    )
+
+
 def cascade_lists(engine: Engine, data: Dataset, cases: Cases) -> CascadeLists:
     """Ask the engine for every case, by history, as a client would."""
     row_of = {item_id: row for row, item_id in enumerate(data.item_ids)}
     limit = min(LISTED, engine.shortlist)
-    answers = []
-    for history in tqdm(cases.histories, desc="cascade", unit="user"):
-        item_ids = [data.item_ids[int(row)] for row in history]
-        answers.append(engine.recommend(Query(history=item_ids, limit=limit)))
+    answers = [
+        engine.recommend(history_query(data, user, limit=limit))
+        for user in tqdm(cases.user_rows.tolist(), desc="cascade", unit="user")
+    ]
     cascade = np.full((len(cases), LISTED), -1, np.int32)
     shortlist, towers = cascade.copy(), cascade.copy()
     for user, answer in enumerate(answers):
@@ -46,7 +59,7 @@ def cascade_lists(engine: Engine, data: Dataset, cases: Cases) -> CascadeLists:
             if item.shortlist_rank is not None:
                 shortlist[user, item.shortlist_rank - 1] = row
     for user, history in enumerate(tqdm(cases.histories, desc="towers", unit="user")):
-        embedding = engine.retriever.embed(history, {})
+        embedding = engine.retriever.embed(history, {}, contexts=cases.contexts[user])
         found, _ = engine.retriever.sources.nearest(embedding, history, limit)
         towers[user, : len(found)] = found
     stages = answers[0].milliseconds

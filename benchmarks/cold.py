@@ -63,6 +63,7 @@ def hold_out(data: Dataset, share: float, seed: int) -> tuple[Dataset, NDArray[n
         offsets=np.searchsorted(users, np.arange(data.users + 1)),
         items=np.asarray(data.items)[kept],
         times=np.asarray(data.times)[kept],
+        actions=np.asarray(data.actions)[kept],
         splits=np.asarray(data.splits)[kept],
         popularity=popularity,
     )
@@ -110,7 +111,7 @@ def compare(config: TowersConfig, root: Path, share: float) -> Mapping[str, Mapp
     folder = training_folder(root, "cold", asdict(config), fingerprint, share)
     module, _ = fit_towers(config, data, load_tokenizer(config.backbone), folder)
     items = module.embed_items()
-    users = module.embed_users(items, cases.histories)
+    users = module.embed_users(items, cases.histories, cases.contexts)
     untrained = Untrained.read(data, config, kept_below=root / "training")
     lists = {
         "towers": _nearest(users, items, cases),

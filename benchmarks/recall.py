@@ -45,8 +45,14 @@ def own_lists(retriever: Retriever, cases: Cases, widths: Sequence[int]) -> List
     items = retriever.sources.index.vectors(np.arange(len(retriever.sources.index), dtype=np.int32))
     users = np.stack(
         [
-            retriever.embed(history, {})
-            for history in tqdm(cases.histories, "embed", unit="user", leave=False)
+            retriever.embed(history, {}, contexts=contexts)
+            for history, contexts in tqdm(
+                zip(cases.histories, cases.contexts, strict=True),
+                "embed",
+                len(cases),
+                unit="user",
+                leave=False,
+            )
         ]
     )
     found = {}
@@ -152,17 +158,18 @@ def search_lists(
     rng = np.random.default_rng(seed)
     searches = [_words(data.titles[int(target)], rng) for (target,) in cases.targets]
     nothing = cases.histories[0][:0]
-    users = {
-        "search alone": [nothing] * len(cases),
-        "search and history": cases.histories,
+    nobody = [nothing] * len(cases)
+    shoppers = {
+        "search alone": (nobody, nobody),
+        "search and history": (cases.histories, cases.contexts),
     }
     items = retriever.sources.index.vectors(np.arange(len(data.item_ids), dtype=np.int32))
     found = {"search alone, untrained text": untrained.like_searches(searches, cases, LISTED)}
-    for name, histories in users.items():
-        both = zip(histories, searches, strict=True)
+    for name, (histories, contexts) in shoppers.items():
+        asked = zip(histories, contexts, searches, strict=True)
         embeddings = [
-            retriever.embed(history, {}, search=search)
-            for history, search in tqdm(both, name, len(cases), unit="user", leave=False)
+            retriever.embed(history, {}, contexts=known, search=search)
+            for history, known, search in tqdm(asked, name, len(cases), unit="user", leave=False)
         ]
         found[name] = exact_search(np.stack(embeddings), items, LISTED, exclude=cases.histories)[1]
     return found

@@ -205,7 +205,7 @@ def user_embedding(data: Dataset, config: TowersConfig, rounds: int) -> Comparis
     rng, device = np.random.default_rng(0), best_device()
     histories = [rng.integers(len(data.item_ids), size=HISTORY).astype(np.int32) for _ in range(40)]
     bert = load_bert(config.backbone, layers=config.user_layers)
-    tower = HistoryTower(bert, dimension=config.dimension, dropout=0.0).eval()
+    tower = HistoryTower(bert, dimension=config.dimension, actions=len(data.action_names)).eval()
     vectors = rng.normal(size=(len(data.item_ids), config.dimension)).astype(np.float32)
     ours = UserTower(
         reader=ItemsReader(

@@ -1,5 +1,6 @@
 """What the data stage writes and every later stage reads: memory-mapped arrays, no data frames."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,7 +10,10 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.context import contexts
+
 TRAIN, VALID, TEST = 0, 1, 2
+ABOUT = "about.json"
 Split = Literal["valid", "test"]
 
 
@@ -65,6 +69,8 @@ class Cases:
     """(cases,)"""
     histories: list[NDArray[np.int32]]
     """Item rows a user, oldest first, never empty."""
+    contexts: list[NDArray[np.int32]]
+    """Codes of each history's interactions, see `dataset.context`."""
     targets: list[NDArray[np.int32]]
     """Item rows a user to be found, none of them in the history, never empty."""
 
@@ -76,6 +82,7 @@ class Cases:
         return Cases(
             user_rows=self.user_rows[positions],
             histories=[self.histories[p] for p in positions],
+            contexts=[self.contexts[p] for p in positions],
             targets=[self.targets[p] for p in positions],
         )
 
@@ -107,11 +114,18 @@ class Dataset:
     """What the item tower reads."""
     user_ids: StringColumn
     offsets: NDArray[np.int64]
-    """(users + 1,): user u owns `[offsets[u], offsets[u + 1])` of the four arrays below."""
+    """(users + 1,): user u owns `[offsets[u], offsets[u + 1])` of the arrays of
+    interactions."""
     items: NDArray[np.int32]
     """(interactions,): item rows, oldest first within a user."""
     times: NDArray[np.int64]
     """(interactions,): Unix seconds, or the position where the source has no times."""
+    timed: bool
+    """Whether the source has times."""
+    actions: NDArray[np.int32]
+    """(interactions,): what the user did, 0 where that is unknown."""
+    action_names: Sequence[str]
+    """Names of the actions, which count from 1."""
     splits: NDArray[np.uint8]
     """(interactions,): 0 train, 1 valid, 2 test."""
     popularity: NDArray[np.int64]
@@ -127,6 +141,19 @@ class Dataset:
         span = slice(self.offsets[user_row], self.offsets[user_row + 1])
         return self.items[span][self.splits[span] < before]
 
+    def history_contexts(self, user_row: int, *, before: int = VALID) -> NDArray[np.int32]:
+        """Contexts of `history`, as codes of `dataset.context`."""
+        span = slice(self.offsets[user_row], self.offsets[user_row + 1])
+        kept = self.splits[span] < before
+        times = self.times[span][kept] if self.timed else None
+        return contexts(times, self.actions[span][kept], np.zeros(1, np.int64))
+
+    def contexts_before(self, split: int) -> NDArray[np.int32]:
+        """Contexts of all interactions of the splits below one, by user; no other is looked at."""
+        kept = self.splits < split
+        times = self.times[kept] if self.timed else None
+        return contexts(times, self.actions[kept], places_among(kept)[self.offsets[:-1]])
+
     def cases(self, split: Split) -> Cases:
         """Users with something to find in a split and something known before it.
 
@@ -134,8 +161,10 @@ class Dataset:
         A target that the history already holds is no target.
         """
         code = {"valid": VALID, "test": TEST}[split]
-        rows, histories, targets = [], [], []
+        rows, histories, known, targets = [], [], [], []
         all_items, all_splits = np.asarray(self.items), np.asarray(self.splits)  # no slow memmaps
+        all_contexts = self.contexts_before(code)
+        bounds = places_among(all_splits < code)[self.offsets]
         for row, (start, end) in enumerate(pairwise(self.offsets.tolist())):
             items, splits = all_items[start:end], all_splits[start:end]
             history = items[splits < code]
@@ -143,16 +172,29 @@ class Dataset:
             if len(history) and len(target):
                 rows.append(row)
                 histories.append(history)
+                known.append(all_contexts[bounds[row] : bounds[row + 1]])
                 targets.append(target)
-        return Cases(user_rows=np.array(rows, np.int64), histories=histories, targets=targets)
+        return Cases(
+            user_rows=np.array(rows, np.int64),
+            histories=histories,
+            contexts=known,
+            targets=targets,
+        )
+
+
+def places_among(kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(interactions + 1,): how many are kept before each, and of all."""
+    return np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
 
 
 def save_dataset(folder: Path, data: Dataset) -> None:
     """Write every array of a dataset into a folder."""
     for name in ("item_ids", "titles", "texts", "user_ids"):
         StringColumn.save(folder, name, getattr(data, name))
-    for name in ("offsets", "items", "times", "splits", "popularity"):
+    for name in ("offsets", "items", "times", "actions", "splits", "popularity"):
         np.save(folder / f"{name}.npy", getattr(data, name))
+    about = {"timed": data.timed, "action_names": list(data.action_names)}
+    (folder / ABOUT).write_text(json.dumps(about))
 
 
 def load_dataset(folder: Path) -> Dataset:
@@ -165,8 +207,10 @@ def load_dataset(folder: Path) -> Dataset:
         offsets=_map(folder, "offsets"),
         items=_map(folder, "items"),
         times=_map(folder, "times"),
+        actions=_map(folder, "actions"),
         splits=_map(folder, "splits"),
         popularity=_map(folder, "popularity"),
+        **json.loads((folder / ABOUT).read_text()),
     )
 
 

@@ -5,8 +5,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dataset.arrays import TRAIN, Dataset, StringColumn
+from dataset.context import action_numbers
 from dataset.ordering import chronology, stable_hash
-from dataset.schema import ITEM, ORDER, SPLIT, TEXT, TIME, TITLE, USER
+from dataset.schema import ACTION, ITEM, ORDER, SPLIT, TEXT, TIME, TITLE, USER
 
 ITEM_ROW, USER_ROW = "item_row", "user_row"
 
@@ -44,6 +45,12 @@ def to_arrays(items: pl.DataFrame, users: pl.DataFrame, events: pl.DataFrame) ->
     """
     item_rows = events[ITEM_ROW].cast(pl.Int32).to_numpy()
     splits = events[SPLIT].to_numpy()
+    timed = TIME in events.columns
+    names = _actions(events)
+    actions = np.zeros(len(events), np.int32)
+    if names:
+        numbers = {name: number for number, name in enumerate(names, 1)}
+        actions = action_numbers(events[ACTION].to_list(), numbers)
     return Dataset(
         item_ids=StringColumn.of(items[ITEM].to_list()),
         titles=StringColumn.of(items[TITLE].to_list()),
@@ -51,10 +58,21 @@ def to_arrays(items: pl.DataFrame, users: pl.DataFrame, events: pl.DataFrame) ->
         user_ids=StringColumn.of(users[USER].to_list()),
         offsets=_offsets(events[USER_ROW].to_numpy(), len(users)),
         items=item_rows,
-        times=events[TIME if TIME in events.columns else ORDER].to_numpy(),
+        times=events[TIME if timed else ORDER].to_numpy(),
+        timed=timed,
+        actions=actions,
+        action_names=names,
         splits=splits,
         popularity=np.bincount(item_rows[splits == TRAIN], minlength=len(items)),
     )
+
+
+def _actions(events: pl.DataFrame) -> list[str]:
+    """Actions of the training split, by name; an empty one is none."""
+    if ACTION not in events.columns:
+        return []
+    learnt = events.filter((pl.col(SPLIT) == TRAIN) & (pl.col(ACTION) != ""))
+    return sorted(learnt[ACTION].unique().to_list())
 
 
 def _offsets(user_rows: NDArray[np.uint32], users: int) -> NDArray[np.int64]:

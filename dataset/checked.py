@@ -6,6 +6,7 @@ from dataclasses import replace
 import polars as pl
 
 from dataset.schema import (
+    ACTION,
     ITEM,
     ORDER,
     SPLIT,
@@ -42,7 +43,8 @@ def checked(source: Source, *, now: float | None = None) -> Source:
 
     Returns:
         Items with every column they had. Interactions with `user_id`, `item_id`, and of `order`
-        (int), `time` (Unix seconds) and `split` (`train`, `valid`, `test`) those they had.
+        (int), `time` (Unix seconds), `action` (text, empty where there is none) and `split`
+        (`train`, `valid`, `test`) those they had.
 
     Raises:
         InputError: the first rule that is broken.
@@ -92,6 +94,9 @@ def _checked_interactions(events: Table, now: float) -> Table:
         columns[SPLIT] = pl.col(SPLIT).cast(pl.String)
         known = columns[SPLIT].is_in(SPLITS).fill_null(value=False)
         rules.append(Rule(column=SPLIT, must="be train, valid or test", broken=~known))
+    if ACTION in schema:
+        require_type(events, ACTION, "be text", is_string)
+        columns[ACTION] = pl.col(ACTION).cast(pl.String).fill_null("").str.strip_chars()
     require_some(events)
     require(events, rules)
     return replace(events, frame=events.frame.select(**columns))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.arrays import TRAIN, Dataset
+from dataset.arrays import TRAIN, VALID, Dataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,6 +14,8 @@ class TrainingPoints:
 
     items: NDArray[np.int32]
     """(interactions,): item rows of the training split, by user, oldest first."""
+    contexts: NDArray[np.int32]
+    """(interactions,): when and how, as codes of `dataset.context`."""
     user_starts: NDArray[np.int64]
     """(users + 1,): user u owns `items[user_starts[u]:user_starts[u + 1]]`."""
     user_rows: NDArray[np.int64]
@@ -29,6 +31,10 @@ class TrainingPoints:
     def history(self, point: int) -> NDArray[np.int32]:
         """Item rows before a point, oldest first."""
         return self.items[self.user_starts[self.user_rows[point]] : self.ends[point]]
+
+    def history_contexts(self, point: int) -> NDArray[np.int32]:
+        """Contexts of `history`."""
+        return self.contexts[self.user_starts[self.user_rows[point]] : self.ends[point]]
 
     def positives(self, point: int) -> NDArray[np.int32]:
         """Every item row that the point's user has in the training split."""
@@ -71,6 +77,7 @@ def training_points(data: Dataset, *, within_baskets: bool = False) -> TrainingP
         places, ends = places[order], ends[order]
     return TrainingPoints(
         items=items,
+        contexts=data.contexts_before(VALID),
         user_starts=starts,
         user_rows=users[places],
         ends=ends,

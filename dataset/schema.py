@@ -12,6 +12,8 @@ TIMESTAMP = "timestamp"
 """As the source states it."""
 TIME = "time"
 """Unix seconds, made of the timestamp."""
+ACTION = "action"
+"""What a user did to an item: `view`, `cart`, `purchase` or whatever a shop calls it."""
 SPLIT = "split"
 
 STRINGS = (pl.String, pl.Categorical, pl.Enum)

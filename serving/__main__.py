@@ -114,7 +114,7 @@ def _titles(options: jsonargparse.Namespace, history: Sequence[str]) -> Sequence
         rows, _ = catalogue.rows(history)
         return [catalogue.title(row) for row in rows.tolist()]
     known = catalogue.history(options.user_id) if options.user_id else None
-    return [] if known is None else [catalogue.title(row) for row in known.tolist()]
+    return [] if known is None else [catalogue.title(row) for row in known[0].tolist()]
 
 
 def _reason(error: grpc.RpcError | TimeoutError, target: str) -> str:

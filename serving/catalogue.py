@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.arrays import TEST, Dataset
+from dataset.context import action_numbers, contexts
 from evaluation.baselines import popularity_rank
+from serving.query import Query
 
 
 class Catalogue:
@@ -16,6 +18,7 @@ class Catalogue:
         self._data = data
         self._row_of = {item_id: row for row, item_id in enumerate(data.item_ids)}
         self._user_of = {user_id: row for row, user_id in enumerate(data.user_ids)}
+        self._actions = {name: number for number, name in enumerate(data.action_names, 1)}
         ranks = popularity_rank(data.popularity)
         self.by_popularity: NDArray[np.int32] = np.argsort(-ranks).astype(np.int32)
         """(items,): item rows, best-selling first; equals in random order."""
@@ -45,7 +48,26 @@ class Catalogue:
         unknown = tuple(dict.fromkeys(i for i in item_ids if i not in self._row_of))
         return np.array(known, np.int32), unknown
 
-    def history(self, user_id: str) -> NDArray[np.int32] | None:
-        """Everything that the release knows of a user, oldest first; None for a stranger."""
+    def history(self, user_id: str) -> tuple[NDArray[np.int32], NDArray[np.int32]] | None:
+        """Everything that the release knows of a user, oldest first; None for a stranger.
+
+        Returns:
+            Item rows and their contexts.
+        """
         user = self._user_of.get(user_id)
-        return None if user is None else self._data.history(user, before=TEST + 1)
+        if user is None:
+            return None
+        every = TEST + 1
+        return (
+            self._data.history(user, before=every),
+            self._data.history_contexts(user, before=every),
+        )
+
+    def contexts(self, query: Query) -> NDArray[np.int32]:
+        """Contexts of the known items of a query's history."""
+        numbers = np.zeros(len(query.history), np.int32)
+        if query.history_actions:
+            numbers = action_numbers(query.history_actions, self._actions)
+        times = np.asarray(query.history_times, np.int64) if query.history_times else None
+        known = [item_id in self._row_of for item_id in query.history]
+        return contexts(times, numbers, np.zeros(1, np.int64))[known]

@@ -107,6 +107,8 @@ class RecommenderClient:
         *,
         user_id: str | None = None,
         history: Sequence[str] = (),
+        history_times: Sequence[int] = (),
+        history_actions: Sequence[str] = (),
         search: str = "",
         limit: int = 20,
         request_id: str = "",
@@ -116,6 +118,8 @@ class RecommenderClient:
         Args:
             user_id: A user that the release knows.
             history: Item ids, oldest first; wins over the history that the release knows.
+            history_times: When each was, Unix seconds; all of them or none.
+            history_actions: What the shopper did to each; all of them or none.
             search: What the shopper is looking for, in words.
             limit: Items wanted.
             request_id: The caller's own name for the request; comes back in the answer.
@@ -126,6 +130,8 @@ class RecommenderClient:
         request = pb.RecommendRequest(
             user_id=user_id,
             history_item_ids=history,
+            history_times=history_times,
+            history_actions=history_actions,
             search=search,
             limit=limit,
             request_id=request_id,
@@ -137,6 +143,8 @@ class RecommenderClient:
         *,
         user_id: str | None = None,
         history: Sequence[str] = (),
+        history_times: Sequence[int] = (),
+        history_actions: Sequence[str] = (),
         search: str = "",
         limit: int = 20,
         request_id: str = "",
@@ -149,6 +157,8 @@ class RecommenderClient:
         request = pb.RetrieveRequest(
             user_id=user_id,
             history_item_ids=history,
+            history_times=history_times,
+            history_actions=history_actions,
             search=search,
             limit=limit,
             request_id=request_id,
@@ -161,6 +171,8 @@ class RecommenderClient:
         *,
         user_id: str | None = None,
         history: Sequence[str] = (),
+        history_times: Sequence[int] = (),
+        history_actions: Sequence[str] = (),
         limit: int = 20,
         request_id: str = "",
     ) -> Response:
@@ -172,6 +184,8 @@ class RecommenderClient:
         request = pb.RankRequest(
             user_id=user_id,
             history_item_ids=history,
+            history_times=history_times,
+            history_actions=history_actions,
             candidate_item_ids=candidates,
             limit=limit,
             request_id=request_id,

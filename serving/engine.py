@@ -55,6 +55,7 @@ class _Shopper:
     """What is known of whom a query is about."""
 
     history: Rows
+    contexts: Rows
     search: str = ""
     unknown_item_ids: tuple[str, ...] = ()
     unknown_user: bool = False
@@ -143,7 +144,7 @@ class Engine:
         rows, unknown = self._catalogue.rows(list(dict.fromkeys(candidates)))
         watch: dict[str, float] = {}
         if len(shopper.history) and len(rows):
-            judged = self._retriever.judge(shopper.history, rows, watch)
+            judged = self._retriever.judge(shopper.history, rows, watch, contexts=shopper.contexts)
             found = replace(self._rank(shopper.history, judged, watch), ranks=None)
         else:
             order = np.argsort(-self._catalogue.popularity(rows), kind="stable")
@@ -189,18 +190,28 @@ class Engine:
         """A history in the query wins over the one that the release knows."""
         if query.history:
             history, unknown = self._catalogue.rows(query.history)
-            return _Shopper(history=history, search=query.search, unknown_item_ids=unknown)
+            return _Shopper(
+                history=history,
+                contexts=self._catalogue.contexts(query),
+                search=query.search,
+                unknown_item_ids=unknown,
+            )
         known = self._catalogue.history(query.user_id) if query.user_id else None
         if known is None:
             nobody = np.empty(0, np.int32)
             unknown_user = query.user_id is not None
-            return _Shopper(history=nobody, search=query.search, unknown_user=unknown_user)
-        return _Shopper(history=known, search=query.search)
+            return _Shopper(
+                history=nobody, contexts=nobody, search=query.search, unknown_user=unknown_user
+            )
+        history, contexts = known
+        return _Shopper(history=history, contexts=contexts, search=query.search)
 
     def _recall(self, shopper: _Shopper, ranked: int, watch: dict[str, float]) -> Candidates:
         """Shortlist whose first `ranked` are in the ranker's order, the others behind them."""
         history = shopper.history
-        recalled = self._retriever.shortlist(history, self.shortlist, watch, search=shopper.search)
+        recalled = self._retriever.shortlist(
+            history, self.shortlist, watch, contexts=shopper.contexts, search=shopper.search
+        )
         places = np.arange(len(recalled.rows))
         if not ranked or not len(places):
             return Candidates(

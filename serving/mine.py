@@ -35,14 +35,19 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
     chosen = np.sort(order[: config.training_points])
     cases = data.cases("valid").sample(config.valid_users, config.seed)
     lists = [
-        retriever.shortlist(history, config.size, {})
-        for history in tqdm(
-            map(points.history, chosen), "training shortlists", len(chosen), leave=False
+        retriever.shortlist(
+            points.history(point), config.size, {}, contexts=points.history_contexts(point)
         )
+        for point in tqdm(chosen.tolist(), "training shortlists", leave=False)
     ]
     valid = [
-        retriever.shortlist(history, config.size, {})
-        for history in tqdm(cases.histories, desc="valid shortlists", leave=False)
+        retriever.shortlist(history, config.size, {}, contexts=contexts)
+        for history, contexts in tqdm(
+            zip(cases.histories, cases.contexts, strict=True),
+            "valid shortlists",
+            len(cases),
+            leave=False,
+        )
     ]
     rows, scores = _stacked(lists, config.size)
     valid_rows, valid_scores = _stacked(valid, config.size)

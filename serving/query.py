@@ -8,6 +8,7 @@ Errors that a caller can mend:
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from typing import Protocol
 
 
@@ -65,6 +66,10 @@ class Query:
     """A user of the release."""
     history: Sequence[str] = ()
     """Item ids, oldest first."""
+    history_times: Sequence[int] = ()
+    """Unix seconds of each, none before the one that precedes it; empty where unknown."""
+    history_actions: Sequence[str] = ()
+    """What the shopper did to each; empty where unknown."""
     search: str = ""
     """What the shopper is looking for, in words; with it the order is the towers' alone."""
     limit: int = 20
@@ -156,6 +161,23 @@ def check_query(query: Query, limits: Limits, *, candidates: Sequence[str] | Non
         raise InvalidQueryError(
             f"history must be at most {limits.history} item ids, got {len(query.history)}"
         )
+    for name, given in (
+        ("history_times", query.history_times),
+        ("history_actions", query.history_actions),
+    ):
+        if len(given) not in (0, len(query.history)):
+            raise InvalidQueryError(
+                f"{name} must be as many as the {len(query.history)} items of the history, "
+                f"or none, got {len(given)}"
+            )
+    if any(later < earlier for earlier, later in pairwise(query.history_times)):
+        raise InvalidQueryError("history_times must not decrease, got one before its predecessor")
+    for action in query.history_actions:
+        if len(action) > limits.id_length:
+            raise InvalidQueryError(
+                f"history_actions must have at most {limits.id_length} characters each, "
+                f"got {len(action)}"
+            )
     if len(query.search) > limits.search_length:
         raise InvalidQueryError(
             f"search must be at most {limits.search_length} characters, got {len(query.search)}"

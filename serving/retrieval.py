@@ -20,15 +20,28 @@ class Retriever:
         """Load from a dataset's finished stages."""
         return cls(user_tower=UserTower.load(root / "towers"), sources=Sources.load(root))
 
-    def embed(self, history: Rows, watch: dict[str, float], *, search: str = "") -> Scores:
+    def embed(
+        self,
+        history: Rows,
+        watch: dict[str, float],
+        *,
+        contexts: Rows | None = None,
+        search: str = "",
+    ) -> Scores:
         """Embed a shopper as (dimension,) of unit length; books `user_tower`, in ms."""
         started = time.perf_counter()
-        user = self.user_tower(history, search)
+        user = self.user_tower(history, contexts, search)
         watch["user_tower"] = 1e3 * (time.perf_counter() - started)
         return user
 
     def shortlist(
-        self, history: Rows, size: int, watch: dict[str, float], *, search: str = ""
+        self,
+        history: Rows,
+        size: int,
+        watch: dict[str, float],
+        *,
+        contexts: Rows | None = None,
+        search: str = "",
     ) -> Recalled:
         """The best items of both sources, history left out, best first; books `index`, in ms.
 
@@ -36,15 +49,23 @@ class Retriever:
             history: Item rows, oldest first; may be empty where there is a search.
             size: Items wanted of each source, and of both together.
             watch: Where times are booked.
+            contexts: When and how, as codes of `dataset.context`; None where nothing is known.
             search: What the shopper is looking for, in words; the neighbour lists, which know
                 nothing of it, are then left out.
         """
-        user = self.embed(history, watch, search=search)
+        user = self.embed(history, watch, contexts=contexts, search=search)
         started = time.perf_counter()
         found = self.sources.shortlist(user, history, size, listed=not search)
         watch["index"] = 1e3 * (time.perf_counter() - started)
         return found
 
-    def judge(self, history: Rows, rows: Rows, watch: dict[str, float]) -> Recalled:
+    def judge(
+        self,
+        history: Rows,
+        rows: Rows,
+        watch: dict[str, float],
+        *,
+        contexts: Rows | None = None,
+    ) -> Recalled:
         """What both sources say of given items, in the given order; recalled by neither."""
-        return self.sources.judge(self.embed(history, watch), history, rows)
+        return self.sources.judge(self.embed(history, watch, contexts=contexts), history, rows)

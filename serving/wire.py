@@ -21,6 +21,8 @@ def to_query(request: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest)
     return Query(
         user_id=request.user_id if request.HasField("user_id") else None,
         history=tuple(request.history_item_ids),
+        history_times=tuple(request.history_times),
+        history_actions=tuple(request.history_actions),
         search="" if isinstance(request, pb.RankRequest) else request.search,
         limit=request.limit,
     )

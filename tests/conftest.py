@@ -61,7 +61,10 @@ def make_shop(*, users: int = 200, seed: int = 0) -> Dataset:
         user_ids=StringColumn.of([f"u{row}" for row in range(users)]),
         offsets=np.arange(users + 1) * 7,
         items=items,
-        times=np.tile(np.arange(7), users),
+        times=np.cumsum(rng.choice([1, 50, 5_000, 900_000], size=7 * users)),
+        timed=True,
+        actions=rng.integers(3, size=7 * users).astype(np.int32),
+        action_names=["buy", "view"],
         splits=splits,
         popularity=popularity,
     )

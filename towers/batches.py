@@ -19,6 +19,8 @@ from towers.windows import Windows
 
 SEARCH_PIECES = 6
 """Word pieces of a made-up search at most"""
+CONTEXTS_UNKNOWN = 0.1
+"""Chance that nothing is said of when and how a sequence came about, as a request may not"""
 HISTORY_KEPT = 0.5
 """Chance that a searching shopper has a history too"""
 
@@ -145,9 +147,15 @@ class WindowBatches:
         pool, choices = training.choices(everyone, numbers, rng)
         words = [training.search(int(point), rng) for point in searching]
         histories = [points.items[span] for span in spans]
+        contexts = [points.contexts[span] for span in spans]
         for point, word in zip(searching.tolist(), words, strict=True):
-            known = points.history(point) if rng.random() < HISTORY_KEPT else histories[0][:0]
-            histories.append(known[-(self.width - len(word)) :])
+            kept = slice(-(self.width - len(word)), None if rng.random() < HISTORY_KEPT else 0)
+            histories.append(points.history(point)[kept])
+            contexts.append(
+                np.concatenate([np.zeros_like(word), points.history_contexts(point)[kept]])
+            )
+        for unknown in np.flatnonzero(rng.random(len(contexts)) < CONTEXTS_UNKNOWN).tolist():
+            contexts[unknown] = np.zeros_like(contexts[unknown])
         rows = pool if training.sampler.takes_all else np.union1d(pool, np.concatenate(histories))
         ids = [np.searchsorted(rows, history).astype(np.int32) for history in histories]
         offsets = 1 + len(rows) + np.cumsum([0, *map(len, words)])
@@ -157,7 +165,7 @@ class WindowBatches:
         sequences = ids[: len(chosen)] + [
             np.concatenate(both) for both in zip(searched, ids[len(chosen) :], strict=True)
         ]
-        packed = pack(sequences, width=self.width, filler=len(rows))
+        packed = pack(sequences, contexts, width=self.width, filler=len(rows))
         fresh, texts = training.fresh(points.targets[members], rows, rng)
         last = np.array([len(s) - 1 for s in sequences[len(chosen) :]], np.int64)
         cells = np.concatenate([place[new], last])

@@ -12,9 +12,9 @@ class TowersConfig:
 
     backbone: str = ".cache/all-MiniLM-L6-v2"
     """Hub name or local folder of a BERT-like encoder."""
-    dimension: int = 256
+    dimension: int = 384
     """Length of an embedding."""
-    widths: list[int] = field(default_factory=lambda: [64, 128])
+    widths: list[int] = field(default_factory=lambda: [64, 128, 256])
     """Shorter beginnings of an embedding that are trained to be embeddings of their own."""
     item_tokens: int = 32
     """Word pieces of an item's text at most."""
@@ -31,7 +31,7 @@ class TowersConfig:
     residual_shrinkage: float = 10.0
     """Purchases at which half of an item's own embedding counts; one that was never bought has
     its text alone."""
-    residual_dropout: float = 0.1
+    residual_dropout: float = 0.3
     """Chance of training a step without an item's own embedding, as if the item were new."""
     reads: Literal["items", "titles"] = "items"
     """What the user tower reads: one soft token an item, or the word pieces of the last titles."""

@@ -82,7 +82,12 @@ def in_order(batches: Iterable[tuple[NDArray[np.int64], Tensor]]) -> Tensor:
 
 
 def embed_histories(
-    tower: HistoryTower, items: Tensor, histories: Sequence[NDArray[np.int32]], *, length: int
+    tower: HistoryTower,
+    items: Tensor,
+    histories: Sequence[NDArray[np.int32]],
+    contexts: Sequence[NDArray[np.int32]],
+    *,
+    length: int,
 ) -> Tensor:
     """Embed shoppers after the last item of each history.
 
@@ -90,6 +95,7 @@ def embed_histories(
         tower: In evaluation mode.
         items: (corpus, dimension) embeddings.
         histories: Item rows of each shopper, oldest first, none empty.
+        contexts: When and how, as codes of `dataset.context`, as long as the histories.
         length: Newest items of a history that are read.
 
     Returns:
@@ -99,8 +105,10 @@ def embed_histories(
     nothing = torch.empty(0, dtype=torch.int64, device=device)
     with torch.no_grad(), autocast(device):
         for start in range(0, len(histories), HISTORIES):
-            newest = [history[-length:] for history in histories[start : start + HISTORIES]]
-            packed = pack(newest, width=length, filler=len(items))
+            some = slice(start, start + HISTORIES)
+            newest = [history[-length:] for history in histories[some]]
+            known = [codes[-length:] for codes in contexts[some]]
+            packed = pack(newest, known, width=length, filler=len(items))
             last = packed.starts + torch.tensor([len(history) - 1 for history in newest])
             users.append(tower(items, packed.to(device), last.to(device), nothing))
     return torch.cat(users)

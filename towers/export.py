@@ -41,8 +41,9 @@ def save_user_tower(
     part = folder / USER
     _save(part, tower, tokenizer)
     options = {"reads": config.reads, "dimension": config.dimension}
-    if config.reads == "items":
+    if isinstance(tower, HistoryTower):
         options |= {"length": config.history_length, "search_tokens": config.search_tokens}
+        options["actions"] = tower.actions.num_embeddings - 1
     else:
         options["history_tokens"] = config.history_tokens
         inputs.titles.save(part, "titles")
@@ -98,10 +99,12 @@ class ItemsReader:
     """Word pieces of a search at most, with those that frame it"""
 
     @classmethod
-    def load(cls, folder: Path, dimension: int, length: int, search_tokens: int) -> "ItemsReader":
+    def load(
+        cls, folder: Path, dimension: int, length: int, search_tokens: int, actions: int
+    ) -> "ItemsReader":
         """Load from a finished towers stage."""
         part = folder / USER
-        tower = HistoryTower(empty_bert(part), dimension=dimension, dropout=0.0)
+        tower = HistoryTower(empty_bert(part), dimension=dimension, actions=actions)
         return cls(
             tower=_ready(tower, load_file(part / WEIGHTS)),
             embeddings=np.load(folder / EMBEDDINGS, mmap_mode="r"),
@@ -110,18 +113,26 @@ class ItemsReader:
             search_tokens=search_tokens,
         )
 
-    def __call__(self, history: NDArray[np.int32], search: str = "") -> torch.Tensor:
+    def __call__(
+        self, history: NDArray[np.int32], contexts: NDArray[np.int32], search: str = ""
+    ) -> torch.Tensor:
         """Embed a search and the newest items, as (1, dimension).
 
         Raises:
             ValueError: neither is given.
         """
         newest = history[-self.length :]
+        known = contexts[-self.length :]
         device = self.tower.out.weight.device
         items = torch.from_numpy(self.embeddings[newest]).to(device)
         words = self._words(search) if search else np.empty(0, np.int64)
         places = np.concatenate([len(newest) + 1 + np.arange(len(words)), np.arange(len(newest))])
-        packed = pack([places.astype(np.int32)], width=max(len(places), 1), filler=len(newest))
+        packed = pack(
+            [places.astype(np.int32)],
+            [np.concatenate([np.zeros_like(words), known])],
+            width=max(len(places), 1),
+            filler=len(newest),
+        )
         packed = packed.to(device)
         last = packed.starts + len(places) - 1
         return self.tower(items, packed, last, torch.from_numpy(words).to(device))  # type: ignore[no-any-return]
@@ -156,7 +167,12 @@ class TitlesReader:
             tower=_ready(tower, load_file(part / WEIGHTS)), inputs=inputs, tokenizer=tokenizer
         )
 
-    def __call__(self, history: NDArray[np.int32], search: str = "") -> torch.Tensor:
+    def __call__(
+        self,
+        history: NDArray[np.int32],
+        contexts: NDArray[np.int32],  # noqa: ARG002  # titles say nothing of them
+        search: str = "",
+    ) -> torch.Tensor:
         """Embed a search, as if it were the newest title, and the newest titles before it."""
         read = self.inputs.history(history)
         if search:
@@ -181,17 +197,24 @@ class UserTower:
             return cls(reader=ItemsReader.load(folder, **options))
         return cls(reader=TitlesReader.load(folder, **options))
 
-    def __call__(self, history: NDArray[np.int32], search: str = "") -> NDArray[np.float32]:
+    def __call__(
+        self,
+        history: NDArray[np.int32],
+        contexts: NDArray[np.int32] | None = None,
+        search: str = "",
+    ) -> NDArray[np.float32]:
         """Embed a shopper.
 
         Args:
             history: Item rows, oldest first; may be empty where there is a search.
+            contexts: When and how, as codes of `dataset.context`; None where nothing is known.
             search: What the shopper is looking for, in words.
 
         Returns:
             (dimension,) of unit length.
         """
+        known = np.zeros_like(history) if contexts is None else contexts
         with torch.inference_mode():
-            embedding = self.reader(history, search)
+            embedding = self.reader(history, known, search)
         vector: NDArray[np.float32] = embedding[0].cpu().numpy()
         return vector

@@ -7,6 +7,7 @@ from transformers import PreTrainedModel
 
 from backbone.chunks import in_chunks
 from backbone.packing import PackedBatch, causal_mask
+from dataset.context import GAPS
 
 DECAY = 0.7
 """Weight of an item relative to the next younger one before anything is learned."""
@@ -15,8 +16,9 @@ DECAY = 0.7
 class HistoryTower(nn.Module):
     """Causal BERT over the embeddings of a history's items.
 
-    Item k of a history is one token, so fifty purchases cost fifty tokens, and a new purchase
-    needs no text to be read. What a shopper searches for stands before the history as word
+    Item k of a history is one token, which also says how long after the item before it came and
+    what the shopper did to it, where that is known. So fifty purchases cost fifty tokens, and a new
+    purchase needs no text to be read. What a shopper searches for stands before the history as word
     pieces. No token looks ahead, so the state at each place is what is known of the shopper at that
     time, and one pass trains them all (Kang & McAuley, "SASRec", ICDM 2018). A shopper's embedding
     is what the state says plus the sum of the items' own, the recent ones counting most, at a
@@ -28,6 +30,7 @@ class HistoryTower(nn.Module):
         bert: PreTrainedModel,
         *,
         dimension: int,
+        actions: int,
         dropout: float = 0.0,
         rows_at_once: int | None = None,
     ) -> None:
@@ -36,6 +39,7 @@ class HistoryTower(nn.Module):
         Args:
             bert: Encoder; its word embeddings, which stay as they are, read free text.
             dimension: Length of an embedding.
+            actions: How many kinds of actions are told apart.
             dropout: Chance of zeroing an entry of a soft token in training.
             rows_at_once: Packed rows whose activations are held at once in training; by default
                 all of a batch.
@@ -46,10 +50,12 @@ class HistoryTower(nn.Module):
         hidden = bert.config.hidden_size
         self.into = nn.Linear(dimension, hidden)
         self.out = nn.Linear(hidden, dimension, bias=False)
+        self.gaps, self.actions = nn.Embedding(GAPS, hidden), nn.Embedding(1 + actions, hidden)
         self.dropout = nn.Dropout(dropout)
         self.rows_at_once = rows_at_once
         nn.init.normal_(self.into.weight, std=bert.config.initializer_range)
-        nn.init.zeros_(self.into.bias)
+        for zero in (self.into.bias, self.gaps.weight, self.actions.weight):
+            nn.init.zeros_(zero)
         nn.init.normal_(self.out.weight, std=bert.config.initializer_range)
         self.own_items = nn.Parameter(torch.ones(()))
         self.decay = nn.Parameter(torch.logit(torch.tensor(DECAY)))
@@ -71,10 +77,11 @@ class HistoryTower(nn.Module):
         words = self.bert.get_input_embeddings()(pieces)  # (pieces, hidden)
         padded = torch.cat([items, items.new_zeros(1, items.shape[1])])
 
-        def embedded(ids: Tensor, positions: Tensor, owners: Tensor) -> Tensor:
+        def embedded(ids: Tensor, known_of: Tensor, positions: Tensor, owners: Tensor) -> Tensor:
             mask = causal_mask(owners)
             known = functional.embedding(ids.clamp(max=len(items)), padded)
             tokens = self.into(known.to(self.into.weight.dtype))  # (rows, width, hidden)
+            tokens = tokens + self.gaps(known_of % GAPS) + self.actions(known_of // GAPS)
             if len(words):
                 word = words[(ids - len(items) - 1).clamp(min=0)].to(tokens.dtype)
                 tokens = torch.where((ids > len(items)).unsqueeze(-1), word, tokens)
@@ -86,7 +93,12 @@ class HistoryTower(nn.Module):
             return result
 
         read = in_chunks(
-            embedded, packed.ids, packed.positions, packed.owners, size=self.rows_at_once
+            embedded,
+            packed.ids,
+            packed.contexts,
+            packed.positions,
+            packed.owners,
+            size=self.rows_at_once,
         )
         return functional.normalize(read.flatten(0, 1)[cells], dim=-1)
 

@@ -71,12 +71,15 @@ def support(purchases: Tensor, shrinkage: float) -> Tensor:
     return purchases.float() / (purchases.float() + shrinkage).clamp(min=1)
 
 
-def build_two_tower(config: TowersConfig, *, purchases: Tensor, total_steps: int) -> TwoTower:
+def build_two_tower(
+    config: TowersConfig, *, purchases: Tensor, actions: int, total_steps: int
+) -> TwoTower:
     """Two towers that start from the same pretrained weights and share none.
 
     Args:
         config: What they are.
         purchases: (items,) how often each item of the corpus was bought.
+        actions: How many kinds of actions histories tell apart.
         total_steps: Length of the training.
     """
     training = config.training
@@ -94,6 +97,7 @@ def build_two_tower(config: TowersConfig, *, purchases: Tensor, total_steps: int
         user_tower = HistoryTower(
             user_bert,
             dimension=config.dimension,
+            actions=actions,
             dropout=training.dropout,
             rows_at_once=config.rows_at_once,
         )

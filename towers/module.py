@@ -117,12 +117,18 @@ class TowersModule(LightningModule):
         return embeddings
 
     @torch.no_grad()
-    def embed_users(self, items: Tensor, histories: Sequence[NDArray[np.int32]]) -> Tensor:
+    def embed_users(
+        self,
+        items: Tensor,
+        histories: Sequence[NDArray[np.int32]],
+        contexts: Sequence[NDArray[np.int32]],
+    ) -> Tensor:
         """(users, dimension): shoppers after their histories."""
         self.average.eval()
         tower = self.average.user_tower
         if isinstance(tower, HistoryTower):
-            return embed_histories(tower, items, histories, length=self.config.history_length)
+            length = self.config.history_length
+            return embed_histories(tower, items, histories, contexts, length=length)
         return encode(
             tower,
             [self.inputs.history(history) for history in histories],
@@ -146,7 +152,8 @@ class TowersModule(LightningModule):
         rng = np.random.default_rng([self.config.training.seed, epoch])
         chosen = np.sort(rng.permutation(len(self.points))[: self.config.hard])
         histories = [self.points.history(int(point)) for point in chosen]
-        self.hard.renew(chosen, self.embed_users(items, histories), items)
+        contexts = [self.points.history_contexts(int(point)) for point in chosen]
+        self.hard.renew(chosen, self.embed_users(items, histories, contexts), items)
 
     def on_train_batch_start(self, batch: TowersBatch, batch_idx: int) -> None:  # noqa: ARG002
         """What is left to chance in a step depends on its number alone, resumed or not."""
@@ -208,7 +215,7 @@ class TowersModule(LightningModule):
         if self.config.item_layers:
             self.read_texts()
         items = self.embed_items()
-        users = self.embed_users(items, self.valid.histories)
+        users = self.embed_users(items, self.valid.histories, self.valid.contexts)
         _, found = exact_search(
             users.cpu().numpy(), items.cpu().numpy(), 100, exclude=self.valid.histories
         )

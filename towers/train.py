@@ -59,7 +59,7 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     workplace = training_folder(root, "towers", asdict(config), fingerprint)
     module, best = fit_towers(config, data, tokenizer, workplace)
     items = module.embed_items()
-    users = module.embed_users(items, module.valid.histories)
+    users = module.embed_users(items, module.valid.histories, module.valid.contexts)
     module.average.merge_adapters()
     embeddings = items.cpu().numpy()
     np.save(folder / EMBEDDINGS, embeddings)
@@ -176,7 +176,9 @@ def build_module(
     """
     seed_everything(config.training.seed)
     purchases = torch.from_numpy(np.array(data.popularity))
-    model = build_two_tower(config, purchases=purchases, total_steps=steps)
+    model = build_two_tower(
+        config, purchases=purchases, actions=len(data.action_names), total_steps=steps
+    )
     valid = valid_cases(data, config.valid_users, config.training.seed)
     module = TowersModule(model, valid, source, config)
     kept = None

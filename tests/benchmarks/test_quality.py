@@ -4,13 +4,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.cascade import cascade_lists
+from benchmarks.cascade import cascade_lists, history_query
 from benchmarks.config import BenchConfig
 from benchmarks.quality import benchmark, evaluated_cases, made_from, slices
 from benchmarks.report import is_up_to_date
 from benchmarks.table import results_table
 from serving.engine import Engine, EngineConfig
-from serving.query import Query
 
 CONFIG = BenchConfig(max_users=25, examples=4)
 SYSTEMS = ["popularity", "item-knn", "towers", "shortlist", "cascade"]
@@ -39,8 +38,8 @@ def rows(answer):
 def test_the_offline_lists_are_exactly_the_served_ones(engine, shop, cases):
     offline = cascade_lists(engine, shop, cases)
 
-    for case, history in enumerate(cases.histories):
-        query = Query(history=[f"i{row}" for row in history], limit=100)
+    for case, user in enumerate(cases.user_rows.tolist()):
+        query = history_query(shop, user, limit=100)
         assert offline.cascade[case].tolist() == rows(engine.recommend(query))
         assert offline.shortlist[case].tolist() == rows(engine.retrieve(query))
 

@@ -179,3 +179,23 @@ def test_ml_100k_is_read_as_recbole_ships_it(tmp_path):
     assert sorted(data.times) == [881250941] * 2 + [881250942] * 2
     attributes = pl.read_parquet(tmp_path / "data" / "attributes.parquet")
     assert dict(attributes.rows()) == {"1": 1995, "2": None}
+
+
+def test_actions_are_counted_from_one_and_an_empty_one_is_unknown(built):
+    actions = ["view", "buy", None, "buy", "", "wish", "view"]
+    data = built(events={"action": actions, "split": ["train"] * 5 + ["test", "train"]})
+
+    assert data.timed
+    assert data.action_names == ["buy", "view"]  # `wish` is not in the training split
+    by_user = {
+        user: data.actions[start:end].tolist()
+        for user, start, end in zip(data.user_ids, data.offsets, data.offsets[1:], strict=False)
+    }
+    assert by_user == {"u": [2, 1, 0], "v": [1, 0, 0], "w": [2]}
+
+
+def test_an_order_is_no_time(built):
+    data = built(events={"timestamp": None, "order": [1, 2, 3, 10, 20, 30, 5]})
+
+    assert not data.timed
+    assert not data.contexts_before(3).any()

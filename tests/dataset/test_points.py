@@ -15,6 +15,9 @@ def data(items, times, splits=None, offsets=None):
         offsets=np.array([0, len(items)] if offsets is None else offsets),
         items=items,
         times=np.array(times),
+        timed=False,
+        actions=np.zeros(len(items), np.int32),
+        action_names=[],
         splits=np.array([TRAIN] * len(items) if splits is None else splits, np.uint8),
         popularity=np.zeros(10, np.int64),
     )

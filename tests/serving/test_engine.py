@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
+from benchmarks.cascade import history_query
+from dataset.arrays import TEST
+from dataset.context import GAPS
 from evaluation.search import exact_search
+from serving.catalogue import Catalogue
 from serving.engine import Engine, EngineConfig
 from serving.query import Basis, InvalidQueryError, Limits, Query, Source, UnknownItemError
 
@@ -99,12 +103,18 @@ def test_ranking_the_head_by_hand_gives_the_cascades_scores(engine):
 
 
 def test_a_known_user_is_served_by_all_that_the_release_knows(engine, shop):
-    history = [f"i{row}" for row in shop.history(4, before=3)]
+    own = slice(shop.offsets[4], shop.offsets[5])
+    same = Query(
+        history=[f"i{row}" for row in shop.items[own]],
+        history_times=shop.times[own].tolist(),
+        history_actions=[["", *shop.action_names][action] for action in shop.actions[own]],
+        limit=10,
+    )
 
     known = engine.recommend(Query(user_id="u4", limit=10))
 
     assert known.basis is Basis.HISTORY
-    assert known.items == engine.recommend(Query(history=history, limit=10)).items
+    assert known.items == engine.recommend(same).items
 
 
 def test_a_history_in_the_query_wins_over_the_users_own(engine):
@@ -224,3 +234,47 @@ def test_another_search_is_answered_otherwise(engine):
 def test_an_endless_search_is_refused(engine):
     with pytest.raises(InvalidQueryError, match="search must be at most 1000 characters, got 1001"):
         engine.recommend(Query(search="x" * 1001, limit=5))
+
+
+def test_times_and_actions_of_a_history_are_read_as_they_were_in_training(engine, release, shop):
+    catalogue, cases = Catalogue(shop), shop.cases("test")
+    for case, user in enumerate(cases.user_rows[:50].tolist()):
+        asked = history_query(shop, user, limit=5)
+        np.testing.assert_array_equal(catalogue.contexts(asked), cases.contexts[case])
+    asked = history_query(shop, 3, limit=12)
+    item = engine.retrieve(asked).items[0]
+    user = engine.retriever.embed(
+        shop.history(3, before=TEST), {}, contexts=shop.history_contexts(3, before=TEST)
+    )
+    row = np.array([catalogue.row(item.item_id)], np.int32)
+    vector = np.load(release / "towers" / "item_embeddings.npy")[row[0]]
+
+    assert item.tower_score == pytest.approx(float(vector @ user), abs=1e-5)
+
+
+def test_an_unknown_item_takes_its_time_and_action_with_it(shop):
+    known = Query(history=["i3", "i1"], history_times=[5, 90_005], history_actions=["buy", "view"])
+    mixed = Query(
+        history=["i3", "gone", "i1"],
+        history_times=[5, 90_004, 90_005],
+        history_actions=["buy", "view", "view"],
+    )
+    found, other = Catalogue(shop).contexts(known), Catalogue(shop).contexts(mixed)
+
+    assert (found // GAPS).tolist() == (other // GAPS).tolist() == [1, 2]
+    assert (found % GAPS).tolist() == [0, 5]
+    assert (other % GAPS).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        ({"history_times": [1]}, "history_times must be as many as the 2 items"),
+        ({"history_times": [2, 1]}, "history_times must not decrease"),
+        ({"history_actions": ["buy"] * 3}, "history_actions must be as many as the 2 items"),
+        ({"history_actions": ["buy", "x" * 300]}, "history_actions must have at most 256"),
+    ],
+)
+def test_times_and_actions_that_do_not_fit_are_refused(engine, given, rule):
+    with pytest.raises(InvalidQueryError, match=rule):
+        engine.recommend(Query(history=["i3", "i1"], limit=5, **given))

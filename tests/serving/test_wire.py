@@ -10,10 +10,11 @@ from serving.query import Answer, Basis, Query, RankedItem, Source
 
 GENERATED = ["recommender_pb2.py", "recommender_pb2.pyi"]
 GENERATED += ["recommender_pb2_grpc.py", "recommender_pb2_grpc.pyi"]
+HISTORY = {"history": ["a", "b"], "history_times": [5, 9], "history_actions": ["", "buy"]}
 CALLS = {
-    "recommend": lambda client: client.recommend(user_id="u", history=["a", "b"], limit=7),
-    "retrieve": lambda client: client.retrieve(user_id="u", history=["a", "b"], limit=7),
-    "rank": lambda client: client.rank(["c", "d"], user_id="u", history=["a", "b"], limit=7),
+    "recommend": lambda client: client.recommend(user_id="u", **HISTORY, limit=7),
+    "retrieve": lambda client: client.retrieve(user_id="u", **HISTORY, limit=7),
+    "rank": lambda client: client.rank(["c", "d"], user_id="u", **HISTORY, limit=7),
     "similar": lambda client: client.similar("c", limit=7),
 }
 
@@ -59,7 +60,7 @@ def test_the_grpc_answer_equals_the_engines_answer(client, fake, method, seed):
 
 
 def test_the_engine_is_asked_what_the_client_asked(client, fake):
-    query = Query(user_id="u", history=("a", "b"), limit=7)
+    query = Query(user_id="u", **{name: tuple(given) for name, given in HISTORY.items()}, limit=7)
 
     for call in CALLS.values():
         call(client)

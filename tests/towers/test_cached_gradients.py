@@ -12,7 +12,9 @@ from towers.train import batches, text_inputs, training_source
 
 def gradients(config, shop, batch):
     torch.manual_seed(0)
-    model = build_two_tower(config, purchases=torch.full((240,), 9), total_steps=1).train()
+    model = build_two_tower(
+        config, purchases=torch.full((240,), 9), actions=2, total_steps=1
+    ).train()
     texts = torch.zeros(len(batch.rows), 32).index_copy(
         0, batch.fresh, model.item_tower.read(batch.texts)
     )
@@ -57,6 +59,7 @@ def test_no_more_than_a_part_is_held(shop, tiny_bert):
         model = build_two_tower(
             replace(config, rows_at_once=rows_at_once),
             purchases=torch.full((240,), 9),
+            actions=2,
             total_steps=1,
         ).train()
         items = model.item_tower(torch.zeros(len(batch.rows), 32), batch.rows).detach()

@@ -7,6 +7,7 @@ from backbone.batch import pad
 from backbone.config import TrainingConfig
 from backbone.load import load_bert
 from backbone.packing import pack
+from dataset.context import GAPS
 from towers.config import TowersConfig
 from towers.encode import embed_histories, encode
 from towers.history_tower import HistoryTower
@@ -131,20 +132,24 @@ def test_residuals_are_left_out_in_training_alone(tiny_bert):
 
 
 def test_a_shopper_does_not_depend_on_who_else_is_embedded(tiny_bert):
-    tower = HistoryTower(load_bert(str(tiny_bert)), dimension=16, dropout=0.0).eval()
+    tower = HistoryTower(load_bert(str(tiny_bert)), dimension=16, actions=2).eval()
     rng = np.random.default_rng(0)
     items = torch.nn.functional.normalize(torch.randn(40, 16), dim=-1)
     histories = [rng.integers(40, size=n).astype(np.int32) for n in (1, 3, 12, 7, 8, 2)]
 
-    together = embed_histories(tower, items, histories, length=8)
+    contexts = [rng.integers(3 * GAPS, size=len(h)).astype(np.int32) for h in histories]
+    torch.nn.init.normal_(tower.gaps.weight)
+    torch.nn.init.normal_(tower.actions.weight)
 
-    for history, user in zip(histories, together, strict=True):
-        alone = embed_histories(tower, items, [history[-8:]], length=8)[0]
+    together = embed_histories(tower, items, histories, contexts, length=8)
+
+    for history, known, user in zip(histories, contexts, together, strict=True):
+        alone = embed_histories(tower, items, [history[-8:]], [known[-8:]], length=8)[0]
         assert torch.dot(user, alone) > 0.999
 
 
 def test_a_place_in_a_history_is_the_shopper_of_that_time(tiny_bert):
-    tower = HistoryTower(load_bert(str(tiny_bert)), dimension=16, dropout=0.0).eval()
+    tower = HistoryTower(load_bert(str(tiny_bert)), dimension=16, actions=2).eval()
     items = torch.nn.functional.normalize(torch.randn(40, 16), dim=-1)
     history = np.array([4, 9, 2, 30, 7], np.int32)
     packed = pack([history], width=8, filler=40)
@@ -158,8 +163,24 @@ def test_a_place_in_a_history_is_the_shopper_of_that_time(tiny_bert):
         torch.testing.assert_close(everywhere[length - 1], then[0], atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("told", ["gaps", "actions"])
+def test_when_and_how_a_shopper_came_to_an_item_is_read(tiny_bert, told):
+    tower = HistoryTower(load_bert(str(tiny_bert)), dimension=16, actions=2).eval()
+    items = functional.normalize(torch.randn(40, 16), dim=-1)
+    history, unknown = np.array([4, 9, 2], np.int32), np.zeros(3, np.int32)
+    code = {"gaps": 3, "actions": 2 * GAPS}[told]
+
+    def user(contexts):
+        return embed_histories(tower, items, [history], [contexts], length=8)[0]
+
+    torch.testing.assert_close(user(unknown + code), user(unknown))
+    torch.nn.init.normal_(getattr(tower, told).weight)
+
+    assert (user(unknown + code) - user(unknown)).abs().max() > 0.01
+
+
 def test_where_the_state_says_nothing_a_shopper_is_what_was_bought_lately(tiny_bert):
-    tower = HistoryTower(load_bert(str(tiny_bert)), dimension=16).eval()
+    tower = HistoryTower(load_bert(str(tiny_bert)), dimension=16, actions=2).eval()
     torch.nn.init.zeros_(tower.out.weight)
     items = functional.normalize(torch.randn(40, 16), dim=-1)
     packed = pack([np.array([3, 9]), np.array([7, 1, 30])], width=8, filler=40)
@@ -195,7 +216,7 @@ def test_the_towers_share_no_weights(tiny_bert):
     config = TowersConfig(
         backbone=str(tiny_bert), dimension=16, widths=[], user_layers=1, training=training
     )
-    model = build_two_tower(config, purchases=torch.ones(40), total_steps=10)
+    model = build_two_tower(config, purchases=torch.ones(40), actions=0, total_steps=10)
 
     users = {id(p) for p in model.user_tower.parameters()}
     assert not users & {id(p) for p in model.item_tower.parameters()}

@@ -48,7 +48,7 @@ def gradients(folder, shop, windows):
     inputs = text_inputs(shop, load_tokenizer(str(folder)), config)
     batch = batches(config, training_source(config, shop, inputs)).collate_fn(windows)
     torch.manual_seed(0)
-    loss = Loss(build_two_tower(config, purchases=torch.full((240,), 9), total_steps=1))
+    loss = Loss(build_two_tower(config, purchases=torch.full((240,), 9), actions=2, total_steps=1))
     if distributed.is_initialized():
         loss = DistributedDataParallel(loss, find_unused_parameters=True)
     loss(batch).backward()

@@ -141,10 +141,10 @@ def test_serving_embeds_a_history_as_training_did(root, config, shop, monkeypatc
     module, served = modules[0], UserTower.load(root / "towers")
     cases = shop.cases("valid").sample(20, 0)
 
-    trained = module.embed_users(module.embed_items(), cases.histories).numpy()
+    trained = module.embed_users(module.embed_items(), cases.histories, cases.contexts).numpy()
 
-    for history, user in zip(cases.histories, trained, strict=True):
-        assert user @ served(history) > 0.998
+    for history, contexts, user in zip(cases.histories, cases.contexts, trained, strict=True):
+        assert user @ served(history, contexts) > 0.998
 
 
 def test_the_manifest_says_what_a_reader_needs(release):
@@ -159,7 +159,7 @@ def test_the_manifest_says_what_a_reader_needs(release):
     ("option", "value"),
     [
         ("dimension", 0),
-        ("widths", [256]),
+        ("widths", [384]),
         ("history_tokens", 2),
         ("history_length", 1),
         ("temperature", 2.0),

@@ -19,6 +19,7 @@ def shoppers(*baskets_of_users):
         user_starts.append(len(items))
     return TrainingPoints(
         items=np.array(items, np.int32),
+        contexts=np.zeros(len(items), np.int32),
         user_starts=np.array(user_starts),
         user_rows=np.array(rows),
         ends=np.array(ends),

@@ -86,6 +86,8 @@ class RecommendRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
+    HISTORY_TIMES_FIELD_NUMBER: _builtins.int
+    HISTORY_ACTIONS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release. An unknown one is answered like a stranger, and reported."""
     limit: _builtins.int
@@ -98,6 +100,18 @@ class RecommendRequest(_message.Message):
     def history_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the shopper interacted with, oldest first. Unknown items are skipped and reported."""
 
+    @_builtins.property
+    def history_times(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """When each of them was, in Unix seconds, none before the one that precedes it: as many as there
+        are items, or none at all.
+        """
+
+    @_builtins.property
+    def history_actions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the shopper did to each, as the release's interactions call it; an unknown one, or an empty
+        one, says nothing. As many as there are items, or none at all.
+        """
+
     def __init__(
         self,
         *,
@@ -106,10 +120,12 @@ class RecommendRequest(_message.Message):
         limit: _builtins.int = ...,
         request_id: _builtins.str = ...,
         search: _builtins.str = ...,
+        history_times: _abc.Iterable[_builtins.int] | None = ...,
+        history_actions: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "history_item_ids", b"history_item_ids", "limit", b"limit", "request_id", b"request_id", "search", b"search", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "request_id", b"request_id", "search", b"search", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
@@ -206,6 +222,8 @@ class RetrieveRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
+    HISTORY_TIMES_FIELD_NUMBER: _builtins.int
+    HISTORY_ACTIONS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release. An unknown one is answered like a stranger, and reported."""
     limit: _builtins.int
@@ -218,6 +236,18 @@ class RetrieveRequest(_message.Message):
     def history_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the shopper interacted with, oldest first. Unknown items are skipped and reported."""
 
+    @_builtins.property
+    def history_times(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """When each of them was, in Unix seconds, none before the one that precedes it: as many as there
+        are items, or none at all.
+        """
+
+    @_builtins.property
+    def history_actions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the shopper did to each, as the release's interactions call it; an unknown one, or an empty
+        one, says nothing. As many as there are items, or none at all.
+        """
+
     def __init__(
         self,
         *,
@@ -226,10 +256,12 @@ class RetrieveRequest(_message.Message):
         limit: _builtins.int = ...,
         request_id: _builtins.str = ...,
         search: _builtins.str = ...,
+        history_times: _abc.Iterable[_builtins.int] | None = ...,
+        history_actions: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "history_item_ids", b"history_item_ids", "limit", b"limit", "request_id", b"request_id", "search", b"search", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "request_id", b"request_id", "search", b"search", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
@@ -272,6 +304,8 @@ class RankRequest(_message.Message):
     CANDIDATE_ITEM_IDS_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    HISTORY_TIMES_FIELD_NUMBER: _builtins.int
+    HISTORY_ACTIONS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release. An unknown one is answered like a stranger, and reported."""
     limit: _builtins.int
@@ -288,6 +322,18 @@ class RankRequest(_message.Message):
         and reported with the history's.
         """
 
+    @_builtins.property
+    def history_times(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """When each of them was, in Unix seconds, none before the one that precedes it: as many as there
+        are items, or none at all.
+        """
+
+    @_builtins.property
+    def history_actions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the shopper did to each, as the release's interactions call it; an unknown one, or an empty
+        one, says nothing. As many as there are items, or none at all.
+        """
+
     def __init__(
         self,
         *,
@@ -296,10 +342,12 @@ class RankRequest(_message.Message):
         candidate_item_ids: _abc.Iterable[_builtins.str] | None = ...,
         limit: _builtins.int = ...,
         request_id: _builtins.str = ...,
+        history_times: _abc.Iterable[_builtins.int] | None = ...,
+        history_actions: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "candidate_item_ids", b"candidate_item_ids", "history_item_ids", b"history_item_ids", "limit", b"limit", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "candidate_item_ids", b"candidate_item_ids", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
