@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-FORMAT = 1
+FORMAT = 2
+"""Of all stages; another one wherever a stage writes other files than before."""
 MANIFEST = "manifest.json"
 CHUNK = 1 << 20
 
