@@ -19,7 +19,7 @@ class RankerConfig:
     """Word pieces of the history at most; the newest titles that fit."""
     negatives: int = 7
     """Items of the shortlist that each target is compared with."""
-    ranked: int = 40
+    ranked: int = 20
     """Candidates of a shortlist that are ranked when validating; serve with the same number."""
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(examples_per_epoch=2_000, batch_size=16)
