@@ -61,7 +61,7 @@ def load_bert(name: str, *, dropout: float = 0.0, layers: int | None = None) -> 
 
 
 def _keep_lowest(bert: PreTrainedModel, layers: int) -> None:
-    stack = cast("nn.ModuleList", cast("nn.Module", bert.encoder).layer)
+    stack = _layers(bert)
     if not 1 <= layers <= len(stack):
         raise ValueError(f"layers must be within 1 and {len(stack)}, got {layers}")
     del stack[layers:]
@@ -84,7 +84,7 @@ def freeze_below(bert: PreTrainedModel, trained_layers: int) -> None:
     Raises:
         ValueError: the model has fewer layers.
     """
-    layers = cast("nn.ModuleList", cast("nn.Module", bert.encoder).layer)
+    layers = _layers(bert)
     if not 0 <= trained_layers <= len(layers):
         raise ValueError(f"trained_layers must be within 0 and {len(layers)}, got {trained_layers}")
     frozen = len(layers) - trained_layers
@@ -96,14 +96,10 @@ def freeze_below(bert: PreTrainedModel, trained_layers: int) -> None:
 
 def states_below(bert: PreTrainedModel, batch: TokenBatch, *, trained_layers: int) -> torch.Tensor:
     """(texts, length, hidden): states under the top layers, which is all that those read."""
-    states = bert(
-        input_ids=batch.ids,
-        attention_mask=batch.mask,
-        token_type_ids=batch.segments,
-        output_hidden_states=True,
-    ).hidden_states
-    below: torch.Tensor = states[-1 - trained_layers]
-    return below
+    stack = _layers(bert)
+    embeddings = cast("nn.Module", bert.embeddings)
+    states = embeddings(input_ids=batch.ids, token_type_ids=batch.segments)
+    return _through(stack[: len(stack) - trained_layers], states, batch.mask)
 
 
 def through_top(
@@ -117,11 +113,19 @@ def through_top(
         mask: (texts, length) 1 for a token, 0 for padding.
         trained_layers: How many layers are the top.
     """
-    stack = cast("nn.ModuleList", cast("nn.Module", bert.encoder).layer)
+    stack = _layers(bert)
+    return _through(stack[len(stack) - trained_layers :], states, mask)
+
+
+def _through(layers: nn.ModuleList, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     seen = mask.bool()[:, None, None, :]
-    for layer in stack[len(stack) - trained_layers :]:
+    for layer in layers:
         states = layer(states, seen)
     return states
+
+
+def _layers(bert: PreTrainedModel) -> nn.ModuleList:
+    return cast("nn.ModuleList", cast("nn.Module", bert.encoder).layer)
 
 
 def mean_over_tokens(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

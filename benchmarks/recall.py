@@ -84,7 +84,8 @@ def values(data: Dataset, lists: NDArray[np.int32], cases: Cases) -> Values:
     rare = [targets[data.popularity[targets] <= RARE] for targets in cases.targets]
     chosen = np.flatnonzero([len(targets) > 0 for targets in rare])
     of_rare = np.full(len(cases), np.nan)
-    of_rare[chosen] = recall(lists[chosen], [rare[user] for user in chosen], 100)
+    if len(chosen):
+        of_rare[chosen] = recall(lists[chosen], [rare[user] for user in chosen], 100)
     return {**kinds, "ndcg@10": ndcg(lists, cases.targets, 10), "rare recall@100": of_rare}
 
 
@@ -117,10 +118,7 @@ def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, 
         **own_lists(retriever, cases, trained.widths),
     }
     by_user = {name: values(data, found, cases) for name, found in lists.items()}
-    systems = {
-        name: {metric: _mean(found, config.seed) for metric, found in figures.items()}
-        for name, figures in by_user.items()
-    }
+    systems = {name: _means(figures, config.seed) for name, figures in by_user.items()}
     for ours, theirs in (
         ("towers", "item-knn"),
         ("towers", "untrained text"),
@@ -128,12 +126,14 @@ def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, 
     ):
         systems[f"{ours} − {theirs}"] = {
             metric: _difference(by_user[ours][metric], by_user[theirs][metric], config.seed)
-            for metric in by_user[ours]
+            for metric in systems[ours]
         }
     searching = one_target(cases.sample(SEARCHING, config.seed), config.seed)
     for name, found in search_lists(retriever, untrained, data, searching, config.seed).items():
         figures = values(data, found, searching)
-        systems[name] = {metric: _mean(found, config.seed) for metric, found in figures.items()}
+        systems[f"{name} ({len(searching):,} users, one target each)"] = _means(
+            figures, config.seed
+        )
     return systems
 
 
@@ -181,8 +181,12 @@ def _words(title: str, rng: np.random.Generator) -> str:
     return " ".join(words[start : start + SEARCH_WORDS])
 
 
-def _mean(found: NDArray[np.float64], seed: int) -> Interval:
-    return mean_interval(found[~np.isnan(found)], seed=seed)
+def _means(figures: Values, seed: int) -> dict[str, Interval]:
+    """Means over whom a figure is known of; without those that are known of nobody."""
+    known = {metric: found[~np.isnan(found)] for metric, found in figures.items()}
+    return {
+        metric: mean_interval(found, seed=seed) for metric, found in known.items() if len(found)
+    }
 
 
 def _difference(ours: NDArray[np.float64], theirs: NDArray[np.float64], seed: int) -> Interval:

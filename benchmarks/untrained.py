@@ -23,6 +23,8 @@ from towers.train import text_inputs
 
 TITLES = 10
 """Last titles of a history that are read."""
+SEARCH_PIECES = 62
+"""Word pieces of a search that are read at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,7 @@ class Untrained:
     def like_searches(self, searches: Sequence[str], cases: Cases, k: int) -> NDArray[np.int32]:
         """(cases, k) what is nearest to what each of the cases searches for, history left out."""
         special = SpecialTokens.of(self.tokenizer)
-        pieces = tokenize(searches, self.tokenizer, max_tokens=62)
+        pieces = tokenize(searches, self.tokenizer, max_tokens=SEARCH_PIECES)
         read = encode(
             self.tower.read,
             [item_input(pieces[row], special) for row in range(len(pieces))],

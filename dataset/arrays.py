@@ -121,7 +121,7 @@ class Dataset:
     times: NDArray[np.int64]
     """(interactions,): Unix seconds, or the position where the source has no times."""
     timed: bool
-    """Whether the source has times."""
+    """Whether the source has times that agree with its order."""
     actions: NDArray[np.int32]
     """(interactions,): what the user did, 0 where that is unknown."""
     action_names: Sequence[str]

@@ -45,7 +45,6 @@ def to_arrays(items: pl.DataFrame, users: pl.DataFrame, events: pl.DataFrame) ->
     """
     item_rows = events[ITEM_ROW].cast(pl.Int32).to_numpy()
     splits = events[SPLIT].to_numpy()
-    timed = TIME in events.columns
     names = _actions(events)
     actions = np.zeros(len(events), np.int32)
     if names:
@@ -58,8 +57,8 @@ def to_arrays(items: pl.DataFrame, users: pl.DataFrame, events: pl.DataFrame) ->
         user_ids=StringColumn.of(users[USER].to_list()),
         offsets=_offsets(events[USER_ROW].to_numpy(), len(users)),
         items=item_rows,
-        times=events[TIME if timed else ORDER].to_numpy(),
-        timed=timed,
+        times=events[TIME if TIME in events.columns else ORDER].to_numpy(),
+        timed=_timed(events),
         actions=actions,
         action_names=names,
         splits=splits,
@@ -73,6 +72,14 @@ def _actions(events: pl.DataFrame) -> list[str]:
         return []
     learnt = events.filter((pl.col(SPLIT) == TRAIN) & (pl.col(ACTION) != ""))
     return sorted(learnt[ACTION].unique().to_list())
+
+
+def _timed(events: pl.DataFrame) -> bool:
+    """Whether there are times, none earlier than the one before it in the stated order."""
+    if TIME not in events.columns:
+        return False
+    back = (pl.col(TIME).diff() < 0) & (pl.col(USER_ROW).diff() == 0)
+    return not events.select(back.any()).item()
 
 
 def _offsets(user_rows: NDArray[np.uint32], users: int) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from dataset.context import DAY
 from dataset.schema import (
     ACTION,
     ITEM,
@@ -30,7 +31,6 @@ from dataset.validation import (
     require_type,
 )
 
-DAY = 86_400
 SPLITS = ("train", "valid", "test")
 
 

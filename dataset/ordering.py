@@ -5,7 +5,7 @@ from hashlib import blake2b
 import numpy as np
 import polars as pl
 
-from dataset.schema import ITEM, ORDER, TIME, USER
+from dataset.schema import ACTION, ITEM, ORDER, TIME, USER
 
 
 def stable_hash(column: str) -> pl.Expr:
@@ -18,13 +18,15 @@ def chronology(schema: pl.Schema) -> list[pl.Expr]:
 
     A stated order goes before the time. A tie in both is broken by a hash of user and item, so that
     the items of a basket are in an order that means nothing, and in another one for another user.
+    What a user did to one item at one time is ordered by the name of the action.
 
     Args:
         schema: Of the interactions.
     """
     stated = [pl.col(name) for name in (ORDER, TIME) if name in schema]
     pair = stable_hash(ITEM) ^ stable_hash(USER)
-    return [*stated, pair.map_batches(_mixed, return_dtype=pl.UInt64, is_elementwise=True)]
+    mixed = pair.map_batches(_mixed, return_dtype=pl.UInt64, is_elementwise=True)
+    return [*stated, mixed, *(pl.col(name) for name in (ACTION,) if name in schema)]
 
 
 def _mixed(numbers: pl.Series) -> pl.Series:

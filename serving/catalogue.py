@@ -64,10 +64,15 @@ class Catalogue:
         )
 
     def contexts(self, query: Query) -> NDArray[np.int32]:
-        """Contexts of the known items of a query's history."""
+        """Contexts of the known items of a query's history, as if there were no others.
+
+        Of a release whose interactions had no times, a query's say nothing.
+        """
+        known = np.array([item_id in self._row_of for item_id in query.history], bool)
         numbers = np.zeros(len(query.history), np.int32)
         if query.history_actions:
             numbers = action_numbers(query.history_actions, self._actions)
-        times = np.asarray(query.history_times, np.int64) if query.history_times else None
-        known = [item_id in self._row_of for item_id in query.history]
-        return contexts(times, numbers, np.zeros(1, np.int64))[known]
+        times = None
+        if query.history_times and self._data.timed:
+            times = np.asarray(query.history_times, np.int64)[known]
+        return contexts(times, numbers[known], np.zeros(1, np.int64))

@@ -157,6 +157,18 @@ def check_query(query: Query, limits: Limits, *, candidates: Sequence[str] | Non
             )
     if not 1 <= query.limit <= most:
         raise InvalidQueryError(f"limit must be within 1 and {of} of {most}, got {query.limit}")
+    _check_history(query, limits)
+    if len(query.search) > limits.search_length:
+        raise InvalidQueryError(
+            f"search must be at most {limits.search_length} characters, got {len(query.search)}"
+        )
+    if query.user_id is not None:
+        check_id("user_id", query.user_id, limits)
+    for item_id in (*query.history, *(candidates or ())):
+        check_id("item_id", item_id, limits)
+
+
+def _check_history(query: Query, limits: Limits) -> None:
     if len(query.history) > limits.history:
         raise InvalidQueryError(
             f"history must be at most {limits.history} item ids, got {len(query.history)}"
@@ -170,22 +182,15 @@ def check_query(query: Query, limits: Limits, *, candidates: Sequence[str] | Non
                 f"{name} must be as many as the {len(query.history)} items of the history, "
                 f"or none, got {len(given)}"
             )
-    if any(later < earlier for earlier, later in pairwise(query.history_times)):
-        raise InvalidQueryError("history_times must not decrease, got one before its predecessor")
+    for earlier, later in pairwise(query.history_times):
+        if later < earlier:
+            raise InvalidQueryError(f"history_times must not decrease, got {later} after {earlier}")
     for action in query.history_actions:
         if len(action) > limits.id_length:
             raise InvalidQueryError(
                 f"history_actions must have at most {limits.id_length} characters each, "
                 f"got {len(action)}"
             )
-    if len(query.search) > limits.search_length:
-        raise InvalidQueryError(
-            f"search must be at most {limits.search_length} characters, got {len(query.search)}"
-        )
-    if query.user_id is not None:
-        check_id("user_id", query.user_id, limits)
-    for item_id in (*query.history, *(candidates or ())):
-        check_id("item_id", item_id, limits)
 
 
 def check_id(name: str, value: str, limits: Limits) -> None:

@@ -17,7 +17,10 @@ from backbone.load import best_device, serving_dtype
 
 @dataclass(frozen=True)
 class KeptTexts:
-    """A folder of files, each whole or absent, so that a reading that was killed goes on."""
+    """A folder of files, each whole or absent.
+
+    A reading of pooled texts that was killed goes on; one of token states begins anew.
+    """
 
     folder: Path
 
@@ -31,11 +34,13 @@ class KeptTexts:
 
         Args:
             root: Where such folders lie.
-            backbone: Its weights are hashed.
+            backbone: Its weights are hashed, without those of adapters, which begin as nothing.
             sequences: Word-piece ids of every text.
         """
         digest = blake2b(str(serving_dtype(best_device())).encode(), digest_size=8)
         for name, weights in sorted(backbone.state_dict().items()):
+            if "lora_" in name:
+                continue
             digest.update(name.encode())
             digest.update(weights.detach().cpu().contiguous().numpy().data)
         digest.update(np.array([len(sequence) for sequence in sequences]).data)
@@ -86,8 +91,15 @@ class KeptTexts:
     def _writing(self, path: Path) -> Iterator[Path]:
         """Where to write what becomes `path` once it is whole and on the disk."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        for stale in self.folder.glob(f"{path.stem}.[0-9]*"):
+            if not Path("/proc", stale.suffix[1:]).exists():
+                stale.unlink(missing_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
-        yield partial
+        try:
+            yield partial
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)

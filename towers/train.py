@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 from transformers import PreTrainedTokenizerBase
 
-from backbone.load import load_tokenizer
+from backbone.load import best_device, load_tokenizer
 from backbone.tokens import SpecialTokens, tokenize
 from backbone.training import (
     BudgetBatchSampler,
@@ -105,6 +105,7 @@ def fit_towers(
         monitor=MONITOR,
         folder=folder,
     )
+    module.to(best_device())  # Lightning left it on the CPU
     if config.item_layers:
         module.read_texts()
     return module, best
@@ -180,13 +181,14 @@ def build_module(
         config, purchases=purchases, actions=len(data.action_names), total_steps=steps
     )
     valid = valid_cases(data, config.valid_users, config.training.seed)
-    module = TowersModule(model, valid, source, config)
+    module = TowersModule(model, valid, source, config).to(best_device())
     kept = None
     if kept_below is not None:
         kept = KeptTexts.of(kept_below, model.item_tower.bert, source.inputs.corpus())
         if 0 < config.item_layers < model.item_tower.bert.config.num_hidden_layers:
             module.keep_states_below(kept)
     module.read_texts(kept)
+    module.cpu()
     model.item_tower.fit_projection(module.texts)
     if config.residual:
         behaviour = behaviour_embeddings(

@@ -199,3 +199,20 @@ def test_an_order_is_no_time(built):
 
     assert not data.timed
     assert not data.contexts_before(3).any()
+
+
+def test_times_that_contradict_the_order_are_no_gaps(built):
+    data = built(events={"order": [3, 2, 1, 10, 20, 30, 5]})
+
+    assert not data.timed
+    assert not data.contexts_before(3).any()
+
+
+def test_what_was_done_to_one_item_at_one_time_is_in_an_order(built):
+    columns = {"user_id": ["u"] * 6, "item_id": ["a"] * 3 + ["b"] * 3, "timestamp": [1] * 6}
+    first = built(events={**columns, "action": ["view", "buy", "cart"] * 2}, user_core=1)
+    again = built(events={**columns, "action": ["cart", "buy", "view"] * 2}, user_core=1)
+
+    np.testing.assert_array_equal(first.items, again.items)
+    np.testing.assert_array_equal(first.actions, again.actions)
+    np.testing.assert_array_equal(first.splits, again.splits)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -261,16 +263,21 @@ def test_an_unknown_item_takes_its_time_and_action_with_it(shop):
     )
     found, other = Catalogue(shop).contexts(known), Catalogue(shop).contexts(mixed)
 
-    assert (found // GAPS).tolist() == (other // GAPS).tolist() == [1, 2]
-    assert (found % GAPS).tolist() == [0, 5]
-    assert (other % GAPS).tolist() == [0, 2]
+    assert found.tolist() == other.tolist() == [GAPS, 2 * GAPS + 5]
+
+
+def test_a_release_without_times_does_not_heed_them(shop):
+    untimed = Catalogue(replace(shop, timed=False))
+    query = Query(history=["i3", "i1"], history_times=[5, 90_005], history_actions=["buy", ""])
+
+    assert untimed.contexts(query).tolist() == [GAPS, 0]
 
 
 @pytest.mark.parametrize(
     ("given", "rule"),
     [
         ({"history_times": [1]}, "history_times must be as many as the 2 items"),
-        ({"history_times": [2, 1]}, "history_times must not decrease"),
+        ({"history_times": [2, 1]}, "history_times must not decrease, got 1 after 2"),
         ({"history_actions": ["buy"] * 3}, "history_actions must be as many as the 2 items"),
         ({"history_actions": ["buy", "x" * 300]}, "history_actions must have at most 256"),
     ],

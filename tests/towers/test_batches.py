@@ -211,3 +211,30 @@ def test_a_search_is_words_of_the_target_before_the_history(shop, tiny_bert):
         assert target not in known
         with_history += len(known) > 0
     assert 3 < with_history < 17
+
+
+def test_every_item_of_a_sequence_has_its_own_context_or_none_has(shop, tiny_bert):
+    training = source(shop, tiny_bert, uniform=20)
+    numbered = replace(training.points, contexts=1 + np.arange(len(training.points.items)))
+    training = replace(training, points=numbered)
+    cut = windows(training.points, 4)
+    collator = WindowBatches(training=training, windows=cut, width=12, searches=0.5)
+
+    batch = collator(list(range(120)))
+
+    histories, rows = batch.histories, batch.rows.numpy()
+    ids, owners, contexts = (
+        grid.flatten().numpy() for grid in (histories.ids, histories.owners, histories.contexts)
+    )
+    untold = 0
+    for owner in range(owners.max() + 1):
+        own = owners == owner
+        is_item = own & (ids < len(rows))
+        assert not contexts[own & ~is_item].any()
+        if not contexts[is_item].any():
+            untold += is_item.any()
+            continue
+        np.testing.assert_array_equal(
+            training.points.items[contexts[is_item] - 1], rows[ids[is_item]]
+        )
+    assert 5 < untold < 40
