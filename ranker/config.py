@@ -7,12 +7,16 @@ from backbone.config import TrainingConfig
 
 @dataclass(frozen=True, kw_only=True)
 class RankerConfig:
-    """Joint BERT cross-encoder over (history text, item text), trained on mined shortlists."""
+    """BERT cross-attention over history and candidates, trained on mined shortlists."""
 
     backbone: str = ".cache/all-MiniLM-L6-v2"
     """Hub name or local folder of a BERT-like encoder."""
     item_tokens: int = 20
     """Word pieces of a candidate's text at most."""
+    item_states: int = 0
+    """States kept of a candidate, which then meets the history in the trained layers alone; what
+    lies below was computed when the ranker was. With 0 every pair goes through all layers as one
+    text: the joint cross-encoder, slow, the reference of quality."""
     title_tokens: int = 16
     """Word pieces of one title in the history at most."""
     history_tokens: int = 48
@@ -30,6 +34,10 @@ class RankerConfig:
         for name in ("item_tokens", "title_tokens", "negatives", "ranked"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.item_states <= 255:
+            raise ValueError(f"item_states must be within 0 and 255, got {self.item_states}")
+        if self.item_states and self.training.trained_layers < 1:
+            raise ValueError("trained_layers must be at least 1 where item_states are kept, got 0")
         if self.history_tokens < 3:
             raise ValueError(f"history_tokens must be at least 3, got {self.history_tokens}")
 

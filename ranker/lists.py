@@ -11,6 +11,7 @@ from torch import Tensor
 from backbone.batch import TokenBatch
 from dataset.points import TrainingPoints
 from ranker.inputs import RankerInputs
+from ranker.late import LateBatch, LateInputs
 from ranker.shortlists import Shortlists
 
 
@@ -18,8 +19,8 @@ from ranker.shortlists import Shortlists
 class ListBatch:
     """Lists of a target and its negatives, one under another."""
 
-    pairs: TokenBatch
-    """(lists × (1 + negatives), length)"""
+    pairs: TokenBatch | LateBatch
+    """What is read of all lists"""
     shortlist_scores: Tensor
     """(lists × (1 + negatives),) logits"""
     present: Tensor
@@ -44,7 +45,7 @@ class ListCollator:
 
     points: TrainingPoints
     shortlists: Shortlists
-    inputs: RankerInputs
+    inputs: RankerInputs | LateInputs
     negatives: int
     seed: int
 

@@ -13,6 +13,7 @@ from backbone.config import TrainingConfig
 from backbone.training import adamw
 from evaluation.metrics import ndcg
 from ranker.inputs import RankerInputs
+from ranker.late import LateInputs, LateRanker
 from ranker.lists import ListBatch
 from ranker.losses import listwise_softmax
 from ranker.model import CrossEncoder
@@ -22,12 +23,12 @@ MONITOR = "valid/ndcg@10"
 
 
 class RankerModule(LightningModule):
-    """Trains a cross-encoder listwise and watches NDCG@10 of the whole cascade."""
+    """Trains a ranker listwise and watches NDCG@10 of the whole cascade."""
 
     def __init__(
         self,
-        model: CrossEncoder,
-        inputs: RankerInputs,
+        model: CrossEncoder | LateRanker,
+        inputs: RankerInputs | LateInputs,
         targets: Sequence[NDArray[np.int32]],
         config: TrainingConfig,
     ) -> None:

@@ -1,5 +1,6 @@
 """Scores the candidates of one shopper; validation and serving call the same function."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +13,18 @@ from transformers import PreTrainedTokenizerBase
 
 from backbone.load import best_device, empty_bert, serving_dtype
 from ranker.inputs import RankerInputs
+from ranker.late import LateInputs, LateRanker
 from ranker.model import CrossEncoder
+
+KIND = "ranker.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranker:
-    """A cross-encoder and what it reads."""
+    """A model and what it reads."""
 
-    model: CrossEncoder
-    inputs: RankerInputs
+    model: CrossEncoder | LateRanker
+    inputs: RankerInputs | LateInputs
 
     def __call__(
         self,
@@ -61,16 +65,21 @@ class Ranker:
         weights = {name: value.contiguous() for name, value in self.model.state_dict().items()}
         save_file(weights, part / "cross_encoder.safetensors")
         self.inputs.save(folder)
+        joined = self.model.joined_layers if isinstance(self.model, LateRanker) else 0
+        (part / KIND).write_text(json.dumps({"joined_layers": joined}))
 
     @classmethod
     def load(cls, folder: Path) -> "Ranker":
         """Load from a finished ranker stage, in the precision that serves best."""
         part = folder / "cross_encoder"
-        model = CrossEncoder(empty_bert(part))
+        joined = json.loads((part / KIND).read_text())["joined_layers"]
+        bert = empty_bert(part)
+        model = LateRanker(bert, joined_layers=joined) if joined else CrossEncoder(bert)
         model.load_state_dict(load_file(part / "cross_encoder.safetensors"))
         device = best_device()
         model.eval().requires_grad_(requires_grad=False).to(device, serving_dtype(device))
-        return cls(model=model, inputs=RankerInputs.load(folder))
+        inputs = LateInputs.load(folder) if joined else RankerInputs.load(folder)
+        return cls(model=model, inputs=inputs)
 
 
 def reorder(

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 from torch.utils.data import DataLoader
+from transformers import PreTrainedTokenizerBase
 
 from backbone.adapters import fine_tuned, merged
-from backbone.load import load_bert, load_tokenizer
-from backbone.tokens import SpecialTokens, tokenize
+from backbone.load import best_device, load_bert, load_tokenizer
+from backbone.tokens import SpecialTokens, item_input, tokenize
 from backbone.training import EpochSampler, fit, seed_everything, total_steps, training_folder
 from dataset.arrays import Dataset, load_dataset
 from dataset.points import training_points
@@ -19,6 +20,8 @@ from evaluation.metrics import ndcg
 from lineage.manifest import read_manifest
 from ranker.config import RankerConfig
 from ranker.inputs import RankerInputs
+from ranker.item_states import write_item_states
+from ranker.late import LateInputs, LateRanker
 from ranker.lists import ListCollator
 from ranker.model import CrossEncoder
 from ranker.module import MONITOR, RankerModule, no_transfer
@@ -29,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
-    """Train the cross-encoder on mined shortlists and write it.
+    """Train the ranker on mined shortlists and write it.
 
     Args:
         config: What and how.
@@ -41,12 +44,7 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     """
     data, shortlists = load_dataset(root / "data"), Shortlists.load(root / "shortlists")
     tokenizer = load_tokenizer(config.backbone)
-    inputs = RankerInputs(
-        texts=tokenize(data.texts, tokenizer, max_tokens=config.item_tokens),
-        titles=tokenize(data.titles, tokenizer, max_tokens=config.title_tokens),
-        special=SpecialTokens.of(tokenizer),
-        history_tokens=config.history_tokens,
-    )
+    inputs = _inputs(config, data, tokenizer, folder)
     seed_everything(config.training.seed)
     loader = _lists(config, data, shortlists, inputs)
     steps = total_steps(loader, config.training)
@@ -74,11 +72,36 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     }
 
 
+def _inputs(
+    config: RankerConfig, data: Dataset, tokenizer: PreTrainedTokenizerBase, folder: Path
+) -> RankerInputs | LateInputs:
+    texts = tokenize(data.texts, tokenizer, max_tokens=config.item_tokens)
+    titles = tokenize(data.titles, tokenizer, max_tokens=config.title_tokens)
+    special = SpecialTokens.of(tokenizer)
+    if not config.item_states:
+        return RankerInputs(
+            texts=texts, titles=titles, special=special, history_tokens=config.history_tokens
+        )
+    bert = load_bert(config.backbone)
+    bert.to(best_device())  # type: ignore[arg-type]  # transformers wraps `to`
+    items = write_item_states(
+        folder,
+        bert,
+        [item_input(texts[row], special) for row in range(len(texts))],
+        joined_layers=config.training.trained_layers,
+        kept=config.item_states,
+        pad_id=special.pad,
+    )
+    return LateInputs(
+        titles=titles, items=items, special=special, history_tokens=config.history_tokens
+    )
+
+
 def _module(
     config: RankerConfig,
     data: Dataset,
     shortlists: Shortlists,
-    inputs: RankerInputs,
+    inputs: RankerInputs | LateInputs,
     steps: int,
 ) -> RankerModule:
     training = config.training
@@ -91,11 +114,17 @@ def _module(
     cases = data.cases("valid")
     positions = np.searchsorted(cases.user_rows, shortlists.valid_users)
     targets = cases.select(positions).targets
-    return RankerModule(CrossEncoder(bert), inputs, targets, config.training)
+    model: CrossEncoder | LateRanker = CrossEncoder(bert)
+    if config.item_states:
+        model = LateRanker(bert, joined_layers=training.trained_layers)
+    return RankerModule(model, inputs, targets, config.training)
 
 
 def _lists(
-    config: RankerConfig, data: Dataset, shortlists: Shortlists, inputs: RankerInputs
+    config: RankerConfig,
+    data: Dataset,
+    shortlists: Shortlists,
+    inputs: RankerInputs | LateInputs,
 ) -> DataLoader[int]:
     training = config.training
     return DataLoader(

@@ -1,21 +1,19 @@
 """Embeds many texts or histories: full batches, hardly any padding, a progress bar."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from backbone.batch import TokenBatch, pad
 from backbone.load import autocast
 from backbone.packing import pack
-from backbone.tokens import token_budget_batches
+from backbone.reading import in_batches, in_order
 from towers.history_tower import HistoryTower
 from towers.kept_texts import KeptTexts
 
-TOKEN_BUDGET = 8_192
 HISTORIES = 1_024
 """Histories packed at once"""
 
@@ -54,31 +52,6 @@ def encode(
     lengths = np.array([len(s) for s in sequences])
     with autocast(device, dtype):
         return in_order(in_batches(looked_up, lengths, description))
-
-
-def in_batches(
-    read: Callable[[NDArray[np.int64]], Tensor], lengths: NDArray[np.int64], description: str
-) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-    """Rows of similar length under a token budget, and what is read of them.
-
-    Args:
-        read: What makes (texts, …) of (texts,) rows.
-        lengths: (texts,) tokens of each text.
-        description: Label of the progress bar.
-    """
-    with tqdm(total=len(lengths), desc=description, unit="text", leave=False) as bar:
-        for rows in token_budget_batches(lengths, TOKEN_BUDGET):
-            with torch.no_grad():
-                states = read(rows)
-            yield rows, states
-            bar.update(len(rows))
-
-
-def in_order(batches: Iterable[tuple[NDArray[np.int64], Tensor]]) -> Tensor:
-    """(texts, size): batches put back into the order of their rows."""
-    order, vectors = zip(*batches, strict=True)
-    place = torch.from_numpy(np.argsort(np.concatenate(order))).to(vectors[0].device)
-    return torch.cat(vectors)[place]
 
 
 def embed_histories(

@@ -15,13 +15,14 @@ from torch.nn import functional
 from backbone.adapters import orthogonality
 from backbone.batch import pad
 from backbone.load import autocast, serving_dtype, states_below
+from backbone.reading import in_batches, in_order
 from backbone.training import adamw
 from dataset.arrays import Cases
 from evaluation.metrics import recall
 from evaluation.search import exact_search
 from towers.batches import TowersBatch, Training
 from towers.config import TowersConfig
-from towers.encode import embed_histories, encode, in_batches, in_order
+from towers.encode import embed_histories, encode
 from towers.history_tower import HistoryTower
 from towers.item_tower import ItemTower
 from towers.kept_texts import KeptTexts, TokenStates

@@ -4,7 +4,8 @@ import torch
 
 from backbone.batch import pad
 from backbone.load import load_bert, states_below
-from towers.encode import encode, in_batches
+from backbone.reading import in_batches
+from towers.encode import encode
 from towers.item_tower import ItemTower
 from towers.kept_texts import KeptTexts
 
@@ -48,7 +49,7 @@ def test_what_is_kept_is_what_is_read_and_is_not_read_again(tower, sequences, tm
 
 
 def test_a_killed_reading_goes_on_where_it_stopped(tower, sequences, tmp_path, monkeypatch):
-    monkeypatch.setattr("towers.encode.TOKEN_BUDGET", 40)
+    monkeypatch.setattr("backbone.reading.TOKEN_BUDGET", 40)
     kept, before, after = KeptTexts.of(tmp_path, tower.bert, sequences), [], []
     with pytest.raises(KeyError):
         read(tower, sequences, kept, before, fail_after=3)

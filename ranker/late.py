@@ -1,0 +1,129 @@
+"""The fast ranker: candidates meet the shopper in the top layers alone, the rest was computed."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from backbone.batch import TokenBatch, pad
+from backbone.load import load_tokenizer
+from backbone.tokens import SpecialTokens, TokenTable, history_input
+from ranker.item_states import ItemStates
+from ranker.shared_prefix import joined, prefix_states
+
+OPTIONS = "inputs.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LateBatch:
+    """Shoppers with as many candidates each."""
+
+    prefix: TokenBatch
+    """(shoppers, length) word pieces of histories"""
+    states: Tensor
+    """(shoppers, candidates, tokens, hidden) of the candidates, under the joined layers"""
+    present: Tensor
+    """(shoppers, candidates, tokens) bool"""
+
+    def to(self, device: torch.device) -> "LateBatch":
+        """The same batch on a device."""
+        return LateBatch(
+            prefix=self.prefix.to(device),
+            states=self.states.to(device),
+            present=self.present.to(device),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LateInputs:
+    """Turns histories and candidates into what the fast ranker reads."""
+
+    titles: TokenTable
+    """Word pieces of every item's title."""
+    items: ItemStates
+    special: SpecialTokens
+    history_tokens: int
+    """Length of a history's part at most."""
+
+    def __call__(
+        self,
+        histories: Sequence[NDArray[np.int32]],
+        candidates: Sequence[NDArray[np.int32]] | NDArray[np.int32],
+    ) -> LateBatch:
+        """Pair every history with its candidates.
+
+        Args:
+            histories: Item rows of each shopper, oldest first.
+            candidates: Item rows to be scored for each, as many for one as for another.
+        """
+        read = [
+            history_input(self.titles, history, self.special, max_tokens=self.history_tokens)
+            for history in histories
+        ]
+        states, present = self.items.of(np.stack(list(candidates)))
+        return LateBatch(prefix=pad(read, self.special.pad), states=states, present=present)
+
+    def save(self, folder: Path) -> None:
+        """Write word pieces and options beside the item states, which are there already."""
+        self.titles.save(folder, "titles")
+        (folder / OPTIONS).write_text(json.dumps({"history_tokens": self.history_tokens}))
+
+    @classmethod
+    def load(cls, folder: Path) -> "LateInputs":
+        """Map what `save` wrote; the framing tokens come from the tokenizer in the folder."""
+        return cls(
+            titles=TokenTable.load(folder, "titles"),
+            items=ItemStates.load(folder),
+            special=SpecialTokens.of(load_tokenizer(str(folder / "cross_encoder"))),
+            history_tokens=json.loads((folder / OPTIONS).read_text())["history_tokens"],
+        )
+
+
+class LateRanker(nn.Module):
+    """Cross-attention in the top layers; corrects the shortlist's score by what it reads.
+
+    Before training it scores exactly as the shortlist does: the head starts at zero.
+    """
+
+    def __init__(self, bert: PreTrainedModel, *, joined_layers: int) -> None:
+        """Put a head on a backbone.
+
+        Args:
+            bert: Encoder.
+            joined_layers: How many of the top layers candidates meet the shopper in.
+        """
+        super().__init__()
+        self.bert, self.joined_layers = bert, joined_layers
+        self.head = nn.Linear(bert.config.hidden_size, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        self.shortlist_weight = nn.Parameter(torch.ones(()))
+
+    def forward(self, batch: LateBatch, shortlist_scores: Tensor) -> Tensor:
+        """Score the candidates of every shopper.
+
+        Args:
+            batch: Shoppers and candidates.
+            shortlist_scores: (shoppers × candidates,) scores in the shortlist, logits.
+
+        Returns:
+            (shoppers × candidates,) logits, float32.
+        """
+        prefix = prefix_states(self.bert, batch.prefix, joined_layers=self.joined_layers)
+        states = joined(
+            self.bert,
+            batch.states.to(prefix[0].dtype),
+            batch.present,
+            prefix,
+            batch.prefix.mask,
+        )
+        weights = batch.present.unsqueeze(-1).to(states.dtype)
+        candidate = (states * weights).sum(-2) / weights.sum(-2).clamp(min=1)
+        correction: Tensor = self.head(candidate).squeeze(-1).float()
+        return correction.flatten() + self.shortlist_weight.float() * shortlist_scores

@@ -1,0 +1,90 @@
+"""Cross-attention with a shared prefix: the shopper is read once for all candidates.
+
+A candidate's tokens attend to the shopper's and to their own; the shopper's never attend to a
+candidate's. Below the joined layers a candidate depends on nothing but itself, so its states there
+can be computed long before anybody asks (MacAvaney et al., "Efficient Document Re-Ranking for
+Transformers by Precomputing Term Representations", SIGIR 2020).
+"""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from backbone.batch import TokenBatch
+
+
+def prefix_states(bert: PreTrainedModel, prefix: TokenBatch, *, joined_layers: int) -> list[Tensor]:
+    """What the joined layers see of each shopper.
+
+    Args:
+        bert: Backbone.
+        prefix: (shoppers, length) word pieces of histories.
+        joined_layers: How many of the top layers candidates attend to the shopper in.
+
+    Returns:
+        (shoppers, length, hidden) the input of every joined layer, lowest first.
+    """
+    states = bert(
+        input_ids=prefix.ids,
+        attention_mask=prefix.mask,
+        token_type_ids=prefix.segments,
+        output_hidden_states=True,
+    ).hidden_states
+    return list(states[-1 - joined_layers : -1])
+
+
+def joined(
+    bert: PreTrainedModel, states: Tensor, mask: Tensor, prefix: list[Tensor], prefix_mask: Tensor
+) -> Tensor:
+    """Take candidates through the top layers, each with the prefix of its shopper before it.
+
+    Args:
+        bert: Backbone.
+        states: (shoppers, candidates, tokens, hidden) under the joined layers.
+        mask: (shoppers, candidates, tokens) whether there is a token.
+        prefix: (shoppers, length, hidden) for each joined layer, lowest first.
+        prefix_mask: (shoppers, length) 1 for a token, 0 for padding.
+
+    Returns:
+        (shoppers, candidates, tokens, hidden)
+    """
+    stack = cast("nn.ModuleList", cast("nn.Module", bert.encoder).layer)
+    for layer, shared in zip(stack[len(stack) - len(prefix) :], prefix, strict=True):
+        states = _through(layer, states, mask, shared, prefix_mask.bool())
+    return states
+
+
+def _through(
+    layer: Any, states: Tensor, mask: Tensor, prefix: Tensor, prefix_mask: Tensor
+) -> Tensor:
+    attention = layer.attention.self
+    heads = int(attention.num_attention_heads)
+
+    def split(projected: Tensor) -> Tensor:
+        """(…, tokens, hidden) as (…, heads, tokens, head)."""
+        return projected.view(*projected.shape[:-1], heads, -1).transpose(-2, -3)
+
+    query, key, value = (
+        split(project(states)) for project in (attention.query, attention.key, attention.value)
+    )  # (shoppers, candidates, heads, tokens, head)
+    shared_key, shared_value = (
+        split(project(prefix)).unsqueeze(1) for project in (attention.key, attention.value)
+    )  # (shoppers, 1, heads, length, head)
+    length = prefix.shape[1]
+    nothing = torch.finfo(query.dtype).min
+    scores = torch.cat(
+        [
+            (query @ shared_key.transpose(-1, -2)).masked_fill(
+                ~prefix_mask[:, None, None, None, :], nothing
+            ),
+            (query @ key.transpose(-1, -2)).masked_fill(~mask[:, :, None, None, :], nothing),
+        ],
+        dim=-1,
+    )
+    weights = (scores / query.shape[-1] ** 0.5).softmax(dim=-1).to(value.dtype)
+    read = weights[..., :length] @ shared_value + weights[..., length:] @ value
+    attended = layer.attention.output(read.transpose(-2, -3).flatten(-2), states)
+    result: Tensor = layer.output(layer.intermediate(attended), attended)
+    return result
