@@ -14,6 +14,10 @@ config = $(firstword $(wildcard $(CONFIG)/$(1).yaml) configs/$(1).yaml)
 ARGS = --dataset $(DATASET) --artifacts $(ARTIFACTS)
 
 export OMP_WAIT_POLICY ?= PASSIVE
+# Large blocks stay with the process, which would get them from the kernel anew at every step.
+export MALLOC_MMAP_THRESHOLD_ ?= 8589934592
+export MALLOC_TRIM_THRESHOLD_ ?= 17179869184
+export MALLOC_TOP_PAD_ ?= 268435456
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
