@@ -61,7 +61,7 @@ def load_bert(name: str, *, dropout: float = 0.0, layers: int | None = None) -> 
 
 
 def _keep_lowest(bert: PreTrainedModel, layers: int) -> None:
-    stack = _layers(bert)
+    stack = layers_of(bert)
     if not 1 <= layers <= len(stack):
         raise ValueError(f"layers must be within 1 and {len(stack)}, got {layers}")
     del stack[layers:]
@@ -84,7 +84,7 @@ def freeze_below(bert: PreTrainedModel, trained_layers: int) -> None:
     Raises:
         ValueError: the model has fewer layers.
     """
-    layers = _layers(bert)
+    layers = layers_of(bert)
     if not 0 <= trained_layers <= len(layers):
         raise ValueError(f"trained_layers must be within 0 and {len(layers)}, got {trained_layers}")
     frozen = len(layers) - trained_layers
@@ -96,7 +96,7 @@ def freeze_below(bert: PreTrainedModel, trained_layers: int) -> None:
 
 def states_below(bert: PreTrainedModel, batch: TokenBatch, *, trained_layers: int) -> torch.Tensor:
     """(texts, length, hidden): states under the top layers, which is all that those read."""
-    stack = _layers(bert)
+    stack = layers_of(bert)
     embeddings = cast("nn.Module", bert.embeddings)
     states = embeddings(input_ids=batch.ids, token_type_ids=batch.segments)
     return _through(stack[: len(stack) - trained_layers], states, batch.mask)
@@ -113,7 +113,7 @@ def through_top(
         mask: (texts, length) 1 for a token, 0 for padding.
         trained_layers: How many layers are the top.
     """
-    stack = _layers(bert)
+    stack = layers_of(bert)
     return _through(stack[len(stack) - trained_layers :], states, mask)
 
 
@@ -124,7 +124,8 @@ def _through(layers: nn.ModuleList, states: torch.Tensor, mask: torch.Tensor) ->
     return states
 
 
-def _layers(bert: PreTrainedModel) -> nn.ModuleList:
+def layers_of(bert: PreTrainedModel) -> nn.ModuleList:
+    """Its layers, lowest first, with or without adapters."""
     return cast("nn.ModuleList", cast("nn.Module", bert.encoder).layer)
 
 

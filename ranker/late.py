@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from backbone.batch import TokenBatch, pad
 from backbone.load import load_tokenizer
 from backbone.tokens import SpecialTokens, TokenTable, history_input
 from ranker.item_states import ItemStates
+from ranker.model import Corrector
 from ranker.shared_prefix import joined, prefix_states
 
 OPTIONS = "inputs.json"
@@ -85,11 +86,8 @@ class LateInputs:
         )
 
 
-class LateRanker(nn.Module):
-    """Cross-attention in the top layers; corrects the shortlist's score by what it reads.
-
-    Before training it scores exactly as the shortlist does: the head starts at zero.
-    """
+class LateRanker(Corrector):
+    """Cross-attention in the top layers alone."""
 
     def __init__(self, bert: PreTrainedModel, *, joined_layers: int) -> None:
         """Put a head on a backbone.
@@ -98,12 +96,8 @@ class LateRanker(nn.Module):
             bert: Encoder.
             joined_layers: How many of the top layers candidates meet the shopper in.
         """
-        super().__init__()
-        self.bert, self.joined_layers = bert, joined_layers
-        self.head = nn.Linear(bert.config.hidden_size, 1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-        self.shortlist_weight = nn.Parameter(torch.ones(()))
+        super().__init__(bert)
+        self.joined_layers = joined_layers
 
     def forward(self, batch: LateBatch, shortlist_scores: Tensor) -> Tensor:
         """Score the candidates of every shopper.
@@ -125,5 +119,4 @@ class LateRanker(nn.Module):
         )
         weights = batch.present.unsqueeze(-1).to(states.dtype)
         candidate = (states * weights).sum(-2) / weights.sum(-2).clamp(min=1)
-        correction: Tensor = self.head(candidate).squeeze(-1).float()
-        return correction.flatten() + self.shortlist_weight.float() * shortlist_scores
+        return self.corrected(candidate, shortlist_scores)

@@ -1,4 +1,4 @@
-"""The cross-encoder; plain torch."""
+"""What every ranker does with what it reads, and the cross-encoder; plain torch."""
 
 import torch
 from torch import Tensor, nn
@@ -7,8 +7,8 @@ from transformers import PreTrainedModel
 from backbone.batch import TokenBatch
 
 
-class CrossEncoder(nn.Module):
-    """Joint BERT over history and candidate; corrects the shortlist's score by what it reads.
+class Corrector(nn.Module):
+    """Corrects the shortlist's score by what a backbone reads of a candidate.
 
     Before training it scores exactly as the shortlist does: the head starts at zero.
     """
@@ -21,6 +21,23 @@ class CrossEncoder(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.shortlist_weight = nn.Parameter(torch.ones(()))
+
+    def corrected(self, candidates: Tensor, shortlist_scores: Tensor) -> Tensor:
+        """Score candidates.
+
+        Args:
+            candidates: (…, hidden) what was read of each.
+            shortlist_scores: (candidates,) scores in their shortlists, logits.
+
+        Returns:
+            (candidates,) logits, float32.
+        """
+        correction: Tensor = self.head(candidates).flatten().float()
+        return correction + self.shortlist_weight.float() * shortlist_scores
+
+
+class CrossEncoder(Corrector):
+    """Joint BERT over history and candidate."""
 
     def forward(self, batch: TokenBatch, shortlist_scores: Tensor) -> Tensor:
         """Score pairs.
@@ -37,5 +54,4 @@ class CrossEncoder(nn.Module):
         ).last_hidden_state  # (batch, length, hidden)
         weights = batch.segments.unsqueeze(-1).to(states.dtype)
         candidate = (states * weights).sum(1) / weights.sum(1).clamp(min=1)
-        correction: Tensor = self.head(candidate).squeeze(-1).float()
-        return correction + self.shortlist_weight.float() * shortlist_scores
+        return self.corrected(candidate, shortlist_scores)

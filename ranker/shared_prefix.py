@@ -6,13 +6,14 @@ can be computed long before anybody asks (MacAvaney et al., "Efficient Document 
 Transformers by Precomputing Term Representations", SIGIR 2020).
 """
 
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from backbone.batch import TokenBatch
+from backbone.load import layers_of, states_below
 
 
 def prefix_states(bert: PreTrainedModel, prefix: TokenBatch, *, joined_layers: int) -> list[Tensor]:
@@ -26,13 +27,11 @@ def prefix_states(bert: PreTrainedModel, prefix: TokenBatch, *, joined_layers: i
     Returns:
         (shoppers, length, hidden) the input of every joined layer, lowest first.
     """
-    states = bert(
-        input_ids=prefix.ids,
-        attention_mask=prefix.mask,
-        token_type_ids=prefix.segments,
-        output_hidden_states=True,
-    ).hidden_states
-    return list(states[-1 - joined_layers : -1])
+    seen = prefix.mask.bool()[:, None, None, :]
+    inputs = [states_below(bert, prefix, trained_layers=joined_layers)]
+    for layer in layers_of(bert)[-joined_layers:-1]:  # nobody reads what the last one makes
+        inputs.append(layer(inputs[-1], seen))
+    return inputs
 
 
 def joined(
@@ -50,8 +49,7 @@ def joined(
     Returns:
         (shoppers, candidates, tokens, hidden)
     """
-    stack = cast("nn.ModuleList", cast("nn.Module", bert.encoder).layer)
-    for layer, shared in zip(stack[len(stack) - len(prefix) :], prefix, strict=True):
+    for layer, shared in zip(layers_of(bert)[-len(prefix) :], prefix, strict=True):
         states = _through(layer, states, mask, shared, prefix_mask.bool())
     return states
 

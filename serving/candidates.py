@@ -5,12 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from index.sources import Recalled
+from index.sources import Recalled, Rows, Scores
 from serving.catalogue import Catalogue
 from serving.query import RankedItem, Source
-
-Rows = NDArray[np.int32]
-Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)

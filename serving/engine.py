@@ -10,10 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dataset.arrays import load_dataset
-from index.sources import Recalled
+from index.sources import Recalled, Rows
 from ranker.score import Ranker
 from serving.candidates import Candidates
 from serving.catalogue import Catalogue
@@ -28,8 +27,6 @@ from serving.query import (
 )
 from serving.release import open_release
 from serving.retrieval import Retriever
-
-Rows = NDArray[np.int32]
 
 
 @dataclass(frozen=True, kw_only=True)
