@@ -30,13 +30,17 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_bert(name: str, *, dropout: float = 0.0, layers: int | None = None) -> PreTrainedModel:
+def load_bert(
+    name: str, *, dropout: float = 0.0, layers: int | None = None, words: bool = True
+) -> PreTrainedModel:
     """Pretrained encoder without its pooler, fp32, in evaluation mode.
 
     Args:
         name: Hub name or local folder of a BERT-like encoder.
         dropout: Chance of zeroing an activation in training.
         layers: Keep this many of the lowest layers; by default all.
+        words: Whether it is to read word pieces; without them their embeddings, which are half of a
+            small model, are left out, and it reads soft tokens alone.
 
     Raises:
         FileNotFoundError: neither a folder nor reachable on the hub.
@@ -56,6 +60,9 @@ def load_bert(name: str, *, dropout: float = 0.0, layers: int | None = None) -> 
         raise _not_found(name) from error
     if layers is not None:
         _keep_lowest(model, layers)
+    if not words:
+        model.set_input_embeddings(nn.Embedding(1, model.config.hidden_size, padding_idx=0))
+        model.config.vocab_size = 1
     model.train(mode=False)
     return model
 

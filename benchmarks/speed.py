@@ -204,7 +204,7 @@ def user_embedding(data: Dataset, config: TowersConfig, rounds: int) -> Comparis
 
     rng, device = np.random.default_rng(0), best_device()
     histories = [rng.integers(len(data.item_ids), size=HISTORY).astype(np.int32) for _ in range(40)]
-    bert = load_bert(config.backbone, layers=config.user_layers)
+    bert = load_bert(config.backbone, layers=config.user_layers, words=False)
     tower = HistoryTower(bert, dimension=config.dimension, actions=len(data.action_names)).eval()
     vectors = rng.normal(size=(len(data.item_ids), config.dimension)).astype(np.float32)
     ours = UserTower(
@@ -212,6 +212,7 @@ def user_embedding(data: Dataset, config: TowersConfig, rounds: int) -> Comparis
             tower=tower.to(device, serving_dtype(device)),
             embeddings=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
             length=HISTORY,
+            item_tower=ItemTower(load_bert(config.backbone), dimension=config.dimension),
             tokenizer=load_tokenizer(config.backbone),
             search_tokens=config.search_tokens,
         )

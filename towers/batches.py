@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -11,9 +10,10 @@ from torch import Tensor
 
 from backbone.batch import TokenBatch, pad
 from backbone.packing import PackedBatch, pack
+from backbone.tokens import item_input
 from dataset.points import TrainingPoints
 from towers.candidates import CandidateSampler
-from towers.inputs import TextInputs, Twins, search_input
+from towers.inputs import TextInputs, Twins
 from towers.sampled_softmax import Choices
 from towers.windows import Windows
 
@@ -37,8 +37,8 @@ class TowersBatch:
     """the texts of `fresh`"""
     histories: PackedBatch | TokenBatch
     """positions in `rows`, or word pieces"""
-    pieces: Tensor
-    """(pieces,) int64 word pieces that packed histories refer to"""
+    searches: TokenBatch
+    """word pieces of the searches that packed histories refer to"""
     cells: Tensor
     """(shoppers,) int64 cells of packed histories where a shopper is embedded"""
     candidates: Tensor
@@ -97,12 +97,12 @@ class Training:
         found: NDArray[np.int64] = places[pool[places] == rows]
         return found
 
-    def search(self, point: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    def search(self, point: int, rng: np.random.Generator) -> NDArray[np.int32]:
         """[CLS] some words in a row of the target's text [SEP]: what a shopper might search for."""
         text = self.inputs.texts[int(self.points.targets[point])]
         length = min(1 + int(rng.integers(SEARCH_PIECES)), len(text))
         start = int(rng.integers(len(text) - length + 1))
-        return search_input(text[start : start + length], self.inputs.special)
+        return item_input(text[start : start + length], self.inputs.special)
 
     def fresh(
         self, targets: NDArray[np.int32], rows: NDArray[np.int64], rng: np.random.Generator
@@ -118,7 +118,7 @@ class Training:
 class WindowBatches:
     """Collates windows: every place that has something to predict is a shopper.
 
-    Some points are shoppers a second time, with a search for words of their target before the
+    Some points are shoppers a second time, with a search for words of their target after the
     history, or in place of it.
     """
 
@@ -148,23 +148,17 @@ class WindowBatches:
         words = [training.search(int(point), rng) for point in searching]
         histories = [points.items[span] for span in spans]
         contexts = [points.contexts[span] for span in spans]
-        for point, word in zip(searching.tolist(), words, strict=True):
-            kept = slice(-(self.width - len(word)), None if rng.random() < HISTORY_KEPT else 0)
+        for point in searching.tolist():
+            kept = slice(1 - self.width, None if rng.random() < HISTORY_KEPT else 0)
             histories.append(points.history(point)[kept])
-            contexts.append(
-                np.concatenate([np.zeros_like(word), points.history_contexts(point)[kept]])
-            )
+            contexts.append(np.append(points.history_contexts(point)[kept], 0))
         for unknown in np.flatnonzero(rng.random(len(contexts)) < CONTEXTS_UNKNOWN).tolist():
             contexts[unknown] = np.zeros_like(contexts[unknown])
         rows = pool if training.sampler.takes_all else np.union1d(pool, np.concatenate(histories))
-        ids = [np.searchsorted(rows, history).astype(np.int32) for history in histories]
-        offsets = 1 + len(rows) + np.cumsum([0, *map(len, words)])
-        searched = [
-            np.arange(start, stop, dtype=np.int32) for start, stop in pairwise(offsets.tolist())
-        ]
-        sequences = ids[: len(chosen)] + [
-            np.concatenate(both) for both in zip(searched, ids[len(chosen) :], strict=True)
-        ]
+        sequences = [np.searchsorted(rows, history).astype(np.int32) for history in histories]
+        for search in range(len(words)):
+            shopper = len(chosen) + search
+            sequences[shopper] = np.append(sequences[shopper], np.int32(1 + len(rows) + search))
         packed = pack(sequences, contexts, width=self.width, filler=len(rows))
         fresh, texts = training.fresh(points.targets[members], rows, rng)
         last = np.array([len(s) - 1 for s in sequences[len(chosen) :]], np.int64)
@@ -175,7 +169,7 @@ class WindowBatches:
             fresh=fresh,
             texts=texts,
             histories=packed,
-            pieces=torch.from_numpy(np.concatenate([np.empty(0, np.int64), *words])),
+            searches=pad(words, training.inputs.special.pad),
             cells=packed.starts[owner] + torch.from_numpy(cells),
             candidates=torch.from_numpy(np.searchsorted(rows, pool)),
             choices=choices,
@@ -200,7 +194,7 @@ class TitleBatches:
             fresh=fresh,
             texts=texts,
             histories=pad(histories, training.inputs.special.pad),
-            pieces=torch.empty(0, dtype=torch.int64),
+            searches=pad([], training.inputs.special.pad),
             cells=torch.arange(len(members)),
             candidates=torch.arange(len(pool)),
             choices=choices,

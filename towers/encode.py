@@ -75,7 +75,7 @@ def embed_histories(
         (shoppers, dimension) float32, unit length.
     """
     users, device = [], items.device
-    nothing = torch.empty(0, dtype=torch.int64, device=device)
+    nothing = items.new_empty(0, items.shape[1])
     with torch.no_grad(), autocast(device):
         for start in range(0, len(histories), HISTORIES):
             some = slice(start, start + HISTORIES)

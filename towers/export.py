@@ -18,7 +18,7 @@ from backbone.packing import pack
 from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
 from towers.config import TowersConfig
 from towers.history_tower import HistoryTower
-from towers.inputs import TextInputs, search_input
+from towers.inputs import TextInputs
 from towers.item_tower import ItemTower
 from towers.model import TitlesTower
 
@@ -94,6 +94,8 @@ class ItemsReader:
     """(items, dimension)"""
     length: int
     """Newest items that are read"""
+    item_tower: ItemTower
+    """Embeds searches"""
     tokenizer: PreTrainedTokenizerBase
     search_tokens: int
     """Word pieces of a search at most, with those that frame it"""
@@ -109,6 +111,7 @@ class ItemsReader:
             tower=_ready(tower, load_file(part / WEIGHTS)),
             embeddings=np.load(folder / EMBEDDINGS, mmap_mode="r"),
             length=length,
+            item_tower=load_item_tower(folder),
             tokenizer=load_tokenizer(str(part)),
             search_tokens=search_tokens,
         )
@@ -116,7 +119,7 @@ class ItemsReader:
     def __call__(
         self, history: NDArray[np.int32], contexts: NDArray[np.int32], search: str = ""
     ) -> torch.Tensor:
-        """Embed a search and the newest items, as (1, dimension).
+        """Embed the newest items and a search, as (1, dimension).
 
         Raises:
             ValueError: neither is given.
@@ -125,21 +128,26 @@ class ItemsReader:
         known = contexts[-self.length :]
         device = self.tower.out.weight.device
         items = torch.from_numpy(self.embeddings[newest]).to(device)
-        words = self._words(search) if search else np.empty(0, np.int64)
-        places = np.concatenate([len(newest) + 1 + np.arange(len(words)), np.arange(len(newest))])
+        searches = self._searches(search)
+        places = np.delete(np.arange(len(newest) + 1 + len(searches), dtype=np.int32), len(newest))
         packed = pack(
-            [places.astype(np.int32)],
-            [np.concatenate([np.zeros_like(words), known])],
+            [places],
+            [np.concatenate([known, np.zeros(len(searches), np.int32)])],
             width=max(len(places), 1),
             filler=len(newest),
         )
         packed = packed.to(device)
         last = packed.starts + len(places) - 1
-        return self.tower(items, packed, last, torch.from_numpy(words).to(device))  # type: ignore[no-any-return]
+        return self.tower(items, packed, last, searches)  # type: ignore[no-any-return]
 
-    def _words(self, search: str) -> NDArray[np.int64]:
-        pieces = tokenize([search], self.tokenizer, max_tokens=self.search_tokens - 2)
-        return search_input(pieces[0], SpecialTokens.of(self.tokenizer))
+    def _searches(self, search: str) -> torch.Tensor:
+        """(1, dimension) embedding of a search, or (0, dimension) where there is none."""
+        special = SpecialTokens.of(self.tokenizer)
+        budget = self.search_tokens - 2
+        pieces = tokenize([search] if search else [], self.tokenizer, max_tokens=budget)
+        read = [item_input(pieces[row], special) for row in range(len(pieces))]
+        batch = pad(read, special.pad).to(self.item_tower.projection.weight.device)
+        return self.item_tower.embed_words(batch)
 
 
 @dataclass(frozen=True, kw_only=True)

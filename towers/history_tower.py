@@ -11,6 +11,8 @@ from dataset.context import GAPS
 
 DECAY = 0.7
 """Weight of an item relative to the next younger one before anything is learned."""
+OWN_SEARCH = 3.0
+"""Weight of a search relative to an item of the same age before anything is learned."""
 
 
 class HistoryTower(nn.Module):
@@ -18,11 +20,12 @@ class HistoryTower(nn.Module):
 
     Item k of a history is one token, which also says how long after the item before it came and
     what the shopper did to it, where that is known. So fifty purchases cost fifty tokens, and a new
-    purchase needs no text to be read. What a shopper searches for stands before the history as word
-    pieces. No token looks ahead, so the state at each place is what is known of the shopper at that
-    time, and one pass trains them all (Kang & McAuley, "SASRec", ICDM 2018). A shopper's embedding
-    is what the state says plus the sum of the items' own, the recent ones counting most, at a
-    learned weight and decay: what is like what was bought need not be learned from nothing.
+    purchase needs no text to be read. What a shopper searches for is one more token, the last: the
+    item tower embeds the words as it would an item of that text. No token looks ahead, so the state
+    at each place is what is known of the shopper at that time, and one pass trains them all (Kang &
+    McAuley, "SASRec", ICDM 2018). A shopper's embedding is what the state says plus the sum of the
+    tokens' own, the recent ones counting most, at learned weights and a learned decay: what is like
+    what was bought, or asked for, need not be learned from nothing.
     """
 
     def __init__(
@@ -37,7 +40,7 @@ class HistoryTower(nn.Module):
         """Build it around a backbone.
 
         Args:
-            bert: Encoder; its word embeddings, which stay as they are, read free text.
+            bert: Encoder; it reads no words.
             dimension: Length of an embedding.
             actions: How many kinds of actions are told apart.
             dropout: Chance of zeroing an entry of a soft token in training.
@@ -46,11 +49,11 @@ class HistoryTower(nn.Module):
         """
         super().__init__()
         self.bert = bert
-        bert.get_input_embeddings().requires_grad_(requires_grad=False)
         hidden = bert.config.hidden_size
         self.into = nn.Linear(dimension, hidden)
         self.out = nn.Linear(hidden, dimension, bias=False)
         self.gaps, self.actions = nn.Embedding(GAPS, hidden), nn.Embedding(1 + actions, hidden)
+        self.search = nn.Parameter(torch.zeros(hidden))
         self.dropout = nn.Dropout(dropout)
         self.rows_at_once = rows_at_once
         nn.init.normal_(self.into.weight, std=bert.config.initializer_range)
@@ -58,38 +61,40 @@ class HistoryTower(nn.Module):
             nn.init.zeros_(zero)
         nn.init.normal_(self.out.weight, std=bert.config.initializer_range)
         self.own_items = nn.Parameter(torch.ones(()))
+        self.own_search = nn.Parameter(torch.tensor(OWN_SEARCH))
         self.decay = nn.Parameter(torch.logit(torch.tensor(DECAY)))
 
-    def forward(self, items: Tensor, packed: PackedBatch, cells: Tensor, pieces: Tensor) -> Tensor:
+    def forward(
+        self, items: Tensor, packed: PackedBatch, cells: Tensor, searches: Tensor
+    ) -> Tensor:
         """Embed shoppers at some places of their sequences.
 
         Args:
             items: (items, dimension) embeddings.
-            packed: What each shopper searched for, if anything, then the history. Ids below the
+            packed: Each shopper's history, then what is searched for, if anything. Ids below the
                 number of items are positions in `items`, that number itself is filling, and what
-                is above it are positions in `pieces`.
+                is above it are positions in `searches`.
             cells: (shoppers,) int64 cells whose state is wanted, rows laid end to end.
-            pieces: (pieces,) int64 word pieces.
+            searches: (searches, dimension) embeddings of the words.
 
         Returns:
             (shoppers, dimension) float32, unit length.
         """
-        words = self.bert.get_input_embeddings()(pieces)  # (pieces, hidden)
-        padded = torch.cat([items, items.new_zeros(1, items.shape[1])])
+        table = torch.cat([items, items.new_zeros(1, items.shape[1]), searches.to(items.dtype)])
 
-        def embedded(ids: Tensor, known_of: Tensor, positions: Tensor, owners: Tensor) -> Tensor:
+        def embedded(ids: Tensor, contexts: Tensor, positions: Tensor, owners: Tensor) -> Tensor:
             mask = causal_mask(owners)
-            known = functional.embedding(ids.clamp(max=len(items)), padded)
+            known = functional.embedding(ids, table)
+            searched = (ids > len(items)).unsqueeze(-1)
             tokens = self.into(known.to(self.into.weight.dtype))  # (rows, width, hidden)
-            tokens = tokens + self.gaps(known_of % GAPS) + self.actions(known_of // GAPS)
-            if len(words):
-                word = words[(ids - len(items) - 1).clamp(min=0)].to(tokens.dtype)
-                tokens = torch.where((ids > len(items)).unsqueeze(-1), word, tokens)
+            tokens = tokens + self.gaps(contexts % GAPS) + self.actions(contexts // GAPS)
+            tokens = tokens + searched * self.search
             states = self.bert(
                 inputs_embeds=self.dropout(tokens), position_ids=positions, attention_mask=mask
             ).last_hidden_state  # (rows, width, hidden)
-            recent = recent_sum(known, positions, mask.squeeze(1), torch.sigmoid(self.decay))
-            result: Tensor = self.out(states).float() + self.own_items * recent.float()
+            own = torch.where(searched, self.own_search, self.own_items) * known
+            recent = recent_sum(own, positions, mask.squeeze(1), torch.sigmoid(self.decay))
+            result: Tensor = self.out(states).float() + recent.float()
             return result
 
         read = in_chunks(

@@ -34,11 +34,6 @@ class TextInputs:
         return [self.item(row) for row in range(len(self.texts))]
 
 
-def search_input(pieces: NDArray[np.int32], special: SpecialTokens) -> NDArray[np.int64]:
-    """[CLS] what a shopper searches for [SEP]; the history follows."""
-    return item_input(pieces, special).astype(np.int64)
-
-
 class Twins:
     """Items that share all word pieces of their titles: versions of one thing to a reader."""
 

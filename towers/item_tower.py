@@ -104,6 +104,15 @@ class ItemTower(nn.Module):
             embeddings = embeddings + residual
         return functional.normalize(embeddings, dim=-1)
 
+    def embed_words(self, texts: TokenBatch) -> Tensor:
+        """(texts, dimension): where an item of some words would lie, were there one."""
+        if not len(texts.ids):
+            return self.projection.weight.new_empty(0, self.projection.out_features)
+        with torch.no_grad():
+            read = self.read(texts)
+        embeddings: Tensor = self(read)
+        return embeddings
+
     @torch.no_grad()
     def fit_projection(self, texts: Tensor) -> None:
         """Start as the texts' own principal directions, strongest first, about their mean.

@@ -56,8 +56,8 @@ class TwoTower(nn.Module):
     def users(self, items: Tensor, batch: TowersBatch) -> Tensor:
         """(shoppers, dimension): a batch's shoppers, given the embeddings of its items."""
         if isinstance(self.user_tower, HistoryTower):
-            histories = batch.histories
-            return self.user_tower(items, histories, batch.cells, batch.pieces)  # type: ignore[no-any-return]
+            searches = self.item_tower.embed_words(batch.searches)
+            return self.user_tower(items, batch.histories, batch.cells, searches)  # type: ignore[no-any-return]
         return self.user_tower(batch.histories)  # type: ignore[no-any-return]
 
 
@@ -87,7 +87,12 @@ def build_two_tower(
         load_bert(config.backbone), training, layers=config.item_layers, total_steps=total_steps
     )
     user_bert = fine_tuned(
-        load_bert(config.backbone, dropout=training.dropout, layers=config.user_layers),
+        load_bert(
+            config.backbone,
+            dropout=training.dropout,
+            layers=config.user_layers,
+            words=config.reads == "titles",
+        ),
         training,
         layers=training.trained_layers,
         total_steps=total_steps,

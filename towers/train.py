@@ -202,8 +202,8 @@ def build_module(
 
 
 def sequence_length(config: TowersConfig) -> int:
-    """Cells of a history with a search before it."""
-    return config.history_length + config.search_tokens
+    """Cells of a history with a search after it."""
+    return config.history_length + 1
 
 
 def batches(config: TowersConfig, source: Training) -> DataLoader[int]:

@@ -183,7 +183,7 @@ def test_what_nobody_bought_is_no_negative():
     assert set(np.concatenate(pools).tolist()) == {0, 1, 3}
 
 
-def test_a_search_is_words_of_the_target_before_the_history(shop, tiny_bert):
+def test_a_search_is_words_of_the_target_after_the_history(shop, tiny_bert):
     training = source(shop, tiny_bert, uniform=20)
     cut = windows(training.points, 4)
     plain = WindowBatches(training=training, windows=cut, width=12, searches=0.0)
@@ -202,7 +202,9 @@ def test_a_search_is_words_of_the_target_before_the_history(shop, tiny_bert):
         target = int(batch.rows[batch.candidates[chosen_places]])
         owner = owners[batch.cells[shopper]]
         sequence = ids[owners == owner]
-        searched = batch.pieces[sequence[sequence > len(batch.rows)] - len(batch.rows) - 1].tolist()
+        (number,) = (sequence[sequence > len(batch.rows)] - len(batch.rows) - 1).tolist()
+        assert sequence[-1] > len(batch.rows)
+        searched = batch.searches.ids[number][batch.searches.mask[number].bool()].tolist()
         special, text = training.inputs.special, training.inputs.texts[target].tolist()
         assert searched[0] == special.cls
         assert searched[-1] == special.sep
