@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-FORMAT = 2
+FORMAT = 3
 """Of all stages; another one wherever a stage writes other files than before."""
 MANIFEST = "manifest.json"
 CHUNK = 1 << 20

@@ -153,7 +153,7 @@ def test_a_place_in_a_history_is_the_shopper_of_that_time(tiny_bert):
     items = torch.nn.functional.normalize(torch.randn(40, 16), dim=-1)
     history = np.array([4, 9, 2, 30, 7], np.int32)
     packed = pack([history], width=8, filler=40)
-    nothing = torch.empty(0, dtype=torch.int64)
+    nothing = torch.empty(0, 16)
 
     everywhere = tower(items, packed, torch.arange(5), nothing)
 
@@ -185,11 +185,46 @@ def test_where_the_state_says_nothing_a_shopper_is_what_was_bought_lately(tiny_b
     items = functional.normalize(torch.randn(40, 16), dim=-1)
     packed = pack([np.array([3, 9]), np.array([7, 1, 30])], width=8, filler=40)
 
-    users = tower(items, packed, packed.starts + torch.tensor([1, 2]), torch.empty(0).long())
+    users = tower(items, packed, packed.starts + torch.tensor([1, 2]), torch.empty(0, 16))
 
     decay = torch.sigmoid(tower.decay).detach()
     expected = [decay * items[3] + items[9], decay**2 * items[7] + decay * items[1] + items[30]]
     torch.testing.assert_close(users, functional.normalize(torch.stack(expected), dim=-1))
+
+
+def test_where_the_state_says_nothing_a_searching_shopper_is_what_is_asked_for_and_bought(
+    tiny_bert,
+):
+    tower = HistoryTower(load_bert(str(tiny_bert), words=False), dimension=16, actions=2).eval()
+    torch.nn.init.zeros_(tower.out.weight)
+    items, searches = functional.normalize(torch.randn(42, 16), dim=-1).split([40, 2])
+    packed = pack([np.array([3, 9, 41]), np.array([42])], width=8, filler=40)
+
+    users = tower(items, packed, packed.starts + torch.tensor([2, 0]), searches)
+
+    decay = torch.sigmoid(tower.decay).detach()
+    bought = decay**2 * items[3] + decay * items[9]
+    expected = [tower.own_search.detach() * searches[0] + bought, searches[1]]
+    torch.testing.assert_close(users, functional.normalize(torch.stack(expected), dim=-1))
+
+
+def test_words_lie_where_an_unseen_item_of_that_text_would(tiny_bert):
+    tower = ItemTower(load_bert(str(tiny_bert)), dimension=16, support=torch.ones(4)).eval()
+    words = pad(texts(3), 0)
+
+    torch.testing.assert_close(tower.embed_words(words), tower(tower.read(words)))
+    assert tower.embed_words(pad([], 0)).shape == (0, 16)
+
+
+def test_without_words_a_backbone_reads_soft_tokens_as_it_did(tiny_bert):
+    with_words, without = (load_bert(str(tiny_bert), words=words) for words in (True, False))
+    tokens = torch.randn(2, 5, 32)
+
+    assert without.get_input_embeddings().weight.shape == (1, 32)
+    torch.testing.assert_close(
+        without(inputs_embeds=tokens).last_hidden_state,
+        with_words(inputs_embeds=tokens).last_hidden_state,
+    )
 
 
 def test_a_residual_counts_the_less_the_less_an_item_was_bought():
