@@ -22,7 +22,7 @@ class TowersConfig:
     """Top layers of the item tower that are trained; with 0 the texts are read once."""
     fresh_texts: int = 128
     """Texts a step that are read with gradients, where the item tower's layers are trained."""
-    searches: float = 0.1
+    searches: float = 0.5
     """Shoppers a history that search for words of their target; for `reads: items`."""
     search_tokens: int = 16
     """Word pieces of a search at most."""
