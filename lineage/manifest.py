@@ -25,6 +25,8 @@ from typing import Any
 FORMAT = 3
 """Of all stages; another one wherever a stage writes other files than before."""
 MANIFEST = "manifest.json"
+RECORD = "release.json"
+"""Of a published release; beside its stages' folders."""
 CHUNK = 1 << 20
 
 
@@ -195,7 +197,9 @@ def checksum(path: Path, *, flush: bool = False) -> str:
 
 
 def command(folder: Path, stage: str) -> str:
-    """The `make` command that produces a stage in its folder."""
+    """The `make` command that produces a stage in its folder, or a release around it."""
+    if (folder.parent / RECORD).is_file():
+        return f"make publish DATASET={folder.parent.parent.name}"
     dataset = folder.parent.name
     if stage == "data" and dataset != "ml-100k":
         dataset = f"path/to/{dataset}"

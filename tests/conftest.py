@@ -82,6 +82,33 @@ def unit_vectors() -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+STAGES = {
+    "data": [],
+    "towers": ["data"],
+    "index": ["data", "towers"],
+    "shortlists": ["data", "towers", "index"],
+    "ranker": ["data", "shortlists"],
+}
+
+
+@pytest.fixture(scope="session")
+def build_stages():
+    """Make all stages below a folder, of small files of text, in no time."""
+    from lineage.manifest import read_manifest, writing
+
+    def build(root: Path, content: str) -> Path:
+        for stage, inputs in STAGES.items():
+            known = {name: read_manifest(root / name, name).fingerprint for name in inputs}
+            with writing(root / stage, stage=stage, config={}, inputs=known) as (folder, facts):
+                (folder / "sub").mkdir()
+                (folder / "sub" / "weights.bin").write_text(f"{stage} {content}")
+                (folder / "rows.npy").write_text(f"{stage} {content}")
+                facts.update({"items": 7, "recall@100 against exact": 0.5})
+        return root
+
+    return build
+
+
 @pytest.fixture(scope="session")
 def release(tmp_path_factory, tiny_bert, shop) -> Path:
     """Folder of a whole release: every stage really run, on the tiny shop with the tiny BERT."""

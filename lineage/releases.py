@@ -1,0 +1,184 @@
+"""Published releases: a folder each, never changed again, and `CURRENT`, a link to the live one.
+
+    releases/<dataset>/
+        20261125T025301.123Z-1f0c8a3e/    a folder a stage, and `release.json`, written last
+        CURRENT -> 20261125T025301.123Z-1f0c8a3e
+        LOCK                              of whoever changes this folder, named inside
+
+Errors:
+    ArtifactError
+        MissingArtifactError: nothing was published there.
+        CorruptArtifactError: a file of a release is gone, changed or not its own.
+        ReleaseError: the folder of releases cannot be read, or cannot be changed now.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from lineage.manifest import (
+    RECORD,
+    ArtifactError,
+    CorruptArtifactError,
+    MissingArtifactError,
+    checksum,
+)
+
+FORMAT = 1
+"""Of `release.json`."""
+CURRENT, SEAL = "CURRENT", "seal"
+CHANGED = "changed since it was published"
+ID = re.compile(r"\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{8}")
+
+
+class ReleaseError(ArtifactError):
+    """The folder of releases cannot be read, or cannot be changed now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseRecord:
+    """What `release.json` says of a release."""
+
+    release_id: str
+    """When it was published (UTC) and the head of its fingerprint; its folder's name."""
+    when: str
+    """When it was published; ISO 8601, UTC."""
+    replaces: str | None
+    """The release that was live before, where there was one: what rolling back returns to."""
+    items: int
+    """Items of the corpus."""
+    recall: float
+    """Recall@100 of the index against exact search."""
+    sizes: Mapping[str, int]
+    """Bytes, by stage."""
+    stages: Mapping[str, str]
+    """Fingerprints, by stage."""
+    files: Mapping[str, str]
+    """SHA-256 of every other file, by its name relative to the folder."""
+    format: int = FORMAT
+    """Version of this layout."""
+
+    @property
+    def text(self) -> str:
+        """The file's content, sealed with its own checksum: one record has one text."""
+        content = asdict(self)
+        seal = sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return json.dumps({**content, SEAL: seal}, indent=1, sort_keys=True) + "\n"
+
+
+def fingerprint(stages: Mapping[str, str]) -> str:
+    """One hash over the stages' fingerprints, hexadecimal."""
+    return sha256(json.dumps(stages, sort_keys=True).encode()).hexdigest()
+
+
+def live_release(folder: Path) -> Path:
+    """The live release's own folder, so that a swap while it is read mixes nothing.
+
+    Raises:
+        MissingArtifactError: nothing was published there.
+        CorruptArtifactError: `CURRENT` names no release.
+    """
+    release_id = live_id(folder)
+    if release_id is None:
+        raise MissingArtifactError(
+            f"{folder} holds no live release; publish one with `make publish DATASET={folder.name}`"
+        )
+    read_record(folder / release_id)
+    return folder / release_id
+
+
+def live_id(folder: Path) -> str | None:
+    """Which release is live; None before the first was published.
+
+    Raises:
+        CorruptArtifactError: `CURRENT` is no link to a release beside it.
+        ReleaseError: the folder cannot be read.
+    """
+    try:
+        found = os.readlink(folder / CURRENT)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if (folder / CURRENT).exists():
+            found = "something else"
+        else:
+            raise ReleaseError(f"{folder} must be a folder of releases: {error}") from error
+    if not ID.fullmatch(found):
+        raise CorruptArtifactError(
+            f"{folder / CURRENT} must be a link to a release beside it, got {found}; "
+            f"choose one with `make rollback DATASET={folder.name} RELEASE=id`"
+        )
+    return found
+
+
+def release_ids(folder: Path) -> list[str]:
+    """Releases that are kept, newest first; none where there is no folder.
+
+    Raises:
+        ReleaseError: the folder cannot be read.
+    """
+    try:
+        return sorted((p.name for p in folder.iterdir() if ID.fullmatch(p.name)), reverse=True)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ReleaseError(f"{folder} must be a folder of releases: {error}") from error
+
+
+def read_record(release: Path) -> ReleaseRecord:
+    """Read `release.json` of a release's folder.
+
+    Raises:
+        CorruptArtifactError: it is gone, changed, of another release or of another format.
+    """
+    try:
+        text = (release / RECORD).read_text()
+        content = json.loads(text)
+        if content["format"] != FORMAT:
+            raise _corrupt(release, RECORD, f"of format {content['format']}, not {FORMAT}")
+        content.pop(SEAL)
+        record = ReleaseRecord(**content)
+    except OSError as error:
+        raise _corrupt(release, RECORD, _state(error)) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _corrupt(release, RECORD, CHANGED) from error
+    if record.text != text or record.release_id != release.name:
+        raise _corrupt(release, RECORD, CHANGED)
+    return record
+
+
+def verify_release(release: Path) -> ReleaseRecord:
+    """Compare every file of a release with its checksum.
+
+    Raises:
+        CorruptArtifactError: a file is gone, changed or not the release's; names it and the
+            commands that mend it.
+    """
+    record = read_record(release)
+    found = {str(path.relative_to(release)) for path in release.rglob("*") if not path.is_dir()}
+    if strangers := found - set(record.files) - {RECORD}:
+        raise _corrupt(release, min(strangers), "no file of this release")
+    for name, expected in record.files.items():
+        try:
+            whole = checksum(release / name) == expected
+        except OSError as error:
+            raise _corrupt(release, name, _state(error)) from error
+        if not whole:
+            raise _corrupt(release, name, CHANGED)
+    return record
+
+
+def _state(error: OSError) -> str:
+    return "missing" if isinstance(error, FileNotFoundError) else f"unreadable ({error.strerror})"
+
+
+def _corrupt(release: Path, name: str, state: str) -> CorruptArtifactError:
+    dataset = release.parent.name
+    return CorruptArtifactError(
+        f"{release / name} is {state}; publish anew with `make publish DATASET={dataset}`, "
+        f"or serve another release with `make rollback DATASET={dataset} RELEASE=id`"
+    )

@@ -1,0 +1,173 @@
+import errno
+import os
+import stat
+
+import pytest
+
+from lineage import publishing
+from lineage.locking import changing
+from lineage.manifest import MismatchedArtifactError, read_manifest
+from lineage.publishing import add_release, go_live, retire
+from lineage.releases import live_id, read_record, release_ids, verify_release
+
+
+@pytest.fixture
+def root(build_stages, tmp_path):
+    return build_stages(tmp_path / "artifacts" / "shop", "one")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "releases" / "shop"
+    with changing(folder):
+        yield folder
+
+
+def manifests(root):
+    return {stage: read_manifest(root / stage, stage) for stage in ("data", "towers")}
+
+
+def add(folder, root):
+    """Add a release and make it live; its id."""
+    record = add_release(folder, root, manifests(root), items=7, recall=0.5, bare=())
+    go_live(folder, record.release_id)
+    return record.release_id
+
+
+def files(release):
+    return {path for path in release.rglob("*") if path.is_file()}
+
+
+def no_links(monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+def test_files_are_linked_where_that_is_possible(folder, root):
+    release = folder / add(folder, root)
+
+    assert (release / "data" / "rows.npy").samefile(root / "data" / "rows.npy")
+
+
+def test_files_are_copied_where_they_cannot_be_linked(folder, root, monkeypatch):
+    no_links(monkeypatch)
+    release = folder / add(folder, root)
+
+    verify_release(release)
+    assert not (release / "data" / "rows.npy").samefile(root / "data" / "rows.npy")
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_no_file_of_a_release_can_be_written(folder, root, monkeypatch, linked):
+    if not linked:
+        no_links(monkeypatch)
+    release = folder / add(folder, root)
+
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files(release)} == {0o444}
+
+
+def test_stages_built_again_leave_the_published_bytes_alone(folder, root, build_stages):
+    release = folder / add(folder, root)
+    before = {path: path.read_bytes() for path in files(release)}
+
+    build_stages(root, "two")
+
+    assert {path: path.read_bytes() for path in files(release)} == before
+    verify_release(release)
+    assert (root / "data" / "rows.npy").read_text() == "data two"
+    (root / "data" / "rows.npy").write_text("stages may be written to")
+
+
+@pytest.mark.parametrize("change", ["rows.npy", "manifest.json"])
+def test_a_stage_that_changes_while_it_is_taken_is_refused(
+    folder, root, build_stages, tmp_path, change, monkeypatch
+):
+    live, checked = add(folder, root), manifests(root)
+    other = build_stages(tmp_path / "other", "two")
+    (other / "data" / change).replace(root / "data" / change)
+
+    with pytest.raises(MismatchedArtifactError, match=r"'data' .* changed while it was published"):
+        add_release(folder, root, checked, items=7, recall=0.5, bare=())
+
+    assert release_ids(folder) == [live]
+    assert {path.name for path in folder.iterdir()} == {"CURRENT", "LOCK", live}
+
+
+def test_a_release_names_the_one_that_it_replaces(folder, root):
+    first, second = add(folder, root), add(folder, root)
+
+    assert read_record(folder / second).replaces == first
+    go_live(folder, first)
+    assert read_record(folder / add(folder, root)).replaces == first
+
+
+def test_the_last_few_are_kept(folder, root):
+    ids = [add(folder, root) for _ in range(5)]
+
+    assert retire(folder, 3) == ids[1::-1]
+    assert release_ids(folder) == ids[:1:-1]
+
+
+def test_the_live_release_and_the_one_before_it_are_kept_however_old(folder, root):
+    ids = [add(folder, root) for _ in range(5)]
+    go_live(folder, ids[1])
+    retire(folder, 3)
+
+    assert release_ids(folder) == [ids[4], ids[1], ids[0]]
+    assert live_id(folder) == ids[1]
+
+
+def test_what_a_killed_process_left_is_swept_away_and_nothing_else(folder, root):
+    live = add(folder, root)
+    for name in (f"{live}.partial", f"{live}.retired", "notes.partial"):
+        (folder / name).mkdir()
+
+    kept = add(folder, root)
+
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"CURRENT", "LOCK", live, kept, "notes.partial"}
+
+
+def test_everything_is_on_the_disk_before_the_name_that_makes_it_count(folder, root, monkeypatch):
+    log, fsync, rename, replace = [], os.fsync, os.rename, os.replace
+
+    def logged_fsync(descriptor):
+        log.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        fsync(descriptor)
+
+    def logged(move):
+        def moved(source, target):
+            log.append(("rename", str(source)))
+            move(source, target)
+
+        return moved
+
+    monkeypatch.setattr(os, "fsync", logged_fsync)
+    monkeypatch.setattr(os, "rename", logged(rename))
+    monkeypatch.setattr(os, "replace", logged(replace))
+    release = folder / add(folder, root)
+
+    partial = f"{release}.partial"
+    finished = log.index(("rename", partial))
+    swapped = log.index(("rename", f"{folder}/CURRENT.partial"))
+    everything = {str(path).replace(str(release), partial) for path in release.rglob("*")}
+    assert everything | {partial} == set(log[:finished])
+    assert log[finished + 1 : swapped] == [str(folder)]
+    assert log[swapped + 1 :] == [str(folder)]
+
+
+def test_a_failure_half_way_leaves_nothing_behind(folder, root, monkeypatch):
+    live = add(folder, root)
+    monkeypatch.setattr(publishing, "checksum", full)
+
+    with pytest.raises(OSError, match="No space left"):
+        add(folder, root)
+
+    assert {path.name for path in folder.iterdir()} == {"CURRENT", "LOCK", live}
+    assert live_id(folder) == live
+
+
+def full(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
