@@ -4,6 +4,7 @@ PYTHON ?= python3.11
 DATASET ?= ml-100k
 CONFIG ?= configs
 ARTIFACTS ?= artifacts
+RELEASES ?= releases
 REPORTS ?= reports
 EXTRA ?= cpu
 VENV := .venv
@@ -22,7 +23,8 @@ export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint format install weights data towers index shortlists ranker \
-        bench bench-recall bench-speed bench-cold pipeline serve ask protos clean
+        bench bench-recall bench-speed bench-cold pipeline publish rollback releases serve ask \
+        protos clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' Makefile
@@ -78,8 +80,18 @@ bench-recall: install ## Recall of both sources before the ranker, by width; bes
 bench-cold: install ## Train without 5% of the items, then look for them
 	@$(RUN) -m benchmarks.cold --config $(call config,towers) $(ARGS) --reports $(REPORTS)
 
-serve: install ## Serve the release over gRPC
-	@$(RUN) -m serving serve --artifacts $(ARTIFACTS)/$(NAME) --config $(call config,serving)
+publish: install ## Check the finished stages and make them the live release
+	@$(RUN) -m serving publish --config $(call config,publish) --artifacts $(ARTIFACTS)/$(NAME) \
+		--releases $(RELEASES)/$(NAME)
+
+rollback: install ## Make the release before live again, or RELEASE=id
+	@$(RUN) -m serving rollback --releases $(RELEASES)/$(NAME) $(if $(RELEASE),--release $(RELEASE))
+
+releases: install ## List the releases and which is live
+	@$(RUN) -m serving releases --releases $(RELEASES)/$(NAME)
+
+serve: install ## Serve the live release over gRPC
+	@$(RUN) -m serving serve --releases $(RELEASES)/$(NAME) --config $(call config,serving)
 
 test: install weights ## Run the tests
 	@$(RUN) -m pytest -m 'not slow and not gpu' -q
@@ -101,5 +113,5 @@ protos: install ## Generate the gRPC code from the .proto
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --mypy_out=. \
 		--mypy_grpc_out=. protos/recommender/v1/recommender.proto
 
-clean: ## Remove artefacts and reports; .venv and .cache stay
+clean: ## Remove artefacts and reports; releases, .venv and .cache stay
 	rm -rf $(ARTIFACTS) $(REPORTS)

@@ -1,4 +1,4 @@
-"""`python -m serving serve` serves a release over gRPC; `python -m serving ask` asks a server."""
+"""`python -m serving`: publish a release, serve it over gRPC, roll back, ask a server."""
 
 import logging
 import os
@@ -14,6 +14,8 @@ from rich.console import Console
 
 from dataset.arrays import load_dataset
 from lineage.cli import configure_logging, reported_errors
+from lineage.releases import live_release
+from serving import operations
 from serving.catalogue import Catalogue
 from serving.client import RecommenderClient, Response
 from serving.query import Limits, Recommender
@@ -59,13 +61,17 @@ def main(arguments: Sequence[str] | None = None, *, load: LoadRelease = load_eng
     commands = parser.add_subcommands(dest="command")
     commands.add_subcommand("serve", _serve_parser(), help="serve a release over gRPC")
     commands.add_subcommand("ask", _ask_parser(), help="ask a server and print its answer")
+    for name, (parser_of, about) in operations.COMMANDS.items():
+        commands.add_subcommand(name, parser_of(), help=about)
     options = parser.parse_args(arguments)
     configure_logging()
     with reported_errors():
         if options.command == "ask":
             ask(options.ask)
-        else:
+        elif options.command == "serve":
             _serve(parser.instantiate(options).serve, load)
+        else:
+            operations.run(options.command, options[options.command])
 
 
 def ask(options: jsonargparse.Namespace) -> None:
@@ -121,7 +127,7 @@ def _reason(error: grpc.RpcError | TimeoutError, target: str) -> str:
     if isinstance(error, TimeoutError):
         return str(error)
     if error.code() is grpc.StatusCode.UNAVAILABLE:
-        start = "python -m serving serve --artifacts artifacts/<dataset>"
+        start = "python -m serving serve --releases releases/<dataset>"
         return f"no server answers at {target}; start one with `{start}`"
     return f"{target} answered {error.code().name}: {error.details()}"
 
@@ -129,9 +135,12 @@ def _reason(error: grpc.RpcError | TimeoutError, target: str) -> str:
 def _serve(options: jsonargparse.Namespace, load: LoadRelease) -> None:
     import uvloop
 
+    if (options.releases is None) == (options.artifacts is None):
+        raise ValueError("serve must be given either --releases or --artifacts, got both or none")
     config = ServeConfig(server=options.server, limits=options.limits, ranked=options.ranked)
-    logger.info("loading %s", options.artifacts)
-    uvloop.run(serve(partial(load, options.artifacts, config), config.server))
+    folder = options.artifacts or live_release(options.releases)
+    logger.info("loading %s", folder)
+    uvloop.run(serve(partial(load, folder, config), config.server))
 
 
 def _serve_parser() -> jsonargparse.ArgumentParser:
@@ -141,7 +150,10 @@ def _serve_parser() -> jsonargparse.ArgumentParser:
     )
     parser.add_argument("--config", action="config", help="YAML file with the options below")
     parser.add_argument(
-        "--artifacts", type=Path, required=True, help="folder of a release: `artifacts/ml-100k`"
+        "--releases", type=Path | None, help=f"{operations.RELEASES}; serves the live"
+    )
+    parser.add_argument(
+        "--artifacts", type=Path | None, help="stages as they were built: `artifacts/ml-100k`"
     )
     parser.add_class_arguments(ServeConfig)
     return parser

@@ -1,4 +1,4 @@
-"""A history and an answer as people read them."""
+"""Histories, answers and releases as people read them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lineage.releases import ReleaseRecord
 from serving.query import Answer
 
 NUMBERS = ("score", "place", "towers", "kNN", "ranker")
@@ -53,6 +54,38 @@ def answer_table(answer: Answer, *, title: str) -> RenderableType:
         )
     notes = [Text(line, style="dim") for line in _notes(answer)]
     return Group(Text(title, style="bold"), table, *notes)
+
+
+def releases_table(
+    records: Mapping[str, ReleaseRecord | None], *, live: str | None, title: str
+) -> RenderableType:
+    """When each release was published, what it holds, and which is live.
+
+    Args:
+        records: By id, newest first; None where a release is damaged.
+        live: Id of the live one.
+        title: Headline.
+    """
+    table = Table("", "published, UTC", "release", "instead of", "items", "recall@100", "MB")
+    for column in table.columns[4:]:
+        column.justify = "right"
+    for release_id, record in records.items():
+        mark = "live" if release_id == live else ""
+        if record is None:
+            table.add_row(mark, "damaged", release_id)
+            continue
+        table.add_row(
+            mark,
+            f"{record.when[:19].replace('T', ' ')}",
+            release_id,
+            record.replaces or "–",
+            f"{record.items:,}",
+            f"{record.recall:.4f}",
+            f"{sum(record.sizes.values()) / 1e6:,.1f}",
+            style="bold" if mark else None,
+        )
+    note = "recall of the index against exact search" if records else "nothing was published"
+    return Group(Text(title, style="bold"), table, Text(note, style="dim"))
 
 
 def _notes(answer: Answer) -> list[str]:

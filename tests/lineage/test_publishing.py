@@ -82,7 +82,7 @@ def test_stages_built_again_leave_the_published_bytes_alone(folder, root, build_
 
 @pytest.mark.parametrize("change", ["rows.npy", "manifest.json"])
 def test_a_stage_that_changes_while_it_is_taken_is_refused(
-    folder, root, build_stages, tmp_path, change, monkeypatch
+    folder, root, build_stages, tmp_path, change
 ):
     live, checked = add(folder, root), manifests(root)
     other = build_stages(tmp_path / "other", "two")

@@ -11,6 +11,7 @@ from dataset.arrays import save_dataset
 from lineage.manifest import MissingArtifactError
 from serving.__main__ import main
 from serving.client import RecommenderClient
+from serving.publish import PublishConfig, publish
 from serving.query import InvalidQueryError, Limits, Query
 
 SECONDS = 20
@@ -141,6 +142,36 @@ def test_flags_win_over_the_file_and_the_file_over_the_defaults(serve, tmp_path)
     assert folder == tmp_path
     assert config.limits == Limits(shortlist=50, history=8)
     assert (config.server.grace_seconds, config.server.port, config.ranked) == (3, 0, 7)
+
+
+def test_serve_takes_the_live_release_by_its_own_folder(build_stages, tmp_path):
+    root, releases = build_stages(tmp_path / "artifacts" / "shop", "one"), tmp_path / "releases"
+    live, seen = publish(root, releases, PublishConfig()), []
+
+    def load(folder, config):
+        seen.append(folder)
+        raise MissingArtifactError("seen enough")
+
+    with pytest.raises(SystemExit):
+        main(["serve", "--releases", str(releases), "--server.port", "0"], load=load)
+    assert seen == [releases / live]
+
+
+def test_serving_what_was_never_published_names_the_command(tmp_path, capsys):
+    arguments = ["serve", "--releases", str(tmp_path / "shop")]
+
+    status, error = error_of(capsys, main, arguments)
+
+    assert status == 2
+    assert "holds no live release; publish one with `make publish DATASET=shop`" in error
+
+
+@pytest.mark.parametrize("folders", [[], ["--releases", "a", "--artifacts", "b"]])
+def test_serve_takes_one_folder(folders, capsys):
+    status, error = error_of(capsys, main, ["serve", *folders])
+
+    assert status == 2
+    assert "serve must be given either --releases or --artifacts, got" in error
 
 
 def test_the_shipped_configuration_is_understood(serve, pytestconfig, capsys):

@@ -9,6 +9,10 @@ from lineage.manifest import (
     read_manifest,
     writing,
 )
+from lineage.releases import live_release
+from serving.engine import Engine, EngineConfig
+from serving.publish import PublishConfig, publish
+from serving.query import Query
 from serving.release import open_release
 
 
@@ -55,3 +59,21 @@ def test_an_index_of_other_towers_is_refused(copy):
 
     with pytest.raises(MismatchedArtifactError, match=r"'index' .* `make index"):
         open_release(copy)
+
+
+def test_shortlists_are_not_needed_beyond_their_manifest(copy):
+    for path in (copy / "shortlists").glob("*.npy"):
+        path.unlink()
+
+    assert open_release(copy).versions.keys() == open_release(copy).fingerprints.keys()
+
+
+def test_a_published_release_answers_as_the_stages_that_it_was_made_of(copy, tmp_path):
+    release_id = publish(copy, tmp_path / "releases", PublishConfig())
+    query = Query(history=["i3", "i17"], limit=10)
+
+    built = Engine.load(copy, EngineConfig())
+    published = Engine.load(live_release(tmp_path / "releases"), EngineConfig())
+
+    assert published.recommend(query).items == built.recommend(query).items
+    assert published.versions == {"release": release_id, **built.versions}
