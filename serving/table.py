@@ -59,33 +59,33 @@ def answer_table(answer: Answer, *, title: str) -> RenderableType:
 def releases_table(
     records: Mapping[str, ReleaseRecord | None], *, live: str | None, title: str
 ) -> RenderableType:
-    """When each release was published, what it holds, and which is live.
+    """When each release was published, what it holds, which is live and which was before.
 
     Args:
         records: By id, newest first; None where a release is damaged.
         live: Id of the live one.
         title: Headline.
     """
-    table = Table("", "published, UTC", "release", "instead of", "items", "recall@100", "MB")
-    for column in table.columns[4:]:
+    if not records:
+        return Text(f"{title}: nothing was published")
+    served = records.get(live) if live else None
+    marks = {served.replaces: "before"} if served else {}
+    table = Table("", "release", "published, UTC", "items", "recall@100", "MB")
+    table.columns[1].no_wrap = True
+    for column in table.columns[3:]:
         column.justify = "right"
     for release_id, record in records.items():
-        mark = "live" if release_id == live else ""
-        if record is None:
-            table.add_row(mark, "damaged", release_id)
-            continue
-        table.add_row(
-            mark,
-            f"{record.when[:19].replace('T', ' ')}",
-            release_id,
-            record.replaces or "–",
-            f"{record.items:,}",
-            f"{record.recall:.4f}",
-            f"{sum(record.sizes.values()) / 1e6:,.1f}",
-            style="bold" if mark else None,
-        )
-    note = "recall of the index against exact search" if records else "nothing was published"
+        mark = "live" if release_id == live else marks.get(release_id, "")
+        cells = ["damaged"] if record is None else _about(record)
+        table.add_row(mark, release_id, *cells, style="bold" if mark == "live" else None)
+    note = "recall of the index against exact search; rolling back returns to `before`"
     return Group(Text(title, style="bold"), table, Text(note, style="dim"))
+
+
+def _about(record: ReleaseRecord) -> list[str]:
+    when = record.when[:19].replace("T", " ")
+    megabytes = sum(record.sizes.values()) / 1e6
+    return [when, f"{record.items:,}", f"{record.recall:.4f}", f"{megabytes:,.1f}"]
 
 
 def _notes(answer: Answer) -> list[str]:

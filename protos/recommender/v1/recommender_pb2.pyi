@@ -455,7 +455,7 @@ class Answer(_message.Message):
     @_builtins.property
     def versions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Fingerprint of each part of the release that answered, by stage: `data`, `towers`, `index`,
-        `ranker` and others.
+        `ranker` and others; and under `release` the id of the release, where it was published.
         """
 
     def __init__(
