@@ -76,12 +76,7 @@ def add_release(
             stages=stages,
             files=files,
         )
-        (partial / RECORD).write_text(record.text)
-        (partial / RECORD).chmod(READ_ONLY)
-        checksum(partial / RECORD, flush=True)
-        for path in (partial, *partial.rglob("*")):
-            if path.is_dir():
-                flush(path)
+        _seal(partial, record)
         partial.rename(folder / release_id)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -143,6 +138,17 @@ def _fill(
                 f"publish again with `make publish DATASET={root.name}`"
             )
     return files
+
+
+def _seal(partial: Path, record: ReleaseRecord) -> None:
+    """Write the record, last of all, and force it and every folder to the disk."""
+    path = partial / RECORD
+    path.write_text(record.text)
+    path.chmod(READ_ONLY)
+    checksum(path, flush=True)
+    for folder in (partial, *partial.rglob("*")):
+        if folder.is_dir():
+            flush(folder)
 
 
 def _take(source: Path, target: Path) -> None:
