@@ -39,14 +39,23 @@ class NeighboursConfig:
 class IndexConfig:
     """Inner-product index over the item embeddings, and neighbour lists beside it."""
 
-    kind: Literal["auto", "exact", "approximate"] = "auto"
-    """`exact` compares with every item; `auto` does so up to `exact_up_to` items."""
+    kind: Literal["auto", "exact", "ivf-pq", "ivf-sq", "hnsw"] = "auto"
+    """`exact` compares with every item. `ivf-pq` visits inverted lists of product-quantised items
+    and compares the best with fp16 vectors; `ivf-sq` holds fp16 vectors in the lists, on disk where
+    memory is short; `hnsw` follows a graph. `auto` is exact up to `exact_up_to` items, `ivf-pq`
+    above, and `ivf-sq` on a GPU or where `ivf-pq` would not fit into memory."""
     exact_up_to: int = 50_000
     """Largest corpus that `auto` searches exactly."""
     nlist: int = 0
-    """Inverted lists of the approximate index; 0 takes 4 × the square root of the items."""
-    nprobe: int = 32
-    """Inverted lists visited a query: more is slower and closer to exact."""
+    """Inverted lists; 0 takes 4 × the square root of the items."""
+    target_recall: float = 0.98
+    """Share of exact search's first 100 that validation users must find: of the operating points
+    that do, the fastest is taken, and where none does, nothing is written."""
+    operating_point: str = ""
+    """Taken untuned whatever it recalls, in FAISS's words: `nprobe=32`, of `ivf-pq`
+    `nprobe=32,k_factor_rf=4`, of `hnsw` `efSearch=64`."""
+    memory_gib: float = 8.0
+    """What building may occupy at once, in GiB."""
     neighbours: NeighboursConfig = field(default_factory=NeighboursConfig)
     """The second source of recall."""
 
@@ -54,9 +63,7 @@ class IndexConfig:
         for name in ("exact_up_to", "nlist"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        if self.nprobe < 1:
-            raise ValueError(f"nprobe must be at least 1, got {self.nprobe}")
-
-    def is_exact(self, items: int) -> bool:
-        """Whether a corpus of this size is searched exactly."""
-        return self.kind == "exact" or (self.kind == "auto" and items <= self.exact_up_to)
+        if not 0 < self.target_recall <= 1:
+            raise ValueError(f"target_recall must be in (0, 1], got {self.target_recall}")
+        if self.memory_gib <= 0:
+            raise ValueError(f"memory_gib must be positive, got {self.memory_gib}")

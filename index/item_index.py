@@ -1,33 +1,27 @@
 """The index itself: rows inside, searched by inner product, on a GPU where there is one."""
 
 import logging
-import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from index.config import IndexConfig
 from index.installation import gpu_count, load_faiss
+from lineage.manifest import CorruptArtifactError, command
 
 logger = logging.getLogger(__name__)
 FILE = "index.faiss"
-TRAINING_POINTS_PER_LIST = 64
-UNIT_TOLERANCE = 1e-2
 
 
 class ItemIndex:
     """Finds the nearest item rows of an embedding. Knows nothing of item ids or users."""
 
     def __init__(self, index: Any, *, gpu: bool = False) -> None:
-        """Wrap a FAISS index; with `gpu`, its copy on the first GPU is searched."""
+        """Wrap a FAISS index; with `gpu`, its copy on the first GPU is searched if it can be."""
         self._faiss = load_faiss()
         self._stored = index
-        self._searched = index
-        if gpu:
-            resources = self._faiss.StandardGpuResources()
-            self._searched = self._faiss.index_cpu_to_gpu(resources, 0, index)
+        self._searched = self._on_gpu() if gpu else index
 
     def __len__(self) -> int:
         return int(self._stored.ntotal)
@@ -40,68 +34,112 @@ class ItemIndex:
     def search(
         self, queries: NDArray[np.float32], k: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Find the k items of largest inner product.
+        """Find the k items of largest inner product; a single query by a single thread.
 
         Args:
             queries: (queries, dimension) unit-length embeddings.
             k: Items a query.
 
         Returns:
-            Scores and item rows, both (queries, k), best first; row -1 where the lists that were
-            visited hold fewer than k items.
+            Scores and item rows, both (queries, k), best first; row -1 where what was visited
+            holds fewer than k items.
 
         Raises:
             ValueError: wrong shape, not finite, or k outside 1 and the corpus.
         """
         if not 1 <= k <= len(self):
             raise ValueError(f"k must be within 1 and the corpus of {len(self)}, got {k}")
-        scores, rows = self._searched.search(checked(queries, self.dimension), k)
+        given = checked(queries, self.dimension)
+        threads = self._faiss.omp_get_max_threads()
+        if len(given) == 1:  # a second thread only delays a single query
+            self._faiss.omp_set_num_threads(1)
+        try:
+            scores, rows = self._searched.search(given, k)
+        finally:
+            self._faiss.omp_set_num_threads(threads)
         return scores, rows
 
     def vectors(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
-        """(rows, dimension): the stored embeddings of some rows."""
+        """(rows, dimension): the stored embeddings of some rows.
+
+        Raises:
+            ValueError: a row is not in the corpus.
+        """
+        if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):
+            raise ValueError(
+                f"rows must be of the corpus of {len(self)}, got {rows.min()} to {rows.max()}"
+            )
         found: NDArray[np.float32] = self._stored.reconstruct_batch(rows.astype(np.int64))
         return found
 
+    def set_operating_point(self, parameters: str) -> None:
+        """Decide how hard every search looks; saved with the index.
+
+        Args:
+            parameters: In FAISS's words, like `nprobe=32,k_factor_rf=4`; empty for none.
+
+        Raises:
+            ValueError: the index has no such parameter.
+        """
+        try:
+            self._faiss.ParameterSpace().set_index_parameters(self._stored, parameters)
+        except RuntimeError as error:
+            raise ValueError(
+                f"operating_point must be parameters of the index, got {parameters!r}"
+            ) from error
+
     def save(self, folder: Path) -> None:
-        """Write the CPU form."""
-        self._faiss.write_index(self._stored, str(folder / FILE))
+        """Write the CPU form.
+
+        Raises:
+            OSError: it could not be written, for instance because the disk is full.
+        """
+        write(self._stored, folder / FILE)
 
     @classmethod
     def load(cls, folder: Path) -> "ItemIndex":
-        """Read an index; it is searched on a GPU where FAISS sees one."""
-        return cls(load_faiss().read_index(str(folder / FILE)), gpu=gpu_count() > 0)
+        """Read an index; it is searched on a GPU where FAISS sees one.
+
+        Raises:
+            CorruptArtifactError: it is missing or unreadable; names the command that mends it.
+        """
+        faiss = load_faiss()
+        try:
+            index = faiss.read_index(str(folder / FILE), faiss.IO_FLAG_ONDISK_SAME_DIR)
+        except RuntimeError as error:
+            raise CorruptArtifactError(
+                f"{folder / FILE} is not a readable index; make it again with "
+                f"`{command(folder, 'index')}`"
+            ) from error
+        return cls(index, gpu=gpu_count() > 0)
+
+    def _on_gpu(self) -> Any:
+        try:
+            resources = self._faiss.StandardGpuResources()
+            return self._faiss.index_cpu_to_gpu(resources, 0, self._stored)
+        except RuntimeError as error:
+            logger.warning("searched on the CPU, for the GPU cannot: %s", error)
+            return self._stored
 
 
-def build_index(embeddings: NDArray[np.float32], config: IndexConfig) -> ItemIndex:
-    """Build an exact or an IVF index over item embeddings; position i becomes row i.
+def write(index: Any, path: Path) -> None:
+    """Write a FAISS index through Python, which notices when the last bytes do not fit the disk.
 
     Raises:
-        ValueError: empty, wrong shape, not finite or not of unit length.
+        OSError: it could not be written.
     """
     faiss = load_faiss()
-    vectors = checked(embeddings, None)
-    lengths = np.linalg.norm(vectors, axis=1)
-    if np.abs(lengths - 1).max() > UNIT_TOLERANCE:
-        worst = int(np.abs(lengths - 1).argmax())
-        raise ValueError(f"embeddings must have length 1, got {lengths[worst]:.3f} in row {worst}")
-    items, dimension = vectors.shape
-    if config.is_exact(items):
-        index = faiss.IndexFlatIP(dimension)
-    else:
-        nlist = min(config.nlist or round(4 * math.sqrt(items)), items)
-        index = faiss.index_factory(dimension, f"IVF{nlist},SQfp16", faiss.METRIC_INNER_PRODUCT)
-        index.nprobe = min(config.nprobe, nlist)
-        sample = np.random.default_rng(0).permutation(items)[: nlist * TRAINING_POINTS_PER_LIST]
-        index.cp.min_points_per_centroid = 1
-        index.train(vectors[np.sort(sample)])
-        index.make_direct_map()
-    index.add(vectors)
-    return ItemIndex(index)
+    with path.open("wb") as file:
+        faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
 
 
-def checked(vectors: NDArray[np.float32], dimension: int | None) -> NDArray[np.float32]:
+def checked(vectors: NDArray[Any], dimension: int | None, *, first: int = 0) -> NDArray[np.float32]:
     """What FAISS may be given: 2-d, C-contiguous float32, finite, of the right dimension.
+
+    Args:
+        vectors: To be looked at.
+        dimension: Right one; None where every one is.
+        first: Row of the first vector, for messages.
 
     Raises:
         ValueError: names the rule that is broken.
@@ -111,6 +149,6 @@ def checked(vectors: NDArray[np.float32], dimension: int | None) -> NDArray[np.f
     if dimension is not None and vectors.shape[1] != dimension:
         raise ValueError(f"vectors must have dimension {dimension}, got {vectors.shape[1]}")
     if not np.isfinite(vectors).all():
-        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+        row = first + int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
         raise ValueError(f"vectors must be finite, got NaN or infinity in row {row}")
     return np.ascontiguousarray(vectors, dtype=np.float32)

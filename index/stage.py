@@ -1,24 +1,31 @@
-"""The index stage: the sources of recall, built and measured."""
+"""The index stage: the sources of recall, built, tuned and measured."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dataset.arrays import TRAIN, Dataset, load_dataset
+from index.build import Vectors, build_index, chosen_kind, list_count
 from index.config import IndexConfig, NeighboursConfig
-from index.item_index import ItemIndex, build_index
+from index.item_index import ItemIndex
 from index.merging import recall_by_weight
 from index.neighbours import Neighbours, nearest_neighbours
 from index.sources import WEIGHT, Sources
-from lineage.manifest import read_manifest
+from index.tune import WIDEST_SEARCH, OperatingPoint, explore, measure, nearest, reaching
+from lineage.manifest import CorruptArtifactError, command, read_manifest
 
 EMBEDDINGS = "item_embeddings.npy"
 VALID_USERS, VALID_EMBEDDINGS = "valid_users.npy", "valid_embeddings.npy"
-PROBES = 500
+RECALL = "recall@100 against exact"
+CURVE = "operating points"
+"""Fact: every point that tuning looked at."""
+QUERIES = 1000
+FEWEST_USERS = 100
+"""With fewer validation users, items are the queries that the index is tuned on."""
 SHORTLIST = 100
 
 
@@ -31,10 +38,18 @@ def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         folder: Where to write.
 
     Returns:
-        Facts for the manifest: size, kind, recall@100 against exact search, latency in ms.
+        Facts for the manifest: size, kind, operating point, recall@100 against exact search,
+        latency in ms, and every operating point that was looked at.
+
+    Raises:
+        ValueError: the embeddings are not fit for an index, or no operating point reaches the
+            recall that is asked for.
+        CorruptArtifactError: the embeddings cannot be read.
     """
-    embeddings = np.load(root / "towers" / EMBEDDINGS, mmap_mode="r")
-    index = build_index(embeddings, config)
+    embeddings = _embeddings(root)
+    index = build_index(embeddings, config, folder)
+    point, curve = _tuned(index, config, embeddings, _queries(root, embeddings))
+    index.set_operating_point(point.parameters)
     index.save(folder)
     facts: dict[str, Any] = {}
     towers = read_manifest(root / "towers", "towers").facts
@@ -57,15 +72,14 @@ def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
             )
             facts[WEIGHT] = max(recalls, key=lambda weight: (recalls[weight], -weight))
             facts["recall by weight"] = {str(w): round(r, 4) for w, r in recalls.items()}
-    recall, milliseconds = _operating_point(index, embeddings)
     return {
         "items": len(index),
         "dimension": index.dimension,
         "metric": towers["metric"],
-        "kind": "exact" if config.is_exact(len(index)) else "approximate",
-        "recall@100 against exact": round(recall, 4),
-        "p50 ms": round(milliseconds, 3),
+        "kind": chosen_kind(config, len(index), index.dimension),
+        **_as_facts(point),
         **facts,
+        CURVE: [_as_facts(other) for other in curve],
     }
 
 
@@ -81,17 +95,58 @@ def _neighbours(config: NeighboursConfig, data: Dataset) -> Neighbours:
     )
 
 
-def _operating_point(index: ItemIndex, embeddings: np.ndarray[Any, Any]) -> tuple[float, float]:
-    """Recall against exact search, and the median latency of one query, over random items."""
-    rows = np.random.default_rng(0).permutation(len(embeddings))[:PROBES]
-    queries = np.ascontiguousarray(embeddings[np.sort(rows)], dtype=np.float32)
-    k = min(SHORTLIST, len(index))
-    exact = build_index(embeddings, IndexConfig(kind="exact"))
-    _, truth = exact.search(queries, k)
-    found, seconds = [], []
-    for query in queries:
-        started = time.perf_counter()
-        found.append(index.search(query[None], k)[1][0])
-        seconds.append(time.perf_counter() - started)
-    shared = [len(np.intersect1d(a, b)) / k for a, b in zip(found, truth, strict=True)]
-    return float(np.mean(shared)), 1e3 * float(np.median(seconds))
+def _embeddings(root: Path) -> Vectors:
+    path = root / "towers" / EMBEDDINGS
+    try:
+        vectors: Vectors = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise CorruptArtifactError(
+            f"{path} is not a readable array ({error}); make it again with "
+            f"`{command(root / 'towers', 'towers')}`"
+        ) from error
+    return vectors
+
+
+def _queries(root: Path, embeddings: Vectors) -> NDArray[np.float32]:
+    """(queries, dimension): validation users at random, or items where they are few."""
+    users = np.load(root / "towers" / VALID_EMBEDDINGS, mmap_mode="r")
+    among = users if len(users) >= FEWEST_USERS else embeddings
+    rows = np.random.default_rng(0).permutation(len(among))[:QUERIES]
+    return np.asarray(among[rows], dtype=np.float32)
+
+
+def _tuned(
+    index: ItemIndex, config: IndexConfig, embeddings: Vectors, queries: NDArray[np.float32]
+) -> tuple[OperatingPoint, list[OperatingPoint]]:
+    """The operating point to take, and all that were looked at."""
+    truth = nearest(queries, embeddings, min(SHORTLIST, len(index)))
+    if config.operating_point:
+        given = measure(index, config.operating_point, queries, truth)
+        return given, [given]
+    kind = chosen_kind(config, *embeddings.shape)
+    points = explore(
+        lambda parameters: measure(index, parameters, queries, truth),
+        kind,
+        most=WIDEST_SEARCH if kind == "hnsw" else list_count(config, len(index)),
+        target=config.target_recall,
+    )
+    if kind == "exact":
+        return points[0], points
+    enough = reaching(points, config.target_recall)
+    if not enough:
+        best = max(points, key=lambda point: point.least_recall)
+        raise ValueError(
+            f"{RECALL} must be at least {config.target_recall} (target_recall), got "
+            f"{best.least_recall:.4f} at {best.parameters}, which is "
+            f"{config.target_recall - best.least_recall:.4f} short; choose another kind or a "
+            "lower target"
+        )
+    return enough[0], points
+
+
+def _as_facts(point: OperatingPoint) -> dict[str, Any]:
+    return {
+        "operating point": point.parameters,
+        RECALL: round(point.recall, 4),
+        "p50 ms": round(point.milliseconds, 3),
+    }

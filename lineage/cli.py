@@ -63,12 +63,13 @@ def run(
     *,
     needs: Sequence[str],
     build: str,
+    anew: bool = False,
 ) -> None:
-    """Run a stage unless a finished one has the same configuration and inputs."""
+    """Run a stage; unless `anew`, a finished one of the same configuration and inputs will do."""
     inputs = {name: read_manifest(root / name, name).fingerprint for name in needs}
     options = asdict(config)
     folder = root / stage
-    if is_up_to_date(folder, stage=stage, config=options, inputs=inputs):
+    if not anew and is_up_to_date(folder, stage=stage, config=options, inputs=inputs):
         logger.info("%s is up to date in %s", stage, folder)
         return
     with writing(folder, stage=stage, config=options, inputs=inputs) as (partial, facts):
@@ -76,7 +77,8 @@ def run(
     for checkpoints in root.glob(f"training/{stage}-*/checkpoints"):
         shutil.rmtree(checkpoints)  # only now is the training safe without them
     manifest = read_manifest(folder, stage)
-    logger.info("%s took %.0f s: %s", stage, manifest.seconds, dict(manifest.facts))
+    figures = {name: fact for name, fact in manifest.facts.items() if not isinstance(fact, list)}
+    logger.info("%s took %.0f s: %s", stage, manifest.seconds, figures)
 
 
 def configure_logging() -> None:
@@ -100,7 +102,7 @@ def reported_errors() -> Iterator[None]:
     """End the program with status 2 and the message alone when the user can mend the cause."""
     try:
         yield
-    except (ArtifactError, ValueError, FileNotFoundError) as error:
+    except (ArtifactError, ValueError, OSError) as error:
         logger.debug("cause", exc_info=error)
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(2) from error

@@ -1,0 +1,210 @@
+"""Builds an index of any kind: trained on a sample, filled in blocks, within a budget of memory."""
+
+import errno
+import mmap
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from index.config import IndexConfig
+from index.installation import gpu_count, load_faiss
+from index.item_index import ItemIndex, checked, write
+
+Kind = Literal["exact", "ivf-pq", "ivf-sq", "hnsw"]
+Vectors = NDArray[np.float32] | NDArray[np.float16]
+LISTS = "index.lists"
+"""Beside the index, its inverted lists where they were too large for memory."""
+LINKS = 32
+"""Neighbours of an item in the graph's upper layers; twice as many in the lowest."""
+CODES = 16
+"""Values of a product quantiser's code of 4 bits."""
+TRAINING_POINTS_PER_LIST = 64
+BLOCK = 64 << 20
+"""Bytes of vectors held at once."""
+SAMPLED_AT_ONCE = 4096
+WORKING = 512 << 20
+"""Bytes of the interpreter, of blocks, and of what training holds beside its sample."""
+UNIT_TOLERANCE = 1e-2
+
+
+def build_index(embeddings: Vectors, config: IndexConfig, folder: Path) -> ItemIndex:
+    """Build an index over item embeddings; position i becomes row i.
+
+    Args:
+        embeddings: (items, dimension) of length 1; may be memory-mapped, and is then given back
+            to the kernel block by block.
+        config: Kind, and what building may occupy.
+        folder: Where the lists go when they do not fit into memory.
+
+    Raises:
+        ValueError: empty, wrong shape, not finite or not of unit length, or too large for the
+            budget.
+        OSError: too large for the disk.
+    """
+    _require_unit_length(embeddings)
+    items, dimension = embeddings.shape
+    kind = chosen_kind(config, items, dimension)
+    if kind == "ivf-pq" and items < CODES:
+        raise ValueError(f"embeddings must be at least {CODES} for 'ivf-pq', got {items}")
+    index = _empty(kind, dimension, list_count(config, items))
+    if not index.is_trained:
+        points = min(
+            list_count(config, items) * TRAINING_POINTS_PER_LIST,
+            items,
+            max(1, _budget(config) // 8 // (4 * dimension)),
+        )
+        index.train(_sample(embeddings, points))
+    at_once = _items_within(kind, dimension, config)
+    if items <= at_once:
+        _reserve(kind, index, items)
+        _add(index, embeddings, 0, items)
+    elif kind == "ivf-sq":
+        _add_by_shards(index, embeddings, at_once, folder)
+    else:
+        needed = (items * _bytes_per_item(kind, dimension) + WORKING) / 2**30
+        raise ValueError(
+            f"memory_gib must be at least {needed:.1f} for {kind!r} over {items:,} items, got "
+            f"{config.memory_gib}; kind 'ivf-sq' is built in parts and needs less"
+        )
+    if kind == "ivf-sq":
+        index.make_direct_map()
+    return ItemIndex(index)
+
+
+def chosen_kind(config: IndexConfig, items: int, dimension: int) -> Kind:
+    """The kind that is built; `auto` looks at the corpus, the budget and the machine."""
+    if config.kind != "auto":
+        return config.kind
+    if items <= config.exact_up_to:
+        return "exact"
+    fits = items <= _items_within("ivf-pq", dimension, config)
+    return "ivf-pq" if fits and not gpu_count() else "ivf-sq"
+
+
+def list_count(config: IndexConfig, items: int) -> int:
+    """Inverted lists over a corpus."""
+    return min(config.nlist or round(4 * items**0.5), items)
+
+
+def blocks(embeddings: Vectors, start: int, stop: int) -> Iterator[NDArray[np.float32]]:
+    """Copies of consecutive rows as float32, whose memory map is given back after each."""
+    rows = max(1, BLOCK // (4 * embeddings.shape[1]))
+    for first in range(start, stop, rows):
+        yield np.array(embeddings[first : min(first + rows, stop)], dtype=np.float32)
+        _give_back(embeddings)
+
+
+def _empty(kind: Kind, dimension: int, nlist: int) -> Any:
+    faiss = load_faiss()
+    widest = max(1, dimension // 2)
+    count = next(count for count in range(widest, 0, -1) if dimension % count == 0)
+    factory = {
+        "exact": "Flat",
+        "ivf-pq": f"IVF{nlist},PQ{count}x4fs,Refine(SQfp16)",
+        "ivf-sq": f"IVF{nlist},SQfp16",
+        "hnsw": f"HNSW{LINKS}",
+    }[kind]
+    index = faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT)
+    if kind.startswith("ivf"):
+        faiss.extract_index_ivf(index).cp.min_points_per_centroid = 1
+    return index
+
+
+def _bytes_per_item(kind: Kind, dimension: int) -> int:
+    """Peak while building: what grows is copied, so its old and its new place count."""
+    return {
+        "exact": 4 * dimension,
+        "ivf-pq": 2 * dimension + 2 * (dimension // 4 + 8),
+        "ivf-sq": 2 * (2 * dimension + 8) + 8,
+        "hnsw": 4 * dimension + 2 * 4 * (2 * LINKS + 8),
+    }[kind]
+
+
+def _budget(config: IndexConfig) -> int:
+    return int(config.memory_gib * 2**30)
+
+
+def _items_within(kind: Kind, dimension: int, config: IndexConfig) -> int:
+    """How many items can be added before the budget is spent; at least 1."""
+    left = _budget(config) - WORKING - _budget(config) // 8
+    return max(1, left // _bytes_per_item(kind, dimension))
+
+
+def _reserve(kind: Kind, index: Any, items: int) -> None:
+    """Claim the place of whole vectors at once, so that it need not be copied to grow."""
+    if kind == "ivf-sq":
+        return
+    part = {"ivf-pq": "refine_index", "hnsw": "storage"}.get(kind)
+    flat = load_faiss().downcast_index(getattr(index, part)) if part else index
+    flat.codes.resize(items * flat.code_size)
+    flat.codes.resize(0)
+
+
+def _add(index: Any, embeddings: Vectors, start: int, stop: int, *, part: bool = False) -> None:
+    """Add consecutive rows; a `part` of the corpus is told their numbers."""
+    with tqdm(total=stop - start, desc="index", unit="item", leave=False) as progress:
+        for block in blocks(embeddings, start, stop):
+            if part:
+                index.add_with_ids(block, start + progress.n + np.arange(len(block)))
+            else:
+                index.add(block)
+            progress.update(len(block))
+
+
+def _add_by_shards(index: Any, embeddings: Vectors, at_once: int, folder: Path) -> None:
+    """Write as many items as memory holds, and again, and merge the parts into lists on disk."""
+    from faiss.contrib.ondisk import merge_ondisk
+
+    items = len(embeddings)
+    needed = 2 * items * (index.code_size + 8)  # the parts, and the lists made from them
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(
+            errno.ENOSPC, f"{needed / 2**30:.1f} GiB must be free, got {free / 2**30:.1f}", folder
+        )
+    shards: list[Path] = []
+    for start in range(0, items, at_once):
+        _add(index, embeddings, start, min(start + at_once, items), part=True)
+        shards.append(folder / f"shard-{len(shards)}.faiss")
+        write(index, shards[-1])
+        index.reset()
+    merge_ondisk(index, [str(shard) for shard in shards], str(folder / LISTS))
+    for shard in shards:
+        shard.unlink()
+
+
+def _sample(embeddings: Vectors, size: int) -> NDArray[np.float32]:
+    """(size, dimension) vectors at random, without repeats."""
+    rows = np.sort(np.random.default_rng(0).choice(len(embeddings), size, replace=False))
+    sample = np.empty((size, embeddings.shape[1]), np.float32)
+    for start in range(0, size, SAMPLED_AT_ONCE):
+        part = slice(start, start + SAMPLED_AT_ONCE)
+        sample[part] = embeddings[rows[part]]
+        _give_back(embeddings)
+    return sample
+
+
+def _require_unit_length(embeddings: Vectors) -> None:
+    checked(embeddings[:1], None)
+    first = 0
+    for block in blocks(embeddings, 0, len(embeddings)):
+        checked(block, None, first=first)
+        off = np.abs(np.linalg.norm(block, axis=1) - 1)
+        if off.max() > UNIT_TOLERANCE:
+            worst = int(off.argmax())
+            length = float(np.linalg.norm(block[worst]))
+            raise ValueError(
+                f"embeddings must have length 1, got {length:.3f} in row {first + worst}"
+            )
+        first += len(block)
+
+
+def _give_back(embeddings: Vectors) -> None:
+    """Unmap the pages read so far; they count as this process's memory otherwise."""
+    if isinstance(embeddings.base, mmap.mmap):
+        embeddings.base.madvise(mmap.MADV_DONTNEED)

@@ -1,0 +1,95 @@
+import shutil
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from index.config import IndexConfig, NeighboursConfig
+from index.sources import Sources
+from index.stage import CURVE, RECALL
+from lineage.cli import run
+from lineage.manifest import CorruptArtifactError, read_manifest, verify_files
+
+OFF = NeighboursConfig(kept=0)
+
+
+@pytest.fixture
+def root(release, tmp_path):
+    return shutil.copytree(release, tmp_path / "shop")
+
+
+def built(root, **options):
+    config = IndexConfig(neighbours=OFF, **options)
+    run("index", config, root, needs=["data", "towers"], build="index.stage:build")
+    return read_manifest(root / "index", "index").facts
+
+
+@pytest.mark.parametrize("kind", ["ivf-pq", "ivf-sq", "hnsw"])
+def test_the_stage_is_tuned_to_the_target_and_keeps_the_curve(root, kind):
+    facts = built(root, kind=kind, nlist=16, target_recall=0.9)
+
+    assert facts["kind"] == kind
+    assert facts[RECALL] >= 0.9
+    point = {name: facts[name] for name in ("operating point", RECALL, "p50 ms")}
+    assert point in facts[CURVE]
+    reached = [other["p50 ms"] for other in facts[CURVE] if other[RECALL] >= 0.93]
+    assert facts["p50 ms"] <= min(reached, default=np.inf)
+
+
+def test_an_index_that_falls_short_is_not_written_and_says_by_how_much(root, monkeypatch):
+    before = read_manifest(root / "index", "index")
+    monkeypatch.setattr("index.tune.K_FACTORS", (1,))
+
+    with pytest.raises(ValueError, match=r"at least 1\.0 .*, got 0\.\d+ at nprobe=\d+.* short"):
+        built(root, kind="ivf-pq", nlist=16, target_recall=1.0)
+
+    after = read_manifest(root / "index", "index")
+    assert asdict(after) == asdict(before)
+    verify_files(root / "index", after)
+
+
+def test_an_operating_point_that_is_given_is_taken_whatever_it_recalls(root):
+    facts = built(root, kind="ivf-sq", nlist=16, operating_point="nprobe=1", target_recall=1.0)
+
+    assert facts["operating point"] == "nprobe=1"
+    assert facts[RECALL] < 1
+    assert len(facts[CURVE]) == 1
+
+
+def test_the_cascade_survives_lists_that_hold_too_few_items(root):
+    built(root, kind="ivf-pq", nlist=60, operating_point="nprobe=1,k_factor_rf=1")
+    sources = Sources.load(root)
+    user = np.load(root / "towers" / "valid_embeddings.npy")[0]
+
+    found = sources.shortlist(user, np.array([3, 11], np.int32), 100)
+
+    assert 0 < len(found.rows) < 100
+    assert (found.rows >= 0).all()
+
+
+def test_a_disk_that_fills_up_leaves_the_old_index(root, monkeypatch):
+    before = read_manifest(root / "index", "index")
+    monkeypatch.setattr("index.item_index.FILE", "/dev/full")
+
+    with pytest.raises(OSError, match="No space left"):
+        built(root, kind="ivf-sq", nlist=16, target_recall=0.5)
+
+    verify_files(root / "index", before)
+    assert read_manifest(root / "index", "index").fingerprint == before.fingerprint
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:500])]
+)
+def test_unreadable_embeddings_are_named_with_the_command_that_mends_them(root, spoil):
+    spoil(root / "towers" / "item_embeddings.npy")
+
+    with pytest.raises(CorruptArtifactError, match=r"item_embeddings\.npy .*`make towers DATASET="):
+        built(root, kind="exact")
+
+
+def test_items_are_the_queries_where_validation_users_are_few(root):
+    users = np.load(root / "towers" / "valid_embeddings.npy")
+    np.save(root / "towers" / "valid_embeddings.npy", users[:0])
+
+    assert built(root, kind="exact")[RECALL] == 1
