@@ -22,9 +22,9 @@ export MALLOC_TOP_PAD_ ?= 268435456
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format install weights data towers index shortlists ranker \
-        bench bench-recall bench-speed bench-cold pipeline publish rollback releases serve ask \
-        protos clean
+.PHONY: help demo test test-slow lint format install weights data towers index tune shortlists \
+        ranker bench bench-recall bench-speed bench-cold bench-index pipeline publish rollback \
+        releases serve ask protos clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' Makefile
@@ -58,8 +58,11 @@ data: install ## Check, clean, split and render a dataset
 towers: install ## Train the user tower and the item tower, embed every item
 	@$(RUN) -m towers --config $(call config,towers) $(ARGS)
 
-index: install ## Build the FAISS index
+index: install ## Build the FAISS index, tuned
 	@$(RUN) -m index --config $(call config,index) $(ARGS)
+
+tune: install ## Build and tune the index anew; show recall and latency of every operating point
+	@$(RUN) -m benchmarks.tune --config $(call config,index) $(ARGS) --reports $(REPORTS)
 
 shortlists: install ## Recall shortlists for training users
 	@$(RUN) -m serving.shortlists --config $(call config,shortlists) $(ARGS)
@@ -76,6 +79,10 @@ bench-speed: install ## Encoding, training and embedding beside sentence-transfo
 
 bench-recall: install ## Recall of both sources before the ranker, by width; beside peers
 	@$(RUN) -m benchmarks.recall --config $(call config,bench) $(ARGS) --reports $(REPORTS)
+
+bench-index: install ## The index beside hnswlib and ScaNN; FULL=--full for 1M and 5M vectors
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench]'
+	@$(RUN) -m benchmarks.index --config $(call config,index) $(ARGS) --reports $(REPORTS) $(FULL)
 
 bench-cold: install ## Train without 5% of the items, then look for them
 	@$(RUN) -m benchmarks.cold --config $(call config,towers) $(ARGS) --reports $(REPORTS)

@@ -1,4 +1,4 @@
-"""Where the bars of a plot go; the page draws them."""
+"""Where the bars and the points of a plot go; the page draws them."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -8,6 +8,8 @@ from evaluation.intervals import Interval
 
 TICKS = 4
 """Steps of an axis, at most one more."""
+LEAST_MISSED = 1e-4
+"""Upper end of an axis of recalls: whatever misses less lies there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,27 @@ class Plot:
     ticks: list[Tick]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One operating point of an index; lies at percents of the axes, from the lower left."""
+
+    label: str
+    x: float
+    y: float
+    taken: bool
+    """Whether it is the one that serves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointPlot:
+    """Recall over latency."""
+
+    title: str
+    points: list[Point]
+    x_ticks: list[Tick]
+    y_ticks: list[Tick]
+
+
 def bar_plot(title: str, figures: Mapping[str, Interval], own: Collection[str] = ()) -> Plot:
     """Lay out one bar a figure, in the given order.
 
@@ -67,6 +90,41 @@ def bar_plot(title: str, figures: Mapping[str, Interval], own: Collection[str] =
     places = [step * number for number in range(round(end / step) + 1)]
     ticks = [Tick(at=_percent(place, end), label=f"{place:.4g}") for place in places]
     return Plot(title=title, bars=bars, ticks=ticks)
+
+
+def point_plot(
+    title: str, figures: Mapping[str, tuple[float, float]], taken: str, target: float
+) -> PointPlot:
+    """Lay out operating points: milliseconds to the right, each step upwards misses 10 times less.
+
+    Args:
+        title: Heading of the plot.
+        figures: Milliseconds, above 0, and recall, by label.
+        taken: Label of the point that serves.
+        target: Recall that has a line of its own.
+    """
+    times = [milliseconds for milliseconds, _ in figures.values()]
+    first = math.floor(math.log10(min(times)))
+    last = max(first + 1, math.ceil(math.log10(max(times))))
+
+    def right(milliseconds: float) -> float:
+        return _percent(math.log10(milliseconds) - first, last - first)
+
+    def up(recall: float) -> float:
+        return _percent(-math.log10(max(1 - recall, LEAST_MISSED)), -math.log10(LEAST_MISSED))
+
+    points = [
+        Point(label=label, x=right(milliseconds), y=up(recall), taken=label == taken)
+        for label, (milliseconds, recall) in figures.items()
+    ]
+    decades = [10.0**power for power in range(first, last + 1)]
+    recalls = [0, 0.5, 0.9, 0.99, 0.999, target]
+    return PointPlot(
+        title=title,
+        points=points,
+        x_ticks=[Tick(at=right(place), label=f"{place:g} ms") for place in decades],
+        y_ticks=[Tick(at=up(place), label=f"{place:g}") for place in recalls],
+    )
 
 
 def _percent(value: float, end: float) -> float:

@@ -21,6 +21,8 @@ from lineage.manifest import CorruptArtifactError, command, read_manifest
 EMBEDDINGS = "item_embeddings.npy"
 VALID_USERS, VALID_EMBEDDINGS = "valid_users.npy", "valid_embeddings.npy"
 RECALL = "recall@100 against exact"
+LATENCY = "p50 ms"
+POINT = "operating point"
 CURVE = "operating points"
 """Fact: every point that tuning looked at."""
 QUERIES = 1000
@@ -48,7 +50,7 @@ def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     """
     embeddings = _embeddings(root)
     index = build_index(embeddings, config, folder)
-    point, curve = _tuned(index, config, embeddings, _queries(root, embeddings))
+    point, curve = tuned(index, config, embeddings, _queries(root, embeddings))
     index.set_operating_point(point.parameters)
     index.save(folder)
     facts: dict[str, Any] = {}
@@ -115,7 +117,7 @@ def _queries(root: Path, embeddings: Vectors) -> NDArray[np.float32]:
     return np.asarray(among[rows], dtype=np.float32)
 
 
-def _tuned(
+def tuned(
     index: ItemIndex, config: IndexConfig, embeddings: Vectors, queries: NDArray[np.float32]
 ) -> tuple[OperatingPoint, list[OperatingPoint]]:
     """The operating point to take, and all that were looked at."""
@@ -146,7 +148,7 @@ def _tuned(
 
 def _as_facts(point: OperatingPoint) -> dict[str, Any]:
     return {
-        "operating point": point.parameters,
+        POINT: point.parameters,
         RECALL: round(point.recall, 4),
-        "p50 ms": round(point.milliseconds, 3),
+        LATENCY: round(point.milliseconds, 3),
     }

@@ -6,7 +6,7 @@ import pytest
 
 from index.config import IndexConfig, NeighboursConfig
 from index.sources import Sources
-from index.stage import CURVE, RECALL
+from index.stage import CURVE, LATENCY, POINT, RECALL
 from lineage.cli import run
 from lineage.manifest import CorruptArtifactError, read_manifest, verify_files
 
@@ -30,10 +30,10 @@ def test_the_stage_is_tuned_to_the_target_and_keeps_the_curve(root, kind):
 
     assert facts["kind"] == kind
     assert facts[RECALL] >= 0.9
-    point = {name: facts[name] for name in ("operating point", RECALL, "p50 ms")}
+    point = {name: facts[name] for name in (POINT, RECALL, LATENCY)}
     assert point in facts[CURVE]
-    reached = [other["p50 ms"] for other in facts[CURVE] if other[RECALL] >= 0.93]
-    assert facts["p50 ms"] <= min(reached, default=np.inf)
+    reached = [other[LATENCY] for other in facts[CURVE] if other[RECALL] >= 0.93]
+    assert facts[LATENCY] <= min(reached, default=np.inf)
 
 
 def test_an_index_that_falls_short_is_not_written_and_says_by_how_much(root, monkeypatch):
@@ -51,7 +51,7 @@ def test_an_index_that_falls_short_is_not_written_and_says_by_how_much(root, mon
 def test_an_operating_point_that_is_given_is_taken_whatever_it_recalls(root):
     facts = built(root, kind="ivf-sq", nlist=16, operating_point="nprobe=1", target_recall=1.0)
 
-    assert facts["operating point"] == "nprobe=1"
+    assert facts[POINT] == "nprobe=1"
     assert facts[RECALL] < 1
     assert len(facts[CURVE]) == 1
 

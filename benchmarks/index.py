@@ -1,0 +1,252 @@
+"""`python -m benchmarks.index`: recall, latency and memory of the index, beside hnswlib and ScaNN.
+
+All searches are of one query at a time by one thread, in this process, by turns.
+"""
+
+import importlib
+import json
+import logging
+import multiprocessing
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.command import configuration, folders, parser
+from benchmarks.peers import PEERS, reaching, recall_of
+from benchmarks.vectors import ITEMS_A_CENTRE, Maker, clustered, unclustered
+from index.build import build_index
+from index.config import IndexConfig, NeighboursConfig
+from index.installation import load_faiss
+from index.stage import EMBEDDINGS, VALID_EMBEDDINGS, tuned
+from index.tune import nearest
+from lineage.cli import configure_logging, reported_errors
+from lineage.manifest import MANIFEST
+
+logger = logging.getLogger("benchmarks.index")
+DIMENSION, K = 384, 100
+QUERIES = 500
+"""Tuned on, and as many others looked for."""
+ROUNDS = 3
+BATCH_ITEMS, BATCH = 17_000, 64
+MEMORY_DIMENSION = 128
+Figures = dict[str, Any]
+
+
+def written(path: Path, make: Maker, size: int, dimension: int) -> NDArray[np.float32]:
+    """Synthetic vectors as a memory map."""
+    vectors = np.lib.format.open_memmap(path, "w+", np.float32, (size, dimension))
+    start = 0
+    for block in make(size, dimension, 1):
+        vectors[start : start + len(block)] = block
+        start += len(block)
+    vectors.flush()
+    mapped: NDArray[np.float32] = np.load(path, mmap_mode="r")
+    return mapped
+
+
+def beside_peers(
+    name: str, vectors: NDArray[np.float32], queries: NDArray[np.float32], config: IndexConfig
+) -> Figures:
+    """Tune on half of the queries; on the others, recall and latency beside the peers at it.
+
+    Args:
+        name: Of the vectors.
+        vectors: (items, dimension)
+        queries: (queries, dimension)
+        config: Of the index.
+    """
+    load_faiss().omp_set_num_threads(1)
+    seen, others = queries[::2], queries[1::2]
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        index = build_index(vectors, config, Path(folder))
+        seconds = time.perf_counter() - started
+        point, _ = tuned(index, config, vectors, seen)
+        index.set_operating_point(point.parameters)
+        truth = nearest(others, vectors, K)
+        recall = recall_of([index.search(query[None], K)[1][0] for query in others], truth)
+        figures: Figures = {
+            "vectors": f"{name}, {len(vectors):,} × {vectors.shape[1]}",
+            "operating point": point.parameters or "exact",
+            "recall@100": round(recall, 4),
+            "build s": round(seconds, 1),
+        }
+        logger.info("%s", figures)
+        whole, latencies, ours = np.asarray(vectors), {}, []
+        for peer, points in PEERS.items():
+            times = {}
+            for parameters, reached, search in reaching(points(whole, K), others, truth, recall):
+                mine, theirs = by_turns(lambda q: index.search(q[None], K), search, others)
+                ours.append(mine)
+                times[f"{parameters} ({reached:.4f})"] = theirs
+                logger.info("%s %s: %.3f ms, ours %.3f ms", peer, parameters, theirs, mine)
+            if times:
+                best = min(times, key=times.__getitem__)
+                figures[peer], latencies[peer] = best, times[best]
+        if not ours:
+            ours = [by_turns(lambda q: index.search(q[None], K), None, others)[0]]
+    milliseconds = min(ours)
+    figures["p50 ms"] = round(milliseconds, 3)
+    figures |= {f"{peer} p50 ms": round(latency, 3) for peer, latency in latencies.items()}
+    if latencies:
+        figures["ratio"] = round(milliseconds / min(latencies.values()), 2)
+    return figures
+
+
+def by_turns(
+    ours: Callable[[NDArray[np.float32]], object],
+    theirs: Callable[[NDArray[np.float32]], object] | None,
+    queries: NDArray[np.float32],
+) -> tuple[float, float]:
+    """Median milliseconds of each, least of some rounds; NaN for nobody."""
+    medians: list[list[float]] = [[], []]
+    for _ in range(ROUNDS):
+        for place, search in enumerate((ours, theirs)):
+            seconds = []
+            for query in queries if search else ():
+                started = time.perf_counter()
+                search(query)  # type: ignore[misc]
+                seconds.append(time.perf_counter() - started)
+            medians[place].append(1e3 * float(np.median(seconds)) if seconds else np.nan)
+    return min(medians[0]), min(medians[1])
+
+
+def exact_batches(untouched: int) -> Figures:
+    """Milliseconds of an exact batch search by one thread, as loaded here and as FAISS comes.
+
+    Args:
+        untouched: FAISS's own threshold for BLAS.
+    """
+    faiss = load_faiss()
+    faiss.omp_set_num_threads(1)
+    ours = faiss.cvar.distance_compute_blas_threshold
+    vectors = np.concatenate(list(unclustered(BATCH_ITEMS, DIMENSION, 1)))
+    queries = np.concatenate(list(unclustered(BATCH, DIMENSION, 2)))
+    index = faiss.IndexFlatIP(DIMENSION)
+    index.add(vectors)
+    times: dict[int, list[float]] = {ours: [], untouched: []}
+    for _ in range(10):
+        for threshold, taken in times.items():
+            faiss.cvar.distance_compute_blas_threshold = threshold
+            started = time.perf_counter()
+            index.search(queries, K)
+            taken.append(1e3 * (time.perf_counter() - started))
+    faiss.cvar.distance_compute_blas_threshold = ours
+    mine, theirs = min(times[ours]), min(times[untouched])
+    return {
+        "ms": round(mine, 2),
+        "ms as FAISS comes": round(theirs, 2),
+        "times faster": round(theirs / mine, 1),
+    }
+
+
+def memory(items: int, gib: float, folder: Path) -> Figures:
+    """Largest resident memory of a process that builds an index from a file, within a budget."""
+    path = folder / "memory.npy"
+    if not path.exists():
+        written(path, clustered(items // ITEMS_A_CENTRE), items, MEMORY_DIMENSION)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        kind, peak, seconds = pool.apply(_build_and_weigh, (path, gib))
+    return {
+        "items": items,
+        "dimension": MEMORY_DIMENSION,
+        "kind": kind,
+        "budget GiB": gib,
+        "peak GiB": round(peak / 2**20, 2),
+        "seconds": round(seconds, 1),
+    }
+
+
+def _build_and_weigh(path: Path, gib: float) -> tuple[str, int, float]:
+    """Kind of index, peak in KiB, of this very program and not of what it was started from."""
+    from index.build import LISTS
+
+    load_faiss().omp_set_num_threads(1)
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        config = IndexConfig(memory_gib=gib)
+        build_index(np.load(path, mmap_mode="r"), config, Path(folder)).save(Path(folder))
+        kind = "ivf-sq, lists on disk" if (Path(folder) / LISTS).exists() else "in memory"
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return kind, int(status["VmHWM"].split()[0]), time.perf_counter() - started
+
+
+def data_sets(
+    root: Path, folder: Path, *, full: bool
+) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
+    """Name, vectors and queries: two synthetic ones, and the towers' if they were trained."""
+    large = 1_000_000 if full else 200_000
+    for name, make, size in (
+        ("clustered", clustered(large // ITEMS_A_CENTRE), large),
+        ("unclustered", unclustered, 200_000),
+    ):
+        queries = np.concatenate(list(make(2 * QUERIES, DIMENSION, 2)))
+        yield name, written(folder / f"{name}.npy", make, size, DIMENSION), queries
+    towers = root / "towers"
+    if (towers / MANIFEST).is_file():
+        users = np.load(towers / VALID_EMBEDDINGS)
+        chosen = np.random.default_rng(0).permutation(len(users))[: 2 * QUERIES]
+        yield root.name, np.load(towers / EMBEDDINGS, mmap_mode="r"), users[chosen]
+
+
+def main() -> None:
+    """Measure, print, and write `index.json` among the reports."""
+    untouched = importlib.import_module("faiss").cvar.distance_compute_blas_threshold
+    options = parser("python -m benchmarks.index", "Speed of the index.", IndexConfig)
+    options.add_argument("--full", action="store_true", help="1M and 5M vectors, not 200k and 1M")
+    parsed = options.parse_args()
+    configure_logging()
+    with reported_errors():
+        arguments = options.instantiate(parsed)
+        config = replace(configuration(arguments, IndexConfig), neighbours=NeighboursConfig(kept=0))
+        root, reports = folders(arguments)
+        with tempfile.TemporaryDirectory() as made:
+            folder, size = Path(made), 5_000_000 if arguments.full else 1_000_000
+            weighed = [
+                memory(size, gib, folder) for gib in ((4.0, 1.5) if arguments.full else (1.0, 0.8))
+            ]
+            (folder / "memory.npy").unlink()
+            batches = exact_batches(untouched)
+            compared = [
+                beside_peers(name, vectors, queries, config)
+                for name, vectors, queries in data_sets(root, folder, full=arguments.full)
+            ]
+        content = {
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, one used",
+            "beside peers": compared,
+            "exact batches of 64 over 17,000": batches,
+            "memory": weighed,
+        }
+        reports.mkdir(parents=True, exist_ok=True)
+        (reports / "index.json").write_text(json.dumps(content, indent=1))
+        for title, rows in (
+            ("beside peers at equal recall", compared),
+            ("exact batches of 64 over 17,000", [batches]),
+            ("memory of a build", weighed),
+        ):
+            Console(width=160).print(as_table(title, rows))
+        logger.info("figures: %s", reports / "index.json")
+
+
+def as_table(title: str, rows: list[Mapping[str, Any]] | list[Figures]) -> Table:
+    """One row a measurement."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    table = Table(*columns, title=title)
+    for row in rows:
+        table.add_row(*(str(row.get(name, "")) for name in columns))
+    return table
+
+
+if __name__ == "__main__":
+    main()

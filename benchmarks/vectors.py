@@ -1,0 +1,46 @@
+"""Synthetic embeddings, easy and hard for an index, made in blocks."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK = 1 << 16
+ITEMS_A_CENTRE = 500
+SPECTRUM = 0.3
+Maker = Callable[[int, int, int], Iterator[NDArray[np.float32]]]
+"""Of size, dimension and seed: unit vectors, (rows, dimension) at a time. Another seed gives other
+vectors of the same distribution."""
+
+
+def clustered(centres: int) -> Maker:
+    """A mixture of equal parts; noise is as long as a centre, so parts hardly touch."""
+
+    def blocks(size: int, dimension: int, seed: int) -> Iterator[NDArray[np.float32]]:
+        middles = np.random.default_rng(0).standard_normal((centres, dimension), dtype=np.float32)
+        rng = np.random.default_rng(seed)
+        for rows in _block_sizes(size):
+            noise = rng.standard_normal((rows, dimension), dtype=np.float32)
+            yield _unit(middles[rng.integers(centres, size=rows)] + noise)
+
+    return blocks
+
+
+def unclustered(size: int, dimension: int, seed: int) -> Iterator[NDArray[np.float32]]:
+    """One bump without any centre; the n-th of its axes, in no direction, is n^-0.3 wide."""
+    turned, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((dimension, dimension)))
+    widths = np.arange(1, dimension + 1) ** -SPECTRUM
+    axes = (widths[:, None] * turned).astype(np.float32)
+    rng = np.random.default_rng(seed)
+    for rows in _block_sizes(size):
+        yield _unit(rng.standard_normal((rows, dimension), dtype=np.float32) @ axes)
+
+
+def _block_sizes(size: int) -> Iterator[int]:
+    for start in range(0, size, BLOCK):
+        yield min(BLOCK, size - start)
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
