@@ -6,7 +6,6 @@ All searches are of one query at a time by one thread, in this process, by turns
 import importlib
 import json
 import logging
-import multiprocessing
 import os
 import platform
 import tempfile
@@ -22,8 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.command import configuration, folders, parser
+from benchmarks.memory import built_within
 from benchmarks.peers import PEERS, reaching, recall_of
-from benchmarks.vectors import ITEMS_A_CENTRE, Maker, clustered, unclustered
+from benchmarks.vectors import ITEMS_A_CENTRE, clustered, unclustered, written
 from index.build import build_index
 from index.config import IndexConfig, NeighboursConfig
 from index.installation import load_faiss
@@ -38,20 +38,7 @@ QUERIES = 500
 """Tuned on, and as many others looked for."""
 ROUNDS = 3
 BATCH_ITEMS, BATCH = 17_000, 64
-MEMORY_DIMENSION = 128
 Figures = dict[str, Any]
-
-
-def written(path: Path, make: Maker, size: int, dimension: int) -> NDArray[np.float32]:
-    """Synthetic vectors as a memory map."""
-    vectors = np.lib.format.open_memmap(path, "w+", np.float32, (size, dimension))
-    start = 0
-    for block in make(size, dimension, 1):
-        vectors[start : start + len(block)] = block
-        start += len(block)
-    vectors.flush()
-    mapped: NDArray[np.float32] = np.load(path, mmap_mode="r")
-    return mapped
 
 
 def beside_peers(
@@ -150,38 +137,6 @@ def exact_batches(untouched: int) -> Figures:
     }
 
 
-def memory(items: int, gib: float, folder: Path) -> Figures:
-    """Largest resident memory of a process that builds an index from a file, within a budget."""
-    path = folder / "memory.npy"
-    if not path.exists():
-        written(path, clustered(items // ITEMS_A_CENTRE), items, MEMORY_DIMENSION)
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        kind, peak, seconds = pool.apply(_build_and_weigh, (path, gib))
-    return {
-        "items": items,
-        "dimension": MEMORY_DIMENSION,
-        "kind": kind,
-        "budget GiB": gib,
-        "peak GiB": round(peak / 2**20, 2),
-        "seconds": round(seconds, 1),
-    }
-
-
-def _build_and_weigh(path: Path, gib: float) -> tuple[str, int, float]:
-    """Kind of index, peak in KiB, of this very program and not of what it was started from."""
-    from index.build import LISTS
-
-    load_faiss().omp_set_num_threads(1)
-    started = time.perf_counter()
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        config = IndexConfig(memory_gib=gib)
-        build_index(np.load(path, mmap_mode="r"), config, Path(folder)).save(Path(folder))
-        kind = "ivf-sq, lists on disk" if (Path(folder) / LISTS).exists() else "in memory"
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return kind, int(status["VmHWM"].split()[0]), time.perf_counter() - started
-
-
 def data_sets(
     root: Path, folder: Path, *, full: bool
 ) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
@@ -214,7 +169,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as made:
             folder, size = Path(made), 5_000_000 if arguments.full else 1_000_000
             weighed = [
-                memory(size, gib, folder) for gib in ((4.0, 1.5) if arguments.full else (1.0, 0.8))
+                built_within(gib, size, folder)
+                for gib in ((4.0, 1.5) if arguments.full else (1.0, 0.8))
             ]
             (folder / "memory.npy").unlink()
             batches = exact_batches(untouched)

@@ -1,6 +1,7 @@
 """Synthetic embeddings, easy and hard for an index, made in blocks."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,18 @@ def unclustered(size: int, dimension: int, seed: int) -> Iterator[NDArray[np.flo
     rng = np.random.default_rng(seed)
     for rows in _block_sizes(size):
         yield _unit(rng.standard_normal((rows, dimension), dtype=np.float32) @ axes)
+
+
+def written(path: Path, make: Maker, size: int, dimension: int) -> NDArray[np.float32]:
+    """Synthetic vectors as a memory map."""
+    vectors = np.lib.format.open_memmap(path, "w+", np.float32, (size, dimension))
+    start = 0
+    for block in make(size, dimension, 1):
+        vectors[start : start + len(block)] = block
+        start += len(block)
+    vectors.flush()
+    mapped: NDArray[np.float32] = np.load(path, mmap_mode="r")
+    return mapped
 
 
 def _block_sizes(size: int) -> Iterator[int]:

@@ -1,22 +1,19 @@
 """Builds an index of any kind: trained on a sample, filled in blocks, within a budget of memory."""
 
 import errno
-import mmap
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from index.config import IndexConfig
 from index.installation import gpu_count, load_faiss
-from index.item_index import ItemIndex, checked, write
+from index.item_index import ItemIndex, write
+from index.vectors import Vectors, blocks, require_unit_length, sample
 
 Kind = Literal["exact", "ivf-pq", "ivf-sq", "hnsw"]
-Vectors = NDArray[np.float32] | NDArray[np.float16]
 LISTS = "index.lists"
 """Beside the index, its inverted lists where they were too large for memory."""
 LINKS = 32
@@ -24,12 +21,8 @@ LINKS = 32
 CODES = 16
 """Values of a product quantiser's code of 4 bits."""
 TRAINING_POINTS_PER_LIST = 64
-BLOCK = 64 << 20
-"""Bytes of vectors held at once."""
-SAMPLED_AT_ONCE = 4096
 WORKING = 512 << 20
 """Bytes of the interpreter, of blocks, and of what training holds beside its sample."""
-UNIT_TOLERANCE = 1e-2
 
 
 def build_index(embeddings: Vectors, config: IndexConfig, folder: Path) -> ItemIndex:
@@ -46,7 +39,7 @@ def build_index(embeddings: Vectors, config: IndexConfig, folder: Path) -> ItemI
             budget.
         OSError: too large for the disk.
     """
-    _require_unit_length(embeddings)
+    require_unit_length(embeddings)
     items, dimension = embeddings.shape
     kind = chosen_kind(config, items, dimension)
     if kind == "ivf-pq" and items < CODES:
@@ -56,9 +49,9 @@ def build_index(embeddings: Vectors, config: IndexConfig, folder: Path) -> ItemI
         points = min(
             list_count(config, items) * TRAINING_POINTS_PER_LIST,
             items,
-            max(1, _budget(config) // 8 // (4 * dimension)),
+            _budget(config) // 8 // (4 * dimension),
         )
-        index.train(_sample(embeddings, points))
+        index.train(sample(embeddings, points))
     at_once = _items_within(kind, dimension, config)
     if items <= at_once:
         _reserve(kind, index, items)
@@ -66,7 +59,7 @@ def build_index(embeddings: Vectors, config: IndexConfig, folder: Path) -> ItemI
     elif kind == "ivf-sq":
         _add_by_shards(index, embeddings, at_once, folder)
     else:
-        needed = (items * _bytes_per_item(kind, dimension) + WORKING) / 2**30
+        needed = (items * _bytes_per_item(kind, dimension) + WORKING) * 8 / 7 / 2**30
         raise ValueError(
             f"memory_gib must be at least {needed:.1f} for {kind!r} over {items:,} items, got "
             f"{config.memory_gib}; kind 'ivf-sq' is built in parts and needs less"
@@ -89,14 +82,6 @@ def chosen_kind(config: IndexConfig, items: int, dimension: int) -> Kind:
 def list_count(config: IndexConfig, items: int) -> int:
     """Inverted lists over a corpus."""
     return min(config.nlist or round(4 * items**0.5), items)
-
-
-def blocks(embeddings: Vectors, start: int, stop: int) -> Iterator[NDArray[np.float32]]:
-    """Copies of consecutive rows as float32, whose memory map is given back after each."""
-    rows = max(1, BLOCK // (4 * embeddings.shape[1]))
-    for first in range(start, stop, rows):
-        yield np.array(embeddings[first : min(first + rows, stop)], dtype=np.float32)
-        _give_back(embeddings)
 
 
 def _empty(kind: Kind, dimension: int, nlist: int) -> Any:
@@ -130,9 +115,9 @@ def _budget(config: IndexConfig) -> int:
 
 
 def _items_within(kind: Kind, dimension: int, config: IndexConfig) -> int:
-    """How many items can be added before the budget is spent; at least 1."""
-    left = _budget(config) - WORKING - _budget(config) // 8
-    return max(1, left // _bytes_per_item(kind, dimension))
+    """How many items can be added before the budget is spent, an eighth of it on the sample."""
+    left = _budget(config) * 7 // 8 - WORKING
+    return left // _bytes_per_item(kind, dimension)
 
 
 def _reserve(kind: Kind, index: Any, items: int) -> None:
@@ -176,35 +161,3 @@ def _add_by_shards(index: Any, embeddings: Vectors, at_once: int, folder: Path) 
     merge_ondisk(index, [str(shard) for shard in shards], str(folder / LISTS))
     for shard in shards:
         shard.unlink()
-
-
-def _sample(embeddings: Vectors, size: int) -> NDArray[np.float32]:
-    """(size, dimension) vectors at random, without repeats."""
-    rows = np.sort(np.random.default_rng(0).choice(len(embeddings), size, replace=False))
-    sample = np.empty((size, embeddings.shape[1]), np.float32)
-    for start in range(0, size, SAMPLED_AT_ONCE):
-        part = slice(start, start + SAMPLED_AT_ONCE)
-        sample[part] = embeddings[rows[part]]
-        _give_back(embeddings)
-    return sample
-
-
-def _require_unit_length(embeddings: Vectors) -> None:
-    checked(embeddings[:1], None)
-    first = 0
-    for block in blocks(embeddings, 0, len(embeddings)):
-        checked(block, None, first=first)
-        off = np.abs(np.linalg.norm(block, axis=1) - 1)
-        if off.max() > UNIT_TOLERANCE:
-            worst = int(off.argmax())
-            length = float(np.linalg.norm(block[worst]))
-            raise ValueError(
-                f"embeddings must have length 1, got {length:.3f} in row {first + worst}"
-            )
-        first += len(block)
-
-
-def _give_back(embeddings: Vectors) -> None:
-    """Unmap the pages read so far; they count as this process's memory otherwise."""
-    if isinstance(embeddings.base, mmap.mmap):
-        embeddings.base.madvise(mmap.MADV_DONTNEED)

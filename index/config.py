@@ -55,7 +55,7 @@ class IndexConfig:
     """Taken untuned whatever it recalls, in FAISS's words: `nprobe=32`, of `ivf-pq`
     `nprobe=32,k_factor_rf=4`, of `hnsw` `efSearch=64`."""
     memory_gib: float = 8.0
-    """What building may occupy at once, in GiB."""
+    """What building may occupy at once, in GiB; at least 0.75."""
     neighbours: NeighboursConfig = field(default_factory=NeighboursConfig)
     """The second source of recall."""
 
@@ -65,5 +65,5 @@ class IndexConfig:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not 0 < self.target_recall <= 1:
             raise ValueError(f"target_recall must be in (0, 1], got {self.target_recall}")
-        if self.memory_gib <= 0:
-            raise ValueError(f"memory_gib must be positive, got {self.memory_gib}")
+        if self.memory_gib < 0.75:
+            raise ValueError(f"memory_gib must be at least 0.75, got {self.memory_gib}")

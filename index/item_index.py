@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.installation import gpu_count, load_faiss
+from index.vectors import checked
 from lineage.manifest import CorruptArtifactError, command
 
 logger = logging.getLogger(__name__)
@@ -131,24 +132,3 @@ def write(index: Any, path: Path) -> None:
     faiss = load_faiss()
     with path.open("wb") as file:
         faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
-
-
-def checked(vectors: NDArray[Any], dimension: int | None, *, first: int = 0) -> NDArray[np.float32]:
-    """What FAISS may be given: 2-d, C-contiguous float32, finite, of the right dimension.
-
-    Args:
-        vectors: To be looked at.
-        dimension: Right one; None where every one is.
-        first: Row of the first vector, for messages.
-
-    Raises:
-        ValueError: names the rule that is broken.
-    """
-    if vectors.ndim != 2 or vectors.size == 0:
-        raise ValueError(f"vectors must be (n, dimension) and not empty, got shape {vectors.shape}")
-    if dimension is not None and vectors.shape[1] != dimension:
-        raise ValueError(f"vectors must have dimension {dimension}, got {vectors.shape[1]}")
-    if not np.isfinite(vectors).all():
-        row = first + int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-        raise ValueError(f"vectors must be finite, got NaN or infinity in row {row}")
-    return np.ascontiguousarray(vectors, dtype=np.float32)

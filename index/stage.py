@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.arrays import TRAIN, Dataset, load_dataset
-from index.build import Vectors, build_index, chosen_kind, list_count
+from index.build import build_index, chosen_kind, list_count
 from index.config import IndexConfig, NeighboursConfig
 from index.item_index import ItemIndex
 from index.merging import recall_by_weight
 from index.neighbours import Neighbours, nearest_neighbours
 from index.sources import WEIGHT, Sources
 from index.tune import WIDEST_SEARCH, OperatingPoint, explore, measure, nearest, reaching
+from index.vectors import Vectors
 from lineage.manifest import CorruptArtifactError, command, read_manifest
 
 EMBEDDINGS = "item_embeddings.npy"

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from index.build import Kind, Vectors, blocks
+from index.build import Kind
 from index.installation import load_faiss
 from index.item_index import ItemIndex
+from index.vectors import Vectors, blocks
 
 K_FACTORS = (16, 8, 6, 4, 3, 2, 1)
 """How many times k items `ivf-pq` compares with whole vectors."""

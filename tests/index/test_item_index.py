@@ -141,7 +141,7 @@ def test_an_unreadable_file_is_named_with_the_command_that_mends_it(unit_vectors
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("nlist", -1), ("exact_up_to", -1), ("target_recall", 1.1), ("memory_gib", 0)],
+    [("nlist", -1), ("exact_up_to", -1), ("target_recall", 1.1), ("memory_gib", 0.5)],
 )
 def test_nonsense_options_are_refused(option, value):
     with pytest.raises(ValueError, match=option):

@@ -96,7 +96,7 @@ def test_recall_is_the_share_of_exact_searchs_items(queries):
 
 
 def test_exact_search_in_blocks_is_exact_search(corpus, queries, monkeypatch):
-    monkeypatch.setattr("index.build.BLOCK", 4 * 32 * 700)
+    monkeypatch.setattr("index.vectors.BLOCK", 4 * 32 * 700)
 
     rows = nearest(queries, corpus, K)
 
