@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from index.stage import RECALL
 from lineage.locking import changing
 from lineage.manifest import CorruptArtifactError, MissingArtifactError
 from lineage.publishing import add_release, go_live, retire
@@ -11,7 +12,6 @@ from lineage.releases import ReleaseError, live_id, read_record, release_ids, ve
 from serving.release import LINKS, open_release
 
 logger = logging.getLogger(__name__)
-RECALL = "recall@100 against exact"
 
 
 @dataclass(frozen=True, kw_only=True)
