@@ -1,7 +1,5 @@
 """Builds an index of any kind: trained on a sample, filled in blocks, within a budget of memory."""
 
-import errno
-import shutil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +9,7 @@ from tqdm import tqdm
 from index.config import IndexConfig
 from index.installation import gpu_count, load_faiss
 from index.item_index import ItemIndex, write
+from index.lists import map_lists, merge_lists
 from index.vectors import Vectors, blocks, require_unit_length, sample
 
 Kind = Literal["exact", "ivf-pq", "ivf-sq", "hnsw"]
@@ -37,7 +36,7 @@ def build_index(embeddings: Vectors, config: IndexConfig, folder: Path) -> ItemI
     Raises:
         ValueError: empty, wrong shape, not finite or not of unit length, or too large for the
             budget.
-        OSError: too large for the disk.
+        OSError: the disk is full.
     """
     require_unit_length(embeddings)
     items, dimension = embeddings.shape
@@ -57,7 +56,7 @@ def build_index(embeddings: Vectors, config: IndexConfig, folder: Path) -> ItemI
         _reserve(kind, index, items)
         _add(index, embeddings, 0, items)
     elif kind == "ivf-sq":
-        _add_by_shards(index, embeddings, at_once, folder)
+        _add_by_shards(index, embeddings, at_once, folder, _budget(config))
     else:
         needed = (items * _bytes_per_item(kind, dimension) + WORKING) * 8 / 7 / 2**30
         raise ValueError(
@@ -141,23 +140,18 @@ def _add(index: Any, embeddings: Vectors, start: int, stop: int, *, part: bool =
             progress.update(len(block))
 
 
-def _add_by_shards(index: Any, embeddings: Vectors, at_once: int, folder: Path) -> None:
+def _add_by_shards(
+    index: Any, embeddings: Vectors, at_once: int, folder: Path, budget: int
+) -> None:
     """Write as many items as memory holds, and again, and merge the parts into lists on disk."""
-    from faiss.contrib.ondisk import merge_ondisk
-
     items = len(embeddings)
-    needed = 2 * items * (index.code_size + 8)  # the parts, and the lists made from them
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise OSError(
-            errno.ENOSPC, f"{needed / 2**30:.1f} GiB must be free, got {free / 2**30:.1f}", folder
-        )
     shards: list[Path] = []
     for start in range(0, items, at_once):
         _add(index, embeddings, start, min(start + at_once, items), part=True)
         shards.append(folder / f"shard-{len(shards)}.faiss")
         write(index, shards[-1])
         index.reset()
-    merge_ondisk(index, [str(shard) for shard in shards], str(folder / LISTS))
+    sizes = merge_lists(shards, folder / LISTS, index.nlist, at_once=budget // 8)
     for shard in shards:
         shard.unlink()
+    map_lists(index, folder / LISTS, sizes)

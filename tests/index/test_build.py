@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-from collections import namedtuple
 from dataclasses import replace
 
 import faiss
@@ -98,15 +97,17 @@ def test_an_index_built_in_shards_on_disk_answers_like_one_built_at_once(
     np.testing.assert_array_equal(sharded.vectors(rows), whole.vectors(rows))
 
 
-def test_a_disk_without_room_for_the_shards_is_named_before_anything_is_written(
-    unit_vectors, tmp_path, short_of_memory, monkeypatch
+@pytest.mark.parametrize("spoilt", ["LISTS", "shard"])
+def test_a_disk_that_fills_up_with_shards_or_lists_is_an_error(
+    unit_vectors, tmp_path, short_of_memory, monkeypatch, spoilt
 ):
-    monkeypatch.setattr(build.shutil, "disk_usage", lambda _: namedtuple("Usage", "free")(100))
+    if spoilt == "LISTS":
+        monkeypatch.setattr(build, "LISTS", "/dev/full")
+    else:
+        (tmp_path / "shard-1.faiss").symlink_to("/dev/full")
 
-    with pytest.raises(OSError, match=r"GiB must be free, got 0\.0"):
+    with pytest.raises(OSError, match="No space left"):
         build_index(unit_vectors, short_of_memory, tmp_path)
-
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("kind", ["exact", "ivf-pq", "hnsw"])
