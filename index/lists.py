@@ -63,6 +63,6 @@ def map_lists(index: Any, path: Path, sizes: NDArray[np.uint64]) -> None:
     lists.set_all_lists_sizes(faiss.swig_ptr(sizes))
     lists.totsize = path.stat().st_size
     lists.do_mmap()
-    index.replace_invlists(lists, True)  # noqa: FBT003: FAISS names no argument
+    index.replace_invlists(lists, True)  # noqa: FBT003
     lists.this.disown()
     index.ntotal = int(sizes.sum())
