@@ -105,8 +105,9 @@ class ItemIndex:
             CorruptArtifactError: it is missing or unreadable; names the command that mends it.
         """
         faiss = load_faiss()
+        flags = faiss.IO_FLAG_ONDISK_SAME_DIR | faiss.IO_FLAG_READ_ONLY  # as a release's files are
         try:
-            index = faiss.read_index(str(folder / FILE), faiss.IO_FLAG_ONDISK_SAME_DIR)
+            index = faiss.read_index(str(folder / FILE), flags)
         except RuntimeError as error:
             raise CorruptArtifactError(
                 f"{folder / FILE} is not a readable index; make it again with "

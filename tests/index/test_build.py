@@ -110,6 +110,19 @@ def test_a_disk_that_fills_up_with_shards_or_lists_is_an_error(
         build_index(unit_vectors, short_of_memory, tmp_path)
 
 
+def test_lists_on_disk_are_served_from_a_file_that_must_not_be_written(
+    unit_vectors, tmp_path, short_of_memory
+):
+    build_index(unit_vectors, short_of_memory, tmp_path).save(tmp_path)
+    (tmp_path / build.LISTS).chmod(0o444)
+
+    loaded = ItemIndex.load(tmp_path)
+
+    lists = faiss.downcast_InvertedLists(loaded._stored.invlists)
+    assert lists.read_only
+    assert loaded.search(unit_vectors[:3], 1)[1].ravel().tolist() == [0, 1, 2]
+
+
 @pytest.mark.parametrize("kind", ["exact", "ivf-pq", "hnsw"])
 def test_a_corpus_beyond_the_budget_is_refused_with_what_it_needs(
     unit_vectors, kind, tmp_path, short_of_memory
