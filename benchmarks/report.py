@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import jinja2
-
 from benchmarks.plots import Plot, bar_plot
+from benchmarks.templates import environment
 from evaluation.intervals import RESAMPLES, Interval
 from evaluation.metrics import Rows
 from evaluation.summary import METRICS
@@ -194,16 +193,10 @@ def as_json(report: Report) -> dict[str, Any]:
 
 def render(report: Report) -> str:
     """The report as one page that needs nothing else."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["duration"] = duration
+    templates = environment()
+    templates.filters["duration"] = duration
     steps = report.decomposition
-    return environment.get_template("report.html.j2").render(
+    return templates.get_template("report.html.j2").render(
         report=report,
         plotted=PLOTTED,
         resamples=RESAMPLES,

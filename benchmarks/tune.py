@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.command import configuration, folders, parser
 from benchmarks.plots import PointPlot, point_plot
+from benchmarks.templates import environment
 from index.config import IndexConfig
 from index.stage import CURVE, LATENCY, POINT, RECALL
 from lineage.cli import configure_logging, reported_errors, run
@@ -68,14 +68,7 @@ def plot_of(name: str, facts: Mapping[str, Any], target: float) -> PointPlot:
 
 def draw(path: Path, plot: PointPlot) -> None:
     """Write a plot as a picture that needs nothing else."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    picture = environment.get_template("operating_points.svg.j2").render(plot=plot)
+    picture = environment().get_template("operating_points.svg.j2").render(plot=plot)
     path.write_text(picture, encoding="utf-8")
     logger.info("plot: %s", path)
 
