@@ -80,7 +80,7 @@ def chosen_kind(config: IndexConfig, items: int, dimension: int) -> Kind:
 
 def list_count(config: IndexConfig, items: int) -> int:
     """Inverted lists over a corpus."""
-    return min(config.nlist or round(4 * items**0.5), items)
+    return min(config.nlist or round(items**0.5), items)
 
 
 def _empty(kind: Kind, dimension: int, nlist: int) -> Any:

@@ -47,7 +47,7 @@ class IndexConfig:
     exact_up_to: int = 50_000
     """Largest corpus that `auto` searches exactly."""
     nlist: int = 0
-    """Inverted lists; 0 takes 4 × the square root of the items."""
+    """Inverted lists; 0 takes the square root of the items."""
     target_recall: float = 0.98
     """Share of exact search's first 100 that validation users must find: of the operating points
     that do, the fastest is taken, and where none does, nothing is written."""

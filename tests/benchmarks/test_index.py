@@ -59,5 +59,5 @@ def test_recall_counts_what_exact_search_finds_too():
 
 
 @pytest.mark.slow
-def test_exact_batches_are_five_times_faster_than_as_faiss_comes():
-    assert benchmark.exact_batches(128_000)["times faster"] >= 5
+def test_exact_batches_are_twice_as_fast_as_faiss_comes_or_more():
+    assert benchmark.exact_batches(128_000)["times faster"] >= 2

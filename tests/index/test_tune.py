@@ -115,7 +115,7 @@ def test_of_the_points_that_reach_the_target_for_sure_the_fastest_comes_first():
     assert [p.parameters for p in reaching(points, 0.98)] == ["fast", "slow"]
 
 
-def test_four_times_the_square_root_of_the_items_are_the_lists():
-    assert list_count(IndexConfig(), 1_000_000) == 4000
+def test_the_square_root_of_the_items_is_the_number_of_lists():
+    assert list_count(IndexConfig(), 1_000_000) == 1000
     assert list_count(IndexConfig(nlist=7), 1_000_000) == 7
     assert list_count(IndexConfig(nlist=7), 5) == 5
