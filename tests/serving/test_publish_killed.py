@@ -89,7 +89,8 @@ def killed_after(seconds, releases, roots, cwd):
         first = process.stdout.readline()
         time.sleep(seconds)
         process.kill()
-        return [first, *process.stdout.read().splitlines()]
+        said = (first + process.stdout.read()).splitlines(keepends=True)
+        return [line.strip() for line in said if line.endswith("\n")]  # the last may be cut off
 
 
 def kill_at_random(times, releases, roots, cwd):
@@ -102,7 +103,7 @@ def kill_at_random(times, releases, roots, cwd):
         lines = killed_after(moments.uniform(0, span), releases, roots, cwd)
         done = [line.split()[1] for line in lines if line.startswith("live ")]
         span = 0.2 if done else 1.2 * span  # a busy machine gets longer to begin
-        attempted = lines[-1].strip().removeprefix("begins ")
+        attempted = lines[-1].removeprefix("begins ")
         acknowledged = done[-1] if done else acknowledged
 
         release = open_release(live_release(releases))
