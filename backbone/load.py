@@ -14,6 +14,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from backbone.attention import fast_on_short_texts
 from backbone.batch import TokenBatch
 
 
@@ -58,6 +59,7 @@ def load_bert(
         )
     except OSError as error:
         raise _not_found(name) from error
+    fast_on_short_texts(model)
     if layers is not None:
         _keep_lowest(model, layers)
     if not words:
@@ -81,6 +83,7 @@ def empty_bert(folder: Path) -> PreTrainedModel:
     model: PreTrainedModel = AutoModel.from_config(  # type: ignore[no-untyped-call]
         config, add_pooling_layer=False
     )
+    fast_on_short_texts(model)
     model.train(mode=False)
     return model
 

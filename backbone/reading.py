@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from backbone.tokens import token_budget_batches
 
-TOKEN_BUDGET = 2_048
+TOKEN_BUDGET = 4_096
 """Padded tokens a batch: activations of that many stay in the cache of a CPU."""
 
 

@@ -1,0 +1,48 @@
+import pytest
+import torch
+from torch.nn import functional
+
+from backbone.attention import SHORT, short_text_attention
+from backbone.load import load_bert
+
+
+@pytest.fixture
+def qkv():
+    torch.manual_seed(0)
+    return [torch.randn(5, 4, 7, 8) for _ in range(3)]
+
+
+@pytest.mark.parametrize("kind", ["none", "bool", "added"])
+def test_attention_over_short_texts_is_scaled_dot_product_attention(qkv, kind):
+    seen = (torch.arange(7) < torch.tensor([7, 1, 3, 5, 2])[:, None])[:, None, None, :]
+    added = torch.zeros(seen.shape).masked_fill(~seen, -1e4)
+    mask = {"none": None, "bool": seen, "added": added}[kind]
+
+    read, _ = short_text_attention(torch.nn.Identity(), *qkv, mask)
+
+    expected = functional.scaled_dot_product_attention(*qkv, mask).transpose(1, 2)
+    torch.testing.assert_close(read, expected)
+
+
+def test_a_given_scale_is_used(qkv):
+    read, _ = short_text_attention(torch.nn.Identity(), *qkv, None, scaling=0.7)
+
+    expected = functional.scaled_dot_product_attention(*qkv, scale=0.7).transpose(1, 2)
+    torch.testing.assert_close(read, expected)
+
+
+def test_short_and_long_texts_are_read_alike(tiny_bert):
+    bert = load_bert(str(tiny_bert))
+    short = torch.randint(5, 20, (3, SHORT))
+    padded = functional.pad(short, (0, 1))
+    mask = functional.pad(torch.ones_like(short), (0, 1))
+
+    with torch.inference_mode():
+        alone = bert(input_ids=short, attention_mask=torch.ones_like(short)).last_hidden_state
+        beside_padding = bert(input_ids=padded, attention_mask=mask).last_hidden_state
+
+    torch.testing.assert_close(alone, beside_padding[:, :SHORT], atol=1e-5, rtol=1e-4)
+
+
+def test_a_backbone_attends_by_it(tiny_bert):
+    assert load_bert(str(tiny_bert)).config._attn_implementation == "short_texts"
