@@ -24,7 +24,7 @@ def fast_on_short_texts(bert: PreTrainedModel) -> None:
     bert.set_attn_implementation(SHORT_TEXTS)
 
 
-def short_text_attention(
+def short_text_attention(  # noqa: PLR0917  # as `transformers` calls it
     module: nn.Module,
     query: Tensor,
     key: Tensor,
@@ -32,7 +32,7 @@ def short_text_attention(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
-    **kwargs: Any,  # noqa: ANN401, ARG001  # transformers passes what some models need
+    **kwargs: Any,  # noqa: ARG001  # transformers passes what some models need
 ) -> tuple[Tensor, None]:
     """Scaled dot-product attention, as `transformers` calls it.
 
@@ -44,6 +44,7 @@ def short_text_attention(
         attention_mask: (texts, 1 or heads, 1 or tokens, tokens) bool, or added to the logits.
         scaling: Multiplies the logits; by default 1 / √head.
         dropout: Chance of zeroing a weight in training.
+        **kwargs: What some models need.
 
     Returns:
         (texts, tokens, heads, head), and no weights.
@@ -63,5 +64,3 @@ def short_text_attention(
             logits = logits.masked_fill(~attention_mask, NOWHERE)
         read = logits.softmax(dim=-1).to(value.dtype) @ value
     return read.transpose(1, 2).contiguous(), None
-
-

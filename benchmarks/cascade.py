@@ -19,9 +19,9 @@ class CascadeLists:
     """What the engine answers for each user, and what its stages hand on."""
 
     cascade: NDArray[np.int32]
-    """(users, 100) item rows, -1 where the list is shorter"""
+    """(users, shortlist) item rows, -1 where the list is shorter"""
     shortlist: NDArray[np.int32]
-    """(users, 100) the same items in the shortlist's order"""
+    """(users, shortlist) the items that were recalled, in that order"""
     towers: NDArray[np.int32]
     """(users, 100) what the towers alone would recall"""
     answers: Sequence[Answer]
@@ -45,12 +45,12 @@ def history_query(data: Dataset, user_row: int, *, limit: int) -> Query:
 def cascade_lists(engine: Engine, data: Dataset, cases: Cases) -> CascadeLists:
     """Ask the engine for every case, by history, as a client would."""
     row_of = {item_id: row for row, item_id in enumerate(data.item_ids)}
-    limit = min(LISTED, engine.shortlist)
+    limit = engine.shortlist
     answers = [
         engine.recommend(history_query(data, user, limit=limit))
         for user in tqdm(cases.user_rows.tolist(), desc="cascade", unit="user")
     ]
-    cascade = np.full((len(cases), LISTED), -1, np.int32)
+    cascade = np.full((len(cases), limit), -1, np.int32)
     shortlist, towers = cascade.copy(), cascade.copy()
     for user, answer in enumerate(answers):
         for place, item in enumerate(answer.items):
@@ -66,7 +66,7 @@ def cascade_lists(engine: Engine, data: Dataset, cases: Cases) -> CascadeLists:
     return CascadeLists(
         cascade=cascade,
         shortlist=shortlist,
-        towers=towers,
+        towers=towers[:, :LISTED],
         answers=answers,
         milliseconds={
             stage: float(np.median([answer.milliseconds[stage] for answer in answers]))

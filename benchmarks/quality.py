@@ -53,7 +53,11 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
     logger.info("scoring %d users of the test split, history excluded", len(cases))
     systems = {**baselines(config, data, cases), **peers(data, cases, Path(dataset))}
     own = cascade_lists(Engine.load(root, EngineConfig()), data, cases)
-    systems |= {"towers": own.towers, "shortlist": own.shortlist, "cascade": own.cascade}
+    systems |= {
+        "towers": own.towers,
+        "shortlist": own.shortlist[:, :LISTED],
+        "cascade": own.cascade[:, :LISTED],
+    }
     logger.info("median ms a request: %s", {k: round(v, 1) for k, v in own.milliseconds.items()})
     seconds = {stage: read_manifest(root / stage, stage).seconds for stage in CASCADE}
     report = Report(

@@ -25,9 +25,9 @@ class DataConfig:
     test_share: float = 0.1
     """Share of the interactions, newest of all, that `time-cut` tests on."""
     valid_users: int | None = None
-    """Users who are validated on, at most a quarter of those who could be; what all others did in
-    the validation split is learnt from, since the newest purchases say most. By default everybody
-    who could be is validated on."""
+    """Users whose validation split the towers do not learn from, at most half of those who have
+    one: some are validated on, and the ranker learns from the others. What everybody else did in
+    it is learnt from, since the newest purchases say most. By default nobody's is."""
 
     def __post_init__(self) -> None:
         if not self.fields or len(set(self.fields)) < len(self.fields):

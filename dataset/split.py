@@ -33,7 +33,7 @@ def assign_split(interactions: pl.LazyFrame, config: DataConfig) -> pl.LazyFrame
 def validate_on(interactions: pl.LazyFrame, users: int) -> pl.LazyFrame:
     """Keep the validation split of some users, and learn from everybody else's.
 
-    Who they are is drawn by a hash of the id: at most a quarter of those who have one, at least
+    Who they are is drawn by a hash of the id: at most half of those who have one, at least
     one user.
 
     Args:
@@ -46,7 +46,7 @@ def validate_on(interactions: pl.LazyFrame, users: int) -> pl.LazyFrame:
         .unique()
         .sort(stable_hash(USER))
         .with_row_index("place")
-        .filter(pl.col("place") < pl.min_horizontal(users, (pl.len() // 4).clip(lower_bound=1)))
+        .filter(pl.col("place") < pl.min_horizontal(users, (pl.len() // 2).clip(lower_bound=1)))
         .select(USER, drawn=True)
     )
     learnt = (pl.col(SPLIT) == VALID) & pl.col("drawn").is_null()

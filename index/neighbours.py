@@ -2,13 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from evaluation.baselines import ItemKNN
 
 PARTS = ("starts", "rows", "weights")
+NEXT_ITEMS = "next_items"
+"""Name under which the index stage keeps what was bought after each item."""
+AHEAD = 3
+"""Places after an item at which another still counts as its follower."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,16 +55,36 @@ class Neighbours:
         weights = (weights * np.float64(decay) ** ages).astype(np.float32)
         return rows, np.bincount(position, weights, len(rows)).astype(np.float32)
 
-    def save(self, folder: Path) -> None:
-        """Write `neighbours.<part>.npy`."""
+    def between(self, owners: NDArray[np.int32], rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """(owners, rows) weight that each owner's list gives each row, 0 where it is not in it.
+
+        Args:
+            owners: Item rows whose lists are looked up.
+            rows: Item rows, distinct.
+        """
+        weights = np.zeros((len(owners), len(rows)), np.float32)
+        if not weights.size:
+            return weights
+        spans = [slice(self.starts[row], self.starts[row + 1]) for row in owners.tolist()]
+        listed = np.concatenate([self.rows[span] for span in spans])
+        owner = np.repeat(np.arange(len(spans)), [span.stop - span.start for span in spans])
+        order = np.argsort(rows)
+        place = np.minimum(np.searchsorted(rows[order], listed), len(rows) - 1)
+        found = rows[order][place] == listed
+        values = np.concatenate([self.weights[span] for span in spans])
+        weights[owner[found], order[place[found]]] = values[found]
+        return weights
+
+    def save(self, folder: Path, name: str = "neighbours") -> None:
+        """Write `<name>.<part>.npy`."""
         for part in PARTS:
-            np.save(folder / f"neighbours.{part}.npy", getattr(self, part))
+            np.save(folder / f"{name}.{part}.npy", getattr(self, part))
 
     @classmethod
-    def load(cls, folder: Path) -> "Neighbours":
+    def load(cls, folder: Path, name: str = "neighbours") -> "Neighbours":
         """Map what `save` wrote."""
         return cls(
-            **{part: np.load(folder / f"neighbours.{part}.npy", mmap_mode="r") for part in PARTS}
+            **{part: np.load(folder / f"{name}.{part}.npy", mmap_mode="r") for part in PARTS}
         )
 
 
@@ -87,14 +113,56 @@ def nearest_neighbours(
     if kept < 1:
         raise ValueError(f"kept must be at least 1, got {kept}")
     similarity = ItemKNN.fit(offsets, items, n_items, shrinkage).similarity
-    chance = np.random.default_rng(seed).random(similarity.nnz)
-    owners = np.repeat(np.arange(n_items), np.diff(similarity.indptr))
-    order = np.lexsort((chance, -similarity.data, owners))
-    place = np.arange(len(order)) - np.repeat(similarity.indptr[:-1], np.diff(similarity.indptr))
+    return _strongest(similarity, kept, seed)
+
+
+def next_items(
+    offsets: NDArray[np.int64],
+    items: NDArray[np.int32],
+    n_items: int,
+    *,
+    shrinkage: float,
+    kept: int,
+    seed: int = 0,
+) -> Neighbours:
+    """Count which item followed which, and keep what followed each most often.
+
+    A pair counts the reciprocal of the places between them, up to `AHEAD`; its weight is its count
+    divided by how often the first was followed, plus the shrinkage.
+
+    Args:
+        offsets: (users + 1,): user u owns `items[offsets[u]:offsets[u + 1]]`.
+        items: (interactions,) item rows of the training split, oldest first within a user.
+        n_items: Size of the corpus.
+        shrinkage: The larger, the less a rare pair counts; at least 0.
+        kept: Followers an item at most.
+        seed: Of the order among equal weights.
+    """
+    users = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    shape = (n_items, n_items)
+    counts = sparse.csr_array(shape, dtype=np.float32)
+    for ahead in range(1, AHEAD + 1):
+        same = users[:-ahead] == users[ahead:]
+        first, then = items[:-ahead][same], items[ahead:][same]
+        apart = first != then
+        ones = np.full(int(apart.sum()), 1 / ahead, np.float32)
+        pairs = (first[apart].astype(np.int64), then[apart].astype(np.int64))
+        counts = counts + sparse.csr_array((ones, pairs), shape=shape)
+    followed = np.asarray(counts.sum(axis=1)) + shrinkage
+    counts.data /= np.repeat(followed, np.diff(counts.indptr)).astype(np.float32)
+    return _strongest(counts, kept, seed)
+
+
+def _strongest(weights: Any, kept: int, seed: int) -> Neighbours:
+    """The `kept` largest of every row of a sparse matrix, equals in a random order."""
+    chance = np.random.default_rng(seed).random(weights.nnz)
+    lengths = np.diff(weights.indptr)
+    owners = np.repeat(np.arange(len(lengths)), lengths)
+    order = np.lexsort((chance, -weights.data, owners))
+    place = np.arange(len(order)) - np.repeat(weights.indptr[:-1], lengths)
     head = order[place < kept]
-    lengths = np.minimum(np.diff(similarity.indptr), kept)
     return Neighbours(
-        starts=np.cumsum([0, *lengths], dtype=np.int64),
-        rows=similarity.indices[head].astype(np.int32),
-        weights=similarity.data[head],
+        starts=np.cumsum([0, *np.minimum(lengths, kept)], dtype=np.int64),
+        rows=weights.indices[head].astype(np.int32),
+        weights=weights.data[head].astype(np.float32),
     )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from index.config import NeighboursConfig
 from index.item_index import ItemIndex
-from index.neighbours import Neighbours
+from index.neighbours import NEXT_ITEMS, Neighbours
 from lineage.manifest import read_manifest
 
 WEIGHT = "neighbour weight"
@@ -48,6 +48,7 @@ class Sources:
         *,
         temperature: float,
         config: NeighboursConfig,
+        next_items: Neighbours | None = None,
     ) -> None:
         """Take the parts.
 
@@ -56,11 +57,12 @@ class Sources:
             neighbours: Lists of every item; None where the source is off.
             temperature: Divides cosines, as in the towers' training.
             config: How the sources are merged, at a weight that is known.
+            next_items: What was bought after each item; it recalls nothing.
 
         Raises:
             ValueError: the weight is left open.
         """
-        self.index, self.neighbours = index, neighbours
+        self.index, self.neighbours, self.next_items = index, neighbours, next_items
         if neighbours is not None and config.weight is None:
             raise ValueError("weight must be that of the index stage, got None")
         self._temperature, self._config = temperature, config
@@ -78,6 +80,7 @@ class Sources:
             Neighbours.load(root / "index") if config.kept else None,
             temperature=read_manifest(root / "towers", "towers").facts["temperature"],
             config=config,
+            next_items=Neighbours.load(root / "index", NEXT_ITEMS) if config.kept else None,
         )
 
     def nearest(self, embedding: Scores, excluded: Rows, size: int) -> tuple[Rows, Scores]:

@@ -13,7 +13,7 @@ from index.build import build_index, chosen_kind, list_count
 from index.config import IndexConfig, NeighboursConfig
 from index.item_index import ItemIndex
 from index.merging import recall_by_weight
-from index.neighbours import Neighbours, nearest_neighbours
+from index.neighbours import NEXT_ITEMS, Neighbours, nearest_neighbours, next_items
 from index.sources import WEIGHT, Sources
 from index.tune import WIDEST_SEARCH, OperatingPoint, explore, measure, nearest, reaching
 from index.vectors import Vectors
@@ -58,8 +58,9 @@ def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     towers = read_manifest(root / "towers", "towers").facts
     if config.neighbours.kept:
         data = load_dataset(root / "data")
-        neighbours = _neighbours(config.neighbours, data)
+        neighbours, following = _pairs(config.neighbours, data)
         neighbours.save(folder)
+        following.save(folder, NEXT_ITEMS)
         facts["neighbour pairs"] = len(neighbours.rows)
         facts[WEIGHT] = config.neighbours.weight
         if config.neighbours.weight is None:
@@ -86,15 +87,15 @@ def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     }
 
 
-def _neighbours(config: NeighboursConfig, data: Dataset) -> Neighbours:
+def _pairs(config: NeighboursConfig, data: Dataset) -> tuple[Neighbours, Neighbours]:
+    """What was bought by the same users, and what was bought next."""
     training = data.splits == TRAIN
     users = np.repeat(np.arange(data.users), np.diff(data.offsets))[training]
-    return nearest_neighbours(
-        np.searchsorted(users, np.arange(data.users + 1)),
-        data.items[training],
-        len(data.item_ids),
-        shrinkage=config.shrinkage,
-        kept=config.kept,
+    offsets = np.searchsorted(users, np.arange(data.users + 1))
+    items, size, kept = data.items[training], len(data.item_ids), config.kept
+    return (
+        nearest_neighbours(offsets, items, size, shrinkage=config.shrinkage, kept=kept),
+        next_items(offsets, items, size, shrinkage=config.shrinkage, kept=kept),
     )
 
 

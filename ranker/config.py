@@ -1,6 +1,7 @@
 """Options of the ranker; importable without torch."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from backbone.config import TrainingConfig
 
@@ -11,33 +12,53 @@ class RankerConfig:
 
     backbone: str = ".cache/all-MiniLM-L6-v2"
     """Hub name or local folder of a BERT-like encoder."""
-    item_tokens: int = 20
+    kind: Literal["attention", "late", "joint"] = "attention"
+    """`attention` lets candidates attend to the shopper's items, whose texts the backbone has read
+    when the ranker was made: fast. With `late` candidates meet the history in the backbone's
+    trained layers alone. `joint` reads every pair through all layers as one text: slow, a
+    reference of quality."""
+    width: int = 128
+    """Width of the layers of `attention`, a multiple of 32."""
+    layers: int = 2
+    """Layers of `attention` in which candidates attend to the history."""
+    history_length: int = 50
+    """Items of a history at most, the newest; for `attention`."""
+    item_tokens: int = 32
     """Word pieces of a candidate's text at most."""
-    item_states: int = 0
-    """States kept of a candidate, which then meets the history in the trained layers alone; what
-    lies below was computed when the ranker was. With 0 every pair goes through all layers as one
-    text: the joint cross-encoder, slow, the reference of quality."""
+    item_states: int = 4
+    """States kept of a candidate; for `late`."""
     title_tokens: int = 16
-    """Word pieces of one title in the history at most."""
+    """Word pieces of one title in the history at most; for `late` and `joint`."""
     history_tokens: int = 48
-    """Word pieces of the history at most; the newest titles that fit."""
-    negatives: int = 7
-    """Items of the shortlist that each target is compared with."""
-    ranked: int = 20
+    """Word pieces of the history at most, the newest titles that fit; for `late` and `joint`."""
+    candidates: int = 200
+    """Items of a shortlist that are learnt from at once: what was bought, and others at random."""
+    ranked: int = 200
     """Candidates of a shortlist that are ranked when validating; serve with the same number."""
     training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(examples_per_epoch=2_000, batch_size=16)
+        default_factory=lambda: TrainingConfig(
+            examples_per_epoch=2_500,
+            max_epochs=4,
+            batch_size=32,
+            learning_rate=3e-4,
+            weight_decay=0.05,
+            dropout=0.2,
+        )
     )
-    """How the cross-encoder is fine-tuned; an example is a target with its negatives."""
+    """How the ranker is trained; an example is a shortlist."""
 
     def __post_init__(self) -> None:
-        for name in ("item_tokens", "title_tokens", "negatives", "ranked"):
+        for name in ("layers", "history_length", "item_tokens", "title_tokens", "ranked"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.item_states <= 255:
-            raise ValueError(f"item_states must be within 0 and 255, got {self.item_states}")
-        if self.item_states and self.training.trained_layers < 1:
-            raise ValueError("trained_layers must be at least 1 where item_states are kept, got 0")
+        if self.candidates < 2:
+            raise ValueError(f"candidates must be at least 2, got {self.candidates}")
+        if self.width < 32 or self.width % 32:
+            raise ValueError(f"width must be a multiple of 32, got {self.width}")
+        if not 1 <= self.item_states <= 255:
+            raise ValueError(f"item_states must be within 1 and 255, got {self.item_states}")
+        if self.kind == "late" and self.training.trained_layers < 1:
+            raise ValueError("trained_layers must be at least 1 for `late`, got 0")
         if self.history_tokens < 3:
             raise ValueError(f"history_tokens must be at least 3, got {self.history_tokens}")
 
@@ -46,17 +67,17 @@ class RankerConfig:
 class ShortlistsConfig:
     """Shortlists that the ranker learns from."""
 
-    training_points: int = 10_000
-    """(history → next item) pairs of the training split that are recalled for; those whose target
-    is recalled are kept."""
-    valid_users: int = 300
-    """Users of the validation split that the ranker's early stopping watches."""
-    size: int = 100
+    learnt_users: int = 50_000
+    """Users at most whose shortlists are learnt from; those with a target in it are kept."""
+    valid_users: int = 5_000
+    """Users at most whom the ranker is tuned on, of those that the towers were tuned on; nothing is
+    learnt from any of these."""
+    size: int = 200
     """Items a shortlist."""
     seed: int = 11
-    """Seeds the choice of points and users."""
+    """Seeds the choice of users."""
 
     def __post_init__(self) -> None:
-        for name in ("training_points", "valid_users", "size"):
+        for name in ("learnt_users", "valid_users", "size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")

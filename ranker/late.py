@@ -1,4 +1,4 @@
-"""The fast ranker: candidates meet the shopper in the top layers alone, the rest was computed."""
+"""Late joining: candidates meet the shopper in the top layers alone, the rest was computed."""
 
 import json
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ class LateBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class LateInputs:
-    """Turns histories and candidates into what the fast ranker reads."""
+    """Turns histories and candidates into what the late ranker reads."""
 
     titles: TokenTable
     """Word pieces of every item's title."""
@@ -89,22 +89,25 @@ class LateInputs:
 class LateRanker(Corrector):
     """Cross-attention in the top layers alone."""
 
-    def __init__(self, bert: PreTrainedModel, *, joined_layers: int) -> None:
+    def __init__(self, bert: PreTrainedModel, signals: int, *, joined_layers: int) -> None:
         """Put a head on a backbone.
 
         Args:
             bert: Encoder.
+            signals: Columns of the signals.
             joined_layers: How many of the top layers candidates meet the shopper in.
         """
-        super().__init__(bert)
+        super().__init__(int(bert.config.hidden_size), signals)
+        self.bert = bert
         self.joined_layers = joined_layers
 
-    def forward(self, batch: LateBatch, shortlist_scores: Tensor) -> Tensor:
+    def forward(self, batch: LateBatch, shortlist_scores: Tensor, signals: Tensor) -> Tensor:
         """Score the candidates of every shopper.
 
         Args:
             batch: Shoppers and candidates.
             shortlist_scores: (shoppers × candidates,) scores in the shortlist, logits.
+            signals: (shoppers × candidates, signals)
 
         Returns:
             (shoppers × candidates,) logits, float32.
@@ -119,4 +122,4 @@ class LateRanker(Corrector):
         )
         weights = batch.present.unsqueeze(-1).to(states.dtype)
         candidate = (states * weights).sum(-2) / weights.sum(-2).clamp(min=1)
-        return self.corrected(candidate, shortlist_scores)
+        return self.corrected(candidate, shortlist_scores, self.standardised(signals))

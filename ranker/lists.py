@@ -1,4 +1,4 @@
-"""Batches of (history, target and negatives) for listwise training."""
+"""Batches of (history, what was bought and what was not) for listwise training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backbone.batch import TokenBatch
-from dataset.points import TrainingPoints
+from ranker.attention import AttentionBatch, AttentionInputs
 from ranker.inputs import RankerInputs
 from ranker.late import LateBatch, LateInputs
 from ranker.shortlists import Shortlists
@@ -17,56 +17,75 @@ from ranker.shortlists import Shortlists
 
 @dataclass(frozen=True, kw_only=True)
 class ListBatch:
-    """Lists of a target and its negatives, one under another."""
+    """Lists of candidates, one under another."""
 
-    pairs: TokenBatch | LateBatch
+    pairs: TokenBatch | LateBatch | AttentionBatch
     """What is read of all lists"""
     shortlist_scores: Tensor
-    """(lists × (1 + negatives),) logits"""
+    """(lists × candidates,) logits"""
+    signals: Tensor
+    """(lists × candidates, signals)"""
     present: Tensor
-    """(lists, 1 + negatives) bool: false where a list ran out of negatives"""
+    """(lists, candidates) bool: false where a list is shorter"""
+    bought: Tensor
+    """(lists, candidates) bool"""
 
     def to(self, device: torch.device) -> "ListBatch":
         """The same batch on a device."""
         return ListBatch(
             pairs=self.pairs.to(device),
             shortlist_scores=self.shortlist_scores.to(device),
+            signals=self.signals.to(device),
             present=self.present.to(device),
+            bought=self.bought.to(device),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListCollator:
-    """Draws the negatives of some training points from their shortlists.
+    """Draws candidates from some users' shortlists: what was bought, and others.
 
-    Whatever the user has in the training split is no negative. The draw depends on the seed and
-    on the point alone, so a training that resumes sees the same lists.
+    The draw depends on the seed and on the list alone, so a training that resumes sees the same
+    lists.
     """
 
-    points: TrainingPoints
+    histories: Sequence[NDArray[np.int32]]
+    """Of every list's user"""
+    targets: Sequence[NDArray[np.int32]]
+    """Item rows that every list's user bought next"""
     shortlists: Shortlists
-    inputs: RankerInputs | LateInputs
-    negatives: int
+    inputs: RankerInputs | LateInputs | AttentionInputs
+    candidates: int
+    """Of a list at most"""
     seed: int
 
     def __call__(self, chosen: Sequence[int]) -> ListBatch:
         """Build the batch of some rows of the shortlists."""
-        lists = [self._draw(row) for row in chosen]
-        histories = [self.points.history(int(self.shortlists.points[row])) for row in chosen]
+        places, bought = zip(*(self._draw(row) for row in chosen), strict=True)
+        width = max(len(drawn) for drawn in places)
+        table = np.stack([np.pad(drawn, (0, width - len(drawn)), "edge") for drawn in places])
+        lists = np.asarray(chosen)[:, None]
+        signals = self.shortlists.signals[lists, table]
         return ListBatch(
-            pairs=self.inputs(histories, [rows for rows, _, _ in lists]),
-            shortlist_scores=torch.from_numpy(np.concatenate([scores for _, scores, _ in lists])),
-            present=torch.from_numpy(np.stack([present for _, _, present in lists])),
+            pairs=self.inputs(
+                [self.histories[row] for row in chosen], self.shortlists.rows[lists, table]
+            ),
+            shortlist_scores=torch.from_numpy(self.shortlists.scores[lists, table].ravel()),
+            signals=torch.from_numpy(signals.reshape(-1, signals.shape[-1])),
+            present=torch.from_numpy(
+                np.arange(width) < np.array([len(drawn) for drawn in places])[:, None]
+            ),
+            bought=torch.from_numpy(
+                np.stack([np.pad(found, (0, width - len(found))) for found in bought])
+            ),
         )
 
-    def _draw(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.bool_]]:
-        """Item rows, scores and presence of one list, each (1 + negatives,)."""
-        point = int(self.shortlists.points[row])
-        recalled, logits = self.shortlists.rows[row], self.shortlists.scores[row]
-        place = np.flatnonzero(recalled == self.points.targets[point])
-        usable = np.flatnonzero((recalled >= 0) & ~np.isin(recalled, self.points.positives(point)))
-        drawn = np.random.default_rng((self.seed, row)).permutation(usable)[: self.negatives]
-        missing = np.repeat(place, self.negatives - len(drawn))
-        places = np.concatenate([place, drawn, missing])
-        present = np.arange(1 + self.negatives) <= len(drawn)
-        return recalled[places], logits[places], present
+    def _draw(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Places in the shortlist and whether each was bought; at most half of them were."""
+        recalled = self.shortlists.rows[row]
+        bought = np.isin(recalled, self.targets[row]) & (recalled >= 0)
+        order = np.random.default_rng((self.seed, row)).permutation(np.flatnonzero(recalled >= 0))
+        found, others = order[bought[order]], order[~bought[order]]
+        places = np.concatenate([found[: max(self.candidates // 2, 1)], others])
+        places = places[: self.candidates]
+        return places, bought[places]

@@ -1,18 +1,19 @@
 """Losses of the ranker."""
 
 from torch import Tensor
-from torch.nn import functional
 
 
-def listwise_softmax(logits: Tensor) -> Tensor:
-    """Cross-entropy of picking the target out of its list.
+def listwise_softmax(logits: Tensor, bought: Tensor) -> Tensor:
+    """Cross-entropy of picking what was bought out of its list.
 
     Args:
-        logits: (lists, 1 + negatives); column 0 is the target, -inf where there is no negative.
+        logits: (lists, candidates); -inf where there is none.
+        bought: (lists, candidates) bool, at least one a list: each counts alike.
 
     Returns:
         Mean over the lists, nats.
 
-    Source: ListNet with one relevant item, Cao et al., ICML 2007.
+    Source: ListNet with equal relevance, Cao et al., ICML 2007.
     """
-    return functional.cross_entropy(logits, logits.new_zeros(len(logits)).long())
+    chances = logits.log_softmax(dim=-1).masked_fill(~bought, 0.0)
+    return -(chances.sum(dim=-1) / bought.sum(dim=-1)).mean()

@@ -12,6 +12,7 @@ from backbone.adapters import orthogonality
 from backbone.config import TrainingConfig
 from backbone.training import adamw
 from evaluation.metrics import ndcg
+from ranker.attention import AttentionInputs, AttentionRanker
 from ranker.inputs import RankerInputs
 from ranker.late import LateInputs, LateRanker
 from ranker.lists import ListBatch
@@ -27,8 +28,8 @@ class RankerModule(LightningModule):
 
     def __init__(
         self,
-        model: CrossEncoder | LateRanker,
-        inputs: RankerInputs | LateInputs,
+        model: CrossEncoder | LateRanker | AttentionRanker,
+        inputs: RankerInputs | LateInputs | AttentionInputs,
         targets: Sequence[NDArray[np.int32]],
         config: TrainingConfig,
     ) -> None:
@@ -45,21 +46,26 @@ class RankerModule(LightningModule):
         self.ranked: list[NDArray[np.int32]] = []
 
     def training_step(self, batch: ListBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Pick every target out of its list."""
-        logits = self.model(batch.pairs, batch.shortlist_scores).view(batch.present.shape)
-        loss = listwise_softmax(logits.masked_fill(~batch.present, float("-inf")))
+        """Pick what was bought out of its list."""
+        logits = self.model(batch.pairs, batch.shortlist_scores, batch.signals)
+        logits = logits.view(batch.present.shape).masked_fill(~batch.present, float("-inf"))
+        loss = listwise_softmax(logits, batch.bought)
         self.log("train/loss", loss, prog_bar=True)
         self.log("train/shortlist_weight", self.model.shortlist_weight.detach())
         return loss + orthogonality(self.model)
 
     def validation_step(
         self,
-        batch: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]],
+        batch: tuple[
+            NDArray[np.int32], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]
+        ],
         batch_idx: int,  # noqa: ARG002
     ) -> None:
-        """Rank one user's shortlist: history, item rows and scores."""
-        history, rows, shortlist_scores = batch
-        scores = Ranker(model=self.model, inputs=self.inputs)(history, rows, shortlist_scores)
+        """Rank one user's shortlist: history, item rows, scores and signals."""
+        history, rows, shortlist_scores, signals = batch
+        scores = Ranker(model=self.model, inputs=self.inputs)(
+            history, rows, shortlist_scores, signals
+        )
         self.ranked.append(reorder(rows, scores)[:10])
 
     def on_validation_epoch_end(self) -> None:

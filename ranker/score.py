@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerBase
 
 from backbone.load import best_device, empty_bert, serving_dtype
+from ranker.attention import AttentionInputs, AttentionRanker
 from ranker.inputs import RankerInputs
 from ranker.late import LateInputs, LateRanker
 from ranker.model import CrossEncoder
@@ -23,14 +25,15 @@ KIND = "ranker.json"
 class Ranker:
     """A model and what it reads."""
 
-    model: CrossEncoder | LateRanker
-    inputs: RankerInputs | LateInputs
+    model: CrossEncoder | LateRanker | AttentionRanker
+    inputs: RankerInputs | LateInputs | AttentionInputs
 
     def __call__(
         self,
         history: NDArray[np.int32],
         candidates: NDArray[np.int32],
         shortlist_scores: NDArray[np.float32],
+        signals: NDArray[np.float32],
     ) -> NDArray[np.float32]:
         """Score candidates for a history.
 
@@ -38,6 +41,7 @@ class Ranker:
             history: Item rows, oldest first.
             candidates: (candidates,) item rows.
             shortlist_scores: (candidates,) scores in the shortlist, logits.
+            signals: (candidates, signals) what else is known of each.
 
         Returns:
             (candidates,) logits.
@@ -47,6 +51,7 @@ class Ranker:
             logits = self.model(
                 self.inputs([history], [candidates]).to(device),
                 torch.from_numpy(np.asarray(shortlist_scores, np.float32)).to(device),
+                torch.from_numpy(np.asarray(signals, np.float32)).to(device),
             )
         scores: NDArray[np.float32] = logits.float().cpu().numpy()
         return scores
@@ -60,25 +65,40 @@ class Ranker:
         """Write architecture, weights (fp32), tokenizer and inputs."""
         part = folder / "cross_encoder"
         part.mkdir(parents=True)
-        self.model.bert.config.save_pretrained(part)
-        tokenizer.save_pretrained(part)
+        about: dict[str, Any] = {"signals": len(self.model.mean)}
+        if isinstance(self.model, AttentionRanker):
+            about |= {"attention": self.model.options}
+        else:
+            self.model.bert.config.save_pretrained(part)
+            tokenizer.save_pretrained(part)
+        if isinstance(self.model, LateRanker):
+            about |= {"joined_layers": self.model.joined_layers}
         weights = {name: value.contiguous() for name, value in self.model.state_dict().items()}
         save_file(weights, part / "cross_encoder.safetensors")
         self.inputs.save(folder)
-        joined = self.model.joined_layers if isinstance(self.model, LateRanker) else 0
-        (part / KIND).write_text(json.dumps({"joined_layers": joined}))
+        (part / KIND).write_text(json.dumps(about))
 
     @classmethod
     def load(cls, folder: Path) -> "Ranker":
         """Load from a finished ranker stage, in the precision that serves best."""
         part = folder / "cross_encoder"
-        joined = json.loads((part / KIND).read_text())["joined_layers"]
-        bert = empty_bert(part)
-        model = LateRanker(bert, joined_layers=joined) if joined else CrossEncoder(bert)
-        model.load_state_dict(load_file(part / "cross_encoder.safetensors"))
+        about = json.loads((part / KIND).read_text())
+        signals, joined = about["signals"], about.get("joined_layers")
+        model: CrossEncoder | LateRanker | AttentionRanker
+        inputs: RankerInputs | LateInputs | AttentionInputs
+        if "attention" in about:
+            model = AttentionRanker(signals=signals, **about["attention"])
+            inputs = AttentionInputs.load(folder)
+        elif joined:
+            model = LateRanker(empty_bert(part), signals, joined_layers=joined)
+            inputs = LateInputs.load(folder)
+        else:
+            model, inputs = CrossEncoder(empty_bert(part), signals), RankerInputs.load(folder)
+        weights = load_file(part / "cross_encoder.safetensors")
+        model.load_state_dict(weights)
         device = best_device()
         model.eval().requires_grad_(requires_grad=False).to(device, serving_dtype(device))
-        inputs = LateInputs.load(folder) if joined else RankerInputs.load(folder)
+        model.mean, model.scale = weights["mean"].to(device), weights["scale"].to(device)
         return cls(model=model, inputs=inputs)
 
 

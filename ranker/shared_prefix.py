@@ -59,30 +59,36 @@ def _through(
 ) -> Tensor:
     attention = layer.attention.self
     heads = int(attention.num_attention_heads)
+    candidates, tokens, hidden = states.shape[1:]
 
     def split(projected: Tensor) -> Tensor:
         """(…, tokens, hidden) as (…, heads, tokens, head)."""
         return projected.view(*projected.shape[:-1], heads, -1).transpose(-2, -3)
 
     query, key, value = (
-        split(project(states)) for project in (attention.query, attention.key, attention.value)
-    )  # (shoppers, candidates, heads, tokens, head)
-    shared_key, shared_value = (
-        split(project(prefix)).unsqueeze(1) for project in (attention.key, attention.value)
-    )  # (shoppers, 1, heads, length, head)
-    length = prefix.shape[1]
-    nothing = torch.finfo(query.dtype).min
-    scores = torch.cat(
-        [
-            (query @ shared_key.transpose(-1, -2)).masked_fill(
-                ~prefix_mask[:, None, None, None, :], nothing
-            ),
-            (query @ key.transpose(-1, -2)).masked_fill(~mask[:, :, None, None, :], nothing),
-        ],
-        dim=-1,
+        project(states) for project in (attention.query, attention.key, attention.value)
     )
-    weights = (scores / query.shape[-1] ** 0.5).softmax(dim=-1).to(value.dtype)
-    read = weights[..., :length] @ shared_value + weights[..., length:] @ value
-    attended = layer.attention.output(read.transpose(-2, -3).flatten(-2), states)
+    query = query * (hidden // heads) ** -0.5
+    shared_key, shared_value = (
+        split(project(prefix)) for project in (attention.key, attention.value)
+    )  # (shoppers, heads, length, head)
+    everyone = split(query.flatten(1, 2))  # (shoppers, heads, candidates × tokens, head)
+    nothing = torch.finfo(query.dtype).min
+    to_shopper = (everyone @ shared_key.transpose(-1, -2)).masked_fill(
+        ~prefix_mask[:, None, None, :], nothing
+    )
+    to_itself = (split(query) @ split(key).transpose(-1, -2)).masked_fill(
+        ~mask[:, :, None, None, :], nothing
+    )  # (shoppers, candidates, heads, tokens, tokens)
+    own = to_itself.transpose(1, 2).flatten(2, 3)  # as `to_shopper`, but for the last axis
+    weights = torch.cat([to_shopper, own], dim=-1).softmax(dim=-1).to(value.dtype)
+    length = prefix.shape[1]
+    from_shopper = (weights[..., :length] @ shared_value).transpose(1, 2)
+    alone = (
+        weights[..., length:].reshape(*own.shape[:2], candidates, tokens, tokens).transpose(1, 2)
+    )
+    from_itself = (alone @ split(value)).transpose(2, 3)  # (shoppers, candidates, tokens, heads, …)
+    read = from_shopper.flatten(2).view_as(states) + from_itself.flatten(-2)
+    attended = layer.attention.output(read, states)
     result: Tensor = layer.output(layer.intermediate(attended), attended)
     return result

@@ -2,33 +2,48 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import DataLoader
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from backbone.adapters import fine_tuned, merged
-from backbone.load import best_device, load_bert, load_tokenizer
-from backbone.tokens import SpecialTokens, item_input, tokenize
+from backbone.batch import pad
+from backbone.load import (
+    best_device,
+    load_bert,
+    load_tokenizer,
+    mean_over_tokens,
+    serving_dtype,
+    states_below,
+)
+from backbone.reading import in_batches, in_order
+from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
 from backbone.training import EpochSampler, fit, seed_everything, total_steps, training_folder
-from dataset.arrays import Dataset, load_dataset
-from dataset.points import training_points
+from dataset.arrays import Cases, Dataset, load_dataset
 from evaluation.metrics import ndcg
 from lineage.manifest import read_manifest
+from ranker.attention import AttentionInputs, AttentionRanker
 from ranker.config import RankerConfig
 from ranker.inputs import RankerInputs
 from ranker.item_states import write_item_states
 from ranker.late import LateInputs, LateRanker
 from ranker.lists import ListCollator
-from ranker.model import CrossEncoder
+from ranker.model import Corrector, CrossEncoder
 from ranker.module import MONITOR, RankerModule, no_transfer
 from ranker.score import Ranker
 from ranker.shortlists import Shortlists
 
 logger = logging.getLogger(__name__)
+STANDARDISED = 2_000
+"""Lists by which signals are standardised"""
 
 
 def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
@@ -43,25 +58,27 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         Facts for the manifest.
     """
     data, shortlists = load_dataset(root / "data"), Shortlists.load(root / "shortlists")
+    cases = data.cases("valid").of_users(shortlists.users)
     tokenizer = load_tokenizer(config.backbone)
     inputs = _inputs(config, data, tokenizer, folder)
     seed_everything(config.training.seed)
-    loader = _lists(config, data, shortlists, inputs)
+    loader = _lists(config, cases, shortlists, inputs)
     steps = total_steps(loader, config.training)
-    module = _module(config, data, shortlists, inputs, steps)
+    module = _module(config, cases, shortlists, inputs, steps)
     fingerprint = read_manifest(root / "shortlists", "shortlists").fingerprint
     workplace = training_folder(root, "ranker", asdict(config), fingerprint)
     best = fit(
         module,
         loader,
-        _valid(config, data, shortlists),
+        _valid(config, cases, shortlists),
         config=config.training,
         monitor=MONITOR,
         folder=workplace,
     )
-    module.model.bert = merged(module.model.bert)
+    if not isinstance(module.model, AttentionRanker):
+        module.model.bert = merged(module.model.bert)
     Ranker(model=module.model, inputs=inputs).save(folder, tokenizer)
-    unranked = float(ndcg(shortlists.valid_rows, module.targets, 10).mean())
+    unranked = float(ndcg(shortlists.rows[shortlists.learnt :], module.targets, 10).mean())
     if best <= unranked:
         logger.warning("the ranker is no better than the shortlist's order on the validation split")
     return {
@@ -74,11 +91,14 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
 
 def _inputs(
     config: RankerConfig, data: Dataset, tokenizer: PreTrainedTokenizerBase, folder: Path
-) -> RankerInputs | LateInputs:
-    texts = tokenize(data.texts, tokenizer, max_tokens=config.item_tokens)
-    titles = tokenize(data.titles, tokenizer, max_tokens=config.title_tokens)
+) -> RankerInputs | LateInputs | AttentionInputs:
+    texts = tokenize(data.texts, tokenizer, max_tokens=config.item_tokens - 2)
     special = SpecialTokens.of(tokenizer)
-    if not config.item_states:
+    if config.kind == "attention":
+        states = read_texts(load_bert(config.backbone), texts, special)
+        return AttentionInputs(states=states, length=config.history_length)
+    titles = tokenize(data.titles, tokenizer, max_tokens=config.title_tokens)
+    if config.kind == "joint":
         return RankerInputs(
             texts=texts, titles=titles, special=special, history_tokens=config.history_tokens
         )
@@ -97,54 +117,111 @@ def _inputs(
     )
 
 
+def read_texts(
+    bert: PreTrainedModel, texts: TokenTable, special: SpecialTokens
+) -> NDArray[np.float16]:
+    """(items, hidden): mean of the states of every item's text, of unit length."""
+    device = best_device()
+    bert.to(device, serving_dtype(device))  # type: ignore[arg-type]  # transformers wraps `to`
+    sequences = [item_input(texts[row], special) for row in range(len(texts))]
+
+    def read(rows: NDArray[np.int64]) -> Tensor:
+        batch = pad([sequences[row] for row in rows], special.pad).to(device)
+        states = states_below(bert, batch, trained_layers=0)
+        return functional.normalize(mean_over_tokens(states, batch.mask).float(), dim=-1)
+
+    lengths = np.array([len(sequence) for sequence in sequences])
+    means: NDArray[np.float32] = in_order(in_batches(read, lengths, "texts")).cpu().numpy()
+    return means.astype(np.float16)
+
+
 def _module(
     config: RankerConfig,
-    data: Dataset,
+    cases: Cases,
     shortlists: Shortlists,
-    inputs: RankerInputs | LateInputs,
+    inputs: RankerInputs | LateInputs | AttentionInputs,
     steps: int,
 ) -> RankerModule:
-    training = config.training
-    bert = fine_tuned(
-        load_bert(config.backbone, dropout=training.dropout),
-        training,
-        layers=training.trained_layers,
-        total_steps=steps,
-    )
-    cases = data.cases("valid")
-    positions = np.searchsorted(cases.user_rows, shortlists.valid_users)
-    targets = cases.select(positions).targets
-    model: CrossEncoder | LateRanker = CrossEncoder(bert)
-    if config.item_states:
-        model = LateRanker(bert, joined_layers=training.trained_layers)
-    return RankerModule(model, inputs, targets, config.training)
+    training, columns = config.training, shortlists.signals.shape[-1]
+    model: CrossEncoder | LateRanker | AttentionRanker
+    if isinstance(inputs, AttentionInputs):
+        model = AttentionRanker(
+            hidden=inputs.states.shape[1],
+            signals=columns,
+            width=config.width,
+            layers=config.layers,
+            length=config.history_length,
+            dropout=training.dropout,
+        )
+    else:
+        bert = fine_tuned(
+            load_bert(config.backbone, dropout=training.dropout),
+            training,
+            layers=training.trained_layers,
+            total_steps=steps,
+        )
+        model = (
+            CrossEncoder(bert, columns)
+            if config.kind == "joint"
+            else LateRanker(bert, columns, joined_layers=training.trained_layers)
+        )
+    _standardise(model, shortlists)
+    return RankerModule(model, inputs, cases.targets[shortlists.learnt :], training)
+
+
+def _standardise(model: Corrector, shortlists: Shortlists) -> None:
+    """Mean and deviation of the signals of at most so many lists that are learnt."""
+    some = slice(min(shortlists.learnt, STANDARDISED))
+    known = shortlists.signals[some][shortlists.rows[some] >= 0]
+    model.mean.copy_(torch.from_numpy(known.mean(axis=0)))
+    model.scale.copy_(torch.from_numpy(known.std(axis=0) + np.float32(1e-6)))
 
 
 def _lists(
     config: RankerConfig,
-    data: Dataset,
+    cases: Cases,
     shortlists: Shortlists,
-    inputs: RankerInputs | LateInputs,
+    inputs: RankerInputs | LateInputs | AttentionInputs,
 ) -> DataLoader[int]:
     training = config.training
     return DataLoader(
-        range(len(shortlists.points)),  # type: ignore[arg-type]  # a range is a map-style dataset
+        range(shortlists.learnt),  # type: ignore[arg-type]  # a range is a map-style dataset
         batch_size=training.batch_size,
-        sampler=EpochSampler(len(shortlists.points), training.examples_per_epoch, training.seed),
+        sampler=EpochSampler(shortlists.learnt, training.examples_per_epoch, training.seed),
         collate_fn=ListCollator(
-            points=training_points(data),
+            histories=cases.histories,
+            targets=cases.targets,
             shortlists=shortlists,
             inputs=inputs,
-            negatives=config.negatives,
+            candidates=config.candidates,
             seed=training.seed,
         ),
     )
 
 
-def _valid(config: RankerConfig, data: Dataset, shortlists: Shortlists) -> DataLoader[Any]:
-    rows, scores = shortlists.valid_rows[:, : config.ranked], shortlists.valid_scores
-    users = [
-        (data.history(int(user)), found[found >= 0], score[: config.ranked][found >= 0])
-        for user, found, score in zip(shortlists.valid_users, rows, scores, strict=True)
-    ]
-    return DataLoader(users, batch_size=1, collate_fn=no_transfer)  # type: ignore[arg-type]
+def _valid(config: RankerConfig, cases: Cases, shortlists: Shortlists) -> DataLoader[Any]:
+    return DataLoader(
+        _Tuned(cases=cases, shortlists=shortlists, ranked=config.ranked),  # type: ignore[arg-type]
+        batch_size=1,
+        collate_fn=no_transfer,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tuned:
+    """Users whom the ranker is tuned on: history, item rows, scores and signals."""
+
+    cases: Cases
+    shortlists: Shortlists
+    ranked: int
+
+    def __len__(self) -> int:
+        return len(self.cases) - self.shortlists.learnt
+
+    def __getitem__(self, user: int) -> tuple[NDArray[Any], ...]:
+        place = self.shortlists.learnt + user
+        rows = self.shortlists.rows[place, : self.ranked]
+        kept = rows >= 0
+        scores = self.shortlists.scores[place, : self.ranked][kept]
+        signals = self.shortlists.signals[place, : self.ranked][kept]
+        return self.cases.histories[place], rows[kept], scores, signals

@@ -27,6 +27,7 @@ from serving.query import (
 )
 from serving.release import open_release
 from serving.retrieval import Retriever
+from serving.signals import Signals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +67,14 @@ class Engine:
         catalogue: Catalogue,
         retriever: Retriever,
         ranker: Ranker,
+        signals: Signals,
         *,
         versions: Mapping[str, str],
         limits: Limits,
         ranked: int,
     ) -> None:
-        self._catalogue, self._retriever, self._ranker = catalogue, retriever, ranker
+        self._catalogue, self._retriever = catalogue, retriever
+        self._ranker, self._signals = ranker, signals
         self._versions, self._limits, self._ranked = versions, limits, ranked
 
     @classmethod
@@ -86,11 +89,13 @@ class Engine:
             ArtifactError: the release is incomplete, corrupt or mixed; says which part.
         """
         release = open_release(folder)
-        catalogue = Catalogue(load_dataset(folder / "data"))
+        data, retriever = load_dataset(folder / "data"), Retriever.load(folder)
+        catalogue = Catalogue(data)
         engine = cls(
             catalogue,
-            Retriever.load(folder),
+            retriever,
             Ranker.load(folder / "ranker"),
+            Signals(retriever.sources, data.popularity),
             versions=release.versions,
             limits=config.limits,
             ranked=config.ranked or release.manifests["ranker"].config["ranked"],
@@ -214,19 +219,23 @@ class Engine:
             return Candidates(
                 rows=recalled.rows, scores=recalled.scores, recalled=recalled, ranks=1 + places
             )
-        head = self._rank(history, recalled.head(places[:ranked]), watch)
+        head = self._rank(history, recalled, watch, ranked=ranked)
         return head.followed_by(recalled.head(places[ranked:]), self._ranker.shortlist_weight)
 
-    def _rank(self, history: Rows, found: Recalled, watch: dict[str, float]) -> Candidates:
-        """The given items in the ranker's order; ties keep the order that they came in."""
+    def _rank(
+        self, history: Rows, found: Recalled, watch: dict[str, float], *, ranked: int | None = None
+    ) -> Candidates:
+        """The first of the given items in the ranker's order; ties keep the order they came in."""
         started = time.perf_counter()
-        logits = self._ranker(history, found.rows, found.scores)
+        signals = self._signals(history, found)[:ranked]
+        head = found.head(np.arange(len(signals)))
+        logits = self._ranker(history, head.rows, head.scores, signals)
         watch["ranker"] = 1e3 * (time.perf_counter() - started)
         order = np.argsort(-logits, kind="stable")
         return Candidates(
-            rows=found.rows[order],
+            rows=head.rows[order],
             scores=logits[order],
-            recalled=found.head(order),
+            recalled=head.head(order),
             ranks=1 + order,
             ranker_scores=logits[order],
         )

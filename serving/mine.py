@@ -1,20 +1,21 @@
-"""Recalls shortlists for training and validation users, through the very retriever that serves."""
+"""Recalls shortlists for users whose targets the towers have not seen, as serving would."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from dataset.arrays import load_dataset
-from dataset.points import training_points
-from index.sources import Recalled
+from dataset.arrays import Cases, load_dataset
+from index.sources import Recalled, Rows
+from index.stage import VALID_USERS
 from ranker.config import ShortlistsConfig
 from ranker.shortlists import Shortlists
 from serving.release import RETRIEVAL, open_release
 from serving.retrieval import Retriever
+from serving.signals import NAMES, Signals
 
 
 def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any]:
@@ -26,57 +27,74 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
         folder: Where to write.
 
     Returns:
-        Facts for the manifest: counts, and how often the target was recalled.
+        Facts for the manifest: counts, and how often a target was recalled.
+
+    Raises:
+        ValueError: no list that is to be learnt from holds a target.
     """
     open_release(root, RETRIEVAL)
     data, retriever = load_dataset(root / "data"), Retriever.load(root)
-    points = training_points(data)
-    order = np.random.default_rng(config.seed).permutation(len(points))
-    chosen = np.sort(order[: config.training_points])
-    cases = data.cases("valid").sample(config.valid_users, config.seed)
-    lists = [
-        retriever.shortlist(
-            points.history(point), config.size, {}, contexts=points.history_contexts(point)
-        )
-        for point in tqdm(chosen.tolist(), "training shortlists", leave=False)
+    cases, tuned_on = data.cases("valid"), np.load(root / "towers" / VALID_USERS)
+    tuned = cases.of_users(tuned_on).sample(config.valid_users, config.seed)
+    others = cases.select(np.flatnonzero(~np.isin(cases.user_rows, tuned_on)))
+    chosen = others.sample(config.learnt_users, config.seed)
+    learnt = [
+        found
+        for found in _recalled(retriever, chosen, config.size, "shortlists to learn from")
+        if np.isin(found.targets, found.recalled.rows).any()
     ]
-    valid = [
-        retriever.shortlist(history, config.size, {}, contexts=contexts)
-        for history, contexts in tqdm(
-            zip(cases.histories, cases.contexts, strict=True),
-            "valid shortlists",
-            len(cases),
-            leave=False,
-        )
-    ]
-    rows, scores = _stacked(lists, config.size)
-    valid_rows, valid_scores = _stacked(valid, config.size)
-    recalled = (rows == points.targets[chosen][:, None]).any(axis=1)
-    if not recalled.any():
+    tuning = _recalled(retriever, tuned, config.size, "shortlists to tune on")
+    if not learnt:
         raise ValueError(
-            f"training_points must include one whose target is among the first {config.size}, "
-            f"got none of {len(chosen)}; train the towers for longer or raise training_points"
+            f"size must let some user's target be recalled, got none of {len(chosen)} users among "
+            f"{config.size} items; train the towers for longer or raise it"
         )
-    Shortlists(
-        points=chosen[recalled],
-        rows=rows[recalled],
-        scores=scores[recalled],
-        valid_users=cases.user_rows,
-        valid_rows=valid_rows,
-        valid_scores=valid_scores,
-    ).save(folder)
+    _write(folder, Signals(retriever.sources, data.popularity), learnt, tuning, config.size)
     return {
-        "training points": len(chosen),
-        "with their target in the shortlist": int(recalled.sum()),
-        "valid users": len(cases),
+        "users to learn from": len(chosen),
+        "with a target in the shortlist": len(learnt),
+        "users to tune on": len(tuned),
     }
 
 
-def _stacked(lists: list[Recalled], size: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Item rows and scores, both (lists, size); -1 and 0 where a list is shorter."""
-    rows = np.full((len(lists), size), -1, np.int32)
-    scores = np.zeros((len(lists), size), np.float32)
-    for position, recalled in enumerate(lists):
-        rows[position, : len(recalled.rows)] = recalled.rows
-        scores[position, : len(recalled.rows)] = recalled.scores
-    return rows, scores
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """A user, and what was recalled."""
+
+    user: int
+    history: Rows
+    targets: Rows
+    recalled: Recalled
+
+
+def _recalled(retriever: Retriever, cases: Cases, size: int, description: str) -> list[_Found]:
+    users = retriever.user_tower.embed_all(cases.histories, cases.contexts)
+    return [
+        _Found(
+            user=int(cases.user_rows[case]),
+            history=cases.histories[case],
+            targets=cases.targets[case],
+            recalled=retriever.sources.shortlist(users[case], cases.histories[case], size),
+        )
+        for case in tqdm(range(len(cases)), description, unit="user", leave=False)
+    ]
+
+
+def _write(
+    folder: Path,
+    signals: Signals,
+    learnt: list[_Found],
+    tuning: list[_Found],
+    size: int,
+) -> None:
+    """A list at a time: together they need not fit into memory."""
+    every = [*learnt, *tuning]
+    created = Shortlists.create(
+        folder, np.array([found.user for found in every]), len(learnt), size, len(NAMES)
+    )
+    for place, found in enumerate(tqdm(every, "signals", unit="user", leave=False)):
+        length = len(found.recalled.rows)
+        created.rows[place, :length] = found.recalled.rows
+        created.scores[place, :length] = found.recalled.scores
+        created.signals[place, :length] = signals(found.history, found.recalled)
+    created.flush()

@@ -46,7 +46,7 @@ class Source(Enum):
 class Limits:
     """What one query may ask for; beyond it, InvalidQueryError."""
 
-    shortlist: int = 100
+    shortlist: int = 200
     """Items recalled, and the largest `limit`."""
     history: int = 10_000
     """Item ids in a history."""

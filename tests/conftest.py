@@ -127,9 +127,9 @@ def release(tmp_path_factory, tiny_bert, shop) -> Path:
         max_epochs=5, examples_per_epoch=320, batch_size=32, learning_rate=3e-3, trained_layers=2
     )
     towers = TowersConfig(backbone=str(tiny_bert), dimension=16, widths=[8], training=training)
-    shortlists = ShortlistsConfig(training_points=200, valid_users=20, size=40)
+    shortlists = ShortlistsConfig(valid_users=20, size=40)
     few = replace(training, max_epochs=1, examples_per_epoch=32)
-    ranker = RankerConfig(backbone=str(tiny_bert), negatives=3, ranked=6, training=few)
+    ranker = RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few)
     data, recalled = ["data"], ["data", "towers", "index"]
     run("towers", towers, root, needs=data, build="towers.train:train")
     run("index", IndexConfig(), root, needs=recalled[:2], build="index.stage:build")

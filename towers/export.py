@@ -1,6 +1,7 @@
 """Towers on disk, and the user tower as serving uses it; no Lightning here."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +18,7 @@ from backbone.load import best_device, empty_bert, load_tokenizer, serving_dtype
 from backbone.packing import pack
 from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
 from towers.config import TowersConfig
+from towers.encode import embed_histories, encode
 from towers.history_tower import HistoryTower
 from towers.inputs import TextInputs
 from towers.item_tower import ItemTower
@@ -140,6 +142,13 @@ class ItemsReader:
         last = packed.starts + len(places) - 1
         return self.tower(items, packed, last, searches)  # type: ignore[no-any-return]
 
+    def embed_all(
+        self, histories: Sequence[NDArray[np.int32]], known: Sequence[NDArray[np.int32]]
+    ) -> torch.Tensor:
+        """(histories, dimension): many at once, none empty."""
+        items = torch.from_numpy(np.array(self.embeddings)).to(self.tower.out.weight.device)
+        return embed_histories(self.tower, items, histories, known, length=self.length)
+
     def _searches(self, search: str) -> torch.Tensor:
         """(1, dimension) embedding of a search, or (0, dimension) where there is none."""
         special = SpecialTokens.of(self.tokenizer)
@@ -190,6 +199,20 @@ class TitlesReader:
         batch = pad([read], self.inputs.special.pad)
         return self.tower(batch.to(self.tower.projection.weight.device))  # type: ignore[no-any-return]
 
+    def embed_all(
+        self,
+        histories: Sequence[NDArray[np.int32]],
+        known: Sequence[NDArray[np.int32]],  # noqa: ARG002  # titles say nothing of them
+    ) -> torch.Tensor:
+        """(histories, dimension): many at once, none empty."""
+        return encode(
+            self.tower,
+            [self.inputs.history(history) for history in histories],
+            pad_id=self.inputs.special.pad,
+            device=self.tower.projection.weight.device,
+            description="histories",
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class UserTower:
@@ -226,3 +249,21 @@ class UserTower:
             embedding = self.reader(history, known, search)
         vector: NDArray[np.float32] = embedding[0].cpu().numpy()
         return vector
+
+    def embed_all(
+        self, histories: Sequence[NDArray[np.int32]], contexts: Sequence[NDArray[np.int32]]
+    ) -> NDArray[np.float32]:
+        """Embed many shoppers at once, for work that nobody waits for.
+
+        Sums in bf16 depend on what lies beside them, so the last bits may differ from `__call__`'s.
+
+        Args:
+            histories: Item rows of each, oldest first, none empty.
+            contexts: When and how, as codes of `dataset.context`.
+
+        Returns:
+            (shoppers, dimension) of unit length.
+        """
+        with torch.inference_mode():
+            vectors: NDArray[np.float32] = self.reader.embed_all(histories, contexts).cpu().numpy()
+        return vectors

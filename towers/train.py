@@ -123,16 +123,16 @@ def text_inputs(
     )
 
 
-def valid_cases(data: Dataset, users: int, seed: int) -> Cases:
-    """A seeded sample of the validation split.
+def valid_cases(data: Dataset, users: int) -> Cases:
+    """The users of the validation split whom decisions are made on; the ranker learns from others.
 
     Raises:
-        ValueError: no user has something to find in it.
+        ValueError: the split leaves nobody.
     """
     cases = data.cases("valid")
     if not len(cases):
         raise ValueError("valid split must hold a user with a history and a new item, got none")
-    return cases.sample(users, seed)
+    return cases.parted(users)[0]
 
 
 def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> Training:
@@ -180,7 +180,7 @@ def build_module(
     model = build_two_tower(
         config, purchases=purchases, actions=len(data.action_names), total_steps=steps
     )
-    valid = valid_cases(data, config.valid_users, config.training.seed)
+    valid = valid_cases(data, config.valid_users)
     module = TowersModule(model, valid, source, config).to(best_device())
     kept = None
     if kept_below is not None:

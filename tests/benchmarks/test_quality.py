@@ -39,7 +39,7 @@ def test_the_offline_lists_are_exactly_the_served_ones(engine, shop, cases):
     offline = cascade_lists(engine, shop, cases)
 
     for case, user in enumerate(cases.user_rows.tolist()):
-        query = history_query(shop, user, limit=100)
+        query = history_query(shop, user, limit=engine.shortlist)
         assert offline.cascade[case].tolist() == rows(engine.recommend(query))
         assert offline.shortlist[case].tolist() == rows(engine.retrieve(query))
 

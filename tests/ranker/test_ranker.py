@@ -8,9 +8,10 @@ from backbone.batch import pad
 from backbone.config import TrainingConfig
 from backbone.load import load_bert, load_tokenizer, states_below
 from backbone.tokens import SpecialTokens, item_input, tokenize
-from dataset.points import training_points
+from dataset.arrays import load_dataset
 from lineage.cli import run
 from lineage.manifest import read_manifest
+from ranker.attention import AttentionInputs, AttentionRanker
 from ranker.config import RankerConfig
 from ranker.inputs import RankerInputs
 from ranker.item_states import span_means, write_item_states
@@ -22,6 +23,9 @@ from ranker.score import Ranker, reorder
 from ranker.shortlists import Shortlists
 from serving.engine import Engine, EngineConfig
 from serving.query import Query
+from serving.signals import Signals
+
+SIGNALS = 4
 
 
 @pytest.fixture
@@ -40,11 +44,15 @@ def bert(tiny_bert):
     return load_bert(str(tiny_bert))
 
 
-@pytest.fixture(params=["joint", "late"])
-def ranker(request, inputs, bert, tmp_path):
+@pytest.fixture(params=["joint", "late", "attention"])
+def ranker(request, inputs, bert, shop, tmp_path):
     """Before training."""
     if request.param == "joint":
-        return Ranker(model=CrossEncoder(bert), inputs=inputs)
+        return Ranker(model=CrossEncoder(bert, SIGNALS), inputs=inputs)
+    if request.param == "attention":
+        states = np.random.default_rng(0).normal(size=(len(shop.item_ids), 16)).astype(np.float16)
+        model = AttentionRanker(hidden=16, signals=SIGNALS, width=32, layers=2, length=5).eval()
+        return Ranker(model=model, inputs=AttentionInputs(states=states, length=5))
     items = write_item_states(
         tmp_path,
         bert,
@@ -54,7 +62,11 @@ def ranker(request, inputs, bert, tmp_path):
         pad_id=inputs.special.pad,
     )
     late = LateInputs(titles=inputs.titles, items=items, special=inputs.special, history_tokens=20)
-    return Ranker(model=LateRanker(bert, joined_layers=1), inputs=late)
+    return Ranker(model=LateRanker(bert, SIGNALS, joined_layers=1), inputs=late)
+
+
+def signals(candidates):
+    return np.random.default_rng(1).normal(size=(candidates, SIGNALS)).astype(np.float32)
 
 
 @pytest.fixture
@@ -63,17 +75,28 @@ def shortlists(release):
 
 
 @pytest.fixture
-def collator(shop, inputs, shortlists):
+def cases(shop, shortlists):
+    return shop.cases("valid").of_users(shortlists.users)
+
+
+@pytest.fixture
+def collator(cases, inputs, shortlists):
     return ListCollator(
-        points=training_points(shop), shortlists=shortlists, inputs=inputs, negatives=3, seed=0
+        histories=cases.histories,
+        targets=cases.targets,
+        shortlists=shortlists,
+        inputs=inputs,
+        candidates=4,
+        seed=0,
     )
 
 
-def test_the_loss_is_minus_the_log_chance_of_the_target():
+def test_the_loss_is_minus_the_mean_log_chance_of_what_was_bought():
     logits = torch.tensor([[1.0, 0.0, float("-inf")], [2.0, 2.0, 2.0]])
+    bought = torch.tensor([[True, False, False], [True, False, True]])
 
     expected = (np.log(1 + np.exp(-1.0)) + np.log(3)) / 2
-    assert listwise_softmax(logits).item() == pytest.approx(expected)
+    assert listwise_softmax(logits, bought).item() == pytest.approx(expected)
 
 
 def test_a_pair_reads_history_then_item_and_marks_the_item(inputs):
@@ -91,18 +114,28 @@ def load_order(inputs, batch):
 def test_before_training_the_cascade_orders_as_the_shortlist_does(ranker):
     logits = np.array([0.3, 0.9, -0.2], np.float32)
 
-    scores = ranker(np.array([0], np.int32), np.array([4, 5, 6], np.int32), logits)
+    scores = ranker(np.array([0], np.int32), np.array([4, 5, 6], np.int32), logits, signals(3))
 
     np.testing.assert_allclose(scores, logits, rtol=1e-5)
 
 
-def test_a_candidates_score_does_not_depend_on_the_others(ranker):
+def learnt(ranker):
+    torch.manual_seed(0)
     torch.nn.init.normal_(ranker.model.head.weight)
-    history, cosines = np.array([0, 6], np.int32), np.array([0.1, 0.2, 0.3], np.float32)
+    torch.nn.init.normal_(ranker.model.of_signals.weight)
+    ranker.model.mean += 0.3
+    ranker.model.scale *= 1.7
+    return ranker
 
-    together = ranker(history, np.array([4, 5, 6], np.int32), cosines)
+
+def test_a_candidates_score_does_not_depend_on_the_others(ranker):
+    learnt(ranker)
+    history, cosines = np.array([0, 6], np.int32), np.array([0.1, 0.2, 0.3], np.float32)
+    known = signals(3)
+
+    together = ranker(history, np.array([4, 5, 6], np.int32), cosines, known)
     alone = [
-        ranker(history, np.array([r], np.int32), cosines[i : i + 1])[0]
+        ranker(history, np.array([r], np.int32), cosines[i : i + 1], known[i : i + 1])[0]
         for i, r in enumerate([4, 5, 6])
     ]
 
@@ -110,18 +143,47 @@ def test_a_candidates_score_does_not_depend_on_the_others(ranker):
     assert np.ptp(together - cosines) > 0.01
 
 
+@pytest.mark.parametrize("ranker", ["attention"], indirect=True)
+def test_shoppers_ranked_together_are_scored_as_if_alone(ranker):
+    learnt(ranker)
+    histories = [np.array([0, 6, 9], np.int32), np.array([3], np.int32)]
+    rows, known = np.array([[4, 5], [7, 8]], np.int32), torch.from_numpy(signals(4))
+
+    with torch.inference_mode():
+        together = ranker.model(ranker.inputs(histories, rows), torch.zeros(4), known)
+    alone = [
+        ranker(history, rows[i], np.zeros(2, np.float32), known[2 * i : 2 * i + 2].numpy())
+        for i, history in enumerate(histories)
+    ]
+
+    np.testing.assert_allclose(together.numpy(), np.concatenate(alone), atol=1e-5)
+
+
+@pytest.mark.parametrize("ranker", ["attention"], indirect=True)
+def test_the_order_of_a_history_counts_and_only_its_newest_items_do(ranker):
+    learnt(ranker)
+    rows, nothing = np.array([4, 5], np.int32), np.zeros(2, np.float32)
+
+    def scores(history):
+        return ranker(np.array(history, np.int32), rows, nothing, signals(2))
+
+    assert np.abs(scores([0, 6]) - scores([6, 0])).max() > 1e-3
+    np.testing.assert_allclose(scores([9, 1, 2, 3, 4, 5]), scores([8, 1, 2, 3, 4, 5]), atol=1e-6)
+
+
 def test_a_ranker_comes_back_from_disk_as_it_was(ranker, tiny_bert, tmp_path):
-    torch.nn.init.normal_(ranker.model.head.weight)
+    learnt(ranker)
     history, rows = np.array([0, 6], np.int32), np.array([4, 5, 6], np.int32)
     ranker.save(tmp_path, load_tokenizer(str(tiny_bert)))
 
     loaded = Ranker.load(tmp_path)
 
     assert type(loaded.model) is type(ranker.model)
+    assert torch.equal(loaded.model.mean, ranker.model.mean)
     np.testing.assert_allclose(
-        loaded(history, rows, np.zeros(3, np.float32)),
-        ranker(history, rows, np.zeros(3, np.float32)),
-        atol=0.1,  # bf16
+        loaded(history, rows, np.zeros(3, np.float32), signals(3)),
+        ranker(history, rows, np.zeros(3, np.float32), signals(3)),
+        atol=0.15,  # bf16
     )
 
 
@@ -148,31 +210,51 @@ def test_the_states_that_are_kept_of_an_item_are_those_of_its_text(ranker, input
     assert present.all()
 
 
-def test_a_list_holds_its_target_first_and_no_positive_among_the_negatives(collator, shortlists):
-    points = collator.points
-    for row in range(len(shortlists.points)):
-        rows, scores, present = collator._draw(row)
-        point = int(shortlists.points[row])
+def test_a_list_says_which_of_its_items_were_bought(collator, shortlists, cases):
+    for row in range(shortlists.learnt):
+        places, bought = collator._draw(row)
+        rows = shortlists.rows[row][places]
 
-        assert rows[0] == points.targets[point]
-        assert scores[0] == shortlists.scores[row][shortlists.rows[row] == rows[0]][0]
-        negatives = rows[1:][present[1:]]
-        assert not np.isin(negatives, points.positives(point)).any()
-        assert np.isin(negatives, shortlists.rows[row]).all()
+        assert bought.any()
+        np.testing.assert_array_equal(bought, np.isin(rows, cases.targets[row]))
+        assert len(np.unique(rows)) == len(rows) <= 4
+        assert (rows >= 0).all()
+
+
+def test_a_batch_of_lists_holds_what_the_shortlists_hold(collator, shortlists):
+    batch = collator([2, 0])
+
+    for position, row in enumerate([2, 0]):
+        places, bought = collator._draw(row)
+        width = batch.present.shape[1]
+        span = slice(position * width, position * width + len(places))
+        np.testing.assert_array_equal(batch.shortlist_scores[span], shortlists.scores[row][places])
+        np.testing.assert_array_equal(batch.signals[span], shortlists.signals[row][places])
+        np.testing.assert_array_equal(batch.bought[position, : len(places)], bought)
+        assert batch.present[position].sum() == len(places)
 
 
 def test_lists_are_drawn_alike_whenever_they_are_drawn(collator):
     first, again = collator([3, 5]), collator([5, 3])
 
-    length = first.pairs.ids.shape[1]
-    assert torch.equal(first.pairs.ids[:4], again.pairs.ids[4:, :length])
+    assert torch.equal(first.bought[0], again.bought[1])
+    assert torch.equal(first.signals[:4], again.signals[4:])
 
 
-def test_shortlists_leave_the_history_out_and_hold_the_target(shop, shortlists):
-    points = training_points(shop)
-    for rows, point in zip(shortlists.rows, shortlists.points.tolist(), strict=True):
-        assert not np.isin(rows, points.history(point)).any()
-        assert points.targets[point] in rows
+def test_shortlists_leave_the_history_out_and_those_to_learn_from_hold_a_target(shortlists, cases):
+    assert 0 < shortlists.learnt < len(shortlists.users)
+    for place, rows in enumerate(shortlists.rows):
+        assert not np.isin(rows, cases.histories[place]).any()
+        if place < shortlists.learnt:
+            assert np.isin(cases.targets[place], rows).any()
+
+
+def test_users_who_are_learnt_from_and_those_tuned_on_are_others(shop, release, shortlists):
+    tuned = np.load(release / "towers" / "valid_users.npy")
+    learnt, others = np.split(shortlists.users, [shortlists.learnt])
+
+    assert not np.isin(learnt, others).any()
+    assert not np.isin(learnt, tuned).any()
 
 
 def test_equal_scores_keep_the_shortlists_order():
@@ -185,22 +267,25 @@ def test_the_manifest_holds_the_cascades_validation_figure(release):
     assert 0 < facts["valid/ndcg@10"] <= 1
 
 
-def test_the_fast_ranker_is_trained_and_served_like_the_joint_one(release, tiny_bert, tmp_path):
+@pytest.mark.parametrize("kind", ["joint", "late"])
+def test_other_rankers_are_trained_and_served_alike(release, tiny_bert, tmp_path, kind):
     root = tmp_path / "shop"
     shutil.copytree(release, root, ignore=shutil.ignore_patterns("ranker", "training"))
     training = TrainingConfig(
         max_epochs=1, examples_per_epoch=32, batch_size=16, learning_rate=3e-3, trained_layers=1
     )
     config = RankerConfig(
-        backbone=str(tiny_bert), item_states=2, negatives=3, ranked=6, training=training
+        backbone=str(tiny_bert), kind=kind, item_states=2, candidates=4, ranked=6, training=training
     )
 
     run("ranker", config, root, needs=["data", "shortlists"], build="ranker.train:train")
 
     ranker, engine = Ranker.load(root / "ranker"), Engine.load(root, EngineConfig())
-    assert isinstance(ranker.model, LateRanker)
+    assert isinstance(ranker.model, {"joint": CrossEncoder, "late": LateRanker}[kind])
     history, rows = np.array([3, 11], np.int32), np.arange(20, 60, dtype=np.int32)
-    scores = ranker(history, rows, engine.retriever.judge(history, rows, {}).scores)
+    judged = engine.retriever.judge(history, rows, {})
+    known = Signals(engine.retriever.sources, load_dataset(root / "data").popularity)
+    scores = ranker(history, rows, judged.scores, known(history, judged))
     answer = engine.rank(Query(history=["i3", "i11"], limit=5), [f"i{row}" for row in rows])
     best = [f"i{row}" for row in reorder(rows, scores)[:5]]
     assert [item.item_id for item in answer.items] == best

@@ -1,0 +1,189 @@
+"""The fast ranker: candidates attend to the shopper's items, whose texts BERT read long before.
+
+The shopper is read once for all candidates, and a candidate sees the shopper and itself alone, so
+its score does not depend on which others are ranked with it (Zhou et al., "Deep interest network",
+KDD 2018, attend to a history by the candidate; MacAvaney et al., SIGIR 2020, read documents ahead).
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ranker.model import Corrector
+
+STATES, OPTIONS = "item_states.npy", "inputs.json"
+HEAD = 32
+"""Width of an attention head"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionBatch:
+    """Shoppers with as many candidates each."""
+
+    history: Tensor
+    """(shoppers, length, hidden) texts of the history's items, the last one first"""
+    known: Tensor
+    """(shoppers, length) bool: whether there is an item"""
+    candidates: Tensor
+    """(shoppers, candidates, hidden) texts of the candidates"""
+
+    def to(self, device: torch.device) -> "AttentionBatch":
+        """The same batch on a device."""
+        return AttentionBatch(
+            history=self.history.to(device),
+            known=self.known.to(device),
+            candidates=self.candidates.to(device),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionInputs:
+    """Turns histories and candidates into what the fast ranker reads."""
+
+    states: NDArray[np.float16]
+    """(items, hidden): mean of the states of an item's text, of unit length"""
+    length: int
+    """Newest items of a history that are read"""
+
+    def __call__(
+        self,
+        histories: Sequence[NDArray[np.int32]],
+        candidates: Sequence[NDArray[np.int32]] | NDArray[np.int32],
+    ) -> AttentionBatch:
+        """Pair every history with its candidates.
+
+        Args:
+            histories: Item rows of each shopper, oldest first.
+            candidates: Item rows to be scored for each, as many for one as for another.
+        """
+        newest = [history[-self.length :][::-1] for history in histories]
+        lengths = np.array([len(history) for history in newest])
+        known = np.arange(max(lengths.max(initial=0), 1)) < lengths[:, None]
+        history = np.zeros((*known.shape, self.states.shape[1]), np.float32)
+        history[known] = self.states[np.concatenate(newest)]
+        return AttentionBatch(
+            history=torch.from_numpy(history),
+            known=torch.from_numpy(known),
+            candidates=torch.from_numpy(self.states[np.stack(list(candidates))].astype(np.float32)),
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the states and the options."""
+        np.save(folder / STATES, self.states)
+        (folder / OPTIONS).write_text(json.dumps({"length": self.length}))
+
+    @classmethod
+    def load(cls, folder: Path) -> "AttentionInputs":
+        """Map what `save` wrote."""
+        return cls(
+            states=np.load(folder / STATES, mmap_mode="r"),
+            length=json.loads((folder / OPTIONS).read_text())["length"],
+        )
+
+
+class AttentionRanker(Corrector):
+    """One layer over the history, then layers in which candidates attend to it."""
+
+    def __init__(
+        self,
+        *,
+        hidden: int,
+        signals: int,
+        width: int,
+        layers: int,
+        length: int,
+        dropout: float = 0.0,
+    ) -> None:
+        """Build it.
+
+        Args:
+            hidden: Length of the texts' states.
+            signals: Columns of the signals.
+            width: Of every layer, a multiple of 32.
+            layers: In which candidates attend to the history.
+            length: Items of a history at most.
+            dropout: Chance of zeroing an activation in training.
+        """
+        super().__init__(width, signals)
+        self.options = {"hidden": hidden, "width": width, "layers": layers, "length": length}
+        self.into = nn.Linear(hidden, width)
+        self.ages = nn.Embedding(length, width)
+        nn.init.normal_(self.ages.weight, std=0.02)
+        self.described = nn.Sequential(
+            nn.Linear(signals, width), nn.GELU(), nn.Linear(width, width)
+        )
+        self.reader = nn.TransformerEncoderLayer(
+            width, width // HEAD, 4 * width, dropout, "gelu", batch_first=True, norm_first=True
+        )
+        self.read = nn.LayerNorm(width)
+        self.layers = nn.ModuleList(CrossAttention(width, dropout) for _ in range(layers))
+        self.last = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, batch: AttentionBatch, shortlist_scores: Tensor, signals: Tensor) -> Tensor:
+        """Score the candidates of every shopper.
+
+        Args:
+            batch: Shoppers and candidates.
+            shortlist_scores: (shoppers × candidates,) scores in the shortlist, logits.
+            signals: (shoppers × candidates, signals)
+
+        Returns:
+            (shoppers × candidates,) logits, float32.
+        """
+        described = self.standardised(signals)
+        dtype, length = described.dtype, batch.history.shape[1]
+        tokens = self.into(batch.history.to(dtype)) + self.ages.weight[:length]
+        read = self.reader(self.dropout(tokens), src_key_padding_mask=~batch.known)
+        shopper = self.read(read)
+        states = self.into(batch.candidates.to(dtype))
+        states = self.dropout(states + self.described(described).view_as(states))
+        for layer in self.layers:
+            states = layer(states, shopper, batch.known)
+        return self.corrected(self.last(states), shortlist_scores, described)
+
+
+class CrossAttention(nn.Module):
+    """Candidates attend to the shopper, then each is transformed by itself."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = width // HEAD
+        self.query, self.output = nn.Linear(width, width), nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.inner = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, states: Tensor, shopper: Tensor, known: Tensor) -> Tensor:
+        """Read the shopper.
+
+        Args:
+            states: (shoppers, candidates, width)
+            shopper: (shoppers, length, width)
+            known: (shoppers, length) bool
+
+        Returns:
+            (shoppers, candidates, width)
+        """
+        query = self._split(self.query(self.before(states)))
+        key, value = (self._split(part) for part in self.key_value(shopper).chunk(2, dim=-1))
+        read = functional.scaled_dot_product_attention(
+            query, key, value, known[:, None, None, :], self.dropout.p if self.training else 0.0
+        )
+        states = states + self.dropout(self.output(read.transpose(1, 2).flatten(2)))
+        result: Tensor = states + self.dropout(self.inner(self.between(states)))
+        return result
+
+    def _split(self, projected: Tensor) -> Tensor:
+        """(shoppers, tokens, width) as (shoppers, heads, tokens, head)."""
+        return projected.view(*projected.shape[:-1], self.heads, -1).transpose(1, 2)
