@@ -64,10 +64,10 @@ index: install ## Build the FAISS index, tuned
 tune: install ## Build and tune the index anew; show recall and latency of every operating point
 	@$(RUN) -m benchmarks.tune --config $(call config,index) $(ARGS) --reports $(REPORTS)
 
-shortlists: install ## Recall shortlists for training users
+shortlists: install ## Recall shortlists of purchases that the towers have not learnt
 	@$(RUN) -m serving.shortlists --config $(call config,shortlists) $(ARGS)
 
-ranker: shortlists ## Train the cross-encoder on shortlists
+ranker: shortlists ## Train the ranker on shortlists
 	@$(RUN) -m ranker --config $(call config,ranker) $(ARGS)
 
 bench: install ## Recall and NDCG beside the baselines; writes reports/<dataset>/

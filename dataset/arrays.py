@@ -98,17 +98,6 @@ class Cases:
             raise ValueError(f"user_rows must be of users with a case, got {missing[:5]}")
         return self.select(np.array([place[row] for row in user_rows.tolist()], np.int64))
 
-    def parted(self, tuned: int, *, seed: int = 0) -> tuple["Cases", "Cases"]:
-        """Whom decisions are made on, at most a quarter, and all others, drawn at random.
-
-        Args:
-            tuned: How many of the first at most; there is one at least.
-            seed: Of the draw.
-        """
-        order = np.random.default_rng(seed).permutation(len(self))
-        edge = min(tuned, max(len(self) // 4, 1))
-        return self.select(np.sort(order[:edge])), self.select(np.sort(order[edge:]))
-
     def sample(self, users: int, seed: int) -> "Cases":
         """A seeded sample without replacement; all of them where there are no more."""
         order = np.random.default_rng(seed).permutation(len(self))[:users]

@@ -44,14 +44,10 @@ class Neighbours:
             The item rows that have a score, ascending and distinct, and their scores, above 0.
         """
         newest_first = history[::-1]
-        spans = [slice(self.starts[row], self.starts[row + 1]) for row in newest_first.tolist()]
-        if not spans:
+        if not len(newest_first):
             return np.empty(0, np.int32), np.empty(0, np.float32)
-        ages = np.repeat(np.arange(len(spans)), [span.stop - span.start for span in spans])
-        weights = np.concatenate([self.weights[span] for span in spans])
-        rows, position = np.unique(
-            np.concatenate([self.rows[span] for span in spans]), return_inverse=True
-        )
+        ages, listed, weights = self._lists(newest_first)
+        rows, position = np.unique(listed, return_inverse=True)
         weights = (weights * np.float64(decay) ** ages).astype(np.float32)
         return rows, np.bincount(position, weights, len(rows)).astype(np.float32)
 
@@ -65,15 +61,23 @@ class Neighbours:
         weights = np.zeros((len(owners), len(rows)), np.float32)
         if not weights.size:
             return weights
-        spans = [slice(self.starts[row], self.starts[row + 1]) for row in owners.tolist()]
-        listed = np.concatenate([self.rows[span] for span in spans])
-        owner = np.repeat(np.arange(len(spans)), [span.stop - span.start for span in spans])
+        owner, listed, values = self._lists(owners)
         order = np.argsort(rows)
         place = np.minimum(np.searchsorted(rows[order], listed), len(rows) - 1)
         found = rows[order][place] == listed
-        values = np.concatenate([self.weights[span] for span in spans])
         weights[owner[found], order[place[found]]] = values[found]
         return weights
+
+    def _lists(
+        self, owners: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+        """Lists of some items, at least one, end to end: whose, which rows, which weights."""
+        spans = [slice(self.starts[row], self.starts[row + 1]) for row in owners.tolist()]
+        return (
+            np.repeat(np.arange(len(spans)), [span.stop - span.start for span in spans]),
+            np.concatenate([self.rows[span] for span in spans]),
+            np.concatenate([self.weights[span] for span in spans]),
+        )
 
     def save(self, folder: Path, name: str = "neighbours") -> None:
         """Write `<name>.<part>.npy`."""

@@ -1,4 +1,4 @@
-"""`python -m ranker`: train the cross-encoder on mined shortlists."""
+"""`python -m ranker`: train the ranker on recalled shortlists."""
 
 from lineage.cli import run_stage
 from ranker.config import RankerConfig

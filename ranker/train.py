@@ -201,6 +201,7 @@ def _lists(
 
 def _valid(config: RankerConfig, cases: Cases, shortlists: Shortlists) -> DataLoader[Any]:
     return DataLoader(
+        # it has a length and items, which is all that a loader asks of a map-style dataset
         _Tuned(cases=cases, shortlists=shortlists, ranked=config.ranked),  # type: ignore[arg-type]
         batch_size=1,
         collate_fn=no_transfer,

@@ -1,4 +1,4 @@
-"""`python -m serving.shortlists`: recall shortlists for training users, as serving would."""
+"""`python -m serving.shortlists`: recall shortlists for validation users, as serving would."""
 
 from lineage.cli import run_stage
 from ranker.config import ShortlistsConfig
@@ -9,5 +9,5 @@ if __name__ == "__main__":
         ShortlistsConfig,
         needs=["data", "towers", "index"],
         build="serving.mine:mine",
-        about="Recall shortlists for training users, for the ranker to learn from.",
+        about="Recall shortlists of purchases that the towers have not learnt, for the ranker.",
     )

@@ -124,7 +124,9 @@ def text_inputs(
 
 
 def valid_cases(data: Dataset, users: int) -> Cases:
-    """The users of the validation split whom decisions are made on; the ranker learns from others.
+    """Users whom decisions are made on, at most a quarter of the validation split.
+
+    The ranker learns from the others.
 
     Raises:
         ValueError: the split leaves nobody.
@@ -132,7 +134,7 @@ def valid_cases(data: Dataset, users: int) -> Cases:
     cases = data.cases("valid")
     if not len(cases):
         raise ValueError("valid split must hold a user with a history and a new item, got none")
-    return cases.parted(users)[0]
+    return cases.sample(min(users, max(len(cases) // 4, 1)), 0)
 
 
 def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> Training:
