@@ -22,7 +22,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format install weights data towers index tune shortlists \
+.PHONY: help demo test test-slow lint format install weights data trial towers index tune \
         ranker bench bench-recall bench-speed bench-cold bench-index pipeline publish rollback \
         releases serve ask protos clean
 
@@ -38,7 +38,7 @@ demo: ## Install, run every stage on ml-100k, serve it, ask it over gRPC
 	@echo "report: $(REPORTS)/ml-100k/report.html"
 
 pipeline: weights ## Every stage in order, from raw data to report
-	@for stage in data towers index ranker bench; do \
+	@for stage in data trial towers index ranker bench; do \
 		$(MAKE) --no-print-directory $$stage || exit $$?; done
 
 install: $(VENV)/installed ## Make .venv and install pinned dependencies
@@ -55,7 +55,12 @@ weights: install ## Fetch the default backbone into .cache
 data: install ## Check, clean, split and render a dataset
 	@$(RUN) -m dataset --config $(call config,data) $(ARGS)
 
-towers: install ## Train the user tower and the item tower, embed every item
+trial: install ## Train towers on the training split, for the ranker to learn from what they recall
+	@$(RUN) -m towers.trial --config $(call config,towers) $(ARGS)
+	@$(RUN) -m index.trial --config $(call config,index) $(ARGS)
+	@$(RUN) -m serving.shortlists --config $(call config,shortlists) $(ARGS)
+
+towers: trial ## Train the user tower and the item tower on all but the test, embed every item
 	@$(RUN) -m towers --config $(call config,towers) $(ARGS)
 
 index: install ## Build the FAISS index, tuned
@@ -64,10 +69,7 @@ index: install ## Build the FAISS index, tuned
 tune: install ## Build and tune the index anew; show recall and latency of every operating point
 	@$(RUN) -m benchmarks.tune --config $(call config,index) $(ARGS) --reports $(REPORTS)
 
-shortlists: install ## Recall shortlists of purchases that the towers have not learnt
-	@$(RUN) -m serving.shortlists --config $(call config,shortlists) $(ARGS)
-
-ranker: shortlists ## Train the ranker on shortlists
+ranker: trial ## Train the ranker on the trial's shortlists
 	@$(RUN) -m ranker --config $(call config,ranker) $(ARGS)
 
 bench: install ## Recall and NDCG beside the baselines; writes reports/<dataset>/

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -205,15 +206,25 @@ def _learning(module: LightningModule) -> nn.Module:
     return module.get_submodule("model")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """Where a training ended."""
+
+    epochs: int
+    """Epochs that the kept weights have learnt for"""
+    best: float
+    """Value of the monitored metric then; NaN where nothing was monitored"""
+
+
 def fit(
     module: LightningModule,
     train: DataLoader[Any],
     valid: DataLoader[Any],
     *,
     config: TrainingConfig,
-    monitor: str,
+    monitor: str | None,
     folder: Path,
-) -> float:
+) -> Fitted:
     """Train until early stopping and leave the best weights in the module.
 
     A training that was killed goes on from its last finished epoch.
@@ -223,11 +234,8 @@ def fit(
         train: Its batches.
         valid: Batches of the validation pass that logs `monitor`.
         config: How.
-        monitor: Metric to maximise.
+        monitor: Metric to maximise; None to train every epoch and leave the last weights.
         folder: For checkpoints and TensorBoard logs.
-
-    Returns:
-        The best value of `monitor`.
     """
     best = ModelCheckpoint(
         folder / "checkpoints", monitor=monitor, mode="max", save_last=True, save_weights_only=False
@@ -245,7 +253,7 @@ def fit(
         callbacks=[
             best,
             AdaptersAllocated(),
-            EarlyStopping(monitor, mode="max", patience=config.patience),
+            *([EarlyStopping(monitor, mode="max", patience=config.patience)] if monitor else []),
             LearningRateMonitor("step"),
             TQDMProgressBar(refresh_rate=5),
         ],
@@ -260,5 +268,7 @@ def fit(
         trainer.fit(module, train, valid, ckpt_path=last if last.is_file() else None)
     checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     module.load_state_dict(checkpoint["state_dict"])
-    logger.info("best %s %.4f", monitor, float(best.best_model_score or 0.0))
-    return float(best.best_model_score or 0.0)
+    score = float("nan") if best.best_model_score is None else float(best.best_model_score)
+    if monitor:
+        logger.info("best %s %.4f", monitor, score)
+    return Fitted(epochs=checkpoint["epoch"] + 1, best=score)

@@ -28,7 +28,7 @@ from evaluation.search import exact_search
 from lineage.cli import configure_logging, reported_errors
 from lineage.manifest import read_manifest
 from towers.config import TowersConfig
-from towers.train import fit_towers
+from towers.train import fit_towers, valid_cases
 
 logger = logging.getLogger("benchmarks.cold")
 KS = (10, 50, 100)
@@ -109,7 +109,14 @@ def compare(config: TowersConfig, root: Path, share: float) -> Mapping[str, Mapp
     logger.info("%d items held out, bought by %d test users", len(held), len(cases))
     fingerprint = read_manifest(root / "data", "data").fingerprint
     folder = training_folder(root, "cold", asdict(config), fingerprint, share)
-    module, _ = fit_towers(config, data, load_tokenizer(config.backbone), folder)
+    module, _ = fit_towers(
+        config,
+        data,
+        load_tokenizer(config.backbone),
+        folder,
+        valid=valid_cases(data, config.valid_users),
+        kept_below=root / "training",
+    )
     items = module.embed_items()
     users = module.embed_users(items, cases.histories, cases.contexts)
     untrained = Untrained.read(data, config, kept_below=root / "training")

@@ -27,7 +27,7 @@ from benchmarks.vectors import ITEMS_A_CENTRE, clustered, unclustered, written
 from index.build import build_index
 from index.config import IndexConfig, NeighboursConfig
 from index.installation import load_faiss
-from index.stage import EMBEDDINGS, VALID_EMBEDDINGS, tuned
+from index.stage import EMBEDDINGS, USER_EMBEDDINGS, tuned
 from index.tune import nearest
 from lineage.cli import configure_logging, reported_errors
 from lineage.manifest import MANIFEST
@@ -150,7 +150,7 @@ def data_sets(
         yield name, written(folder / f"{name}.npy", make, size, DIMENSION), queries
     towers = root / "towers"
     if (towers / MANIFEST).is_file():
-        users = np.load(towers / VALID_EMBEDDINGS)
+        users = np.load(towers / USER_EMBEDDINGS)
         chosen = np.random.default_rng(0).permutation(len(users))[: 2 * QUERIES]
         yield root.name, np.load(towers / EMBEDDINGS, mmap_mode="r"), users[chosen]
 

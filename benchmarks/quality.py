@@ -48,7 +48,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
         ValueError: the test split leaves nobody to score.
     """
     started = time.monotonic()
-    data = load_dataset(root / "data")
+    data = load_dataset(root / "data").for_refit()
     cases = evaluated_cases(config, data, Path(dataset))
     logger.info("scoring %d users of the test split, history excluded", len(cases))
     systems = {**baselines(config, data, cases), **peers(data, cases, Path(dataset))}
@@ -110,7 +110,7 @@ def evaluated_cases(config: BenchConfig, data: Dataset, folder: Path) -> Cases:
 
 
 def baselines(config: BenchConfig, data: Dataset, cases: Cases, *, listed: int = LISTED) -> Lists:
-    """Popularity and item-kNN, both fitted on the training split alone."""
+    """Popularity and item-kNN, both fitted on what the towers learn from."""
     training = training_points(data)
     knn = ItemKNN.fit(
         training.user_starts, training.items, len(data.item_ids), shrinkage=config.shrinkage

@@ -105,7 +105,7 @@ def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, 
         ValueError: the test split leaves nobody to score.
     """
     open_release(root, RETRIEVAL)
-    data = load_dataset(root / "data")
+    data = load_dataset(root / "data").for_refit()
     cases = evaluated_cases(config, data, Path(dataset))
     logger.info("scoring %d users of the test split, history excluded", len(cases))
     trained = TowersConfig(**read_manifest(root / "towers", "towers").config)

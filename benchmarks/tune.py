@@ -31,7 +31,7 @@ def main() -> None:
         arguments = options.instantiate(parsed)
         config = configuration(arguments, IndexConfig)
         root, reports = folders(arguments)
-        inputs = ["data", "towers"]
+        inputs = ["data", "towers", "trial/index"]
         run("index", config, root, needs=inputs, build="index.stage:build", anew=True)
         facts = read_manifest(root / "index", "index").facts
         Console().print(points_table(root.name, facts))

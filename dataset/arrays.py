@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -135,6 +135,15 @@ class Dataset:
     def users(self) -> int:
         """Number of users."""
         return len(self.offsets) - 1
+
+    def for_refit(self) -> "Dataset":
+        """The same with the validation split learnt from, as what is served does."""
+        learnt = np.asarray(self.splits) < TEST
+        return replace(
+            self,
+            splits=np.where(learnt, TRAIN, self.splits).astype(np.uint8),
+            popularity=np.bincount(np.asarray(self.items)[learnt], minlength=len(self.item_ids)),
+        )
 
     def history(self, user_row: int, *, before: int = VALID) -> NDArray[np.int32]:
         """Item rows of a user's splits below `before`, oldest first; by default, training only."""

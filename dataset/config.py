@@ -24,10 +24,6 @@ class DataConfig:
     """Share of the interactions, newest but for the test ones, that `time-cut` validates on."""
     test_share: float = 0.1
     """Share of the interactions, newest of all, that `time-cut` tests on."""
-    valid_users: int | None = None
-    """Users whose validation split the towers do not learn from, at most half of those who have
-    one: some are validated on, and the ranker learns from the others. What everybody else did in
-    it is learnt from, since the newest purchases say most. By default nobody's is."""
 
     def __post_init__(self) -> None:
         if not self.fields or len(set(self.fields)) < len(self.fields):
@@ -35,8 +31,6 @@ class DataConfig:
         for name in ("token_budget", "user_core", "item_core"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.valid_users is not None and self.valid_users < 1:
-            raise ValueError(f"valid_users must be at least 1, got {self.valid_users}")
         for name in ("valid_share", "test_share"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}")

@@ -4,7 +4,7 @@ import polars as pl
 
 from dataset.arrays import TEST, TRAIN, VALID
 from dataset.config import DataConfig
-from dataset.ordering import chronology, stable_hash
+from dataset.ordering import chronology
 from dataset.schema import SPLIT, TIME, USER
 
 CODES = {"train": TRAIN, "valid": VALID, "test": TEST}
@@ -22,39 +22,10 @@ def assign_split(interactions: pl.LazyFrame, config: DataConfig) -> pl.LazyFrame
     """
     if SPLIT in interactions.collect_schema():
         code = pl.col(SPLIT).replace_strict(CODES, return_dtype=pl.UInt8)
-        split = interactions.with_columns(code)
-    elif config.split == "leave-one-out":
-        split = leave_one_out(interactions)
-    else:
-        split = time_cut(interactions, valid_share=config.valid_share, test_share=config.test_share)
-    return split if config.valid_users is None else validate_on(split, config.valid_users)
-
-
-def validate_on(interactions: pl.LazyFrame, users: int) -> pl.LazyFrame:
-    """Keep the validation split of some users, and learn from everybody else's.
-
-    Who they are is drawn by a hash of the id: at most half of those who have one, at least
-    one user.
-
-    Args:
-        interactions: With `split` as a code.
-        users: How many at most.
-    """
-    drawn = (
-        interactions.filter(pl.col(SPLIT) == VALID)
-        .select(USER)
-        .unique()
-        .sort(stable_hash(USER))
-        .with_row_index("place")
-        .filter(pl.col("place") < pl.min_horizontal(users, (pl.len() // 2).clip(lower_bound=1)))
-        .select(USER, drawn=True)
-    )
-    learnt = (pl.col(SPLIT) == VALID) & pl.col("drawn").is_null()
-    return (
-        interactions.join(drawn, on=USER, how="left")
-        .with_columns(pl.when(learnt).then(pl.lit(TRAIN, pl.UInt8)).otherwise(SPLIT).alias(SPLIT))
-        .drop("drawn")
-    )
+        return interactions.with_columns(code)
+    if config.split == "leave-one-out":
+        return leave_one_out(interactions)
+    return time_cut(interactions, valid_share=config.valid_share, test_share=config.test_share)
 
 
 def leave_one_out(interactions: pl.LazyFrame) -> pl.LazyFrame:

@@ -7,7 +7,7 @@ if __name__ == "__main__":
     run_stage(
         "index",
         IndexConfig,
-        needs=["data", "towers"],
+        needs=["data", "towers", "trial/index"],
         build="index.stage:build",
         about="Build the index over the item embeddings, and the items' neighbour lists.",
     )

@@ -19,8 +19,8 @@ from index.tune import WIDEST_SEARCH, OperatingPoint, explore, measure, nearest,
 from index.vectors import Vectors
 from lineage.manifest import CorruptArtifactError, command, read_manifest
 
-EMBEDDINGS = "item_embeddings.npy"
-VALID_USERS, VALID_EMBEDDINGS = "valid_users.npy", "valid_embeddings.npy"
+EMBEDDINGS, USER_EMBEDDINGS = "item_embeddings.npy", "user_embeddings.npy"
+VALID_USERS = "valid_users.npy"
 RECALL = "recall@100 against exact"
 LATENCY = "p50 ms"
 POINT = "operating point"
@@ -28,15 +28,48 @@ CURVE = "operating points"
 """Fact: every point that tuning looked at."""
 QUERIES = 1000
 FEWEST_USERS = 100
-"""With fewer validation users, items are the queries that the index is tuned on."""
+"""With fewer shoppers, items are the queries that the index is tuned on."""
 SHORTLIST = 100
+
+
+def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
+    """Build the sources of the trial, and find how much the second one counts.
+
+    Args:
+        config: Kind of index.
+        root: Folder of the dataset's stages.
+        folder: Where to write.
+
+    Returns:
+        As `build` does, and recall by weight.
+
+    Raises:
+        ValueError, CorruptArtifactError: as `build` does.
+    """
+    towers = root / "trial" / "towers"
+    data = load_dataset(root / "data")
+    index, neighbours, facts = _built(config, towers, data, folder)
+    if neighbours is not None and config.neighbours.weight is None:
+        recalls = recall_by_weight(
+            Sources(
+                index,
+                neighbours,
+                temperature=read_manifest(towers, "towers").facts["temperature"],
+                config=replace(config.neighbours, weight=0.0),
+            ),
+            np.load(towers / USER_EMBEDDINGS),
+            data.cases("valid").of_users(np.load(towers / VALID_USERS)),
+        )
+        facts[WEIGHT] = max(recalls, key=lambda weight: (recalls[weight], -weight))
+        facts["recall by weight"] = {str(w): round(r, 4) for w, r in recalls.items()}
+    return facts
 
 
 def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     """Build the index of a finished towers stage, and the items' neighbour lists.
 
     Args:
-        config: Kind of index.
+        config: Kind of index; how much the lists count, the trial found.
         root: Folder of the dataset's stages.
         folder: Where to write.
 
@@ -49,42 +82,38 @@ def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
             recall that is asked for.
         CorruptArtifactError: the embeddings cannot be read.
     """
-    embeddings = _embeddings(root)
+    data = load_dataset(root / "data").for_refit()
+    _, neighbours, facts = _built(config, root / "towers", data, folder)
+    if neighbours is not None and config.neighbours.weight is None:
+        facts[WEIGHT] = read_manifest(root / "trial" / "index", "index").facts[WEIGHT]
+    return facts
+
+
+def _built(
+    config: IndexConfig, towers: Path, data: Dataset, folder: Path
+) -> tuple[ItemIndex, Neighbours | None, dict[str, Any]]:
+    """Both sources of finished towers and of what was bought, written; and facts."""
+    embeddings = _embeddings(towers)
     index = build_index(embeddings, config, folder)
-    point, curve = tuned(index, config, embeddings, _queries(root, embeddings))
+    point, curve = tuned(index, config, embeddings, _queries(towers, embeddings))
     index.set_operating_point(point.parameters)
     index.save(folder)
-    facts: dict[str, Any] = {}
-    towers = read_manifest(root / "towers", "towers").facts
-    if config.neighbours.kept:
-        data = load_dataset(root / "data")
-        neighbours, following = _pairs(config.neighbours, data)
-        neighbours.save(folder)
-        following.save(folder, NEXT_ITEMS)
-        facts["neighbour pairs"] = len(neighbours.rows)
-        facts[WEIGHT] = config.neighbours.weight
-        if config.neighbours.weight is None:
-            recalls = recall_by_weight(
-                Sources(
-                    index,
-                    neighbours,
-                    temperature=towers["temperature"],
-                    config=replace(config.neighbours, weight=0.0),
-                ),
-                np.load(root / "towers" / VALID_EMBEDDINGS),
-                data.cases("valid").of_users(np.load(root / "towers" / VALID_USERS)),
-            )
-            facts[WEIGHT] = max(recalls, key=lambda weight: (recalls[weight], -weight))
-            facts["recall by weight"] = {str(w): round(r, 4) for w, r in recalls.items()}
-    return {
+    facts: dict[str, Any] = {
         "items": len(index),
         "dimension": index.dimension,
-        "metric": towers["metric"],
+        "metric": read_manifest(towers, "towers").facts["metric"],
         "kind": chosen_kind(config, len(index), index.dimension),
         **_as_facts(point),
-        **facts,
         CURVE: [_as_facts(other) for other in curve],
     }
+    if not config.neighbours.kept:
+        return index, None, facts
+    neighbours, following = _pairs(config.neighbours, data)
+    neighbours.save(folder)
+    following.save(folder, NEXT_ITEMS)
+    facts["neighbour pairs"] = len(neighbours.rows)
+    facts[WEIGHT] = config.neighbours.weight
+    return index, neighbours, facts
 
 
 def _pairs(config: NeighboursConfig, data: Dataset) -> tuple[Neighbours, Neighbours]:
@@ -99,21 +128,21 @@ def _pairs(config: NeighboursConfig, data: Dataset) -> tuple[Neighbours, Neighbo
     )
 
 
-def _embeddings(root: Path) -> Vectors:
-    path = root / "towers" / EMBEDDINGS
+def _embeddings(towers: Path) -> Vectors:
+    path = towers / EMBEDDINGS
     try:
         vectors: Vectors = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise CorruptArtifactError(
             f"{path} is not a readable array ({error}); make it again with "
-            f"`{command(root / 'towers', 'towers')}`"
+            f"`{command(towers, 'towers')}`"
         ) from error
     return vectors
 
 
-def _queries(root: Path, embeddings: Vectors) -> NDArray[np.float32]:
-    """(queries, dimension): validation users at random, or items where they are few."""
-    users = np.load(root / "towers" / VALID_EMBEDDINGS, mmap_mode="r")
+def _queries(towers: Path, embeddings: Vectors) -> NDArray[np.float32]:
+    """(queries, dimension): shoppers at random, or items where they are few."""
+    users = np.load(towers / USER_EMBEDDINGS, mmap_mode="r")
     among = users if len(users) >= FEWEST_USERS else embeddings
     rows = np.random.default_rng(0).permutation(len(among))[:QUERIES]
     return np.asarray(among[rows], dtype=np.float32)

@@ -31,7 +31,7 @@ def run_stage(
     A user's mistake ends the program with status 2 and one message.
 
     Args:
-        stage: Its name, which is its folder's.
+        stage: Its folder below the dataset's, which its name ends.
         config_type: Frozen dataclass of its options.
         needs: Stages that it reads.
         build: `module:function` of the stage, imported only when there is work. It takes the
@@ -40,7 +40,7 @@ def run_stage(
         about: First line of `--help`.
     """
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = jsonargparse.ArgumentParser(prog=f"python -m {stage}", description=about)
+    parser = jsonargparse.ArgumentParser(prog=f"python -m {_module()}", description=about)
     parser.add_argument("--config", action="config", help="YAML file with the options below")
     parser.add_argument(
         "--dataset", required=True, help="`ml-100k`, or the folder that the data came from"
@@ -79,6 +79,12 @@ def run(
     manifest = read_manifest(folder, stage)
     figures = {name: fact for name, fact in manifest.facts.items() if not isinstance(fact, list)}
     logger.info("%s took %.0f s: %s", stage, manifest.seconds, figures)
+
+
+def _module() -> str:
+    """What was typed after `python -m`."""
+    spec = sys.modules["__main__"].__spec__
+    return spec.name.removesuffix(".__main__") if spec else "stage"
 
 
 def configure_logging() -> None:

@@ -19,14 +19,16 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-FORMAT = 3
+FORMAT = 4
 """Of all stages; another one wherever a stage writes other files than before."""
 MANIFEST = "manifest.json"
 RECORD = "release.json"
 """Of a published release; beside its stages' folders."""
+TRIAL = "trial"
+"""Folder below a dataset's, of the stages that learn from the training split alone."""
 CHUNK = 1 << 20
 
 
@@ -81,6 +83,10 @@ class Manifest:
 def read_manifest(folder: Path, stage: str) -> Manifest:
     """Read the manifest of a finished stage.
 
+    Args:
+        folder: Where it lies.
+        stage: Its name, or its path below the dataset's folder (`trial/towers`).
+
     Raises:
         MissingArtifactError: the stage was never finished there; names the command that does.
         CorruptArtifactError: the manifest is unreadable or of another stage or format.
@@ -94,6 +100,7 @@ def read_manifest(folder: Path, stage: str) -> Manifest:
         manifest = Manifest(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise CorruptArtifactError(f"{path} is not a manifest: {error}") from error
+    stage = PurePath(stage).name
     if manifest.format != FORMAT or manifest.stage != stage:
         raise CorruptArtifactError(
             f"{path} must be stage {stage!r} of format {FORMAT}, "
@@ -156,7 +163,7 @@ def writing(
 
     Args:
         folder: Where the finished stage will be.
-        stage: Name of the stage.
+        stage: Name of the stage, or its path below the dataset's folder.
         config: Its configuration, as plain JSON values.
         inputs: Fingerprints of the stages that it reads.
 
@@ -171,7 +178,7 @@ def writing(
     yield partial, facts
     names = sorted(str(p.relative_to(partial)) for p in partial.rglob("*") if p.is_file())
     manifest = Manifest(
-        stage=stage,
+        stage=PurePath(stage).name,
         config=dict(config),
         inputs=dict(inputs),
         files={name: checksum(partial / name, flush=True) for name in names},
@@ -198,9 +205,12 @@ def checksum(path: Path, *, flush: bool = False) -> str:
 
 def command(folder: Path, stage: str) -> str:
     """The `make` command that produces a stage in its folder, or a release around it."""
-    if (folder.parent / RECORD).is_file():
-        return f"make publish DATASET={folder.parent.parent.name}"
-    dataset = folder.parent.name
+    root = folder.parent
+    if root.name == TRIAL:
+        root, stage = root.parent, TRIAL
+    if (root / RECORD).is_file():
+        return f"make publish DATASET={root.parent.name}"
+    dataset = root.name
     if stage == "data" and dataset != "ml-100k":
         dataset = f"path/to/{dataset}"
     return f"make {stage} DATASET={dataset}"

@@ -7,7 +7,7 @@ if __name__ == "__main__":
     run_stage(
         "ranker",
         RankerConfig,
-        needs=["data", "shortlists"],
+        needs=["data", "trial/shortlists"],
         build="ranker.train:train",
         about="Train the ranker on recalled shortlists.",
     )

@@ -42,6 +42,7 @@ from ranker.score import Ranker
 from ranker.shortlists import Shortlists
 
 logger = logging.getLogger(__name__)
+SHORTLISTS = "trial/shortlists"
 STANDARDISED = 2_000
 """Lists by which signals are standardised"""
 
@@ -57,7 +58,7 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     Returns:
         Facts for the manifest.
     """
-    data, shortlists = load_dataset(root / "data"), Shortlists.load(root / "shortlists")
+    data, shortlists = load_dataset(root / "data"), Shortlists.load(root / SHORTLISTS)
     cases = data.cases("valid").of_users(shortlists.users)
     tokenizer = load_tokenizer(config.backbone)
     inputs = _inputs(config, data, tokenizer, folder)
@@ -65,9 +66,9 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     loader = _lists(config, cases, shortlists, inputs)
     steps = total_steps(loader, config.training)
     module = _module(config, cases, shortlists, inputs, steps)
-    fingerprint = read_manifest(root / "shortlists", "shortlists").fingerprint
+    fingerprint = read_manifest(root / SHORTLISTS, "shortlists").fingerprint
     workplace = training_folder(root, "ranker", asdict(config), fingerprint)
-    best = fit(
+    fitted = fit(
         module,
         loader,
         _valid(config, cases, shortlists),
@@ -79,13 +80,13 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         module.model.bert = merged(module.model.bert)
     Ranker(model=module.model, inputs=inputs).save(folder, tokenizer)
     unranked = float(ndcg(shortlists.rows[shortlists.learnt :], module.targets, 10).mean())
-    if best <= unranked:
+    if fitted.best <= unranked:
         logger.warning("the ranker is no better than the shortlist's order on the validation split")
     return {
-        MONITOR: round(best, 4),
+        MONITOR: round(fitted.best, 4),
         f"{MONITOR} of the shortlist": round(unranked, 4),
         "shortlist_weight": round(float(module.model.shortlist_weight.detach()), 3),
-        "epochs": module.trainer.current_epoch,
+        "epochs": fitted.epochs,
     }
 
 

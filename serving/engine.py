@@ -89,7 +89,7 @@ class Engine:
             ArtifactError: the release is incomplete, corrupt or mixed; says which part.
         """
         release = open_release(folder)
-        data, retriever = load_dataset(folder / "data"), Retriever.load(folder)
+        data, retriever = load_dataset(folder / "data").for_refit(), Retriever.load(folder)
         catalogue = Catalogue(data)
         engine = cls(
             catalogue,

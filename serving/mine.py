@@ -13,13 +13,13 @@ from index.sources import Recalled, Rows
 from index.stage import VALID_USERS
 from ranker.config import ShortlistsConfig
 from ranker.shortlists import Shortlists
-from serving.release import RETRIEVAL, open_release
+from serving.release import TRIAL, open_release
 from serving.retrieval import Retriever
 from serving.signals import NAMES, Signals
 
 
 def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any]:
-    """Recall shortlists with the finished towers, index and neighbour lists.
+    """Recall shortlists with the trial's towers, index and neighbour lists.
 
     Args:
         config: How many, how long.
@@ -32,9 +32,9 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
     Raises:
         ValueError: no list that is to be learnt from holds a target.
     """
-    open_release(root, RETRIEVAL)
-    data, retriever = load_dataset(root / "data"), Retriever.load(root)
-    cases, tuned_on = data.cases("valid"), np.load(root / "towers" / VALID_USERS)
+    open_release(root, TRIAL)
+    data, retriever = load_dataset(root / "data"), Retriever.load(root / "trial")
+    cases, tuned_on = data.cases("valid"), np.load(root / "trial" / "towers" / VALID_USERS)
     tuned = cases.of_users(tuned_on).sample(config.valid_users, config.seed)
     others = cases.select(np.flatnonzero(~np.isin(cases.user_rows, tuned_on)))
     chosen = others.sample(config.learnt_users, config.seed)

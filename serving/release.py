@@ -9,15 +9,18 @@ from lineage.releases import verify_release
 
 INPUTS: Mapping[str, tuple[str, ...]] = {
     "data": (),
-    "towers": ("data",),
-    "index": ("data", "towers"),
-    "shortlists": ("data", "towers", "index"),
-    "ranker": ("data", "shortlists"),
+    "trial/towers": ("data",),
+    "trial/index": ("data", "trial/towers"),
+    "trial/shortlists": ("data", "trial/towers", "trial/index"),
+    "towers": ("data", "trial/towers"),
+    "index": ("data", "towers", "trial/index"),
+    "ranker": ("data", "trial/shortlists"),
 }
-RETRIEVAL = ("data", "towers", "index")
+TRIAL = ("data", "trial/towers", "trial/index")
+RETRIEVAL = (*TRIAL, "towers", "index")
 CASCADE = tuple(INPUTS)
-LINKS = frozenset({"shortlists"})
-"""Stages that serving reads nothing of: their manifest alone tells that the ranker fits."""
+LINKS = frozenset(stage for stage in INPUTS if stage.startswith("trial/"))
+"""Stages that serving reads nothing of: their manifests alone tell that the others fit."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ from ranker.config import ShortlistsConfig
 
 if __name__ == "__main__":
     run_stage(
-        "shortlists",
+        "trial/shortlists",
         ShortlistsConfig,
-        needs=["data", "towers", "index"],
+        needs=["data", "trial/towers", "trial/index"],
         build="serving.mine:mine",
         about="Recall shortlists of purchases that the towers have not learnt, for the ranker.",
     )

@@ -82,22 +82,14 @@ def unit_vectors() -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-STAGES = {
-    "data": [],
-    "towers": ["data"],
-    "index": ["data", "towers"],
-    "shortlists": ["data", "towers", "index"],
-    "ranker": ["data", "shortlists"],
-}
-
-
 @pytest.fixture(scope="session")
 def build_stages():
     """Make all stages below a folder, of small files of text, in no time."""
     from lineage.manifest import read_manifest, writing
+    from serving.release import INPUTS
 
     def build(root: Path, content: str) -> Path:
-        for stage, inputs in STAGES.items():
+        for stage, inputs in INPUTS.items():
             known = {name: read_manifest(root / name, name).fingerprint for name in inputs}
             with writing(root / stage, stage=stage, config={}, inputs=known) as (folder, facts):
                 (folder / "sub").mkdir()
@@ -118,6 +110,7 @@ def release(tmp_path_factory, tiny_bert, shop) -> Path:
     from lineage.cli import run
     from lineage.manifest import writing
     from ranker.config import RankerConfig, ShortlistsConfig
+    from serving.release import INPUTS
     from towers.config import TowersConfig
 
     root = tmp_path_factory.mktemp("artifacts") / "shop"
@@ -130,9 +123,13 @@ def release(tmp_path_factory, tiny_bert, shop) -> Path:
     shortlists = ShortlistsConfig(valid_users=20, size=40)
     few = replace(training, max_epochs=1, examples_per_epoch=32)
     ranker = RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few)
-    data, recalled = ["data"], ["data", "towers", "index"]
-    run("towers", towers, root, needs=data, build="towers.train:train")
-    run("index", IndexConfig(), root, needs=recalled[:2], build="index.stage:build")
-    run("shortlists", shortlists, root, needs=recalled, build="serving.mine:mine")
-    run("ranker", ranker, root, needs=["data", "shortlists"], build="ranker.train:train")
+    for stage, config, build in (
+        ("trial/towers", towers, "towers.train:trial"),
+        ("trial/index", IndexConfig(), "index.stage:trial"),
+        ("trial/shortlists", shortlists, "serving.mine:mine"),
+        ("towers", towers, "towers.train:train"),
+        ("index", IndexConfig(), "index.stage:build"),
+        ("ranker", ranker, "ranker.train:train"),
+    ):
+        run(stage, config, root, needs=INPUTS[stage], build=build)
     return root

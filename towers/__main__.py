@@ -7,7 +7,7 @@ if __name__ == "__main__":
     run_stage(
         "towers",
         TowersConfig,
-        needs=["data"],
+        needs=["data", "trial/towers"],
         build="towers.train:train",
         about="Train the user tower and the item tower, and embed every item.",
     )

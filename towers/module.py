@@ -44,7 +44,7 @@ class TowersModule(LightningModule):
     def __init__(
         self,
         model: TwoTower,
-        valid: Cases,
+        valid: Cases | None,
         training: Training,
         config: TowersConfig,
     ) -> None:
@@ -216,13 +216,14 @@ class TowersModule(LightningModule):
         if self.config.item_layers:
             self.read_texts()
         items = self.embed_items()
-        users = self.embed_users(items, self.valid.histories, self.valid.contexts)
-        _, found = exact_search(
-            users.cpu().numpy(), items.cpu().numpy(), 100, exclude=self.valid.histories
-        )
-        for k in (10, 100):
-            share = float(recall(found, self.valid.targets, k).mean())
-            self.log(f"valid/recall@{k}", share, prog_bar=True)
+        if self.valid:
+            users = self.embed_users(items, self.valid.histories, self.valid.contexts)
+            _, found = exact_search(
+                users.cpu().numpy(), items.cpu().numpy(), 100, exclude=self.valid.histories
+            )
+            for k in (10, 100):
+                share = float(recall(found, self.valid.targets, k).mean())
+                self.log(f"valid/recall@{k}", share, prog_bar=True)
         self._mine(items, epoch=self.current_epoch + 1)
 
     def configure_optimizers(self) -> Any:

@@ -1,12 +1,17 @@
-"""The towers stage: train, export, embed the corpus."""
+"""The towers stage: train, export, embed the corpus.
+
+It runs twice. The trial learns from the training split, and validation users decide how long; what
+is served then learns for as long from both splits.
+"""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 from transformers import PreTrainedTokenizerBase
 
@@ -15,6 +20,7 @@ from backbone.tokens import SpecialTokens, tokenize
 from backbone.training import (
     BudgetBatchSampler,
     EpochSampler,
+    Fitted,
     fit,
     seed_everything,
     total_steps,
@@ -29,7 +35,7 @@ from towers.candidates import CandidateSampler
 from towers.config import TowersConfig
 from towers.export import (
     EMBEDDINGS,
-    VALID_EMBEDDINGS,
+    USER_EMBEDDINGS,
     VALID_USERS,
     save_item_tower,
     save_user_tower,
@@ -41,9 +47,11 @@ from towers.model import TitlesTower, build_two_tower
 from towers.module import MONITOR, TowersModule
 from towers.windows import windows
 
+EPOCHS = "epochs"
 
-def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
-    """Train both towers on a finished data stage and write them with the corpus's embeddings.
+
+def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
+    """Train both towers on the training split until early stopping, and write them.
 
     Args:
         config: What and how.
@@ -56,30 +64,77 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     data = load_dataset(root / "data")
     tokenizer = load_tokenizer(config.backbone)
     fingerprint = read_manifest(root / "data", "data").fingerprint
-    workplace = training_folder(root, "towers", asdict(config), fingerprint)
-    module, best = fit_towers(config, data, tokenizer, workplace)
+    workplace = training_folder(root, "trial/towers", asdict(config), fingerprint)
+    valid = valid_cases(data, config.valid_users)
+    module, fitted = fit_towers(
+        config, data, tokenizer, workplace, valid=valid, kept_below=root / "training"
+    )
+    np.save(folder / VALID_USERS, valid.user_rows)
+    users = module.embed_users(module.embed_items(), valid.histories, valid.contexts)
+    return {
+        **_written(config, module, users, tokenizer, folder),
+        MONITOR: round(fitted.best, 4),
+        EPOCHS: fitted.epochs,
+    }
+
+
+def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
+    """Train both towers on the training and the validation split, and write them.
+
+    Args:
+        config: What and how; for how long, the trial decided.
+        root: Folder of the dataset's stages; checkpoints and logs go to `root/training`.
+        folder: Where to write.
+
+    Returns:
+        Facts for the manifest.
+    """
+    data = load_dataset(root / "data").for_refit()
+    tokenizer = load_tokenizer(config.backbone)
+    decided = read_manifest(root / "trial" / "towers", "towers")
+    workplace = training_folder(root, "towers", asdict(config), decided.fingerprint)
+    epochs = decided.facts[EPOCHS]
+    config = replace(config, training=replace(config.training, max_epochs=epochs))
+    module, _ = fit_towers(config, data, tokenizer, workplace, kept_below=root / "training")
+    known = np.flatnonzero(np.diff(module.points.user_starts))
+    users = np.random.default_rng(config.training.seed).permutation(known)[: config.valid_users]
+    histories = [data.history(user) for user in users.tolist()]
+    contexts = [data.history_contexts(user) for user in users.tolist()]
+    shoppers = module.embed_users(module.embed_items(), histories, contexts)
+    return {**_written(config, module, shoppers, tokenizer, folder), EPOCHS: epochs}
+
+
+def _written(
+    config: TowersConfig,
+    module: TowersModule,
+    users: Tensor,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+) -> Mapping[str, Any]:
+    """Write the towers, and embeddings of the corpus and of some shoppers."""
     items = module.embed_items()
-    users = module.embed_users(items, module.valid.histories, module.valid.contexts)
     module.average.merge_adapters()
-    embeddings = items.cpu().numpy()
-    np.save(folder / EMBEDDINGS, embeddings)
-    np.save(folder / VALID_EMBEDDINGS, users.cpu().numpy())
-    np.save(folder / VALID_USERS, module.valid.user_rows)
+    np.save(folder / EMBEDDINGS, items.cpu().numpy())
+    np.save(folder / USER_EMBEDDINGS, users.cpu().numpy())
     save_user_tower(folder, module.average.user_tower, module.inputs, tokenizer, config)
     save_item_tower(folder, module.average.item_tower, tokenizer)
     return {
-        "items": len(embeddings),
+        "items": len(items),
         "dimension": config.dimension,
         "metric": "inner product",
         "temperature": round(float(module.average.temperature), 4),
-        MONITOR: round(best, 4),
-        "epochs": module.trainer.current_epoch,
     }
 
 
 def fit_towers(
-    config: TowersConfig, data: Dataset, tokenizer: PreTrainedTokenizerBase, folder: Path
-) -> tuple[TowersModule, float]:
+    config: TowersConfig,
+    data: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    *,
+    valid: Cases | None = None,
+    kept_below: Path,
+) -> tuple[TowersModule, Fitted]:
     """Train both towers on the training split.
 
     Args:
@@ -87,28 +142,28 @@ def fit_towers(
         data: Items and histories.
         tokenizer: Of the backbone.
         folder: For checkpoints and logs; a training that was killed goes on from there.
+        valid: Users whose recall@100 decides which epoch is the best; the last one without.
+        kept_below: Folder where what the pretrained backbone reads is kept.
 
     Returns:
-        The towers as they were after their best epoch, every text read with them, and that
-        epoch's recall@100 on the validation split.
+        The towers as they were after that epoch, every text read with them.
     """
     source = training_source(config, data, text_inputs(data, tokenizer, config))
     loader = batches(config, source)
-    module = build_module(
-        config, data, source, total_steps(loader, config.training), kept_below=folder.parent
-    )
-    best = fit(
+    steps = total_steps(loader, config.training)
+    module = build_module(config, data, source, steps, valid=valid, kept_below=kept_below)
+    fitted = fit(
         module,
         loader,
         DataLoader(TensorDataset(torch.zeros(1))),  # validation looks at all users at once
         config=config.training,
-        monitor=MONITOR,
+        monitor=MONITOR if valid else None,
         folder=folder,
     )
     module.to(best_device())  # Lightning left it on the CPU
     if config.item_layers:
         module.read_texts()
-    return module, best
+    return module, fitted
 
 
 def text_inputs(
@@ -166,6 +221,7 @@ def build_module(
     source: Training,
     steps: int,
     *,
+    valid: Cases | None = None,
     kept_below: Path | None = None,
 ) -> TowersModule:
     """Towers that have read the corpus once and start in the space of its texts.
@@ -175,6 +231,7 @@ def build_module(
         data: Items and histories.
         source: What batches are made from.
         steps: Length of the training.
+        valid: Users whose recall is watched.
         kept_below: Folder where what the pretrained backbone reads is kept, if anywhere.
     """
     seed_everything(config.training.seed)
@@ -182,7 +239,6 @@ def build_module(
     model = build_two_tower(
         config, purchases=purchases, actions=len(data.action_names), total_steps=steps
     )
-    valid = valid_cases(data, config.valid_users)
     module = TowersModule(model, valid, source, config).to(best_device())
     kept = None
     if kept_below is not None:

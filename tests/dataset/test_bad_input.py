@@ -205,7 +205,6 @@ def test_a_file_that_is_no_parquet_is_named(make_folder, tmp_path, content):
         ({"token_budget": 0}, "token_budget must be at least 1, got 0"),
         ({"user_core": 0}, "user_core must be at least 1, got 0"),
         ({"item_core": -1}, "item_core must be at least 1, got -1"),
-        ({"valid_users": 0}, "valid_users must be at least 1, got 0"),
         ({"valid_share": 0.0}, "valid_share must be between 0 and 1, got 0.0"),
         ({"valid_share": 0.5, "test_share": 0.5}, "must leave something to train on"),
         ({"fields": ()}, "fields must be distinct names"),

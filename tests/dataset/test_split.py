@@ -107,35 +107,6 @@ def test_a_stated_order_goes_before_the_time():
     }
 
 
-@pytest.mark.parametrize(("users", "kept"), [(3, 3), (1000, 20), (1, 1)])
-def test_only_some_users_are_validated_on_and_the_others_learnt_from(users, kept):
-    rows = [
-        (f"u{n}", f"{split}{n}", split)
-        for n in range(40)
-        for split in ("train", "valid", "valid", "test")
-    ]
-    events = pl.LazyFrame(rows, schema=["user_id", "item_id", "split"], orient="row")
-
-    split = assign_split(events, DataConfig(valid_users=users)).collect()
-
-    per_user = split.group_by("user_id").agg(
-        valid=(pl.col("split") == VALID).sum(),
-        train=(pl.col("split") == TRAIN).sum(),
-        test=(pl.col("split") == TEST).sum(),
-    )
-    assert (per_user["test"] == 1).all()
-    assert sorted(per_user.filter(valid=2)["train"].to_list()) == [1] * kept
-    assert sorted(per_user.filter(valid=0)["train"].to_list()) == [3] * (40 - kept)
-
-
-def test_who_is_validated_on_does_not_depend_on_the_order_of_rows():
-    events = events_of(2)
-    shuffled = events.collect().sample(fraction=1.0, shuffle=True, seed=3).lazy()
-    config = DataConfig(valid_users=4)
-
-    assert by_row(assign_split(events, config)) == by_row(assign_split(shuffled, config))
-
-
 def test_a_stated_split_is_honoured():
     events = pl.LazyFrame(
         {

@@ -13,11 +13,11 @@ from lineage.manifest import read_manifest
 @pytest.fixture(scope="module")
 def parts(release):
     cases = load_dataset(release / "data").cases("valid")
-    users = np.load(release / "towers" / "valid_embeddings.npy")
-    rows = np.load(release / "towers" / "valid_users.npy")
+    users = np.load(release / "trial" / "towers" / "user_embeddings.npy")
+    rows = np.load(release / "trial" / "towers" / "valid_users.npy")
     sources = Sources(
-        ItemIndex.load(release / "index"),
-        Neighbours.load(release / "index"),
+        ItemIndex.load(release / "trial" / "index"),
+        Neighbours.load(release / "trial" / "index"),
         temperature=0.05,
         config=NeighboursConfig(weight=0.0),
     )
@@ -53,9 +53,11 @@ def test_nobody_to_look_at_is_refused(parts):
         recall_by_weight(**{**parts, "cases": nobody, "users": parts["users"][:0]})
 
 
-def test_the_stage_takes_the_weight_that_recalls_most(release):
-    facts = read_manifest(release / "index", "index").facts
+def test_the_trial_finds_the_weight_that_recalls_most_and_the_index_takes_it(release):
+    facts = read_manifest(release / "trial/index", "index").facts
 
     recalls = {float(weight): share for weight, share in facts["recall by weight"].items()}
     assert set(recalls) == set(WEIGHTS)
     assert recalls[facts["neighbour weight"]] == max(recalls.values())
+    served = read_manifest(release / "index", "index").facts
+    assert served["neighbour weight"] == facts["neighbour weight"]

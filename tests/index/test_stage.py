@@ -20,7 +20,7 @@ def root(release, tmp_path):
 
 def built(root, **options):
     config = IndexConfig(neighbours=OFF, **options)
-    run("index", config, root, needs=["data", "towers"], build="index.stage:build")
+    run("index", config, root, needs=["data", "towers", "trial/index"], build="index.stage:build")
     return read_manifest(root / "index", "index").facts
 
 
@@ -59,7 +59,7 @@ def test_an_operating_point_that_is_given_is_taken_whatever_it_recalls(root):
 def test_the_cascade_survives_lists_that_hold_too_few_items(root):
     built(root, kind="ivf-pq", nlist=60, operating_point="nprobe=1,k_factor_rf=1")
     sources = Sources.load(root)
-    user = np.load(root / "towers" / "valid_embeddings.npy")[0]
+    user = np.load(root / "towers" / "user_embeddings.npy")[0]
 
     found = sources.shortlist(user, np.array([3, 11], np.int32), 100)
 
@@ -88,8 +88,8 @@ def test_unreadable_embeddings_are_named_with_the_command_that_mends_them(root, 
         built(root, kind="exact")
 
 
-def test_items_are_the_queries_where_validation_users_are_few(root):
-    users = np.load(root / "towers" / "valid_embeddings.npy")
-    np.save(root / "towers" / "valid_embeddings.npy", users[:0])
+def test_items_are_the_queries_where_shoppers_are_few(root):
+    users = np.load(root / "towers" / "user_embeddings.npy")
+    np.save(root / "towers" / "user_embeddings.npy", users[:0])
 
     assert built(root, kind="exact")[RECALL] == 1

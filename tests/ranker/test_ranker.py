@@ -71,7 +71,7 @@ def signals(candidates):
 
 @pytest.fixture
 def shortlists(release):
-    return Shortlists.load(release / "shortlists")
+    return Shortlists.load(release / "trial" / "shortlists")
 
 
 @pytest.fixture
@@ -250,7 +250,7 @@ def test_shortlists_leave_the_history_out_and_those_to_learn_from_hold_a_target(
 
 
 def test_users_who_are_learnt_from_and_those_tuned_on_are_others(shop, release, shortlists):
-    tuned = np.load(release / "towers" / "valid_users.npy")
+    tuned = np.load(release / "trial" / "towers" / "valid_users.npy")
     learnt, others = np.split(shortlists.users, [shortlists.learnt])
 
     assert not np.isin(learnt, others).any()
@@ -278,13 +278,13 @@ def test_other_rankers_are_trained_and_served_alike(release, tiny_bert, tmp_path
         backbone=str(tiny_bert), kind=kind, item_states=2, candidates=4, ranked=6, training=training
     )
 
-    run("ranker", config, root, needs=["data", "shortlists"], build="ranker.train:train")
+    run("ranker", config, root, needs=["data", "trial/shortlists"], build="ranker.train:train")
 
     ranker, engine = Ranker.load(root / "ranker"), Engine.load(root, EngineConfig())
     assert isinstance(ranker.model, {"joint": CrossEncoder, "late": LateRanker}[kind])
     history, rows = np.array([3, 11], np.int32), np.arange(20, 60, dtype=np.int32)
     judged = engine.retriever.judge(history, rows, {})
-    known = Signals(engine.retriever.sources, load_dataset(root / "data").popularity)
+    known = Signals(engine.retriever.sources, load_dataset(root / "data").for_refit().popularity)
     scores = ranker(history, rows, judged.scores, known(history, judged))
     answer = engine.rank(Query(history=["i3", "i11"], limit=5), [f"i{row}" for row in rows])
     best = [f"i{row}" for row in reorder(rows, scores)[:5]]

@@ -67,10 +67,11 @@ def test_what_is_published_is_live_and_whole(releases, root, publish_content):
     assert (record.items, record.recall) == (7, 0.5)
 
 
-def test_of_the_shortlists_only_the_manifest_is_published(releases, publish_content):
+def test_of_the_trial_only_the_manifests_are_published(releases, publish_content):
     release = releases / publish_content("one")
 
-    assert [path.name for path in (release / "shortlists").iterdir()] == ["manifest.json"]
+    for stage in ("towers", "index", "shortlists"):
+        assert [path.name for path in (release / "trial" / stage).iterdir()] == ["manifest.json"]
 
 
 def test_publishing_the_same_again_does_nothing_and_says_so(releases, publish_content, caplog):

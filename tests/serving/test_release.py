@@ -13,7 +13,7 @@ from lineage.releases import live_release
 from serving.engine import Engine, EngineConfig
 from serving.publish import PublishConfig, publish
 from serving.query import Query
-from serving.release import open_release
+from serving.release import INPUTS, open_release
 
 
 @pytest.fixture
@@ -24,14 +24,15 @@ def copy(release, tmp_path):
 def test_a_whole_release_opens_with_the_version_of_every_stage(release):
     versions = open_release(release).versions
 
-    assert set(versions) == {"data", "towers", "index", "shortlists", "ranker"}
+    assert set(versions) == set(INPUTS)
 
 
-@pytest.mark.parametrize("stage", ["data", "towers", "index", "ranker"])
+@pytest.mark.parametrize("stage", INPUTS)
 def test_a_missing_stage_is_named_with_the_command_that_makes_it(copy, stage):
     shutil.rmtree(copy / stage)
 
-    with pytest.raises(MissingArtifactError, match=f"make {stage} DATASET="):
+    command = "trial" if stage.startswith("trial/") else stage
+    with pytest.raises(MissingArtifactError, match=f"make {command} DATASET="):
         open_release(copy)
 
 
@@ -61,8 +62,8 @@ def test_an_index_of_other_towers_is_refused(copy):
         open_release(copy)
 
 
-def test_shortlists_are_not_needed_beyond_their_manifest(copy):
-    for path in (copy / "shortlists").glob("*.npy"):
+def test_the_trial_is_not_needed_beyond_its_manifests(copy):
+    for path in (copy / "trial").rglob("*.npy"):
         path.unlink()
 
     assert open_release(copy).versions.keys() == open_release(copy).fingerprints.keys()

@@ -10,7 +10,7 @@ from serving.signals import DECAY, FLOOR, NAMES, Signals
 
 @pytest.fixture(scope="module")
 def retriever(release):
-    return Retriever.load(release)
+    return Retriever.load(release / "trial")
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_every_signal_is_what_its_name_says(signals, retriever, data):
 
 
 def test_signals_learnt_from_are_those_that_are_served(signals, retriever, data, release):
-    stored = Shortlists.load(release / "shortlists")
+    stored = Shortlists.load(release / "trial" / "shortlists")
 
     for place in (0, len(stored.users) - 1):
         user = int(stored.users[place])

@@ -7,7 +7,7 @@ import towers.module as module_file
 from backbone.batch import pad
 from backbone.config import AdapterConfig, TrainingConfig
 from backbone.load import load_tokenizer
-from dataset.arrays import save_dataset
+from dataset.arrays import TEST, VALID, save_dataset
 from lineage.cli import run
 from lineage.manifest import MissingArtifactError, read_manifest, writing
 from towers.config import TowersConfig
@@ -16,7 +16,8 @@ from towers.item_tower import ItemTower
 from towers.module import TowersModule
 from towers.train import text_inputs
 
-STAGE = {"needs": ["data"], "build": "towers.train:train"}
+TRIAL = {"needs": ["data"], "build": "towers.train:trial"}
+REFIT = {"needs": ["data", "trial/towers"], "build": "towers.train:train"}
 
 
 @pytest.fixture(params=["items", "titles", "lora", "adalora", "hard"])
@@ -50,7 +51,7 @@ def root(tmp_path, shop):
 
 
 def embeddings(root):
-    return np.load(root / "towers" / "item_embeddings.npy")
+    return np.load(root / "trial" / "towers" / "item_embeddings.npy")
 
 
 def test_training_learns_what_the_users_do(release):
@@ -68,7 +69,7 @@ def test_training_learns_what_the_users_do(release):
 
 
 def test_a_killed_training_goes_on_to_the_same_towers(root, config, monkeypatch, tmp_path, shop):
-    run("towers", config, root, **STAGE)
+    run("trial/towers", config, root, **TRIAL)
     uninterrupted = embeddings(root)
     again = tmp_path / "again"
     with writing(again / "data", stage="data", config={}, inputs={}) as (folder, _):
@@ -82,16 +83,16 @@ def test_a_killed_training_goes_on_to_the_same_towers(root, config, monkeypatch,
 
     monkeypatch.setattr(TowersModule, "training_step", dies_in_the_second_epoch)
     with pytest.raises(KeyError):
-        run("towers", config, again, **STAGE)
+        run("trial/towers", config, again, **TRIAL)
     with pytest.raises(MissingArtifactError):
-        read_manifest(again / "towers", "towers")
+        read_manifest(again / "trial/towers", "towers")
     monkeypatch.setattr(TowersModule, "training_step", step)
     epochs = []
     monkeypatch.setattr(
         TowersModule, "on_train_epoch_start", lambda self: epochs.append(self.current_epoch)
     )
 
-    run("towers", config, again, **STAGE)
+    run("trial/towers", config, again, **TRIAL)
 
     assert epochs == [1, 2]
     np.testing.assert_allclose(embeddings(again), uninterrupted, atol=1e-5)
@@ -109,7 +110,7 @@ def test_only_the_layers_that_are_trained_read_a_text_again(root, config, monkey
     )
     monkeypatch.setattr(ItemTower, "read", None)
 
-    run("towers", replace(config, searches=0.0), root, **STAGE)
+    run("trial/towers", replace(config, searches=0.0), root, **TRIAL)
 
     assert sum(read) == 240
     assert sum(on) > 3 * 240
@@ -118,9 +119,9 @@ def test_only_the_layers_that_are_trained_read_a_text_again(root, config, monkey
 def test_embeddings_are_of_unit_length_and_those_of_the_texts_where_nothing_else_is_known(
     root, config, shop, tiny_bert
 ):
-    run("towers", replace(config, residual=False), root, **STAGE)
+    run("trial/towers", replace(config, residual=False), root, **TRIAL)
     corpus = embeddings(root)
-    tower = load_item_tower(root / "towers")
+    tower = load_item_tower(root / "trial" / "towers")
     inputs = text_inputs(shop, load_tokenizer(str(tiny_bert)), config)
 
     one = tower(tower.read(pad([inputs.item(7)], inputs.special.pad))).detach().numpy()[0]
@@ -137,8 +138,8 @@ def test_serving_embeds_a_history_as_training_did(root, config, shop, monkeypatc
         modules.append(self)
 
     monkeypatch.setattr(TowersModule, "on_train_start", remembered)
-    run("towers", config, root, **STAGE)
-    module, served = modules[0], UserTower.load(root / "towers")
+    run("trial/towers", config, root, **TRIAL)
+    module, served = modules[0], UserTower.load(root / "trial" / "towers")
     cases = shop.cases("valid").sample(20, 0)
 
     trained = module.embed_users(module.embed_items(), cases.histories, cases.contexts).numpy()
@@ -148,11 +149,44 @@ def test_serving_embeds_a_history_as_training_did(root, config, shop, monkeypatc
 
 
 def test_the_manifest_says_what_a_reader_needs(release):
-    facts = read_manifest(release / "towers", "towers").facts
+    for stage in ("trial/towers", "towers"):
+        facts = read_manifest(release / stage, stage).facts
+        assert facts["items"] == 240
+        assert facts["dimension"] == 16
+    assert 0 < read_manifest(release / "trial/towers", "towers").facts["valid/recall@100"] <= 1
 
-    assert facts["items"] == 240
-    assert facts["dimension"] == 16
-    assert 0 < facts["valid/recall@100"] <= 1
+
+def test_what_is_served_learns_from_both_splits_for_as_long_as_the_trial(
+    root, config, shop, monkeypatch
+):
+    modules, epochs = [], []
+
+    def remembered(self):
+        modules.append(self)
+
+    monkeypatch.setattr(TowersModule, "on_train_start", remembered)
+    values = iter([0.1, 0.3, 0.2])
+    logged = TowersModule.log
+    monkeypatch.setattr(
+        TowersModule,
+        "log",
+        lambda self, name, value, **k: logged(
+            self, name, next(values) if name == "valid/recall@100" else value, **k
+        ),
+    )
+
+    run("trial/towers", config, root, **TRIAL)
+    monkeypatch.setattr(
+        TowersModule, "on_train_epoch_start", lambda self: epochs.append(self.current_epoch)
+    )
+    run("towers", config, root, **REFIT)
+
+    assert epochs == [0, 1]
+    assert read_manifest(root / "trial/towers", "towers").facts["epochs"] == 2
+    trial, refit = (module.points for module in modules)
+    valid, test = (int((np.asarray(shop.splits) == code).sum()) for code in (VALID, TEST))
+    assert len(trial.items) == len(shop.items) - valid - test
+    assert len(refit.items) == len(shop.items) - test
 
 
 @pytest.mark.parametrize(

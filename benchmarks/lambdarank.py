@@ -1,0 +1,112 @@
+"""The ranker's peer: boosted trees over the same signals of the same shortlists (LightGBM)."""
+
+import logging
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.metrics import ndcg
+from ranker.score import reorder
+from ranker.shortlists import Shortlists
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
+logger = logging.getLogger(__name__)
+LEAVES = (15, 31, 63)
+"""Of a tree; the one that is best for the users whom the ranker is tuned on is taken."""
+TREES = 500
+PATIENCE = 30
+"""Trees without a better NDCG@10 after which training ends"""
+Rows = NDArray[np.int32]
+
+
+def is_installed() -> bool:
+    """Whether LightGBM is there."""
+    return find_spec("lightgbm") is not None
+
+
+def fit(shortlists: Shortlists, targets: Sequence[Rows], seed: int) -> "Booster":
+    """Boost trees by LambdaRank (Burges, 2010) until NDCG@10 of the tuned users falls.
+
+    Args:
+        shortlists: What the ranker learns from and is tuned on.
+        targets: Item rows that each of their users bought next.
+        seed: Of LightGBM.
+    """
+    import lightgbm
+
+    learnt, tuned = slice(shortlists.learnt), slice(shortlists.learnt, len(shortlists.users))
+    training = lightgbm.Dataset(**_pool(shortlists, targets, learnt), free_raw_data=False)
+    tuning = lightgbm.Dataset(
+        **_pool(shortlists, targets, tuned), reference=training, free_raw_data=False
+    )
+    best, highest = None, -1.0
+    for leaves in LEAVES:
+        booster = lightgbm.train(
+            {
+                "objective": "lambdarank",
+                "metric": "ndcg",
+                "eval_at": [10],
+                "learning_rate": 0.05,
+                "num_leaves": leaves,
+                "min_data_in_leaf": 50,
+                "seed": seed,
+                "deterministic": True,
+                "force_row_wise": True,
+                "verbose": -1,
+            },
+            training,
+            TREES,
+            valid_sets=[tuning],
+            callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
+        )
+        reached = _quality(booster, shortlists, targets)
+        logger.info(
+            "LambdaRank, %d leaves: %d trees, valid/ndcg@10 %.4f",
+            leaves,
+            booster.best_iteration,
+            reached,
+        )
+        if reached > highest:
+            best, highest = booster, reached
+    assert best is not None  # one of them is better than nothing
+    return best
+
+
+def rank(booster: "Booster", rows: Rows, signals: NDArray[np.float32]) -> Rows:
+    """A shortlist in the trees' order; ties keep the order they came in.
+
+    Args:
+        booster: The trees.
+        rows: (candidates,) item rows.
+        signals: (candidates, signals)
+    """
+    if not len(rows):
+        return rows
+    return reorder(rows, np.asarray(booster.predict(signals), np.float32))
+
+
+def _pool(shortlists: Shortlists, targets: Sequence[Rows], part: slice) -> dict[str, Any]:
+    rows = np.asarray(shortlists.rows[part])
+    bought = np.stack([np.isin(*pair) for pair in zip(rows, targets[part], strict=True)])
+    present = rows >= 0
+    return {
+        "data": shortlists.signals[part][present],
+        "label": bought[present].astype(np.int32),
+        "group": present.sum(axis=1),
+    }
+
+
+def _quality(booster: "Booster", shortlists: Shortlists, targets: Sequence[Rows]) -> float:
+    shown = np.full((len(shortlists.users) - shortlists.learnt, 10), -1, np.int32)
+    for place in range(len(shown)):
+        rows = shortlists.rows[shortlists.learnt + place]
+        known = rows >= 0
+        signals = shortlists.signals[shortlists.learnt + place][known]
+        head = rank(booster, rows[known], signals)[:10]
+        shown[place, : len(head)] = head
+    return float(ndcg(shown, targets[shortlists.learnt :], 10).mean())
