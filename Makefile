@@ -23,7 +23,7 @@ export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint format install weights data trial towers index tune \
-        ranker bench bench-recall bench-speed bench-cold bench-index pipeline publish rollback \
+        ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index pipeline publish rollback \
         releases serve ask protos clean
 
 help: ## List the targets
@@ -46,7 +46,7 @@ install: $(VENV)/installed ## Make .venv and install pinned dependencies
 $(VENV)/installed: pyproject.toml constraints.txt
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev]'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench]'
 	@touch $@
 
 weights: install ## Fetch the default backbone into .cache
@@ -76,14 +76,18 @@ bench: install ## Recall and NDCG beside the baselines; writes reports/<dataset>
 	@$(RUN) -m benchmarks --config $(call config,bench) $(ARGS) --reports $(REPORTS)
 
 bench-speed: install ## Encoding, training and embedding beside sentence-transformers
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench]'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
 	@$(RUN) -m benchmarks.speed --config $(call config,towers) $(ARGS) --reports $(REPORTS)
+
+bench-ranking: install ## Latency of the finished ranker beside sentence-transformers' CrossEncoder
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
+	@$(RUN) -m benchmarks.ranking --config $(call config,ranker) $(ARGS) --reports $(REPORTS)
 
 bench-recall: install ## Recall of both sources before the ranker, by width; beside peers
 	@$(RUN) -m benchmarks.recall --config $(call config,bench) $(ARGS) --reports $(REPORTS)
 
 bench-index: install ## The index beside hnswlib and ScaNN; FULL=--full for 1M and 5M vectors
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench]'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
 	@$(RUN) -m benchmarks.index --config $(call config,index) $(ARGS) --reports $(REPORTS) $(FULL)
 
 bench-cold: install ## Train without 5% of the items, then look for them

@@ -2,18 +2,15 @@
 
 import logging
 from collections.abc import Sequence
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.metrics import ndcg
 from ranker.score import reorder
 from ranker.shortlists import Shortlists
-
-if TYPE_CHECKING:
-    from lightgbm import Booster
 
 logger = logging.getLogger(__name__)
 LEAVES = (15, 31, 63)
@@ -24,12 +21,7 @@ PATIENCE = 30
 Rows = NDArray[np.int32]
 
 
-def is_installed() -> bool:
-    """Whether LightGBM is there."""
-    return find_spec("lightgbm") is not None
-
-
-def fit(shortlists: Shortlists, targets: Sequence[Rows], seed: int) -> "Booster":
+def fit(shortlists: Shortlists, targets: Sequence[Rows], seed: int) -> lightgbm.Booster:
     """Boost trees by LambdaRank (Burges, 2010) until NDCG@10 of the tuned users falls.
 
     Args:
@@ -37,14 +29,12 @@ def fit(shortlists: Shortlists, targets: Sequence[Rows], seed: int) -> "Booster"
         targets: Item rows that each of their users bought next.
         seed: Of LightGBM.
     """
-    import lightgbm
-
     learnt, tuned = slice(shortlists.learnt), slice(shortlists.learnt, len(shortlists.users))
     training = lightgbm.Dataset(**_pool(shortlists, targets, learnt), free_raw_data=False)
     tuning = lightgbm.Dataset(
         **_pool(shortlists, targets, tuned), reference=training, free_raw_data=False
     )
-    best, highest = None, -1.0
+    highest = -1.0
     for leaves in LEAVES:
         booster = lightgbm.train(
             {
@@ -73,11 +63,10 @@ def fit(shortlists: Shortlists, targets: Sequence[Rows], seed: int) -> "Booster"
         )
         if reached > highest:
             best, highest = booster, reached
-    assert best is not None  # one of them is better than nothing
     return best
 
 
-def rank(booster: "Booster", rows: Rows, signals: NDArray[np.float32]) -> Rows:
+def rank(booster: lightgbm.Booster, rows: Rows, signals: NDArray[np.float32]) -> Rows:
     """A shortlist in the trees' order; ties keep the order they came in.
 
     Args:
@@ -101,7 +90,7 @@ def _pool(shortlists: Shortlists, targets: Sequence[Rows], part: slice) -> dict[
     }
 
 
-def _quality(booster: "Booster", shortlists: Shortlists, targets: Sequence[Rows]) -> float:
+def _quality(booster: lightgbm.Booster, shortlists: Shortlists, targets: Sequence[Rows]) -> float:
     shown = np.full((len(shortlists.users) - shortlists.learnt, 10), -1, np.int32)
     for place in range(len(shown)):
         rows = shortlists.rows[shortlists.learnt + place]

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
+from benchmarks import lambdarank
 from benchmarks.cascade import LISTED, CascadeLists, cascade_lists
 from benchmarks.config import BenchConfig
 from benchmarks.report import Example, Report, make_example, write_report
@@ -23,8 +25,12 @@ from evaluation.intervals import Interval, mean_interval
 from evaluation.metrics import recall
 from evaluation.summary import compare, summarise
 from lineage.manifest import checksum, read_manifest
+from ranker.shortlists import Shortlists
+from ranker.train import SHORTLISTS
 from serving.engine import Engine, EngineConfig
 from serving.release import CASCADE, open_release
+from serving.retrieval import Retriever
+from serving.signals import Signals
 
 logger = logging.getLogger(__name__)
 RARE = 5
@@ -52,8 +58,10 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
     cases = evaluated_cases(config, data, Path(dataset))
     logger.info("scoring %d users of the test split, history excluded", len(cases))
     systems = {**baselines(config, data, cases), **peers(data, cases, Path(dataset))}
-    own = cascade_lists(Engine.load(root, EngineConfig()), data, cases)
+    engine = Engine.load(root, EngineConfig())
+    own = cascade_lists(engine, data, cases)
     systems |= {
+        "lambdarank": boosted(config, root, engine.retriever, data, cases)[:, :LISTED],
         "towers": own.towers,
         "shortlist": own.shortlist[:, :LISTED],
         "cascade": own.cascade[:, :LISTED],
@@ -121,6 +129,22 @@ def baselines(config: BenchConfig, data: Dataset, cases: Cases, *, listed: int =
     }
 
 
+def boosted(
+    config: BenchConfig, root: Path, retriever: Retriever, data: Dataset, cases: Cases
+) -> NDArray[np.int32]:
+    """(users, shortlist) shortlists as LambdaRank orders them, who learns from the ranker's."""
+    shortlists = Shortlists.load(root / SHORTLISTS)
+    learnt = load_dataset(root / "data").cases("valid").of_users(shortlists.users)
+    trees = lambdarank.fit(shortlists, learnt.targets, config.seed)
+    signals = Signals(retriever.sources, data.popularity)
+    lists = np.full((len(cases), shortlists.rows.shape[1]), -1, np.int32)
+    for case, history in enumerate(tqdm(cases.histories, desc="lambdarank", unit="user")):
+        found = retriever.shortlist(history, lists.shape[1], {}, contexts=cases.contexts[case])
+        ranked = lambdarank.rank(trees, found.rows, signals(history, found))
+        lists[case, : len(ranked)] = ranked
+    return lists
+
+
 def paired(config: BenchConfig, systems: Lists, cases: Cases) -> dict[str, Mapping[str, Interval]]:
     """Differences over the same users that say whether a stage pays."""
     return {
@@ -128,6 +152,7 @@ def paired(config: BenchConfig, systems: Lists, cases: Cases) -> dict[str, Mappi
         for first, second in (
             ("cascade", "shortlist"),
             ("cascade", "towers"),
+            ("cascade", "lambdarank"),
             ("cascade", "item-knn"),
             ("towers", "item-knn"),
         )
