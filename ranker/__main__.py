@@ -7,7 +7,7 @@ if __name__ == "__main__":
     run_stage(
         "ranker",
         RankerConfig,
-        needs=["data", "trial/shortlists"],
+        needs=["data", "trial/towers", "trial/shortlists"],
         build="ranker.train:train",
         about="Train the ranker on recalled shortlists.",
     )

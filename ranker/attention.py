@@ -1,4 +1,6 @@
-"""The fast ranker: candidates attend to the shopper's items, whose texts BERT read long before.
+"""The fast ranker: candidates attend to the shopper's items, whose states were made long before.
+
+An item's state is what BERT made of its text, and its embedding by the trial's towers.
 
 The shopper is read once for all candidates, and a candidate sees the shopper and itself alone, so
 its score does not depend on which others are ranked with it (Zhou et al., "Deep interest network",
@@ -28,11 +30,11 @@ class AttentionBatch:
     """Shoppers with as many candidates each."""
 
     history: Tensor
-    """(shoppers, length, hidden) texts of the history's items, the last one first"""
+    """(shoppers, length, hidden) states of the history's items, the last one first"""
     known: Tensor
     """(shoppers, length) bool: whether there is an item"""
     candidates: Tensor
-    """(shoppers, candidates, hidden) texts of the candidates"""
+    """(shoppers, candidates, hidden) states of the candidates"""
 
     def to(self, device: torch.device) -> "AttentionBatch":
         """The same batch on a device."""
@@ -48,7 +50,8 @@ class AttentionInputs:
     """Turns histories and candidates into what the fast ranker reads."""
 
     states: NDArray[np.float16]
-    """(items, hidden): mean of the states of an item's text, of unit length"""
+    """(items, hidden): mean of the states of an item's text, of unit length; beside it the item's
+    embedding, of length √dimension"""
     length: int
     """Newest items of a history that are read"""
 
@@ -104,7 +107,7 @@ class AttentionRanker(Corrector):
         """Build it.
 
         Args:
-            hidden: Length of the texts' states.
+            hidden: Length of the items' states.
             signals: Columns of the signals.
             width: Of every layer, a multiple of 32.
             layers: In which candidates attend to the history.

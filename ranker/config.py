@@ -37,7 +37,7 @@ class RankerConfig:
     """Candidates of a shortlist that are ranked when validating; serve with the same number."""
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            examples_per_epoch=2_500,
+            examples_per_epoch=6_000,
             max_epochs=4,
             batch_size=32,
             learning_rate=3e-4,

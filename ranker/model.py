@@ -29,11 +29,17 @@ class Corrector(nn.Module):
         super().__init__()
         self.head = nn.Linear(hidden, 1)
         self.of_signals = nn.Linear(signals, 1, bias=False)
-        for zero in (self.head.weight, self.head.bias, self.of_signals.weight):
-            nn.init.zeros_(zero)
         self.shortlist_weight = nn.Parameter(torch.ones(()))
         self.register_buffer("mean", torch.zeros(signals))
         self.register_buffer("scale", torch.ones(signals))
+        self.trust_shortlist()
+
+    @torch.no_grad()
+    def trust_shortlist(self) -> None:
+        """Score as before training: exactly as the shortlist does."""
+        for zero in (self.head.weight, self.head.bias, self.of_signals.weight):
+            zero.zero_()
+        self.shortlist_weight.fill_(1)
 
     def standardised(self, signals: Tensor) -> Tensor:
         """(candidates, signals) with mean 0 and deviation 1 among the lists that are learnt."""

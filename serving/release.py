@@ -14,7 +14,7 @@ INPUTS: Mapping[str, tuple[str, ...]] = {
     "trial/shortlists": ("data", "trial/towers", "trial/index"),
     "towers": ("data", "trial/towers"),
     "index": ("data", "towers", "trial/index"),
-    "ranker": ("data", "trial/shortlists"),
+    "ranker": ("data", "trial/towers", "trial/shortlists"),
 }
 TRIAL = ("data", "trial/towers", "trial/index")
 RETRIEVAL = (*TRIAL, "towers", "index")

@@ -23,7 +23,8 @@ from ranker.score import Ranker, reorder
 from ranker.shortlists import Shortlists
 from serving.engine import Engine, EngineConfig
 from serving.query import Query
-from serving.signals import Signals
+from serving.release import INPUTS
+from serving.signals import NAMES, Signals
 
 SIGNALS = 4
 
@@ -278,7 +279,7 @@ def test_other_rankers_are_trained_and_served_alike(release, tiny_bert, tmp_path
         backbone=str(tiny_bert), kind=kind, item_states=2, candidates=4, ranked=6, training=training
     )
 
-    run("ranker", config, root, needs=["data", "trial/shortlists"], build="ranker.train:train")
+    run("ranker", config, root, needs=INPUTS["ranker"], build="ranker.train:train")
 
     ranker, engine = Ranker.load(root / "ranker"), Engine.load(root, EngineConfig())
     assert isinstance(ranker.model, {"joint": CrossEncoder, "late": LateRanker}[kind])
@@ -289,3 +290,28 @@ def test_other_rankers_are_trained_and_served_alike(release, tiny_bert, tmp_path
     answer = engine.rank(Query(history=["i3", "i11"], limit=5), [f"i{row}" for row in rows])
     best = [f"i{row}" for row in reorder(rows, scores)[:5]]
     assert [item.item_id for item in answer.items] == best
+
+
+def test_a_ranker_that_does_not_pay_leaves_the_shortlist_as_it_is(
+    release, tiny_bert, tmp_path, monkeypatch, caplog
+):
+    root = tmp_path / "shop"
+    shutil.copytree(release, root, ignore=shutil.ignore_patterns("ranker", "training"))
+    few = TrainingConfig(max_epochs=1, examples_per_epoch=32, batch_size=16, learning_rate=3e-3)
+    config = RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few)
+    monkeypatch.setattr("ranker.module.ndcg", lambda *_: np.zeros(1))
+
+    run(
+        "ranker",
+        config,
+        root,
+        needs=INPUTS["ranker"],
+        build="ranker.train:train",
+    )
+
+    scores = np.array([3, 1, 2], np.float32)
+    signals = np.zeros((3, len(NAMES)), np.float32)
+    ranker = Ranker.load(root / "ranker")
+    history, rows = np.array([3, 11], np.int32), np.array([20, 21, 22], np.int32)
+    np.testing.assert_array_equal(ranker(history, rows, scores, signals), scores)
+    assert "ranking did not pay" in caplog.text
