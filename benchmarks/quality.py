@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks import lambdarank
-from benchmarks.cascade import LISTED, CascadeLists, cascade_lists
+from benchmarks.cascade import LISTED, CascadeLists, cascade_lists, history_query
 from benchmarks.config import BenchConfig
 from benchmarks.report import Example, Report, make_example, write_report
 from benchmarks.saved import LISTS, USERS, evaluation_users, saved_lists
@@ -22,7 +22,7 @@ from dataset.arrays import Cases, Dataset, load_dataset
 from dataset.points import training_points
 from evaluation.baselines import ItemKNN, popularity_lists
 from evaluation.intervals import Interval, mean_interval
-from evaluation.metrics import recall
+from evaluation.metrics import ndcg, recall
 from evaluation.summary import compare, summarise
 from lineage.manifest import checksum, read_manifest
 from ranker.shortlists import Shortlists
@@ -37,6 +37,11 @@ RARE = 5
 """Training purchases of a rare item at most."""
 SHORT = 3
 """Items of a short history at most."""
+SHOWN = 10
+LENGTHS = (0, 10, 20, 50, 100)
+"""Candidates ranked, fewer than are."""
+TIMED = 100
+"""Users whose requests are timed for each."""
 Lists = Mapping[str, NDArray[np.int32]]
 
 
@@ -80,6 +85,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
         machine=_machine(),
         command=f"make bench DATASET={root.name if root.name == dataset else dataset}",
         decomposition=decomposition(config, root, own, cases),
+        by_length=by_length(config, engine, data, own, cases),
         paired=paired(config, systems, cases),
         slices=slices(config, data, systems, cases),
         examples=examples(config, data, cases, own),
@@ -203,6 +209,41 @@ def decomposition(
         "shown (10), shortlist": recall(own.shortlist, cases.targets, 10),
     }
     return {name: mean_interval(values, seed=config.seed) for name, values in steps.items()}
+
+
+def by_length(
+    config: BenchConfig, engine: Engine, data: Dataset, own: CascadeLists, cases: Cases
+) -> dict[str, Interval]:
+    """NDCG@10 of the cascade that ranks fewer candidates, beside the median time of a request.
+
+    A candidate's score does not hang on which others are ranked, so the lists follow from those of
+    the whole head; times are taken anew.
+    """
+    lengths = [length for length in LENGTHS if length < engine.ranked] + [engine.ranked]
+    queries = [history_query(data, user, limit=10) for user in cases.user_rows[:TIMED].tolist()]
+    found = {}
+    for length in lengths:
+        milliseconds = [
+            engine.recommend(query, ranked=length).milliseconds["total"] for query in queries
+        ]
+        shown = np.stack(
+            [
+                head_ranked(recalled, ranked, length)
+                for recalled, ranked in zip(own.shortlist, own.cascade, strict=True)
+            ]
+        )
+        label = f"{length} ranked, {np.median(milliseconds):.1f} ms"
+        found[label] = mean_interval(ndcg(shown, cases.targets, SHOWN), seed=config.seed)
+    return found
+
+
+def head_ranked(
+    shortlist: NDArray[np.int32], ranked: NDArray[np.int32], length: int
+) -> NDArray[np.int32]:
+    """The first 10 of a shortlist whose head alone is in the ranker's order."""
+    items = np.concatenate([ranked[np.isin(ranked, shortlist[:length])], shortlist[length:]])
+    found = items[items >= 0][:SHOWN]
+    return np.pad(found, (0, SHOWN - len(found)), constant_values=-1)
 
 
 def examples(config: BenchConfig, data: Dataset, cases: Cases, own: CascadeLists) -> list[Example]:

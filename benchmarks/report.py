@@ -76,6 +76,8 @@ class Report:
     """Systems that are this engine's, the one to judge it by last."""
     decomposition: Mapping[str, Interval] = field(default_factory=dict)
     """Share of targets still there, by step of the cascade, in order."""
+    by_length: Mapping[str, Interval] = field(default_factory=dict)
+    """NDCG@10 by how many candidates are ranked, and how long a request then takes."""
     paired: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
     """Differences over the same users by metric, by comparison ("cascade − item-knn")."""
     slices: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
@@ -186,7 +188,7 @@ def is_up_to_date(folder: Path, made_from: Mapping[str, Any]) -> bool:
 def as_json(report: Report) -> dict[str, Any]:
     """Figures without examples; of the optional parts, those that there are."""
     always = ("dataset", "users", "history", "split", "systems", "seconds")
-    optional = ("machine", "command", "decomposition", "paired", "slices", "made_from")
+    optional = ("machine", "command", "decomposition", "by_length", "paired", "slices", "made_from")
     content = {name: getattr(report, name) for name in (*always, *optional)}
     return {name: value for name, value in content.items() if value or name in always}
 
@@ -195,12 +197,15 @@ def render(report: Report) -> str:
     """The report as one page that needs nothing else."""
     templates = environment()
     templates.filters["duration"] = duration
-    steps = report.decomposition
+    steps, lengths = report.decomposition, report.by_length
     return templates.get_template("report.html.j2").render(
         report=report,
         plotted=PLOTTED,
         resamples=RESAMPLES,
         decomposition=bar_plot("Recall after each step", steps, own=steps) if steps else None,
+        by_length=bar_plot("NDCG@10 by candidates ranked", lengths, own=lengths)
+        if lengths
+        else None,
         longest=max(report.seconds.values(), default=0) or 1,
     )
 

@@ -114,17 +114,26 @@ class Engine:
         return self._retriever
 
     @property
+    def ranked(self) -> int:
+        """Items at most of a shortlist that are ranked."""
+        return min(self._ranked, self.shortlist)
+
+    @property
     def shortlist(self) -> int:
         """Items that are recalled: as configured, or the corpus where that is smaller."""
         return min(self._limits.shortlist, len(self._catalogue))
 
-    def recommend(self, query: Query) -> Answer:
+    def recommend(self, query: Query, *, ranked: int | None = None) -> Answer:
         """Recall a shortlist, rank its head, and return the first `limit` without the history.
+
+        Args:
+            query: What a client asks.
+            ranked: Length of the head; by default as configured.
 
         Raises:
             InvalidQueryError: the query breaks a rule.
         """
-        return self._from_shortlist(query, ranked=self._ranked)
+        return self._from_shortlist(query, ranked=self.ranked if ranked is None else ranked)
 
     def retrieve(self, query: Query) -> Answer:
         """The shortlist's first `limit` in its own order, without the history.

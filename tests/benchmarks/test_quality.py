@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.cascade import cascade_lists, history_query
 from benchmarks.config import BenchConfig
-from benchmarks.quality import benchmark, evaluated_cases, made_from, slices
+from benchmarks.quality import benchmark, evaluated_cases, head_ranked, made_from, slices
 from benchmarks.report import is_up_to_date
 from benchmarks.table import results_table
 from serving.engine import Engine, EngineConfig
@@ -137,3 +137,18 @@ def test_a_report_is_reused_until_what_it_was_made_from_changes(report, release,
     assert is_up_to_date(folder, made_from(CONFIG, "shop", release))
     assert not is_up_to_date(folder, made_from(BenchConfig(max_users=24), "shop", release))
     assert not is_up_to_date(tmp_path, made_from(CONFIG, "shop", release))
+
+
+def test_ranking_none_is_the_shortlist_and_ranking_all_the_cascade(report):
+    content = json.loads((report[1] / "report.json").read_text())
+    figures = {int(label.split()[0]): found for label, found in content["by_length"].items()}
+
+    assert figures[0] == content["systems"]["shortlist"]["ndcg@10"]
+    assert figures[max(figures)] == content["systems"]["cascade"]["ndcg@10"]
+
+
+def test_a_head_that_is_ranked_comes_before_the_rest_of_the_shortlist():
+    recalled = np.array([5, 3, 8, 1, 9, -1], np.int32)
+    ranked = np.array([8, 5, 9, 1, 3, -1], np.int32)
+
+    assert head_ranked(recalled, ranked, 3).tolist() == [8, 5, 3, 1, 9, -1, -1, -1, -1, -1]
