@@ -62,22 +62,23 @@ class Neighbours:
         if not weights.size:
             return weights
         owner, listed, values = self._lists(owners)
-        order = np.argsort(rows)
-        place = np.minimum(np.searchsorted(rows[order], listed), len(rows) - 1)
-        found = rows[order][place] == listed
-        weights[owner[found], order[place[found]]] = values[found]
+        column = np.full(len(self), -1, np.int32)
+        column[rows] = np.arange(len(rows))
+        place = column[listed]
+        found = np.flatnonzero(place >= 0)
+        weights[owner[found], place[found]] = values[found]
         return weights
 
     def _lists(
         self, owners: NDArray[np.int32]
     ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
         """Lists of some items, at least one, end to end: whose, which rows, which weights."""
-        spans = [slice(self.starts[row], self.starts[row + 1]) for row in owners.tolist()]
-        return (
-            np.repeat(np.arange(len(spans)), [span.stop - span.start for span in spans]),
-            np.concatenate([self.rows[span] for span in spans]),
-            np.concatenate([self.weights[span] for span in spans]),
-        )
+        firsts = self.starts[owners]
+        lengths = self.starts[owners + 1] - firsts
+        ends = np.cumsum(lengths)
+        owner = np.repeat(np.arange(len(owners)), lengths)
+        places = np.arange(ends[-1]) + np.repeat(firsts - ends + lengths, lengths)
+        return owner, self.rows[places], self.weights[places]
 
     def save(self, folder: Path, name: str = "neighbours") -> None:
         """Write `<name>.<part>.npy`."""
@@ -88,7 +89,10 @@ class Neighbours:
     def load(cls, folder: Path, name: str = "neighbours") -> "Neighbours":
         """Map what `save` wrote."""
         return cls(
-            **{part: np.load(folder / f"{name}.{part}.npy", mmap_mode="r") for part in PARTS}
+            **{
+                part: np.asarray(np.load(folder / f"{name}.{part}.npy", mmap_mode="r"))
+                for part in PARTS
+            }
         )
 
 
