@@ -1,7 +1,8 @@
-"""Padded tensors that BERT reads."""
+"""What models read: tensors that go to a device together, and padded word pieces."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -10,7 +11,17 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenBatch:
+class Batch:
+    """Tensors, or batches of them, or None, that go to a device together."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same batch on a device."""
+        parts = {name: part for name, part in vars(self).items() if part is not None}
+        return replace(self, **{name: part.to(device) for name, part in parts.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenBatch(Batch):
     """Sequences of one length after padding."""
 
     ids: Tensor
@@ -19,14 +30,6 @@ class TokenBatch:
     """(batch, length) int64: 1 for a token, 0 for padding"""
     segments: Tensor
     """(batch, length) int64: 0, or 1 for the second text of a pair"""
-
-    def to(self, device: torch.device) -> "TokenBatch":
-        """The same batch on a device."""
-        return TokenBatch(
-            ids=self.ids.to(device),
-            mask=self.mask.to(device),
-            segments=self.segments.to(device),
-        )
 
 
 def pad(

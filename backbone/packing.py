@@ -9,9 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from backbone.batch import Batch
+
 
 @dataclass(frozen=True, kw_only=True)
-class PackedBatch:
+class PackedBatch(Batch):
     """Sequences in rows; a token sees itself and what is before it in its own sequence."""
 
     ids: Tensor
@@ -24,16 +26,6 @@ class PackedBatch:
     """(rows, width) int64: sequence of each cell, -1 where there is none"""
     starts: Tensor
     """(sequences,) int64: cell of each sequence's first token, rows laid end to end"""
-
-    def to(self, device: torch.device) -> "PackedBatch":
-        """The same batch on a device."""
-        return PackedBatch(
-            ids=self.ids.to(device),
-            contexts=self.contexts.to(device),
-            positions=self.positions.to(device),
-            owners=self.owners.to(device),
-            starts=self.starts.to(device),
-        )
 
 
 def causal_mask(owners: Tensor) -> Tensor:

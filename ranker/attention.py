@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from backbone.batch import Batch
 from ranker.model import Corrector
 
 STATES, OPTIONS = "item_states.npy", "inputs.json"
@@ -26,7 +27,7 @@ HEAD = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class AttentionBatch:
+class AttentionBatch(Batch):
     """Shoppers with as many candidates each."""
 
     history: Tensor
@@ -35,14 +36,6 @@ class AttentionBatch:
     """(shoppers, length) bool: whether there is an item"""
     candidates: Tensor
     """(shoppers, candidates, hidden) states of the candidates"""
-
-    def to(self, device: torch.device) -> "AttentionBatch":
-        """The same batch on a device."""
-        return AttentionBatch(
-            history=self.history.to(device),
-            known=self.known.to(device),
-            candidates=self.candidates.to(device),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

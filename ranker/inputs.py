@@ -12,6 +12,9 @@ from backbone.batch import TokenBatch, pad
 from backbone.load import load_tokenizer
 from backbone.tokens import SpecialTokens, TokenTable, history_input
 
+PART = "model"
+"""Folder of a ranker's model, and of its tokenizer where it reads words."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RankerInputs:
@@ -65,6 +68,6 @@ class RankerInputs:
         return cls(
             texts=TokenTable.load(folder, "texts"),
             titles=TokenTable.load(folder, "titles"),
-            special=SpecialTokens.of(load_tokenizer(str(folder / "cross_encoder"))),
+            special=SpecialTokens.of(load_tokenizer(str(folder / PART))),
             history_tokens=json.loads((folder / "inputs.json").read_text())["history_tokens"],
         )

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from backbone.batch import TokenBatch, pad
+from backbone.batch import Batch, TokenBatch, pad
 from backbone.load import load_tokenizer
 from backbone.tokens import SpecialTokens, TokenTable, history_input
+from ranker.inputs import PART
 from ranker.item_states import ItemStates
 from ranker.model import Corrector
 from ranker.shared_prefix import joined, prefix_states
@@ -22,7 +22,7 @@ OPTIONS = "inputs.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LateBatch:
+class LateBatch(Batch):
     """Shoppers with as many candidates each."""
 
     prefix: TokenBatch
@@ -31,14 +31,6 @@ class LateBatch:
     """(shoppers, candidates, tokens, hidden) of the candidates, under the joined layers"""
     present: Tensor
     """(shoppers, candidates, tokens) bool"""
-
-    def to(self, device: torch.device) -> "LateBatch":
-        """The same batch on a device."""
-        return LateBatch(
-            prefix=self.prefix.to(device),
-            states=self.states.to(device),
-            present=self.present.to(device),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +73,7 @@ class LateInputs:
         return cls(
             titles=TokenTable.load(folder, "titles"),
             items=ItemStates.load(folder),
-            special=SpecialTokens.of(load_tokenizer(str(folder / "cross_encoder"))),
+            special=SpecialTokens.of(load_tokenizer(str(folder / PART))),
             history_tokens=json.loads((folder / OPTIONS).read_text())["history_tokens"],
         )
 

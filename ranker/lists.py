@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from backbone.batch import TokenBatch
+from backbone.batch import Batch, TokenBatch
 from ranker.attention import AttentionBatch, AttentionInputs
 from ranker.inputs import RankerInputs
 from ranker.late import LateBatch, LateInputs
@@ -16,7 +16,7 @@ from ranker.shortlists import Shortlists
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListBatch:
+class ListBatch(Batch):
     """Lists of candidates, one under another."""
 
     pairs: TokenBatch | LateBatch | AttentionBatch
@@ -29,16 +29,6 @@ class ListBatch:
     """(lists, candidates) bool: false where a list is shorter"""
     bought: Tensor
     """(lists, candidates) bool"""
-
-    def to(self, device: torch.device) -> "ListBatch":
-        """The same batch on a device."""
-        return ListBatch(
-            pairs=self.pairs.to(device),
-            shortlist_scores=self.shortlist_scores.to(device),
-            signals=self.signals.to(device),
-            present=self.present.to(device),
-            bought=self.bought.to(device),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,11 @@ from transformers import PreTrainedTokenizerBase
 
 from backbone.load import best_device, empty_bert, serving_dtype
 from ranker.attention import AttentionInputs, AttentionRanker
-from ranker.inputs import RankerInputs
+from ranker.inputs import PART, RankerInputs
 from ranker.late import LateInputs, LateRanker
 from ranker.model import CrossEncoder
 
-KIND = "ranker.json"
+KIND, WEIGHTS = "ranker.json", "model.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class Ranker:
 
     def save(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
         """Write architecture, weights (fp32), tokenizer and inputs."""
-        part = folder / "cross_encoder"
+        part = folder / PART
         part.mkdir(parents=True)
         about: dict[str, Any] = {"signals": len(self.model.mean)}
         if isinstance(self.model, AttentionRanker):
@@ -74,14 +74,14 @@ class Ranker:
         if isinstance(self.model, LateRanker):
             about |= {"joined_layers": self.model.joined_layers}
         weights = {name: value.contiguous() for name, value in self.model.state_dict().items()}
-        save_file(weights, part / "cross_encoder.safetensors")
+        save_file(weights, part / WEIGHTS)
         self.inputs.save(folder)
         (part / KIND).write_text(json.dumps(about))
 
     @classmethod
     def load(cls, folder: Path) -> "Ranker":
         """Load from a finished ranker stage, in the precision that serves best."""
-        part = folder / "cross_encoder"
+        part = folder / PART
         about = json.loads((part / KIND).read_text())
         signals, joined = about["signals"], about.get("joined_layers")
         model: CrossEncoder | LateRanker | AttentionRanker
@@ -94,7 +94,7 @@ class Ranker:
             inputs = LateInputs.load(folder)
         else:
             model, inputs = CrossEncoder(empty_bert(part), signals), RankerInputs.load(folder)
-        weights = load_file(part / "cross_encoder.safetensors")
+        weights = load_file(part / WEIGHTS)
         model.load_state_dict(weights)
         device = best_device()
         model.eval().requires_grad_(requires_grad=False).to(device, serving_dtype(device))

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from backbone.batch import TokenBatch, pad
+from backbone.batch import Batch, TokenBatch, pad
 from backbone.packing import PackedBatch, pack
 from backbone.tokens import item_input
 from dataset.points import TrainingPoints
@@ -26,7 +26,7 @@ HISTORY_KEPT = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class TowersBatch:
+class TowersBatch(Batch):
     """Shoppers, the items that they are about, and what each chose."""
 
     rows: Tensor
@@ -44,10 +44,6 @@ class TowersBatch:
     candidates: Tensor
     """(candidates,) int64 positions in `rows`"""
     choices: Choices
-
-    def to(self, device: torch.device) -> "TowersBatch":
-        """The same batch on a device."""
-        return TowersBatch(**{name: part.to(device) for name, part in vars(self).items()})
 
 
 @dataclass(frozen=True, kw_only=True)

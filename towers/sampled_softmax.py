@@ -6,13 +6,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from backbone.batch import Batch
+
 BLOCK = 256
 MASKED = -1e9
 """Logit of a candidate that is no negative: finite, so that a row without negatives stays so."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choices:
+class Choices(Batch):
     """Which candidate was chosen after which user embedding, and which are no negatives."""
 
     users: Tensor
@@ -28,17 +30,6 @@ class Choices:
     prior: Tensor | None = None
     """(candidates,) what is known of a candidate whoever asks, nats: added to its logit, so that
     embeddings need not say it"""
-
-    def to(self, device: torch.device) -> "Choices":
-        """The same choices on a device."""
-        return Choices(
-            users=self.users.to(device),
-            targets=self.targets.to(device),
-            excluded_users=self.excluded_users.to(device),
-            excluded_candidates=self.excluded_candidates.to(device),
-            log_inclusion=None if self.log_inclusion is None else self.log_inclusion.to(device),
-            prior=None if self.prior is None else self.prior.to(device),
-        )
 
 
 def sampled_softmax(
