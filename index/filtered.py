@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from index.installation import load_faiss
 
-SCANNED = 5_000
+SCANNED = 25_000
 """Items that are all compared rather than searched."""
-AGREED = 0.99
+AGREED = 0.98
 """Share of what was found that must be found again by looking further."""
 FURTHER = 4
 """How many times as far the next search looks."""

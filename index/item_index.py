@@ -1,8 +1,7 @@
 """The index itself: rows inside, searched by inner product, on a GPU where there is one."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from dataset.postings import rows_of
-from index.filtered import FilteredSearch
+from index.filtered import FilteredSearch, Found
 from index.installation import gpu_count, load_faiss
 from index.vectors import checked
 from lineage.manifest import CorruptArtifactError, command
@@ -64,9 +63,7 @@ class ItemIndex:
         if len(given) > 1:
             scores, rows = self._searched.search(given, k)
             return scores, rows
-        with self._one_thread():
-            scores, rows = self._searched.search(given, k)
-        return scores, rows
+        return self._by_one_thread(lambda: self._searched.search(given, k))
 
     def search_among(
         self, query: NDArray[np.float32], k: int, allowed: BitMap
@@ -104,20 +101,18 @@ class ItemIndex:
                 kept = [place for place, row in enumerate(rows[0].tolist()) if row in allowed][:k]
                 if len(kept) == k:
                     return scores[0][kept], rows[0][kept]
-        with self._one_thread():
-            return self._filtered.search(given, k, rows_of(allowed))
+        return self._by_one_thread(lambda: self._filtered.search(given, k, rows_of(allowed)))
 
     @cached_property
     def _filtered(self) -> FilteredSearch:
         return FilteredSearch(self._stored)
 
-    @contextmanager
-    def _one_thread(self) -> Iterator[None]:
-        """A second thread only delays a single query."""
+    def _by_one_thread(self, search: Callable[[], Found]) -> Found:
+        """Scores and rows of a single query, which a second thread would only delay."""
         threads = self._faiss.omp_get_max_threads()
         self._faiss.omp_set_num_threads(1)
         try:
-            yield
+            return search()
         finally:
             self._faiss.omp_set_num_threads(threads)
 

@@ -67,6 +67,7 @@ def test_filtered_recall_is_what_is_asked_of_the_whole_index(index, vectors, que
     assert recall(index, vectors, queries[200:], rows) >= 0.98
 
 
+@pytest.mark.usefixtures("no_scan_before")
 @pytest.mark.parametrize("share", [0.5, 0.1])
 def test_so_it_is_where_all_that_fits_lies_far_from_the_query(index, vectors, queries, share):
     nearest = np.argsort(vectors @ queries[200])
