@@ -24,9 +24,11 @@ from benchmarks.command import configuration, folders, parser
 from benchmarks.memory import built_within
 from benchmarks.peers import PEERS, reaching, recall_of
 from benchmarks.vectors import ITEMS_A_CENTRE, clustered, unclustered, written
+from dataset.postings import bitmap_of
 from index.build import build_index
 from index.config import IndexConfig, NeighboursConfig
 from index.installation import load_faiss
+from index.item_index import ItemIndex
 from index.stage import EMBEDDINGS, USER_EMBEDDINGS, tuned
 from index.tune import nearest
 from lineage.cli import configure_logging, reported_errors
@@ -37,13 +39,17 @@ DIMENSION, K = 384, 100
 QUERIES = 500
 """Tuned on, and as many others looked for."""
 ROUNDS = 3
+SHARES = (0.5, 0.1, 0.01, 0.001)
+"""Of the items that fit a filter."""
+FILTERED = 100
+"""Queries that are searched for among them."""
 BATCH_ITEMS, BATCH = 17_000, 64
 Figures = dict[str, Any]
 
 
 def beside_peers(
     name: str, vectors: NDArray[np.float32], queries: NDArray[np.float32], config: IndexConfig
-) -> Figures:
+) -> tuple[Figures, list[Figures]]:
     """Tune on half of the queries; on the others, recall and latency beside the peers at it.
 
     Args:
@@ -51,6 +57,9 @@ def beside_peers(
         vectors: (items, dimension)
         queries: (queries, dimension)
         config: Of the index.
+
+    Returns:
+        Figures of searches among all items, and of searches among those that fit a filter.
     """
     load_faiss().omp_set_num_threads(1)
     seen, others = queries[::2], queries[1::2]
@@ -82,12 +91,40 @@ def beside_peers(
                 figures[peer], latencies[peer] = best, times[best]
         if not ours:
             ours = [by_turns(lambda q: index.search(q[None], K), None, others)[0]]
+        filtered = [
+            {"vectors": figures["vectors"], **among(index, whole, others[:FILTERED], share)}
+            for share in SHARES
+        ]
     milliseconds = min(ours)
     figures["p50 ms"] = round(milliseconds, 3)
     figures |= {f"{peer} p50 ms": round(latency, 3) for peer, latency in latencies.items()}
     if latencies:
         figures["ratio"] = round(milliseconds / min(latencies.values()), 2)
-    return figures
+    return figures, filtered
+
+
+def among(
+    index: ItemIndex, vectors: NDArray[np.float32], queries: NDArray[np.float32], share: float
+) -> Figures:
+    """Recall and latency where a share of the items, at random, fits a filter.
+
+    Args:
+        index: Over the vectors.
+        vectors: (items, dimension)
+        queries: (queries, dimension)
+        share: Of the items.
+    """
+    rows = np.flatnonzero(np.random.default_rng(0).random(len(vectors)) < share)
+    fitting, allowed = vectors[rows], bitmap_of(rows)
+    k = min(K, len(rows))
+    truth = rows[nearest(queries, fitting, k)]
+    found = [index.search_among(query, K, allowed)[1] for query in queries]
+    milliseconds, _ = by_turns(lambda q: index.search_among(q, K, allowed), None, queries)
+    return {
+        "fitting": f"{share:.1%}, {len(rows):,}",
+        "recall@100": round(recall_of(found, truth), 4),
+        "p50 ms": round(milliseconds, 3),
+    }
 
 
 def by_turns(
@@ -178,16 +215,19 @@ def main() -> None:
                 beside_peers(name, vectors, queries, config)
                 for name, vectors, queries in data_sets(root, folder, full=arguments.full)
             ]
-        content = {
+        filtered = [row for _, rows in compared for row in rows]
+        content: Figures = {
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, one used",
-            "beside peers": compared,
+            "beside peers": [figures for figures, _ in compared],
+            "filtered": filtered,
             "exact batches of 64 over 17,000": batches,
             "memory": weighed,
         }
         reports.mkdir(parents=True, exist_ok=True)
         (reports / "index.json").write_text(json.dumps(content, indent=1))
         for title, rows in (
-            ("beside peers at equal recall", compared),
+            ("beside peers at equal recall", content["beside peers"]),
+            ("among the items that fit a filter", filtered),
             ("exact batches of 64 over 17,000", [batches]),
             ("memory of a build", weighed),
         ):

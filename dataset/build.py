@@ -11,6 +11,7 @@ import polars as pl
 
 from dataset.arrays import TRAIN, save_dataset
 from dataset.assemble import collected, to_arrays
+from dataset.attributes import save_attributes
 from dataset.checked import checked
 from dataset.cleaning import Cleaned, Dropped, clean
 from dataset.config import DataConfig
@@ -35,7 +36,8 @@ def build(config: DataConfig, source: Source, folder: Path) -> tuple[Dropped, ..
     """Check, clean, split and render a source, and write the stage into a folder.
 
     Beside the arrays the folder gets `attributes.parquet`, one row per item in the items' order
-    with whatever is no text, and `cleaning.json`, what was dropped by which rule.
+    with whatever is typed or short, `attributes/`, what of it can be filtered by, as postings, and
+    `cleaning.json`, what was dropped by which rule.
 
     Returns:
         What `cleaning.json` says.
@@ -56,11 +58,12 @@ def build(config: DataConfig, source: Source, folder: Path) -> tuple[Dropped, ..
         texts = text_columns(items.schema, config.fields)
         text = rendered(items.schema, texts, token_budget=config.token_budget).alias(TEXT)
         save_dataset(partial, to_arrays(items.with_columns(text), users, events))
-        attributes = attribute_columns(items.schema, texts)
-        items.select(ITEM, *attributes).write_parquet(partial / "attributes.parquet")
+        attributes = items.select(ITEM, *attribute_columns(items))
+        attributes.write_parquet(partial / "attributes.parquet")
+        kinds = save_attributes(partial, attributes)
         report = [dropped.plain() for dropped in cleaned.report]
         (partial / "cleaning.json").write_text(json.dumps(report, indent=1))
-        facts.update(_facts(items, users, events, cleaned.report))
+        facts.update(_facts(items, users, events, cleaned.report), attributes=kinds)
     return cleaned.report
 
 

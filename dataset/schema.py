@@ -1,6 +1,6 @@
 """Names of columns, and which of an item's columns are text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -15,6 +15,9 @@ TIME = "time"
 ACTION = "action"
 """What a user did to an item: `view`, `cart`, `purchase` or whatever a shop calls it."""
 SPLIT = "split"
+
+KEYWORD_LENGTH = 100
+"""Characters of a string that is a keyword; a longer one is prose."""
 
 STRINGS = (pl.String, pl.Categorical, pl.Enum)
 _KEYS = ("_id", "_code")
@@ -47,10 +50,22 @@ def text_columns(schema: pl.Schema, fields: Sequence[str]) -> list[str]:
     return [*(name for name in fields if name in schema and _is_readable(schema[name])), *rest]
 
 
-def attribute_columns(schema: pl.Schema, texts: Iterable[str]) -> list[str]:
-    """Columns kept as they are, for filters: all that is typed, and strings that are no text."""
-    strings = {name for name in texts if is_string(schema[name])}
-    return [name for name in schema if name not in strings and name != ITEM]
+def attribute_columns(items: pl.DataFrame) -> list[str]:
+    """Columns kept as they are, for filters: all that is typed, and strings that are short.
+
+    A string column is short where 99 of 100 values have at most `KEYWORD_LENGTH` characters. The
+    title is none: it is what the item is called, not what it is like.
+    """
+    return [
+        name
+        for name, kind in items.schema.items()
+        if name not in (ITEM, TITLE) and not (is_string(kind) and _is_long(items[name]))
+    ]
+
+
+def _is_long(strings: pl.Series) -> bool:
+    lengths = strings.cast(pl.String).str.len_chars()
+    return (lengths.quantile(0.99, "lower") or 0) > KEYWORD_LENGTH
 
 
 def _is_readable(kind: pl.DataType) -> bool:

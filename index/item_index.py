@@ -1,18 +1,27 @@
 """The index itself: rows inside, searched by inner product, on a GPU where there is one."""
 
 import logging
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pyroaring import BitMap
 
+from dataset.postings import rows_of
+from index.filtered import FilteredSearch, Found
 from index.installation import gpu_count, load_faiss
 from index.vectors import checked
 from lineage.manifest import CorruptArtifactError, command
 
 logger = logging.getLogger(__name__)
 FILE = "index.faiss"
+MOST = 0.75
+"""Share of the corpus from which on a filter leaves so much that what does not fit is dropped."""
+MOST_ON_GPU = 2048
+"""Items that FAISS finds at once there."""
 
 
 class ItemIndex:
@@ -51,14 +60,61 @@ class ItemIndex:
         if not 1 <= k <= len(self):
             raise ValueError(f"k must be within 1 and the corpus of {len(self)}, got {k}")
         given = checked(queries, self.dimension)
-        threads = self._faiss.omp_get_max_threads()
-        if len(given) == 1:  # a second thread only delays a single query
-            self._faiss.omp_set_num_threads(1)
-        try:
+        if len(given) > 1:
             scores, rows = self._searched.search(given, k)
+            return scores, rows
+        return self._by_one_thread(lambda: self._searched.search(given, k))
+
+    def search_among(
+        self, query: NDArray[np.float32], k: int, allowed: BitMap
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Find the k items of largest inner product among some, by a single thread.
+
+        Where most are allowed, more than k are looked for and the others dropped; where that is not
+        enough, the CPU's form of the index is searched with a selector, or all are compared.
+
+        Args:
+            query: (dimension,) of unit length.
+            k: Items wanted, at least 1.
+            allowed: Item rows to choose from.
+
+        Returns:
+            Scores and item rows, both (found,), best first; as many as are allowed, at most k.
+
+        Raises:
+            ValueError: wrong shape, not finite, k below 1, or a row that is not in the corpus.
+        """
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        given, size = checked(query[None], self.dimension), len(allowed)
+        if not size:
+            return np.empty(0, np.float32), np.empty(0, np.int64)
+        if allowed.max() >= len(self):
+            raise ValueError(
+                f"rows must be of the corpus of {len(self)}, got {allowed.min()} to {allowed.max()}"
+            )
+        k = min(k, size)
+        if size >= MOST * len(self):
+            more = k + min(len(self) - size, k)
+            if self._searched is self._stored or more <= MOST_ON_GPU:
+                scores, rows = self.search(given, more)
+                kept = [place for place, row in enumerate(rows[0].tolist()) if row in allowed][:k]
+                if len(kept) == k:
+                    return scores[0][kept], rows[0][kept]
+        return self._by_one_thread(lambda: self._filtered.search(given, k, rows_of(allowed)))
+
+    @cached_property
+    def _filtered(self) -> FilteredSearch:
+        return FilteredSearch(self._stored)
+
+    def _by_one_thread(self, search: Callable[[], Found]) -> Found:
+        """Scores and rows of a single query, which a second thread would only delay."""
+        threads = self._faiss.omp_get_max_threads()
+        self._faiss.omp_set_num_threads(1)
+        try:
+            return search()
         finally:
             self._faiss.omp_set_num_threads(threads)
-        return scores, rows
 
     def vectors(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """(rows, dimension): the stored embeddings of some rows.

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pyroaring import BitMap
 
+from dataset.postings import bitmap_of, rows_of
 from index.config import NeighboursConfig
 from index.item_index import ItemIndex
 from index.neighbours import NEXT_ITEMS, Neighbours
@@ -83,17 +85,26 @@ class Sources:
             next_items=Neighbours.load(root / "index", NEXT_ITEMS) if config.kept else None,
         )
 
-    def nearest(self, embedding: Scores, excluded: Rows, size: int) -> tuple[Rows, Scores]:
+    def nearest(
+        self, embedding: Scores, excluded: Rows, size: int, *, allowed: BitMap | None = None
+    ) -> tuple[Rows, Scores]:
         """Items nearest to an embedding.
 
         Args:
             embedding: (dimension,) of unit length.
             excluded: Item rows to leave out.
             size: Items wanted; fewer come back when the index finds fewer.
+            allowed: Item rows to choose from: then `size` come back wherever so many are left.
+                None for all, of which those that the index finds.
 
         Returns:
             Item rows and cosines, both (found,), best first.
         """
+        if allowed is not None:
+            cosines, rows = self.index.search_among(
+                embedding, size, allowed - bitmap_of(np.unique(excluded))
+            )
+            return rows.astype(np.int32), cosines
         left_out = np.unique(excluded)
         k = min(size + len(left_out), len(self.index))
         cosines, rows = self.index.search(embedding[None], k)
@@ -101,7 +112,13 @@ class Sources:
         return rows[0][kept].astype(np.int32), cosines[0][kept]
 
     def shortlist(
-        self, embedding: Scores, history: Rows, size: int, *, listed: bool = True
+        self,
+        embedding: Scores,
+        history: Rows,
+        size: int,
+        *,
+        listed: bool = True,
+        allowed: BitMap | None = None,
     ) -> Recalled:
         """The best items of both sources, history left out, best first.
 
@@ -110,17 +127,26 @@ class Sources:
             history: Item rows, oldest first; may be empty.
             size: Items wanted of each source, and of both together.
             listed: Whether the neighbour lists are asked too.
+            allowed: Item rows to choose from; None for all.
         """
-        found = self.union(embedding, history, size, listed=listed)
+        found = self.union(embedding, history, size, listed=listed, allowed=allowed)
         return found.head(np.argsort(-found.scores, kind="stable")[:size])
 
     def union(
-        self, embedding: Scores, history: Rows, size: int, *, listed: bool = True
+        self,
+        embedding: Scores,
+        history: Rows,
+        size: int,
+        *,
+        listed: bool = True,
+        allowed: BitMap | None = None,
     ) -> Recalled:
         """What `shortlist` chooses from: the `size` best of either source, in no order."""
-        by_towers, _ = self.nearest(embedding, history, size)
+        by_towers, _ = self.nearest(embedding, history, size, allowed=allowed)
         known, scores = self._listed(history if listed else history[:0])
         fresh = ~np.isin(known, history)
+        if allowed is not None:
+            fresh &= np.isin(known, rows_of(bitmap_of(known) & allowed))
         by_neighbours = known[fresh][
             np.lexsort((self._preference[known[fresh]], -scores[fresh]))[:size]
         ]

@@ -21,6 +21,7 @@ from serving.client import RecommenderClient, Response
 from serving.query import Limits, Recommender
 from serving.server import ServerConfig, serve
 from serving.table import answer_table, history_table
+from serving.wire import read_filters
 
 logger = logging.getLogger("serving")
 
@@ -98,11 +99,20 @@ def ask(options: jsonargparse.Namespace) -> None:
 def _answer(
     client: RecommenderClient, options: jsonargparse.Namespace, history: Sequence[str]
 ) -> tuple[Response, str]:
+    filters = read_filters(options.filters)
+    exclude = [item_id for item_id in options.exclude.split(",") if item_id]
     if options.similar:
-        response = client.similar(options.similar, limit=options.limit)
+        response = client.similar(
+            options.similar, filters=filters, exclude=exclude, limit=options.limit
+        )
         return response, f"like item {options.similar}"
     response = client.recommend(
-        user_id=options.user_id, history=history, search=options.search, limit=options.limit
+        user_id=options.user_id,
+        history=history,
+        search=options.search,
+        filters=filters,
+        exclude=exclude,
+        limit=options.limit,
     )
     return response, f"recommended to {_who(options)}"
 
@@ -170,6 +180,13 @@ def _ask_parser() -> jsonargparse.ArgumentParser:
     parser.add_argument("--history", default="", help="item ids, oldest first: `50,181,172`")
     parser.add_argument("--search", default="", help="what the shopper is looking for, in words")
     parser.add_argument("--similar", default="", help="an item id; asks for its neighbours")
+    parser.add_argument(
+        "--filters",
+        default="{}",
+        help="what items must be like, as JSON of the contract's `Filters`: "
+        '`{"must": [{"attribute": "price", "range": {"lte": {"number": 20}}}]}`',
+    )
+    parser.add_argument("--exclude", default="", help="item ids to leave out: `7,11`")
     parser.add_argument("--limit", type=int, default=10, help="items wanted")
     parser.add_argument("--timeout", type=float, default=10.0, help="deadline of the request, s")
     parser.add_argument(

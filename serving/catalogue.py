@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from pyroaring import BitMap
 
 from dataset.arrays import TEST, Dataset
 from dataset.context import action_numbers, contexts
+from dataset.postings import bitmap_of, rows_of
 from evaluation.baselines import popularity_rank
 from serving.query import Query
 
@@ -47,6 +49,16 @@ class Catalogue:
         known = [self._row_of[i] for i in item_ids if i in self._row_of]
         unknown = tuple(dict.fromkeys(i for i in item_ids if i not in self._row_of))
         return np.array(known, np.int32), unknown
+
+    def popular(self, size: int, allowed: BitMap) -> NDArray[np.int32]:
+        """(found,): the best-selling of some item rows, in the order of `by_popularity`."""
+        wanted, found, start, block = min(size, len(allowed)), 0, 0, size
+        parts: list[NDArray[np.int32]] = [self.by_popularity[:0]]
+        while found < wanted:
+            rows = self.by_popularity[start : start + block]
+            parts.append(rows[np.isin(rows, rows_of(bitmap_of(rows) & allowed))])
+            found, start, block = found + len(parts[-1]), start + block, 2 * block
+        return np.concatenate(parts)[:wanted]
 
     def history(self, user_id: str) -> tuple[NDArray[np.int32], NDArray[np.int32]] | None:
         """Everything that the release knows of a user, oldest first; None for a stranger.

@@ -9,10 +9,11 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from index.filters import Filters
 from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from serving.query import Answer
-from serving.wire import FROM_BASIS, to_items
+from serving.wire import FROM_BASIS, filters_message, to_items
 
 POLL_SECONDS = 0.1
 OPTIONS = (
@@ -110,6 +111,8 @@ class RecommenderClient:
         history_times: Sequence[int] = (),
         history_actions: Sequence[str] = (),
         search: str = "",
+        filters: Filters | None = None,
+        exclude: Sequence[str] = (),
         limit: int = 20,
         request_id: str = "",
     ) -> Response:
@@ -121,6 +124,8 @@ class RecommenderClient:
             history_times: When each was, Unix seconds; all of them or none.
             history_actions: What the shopper did to each; all of them or none.
             search: What the shopper is looking for, in words.
+            filters: What items must be like; by default every one will do.
+            exclude: Item ids to leave out, beside those of the history.
             limit: Items wanted.
             request_id: The caller's own name for the request; comes back in the answer.
 
@@ -133,6 +138,8 @@ class RecommenderClient:
             history_times=history_times,
             history_actions=history_actions,
             search=search,
+            filters=_filters(filters),
+            exclude_item_ids=exclude,
             limit=limit,
             request_id=request_id,
         )
@@ -146,6 +153,8 @@ class RecommenderClient:
         history_times: Sequence[int] = (),
         history_actions: Sequence[str] = (),
         search: str = "",
+        filters: Filters | None = None,
+        exclude: Sequence[str] = (),
         limit: int = 20,
         request_id: str = "",
     ) -> Response:
@@ -160,6 +169,8 @@ class RecommenderClient:
             history_times=history_times,
             history_actions=history_actions,
             search=search,
+            filters=_filters(filters),
+            exclude_item_ids=exclude,
             limit=limit,
             request_id=request_id,
         )
@@ -192,15 +203,33 @@ class RecommenderClient:
         )
         return _response(self._stub.Rank(request, timeout=self._timeout).answer)
 
-    def similar(self, item_id: str, *, limit: int = 20, request_id: str = "") -> Response:
-        """Nearest neighbours of an item among the items.
+    def similar(
+        self,
+        item_id: str,
+        *,
+        filters: Filters | None = None,
+        exclude: Sequence[str] = (),
+        limit: int = 20,
+        request_id: str = "",
+    ) -> Response:
+        """Nearest neighbours of an item among the items; arguments as for `recommend`.
 
         Raises:
             grpc.RpcError: the item is unknown (NOT_FOUND), a rule is broken, or the server failed
                 or is out of reach.
         """
-        request = pb.SimilarItemsRequest(item_id=item_id, limit=limit, request_id=request_id)
+        request = pb.SimilarItemsRequest(
+            item_id=item_id,
+            filters=_filters(filters),
+            exclude_item_ids=exclude,
+            limit=limit,
+            request_id=request_id,
+        )
         return _response(self._stub.SimilarItems(request, timeout=self._timeout).answer)
+
+
+def _filters(filters: Filters | None) -> pb.Filters | None:
+    return filters_message(filters) if filters else None
 
 
 def _response(answer: pb.Answer) -> Response:

@@ -10,8 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from pyroaring import BitMap
 
 from dataset.arrays import load_dataset
+from dataset.postings import bitmap_of
+from index.attributes import Attributes
+from index.filters import FilterError, Filters
 from index.sources import Recalled, Rows
 from ranker.score import Ranker
 from serving.candidates import Candidates
@@ -19,6 +23,7 @@ from serving.catalogue import Catalogue
 from serving.query import (
     Answer,
     Basis,
+    InvalidQueryError,
     Limits,
     Query,
     UnknownItemError,
@@ -68,18 +73,19 @@ class Engine:
         retriever: Retriever,
         ranker: Ranker,
         signals: Signals,
+        attributes: Attributes,
         *,
         versions: Mapping[str, str],
         limits: Limits,
         ranked: int,
     ) -> None:
         self._catalogue, self._retriever = catalogue, retriever
-        self._ranker, self._signals = ranker, signals
+        self._ranker, self._signals, self._attributes = ranker, signals, attributes
         self._versions, self._limits, self._ranked = versions, limits, ranked
 
     @classmethod
     def load(cls, folder: Path, config: EngineConfig) -> "Engine":
-        """Load a release and answer one query, so that the first caller does not wait.
+        """Load a release and search it once in every way, so that the first caller does not wait.
 
         Args:
             folder: Folder of a dataset's stages.
@@ -96,11 +102,14 @@ class Engine:
             retriever,
             Ranker.load(folder / "ranker"),
             Signals(retriever.sources, data.popularity),
+            Attributes.load(folder / "data", len(data.item_ids)),
             versions=release.versions,
             limits=config.limits,
             ranked=config.ranked or release.manifests["ranker"].config["ranked"],
         )
         engine.recommend(Query(history=[catalogue.item_id(0)], limit=1))
+        index = retriever.sources.index
+        index.search_among(index.vectors(np.zeros(1, np.int32))[0], 1, BitMap([0]))
         return engine
 
     @property
@@ -163,39 +172,68 @@ class Engine:
         unknown = tuple(dict.fromkeys(shopper.unknown_item_ids + unknown))
         return self._answer(query.limit, shopper, found, watch, started, unknown=unknown)
 
-    def similar(self, item_id: str, limit: int) -> Answer:
-        """Nearest neighbours of an item among the items.
+    def similar(
+        self,
+        item_id: str,
+        limit: int,
+        *,
+        filters: Filters | None = None,
+        exclude: Sequence[str] = (),
+    ) -> Answer:
+        """Nearest neighbours of an item among the items that fit, but for those to leave out.
 
         Raises:
-            InvalidQueryError: the limit or the id breaks a rule.
+            InvalidQueryError: the limit, an id or a filter breaks a rule.
             UnknownItemError: the catalogue does not hold the item.
         """
         started = time.perf_counter()
-        check_query(Query(limit=limit), self._limits)
+        query = Query(limit=limit, filters=filters or Filters(), exclude=exclude)
+        check_query(query, self._limits)
         check_id("item_id", item_id, self._limits)
         row = self._catalogue.row(item_id)
         if row is None:
             raise UnknownItemError(f"item_id must be in the catalogue, got {item_id!r}")
         itself = np.array([row], np.int32)
+        allowed, unknown = self._allowed(query)
         rows, cosines = self._retriever.sources.nearest(
-            self._retriever.sources.index.vectors(itself)[0], itself, limit
+            self._retriever.sources.index.vectors(itself)[0], itself, limit, allowed=allowed
         )
         watch = {"index": 1e3 * (time.perf_counter() - started)}
         items = Candidates(rows=rows, scores=cosines).items(self._catalogue, limit)
-        return Answer(items=items, basis=Basis.ITEM, milliseconds=_total(watch, started))
+        return Answer(
+            items=items,
+            basis=Basis.ITEM,
+            unknown_item_ids=unknown,
+            milliseconds=_total(watch, started),
+        )
 
     def _from_shortlist(self, query: Query, *, ranked: int) -> Answer:
         started = time.perf_counter()
         check_query(query, self._limits)
         shopper = self._shopper(query)
+        allowed, unknown = self._allowed(query)
         watch: dict[str, float] = {}
         if shopper.search:
-            found = self._recall(shopper, 0, watch)
+            found = self._recall(shopper, 0, watch, allowed)
         elif len(shopper.history):
-            found = self._recall(shopper, ranked, watch)
-        else:
+            found = self._recall(shopper, ranked, watch, allowed)
+        elif allowed is None:
             found = self._popular(self._catalogue.by_popularity[: self.shortlist])
-        return self._answer(query.limit, shopper, found, watch, started)
+        else:
+            found = self._popular(self._catalogue.popular(self.shortlist, allowed))
+        unknown = tuple(dict.fromkeys(shopper.unknown_item_ids + unknown))
+        return self._answer(query.limit, shopper, found, watch, started, unknown=unknown)
+
+    def _allowed(self, query: Query) -> tuple[BitMap | None, tuple[str, ...]]:
+        """Item rows that a query lets through, None for all; and unknown ids that it leaves out."""
+        if not query.filters and not query.exclude:
+            return None, ()
+        try:
+            allowed = self._attributes.matching(query.filters)
+        except FilterError as error:
+            raise InvalidQueryError(str(error)) from error
+        excluded, unknown = self._catalogue.rows(query.exclude)
+        return allowed - bitmap_of(excluded), unknown
 
     def _shopper(self, query: Query) -> _Shopper:
         """A history in the query wins over the one that the release knows."""
@@ -217,11 +255,18 @@ class Engine:
         history, contexts = known
         return _Shopper(history=history, contexts=contexts, search=query.search)
 
-    def _recall(self, shopper: _Shopper, ranked: int, watch: dict[str, float]) -> Candidates:
+    def _recall(
+        self, shopper: _Shopper, ranked: int, watch: dict[str, float], allowed: BitMap | None
+    ) -> Candidates:
         """Shortlist whose first `ranked` are in the ranker's order, the others behind them."""
         history = shopper.history
         recalled = self._retriever.shortlist(
-            history, self.shortlist, watch, contexts=shopper.contexts, search=shopper.search
+            history,
+            self.shortlist,
+            watch,
+            contexts=shopper.contexts,
+            search=shopper.search,
+            allowed=allowed,
         )
         places = np.arange(len(recalled.rows))
         if not ranked or not len(places):
@@ -260,12 +305,12 @@ class Engine:
         watch: dict[str, float],
         started: float,
         *,
-        unknown: tuple[str, ...] | None = None,
+        unknown: tuple[str, ...],
     ) -> Answer:
         return Answer(
             items=found.items(self._catalogue, limit),
             basis=_basis(shopper),
-            unknown_item_ids=shopper.unknown_item_ids if unknown is None else unknown,
+            unknown_item_ids=unknown,
             unknown_user=shopper.unknown_user,
             milliseconds=_total(watch, started),
         )

@@ -6,10 +6,12 @@ Errors that a caller can mend:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
 from typing import Protocol
+
+from index.filters import AnyOf, Filters
 
 
 class InvalidQueryError(ValueError):
@@ -56,6 +58,12 @@ class Limits:
     """Characters of an id."""
     search_length: int = 1_000
     """Characters of a search."""
+    clauses: int = 100
+    """Clauses of a filter, all together."""
+    values: int = 1_000
+    """Values of a clause."""
+    excluded: int = 10_000
+    """Item ids to leave out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +80,10 @@ class Query:
     """What the shopper did to each; empty where unknown."""
     search: str = ""
     """What the shopper is looking for, in words; with it the order is the towers' alone."""
+    filters: Filters = field(default_factory=Filters)
+    """What items must be like; none other is returned."""
+    exclude: Sequence[str] = ()
+    """Item ids to leave out, beside those of the history."""
     limit: int = 20
     """Items wanted."""
 
@@ -129,8 +141,10 @@ class Recommender(Protocol):
         Unknown candidates are skipped and reported with the history's.
         """
 
-    def similar(self, item_id: str, limit: int) -> Answer:
-        """Nearest neighbours of an item among the items.
+    def similar(
+        self, item_id: str, limit: int, *, filters: Filters, exclude: Sequence[str]
+    ) -> Answer:
+        """Nearest neighbours of an item among the items that fit, but for those to leave out.
 
         Raises:
             UnknownItemError: the catalogue does not hold the item.
@@ -158,13 +172,14 @@ def check_query(query: Query, limits: Limits, *, candidates: Sequence[str] | Non
     if not 1 <= query.limit <= most:
         raise InvalidQueryError(f"limit must be within 1 and {of} of {most}, got {query.limit}")
     _check_history(query, limits)
+    _check_filters(query, limits)
     if len(query.search) > limits.search_length:
         raise InvalidQueryError(
             f"search must be at most {limits.search_length} characters, got {len(query.search)}"
         )
     if query.user_id is not None:
         check_id("user_id", query.user_id, limits)
-    for item_id in (*query.history, *(candidates or ())):
+    for item_id in (*query.history, *query.exclude, *(candidates or ())):
         check_id("item_id", item_id, limits)
 
 
@@ -190,6 +205,25 @@ def _check_history(query: Query, limits: Limits) -> None:
             raise InvalidQueryError(
                 f"history_actions must have at most {limits.id_length} characters each, "
                 f"got {len(action)}"
+            )
+
+
+def _check_filters(query: Query, limits: Limits) -> None:
+    """Sizes alone; what the clauses may ask, the attributes know."""
+    if len(query.exclude) > limits.excluded:
+        raise InvalidQueryError(
+            f"exclude must be at most {limits.excluded} item ids, got {len(query.exclude)}"
+        )
+    clauses = list(query.filters)
+    if len(clauses) > limits.clauses:
+        raise InvalidQueryError(
+            f"filters must have at most {limits.clauses} clauses, got {len(clauses)}"
+        )
+    for clause in clauses:
+        if isinstance(clause, AnyOf) and len(clause.values) > limits.values:
+            raise InvalidQueryError(
+                f"values of attribute {clause.attribute!r} must be at most {limits.values}, "
+                f"got {len(clause.values)}"
             )
 
 

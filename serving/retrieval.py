@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyroaring import BitMap
+
 from index.sources import Recalled, Rows, Scores, Sources
 from towers.export import UserTower
 
@@ -42,6 +44,7 @@ class Retriever:
         *,
         contexts: Rows | None = None,
         search: str = "",
+        allowed: BitMap | None = None,
     ) -> Recalled:
         """The best items of both sources, history left out, best first; books `index`, in ms.
 
@@ -52,10 +55,11 @@ class Retriever:
             contexts: When and how, as codes of `dataset.context`; None where nothing is known.
             search: What the shopper is looking for, in words; the neighbour lists, which know
                 nothing of it, are then left out.
+            allowed: Item rows to choose from; None for all.
         """
         user = self.embed(history, watch, contexts=contexts, search=search)
         started = time.perf_counter()
-        found = self.sources.shortlist(user, history, size, listed=not search)
+        found = self.sources.shortlist(user, history, size, listed=not search, allowed=allowed)
         watch["index"] = 1e3 * (time.perf_counter() - started)
         return found
 

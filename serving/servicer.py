@@ -9,7 +9,7 @@ from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceServicer
 from serving.engine_thread import EngineThread
 from serving.query import Answer, Recommender
-from serving.wire import to_message, to_query
+from serving.wire import to_filters, to_message, to_query
 
 Request = pb.RecommendRequest | pb.SimilarItemsRequest | pb.RetrieveRequest | pb.RankRequest
 
@@ -30,8 +30,12 @@ class RecommenderServicer(RecommenderServiceServicer):
     async def SimilarItems(
         self, request: pb.SimilarItemsRequest, context: Any
     ) -> pb.SimilarItemsResponse:
+        filters, exclude = to_filters(request.filters), tuple(request.exclude_item_ids)
         answer = await self._ask(
-            request, lambda engine: engine.similar(request.item_id, request.limit)
+            request,
+            lambda engine: engine.similar(
+                request.item_id, request.limit, filters=filters, exclude=exclude
+            ),
         )
         return pb.SimilarItemsResponse(answer=answer)
 

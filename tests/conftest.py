@@ -7,9 +7,11 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["OMP_NUM_THREADS"] = "1"  # tiny models: more threads only wait for one another
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from dataset.arrays import TEST, TRAIN, VALID, Dataset, StringColumn
@@ -70,6 +72,23 @@ def make_shop(*, users: int = 200, seed: int = 0) -> Dataset:
     )
 
 
+def shop_attributes(shop: Dataset) -> pl.DataFrame:
+    """A colour, a thing, a price, whether and since when it is sold, of every item of the shop."""
+    words = [title.split() for title in shop.titles]
+    rows = range(len(words))
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    return pl.DataFrame(
+        {
+            "item_id": list(shop.item_ids),
+            "colour": [colour for colour, _ in words],
+            "thing": [thing for _, thing in words],
+            "price": [float(row) for row in rows],
+            "new": [row >= 200 for row in rows],
+            "since": [start + timedelta(days=row) for row in rows],
+        }
+    )
+
+
 @pytest.fixture(scope="session")
 def shop() -> Dataset:
     return make_shop()
@@ -103,9 +122,13 @@ def build_stages():
 
 @pytest.fixture(scope="session")
 def release(tmp_path_factory, tiny_bert, shop) -> Path:
-    """Folder of a whole release: every stage really run, on the tiny shop with the tiny BERT."""
+    """Folder of a whole release: every stage really run, on the tiny shop with the tiny BERT.
+
+    Its items have the attributes of `shop_attributes`.
+    """
     from backbone.config import TrainingConfig
     from dataset.arrays import save_dataset
+    from dataset.attributes import save_attributes
     from index.config import IndexConfig
     from lineage.cli import run
     from lineage.manifest import writing
@@ -116,6 +139,7 @@ def release(tmp_path_factory, tiny_bert, shop) -> Path:
     root = tmp_path_factory.mktemp("artifacts") / "shop"
     with writing(root / "data", stage="data", config={}, inputs={}) as (folder, _):
         save_dataset(folder, shop)
+        save_attributes(folder, shop_attributes(shop))
     training = TrainingConfig(
         max_epochs=5, examples_per_epoch=320, batch_size=32, learning_rate=3e-3, trained_layers=2
     )

@@ -46,12 +46,15 @@ def test_ours_is_tuned_on_other_queries_than_it_is_measured_on(monkeypatch):
     peer = {"oracle": lambda vectors, k: iter([("all", lambda query: rows[query.tobytes()])])}
     monkeypatch.setattr(benchmark, "PEERS", peer)
 
-    figures = benchmark.beside_peers("x", vectors, queries, IndexConfig(kind="ivf-sq", nlist=20))
+    config = IndexConfig(kind="ivf-sq", nlist=20)
+    figures, filtered = benchmark.beside_peers("x", vectors, queries, config)
 
     assert figures["recall@100"] >= 0.97
     assert figures["operating point"].startswith("nprobe=")
     assert figures["oracle"] == "all (1.0000)"
     assert figures["ratio"] > 0
+    assert [row["fitting"].split(",")[0] for row in filtered] == ["50.0%", "10.0%", "1.0%", "0.1%"]
+    assert all(row["recall@100"] >= 0.98 for row in filtered)
 
 
 def test_recall_counts_what_exact_search_finds_too():

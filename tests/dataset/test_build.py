@@ -8,6 +8,7 @@ from dataset import build as build_module
 from dataset.arrays import TRAIN, load_dataset
 from dataset.build import build, is_current
 from dataset.config import DataConfig
+from dataset.postings import load_postings
 from dataset.sources import ml_100k, open_source
 from lineage.manifest import MissingArtifactError, read_manifest, verify_files
 
@@ -97,12 +98,32 @@ def test_whole_numbers_become_string_ids(built):
 
 
 def test_what_is_typed_is_kept_beside_the_items_in_their_order(built, tmp_path):
-    data = built({"stock": [1, 2, 3, 4]})
+    prose = ["Boils water, and " * 7] * 3 + ["Shines"]
+    data = built({"stock": [1, 2, 3, 4], "brand": ["Acme"] * 4, "description": prose})
 
     kept = pl.read_parquet(tmp_path / "data" / "attributes.parquet")
 
-    assert kept.columns == ["item_id", "price", "stock_code", "stock"]
+    assert kept.columns == ["item_id", "price", "stock_code", "stock", "brand"]
     assert kept["item_id"].to_list() == list(data.item_ids)
+    assert read_manifest(tmp_path / "data", "data").facts["attributes"] == {
+        "price": "number",
+        "stock_code": "keyword",
+        "stock": "number",
+        "brand": "keyword",
+    }
+
+
+def test_what_the_item_tower_reads_can_be_filtered_by(built, tmp_path):
+    data = built({"brand": ["Acme", "Zeta", "Acme", None], "tags": [["x", "y"], ["y"], [], None]})
+    postings = load_postings(tmp_path / "data")
+
+    def ids(name, *values):
+        return {data.item_ids[row] for row in postings[name][1].rows(values)}
+
+    assert ids("brand", "Acme") == {"a", "c"}
+    assert ids("tags", "y", "x") == {"a", "b"}
+    assert "Acme" in data.texts[0] + data.texts[1] + data.texts[2] + data.texts[3]
+    assert {data.item_ids[row] for row in postings["price"][1].between(3, 8)} == {"b", "d"}
 
 
 def test_the_manifest_counts_what_is_there_and_the_report_what_is_not(built, tmp_path):
@@ -178,7 +199,7 @@ def test_ml_100k_is_read_as_recbole_ships_it(tmp_path):
     assert texts == {"1": 'Toy "Story". Animation Comedy', "2": "Odd. Drama"}
     assert sorted(data.times) == [881250941] * 2 + [881250942] * 2
     attributes = pl.read_parquet(tmp_path / "data" / "attributes.parquet")
-    assert dict(attributes.rows()) == {"1": 1995, "2": None}
+    assert dict(attributes.select("item_id", "year").rows()) == {"1": 1995, "2": None}
 
 
 def test_actions_are_counted_from_one_and_an_empty_one_is_unknown(built):

@@ -63,7 +63,6 @@ def test_other_text_columns_follow_by_name_and_keys_and_addresses_do_not():
     texts = text_columns(schema, ("title", "brand", "description"))
 
     assert texts == ["title", "brand", "colour", "zest"]
-    assert attribute_columns(schema, texts) == ["stock_code", "image_url", "parent_id", "price"]
 
 
 def test_what_the_configuration_lists_is_read_even_if_it_is_a_key_or_typed():
@@ -74,7 +73,32 @@ def test_what_the_configuration_lists_is_read_even_if_it_is_a_key_or_typed():
     texts = text_columns(schema, ("n", "a_code", "title"))
 
     assert texts == ["n", "a_code", "title"]
-    assert attribute_columns(schema, texts) == ["n"]
+
+
+def test_typed_columns_and_short_strings_are_kept_for_filters():
+    short, long = ["x" * 100, None, "", "y"], ["x" * 101] * 4
+    items = pl.DataFrame(
+        {
+            "item_id": ["a", "b", "c", "d"],
+            "title": short,
+            "category": short,
+            "description": long,
+            "colour": pl.Series(["red"] * 4, dtype=pl.Categorical),
+            "tags": [["a"], [], None, ["b"]],
+            "empty": pl.Series([None] * 4, dtype=pl.String),
+            "price": [1, 2, 3, None],
+        }
+    )
+
+    assert attribute_columns(items) == ["category", "colour", "tags", "empty", "price"]
+
+
+def test_one_long_keyword_in_a_hundred_is_no_prose():
+    values = ["red"] * 99 + ["x" * 500]
+    items = pl.DataFrame({"item_id": range(200), "colour": values * 2})
+
+    assert attribute_columns(items) == ["colour"]
+    assert attribute_columns(items.with_columns(colour=pl.Series(values[-4:] * 50))) == []
 
 
 def test_columns_that_cannot_be_read_are_no_text():

@@ -58,8 +58,8 @@ class FakeRecommender:
     def rank(self, query, candidates):
         return self._respond("rank", query, candidates)
 
-    def similar(self, item_id, limit):
-        return self._respond("similar", item_id, limit)
+    def similar(self, item_id, limit, *, filters, exclude):
+        return self._respond("similar", item_id, limit, filters, exclude)
 
     def _respond(self, *call):
         self.calls.append(call)

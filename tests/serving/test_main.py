@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from dataset.arrays import save_dataset
+from index.filters import Filters, Range
 from lineage.manifest import MissingArtifactError
 from serving.__main__ import main
 from serving.client import RecommenderClient
@@ -74,8 +75,24 @@ def test_ask_takes_ids_as_they_are_written(ask, fake):
     assert fake.calls == [
         ("recommend", Query(user_id="0050", limit=10)),
         ("recommend", Query(history=("007", "1e3", "null"), limit=10)),
-        ("similar", "0050", 10),
+        ("similar", "0050", 10, Filters(), ()),
     ]
+
+
+def test_ask_takes_filters_and_items_to_leave_out(ask, fake, capsys):
+    text = '{"must": [{"attribute": "price", "range": {"lte": {"number": 20}}}]}'
+    filters = Filters(must=(Range("price", lte=20),))
+
+    ask("--filters", text, "--exclude", "7,011")
+    ask("--similar", "50", "--filters", text)
+
+    assert fake.calls == [
+        ("recommend", Query(filters=filters, exclude=("7", "011"), limit=10)),
+        ("similar", "50", 10, filters, ()),
+    ]
+    status, error = error_of(capsys, ask, "--filters", "price < 20")
+    assert status == 2
+    assert "error: filters must be JSON of the contract's `Filters`" in error
 
 
 def test_ask_shows_the_history_by_id_and_with_the_release_by_title(ask, shop, tmp_path):

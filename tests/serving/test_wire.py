@@ -1,12 +1,17 @@
 import subprocess
 import sys
 from dataclasses import fields
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
 
+from index.filters import AnyOf, Filters, Range
+from protos.recommender.v1 import recommender_pb2 as pb
 from serving.query import Answer, Basis, Query, RankedItem, Source
+from serving.wire import filters_message, read_filters, to_filters
 
 GENERATED = ["recommender_pb2.py", "recommender_pb2.pyi"]
 GENERATED += ["recommender_pb2_grpc.py", "recommender_pb2_grpc.pyi"]
@@ -69,8 +74,72 @@ def test_the_engine_is_asked_what_the_client_asked(client, fake):
         ("recommend", query),
         ("retrieve", query),
         ("rank", query, ("c", "d")),
-        ("similar", "c", 7),
+        ("similar", "c", 7, Filters(), ()),
     ]
+
+
+MOMENT = datetime(2024, 2, 29, 23, 59, 59, 123456, UTC)
+FILTERS = Filters(
+    must=(AnyOf("brand", ("Été", "")), Range("price", gte=0, lt=0.1)),
+    should=(AnyOf("stock", (0, -0.5)), AnyOf("new", (True, False)), Range("since", gt=MOMENT)),
+    must_not=(
+        AnyOf("brand", ()),
+        Range("price", lte=1e300),
+        AnyOf("since", (MOMENT.replace(year=4),)),
+    ),
+)
+
+
+def test_filters_and_items_to_leave_out_travel(client, fake):
+    asked = {"filters": FILTERS, "exclude": ("x", "y")}
+    client.recommend(**asked)
+    client.retrieve(**asked)
+    client.similar("c", **asked)
+
+    assert fake.calls[0] == ("recommend", Query(**asked))
+    assert fake.calls[1] == ("retrieve", Query(**asked))
+    assert fake.calls[2] == ("similar", "c", 20, FILTERS, ("x", "y"))
+
+
+def test_times_travel_as_utc_and_dates_as_their_midnights():
+    paris = timezone(timedelta(hours=1))
+    given = (date(2024, 5, 1), datetime(2024, 5, 1), datetime(2024, 5, 1, 1, tzinfo=paris))
+
+    sent = to_filters(filters_message(Filters(must=[AnyOf("since", given)])))
+
+    assert sent.must[0].values == (datetime(2024, 5, 1, tzinfo=UTC),) * 3
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (pb.Value(), "values must be keywords, numbers, booleans or times, got none"),
+        (pb.Value(time={"seconds": 1 << 60}), "times must be within the years 1 and 9999"),
+    ],
+)
+def test_what_no_value_can_be_is_an_invalid_argument(client, value, message):
+    clause = pb.Clause(attribute="a", any_of=pb.AnyOf(values=[value]))
+    requests = {
+        client._stub.Recommend: pb.RecommendRequest(filters=pb.Filters(must=[clause])),
+        client._stub.SimilarItems: pb.SimilarItemsRequest(filters=pb.Filters(should=[clause])),
+    }
+    for call, request in requests.items():
+        with pytest.raises(grpc.RpcError) as caught:
+            call(request, timeout=10)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert caught.value.details().startswith(message)
+
+
+def test_filters_are_read_from_the_contracts_json():
+    text = """{"must": [{"attribute": "price", "range": {"lte": {"number": 20}}}],
+        "mustNot": [{"attribute": "brand", "any_of": {"values": [{"keyword": "Acme"}]}}]}"""
+
+    assert read_filters(text) == Filters(
+        must=(Range("price", lte=20),), must_not=(AnyOf("brand", ("Acme",)),)
+    )
+    assert not read_filters("{}")
+    with pytest.raises(ValueError, match="filters must be JSON"):
+        read_filters('{"must": 7}')
 
 
 @pytest.mark.parametrize("user_id", [None, "", "u"])

@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\"\xb1\x01\n\x10RecommendRequest\x12\x14\n\x07user_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x10history_item_ids\x18\x02 \x03(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0e\n\x06search\x18\x05 \x01(\t\x12\x15\n\rhistory_times\x18\x06 \x03(\x03\x12\x17\n\x0fhistory_actions\x18\x07 \x03(\tB\n\n\x08_user_id\";\n\x11RecommendResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.recommender.v1.Answer\"I\n\x13SimilarItemsRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x12\n\nrequest_id\x18\x03 \x01(\t\">\n\x14SimilarItemsResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.recommender.v1.Answer\"\xb0\x01\n\x0fRetrieveRequest\x12\x14\n\x07user_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x10history_item_ids\x18\x02 \x03(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0e\n\x06search\x18\x05 \x01(\t\x12\x15\n\rhistory_times\x18\x06 \x03(\x03\x12\x17\n\x0fhistory_actions\x18\x07 \x03(\tB\n\n\x08_user_id\":\n\x10RetrieveResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.recommender.v1.Answer\"\xb8\x01\n\x0bRankRequest\x12\x14\n\x07user_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x10history_item_ids\x18\x02 \x03(\t\x12\x1a\n\x12\x63\x61ndidate_item_ids\x18\x03 \x03(\t\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x15\n\rhistory_times\x18\x06 \x03(\x03\x12\x17\n\x0fhistory_actions\x18\x07 \x03(\tB\n\n\x08_user_id\"6\n\x0cRankResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.recommender.v1.Answer\"\xfb\x02\n\x06\x41nswer\x12)\n\x05items\x18\x01 \x03(\x0b\x32\x1a.recommender.v1.RankedItem\x12$\n\x05\x62\x61sis\x18\x02 \x01(\x0e\x32\x15.recommender.v1.Basis\x12\x18\n\x10unknown_item_ids\x18\x03 \x03(\t\x12\x14\n\x0cunknown_user\x18\x04 \x01(\x08\x12>\n\x0cmilliseconds\x18\x05 \x03(\x0b\x32(.recommender.v1.Answer.MillisecondsEntry\x12\x36\n\x08versions\x18\x06 \x03(\x0b\x32$.recommender.v1.Answer.VersionsEntry\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x1a\x33\n\x11MillisecondsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9c\x02\n\nRankedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x18\n\x0btower_score\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0fneighbour_score\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\'\n\x07sources\x18\x08 \x03(\x0e\x32\x16.recommender.v1.Source\x12\x1b\n\x0eshortlist_rank\x18\x05 \x01(\x05H\x02\x88\x01\x01\x12\x19\n\x0cranker_score\x18\x06 \x01(\x01H\x03\x88\x01\x01\x42\x0e\n\x0c_tower_scoreB\x12\n\x10_neighbour_scoreB\x11\n\x0f_shortlist_rankB\x0f\n\r_ranker_score*J\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x11\n\rSOURCE_TOWERS\x10\x01\x12\x15\n\x11SOURCE_NEIGHBOURS\x10\x02*i\n\x05\x42\x61sis\x12\x15\n\x11\x42\x41SIS_UNSPECIFIED\x10\x00\x12\x11\n\rBASIS_HISTORY\x10\x01\x12\x14\n\x10\x42\x41SIS_POPULARITY\x10\x02\x12\x0e\n\nBASIS_ITEM\x10\x03\x12\x10\n\x0c\x42\x41SIS_SEARCH\x10\x04\x32\xd3\x02\n\x12RecommenderService\x12P\n\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\x12Y\n\x0cSimilarItems\x12#.recommender.v1.SimilarItemsRequest\x1a$.recommender.v1.SimilarItemsResponse\x12M\n\x08Retrieve\x12\x1f.recommender.v1.RetrieveRequest\x1a .recommender.v1.RetrieveResponse\x12\x41\n\x04Rank\x12\x1b.recommender.v1.RankRequest\x1a\x1c.recommender.v1.RankResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x01\n\x10RecommendRequest\x12\x14\n\x07user_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x10history_item_ids\x18\x02 \x03(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0e\n\x06search\x18\x05 \x01(\t\x12\x15\n\rhistory_times\x18\x06 \x03(\x03\x12\x17\n\x0fhistory_actions\x18\x07 \x03(\t\x12(\n\x07\x66ilters\x18\x08 \x01(\x0b\x32\x17.recommender.v1.Filters\x12\x18\n\x10\x65xclude_item_ids\x18\t \x03(\tB\n\n\x08_user_id\";\n\x11RecommendResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.recommender.v1.Answer\"\x8d\x01\n\x13SimilarItemsRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12(\n\x07\x66ilters\x18\x04 \x01(\x0b\x32\x17.recommender.v1.Filters\x12\x18\n\x10\x65xclude_item_ids\x18\x05 \x03(\t\">\n\x14SimilarItemsResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.recommender.v1.Answer\"\xf4\x01\n\x0fRetrieveRequest\x12\x14\n\x07user_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x10history_item_ids\x18\x02 \x03(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0e\n\x06search\x18\x05 \x01(\t\x12\x15\n\rhistory_times\x18\x06 \x03(\x03\x12\x17\n\x0fhistory_actions\x18\x07 \x03(\t\x12(\n\x07\x66ilters\x18\x08 \x01(\x0b\x32\x17.recommender.v1.Filters\x12\x18\n\x10\x65xclude_item_ids\x18\t \x03(\tB\n\n\x08_user_id\":\n\x10RetrieveResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.recommender.v1.Answer\"\xb8\x01\n\x0bRankRequest\x12\x14\n\x07user_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x10history_item_ids\x18\x02 \x03(\t\x12\x1a\n\x12\x63\x61ndidate_item_ids\x18\x03 \x03(\t\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x15\n\rhistory_times\x18\x06 \x03(\x03\x12\x17\n\x0fhistory_actions\x18\x07 \x03(\tB\n\n\x08_user_id\"6\n\x0cRankResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.recommender.v1.Answer\"\x81\x01\n\x07\x46ilters\x12$\n\x04must\x18\x01 \x03(\x0b\x32\x16.recommender.v1.Clause\x12&\n\x06should\x18\x02 \x03(\x0b\x32\x16.recommender.v1.Clause\x12(\n\x08must_not\x18\x03 \x03(\x0b\x32\x16.recommender.v1.Clause\"y\n\x06\x43lause\x12\x11\n\tattribute\x18\x01 \x01(\t\x12\'\n\x06\x61ny_of\x18\x02 \x01(\x0b\x32\x15.recommender.v1.AnyOfH\x00\x12&\n\x05range\x18\x03 \x01(\x0b\x32\x15.recommender.v1.RangeH\x00\x42\x0b\n\tcondition\".\n\x05\x41nyOf\x12%\n\x06values\x18\x01 \x03(\x0b\x32\x15.recommender.v1.Value\"\x95\x01\n\x05Range\x12!\n\x02gt\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Value\x12\"\n\x03gte\x18\x02 \x01(\x0b\x32\x15.recommender.v1.Value\x12!\n\x02lt\x18\x03 \x01(\x0b\x32\x15.recommender.v1.Value\x12\"\n\x03lte\x18\x04 \x01(\x0b\x32\x15.recommender.v1.Value\"s\n\x05Value\x12\x11\n\x07keyword\x18\x01 \x01(\tH\x00\x12\x10\n\x06number\x18\x02 \x01(\x01H\x00\x12\x11\n\x07\x62oolean\x18\x03 \x01(\x08H\x00\x12*\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x06\n\x04kind\"\xfb\x02\n\x06\x41nswer\x12)\n\x05items\x18\x01 \x03(\x0b\x32\x1a.recommender.v1.RankedItem\x12$\n\x05\x62\x61sis\x18\x02 \x01(\x0e\x32\x15.recommender.v1.Basis\x12\x18\n\x10unknown_item_ids\x18\x03 \x03(\t\x12\x14\n\x0cunknown_user\x18\x04 \x01(\x08\x12>\n\x0cmilliseconds\x18\x05 \x03(\x0b\x32(.recommender.v1.Answer.MillisecondsEntry\x12\x36\n\x08versions\x18\x06 \x03(\x0b\x32$.recommender.v1.Answer.VersionsEntry\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x1a\x33\n\x11MillisecondsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9c\x02\n\nRankedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x18\n\x0btower_score\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0fneighbour_score\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\'\n\x07sources\x18\x08 \x03(\x0e\x32\x16.recommender.v1.Source\x12\x1b\n\x0eshortlist_rank\x18\x05 \x01(\x05H\x02\x88\x01\x01\x12\x19\n\x0cranker_score\x18\x06 \x01(\x01H\x03\x88\x01\x01\x42\x0e\n\x0c_tower_scoreB\x12\n\x10_neighbour_scoreB\x11\n\x0f_shortlist_rankB\x0f\n\r_ranker_score*J\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x11\n\rSOURCE_TOWERS\x10\x01\x12\x15\n\x11SOURCE_NEIGHBOURS\x10\x02*i\n\x05\x42\x61sis\x12\x15\n\x11\x42\x41SIS_UNSPECIFIED\x10\x00\x12\x11\n\rBASIS_HISTORY\x10\x01\x12\x14\n\x10\x42\x41SIS_POPULARITY\x10\x02\x12\x0e\n\nBASIS_ITEM\x10\x03\x12\x10\n\x0c\x42\x41SIS_SEARCH\x10\x04\x32\xd3\x02\n\x12RecommenderService\x12P\n\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\x12Y\n\x0cSimilarItems\x12#.recommender.v1.SimilarItemsRequest\x1a$.recommender.v1.SimilarItemsResponse\x12M\n\x08Retrieve\x12\x1f.recommender.v1.RetrieveRequest\x1a .recommender.v1.RetrieveResponse\x12\x41\n\x04Rank\x12\x1b.recommender.v1.RankRequest\x1a\x1c.recommender.v1.RankResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,34 +36,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANSWER_MILLISECONDSENTRY']._serialized_options = b'8\001'
   _globals['_ANSWER_VERSIONSENTRY']._loaded_options = None
   _globals['_ANSWER_VERSIONSENTRY']._serialized_options = b'8\001'
-  _globals['_SOURCE']._serialized_start=1590
-  _globals['_SOURCE']._serialized_end=1664
-  _globals['_BASIS']._serialized_start=1666
-  _globals['_BASIS']._serialized_end=1771
-  _globals['_RECOMMENDREQUEST']._serialized_start=60
-  _globals['_RECOMMENDREQUEST']._serialized_end=237
-  _globals['_RECOMMENDRESPONSE']._serialized_start=239
-  _globals['_RECOMMENDRESPONSE']._serialized_end=298
-  _globals['_SIMILARITEMSREQUEST']._serialized_start=300
-  _globals['_SIMILARITEMSREQUEST']._serialized_end=373
-  _globals['_SIMILARITEMSRESPONSE']._serialized_start=375
-  _globals['_SIMILARITEMSRESPONSE']._serialized_end=437
-  _globals['_RETRIEVEREQUEST']._serialized_start=440
-  _globals['_RETRIEVEREQUEST']._serialized_end=616
-  _globals['_RETRIEVERESPONSE']._serialized_start=618
-  _globals['_RETRIEVERESPONSE']._serialized_end=676
-  _globals['_RANKREQUEST']._serialized_start=679
-  _globals['_RANKREQUEST']._serialized_end=863
-  _globals['_RANKRESPONSE']._serialized_start=865
-  _globals['_RANKRESPONSE']._serialized_end=919
-  _globals['_ANSWER']._serialized_start=922
-  _globals['_ANSWER']._serialized_end=1301
-  _globals['_ANSWER_MILLISECONDSENTRY']._serialized_start=1201
-  _globals['_ANSWER_MILLISECONDSENTRY']._serialized_end=1252
-  _globals['_ANSWER_VERSIONSENTRY']._serialized_start=1254
-  _globals['_ANSWER_VERSIONSENTRY']._serialized_end=1301
-  _globals['_RANKEDITEM']._serialized_start=1304
-  _globals['_RANKEDITEM']._serialized_end=1588
-  _globals['_RECOMMENDERSERVICE']._serialized_start=1774
-  _globals['_RECOMMENDERSERVICE']._serialized_end=2113
+  _globals['_SOURCE']._serialized_start=2400
+  _globals['_SOURCE']._serialized_end=2474
+  _globals['_BASIS']._serialized_start=2476
+  _globals['_BASIS']._serialized_end=2581
+  _globals['_RECOMMENDREQUEST']._serialized_start=93
+  _globals['_RECOMMENDREQUEST']._serialized_end=338
+  _globals['_RECOMMENDRESPONSE']._serialized_start=340
+  _globals['_RECOMMENDRESPONSE']._serialized_end=399
+  _globals['_SIMILARITEMSREQUEST']._serialized_start=402
+  _globals['_SIMILARITEMSREQUEST']._serialized_end=543
+  _globals['_SIMILARITEMSRESPONSE']._serialized_start=545
+  _globals['_SIMILARITEMSRESPONSE']._serialized_end=607
+  _globals['_RETRIEVEREQUEST']._serialized_start=610
+  _globals['_RETRIEVEREQUEST']._serialized_end=854
+  _globals['_RETRIEVERESPONSE']._serialized_start=856
+  _globals['_RETRIEVERESPONSE']._serialized_end=914
+  _globals['_RANKREQUEST']._serialized_start=917
+  _globals['_RANKREQUEST']._serialized_end=1101
+  _globals['_RANKRESPONSE']._serialized_start=1103
+  _globals['_RANKRESPONSE']._serialized_end=1157
+  _globals['_FILTERS']._serialized_start=1160
+  _globals['_FILTERS']._serialized_end=1289
+  _globals['_CLAUSE']._serialized_start=1291
+  _globals['_CLAUSE']._serialized_end=1412
+  _globals['_ANYOF']._serialized_start=1414
+  _globals['_ANYOF']._serialized_end=1460
+  _globals['_RANGE']._serialized_start=1463
+  _globals['_RANGE']._serialized_end=1612
+  _globals['_VALUE']._serialized_start=1614
+  _globals['_VALUE']._serialized_end=1729
+  _globals['_ANSWER']._serialized_start=1732
+  _globals['_ANSWER']._serialized_end=2111
+  _globals['_ANSWER_MILLISECONDSENTRY']._serialized_start=2011
+  _globals['_ANSWER_MILLISECONDSENTRY']._serialized_end=2062
+  _globals['_ANSWER_VERSIONSENTRY']._serialized_start=2064
+  _globals['_ANSWER_VERSIONSENTRY']._serialized_end=2111
+  _globals['_RANKEDITEM']._serialized_start=2114
+  _globals['_RANKEDITEM']._serialized_end=2398
+  _globals['_RECOMMENDERSERVICE']._serialized_start=2584
+  _globals['_RECOMMENDERSERVICE']._serialized_end=2923
 # @@protoc_insertion_point(module_scope)

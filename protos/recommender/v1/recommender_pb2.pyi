@@ -6,6 +6,7 @@ What should this shopper see next, and what is like this item?"""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -88,6 +89,8 @@ class RecommendRequest(_message.Message):
     SEARCH_FIELD_NUMBER: _builtins.int
     HISTORY_TIMES_FIELD_NUMBER: _builtins.int
     HISTORY_ACTIONS_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
+    EXCLUDE_ITEM_IDS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release. An unknown one is answered like a stranger, and reported."""
     limit: _builtins.int
@@ -112,6 +115,14 @@ class RecommendRequest(_message.Message):
         one, says nothing. As many as there are items, or none at all.
         """
 
+    @_builtins.property
+    def filters(self) -> Global___Filters:
+        """What items must be like; none other is returned. Absent, every item will do."""
+
+    @_builtins.property
+    def exclude_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Items to leave out. Unknown ones are reported."""
+
     def __init__(
         self,
         *,
@@ -122,10 +133,12 @@ class RecommendRequest(_message.Message):
         search: _builtins.str = ...,
         history_times: _abc.Iterable[_builtins.int] | None = ...,
         history_actions: _abc.Iterable[_builtins.str] | None = ...,
+        filters: Global___Filters | None = ...,
+        exclude_item_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "filters", b"filters", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "request_id", b"request_id", "search", b"search", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "exclude_item_ids", b"exclude_item_ids", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "request_id", b"request_id", "search", b"search", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
@@ -166,22 +179,34 @@ class SimilarItemsRequest(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
+    EXCLUDE_ITEM_IDS_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """An item of the catalogue; an unknown one is NOT_FOUND."""
     limit: _builtins.int
     """Items wanted: at least 1, at most the server's shortlist."""
     request_id: _builtins.str
     """The caller's own name for this request; comes back in the answer."""
+    @_builtins.property
+    def filters(self) -> Global___Filters:
+        """What items must be like; none other is returned. Absent, every item will do."""
+
+    @_builtins.property
+    def exclude_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Items to leave out. Unknown ones are reported."""
+
     def __init__(
         self,
         *,
         item_id: _builtins.str = ...,
         limit: _builtins.int = ...,
         request_id: _builtins.str = ...,
+        filters: Global___Filters | None = ...,
+        exclude_item_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filters", b"filters"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "limit", b"limit", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exclude_item_ids", b"exclude_item_ids", "filters", b"filters", "item_id", b"item_id", "limit", b"limit", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -224,6 +249,8 @@ class RetrieveRequest(_message.Message):
     SEARCH_FIELD_NUMBER: _builtins.int
     HISTORY_TIMES_FIELD_NUMBER: _builtins.int
     HISTORY_ACTIONS_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
+    EXCLUDE_ITEM_IDS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release. An unknown one is answered like a stranger, and reported."""
     limit: _builtins.int
@@ -248,6 +275,14 @@ class RetrieveRequest(_message.Message):
         one, says nothing. As many as there are items, or none at all.
         """
 
+    @_builtins.property
+    def filters(self) -> Global___Filters:
+        """What items must be like; none other is returned. Absent, every item will do."""
+
+    @_builtins.property
+    def exclude_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Items to leave out. Unknown ones are reported."""
+
     def __init__(
         self,
         *,
@@ -258,10 +293,12 @@ class RetrieveRequest(_message.Message):
         search: _builtins.str = ...,
         history_times: _abc.Iterable[_builtins.int] | None = ...,
         history_actions: _abc.Iterable[_builtins.str] | None = ...,
+        filters: Global___Filters | None = ...,
+        exclude_item_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "filters", b"filters", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "request_id", b"request_id", "search", b"search", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "exclude_item_ids", b"exclude_item_ids", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "request_id", b"request_id", "search", b"search", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
@@ -378,6 +415,176 @@ class RankResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RankResponse: _TypeAlias = RankResponse  # noqa: Y015
+
+@_typing.final
+class Filters(_message.Message):
+    """What items must be like, by the attributes that the release's items have. An item without a value
+    for an attribute fits no clause on it. As many items as fit are returned, up to the limit.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MUST_FIELD_NUMBER: _builtins.int
+    SHOULD_FIELD_NUMBER: _builtins.int
+    MUST_NOT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def must(self) -> _containers.RepeatedCompositeFieldContainer[Global___Clause]:
+        """All of them fit."""
+
+    @_builtins.property
+    def should(self) -> _containers.RepeatedCompositeFieldContainer[Global___Clause]:
+        """At least one of them fits, where there are any."""
+
+    @_builtins.property
+    def must_not(self) -> _containers.RepeatedCompositeFieldContainer[Global___Clause]:
+        """None of them fits."""
+
+    def __init__(
+        self,
+        *,
+        must: _abc.Iterable[Global___Clause] | None = ...,
+        should: _abc.Iterable[Global___Clause] | None = ...,
+        must_not: _abc.Iterable[Global___Clause] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["must", b"must", "must_not", b"must_not", "should", b"should"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Filters: _TypeAlias = Filters  # noqa: Y015
+
+@_typing.final
+class Clause(_message.Message):
+    """What one attribute must be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    ANY_OF_FIELD_NUMBER: _builtins.int
+    RANGE_FIELD_NUMBER: _builtins.int
+    attribute: _builtins.str
+    """A column of the release's items."""
+    @_builtins.property
+    def any_of(self) -> Global___AnyOf: ...
+    @_builtins.property
+    def range(self) -> Global___Range: ...
+    def __init__(
+        self,
+        *,
+        attribute: _builtins.str = ...,
+        any_of: Global___AnyOf | None = ...,
+        range: Global___Range | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["any_of", b"any_of", "condition", b"condition", "range", b"range"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_of", b"any_of", "attribute", b"attribute", "condition", b"condition", "range", b"range"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_condition: _TypeAlias = _typing.Literal["any_of", "range"]  # noqa: Y015
+    _WhichOneofArgType_condition: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_condition) -> _WhichOneofReturnType_condition | None: ...
+
+Global___Clause: _TypeAlias = Clause  # noqa: Y015
+
+@_typing.final
+class AnyOf(_message.Message):
+    """The attribute is one of the values; of several keywords, one is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]:
+        """At least 1, of the attribute's kind."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[Global___Value] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnyOf: _TypeAlias = AnyOf  # noqa: Y015
+
+@_typing.final
+class Range(_message.Message):
+    """The attribute, a number or a time, lies within bounds: one lower, one upper, or both."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GT_FIELD_NUMBER: _builtins.int
+    GTE_FIELD_NUMBER: _builtins.int
+    LT_FIELD_NUMBER: _builtins.int
+    LTE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def gt(self) -> Global___Value:
+        """Above it."""
+
+    @_builtins.property
+    def gte(self) -> Global___Value:
+        """At least it."""
+
+    @_builtins.property
+    def lt(self) -> Global___Value:
+        """Below it."""
+
+    @_builtins.property
+    def lte(self) -> Global___Value:
+        """At most it."""
+
+    def __init__(
+        self,
+        *,
+        gt: Global___Value | None = ...,
+        gte: Global___Value | None = ...,
+        lt: Global___Value | None = ...,
+        lte: Global___Value | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gt", b"gt", "gte", b"gte", "lt", b"lt", "lte", b"lte"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gt", b"gt", "gte", b"gte", "lt", b"lt", "lte", b"lte"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Range: _TypeAlias = Range  # noqa: Y015
+
+@_typing.final
+class Value(_message.Message):
+    """A value of an attribute."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYWORD_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    BOOLEAN_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    keyword: _builtins.str
+    """Exactly as the items have it."""
+    number: _builtins.float
+    boolean: _builtins.bool
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        keyword: _builtins.str = ...,
+        number: _builtins.float = ...,
+        boolean: _builtins.bool = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["boolean", b"boolean", "keyword", b"keyword", "kind", b"kind", "number", b"number", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boolean", b"boolean", "keyword", b"keyword", "kind", b"kind", "number", b"number", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["keyword", "number", "boolean", "time"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___Value: _TypeAlias = Value  # noqa: Y015
 
 @_typing.final
 class Answer(_message.Message):

@@ -1,0 +1,211 @@
+"""Which items have a value: an attribute's postings, memory-mapped; no data frames.
+
+Of keywords and booleans every value has a roaring bitmap of item rows, in the portable format, read
+when it is asked for. Numbers and times lie in their order, beside their rows.
+"""
+
+import json
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from dataset.arrays import StringColumn
+from dataset.kinds import Kind
+
+FOLDER, ABOUT = "attributes", "about.json"
+"""Below the data stage, and what it says of the attributes."""
+POSTINGS, BOUNDS, VALUES, ROWS = "postings", "bounds", "values", "rows"
+
+
+def bitmap_of(rows: NDArray[Any]) -> BitMap:
+    """Item rows, in any order, as a set; ascending ones are ten times as fast."""
+    return BitMap(array("I", rows.astype(np.uint32).tobytes()))
+
+
+def rows_of(bitmap: BitMap) -> NDArray[np.int64]:
+    """(rows,): a set's item rows, ascending."""
+    return np.asarray(bitmap.to_array()).astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeywordPostings:
+    """Item rows of every keyword; an item may have several, or none."""
+
+    values: StringColumn
+    """Ascending by code point, distinct"""
+    postings: NDArray[np.uint8]
+    """Serialised bitmaps, end to end"""
+    bounds: NDArray[np.int64]
+    """(values + 1,): value i owns `postings[bounds[i]:bounds[i + 1]]`"""
+
+    def rows(self, wanted: Iterable[str]) -> BitMap:
+        """Items that have one of the keywords."""
+        places = [place for value in wanted if (place := self._place(value)) is not None]
+        return BitMap.union(BitMap(), *map(self._posting, places))
+
+    def _place(self, value: str) -> int | None:
+        low, high = 0, len(self.values)
+        while low < high:
+            middle = (low + high) // 2
+            if self.values[middle] < value:
+                low = middle + 1
+            else:
+                high = middle
+        return low if low < len(self.values) and self.values[low] == value else None
+
+    def _posting(self, place: int) -> BitMap:
+        return BitMap.deserialize(
+            self.postings[self.bounds[place] : self.bounds[place + 1]].tobytes()
+        )
+
+    @classmethod
+    def of(
+        cls, values: Sequence[str], starts: NDArray[np.int64], rows: NDArray[Any]
+    ) -> "KeywordPostings":
+        """Make postings of grouped rows.
+
+        Args:
+            values: Ascending by code point, distinct.
+            starts: (values + 1,): value i owns `rows[starts[i]:starts[i + 1]]`.
+            rows: Item rows, ascending within a value.
+        """
+        blocks = [bitmap_of(rows[start:stop]).serialize() for start, stop in pairwise(starts)]
+        return cls(
+            values=StringColumn.of(values),
+            postings=np.frombuffer(b"".join(blocks), np.uint8),
+            bounds=np.cumsum([0, *map(len, blocks)], dtype=np.int64),
+        )
+
+    def save(self, folder: Path, name: str) -> None:
+        """Write `<name>.<part>.npy`."""
+        StringColumn.save(folder, f"{name}.{VALUES}", self.values)
+        np.save(folder / f"{name}.{POSTINGS}.npy", self.postings)
+        np.save(folder / f"{name}.{BOUNDS}.npy", self.bounds)
+
+    @classmethod
+    def load(cls, folder: Path, name: str) -> "KeywordPostings":
+        """Map what `save` wrote."""
+        return cls(
+            values=StringColumn.load(folder, f"{name}.{VALUES}"),
+            postings=np.load(folder / f"{name}.{POSTINGS}.npy", mmap_mode="r"),
+            bounds=np.load(folder / f"{name}.{BOUNDS}.npy", mmap_mode="r"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderedPostings:
+    """Item rows by number, or by time in microseconds since 1970, UTC."""
+
+    values: NDArray[Any]
+    """(known,) ascending: float32, float64 or, of times, int64"""
+    item_rows: NDArray[np.int32]
+    """(known,): whose value each is"""
+
+    def rows(self, wanted: Iterable[float]) -> BitMap:
+        """Items that have one of the values."""
+        spans = [self._span(value, value) for value in set(wanted)]
+        return self._bitmap(spans)
+
+    def between(
+        self,
+        lower: float | None,
+        upper: float | None,
+        *,
+        above: bool = False,
+        below: bool = False,
+    ) -> BitMap:
+        """Items within bounds.
+
+        Args:
+            lower: Least value; None where there is none.
+            upper: Largest value; None where there is none.
+            above: Whether the least value itself is left out.
+            below: Whether the largest value itself is left out.
+        """
+        return self._bitmap([self._span(lower, upper, above=above, below=below)])
+
+    def _span(
+        self,
+        lower: float | None,
+        upper: float | None,
+        *,
+        above: bool = False,
+        below: bool = False,
+    ) -> slice:
+        start, stop = 0, len(self.values)
+        if lower is not None:
+            start = self._search(lower, after=above)
+        if upper is not None:
+            stop = self._search(upper, after=not below)
+        return slice(start, max(start, stop))
+
+    def _search(self, value: float, *, after: bool) -> int:
+        # A float32 column's 9.99 is not the float64 9.99: both are compared as the column has them.
+        with np.errstate(over="ignore"):
+            bound = self.values.dtype.type(value)
+        return int(np.searchsorted(self.values, bound, "right" if after else "left"))
+
+    def _bitmap(self, spans: Sequence[slice]) -> BitMap:
+        found = [self.item_rows[span] for span in spans]
+        mask = np.zeros(1 + max((int(rows.max()) for rows in found if len(rows)), default=-1), bool)
+        for rows in found:
+            mask[rows] = True
+        return bitmap_of(np.flatnonzero(mask))
+
+    @classmethod
+    def of(cls, values: NDArray[Any], item_rows: NDArray[Any]) -> "OrderedPostings":
+        """Make postings of known values in any order, and the rows that have them."""
+        order = np.argsort(values, kind="stable")
+        return cls(values=values[order], item_rows=item_rows[order].astype(np.int32))
+
+    def save(self, folder: Path, name: str) -> None:
+        """Write `<name>.<part>.npy`."""
+        np.save(folder / f"{name}.{VALUES}.npy", self.values)
+        np.save(folder / f"{name}.{ROWS}.npy", self.item_rows)
+
+    @classmethod
+    def load(cls, folder: Path, name: str) -> "OrderedPostings":
+        """Map what `save` wrote."""
+        return cls(
+            values=np.load(folder / f"{name}.{VALUES}.npy", mmap_mode="r"),
+            item_rows=np.load(folder / f"{name}.{ROWS}.npy", mmap_mode="r"),
+        )
+
+
+Postings = KeywordPostings | OrderedPostings
+
+
+def save_postings(folder: Path, kinds: Mapping[str, Kind], made: Sequence[Postings]) -> None:
+    """Write the postings of every attribute.
+
+    Args:
+        folder: Of the data stage.
+        kinds: Of each, by name.
+        made: Postings of each, in the order of the kinds.
+    """
+    below = folder / FOLDER
+    below.mkdir()
+    for number, postings in enumerate(made):
+        postings.save(below, str(number))
+    (below / ABOUT).write_text(json.dumps(kinds, ensure_ascii=False, indent=1))
+
+
+def load_postings(folder: Path) -> dict[str, tuple[Kind, Postings]]:
+    """Map what `save_postings` wrote: kind and postings of every attribute, by name."""
+    below = folder / FOLDER
+    kinds: dict[str, Kind] = json.loads((below / ABOUT).read_text())
+    return {
+        name: (kind, _class_of(kind).load(below, str(number)))
+        for number, (name, kind) in enumerate(kinds.items())
+    }
+
+
+def _class_of(kind: Kind) -> type[KeywordPostings] | type[OrderedPostings]:
+    return OrderedPostings if kind in ("number", "time") else KeywordPostings
