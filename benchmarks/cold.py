@@ -5,7 +5,6 @@ towers are trained on what remains, and the whole corpus is ranked for the test 
 bought one of them. The peer is the backbone as it comes: the mean of the last titles' embeddings.
 """
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -18,7 +17,7 @@ from rich.console import Console
 
 from backbone.load import load_tokenizer
 from backbone.training import training_folder
-from benchmarks.command import configuration, folders, parser
+from benchmarks.command import configuration, folders, parser, save_figures
 from benchmarks.table import intervals_table
 from benchmarks.untrained import Untrained
 from dataset.arrays import TEST, Cases, Dataset, load_dataset
@@ -150,11 +149,8 @@ def main() -> None:
         arguments = options.instantiate(parsed)
         root, reports = folders(arguments)
         found = compare(configuration(arguments, TowersConfig), root, arguments.share)
-        reports.mkdir(parents=True, exist_ok=True)
-        path = reports / "cold.json"
-        path.write_text(json.dumps({"share": arguments.share, "systems": found}, indent=1))
         Console(width=120).print(intervals_table(f"{root.name}: items held out", found))
-        logger.info("table: %s", path)
+        save_figures(reports, "cold", {"share": arguments.share, "systems": found})
 
 
 if __name__ == "__main__":

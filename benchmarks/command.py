@@ -1,5 +1,9 @@
 """What the benchmarks' command lines share."""
 
+import json
+import logging
+import os
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,6 +12,7 @@ import jsonargparse
 
 from dataset.paths import dataset_name
 
+logger = logging.getLogger("benchmarks")
 Config = TypeVar("Config")
 
 
@@ -46,3 +51,13 @@ def folders(options: jsonargparse.Namespace) -> tuple[Path, Path]:
     """
     name = dataset_name(options.dataset)
     return options.artifacts / name, options.reports / name
+
+
+def save_figures(reports: Path, name: str, figures: Mapping[str, Any]) -> None:
+    """Write what was measured as `<name>.json`, whole or not at all."""
+    reports.mkdir(parents=True, exist_ok=True)
+    path = reports / f"{name}.json"
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(figures, indent=1))
+    os.replace(partial, path)
+    logger.info("figures: %s", path)

@@ -4,7 +4,6 @@ All searches are of one query at a time by one thread, in this process, by turns
 """
 
 import importlib
-import json
 import logging
 import os
 import platform
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.command import configuration, folders, parser
+from benchmarks.command import configuration, folders, parser, save_figures
 from benchmarks.memory import built_within
 from benchmarks.peers import PEERS, reaching, recall_of
 from benchmarks.vectors import ITEMS_A_CENTRE, clustered, unclustered, written
@@ -223,8 +222,6 @@ def main() -> None:
             "exact batches of 64 over 17,000": batches,
             "memory": weighed,
         }
-        reports.mkdir(parents=True, exist_ok=True)
-        (reports / "index.json").write_text(json.dumps(content, indent=1))
         for title, rows in (
             ("beside peers at equal recall", content["beside peers"]),
             ("among the items that fit a filter", filtered),
@@ -232,7 +229,7 @@ def main() -> None:
             ("memory of a build", weighed),
         ):
             Console(width=160).print(as_table(title, rows))
-        logger.info("figures: %s", reports / "index.json")
+        save_figures(reports, "index", content)
 
 
 def as_table(title: str, rows: list[Mapping[str, Any]] | list[Figures]) -> Table:

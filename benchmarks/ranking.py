@@ -5,7 +5,6 @@ with each candidate's, as it comes (fp32) and in bf16. All run in this process, 
 same threads, on the same shoppers and candidates; ours includes looking up every signal.
 """
 
-import json
 import logging
 import os
 import platform
@@ -20,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backbone.load import best_device
-from benchmarks.command import configuration, folders, parser
+from benchmarks.command import configuration, folders, parser, save_figures
 from dataset.arrays import Dataset, load_dataset
 from index.sources import Recalled, Rows
 from lineage.cli import configure_logging, reported_errors
@@ -153,14 +152,11 @@ def main() -> None:
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
             "systems": [asdict(one) for one in found],
         }
-        reports.mkdir(parents=True, exist_ok=True)
-        path = reports / "ranking.json"
-        path.write_text(json.dumps(content, indent=1))
         table = Table("", "p50, ms", "p99, ms", "times slower", title=f"{root.name}: ranking")
         for one in found:
             table.add_row(one.system, f"{one.p50}", f"{one.p99}", f"{one.times_slower}")
         Console(width=100).print(table)
-        logger.info("table: %s", path)
+        save_figures(reports, "ranking", content)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ item-kNN, the untrained backbone and saved lists of peers; then what a search fo
 target's title finds.
 """
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from tqdm import tqdm
 
-from benchmarks.command import configuration, folders, parser
+from benchmarks.command import configuration, folders, parser, save_figures
 from benchmarks.config import BenchConfig
 from benchmarks.quality import RARE, Lists, baselines, evaluated_cases, peers
 from benchmarks.table import intervals_table
@@ -203,12 +202,9 @@ def main() -> None:
     with reported_errors():
         root, reports = folders(parsed)
         systems = score(configuration(parsed, BenchConfig), parsed.dataset, root)
-        reports.mkdir(parents=True, exist_ok=True)
-        path = reports / "recall.json"
         versions = {stage: read_manifest(root / stage, stage).fingerprint for stage in RETRIEVAL}
-        path.write_text(json.dumps({"made from": versions, "systems": systems}, indent=1))
         Console(width=190).print(intervals_table(f"{root.name}: test, history excluded", systems))
-        logger.info("table: %s", path)
+        save_figures(reports, "recall", {"made from": versions, "systems": systems})
 
 
 if __name__ == "__main__":

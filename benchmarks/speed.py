@@ -4,7 +4,6 @@ The peer is sentence-transformers with the same backbone, as it comes. Both run 
 turns, with the same threads.
 """
 
-import json
 import logging
 import os
 import platform
@@ -24,7 +23,7 @@ from transformers import TrainerCallback
 
 from backbone.load import best_device, load_bert, load_tokenizer, serving_dtype
 from backbone.tokens import SpecialTokens, item_input, tokenize
-from benchmarks.command import configuration, folders, parser
+from benchmarks.command import configuration, folders, parser, save_figures
 from dataset.arrays import Dataset, load_dataset
 from dataset.points import TrainingPoints, training_points
 from lineage.cli import configure_logging, reported_errors
@@ -273,21 +272,19 @@ def main() -> None:
             encoding(data, config, arguments.rounds),
             training(data, config),
         ]
-        _write(reports / "speed.json", root.name, found)
+        _write(reports, root.name, found)
 
 
-def _write(path: Path, name: str, found: Sequence[Comparison]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _write(reports: Path, name: str, found: Sequence[Comparison]) -> None:
     machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
     content = {"dataset": name, "machine": machine, "comparisons": [asdict(c) for c in found]}
-    path.write_text(json.dumps(content, indent=1))
     table = Table("", "ours", "sentence-transformers", "", "times faster", "", title=f"{name}")
     for one in found:
         table.add_row(
             one.what, f"{one.ours:,}", f"{one.peer:,}", one.unit, f"{one.ratio}", one.note
         )
     Console(width=140).print(table)
-    logger.info("table: %s", path)
+    save_figures(reports, "speed", content)
 
 
 if __name__ == "__main__":
