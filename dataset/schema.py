@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
+from dataset.rendering import is_key
+
 ITEM, USER = "item_id", "user_id"
 TITLE = "title"
 TEXT = "text"
@@ -17,7 +19,6 @@ ACTION = "action"
 SPLIT = "split"
 
 STRINGS = (pl.String, pl.Categorical, pl.Enum)
-_KEYS = ("_id", "_code")
 
 
 def is_string(kind: pl.DataType) -> bool:
@@ -42,7 +43,7 @@ def text_columns(schema: pl.Schema, fields: Sequence[str]) -> list[str]:
     rest = sorted(
         name
         for name, kind in schema.items()
-        if name not in fields and is_string(kind) and not _is_key(name)
+        if name not in fields and is_string(kind) and not is_key(name)
     )
     return [*(name for name in fields if name in schema and _is_readable(schema[name])), *rest]
 
@@ -55,7 +56,3 @@ def attribute_columns(schema: pl.Schema, texts: Iterable[str]) -> list[str]:
 
 def _is_readable(kind: pl.DataType) -> bool:
     return is_string_list(kind) or not (kind.is_nested() or isinstance(kind, pl.Binary | pl.Object))
-
-
-def _is_key(name: str) -> bool:
-    return name.lower().endswith(_KEYS) or "url" in name.lower()

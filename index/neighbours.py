@@ -32,12 +32,12 @@ class Neighbours:
         return len(self.starts) - 1
 
     def scores(
-        self, history: NDArray[np.int32], *, decay: float
+        self, history: NDArray[np.integer[Any]], *, decay: float
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Sum over a history of decay^age × weight; the last item has age 0.
 
         Args:
-            history: Item rows, oldest first.
+            history: Item rows, oldest first; one that is newer than the lists adds nothing.
             decay: Weight of an item relative to the next younger one.
 
         Returns:
@@ -51,7 +51,9 @@ class Neighbours:
         weights = (weights * np.float64(decay) ** ages).astype(np.float32)
         return rows, np.bincount(position, weights, len(rows)).astype(np.float32)
 
-    def between(self, owners: NDArray[np.int32], rows: NDArray[np.int32]) -> NDArray[np.float32]:
+    def between(
+        self, owners: NDArray[np.integer[Any]], rows: NDArray[np.integer[Any]]
+    ) -> NDArray[np.float32]:
         """(owners, rows) weight that each owner's list gives each row, 0 where it is not in it.
 
         Args:
@@ -69,10 +71,14 @@ class Neighbours:
         return weights
 
     def _lists(
-        self, owners: NDArray[np.int32]
+        self, owners: NDArray[np.integer[Any]]
     ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
         """Lists of some items, at least one, end to end: whose, which rows, which weights."""
-        spans = [slice(self.starts[row], self.starts[row + 1]) for row in owners.tolist()]
+        ends = len(self)  # the list of an item that is newer is empty
+        spans = [
+            slice(self.starts[min(row, ends)], self.starts[min(row + 1, ends)])
+            for row in owners.tolist()
+        ]
         return (
             np.repeat(np.arange(len(spans)), [span.stop - span.start for span in spans]),
             np.concatenate([self.rows[span] for span in spans]),

@@ -1,5 +1,6 @@
 """Both sources of recall, the index and the neighbour lists, merged by one score."""
 
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from index.config import NeighboursConfig
 from index.item_index import ItemIndex
+from index.live import LiveIndex
 from index.neighbours import NEXT_ITEMS, Neighbours
 from lineage.manifest import read_manifest
 
@@ -43,7 +45,7 @@ class Sources:
 
     def __init__(
         self,
-        index: ItemIndex,
+        index: ItemIndex | LiveIndex,
         neighbours: Neighbours | None,
         *,
         temperature: float,
@@ -62,7 +64,8 @@ class Sources:
         Raises:
             ValueError: the weight is left open.
         """
-        self.index, self.neighbours, self.next_items = index, neighbours, next_items
+        self.index = index if isinstance(index, LiveIndex) else LiveIndex(index)
+        self.neighbours, self.next_items = neighbours, next_items
         if neighbours is not None and config.weight is None:
             raise ValueError("weight must be that of the index stage, got None")
         self._temperature, self._config = temperature, config
@@ -83,21 +86,29 @@ class Sources:
             next_items=Neighbours.load(root / "index", NEXT_ITEMS) if config.kept else None,
         )
 
+    def over(self, index: LiveIndex) -> "Sources":
+        """The same over the index after some changes."""
+        changed = copy(self)
+        changed.index = index
+        return changed
+
     def nearest(self, embedding: Scores, excluded: Rows, size: int) -> tuple[Rows, Scores]:
         """Items nearest to an embedding.
 
         Args:
             embedding: (dimension,) of unit length.
-            excluded: Item rows to leave out.
+            excluded: Item rows to leave out, in whatever form the items now have.
             size: Items wanted; fewer come back when the index finds fewer.
 
         Returns:
             Item rows and cosines, both (found,), best first.
         """
-        left_out = np.unique(excluded)
+        left_out = np.unique(self.index.origins(excluded))
         k = min(size + len(left_out), len(self.index))
         cosines, rows = self.index.search(embedding[None], k)
-        kept = np.flatnonzero((rows[0] >= 0) & ~np.isin(rows[0], left_out))[:size]
+        kept = np.flatnonzero((rows[0] >= 0) & ~np.isin(self.index.origins(rows[0]), left_out))[
+            :size
+        ]
         return rows[0][kept].astype(np.int32), cosines[0][kept]
 
     def shortlist(
@@ -120,10 +131,10 @@ class Sources:
         """What `shortlist` chooses from: the `size` best of either source, in no order."""
         by_towers, _ = self.nearest(embedding, history, size)
         known, scores = self._listed(history if listed else history[:0])
-        fresh = ~np.isin(known, history)
-        by_neighbours = known[fresh][
-            np.lexsort((self._preference[known[fresh]], -scores[fresh]))[:size]
-        ]
+        current = self.index.current(known)
+        fresh = ~np.isin(known, self.index.origins(history)) & (current >= 0)
+        best = np.lexsort((self._preference[known[fresh]], -scores[fresh]))[:size]
+        by_neighbours = current[fresh][best].astype(np.int32)
         rows = np.concatenate([by_towers, by_neighbours[~np.isin(by_neighbours, by_towers)]])
         return replace(
             self._judged(embedding, rows, known, scores),
@@ -156,14 +167,15 @@ class Sources:
         """Item rows, ascending, that the neighbour lists have a score for, and the scores."""
         if self.neighbours is None:
             return np.empty(0, np.int32), np.empty(0, np.float32)
-        return self.neighbours.scores(history, decay=self._config.decay)
+        return self.neighbours.scores(self.index.origins(history), decay=self._config.decay)
 
     def _judged(self, embedding: Scores, rows: Rows, known: Rows, scores: Scores) -> Recalled:
         cosines = (self.index.vectors(rows) @ embedding).astype(np.float32)
         shared = np.zeros(len(rows), np.float32)
         if len(known):
-            place = np.minimum(np.searchsorted(known, rows), len(known) - 1)
-            shared = np.where(known[place] == rows, scores[place], 0).astype(np.float32)
+            origins = self.index.origins(rows)
+            place = np.minimum(np.searchsorted(known, origins), len(known) - 1)
+            shared = np.where(known[place] == origins, scores[place], 0).astype(np.float32)
         nowhere = np.zeros(len(rows), bool)
         return Recalled(
             rows=rows,

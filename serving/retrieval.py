@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from index.live import LiveIndex
 from index.sources import Recalled, Rows, Scores, Sources
 from towers.export import UserTower
 
@@ -19,6 +20,12 @@ class Retriever:
     def load(cls, root: Path) -> "Retriever":
         """Load from a dataset's finished stages."""
         return cls(user_tower=UserTower.load(root / "towers"), sources=Sources.load(root))
+
+    def over(self, index: LiveIndex) -> "Retriever":
+        """The same over the index after some changes."""
+        return Retriever(
+            user_tower=self.user_tower.over(index.added), sources=self.sources.over(index)
+        )
 
     def embed(
         self,
