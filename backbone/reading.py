@@ -13,7 +13,7 @@ from backbone.tokens import token_budget_batches
 TOKEN_BUDGET = 4_096
 """Padded tokens a batch: activations of that many stay in the cache of a CPU."""
 
-SHOWN = 100
+SHOWN = 1_000
 """Texts from which on there is a progress bar."""
 
 

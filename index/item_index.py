@@ -13,6 +13,8 @@ from lineage.manifest import CorruptArtifactError, command
 
 logger = logging.getLogger(__name__)
 FILE = "index.faiss"
+WIDEST_ON_GPU = 2048
+"""Items that FAISS finds at most on a GPU."""
 
 
 class ItemIndex:
@@ -55,7 +57,8 @@ class ItemIndex:
         if len(given) == 1:  # a second thread only delays a single query
             self._faiss.omp_set_num_threads(1)
         try:
-            scores, rows = self._searched.search(given, k)
+            index = self._searched if k <= WIDEST_ON_GPU else self._stored
+            scores, rows = index.search(given, k)
         finally:
             self._faiss.omp_set_num_threads(threads)
         return scores, rows

@@ -12,6 +12,8 @@ from index.vectors import checked, require_unit_length
 
 Rows = NDArray[np.int64]
 Scores = NDArray[np.float32]
+SLACK = 16
+"""Items more than wanted that are looked for, beside twice as many as are expected to be hidden."""
 WIDER = 4
 """A search that found too few items that are left looks this many times as far."""
 
@@ -195,7 +197,7 @@ class LiveIndex:
         found = np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1)
         hidden, size = self._hidden_of_base, len(self._base)
         wanted = min(k, size - hidden)
-        width = min(wanted + min(hidden, wanted), size)
+        width = min(wanted + min(hidden, SLACK + 2 * wanted * hidden // size), size)
         pending = np.arange(len(queries) if wanted else 0)
         while len(pending):
             scores, rows = self._base.search(queries[pending], width)
@@ -229,10 +231,10 @@ class LiveIndex:
         return best
 
     def _search_added(self, queries: Scores, k: int) -> tuple[Scores, Rows]:
-        """Scores and rows, (queries, at most k): -inf and -1 for what is hidden."""
+        """Scores and rows, (queries, at most k): -inf and -1 for what is hidden; by one thread."""
         scores = np.empty((len(queries), len(self._added)), np.float32)
         for start, block in self._added.blocks():
-            np.matmul(queries, block.T, out=scores[:, start : start + len(block)])
+            np.vecdot(queries[:, None], block, out=scores[:, start : start + len(block)])
         scores[:, self._hidden[self._hidden_of_base :] - len(self._base)] = -np.inf
         if scores.shape[1] > k:
             places = np.argpartition(-scores, k - 1, axis=1)[:, :k]
