@@ -1,33 +1,24 @@
-"""Changes of items between two rebuilds: what they are, how they are kept, and for how long."""
+"""Changes of items between two rebuilds: what they are, and how they are written down."""
 
 import json
-import logging
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.arrays import load_dataset
 from dataset.config import DataConfig
 from dataset.rendering import item_text
-from lineage.journal import Journal, read_journal
-from lineage.manifest import RECORD, CorruptArtifactError, read_manifest
-from lineage.releases import read_record
+from lineage.manifest import RECORD, read_manifest
 from serving.query import InvalidQueryError, Limits, check_id
 
-logger = logging.getLogger(__name__)
 CHANGES = "CHANGES"
 """Beside a dataset's releases; beside the stages where they are served as they were built."""
 ITEM_BYTES = 1 << 16
 """Of an item's fields together, as JSON"""
-AT_ONCE = 1_000
-"""Changes of a record that was written anew"""
 _LENGTH = struct.Struct("<I")
 
 
@@ -152,30 +143,6 @@ def changes_path(root: Path) -> Path:
     return (root.parent if (root / RECORD).is_file() else root) / CHANGES
 
 
-def unsettled(changes: Mapping[str, Change], root: Path) -> set[str]:
-    """Ids of the changes that a release needs: those that are newer or that it does not hold.
-
-    A release holds an upsert when it was published after it and has the item with the same text;
-    it holds a deletion when it was published after it and lacks the item. Stages that were not
-    published need all.
-    """
-    if not (root / RECORD).is_file() or not changes:
-        return set(changes)
-    published = datetime.fromisoformat(read_record(root).when).timestamp()
-    older = {item_id for item_id, change in changes.items() if change.when <= published}
-    if not older:
-        return set(changes)
-    data, config = load_dataset(root / "data"), data_config(root)
-    rows = {item_id: row for row, item_id in enumerate(data.item_ids) if item_id in older}
-    needed = set(changes) - older
-    for item_id in older:
-        item, row = changes[item_id].item, rows.get(item_id)
-        held = None if row is None else data.texts[row]
-        if held != (None if item is None else text_of(item, config)):
-            needed.add(item_id)
-    return needed
-
-
 def data_config(root: Path) -> DataConfig:
     """How the data stage of a release rendered its texts."""
     config = read_manifest(root / "data", "data").config
@@ -183,59 +150,6 @@ def data_config(root: Path) -> DataConfig:
     if "fields" in named:
         named["fields"] = tuple(named["fields"])
     return DataConfig(**named)
-
-
-def fold(
-    journal: Journal, releases: Sequence[Path], *, remade: Mapping[str, Change] | None = None
-) -> int:
-    """Write a journal anew without what none of the releases needs and what was changed again.
-
-    Args:
-        journal: Of the changes.
-        releases: Those that are kept: going back to any of them brings nothing deleted back.
-        remade: Changes whose vectors were made anew, by item id; they take the others' place.
-
-    Returns:
-        Changes that were dropped.
-
-    Raises:
-        OSError: the disk is full or refuses; the journal is as before.
-    """
-    records = read_journal(journal.path)
-    changes = latest(records)
-    written = sum(len(decoded(record)) for record in records)
-    needed = set(changes) if not releases else set[str]().union(*_needed(changes, releases))
-    left = [
-        (remade or {}).get(item_id, change)
-        for item_id, change in changes.items()
-        if item_id in needed
-    ]
-    if remade or len(left) < written:
-        journal.replace(
-            [
-                encoded(part[start : start + AT_ONCE])
-                for part in _alike(left)
-                for start in range(0, len(part), AT_ONCE)
-            ]
-        )
-    return written - len(left)
-
-
-def _needed(changes: Mapping[str, Change], releases: Sequence[Path]) -> Iterable[set[str]]:
-    for release in releases:
-        try:
-            yield unsettled(changes, release)
-        except CorruptArtifactError as error:
-            logger.warning("changes stay for the sake of a damaged release: %s", error)
-            yield set(changes)
-
-
-def _alike(changes: Sequence[Change]) -> Iterable[list[Change]]:
-    """Neighbours in time whose vectors were made by the same; deletions go with either."""
-    made_by = ""
-    keys = [made_by := change.made_by or made_by for change in changes]
-    for _, group in groupby(range(len(changes)), lambda place: keys[place]):
-        yield [changes[place] for place in group]
 
 
 def _plain(item: Item) -> dict[str, Any]:

@@ -18,11 +18,10 @@ from serving.changes import (
     changes_path,
     check_item,
     encoded,
-    fold,
     latest,
-    unsettled,
 )
 from serving.engine import Engine, EngineConfig
+from serving.folding import fold, unsettled
 from serving.item_reader import ItemReader
 from serving.live_items import LiveItems
 from serving.query import Answer, InvalidQueryError, Query, UnknownItemError, check_id

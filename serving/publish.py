@@ -10,7 +10,8 @@ from lineage.locking import changing
 from lineage.manifest import ArtifactError, CorruptArtifactError, MissingArtifactError
 from lineage.publishing import add_release, go_live, retire
 from lineage.releases import ReleaseError, live_id, read_record, release_ids, verify_release
-from serving.changes import CHANGES, fold
+from serving.changes import CHANGES
+from serving.folding import fold
 from serving.release import LINKS, open_release
 
 logger = logging.getLogger(__name__)
