@@ -121,8 +121,10 @@ class LiveIndex:
         rows = np.arange(len(self._base), len(self))
         return rows[self.alive(rows)]
 
-    def origins(self, rows: NDArray[Any]) -> Rows:
+    def origins(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The base's row of each row's item; of an item that the base lacks, the row itself."""
+        if not len(self._added):
+            return rows
         origins = rows.astype(np.int64)
         added = origins >= len(self._base)
         if added.any():
@@ -130,8 +132,10 @@ class LiveIndex:
             origins[added] = np.where(known >= 0, known, origins[added])
         return origins
 
-    def current(self, rows: NDArray[Any]) -> Rows:
+    def current(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Where the items of some rows of the base are now; -1 for those that were deleted."""
+        if self._unchanged:
+            return rows
         current = np.where(self.alive(rows), rows, -1).astype(np.int64)
         origins, newest = self._renewed
         if len(origins):

@@ -87,8 +87,9 @@ class Journal:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
+        before, self._file = self._file, -1  # it has no name any more
+        os.close(before)
         flush(self.path.parent)
-        os.close(self._file)
         self._open()
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ def lock_file(path: Path) -> tuple[int | None, str]:
         The descriptor, None where somebody else holds the lock; and who holds it now.
 
     Raises:
-        OSError: the file cannot be opened.
+        OSError: the file cannot be opened or locked.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -53,6 +53,9 @@ def lock_file(path: Path) -> tuple[int | None, str]:
         owner = os.pread(descriptor, 1000, 0).decode(errors="replace").strip()
         os.close(descriptor)
         return None, owner or "another process"
+    except BaseException:
+        os.close(descriptor)
+        raise
     owner = f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC):%F %T} UTC"
     with suppress(OSError):  # a full disk: the lock holds without a name
         os.ftruncate(descriptor, 0)

@@ -31,7 +31,8 @@ class Item:
     texts: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     """Other text columns (`brand`, `category`, …), as in `items.parquet`."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    """Typed columns, kept as they are given: plain JSON values."""
+    """Typed columns that the release has, by which filters look: plain JSON values, times as
+    ISO 8601 writes them. A text that is a keyword in the release is looked at too."""
 
 
 @dataclass(frozen=True, kw_only=True)
