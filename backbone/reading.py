@@ -13,6 +13,9 @@ from backbone.tokens import token_budget_batches
 TOKEN_BUDGET = 4_096
 """Padded tokens a batch: activations of that many stay in the cache of a CPU."""
 
+SHOWN = 1_000
+"""Texts from which on there is a progress bar."""
+
 
 def in_batches(
     read: Callable[[NDArray[np.int64]], Tensor], lengths: NDArray[np.int64], description: str
@@ -24,7 +27,8 @@ def in_batches(
         lengths: (texts,) tokens of each text.
         description: Label of the progress bar.
     """
-    with tqdm(total=len(lengths), desc=description, unit="text", leave=False) as bar:
+    few = len(lengths) < SHOWN
+    with tqdm(total=len(lengths), desc=description, unit="text", leave=False, disable=few) as bar:
         for rows in token_budget_batches(lengths, TOKEN_BUDGET):
             with torch.no_grad():
                 states = read(rows)

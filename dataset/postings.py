@@ -146,10 +146,14 @@ class OrderedPostings:
             stop = self._search(upper, after=not below)
         return slice(start, max(start, stop))
 
-    def _search(self, value: float, *, after: bool) -> int:
-        # A float32 column's 9.99 is not the float64 9.99: both are compared as the column has them.
+    def held(self, value: float) -> float:
+        """A value as the column has it: a float32 column's 9.99 is not the float64 9.99."""
         with np.errstate(over="ignore"):
-            bound = self.values.dtype.type(value)
+            held: float = self.values.dtype.type(value).item()
+        return held
+
+    def _search(self, value: float, *, after: bool) -> int:
+        bound = self.values.dtype.type(self.held(value))  # of another type, all would be converted
         return int(np.searchsorted(self.values, bound, "right" if after else "left"))
 
     def _bitmap(self, spans: Sequence[slice]) -> BitMap:

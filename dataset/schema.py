@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from dataset.rendering import is_key
+
 ITEM, USER = "item_id", "user_id"
 TITLE = "title"
 TEXT = "text"
@@ -20,7 +22,6 @@ KEYWORD_LENGTH = 100
 """Characters of a string that is a keyword; a longer one is prose."""
 
 STRINGS = (pl.String, pl.Categorical, pl.Enum)
-_KEYS = ("_id", "_code")
 
 
 def is_string(kind: pl.DataType) -> bool:
@@ -45,7 +46,7 @@ def text_columns(schema: pl.Schema, fields: Sequence[str]) -> list[str]:
     rest = sorted(
         name
         for name, kind in schema.items()
-        if name not in fields and is_string(kind) and not _is_key(name)
+        if name not in fields and is_string(kind) and not is_key(name)
     )
     return [*(name for name in fields if name in schema and _is_readable(schema[name])), *rest]
 
@@ -70,7 +71,3 @@ def _is_long(strings: pl.Series) -> bool:
 
 def _is_readable(kind: pl.DataType) -> bool:
     return is_string_list(kind) or not (kind.is_nested() or isinstance(kind, pl.Binary | pl.Object))
-
-
-def _is_key(name: str) -> bool:
-    return name.lower().endswith(_KEYS) or "url" in name.lower()

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from dataset.rendering import SEPARATOR
 from dataset.schema import is_string_list
 
-SEPARATOR = ". "
 _PIECE = r"\s*(?:\w+|[^\w\s])"  # what BERT's pre-tokeniser splits at, with the space before it
 
 

@@ -1,13 +1,17 @@
 """Items' attributes: which rows fit a filter."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from pathlib import Path
+from typing import Any
 
 from pyroaring import BitMap
 
 from dataset.kinds import Kind
 from dataset.postings import KeywordPostings, OrderedPostings, Postings, load_postings
 from index.filters import AnyOf, Clause, Filters, as_keyword, as_number, check_clause
+from index.held import NOTHING, Held, fits, read
+from index.live import LiveIndex
 
 
 class Attributes:
@@ -24,6 +28,41 @@ class Attributes:
         """Of every attribute, by name."""
         self._postings = {name: made for name, (_, made) in postings.items()}
         self._items = items
+        self._live: LiveIndex | None = None
+        self._held: Sequence[Held] = ()
+
+    def over(self, index: LiveIndex, held: Sequence[Held]) -> "Attributes":
+        """The same after some changes.
+
+        Args:
+            index: After them; what it hides fits nothing.
+            held: What every added item has, hidden ones too, in order; may go on with items that
+                the index lacks.
+        """
+        changed = copy(self)
+        changed._live, changed._held = index, held
+        return changed
+
+    def held(self, described: Mapping[str, Any]) -> Held:
+        """What an item has, so that filters can look at it.
+
+        Args:
+            described: Plain JSON values by attribute.
+
+        Raises:
+            ValueError: an attribute is unknown or its value of another kind; names it.
+        """
+        known = {}
+        for name, value in described.items():
+            if name not in self.kinds:
+                names = ", ".join(sorted(self.kinds)) or "none, for the items have no attributes"
+                raise ValueError(f"attribute must be one of those known ({names}), got {name!r}")
+            values = read(name, self.kinds[name], value)
+            postings = self._postings[name]
+            if isinstance(postings, OrderedPostings):
+                values = frozenset(map(postings.held, values))
+            known[name] = values
+        return known
 
     @classmethod
     def load(cls, folder: Path, items: int) -> "Attributes":
@@ -43,6 +82,36 @@ class Attributes:
         """
         for clause in filters:
             check_clause(clause, self.kinds)
+        rows = self._of_release(filters)
+        if self._live is not None:
+            rows -= self._live.hidden
+            rows |= self._of_added(filters, self._live)
+        return rows
+
+    def _of_added(self, filters: Filters, index: LiveIndex) -> BitMap:
+        """Added rows that are not hidden and fit, looked at one by one."""
+        must, should, must_not = (
+            [self._test(clause) for clause in clauses]
+            for clauses in (filters.must, filters.should, filters.must_not)
+        )
+
+        def fit(held: Held) -> bool:
+            return (
+                all(test(held) for test in must)
+                and (not should or any(test(held) for test in should))
+                and not any(test(held) for test in must_not)
+            )
+
+        return BitMap(
+            [row for row in index.living_added().tolist() if fit(self._held[row - self._items])]
+        )
+
+    def _test(self, clause: Clause) -> Callable[[Held], bool]:
+        name, postings = clause.attribute, self._postings[clause.attribute]
+        test = fits(clause, postings.held if isinstance(postings, OrderedPostings) else float)
+        return lambda held: test(held.get(name, NOTHING))
+
+    def _of_release(self, filters: Filters) -> BitMap:
         wanted = [self._rows(clause) for clause in filters.must]
         if filters.should:
             wanted.append(BitMap.union(BitMap(), *map(self._rows, filters.should)))

@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 FILE = "index.faiss"
 MOST = 0.75
 """Share of the corpus from which on a filter leaves so much that what does not fit is dropped."""
-MOST_ON_GPU = 2048
-"""Items that FAISS finds at once there."""
+WIDEST_ON_GPU = 2048
+"""Items that FAISS finds at most on a GPU."""
 
 
 class ItemIndex:
@@ -60,10 +60,11 @@ class ItemIndex:
         if not 1 <= k <= len(self):
             raise ValueError(f"k must be within 1 and the corpus of {len(self)}, got {k}")
         given = checked(queries, self.dimension)
+        index = self._searched if k <= WIDEST_ON_GPU else self._stored
         if len(given) > 1:
-            scores, rows = self._searched.search(given, k)
+            scores, rows = index.search(given, k)
             return scores, rows
-        return self._by_one_thread(lambda: self._searched.search(given, k))
+        return self._by_one_thread(lambda: index.search(given, k))
 
     def search_among(
         self, query: NDArray[np.float32], k: int, allowed: BitMap
@@ -96,7 +97,7 @@ class ItemIndex:
         k = min(k, size)
         if size >= MOST * len(self):
             more = k + min(len(self) - size, k)
-            if self._searched is self._stored or more <= MOST_ON_GPU:
+            if self._searched is self._stored or more <= WIDEST_ON_GPU:
                 scores, rows = self.search(given, more)
                 kept = [place for place, row in enumerate(rows[0].tolist()) if row in allowed][:k]
                 if len(kept) == k:

@@ -32,12 +32,12 @@ class Neighbours:
         return len(self.starts) - 1
 
     def scores(
-        self, history: NDArray[np.int32], *, decay: float
+        self, history: NDArray[np.integer[Any]], *, decay: float
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Sum over a history of decay^age × weight; the last item has age 0.
 
         Args:
-            history: Item rows, oldest first.
+            history: Item rows, oldest first; one that is newer than the lists adds nothing.
             decay: Weight of an item relative to the next younger one.
 
         Returns:
@@ -51,33 +51,37 @@ class Neighbours:
         weights = (weights * np.float64(decay) ** ages).astype(np.float32)
         return rows, np.bincount(position, weights, len(rows)).astype(np.float32)
 
-    def between(self, owners: NDArray[np.int32], rows: NDArray[np.int32]) -> NDArray[np.float32]:
+    def between(
+        self, owners: NDArray[np.integer[Any]], rows: NDArray[np.integer[Any]]
+    ) -> NDArray[np.float32]:
         """(owners, rows) weight that each owner's list gives each row, 0 where it is not in it.
 
         Args:
             owners: Item rows whose lists are looked up.
-            rows: Item rows, distinct.
+            rows: Item rows, distinct. One that is newer than the lists has and is in none.
         """
         weights = np.zeros((len(owners), len(rows)), np.float32)
         if not weights.size:
             return weights
         owner, listed, values = self._lists(owners)
         column = np.full(len(self), -1, np.int32)
-        column[rows] = np.arange(len(rows))
+        known = np.flatnonzero(rows < len(self))
+        column[rows[known]] = known
         place = column[listed]
         found = np.flatnonzero(place >= 0)
         weights[owner[found], place[found]] = values[found]
         return weights
 
     def _lists(
-        self, owners: NDArray[np.int32]
+        self, owners: NDArray[np.integer[Any]]
     ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
         """Lists of some items, at least one, end to end: whose, which rows, which weights."""
-        firsts = self.starts[owners]
-        lengths = self.starts[owners + 1] - firsts
-        ends = np.cumsum(lengths)
+        ends = len(self)  # the list of an item that is newer is empty
+        firsts = self.starts[np.minimum(owners, ends)]
+        lengths = self.starts[np.minimum(owners + 1, ends)] - firsts
+        stops = np.cumsum(lengths)
         owner = np.repeat(np.arange(len(owners)), lengths)
-        places = np.arange(ends[-1]) + np.repeat(firsts - ends + lengths, lengths)
+        places = np.arange(stops[-1]) + np.repeat(firsts - stops + lengths, lengths)
         return owner, self.rows[places], self.weights[places]
 
     def save(self, folder: Path, name: str = "neighbours") -> None:

@@ -1,5 +1,6 @@
 """Both sources of recall, the index and the neighbour lists, merged by one score."""
 
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pyroaring import BitMap
 from dataset.postings import bitmap_of, rows_of
 from index.config import NeighboursConfig
 from index.item_index import ItemIndex
+from index.live import LiveIndex
 from index.neighbours import NEXT_ITEMS, Neighbours
 from lineage.manifest import read_manifest
 
@@ -45,7 +47,7 @@ class Sources:
 
     def __init__(
         self,
-        index: ItemIndex,
+        index: ItemIndex | LiveIndex,
         neighbours: Neighbours | None,
         *,
         temperature: float,
@@ -64,7 +66,8 @@ class Sources:
         Raises:
             ValueError: the weight is left open.
         """
-        self.index, self.neighbours, self.next_items = index, neighbours, next_items
+        self.index = index if isinstance(index, LiveIndex) else LiveIndex(index)
+        self.neighbours, self.next_items = neighbours, next_items
         if neighbours is not None and config.weight is None:
             raise ValueError("weight must be that of the index stage, got None")
         self._temperature, self._config = temperature, config
@@ -85,6 +88,12 @@ class Sources:
             next_items=Neighbours.load(root / "index", NEXT_ITEMS) if config.kept else None,
         )
 
+    def over(self, index: LiveIndex) -> "Sources":
+        """The same over the index after some changes."""
+        changed = copy(self)
+        changed.index = index
+        return changed
+
     def nearest(
         self, embedding: Scores, excluded: Rows, size: int, *, allowed: BitMap | None = None
     ) -> tuple[Rows, Scores]:
@@ -92,7 +101,7 @@ class Sources:
 
         Args:
             embedding: (dimension,) of unit length.
-            excluded: Item rows to leave out.
+            excluded: Item rows to leave out, in whatever form the items now have.
             size: Items wanted; fewer come back when the index finds fewer.
             allowed: Item rows to choose from: then `size` come back wherever so many are left.
                 None for all, of which those that the index finds.
@@ -100,15 +109,18 @@ class Sources:
         Returns:
             Item rows and cosines, both (found,), best first.
         """
+        left_out = np.unique(self.index.origins(excluded))
         if allowed is not None:
+            gone = self.index.current(left_out)
             cosines, rows = self.index.search_among(
-                embedding, size, allowed - bitmap_of(np.unique(excluded))
+                embedding, size, allowed - bitmap_of(np.sort(gone[gone >= 0]))
             )
             return rows.astype(np.int32), cosines
-        left_out = np.unique(excluded)
         k = min(size + len(left_out), len(self.index))
         cosines, rows = self.index.search(embedding[None], k)
-        kept = np.flatnonzero((rows[0] >= 0) & ~np.isin(rows[0], left_out))[:size]
+        kept = np.flatnonzero((rows[0] >= 0) & ~np.isin(self.index.origins(rows[0]), left_out))[
+            :size
+        ]
         return rows[0][kept].astype(np.int32), cosines[0][kept]
 
     def shortlist(
@@ -144,12 +156,12 @@ class Sources:
         """What `shortlist` chooses from: the `size` best of either source, in no order."""
         by_towers, _ = self.nearest(embedding, history, size, allowed=allowed)
         known, scores = self._listed(history if listed else history[:0])
-        fresh = ~np.isin(known, history)
+        current = self.index.current(known)
+        fresh = ~np.isin(known, self.index.origins(history)) & (current >= 0)
         if allowed is not None:
-            fresh &= np.isin(known, rows_of(bitmap_of(known) & allowed))
-        by_neighbours = known[fresh][
-            np.lexsort((self._preference[known[fresh]], -scores[fresh]))[:size]
-        ]
+            fresh[fresh] = np.isin(current[fresh], rows_of(bitmap_of(current[fresh]) & allowed))
+        best = np.lexsort((self._preference[known[fresh]], -scores[fresh]))[:size]
+        by_neighbours = current[fresh][best].astype(np.int32)
         rows = np.concatenate([by_towers, by_neighbours[~np.isin(by_neighbours, by_towers)]])
         return replace(
             self._judged(embedding, rows, known, scores),
@@ -182,14 +194,15 @@ class Sources:
         """Item rows, ascending, that the neighbour lists have a score for, and the scores."""
         if self.neighbours is None:
             return np.empty(0, np.int32), np.empty(0, np.float32)
-        return self.neighbours.scores(history, decay=self._config.decay)
+        return self.neighbours.scores(self.index.origins(history), decay=self._config.decay)
 
     def _judged(self, embedding: Scores, rows: Rows, known: Rows, scores: Scores) -> Recalled:
         cosines = (self.index.vectors(rows) @ embedding).astype(np.float32)
         shared = np.zeros(len(rows), np.float32)
         if len(known):
-            place = np.minimum(np.searchsorted(known, rows), len(known) - 1)
-            shared = np.where(known[place] == rows, scores[place], 0).astype(np.float32)
+            origins = self.index.origins(rows)
+            place = np.minimum(np.searchsorted(known, origins), len(known) - 1)
+            shared = np.where(known[place] == origins, scores[place], 0).astype(np.float32)
         nowhere = np.zeros(len(rows), bool)
         return Recalled(
             rows=rows,

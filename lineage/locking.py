@@ -24,9 +24,10 @@ def changing(folder: Path) -> Iterator[None]:
     """
     try:
         _prepare(folder)
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor, owner = lock_file(folder / LOCK)
+        if descriptor is None:
+            raise ReleaseError(f"{folder} is being changed by {owner}; wait until it is done")
         try:
-            _lock(folder, descriptor)
             yield
         finally:
             os.close(descriptor)
@@ -34,6 +35,32 @@ def changing(folder: Path) -> Iterator[None]:
         raise ReleaseError(
             f"{folder} could not be changed: {error}; live is {live_id(folder) or 'nothing'}"
         ) from error
+
+
+def lock_file(path: Path) -> tuple[int | None, str]:
+    """Lock a file, which is made where it is missing, until its descriptor is closed.
+
+    Returns:
+        The descriptor, None where somebody else holds the lock; and who holds it now.
+
+    Raises:
+        OSError: the file cannot be opened or locked.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(descriptor, 1000, 0).decode(errors="replace").strip()
+        os.close(descriptor)
+        return None, owner or "another process"
+    except BaseException:
+        os.close(descriptor)
+        raise
+    owner = f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC):%F %T} UTC"
+    with suppress(OSError):  # a full disk: the lock holds without a name
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{owner}\n".encode(), 0)
+    return descriptor, owner
 
 
 def flush(folder: Path) -> None:
@@ -56,17 +83,3 @@ def _prepare(folder: Path) -> None:
         raise ReleaseError(
             f"{folder} must be empty or a folder of releases, but holds {min(names)!r}"
         )
-
-
-def _lock(folder: Path, descriptor: int) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        owner = os.pread(descriptor, 1000, 0).decode(errors="replace").strip()
-        raise ReleaseError(
-            f"{folder} is being changed by {owner or 'another process'}; wait until it is done"
-        ) from error
-    owner = f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC):%F %T} UTC\n"
-    with suppress(OSError):  # a full disk: the lock holds without a name
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, owner.encode(), 0)

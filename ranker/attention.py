@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from backbone.batch import Batch
+from dataset.growing import Extended, Grown
 from ranker.model import Corrector
 
 STATES, OPTIONS = "item_states.npy", "inputs.json"
@@ -42,7 +43,7 @@ class AttentionBatch(Batch):
 class AttentionInputs:
     """Turns histories and candidates into what the fast ranker reads."""
 
-    states: NDArray[np.float16]
+    states: NDArray[np.float16] | Extended[np.float16]
     """(items, hidden): mean of the states of an item's text, of unit length; beside it the item's
     embedding, of length √dimension"""
     length: int
@@ -69,6 +70,15 @@ class AttentionInputs:
             known=torch.from_numpy(known),
             candidates=torch.from_numpy(self.states[np.stack(list(candidates))].astype(np.float32)),
         )
+
+    def over(self, added: Grown[np.float16]) -> "AttentionInputs":
+        """The same where items were added to the corpus.
+
+        Args:
+            added: (added items, hidden) their states.
+        """
+        base = self.states.base if isinstance(self.states, Extended) else self.states
+        return AttentionInputs(states=Extended(base=base, added=added), length=self.length)
 
     def save(self, folder: Path) -> None:
         """Write the states and the options."""

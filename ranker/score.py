@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerBase
 
 from backbone.load import best_device, empty_bert, serving_dtype
+from dataset.growing import Grown
 from ranker.attention import AttentionInputs, AttentionRanker
 from ranker.inputs import PART, RankerInputs
 from ranker.late import LateInputs, LateRanker
@@ -55,6 +56,16 @@ class Ranker:
             )
         scores: NDArray[np.float32] = logits.float().cpu().numpy()
         return scores
+
+    def over(self, added: Grown[np.float16]) -> "Ranker":
+        """The same where items were added to the corpus.
+
+        Args:
+            added: (added items, hidden) their states; none for a kind that does not read states.
+        """
+        if not isinstance(self.inputs, AttentionInputs):
+            return self
+        return Ranker(model=self.model, inputs=self.inputs.over(added))
 
     @property
     def shortlist_weight(self) -> float:

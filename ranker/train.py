@@ -9,23 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 from torch.utils.data import DataLoader
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from backbone.adapters import fine_tuned, merged
-from backbone.batch import pad
-from backbone.load import (
-    best_device,
-    load_bert,
-    load_tokenizer,
-    mean_over_tokens,
-    serving_dtype,
-    states_below,
-)
-from backbone.reading import in_batches, in_order
-from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
+from backbone.load import best_device, load_bert, load_tokenizer
+from backbone.tokens import SpecialTokens, item_input, tokenize
 from backbone.training import EpochSampler, fit, seed_everything, total_steps, training_folder
 from dataset.arrays import Cases, Dataset, load_dataset
 from evaluation.metrics import ndcg
@@ -40,6 +29,7 @@ from ranker.model import Corrector, CrossEncoder
 from ranker.module import MONITOR, RankerModule, no_transfer
 from ranker.score import Ranker
 from ranker.shortlists import Shortlists
+from ranker.text_states import item_states, read_texts
 
 logger = logging.getLogger(__name__)
 SHORTLISTS, EMBEDDINGS = "trial/shortlists", "trial/towers/item_embeddings.npy"
@@ -102,9 +92,7 @@ def _inputs(
     special = SpecialTokens.of(tokenizer)
     if config.kind == "attention":
         read = read_texts(load_bert(config.backbone), texts, special)
-        embeddings = np.load(root / EMBEDDINGS)
-        learnt = (embeddings * embeddings.shape[1] ** 0.5).astype(np.float16)
-        states = np.concatenate([read, learnt], axis=1)
+        states = item_states(read, np.load(root / EMBEDDINGS))
         return AttentionInputs(states=states, length=config.history_length)
     titles = tokenize(data.titles, tokenizer, max_tokens=config.title_tokens)
     if config.kind == "joint":
@@ -124,24 +112,6 @@ def _inputs(
     return LateInputs(
         titles=titles, items=items, special=special, history_tokens=config.history_tokens
     )
-
-
-def read_texts(
-    bert: PreTrainedModel, texts: TokenTable, special: SpecialTokens
-) -> NDArray[np.float16]:
-    """(items, hidden): mean of the states of every item's text, of unit length."""
-    device = best_device()
-    bert.to(device, serving_dtype(device))  # type: ignore[arg-type]  # transformers wraps `to`
-    sequences = [item_input(texts[row], special) for row in range(len(texts))]
-
-    def read(rows: NDArray[np.int64]) -> Tensor:
-        batch = pad([sequences[row] for row in rows], special.pad).to(device)
-        states = states_below(bert, batch, trained_layers=0)
-        return functional.normalize(mean_over_tokens(states, batch.mask).float(), dim=-1)
-
-    lengths = np.array([len(sequence) for sequence in sequences])
-    means: NDArray[np.float32] = in_order(in_batches(read, lengths, "texts")).cpu().numpy()
-    return means.astype(np.float16)
 
 
 def _module(

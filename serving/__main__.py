@@ -50,9 +50,10 @@ def load_engine(folder: Path, config: ServeConfig) -> Recommender:
         ArtifactError: the release is incomplete, corrupt or mixed.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # FAISS and torch each bring an OpenMP
-    from serving.engine import Engine, EngineConfig
+    from serving.engine import EngineConfig
+    from serving.live_engine import LiveEngine
 
-    return Engine.load(folder, EngineConfig(ranked=config.ranked, limits=config.limits))
+    return LiveEngine.load(folder, EngineConfig(ranked=config.ranked, limits=config.limits))
 
 
 def main(arguments: Sequence[str] | None = None, *, load: LoadRelease = load_engine) -> None:

@@ -1,6 +1,7 @@
 """Ids outside, rows inside: items and users of a release."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,9 @@ from dataset.arrays import TEST, Dataset
 from dataset.context import action_numbers, contexts
 from dataset.postings import bitmap_of, rows_of
 from evaluation.baselines import popularity_rank
+from serving.live_items import LiveItems
 from serving.query import Query
+from serving.signals import purchases
 
 
 class Catalogue:
@@ -23,42 +26,72 @@ class Catalogue:
         self._actions = {name: number for number, name in enumerate(data.action_names, 1)}
         ranks = popularity_rank(data.popularity)
         self.by_popularity: NDArray[np.int32] = np.argsort(-ranks).astype(np.int32)
-        """(items,): item rows, best-selling first; equals in random order."""
+        """(items,): rows of the release's items, best-selling first; equals in random order."""
+        self._live: LiveItems | None = None
+
+    def over(self, items: LiveItems) -> "Catalogue":
+        """The same after some changes of the items."""
+        changed = copy(self)
+        changed._live = items
+        return changed
 
     def __len__(self) -> int:
-        return len(self._data.item_ids)
+        return len(self._data.item_ids) if self._live is None else self._live.index.live
 
     def item_id(self, row: int) -> str:
         """Id of an item row."""
-        return self._data.item_ids[row]
+        if self._live is None or row < len(self._data.item_ids):
+            return self._data.item_ids[row]
+        return self._live.item(row).item_id
 
     def title(self, row: int) -> str:
         """Title of an item row."""
-        return self._data.titles[row]
+        if self._live is None or row < len(self._data.item_ids):
+            return self._data.titles[row]
+        return self._live.item(row).title
 
     def popularity(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
         """(rows,): training purchases of each item."""
-        return self._data.popularity[rows]
+        origins = rows.astype(np.int64) if self._live is None else self._live.index.origins(rows)
+        return purchases(self._data.popularity, origins)
+
+    def best_selling(self, size: int, allowed: BitMap | None = None) -> NDArray[np.int32]:
+        """Rows of the best-selling items, those that are new last.
+
+        Args:
+            size: Items at most.
+            allowed: Item rows to choose from, none of them hidden; None for all.
+        """
+        if allowed is None and self._live is None:
+            return self.by_popularity[:size]
+        new = _among(self._new(), allowed)
+        wanted, found, start, block = min(size, self._left(allowed) - len(new)), 0, 0, size
+        parts: list[NDArray[np.int64]] = []
+        while found < wanted:
+            rows = self._current(self.by_popularity[start : start + block])
+            parts.append(_among(rows, allowed))
+            found, start, block = found + len(parts[-1]), start + block, 2 * block
+        return np.concatenate([*parts, new])[:size].astype(np.int32)
+
+    def base_row(self, item_id: str) -> int | None:
+        """Row of an item in the release, whatever became of it; None where it was not there."""
+        return self._row_of.get(item_id)
 
     def row(self, item_id: str) -> int | None:
-        """Row of an item id, None where the release does not hold it."""
-        return self._row_of.get(item_id)
+        """Row of an item id, None where there is no such item, or none any more."""
+        row = None if self._live is None else self._live.row(item_id)
+        row = self._row_of.get(item_id) if row is None else row
+        if row is None or (self._live and not self._live.index.alive(np.array([row]))[0]):
+            return None
+        return row
 
     def rows(self, item_ids: Sequence[str]) -> tuple[NDArray[np.int32], tuple[str, ...]]:
         """Rows of the known ids, in order, and the unknown ids."""
-        known = [self._row_of[i] for i in item_ids if i in self._row_of]
-        unknown = tuple(dict.fromkeys(i for i in item_ids if i not in self._row_of))
-        return np.array(known, np.int32), unknown
+        return _looked_up(self.row, item_ids)
 
-    def popular(self, size: int, allowed: BitMap) -> NDArray[np.int32]:
-        """(found,): the best-selling of some item rows, in the order of `by_popularity`."""
-        wanted, found, start, block = min(size, len(allowed)), 0, 0, size
-        parts: list[NDArray[np.int32]] = [self.by_popularity[:0]]
-        while found < wanted:
-            rows = self.by_popularity[start : start + block]
-            parts.append(rows[np.isin(rows, rows_of(bitmap_of(rows) & allowed))])
-            found, start, block = found + len(parts[-1]), start + block, 2 * block
-        return np.concatenate(parts)[:wanted]
+    def history_rows(self, item_ids: Sequence[str]) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+        """The same of a history: what is known of an item tells of its buyer after it is gone."""
+        return _looked_up(self._known_row, item_ids)
 
     def history(self, user_id: str) -> tuple[NDArray[np.int32], NDArray[np.int32]] | None:
         """Everything that the release knows of a user, oldest first; None for a stranger.
@@ -80,7 +113,7 @@ class Catalogue:
 
         Of a release whose interactions had no times, a query's say nothing.
         """
-        known = np.array([item_id in self._row_of for item_id in query.history], bool)
+        known = np.array([self._known_row(i) is not None for i in query.history], bool)
         numbers = np.zeros(len(query.history), np.int32)
         if query.history_actions:
             numbers = action_numbers(query.history_actions, self._actions)
@@ -88,3 +121,40 @@ class Catalogue:
         if query.history_times and self._data.timed:
             times = np.asarray(query.history_times, np.int64)[known]
         return contexts(times, numbers[known], np.zeros(1, np.int64))
+
+    def _new(self) -> NDArray[np.int64]:
+        """Rows of the items that the release lacks, the newest first."""
+        if self._live is None:
+            return np.empty(0, np.int64)
+        added = self._live.index.living_added()
+        new: NDArray[np.int64] = added[self._live.index.origins(added) == added][::-1]
+        return new
+
+    def _left(self, allowed: BitMap | None) -> int:
+        return len(self) if allowed is None else len(allowed)
+
+    def _current(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Where some items of the release are now, without those that were deleted."""
+        now = rows.astype(np.int64) if self._live is None else self._live.index.current(rows)
+        return now[now >= 0]
+
+    def _known_row(self, item_id: str) -> int | None:
+        """Row at which behaviour knows an item: the release's where it has one."""
+        row = self._row_of.get(item_id)
+        return self._live.row(item_id) if row is None and self._live is not None else row
+
+
+def _among(rows: NDArray[np.int64], allowed: BitMap | None) -> NDArray[np.int64]:
+    """Those rows that are allowed, in their order."""
+    if allowed is None:
+        return rows
+    return rows[np.isin(rows, rows_of(bitmap_of(rows) & allowed))]
+
+
+def _looked_up(
+    row_of: Callable[[str], int | None], item_ids: Sequence[str]
+) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    found = {item_id: row_of(item_id) for item_id in item_ids}
+    known = [row for item_id in item_ids if (row := found[item_id]) is not None]
+    unknown = tuple(item_id for item_id, row in found.items() if row is None)
+    return np.array(known, np.int32), unknown

@@ -20,6 +20,7 @@ from index.sources import Recalled, Rows
 from ranker.score import Ranker
 from serving.candidates import Candidates
 from serving.catalogue import Catalogue
+from serving.live_items import LiveItems
 from serving.query import (
     Answer,
     Basis,
@@ -117,6 +118,40 @@ class Engine:
         """Fingerprint of every stage of the release."""
         return self._versions
 
+    def over(self, items: LiveItems) -> "Engine":
+        """The same after some changes of the items."""
+        retriever = self._retriever.over(items.index)
+        return Engine(
+            self._catalogue.over(items),
+            retriever,
+            self._ranker.over(items.states),
+            self._signals.over(retriever.sources),
+            items.attributes,
+            versions=self._versions,
+            limits=self._limits,
+            ranked=self._ranked,
+        )
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Ids and titles."""
+        return self._catalogue
+
+    @property
+    def attributes(self) -> Attributes:
+        """What items can be filtered by."""
+        return self._attributes
+
+    @property
+    def ranker(self) -> Ranker:
+        """The second half of the cascade."""
+        return self._ranker
+
+    @property
+    def limits(self) -> Limits:
+        """What one query may ask for."""
+        return self._limits
+
     @property
     def retriever(self) -> Retriever:
         """The first half of the cascade."""
@@ -130,7 +165,7 @@ class Engine:
     @property
     def shortlist(self) -> int:
         """Items that are recalled: as configured, or the corpus where that is smaller."""
-        return min(self._limits.shortlist, len(self._catalogue))
+        return max(1, min(self._limits.shortlist, len(self._catalogue)))
 
     def recommend(self, query: Query, *, ranked: int | None = None) -> Answer:
         """Recall a shortlist, rank its head, and return the first `limit` without the history.
@@ -217,10 +252,8 @@ class Engine:
             found = self._recall(shopper, 0, watch, allowed)
         elif len(shopper.history):
             found = self._recall(shopper, ranked, watch, allowed)
-        elif allowed is None:
-            found = self._popular(self._catalogue.by_popularity[: self.shortlist])
         else:
-            found = self._popular(self._catalogue.popular(self.shortlist, allowed))
+            found = self._popular(self._catalogue.best_selling(self.shortlist, allowed))
         unknown = tuple(dict.fromkeys(shopper.unknown_item_ids + unknown))
         return self._answer(query.limit, shopper, found, watch, started, unknown=unknown)
 
@@ -238,7 +271,7 @@ class Engine:
     def _shopper(self, query: Query) -> _Shopper:
         """A history in the query wins over the one that the release knows."""
         if query.history:
-            history, unknown = self._catalogue.rows(query.history)
+            history, unknown = self._catalogue.history_rows(query.history)
             return _Shopper(
                 history=history,
                 contexts=self._catalogue.contexts(query),

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.stage import RECALL
+from lineage.journal import Journal
 from lineage.locking import changing
-from lineage.manifest import CorruptArtifactError, MissingArtifactError
+from lineage.manifest import ArtifactError, CorruptArtifactError, MissingArtifactError
 from lineage.publishing import add_release, go_live, retire
 from lineage.releases import ReleaseError, live_id, read_record, release_ids, verify_release
+from serving.changes import CHANGES
+from serving.folding import fold
 from serving.release import LINKS, open_release
 
 logger = logging.getLogger(__name__)
@@ -62,6 +65,7 @@ def publish(root: Path, releases: Path, config: PublishConfig) -> str:
         logger.info("live is %s, instead of %s", record.release_id, live or "nothing")
         for release_id in retire(releases, config.keep):
             logger.info("deleted %s", release_id)
+        _fold_changes(releases)
     return record.release_id
 
 
@@ -95,6 +99,21 @@ def roll_back(releases: Path, release_id: str | None = None) -> str:
         go_live(releases, chosen)
     logger.info("live is %s", chosen)
     return chosen
+
+
+def _fold_changes(releases: Path) -> None:
+    """Drop the changes that every release holds; where that cannot be done now, they stay."""
+    if not (releases / CHANGES).exists():
+        return
+    try:
+        journal = Journal(releases / CHANGES)
+        try:
+            dropped = fold(journal, [releases / release_id for release_id in release_ids(releases)])
+        finally:
+            journal.close()
+        logger.info("%d changes of items dropped: all releases hold them", dropped)
+    except (ArtifactError, OSError) as error:
+        logger.warning("changes of items stay as they are: %s", error)
 
 
 def _holds(release: Path, fingerprints: dict[str, str]) -> bool:

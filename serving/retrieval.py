@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pyroaring import BitMap
 
+from index.live import LiveIndex
 from index.sources import Recalled, Rows, Scores, Sources
 from towers.export import UserTower
 
@@ -21,6 +22,12 @@ class Retriever:
     def load(cls, root: Path) -> "Retriever":
         """Load from a dataset's finished stages."""
         return cls(user_tower=UserTower.load(root / "towers"), sources=Sources.load(root))
+
+    def over(self, index: LiveIndex) -> "Retriever":
+        """The same over the index after some changes."""
+        return Retriever(
+            user_tower=self.user_tower.over(index.added), sources=self.sources.over(index)
+        )
 
     def embed(
         self,

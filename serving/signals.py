@@ -54,6 +54,10 @@ class Signals:
         """
         self._sources, self._popularity = sources, popularity
 
+    def over(self, sources: Sources) -> "Signals":
+        """The same over the sources after some changes."""
+        return Signals(sources, self._popularity)
+
     def __call__(self, history: Rows, candidates: Recalled) -> Scores:
         """Describe candidates for a shopper.
 
@@ -68,9 +72,10 @@ class Signals:
         rows, count = candidates.rows, len(candidates.rows)
         embeddings = self._sources.index.vectors(np.concatenate([newest, rows]))
         alike = embeddings[: len(newest)] @ embeddings[len(newest) :].T  # (history, candidates)
-        together = self._listed(self._sources.neighbours, newest, rows)
-        after = self._listed(self._sources.next_items, newest, rows)
-        before = self._listed(self._sources.next_items, rows, newest).T
+        owners, others = self._sources.index.origins(newest), self._sources.index.origins(rows)
+        together = self._listed(self._sources.neighbours, owners, others)
+        after = self._listed(self._sources.next_items, owners, others)
+        before = self._listed(self._sources.next_items, others, owners).T
         recent = DECAY ** np.arange(len(newest), dtype=np.float32)[:, None]
         columns = [
             candidates.scores,
@@ -82,7 +87,7 @@ class Signals:
             _log_rank(candidates.neighbour_scores),
             candidates.by_towers,
             candidates.by_neighbours,
-            np.log1p(self._popularity[rows]),
+            np.log1p(purchases(self._popularity, others)),
             np.full(count, np.log1p(len(history))),
             *(_log(part) for part in (*_last(together, 2), _most(together))),
             *(_log(part) for part in (*_last(after, 2), _most(after), (recent * after).sum(0))),
@@ -95,12 +100,21 @@ class Signals:
         return np.stack(columns, axis=1).astype(np.float32)
 
     @staticmethod
-    def _listed(lists: Neighbours | None, owners: Rows, rows: Rows) -> Scores:
+    def _listed(
+        lists: Neighbours | None, owners: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> Scores:
         """(owners, rows) weights; of rows that come twice, each."""
         if lists is None:
             return np.zeros((len(owners), len(rows)), np.float32)
         distinct, place = np.unique(rows, return_inverse=True)
         return lists.between(owners, distinct)[:, place]
+
+
+def purchases(popularity: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(rows,): purchases of some items, 0 of those that are newer than the release."""
+    known = rows < len(popularity)
+    counts: NDArray[np.int64] = np.where(known, popularity[np.where(known, rows, 0)], 0)
+    return counts
 
 
 def _last(values: Scores, places: int) -> list[Scores]:

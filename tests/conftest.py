@@ -80,8 +80,8 @@ def shop_attributes(shop: Dataset) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "item_id": list(shop.item_ids),
-            "colour": [colour for colour, _ in words],
-            "thing": [thing for _, thing in words],
+            "colour": [words_of[0] for words_of in words],
+            "thing": [words_of[-1] for words_of in words],
             "price": [float(row) for row in rows],
             "new": [row >= 200 for row in rows],
             "since": [start + timedelta(days=row) for row in rows],
@@ -121,10 +121,10 @@ def build_stages():
 
 
 @pytest.fixture(scope="session")
-def release(tmp_path_factory, tiny_bert, shop) -> Path:
-    """Folder of a whole release: every stage really run, on the tiny shop with the tiny BERT.
+def build_release(tiny_bert):
+    """Really run every stage on a shop with the tiny BERT, below a folder.
 
-    Its items have the attributes of `shop_attributes`.
+    The items have the attributes of `shop_attributes`.
     """
     from backbone.config import TrainingConfig
     from dataset.arrays import save_dataset
@@ -136,24 +136,36 @@ def release(tmp_path_factory, tiny_bert, shop) -> Path:
     from serving.release import INPUTS
     from towers.config import TowersConfig
 
-    root = tmp_path_factory.mktemp("artifacts") / "shop"
-    with writing(root / "data", stage="data", config={}, inputs={}) as (folder, _):
-        save_dataset(folder, shop)
-        save_attributes(folder, shop_attributes(shop))
-    training = TrainingConfig(
-        max_epochs=5, examples_per_epoch=320, batch_size=32, learning_rate=3e-3, trained_layers=2
-    )
-    towers = TowersConfig(backbone=str(tiny_bert), dimension=16, widths=[8], training=training)
-    shortlists = ShortlistsConfig(valid_users=20, size=40)
-    few = replace(training, max_epochs=1, examples_per_epoch=32)
-    ranker = RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few)
-    for stage, config, build in (
-        ("trial/towers", towers, "towers.train:trial"),
-        ("trial/index", IndexConfig(), "index.stage:trial"),
-        ("trial/shortlists", shortlists, "serving.mine:mine"),
-        ("towers", towers, "towers.train:train"),
-        ("index", IndexConfig(), "index.stage:build"),
-        ("ranker", ranker, "ranker.train:train"),
-    ):
-        run(stage, config, root, needs=INPUTS[stage], build=build)
-    return root
+    def build(root: Path, shop: Dataset) -> Path:
+        with writing(root / "data", stage="data", config={}, inputs={}) as (folder, _):
+            save_dataset(folder, shop)
+            save_attributes(folder, shop_attributes(shop))
+        training = TrainingConfig(
+            max_epochs=5,
+            examples_per_epoch=320,
+            batch_size=32,
+            learning_rate=3e-3,
+            trained_layers=2,
+        )
+        towers = TowersConfig(backbone=str(tiny_bert), dimension=16, widths=[8], training=training)
+        shortlists = ShortlistsConfig(valid_users=20, size=40)
+        few = replace(training, max_epochs=1, examples_per_epoch=32)
+        ranker = RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few)
+        for stage, config, stage_of in (
+            ("trial/towers", towers, "towers.train:trial"),
+            ("trial/index", IndexConfig(), "index.stage:trial"),
+            ("trial/shortlists", shortlists, "serving.mine:mine"),
+            ("towers", towers, "towers.train:train"),
+            ("index", IndexConfig(), "index.stage:build"),
+            ("ranker", ranker, "ranker.train:train"),
+        ):
+            run(stage, config, root, needs=INPUTS[stage], build=stage_of)
+        return root
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory, build_release, shop) -> Path:
+    """Folder of a whole release."""
+    return build_release(tmp_path_factory.mktemp("artifacts") / "shop", shop)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from backbone.batch import pad
 from backbone.load import best_device, empty_bert, load_tokenizer, serving_dtype
 from backbone.packing import pack
 from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
+from dataset.growing import Extended, Grown
 from towers.config import TowersConfig
 from towers.encode import embed_histories, encode
 from towers.history_tower import HistoryTower
@@ -94,7 +95,7 @@ class ItemsReader:
     """Embeds a history of items."""
 
     tower: HistoryTower
-    embeddings: NDArray[np.float32]
+    embeddings: NDArray[np.float32] | Extended[np.float32]
     """(items, dimension)"""
     length: int
     """Newest items that are read"""
@@ -229,6 +230,18 @@ class UserTower:
         if options.pop("reads") == "items":
             return cls(reader=ItemsReader.load(folder, **options))
         return cls(reader=TitlesReader.load(folder, **options))
+
+    def over(self, added: Grown[np.float32]) -> "UserTower":
+        """The same where items were added to the corpus; a tower that reads titles skips them.
+
+        Args:
+            added: (added items, dimension) their embeddings.
+        """
+        if isinstance(self.reader, TitlesReader):
+            return self
+        known = self.reader.embeddings
+        base = known.base if isinstance(known, Extended) else known
+        return UserTower(reader=replace(self.reader, embeddings=Extended(base=base, added=added)))
 
     def __call__(
         self,

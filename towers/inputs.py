@@ -26,8 +26,12 @@ class TextInputs:
         return item_input(self.texts[row], self.special)
 
     def history(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Input of a user tower that reads titles: the last ones, newest first."""
-        return history_input(self.titles, rows, self.special, max_tokens=self.history_tokens)
+        """Input of a user tower that reads titles: the last ones, newest first.
+
+        An item that is newer than the titles says nothing.
+        """
+        known = rows[rows < len(self.titles)]
+        return history_input(self.titles, known, self.special, max_tokens=self.history_tokens)
 
     def corpus(self) -> list[NDArray[np.int32]]:
         """Input of the item tower for every item."""

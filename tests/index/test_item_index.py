@@ -167,6 +167,22 @@ def test_what_a_gpu_cannot_search_is_searched_on_the_cpu_with_a_warning(
     assert "not implemented on GPU" in caplog.text
 
 
+def test_a_search_that_is_too_wide_for_a_gpu_is_done_on_the_cpu(
+    unit_vectors, monkeypatch, tmp_path
+):
+    class OnGPU:
+        def search(self, queries, k):
+            assert k <= 2048
+            return np.zeros((1, k), np.float32), np.zeros((1, k), np.int64)
+
+    wide = np.tile(unit_vectors, (2, 1))
+    index = build_index(wide, IndexConfig(), tmp_path)
+    monkeypatch.setattr(index, "_searched", OnGPU())
+
+    assert set(index.search(wide[:1], 2048)[1][0]) == {0}
+    assert len(set(index.search(wide[:1], 2049)[1][0])) == 2049
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("kind", ["exact", "ivf-sq"])
 def test_a_gpu_finds_what_the_cpu_finds(unit_vectors, tmp_path, kind):

@@ -1,0 +1,138 @@
+"""What the fast ranker knows of an item before it meets a shopper."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from backbone.batch import pad
+from backbone.load import (
+    best_device,
+    load_bert,
+    load_tokenizer,
+    mean_over_tokens,
+    serving_dtype,
+    states_below,
+)
+from backbone.reading import in_batches, in_order
+from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
+from lineage.manifest import MismatchedArtifactError, read_manifest
+from ranker.attention import AttentionInputs
+from ranker.config import RankerConfig
+
+RIDGE = 1.0
+"""Penalty of the regression from one space of embeddings to another, in items."""
+FITTED_ON = 20_000
+ALIKE = 0.99
+"""Least cosine of a text's state as it was stored and as it is read now."""
+
+
+def read_texts(
+    bert: PreTrainedModel, texts: TokenTable, special: SpecialTokens
+) -> NDArray[np.float16]:
+    """(items, hidden): mean of the states of every item's text, of unit length."""
+    device = best_device()
+    bert.to(device, serving_dtype(device))  # type: ignore[arg-type]  # transformers wraps `to`
+    sequences = [item_input(texts[row], special) for row in range(len(texts))]
+
+    def read(rows: NDArray[np.int64]) -> Tensor:
+        batch = pad([sequences[row] for row in rows], special.pad).to(device)
+        states = states_below(bert, batch, trained_layers=0)
+        return functional.normalize(mean_over_tokens(states, batch.mask).float(), dim=-1)
+
+    lengths = np.array([len(sequence) for sequence in sequences])
+    means: NDArray[np.float32] = in_order(in_batches(read, lengths, "texts")).cpu().numpy()
+    return means.astype(np.float16)
+
+
+def item_states(read: NDArray[np.float16], embeddings: NDArray[np.float32]) -> NDArray[np.float16]:
+    """(items, hidden + dimension): what texts say, and embeddings of length √dimension beside it.
+
+    Args:
+        read: (items, hidden) as of `read_texts`.
+        embeddings: (items, dimension) of unit length.
+    """
+    learnt = (embeddings * embeddings.shape[1] ** 0.5).astype(np.float16)
+    return np.concatenate([read, learnt], axis=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewStates:
+    """Makes states of items that the ranker was made without.
+
+    The ranker knows the trial's embeddings, and a new item has one of the towers that serve. The
+    items that both know tell how one space lies in the other.
+    """
+
+    bert: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    item_tokens: int
+    """Word pieces of a text at most, with those that frame it"""
+    into_trial: NDArray[np.float32]
+    """(dimension, dimension of the trial): from one space to the other"""
+
+    @classmethod
+    def load(
+        cls, folder: Path, inputs: AttentionInputs, embeddings: NDArray[np.float32], text: str
+    ) -> "NewStates":
+        """Load the backbone of a finished ranker stage and look where its items lie.
+
+        Args:
+            folder: Of the stage.
+            inputs: What the ranker reads of the corpus.
+            embeddings: (items, dimension) of the corpus, by the towers that serve.
+            text: Of the first item.
+
+        Raises:
+            FileNotFoundError: the backbone is gone.
+            MismatchedArtifactError: it is another one than the ranker was made with.
+        """
+        config = read_manifest(folder, "ranker").config
+        name = config.get("backbone", RankerConfig.backbone)
+        bert = load_bert(name)
+        hidden = bert.config.hidden_size
+        rows = np.random.default_rng(0).permutation(len(embeddings))[:FITTED_ON]
+        learnt = np.asarray(inputs.states[rows], np.float32)[:, hidden:]
+        made = cls(
+            bert=bert,
+            tokenizer=load_tokenizer(name),
+            item_tokens=config.get("item_tokens", RankerConfig.item_tokens),
+            into_trial=_regression(np.asarray(embeddings[rows], np.float32), learnt),
+        )
+        stored = np.asarray(inputs.states[np.array([0])], np.float32)[0, :hidden]
+        if stored.shape != (hidden,) or stored @ made.read([text])[0].astype(np.float32) < ALIKE:
+            raise MismatchedArtifactError(
+                f"backbone must be the one that the ranker in {folder} was made with, got another "
+                f"in {name!r}; bring it back, or publish again after making the ranker anew"
+            )
+        return made
+
+    def read(self, texts: Sequence[str]) -> NDArray[np.float16]:
+        """(texts, hidden) as of `read_texts`."""
+        pieces = tokenize(texts, self.tokenizer, max_tokens=self.item_tokens - 2)
+        return read_texts(self.bert, pieces, SpecialTokens.of(self.tokenizer))
+
+    def __call__(
+        self, texts: Sequence[str], embeddings: NDArray[np.float32]
+    ) -> NDArray[np.float16]:
+        """(items, hidden + dimension of the trial): states of new items.
+
+        Args:
+            texts: Of the items.
+            embeddings: (items, dimension) by the towers that serve.
+        """
+        there = embeddings @ self.into_trial
+        there /= np.maximum(np.linalg.norm(there, axis=1, keepdims=True), 1e-6)
+        return item_states(self.read(texts), there)
+
+
+def _regression(given: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(given, wanted): ridge regression without an intercept."""
+    gram = given.T @ given + RIDGE * np.eye(given.shape[1], dtype=np.float32)
+    solved: NDArray[np.float32] = np.linalg.solve(gram, given.T @ wanted).astype(np.float32)
+    return solved

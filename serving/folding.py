@@ -1,0 +1,94 @@
+"""How long changes of items are kept: until every release that is kept holds them."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+
+from dataset.arrays import load_dataset
+from lineage.journal import Journal, read_journal
+from lineage.manifest import RECORD, CorruptArtifactError
+from lineage.releases import read_record
+from serving.changes import Change, data_config, decoded, encoded, latest, text_of
+
+logger = logging.getLogger(__name__)
+AT_ONCE = 1_000
+"""Changes of a record that was written anew"""
+
+
+def unsettled(changes: Mapping[str, Change], root: Path) -> set[str]:
+    """Ids of the changes that a release needs: those that are newer or that it does not hold.
+
+    A release holds an upsert when it was published after it and has the item with the same text;
+    it holds a deletion when it was published after it and lacks the item. Stages that were not
+    published need all.
+    """
+    if not (root / RECORD).is_file() or not changes:
+        return set(changes)
+    published = datetime.fromisoformat(read_record(root).when).timestamp()
+    older = {item_id for item_id, change in changes.items() if change.when <= published}
+    if not older:
+        return set(changes)
+    data, config = load_dataset(root / "data"), data_config(root)
+    rows = {item_id: row for row, item_id in enumerate(data.item_ids) if item_id in older}
+    needed = set(changes) - older
+    for item_id in older:
+        item, row = changes[item_id].item, rows.get(item_id)
+        held = None if row is None else data.texts[row]
+        if held != (None if item is None else text_of(item, config)):
+            needed.add(item_id)
+    return needed
+
+
+def fold(
+    journal: Journal, releases: Sequence[Path], *, remade: Mapping[str, Change] | None = None
+) -> int:
+    """Write a journal anew without what none of the releases needs and what was changed again.
+
+    Args:
+        journal: Of the changes.
+        releases: Those that are kept: going back to any of them brings nothing deleted back.
+        remade: Changes whose vectors were made anew, by item id; they take the others' place.
+
+    Returns:
+        Changes that were dropped.
+
+    Raises:
+        OSError: the disk is full or refuses; the journal is as before.
+    """
+    records = read_journal(journal.path)
+    changes = latest(records)
+    written = sum(len(decoded(record)) for record in records)
+    needed = set(changes) if not releases else set[str]().union(*_needed(changes, releases))
+    left = [
+        (remade or {}).get(item_id, change)
+        for item_id, change in changes.items()
+        if item_id in needed
+    ]
+    if remade or len(left) < written:
+        journal.replace(
+            [
+                encoded(part[start : start + AT_ONCE])
+                for part in _alike(left)
+                for start in range(0, len(part), AT_ONCE)
+            ]
+        )
+    return written - len(left)
+
+
+def _needed(changes: Mapping[str, Change], releases: Sequence[Path]) -> Iterable[set[str]]:
+    for release in releases:
+        try:
+            yield unsettled(changes, release)
+        except CorruptArtifactError as error:
+            logger.warning("changes stay for the sake of a damaged release: %s", error)
+            yield set(changes)
+
+
+def _alike(changes: Sequence[Change]) -> Iterable[list[Change]]:
+    """Neighbours in time whose vectors were made by the same; deletions go with either."""
+    made_by = ""
+    keys = [made_by := change.made_by or made_by for change in changes]
+    for _, group in groupby(range(len(changes)), lambda place: keys[place]):
+        yield [changes[place] for place in group]

@@ -1,0 +1,91 @@
+"""Reads items that a release was built without, as its towers and its ranker would have."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.arrays import load_dataset
+from lineage.manifest import MismatchedArtifactError
+from ranker.attention import AttentionInputs
+from ranker.score import Ranker
+from ranker.text_states import NewStates
+from serving.catalogue import Catalogue
+from serving.changes import Item, data_config, text_of
+from towers.export import EMBEDDINGS
+from towers.texts import TextsReader
+
+
+class ItemReader:
+    """Makes of items what is searched and what is ranked; loads its models when there is work.
+
+    An item whose text is that of the release keeps what was learnt of it.
+    """
+
+    def __init__(self, root: Path, catalogue: Catalogue, ranker: Ranker) -> None:
+        """Take the parts of a release.
+
+        Args:
+            root: Folder of the release.
+            catalogue: Its items.
+            ranker: Of the release.
+        """
+        self._root, self._catalogue, self._ranker = root, catalogue, ranker
+        self._texts = load_dataset(root / "data").texts
+        self._config = data_config(root)
+        self._embeddings = np.load(root / "towers" / EMBEDDINGS, mmap_mode="r")
+
+    @property
+    def hidden(self) -> int:
+        """Length of a state that the ranker reads; 0 where it reads none."""
+        inputs = self._ranker.inputs
+        return inputs.states.shape[1] if isinstance(inputs, AttentionInputs) else 0
+
+    def __call__(self, items: Sequence[Item]) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+        """Read items, at least one.
+
+        Returns:
+            Embeddings (items, dimension) of unit length, and states (items, hidden).
+
+        Raises:
+            ArtifactError: the ranker cannot rank items that are new to it, or its backbone is
+                another one now.
+            FileNotFoundError: the backbone of the ranker is gone.
+        """
+        inputs = self._ranker.inputs
+        if not isinstance(inputs, AttentionInputs):
+            raise MismatchedArtifactError(
+                f"kind of the ranker in {self._root} must be 'attention' to rank items that it was "
+                "made without; set it in configs/ranker.yaml and publish again"
+            )
+        texts = [text_of(item, self._config) for item in items]
+        rows = [self._catalogue.base_row(item.item_id) for item in items]
+        same = np.array(
+            [
+                -1 if row is None or self._texts[row] != text else row
+                for row, text in zip(rows, texts, strict=True)
+            ]
+        )
+        vectors = np.empty((len(items), self._embeddings.shape[1]), np.float32)
+        states = np.empty((len(items), self.hidden), np.float16)
+        known, new = np.flatnonzero(same >= 0), np.flatnonzero(same < 0)
+        vectors[known] = self._embeddings[same[known]]
+        states[known] = inputs.states[same[known]]
+        if len(new):
+            unread = [texts[place] for place in new.tolist()]
+            vectors[new] = self._towers(unread)
+            states[new] = self._new_states(unread, vectors[new])
+        return vectors, states
+
+    @cached_property
+    def _towers(self) -> TextsReader:
+        return TextsReader.load(self._root / "towers")
+
+    @cached_property
+    def _new_states(self) -> NewStates:
+        inputs = self._ranker.inputs
+        assert isinstance(inputs, AttentionInputs)
+        folder = self._root / "ranker"
+        return NewStates.load(folder, inputs, self._embeddings, self._texts[0])

@@ -1,0 +1,243 @@
+"""The engine of a release, and every change of its items that was acknowledged since."""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from index.filters import Filters
+from lineage.journal import Journal, read_journal
+from lineage.manifest import RECORD
+from lineage.releases import release_ids
+from serving.changes import (
+    Change,
+    Item,
+    changes_path,
+    check_item,
+    encoded,
+    latest,
+)
+from serving.engine import Engine, EngineConfig
+from serving.folding import fold, unsettled
+from serving.item_reader import ItemReader
+from serving.live_items import LiveItems, described
+from serving.query import Answer, InvalidQueryError, Query, UnknownItemError, check_id
+
+logger = logging.getLogger(__name__)
+STAGES = ("data", "towers", "ranker")
+"""What an item's vectors are made by"""
+
+
+class LiveEngine:
+    """Answers from a release and from what changed since.
+
+    A change is on the disk and in every later answer when it returns. Any thread may change items
+    while another asks; who asks sees all of a change or nothing of it. The first change makes this
+    process the one that may change them.
+    """
+
+    def __init__(self, base: Engine, root: Path) -> None:
+        """Take the engine of a release in a folder, and all that changed since.
+
+        Raises:
+            ArtifactError: the changes are damaged or cannot be read by the release's models.
+        """
+        self._base, self._root = base, root
+        self._path = changes_path(root)
+        self._read = ItemReader(root, base.catalogue, base.ranker)
+        self._made_by = " ".join(base.versions[stage] for stage in STAGES)
+        self._writing = threading.Lock()
+        self._journal: Journal | None = None
+        self._remade: dict[str, Change] = {}
+        self._replay(latest(read_journal(self._path)))
+
+    @classmethod
+    def load(cls, folder: Path, config: EngineConfig) -> "LiveEngine":
+        """Load a release and the changes since.
+
+        Args:
+            folder: Folder of a published release, or of a dataset's stages.
+            config: How far to look.
+
+        Raises:
+            ArtifactError: the release is incomplete, corrupt or mixed, or the changes are damaged.
+        """
+        return cls(Engine.load(folder, config), folder)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine as of now; it does not change any more."""
+        return self._engine
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Fingerprint of every stage of the release."""
+        return self._base.versions
+
+    def recommend(self, query: Query, *, ranked: int | None = None) -> Answer:
+        """As `Engine.recommend`."""
+        return self._engine.recommend(query, ranked=ranked)
+
+    def retrieve(self, query: Query) -> Answer:
+        """As `Engine.retrieve`."""
+        return self._engine.retrieve(query)
+
+    def rank(self, query: Query, candidates: Sequence[str]) -> Answer:
+        """As `Engine.rank`."""
+        return self._engine.rank(query, candidates)
+
+    def similar(
+        self,
+        item_id: str,
+        limit: int,
+        *,
+        filters: Filters | None = None,
+        exclude: Sequence[str] = (),
+    ) -> Answer:
+        """As `Engine.similar`."""
+        return self._engine.similar(item_id, limit, filters=filters, exclude=exclude)
+
+    def upsert(self, items: Sequence[Item]) -> None:
+        """Add items or put new forms in the place of old ones: all of them, or none.
+
+        Raises:
+            InvalidQueryError: an item breaks a rule, or one comes twice.
+            JournalError: another process changes the items; names it.
+            ArtifactError: the release's models cannot read new items.
+            OSError: the disk is full or refuses; nothing has changed.
+        """
+        for item in items:
+            check_item(item, self._base.limits)
+            self._check_attributes(item)
+        _require_distinct([item.item_id for item in items])
+        if not items:
+            return
+        vectors, states = self._read(items)
+        self._live.index.check(vectors)
+        now = time.time()
+        changes = [
+            Change(
+                item_id=item.item_id,
+                when=now,
+                item=item,
+                vector=vector,
+                state=state,
+                made_by=self._made_by,
+            )
+            for item, vector, state in zip(items, vectors, states, strict=True)
+        ]
+        with self._writing:
+            self._become_writer().append(encoded(changes))
+            self._show(changes)
+
+    def delete(self, item_ids: Sequence[str]) -> None:
+        """Take items out of every answer: all of them, or none.
+
+        Raises:
+            InvalidQueryError: an id breaks a rule, or one comes twice.
+            UnknownItemError: there is no such item; names it.
+            JournalError: another process changes the items; names it.
+            OSError: the disk is full or refuses; nothing has changed.
+        """
+        for item_id in item_ids:
+            check_id("item_id", item_id, self._base.limits)
+        _require_distinct(item_ids)
+        if not item_ids:
+            return
+        now = time.time()
+        changes = [Change(item_id=item_id, when=now, item=None) for item_id in item_ids]
+        with self._writing:
+            journal = self._become_writer()
+            for item_id in item_ids:
+                if self._engine.catalogue.row(item_id) is None:
+                    raise UnknownItemError(f"item_id must be in the catalogue, got {item_id!r}")
+            journal.append(encoded(changes))
+            self._show(changes)
+
+    def close(self) -> None:
+        """Let another process change the items."""
+        with self._writing:
+            if self._journal is not None:
+                self._journal.close()
+            self._journal = None
+
+    def _check_attributes(self, item: Item) -> None:
+        try:
+            self._base.attributes.held(described(item, self._base.attributes))
+        except ValueError as error:
+            raise InvalidQueryError(f"attributes of {item.item_id!r}: {error}") from error
+
+    def _become_writer(self) -> Journal:
+        """Take the journal, and whatever another process wrote since this one read it."""
+        if self._journal is None:
+            journal = Journal(self._path)
+            try:
+                self._replay(latest(read_journal(self._path)))
+                kept: list[Path] = []
+                if (self._root / RECORD).is_file():
+                    releases = self._root.parent
+                    kept = [releases / release_id for release_id in release_ids(releases)]
+                dropped = fold(journal, kept, remade=self._remade)
+                logger.info("%s: %d changes dropped", self._path, dropped)
+            except BaseException:
+                journal.close()
+                raise
+            self._remade, self._journal = {}, journal
+        return self._journal
+
+    def _replay(self, changes: Mapping[str, Change]) -> None:
+        """Begin with the release anew and show the changes that it needs."""
+        needed = unsettled(changes, self._root)
+        chosen = {i: self._remade.get(i, change) for i, change in changes.items() if i in needed}
+        chosen |= self._made_anew(
+            [c for c in chosen.values() if c.item is not None and c.made_by != self._made_by]
+        )
+        self._live = LiveItems(
+            self._base.retriever.sources.index, self._base.attributes, self._read.hidden
+        )
+        self._engine = self._base
+        self._show(list(chosen.values()))
+
+    def _made_anew(self, changes: Sequence[Change]) -> Mapping[str, Change]:
+        """Changes read by the models of this release, by item id."""
+        items = [change.item for change in changes if change.item is not None]
+        if not items:
+            return {}
+        logger.info("reading %d items with the models of another release", len(items))
+        vectors, states = self._read(items)
+        for change, vector, state in zip(changes, vectors, states, strict=True):
+            self._remade[change.item_id] = replace(
+                change, vector=vector, state=state, made_by=self._made_by
+            )
+        return {change.item_id: self._remade[change.item_id] for change in changes}
+
+    def _show(self, changes: Sequence[Change]) -> None:
+        """Let later answers know of changes, each of another item."""
+        catalogue, upserts = self._engine.catalogue, [c for c in changes if c.item is not None]
+        rows = [catalogue.row(change.item_id) for change in changes]
+        origins = [self._base.catalogue.base_row(change.item_id) for change in upserts]
+        dimension = self._live.index.dimension
+        vectors = np.empty((len(upserts), dimension), np.float32)
+        states = np.empty((len(upserts), self._read.hidden), np.float16)
+        for place, change in enumerate(upserts):
+            vectors[place], states[place] = change.vector, change.state
+        self._live = self._live.changed(
+            [change.item for change in upserts if change.item is not None],
+            vectors,
+            states,
+            origins=np.array([-1 if row is None else row for row in origins], np.int64),
+            hidden=np.array([row for row in rows if row is not None], np.int64),
+        )
+        self._engine = self._base.over(self._live)
+
+
+def _require_distinct(item_ids: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for item_id in item_ids:
+        if item_id in seen:
+            raise InvalidQueryError(f"item_id must not come twice in one change, got {item_id!r}")
+        seen.add(item_id)

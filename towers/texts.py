@@ -1,0 +1,54 @@
+"""Embeds items that are new to the corpus, of which the text is all that is known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from backbone.load import load_tokenizer
+from backbone.tokens import SpecialTokens, item_input, tokenize
+from lineage.manifest import read_manifest
+from towers.config import TowersConfig
+from towers.encode import encode
+from towers.export import ITEM, load_item_tower
+from towers.item_tower import ItemTower
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextsReader:
+    """The item tower before texts."""
+
+    tower: ItemTower
+    tokenizer: PreTrainedTokenizerBase
+    item_tokens: int
+    """Word pieces of a text at most, with those that frame it"""
+
+    @classmethod
+    def load(cls, folder: Path) -> "TextsReader":
+        """Load from a finished towers stage."""
+        config = read_manifest(folder, "towers").config
+        return cls(
+            tower=load_item_tower(folder),
+            tokenizer=load_tokenizer(str(folder / ITEM)),
+            item_tokens=config.get("item_tokens", TowersConfig.item_tokens),
+        )
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(texts, dimension) of unit length; where an item of each text lies."""
+        special = SpecialTokens.of(self.tokenizer)
+        pieces = tokenize(texts, self.tokenizer, max_tokens=self.item_tokens - 2)
+        device = self.tower.projection.weight.device
+        with torch.inference_mode():
+            embeddings = encode(
+                self.tower.embed_words,
+                [item_input(pieces[row], special) for row in range(len(pieces))],
+                pad_id=special.pad,
+                device=device,
+                description="new items",
+            )
+        vectors: NDArray[np.float32] = embeddings.cpu().numpy()
+        return vectors
