@@ -49,7 +49,7 @@ class IndexConfig:
     nlist: int = 0
     """Inverted lists; 0 takes the square root of the items."""
     target_recall: float = 0.98
-    """Share of exact search's first 100 that validation users must find: of the operating points
+    """Share of exact search's first 100 that shoppers must find: of the operating points
     that do, the fastest is taken, and where none does, nothing is written."""
     operating_point: str = ""
     """Taken untuned whatever it recalls, in FAISS's words: `nprobe=32`, of `ivf-pq`
