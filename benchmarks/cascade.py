@@ -24,6 +24,8 @@ class CascadeLists:
     """(users, shortlist) the items that were recalled, in that order"""
     towers: NDArray[np.int32]
     """(users, 100) what the towers alone would recall"""
+    users: NDArray[np.float32]
+    """(users, dimension) how the user tower embeds them, each alone"""
     answers: Sequence[Answer]
     milliseconds: dict[str, float]
     """Median wall time a stage"""
@@ -58,15 +60,18 @@ def cascade_lists(engine: Engine, data: Dataset, cases: Cases) -> CascadeLists:
             cascade[user, place] = row
             if item.shortlist_rank is not None:
                 shortlist[user, item.shortlist_rank - 1] = row
+    sources = engine.retriever.sources
+    users = np.empty((len(cases), sources.index.dimension), np.float32)
     for user, history in enumerate(tqdm(cases.histories, desc="towers", unit="user")):
-        embedding = engine.retriever.embed(history, {}, contexts=cases.contexts[user])
-        found, _ = engine.retriever.sources.nearest(embedding, history, limit)
+        users[user] = engine.retriever.embed(history, {}, contexts=cases.contexts[user])
+        found, _ = sources.nearest(users[user], history, limit)
         towers[user, : len(found)] = found
     stages = answers[0].milliseconds
     return CascadeLists(
         cascade=cascade,
         shortlist=shortlist,
         towers=towers[:, :LISTED],
+        users=users,
         answers=answers,
         milliseconds={
             stage: float(np.median([answer.milliseconds[stage] for answer in answers]))

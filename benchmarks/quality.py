@@ -29,7 +29,6 @@ from ranker.shortlists import Shortlists
 from ranker.train import SHORTLISTS
 from serving.engine import Engine, EngineConfig
 from serving.release import CASCADE, open_release
-from serving.retrieval import Retriever
 from serving.signals import Signals
 
 logger = logging.getLogger(__name__)
@@ -66,7 +65,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
     engine = Engine.load(root, EngineConfig())
     own = cascade_lists(engine, data, cases)
     systems |= {
-        "lambdarank": boosted(config, root, engine.retriever, data, cases)[:, :LISTED],
+        "lambdarank": boosted(config, root, engine, data, own=own, cases=cases)[:, :LISTED],
         "towers": own.towers,
         "shortlist": own.shortlist[:, :LISTED],
         "cascade": own.cascade[:, :LISTED],
@@ -136,16 +135,23 @@ def baselines(config: BenchConfig, data: Dataset, cases: Cases, *, listed: int =
 
 
 def boosted(
-    config: BenchConfig, root: Path, retriever: Retriever, data: Dataset, cases: Cases
+    config: BenchConfig,
+    root: Path,
+    engine: Engine,
+    data: Dataset,
+    *,
+    own: CascadeLists,
+    cases: Cases,
 ) -> NDArray[np.int32]:
     """(users, shortlist) shortlists as LambdaRank orders them, who learns from the ranker's."""
     shortlists = Shortlists.load(root / SHORTLISTS)
     learnt = load_dataset(root / "data").cases("valid").of_users(shortlists.users)
     trees = lambdarank.fit(shortlists, learnt.targets, config.seed)
-    signals = Signals(retriever.sources, data.popularity)
+    sources = engine.retriever.sources
+    signals = Signals(sources, data.popularity)
     lists = np.full((len(cases), shortlists.rows.shape[1]), -1, np.int32)
     for case, history in enumerate(tqdm(cases.histories, desc="lambdarank", unit="user")):
-        found = retriever.shortlist(history, lists.shape[1], {}, contexts=cases.contexts[case])
+        found = sources.shortlist(own.users[case], history, lists.shape[1])
         ranked = lambdarank.rank(trees, found.rows, signals(history, found))
         lists[case, : len(ranked)] = ranked
     return lists

@@ -4,14 +4,14 @@ It runs twice. The trial learns from the training split, and validation users de
 is served then learns for as long from both splits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, TensorDataset
 from transformers import PreTrainedTokenizerBase
 
@@ -70,9 +70,8 @@ def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         config, data, tokenizer, workplace, valid=valid, kept_below=root / "training"
     )
     np.save(folder / VALID_USERS, valid.user_rows)
-    users = module.embed_users(module.embed_items(), valid.histories, valid.contexts)
     return {
-        **_written(config, module, users, tokenizer, folder),
+        **_written(config, module, (valid.histories, valid.contexts), tokenizer, folder),
         MONITOR: round(fitted.best, 4),
         EPOCHS: fitted.epochs,
     }
@@ -100,19 +99,22 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     users = np.random.default_rng(config.training.seed).permutation(known)[: config.valid_users]
     histories = [data.history(user) for user in users.tolist()]
     contexts = [data.history_contexts(user) for user in users.tolist()]
-    shoppers = module.embed_users(module.embed_items(), histories, contexts)
-    return {**_written(config, module, shoppers, tokenizer, folder), EPOCHS: epochs}
+    return {
+        **_written(config, module, (histories, contexts), tokenizer, folder),
+        EPOCHS: epochs,
+    }
 
 
 def _written(
     config: TowersConfig,
     module: TowersModule,
-    users: Tensor,
+    shoppers: tuple[Sequence[NDArray[np.int32]], Sequence[NDArray[np.int32]]],
     tokenizer: PreTrainedTokenizerBase,
     folder: Path,
 ) -> Mapping[str, Any]:
-    """Write the towers, and embeddings of the corpus and of some shoppers."""
+    """Write the towers, and embeddings of the corpus and of shoppers of histories and contexts."""
     items = module.embed_items()
+    users = module.embed_users(items, *shoppers)
     module.average.merge_adapters()
     np.save(folder / EMBEDDINGS, items.cpu().numpy())
     np.save(folder / USER_EMBEDDINGS, users.cpu().numpy())
