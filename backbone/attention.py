@@ -1,7 +1,9 @@
 """Attention over short texts, where PyTorch's own spends most of its time on overhead."""
 
+import math
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
@@ -13,6 +15,8 @@ SHORT = 24
 """Tokens up to which two plain products are faster on a CPU."""
 NOWHERE = -1e4
 """Logit of a place that must not be looked at."""
+SAFE = 2 / 3
+"""Share of the exponents of a precision up to which logits need no maximum taken away."""
 
 
 def fast_on_short_texts(bert: PreTrainedModel) -> None:
@@ -57,10 +61,15 @@ def short_text_attention(  # noqa: PLR0917  # as `transformers` calls it
         )
     else:
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        logits = (query * scale) @ key.transpose(-1, -2)
+        logits = scale * query @ key.transpose(-1, -2)
+        low, high = (float(bound) for bound in logits.aminmax())
         if attention_mask is not None and attention_mask.dtype.is_floating_point:
-            logits = logits + attention_mask
+            logits += attention_mask
         elif attention_mask is not None:
-            logits = logits.masked_fill(~attention_mask, NOWHERE)
-        read = logits.softmax(dim=-1).to(value.dtype) @ value
+            logits.masked_fill_(~attention_mask, NOWHERE)
+        if max(-low, high) < SAFE * math.log(torch.finfo(logits.dtype).max):
+            weights = logits.exp_()
+            read = (weights @ value) / weights.sum(dim=-1, keepdim=True)
+        else:
+            read = logits.softmax(dim=-1).to(value.dtype) @ value
     return read.transpose(1, 2).contiguous(), None

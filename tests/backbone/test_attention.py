@@ -24,6 +24,19 @@ def test_attention_over_short_texts_is_scaled_dot_product_attention(qkv, kind):
     torch.testing.assert_close(read, expected)
 
 
+@pytest.mark.parametrize("size", [1.0, 40.0])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_logits_however_large_do_not_overflow(qkv, size, dtype):
+    query, key, value = (part.to(dtype) for part in qkv)
+
+    read, _ = short_text_attention(torch.nn.Identity(), size * query, key, value, None)
+
+    exact = functional.scaled_dot_product_attention(
+        size * query.double(), key.double(), value.double()
+    ).transpose(1, 2)
+    assert (read.double() - exact).abs().mean() < 0.02
+
+
 def test_a_given_scale_is_used(qkv):
     read, _ = short_text_attention(torch.nn.Identity(), *qkv, None, scaling=0.7)
 
