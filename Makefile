@@ -14,7 +14,8 @@ $(if $(wildcard $(CONFIG)/.),,$(error CONFIG must be a folder, got $(CONFIG)))
 config = $(firstword $(wildcard $(CONFIG)/$(1).yaml) configs/$(1).yaml)
 ARGS = --dataset $(DATASET) --artifacts $(ARTIFACTS)
 
-export OMP_WAIT_POLICY ?= PASSIVE
+# Threads of FAISS and of torch, each with an OpenMP of its own, wait awake for some 50 μs, then sleep.
+export GOMP_SPINCOUNT ?= 10000
 # Large blocks stay with the process, which would get them from the kernel anew at every step.
 export MALLOC_MMAP_THRESHOLD_ ?= 8589934592
 export MALLOC_TRIM_THRESHOLD_ ?= 17179869184

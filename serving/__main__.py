@@ -49,7 +49,7 @@ def load_engine(folder: Path, config: ServeConfig) -> Recommender:
     Raises:
         ArtifactError: the release is incomplete, corrupt or mixed.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # FAISS and torch each bring an OpenMP
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # FAISS and torch each bring an OpenMP
     from serving.engine import EngineConfig
     from serving.live_engine import LiveEngine
 
