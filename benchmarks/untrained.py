@@ -9,17 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from backbone.load import best_device, load_bert, load_tokenizer
-from backbone.tokens import SpecialTokens, item_input, tokenize
+from backbone.load import load_bert, load_tokenizer
+from backbone.reading import read_texts
 from dataset.arrays import Cases, Dataset
 from evaluation.search import exact_search
 from towers.config import TowersConfig
-from towers.encode import encode
-from towers.item_tower import ItemTower
-from towers.kept_texts import KeptTexts
-from towers.train import text_inputs
 
 TITLES = 10
 """Last titles of a history that are read."""
@@ -31,7 +27,7 @@ SEARCH_PIECES = 62
 class Untrained:
     """A pretrained backbone that has read a corpus."""
 
-    tower: ItemTower
+    bert: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     texts: Tensor
     """(items, hidden) of unit length"""
@@ -45,20 +41,16 @@ class Untrained:
             config: Names the backbone and how much of a text is read.
             kept_below: Folder where what the backbone reads is kept.
         """
-        device = best_device()
-        tokenizer = load_tokenizer(config.backbone)
-        inputs = text_inputs(data, tokenizer, config)
-        tower = ItemTower(load_bert(config.backbone), dimension=8).eval().to(device)
-        corpus = inputs.corpus()
-        texts = encode(
-            tower.read,
-            corpus,
-            pad_id=inputs.special.pad,
-            device=device,
+        tokenizer, bert = load_tokenizer(config.backbone), load_bert(config.backbone)
+        texts = read_texts(
+            bert,
+            data.texts,
+            tokenizer,
+            max_tokens=config.item_tokens,
             description="corpus",
-            kept=KeptTexts.of(kept_below, tower.bert, corpus),
+            kept_below=kept_below,
         )
-        return cls(tower=tower, tokenizer=tokenizer, texts=texts)
+        return cls(bert=bert, tokenizer=tokenizer, texts=torch.from_numpy(texts))
 
     def like_titles(self, cases: Cases, k: int) -> NDArray[np.int32]:
         """(cases, k) what is nearest to the mean of the last titles, history left out."""
@@ -67,16 +59,14 @@ class Untrained:
 
     def like_searches(self, searches: Sequence[str], cases: Cases, k: int) -> NDArray[np.int32]:
         """(cases, k) what is nearest to what each of the cases searches for, history left out."""
-        special = SpecialTokens.of(self.tokenizer)
-        pieces = tokenize(searches, self.tokenizer, max_tokens=SEARCH_PIECES)
-        read = encode(
-            self.tower.read,
-            [item_input(pieces[row], special) for row in range(len(pieces))],
-            pad_id=special.pad,
-            device=self.texts.device,
+        read = read_texts(
+            self.bert,
+            searches,
+            self.tokenizer,
+            max_tokens=SEARCH_PIECES + 2,
             description="searches",
         )
-        return self._nearest(read, cases, k)
+        return self._nearest(torch.from_numpy(read), cases, k)
 
     def _nearest(self, users: Tensor, cases: Cases, k: int) -> NDArray[np.int32]:
         unit = functional.normalize(users, dim=-1).cpu().numpy()

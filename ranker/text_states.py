@@ -6,21 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from backbone.batch import pad
-from backbone.load import (
-    best_device,
-    load_bert,
-    load_tokenizer,
-    mean_over_tokens,
-    serving_dtype,
-    states_below,
-)
-from backbone.reading import in_batches, in_order
-from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
+from backbone.load import load_bert, load_tokenizer
+from backbone.reading import read_texts
 from lineage.manifest import MismatchedArtifactError, read_manifest
 from ranker.attention import AttentionInputs
 from ranker.config import RankerConfig
@@ -32,33 +21,15 @@ ALIKE = 0.99
 """Least cosine of a text's state as it was stored and as it is read now."""
 
 
-def read_texts(
-    bert: PreTrainedModel, texts: TokenTable, special: SpecialTokens
-) -> NDArray[np.float16]:
-    """(items, hidden): mean of the states of every item's text, of unit length."""
-    device = best_device()
-    bert.to(device, serving_dtype(device))  # type: ignore[arg-type]  # transformers wraps `to`
-    sequences = [item_input(texts[row], special) for row in range(len(texts))]
-
-    def read(rows: NDArray[np.int64]) -> Tensor:
-        batch = pad([sequences[row] for row in rows], special.pad).to(device)
-        states = states_below(bert, batch, trained_layers=0)
-        return functional.normalize(mean_over_tokens(states, batch.mask).float(), dim=-1)
-
-    lengths = np.array([len(sequence) for sequence in sequences])
-    means: NDArray[np.float32] = in_order(in_batches(read, lengths, "texts")).cpu().numpy()
-    return means.astype(np.float16)
-
-
-def item_states(read: NDArray[np.float16], embeddings: NDArray[np.float32]) -> NDArray[np.float16]:
+def item_states(read: NDArray[np.float32], embeddings: NDArray[np.float32]) -> NDArray[np.float16]:
     """(items, hidden + dimension): what texts say, and embeddings of length √dimension beside it.
 
     Args:
-        read: (items, hidden) as of `read_texts`.
+        read: (items, hidden) of unit length, as of `backbone.reading.read_texts`.
         embeddings: (items, dimension) of unit length.
     """
     learnt = (embeddings * embeddings.shape[1] ** 0.5).astype(np.float16)
-    return np.concatenate([read, learnt], axis=1)
+    return np.concatenate([read.astype(np.float16), learnt], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,17 +76,16 @@ class NewStates:
             into_trial=_regression(np.asarray(embeddings[rows], np.float32), learnt),
         )
         stored = np.asarray(inputs.states[np.array([0])], np.float32)[0, :hidden]
-        if stored.shape != (hidden,) or stored @ made.read([text])[0].astype(np.float32) < ALIKE:
+        if stored.shape != (hidden,) or stored @ made.read([text])[0] < ALIKE:
             raise MismatchedArtifactError(
                 f"backbone must be the one that the ranker in {folder} was made with, got another "
                 f"in {name!r}; bring it back, or publish again after making the ranker anew"
             )
         return made
 
-    def read(self, texts: Sequence[str]) -> NDArray[np.float16]:
-        """(texts, hidden) as of `read_texts`."""
-        pieces = tokenize(texts, self.tokenizer, max_tokens=self.item_tokens - 2)
-        return read_texts(self.bert, pieces, SpecialTokens.of(self.tokenizer))
+    def read(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(texts, hidden) as of `backbone.reading.read_texts`."""
+        return read_texts(self.bert, texts, self.tokenizer, max_tokens=self.item_tokens)
 
     def __call__(
         self, texts: Sequence[str], embeddings: NDArray[np.float32]

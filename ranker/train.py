@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from backbone.adapters import fine_tuned, merged
 from backbone.load import best_device, load_bert, load_tokenizer
+from backbone.reading import read_texts
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from backbone.training import EpochSampler, fit, seed_everything, total_steps, training_folder
 from dataset.arrays import Cases, Dataset, load_dataset
@@ -29,7 +30,7 @@ from ranker.model import Corrector, CrossEncoder
 from ranker.module import MONITOR, RankerModule, no_transfer
 from ranker.score import Ranker
 from ranker.shortlists import Shortlists
-from ranker.text_states import item_states, read_texts
+from ranker.text_states import item_states
 
 logger = logging.getLogger(__name__)
 SHORTLISTS, EMBEDDINGS = "trial/shortlists", "trial/towers/item_embeddings.npy"
@@ -88,12 +89,18 @@ def _inputs(
     root: Path,
     folder: Path,
 ) -> RankerInputs | LateInputs | AttentionInputs:
-    texts = tokenize(data.texts, tokenizer, max_tokens=config.item_tokens - 2)
-    special = SpecialTokens.of(tokenizer)
     if config.kind == "attention":
-        read = read_texts(load_bert(config.backbone), texts, special)
+        read = read_texts(
+            load_bert(config.backbone),
+            data.texts,
+            tokenizer,
+            max_tokens=config.item_tokens,
+            kept_below=root / "training",
+        )
         states = item_states(read, np.load(root / EMBEDDINGS))
         return AttentionInputs(states=states, length=config.history_length)
+    texts = tokenize(data.texts, tokenizer, max_tokens=config.item_tokens - 2)
+    special = SpecialTokens.of(tokenizer)
     titles = tokenize(data.titles, tokenizer, max_tokens=config.title_tokens)
     if config.kind == "joint":
         return RankerInputs(

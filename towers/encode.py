@@ -12,7 +12,6 @@ from backbone.load import autocast
 from backbone.packing import pack
 from backbone.reading import in_batches, in_order
 from towers.history_tower import HistoryTower
-from towers.kept_texts import KeptTexts
 
 HISTORIES = 1_024
 """Histories packed at once"""
@@ -26,7 +25,6 @@ def encode(
     device: torch.device,
     description: str,
     dtype: torch.dtype | None = None,
-    kept: KeptTexts | None = None,
 ) -> Tensor:
     """Read texts in batches of similar length under a token budget.
 
@@ -37,7 +35,6 @@ def encode(
         device: Where `read` works.
         description: Label of the progress bar.
         dtype: Precision of the matrix products; by default the one that serves best.
-        kept: Where what was read is kept, and looked up before anything is read again.
 
     Returns:
         (texts, size) float32 on the device, in the order of `sequences`.
@@ -46,12 +43,9 @@ def encode(
     def batch(rows: NDArray[np.int64]) -> Tensor:
         return read(pad([sequences[row] for row in rows], pad_id).to(device)).float()
 
-    def looked_up(rows: NDArray[np.int64]) -> Tensor:
-        return kept.batch(rows, lambda: batch(rows)).to(device) if kept else batch(rows)
-
     lengths = np.array([len(s) for s in sequences])
     with autocast(device, dtype):
-        return in_order(in_batches(looked_up, lengths, description))
+        return in_order(in_batches(batch, lengths, description))
 
 
 def embed_histories(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from copy import deepcopy
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,9 @@ from towers.config import TowersConfig
 from towers.encode import embed_histories, encode
 from towers.history_tower import HistoryTower
 from towers.item_tower import ItemTower
-from towers.kept_texts import KeptTexts, TokenStates
 from towers.model import TwoTower
 from towers.sampled_softmax import sampled_softmax
+from towers.token_states import TokenStates, states_name
 
 MONITOR = "valid/recall@100"
 
@@ -67,7 +68,7 @@ class TowersModule(LightningModule):
         self.register_buffer("texts", texts, persistent=False)
 
     @torch.no_grad()
-    def keep_states_below(self, kept: KeptTexts) -> None:
+    def keep_states_below(self, folder: Path) -> None:
         """Read every text up to the layers that are trained, or look it up; the last time."""
         corpus, layers = self.inputs.corpus(), self.config.item_layers
         lengths = np.array([len(text) for text in corpus])
@@ -78,16 +79,16 @@ class TowersModule(LightningModule):
                 texts = pad([corpus[row] for row in rows], pad_id).to(self.device)
                 return states_below(bert, texts, trained_layers=layers)
 
-        self.below = kept.token_states(
+        self.below = TokenStates.kept(
+            folder / states_name(bert, corpus, layers=layers),
             lengths,
             bert.config.hidden_size,
-            layers,
             lambda: in_batches(below, lengths, "corpus, frozen layers"),
         )
 
     @torch.no_grad()
-    def read_texts(self, kept: KeptTexts | None = None) -> None:
-        """Read every item's text with the averaged item tower, or look it up where it is kept."""
+    def read_texts(self) -> None:
+        """Read every item's text with the averaged item tower."""
         if self.below is not None:
             read_on, lengths = partial(self._read_on, self.average.item_tower), self.below.lengths
             with autocast(self.device):
@@ -99,7 +100,6 @@ class TowersModule(LightningModule):
             pad_id=self.inputs.special.pad,
             device=self.device,
             description="corpus",
-            kept=kept,
         )
 
     def _read_on(self, tower: ItemTower, rows: NDArray[np.int64]) -> Tensor:

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from transformers import PreTrainedTokenizerBase
 
 from backbone.load import best_device, load_tokenizer
+from backbone.reading import read_texts
 from backbone.tokens import SpecialTokens, tokenize
 from backbone.training import (
     BudgetBatchSampler,
@@ -42,7 +43,6 @@ from towers.export import (
 )
 from towers.hard_negatives import HardNegatives
 from towers.inputs import TextInputs, Twins
-from towers.kept_texts import KeptTexts
 from towers.model import TitlesTower, build_two_tower
 from towers.module import MONITOR, TowersModule
 from towers.windows import windows
@@ -242,12 +242,18 @@ def build_module(
         config, purchases=purchases, actions=len(data.action_names), total_steps=steps
     )
     module = TowersModule(model, valid, source, config).to(best_device())
-    kept = None
-    if kept_below is not None:
-        kept = KeptTexts.of(kept_below, model.item_tower.bert, source.inputs.corpus())
-        if 0 < config.item_layers < model.item_tower.bert.config.num_hidden_layers:
-            module.keep_states_below(kept)
-    module.read_texts(kept)
+    bert = model.item_tower.bert
+    if kept_below is not None and 0 < config.item_layers < bert.config.num_hidden_layers:
+        module.keep_states_below(kept_below)
+    texts = read_texts(
+        bert,
+        data.texts,
+        load_tokenizer(config.backbone),
+        max_tokens=config.item_tokens,
+        description="corpus",
+        kept_below=kept_below,
+    )
+    module.texts = torch.from_numpy(texts)
     module.cpu()
     model.item_tower.fit_projection(module.texts)
     if config.residual:
