@@ -1,0 +1,233 @@
+"""Who may call what: bearer tokens, hashed at rest, each with roles, an end and a rate.
+
+Errors:
+    AccessError
+        UnauthenticatedError: no token that the server knows, or one that has expired.
+        PermissionDeniedError: the token lacks the role.
+        TooManyRequestsError: the client's rate is used up; says when to come again.
+"""
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import yaml
+from limits import RateLimitItemPerSecond
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+SCHEME = "bearer "
+BYTES = 32
+"""Of chance in a token."""
+
+
+class AccessError(Exception):
+    """A call that is refused for who makes it."""
+
+
+class UnauthenticatedError(AccessError):
+    """No token that the server knows."""
+
+
+class PermissionDeniedError(AccessError):
+    """The token lacks the role."""
+
+
+class TooManyRequestsError(AccessError):
+    """The client's rate is used up."""
+
+    def __init__(self, message: str, *, retry_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
+
+
+class Role(Enum):
+    """What a client may do."""
+
+    READ = "read"
+    """Recommend, retrieve, rank, look for similar items."""
+    CATALOGUE = "catalogue"
+    """Change items."""
+    FEEDBACK = "feedback"
+    """Record events."""
+    ADMIN = "admin"
+    """Change releases."""
+
+
+ROLE_OF: Mapping[str, Role] = {
+    "recommender.v1.RecommenderService": Role.READ,
+    "recommender.v1.CatalogService": Role.CATALOGUE,
+    "recommender.v1.FeedbackService": Role.FEEDBACK,
+    "recommender.v1.AdminService": Role.ADMIN,
+}
+"""By service; any other takes a token of any role."""
+OPEN = "grpc.health.v1.Health"
+"""Asked by probes, which have no token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """Who holds a token."""
+
+    name: str
+    digest: bytes
+    """SHA-256 of the token"""
+    roles: frozenset[Role]
+    expires: datetime | None
+    per_second: int | None
+    """Calls; None for any number"""
+
+
+class Access:
+    """The clients of a file, read again when it changes."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the clients.
+
+        Raises:
+            ValueError: the file breaks a rule; names the client.
+            OSError: it cannot be read.
+        """
+        self._path = path
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._read_at = self._changed_at()
+        self._clients = read_clients(path)
+
+    def admit(self, method: str, authorization: str | None) -> Client | None:
+        """Who makes a call, if it may be made; None for what is open to all.
+
+        Args:
+            method: `/package.Service/Method`.
+            authorization: What the caller sent under this name.
+
+        Raises:
+            AccessError: it may not be made.
+        """
+        service = method.strip("/").partition("/")[0]
+        if service == OPEN:
+            return None
+        client = self._client(authorization)
+        role = ROLE_OF.get(service)
+        if role is not None and role not in client.roles:
+            raise PermissionDeniedError(f"token must have the role {role.value!r}")
+        self._count(client)
+        return client
+
+    def _client(self, authorization: str | None) -> Client:
+        if authorization is None or not authorization.lower().startswith(SCHEME):
+            raise UnauthenticatedError("authorization must be `Bearer <token>`")
+        given, found = digest_of(authorization[len(SCHEME) :].strip()), None
+        for client in self._newest():  # all of them: time tells nothing of which is near
+            if hmac.compare_digest(client.digest, given):
+                found = client
+        if found is None or (found.expires is not None and found.expires <= datetime.now(UTC)):
+            raise UnauthenticatedError("token must be one that the server knows")
+        return found
+
+    def _count(self, client: Client) -> None:
+        if client.per_second is None:
+            return
+        allowed = RateLimitItemPerSecond(client.per_second)
+        if not self._limiter.hit(allowed, client.name):
+            reset = self._limiter.get_window_stats(allowed, client.name).reset_time
+            raise TooManyRequestsError(
+                f"calls must be at most {client.per_second} a second",
+                retry_seconds=max(reset - time.time(), 0.01),
+            )
+
+    def _newest(self) -> Sequence[Client]:
+        """The file's clients; where it cannot be read any more, those that it held before."""
+        try:
+            changed = self._changed_at()
+            if changed != self._read_at:
+                self._clients, self._read_at = read_clients(self._path), changed
+        except (OSError, ValueError):
+            pass
+        return self._clients
+
+    def _changed_at(self) -> int:
+        return self._path.stat().st_mtime_ns
+
+
+def digest_of(token: str) -> bytes:
+    """SHA-256: tokens are drawn by chance, so that no dictionary helps against it."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def new_token(name: str, roles: Sequence[Role]) -> tuple[str, str]:
+    """A token, which nobody will see again, and what the file of clients needs of it."""
+    token = secrets.token_urlsafe(BYTES)
+    entry = {
+        "client": name,
+        "sha256": digest_of(token).hex(),
+        "roles": [role.value for role in roles],
+    }
+    return token, yaml.safe_dump([entry], sort_keys=False)
+
+
+def read_clients(path: Path) -> list[Client]:
+    """Clients of a YAML file: `client`, `sha256`, `roles`, and maybe `expires`, `per_second`.
+
+    Raises:
+        ValueError: it is no such file; names the client.
+        OSError: it cannot be read.
+    """
+    try:
+        entries = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} must be YAML, got {error}") from error
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError(f"{path} must hold a list of clients")
+    clients = [_client(path, entry) for entry in entries]
+    for field in ("name", "digest"):
+        values = [getattr(client, field) for client in clients]
+        if len(set(values)) < len(values):
+            raise ValueError(f"{path} must not name a client or a token twice")
+    return clients
+
+
+def _client(path: Path, entry: Mapping[str, Any]) -> Client:
+    name = entry.get("client")
+    about = f"client {name!r} in {path}"
+    if unknown := set(entry) - {"client", "sha256", "roles", "expires", "per_second"}:
+        raise ValueError(f"{about} has unknown fields: {', '.join(sorted(map(str, unknown)))}")
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"{about} must have a name under `client`")
+    try:
+        digest = bytes.fromhex(entry["sha256"])
+        roles = frozenset(Role(role) for role in entry["roles"])
+    except (KeyError, TypeError, ValueError) as error:
+        known = ", ".join(role.value for role in Role)
+        raise ValueError(
+            f"{about} must have `sha256` in hexadecimal and `roles` among {known}"
+        ) from error
+    if len(digest) != hashlib.sha256().digest_size:
+        raise ValueError(f"sha256 of {about} must be 64 hexadecimal digits, got {2 * len(digest)}")
+    rate = entry.get("per_second")
+    if rate is not None and (not isinstance(rate, int) or rate < 1):
+        raise ValueError(f"per_second of {about} must be a whole number of at least 1, got {rate}")
+    return Client(
+        name=name,
+        digest=digest,
+        roles=roles,
+        expires=_end(about, entry.get("expires")),
+        per_second=rate,
+    )
+
+
+def _end(about: str, value: Any) -> datetime | None:
+    """A moment, or the first one of a day; UTC where it names no zone."""
+    if value is None:
+        return None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    if not isinstance(value, datetime):
+        raise ValueError(f"expires of {about} must be a date or a time, got {value!r}")
+    return value if value.tzinfo else value.replace(tzinfo=UTC)

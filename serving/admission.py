@@ -1,0 +1,86 @@
+"""Refuses calls for who makes them, before they are read."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+from grpc import aio
+from grpc_status import rpc_status
+from typing_extensions import override
+
+from serving.access import (
+    Access,
+    AccessError,
+    PermissionDeniedError,
+    TooManyRequestsError,
+    UnauthenticatedError,
+)
+from serving.around import Call, around
+
+logger = logging.getLogger(__name__)
+
+STATUS_OF: Mapping[type[AccessError], grpc.StatusCode] = {
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
+    TooManyRequestsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+CLIENT: ContextVar[str] = ContextVar("client", default="")
+"""Name of who made the call that is being answered; empty where nobody need say"""
+
+
+class AdmissionInterceptor(aio.ServerInterceptor):
+    """Lets a call through, or answers it with why it may not be made and nothing else."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    @override
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        method = handler_call_details.method
+        sent = dict(handler_call_details.invocation_metadata or ())
+        authorization = sent.get("authorization")
+        try:
+            client = self._access.admit(
+                method, authorization if isinstance(authorization, str) else None
+            )
+        except AccessError as error:
+            logger.info("%s refused: %s", method, error)
+            return _refused(await continuation(handler_call_details), error)
+        CLIENT.set(client.name if client else "")
+        return await continuation(handler_call_details)
+
+
+def _refused(handler: grpc.RpcMethodHandler | None, error: AccessError) -> Any:
+    """What answers in a method's place; a method that is not there tells nothing more."""
+
+    @asynccontextmanager
+    async def refusing(call: Call) -> AsyncIterator[None]:
+        status = STATUS_OF[type(error)]
+        if isinstance(error, TooManyRequestsError):
+            await call.context.abort_with_status(too_many(str(error), error.retry_seconds))
+        await call.context.abort(status, str(error))
+        yield
+
+    return around(handler or grpc.unary_unary_rpc_method_handler(_nothing), refusing)
+
+
+async def _nothing(request: Any, context: Any) -> bytes:  # noqa: ARG001  # as gRPC calls it
+    raise AssertionError("refused before")
+
+
+def too_many(message: str, retry_seconds: float) -> grpc.Status:
+    """RESOURCE_EXHAUSTED with a `google.rpc.RetryInfo`."""
+    wait = Duration()
+    wait.FromMicroseconds(round(1e6 * retry_seconds))
+    details = status_pb2.Status(code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], message=message)
+    details.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=wait))
+    return rpc_status.to_status(details)
