@@ -87,16 +87,23 @@ def _module() -> str:
     return spec.name.removesuffix(".__main__") if spec else "stage"
 
 
-def configure_logging() -> None:
-    """Log to standard error; libraries speak only when something is wrong."""
+def configure_logging(*, as_json: bool = False) -> None:
+    """Log to standard error; libraries speak only when something is wrong.
+
+    Args:
+        as_json: An object a line, and a line for every call that is served.
+    """
     handler = logging.StreamHandler()
     handler.addFilter(_is_ours_or_serious)
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(name)s: %(message)s",
-        datefmt="%H:%M:%S",
-        handlers=[handler],
-    )
+    if as_json:
+        from pythonjsonlogger.json import JsonFormatter
+
+        fields = ["levelname", "name", "message"]
+        handler.setFormatter(JsonFormatter(fields, timestamp=True))
+        logging.getLogger("serving.calls").setLevel(logging.DEBUG)
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def _is_ours_or_serious(record: logging.LogRecord) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import grpc
 import jsonargparse
@@ -21,11 +22,13 @@ from serving.client import RecommenderClient, Response
 from serving.query import Limits, Recommender
 from serving.server import ServerConfig, serve
 from serving.table import answer_table, history_table
+from serving.tls import client_credentials
 from serving.wire import read_filters
 
 logger = logging.getLogger("serving")
 
 FAILED = 1
+TOKEN = "SHORTLIST_TOKEN"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,8 @@ class ServeConfig:
     """What one query may ask for."""
     ranked: int | None = None
     """Head of the shortlist that the ranker reads; by default as many as it was validated with."""
+    logs: Literal["text", "json"] = "text"
+    """`json` writes an object a line, and a line for every call."""
 
 
 LoadRelease = Callable[[Path, ServeConfig], Recommender]
@@ -63,13 +68,16 @@ def main(arguments: Sequence[str] | None = None, *, load: LoadRelease = load_eng
     commands = parser.add_subcommands(dest="command")
     commands.add_subcommand("serve", _serve_parser(), help="serve a release over gRPC")
     commands.add_subcommand("ask", _ask_parser(), help="ask a server and print its answer")
+    commands.add_subcommand("probe", _probe_parser(), help="fail unless a server is ready")
     for name, (parser_of, about) in operations.COMMANDS.items():
         commands.add_subcommand(name, parser_of(), help=about)
     options = parser.parse_args(arguments)
-    configure_logging()
+    configure_logging(as_json=options.command == "serve" and options.serve.logs == "json")
     with reported_errors():
         if options.command == "ask":
             ask(options.ask)
+        elif options.command == "probe":
+            probe(options.probe)
         elif options.command == "serve":
             _serve(parser.instantiate(options).serve, load)
         else:
@@ -84,7 +92,7 @@ def ask(options: jsonargparse.Namespace) -> None:
     """
     history = [item_id for item_id in options.history.split(",") if item_id]
     try:
-        with RecommenderClient(options.target, timeout=options.timeout) as client:
+        with _client(options) as client:
             if options.wait:
                 client.wait_until_ready(options.wait)
             response, title = _answer(client, options, history)
@@ -95,6 +103,32 @@ def ask(options: jsonargparse.Namespace) -> None:
     if titles := [] if options.similar else _titles(options, history):
         console.print(history_table(titles, of=_who(options)))
     console.print(answer_table(response, title=title))
+
+
+def probe(options: jsonargparse.Namespace) -> None:
+    """Ask a server whether it is ready.
+
+    Raises:
+        SystemExit: it is not, or is out of reach; status 1.
+    """
+    with _client(options) as client:
+        if not client.is_ready(timeout=options.timeout):
+            sys.stderr.write(f"error: {options.target} is not ready\n")
+            raise SystemExit(FAILED)
+
+
+def _client(options: jsonargparse.Namespace) -> RecommenderClient:
+    credentials = None
+    if options.ca is not None:
+        credentials = client_credentials(
+            ca=options.ca, certificate=options.certificate, key=options.key
+        )
+    return RecommenderClient(
+        options.target,
+        timeout=options.timeout,
+        token=os.environ.get(TOKEN),
+        credentials=credentials,
+    )
 
 
 def _answer(
@@ -148,7 +182,9 @@ def _serve(options: jsonargparse.Namespace, load: LoadRelease) -> None:
 
     if (options.releases is None) == (options.artifacts is None):
         raise ValueError("serve must be given either --releases or --artifacts, got both or none")
-    config = ServeConfig(server=options.server, limits=options.limits, ranked=options.ranked)
+    config = ServeConfig(
+        server=options.server, limits=options.limits, ranked=options.ranked, logs=options.logs
+    )
     folder = options.artifacts or live_release(options.releases)
     logger.info("loading %s", folder)
     uvloop.run(serve(partial(load, folder, config), config.server))
@@ -174,9 +210,9 @@ def _ask_parser() -> jsonargparse.ArgumentParser:
     parser = jsonargparse.ArgumentParser(
         description="Ask a server what a user or a history should see next, what fits a search, "
         "or what is like an item, and print the answer with the scores of all stages. With none of "
-        "them: the best sellers."
+        f"them: the best sellers. The environment's {TOKEN} is sent as the caller's token."
     )
-    parser.add_argument("--target", default="127.0.0.1:50051", help="host:port of the server")
+    _add_server(parser, timeout=10.0)
     parser.add_argument("--user_id", type=str | None, help="a user that the release knows")
     parser.add_argument("--history", default="", help="item ids, oldest first: `50,181,172`")
     parser.add_argument("--search", default="", help="what the shopper is looking for, in words")
@@ -189,7 +225,6 @@ def _ask_parser() -> jsonargparse.ArgumentParser:
     )
     parser.add_argument("--exclude", default="", help="item ids to leave out: `7,11`")
     parser.add_argument("--limit", type=int, default=10, help="items wanted")
-    parser.add_argument("--timeout", type=float, default=10.0, help="deadline of the request, s")
     parser.add_argument(
         "--wait", type=float, default=0.0, help="how long to wait for the server to be ready, s"
     )
@@ -197,6 +232,22 @@ def _ask_parser() -> jsonargparse.ArgumentParser:
         "--artifacts", type=Path | None, help="folder of the release: shows the history's titles"
     )
     return parser
+
+
+def _probe_parser() -> jsonargparse.ArgumentParser:
+    parser = jsonargparse.ArgumentParser(
+        description="Ask a server whether it is ready; the status is 0 if it is, else 1."
+    )
+    _add_server(parser, timeout=3.0)
+    return parser
+
+
+def _add_server(parser: jsonargparse.ArgumentParser, *, timeout: float) -> None:
+    parser.add_argument("--target", default="127.0.0.1:50051", help="host:port of the server")
+    parser.add_argument("--timeout", type=float, default=timeout, help="deadline of a request, s")
+    parser.add_argument("--ca", type=Path | None, help="PEM of who signed the server; speaks TLS")
+    parser.add_argument("--certificate", type=Path | None, help="PEM of the client, for mutual TLS")
+    parser.add_argument("--key", type=Path | None, help="PEM of the certificate's private key")
 
 
 if __name__ == "__main__":

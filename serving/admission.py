@@ -20,7 +20,7 @@ from serving.access import (
     TooManyRequestsError,
     UnauthenticatedError,
 )
-from serving.around import Call, around
+from serving.around import Call, Handler, around
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class AdmissionInterceptor(aio.ServerInterceptor):
         return await continuation(handler_call_details)
 
 
-def _refused(handler: grpc.RpcMethodHandler | None, error: AccessError) -> Any:
+def _refused(handler: "Handler | None", error: AccessError) -> Any:
     """What answers in a method's place; a method that is not there tells nothing more."""
 
     @asynccontextmanager

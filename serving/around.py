@@ -4,7 +4,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -21,9 +21,10 @@ class Call:
 
 
 Around = Callable[[Call], AbstractAsyncContextManager[None]]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in its types alone
 
 
-def around(handler: grpc.RpcMethodHandler, manager: Around) -> grpc.RpcMethodHandler:
+def around(handler: Handler, manager: Around) -> Handler:
     """The same method inside a context manager; what the method raises passes through it."""
     kinds = {
         (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler, _one),
@@ -33,7 +34,7 @@ def around(handler: grpc.RpcMethodHandler, manager: Around) -> grpc.RpcMethodHan
     }
     name, make, wrap = kinds[bool(handler.request_streaming), bool(handler.response_streaming)]
     method = getattr(handler, name)
-    return make(  # type: ignore[no-any-return]
+    return make(
         wrap(method, manager, streamed=bool(handler.request_streaming)),
         request_deserializer=handler.request_deserializer,
         response_serializer=handler.response_serializer,

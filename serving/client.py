@@ -25,6 +25,44 @@ OPTIONS = (
 )
 
 
+class _Bearer(
+    grpc.UnaryUnaryClientInterceptor,
+    grpc.UnaryStreamClientInterceptor,
+    grpc.StreamUnaryClientInterceptor,
+    grpc.StreamStreamClientInterceptor,
+):
+    """Sends a token with every call."""
+
+    def __init__(self, token: str) -> None:
+        self._sent = ("authorization", f"Bearer {token}")
+
+    def _call(self, continuation: Any, details: Any, request: Any) -> Any:
+        sent = [*(details.metadata or ()), self._sent]
+        return continuation(details._replace(metadata=sent), request)
+
+    intercept_unary_unary = _call  # type: ignore[assignment]
+    intercept_unary_stream = _call  # type: ignore[assignment]
+    intercept_stream_unary = _call  # type: ignore[assignment]
+    intercept_stream_stream = _call  # type: ignore[assignment]
+
+
+def open_channel(
+    target: str, *, token: str | None = None, credentials: grpc.ChannelCredentials | None = None
+) -> grpc.Channel:
+    """A channel to a server, which connects when it is first used.
+
+    Args:
+        target: `host:port`.
+        token: Sent with every call.
+        credentials: For TLS; None for none.
+    """
+    if credentials is None:
+        channel = grpc.insecure_channel(target, options=OPTIONS)
+    else:
+        channel = grpc.secure_channel(target, credentials, options=OPTIONS)
+    return grpc.intercept_channel(channel, _Bearer(token)) if token else channel
+
+
 @dataclass(frozen=True, kw_only=True)
 class Response(Answer):
     """The engine's answer, and who gave it."""
@@ -42,15 +80,24 @@ class RecommenderClient:
     `details()`: INVALID_ARGUMENT, NOT_FOUND, DEADLINE_EXCEEDED, UNAVAILABLE or INTERNAL.
     """
 
-    def __init__(self, target: str, *, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        target: str,
+        *,
+        timeout: float = 10.0,
+        token: str | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
         """Open a channel, which connects when it is first used.
 
         Args:
             target: `host:port`.
             timeout: Deadline of every request, s.
+            token: Who asks, where the server wants to know.
+            credentials: For TLS, as of `serving.tls.client_credentials`; None for none.
         """
         self._target, self._timeout = target, timeout
-        self._channel = grpc.insecure_channel(target, options=OPTIONS)
+        self._channel = open_channel(target, token=token, credentials=credentials)
         self._stub = RecommenderServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types know no methods
 

@@ -1,6 +1,7 @@
-"""`python -m serving publish`, `rollback` and `releases`: which release is served."""
+"""`python -m serving publish`, `rollback`, `releases` and `token`: what is served, and to whom."""
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from rich.console import Console
 
 from lineage.manifest import CorruptArtifactError
 from lineage.releases import ReleaseRecord, live_id, read_record, release_ids
+from serving.access import Role, new_token
 from serving.publish import PublishConfig, publish, roll_back
 from serving.table import releases_table
 
@@ -54,8 +56,25 @@ def releases_parser() -> jsonargparse.ArgumentParser:
     return parser
 
 
+def token_parser() -> jsonargparse.ArgumentParser:
+    """Options of `token`."""
+    parser = jsonargparse.ArgumentParser(
+        description="Draw a token for a client and print it, once, to standard error; to standard "
+        "output goes what the server's file of `tokens` needs of it, which tells nobody the "
+        "token. There `expires: 2027-01-31` ends it and `per_second: 100` bounds its calls."
+    )
+    parser.add_argument("--client", required=True, help="who will hold it: `shop-backend`")
+    parser.add_argument(
+        "--roles",
+        type=list[Role],
+        default=[Role.READ],
+        help="what it may do: any of READ, CATALOGUE, FEEDBACK, ADMIN, as `[READ,FEEDBACK]`",
+    )
+    return parser
+
+
 def run(command: str, options: jsonargparse.Namespace) -> None:
-    """Run one of the three.
+    """Run one of the four.
 
     Raises:
         ArtifactError: the folders do not hold what they should, or cannot be changed now.
@@ -64,6 +83,10 @@ def run(command: str, options: jsonargparse.Namespace) -> None:
         publish(options.artifacts, options.releases, PublishConfig(keep=options.keep))
     elif command == "rollback":
         roll_back(options.releases, options.release)
+    elif command == "token":
+        token, entry = new_token(options.client, options.roles)
+        sys.stderr.write(f"{token}\n")
+        sys.stdout.write(entry)
     else:
         show(options.releases)
 
@@ -72,6 +95,7 @@ COMMANDS: Mapping[str, tuple[Callable[[], jsonargparse.ArgumentParser], str]] = 
     "publish": (publish_parser, "make the finished stages the live release"),
     "rollback": (rollback_parser, "make an older release live again"),
     "releases": (releases_parser, "list the releases"),
+    "token": (token_parser, "draw a token for a client"),
 }
 """Parser and one line of help of every command."""
 

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
 from types import TracebackType
 
 from grpc import aio
@@ -11,15 +13,26 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from protos.recommender.v1 import recommender_pb2, recommender_pb2_grpc
+from serving.access import Access
+from serving.admission import AdmissionInterceptor
 from serving.engine_thread import EngineThread, Load
 from serving.interceptors import ErrorInterceptor
+from serving.metrics import Metrics
+from serving.observing import ObservingInterceptor
 from serving.servicer import RecommenderServicer
+from serving.tls import TlsConfig, server_credentials
 
 logger = logging.getLogger(__name__)
 
 SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+KEEP_ALIVE = (
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),  # a client that vanished holds nothing for longer
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +47,13 @@ class ServerConfig:
     """Seconds that requests in flight get to finish after SIGTERM or SIGINT."""
     max_message_bytes: int = 4 << 20
     """Bytes of the largest request, and of the largest answer."""
+    tokens: Path | None = None
+    """YAML file of the clients that may call, as `python -m serving token` writes it; read again
+    when it changes. Without it whoever reaches the port may call everything."""
+    tls: TlsConfig = field(default_factory=TlsConfig)
+    """Certificates; without them everything is sent in the clear."""
+    metrics_port: int | None = None
+    """TCP port of the host that Prometheus reads; by default none."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -52,11 +72,14 @@ class Server:
 
     def __init__(self, load: Load, config: ServerConfig) -> None:
         self._config = config
+        self.metrics = Metrics(config.host, config.metrics_port)
+        self.observing = ObservingInterceptor(self.metrics)
         self._engine = EngineThread(load)
         self._health = health.aio.HealthServicer()
         self._server = aio.server(
-            interceptors=[ErrorInterceptor()],
+            interceptors=self._interceptors(),
             options=[
+                *KEEP_ALIVE,
                 ("grpc.max_receive_message_length", config.max_message_bytes),
                 ("grpc.max_send_message_length", config.max_message_bytes),
                 ("grpc.so_reuseport", 0),  # by default a second server shares the port silently
@@ -82,10 +105,15 @@ class Server:
             ValueError: the port is taken, or the host is none of this machine's.
         """
         await self._announce(NOT_SERVING)
+        if self._config.tokens is None and not _local(self._config.host):
+            logger.warning(
+                "anybody who reaches %s may call everything: give `tokens`", self.address
+            )
         try:
-            self.port = self._server.add_insecure_port(self.address)
+            self.port = self._open_port()
         except RuntimeError as error:
             raise ValueError(f"host and port must be free to bind, got {self.address}") from error
+        self.metrics.__enter__()
         await self._server.start()
         self._engine.__enter__()
         return self
@@ -111,10 +139,30 @@ class Server:
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self._config.grace_seconds)
         self._engine.__exit__(kind, error, trace)
+        self.metrics.__exit__(kind, error, trace)
+
+    def _interceptors(self) -> list[aio.ServerInterceptor]:
+        """What a call goes through, outermost first."""
+        tokens = self._config.tokens
+        admission = [AdmissionInterceptor(Access(tokens))] if tokens else []
+        return [self.observing, *admission, ErrorInterceptor()]
+
+    def _open_port(self) -> int:
+        if self._config.tls.enabled:
+            credentials = server_credentials(self._config.tls)
+            return self._server.add_secure_port(self.address, credentials)
+        return self._server.add_insecure_port(self.address)
 
     async def _announce(self, status: int) -> None:
         for service in (health.OVERALL_HEALTH, SERVICE):
             await self._health.set(service, status)
+
+
+def _local(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def serve(load: Load, config: ServerConfig) -> None:

@@ -55,7 +55,9 @@ def server_credentials(config: TlsConfig) -> grpc.ServerCredentials:
         return fresh
 
     return grpc.dynamic_ssl_server_credentials(
-        read, renewed, require_client_authentication=config.client_ca is not None
+        read,
+        renewed,  # type: ignore[arg-type]  # None, which its types forbid, keeps what there is
+        require_client_authentication=config.client_ca is not None,
     )
 
 

@@ -256,3 +256,35 @@ except SystemExit:
     )
 
     assert done.returncode == 0
+
+
+def test_a_token_is_shown_once_and_its_client_is_let_in(start, fake, ask_with, tmp_path, capsys):
+    main(["token", "--client", "shop", "--roles", "[READ,FEEDBACK]"])
+    shown = capsys.readouterr()
+    token = shown.err.strip()
+    (tmp_path / "clients.yaml").write_text(shown.out)
+    running = start(lambda: fake, tokens=tmp_path / "clients.yaml")
+    running.loaded.result(SECONDS)
+
+    status, message = error_of(capsys, ask_with, running, "wrong")
+    assert (status, "UNAUTHENTICATED" in message) == (1, True)
+    assert fake.answer.items[0].title in ask_with(running, token)
+
+
+@pytest.fixture
+def ask_with(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def ask(running, token):
+        monkeypatch.setenv("SHORTLIST_TOKEN", token)
+        main(["ask", "--target", running.address])
+        return capsys.readouterr().out
+
+    return ask
+
+
+def test_a_probe_says_by_its_status_whether_the_server_is_ready(server, capsys):
+    main(["probe", "--target", server.address])
+
+    status, message = error_of(capsys, main, ["probe", "--target", "127.0.0.1:1"])
+    assert (status, "not ready" in message) == (1, True)
