@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from serving.engine import Engine, EngineConfig
 from serving.folding import fold, unsettled
 from serving.item_reader import ItemReader
 from serving.live_items import LiveItems, described
-from serving.query import Answer, InvalidQueryError, Query, UnknownItemError, check_id
+from serving.query import Answer, Ask, InvalidQueryError, Query, UnknownItemError, check_id
 
 logger = logging.getLogger(__name__)
 STAGES = ("data", "towers", "ranker")
@@ -81,6 +81,14 @@ class LiveEngine:
     def recommend(self, query: Query, *, ranked: int | None = None) -> Answer:
         """As `Engine.recommend`."""
         return self._engine.recommend(query, ranked=ranked)
+
+    def cost(self, ask: Ask) -> int:
+        """As `Engine.cost`."""
+        return self._engine.cost(ask)
+
+    def answers(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Answer | Exception]]:
+        """As `Engine.answers`, of one moment."""
+        return self._engine.answers(asks)
 
     def retrieve(self, query: Query) -> Answer:
         """As `Engine.retrieve`."""
