@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn
 
 import grpc
+from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
+from grpc_status import rpc_status
 from typing_extensions import override
 
-from serving.query import InvalidQueryError, UnknownItemError
+from serving.query import InvalidQueryError, QueueFullError, UnknownItemError
 
 logger = logging.getLogger(__name__)
 
@@ -16,6 +18,7 @@ STATUS_OF: Mapping[type[Exception], grpc.StatusCode] = {
     InvalidQueryError: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownItemError: grpc.StatusCode.NOT_FOUND,
     TimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    QueueFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 """What a caller can mend, told with its message; anything else is internal."""
 
@@ -56,7 +59,18 @@ def _guarded(method: Method, name: str) -> Method:
 async def _abort(error: Exception, context: Any, name: str) -> NoReturn:
     for kind, status in STATUS_OF.items():
         if isinstance(error, kind):
-            await context.abort(status, str(error))
+            await context.abort(status, str(error), _details(error, status))
     logger.error("%s failed", name, exc_info=error)
     await context.abort(grpc.StatusCode.INTERNAL, "internal error")
     raise AssertionError("abort always raises")
+
+
+def _details(error: Exception, status: grpc.StatusCode) -> tuple[tuple[str, str | bytes], ...]:
+    """When to ask again, in trailing metadata as google.rpc has it, where that helps."""
+    if not isinstance(error, QueueFullError):
+        return ()
+    retry = error_details_pb2.RetryInfo()
+    retry.retry_delay.FromNanoseconds(int(1e9 * error.retry_seconds))
+    rich = status_pb2.Status(code=status.value[0], message=str(error))
+    rich.details.add().Pack(retry)
+    return tuple(rpc_status.to_status(rich).trailing_metadata)

@@ -69,9 +69,9 @@ class Retriever:
         search: str = "",
     ) -> Scores:
         """Embed one shopper as (dimension,)."""
-        return self.embed_all([Shopper(history=history, contexts=contexts, search=search)], watch)[
-            0
-        ]
+        shopper = Shopper(history=history, contexts=contexts, search=search)
+        user: Scores = self.embed_all([shopper], watch)[0]
+        return user
 
     def recall(
         self,
