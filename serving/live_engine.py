@@ -55,6 +55,8 @@ class LiveEngine:
         self._journal: Journal | None = None
         self._remade: dict[str, Change] = {}
         self._successor: LiveEngine | None = None
+        self._live: LiveItems
+        self._engine: Engine
         self._replay(latest(read_journal(self._path)))
 
     @classmethod
