@@ -23,7 +23,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint format install weights data trial towers index tune \
-        ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live pipeline publish rollback \
+        ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving pipeline publish rollback \
         releases serve ask protos clean
 
 help: ## List the targets
@@ -92,6 +92,10 @@ bench-index: install ## The index beside hnswlib and ScaNN; FULL=--full for 1M a
 
 bench-live: install ## Searches while items change, beside idle
 	@$(RUN) -m benchmarks.live $(ARGS) --reports $(REPORTS)
+
+bench-serving: install ## The server under load, beside sentence-transformers; FULL=--full for 10 minutes of it
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
+	@$(RUN) -m benchmarks.serving $(ARGS) --reports $(REPORTS) $(FULL)
 
 bench-cold: install ## Train without 5% of the items, then look for them
 	@$(RUN) -m benchmarks.cold --config $(call config,towers) $(ARGS) --reports $(REPORTS)

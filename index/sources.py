@@ -1,5 +1,7 @@
 """Both sources of recall, the index and the neighbour lists, merged by one score."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +19,8 @@ from lineage.manifest import read_manifest
 
 WEIGHT = "neighbour weight"
 """Fact of the index stage: the weight that it chose, or that it was given."""
+WIDTH = 64
+"""Searches look for a multiple of so many items, so that many can be done at once."""
 Rows = NDArray[np.int32]
 Scores = NDArray[np.float32]
 
@@ -109,19 +113,45 @@ class Sources:
         Returns:
             Item rows and cosines, both (found,), best first.
         """
-        left_out = np.unique(self.index.origins(excluded))
-        if allowed is not None:
-            gone = self.index.current(left_out)
-            cosines, rows = self.index.search_among(
-                embedding, size, allowed - bitmap_of(np.sort(gone[gone >= 0]))
-            )
-            return rows.astype(np.int32), cosines
-        k = min(size + len(left_out), len(self.index))
-        cosines, rows = self.index.search(embedding[None], k)
-        kept = np.flatnonzero((rows[0] >= 0) & ~np.isin(self.index.origins(rows[0]), left_out))[
-            :size
-        ]
-        return rows[0][kept].astype(np.int32), cosines[0][kept]
+        return self.nearest_all(embedding[None], [excluded], size, allowed=[allowed])[0]
+
+    def nearest_all(
+        self,
+        embeddings: Scores,
+        excluded: Sequence[Rows],
+        size: int,
+        *,
+        allowed: Sequence[BitMap | None],
+    ) -> list[tuple[Rows, Scores]]:
+        """The same for some embeddings, (embeddings, dimension), each with rows of its own.
+
+        How far an embedding is looked for hangs on its own rows alone, not on the others'.
+        """
+        left_out = [np.unique(self.index.origins(rows)) for rows in excluded]
+        found: dict[int, tuple[Rows, Scores]] = {}
+        together: dict[int, list[int]] = defaultdict(list)
+        for place, (gone, among) in enumerate(zip(left_out, allowed, strict=True)):
+            if among is None:
+                k = WIDTH * -(-(size + len(gone)) // WIDTH)
+                together[min(k, len(self.index))].append(place)
+            else:
+                found[place] = self._among(embeddings[place], gone, size, among)
+        for k, places in together.items():
+            cosines, rows = self.index.search(embeddings[places], k)
+            for place, some, of_them in zip(places, rows, cosines, strict=True):
+                known = np.isin(self.index.origins(some), left_out[place])
+                kept = np.flatnonzero((some >= 0) & ~known)[:size]
+                found[place] = some[kept].astype(np.int32), of_them[kept]
+        return [found[place] for place in range(len(left_out))]
+
+    def _among(
+        self, embedding: Scores, left_out: Rows, size: int, allowed: BitMap
+    ) -> tuple[Rows, Scores]:
+        gone = self.index.current(left_out)
+        cosines, rows = self.index.search_among(
+            embedding, size, allowed - bitmap_of(np.sort(gone[gone >= 0]))
+        )
+        return rows.astype(np.int32), cosines
 
     def shortlist(
         self,
@@ -141,8 +171,35 @@ class Sources:
             listed: Whether the neighbour lists are asked too.
             allowed: Item rows to choose from; None for all.
         """
-        found = self.union(embedding, history, size, listed=listed, allowed=allowed)
-        return found.head(np.argsort(-found.scores, kind="stable")[:size])
+        return self.shortlists(
+            embedding[None], [history], size, listed=[listed], allowed=[allowed]
+        )[0]
+
+    def shortlists(
+        self,
+        embeddings: Scores,
+        histories: Sequence[Rows],
+        size: int,
+        *,
+        listed: Sequence[bool] | None = None,
+        allowed: Sequence[BitMap | None] | None = None,
+    ) -> list[Recalled]:
+        """The same for some shoppers, whose embeddings (shoppers, dimension) are sought at once."""
+        some = range(len(histories))
+        every = [None for _ in some]
+        by_towers = self.nearest_all(embeddings, histories, size, allowed=allowed or every)
+        found = [
+            self._with_neighbours(
+                embeddings[place],
+                histories[place],
+                by_towers[place][0],
+                size,
+                listed=listed is None or listed[place],
+                allowed=None if allowed is None else allowed[place],
+            )
+            for place in some
+        ]
+        return [one.head(np.argsort(-one.scores, kind="stable")[:size]) for one in found]
 
     def union(
         self,
@@ -155,6 +212,21 @@ class Sources:
     ) -> Recalled:
         """What `shortlist` chooses from: the `size` best of either source, in no order."""
         by_towers, _ = self.nearest(embedding, history, size, allowed=allowed)
+        return self._with_neighbours(
+            embedding, history, by_towers, size, listed=listed, allowed=allowed
+        )
+
+    def _with_neighbours(
+        self,
+        embedding: Scores,
+        history: Rows,
+        by_towers: Rows,
+        size: int,
+        *,
+        listed: bool,
+        allowed: BitMap | None,
+    ) -> Recalled:
+        """What the towers recalled, and beside it what the lists do."""
         known, scores = self._listed(history if listed else history[:0])
         current = self.index.current(known)
         fresh = ~np.isin(known, self.index.origins(history)) & (current >= 0)

@@ -20,6 +20,7 @@ from serving import operations
 from serving.catalogue import Catalogue
 from serving.client import RecommenderClient, Response
 from serving.query import Limits, Recommender
+from serving.reloading import Reloader
 from serving.server import ServerConfig, serve
 from serving.table import answer_table, history_table
 from serving.tls import client_credentials
@@ -187,13 +188,18 @@ def _serve(options: jsonargparse.Namespace, load: LoadRelease) -> None:
     )
     folder = options.artifacts or live_release(options.releases)
     logger.info("loading %s", folder)
-    uvloop.run(serve(partial(load, folder, config), config.server))
+    reloader = None
+    if options.releases is not None:
+        reloader = Reloader(folder, lambda live: load(live, config))
+    uvloop.run(serve(partial(load, folder, config), config.server, reloader=reloader))
 
 
 def _serve_parser() -> jsonargparse.ArgumentParser:
     parser = jsonargparse.ArgumentParser(
         description="Serve a release over gRPC until SIGTERM or SIGINT, then finish what is in "
-        "flight. Health is NOT_SERVING until the release is loaded, and while stopping."
+        "flight. Health is NOT_SERVING until the release is loaded and warm, and while stopping. "
+        "With --releases, what is published or rolled back to meanwhile takes the release's place "
+        "without a request being lost; SIGHUP tries again what could not be loaded."
     )
     parser.add_argument("--config", action="config", help="YAML file with the options below")
     parser.add_argument(

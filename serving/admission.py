@@ -7,10 +7,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
-from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
-from grpc_status import rpc_status
 from typing_extensions import override
 
 from serving.access import (
@@ -21,6 +18,7 @@ from serving.access import (
     UnauthenticatedError,
 )
 from serving.around import Call, Handler, around
+from serving.interceptors import Trailing, retry_metadata
 
 logger = logging.getLogger(__name__)
 
@@ -65,9 +63,10 @@ def _refused(handler: "Handler | None", error: AccessError) -> Any:
     @asynccontextmanager
     async def refusing(call: Call) -> AsyncIterator[None]:
         status = STATUS_OF[type(error)]
+        retry: Trailing = ()
         if isinstance(error, TooManyRequestsError):
-            await call.context.abort_with_status(too_many(str(error), error.retry_seconds))
-        await call.context.abort(status, str(error))
+            retry = retry_metadata(status, str(error), error.retry_seconds)
+        await call.context.abort(status, str(error), retry)
         yield
 
     return around(handler or grpc.unary_unary_rpc_method_handler(_nothing), refusing)
@@ -75,12 +74,3 @@ def _refused(handler: "Handler | None", error: AccessError) -> Any:
 
 async def _nothing(request: Any, context: Any) -> bytes:  # noqa: ARG001  # as gRPC calls it
     raise AssertionError("refused before")
-
-
-def too_many(message: str, retry_seconds: float) -> grpc.Status:
-    """RESOURCE_EXHAUSTED with a `google.rpc.RetryInfo`."""
-    wait = Duration()
-    wait.FromMicroseconds(round(1e6 * retry_seconds))
-    details = status_pb2.Status(code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], message=message)
-    details.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=wait))
-    return rpc_status.to_status(details)

@@ -7,13 +7,15 @@ from types import TracebackType
 from typing import Any
 
 import grpc
+from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
 
 from index.filters import Filters
 from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from serving.query import Answer
-from serving.wire import FROM_BASIS, filters_message, to_items
+from serving.wire import FROM_BASIS, FROM_DEGRADED, filters_message, to_items
 
 POLL_SECONDS = 0.1
 OPTIONS = (
@@ -73,11 +75,30 @@ class Response(Answer):
     """As in the request."""
 
 
+class OverloadedError(grpc.RpcError):
+    """So many requests wait at the server that it refused one more."""
+
+    def __init__(self, error: Any, retry_seconds: float) -> None:
+        """Say what the server said, and when to ask again."""
+        super().__init__(error.details())
+        self._details: str = error.details()
+        self.retry_seconds = retry_seconds
+
+    def code(self) -> grpc.StatusCode:
+        """RESOURCE_EXHAUSTED."""
+        return grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    def details(self) -> str:
+        """What the server said."""
+        return self._details
+
+
 class RecommenderClient:
     """Asks a server; use it in a `with` block.
 
     Every request has a deadline. What goes wrong is a `grpc.RpcError` with `code()` and
-    `details()`: INVALID_ARGUMENT, NOT_FOUND, DEADLINE_EXCEEDED, UNAVAILABLE or INTERNAL.
+    `details()`: INVALID_ARGUMENT, NOT_FOUND, DEADLINE_EXCEEDED, UNAVAILABLE, INTERNAL or
+    RESOURCE_EXHAUSTED, which is an `OverloadedError` where asking again helps.
     """
 
     def __init__(
@@ -190,7 +211,7 @@ class RecommenderClient:
             limit=limit,
             request_id=request_id,
         )
-        return _response(self._stub.Recommend(request, timeout=self._timeout).answer)
+        return self._answer(self._stub.Recommend, request)
 
     def retrieve(
         self,
@@ -221,7 +242,7 @@ class RecommenderClient:
             limit=limit,
             request_id=request_id,
         )
-        return _response(self._stub.Retrieve(request, timeout=self._timeout).answer)
+        return self._answer(self._stub.Retrieve, request)
 
     def rank(
         self,
@@ -248,7 +269,7 @@ class RecommenderClient:
             limit=limit,
             request_id=request_id,
         )
-        return _response(self._stub.Rank(request, timeout=self._timeout).answer)
+        return self._answer(self._stub.Rank, request)
 
     def similar(
         self,
@@ -272,7 +293,25 @@ class RecommenderClient:
             limit=limit,
             request_id=request_id,
         )
-        return _response(self._stub.SimilarItems(request, timeout=self._timeout).answer)
+        return self._answer(self._stub.SimilarItems, request)
+
+    def _answer(self, method: Any, request: Any) -> Response:
+        try:
+            return _response(method(request, timeout=self._timeout).answer)
+        except grpc.RpcError as error:
+            if (seconds := _retry_seconds(error)) is None:
+                raise
+            raise OverloadedError(error, seconds) from error
+
+
+def _retry_seconds(error: Any) -> float | None:
+    """When the server says that asking again may help; None where it does not."""
+    if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return None
+    status, retry = rpc_status.from_call(error), error_details_pb2.RetryInfo()
+    if status is None or not any(detail.Unpack(retry) for detail in status.details):
+        return None
+    return float(retry.retry_delay.ToNanoseconds() / 1e9)
 
 
 def _filters(filters: Filters | None) -> pb.Filters | None:
@@ -288,4 +327,5 @@ def _response(answer: pb.Answer) -> Response:
         milliseconds=dict(answer.milliseconds),
         versions=dict(answer.versions),
         request_id=answer.request_id,
+        degraded=FROM_DEGRADED[answer.degraded],
     )

@@ -1,11 +1,12 @@
 """The cascade: history → user tower → index and neighbour lists → ranker. Plain Python, no gRPC.
 
-One caller at a time. Every request is worked on by itself, so that an answer never depends on who
-else is asking and an offline benchmark sees exactly what is served.
+One caller at a time. Requests that come together are worked on together: each stage is run once for
+all of them. An answer hangs on the query alone but for the last bits of sums in bf16, which depend
+on how much is summed beside them. An offline benchmark asks the very same way, one at a time.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,27 +14,34 @@ import numpy as np
 from pyroaring import BitMap
 
 from dataset.arrays import load_dataset
-from dataset.postings import bitmap_of
 from index.attributes import Attributes
-from index.filters import FilterError, Filters
-from index.sources import Recalled, Rows
+from index.filters import Filters
+from index.sources import Recalled, Rows, Scores
 from ranker.score import Ranker
 from serving.candidates import Candidates
 from serving.catalogue import Catalogue
 from serving.live_items import LiveItems
+from serving.pace import Pace
 from serving.query import (
     Answer,
+    Ask,
     Basis,
+    Degraded,
     InvalidQueryError,
     Limits,
+    Method,
     Query,
     UnknownItemError,
-    check_id,
-    check_query,
 )
 from serving.release import open_release
 from serving.retrieval import Retriever
-from serving.signals import Signals
+from serving.signals import NEWEST, Signals
+from serving.task import Task, begun
+
+MARGIN = 0.005
+"""Seconds that an answer needs to be written down and sent."""
+WARM_UPS = 2
+Told = tuple[int, Answer | Exception]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +63,14 @@ class EngineConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Shopper:
-    """What is known of whom a query is about."""
+class _Found:
+    """A task and what was recalled for it."""
 
-    history: Rows
-    contexts: Rows
-    search: str = ""
-    unknown_item_ids: tuple[str, ...] = ()
-    unknown_user: bool = False
+    place: int
+    task: Task
+    recalled: Recalled
+    ranked: int
+    """Items of the head that are to be ranked"""
 
 
 class Engine:
@@ -79,10 +87,12 @@ class Engine:
         versions: Mapping[str, str],
         limits: Limits,
         ranked: int,
+        pace: Pace | None = None,
     ) -> None:
         self._catalogue, self._retriever = catalogue, retriever
         self._ranker, self._signals, self._attributes = ranker, signals, attributes
         self._versions, self._limits, self._ranked = versions, limits, ranked
+        self._pace = pace or Pace()
 
     @classmethod
     def load(cls, folder: Path, config: EngineConfig) -> "Engine":
@@ -108,9 +118,7 @@ class Engine:
             limits=config.limits,
             ranked=config.ranked or release.manifests["ranker"].config["ranked"],
         )
-        engine.recommend(Query(history=[catalogue.item_id(0)], limit=1))
-        index = retriever.sources.index
-        index.search_among(index.vectors(np.zeros(1, np.int32))[0], 1, BitMap([0]))
+        engine.warm_up()
         return engine
 
     @property
@@ -130,6 +138,7 @@ class Engine:
             versions=self._versions,
             limits=self._limits,
             ranked=self._ranked,
+            pace=self._pace,
         )
 
     @property
@@ -167,6 +176,25 @@ class Engine:
         """Items that are recalled: as configured, or the corpus where that is smaller."""
         return max(1, min(self._limits.shortlist, len(self._catalogue)))
 
+    def warm_up(self) -> None:
+        """Go every way, so that no caller waits for what is done but once."""
+        item = self._catalogue.item_id(0)
+        known, searched = Query(history=[item], limit=1), Query(search="a", limit=1)
+        asks = [
+            Ask(method=Method.RECOMMEND, query=known),
+            Ask(method=Method.RETRIEVE, query=replace(known, exclude=[item])),
+            Ask(method=Method.RETRIEVE, query=searched),
+            Ask(method=Method.RANK, query=known, candidates=[item]),
+            Ask(method=Method.SIMILAR, query=Query(limit=1), item_id=item),
+            Ask(method=Method.RECOMMEND, query=Query(limit=1)),
+        ]
+        for _ in range(WARM_UPS):
+            for together in ([ask] for ask in asks):
+                list(self.answers(together))
+            list(self.answers(asks))
+        index = self._retriever.sources.index
+        index.search_among(index.vectors(np.zeros(1, np.int32))[0], 1, BitMap([0]))
+
     def recommend(self, query: Query, *, ranked: int | None = None) -> Answer:
         """Recall a shortlist, rank its head, and return the first `limit` without the history.
 
@@ -177,7 +205,7 @@ class Engine:
         Raises:
             InvalidQueryError: the query breaks a rule.
         """
-        return self._from_shortlist(query, ranked=self.ranked if ranked is None else ranked)
+        return self._alone(Ask(method=Method.RECOMMEND, query=query), ranked=ranked)
 
     def retrieve(self, query: Query) -> Answer:
         """The shortlist's first `limit` in its own order, without the history.
@@ -185,7 +213,7 @@ class Engine:
         Raises:
             InvalidQueryError: the query breaks a rule.
         """
-        return self._from_shortlist(query, ranked=0)
+        return self._alone(Ask(method=Method.RETRIEVE, query=query))
 
     def rank(self, query: Query, candidates: Sequence[str]) -> Answer:
         """Order the given items for the shopper and return the first `limit`.
@@ -193,19 +221,7 @@ class Engine:
         Raises:
             InvalidQueryError: the query breaks a rule, or there are no or too many candidates.
         """
-        started = time.perf_counter()
-        check_query(query, self._limits, candidates=candidates)
-        shopper = self._shopper(query)
-        rows, unknown = self._catalogue.rows(list(dict.fromkeys(candidates)))
-        watch: dict[str, float] = {}
-        if len(shopper.history) and len(rows):
-            judged = self._retriever.judge(shopper.history, rows, watch, contexts=shopper.contexts)
-            found = replace(self._rank(shopper.history, judged, watch), ranks=None)
-        else:
-            order = np.argsort(-self._catalogue.popularity(rows), kind="stable")
-            found = self._popular(rows[order])
-        unknown = tuple(dict.fromkeys(shopper.unknown_item_ids + unknown))
-        return self._answer(query.limit, shopper, found, watch, started, unknown=unknown)
+        return self._alone(Ask(method=Method.RANK, query=query, candidates=candidates))
 
     def similar(
         self,
@@ -221,139 +237,159 @@ class Engine:
             InvalidQueryError: the limit, an id or a filter breaks a rule.
             UnknownItemError: the catalogue does not hold the item.
         """
-        started = time.perf_counter()
         query = Query(limit=limit, filters=filters or Filters(), exclude=exclude)
-        check_query(query, self._limits)
-        check_id("item_id", item_id, self._limits)
-        row = self._catalogue.row(item_id)
-        if row is None:
-            raise UnknownItemError(f"item_id must be in the catalogue, got {item_id!r}")
-        itself = np.array([row], np.int32)
-        allowed, unknown = self._allowed(query)
-        rows, cosines = self._retriever.sources.nearest(
-            self._retriever.sources.index.vectors(itself)[0], itself, limit, allowed=allowed
-        )
-        watch = {"index": 1e3 * (time.perf_counter() - started)}
-        items = Candidates(rows=rows, scores=cosines).items(self._catalogue, limit)
-        return Answer(
-            items=items,
-            basis=Basis.ITEM,
-            unknown_item_ids=unknown,
-            milliseconds=_total(watch, started),
-        )
+        return self._alone(Ask(method=Method.SIMILAR, query=query, item_id=item_id))
 
-    def _from_shortlist(self, query: Query, *, ranked: int) -> Answer:
-        started = time.perf_counter()
-        check_query(query, self._limits)
-        shopper = self._shopper(query)
-        allowed, unknown = self._allowed(query)
-        watch: dict[str, float] = {}
-        if shopper.search:
-            found = self._recall(shopper, 0, watch, allowed)
-        elif len(shopper.history):
-            found = self._recall(shopper, ranked, watch, allowed)
-        else:
-            found = self._popular(self._catalogue.best_selling(self.shortlist, allowed))
-        unknown = tuple(dict.fromkeys(shopper.unknown_item_ids + unknown))
-        return self._answer(query.limit, shopper, found, watch, started, unknown=unknown)
+    def _alone(self, ask: Ask, *, ranked: int | None = None) -> Answer:
+        ((_, answer),) = self.answers([ask], ranked=ranked)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
-    def _allowed(self, query: Query) -> tuple[BitMap | None, tuple[str, ...]]:
-        """Item rows that a query lets through, None for all; and unknown ids that it leaves out."""
-        if not query.filters and not query.exclude:
-            return None, ()
-        try:
-            allowed = self._attributes.matching(query.filters)
-        except FilterError as error:
-            raise InvalidQueryError(str(error)) from error
-        excluded, unknown = self._catalogue.rows(query.exclude)
-        return allowed - bitmap_of(excluded), unknown
+    def cost(self, ask: Ask) -> int:
+        """Items that an answer reads at most: of a history, and to be ranked."""
+        known = len(ask.query.history) or (NEWEST if ask.query.user_id else 0)
+        ranked = {Method.RECOMMEND: self.ranked, Method.RANK: len(ask.candidates)}
+        return 1 + min(known, NEWEST) + ranked.get(ask.method, 0)
 
-    def _shopper(self, query: Query) -> _Shopper:
-        """A history in the query wins over the one that the release knows."""
-        if query.history:
-            history, unknown = self._catalogue.history_rows(query.history)
-            return _Shopper(
-                history=history,
-                contexts=self._catalogue.contexts(query),
-                search=query.search,
-                unknown_item_ids=unknown,
+    def answers(self, asks: Sequence[Ask], *, ranked: int | None = None) -> Iterator[Told]:
+        """Answer some requests together; those without the ranker before it begins.
+
+        Args:
+            asks: What is asked.
+            ranked: Length of the head that is ranked; by default as configured.
+
+        Yields:
+            Places among the requests and their answers; InvalidQueryError or UnknownItemError where
+            a request cannot be answered.
+        """
+        started, watch = time.perf_counter(), dict[str, float]()
+        read: list[tuple[int, Task]] = []
+        for place, ask in enumerate(asks):
+            try:
+                task = begun(ask, self._catalogue, self._attributes, self._limits)
+            except (InvalidQueryError, UnknownItemError) as error:
+                yield place, error
+                continue
+            if task.read:
+                read.append((place, task))
+            else:
+                yield place, self._answer(task, self._looked_up(task), watch, started)
+        if not read:
+            return
+        found = self._recalled(read, self.ranked if ranked is None else ranked, watch)
+        covered = self._covered([one for one in found if one.ranked])
+        waiting = {one.place for one in covered}
+        for one in found:
+            if one.place not in waiting:
+                yield one.place, self._unranked(one, watch, started)
+        for one, ordered in zip(covered, self._rank(covered, watch), strict=True):
+            yield one.place, self._answer(one.task, ordered, watch, started)
+
+    def _looked_up(self, task: Task) -> Candidates:
+        """What is near an item, or, where nobody is known, what sells best."""
+        shopper, given = task.shopper, task.given
+        if task.basis is Basis.ITEM:
+            assert given is not None
+            sources = self._retriever.sources
+            rows, cosines = sources.nearest(
+                sources.index.vectors(given)[0],
+                given,
+                task.ask.query.limit,
+                allowed=shopper.allowed,
             )
-        known = self._catalogue.history(query.user_id) if query.user_id else None
-        if known is None:
-            nobody = np.empty(0, np.int32)
-            unknown_user = query.user_id is not None
-            return _Shopper(
-                history=nobody, contexts=nobody, search=query.search, unknown_user=unknown_user
-            )
-        history, contexts = known
-        return _Shopper(history=history, contexts=contexts, search=query.search)
+            return Candidates(rows=rows, scores=cosines)
+        if given is None:
+            return self._popular(self._catalogue.best_selling(self.shortlist, shopper.allowed))
+        return self._popular(given[np.argsort(-self._catalogue.popularity(given), kind="stable")])
 
-    def _recall(
-        self, shopper: _Shopper, ranked: int, watch: dict[str, float], allowed: BitMap | None
-    ) -> Candidates:
-        """Shortlist whose first `ranked` are in the ranker's order, the others behind them."""
-        history = shopper.history
-        recalled = self._retriever.shortlist(
-            history,
+    def _recalled(
+        self, read: Sequence[tuple[int, Task]], ranked: int, watch: dict[str, float]
+    ) -> list[_Found]:
+        every = self._retriever.recall(
+            [task.shopper for _, task in read],
             self.shortlist,
             watch,
-            contexts=shopper.contexts,
-            search=shopper.search,
-            allowed=allowed,
+            given=[task.given for _, task in read],
         )
-        places = np.arange(len(recalled.rows))
-        if not ranked or not len(places):
-            return Candidates(
-                rows=recalled.rows, scores=recalled.scores, recalled=recalled, ranks=1 + places
+        heads = {Method.RECOMMEND: ranked, Method.RANK: self._limits.candidates}
+        return [
+            _Found(
+                place=place,
+                task=task,
+                recalled=recalled,
+                ranked=0
+                if task.basis is Basis.SEARCH
+                else min(heads.get(task.ask.method, 0), len(recalled.rows)),
             )
-        head = self._rank(history, recalled, watch, ranked=ranked)
-        return head.followed_by(recalled.head(places[ranked:]), self._ranker.shortlist_weight)
+            for (place, task), recalled in zip(read, every, strict=True)
+        ]
 
-    def _rank(
-        self, history: Rows, found: Recalled, watch: dict[str, float], *, ranked: int | None = None
-    ) -> Candidates:
-        """The first of the given items in the ranker's order; ties keep the order they came in."""
+    def _covered(self, wanted: Sequence[_Found]) -> list[_Found]:
+        """Those that can wait until they and the others are ranked."""
+        covered = sorted(wanted, key=lambda one: -one.task.ask.deadline)  # the hastiest last
+        size = sum(one.ranked for one in covered)
+        now = time.monotonic() + MARGIN
+        while covered and covered[-1].task.ask.deadline < now + self._pace.expected(size):
+            size -= covered.pop().ranked
+        return covered
+
+    def _unranked(self, one: _Found, watch: dict[str, float], started: float) -> Answer:
+        """The order of the shortlist; of given items, what the sources say of them."""
+        recalled, ranks = one.recalled, None
+        if one.task.given is None:
+            ranks = 1 + np.arange(len(recalled.rows))
+        else:
+            recalled = recalled.head(np.argsort(-recalled.scores, kind="stable"))
+        found = Candidates(
+            rows=recalled.rows, scores=recalled.scores, recalled=recalled, ranks=ranks
+        )
+        answer = self._answer(one.task, found, watch, started)
+        return replace(answer, degraded=Degraded.DEADLINE) if one.ranked else answer
+
+    def _rank(self, wanted: Sequence[_Found], watch: dict[str, float]) -> list[Candidates]:
+        """Heads in the ranker's order and tails behind them; ties keep the order they came in."""
+        if not wanted:
+            return []
         started = time.perf_counter()
-        signals = self._signals(history, found)[:ranked]
-        head = found.head(np.arange(len(signals)))
-        logits = self._ranker(history, head.rows, head.scores, signals)
-        watch["ranker"] = 1e3 * (time.perf_counter() - started)
+        histories = [one.task.shopper.history for one in wanted]
+        heads = [one.recalled.head(np.arange(one.ranked)) for one in wanted]
+        signals = [
+            self._signals(history, one.recalled)[: one.ranked]
+            for history, one in zip(histories, wanted, strict=True)
+        ]
+        logits = self._ranker.score_all(
+            histories, [head.rows for head in heads], [head.scores for head in heads], signals
+        )
+        taken = time.perf_counter() - started
+        watch["ranker"] = 1e3 * taken
+        self._pace.book(sum(one.ranked for one in wanted), taken)
+        return [self._in_order(*of_one) for of_one in zip(wanted, heads, logits, strict=True)]
+
+    def _in_order(self, one: _Found, head: Recalled, logits: Scores) -> Candidates:
         order = np.argsort(-logits, kind="stable")
-        return Candidates(
+        found = Candidates(
             rows=head.rows[order],
             scores=logits[order],
             recalled=head.head(order),
             ranks=1 + order,
             ranker_scores=logits[order],
         )
+        if one.task.given is not None:
+            return replace(found, ranks=None)
+        rest = one.recalled.head(np.arange(one.ranked, len(one.recalled.rows)))
+        return found.followed_by(rest, self._ranker.shortlist_weight)
 
     def _popular(self, rows: Rows) -> Candidates:
         return Candidates(rows=rows, scores=self._catalogue.popularity(rows).astype(np.float32))
 
     def _answer(
-        self,
-        limit: int,
-        shopper: _Shopper,
-        found: Candidates,
-        watch: dict[str, float],
-        started: float,
-        *,
-        unknown: tuple[str, ...],
+        self, task: Task, found: Candidates, watch: Mapping[str, float], started: float
     ) -> Answer:
         return Answer(
-            items=found.items(self._catalogue, limit),
-            basis=_basis(shopper),
-            unknown_item_ids=unknown,
-            unknown_user=shopper.unknown_user,
-            milliseconds=_total(watch, started),
+            items=found.items(self._catalogue, task.ask.query.limit),
+            basis=task.basis,
+            unknown_item_ids=task.unknown_item_ids,
+            unknown_user=task.unknown_user,
+            milliseconds={**watch, "total": 1e3 * (time.perf_counter() - started)},
         )
-
-
-def _basis(shopper: _Shopper) -> Basis:
-    if shopper.search:
-        return Basis.SEARCH
-    return Basis.HISTORY if len(shopper.history) else Basis.POPULARITY
-
-
-def _total(watch: dict[str, float], started: float) -> dict[str, float]:
-    return {**watch, "total": 1e3 * (time.perf_counter() - started)}

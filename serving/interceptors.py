@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn
 
 import grpc
+from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
+from grpc_status import rpc_status
 from typing_extensions import override
 
-from serving.query import InvalidQueryError, UnknownItemError
+from serving.query import InvalidQueryError, QueueFullError, UnknownItemError
 
 logger = logging.getLogger(__name__)
 
@@ -16,9 +18,11 @@ STATUS_OF: Mapping[type[Exception], grpc.StatusCode] = {
     InvalidQueryError: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownItemError: grpc.StatusCode.NOT_FOUND,
     TimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    QueueFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 """What a caller can mend, told with its message; anything else is internal."""
 
+Trailing = tuple[tuple[str, str | bytes], ...]
 Method = Callable[[Any, Any], Awaitable[Any]]
 
 
@@ -56,7 +60,25 @@ def _guarded(method: Method, name: str) -> Method:
 async def _abort(error: Exception, context: Any, name: str) -> NoReturn:
     for kind, status in STATUS_OF.items():
         if isinstance(error, kind):
-            await context.abort(status, str(error))
+            retry: Trailing = ()
+            if isinstance(error, QueueFullError):
+                retry = retry_metadata(status, str(error), error.retry_seconds)
+            await context.abort(status, str(error), retry)
     logger.error("%s failed", name, exc_info=error)
     await context.abort(grpc.StatusCode.INTERNAL, "internal error")
     raise AssertionError("abort always raises")
+
+
+def retry_metadata(status: grpc.StatusCode, message: str, seconds: float) -> Trailing:
+    """Trailing metadata that says, as google.rpc has it, when to ask again.
+
+    Args:
+        status: Of the answer.
+        message: Of the answer.
+        seconds: Until it is worth asking again.
+    """
+    retry = error_details_pb2.RetryInfo()
+    retry.retry_delay.FromNanoseconds(int(1e9 * seconds))
+    rich = status_pb2.Status(code=status.value[0], message=message)
+    rich.details.add().Pack(retry)
+    return tuple(rpc_status.to_status(rich).trailing_metadata)

@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from serving.engine import Engine, EngineConfig
 from serving.folding import fold, unsettled
 from serving.item_reader import ItemReader
 from serving.live_items import LiveItems, described
-from serving.query import Answer, InvalidQueryError, Query, UnknownItemError, check_id
+from serving.query import Answer, Ask, InvalidQueryError, Query, UnknownItemError, check_id
 
 logger = logging.getLogger(__name__)
 STAGES = ("data", "towers", "ranker")
@@ -53,6 +54,9 @@ class LiveEngine:
         self._writing = threading.Lock()
         self._journal: Journal | None = None
         self._remade: dict[str, Change] = {}
+        self._successor: LiveEngine | None = None
+        self._live: LiveItems
+        self._engine: Engine
         self._replay(latest(read_journal(self._path)))
 
     @classmethod
@@ -82,6 +86,14 @@ class LiveEngine:
         """As `Engine.recommend`."""
         return self._engine.recommend(query, ranked=ranked)
 
+    def cost(self, ask: Ask) -> int:
+        """As `Engine.cost`."""
+        return self._engine.cost(ask)
+
+    def answers(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Answer | Exception]]:
+        """As `Engine.answers`, of one moment."""
+        return self._engine.answers(asks)
+
     def retrieve(self, query: Query) -> Answer:
         """As `Engine.retrieve`."""
         return self._engine.retrieve(query)
@@ -110,12 +122,14 @@ class LiveEngine:
             ArtifactError: the release's models cannot read new items.
             OSError: the disk is full or refuses; nothing has changed.
         """
+        if self._successor is not None:
+            return self._successor.upsert(items)
         for item in items:
             check_item(item, self._base.limits)
             self._check_attributes(item)
         _require_distinct([item.item_id for item in items])
         if not items:
-            return
+            return None
         vectors, states = self._read(items)
         self._live.index.check(vectors)
         now = time.time()
@@ -131,8 +145,10 @@ class LiveEngine:
             for item, vector, state in zip(items, vectors, states, strict=True)
         ]
         with self._writing:
-            self._become_writer().append(encoded(changes))
-            self._show(changes)
+            if self._successor is None:
+                self._become_writer().append(encoded(changes))
+                return self._show(changes)
+        return self._successor.upsert(items)
 
     def delete(self, item_ids: Sequence[str]) -> None:
         """Take items out of every answer: all of them, or none.
@@ -147,16 +163,40 @@ class LiveEngine:
             check_id("item_id", item_id, self._base.limits)
         _require_distinct(item_ids)
         if not item_ids:
-            return
+            return None
         now = time.time()
         changes = [Change(item_id=item_id, when=now, item=None) for item_id in item_ids]
         with self._writing:
-            journal = self._become_writer()
-            for item_id in item_ids:
-                if self._engine.catalogue.row(item_id) is None:
-                    raise UnknownItemError(f"item_id must be in the catalogue, got {item_id!r}")
-            journal.append(encoded(changes))
-            self._show(changes)
+            if self._successor is None:
+                journal = self._become_writer()
+                for item_id in item_ids:
+                    if self._engine.catalogue.row(item_id) is None:
+                        raise UnknownItemError(f"item_id must be in the catalogue, got {item_id!r}")
+                journal.append(encoded(changes))
+                return self._show(changes)
+        return self._successor.delete(item_ids)
+
+    @contextmanager
+    def handing_over(self, successor: "LiveEngine") -> Iterator[None]:
+        """Let the engine of another release take this one's place inside `with`.
+
+        Who writes the journal goes on writing it. What was acknowledged is known to the successor
+        when the block begins, nothing is acknowledged in it, and what this one is told afterwards
+        the successor does.
+
+        Raises:
+            ArtifactError: the successor cannot read the changes; this one stays what it was.
+        """
+        with self._writing:
+            if self._journal is not None:
+                successor._settle(self._journal)
+                successor._journal = self._journal
+            try:
+                yield
+            except BaseException:
+                successor._journal = None
+                raise
+            self._journal, self._successor = None, successor
 
     def close(self) -> None:
         """Let another process change the items."""
@@ -176,31 +216,40 @@ class LiveEngine:
         if self._journal is None:
             journal = Journal(self._path)
             try:
-                self._replay(latest(read_journal(self._path)))
-                kept: list[Path] = []
-                if (self._root / RECORD).is_file():
-                    releases = self._root.parent
-                    kept = [releases / release_id for release_id in release_ids(releases)]
-                dropped = fold(journal, kept, remade=self._remade)
-                logger.info("%s: %d changes dropped", self._path, dropped)
+                self._settle(journal)
             except BaseException:
                 journal.close()
                 raise
-            self._remade, self._journal = {}, journal
+            self._journal = journal
         return self._journal
 
+    def _settle(self, journal: Journal) -> None:
+        """Show what others wrote, and write down what this release's models made anew."""
+        self._replay(latest(read_journal(journal.path)))
+        kept: list[Path] = []
+        if (self._root / RECORD).is_file():
+            releases = self._root.parent
+            kept = [releases / release_id for release_id in release_ids(releases)]
+        dropped = fold(journal, kept, remade=self._remade)
+        logger.info("%s: %d changes dropped", journal.path, dropped)
+        self._remade = {}
+
     def _replay(self, changes: Mapping[str, Change]) -> None:
-        """Begin with the release anew and show the changes that it needs."""
+        """Show the changes that the release needs, and none but them."""
+        self._remade = {
+            item_id: change
+            for item_id, change in self._remade.items()
+            if item_id in changes and changes[item_id].when == change.when
+        }
         needed = unsettled(changes, self._root)
         chosen = {i: self._remade.get(i, change) for i, change in changes.items() if i in needed}
         chosen |= self._made_anew(
             [c for c in chosen.values() if c.item is not None and c.made_by != self._made_by]
         )
-        self._live = LiveItems(
+        unchanged = LiveItems(
             self._base.retriever.sources.index, self._base.attributes, self._read.hidden
         )
-        self._engine = self._base
-        self._show(list(chosen.values()))
+        self._show(list(chosen.values()), since=(unchanged, self._base))
 
     def _made_anew(self, changes: Sequence[Change]) -> Mapping[str, Change]:
         """Changes read by the models of this release, by item id."""
@@ -215,24 +264,32 @@ class LiveEngine:
             )
         return {change.item_id: self._remade[change.item_id] for change in changes}
 
-    def _show(self, changes: Sequence[Change]) -> None:
-        """Let later answers know of changes, each of another item."""
-        catalogue, upserts = self._engine.catalogue, [c for c in changes if c.item is not None]
+    def _show(
+        self, changes: Sequence[Change], *, since: tuple[LiveItems, Engine] | None = None
+    ) -> None:
+        """Let later answers know of changes, each of another item, and of those before them.
+
+        Args:
+            changes: What is new.
+            since: Items and engine before; by default as of now.
+        """
+        live, engine = since or (self._live, self._engine)
+        catalogue, upserts = engine.catalogue, [c for c in changes if c.item is not None]
         rows = [catalogue.row(change.item_id) for change in changes]
         origins = [self._base.catalogue.base_row(change.item_id) for change in upserts]
-        dimension = self._live.index.dimension
+        dimension = live.index.dimension
         vectors = np.empty((len(upserts), dimension), np.float32)
         states = np.empty((len(upserts), self._read.hidden), np.float16)
         for place, change in enumerate(upserts):
             vectors[place], states[place] = change.vector, change.state
-        self._live = self._live.changed(
+        self._live = live.changed(
             [change.item for change in upserts if change.item is not None],
             vectors,
             states,
             origins=np.array([-1 if row is None else row for row in origins], np.int64),
             hidden=np.array([row for row in rows if row is not None], np.int64),
         )
-        self._engine = self._base.over(self._live)
+        self._engine = self._base.over(self._live) if changes else engine
 
 
 def _require_distinct(item_ids: Sequence[str]) -> None:

@@ -14,8 +14,11 @@ from index.stage import VALID_USERS
 from ranker.config import ShortlistsConfig
 from ranker.shortlists import Shortlists
 from serving.release import TRIAL, open_release
-from serving.retrieval import Retriever
+from serving.retrieval import Retriever, Shopper
 from serving.signals import NAMES, Signals
+
+AT_ONCE = 128
+"""Shoppers that are worked on together, as by a busy server."""
 
 
 def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any]:
@@ -68,16 +71,25 @@ class _Found:
 
 
 def _recalled(retriever: Retriever, cases: Cases, size: int, description: str) -> list[_Found]:
-    users = retriever.user_tower.embed_all(cases.histories, cases.contexts)
-    return [
-        _Found(
-            user=int(cases.user_rows[case]),
-            history=cases.histories[case],
-            targets=cases.targets[case],
-            recalled=retriever.sources.shortlist(users[case], cases.histories[case], size),
-        )
-        for case in tqdm(range(len(cases)), description, unit="user", leave=False)
+    shoppers = [
+        Shopper(history=history, contexts=contexts)
+        for history, contexts in zip(cases.histories, cases.contexts, strict=True)
     ]
+    found: list[_Found] = []
+    with tqdm(total=len(shoppers), desc=description, unit="user", leave=False) as progress:
+        for start in range(0, len(shoppers), AT_ONCE):
+            some = shoppers[start : start + AT_ONCE]
+            for case, recalled in enumerate(retriever.recall(some, size, {}), start):
+                found.append(
+                    _Found(
+                        user=int(cases.user_rows[case]),
+                        history=cases.histories[case],
+                        targets=cases.targets[case],
+                        recalled=recalled,
+                    )
+                )
+            progress.update(len(some))
+    return found
 
 
 def _write(

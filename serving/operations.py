@@ -38,7 +38,7 @@ def rollback_parser() -> jsonargparse.ArgumentParser:
     """Options of `rollback`."""
     parser = jsonargparse.ArgumentParser(
         description="Check that another release is whole, and make it the live one. A server "
-        "goes on with the release that it has loaded until it is started again."
+        "that runs loads it within seconds, and answers from the one before until then."
     )
     parser.add_argument("--releases", type=Path, required=True, help=RELEASES)
     parser.add_argument(

@@ -3,13 +3,16 @@
 Errors that a caller can mend:
     InvalidQueryError: the query breaks a rule; names the field, the rule and the value.
     UnknownItemError: an item that the query is about is not in the catalogue.
+    QueueFullError: too much is asked at once; says when to ask again.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 from index.filters import AnyOf, Filters
 
@@ -20,6 +23,15 @@ class InvalidQueryError(ValueError):
 
 class UnknownItemError(LookupError):
     """The item that the query is about is not in the catalogue."""
+
+
+class QueueFullError(RuntimeError):
+    """So many wait already that this one cannot."""
+
+    def __init__(self, waiting: int, retry_seconds: float) -> None:
+        """Say how many wait, and when to ask again."""
+        super().__init__(f"{waiting} requests wait already; try again in {retry_seconds:.3f} s")
+        self.retry_seconds = retry_seconds
 
 
 class Basis(Enum):
@@ -42,6 +54,27 @@ class Source(Enum):
     """It is near the shopper's embedding."""
     NEIGHBOURS = "neighbours"
     """It shares users with the items of the history."""
+
+
+class Degraded(Enum):
+    """What an answer lacks, and why."""
+
+    DEADLINE = "deadline"
+    """Too little time was left to rank: the order is that of the shortlist."""
+
+
+class Method(Enum):
+    """What can be asked."""
+
+    RECOMMEND = "recommend"
+    """Recall a shortlist, rank it, and return the first `limit`; history is left out."""
+    RETRIEVE = "retrieve"
+    """The shortlist's first `limit` in its own order; history is left out."""
+    RANK = "rank"
+    """Order the given items for the shopper and return the first `limit`. Unknown candidates are
+    skipped and reported with the history's."""
+    SIMILAR = "similar"
+    """Nearest neighbours of an item among the items that fit, but for those to leave out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +122,20 @@ class Query:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ask:
+    """One request."""
+
+    method: Method
+    query: Query
+    candidates: Sequence[str] = ()
+    """Item ids to be ranked; of `RANK` alone"""
+    item_id: str = ""
+    """Whose neighbours are wanted; of `SIMILAR` alone"""
+    deadline: float = math.inf
+    """When the answer must be there, in seconds of `time.monotonic`"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RankedItem:
     """One item of an answer."""
 
@@ -118,8 +165,11 @@ class Answer:
     """Ids of the history that the catalogue does not hold; they were skipped."""
     unknown_user: bool = False
     """The query named a user that the release does not know."""
+    degraded: Degraded | None = None
+    """What it lacks; None where it is whole."""
     milliseconds: Mapping[str, float]
-    """Wall time a stage: `user_tower`, `index`, `ranker`, `total`."""
+    """Wall time a stage, of all that was answered together: `user_tower`, `index`, `ranker`,
+    `total`; and `queue`, before any."""
 
 
 class Recommender(Protocol):
@@ -129,25 +179,22 @@ class Recommender(Protocol):
     def versions(self) -> Mapping[str, str]:
         """Fingerprints of `data`, `towers`, `index` and `ranker`."""
 
-    def recommend(self, query: Query) -> Answer:
-        """Recall a shortlist, rank it, and return the first `limit`; history is left out."""
+    def cost(self, ask: Ask) -> int:
+        """Items that an answer reads at most: of a history, and to be ranked."""
 
-    def retrieve(self, query: Query) -> Answer:
-        """The shortlist's first `limit` in its own order; history is left out."""
+    def answers(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Answer | Exception]]:
+        """Answer some requests together.
 
-    def rank(self, query: Query, candidates: Sequence[str]) -> Answer:
-        """Order the given items for the shopper and return the first `limit`.
-
-        Unknown candidates are skipped and reported with the history's.
+        Yields:
+            Places among the requests, in any order, and their answers as soon as they are there;
+            InvalidQueryError or UnknownItemError where a request cannot be answered.
         """
 
-    def similar(
-        self, item_id: str, limit: int, *, filters: Filters, exclude: Sequence[str]
-    ) -> Answer:
-        """Nearest neighbours of an item among the items that fit, but for those to leave out.
+    def handing_over(self, successor: Any) -> AbstractContextManager[None]:
+        """Let another engine, of another release, take this one's place inside `with`.
 
-        Raises:
-            UnknownItemError: the catalogue does not hold the item.
+        What was acknowledged by this one is known to the other inside the block, and nothing is
+        acknowledged there; afterwards the other acknowledges what this one is told.
         """
 
 

@@ -1,14 +1,31 @@
-"""The first half of the cascade: history in, shortlist of item rows out, from both sources."""
+"""The first half of the cascade: histories in, shortlists of item rows out, from both sources."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from pyroaring import BitMap
 
 from index.live import LiveIndex
 from index.sources import Recalled, Rows, Scores, Sources
 from towers.export import UserTower
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shopper:
+    """What is known of somebody to whom items are recommended."""
+
+    history: Rows
+    """Item rows, oldest first; may be empty where there is a search"""
+    contexts: Rows | None = None
+    """When and how, as codes of `dataset.context`; None where nothing is known"""
+    search: str = ""
+    """What the shopper is looking for, in words; the neighbour lists, which know nothing of it,
+    are then left out"""
+    allowed: BitMap | None = None
+    """Item rows to choose from; None for all"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +46,20 @@ class Retriever:
             user_tower=self.user_tower.over(index.added), sources=self.sources.over(index)
         )
 
+    def embed_all(self, shoppers: Sequence[Shopper], watch: dict[str, float]) -> Scores:
+        """Embed shoppers as (shoppers, dimension) of unit length; books `user_tower`, in ms."""
+        started = time.perf_counter()
+        users = self.user_tower.embed_all(
+            [shopper.history for shopper in shoppers],
+            [
+                np.zeros_like(shopper.history) if shopper.contexts is None else shopper.contexts
+                for shopper in shoppers
+            ],
+            [shopper.search for shopper in shoppers],
+        )
+        watch["user_tower"] = 1e3 * (time.perf_counter() - started)
+        return users
+
     def embed(
         self,
         history: Rows,
@@ -37,11 +68,45 @@ class Retriever:
         contexts: Rows | None = None,
         search: str = "",
     ) -> Scores:
-        """Embed a shopper as (dimension,) of unit length; books `user_tower`, in ms."""
-        started = time.perf_counter()
-        user = self.user_tower(history, contexts, search)
-        watch["user_tower"] = 1e3 * (time.perf_counter() - started)
+        """Embed one shopper as (dimension,)."""
+        shopper = Shopper(history=history, contexts=contexts, search=search)
+        user: Scores = self.embed_all([shopper], watch)[0]
         return user
+
+    def recall(
+        self,
+        shoppers: Sequence[Shopper],
+        size: int,
+        watch: dict[str, float],
+        *,
+        given: Sequence[Rows | None] | None = None,
+    ) -> list[Recalled]:
+        """The best items of both sources for each, history left out, best first.
+
+        Args:
+            shoppers: Whom to recommend to.
+            size: Items wanted of each source, and of both together.
+            watch: Where times are booked: `user_tower` and `index`, in ms.
+            given: Of each shopper, items to be judged in the place of what is recalled: they come
+                back in the given order, recalled by neither. None where nothing is given.
+        """
+        users = self.embed_all(shoppers, watch)
+        started = time.perf_counter()
+        rows = [None for _ in shoppers] if given is None else given
+        free = [place for place, judged in enumerate(rows) if judged is None]
+        recalled = self.sources.shortlists(
+            users[free],
+            [shoppers[place].history for place in free],
+            size,
+            listed=[not shoppers[place].search for place in free],
+            allowed=[shoppers[place].allowed for place in free],
+        )
+        found = dict(zip(free, recalled, strict=True))
+        for place, judged in enumerate(rows):
+            if judged is not None:
+                found[place] = self.sources.judge(users[place], shoppers[place].history, judged)
+        watch["index"] = 1e3 * (time.perf_counter() - started)
+        return [found[place] for place in range(len(shoppers))]
 
     def shortlist(
         self,
@@ -50,33 +115,6 @@ class Retriever:
         watch: dict[str, float],
         *,
         contexts: Rows | None = None,
-        search: str = "",
-        allowed: BitMap | None = None,
     ) -> Recalled:
-        """The best items of both sources, history left out, best first; books `index`, in ms.
-
-        Args:
-            history: Item rows, oldest first; may be empty where there is a search.
-            size: Items wanted of each source, and of both together.
-            watch: Where times are booked.
-            contexts: When and how, as codes of `dataset.context`; None where nothing is known.
-            search: What the shopper is looking for, in words; the neighbour lists, which know
-                nothing of it, are then left out.
-            allowed: Item rows to choose from; None for all.
-        """
-        user = self.embed(history, watch, contexts=contexts, search=search)
-        started = time.perf_counter()
-        found = self.sources.shortlist(user, history, size, listed=not search, allowed=allowed)
-        watch["index"] = 1e3 * (time.perf_counter() - started)
-        return found
-
-    def judge(
-        self,
-        history: Rows,
-        rows: Rows,
-        watch: dict[str, float],
-        *,
-        contexts: Rows | None = None,
-    ) -> Recalled:
-        """What both sources say of given items, in the given order; recalled by neither."""
-        return self.sources.judge(self.embed(history, watch, contexts=contexts), history, rows)
+        """What is recalled for one shopper."""
+        return self.recall([Shopper(history=history, contexts=contexts)], size, watch)[0]

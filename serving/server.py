@@ -3,10 +3,13 @@
 import asyncio
 import logging
 import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -19,8 +22,10 @@ from serving.engine_thread import EngineThread, Load
 from serving.interceptors import ErrorInterceptor
 from serving.metrics import Metrics
 from serving.observing import ObservingInterceptor
+from serving.reloading import Reloader
 from serving.servicer import RecommenderServicer
 from serving.tls import TlsConfig, server_credentials
+from serving.waiting import QueueConfig
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +52,10 @@ class ServerConfig:
     """Seconds that requests in flight get to finish after SIGTERM or SIGINT."""
     max_message_bytes: int = 4 << 20
     """Bytes of the largest request, and of the largest answer."""
+    reload_seconds: float = 1.0
+    """How often to look whether another release has become live, s; SIGHUP looks at once."""
+    queue: QueueConfig = field(default_factory=QueueConfig)
+    """How requests wait for the engine."""
     tokens: Path | None = None
     """YAML file of the clients that may call, as `python -m serving token` writes it; read again
     when it changes. Without it whoever reaches the port may call everything."""
@@ -60,6 +69,8 @@ class ServerConfig:
             raise ValueError(f"port must be within 0 and 65535, got {self.port}")
         if self.grace_seconds < 0:
             raise ValueError(f"grace_seconds must be at least 0, got {self.grace_seconds}")
+        if self.reload_seconds <= 0:
+            raise ValueError(f"reload_seconds must be positive, got {self.reload_seconds}")
         if self.max_message_bytes < 1:
             raise ValueError(f"max_message_bytes must be at least 1, got {self.max_message_bytes}")
 
@@ -73,8 +84,11 @@ class Server:
     def __init__(self, load: Load, config: ServerConfig) -> None:
         self._config = config
         self.metrics = Metrics(config.host, config.metrics_port)
+        """What operators watch"""
         self.observing = ObservingInterceptor(self.metrics)
-        self._engine = EngineThread(load)
+        """What sees every call"""
+        self.engine = EngineThread(load, config.queue)
+        """What answers"""
         self._health = health.aio.HealthServicer()
         self._server = aio.server(
             interceptors=self._interceptors(),
@@ -85,7 +99,7 @@ class Server:
                 ("grpc.so_reuseport", 0),  # by default a second server shares the port silently
             ],
         )
-        servicer = RecommenderServicer(self._engine)
+        servicer = RecommenderServicer(self.engine)
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -115,7 +129,7 @@ class Server:
             raise ValueError(f"host and port must be free to bind, got {self.address}") from error
         self.metrics.__enter__()
         await self._server.start()
-        self._engine.__enter__()
+        self.engine.__enter__()
         return self
 
     async def ready(self) -> None:
@@ -124,7 +138,7 @@ class Server:
         Raises:
             Exception: whatever loading raised.
         """
-        versions = await self._engine.ready()
+        versions = await self.engine.ready()
         await self._announce(SERVING)
         parts = ", ".join(f"{stage} {fingerprint}" for stage, fingerprint in versions.items())
         logger.info("serving on %s: %s", self.address, parts)
@@ -138,7 +152,7 @@ class Server:
         """Say NOT_SERVING, accept nothing new, and let what is in flight finish."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self._config.grace_seconds)
-        self._engine.__exit__(kind, error, trace)
+        self.engine.__exit__(kind, error, trace)
         self.metrics.__exit__(kind, error, trace)
 
     def _interceptors(self) -> list[aio.ServerInterceptor]:
@@ -165,22 +179,42 @@ def _local(host: str) -> bool:
         return host == "localhost"
 
 
-async def serve(load: Load, config: ServerConfig) -> None:
+async def serve(load: Load, config: ServerConfig, *, reloader: Reloader | None = None) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
     Args:
         load: Makes the engine; called once, in the engine's thread.
         config: Where to listen.
+        reloader: Follows what is live; None where the engine stays.
 
     Raises:
         ValueError: the port is taken.
         Exception: whatever loading raised.
     """
-    stopped = asyncio.Event()
+    loop, stopped, asked = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(number, stopped.set)
     async with Server(load, config) as server:
         await server.ready()
-        await stopped.wait()
+        following: AbstractAsyncContextManager[None] = nullcontext()
+        if reloader is not None:
+            loop.add_signal_handler(signal.SIGHUP, asked.set)
+            following = _meanwhile(
+                reloader.follow(server.engine, every=config.reload_seconds, asked=asked)
+            )
+        async with following:
+            await stopped.wait()
         logger.info("draining for at most %g s", config.grace_seconds)
     logger.info("stopped")
+
+
+@asynccontextmanager
+async def _meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do endless work until the block ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

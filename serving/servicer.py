@@ -1,6 +1,6 @@
 """Translates requests for the engine and its answers for the wire; decides nothing."""
 
-from collections.abc import Callable
+import time
 from typing import Any
 
 from typing_extensions import override
@@ -8,10 +8,8 @@ from typing_extensions import override
 from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceServicer
 from serving.engine_thread import EngineThread
-from serving.query import Answer, Recommender
-from serving.wire import to_filters, to_message, to_query
-
-Request = pb.RecommendRequest | pb.SimilarItemsRequest | pb.RetrieveRequest | pb.RankRequest
+from serving.query import Method
+from serving.wire import Request, to_ask, to_message
 
 
 class RecommenderServicer(RecommenderServiceServicer):
@@ -22,35 +20,33 @@ class RecommenderServicer(RecommenderServiceServicer):
 
     @override
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:
-        query = to_query(request)
-        answer = await self._ask(request, lambda engine: engine.recommend(query))
+        answer = await self._answer(Method.RECOMMEND, request, context)
         return pb.RecommendResponse(answer=answer)
 
     @override
     async def SimilarItems(
         self, request: pb.SimilarItemsRequest, context: Any
     ) -> pb.SimilarItemsResponse:
-        filters, exclude = to_filters(request.filters), tuple(request.exclude_item_ids)
-        answer = await self._ask(
-            request,
-            lambda engine: engine.similar(
-                request.item_id, request.limit, filters=filters, exclude=exclude
-            ),
-        )
+        answer = await self._answer(Method.SIMILAR, request, context)
         return pb.SimilarItemsResponse(answer=answer)
 
     @override
     async def Retrieve(self, request: pb.RetrieveRequest, context: Any) -> pb.RetrieveResponse:
-        query = to_query(request)
-        answer = await self._ask(request, lambda engine: engine.retrieve(query))
+        answer = await self._answer(Method.RETRIEVE, request, context)
         return pb.RetrieveResponse(answer=answer)
 
     @override
     async def Rank(self, request: pb.RankRequest, context: Any) -> pb.RankResponse:
-        query, candidates = to_query(request), tuple(request.candidate_item_ids)
-        answer = await self._ask(request, lambda engine: engine.rank(query, candidates))
+        answer = await self._answer(Method.RANK, request, context)
         return pb.RankResponse(answer=answer)
 
-    async def _ask(self, request: Request, call: Callable[[Recommender], Answer]) -> pb.Answer:
-        answer, versions = await self._engine.run(lambda engine: (call(engine), engine.versions))
+    async def _answer(self, method: Method, request: Request, context: Any) -> pb.Answer:
+        ask = to_ask(method, request, deadline=_deadline(context))
+        answer, versions = await self._engine.answer(ask)
         return to_message(answer, versions=versions, request_id=request.request_id)
+
+
+def _deadline(context: Any) -> float:
+    """When the caller stops waiting, in seconds of `time.monotonic`; infinite if never."""
+    left = context.time_remaining()
+    return float("inf") if left is None else time.monotonic() + left

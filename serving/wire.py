@@ -9,7 +9,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from index.filters import EPOCH, AnyOf, Clause, Filters, Range, Value, moment
 from protos.recommender.v1 import recommender_pb2 as pb
-from serving.query import Answer, Basis, InvalidQueryError, Query, RankedItem, Source
+from serving.query import (
+    Answer,
+    Ask,
+    Basis,
+    Degraded,
+    InvalidQueryError,
+    Method,
+    Query,
+    RankedItem,
+    Source,
+)
 
 TO_BASIS = {
     Basis.HISTORY: pb.BASIS_HISTORY,
@@ -17,9 +27,32 @@ TO_BASIS = {
     Basis.ITEM: pb.BASIS_ITEM,
     Basis.SEARCH: pb.BASIS_SEARCH,
 }
+TO_DEGRADED = {None: pb.DEGRADED_UNSPECIFIED, Degraded.DEADLINE: pb.DEGRADED_DEADLINE}
+FROM_DEGRADED = {message: degraded for degraded, message in TO_DEGRADED.items()}
 FROM_BASIS = {message: basis for basis, message in TO_BASIS.items()}
 TO_SOURCE = {Source.TOWERS: pb.SOURCE_TOWERS, Source.NEIGHBOURS: pb.SOURCE_NEIGHBOURS}
 FROM_SOURCE = {message: source for source, message in TO_SOURCE.items()}
+
+Request = pb.RecommendRequest | pb.SimilarItemsRequest | pb.RetrieveRequest | pb.RankRequest
+
+
+def to_ask(method: Method, request: Request, *, deadline: float) -> Ask:
+    """What a request asks, before any rule is checked.
+
+    Raises:
+        InvalidQueryError: the filters hold what no value can be.
+    """
+    if isinstance(request, pb.SimilarItemsRequest):
+        query = Query(
+            limit=request.limit,
+            filters=to_filters(request.filters),
+            exclude=tuple(request.exclude_item_ids),
+        )
+        return Ask(method=method, query=query, item_id=request.item_id, deadline=deadline)
+    candidates = request.candidate_item_ids if isinstance(request, pb.RankRequest) else ()
+    return Ask(
+        method=method, query=to_query(request), candidates=tuple(candidates), deadline=deadline
+    )
 
 
 def to_query(request: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest) -> Query:
@@ -148,6 +181,7 @@ def to_message(answer: Answer, *, versions: Mapping[str, str], request_id: str) 
         milliseconds=answer.milliseconds,
         versions=versions,
         request_id=request_id,
+        degraded=TO_DEGRADED[answer.degraded],
     )
 
 

@@ -19,7 +19,6 @@ from backbone.packing import pack
 from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
 from dataset.growing import Extended, Grown
 from towers.config import TowersConfig
-from towers.encode import embed_histories, encode
 from towers.history_tower import HistoryTower
 from towers.inputs import TextInputs
 from towers.item_tower import ItemTower
@@ -122,41 +121,41 @@ class ItemsReader:
         )
 
     def __call__(
-        self, history: NDArray[np.int32], contexts: NDArray[np.int32], search: str = ""
+        self,
+        histories: Sequence[NDArray[np.int32]],
+        contexts: Sequence[NDArray[np.int32]],
+        searches: Sequence[str],
     ) -> torch.Tensor:
-        """Embed the newest items and a search, as (1, dimension).
+        """Embed the newest items and the search of every shopper, as (shoppers, dimension).
 
         Raises:
-            ValueError: neither is given.
+            ValueError: somebody has neither.
         """
-        newest = history[-self.length :]
-        known = contexts[-self.length :]
+        newest = [history[-self.length :] for history in histories]
+        known = [codes[-self.length :] for codes in contexts]
+        lengths = np.array([len(items) for items in newest])
+        asked = np.array([bool(search) for search in searches])
+        starts, size = np.cumsum(lengths) - lengths, int(lengths.sum())
+        words = size + np.cumsum(asked)  # `size` itself is the filler
+        read = [
+            np.append(np.arange(start, start + length), words[place : place + searched])
+            for place, (start, length, searched) in enumerate(
+                zip(starts.tolist(), lengths.tolist(), asked.tolist(), strict=True)
+            )
+        ]
+        codes = [np.pad(some, (0, one)) for some, one in zip(known, asked.astype(int), strict=True)]
+        widths = lengths + asked
         device = self.tower.out.weight.device
-        items = torch.from_numpy(self.embeddings[newest]).to(device)
-        searches = self._searches(search)
-        places = np.delete(np.arange(len(newest) + 1 + len(searches), dtype=np.int32), len(newest))
-        packed = pack(
-            [places],
-            [np.concatenate([known, np.zeros(len(searches), np.int32)])],
-            width=max(len(places), 1),
-            filler=len(newest),
-        )
-        packed = packed.to(device)
-        last = packed.starts + len(places) - 1
-        return self.tower(items, packed, last, searches)  # type: ignore[no-any-return]
+        packed = pack(read, codes, width=max(int(widths.max(initial=0)), 1), filler=size).to(device)
+        last = packed.starts + torch.from_numpy(widths - 1).to(device)
+        items = torch.from_numpy(self.embeddings[np.concatenate(newest)]).to(device)
+        return self.tower(items, packed, last, self._searches(searches))  # type: ignore[no-any-return]
 
-    def embed_all(
-        self, histories: Sequence[NDArray[np.int32]], known: Sequence[NDArray[np.int32]]
-    ) -> torch.Tensor:
-        """(histories, dimension): many at once, none empty."""
-        items = torch.from_numpy(np.array(self.embeddings)).to(self.tower.out.weight.device)
-        return embed_histories(self.tower, items, histories, known, length=self.length)
-
-    def _searches(self, search: str) -> torch.Tensor:
-        """(1, dimension) embedding of a search, or (0, dimension) where there is none."""
+    def _searches(self, searches: Sequence[str]) -> torch.Tensor:
+        """(searches, dimension) embeddings of those that are not empty."""
         special = SpecialTokens.of(self.tokenizer)
         budget = self.search_tokens - 2
-        pieces = tokenize([search] if search else [], self.tokenizer, max_tokens=budget)
+        pieces = tokenize([s for s in searches if s], self.tokenizer, max_tokens=budget)
         read = [item_input(pieces[row], special) for row in range(len(pieces))]
         batch = pad(read, special.pad).to(self.item_tower.projection.weight.device)
         return self.item_tower.embed_words(batch)
@@ -189,37 +188,31 @@ class TitlesReader:
 
     def __call__(
         self,
-        history: NDArray[np.int32],
-        contexts: NDArray[np.int32],  # noqa: ARG002  # titles say nothing of them
-        search: str = "",
+        histories: Sequence[NDArray[np.int32]],
+        contexts: Sequence[NDArray[np.int32]],  # noqa: ARG002  # titles say nothing of them
+        searches: Sequence[str],
     ) -> torch.Tensor:
-        """Embed a search, as if it were the newest title, and the newest titles before it."""
-        read = self.inputs.history(history)
-        if search:
-            pieces = tokenize([search], self.tokenizer, max_tokens=self.inputs.history_tokens - 2)
-            asked = item_input(pieces[0], self.inputs.special)
-            read = np.concatenate([asked, read[1:]])[: self.inputs.history_tokens]
-        batch = pad([read], self.inputs.special.pad)
+        """Embed searches, as if they were the newest titles, and the newest titles before them."""
+        pairs = zip(histories, searches, strict=True)
+        batch = pad([self._read(*pair) for pair in pairs], self.inputs.special.pad)
         return self.tower(batch.to(self.tower.projection.weight.device))  # type: ignore[no-any-return]
 
-    def embed_all(
-        self,
-        histories: Sequence[NDArray[np.int32]],
-        known: Sequence[NDArray[np.int32]],  # noqa: ARG002  # titles say nothing of them
-    ) -> torch.Tensor:
-        """(histories, dimension): many at once, none empty."""
-        return encode(
-            self.tower,
-            [self.inputs.history(history) for history in histories],
-            pad_id=self.inputs.special.pad,
-            device=self.tower.projection.weight.device,
-            description="histories",
-        )
+    def _read(self, history: NDArray[np.int32], search: str) -> NDArray[np.int32]:
+        read = self.inputs.history(history)
+        if not search:
+            return read
+        pieces = tokenize([search], self.tokenizer, max_tokens=self.inputs.history_tokens - 2)
+        asked = item_input(pieces[0], self.inputs.special)
+        return np.concatenate([asked, read[1:]])[: self.inputs.history_tokens]
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserTower:
-    """Embeds one shopper at a time, so that an embedding never depends on who else asks."""
+    """Embeds shoppers.
+
+    Sums in bf16 depend on what lies beside them, so of one who is embedded among others the last
+    bits may differ.
+    """
 
     reader: ItemsReader | TitlesReader
 
@@ -259,26 +252,28 @@ class UserTower:
         Returns:
             (dimension,) of unit length.
         """
-        known = np.zeros_like(history) if contexts is None else contexts
-        with torch.inference_mode():
-            embedding = self.reader(history, known, search)
-        vector: NDArray[np.float32] = embedding[0].cpu().numpy()
+        known = None if contexts is None else [contexts]
+        vector: NDArray[np.float32] = self.embed_all([history], known, [search])[0]
         return vector
 
     def embed_all(
-        self, histories: Sequence[NDArray[np.int32]], contexts: Sequence[NDArray[np.int32]]
+        self,
+        histories: Sequence[NDArray[np.int32]],
+        contexts: Sequence[NDArray[np.int32]] | None = None,
+        searches: Sequence[str] | None = None,
     ) -> NDArray[np.float32]:
-        """Embed many shoppers at once, for work that nobody waits for.
-
-        Sums in bf16 depend on what lies beside them, so the last bits may differ from `__call__`'s.
+        """Embed some shoppers at once.
 
         Args:
-            histories: Item rows of each, oldest first, none empty.
-            contexts: When and how, as codes of `dataset.context`.
+            histories: Item rows of each, oldest first; may be empty where there is a search.
+            contexts: When and how, as codes of `dataset.context`; None where nothing is known.
+            searches: What each is looking for, in words, empty where nothing; None for nobody.
 
         Returns:
             (shoppers, dimension) of unit length.
         """
+        known = [np.zeros_like(items) for items in histories] if contexts is None else contexts
         with torch.inference_mode():
-            vectors: NDArray[np.float32] = self.reader.embed_all(histories, contexts).cpu().numpy()
+            embeddings = self.reader(histories, known, searches or [""] * len(histories))
+        vectors: NDArray[np.float32] = embeddings.cpu().numpy()
         return vectors

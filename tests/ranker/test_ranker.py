@@ -24,6 +24,7 @@ from ranker.shortlists import Shortlists
 from serving.engine import Engine, EngineConfig
 from serving.query import Query
 from serving.release import INPUTS
+from serving.retrieval import Shopper
 from serving.signals import NAMES, Signals
 
 SIGNALS = 4
@@ -284,7 +285,7 @@ def test_other_rankers_are_trained_and_served_alike(release, tiny_bert, tmp_path
     ranker, engine = Ranker.load(root / "ranker"), Engine.load(root, EngineConfig())
     assert isinstance(ranker.model, {"joint": CrossEncoder, "late": LateRanker}[kind])
     history, rows = np.array([3, 11], np.int32), np.arange(20, 60, dtype=np.int32)
-    judged = engine.retriever.judge(history, rows, {})
+    (judged,) = engine.retriever.recall([Shopper(history=history)], 1, {}, given=[rows])
     known = Signals(engine.retriever.sources, load_dataset(root / "data").for_refit().popularity)
     scores = ranker(history, rows, judged.scores, known(history, judged))
     answer = engine.rank(Query(history=["i3", "i11"], limit=5), [f"i{row}" for row in rows])

@@ -4,7 +4,15 @@ import threading
 import pytest
 
 from serving.client import RecommenderClient
-from serving.query import Answer, Basis, RankedItem, Source
+from serving.query import (
+    Answer,
+    Basis,
+    InvalidQueryError,
+    Method,
+    RankedItem,
+    Source,
+    UnknownItemError,
+)
 from serving.server import Server, ServerConfig
 
 SECONDS = 10
@@ -49,17 +57,23 @@ class FakeRecommender:
         self.gate = threading.Event()
         self.gate.set()
 
-    def recommend(self, query):
-        return self._respond("recommend", query)
+    def cost(self, ask):
+        return 1
 
-    def retrieve(self, query):
-        return self._respond("retrieve", query)
+    def answers(self, asks):
+        for place, ask in enumerate(asks):
+            try:
+                yield place, self._answer(ask)
+            except (InvalidQueryError, UnknownItemError) as error:
+                yield place, error
 
-    def rank(self, query, candidates):
-        return self._respond("rank", query, candidates)
-
-    def similar(self, item_id, limit, *, filters, exclude):
-        return self._respond("similar", item_id, limit, filters, exclude)
+    def _answer(self, ask):
+        if ask.method is Method.SIMILAR:
+            query = ask.query
+            return self._respond("similar", ask.item_id, query.limit, query.filters, query.exclude)
+        if ask.method is Method.RANK:
+            return self._respond("rank", ask.query, ask.candidates)
+        return self._respond(ask.method.value, ask.query)
 
     def _respond(self, *call):
         self.calls.append(call)

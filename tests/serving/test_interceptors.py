@@ -5,7 +5,7 @@ import pytest
 
 from protos.recommender.v1 import recommender_pb2 as pb
 from serving.interceptors import STATUS_OF
-from serving.query import InvalidQueryError, Query, UnknownItemError
+from serving.query import InvalidQueryError, Query, QueueFullError, UnknownItemError
 
 CALLS = [
     lambda client: client.recommend(user_id="u"),
@@ -27,7 +27,7 @@ def failure(call, client):
 
 
 def test_the_table_holds_what_callers_can_mend_and_no_more():
-    assert STATUS_OF == TABLE
+    assert {**TABLE, QueueFullError: grpc.StatusCode.RESOURCE_EXHAUSTED} == STATUS_OF
 
 
 @pytest.mark.parametrize("call", CALLS)

@@ -24,10 +24,13 @@ from serving.query import Answer, Basis
 class Slow:
     versions = {"data": "d1"}
 
-    def recommend(self, query):
+    def cost(self, ask):
+        return 1
+
+    def answers(self, asks):
         print("asked", file=sys.stderr, flush=True)
         time.sleep(0.5)
-        return Answer(items=[], basis=Basis.POPULARITY, milliseconds={})
+        yield 0, Answer(items=[], basis=Basis.POPULARITY, milliseconds={})
 
 main(sys.argv[1:], load=lambda folder, config: Slow())
 """

@@ -5,7 +5,7 @@ import pytest
 
 from index.config import NeighboursConfig
 from index.sources import Sources
-from serving.retrieval import Retriever
+from serving.retrieval import Retriever, Shopper
 
 HISTORY = np.array([3, 11, 7], np.int32)
 SIZE = 15
@@ -24,6 +24,10 @@ def merged_with(retriever, config, *, off=False):
         config=config,
     )
     return replace(retriever, sources=sources)
+
+
+def judged(retriever, rows):
+    return retriever.recall([Shopper(history=HISTORY)], SIZE, {}, given=[rows])[0]
 
 
 def test_the_merged_score_is_the_formula(retriever):
@@ -53,7 +57,7 @@ def test_no_item_of_either_source_with_a_better_score_is_left_out(retriever):
     assert (np.diff(found.scores) <= 0).all()
     assert not np.isin(found.rows, HISTORY).any()
     if len(left_out):
-        assert retriever.judge(HISTORY, left_out, {}).scores.max() <= found.scores[-1]
+        assert judged(retriever, left_out).scores.max() <= found.scores[-1]
 
 
 def test_every_item_names_the_sources_that_recalled_it(retriever):
@@ -79,10 +83,10 @@ def test_switched_off_the_shortlist_is_that_of_the_towers(retriever):
 
 def test_judged_by_hand_an_item_has_the_shortlists_scores(retriever):
     found = retriever.shortlist(HISTORY, SIZE, {})
-    judged = retriever.judge(HISTORY, found.rows[::-1], {})
+    by_hand = judged(retriever, found.rows[::-1])
 
-    np.testing.assert_allclose(judged.scores, found.scores[::-1], rtol=1e-5)
-    np.testing.assert_allclose(judged.neighbour_scores, found.neighbour_scores[::-1], rtol=1e-5)
+    np.testing.assert_allclose(by_hand.scores, found.scores[::-1], rtol=1e-5)
+    np.testing.assert_allclose(by_hand.neighbour_scores, found.neighbour_scores[::-1], rtol=1e-5)
 
 
 @pytest.mark.parametrize(

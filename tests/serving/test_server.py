@@ -170,7 +170,7 @@ def test_every_call_is_made_in_one_thread_that_is_not_the_event_loops(client, fa
         list(pool.map(lambda n: client.recommend(user_id=str(n)), range(40)))
 
     assert len(fake.calls) == 40
-    assert fake.threads == {"engine_0"}
+    assert fake.threads == {"engine"}
 
 
 def test_health_answers_while_the_engine_is_busy(fake, channel):

@@ -10,7 +10,7 @@ import pytest
 
 from index.filters import AnyOf, Filters, Range
 from protos.recommender.v1 import recommender_pb2 as pb
-from serving.query import Answer, Basis, Query, RankedItem, Source
+from serving.query import Answer, Basis, Degraded, Query, RankedItem, Source
 from serving.wire import filters_message, read_filters, to_filters
 
 GENERATED = ["recommender_pb2.py", "recommender_pb2.pyi"]
@@ -48,6 +48,7 @@ def any_answer(seed):
         basis=rng.choice(list(Basis)),
         unknown_item_ids=tuple(f"gone {n}" for n in range(rng.integers(0, 3))),
         unknown_user=bool(rng.random() < 0.5),
+        degraded=maybe(Degraded.DEADLINE),
         milliseconds={stage: float(rng.exponential()) for stage in ("index", "total")},
     )
 
@@ -59,6 +60,7 @@ def test_the_grpc_answer_equals_the_engines_answer(client, fake, method, seed):
 
     response = CALLS[method](client)
 
+    assert response.milliseconds.pop("queue") >= 0
     for field in fields(Answer):
         assert getattr(response, field.name) == getattr(fake.answer, field.name), field.name
     assert response.versions == fake.versions

@@ -76,6 +76,26 @@ BASIS_SEARCH: Basis.ValueType  # 4
 """What the shopper is looking for, and the history where there is one."""
 Global___Basis: _TypeAlias = Basis  # noqa: Y015
 
+class _Degraded:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DegradedEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Degraded.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DEGRADED_UNSPECIFIED: _Degraded.ValueType  # 0
+    """Nothing."""
+    DEGRADED_DEADLINE: _Degraded.ValueType  # 1
+    """The ranker: too little of the caller's deadline was left. The order is that of the shortlist."""
+
+class Degraded(_Degraded, metaclass=_DegradedEnumTypeWrapper):
+    """What an answer lacks, and why."""
+
+DEGRADED_UNSPECIFIED: Degraded.ValueType  # 0
+"""Nothing."""
+DEGRADED_DEADLINE: Degraded.ValueType  # 1
+"""The ranker: too little of the caller's deadline was left. The order is that of the shortlist."""
+Global___Degraded: _TypeAlias = Degraded  # noqa: Y015
+
 @_typing.final
 class RecommendRequest(_message.Message):
     """Asks for what a shopper should see next."""
@@ -639,12 +659,15 @@ class Answer(_message.Message):
     MILLISECONDS_FIELD_NUMBER: _builtins.int
     VERSIONS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    DEGRADED_FIELD_NUMBER: _builtins.int
     basis: Global___Basis.ValueType
     """What the order rests on."""
     unknown_user: _builtins.bool
     """The request named a user that the release does not know."""
     request_id: _builtins.str
     """As in the request."""
+    degraded: Global___Degraded.ValueType
+    """What the answer lacks, and why."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___RankedItem]:
         """Best first, at most `limit` of them."""
@@ -655,8 +678,9 @@ class Answer(_message.Message):
 
     @_builtins.property
     def milliseconds(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Wall time in milliseconds, by stage: `user_tower`, `index`, `ranker`, and `total`.
-        A stage that had nothing to do is absent.
+        """Wall time in milliseconds, by stage: `user_tower`, `index`, `ranker`, and `total`, of all
+        requests that were answered together; and `queue`, before any. A stage that had nothing to do is
+        absent.
         """
 
     @_builtins.property
@@ -675,10 +699,11 @@ class Answer(_message.Message):
         milliseconds: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         versions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         request_id: _builtins.str = ...,
+        degraded: Global___Degraded.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "items", b"items", "milliseconds", b"milliseconds", "request_id", b"request_id", "unknown_item_ids", b"unknown_item_ids", "unknown_user", b"unknown_user", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "degraded", b"degraded", "items", b"items", "milliseconds", b"milliseconds", "request_id", b"request_id", "unknown_item_ids", b"unknown_item_ids", "unknown_user", b"unknown_user", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

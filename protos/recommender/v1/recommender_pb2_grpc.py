@@ -32,11 +32,15 @@ class RecommenderServiceStub:
     them: a history that is given wins over the one that the release knows, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
+    The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
+    order comes back in time, marked by `degraded`.
+
     Errors:
     INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
     NOT_FOUND          the item that was asked about is not in the catalogue
     DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
-    RESOURCE_EXHAUSTED the request has more bytes than the server accepts
+    RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
+    this one cannot, and `google.rpc.RetryInfo` says when to ask again
     INTERNAL           the server failed; its log says why
     """
 
@@ -75,11 +79,15 @@ class RecommenderServiceServicer:
     them: a history that is given wins over the one that the release knows, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
+    The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
+    order comes back in time, marked by `degraded`.
+
     Errors:
     INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
     NOT_FOUND          the item that was asked about is not in the catalogue
     DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
-    RESOURCE_EXHAUSTED the request has more bytes than the server accepts
+    RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
+    this one cannot, and `google.rpc.RetryInfo` says when to ask again
     INTERNAL           the server failed; its log says why
     """
 
@@ -149,11 +157,15 @@ class RecommenderService:
     them: a history that is given wins over the one that the release knows, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
+    The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
+    order comes back in time, marked by `degraded`.
+
     Errors:
     INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
     NOT_FOUND          the item that was asked about is not in the catalogue
     DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
-    RESOURCE_EXHAUSTED the request has more bytes than the server accepts
+    RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
+    this one cannot, and `google.rpc.RetryInfo` says when to ask again
     INTERNAL           the server failed; its log says why
     """
 

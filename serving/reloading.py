@@ -1,0 +1,103 @@
+"""Follows `CURRENT`: what becomes live is loaded beside what serves, and takes its place."""
+
+import asyncio
+import ctypes
+import gc
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from lineage.manifest import ArtifactError
+from lineage.releases import live_id
+from serving.engine_thread import EngineThread
+from serving.query import Recommender
+
+logger = logging.getLogger(__name__)
+NICE = 10
+"""Priority of the thread that loads, below that of the one that answers"""
+
+
+class Reloader:
+    """Sees to it that what serves is what is live.
+
+    A release that cannot be loaded is logged and passed over until another becomes live, or until
+    it is asked for; what serves goes on.
+    """
+
+    def __init__(self, root: Path, load: Callable[[Path], Recommender]) -> None:
+        """Begin with a release.
+
+        Args:
+            root: Folder of the live release, beside the link that says so.
+            load: Makes an engine of a release's folder, warm.
+        """
+        self._folder, self._load = root.parent, load
+        self._serving = self._tried = root.name
+
+    async def follow(self, thread: EngineThread, *, every: float, asked: asyncio.Event) -> None:
+        """Look what is live until cancelled.
+
+        Args:
+            thread: What serves.
+            every: Seconds from one look to the next.
+            asked: Set by whoever wants a look at once, also at what failed before.
+        """
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asked.wait(), every)
+            await asyncio.to_thread(self.look, thread, again=asked.is_set())
+            asked.clear()
+
+    def look(self, thread: EngineThread, *, again: bool = False) -> None:
+        """Let what is live serve; returns when it does, or cannot.
+
+        Args:
+            thread: What serves.
+            again: Whether to try what failed before.
+        """
+        try:
+            live = live_id(self._folder) or ""
+        except ArtifactError as error:
+            live = str(error)  # told once, as a release that cannot be loaded
+        tried, self._tried = self._tried, live
+        if live in {"", self._serving} or (live == tried and not again):
+            return
+        try:
+            self._exchange(thread, live)
+        except Exception as error:
+            reason = error if isinstance(error, ArtifactError) else "it failed"
+            logger.error(  # what an operator can mend needs no traceback
+                "%s goes on, %s cannot be loaded: %s",
+                self._serving,
+                live,
+                reason,
+                exc_info=None if isinstance(error, ArtifactError) else error,
+            )
+        _give_back_memory()
+
+    def _exchange(self, thread: EngineThread, live: str) -> None:
+        started = time.perf_counter()
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        logger.info("loading %s beside %s", live, self._serving)
+        engine = self._load(self._folder / live)
+        with thread.engine.handing_over(engine):
+            thread.replace(engine)
+        logger.info(
+            "serving %s instead of %s, after %.1f s",
+            live,
+            self._serving,
+            time.perf_counter() - started,
+        )
+        self._serving = live
+
+
+def _give_back_memory() -> None:
+    """Free what nobody refers to any more, and give it to the system where libc can."""
+    gc.collect()
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,0 +1,122 @@
+"""What a request comes to, once its ids are looked up and its rules are checked."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from pyroaring import BitMap
+
+from dataset.postings import bitmap_of
+from index.attributes import Attributes
+from index.filters import FilterError
+from index.sources import Rows
+from serving.catalogue import Catalogue
+from serving.query import (
+    Ask,
+    Basis,
+    InvalidQueryError,
+    Limits,
+    Method,
+    Query,
+    UnknownItemError,
+    check_id,
+    check_query,
+)
+from serving.retrieval import Shopper
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A request in rows."""
+
+    ask: Ask
+    shopper: Shopper
+    basis: Basis
+    unknown_item_ids: tuple[str, ...] = ()
+    unknown_user: bool = False
+    given: Rows | None = None
+    """What is to be ranked, or the item whose neighbours are wanted; None where it is recalled"""
+
+    @property
+    def read(self) -> bool:
+        """Whether a shopper is to be embedded."""
+        nothing = self.given is not None and not len(self.given)
+        return self.basis in {Basis.HISTORY, Basis.SEARCH} and not nothing
+
+
+def begun(ask: Ask, catalogue: Catalogue, attributes: Attributes, limits: Limits) -> Task:
+    """Look up what a request names.
+
+    Raises:
+        InvalidQueryError: it breaks a rule.
+        UnknownItemError: it is about an item that the catalogue does not hold.
+    """
+    if ask.method is Method.SIMILAR:
+        return _of_item(ask, catalogue, attributes, limits)
+    query, ranking = ask.query, ask.method is Method.RANK
+    check_query(query, limits, candidates=ask.candidates if ranking else None)
+    history, contexts, unknown, unknown_user = _known(query, catalogue)
+    given, allowed, search = None, None, ""
+    if ranking:
+        given, unknown_too = catalogue.rows(list(dict.fromkeys(ask.candidates)))
+    else:
+        search = query.search
+        allowed, unknown_too = _allowed(query, catalogue, attributes)
+    return Task(
+        ask=ask,
+        shopper=Shopper(history=history, contexts=contexts, search=search, allowed=allowed),
+        basis=_basis(search, history),
+        unknown_item_ids=tuple(dict.fromkeys(unknown + unknown_too)),
+        unknown_user=unknown_user,
+        given=given,
+    )
+
+
+def _of_item(ask: Ask, catalogue: Catalogue, attributes: Attributes, limits: Limits) -> Task:
+    check_query(ask.query, limits)
+    check_id("item_id", ask.item_id, limits)
+    row = catalogue.row(ask.item_id)
+    if row is None:
+        raise UnknownItemError(f"item_id must be in the catalogue, got {ask.item_id!r}")
+    allowed, unknown = _allowed(ask.query, catalogue, attributes)
+    return Task(
+        ask=ask,
+        shopper=Shopper(history=np.empty(0, np.int32), allowed=allowed),
+        basis=Basis.ITEM,
+        unknown_item_ids=unknown,
+        given=np.array([row], np.int32),
+    )
+
+
+def _known(query: Query, catalogue: Catalogue) -> tuple[Rows, Rows, tuple[str, ...], bool]:
+    """History, contexts, unknown items and whether the user is unknown.
+
+    A history in the query wins over the one that the release knows.
+    """
+    if query.history:
+        history, unknown = catalogue.history_rows(query.history)
+        return history, catalogue.contexts(query), unknown, False
+    known = catalogue.history(query.user_id) if query.user_id else None
+    if known is None:
+        nothing = np.empty(0, np.int32)
+        return nothing, nothing, (), query.user_id is not None
+    return *known, (), False
+
+
+def _allowed(
+    query: Query, catalogue: Catalogue, attributes: Attributes
+) -> tuple[BitMap | None, tuple[str, ...]]:
+    """Item rows that a query lets through, None for all; and unknown ids that it leaves out."""
+    if not query.filters and not query.exclude:
+        return None, ()
+    try:
+        allowed = attributes.matching(query.filters)
+    except FilterError as error:
+        raise InvalidQueryError(str(error)) from error
+    excluded, unknown = catalogue.rows(query.exclude)
+    return allowed - bitmap_of(excluded), unknown
+
+
+def _basis(search: str, history: Rows) -> Basis:
+    if search:
+        return Basis.SEARCH
+    return Basis.HISTORY if len(history) else Basis.POPULARITY
