@@ -29,7 +29,7 @@ class RecommenderServiceStub:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     Errors:
@@ -37,6 +37,7 @@ class RecommenderServiceStub:
     NOT_FOUND          the item that was asked about is not in the catalogue
     DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
     RESOURCE_EXHAUSTED the request has more bytes than the server accepts
+    UNAVAILABLE        the events of the user cannot be read now
     INTERNAL           the server failed; its log says why
     """
 
@@ -72,7 +73,7 @@ class RecommenderServiceServicer:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     Errors:
@@ -80,6 +81,7 @@ class RecommenderServiceServicer:
     NOT_FOUND          the item that was asked about is not in the catalogue
     DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
     RESOURCE_EXHAUSTED the request has more bytes than the server accepts
+    UNAVAILABLE        the events of the user cannot be read now
     INTERNAL           the server failed; its log says why
     """
 
@@ -146,7 +148,7 @@ class RecommenderService:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     Errors:
@@ -154,6 +156,7 @@ class RecommenderService:
     NOT_FOUND          the item that was asked about is not in the catalogue
     DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
     RESOURCE_EXHAUSTED the request has more bytes than the server accepts
+    UNAVAILABLE        the events of the user cannot be read now
     INTERNAL           the server failed; its log says why
     """
 

@@ -30,7 +30,7 @@ class RecommenderServiceStub:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     Errors:
@@ -38,6 +38,7 @@ class RecommenderServiceStub:
       NOT_FOUND          the item that was asked about is not in the catalogue
       DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
       RESOURCE_EXHAUSTED the request has more bytes than the server accepts
+      UNAVAILABLE        the events of the user cannot be read now
       INTERNAL           the server failed; its log says why
     """
 
@@ -59,7 +60,7 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     Errors:
@@ -67,6 +68,7 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
       NOT_FOUND          the item that was asked about is not in the catalogue
       DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
       RESOURCE_EXHAUSTED the request has more bytes than the server accepts
+      UNAVAILABLE        the events of the user cannot be read now
       INTERNAL           the server failed; its log says why
     """
 
@@ -84,7 +86,7 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     Errors:
@@ -92,6 +94,7 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
       NOT_FOUND          the item that was asked about is not in the catalogue
       DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
       RESOURCE_EXHAUSTED the request has more bytes than the server accepts
+      UNAVAILABLE        the events of the user cannot be read now
       INTERNAL           the server failed; its log says why
     """
 
