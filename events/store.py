@@ -1,7 +1,8 @@
 """Where events are kept: what every store promises, and how one is opened by its address.
 
 Errors:
-    StoreError: the store is out of reach, refuses, or holds something else.
+    ArtifactError
+        StoreError: the store is out of reach, refuses, or holds something else.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,13 +10,14 @@ from pathlib import Path
 from typing import Protocol
 
 from events.event import Event, Outcome
+from lineage.manifest import ArtifactError
 
 POSTGRESQL = ("postgresql://", "postgres://")
 BATCH = 10_000
 """Rows that a scan holds in memory."""
 
 
-class StoreError(Exception):
+class StoreError(ArtifactError):
     """The store is out of reach, refuses, or holds something else."""
 
 

@@ -118,6 +118,11 @@ class Engine:
         """Fingerprint of every stage of the release."""
         return self._versions
 
+    @property
+    def actions(self) -> Sequence[str]:
+        """What the release's interactions call what users do."""
+        return self._catalogue.actions
+
     def over(self, items: LiveItems) -> "Engine":
         """The same after some changes of the items."""
         retriever = self._retriever.over(items.index)
@@ -269,7 +274,7 @@ class Engine:
         return allowed - bitmap_of(excluded), unknown
 
     def _shopper(self, query: Query) -> _Shopper:
-        """A history in the query wins over the one that the release knows."""
+        """A history in the query wins over the one that is known of the user."""
         if query.history:
             history, unknown = self._catalogue.history_rows(query.history)
             return _Shopper(
@@ -278,7 +283,9 @@ class Engine:
                 search=query.search,
                 unknown_item_ids=unknown,
             )
-        known = self._catalogue.history(query.user_id) if query.user_id else None
+        known = None
+        if query.user_id is not None:
+            known = self._catalogue.history(query.user_id, query.recent)
         if known is None:
             nobody = np.empty(0, np.int32)
             unknown_user = query.user_id is not None

@@ -49,6 +49,10 @@ class EngineThread:
         """
         return await self.run(lambda engine: engine.versions)
 
+    def current(self) -> Recommender:
+        """The engine, for what may be asked from any thread; waits until it is loaded."""
+        return self._engine.result()
+
     async def run(self, work: Callable[[Recommender], T]) -> T:
         """Do some work with the engine when its turn comes.
 

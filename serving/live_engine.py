@@ -78,6 +78,11 @@ class LiveEngine:
         """Fingerprint of every stage of the release."""
         return self._base.versions
 
+    @property
+    def actions(self) -> Sequence[str]:
+        """As `Engine.actions`."""
+        return self._base.actions
+
     def recommend(self, query: Query, *, ranked: int | None = None) -> Answer:
         """As `Engine.recommend`."""
         return self._engine.recommend(query, ranked=ranked)

@@ -3,6 +3,7 @@
 Errors that a caller can mend:
     InvalidQueryError: the query breaks a rule; names the field, the rule and the value.
     UnknownItemError: an item that the query is about is not in the catalogue.
+    UnavailableError: what the answer needs is out of reach now; asking again may help.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from enum import Enum
 from itertools import pairwise
 from typing import Protocol
 
+from events.event import Event
 from index.filters import AnyOf, Filters
 
 
@@ -20,6 +22,10 @@ class InvalidQueryError(ValueError):
 
 class UnknownItemError(LookupError):
     """The item that the query is about is not in the catalogue."""
+
+
+class UnavailableError(Exception):
+    """What the answer needs is out of reach now; asking again may help."""
 
 
 class Basis(Enum):
@@ -71,7 +77,9 @@ class Query:
     """Whom to recommend to. A history given here wins over the one that the release knows."""
 
     user_id: str | None = None
-    """A user of the release."""
+    """A user of the release, or of whom `recent` tells."""
+    recent: Sequence[Event] = ()
+    """What the user did since the release was built, oldest first; follows what it knows."""
     history: Sequence[str] = ()
     """Item ids, oldest first."""
     history_times: Sequence[int] = ()
@@ -117,7 +125,7 @@ class Answer:
     unknown_item_ids: Sequence[str] = ()
     """Ids of the history that the catalogue does not hold; they were skipped."""
     unknown_user: bool = False
-    """The query named a user that the release does not know."""
+    """The query named a user of whom neither the release nor `recent` tells."""
     milliseconds: Mapping[str, float]
     """Wall time a stage: `user_tower`, `index`, `ranker`, `total`."""
 
@@ -128,6 +136,10 @@ class Recommender(Protocol):
     @property
     def versions(self) -> Mapping[str, str]:
         """Fingerprints of `data`, `towers`, `index` and `ranker`."""
+
+    @property
+    def actions(self) -> Sequence[str]:
+        """What the release's interactions call what users do; none where they do not say."""
 
     def recommend(self, query: Query) -> Answer:
         """Recall a shortlist, rank it, and return the first `limit`; history is left out."""

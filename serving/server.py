@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -10,14 +11,19 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from protos.recommender.v1 import recommender_pb2, recommender_pb2_grpc
+from events.store import EventStore
+from protos.recommender.v1 import feedback_pb2, recommender_pb2, recommender_pb2_grpc
+from protos.recommender.v1.feedback_pb2_grpc import add_FeedbackServiceServicer_to_server
 from serving.engine_thread import EngineThread, Load
+from serving.feedback_servicer import FeedbackServicer
+from serving.histories import EventsConfig, Histories
 from serving.interceptors import ErrorInterceptor
 from serving.servicer import RecommenderServicer
 
 logger = logging.getLogger(__name__)
 
 SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
+FEEDBACK = feedback_pb2.DESCRIPTOR.services_by_name["FeedbackService"].full_name
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -50,9 +56,25 @@ class Server:
     Health says NOT_SERVING until `ready` returns, and again while draining.
     """
 
-    def __init__(self, load: Load, config: ServerConfig) -> None:
+    def __init__(
+        self,
+        load: Load,
+        config: ServerConfig,
+        *,
+        store: EventStore | None = None,
+        events: EventsConfig | None = None,
+    ) -> None:
+        """Take what is served.
+
+        Args:
+            load: Makes the engine; called once, in the engine's thread.
+            config: Where to listen.
+            store: Of events, closed with the server; without one, none are recorded or looked up.
+            events: Which of them tell of a user.
+        """
         self._config = config
         self._engine = EngineThread(load)
+        self._draining = asyncio.Event()
         self._health = health.aio.HealthServicer()
         self._server = aio.server(
             interceptors=[ErrorInterceptor()],
@@ -62,10 +84,12 @@ class Server:
                 ("grpc.so_reuseport", 0),  # by default a second server shares the port silently
             ],
         )
-        servicer = RecommenderServicer(self._engine)
-        recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(servicer, self._server)
+        self._histories: Histories | None = None
+        if store is not None:
+            self._histories = Histories(store, events or EventsConfig(), self._engine.current)
+        self._services = self._add_services()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         self.port = config.port
         """TCP port that it listens on, once entered."""
@@ -109,20 +133,36 @@ class Server:
     ) -> None:
         """Say NOT_SERVING, accept nothing new, and let what is in flight finish."""
         await self._health.enter_graceful_shutdown()
+        self._draining.set()
         await self._server.stop(self._config.grace_seconds)
         self._engine.__exit__(kind, error, trace)
+        if self._histories is not None:
+            await self._histories.close()
+
+    def _add_services(self) -> Sequence[str]:
+        """Add those that the parts suffice for, and return their names."""
+        recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(
+            RecommenderServicer(self._engine, self._histories), self._server
+        )
+        if self._histories is None:
+            return (SERVICE,)
+        feedback = FeedbackServicer(self._histories, self._draining)
+        add_FeedbackServiceServicer_to_server(feedback, self._server)
+        return (SERVICE, FEEDBACK)
 
     async def _announce(self, status: int) -> None:
-        for service in (health.OVERALL_HEALTH, SERVICE):
+        for service in (health.OVERALL_HEALTH, *self._services):
             await self._health.set(service, status)
 
 
-async def serve(load: Load, config: ServerConfig) -> None:
-    """Serve until SIGTERM or SIGINT, then drain.
-
-    Args:
-        load: Makes the engine; called once, in the engine's thread.
-        config: Where to listen.
+async def serve(
+    load: Load,
+    config: ServerConfig,
+    *,
+    store: EventStore | None = None,
+    events: EventsConfig | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; arguments as of `Server`.
 
     Raises:
         ValueError: the port is taken.
@@ -131,7 +171,7 @@ async def serve(load: Load, config: ServerConfig) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with Server(load, config) as server:
+    async with Server(load, config, store=store, events=events) as server:
         await server.ready()
         await stopped.wait()
         logger.info("draining for at most %g s", config.grace_seconds)

@@ -1,6 +1,7 @@
 """Translates requests for the engine and its answers for the wire; decides nothing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from typing_extensions import override
@@ -8,7 +9,8 @@ from typing_extensions import override
 from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceServicer
 from serving.engine_thread import EngineThread
-from serving.query import Answer, Recommender
+from serving.histories import Histories
+from serving.query import Answer, Query, Recommender
 from serving.wire import to_filters, to_message, to_query
 
 Request = pb.RecommendRequest | pb.SimilarItemsRequest | pb.RetrieveRequest | pb.RankRequest
@@ -17,12 +19,12 @@ Request = pb.RecommendRequest | pb.SimilarItemsRequest | pb.RetrieveRequest | pb
 class RecommenderServicer(RecommenderServiceServicer):
     """The methods of `RecommenderService`. What they raise, the interceptor makes a status."""
 
-    def __init__(self, engine: EngineThread) -> None:
-        self._engine = engine
+    def __init__(self, engine: EngineThread, histories: Histories | None = None) -> None:
+        self._engine, self._histories = engine, histories
 
     @override
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:
-        query = to_query(request)
+        query = await self._query(request)
         answer = await self._ask(request, lambda engine: engine.recommend(query))
         return pb.RecommendResponse(answer=answer)
 
@@ -41,15 +43,24 @@ class RecommenderServicer(RecommenderServiceServicer):
 
     @override
     async def Retrieve(self, request: pb.RetrieveRequest, context: Any) -> pb.RetrieveResponse:
-        query = to_query(request)
+        query = await self._query(request)
         answer = await self._ask(request, lambda engine: engine.retrieve(query))
         return pb.RetrieveResponse(answer=answer)
 
     @override
     async def Rank(self, request: pb.RankRequest, context: Any) -> pb.RankResponse:
-        query, candidates = to_query(request), tuple(request.candidate_item_ids)
+        query, candidates = await self._query(request), tuple(request.candidate_item_ids)
         answer = await self._ask(request, lambda engine: engine.rank(query, candidates))
         return pb.RankResponse(answer=answer)
+
+    async def _query(
+        self, request: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest
+    ) -> Query:
+        """What is asked; of a user whose history is not given, with what was recorded of them."""
+        query = to_query(request)
+        if self._histories is None or query.user_id is None or query.history:
+            return query
+        return replace(query, recent=await self._histories.of(query.user_id))
 
     async def _ask(self, request: Request, call: Callable[[Recommender], Answer]) -> pb.Answer:
         answer, versions = await self._engine.run(lambda engine: (call(engine), engine.versions))
