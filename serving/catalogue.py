@@ -12,6 +12,7 @@ from dataset.context import action_numbers, contexts
 from dataset.postings import bitmap_of, rows_of
 from evaluation.baselines import popularity_rank
 from events.event import Event
+from serving.changes import Item, Known
 from serving.live_items import LiveItems
 from serving.query import Query
 from serving.recent import history_with
@@ -56,6 +57,16 @@ class Catalogue:
         if self._live is None or row < len(self._data.item_ids):
             return self._data.titles[row]
         return self._live.item(row).title
+
+    def known(self, item_id: str) -> Known | None:
+        """An item as of now; None where there is none, or none any more."""
+        row = self.row(item_id)
+        if row is None:
+            return None
+        if self._live is None or row < len(self._data.item_ids):
+            item = Item(item_id=item_id, title=self._data.titles[row])
+            return Known(item=item, changed=False)
+        return Known(item=self._live.item(row), changed=True)
 
     def popularity(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
         """(rows,): training purchases of each item."""

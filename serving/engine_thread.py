@@ -38,6 +38,15 @@ class EngineThread:
         """Drop what still waits; a call in work ends by itself."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
+    @property
+    def engine(self) -> Recommender:
+        """The engine that answers now, once it is loaded; for what any thread may ask.
+
+        Raises:
+            Exception: whatever loading raised.
+        """
+        return self._engine.result()
+
     async def ready(self) -> Mapping[str, str]:
         """Wait until the engine is loaded.
 
@@ -48,10 +57,6 @@ class EngineThread:
             Exception: whatever loading raised.
         """
         return await self.run(lambda engine: engine.versions)
-
-    def current(self) -> Recommender:
-        """The engine, for what may be asked from any thread; waits until it is loaded."""
-        return self._engine.result()
 
     async def run(self, work: Callable[[Recommender], T]) -> T:
         """Do some work with the engine when its turn comes.

@@ -11,11 +11,8 @@ from events.event import Event, Outcome, check_event
 from protos.recommender.v1 import feedback_pb2 as pb
 from protos.recommender.v1.feedback_pb2_grpc import FeedbackServiceServicer
 from serving.histories import Histories
-from serving.query import InvalidQueryError
+from serving.rows import check_rows, to_event
 from serving.streams import answered
-
-ROWS = 1_000
-"""Events of a message."""
 
 
 class FeedbackServicer(FeedbackServiceServicer):
@@ -46,42 +43,6 @@ class FeedbackServicer(FeedbackServiceServicer):
             known_before=sum(outcome is Outcome.REPEATED for outcome in outcomes),
             rejected=_rejected(events, reasons),
         )
-
-
-def check_rows(name: str, rows: int) -> None:
-    """Refuse a message with too few or too many rows.
-
-    Raises:
-        InvalidQueryError: names the field, the rule and the number.
-    """
-    if not 1 <= rows <= ROWS:
-        raise InvalidQueryError(f"{name} must be 1 to {ROWS:,} a message, got {rows:,}")
-
-
-def to_event(message: pb.Event, *, at: float) -> Event:
-    """An event as it travelled, before any rule is checked; without a time, it was just now."""
-    return Event(
-        event_id=message.event_id,
-        user_id=message.user_id,
-        item_id=message.item_id,
-        action=message.action,
-        time=message.time if message.HasField("time") else int(at),
-        request_id=message.request_id,
-        position=message.position if message.HasField("position") else None,
-    )
-
-
-def event_message(event: Event) -> pb.Event:
-    """An event as it travels."""
-    return pb.Event(
-        event_id=event.event_id,
-        user_id=event.user_id,
-        item_id=event.item_id,
-        action=event.action,
-        time=event.time,
-        request_id=event.request_id,
-        position=event.position,
-    )
 
 
 def _broken_rule(event: Event, *, at: float) -> str | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,9 @@ from pathlib import Path
 from events.event import ID_LENGTH, PURCHASE, Event, Outcome
 from events.store import EventStore, StoreError
 from serving.changes import changes_path
+from serving.engine_thread import EngineThread
 from serving.gathering import Gathering
-from serving.query import Recommender, UnavailableError
+from serving.query import UnavailableError
 
 logger = logging.getLogger(__name__)
 EVENTS = "events.sqlite"
@@ -54,15 +55,13 @@ class EventsConfig:
 class Histories:
     """Appends events and looks users up. Of the engine it asks what its release calls actions."""
 
-    def __init__(
-        self, store: EventStore, config: EventsConfig, engine: Callable[[], Recommender]
-    ) -> None:
+    def __init__(self, store: EventStore, config: EventsConfig, engine: EngineThread) -> None:
         """Take the parts.
 
         Args:
             store: Open; it is closed with these.
             config: What counts.
-            engine: The current engine; waits until there is one.
+            engine: Whose release it is.
         """
         self._store, self._config, self._engine = store, config, engine
         self._gathered = Gathering(store.append, most=TOGETHER, name="events")
@@ -100,7 +99,7 @@ class Histories:
         await asyncio.to_thread(self._store.close)
 
     def _look(self, user_id: str) -> Sequence[Event]:
-        actions = self._config.counted(self._engine().actions)
+        actions = self._config.counted(self._engine.engine.actions)
         return self._store.history(user_id, actions, self._config.history_length)
 
 

@@ -131,7 +131,7 @@ class Answer:
 
 
 class Recommender(Protocol):
-    """What the wire needs of an engine. Calls are made from one thread at a time."""
+    """What the wire needs of an engine. Questions are asked from one thread at a time."""
 
     @property
     def versions(self) -> Mapping[str, str]:

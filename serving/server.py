@@ -12,8 +12,15 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from events.store import EventStore
-from protos.recommender.v1 import feedback_pb2, recommender_pb2, recommender_pb2_grpc
+from protos.recommender.v1 import (
+    catalog_pb2,
+    feedback_pb2,
+    recommender_pb2,
+    recommender_pb2_grpc,
+)
+from protos.recommender.v1.catalog_pb2_grpc import add_CatalogServiceServicer_to_server
 from protos.recommender.v1.feedback_pb2_grpc import add_FeedbackServiceServicer_to_server
+from serving.catalog_servicer import CatalogServicer
 from serving.engine_thread import EngineThread, Load
 from serving.feedback_servicer import FeedbackServicer
 from serving.histories import EventsConfig, Histories
@@ -23,6 +30,7 @@ from serving.servicer import RecommenderServicer
 logger = logging.getLogger(__name__)
 
 SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
+CATALOG = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
 FEEDBACK = feedback_pb2.DESCRIPTOR.services_by_name["FeedbackService"].full_name
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -86,7 +94,8 @@ class Server:
         )
         self._histories: Histories | None = None
         if store is not None:
-            self._histories = Histories(store, events or EventsConfig(), self._engine.current)
+            self._histories = Histories(store, events or EventsConfig(), self._engine)
+        self._catalog = CatalogServicer(self._engine, self._draining)
         self._services = self._add_services()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -136,6 +145,7 @@ class Server:
         self._draining.set()
         await self._server.stop(self._config.grace_seconds)
         self._engine.__exit__(kind, error, trace)
+        await self._catalog.close()
         if self._histories is not None:
             await self._histories.close()
 
@@ -144,11 +154,12 @@ class Server:
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(
             RecommenderServicer(self._engine, self._histories), self._server
         )
+        add_CatalogServiceServicer_to_server(self._catalog, self._server)
         if self._histories is None:
-            return (SERVICE,)
+            return (SERVICE, CATALOG)
         feedback = FeedbackServicer(self._histories, self._draining)
         add_FeedbackServiceServicer_to_server(feedback, self._server)
-        return (SERVICE, FEEDBACK)
+        return (SERVICE, CATALOG, FEEDBACK)
 
     async def _announce(self, status: int) -> None:
         for service in (health.OVERALL_HEALTH, *self._services):

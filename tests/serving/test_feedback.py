@@ -9,8 +9,8 @@ from events.store import StoreError, open_store
 from protos.recommender.v1 import feedback_pb2 as pb
 from protos.recommender.v1.feedback_pb2_grpc import FeedbackServiceStub
 from serving.client import RecommenderClient
-from serving.feedback_servicer import event_message
 from serving.histories import EventsConfig
+from serving.rows import event_message
 
 SECONDS = 10
 
