@@ -9,6 +9,8 @@ REPORTS ?= reports
 EXTRA ?= cpu
 VENV := .venv
 RUN := $(VENV)/bin/python
+PUBLISHED := protos/published.json
+DESCRIBE = $(VENV)/bin/buf build --exclude-source-info -o -\#format=json | $(RUN) -m json.tool --indent 1
 NAME := $(notdir $(patsubst %/,%,$(DATASET)))
 $(if $(wildcard $(CONFIG)/.),,$(error CONFIG must be a folder, got $(CONFIG)))
 config = $(firstword $(wildcard $(CONFIG)/$(1).yaml) configs/$(1).yaml)
@@ -119,19 +121,25 @@ test: install weights ## Run the tests
 test-slow: install weights ## Run the slow tests too, and those for a GPU where there is one
 	@$(RUN) -m pytest
 
-lint: install ## ruff, mypy --strict, import contracts
+lint: install ## ruff, mypy --strict, import contracts, the gRPC contract
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/buf lint
+	@$(VENV)/bin/buf breaking --against $(PUBLISHED)
+	@$(DESCRIBE) | cmp -s - $(PUBLISHED) || \
+		{ echo "$(PUBLISHED) must hold the contract as it is; run \`make protos\`" >&2; exit 1; }
 
 format: install ## Let ruff sort imports and lay the code out
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
-protos: install ## Generate the gRPC code from the .proto
+protos: install ## Generate the gRPC code from the .proto files, unless they break what is published
+	@$(VENV)/bin/buf breaking --against $(PUBLISHED)
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --mypy_out=. \
-		--mypy_grpc_out=. protos/recommender/v1/recommender.proto
+		--mypy_grpc_out=. protos/recommender/v1/*.proto
+	@$(DESCRIBE) > $(PUBLISHED)
 
 clean: ## Remove artefacts and reports; releases, .venv and .cache stay
 	rm -rf $(ARTIFACTS) $(REPORTS)

@@ -15,7 +15,17 @@ import jsonargparse
 from lineage.manifest import ArtifactError, is_up_to_date, read_manifest, writing
 
 logger = logging.getLogger(__name__)
-PACKAGES = ("backbone", "benchmarks", "dataset", "index", "lineage", "ranker", "serving", "towers")
+PACKAGES = (
+    "backbone",
+    "benchmarks",
+    "dataset",
+    "events",
+    "index",
+    "lineage",
+    "ranker",
+    "serving",
+    "towers",
+)
 
 
 def run_stage(

@@ -14,11 +14,13 @@ import jsonargparse
 from rich.console import Console
 
 from dataset.arrays import load_dataset
+from events.store import open_store
 from lineage.cli import configure_logging, reported_errors
 from lineage.releases import live_release
 from serving import operations
 from serving.catalogue import Catalogue
 from serving.client import RecommenderClient, Response
+from serving.histories import EventsConfig
 from serving.query import Limits, Recommender
 from serving.reloading import Reloader
 from serving.server import ServerConfig, serve
@@ -40,6 +42,8 @@ class ServeConfig:
     """Where the server listens and what it puts up with."""
     limits: Limits = field(default_factory=Limits)
     """What one query may ask for."""
+    events: EventsConfig = field(default_factory=EventsConfig)
+    """Where events are kept, and which of them tell of a user."""
     ranked: int | None = None
     """Head of the shortlist that the ranker reads; by default as many as it was validated with."""
     logs: Literal["text", "json"] = "text"
@@ -184,14 +188,20 @@ def _serve(options: jsonargparse.Namespace, load: LoadRelease) -> None:
     if (options.releases is None) == (options.artifacts is None):
         raise ValueError("serve must be given either --releases or --artifacts, got both or none")
     config = ServeConfig(
-        server=options.server, limits=options.limits, ranked=options.ranked, logs=options.logs
+        server=options.server,
+        limits=options.limits,
+        events=options.events,
+        ranked=options.ranked,
+        logs=options.logs,
     )
     folder = options.artifacts or live_release(options.releases)
+    store = open_store(config.events.address(folder))
     logger.info("loading %s", folder)
     reloader = None
     if options.releases is not None:
         reloader = Reloader(folder, lambda live: load(live, config))
-    uvloop.run(serve(partial(load, folder, config), config.server, reloader=reloader))
+    loading = partial(load, folder, config)
+    uvloop.run(serve(loading, config.server, store=store, events=config.events, reloader=reloader))
 
 
 def _serve_parser() -> jsonargparse.ArgumentParser:

@@ -7,12 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from dataset.arrays import TEST, Dataset
+from dataset.arrays import Dataset
 from dataset.context import action_numbers, contexts
 from dataset.postings import bitmap_of, rows_of
 from evaluation.baselines import popularity_rank
+from events.event import Event
+from serving.changes import Item, Known
 from serving.live_items import LiveItems
 from serving.query import Query
+from serving.recent import history_with
 from serving.signals import purchases
 
 
@@ -38,6 +41,11 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self._data.item_ids) if self._live is None else self._live.index.live
 
+    @property
+    def actions(self) -> Sequence[str]:
+        """What the release's interactions call what users do."""
+        return self._data.action_names
+
     def item_id(self, row: int) -> str:
         """Id of an item row."""
         if self._live is None or row < len(self._data.item_ids):
@@ -49,6 +57,16 @@ class Catalogue:
         if self._live is None or row < len(self._data.item_ids):
             return self._data.titles[row]
         return self._live.item(row).title
+
+    def known(self, item_id: str) -> Known | None:
+        """An item as of now; None where there is none, or none any more."""
+        row = self.row(item_id)
+        if row is None:
+            return None
+        if self._live is None or row < len(self._data.item_ids):
+            item = Item(item_id=item_id, title=self._data.titles[row])
+            return Known(item=item, changed=False)
+        return Known(item=self._live.item(row), changed=True)
 
     def popularity(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
         """(rows,): training purchases of each item."""
@@ -93,20 +111,25 @@ class Catalogue:
         """The same of a history: what is known of an item tells of its buyer after it is gone."""
         return _looked_up(self._known_row, item_ids)
 
-    def history(self, user_id: str) -> tuple[NDArray[np.int32], NDArray[np.int32]] | None:
-        """Everything that the release knows of a user, oldest first; None for a stranger.
+    def history(
+        self, user_id: str, recent: Sequence[Event] = ()
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]] | None:
+        """Everything that is known of a user, oldest first; None for a stranger.
+
+        Args:
+            user_id: Who.
+            recent: What the user did since the release was built; what the release knows of it
+                already, and items that nobody knows, are passed over.
 
         Returns:
             Item rows and their contexts.
         """
         user = self._user_of.get(user_id)
-        if user is None:
+        rows = [self._known_row(event.item_id) for event in recent]
+        since = [(row, event) for row, event in zip(rows, recent, strict=True) if row is not None]
+        if user is None and not since:
             return None
-        every = TEST + 1
-        return (
-            self._data.history(user, before=every),
-            self._data.history_contexts(user, before=every),
-        )
+        return history_with(self._data, user, since, self._actions)
 
     def contexts(self, query: Query) -> NDArray[np.int32]:
         """Contexts of the known items of a query's history, as if there were no others.

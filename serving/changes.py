@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,37 @@ class Change:
     """(hidden,) what the ranker reads of it; None of a deleted item"""
     made_by: str = ""
     """Fingerprints of what made vector and state"""
+
+
+@runtime_checkable
+class Changeable(Protocol):
+    """An engine whose items can be changed, and looked at, from any thread while it is asked."""
+
+    def check(self, item: Item) -> None:
+        """Refuse an item that breaks a rule.
+
+        Raises:
+            InvalidQueryError: names the field, the rule and the value.
+        """
+
+    def upsert(self, items: Sequence[Item]) -> None:
+        """Add items or put new forms in the place of old ones: all of them, or none."""
+
+    def delete(self, item_ids: Sequence[str]) -> None:
+        """Take items out of every answer: all of them, or none."""
+
+    def find(self, item_id: str) -> "Known | None":
+        """An item as of now; None where there is none, or none any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """An item of the catalogue."""
+
+    item: Item
+    """As it was upserted; as the release has it, id and title alone."""
+    changed: bool
+    """Whether it was upserted since the release was built."""
 
 
 def check_item(item: Item, limits: Limits) -> None:

@@ -1,5 +1,6 @@
 """A typed, blocking client; needs grpcio and the messages, nothing of the models."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,30 @@ from grpc_status import rpc_status
 from index.filters import Filters
 from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from serving.changing_client import CatalogClient, FeedbackClient
 from serving.query import Answer
 from serving.wire import FROM_BASIS, FROM_DEGRADED, filters_message, to_items
 
 POLL_SECONDS = 0.1
+SERVICES = ("RecommenderService", "CatalogService", "FeedbackService")
+RETRIES = {
+    "methodConfig": [
+        {
+            "name": [{"service": f"recommender.v1.{service}"} for service in SERVICES],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "1s",
+                "backoffMultiplier": 3,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+"""Every call may be made twice: questions, changes that say how an item shall be, and events that
+count once. A call is made again within its deadline, when no server could be reached."""
 OPTIONS = (
+    ("grpc.service_config", json.dumps(RETRIES)),
     ("grpc.enable_http_proxy", 0),  # by default even 127.0.0.1 is sought behind $http_proxy
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
@@ -120,6 +140,10 @@ class RecommenderClient:
         self._target, self._timeout = target, timeout
         self._channel = open_channel(target, token=token, credentials=credentials)
         self._stub = RecommenderServiceStub(self._channel)
+        self.catalog = CatalogClient(self._channel, timeout=timeout)
+        """Changes items."""
+        self.feedback = FeedbackClient(self._channel, timeout=timeout)
+        """Records what users did."""
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types know no methods
 
     def __enter__(self) -> "RecommenderClient":

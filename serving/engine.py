@@ -126,6 +126,11 @@ class Engine:
         """Fingerprint of every stage of the release."""
         return self._versions
 
+    @property
+    def actions(self) -> Sequence[str]:
+        """What the release's interactions call what users do."""
+        return self._catalogue.actions
+
     def over(self, items: LiveItems) -> "Engine":
         """The same after some changes of the items."""
         retriever = self._retriever.over(items.index)

@@ -51,7 +51,7 @@ class EngineThread:
 
     @property
     def engine(self) -> Recommender:
-        """The engine that answers now; may be used by any thread that only changes its items.
+        """The engine that answers now, once it is loaded; any thread may change its items.
 
         Raises:
             Exception: whatever loading raised.

@@ -1,7 +1,8 @@
 """Turns exceptions into gRPC statuses, by one table."""
 
+import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NoReturn
 
 import grpc
@@ -10,13 +11,19 @@ from grpc import aio
 from grpc_status import rpc_status
 from typing_extensions import override
 
-from serving.query import InvalidQueryError, QueueFullError, UnknownItemError
+from serving.query import (
+    InvalidQueryError,
+    QueueFullError,
+    UnavailableError,
+    UnknownItemError,
+)
 
 logger = logging.getLogger(__name__)
 
 STATUS_OF: Mapping[type[Exception], grpc.StatusCode] = {
     InvalidQueryError: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownItemError: grpc.StatusCode.NOT_FOUND,
+    UnavailableError: grpc.StatusCode.UNAVAILABLE,
     TimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
     QueueFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
@@ -24,10 +31,11 @@ STATUS_OF: Mapping[type[Exception], grpc.StatusCode] = {
 
 Trailing = tuple[tuple[str, str | bytes], ...]
 Method = Callable[[Any, Any], Awaitable[Any]]
+StreamMethod = Callable[[Any, Any], AsyncIterator[Any]]
 
 
 class ErrorInterceptor(aio.ServerInterceptor):
-    """Answers what a unary method raises with its status; of the unknown it tells nothing."""
+    """Answers what a method raises with its status; of the unknown it tells nothing."""
 
     @override
     async def intercept_service(
@@ -36,19 +44,38 @@ class ErrorInterceptor(aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         handler = await continuation(handler_call_details)
-        if handler is None or handler.unary_unary is None:  # health and reflection stream
+        if handler is None:
             return handler
-        return grpc.unary_unary_rpc_method_handler(
-            _guarded(handler.unary_unary, handler_call_details.method),
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
+        name = handler_call_details.method
+        codec = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.unary_unary is not None:
+            return grpc.unary_unary_rpc_method_handler(_guarded(handler.unary_unary, name), **codec)
+        if inspect.isasyncgenfunction(handler.stream_stream):
+            streaming = _guarded_stream(handler.stream_stream, name)
+            return grpc.stream_stream_rpc_method_handler(streaming, **codec)
+        return handler  # health's
 
 
 def _guarded(method: Method, name: str) -> Method:
     async def call(request: Any, context: Any) -> Any:
         try:
             return await method(request, context)
+        except aio.AbortError:
+            raise
+        except Exception as error:
+            await _abort(error, context, name)
+
+    return call
+
+
+def _guarded_stream(method: StreamMethod, name: str) -> StreamMethod:
+    async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
+        try:
+            async for response in method(requests, context):
+                yield response
         except aio.AbortError:
             raise
         except Exception as error:

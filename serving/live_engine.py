@@ -17,6 +17,7 @@ from lineage.releases import release_ids
 from serving.changes import (
     Change,
     Item,
+    Known,
     changes_path,
     check_item,
     encoded,
@@ -82,6 +83,11 @@ class LiveEngine:
         """Fingerprint of every stage of the release."""
         return self._base.versions
 
+    @property
+    def actions(self) -> Sequence[str]:
+        """As `Engine.actions`."""
+        return self._base.actions
+
     def recommend(self, query: Query, *, ranked: int | None = None) -> Answer:
         """As `Engine.recommend`."""
         return self._engine.recommend(query, ranked=ranked)
@@ -113,6 +119,27 @@ class LiveEngine:
         """As `Engine.similar`."""
         return self._engine.similar(item_id, limit, filters=filters, exclude=exclude)
 
+    def find(self, item_id: str) -> Known | None:
+        """An item as of now; None where there is none, or none any more.
+
+        Raises:
+            InvalidQueryError: the id breaks a rule.
+        """
+        check_id("item_id", item_id, self._base.limits)
+        return self._engine.catalogue.known(item_id)
+
+    def check(self, item: Item) -> None:
+        """Refuse an item that breaks a rule.
+
+        Raises:
+            InvalidQueryError: names the field, the rule and the value.
+        """
+        check_item(item, self._base.limits)
+        try:
+            self._base.attributes.held(described(item, self._base.attributes))
+        except ValueError as error:
+            raise InvalidQueryError(f"attributes of {item.item_id!r}: {error}") from error
+
     def upsert(self, items: Sequence[Item]) -> None:
         """Add items or put new forms in the place of old ones: all of them, or none.
 
@@ -125,8 +152,7 @@ class LiveEngine:
         if self._successor is not None:
             return self._successor.upsert(items)
         for item in items:
-            check_item(item, self._base.limits)
-            self._check_attributes(item)
+            self.check(item)
         _require_distinct([item.item_id for item in items])
         if not items:
             return None
@@ -204,12 +230,6 @@ class LiveEngine:
             if self._journal is not None:
                 self._journal.close()
             self._journal = None
-
-    def _check_attributes(self, item: Item) -> None:
-        try:
-            self._base.attributes.held(described(item, self._base.attributes))
-        except ValueError as error:
-            raise InvalidQueryError(f"attributes of {item.item_id!r}: {error}") from error
 
     def _become_writer(self) -> Journal:
         """Take the journal, and whatever another process wrote since this one read it."""

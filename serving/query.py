@@ -4,6 +4,7 @@ Errors that a caller can mend:
     InvalidQueryError: the query breaks a rule; names the field, the rule and the value.
     UnknownItemError: an item that the query is about is not in the catalogue.
     QueueFullError: too much is asked at once; says when to ask again.
+    UnavailableError: what the answer needs is out of reach now; asking again may help.
 """
 
 import math
@@ -14,6 +15,7 @@ from enum import Enum
 from itertools import pairwise
 from typing import Any, Protocol
 
+from events.event import Event
 from index.filters import AnyOf, Filters
 
 
@@ -32,6 +34,10 @@ class QueueFullError(RuntimeError):
         """Say how many wait, and when to ask again."""
         super().__init__(f"{waiting} requests wait already; try again in {retry_seconds:.3f} s")
         self.retry_seconds = retry_seconds
+
+
+class UnavailableError(Exception):
+    """What the answer needs is out of reach now; asking again may help."""
 
 
 class Basis(Enum):
@@ -104,7 +110,9 @@ class Query:
     """Whom to recommend to. A history given here wins over the one that the release knows."""
 
     user_id: str | None = None
-    """A user of the release."""
+    """A user of the release, or of whom `recent` tells."""
+    recent: Sequence[Event] = ()
+    """What the user did since the release was built, oldest first; follows what it knows."""
     history: Sequence[str] = ()
     """Item ids, oldest first."""
     history_times: Sequence[int] = ()
@@ -164,7 +172,7 @@ class Answer:
     unknown_item_ids: Sequence[str] = ()
     """Ids of the history that the catalogue does not hold; they were skipped."""
     unknown_user: bool = False
-    """The query named a user that the release does not know."""
+    """The query named a user of whom neither the release nor `recent` tells."""
     degraded: Degraded | None = None
     """What it lacks; None where it is whole."""
     milliseconds: Mapping[str, float]
@@ -173,7 +181,7 @@ class Answer:
 
 
 class Recommender(Protocol):
-    """What the wire needs of an engine. Calls are made from one thread at a time."""
+    """What the wire needs of an engine. Questions are asked from one thread at a time."""
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -181,6 +189,10 @@ class Recommender(Protocol):
 
     def cost(self, ask: Ask) -> int:
         """Items that an answer reads at most: of a history, and to be ranked."""
+
+    @property
+    def actions(self) -> Sequence[str]:
+        """What the release's interactions call what users do; none where they do not say."""
 
     def answers(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Answer | Exception]]:
         """Answer some requests together.

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -15,10 +15,21 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from protos.recommender.v1 import recommender_pb2, recommender_pb2_grpc
+from events.store import EventStore
+from protos.recommender.v1 import (
+    catalog_pb2,
+    feedback_pb2,
+    recommender_pb2,
+    recommender_pb2_grpc,
+)
+from protos.recommender.v1.catalog_pb2_grpc import add_CatalogServiceServicer_to_server
+from protos.recommender.v1.feedback_pb2_grpc import add_FeedbackServiceServicer_to_server
 from serving.access import Access
 from serving.admission import AdmissionInterceptor
+from serving.catalog_servicer import CatalogServicer
 from serving.engine_thread import EngineThread, Load
+from serving.feedback_servicer import FeedbackServicer
+from serving.histories import EventsConfig, Histories
 from serving.interceptors import ErrorInterceptor
 from serving.metrics import Metrics
 from serving.observing import ObservingInterceptor
@@ -30,6 +41,8 @@ from serving.waiting import QueueConfig
 logger = logging.getLogger(__name__)
 
 SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
+CATALOG = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
+FEEDBACK = feedback_pb2.DESCRIPTOR.services_by_name["FeedbackService"].full_name
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 KEEP_ALIVE = (
@@ -81,7 +94,22 @@ class Server:
     Health says NOT_SERVING until `ready` returns, and again while draining.
     """
 
-    def __init__(self, load: Load, config: ServerConfig) -> None:
+    def __init__(
+        self,
+        load: Load,
+        config: ServerConfig,
+        *,
+        store: EventStore | None = None,
+        events: EventsConfig | None = None,
+    ) -> None:
+        """Take what is served.
+
+        Args:
+            load: Makes the engine; called once, in the engine's thread.
+            config: Where to listen.
+            store: Of events, closed with the server; without one, none are recorded or looked up.
+            events: Which of them tell of a user.
+        """
         self._config = config
         self.metrics = Metrics(config.host, config.metrics_port)
         """What operators watch"""
@@ -89,6 +117,7 @@ class Server:
         """What sees every call"""
         self.engine = EngineThread(load, config.queue)
         """What answers"""
+        self._draining = asyncio.Event()
         self._health = health.aio.HealthServicer()
         self._server = aio.server(
             interceptors=self._interceptors(),
@@ -99,10 +128,13 @@ class Server:
                 ("grpc.so_reuseport", 0),  # by default a second server shares the port silently
             ],
         )
-        servicer = RecommenderServicer(self.engine)
-        recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(servicer, self._server)
+        self._histories: Histories | None = None
+        if store is not None:
+            self._histories = Histories(store, events or EventsConfig(), self.engine)
+        self._catalog = CatalogServicer(self.engine, self._draining)
+        self._services = self._add_services()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         self.port = config.port
         """TCP port that it listens on, once entered."""
@@ -151,8 +183,12 @@ class Server:
     ) -> None:
         """Say NOT_SERVING, accept nothing new, and let what is in flight finish."""
         await self._health.enter_graceful_shutdown()
+        self._draining.set()
         await self._server.stop(self._config.grace_seconds)
         self.engine.__exit__(kind, error, trace)
+        await self._catalog.close()
+        if self._histories is not None:
+            await self._histories.close()
         self.metrics.__exit__(kind, error, trace)
 
     def _interceptors(self) -> list[aio.ServerInterceptor]:
@@ -167,8 +203,20 @@ class Server:
             return self._server.add_secure_port(self.address, credentials)
         return self._server.add_insecure_port(self.address)
 
+    def _add_services(self) -> Sequence[str]:
+        """Add those that the parts suffice for, and return their names."""
+        recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(
+            RecommenderServicer(self.engine, self._histories), self._server
+        )
+        add_CatalogServiceServicer_to_server(self._catalog, self._server)
+        if self._histories is None:
+            return (SERVICE, CATALOG)
+        feedback = FeedbackServicer(self._histories, self._draining)
+        add_FeedbackServiceServicer_to_server(feedback, self._server)
+        return (SERVICE, CATALOG, FEEDBACK)
+
     async def _announce(self, status: int) -> None:
-        for service in (health.OVERALL_HEALTH, SERVICE):
+        for service in (health.OVERALL_HEALTH, *self._services):
             await self._health.set(service, status)
 
 
@@ -179,12 +227,21 @@ def _local(host: str) -> bool:
         return host == "localhost"
 
 
-async def serve(load: Load, config: ServerConfig, *, reloader: Reloader | None = None) -> None:
+async def serve(
+    load: Load,
+    config: ServerConfig,
+    *,
+    store: EventStore | None = None,
+    events: EventsConfig | None = None,
+    reloader: Reloader | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
     Args:
-        load: Makes the engine; called once, in the engine's thread.
-        config: Where to listen.
+        load: As of `Server`.
+        config: As of `Server`.
+        store: As of `Server`.
+        events: As of `Server`.
         reloader: Follows what is live; None where the engine stays.
 
     Raises:
@@ -194,7 +251,7 @@ async def serve(load: Load, config: ServerConfig, *, reloader: Reloader | None =
     loop, stopped, asked = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with Server(load, config) as server:
+    async with Server(load, config, store=store, events=events) as server:
         await server.ready()
         following: AbstractAsyncContextManager[None] = nullcontext()
         if reloader is not None:

@@ -1,6 +1,7 @@
 """Translates requests for the engine and its answers for the wire; decides nothing."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from typing_extensions import override
@@ -8,6 +9,7 @@ from typing_extensions import override
 from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceServicer
 from serving.engine_thread import EngineThread
+from serving.histories import Histories
 from serving.query import Method
 from serving.wire import Request, to_ask, to_message
 
@@ -15,8 +17,8 @@ from serving.wire import Request, to_ask, to_message
 class RecommenderServicer(RecommenderServiceServicer):
     """The methods of `RecommenderService`. What they raise, the interceptor makes a status."""
 
-    def __init__(self, engine: EngineThread) -> None:
-        self._engine = engine
+    def __init__(self, engine: EngineThread, histories: Histories | None = None) -> None:
+        self._engine, self._histories = engine, histories
 
     @override
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:
@@ -42,6 +44,10 @@ class RecommenderServicer(RecommenderServiceServicer):
 
     async def _answer(self, method: Method, request: Request, context: Any) -> pb.Answer:
         ask = to_ask(method, request, deadline=_deadline(context))
+        query = ask.query
+        if self._histories is not None and query.user_id is not None and not query.history:
+            recent = await self._histories.of(query.user_id)
+            ask = replace(ask, query=replace(query, recent=recent))
         answer, versions = await self._engine.answer(ask)
         return to_message(answer, versions=versions, request_id=request.request_id)
 

@@ -90,12 +90,14 @@ def _of_item(ask: Ask, catalogue: Catalogue, attributes: Attributes, limits: Lim
 def _known(query: Query, catalogue: Catalogue) -> tuple[Rows, Rows, tuple[str, ...], bool]:
     """History, contexts, unknown items and whether the user is unknown.
 
-    A history in the query wins over the one that the release knows.
+    A history in the query wins over the one that is known of the user.
     """
     if query.history:
         history, unknown = catalogue.history_rows(query.history)
         return history, catalogue.contexts(query), unknown, False
-    known = catalogue.history(query.user_id) if query.user_id else None
+    known = None
+    if query.user_id is not None:
+        known = catalogue.history(query.user_id, query.recent)
     if known is None:
         nothing = np.empty(0, np.int32)
         return nothing, nothing, (), query.user_id is not None

@@ -23,6 +23,7 @@ class FakeRecommender:
 
     def __init__(self):
         self.versions = {"data": "d1", "towers": "t1", "index": "i1", "ranker": "r1"}
+        self.actions = ()
         self.answer = Answer(
             items=[
                 RankedItem(
@@ -88,8 +89,8 @@ class FakeRecommender:
 class RunningServer:
     """A server on an event loop of another thread."""
 
-    def __init__(self, loop, load, config):
-        self._loop, self._load, self._config = loop, load, config
+    def __init__(self, loop, load, config, parts):
+        self._loop, self._load, self._config, self._parts = loop, load, config, parts
         self.server = self._wait(self._start())
         self.address = self.server.address
         self.loaded = self._submit(self.server.ready())
@@ -99,7 +100,7 @@ class RunningServer:
         return self._submit(self.server.__aexit__(None, None, None))
 
     async def _start(self):
-        return await Server(self._load, self._config).__aenter__()
+        return await Server(self._load, self._config, **self._parts).__aenter__()
 
     def _submit(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
@@ -129,9 +130,9 @@ def start(event_loop_thread):
     """Start a server of an engine that `load` makes."""
     running = []
 
-    def start(load, **options):
+    def start(load, *, parts=None, **options):
         config = ServerConfig(**{"port": 0, "grace_seconds": 5.0, **options})
-        running.append(RunningServer(event_loop_thread, load, config))
+        running.append(RunningServer(event_loop_thread, load, config, parts or {}))
         return running[-1]
 
     yield start

@@ -5,7 +5,13 @@ import pytest
 
 from protos.recommender.v1 import recommender_pb2 as pb
 from serving.interceptors import STATUS_OF
-from serving.query import InvalidQueryError, Query, QueueFullError, UnknownItemError
+from serving.query import (
+    InvalidQueryError,
+    Query,
+    QueueFullError,
+    UnavailableError,
+    UnknownItemError,
+)
 
 CALLS = [
     lambda client: client.recommend(user_id="u"),
@@ -16,6 +22,7 @@ CALLS = [
 TABLE = {
     InvalidQueryError: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownItemError: grpc.StatusCode.NOT_FOUND,
+    UnavailableError: grpc.StatusCode.UNAVAILABLE,
     TimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 

@@ -112,7 +112,9 @@ class RecommendRequest(_message.Message):
     FILTERS_FIELD_NUMBER: _builtins.int
     EXCLUDE_ITEM_IDS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """A user of the release. An unknown one is answered like a stranger, and reported."""
+    """A user of the release, or of whom events were recorded since, which follow what the release
+    knows. An unknown one is answered like a stranger, and reported.
+    """
     limit: _builtins.int
     """Items wanted: at least 1, at most the server's shortlist."""
     request_id: _builtins.str
@@ -272,7 +274,9 @@ class RetrieveRequest(_message.Message):
     FILTERS_FIELD_NUMBER: _builtins.int
     EXCLUDE_ITEM_IDS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """A user of the release. An unknown one is answered like a stranger, and reported."""
+    """A user of the release, or of whom events were recorded since, which follow what the release
+    knows. An unknown one is answered like a stranger, and reported.
+    """
     limit: _builtins.int
     """Items wanted: at least 1, at most the server's shortlist."""
     request_id: _builtins.str
@@ -364,7 +368,9 @@ class RankRequest(_message.Message):
     HISTORY_TIMES_FIELD_NUMBER: _builtins.int
     HISTORY_ACTIONS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """A user of the release. An unknown one is answered like a stranger, and reported."""
+    """A user of the release, or of whom events were recorded since, which follow what the release
+    knows. An unknown one is answered like a stranger, and reported.
+    """
     limit: _builtins.int
     """Items wanted: at least 1, at most as many candidates as the server allows."""
     request_id: _builtins.str
@@ -486,9 +492,13 @@ class Clause(_message.Message):
     attribute: _builtins.str
     """A column of the release's items."""
     @_builtins.property
-    def any_of(self) -> Global___AnyOf: ...
+    def any_of(self) -> Global___AnyOf:
+        """One of some values."""
+
     @_builtins.property
-    def range(self) -> Global___Range: ...
+    def range(self) -> Global___Range:
+        """Between bounds."""
+
     def __init__(
         self,
         *,
@@ -585,9 +595,13 @@ class Value(_message.Message):
     keyword: _builtins.str
     """Exactly as the items have it."""
     number: _builtins.float
+    """Compared as the release's column holds numbers."""
     boolean: _builtins.bool
+    """True or false."""
     @_builtins.property
-    def time(self) -> _timestamp_pb2.Timestamp: ...
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """To the microsecond."""
+
     def __init__(
         self,
         *,
@@ -663,7 +677,7 @@ class Answer(_message.Message):
     basis: Global___Basis.ValueType
     """What the order rests on."""
     unknown_user: _builtins.bool
-    """The request named a user that the release does not know."""
+    """The request named a user of whom neither the release nor any event tells."""
     request_id: _builtins.str
     """As in the request."""
     degraded: Global___Degraded.ValueType

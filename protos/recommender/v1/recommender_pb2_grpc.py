@@ -29,7 +29,7 @@ class RecommenderServiceStub:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
@@ -41,6 +41,7 @@ class RecommenderServiceStub:
     DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
     RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
     this one cannot, and `google.rpc.RetryInfo` says when to ask again
+    UNAVAILABLE        the events of the user cannot be read now
     INTERNAL           the server failed; its log says why
     """
 
@@ -76,7 +77,7 @@ class RecommenderServiceServicer:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
@@ -88,6 +89,7 @@ class RecommenderServiceServicer:
     DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
     RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
     this one cannot, and `google.rpc.RetryInfo` says when to ask again
+    UNAVAILABLE        the events of the user cannot be read now
     INTERNAL           the server failed; its log says why
     """
 
@@ -154,7 +156,7 @@ class RecommenderService:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
@@ -166,6 +168,7 @@ class RecommenderService:
     DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
     RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
     this one cannot, and `google.rpc.RetryInfo` says when to ask again
+    UNAVAILABLE        the events of the user cannot be read now
     INTERNAL           the server failed; its log says why
     """
 

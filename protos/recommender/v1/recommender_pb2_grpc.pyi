@@ -30,7 +30,7 @@ class RecommenderServiceStub:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
@@ -42,6 +42,7 @@ class RecommenderServiceStub:
       DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
       RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
                          this one cannot, and `google.rpc.RetryInfo` says when to ask again
+      UNAVAILABLE        the events of the user cannot be read now
       INTERNAL           the server failed; its log says why
     """
 
@@ -63,7 +64,7 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
@@ -75,6 +76,7 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
       DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
       RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
                          this one cannot, and `google.rpc.RetryInfo` says when to ask again
+      UNAVAILABLE        the events of the user cannot be read now
       INTERNAL           the server failed; its log says why
     """
 
@@ -92,7 +94,7 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
     Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that the release knows, and of whom nothing is
+    them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
@@ -104,6 +106,7 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
       DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
       RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
                          this one cannot, and `google.rpc.RetryInfo` says when to ask again
+      UNAVAILABLE        the events of the user cannot be read now
       INTERNAL           the server failed; its log says why
     """
 

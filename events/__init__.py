@@ -1,0 +1,1 @@
+"""What shoppers did: events, and stores that keep them."""

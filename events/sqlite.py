@@ -1,0 +1,187 @@
+"""Events in one SQLite file: the store that needs no server."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from typing_extensions import override
+
+from events.event import Event, Outcome
+from events.store import BATCH, EventStore, StoreError
+from lineage.locking import flush
+
+APPLICATION = 0x53484C45
+"""Marks the file as ours."""
+VERSION = 1
+PATIENCE_SECONDS = 10.0
+"""How long to wait for another process that writes."""
+SCHEMA = f"""
+CREATE TABLE events (
+    sequence INTEGER PRIMARY KEY,
+    event_id TEXT NOT NULL UNIQUE,
+    user_id TEXT NOT NULL,
+    item_id TEXT NOT NULL,
+    action TEXT NOT NULL,
+    time INTEGER NOT NULL,
+    request_id TEXT NOT NULL,
+    position INTEGER
+) STRICT;
+CREATE INDEX events_of_user ON events (user_id, action, time, sequence, item_id, event_id);
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {VERSION};
+"""
+COLUMNS = "event_id, user_id, item_id, action, time, request_id, position"
+
+
+class SqliteStore(EventStore):
+    """Writes go one after another and to the disk each; who reads waits for nobody."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a file, which is made where it is missing.
+
+        Raises:
+            StoreError: it cannot be opened, or holds something else.
+        """
+        self._path = path
+        self._own = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._opening = threading.Lock()
+        self._closed = False
+        with _told(path):
+            with suppress(FileExistsError):
+                path.touch(exist_ok=False)
+                flush(path.parent)
+            _prepare(path)
+
+    @override
+    def append(self, events: Sequence[Event]) -> list[Outcome]:
+        with _told(self._path):
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                outcomes = [_append(connection, event) for event in events]
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+        return outcomes
+
+    @override
+    def history(self, user_id: str, actions: Sequence[str], limit: int) -> list[Event]:
+        marks = ", ".join("?" * len(actions))
+        query = (
+            "SELECT item_id, action, time, event_id FROM events INDEXED BY events_of_user "
+            f"WHERE user_id = ? AND action IN ({marks}) ORDER BY time DESC, sequence DESC LIMIT ?"
+        )
+        with _told(self._path):
+            rows = self._connection().execute(query, (user_id, *actions, limit)).fetchall()
+        return [
+            Event(user_id=user_id, item_id=item_id, action=action, time=time, event_id=event_id)
+            for item_id, action, time, event_id in reversed(rows)
+        ]
+
+    @override
+    def scan(self) -> Iterator[Event]:
+        query = f"SELECT sequence, {COLUMNS} FROM events WHERE sequence > ? ORDER BY sequence LIMIT"
+        last = 0
+        while True:
+            with _told(self._path):
+                rows = self._connection().execute(f"{query} {BATCH}", (last,)).fetchall()
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield from (_event(row[1:]) for row in rows)
+
+    @override
+    def close(self) -> None:
+        with self._opening:
+            self._closed = True
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+
+    def _connection(self) -> sqlite3.Connection:
+        """That of this thread; a write is on the disk when it is committed."""
+        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
+        if connection is not None and not self._closed:
+            return connection
+        with self._opening:
+            if self._closed:
+                raise StoreError(f"{self._path} was closed")
+            connection = sqlite3.connect(
+                self._path,
+                timeout=PATIENCE_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,  # whoever closes the store closes all
+            )
+            self._connections.append(connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        self._own.connection = connection
+        return connection
+
+
+def _prepare(path: Path) -> None:
+    """Make the table in a file that is empty; see that another one is ours."""
+    with closing(
+        sqlite3.connect(path, timeout=PATIENCE_SECONDS, isolation_level=None)
+    ) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        if not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            for statement in filter(str.strip, SCHEMA.split(";")):
+                connection.execute(statement)
+        marks = [
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("application_id", "user_version")
+        ]
+        connection.execute("COMMIT")
+    if marks != [APPLICATION, VERSION]:
+        raise StoreError(
+            f"{path} must be a store of events of version {VERSION}, got something else"
+        )
+
+
+def _append(connection: sqlite3.Connection, event: Event) -> Outcome:
+    added = connection.execute(
+        f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (event_id) DO NOTHING",
+        (
+            event.event_id,
+            event.user_id,
+            event.item_id,
+            event.action,
+            event.time,
+            event.request_id,
+            event.position,
+        ),
+    )
+    if added.rowcount:
+        return Outcome.RECORDED
+    query = f"SELECT {COLUMNS} FROM events WHERE event_id = ?"
+    kept = _event(connection.execute(query, (event.event_id,)).fetchone())
+    return Outcome.REPEATED if event.is_again(kept) else Outcome.CONFLICT
+
+
+def _event(row: tuple[str, str, str, str, int, str, int | None]) -> Event:
+    event_id, user_id, item_id, action, time, request_id, position = row
+    return Event(
+        event_id=event_id,
+        user_id=user_id,
+        item_id=item_id,
+        action=action,
+        time=time,
+        request_id=request_id,
+        position=position,
+    )
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Tell which file it was that SQLite or the disk refused."""
+    try:
+        yield
+    except (sqlite3.Error, OSError, OverflowError) as error:
+        raise StoreError(f"{path} cannot keep events: {error}") from error

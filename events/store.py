@@ -1,0 +1,79 @@
+"""Where events are kept: what every store promises, and how one is opened by its address.
+
+Errors:
+    ArtifactError
+        StoreError: the store is out of reach, refuses, or holds something else.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from events.event import Event, Outcome
+from lineage.manifest import ArtifactError
+
+POSTGRESQL = ("postgresql://", "postgres://")
+BATCH = 10_000
+"""Rows that a scan holds in memory."""
+
+
+class StoreError(ArtifactError):
+    """The store is out of reach, refuses, or holds something else."""
+
+
+class EventStore(Protocol):
+    """Keeps events. Any thread may call, several at once; so may other processes.
+
+    Every method raises StoreError where the store cannot do it.
+    """
+
+    def append(self, events: Sequence[Event]) -> list[Outcome]:
+        """Keep events, in their order: on the disk when this returns, and in every later answer.
+
+        All of them are kept, or none. Events that keep the rules of `check_event` are taken.
+
+        Returns:
+            What became of each.
+        """
+
+    def history(self, user_id: str, actions: Sequence[str], limit: int) -> list[Event]:
+        """What a user did, by one look into an index.
+
+        Args:
+            user_id: Who.
+            actions: Those that are looked for; none finds nothing.
+            limit: The newest so many at most.
+
+        Returns:
+            Oldest first; of one second, in the order in which they were recorded. Of each the
+            user, item, action, time and id are true, request and position are left out.
+        """
+
+    def scan(self) -> Iterator[Event]:
+        """All events, in the order in which they were recorded; each whole."""
+
+    def close(self) -> None:
+        """Let go of files and connections; a store that is closed raises StoreError."""
+
+
+def open_store(address: str) -> EventStore:
+    """Open a store, which is made where it is missing.
+
+    Args:
+        address: `postgresql://user@host/database`, or the path of an SQLite file.
+
+    Raises:
+        StoreError: it is out of reach or holds something else; or the package to reach it is
+            missing, whose installation is named.
+    """
+    if address.startswith(POSTGRESQL):
+        from events.postgresql import PostgresqlStore
+
+        return PostgresqlStore(address)
+    if "://" in address:
+        raise StoreError(
+            f"address must be the path of a file or begin with {POSTGRESQL[0]}, got {address!r}"
+        )
+    from events.sqlite import SqliteStore
+
+    return SqliteStore(Path(address))

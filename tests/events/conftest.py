@@ -1,0 +1,121 @@
+"""Every store that there is, a real PostgreSQL server among them where its programs are."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from events.event import Event
+from events.store import open_store
+
+SECONDS = 60
+
+
+def programs():
+    """Folder of `initdb` and `pg_ctl`; None where PostgreSQL is not installed."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return installed[-1].parent if installed else None
+
+
+class Postgres:
+    """A server that listens on a socket in a folder of its own."""
+
+    def __init__(self, folder, user):
+        self.folder, self._user = folder, user
+        self._as = {"user": user, "group": user, "extra_groups": []} if user else {}
+        self._run("initdb", "-D", folder / "data", "-U", "shop", "-A", "trust", "-E", "UTF8", "-N")
+        self.start()
+        self._schemas = 0
+
+    def _run(self, program, *arguments):
+        subprocess.run(
+            [programs() / program, *arguments],
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+            stdout=subprocess.DEVNULL,
+            timeout=SECONDS,
+            check=True,
+            **self._as,
+        )
+
+    def start(self):
+        options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c fsync=off"
+        data, log = self.folder / "data", self.folder / "log"
+        self._run("pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start")
+
+    def stop(self, mode):
+        self._run("pg_ctl", "-D", self.folder / "data", "-w", "-m", mode, "stop")
+
+    def empty(self):
+        """Address of a schema of the database that nobody has used yet."""
+        import psycopg
+
+        self._schemas += 1
+        name = f"shop{self._schemas}"
+        with psycopg.connect(self.address, autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {name}")
+        return f"{self.address}&options=-csearch_path%3D{name}"
+
+    @property
+    def address(self):
+        return f"postgresql:///postgres?host={self.folder}&user=shop"
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    if programs() is None:
+        pytest.skip("needs PostgreSQL's `initdb` and `pg_ctl` (Debian: postgresql)")
+    user = None
+    if os.getuid() == 0:  # PostgreSQL does not run as root
+        user = "postgres"
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # a socket's path is short
+    if user:
+        shutil.chown(folder, user, user)
+    server = Postgres(folder, user)
+    yield server
+    server.stop("immediate")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request, tmp_path):
+    """Of a store that is empty yet."""
+    if request.param == "sqlite":
+        return str(tmp_path / "events.sqlite")
+    return request.getfixturevalue("postgres").empty()
+
+
+@pytest.fixture
+def opened(address):
+    """Open the store once more, as another process would."""
+    stores = []
+
+    def opened():
+        stores.append(open_store(address))
+        return stores[-1]
+
+    yield opened
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def store(opened):
+    return opened()
+
+
+@pytest.fixture
+def event():
+    """Make an event; what is not told is the same for all."""
+
+    def event(event_id, **fields):
+        told = {"user_id": "u", "item_id": "i", "action": "purchase", "time": 100, **fields}
+        return Event(event_id=event_id, **told)
+
+    return event

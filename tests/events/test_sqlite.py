@@ -1,0 +1,99 @@
+import shutil
+import sqlite3
+
+import pytest
+
+from events.sqlite import SqliteStore
+from events.store import StoreError, open_store
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "events.sqlite"
+
+
+def test_every_connection_writes_through_to_the_disk(path):
+    store = SqliteStore(path)
+
+    connection = store._connection()
+    settings = {
+        name: connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("journal_mode", "synchronous")
+    }
+
+    assert settings == {"journal_mode": "wal", "synchronous": 2}
+    store.close()
+
+
+def test_a_history_is_read_from_the_index_alone(path):
+    store = SqliteStore(path)
+    plan = store._connection().execute(
+        "EXPLAIN QUERY PLAN SELECT item_id, action, time, event_id FROM events "
+        "WHERE user_id = 'u' AND action IN ('a', 'b') ORDER BY time DESC, sequence DESC LIMIT 9"
+    )
+
+    steps = [row[3] for row in plan]
+
+    assert steps[0].startswith("SEARCH events USING COVERING INDEX events_of_user (user_id=? AND")
+    store.close()
+
+
+def test_a_file_of_something_else_is_refused_and_left_as_it_is(path):
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE events (mine TEXT)")
+    other.close()
+    before = path.read_bytes()
+
+    with pytest.raises(StoreError, match=f"{path} must be a store of events of version 1"):
+        open_store(str(path))
+
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused(path):
+    path.write_text("user_id,item_id\n" * 1000)
+
+    with pytest.raises(StoreError, match=f"{path} cannot keep events: file is not a database"):
+        open_store(str(path))
+    assert path.read_text() == "user_id,item_id\n" * 1000
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path):
+    with pytest.raises(StoreError, match=r"missing/events\.sqlite cannot keep events"):
+        open_store(str(tmp_path / "missing" / "events.sqlite"))
+
+
+def test_a_full_file_keeps_what_it_has_and_says_so(path, event):
+    store = SqliteStore(path)
+    store.append([event("a")])
+    store._connection().execute("PRAGMA max_page_count = 8")
+
+    def fill():
+        for n in range(1000):
+            store.append([event(f"{n}-{m}", item_id="x" * 256) for m in range(50)])
+
+    with pytest.raises(StoreError, match="database or disk is full"):
+        fill()
+
+    store.close()
+    again = SqliteStore(path)
+    kept = [event.event_id for event in again.scan()]
+    assert kept[0] == "a"
+    assert len(kept) % 50 == 1
+    again.close()
+
+
+def test_a_copy_of_the_files_of_a_killed_process_holds_what_was_acknowledged(path, tmp_path, event):
+    store = SqliteStore(path)
+    store.append([event("a"), event("b")])
+    later = tmp_path / "later"
+    later.mkdir()
+    for file in path.parent.glob("events.sqlite*"):
+        if not file.name.endswith("-shm"):  # memory that a power cut takes
+            shutil.copy(file, later)
+
+    found = SqliteStore(later / path.name)
+
+    assert [kept.event_id for kept in found.scan()] == ["a", "b"]
+    store.close()
+    found.close()

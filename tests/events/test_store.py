@@ -1,0 +1,196 @@
+"""What every store promises; each test is run with all of them."""
+
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from events.event import Event, Outcome
+from events.store import StoreError, open_store
+
+RECORDED, REPEATED, CONFLICT = Outcome.RECORDED, Outcome.REPEATED, Outcome.CONFLICT
+ACTIONS = ("purchase",)
+
+
+def names(events):
+    return [event.event_id for event in events]
+
+
+def test_what_was_appended_is_scanned_as_it_was(store, event):
+    events = [
+        event("a", request_id="r", position=3),
+        event("b", user_id="Zoë 日本", item_id="x" * 256, action="view", time=0),
+        event("c", time=2**40),
+    ]
+
+    assert store.append(events) == [RECORDED] * 3
+    assert list(store.scan()) == events
+
+
+def test_an_empty_append_and_an_empty_store_are_nothing_special(store):
+    assert store.append([]) == []
+    assert list(store.scan()) == []
+    assert store.history("u", ACTIONS, 10) == []
+
+
+def test_what_was_appended_is_in_another_process_view_at_once(opened, event):
+    writer, reader = opened(), opened()
+    for n in range(5):
+        writer.append([event(str(n), time=n)])
+        assert names(reader.history("u", ACTIONS, 10)) == [str(m) for m in range(n + 1)]
+
+
+def test_an_event_that_comes_again_counts_once(store, event):
+    assert store.append([event("a"), event("b")]) == [RECORDED, RECORDED]
+    assert store.append([event("c"), event("a"), event("b")]) == [RECORDED, REPEATED, REPEATED]
+    assert names(store.scan()) == ["a", "b", "c"]
+
+
+def test_an_event_that_comes_twice_at_once_counts_once(store, event):
+    store.append([event("old")])
+
+    outcomes = store.append([event("a"), event("a"), event("old"), event("a", item_id="j")])
+
+    assert outcomes == [RECORDED, REPEATED, REPEATED, CONFLICT]
+    assert list(store.scan()) == [event("old"), event("a")]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"user_id": "v"}, {"item_id": "j"}, {"action": "view"}, {"request_id": "r"}, {"position": 2}],
+)
+def test_another_event_under_a_known_id_is_a_conflict_and_changes_nothing(store, event, other):
+    store.append([event("a")])
+
+    assert store.append([event("a", **other), event("b")]) == [CONFLICT, RECORDED]
+    assert list(store.scan()) == [event("a"), event("b")]
+
+
+def test_the_clock_of_who_sends_again_does_not_count(store, event):
+    store.append([event("a", time=100)])
+
+    assert store.append([event("a", time=160)]) == [REPEATED]
+    assert [kept.time for kept in store.scan()] == [100]
+
+
+def test_a_history_holds_the_users_events_of_the_actions_alone(store, event):
+    store.append(
+        [
+            event("a", time=1),
+            event("b", time=2, action="click"),
+            event("c", time=3, user_id="u2"),
+            event("d", time=4, action="view"),
+            event("e", time=5, action="Purchase"),
+        ]
+    )
+
+    assert names(store.history("u", ["purchase", "view"], 10)) == ["a", "d"]
+    assert store.history("u", [], 10) == []
+    assert store.history("nobody", ACTIONS, 10) == []
+
+
+def test_a_history_is_in_the_order_of_time_and_of_one_second_in_that_of_recording(store, event):
+    times = {"a": 5, "b": 3, "c": 5, "d": 1, "e": 3}
+    for name, time in times.items():
+        action = "view" if name in "cd" else "purchase"
+        store.append([event(name, time=time, action=action)])
+
+    assert names(store.history("u", ["purchase", "view"], 10)) == ["d", "b", "e", "a", "c"]
+    assert names(store.history("u", ["view", "purchase"], 3)) == ["e", "a", "c"]
+
+
+def test_a_batch_keeps_its_order(store, event):
+    ids = [f"{n:03}" for n in range(500)]
+    random.Random(0).shuffle(ids)
+
+    store.append([event(name) for name in ids])
+
+    assert names(store.history("u", ACTIONS, 1000)) == ids
+    assert names(store.scan()) == ids
+
+
+def test_a_scan_longer_than_its_batches_misses_and_repeats_nothing(store, event, monkeypatch):
+    for module in ("events.sqlite", "events.postgresql"):
+        monkeypatch.setattr(f"{module}.BATCH", 7)
+    store.append([event(str(n)) for n in range(30)])
+
+    assert names(store.scan()) == [str(n) for n in range(30)]
+
+
+def test_random_appends_agree_with_a_dictionary(store):
+    chosen, kept = random.Random(1), {}
+    for _ in range(60):
+        events = [
+            Event(
+                event_id=f"e{chosen.randrange(150)}",
+                user_id=f"u{chosen.randrange(3)}",
+                item_id=f"i{chosen.randrange(2)}",
+                action=chosen.choice(["purchase", "view"]),
+                time=chosen.randrange(20),
+            )
+            for _ in range(chosen.randrange(6))
+        ]
+        expected = []
+        for given in events:
+            known = kept.setdefault(given.event_id, given)
+            again = REPEATED if given.is_again(known) else CONFLICT
+            expected.append(RECORDED if known is given else again)
+        assert store.append(events) == expected
+    assert list(store.scan()) == list(kept.values())
+    for user in ("u0", "u1", "u2"):
+        mine = [e for e in kept.values() if e.user_id == user and e.action == "purchase"]
+        mine.sort(key=lambda e: e.time)
+        assert names(store.history(user, ACTIONS, 5)) == names(mine[-5:])
+
+
+def test_many_threads_append_the_same_events_and_each_counts_once(opened, event):
+    stores = [opened(), opened()]
+    start = threading.Barrier(6)
+
+    def append(worker):
+        start.wait()
+        outcomes = []
+        for n in range(20):
+            batch = [event(f"{n}-{m}") for m in range(3)]
+            outcomes += stores[worker % 2].append(batch)
+        return outcomes
+
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = [one for done in pool.map(append, range(6)) for one in done]
+
+    assert len(names(stores[0].scan())) == 60
+    assert outcomes.count(RECORDED) == 60
+    assert outcomes.count(REPEATED) == 300
+
+
+def test_two_open_an_empty_store_at_once(address):
+    start = threading.Barrier(4)
+
+    def opening(_):
+        start.wait()
+        return open_store(address)
+
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(opening, range(4)))
+    for store in stores:
+        assert list(store.scan()) == []
+        store.close()
+
+
+def test_an_append_that_fails_half_way_keeps_nothing(store, event):
+    with pytest.raises(StoreError):
+        store.append([event("a"), event("b", position=2**40), event("c", time=2**80)])
+
+    assert list(store.scan()) == []
+    assert store.append([event("a")]) == [RECORDED]
+
+
+def test_a_closed_store_says_so(store, event):
+    store.append([event("a")])
+    store.close()
+
+    with pytest.raises(StoreError):
+        store.append([event("b")])
+    with pytest.raises(StoreError):
+        store.history("u", ACTIONS, 3)
