@@ -7,6 +7,8 @@ ARTIFACTS ?= artifacts
 RELEASES ?= releases
 REPORTS ?= reports
 EXTRA ?= cpu
+comma := ,
+LITE := $(if $(filter cpu,$(EXTRA)),$(comma)milvus-lite)
 VENV := .venv
 RUN := $(VENV)/bin/python
 NAME := $(notdir $(patsubst %/,%,$(DATASET)))
@@ -46,7 +48,7 @@ install: $(VENV)/installed ## Make .venv and install pinned dependencies
 $(VENV)/installed: pyproject.toml constraints.txt
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench]'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench$(LITE)]'
 	@touch $@
 
 weights: install ## Fetch the default backbone into .cache
