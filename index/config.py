@@ -39,7 +39,7 @@ class NeighboursConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MilvusConfig:
-    """Where kind `milvus` keeps the embeddings; a token is read from SHORTLIST_MILVUS_TOKEN alone."""
+    """Where kind `milvus` keeps embeddings; its token is SHORTLIST_MILVUS_TOKEN's."""
 
     uri: str = ""
     """`http://host:19530`, `https://host/database`, or, for a trial, a local file that ends
@@ -55,9 +55,7 @@ class MilvusConfig:
             rule = "http(s)://host:port without a password, or a file that ends in .db"
             raise ValueError(f"uri must be {rule}, got {self.uri.rpartition('@')[2]!r}")
         if not re.fullmatch(r"[A-Za-z]\w{0,99}", self.prefix, re.ASCII):
-            raise ValueError(
-                f"prefix must be letters, digits and underscores, got {self.prefix!r}"
-            )
+            raise ValueError(f"prefix must be letters, digits and underscores, got {self.prefix!r}")
         if not self.timeout_seconds > 0:
             raise ValueError(f"timeout_seconds must be positive, got {self.timeout_seconds}")
 
@@ -74,8 +72,9 @@ class IndexConfig:
     kind: Literal["auto", "exact", "ivf-pq", "ivf-sq", "hnsw", "milvus"] = "auto"
     """`exact` compares with every item. `ivf-pq` visits inverted lists of product-quantised items
     and compares the best with fp16 vectors; `ivf-sq` holds fp16 vectors in the lists, on disk where
-    memory is short; `hnsw` follows a graph. `milvus` keeps them in a Milvus cluster, in a graph. `auto` is exact up to `exact_up_to` items, `ivf-pq`
-    above, and `ivf-sq` on a GPU or where `ivf-pq` would not fit into memory."""
+    memory is short; `hnsw` follows a graph, `milvus` one in a cluster. `auto` is exact up to
+    `exact_up_to` items, `ivf-pq` above, and `ivf-sq` on a GPU or where `ivf-pq` would not fit into
+    memory."""
     exact_up_to: int = 50_000
     """Largest corpus that `auto` searches exactly."""
     nlist: int = 0

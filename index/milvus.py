@@ -102,7 +102,8 @@ def answering(uri: str, what: str) -> Iterator[None]:
     except failures.MilvusException as error:
         raise ConnectionError(f"Milvus at {uri} could not {what}: {error.message}") from error
     except (grpc.RpcError, grpc.FutureTimeoutError) as error:
-        raise ConnectionError(f"Milvus at {uri} could not {what}: {error}") from error
+        said = error.details() if isinstance(error, grpc.Call) else "no answer in time"
+        raise ConnectionError(f"Milvus at {uri} could not {what}: {said}") from error
 
 
 def count(client: Any, collection: str, timeout_seconds: float) -> int:

@@ -197,8 +197,7 @@ class MilvusStore:
         effort, before = max(self._ef, k) / share, None
         while effort <= WIDEST_EF:
             found = _kept(*self._found(query, k, int(effort), among)[0], k, allowed)
-            same = found is not None and before is not None
-            if same and len(np.intersect1d(found[1], before[1])) >= AGREED * k:
+            if found and before and len(np.intersect1d(found[1], before[1])) >= AGREED * k:
                 yield found
             effort, before = FURTHER * effort, found
 

@@ -126,7 +126,7 @@ def _index(client: Any, record: Record) -> None:
     graph = client.prepare_index_params()
     graph.add_index(EMBEDDING, index_type="HNSW", metric_type="IP", params=GRAPH)
     name, seconds = record.partial, record.timeout_seconds
-    client.create_index(name, graph, timeout=seconds, sync=False)
+    client.create_index(name, graph, timeout=LONGEST, sync=False)
     indexed, since = 0, time.monotonic()
     with tqdm(total=record.items, desc="index", unit="item", leave=False) as progress:
         while indexed < record.items:

@@ -1,5 +1,7 @@
 """The contract of every `VectorStore`: FAISS and Milvus give the same answers and refusals."""
 
+import os
+
 import numpy as np
 import pytest
 from pyroaring import BitMap
@@ -17,10 +19,12 @@ def store(request, unit_vectors, tmp_path_factory):
     if request.param == "faiss":
         yield build_index(unit_vectors, IndexConfig(kind="exact"), folder)
         return
-    pytest.importorskip("milvus_lite")
+    pytest.importorskip("pymilvus" if "MILVUS_URI" in os.environ else "milvus_lite")
     from index.upload import upload
 
-    built = upload(unit_vectors, MilvusConfig(uri=str(folder / "store.db")), folder)
+    uri = os.environ.get("MILVUS_URI", str(folder / "store.db"))
+    config = MilvusConfig(uri=uri, prefix="contract", timeout_seconds=60)
+    built = upload(unit_vectors, config, folder)
     built.set_operating_point("ef=256")
     yield built
     built.close()
@@ -129,7 +133,7 @@ def test_rows_outside_the_corpus_are_refused(store, unit_vectors):
 
 
 def test_an_operating_point_of_something_else_is_refused(store):
-    with pytest.raises(ValueError, match="operating_point must be .* got 'nonsense=4'"):
+    with pytest.raises(ValueError, match=r"operating_point must be .* got 'nonsense=4'"):
         store.set_operating_point("nonsense=4")
 
 
