@@ -8,7 +8,7 @@ RELEASES ?= releases
 REPORTS ?= reports
 EXTRA ?= cpu
 comma := ,
-LITE := $(if $(filter cpu,$(EXTRA)),$(comma)milvus-lite)
+LITE := $(if $(findstring cpu,$(EXTRA)),$(comma)milvus-lite)
 VENV := .venv
 RUN := $(VENV)/bin/python
 NAME := $(notdir $(patsubst %/,%,$(DATASET)))
@@ -26,7 +26,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint format install weights data trial towers index tune \
         ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live pipeline publish rollback \
-        releases serve ask protos clean
+        releases collections serve ask protos clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' Makefile
@@ -107,6 +107,9 @@ rollback: install ## Make the release before live again, or RELEASE=id
 
 releases: install ## List the releases and which is live
 	@$(RUN) -m serving releases --releases $(RELEASES)/$(NAME)
+
+collections: install ## List the collections in Milvus at URI=…; DO=drop drops what nothing names
+	@$(RUN) -m index.cluster $(or $(DO),list) --uri $(URI) --artifacts $(ARTIFACTS) --releases $(RELEASES)
 
 serve: install ## Serve the live release over gRPC
 	@$(RUN) -m serving serve --releases $(RELEASES)/$(NAME) --config $(call config,serving)

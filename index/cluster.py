@@ -1,4 +1,4 @@
-"""`python -m index.cluster`: the collections in Milvus: list, drop those not needed, restore one."""
+"""`python -m index.cluster`: collections in Milvus: list, drop what is not needed, restore."""
 
 import logging
 import sys

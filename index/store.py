@@ -76,6 +76,20 @@ def load_store(folder: Path) -> VectorStore:
     return ItemIndex.load(folder)
 
 
+def require_store(folder: Path) -> None:
+    """See that what an index stage names in Milvus is there and whole; others hold it themselves.
+
+    Raises:
+        ArtifactError, ConnectionError: as `load_store` does.
+    """
+    from index.milvus import RECORD
+
+    if (folder / RECORD).exists():
+        from index.milvus_store import MilvusStore
+
+        MilvusStore.load(folder).close()
+
+
 def check_k(k: int, items: int) -> None:
     """Refuse a search for no item, or for more than there are."""
     if not 1 <= k <= items:

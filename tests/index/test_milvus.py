@@ -14,7 +14,7 @@ from index.milvus import PARTIAL, RECORD, TOKEN, connect, read_record
 from index.milvus_store import MilvusStore
 from index.sources import Sources
 from index.stage import LATENCY, POINT, RECALL
-from index.store import load_store
+from index.store import load_store, require_store
 from index.upload import _create, upload
 from lineage.cli import run
 from lineage.manifest import (
@@ -136,8 +136,9 @@ def test_a_lost_collection_is_refused_with_the_command_that_mends_it(root, confi
     else:
         client.delete(record.collection, ids=[3])
     mend = rf"python -m index\.cluster restore {root}`"
-    with pytest.raises((MissingArtifactError, CorruptArtifactError), match=mend):
-        Sources.load(root)
+    for look in (lambda: Sources.load(root), lambda: require_store(root / "index")):
+        with pytest.raises((MissingArtifactError, CorruptArtifactError), match=mend):
+            look()
 
     main(["restore", str(root)])
 
