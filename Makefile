@@ -7,6 +7,8 @@ ARTIFACTS ?= artifacts
 RELEASES ?= releases
 REPORTS ?= reports
 EXTRA ?= cpu
+comma := ,
+LITE := $(if $(findstring cpu,$(EXTRA)),$(comma)milvus-lite)
 VENV := .venv
 RUN := $(VENV)/bin/python
 PUBLISHED := protos/published.json
@@ -26,7 +28,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint format install weights data trial towers index tune \
         ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving pipeline publish rollback \
-        releases serve ask protos clean
+        releases collections serve ask protos clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' Makefile
@@ -48,7 +50,7 @@ install: $(VENV)/installed ## Make .venv and install pinned dependencies
 $(VENV)/installed: pyproject.toml constraints.txt
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench]'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench$(LITE)]'
 	@touch $@
 
 weights: install ## Fetch the default backbone into .cache
@@ -111,6 +113,9 @@ rollback: install ## Make the release before live again, or RELEASE=id
 
 releases: install ## List the releases and which is live
 	@$(RUN) -m serving releases --releases $(RELEASES)/$(NAME)
+
+collections: install ## List the collections in Milvus at URI=…; DO=drop drops what nothing names
+	@$(RUN) -m index.cluster $(or $(DO),list) --uri $(URI) --artifacts $(ARTIFACTS) --releases $(RELEASES)
 
 serve: install ## Serve the live release over gRPC
 	@$(RUN) -m serving serve --releases $(RELEASES)/$(NAME) --config $(call config,serving)

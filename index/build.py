@@ -12,7 +12,7 @@ from index.item_index import ItemIndex, write
 from index.lists import map_lists, merge_lists
 from index.vectors import Vectors, blocks, require_unit_length, sample
 
-Kind = Literal["exact", "ivf-pq", "ivf-sq", "hnsw"]
+Kind = Literal["exact", "ivf-pq", "ivf-sq", "hnsw", "milvus"]
 LISTS = "index.lists"
 """Beside the index, its inverted lists where they were too large for memory."""
 LINKS = 32
@@ -25,7 +25,7 @@ WORKING = 512 << 20
 
 
 def build_index(embeddings: Vectors, config: IndexConfig, folder: Path) -> ItemIndex:
-    """Build an index over item embeddings; position i becomes row i.
+    """Build an index of FAISS over item embeddings; position i becomes row i.
 
     Args:
         embeddings: (items, dimension) of length 1; may be memory-mapped, and is then given back

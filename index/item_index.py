@@ -13,6 +13,7 @@ from pyroaring import BitMap
 from dataset.postings import rows_of
 from index.filtered import FilteredSearch, Found
 from index.installation import gpu_count, load_faiss
+from index.store import check_k, check_rows
 from index.vectors import checked
 from lineage.manifest import CorruptArtifactError, command
 
@@ -57,8 +58,7 @@ class ItemIndex:
         Raises:
             ValueError: wrong shape, not finite, or k outside 1 and the corpus.
         """
-        if not 1 <= k <= len(self):
-            raise ValueError(f"k must be within 1 and the corpus of {len(self)}, got {k}")
+        check_k(k, len(self))
         given = checked(queries, self.dimension)
         index = self._searched if k <= WIDEST_ON_GPU else self._stored
         if len(given) > 1:
@@ -90,10 +90,7 @@ class ItemIndex:
         given, size = checked(query[None], self.dimension), len(allowed)
         if not size:
             return np.empty(0, np.float32), np.empty(0, np.int64)
-        if allowed.max() >= len(self):
-            raise ValueError(
-                f"rows must be of the corpus of {len(self)}, got {allowed.min()} to {allowed.max()}"
-            )
+        check_rows(allowed.min(), allowed.max(), len(self))
         k = min(k, size)
         if size >= MOST * len(self):
             more = k + min(len(self) - size, k)
@@ -123,10 +120,8 @@ class ItemIndex:
         Raises:
             ValueError: a row is not in the corpus.
         """
-        if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):
-            raise ValueError(
-                f"rows must be of the corpus of {len(self)}, got {rows.min()} to {rows.max()}"
-            )
+        if len(rows):
+            check_rows(int(rows.min()), int(rows.max()), len(self))
         found: NDArray[np.float32] = self._stored.reconstruct_batch(rows.astype(np.int64))
         return found
 

@@ -9,7 +9,7 @@ from pyroaring import BitMap
 
 from dataset.growing import BLOCK, Grown
 from dataset.postings import bitmap_of, rows_of
-from index.item_index import ItemIndex
+from index.store import VectorStore
 from index.vectors import checked, require_unit_length
 
 Rows = NDArray[np.int64]
@@ -28,7 +28,7 @@ class LiveIndex:
     goes on undisturbed. Knows nothing of item ids.
     """
 
-    def __init__(self, base: ItemIndex) -> None:
+    def __init__(self, base: VectorStore) -> None:
         """Begin with a base as it was built."""
         self._base = base
         self._added: Grown[np.float32] = Grown((base.dimension,), np.float32)

@@ -12,9 +12,9 @@ from pyroaring import BitMap
 
 from dataset.postings import bitmap_of, rows_of
 from index.config import NeighboursConfig
-from index.item_index import ItemIndex
 from index.live import LiveIndex
 from index.neighbours import NEXT_ITEMS, Neighbours
+from index.store import VectorStore, load_store
 from lineage.manifest import read_manifest
 
 WEIGHT = "neighbour weight"
@@ -51,7 +51,7 @@ class Sources:
 
     def __init__(
         self,
-        index: ItemIndex | LiveIndex,
+        index: VectorStore | LiveIndex,
         neighbours: Neighbours | None,
         *,
         temperature: float,
@@ -85,7 +85,7 @@ class Sources:
         if config.kept:
             config = replace(config, weight=manifest.facts[WEIGHT])
         return cls(
-            ItemIndex.load(root / "index"),
+            load_store(root / "index"),
             Neighbours.load(root / "index") if config.kept else None,
             temperature=read_manifest(root / "towers", "towers").facts["temperature"],
             config=config,

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from dataset.arrays import TRAIN, Dataset, load_dataset
 from index.build import build_index, chosen_kind, list_count
 from index.config import IndexConfig, NeighboursConfig
-from index.item_index import ItemIndex
 from index.merging import recall_by_weight
 from index.neighbours import NEXT_ITEMS, Neighbours, nearest_neighbours, next_items
 from index.sources import WEIGHT, Sources
-from index.tune import WIDEST_SEARCH, OperatingPoint, explore, measure, nearest, reaching
+from index.store import TunableStore
+from index.tune import EFFORTS, WIDEST_SEARCH, OperatingPoint, explore, measure, nearest, reaching
+from index.upload import upload
 from index.vectors import Vectors
 from lineage.manifest import CorruptArtifactError, command, read_manifest
 
@@ -91,10 +92,14 @@ def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
 
 def _built(
     config: IndexConfig, towers: Path, data: Dataset, folder: Path
-) -> tuple[ItemIndex, Neighbours | None, dict[str, Any]]:
+) -> tuple[TunableStore, Neighbours | None, dict[str, Any]]:
     """Both sources of finished towers and of what was bought, written; and facts."""
     embeddings = _embeddings(towers)
-    index = build_index(embeddings, config, folder)
+    index: TunableStore
+    if config.kind == "milvus":
+        index = upload(embeddings, config.milvus, folder)
+    else:
+        index = build_index(embeddings, config, folder)
     point, curve = tuned(index, config, embeddings, _queries(towers, embeddings))
     index.set_operating_point(point.parameters)
     index.save(folder)
@@ -149,7 +154,7 @@ def _queries(towers: Path, embeddings: Vectors) -> NDArray[np.float32]:
 
 
 def tuned(
-    index: ItemIndex, config: IndexConfig, embeddings: Vectors, queries: NDArray[np.float32]
+    index: TunableStore, config: IndexConfig, embeddings: Vectors, queries: NDArray[np.float32]
 ) -> tuple[OperatingPoint, list[OperatingPoint]]:
     """The operating point to take, and all that were looked at."""
     truth = nearest(queries, embeddings, min(SHORTLIST, len(index)))
@@ -160,7 +165,7 @@ def tuned(
     points = explore(
         lambda parameters: measure(index, parameters, queries, truth),
         kind,
-        most=WIDEST_SEARCH if kind == "hnsw" else list_count(config, len(index)),
+        most=WIDEST_SEARCH if kind in EFFORTS else list_count(config, len(index)),
         target=config.target_recall,
     )
     if kind == "exact":

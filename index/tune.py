@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from index.build import Kind
 from index.installation import load_faiss
-from index.item_index import ItemIndex
+from index.store import TunableStore
 from index.vectors import Vectors, blocks
 
 K_FACTORS = (16, 8, 6, 4, 3, 2, 1)
@@ -17,7 +17,9 @@ K_FACTORS = (16, 8, 6, 4, 3, 2, 1)
 TIMED = 100
 """Queries that a latency is measured over."""
 FIRST_SEARCH, WIDEST_SEARCH = 64, 4096
-"""Least and largest `efSearch` that are tried."""
+"""Least and largest effort in a graph that are tried."""
+EFFORTS = {"hnsw": "efSearch={}", "milvus": "ef={}"}
+"""What a graph calls it, by kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ def nearest(queries: NDArray[np.float32], embeddings: Vectors, k: int) -> NDArra
 
 
 def measure(
-    index: ItemIndex, parameters: str, queries: NDArray[np.float32], truth: NDArray[np.int64]
+    index: TunableStore, parameters: str, queries: NDArray[np.float32], truth: NDArray[np.int64]
 ) -> OperatingPoint:
     """Look at one operating point, at which the index is left.
 
@@ -95,13 +97,13 @@ def explore(
     """
 
     def rise(parameters: str, fastest: float = np.inf) -> list[OperatingPoint]:
-        efforts = (FIRST_SEARCH if kind == "hnsw" else 1, most)
+        efforts = (FIRST_SEARCH if kind in EFFORTS else 1, most)
         return _rise(lambda n: look(parameters.format(n)), *efforts, target, fastest)
 
     if kind == "exact":
         return [look("")]
     if kind != "ivf-pq":
-        return rise("efSearch={}" if kind == "hnsw" else "nprobe={}")
+        return rise(EFFORTS.get(kind, "nprobe={}"))
     points: list[OperatingPoint] = []
     for factor in K_FACTORS:
         fastest = min((point.milliseconds for point in reaching(points, target)), default=np.inf)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.stage import RECALL
+from index.store import require_store
 from lineage.journal import Journal
 from lineage.locking import changing
 from lineage.manifest import ArtifactError, CorruptArtifactError, MissingArtifactError
@@ -47,6 +48,7 @@ def publish(root: Path, releases: Path, config: PublishConfig) -> str:
             changed now, and the one that was live still is.
     """
     built = open_release(root)
+    require_store(root / "index")
     index = built.manifests["index"].facts  # what may not go live is refused here, by its figures
     with changing(releases):
         live = live_id(releases)
@@ -96,6 +98,7 @@ def roll_back(releases: Path, release_id: str | None = None) -> str:
                 f"`make releases DATASET={releases.name}` tells about them"
             )
         open_release(releases / chosen)
+        require_store(releases / chosen / "index")
         go_live(releases, chosen)
     logger.info("live is %s", chosen)
     return chosen

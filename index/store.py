@@ -1,0 +1,102 @@
+"""What holds the items' embeddings and finds the nearest: FAISS in this process, or Milvus."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+
+class VectorStore(Protocol):
+    """Embeddings of a corpus that never changes, numbered from 0, searched by inner product."""
+
+    def __len__(self) -> int:
+        """Items of the corpus."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of an embedding."""
+
+    def search(
+        self, queries: NDArray[np.float32], k: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Scores and item rows, both (queries, k), best first; row -1 where fewer were found.
+
+        Raises:
+            ValueError: wrong shape, not finite, or k outside 1 and the corpus.
+        """
+
+    def search_among(
+        self, query: NDArray[np.float32], k: int, allowed: BitMap
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Scores and item rows, both (found,): as many as are allowed, at most k.
+
+        Raises:
+            ValueError: wrong shape, not finite, k below 1, or a row that is not in the corpus.
+        """
+
+    def vectors(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """(rows, dimension): the stored embeddings of some rows.
+
+        Raises:
+            ValueError: a row is not in the corpus.
+        """
+
+
+class TunableStore(VectorStore, Protocol):
+    """One that was just built."""
+
+    def set_operating_point(self, parameters: str) -> None:
+        """Decide how hard every search looks.
+
+        Raises:
+            ValueError: there is no such parameter.
+        """
+
+    def save(self, folder: Path) -> None:
+        """Write what loading it again needs."""
+
+
+def load_store(folder: Path) -> VectorStore:
+    """Open whatever an index stage's folder holds.
+
+    Raises:
+        ArtifactError: it is missing or damaged; names the command that mends it.
+        ConnectionError: it lies in Milvus, which does not answer.
+    """
+    from index.milvus import RECORD
+
+    if (folder / RECORD).exists():
+        from index.milvus_store import MilvusStore
+
+        return MilvusStore.load(folder)
+    from index.item_index import ItemIndex
+
+    return ItemIndex.load(folder)
+
+
+def require_store(folder: Path) -> None:
+    """See that what an index stage names in Milvus is there and whole; others hold it themselves.
+
+    Raises:
+        ArtifactError, ConnectionError: as `load_store` does.
+    """
+    from index.milvus import RECORD
+
+    if (folder / RECORD).exists():
+        from index.milvus_store import MilvusStore
+
+        MilvusStore.load(folder).close()
+
+
+def check_k(k: int, items: int) -> None:
+    """Refuse a search for no item, or for more than there are."""
+    if not 1 <= k <= items:
+        raise ValueError(f"k must be within 1 and the corpus of {items}, got {k}")
+
+
+def check_rows(least: int, most: int, items: int) -> None:
+    """Refuse rows that are not in the corpus."""
+    if least < 0 or most >= items:
+        raise ValueError(f"rows must be of the corpus of {items}, got {least} to {most}")
