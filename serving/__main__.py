@@ -17,7 +17,7 @@ from dataset.arrays import load_dataset
 from events.store import open_store
 from lineage.cli import configure_logging, reported_errors
 from lineage.releases import live_release
-from serving import operations
+from serving import events_operations, operations
 from serving.catalogue import Catalogue
 from serving.client import RecommenderClient, Response
 from serving.histories import EventsConfig
@@ -74,6 +74,12 @@ def main(arguments: Sequence[str] | None = None, *, load: LoadRelease = load_eng
     commands.add_subcommand("serve", _serve_parser(), help="serve a release over gRPC")
     commands.add_subcommand("ask", _ask_parser(), help="ask a server and print its answer")
     commands.add_subcommand("probe", _probe_parser(), help="fail unless a server is ready")
+    commands.add_subcommand(
+        "record", events_operations.record_parser(), help="record what users did"
+    )
+    commands.add_subcommand(
+        "export-events", events_operations.export_parser(), help="events as interactions"
+    )
     for name, (parser_of, about) in operations.COMMANDS.items():
         commands.add_subcommand(name, parser_of(), help=about)
     options = parser.parse_args(arguments)
@@ -85,6 +91,10 @@ def main(arguments: Sequence[str] | None = None, *, load: LoadRelease = load_eng
             probe(options.probe)
         elif options.command == "serve":
             _serve(parser.instantiate(options).serve, load)
+        elif options.command == "record":
+            events_operations.record(options.record)
+        elif options.command == "export-events":
+            events_operations.export(parser.instantiate(options)["export-events"])
         else:
             operations.run(options.command, options[options.command])
 

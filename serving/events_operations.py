@@ -1,0 +1,99 @@
+"""`python -m serving record` and `export-events`: what users did, into a store and out of it."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import grpc
+import jsonargparse
+
+from dataset.arrays import load_dataset
+from events.event import Event
+from events.store import open_store
+from lineage.releases import live_release
+from serving.client import RecommenderClient
+from serving.histories import EventsConfig
+
+logger = logging.getLogger(__name__)
+
+
+def record_parser() -> jsonargparse.ArgumentParser:
+    """Options of `record`."""
+    parser = jsonargparse.ArgumentParser(
+        description="Record events from standard input, one JSON object a line: `user_id`, "
+        "`item_id`, `action`, and if known `time` (Unix seconds), `request_id`, `position` and "
+        "`event_id`, under which an event that is recorded again counts once."
+    )
+    parser.add_argument("--target", default="127.0.0.1:50051", help="host:port of the server")
+    parser.add_argument("--timeout", type=float, default=10.0, help="deadline of a request, s")
+    return parser
+
+
+def export_parser() -> jsonargparse.ArgumentParser:
+    """Options of `export-events`."""
+    parser = jsonargparse.ArgumentParser(
+        description="Write the events that belong to histories as a table of interactions, in the "
+        "form of `interactions.parquet`. A server may go on recording meanwhile."
+    )
+    parser.add_argument("--config", action="config", help="YAML file with the options below")
+    parser.add_argument("--releases", type=Path | None, help="folder of a dataset's releases")
+    parser.add_argument(
+        "--artifacts", type=Path | None, help="stages as they were built: `artifacts/ml-100k`"
+    )
+    parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
+    parser.add_argument("--events", type=EventsConfig, default=EventsConfig())
+    return parser
+
+
+def record(options: jsonargparse.Namespace, lines: Iterable[str] | None = None) -> None:
+    """Record the events of some lines, by default those of standard input.
+
+    Raises:
+        ValueError: a line is no event; names it.
+        SystemExit: the server rejected some, or is out of reach; status 1.
+    """
+    events = [_event(n, line) for n, line in enumerate(lines or sys.stdin, 1)]
+    try:
+        with RecommenderClient(options.target, timeout=options.timeout) as client:
+            done = client.feedback.record(events)
+    except grpc.RpcError as error:
+        sys.stderr.write(f"error: {options.target} answered {error.code().name}: ")
+        sys.stderr.write(f"{error.details()}\n")
+        raise SystemExit(1) from error
+    logger.info("%d recorded, %d known before", done.recorded, done.known_before)
+    for row, reason in done.rejected.items():
+        sys.stderr.write(f"error: line {row + 1}: {reason}\n")
+    if done.rejected:
+        raise SystemExit(1)
+
+
+def export(options: jsonargparse.Namespace) -> None:
+    """Write the events of a store.
+
+    Raises:
+        ArtifactError: there is no release, or the store is out of reach.
+        OSError: the file cannot be written.
+    """
+    if (options.releases is None) == (options.artifacts is None):
+        raise ValueError("export-events must be given either --releases or --artifacts")
+    from dataset.events_file import write_events
+
+    root = options.artifacts or live_release(options.releases)
+    counted = options.events.counted(_actions(root))
+    with closing(open_store(options.events.address(root))) as store:
+        rows = write_events(store.scan(), options.output, counted)
+    logger.info("%s: %d events of %s", options.output, rows, ", ".join(counted))
+
+
+def _actions(root: Path) -> Sequence[str]:
+    return load_dataset(root / "data").action_names
+
+
+def _event(number: int, line: str) -> Event:
+    try:
+        return Event(**json.loads(line))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"line {number} must be a JSON object of an event: {error}") from error

@@ -1,0 +1,65 @@
+import io
+import json
+
+import polars as pl
+import pytest
+
+from dataset.arrays import save_dataset
+from events.event import Event
+from events.store import open_store
+from serving.__main__ import main
+from serving.histories import EventsConfig
+
+
+@pytest.fixture
+def root(tmp_path, shop):
+    (tmp_path / "data").mkdir()
+    save_dataset(tmp_path / "data", shop)
+    return tmp_path
+
+
+@pytest.fixture
+def store(root):
+    store = open_store(str(root / "events.sqlite"))
+    yield store
+    store.close()
+
+
+def test_lines_are_recorded_and_what_is_rejected_is_named(start, fake, store, monkeypatch, capsys):
+    server = start(lambda: fake, parts={"store": store, "events": EventsConfig()})
+    server.loaded.result(10)
+    rows = [{"event_id": "a", "user_id": "u", "item_id": "i", "action": "view", "time": 5}]
+    rows += [{"user_id": "u", "item_id": "", "action": "view"}]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(map(json.dumps, rows))))
+
+    with pytest.raises(SystemExit) as caught:
+        main(["record", "--target", server.address])
+
+    assert caught.value.code == 1
+    assert "error: line 2: item_id must not be empty" in capsys.readouterr().err
+    told = Event(event_id="a", user_id="u", item_id="i", action="view", time=5)
+    assert list(store.scan()) == [told]
+
+
+def test_a_line_that_is_no_event_is_named(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO('{"user": "u"}\n'))
+
+    with pytest.raises(SystemExit) as caught:
+        main(["record", "--target", "127.0.0.1:1"])
+
+    assert caught.value.code == 2
+    assert "error: line 1 must be a JSON object of an event" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "written"),
+    [([], ["purchase", "buy"]), (["--events.history", "[click]"], ["click"])],
+)
+def test_events_that_belong_to_histories_are_exported(root, store, options, written):
+    names = ["impression", "click", "purchase", "buy"]
+    store.append([Event(user_id="u", item_id="i", action=name) for name in names])
+    output = root / "out.parquet"
+
+    main(["export-events", "--artifacts", str(root), "--output", str(output), *options])
+
+    assert pl.read_parquet(output)["action"].to_list() == written
