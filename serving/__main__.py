@@ -20,18 +20,17 @@ from lineage.releases import live_release
 from serving import events_operations, operations
 from serving.catalogue import Catalogue
 from serving.client import RecommenderClient, Response
+from serving.connecting import TOKEN, add_server, connected
 from serving.histories import EventsConfig
 from serving.query import Limits, Recommender
 from serving.reloading import Reloader
 from serving.server import ServerConfig, serve
 from serving.table import answer_table, history_table
-from serving.tls import client_credentials
 from serving.wire import read_filters
 
 logger = logging.getLogger("serving")
 
 FAILED = 1
-TOKEN = "SHORTLIST_TOKEN"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +106,7 @@ def ask(options: jsonargparse.Namespace) -> None:
     """
     history = [item_id for item_id in options.history.split(",") if item_id]
     try:
-        with _client(options) as client:
+        with connected(options) as client:
             if options.wait:
                 client.wait_until_ready(options.wait)
             response, title = _answer(client, options, history)
@@ -126,24 +125,10 @@ def probe(options: jsonargparse.Namespace) -> None:
     Raises:
         SystemExit: it is not, or is out of reach; status 1.
     """
-    with _client(options) as client:
+    with connected(options) as client:
         if not client.is_ready(timeout=options.timeout):
             sys.stderr.write(f"error: {options.target} is not ready\n")
             raise SystemExit(FAILED)
-
-
-def _client(options: jsonargparse.Namespace) -> RecommenderClient:
-    credentials = None
-    if options.ca is not None:
-        credentials = client_credentials(
-            ca=options.ca, certificate=options.certificate, key=options.key
-        )
-    return RecommenderClient(
-        options.target,
-        timeout=options.timeout,
-        token=os.environ.get(TOKEN),
-        credentials=credentials,
-    )
 
 
 def _answer(
@@ -238,7 +223,7 @@ def _ask_parser() -> jsonargparse.ArgumentParser:
         "or what is like an item, and print the answer with the scores of all stages. With none of "
         f"them: the best sellers. The environment's {TOKEN} is sent as the caller's token."
     )
-    _add_server(parser, timeout=10.0)
+    add_server(parser, timeout=10.0)
     parser.add_argument("--user_id", type=str | None, help="a user that the release knows")
     parser.add_argument("--history", default="", help="item ids, oldest first: `50,181,172`")
     parser.add_argument("--search", default="", help="what the shopper is looking for, in words")
@@ -264,16 +249,8 @@ def _probe_parser() -> jsonargparse.ArgumentParser:
     parser = jsonargparse.ArgumentParser(
         description="Ask a server whether it is ready; the status is 0 if it is, else 1."
     )
-    _add_server(parser, timeout=3.0)
+    add_server(parser, timeout=3.0)
     return parser
-
-
-def _add_server(parser: jsonargparse.ArgumentParser, *, timeout: float) -> None:
-    parser.add_argument("--target", default="127.0.0.1:50051", help="host:port of the server")
-    parser.add_argument("--timeout", type=float, default=timeout, help="deadline of a request, s")
-    parser.add_argument("--ca", type=Path | None, help="PEM of who signed the server; speaks TLS")
-    parser.add_argument("--certificate", type=Path | None, help="PEM of the client, for mutual TLS")
-    parser.add_argument("--key", type=Path | None, help="PEM of the certificate's private key")
 
 
 if __name__ == "__main__":

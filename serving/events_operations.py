@@ -14,7 +14,7 @@ from dataset.arrays import load_dataset
 from events.event import Event
 from events.store import open_store
 from lineage.releases import live_release
-from serving.client import RecommenderClient
+from serving.connecting import TOKEN, add_server, connected
 from serving.histories import EventsConfig
 
 logger = logging.getLogger(__name__)
@@ -25,10 +25,10 @@ def record_parser() -> jsonargparse.ArgumentParser:
     parser = jsonargparse.ArgumentParser(
         description="Record events from standard input, one JSON object a line: `user_id`, "
         "`item_id`, `action`, and if known `time` (Unix seconds), `request_id`, `position` and "
-        "`event_id`, under which an event that is recorded again counts once."
+        "`event_id`, under which an event that is recorded again counts once. "
+        f"The environment's {TOKEN} is sent as the caller's token."
     )
-    parser.add_argument("--target", default="127.0.0.1:50051", help="host:port of the server")
-    parser.add_argument("--timeout", type=float, default=10.0, help="deadline of a request, s")
+    add_server(parser, timeout=10.0)
     return parser
 
 
@@ -57,7 +57,7 @@ def record(options: jsonargparse.Namespace, lines: Iterable[str] | None = None) 
     """
     events = [_event(n, line) for n, line in enumerate(lines or sys.stdin, 1)]
     try:
-        with RecommenderClient(options.target, timeout=options.timeout) as client:
+        with connected(options) as client:
             done = client.feedback.record(events)
     except grpc.RpcError as error:
         sys.stderr.write(f"error: {options.target} answered {error.code().name}: ")
