@@ -2,6 +2,7 @@
 
 import json
 import logging
+import pkgutil
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -79,12 +80,11 @@ def export(options: jsonargparse.Namespace) -> None:
     """
     if (options.releases is None) == (options.artifacts is None):
         raise ValueError("export-events must be given either --releases or --artifacts")
-    from dataset.events_file import write_events
-
     root = options.artifacts or live_release(options.releases)
     counted = options.events.counted(_actions(root))
     with closing(open_store(options.events.address(root))) as store:
-        rows = write_events(store.scan(), options.output, counted)
+        write = pkgutil.resolve_name("dataset.events_file:write_events")  # needs data frames
+        rows = write(store.scan(), options.output, counted)
     logger.info("%s: %d events of %s", options.output, rows, ", ".join(counted))
 
 

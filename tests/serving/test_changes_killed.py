@@ -56,7 +56,7 @@ class Writer(threading.Thread):
 
 
 def recorder(target, kill, worker):
-    client, count = RecommenderClient(target, timeout=2), iter(range(10**9))
+    client, count = RecommenderClient(target, timeout=20), iter(range(10**9))
 
     def send(writer):
         names = [f"{kill}-{worker}-{next(count)}" for _ in range(3)]
@@ -70,7 +70,7 @@ def recorder(target, kill, worker):
 
 
 def upserter(target, kill):
-    client, count = RecommenderClient(target, timeout=2), iter(range(10**9))
+    client, count = RecommenderClient(target, timeout=20), iter(range(10**9))
 
     def send(writer):
         names = [f"{kill}-{next(count)}" for _ in range(2)]
