@@ -1,9 +1,10 @@
 """The half of the client that changes things: items, and what is known of users."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 
@@ -15,6 +16,9 @@ from serving.changes import Item, Known
 from serving.rows import event_message, item_message, to_item
 
 T = TypeVar("T")
+PAUSE_SECONDS, LAST_PAUSE = 0.1, 1.0
+"""Before a call that reached no server is made again: the first, each next three times as long, and
+the longest"""
 ROWS = 200
 """Events or items of a message; each has the deadline of a request"""
 
@@ -71,7 +75,7 @@ class FeedbackClient:
         rejected: dict[int, str] = {}
         for first, part in _parts(events):
             request = feedback_pb2.RecordRequest(events=map(event_message, part))
-            (response,) = self._stub.Record(iter((request,)), timeout=self._timeout)
+            response = _acknowledged(self._stub.Record, request, self._timeout)
             recorded += response.recorded
             known_before += response.known_before
             rejected |= {first + row.row: row.reason for row in response.rejected}
@@ -99,7 +103,7 @@ class CatalogClient:
         rejected: dict[int, str] = {}
         for first, part in _parts(items):
             request = catalog_pb2.UpsertRequest(items=map(item_message, part))
-            (response,) = self._stub.Upsert(iter((request,)), timeout=self._timeout)
+            response = _acknowledged(self._stub.Upsert, request, self._timeout)
             upserted += response.upserted
             rejected |= {first + row.row: row.reason for row in response.rejected}
         return Upserted(upserted=upserted, rejected=rejected)
@@ -131,6 +135,22 @@ class CatalogClient:
             for known in response.items:
                 found[known.item.item_id] = Known(item=to_item(known.item), changed=known.changed)
         return found
+
+
+def _acknowledged(method: Any, request: Any, timeout: float) -> Any:
+    """The answer to a stream's one message, sent again within the deadline: it counts once."""
+    end, pause = time.monotonic() + timeout, PAUSE_SECONDS
+    while True:
+        try:
+            (response,) = method(iter((request,)), timeout=max(0.0, end - time.monotonic()))
+        except grpc.RpcError as error:
+            left = end - time.monotonic()
+            if error.code() is not grpc.StatusCode.UNAVAILABLE or pause > min(left, LAST_PAUSE):
+                raise
+            time.sleep(pause)
+            pause *= 3
+        else:
+            return response
 
 
 def _parts(rows: Iterable[T]) -> Iterator[tuple[int, list[T]]]:

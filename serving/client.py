@@ -20,11 +20,15 @@ from serving.query import Answer
 from serving.wire import FROM_BASIS, FROM_DEGRADED, filters_message, to_items
 
 POLL_SECONDS = 0.1
-SERVICES = ("RecommenderService", "CatalogService", "FeedbackService")
+QUESTIONS = (
+    {"service": "recommender.v1.RecommenderService"},
+    {"service": "recommender.v1.CatalogService", "method": "Get"},
+    {"service": "recommender.v1.CatalogService", "method": "Delete"},
+)
 RETRIES = {
     "methodConfig": [
         {
-            "name": [{"service": f"recommender.v1.{service}"} for service in SERVICES],
+            "name": QUESTIONS,
             "retryPolicy": {
                 "maxAttempts": 4,
                 "initialBackoff": "0.1s",
@@ -35,8 +39,8 @@ RETRIES = {
         }
     ]
 }
-"""Every call may be made twice: questions, changes that say how an item shall be, and events that
-count once. A call is made again within its deadline, when no server could be reached."""
+"""What may be asked twice is asked again within its deadline, when no server could be reached. Not
+streams: gRPC 1.85 never ends one that it tries again after its server was killed."""
 OPTIONS = (
     ("grpc.service_config", json.dumps(RETRIES)),
     ("grpc.enable_http_proxy", 0),  # by default even 127.0.0.1 is sought behind $http_proxy
