@@ -8,11 +8,10 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedTokenizerBase
-
-from backbone.load import best_device, serving_dtype
 
 KEYS, MEANS = ".keys.npy", ".means.npy"
 Keys = NDArray[np.uint64]
@@ -32,7 +31,7 @@ class KeptTexts:
     def of(
         cls, root: Path, bert: nn.Module, tokenizer: PreTrainedTokenizerBase, *, max_tokens: int
     ) -> "KeptTexts":
-        """The folder of some weights in the precision that serves best.
+        """The folder of some weights in their precision.
 
         Args:
             root: Where such folders lie.
@@ -85,13 +84,13 @@ def keys_of(texts: Sequence[str]) -> Keys:
 
 
 def weights_digest(bert: nn.Module) -> blake2b:
-    """Of the weights, but for those of adapters, which begin as nothing, and of the precision."""
-    digest = blake2b(str(serving_dtype(best_device())).encode(), digest_size=8)
+    """Of the weights in their precision, but for those of adapters, which begin as nothing."""
+    digest = blake2b(digest_size=8)
     for name, weights in sorted(bert.state_dict().items()):
         if "lora_" in name:
             continue
-        digest.update(name.encode())
-        digest.update(weights.detach().cpu().contiguous().numpy().data)
+        digest.update(f"{name} {weights.dtype}".encode())
+        digest.update(weights.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
     return digest
 
 

@@ -1,6 +1,5 @@
 """Reads many texts in batches of similar length under a token budget, with a progress bar."""
 
-import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -65,7 +64,7 @@ def read_texts(
     """What a backbone makes of texts: the mean of each one's states, of unit length.
 
     Args:
-        bert: What reads, in the precision that serves best, on the best device.
+        bert: What reads; goes to the device, and takes the precision, that serve best.
         texts: Equal ones are read once.
         tokenizer: Of the backbone.
         max_tokens: Word pieces of a text at most, with those that frame it.
@@ -75,6 +74,9 @@ def read_texts(
     Returns:
         (texts, hidden)
     """
+    device = best_device()
+    bert.to(device, serving_dtype(device))  # type: ignore[arg-type]  # transformers wraps `to`
+    bert.train(mode=False)
     keys, first, place = np.unique(keys_of(texts), return_index=True, return_inverse=True)
     means = np.empty((len(keys), bert.config.hidden_size), np.float32)
     unread, kept = np.arange(len(keys)), None
@@ -102,14 +104,12 @@ def _means(
     description: str,
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     device, special = best_device(), SpecialTokens.of(tokenizer)
-    reader = copy.deepcopy(bert).to(device, serving_dtype(device))  # type: ignore[arg-type]  # transformers wraps `to`
-    reader.train(mode=False)
     pieces = tokenize(texts, tokenizer, max_tokens=max_tokens - 2)
     sequences = [item_input(pieces[row], special) for row in range(len(pieces))]
 
     def read(rows: NDArray[np.int64]) -> Tensor:
         batch = pad([sequences[row] for row in rows], special.pad).to(device)
-        states = states_below(reader, batch, trained_layers=0)
+        states = states_below(bert, batch, trained_layers=0)
         return functional.normalize(mean_over_tokens(states, batch.mask).float(), dim=-1)
 
     lengths = np.array([len(sequence) for sequence in sequences])

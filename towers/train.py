@@ -5,6 +5,7 @@ is served then learns for as long from both splits.
 """
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -246,7 +247,7 @@ def build_module(
     if kept_below is not None and 0 < config.item_layers < bert.config.num_hidden_layers:
         module.keep_states_below(kept_below)
     texts = read_texts(
-        bert,
+        deepcopy(bert),
         data.texts,
         load_tokenizer(config.backbone),
         max_tokens=config.item_tokens,
