@@ -200,7 +200,7 @@ def searches(kind: str, size: int, folder: Path, config: LiveConfig) -> Figures:
     make = clustered(size // ITEMS_A_CENTRE)
     vectors = written(folder / f"{size}.npy", make, size, DIMENSION)
     queries: NDArray[np.float32] = np.concatenate(list(make(1_000, DIMENSION, 2)))
-    built = IndexConfig(kind=kind, neighbours=NeighboursConfig(kept=0))  # type: ignore[arg-type]
+    built = IndexConfig(kind=kind, neighbours=NeighboursConfig(kept=0))  # type: ignore[arg-type]  # a kind by name
     base = build_index(vectors, built, folder)
     point, _ = tuned(base, built, vectors, queries)
     base.set_operating_point(point.parameters)

@@ -9,6 +9,7 @@ Errors:
 
 import hashlib
 import hmac
+import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+logger = logging.getLogger(__name__)
 SCHEME = "bearer "
 BYTES = 32
 """Of chance in a token."""
@@ -58,7 +60,7 @@ class Role(Enum):
     FEEDBACK = "feedback"
     """Record events."""
     ADMIN = "admin"
-    """Change releases."""
+    """Change releases; no service asks for it yet."""
 
 
 ROLE_OF: Mapping[str, Role] = {
@@ -147,9 +149,10 @@ class Access:
         try:
             changed = self._changed_at()
             if changed != self._read_at:
-                self._clients, self._read_at = read_clients(self._path), changed
-        except (OSError, ValueError):
-            pass
+                self._read_at = changed  # a file that breaks a rule is read once, not at each call
+                self._clients = read_clients(self._path)
+        except (OSError, ValueError) as error:
+            logger.warning("clients stay as they were: %s", error)
         return self._clients
 
     def _changed_at(self) -> int:

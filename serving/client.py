@@ -66,6 +66,7 @@ class _Bearer(
         sent = [*(details.metadata or ()), self._sent]
         return continuation(details._replace(metadata=sent), request)
 
+    # gRPC's types want four signatures of what is one and the same
     intercept_unary_unary = _call  # type: ignore[assignment]
     intercept_unary_stream = _call  # type: ignore[assignment]
     intercept_stream_unary = _call  # type: ignore[assignment]

@@ -70,9 +70,10 @@ class ObservingInterceptor(aio.ServerInterceptor):
     def _ended(self, call: Call, method: str, status: str, seconds: float) -> None:
         client = CLIENT.get()
         self._metrics.ended(method, status, client, seconds)
-        for stage, milliseconds in _stages(call).items():
+        stages = _stages(call)
+        for stage, milliseconds in stages.items():
             self._metrics.stage(stage, milliseconds / 1e3)
-        self._trace_stages(_stages(call))
+        self._trace_stages(stages)
         logger.debug(
             "%s %s",
             method,
