@@ -121,7 +121,7 @@ serve: install ## Serve the live release over gRPC
 	@$(RUN) -m serving serve --releases $(RELEASES)/$(NAME) --config $(call config,serving)
 
 test: install weights ## Run the tests
-	@$(RUN) -m pytest -m 'not slow and not gpu' -q
+	@$(RUN) -m pytest -m 'not slow and not gpu' -q -n 2
 
 test-slow: install weights ## Run the slow tests too, and those for a GPU where there is one
 	@$(RUN) -m pytest
