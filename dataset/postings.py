@@ -8,6 +8,7 @@ import json
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,11 @@ class KeywordPostings:
 
     def rows(self, wanted: Iterable[str]) -> BitMap:
         """Items that have one of the keywords."""
-        places = [place for value in wanted if (place := self._place(value)) is not None]
+        places = [place for value in wanted if (place := self.place(value)) is not None]
         return BitMap.union(BitMap(), *map(self._posting, places))
 
-    def _place(self, value: str) -> int | None:
+    def place(self, value: str) -> int | None:
+        """Place of a keyword among the values; None where no item has it."""
         low, high = 0, len(self.values)
         while low < high:
             middle = (low + high) // 2
@@ -59,6 +61,28 @@ class KeywordPostings:
             else:
                 high = middle
         return low if low < len(self.values) and self.values[low] == value else None
+
+    def values_of(self, rows: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Keywords of some items: places among the rows, and places among the values.
+
+        All postings are turned round when this is first asked, which takes a second or so for a
+        million different values.
+        """
+        owners, values = self._by_row
+        starts = np.searchsorted(owners, rows)
+        lengths = np.searchsorted(owners, rows, "right") - starts
+        stops = np.cumsum(lengths)
+        places = np.arange(lengths.sum()) + np.repeat(starts - stops + lengths, lengths)
+        return np.repeat(np.arange(len(rows)), lengths), values[places].astype(np.int64)
+
+    @cached_property
+    def _by_row(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Item rows, ascending, and the place of a keyword of each."""
+        postings = [rows_of(self._posting(place)) for place in range(len(self.values))]
+        rows = np.concatenate([np.empty(0, np.int64), *postings]).astype(np.int32)
+        values = np.repeat(np.arange(len(postings), dtype=np.int32), list(map(len, postings)))
+        order = np.argsort(rows, kind="stable")
+        return rows[order], values[order]
 
     def _posting(self, place: int) -> BitMap:
         return BitMap.deserialize(

@@ -5,6 +5,8 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from dataset.kinds import Kind
@@ -63,6 +65,31 @@ class Attributes:
                 values = frozenset(map(postings.held, values))
             known[name] = values
         return known
+
+    def keywords(
+        self, name: str, rows: NDArray[Any]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """What some items have for a keyword attribute.
+
+        Args:
+            name: Of the attribute.
+            rows: Item rows.
+
+        Returns:
+            Places among the items and numbers of values, one for each value of each item; numbers
+            are equal where values are.
+        """
+        postings = self._postings[name]
+        assert isinstance(postings, KeywordPostings), name
+        base = rows < self._items
+        places, numbers = postings.values_of(rows[base])
+        found = [(np.flatnonzero(base)[places], numbers)]
+        unknown: dict[str, int] = {}
+        for place in np.flatnonzero(~base).tolist():
+            held = self._held[int(rows[place]) - self._items].get(name, NOTHING)
+            own = [_number(postings, value, unknown) for value in held]
+            found.append((np.full(len(own), place), np.array(own, np.int64)))
+        return np.concatenate([p for p, _ in found]), np.concatenate([n for _, n in found])
 
     @classmethod
     def load(cls, folder: Path, items: int) -> "Attributes":
@@ -134,3 +161,11 @@ class Attributes:
             above="gt" in bounds,
             below="lt" in bounds,
         )
+
+
+def _number(postings: KeywordPostings, keyword: str, unknown: dict[str, int]) -> int:
+    """Of a keyword; one that the release lacks gets the next that is free."""
+    place = postings.place(keyword)
+    if place is None:
+        return unknown.setdefault(keyword, len(postings.values) + len(unknown))
+    return place

@@ -50,6 +50,16 @@ class Candidates:
             ranker_scores=np.concatenate([self.ranker_scores, np.full(len(tail.rows), np.nan)]),
         )
 
+    def chosen(self, places: NDArray[np.int64]) -> "Candidates":
+        """Some of them, in another order."""
+        return Candidates(
+            rows=self.rows[places],
+            scores=self.scores[places],
+            recalled=None if self.recalled is None else self.recalled.head(places),
+            ranks=None if self.ranks is None else self.ranks[places],
+            ranker_scores=None if self.ranker_scores is None else self.ranker_scores[places],
+        )
+
     def items(self, catalogue: Catalogue, limit: int) -> list[RankedItem]:
         """The first items, with ids, titles, and what every stage says of them."""
         return [self._item(catalogue, position) for position in range(min(limit, len(self.rows)))]

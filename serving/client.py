@@ -16,8 +16,14 @@ from index.filters import Filters
 from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from serving.changing_client import CatalogClient, FeedbackClient
-from serving.query import Answer
-from serving.wire import FROM_BASIS, FROM_DEGRADED, filters_message, to_items
+from serving.query import Answer, Coverage, Diversity
+from serving.wire import (
+    FROM_BASIS,
+    FROM_DEGRADED,
+    diversity_message,
+    filters_message,
+    to_items,
+)
 
 POLL_SECONDS = 0.1
 QUESTIONS = (
@@ -210,6 +216,7 @@ class RecommenderClient:
         search: str = "",
         filters: Filters | None = None,
         exclude: Sequence[str] = (),
+        diversity: Diversity | None = None,
         limit: int = 20,
         request_id: str = "",
     ) -> Response:
@@ -223,6 +230,7 @@ class RecommenderClient:
             search: What the shopper is looking for, in words.
             filters: What items must be like; by default every one will do.
             exclude: Item ids to leave out, beside those of the history.
+            diversity: How the items must differ; by default they need not.
             limit: Items wanted.
             request_id: The caller's own name for the request; comes back in the answer.
 
@@ -237,6 +245,7 @@ class RecommenderClient:
             search=search,
             filters=_filters(filters),
             exclude_item_ids=exclude,
+            diversity=diversity_message(diversity) if diversity else None,
             limit=limit,
             request_id=request_id,
         )
@@ -252,6 +261,7 @@ class RecommenderClient:
         search: str = "",
         filters: Filters | None = None,
         exclude: Sequence[str] = (),
+        diversity: Diversity | None = None,
         limit: int = 20,
         request_id: str = "",
     ) -> Response:
@@ -268,6 +278,7 @@ class RecommenderClient:
             search=search,
             filters=_filters(filters),
             exclude_item_ids=exclude,
+            diversity=diversity_message(diversity) if diversity else None,
             limit=limit,
             request_id=request_id,
         )
@@ -357,4 +368,10 @@ def _response(answer: pb.Answer) -> Response:
         versions=dict(answer.versions),
         request_id=answer.request_id,
         degraded=FROM_DEGRADED[answer.degraded],
+        coverage=Coverage(
+            corpus=answer.coverage.corpus,
+            searched=answer.coverage.searched,
+            recalled=answer.coverage.recalled,
+            ranked=answer.coverage.ranked,
+        ),
     )

@@ -20,6 +20,8 @@ from index.sources import Recalled, Rows, Scores
 from ranker.score import Ranker
 from serving.candidates import Candidates
 from serving.catalogue import Catalogue
+from serving.coverage import coverage
+from serving.diversity import diverse
 from serving.live_items import LiveItems
 from serving.pace import Pace
 from serving.query import (
@@ -391,9 +393,16 @@ class Engine:
     def _answer(
         self, task: Task, found: Candidates, watch: Mapping[str, float], started: float
     ) -> Answer:
+        query, index = task.ask.query, self._retriever.sources.index
+        covered = coverage(task, found, index)
+        if query.diversity:
+            found = found.chosen(
+                diverse(found.rows, query.limit, query.diversity, index, self._attributes)
+            )
         return Answer(
-            items=found.items(self._catalogue, task.ask.query.limit),
+            items=found.items(self._catalogue, query.limit),
             basis=task.basis,
+            coverage=covered,
             unknown_item_ids=task.unknown_item_ids,
             unknown_user=task.unknown_user,
             milliseconds={**watch, "total": 1e3 * (time.perf_counter() - started)},

@@ -106,6 +106,19 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Diversity:
+    """How the items of an answer must differ; without a wish, the order stays as it is."""
+
+    strength: float = 0.0
+    """How much nearness to what was chosen before counts against an item, 0 to 1."""
+    at_most: Mapping[str, int] = field(default_factory=dict, hash=False)
+    """Items that may share a value, by keyword attribute; those without a value are not limited."""
+
+    def __bool__(self) -> bool:
+        return bool(self.strength or self.at_most)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Query:
     """Whom to recommend to. A history given here wins over the one that the release knows."""
 
@@ -127,6 +140,8 @@ class Query:
     """Item ids to leave out, beside those of the history."""
     limit: int = 20
     """Items wanted."""
+    diversity: Diversity = field(default_factory=Diversity)
+    """How the items must differ; chosen from the whole shortlist."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,11 +179,27 @@ class RankedItem:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """How many items each stage of an answer looked at, widest first."""
+
+    corpus: int
+    """Items of the catalogue, as of now."""
+    searched: int
+    """Those that could have come back; of `RANK`, the known candidates."""
+    recalled: int
+    """Those that were recalled: the shortlist."""
+    ranked: int
+    """Those that the ranker looked at."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """Items, best first, and how they came about."""
 
     items: Sequence[RankedItem]
     basis: Basis
+    coverage: Coverage
+    """How many items it was chosen from."""
     unknown_item_ids: Sequence[str] = ()
     """Ids of the history that the catalogue does not hold; they were skipped."""
     unknown_user: bool = False

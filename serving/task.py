@@ -22,6 +22,7 @@ from serving.query import (
     check_query,
 )
 from serving.retrieval import Shopper
+from serving.rules import check_diversity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ def begun(ask: Ask, catalogue: Catalogue, attributes: Attributes, limits: Limits
         return _of_item(ask, catalogue, attributes, limits)
     query, ranking = ask.query, ask.method is Method.RANK
     check_query(query, limits, candidates=ask.candidates if ranking else None)
+    check_diversity(query.diversity, attributes.kinds)
     history, contexts, unknown, unknown_user = _known(query, catalogue)
     given, allowed, search = None, None, ""
     if ranking:

@@ -14,6 +14,7 @@ from serving.query import (
     Ask,
     Basis,
     Degraded,
+    Diversity,
     InvalidQueryError,
     Method,
     Query,
@@ -75,7 +76,30 @@ def to_query(request: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest)
         search=request.search,
         filters=to_filters(request.filters),
         exclude=tuple(request.exclude_item_ids),
+        diversity=to_diversity(request.diversity),
     )
+
+
+def to_diversity(message: pb.Diversity) -> Diversity:
+    """How items must differ, before any rule is checked.
+
+    Raises:
+        InvalidQueryError: an attribute comes twice.
+    """
+    at_most: dict[str, int] = {}
+    for one in message.at_most:
+        if one.attribute in at_most:
+            raise InvalidQueryError(
+                f"attribute of diversity must not come twice, got {one.attribute!r}"
+            )
+        at_most[one.attribute] = one.items
+    return Diversity(strength=message.strength, at_most=at_most)
+
+
+def diversity_message(diversity: Diversity) -> pb.Diversity:
+    """How items must differ, as it travels."""
+    at_most = [pb.AtMost(attribute=name, items=items) for name, items in diversity.at_most.items()]
+    return pb.Diversity(strength=diversity.strength, at_most=at_most)
 
 
 def to_filters(message: pb.Filters) -> Filters:
@@ -182,6 +206,7 @@ def to_message(answer: Answer, *, versions: Mapping[str, str], request_id: str) 
         versions=versions,
         request_id=request_id,
         degraded=TO_DEGRADED[answer.degraded],
+        coverage=pb.Coverage(**vars(answer.coverage)),
     )
 
 

@@ -7,6 +7,7 @@ from serving.client import RecommenderClient
 from serving.query import (
     Answer,
     Basis,
+    Coverage,
     InvalidQueryError,
     Method,
     RankedItem,
@@ -48,6 +49,7 @@ class FakeRecommender:
                 ),
             ],
             basis=Basis.HISTORY,
+            coverage=Coverage(corpus=9, searched=8, recalled=5, ranked=2),
             unknown_item_ids=("gone",),
             milliseconds={"user_tower": 1.5, "index": 0.25, "ranker": 20.0, "total": 22.0},
         )

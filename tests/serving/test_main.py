@@ -19,7 +19,7 @@ SECONDS = 20
 SLOW_SERVER = """
 import sys, time
 from serving.__main__ import main
-from serving.query import Answer, Basis
+from serving.query import Answer, Basis, Coverage
 
 class Slow:
     versions = {"data": "d1"}
@@ -30,7 +30,12 @@ class Slow:
     def answers(self, asks):
         print("asked", file=sys.stderr, flush=True)
         time.sleep(0.5)
-        yield 0, Answer(items=[], basis=Basis.POPULARITY, milliseconds={})
+        yield 0, Answer(
+            items=[],
+            basis=Basis.POPULARITY,
+            coverage=Coverage(corpus=0, searched=0, recalled=0, ranked=0),
+            milliseconds={},
+        )
 
 main(sys.argv[1:], load=lambda folder, config: Slow())
 """

@@ -10,7 +10,7 @@ import pytest
 
 from index.filters import AnyOf, Filters, Range
 from protos.recommender.v1 import recommender_pb2 as pb
-from serving.query import Answer, Basis, Degraded, Query, RankedItem, Source
+from serving.query import Answer, Basis, Coverage, Degraded, Query, RankedItem, Source
 from serving.wire import filters_message, read_filters, to_filters
 
 GENERATED = ["recommender_pb2.py", "recommender_pb2.pyi"]
@@ -46,6 +46,12 @@ def any_answer(seed):
             for _ in range(rng.integers(0, 30))
         ],
         basis=rng.choice(list(Basis)),
+        coverage=Coverage(
+            corpus=int(rng.integers(1 << 40)),
+            searched=int(rng.integers(1 << 40)),
+            recalled=int(rng.integers(1 << 31)),
+            ranked=int(rng.integers(1 << 31)),
+        ),
         unknown_item_ids=tuple(f"gone {n}" for n in range(rng.integers(0, 3))),
         unknown_user=bool(rng.random() < 0.5),
         degraded=maybe(Degraded.DEADLINE),

@@ -111,6 +111,7 @@ class RecommendRequest(_message.Message):
     HISTORY_ACTIONS_FIELD_NUMBER: _builtins.int
     FILTERS_FIELD_NUMBER: _builtins.int
     EXCLUDE_ITEM_IDS_FIELD_NUMBER: _builtins.int
+    DIVERSITY_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release, or of whom events were recorded since, which follow what the release
     knows. An unknown one is answered like a stranger, and reported.
@@ -145,6 +146,10 @@ class RecommendRequest(_message.Message):
     def exclude_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Items to leave out. Unknown ones are reported."""
 
+    @_builtins.property
+    def diversity(self) -> Global___Diversity:
+        """How the items must differ. Absent, they need not."""
+
     def __init__(
         self,
         *,
@@ -157,10 +162,11 @@ class RecommendRequest(_message.Message):
         history_actions: _abc.Iterable[_builtins.str] | None = ...,
         filters: Global___Filters | None = ...,
         exclude_item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        diversity: Global___Diversity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "filters", b"filters", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "filters", b"filters", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "exclude_item_ids", b"exclude_item_ids", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "request_id", b"request_id", "search", b"search", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "request_id", b"request_id", "search", b"search", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
@@ -273,6 +279,7 @@ class RetrieveRequest(_message.Message):
     HISTORY_ACTIONS_FIELD_NUMBER: _builtins.int
     FILTERS_FIELD_NUMBER: _builtins.int
     EXCLUDE_ITEM_IDS_FIELD_NUMBER: _builtins.int
+    DIVERSITY_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release, or of whom events were recorded since, which follow what the release
     knows. An unknown one is answered like a stranger, and reported.
@@ -307,6 +314,10 @@ class RetrieveRequest(_message.Message):
     def exclude_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Items to leave out. Unknown ones are reported."""
 
+    @_builtins.property
+    def diversity(self) -> Global___Diversity:
+        """How the items must differ. Absent, they need not."""
+
     def __init__(
         self,
         *,
@@ -319,10 +330,11 @@ class RetrieveRequest(_message.Message):
         history_actions: _abc.Iterable[_builtins.str] | None = ...,
         filters: Global___Filters | None = ...,
         exclude_item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        diversity: Global___Diversity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "filters", b"filters", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "filters", b"filters", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "exclude_item_ids", b"exclude_item_ids", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "request_id", b"request_id", "search", b"search", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "request_id", b"request_id", "search", b"search", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
@@ -621,6 +633,68 @@ class Value(_message.Message):
 Global___Value: _TypeAlias = Value  # noqa: Y015
 
 @_typing.final
+class Diversity(_message.Message):
+    """How the items of an answer must differ. They are chosen one after another from the whole shortlist,
+    each time the best that is left; fewer than `limit` come back only where no other may be chosen.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STRENGTH_FIELD_NUMBER: _builtins.int
+    AT_MOST_FIELD_NUMBER: _builtins.int
+    strength: _builtins.float
+    """How much nearness to an item that was chosen before counts against an item, 0 to 1: the best is
+    that with the highest (1 - strength) * place - strength * nearness. `place` falls evenly from 1,
+    of the first in the order without diversity, towards 0 behind the last; `nearness` is the cosine
+    of the item's embedding and the nearest of those chosen. With 0 that order stays.
+    """
+    @_builtins.property
+    def at_most(self) -> _containers.RepeatedCompositeFieldContainer[Global___AtMost]:
+        """How many items of one kind there may be; each attribute at most once."""
+
+    def __init__(
+        self,
+        *,
+        strength: _builtins.float = ...,
+        at_most: _abc.Iterable[Global___AtMost] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_most", b"at_most", "strength", b"strength"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Diversity: _TypeAlias = Diversity  # noqa: Y015
+
+@_typing.final
+class AtMost(_message.Message):
+    """So many items at most that share a value of an attribute. An item with several values counts for
+    each; one without a value is not limited.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    attribute: _builtins.str
+    """A keyword attribute of the release's items, as `brand` or `category`."""
+    items: _builtins.int
+    """At least 1."""
+    def __init__(
+        self,
+        *,
+        attribute: _builtins.str = ...,
+        items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AtMost: _TypeAlias = AtMost  # noqa: Y015
+
+@_typing.final
 class Answer(_message.Message):
     """Items, best first, and how they came about."""
 
@@ -674,6 +748,7 @@ class Answer(_message.Message):
     VERSIONS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     DEGRADED_FIELD_NUMBER: _builtins.int
+    COVERAGE_FIELD_NUMBER: _builtins.int
     basis: Global___Basis.ValueType
     """What the order rests on."""
     unknown_user: _builtins.bool
@@ -703,6 +778,10 @@ class Answer(_message.Message):
         `ranker` and others; and under `release` the id of the release, where it was published.
         """
 
+    @_builtins.property
+    def coverage(self) -> Global___Coverage:
+        """How many items it was chosen from."""
+
     def __init__(
         self,
         *,
@@ -714,14 +793,51 @@ class Answer(_message.Message):
         versions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         request_id: _builtins.str = ...,
         degraded: Global___Degraded.ValueType = ...,
+        coverage: Global___Coverage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "degraded", b"degraded", "items", b"items", "milliseconds", b"milliseconds", "request_id", b"request_id", "unknown_item_ids", b"unknown_item_ids", "unknown_user", b"unknown_user", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "coverage", b"coverage", "degraded", b"degraded", "items", b"items", "milliseconds", b"milliseconds", "request_id", b"request_id", "unknown_item_ids", b"unknown_item_ids", "unknown_user", b"unknown_user", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Answer: _TypeAlias = Answer  # noqa: Y015
+
+@_typing.final
+class Coverage(_message.Message):
+    """How many items each stage of an answer looked at, widest first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORPUS_FIELD_NUMBER: _builtins.int
+    SEARCHED_FIELD_NUMBER: _builtins.int
+    RECALLED_FIELD_NUMBER: _builtins.int
+    RANKED_FIELD_NUMBER: _builtins.int
+    corpus: _builtins.int
+    """Items of the catalogue, as of now."""
+    searched: _builtins.int
+    """Those that could have come back: that fit the filters, were not to be left out, and are not in
+    the history. Of Rank, the known candidates.
+    """
+    recalled: _builtins.int
+    """Those of them that were recalled: the shortlist."""
+    ranked: _builtins.int
+    """Those of them that the ranker looked at."""
+    def __init__(
+        self,
+        *,
+        corpus: _builtins.int = ...,
+        searched: _builtins.int = ...,
+        recalled: _builtins.int = ...,
+        ranked: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["corpus", b"corpus", "ranked", b"ranked", "recalled", b"recalled", "searched", b"searched"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Coverage: _TypeAlias = Coverage  # noqa: Y015
 
 @_typing.final
 class RankedItem(_message.Message):
@@ -742,7 +858,9 @@ class RankedItem(_message.Message):
     title: _builtins.str
     """Title in the catalogue."""
     score: _builtins.float
-    """What the answer is ordered by, descending. Comparable within one answer only."""
+    """What the answer is ordered by, descending unless diversity was asked for. Comparable within one
+    answer only.
+    """
     tower_score: _builtins.float
     """Cosine, -1 to 1, of the item's embedding and the shopper's. Absent where no history is read:
     in a popularity answer and in SimilarItems, whose `score` is the cosine of the two items.
