@@ -8,14 +8,13 @@ from types import TracebackType
 from typing import Any
 
 import grpc
-from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_status import rpc_status
 
 from index.filters import Filters
 from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from serving.changing_client import CatalogClient, FeedbackClient
+from serving.client_errors import typed
 from serving.query import Answer, Coverage, Diversity
 from serving.wire import (
     FROM_BASIS,
@@ -106,30 +105,13 @@ class Response(Answer):
     """As in the request."""
 
 
-class OverloadedError(grpc.RpcError):
-    """So many requests wait at the server that it refused one more."""
-
-    def __init__(self, error: Any, retry_seconds: float) -> None:
-        """Say what the server said, and when to ask again."""
-        super().__init__(error.details())
-        self._details: str = error.details()
-        self.retry_seconds = retry_seconds
-
-    def code(self) -> grpc.StatusCode:
-        """RESOURCE_EXHAUSTED."""
-        return grpc.StatusCode.RESOURCE_EXHAUSTED
-
-    def details(self) -> str:
-        """What the server said."""
-        return self._details
-
-
 class RecommenderClient:
     """Asks a server; use it in a `with` block.
 
     Every request has a deadline. What goes wrong is a `grpc.RpcError` with `code()` and
-    `details()`: INVALID_ARGUMENT, NOT_FOUND, DEADLINE_EXCEEDED, UNAVAILABLE, INTERNAL or
-    RESOURCE_EXHAUSTED, which is an `OverloadedError` where asking again helps.
+    `details()`: INVALID_ARGUMENT, NOT_FOUND, DEADLINE_EXCEEDED, UNAVAILABLE, INTERNAL,
+    RESOURCE_EXHAUSTED, which is an `OverloadedError` where asking again helps, or
+    FAILED_PRECONDITION, which is a `ReleaseChangedError` (both of `serving.client_errors`).
     """
 
     def __init__(
@@ -214,10 +196,12 @@ class RecommenderClient:
         history_times: Sequence[int] = (),
         history_actions: Sequence[str] = (),
         search: str = "",
+        vector: Sequence[float] = (),
         filters: Filters | None = None,
         exclude: Sequence[str] = (),
         diversity: Diversity | None = None,
         limit: int = 20,
+        release: str = "",
         request_id: str = "",
     ) -> Response:
         """What a shopper should see next.
@@ -228,13 +212,18 @@ class RecommenderClient:
             history_times: When each was, Unix seconds; all of them or none.
             history_actions: What the shopper did to each; all of them or none.
             search: What the shopper is looking for, in words.
+            vector: An embedding in the place of the shopper's, of the towers' length; not together
+                with a search.
             filters: What items must be like; by default every one will do.
             exclude: Item ids to leave out, beside those of the history.
             diversity: How the items must differ; by default they need not.
             limit: Items wanted.
+            release: Id of the release that must answer, as `versions["release"]` of an answer has
+                it; by default whichever is live.
             request_id: The caller's own name for the request; comes back in the answer.
 
         Raises:
+            ReleaseChangedError: another release is live; ask without `release` from the start.
             grpc.RpcError: a rule is broken, or the server failed or is out of reach.
         """
         request = pb.RecommendRequest(
@@ -243,10 +232,12 @@ class RecommenderClient:
             history_times=history_times,
             history_actions=history_actions,
             search=search,
+            vector=vector,
             filters=_filters(filters),
             exclude_item_ids=exclude,
             diversity=diversity_message(diversity) if diversity else None,
             limit=limit,
+            release=release,
             request_id=request_id,
         )
         return self._answer(self._stub.Recommend, request)
@@ -259,10 +250,12 @@ class RecommenderClient:
         history_times: Sequence[int] = (),
         history_actions: Sequence[str] = (),
         search: str = "",
+        vector: Sequence[float] = (),
         filters: Filters | None = None,
         exclude: Sequence[str] = (),
         diversity: Diversity | None = None,
         limit: int = 20,
+        release: str = "",
         request_id: str = "",
     ) -> Response:
         """The head of the shortlist in its own order; arguments as for `recommend`.
@@ -276,10 +269,12 @@ class RecommenderClient:
             history_times=history_times,
             history_actions=history_actions,
             search=search,
+            vector=vector,
             filters=_filters(filters),
             exclude_item_ids=exclude,
             diversity=diversity_message(diversity) if diversity else None,
             limit=limit,
+            release=release,
             request_id=request_id,
         )
         return self._answer(self._stub.Retrieve, request)
@@ -293,6 +288,7 @@ class RecommenderClient:
         history_times: Sequence[int] = (),
         history_actions: Sequence[str] = (),
         limit: int = 20,
+        release: str = "",
         request_id: str = "",
     ) -> Response:
         """The given items in the order that suits the shopper; arguments as for `recommend`.
@@ -307,6 +303,7 @@ class RecommenderClient:
             history_actions=history_actions,
             candidate_item_ids=candidates,
             limit=limit,
+            release=release,
             request_id=request_id,
         )
         return self._answer(self._stub.Rank, request)
@@ -318,6 +315,7 @@ class RecommenderClient:
         filters: Filters | None = None,
         exclude: Sequence[str] = (),
         limit: int = 20,
+        release: str = "",
         request_id: str = "",
     ) -> Response:
         """Nearest neighbours of an item among the items; arguments as for `recommend`.
@@ -331,6 +329,7 @@ class RecommenderClient:
             filters=_filters(filters),
             exclude_item_ids=exclude,
             limit=limit,
+            release=release,
             request_id=request_id,
         )
         return self._answer(self._stub.SimilarItems, request)
@@ -339,19 +338,10 @@ class RecommenderClient:
         try:
             return _response(method(request, timeout=self._timeout).answer)
         except grpc.RpcError as error:
-            if (seconds := _retry_seconds(error)) is None:
+            refused = typed(error)
+            if refused is error:
                 raise
-            raise OverloadedError(error, seconds) from error
-
-
-def _retry_seconds(error: Any) -> float | None:
-    """When the server says that asking again may help; None where it does not."""
-    if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return None
-    status, retry = rpc_status.from_call(error), error_details_pb2.RetryInfo()
-    if status is None or not any(detail.Unpack(retry) for detail in status.details):
-        return None
-    return float(retry.retry_delay.ToNanoseconds() / 1e9)
+            raise refused from error
 
 
 def _filters(filters: Filters | None) -> pb.Filters | None:

@@ -32,11 +32,13 @@ from serving.query import (
     InvalidQueryError,
     Limits,
     Method,
+    OtherReleaseError,
     Query,
     UnknownItemError,
 )
 from serving.release import open_release
 from serving.retrieval import Retriever
+from serving.rules import check_release
 from serving.signals import NEWEST, Signals
 from serving.task import Task, begun
 
@@ -267,15 +269,22 @@ class Engine:
             ranked: Length of the head that is ranked; by default as configured.
 
         Yields:
-            Places among the requests and their answers; InvalidQueryError or UnknownItemError where
-            a request cannot be answered.
+            Places among the requests and their answers; InvalidQueryError, UnknownItemError or
+            OtherReleaseError where a request cannot be answered.
         """
         started, watch = time.perf_counter(), dict[str, float]()
         read: list[tuple[int, Task]] = []
         for place, ask in enumerate(asks):
             try:
-                task = begun(ask, self._catalogue, self._attributes, self._limits)
-            except (InvalidQueryError, UnknownItemError) as error:
+                check_release(ask, self._versions.get("release"), self._limits)
+                task = begun(
+                    ask,
+                    self._catalogue,
+                    self._attributes,
+                    self._limits,
+                    dimension=self._retriever.sources.index.dimension,
+                )
+            except (InvalidQueryError, UnknownItemError, OtherReleaseError) as error:
                 yield place, error
                 continue
             if task.read:
@@ -326,7 +335,7 @@ class Engine:
                 task=task,
                 recalled=recalled,
                 ranked=0
-                if task.basis is Basis.SEARCH
+                if task.by_towers
                 else min(heads.get(task.ask.method, 0), len(recalled.rows)),
             )
             for (place, task), recalled in zip(read, every, strict=True)

@@ -13,16 +13,19 @@ from typing_extensions import override
 
 from serving.query import (
     InvalidQueryError,
+    OtherReleaseError,
     QueueFullError,
     UnavailableError,
     UnknownItemError,
 )
+from serving.wire import DOMAIN, OTHER_RELEASE
 
 logger = logging.getLogger(__name__)
 
 STATUS_OF: Mapping[type[Exception], grpc.StatusCode] = {
     InvalidQueryError: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownItemError: grpc.StatusCode.NOT_FOUND,
+    OtherReleaseError: grpc.StatusCode.FAILED_PRECONDITION,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
     TimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
     QueueFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -87,13 +90,21 @@ def _guarded_stream(method: StreamMethod, name: str) -> StreamMethod:
 async def _abort(error: Exception, context: Any, name: str) -> NoReturn:
     for kind, status in STATUS_OF.items():
         if isinstance(error, kind):
-            retry: Trailing = ()
-            if isinstance(error, QueueFullError):
-                retry = retry_metadata(status, str(error), error.retry_seconds)
-            await context.abort(status, str(error), retry)
+            await context.abort(status, str(error), _details(error, status))
     logger.error("%s failed", name, exc_info=error)
     await context.abort(grpc.StatusCode.INTERNAL, "internal error")
     raise AssertionError("abort always raises")
+
+
+def _details(error: Exception, status: grpc.StatusCode) -> Trailing:
+    """What a program can read of an error, beside its message."""
+    if isinstance(error, QueueFullError):
+        return retry_metadata(status, str(error), error.retry_seconds)
+    if isinstance(error, OtherReleaseError):
+        live = {} if error.live is None else {"live": error.live}
+        info = error_details_pb2.ErrorInfo(reason=OTHER_RELEASE, domain=DOMAIN, metadata=live)
+        return _rich_metadata(status, str(error), info)
+    return ()
 
 
 def retry_metadata(status: grpc.StatusCode, message: str, seconds: float) -> Trailing:
@@ -106,6 +117,10 @@ def retry_metadata(status: grpc.StatusCode, message: str, seconds: float) -> Tra
     """
     retry = error_details_pb2.RetryInfo()
     retry.retry_delay.FromNanoseconds(int(1e9 * seconds))
+    return _rich_metadata(status, message, retry)
+
+
+def _rich_metadata(status: grpc.StatusCode, message: str, detail: Any) -> Trailing:
     rich = status_pb2.Status(code=status.value[0], message=message)
-    rich.details.add().Pack(retry)
+    rich.details.add().Pack(detail)
     return tuple(rpc_status.to_status(rich).trailing_metadata)

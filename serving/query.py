@@ -4,6 +4,7 @@ Errors that a caller can mend:
     InvalidQueryError: the query breaks a rule; names the field, the rule and the value.
     UnknownItemError: an item that the query is about is not in the catalogue.
     QueueFullError: too much is asked at once; says when to ask again.
+    OtherReleaseError: the request is bound to another release than the live one; names both.
     UnavailableError: what the answer needs is out of reach now; asking again may help.
 """
 
@@ -36,6 +37,16 @@ class QueueFullError(RuntimeError):
         self.retry_seconds = retry_seconds
 
 
+class OtherReleaseError(RuntimeError):
+    """The request is bound to another release than the one that is live."""
+
+    def __init__(self, asked: str, live: str | None) -> None:
+        """Say which was asked for, and which is live; None where none was published."""
+        known = "one, and this server's was never published" if live is None else f"one, {live!r}"
+        super().__init__(f"release must be the live {known}, got {asked!r}")
+        self.live = live
+
+
 class UnavailableError(Exception):
     """What the answer needs is out of reach now; asking again may help."""
 
@@ -51,6 +62,8 @@ class Basis(Enum):
     """The item that was asked about."""
     SEARCH = "search"
     """What the shopper is looking for, and the history where there is one."""
+    VECTOR = "vector"
+    """An embedding that was given."""
 
 
 class Source(Enum):
@@ -134,6 +147,9 @@ class Query:
     """What the shopper did to each; empty where unknown."""
     search: str = ""
     """What the shopper is looking for, in words; with it the order is the towers' alone."""
+    vector: Sequence[float] = ()
+    """An embedding in the place of the shopper's, of any length but 0; the order is then the
+    towers' alone, and the history is left out of the answer."""
     filters: Filters = field(default_factory=Filters)
     """What items must be like; none other is returned."""
     exclude: Sequence[str] = ()
@@ -154,6 +170,8 @@ class Ask:
     """Item ids to be ranked; of `RANK` alone"""
     item_id: str = ""
     """Whose neighbours are wanted; of `SIMILAR` alone"""
+    release: str = ""
+    """Id of the release that must answer; empty for any"""
     deadline: float = math.inf
     """When the answer must be there, in seconds of `time.monotonic`"""
 
@@ -167,7 +185,7 @@ class RankedItem:
     score: float
     """What the answer is ordered by."""
     tower_score: float | None
-    """Cosine of user and item embedding; None where no shopper's history is read."""
+    """Cosine of user and item embedding; None where no shopper is embedded."""
     neighbour_score: float | None
     """Recency-weighted co-occurrence with the history, 0 where there is none; None as above."""
     sources: Sequence[Source]
@@ -230,7 +248,8 @@ class Recommender(Protocol):
 
         Yields:
             Places among the requests, in any order, and their answers as soon as they are there;
-            InvalidQueryError or UnknownItemError where a request cannot be answered.
+            InvalidQueryError, UnknownItemError or OtherReleaseError where a request cannot be
+            answered.
         """
 
     def handing_over(self, successor: Any) -> AbstractContextManager[None]:

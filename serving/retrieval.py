@@ -24,8 +24,16 @@ class Shopper:
     search: str = ""
     """What the shopper is looking for, in words; the neighbour lists, which know nothing of it,
     are then left out"""
+    vector: Scores | None = None
+    """(dimension,) of unit length, in the place of what the user tower would say; as with a search,
+    the neighbour lists are left out"""
     allowed: BitMap | None = None
     """Item rows to choose from; None for all"""
+
+    @property
+    def listed(self) -> bool:
+        """Whether the neighbour lists are asked."""
+        return not self.search and self.vector is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +56,19 @@ class Retriever:
 
     def embed_all(self, shoppers: Sequence[Shopper], watch: dict[str, float]) -> Scores:
         """Embed shoppers as (shoppers, dimension) of unit length; books `user_tower`, in ms."""
-        started = time.perf_counter()
-        users = self.user_tower.embed_all(
+        users = np.zeros((len(shoppers), self.sources.index.dimension), np.float32)
+        for place, shopper in enumerate(shoppers):
+            if shopper.vector is not None:
+                users[place] = shopper.vector
+        read = [place for place, shopper in enumerate(shoppers) if shopper.vector is None]
+        if read:
+            started = time.perf_counter()
+            users[read] = self._read([shoppers[place] for place in read])
+            watch["user_tower"] = 1e3 * (time.perf_counter() - started)
+        return users
+
+    def _read(self, shoppers: Sequence[Shopper]) -> Scores:
+        return self.user_tower.embed_all(
             [shopper.history for shopper in shoppers],
             [
                 np.zeros_like(shopper.history) if shopper.contexts is None else shopper.contexts
@@ -57,8 +76,6 @@ class Retriever:
             ],
             [shopper.search for shopper in shoppers],
         )
-        watch["user_tower"] = 1e3 * (time.perf_counter() - started)
-        return users
 
     def embed(
         self,
@@ -98,7 +115,7 @@ class Retriever:
             users[free],
             [shoppers[place].history for place in free],
             size,
-            listed=[not shoppers[place].search for place in free],
+            listed=[shoppers[place].listed for place in free],
             allowed=[shoppers[place].allowed for place in free],
         )
         found = dict(zip(free, recalled, strict=True))

@@ -2,8 +2,63 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from dataset.kinds import Kind
-from serving.query import Diversity, InvalidQueryError
+from index.sources import Scores
+from serving.query import (
+    Ask,
+    Diversity,
+    InvalidQueryError,
+    Limits,
+    OtherReleaseError,
+    Query,
+    check_id,
+)
+
+
+def check_release(ask: Ask, live: str | None, limits: Limits) -> None:
+    """Refuse a request that another release must answer.
+
+    Args:
+        ask: What was asked.
+        live: Id of the release that answers; None where it was not published.
+        limits: What ids may be.
+
+    Raises:
+        OtherReleaseError: it is bound to another release.
+        InvalidQueryError: the release's id breaks a rule.
+    """
+    if not ask.release:
+        return
+    check_id("release", ask.release, limits)
+    if ask.release != live:
+        raise OtherReleaseError(ask.release, live)
+
+
+def unit_vector(query: Query, dimension: int) -> Scores | None:
+    """The embedding that a query brings, (dimension,) of unit length; None where it brings none.
+
+    Raises:
+        InvalidQueryError: names the field, the rule and the value.
+    """
+    if not len(query.vector):
+        return None
+    if query.search:
+        raise InvalidQueryError("vector must not come with a search, got both")
+    vector = np.asarray(query.vector, np.float64)
+    if vector.shape != (dimension,):
+        raise InvalidQueryError(
+            f"vector must have as many numbers as the towers' {dimension}, got {len(vector)}"
+        )
+    if not np.isfinite(vector).all():
+        raise InvalidQueryError("vector must be finite, got nan or inf")
+    largest = np.abs(vector).max()
+    if not largest:
+        raise InvalidQueryError("vector must not be zero, got zeros alone")
+    scaled = vector / largest  # so that no square is too large or too small
+    unit: Scores = (scaled / np.linalg.norm(scaled)).astype(np.float32)
+    return unit
 
 
 def check_diversity(diversity: Diversity, kinds: Mapping[str, Kind]) -> None:

@@ -22,7 +22,7 @@ from serving.query import (
     check_query,
 )
 from serving.retrieval import Shopper
-from serving.rules import check_diversity
+from serving.rules import check_diversity, unit_vector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +41,25 @@ class Task:
     def read(self) -> bool:
         """Whether a shopper is to be embedded."""
         nothing = self.given is not None and not len(self.given)
-        return self.basis in {Basis.HISTORY, Basis.SEARCH} and not nothing
+        return self.basis in {Basis.HISTORY, Basis.SEARCH, Basis.VECTOR} and not nothing
+
+    @property
+    def by_towers(self) -> bool:
+        """Whether the towers alone say what the order is."""
+        return self.basis in {Basis.SEARCH, Basis.VECTOR}
 
 
-def begun(ask: Ask, catalogue: Catalogue, attributes: Attributes, limits: Limits) -> Task:
+def begun(
+    ask: Ask, catalogue: Catalogue, attributes: Attributes, limits: Limits, *, dimension: int
+) -> Task:
     """Look up what a request names.
+
+    Args:
+        ask: What was asked.
+        catalogue: Ids and histories.
+        attributes: What items can be filtered by.
+        limits: What may be asked for.
+        dimension: Of an embedding.
 
     Raises:
         InvalidQueryError: it breaks a rule.
@@ -57,16 +71,18 @@ def begun(ask: Ask, catalogue: Catalogue, attributes: Attributes, limits: Limits
     check_query(query, limits, candidates=ask.candidates if ranking else None)
     check_diversity(query.diversity, attributes.kinds)
     history, contexts, unknown, unknown_user = _known(query, catalogue)
-    given, allowed, search = None, None, ""
+    given, allowed, search, vector = None, None, "", None
     if ranking:
         given, unknown_too = catalogue.rows(list(dict.fromkeys(ask.candidates)))
     else:
-        search = query.search
+        search, vector = query.search, unit_vector(query, dimension)
         allowed, unknown_too = _allowed(query, catalogue, attributes)
     return Task(
         ask=ask,
-        shopper=Shopper(history=history, contexts=contexts, search=search, allowed=allowed),
-        basis=_basis(search, history),
+        shopper=Shopper(
+            history=history, contexts=contexts, search=search, vector=vector, allowed=allowed
+        ),
+        basis=Basis.VECTOR if vector is not None else _basis(search, history),
         unknown_item_ids=tuple(dict.fromkeys(unknown + unknown_too)),
         unknown_user=unknown_user,
         given=given,

@@ -27,12 +27,16 @@ TO_BASIS = {
     Basis.POPULARITY: pb.BASIS_POPULARITY,
     Basis.ITEM: pb.BASIS_ITEM,
     Basis.SEARCH: pb.BASIS_SEARCH,
+    Basis.VECTOR: pb.BASIS_VECTOR,
 }
 TO_DEGRADED = {None: pb.DEGRADED_UNSPECIFIED, Degraded.DEADLINE: pb.DEGRADED_DEADLINE}
 FROM_DEGRADED = {message: degraded for degraded, message in TO_DEGRADED.items()}
 FROM_BASIS = {message: basis for basis, message in TO_BASIS.items()}
 TO_SOURCE = {Source.TOWERS: pb.SOURCE_TOWERS, Source.NEIGHBOURS: pb.SOURCE_NEIGHBOURS}
 FROM_SOURCE = {message: source for source, message in TO_SOURCE.items()}
+
+OTHER_RELEASE, DOMAIN = "OTHER_RELEASE", "recommender.v1"
+"""Reason and domain of the `google.rpc.ErrorInfo` of a request that is bound to another release"""
 
 Request = pb.RecommendRequest | pb.SimilarItemsRequest | pb.RetrieveRequest | pb.RankRequest
 
@@ -49,10 +53,20 @@ def to_ask(method: Method, request: Request, *, deadline: float) -> Ask:
             filters=to_filters(request.filters),
             exclude=tuple(request.exclude_item_ids),
         )
-        return Ask(method=method, query=query, item_id=request.item_id, deadline=deadline)
+        return Ask(
+            method=method,
+            query=query,
+            item_id=request.item_id,
+            release=request.release,
+            deadline=deadline,
+        )
     candidates = request.candidate_item_ids if isinstance(request, pb.RankRequest) else ()
     return Ask(
-        method=method, query=to_query(request), candidates=tuple(candidates), deadline=deadline
+        method=method,
+        query=to_query(request),
+        candidates=tuple(candidates),
+        release=request.release,
+        deadline=deadline,
     )
 
 
@@ -74,6 +88,7 @@ def to_query(request: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest)
     return replace(
         query,
         search=request.search,
+        vector=tuple(request.vector),
         filters=to_filters(request.filters),
         exclude=tuple(request.exclude_item_ids),
         diversity=to_diversity(request.diversity),

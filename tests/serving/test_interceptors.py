@@ -7,6 +7,7 @@ from protos.recommender.v1 import recommender_pb2 as pb
 from serving.interceptors import STATUS_OF
 from serving.query import (
     InvalidQueryError,
+    OtherReleaseError,
     Query,
     QueueFullError,
     UnavailableError,
@@ -34,7 +35,12 @@ def failure(call, client):
 
 
 def test_the_table_holds_what_callers_can_mend_and_no_more():
-    assert {**TABLE, QueueFullError: grpc.StatusCode.RESOURCE_EXHAUSTED} == STATUS_OF
+    more = {
+        QueueFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+        OtherReleaseError: grpc.StatusCode.FAILED_PRECONDITION,
+    }
+
+    assert {**TABLE, **more} == STATUS_OF
 
 
 @pytest.mark.parametrize("call", CALLS)

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from serving.client import OverloadedError, RecommenderClient
+from serving.client import RecommenderClient
+from serving.client_errors import OverloadedError
 from serving.engine import Engine, EngineConfig
 from serving.query import Degraded, Limits
 from serving.waiting import QueueConfig

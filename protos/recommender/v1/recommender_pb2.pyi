@@ -60,6 +60,8 @@ class _BasisEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Basis.ValueType
     """The item that was asked about."""
     BASIS_SEARCH: _Basis.ValueType  # 4
     """What the shopper is looking for, and the history where there is one."""
+    BASIS_VECTOR: _Basis.ValueType  # 5
+    """The vector of the request."""
 
 class Basis(_Basis, metaclass=_BasisEnumTypeWrapper):
     """What the order of an answer rests on."""
@@ -74,6 +76,8 @@ BASIS_ITEM: Basis.ValueType  # 3
 """The item that was asked about."""
 BASIS_SEARCH: Basis.ValueType  # 4
 """What the shopper is looking for, and the history where there is one."""
+BASIS_VECTOR: Basis.ValueType  # 5
+"""The vector of the request."""
 Global___Basis: _TypeAlias = Basis  # noqa: Y015
 
 class _Degraded:
@@ -112,6 +116,8 @@ class RecommendRequest(_message.Message):
     FILTERS_FIELD_NUMBER: _builtins.int
     EXCLUDE_ITEM_IDS_FIELD_NUMBER: _builtins.int
     DIVERSITY_FIELD_NUMBER: _builtins.int
+    VECTOR_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release, or of whom events were recorded since, which follow what the release
     knows. An unknown one is answered like a stranger, and reported.
@@ -122,6 +128,10 @@ class RecommendRequest(_message.Message):
     """The caller's own name for this request; comes back in the answer."""
     search: _builtins.str
     """What the shopper is looking for, in words. With it the order is the towers' alone."""
+    release: _builtins.str
+    """Id of the release that must answer, as `versions` of an answer has it under `release`. Where another
+    one is live, the status is FAILED_PRECONDITION. Empty, whichever is live answers.
+    """
     @_builtins.property
     def history_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the shopper interacted with, oldest first. Unknown items are skipped and reported."""
@@ -150,6 +160,14 @@ class RecommendRequest(_message.Message):
     def diversity(self) -> Global___Diversity:
         """How the items must differ. Absent, they need not."""
 
+    @_builtins.property
+    def vector(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """An embedding in the place of the shopper's, as `Embed` gives them or another: as many numbers as
+        the towers' have, finite, not all zero; it is brought to unit length. The order is then the
+        towers' alone, and a history is left out of the answer and says nothing else. Not together with a
+        search.
+        """
+
     def __init__(
         self,
         *,
@@ -163,10 +181,12 @@ class RecommendRequest(_message.Message):
         filters: Global___Filters | None = ...,
         exclude_item_ids: _abc.Iterable[_builtins.str] | None = ...,
         diversity: Global___Diversity | None = ...,
+        vector: _abc.Iterable[_builtins.float] | None = ...,
+        release: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "filters", b"filters", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "request_id", b"request_id", "search", b"search", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "release", b"release", "request_id", b"request_id", "search", b"search", "user_id", b"user_id", "vector", b"vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
@@ -209,12 +229,17 @@ class SimilarItemsRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     FILTERS_FIELD_NUMBER: _builtins.int
     EXCLUDE_ITEM_IDS_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """An item of the catalogue; an unknown one is NOT_FOUND."""
     limit: _builtins.int
     """Items wanted: at least 1, at most the server's shortlist."""
     request_id: _builtins.str
     """The caller's own name for this request; comes back in the answer."""
+    release: _builtins.str
+    """Id of the release that must answer, as `versions` of an answer has it under `release`. Where another
+    one is live, the status is FAILED_PRECONDITION. Empty, whichever is live answers.
+    """
     @_builtins.property
     def filters(self) -> Global___Filters:
         """What items must be like; none other is returned. Absent, every item will do."""
@@ -231,10 +256,11 @@ class SimilarItemsRequest(_message.Message):
         request_id: _builtins.str = ...,
         filters: Global___Filters | None = ...,
         exclude_item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        release: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filters", b"filters"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exclude_item_ids", b"exclude_item_ids", "filters", b"filters", "item_id", b"item_id", "limit", b"limit", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exclude_item_ids", b"exclude_item_ids", "filters", b"filters", "item_id", b"item_id", "limit", b"limit", "release", b"release", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,6 +306,8 @@ class RetrieveRequest(_message.Message):
     FILTERS_FIELD_NUMBER: _builtins.int
     EXCLUDE_ITEM_IDS_FIELD_NUMBER: _builtins.int
     DIVERSITY_FIELD_NUMBER: _builtins.int
+    VECTOR_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release, or of whom events were recorded since, which follow what the release
     knows. An unknown one is answered like a stranger, and reported.
@@ -290,6 +318,10 @@ class RetrieveRequest(_message.Message):
     """The caller's own name for this request; comes back in the answer."""
     search: _builtins.str
     """What the shopper is looking for, in words. With it the order is the towers' alone."""
+    release: _builtins.str
+    """Id of the release that must answer, as `versions` of an answer has it under `release`. Where another
+    one is live, the status is FAILED_PRECONDITION. Empty, whichever is live answers.
+    """
     @_builtins.property
     def history_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the shopper interacted with, oldest first. Unknown items are skipped and reported."""
@@ -318,6 +350,14 @@ class RetrieveRequest(_message.Message):
     def diversity(self) -> Global___Diversity:
         """How the items must differ. Absent, they need not."""
 
+    @_builtins.property
+    def vector(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """An embedding in the place of the shopper's, as `Embed` gives them or another: as many numbers as
+        the towers' have, finite, not all zero; it is brought to unit length. The order is then the
+        towers' alone, and a history is left out of the answer and says nothing else. Not together with a
+        search.
+        """
+
     def __init__(
         self,
         *,
@@ -331,10 +371,12 @@ class RetrieveRequest(_message.Message):
         filters: Global___Filters | None = ...,
         exclude_item_ids: _abc.Iterable[_builtins.str] | None = ...,
         diversity: Global___Diversity | None = ...,
+        vector: _abc.Iterable[_builtins.float] | None = ...,
+        release: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "filters", b"filters", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "request_id", b"request_id", "search", b"search", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "release", b"release", "request_id", b"request_id", "search", b"search", "user_id", b"user_id", "vector", b"vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
@@ -379,6 +421,7 @@ class RankRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     HISTORY_TIMES_FIELD_NUMBER: _builtins.int
     HISTORY_ACTIONS_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release, or of whom events were recorded since, which follow what the release
     knows. An unknown one is answered like a stranger, and reported.
@@ -387,6 +430,10 @@ class RankRequest(_message.Message):
     """Items wanted: at least 1, at most as many candidates as the server allows."""
     request_id: _builtins.str
     """The caller's own name for this request; comes back in the answer."""
+    release: _builtins.str
+    """Id of the release that must answer, as `versions` of an answer has it under `release`. Where another
+    one is live, the status is FAILED_PRECONDITION. Empty, whichever is live answers.
+    """
     @_builtins.property
     def history_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the shopper interacted with, oldest first. Unknown items are skipped and reported."""
@@ -419,10 +466,11 @@ class RankRequest(_message.Message):
         request_id: _builtins.str = ...,
         history_times: _abc.Iterable[_builtins.int] | None = ...,
         history_actions: _abc.Iterable[_builtins.str] | None = ...,
+        release: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "candidate_item_ids", b"candidate_item_ids", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "candidate_item_ids", b"candidate_item_ids", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "release", b"release", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
@@ -862,8 +910,8 @@ class RankedItem(_message.Message):
     answer only.
     """
     tower_score: _builtins.float
-    """Cosine, -1 to 1, of the item's embedding and the shopper's. Absent where no history is read:
-    in a popularity answer and in SimilarItems, whose `score` is the cosine of the two items.
+    """Cosine, -1 to 1, of the item's embedding and the shopper's. Absent where there is none of a
+    shopper: in a popularity answer and in SimilarItems, whose `score` is the cosine of two items.
     """
     neighbour_score: _builtins.float
     """Recency-weighted co-occurrence with the history, 0 where there is none. Absent as above."""

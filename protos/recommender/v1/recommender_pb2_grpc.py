@@ -28,8 +28,8 @@ if _version_not_supported:
 class RecommenderServiceStub:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
-    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that is known of the user, and of whom nothing is
+    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, by `vector`, or
+    by none of them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
@@ -38,6 +38,8 @@ class RecommenderServiceStub:
     Errors:
     INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
     NOT_FOUND          the item that was asked about is not in the catalogue
+    FAILED_PRECONDITION the request is bound to another release than the one that is live; the
+    message names both, and `google.rpc.ErrorInfo` has the `live` one
     DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
     RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
     this one cannot, and `google.rpc.RetryInfo` says when to ask again
@@ -76,8 +78,8 @@ class RecommenderServiceStub:
 class RecommenderServiceServicer:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
-    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that is known of the user, and of whom nothing is
+    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, by `vector`, or
+    by none of them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
@@ -86,6 +88,8 @@ class RecommenderServiceServicer:
     Errors:
     INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
     NOT_FOUND          the item that was asked about is not in the catalogue
+    FAILED_PRECONDITION the request is bound to another release than the one that is live; the
+    message names both, and `google.rpc.ErrorInfo` has the `live` one
     DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
     RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
     this one cannot, and `google.rpc.RetryInfo` says when to ask again
@@ -155,8 +159,8 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
 class RecommenderService:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
-    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that is known of the user, and of whom nothing is
+    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, by `vector`, or
+    by none of them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
@@ -165,6 +169,8 @@ class RecommenderService:
     Errors:
     INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
     NOT_FOUND          the item that was asked about is not in the catalogue
+    FAILED_PRECONDITION the request is bound to another release than the one that is live; the
+    message names both, and `google.rpc.ErrorInfo` has the `live` one
     DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
     RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
     this one cannot, and `google.rpc.RetryInfo` says when to ask again

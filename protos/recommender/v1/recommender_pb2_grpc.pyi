@@ -29,8 +29,8 @@ GRPC_VERSION: str
 class RecommenderServiceStub:
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
-    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that is known of the user, and of whom nothing is
+    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, by `vector`, or
+    by none of them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
@@ -39,6 +39,8 @@ class RecommenderServiceStub:
     Errors:
       INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
       NOT_FOUND          the item that was asked about is not in the catalogue
+      FAILED_PRECONDITION the request is bound to another release than the one that is live; the
+                         message names both, and `google.rpc.ErrorInfo` has the `live` one
       DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
       RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
                          this one cannot, and `google.rpc.RetryInfo` says when to ask again
@@ -63,8 +65,8 @@ class RecommenderServiceStub:
 class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
-    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that is known of the user, and of whom nothing is
+    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, by `vector`, or
+    by none of them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
@@ -73,6 +75,8 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     Errors:
       INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
       NOT_FOUND          the item that was asked about is not in the catalogue
+      FAILED_PRECONDITION the request is bound to another release than the one that is live; the
+                         message names both, and `google.rpc.ErrorInfo` has the `live` one
       DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
       RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
                          this one cannot, and `google.rpc.RetryInfo` says when to ask again
@@ -93,8 +97,8 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
 class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
 
-    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, or by none of
-    them: a history that is given wins over the one that is known of the user, and of whom nothing is
+    Whom a request is about is said by `user_id`, by `history_item_ids`, by `search`, by `vector`, or
+    by none of them: a history that is given wins over the one that is known of the user, and of whom nothing is
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
@@ -103,6 +107,8 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     Errors:
       INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
       NOT_FOUND          the item that was asked about is not in the catalogue
+      FAILED_PRECONDITION the request is bound to another release than the one that is live; the
+                         message names both, and `google.rpc.ErrorInfo` has the `live` one
       DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
       RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
                          this one cannot, and `google.rpc.RetryInfo` says when to ask again
