@@ -14,7 +14,8 @@ from index.filters import Filters
 from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from serving.changing_client import CatalogClient, FeedbackClient
-from serving.client_errors import typed
+from serving.client_errors import asked
+from serving.embed_client import EmbedClient
 from serving.query import Answer, Coverage, Diversity
 from serving.wire import (
     FROM_BASIS,
@@ -133,6 +134,8 @@ class RecommenderClient:
         self._target, self._timeout = target, timeout
         self._channel = open_channel(target, token=token, credentials=credentials)
         self._stub = RecommenderServiceStub(self._channel)
+        self.embed = EmbedClient(self._channel, timeout=timeout)
+        """Asks for embeddings."""
         self.catalog = CatalogClient(self._channel, timeout=timeout)
         """Changes items."""
         self.feedback = FeedbackClient(self._channel, timeout=timeout)
@@ -335,13 +338,7 @@ class RecommenderClient:
         return self._answer(self._stub.SimilarItems, request)
 
     def _answer(self, method: Any, request: Any) -> Response:
-        try:
-            return _response(method(request, timeout=self._timeout).answer)
-        except grpc.RpcError as error:
-            refused = typed(error)
-            if refused is error:
-                raise
-            raise refused from error
+        return _response(asked(method, request, timeout=self._timeout).answer)
 
 
 def _filters(filters: Filters | None) -> pb.Filters | None:

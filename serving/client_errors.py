@@ -49,6 +49,21 @@ class ReleaseChangedError(_RefusedError):
         self.live = live
 
 
+def asked(method: Any, request: Any, *, timeout: float) -> Any:
+    """The answer to a request.
+
+    Raises:
+        grpc.RpcError: what went wrong, as one that says more where the server did.
+    """
+    try:
+        return method(request, timeout=timeout)
+    except grpc.RpcError as error:
+        refused = typed(error)
+        if refused is error:
+            raise
+        raise refused from error
+
+
 def typed(error: Any) -> grpc.RpcError:
     """The error as one that says more where the server did, else as it is."""
     status = rpc_status.from_call(error)

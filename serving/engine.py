@@ -22,6 +22,7 @@ from serving.candidates import Candidates
 from serving.catalogue import Catalogue
 from serving.coverage import coverage
 from serving.diversity import diverse
+from serving.embedding import EMBEDS, TEXT_COST, embedded
 from serving.live_items import LiveItems
 from serving.pace import Pace
 from serving.query import (
@@ -196,6 +197,7 @@ class Engine:
             Ask(method=Method.RANK, query=known, candidates=[item]),
             Ask(method=Method.SIMILAR, query=Query(limit=1), item_id=item),
             Ask(method=Method.RECOMMEND, query=Query(limit=1)),
+            Ask(method=Method.EMBED_TEXTS, query=Query(limit=1), texts=["a"]),
         ]
         for _ in range(WARM_UPS):
             for together in ([ask] for ask in asks):
@@ -259,7 +261,7 @@ class Engine:
         """Items that an answer reads at most: of a history, and to be ranked."""
         known = len(ask.query.history) or (NEWEST if ask.query.user_id else 0)
         ranked = {Method.RECOMMEND: self.ranked, Method.RANK: len(ask.candidates)}
-        return 1 + min(known, NEWEST) + ranked.get(ask.method, 0)
+        return 1 + min(known, NEWEST) + ranked.get(ask.method, 0) + TEXT_COST * len(ask.texts)
 
     def answers(self, asks: Sequence[Ask], *, ranked: int | None = None) -> Iterator[Told]:
         """Answer some requests together; those without the ranker before it begins.
@@ -287,7 +289,9 @@ class Engine:
             except (InvalidQueryError, UnknownItemError, OtherReleaseError) as error:
                 yield place, error
                 continue
-            if task.read:
+            if ask.method in EMBEDS:
+                yield place, self._embedded(task, started)
+            elif task.read:
                 read.append((place, task))
             else:
                 yield place, self._answer(task, self._looked_up(task), watch, started)
@@ -301,6 +305,12 @@ class Engine:
                 yield one.place, self._unranked(one, watch, started)
         for one, ordered in zip(covered, self._rank(covered, watch), strict=True):
             yield one.place, self._answer(one.task, ordered, watch, started)
+
+    def _embedded(self, task: Task, started: float) -> Answer:
+        watch: dict[str, float] = {}
+        embeddings = embedded(task, self._retriever, self._catalogue, watch)
+        nothing = Candidates(rows=np.empty(0, np.int32), scores=np.empty(0, np.float32))
+        return replace(self._answer(task, nothing, watch, started), embeddings=embeddings)
 
     def _looked_up(self, task: Task) -> Candidates:
         """What is near an item, or, where nobody is known, what sells best."""

@@ -94,6 +94,12 @@ class Method(Enum):
     skipped and reported with the history's."""
     SIMILAR = "similar"
     """Nearest neighbours of an item among the items that fit, but for those to leave out."""
+    EMBED_SHOPPER = "embed shopper"
+    """The embedding of a shopper; none where nothing is known."""
+    EMBED_ITEMS = "embed items"
+    """The embeddings of given items. Unknown ones are skipped and reported."""
+    EMBED_TEXTS = "embed texts"
+    """Where items of given texts would lie."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +122,10 @@ class Limits:
     """Values of a clause."""
     excluded: int = 10_000
     """Item ids to leave out."""
+    embedded: int = 64
+    """Items, or texts, of one `Embed`."""
+    text_length: int = 5_000
+    """Characters of a text of `Embed`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +177,9 @@ class Ask:
     method: Method
     query: Query
     candidates: Sequence[str] = ()
-    """Item ids to be ranked; of `RANK` alone"""
+    """Item ids to be ranked, of `RANK`, or to be embedded, of `EMBED_ITEMS`"""
+    texts: Sequence[str] = ()
+    """To be embedded; of `EMBED_TEXTS` alone"""
     item_id: str = ""
     """Whose neighbours are wanted; of `SIMILAR` alone"""
     release: str = ""
@@ -194,6 +206,16 @@ class RankedItem:
     """Position in the shortlist, from 1; None where there is none."""
     ranker_score: float | None
     """Logit of the ranker; None where it did not look."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedding:
+    """What a tower makes of a shopper or an item."""
+
+    values: tuple[float, ...]
+    """Of unit length."""
+    item_id: str = ""
+    """Whose it is; empty for a shopper and for texts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +246,8 @@ class Answer:
     """The query named a user of whom neither the release nor `recent` tells."""
     degraded: Degraded | None = None
     """What it lacks; None where it is whole."""
+    embeddings: Sequence[Embedding] = ()
+    """Of what was to be embedded; there are then no items."""
     milliseconds: Mapping[str, float]
     """Wall time a stage, of all that was answered together: `user_tower`, `index`, `ranker`,
     `total`; and `queue`, before any."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from pyroaring import BitMap
 from index.live import LiveIndex
 from index.sources import Recalled, Rows, Scores, Sources
 from towers.export import UserTower
+from towers.texts import TextsReader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,17 +42,21 @@ class Retriever:
     """The user tower before both sources of recall."""
 
     user_tower: UserTower
+    texts: TextsReader
+    """Embeds texts of items that are not there"""
     sources: Sources
 
     @classmethod
     def load(cls, root: Path) -> "Retriever":
         """Load from a dataset's finished stages."""
-        return cls(user_tower=UserTower.load(root / "towers"), sources=Sources.load(root))
+        user_tower = UserTower.load(root / "towers")
+        texts = TextsReader.beside(root / "towers", user_tower)
+        return cls(user_tower=user_tower, texts=texts, sources=Sources.load(root))
 
     def over(self, index: LiveIndex) -> "Retriever":
         """The same over the index after some changes."""
-        return Retriever(
-            user_tower=self.user_tower.over(index.added), sources=self.sources.over(index)
+        return replace(
+            self, user_tower=self.user_tower.over(index.added), sources=self.sources.over(index)
         )
 
     def embed_all(self, shoppers: Sequence[Shopper], watch: dict[str, float]) -> Scores:

@@ -11,6 +11,7 @@ from serving.query import (
     Diversity,
     InvalidQueryError,
     Limits,
+    Method,
     OtherReleaseError,
     Query,
     check_id,
@@ -85,4 +86,25 @@ def check_diversity(diversity: Diversity, kinds: Mapping[str, Kind]) -> None:
         if items < 1:
             raise InvalidQueryError(
                 f"items of diversity must be at least 1 for {name!r}, got {items}"
+            )
+
+
+def check_embedded(ask: Ask, limits: Limits) -> None:
+    """Refuse items or texts that may not be embedded.
+
+    Raises:
+        InvalidQueryError: names the field, the rule and the value.
+    """
+    name, given = "item_ids", ask.candidates
+    if ask.method is Method.EMBED_TEXTS:
+        name, given = "texts", ask.texts
+    if not 1 <= len(given) <= limits.embedded:
+        raise InvalidQueryError(f"{name} must be 1 to {limits.embedded}, got {len(given)}")
+    for item_id in ask.candidates:
+        check_id("item_id", item_id, limits)
+    for text in ask.texts:
+        if not text.strip() or len(text) > limits.text_length:
+            raise InvalidQueryError(
+                f"texts must have 1 to {limits.text_length} characters, not all blank, "
+                f"got {len(text)}"
             )

@@ -8,9 +8,11 @@ from typing_extensions import override
 
 from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceServicer
+from serving.embed_wire import to_embed_ask, to_embed_response
 from serving.engine_thread import EngineThread
 from serving.histories import Histories
-from serving.query import Method
+from serving.query import Ask, Method
+from serving.waiting import Answered
 from serving.wire import Request, to_ask, to_message
 
 
@@ -42,13 +44,22 @@ class RecommenderServicer(RecommenderServiceServicer):
         answer = await self._answer(Method.RANK, request, context)
         return pb.RankResponse(answer=answer)
 
-    async def _answer(self, method: Method, request: Request, context: Any) -> pb.Answer:
-        ask = to_ask(method, request, deadline=_deadline(context))
+    @override
+    async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
+        answer, versions = await self._asked(to_embed_ask(request, deadline=_deadline(context)))
+        return to_embed_response(answer, versions=versions, request_id=request.request_id)
+
+    async def _asked(self, ask: Ask) -> Answered:
+        """Ask the engine, and tell it what the user did since the release was built."""
         query = ask.query
         if self._histories is not None and query.user_id is not None and not query.history:
             recent = await self._histories.of(query.user_id)
             ask = replace(ask, query=replace(query, recent=recent))
-        answer, versions = await self._engine.answer(ask)
+        return await self._engine.answer(ask)
+
+    async def _answer(self, method: Method, request: Request, context: Any) -> pb.Answer:
+        ask = to_ask(method, request, deadline=_deadline(context))
+        answer, versions = await self._asked(ask)
         return to_message(answer, versions=versions, request_id=request.request_id)
 
 

@@ -22,7 +22,7 @@ from serving.query import (
     check_query,
 )
 from serving.retrieval import Shopper
-from serving.rules import check_diversity, unit_vector
+from serving.rules import check_diversity, check_embedded, unit_vector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +67,8 @@ def begun(
     """
     if ask.method is Method.SIMILAR:
         return _of_item(ask, catalogue, attributes, limits)
+    if ask.method in (Method.EMBED_ITEMS, Method.EMBED_TEXTS):
+        return _to_embed(ask, catalogue, limits)
     query, ranking = ask.query, ask.method is Method.RANK
     check_query(query, limits, candidates=ask.candidates if ranking else None)
     check_diversity(query.diversity, attributes.kinds)
@@ -102,6 +104,18 @@ def _of_item(ask: Ask, catalogue: Catalogue, attributes: Attributes, limits: Lim
         basis=Basis.ITEM,
         unknown_item_ids=unknown,
         given=np.array([row], np.int32),
+    )
+
+
+def _to_embed(ask: Ask, catalogue: Catalogue, limits: Limits) -> Task:
+    check_embedded(ask, limits)
+    given, unknown = catalogue.rows(list(dict.fromkeys(ask.candidates)))
+    return Task(
+        ask=ask,
+        shopper=Shopper(history=np.empty(0, np.int32)),
+        basis=Basis.ITEM,
+        unknown_item_ids=unknown,
+        given=given,
     )
 
 

@@ -14,7 +14,7 @@ from backbone.tokens import SpecialTokens, item_input, tokenize
 from lineage.manifest import read_manifest
 from towers.config import TowersConfig
 from towers.encode import encode
-from towers.export import ITEM, load_item_tower
+from towers.export import ITEM, TitlesReader, UserTower, load_item_tower
 from towers.item_tower import ItemTower
 
 
@@ -30,11 +30,25 @@ class TextsReader:
     @classmethod
     def load(cls, folder: Path) -> "TextsReader":
         """Load from a finished towers stage."""
-        config = read_manifest(folder, "towers").config
         return cls(
             tower=load_item_tower(folder),
             tokenizer=load_tokenizer(str(folder / ITEM)),
-            item_tokens=config.get("item_tokens", TowersConfig.item_tokens),
+            item_tokens=_item_tokens(folder),
+        )
+
+    @classmethod
+    def beside(cls, folder: Path, user_tower: UserTower) -> "TextsReader":
+        """The same with the item tower that a user tower reads searches by, where it has one.
+
+        Both are then to be used in one thread.
+        """
+        reader = user_tower.reader
+        if isinstance(reader, TitlesReader):
+            return cls.load(folder)
+        return cls(
+            tower=reader.item_tower,
+            tokenizer=reader.tokenizer,
+            item_tokens=_item_tokens(folder),
         )
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -52,3 +66,9 @@ class TextsReader:
             )
         vectors: NDArray[np.float32] = embeddings.cpu().numpy()
         return vectors
+
+
+def _item_tokens(folder: Path) -> int:
+    config = read_manifest(folder, "towers").config
+    tokens: int = config.get("item_tokens", TowersConfig.item_tokens)
+    return tokens

@@ -25,23 +25,27 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x02\n\x10RecommendRequest\x12\x14\n\x07user_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x10history_item_ids\x18\x02 \x03(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0e\n\x06search\x18\x05 \x01(\t\x12\x15\n\rhistory_times\x18\x06 \x03(\x03\x12\x17\n\x0fhistory_actions\x18\x07 \x03(\t\x12(\n\x07\x66ilters\x18\x08 \x01(\x0b\x32\x17.recommender.v1.Filters\x12\x18\n\x10\x65xclude_item_ids\x18\t \x03(\t\x12,\n\tdiversity\x18\n \x01(\x0b\x32\x19.recommender.v1.Diversity\x12\x0e\n\x06vector\x18\x0b \x03(\x02\x12\x0f\n\x07release\x18\x0c \x01(\tB\n\n\x08_user_id\";\n\x11RecommendResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.recommender.v1.Answer\"\x9e\x01\n\x13SimilarItemsRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12(\n\x07\x66ilters\x18\x04 \x01(\x0b\x32\x17.recommender.v1.Filters\x12\x18\n\x10\x65xclude_item_ids\x18\x05 \x03(\t\x12\x0f\n\x07release\x18\x06 \x01(\t\">\n\x14SimilarItemsResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.recommender.v1.Answer\"\xc3\x02\n\x0fRetrieveRequest\x12\x14\n\x07user_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x10history_item_ids\x18\x02 \x03(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0e\n\x06search\x18\x05 \x01(\t\x12\x15\n\rhistory_times\x18\x06 \x03(\x03\x12\x17\n\x0fhistory_actions\x18\x07 \x03(\t\x12(\n\x07\x66ilters\x18\x08 \x01(\x0b\x32\x17.recommender.v1.Filters\x12\x18\n\x10\x65xclude_item_ids\x18\t \x03(\t\x12,\n\tdiversity\x18\n \x01(\x0b\x32\x19.recommender.v1.Diversity\x12\x0e\n\x06vector\x18\x0b \x03(\x02\x12\x0f\n\x07release\x18\x0c \x01(\tB\n\n\x08_user_id\":\n\x10RetrieveResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.recommender.v1.Answer\"\xc9\x01\n\x0bRankRequest\x12\x14\n\x07user_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x10history_item_ids\x18\x02 \x03(\t\x12\x1a\n\x12\x63\x61ndidate_item_ids\x18\x03 \x03(\t\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x15\n\rhistory_times\x18\x06 \x03(\x03\x12\x17\n\x0fhistory_actions\x18\x07 \x03(\t\x12\x0f\n\x07release\x18\x08 \x01(\tB\n\n\x08_user_id\"6\n\x0cRankResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.recommender.v1.Answer\"\x81\x01\n\x07\x46ilters\x12$\n\x04must\x18\x01 \x03(\x0b\x32\x16.recommender.v1.Clause\x12&\n\x06should\x18\x02 \x03(\x0b\x32\x16.recommender.v1.Clause\x12(\n\x08must_not\x18\x03 \x03(\x0b\x32\x16.recommender.v1.Clause\"y\n\x06\x43lause\x12\x11\n\tattribute\x18\x01 \x01(\t\x12\'\n\x06\x61ny_of\x18\x02 \x01(\x0b\x32\x15.recommender.v1.AnyOfH\x00\x12&\n\x05range\x18\x03 \x01(\x0b\x32\x15.recommender.v1.RangeH\x00\x42\x0b\n\tcondition\".\n\x05\x41nyOf\x12%\n\x06values\x18\x01 \x03(\x0b\x32\x15.recommender.v1.Value\"\x95\x01\n\x05Range\x12!\n\x02gt\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Value\x12\"\n\x03gte\x18\x02 \x01(\x0b\x32\x15.recommender.v1.Value\x12!\n\x02lt\x18\x03 \x01(\x0b\x32\x15.recommender.v1.Value\x12\"\n\x03lte\x18\x04 \x01(\x0b\x32\x15.recommender.v1.Value\"s\n\x05Value\x12\x11\n\x07keyword\x18\x01 \x01(\tH\x00\x12\x10\n\x06number\x18\x02 \x01(\x01H\x00\x12\x11\n\x07\x62oolean\x18\x03 \x01(\x08H\x00\x12*\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x06\n\x04kind\"F\n\tDiversity\x12\x10\n\x08strength\x18\x01 \x01(\x01\x12\'\n\x07\x61t_most\x18\x02 \x03(\x0b\x32\x16.recommender.v1.AtMost\"*\n\x06\x41tMost\x12\x11\n\tattribute\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x01(\x05\"\xd3\x03\n\x06\x41nswer\x12)\n\x05items\x18\x01 \x03(\x0b\x32\x1a.recommender.v1.RankedItem\x12$\n\x05\x62\x61sis\x18\x02 \x01(\x0e\x32\x15.recommender.v1.Basis\x12\x18\n\x10unknown_item_ids\x18\x03 \x03(\t\x12\x14\n\x0cunknown_user\x18\x04 \x01(\x08\x12>\n\x0cmilliseconds\x18\x05 \x03(\x0b\x32(.recommender.v1.Answer.MillisecondsEntry\x12\x36\n\x08versions\x18\x06 \x03(\x0b\x32$.recommender.v1.Answer.VersionsEntry\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12*\n\x08\x64\x65graded\x18\x08 \x01(\x0e\x32\x18.recommender.v1.Degraded\x12*\n\x08\x63overage\x18\t \x01(\x0b\x32\x18.recommender.v1.Coverage\x1a\x33\n\x11MillisecondsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"N\n\x08\x43overage\x12\x0e\n\x06\x63orpus\x18\x01 \x01(\x03\x12\x10\n\x08searched\x18\x02 \x01(\x03\x12\x10\n\x08recalled\x18\x03 \x01(\x05\x12\x0e\n\x06ranked\x18\x04 \x01(\x05\"\x9c\x02\n\nRankedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x18\n\x0btower_score\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0fneighbour_score\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\'\n\x07sources\x18\x08 \x03(\x0e\x32\x16.recommender.v1.Source\x12\x1b\n\x0eshortlist_rank\x18\x05 \x01(\x05H\x02\x88\x01\x01\x12\x19\n\x0cranker_score\x18\x06 \x01(\x01H\x03\x88\x01\x01\x42\x0e\n\x0c_tower_scoreB\x12\n\x10_neighbour_scoreB\x11\n\x0f_shortlist_rankB\x0f\n\r_ranker_score*J\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x11\n\rSOURCE_TOWERS\x10\x01\x12\x15\n\x11SOURCE_NEIGHBOURS\x10\x02*{\n\x05\x42\x61sis\x12\x15\n\x11\x42\x41SIS_UNSPECIFIED\x10\x00\x12\x11\n\rBASIS_HISTORY\x10\x01\x12\x14\n\x10\x42\x41SIS_POPULARITY\x10\x02\x12\x0e\n\nBASIS_ITEM\x10\x03\x12\x10\n\x0c\x42\x41SIS_SEARCH\x10\x04\x12\x10\n\x0c\x42\x41SIS_VECTOR\x10\x05*;\n\x08\x44\x65graded\x12\x18\n\x14\x44\x45GRADED_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x45GRADED_DEADLINE\x10\x01\x32\xd3\x02\n\x12RecommenderService\x12P\n\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\x12Y\n\x0cSimilarItems\x12#.recommender.v1.SimilarItemsRequest\x1a$.recommender.v1.SimilarItemsResponse\x12M\n\x08Retrieve\x12\x1f.recommender.v1.RetrieveRequest\x1a .recommender.v1.RetrieveResponse\x12\x41\n\x04Rank\x12\x1b.recommender.v1.RankRequest\x1a\x1c.recommender.v1.RankResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'protos/recommender/v1/recommender.proto\x12\x0erecommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x02\n\x10RecommendRequest\x12\x14\n\x07user_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x10history_item_ids\x18\x02 \x03(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0e\n\x06search\x18\x05 \x01(\t\x12\x15\n\rhistory_times\x18\x06 \x03(\x03\x12\x17\n\x0fhistory_actions\x18\x07 \x03(\t\x12(\n\x07\x66ilters\x18\x08 \x01(\x0b\x32\x17.recommender.v1.Filters\x12\x18\n\x10\x65xclude_item_ids\x18\t \x03(\t\x12,\n\tdiversity\x18\n \x01(\x0b\x32\x19.recommender.v1.Diversity\x12\x0e\n\x06vector\x18\x0b \x03(\x02\x12\x0f\n\x07release\x18\x0c \x01(\tB\n\n\x08_user_id\";\n\x11RecommendResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.recommender.v1.Answer\"\x9e\x01\n\x13SimilarItemsRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12(\n\x07\x66ilters\x18\x04 \x01(\x0b\x32\x17.recommender.v1.Filters\x12\x18\n\x10\x65xclude_item_ids\x18\x05 \x03(\t\x12\x0f\n\x07release\x18\x06 \x01(\t\">\n\x14SimilarItemsResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.recommender.v1.Answer\"\xc3\x02\n\x0fRetrieveRequest\x12\x14\n\x07user_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x10history_item_ids\x18\x02 \x03(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0e\n\x06search\x18\x05 \x01(\t\x12\x15\n\rhistory_times\x18\x06 \x03(\x03\x12\x17\n\x0fhistory_actions\x18\x07 \x03(\t\x12(\n\x07\x66ilters\x18\x08 \x01(\x0b\x32\x17.recommender.v1.Filters\x12\x18\n\x10\x65xclude_item_ids\x18\t \x03(\t\x12,\n\tdiversity\x18\n \x01(\x0b\x32\x19.recommender.v1.Diversity\x12\x0e\n\x06vector\x18\x0b \x03(\x02\x12\x0f\n\x07release\x18\x0c \x01(\tB\n\n\x08_user_id\":\n\x10RetrieveResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.recommender.v1.Answer\"\xc9\x01\n\x0bRankRequest\x12\x14\n\x07user_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x10history_item_ids\x18\x02 \x03(\t\x12\x1a\n\x12\x63\x61ndidate_item_ids\x18\x03 \x03(\t\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x15\n\rhistory_times\x18\x06 \x03(\x03\x12\x17\n\x0fhistory_actions\x18\x07 \x03(\t\x12\x0f\n\x07release\x18\x08 \x01(\tB\n\n\x08_user_id\"6\n\x0cRankResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.recommender.v1.Answer\"\xce\x01\n\x0c\x45mbedRequest\x12\x31\n\x07shopper\x18\x01 \x01(\x0b\x32\x1e.recommender.v1.ShopperToEmbedH\x00\x12-\n\x05items\x18\x02 \x01(\x0b\x32\x1c.recommender.v1.ItemsToEmbedH\x00\x12-\n\x05texts\x18\x03 \x01(\x0b\x32\x1c.recommender.v1.TextsToEmbedH\x00\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0f\n\x07release\x18\x05 \x01(\tB\x08\n\x06target\"\x8c\x01\n\x0eShopperToEmbed\x12\x14\n\x07user_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x10history_item_ids\x18\x02 \x03(\t\x12\x15\n\rhistory_times\x18\x03 \x03(\x03\x12\x17\n\x0fhistory_actions\x18\x04 \x03(\t\x12\x0e\n\x06search\x18\x05 \x01(\tB\n\n\x08_user_id\" \n\x0cItemsToEmbed\x12\x10\n\x08item_ids\x18\x01 \x03(\t\"\x1d\n\x0cTextsToEmbed\x12\r\n\x05texts\x18\x01 \x03(\t\"\xee\x02\n\rEmbedResponse\x12-\n\nembeddings\x18\x01 \x03(\x0b\x32\x19.recommender.v1.Embedding\x12\x18\n\x10unknown_item_ids\x18\x02 \x03(\t\x12\x14\n\x0cunknown_user\x18\x03 \x01(\x08\x12\x45\n\x0cmilliseconds\x18\x04 \x03(\x0b\x32/.recommender.v1.EmbedResponse.MillisecondsEntry\x12=\n\x08versions\x18\x05 \x03(\x0b\x32+.recommender.v1.EmbedResponse.VersionsEntry\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x1a\x33\n\x11MillisecondsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\",\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x0f\n\x07item_id\x18\x02 \x01(\t\"\x81\x01\n\x07\x46ilters\x12$\n\x04must\x18\x01 \x03(\x0b\x32\x16.recommender.v1.Clause\x12&\n\x06should\x18\x02 \x03(\x0b\x32\x16.recommender.v1.Clause\x12(\n\x08must_not\x18\x03 \x03(\x0b\x32\x16.recommender.v1.Clause\"y\n\x06\x43lause\x12\x11\n\tattribute\x18\x01 \x01(\t\x12\'\n\x06\x61ny_of\x18\x02 \x01(\x0b\x32\x15.recommender.v1.AnyOfH\x00\x12&\n\x05range\x18\x03 \x01(\x0b\x32\x15.recommender.v1.RangeH\x00\x42\x0b\n\tcondition\".\n\x05\x41nyOf\x12%\n\x06values\x18\x01 \x03(\x0b\x32\x15.recommender.v1.Value\"\x95\x01\n\x05Range\x12!\n\x02gt\x18\x01 \x01(\x0b\x32\x15.recommender.v1.Value\x12\"\n\x03gte\x18\x02 \x01(\x0b\x32\x15.recommender.v1.Value\x12!\n\x02lt\x18\x03 \x01(\x0b\x32\x15.recommender.v1.Value\x12\"\n\x03lte\x18\x04 \x01(\x0b\x32\x15.recommender.v1.Value\"s\n\x05Value\x12\x11\n\x07keyword\x18\x01 \x01(\tH\x00\x12\x10\n\x06number\x18\x02 \x01(\x01H\x00\x12\x11\n\x07\x62oolean\x18\x03 \x01(\x08H\x00\x12*\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x06\n\x04kind\"F\n\tDiversity\x12\x10\n\x08strength\x18\x01 \x01(\x01\x12\'\n\x07\x61t_most\x18\x02 \x03(\x0b\x32\x16.recommender.v1.AtMost\"*\n\x06\x41tMost\x12\x11\n\tattribute\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x01(\x05\"\xd3\x03\n\x06\x41nswer\x12)\n\x05items\x18\x01 \x03(\x0b\x32\x1a.recommender.v1.RankedItem\x12$\n\x05\x62\x61sis\x18\x02 \x01(\x0e\x32\x15.recommender.v1.Basis\x12\x18\n\x10unknown_item_ids\x18\x03 \x03(\t\x12\x14\n\x0cunknown_user\x18\x04 \x01(\x08\x12>\n\x0cmilliseconds\x18\x05 \x03(\x0b\x32(.recommender.v1.Answer.MillisecondsEntry\x12\x36\n\x08versions\x18\x06 \x03(\x0b\x32$.recommender.v1.Answer.VersionsEntry\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12*\n\x08\x64\x65graded\x18\x08 \x01(\x0e\x32\x18.recommender.v1.Degraded\x12*\n\x08\x63overage\x18\t \x01(\x0b\x32\x18.recommender.v1.Coverage\x1a\x33\n\x11MillisecondsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"N\n\x08\x43overage\x12\x0e\n\x06\x63orpus\x18\x01 \x01(\x03\x12\x10\n\x08searched\x18\x02 \x01(\x03\x12\x10\n\x08recalled\x18\x03 \x01(\x05\x12\x0e\n\x06ranked\x18\x04 \x01(\x05\"\x9c\x02\n\nRankedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x18\n\x0btower_score\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0fneighbour_score\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\'\n\x07sources\x18\x08 \x03(\x0e\x32\x16.recommender.v1.Source\x12\x1b\n\x0eshortlist_rank\x18\x05 \x01(\x05H\x02\x88\x01\x01\x12\x19\n\x0cranker_score\x18\x06 \x01(\x01H\x03\x88\x01\x01\x42\x0e\n\x0c_tower_scoreB\x12\n\x10_neighbour_scoreB\x11\n\x0f_shortlist_rankB\x0f\n\r_ranker_score*J\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x11\n\rSOURCE_TOWERS\x10\x01\x12\x15\n\x11SOURCE_NEIGHBOURS\x10\x02*{\n\x05\x42\x61sis\x12\x15\n\x11\x42\x41SIS_UNSPECIFIED\x10\x00\x12\x11\n\rBASIS_HISTORY\x10\x01\x12\x14\n\x10\x42\x41SIS_POPULARITY\x10\x02\x12\x0e\n\nBASIS_ITEM\x10\x03\x12\x10\n\x0c\x42\x41SIS_SEARCH\x10\x04\x12\x10\n\x0c\x42\x41SIS_VECTOR\x10\x05*;\n\x08\x44\x65graded\x12\x18\n\x14\x44\x45GRADED_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x45GRADED_DEADLINE\x10\x01\x32\x99\x03\n\x12RecommenderService\x12P\n\tRecommend\x12 .recommender.v1.RecommendRequest\x1a!.recommender.v1.RecommendResponse\x12Y\n\x0cSimilarItems\x12#.recommender.v1.SimilarItemsRequest\x1a$.recommender.v1.SimilarItemsResponse\x12M\n\x08Retrieve\x12\x1f.recommender.v1.RetrieveRequest\x1a .recommender.v1.RetrieveResponse\x12\x41\n\x04Rank\x12\x1b.recommender.v1.RankRequest\x1a\x1c.recommender.v1.RankResponse\x12\x44\n\x05\x45mbed\x12\x1c.recommender.v1.EmbedRequest\x1a\x1d.recommender.v1.EmbedResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.recommender.v1.recommender_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_EMBEDRESPONSE_MILLISECONDSENTRY']._loaded_options = None
+  _globals['_EMBEDRESPONSE_MILLISECONDSENTRY']._serialized_options = b'8\001'
+  _globals['_EMBEDRESPONSE_VERSIONSENTRY']._loaded_options = None
+  _globals['_EMBEDRESPONSE_VERSIONSENTRY']._serialized_options = b'8\001'
   _globals['_ANSWER_MILLISECONDSENTRY']._loaded_options = None
   _globals['_ANSWER_MILLISECONDSENTRY']._serialized_options = b'8\001'
   _globals['_ANSWER_VERSIONSENTRY']._loaded_options = None
   _globals['_ANSWER_VERSIONSENTRY']._serialized_options = b'8\001'
-  _globals['_SOURCE']._serialized_start=2876
-  _globals['_SOURCE']._serialized_end=2950
-  _globals['_BASIS']._serialized_start=2952
-  _globals['_BASIS']._serialized_end=3075
-  _globals['_DEGRADED']._serialized_start=3077
-  _globals['_DEGRADED']._serialized_end=3136
+  _globals['_SOURCE']._serialized_start=3708
+  _globals['_SOURCE']._serialized_end=3782
+  _globals['_BASIS']._serialized_start=3784
+  _globals['_BASIS']._serialized_end=3907
+  _globals['_DEGRADED']._serialized_start=3909
+  _globals['_DEGRADED']._serialized_end=3968
   _globals['_RECOMMENDREQUEST']._serialized_start=93
   _globals['_RECOMMENDREQUEST']._serialized_end=417
   _globals['_RECOMMENDRESPONSE']._serialized_start=419
@@ -58,30 +62,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RANKREQUEST']._serialized_end=1293
   _globals['_RANKRESPONSE']._serialized_start=1295
   _globals['_RANKRESPONSE']._serialized_end=1349
-  _globals['_FILTERS']._serialized_start=1352
-  _globals['_FILTERS']._serialized_end=1481
-  _globals['_CLAUSE']._serialized_start=1483
-  _globals['_CLAUSE']._serialized_end=1604
-  _globals['_ANYOF']._serialized_start=1606
-  _globals['_ANYOF']._serialized_end=1652
-  _globals['_RANGE']._serialized_start=1655
-  _globals['_RANGE']._serialized_end=1804
-  _globals['_VALUE']._serialized_start=1806
-  _globals['_VALUE']._serialized_end=1921
-  _globals['_DIVERSITY']._serialized_start=1923
-  _globals['_DIVERSITY']._serialized_end=1993
-  _globals['_ATMOST']._serialized_start=1995
-  _globals['_ATMOST']._serialized_end=2037
-  _globals['_ANSWER']._serialized_start=2040
-  _globals['_ANSWER']._serialized_end=2507
-  _globals['_ANSWER_MILLISECONDSENTRY']._serialized_start=2407
-  _globals['_ANSWER_MILLISECONDSENTRY']._serialized_end=2458
-  _globals['_ANSWER_VERSIONSENTRY']._serialized_start=2460
-  _globals['_ANSWER_VERSIONSENTRY']._serialized_end=2507
-  _globals['_COVERAGE']._serialized_start=2509
-  _globals['_COVERAGE']._serialized_end=2587
-  _globals['_RANKEDITEM']._serialized_start=2590
-  _globals['_RANKEDITEM']._serialized_end=2874
-  _globals['_RECOMMENDERSERVICE']._serialized_start=3139
-  _globals['_RECOMMENDERSERVICE']._serialized_end=3478
+  _globals['_EMBEDREQUEST']._serialized_start=1352
+  _globals['_EMBEDREQUEST']._serialized_end=1558
+  _globals['_SHOPPERTOEMBED']._serialized_start=1561
+  _globals['_SHOPPERTOEMBED']._serialized_end=1701
+  _globals['_ITEMSTOEMBED']._serialized_start=1703
+  _globals['_ITEMSTOEMBED']._serialized_end=1735
+  _globals['_TEXTSTOEMBED']._serialized_start=1737
+  _globals['_TEXTSTOEMBED']._serialized_end=1766
+  _globals['_EMBEDRESPONSE']._serialized_start=1769
+  _globals['_EMBEDRESPONSE']._serialized_end=2135
+  _globals['_EMBEDRESPONSE_MILLISECONDSENTRY']._serialized_start=2035
+  _globals['_EMBEDRESPONSE_MILLISECONDSENTRY']._serialized_end=2086
+  _globals['_EMBEDRESPONSE_VERSIONSENTRY']._serialized_start=2088
+  _globals['_EMBEDRESPONSE_VERSIONSENTRY']._serialized_end=2135
+  _globals['_EMBEDDING']._serialized_start=2137
+  _globals['_EMBEDDING']._serialized_end=2181
+  _globals['_FILTERS']._serialized_start=2184
+  _globals['_FILTERS']._serialized_end=2313
+  _globals['_CLAUSE']._serialized_start=2315
+  _globals['_CLAUSE']._serialized_end=2436
+  _globals['_ANYOF']._serialized_start=2438
+  _globals['_ANYOF']._serialized_end=2484
+  _globals['_RANGE']._serialized_start=2487
+  _globals['_RANGE']._serialized_end=2636
+  _globals['_VALUE']._serialized_start=2638
+  _globals['_VALUE']._serialized_end=2753
+  _globals['_DIVERSITY']._serialized_start=2755
+  _globals['_DIVERSITY']._serialized_end=2825
+  _globals['_ATMOST']._serialized_start=2827
+  _globals['_ATMOST']._serialized_end=2869
+  _globals['_ANSWER']._serialized_start=2872
+  _globals['_ANSWER']._serialized_end=3339
+  _globals['_ANSWER_MILLISECONDSENTRY']._serialized_start=2035
+  _globals['_ANSWER_MILLISECONDSENTRY']._serialized_end=2086
+  _globals['_ANSWER_VERSIONSENTRY']._serialized_start=2088
+  _globals['_ANSWER_VERSIONSENTRY']._serialized_end=2135
+  _globals['_COVERAGE']._serialized_start=3341
+  _globals['_COVERAGE']._serialized_end=3419
+  _globals['_RANKEDITEM']._serialized_start=3422
+  _globals['_RANKEDITEM']._serialized_end=3706
+  _globals['_RECOMMENDERSERVICE']._serialized_start=3971
+  _globals['_RECOMMENDERSERVICE']._serialized_end=4380
 # @@protoc_insertion_point(module_scope)

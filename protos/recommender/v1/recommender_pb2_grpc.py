@@ -73,6 +73,11 @@ class RecommenderServiceStub:
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RankRequest.SerializeToString,
                 response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RankResponse.FromString,
                 _registered_method=True)
+        self.Embed = channel.unary_unary(
+                '/recommender.v1.RecommenderService/Embed',
+                request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.EmbedRequest.SerializeToString,
+                response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.EmbedResponse.FromString,
+                _registered_method=True)
 
 
 class RecommenderServiceServicer:
@@ -125,6 +130,14 @@ class RecommenderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Embed(self, request, context):
+        """Embeddings of a shopper, of items or of texts, as the towers make them: all of one length, each
+        of unit length in space, to be compared by inner product with those of the same `towers`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecommenderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -147,6 +160,11 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     servicer.Rank,
                     request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RankRequest.FromString,
                     response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RankResponse.SerializeToString,
+            ),
+            'Embed': grpc.unary_unary_rpc_method_handler(
+                    servicer.Embed,
+                    request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.EmbedRequest.FromString,
+                    response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.EmbedResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -276,6 +294,33 @@ class RecommenderService:
             '/recommender.v1.RecommenderService/Rank',
             protos_dot_recommender_dot_v1_dot_recommender__pb2.RankRequest.SerializeToString,
             protos_dot_recommender_dot_v1_dot_recommender__pb2.RankResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Embed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recommender.v1.RecommenderService/Embed',
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.EmbedRequest.SerializeToString,
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.EmbedResponse.FromString,
             options,
             channel_credentials,
             insecure,

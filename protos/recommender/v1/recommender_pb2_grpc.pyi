@@ -60,6 +60,10 @@ class RecommenderServiceStub:
     """The head of the shortlist in its own order. Items of the history are left out."""
     Rank: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RankRequest, _recommender_pb2.RankResponse]
     """Orders the given items for a shopper."""
+    Embed: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.EmbedRequest, _recommender_pb2.EmbedResponse]
+    """Embeddings of a shopper, of items or of texts, as the towers make them: all of one length, each
+    of unit length in space, to be compared by inner product with those of the same `towers`.
+    """
 
 @_typing.type_check_only
 class RecommenderServiceAsyncStub(RecommenderServiceStub):
@@ -93,6 +97,10 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """The head of the shortlist in its own order. Items of the history are left out."""
     Rank: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RankRequest, _recommender_pb2.RankResponse]  # type: ignore[assignment]
     """Orders the given items for a shopper."""
+    Embed: _aio.UnaryUnaryMultiCallable[_recommender_pb2.EmbedRequest, _recommender_pb2.EmbedResponse]  # type: ignore[assignment]
+    """Embeddings of a shopper, of items or of texts, as the towers make them: all of one length, each
+    of unit length in space, to be compared by inner product with those of the same `towers`.
+    """
 
 class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
@@ -147,5 +155,15 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.RankResponse, _abc.Awaitable[_recommender_pb2.RankResponse]]:
         """Orders the given items for a shopper."""
+
+    @_abc_1.abstractmethod
+    def Embed(
+        self,
+        request: _recommender_pb2.EmbedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommender_pb2.EmbedResponse, _abc.Awaitable[_recommender_pb2.EmbedResponse]]:
+        """Embeddings of a shopper, of items or of texts, as the towers make them: all of one length, each
+        of unit length in space, to be compared by inner product with those of the same `towers`.
+        """
 
 def add_RecommenderServiceServicer_to_server(servicer: RecommenderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
