@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -13,10 +13,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from index.filters import Filters
 from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from serving.batch_client import RefusedRow, recommendations
 from serving.changing_client import CatalogClient, FeedbackClient
 from serving.client_errors import asked
 from serving.embed_client import EmbedClient
-from serving.query import Answer, Coverage, Diversity
+from serving.query import Answer, Coverage, Diversity, Query
 from serving.wire import (
     FROM_BASIS,
     FROM_DEGRADED,
@@ -26,6 +27,8 @@ from serving.wire import (
 )
 
 POLL_SECONDS = 0.1
+JOB_SECONDS = 3600.0
+"""Deadline of a stream of requests where none is given"""
 QUESTIONS = (
     {"service": "recommender.v1.RecommenderService"},
     {"service": "recommender.v1.CatalogService", "method": "Get"},
@@ -244,6 +247,31 @@ class RecommenderClient:
             request_id=request_id,
         )
         return self._answer(self._stub.Recommend, request)
+
+    def recommend_many(
+        self, queries: Iterable[Query], *, release: str = "", timeout: float = JOB_SECONDS
+    ) -> Iterator[tuple[int, Response | RefusedRow]]:
+        """What many shoppers should see next, for jobs: all other requests come first.
+
+        Args:
+            queries: Any number of them; read no faster than they are answered.
+            release: Id of the release that must answer; by default whichever is live.
+            timeout: Deadline of all of them together, s.
+
+        Yields:
+            Places among the queries, in any order, and answers as they come, or why there is none.
+
+        Raises:
+            grpc.RpcError: the server stopped, failed or is out of reach; ask again for what is
+                missing.
+        """
+        return recommendations(
+            self._stub.RecommendStream,
+            queries,
+            response_of=_response,
+            release=release,
+            timeout=timeout,
+        )
 
     def retrieve(
         self,

@@ -70,17 +70,22 @@ class EngineThread:
         engine = await asyncio.wrap_future(self._loaded)
         return engine.versions
 
-    async def answer(self, ask: Ask) -> Answered:
+    async def answer(self, ask: Ask, *, patient: bool = False) -> Answered:
         """Wait for the answer to a request. Cancelled before its turn, it is never worked on.
+
+        Args:
+            ask: What is asked.
+            patient: Whether all others come first; who asks so bounds how many wait.
 
         Raises:
             QueueFullError: too many wait.
             TimeoutError: its deadline passed before its turn.
             InvalidQueryError: it breaks a rule.
             UnknownItemError: it is about an item that the catalogue does not hold.
+            OtherReleaseError: it is bound to another release.
         """
         loop = asyncio.get_running_loop()
-        request = Waiting(ask=ask, future=loop.create_future())
+        request = Waiting(ask=ask, future=loop.create_future(), patient=patient)
         with self._changed:
             if self._closed:
                 raise RuntimeError("the engine's thread has ended")
@@ -103,8 +108,9 @@ class EngineThread:
             self._loaded.set_exception(error)
             with self._changed:
                 self._closed = True
-                for request in self._waiting.take(lambda _: 0):
-                    request.tell(RuntimeError("the engine could not be loaded"))
+                while requests := self._waiting.take(lambda _: 0):
+                    for request in requests:
+                        request.tell(RuntimeError("the engine could not be loaded"))
             return
         self._loaded.set_result(engine)
         del engine

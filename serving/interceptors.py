@@ -88,12 +88,18 @@ def _guarded_stream(method: StreamMethod, name: str) -> StreamMethod:
 
 
 async def _abort(error: Exception, context: Any, name: str) -> NoReturn:
+    status, message = told(error, name)
+    await context.abort(status, message, _details(error, status))
+    raise AssertionError("abort always raises")
+
+
+def told(error: Exception, name: str) -> tuple[grpc.StatusCode, str]:
+    """Status and message of an error; what no caller can mend is for the log."""
     for kind, status in STATUS_OF.items():
         if isinstance(error, kind):
-            await context.abort(status, str(error), _details(error, status))
+            return status, str(error)
     logger.error("%s failed", name, exc_info=error)
-    await context.abort(grpc.StatusCode.INTERNAL, "internal error")
-    raise AssertionError("abort always raises")
+    return grpc.StatusCode.INTERNAL, "internal error"
 
 
 def _details(error: Exception, status: grpc.StatusCode) -> Trailing:

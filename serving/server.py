@@ -205,9 +205,13 @@ class Server:
 
     def _add_services(self) -> Sequence[str]:
         """Add those that the parts suffice for, and return their names."""
-        recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(
-            RecommenderServicer(self.engine, self._histories), self._server
+        recommender = RecommenderServicer(
+            self.engine,
+            self._histories,
+            draining=self._draining,
+            streamed=2 * self._config.queue.stream_requests,  # as many wait as are worked on
         )
+        recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(recommender, self._server)
         add_CatalogServiceServicer_to_server(self._catalog, self._server)
         if self._histories is None:
             return (SERVICE, CATALOG)

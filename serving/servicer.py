@@ -1,7 +1,10 @@
 """Translates requests for the engine and its answers for the wire; decides nothing."""
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from typing_extensions import override
@@ -12,6 +15,7 @@ from serving.embed_wire import to_embed_ask, to_embed_response
 from serving.engine_thread import EngineThread
 from serving.histories import Histories
 from serving.query import Ask, Method
+from serving.recommend_stream import RecommendStreams
 from serving.waiting import Answered
 from serving.wire import Request, to_ask, to_message
 
@@ -19,13 +23,37 @@ from serving.wire import Request, to_ask, to_message
 class RecommenderServicer(RecommenderServiceServicer):
     """The methods of `RecommenderService`. What they raise, the interceptor makes a status."""
 
-    def __init__(self, engine: EngineThread, histories: Histories | None = None) -> None:
+    def __init__(
+        self,
+        engine: EngineThread,
+        histories: Histories | None = None,
+        *,
+        draining: asyncio.Event,
+        streamed: int,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            engine: What answers.
+            histories: What users did since the release was built; None where nobody tells.
+            draining: Set when the server stops.
+            streamed: Requests of all streams that wait for the engine or are worked on at a time.
+        """
         self._engine, self._histories = engine, histories
+        ask = partial(self._asked, patient=True)
+        self._streams = RecommendStreams(ask, draining=draining, at_once=streamed)
 
     @override
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:
         answer = await self._answer(Method.RECOMMEND, request, context)
         return pb.RecommendResponse(answer=answer)
+
+    @override
+    async def RecommendStream(
+        self, request_iterator: AsyncIterator[pb.RecommendStreamRequest], context: Any
+    ) -> AsyncIterator[pb.RecommendStreamResponse]:
+        async for response in self._streams.answers(request_iterator, deadline=_deadline(context)):
+            yield response
 
     @override
     async def SimilarItems(
@@ -49,13 +77,13 @@ class RecommenderServicer(RecommenderServiceServicer):
         answer, versions = await self._asked(to_embed_ask(request, deadline=_deadline(context)))
         return to_embed_response(answer, versions=versions, request_id=request.request_id)
 
-    async def _asked(self, ask: Ask) -> Answered:
+    async def _asked(self, ask: Ask, *, patient: bool = False) -> Answered:
         """Ask the engine, and tell it what the user did since the release was built."""
         query = ask.query
         if self._histories is not None and query.user_id is not None and not query.history:
             recent = await self._histories.of(query.user_id)
             ask = replace(ask, query=replace(query, recent=recent))
-        return await self._engine.answer(ask)
+        return await self._engine.answer(ask, patient=patient)
 
     async def _answer(self, method: Method, request: Request, context: Any) -> pb.Answer:
         ask = to_ask(method, request, deadline=_deadline(context))

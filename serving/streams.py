@@ -1,4 +1,4 @@
-"""Streams whose every message is answered, in order, while later ones are worked on already."""
+"""Streams whose every message is answered, while later ones are worked on already."""
 
 import asyncio
 from collections import deque
@@ -18,6 +18,7 @@ async def answered(
     work: Callable[[Request], Awaitable[Response]],
     *,
     draining: asyncio.Event,
+    in_order: bool = True,
 ) -> AsyncIterator[Response]:
     """Answer every request of a stream.
 
@@ -28,6 +29,7 @@ async def answered(
         requests: What comes in.
         work: What is done with one.
         draining: Once set, nothing more is read; what was read is answered.
+        in_order: Whether answers come in the order of the requests, or each as soon as it is there.
 
     Raises:
         UnavailableError: the stream was cut short by `draining`.
@@ -39,7 +41,7 @@ async def answered(
     cut = False
     try:
         while reading or begun:
-            waiting: set[asyncio.Task[Any]] = {begun[0]} if begun else set()
+            waiting: set[asyncio.Task[Any]] = set(_next_done(begun, in_order=in_order))
             if reading and len(begun) < AHEAD:
                 waiting |= {reading, stopped}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -51,14 +53,22 @@ async def answered(
             elif reading and stopped.done():
                 reading.cancel()
                 reading, cut = None, True
-            while begun and begun[0].done():
-                yield begun.popleft().result()
+            while done := [task for task in _next_done(begun, in_order=in_order) if task.done()]:
+                begun.remove(done[0])
+                yield done[0].result()
         if cut:
             raise UnavailableError("the server stops; what was not acknowledged may be sent again")
     finally:
         for task in (reading, stopped, *begun):
             if task is not None:
                 task.cancel()
+
+
+def _next_done(
+    begun: "deque[asyncio.Task[Response]]", *, in_order: bool
+) -> list["asyncio.Task[Response]"]:
+    """Those of which one may be answered next."""
+    return list(begun)[:1] if in_order else list(begun)
 
 
 def _next(requests: AsyncIterator[Request]) -> "asyncio.Task[Request | None]":

@@ -30,8 +30,13 @@ class QueueConfig:
     """How long the engine waits at most for as many requests as it answered together before. It
     does not wait for a second request where one was answered alone."""
 
+    stream_requests: int = 4
+    """Requests of streams that are answered together, while nobody else waits: a request that comes
+    meanwhile waits for so many. The more, the faster jobs end."""
+
     def __post_init__(self) -> None:
-        for name, least in (("requests", 1), ("batch_items", 1), ("delay_ms", 0)):
+        leasts = {"requests": 1, "batch_items": 1, "delay_ms": 0, "stream_requests": 1}
+        for name, least in leasts.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
 
@@ -42,6 +47,8 @@ class Waiting:
 
     ask: Ask
     future: asyncio.Future[Answered]
+    patient: bool = False
+    """Whether all others come first"""
     since: float = field(default_factory=time.monotonic)
 
     @property
@@ -64,15 +71,19 @@ class Waiting:
 
 
 class WaitingRequests:
-    """A queue with a bound, in order of arrival. Not safe for threads: who uses it holds a lock."""
+    """A queue with a bound, in order of arrival. Not safe for threads: who uses it holds a lock.
+
+    Patient requests stand in a queue of their own, which whoever sends them bounds.
+    """
 
     def __init__(self, config: QueueConfig) -> None:
         self._config = config
         self._waiting: deque[Waiting] = deque()
+        self._patient: deque[Waiting] = deque()
         self._seconds = 0.0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._patient)
 
     def add(self, request: Waiting) -> None:
         """Let a request wait.
@@ -80,6 +91,9 @@ class WaitingRequests:
         Raises:
             QueueFullError: as many wait as may.
         """
+        if request.patient:
+            self._patient.append(request)
+            return
         if len(self._waiting) >= self._config.requests:
             self._waiting = deque(filter(self._still_there, self._waiting))
         if (count := len(self._waiting)) >= self._config.requests:
@@ -87,16 +101,26 @@ class WaitingRequests:
         self._waiting.append(request)
 
     def take(self, cost: Callable[[Ask], int]) -> list[Waiting]:
-        """Take what is to be worked on together, the oldest first, without those that are gone."""
+        """Take what is to be worked on together, the oldest first, without those that are gone.
+
+        Patient requests are taken where there are no others.
+        """
+        return self._first(self._waiting, cost, len(self._waiting)) or self._first(
+            self._patient, cost, self._config.stream_requests
+        )
+
+    def _first(
+        self, waiting: deque[Waiting], cost: Callable[[Ask], int], most: int
+    ) -> list[Waiting]:
         taken: list[Waiting] = []
         left = self._config.batch_items
-        while self._waiting:
-            if self._still_there(self._waiting[0]):
-                left -= cost(self._waiting[0].ask)
+        while waiting and len(taken) < most:
+            if self._still_there(waiting[0]):
+                left -= cost(waiting[0].ask)
                 if taken and left < 0:
                     break
-                taken.append(self._waiting[0])
-            self._waiting.popleft()
+                taken.append(waiting[0])
+            waiting.popleft()
         return taken
 
     @staticmethod

@@ -70,6 +70,26 @@ def to_ask(method: Method, request: Request, *, deadline: float) -> Ask:
     )
 
 
+def recommend_request(
+    query: Query, *, release: str = "", request_id: str = ""
+) -> pb.RecommendRequest:
+    """A query as it travels; what is known of the user beside it does not."""
+    return pb.RecommendRequest(
+        user_id=query.user_id,
+        history_item_ids=query.history,
+        history_times=query.history_times,
+        history_actions=query.history_actions,
+        search=query.search,
+        vector=query.vector,
+        filters=filters_message(query.filters) if query.filters else None,
+        exclude_item_ids=query.exclude,
+        diversity=diversity_message(query.diversity) if query.diversity else None,
+        limit=query.limit,
+        release=release,
+        request_id=request_id,
+    )
+
+
 def to_query(request: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest) -> Query:
     """What a request about a shopper asks, before any rule is checked.
 

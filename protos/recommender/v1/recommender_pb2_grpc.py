@@ -58,6 +58,11 @@ class RecommenderServiceStub:
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendRequest.SerializeToString,
                 response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendResponse.FromString,
                 _registered_method=True)
+        self.RecommendStream = channel.stream_stream(
+                '/recommender.v1.RecommenderService/RecommendStream',
+                request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendStreamRequest.SerializeToString,
+                response_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendStreamResponse.FromString,
+                _registered_method=True)
         self.SimilarItems = channel.unary_unary(
                 '/recommender.v1.RecommenderService/SimilarItems',
                 request_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.SimilarItemsRequest.SerializeToString,
@@ -109,6 +114,17 @@ class RecommenderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecommendStream(self, request_iterator, context):
+        """The same for many shoppers, for jobs that need not be quick: each request is answered by one
+        message, as soon as it is there and in any order, with an answer or with what is wrong with that
+        request. Requests of streams wait for all others and are read no faster than they are answered, so
+        that a job may send as many as it likes. A server that stops answers what it has read, then ends
+        the stream with UNAVAILABLE; what was not answered may be sent again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SimilarItems(self, request, context):
         """Nearest neighbours of an item among the items, the item itself left out.
         """
@@ -145,6 +161,11 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     servicer.Recommend,
                     request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendRequest.FromString,
                     response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendResponse.SerializeToString,
+            ),
+            'RecommendStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.RecommendStream,
+                    request_deserializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendStreamRequest.FromString,
+                    response_serializer=protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendStreamResponse.SerializeToString,
             ),
             'SimilarItems': grpc.unary_unary_rpc_method_handler(
                     servicer.SimilarItems,
@@ -213,6 +234,33 @@ class RecommenderService:
             '/recommender.v1.RecommenderService/Recommend',
             protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendRequest.SerializeToString,
             protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecommendStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/recommender.v1.RecommenderService/RecommendStream',
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendStreamRequest.SerializeToString,
+            protos_dot_recommender_dot_v1_dot_recommender__pb2.RecommendStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,6 +54,13 @@ class RecommenderServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RecommenderServiceAsyncStub: ...
     Recommend: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RecommendRequest, _recommender_pb2.RecommendResponse]
     """Recalls a shortlist, ranks it and returns its head. Items of the history are left out."""
+    RecommendStream: _grpc.StreamStreamMultiCallable[_recommender_pb2.RecommendStreamRequest, _recommender_pb2.RecommendStreamResponse]
+    """The same for many shoppers, for jobs that need not be quick: each request is answered by one
+    message, as soon as it is there and in any order, with an answer or with what is wrong with that
+    request. Requests of streams wait for all others and are read no faster than they are answered, so
+    that a job may send as many as it likes. A server that stops answers what it has read, then ends
+    the stream with UNAVAILABLE; what was not answered may be sent again.
+    """
     SimilarItems: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.SimilarItemsRequest, _recommender_pb2.SimilarItemsResponse]
     """Nearest neighbours of an item among the items, the item itself left out."""
     Retrieve: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RetrieveRequest, _recommender_pb2.RetrieveResponse]
@@ -91,6 +98,13 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Recommend: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RecommendRequest, _recommender_pb2.RecommendResponse]  # type: ignore[assignment]
     """Recalls a shortlist, ranks it and returns its head. Items of the history are left out."""
+    RecommendStream: _aio.StreamStreamMultiCallable[_recommender_pb2.RecommendStreamRequest, _recommender_pb2.RecommendStreamResponse]  # type: ignore[assignment]
+    """The same for many shoppers, for jobs that need not be quick: each request is answered by one
+    message, as soon as it is there and in any order, with an answer or with what is wrong with that
+    request. Requests of streams wait for all others and are read no faster than they are answered, so
+    that a job may send as many as it likes. A server that stops answers what it has read, then ends
+    the stream with UNAVAILABLE; what was not answered may be sent again.
+    """
     SimilarItems: _aio.UnaryUnaryMultiCallable[_recommender_pb2.SimilarItemsRequest, _recommender_pb2.SimilarItemsResponse]  # type: ignore[assignment]
     """Nearest neighbours of an item among the items, the item itself left out."""
     Retrieve: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RetrieveRequest, _recommender_pb2.RetrieveResponse]  # type: ignore[assignment]
@@ -131,6 +145,19 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.RecommendResponse, _abc.Awaitable[_recommender_pb2.RecommendResponse]]:
         """Recalls a shortlist, ranks it and returns its head. Items of the history are left out."""
+
+    @_abc_1.abstractmethod
+    def RecommendStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_recommender_pb2.RecommendStreamRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_recommender_pb2.RecommendStreamResponse], _abc.AsyncIterator[_recommender_pb2.RecommendStreamResponse]]:
+        """The same for many shoppers, for jobs that need not be quick: each request is answered by one
+        message, as soon as it is there and in any order, with an answer or with what is wrong with that
+        request. Requests of streams wait for all others and are read no faster than they are answered, so
+        that a job may send as many as it likes. A server that stops answers what it has read, then ends
+        the stream with UNAVAILABLE; what was not answered may be sent again.
+        """
 
     @_abc_1.abstractmethod
     def SimilarItems(
