@@ -207,6 +207,7 @@ class RecommenderClient:
         exclude: Sequence[str] = (),
         diversity: Diversity | None = None,
         limit: int = 20,
+        explain: bool = False,
         release: str = "",
         request_id: str = "",
     ) -> Response:
@@ -224,6 +225,8 @@ class RecommenderClient:
             exclude: Item ids to leave out, beside those of the history.
             diversity: How the items must differ; by default they need not.
             limit: Items wanted.
+            explain: Whether each item says which items of the history it is there for; takes
+                several times as long.
             release: Id of the release that must answer, as `versions["release"]` of an answer has
                 it; by default whichever is live.
             request_id: The caller's own name for the request; comes back in the answer.
@@ -243,6 +246,7 @@ class RecommenderClient:
             exclude_item_ids=exclude,
             diversity=diversity_message(diversity) if diversity else None,
             limit=limit,
+            explain=explain,
             release=release,
             request_id=request_id,
         )
@@ -286,6 +290,7 @@ class RecommenderClient:
         exclude: Sequence[str] = (),
         diversity: Diversity | None = None,
         limit: int = 20,
+        explain: bool = False,
         release: str = "",
         request_id: str = "",
     ) -> Response:
@@ -305,6 +310,7 @@ class RecommenderClient:
             exclude_item_ids=exclude,
             diversity=diversity_message(diversity) if diversity else None,
             limit=limit,
+            explain=explain,
             release=release,
             request_id=request_id,
         )
@@ -319,6 +325,7 @@ class RecommenderClient:
         history_times: Sequence[int] = (),
         history_actions: Sequence[str] = (),
         limit: int = 20,
+        explain: bool = False,
         release: str = "",
         request_id: str = "",
     ) -> Response:
@@ -334,6 +341,7 @@ class RecommenderClient:
             history_actions=history_actions,
             candidate_item_ids=candidates,
             limit=limit,
+            explain=explain,
             release=release,
             request_id=request_id,
         )

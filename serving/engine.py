@@ -18,18 +18,17 @@ from index.attributes import Attributes
 from index.filters import Filters
 from index.sources import Recalled, Rows, Scores
 from ranker.score import Ranker
+from serving.answering import MARGIN, Answering
 from serving.candidates import Candidates
 from serving.catalogue import Catalogue
-from serving.coverage import coverage
-from serving.diversity import diverse
-from serving.embedding import EMBEDS, TEXT_COST, embedded
+from serving.embedding import EMBEDS, TEXT_COST
+from serving.explaining import explaining_cost
 from serving.live_items import LiveItems
 from serving.pace import Pace
 from serving.query import (
     Answer,
     Ask,
     Basis,
-    Degraded,
     InvalidQueryError,
     Limits,
     Method,
@@ -42,9 +41,8 @@ from serving.retrieval import Retriever
 from serving.rules import check_release
 from serving.signals import NEWEST, Signals
 from serving.task import Task, begun
+from serving.warming import every_way, keywords_of
 
-MARGIN = 0.005
-"""Seconds that an answer needs to be written down and sent."""
 WARM_UPS = 2
 Told = tuple[int, Answer | Exception]
 
@@ -93,11 +91,20 @@ class Engine:
         limits: Limits,
         ranked: int,
         pace: Pace | None = None,
+        explaining: Pace | None = None,
     ) -> None:
         self._catalogue, self._retriever = catalogue, retriever
         self._ranker, self._signals, self._attributes = ranker, signals, attributes
         self._versions, self._limits, self._ranked = versions, limits, ranked
         self._pace = pace or Pace()
+        self._answering = Answering(
+            catalogue=catalogue,
+            retriever=retriever,
+            ranker=ranker,
+            signals=signals,
+            attributes=attributes,
+            pace=explaining or Pace(),
+        )
 
     @classmethod
     def load(cls, folder: Path, config: EngineConfig) -> "Engine":
@@ -149,6 +156,7 @@ class Engine:
             limits=self._limits,
             ranked=self._ranked,
             pace=self._pace,
+            explaining=self._answering.pace,
         )
 
     @property
@@ -188,17 +196,7 @@ class Engine:
 
     def warm_up(self) -> None:
         """Go every way, so that no caller waits for what is done but once."""
-        item = self._catalogue.item_id(0)
-        known, searched = Query(history=[item], limit=1), Query(search="a", limit=1)
-        asks = [
-            Ask(method=Method.RECOMMEND, query=known),
-            Ask(method=Method.RETRIEVE, query=replace(known, exclude=[item])),
-            Ask(method=Method.RETRIEVE, query=searched),
-            Ask(method=Method.RANK, query=known, candidates=[item]),
-            Ask(method=Method.SIMILAR, query=Query(limit=1), item_id=item),
-            Ask(method=Method.RECOMMEND, query=Query(limit=1)),
-            Ask(method=Method.EMBED_TEXTS, query=Query(limit=1), texts=["a"]),
-        ]
+        asks = every_way(self._catalogue.item_id(0), keywords_of(self._attributes))
         for _ in range(WARM_UPS):
             for together in ([ask] for ask in asks):
                 list(self.answers(together))
@@ -261,7 +259,13 @@ class Engine:
         """Items that an answer reads at most: of a history, and to be ranked."""
         known = len(ask.query.history) or (NEWEST if ask.query.user_id else 0)
         ranked = {Method.RECOMMEND: self.ranked, Method.RANK: len(ask.candidates)}
-        return 1 + min(known, NEWEST) + ranked.get(ask.method, 0) + TEXT_COST * len(ask.texts)
+        return (
+            1
+            + min(known, NEWEST)
+            + ranked.get(ask.method, 0)
+            + TEXT_COST * len(ask.texts)
+            + explaining_cost(ask)
+        )
 
     def answers(self, asks: Sequence[Ask], *, ranked: int | None = None) -> Iterator[Told]:
         """Answer some requests together; those without the ranker before it begins.
@@ -278,39 +282,41 @@ class Engine:
         read: list[tuple[int, Task]] = []
         for place, ask in enumerate(asks):
             try:
-                check_release(ask, self._versions.get("release"), self._limits)
-                task = begun(
-                    ask,
-                    self._catalogue,
-                    self._attributes,
-                    self._limits,
-                    dimension=self._retriever.sources.index.dimension,
-                )
+                task = self._begun(ask)
             except (InvalidQueryError, UnknownItemError, OtherReleaseError) as error:
                 yield place, error
                 continue
             if ask.method in EMBEDS:
-                yield place, self._embedded(task, started)
+                yield place, self._answering.embedded(task, started)
             elif task.read:
                 read.append((place, task))
             else:
-                yield place, self._answer(task, self._looked_up(task), watch, started)
-        if not read:
-            return
-        found = self._recalled(read, self.ranked if ranked is None else ranked, watch)
+                yield place, self._answering(task, self._looked_up(task), watch, started)
+        if read:
+            head = self.ranked if ranked is None else ranked
+            for one, found in self._cascade(read, head, watch):
+                cut = one.ranked > 0 and found.ranker_scores is None
+                answer = self._answering(one.task, found, watch, started, cut=cut)
+                yield one.place, answer
+
+    def _begun(self, ask: Ask) -> Task:
+        check_release(ask, self._versions.get("release"), self._limits)
+        dimension = self._retriever.sources.index.dimension
+        return begun(ask, self._catalogue, self._attributes, self._limits, dimension=dimension)
+
+    def _cascade(
+        self, read: Sequence[tuple[int, Task]], ranked: int, watch: dict[str, float]
+    ) -> Iterator[tuple[_Found, Candidates]]:
+        """What was found for some shoppers: what needs no ranker first, what is explained last."""
+        found = self._recalled(read, ranked, watch)
         covered = self._covered([one for one in found if one.ranked])
         waiting = {one.place for one in covered}
-        for one in found:
-            if one.place not in waiting:
-                yield one.place, self._unranked(one, watch, started)
-        for one, ordered in zip(covered, self._rank(covered, watch), strict=True):
-            yield one.place, self._answer(one.task, ordered, watch, started)
-
-    def _embedded(self, task: Task, started: float) -> Answer:
-        watch: dict[str, float] = {}
-        embeddings = embedded(task, self._retriever, self._catalogue, watch)
-        nothing = Candidates(rows=np.empty(0, np.int32), scores=np.empty(0, np.float32))
-        return replace(self._answer(task, nothing, watch, started), embeddings=embeddings)
+        unranked = [(one, self._unranked(one)) for one in found if one.place not in waiting]
+        explained = [pair for pair in unranked if pair[0].task.explained and not pair[0].ranked]
+        yield from (pair for pair in unranked if not pair[0].task.explained or pair[0].ranked)
+        ordered = list(zip(covered, self._rank(covered, watch), strict=True))
+        yield from (pair for pair in ordered if not pair[0].task.explained)
+        yield from (*explained, *(pair for pair in ordered if pair[0].task.explained))
 
     def _looked_up(self, task: Task) -> Candidates:
         """What is near an item, or, where nobody is known, what sells best."""
@@ -360,18 +366,17 @@ class Engine:
             size -= covered.pop().ranked
         return covered
 
-    def _unranked(self, one: _Found, watch: dict[str, float], started: float) -> Answer:
+    @staticmethod
+    def _unranked(one: _Found) -> Candidates:
         """The order of the shortlist; of given items, what the sources say of them."""
         recalled, ranks = one.recalled, None
         if one.task.given is None:
             ranks = 1 + np.arange(len(recalled.rows))
         else:
             recalled = recalled.head(np.argsort(-recalled.scores, kind="stable"))
-        found = Candidates(
+        return Candidates(
             rows=recalled.rows, scores=recalled.scores, recalled=recalled, ranks=ranks
         )
-        answer = self._answer(one.task, found, watch, started)
-        return replace(answer, degraded=Degraded.DEADLINE) if one.ranked else answer
 
     def _rank(self, wanted: Sequence[_Found], watch: dict[str, float]) -> list[Candidates]:
         """Heads in the ranker's order and tails behind them; ties keep the order they came in."""
@@ -408,21 +413,3 @@ class Engine:
 
     def _popular(self, rows: Rows) -> Candidates:
         return Candidates(rows=rows, scores=self._catalogue.popularity(rows).astype(np.float32))
-
-    def _answer(
-        self, task: Task, found: Candidates, watch: Mapping[str, float], started: float
-    ) -> Answer:
-        query, index = task.ask.query, self._retriever.sources.index
-        covered = coverage(task, found, index)
-        if query.diversity:
-            found = found.chosen(
-                diverse(found.rows, query.limit, query.diversity, index, self._attributes)
-            )
-        return Answer(
-            items=found.items(self._catalogue, query.limit),
-            basis=task.basis,
-            coverage=covered,
-            unknown_item_ids=task.unknown_item_ids,
-            unknown_user=task.unknown_user,
-            milliseconds={**watch, "total": 1e3 * (time.perf_counter() - started)},
-        )

@@ -79,7 +79,9 @@ class Degraded(Enum):
     """What an answer lacks, and why."""
 
     DEADLINE = "deadline"
-    """Too little time was left to rank: the order is that of the shortlist."""
+    """Too little time was left to rank: the order is that of the shortlist, without reasons."""
+    REASONS = "reasons"
+    """Too little time was left for the reasons."""
 
 
 class Method(Enum):
@@ -168,6 +170,8 @@ class Query:
     """Items wanted."""
     diversity: Diversity = field(default_factory=Diversity)
     """How the items must differ; chosen from the whole shortlist."""
+    explain: bool = False
+    """Whether each item says which items of the history it is there for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +193,16 @@ class Ask:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reason:
+    """What one item of a history did to an item's score."""
+
+    item_id: str
+    """Of the history."""
+    contribution: float
+    """By how much the score would be lower without it, the same shortlist judged again."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RankedItem:
     """One item of an answer."""
 
@@ -206,6 +220,8 @@ class RankedItem:
     """Position in the shortlist, from 1; None where there is none."""
     ranker_score: float | None
     """Logit of the ranker; None where it did not look."""
+    reasons: Sequence[Reason] = ()
+    """Of the newest items of the history, what helped most first; empty where not asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,7 +266,7 @@ class Answer:
     """Of what was to be embedded; there are then no items."""
     milliseconds: Mapping[str, float]
     """Wall time a stage, of all that was answered together: `user_tower`, `index`, `ranker`,
-    `total`; and `queue`, before any."""
+    `total`; `reasons`, of this one; and `queue`, before any."""
 
 
 class Recommender(Protocol):

@@ -10,6 +10,7 @@ from index.attributes import Attributes
 from index.filters import FilterError
 from index.sources import Rows
 from serving.catalogue import Catalogue
+from serving.explaining import left_out
 from serving.query import (
     Ask,
     Basis,
@@ -42,6 +43,12 @@ class Task:
         """Whether a shopper is to be embedded."""
         nothing = self.given is not None and not len(self.given)
         return self.basis in {Basis.HISTORY, Basis.SEARCH, Basis.VECTOR} and not nothing
+
+    @property
+    def explained(self) -> bool:
+        """Whether the items of the answer are to say what of the history they are there for."""
+        wished = self.ask.query.explain and self.basis in {Basis.HISTORY, Basis.SEARCH}
+        return wished and len(left_out(self.shopper)) > 0
 
     @property
     def by_towers(self) -> bool:

@@ -19,6 +19,7 @@ from serving.query import (
     Method,
     Query,
     RankedItem,
+    Reason,
     Source,
 )
 
@@ -29,7 +30,11 @@ TO_BASIS = {
     Basis.SEARCH: pb.BASIS_SEARCH,
     Basis.VECTOR: pb.BASIS_VECTOR,
 }
-TO_DEGRADED = {None: pb.DEGRADED_UNSPECIFIED, Degraded.DEADLINE: pb.DEGRADED_DEADLINE}
+TO_DEGRADED = {
+    None: pb.DEGRADED_UNSPECIFIED,
+    Degraded.DEADLINE: pb.DEGRADED_DEADLINE,
+    Degraded.REASONS: pb.DEGRADED_REASONS,
+}
 FROM_DEGRADED = {message: degraded for degraded, message in TO_DEGRADED.items()}
 FROM_BASIS = {message: basis for basis, message in TO_BASIS.items()}
 TO_SOURCE = {Source.TOWERS: pb.SOURCE_TOWERS, Source.NEIGHBOURS: pb.SOURCE_NEIGHBOURS}
@@ -85,6 +90,7 @@ def recommend_request(
         exclude_item_ids=query.exclude,
         diversity=diversity_message(query.diversity) if query.diversity else None,
         limit=query.limit,
+        explain=query.explain,
         release=release,
         request_id=request_id,
     )
@@ -102,6 +108,7 @@ def to_query(request: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest)
         history_times=tuple(request.history_times),
         history_actions=tuple(request.history_actions),
         limit=request.limit,
+        explain=request.explain,
     )
     if isinstance(request, pb.RankRequest):
         return query
@@ -231,6 +238,7 @@ def to_message(answer: Answer, *, versions: Mapping[str, str], request_id: str) 
                 sources=[TO_SOURCE[source] for source in item.sources],
                 shortlist_rank=item.shortlist_rank,
                 ranker_score=item.ranker_score,
+                reasons=[pb.Reason(**vars(reason)) for reason in item.reasons],
             )
             for item in answer.items
         ],
@@ -257,6 +265,10 @@ def to_items(messages: Sequence[pb.RankedItem]) -> list[RankedItem]:
             sources=tuple(FROM_SOURCE[source] for source in item.sources),
             shortlist_rank=item.shortlist_rank if item.HasField("shortlist_rank") else None,
             ranker_score=item.ranker_score if item.HasField("ranker_score") else None,
+            reasons=tuple(
+                Reason(item_id=reason.item_id, contribution=reason.contribution)
+                for reason in item.reasons
+            ),
         )
         for item in messages
     ]

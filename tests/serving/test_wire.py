@@ -10,7 +10,7 @@ import pytest
 
 from index.filters import AnyOf, Filters, Range
 from protos.recommender.v1 import recommender_pb2 as pb
-from serving.query import Answer, Basis, Coverage, Degraded, Query, RankedItem, Source
+from serving.query import Answer, Basis, Coverage, Degraded, Query, RankedItem, Reason, Source
 from serving.wire import filters_message, read_filters, to_filters
 
 GENERATED = ["recommender_pb2.py", "recommender_pb2.pyi"]
@@ -42,6 +42,10 @@ def any_answer(seed):
                 sources=tuple(source for source in Source if rng.random() < 0.5),
                 shortlist_rank=maybe(int(rng.integers(1, 201))),
                 ranker_score=maybe(float(rng.choice([0.0, -0.0, 1e300, rng.normal()]))),
+                reasons=tuple(
+                    Reason(item_id=f"item {n}", contribution=float(rng.normal()))
+                    for n in range(rng.integers(0, 3))
+                ),
             )
             for _ in range(rng.integers(0, 30))
         ],
@@ -54,7 +58,7 @@ def any_answer(seed):
         ),
         unknown_item_ids=tuple(f"gone {n}" for n in range(rng.integers(0, 3))),
         unknown_user=bool(rng.random() < 0.5),
-        degraded=maybe(Degraded.DEADLINE),
+        degraded=maybe(list(Degraded)[rng.integers(2)]),
         milliseconds={stage: float(rng.exponential()) for stage in ("index", "total")},
     )
 

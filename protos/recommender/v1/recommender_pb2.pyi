@@ -89,7 +89,11 @@ class _DegradedEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Degraded.Val
     DEGRADED_UNSPECIFIED: _Degraded.ValueType  # 0
     """Nothing."""
     DEGRADED_DEADLINE: _Degraded.ValueType  # 1
-    """The ranker: too little of the caller's deadline was left. The order is that of the shortlist."""
+    """The ranker: too little of the caller's deadline was left. The order is that of the shortlist, and
+    there are no reasons.
+    """
+    DEGRADED_REASONS: _Degraded.ValueType  # 2
+    """The reasons alone: too little of the caller's deadline was left."""
 
 class Degraded(_Degraded, metaclass=_DegradedEnumTypeWrapper):
     """What an answer lacks, and why."""
@@ -97,7 +101,11 @@ class Degraded(_Degraded, metaclass=_DegradedEnumTypeWrapper):
 DEGRADED_UNSPECIFIED: Degraded.ValueType  # 0
 """Nothing."""
 DEGRADED_DEADLINE: Degraded.ValueType  # 1
-"""The ranker: too little of the caller's deadline was left. The order is that of the shortlist."""
+"""The ranker: too little of the caller's deadline was left. The order is that of the shortlist, and
+there are no reasons.
+"""
+DEGRADED_REASONS: Degraded.ValueType  # 2
+"""The reasons alone: too little of the caller's deadline was left."""
 Global___Degraded: _TypeAlias = Degraded  # noqa: Y015
 
 @_typing.final
@@ -118,6 +126,7 @@ class RecommendRequest(_message.Message):
     DIVERSITY_FIELD_NUMBER: _builtins.int
     VECTOR_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release, or of whom events were recorded since, which follow what the release
     knows. An unknown one is answered like a stranger, and reported.
@@ -132,6 +141,8 @@ class RecommendRequest(_message.Message):
     """Id of the release that must answer, as `versions` of an answer has it under `release`. Where another
     one is live, the status is FAILED_PRECONDITION. Empty, whichever is live answers.
     """
+    explain: _builtins.bool
+    """Whether each item says which items of the history it is there for. Takes several times as long."""
     @_builtins.property
     def history_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the shopper interacted with, oldest first. Unknown items are skipped and reported."""
@@ -183,10 +194,11 @@ class RecommendRequest(_message.Message):
         diversity: Global___Diversity | None = ...,
         vector: _abc.Iterable[_builtins.float] | None = ...,
         release: _builtins.str = ...,
+        explain: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "filters", b"filters", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "release", b"release", "request_id", b"request_id", "search", b"search", "user_id", b"user_id", "vector", b"vector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "explain", b"explain", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "release", b"release", "request_id", b"request_id", "search", b"search", "user_id", b"user_id", "vector", b"vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
@@ -398,6 +410,7 @@ class RetrieveRequest(_message.Message):
     DIVERSITY_FIELD_NUMBER: _builtins.int
     VECTOR_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release, or of whom events were recorded since, which follow what the release
     knows. An unknown one is answered like a stranger, and reported.
@@ -412,6 +425,8 @@ class RetrieveRequest(_message.Message):
     """Id of the release that must answer, as `versions` of an answer has it under `release`. Where another
     one is live, the status is FAILED_PRECONDITION. Empty, whichever is live answers.
     """
+    explain: _builtins.bool
+    """Whether each item says which items of the history it is there for. Takes several times as long."""
     @_builtins.property
     def history_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the shopper interacted with, oldest first. Unknown items are skipped and reported."""
@@ -463,10 +478,11 @@ class RetrieveRequest(_message.Message):
         diversity: Global___Diversity | None = ...,
         vector: _abc.Iterable[_builtins.float] | None = ...,
         release: _builtins.str = ...,
+        explain: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "filters", b"filters", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "release", b"release", "request_id", b"request_id", "search", b"search", "user_id", b"user_id", "vector", b"vector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "explain", b"explain", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "release", b"release", "request_id", b"request_id", "search", b"search", "user_id", b"user_id", "vector", b"vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
@@ -512,6 +528,7 @@ class RankRequest(_message.Message):
     HISTORY_TIMES_FIELD_NUMBER: _builtins.int
     HISTORY_ACTIONS_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release, or of whom events were recorded since, which follow what the release
     knows. An unknown one is answered like a stranger, and reported.
@@ -524,6 +541,8 @@ class RankRequest(_message.Message):
     """Id of the release that must answer, as `versions` of an answer has it under `release`. Where another
     one is live, the status is FAILED_PRECONDITION. Empty, whichever is live answers.
     """
+    explain: _builtins.bool
+    """Whether each item says which items of the history it is there for. Takes several times as long."""
     @_builtins.property
     def history_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the shopper interacted with, oldest first. Unknown items are skipped and reported."""
@@ -557,10 +576,11 @@ class RankRequest(_message.Message):
         history_times: _abc.Iterable[_builtins.int] | None = ...,
         history_actions: _abc.Iterable[_builtins.str] | None = ...,
         release: _builtins.str = ...,
+        explain: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "candidate_item_ids", b"candidate_item_ids", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "release", b"release", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "candidate_item_ids", b"candidate_item_ids", "explain", b"explain", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "release", b"release", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
@@ -1166,8 +1186,8 @@ class Answer(_message.Message):
     @_builtins.property
     def milliseconds(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Wall time in milliseconds, by stage: `user_tower`, `index`, `ranker`, and `total`, of all
-        requests that were answered together; and `queue`, before any. A stage that had nothing to do is
-        absent.
+        requests that were answered together; `reasons`, of this one; and `queue`, before any. A stage that
+        had nothing to do is absent.
         """
 
     @_builtins.property
@@ -1251,6 +1271,7 @@ class RankedItem(_message.Message):
     SOURCES_FIELD_NUMBER: _builtins.int
     SHORTLIST_RANK_FIELD_NUMBER: _builtins.int
     RANKER_SCORE_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """Id in the catalogue."""
     title: _builtins.str
@@ -1273,6 +1294,12 @@ class RankedItem(_message.Message):
     def sources(self) -> _containers.RepeatedScalarFieldContainer[Global___Source.ValueType]:
         """What recalled the item. Empty where nothing was recalled: as above, and in Rank."""
 
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]:
+        """What the newest items of the history, 20 at most, did to `score`, what helped most first. Empty
+        where it was not asked for, and where no history counted.
+        """
+
     def __init__(
         self,
         *,
@@ -1284,10 +1311,11 @@ class RankedItem(_message.Message):
         sources: _abc.Iterable[Global___Source.ValueType] | None = ...,
         shortlist_rank: _builtins.int | None = ...,
         ranker_score: _builtins.float | None = ...,
+        reasons: _abc.Iterable[Global___Reason] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_neighbour_score", b"_neighbour_score", "_ranker_score", b"_ranker_score", "_shortlist_rank", b"_shortlist_rank", "_tower_score", b"_tower_score", "neighbour_score", b"neighbour_score", "ranker_score", b"ranker_score", "shortlist_rank", b"shortlist_rank", "tower_score", b"tower_score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_neighbour_score", b"_neighbour_score", "_ranker_score", b"_ranker_score", "_shortlist_rank", b"_shortlist_rank", "_tower_score", b"_tower_score", "item_id", b"item_id", "neighbour_score", b"neighbour_score", "ranker_score", b"ranker_score", "score", b"score", "shortlist_rank", b"shortlist_rank", "sources", b"sources", "title", b"title", "tower_score", b"tower_score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_neighbour_score", b"_neighbour_score", "_ranker_score", b"_ranker_score", "_shortlist_rank", b"_shortlist_rank", "_tower_score", b"_tower_score", "item_id", b"item_id", "neighbour_score", b"neighbour_score", "ranker_score", b"ranker_score", "reasons", b"reasons", "score", b"score", "shortlist_rank", b"shortlist_rank", "sources", b"sources", "title", b"title", "tower_score", b"tower_score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__neighbour_score: _TypeAlias = _typing.Literal["neighbour_score"]  # noqa: Y015
     _WhichOneofArgType__neighbour_score: _TypeAlias = _typing.Literal["_neighbour_score", b"_neighbour_score"]  # noqa: Y015
@@ -1307,3 +1335,35 @@ class RankedItem(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tower_score) -> _WhichOneofReturnType__tower_score | None: ...
 
 Global___RankedItem: _TypeAlias = RankedItem  # noqa: Y015
+
+@_typing.final
+class Reason(_message.Message):
+    """What one item of a history did to the score of an item of the answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    CONTRIBUTION_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """An item of the history."""
+    contribution: _builtins.float
+    """By how much the score would be lower, in its own units, if the shopper had never come across the
+    item: user tower, neighbour lists and ranker judge the same shortlist again without it, all else
+    as it was. Negative where the item spoke against. Contributions need not sum to the score: two
+    items that say the same may each be dispensable. Of an item that the ranker did not read, it is
+    what the shortlist's score would lose, as it counts in `score`. The only item of a history has
+    none, unless there is a search: without it, nothing would be known to compare with.
+    """
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        contribution: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contribution", b"contribution", "item_id", b"item_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reason: _TypeAlias = Reason  # noqa: Y015
