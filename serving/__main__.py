@@ -22,7 +22,7 @@ from serving.catalogue import Catalogue
 from serving.client import RecommenderClient, Response
 from serving.connecting import TOKEN, add_server, connected
 from serving.histories import EventsConfig
-from serving.query import Limits, Recommender
+from serving.query import Diversity, Limits, Recommender
 from serving.reloading import Reloader
 from serving.server import ServerConfig, serve
 from serving.table import answer_table, history_table
@@ -138,7 +138,11 @@ def _answer(
     exclude = [item_id for item_id in options.exclude.split(",") if item_id]
     if options.similar:
         response = client.similar(
-            options.similar, filters=filters, exclude=exclude, limit=options.limit
+            options.similar,
+            filters=filters,
+            exclude=exclude,
+            release=options.release,
+            limit=options.limit,
         )
         return response, f"like item {options.similar}"
     response = client.recommend(
@@ -147,6 +151,9 @@ def _answer(
         search=options.search,
         filters=filters,
         exclude=exclude,
+        diversity=Diversity(strength=options.strength, at_most=options.at_most),
+        explain=options.explain,
+        release=options.release,
         limit=options.limit,
     )
     return response, f"recommended to {_who(options)}"
@@ -235,6 +242,19 @@ def _ask_parser() -> jsonargparse.ArgumentParser:
         '`{"must": [{"attribute": "price", "range": {"lte": {"number": 20}}}]}`',
     )
     parser.add_argument("--exclude", default="", help="item ids to leave out: `7,11`")
+    parser.add_argument(
+        "--strength", type=float, default=0.0, help="what nearness to better items costs, 0 to 1"
+    )
+    parser.add_argument(
+        "--at_most",
+        type=dict[str, int],
+        default={},
+        help='items that may share a value, by keyword attribute: `{"brand": 2}`',
+    )
+    parser.add_argument(
+        "--explain", action="store_true", help="say which items of the history each is there for"
+    )
+    parser.add_argument("--release", default="", help="id of the release that must answer")
     parser.add_argument("--limit", type=int, default=10, help="items wanted")
     parser.add_argument(
         "--wait", type=float, default=0.0, help="how long to wait for the server to be ready, s"

@@ -54,7 +54,7 @@ class Role(Enum):
     """What a client may do."""
 
     READ = "read"
-    """Recommend, retrieve, rank, look for similar items."""
+    """Recommend, retrieve, rank, look for similar items, embed."""
     CATALOGUE = "catalogue"
     """Change items."""
     FEEDBACK = "feedback"

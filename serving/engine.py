@@ -16,7 +16,7 @@ from pyroaring import BitMap
 from dataset.arrays import load_dataset
 from index.attributes import Attributes
 from index.filters import Filters
-from index.sources import Recalled, Rows, Scores
+from index.sources import Recalled, Scores
 from ranker.score import Ranker
 from serving.answering import MARGIN, Answering
 from serving.candidates import Candidates
@@ -24,11 +24,11 @@ from serving.catalogue import Catalogue
 from serving.embedding import EMBEDS, TEXT_COST
 from serving.explaining import explaining_cost
 from serving.live_items import LiveItems
+from serving.looking_up import looked_up
 from serving.pace import Pace
 from serving.query import (
     Answer,
     Ask,
-    Basis,
     InvalidQueryError,
     Limits,
     Method,
@@ -319,21 +319,7 @@ class Engine:
         yield from (*explained, *(pair for pair in ordered if pair[0].task.explained))
 
     def _looked_up(self, task: Task) -> Candidates:
-        """What is near an item, or, where nobody is known, what sells best."""
-        shopper, given = task.shopper, task.given
-        if task.basis is Basis.ITEM:
-            assert given is not None
-            sources = self._retriever.sources
-            rows, cosines = sources.nearest(
-                sources.index.vectors(given)[0],
-                given,
-                task.ask.query.limit,
-                allowed=shopper.allowed,
-            )
-            return Candidates(rows=rows, scores=cosines)
-        if given is None:
-            return self._popular(self._catalogue.best_selling(self.shortlist, shopper.allowed))
-        return self._popular(given[np.argsort(-self._catalogue.popularity(given), kind="stable")])
+        return looked_up(task, self._catalogue, self._retriever, size=self.shortlist)
 
     def _recalled(
         self, read: Sequence[tuple[int, Task]], ranked: int, watch: dict[str, float]
@@ -410,6 +396,3 @@ class Engine:
             return replace(found, ranks=None)
         rest = one.recalled.head(np.arange(one.ranked, len(one.recalled.rows)))
         return found.followed_by(rest, self._ranker.shortlist_weight)
-
-    def _popular(self, rows: Rows) -> Candidates:
-        return Candidates(rows=rows, scores=self._catalogue.popularity(rows).astype(np.float32))

@@ -34,7 +34,7 @@ class Metrics:
         )
         self._stages = Histogram(
             "shortlist_stage_seconds",
-            "Of a stage of an answer: user_tower, index, ranker, total",
+            "Of a stage of an answer: user_tower, index, ranker, reasons, item_tower, total",
             ["stage"],
             buckets=SECONDS,
             registry=self.registry,

@@ -18,7 +18,7 @@ from serving.around import Call, around
 from serving.metrics import Metrics
 
 logger = logging.getLogger("serving.calls")
-SEQUENCE = ("user_tower", "index", "ranker")
+SEQUENCE = ("user_tower", "index", "ranker", "reasons")
 """Stages of an answer, one after another."""
 STATUSES = {status.value[0]: status.name for status in grpc.StatusCode}
 
@@ -105,8 +105,8 @@ class ObservingInterceptor(aio.ServerInterceptor):
 
 
 def _stages(call: Call) -> Mapping[str, float]:
-    answer = getattr(call.response, "answer", None)
-    return dict(answer.milliseconds) if answer is not None else {}
+    answer = getattr(call.response, "answer", call.response)
+    return dict(getattr(answer, "milliseconds", {}))
 
 
 def _status(call: Call, *, failed: bool = False) -> str:

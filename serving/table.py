@@ -7,10 +7,11 @@ from rich.table import Table
 from rich.text import Text
 
 from lineage.releases import ReleaseRecord
-from serving.query import Answer
+from serving.query import Answer, RankedItem
 
 NUMBERS = ("score", "place", "towers", "kNN", "ranker")
-STAGES = ("user_tower", "index", "ranker", "total")
+STAGES = ("user_tower", "index", "ranker", "reasons", "total")
+SHOWN_REASONS = 2
 
 
 def history_table(titles: Sequence[str], *, of: str, shown: int = 5) -> RenderableType:
@@ -41,6 +42,9 @@ def answer_table(answer: Answer, *, title: str) -> RenderableType:
     table.columns[1].overflow = "fold"
     for name in NUMBERS:
         table.add_column(name, justify="right")
+    explained = any(item.reasons for item in answer.items)
+    if explained:
+        table.add_column("because of")
     for place, item in enumerate(answer.items, 1):
         table.add_row(
             str(place),
@@ -51,6 +55,7 @@ def answer_table(answer: Answer, *, title: str) -> RenderableType:
             _cell(item.tower_score, ".3f"),
             _cell(item.neighbour_score, ".3f"),
             _cell(item.ranker_score, ".3f"),
+            *([Text(_because(item))] if explained else []),
         )
     notes = [Text(line, style="dim") for line in _notes(answer)]
     return Group(Text(title, style="bold"), table, *notes)
@@ -88,8 +93,16 @@ def _about(record: ReleaseRecord) -> list[str]:
     return [when, f"{record.items:,}", f"{record.recall:.4f}", f"{megabytes:,.1f}"]
 
 
+def _because(item: RankedItem) -> str:
+    """The items of the history that helped most, with what the score would lose without them."""
+    helped = [reason for reason in item.reasons if reason.contribution > 0][:SHOWN_REASONS]
+    return ", ".join(f"{reason.item_id} {reason.contribution:+.2f}" for reason in helped)
+
+
 def _notes(answer: Answer) -> list[str]:
     lines = [f"basis: {answer.basis.value}", f"ms: {_times(answer.milliseconds)}"]
+    if answer.degraded:
+        lines.append(f"degraded: {answer.degraded.value}")
     if answer.unknown_user:
         lines.append("the release does not know this user")
     if answer.unknown_item_ids:

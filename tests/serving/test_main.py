@@ -13,7 +13,7 @@ from lineage.manifest import MissingArtifactError
 from serving.__main__ import main
 from serving.client import RecommenderClient
 from serving.publish import PublishConfig, publish
-from serving.query import InvalidQueryError, Limits, Query
+from serving.query import Diversity, InvalidQueryError, Limits, Query
 
 SECONDS = 20
 SLOW_SERVER = """
@@ -101,6 +101,13 @@ def test_ask_takes_filters_and_items_to_leave_out(ask, fake, capsys):
     status, error = error_of(capsys, ask, "--filters", "price < 20")
     assert status == 2
     assert "error: filters must be JSON of the contract's `Filters`" in error
+
+
+def test_ask_takes_wishes(ask, fake):
+    ask("--strength", "0.5", "--at_most", '{"brand": 2}', "--explain")
+
+    diversity = Diversity(strength=0.5, at_most={"brand": 2})
+    assert fake.calls == [("recommend", Query(limit=10, diversity=diversity, explain=True))]
 
 
 def test_ask_shows_the_history_by_id_and_with_the_release_by_title(ask, shop, tmp_path):

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from serving.query import Basis
+from serving.query import Basis, Degraded, Reason
 from serving.table import answer_table, history_table
 
 
@@ -28,6 +28,29 @@ def test_a_score_that_is_absent_is_a_dash_and_not_zero(fake):
     cells = row(text(answer_table(fake.answer, title="")), "Été")
 
     assert cells[3:] == ["0.125", "–", "–", "–", "–"]
+
+
+def test_items_of_the_history_that_helped_are_named_where_there_are_reasons(fake):
+    reasons = tuple(
+        Reason(item_id=item_id, contribution=value)
+        for item_id, value in (("181", 1.5), ("172", 0.251), ("7", 0.1), ("11", -3.0))
+    )
+    first, second = fake.answer.items
+    explained = replace(fake.answer, items=[replace(first, reasons=reasons), second])
+
+    table = text(answer_table(explained, title=""), width=160)
+
+    assert row(table, "Star Wars")[-1] == "181 +1.50, 172 +0.25"
+    assert row(table, "Été")[-1] == ""
+    assert "because of" in table
+    assert "because of" not in text(answer_table(fake.answer, title=""))
+
+
+def test_what_an_answer_lacks_stands_underneath(fake):
+    answer = replace(fake.answer, degraded=Degraded.REASONS)
+
+    assert "degraded: reasons" in text(answer_table(answer, title=""))
+    assert "degraded" not in text(answer_table(fake.answer, title=""))
 
 
 def test_what_the_answer_rests_on_stands_underneath(fake):
