@@ -30,9 +30,10 @@ class QueueConfig:
     """How long the engine waits at most for as many requests as it answered together before. It
     does not wait for a second request where one was answered alone."""
 
-    stream_requests: int = 4
+    stream_requests: int = 1
     """Requests of streams that are answered together, while nobody else waits: a request that comes
-    meanwhile waits for so many. The more, the faster jobs end."""
+    meanwhile waits for so many. The more, the sooner jobs end on a server that has nothing else to
+    do."""
 
     def __post_init__(self) -> None:
         leasts = {"requests": 1, "batch_items": 1, "delay_ms": 0, "stream_requests": 1}
