@@ -195,6 +195,13 @@ def test_calls_are_counted_by_status_and_client_and_stages_are_timed(measured, f
     assert "somebody" not in text
 
 
+def test_stages_of_embeddings_are_counted_too(measured):
+    with RecommenderClient(measured.address, token="reads", timeout=SECONDS) as client:
+        client.embed.items(["50"])
+
+    assert 'shortlist_stage_seconds_count{stage="ranker"} 1.0' in metrics_of(measured)
+
+
 def test_a_call_is_traced_with_its_stages_below_the_callers_span(measured, monkeypatch):
     seen = InMemorySpanExporter()
     provider = TracerProvider()
