@@ -52,6 +52,8 @@ RANGES = {
 }
 DEPTH = 5
 """Of messages within messages; one kind of hostile bytes goes deeper."""
+MOST_BYTES = 6_000_000
+"""Of a list: more than a server takes."""
 NESTED = b""
 for _ in range(90):  # a list in a list in …: as deep as protobuf reads
     NESTED = b"\x32" + bytes([128 | (len(NESTED) + 6) % 128, (len(NESTED) + 6) // 128]) + NESTED
@@ -168,10 +170,17 @@ def _fill_list(draw, held, field, depth, length):
         some = [draw(one) for _ in range(min(length, 3))]
     else:
         some = [draw(_scalar(field)) for _ in range(min(length, 5))]
+    length = min(length, MOST_BYTES // max(map(_bytes, some), default=1))
     every = (some * (length // max(len(some), 1) + 1))[:length]
     if field.type in RANGES and draw(st.integers(0, 7)) != 4:
         every = sorted(every)
     held.extend(every)
+
+
+def _bytes(value):
+    if isinstance(value, str | bytes):
+        return 1 + 4 * len(value)
+    return 1 + value.ByteSize() if hasattr(value, "ByteSize") else 8
 
 
 @cache
