@@ -1,4 +1,4 @@
-"""Items are changed, the index is rebuilt and published in a process that is killed again and again.
+"""Items are changed, the index is rebuilt and published in a process that is killed.
 
 The next process finds every acknowledged change, and one release or the other, whole.
 """
@@ -181,7 +181,7 @@ def test_killed_while_it_rebuilds_nothing_acknowledged_is_lost(release, tmp_path
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_killed_at_two_hundred_moments_nothing_acknowledged_is_lost(
-    release, build_release, shop, tmp_path, pytestconfig, capsys
+    release, build_release, shop, tmp_path, pytestconfig
 ):
     other = build_release(tmp_path / "other" / "shop", shop)
     roots = [stages(release, tmp_path / "one" / "shop"), stages(other, tmp_path / "two" / "shop")]
