@@ -158,7 +158,7 @@ def test_a_server_that_never_recovers_is_waited_for_a_minute(clock, monkeypatch)
     ("reloads", "live", "last", "grown"),
     [
         (3, "two", True, 1.1),
-        (2, "two", False, 1.05),
+        (2, "two", False, 1.048),
         (0, "one", True, 2.0),
     ],
 )
