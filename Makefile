@@ -26,7 +26,7 @@ export MALLOC_TRIM_THRESHOLD_ ?= 17179869184
 export MALLOC_TOP_PAD_ ?= 268435456
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format install weights data trial towers index tune \
+.PHONY: help demo test test-slow fuzz lint format install weights data trial towers index tune \
         ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving pipeline publish rollback \
         releases collections serve ask protos clean
 
@@ -125,6 +125,9 @@ test: install weights ## Run the tests
 
 test-slow: install weights ## Run the slow tests too, and those for a GPU where there is one
 	@$(RUN) -m pytest
+
+fuzz: install ## Send 100,000 hostile requests to a server: some 20 minutes
+	@$(RUN) -m pytest tests/serving/test_fuzz.py -m slow -q
 
 lint: install ## ruff, mypy --strict, import contracts, the gRPC contract
 	@$(VENV)/bin/ruff check .

@@ -6,7 +6,7 @@ when it is asked for. Numbers and times lie in their order, beside their rows.
 
 import json
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -50,6 +50,12 @@ class KeywordPostings:
         """Items that have one of the keywords."""
         places = [place for value in wanted if (place := self.place(value)) is not None]
         return BitMap.union(BitMap(), *map(self._posting, places))
+
+    def of_rows(self, rows: BitMap) -> Iterator[tuple[int, str]]:
+        """Some items and their keywords, in pairs; reads all postings."""
+        for place in range(len(self.values)):
+            for row in self._posting(place) & rows:
+                yield row, self.values[place]
 
     def place(self, value: str) -> int | None:
         """Place of a keyword among the values; None where no item has it."""
@@ -136,6 +142,11 @@ class OrderedPostings:
         """Items that have one of the values."""
         spans = [self._span(value, value) for value in set(wanted)]
         return self._bitmap(spans)
+
+    def of_rows(self, rows: BitMap) -> Iterator[tuple[int, float]]:
+        """Some items and their values, in pairs."""
+        for place in np.flatnonzero(np.isin(self.item_rows, rows_of(rows))).tolist():
+            yield int(self.item_rows[place]), self.values[place].item()
 
     def between(
         self,

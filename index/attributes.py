@@ -12,7 +12,7 @@ from pyroaring import BitMap
 from dataset.kinds import Kind
 from dataset.postings import KeywordPostings, OrderedPostings, Postings, load_postings
 from index.filters import AnyOf, Clause, Filters, as_keyword, as_number, check_clause
-from index.held import NOTHING, Held, fits, read
+from index.held import NOTHING, Held, Values, fits, read
 from index.live import LiveIndex
 
 
@@ -90,6 +90,14 @@ class Attributes:
             own = [_number(postings, value, unknown) for value in held]
             found.append((np.full(len(own), place), np.array(own, np.int64)))
         return np.concatenate([p for p, _ in found]), np.concatenate([n for _, n in found])
+
+    def of_release(self, rows: Sequence[int]) -> dict[int, Held]:
+        """What items of the release have, by row; attributes without a value are left out."""
+        found: dict[int, dict[str, Values]] = {row: {} for row in rows}
+        for name, postings in self._postings.items():
+            for row, value in postings.of_rows(BitMap(rows)):
+                found[row][name] = found[row].get(name, NOTHING) | {value}
+        return dict(found)
 
     @classmethod
     def load(cls, folder: Path, items: int) -> "Attributes":

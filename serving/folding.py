@@ -7,10 +7,13 @@ from itertools import groupby
 from pathlib import Path
 
 from dataset.arrays import load_dataset
+from index.attributes import Attributes
+from index.held import Held
 from lineage.journal import Journal, read_journal
 from lineage.manifest import RECORD, CorruptArtifactError
 from lineage.releases import read_record
-from serving.changes import Change, data_config, decoded, encoded, latest, text_of
+from serving.changes import Change, Item, data_config, decoded, encoded, latest, text_of
+from serving.live_items import fitting
 
 logger = logging.getLogger(__name__)
 AT_ONCE = 1_000
@@ -20,9 +23,9 @@ AT_ONCE = 1_000
 def unsettled(changes: Mapping[str, Change], root: Path) -> set[str]:
     """Ids of the changes that a release needs: those that are newer or that it does not hold.
 
-    A release holds an upsert when it was published after it and has the item with the same text;
-    it holds a deletion when it was published after it and lacks the item. Stages that were not
-    published need all.
+    A release holds an upsert when it was published after it and has the item with the same text
+    and the same attributes, as far as it has such; it holds a deletion when it was published after
+    it and lacks the item. Stages that were not published need all.
     """
     if not (root / RECORD).is_file() or not changes:
         return set(changes)
@@ -33,12 +36,24 @@ def unsettled(changes: Mapping[str, Change], root: Path) -> set[str]:
     data, config = load_dataset(root / "data"), data_config(root)
     rows = {item_id: row for row, item_id in enumerate(data.item_ids) if item_id in older}
     needed = set(changes) - older
+    same_text: dict[str, Item] = {}
     for item_id in older:
         item, row = changes[item_id].item, rows.get(item_id)
-        held = None if row is None else data.texts[row]
-        if held != (None if item is None else text_of(item, config)):
+        if item is not None and row is not None and data.texts[row] == text_of(item, config):
+            same_text[item_id] = item
+        elif item is not None or row is not None:
             needed.add(item_id)
-    return needed
+    attributes = Attributes.load(root / "data", len(data.item_ids))
+    held = attributes.of_release([rows[item_id] for item_id in same_text])
+    return needed | {
+        item_id
+        for item_id, item in same_text.items()
+        if held[rows[item_id]] != _with_values(fitting(item, attributes))
+    }
+
+
+def _with_values(held: Held) -> Held:
+    return {name: values for name, values in held.items() if values}
 
 
 def fold(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NoReturn
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 from grpc_status import rpc_status
@@ -51,7 +52,7 @@ class ErrorInterceptor(aio.ServerInterceptor):
             return handler
         name = handler_call_details.method
         codec = {
-            "request_deserializer": handler.request_deserializer,
+            "request_deserializer": _or_why_not(handler.request_deserializer),
             "response_serializer": handler.response_serializer,
         }
         if handler.unary_unary is not None:
@@ -59,13 +60,39 @@ class ErrorInterceptor(aio.ServerInterceptor):
         if inspect.isasyncgenfunction(handler.stream_stream):
             streaming = _guarded_stream(handler.stream_stream, name)
             return grpc.stream_stream_rpc_method_handler(streaming, **codec)
-        return handler  # health's
+        if inspect.iscoroutinefunction(handler.unary_stream):  # health's
+            watching = _guarded(handler.unary_stream, name)
+            return grpc.unary_stream_rpc_method_handler(watching, **codec)
+        return handler
+
+
+def _or_why_not(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Reads a message, or returns why it cannot: what is raised here, gRPC answers itself."""
+
+    def read(wire: bytes) -> Any:
+        try:
+            return deserialize(wire)
+        except DecodeError as error:
+            return error
+
+    return read
+
+
+def _readable(request: Any) -> Any:
+    if isinstance(request, DecodeError):
+        raise InvalidQueryError("request must be a message of the contract, got other bytes")
+    return request
+
+
+async def _all_readable(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _readable(request)
 
 
 def _guarded(method: Method, name: str) -> Method:
     async def call(request: Any, context: Any) -> Any:
         try:
-            return await method(request, context)
+            return await method(_readable(request), context)
         except aio.AbortError:
             raise
         except Exception as error:
@@ -77,7 +104,7 @@ def _guarded(method: Method, name: str) -> Method:
 def _guarded_stream(method: StreamMethod, name: str) -> StreamMethod:
     async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
         try:
-            async for response in method(requests, context):
+            async for response in method(_all_readable(requests), context):
                 yield response
         except aio.AbortError:
             raise

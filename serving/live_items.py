@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from dataset.growing import BLOCK, Grown
 from index.attributes import Attributes
-from index.held import Held
+from index.held import Held, Values
 from index.live import LiveIndex
 from serving.changes import Item
 
@@ -107,18 +108,19 @@ def described(item: Item, attributes: Attributes) -> Mapping[str, Any]:
     return {**keywords, **item.attributes}
 
 
+def fitting(item: Item, attributes: Attributes) -> Held:
+    """What filters find of it; without what was written when a release had other attributes."""
+    held: dict[str, Values] = {}
+    for name, value in described(item, attributes).items():
+        with suppress(ValueError):
+            held |= attributes.held({name: value})
+    return held
+
+
 def _all_held(items: Sequence[Item], attributes: Attributes) -> list[Held]:
-    """What items have; without what was written when a release had other attributes."""
-    found: list[Held] = []
-    dropped = 0
-    for item in items:
-        held: dict[str, Any] = {}
-        for name, value in described(item, attributes).items():
-            try:
-                held |= attributes.held({name: value})
-            except ValueError:
-                dropped += 1
-        found.append(held)
-    if dropped:
+    """What items have, and a warning of what does not fit."""
+    found = [fitting(item, attributes) for item in items]
+    told = sum(len(described(item, attributes)) for item in items)
+    if dropped := told - sum(map(len, found)):
         logger.warning("%d attributes of changed items do not fit the release", dropped)
     return found

@@ -209,3 +209,16 @@ def test_what_cannot_be_meant_is_refused_by_name(attributes, clause, message):
     for filters in (Filters(must=[clause]), Filters(should=[clause]), Filters(must_not=[clause])):
         with pytest.raises(FilterError, match=message):
             known.matching(filters)
+
+
+def test_what_rows_have_is_what_a_filter_for_it_finds_them_by(attributes):
+    items = table(np.random.default_rng(3))
+    known, rows = attributes(items), [7, 0, 299, 150, 151, 152]
+
+    found = known.of_release(rows)
+
+    for row in rows:
+        (item,) = items[row].drop("item_id").to_dicts()
+        times = {name: str(item[name]) for name in ("day", "since") if item[name] is not None}
+        held = known.held(item | times)
+        assert found[row] == {name: values for name, values in held.items() if values}

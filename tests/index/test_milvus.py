@@ -127,6 +127,7 @@ def test_a_collection_that_another_process_filled_too_is_refused(
     assert all(name.endswith(PARTIAL) for name in client.list_collections())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["drop", "delete"])
 def test_a_lost_collection_is_refused_with_the_command_that_mends_it(root, config, client, damage):
     manifest = built(root, config)
@@ -146,6 +147,7 @@ def test_a_lost_collection_is_refused_with_the_command_that_mends_it(root, confi
     verify_files(root / "index", manifest)
 
 
+@pytest.mark.slow
 def test_embeddings_of_other_towers_do_not_restore_a_collection(root, config, client):
     built(root, config)
     client.drop_collection(read_record(root / "index" / RECORD).collection)
@@ -158,6 +160,7 @@ def test_embeddings_of_other_towers_do_not_restore_a_collection(root, config, cl
     assert client.list_collections() == []
 
 
+@pytest.mark.slow
 def test_only_what_neither_a_stage_nor_a_release_names_is_dropped(root, config, client, tmp_path):
     releases = tmp_path / "releases"
     old, gone, stage = (releases / "shop" / "1" / "index", releases / "g", root / "index")

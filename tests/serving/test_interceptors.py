@@ -121,3 +121,27 @@ def test_a_known_error_is_not_logged(client, fake, caplog):
 
     assert not [r for r in caplog.records if r.name.startswith("serving")]
     assert fake.calls == [("recommend", Query(user_id="u"))]
+
+
+NO_MESSAGES = [b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x03\xed\xa0\x80", b"\xff"]
+
+
+@pytest.mark.parametrize("wire", NO_MESSAGES)
+@pytest.mark.parametrize(
+    "method",
+    [
+        "/recommender.v1.RecommenderService/Recommend",
+        "/recommender.v1.CatalogService/Get",
+        "/recommender.v1.CatalogService/Upsert",
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+    ],
+)
+def test_bytes_that_are_no_message_are_refused_and_nothing_is_logged(server, method, wire, caplog):
+    with grpc.insecure_channel(server.address) as channel, pytest.raises(grpc.RpcError) as caught:
+        list(channel.stream_stream(method)(iter([wire]), timeout=10))
+
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    told = "request must be a message of the contract, got other bytes"
+    assert caught.value.details() == told
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -1,12 +1,14 @@
 """Changes of items meet a rebuild that holds some of them."""
 
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from backbone.config import TrainingConfig
 from dataset.arrays import StringColumn
+from index.filters import AnyOf, Filters, Range
 from lineage.cli import run
 from lineage.journal import Journal, read_journal
 from lineage.releases import live_release
@@ -48,12 +50,19 @@ def opened(releases):
     return LiveEngine.load(live_release(releases), CONFIG)
 
 
+def attributes(colour, thing, row):
+    """As the rebuilt release has them."""
+    since = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=row)
+    had = {"colour": colour, "thing": [thing], "price": row, "new": row >= 200}
+    return {**had, "since": since.isoformat()}
+
+
 def changed(engine):
     """Make one change of every kind, as seen from the rebuilt release."""
     engine.upsert(
         [
-            Item(item_id="held", title="red shirt mug"),
-            Item(item_id="i238", title="navy  navy"),
+            Item(item_id="held", title="red shirt mug", attributes=attributes("red", "mug", 239)),
+            Item(item_id="i238", title="navy  navy", attributes=attributes("navy", "navy", 238)),
             Item(item_id="other", title="teal rug"),
             Item(item_id="i4", title="gold gold"),
         ]
@@ -87,7 +96,8 @@ def test_a_rebuild_takes_over_what_it_holds_and_rolling_back_loses_nothing(
     engine = opened(releases)
     engine.upsert([Item(item_id="i238", title="not yet")])
     changed(engine)
-    engine.upsert([Item(item_id="i238", title="navy navy")])
+    again = attributes("navy", "navy", 238)
+    engine.upsert([Item(item_id="i238", title="navy navy", attributes=again)])
     engine.close()
     assert len(engine.engine.catalogue) == 240 + 2 - 2
 
@@ -115,6 +125,51 @@ def test_a_rebuild_takes_over_what_it_holds_and_rolling_back_loses_nothing(
     assert journalled(releases) == {"other", "i4", "i7"}
     expected(opened(releases))
     assert "3 changes of items dropped" in caplog.text
+
+
+OTHERS = [
+    {"price": None},
+    {"price": 5.5},
+    {"colour": "green"},
+    {"colour": ["red", "green"]},
+    {"new": True},
+    {"since": "2030-01-01T00:00+01:00"},
+]
+CLAUSES = [
+    *(AnyOf("price", [price]) for price in (0, 1, 2, 3, 5.5)),
+    *(AnyOf("colour", [colour]) for colour in ("red", "green")),
+    *(AnyOf("new", [new]) for new in (True, False)),
+    Range("since", gte=date(2029, 1, 1)),
+]
+
+
+def test_a_rebuild_of_older_data_takes_no_change_of_attributes_back(releases, rebuilt, shop):
+    engine = opened(releases)
+    engine.upsert(
+        [
+            Item(
+                item_id=f"i{row}",
+                title=shop.titles[row],
+                attributes=attributes(*shop.titles[row].split(), row) | others,
+            )
+            for row, others in enumerate([{}, *OTHERS])
+        ]
+    )
+    engine.close()
+
+    publish(rebuilt, releases, TWO)
+
+    after = opened(releases)
+    now = [after.engine.catalogue.row(f"i{row}") for row in range(7)]
+    assert [row < 240 for row in now] == [True] + [False] * 6
+    assert fitting(after) == fitting(engine)
+
+
+def fitting(engine):
+    """Of each clause, which of the changed items fit."""
+    known, catalogue = engine.engine.attributes, engine.engine.catalogue
+    found = [set(known.matching(Filters(must=[clause]))) for clause in CLAUSES]
+    return [[row for row in range(7) if catalogue.row(f"i{row}") in fit] for fit in found]
 
 
 def test_what_changed_after_the_rebuild_went_live_is_kept_though_it_holds_the_text(releases, shop):
