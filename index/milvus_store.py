@@ -13,7 +13,7 @@ from pyroaring import BitMap
 from dataset.postings import rows_of
 from index.milvus import EMBEDDING, ROW, Record, answering, connect, open_collection, read_record
 from index.milvus import RECORD as FILE
-from index.store import check_k, check_rows
+from index.store import check_k, check_rows, checked_among
 from index.vectors import checked
 from lineage.manifest import MissingArtifactError
 
@@ -117,18 +117,9 @@ class MilvusStore:
             ValueError: wrong shape, not finite, k below 1, or a row that is not in the corpus.
             ConnectionError: Milvus does not answer.
         """
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
-        given, size = checked(query[None], self.dimension), len(allowed)
-        if not size:
-            return np.empty(0, np.float32), np.empty(0, np.int64)
-        check_rows(allowed.min(), allowed.max(), len(self))
-        k = min(k, size)
-        if size > COMPARED:
-            for found in self._tried(given, k, allowed):
-                if found is not None:
-                    return found
-        return self._compared(given[0], k, rows_of(allowed))
+        return checked_among(
+            self, query, k, allowed, lambda given, most: self._among(given, most, allowed)
+        )
 
     def vectors(self, rows: NDArray[Any]) -> Scores:
         """(rows, dimension): the stored embeddings of some rows.
@@ -180,6 +171,13 @@ class MilvusStore:
             OSError: the disk is full or refuses.
         """
         self._record.write(folder)
+
+    def _among(self, query: Scores, k: int, allowed: BitMap) -> tuple[Scores, Rows]:
+        if len(allowed) > COMPARED:
+            for found in self._tried(query, k, allowed):
+                if found is not None:
+                    return found
+        return self._compared(query[0], k, rows_of(allowed))
 
     def _tried(
         self, query: Scores, k: int, allowed: BitMap
