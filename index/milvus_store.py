@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from dataset.postings import rows_of
-from index.milvus import EMBEDDING, ROW, Record, answering, connect, open_collection, read_record
+from index.milvus import (
+    EMBEDDING,
+    ROW,
+    Record,
+    answering,
+    connect,
+    open_collection,
+    read_record,
+    takes_templates,
+)
 from index.milvus import RECORD as FILE
 from index.store import check_k, check_rows, checked_among
 from index.vectors import checked
@@ -30,7 +39,7 @@ FETCHED = 4096
 COMPARED = 1000
 """Allowed items that are fetched and compared rather than searched for."""
 LISTED = 50_000
-"""Item rows that a request may name: they are read as text, some 5 μs each."""
+"""Item rows that a request may name: older servers read them as text, some 5 μs each."""
 SPARE = 1.5
 """How many times as many are looked for as should hold enough that are allowed."""
 FURTHER, AGREED = 4, 0.98
@@ -41,9 +50,14 @@ class MilvusStore:
     """Finds the nearest item rows of an embedding. Knows nothing of item ids or users."""
 
     def __init__(self, client: Any, record: Record) -> None:
-        """Take a client and a collection that is whole and loaded."""
+        """Take a client and a collection that is whole and loaded.
+
+        Raises:
+            ConnectionError: Milvus does not answer.
+        """
         self._client, self._record = client, record
         self._ef = _ef(record.operating_point)
+        self._templates = takes_templates(client, record)
 
     @classmethod
     def load(cls, folder: Path) -> "MilvusStore":
@@ -57,10 +71,10 @@ class MilvusStore:
         client = connect(record.uri, record.timeout_seconds)
         try:
             open_collection(client, record, folder)
+            return cls(client, record)
         except BaseException:
             client.close()
             raise
-        return cls(client, record)
 
     def __len__(self) -> int:
         return self._record.items
@@ -191,7 +205,7 @@ class MilvusStore:
         if min(len(allowed), len(others)) > LISTED or k > WIDEST:
             return
         few, word = (allowed, "in") if len(allowed) <= len(others) else (others, "not in")
-        among = f"{ROW} {word} {list(few)}"
+        among = f"{ROW} {word}", rows_of(few).tolist()
         effort, before = max(self._ef, k) / share, None
         while effort <= WIDEST_EF:
             found = _kept(*self._found(query, k, int(effort), among)[0], k, allowed)
@@ -211,9 +225,9 @@ class MilvusStore:
         return best
 
     def _found(
-        self, queries: Scores, k: int, ef: int, among: str = ""
+        self, queries: Scores, k: int, ef: int, among: tuple[str, list[int]] | None = None
     ) -> list[tuple[Scores, Rows]]:
-        """Scores and rows of each query, best first, at most k."""
+        """Scores and rows of each query, best first, at most k; among rows that stand in a list."""
         width = min(k, WIDEST)
         effort = min(max(ef, width), WIDEST_EF)
         with answering(self._record.uri, "search"):
@@ -221,7 +235,7 @@ class MilvusStore:
                 self._record.collection,
                 data=list(queries),
                 limit=width,
-                filter=among,
+                **self._filter(among),
                 anns_field=EMBEDDING,
                 output_fields=[ROW],
                 search_params={"metric_type": "IP", "params": {"ef": effort}},
@@ -232,6 +246,15 @@ class MilvusStore:
             (np.asarray(hits.distances, np.float32), np.asarray(hits.ids, np.int64))
             for hits in found
         ]
+
+    def _filter(self, among: tuple[str, list[int]] | None) -> dict[str, Any]:
+        """A search's filter, its rows beside it where the server reads them there."""
+        if among is None:
+            return {}
+        stands, rows = among
+        if self._templates:
+            return {"filter": f"{stands} {{rows}}", "filter_params": {"rows": rows}}
+        return {"filter": f"{stands} {rows}"}
 
 
 def _kept(scores: Scores, rows: Rows, k: int, allowed: BitMap) -> tuple[Scores, Rows] | None:
