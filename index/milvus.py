@@ -120,8 +120,9 @@ def takes_templates(client: Any, record: Record) -> bool:
     with answering(record.uri, "say its version"):
         said = str(client.get_server_version(timeout=record.timeout_seconds))
     found = re.search(r"(\d+)\.(\d+)", said)
-    known = found is not None and "lite" not in said
-    return known and (int(found[1]), int(found[2])) >= TEMPLATES_SINCE
+    if found is None or "lite" in said:
+        return False
+    return (int(found[1]), int(found[2])) >= TEMPLATES_SINCE
 
 
 def count(client: Any, collection: str, timeout_seconds: float) -> int:
