@@ -86,7 +86,7 @@ class IndexConfig:
     """Taken untuned whatever it recalls, in FAISS's words: `nprobe=32`, of `ivf-pq`
     `nprobe=32,k_factor_rf=4`, of `hnsw` `efSearch=64`, of `milvus` `ef=64`."""
     memory_gib: float = 8.0
-    """What building may occupy at once, in GiB; at least 0.75."""
+    """What building may occupy at once, in GiB, mapped files apart; at least 0.75."""
     milvus: MilvusConfig = field(default_factory=MilvusConfig)
     """Of kind `milvus`."""
     neighbours: NeighboursConfig = field(default_factory=NeighboursConfig)

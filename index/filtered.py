@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.installation import load_faiss
+from index.store import Found
 
 SCANNED = 25_000
 """Items that are all compared rather than searched."""
@@ -24,7 +25,6 @@ LEAST_SHARE = 4
 """Once one in so many of the fitting items would be compared as a whole vector, all of them are."""
 LINKS_VISITED = 32
 """Items that a step through a graph compares."""
-Found = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 class FilteredSearch:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from dataset.postings import rows_of
-from index.filtered import FilteredSearch, Found
+from index.filtered import FilteredSearch
 from index.installation import gpu_count, load_faiss
-from index.store import check_k, check_rows
+from index.store import Found, check_k, check_rows, checked_among
 from index.vectors import checked
 from lineage.manifest import CorruptArtifactError, command
 
@@ -85,21 +85,20 @@ class ItemIndex:
         Raises:
             ValueError: wrong shape, not finite, k below 1, or a row that is not in the corpus.
         """
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
-        given, size = checked(query[None], self.dimension), len(allowed)
-        if not size:
-            return np.empty(0, np.float32), np.empty(0, np.int64)
-        check_rows(allowed.min(), allowed.max(), len(self))
-        k = min(k, size)
+        return checked_among(
+            self, query, k, allowed, lambda given, most: self._among(given, most, allowed)
+        )
+
+    def _among(self, query: NDArray[np.float32], k: int, allowed: BitMap) -> Found:
+        size = len(allowed)
         if size >= MOST * len(self):
             more = k + min(len(self) - size, k)
             if self._searched is self._stored or more <= WIDEST_ON_GPU:
-                scores, rows = self.search(given, more)
+                scores, rows = self.search(query, more)
                 kept = [place for place, row in enumerate(rows[0].tolist()) if row in allowed][:k]
                 if len(kept) == k:
                     return scores[0][kept], rows[0][kept]
-        return self._by_one_thread(lambda: self._filtered.search(given, k, rows_of(allowed)))
+        return self._by_one_thread(lambda: self._filtered.search(query, k, rows_of(allowed)))
 
     @cached_property
     def _filtered(self) -> FilteredSearch:

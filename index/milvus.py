@@ -4,6 +4,7 @@ import importlib
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ TOKEN = "SHORTLIST_MILVUS_TOKEN"
 LONGEST = 3600.0
 """Seconds that Milvus may take to flush, to index without progress, or to load a collection."""
 ROW, EMBEDDING = "row", "embedding"
+TEMPLATES_SINCE = (2, 5)
+"""Milvus's version from which on an expression's values may lie beside it."""
 NOW = "Strong"
 """Reads what was written before; costs some 200 ms."""
 
@@ -104,6 +107,22 @@ def answering(uri: str, what: str) -> Iterator[None]:
     except (grpc.RpcError, grpc.FutureTimeoutError) as error:
         said = error.details() if isinstance(error, grpc.Call) else "no answer in time"
         raise ConnectionError(f"Milvus at {uri} could not {what}: {said}") from error
+
+
+def takes_templates(client: Any, record: Record) -> bool:
+    """Whether a search may name item rows beside its expression, as numbers and not as text.
+
+    milvus-lite, and a build without a version, read text alone.
+
+    Raises:
+        ConnectionError: Milvus does not answer.
+    """
+    with answering(record.uri, "say its version"):
+        said = str(client.get_server_version(timeout=record.timeout_seconds))
+    found = re.search(r"(\d+)\.(\d+)", said)
+    if found is None or "lite" in said:
+        return False
+    return (int(found[1]), int(found[2])) >= TEMPLATES_SINCE
 
 
 def count(client: Any, collection: str, timeout_seconds: float) -> int:

@@ -11,9 +11,18 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from dataset.postings import rows_of
-from index.milvus import EMBEDDING, ROW, Record, answering, connect, open_collection, read_record
+from index.milvus import (
+    EMBEDDING,
+    ROW,
+    Record,
+    answering,
+    connect,
+    open_collection,
+    read_record,
+    takes_templates,
+)
 from index.milvus import RECORD as FILE
-from index.store import check_k, check_rows
+from index.store import check_k, check_rows, checked_among
 from index.vectors import checked
 from lineage.manifest import MissingArtifactError
 
@@ -30,7 +39,7 @@ FETCHED = 4096
 COMPARED = 1000
 """Allowed items that are fetched and compared rather than searched for."""
 LISTED = 50_000
-"""Item rows that a request may name: they are read as text, some 5 μs each."""
+"""Item rows that a request may name: older servers read them as text, some 5 μs each."""
 SPARE = 1.5
 """How many times as many are looked for as should hold enough that are allowed."""
 FURTHER, AGREED = 4, 0.98
@@ -41,9 +50,14 @@ class MilvusStore:
     """Finds the nearest item rows of an embedding. Knows nothing of item ids or users."""
 
     def __init__(self, client: Any, record: Record) -> None:
-        """Take a client and a collection that is whole and loaded."""
+        """Take a client and a collection that is whole and loaded.
+
+        Raises:
+            ConnectionError: Milvus does not answer.
+        """
         self._client, self._record = client, record
         self._ef = _ef(record.operating_point)
+        self._templates = takes_templates(client, record)
 
     @classmethod
     def load(cls, folder: Path) -> "MilvusStore":
@@ -57,10 +71,10 @@ class MilvusStore:
         client = connect(record.uri, record.timeout_seconds)
         try:
             open_collection(client, record, folder)
+            return cls(client, record)
         except BaseException:
             client.close()
             raise
-        return cls(client, record)
 
     def __len__(self) -> int:
         return self._record.items
@@ -117,18 +131,9 @@ class MilvusStore:
             ValueError: wrong shape, not finite, k below 1, or a row that is not in the corpus.
             ConnectionError: Milvus does not answer.
         """
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
-        given, size = checked(query[None], self.dimension), len(allowed)
-        if not size:
-            return np.empty(0, np.float32), np.empty(0, np.int64)
-        check_rows(allowed.min(), allowed.max(), len(self))
-        k = min(k, size)
-        if size > COMPARED:
-            for found in self._tried(given, k, allowed):
-                if found is not None:
-                    return found
-        return self._compared(given[0], k, rows_of(allowed))
+        return checked_among(
+            self, query, k, allowed, lambda given, most: self._among(given, most, allowed)
+        )
 
     def vectors(self, rows: NDArray[Any]) -> Scores:
         """(rows, dimension): the stored embeddings of some rows.
@@ -181,6 +186,13 @@ class MilvusStore:
         """
         self._record.write(folder)
 
+    def _among(self, query: Scores, k: int, allowed: BitMap) -> tuple[Scores, Rows]:
+        if len(allowed) > COMPARED:
+            for found in self._tried(query, k, allowed):
+                if found is not None:
+                    return found
+        return self._compared(query[0], k, rows_of(allowed))
+
     def _tried(
         self, query: Scores, k: int, allowed: BitMap
     ) -> Iterator[tuple[Scores, Rows] | None]:
@@ -193,7 +205,7 @@ class MilvusStore:
         if min(len(allowed), len(others)) > LISTED or k > WIDEST:
             return
         few, word = (allowed, "in") if len(allowed) <= len(others) else (others, "not in")
-        among = f"{ROW} {word} {list(few)}"
+        among = f"{ROW} {word}", rows_of(few).tolist()
         effort, before = max(self._ef, k) / share, None
         while effort <= WIDEST_EF:
             found = _kept(*self._found(query, k, int(effort), among)[0], k, allowed)
@@ -213,9 +225,9 @@ class MilvusStore:
         return best
 
     def _found(
-        self, queries: Scores, k: int, ef: int, among: str = ""
+        self, queries: Scores, k: int, ef: int, among: tuple[str, list[int]] | None = None
     ) -> list[tuple[Scores, Rows]]:
-        """Scores and rows of each query, best first, at most k."""
+        """Scores and rows of each query, best first, at most k; among rows that stand in a list."""
         width = min(k, WIDEST)
         effort = min(max(ef, width), WIDEST_EF)
         with answering(self._record.uri, "search"):
@@ -223,7 +235,7 @@ class MilvusStore:
                 self._record.collection,
                 data=list(queries),
                 limit=width,
-                filter=among,
+                **self._filter(among),
                 anns_field=EMBEDDING,
                 output_fields=[ROW],
                 search_params={"metric_type": "IP", "params": {"ef": effort}},
@@ -234,6 +246,15 @@ class MilvusStore:
             (np.asarray(hits.distances, np.float32), np.asarray(hits.ids, np.int64))
             for hits in found
         ]
+
+    def _filter(self, among: tuple[str, list[int]] | None) -> dict[str, Any]:
+        """A search's filter, its rows beside it where the server reads them there."""
+        if among is None:
+            return {}
+        stands, rows = among
+        if self._templates:
+            return {"filter": f"{stands} {{rows}}", "filter_params": {"rows": rows}}
+        return {"filter": f"{stands} {rows}"}
 
 
 def _kept(scores: Scores, rows: Rows, k: int, allowed: BitMap) -> tuple[Scores, Rows] | None:

@@ -49,6 +49,8 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     """
     towers = root / "trial" / "towers"
     data = load_dataset(root / "data")
+    if config.kind == "milvus":  # nothing is served from the trial: its index stays on this machine
+        config = replace(config, kind="auto", operating_point="")
     index, neighbours, facts = _built(config, towers, data, folder)
     if neighbours is not None and config.neighbours.weight is None:
         recalls = recall_by_weight(

@@ -1,11 +1,16 @@
 """What holds the items' embeddings and finds the nearest: FAISS in this process, or Milvus."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
+
+from index.vectors import checked
+
+Found = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 class VectorStore(Protocol):
@@ -88,6 +93,35 @@ def require_store(folder: Path) -> None:
         from index.milvus_store import MilvusStore
 
         MilvusStore.load(folder).close()
+
+
+def checked_among(
+    store: VectorStore,
+    query: NDArray[np.float32],
+    k: int,
+    allowed: BitMap,
+    search: Callable[[NDArray[np.float32], int], Found],
+) -> Found:
+    """Search among some rows once it is clear that there are any, and that all are there.
+
+    Args:
+        store: Whose rows they are.
+        query: (dimension,) of unit length.
+        k: Items wanted.
+        allowed: Item rows to choose from.
+        search: Scores and item rows for a query (1, dimension) and a k of at most as many as are
+            allowed.
+
+    Raises:
+        ValueError: wrong shape, not finite, k below 1, or a row that is not in the corpus.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    given = checked(query[None], store.dimension)
+    if not allowed:
+        return np.empty(0, np.float32), np.empty(0, np.int64)
+    check_rows(allowed.min(), allowed.max(), len(store))
+    return search(given, min(k, len(allowed)))
 
 
 def check_k(k: int, items: int) -> None:

@@ -52,10 +52,10 @@ def upload(embeddings: Vectors, config: MilvusConfig, folder: Path) -> MilvusSto
     client = connect(record.uri, record.timeout_seconds)
     try:
         fill(client, record, embeddings)
+        return MilvusStore(client, record)
     except BaseException:
         client.close()
         raise
-    return MilvusStore(client, record)
 
 
 def digest_of(embeddings: Vectors) -> str:

@@ -1,3 +1,4 @@
+import re
 import shutil
 import socket
 import time
@@ -5,14 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pyroaring import BitMap
 
 pytest.importorskip("milvus_lite")
 
 from index.cluster import collections, drop, main, restore
 from index.config import IndexConfig, MilvusConfig, NeighboursConfig
-from index.milvus import PARTIAL, RECORD, TOKEN, connect, read_record
+from index.milvus import PARTIAL, RECORD, TOKEN, Record, connect, read_record, takes_templates
 from index.milvus_store import MilvusStore
-from index.sources import Sources
+from index.sources import WEIGHT, Sources
 from index.stage import LATENCY, POINT, RECALL
 from index.store import load_store, require_store
 from index.upload import _create, upload
@@ -235,6 +237,107 @@ def test_a_server_that_goes_away_is_an_error_in_time(unit_vectors, tmp_path):
         store.vectors(np.array([3]))
     store.close()
     assert time.monotonic() - started < 20
+
+
+@pytest.fixture
+def store_of(unit_vectors, tmp_path, monkeypatch):
+    """Opens a store on a server that says a version, and shows the expressions it is sent.
+
+    The server reads values beside an expression whatever version it says.
+    """
+    from milvus_lite.adapter.grpc import server, servicer
+
+    stops, seen = [], []
+    parse = servicer.parse_search_request
+
+    def parse_filled(request):
+        seen.append(request.dsl)
+        for name, value in request.expr_template_values.items():
+            listed = str(list(value.array_val.long_data.data))
+            request.dsl = request.dsl.replace(f"{{{name}}}", listed)
+        return parse(request)
+
+    def start(version):
+        answer = servicer.MilvusServicer.GetVersion
+
+        def say(self, request, context):
+            said = answer(self, request, context)
+            said.version = version
+            return said
+
+        monkeypatch.setattr(servicer.MilvusServicer, "GetVersion", say)
+        monkeypatch.setattr(servicer, "parse_search_request", parse_filled)
+        started, db, port = server.start_server_in_thread(str(tmp_path / "far.db"))
+        stops.extend([lambda: started.stop(grace=0).wait(), db.close])
+        config = MilvusConfig(uri=f"http://127.0.0.1:{port}", timeout_seconds=60)
+        store = upload(unit_vectors, config, tmp_path)
+        stops.insert(0, store.close)
+        store.set_operating_point("ef=256")
+        return store, seen
+
+    monkeypatch.setattr("index.milvus_store.COMPARED", 100)
+    yield start
+    for stop in stops:
+        stop()
+
+
+@pytest.mark.parametrize(
+    ("version", "size", "expression"),
+    [
+        ("v2.5.4", 1200, r"row not in \{rows\}"),
+        ("v2.5.4", 500, r"row in \{rows\}"),
+        ("v2.3.5", 1200, r"row not in \[\d+, .*\]"),
+        ("v2.3.5", 500, r"row in \[\d+, .*\]"),
+    ],
+)
+def test_rows_lie_beside_the_expression_where_the_server_reads_them_there(
+    unit_vectors, store_of, version, size, expression
+):
+    store, seen = store_of(version)
+    farthest = np.sort(np.argsort(unit_vectors @ unit_vectors[0])[:size])
+
+    _, rows = store.search_among(unit_vectors[0], 50, BitMap(farthest))
+
+    best = farthest[np.argsort(-unit_vectors[farthest] @ unit_vectors[0])[:50]]
+    assert np.isin(best, rows).mean() >= 0.98
+    assert any(seen)
+    assert all(re.fullmatch(expression, filtered) for filtered in seen if filtered)
+
+
+@pytest.mark.parametrize(
+    ("version", "templates"),
+    [
+        ("v2.5.0", True),
+        ("2.6.6", True),
+        ("v3.0.1-dev", True),
+        ("v2.4.23", False),
+        ("v1.10.3", False),
+        ("milvus_lite-3.2.2", False),
+        ("master-20260101-cebbe1e", False),
+    ],
+)
+def test_values_beside_an_expression_are_for_milvus_from_2_5_on(config, version, templates):
+    class Client:
+        def get_server_version(self, timeout):
+            return version
+
+    record = Record(
+        uri=config.uri, collection="c", items=1, dimension=1, checksum="", timeout_seconds=1
+    )
+
+    assert takes_templates(Client(), record) is templates
+
+
+def test_the_trials_index_is_not_sent(root):
+    far = MilvusConfig(uri="http://127.0.0.1:1", timeout_seconds=0.1)  # where nobody answers
+    options = IndexConfig(kind="milvus", milvus=far, operating_point="ef=64")
+
+    run("trial/index", options, root, needs=["data", "trial/towers"], build="index.stage:trial")
+
+    facts = read_manifest(root / "trial" / "index", "trial/index").facts
+    assert facts["kind"] == "exact"
+    assert facts[WEIGHT] is not None
+    assert len(load_store(root / "trial" / "index")) == facts["items"]
 
 
 def test_the_token_comes_from_the_environment_alone(config, monkeypatch, tmp_path, unit_vectors):
