@@ -51,6 +51,7 @@ WHERE event_id = ANY(%s)"""
 HISTORY: LiteralString = """
 SELECT item_id, action, time, event_id FROM events
 WHERE user_id = %s AND action = ANY(%s) ORDER BY time DESC, sequence DESC LIMIT %s"""
+COUNT: LiteralString = "SELECT count(*) FROM events"
 SCAN: LiteralString = """
 SELECT sequence, event_id, user_id, item_id, action, time, request_id, position FROM events
 WHERE sequence > %s ORDER BY sequence LIMIT %s"""
@@ -94,6 +95,11 @@ class PostgresqlStore(EventStore):
             Event(user_id=user_id, item_id=item_id, action=action, time=time, event_id=event_id)
             for item_id, action, time, event_id in reversed(rows)
         ]
+
+    @override
+    def count(self) -> int:
+        row = self._do(lambda connection: connection.execute(COUNT).fetchone())
+        return int(row[0]) if row else 0
 
     @override
     def scan(self) -> Iterator[Event]:

@@ -84,6 +84,11 @@ class SqliteStore(EventStore):
         ]
 
     @override
+    def count(self) -> int:
+        with _told(self._path):
+            return int(self._connection().execute("SELECT count(*) FROM events").fetchone()[0])
+
+    @override
     def scan(self) -> Iterator[Event]:
         query = f"SELECT sequence, {COLUMNS} FROM events WHERE sequence > ? ORDER BY sequence LIMIT"
         last = 0

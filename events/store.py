@@ -49,6 +49,9 @@ class EventStore(Protocol):
             user, item, action, time and id are true, request and position are left out.
         """
 
+    def count(self) -> int:
+        """How many events are kept."""
+
     def scan(self) -> Iterator[Event]:
         """All events, in the order in which they were recorded; each whole."""
 

@@ -17,7 +17,7 @@ from dataset.arrays import load_dataset
 from events.store import open_store
 from lineage.cli import configure_logging, reported_errors
 from lineage.releases import live_release
-from serving import events_operations, operations
+from serving import admin_operations, events_operations, operations
 from serving.catalogue import Catalogue
 from serving.client import RecommenderClient, Response
 from serving.connecting import TOKEN, add_server, connected
@@ -79,6 +79,7 @@ def main(arguments: Sequence[str] | None = None, *, load: LoadRelease = load_eng
     commands.add_subcommand(
         "export-events", events_operations.export_parser(), help="events as interactions"
     )
+    admin_operations.add_admin(commands)
     for name, (parser_of, about) in operations.COMMANDS.items():
         commands.add_subcommand(name, parser_of(), help=about)
     options = parser.parse_args(arguments)
@@ -90,6 +91,8 @@ def main(arguments: Sequence[str] | None = None, *, load: LoadRelease = load_eng
             probe(options.probe)
         elif options.command == "serve":
             _serve(parser.instantiate(options).serve, load)
+        elif options.command == "admin":
+            admin_operations.run(options.admin)
         elif options.command == "record":
             events_operations.record(options.record)
         elif options.command == "export-events":

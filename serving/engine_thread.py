@@ -58,6 +58,11 @@ class EngineThread:
         """
         return self._loaded.result()
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait."""
+        return len(self._waiting)
+
     async def ready(self) -> Mapping[str, str]:
         """Wait until the engine is loaded.
 

@@ -92,6 +92,15 @@ class Histories:
         except StoreError as error:
             raise _unavailable(error, "the user's events cannot be read now") from error
 
+    async def count(self) -> int | None:
+        """How many events are kept; None where they cannot be counted now."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._readers, self._store.count)
+        except StoreError as error:
+            logger.error("%s", error)
+            return None
+
     async def close(self) -> None:
         """Finish what is in work and close the store."""
         await self._gathered.close()

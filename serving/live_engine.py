@@ -16,6 +16,7 @@ from lineage.manifest import RECORD
 from lineage.releases import release_ids
 from serving.changes import (
     Change,
+    Counts,
     Item,
     Known,
     changes_path,
@@ -127,6 +128,19 @@ class LiveEngine:
         """
         check_id("item_id", item_id, self._base.limits)
         return self._engine.catalogue.known(item_id)
+
+    @property
+    def counts(self) -> Counts:
+        """How many items there are as of now."""
+        index = self._live.index
+        added = index.living_added()
+        new = int((index.origins(added) == added).sum())
+        return Counts(
+            items=index.live,
+            upserted=len(added),
+            deleted=len(self._base.catalogue) - (index.live - new),
+            journal_bytes=self._path.stat().st_size if self._path.exists() else 0,
+        )
 
     def check(self, item: Item) -> None:
         """Refuse an item that breaks a rule.

@@ -5,6 +5,8 @@ Errors that a caller can mend:
     UnknownItemError: an item that the query is about is not in the catalogue.
     QueueFullError: too much is asked at once; says when to ask again.
     UnavailableError: what the answer needs is out of reach now; asking again may help.
+    UnknownReleaseError: no such release is kept.
+    PreconditionError: it cannot be done as things are; says what stands in the way.
 """
 
 import math
@@ -38,6 +40,14 @@ class QueueFullError(RuntimeError):
 
 class UnavailableError(Exception):
     """What the answer needs is out of reach now; asking again may help."""
+
+
+class UnknownReleaseError(LookupError):
+    """No such release is kept."""
+
+
+class PreconditionError(Exception):
+    """It cannot be done as things are."""
 
 
 class Basis(Enum):

@@ -17,14 +17,17 @@ from grpc_reflection.v1alpha import reflection
 
 from events.store import EventStore
 from protos.recommender.v1 import (
+    admin_pb2,
     catalog_pb2,
     feedback_pb2,
     recommender_pb2,
     recommender_pb2_grpc,
 )
+from protos.recommender.v1.admin_pb2_grpc import add_AdminServiceServicer_to_server
 from protos.recommender.v1.catalog_pb2_grpc import add_CatalogServiceServicer_to_server
 from protos.recommender.v1.feedback_pb2_grpc import add_FeedbackServiceServicer_to_server
 from serving.access import Access
+from serving.admin_servicer import AdminServicer
 from serving.admission import AdmissionInterceptor
 from serving.catalog_servicer import CatalogServicer
 from serving.engine_thread import EngineThread, Load
@@ -43,6 +46,7 @@ logger = logging.getLogger(__name__)
 SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
 CATALOG = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
 FEEDBACK = feedback_pb2.DESCRIPTOR.services_by_name["FeedbackService"].full_name
+ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 KEEP_ALIVE = (
@@ -101,6 +105,7 @@ class Server:
         *,
         store: EventStore | None = None,
         events: EventsConfig | None = None,
+        reloader: Reloader | None = None,
     ) -> None:
         """Take what is served.
 
@@ -109,6 +114,7 @@ class Server:
             config: Where to listen.
             store: Of events, closed with the server; without one, none are recorded or looked up.
             events: Which of them tell of a user.
+            reloader: Of the releases; without one, none can be looked at or activated.
         """
         self._config = config
         self.metrics = Metrics(config.host, config.metrics_port)
@@ -132,6 +138,9 @@ class Server:
         if store is not None:
             self._histories = Histories(store, events or EventsConfig(), self.engine)
         self._catalog = CatalogServicer(self.engine, self._draining)
+        self._admin = AdminServicer(
+            self.engine, reloader, metrics=self.metrics, histories=self._histories
+        )
         self._services = self._add_services()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -187,6 +196,7 @@ class Server:
         await self._server.stop(self._config.grace_seconds)
         self.engine.__exit__(kind, error, trace)
         await self._catalog.close()
+        await self._admin.close()
         if self._histories is not None:
             await self._histories.close()
         self.metrics.__exit__(kind, error, trace)
@@ -209,11 +219,12 @@ class Server:
             RecommenderServicer(self.engine, self._histories), self._server
         )
         add_CatalogServiceServicer_to_server(self._catalog, self._server)
+        add_AdminServiceServicer_to_server(self._admin, self._server)
         if self._histories is None:
-            return (SERVICE, CATALOG)
+            return (SERVICE, CATALOG, ADMIN)
         feedback = FeedbackServicer(self._histories, self._draining)
         add_FeedbackServiceServicer_to_server(feedback, self._server)
-        return (SERVICE, CATALOG, FEEDBACK)
+        return (SERVICE, CATALOG, ADMIN, FEEDBACK)
 
     async def _announce(self, status: int) -> None:
         for service in (health.OVERALL_HEALTH, *self._services):
@@ -251,7 +262,7 @@ async def serve(
     loop, stopped, asked = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with Server(load, config, store=store, events=events) as server:
+    async with Server(load, config, store=store, events=events, reloader=reloader) as server:
         await server.ready()
         following: AbstractAsyncContextManager[None] = nullcontext()
         if reloader is not None:

@@ -118,6 +118,14 @@ def test_a_scan_longer_than_its_batches_misses_and_repeats_nothing(store, event,
     assert names(store.scan()) == [str(n) for n in range(30)]
 
 
+def test_events_are_counted_once_each(store, event):
+    assert store.count() == 0
+    store.append([event("a"), event("b"), event("a")])
+    store.append([event("b"), event("c", user_id="other")])
+
+    assert store.count() == 3
+
+
 def test_random_appends_agree_with_a_dictionary(store):
     chosen, kept = random.Random(1), {}
     for _ in range(60):

@@ -1,8 +1,10 @@
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 
+from dataset.arrays import StringColumn
 from serving.client import RecommenderClient
 from serving.query import (
     Answer,
@@ -16,6 +18,15 @@ from serving.query import (
 from serving.server import Server, ServerConfig
 
 SECONDS = 10
+
+
+@pytest.fixture(scope="session")
+def renamed(build_release, tmp_path_factory, shop):
+    """Stages of the shop with another title of i238."""
+    titles = list(shop.titles)
+    titles[238] = "navy navy"
+    data = replace(shop, titles=StringColumn.of(titles), texts=StringColumn.of(titles))
+    return build_release(tmp_path_factory.mktemp("renamed") / "shop", data)
 
 
 class FakeRecommender:

@@ -7,10 +7,12 @@ from protos.recommender.v1 import recommender_pb2 as pb
 from serving.interceptors import STATUS_OF
 from serving.query import (
     InvalidQueryError,
+    PreconditionError,
     Query,
     QueueFullError,
     UnavailableError,
     UnknownItemError,
+    UnknownReleaseError,
 )
 
 CALLS = [
@@ -22,6 +24,8 @@ CALLS = [
 TABLE = {
     InvalidQueryError: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownItemError: grpc.StatusCode.NOT_FOUND,
+    UnknownReleaseError: grpc.StatusCode.NOT_FOUND,
+    PreconditionError: grpc.StatusCode.FAILED_PRECONDITION,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
     TimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
