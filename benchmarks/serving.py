@@ -88,6 +88,8 @@ def two_releases(root: Path, releases: Path) -> list[str]:
 def running(releases: Path) -> Iterator[tuple[str, int]]:
     """Address and process id of a server of the live release."""
     command = [sys.executable, "-m", "serving", "serve", "--releases", str(releases)]
+    # users come again, and are to be answered anew
+    command += ["--server.cache.answers_mb", "0", "--server.cache.shoppers", "0"]
     command += ["--server.port", "0", "--limits.shortlist", str(SHORTLIST), "--ranked"]
     process = subprocess.Popen([*command, str(SHORTLIST)], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None

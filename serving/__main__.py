@@ -62,7 +62,9 @@ def load_engine(folder: Path, config: ServeConfig) -> Recommender:
     from serving.engine import EngineConfig
     from serving.live_engine import LiveEngine
 
-    return LiveEngine.load(folder, EngineConfig(ranked=config.ranked, limits=config.limits))
+    return LiveEngine.load(
+        folder, EngineConfig(ranked=config.ranked, limits=config.limits, cache=config.server.cache)
+    )
 
 
 def main(arguments: Sequence[str] | None = None, *, load: LoadRelease = load_engine) -> None:

@@ -27,6 +27,7 @@ from serving.changes import (
 from serving.engine import Engine, EngineConfig
 from serving.folding import fold, unsettled
 from serving.item_reader import ItemReader
+from serving.kept import Lookups
 from serving.live_items import LiveItems, described
 from serving.query import Answer, Ask, InvalidQueryError, Query, UnknownItemError, check_id
 
@@ -59,6 +60,7 @@ class LiveEngine:
         self._successor: LiveEngine | None = None
         self._live: LiveItems
         self._engine: Engine
+        self._moment: object
         self._replay(latest(read_journal(self._path)))
 
     @classmethod
@@ -83,6 +85,17 @@ class LiveEngine:
     def versions(self) -> Mapping[str, str]:
         """Fingerprint of every stage of the release."""
         return self._base.versions
+
+    @property
+    def moment(self) -> object:
+        """Stands for all that answers hang on beside the question; another one after a change."""
+        return self._moment
+
+    @property
+    def lookups(self) -> Mapping[str, Lookups]:
+        """How often what is kept was found, by name."""
+        kept = self._base.retriever.kept
+        return {} if kept is None else {"shoppers": kept.lookups}
 
     @property
     def actions(self) -> Sequence[str]:
@@ -324,6 +337,7 @@ class LiveEngine:
             hidden=np.array([row for row in rows if row is not None], np.int64),
         )
         self._engine = self._base.over(self._live) if changes else engine
+        self._moment = object()  # last: who sees it asks an engine that knows of the changes
 
 
 def _require_distinct(item_ids: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from events.event import Event
 from index.filters import AnyOf, Filters
+from serving.kept import Lookups
 
 
 class InvalidQueryError(ValueError):
@@ -77,6 +78,8 @@ class Degraded(Enum):
 
     DEADLINE = "deadline"
     """Too little time was left to rank: the order is that of the shortlist."""
+    HISTORY = "history"
+    """The user's events could not be read: it rests on what the release knows alone."""
 
 
 class Method(Enum):
@@ -199,6 +202,14 @@ class Recommender(Protocol):
 
     def cost(self, ask: Ask) -> int:
         """Items that an answer reads at most: of a history, and to be ranked."""
+
+    @property
+    def moment(self) -> object:
+        """Stands for all that answers hang on beside the question; another one after a change."""
+
+    @property
+    def lookups(self) -> Mapping[str, Lookups]:
+        """How often what the engine keeps was found, by name."""
 
     @property
     def actions(self) -> Sequence[str]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from pyroaring import BitMap
 
 from index.live import LiveIndex
 from index.sources import Recalled, Rows, Scores, Sources
+from serving.kept import KeptEmbeddings
 from towers.export import UserTower
 
 
@@ -34,6 +36,8 @@ class Retriever:
 
     user_tower: UserTower
     sources: Sources
+    kept: KeptEmbeddings | None = None
+    """Embeddings that need not be computed again; None computes all"""
 
     @classmethod
     def load(cls, root: Path) -> "Retriever":
@@ -43,13 +47,41 @@ class Retriever:
     def over(self, index: LiveIndex) -> "Retriever":
         """The same over the index after some changes."""
         return Retriever(
-            user_tower=self.user_tower.over(index.added), sources=self.sources.over(index)
+            user_tower=self.user_tower.over(index.added),
+            sources=self.sources.over(index),
+            kept=self.kept,
         )
 
     def embed_all(self, shoppers: Sequence[Shopper], watch: dict[str, float]) -> Scores:
         """Embed shoppers as (shoppers, dimension) of unit length; books `user_tower`, in ms."""
         started = time.perf_counter()
-        users = self.user_tower.embed_all(
+        if self.kept is None:
+            users = self._read(shoppers)
+        else:
+            users = self.kept(
+                [self._key(shopper) for shopper in shoppers],
+                lambda places: self._read([shoppers[place] for place in places]),
+            )
+        watch["user_tower"] = 1e3 * (time.perf_counter() - started)
+        return users
+
+    def _key(self, shopper: Shopper) -> bytes | None:
+        """All that an embedding hangs on; None where an item came after the release was built.
+
+        Such an item's row may be another's after a change.
+        """
+        history = shopper.history
+        if len(history) and int(history.max()) >= self.sources.index.built:
+            return None
+        contexts = np.zeros_like(history) if shopper.contexts is None else shopper.contexts
+        digest = blake2b(len(history).to_bytes(8), digest_size=16)
+        for part in (history, contexts):
+            digest.update(part.astype(np.int32).tobytes())
+        digest.update(shopper.search.encode(errors="surrogatepass"))
+        return digest.digest()
+
+    def _read(self, shoppers: Sequence[Shopper]) -> Scores:
+        return self.user_tower.embed_all(
             [shopper.history for shopper in shoppers],
             [
                 np.zeros_like(shopper.history) if shopper.contexts is None else shopper.contexts
@@ -57,8 +89,6 @@ class Retriever:
             ],
             [shopper.search for shopper in shoppers],
         )
-        watch["user_tower"] = 1e3 * (time.perf_counter() - started)
-        return users
 
     def embed(
         self,

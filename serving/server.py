@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -34,6 +34,8 @@ from serving.engine_thread import EngineThread, Load
 from serving.feedback_servicer import FeedbackServicer
 from serving.histories import EventsConfig, Histories
 from serving.interceptors import ErrorInterceptor
+from serving.kept import CacheConfig, Lookups
+from serving.kept_answers import KeptAnswers, LookupsCollector
 from serving.metrics import Metrics
 from serving.observing import ObservingInterceptor
 from serving.reloading import Reloader
@@ -78,6 +80,8 @@ class ServerConfig:
     when it changes. Without it whoever reaches the port may call everything."""
     tls: TlsConfig = field(default_factory=TlsConfig)
     """Certificates; without them everything is sent in the clear."""
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    """What is kept, so that it need not be computed again."""
     metrics_port: int | None = None
     """TCP port of the host that Prometheus reads; by default none."""
 
@@ -137,6 +141,8 @@ class Server:
         self._histories: Histories | None = None
         if store is not None:
             self._histories = Histories(store, events or EventsConfig(), self.engine)
+        self._kept = KeptAnswers(config.cache) if config.cache.answers_mb else None
+        self.metrics.registry.register(LookupsCollector(self._lookups))
         self._catalog = CatalogServicer(self.engine, self._draining)
         self._admin = AdminServicer(
             self.engine, reloader, metrics=self.metrics, histories=self._histories
@@ -207,6 +213,10 @@ class Server:
         admission = [AdmissionInterceptor(Access(tokens))] if tokens else []
         return [self.observing, *admission, ErrorInterceptor()]
 
+    def _lookups(self) -> Mapping[str, Lookups]:
+        answers = {} if self._kept is None else {"answers": self._kept.lookups}
+        return {**answers, **self.engine.lookups}
+
     def _open_port(self) -> int:
         if self._config.tls.enabled:
             credentials = server_credentials(self._config.tls)
@@ -216,7 +226,7 @@ class Server:
     def _add_services(self) -> Sequence[str]:
         """Add those that the parts suffice for, and return their names."""
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(
-            RecommenderServicer(self.engine, self._histories), self._server
+            RecommenderServicer(self.engine, self._histories, self._kept), self._server
         )
         add_CatalogServiceServicer_to_server(self._catalog, self._server)
         add_AdminServiceServicer_to_server(self._admin, self._server)

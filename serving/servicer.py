@@ -10,15 +10,21 @@ from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceServicer
 from serving.engine_thread import EngineThread
 from serving.histories import Histories
-from serving.query import Method
+from serving.kept_answers import KeptAnswers, key_of
+from serving.query import Ask, Method
 from serving.wire import Request, to_ask, to_message
 
 
 class RecommenderServicer(RecommenderServiceServicer):
     """The methods of `RecommenderService`. What they raise, the interceptor makes a status."""
 
-    def __init__(self, engine: EngineThread, histories: Histories | None = None) -> None:
-        self._engine, self._histories = engine, histories
+    def __init__(
+        self,
+        engine: EngineThread,
+        histories: Histories | None = None,
+        kept: KeptAnswers | None = None,
+    ) -> None:
+        self._engine, self._histories, self._kept = engine, histories, kept
 
     @override
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:
@@ -48,8 +54,22 @@ class RecommenderServicer(RecommenderServiceServicer):
         if self._histories is not None and query.user_id is not None and not query.history:
             recent = await self._histories.of(query.user_id)
             ask = replace(ask, query=replace(query, recent=recent))
+        if self._kept is None or (moment := self._engine.moment) is None:
+            return await self._computed(ask, request.request_id)
+        started, key = time.perf_counter(), key_of(method, request, ask.query.recent)
+        answer = self._kept.get(key, moment)
+        if answer is None:
+            answer = await self._computed(ask, request.request_id)
+            self._kept.put(key, moment, answer)
+        else:
+            answer.request_id = request.request_id
+            answer.milliseconds.clear()
+            answer.milliseconds["cache"] = 1e3 * (time.perf_counter() - started)
+        return answer
+
+    async def _computed(self, ask: Ask, request_id: str) -> pb.Answer:
         answer, versions = await self._engine.answer(ask)
-        return to_message(answer, versions=versions, request_id=request.request_id)
+        return to_message(answer, versions=versions, request_id=request_id)
 
 
 def _deadline(context: Any) -> float:

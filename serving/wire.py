@@ -27,7 +27,11 @@ TO_BASIS = {
     Basis.ITEM: pb.BASIS_ITEM,
     Basis.SEARCH: pb.BASIS_SEARCH,
 }
-TO_DEGRADED = {None: pb.DEGRADED_UNSPECIFIED, Degraded.DEADLINE: pb.DEGRADED_DEADLINE}
+TO_DEGRADED = {
+    None: pb.DEGRADED_UNSPECIFIED,
+    Degraded.DEADLINE: pb.DEGRADED_DEADLINE,
+    Degraded.HISTORY: pb.DEGRADED_HISTORY,
+}
 FROM_DEGRADED = {message: degraded for degraded, message in TO_DEGRADED.items()}
 FROM_BASIS = {message: basis for basis, message in TO_BASIS.items()}
 TO_SOURCE = {Source.TOWERS: pb.SOURCE_TOWERS, Source.NEIGHBOURS: pb.SOURCE_NEIGHBOURS}

@@ -6,6 +6,7 @@ import pytest
 
 from dataset.arrays import StringColumn
 from serving.client import RecommenderClient
+from serving.kept import NOTHING
 from serving.query import (
     Answer,
     Basis,
@@ -35,6 +36,8 @@ class FakeRecommender:
     def __init__(self):
         self.versions = {"data": "d1", "towers": "t1", "index": "i1", "ranker": "r1"}
         self.actions = ()
+        self.moment = object()
+        self.lookups = {}
         self.answer = Answer(
             items=[
                 RankedItem(
@@ -142,7 +145,7 @@ def start(event_loop_thread):
     running = []
 
     def start(load, *, parts=None, **options):
-        config = ServerConfig(**{"port": 0, "grace_seconds": 5.0, **options})
+        config = ServerConfig(**{"port": 0, "grace_seconds": 5.0, "cache": NOTHING, **options})
         running.append(RunningServer(event_loop_thread, load, config, parts or {}))
         return running[-1]
 

@@ -86,6 +86,10 @@ class _DegradedEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Degraded.Val
     """Nothing."""
     DEGRADED_DEADLINE: _Degraded.ValueType  # 1
     """The ranker: too little of the caller's deadline was left. The order is that of the shortlist."""
+    DEGRADED_HISTORY: _Degraded.ValueType  # 2
+    """What the user did since the release was built: the events could not be read in time. The answer
+    rests on what the release knows of the user; whom it does not know is answered like a stranger.
+    """
 
 class Degraded(_Degraded, metaclass=_DegradedEnumTypeWrapper):
     """What an answer lacks, and why."""
@@ -94,6 +98,10 @@ DEGRADED_UNSPECIFIED: Degraded.ValueType  # 0
 """Nothing."""
 DEGRADED_DEADLINE: Degraded.ValueType  # 1
 """The ranker: too little of the caller's deadline was left. The order is that of the shortlist."""
+DEGRADED_HISTORY: Degraded.ValueType  # 2
+"""What the user did since the release was built: the events could not be read in time. The answer
+rests on what the release knows of the user; whom it does not know is answered like a stranger.
+"""
 Global___Degraded: _TypeAlias = Degraded  # noqa: Y015
 
 @_typing.final
@@ -694,7 +702,7 @@ class Answer(_message.Message):
     def milliseconds(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Wall time in milliseconds, by stage: `user_tower`, `index`, `ranker`, and `total`, of all
         requests that were answered together; and `queue`, before any. A stage that had nothing to do is
-        absent.
+        absent. Of an answer that was kept from before, `cache` alone.
         """
 
     @_builtins.property
