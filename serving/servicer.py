@@ -49,14 +49,22 @@ class RecommenderServicer(RecommenderServiceServicer):
         return pb.RankResponse(answer=answer)
 
     async def _answer(self, method: Method, request: Request, context: Any) -> pb.Answer:
-        ask = to_ask(method, request, deadline=_deadline(context))
+        ask, lacking = to_ask(method, request, deadline=_deadline(context)), False
         query = ask.query
         if self._histories is not None and query.user_id is not None and not query.history:
-            recent = await self._histories.of(query.user_id)
-            ask = replace(ask, query=replace(query, recent=recent))
+            half = (ask.deadline - time.monotonic()) / 2
+            recent = await self._histories.of(query.user_id, patience=half)
+            lacking = recent is None
+            ask = replace(ask, query=replace(query, recent=recent or ()))
+        answer = await self._kept_or_computed(ask, request)
+        if lacking:
+            answer.degraded = pb.DEGRADED_HISTORY
+        return answer
+
+    async def _kept_or_computed(self, ask: Ask, request: Request) -> pb.Answer:
         if self._kept is None or (moment := self._engine.moment) is None:
             return await self._computed(ask, request.request_id)
-        started, key = time.perf_counter(), key_of(method, request, ask.query.recent)
+        started, key = time.perf_counter(), key_of(ask.method, request, ask.query.recent)
         answer = self._kept.get(key, moment)
         if answer is None:
             answer = await self._computed(ask, request.request_id)

@@ -90,6 +90,8 @@ def _about(record: ReleaseRecord) -> list[str]:
 
 def _notes(answer: Answer) -> list[str]:
     lines = [f"basis: {answer.basis.value}", f"ms: {_times(answer.milliseconds)}"]
+    if answer.degraded:
+        lines.append(f"degraded: {answer.degraded.value}")
     if answer.unknown_user:
         lines.append("the release does not know this user")
     if answer.unknown_item_ids:
