@@ -96,7 +96,8 @@ class Known:
     """An item of the catalogue."""
 
     item: Item
-    """As it was upserted; as the release has it, id and title alone."""
+    """As it was upserted, or as the release's data describe it: upserting it changes nothing. Of a
+    release whose data were made without descriptions, id and title alone."""
     changed: bool
     """Whether it was upserted since the release was built."""
 
