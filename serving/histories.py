@@ -22,6 +22,8 @@ EVENTS = "events.sqlite"
 READERS = 2
 PAUSE_SECONDS = 1.0
 """Between two looks whether a store that was away is there again"""
+PRUNE_SECONDS = 3_600.0
+"""Between two times that old events are removed"""
 COUNT_SECONDS = 5.0
 TOGETHER = 5_000
 """Events of a transaction"""
@@ -44,7 +46,12 @@ class EventsConfig:
     """How long a user's events may take to be read, s; beyond it, as while the store is away, the
     answer rests on what the release knows and is marked so."""
 
+    keep_days: float | None = None
+    """Days after which the server removes events for good, once an hour; by default never."""
+
     def __post_init__(self) -> None:
+        if self.keep_days is not None and not 0 < self.keep_days < math.inf:
+            raise ValueError(f"keep_days must be positive, got {self.keep_days:g}")
         if self.history_length < 1:
             raise ValueError(f"history_length must be at least 1, got {self.history_length}")
         if self.lookup_seconds <= 0:
@@ -79,6 +86,7 @@ class Histories:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="histories")
         self._looking: set[asyncio.Task[Sequence[Event] | None]] = set()
         self._away, self._again = False, 0.0
+        self._pruning: asyncio.Task[None] | None = None
 
     async def append(self, events: Sequence[Event]) -> Sequence[Outcome]:
         """Keep events that keep the rules; they are on the disk when this returns.
@@ -114,6 +122,11 @@ class Histories:
         await asyncio.wait({looking}, timeout=min(patience, self._config.lookup_seconds))
         return looking.result() if looking.done() else None
 
+    def begin(self) -> None:
+        """Remove old events from now on, where that is wanted."""
+        if self._config.keep_days is not None and self._pruning is None:
+            self._pruning = asyncio.create_task(self._prune(self._config.keep_days))
+
     async def count(self) -> int | None:
         """How many events are kept; None where they cannot be counted now."""
         if self._away:
@@ -128,8 +141,9 @@ class Histories:
 
     async def close(self) -> None:
         """Finish what is in work and close the store."""
-        for looking in self._looking:
-            looking.cancel()
+        for task in (*self._looking, self._pruning):
+            if task is not None:
+                task.cancel()
         await self._gathered.close()
         self._readers.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self._store.close)
@@ -150,9 +164,23 @@ class Histories:
         self._away = False
         return events
 
+    async def _prune(self, days: float) -> None:
+        while True:
+            try:
+                pruned = await asyncio.to_thread(self._store.prune, oldest_kept(days))
+                logger.info("%d events were older than %g days and are removed", pruned, days)
+            except StoreError as error:
+                logger.error("old events cannot be removed now: %s", error)
+            await asyncio.sleep(PRUNE_SECONDS)
+
     def _look(self, user_id: str) -> Sequence[Event]:
         actions = self._config.counted(self._engine.engine.actions)
         return self._store.history(user_id, actions, self._config.history_length)
+
+
+def oldest_kept(days: float) -> int:
+    """Unix seconds before which events are older than so many days."""
+    return math.ceil(time.time() - 86_400 * days)
 
 
 def _unavailable(error: StoreError, told: str) -> UnavailableError:

@@ -186,6 +186,8 @@ class Server:
             Exception: whatever loading raised.
         """
         versions = await self.engine.ready()
+        if self._histories is not None:
+            self._histories.begin()
         await self._announce(SERVING)
         parts = ", ".join(f"{stage} {fingerprint}" for stage, fingerprint in versions.items())
         logger.info("serving on %s: %s", self.address, parts)
