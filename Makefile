@@ -28,7 +28,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow fuzz lint format install weights data trial towers index tune \
         ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving pipeline publish rollback \
-        releases collections serve ask protos clean
+        releases collections serve ask upsert delete export-events prune-events protos clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' Makefile
@@ -119,6 +119,18 @@ collections: install ## List the collections in Milvus at URI=…; DO=drop drops
 
 serve: install ## Serve the live release over gRPC
 	@$(RUN) -m serving serve --releases $(RELEASES)/$(NAME) --config $(call config,serving)
+
+upsert: install ## Add or change items of the server: FILE=items.parquet or .jsonl, TARGET=host:port
+	@$(RUN) -m serving upsert $(FILE) $(if $(TARGET),--target $(TARGET))
+
+delete: install ## Take items out of the server's answers: IDS="b-16 b-17", TARGET=host:port
+	@$(RUN) -m serving delete $(IDS) $(if $(TARGET),--target $(TARGET))
+
+export-events: install ## Write what users did as interactions: OUTPUT=events.parquet
+	@$(RUN) -m serving export-events --releases $(RELEASES)/$(NAME) --output $(or $(OUTPUT),events.parquet)
+
+prune-events: install ## Remove the events that are older than DAYS, for good
+	@$(RUN) -m serving prune-events --releases $(RELEASES)/$(NAME) --days $(DAYS)
 
 test: install weights ## Run the tests
 	@$(RUN) -m pytest -m 'not slow and not gpu' -q -n 2

@@ -38,6 +38,8 @@ def running(releases: Path) -> Iterator[tuple[str, int]]:
         RuntimeError: it ended before it served; its log says why.
     """
     command = [sys.executable, "-m", "serving", "serve", "--releases", str(releases)]
+    # users come again, and are to be answered anew
+    command += ["--server.cache.answers_mb", "0", "--server.cache.shoppers", "0"]
     command += ["--server.port", "0", "--limits.shortlist", str(SHORTLIST), "--ranked"]
     command.append(str(SHORTLIST))
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

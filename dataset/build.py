@@ -15,6 +15,7 @@ from dataset.attributes import save_attributes
 from dataset.checked import checked
 from dataset.cleaning import Cleaned, Dropped, clean
 from dataset.config import DataConfig
+from dataset.described import save_fields
 from dataset.schema import ITEM, SPLIT, TEXT, TIME, TIMESTAMP, USER, attribute_columns, text_columns
 from dataset.sources import Source
 from dataset.split import CODES, assign_split
@@ -36,8 +37,8 @@ def build(config: DataConfig, source: Source, folder: Path) -> tuple[Dropped, ..
     """Check, clean, split and render a source, and write the stage into a folder.
 
     Beside the arrays the folder gets `attributes.parquet`, one row per item in the items' order
-    with whatever is typed or short, `attributes/`, what of it can be filtered by, as postings, and
-    `cleaning.json`, what was dropped by which rule.
+    with whatever is typed or short, `attributes/`, what of it can be filtered by, as postings, what
+    the source says of every item, and `cleaning.json`, what was dropped by which rule.
 
     Returns:
         What `cleaning.json` says.
@@ -61,6 +62,7 @@ def build(config: DataConfig, source: Source, folder: Path) -> tuple[Dropped, ..
         attributes = items.select(ITEM, *attribute_columns(items))
         attributes.write_parquet(partial / "attributes.parquet")
         kinds = save_attributes(partial, attributes)
+        save_fields(partial, items)
         report = [dropped.plain() for dropped in cleaned.report]
         (partial / "cleaning.json").write_text(json.dumps(report, indent=1))
         facts.update(_facts(items, users, events, cleaned.report), attributes=kinds)

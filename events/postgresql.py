@@ -51,6 +51,10 @@ WHERE event_id = ANY(%s)"""
 HISTORY: LiteralString = """
 SELECT item_id, action, time, event_id FROM events
 WHERE user_id = %s AND action = ANY(%s) ORDER BY time DESC, sequence DESC LIMIT %s"""
+COUNT: LiteralString = "SELECT count(*) FROM events"
+SOME: LiteralString = """SELECT max(sequence) FROM
+    (SELECT sequence FROM events WHERE sequence > %s ORDER BY sequence LIMIT %s) AS batch"""
+PRUNE: LiteralString = "DELETE FROM events WHERE sequence > %s AND sequence <= %s AND time < %s"
 SCAN: LiteralString = """
 SELECT sequence, event_id, user_id, item_id, action, time, request_id, position FROM events
 WHERE sequence > %s ORDER BY sequence LIMIT %s"""
@@ -94,6 +98,19 @@ class PostgresqlStore(EventStore):
             Event(user_id=user_id, item_id=item_id, action=action, time=time, event_id=event_id)
             for item_id, action, time, event_id in reversed(rows)
         ]
+
+    @override
+    def count(self) -> int:
+        row = self._do(lambda connection: connection.execute(COUNT).fetchone())
+        return int(row[0]) if row else 0
+
+    @override
+    def prune(self, before: int) -> int:
+        pruned = last = 0
+        while (done := self._do(lambda c: _prune(c, last, before))) is not None:  # noqa: B023
+            last, some = done
+            pruned += some
+        return pruned
 
     @override
     def scan(self) -> Iterator[Event]:
@@ -146,6 +163,14 @@ def _append(connection: Connection, events: Sequence[Event]) -> list[Outcome]:
     if looked_for:
         kept = {row[0]: _event(row) for row in connection.execute(KEPT, (looked_for,))}
     return [_outcome(event, added, kept) for event in events]
+
+
+def _prune(connection: Connection, last: int, before: int) -> tuple[int, int] | None:
+    """The last sequence that was looked at, and how many were removed; None behind the end."""
+    row = connection.execute(SOME, (last, BATCH)).fetchone()
+    if row is None or row[0] is None:
+        return None
+    return int(row[0]), connection.execute(PRUNE, (last, row[0], before)).rowcount
 
 
 def _outcome(event: Event, added: set[str], kept: dict[str, Event]) -> Outcome:

@@ -32,6 +32,9 @@ CREATE INDEX events_of_user ON events (user_id, action, time, sequence, item_id,
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """
+SOME = """SELECT max(sequence) FROM
+    (SELECT sequence FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?)"""
+PRUNE = "DELETE FROM events WHERE sequence > ? AND sequence <= ? AND time < ?"
 COLUMNS = "event_id, user_id, item_id, action, time, request_id, position"
 
 
@@ -82,6 +85,23 @@ class SqliteStore(EventStore):
             Event(user_id=user_id, item_id=item_id, action=action, time=time, event_id=event_id)
             for item_id, action, time, event_id in reversed(rows)
         ]
+
+    @override
+    def count(self) -> int:
+        with _told(self._path):
+            return int(self._connection().execute("SELECT count(*) FROM events").fetchone()[0])
+
+    @override
+    def prune(self, before: int) -> int:
+        pruned = last = 0
+        while True:
+            with _told(self._path):
+                connection = self._connection()
+                (end,) = connection.execute(SOME, (last, BATCH)).fetchone()
+                if end is None:
+                    return pruned
+                pruned += connection.execute(PRUNE, (last, end, before)).rowcount
+            last = end
 
     @override
     def scan(self) -> Iterator[Event]:

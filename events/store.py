@@ -49,6 +49,21 @@ class EventStore(Protocol):
             user, item, action, time and id are true, request and position are left out.
         """
 
+    def count(self) -> int:
+        """How many events are kept."""
+
+    def prune(self, before: int) -> int:
+        """Remove events that happened before a time, some at a time, so that nobody waits for long.
+
+        One that is sent again afterwards is recorded as if for the first time.
+
+        Args:
+            before: Unix seconds.
+
+        Returns:
+            How many were removed; some are when this raises.
+        """
+
     def scan(self) -> Iterator[Event]:
         """All events, in the order in which they were recorded; each whole."""
 

@@ -40,6 +40,11 @@ class LiveIndex:
         return len(self._base) + len(self._added)
 
     @property
+    def built(self) -> int:
+        """Rows of the base, hidden ones too; their numbers never change."""
+        return len(self._base)
+
+    @property
     def dimension(self) -> int:
         """Length of an embedding."""
         return self._base.dimension

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lineage.releases import CURRENT, ReleaseError, live_id
+from lineage.releases import CURRENT, ReleaseError, ReleasesBusyError, live_id
 
 LOCK = "LOCK"
 
@@ -20,13 +20,14 @@ def changing(folder: Path) -> Iterator[None]:
     The kernel holds the lock and frees it when the process is gone; the file's text names it.
 
     Raises:
-        ReleaseError: someone else is changing it, it holds something else, or the disk refused.
+        ReleasesBusyError: someone else is changing it.
+        ReleaseError: it holds something else, or the disk refused.
     """
     try:
         _prepare(folder)
         descriptor, owner = lock_file(folder / LOCK)
         if descriptor is None:
-            raise ReleaseError(f"{folder} is being changed by {owner}; wait until it is done")
+            raise ReleasesBusyError(f"{folder} is being changed by {owner}; wait until it is done")
         try:
             yield
         finally:

@@ -10,6 +10,7 @@ Errors:
         MissingArtifactError: nothing was published there.
         CorruptArtifactError: a file of a release is gone, changed or not its own.
         ReleaseError: the folder of releases cannot be read, or cannot be changed now.
+            ReleasesBusyError: another process changes it.
 """
 
 import json
@@ -37,6 +38,10 @@ ID = re.compile(r"\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{8}")
 
 class ReleaseError(ArtifactError):
     """The folder of releases cannot be read, or cannot be changed now."""
+
+
+class ReleasesBusyError(ReleaseError):
+    """Another process changes the folder of releases."""
 
 
 @dataclass(frozen=True, kw_only=True)

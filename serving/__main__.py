@@ -17,7 +17,7 @@ from dataset.arrays import load_dataset
 from events.store import open_store
 from lineage.cli import configure_logging, reported_errors
 from lineage.releases import live_release
-from serving import events_operations, operations
+from serving import admin_operations, events_operations, items_operations, operations
 from serving.catalogue import Catalogue
 from serving.client import RecommenderClient, Response
 from serving.connecting import TOKEN, add_server, connected
@@ -62,7 +62,9 @@ def load_engine(folder: Path, config: ServeConfig) -> Recommender:
     from serving.engine import EngineConfig
     from serving.live_engine import LiveEngine
 
-    return LiveEngine.load(folder, EngineConfig(ranked=config.ranked, limits=config.limits))
+    return LiveEngine.load(
+        folder, EngineConfig(ranked=config.ranked, limits=config.limits, cache=config.server.cache)
+    )
 
 
 def main(arguments: Sequence[str] | None = None, *, load: LoadRelease = load_engine) -> None:
@@ -79,6 +81,16 @@ def main(arguments: Sequence[str] | None = None, *, load: LoadRelease = load_eng
     commands.add_subcommand(
         "export-events", events_operations.export_parser(), help="events as interactions"
     )
+    commands.add_subcommand(
+        "prune-events", events_operations.prune_parser(), help="remove events that are too old"
+    )
+    commands.add_subcommand(
+        "upsert", items_operations.upsert_parser(), help="add or change items of a server"
+    )
+    commands.add_subcommand(
+        "delete", items_operations.delete_parser(), help="take items out of a server's answers"
+    )
+    admin_operations.add_admin(commands)
     for name, (parser_of, about) in operations.COMMANDS.items():
         commands.add_subcommand(name, parser_of(), help=about)
     options = parser.parse_args(arguments)
@@ -90,6 +102,14 @@ def main(arguments: Sequence[str] | None = None, *, load: LoadRelease = load_eng
             probe(options.probe)
         elif options.command == "serve":
             _serve(parser.instantiate(options).serve, load)
+        elif options.command == "prune-events":
+            events_operations.prune(parser.instantiate(options)["prune-events"])
+        elif options.command == "upsert":
+            items_operations.upsert(options.upsert)
+        elif options.command == "delete":
+            items_operations.delete(options.delete)
+        elif options.command == "admin":
+            admin_operations.run(options.admin)
         elif options.command == "record":
             events_operations.record(options.record)
         elif options.command == "export-events":

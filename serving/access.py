@@ -60,7 +60,7 @@ class Role(Enum):
     FEEDBACK = "feedback"
     """Record events."""
     ADMIN = "admin"
-    """Change releases; no service asks for it yet."""
+    """Look at, load and activate releases; see statistics."""
 
 
 ROLE_OF: Mapping[str, Role] = {

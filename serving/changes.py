@@ -52,9 +52,27 @@ class Change:
     """Fingerprints of what made vector and state"""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """How many items there are, and how many of them changed since the release was built."""
+
+    items: int
+    """That can be recommended."""
+    upserted: int
+    """Of these, upserted since."""
+    deleted: int
+    """Items of the release that were deleted since."""
+    journal_bytes: int
+    """Of the journal of changes."""
+
+
 @runtime_checkable
 class Changeable(Protocol):
     """An engine whose items can be changed, and looked at, from any thread while it is asked."""
+
+    @property
+    def counts(self) -> Counts:
+        """How many items there are as of now."""
 
     def check(self, item: Item) -> None:
         """Refuse an item that breaks a rule.
@@ -78,7 +96,8 @@ class Known:
     """An item of the catalogue."""
 
     item: Item
-    """As it was upserted; as the release has it, id and title alone."""
+    """As it was upserted, or as the release's data describe it: upserting it changes nothing. Of a
+    release whose data were made without descriptions, id and title alone."""
     changed: bool
     """Whether it was upserted since the release was built."""
 

@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from index.filters import Filters
 from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from serving.admin_client import AdminClient
 from serving.batch_client import RefusedRow, recommendations
 from serving.changing_client import CatalogClient, FeedbackClient
 from serving.client_errors import asked
@@ -33,6 +34,8 @@ QUESTIONS = (
     {"service": "recommender.v1.RecommenderService"},
     {"service": "recommender.v1.CatalogService", "method": "Get"},
     {"service": "recommender.v1.CatalogService", "method": "Delete"},
+    {"service": "recommender.v1.AdminService", "method": "ListReleases"},
+    {"service": "recommender.v1.AdminService", "method": "GetStatistics"},
 )
 RETRIES = {
     "methodConfig": [
@@ -143,6 +146,8 @@ class RecommenderClient:
         """Changes items."""
         self.feedback = FeedbackClient(self._channel, timeout=timeout)
         """Records what users did."""
+        self.admin = AdminClient(self._channel, timeout=timeout)
+        """Looks at releases, activates them, and asks for statistics."""
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types know no methods
 
     def __enter__(self) -> "RecommenderClient":

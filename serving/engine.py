@@ -23,6 +23,7 @@ from serving.candidates import Candidates
 from serving.catalogue import Catalogue
 from serving.embedding import EMBEDS, TEXT_COST
 from serving.explaining import explaining_cost
+from serving.kept import NOTHING, CacheConfig, KeptEmbeddings
 from serving.live_items import LiveItems
 from serving.looking_up import looked_up
 from serving.pace import Pace
@@ -56,6 +57,8 @@ class EngineConfig:
     as many as the ranker was validated with."""
     limits: Limits = field(default_factory=Limits)
     """What one query may ask for."""
+    cache: CacheConfig = NOTHING
+    """Of it, `shoppers` are kept here."""
 
     def __post_init__(self) -> None:
         if self.ranked is not None and not 1 <= self.ranked <= self.limits.shortlist:
@@ -119,6 +122,9 @@ class Engine:
         """
         release = open_release(folder)
         data, retriever = load_dataset(folder / "data").for_refit(), Retriever.load(folder)
+        if config.cache.shoppers:
+            kept = KeptEmbeddings(config.cache.shoppers, config.cache.seconds)
+            retriever = replace(retriever, kept=kept)
         catalogue = Catalogue(data)
         engine = cls(
             catalogue,

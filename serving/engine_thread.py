@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from types import TracebackType
 
+from serving.kept import Lookups
 from serving.query import Answer, Ask, Recommender
 from serving.waiting import Answered, QueueConfig, Waiting, WaitingRequests
 
@@ -57,6 +58,23 @@ class EngineThread:
             Exception: whatever loading raised.
         """
         return self._loaded.result()
+
+    @property
+    def moment(self) -> object | None:
+        """As `Recommender.moment`, of the engine that answers now; None until it is loaded."""
+        loaded = self._loaded
+        return None if not loaded.done() or loaded.exception() else loaded.result().moment
+
+    @property
+    def lookups(self) -> Mapping[str, Lookups]:
+        """As `Recommender.lookups`; none until it is loaded."""
+        loaded = self._loaded
+        return {} if not loaded.done() or loaded.exception() else loaded.result().lookups
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait."""
+        return len(self._waiting)
 
     async def ready(self) -> Mapping[str, str]:
         """Wait until the engine is loaded.

@@ -1,4 +1,4 @@
-"""`python -m serving record` and `export-events`: what users did, into a store and out of it."""
+"""`python -m serving record`, `export-events` and `prune-events`: what users did, in and out."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from events.event import Event
 from events.store import open_store
 from lineage.releases import live_release
 from serving.connecting import TOKEN, add_server, connected
-from serving.histories import EventsConfig
+from serving.histories import EventsConfig, oldest_kept
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +39,21 @@ def export_parser() -> jsonargparse.ArgumentParser:
         description="Write the events that belong to histories as a table of interactions, in the "
         "form of `interactions.parquet`. A server may go on recording meanwhile."
     )
-    parser.add_argument("--config", action="config", help="YAML file with the options below")
-    parser.add_argument("--releases", type=Path | None, help="folder of a dataset's releases")
-    parser.add_argument(
-        "--artifacts", type=Path | None, help="stages as they were built: `artifacts/ml-100k`"
-    )
+    _add_store(parser)
     parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
-    parser.add_argument("--events", type=EventsConfig, default=EventsConfig())
+    return parser
+
+
+def prune_parser() -> jsonargparse.ArgumentParser:
+    """Options of `prune-events`."""
+    parser = jsonargparse.ArgumentParser(
+        description="Remove the events that happened more than so many days ago, for good; export "
+        "first what the next rebuild is to learn from. A server may go on recording meanwhile; "
+        "with `events.keep_days` it removes them itself. The file of an SQLite store does not "
+        "become smaller; later events take the place."
+    )
+    _add_store(parser)
+    parser.add_argument("--days", type=float, required=True, help="days that events are kept")
     return parser
 
 
@@ -78,14 +86,42 @@ def export(options: jsonargparse.Namespace) -> None:
         ArtifactError: there is no release, or the store is out of reach.
         OSError: the file cannot be written.
     """
-    if (options.releases is None) == (options.artifacts is None):
-        raise ValueError("export-events must be given either --releases or --artifacts")
-    root = options.artifacts or live_release(options.releases)
+    root = _root(options)
     counted = options.events.counted(_actions(root))
     with closing(open_store(options.events.address(root))) as store:
         write = pkgutil.resolve_name("dataset.events_file:write_events")  # needs data frames
         rows = write(store.scan(), options.output, counted)
     logger.info("%s: %d events of %s", options.output, rows, ", ".join(counted))
+
+
+def prune(options: jsonargparse.Namespace) -> None:
+    """Remove the old events of a store.
+
+    Raises:
+        ValueError: the days are none.
+        ArtifactError: there is no release, or the store is out of reach.
+    """
+    if options.days <= 0:
+        raise ValueError(f"days must be positive, got {options.days:g}")
+    with closing(open_store(options.events.address(_root(options)))) as store:
+        pruned = store.prune(oldest_kept(options.days))
+        logger.info("%d events removed, %d kept", pruned, store.count())
+
+
+def _add_store(parser: jsonargparse.ArgumentParser) -> None:
+    parser.add_argument("--config", action="config", help="YAML file with the options below")
+    parser.add_argument("--releases", type=Path | None, help="folder of a dataset's releases")
+    parser.add_argument(
+        "--artifacts", type=Path | None, help="stages as they were built: `artifacts/ml-100k`"
+    )
+    parser.add_argument("--events", type=EventsConfig, default=EventsConfig())
+
+
+def _root(options: jsonargparse.Namespace) -> Path:
+    if (options.releases is None) == (options.artifacts is None):
+        raise ValueError("events must be those of either --releases or --artifacts")
+    root: Path = options.artifacts or live_release(options.releases)
+    return root
 
 
 def _actions(root: Path) -> Sequence[str]:

@@ -15,9 +15,11 @@ from typing_extensions import override
 from serving.query import (
     InvalidQueryError,
     OtherReleaseError,
+    PreconditionError,
     QueueFullError,
     UnavailableError,
     UnknownItemError,
+    UnknownReleaseError,
 )
 from serving.wire import DOMAIN, OTHER_RELEASE
 
@@ -27,6 +29,8 @@ STATUS_OF: Mapping[type[Exception], grpc.StatusCode] = {
     InvalidQueryError: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownItemError: grpc.StatusCode.NOT_FOUND,
     OtherReleaseError: grpc.StatusCode.FAILED_PRECONDITION,
+    UnknownReleaseError: grpc.StatusCode.NOT_FOUND,
+    PreconditionError: grpc.StatusCode.FAILED_PRECONDITION,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
     TimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
     QueueFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from dataset.item_fields import ItemFields
 from index.filters import Filters
 from lineage.journal import Journal, read_journal
 from lineage.manifest import RECORD
 from lineage.releases import release_ids
 from serving.changes import (
     Change,
+    Counts,
     Item,
     Known,
     changes_path,
@@ -26,6 +28,7 @@ from serving.changes import (
 from serving.engine import Engine, EngineConfig
 from serving.folding import fold, unsettled
 from serving.item_reader import ItemReader
+from serving.kept import Lookups
 from serving.live_items import LiveItems, described
 from serving.query import Answer, Ask, InvalidQueryError, Query, UnknownItemError, check_id
 
@@ -51,6 +54,7 @@ class LiveEngine:
         self._base, self._root = base, root
         self._path = changes_path(root)
         self._read = ItemReader(root, base.catalogue, base.ranker)
+        self._fields = ItemFields.load(root / "data")
         self._made_by = " ".join(base.versions[stage] for stage in STAGES)
         self._writing = threading.Lock()
         self._journal: Journal | None = None
@@ -58,6 +62,7 @@ class LiveEngine:
         self._successor: LiveEngine | None = None
         self._live: LiveItems
         self._engine: Engine
+        self._moment: object
         self._replay(latest(read_journal(self._path)))
 
     @classmethod
@@ -82,6 +87,17 @@ class LiveEngine:
     def versions(self) -> Mapping[str, str]:
         """Fingerprint of every stage of the release."""
         return self._base.versions
+
+    @property
+    def moment(self) -> object:
+        """Stands for all that answers hang on beside the question; another one after a change."""
+        return self._moment
+
+    @property
+    def lookups(self) -> Mapping[str, Lookups]:
+        """How often what is kept was found, by name."""
+        kept = self._base.retriever.kept
+        return {} if kept is None else {"shoppers": kept.lookups}
 
     @property
     def actions(self) -> Sequence[str]:
@@ -126,7 +142,25 @@ class LiveEngine:
             InvalidQueryError: the id breaks a rule.
         """
         check_id("item_id", item_id, self._base.limits)
-        return self._engine.catalogue.known(item_id)
+        known, row = self._engine.catalogue.known(item_id), self._base.catalogue.base_row(item_id)
+        if known is None or known.changed or row is None:
+            return known
+        fields = self._fields[row]
+        described = replace(known.item, texts=fields["texts"], attributes=fields["attributes"])
+        return replace(known, item=described)
+
+    @property
+    def counts(self) -> Counts:
+        """How many items there are as of now."""
+        index = self._live.index
+        added = index.living_added()
+        new = int((index.origins(added) == added).sum())
+        return Counts(
+            items=index.live,
+            upserted=len(added),
+            deleted=len(self._base.catalogue) - (index.live - new),
+            journal_bytes=self._path.stat().st_size if self._path.exists() else 0,
+        )
 
     def check(self, item: Item) -> None:
         """Refuse an item that breaks a rule.
@@ -310,6 +344,7 @@ class LiveEngine:
             hidden=np.array([row for row in rows if row is not None], np.int64),
         )
         self._engine = self._base.over(self._live) if changes else engine
+        self._moment = object()  # last: who sees it asks an engine that knows of the changes
 
 
 def _require_distinct(item_ids: Sequence[str]) -> None:

@@ -1,10 +1,19 @@
 """What operators watch: Prometheus counts and times of calls and of their stages."""
 
+import math
+from collections import defaultdict, deque
+from collections.abc import Collection
 from types import TracebackType
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from serving.admin_wire import MethodStatistics
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+RECENT = 1_000
+"""Calls of a method, the last ones, whose times are kept."""
 
 
 class Metrics:
@@ -39,6 +48,7 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self._recent: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT))
         self.in_flight = Gauge(
             "shortlist_calls_in_flight", "Calls that have not ended", registry=self.registry
         )
@@ -47,6 +57,23 @@ class Metrics:
         """Count a call that ended."""
         self._calls.labels(method, status, client).inc()
         self._seconds.labels(method).observe(seconds)
+        self._recent[method].append(seconds)
+
+    def methods(self) -> dict[str, MethodStatistics]:
+        """What became of calls, by method."""
+        calls: dict[str, dict[str, int]] = {method: {} for method in sorted(self._recent)}
+        for sample in next(iter(self._calls.collect())).samples:
+            if sample.name.endswith("_total"):
+                of_method, status = calls[sample.labels["method"]], sample.labels["status"]
+                of_method[status] = of_method.get(status, 0) + int(sample.value)
+        return {
+            method: MethodStatistics(
+                calls=of_method,
+                p50_milliseconds=_at_most(self._recent[method], 0.5),
+                p99_milliseconds=_at_most(self._recent[method], 0.99),
+            )
+            for method, of_method in calls.items()
+        }
 
     def stage(self, name: str, seconds: float) -> None:
         """Count a stage of an answer."""
@@ -84,3 +111,9 @@ class Metrics:
             self._server.shutdown()
             self._server.server_close()
             self._thread.join()
+
+
+def _at_most(seconds: Collection[float], share: float) -> float:
+    """Milliseconds that this share of some times, at least one, does not exceed."""
+    ascending = sorted(seconds)
+    return 1e3 * ascending[math.ceil(share * len(ascending)) - 1]

@@ -91,7 +91,7 @@ def roll_back(releases: Path, release_id: str | None = None) -> str:
             f"{releases} holds no release; publish one with `make publish DATASET={releases.name}`"
         )
     with changing(releases):
-        chosen = _before(releases) if release_id is None else release_id
+        chosen = release_before(releases) if release_id is None else release_id
         if chosen not in release_ids(releases):
             raise ReleaseError(
                 f"release must be one of {', '.join(known)}, got {chosen}; "
@@ -128,8 +128,12 @@ def _holds(release: Path, fingerprints: dict[str, str]) -> bool:
         return False
 
 
-def _before(releases: Path) -> str:
-    """What the live release replaced."""
+def release_before(releases: Path) -> str:
+    """What the live release replaced, which rolling back returns to.
+
+    Raises:
+        ReleaseError: nothing is live, or it replaced nothing.
+    """
     live = live_id(releases)
     if live is None:
         raise ReleaseError(f"{releases} has no live release; choose one with RELEASE=id")

@@ -6,6 +6,8 @@ Errors that a caller can mend:
     QueueFullError: too much is asked at once; says when to ask again.
     OtherReleaseError: the request is bound to another release than the live one; names both.
     UnavailableError: what the answer needs is out of reach now; asking again may help.
+    UnknownReleaseError: no such release is kept.
+    PreconditionError: it cannot be done as things are; says what stands in the way.
 """
 
 import math
@@ -18,6 +20,7 @@ from typing import Any, Protocol
 
 from events.event import Event
 from index.filters import AnyOf, Filters
+from serving.kept import Lookups
 
 
 class InvalidQueryError(ValueError):
@@ -51,6 +54,14 @@ class UnavailableError(Exception):
     """What the answer needs is out of reach now; asking again may help."""
 
 
+class UnknownReleaseError(LookupError):
+    """No such release is kept."""
+
+
+class PreconditionError(Exception):
+    """It cannot be done as things are."""
+
+
 class Basis(Enum):
     """What an answer rests on."""
 
@@ -82,6 +93,8 @@ class Degraded(Enum):
     """Too little time was left to rank: the order is that of the shortlist, without reasons."""
     REASONS = "reasons"
     """Too little time was left for the reasons."""
+    HISTORY = "history"
+    """The user's events could not be read: it rests on what the release knows alone."""
 
 
 class Method(Enum):
@@ -278,6 +291,14 @@ class Recommender(Protocol):
 
     def cost(self, ask: Ask) -> int:
         """Items that an answer reads at most: of a history, and to be ranked."""
+
+    @property
+    def moment(self) -> object:
+        """Stands for all that answers hang on beside the question; another one after a change."""
+
+    @property
+    def lookups(self) -> Mapping[str, Lookups]:
+        """How often what the engine keeps was found, by name."""
 
     @property
     def actions(self) -> Sequence[str]:

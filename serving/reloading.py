@@ -14,6 +14,7 @@ from pathlib import Path
 from lineage.manifest import ArtifactError
 from lineage.releases import live_id
 from serving.engine_thread import EngineThread
+from serving.publish import roll_back
 from serving.query import Recommender
 
 logger = logging.getLogger(__name__)
@@ -35,8 +36,16 @@ class Reloader:
             root: Folder of the live release, beside the link that says so.
             load: Makes an engine of a release's folder, warm.
         """
-        self._folder, self._load = root.parent, load
+        self.releases = root.parent
+        """Folder of the dataset's releases"""
+        self._load = load
         self._serving = self._tried = root.name
+        self._one_at_a_time = threading.Lock()
+
+    @property
+    def serving(self) -> str:
+        """Id of the release that answers."""
+        return self._serving
 
     async def follow(self, thread: EngineThread, *, every: float, asked: asyncio.Event) -> None:
         """Look what is live until cancelled.
@@ -59,8 +68,52 @@ class Reloader:
             thread: What serves.
             again: Whether to try what failed before.
         """
+        with self._one_at_a_time:
+            self._look(thread, again=again)
+
+    def activate(
+        self, thread: EngineThread, release_id: str, *, wanted: Callable[[], bool]
+    ) -> None:
+        """Make a release live and let it serve; both, or nothing has changed.
+
+        It is loaded first, so that what cannot be loaded does not become live.
+
+        Args:
+            thread: What serves.
+            release_id: Which.
+            wanted: Asked once it is loaded: whether it still is to become live.
+
+        Raises:
+            ArtifactError: it is not there, not whole or cannot be loaded; or the releases cannot
+                be changed now.
+            TimeoutError: it is not wanted any more.
+        """
+        with self._one_at_a_time:
+            if release_id == self._serving:
+                roll_back(self.releases, release_id)
+                return
+            self._exchange(thread, release_id, before=lambda: self._go_live(release_id, wanted))
+            self._tried = release_id
+        _give_back_memory()
+
+    def try_out(self, release_id: str) -> None:
+        """Load a release, warm, and let go of it.
+
+        Raises:
+            ArtifactError: it is not there, not whole or cannot be loaded.
+        """
+        with self._one_at_a_time:
+            self._load(self.releases / release_id)
+        _give_back_memory()
+
+    def _go_live(self, release_id: str, wanted: Callable[[], bool]) -> None:
+        if not wanted():
+            raise TimeoutError(f"the deadline passed before {release_id} could become live")
+        roll_back(self.releases, release_id)
+
+    def _look(self, thread: EngineThread, *, again: bool) -> None:
         try:
-            live = live_id(self._folder) or ""
+            live = live_id(self.releases) or ""
         except ArtifactError as error:
             live = str(error)  # told once, as a release that cannot be loaded
         tried, self._tried = self._tried, live
@@ -79,13 +132,17 @@ class Reloader:
             )
         _give_back_memory()
 
-    def _exchange(self, thread: EngineThread, live: str) -> None:
+    def _exchange(
+        self, thread: EngineThread, live: str, *, before: Callable[[], None] = lambda: None
+    ) -> None:
+        """Load a release, do something, let it serve; where any of it fails, the old one stays."""
         started = time.perf_counter()
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         logger.info("loading %s beside %s", live, self._serving)
-        engine = self._load(self._folder / live)
+        engine = self._load(self.releases / live)
         with thread.engine.handing_over(engine):
+            before()
             thread.replace(engine)
         logger.info(
             "serving %s instead of %s, after %.1f s",

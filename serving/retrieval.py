@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from pyroaring import BitMap
 
 from index.live import LiveIndex
 from index.sources import Recalled, Rows, Scores, Sources
+from serving.kept import KeptEmbeddings
 from towers.export import UserTower
 from towers.texts import TextsReader
 
@@ -45,6 +47,8 @@ class Retriever:
     texts: TextsReader
     """Embeds texts of items that are not there"""
     sources: Sources
+    kept: KeptEmbeddings | None = None
+    """Embeddings that need not be computed again; None computes all"""
 
     @classmethod
     def load(cls, root: Path) -> "Retriever":
@@ -71,6 +75,21 @@ class Retriever:
             users[read] = self._read([shoppers[place] for place in read])
             watch["user_tower"] = 1e3 * (time.perf_counter() - started)
         return users
+
+    def _key(self, shopper: Shopper) -> bytes | None:
+        """All that an embedding hangs on; None where an item came after the release was built.
+
+        Such an item's row may be another's after a change.
+        """
+        history = shopper.history
+        if len(history) and int(history.max()) >= self.sources.index.built:
+            return None
+        contexts = np.zeros_like(history) if shopper.contexts is None else shopper.contexts
+        digest = blake2b(len(history).to_bytes(8), digest_size=16)
+        for part in (history, contexts):
+            digest.update(part.astype(np.int32).tobytes())
+        digest.update(shopper.search.encode(errors="surrogatepass"))
+        return digest.digest()
 
     def _read(self, shoppers: Sequence[Shopper]) -> Scores:
         return self.user_tower.embed_all(

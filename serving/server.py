@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -17,20 +17,25 @@ from grpc_reflection.v1alpha import reflection
 
 from events.store import EventStore
 from protos.recommender.v1 import (
+    admin_pb2,
     catalog_pb2,
     feedback_pb2,
     recommender_pb2,
     recommender_pb2_grpc,
 )
+from protos.recommender.v1.admin_pb2_grpc import add_AdminServiceServicer_to_server
 from protos.recommender.v1.catalog_pb2_grpc import add_CatalogServiceServicer_to_server
 from protos.recommender.v1.feedback_pb2_grpc import add_FeedbackServiceServicer_to_server
 from serving.access import Access
+from serving.admin_servicer import AdminServicer
 from serving.admission import AdmissionInterceptor
 from serving.catalog_servicer import CatalogServicer
 from serving.engine_thread import EngineThread, Load
 from serving.feedback_servicer import FeedbackServicer
 from serving.histories import EventsConfig, Histories
 from serving.interceptors import ErrorInterceptor
+from serving.kept import CacheConfig, Lookups
+from serving.kept_answers import KeptAnswers, LookupsCollector
 from serving.metrics import Metrics
 from serving.observing import ObservingInterceptor
 from serving.reloading import Reloader
@@ -43,6 +48,7 @@ logger = logging.getLogger(__name__)
 SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
 CATALOG = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
 FEEDBACK = feedback_pb2.DESCRIPTOR.services_by_name["FeedbackService"].full_name
+ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 KEEP_ALIVE = (
@@ -74,6 +80,8 @@ class ServerConfig:
     when it changes. Without it whoever reaches the port may call everything."""
     tls: TlsConfig = field(default_factory=TlsConfig)
     """Certificates; without them everything is sent in the clear."""
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    """What is kept, so that it need not be computed again."""
     metrics_port: int | None = None
     """TCP port of the host that Prometheus reads; by default none."""
 
@@ -101,6 +109,7 @@ class Server:
         *,
         store: EventStore | None = None,
         events: EventsConfig | None = None,
+        reloader: Reloader | None = None,
     ) -> None:
         """Take what is served.
 
@@ -109,6 +118,7 @@ class Server:
             config: Where to listen.
             store: Of events, closed with the server; without one, none are recorded or looked up.
             events: Which of them tell of a user.
+            reloader: Of the releases; without one, none can be looked at or activated.
         """
         self._config = config
         self.metrics = Metrics(config.host, config.metrics_port)
@@ -131,7 +141,12 @@ class Server:
         self._histories: Histories | None = None
         if store is not None:
             self._histories = Histories(store, events or EventsConfig(), self.engine)
+        self._kept = KeptAnswers(config.cache) if config.cache.answers_mb else None
+        self.metrics.registry.register(LookupsCollector(self._lookups))
         self._catalog = CatalogServicer(self.engine, self._draining)
+        self._admin = AdminServicer(
+            self.engine, reloader, metrics=self.metrics, histories=self._histories
+        )
         self._services = self._add_services()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -171,6 +186,8 @@ class Server:
             Exception: whatever loading raised.
         """
         versions = await self.engine.ready()
+        if self._histories is not None:
+            self._histories.begin()
         await self._announce(SERVING)
         parts = ", ".join(f"{stage} {fingerprint}" for stage, fingerprint in versions.items())
         logger.info("serving on %s: %s", self.address, parts)
@@ -187,6 +204,7 @@ class Server:
         await self._server.stop(self._config.grace_seconds)
         self.engine.__exit__(kind, error, trace)
         await self._catalog.close()
+        await self._admin.close()
         if self._histories is not None:
             await self._histories.close()
         self.metrics.__exit__(kind, error, trace)
@@ -196,6 +214,10 @@ class Server:
         tokens = self._config.tokens
         admission = [AdmissionInterceptor(Access(tokens))] if tokens else []
         return [self.observing, *admission, ErrorInterceptor()]
+
+    def _lookups(self) -> Mapping[str, Lookups]:
+        answers = {} if self._kept is None else {"answers": self._kept.lookups}
+        return {**answers, **self.engine.lookups}
 
     def _open_port(self) -> int:
         if self._config.tls.enabled:
@@ -208,16 +230,18 @@ class Server:
         recommender = RecommenderServicer(
             self.engine,
             self._histories,
+            self._kept,
             draining=self._draining,
             streamed=2 * self._config.queue.stream_requests,  # as many wait as are worked on
         )
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(recommender, self._server)
         add_CatalogServiceServicer_to_server(self._catalog, self._server)
+        add_AdminServiceServicer_to_server(self._admin, self._server)
         if self._histories is None:
-            return (SERVICE, CATALOG)
+            return (SERVICE, CATALOG, ADMIN)
         feedback = FeedbackServicer(self._histories, self._draining)
         add_FeedbackServiceServicer_to_server(feedback, self._server)
-        return (SERVICE, CATALOG, FEEDBACK)
+        return (SERVICE, CATALOG, ADMIN, FEEDBACK)
 
     async def _announce(self, status: int) -> None:
         for service in (health.OVERALL_HEALTH, *self._services):
@@ -255,7 +279,7 @@ async def serve(
     loop, stopped, asked = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with Server(load, config, store=store, events=events) as server:
+    async with Server(load, config, store=store, events=events, reloader=reloader) as server:
         await server.ready()
         following: AbstractAsyncContextManager[None] = nullcontext()
         if reloader is not None:

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from typing_extensions import override
@@ -14,7 +13,8 @@ from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceService
 from serving.embed_wire import to_embed_ask, to_embed_response
 from serving.engine_thread import EngineThread
 from serving.histories import Histories
-from serving.query import Ask, Method
+from serving.kept_answers import KeptAnswers, key_of
+from serving.query import Ask, Degraded, Method, UnavailableError
 from serving.recommend_stream import RecommendStreams
 from serving.waiting import Answered
 from serving.wire import Request, to_ask, to_message
@@ -27,6 +27,7 @@ class RecommenderServicer(RecommenderServiceServicer):
         self,
         engine: EngineThread,
         histories: Histories | None = None,
+        kept: KeptAnswers | None = None,
         *,
         draining: asyncio.Event,
         streamed: int,
@@ -36,12 +37,12 @@ class RecommenderServicer(RecommenderServiceServicer):
         Args:
             engine: What answers.
             histories: What users did since the release was built; None where nobody tells.
+            kept: Answers that need not be computed again; None computes all.
             draining: Set when the server stops.
             streamed: Requests of all streams that wait for the engine or are worked on at a time.
         """
-        self._engine, self._histories = engine, histories
-        ask = partial(self._asked, patient=True)
-        self._streams = RecommendStreams(ask, draining=draining, at_once=streamed)
+        self._engine, self._histories, self._kept = engine, histories, kept
+        self._streams = RecommendStreams(self._patiently, draining=draining, at_once=streamed)
 
     @override
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:
@@ -74,21 +75,51 @@ class RecommenderServicer(RecommenderServiceServicer):
 
     @override
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
-        answer, versions = await self._asked(to_embed_ask(request, deadline=_deadline(context)))
+        ask, lacking = await self._told(to_embed_ask(request, deadline=_deadline(context)))
+        if lacking:
+            raise UnavailableError("the user's events cannot be read now")
+        answer, versions = await self._engine.answer(ask)
         return to_embed_response(answer, versions=versions, request_id=request.request_id)
 
-    async def _asked(self, ask: Ask, *, patient: bool = False) -> Answered:
-        """Ask the engine, and tell it what the user did since the release was built."""
+    async def _told(self, ask: Ask) -> tuple[Ask, bool]:
+        """With what the user did since the release was built, and whether that cannot be read."""
         query = ask.query
-        if self._histories is not None and query.user_id is not None and not query.history:
-            recent = await self._histories.of(query.user_id)
-            ask = replace(ask, query=replace(query, recent=recent))
-        return await self._engine.answer(ask, patient=patient)
+        if self._histories is None or query.user_id is None or query.history:
+            return ask, False
+        half = (ask.deadline - time.monotonic()) / 2
+        recent = await self._histories.of(query.user_id, patience=half)
+        return replace(ask, query=replace(query, recent=recent or ())), recent is None
+
+    async def _patiently(self, ask: Ask) -> Answered:
+        """Answer a request of a stream."""
+        ask, lacking = await self._told(ask)
+        answer, versions = await self._engine.answer(ask, patient=True)
+        return (replace(answer, degraded=Degraded.HISTORY) if lacking else answer), versions
 
     async def _answer(self, method: Method, request: Request, context: Any) -> pb.Answer:
-        ask = to_ask(method, request, deadline=_deadline(context))
-        answer, versions = await self._asked(ask)
-        return to_message(answer, versions=versions, request_id=request.request_id)
+        ask, lacking = await self._told(to_ask(method, request, deadline=_deadline(context)))
+        answer = await self._kept_or_computed(ask, request)
+        if lacking:
+            answer.degraded = pb.DEGRADED_HISTORY
+        return answer
+
+    async def _kept_or_computed(self, ask: Ask, request: Request) -> pb.Answer:
+        if self._kept is None or (moment := self._engine.moment) is None:
+            return await self._computed(ask, request.request_id)
+        started, key = time.perf_counter(), key_of(ask.method, request, ask.query.recent)
+        answer = self._kept.get(key, moment)
+        if answer is None:
+            answer = await self._computed(ask, request.request_id)
+            self._kept.put(key, moment, answer)
+        else:
+            answer.request_id = request.request_id
+            answer.milliseconds.clear()
+            answer.milliseconds["cache"] = 1e3 * (time.perf_counter() - started)
+        return answer
+
+    async def _computed(self, ask: Ask, request_id: str) -> pb.Answer:
+        answer, versions = await self._engine.answer(ask)
+        return to_message(answer, versions=versions, request_id=request_id)
 
 
 def _deadline(context: Any) -> float:

@@ -34,6 +34,7 @@ TO_DEGRADED = {
     None: pb.DEGRADED_UNSPECIFIED,
     Degraded.DEADLINE: pb.DEGRADED_DEADLINE,
     Degraded.REASONS: pb.DEGRADED_REASONS,
+    Degraded.HISTORY: pb.DEGRADED_HISTORY,
 }
 FROM_DEGRADED = {message: degraded for degraded, message in TO_DEGRADED.items()}
 FROM_BASIS = {message: basis for basis, message in TO_BASIS.items()}

@@ -129,6 +129,7 @@ def build_release(tiny_bert):
     from backbone.config import TrainingConfig
     from dataset.arrays import save_dataset
     from dataset.attributes import save_attributes
+    from dataset.described import save_fields
     from index.config import IndexConfig
     from lineage.cli import run
     from lineage.manifest import writing
@@ -140,6 +141,7 @@ def build_release(tiny_bert):
         with writing(root / "data", stage="data", config={}, inputs={}) as (folder, _):
             save_dataset(folder, shop)
             save_attributes(folder, shop_attributes(shop))
+            save_fields(folder, shop_attributes(shop))
         training = TrainingConfig(
             max_epochs=5,
             examples_per_epoch=320,

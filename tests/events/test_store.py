@@ -118,6 +118,52 @@ def test_a_scan_longer_than_its_batches_misses_and_repeats_nothing(store, event,
     assert names(store.scan()) == [str(n) for n in range(30)]
 
 
+def test_events_are_counted_once_each(store, event):
+    assert store.count() == 0
+    store.append([event("a"), event("b"), event("a")])
+    store.append([event("b"), event("c", user_id="other")])
+
+    assert store.count() == 3
+
+
+def test_pruning_removes_what_is_older_and_nothing_else(store, event, monkeypatch):
+    for module in ("events.sqlite", "events.postgresql"):
+        monkeypatch.setattr(f"{module}.BATCH", 4)
+    times = {f"e{n:02}": n * 7 % 30 for n in range(30)}
+    store.append([event(name, time=time) for name, time in times.items()])
+
+    assert store.prune(12) == 12
+    assert store.prune(12) == 0
+
+    left = [name for name, time in times.items() if time >= 12]
+    assert names(store.scan()) == left
+    assert store.count() == len(left)
+    assert set(names(store.history("u", ACTIONS, 100))) == set(left)
+
+
+def test_what_was_pruned_may_be_recorded_again(store, event):
+    store.append([event("a", time=1), event("b", time=9)])
+    assert store.prune(5) == 1
+
+    assert store.append([event("a", time=8, item_id="other"), event("b")]) == [RECORDED, REPEATED]
+    assert store.prune(100) == 2
+    assert store.prune(100) == store.count() == 0
+    assert store.append([event("c")]) == [RECORDED]
+
+
+def test_pruning_while_others_record_loses_nothing_new(opened, event):
+    old, new = opened(), opened()
+    old.append([event(f"o{n}", time=1) for n in range(300)])
+
+    with ThreadPoolExecutor(2) as pool:
+        pruning = pool.submit(lambda: sum(old.prune(50) for _ in range(10)))
+        for n in range(100):
+            new.append([event(f"n{n}")])
+        assert pruning.result() == 300
+
+    assert names(new.scan()) == [f"n{n}" for n in range(100)]
+
+
 def test_random_appends_agree_with_a_dictionary(store):
     chosen, kept = random.Random(1), {}
     for _ in range(60):

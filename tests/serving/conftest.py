@@ -1,9 +1,12 @@
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 
+from dataset.arrays import StringColumn
 from serving.client import RecommenderClient
+from serving.kept import NOTHING
 from serving.query import (
     Answer,
     Basis,
@@ -19,12 +22,23 @@ from serving.server import Server, ServerConfig
 SECONDS = 10
 
 
+@pytest.fixture(scope="session")
+def renamed(build_release, tmp_path_factory, shop):
+    """Stages of the shop with another title of i238."""
+    titles = list(shop.titles)
+    titles[238] = "navy navy"
+    data = replace(shop, titles=StringColumn.of(titles), texts=StringColumn.of(titles))
+    return build_release(tmp_path_factory.mktemp("renamed") / "shop", data)
+
+
 class FakeRecommender:
     """Remembers what it was asked; answers with `answer` or `error` once `gate` is open."""
 
     def __init__(self):
         self.versions = {"data": "d1", "towers": "t1", "index": "i1", "ranker": "r1"}
         self.actions = ()
+        self.moment = object()
+        self.lookups = {}
         self.answer = Answer(
             items=[
                 RankedItem(
@@ -133,7 +147,7 @@ def start(event_loop_thread):
     running = []
 
     def start(load, *, parts=None, **options):
-        config = ServerConfig(**{"port": 0, "grace_seconds": 5.0, **options})
+        config = ServerConfig(**{"port": 0, "grace_seconds": 5.0, "cache": NOTHING, **options})
         running.append(RunningServer(event_loop_thread, load, config, parts or {}))
         return running[-1]
 

@@ -147,8 +147,40 @@ def test_an_item_comes_back_as_it_was_sent(client):
     found = client.catalog.get(["new", "nope", "i3"])
 
     assert found["new"] == Known(item=sent, changed=True)
-    assert found["i3"] == Known(item=Item(item_id="i3", title="red chair"), changed=False)
+    assert (found["i3"].item.title, found["i3"].changed) == ("red chair", False)
     assert list(found) == ["new", "i3"]
+
+
+def test_an_item_of_the_release_comes_back_as_its_data_describe_it(client):
+    found = client.catalog.get(["i3"])["i3"]
+
+    assert found == Known(
+        item=Item(
+            item_id="i3",
+            title="red chair",
+            texts={"colour": "red", "thing": "chair"},
+            attributes={"price": 3, "new": False, "since": "2024-01-04T00:00:00+00:00"},
+        ),
+        changed=False,
+    )
+    assert client.catalog.upsert([found.item]).rejected == {}
+    assert client.catalog.get(["i3"])["i3"] == Known(item=found.item, changed=True)
+    priced = Filters(must=[AnyOf("price", [3]), AnyOf("colour", ["red"])])
+    assert ids(client.recommend(search="red", filters=priced, limit=3)) == ["i3"]
+
+
+def test_of_data_without_descriptions_id_and_title_are_known(start, base, root, release):
+    (root / "data").unlink()
+    (root / "data").mkdir()
+    for path in (release / "data").iterdir():
+        if not path.name.startswith("fields."):
+            (root / "data" / path.name).symlink_to(path)
+    engine = LiveEngine(base, root)
+    running = start(lambda: engine)
+    running.loaded.result(SECONDS)
+
+    with RecommenderClient(running.address, timeout=SECONDS) as client:
+        assert client.catalog.get(["i3"])["i3"].item == Item(item_id="i3", title="red chair")
 
 
 def test_whole_numbers_stay_whole(client):

@@ -8,10 +8,12 @@ from serving.interceptors import STATUS_OF
 from serving.query import (
     InvalidQueryError,
     OtherReleaseError,
+    PreconditionError,
     Query,
     QueueFullError,
     UnavailableError,
     UnknownItemError,
+    UnknownReleaseError,
 )
 
 CALLS = [
@@ -23,6 +25,8 @@ CALLS = [
 TABLE = {
     InvalidQueryError: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownItemError: grpc.StatusCode.NOT_FOUND,
+    UnknownReleaseError: grpc.StatusCode.NOT_FOUND,
+    PreconditionError: grpc.StatusCode.FAILED_PRECONDITION,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
     TimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
 }

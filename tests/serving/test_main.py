@@ -22,7 +22,7 @@ from serving.__main__ import main
 from serving.query import Answer, Basis, Coverage
 
 class Slow:
-    versions = {"data": "d1"}
+    versions, moment, lookups = {"data": "d1"}, 0, {}
 
     def cost(self, ask):
         return 1

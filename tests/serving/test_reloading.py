@@ -8,11 +8,9 @@ import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 
-from dataset.arrays import StringColumn
 from lineage.manifest import ArtifactError
 from lineage.releases import live_release
 from serving.changes import Item
@@ -25,15 +23,6 @@ from serving.reloading import Reloader
 
 SECONDS = 60
 CONFIG = EngineConfig(ranked=6, limits=Limits(shortlist=12))
-
-
-@pytest.fixture(scope="module")
-def renamed(build_release, tmp_path_factory, shop):
-    """Stages of the shop with another title of i238."""
-    titles = list(shop.titles)
-    titles[238] = "navy navy"
-    data = replace(shop, titles=StringColumn.of(titles), texts=StringColumn.of(titles))
-    return build_release(tmp_path_factory.mktemp("renamed") / "shop", data)
 
 
 @pytest.fixture

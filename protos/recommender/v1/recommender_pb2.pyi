@@ -94,6 +94,10 @@ class _DegradedEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Degraded.Val
     """
     DEGRADED_REASONS: _Degraded.ValueType  # 2
     """The reasons alone: too little of the caller's deadline was left."""
+    DEGRADED_HISTORY: _Degraded.ValueType  # 3
+    """What the user did since the release was built: the events could not be read in time. The answer
+    rests on what the release knows of the user; whom it does not know is answered like a stranger.
+    """
 
 class Degraded(_Degraded, metaclass=_DegradedEnumTypeWrapper):
     """What an answer lacks, and why."""
@@ -106,6 +110,10 @@ there are no reasons.
 """
 DEGRADED_REASONS: Degraded.ValueType  # 2
 """The reasons alone: too little of the caller's deadline was left."""
+DEGRADED_HISTORY: Degraded.ValueType  # 3
+"""What the user did since the release was built: the events could not be read in time. The answer
+rests on what the release knows of the user; whom it does not know is answered like a stranger.
+"""
 Global___Degraded: _TypeAlias = Degraded  # noqa: Y015
 
 @_typing.final
@@ -1187,7 +1195,7 @@ class Answer(_message.Message):
     def milliseconds(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Wall time in milliseconds, by stage: `user_tower`, `index`, `ranker`, and `total`, of all
         requests that were answered together; `reasons`, of this one; and `queue`, before any. A stage that
-        had nothing to do is absent.
+        had nothing to do is absent. Of an answer that was kept from before, `cache` alone.
         """
 
     @_builtins.property

@@ -33,7 +33,8 @@ class RecommenderServiceStub:
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
-    order comes back in time, marked by `degraded`.
+    order comes back in time, marked by `degraded`; so is an answer without a user's events, where
+    these cannot be read.
 
     Errors:
     INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
@@ -43,7 +44,7 @@ class RecommenderServiceStub:
     DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
     RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
     this one cannot, and `google.rpc.RetryInfo` says when to ask again
-    UNAVAILABLE        the events of the user cannot be read now
+    UNAVAILABLE        the server stops
     INTERNAL           the server failed; its log says why
     """
 
@@ -93,7 +94,8 @@ class RecommenderServiceServicer:
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
-    order comes back in time, marked by `degraded`.
+    order comes back in time, marked by `degraded`; so is an answer without a user's events, where
+    these cannot be read.
 
     Errors:
     INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
@@ -103,7 +105,7 @@ class RecommenderServiceServicer:
     DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
     RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
     this one cannot, and `google.rpc.RetryInfo` says when to ask again
-    UNAVAILABLE        the events of the user cannot be read now
+    UNAVAILABLE        the server stops
     INTERNAL           the server failed; its log says why
     """
 
@@ -203,7 +205,8 @@ class RecommenderService:
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
-    order comes back in time, marked by `degraded`.
+    order comes back in time, marked by `degraded`; so is an answer without a user's events, where
+    these cannot be read.
 
     Errors:
     INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
@@ -213,7 +216,7 @@ class RecommenderService:
     DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
     RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
     this one cannot, and `google.rpc.RetryInfo` says when to ask again
-    UNAVAILABLE        the events of the user cannot be read now
+    UNAVAILABLE        the server stops
     INTERNAL           the server failed; its log says why
     """
 

@@ -34,7 +34,8 @@ class RecommenderServiceStub:
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
-    order comes back in time, marked by `degraded`.
+    order comes back in time, marked by `degraded`; so is an answer without a user's events, where
+    these cannot be read.
 
     Errors:
       INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
@@ -44,7 +45,7 @@ class RecommenderServiceStub:
       DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
       RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
                          this one cannot, and `google.rpc.RetryInfo` says when to ask again
-      UNAVAILABLE        the events of the user cannot be read now
+      UNAVAILABLE        the server stops
       INTERNAL           the server failed; its log says why
     """
 
@@ -81,7 +82,8 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
-    order comes back in time, marked by `degraded`.
+    order comes back in time, marked by `degraded`; so is an answer without a user's events, where
+    these cannot be read.
 
     Errors:
       INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
@@ -91,7 +93,7 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
       DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
       RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
                          this one cannot, and `google.rpc.RetryInfo` says when to ask again
-      UNAVAILABLE        the events of the user cannot be read now
+      UNAVAILABLE        the server stops
       INTERNAL           the server failed; its log says why
     """
 
@@ -124,7 +126,8 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     known gets the best-selling items, marked by `basis`.
 
     The deadline of a call is its budget: where too little of it is left to rank, the shortlist's own
-    order comes back in time, marked by `degraded`.
+    order comes back in time, marked by `degraded`; so is an answer without a user's events, where
+    these cannot be read.
 
     Errors:
       INVALID_ARGUMENT   a field breaks a rule; the message names the field, the rule and the value
@@ -134,7 +137,7 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
       DEADLINE_EXCEEDED  the caller's deadline passed before the answer was there
       RESOURCE_EXHAUSTED the request has more bytes than the server accepts; or so many wait that
                          this one cannot, and `google.rpc.RetryInfo` says when to ask again
-      UNAVAILABLE        the events of the user cannot be read now
+      UNAVAILABLE        the server stops
       INTERNAL           the server failed; its log says why
     """
 

@@ -1,0 +1,30 @@
+"""What a shop said of the items of a release, looked up by row; no data frames."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from dataset.arrays import StringColumn
+
+FIELDS = "fields"
+"""Column of a data stage, of one JSON object an item"""
+
+
+class ItemFields:
+    """Texts and attributes of every item; none of a data stage that was made without them."""
+
+    def __init__(self, lines: StringColumn | None) -> None:
+        self._lines = lines
+
+    @classmethod
+    def load(cls, folder: Path) -> "ItemFields":
+        """Map what `dataset.described` wrote into a finished data stage."""
+        there = (folder / f"{FIELDS}.offsets.npy").exists()
+        return cls(StringColumn.load(folder, FIELDS) if there else None)
+
+    def __getitem__(self, row: int) -> dict[str, dict[str, Any]]:
+        """`texts` and `attributes` of an item, by name; as upserting takes them."""
+        if self._lines is None:
+            return {"texts": {}, "attributes": {}}
+        fields: dict[str, dict[str, Any]] = json.loads(self._lines[row])
+        return fields
