@@ -72,9 +72,17 @@ class Retriever:
         read = [place for place, shopper in enumerate(shoppers) if shopper.vector is None]
         if read:
             started = time.perf_counter()
-            users[read] = self._read([shoppers[place] for place in read])
+            users[read] = self._known_or_read([shoppers[place] for place in read])
             watch["user_tower"] = 1e3 * (time.perf_counter() - started)
         return users
+
+    def _known_or_read(self, shoppers: Sequence[Shopper]) -> Scores:
+        if self.kept is None:
+            return self._read(shoppers)
+        return self.kept(
+            [self._key(shopper) for shopper in shoppers],
+            lambda places: self._read([shoppers[place] for place in places]),
+        )
 
     def _key(self, shopper: Shopper) -> bytes | None:
         """All that an embedding hangs on; None where an item came after the release was built.
