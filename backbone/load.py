@@ -12,6 +12,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.initialization import no_init_weights
 from transformers.utils import logging as transformers_logging
 
 from backbone.attention import fast_on_short_texts
@@ -80,9 +81,10 @@ def _keep_lowest(bert: PreTrainedModel, layers: int) -> None:
 def empty_bert(folder: Path) -> PreTrainedModel:
     """The architecture that a folder's `config.json` describes, with weights still to be loaded."""
     config = AutoConfig.from_pretrained(folder)
-    model: PreTrainedModel = AutoModel.from_config(  # type: ignore[no-untyped-call]
-        config, add_pooling_layer=False
-    )
+    with no_init_weights():
+        model: PreTrainedModel = AutoModel.from_config(  # type: ignore[no-untyped-call]
+            config, add_pooling_layer=False
+        )
     fast_on_short_texts(model)
     model.train(mode=False)
     return model

@@ -39,7 +39,8 @@ class StringColumn(Sequence[str]):
         return self._block[self._offsets[row] : self._offsets[row + 1]].tobytes().decode()
 
     def __iter__(self) -> Iterator[str]:
-        return (self[row] for row in range(len(self)))
+        block = memoryview(self._block.data)
+        return (str(block[start:end], "utf-8") for start, end in pairwise(self._offsets.tolist()))
 
     @classmethod
     def of(cls, strings: Sequence[str]) -> "StringColumn":
