@@ -25,6 +25,8 @@ MOST = 0.75
 """Share of the corpus from which on a filter leaves so much that what does not fit is dropped."""
 WIDEST_ON_GPU = 2048
 """Items that FAISS finds at most on a GPU."""
+FEW = 32
+"""Queries under which torch compares all items faster than FAISS: one in half of its time."""
 
 
 class ItemIndex:
@@ -63,11 +65,11 @@ class ItemIndex:
         check_k(k, len(self))
         given = checked(queries, self.dimension)
         index = self._searched if k <= WIDEST_ON_GPU else self._stored
+        if len(given) < FEW and self._rows is not None:
+            return _best(self._rows, given, k)
         if len(given) > 1:
             scores, rows = index.search(given, k)
             return scores, rows
-        if self._rows is not None:
-            return _best(self._rows, given[0], k)
         return self._by_one_thread(lambda: index.search(given, k))
 
     @cached_property
@@ -199,7 +201,7 @@ def write(index: Any, path: Path) -> None:
         faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
 
 
-def _best(rows: Tensor, query: NDArray[np.float32], k: int) -> Found:
-    """Scores and places of the k best, both (1, k), by torch: for one query twice as fast."""
-    scores, best = torch.mv(rows, torch.from_numpy(query)).topk(k)
-    return scores.numpy()[None], best.numpy()[None]
+def _best(rows: Tensor, queries: NDArray[np.float32], k: int) -> Found:
+    """Scores and places of the k best of all rows, both (queries, k)."""
+    scores, best = torch.mm(torch.from_numpy(queries), rows.T).topk(k)
+    return scores.numpy(), best.numpy()
