@@ -254,3 +254,23 @@ def test_a_server_follows_what_is_published(pytestconfig, releases, renamed):
         process.kill()
         process.wait()
         process.stderr.close()
+
+
+def test_whoever_answers_has_the_lock_soon_while_a_release_is_loaded(serving, releases, renamed):
+    thread, _, _ = serving
+    usual, meanwhile = sys.getswitchinterval(), []
+
+    def loaded(root):
+        meanwhile.append(sys.getswitchinterval())
+        if len(meanwhile) == 1:
+            raise OSError("the disk is away")
+        return load(root)
+
+    reloader = Reloader(live_release(releases), loaded)
+    publish(renamed, releases, PublishConfig())
+    for _ in range(2):
+        reloader.look(thread, again=True)
+        assert sys.getswitchinterval() == usual
+
+    assert max(meanwhile) < usual / 10
+    assert len(meanwhile) == 2
