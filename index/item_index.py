@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pyroaring import BitMap
-from torch import Tensor
 
 from dataset.postings import rows_of
 from index.filtered import FilteredSearch
@@ -65,21 +63,23 @@ class ItemIndex:
         check_k(k, len(self))
         given = checked(queries, self.dimension)
         index = self._searched if k <= WIDEST_ON_GPU else self._stored
-        if len(given) < FEW and self._rows is not None:
-            return _best(self._rows, given, k)
+        if len(given) < FEW and self._exact is not None:
+            return self._exact(given, k)
         if len(given) > 1:
             scores, rows = index.search(given, k)
             return scores, rows
         return self._by_one_thread(lambda: index.search(given, k))
 
     @cached_property
-    def _rows(self) -> Tensor | None:
-        """(items, dimension): the embeddings where all are compared, as FAISS holds them."""
+    def _exact(self) -> Callable[[NDArray[np.float32], int], Found] | None:
+        """Compares few queries with all embeddings; None where not all are compared."""
         exact = isinstance(self._stored, self._faiss.IndexFlat)
         if not exact or self._searched is not self._stored:
             return None
+        from index.exact import ExactSearch
+
         held = self._faiss.rev_swig_ptr(self._stored.get_xb(), len(self) * self.dimension)
-        return torch.from_numpy(held).view(len(self), self.dimension)
+        return ExactSearch(held.reshape(len(self), self.dimension)).search
 
     def search_among(
         self, query: NDArray[np.float32], k: int, allowed: BitMap
@@ -199,9 +199,3 @@ def write(index: Any, path: Path) -> None:
     faiss = load_faiss()
     with path.open("wb") as file:
         faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
-
-
-def _best(rows: Tensor, queries: NDArray[np.float32], k: int) -> Found:
-    """Scores and places of the k best of all rows, both (queries, k)."""
-    scores, best = torch.mm(torch.from_numpy(queries), rows.T).topk(k)
-    return scores.numpy(), best.numpy()

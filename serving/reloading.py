@@ -105,9 +105,8 @@ class Reloader:
         Raises:
             ArtifactError: it is not there, not whole or cannot be loaded.
         """
-        with self._one_at_a_time:
-            with _short_turns():
-                self._load(self.releases / release_id)
+        with self._one_at_a_time, _short_turns():
+            self._load(self.releases / release_id)
         _give_back_memory()
 
     def _go_live(self, release_id: str, wanted: Callable[[], bool]) -> None:
