@@ -50,7 +50,8 @@ class SqliteStore(EventStore):
         self._path = path
         self._own = threading.local()
         self._connections: list[sqlite3.Connection] = []
-        self._opening = threading.Lock()
+        self._changed = threading.Condition()
+        self._working = 0
         self._closed = False
         with _told(path):
             with suppress(FileExistsError):
@@ -60,8 +61,7 @@ class SqliteStore(EventStore):
 
     @override
     def append(self, events: Sequence[Event]) -> list[Outcome]:
-        with _told(self._path):
-            connection = self._connection()
+        with _told(self._path), self._connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 outcomes = [_append(connection, event) for event in events]
@@ -79,8 +79,8 @@ class SqliteStore(EventStore):
             "SELECT item_id, action, time, event_id FROM events INDEXED BY events_of_user "
             f"WHERE user_id = ? AND action IN ({marks}) ORDER BY time DESC, sequence DESC LIMIT ?"
         )
-        with _told(self._path):
-            rows = self._connection().execute(query, (user_id, *actions, limit)).fetchall()
+        with _told(self._path), self._connected() as connection:
+            rows = connection.execute(query, (user_id, *actions, limit)).fetchall()
         return [
             Event(user_id=user_id, item_id=item_id, action=action, time=time, event_id=event_id)
             for item_id, action, time, event_id in reversed(rows)
@@ -88,15 +88,14 @@ class SqliteStore(EventStore):
 
     @override
     def count(self) -> int:
-        with _told(self._path):
-            return int(self._connection().execute("SELECT count(*) FROM events").fetchone()[0])
+        with _told(self._path), self._connected() as connection:
+            return int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
 
     @override
     def prune(self, before: int) -> int:
         pruned = last = 0
         while True:
-            with _told(self._path):
-                connection = self._connection()
+            with _told(self._path), self._connected() as connection:
                 (end,) = connection.execute(SOME, (last, BATCH)).fetchone()
                 if end is None:
                     return pruned
@@ -108,8 +107,8 @@ class SqliteStore(EventStore):
         query = f"SELECT sequence, {COLUMNS} FROM events WHERE sequence > ? ORDER BY sequence LIMIT"
         last = 0
         while True:
-            with _told(self._path):
-                rows = self._connection().execute(f"{query} {BATCH}", (last,)).fetchall()
+            with _told(self._path), self._connected() as connection:
+                rows = connection.execute(f"{query} {BATCH}", (last,)).fetchall()
             if not rows:
                 return
             last = rows[-1][0]
@@ -117,20 +116,34 @@ class SqliteStore(EventStore):
 
     @override
     def close(self) -> None:
-        with self._opening:
+        with self._changed:
             self._closed = True
+            if not self._changed.wait_for(lambda: not self._working, PATIENCE_SECONDS):
+                return  # closing a connection that works ends the process; its end closes them
             for connection in self._connections:
                 connection.close()
             self._connections.clear()
 
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        """The connection of this thread, which nobody closes meanwhile."""
+        with self._changed:
+            if self._closed:
+                raise StoreError(f"{self._path} was closed")
+            self._working += 1
+        try:
+            yield self._connection()
+        finally:
+            with self._changed:
+                self._working -= 1
+                self._changed.notify_all()
+
     def _connection(self) -> sqlite3.Connection:
         """That of this thread; a write is on the disk when it is committed."""
         connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
-        if connection is not None and not self._closed:
+        if connection is not None:
             return connection
-        with self._opening:
-            if self._closed:
-                raise StoreError(f"{self._path} was closed")
+        with self._changed:
             connection = sqlite3.connect(
                 self._path,
                 timeout=PATIENCE_SECONDS,

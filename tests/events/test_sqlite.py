@@ -1,8 +1,11 @@
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
+from events.event import Event
 from events.sqlite import SqliteStore
 from events.store import StoreError, open_store
 
@@ -97,3 +100,24 @@ def test_a_copy_of_the_files_of_a_killed_process_holds_what_was_acknowledged(pat
     assert [kept.event_id for kept in found.scan()] == ["a", "b"]
     store.close()
     found.close()
+
+
+def test_whoever_looks_while_the_store_is_closed_finishes_or_is_told(tmp_path):
+    bought = [
+        Event(event_id=f"e{n}", user_id="u", item_id="i", action="purchase", time=1)
+        for n in range(200)
+    ]
+
+    def look(store):
+        with suppress(StoreError):
+            while True:
+                assert len(store.history("u", ["purchase"], 200)) == 200
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(20):
+            store = SqliteStore(tmp_path / f"{number}.sqlite")
+            store.append(bought)
+            looking = [pool.submit(look, store) for _ in range(4)]
+            store.close()
+            for one in looking:
+                one.result(60)
