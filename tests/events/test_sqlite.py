@@ -2,6 +2,7 @@ import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from threading import Semaphore
 
 import pytest
 
@@ -108,16 +109,20 @@ def test_whoever_looks_while_the_store_is_closed_finishes_or_is_told(tmp_path):
         for n in range(200)
     ]
 
-    def look(store):
+    def look(store, looks):
         with suppress(StoreError):
             while True:
                 assert len(store.history("u", ["purchase"], 200)) == 200
+                looks.release()
 
     with ThreadPoolExecutor(4) as pool:
-        for number in range(20):
+        for number in range(60):
+            looks = Semaphore(0)
             store = SqliteStore(tmp_path / f"{number}.sqlite")
             store.append(bought)
-            looking = [pool.submit(look, store) for _ in range(4)]
+            looking = [pool.submit(look, store, looks) for _ in range(4)]
+            for _ in range(12):
+                assert looks.acquire(timeout=60)
             store.close()
             for one in looking:
                 one.result(60)
