@@ -52,10 +52,11 @@ class KeywordPostings:
         return BitMap.union(BitMap(), *map(self._posting, places))
 
     def of_rows(self, rows: BitMap) -> Iterator[tuple[int, str]]:
-        """Some items and their keywords, in pairs; reads all postings."""
-        for place in range(len(self.values)):
-            for row in self._posting(place) & rows:
-                yield row, self.values[place]
+        """Some items and their keywords, in pairs."""
+        wanted = rows_of(rows)
+        places, numbers = self.values_of(wanted)
+        for row, number in zip(wanted[places].tolist(), numbers.tolist(), strict=True):
+            yield row, self.values[number]
 
     def place(self, value: str) -> int | None:
         """Place of a keyword among the values; None where no item has it."""

@@ -25,6 +25,8 @@ WIDEST_ON_GPU = 2048
 """Items that FAISS finds at most on a GPU."""
 FEW = 32
 """Queries under which torch compares all items faster than FAISS: one in half of its time."""
+MOST_SCORES = 16 << 20
+"""Scores that torch holds at once, of all queries and items"""
 
 
 class ItemIndex:
@@ -63,7 +65,8 @@ class ItemIndex:
         check_k(k, len(self))
         given = checked(queries, self.dimension)
         index = self._searched if k <= WIDEST_ON_GPU else self._stored
-        if len(given) < FEW and self._exact is not None:
+        few = len(given) < FEW and len(given) * len(self) <= MOST_SCORES
+        if few and self._exact is not None:
             return self._exact(given, k)
         if len(given) > 1:
             scores, rows = index.search(given, k)

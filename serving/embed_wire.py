@@ -1,9 +1,11 @@
 """Requests for embeddings as asks, and embeddings as messages and back."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from protos.recommender.v1 import recommender_pb2 as pb
 from serving.query import Answer, Ask, Embedding, InvalidQueryError, Method, Query
+from serving.wire import to_shopper
 
 
 def to_embed_ask(request: pb.EmbedRequest, *, deadline: float) -> Ask:
@@ -17,15 +19,7 @@ def to_embed_ask(request: pb.EmbedRequest, *, deadline: float) -> Ask:
         raise InvalidQueryError("target must be a shopper, items or texts, got none")
     method = Method[f"EMBED_{target.upper()}"]
     if method is Method.EMBED_SHOPPER:
-        shopper = request.shopper
-        query = Query(
-            user_id=shopper.user_id if shopper.HasField("user_id") else None,
-            history=tuple(shopper.history_item_ids),
-            history_times=tuple(shopper.history_times),
-            history_actions=tuple(shopper.history_actions),
-            search=shopper.search,
-            limit=1,
-        )
+        query = replace(to_shopper(request.shopper), search=request.shopper.search, limit=1)
     return Ask(
         method=method,
         query=query,

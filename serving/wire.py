@@ -97,20 +97,25 @@ def recommend_request(
     )
 
 
+def to_shopper(
+    message: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest | pb.ShopperToEmbed,
+) -> Query:
+    """Whom a message is about, before any rule is checked."""
+    return Query(
+        user_id=message.user_id if message.HasField("user_id") else None,
+        history=tuple(message.history_item_ids),
+        history_times=tuple(message.history_times),
+        history_actions=tuple(message.history_actions),
+    )
+
+
 def to_query(request: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest) -> Query:
     """What a request about a shopper asks, before any rule is checked.
 
     Raises:
         InvalidQueryError: the filters hold what no value can be.
     """
-    query = Query(
-        user_id=request.user_id if request.HasField("user_id") else None,
-        history=tuple(request.history_item_ids),
-        history_times=tuple(request.history_times),
-        history_actions=tuple(request.history_actions),
-        limit=request.limit,
-        explain=request.explain,
-    )
+    query = replace(to_shopper(request), limit=request.limit, explain=request.explain)
     if isinstance(request, pb.RankRequest):
         return query
     return replace(
