@@ -61,19 +61,23 @@ class ObservingInterceptor(aio.ServerInterceptor):
                     raise
                 finally:
                     self._metrics.in_flight.dec()
-                    seconds = (time.time_ns() - started) / 1e9
+                    end = time.time_ns()
                     span.set_attribute("rpc.grpc.status", status)
-                    self._ended(call, method, status, seconds)
+                    # counted in the loop's next turn: the answer goes out before it
+                    asyncio.get_running_loop().call_soon(
+                        self._ended, call, method, status, started, end
+                    )
 
         return around(handler, observed)
 
-    def _ended(self, call: Call, method: str, status: str, seconds: float) -> None:
-        client = CLIENT.get()
+    def _ended(self, call: Call, method: str, status: str, started: int, end: int) -> None:
+        """Count, trace and log a call between two times in ns."""
+        client, seconds = CLIENT.get(), (end - started) / 1e9
         self._metrics.ended(method, status, client, seconds)
         stages = _stages(call)
         for stage, milliseconds in stages.items():
             self._metrics.stage(stage, milliseconds / 1e3)
-        self._trace_stages(stages)
+        self._trace_stages(stages, end)
         logger.debug(
             "%s %s",
             method,
@@ -95,9 +99,8 @@ class ObservingInterceptor(aio.ServerInterceptor):
         ) as span:
             yield span
 
-    def _trace_stages(self, milliseconds: Mapping[str, float]) -> None:
-        """Spans of the stages, which ended one after another just before now."""
-        end = time.time_ns()
+    def _trace_stages(self, milliseconds: Mapping[str, float], end: int) -> None:
+        """Spans of the stages, which followed one another until a time in ns."""
         for stage in reversed([name for name in SEQUENCE if name in milliseconds]):
             start = end - round(1e6 * milliseconds[stage])
             self._tracer.start_span(stage, start_time=start).end(end)
