@@ -93,7 +93,7 @@ class Changing:
         ]
         vectors = self._rng.standard_normal((self._batch, DIMENSION), dtype=np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        states = np.zeros((self._batch, HIDDEN), np.float16)
+        states = np.zeros((self._batch, HIDDEN), np.int8)
         changes = [
             Change(item_id=item.item_id, when=time.time(), item=item, vector=vector, state=state)
             for item, vector, state in zip(items, vectors, states, strict=True)

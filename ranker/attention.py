@@ -22,7 +22,9 @@ from backbone.batch import Batch
 from dataset.growing import Extended, Grown
 from ranker.model import Corrector
 
-STATES, OPTIONS = "item_states.npy", "inputs.json"
+STATES, STEPS, OPTIONS = "item_states.npy", "item_states.steps.npy", "inputs.json"
+MOST_STEPS, SMALLEST_STEP = 127, 1e-9
+AT_ONCE = 65_536
 HEAD = 32
 """Width of an attention head"""
 
@@ -41,13 +43,44 @@ class AttentionBatch(Batch):
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionInputs:
-    """Turns histories and candidates into what the fast ranker reads."""
+    """Turns histories and candidates into what the fast ranker reads.
 
-    states: NDArray[np.float16] | Extended[np.float16]
-    """(items, hidden): mean of the states of an item's text, of unit length; beside it the item's
-    embedding, of length √dimension"""
+    A byte is kept of every number: how many steps it is from zero, where its column has steps of
+    the same size (symmetric quantisation; Jacob et al., CVPR 2018).
+    """
+
+    states: NDArray[np.int8] | Extended[np.int8]
+    """(items, hidden) in steps: mean of the states of an item's text, of unit length; beside it the
+    item's embedding, of length √dimension"""
+    steps: NDArray[np.float32]
+    """(hidden,) size of a column's step"""
     length: int
     """Newest items of a history that are read"""
+
+    @classmethod
+    def of(cls, states: NDArray[np.float32], *, length: int) -> "AttentionInputs":
+        """Keep what is known of a corpus.
+
+        Args:
+            states: (items, hidden)
+            length: As above.
+        """
+        largest = np.maximum(states.max(axis=0, initial=0.0), -states.min(axis=0, initial=0.0))
+        steps = np.maximum(largest / MOST_STEPS, SMALLEST_STEP)
+        empty = cls(states=np.empty((0, len(steps)), np.int8), steps=steps, length=length)
+        return cls(states=empty.quantised(states), steps=steps, length=length)
+
+    def quantised(self, states: NDArray[np.float32]) -> NDArray[np.int8]:
+        """(items, hidden) states as they are kept; what lies beyond the corpus is cut."""
+        kept = np.empty(states.shape, np.int8)
+        for start in range(0, len(states), AT_ONCE):  # a corpus of floats is not held twice
+            some = slice(start, start + AT_ONCE)
+            kept[some] = np.rint(states[some] / self.steps).clip(-MOST_STEPS, MOST_STEPS)
+        return kept
+
+    def read(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """(…, hidden) states of the items of (…,) rows."""
+        return self.states[rows] * self.steps
 
     def __call__(
         self,
@@ -64,25 +97,27 @@ class AttentionInputs:
         lengths = np.array([len(history) for history in newest])
         known = np.arange(max(lengths.max(initial=0), 1)) < lengths[:, None]
         history = np.zeros((*known.shape, self.states.shape[1]), np.float32)
-        history[known] = self.states[np.concatenate(newest)]
+        history[known] = self.read(np.concatenate(newest))
         return AttentionBatch(
             history=torch.from_numpy(history),
             known=torch.from_numpy(known),
-            candidates=torch.from_numpy(self.states[np.stack(list(candidates))].astype(np.float32)),
+            candidates=torch.from_numpy(self.read(np.stack(list(candidates)))),
         )
 
-    def over(self, added: Grown[np.float16]) -> "AttentionInputs":
+    def over(self, added: Grown[np.int8]) -> "AttentionInputs":
         """The same where items were added to the corpus.
 
         Args:
-            added: (added items, hidden) their states.
+            added: (added items, hidden) their states, quantised.
         """
         base = self.states.base if isinstance(self.states, Extended) else self.states
-        return AttentionInputs(states=Extended(base=base, added=added), length=self.length)
+        states = Extended(base=base, added=added)
+        return AttentionInputs(states=states, steps=self.steps, length=self.length)
 
     def save(self, folder: Path) -> None:
         """Write the states and the options."""
         np.save(folder / STATES, self.states)
+        np.save(folder / STEPS, self.steps)
         (folder / OPTIONS).write_text(json.dumps({"length": self.length}))
 
     @classmethod
@@ -90,6 +125,7 @@ class AttentionInputs:
         """Map what `save` wrote."""
         return cls(
             states=np.load(folder / STATES, mmap_mode="r"),
+            steps=np.load(folder / STEPS),
             length=json.loads((folder / OPTIONS).read_text())["length"],
         )
 

@@ -94,11 +94,11 @@ class Ranker:
         read: NDArray[np.float32] = logits.float().cpu().numpy().reshape(table.shape)
         return [row[:length] for row, length in zip(read, lengths, strict=True)]
 
-    def over(self, added: Grown[np.float16]) -> "Ranker":
+    def over(self, added: Grown[np.int8]) -> "Ranker":
         """The same where items were added to the corpus.
 
         Args:
-            added: (added items, hidden) their states; none for a kind that does not read states.
+            added: (added items, hidden) their states, quantised; none for a kind without states.
         """
         if not isinstance(self.inputs, AttentionInputs):
             return self

@@ -21,15 +21,14 @@ ALIKE = 0.99
 """Least cosine of a text's state as it was stored and as it is read now."""
 
 
-def item_states(read: NDArray[np.float32], embeddings: NDArray[np.float32]) -> NDArray[np.float16]:
+def item_states(read: NDArray[np.float32], embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     """(items, hidden + dimension): what texts say, and embeddings of length √dimension beside it.
 
     Args:
         read: (items, hidden) of unit length, as of `backbone.reading.read_texts`.
         embeddings: (items, dimension) of unit length.
     """
-    learnt = (embeddings * embeddings.shape[1] ** 0.5).astype(np.float16)
-    return np.concatenate([read.astype(np.float16), learnt], axis=1)
+    return np.concatenate([read, embeddings * embeddings.shape[1] ** 0.5], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,15 +66,15 @@ class NewStates:
         name = config.get("backbone", RankerConfig.backbone)
         bert = load_bert(name)
         hidden = bert.config.hidden_size
-        rows = np.random.default_rng(0).permutation(len(embeddings))[:FITTED_ON]
-        learnt = np.asarray(inputs.states[rows], np.float32)[:, hidden:]
+        rows = np.random.default_rng(0).permutation(len(embeddings))[:FITTED_ON].astype(np.int32)
+        learnt = inputs.read(rows)[:, hidden:]
         made = cls(
             bert=bert,
             tokenizer=load_tokenizer(name),
             item_tokens=config.get("item_tokens", RankerConfig.item_tokens),
             into_trial=_regression(np.asarray(embeddings[rows], np.float32), learnt),
         )
-        stored = np.asarray(inputs.states[np.array([0])], np.float32)[0, :hidden]
+        stored = inputs.read(np.zeros(1, np.int32))[0, :hidden]
         if stored.shape != (hidden,) or stored @ made.read([text])[0] < ALIKE:
             raise MismatchedArtifactError(
                 f"backbone must be the one that the ranker in {folder} was made with, got another "
@@ -89,7 +88,7 @@ class NewStates:
 
     def __call__(
         self, texts: Sequence[str], embeddings: NDArray[np.float32]
-    ) -> NDArray[np.float16]:
+    ) -> NDArray[np.float32]:
         """(items, hidden + dimension of the trial): states of new items.
 
         Args:

@@ -98,7 +98,7 @@ def _inputs(
             kept_below=root / "training",
         )
         states = item_states(read, np.load(root / EMBEDDINGS))
-        return AttentionInputs(states=states, length=config.history_length)
+        return AttentionInputs.of(states, length=config.history_length)
     texts = tokenize(data.texts, tokenizer, max_tokens=config.item_tokens - 2)
     special = SpecialTokens.of(tokenizer)
     titles = tokenize(data.titles, tokenizer, max_tokens=config.title_tokens)

@@ -46,7 +46,7 @@ class Change:
     """None where it was deleted"""
     vector: NDArray[np.float32] | None = None
     """(dimension,) embedding; None of a deleted item"""
-    state: NDArray[np.float16] | None = None
+    state: NDArray[np.int8] | None = None
     """(hidden,) what the ranker reads of it; None of a deleted item"""
     made_by: str = ""
     """Fingerprints of what made vector and state"""
@@ -142,7 +142,7 @@ def encoded(changes: Sequence[Change]) -> bytes:
     assert len(made_by) == 1, made_by
     vectors, states = (
         np.stack([getattr(change, name) for change in upserts] or [np.empty(0, kind)]).astype(kind)
-        for name, kind in (("vector", np.float32), ("state", np.float16))
+        for name, kind in (("vector", np.float32), ("state", np.int8))
     )
     head = {
         "made_by": made_by.pop(),
@@ -162,7 +162,7 @@ def decoded(record: bytes) -> list[Change]:
     head = json.loads(record[start:end].decode(errors="surrogatepass"))
     count = sum(item is not None for _, _, item in head["changes"])
     parts = []
-    for width, kind in zip(head["widths"], (np.float32, np.float16), strict=True):
+    for width, kind in zip(head["widths"], (np.float32, np.int8), strict=True):
         flat: NDArray[Any] = np.frombuffer(record, kind, count * width, end)
         end += flat.nbytes
         parts.append(iter(flat.reshape(count, width)))

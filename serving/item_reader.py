@@ -43,11 +43,11 @@ class ItemReader:
         inputs = self._ranker.inputs
         return inputs.states.shape[1] if isinstance(inputs, AttentionInputs) else 0
 
-    def __call__(self, items: Sequence[Item]) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+    def __call__(self, items: Sequence[Item]) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
         """Read items, at least one.
 
         Returns:
-            Embeddings (items, dimension) of unit length, and states (items, hidden).
+            Embeddings (items, dimension) of unit length, and states (items, hidden), quantised.
 
         Raises:
             ArtifactError: the ranker cannot rank items that are new to it, or its backbone is
@@ -69,14 +69,14 @@ class ItemReader:
             ]
         )
         vectors = np.empty((len(items), self._embeddings.shape[1]), np.float32)
-        states = np.empty((len(items), self.hidden), np.float16)
+        states = np.empty((len(items), self.hidden), np.int8)
         known, new = np.flatnonzero(same >= 0), np.flatnonzero(same < 0)
         vectors[known] = self._embeddings[same[known]]
         states[known] = inputs.states[same[known]]
         if len(new):
             unread = [texts[place] for place in new.tolist()]
             vectors[new] = self._towers(unread)
-            states[new] = self._new_states(unread, vectors[new])
+            states[new] = inputs.quantised(self._new_states(unread, vectors[new]))
         return vectors, states
 
     @cached_property

@@ -333,8 +333,9 @@ class LiveEngine:
         origins = [self._base.catalogue.base_row(change.item_id) for change in upserts]
         dimension = live.index.dimension
         vectors = np.empty((len(upserts), dimension), np.float32)
-        states = np.empty((len(upserts), self._read.hidden), np.float16)
+        states = np.empty((len(upserts), self._read.hidden), np.int8)
         for place, change in enumerate(upserts):
+            assert change.state is not None  # an upsert has one
             vectors[place], states[place] = change.vector, change.state
         self._live = live.changed(
             [change.item for change in upserts if change.item is not None],

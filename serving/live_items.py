@@ -31,7 +31,7 @@ class LiveItems:
             attributes: Of the release.
             hidden: Length of a state that the ranker reads.
         """
-        self.index, self.states = index, Grown((hidden,), np.float16)
+        self.index, self.states = index, Grown((hidden,), np.int8)
         self._base, self._attributes = len(index), attributes
         # Later ones share both and only add; rows beyond the index are not of this moment.
         self._items: list[Item] = []
@@ -56,7 +56,7 @@ class LiveItems:
         self,
         items: list[Item],
         vectors: NDArray[np.float32],
-        states: NDArray[np.float16],
+        states: NDArray[np.int8],
         *,
         origins: NDArray[np.int64],
         hidden: NDArray[np.int64],

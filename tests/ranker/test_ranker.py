@@ -52,9 +52,9 @@ def ranker(request, inputs, bert, shop, tmp_path):
     if request.param == "joint":
         return Ranker(model=CrossEncoder(bert, SIGNALS), inputs=inputs)
     if request.param == "attention":
-        states = np.random.default_rng(0).normal(size=(len(shop.item_ids), 16)).astype(np.float16)
+        states = np.random.default_rng(0).normal(size=(len(shop.item_ids), 16)).astype(np.float32)
         model = AttentionRanker(hidden=16, signals=SIGNALS, width=32, layers=2, length=5).eval()
-        return Ranker(model=model, inputs=AttentionInputs(states=states, length=5))
+        return Ranker(model=model, inputs=AttentionInputs.of(states, length=5))
     items = write_item_states(
         tmp_path,
         bert,
@@ -65,6 +65,27 @@ def ranker(request, inputs, bert, shop, tmp_path):
     )
     late = LateInputs(titles=inputs.titles, items=items, special=inputs.special, history_tokens=20)
     return Ranker(model=LateRanker(bert, SIGNALS, joined_layers=1), inputs=late)
+
+
+def test_states_are_kept_to_half_a_step():
+    states = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+    states[:, 3] = 0
+
+    kept = AttentionInputs.of(states, length=5)
+
+    assert kept.states.dtype == np.int8
+    error = np.abs(kept.read(np.arange(9)) - states)
+    assert (error <= 0.5001 * np.abs(states).max(axis=0) / 127 + 1e-7).all()
+    np.testing.assert_array_equal(kept.quantised(2 * states)[:, :3].max(), 127)
+
+
+def test_states_are_saved_as_they_are_kept(tmp_path):
+    kept = AttentionInputs.of(np.float32([[1, -2], [0.5, 0.25]]), length=5)
+
+    kept.save(tmp_path)
+
+    loaded = AttentionInputs.load(tmp_path)
+    np.testing.assert_array_equal(loaded.read(np.arange(2)), kept.read(np.arange(2)))
 
 
 def signals(candidates):

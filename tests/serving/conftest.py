@@ -6,12 +6,15 @@ import pytest
 
 from dataset.arrays import StringColumn
 from serving.client import RecommenderClient
+from serving.engine import Engine, EngineConfig
 from serving.kept import NOTHING
+from serving.live_engine import LiveEngine
 from serving.query import (
     Answer,
     Basis,
     Coverage,
     InvalidQueryError,
+    Limits,
     Method,
     RankedItem,
     Source,
@@ -29,6 +32,29 @@ def renamed(build_release, tmp_path_factory, shop):
     titles[238] = "navy navy"
     data = replace(shop, titles=StringColumn.of(titles), texts=StringColumn.of(titles))
     return build_release(tmp_path_factory.mktemp("renamed") / "shop", data)
+
+
+@pytest.fixture(scope="session")
+def base(release):
+    return Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
+
+
+@pytest.fixture
+def root(release, tmp_path):
+    """The release's stages in a folder of their own, by links."""
+    root = tmp_path / "shop"
+    root.mkdir()
+    for stage in ("data", "trial", "towers", "index", "ranker"):
+        (root / stage).symlink_to(release / stage)
+    return root
+
+
+@pytest.fixture
+def engine(base, root):
+    """Live, of the base."""
+    engine = LiveEngine(base, root)
+    yield engine
+    engine.close()
 
 
 class FakeRecommender:

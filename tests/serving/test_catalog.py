@@ -12,33 +12,10 @@ from protos.recommender.v1 import catalog_pb2 as pb
 from protos.recommender.v1.catalog_pb2_grpc import CatalogServiceStub
 from serving.changes import Item, Known
 from serving.client import RecommenderClient
-from serving.engine import Engine, EngineConfig
 from serving.live_engine import LiveEngine
-from serving.query import Limits
 from serving.rows import item_message
 
 SECONDS = 30
-
-
-@pytest.fixture(scope="module")
-def base(release):
-    return Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
-
-
-@pytest.fixture
-def root(release, tmp_path):
-    root = tmp_path / "shop"
-    root.mkdir()
-    for stage in ("data", "trial", "towers", "index", "ranker"):
-        (root / stage).symlink_to(release / stage)
-    return root
-
-
-@pytest.fixture
-def engine(base, root):
-    engine = LiveEngine(base, root)
-    yield engine
-    engine.close()
 
 
 @pytest.fixture

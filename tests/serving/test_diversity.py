@@ -117,13 +117,7 @@ def test_what_may_not_be_chosen_is_not_made_up_for(engine):
     assert engine.recommend(query).items == everything[:3]
 
 
-def test_items_that_were_added_count_for_each_value_and_without_one_for_none(
-    release, tmp_path, engine
-):
-    root = tmp_path / "shop"
-    root.mkdir()
-    for stage in ("data", "towers", "ranker"):
-        (root / stage).symlink_to(release / stage)
+def test_items_that_were_added_count_for_each_value_and_without_one_for_none(root, engine):
     live = LiveEngine(engine, root)
     named = {"one": ["teal", "new"], "two": ["new"], "three": ["new", "old"], "four": ["old"]}
     named |= {"five": [], "six": []}

@@ -14,9 +14,8 @@ from tqdm import tqdm
 
 from events.store import open_store
 from serving.client import RecommenderClient
-from serving.engine import Engine, EngineConfig
 from serving.live_engine import LiveEngine
-from serving.query import Limits, Query
+from serving.query import Query
 from tests.serving.hostile import calls, methods
 
 SECONDS, TOGETHER, BLOCK = 60, 10, 50
@@ -37,27 +36,6 @@ RULES = settings(
     suppress_health_check=list(HealthCheck),
 )
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
-
-
-@pytest.fixture(scope="module")
-def base(release):
-    return Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
-
-
-@pytest.fixture
-def root(release, tmp_path):
-    root = tmp_path / "shop"
-    root.mkdir()
-    for stage in ("data", "trial", "towers", "index", "ranker"):
-        (root / stage).symlink_to(release / stage)
-    return root
-
-
-@pytest.fixture
-def engine(base, root):
-    engine = LiveEngine(base, root)
-    yield engine
-    engine.close()
 
 
 @pytest.fixture

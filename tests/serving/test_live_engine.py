@@ -28,16 +28,6 @@ def texts(shop):
 
 
 @pytest.fixture
-def root(release, tmp_path):
-    """The release's stages in a folder of their own, by links."""
-    root = tmp_path / "shop"
-    root.mkdir()
-    for stage in ("data", "trial", "towers", "index", "ranker"):
-        (root / stage).symlink_to(release / stage)
-    return root
-
-
-@pytest.fixture
 def start(base, root):
     """A live engine over the changes of the folder, as a new process would begin."""
     started = []
@@ -337,7 +327,7 @@ def test_vectors_of_other_towers_are_made_anew(start, monkeypatch):
     engine = start()
     with monkeypatch.context() as other:
         other.setattr(engine, "_made_by", "other towers")
-        zeros = np.eye(1, 16, dtype=np.float32), np.zeros((1, 48), np.float16)
+        zeros = np.eye(1, 16, dtype=np.float32), np.zeros((1, 48), np.int8)
         other.setattr("serving.item_reader.ItemReader.__call__", lambda *_: zeros)
         engine.upsert([Item(item_id="new", title="red shirt shirt")])
         assert vector_of(engine, "new").tolist() == zeros[0][0].tolist()
@@ -360,14 +350,16 @@ def test_a_state_of_a_known_text_is_that_which_the_ranker_learnt_with(base, root
     from serving.item_reader import ItemReader
 
     reader = ItemReader(root, base.catalogue, base.ranker)
-    stored = np.asarray(base.ranker.inputs.states[np.arange(240)], np.float32)
+    inputs = base.ranker.inputs
+    stored = inputs.read(np.arange(240))
 
     _, known = reader([Item(item_id=f"i{row}", title=texts[row]) for row in range(240)])
     _, new = reader([Item(item_id=f"n{row}", title=texts[row]) for row in range(240)])
 
-    np.testing.assert_array_equal(known, stored.astype(np.float16))
-    np.testing.assert_allclose(new[:, :32].astype(np.float32), stored[:, :32], atol=2e-2)
-    learnt, foretold = stored[:, 32:], new[:, 32:].astype(np.float32)
+    np.testing.assert_array_equal(known, inputs.states[np.arange(240)])
+    read = new * inputs.steps
+    np.testing.assert_allclose(read[:, :32], stored[:, :32], atol=2e-2)
+    learnt, foretold = stored[:, 32:], read[:, 32:]
     assert ((learnt * foretold).sum(axis=1) / 16).mean() > 0.5
 
 

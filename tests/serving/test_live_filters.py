@@ -19,21 +19,6 @@ def base(release):
     return Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=LIMIT)))
 
 
-@pytest.fixture
-def root(release, tmp_path):
-    """The release's stages in a folder of their own, by links."""
-    for stage in ("data", "trial", "towers", "index", "ranker"):
-        (tmp_path / stage).symlink_to(release / stage)
-    return tmp_path
-
-
-@pytest.fixture
-def engine(base, root):
-    engine = LiveEngine(base, root)
-    yield engine
-    engine.close()
-
-
 def ids(answer):
     return [item.item_id for item in answer.items]
 
