@@ -28,6 +28,8 @@ NEVER = {
     grpc.StatusCode.DATA_LOSS,
 }
 METHODS = methods()
+OF_RELEASES = {"ListReleases", "LoadRelease", "ActivateRelease", "RollBack"}
+"""Methods that fail where releases are not followed, as here."""
 RULES = settings(
     max_examples=BLOCK,
     deadline=None,
@@ -128,4 +130,4 @@ def test_none_of_a_hundred_thousand_requests_makes_the_server_fail(fuzz, capsys)
             tqdm.write(f"{count:6} {method} {status}")
 
     answered = {method for method, status in became if status == "OK"}
-    assert answered == {path.rsplit("/", 1)[1] for path in METHODS}
+    assert answered == {path.rsplit("/", 1)[1] for path in METHODS} - OF_RELEASES
