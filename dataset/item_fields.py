@@ -11,20 +11,17 @@ FIELDS = "fields"
 
 
 class ItemFields:
-    """Texts and attributes of every item; none of a data stage that was made without them."""
+    """Texts and attributes of every item."""
 
-    def __init__(self, lines: StringColumn | None) -> None:
+    def __init__(self, lines: StringColumn) -> None:
         self._lines = lines
 
     @classmethod
     def load(cls, folder: Path) -> "ItemFields":
         """Map what `dataset.described` wrote into a finished data stage."""
-        there = (folder / f"{FIELDS}.offsets.npy").exists()
-        return cls(StringColumn.load(folder, FIELDS) if there else None)
+        return cls(StringColumn.load(folder, FIELDS))
 
     def __getitem__(self, row: int) -> dict[str, dict[str, Any]]:
         """`texts` and `attributes` of an item, by name; as upserting takes them."""
-        if self._lines is None:
-            return {"texts": {}, "attributes": {}}
         fields: dict[str, dict[str, Any]] = json.loads(self._lines[row])
         return fields

@@ -173,6 +173,7 @@ def _answer(
         exclude=exclude,
         diversity=Diversity(strength=options.strength, at_most=options.at_most),
         explain=options.explain,
+        explain_texts=options.explain_texts,
         release=options.release,
         limit=options.limit,
     )
@@ -273,6 +274,11 @@ def _ask_parser() -> jsonargparse.ArgumentParser:
     )
     parser.add_argument(
         "--explain", action="store_true", help="say which items of the history each is there for"
+    )
+    parser.add_argument(
+        "--explain_texts",
+        action="store_true",
+        help="say which fields of its own text each item is there for",
     )
     parser.add_argument("--release", default="", help="id of the release that must answer")
     parser.add_argument("--limit", type=int, default=10, help="items wanted")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.attributes import Attributes
+from index.sources import Rows
 from ranker.score import Ranker
 from serving.candidates import Candidates
 from serving.catalogue import Catalogue
@@ -20,6 +21,7 @@ from serving.query import Answer, Degraded, RankedItem, Reason
 from serving.retrieval import Retriever
 from serving.signals import Signals
 from serving.task import Task
+from serving.text_reasons import TextReasons
 
 MARGIN = 0.005
 """Seconds that an answer needs to be written down and sent."""
@@ -36,6 +38,8 @@ class Answering:
     attributes: Attributes
     pace: Pace
     """How long reasons take"""
+    text_reasons: TextReasons
+    """Tells what items' texts did"""
 
     def __call__(
         self,
@@ -63,7 +67,10 @@ class Answering:
         degraded, booked = Degraded.DEADLINE if cut else None, dict(watch)
         if task.explained and items and not cut:
             if self._in_time(task, len(places)):
-                items = self._explained(task, found, places, items, booked)
+                if task.by_history:
+                    items = self._explained(task, found, places, items, booked)
+                if task.by_texts:
+                    items = self._explained_by_texts(task, found.rows[places], items, booked)
             else:
                 degraded = Degraded.REASONS
         return Answer(
@@ -84,8 +91,12 @@ class Answering:
         return replace(self(task, nothing, watch, started), embeddings=embeddings)
 
     def _in_time(self, task: Task, items: int) -> bool:
-        size = items * len(left_out(task.shopper))
-        return task.ask.deadline >= time.monotonic() + MARGIN + self.pace.expected(size)
+        seconds = MARGIN
+        if task.by_history:
+            seconds += self.pace.expected(items * len(left_out(task.shopper)))
+        if task.by_texts:
+            seconds += self.text_reasons.pace.expected(items)
+        return task.ask.deadline >= time.monotonic() + seconds
 
     def _explained(
         self,
@@ -119,4 +130,16 @@ class Answering:
                 ),
             )
             for item, lost in zip(items, lower.T, strict=True)
+        ]
+
+    def _explained_by_texts(
+        self, task: Task, rows: Rows, items: list[RankedItem], watch: dict[str, float]
+    ) -> list[RankedItem]:
+        """Each item with the reasons that lie in its text."""
+        started = time.perf_counter()
+        (user,) = self.retriever.embed_all([task.shopper], {})
+        every = self.text_reasons(user, rows, self.catalogue, self.retriever.sources.index)
+        watch["text_reasons"] = 1e3 * (time.perf_counter() - started)
+        return [
+            replace(item, text_reasons=reasons) for item, reasons in zip(items, every, strict=True)
         ]

@@ -9,6 +9,7 @@ from pyroaring import BitMap
 
 from dataset.arrays import Dataset
 from dataset.context import action_numbers, contexts
+from dataset.item_fields import ItemFields
 from dataset.postings import bitmap_of, rows_of
 from evaluation.baselines import popularity_rank
 from events.event import Event
@@ -22,8 +23,14 @@ from serving.signals import purchases
 class Catalogue:
     """Looks up items and users of a release. Knows nothing of models."""
 
-    def __init__(self, data: Dataset) -> None:
-        self._data = data
+    def __init__(self, data: Dataset, fields: ItemFields | None = None) -> None:
+        """Take a release's items and users.
+
+        Args:
+            data: Ids, titles, texts and histories.
+            fields: What describes the items beside their titles; None for nothing.
+        """
+        self._data, self._fields = data, fields
         self._row_of = {item_id: row for row, item_id in enumerate(data.item_ids)}
         self._user_of = {user_id: row for row, user_id in enumerate(data.user_ids)}
         self._actions = {name: number for number, name in enumerate(data.action_names, 1)}
@@ -63,10 +70,18 @@ class Catalogue:
         row = self.row(item_id)
         if row is None:
             return None
+        return Known(item=self.item(row), changed=row >= len(self._data.item_ids))
+
+    def item(self, row: int) -> Item:
+        """What is known of an item row."""
         if self._live is None or row < len(self._data.item_ids):
-            item = Item(item_id=item_id, title=self._data.titles[row])
-            return Known(item=item, changed=False)
-        return Known(item=self._live.item(row), changed=True)
+            described = {} if self._fields is None else self._fields[row]
+            return Item(item_id=self._data.item_ids[row], title=self.title(row), **described)
+        return self._live.item(row)
+
+    def text(self, row: int) -> str:
+        """Text of a row of the release, as the towers read it."""
+        return self._data.texts[row]
 
     def popularity(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
         """(rows,): training purchases of each item."""

@@ -96,8 +96,7 @@ class Known:
     """An item of the catalogue."""
 
     item: Item
-    """As it was upserted, or as the release's data describe it: upserting it changes nothing. Of a
-    release whose data were made without descriptions, id and title alone."""
+    """As it was upserted, or as the release's data describe it: upserting it changes nothing."""
     changed: bool
     """Whether it was upserted since the release was built."""
 
@@ -131,8 +130,13 @@ def check_item(item: Item, limits: Limits) -> None:
 
 def text_of(item: Item, config: DataConfig) -> str:
     """What the item tower reads of an item, as the data stage would have rendered it."""
+    return item_text(fields_of(item, config), config)
+
+
+def fields_of(item: Item, config: DataConfig) -> dict[str, Any]:
+    """What the text of an item is rendered from, by name."""
     read = {name: value for name, value in item.attributes.items() if name in config.fields}
-    return item_text({**read, **item.texts, "title": item.title}, config)
+    return {**read, **item.texts, "title": item.title}
 
 
 def encoded(changes: Sequence[Change]) -> bytes:

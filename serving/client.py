@@ -213,6 +213,7 @@ class RecommenderClient:
         diversity: Diversity | None = None,
         limit: int = 20,
         explain: bool = False,
+        explain_texts: bool = False,
         release: str = "",
         request_id: str = "",
     ) -> Response:
@@ -232,6 +233,8 @@ class RecommenderClient:
             limit: Items wanted.
             explain: Whether each item says which items of the history it is there for; takes
                 several times as long.
+            explain_texts: Whether each item says which fields of its own text it is there for;
+                takes longer still.
             release: Id of the release that must answer, as `versions["release"]` of an answer has
                 it; by default whichever is live.
             request_id: The caller's own name for the request; comes back in the answer.
@@ -252,6 +255,7 @@ class RecommenderClient:
             diversity=diversity_message(diversity) if diversity else None,
             limit=limit,
             explain=explain,
+            explain_texts=explain_texts,
             release=release,
             request_id=request_id,
         )
@@ -296,6 +300,7 @@ class RecommenderClient:
         diversity: Diversity | None = None,
         limit: int = 20,
         explain: bool = False,
+        explain_texts: bool = False,
         release: str = "",
         request_id: str = "",
     ) -> Response:
@@ -316,6 +321,7 @@ class RecommenderClient:
             diversity=diversity_message(diversity) if diversity else None,
             limit=limit,
             explain=explain,
+            explain_texts=explain_texts,
             release=release,
             request_id=request_id,
         )
@@ -331,6 +337,7 @@ class RecommenderClient:
         history_actions: Sequence[str] = (),
         limit: int = 20,
         explain: bool = False,
+        explain_texts: bool = False,
         release: str = "",
         request_id: str = "",
     ) -> Response:
@@ -347,6 +354,7 @@ class RecommenderClient:
             candidate_item_ids=candidates,
             limit=limit,
             explain=explain,
+            explain_texts=explain_texts,
             release=release,
             request_id=request_id,
         )

@@ -14,6 +14,7 @@ import numpy as np
 from pyroaring import BitMap
 
 from dataset.arrays import load_dataset
+from dataset.item_fields import ItemFields
 from index.attributes import Attributes
 from index.filters import Filters
 from index.sources import Recalled, Scores
@@ -42,6 +43,7 @@ from serving.retrieval import Retriever
 from serving.rules import check_release
 from serving.signals import NEWEST, Signals
 from serving.task import Task, begun
+from serving.text_reasons import TextReasons, text_reasons_cost
 from serving.warming import every_way, keywords_of
 
 WARM_UPS = 2
@@ -93,6 +95,7 @@ class Engine:
         versions: Mapping[str, str],
         limits: Limits,
         ranked: int,
+        text_reasons: TextReasons,
         pace: Pace | None = None,
         explaining: Pace | None = None,
     ) -> None:
@@ -107,6 +110,7 @@ class Engine:
             signals=signals,
             attributes=attributes,
             pace=explaining or Pace(),
+            text_reasons=text_reasons,
         )
 
     @classmethod
@@ -125,7 +129,7 @@ class Engine:
         if config.cache.shoppers:
             kept = KeptEmbeddings(config.cache.shoppers, config.cache.seconds)
             retriever = replace(retriever, kept=kept)
-        catalogue = Catalogue(data)
+        catalogue = Catalogue(data, ItemFields.load(folder / "data"))
         engine = cls(
             catalogue,
             retriever,
@@ -135,6 +139,7 @@ class Engine:
             versions=release.versions,
             limits=config.limits,
             ranked=config.ranked or release.manifests["ranker"].config["ranked"],
+            text_reasons=TextReasons.load(folder, retriever.texts),
         )
         engine.warm_up()
         return engine
@@ -162,6 +167,7 @@ class Engine:
             limits=self._limits,
             ranked=self._ranked,
             pace=self._pace,
+            text_reasons=self._answering.text_reasons,
             explaining=self._answering.pace,
         )
 
@@ -271,6 +277,7 @@ class Engine:
             + ranked.get(ask.method, 0)
             + TEXT_COST * len(ask.texts)
             + explaining_cost(ask)
+            + text_reasons_cost(ask)
         )
 
     def answers(self, asks: Sequence[Ask], *, ranked: int | None = None) -> Iterator[Told]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.item_fields import ItemFields
 from index.filters import Filters
 from lineage.journal import Journal, read_journal
 from lineage.manifest import RECORD
@@ -54,7 +53,6 @@ class LiveEngine:
         self._base, self._root = base, root
         self._path = changes_path(root)
         self._read = ItemReader(root, base.catalogue, base.ranker)
-        self._fields = ItemFields.load(root / "data")
         self._made_by = " ".join(base.versions[stage] for stage in STAGES)
         self._writing = threading.Lock()
         self._journal: Journal | None = None
@@ -142,12 +140,7 @@ class LiveEngine:
             InvalidQueryError: the id breaks a rule.
         """
         check_id("item_id", item_id, self._base.limits)
-        known, row = self._engine.catalogue.known(item_id), self._base.catalogue.base_row(item_id)
-        if known is None or known.changed or row is None:
-            return known
-        fields = self._fields[row]
-        described = replace(known.item, texts=fields["texts"], attributes=fields["attributes"])
-        return replace(known, item=described)
+        return self._engine.catalogue.known(item_id)
 
     @property
     def counts(self) -> Counts:

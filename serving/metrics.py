@@ -43,7 +43,7 @@ class Metrics:
         )
         self._stages = Histogram(
             "shortlist_stage_seconds",
-            "Of a stage of an answer: user_tower, index, ranker, reasons, item_tower, total",
+            "Of a stage of an answer, by its name in `milliseconds`, and total",
             ["stage"],
             buckets=SECONDS,
             registry=self.registry,

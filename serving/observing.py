@@ -18,7 +18,7 @@ from serving.around import Call, around
 from serving.metrics import Metrics
 
 logger = logging.getLogger("serving.calls")
-SEQUENCE = ("user_tower", "index", "ranker", "reasons")
+SEQUENCE = ("user_tower", "index", "ranker", "reasons", "text_reasons")
 """Stages of an answer, one after another."""
 STATUSES = {status.value[0]: status.name for status in grpc.StatusCode}
 

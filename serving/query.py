@@ -185,6 +185,8 @@ class Query:
     """How the items must differ; chosen from the whole shortlist."""
     explain: bool = False
     """Whether each item says which items of the history it is there for."""
+    explain_texts: bool = False
+    """Whether each item says which fields of its own text it is there for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +218,16 @@ class Reason:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextReason:
+    """What one field of an item's text did to its score by the towers."""
+
+    field: str
+    """`title`, or the name of a text or an attribute."""
+    contribution: float
+    """By how much `tower_score` would be lower without it, all else as it was."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RankedItem:
     """One item of an answer."""
 
@@ -235,6 +247,8 @@ class RankedItem:
     """Logit of the ranker; None where it did not look."""
     reasons: Sequence[Reason] = ()
     """Of the newest items of the history, what helped most first; empty where not asked for."""
+    text_reasons: Sequence[TextReason] = ()
+    """Of the fields of the item's text, in the same order; empty where not asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

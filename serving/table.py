@@ -10,7 +10,7 @@ from lineage.releases import ReleaseRecord
 from serving.query import Answer, RankedItem
 
 NUMBERS = ("score", "place", "towers", "kNN", "ranker")
-STAGES = ("user_tower", "index", "ranker", "reasons", "total")
+STAGES = ("user_tower", "index", "ranker", "reasons", "text_reasons", "total")
 SHOWN_REASONS = 2
 
 
@@ -45,6 +45,9 @@ def answer_table(answer: Answer, *, title: str) -> RenderableType:
     explained = any(item.reasons for item in answer.items)
     if explained:
         table.add_column("because of")
+    told = any(item.text_reasons for item in answer.items)
+    if told:
+        table.add_column("for its")
     for place, item in enumerate(answer.items, 1):
         table.add_row(
             str(place),
@@ -56,6 +59,7 @@ def answer_table(answer: Answer, *, title: str) -> RenderableType:
             _cell(item.neighbour_score, ".3f"),
             _cell(item.ranker_score, ".3f"),
             *([Text(_because(item))] if explained else []),
+            *([Text(_for_its(item))] if told else []),
         )
     notes = [Text(line, style="dim") for line in _notes(answer)]
     return Group(Text(title, style="bold"), table, *notes)
@@ -97,6 +101,12 @@ def _because(item: RankedItem) -> str:
     """The items of the history that helped most, with what the score would lose without them."""
     helped = [reason for reason in item.reasons if reason.contribution > 0][:SHOWN_REASONS]
     return ", ".join(f"{reason.item_id} {reason.contribution:+.2f}" for reason in helped)
+
+
+def _for_its(item: RankedItem) -> str:
+    """The fields that helped most, with what the cosine would lose without them."""
+    helped = [reason for reason in item.text_reasons if reason.contribution > 0][:SHOWN_REASONS]
+    return ", ".join(f"{reason.field} {reason.contribution:+.2f}" for reason in helped)
 
 
 def _notes(answer: Answer) -> list[str]:

@@ -46,9 +46,19 @@ class Task:
 
     @property
     def explained(self) -> bool:
-        """Whether the items of the answer are to say what of the history they are there for."""
+        """Whether the items of the answer are to say what they are there for."""
+        return self.by_history or self.by_texts
+
+    @property
+    def by_history(self) -> bool:
+        """Whether they are to say it of the history."""
         wished = self.ask.query.explain and self.basis in {Basis.HISTORY, Basis.SEARCH}
         return wished and len(left_out(self.shopper)) > 0
+
+    @property
+    def by_texts(self) -> bool:
+        """Whether they are to say it of their own texts."""
+        return self.ask.query.explain_texts and self.read
 
     @property
     def by_towers(self) -> bool:

@@ -15,7 +15,7 @@ def every_way(item_id: str, keywords: list[str]) -> list[Ask]:
     """
     known, searched = Query(history=[item_id], limit=1), Query(search="a", limit=1)
     differing = Diversity(strength=0.5, at_most=dict.fromkeys(keywords, 1))
-    explained = replace(searched, history=[item_id], explain=True)
+    explained = replace(searched, history=[item_id], explain=True, explain_texts=True)
     return [
         Ask(method=Method.RECOMMEND, query=known),
         Ask(method=Method.RETRIEVE, query=replace(known, exclude=[item_id])),

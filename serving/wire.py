@@ -21,6 +21,7 @@ from serving.query import (
     RankedItem,
     Reason,
     Source,
+    TextReason,
 )
 
 TO_BASIS = {
@@ -92,6 +93,7 @@ def recommend_request(
         diversity=diversity_message(query.diversity) if query.diversity else None,
         limit=query.limit,
         explain=query.explain,
+        explain_texts=query.explain_texts,
         release=release,
         request_id=request_id,
     )
@@ -115,7 +117,12 @@ def to_query(request: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest)
     Raises:
         InvalidQueryError: the filters hold what no value can be.
     """
-    query = replace(to_shopper(request), limit=request.limit, explain=request.explain)
+    query = replace(
+        to_shopper(request),
+        limit=request.limit,
+        explain=request.explain,
+        explain_texts=request.explain_texts,
+    )
     if isinstance(request, pb.RankRequest):
         return query
     return replace(
@@ -245,6 +252,7 @@ def to_message(answer: Answer, *, versions: Mapping[str, str], request_id: str) 
                 shortlist_rank=item.shortlist_rank,
                 ranker_score=item.ranker_score,
                 reasons=[pb.Reason(**vars(reason)) for reason in item.reasons],
+                text_reasons=[pb.TextReason(**vars(reason)) for reason in item.text_reasons],
             )
             for item in answer.items
         ],
@@ -274,6 +282,10 @@ def to_items(messages: Sequence[pb.RankedItem]) -> list[RankedItem]:
             reasons=tuple(
                 Reason(item_id=reason.item_id, contribution=reason.contribution)
                 for reason in item.reasons
+            ),
+            text_reasons=tuple(
+                TextReason(field=reason.field, contribution=reason.contribution)
+                for reason in item.text_reasons
             ),
         )
         for item in messages

@@ -25,6 +25,8 @@ from towers.item_tower import ItemTower
 from towers.model import TitlesTower
 
 EMBEDDINGS = "item_embeddings.npy"
+LENGTHS = "item_lengths.npy"
+"""Of the same before they got unit length"""
 USER_EMBEDDINGS = "user_embeddings.npy"
 """Of some shoppers: what an index will be asked for"""
 VALID_USERS = "valid_users.npy"

@@ -86,32 +86,39 @@ class ItemTower(nn.Module):
         return functional.normalize(read.float(), dim=-1)
 
     def forward(self, texts: Tensor, rows: Tensor | None = None) -> Tensor:
-        """Embed items.
+        """Embed items: `placed`, of unit length."""
+        return functional.normalize(self.placed(texts, rows), dim=-1)
+
+    def placed(self, texts: Tensor, rows: Tensor | None = None) -> Tensor:
+        """What texts and residuals add up to.
 
         Args:
             texts: (items, hidden) what `read` made of their texts.
             rows: (items,) int64 rows in the corpus; None for items that are new to it.
 
         Returns:
-            (items, dimension) float32, unit length.
+            (items, dimension) float32, of any length.
         """
-        embeddings = self.projection(texts.to(self.projection.weight.dtype)).float()
+        embeddings: Tensor = self.projection(texts.to(self.projection.weight.dtype)).float()
         if self.residual is not None and rows is not None:
             residual = self.residual(rows) * self.support[rows, None]
             if self.training and self.residual_dropout:
                 kept = torch.rand(len(rows), 1, device=rows.device) >= self.residual_dropout
                 residual = residual * kept
             embeddings = embeddings + residual
-        return functional.normalize(embeddings, dim=-1)
+        return embeddings
 
     def embed_words(self, texts: TokenBatch) -> Tensor:
         """(texts, dimension): where an item of some words would lie, were there one."""
+        return functional.normalize(self.place_words(texts), dim=-1)
+
+    def place_words(self, texts: TokenBatch) -> Tensor:
+        """The same before it gets unit length: what words add to an item's place."""
         if not len(texts.ids):
             return self.projection.weight.new_empty(0, self.projection.out_features)
         with torch.no_grad():
             read = self.read(texts)
-        embeddings: Tensor = self(read)
-        return embeddings
+        return self.placed(read)
 
     @torch.no_grad()
     def fit_projection(self, texts: Tensor) -> None:

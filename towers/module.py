@@ -118,6 +118,14 @@ class TowersModule(LightningModule):
         return embeddings
 
     @torch.no_grad()
+    def item_lengths(self) -> Tensor:
+        """(items,): how long what an embedding is made of was before it got unit length."""
+        self.average.eval()
+        rows = torch.arange(len(self.texts), device=self.texts.device)
+        lengths: Tensor = self.average.item_tower.placed(self.texts, rows).norm(dim=-1)
+        return lengths
+
+    @torch.no_grad()
     def embed_users(
         self,
         items: Tensor,

@@ -1,14 +1,16 @@
 """Embeds items that are new to the corpus, of which the text is all that is known."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from backbone.batch import TokenBatch
 from backbone.load import load_tokenizer
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from lineage.manifest import read_manifest
@@ -53,12 +55,21 @@ class TextsReader:
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(texts, dimension) of unit length; where an item of each text lies."""
+        return self._encoded(self.tower.embed_words, texts)
+
+    def placed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(texts, dimension): what texts add to items' places, before these get unit length."""
+        return self._encoded(self.tower.place_words, texts)
+
+    def _encoded(
+        self, read: Callable[[TokenBatch], Tensor], texts: Sequence[str]
+    ) -> NDArray[np.float32]:
         special = SpecialTokens.of(self.tokenizer)
         pieces = tokenize(texts, self.tokenizer, max_tokens=self.item_tokens - 2)
         device = self.tower.projection.weight.device
         with torch.inference_mode():
             embeddings = encode(
-                self.tower.embed_words,
+                read,
                 [item_input(pieces[row], special) for row in range(len(pieces))],
                 pad_id=special.pad,
                 device=device,

@@ -37,6 +37,7 @@ from towers.candidates import CandidateSampler
 from towers.config import TowersConfig
 from towers.export import (
     EMBEDDINGS,
+    LENGTHS,
     USER_EMBEDDINGS,
     VALID_USERS,
     save_item_tower,
@@ -118,6 +119,7 @@ def _written(
     users = module.embed_users(items, *shoppers)
     module.average.merge_adapters()
     np.save(folder / EMBEDDINGS, items.cpu().numpy())
+    np.save(folder / LENGTHS, module.item_lengths().cpu().numpy())
     np.save(folder / USER_EMBEDDINGS, users.cpu().numpy())
     save_user_tower(folder, module.average.user_tower, module.inputs, tokenizer, config)
     save_item_tower(folder, module.average.item_tower, tokenizer)

@@ -76,10 +76,6 @@ def test_what_is_kept_of_an_item_reads_as_the_item_did(make_folder, tmp_path):
         assert item_text({**read, **known["texts"], "title": title}, config) == text
 
 
-def test_data_without_descriptions_tell_nothing(tmp_path):
-    assert ItemFields.load(tmp_path)[3] == {"texts": {}, "attributes": {}}
-
-
 def test_a_file_of_items_is_read_row_by_row(tmp_path):
     path = tmp_path / "items.parquet"
     named = {"item_id": pl.Series([1, None]), "title": pl.Series(["A", None])}

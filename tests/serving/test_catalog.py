@@ -146,20 +146,6 @@ def test_an_item_of_the_release_comes_back_as_its_data_describe_it(client):
     assert ids(client.recommend(search="red", filters=priced, limit=3)) == ["i3"]
 
 
-def test_of_data_without_descriptions_id_and_title_are_known(start, base, root, release):
-    (root / "data").unlink()
-    (root / "data").mkdir()
-    for path in (release / "data").iterdir():
-        if not path.name.startswith("fields."):
-            (root / "data" / path.name).symlink_to(path)
-    engine = LiveEngine(base, root)
-    running = start(lambda: engine)
-    running.loaded.result(SECONDS)
-
-    with RecommenderClient(running.address, timeout=SECONDS) as client:
-        assert client.catalog.get(["i3"])["i3"].item == Item(item_id="i3", title="red chair")
-
-
 def test_whole_numbers_stay_whole(client):
     client.catalog.upsert([red("new", attributes={"price": 1995})])
 

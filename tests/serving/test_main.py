@@ -104,10 +104,11 @@ def test_ask_takes_filters_and_items_to_leave_out(ask, fake, capsys):
 
 
 def test_ask_takes_wishes(ask, fake):
-    ask("--strength", "0.5", "--at_most", '{"brand": 2}', "--explain")
+    ask("--strength", "0.5", "--at_most", '{"brand": 2}', "--explain", "--explain_texts")
 
     diversity = Diversity(strength=0.5, at_most={"brand": 2})
-    assert fake.calls == [("recommend", Query(limit=10, diversity=diversity, explain=True))]
+    asked = Query(limit=10, diversity=diversity, explain=True, explain_texts=True)
+    assert fake.calls == [("recommend", asked)]
 
 
 def test_ask_shows_the_history_by_id_and_with_the_release_by_title(ask, shop, tmp_path):

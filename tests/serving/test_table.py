@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from serving.query import Basis, Degraded, Reason
+from serving.query import Basis, Degraded, Reason, TextReason
 from serving.table import answer_table, history_table
 
 
@@ -44,6 +44,19 @@ def test_items_of_the_history_that_helped_are_named_where_there_are_reasons(fake
     assert row(table, "Été")[-1] == ""
     assert "because of" in table
     assert "because of" not in text(answer_table(fake.answer, title=""))
+
+
+def test_fields_that_helped_are_named_where_there_are_text_reasons(fake):
+    fields = (("title", 0.25), ("brand", 0.125), ("note", 0.1), ("category", -0.5))
+    reasons = tuple(TextReason(field=name, contribution=value) for name, value in fields)
+    first, second = fake.answer.items
+    told = replace(fake.answer, items=[replace(first, text_reasons=reasons), second])
+
+    table = text(answer_table(told, title=""), width=160)
+
+    assert row(table, "Star Wars")[-1] == "title +0.25, brand +0.12"
+    assert row(table, "Été")[-1] == ""
+    assert "for its" not in text(answer_table(fake.answer, title=""))
 
 
 def test_what_an_answer_lacks_stands_underneath(fake):

@@ -259,9 +259,7 @@ class KnownItem(_message.Message):
     """Whether it was upserted since the release was built."""
     @_builtins.property
     def item(self) -> Global___CatalogItem:
-        """As it was upserted, or as the release's data describe it: upserting it changes nothing. Of a
-        release whose data were made without descriptions, id and title alone.
-        """
+        """As it was upserted, or as the release's data describe it: upserting it changes nothing."""
 
     def __init__(
         self,

@@ -135,6 +135,7 @@ class RecommendRequest(_message.Message):
     VECTOR_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
+    EXPLAIN_TEXTS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release, or of whom events were recorded since, which follow what the release
     knows. An unknown one is answered like a stranger, and reported.
@@ -151,6 +152,10 @@ class RecommendRequest(_message.Message):
     """
     explain: _builtins.bool
     """Whether each item says which items of the history it is there for. Takes several times as long."""
+    explain_texts: _builtins.bool
+    """Whether each item says which of its own texts it is there for. Reads every text once more without
+    each of its fields: takes longer still.
+    """
     @_builtins.property
     def history_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the shopper interacted with, oldest first. Unknown items are skipped and reported."""
@@ -203,10 +208,11 @@ class RecommendRequest(_message.Message):
         vector: _abc.Iterable[_builtins.float] | None = ...,
         release: _builtins.str = ...,
         explain: _builtins.bool = ...,
+        explain_texts: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "filters", b"filters", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "explain", b"explain", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "release", b"release", "request_id", b"request_id", "search", b"search", "user_id", b"user_id", "vector", b"vector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "explain", b"explain", "explain_texts", b"explain_texts", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "release", b"release", "request_id", b"request_id", "search", b"search", "user_id", b"user_id", "vector", b"vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
@@ -419,6 +425,7 @@ class RetrieveRequest(_message.Message):
     VECTOR_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
+    EXPLAIN_TEXTS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release, or of whom events were recorded since, which follow what the release
     knows. An unknown one is answered like a stranger, and reported.
@@ -435,6 +442,10 @@ class RetrieveRequest(_message.Message):
     """
     explain: _builtins.bool
     """Whether each item says which items of the history it is there for. Takes several times as long."""
+    explain_texts: _builtins.bool
+    """Whether each item says which of its own texts it is there for. Reads every text once more without
+    each of its fields: takes longer still.
+    """
     @_builtins.property
     def history_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the shopper interacted with, oldest first. Unknown items are skipped and reported."""
@@ -487,10 +498,11 @@ class RetrieveRequest(_message.Message):
         vector: _abc.Iterable[_builtins.float] | None = ...,
         release: _builtins.str = ...,
         explain: _builtins.bool = ...,
+        explain_texts: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "filters", b"filters", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "explain", b"explain", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "release", b"release", "request_id", b"request_id", "search", b"search", "user_id", b"user_id", "vector", b"vector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "explain", b"explain", "explain_texts", b"explain_texts", "filters", b"filters", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "release", b"release", "request_id", b"request_id", "search", b"search", "user_id", b"user_id", "vector", b"vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
@@ -537,6 +549,7 @@ class RankRequest(_message.Message):
     HISTORY_ACTIONS_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
+    EXPLAIN_TEXTS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """A user of the release, or of whom events were recorded since, which follow what the release
     knows. An unknown one is answered like a stranger, and reported.
@@ -551,6 +564,10 @@ class RankRequest(_message.Message):
     """
     explain: _builtins.bool
     """Whether each item says which items of the history it is there for. Takes several times as long."""
+    explain_texts: _builtins.bool
+    """Whether each item says which of its own texts it is there for. Reads every text once more without
+    each of its fields: takes longer still.
+    """
     @_builtins.property
     def history_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the shopper interacted with, oldest first. Unknown items are skipped and reported."""
@@ -585,10 +602,11 @@ class RankRequest(_message.Message):
         history_actions: _abc.Iterable[_builtins.str] | None = ...,
         release: _builtins.str = ...,
         explain: _builtins.bool = ...,
+        explain_texts: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "candidate_item_ids", b"candidate_item_ids", "explain", b"explain", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "release", b"release", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_id", b"_user_id", "candidate_item_ids", b"candidate_item_ids", "explain", b"explain", "explain_texts", b"explain_texts", "history_actions", b"history_actions", "history_item_ids", b"history_item_ids", "history_times", b"history_times", "limit", b"limit", "release", b"release", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
@@ -1194,8 +1212,9 @@ class Answer(_message.Message):
     @_builtins.property
     def milliseconds(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Wall time in milliseconds, by stage: `user_tower`, `index`, `ranker`, and `total`, of all
-        requests that were answered together; `reasons`, of this one; and `queue`, before any. A stage that
-        had nothing to do is absent. Of an answer that was kept from before, `cache` alone.
+        requests that were answered together; `reasons` and `text_reasons`, of this one; and `queue`,
+        before any. A stage that had nothing to do is absent. Of an answer that was kept from before,
+        `cache` alone.
         """
 
     @_builtins.property
@@ -1280,6 +1299,7 @@ class RankedItem(_message.Message):
     SHORTLIST_RANK_FIELD_NUMBER: _builtins.int
     RANKER_SCORE_FIELD_NUMBER: _builtins.int
     REASONS_FIELD_NUMBER: _builtins.int
+    TEXT_REASONS_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """Id in the catalogue."""
     title: _builtins.str
@@ -1308,6 +1328,12 @@ class RankedItem(_message.Message):
         where it was not asked for, and where no history counted.
         """
 
+    @_builtins.property
+    def text_reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextReason]:
+        """What the fields of the item's text did to `tower_score`, what helped most first. Empty where it
+        was not asked for, and where there is no shopper.
+        """
+
     def __init__(
         self,
         *,
@@ -1320,10 +1346,11 @@ class RankedItem(_message.Message):
         shortlist_rank: _builtins.int | None = ...,
         ranker_score: _builtins.float | None = ...,
         reasons: _abc.Iterable[Global___Reason] | None = ...,
+        text_reasons: _abc.Iterable[Global___TextReason] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_neighbour_score", b"_neighbour_score", "_ranker_score", b"_ranker_score", "_shortlist_rank", b"_shortlist_rank", "_tower_score", b"_tower_score", "neighbour_score", b"neighbour_score", "ranker_score", b"ranker_score", "shortlist_rank", b"shortlist_rank", "tower_score", b"tower_score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_neighbour_score", b"_neighbour_score", "_ranker_score", b"_ranker_score", "_shortlist_rank", b"_shortlist_rank", "_tower_score", b"_tower_score", "item_id", b"item_id", "neighbour_score", b"neighbour_score", "ranker_score", b"ranker_score", "reasons", b"reasons", "score", b"score", "shortlist_rank", b"shortlist_rank", "sources", b"sources", "title", b"title", "tower_score", b"tower_score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_neighbour_score", b"_neighbour_score", "_ranker_score", b"_ranker_score", "_shortlist_rank", b"_shortlist_rank", "_tower_score", b"_tower_score", "item_id", b"item_id", "neighbour_score", b"neighbour_score", "ranker_score", b"ranker_score", "reasons", b"reasons", "score", b"score", "shortlist_rank", b"shortlist_rank", "sources", b"sources", "text_reasons", b"text_reasons", "title", b"title", "tower_score", b"tower_score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__neighbour_score: _TypeAlias = _typing.Literal["neighbour_score"]  # noqa: Y015
     _WhichOneofArgType__neighbour_score: _TypeAlias = _typing.Literal["_neighbour_score", b"_neighbour_score"]  # noqa: Y015
@@ -1375,3 +1402,31 @@ class Reason(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
+
+@_typing.final
+class TextReason(_message.Message):
+    """What one field of an item's text did to its score by the towers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    CONTRIBUTION_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """`title`, or the name of a text or an attribute that the item tower reads."""
+    contribution: _builtins.float
+    """By how much `tower_score` would be lower if the item's text lacked the field, and its buyers had
+    done what they did. Negative where the field spoke against; 0 where it lies beyond what is read.
+    """
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        contribution: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contribution", b"contribution", "field", b"field"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TextReason: _TypeAlias = TextReason  # noqa: Y015
