@@ -18,8 +18,7 @@ def hnswlib_points(vectors: NDArray[np.float32], k: int) -> Iterator[tuple[str, 
 
     graph = hnswlib.Index("ip", vectors.shape[1])
     graph.init_index(len(vectors), M=32, ef_construction=200)
-    graph.set_num_threads(1)
-    graph.add_items(vectors)
+    graph.add_items(vectors)  # by all cores; searches are by one
 
     def searcher(ef: int) -> Searcher:
         def search(query: NDArray[np.float32]) -> Found:
