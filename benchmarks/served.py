@@ -54,7 +54,10 @@ def running(releases: Path) -> Iterator[tuple[str, int]]:
             yield said.split("serving on ")[1].split(": ")[0], process.pid
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(STOP_SECONDS)
+            try:
+                process.wait(STOP_SECONDS)
+            finally:
+                process.kill()  # nothing, once it has ended
             drained.join()
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from serving.kept import Lookups
-from serving.query import Answer, Ask, Recommender
+from serving.query import Answer, Ask, Recommender, UnavailableError
 from serving.waiting import Answered, QueueConfig, Waiting, WaitingRequests
 
 logger = logging.getLogger(__name__)
@@ -101,23 +101,32 @@ class EngineThread:
             InvalidQueryError: it breaks a rule.
             UnknownItemError: it is about an item that the catalogue does not hold.
             OtherReleaseError: it is bound to another release.
+            UnavailableError: the thread has ended.
         """
         loop = asyncio.get_running_loop()
         request = Waiting(ask=ask, future=loop.create_future(), patient=patient)
         with self._changed:
-            if self._closed:
-                raise RuntimeError("the engine's thread has ended")
+            self._check_open()
             self._waiting.add(request)
             self._changed.notify()
         return await request.future
 
     def replace(self, engine: Recommender) -> None:
-        """Let another engine answer, from the next batch on; returns when it does."""
+        """Let another engine answer, from the next batch on; returns when it does.
+
+        Raises:
+            UnavailableError: the thread has ended.
+        """
         done: Future[None] = Future()
         with self._changed:
+            self._check_open()
             self._next = engine, done
             self._changed.notify()
         done.result()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UnavailableError("the server is stopping")
 
     def _run(self) -> None:
         try:

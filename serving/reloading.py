@@ -16,7 +16,7 @@ from lineage.manifest import ArtifactError
 from lineage.releases import live_id
 from serving.engine_thread import EngineThread
 from serving.publish import roll_back
-from serving.query import Recommender
+from serving.query import Recommender, UnavailableError
 
 logger = logging.getLogger(__name__)
 NICE = 10
@@ -124,6 +124,8 @@ class Reloader:
             return
         try:
             self._exchange(thread, live)
+        except UnavailableError:  # the server stopped meanwhile
+            return
         except Exception as error:
             reason = error if isinstance(error, ArtifactError) else "it failed"
             logger.error(  # what an operator can mend needs no traceback

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from serving.engine_thread import EngineThread
-from serving.query import Ask, Method, Query, QueueFullError
+from serving.query import Ask, Method, Query, QueueFullError, UnavailableError
 from serving.waiting import QueueConfig
 
 SECONDS = 10
@@ -212,7 +212,7 @@ def test_what_loading_raises_reaches_those_who_wait_too():
                 await thread.ready()
             with pytest.raises(RuntimeError, match="could not be loaded"):
                 await early
-            with pytest.raises(RuntimeError, match="has ended"):
+            with pytest.raises(UnavailableError, match="stopping"):
                 await thread.answer(ask())
 
     asyncio.run(main())

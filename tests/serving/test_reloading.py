@@ -122,6 +122,29 @@ def test_a_link_that_leads_nowhere_is_told_once(serving, releases, caplog):
     assert len([r for r in caplog.records if r.levelno == logging.ERROR]) == 1
 
 
+def test_who_stops_while_a_release_is_loaded_does_not_wait_for_it(start, releases, renamed, caplog):
+    root, loading, stopped = live_release(releases), threading.Event(), threading.Event()
+    server = start(lambda: load(root))
+    server.loaded.result(SECONDS)
+
+    def slowly(folder):
+        loading.set()
+        assert stopped.wait(SECONDS)
+        return load(folder)
+
+    reloader = Reloader(root, slowly)
+    publish(renamed, releases, PublishConfig())
+    looking = threading.Thread(target=reloader.look, args=(server.server.engine,), daemon=True)
+    looking.start()
+    assert loading.wait(SECONDS)
+    server.drain().result(SECONDS)
+    stopped.set()
+    looking.join(SECONDS)
+
+    assert not looking.is_alive()
+    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR] == []
+
+
 def test_the_old_release_is_freed(serving, releases, renamed):
     thread, reloader, address = serving
     old = weakref.ref(thread.engine.engine.ranker.model)
