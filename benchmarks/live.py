@@ -114,7 +114,7 @@ class Changing:
         self.items = self.items.changed(
             [],
             np.empty((0, DIMENSION), np.float32),
-            np.empty((0, HIDDEN), np.float16),
+            np.empty((0, HIDDEN), np.int8),
             origins=np.empty(0, np.int64),
             hidden=current[current >= 0],
         )

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from dataset.config import DataConfig
 
@@ -18,8 +18,18 @@ def item_text(fields: Mapping[str, Field], config: DataConfig) -> str:
         fields: By name, the title among them; nulls and blanks are skipped, lists joined.
         config: Of the data stage: the fields' order, and words and punctuation marks at most.
     """
-    parts = [_one_line(fields[name]) for name in text_fields(fields, config.fields)]
-    return _head(SEPARATOR.join(part for part in parts if part), config.token_budget)
+    return joined(text_lines(fields, config).values(), config)
+
+
+def text_lines(fields: Mapping[str, Field], config: DataConfig) -> dict[str, str]:
+    """What each field says in one line, by name, most important first; blanks are left out."""
+    lines = {name: _one_line(fields[name]) for name in text_fields(fields, config.fields)}
+    return {name: line for name, line in lines.items() if line}
+
+
+def joined(lines: Iterable[str], config: DataConfig) -> str:
+    """Text of some lines, cut where the budget ends."""
+    return _head(SEPARATOR.join(lines), config.token_budget)
 
 
 def text_fields(fields: Mapping[str, Field], first: Sequence[str]) -> list[str]:

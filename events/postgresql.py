@@ -107,7 +107,7 @@ class PostgresqlStore(EventStore):
     @override
     def prune(self, before: int) -> int:
         pruned = last = 0
-        while (done := self._do(lambda c: _prune(c, last, before))) is not None:  # noqa: B023  # now
+        while (done := self._do(lambda c: _prune(c, last, before))) is not None:  # noqa: B023  # called at once
             last, some = done
             pruned += some
         return pruned

@@ -23,8 +23,11 @@ from dataset.growing import Extended, Grown
 from ranker.model import Corrector
 
 STATES, STEPS, OPTIONS = "item_states.npy", "item_states.steps.npy", "inputs.json"
-MOST_STEPS, SMALLEST_STEP = 127, 1e-9
+MOST_STEPS = 127
+"""From zero, that a byte has room for"""
+SMALLEST_STEP = 1e-9
 AT_ONCE = 65_536
+"""Items whose numbers are divided at once"""
 HEAD = 32
 """Width of an attention head"""
 
@@ -58,25 +61,25 @@ class AttentionInputs:
     """Newest items of a history that are read"""
 
     @classmethod
-    def of(cls, states: NDArray[np.float32], *, length: int) -> "AttentionInputs":
+    def of(cls, parts: Sequence[NDArray[np.float32]], *, length: int) -> "AttentionInputs":
         """Keep what is known of a corpus.
 
         Args:
-            states: (items, hidden)
+            parts: (items, …) each, columns beside columns.
             length: As above.
         """
-        largest = np.maximum(states.max(axis=0, initial=0.0), -states.min(axis=0, initial=0.0))
-        steps = np.maximum(largest / MOST_STEPS, SMALLEST_STEP)
-        empty = cls(states=np.empty((0, len(steps)), np.int8), steps=steps, length=length)
-        return cls(states=empty.quantised(states), steps=steps, length=length)
+        steps = np.concatenate([_steps(part) for part in parts])
+        states, start = np.empty((len(parts[0]), len(steps)), np.int8), 0
+        for part in parts:
+            columns = slice(start, start := start + part.shape[1])
+            for row in range(0, len(part), AT_ONCE):
+                rows = slice(row, row + AT_ONCE)
+                states[rows, columns] = _in_steps(part[rows], steps[columns])
+        return cls(states=states, steps=steps, length=length)
 
     def quantised(self, states: NDArray[np.float32]) -> NDArray[np.int8]:
         """(items, hidden) states as they are kept; what lies beyond the corpus is cut."""
-        kept = np.empty(states.shape, np.int8)
-        for start in range(0, len(states), AT_ONCE):  # a corpus of floats is not held twice
-            some = slice(start, start + AT_ONCE)
-            kept[some] = np.rint(states[some] / self.steps).clip(-MOST_STEPS, MOST_STEPS)
-        return kept
+        return _in_steps(states, self.steps)
 
     def read(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """(…, hidden) states of the items of (…,) rows."""
@@ -128,6 +131,18 @@ class AttentionInputs:
             steps=np.load(folder / STEPS),
             length=json.loads((folder / OPTIONS).read_text())["length"],
         )
+
+
+def _steps(states: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(columns,): so large that the largest number of a column is the last step."""
+    largest = np.maximum(states.max(axis=0, initial=0.0), -states.min(axis=0, initial=0.0))
+    steps: NDArray[np.float32] = np.maximum(largest / MOST_STEPS, SMALLEST_STEP)
+    return steps
+
+
+def _in_steps(states: NDArray[np.float32], steps: NDArray[np.float32]) -> NDArray[np.int8]:
+    kept: NDArray[np.int8] = np.rint(states / steps).clip(-MOST_STEPS, MOST_STEPS).astype(np.int8)
+    return kept
 
 
 class AttentionRanker(Corrector):

@@ -21,14 +21,16 @@ ALIKE = 0.99
 """Least cosine of a text's state as it was stored and as it is read now."""
 
 
-def item_states(read: NDArray[np.float32], embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(items, hidden + dimension): what texts say, and embeddings of length √dimension beside it.
+def item_states(
+    read: NDArray[np.float32], embeddings: NDArray[np.float32]
+) -> Sequence[NDArray[np.float32]]:
+    """What is known of items, columns beside columns: texts, and embeddings of length √dimension.
 
     Args:
         read: (items, hidden) of unit length, as of `backbone.reading.read_texts`.
         embeddings: (items, dimension) of unit length.
     """
-    return np.concatenate([read, embeddings * embeddings.shape[1] ** 0.5], axis=1)
+    return read, embeddings * embeddings.shape[1] ** 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +99,7 @@ class NewStates:
         """
         there = embeddings @ self.into_trial
         there /= np.maximum(np.linalg.norm(there, axis=1, keepdims=True), 1e-6)
-        return item_states(self.read(texts), there)
+        return np.concatenate(item_states(self.read(texts), there), axis=1)
 
 
 def _regression(given: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ from serving.query import Answer, Degraded, RankedItem, Reason
 from serving.retrieval import Retriever
 from serving.signals import Signals
 from serving.task import Task
-from serving.text_reasons import TextReasons
+from serving.text_reasons import EXPLAINED, TextReasons
 
 MARGIN = 0.005
 """Seconds that an answer needs to be written down and sent."""
@@ -65,12 +65,14 @@ class Answering:
             places = diverse(found.rows, query.limit, query.diversity, index, self.attributes)
         items = found.chosen(places).items(self.catalogue, query.limit)
         degraded, booked = Degraded.DEADLINE if cut else None, dict(watch)
-        if task.explained and items and not cut:
-            if self._in_time(task, len(places)):
-                if task.by_history:
-                    items = self._explained(task, found, places, items, booked)
-                if task.by_texts:
-                    items = self._explained_by_texts(task, found.rows[places], items, booked)
+        if items and not cut and task.by_history:
+            if self._in_time(task, self.pace.expected(len(items) * len(left_out(task.shopper)))):
+                items = self._explained(task, found, places, items, booked)
+            else:
+                degraded = Degraded.REASONS
+        if items and not cut and task.by_texts:
+            if self._in_time(task, self.text_reasons.pace.expected(len(items[:EXPLAINED]))):
+                items = self._explained_by_texts(task, found.rows[places], items, booked)
             else:
                 degraded = Degraded.REASONS
         return Answer(
@@ -90,13 +92,9 @@ class Answering:
         nothing = Candidates(rows=np.empty(0, np.int32), scores=np.empty(0, np.float32))
         return replace(self(task, nothing, watch, started), embeddings=embeddings)
 
-    def _in_time(self, task: Task, items: int) -> bool:
-        seconds = MARGIN
-        if task.by_history:
-            seconds += self.pace.expected(items * len(left_out(task.shopper)))
-        if task.by_texts:
-            seconds += self.text_reasons.pace.expected(items)
-        return task.ask.deadline >= time.monotonic() + seconds
+    @staticmethod
+    def _in_time(task: Task, seconds: float) -> bool:
+        return task.ask.deadline >= time.monotonic() + MARGIN + seconds
 
     def _explained(
         self,
@@ -135,11 +133,14 @@ class Answering:
     def _explained_by_texts(
         self, task: Task, rows: Rows, items: list[RankedItem], watch: dict[str, float]
     ) -> list[RankedItem]:
-        """Each item with the reasons that lie in its text."""
-        started = time.perf_counter()
+        """The first items with the reasons that lie in their texts, and the others."""
+        started, first = time.perf_counter(), rows[:EXPLAINED]
         (user,) = self.retriever.embed_all([task.shopper], {})
-        every = self.text_reasons(user, rows, self.catalogue, self.retriever.sources.index)
-        watch["text_reasons"] = 1e3 * (time.perf_counter() - started)
-        return [
-            replace(item, text_reasons=reasons) for item, reasons in zip(items, every, strict=True)
+        every = self.text_reasons(user, first, self.catalogue, self.retriever.sources.index)
+        taken = time.perf_counter() - started
+        self.text_reasons.pace.book(len(first), taken)
+        watch["text_reasons"] = 1e3 * taken
+        told = [
+            replace(item, text_reasons=reasons) for item, reasons in zip(items, every, strict=False)
         ]
+        return told + items[len(told) :]

@@ -83,6 +83,11 @@ class Catalogue:
         """Text of a row of the release, as the towers read it."""
         return self._data.texts[row]
 
+    def learnt_row(self, item_id: str, text: str) -> int | None:
+        """Row of the release whose embedding an item of some text has; None where it is new."""
+        row = self.base_row(item_id)
+        return row if row is not None and self._data.texts[row] == text else None
+
     def popularity(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
         """(rows,): training purchases of each item."""
         origins = rows.astype(np.int64) if self._live is None else self._live.index.origins(rows)

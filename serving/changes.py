@@ -20,6 +20,8 @@ CHANGES = "CHANGES"
 ITEM_BYTES = 1 << 16
 """Of an item's fields together, as JSON"""
 _LENGTH = struct.Struct("<I")
+KINDS_BEFORE = ("<f4", "<f2")
+"""Of vectors and states in records that do not tell"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,12 +147,13 @@ def encoded(changes: Sequence[Change]) -> bytes:
     made_by = {change.made_by for change in upserts} or {""}
     assert len(made_by) == 1, made_by
     vectors, states = (
-        np.stack([getattr(change, name) for change in upserts] or [np.empty(0, kind)]).astype(kind)
+        np.stack([getattr(change, name) for change in upserts] or [np.empty(0, kind)])
         for name, kind in (("vector", np.float32), ("state", np.int8))
     )
     head = {
         "made_by": made_by.pop(),
         "widths": [vectors.shape[1], states.shape[1]],
+        "kinds": [vectors.dtype.str, states.dtype.str],
         "changes": [
             [c.item_id, c.when, None if c.item is None else _plain(c.item)] for c in changes
         ],
@@ -166,8 +169,8 @@ def decoded(record: bytes) -> list[Change]:
     head = json.loads(record[start:end].decode(errors="surrogatepass"))
     count = sum(item is not None for _, _, item in head["changes"])
     parts = []
-    for width, kind in zip(head["widths"], (np.float32, np.int8), strict=True):
-        flat: NDArray[Any] = np.frombuffer(record, kind, count * width, end)
+    for width, kind in zip(head["widths"], head.get("kinds", KINDS_BEFORE), strict=True):
+        flat: NDArray[Any] = np.frombuffer(record, np.dtype(kind), count * width, end)
         end += flat.nbytes
         parts.append(iter(flat.reshape(count, width)))
     return [

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.arrays import load_dataset
 from lineage.manifest import MismatchedArtifactError
 from ranker.attention import AttentionInputs
 from ranker.score import Ranker
@@ -33,7 +32,6 @@ class ItemReader:
             ranker: Of the release.
         """
         self._root, self._catalogue, self._ranker = root, catalogue, ranker
-        self._texts = load_dataset(root / "data").texts
         self._config = data_config(root)
         self._embeddings = np.load(root / "towers" / EMBEDDINGS, mmap_mode="r")
 
@@ -61,13 +59,11 @@ class ItemReader:
                 "made without; set it in configs/ranker.yaml and publish again"
             )
         texts = [text_of(item, self._config) for item in items]
-        rows = [self._catalogue.base_row(item.item_id) for item in items]
-        same = np.array(
-            [
-                -1 if row is None or self._texts[row] != text else row
-                for row, text in zip(rows, texts, strict=True)
-            ]
-        )
+        learnt = [
+            self._catalogue.learnt_row(item.item_id, text)
+            for item, text in zip(items, texts, strict=True)
+        ]
+        same = np.array([-1 if row is None else row for row in learnt])
         vectors = np.empty((len(items), self._embeddings.shape[1]), np.float32)
         states = np.empty((len(items), self.hidden), np.int8)
         known, new = np.flatnonzero(same >= 0), np.flatnonzero(same < 0)
@@ -88,4 +84,4 @@ class ItemReader:
         inputs = self._ranker.inputs
         assert isinstance(inputs, AttentionInputs)
         folder = self._root / "ranker"
-        return NewStates.load(folder, inputs, self._embeddings, self._texts[0])
+        return NewStates.load(folder, inputs, self._embeddings, self._catalogue.text(0))

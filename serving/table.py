@@ -11,7 +11,7 @@ from serving.query import Answer, RankedItem
 
 NUMBERS = ("score", "place", "towers", "kNN", "ranker")
 STAGES = ("user_tower", "index", "ranker", "reasons", "text_reasons", "total")
-SHOWN_REASONS = 2
+SHOWN_REASONS, SHOWN = 2, 0.005
 
 
 def history_table(titles: Sequence[str], *, of: str, shown: int = 5) -> RenderableType:
@@ -105,8 +105,9 @@ def _because(item: RankedItem) -> str:
 
 def _for_its(item: RankedItem) -> str:
     """The fields that helped most, with what the cosine would lose without them."""
-    helped = [reason for reason in item.text_reasons if reason.contribution > 0][:SHOWN_REASONS]
-    return ", ".join(f"{reason.field} {reason.contribution:+.2f}" for reason in helped)
+    helped = [reason for reason in item.text_reasons if reason.contribution >= SHOWN]
+    some = helped[:SHOWN_REASONS]
+    return ", ".join(f"{reason.field} {reason.contribution:+.2f}" for reason in some)
 
 
 def _notes(answer: Answer) -> list[str]:

@@ -1,20 +1,21 @@
 """Why an item is in an answer: what each field of its text did to the score of the towers.
 
-An item's place is what its text says and what its buyers did, added and then made of unit length.
-Direction and length of the sum are kept, and the tower reads the text again: so what the buyers did
-is known as well, and where the item would lie if its text lacked a field.
+An item's embedding is the sum, made of unit length, of what its text says and what its buyers did.
+Direction and length of the sum are kept, and the item tower reads the text again: so what the
+buyers did is known as well, and where the item would lie if its text lacked a field (feature
+ablation; Covert et al., "Explaining by removing", JMLR 2021).
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dataset.config import DataConfig
-from dataset.rendering import item_text, text_fields
+from dataset.rendering import SEPARATOR, joined, text_lines
 from index.live import LiveIndex
 from index.sources import Rows, Scores
 from serving.catalogue import Catalogue
@@ -25,14 +26,20 @@ from serving.query import Ask, TextReason
 from towers.export import LENGTHS
 from towers.texts import TextsReader
 
-FIELDS = 4
+EXPLAINED = 20
+"""Items of an answer that are told of, the first ones"""
+FIELDS = 8
+"""Fields of an item that are told of, the most important ones"""
+USUAL_FIELDS = 4
 """That an item has, about"""
-WHOLE, SHORTEST = "", 1e-6
+SHORTEST = 1e-6
+"""Length of a sum that has none"""
 
 
 def text_reasons_cost(ask: Ask) -> int:
     """Items of a history that take as long to read as the texts of an answer's items, about."""
-    return TEXT_COST * ask.query.limit * (1 + FIELDS) if ask.query.explain_texts else 0
+    items = min(ask.query.limit, EXPLAINED, len(ask.candidates) or EXPLAINED)
+    return TEXT_COST * items * (1 + USUAL_FIELDS) if ask.query.explain_texts else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,38 +77,34 @@ class TextReasons:
             index: Knows their embeddings.
 
         Returns:
-            Of each item its fields, what helped most first.
+            Of each item the fields that are read, what helped most first.
         """
-        started = time.perf_counter()
         rendered = [self._rendered(catalogue.item(row)) for row in rows.tolist()]
-        distinct = list(dict.fromkeys(text for texts in rendered for text in texts.values()))
-        placed = dict(zip(distinct, self.texts.placed(distinct), strict=True))
+        distinct = list({text: None for whole, cut in rendered for text in (whole, *cut.values())})
+        said = dict(zip(distinct, self.texts.unnormalised(distinct), strict=True))
         reasons = []
-        for row, texts, embedding in zip(rows.tolist(), rendered, index.vectors(rows), strict=True):
-            text = texts.pop(WHOLE)
-            learnt = self._learnt(row, text, catalogue)
-            length = np.linalg.norm(placed[text]) if learnt is None else self.lengths[learnt]
-            buyers = length * embedding - placed[text]
-            moved = buyers + np.stack([placed[without] for without in texts.values()])
-            moved /= np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), SHORTEST)
-            reasons.append(_sorted(list(texts), user @ embedding - moved @ user))
-        self.pace.book(len(rows), time.perf_counter() - started)
+        for row, (whole, cut), embedding in zip(
+            rows.tolist(), rendered, index.vectors(rows), strict=True
+        ):
+            learnt = catalogue.learnt_row(catalogue.item_id(row), whole)
+            length = np.linalg.norm(said[whole]) if learnt is None else self.lengths[learnt]
+            buyers = length * embedding - said[whole]
+            sums = buyers + np.stack([said[text] for text in (whole, *cut.values())])
+            sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), SHORTEST)
+            reasons.append(_sorted(list(cut), (sums[0] - sums[1:]) @ user))
         return reasons
 
-    def _rendered(self, item: Item) -> dict[str, str]:
-        """Text of an item without each of its fields, by name; and whole."""
-        fields = fields_of(item, self.config)
-        return {
-            left_out: item_text({k: v for k, v in fields.items() if k != left_out}, self.config)
-            for left_out in (WHOLE, *text_fields(fields, self.config.fields))
+    def _rendered(self, item: Item) -> tuple[str, dict[str, str]]:
+        """Text of an item, and without each of the fields that it begins with, by name."""
+        lines = text_lines(fields_of(item, self.config), self.config)
+        whole = joined(lines.values(), self.config)
+        ends = accumulate(len(line) + len(SEPARATOR) for line in lines.values())
+        starts = dict(zip(lines, (0, *ends), strict=False))
+        read = [name for name in lines if starts[name] < len(whole)][:FIELDS]
+        return whole, {
+            name: joined((line for other, line in lines.items() if other != name), self.config)
+            for name in read
         }
-
-    def _learnt(self, row: int, text: str, catalogue: Catalogue) -> int | None:
-        """Row of the release whose embedding an item has; None for what its text alone says."""
-        if row < len(self.lengths):
-            return row
-        base = catalogue.base_row(catalogue.item_id(row))
-        return base if base is not None and catalogue.text(base) == text else None
 
 
 def _sorted(names: Sequence[str], lower: Scores) -> tuple[TextReason, ...]:

@@ -86,10 +86,10 @@ class ItemTower(nn.Module):
         return functional.normalize(read.float(), dim=-1)
 
     def forward(self, texts: Tensor, rows: Tensor | None = None) -> Tensor:
-        """Embed items: `placed`, of unit length."""
-        return functional.normalize(self.placed(texts, rows), dim=-1)
+        """Embed items: `unnormalised`, of unit length."""
+        return functional.normalize(self.unnormalised(texts, rows), dim=-1)
 
-    def placed(self, texts: Tensor, rows: Tensor | None = None) -> Tensor:
+    def unnormalised(self, texts: Tensor, rows: Tensor | None = None) -> Tensor:
         """What texts and residuals add up to.
 
         Args:
@@ -110,15 +110,15 @@ class ItemTower(nn.Module):
 
     def embed_words(self, texts: TokenBatch) -> Tensor:
         """(texts, dimension): where an item of some words would lie, were there one."""
-        return functional.normalize(self.place_words(texts), dim=-1)
+        return functional.normalize(self.unnormalised_words(texts), dim=-1)
 
-    def place_words(self, texts: TokenBatch) -> Tensor:
+    def unnormalised_words(self, texts: TokenBatch) -> Tensor:
         """The same before it gets unit length: what words add to an item's place."""
         if not len(texts.ids):
             return self.projection.weight.new_empty(0, self.projection.out_features)
         with torch.no_grad():
             read = self.read(texts)
-        return self.placed(read)
+        return self.unnormalised(read)
 
     @torch.no_grad()
     def fit_projection(self, texts: Tensor) -> None:

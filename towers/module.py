@@ -112,18 +112,14 @@ class TowersModule(LightningModule):
     @torch.no_grad()
     def embed_items(self) -> Tensor:
         """(items, dimension): the corpus as it would be searched now."""
-        self.average.eval()
-        rows = torch.arange(len(self.texts), device=self.texts.device)
-        embeddings: Tensor = self.average.item_tower(self.texts, rows)
-        return embeddings
+        return functional.normalize(self.unnormalised_items(), dim=-1)
 
     @torch.no_grad()
-    def item_lengths(self) -> Tensor:
-        """(items,): how long what an embedding is made of was before it got unit length."""
+    def unnormalised_items(self) -> Tensor:
+        """(items, dimension): the same before it gets unit length."""
         self.average.eval()
         rows = torch.arange(len(self.texts), device=self.texts.device)
-        lengths: Tensor = self.average.item_tower.placed(self.texts, rows).norm(dim=-1)
-        return lengths
+        return self.average.item_tower.unnormalised(self.texts, rows)
 
     @torch.no_grad()
     def embed_users(

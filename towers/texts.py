@@ -57,9 +57,9 @@ class TextsReader:
         """(texts, dimension) of unit length; where an item of each text lies."""
         return self._encoded(self.tower.embed_words, texts)
 
-    def placed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def unnormalised(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(texts, dimension): what texts add to items' places, before these get unit length."""
-        return self._encoded(self.tower.place_words, texts)
+        return self._encoded(self.tower.unnormalised_words, texts)
 
     def _encoded(
         self, read: Callable[[TokenBatch], Tensor], texts: Sequence[str]

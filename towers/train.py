@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 from transformers import PreTrainedTokenizerBase
 
@@ -115,11 +116,12 @@ def _written(
     folder: Path,
 ) -> Mapping[str, Any]:
     """Write the towers, and embeddings of the corpus and of shoppers of histories and contexts."""
-    items = module.embed_items()
+    unnormalised = module.unnormalised_items()
+    items = functional.normalize(unnormalised, dim=-1)
     users = module.embed_users(items, *shoppers)
     module.average.merge_adapters()
     np.save(folder / EMBEDDINGS, items.cpu().numpy())
-    np.save(folder / LENGTHS, module.item_lengths().cpu().numpy())
+    np.save(folder / LENGTHS, unnormalised.norm(dim=-1).cpu().numpy())
     np.save(folder / USER_EMBEDDINGS, users.cpu().numpy())
     save_user_tower(folder, module.average.user_tower, module.inputs, tokenizer, config)
     save_item_tower(folder, module.average.item_tower, tokenizer)

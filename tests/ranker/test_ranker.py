@@ -54,7 +54,9 @@ def ranker(request, inputs, bert, shop, tmp_path):
     if request.param == "attention":
         states = np.random.default_rng(0).normal(size=(len(shop.item_ids), 16)).astype(np.float32)
         model = AttentionRanker(hidden=16, signals=SIGNALS, width=32, layers=2, length=5).eval()
-        return Ranker(model=model, inputs=AttentionInputs.of(states, length=5))
+        return Ranker(
+            model=model, inputs=AttentionInputs.of([states[:, :3], states[:, 3:]], length=5)
+        )
     items = write_item_states(
         tmp_path,
         bert,
@@ -71,16 +73,18 @@ def test_states_are_kept_to_half_a_step():
     states = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
     states[:, 3] = 0
 
-    kept = AttentionInputs.of(states, length=5)
+    kept = AttentionInputs.of([states[:, :3], states[:, 3:]], length=5)
 
     assert kept.states.dtype == np.int8
     error = np.abs(kept.read(np.arange(9)) - states)
     assert (error <= 0.5001 * np.abs(states).max(axis=0) / 127 + 1e-7).all()
-    np.testing.assert_array_equal(kept.quantised(2 * states)[:, :3].max(), 127)
+    beyond = kept.quantised(2 * states)
+    assert (beyond.min(), beyond.max()) == (-127, 127)
+    np.testing.assert_array_equal(np.sign(beyond[:, :3]), np.sign(states[:, :3]))
 
 
 def test_states_are_saved_as_they_are_kept(tmp_path):
-    kept = AttentionInputs.of(np.float32([[1, -2], [0.5, 0.25]]), length=5)
+    kept = AttentionInputs.of([np.float32([[1, -2], [0.5, 0.25]])], length=5)
 
     kept.save(tmp_path)
 

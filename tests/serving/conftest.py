@@ -137,6 +137,10 @@ class RunningServer:
         self.address = self.server.address
         self.loaded = self._submit(self.server.ready())
 
+    def settle(self):
+        """Return when the loop has done what it was to do after the answers that went out."""
+        self._wait(asyncio.sleep(0))
+
     def drain(self):
         """Begin to drain; the future is done when it is over."""
         return self._submit(self.server.__aexit__(None, None, None))

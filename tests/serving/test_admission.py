@@ -164,6 +164,7 @@ def measured(start, fake, tokens):
 
 
 def metrics_of(running):
+    running.settle()
     url = f"http://127.0.0.1:{running.server.metrics.port}/metrics"
     with urllib.request.urlopen(url, timeout=SECONDS) as response:
         return response.read().decode()
@@ -216,6 +217,7 @@ def test_a_call_is_traced_with_its_stages_below_the_callers_span(measured, monke
         )
         call(b"\x18\x01", timeout=SECONDS, metadata=[("traceparent", parent)])
 
+    measured.settle()
     spans = {span.name: span for span in seen.get_finished_spans()}
     whole = spans["recommender.v1.RecommenderService/Recommend"]
     assert whole.parent.span_id == int(parent.split("-")[2], 16)

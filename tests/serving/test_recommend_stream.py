@@ -11,7 +11,7 @@ from protos.recommender.v1 import recommender_pb2 as pb
 from serving.batch_client import RefusedRow
 from serving.client import RecommenderClient
 from serving.engine import Engine, EngineConfig
-from serving.query import Diversity, Limits, Query
+from serving.query import Diversity, Limits, Query, UnavailableError
 from serving.recommend_stream import RecommendStreams
 from serving.waiting import QueueConfig
 
@@ -187,7 +187,35 @@ def test_an_answer_does_not_wait_for_those_of_earlier_requests():
     assert asyncio.run(run()) == [1, 2, 0]
 
 
-def test_a_server_that_stops_answers_what_it_read_and_says_so(start, fake):
+def test_what_was_read_before_the_server_stops_is_answered():
+    async def run():
+        draining, asked = asyncio.Event(), 0
+
+        async def ask(ask_):
+            nonlocal asked
+            asked += 1
+            draining.set()
+            await asyncio.sleep(0.01)
+            raise LookupError("nothing")
+
+        async def endless():
+            while True:
+                await asyncio.sleep(0)
+                yield pb.RecommendStreamRequest()
+
+        streams, rows = RecommendStreams(ask, draining=draining, at_once=8), []
+        with pytest.raises(UnavailableError, match="stops"):
+            async for response in streams.answers(endless(), deadline=float("inf")):
+                rows.append(response.row)
+        return asked, rows
+
+    asked, rows = asyncio.run(run())
+
+    assert sorted(rows) == list(range(asked))
+    assert rows
+
+
+def test_a_server_that_stops_cuts_a_stream_short_and_says_so(start, fake):
     server = start(lambda: fake)
     server.loaded.result(SECONDS)
     fake.gate.clear()
@@ -210,7 +238,8 @@ def test_a_server_that_stops_answers_what_it_read_and_says_so(start, fake):
         drained.result(SECONDS)
 
     assert error.code() is grpc.StatusCode.UNAVAILABLE
-    assert len(told) == len(fake.calls) > 0
+    # gRPC's client may tell of the end before it hands out what came just before it
+    assert len(told) <= len(fake.calls) > 0
 
 
 def test_requests_of_a_job_that_went_away_are_dropped(start, fake):

@@ -12,10 +12,11 @@ from backbone.load import load_bert, load_tokenizer
 from dataset.config import DataConfig
 from serving.changes import Item, text_of
 from serving.client import RecommenderClient
+from serving.engine import Engine, EngineConfig
 from serving.live_engine import LiveEngine
 from serving.pace import REMEMBERED
-from serving.query import Ask, Degraded, Method, Query, TextReason
-from serving.text_reasons import TextReasons
+from serving.query import Ask, Degraded, Limits, Method, Query, TextReason
+from serving.text_reasons import EXPLAINED, FIELDS, TextReasons
 from towers.item_tower import ItemTower
 from towers.texts import TextsReader
 
@@ -44,7 +45,11 @@ def reader(tower, tiny_bert):
 
 def catalogue_of(items):
     """As if these were a release."""
-    return SimpleNamespace(item=items.__getitem__)
+    return SimpleNamespace(
+        item=items.__getitem__,
+        item_id=lambda row: items[row].item_id,
+        learnt_row=lambda item_id, _: [item.item_id for item in items].index(item_id),
+    )
 
 
 def index_of(embeddings):
@@ -54,7 +59,7 @@ def index_of(embeddings):
 def at(tower, reader, texts, rows):
     """Where items of some rows are put for their texts, before they get unit length."""
     residual = tower.residual(torch.tensor(rows)) * tower.support[rows, None]
-    return reader.placed(texts) + residual.detach().numpy()
+    return reader.unnormalised(texts) + residual.detach().numpy()
 
 
 def unit(vectors):
@@ -102,9 +107,41 @@ def test_a_field_beyond_what_is_read_says_nothing(tower, reader):
         unit(sums)[0], rows, catalogue_of(ITEMS), index_of(unit(sums))
     )
 
-    assert {reason.field: reason.contribution for reason in told}["note"] == pytest.approx(
-        0, abs=1e-6
+    assert {reason.field for reason in told} == {"title"}
+
+
+def test_a_field_may_have_any_name(tower, reader):
+    config, rows = DataConfig(), np.zeros(1, np.int32)
+    nameless = Item(item_id="a", title="red shirt", texts={"": "blue mug", "brand": "navy"})
+    sums = at(tower, reader, ["red shirt. navy. blue mug"], [0])
+    assert text_of(nameless, config) == "red shirt. navy. blue mug"
+    user = unit(np.random.default_rng(0).normal(size=16)).astype(np.float32)
+
+    (told,) = TextReasons(texts=reader, lengths=np.linalg.norm(sums, axis=1), config=config)(
+        user, rows, catalogue_of([nameless]), index_of(unit(sums))
     )
+
+    moved = unit(at(tower, reader, ["red shirt. navy"], [0]))[0]
+    contributions = {reason.field: reason.contribution for reason in told}
+    assert contributions.keys() == {"title", "brand", ""}
+    assert contributions[""] == pytest.approx(float(user @ (unit(sums)[0] - moved)), abs=1e-3)
+
+
+def test_of_many_fields_and_items_the_first_are_told(tower, reader, base):
+    many = {f"note{number:02}": "mug" for number in range(5_000)}
+    sums = at(tower, reader, ["red"], [0])
+    started = time.perf_counter()
+
+    (told,) = TextReasons(texts=reader, lengths=np.linalg.norm(sums, axis=1), config=DataConfig())(
+        unit(sums)[0],
+        np.zeros(1, np.int32),
+        catalogue_of([Item(item_id="a", title="red", texts=many)]),
+        index_of(unit(sums)),
+    )
+
+    assert time.perf_counter() - started < 2
+    assert len(told) == FIELDS
+    assert "title" in {reason.field for reason in told}
 
 
 def test_an_item_that_was_upserted_lies_where_its_text_does(engine):
@@ -130,18 +167,34 @@ def test_an_item_that_was_upserted_lies_where_its_text_does(engine):
     }
 
 
-def test_an_item_that_keeps_its_text_keeps_what_its_buyers_did(engine, root, base):
-    reasons = engine.engine._answering.text_reasons
-    row = base.catalogue.row("i20")
-    text = base.catalogue.text(row)
-    engine.upsert([Item(item_id="i20", title=text, attributes={"price": 1})])
-    catalogue = engine.engine.catalogue
-    now = catalogue.row("i20")
+def test_an_item_that_keeps_its_text_keeps_what_its_buyers_did(engine, base):
+    """Not so a new item of the same text."""
+    title = base.catalogue.title(base.catalogue.row("i20"))
+    rank = Query(history=HISTORY, limit=1, explain_texts=True)
+    engine.upsert([Item(item_id="i20", title=title), Item(item_id="twin", title=title)])
 
-    assert now != row
-    assert reasons._learnt(now, text, catalogue) == row
-    assert reasons._learnt(row, text, catalogue) == row
-    assert reasons._learnt(now, "another text", catalogue) is None
+    kept, twin = (engine.rank(rank, [item_id]).items[0] for item_id in ("i20", "twin"))
+
+    assert engine.engine.catalogue.row("i20") >= len(base.catalogue)
+    assert kept.tower_score != pytest.approx(twin.tower_score, abs=1e-3)
+    lengths = base._answering.text_reasons.lengths
+    texts = base.retriever.texts
+    row, user = base.catalogue.base_row("i20"), shopper_of(base)
+    said, without = texts.unnormalised([title, ""])
+    embedding = base.retriever.sources.index.vectors(np.array([row]))[0]
+    moved = unit(lengths[row] * embedding - said + without)
+    (reason,) = kept.text_reasons
+    assert reason.contribution == pytest.approx(float(user @ (embedding - moved)), abs=2e-2)
+    (reason,) = twin.text_reasons
+    assert reason.contribution == pytest.approx(
+        float(user @ (unit(said) - unit(without))), abs=2e-2
+    )
+
+
+def shopper_of(engine):
+    ask = Ask(method=Method.EMBED_SHOPPER, query=Query(history=HISTORY, limit=1))
+    ((_, answer),) = engine.answers([ask])
+    return np.array(answer.embeddings[0].values, np.float32)
 
 
 def test_who_does_not_ask_is_told_nothing(base):
@@ -152,6 +205,15 @@ def test_who_does_not_ask_is_told_nothing(base):
     assert all(item.text_reasons and not item.reasons for item in asked.items)
     assert set(asked.milliseconds) - set(plain.milliseconds) == {"text_reasons"}
     assert [item.score for item in asked.items] == [item.score for item in plain.items]
+
+
+def test_the_first_items_are_told_of(release):
+    wide = Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=30)))
+
+    answer = wide.recommend(Query(history=HISTORY, limit=30, explain_texts=True))
+
+    assert len(answer.items) == 30
+    assert [bool(item.text_reasons) for item in answer.items] == [n < EXPLAINED for n in range(30)]
 
 
 def test_without_a_shopper_there_are_none(base):
@@ -201,13 +263,6 @@ def test_text_reasons_travel(start, engine):
             assert item.text_reasons
 
 
-def test_lengths_come_with_the_towers(release, base):
-    lengths = np.load(release / "towers" / "item_lengths.npy")
-
-    assert lengths.shape == (len(base.catalogue),)
-    assert (lengths > 0).all()
-
-
 def test_changes_of_items_leave_the_others_reasons_alone(base, root):
     query = Query(history=HISTORY, limit=12, explain_texts=True)
     before = {item.item_id: item.text_reasons for item in base.recommend(query).items}
@@ -224,3 +279,19 @@ def test_changes_of_items_leave_the_others_reasons_alone(base, root):
             {one.field: one.contribution for one in reasons[item_id]} for reasons in (before, after)
         )
         assert told == pytest.approx(again, abs=1e-3)
+
+
+def test_where_there_is_time_for_some_reasons_these_are_told(base):
+    pace = base._answering.text_reasons.pace
+    for _ in range(REMEMBERED):
+        pace.book(5, 3600.0)
+    query = Query(history=HISTORY, limit=5, explain=True, explain_texts=True)
+    try:
+        ((_, answer),) = base.answers(
+            [Ask(method=Method.RECOMMEND, query=query, deadline=time.monotonic() + 60)]
+        )
+    finally:
+        pace._seconds.clear()
+
+    assert answer.degraded is Degraded.REASONS
+    assert all(item.reasons and not item.text_reasons for item in answer.items)

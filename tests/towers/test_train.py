@@ -144,6 +144,12 @@ def test_serving_embeds_a_history_as_training_did(root, config, shop, monkeypatc
 
     trained = module.embed_users(module.embed_items(), cases.histories, cases.contexts).numpy()
 
+    lengths = np.load(root / "trial" / "towers" / "item_lengths.npy")
+    embeddings = np.load(root / "trial" / "towers" / "item_embeddings.npy")
+    np.testing.assert_allclose(
+        lengths[:, None] * embeddings, module.unnormalised_items().numpy(), atol=1e-4
+    )
+    assert lengths.std() > 0.01
     for history, contexts, user in zip(cases.histories, cases.contexts, trained, strict=True):
         assert user @ served(history, contexts) > 0.998
 

@@ -1330,8 +1330,9 @@ class RankedItem(_message.Message):
 
     @_builtins.property
     def text_reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextReason]:
-        """What the fields of the item's text did to `tower_score`, what helped most first. Empty where it
-        was not asked for, and where there is no shopper.
+        """What the fields of the item's text did to `tower_score`, what helped most first: the first 8 that
+        the tower reads, of the first 20 items. Empty where it was not asked for, and where there is no
+        shopper.
         """
 
     def __init__(
@@ -1415,7 +1416,7 @@ class TextReason(_message.Message):
     """`title`, or the name of a text or an attribute that the item tower reads."""
     contribution: _builtins.float
     """By how much `tower_score` would be lower if the item's text lacked the field, and its buyers had
-    done what they did. Negative where the field spoke against; 0 where it lies beyond what is read.
+    done what they did. Negative where the field spoke against.
     """
     def __init__(
         self,
