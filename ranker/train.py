@@ -30,10 +30,12 @@ from ranker.model import Corrector, CrossEncoder
 from ranker.module import MONITOR, RankerModule, no_transfer
 from ranker.score import Ranker
 from ranker.shortlists import Shortlists
+from ranker.teacher import kept_opinions
 from ranker.text_states import item_states
 
 logger = logging.getLogger(__name__)
 SHORTLISTS, EMBEDDINGS = "trial/shortlists", "trial/towers/item_embeddings.npy"
+OPINIONS = "opinions.npy"
 STANDARDISED = 2_000
 """Lists by which signals are standardised"""
 
@@ -54,11 +56,15 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     tokenizer = load_tokenizer(config.backbone)
     inputs = _inputs(config, data, tokenizer, root, folder)
     seed_everything(config.training.seed)
-    loader = _lists(config, cases, shortlists, inputs)
-    steps = total_steps(loader, config.training)
-    module = _module(config, cases, shortlists, inputs, steps)
     fingerprint = read_manifest(root / SHORTLISTS, "shortlists").fingerprint
     workplace = training_folder(root, "ranker", asdict(config), fingerprint)
+    opinions = None
+    if config.distillation:
+        path = workplace / OPINIONS
+        opinions = kept_opinions(path, shortlists, cases.targets, config.training.seed)
+    loader = _lists(config, cases, shortlists, inputs, opinions)
+    steps = total_steps(loader, config.training)
+    module = _module(config, cases, shortlists, inputs, steps)
     fitted = fit(
         module,
         loader,
@@ -152,7 +158,13 @@ def _module(
             else LateRanker(bert, columns, joined_layers=training.trained_layers)
         )
     _standardise(model, shortlists)
-    return RankerModule(model, inputs, cases.targets[shortlists.learnt :], training)
+    return RankerModule(
+        model,
+        inputs,
+        cases.targets[shortlists.learnt :],
+        training,
+        distillation=config.distillation,
+    )
 
 
 def _standardise(model: Corrector, shortlists: Shortlists) -> None:
@@ -168,6 +180,7 @@ def _lists(
     cases: Cases,
     shortlists: Shortlists,
     inputs: RankerInputs | LateInputs | AttentionInputs,
+    opinions: NDArray[np.float32] | None,
 ) -> DataLoader[int]:
     training = config.training
     return DataLoader(
@@ -181,6 +194,7 @@ def _lists(
             inputs=inputs,
             candidates=config.candidates,
             seed=training.seed,
+            opinions=opinions,
         ),
     )
 
