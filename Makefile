@@ -50,7 +50,7 @@ install: $(VENV)/installed ## Make .venv and install pinned dependencies
 $(VENV)/installed: pyproject.toml constraints.txt
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev$(LITE)]'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench$(LITE)]'
 	@touch $@
 
 weights: install ## Fetch the default backbone into .cache
@@ -80,25 +80,25 @@ bench: install ## Recall and NDCG beside the baselines; writes reports/<dataset>
 	@$(RUN) -m benchmarks --config $(call config,bench) $(ARGS) --reports $(REPORTS)
 
 bench-speed: install ## Encoding, training and embedding beside sentence-transformers
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,peers]'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
 	@$(RUN) -m benchmarks.speed --config $(call config,towers) $(ARGS) --reports $(REPORTS)
 
 bench-ranking: install ## Latency of the finished ranker beside sentence-transformers' CrossEncoder
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,peers]'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
 	@$(RUN) -m benchmarks.ranking --config $(call config,ranker) $(ARGS) --reports $(REPORTS)
 
 bench-recall: install ## Recall of both sources before the ranker, by width; beside peers
 	@$(RUN) -m benchmarks.recall --config $(call config,bench) $(ARGS) --reports $(REPORTS)
 
 bench-index: install ## The index beside hnswlib and ScaNN; FULL=--full for 1M and 5M vectors
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,peers]'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
 	@$(RUN) -m benchmarks.index --config $(call config,index) $(ARGS) --reports $(REPORTS) $(FULL)
 
 bench-live: install ## Searches while items change, beside idle
 	@$(RUN) -m benchmarks.live $(ARGS) --reports $(REPORTS)
 
 bench-serving: install ## The server under load, beside sentence-transformers; FULL=--full for 10 minutes of it
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,peers]'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
 	@$(RUN) -m benchmarks.serving $(ARGS) --reports $(REPORTS) $(FULL)
 
 bench-cold: install ## Train without 5% of the items, then look for them

@@ -35,9 +35,6 @@ class RankerConfig:
     """Items of a shortlist that are learnt from at once: what was bought, and others at random."""
     ranked: int = 200
     """Candidates of a shortlist that are ranked when validating; serve with the same number."""
-    distillation: float = 0.5
-    """Share of the loss, 0 to 1, that is to agree with boosted trees over the signals; the rest is
-    to foretell what was bought."""
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
             examples_per_epoch=6_000,
@@ -56,8 +53,6 @@ class RankerConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.candidates < 2:
             raise ValueError(f"candidates must be at least 2, got {self.candidates}")
-        if not 0 <= self.distillation <= 1:
-            raise ValueError(f"distillation must be within 0 and 1, got {self.distillation}")
         if self.width < 32 or self.width % 32:
             raise ValueError(f"width must be a multiple of 32, got {self.width}")
         if not 1 <= self.item_states <= 255:

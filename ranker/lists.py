@@ -29,8 +29,6 @@ class ListBatch(Batch):
     """(lists, candidates) bool: false where a list is shorter"""
     bought: Tensor
     """(lists, candidates) bool"""
-    opinions: Tensor
-    """(lists, candidates) logits of the teacher; 0 where there is none"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +48,6 @@ class ListCollator:
     candidates: int
     """Of a list at most"""
     seed: int
-    opinions: NDArray[np.float32] | None = None
-    """(lists, size) logits of a teacher, as of `ranker.teacher`; None without one"""
 
     def __call__(self, chosen: Sequence[int]) -> ListBatch:
         """Build the batch of some rows of the shortlists."""
@@ -71,11 +67,6 @@ class ListCollator:
             ),
             bought=torch.from_numpy(
                 np.stack([np.pad(found, (0, width - len(found))) for found in bought])
-            ),
-            opinions=torch.from_numpy(
-                np.zeros(table.shape, np.float32)
-                if self.opinions is None
-                else self.opinions[lists, table]
             ),
         )
 

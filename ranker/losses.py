@@ -17,19 +17,3 @@ def listwise_softmax(logits: Tensor, bought: Tensor) -> Tensor:
     """
     chances = logits.log_softmax(dim=-1).masked_fill(~bought, 0.0)
     return -(chances.sum(dim=-1) / bought.sum(dim=-1)).mean()
-
-
-def soft_cross_entropy(logits: Tensor, opinions: Tensor) -> Tensor:
-    """Cross-entropy to what a teacher thinks of every candidate of a list.
-
-    Args:
-        logits: (lists, candidates); -inf where there is none.
-        opinions: (lists, candidates) logits of the teacher; -inf where there is none.
-
-    Returns:
-        Mean over the lists, nats.
-
-    Source: knowledge distillation, Hinton et al., 2015; of lists, Reddi et al., AISTATS 2021.
-    """
-    chances = logits.log_softmax(dim=-1).masked_fill(logits.isneginf(), 0.0)
-    return -(opinions.softmax(dim=-1) * chances).sum(dim=-1).mean()

@@ -16,7 +16,7 @@ from ranker.attention import AttentionInputs, AttentionRanker
 from ranker.inputs import RankerInputs
 from ranker.late import LateInputs, LateRanker
 from ranker.lists import ListBatch
-from ranker.losses import listwise_softmax, soft_cross_entropy
+from ranker.losses import listwise_softmax
 from ranker.model import CrossEncoder
 from ranker.score import Ranker, reorder
 
@@ -32,8 +32,6 @@ class RankerModule(LightningModule):
         inputs: RankerInputs | LateInputs | AttentionInputs,
         targets: Sequence[NDArray[np.int32]],
         config: TrainingConfig,
-        *,
-        distillation: float = 0.0,
     ) -> None:
         """Take the parts.
 
@@ -42,10 +40,8 @@ class RankerModule(LightningModule):
             inputs: What it reads.
             targets: Item rows to be found for each validation user.
             config: How to train.
-            distillation: Share of the loss that is to agree with the teacher of the batches.
         """
         super().__init__()
-        self.distillation = distillation
         self.model, self.inputs, self.targets, self.config = model, inputs, targets, config
         self.ranked: list[NDArray[np.int32]] = []
 
@@ -53,10 +49,7 @@ class RankerModule(LightningModule):
         """Pick what was bought out of its list."""
         logits = self.model(batch.pairs, batch.shortlist_scores, batch.signals)
         logits = logits.view(batch.present.shape).masked_fill(~batch.present, float("-inf"))
-        loss = (1 - self.distillation) * listwise_softmax(logits, batch.bought)
-        if self.distillation:
-            opinions = batch.opinions.masked_fill(~batch.present, float("-inf"))
-            loss = loss + self.distillation * soft_cross_entropy(logits, opinions)
+        loss = listwise_softmax(logits, batch.bought)
         self.log("train/loss", loss, prog_bar=True)
         self.log("train/shortlist_weight", self.model.shortlist_weight.detach())
         return loss + orthogonality(self.model)

@@ -30,12 +30,10 @@ from ranker.model import Corrector, CrossEncoder
 from ranker.module import MONITOR, RankerModule, no_transfer
 from ranker.score import Ranker
 from ranker.shortlists import Shortlists
-from ranker.teacher import kept_opinions
 from ranker.text_states import item_states
 
 logger = logging.getLogger(__name__)
 SHORTLISTS, EMBEDDINGS = "trial/shortlists", "trial/towers/item_embeddings.npy"
-OPINIONS = "opinions.npy"
 STANDARDISED = 2_000
 """Lists by which signals are standardised"""
 
@@ -56,15 +54,11 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     tokenizer = load_tokenizer(config.backbone)
     inputs = _inputs(config, data, tokenizer, root, folder)
     seed_everything(config.training.seed)
-    fingerprint = read_manifest(root / SHORTLISTS, "shortlists").fingerprint
-    workplace = training_folder(root, "ranker", asdict(config), fingerprint)
-    opinions = None
-    if config.distillation:
-        path = workplace / OPINIONS
-        opinions = kept_opinions(path, shortlists, cases.targets, config.training.seed)
-    loader = _lists(config, cases, shortlists, inputs, opinions)
+    loader = _lists(config, cases, shortlists, inputs)
     steps = total_steps(loader, config.training)
     module = _module(config, cases, shortlists, inputs, steps)
+    fingerprint = read_manifest(root / SHORTLISTS, "shortlists").fingerprint
+    workplace = training_folder(root, "ranker", asdict(config), fingerprint)
     fitted = fit(
         module,
         loader,
@@ -158,13 +152,7 @@ def _module(
             else LateRanker(bert, columns, joined_layers=training.trained_layers)
         )
     _standardise(model, shortlists)
-    return RankerModule(
-        model,
-        inputs,
-        cases.targets[shortlists.learnt :],
-        training,
-        distillation=config.distillation,
-    )
+    return RankerModule(model, inputs, cases.targets[shortlists.learnt :], training)
 
 
 def _standardise(model: Corrector, shortlists: Shortlists) -> None:
@@ -180,7 +168,6 @@ def _lists(
     cases: Cases,
     shortlists: Shortlists,
     inputs: RankerInputs | LateInputs | AttentionInputs,
-    opinions: NDArray[np.float32] | None,
 ) -> DataLoader[int]:
     training = config.training
     return DataLoader(
@@ -194,7 +181,6 @@ def _lists(
             inputs=inputs,
             candidates=config.candidates,
             seed=training.seed,
-            opinions=opinions,
         ),
     )
 

@@ -1,5 +1,4 @@
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from ranker.inputs import RankerInputs
 from ranker.item_states import span_means, write_item_states
 from ranker.late import LateInputs, LateRanker
 from ranker.lists import ListCollator
-from ranker.losses import listwise_softmax, soft_cross_entropy
+from ranker.losses import listwise_softmax
 from ranker.model import CrossEncoder
 from ranker.score import Ranker, reorder
 from ranker.shortlists import Shortlists
@@ -117,32 +116,6 @@ def collator(cases, inputs, shortlists):
         candidates=4,
         seed=0,
     )
-
-
-def test_the_loss_to_a_teacher_is_least_where_both_agree():
-    empty = float("-inf")
-    opinions = torch.tensor([[1.0, 0.0, empty], [2.0, 2.0, 0.0]])
-    chances = opinions.softmax(dim=-1)
-    entropy = -(chances * chances.clamp(min=1e-30).log()).sum(dim=-1).mean()
-
-    assert soft_cross_entropy(opinions + 3, opinions) == pytest.approx(entropy.item(), abs=1e-6)
-    other = torch.tensor([[0.0, 1.0, empty], [2.0, 2.0, 0.0]], requires_grad=True)
-    loss = soft_cross_entropy(other, opinions)
-    assert loss > entropy + 0.1
-    loss.backward()
-    assert torch.isfinite(other.grad).all()
-    assert other.grad[0, 0] < 0 < other.grad[0, 1]
-
-
-def test_opinions_go_with_their_candidates(collator, shortlists):
-    opinions = np.arange(shortlists.rows.size, dtype=np.float32).reshape(shortlists.rows.shape)
-    batch = replace(collator, opinions=opinions)([3, 0])
-
-    for number, row in enumerate((3, 0)):
-        places = batch.opinions[number].numpy().astype(int) - row * shortlists.rows.shape[1]
-        scores = batch.shortlist_scores.view(batch.bought.shape)[number].numpy()
-        np.testing.assert_array_equal(shortlists.scores[row][places], scores)
-    assert not collator([3, 0]).opinions.any()
 
 
 def test_the_loss_is_minus_the_mean_log_chance_of_what_was_bought():
