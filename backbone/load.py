@@ -48,8 +48,8 @@ def load_bert(
         FileNotFoundError: neither a folder nor reachable on the hub.
         ValueError: it has fewer layers.
     """
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # untyped there
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped there
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers does not type it
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers does not type it
     try:
         model: PreTrainedModel = AutoModel.from_pretrained(
             name,
@@ -82,7 +82,7 @@ def empty_bert(folder: Path) -> PreTrainedModel:
     """The architecture that a folder's `config.json` describes, with weights still to be loaded."""
     config = AutoConfig.from_pretrained(folder)
     with no_init_weights():
-        model: PreTrainedModel = AutoModel.from_config(  # type: ignore[no-untyped-call]  # untyped there
+        model: PreTrainedModel = AutoModel.from_config(  # type: ignore[no-untyped-call]  # as above
             config, add_pooling_layer=False
         )
     fast_on_short_texts(model)
