@@ -20,7 +20,7 @@ from serving.client import RecommenderClient
 SECONDS = 60
 STAGES = ("data", "trial", "towers", "index", "ranker")
 SERVERS = """
-import asyncio, os, sys
+import asyncio, os, sys, threading
 from pathlib import Path
 import torch
 from events.store import open_store
@@ -28,6 +28,7 @@ from serving.engine import Engine, EngineConfig
 from serving.live_engine import LiveEngine
 from serving.query import Limits
 from serving.server import Server, ServerConfig
+from tqdm import tqdm
 
 root = Path(sys.argv[1])
 torch.set_num_threads(1)
@@ -43,6 +44,7 @@ async def serve():
 for _ in sys.stdin:
     child = os.fork()
     if child == 0:
+        tqdm.set_lock(threading.RLock())  # its own lock is shared: whoever dies with it stops all
         asyncio.run(serve())
     os.waitpid(child, 0)
     print("gone", flush=True)

@@ -8,13 +8,14 @@ import pytest
 
 STAGES = ("data", "trial", "towers", "index", "ranker")
 KILLS = """
-import json, os, random, signal, sys, time
+import json, os, random, signal, sys, threading, time
 from pathlib import Path
 import torch
 from serving.changes import Item
 from serving.engine import Engine, EngineConfig
 from serving.live_engine import LiveEngine
 from serving.query import Limits, Query
+from tqdm import tqdm
 
 root, kills = Path(sys.argv[1]), int(sys.argv[2])
 torch.set_num_threads(1)
@@ -65,6 +66,7 @@ for kill in range(kills):
     child = os.fork()
     if child == 0:
         try:
+            tqdm.set_lock(threading.RLock())  # its own is shared: whoever dies with it stops all
             change_until_killed(state, kill, write)
         except BaseException as error:
             os.write(2, repr(error).encode())

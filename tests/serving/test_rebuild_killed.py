@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 
 KILLS = """
-import json, os, random, signal, sys, time
+import json, os, random, signal, sys, threading, time
 from pathlib import Path
 import torch
 from index.config import IndexConfig, NeighboursConfig
@@ -25,6 +25,7 @@ from serving.live_engine import LiveEngine
 from serving.publish import PublishConfig, publish
 from serving.query import Limits, Query
 from serving.release import INPUTS, open_release
+from tqdm import tqdm
 
 kills, releases, *roots = int(sys.argv[1]), *map(Path, sys.argv[2:])
 torch.set_num_threads(1)
@@ -109,6 +110,7 @@ for kill in range(kills):
     child = os.fork()
     if child == 0:
         try:
+            tqdm.set_lock(threading.RLock())  # its own is shared: whoever dies with it stops all
             change_until_killed(bases[live], state, kill, write)
         except BaseException as error:
             os.write(2, repr(error).encode())
