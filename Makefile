@@ -26,7 +26,7 @@ export MALLOC_TRIM_THRESHOLD_ ?= 17179869184
 export MALLOC_TOP_PAD_ ?= 268435456
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow fuzz lint format install weights data trial towers index tune \
+.PHONY: help demo test test-slow gpu-check fuzz lint format install weights data trial towers index tune \
         ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving pipeline publish rollback \
         releases collections serve ask upsert delete export-events prune-events protos clean
 
@@ -137,6 +137,10 @@ test: install weights ## Run the tests
 
 test-slow: install weights ## Run the slow tests too, and those for a GPU where there is one
 	@$(RUN) -m pytest
+
+gpu-check: install ## On a box with a GPU: its tests, then each kind of index beside the CPU
+	@$(RUN) -m pytest -m gpu -q
+	@$(RUN) -m benchmarks.gpu --reports $(REPORTS)
 
 fuzz: install ## Send 100,000 hostile requests to a server: some 20 minutes
 	@$(RUN) -m pytest tests/serving/test_fuzz.py -m slow -q

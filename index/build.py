@@ -1,25 +1,34 @@
 """Builds an index of any kind: trained on a sample, filled in blocks, within a budget of memory."""
 
+import logging
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from index.config import IndexConfig
-from index.installation import gpu_count, load_faiss
+from index.gpus import built_graph, left_to_cpu, to_cpu, to_first, used
+from index.installation import builds_graphs, load_faiss
 from index.item_index import ItemIndex, write
 from index.lists import map_lists, merge_lists
 from index.vectors import Vectors, blocks, require_unit_length, sample
 
-Kind = Literal["exact", "ivf-pq", "ivf-sq", "hnsw", "milvus"]
+logger = logging.getLogger(__name__)
+Kind = Literal["exact", "ivf-pq", "ivf-sq", "ivf-flat", "hnsw", "cagra", "milvus"]
 LISTS = "index.lists"
 """Beside the index, its inverted lists where they were too large for memory."""
 LINKS = 32
 """Neighbours of an item in the graph's upper layers; twice as many in the lowest."""
-CODES = 16
-"""Values of a product quantiser's code of 4 bits."""
-TRAINING_POINTS_PER_LIST = 64
+CODES, CODES_ON_GPU = 16, 256
+"""Values of a product quantiser's code, of 4 bits and of 8."""
+CODE_COUNTS = (96, 64, 56, 48, 40, 32, 28, 24, 20, 16, 12, 8, 4, 3, 2, 1)
+CODE_WIDTHS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32)
+"""Codes a vector, and dimensions a code, that FAISS's GPU kernels are compiled for."""
+WHOLE_LISTS = ("ivf-sq", "ivf-flat")
+"""Kinds that hold nothing but inverted lists, which may lie on disk."""
+TRAINING_POINTS_PER_CENTRE = 64
 WORKING = 512 << 20
 """Bytes of the interpreter, of blocks, and of what training holds beside its sample."""
 
@@ -41,41 +50,50 @@ def build_index(embeddings: Vectors, config: IndexConfig, folder: Path) -> ItemI
     require_unit_length(embeddings)
     items, dimension = embeddings.shape
     kind = chosen_kind(config, items, dimension)
+    if config.kind not in (kind, "auto"):
+        logger.warning("%r is built, for no GPU with cuVS builds %r", kind, config.kind)
     if kind == "ivf-pq" and items < CODES:
         raise ValueError(f"embeddings must be at least {CODES} for 'ivf-pq', got {items}")
-    index = _empty(kind, dimension, list_count(config, items))
-    if not index.is_trained:
-        points = min(
-            list_count(config, items) * TRAINING_POINTS_PER_LIST,
-            items,
-            _budget(config) // 8 // (4 * dimension),
-        )
-        index.train(sample(embeddings, points))
     at_once = _items_within(kind, dimension, config)
-    if items <= at_once:
-        _reserve(kind, index, items)
-        _add(index, embeddings, 0, items)
-    elif kind == "ivf-sq":
-        _add_by_shards(index, embeddings, at_once, folder, _budget(config))
-    else:
+    if items > at_once and kind not in WHOLE_LISTS:
         needed = (items * _bytes_per_item(kind, dimension) + WORKING) * 8 / 7 / 2**30
         raise ValueError(
             f"memory_gib must be at least {needed:.1f} for {kind!r} over {items:,} items, got "
             f"{config.memory_gib}; kind 'ivf-sq' is built in parts and needs less"
         )
-    if kind == "ivf-sq":
+    if kind == "cagra":
+        return ItemIndex(built_graph(embeddings, 2 * LINKS), config.gpus)
+    on_gpu = used(config.gpus)
+    index = _empty(kind, embeddings, list_count(config, items), on_gpu=on_gpu)
+    if not index.is_trained:
+        codes = CODES_ON_GPU if kind == "ivf-pq" and on_gpu else 0
+        centres = max(list_count(config, items), codes)
+        points = min(
+            centres * TRAINING_POINTS_PER_CENTRE,
+            items,
+            _budget(config) // 8 // (4 * dimension),
+        )
+        _train(index, sample(embeddings, points), on_gpu=on_gpu)
+    if items <= at_once:
+        _reserve(kind, index, items)
+        index = _filled(index, embeddings, range(items), on_gpu=on_gpu)
+    else:
+        _add_by_shards(index, embeddings, at_once, folder, _budget(config), on_gpu=on_gpu)
+    if kind in WHOLE_LISTS:
         index.make_direct_map()
-    return ItemIndex(index)
+    return ItemIndex(index, config.gpus)
 
 
 def chosen_kind(config: IndexConfig, items: int, dimension: int) -> Kind:
     """The kind that is built; `auto` looks at the corpus, the budget and the machine."""
+    if config.kind == "cagra" and not (used(config.gpus) and builds_graphs()):
+        return "hnsw"
     if config.kind != "auto":
         return config.kind
     if items <= config.exact_up_to:
         return "exact"
     fits = items <= _items_within("ivf-pq", dimension, config)
-    return "ivf-pq" if fits and not gpu_count() else "ivf-sq"
+    return "ivf-pq" if fits and not used(config.gpus) else "ivf-sq"
 
 
 def list_count(config: IndexConfig, items: int) -> int:
@@ -83,14 +101,14 @@ def list_count(config: IndexConfig, items: int) -> int:
     return min(config.nlist or round(items**0.5), items)
 
 
-def _empty(kind: Kind, dimension: int, nlist: int) -> Any:
-    faiss = load_faiss()
-    widest = max(1, dimension // 2)
-    count = next(count for count in range(widest, 0, -1) if dimension % count == 0)
+def _empty(kind: Kind, embeddings: Vectors, nlist: int, *, on_gpu: bool) -> Any:
+    faiss, (items, dimension) = load_faiss(), embeddings.shape
+    codes = _codes_on_gpu(dimension) if on_gpu and items >= CODES_ON_GPU else None
     factory = {
         "exact": "Flat",
-        "ivf-pq": f"IVF{nlist},PQ{count}x4fs,Refine(SQfp16)",
+        "ivf-pq": f"IVF{nlist},{codes or _fast_codes(dimension)},Refine(SQfp16)",
         "ivf-sq": f"IVF{nlist},SQfp16",
+        "ivf-flat": f"IVF{nlist},Flat",
         "hnsw": f"HNSW{LINKS}",
     }[kind]
     index = faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT)
@@ -99,13 +117,43 @@ def _empty(kind: Kind, dimension: int, nlist: int) -> Any:
     return index
 
 
+def _fast_codes(dimension: int) -> str:
+    """A product quantiser that the CPU compares with in its registers; of half a byte a code."""
+    widest = max(1, dimension // 2)
+    count = next(count for count in range(widest, 0, -1) if dimension % count == 0)
+    return f"PQ{count}x4fs"
+
+
+def _codes_on_gpu(dimension: int) -> str | None:
+    """A product quantiser that a GPU searches, of a byte a code; None where no width fits."""
+    fits = (n for n in CODE_COUNTS if dimension % n == 0 and dimension // n in CODE_WIDTHS)
+    count = next(fits, None)
+    return None if count is None else f"PQ{count}np"
+
+
+def _train(index: Any, points: NDArray[np.float32], *, on_gpu: bool) -> None:
+    """Find the lists' centres, and the codes of a product quantiser, for points of the corpus."""
+    faiss = load_faiss()
+    ivf = faiss.extract_index_ivf(index)
+    if on_gpu:
+        try:
+            nearest = to_first(faiss.IndexFlatIP(index.d))
+            ivf.clustering_index = nearest
+        except RuntimeError as error:
+            left_to_cpu(error)
+    index.train(points)
+    ivf.clustering_index = None
+
+
 def _bytes_per_item(kind: Kind, dimension: int) -> int:
     """Peak while building: what grows is copied, so its old and its new place count."""
     return {
         "exact": 4 * dimension,
         "ivf-pq": 2 * dimension + 2 * (dimension // 4 + 8),
         "ivf-sq": 2 * (2 * dimension + 8) + 8,
+        "ivf-flat": 2 * (4 * dimension + 8) + 8,
         "hnsw": 4 * dimension + 2 * 4 * (2 * LINKS + 8),
+        "cagra": 2 * 4 * dimension + 2 * 4 * 2 * LINKS,
     }[kind]
 
 
@@ -121,7 +169,7 @@ def _items_within(kind: Kind, dimension: int, config: IndexConfig) -> int:
 
 def _reserve(kind: Kind, index: Any, items: int) -> None:
     """Claim the place of whole vectors at once, so that it need not be copied to grow."""
-    if kind == "ivf-sq":
+    if kind in WHOLE_LISTS:
         return
     part = {"ivf-pq": "refine_index", "hnsw": "storage"}.get(kind)
     flat = load_faiss().downcast_index(getattr(index, part)) if part else index
@@ -129,27 +177,50 @@ def _reserve(kind: Kind, index: Any, items: int) -> None:
     flat.codes.resize(0)
 
 
-def _add(index: Any, embeddings: Vectors, start: int, stop: int, *, part: bool = False) -> None:
-    """Add consecutive rows; a `part` of the corpus is told their numbers."""
-    with tqdm(total=stop - start, desc="index", unit="item", leave=False) as progress:
-        for block in blocks(embeddings, start, stop):
+def _filled(
+    index: Any, embeddings: Vectors, rows: range, *, on_gpu: bool, part: bool = False
+) -> Any:
+    """The index with consecutive rows added: by a GPU, if one can.
+
+    Args:
+        index: Trained and empty, on the CPU.
+        embeddings: (items, dimension)
+        rows: To be added; those of a `part` of the corpus are told their numbers.
+        on_gpu: Whether there is one.
+        part: Whether these are not the first rows.
+    """
+    faiss = load_faiss()
+    if on_gpu and isinstance(index, faiss.IndexIVFFlat | faiss.IndexIVFScalarQuantizer):
+        try:
+            clone = to_first(index)
+            _add(clone, embeddings, rows, part=part)
+            return to_cpu(clone)
+        except RuntimeError as error:
+            left_to_cpu(error)
+    _add(index, embeddings, rows, part=part)
+    return index
+
+
+def _add(index: Any, embeddings: Vectors, rows: range, *, part: bool) -> None:
+    with tqdm(total=len(rows), desc="index", unit="item", leave=False) as progress:
+        for block in blocks(embeddings, rows.start, rows.stop):
             if part:
-                index.add_with_ids(block, start + progress.n + np.arange(len(block)))
+                index.add_with_ids(block, rows.start + progress.n + np.arange(len(block)))
             else:
                 index.add(block)
             progress.update(len(block))
 
 
 def _add_by_shards(
-    index: Any, embeddings: Vectors, at_once: int, folder: Path, budget: int
+    index: Any, embeddings: Vectors, at_once: int, folder: Path, budget: int, *, on_gpu: bool
 ) -> None:
     """Write as many items as memory holds, and again, and merge the parts into lists on disk."""
     items = len(embeddings)
     shards: list[Path] = []
     for start in range(0, items, at_once):
-        _add(index, embeddings, start, min(start + at_once, items), part=True)
+        rows = range(start, min(start + at_once, items))
         shards.append(folder / f"shard-{len(shards)}.faiss")
-        write(index, shards[-1])
+        write(_filled(index, embeddings, rows, on_gpu=on_gpu, part=True), shards[-1])
         index.reset()
     sizes = merge_lists(shards, folder / LISTS, index.nlist, at_once=budget // 8)
     for shard in shards:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+GPUs = Literal["auto", "replicas", "shards", "none"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class NeighboursConfig:
@@ -69,12 +71,14 @@ class MilvusConfig:
 class IndexConfig:
     """Inner-product index over the item embeddings, and neighbour lists beside it."""
 
-    kind: Literal["auto", "exact", "ivf-pq", "ivf-sq", "hnsw", "milvus"] = "auto"
+    kind: Literal["auto", "exact", "ivf-pq", "ivf-sq", "ivf-flat", "hnsw", "cagra", "milvus"] = (
+        "auto"
+    )
     """`exact` compares with every item. `ivf-pq` visits inverted lists of product-quantised items
     and compares the best with fp16 vectors; `ivf-sq` holds fp16 vectors in the lists, on disk where
-    memory is short; `hnsw` follows a graph, `milvus` one in a cluster. `auto` is exact up to
-    `exact_up_to` items, `ivf-pq` above, and `ivf-sq` on a GPU or where `ivf-pq` would not fit into
-    memory."""
+    memory is short, `ivf-flat` fp32 vectors; `hnsw` follows a graph, `cagra` one that a GPU built
+    with cuVS (`hnsw` elsewhere), `milvus` one in a cluster. `auto` is exact up to `exact_up_to`
+    items, `ivf-pq` above, and `ivf-sq` on a GPU or where `ivf-pq` would not fit into memory."""
     exact_up_to: int = 50_000
     """Largest corpus that `auto` searches exactly."""
     nlist: int = 0
@@ -87,6 +91,10 @@ class IndexConfig:
     `nprobe=32,k_factor_rf=4`, of `hnsw` `efSearch=64`, of `milvus` `ef=64`."""
     memory_gib: float = 8.0
     """What building may occupy at once, in GiB, mapped files apart; at least 0.75."""
+    gpus: GPUs = "auto"
+    """How GPUs take part, where FAISS sees any: with `replicas` each searches the whole index, with
+    `shards` a part of it; `auto` is `replicas`, `none` leaves them to the models. A graph lies on
+    the first alone. Without a GPU the CPU searches, with a warning unless `auto` or `none`."""
     milvus: MilvusConfig = field(default_factory=MilvusConfig)
     """Of kind `milvus`."""
     neighbours: NeighboursConfig = field(default_factory=NeighboursConfig)

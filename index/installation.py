@@ -4,21 +4,21 @@ import importlib
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-DISTRIBUTIONS = ("faiss-cpu", "faiss-gpu")
+DISTRIBUTIONS = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cuvs")
 
 
 def load_faiss() -> Any:
     """Import FAISS for serving: exact batch search fast, one thread a query.
 
     Raises:
-        ImportError: none or both of `faiss-cpu` and `faiss-gpu` are installed; they overwrite one
+        ImportError: none or several of FAISS's distributions are installed; they overwrite one
             another's files.
     """
     installed = [name for name in DISTRIBUTIONS if _is_installed(name)]
     if len(installed) != 1:
         raise ImportError(
             f"exactly one of {DISTRIBUTIONS} must be installed, got {installed}; "
-            "uninstall both, then install the extra `cpu` or `gpu`"
+            "uninstall all, then install the extra `cpu` or `gpu`"
         )
     faiss = importlib.import_module("faiss")
     # FAISS 1.15 turned BLAS off for all but the largest batches: 6 to 12 times slower.
@@ -30,6 +30,11 @@ def gpu_count() -> int:
     """GPUs that FAISS can use; 0 with `faiss-cpu`."""
     faiss = load_faiss()
     return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
+
+
+def builds_graphs() -> bool:
+    """Whether FAISS has cuVS's graph, CAGRA, and a GPU to build it on."""
+    return hasattr(load_faiss(), "GpuIndexCagra") and gpu_count() > 0
 
 
 def _is_installed(name: str) -> bool:

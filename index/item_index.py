@@ -1,6 +1,5 @@
 """The index itself: rows inside, searched by inner product, on a GPU where there is one."""
 
-import logging
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -11,18 +10,17 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from dataset.postings import rows_of
+from index.config import GPUs
 from index.filtered import FilteredSearch
-from index.installation import gpu_count, load_faiss
+from index.gpus import OnGPUs, left_to_cpu, on_gpus
+from index.installation import load_faiss
 from index.store import Found, check_k, check_rows, checked_among
 from index.vectors import checked
 from lineage.manifest import CorruptArtifactError, command
 
-logger = logging.getLogger(__name__)
 FILE = "index.faiss"
 MOST = 0.75
 """Share of the corpus from which on a filter leaves so much that what does not fit is dropped."""
-WIDEST_ON_GPU = 2048
-"""Items that FAISS finds at most on a GPU."""
 FEW = 32
 """Queries under which torch compares all items faster than FAISS: one in half of its time."""
 MOST_SCORES = 16 << 20
@@ -32,11 +30,11 @@ MOST_SCORES = 16 << 20
 class ItemIndex:
     """Finds the nearest item rows of an embedding. Knows nothing of item ids or users."""
 
-    def __init__(self, index: Any, *, gpu: bool = False) -> None:
-        """Wrap a FAISS index; with `gpu`, its copy on the first GPU is searched if it can be."""
+    def __init__(self, index: Any, gpus: GPUs = "auto") -> None:
+        """Wrap a FAISS index; where there are GPUs, a copy on them is searched if it can be."""
         self._faiss = load_faiss()
         self._stored = index
-        self._searched = self._on_gpu() if gpu else index
+        self._on_gpus: OnGPUs | None = on_gpus(index, gpus)
 
     def __len__(self) -> int:
         return int(self._stored.ntotal)
@@ -64,20 +62,20 @@ class ItemIndex:
         """
         check_k(k, len(self))
         given = checked(queries, self.dimension)
-        index = self._searched if k <= WIDEST_ON_GPU else self._stored
+        if self._on_gpus is not None and k <= self._on_gpus.widest:
+            return self._on_gpus.search(given, k)
         few = len(given) < FEW and len(given) * len(self) <= MOST_SCORES
         if few and self._exact is not None:
             return self._exact(given, k)
         if len(given) > 1:
-            scores, rows = index.search(given, k)
+            scores, rows = self._stored.search(given, k)
             return scores, rows
-        return self._by_one_thread(lambda: index.search(given, k))
+        return self._by_one_thread(lambda: self._stored.search(given, k))
 
     @cached_property
     def _exact(self) -> Callable[[NDArray[np.float32], int], Found] | None:
         """Compares few queries with all embeddings; None where not all are compared."""
-        exact = isinstance(self._stored, self._faiss.IndexFlat)
-        if not exact or self._searched is not self._stored:
+        if not isinstance(self._stored, self._faiss.IndexFlat):
             return None
         from index.exact import ExactSearch
 
@@ -111,7 +109,7 @@ class ItemIndex:
         size = len(allowed)
         if size >= MOST * len(self):
             more = k + min(len(self) - size, k)
-            if self._searched is self._stored or more <= WIDEST_ON_GPU:
+            if self._on_gpus is None or more <= self._on_gpus.widest:
                 scores, rows = self.search(query, more)
                 kept = [place for place, row in enumerate(rows[0].tolist()) if row in allowed][:k]
                 if len(kept) == k:
@@ -157,6 +155,13 @@ class ItemIndex:
             raise ValueError(
                 f"operating_point must be parameters of the index, got {parameters!r}"
             ) from error
+        if self._on_gpus is None:
+            return
+        try:
+            self._on_gpus.set_operating_point(parameters)
+        except RuntimeError as error:
+            left_to_cpu(error)
+            self._on_gpus = None
 
     def save(self, folder: Path) -> None:
         """Write the CPU form.
@@ -167,8 +172,12 @@ class ItemIndex:
         write(self._stored, folder / FILE)
 
     @classmethod
-    def load(cls, folder: Path) -> "ItemIndex":
-        """Read an index; it is searched on a GPU where FAISS sees one.
+    def load(cls, folder: Path, gpus: GPUs = "auto") -> "ItemIndex":
+        """Read an index.
+
+        Args:
+            folder: Of the index stage.
+            gpus: How those that FAISS sees share its searches.
 
         Raises:
             CorruptArtifactError: it is missing or unreadable; names the command that mends it.
@@ -182,15 +191,7 @@ class ItemIndex:
                 f"{folder / FILE} is not a readable index; make it again with "
                 f"`{command(folder, 'index')}`"
             ) from error
-        return cls(index, gpu=gpu_count() > 0)
-
-    def _on_gpu(self) -> Any:
-        try:
-            resources = self._faiss.StandardGpuResources()
-            return self._faiss.index_cpu_to_gpu(resources, 0, self._stored)
-        except RuntimeError as error:
-            logger.warning("searched on the CPU, for the GPU cannot: %s", error)
-            return self._stored
+        return cls(index, gpus)
 
 
 def write(index: Any, path: Path) -> None:

@@ -85,7 +85,7 @@ class Sources:
         if config.kept:
             config = replace(config, weight=manifest.facts[WEIGHT])
         return cls(
-            load_store(root / "index"),
+            load_store(root / "index", manifest.config.get("gpus", "auto")),
             Neighbours.load(root / "index") if config.kept else None,
             temperature=read_manifest(root / "towers", "towers").facts["temperature"],
             config=config,

@@ -15,7 +15,16 @@ from index.merging import recall_by_weight
 from index.neighbours import NEXT_ITEMS, Neighbours, nearest_neighbours, next_items
 from index.sources import WEIGHT, Sources
 from index.store import TunableStore
-from index.tune import EFFORTS, WIDEST_SEARCH, OperatingPoint, explore, measure, nearest, reaching
+from index.tune import (
+    EFFORTS,
+    MOST_LISTS,
+    WIDEST_SEARCH,
+    OperatingPoint,
+    explore,
+    measure,
+    nearest,
+    reaching,
+)
 from index.upload import upload
 from index.vectors import Vectors
 from lineage.manifest import CorruptArtifactError, command, read_manifest
@@ -167,7 +176,7 @@ def tuned(
     points = explore(
         lambda parameters: measure(index, parameters, queries, truth),
         kind,
-        most=WIDEST_SEARCH if kind in EFFORTS else list_count(config, len(index)),
+        most=WIDEST_SEARCH if kind in EFFORTS else min(list_count(config, len(index)), MOST_LISTS),
         target=config.target_recall,
     )
     if kind == "exact":

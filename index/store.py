@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from index.config import GPUs
 from index.vectors import checked
 
 Found = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -63,8 +64,12 @@ class TunableStore(VectorStore, Protocol):
         """Write what loading it again needs."""
 
 
-def load_store(folder: Path) -> VectorStore:
+def load_store(folder: Path, gpus: GPUs = "auto") -> VectorStore:
     """Open whatever an index stage's folder holds.
+
+    Args:
+        folder: Of the stage.
+        gpus: How those that FAISS sees share its searches.
 
     Raises:
         ArtifactError: it is missing or damaged; names the command that mends it.
@@ -78,7 +83,7 @@ def load_store(folder: Path) -> VectorStore:
         return MilvusStore.load(folder)
     from index.item_index import ItemIndex
 
-    return ItemIndex.load(folder)
+    return ItemIndex.load(folder, gpus)
 
 
 def require_store(folder: Path) -> None:

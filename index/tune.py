@@ -18,7 +18,9 @@ TIMED = 100
 """Queries that a latency is measured over."""
 FIRST_SEARCH, WIDEST_SEARCH = 64, 4096
 """Least and largest effort in a graph that are tried."""
-EFFORTS = {"hnsw": "efSearch={}", "milvus": "ef={}"}
+MOST_LISTS = 2048
+"""Inverted lists that a query visits at most: no GPU visits more."""
+EFFORTS = {"hnsw": "efSearch={}", "cagra": "efSearch={}", "milvus": "ef={}"}
 """What a graph calls it, by kind."""
 
 

@@ -13,11 +13,12 @@ from index.config import IndexConfig
 from index.installation import load_faiss
 from index.item_index import ItemIndex
 
-KINDS = ["exact", "ivf-pq", "ivf-sq", "hnsw"]
+KINDS = ["exact", "ivf-pq", "ivf-sq", "ivf-flat", "hnsw"]
 EVERYTHING = {
     "exact": "",
     "ivf-pq": "nprobe=16,k_factor_rf=200",
     "ivf-sq": "nprobe=16",
+    "ivf-flat": "nprobe=16",
     "hnsw": "efSearch=2000",
 }
 
@@ -139,7 +140,7 @@ def test_auto_looks_at_the_corpus_the_budget_and_the_machine(monkeypatch):
     assert chosen_kind(IndexConfig(exact_up_to=100), 101, 16) == "ivf-pq"
     assert chosen_kind(IndexConfig(memory_gib=1), 5_000_000, 128) == "ivf-sq"
     assert chosen_kind(IndexConfig(kind="hnsw"), 100, 16) == "hnsw"
-    monkeypatch.setattr(build, "gpu_count", lambda: 1)
+    monkeypatch.setattr("index.gpus.gpu_count", lambda: 1)
     assert chosen_kind(IndexConfig(exact_up_to=100), 101, 16) == "ivf-sq"
 
 

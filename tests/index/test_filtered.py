@@ -104,6 +104,8 @@ def test_every_selector_is_honoured_by_its_kind_of_index(index, queries):
 class Deaf:
     """An index that ignores selectors, as those on a GPU do."""
 
+    widest = 2048
+
     def __init__(self, index):
         self._index = index
 
@@ -118,7 +120,7 @@ class Deaf:
 def test_an_index_that_ignores_selectors_is_never_given_one(vectors, queries, share, tmp_path):
     config = IndexConfig(kind="ivf-sq")
     index = ItemIndex(build_index(vectors, config, tmp_path)._stored)
-    index._searched = Deaf(index._stored)  # as a GPU's copy is
+    index._on_gpus = Deaf(index._stored)
     index._stored.nprobe = 20
     rows = np.flatnonzero(np.random.default_rng(4).random(SIZE) < share)
 

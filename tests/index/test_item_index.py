@@ -7,7 +7,7 @@ from index.installation import load_faiss
 from index.item_index import ItemIndex
 from lineage.manifest import CorruptArtifactError
 
-KINDS = ["exact", "ivf-pq", "ivf-sq", "hnsw"]
+KINDS = ["exact", "ivf-pq", "ivf-sq", "ivf-flat", "hnsw"]
 
 
 def test_an_exact_index_finds_the_largest_inner_products(unit_vectors, tmp_path):
@@ -26,6 +26,7 @@ def test_an_exact_index_finds_the_largest_inner_products(unit_vectors, tmp_path)
         ("exact", ""),
         ("ivf-pq", "nprobe=3,k_factor_rf=4"),
         ("ivf-sq", "nprobe=3"),
+        ("ivf-flat", "nprobe=3"),
         ("hnsw", "efSearch=20"),
     ],
 )
@@ -146,54 +147,3 @@ def test_an_unreadable_file_is_named_with_the_command_that_mends_it(unit_vectors
 def test_nonsense_options_are_refused(option, value):
     with pytest.raises(ValueError, match=option):
         IndexConfig(**{option: value})
-
-
-def test_what_a_gpu_cannot_search_is_searched_on_the_cpu_with_a_warning(
-    unit_vectors, tmp_path, monkeypatch, caplog
-):
-    faiss = load_faiss()
-
-    def refuse(*_):
-        raise RuntimeError("not implemented on GPU")
-
-    monkeypatch.setattr(faiss, "StandardGpuResources", lambda: None, raising=False)
-    monkeypatch.setattr(faiss, "index_cpu_to_gpu", refuse, raising=False)
-    monkeypatch.setattr("index.item_index.gpu_count", lambda: 1)
-    build_index(unit_vectors, IndexConfig(kind="hnsw"), tmp_path).save(tmp_path)
-
-    _, rows = ItemIndex.load(tmp_path).search(unit_vectors[:1], 5)
-
-    assert rows[0, 0] == 0
-    assert "not implemented on GPU" in caplog.text
-
-
-def test_a_search_that_is_too_wide_for_a_gpu_is_done_on_the_cpu(
-    unit_vectors, monkeypatch, tmp_path
-):
-    class OnGPU:
-        def search(self, queries, k):
-            assert k <= 2048
-            return np.zeros((1, k), np.float32), np.zeros((1, k), np.int64)
-
-    wide = np.tile(unit_vectors, (2, 1))
-    index = build_index(wide, IndexConfig(), tmp_path)
-    monkeypatch.setattr(index, "_searched", OnGPU())
-
-    assert set(index.search(wide[:1], 2048)[1][0]) == {0}
-    assert len(set(index.search(wide[:1], 2049)[1][0])) == 2049
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("kind", ["exact", "ivf-sq"])
-def test_a_gpu_finds_what_the_cpu_finds(unit_vectors, tmp_path, kind):
-    from index.installation import gpu_count
-
-    if not gpu_count():
-        pytest.skip("needs faiss-gpu and a CUDA GPU")
-    index = build_index(unit_vectors, IndexConfig(kind=kind, nlist=16), tmp_path)
-    index.set_operating_point("nprobe=16" if kind == "ivf-sq" else "")
-    index.save(tmp_path)
-
-    _, rows = ItemIndex.load(tmp_path).search(unit_vectors[:50], 10)
-
-    np.testing.assert_array_equal(rows, index.search(unit_vectors[:50], 10)[1])
