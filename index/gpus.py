@@ -197,7 +197,8 @@ def built_graph(embeddings: Vectors, degree: int) -> Any:
     options.graph_degree, options.intermediate_graph_degree = degree, 2 * degree
     metric = faiss.METRIC_INNER_PRODUCT
     on_gpu = faiss.GpuIndexCagra(faiss.StandardGpuResources(), dimension, metric, options)
-    on_gpu.train(np.ascontiguousarray(embeddings, dtype=np.float32))
+    vectors = np.ascontiguousarray(embeddings, dtype=np.float32)
+    on_gpu.train(vectors)  # which keeps no copy: they must outlive it
     graph = faiss.IndexHNSWCagra(dimension, degree // 2, metric)
     graph.base_level_only = True
     on_gpu.copyTo(graph)
