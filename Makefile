@@ -45,10 +45,12 @@ pipeline: weights ## Every stage in order, from raw data to report
 	@for stage in data trial towers index ranker bench; do \
 		$(MAKE) --no-print-directory $$stage || exit $$?; done
 
-install: $(VENV)/installed ## Make .venv and install pinned dependencies
+install: $(VENV)/installed-$(EXTRA) ## Make .venv and install pinned dependencies
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed-$(EXTRA): pyproject.toml constraints.txt
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@rm -f $(VENV)/installed-*
+	@$(RUN) -m pip uninstall --quiet --yes faiss-cpu faiss-gpu 2>/dev/null # one overwrites the other
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench$(LITE)]'
 	@touch $@

@@ -75,7 +75,11 @@ def compared(
         folder = Path(made)
         by_cpu_s, _ = timed(build_index, vectors, replace(config, gpus="none"), folder)
         by_gpu_s, index = timed(build_index, vectors, config, folder)
-        point, _ = tuned(index, config, vectors, seen)
+        try:
+            point, _ = tuned(index, config, vectors, seen)
+        except ValueError as error:
+            yield {"vectors": name, "kind": config.kind, "short of the recall": str(error)}
+            return
         index.set_operating_point(point.parameters)
         index.save(folder)
         on_cpu = ItemIndex.load(folder, "none")
@@ -160,7 +164,8 @@ def main() -> None:
         config = configuration(arguments, GPUConfig)
         if not gpu_count():
             raise OSError("FAISS sees no GPU; `make install EXTRA=gpu` on a box with one")
-        rows = []
+        machine = f"{platform.machine()}, {gpu_count()} GPUs, {load_faiss().get_compile_options()}"
+        rows: list[Figures] = []
         with tempfile.TemporaryDirectory() as made:
             for name, make in (
                 ("clustered", clustered(config.items // ITEMS_A_CENTRE)),
@@ -172,18 +177,18 @@ def main() -> None:
                 for kind in KINDS if builds_graphs() else KINDS[:-1]:
                     index = IndexConfig(kind=kind, memory_gib=config.memory_gib, target_recall=0.95)
                     for figures in compared(name, vectors, queries, index):
-                        logger.info("%s", figures)
                         rows.append(figures)
+                        content = {"machine": machine, "kinds": rows}
+                        save_figures(arguments.reports, "gpu", content)
         Console(width=200).print(as_table(rows))
-        machine = f"{platform.machine()}, {gpu_count()} GPUs, {load_faiss().get_compile_options()}"
-        save_figures(arguments.reports, "gpu", {"machine": machine, "kinds": rows})
 
 
 def as_table(rows: list[Figures]) -> Table:
     """One row an index."""
-    table = Table(*rows[0], title="on the GPUs, beside the CPU")
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    table = Table(*columns, title="on the GPUs, beside the CPU")
     for row in rows:
-        table.add_row(*map(str, row.values()))
+        table.add_row(*(str(row.get(name, "")) for name in columns))
     return table
 
 

@@ -139,10 +139,12 @@ def _train(index: Any, points: NDArray[np.float32], *, on_gpu: bool) -> None:
         try:
             nearest = to_first(faiss.IndexFlatIP(index.d))
             ivf.clustering_index = nearest
+            index.train(points)
         except RuntimeError as error:
             left_to_cpu(error)
-    index.train(points)
-    ivf.clustering_index = None
+        ivf.clustering_index = None
+    if not index.is_trained:
+        index.train(points)
 
 
 def _bytes_per_item(kind: Kind, dimension: int) -> int:
@@ -197,6 +199,7 @@ def _filled(
             return to_cpu(clone)
         except RuntimeError as error:
             left_to_cpu(error)
+            clone = None  # gives its memory back
     _add(index, embeddings, rows, part=part)
     return index
 

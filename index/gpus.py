@@ -2,6 +2,7 @@
 
 import logging
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,13 @@ WIDEST_OF_GRAPH = 512
 """Candidates that cuVS's search of a graph holds in a single block."""
 BEAM = 32
 """It holds a multiple of so many."""
+
+
+@dataclass(frozen=True)
+class _Search:
+    queries: NDArray[np.float32]
+    k: int
+    found: "Future[Found]"
 
 
 class OnGPUs:
@@ -43,6 +51,7 @@ class OnGPUs:
         """
         self._faiss = load_faiss()
         self._stored = self._faiss.downcast_index(index)
+        self._require_within_reach()
         self._owner = ThreadPoolExecutor(1, "gpu-index")
         self._waiting: deque[_Search] = deque()
         self._index = self._owner.submit(cloned, self._stored, gpus).result()
@@ -78,45 +87,51 @@ class OnGPUs:
         Raises:
             RuntimeError: a GPU cannot look as hard.
         """
+        self._require_within_reach()
         if isinstance(self._stored, self._faiss.IndexHNSW):
             return  # each search takes its own
         space = self._faiss.GpuParameterSpace()
         self._owner.submit(space.set_index_parameters, self._index, parameters).result()
 
+    def _require_within_reach(self) -> None:
+        """FAISS takes an `nprobe` that no GPU can search, and fails at every search after it."""
+        if isinstance(self._stored, self._faiss.IndexHNSW):
+            asked, most = self._stored.hnsw.efSearch, WIDEST_OF_GRAPH
+        else:
+            ivf = self._faiss.try_extract_index_ivf(self._stored)
+            asked, most = 0 if ivf is None else ivf.nprobe, WIDEST
+        if asked > most:
+            raise RuntimeError(f"a GPU looks at {most} at most, asked for {asked}")
+
     def _search_all(self) -> None:
-        """Answer all that wait, as far as the furthest that any of them asks for."""
-        asked = []
-        while self._waiting:
-            asked.append(self._waiting.popleft())
-        if not asked:
-            return  # those before this turn took it along
+        """Answer all that wait: one search for those who want as many items."""
+        together: dict[int, list[_Search]] = {}
+        while self._waiting:  # empty where those before this turn took it along
+            one = self._waiting.popleft()
+            together.setdefault(one.k, []).append(one)
+        for k, asked in together.items():
+            self._search_together(k, asked)
+
+    def _search_together(self, k: int, asked: Sequence[_Search]) -> None:
         try:
-            queries = np.concatenate([one.queries for one in asked])
-            scores, rows = self._found(queries, max(one.k for one in asked))
+            scores, rows = self._found(np.concatenate([one.queries for one in asked]), k)
         except Exception as error:
             for one in asked:
-                one.found.set_exception(error)
+                one.found.set_exception(RuntimeError(str(error)))
             return
         stop = 0
         for one in asked:
             own = slice(stop, stop := stop + len(one.queries))
-            one.found.set_result((scores[own, : one.k], rows[own, : one.k]))
+            one.found.set_result((scores[own], rows[own]))
 
     def _found(self, queries: NDArray[np.float32], k: int) -> Found:
         parameters = None
         if isinstance(self._stored, self._faiss.IndexHNSW):
             beam = BEAM * -(-max(self._stored.hnsw.efSearch, k) // BEAM)
             parameters = self._faiss.SearchParametersCagra()
-            parameters.itopk_size = min(beam, WIDEST_OF_GRAPH)
+            parameters.itopk_size = beam
         scores, rows = self._index.search(queries, k, params=parameters)
         return scores, rows
-
-
-@dataclass(frozen=True)
-class _Search:
-    queries: NDArray[np.float32]
-    k: int
-    found: "Future[Found]"
 
 
 def used(gpus: GPUs) -> bool:
@@ -195,6 +210,7 @@ def built_graph(embeddings: Vectors, degree: int) -> Any:
     faiss, dimension = load_faiss(), embeddings.shape[1]
     options = faiss.GpuIndexCagraConfig()
     options.graph_degree, options.intermediate_graph_degree = degree, 2 * degree
+    options.guarantee_connectivity = True  # else clusters that lie apart are never reached
     metric = faiss.METRIC_INNER_PRODUCT
     on_gpu = faiss.GpuIndexCagra(faiss.StandardGpuResources(), dimension, metric, options)
     vectors = np.ascontiguousarray(embeddings, dtype=np.float32)

@@ -18,7 +18,7 @@ def load_faiss() -> Any:
     if len(installed) != 1:
         raise ImportError(
             f"exactly one of {DISTRIBUTIONS} must be installed, got {installed}; "
-            "uninstall all, then install the extra `cpu` or `gpu`"
+            "uninstall all, then install the extra `cpu` or `gpu`, or faiss-gpu-cuvs by hand"
         )
     faiss = importlib.import_module("faiss")
     # FAISS 1.15 turned BLAS off for all but the largest batches: 6 to 12 times slower.

@@ -63,7 +63,10 @@ class ItemIndex:
         check_k(k, len(self))
         given = checked(queries, self.dimension)
         if self._on_gpus is not None and k <= self._on_gpus.widest:
-            return self._on_gpus.search(given, k)
+            try:
+                return self._on_gpus.search(given, k)
+            except RuntimeError as error:
+                left_to_cpu(error)
         few = len(given) < FEW and len(given) * len(self) <= MOST_SCORES
         if few and self._exact is not None:
             return self._exact(given, k)

@@ -11,20 +11,12 @@ from numpy.typing import NDArray
 from dataset.arrays import TRAIN, Dataset, load_dataset
 from index.build import build_index, chosen_kind, list_count
 from index.config import IndexConfig, NeighboursConfig
+from index.gpus import used
 from index.merging import recall_by_weight
 from index.neighbours import NEXT_ITEMS, Neighbours, nearest_neighbours, next_items
 from index.sources import WEIGHT, Sources
 from index.store import TunableStore
-from index.tune import (
-    EFFORTS,
-    MOST_LISTS,
-    WIDEST_SEARCH,
-    OperatingPoint,
-    explore,
-    measure,
-    nearest,
-    reaching,
-)
+from index.tune import OperatingPoint, explore, measure, nearest, reaching, widest_effort
 from index.upload import upload
 from index.vectors import Vectors
 from lineage.manifest import CorruptArtifactError, command, read_manifest
@@ -176,7 +168,7 @@ def tuned(
     points = explore(
         lambda parameters: measure(index, parameters, queries, truth),
         kind,
-        most=WIDEST_SEARCH if kind in EFFORTS else min(list_count(config, len(index)), MOST_LISTS),
+        most=widest_effort(kind, list_count(config, len(index)), on_gpu=used(config.gpus)),
         target=config.target_recall,
     )
     if kind == "exact":

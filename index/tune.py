@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.build import Kind
+from index.gpus import WIDEST, WIDEST_OF_GRAPH
 from index.installation import load_faiss
 from index.store import TunableStore
 from index.vectors import Vectors, blocks
@@ -18,8 +19,6 @@ TIMED = 100
 """Queries that a latency is measured over."""
 FIRST_SEARCH, WIDEST_SEARCH = 64, 4096
 """Least and largest effort in a graph that are tried."""
-MOST_LISTS = 2048
-"""Inverted lists that a query visits at most: no GPU visits more."""
 EFFORTS = {"hnsw": "efSearch={}", "cagra": "efSearch={}", "milvus": "ef={}"}
 """What a graph calls it, by kind."""
 
@@ -111,6 +110,21 @@ def explore(
         fastest = min((point.milliseconds for point in reaching(points, target)), default=np.inf)
         points += rise(f"nprobe={{}},k_factor_rf={factor}", fastest)
     return points
+
+
+def widest_effort(kind: Kind, lists: int, *, on_gpu: bool) -> int:
+    """Most that `explore` may ask of an index: of inverted lists, or of candidates in a graph.
+
+    Args:
+        kind: Of the index.
+        lists: Its inverted lists.
+        on_gpu: Whether it is tuned on a GPU, which has limits.
+    """
+    if kind == "cagra":
+        return WIDEST_OF_GRAPH
+    if kind in EFFORTS:
+        return WIDEST_SEARCH
+    return min(lists, WIDEST) if on_gpu else lists
 
 
 def reaching(points: Sequence[OperatingPoint], target: float) -> list[OperatingPoint]:

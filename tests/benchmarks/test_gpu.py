@@ -16,7 +16,7 @@ def test_every_figure_is_measured_of_both(kind, monkeypatch):
         np.concatenate(list(unclustered(size, 16, seed))) for size, seed in ((2000, 1), (128, 2))
     )
 
-    (figures,) = gpu.compared("unclustered", vectors, queries, IndexConfig(kind=kind))
+    figures = next(gpu.compared("unclustered", vectors, queries, IndexConfig(kind=kind)))
 
     assert figures["vectors"] == "unclustered, 2,000 × 16"
     assert figures["kind"] == kind

@@ -136,6 +136,7 @@ def test_a_corpus_beyond_the_budget_is_refused_with_what_it_needs(
 
 
 def test_auto_looks_at_the_corpus_the_budget_and_the_machine(monkeypatch):
+    monkeypatch.setattr("index.gpus.gpu_count", lambda: 0)
     assert chosen_kind(IndexConfig(exact_up_to=100), 100, 16) == "exact"
     assert chosen_kind(IndexConfig(exact_up_to=100), 101, 16) == "ivf-pq"
     assert chosen_kind(IndexConfig(memory_gib=1), 5_000_000, 128) == "ivf-sq"

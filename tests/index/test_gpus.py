@@ -41,8 +41,6 @@ class Parameters:
     """`GpuParameterSpace`, of a box with a GPU."""
 
     def set_index_parameters(self, index, parameters):
-        if "nprobe=4000" in parameters:
-            raise RuntimeError("nprobe is too large")
         index.threads.add(threading.current_thread())
         load_faiss().ParameterSpace().set_index_parameters(index.index, parameters)
 
@@ -101,6 +99,43 @@ def test_who_waited_for_a_search_that_failed_is_told_and_the_next_is_answered(un
 
     index._index.fails = None
     assert index.search(unit_vectors[:1], 5)[1][0, 0] == 0
+
+
+@pytest.mark.usefixtures("one_gpu")
+def test_a_search_that_a_gpu_has_no_room_for_is_done_on_the_cpu(unit_vectors, tmp_path, caplog):
+    index = build_index(unit_vectors, IndexConfig(), tmp_path)
+    on_gpu(index).fails = RuntimeError("out of memory")
+
+    assert index.search(unit_vectors[:2], 5)[1][:, 0].tolist() == [0, 1]
+    assert "out of memory" in caplog.text
+
+
+@pytest.mark.usefixtures("one_gpu")
+def test_what_is_found_hangs_on_the_query_alone_not_on_who_waits_beside_it(unit_vectors, tmp_path):
+    index = build_index(unit_vectors, IndexConfig(kind="ivf-pq", nlist=16), tmp_path)
+    index.set_operating_point("nprobe=8,k_factor_rf=1")
+    alone = [index.search(unit_vectors[n : n + 1], 5)[1][0].tolist() for n in range(100)]
+
+    with ThreadPoolExecutor(16) as threads:
+        wide = [threads.submit(index.search, unit_vectors[:1], 500) for _ in range(50)]
+        found = list(threads.map(lambda n: index.search(unit_vectors[n : n + 1], 5)[1], range(100)))
+
+    assert [rows[0].tolist() for rows in found] == alone
+    assert all(one.result()[1].shape == (1, 500) for one in wide)
+
+
+@pytest.mark.usefixtures("one_gpu")
+def test_lists_whose_centres_a_gpu_fails_to_find_are_found_by_the_cpu(
+    unit_vectors, tmp_path, monkeypatch, caplog
+):
+    def refuse(index):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("index.build.to_first", refuse)
+    index = build_index(unit_vectors, IndexConfig(kind="ivf-pq", nlist=16), tmp_path)
+
+    assert index.search(unit_vectors[:1], 5)[1][0, 0] == 0
+    assert "out of memory" in caplog.text
 
 
 @pytest.mark.usefixtures("one_gpu")
@@ -166,7 +201,7 @@ def test_what_is_too_hard_for_a_gpu_is_done_on_the_cpu_with_a_warning(
     index.set_operating_point("nprobe=4000")
 
     assert index._on_gpus is None
-    assert "nprobe is too large" in caplog.text
+    assert "a GPU looks at 2048 at most, asked for 4000" in caplog.text
     assert index.search(unit_vectors[:1], 5)[1][0, 0] == 0
 
 
@@ -218,7 +253,8 @@ def test_what_a_gpu_adds_is_what_the_cpu_adds(kind, in_shards, unit_vectors, tmp
             request.getfixturevalue("one_gpu")
         folder = tmp_path / str(gpu)
         folder.mkdir()
-        index = build_index(unit_vectors, IndexConfig(kind=kind, nlist=16), folder)
+        config = IndexConfig(kind=kind, nlist=16, gpus="auto" if gpu else "none")
+        index = build_index(unit_vectors, config, folder)
         index.set_operating_point("nprobe=5")
         index.save(folder)
         built[gpu] = ItemIndex.load(folder, "none")
@@ -293,7 +329,10 @@ def test_auto_on_a_gpu_holds_fp16_vectors_and_is_tuned_there(unit_vectors, tmp_p
     assert sum(on_gpu(index).batches) == len(points) * 200
 
 
-def test_without_cuvs_a_graph_of_the_cpus_is_built_with_a_warning(unit_vectors, tmp_path, caplog):
+def test_without_cuvs_a_graph_of_the_cpus_is_built_with_a_warning(
+    unit_vectors, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr("index.build.builds_graphs", lambda: False)
     config = IndexConfig(kind="cagra")
 
     index = build_index(unit_vectors, config, tmp_path)
@@ -312,7 +351,7 @@ def test_the_cpus_form_of_a_graph_of_cuvs_is_saved_searched_and_filtered(unit_ve
     graph.base_level_only = True  # as what comes from a GPU
     ItemIndex(graph, "none").save(tmp_path)
 
-    index = ItemIndex.load(tmp_path)
+    index = ItemIndex.load(tmp_path, "none")
     index.set_operating_point("efSearch=500")
 
     truth = np.argsort(-unit_vectors[:50] @ unit_vectors.T, axis=1)[:, :10]

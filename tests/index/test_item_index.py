@@ -106,8 +106,8 @@ def test_a_single_query_takes_one_thread_and_gives_the_others_back(unit_vectors,
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(3)
     try:
-        ItemIndex(Watched()).search(unit_vectors[:1], 5)
-        ItemIndex(Watched()).search(unit_vectors[:2], 5)
+        ItemIndex(Watched(), "none").search(unit_vectors[:1], 5)
+        ItemIndex(Watched(), "none").search(unit_vectors[:2], 5)
     finally:
         faiss.omp_set_num_threads(threads)
     assert seen == [1, 3]

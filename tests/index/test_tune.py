@@ -4,7 +4,7 @@ import pytest
 from index.build import build_index, list_count
 from index.config import IndexConfig
 from index.item_index import ItemIndex
-from index.tune import OperatingPoint, explore, measure, nearest, reaching
+from index.tune import OperatingPoint, explore, measure, nearest, reaching, widest_effort
 
 ITEMS, K = 4000, 20
 
@@ -119,3 +119,16 @@ def test_the_square_root_of_the_items_is_the_number_of_lists():
     assert list_count(IndexConfig(), 1_000_000) == 1000
     assert list_count(IndexConfig(nlist=7), 1_000_000) == 7
     assert list_count(IndexConfig(nlist=7), 5) == 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "on_gpu", "most"),
+    [
+        ("ivf-sq", False, 3162),
+        ("ivf-sq", True, 2048),
+        ("hnsw", True, 4096),
+        ("cagra", True, 512),
+    ],
+)
+def test_no_more_is_asked_of_a_gpu_than_it_looks_at(kind, on_gpu, most):
+    assert widest_effort(kind, 3162, on_gpu=on_gpu) == most
