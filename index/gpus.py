@@ -36,7 +36,7 @@ class OnGPUs:
 
     FAISS's GPU indexes may not be used by two threads at once, not even to search
     (https://github.com/facebookresearch/faiss/wiki/Threads-and-asynchronous-calls). One thread
-    makes this one and alone touches it; whatever waits when it comes free is one search.
+    makes this one and alone touches it; searches that wait for as many items are done as one.
     """
 
     def __init__(self, index: Any, gpus: GPUs) -> None:
