@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.command import configuration, save_figures
+from benchmarks.peers import recall_of
 from benchmarks.vectors import ITEMS_A_CENTRE, clustered, unclustered, written
 from index.build import Kind, build_index
 from index.config import GPUs, IndexConfig
@@ -93,8 +94,8 @@ def compared(
                 "kind": config.kind,
                 "gpus": f"{gpu_count()} {gpus}",
                 "operating point": point.parameters or "exact",
-                "recall@100": round(shared(truth, found), 4),
-                "recall@100, CPU": round(shared(truth, expected), 4),
+                "recall@100": round(recall_of(list(found), truth), 4),
+                "recall@100, CPU": round(recall_of(list(expected), truth), 4),
                 "build s": round(by_gpu_s, 1),
                 "build s, CPU": round(by_cpu_s, 1),
                 "load s": round(copied_s, 2),
@@ -142,11 +143,6 @@ def timed(call: Callable[..., Any], *arguments: object) -> tuple[float, Any]:
     started = time.perf_counter()
     returned = call(*arguments)
     return time.perf_counter() - started, returned
-
-
-def shared(truth: NDArray[np.int64], found: NDArray[np.int64]) -> float:
-    """Mean share of the true rows that were found."""
-    return float(np.mean([np.isin(a, b).mean() for a, b in zip(truth, found, strict=True)]))
 
 
 def main() -> None:
