@@ -148,7 +148,7 @@ def boosted(
     learnt = load_dataset(root / "data").cases("valid").of_users(shortlists.users)
     trees = lambdarank.fit(shortlists, learnt.targets, config.seed)
     sources = engine.retriever.sources
-    signals = Signals(sources, data.popularity)
+    signals = Signals.load(root, sources, data.popularity)
     lists = np.full((len(cases), shortlists.rows.shape[1]), -1, np.int32)
     for case, history in enumerate(tqdm(cases.histories, desc="lambdarank", unit="user")):
         found = sources.shortlist(own.users[case], history, lists.shape[1])

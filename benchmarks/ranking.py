@@ -73,7 +73,7 @@ def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
 
     open_release(root)
     data, retriever = load_dataset(root / "data").for_refit(), Retriever.load(root)
-    signals = Signals(retriever.sources, data.popularity)
+    signals = Signals.load(root, retriever.sources, data.popularity)
     ranker = Ranker.load(root / "ranker")
     requests = _requests(data, retriever)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.arrays import TRAIN, Dataset, load_dataset
+from index import times
 from index.build import build_index, chosen_kind, list_count
 from index.config import IndexConfig, NeighboursConfig
 from index.gpus import used
@@ -114,9 +115,14 @@ def _built(
         **_as_facts(point),
         CURVE: [_as_facts(other) for other in curve],
     }
+    training = data.splits == TRAIN
+    users = np.repeat(np.arange(data.users), np.diff(data.offsets))[training]
+    offsets = np.searchsorted(users, np.arange(data.users + 1))
+    items = np.asarray(data.items[training])
+    times.save(folder, times.item_times(offsets, items, data.times[training], len(data.item_ids)))
     if not config.neighbours.kept:
         return index, None, facts
-    neighbours, following = _pairs(config.neighbours, data)
+    neighbours, following = _pairs(config.neighbours, offsets, items, len(data.item_ids))
     neighbours.save(folder)
     following.save(folder, NEXT_ITEMS)
     facts["neighbour pairs"] = len(neighbours.rows)
@@ -124,15 +130,14 @@ def _built(
     return index, neighbours, facts
 
 
-def _pairs(config: NeighboursConfig, data: Dataset) -> tuple[Neighbours, Neighbours]:
+def _pairs(
+    config: NeighboursConfig, offsets: NDArray[np.int64], items: NDArray[np.int32], size: int
+) -> tuple[Neighbours, Neighbours]:
     """What was bought by the same users, and what was bought next."""
-    training = data.splits == TRAIN
-    users = np.repeat(np.arange(data.users), np.diff(data.offsets))[training]
-    offsets = np.searchsorted(users, np.arange(data.users + 1))
-    items, size, kept = data.items[training], len(data.item_ids), config.kept
+    shrinkage, kept = config.shrinkage, config.kept
     return (
-        nearest_neighbours(offsets, items, size, shrinkage=config.shrinkage, kept=kept),
-        next_items(offsets, items, size, shrinkage=config.shrinkage, kept=kept),
+        nearest_neighbours(offsets, items, size, shrinkage=shrinkage, kept=kept),
+        next_items(offsets, items, size, shrinkage=shrinkage, kept=kept),
     )
 
 

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
-FORMAT = 6
+FORMAT = 7
 """Of all stages; another one wherever a stage writes other files than before."""
 MANIFEST = "manifest.json"
 RECORD = "release.json"

@@ -37,10 +37,12 @@ class RankerConfig:
     """Candidates of a shortlist that are ranked when validating; serve with the same number."""
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            examples_per_epoch=6_000,
+            examples_per_epoch=12_000,
             max_epochs=4,
             batch_size=32,
             learning_rate=3e-4,
+            new_learning_rate=2.5e-3,
+            patience=4,
             weight_decay=0.05,
             dropout=0.2,
         )

@@ -98,7 +98,7 @@ class Ranker:
         """The same where items were added to the corpus.
 
         Args:
-            added: (added items, hidden) their states, quantised; none for a kind without states.
+            added: (added items, hidden) their states as they are kept; none for a kind without.
         """
         if not isinstance(self.inputs, AttentionInputs):
             return self

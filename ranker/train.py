@@ -98,7 +98,7 @@ def _inputs(
             kept_below=root / "training",
         )
         states = item_states(read, np.load(root / EMBEDDINGS))
-        return AttentionInputs.of(states, length=config.history_length)
+        return AttentionInputs.of(states, data.texts, length=config.history_length)
     texts = tokenize(data.texts, tokenizer, max_tokens=config.item_tokens - 2)
     special = SpecialTokens.of(tokenizer)
     titles = tokenize(data.titles, tokenizer, max_tokens=config.title_tokens)
@@ -132,7 +132,7 @@ def _module(
     model: CrossEncoder | LateRanker | AttentionRanker
     if isinstance(inputs, AttentionInputs):
         model = AttentionRanker(
-            hidden=inputs.states.shape[1],
+            hidden=len(inputs.steps),
             signals=columns,
             width=config.width,
             layers=config.layers,

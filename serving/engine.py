@@ -134,7 +134,7 @@ class Engine:
             catalogue,
             retriever,
             Ranker.load(folder / "ranker"),
-            Signals(retriever.sources, data.popularity),
+            Signals.load(folder, retriever.sources, data.popularity),
             Attributes.load(folder / "data", len(data.item_ids)),
             versions=release.versions,
             limits=config.limits,

@@ -45,7 +45,7 @@ class ItemReader:
         """Read items, at least one.
 
         Returns:
-            Embeddings (items, dimension) of unit length, and states (items, hidden), quantised.
+            Embeddings (items, dimension) of unit length, and states (items, hidden), as kept.
 
         Raises:
             ArtifactError: the ranker cannot rank items that are new to it, or its backbone is
@@ -72,7 +72,7 @@ class ItemReader:
         if len(new):
             unread = [texts[place] for place in new.tolist()]
             vectors[new] = self._towers(unread)
-            states[new] = inputs.quantised(self._new_states(unread, vectors[new]))
+            states[new] = inputs.kept(self._new_states(unread, vectors[new]), unread)
         return vectors, states
 
     @cached_property

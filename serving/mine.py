@@ -52,7 +52,8 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
             f"size must let some user's target be recalled, got none of {len(chosen)} users among "
             f"{config.size} items; train the towers for longer or raise it"
         )
-    _write(folder, Signals(retriever.sources, data.popularity), learnt, tuning, config.size)
+    signals = Signals.load(root / "trial", retriever.sources, data.popularity)
+    _write(folder, signals, learnt, tuning, config.size)
     return {
         "users to learn from": len(chosen),
         "with a target in the shortlist": len(learnt),

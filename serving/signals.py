@@ -1,8 +1,11 @@
 """What numbers say of a shopper and a candidate: the ranker learns from them and is served them."""
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
+from index import times
 from index.neighbours import Neighbours
 from index.sources import Recalled, Rows, Scores, Sources
 
@@ -38,6 +41,13 @@ NAMES = (
     "cosine to any, most",
     "cosine to all, mean",
     "cosine to all, recent most",
+    "era",
+    "era beside the last item's",
+    "era beside the latest",
+    "era beside the mean of the last three",
+    "purchases that are a user's last, share",
+    "purchases that are a user's last",
+    "purchases that are a user's first, share",
 )
 """In the order of the columns"""
 
@@ -45,18 +55,26 @@ NAMES = (
 class Signals:
     """Looks up what a release knows of pairs of items, and of items."""
 
-    def __init__(self, sources: Sources, popularity: NDArray[np.int64]) -> None:
+    def __init__(
+        self, sources: Sources, popularity: NDArray[np.int64], item_times: NDArray[np.float32]
+    ) -> None:
         """Take the parts.
 
         Args:
             sources: What recalled the candidates.
             popularity: (items,) training purchases.
+            item_times: (items + 1, columns) as of `index.times.item_times`.
         """
-        self._sources, self._popularity = sources, popularity
+        self._sources, self._popularity, self._item_times = sources, popularity, item_times
+
+    @classmethod
+    def load(cls, folder: Path, sources: Sources, popularity: NDArray[np.int64]) -> "Signals":
+        """Load what the index stage below a folder knows of items, beside what is given."""
+        return cls(sources, popularity, times.load(folder / "index"))
 
     def over(self, sources: Sources) -> "Signals":
         """The same over the sources after some changes."""
-        return Signals(sources, self._popularity)
+        return Signals(sources, self._popularity, self._item_times)
 
     def __call__(self, history: Rows, candidates: Recalled) -> Scores:
         """Describe candidates for a shopper.
@@ -96,8 +114,18 @@ class Signals:
             _most(alike),
             alike.sum(0) / max(len(newest), 1),
             (recent * alike).sum(0) / max(float(recent.sum()), 1.0),
+            *self._times(owners, others),
         ]
         return np.stack(columns, axis=1).astype(np.float32)
+
+    def _times(self, owners: NDArray[np.int64], others: NDArray[np.int64]) -> list[Scores]:
+        """When candidates are in demand, also beside the history, the last item first."""
+        unknown = len(self._item_times) - 1
+        era, *shares = self._item_times[np.minimum(others, unknown)].T
+        eras = self._item_times[np.minimum(owners, unknown), 0]
+        if not len(eras):
+            eras = np.zeros(1, np.float32)
+        return [era, era - eras[0], era - eras.max(), era - eras[:3].mean(), *shares]
 
     @staticmethod
     def _listed(

@@ -10,6 +10,7 @@ from pyroaring import BitMap
 
 pytest.importorskip("milvus_lite")
 
+from index import times
 from index.cluster import collections, drop, main, restore
 from index.config import IndexConfig, MilvusConfig, NeighboursConfig
 from index.milvus import PARTIAL, RECORD, TOKEN, Record, connect, read_record, takes_templates
@@ -61,7 +62,7 @@ def test_the_stage_is_tuned_and_its_sources_find_what_exact_search_finds(root, c
 
     rows, cosines = Sources.load(root).nearest(user, np.array([3], np.int32), 20)
 
-    assert set(manifest.files) == {RECORD}
+    assert set(manifest.files) == {RECORD, times.FILE}
     assert manifest.facts["kind"] == "milvus"
     assert manifest.facts[RECALL] >= 0.9
     assert manifest.facts[LATENCY] > 0

@@ -11,7 +11,7 @@ from backbone.tokens import SpecialTokens, item_input, tokenize
 from dataset.arrays import load_dataset
 from lineage.cli import run
 from lineage.manifest import read_manifest
-from ranker.attention import AttentionInputs, AttentionRanker
+from ranker.attention import HEAD, PAIR, AttentionInputs, AttentionRanker, CrossAttention
 from ranker.config import RankerConfig
 from ranker.inputs import RankerInputs
 from ranker.item_states import span_means, write_item_states
@@ -55,7 +55,8 @@ def ranker(request, inputs, bert, shop, tmp_path):
         states = np.random.default_rng(0).normal(size=(len(shop.item_ids), 16)).astype(np.float32)
         model = AttentionRanker(hidden=16, signals=SIGNALS, width=32, layers=2, length=5).eval()
         return Ranker(
-            model=model, inputs=AttentionInputs.of([states[:, :3], states[:, 3:]], length=5)
+            model=model,
+            inputs=AttentionInputs.of([states[:, :3], states[:, 3:]], shop.texts, length=5),
         )
     items = write_item_states(
         tmp_path,
@@ -73,23 +74,76 @@ def test_states_are_kept_to_half_a_step():
     states = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
     states[:, 3] = 0
 
-    kept = AttentionInputs.of([states[:, :3], states[:, 3:]], length=5)
+    texts = ["red mug", "mug"] + 7 * [""]
+
+    kept = AttentionInputs.of([states[:, :3], states[:, 3:]], texts, length=5)
 
     assert kept.states.dtype == np.int8
     error = np.abs(kept.read(np.arange(9)) - states)
     assert (error <= 0.5001 * np.abs(states).max(axis=0) / 127 + 1e-7).all()
-    beyond = kept.quantised(2 * states)
-    assert (beyond.min(), beyond.max()) == (-127, 127)
+    beyond = kept.kept(2 * states, texts)
+    assert (beyond[:, :4].min(), beyond[:, :4].max()) == (-127, 127)
     np.testing.assert_array_equal(np.sign(beyond[:, :3]), np.sign(states[:, :3]))
+    np.testing.assert_array_equal(beyond[:, 4:], kept.states[:, 4:])
 
 
 def test_states_are_saved_as_they_are_kept(tmp_path):
-    kept = AttentionInputs.of([np.float32([[1, -2], [0.5, 0.25]])], length=5)
+    kept = AttentionInputs.of(
+        [np.float32([[1, -2], [0.5, 0.25]])], ["red mug", "blue mug"], length=5
+    )
 
     kept.save(tmp_path)
 
     loaded = AttentionInputs.load(tmp_path)
     np.testing.assert_array_equal(loaded.read(np.arange(2)), kept.read(np.arange(2)))
+    np.testing.assert_array_equal(loaded.words(np.arange(2)), kept.words(np.arange(2)))
+    new = np.zeros((1, 2), np.float32)
+    np.testing.assert_array_equal(loaded.kept(new, ["mug"]), kept.kept(new, ["mug"]))
+
+
+def test_a_word_in_common_counts_for_the_item_that_has_it(tmp_path):
+    """Without states, words alone tell items apart."""
+    torch.manual_seed(0)
+    texts = ["red mug", "blue hat", "red hat", "green shoe"]
+    inputs = AttentionInputs.of([np.zeros((4, 8), np.float32)], texts, length=5)
+    model = AttentionRanker(hidden=8, signals=SIGNALS, width=32, layers=1, length=5).eval()
+    ranker = learnt(Ranker(model=model, inputs=inputs))
+    rows, nothing = np.array([2, 3], np.int32), np.zeros(2, np.float32)
+
+    def difference(history):
+        same = np.zeros((2, SIGNALS), np.float32)
+        scores = ranker(np.array(history, np.int32), rows, nothing, same)
+        return scores[0] - scores[1]
+
+    # the candidate without a word in common is scored alike whatever is in the history
+    assert abs(difference([0])) > 1e-3
+    assert abs(difference([1])) > 1e-3
+    assert abs(difference([0, 1]) - difference([1, 0])) > 1e-4
+    assert abs(difference([3, 0]) - difference([0])) > 1e-4
+
+
+def test_attention_with_pairs_is_what_reading_them_one_by_one_gives():
+    torch.manual_seed(1)
+    layer = CrossAttention(64, 0.0).eval()
+    states, shopper = torch.randn(1, 3, 64), torch.randn(1, 4, 64)
+    pairs, known = torch.randn(1, 3, 4, PAIR), torch.tensor([[True, True, True, False]])
+
+    together = layer(states, shopper, known, pairs)
+
+    for candidate in range(3):
+        query = layer.query(layer.before(states[0, candidate]))
+        key, value = layer.key_value(shopper[0]).chunk(2, dim=-1)
+        read = []
+        for head in range(2):
+            part = slice(head * HEAD, (head + 1) * HEAD)
+            favour = layer.favour(pairs[0, candidate])[:, head]
+            logits = key[:3, part] @ query[part] / HEAD**0.5 + favour[:3]
+            weights = logits.softmax(0)
+            common = pairs[0, candidate, :3] @ layer.common[head]
+            read.append(weights @ (value[:3, part] + common))
+        state = states[0, candidate] + layer.output(torch.cat(read))
+        expected = state + layer.inner(layer.between(state))
+        torch.testing.assert_close(together[0, candidate], expected, atol=1e-5, rtol=1e-5)
 
 
 def signals(candidates):
@@ -311,7 +365,8 @@ def test_other_rankers_are_trained_and_served_alike(release, tiny_bert, tmp_path
     assert isinstance(ranker.model, {"joint": CrossEncoder, "late": LateRanker}[kind])
     history, rows = np.array([3, 11], np.int32), np.arange(20, 60, dtype=np.int32)
     (judged,) = engine.retriever.recall([Shopper(history=history)], 1, {}, given=[rows])
-    known = Signals(engine.retriever.sources, load_dataset(root / "data").for_refit().popularity)
+    popularity = load_dataset(root / "data").for_refit().popularity
+    known = Signals.load(root, engine.retriever.sources, popularity)
     scores = ranker(history, rows, judged.scores, known(history, judged))
     answer = engine.rank(Query(history=["i3", "i11"], limit=5), [f"i{row}" for row in rows])
     best = [f"i{row}" for row in reorder(rows, scores)[:5]]

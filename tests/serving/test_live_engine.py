@@ -8,6 +8,7 @@ import pytest
 
 from lineage.journal import JournalError
 from lineage.manifest import CorruptArtifactError, MismatchedArtifactError
+from ranker.words import BYTES
 from serving.changes import CHANGES, Item
 from serving.engine import Engine, EngineConfig
 from serving.live_engine import LiveEngine
@@ -327,7 +328,7 @@ def test_vectors_of_other_towers_are_made_anew(start, monkeypatch):
     engine = start()
     with monkeypatch.context() as other:
         other.setattr(engine, "_made_by", "other towers")
-        zeros = np.eye(1, 16, dtype=np.float32), np.zeros((1, 48), np.int8)
+        zeros = np.eye(1, 16, dtype=np.float32), np.zeros((1, 48 + BYTES), np.int8)
         other.setattr("serving.item_reader.ItemReader.__call__", lambda *_: zeros)
         engine.upsert([Item(item_id="new", title="red shirt shirt")])
         assert vector_of(engine, "new").tolist() == zeros[0][0].tolist()
@@ -357,7 +358,8 @@ def test_a_state_of_a_known_text_is_that_which_the_ranker_learnt_with(base, root
     _, new = reader([Item(item_id=f"n{row}", title=texts[row]) for row in range(240)])
 
     np.testing.assert_array_equal(known, inputs.states[np.arange(240)])
-    read = new * inputs.steps
+    np.testing.assert_array_equal(new[:, 48:], known[:, 48:])
+    read = new[:, :48] * inputs.steps
     np.testing.assert_allclose(read[:, :32], stored[:, :32], atol=2e-2)
     learnt, foretold = stored[:, 32:], read[:, 32:]
     assert ((learnt * foretold).sum(axis=1) / 16).mean() > 0.5

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from dataset.arrays import load_dataset
+from index import times
 from index.neighbours import Neighbours, next_items
 from ranker.shortlists import Shortlists
 from serving.retrieval import Retriever
@@ -19,8 +20,8 @@ def data(release):
 
 
 @pytest.fixture
-def signals(retriever, data):
-    return Signals(retriever.sources, data.popularity)
+def signals(retriever, data, release):
+    return Signals.load(release / "trial", retriever.sources, data.popularity)
 
 
 def column(table, name):
@@ -34,12 +35,17 @@ def weight(lists, owner, row):
     return float(found[0]) if len(found) else 0.0
 
 
-def test_every_signal_is_what_its_name_says(signals, retriever, data):
+def test_every_signal_is_what_its_name_says(signals, retriever, data, release):
     history = np.array([3, 11, 3, 25], np.int32)
     recalled = retriever.shortlist(history, 30, {})
     table = signals(history, recalled)
     vectors = retriever.sources.index.vectors(np.arange(len(data.item_ids), dtype=np.int32))
     together, after = retriever.sources.neighbours, retriever.sources.next_items
+    era = times.load(release / "trial" / "index")[:, 0]
+    last, first = (np.zeros(len(data.item_ids), int) for _ in range(2))
+    for user in range(data.users):
+        last[data.history(user)[-1]] += 1
+        first[data.history(user)[0]] += 1
 
     assert table.shape == (30, len(NAMES))
     for place, row in enumerate(recalled.rows.tolist()):
@@ -68,6 +74,17 @@ def test_every_signal_is_what_its_name_says(signals, retriever, data):
             "cosine to any, most": max(alike.max(), 0),
             "cosine to all, mean": alike.mean(),
             "cosine to all, recent most": (recent * alike).sum() / recent.sum(),
+            "era": era[row],
+            "era beside the last item's": era[row] - era[25],
+            "era beside the latest": era[row] - era[history].max(),
+            "era beside the mean of the last three": era[row] - era[newest[:3]].mean(),
+            "purchases that are a user's last, share": np.log(
+                (last[row] + 0.5) / (data.popularity[row] + 3)
+            ),
+            "purchases that are a user's last": np.log1p(last[row]),
+            "purchases that are a user's first, share": np.log(
+                (first[row] + 0.5) / (data.popularity[row] + 3)
+            ),
         }
         for name, value in expected.items():
             assert column(table, name)[place] == pytest.approx(value, abs=1e-4), name
