@@ -36,6 +36,9 @@ HEAD = 32
 """Width of an attention head"""
 FAR_BELOW = -1e4
 """A logit without a chance, of an item that is not there; finite, for histories without any"""
+WIDTH = 8
+"""Histories are filled up to a multiple of so many items: for a new shape oneDNN writes code, which
+takes some 8 ms."""
 PAIR = 32
 """Width of what is made of a candidate and an item of the history"""
 
@@ -126,7 +129,8 @@ class AttentionInputs:
         """
         newest = [history[-self.length :][::-1] for history in histories]
         lengths = np.array([len(history) for history in newest])
-        known = np.arange(max(lengths.max(initial=0), 1)) < lengths[:, None]
+        width = min(WIDTH * -(-max(lengths.max(initial=0), 1) // WIDTH), self.length)
+        known = np.arange(width) < lengths[:, None]
         rows, of_history = np.stack(list(candidates)), np.concatenate(newest)
         history = np.zeros((*known.shape, len(self.steps)), np.float32)
         history[known] = self.read(of_history)

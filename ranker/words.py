@@ -8,6 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 KEPT = 16
@@ -122,15 +123,22 @@ def matches(history: Words, candidates: Words) -> NDArray[np.float32]:
     begin &= history[None, :, :BEGINNING] > 0
     found = np.stack(
         [
-            of_candidates @ weighted.T,
-            of_candidates @ (weighted * rarity).T / np.maximum(lengths, 1e-6),
-            of_candidates @ of_history.T,
+            _product(of_candidates, weighted),
+            _product(of_candidates, weighted * rarity) / np.maximum(lengths, 1e-6),
+            _product(of_candidates, of_history),
             np.logical_and.accumulate(begin, axis=-1).sum(axis=-1),
         ],
         axis=-1,
     )
     result: NDArray[np.float32] = (found / SCALES).astype(np.float32)
     return result
+
+
+def _product(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(left, right) inner products, by torch: numpy's threads would stay awake beside torch's."""
+    with torch.autocast("cpu", enabled=False):  # training validates in half precision
+        product: NDArray[np.float32] = (torch.from_numpy(left) @ torch.from_numpy(right).T).numpy()
+    return product
 
 
 def _among(vocabulary: Words, words: Words) -> NDArray[np.float32]:
