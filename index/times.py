@@ -40,20 +40,17 @@ def item_times(
     users, kept = np.repeat(np.arange(len(lengths)), lengths), lengths > 0
     first, last = (np.zeros(len(lengths), np.int64) for _ in range(2))
     first[kept], last[kept] = times[offsets[:-1][kept]], times[offsets[1:][kept] - 1]
-    bought = np.bincount(items, minlength=n_items)
-    lasts = np.bincount(items[times == last[users]], minlength=n_items)
-    firsts = np.bincount(items[times == first[users]], minlength=n_items)
-    known = np.stack(
-        [
-            eras(users, items, times, n_items),
-            np.log((lasts + 0.5) / (bought + 3)),
-            np.log1p(lasts),
-            np.log((firsts + 0.5) / (bought + 3)),
-        ],
-        axis=1,
-    )
-    nobody = [0, np.log(0.5 / 3), 0, np.log(0.5 / 3)]
-    return np.vstack([known, nobody]).astype(np.float32)
+    size = n_items + 1  # the last one is bought by nobody
+    bought = np.bincount(items, minlength=size)
+    lasts = np.bincount(items[times == last[users]], minlength=size)
+    firsts = np.bincount(items[times == first[users]], minlength=size)
+    known = [
+        eras(users, items, times, size),
+        np.log((lasts + 0.5) / (bought + 3)),
+        np.log1p(lasts),
+        np.log((firsts + 0.5) / (bought + 3)),
+    ]
+    return np.stack(known, axis=1).astype(np.float32)
 
 
 def eras(

@@ -54,7 +54,7 @@ class AttentionBatch(Batch):
     candidates: Tensor
     """(shoppers, candidates, hidden) states of the candidates"""
     matches: Tensor
-    """(shoppers, candidates, length, matches) words that either item of a pair has"""
+    """(shoppers, candidates, length, matches) words that both have, as of `ranker.words.matches`"""
 
 
 @dataclass(frozen=True, kw_only=True)

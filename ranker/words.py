@@ -58,8 +58,10 @@ class WordRarity:
         """(texts, KEPT) their words, in their order, each once."""
         read = np.zeros((len(texts), KEPT), np.uint32)
         for place, text in enumerate(texts):
-            hashes = np.array([_hash(word) for word in words_of(text)], np.uint32)
-            read[place, : len(hashes)] = hashes | self._steps(hashes)
+            words = words_of(text)
+            read[place, : len(words)] = [_hash(word) for word in words]
+        present = read > 0
+        read[present] |= self._steps(read[present])
         return read
 
     def _steps(self, hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -116,9 +118,10 @@ def matches(history: Words, candidates: Words) -> NDArray[np.float32]:
     vocabulary = np.unique(history)
     vocabulary = vocabulary[vocabulary > 0]
     of_history, of_candidates = _among(vocabulary, history), _among(vocabulary, candidates)
-    rarity = (vocabulary & 255).astype(np.float32) * np.float32(RARITY_STEP)
+    rarity = _rarity(vocabulary)
     weighted = of_history * rarity
-    lengths = np.sqrt(np.outer(_squares(candidates), _squares(history)))
+    squared = [(_rarity(words) ** 2).sum(axis=-1) for words in (candidates, history)]
+    lengths = np.sqrt(np.outer(*squared))
     begin = candidates[:, None, :BEGINNING] == history[None, :, :BEGINNING]
     begin &= history[None, :, :BEGINNING] > 0
     found = np.stack(
@@ -152,8 +155,6 @@ def _among(vocabulary: Words, words: Words) -> NDArray[np.float32]:
     return has
 
 
-def _squares(words: Words) -> NDArray[np.float32]:
-    """(items,) squared length of an item's words by their rarity."""
-    rarity = (words & 255).astype(np.float32) * np.float32(RARITY_STEP)
-    squares: NDArray[np.float32] = (rarity**2).sum(axis=-1)
-    return squares
+def _rarity(words: Words) -> NDArray[np.float32]:
+    """(…,) nats; 0 where there is no word."""
+    return (words & 255).astype(np.float32) * np.float32(RARITY_STEP)
