@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backbone.batch import Batch, TokenBatch
-from ranker.attention import AttentionBatch, AttentionInputs
+from ranker.attention_inputs import AttentionBatch, AttentionInputs
 from ranker.inputs import RankerInputs
 from ranker.late import LateBatch, LateInputs
 from ranker.shortlists import Shortlists

@@ -12,7 +12,8 @@ from backbone.adapters import orthogonality
 from backbone.config import TrainingConfig
 from backbone.training import adamw
 from evaluation.metrics import ndcg
-from ranker.attention import AttentionInputs, AttentionRanker
+from ranker.attention import AttentionRanker
+from ranker.attention_inputs import AttentionInputs
 from ranker.inputs import RankerInputs
 from ranker.late import LateInputs, LateRanker
 from ranker.lists import ListBatch

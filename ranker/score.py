@@ -14,7 +14,8 @@ from transformers import PreTrainedTokenizerBase
 
 from backbone.load import best_device, empty_bert, serving_dtype
 from dataset.growing import Grown
-from ranker.attention import AttentionInputs, AttentionRanker
+from ranker.attention import AttentionRanker
+from ranker.attention_inputs import AttentionInputs
 from ranker.inputs import PART, RankerInputs
 from ranker.late import LateInputs, LateRanker
 from ranker.model import CrossEncoder

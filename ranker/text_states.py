@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from backbone.load import load_bert, load_tokenizer
 from backbone.reading import read_texts
 from lineage.manifest import MismatchedArtifactError, read_manifest
-from ranker.attention import AttentionInputs
+from ranker.attention_inputs import AttentionInputs
 from ranker.config import RankerConfig
 
 RIDGE = 1.0

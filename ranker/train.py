@@ -20,7 +20,8 @@ from backbone.training import EpochSampler, fit, seed_everything, total_steps, t
 from dataset.arrays import Cases, Dataset, load_dataset
 from evaluation.metrics import ndcg
 from lineage.manifest import read_manifest
-from ranker.attention import AttentionInputs, AttentionRanker
+from ranker.attention import AttentionRanker
+from ranker.attention_inputs import AttentionInputs
 from ranker.config import RankerConfig
 from ranker.inputs import RankerInputs
 from ranker.item_states import write_item_states

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.manifest import MismatchedArtifactError
-from ranker.attention import AttentionInputs
+from ranker.attention_inputs import AttentionInputs
 from ranker.score import Ranker
 from ranker.text_states import NewStates
 from serving.catalogue import Catalogue

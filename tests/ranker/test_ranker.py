@@ -11,7 +11,8 @@ from backbone.tokens import SpecialTokens, item_input, tokenize
 from dataset.arrays import load_dataset
 from lineage.cli import run
 from lineage.manifest import read_manifest
-from ranker.attention import HEAD, PAIR, AttentionInputs, AttentionRanker, CrossAttention
+from ranker.attention import HEAD, PAIR, AttentionRanker, CrossAttention
+from ranker.attention_inputs import AttentionInputs
 from ranker.config import RankerConfig
 from ranker.inputs import RankerInputs
 from ranker.item_states import span_means, write_item_states
