@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backbone.batch import Batch
+from backbone.packing import filled_up
 from dataset.growing import Extended, Grown
 from ranker.words import BYTES, MATCHES, WordRarity, Words, as_bytes, from_bytes, matches
 
@@ -21,9 +22,6 @@ MOST_STEPS = 127
 SMALLEST_STEP = 1e-9
 AT_ONCE = 65_536
 """Items whose numbers are divided at once"""
-WIDTH = 8
-"""Histories are filled up to a multiple of so many items: for a new shape oneDNN writes code, which
-takes some 8 ms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +110,7 @@ class AttentionInputs:
         """
         newest = [history[-self.length :][::-1] for history in histories]
         lengths = np.array([len(history) for history in newest])
-        width = min(WIDTH * -(-max(lengths.max(initial=0), 1) // WIDTH), self.length)
+        width = filled_up(int(lengths.max(initial=0)), self.length)
         known = np.arange(width) < lengths[:, None]
         rows, of_history = np.stack(list(candidates)), np.concatenate(newest)
         history = np.zeros((*known.shape, len(self.steps)), np.float32)

@@ -44,6 +44,7 @@ from serving.rules import check_release
 from serving.signals import NEWEST, Signals
 from serving.task import Task, begun
 from serving.text_reasons import TextReasons, text_reasons_cost
+from serving.threads import leave_cores_to_torch
 from serving.warming import every_way, keywords_of
 
 WARM_UPS = 2
@@ -124,6 +125,7 @@ class Engine:
         Raises:
             ArtifactError: the release is incomplete, corrupt or mixed; says which part.
         """
+        leave_cores_to_torch()
         release = open_release(folder)
         data, retriever = load_dataset(folder / "data").for_refit(), Retriever.load(folder)
         if config.cache.shoppers:
@@ -208,7 +210,10 @@ class Engine:
 
     def warm_up(self) -> None:
         """Go every way, so that no caller waits for what is done but once."""
-        asks = every_way(self._catalogue.item_id(0), keywords_of(self._attributes))
+        items = range(min(NEWEST, len(self._catalogue)))
+        asks = every_way(
+            [self._catalogue.item_id(row) for row in items], keywords_of(self._attributes)
+        )
         for _ in range(WARM_UPS):
             for together in ([ask] for ask in asks):
                 list(self.answers(together))

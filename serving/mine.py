@@ -16,6 +16,7 @@ from ranker.shortlists import Shortlists
 from serving.release import TRIAL, open_release
 from serving.retrieval import Retriever, Shopper
 from serving.signals import NAMES, Signals
+from serving.threads import leave_cores_to_torch
 
 AT_ONCE = 128
 """Shoppers that are worked on together, as by a busy server."""
@@ -35,6 +36,7 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
     Raises:
         ValueError: no list that is to be learnt from holds a target.
     """
+    leave_cores_to_torch()
     open_release(root, TRIAL)
     data, retriever = load_dataset(root / "data"), Retriever.load(root / "trial")
     cases, tuned_on = data.cases("valid"), np.load(root / "trial" / "towers" / VALID_USERS)

@@ -1,23 +1,31 @@
 """What is asked of an engine before anybody else asks."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from backbone.packing import STEP
 from index.attributes import Attributes
 from serving.query import Ask, Diversity, Method, Query
 
 
-def every_way(item_id: str, keywords: list[str]) -> list[Ask]:
+def every_way(item_ids: Sequence[str], keywords: list[str]) -> list[Ask]:
     """Requests that go every way, so that no caller waits for what is done but once.
 
     Args:
-        item_id: Any item of the catalogue.
+        item_ids: Any items of the catalogue, as many as are read of a history at most.
         keywords: Attributes that items may have to differ in.
     """
+    item_id = item_ids[0]
     known, searched = Query(history=[item_id], limit=1), Query(search="a", limit=1)
     differing = Diversity(strength=0.5, at_most=dict.fromkeys(keywords, 1))
     explained = replace(searched, history=[item_id], explain=True, explain_texts=True)
+    widths = range(STEP, len(item_ids) + STEP, STEP)
     return [
         Ask(method=Method.RECOMMEND, query=known),
+        *(
+            Ask(method=Method.RECOMMEND, query=Query(history=item_ids[:width], limit=1))
+            for width in widths
+        ),
         Ask(method=Method.RETRIEVE, query=replace(known, exclude=[item_id])),
         Ask(method=Method.RETRIEVE, query=replace(searched, diversity=differing)),
         Ask(method=Method.RETRIEVE, query=explained),

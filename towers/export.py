@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from backbone.batch import pad
 from backbone.load import best_device, empty_bert, load_tokenizer, serving_dtype
-from backbone.packing import pack
+from backbone.packing import filled_up, pack
 from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
 from dataset.growing import Extended, Grown
 from towers.config import TowersConfig
@@ -148,7 +148,8 @@ class ItemsReader:
         codes = [np.pad(some, (0, one)) for some, one in zip(known, asked.astype(int), strict=True)]
         widths = lengths + asked
         device = self.tower.out.weight.device
-        packed = pack(read, codes, width=max(int(widths.max(initial=0)), 1), filler=size).to(device)
+        width = filled_up(int(widths.max(initial=0)), self.length + 1)
+        packed = pack(read, codes, width=width, filler=size).to(device)
         last = packed.starts + torch.from_numpy(widths - 1).to(device)
         items = torch.from_numpy(self.embeddings[np.concatenate(newest)]).to(device)
         return self.tower(items, packed, last, self._searches(searches))  # type: ignore[no-any-return]

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from backbone.load import load_bert
-from backbone.packing import causal_mask, pack
+from backbone.packing import STEP, causal_mask, filled_up, pack
 
 
 def sequences(n, longest, seed=0):
@@ -54,3 +54,10 @@ def test_a_sequence_is_read_as_if_it_were_alone_and_never_looks_ahead(tiny_bert)
 def test_what_does_not_fit_is_refused(lengths):
     with pytest.raises(ValueError, match="sequences must have 1 to 8"):
         pack([np.ones(n, np.int32) for n in lengths], width=8, filler=0)
+
+
+def test_served_widths_are_few_and_have_room():
+    widths = [filled_up(length, 51) for length in range(52)]
+
+    assert all(width >= length for length, width in enumerate(widths))
+    assert set(widths) == {*range(STEP, 51, STEP), 51}

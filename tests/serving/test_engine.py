@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import ThreadpoolController
 
 from benchmarks.cascade import history_query
 from dataset.arrays import TEST
@@ -28,6 +29,37 @@ def test_an_answer_depends_on_the_query_alone(engine):
     engine.recommend(Query(history=["i7", "i8", "i9", "i12"], limit=12))
 
     assert engine.recommend(Query(history=["i3", "i1"], limit=12)).items == first.items
+
+
+def test_numpy_leaves_the_cores_to_torch(release):
+    numpys = ThreadpoolController().select(prefix="libscipy_openblas")
+    numpys.limit(limits=2)
+
+    Engine.load(release, EngineConfig(ranked=6, limits=LIMITS))
+
+    assert {library["num_threads"] for library in numpys.info()} == {1}
+
+
+def test_no_length_of_a_history_is_a_shape_that_warming_up_has_not_seen(engine):
+    widths: dict[str, set[int]] = {"towers": set(), "ranker": set()}
+    towers, ranker = engine.retriever.user_tower.reader.tower, engine.ranker.model
+    hooks = [
+        towers.register_forward_pre_hook(
+            lambda _, read: widths["towers"].add(read[1].ids.shape[1])
+        ),
+        ranker.register_forward_pre_hook(
+            lambda _, read: widths["ranker"].add(read[0].history.shape[1])
+        ),
+    ]
+    engine.warm_up()
+    seen = {name: frozenset(some) for name, some in widths.items()}
+
+    for length in range(1, 30):
+        engine.recommend(Query(history=[f"i{number}" for number in range(length)], limit=1))
+    for hook in hooks:
+        hook.remove()
+
+    assert widths == seen
 
 
 def test_the_history_is_never_recommended(engine):
