@@ -18,6 +18,8 @@ LEAVES = (15, 31, 63)
 TREES = 500
 PATIENCE = 30
 """Trees without a better NDCG@10 after which training ends"""
+AT_ONCE = 512
+"""Lists that are scored together"""
 Rows = NDArray[np.int32]
 
 
@@ -66,17 +68,29 @@ def fit(shortlists: Shortlists, targets: Sequence[Rows], seed: int) -> lightgbm.
     return best
 
 
-def rank(booster: lightgbm.Booster, rows: Rows, signals: NDArray[np.float32]) -> Rows:
-    """A shortlist in the trees' order; ties keep the order they came in.
+def rank(
+    booster: lightgbm.Booster, lists: Sequence[tuple[Rows, NDArray[np.float32]]], size: int
+) -> Rows:
+    """Shortlists in the trees' order; ties keep the order they came in.
 
     Args:
         booster: The trees.
-        rows: (candidates,) item rows.
-        signals: (candidates, signals)
+        lists: Item rows (candidates,) and signals (candidates, signals) of each shopper.
+        size: Items of the longest.
+
+    Returns:
+        (shoppers, size) item rows, best first, -1 where there is none.
     """
-    if not len(rows):
-        return rows
-    return reorder(rows, np.asarray(booster.predict(signals), np.float32))
+    ranked = np.full((len(lists), size), -1, np.int32)
+    for start in range(0, len(lists), AT_ONCE):
+        some = lists[start : start + AT_ONCE]
+        if not (lengths := [len(rows) for rows, _ in some]) or not sum(lengths):
+            continue
+        scores = np.asarray(booster.predict(np.concatenate([signals for _, signals in some])))
+        parts = np.split(scores.astype(np.float32), np.cumsum(lengths)[:-1])
+        for place, ((rows, _), part) in enumerate(zip(some, parts, strict=True), start):
+            ranked[place, : len(rows)] = reorder(rows, part)
+    return ranked
 
 
 def _pool(shortlists: Shortlists, targets: Sequence[Rows], part: slice) -> dict[str, Any]:
@@ -91,11 +105,9 @@ def _pool(shortlists: Shortlists, targets: Sequence[Rows], part: slice) -> dict[
 
 
 def _quality(booster: lightgbm.Booster, shortlists: Shortlists, targets: Sequence[Rows]) -> float:
-    shown = np.full((len(shortlists.users) - shortlists.learnt, 10), -1, np.int32)
-    for place in range(len(shown)):
-        rows = shortlists.rows[shortlists.learnt + place]
-        known = rows >= 0
-        signals = shortlists.signals[shortlists.learnt + place][known]
-        head = rank(booster, rows[known], signals)[:10]
-        shown[place, : len(head)] = head
+    lists = []
+    for place in range(shortlists.learnt, len(shortlists.users)):
+        known = shortlists.rows[place] >= 0
+        lists.append((shortlists.rows[place][known], shortlists.signals[place][known]))
+    shown = rank(booster, lists, shortlists.rows.shape[1])
     return float(ndcg(shown, targets[shortlists.learnt :], 10).mean())

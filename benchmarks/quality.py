@@ -23,7 +23,7 @@ from dataset.points import training_points
 from evaluation.baselines import ItemKNN, popularity_lists
 from evaluation.intervals import Interval, mean_interval
 from evaluation.metrics import ndcg, recall
-from evaluation.summary import compare, summarise
+from evaluation.summary import compare, over_trainings, summarise
 from lineage.manifest import checksum, read_manifest
 from ranker.shortlists import Shortlists
 from ranker.train import SHORTLISTS
@@ -41,7 +41,10 @@ LENGTHS = (0, 10, 20, 50, 100)
 """Candidates ranked, fewer than are."""
 TIMED = 100
 """Users whose requests are timed for each."""
+TRAININGS = 5
+"""Of LambdaRank; figures are means over them"""
 Lists = Mapping[str, NDArray[np.int32]]
+"""Of every system, (users, k) item rows, or (trainings, users, k)"""
 
 
 def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Report:
@@ -65,7 +68,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
     engine = Engine.load(root, EngineConfig())
     own = cascade_lists(engine, data, cases)
     systems |= {
-        "lambdarank": boosted(config, root, engine, data, own=own, cases=cases)[:, :LISTED],
+        "lambdarank": boosted(config, root, engine, data, own=own, cases=cases)[..., :LISTED],
         "towers": own.towers,
         "shortlist": own.shortlist[:, :LISTED],
         "cascade": own.cascade[:, :LISTED],
@@ -143,18 +146,28 @@ def boosted(
     own: CascadeLists,
     cases: Cases,
 ) -> NDArray[np.int32]:
-    """(users, shortlist) shortlists as LambdaRank orders them, who learns from the ranker's."""
+    """(trainings, users, shortlist) shortlists as LambdaRank orders them.
+
+    It learns from the lists that the ranker learns from. How good it gets hangs on the sample by
+    which LightGBM bins what it reads, so it is trained several times.
+    """
     shortlists = Shortlists.load(root / SHORTLISTS)
     learnt = load_dataset(root / "data").cases("valid").of_users(shortlists.users)
-    trees = lambdarank.fit(shortlists, learnt.targets, config.seed)
     sources = engine.retriever.sources
     signals = Signals.load(root, sources, data.popularity)
-    lists = np.full((len(cases), shortlists.rows.shape[1]), -1, np.int32)
-    for case, history in enumerate(tqdm(cases.histories, desc="lambdarank", unit="user")):
-        found = sources.shortlist(own.users[case], history, lists.shape[1])
-        ranked = lambdarank.rank(trees, found.rows, signals(history, found))
-        lists[case, : len(ranked)] = ranked
-    return lists
+    size = shortlists.rows.shape[1]
+    lists = []
+    for case, history in enumerate(tqdm(cases.histories, desc="signals", unit="user")):
+        found = sources.shortlist(own.users[case], history, size)
+        lists.append((found.rows, signals(history, found)))
+    return np.stack(
+        [
+            lambdarank.rank(lambdarank.fit(shortlists, learnt.targets, seed), lists, size)
+            for seed in tqdm(
+                range(config.seed, config.seed + TRAININGS), desc="lambdarank", unit="training"
+            )
+        ]
+    )
 
 
 def paired(config: BenchConfig, systems: Lists, cases: Cases) -> dict[str, Mapping[str, Interval]]:
@@ -196,7 +209,10 @@ def slices(
         if len(users):
             targets = [cases.targets[user][chosen[user]] for user in users]
             found[f"{kind} ({len(users):,} users)"] = {
-                name: mean_interval(recall(lists[users], targets, LISTED), seed=config.seed)
+                name: mean_interval(
+                    over_trainings(recall, lists[..., users, :], targets, LISTED),
+                    seed=config.seed,
+                )
                 for name, lists in systems.items()
             }
     return found

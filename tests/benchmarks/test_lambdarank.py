@@ -27,19 +27,26 @@ def targets(shortlists):
 def test_trees_learn_which_signal_tells(shortlists, targets):
     trees = lambdarank.fit(shortlists, targets, seed=0)
 
-    first = []
-    for place in range(60, LISTS):
-        known = shortlists.rows[place] >= 0
-        rows, signals = shortlists.rows[place][known], shortlists.signals[place][known]
-        ranked = lambdarank.rank(trees, rows, signals)
-        assert sorted(ranked) == sorted(rows)
-        first.append(int(np.flatnonzero(ranked == targets[place][0])[0]))
-    assert np.mean(first) < 1.5
+    known = [shortlists.rows[place] >= 0 for place in range(60, LISTS)]
+    lists = [
+        (shortlists.rows[place][there], shortlists.signals[place][there])
+        for place, there in enumerate(known, 60)
+    ]
+    ranked = lambdarank.rank(trees, lists, SIZE)
+    for (rows, _), order in zip(lists, ranked, strict=True):
+        assert sorted(order[: len(rows)]) == sorted(rows)
+        assert (order[len(rows) :] == -1).all()
+    wanted = np.array([target[0] for target in targets[60:]])
+    assert np.argwhere(ranked == wanted[:, None])[:, 1].mean() < 1.5
 
 
 def test_a_list_without_candidates_stays_empty(shortlists, targets):
     trees = lambdarank.fit(shortlists, targets, seed=0)
+    nothing = (np.empty(0, np.int32), np.empty((0, 3), np.float32))
+    something = shortlists.rows[0], shortlists.signals[0]
 
-    rows = lambdarank.rank(trees, np.empty(0, np.int32), np.empty((0, 3), np.float32))
+    ranked = lambdarank.rank(trees, [nothing, something, nothing], SIZE)
 
-    assert len(rows) == 0
+    assert (ranked[[0, 2]] == -1).all()
+    assert sorted(ranked[1]) == sorted(shortlists.rows[0])
+    assert (lambdarank.rank(trees, [nothing], SIZE) == -1).all()

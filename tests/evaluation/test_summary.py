@@ -46,3 +46,16 @@ def test_the_better_system_comes_out_ahead(lists):
 
     assert differences["recall@10"] == {"value": 1, "low": 1, "high": 1}
     assert differences["mrr"]["low"] > 0.9
+
+
+def test_of_several_trainings_the_mean_is_told(lists):
+    targets = [row[[0]] for row in lists]
+    trained = np.stack([lists, lists[:, ::-1], lists])
+
+    summary = summarise(trained, targets, 300)
+    differences = compare(lists, trained, targets)
+
+    assert summary["recall@10"] == pytest.approx({"value": 2 / 3, "low": 2 / 3, "high": 2 / 3})
+    assert differences["recall@10"]["value"] == pytest.approx(1 / 3)
+    one, other = (summarise(some, targets, 300)["coverage@10"] for some in trained[:2])
+    assert summary["coverage@10"]["value"] == pytest.approx((2 * one["value"] + other["value"]) / 3)
