@@ -12,8 +12,8 @@ from torch import Tensor
 from backbone.batch import Batch
 
 STEP = 8
-"""Served widths are multiples of it: for every new shape oneDNN writes code, which takes some
-4 ms in the user tower and 8 in the ranker."""
+"""Widths of histories are multiples of it, or the widest: for every new shape oneDNN writes code,
+which takes some 4 ms in the user tower and 8 in the ranker."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,8 @@ LEAVES = (15, 31, 63)
 TREES = 500
 PATIENCE = 30
 """Trees without a better NDCG@10 after which training ends"""
+BINNED = 200_000
+"""Candidates by which LightGBM cuts signals into bins, drawn at random where there are more"""
 AT_ONCE = 512
 """Lists that are scored together"""
 Rows = NDArray[np.int32]
@@ -49,6 +51,7 @@ def fit(shortlists: Shortlists, targets: Sequence[Rows], seed: int) -> lightgbm.
                 "seed": seed,
                 "deterministic": True,
                 "force_row_wise": True,
+                "bin_construct_sample_cnt": BINNED,
                 "verbose": -1,
             },
             training,
@@ -68,6 +71,11 @@ def fit(shortlists: Shortlists, targets: Sequence[Rows], seed: int) -> lightgbm.
     return best
 
 
+def drawn(shortlists: Shortlists) -> bool:
+    """Whether another seed makes other trees: whether bins are those of a sample."""
+    return bool((shortlists.rows[: shortlists.learnt] >= 0).sum() > BINNED)
+
+
 def rank(
     booster: lightgbm.Booster, lists: Sequence[tuple[Rows, NDArray[np.float32]]], size: int
 ) -> Rows:
@@ -84,7 +92,8 @@ def rank(
     ranked = np.full((len(lists), size), -1, np.int32)
     for start in range(0, len(lists), AT_ONCE):
         some = lists[start : start + AT_ONCE]
-        if not (lengths := [len(rows) for rows, _ in some]) or not sum(lengths):
+        lengths = [len(rows) for rows, _ in some]
+        if not sum(lengths):
             continue
         scores = np.asarray(booster.predict(np.concatenate([signals for _, signals in some])))
         parts = np.split(scores.astype(np.float32), np.cumsum(lengths)[:-1])

@@ -36,6 +36,7 @@ from index.stage import tuned
 from lineage.cli import configure_logging, reported_errors
 from lineage.journal import Journal
 from lineage.manifest import MANIFEST
+from ranker.words import BYTES
 from serving.changes import CHANGES, Change, Item, encoded
 from serving.engine import Engine, EngineConfig
 from serving.live_engine import LiveEngine
@@ -43,7 +44,7 @@ from serving.live_items import LiveItems
 from serving.query import Query
 
 logger = logging.getLogger("benchmarks.live")
-DIMENSION, K, HIDDEN = 384, 200, 768
+DIMENSION, K, STATE = 384, 200, 768 + BYTES
 WAYS = (("exact", 50_000), ("ivf-pq", 200_000))
 Figures = dict[str, Any]
 
@@ -74,7 +75,7 @@ class Changing:
 
     def __init__(self, base: ItemIndex, folder: Path, batch: int) -> None:
         """Begin with a base and a journal in a folder; so many items change at once."""
-        self.items = LiveItems(LiveIndex(base), Attributes({}, len(base)), HIDDEN)
+        self.items = LiveItems(LiveIndex(base), Attributes({}, len(base)), STATE)
         self._journal = Journal(folder / CHANGES)
         self._base, self._batch, self._count = len(base), batch, 0
         self._rng = np.random.default_rng(0)
@@ -93,7 +94,7 @@ class Changing:
         ]
         vectors = self._rng.standard_normal((self._batch, DIMENSION), dtype=np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        states = np.zeros((self._batch, HIDDEN), np.int8)
+        states = np.zeros((self._batch, STATE), np.int8)
         changes = [
             Change(item_id=item.item_id, when=time.time(), item=item, vector=vector, state=state)
             for item, vector, state in zip(items, vectors, states, strict=True)
@@ -114,7 +115,7 @@ class Changing:
         self.items = self.items.changed(
             [],
             np.empty((0, DIMENSION), np.float32),
-            np.empty((0, HIDDEN), np.int8),
+            np.empty((0, STATE), np.int8),
             origins=np.empty(0, np.int64),
             hidden=current[current >= 0],
         )

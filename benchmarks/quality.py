@@ -42,7 +42,7 @@ LENGTHS = (0, 10, 20, 50, 100)
 TIMED = 100
 """Users whose requests are timed for each."""
 TRAININGS = 5
-"""Of LambdaRank; figures are means over them"""
+"""Of LambdaRank, where they differ; figures are means over them"""
 Lists = Mapping[str, NDArray[np.int32]]
 """Of every system, (users, k) item rows, or (trainings, users, k)"""
 
@@ -102,7 +102,7 @@ def made_from(config: BenchConfig, dataset: str, root: Path) -> dict[str, Any]:
     saved = [Path(dataset) / name for name in (USERS, LISTS)]
     return {
         "release": open_release(root).versions,
-        "options": asdict(config),
+        "options": {**asdict(config), "lambdarank trainings": TRAININGS},
         "saved": {path.name: checksum(path) for path in saved if path.is_file()},
     }
 
@@ -149,13 +149,14 @@ def boosted(
     """(trainings, users, shortlist) shortlists as LambdaRank orders them.
 
     It learns from the lists that the ranker learns from. How good it gets hangs on the sample by
-    which LightGBM bins what it reads, so it is trained several times.
+    which LightGBM bins what it reads, so it is trained several times where there is one.
     """
     shortlists = Shortlists.load(root / SHORTLISTS)
     learnt = load_dataset(root / "data").cases("valid").of_users(shortlists.users)
     sources = engine.retriever.sources
     signals = Signals.load(root, sources, data.popularity)
-    size = shortlists.rows.shape[1]
+    size, trainings = shortlists.rows.shape[1], TRAININGS if lambdarank.drawn(shortlists) else 1
+    seeds = range(config.seed, config.seed + trainings)
     lists = []
     for case, history in enumerate(tqdm(cases.histories, desc="signals", unit="user")):
         found = sources.shortlist(own.users[case], history, size)
@@ -163,9 +164,7 @@ def boosted(
     return np.stack(
         [
             lambdarank.rank(lambdarank.fit(shortlists, learnt.targets, seed), lists, size)
-            for seed in tqdm(
-                range(config.seed, config.seed + TRAININGS), desc="lambdarank", unit="training"
-            )
+            for seed in tqdm(seeds, desc="lambdarank", unit="training")
         ]
     )
 

@@ -28,6 +28,7 @@ from ranker.score import Ranker
 from serving.release import open_release
 from serving.retrieval import Retriever
 from serving.signals import Signals
+from serving.threads import leave_cores_to_torch
 
 logger = logging.getLogger("benchmarks.ranking")
 CANDIDATES = 100
@@ -71,6 +72,7 @@ def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
     """
     from sentence_transformers import CrossEncoder
 
+    leave_cores_to_torch()
     open_release(root)
     data, retriever = load_dataset(root / "data").for_refit(), Retriever.load(root)
     signals = Signals.load(root, retriever.sources, data.popularity)

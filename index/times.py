@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 COLUMNS = ("era", "last share", "lasts", "first share")
 FILE = "item_times.npy"
 APART = 5
-"""Places between two purchases of a shopper at most, for their order to count"""
+"""Places from one purchase of a shopper to another at most, for their order to count"""
 PRIOR = 0.1
 """Weight of the prior by which an era is that of most items"""
 STEPS = 60
@@ -27,7 +27,8 @@ def item_times(
     Args:
         offsets: (users + 1,): user u owns `[offsets[u], offsets[u + 1])` of the arrays below.
         items: (interactions,) item rows of the training split, oldest first within a user.
-        times: (interactions,) Unix seconds, or anything else that rises along a history.
+        times: (interactions,) equal where purchases that follow one another are of one moment;
+            what came first, the order says.
         n_items: Size of the corpus.
 
     Returns:
@@ -38,14 +39,15 @@ def item_times(
     """
     lengths = np.diff(offsets)
     users, kept = np.repeat(np.arange(len(lengths)), lengths), lengths > 0
+    moments = np.cumsum(np.diff(times, prepend=times[:1]) != 0)
     first, last = (np.zeros(len(lengths), np.int64) for _ in range(2))
-    first[kept], last[kept] = times[offsets[:-1][kept]], times[offsets[1:][kept] - 1]
+    first[kept], last[kept] = moments[offsets[:-1][kept]], moments[offsets[1:][kept] - 1]
     size = n_items + 1  # the last one is bought by nobody
     bought = np.bincount(items, minlength=size)
-    lasts = np.bincount(items[times == last[users]], minlength=size)
-    firsts = np.bincount(items[times == first[users]], minlength=size)
+    lasts = np.bincount(items[moments == last[users]], minlength=size)
+    firsts = np.bincount(items[moments == first[users]], minlength=size)
     known = [
-        eras(users, items, times, size),
+        eras(users, items, moments, size),
         np.log((lasts + 0.5) / (bought + 3)),
         np.log1p(lasts),
         np.log((firsts + 0.5) / (bought + 3)),
@@ -62,12 +64,12 @@ def eras(
     """Order items by when they are bought, whoever buys them.
 
     The later of two purchases of a shopper beats the earlier (Bradley & Terry, Biometrika 1952),
-    the more surely the fewer places lie between them.
+    the more surely the fewer places it is from one to the other.
 
     Args:
         users: (interactions,) ascending.
         items: As `item_times` has them.
-        times: As `item_times` has them.
+        times: (interactions,) rising along a history, equal where purchases are of one moment.
         n_items: Size of the corpus.
 
     Returns:

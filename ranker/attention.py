@@ -20,7 +20,8 @@ from ranker.words import MATCHES
 HEAD = 32
 """Width of an attention head"""
 FAR_BELOW = -1e4
-"""A logit without a chance, of an item that is not there; finite, for histories without any"""
+"""A logit without a chance, of an item that is not there; finite, for histories without any: what
+such a shopper reads is nothing, and signals alone tell"""
 PAIR = 32
 """Width of what is made of a candidate and an item of the history"""
 
@@ -81,7 +82,7 @@ class AttentionRanker(Corrector):
         dtype, length = described.dtype, batch.history.shape[1]
         tokens = self.into(batch.history.to(dtype)) + self.ages.weight[:length]
         read = self.reader(self.dropout(tokens), src_key_padding_mask=~batch.known)
-        shopper = self.read(read)
+        shopper = self.read(read).masked_fill(~batch.known.unsqueeze(-1), 0.0)
         states = self.into(batch.candidates.to(dtype))
         pairs = self.pairs(batch.matches.to(dtype))
         states = states + self.described(described).view_as(states)

@@ -99,11 +99,16 @@ class Ranker:
         """The same where items were added to the corpus.
 
         Args:
-            added: (added items, hidden) their states as they are kept; none for a kind without.
+            added: (added items, bytes) their states as they are kept; none for a kind without.
         """
         if not isinstance(self.inputs, AttentionInputs):
             return self
         return Ranker(model=self.model, inputs=self.inputs.over(added))
+
+    @property
+    def longest(self) -> int:
+        """Items of a history that are read at most, filled up to few widths; 0 where texts are."""
+        return self.inputs.length if isinstance(self.inputs, AttentionInputs) else 0
 
     @property
     def shortlist_weight(self) -> float:

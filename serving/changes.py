@@ -49,7 +49,7 @@ class Change:
     vector: NDArray[np.float32] | None = None
     """(dimension,) embedding; None of a deleted item"""
     state: NDArray[np.int8] | None = None
-    """(hidden,) what the ranker reads of it; None of a deleted item"""
+    """(bytes,) what the ranker keeps of it; None of a deleted item"""
     made_by: str = ""
     """Fingerprints of what made vector and state"""
 

@@ -210,11 +210,18 @@ class Engine:
 
     def warm_up(self) -> None:
         """Go every way, so that no caller waits for what is done but once."""
-        items = range(min(NEWEST, len(self._catalogue)))
+        by_ranker, by_towers = self._ranker.longest, self._retriever.user_tower.longest
+        longest = max(by_ranker, by_towers, 1)
         asks = every_way(
-            [self._catalogue.item_id(row) for row in items], keywords_of(self._attributes)
+            [
+                self._catalogue.item_id(row)
+                for row in range(min(longest, self._limits.history, len(self._catalogue)))
+            ],
+            keywords_of(self._attributes),
+            Method.RECOMMEND if by_ranker else Method.RETRIEVE,
         )
         for _ in range(WARM_UPS):
+            self._pace.forget()  # what is done for the first time says nothing
             for together in ([ask] for ask in asks):
                 list(self.answers(together))
             list(self.answers(asks))

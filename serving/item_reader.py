@@ -36,8 +36,8 @@ class ItemReader:
         self._embeddings = np.load(root / "towers" / EMBEDDINGS, mmap_mode="r")
 
     @property
-    def hidden(self) -> int:
-        """Length of a state that the ranker reads; 0 where it reads none."""
+    def state_bytes(self) -> int:
+        """Of what the ranker keeps of an item; 0 where it keeps nothing."""
         inputs = self._ranker.inputs
         return inputs.states.shape[1] if isinstance(inputs, AttentionInputs) else 0
 
@@ -45,7 +45,7 @@ class ItemReader:
         """Read items, at least one.
 
         Returns:
-            Embeddings (items, dimension) of unit length, and states (items, hidden), as kept.
+            Embeddings (items, dimension) of unit length, and states (items, bytes), as kept.
 
         Raises:
             ArtifactError: the ranker cannot rank items that are new to it, or its backbone is
@@ -65,7 +65,7 @@ class ItemReader:
         ]
         same = np.array([-1 if row is None else row for row in learnt])
         vectors = np.empty((len(items), self._embeddings.shape[1]), np.float32)
-        states = np.empty((len(items), self.hidden), np.int8)
+        states = np.empty((len(items), self.state_bytes), np.int8)
         known, new = np.flatnonzero(same >= 0), np.flatnonzero(same < 0)
         vectors[known] = self._embeddings[same[known]]
         states[known] = inputs.states[same[known]]

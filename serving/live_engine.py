@@ -294,7 +294,7 @@ class LiveEngine:
             [c for c in chosen.values() if c.item is not None and c.made_by != self._made_by]
         )
         unchanged = LiveItems(
-            self._base.retriever.sources.index, self._base.attributes, self._read.hidden
+            self._base.retriever.sources.index, self._base.attributes, self._read.state_bytes
         )
         self._show(list(chosen.values()), since=(unchanged, self._base))
 
@@ -326,7 +326,7 @@ class LiveEngine:
         origins = [self._base.catalogue.base_row(change.item_id) for change in upserts]
         dimension = live.index.dimension
         vectors = np.empty((len(upserts), dimension), np.float32)
-        states = np.empty((len(upserts), self._read.hidden), np.int8)
+        states = np.empty((len(upserts), self._read.state_bytes), np.int8)
         for place, change in enumerate(upserts):
             assert change.state is not None  # an upsert has one
             vectors[place], states[place] = change.vector, change.state

@@ -23,15 +23,15 @@ class LiveItems:
     A change makes another one; whoever reads this one goes on undisturbed.
     """
 
-    def __init__(self, index: LiveIndex, attributes: Attributes, hidden: int) -> None:
+    def __init__(self, index: LiveIndex, attributes: Attributes, state_bytes: int) -> None:
         """Begin with an index that nothing was added to.
 
         Args:
             index: Of the release.
             attributes: Of the release.
-            hidden: Length of a state that the ranker reads.
+            state_bytes: Of what the ranker keeps of an item.
         """
-        self.index, self.states = index, Grown((hidden,), np.int8)
+        self.index, self.states = index, Grown((state_bytes,), np.int8)
         self._base, self._attributes = len(index), attributes
         # Later ones share both and only add; rows beyond the index are not of this moment.
         self._items: list[Item] = []
@@ -66,7 +66,7 @@ class LiveItems:
         Args:
             items: What is added.
             vectors: (items, dimension) their embeddings.
-            states: (items, hidden) what the ranker reads of them.
+            states: (items, bytes) what the ranker keeps of them.
             origins: (items,) rows of the same items in the release, -1 where it lacks them.
             hidden: Rows that are not to be found again.
 

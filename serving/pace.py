@@ -14,6 +14,10 @@ class Pace:
     def __init__(self) -> None:
         self._seconds: dict[int, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
 
+    def forget(self) -> None:
+        """Begin anew."""
+        self._seconds.clear()
+
     def book(self, size: int, seconds: float) -> None:
         """Remember how long a piece of work took."""
         self._seconds[size.bit_length()].append(seconds)

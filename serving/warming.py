@@ -8,12 +8,14 @@ from index.attributes import Attributes
 from serving.query import Ask, Diversity, Method, Query
 
 
-def every_way(item_ids: Sequence[str], keywords: list[str]) -> list[Ask]:
+def every_way(item_ids: Sequence[str], keywords: list[str], widest: Method) -> list[Ask]:
     """Requests that go every way, so that no caller waits for what is done but once.
 
     Args:
-        item_ids: Any items of the catalogue, as many as are read of a history at most.
+        item_ids: Any items of the catalogue, as many as the longest history for which a width is
+            a shape of its own.
         keywords: Attributes that items may have to differ in.
+        widest: What is asked of all widths.
     """
     item_id = item_ids[0]
     known, searched = Query(history=[item_id], limit=1), Query(search="a", limit=1)
@@ -22,10 +24,7 @@ def every_way(item_ids: Sequence[str], keywords: list[str]) -> list[Ask]:
     widths = range(STEP, len(item_ids) + STEP, STEP)
     return [
         Ask(method=Method.RECOMMEND, query=known),
-        *(
-            Ask(method=Method.RECOMMEND, query=Query(history=item_ids[:width], limit=1))
-            for width in widths
-        ),
+        *(Ask(method=widest, query=Query(history=item_ids[:width], limit=1)) for width in widths),
         Ask(method=Method.RETRIEVE, query=replace(known, exclude=[item_id])),
         Ask(method=Method.RETRIEVE, query=replace(searched, diversity=differing)),
         Ask(method=Method.RETRIEVE, query=explained),

@@ -227,6 +227,11 @@ class UserTower:
             return cls(reader=ItemsReader.load(folder, **options))
         return cls(reader=TitlesReader.load(folder, **options))
 
+    @property
+    def longest(self) -> int:
+        """Items of a history that are read at most, filled up to few widths; 0 for titles."""
+        return self.reader.length if isinstance(self.reader, ItemsReader) else 0
+
     def over(self, added: Grown[np.float32]) -> "UserTower":
         """The same where items were added to the corpus; a tower that reads titles skips them.
 

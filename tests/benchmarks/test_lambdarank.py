@@ -40,6 +40,12 @@ def test_trees_learn_which_signal_tells(shortlists, targets):
     assert np.argwhere(ranked == wanted[:, None])[:, 1].mean() < 1.5
 
 
+def test_a_seed_matters_where_bins_are_those_of_a_sample(shortlists, monkeypatch):
+    assert not lambdarank.drawn(shortlists)
+    monkeypatch.setattr(lambdarank, "BINNED", 500)
+    assert lambdarank.drawn(shortlists)
+
+
 def test_a_list_without_candidates_stays_empty(shortlists, targets):
     trees = lambdarank.fit(shortlists, targets, seed=0)
     nothing = (np.empty(0, np.int32), np.empty((0, 3), np.float32))

@@ -46,6 +46,14 @@ def test_what_is_bought_at_one_time_has_no_order_and_is_equally_last():
     np.testing.assert_allclose(known[:2, 3], np.log(2.5 / 5), rtol=1e-6)
 
 
+def test_the_order_counts_where_times_contradict_it():
+    offsets, items = np.array([0, 3, 6]), np.array([0, 1, 2, 0, 1, 2], np.int32)
+
+    stated = item_times(offsets, items, np.array([5, 9, 5, 7, 1, 3]), 3)
+
+    np.testing.assert_array_equal(stated, item_times(offsets, items, np.arange(6), 3))
+
+
 def test_an_item_that_nobody_bought_is_as_one_that_is_new():
     known = item_times(np.array([0, 2, 2]), np.array([0, 1], np.int32), np.arange(2), 3)
 

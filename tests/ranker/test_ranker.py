@@ -54,10 +54,10 @@ def ranker(request, inputs, bert, shop, tmp_path):
         return Ranker(model=CrossEncoder(bert, SIGNALS), inputs=inputs)
     if request.param == "attention":
         states = np.random.default_rng(0).normal(size=(len(shop.item_ids), 16)).astype(np.float32)
-        model = AttentionRanker(hidden=16, signals=SIGNALS, width=32, layers=2, length=5).eval()
+        model = AttentionRanker(hidden=16, signals=SIGNALS, width=64, layers=2, length=20).eval()
         return Ranker(
             model=model,
-            inputs=AttentionInputs.of([states[:, :3], states[:, 3:]], shop.texts, length=5),
+            inputs=AttentionInputs.of([states[:, :3], states[:, 3:]], shop.texts, length=20),
         )
     items = write_item_states(
         tmp_path,
@@ -228,17 +228,30 @@ def test_a_candidates_score_does_not_depend_on_the_others(ranker):
 @pytest.mark.parametrize("ranker", ["attention"], indirect=True)
 def test_shoppers_ranked_together_are_scored_as_if_alone(ranker):
     learnt(ranker)
-    histories = [np.array([0, 6, 9], np.int32), np.array([3], np.int32)]
+    histories = [np.arange(10, 22, dtype=np.int32), np.array([3], np.int32)]
     rows, known = np.array([[4, 5], [7, 8]], np.int32), torch.from_numpy(signals(4))
+    read = ranker.inputs(histories, rows)
 
     with torch.inference_mode():
-        together = ranker.model(ranker.inputs(histories, rows), torch.zeros(4), known)
+        together = ranker.model(read, torch.zeros(4), known)
     alone = [
         ranker(history, rows[i], np.zeros(2, np.float32), known[2 * i : 2 * i + 2].numpy())
         for i, history in enumerate(histories)
     ]
 
+    assert read.history.shape[1] == 2 * ranker.inputs(histories[1:], rows[1:]).history.shape[1]
     np.testing.assert_allclose(together.numpy(), np.concatenate(alone), atol=1e-5)
+
+
+@pytest.mark.parametrize("ranker", ["attention"], indirect=True)
+def test_a_shopper_without_a_history_is_ranked_by_signals(ranker):
+    learnt(ranker)
+    rows, nothing = np.array([4, 5, 6], np.int32), np.zeros(3, np.float32)
+
+    scores = ranker(np.empty(0, np.int32), rows, nothing, signals(3))
+
+    assert np.isfinite(scores).all()
+    assert np.ptp(scores) > 0.01
 
 
 @pytest.mark.parametrize("ranker", ["attention"], indirect=True)
@@ -250,7 +263,8 @@ def test_the_order_of_a_history_counts_and_only_its_newest_items_do(ranker):
         return ranker(np.array(history, np.int32), rows, nothing, signals(2))
 
     assert np.abs(scores([0, 6]) - scores([6, 0])).max() > 1e-3
-    np.testing.assert_allclose(scores([9, 1, 2, 3, 4, 5]), scores([8, 1, 2, 3, 4, 5]), atol=1e-6)
+    newest = range(1, 21)
+    np.testing.assert_allclose(scores([28, *newest]), scores([29, *newest]), atol=1e-6)
 
 
 def test_a_ranker_comes_back_from_disk_as_it_was(ranker, tiny_bert, tmp_path):

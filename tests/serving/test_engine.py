@@ -34,13 +34,17 @@ def test_an_answer_depends_on_the_query_alone(engine):
 def test_numpy_leaves_the_cores_to_torch(release):
     numpys = ThreadpoolController().select(prefix="libscipy_openblas")
     numpys.limit(limits=2)
+    assert {library["num_threads"] for library in numpys.info()} == {2}
 
     Engine.load(release, EngineConfig(ranked=6, limits=LIMITS))
 
     assert {library["num_threads"] for library in numpys.info()} == {1}
 
 
-def test_no_length_of_a_history_is_a_shape_that_warming_up_has_not_seen(engine):
+@pytest.mark.parametrize("most", [50, 20])
+def test_no_length_of_a_history_is_a_shape_that_warming_up_has_not_seen(release, most):
+    limits = replace(LIMITS, history=most)
+    engine = Engine.load(release, EngineConfig(ranked=6, limits=limits))
     widths: dict[str, set[int]] = {"towers": set(), "ranker": set()}
     towers, ranker = engine.retriever.user_tower.reader.tower, engine.ranker.model
     hooks = [
@@ -54,7 +58,7 @@ def test_no_length_of_a_history_is_a_shape_that_warming_up_has_not_seen(engine):
     engine.warm_up()
     seen = {name: frozenset(some) for name, some in widths.items()}
 
-    for length in range(1, 30):
+    for length in range(1, min(30, most + 1)):
         engine.recommend(Query(history=[f"i{number}" for number in range(length)], limit=1))
     for hook in hooks:
         hook.remove()

@@ -15,6 +15,14 @@ def test_what_is_expected_is_what_was_seen_of_about_that_size():
     assert pace.expected(1_500) == 0.2
 
 
+def test_what_is_forgotten_is_not_expected():
+    pace = Pace()
+    pace.book(100, 9.0)
+    pace.forget()
+
+    assert pace.expected(100) == 0
+
+
 def test_larger_work_than_was_seen_is_expected_to_take_in_proportion():
     pace = Pace()
     pace.book(100, 0.01)
