@@ -2,8 +2,9 @@
 
 The server runs in a process of its own and is asked over loopback. The peer is that of
 sentence-transformers as it comes (fp32): a bi-encoder over the last titles, FAISS's flat index, and
-a CrossEncoder over what was found, in this process. Then the server is loaded to 80% of what it can
-while releases take turns, and to three times of it.
+a CrossEncoder over what was found, in this process. What the server can is how many it answers a
+second where requests come at random moments, at the rate of 32 callers who wait for one another.
+Then it is loaded to 80% of that while releases take turns, and to three times of it.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from rich.table import Table
 
 from benchmarks.cascade import history_query
 from benchmarks.command import configuration, folders, parser, save_figures
-from benchmarks.load import in_flight
+from benchmarks.load import at_rate, in_flight
 from benchmarks.served import SHORTLIST, running, two_releases
 from benchmarks.stack import LIMIT, WARM, peer
 from benchmarks.under_load import Figures, Served, outcome, overload, steady
@@ -51,7 +52,7 @@ class ServingConfig:
     peer_requests: int = 20
     """Requests that the peer is timed with."""
     seconds: float = 10.0
-    """With 32 in flight, and of overload."""
+    """With 32 in flight, with as many at random, and of overload."""
     steady_seconds: float = 60.0
     """At 80% of capacity."""
     reloads: int = 2
@@ -120,8 +121,11 @@ def measured(config: ServingConfig, root: Path, folder: Path) -> Figures:
         logger.info("one in flight: %s", alone)
         asyncio.run(in_flight(address, requests, IN_FLIGHT, 2))
         full = asyncio.run(in_flight(address, requests, IN_FLIGHT, config.seconds))
-        capacity = len(full.answered) / full.seconds
+        waited_for = len(full.answered) / full.seconds
         logger.info("%d in flight: %s", IN_FLIGHT, outcome(full))
+        arriving = asyncio.run(at_rate(address, requests, waited_for, config.seconds))
+        logger.info("%.0f a second at random: %s", waited_for, outcome(arriving))
+        capacity = len(arriving.answered) / arriving.seconds
         served = Served(
             address=address, process=process, releases=releases, ids=ids, capacity=capacity
         )
@@ -133,9 +137,10 @@ def measured(config: ServingConfig, root: Path, folder: Path) -> Figures:
     return {
         "one in flight": alone,
         f"{IN_FLIGHT} in flight": outcome(full),
+        "as many at random": outcome(arriving),
         "peer": other,
         "p50: times as fast as the peer": round(other["p50 ms"] / alone["recommend p50 ms"], 1),
-        "requests a second: times the peer's": round(capacity / other["requests a second"], 1),
+        "requests a second: times the peer's": round(waited_for / other["requests a second"], 1),
         "80% of capacity": long,
         "3 × overload": loaded,
     }

@@ -32,7 +32,7 @@ class Served:
     ids: Sequence[str]
     """Of the releases that take turns; the first is live"""
     capacity: float
-    """Requests a second"""
+    """Requests a second that it answers where they come at random"""
 
 
 def steady(

@@ -245,6 +245,7 @@ def test_everything_is_measured_of_a_real_server(release, tmp_path, monkeypatch)
     served = found["requests a second: times the peer's"]
     assert served == pytest.approx(full["answered a second"] / 0.5, abs=0.3)
     assert full["failed"] == found["80% of capacity"]["failed"] == 0
+    assert found["as many at random"]["answered a second"] > 0
     assert found["80% of capacity"]["the last is live"]
     assert found["3 × overload"]["overload"]["failed"] == 0
     json.dumps(found)
