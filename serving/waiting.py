@@ -21,7 +21,7 @@ Answered = tuple[Answer, Mapping[str, str]]
 class QueueConfig:
     """How requests wait for the engine and are worked on together."""
 
-    requests: int = 40
+    requests: int = 32
     """Requests that wait at most; whoever comes then is told at once when to ask again."""
     batch_items: int = 2048
     """Items of histories, and items to be ranked, that are read together; a request with more is
