@@ -32,12 +32,12 @@ class PackedBatch(Batch):
     """(sequences,) int64: cell of each sequence's first token, rows laid end to end"""
 
 
-def filled_up(length: int, most: int) -> int:
-    """Width for what has a length, of few that there are.
+def padded_width(length: int, most: int) -> int:
+    """Cells that a sequence is padded to, of few widths that there are.
 
     Args:
         length: Cells that are needed, `most` at most.
-        most: Width of the widest.
+        most: Cells of the widest.
     """
     return min(STEP * -(-max(length, 1) // STEP), most)
 

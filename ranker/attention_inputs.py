@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backbone.batch import Batch
-from backbone.packing import filled_up
+from backbone.packing import padded_width
 from dataset.growing import Extended, Grown
 from ranker.words import BYTES, MATCHES, WordRarity, Words, as_bytes, from_bytes, matches
 
@@ -110,7 +110,7 @@ class AttentionInputs:
         """
         newest = [history[-self.length :][::-1] for history in histories]
         lengths = np.array([len(history) for history in newest])
-        width = filled_up(int(lengths.max(initial=0)), self.length)
+        width = padded_width(int(lengths.max(initial=0)), self.length)
         known = np.arange(width) < lengths[:, None]
         rows, of_history = np.stack(list(candidates)), np.concatenate(newest)
         history = np.zeros((*known.shape, len(self.steps)), np.float32)

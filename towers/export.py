@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from backbone.batch import pad
 from backbone.load import best_device, empty_bert, load_tokenizer, serving_dtype
-from backbone.packing import filled_up, pack
+from backbone.packing import pack, padded_width
 from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
 from dataset.growing import Extended, Grown
 from towers.config import TowersConfig
@@ -148,7 +148,7 @@ class ItemsReader:
         codes = [np.pad(some, (0, one)) for some, one in zip(known, asked.astype(int), strict=True)]
         widths = lengths + asked
         device = self.tower.out.weight.device
-        width = filled_up(int(widths.max(initial=0)), self.length + 1)
+        width = padded_width(int(widths.max(initial=0)), self.length + 1)
         packed = pack(read, codes, width=width, filler=size).to(device)
         last = packed.starts + torch.from_numpy(widths - 1).to(device)
         items = torch.from_numpy(self.embeddings[np.concatenate(newest)]).to(device)

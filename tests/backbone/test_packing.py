@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from backbone.load import load_bert
-from backbone.packing import STEP, causal_mask, filled_up, pack
+from backbone.packing import STEP, causal_mask, pack, padded_width
 
 
 def sequences(n, longest, seed=0):
@@ -57,7 +57,7 @@ def test_what_does_not_fit_is_refused(lengths):
 
 
 def test_served_widths_are_few_and_have_room():
-    widths = [filled_up(length, 51) for length in range(52)]
+    widths = [padded_width(length, 51) for length in range(52)]
 
     assert all(width >= length for length, width in enumerate(widths))
     assert set(widths) == {*range(STEP, 51, STEP), 51}

@@ -60,7 +60,7 @@ def seen():
     return {name: catalogue.title(row) for name, row in rows.items() if row is not None}
 
 state = seen()
-span = 0.05
+span = 0.2
 for kill in range(kills):
     read, write = os.pipe()
     child = os.fork()
@@ -118,7 +118,7 @@ def test_killed_at_any_moment_nothing_that_was_acknowledged_is_lost(root, pytest
     assert {what for what, _, _ in results} <= {"as promised", "one more"}
     assert {signal for _, _, signal in results} == {9}
     assert len(results) == 8
-    assert sum(done for _, done, _ in results) > 0  # how many, hangs on the machine
+    assert sum(done for _, done, _ in results) > 4
 
 
 @pytest.mark.slow
