@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,14 @@ class CascadeLists:
     """Median wall time a stage"""
 
 
-def history_query(data: Dataset, user_row: int, *, limit: int) -> Query:
-    """What a client would ask who knows a user's training and validation split, and no more."""
+def history_query(data: Dataset, user_row: int, **wishes: Any) -> Query:
+    """What a client would ask who knows a user's training and validation split, and no more.
+
+    Args:
+        data: Ids and histories.
+        user_row: Of the user.
+        wishes: Other fields of the query.
+    """
     span = slice(data.offsets[user_row], data.offsets[user_row + 1])
     places = np.arange(span.start, span.stop)[data.splits[span] < TEST]
     names = ["", *data.action_names]
@@ -40,7 +47,7 @@ def history_query(data: Dataset, user_row: int, *, limit: int) -> Query:
         history=[data.item_ids[int(row)] for row in data.items[places]],
         history_times=data.times[places].tolist() if data.timed else (),
         history_actions=[names[action] for action in data.actions[places].tolist()],
-        limit=limit,
+        **wishes,
     )
 
 
