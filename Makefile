@@ -56,7 +56,7 @@ $(VENV)/installed-$(EXTRA): pyproject.toml constraints.txt
 	@touch $@
 
 weights: install ## Fetch the default backbone into .cache
-	@$(RUN) -m dataset.download weights
+	@$(RUN) -m dataset.prepare.download weights
 
 data: install ## Check, clean, split and render a dataset
 	@$(RUN) -m dataset --config $(call config,data) $(ARGS)
@@ -64,7 +64,7 @@ data: install ## Check, clean, split and render a dataset
 trial: install ## Train towers on the training split, for the ranker to learn from what they recall
 	@$(RUN) -m towers.trial --config $(call config,towers) $(ARGS)
 	@$(RUN) -m index.trial --config $(call config,index) $(ARGS)
-	@$(RUN) -m serving.shortlists --config $(call config,shortlists) $(ARGS)
+	@$(RUN) -m retrieval --config $(call config,shortlists) $(ARGS)
 
 towers: trial ## Train the user tower and the item tower on all but the test, embed every item
 	@$(RUN) -m towers --config $(call config,towers) $(ARGS)
@@ -73,7 +73,7 @@ index: install ## Build the FAISS index, tuned
 	@$(RUN) -m index --config $(call config,index) $(ARGS)
 
 tune: install ## Build and tune the index anew; show recall and latency of every operating point
-	@$(RUN) -m benchmarks.tune --config $(call config,index) $(ARGS) --reports $(REPORTS)
+	@$(RUN) -m benchmarks.index.operating_points --config $(call config,index) $(ARGS) --reports $(REPORTS)
 
 ranker: trial ## Train the ranker on the trial's shortlists
 	@$(RUN) -m ranker --config $(call config,ranker) $(ARGS)
@@ -83,28 +83,28 @@ bench: install ## Recall and NDCG beside the baselines; writes reports/<dataset>
 
 bench-speed: install ## Encoding, training and embedding beside sentence-transformers
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
-	@$(RUN) -m benchmarks.speed --config $(call config,towers) $(ARGS) --reports $(REPORTS)
+	@$(RUN) -m benchmarks.latency.encoding --config $(call config,towers) $(ARGS) --reports $(REPORTS)
 
 bench-ranking: install ## Latency of the finished ranker beside sentence-transformers' CrossEncoder
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
-	@$(RUN) -m benchmarks.ranking --config $(call config,ranker) $(ARGS) --reports $(REPORTS)
+	@$(RUN) -m benchmarks.latency.ranking --config $(call config,ranker) $(ARGS) --reports $(REPORTS)
 
 bench-recall: install ## Recall of both sources before the ranker, by width; beside peers
-	@$(RUN) -m benchmarks.recall --config $(call config,bench) $(ARGS) --reports $(REPORTS)
+	@$(RUN) -m benchmarks.quality.recall --config $(call config,bench) $(ARGS) --reports $(REPORTS)
 
 bench-index: install ## The index beside hnswlib and ScaNN; FULL=--full for 1M and 5M vectors
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
-	@$(RUN) -m benchmarks.index --config $(call config,index) $(ARGS) --reports $(REPORTS) $(FULL)
+	@$(RUN) -m benchmarks.index.compare --config $(call config,index) $(ARGS) --reports $(REPORTS) $(FULL)
 
 bench-live: install ## Searches while items change, beside idle
-	@$(RUN) -m benchmarks.live $(ARGS) --reports $(REPORTS)
+	@$(RUN) -m benchmarks.index.live $(ARGS) --reports $(REPORTS)
 
 bench-serving: install ## The server under load, beside sentence-transformers; FULL=--full for 10 minutes of it
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
-	@$(RUN) -m benchmarks.serving $(ARGS) --reports $(REPORTS) $(FULL)
+	@$(RUN) -m benchmarks.latency.serving $(ARGS) --reports $(REPORTS) $(FULL)
 
 bench-cold: install ## Train without 5% of the items, then look for them
-	@$(RUN) -m benchmarks.cold --config $(call config,towers) $(ARGS) --reports $(REPORTS)
+	@$(RUN) -m benchmarks.quality.cold --config $(call config,towers) $(ARGS) --reports $(REPORTS)
 
 publish: install ## Check the finished stages and make them the live release
 	@$(RUN) -m serving publish --config $(call config,publish) --artifacts $(ARTIFACTS)/$(NAME) \
@@ -117,7 +117,7 @@ releases: install ## List the releases and which is live
 	@$(RUN) -m serving releases --releases $(RELEASES)/$(NAME)
 
 collections: install ## List the collections in Milvus at URI=…; DO=drop drops what nothing names
-	@$(RUN) -m index.cluster $(or $(DO),list) --uri $(URI) --artifacts $(ARTIFACTS) --releases $(RELEASES)
+	@$(RUN) -m index.milvus_store $(or $(DO),list) --uri $(URI) --artifacts $(ARTIFACTS) --releases $(RELEASES)
 
 serve: install ## Serve the live release over gRPC
 	@$(RUN) -m serving serve --releases $(RELEASES)/$(NAME) --config $(call config,serving)
@@ -142,10 +142,10 @@ test-slow: install weights ## Run the slow tests too, and those for a GPU where 
 
 gpu-check: install ## On a box with a GPU: its tests, then each kind of index beside the CPU
 	@$(RUN) -m pytest -m gpu -q
-	@$(RUN) -m benchmarks.gpu --reports $(REPORTS)
+	@$(RUN) -m benchmarks.index.gpu --reports $(REPORTS)
 
 fuzz: install ## Send 100,000 hostile requests to a server: some 20 minutes
-	@$(RUN) -m pytest tests/serving/test_fuzz.py -m slow -q
+	@$(RUN) -m pytest tests/serving/server/test_fuzz.py -m slow -q
 
 lint: install ## ruff, mypy --strict, import contracts, the gRPC contract
 	@$(VENV)/bin/ruff check .

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from backbone.config import AdapterConfig, TrainingConfig
-from backbone.load import freeze_below
+from backbone.layers import freeze_below
 
 LINEAR = ["query", "key", "value", "dense"]
 STATISTICS = ("ipt", "exp_avg_ipt", "exp_avg_unc")

@@ -1,7 +1,6 @@
 """Loads a pretrained BERT by hub name or local folder, and says which precision serves it best."""
 
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import nn
@@ -16,7 +15,7 @@ from transformers.initialization import no_init_weights
 from transformers.utils import logging as transformers_logging
 
 from backbone.attention import fast_on_short_texts
-from backbone.batch import TokenBatch
+from backbone.layers import layers_of
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -88,82 +87,6 @@ def empty_bert(folder: Path) -> PreTrainedModel:
     fast_on_short_texts(model)
     model.train(mode=False)
     return model
-
-
-def freeze_below(bert: PreTrainedModel, trained_layers: int) -> None:
-    """Train the top layers alone; with as many as the model has, the word embeddings too.
-
-    Raises:
-        ValueError: the model has fewer layers.
-    """
-    layers = layers_of(bert)
-    if not 0 <= trained_layers <= len(layers):
-        raise ValueError(f"trained_layers must be within 0 and {len(layers)}, got {trained_layers}")
-    frozen = len(layers) - trained_layers
-    if frozen:
-        cast("nn.Module", bert.embeddings).requires_grad_(requires_grad=False)
-    for layer in layers[:frozen]:
-        layer.requires_grad_(requires_grad=False)
-
-
-def states_below(bert: PreTrainedModel, batch: TokenBatch, *, trained_layers: int) -> torch.Tensor:
-    """(texts, length, hidden): states under the top layers, which is all that those read."""
-    stack = layers_of(bert)
-    embeddings = cast("nn.Module", bert.embeddings)
-    states = embeddings(input_ids=batch.ids, token_type_ids=batch.segments)
-    return _through(stack[: len(stack) - trained_layers], states, batch.mask)
-
-
-def through_top(
-    bert: PreTrainedModel, states: torch.Tensor, mask: torch.Tensor, *, trained_layers: int
-) -> torch.Tensor:
-    """(texts, length, hidden): what the top layers make of `states_below`.
-
-    Args:
-        bert: The backbone, with or without adapters.
-        states: (texts, length, hidden)
-        mask: (texts, length) 1 for a token, 0 for padding.
-        trained_layers: How many layers are the top.
-    """
-    stack = layers_of(bert)
-    return _through(stack[len(stack) - trained_layers :], states, mask)
-
-
-def _through(layers: nn.ModuleList, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    seen = mask.bool()[:, None, None, :]
-    for layer in layers:
-        states = layer(states, seen)
-    return states
-
-
-def layers_of(bert: PreTrainedModel) -> nn.ModuleList:
-    """Its layers, lowest first, with or without adapters."""
-    return cast("nn.ModuleList", cast("nn.Module", bert.encoder).layer)
-
-
-def mean_over_tokens(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """(texts, hidden): mean of the states (texts, length, hidden) where the mask is 1."""
-    weights = mask.unsqueeze(-1).to(states.dtype)
-    return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
-
-
-def best_device() -> torch.device:
-    """A CUDA GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def serving_dtype(device: torch.device) -> torch.dtype:
-    """bf16 where the hardware multiplies it natively, else fp32."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    flags = torch.cpu.get_capabilities()
-    return torch.bfloat16 if flags.get("avx512_bf16") or flags.get("amx_bf16") else torch.float32
-
-
-def autocast(device: torch.device, dtype: torch.dtype | None = None) -> torch.autocast:
-    """Matrix products in a precision, by default the one that serves best on the device."""
-    dtype = dtype or serving_dtype(device)
-    return torch.autocast(device.type, dtype, enabled=dtype is not torch.float32)
 
 
 def _not_found(name: str) -> FileNotFoundError:

@@ -35,7 +35,7 @@ from transformers import (
 
 from backbone.adapters import adapter_state, reallocate, restore_adapter_state
 from backbone.config import LoggerConfig, TrainingConfig
-from backbone.load import best_device, serving_dtype
+from backbone.device import best_device, serving_dtype
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ import sys
 from rich.console import Console
 
 from benchmarks.command import configuration, folders, parser
-from benchmarks.config import BenchConfig
-from benchmarks.quality import benchmark, made_from
-from benchmarks.report import is_up_to_date
-from benchmarks.table import results_table
+from benchmarks.quality.config import BenchConfig
+from benchmarks.quality.evaluate import benchmark, made_from
+from benchmarks.report.report import is_up_to_date
+from benchmarks.report.tables import results_table
 from lineage.cli import configure_logging, reported_errors
 
 logger = logging.getLogger("benchmarks")

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from dataset.arrays import TEST, Dataset, load_dataset
 from lineage.cli import configure_logging, reported_errors
-from serving.client import RecommenderClient
-from serving.table import answer_table, history_table
+from serving.cli.tables import answer_table, history_table
+from shortlist_client.client import RecommenderClient
 
 logger = logging.getLogger("benchmarks.demo")
 START_SECONDS = 120

@@ -9,10 +9,10 @@ import jsonargparse
 from rich.console import Console
 from rich.table import Table
 
-from dataset.build import build, is_current
 from dataset.config import DataConfig
 from dataset.paths import CACHE, dataset_name
-from dataset.sources import open_source
+from dataset.prepare.build import build, is_current
+from dataset.prepare.sources import open_source
 from lineage.cli import configure_logging, reported_errors
 from lineage.manifest import read_manifest
 

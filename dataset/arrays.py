@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.context import contexts
+from dataset.interaction_codes import contexts
 
 TRAIN, VALID, TEST = 0, 1, 2
 ABOUT = "about.json"
@@ -71,7 +71,7 @@ class Cases:
     histories: list[NDArray[np.int32]]
     """Item rows a user, oldest first, never empty."""
     contexts: list[NDArray[np.int32]]
-    """Codes of each history's interactions, see `dataset.context`."""
+    """Codes of each history's interactions, see `dataset.interaction_codes`."""
     targets: list[NDArray[np.int32]]
     """Item rows a user to be found, none of them in the history, never empty."""
 
@@ -152,7 +152,7 @@ class Dataset:
         return self.items[span][self.splits[span] < before]
 
     def history_contexts(self, user_row: int, *, before: int = VALID) -> NDArray[np.int32]:
-        """Contexts of `history`, as codes of `dataset.context`."""
+        """Contexts of `history`, as codes of `dataset.interaction_codes`."""
         span = slice(self.offsets[user_row], self.offsets[user_row + 1])
         kept = self.splits[span] < before
         times = self.times[span][kept] if self.timed else None

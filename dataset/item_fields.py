@@ -18,7 +18,7 @@ class ItemFields:
 
     @classmethod
     def load(cls, folder: Path) -> "ItemFields":
-        """Map what `dataset.described` wrote into a finished data stage."""
+        """Map what `dataset.prepare.item_fields_writer` wrote into a finished data stage."""
         return cls(StringColumn.load(folder, FIELDS))
 
     def __getitem__(self, row: int) -> dict[str, dict[str, Any]]:

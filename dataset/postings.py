@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from dataset.arrays import StringColumn
-from dataset.kinds import Kind
+from dataset.attribute_kind import Kind
 
 FOLDER, ABOUT = "attributes", "about.json"
 """Below the data stage, and what it says of the attributes."""

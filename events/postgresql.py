@@ -5,8 +5,9 @@ from typing import Any, LiteralString, TypeVar
 
 from typing_extensions import override
 
-from events.event import Event, Outcome
-from events.store import BATCH, EventStore, StoreError
+from events.event import Outcome
+from events.event_store import BATCH, EventStore, StoreError
+from shortlist_client.api.event import Event
 
 try:
     import psycopg

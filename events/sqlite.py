@@ -8,9 +8,10 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from events.event import Event, Outcome
-from events.store import BATCH, EventStore, StoreError
+from events.event import Outcome
+from events.event_store import BATCH, EventStore, StoreError
 from lineage.locking import flush
+from shortlist_client.api.event import Event
 
 APPLICATION = 0x53484C45
 """Marks the file as ours."""

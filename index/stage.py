@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.arrays import TRAIN, Dataset, load_dataset
-from index import times
-from index.build import build_index, chosen_kind, list_count
+from index import demand_eras
 from index.config import IndexConfig, NeighboursConfig
-from index.gpus import used
-from index.merging import recall_by_weight
-from index.neighbours import NEXT_ITEMS, Neighbours, nearest_neighbours, next_items
-from index.sources import WEIGHT, Sources
-from index.store import TunableStore
-from index.tune import OperatingPoint, explore, measure, nearest, reaching, widest_effort
-from index.upload import upload
+from index.faiss_store.build import build_index, chosen_kind, list_count
+from index.faiss_store.gpus import used
+from index.item_knn import NEXT_ITEMS, Neighbours, nearest_neighbours, next_items
+from index.milvus_store.upload import upload
+from index.recall_sources import WEIGHT, Sources
+from index.source_weight import recall_by_weight
+from index.tuning import OperatingPoint, explore, measure, nearest, reaching, widest_effort
+from index.vector_store import TunableStore
 from index.vectors import Vectors
 from lineage.manifest import CorruptArtifactError, command, read_manifest
 
@@ -119,7 +119,9 @@ def _built(
     users = np.repeat(np.arange(data.users), np.diff(data.offsets))[training]
     offsets = np.searchsorted(users, np.arange(data.users + 1))
     items = np.asarray(data.items[training])
-    times.save(folder, times.item_times(offsets, items, data.times[training], len(data.item_ids)))
+    demand_eras.save(
+        folder, demand_eras.item_times(offsets, items, data.times[training], len(data.item_ids))
+    )
     if not config.neighbours.kept:
         return index, None, facts
     neighbours, following = _pairs(config.neighbours, offsets, items, len(data.item_ids))

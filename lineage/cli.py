@@ -23,6 +23,7 @@ PACKAGES = (
     "index",
     "lineage",
     "ranker",
+    "retrieval",
     "serving",
     "towers",
 )

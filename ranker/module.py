@@ -12,14 +12,15 @@ from backbone.adapters import orthogonality
 from backbone.config import TrainingConfig
 from backbone.training import adamw
 from evaluation.metrics import ndcg
-from ranker.attention import AttentionRanker
-from ranker.attention_inputs import AttentionInputs
-from ranker.inputs import RankerInputs
-from ranker.late import LateInputs, LateRanker
-from ranker.lists import ListBatch
+from ranker.attention.inputs import AttentionInputs
+from ranker.attention.model import AttentionRanker
+from ranker.joint.inputs import RankerInputs
+from ranker.joint.model import CrossEncoder
+from ranker.late.inputs import LateInputs
+from ranker.late.model import LateRanker
+from ranker.list_batches import ListBatch
 from ranker.losses import listwise_softmax
-from ranker.model import CrossEncoder
-from ranker.score import Ranker, reorder
+from ranker.ranker import Ranker, reorder
 
 MONITOR = "valid/ndcg@10"
 

@@ -24,7 +24,7 @@ class Shortlists:
     scores: NDArray[np.float32]
     """(users, shortlist) what they are ordered by, logits"""
     signals: NDArray[np.float32]
-    """(users, shortlist, signals) what else is known of each, columns as in `serving.signals`"""
+    """(users, shortlist, signals) what else is known of each, columns as in `retrieval.features`"""
 
     @classmethod
     def create(

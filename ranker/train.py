@@ -13,25 +13,28 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase
 
 from backbone.adapters import fine_tuned, merged
-from backbone.load import best_device, load_bert, load_tokenizer
-from backbone.reading import read_texts
+from backbone.device import best_device
+from backbone.encode_texts import read_texts
+from backbone.load import load_bert, load_tokenizer
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from backbone.training import EpochSampler, fit, seed_everything, total_steps, training_folder
 from dataset.arrays import Cases, Dataset, load_dataset
 from evaluation.metrics import ndcg
 from lineage.manifest import read_manifest
-from ranker.attention import AttentionRanker
-from ranker.attention_inputs import AttentionInputs
+from ranker.attention.inputs import AttentionInputs
+from ranker.attention.model import AttentionRanker
+from ranker.attention.new_item_states import item_states
 from ranker.config import RankerConfig
-from ranker.inputs import RankerInputs
-from ranker.item_states import write_item_states
-from ranker.late import LateInputs, LateRanker
-from ranker.lists import ListCollator
-from ranker.model import Corrector, CrossEncoder
+from ranker.corrector import Corrector
+from ranker.joint.inputs import RankerInputs
+from ranker.joint.model import CrossEncoder
+from ranker.late.inputs import LateInputs
+from ranker.late.item_states import write_item_states
+from ranker.late.model import LateRanker
+from ranker.list_batches import ListCollator
 from ranker.module import MONITOR, RankerModule, no_transfer
-from ranker.score import Ranker
+from ranker.ranker import Ranker
 from ranker.shortlists import Shortlists
-from ranker.text_states import item_states
 
 logger = logging.getLogger(__name__)
 SHORTLISTS, EMBEDDINGS = "trial/shortlists", "trial/towers/item_embeddings.npy"

@@ -105,7 +105,7 @@ def unit_vectors() -> np.ndarray:
 def build_stages():
     """Make all stages below a folder, of small files of text, in no time."""
     from lineage.manifest import read_manifest, writing
-    from serving.release import INPUTS
+    from lineage.stages import INPUTS
 
     def build(root: Path, content: str) -> Path:
         for stage, inputs in INPUTS.items():
@@ -128,13 +128,14 @@ def build_release(tiny_bert):
     """
     from backbone.config import TrainingConfig
     from dataset.arrays import save_dataset
-    from dataset.attributes import save_attributes
-    from dataset.described import save_fields
+    from dataset.prepare.attributes import save_attributes
+    from dataset.prepare.item_fields_writer import save_fields
     from index.config import IndexConfig
     from lineage.cli import run
     from lineage.manifest import writing
-    from ranker.config import RankerConfig, ShortlistsConfig
-    from serving.release import INPUTS
+    from lineage.stages import INPUTS
+    from ranker.config import RankerConfig
+    from retrieval.config import ShortlistsConfig
     from towers.config import TowersConfig
 
     def build(root: Path, shop: Dataset) -> Path:
@@ -156,7 +157,7 @@ def build_release(tiny_bert):
         for stage, config, stage_of in (
             ("trial/towers", towers, "towers.train:trial"),
             ("trial/index", IndexConfig(), "index.stage:trial"),
-            ("trial/shortlists", shortlists, "serving.mine:mine"),
+            ("trial/shortlists", shortlists, "retrieval.mine_shortlists:mine"),
             ("towers", towers, "towers.train:train"),
             ("index", IndexConfig(), "index.stage:build"),
             ("ranker", ranker, "ranker.train:train"),

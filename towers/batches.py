@@ -11,9 +11,9 @@ from torch import Tensor
 from backbone.batch import Batch, TokenBatch, pad
 from backbone.packing import PackedBatch, pack
 from backbone.tokens import item_input
-from dataset.points import TrainingPoints
-from towers.candidates import CandidateSampler
+from dataset.training_examples import TrainingPoints
 from towers.inputs import TextInputs, Twins
+from towers.negative_sampler import CandidateSampler
 from towers.sampled_softmax import Choices
 from towers.windows import Windows
 

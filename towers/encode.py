@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backbone.batch import TokenBatch, pad
-from backbone.load import autocast
+from backbone.device import autocast
+from backbone.encode_texts import in_batches, in_order
 from backbone.packing import pack
-from backbone.reading import in_batches, in_order
 from towers.history_tower import HistoryTower
 
 HISTORIES = 1_024
@@ -62,7 +62,7 @@ def embed_histories(
         tower: In evaluation mode.
         items: (corpus, dimension) embeddings.
         histories: Item rows of each shopper, oldest first, none empty.
-        contexts: When and how, as codes of `dataset.context`, as long as the histories.
+        contexts: When and how, as codes of `dataset.interaction_codes`, as long as the histories.
         length: Newest items of a history that are read.
 
     Returns:

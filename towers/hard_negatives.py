@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dataset.points import TrainingPoints
+from dataset.training_examples import TrainingPoints
 from towers.inputs import Twins
 
 DEPTH = 50

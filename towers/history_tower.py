@@ -5,9 +5,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from backbone.chunks import in_chunks
+from backbone.chunked_gradients import in_chunks
 from backbone.packing import PackedBatch, causal_mask
-from dataset.context import GAPS
+from dataset.interaction_codes import GAPS
 
 DECAY = 0.7
 """Weight of an item relative to the next younger one before anything is learned."""

@@ -6,8 +6,8 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from backbone.batch import TokenBatch
-from backbone.chunks import in_chunks
-from backbone.load import mean_over_tokens, through_top
+from backbone.chunked_gradients import in_chunks
+from backbone.layers import mean_over_tokens, through_top
 
 BEHAVIOUR = 2.0
 """Length of what behaviour says beside an item's text, whose length is about 1."""

@@ -9,7 +9,8 @@ from transformers import PreTrainedModel
 
 from backbone.adapters import fine_tuned, merged
 from backbone.batch import TokenBatch
-from backbone.load import load_bert, mean_over_tokens
+from backbone.layers import mean_over_tokens
+from backbone.load import load_bert
 from towers.batches import TowersBatch
 from towers.config import TowersConfig
 from towers.history_tower import HistoryTower

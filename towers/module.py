@@ -15,8 +15,9 @@ from torch.nn import functional
 
 from backbone.adapters import orthogonality
 from backbone.batch import pad
-from backbone.load import autocast, serving_dtype, states_below
-from backbone.reading import in_batches, in_order
+from backbone.device import autocast, serving_dtype
+from backbone.encode_texts import in_batches, in_order
+from backbone.layers import states_below
 from backbone.training import adamw
 from dataset.arrays import Cases
 from evaluation.metrics import recall
@@ -24,11 +25,11 @@ from evaluation.search import exact_search
 from towers.batches import TowersBatch, Training
 from towers.config import TowersConfig
 from towers.encode import embed_histories, encode
+from towers.frozen_states_cache import TokenStates, states_name
 from towers.history_tower import HistoryTower
 from towers.item_tower import ItemTower
 from towers.model import TwoTower
 from towers.sampled_softmax import sampled_softmax
-from towers.token_states import TokenStates, states_name
 
 MONITOR = "valid/recall@100"
 

@@ -17,8 +17,9 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 from transformers import PreTrainedTokenizerBase
 
-from backbone.load import best_device, load_tokenizer
-from backbone.reading import read_texts
+from backbone.device import best_device
+from backbone.encode_texts import read_texts
+from backbone.load import load_tokenizer
 from backbone.tokens import SpecialTokens, tokenize
 from backbone.training import (
     BudgetBatchSampler,
@@ -30,13 +31,9 @@ from backbone.training import (
     training_folder,
 )
 from dataset.arrays import Cases, Dataset, load_dataset
-from dataset.points import training_points
+from dataset.training_examples import training_points
 from lineage.manifest import read_manifest
-from towers.batches import TitleBatches, Training, WindowBatches
-from towers.behaviour import behaviour_embeddings
-from towers.candidates import CandidateSampler
-from towers.config import TowersConfig
-from towers.export import (
+from towers.artifact import (
     EMBEDDINGS,
     LENGTHS,
     USER_EMBEDDINGS,
@@ -44,10 +41,14 @@ from towers.export import (
     save_item_tower,
     save_user_tower,
 )
+from towers.batches import TitleBatches, Training, WindowBatches
+from towers.config import TowersConfig
 from towers.hard_negatives import HardNegatives
 from towers.inputs import TextInputs, Twins
 from towers.model import TitlesTower, build_two_tower
 from towers.module import MONITOR, TowersModule
+from towers.negative_sampler import CandidateSampler
+from towers.svd_init import behaviour_embeddings
 from towers.windows import windows
 
 EPOCHS = "epochs"

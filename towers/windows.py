@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.points import TrainingPoints
+from dataset.training_examples import TrainingPoints
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,8 @@ import pytest
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from backbone.config import LoggerConfig, TrainingConfig
-from backbone.load import freeze_below, load_bert
+from backbone.layers import freeze_below
+from backbone.load import load_bert
 from backbone.training import BudgetBatchSampler, EpochSampler, make_logger, training_folder
 
 

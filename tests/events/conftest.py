@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from events.event import Event
-from events.store import open_store
+from events.open_store import open_store
+from shortlist_client.api.event import Event
 
 SECONDS = 60
 

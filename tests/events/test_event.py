@@ -2,7 +2,8 @@ import time
 
 import pytest
 
-from events.event import Event, check_event
+from events.event import check_event
+from shortlist_client.api.event import Event
 
 GOOD = {"user_id": "u", "item_id": "i", "action": "click"}
 

@@ -1,7 +1,8 @@
 import pytest
 
 from events.event import Outcome
-from events.store import StoreError, open_store
+from events.event_store import StoreError
+from events.open_store import open_store
 
 
 @pytest.fixture

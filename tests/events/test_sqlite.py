@@ -6,9 +6,10 @@ from threading import Semaphore
 
 import pytest
 
-from events.event import Event
+from events.event_store import StoreError
+from events.open_store import open_store
 from events.sqlite import SqliteStore
-from events.store import StoreError, open_store
+from shortlist_client.api.event import Event
 
 
 @pytest.fixture

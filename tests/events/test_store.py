@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from events.event import Event, Outcome
-from events.store import StoreError, open_store
+from events.event import Outcome
+from events.event_store import StoreError
+from events.open_store import open_store
+from shortlist_client.api.event import Event
 
 RECORDED, REPEATED, CONFLICT = Outcome.RECORDED, Outcome.REPEATED, Outcome.CONFLICT
 ACTIONS = ("purchase",)

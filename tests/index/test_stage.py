@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from index.config import IndexConfig, NeighboursConfig
-from index.sources import Sources
+from index.recall_sources import Sources
 from index.stage import CURVE, LATENCY, POINT, RECALL
 from lineage.cli import run
 from lineage.manifest import CorruptArtifactError, read_manifest, verify_files
@@ -38,7 +38,7 @@ def test_the_stage_is_tuned_to_the_target_and_keeps_the_curve(root, kind):
 
 def test_an_index_that_falls_short_is_not_written_and_says_by_how_much(root, monkeypatch):
     before = read_manifest(root / "index", "index")
-    monkeypatch.setattr("index.tune.K_FACTORS", (1,))
+    monkeypatch.setattr("index.tuning.K_FACTORS", (1,))
 
     with pytest.raises(ValueError, match=r"at least 1\.0 .*, got 0\.\d+ at nprobe=\d+.* short"):
         built(root, kind="ivf-pq", nlist=16, target_recall=1.0)
@@ -69,7 +69,7 @@ def test_the_cascade_survives_lists_that_hold_too_few_items(root):
 
 def test_a_disk_that_fills_up_leaves_the_old_index(root, monkeypatch):
     before = read_manifest(root / "index", "index")
-    monkeypatch.setattr("index.item_index.FILE", "/dev/full")
+    monkeypatch.setattr("index.faiss_store.store.FILE", "/dev/full")
 
     with pytest.raises(OSError, match="No space left"):
         built(root, kind="ivf-sq", nlist=16, target_recall=0.5)

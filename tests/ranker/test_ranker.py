@@ -6,27 +6,29 @@ import torch
 
 from backbone.batch import pad
 from backbone.config import TrainingConfig
-from backbone.load import load_bert, load_tokenizer, states_below
+from backbone.layers import states_below
+from backbone.load import load_bert, load_tokenizer
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from dataset.arrays import load_dataset
 from lineage.cli import run
 from lineage.manifest import read_manifest
-from ranker.attention import HEAD, PAIR, AttentionRanker, CrossAttention
-from ranker.attention_inputs import AttentionInputs
+from lineage.stages import INPUTS
+from ranker.attention.inputs import AttentionInputs
+from ranker.attention.model import HEAD, PAIR, AttentionRanker, CrossAttention
 from ranker.config import RankerConfig
-from ranker.inputs import RankerInputs
-from ranker.item_states import span_means, write_item_states
-from ranker.late import LateInputs, LateRanker
-from ranker.lists import ListCollator
+from ranker.joint.inputs import RankerInputs
+from ranker.joint.model import CrossEncoder
+from ranker.late.inputs import LateInputs
+from ranker.late.item_states import span_means, write_item_states
+from ranker.late.model import LateRanker
+from ranker.list_batches import ListCollator
 from ranker.losses import listwise_softmax
-from ranker.model import CrossEncoder
-from ranker.score import Ranker, reorder
+from ranker.ranker import Ranker, reorder
 from ranker.shortlists import Shortlists
-from serving.engine import Engine, EngineConfig
-from serving.query import Query
-from serving.release import INPUTS
-from serving.retrieval import Shopper
-from serving.signals import NAMES, Signals
+from retrieval.features import NAMES, Signals
+from retrieval.retriever import Shopper
+from serving.engine.engine import Engine, EngineConfig
+from shortlist_client.api.request import Query
 
 SIGNALS = 4
 

@@ -5,22 +5,16 @@ from dataclasses import replace
 import pytest
 
 from dataset.arrays import StringColumn
-from serving.client import RecommenderClient
-from serving.engine import Engine, EngineConfig
-from serving.kept import NOTHING
-from serving.live_engine import LiveEngine
-from serving.query import (
-    Answer,
-    Basis,
-    Coverage,
-    InvalidQueryError,
-    Limits,
-    Method,
-    RankedItem,
-    Source,
-    UnknownItemError,
-)
-from serving.server import Server, ServerConfig
+from retrieval.embedding_cache import NOTHING
+from serving.api.errors import UnknownItemError
+from serving.api.limits import Limits
+from serving.engine.engine import Engine, EngineConfig
+from serving.live.live_engine import LiveEngine
+from serving.server.server import Server, ServerConfig
+from shortlist_client.api.answer import Answer, Basis, Coverage, RankedItem, Source
+from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.request import Method
+from shortlist_client.client import RecommenderClient
 
 SECONDS = 10
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from backbone.load import load_tokenizer
-from dataset.points import training_points
+from dataset.training_examples import training_points
 from towers.batches import TitleBatches, Training, WindowBatches
-from towers.candidates import CandidateSampler
 from towers.config import TowersConfig
 from towers.inputs import Twins
+from towers.negative_sampler import CandidateSampler
 from towers.train import text_inputs
 from towers.windows import windows
 

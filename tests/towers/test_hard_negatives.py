@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dataset.points import training_points
+from dataset.training_examples import training_points
 from towers.hard_negatives import LISTED, HardNegatives
 from towers.inputs import Twins
 

@@ -7,7 +7,7 @@ from backbone.batch import pad
 from backbone.config import TrainingConfig
 from backbone.load import load_bert
 from backbone.packing import pack
-from dataset.context import GAPS
+from dataset.interaction_codes import GAPS
 from towers.config import TowersConfig
 from towers.encode import embed_histories, encode
 from towers.history_tower import HistoryTower

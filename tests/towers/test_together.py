@@ -10,10 +10,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from backbone.config import TrainingConfig
 from backbone.load import load_tokenizer
-from dataset.points import training_points
-from towers.candidates import CandidateSampler
+from dataset.training_examples import training_points
 from towers.config import TowersConfig
 from towers.model import TwoTower, build_two_tower
+from towers.negative_sampler import CandidateSampler
 from towers.sampled_softmax import sampled_softmax
 from towers.train import batches, text_inputs, training_source
 

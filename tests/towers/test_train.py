@@ -10,11 +10,12 @@ from backbone.load import load_tokenizer
 from dataset.arrays import TEST, VALID, save_dataset
 from lineage.cli import run
 from lineage.manifest import MissingArtifactError, read_manifest, writing
+from towers.artifact import load_item_tower
 from towers.config import TowersConfig
-from towers.export import UserTower, load_item_tower
 from towers.item_tower import ItemTower
 from towers.module import TowersModule
 from towers.train import text_inputs
+from towers.user_encoder import UserTower
 
 TRIAL = {"needs": ["data"], "build": "towers.train:trial"}
 REFIT = {"needs": ["data", "trial/towers"], "build": "towers.train:train"}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dataset.points import TrainingPoints
+from dataset.training_examples import TrainingPoints
 from towers.windows import windows
 
 

@@ -1,0 +1,293 @@
+"""`python -m benchmarks.index.live`: latency of searches while items change, beside idle.
+
+One thread searches, one query at a time. Another upserts and deletes at a steady pace, each change
+in the journal and on the disk before it is shown, as an engine does once an item's text is read.
+Idle and busy rounds take turns. Where the dataset's stages were built, the whole engine is asked as
+well, while texts are read in batches.
+"""
+
+import json
+import logging
+import os
+import platform
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from benchmarks.command import configuration, folders, parser
+from benchmarks.index.compare import as_table
+from benchmarks.index.vectors import ITEMS_A_CENTRE, clustered, written
+from index.config import IndexConfig, NeighboursConfig
+from index.faiss_store.build import build_index
+from index.faiss_store.installation import load_faiss
+from index.faiss_store.store import ItemIndex
+from index.filters.attributes import Attributes
+from index.live_index import LiveIndex
+from index.stage import tuned
+from lineage.cli import configure_logging, reported_errors
+from lineage.journal import Journal
+from lineage.manifest import MANIFEST
+from ranker.attention.word_overlap import BYTES
+from serving.catalogue.change_log import CHANGES, Change, encoded
+from serving.catalogue.live_items import LiveItems
+from serving.engine.engine import Engine, EngineConfig
+from serving.live.live_engine import LiveEngine
+from shortlist_client.api.item import Item
+from shortlist_client.api.request import Query
+
+logger = logging.getLogger("benchmarks.index.live")
+DIMENSION, K, STATE = 384, 200, 768 + BYTES
+WAYS = (("exact", 50_000), ("ivf-pq", 200_000))
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveConfig:
+    """How much changes while searches are timed."""
+
+    upserts: int = 200
+    """Items a second that are added, half of them new forms of known ones."""
+    deletes: int = 50
+    """Items a second that are deleted."""
+    seconds: float = 10.0
+    """Length of a round."""
+    rounds: int = 3
+    """Idle ones, and as many busy ones."""
+    batch: int = 10
+    """Items of one change, which is one write to the disk."""
+
+    def __post_init__(self) -> None:
+        for name in ("upserts", "deletes", "seconds", "rounds", "batch"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
+
+class Changing:
+    """Changes items as an engine would, with embeddings at random."""
+
+    def __init__(self, base: ItemIndex, folder: Path, batch: int) -> None:
+        """Begin with a base and a journal in a folder; so many items change at once."""
+        self.items = LiveItems(LiveIndex(base), Attributes({}, len(base)), STATE)
+        self._journal = Journal(folder / CHANGES)
+        self._base, self._batch, self._count = len(base), batch, 0
+        self._rng = np.random.default_rng(0)
+
+    def upsert(self) -> None:
+        """Add some items, every other a new form of one of the base."""
+        known = self._rng.choice(self._base, self._batch, replace=False)
+        known[::2] = -1
+        self._count += 1
+        items = [
+            Item(
+                item_id=f"new-{self._count}-{place}" if row < 0 else f"base-{row}",
+                title="an item of some words that nobody reads",
+            )
+            for place, row in enumerate(known.tolist())
+        ]
+        vectors = self._rng.standard_normal((self._batch, DIMENSION), dtype=np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        states = np.zeros((self._batch, STATE), np.int8)
+        changes = [
+            Change(item_id=item.item_id, when=time.time(), item=item, vector=vector, state=state)
+            for item, vector, state in zip(items, vectors, states, strict=True)
+        ]
+        self._journal.append(encoded(changes))
+        current = self.items.index.current(known[1::2])
+        self.items = self.items.changed(
+            items, vectors, states, origins=known, hidden=current[current >= 0]
+        )
+
+    def delete(self) -> None:
+        """Delete some items of the base."""
+        rows = self._rng.choice(self._base, self._batch, replace=False)
+        now = time.time()
+        gone = [Change(item_id=f"base-{row}", when=now, item=None) for row in rows.tolist()]
+        self._journal.append(encoded(gone))
+        current = self.items.index.current(rows)
+        self.items = self.items.changed(
+            [],
+            np.empty((0, DIMENSION), np.float32),
+            np.empty((0, STATE), np.int8),
+            origins=np.empty(0, np.int64),
+            hidden=current[current >= 0],
+        )
+
+    def close(self) -> None:
+        """Close the journal."""
+        self._journal.close()
+
+
+@contextmanager
+def pace(work: Sequence[tuple[Callable[[], object], float]]) -> Iterator[list[int]]:
+    """Do work in another thread, each kind so many times a second; yields how often it was done."""
+    done, counts = threading.Event(), [0] * len(work)
+
+    def run() -> None:
+        started = time.perf_counter()
+        while not done.wait(5e-4):
+            for place, (step, often) in enumerate(work):
+                while counts[place] < often * (time.perf_counter() - started):
+                    if done.is_set():
+                        return
+                    step()
+                    counts[place] += 1
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield counts
+    finally:
+        done.set()
+        thread.join()
+
+
+def by_turns(
+    ask: Callable[[int], object],
+    work: Sequence[tuple[Callable[[], object], float]],
+    config: LiveConfig,
+) -> Figures:
+    """Median and 99th percentile in ms, idle and while work is done; least of the rounds' each."""
+    found: dict[str, list[NDArray[np.float64]]] = {"idle": [], "busy": []}
+    done = [0.0] * len(work)
+    for _ in range(config.rounds):
+        found["idle"].append(_timed(ask, config.seconds))
+        started = time.perf_counter()
+        with pace(work) as counts:
+            found["busy"].append(_timed(ask, config.seconds))
+            seconds = time.perf_counter() - started
+        done = [sum(pair) for pair in zip(done, (n / seconds for n in counts), strict=True)]
+    changed = config.batch * sum(done) / config.rounds
+    figures: Figures = {"changes a second": round(changed)}
+    for name, rounds in found.items():
+        for percent in (50, 99):
+            least = np.min([np.percentile(times, percent, axis=0) for times in rounds], axis=0)
+            figures[f"{name} p{percent} ms"] = round(float(least[0]), 3)
+        figures[f"{name} p99 CPU ms"] = round(float(least[1]), 3)
+    for of in ("p99 ms", "p99 CPU ms"):
+        figures[f"ratio of {of}"] = round(figures[f"busy {of}"] / figures[f"idle {of}"], 2)
+    return figures
+
+
+def _timed(ask: Callable[[int], object], seconds: float) -> NDArray[np.float64]:
+    """(searches, 2) milliseconds that each took, and that its thread worked."""
+    times: list[tuple[float, float]] = []
+    started = time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        before = time.perf_counter(), time.thread_time()
+        ask(len(times))
+        after = time.perf_counter(), time.thread_time()
+        times.append((after[0] - before[0], after[1] - before[1]))
+        time.sleep(2e-3)  # a server waits for its callers, too
+    return 1e3 * np.array(times)
+
+
+def searches(kind: str, size: int, folder: Path, config: LiveConfig) -> Figures:
+    """Search the index of a kind while it is changed.
+
+    Args:
+        kind: Of the index.
+        size: Items of the base.
+        folder: For vectors and journal.
+        config: How much changes.
+    """
+    make = clustered(size // ITEMS_A_CENTRE)
+    vectors = written(folder / f"{size}.npy", make, size, DIMENSION)
+    queries: NDArray[np.float32] = np.concatenate(list(make(1_000, DIMENSION, 2)))
+    built = IndexConfig(kind=kind, neighbours=NeighboursConfig(kept=0))  # type: ignore[arg-type]  # a kind by name
+    base = build_index(vectors, built, folder)
+    point, _ = tuned(base, built, vectors, queries)
+    base.set_operating_point(point.parameters)
+    changing = Changing(base, folder, config.batch)
+
+    def search(place: int) -> object:
+        return changing.items.index.search(queries[place % len(queries)][None], K)
+
+    batch = config.batch
+    work = [(changing.upsert, config.upserts / batch), (changing.delete, config.deletes / batch)]
+    figures = by_turns(search, work, config)
+    changing.close()
+    figures["added at the end"] = len(changing.items.index.added)
+    return {"searched": f"{kind}, {size:,} × {DIMENSION}", **figures}
+
+
+def cascades(root: Path, config: LiveConfig) -> Figures:
+    """Ask the whole engine for recommendations while texts are read and their items upserted.
+
+    Args:
+        root: Folder of the dataset's stages.
+        config: How much changes.
+    """
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made) / "stages"
+        folder.mkdir()
+        for stage in root.iterdir():
+            (folder / stage.name).symlink_to(stage.resolve())
+        (folder / CHANGES).unlink(missing_ok=True)
+        engine = LiveEngine(Engine.load(folder, EngineConfig()), folder)
+        known = engine.engine.catalogue
+        size, rng, count = len(known), np.random.default_rng(0), [0]
+
+        def upsert() -> None:
+            rows = rng.integers(size, size=config.batch).tolist()
+            count[0] += 1
+            engine.upsert(
+                [
+                    Item(item_id=f"new-{count[0]}-{n}", title=f"{known.title(row)} anew")
+                    for n, row in enumerate(rows)
+                ]
+            )
+
+        def delete() -> None:
+            rows = rng.choice(size, config.batch, replace=False).tolist()
+            catalogue = engine.engine.catalogue
+            ids = [known.item_id(row) for row in rows]
+            engine.delete([item_id for item_id in ids if catalogue.row(item_id) is not None])
+
+        def recommend(_: int) -> object:
+            history = [known.item_id(row) for row in rng.integers(size, size=10).tolist()]
+            return engine.recommend(Query(history=history))
+
+        upsert()
+        work = [(upsert, config.upserts / config.batch), (delete, config.deletes / config.batch)]
+        figures = by_turns(recommend, work, config)
+        figures["added at the end"] = len(engine.engine.retriever.sources.index.added)
+        engine.close()
+    return {"searched": f"{root.name}, the whole engine", **figures}
+
+
+def main() -> None:
+    """Measure, print, and write `live.json` among the reports."""
+    options = parser("python -m benchmarks.index.live", "Searches while items change.", LiveConfig)
+    parsed = options.parse_args()
+    configure_logging()
+    with reported_errors():
+        arguments = options.instantiate(parsed)
+        config, (root, reports) = configuration(arguments, LiveConfig), folders(arguments)
+        load_faiss().omp_set_num_threads(1)
+        rows: list[Figures] = []
+        for kind, size in WAYS:
+            with tempfile.TemporaryDirectory(dir=".") as made:  # the disk that journals lie on
+                rows.append(searches(kind, size, Path(made), config))
+                logger.info("%s", rows[-1])
+        if (root / "ranker" / MANIFEST).is_file():
+            rows.append(cascades(root, config))
+        reports.mkdir(parents=True, exist_ok=True)
+        machine = f"{platform.machine()}, {os.cpu_count()} cores"
+        (reports / "live.json").write_text(
+            json.dumps({"machine": machine, "while items change": rows}, indent=1)
+        )
+        Console(width=160).print(as_table("searches while items change", rows))
+        logger.info("figures: %s", reports / "live.json")
+
+
+if __name__ == "__main__":
+    main()

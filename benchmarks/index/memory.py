@@ -1,0 +1,99 @@
+"""How much memory making an index takes at most."""
+
+import multiprocessing
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.index.vectors import ITEMS_A_CENTRE, clustered, written
+from index.config import IndexConfig
+from index.faiss_store.build import LISTS, build_index
+from index.faiss_store.installation import load_faiss
+from index.faiss_store.store import ItemIndex
+from index.stage import tuned
+
+DIMENSION, K = 128, 100
+QUERIES = 500
+LOOKED = 0.02
+"""Seconds between two looks at the memory that is the process's own."""
+STATUS = Path("/proc/self/status")
+FILE = "memory.npy"
+
+
+def built_within(gib: float, items: int, folder: Path) -> dict[str, Any]:
+    """Make an index of a file's vectors within a budget, in a process of its own.
+
+    Args:
+        gib: The budget.
+        items: Of the corpus, which is written into the folder unless it is there.
+        folder: On the disk that the index is written to, too.
+
+    Returns:
+        What was made, the most that was resident (with and without pages of mapped files, which
+        the kernel may take back), and the seconds that it took.
+    """
+    path, make = folder / FILE, clustered(items // ITEMS_A_CENTRE)
+    if not path.exists():
+        written(path, make, items, DIMENSION)
+    queries = np.concatenate(list(make(QUERIES, DIMENSION, 2)))
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawned) as processes:
+        figures = processes.submit(_weighed, path, queries, gib).result()
+    return {"items": items, "dimension": DIMENSION, "budget GiB": gib, **figures}
+
+
+def _weighed(path: Path, queries: NDArray[np.float32], gib: float) -> dict[str, Any]:
+    """Build, tune, save, load and search; what it took this very program."""
+    load_faiss().omp_set_num_threads(1)
+    config, vectors = IndexConfig(memory_gib=gib), np.load(path, mmap_mode="r")
+    with tempfile.TemporaryDirectory(dir=path.parent) as made, _watched() as own:
+        folder, started = Path(made), time.perf_counter()
+        index = build_index(vectors, config, folder)
+        built = time.perf_counter()
+        point, _ = tuned(index, config, vectors, queries)
+        index.set_operating_point(point.parameters)
+        index.save(folder)
+        finished, on_disk = time.perf_counter(), (folder / LISTS).exists()
+        del index
+        ItemIndex.load(folder).search(queries, K)
+    return {
+        "kind": "ivf-sq, lists on disk" if on_disk else "in memory",
+        "peak GiB": _gib("VmHWM"),
+        "peak GiB without mapped files": max(own),
+        "build s": round(built - started, 1),
+        "tune and save s": round(finished - built, 1),
+        "operating point": point.parameters,
+        "recall@100": round(point.recall, 4),
+    }
+
+
+@contextmanager
+def _watched() -> Iterator[list[float]]:
+    """Look at the GiB of this process that no file holds, over and over."""
+    done, seen = threading.Event(), [_gib("RssAnon")]
+
+    def look() -> None:
+        while not done.wait(LOOKED):
+            seen.append(_gib("RssAnon"))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()
+
+
+def _gib(name: str) -> float:
+    """A figure of this very program; what it was started from is counted in others."""
+    status = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+    return round(int(status[name].split()[0]) / 2**20, 2)

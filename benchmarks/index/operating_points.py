@@ -1,0 +1,79 @@
+"""`python -m benchmarks.index.operating_points`: rebuild the index and show every point."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.command import configuration, folders, parser
+from benchmarks.report.plots import PointPlot, point_plot
+from benchmarks.report.templates import environment
+from index.config import IndexConfig
+from index.stage import CURVE, LATENCY, POINT, RECALL
+from lineage.cli import configure_logging, reported_errors, run
+from lineage.manifest import read_manifest
+
+logger = logging.getLogger("benchmarks.index.operating_points")
+PLOT = "operating-points.svg"
+
+
+def main() -> None:
+    """Tune on the dataset that the command line names; print the points and draw them."""
+    options = parser(
+        "python -m benchmarks.index.operating_points",
+        "Build the index anew, tuned on this machine.",
+        IndexConfig,
+    )
+    parsed = options.parse_args()
+    configure_logging()
+    with reported_errors():
+        arguments = options.instantiate(parsed)
+        config = configuration(arguments, IndexConfig)
+        root, reports = folders(arguments)
+        inputs = ["data", "towers", "trial/index"]
+        run("index", config, root, needs=inputs, build="index.stage:build", anew=True)
+        facts = read_manifest(root / "index", "index").facts
+        Console().print(points_table(root.name, facts))
+        reports.mkdir(parents=True, exist_ok=True)
+        draw(reports / PLOT, plot_of(root.name, facts, config.target_recall))
+
+
+def points_table(name: str, facts: Mapping[str, Any]) -> Table:
+    """One row an operating point, fastest first; the one that serves is bold.
+
+    Args:
+        name: Of the dataset.
+        facts: Of the index stage.
+    """
+    title = f"{name}: {facts['kind']} index over {facts['items']:,} items"
+    table = Table(POINT, RECALL, LATENCY, title=title)
+    for point in sorted(facts[CURVE], key=lambda point: point[LATENCY]):
+        style = "bold" if point[POINT] == facts[POINT] else None
+        table.add_row(
+            point[POINT] or "exact", f"{point[RECALL]:.4f}", f"{point[LATENCY]:.3f}", style=style
+        )
+    return table
+
+
+def plot_of(name: str, facts: Mapping[str, Any], target: float) -> PointPlot:
+    """Recall over latency of every operating point of an index stage."""
+    return point_plot(
+        f"{name}: {RECALL} over the median latency of one query",
+        {point[POINT]: (point[LATENCY], point[RECALL]) for point in facts[CURVE]},
+        facts[POINT],
+        target,
+    )
+
+
+def draw(path: Path, plot: PointPlot) -> None:
+    """Write a plot as a picture that needs nothing else."""
+    picture = environment().get_template("operating_points.svg.j2").render(plot=plot)
+    path.write_text(picture, encoding="utf-8")
+    logger.info("plot: %s", path)
+
+
+if __name__ == "__main__":
+    main()

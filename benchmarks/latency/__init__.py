@@ -1,0 +1,1 @@
+"""Speed of encoding, ranking and serving beside peers."""

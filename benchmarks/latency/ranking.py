@@ -1,0 +1,167 @@
+"""`python -m benchmarks.latency.ranking`: latency of the ranker beside a CrossEncoder.
+
+The peer is sentence-transformers' CrossEncoder on the default backbone, which reads the last titles
+with each candidate's, as it comes (fp32) and in bf16. All run in this process, by turns, with the
+same threads, on the same shoppers and candidates; ours includes looking up every signal.
+"""
+
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from backbone.device import best_device
+from benchmarks.command import configuration, folders, parser, save_figures
+from dataset.arrays import Dataset, load_dataset
+from index.recall_sources import Recalled, Rows
+from lineage.cli import configure_logging, reported_errors
+from lineage.stages import open_release
+from ranker.config import RankerConfig
+from ranker.ranker import Ranker
+from retrieval.blas_threads import leave_cores_to_torch
+from retrieval.features import Signals
+from retrieval.retriever import Retriever
+
+logger = logging.getLogger("benchmarks.latency.ranking")
+CANDIDATES = 100
+TITLES = 10
+"""Last titles of a history that the peer reads."""
+USERS = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Milliseconds of one request."""
+
+    system: str
+    p50: float
+    p99: float
+    times_slower: float
+    """Than ours, at the median"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """A shopper and what was recalled."""
+
+    history: Rows
+    found: Recalled
+
+
+def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
+    """Time the ranking of 100 candidates for test users, a request at a time.
+
+    Args:
+        config: Names the backbone that the peer reads with.
+        root: Folder of the dataset's stages.
+        rounds: Times that every request is made.
+
+    Returns:
+        Ours first.
+
+    Raises:
+        ArtifactError: a stage is missing, corrupt or does not fit.
+    """
+    from sentence_transformers import CrossEncoder
+
+    leave_cores_to_torch()
+    open_release(root)
+    data, retriever = load_dataset(root / "data").for_refit(), Retriever.load(root)
+    signals = Signals.load(root, retriever.sources, data.popularity)
+    ranker = Ranker.load(root / "ranker")
+    requests = _requests(data, retriever)
+
+    def ours(request: _Request) -> object:
+        found = request.found
+        described = signals(request.history, found)
+        return ranker(request.history, found.rows, found.scores, described)
+
+    def read_by(dtype: torch.dtype) -> Callable[[_Request], object]:
+        peer = CrossEncoder(
+            config.backbone,
+            num_labels=1,
+            device=best_device().type,
+            model_kwargs={"dtype": dtype},
+        )
+        return lambda request: peer.predict(_pairs(data, request), show_progress_bar=False)
+
+    systems = {
+        "ours": ours,
+        "CrossEncoder, fp32": read_by(torch.float32),
+        "CrossEncoder, bf16": read_by(torch.bfloat16),
+    }
+    times: dict[str, list[float]] = {name: [] for name in systems}
+    for turn in range(rounds + 1):  # the first warms up
+        for request in requests:
+            for name, rank in systems.items():
+                started = time.perf_counter()
+                rank(request)
+                if turn:
+                    times[name].append(1e3 * (time.perf_counter() - started))
+    medians = {name: float(np.median(taken)) for name, taken in times.items()}
+    return [
+        Latency(
+            system=name,
+            p50=round(medians[name], 2),
+            p99=round(float(np.quantile(taken, 0.99)), 2),
+            times_slower=round(medians[name] / medians["ours"], 1),
+        )
+        for name, taken in times.items()
+    ]
+
+
+def _requests(data: Dataset, retriever: Retriever) -> list[_Request]:
+    cases = data.cases("test").sample(USERS, 0)
+    return [
+        _Request(
+            history=history,
+            found=retriever.shortlist(history, CANDIDATES, {}, contexts=contexts),
+        )
+        for history, contexts in zip(cases.histories, cases.contexts, strict=True)
+    ]
+
+
+def _pairs(data: Dataset, request: _Request) -> list[tuple[str, str]]:
+    history = ", ".join(data.titles[int(row)] for row in request.history[-TITLES:])
+    return [(history, data.titles[int(row)]) for row in request.found.rows]
+
+
+def main() -> None:
+    """Measure on the dataset that the command line names; print and write the table."""
+    options = parser(
+        "python -m benchmarks.latency.ranking",
+        "Latency of the ranker beside a peer's.",
+        RankerConfig,
+    )
+    options.add_argument("--rounds", type=int, default=3, help="times that every request is made")
+    parsed = options.parse_args()
+    configure_logging()
+    with reported_errors():
+        arguments = options.instantiate(parsed)
+        root, reports = folders(arguments)
+        found = latencies(configuration(arguments, RankerConfig), root, arguments.rounds)
+        states = root / "ranker" / "item_states.npy"
+        content = {
+            "dataset": root.name,
+            "candidates": CANDIDATES,
+            "bytes an item": round(states.stat().st_size / len(load_dataset(root / "data").titles)),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
+            "systems": [asdict(one) for one in found],
+        }
+        table = Table("", "p50, ms", "p99, ms", "times slower", title=f"{root.name}: ranking")
+        for one in found:
+            table.add_row(one.system, f"{one.p50}", f"{one.p99}", f"{one.times_slower}")
+        Console(width=100).print(table)
+        save_figures(reports, "ranking", content)
+
+
+if __name__ == "__main__":
+    main()

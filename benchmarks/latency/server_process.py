@@ -1,0 +1,68 @@
+"""The server as an operator starts it, in a process of its own."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lineage.publishing import add_release, go_live
+from lineage.stages import LINKS, open_release
+
+SHORTLIST = 100
+"""Items that it recalls and ranks"""
+STOP_SECONDS = 120
+
+
+def two_releases(root: Path, releases: Path) -> list[str]:
+    """Publish the finished stages twice; the first is live."""
+    built = open_release(root)
+    ids = []
+    releases.mkdir(parents=True)
+    for _ in range(2):
+        record = add_release(releases, root, built.manifests, items=0, recall=1.0, bare=LINKS)
+        ids.append(record.release_id)
+        time.sleep(0.01)  # ids tell of milliseconds
+    go_live(releases, ids[0])
+    return ids
+
+
+@contextmanager
+def running(releases: Path) -> Iterator[tuple[str, int]]:
+    """Address and process id of a server of the live release.
+
+    Raises:
+        RuntimeError: it ended before it served; its log says why.
+    """
+    command = [sys.executable, "-m", "serving", "serve", "--releases", str(releases)]
+    # users come again, and are to be answered anew
+    command += ["--server.cache.answers_mb", "0", "--server.cache.shoppers", "0"]
+    command += ["--server.port", "0", "--limits.shortlist", str(SHORTLIST), "--ranked"]
+    command.append(str(SHORTLIST))
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr)
+        said = next((line for line in lines if "serving on " in line), None)
+        if said is None:
+            raise RuntimeError(f"{' '.join(command)} ended with status {process.wait()}")
+        drained = threading.Thread(target=lambda: [sys.stderr.write(line) for line in lines])
+        drained.start()
+        try:
+            yield said.split("serving on ")[1].split(": ")[0], process.pid
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_SECONDS)
+            finally:
+                process.kill()  # nothing, once it has ended
+            drained.join()
+
+
+def resident(process: int) -> int:
+    """MiB of a process that are in memory."""
+    status = Path(f"/proc/{process}/status").read_text().splitlines()
+    (kib,) = [line.split()[1] for line in status if line.startswith("VmRSS")]
+    return int(kib) >> 10

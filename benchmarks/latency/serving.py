@@ -1,0 +1,198 @@
+"""`python -m benchmarks.latency.serving`: the server under load, beside the usual stack.
+
+The server runs in a process of its own and is asked over loopback. The peer is that of
+sentence-transformers as it comes (fp32): a bi-encoder over the last titles, FAISS's flat index, and
+a CrossEncoder over what was found, in this process. What the server can is how many it answers a
+second where requests come at random moments, at the rate of 32 callers who wait for one another.
+Then it is loaded to 80% of that while releases take turns, and to three times of it.
+"""
+
+import asyncio
+import logging
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.command import configuration, folders, parser, save_figures
+from benchmarks.latency.load import at_rate, in_flight
+from benchmarks.latency.server_process import SHORTLIST, running, two_releases
+from benchmarks.latency.under_load import Figures, Served, outcome, overload, steady
+from benchmarks.latency.usual_stack import LIMIT, WARM, peer
+from benchmarks.quality.cascade_lists import history_query
+from dataset.arrays import load_dataset
+from lineage.cli import configure_logging, reported_errors
+from protos.recommender.v1 import recommender_pb2 as pb
+from serving.api.limits import Limits
+from serving.engine.engine import Engine, EngineConfig
+from shortlist_client.api.request import Query
+from shortlist_client.client import RecommenderClient
+
+logger = logging.getLogger("benchmarks.latency.serving")
+IN_FLIGHT, USERS = 32, 200
+WARM_REQUESTS = 20
+"""Of each kind, not counted"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingConfig:
+    """How long everything is measured."""
+
+    backbone: str = ".cache/all-MiniLM-L6-v2"
+    """What the peer reads with: a hub name or a local folder."""
+    requests: int = 400
+    """Requests one after another."""
+    peer_requests: int = 20
+    """Requests that the peer is timed with."""
+    seconds: float = 10.0
+    """With 32 in flight, with as many at random, and of overload."""
+    steady_seconds: float = 60.0
+    """At 80% of capacity."""
+    reloads: int = 2
+    """Releases that go live meanwhile."""
+
+    def __post_init__(self) -> None:
+        for name in ("requests", "peer_requests", "seconds", "steady_seconds"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.reloads < 0:
+            raise ValueError(f"reloads must not be negative, got {self.reloads}")
+
+
+def one_at_a_time(
+    engine: Engine, address: str, queries: Sequence[Query], config: ServingConfig
+) -> Figures:
+    """Over gRPC and by the bare engine, by turns."""
+    times: dict[str, list[float]] = {"recommend": [], "retrieve": [], "bare engine": []}
+
+    def timed(name: str, call: Callable[[], object]) -> None:
+        started = time.perf_counter()
+        call()
+        times[name].append(1e3 * (time.perf_counter() - started))
+
+    with RecommenderClient(address, timeout=60) as client:
+        for number in range(config.requests + WARM_REQUESTS):
+            query = queries[number % len(queries)]
+            asked: dict[str, Any] = {"history": query.history, "limit": LIMIT}
+            asked |= {"history_times": query.history_times}
+            asked |= {"history_actions": query.history_actions}
+            timed("recommend", lambda: client.recommend(**asked))  # noqa: B023  # called now
+            timed("retrieve", lambda: client.retrieve(**asked))  # noqa: B023  # called now
+            timed("bare engine", lambda: engine.recommend(query))  # noqa: B023  # called now
+    found = {name: np.percentile(taken[WARM_REQUESTS:], (50, 99)) for name, taken in times.items()}
+    figures = {
+        f"{name} p{percent} ms": round(float(value), 2)
+        for name, values in found.items()
+        for percent, value in zip((50, 99), values, strict=True)
+    }
+    overhead = found["recommend"][0] - found["bare engine"][0]
+    return {**figures, "overhead p50 ms": round(float(overhead), 2)}
+
+
+def measured(config: ServingConfig, root: Path, folder: Path) -> Figures:
+    """Everything, of the finished stages of a dataset.
+
+    Args:
+        config: How long.
+        root: Folder of the stages.
+        folder: Where releases are made for the time being; on the same disk they cost no space.
+
+    Raises:
+        ArtifactError: a stage is missing, corrupt or does not fit.
+    """
+    releases = folder / root.name
+    ids = two_releases(root, releases)
+    data = load_dataset(root / "data").for_refit()
+    users = data.cases("test").sample(USERS, 0).user_rows.tolist()
+    queries = [replace(history_query(data, user, limit=LIMIT)) for user in users]
+    requests = [_message(query) for query in queries]
+    with running(releases) as (address, process):
+        limits = Limits(shortlist=SHORTLIST)
+        engine = Engine.load(root, EngineConfig(ranked=SHORTLIST, limits=limits))
+        alone = one_at_a_time(engine, address, queries, config)
+        del engine
+        logger.info("one in flight: %s", alone)
+        asyncio.run(in_flight(address, requests, IN_FLIGHT, 2))
+        full = asyncio.run(in_flight(address, requests, IN_FLIGHT, config.seconds))
+        waited_for = len(full.answered) / full.seconds
+        logger.info("%d in flight: %s", IN_FLIGHT, outcome(full))
+        arriving = asyncio.run(at_rate(address, requests, waited_for, config.seconds))
+        logger.info("%.0f a second at random: %s", waited_for, outcome(arriving))
+        capacity = len(arriving.answered) / arriving.seconds
+        served = Served(
+            address=address, process=process, releases=releases, ids=ids, capacity=capacity
+        )
+        loaded = overload(served, requests, config.seconds)
+        logger.info("overload: %s", loaded)
+        long = steady(served, requests, config.steady_seconds, config.reloads)
+        logger.info("steady: %s", long)
+    other = peer(data, queries[: config.peer_requests + WARM], config.backbone)
+    return {
+        "one in flight": alone,
+        f"{IN_FLIGHT} in flight": outcome(full),
+        "as many at random": outcome(arriving),
+        "peer": other,
+        "p50: times as fast as the peer": round(other["p50 ms"] / alone["recommend p50 ms"], 1),
+        "requests a second: times the peer's": round(waited_for / other["requests a second"], 1),
+        "80% of capacity": long,
+        "3 × overload": loaded,
+    }
+
+
+def _message(query: Query) -> pb.RecommendRequest:
+    return pb.RecommendRequest(
+        history_item_ids=query.history,
+        history_times=query.history_times,
+        history_actions=query.history_actions,
+        limit=query.limit,
+    )
+
+
+def as_table(title: str, figures: Figures) -> Table:
+    """A row a figure; those of one kind below one another."""
+    table = Table("", "", title=title)
+
+    def add(name: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for inner, figure in value.items():
+                add(f"{name}: {inner}" if name else inner, figure)
+        else:
+            table.add_row(name, str(value))
+
+    add("", figures)
+    return table
+
+
+def main() -> None:
+    """Measure on the dataset that the command line names; print and write `serving.json`."""
+    options = parser(
+        "python -m benchmarks.latency.serving", "The server under load.", ServingConfig
+    )
+    options.add_argument(
+        "--full", action="store_true", help="10 minutes with 20 reloads, and 60 s of overload"
+    )
+    parsed = options.parse_args()
+    configure_logging()
+    with reported_errors():
+        arguments = options.instantiate(parsed)
+        root, reports = folders(arguments)
+        config = configuration(arguments, ServingConfig)
+        if arguments.full:
+            config = replace(config, seconds=60.0, steady_seconds=600.0, reloads=20)
+        with tempfile.TemporaryDirectory(dir=root.parent) as folder:
+            figures = measured(config, root, Path(folder))
+        machine = f"{platform.machine()}, {os.cpu_count()} cores, client on the same"
+        save_figures(reports, "serving", {"dataset": root.name, "machine": machine, **figures})
+        Console(width=110).print(as_table(f"{root.name}: serving", figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Recall and NDCG beside baselines and peers."""

@@ -1,0 +1,176 @@
+"""`python -m benchmarks.quality.answers`: record an engine's answers, or compare recordings.
+
+A change of structure must not change an answer. Record before and after it, then compare:
+
+    python -m benchmarks.quality.answers record --artifacts artifacts/ml-100k --output before.jsonl
+    python -m benchmarks.quality.answers compare before.jsonl after.jsonl
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.quality.cascade_lists import history_query
+from dataset.arrays import Dataset, load_dataset
+from lineage.cli import configure_logging, reported_errors
+from serving.engine.engine import Engine, EngineConfig
+from shortlist_client.api.answer import Answer
+from shortlist_client.api.filters import AnyOf, Filters, Range
+
+ITEMS = 100
+"""Items of an answer, and candidates to rank."""
+EXPLAINED = 10
+"""Items of an answer with explanations."""
+
+
+def record(artifacts: Path, output: Path, *, users: int) -> None:
+    """Ask for some users and write every item, score and explanation of every answer.
+
+    Args:
+        artifacts: Folder of a dataset's finished stages.
+        output: JSON Lines file to write; floats are hexadecimal, so that no bit is lost.
+        users: How many users, drawn at random with a fixed seed.
+    """
+    data, engine = load_dataset(artifacts / "data"), Engine.load(artifacts, EngineConfig())
+    chosen = np.random.default_rng(0).permutation(data.users)[:users].tolist()
+    partial = output.with_name(f"{output.name}.partial")
+    with partial.open("w") as lines:
+        for user in tqdm(chosen, desc="answers", unit="user"):
+            for call, answer in _calls(engine, data, user):
+                line = {"user": data.user_ids[user], "call": call, "answer": _plain(answer)}
+                lines.write(json.dumps(line) + "\n")
+    os.replace(partial, output)
+
+
+def _calls(engine: Engine, data: Dataset, user: int) -> Iterator[tuple[str, Answer]]:
+    """Every call of the engine for one user, by name."""
+    query = history_query(data, user, limit=ITEMS)
+    if not query.history:
+        return
+    yield "recommend", engine.recommend(query)
+    yield "retrieve", engine.retrieve(query)
+    yield "similar", engine.similar(query.history[-1], ITEMS)
+    rows = np.random.default_rng(user).permutation(len(data.item_ids))[:ITEMS].tolist()
+    yield "rank", engine.rank(query, [data.item_ids[row] for row in rows])
+    few = {"limit": EXPLAINED, "explain": True, "explain_texts": True}
+    yield "explain", engine.recommend(history_query(data, user, **few))
+    last = engine.catalogue.row(query.history[-1])
+    assert last is not None
+    filters = _filters(engine.catalogue.item(last).attributes, engine)
+    excluded = [data.item_ids[row] for row in rows[:EXPLAINED]]
+    wishes = {"limit": ITEMS, "filters": filters, "exclude": excluded}
+    yield "filtered", engine.recommend(history_query(data, user, **wishes))
+
+
+def _filters(attributes: Mapping[str, Any], engine: Engine) -> Filters:
+    """One clause for each of an item's keywords and numbers: items that are like it."""
+    clauses: list[AnyOf | Range] = []
+    for name, kind in sorted(engine.attributes.kinds.items()):
+        value = attributes.get(name)
+        if kind == "keyword" and value:
+            clauses.append(AnyOf(name, [value] if isinstance(value, str) else list(value)))
+        elif kind == "number" and value is not None:
+            clauses.append(Range(name, gte=value))
+    return Filters(should=clauses)
+
+
+def _plain(answer: Answer) -> dict[str, Any]:
+    """What must stay the same; times and fingerprints may differ."""
+    return {
+        "basis": answer.basis.value,
+        "coverage": vars(answer.coverage),
+        "items": [
+            {
+                "item_id": item.item_id,
+                "title": item.title,
+                "score": _exact(item.score),
+                "tower_score": _exact(item.tower_score),
+                "neighbour_score": _exact(item.neighbour_score),
+                "sources": [source.value for source in item.sources],
+                "shortlist_rank": item.shortlist_rank,
+                "ranker_score": _exact(item.ranker_score),
+                "reasons": [[one.item_id, _exact(one.contribution)] for one in item.reasons],
+                "text_reasons": [
+                    [one.field, _exact(one.contribution)] for one in item.text_reasons
+                ],
+            }
+            for item in answer.items
+        ],
+    }
+
+
+def _exact(value: float | None) -> str | None:
+    return None if value is None else float(value).hex()
+
+
+def compare(before: Path, after: Path) -> int:
+    """Compare two recordings.
+
+    Returns:
+        How many answers are in both.
+
+    Raises:
+        ValueError: an answer differs or is missing; names the first, and what differs in it.
+    """
+    count = 0
+    with before.open() as some, after.open() as others:
+        for count, (line, other) in enumerate(zip_longest(some, others), 1):
+            if line == other:
+                continue
+            if line is None or other is None:
+                raise ValueError(f"{before} and {after} must have as many answers, got {count - 1}")
+            raise ValueError(f"answer {count} differs: {_difference(line, other)}")
+    return count
+
+
+def _difference(line: str, other: str) -> str:
+    one, two = json.loads(line), json.loads(other)
+    about = f"{one['call']} for user {one['user']}"
+    pairs = zip_longest(one["answer"]["items"], two["answer"]["items"])
+    places = [place for place, (left, right) in enumerate(pairs, 1) if left != right]
+    if not places:
+        return f"{about}: {one} before, {two} after"
+    place = places[0] - 1
+    left, right = one["answer"]["items"][place:], two["answer"]["items"][place:]
+    return (
+        f"{about}: {len(places)} items differ, first at place {place + 1}: "
+        f"{left[:1]} before, {right[:1]} after"
+    )
+
+
+def main() -> None:
+    """Record or compare, as the command line says."""
+    parser = jsonargparse.ArgumentParser(
+        prog="python -m benchmarks.quality.answers", description=__doc__
+    )
+    commands = parser.add_subcommands(dest="command")
+    recording = jsonargparse.ArgumentParser(description="Record answers of finished stages.")
+    recording.add_argument("--artifacts", type=Path, required=True, help="`artifacts/ml-100k`")
+    recording.add_argument("--output", type=Path, required=True, help="JSON Lines file to write")
+    recording.add_argument("--users", type=int, default=500, help="users to ask for")
+    commands.add_subcommand("record", recording, help="record an engine's answers")
+    comparing = jsonargparse.ArgumentParser(description="Compare two recordings bit for bit.")
+    comparing.add_argument("before", type=Path, help="one recording")
+    comparing.add_argument("after", type=Path, help="the other")
+    commands.add_subcommand("compare", comparing, help="compare two recordings")
+    options = parser.parse_args()
+    configure_logging()
+    with reported_errors():
+        if options.command == "record":
+            chosen = options.record
+            record(chosen.artifacts, chosen.output, users=chosen.users)
+        else:
+            chosen = options.compare
+            sys.stdout.write(f"{compare(chosen.before, chosen.after)} answers are identical\n")
+
+
+if __name__ == "__main__":
+    main()

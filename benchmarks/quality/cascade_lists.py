@@ -1,0 +1,88 @@
+"""Runs the very engine that serves over test users, one query a user."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from dataset.arrays import TEST, Cases, Dataset
+from serving.engine.engine import Engine
+from shortlist_client.api.answer import Answer
+from shortlist_client.api.request import Query
+
+LISTED = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class CascadeLists:
+    """What the engine answers for each user, and what its stages hand on."""
+
+    cascade: NDArray[np.int32]
+    """(users, shortlist) item rows, -1 where the list is shorter"""
+    shortlist: NDArray[np.int32]
+    """(users, shortlist) the items that were recalled, in that order"""
+    towers: NDArray[np.int32]
+    """(users, 100) what the towers alone would recall"""
+    users: NDArray[np.float32]
+    """(users, dimension) how the user tower embeds them, each alone"""
+    answers: Sequence[Answer]
+    milliseconds: dict[str, float]
+    """Median wall time a stage"""
+
+
+def history_query(data: Dataset, user_row: int, **wishes: Any) -> Query:
+    """What a client would ask who knows a user's training and validation split, and no more.
+
+    Args:
+        data: Ids and histories.
+        user_row: Of the user.
+        wishes: Other fields of the query.
+    """
+    span = slice(data.offsets[user_row], data.offsets[user_row + 1])
+    places = np.arange(span.start, span.stop)[data.splits[span] < TEST]
+    names = ["", *data.action_names]
+    return Query(
+        history=[data.item_ids[int(row)] for row in data.items[places]],
+        history_times=data.times[places].tolist() if data.timed else (),
+        history_actions=[names[action] for action in data.actions[places].tolist()],
+        **wishes,
+    )
+
+
+def cascade_lists(engine: Engine, data: Dataset, cases: Cases) -> CascadeLists:
+    """Ask the engine for every case, by history, as a client would."""
+    row_of = {item_id: row for row, item_id in enumerate(data.item_ids)}
+    limit = engine.shortlist
+    answers = [
+        engine.recommend(history_query(data, user, limit=limit))
+        for user in tqdm(cases.user_rows.tolist(), desc="cascade", unit="user")
+    ]
+    cascade = np.full((len(cases), limit), -1, np.int32)
+    shortlist, towers = cascade.copy(), cascade.copy()
+    for user, answer in enumerate(answers):
+        for place, item in enumerate(answer.items):
+            row = row_of[item.item_id]
+            cascade[user, place] = row
+            if item.shortlist_rank is not None:
+                shortlist[user, item.shortlist_rank - 1] = row
+    sources = engine.retriever.sources
+    users = np.empty((len(cases), sources.index.dimension), np.float32)
+    for user, history in enumerate(tqdm(cases.histories, desc="towers", unit="user")):
+        users[user] = engine.retriever.embed(history, {}, contexts=cases.contexts[user])
+        found, _ = sources.nearest(users[user], history, limit)
+        towers[user, : len(found)] = found
+    stages = answers[0].milliseconds
+    return CascadeLists(
+        cascade=cascade,
+        shortlist=shortlist,
+        towers=towers[:, :LISTED],
+        users=users,
+        answers=answers,
+        milliseconds={
+            stage: float(np.median([answer.milliseconds[stage] for answer in answers]))
+            for stage in stages
+        },
+    )

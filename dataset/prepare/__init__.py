@@ -1,0 +1,1 @@
+"""The data stage: every module that reads or writes tables."""

@@ -1,0 +1,86 @@
+"""From cleaned tables to arrays: rows instead of ids, and every history in one block."""
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from dataset.arrays import TRAIN, Dataset, StringColumn
+from dataset.interaction_codes import action_numbers
+from dataset.prepare.ordering import chronology, stable_hash
+from dataset.prepare.schema import ACTION, ITEM, ORDER, SPLIT, TEXT, TIME, TITLE, USER
+
+ITEM_ROW, USER_ROW = "item_row", "user_row"
+
+
+def collected(
+    items: pl.LazyFrame, interactions: pl.LazyFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Read the tables, in the order of their rows.
+
+    Items and users are ordered by a hash of their ids, so that a row's number says nothing.
+
+    Args:
+        items: One row per item.
+        interactions: Canonical columns, `split` as a code.
+
+    Returns:
+        Items; users (`user_id`); interactions with `user_row`, `item_row`, by user, oldest first.
+    """
+    items = items.sort(stable_hash(ITEM))
+    users = interactions.select(USER).unique().sort(stable_hash(USER))
+    keys = chronology(interactions.collect_schema())
+    events = (
+        interactions.join(items.select(ITEM).with_row_index(ITEM_ROW), on=ITEM)
+        .join(users.with_row_index(USER_ROW), on=USER)
+        .sort(USER_ROW, *keys, SPLIT)
+    )
+    all_items, all_users, all_events = pl.collect_all([items, users, events])
+    return all_items, all_users, all_events
+
+
+def to_arrays(items: pl.DataFrame, users: pl.DataFrame, events: pl.DataFrame) -> Dataset:
+    """Turn what `collected` returned, items rendered, into a dataset.
+
+    Popularity is learnt from the training split alone.
+    """
+    item_rows = events[ITEM_ROW].cast(pl.Int32).to_numpy()
+    splits = events[SPLIT].to_numpy()
+    names = _actions(events)
+    actions = np.zeros(len(events), np.int32)
+    if names:
+        numbers = {name: number for number, name in enumerate(names, 1)}
+        actions = action_numbers(events[ACTION].to_list(), numbers)
+    return Dataset(
+        item_ids=StringColumn.of(items[ITEM].to_list()),
+        titles=StringColumn.of(items[TITLE].to_list()),
+        texts=StringColumn.of(items[TEXT].to_list()),
+        user_ids=StringColumn.of(users[USER].to_list()),
+        offsets=_offsets(events[USER_ROW].to_numpy(), len(users)),
+        items=item_rows,
+        times=events[TIME if TIME in events.columns else ORDER].to_numpy(),
+        timed=_timed(events),
+        actions=actions,
+        action_names=names,
+        splits=splits,
+        popularity=np.bincount(item_rows[splits == TRAIN], minlength=len(items)),
+    )
+
+
+def _actions(events: pl.DataFrame) -> list[str]:
+    """Actions of the training split, by name; an empty one is none."""
+    if ACTION not in events.columns:
+        return []
+    learnt = events.filter((pl.col(SPLIT) == TRAIN) & (pl.col(ACTION) != ""))
+    return sorted(learnt[ACTION].unique().to_list())
+
+
+def _timed(events: pl.DataFrame) -> bool:
+    """Whether there are times, none earlier than the one before it in the stated order."""
+    if TIME not in events.columns:
+        return False
+    back = (pl.col(TIME).diff() < 0) & (pl.col(USER_ROW).diff() == 0)
+    return not events.select(back.any()).item()
+
+
+def _offsets(user_rows: NDArray[np.uint32], users: int) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(np.bincount(user_rows, minlength=users))])

@@ -1,0 +1,68 @@
+"""An item's typed columns as postings, for filters."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from dataset.attribute_kind import Kind
+from dataset.postings import KeywordPostings, OrderedPostings, Postings, save_postings
+from dataset.prepare.schema import ITEM, is_string, is_string_list
+
+_ROW, _VALUE = "row", "value"
+
+
+def kind_of(kind: pl.DataType) -> Kind | None:
+    """What can be asked of a column of the type; None where nothing can."""
+    if is_string(kind) or is_string_list(kind):
+        return "keyword"
+    if isinstance(kind, pl.Boolean):
+        return "boolean"
+    if isinstance(kind, pl.Date | pl.Datetime):
+        return "time"
+    return "number" if kind.is_numeric() else None
+
+
+def save_attributes(folder: Path, items: pl.DataFrame) -> dict[str, Kind]:
+    """Write the postings of every column that can be filtered by.
+
+    Args:
+        folder: Of the data stage; the postings go into `attributes/` below it.
+        items: One row an item, in the items' order; nulls, NaN and empty strings are no values.
+
+    Returns:
+        Kind of every attribute, by name.
+    """
+    kinds = {
+        name: kind
+        for name, column in items.schema.items()
+        if name != ITEM and (kind := kind_of(column)) is not None
+    }
+    save_postings(folder, kinds, [_postings(items[name], kind) for name, kind in kinds.items()])
+    return kinds
+
+
+def _postings(column: pl.Series, kind: Kind) -> Postings:
+    return _ordered(column) if kind in ("number", "time") else _keywords(column.rename(_VALUE))
+
+
+def _keywords(column: pl.Series) -> KeywordPostings:
+    frame = column.to_frame().with_row_index(_ROW)
+    if is_string_list(column.dtype):
+        frame = frame.explode(_VALUE)
+    text = pl.col(_VALUE).cast(pl.String)  # of booleans, `false` and `true`
+    pairs = frame.select(_ROW, text).filter(pl.col(_VALUE) != "").unique().sort(_VALUE, _ROW)
+    runs = pairs[_VALUE].rle().struct.unnest()
+    starts = np.concatenate([[0], np.cumsum(runs["len"].to_numpy())]).astype(np.int64)
+    return KeywordPostings.of(runs["value"].to_list(), starts, pairs[_ROW].to_numpy())
+
+
+def _ordered(column: pl.Series) -> OrderedPostings:
+    if column.dtype.is_temporal():
+        values = column.dt.epoch("us").cast(pl.Int64)
+    else:
+        single = column.dtype == pl.Float32
+        values = column.cast(pl.Float32 if single else pl.Float64).fill_nan(None)
+    rows: NDArray[np.int64] = np.flatnonzero(values.is_not_null().to_numpy())
+    return OrderedPostings.of(values.drop_nulls().to_numpy(), rows)

@@ -1,0 +1,133 @@
+"""The data stage: a source in, arrays out."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from dataset.arrays import TRAIN, save_dataset
+from dataset.config import DataConfig
+from dataset.prepare.assemble import collected, to_arrays
+from dataset.prepare.attributes import save_attributes
+from dataset.prepare.canonical import checked
+from dataset.prepare.cleaning import Cleaned, Dropped, clean
+from dataset.prepare.item_fields_writer import save_fields
+from dataset.prepare.item_text_columns import rendered
+from dataset.prepare.schema import (
+    ITEM,
+    SPLIT,
+    TEXT,
+    TIME,
+    TIMESTAMP,
+    USER,
+    attribute_columns,
+    text_columns,
+)
+from dataset.prepare.sources import Source
+from dataset.prepare.split import CODES, assign_split
+from dataset.prepare.validation import InputError, Table, read_schema, reading, shown
+from lineage.manifest import is_up_to_date, writing
+
+logger = logging.getLogger(__name__)
+
+STAGE = "data"
+
+
+def is_current(config: DataConfig, source: Source, folder: Path) -> bool:
+    """Whether the folder holds, whole, what `build` would write into it."""
+    return is_up_to_date(folder, stage=STAGE, config=asdict(config), inputs=source.checksums())
+
+
+def build(config: DataConfig, source: Source, folder: Path) -> tuple[Dropped, ...]:
+    """Check, clean, split and render a source, and write the stage into a folder.
+
+    Beside the arrays the folder gets `attributes.parquet`, one row per item in the items' order
+    with whatever is typed or short, `attributes/`, what of it can be filtered by, as postings, what
+    the source says of every item, and `cleaning.json`, what was dropped by which rule.
+
+    Returns:
+        What `cleaning.json` says.
+
+    Raises:
+        InputError: the source breaks a rule, or nothing is left to train on.
+    """
+    with writing(folder, stage=STAGE, config=asdict(config), inputs=source.checksums()) as (
+        partial,
+        facts,
+    ):
+        cleaned = _cleaned(config, source)
+        with reading(source.interactions.path):
+            items, users, events = collected(
+                cleaned.items, assign_split(cleaned.interactions, config)
+            )
+        _require_training(source.interactions, events)
+        texts = text_columns(items.schema, config.fields)
+        text = rendered(items.schema, texts, token_budget=config.token_budget).alias(TEXT)
+        save_dataset(partial, to_arrays(items.with_columns(text), users, events))
+        attributes = items.select(ITEM, *attribute_columns(items))
+        attributes.write_parquet(partial / "attributes.parquet")
+        kinds = save_attributes(partial, attributes)
+        save_fields(partial, items)
+        report = [dropped.plain() for dropped in cleaned.report]
+        (partial / "cleaning.json").write_text(json.dumps(report, indent=1))
+        facts.update(_facts(items, users, events, cleaned.report), attributes=kinds)
+    return cleaned.report
+
+
+def _cleaned(config: DataConfig, source: Source) -> Cleaned:
+    tables = checked(source)
+    if config.split == "time-cut":
+        _require_times(tables.interactions)
+    with reading(source.interactions.path):
+        cleaned = clean(
+            tables.items.frame,
+            tables.interactions.frame,
+            user_core=config.user_core,
+            item_core=config.item_core,
+        )
+    for step in cleaned.report:
+        if not step.rows_out:
+            table: Table = getattr(tables, step.table)
+            with reading(table.path):
+                rows = table.frame.head(3).collect()
+            raise InputError(
+                f"{table.path}: the table must have rows left by the rule {step.rule!r}, "
+                f"got none of {step.rows_in:,}, first of the file\n{shown(rows)}"
+            )
+    return cleaned
+
+
+def _require_times(interactions: Table) -> None:
+    schema = read_schema(interactions)
+    if SPLIT not in schema and TIME not in schema:
+        raise InputError(
+            f"{interactions.path}: column {TIMESTAMP!r} must be there to split by 'time-cut'"
+        )
+
+
+def _require_training(interactions: Table, events: pl.DataFrame) -> None:
+    if not (events[SPLIT] == TRAIN).any():
+        column = SPLIT if SPLIT in read_schema(interactions) else TIMESTAMP
+        raise InputError(
+            f"{interactions.path}: column {column!r} must leave training rows, "
+            f"got {_by_split(events)}, first of all\n{shown(events.select(USER, ITEM, SPLIT))}"
+        )
+
+
+def _by_split(events: pl.DataFrame) -> dict[str, int]:
+    return {name: int((events[SPLIT] == code).sum()) for name, code in CODES.items()}
+
+
+def _facts(
+    items: pl.DataFrame, users: pl.DataFrame, events: pl.DataFrame, report: Sequence[Dropped]
+) -> dict[str, Any]:
+    return {
+        "users": len(users),
+        "items": len(items),
+        "interactions": _by_split(events),
+        "dropped": {f"{step.table}: {step.rule}": step.rows for step in report},
+    }

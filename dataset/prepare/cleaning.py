@@ -1,0 +1,95 @@
+"""Rows that nothing can be learnt from are dropped, and every rule says how many."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+
+from dataset.prepare.schema import ITEM, TITLE, USER
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropped:
+    """What one rule did to one table."""
+
+    table: str
+    rule: str
+    rows_in: int
+    rows_out: int
+
+    @property
+    def rows(self) -> int:
+        """Rows that the rule dropped."""
+        return self.rows_in - self.rows_out
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {**asdict(self), "dropped": self.rows}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cleaned:
+    """What is left, and why the rest is not."""
+
+    items: pl.LazyFrame
+    interactions: pl.LazyFrame
+    report: tuple[Dropped, ...]
+
+
+def clean(
+    items: pl.LazyFrame, interactions: pl.LazyFrame, *, user_core: int, item_core: int
+) -> Cleaned:
+    """Apply every rule, in this order: missing titles, duplicates, unknown items, k-core.
+
+    Args:
+        items: `item_id`, `title` and any other columns.
+        interactions: Canonical columns only, so that rows alike are one interaction.
+        user_core: Interactions a user must have.
+        item_core: Interactions an item must have; above 1, items without any leave, too.
+    """
+    titled = with_title(items)
+    distinct = interactions.unique()
+    known = of_known_items(distinct, titled)
+    core = k_core(known, user_core=user_core, item_core=item_core)
+    kept = titled.join(core, on=ITEM, how="semi") if item_core > 1 else titled
+    steps = [
+        ("items", "no title", items, titled),
+        ("interactions", "exact duplicate", interactions, distinct),
+        ("interactions", "unknown item", distinct, known),
+        ("interactions", f"user core {user_core}, item core {item_core}", known, core),
+        ("items", f"item core {item_core}", titled, kept),
+    ]
+    counts = pl.collect_all([t.select(pl.len()) for _, _, *pair in steps for t in pair])
+    rows = [frame.item() for frame in counts]
+    report = tuple(
+        Dropped(table=table, rule=rule, rows_in=before, rows_out=after)
+        for (table, rule, *_), before, after in zip(steps, rows[::2], rows[1::2], strict=True)
+    )
+    return Cleaned(items=kept, interactions=core, report=report)
+
+
+def with_title(items: pl.LazyFrame) -> pl.LazyFrame:
+    """Items that have something to read."""
+    return items.filter(pl.col(TITLE).str.strip_chars() != "")
+
+
+def of_known_items(interactions: pl.LazyFrame, items: pl.LazyFrame) -> pl.LazyFrame:
+    """Interactions with items of the catalogue."""
+    return interactions.join(items.select(ITEM), on=ITEM, how="semi")
+
+
+def k_core(interactions: pl.LazyFrame, *, user_core: int, item_core: int) -> pl.LazyFrame:
+    """Largest part in which every user and every item has enough interactions.
+
+    Interactions of all splits count alike, repeated ones too. Reads the data when a threshold is
+    above 1, because a fixed point is not an expression.
+    """
+    if user_core == item_core == 1:
+        return interactions
+    kept = interactions.collect()
+    while True:
+        core = kept.filter(pl.len().over(USER) >= user_core)
+        core = core.filter(pl.len().over(ITEM) >= item_core)
+        if len(core) == len(kept):
+            return core.lazy()
+        kept = core

@@ -1,0 +1,86 @@
+"""A table's rows as a shop describes items: texts, and attributes as plain JSON values."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from dataset.arrays import StringColumn
+from dataset.item_fields import FIELDS
+from dataset.prepare.attributes import kind_of
+from dataset.prepare.schema import ITEM, TITLE, is_string, is_string_list
+
+ROWS = 10_000
+"""Of a table that are plain objects at once"""
+
+
+def fields_of(items: pl.DataFrame) -> Iterator[dict[str, dict[str, Any]]]:
+    """`texts` and `attributes` of every row.
+
+    Texts are all columns of strings and of lists of them but id and title; attributes all others
+    that can be filtered by, times as ISO 8601 writes them. Nulls, NaN and infinities, empty strings
+    and lists are left out.
+    """
+    kinds = {name: kind for name, kind in items.schema.items() if name not in (ITEM, TITLE)}
+    texts = [name for name, kind in kinds.items() if is_string(kind) or is_string_list(kind)]
+    typed = [name for name, kind in kinds.items() if name not in texts and kind_of(kind)]
+    columns = [_plain(name, kinds[name]) for name in (*texts, *typed)]
+    for part in items.select(ITEM, *columns).iter_slices(ROWS):
+        for row in part.iter_rows(named=True):
+            known = {name: value for name, value in row.items() if value not in (None, "", [])}
+            yield {
+                "texts": {name: known[name] for name in texts if name in known},
+                "attributes": {name: _json(known[name]) for name in typed if name in known},
+            }
+
+
+def save_fields(folder: Path, items: pl.DataFrame) -> None:
+    """Write the fields of every item, for `dataset.item_fields` to look up.
+
+    Args:
+        folder: Of the data stage.
+        items: One row an item, in the items' order.
+    """
+    lines = [json.dumps(fields, ensure_ascii=False) for fields in fields_of(items)]
+    StringColumn.save(folder, FIELDS, lines)
+
+
+def read_items(path: Path) -> tuple[int, Iterator[dict[str, Any]]]:
+    """How many items a Parquet file in the form of `items.parquet` holds, and each of them.
+
+    Returns:
+        Rows, and of each `item_id`, `title`, `texts` and `attributes`.
+
+    Raises:
+        ValueError: it is no Parquet file or lacks a column; says which.
+        OSError: it cannot be read.
+    """
+    try:
+        items = pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"{path} must be a Parquet file: {error}") from error
+    for name in (ITEM, TITLE):
+        if name not in items.columns:
+            raise ValueError(f"{path} must have a column {name!r}, got {', '.join(items.columns)}")
+    named = items.select(pl.col(ITEM, TITLE).cast(pl.String).fill_null(""))
+    rows = zip(named.iter_rows(named=True), fields_of(items), strict=True)
+    return len(items), ({**name, **fields} for name, fields in rows)
+
+
+def _plain(name: str, kind: pl.DataType) -> pl.Expr:
+    column = pl.col(name)
+    if is_string(kind):
+        return column.cast(pl.String)
+    if is_string_list(kind):
+        return column.list.drop_nulls()
+    if kind.is_float():
+        return pl.when(column.is_finite()).then(column)
+    if kind.is_decimal():
+        return column.cast(pl.Float64)
+    return column
+
+
+def _json(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float) else value.isoformat()

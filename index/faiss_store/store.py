@@ -1,0 +1,208 @@
+"""The index itself: rows inside, searched by inner product, on a GPU where there is one."""
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from dataset.postings import rows_of
+from index.config import GPUs
+from index.faiss_store.filtered import FilteredSearch
+from index.faiss_store.gpus import OnGPUs, left_to_cpu, on_gpus
+from index.faiss_store.installation import load_faiss
+from index.vector_store import Found, check_k, check_rows, checked_among
+from index.vectors import checked
+from lineage.manifest import CorruptArtifactError, command
+
+FILE = "index.faiss"
+MOST = 0.75
+"""Share of the corpus from which on a filter leaves so much that what does not fit is dropped."""
+FEW = 32
+"""Queries under which torch compares all items faster than FAISS: one in half of its time."""
+MOST_SCORES = 16 << 20
+"""Scores that torch holds at once, of all queries and items"""
+
+
+class ItemIndex:
+    """Finds the nearest item rows of an embedding. Knows nothing of item ids or users."""
+
+    def __init__(self, index: Any, gpus: GPUs = "auto") -> None:
+        """Wrap a FAISS index; where there are GPUs, a copy on them is searched if it can be."""
+        self._faiss = load_faiss()
+        self._stored = index
+        self._on_gpus: OnGPUs | None = on_gpus(index, gpus)
+
+    def __len__(self) -> int:
+        return int(self._stored.ntotal)
+
+    @property
+    def dimension(self) -> int:
+        """Length of an embedding."""
+        return int(self._stored.d)
+
+    def search(
+        self, queries: NDArray[np.float32], k: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Find the k items of largest inner product.
+
+        Args:
+            queries: (queries, dimension) unit-length embeddings.
+            k: Items a query.
+
+        Returns:
+            Scores and item rows, both (queries, k), best first; row -1 where what was visited
+            holds fewer than k items.
+
+        Raises:
+            ValueError: wrong shape, not finite, or k outside 1 and the corpus.
+        """
+        check_k(k, len(self))
+        given = checked(queries, self.dimension)
+        if self._on_gpus is not None and k <= self._on_gpus.widest:
+            try:
+                return self._on_gpus.search(given, k)
+            except RuntimeError as error:
+                left_to_cpu(error)
+        few = len(given) < FEW and len(given) * len(self) <= MOST_SCORES
+        if few and self._exact is not None:
+            return self._exact(given, k)
+        if len(given) > 1:
+            scores, rows = self._stored.search(given, k)
+            return scores, rows
+        return self._by_one_thread(lambda: self._stored.search(given, k))
+
+    @cached_property
+    def _exact(self) -> Callable[[NDArray[np.float32], int], Found] | None:
+        """Compares few queries with all embeddings; None where not all are compared."""
+        if not isinstance(self._stored, self._faiss.IndexFlat):
+            return None
+        from index.faiss_store.torch_exact import ExactSearch
+
+        held = self._faiss.rev_swig_ptr(self._stored.get_xb(), len(self) * self.dimension)
+        return ExactSearch(held.reshape(len(self), self.dimension)).search
+
+    def search_among(
+        self, query: NDArray[np.float32], k: int, allowed: BitMap
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Find the k items of largest inner product among some, by a single thread.
+
+        Where most are allowed, more than k are looked for and the others dropped; where that is not
+        enough, the CPU's form of the index is searched with a selector, or all are compared.
+
+        Args:
+            query: (dimension,) of unit length.
+            k: Items wanted, at least 1.
+            allowed: Item rows to choose from.
+
+        Returns:
+            Scores and item rows, both (found,), best first; as many as are allowed, at most k.
+
+        Raises:
+            ValueError: wrong shape, not finite, k below 1, or a row that is not in the corpus.
+        """
+        return checked_among(
+            self, query, k, allowed, lambda given, most: self._among(given, most, allowed)
+        )
+
+    def _among(self, query: NDArray[np.float32], k: int, allowed: BitMap) -> Found:
+        size = len(allowed)
+        if size >= MOST * len(self):
+            more = k + min(len(self) - size, k)
+            if self._on_gpus is None or more <= self._on_gpus.widest:
+                scores, rows = self.search(query, more)
+                kept = [place for place, row in enumerate(rows[0].tolist()) if row in allowed][:k]
+                if len(kept) == k:
+                    return scores[0][kept], rows[0][kept]
+        return self._by_one_thread(lambda: self._filtered.search(query, k, rows_of(allowed)))
+
+    @cached_property
+    def _filtered(self) -> FilteredSearch:
+        return FilteredSearch(self._stored)
+
+    def _by_one_thread(self, search: Callable[[], Found]) -> Found:
+        """Scores and rows of a single query, which a second thread would only delay."""
+        threads = self._faiss.omp_get_max_threads()
+        self._faiss.omp_set_num_threads(1)
+        try:
+            return search()
+        finally:
+            self._faiss.omp_set_num_threads(threads)
+
+    def vectors(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """(rows, dimension): the stored embeddings of some rows.
+
+        Raises:
+            ValueError: a row is not in the corpus.
+        """
+        if len(rows):
+            check_rows(int(rows.min()), int(rows.max()), len(self))
+        found: NDArray[np.float32] = self._stored.reconstruct_batch(rows.astype(np.int64))
+        return found
+
+    def set_operating_point(self, parameters: str) -> None:
+        """Decide how hard every search looks; saved with the index.
+
+        Args:
+            parameters: In FAISS's words, like `nprobe=32,k_factor_rf=4`; empty for none.
+
+        Raises:
+            ValueError: the index has no such parameter.
+        """
+        try:
+            self._faiss.ParameterSpace().set_index_parameters(self._stored, parameters)
+        except RuntimeError as error:
+            raise ValueError(
+                f"operating_point must be parameters of the index, got {parameters!r}"
+            ) from error
+        if self._on_gpus is None:
+            return
+        try:
+            self._on_gpus.set_operating_point(parameters)
+        except RuntimeError as error:
+            left_to_cpu(error)
+            self._on_gpus = None
+
+    def save(self, folder: Path) -> None:
+        """Write the CPU form.
+
+        Raises:
+            OSError: it could not be written, for instance because the disk is full.
+        """
+        write(self._stored, folder / FILE)
+
+    @classmethod
+    def load(cls, folder: Path, gpus: GPUs = "auto") -> "ItemIndex":
+        """Read an index.
+
+        Args:
+            folder: Of the index stage.
+            gpus: How those that FAISS sees share its searches.
+
+        Raises:
+            CorruptArtifactError: it is missing or unreadable; names the command that mends it.
+        """
+        faiss = load_faiss()
+        flags = faiss.IO_FLAG_ONDISK_SAME_DIR | faiss.IO_FLAG_READ_ONLY  # as a release's files are
+        try:
+            index = faiss.read_index(str(folder / FILE), flags)
+        except RuntimeError as error:
+            raise CorruptArtifactError(
+                f"{folder / FILE} is not a readable index; make it again with "
+                f"`{command(folder, 'index')}`"
+            ) from error
+        return cls(index, gpus)
+
+
+def write(index: Any, path: Path) -> None:
+    """Write a FAISS index through Python, which notices when the last bytes do not fit the disk.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    faiss = load_faiss()
+    with path.open("wb") as file:
+        faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))

@@ -1,0 +1,1 @@
+"""Which items fit a filter."""

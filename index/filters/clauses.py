@@ -1,0 +1,101 @@
+"""Which items an answer may hold, by their attributes; importable without FAISS.
+
+Errors:
+    FilterError: a filter breaks a rule; names the rule and what is known.
+"""
+
+import math
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+from dataset.attribute_kind import Kind
+from shortlist_client.api.filters import EPOCH, AnyOf, Clause, Range, Value, moment
+
+
+class FilterError(ValueError):
+    """A filter breaks a rule."""
+
+
+def check_clause(clause: Clause, kinds: Mapping[str, Kind]) -> None:
+    """Refuse a clause that cannot be meant.
+
+    Args:
+        clause: What was asked.
+        kinds: Of every attribute, by name.
+
+    Raises:
+        FilterError: unknown attribute, value of another kind, no value or bound at all, range
+            over keywords or booleans, or a lower bound above the upper.
+    """
+    name = clause.attribute
+    if name not in kinds:
+        known = ", ".join(sorted(kinds)) or "none, for the items have no attributes"
+        raise FilterError(f"attribute must be one of those known ({known}), got {name!r}")
+    if isinstance(clause, AnyOf):
+        if not clause.values:
+            raise FilterError(f"values of attribute {name!r} must be at least 1, got none")
+        for value in clause.values:
+            _check_value(name, kinds[name], value)
+        return
+    _check_range(clause, kinds[name])
+
+
+def as_keyword(value: Value) -> str:
+    """A keyword or boolean as postings have it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def as_number(value: Value) -> float:
+    """A number as it is, a time as whole microseconds since 1970."""
+    if isinstance(value, date):
+        return (moment(value) - EPOCH) // timedelta(microseconds=1)
+    assert not isinstance(value, str)
+    return value
+
+
+def _check_range(clause: Range, kind: Kind) -> None:
+    name, bounds = clause.attribute, clause.bounds
+    if kind not in ("number", "time"):
+        raise FilterError(
+            f"a range must be over numbers or times, got attribute {name!r} of {kind}s"
+        )
+    if not bounds:
+        raise FilterError(f"range of attribute {name!r} must have a bound, got none")
+    for value in bounds.values():
+        _check_value(name, kind, value)
+    for pair in (("gt", "gte"), ("lt", "lte")):
+        if all(bound in bounds for bound in pair):
+            raise FilterError(
+                f"range of attribute {name!r} must have one of {pair[0]} and {pair[1]}, got both"
+            )
+    lower = next((bounds[bound] for bound in ("gt", "gte") if bound in bounds), None)
+    upper = next((bounds[bound] for bound in ("lt", "lte") if bound in bounds), None)
+    if lower is not None and upper is not None and as_number(lower) > as_number(upper):
+        raise FilterError(
+            f"range of attribute {name!r} must have its lower bound at most at its upper bound, "
+            f"got {lower} and {upper}"
+        )
+
+
+def _check_value(name: str, kind: Kind, value: Value) -> None:
+    given = _kind(value)
+    if given != kind:
+        raise FilterError(
+            f"values of attribute {name!r} must be {kind}s, got the {given} {_shown(value)}"
+        )
+    if given == "number" and not math.isfinite(as_number(value)):
+        raise FilterError(f"values of attribute {name!r} must be finite, got {value}")
+    if value == "":
+        raise FilterError(f"values of attribute {name!r} must not be empty, got ''")
+
+
+def _kind(value: Value) -> Kind:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, date):
+        return "time"
+    return "keyword" if isinstance(value, str) else "number"
+
+
+def _shown(value: Value) -> str:
+    return repr(value) if isinstance(value, str) else str(value)

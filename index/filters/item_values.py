@@ -1,0 +1,83 @@
+"""What a single item has for its attributes: read as it was described, and matched by clauses."""
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from dataset.attribute_kind import Kind
+from index.filters.clauses import as_keyword, as_number
+from shortlist_client.api.filters import AnyOf, Clause, Value
+
+Values = frozenset[Any]
+"""Keywords and booleans as `as_keyword` has them, numbers and times as `as_number` does."""
+Held = Mapping[str, Values]
+"""Of an item, by attribute."""
+NOTHING: Values = frozenset()
+BOUNDS = (("gt", "gte"), ("lt", "lte"))
+
+
+def read(name: str, kind: Kind, value: Any) -> Values:
+    """What an item has for an attribute.
+
+    Args:
+        name: Of the attribute.
+        kind: Of the attribute.
+        value: Plain JSON: a string or a list of them, a number, true or false, or a time as ISO
+            8601 writes it, UTC where it names no zone. None and empty strings are no values.
+
+    Raises:
+        ValueError: it is of another kind.
+    """
+    given = value if kind == "keyword" and isinstance(value, list | tuple) else [value]
+    known = [_typed(name, kind, one) for one in given if one is not None and one != ""]
+    return frozenset(map(as_keyword if kind in ("keyword", "boolean") else as_number, known))
+
+
+def fits(clause: Clause, as_held: Callable[[float], float]) -> Callable[[Values], bool]:
+    """Whether any of an item's values fits a clause that keeps all rules.
+
+    Args:
+        clause: What was asked.
+        as_held: A number or time as the attribute's postings have it.
+    """
+    if isinstance(clause, AnyOf):
+        wanted = frozenset(
+            as_keyword(value) if isinstance(value, str | bool) else as_held(as_number(value))
+            for value in clause.values
+        )
+        return lambda values: not wanted.isdisjoint(values)
+    bounds = {name: as_held(as_number(value)) for name, value in clause.bounds.items()}
+    low, high = (bounds.get(least, bounds.get(most)) for least, most in BOUNDS)
+
+    def within(value: float) -> bool:
+        above = low is None or (value > low if "gt" in bounds else value >= low)
+        return above and (high is None or (value < high if "lt" in bounds else value <= high))
+
+    return lambda values: any(map(within, values))
+
+
+def _typed(name: str, kind: Kind, value: Any) -> Value:
+    if kind == "keyword" and isinstance(value, str):
+        return value
+    if kind == "boolean" and isinstance(value, bool):
+        return value
+    if kind == "number" and isinstance(value, int | float) and not isinstance(value, bool):
+        return _finite(name, value)
+    if kind == "time" and isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            pass
+    rule = {"time": "a time as of ISO 8601", "keyword": "a string or a list of them"}
+    raise ValueError(f"attribute {name!r} must be {rule.get(kind, f'a {kind}')}, got {value!r}")
+
+
+def _finite(name: str, value: float) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"attribute {name!r} must be finite, got {value}")
+    return number

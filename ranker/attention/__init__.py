@@ -1,0 +1,1 @@
+"""The default ranker: candidates attend to the history's items."""

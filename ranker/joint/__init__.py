@@ -1,0 +1,1 @@
+"""The joint cross-encoder, for comparison."""

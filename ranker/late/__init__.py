@@ -1,0 +1,1 @@
+"""Late joining: candidates meet the shopper in the top layers alone."""

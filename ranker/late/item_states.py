@@ -1,0 +1,101 @@
+"""What the layers under the joined ones make of every item: computed once, stored, mapped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from backbone.batch import pad
+from backbone.device import autocast
+from backbone.encode_texts import in_batches
+from backbone.layers import states_below
+
+STATES, COUNTS = "item_states.npy", "item_states.counts.npy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemStates:
+    """A few states of each item, in half precision: each the mean over a span of its tokens."""
+
+    states: NDArray[np.float16]
+    """(items, kept, hidden); zero beyond an item's count"""
+    counts: NDArray[np.uint8]
+    """(items,) how many an item has: as many as it has tokens, or all that are kept"""
+
+    @classmethod
+    def load(cls, folder: Path) -> "ItemStates":
+        """Map what `write_item_states` wrote."""
+        return cls(
+            states=np.load(folder / STATES, mmap_mode="r"),
+            counts=np.load(folder / COUNTS, mmap_mode="r"),
+        )
+
+    def of(self, rows: NDArray[np.int32]) -> tuple[Tensor, Tensor]:
+        """States of some items, (…, kept, hidden) float32, and whether there is one, (…, kept)."""
+        kept = np.arange(self.states.shape[1])
+        return (
+            torch.from_numpy(self.states[rows].astype(np.float32)),
+            torch.from_numpy(kept < self.counts[rows][..., None]),
+        )
+
+
+def write_item_states(
+    folder: Path,
+    bert: PreTrainedModel,
+    sequences: Sequence[NDArray[np.int32]],
+    *,
+    joined_layers: int,
+    kept: int,
+    pad_id: int,
+) -> ItemStates:
+    """Read every item under the joined layers and write what is kept of it.
+
+    Args:
+        folder: Where to write.
+        bert: Backbone; its layers under the joined ones must not be trained any more.
+        sequences: Word pieces of every item, with special tokens.
+        joined_layers: How many of the top layers items meet shoppers in.
+        kept: States of an item at most.
+        pad_id: Id of the padding token.
+    """
+    lengths = np.array([len(sequence) for sequence in sequences])
+    shape = (len(sequences), kept, int(bert.config.hidden_size))
+    table = np.lib.format.open_memmap(folder / STATES, "w+", dtype=np.float16, shape=shape)
+    device = next(bert.parameters()).device
+
+    def read(rows: NDArray[np.int64]) -> Tensor:
+        batch = pad([sequences[row] for row in rows], pad_id).to(device)
+        with autocast(device):
+            below = states_below(bert, batch, trained_layers=joined_layers).float()
+        return span_means(below, torch.from_numpy(lengths[rows]).to(device), kept)
+
+    for rows, states in in_batches(read, lengths, "items under the joined layers"):
+        table[rows] = states.to(torch.float16).cpu().numpy()
+    table.flush()
+    np.save(folder / COUNTS, np.minimum(lengths, kept).astype(np.uint8))
+    return ItemStates.load(folder)
+
+
+def span_means(states: Tensor, lengths: Tensor, kept: int) -> Tensor:
+    """Cut each text into equal spans and take their means; a short text keeps its tokens.
+
+    Args:
+        states: (texts, length, hidden)
+        lengths: (texts,) tokens of each.
+        kept: Spans of a text at most.
+
+    Returns:
+        (texts, kept, hidden), zero where a text has fewer.
+    """
+    place = torch.arange(states.shape[1], device=states.device)
+    spans = torch.minimum(lengths, lengths.new_tensor(kept))[:, None]
+    span = place * spans // lengths[:, None]  # (texts, length)
+    member = torch.nn.functional.one_hot(span.clamp(max=kept - 1), kept).to(states.dtype)
+    member = member * (place < lengths[:, None]).unsqueeze(-1)  # (texts, length, kept)
+    total = member.sum(dim=1).clamp(min=1)  # (texts, kept)
+    return member.transpose(1, 2) @ states / total.unsqueeze(-1)

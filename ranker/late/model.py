@@ -1,0 +1,47 @@
+"""Late joining: candidates meet the shopper in the top layers alone, the rest was computed."""
+
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from ranker.corrector import Corrector
+from ranker.late.inputs import LateBatch
+from ranker.late.shared_prefix import joined, prefix_states
+
+
+class LateRanker(Corrector):
+    """Cross-attention in the top layers alone."""
+
+    def __init__(self, bert: PreTrainedModel, signals: int, *, joined_layers: int) -> None:
+        """Put a head on a backbone.
+
+        Args:
+            bert: Encoder.
+            signals: Columns of the signals.
+            joined_layers: How many of the top layers candidates meet the shopper in.
+        """
+        super().__init__(int(bert.config.hidden_size), signals)
+        self.bert = bert
+        self.joined_layers = joined_layers
+
+    def forward(self, batch: LateBatch, shortlist_scores: Tensor, signals: Tensor) -> Tensor:
+        """Score the candidates of every shopper.
+
+        Args:
+            batch: Shoppers and candidates.
+            shortlist_scores: (shoppers × candidates,) scores in the shortlist, logits.
+            signals: (shoppers × candidates, signals)
+
+        Returns:
+            (shoppers × candidates,) logits, float32.
+        """
+        prefix = prefix_states(self.bert, batch.prefix, joined_layers=self.joined_layers)
+        states = joined(
+            self.bert,
+            batch.states.to(prefix[0].dtype),
+            batch.present,
+            prefix,
+            batch.prefix.mask,
+        )
+        weights = batch.present.unsqueeze(-1).to(states.dtype)
+        candidate = (states * weights).sum(-2) / weights.sum(-2).clamp(min=1)
+        return self.corrected(candidate, shortlist_scores, self.standardised(signals))

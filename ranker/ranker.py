@@ -1,0 +1,165 @@
+"""Scores the candidates of one shopper; validation and serving call the same function."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedTokenizerBase
+
+from backbone.device import best_device, serving_dtype
+from backbone.load import empty_bert
+from dataset.append_only import Grown
+from ranker.attention.inputs import AttentionInputs
+from ranker.attention.model import AttentionRanker
+from ranker.joint.inputs import PART, RankerInputs
+from ranker.joint.model import CrossEncoder
+from ranker.late.inputs import LateInputs
+from ranker.late.model import LateRanker
+
+KIND, WEIGHTS = "ranker.json", "model.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranker:
+    """A model and what it reads."""
+
+    model: CrossEncoder | LateRanker | AttentionRanker
+    inputs: RankerInputs | LateInputs | AttentionInputs
+
+    def __call__(
+        self,
+        history: NDArray[np.int32],
+        candidates: NDArray[np.int32],
+        shortlist_scores: NDArray[np.float32],
+        signals: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Score candidates for a history.
+
+        Args:
+            history: Item rows, oldest first.
+            candidates: (candidates,) item rows.
+            shortlist_scores: (candidates,) scores in the shortlist, logits.
+            signals: (candidates, signals) what else is known of each.
+
+        Returns:
+            (candidates,) logits.
+        """
+        return self.score_all([history], [candidates], [shortlist_scores], [signals])[0]
+
+    def score_all(
+        self,
+        histories: Sequence[NDArray[np.int32]],
+        candidates: Sequence[NDArray[np.int32]],
+        shortlist_scores: Sequence[NDArray[np.float32]],
+        signals: Sequence[NDArray[np.float32]],
+    ) -> list[NDArray[np.float32]]:
+        """The same for some shoppers, at once where that is faster; none lacks candidates.
+
+        Sums in bf16 depend on how much is read at once, so the last bits may differ.
+        """
+        at_once = len(histories) if isinstance(self.model, AttentionRanker) else 1
+        logits: list[NDArray[np.float32]] = []
+        for start in range(0, len(histories), at_once or 1):
+            some = slice(start, start + at_once)
+            logits += self._scored(
+                histories[some], candidates[some], shortlist_scores[some], signals[some]
+            )
+        return logits
+
+    def _scored(
+        self,
+        histories: Sequence[NDArray[np.int32]],
+        candidates: Sequence[NDArray[np.int32]],
+        shortlist_scores: Sequence[NDArray[np.float32]],
+        signals: Sequence[NDArray[np.float32]],
+    ) -> list[NDArray[np.float32]]:
+        """As many candidates for one as for another, the last of them repeated, then cut off."""
+        lengths = [len(rows) for rows in candidates]
+        table = np.minimum(np.arange(max(lengths)), np.array(lengths)[:, None] - 1)
+        pairs = list(enumerate(table))
+        scores = np.stack([shortlist_scores[one][places] for one, places in pairs])
+        known = np.concatenate([signals[one][places] for one, places in pairs])
+        device = self.model.head.weight.device
+        with torch.inference_mode():
+            logits = self.model(
+                self.inputs(histories, [candidates[one][places] for one, places in pairs]).to(
+                    device
+                ),
+                torch.from_numpy(np.asarray(scores.ravel(), np.float32)).to(device),
+                torch.from_numpy(np.asarray(known, np.float32)).to(device),
+            )
+        read: NDArray[np.float32] = logits.float().cpu().numpy().reshape(table.shape)
+        return [row[:length] for row, length in zip(read, lengths, strict=True)]
+
+    def over(self, added: Grown[np.int8]) -> "Ranker":
+        """The same where items were added to the corpus.
+
+        Args:
+            added: (added items, bytes) their states as they are kept; none for a kind without.
+        """
+        if not isinstance(self.inputs, AttentionInputs):
+            return self
+        return Ranker(model=self.model, inputs=self.inputs.over(added))
+
+    @property
+    def longest(self) -> int:
+        """Items of a history that are read at most, filled up to few widths; 0 where texts are."""
+        return self.inputs.length if isinstance(self.inputs, AttentionInputs) else 0
+
+    @property
+    def shortlist_weight(self) -> float:
+        """What a shortlist's score counts in the ranker's."""
+        return float(self.model.shortlist_weight.detach())
+
+    def save(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Write architecture, weights (fp32), tokenizer and inputs."""
+        part = folder / PART
+        part.mkdir(parents=True)
+        about: dict[str, Any] = {"signals": len(self.model.mean)}
+        if isinstance(self.model, AttentionRanker):
+            about |= {"attention": self.model.options}
+        else:
+            self.model.bert.config.save_pretrained(part)
+            tokenizer.save_pretrained(part)
+        if isinstance(self.model, LateRanker):
+            about |= {"joined_layers": self.model.joined_layers}
+        weights = {name: value.contiguous() for name, value in self.model.state_dict().items()}
+        save_file(weights, part / WEIGHTS)
+        self.inputs.save(folder)
+        (part / KIND).write_text(json.dumps(about))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Ranker":
+        """Load from a finished ranker stage, in the precision that serves best."""
+        part = folder / PART
+        about = json.loads((part / KIND).read_text())
+        signals, joined = about["signals"], about.get("joined_layers")
+        model: CrossEncoder | LateRanker | AttentionRanker
+        inputs: RankerInputs | LateInputs | AttentionInputs
+        if "attention" in about:
+            model = AttentionRanker(signals=signals, **about["attention"])
+            inputs = AttentionInputs.load(folder)
+        elif joined:
+            model = LateRanker(empty_bert(part), signals, joined_layers=joined)
+            inputs = LateInputs.load(folder)
+        else:
+            model, inputs = CrossEncoder(empty_bert(part), signals), RankerInputs.load(folder)
+        weights = load_file(part / WEIGHTS)
+        model.load_state_dict(weights)
+        device = best_device()
+        model.eval().requires_grad_(requires_grad=False).to(device, serving_dtype(device))
+        model.mean, model.scale = weights["mean"].to(device), weights["scale"].to(device)
+        return cls(model=model, inputs=inputs)
+
+
+def reorder(
+    rows: Sequence[int] | NDArray[np.int32], scores: NDArray[np.float32]
+) -> NDArray[np.int32]:
+    """Item rows by descending score; equal scores keep the order of the shortlist."""
+    return np.asarray(rows, np.int32)[np.argsort(-scores, kind="stable")]

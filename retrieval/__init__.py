@@ -1,0 +1,1 @@
+"""First half of the cascade: user tower and recall sources, features, shortlists."""

@@ -1,0 +1,1 @@
+"""Requests as the engine receives them: limits, rules, errors."""

@@ -1,0 +1,1 @@
+"""Queues requests and runs them through the engine in batches."""

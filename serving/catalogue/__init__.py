@@ -1,0 +1,1 @@
+"""Items and users of a release: ids to rows, histories, changes."""

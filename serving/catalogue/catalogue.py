@@ -1,0 +1,203 @@
+"""Ids outside, rows inside: items and users of a release."""
+
+from collections.abc import Callable, Sequence
+from copy import copy
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from dataset.arrays import Dataset
+from dataset.interaction_codes import action_numbers, contexts
+from dataset.item_fields import ItemFields
+from dataset.postings import bitmap_of, rows_of
+from evaluation.baselines import popularity_rank
+from retrieval.features import purchases
+from serving.catalogue.live_items import LiveItems
+from serving.catalogue.user_history import history_with
+from shortlist_client.api.event import Event
+from shortlist_client.api.item import Item, Known
+from shortlist_client.api.request import Query
+
+
+class Catalogue:
+    """Looks up items and users of a release. Knows nothing of models."""
+
+    def __init__(self, data: Dataset, fields: ItemFields | None = None) -> None:
+        """Take a release's items and users.
+
+        Args:
+            data: Ids, titles, texts and histories.
+            fields: What describes the items beside their titles; None for nothing.
+        """
+        self._data, self._fields = data, fields
+        self._row_of = {item_id: row for row, item_id in enumerate(data.item_ids)}
+        self._user_of = {user_id: row for row, user_id in enumerate(data.user_ids)}
+        self._actions = {name: number for number, name in enumerate(data.action_names, 1)}
+        ranks = popularity_rank(data.popularity)
+        self.by_popularity: NDArray[np.int32] = np.argsort(-ranks).astype(np.int32)
+        """(items,): rows of the release's items, best-selling first; equals in random order."""
+        self._live: LiveItems | None = None
+
+    def over(self, items: LiveItems) -> "Catalogue":
+        """The same after some changes of the items."""
+        changed = copy(self)
+        changed._live = items
+        return changed
+
+    def __len__(self) -> int:
+        return len(self._data.item_ids) if self._live is None else self._live.index.live
+
+    @property
+    def actions(self) -> Sequence[str]:
+        """What the release's interactions call what users do."""
+        return self._data.action_names
+
+    def item_id(self, row: int) -> str:
+        """Id of an item row."""
+        if self._live is None or row < len(self._data.item_ids):
+            return self._data.item_ids[row]
+        return self._live.item(row).item_id
+
+    def title(self, row: int) -> str:
+        """Title of an item row."""
+        if self._live is None or row < len(self._data.item_ids):
+            return self._data.titles[row]
+        return self._live.item(row).title
+
+    def known(self, item_id: str) -> Known | None:
+        """An item as of now; None where there is none, or none any more."""
+        row = self.row(item_id)
+        if row is None:
+            return None
+        return Known(item=self.item(row), changed=row >= len(self._data.item_ids))
+
+    def item(self, row: int) -> Item:
+        """What is known of an item row."""
+        if self._live is None or row < len(self._data.item_ids):
+            described = {} if self._fields is None else self._fields[row]
+            return Item(item_id=self._data.item_ids[row], title=self.title(row), **described)
+        return self._live.item(row)
+
+    def text(self, row: int) -> str:
+        """Text of a row of the release, as the towers read it."""
+        return self._data.texts[row]
+
+    def learnt_row(self, item_id: str, text: str) -> int | None:
+        """Row of the release whose embedding an item of some text has; None where it is new."""
+        row = self.base_row(item_id)
+        return row if row is not None and self._data.texts[row] == text else None
+
+    def popularity(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
+        """(rows,): training purchases of each item."""
+        origins = rows.astype(np.int64) if self._live is None else self._live.index.origins(rows)
+        return purchases(self._data.popularity, origins)
+
+    def best_selling(self, size: int, allowed: BitMap | None = None) -> NDArray[np.int32]:
+        """Rows of the best-selling items, those that are new last.
+
+        Args:
+            size: Items at most.
+            allowed: Item rows to choose from, none of them hidden; None for all.
+        """
+        if allowed is None and self._live is None:
+            return self.by_popularity[:size]
+        new = _among(self._new(), allowed)
+        wanted, found, start, block = min(size, self._left(allowed) - len(new)), 0, 0, size
+        parts: list[NDArray[np.int64]] = []
+        while found < wanted:
+            rows = self._current(self.by_popularity[start : start + block])
+            parts.append(_among(rows, allowed))
+            found, start, block = found + len(parts[-1]), start + block, 2 * block
+        return np.concatenate([*parts, new])[:size].astype(np.int32)
+
+    def base_row(self, item_id: str) -> int | None:
+        """Row of an item in the release, whatever became of it; None where it was not there."""
+        return self._row_of.get(item_id)
+
+    def row(self, item_id: str) -> int | None:
+        """Row of an item id, None where there is no such item, or none any more."""
+        row = None if self._live is None else self._live.row(item_id)
+        row = self._row_of.get(item_id) if row is None else row
+        if row is None or (self._live and not self._live.index.alive(np.array([row]))[0]):
+            return None
+        return row
+
+    def rows(self, item_ids: Sequence[str]) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+        """Rows of the known ids, in order, and the unknown ids."""
+        return _looked_up(self.row, item_ids)
+
+    def history_rows(self, item_ids: Sequence[str]) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+        """The same of a history: what is known of an item tells of its buyer after it is gone."""
+        return _looked_up(self._known_row, item_ids)
+
+    def history(
+        self, user_id: str, recent: Sequence[Event] = ()
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]] | None:
+        """Everything that is known of a user, oldest first; None for a stranger.
+
+        Args:
+            user_id: Who.
+            recent: What the user did since the release was built; what the release knows of it
+                already, and items that nobody knows, are passed over.
+
+        Returns:
+            Item rows and their contexts.
+        """
+        user = self._user_of.get(user_id)
+        rows = [self._known_row(event.item_id) for event in recent]
+        since = [(row, event) for row, event in zip(rows, recent, strict=True) if row is not None]
+        if user is None and not since:
+            return None
+        return history_with(self._data, user, since, self._actions)
+
+    def contexts(self, query: Query) -> NDArray[np.int32]:
+        """Contexts of the known items of a query's history, as if there were no others.
+
+        Of a release whose interactions had no times, a query's say nothing.
+        """
+        known = np.array([self._known_row(i) is not None for i in query.history], bool)
+        numbers = np.zeros(len(query.history), np.int32)
+        if query.history_actions:
+            numbers = action_numbers(query.history_actions, self._actions)
+        times = None
+        if query.history_times and self._data.timed:
+            times = np.asarray(query.history_times, np.int64)[known]
+        return contexts(times, numbers[known], np.zeros(1, np.int64))
+
+    def _new(self) -> NDArray[np.int64]:
+        """Rows of the items that the release lacks, the newest first."""
+        if self._live is None:
+            return np.empty(0, np.int64)
+        added = self._live.index.living_added()
+        new: NDArray[np.int64] = added[self._live.index.origins(added) == added][::-1]
+        return new
+
+    def _left(self, allowed: BitMap | None) -> int:
+        return len(self) if allowed is None else len(allowed)
+
+    def _current(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Where some items of the release are now, without those that were deleted."""
+        now = rows.astype(np.int64) if self._live is None else self._live.index.current(rows)
+        return now[now >= 0]
+
+    def _known_row(self, item_id: str) -> int | None:
+        """Row at which behaviour knows an item: the release's where it has one."""
+        row = self._row_of.get(item_id)
+        return self._live.row(item_id) if row is None and self._live is not None else row
+
+
+def _among(rows: NDArray[np.int64], allowed: BitMap | None) -> NDArray[np.int64]:
+    """Those rows that are allowed, in their order."""
+    if allowed is None:
+        return rows
+    return rows[np.isin(rows, rows_of(bitmap_of(rows) & allowed))]
+
+
+def _looked_up(
+    row_of: Callable[[str], int | None], item_ids: Sequence[str]
+) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    found = {item_id: row_of(item_id) for item_id in item_ids}
+    known = [row for item_id in item_ids if (row := found[item_id]) is not None]
+    unknown = tuple(item_id for item_id, row in found.items() if row is None)
+    return np.array(known, np.int32), unknown

@@ -1,0 +1,29 @@
+"""Renders an item's text as the data stage does."""
+
+from pathlib import Path
+from typing import Any
+
+from dataset.config import DataConfig
+from dataset.item_text import item_text
+from lineage.manifest import read_manifest
+from shortlist_client.api.item import Item
+
+
+def text_of(item: Item, config: DataConfig) -> str:
+    """What the item tower reads of an item, as the data stage would have rendered it."""
+    return item_text(fields_of(item, config), config)
+
+
+def fields_of(item: Item, config: DataConfig) -> dict[str, Any]:
+    """What the text of an item is rendered from, by name."""
+    read = {name: value for name, value in item.attributes.items() if name in config.fields}
+    return {**read, **item.texts, "title": item.title}
+
+
+def data_config(root: Path) -> DataConfig:
+    """How the data stage of a release rendered its texts."""
+    config = read_manifest(root / "data", "data").config
+    named = {name: config[name] for name in ("fields", "token_budget") if name in config}
+    if "fields" in named:
+        named["fields"] = tuple(named["fields"])
+    return DataConfig(**named)

@@ -1,0 +1,158 @@
+"""`python -m serving ask` and `probe`: query a running server."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import grpc
+import jsonargparse
+from rich.console import Console
+
+from dataset.arrays import load_dataset
+from serving.catalogue.catalogue import Catalogue
+from serving.cli.connection import FAILED, TOKEN, add_server, connected
+from serving.cli.tables import answer_table, history_table
+from shortlist_client.api.request import Diversity
+from shortlist_client.client import RecommenderClient, Response
+from shortlist_client.wire.recommend import read_filters
+
+
+def ask(options: jsonargparse.Namespace) -> None:
+    """Ask a server and print the history, if any, and the answer.
+
+    Raises:
+        SystemExit: the server is out of reach or answered with an error; status 1.
+    """
+    history = [item_id for item_id in options.history.split(",") if item_id]
+    try:
+        with connected(options) as client:
+            if options.wait:
+                client.wait_until_ready(options.wait)
+            response, title = _answer(client, options, history)
+    except (grpc.RpcError, TimeoutError) as error:
+        sys.stderr.write(f"error: {_reason(error, options.target)}\n")
+        raise SystemExit(FAILED) from error
+    console = Console()
+    if titles := [] if options.similar else _titles(options, history):
+        console.print(history_table(titles, of=_who(options)))
+    console.print(answer_table(response, title=title))
+
+
+def probe(options: jsonargparse.Namespace) -> None:
+    """Ask a server whether it is ready.
+
+    Raises:
+        SystemExit: it is not, or is out of reach; status 1.
+    """
+    with connected(options) as client:
+        if not client.is_ready(timeout=options.timeout):
+            sys.stderr.write(f"error: {options.target} is not ready\n")
+            raise SystemExit(FAILED)
+
+
+def _answer(
+    client: RecommenderClient, options: jsonargparse.Namespace, history: Sequence[str]
+) -> tuple[Response, str]:
+    filters = read_filters(options.filters)
+    exclude = [item_id for item_id in options.exclude.split(",") if item_id]
+    if options.similar:
+        response = client.similar(
+            options.similar,
+            filters=filters,
+            exclude=exclude,
+            release=options.release,
+            limit=options.limit,
+        )
+        return response, f"like item {options.similar}"
+    response = client.recommend(
+        user_id=options.user_id,
+        history=history,
+        search=options.search,
+        filters=filters,
+        exclude=exclude,
+        diversity=Diversity(strength=options.strength, at_most=options.at_most),
+        explain=options.explain,
+        explain_texts=options.explain_texts,
+        release=options.release,
+        limit=options.limit,
+    )
+    return response, f"recommended to {_who(options)}"
+
+
+def _who(options: jsonargparse.Namespace) -> str:
+    return f"user {options.user_id}" if options.user_id else "the shopper"
+
+
+def _titles(options: jsonargparse.Namespace, history: Sequence[str]) -> Sequence[str]:
+    """Titles of the history, oldest first; its ids where there is no catalogue to look into."""
+    if options.artifacts is None:
+        return history
+    catalogue = Catalogue(load_dataset(options.artifacts / "data"))
+    if history:
+        rows, _ = catalogue.rows(history)
+        return [catalogue.title(row) for row in rows.tolist()]
+    known = catalogue.history(options.user_id) if options.user_id else None
+    return [] if known is None else [catalogue.title(row) for row in known[0].tolist()]
+
+
+def _reason(error: grpc.RpcError | TimeoutError, target: str) -> str:
+    if isinstance(error, TimeoutError):
+        return str(error)
+    if error.code() is grpc.StatusCode.UNAVAILABLE:
+        start = "python -m serving serve --releases releases/<dataset>"
+        return f"no server answers at {target}; start one with `{start}`"
+    return f"{target} answered {error.code().name}: {error.details()}"
+
+
+def _ask_parser() -> jsonargparse.ArgumentParser:
+    parser = jsonargparse.ArgumentParser(
+        description="Ask a server what a user or a history should see next, what fits a search, "
+        "or what is like an item, and print the answer with the scores of all stages. With none of "
+        f"them: the best sellers. The environment's {TOKEN} is sent as the caller's token."
+    )
+    add_server(parser, timeout=10.0)
+    parser.add_argument("--user_id", type=str | None, help="a user that the release knows")
+    parser.add_argument("--history", default="", help="item ids, oldest first: `50,181,172`")
+    parser.add_argument("--search", default="", help="what the shopper is looking for, in words")
+    parser.add_argument("--similar", default="", help="an item id; asks for its neighbours")
+    parser.add_argument(
+        "--filters",
+        default="{}",
+        help="what items must be like, as JSON of the contract's `Filters`: "
+        '`{"must": [{"attribute": "price", "range": {"lte": {"number": 20}}}]}`',
+    )
+    parser.add_argument("--exclude", default="", help="item ids to leave out: `7,11`")
+    parser.add_argument(
+        "--strength", type=float, default=0.0, help="what nearness to better items costs, 0 to 1"
+    )
+    parser.add_argument(
+        "--at_most",
+        type=dict[str, int],
+        default={},
+        help='items that may share a value, by keyword attribute: `{"brand": 2}`',
+    )
+    parser.add_argument(
+        "--explain", action="store_true", help="say which items of the history each is there for"
+    )
+    parser.add_argument(
+        "--explain_texts",
+        action="store_true",
+        help="say which fields of its own text each item is there for",
+    )
+    parser.add_argument("--release", default="", help="id of the release that must answer")
+    parser.add_argument("--limit", type=int, default=10, help="items wanted")
+    parser.add_argument(
+        "--wait", type=float, default=0.0, help="how long to wait for the server to be ready, s"
+    )
+    parser.add_argument(
+        "--artifacts", type=Path | None, help="folder of the release: shows the history's titles"
+    )
+    return parser
+
+
+def _probe_parser() -> jsonargparse.ArgumentParser:
+    parser = jsonargparse.ArgumentParser(
+        description="Ask a server whether it is ready; the status is 0 if it is, else 1."
+    )
+    add_server(parser, timeout=3.0)
+    return parser

@@ -1,0 +1,137 @@
+"""`python -m serving record`, `export-events` and `prune-events`: what users did, in and out."""
+
+import json
+import logging
+import pkgutil
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import grpc
+import jsonargparse
+
+from dataset.arrays import load_dataset
+from events.open_store import open_store
+from lineage.releases import live_release
+from serving.cli.connection import TOKEN, add_server, connected
+from serving.server.user_events import EventsConfig, oldest_kept
+from shortlist_client.api.event import Event
+
+logger = logging.getLogger(__name__)
+
+
+def record_parser() -> jsonargparse.ArgumentParser:
+    """Options of `record`."""
+    parser = jsonargparse.ArgumentParser(
+        description="Record events from standard input, one JSON object a line: `user_id`, "
+        "`item_id`, `action`, and if known `time` (Unix seconds), `request_id`, `position` and "
+        "`event_id`, under which an event that is recorded again counts once. "
+        f"The environment's {TOKEN} is sent as the caller's token."
+    )
+    add_server(parser, timeout=10.0)
+    return parser
+
+
+def export_parser() -> jsonargparse.ArgumentParser:
+    """Options of `export-events`."""
+    parser = jsonargparse.ArgumentParser(
+        description="Write the events that belong to histories as a table of interactions, in the "
+        "form of `interactions.parquet`. A server may go on recording meanwhile."
+    )
+    _add_store(parser)
+    parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
+    return parser
+
+
+def prune_parser() -> jsonargparse.ArgumentParser:
+    """Options of `prune-events`."""
+    parser = jsonargparse.ArgumentParser(
+        description="Remove the events that happened more than so many days ago, for good; export "
+        "first what the next rebuild is to learn from. A server may go on recording meanwhile; "
+        "with `events.keep_days` it removes them itself. The file of an SQLite store does not "
+        "become smaller; later events take the place."
+    )
+    _add_store(parser)
+    parser.add_argument("--days", type=float, required=True, help="days that events are kept")
+    return parser
+
+
+def record(options: jsonargparse.Namespace, lines: Iterable[str] | None = None) -> None:
+    """Record the events of some lines, by default those of standard input.
+
+    Raises:
+        ValueError: a line is no event; names it.
+        SystemExit: the server rejected some, or is out of reach; status 1.
+    """
+    events = [_event(n, line) for n, line in enumerate(lines or sys.stdin, 1)]
+    try:
+        with connected(options) as client:
+            done = client.feedback.record(events)
+    except grpc.RpcError as error:
+        sys.stderr.write(f"error: {options.target} answered {error.code().name}: ")
+        sys.stderr.write(f"{error.details()}\n")
+        raise SystemExit(1) from error
+    logger.info("%d recorded, %d known before", done.recorded, done.known_before)
+    for row, reason in done.rejected.items():
+        sys.stderr.write(f"error: line {row + 1}: {reason}\n")
+    if done.rejected:
+        raise SystemExit(1)
+
+
+def export(options: jsonargparse.Namespace) -> None:
+    """Write the events of a store.
+
+    Raises:
+        ArtifactError: there is no release, or the store is out of reach.
+        OSError: the file cannot be written.
+    """
+    root = _root(options)
+    counted = options.events.counted(_actions(root))
+    with closing(open_store(options.events.address(root))) as store:
+        write = pkgutil.resolve_name(
+            "dataset.prepare.events_file:write_events"
+        )  # needs data frames
+        rows = write(store.scan(), options.output, counted)
+    logger.info("%s: %d events of %s", options.output, rows, ", ".join(counted))
+
+
+def prune(options: jsonargparse.Namespace) -> None:
+    """Remove the old events of a store.
+
+    Raises:
+        ValueError: the days are none.
+        ArtifactError: there is no release, or the store is out of reach.
+    """
+    if options.days <= 0:
+        raise ValueError(f"days must be positive, got {options.days:g}")
+    with closing(open_store(options.events.address(_root(options)))) as store:
+        pruned = store.prune(oldest_kept(options.days))
+        logger.info("%d events removed, %d kept", pruned, store.count())
+
+
+def _add_store(parser: jsonargparse.ArgumentParser) -> None:
+    parser.add_argument("--config", action="config", help="YAML file with the options below")
+    parser.add_argument("--releases", type=Path | None, help="folder of a dataset's releases")
+    parser.add_argument(
+        "--artifacts", type=Path | None, help="stages as they were built: `artifacts/ml-100k`"
+    )
+    parser.add_argument("--events", type=EventsConfig, default=EventsConfig())
+
+
+def _root(options: jsonargparse.Namespace) -> Path:
+    if (options.releases is None) == (options.artifacts is None):
+        raise ValueError("events must be those of either --releases or --artifacts")
+    root: Path = options.artifacts or live_release(options.releases)
+    return root
+
+
+def _actions(root: Path) -> Sequence[str]:
+    return load_dataset(root / "data").action_names
+
+
+def _event(number: int, line: str) -> Event:
+    try:
+        return Event(**json.loads(line))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"line {number} must be a JSON object of an event: {error}") from error

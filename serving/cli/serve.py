@@ -1,0 +1,96 @@
+"""`python -m serving serve`: serve a release over gRPC."""
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import jsonargparse
+
+from events.open_store import open_store
+from lineage.releases import live_release
+from serving.api.limits import Limits
+from serving.api.protocol import Recommender
+from serving.cli import releases
+from serving.releases.reloader import Reloader
+from serving.server.server import ServerConfig, serve
+from serving.server.user_events import EventsConfig
+
+logger = logging.getLogger("serving")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeConfig:
+    """How a release is served."""
+
+    server: ServerConfig = field(default_factory=ServerConfig)
+    """Where the server listens and what it puts up with."""
+    limits: Limits = field(default_factory=Limits)
+    """What one query may ask for."""
+    events: EventsConfig = field(default_factory=EventsConfig)
+    """Where events are kept, and which of them tell of a user."""
+    ranked: int | None = None
+    """Head of the shortlist that the ranker reads; by default as many as it was validated with."""
+    logs: Literal["text", "json"] = "text"
+    """`json` writes an object a line, and a line for every call."""
+
+
+LoadRelease = Callable[[Path, ServeConfig], Recommender]
+
+
+def load_engine(folder: Path, config: ServeConfig) -> Recommender:
+    """Load the engine of a release.
+
+    Raises:
+        ArtifactError: the release is incomplete, corrupt or mixed.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # FAISS and torch each bring an OpenMP
+    from serving.engine.engine import EngineConfig
+    from serving.live.live_engine import LiveEngine
+
+    return LiveEngine.load(
+        folder, EngineConfig(ranked=config.ranked, limits=config.limits, cache=config.server.cache)
+    )
+
+
+def _serve(options: jsonargparse.Namespace, load: LoadRelease) -> None:
+    import uvloop
+
+    if (options.releases is None) == (options.artifacts is None):
+        raise ValueError("serve must be given either --releases or --artifacts, got both or none")
+    config = ServeConfig(
+        server=options.server,
+        limits=options.limits,
+        events=options.events,
+        ranked=options.ranked,
+        logs=options.logs,
+    )
+    folder = options.artifacts or live_release(options.releases)
+    store = open_store(config.events.address(folder))
+    logger.info("loading %s", folder)
+    reloader = None
+    if options.releases is not None:
+        reloader = Reloader(folder, lambda live: load(live, config))
+    loading = partial(load, folder, config)
+    uvloop.run(serve(loading, config.server, store=store, events=config.events, reloader=reloader))
+
+
+def _serve_parser() -> jsonargparse.ArgumentParser:
+    parser = jsonargparse.ArgumentParser(
+        description="Serve a release over gRPC until SIGTERM or SIGINT, then finish what is in "
+        "flight. Health is NOT_SERVING until the release is loaded and warm, and while stopping. "
+        "With --releases, what is published or rolled back to meanwhile takes the release's place "
+        "without a request being lost; SIGHUP tries again what could not be loaded."
+    )
+    parser.add_argument("--config", action="config", help="YAML file with the options below")
+    parser.add_argument(
+        "--releases", type=Path | None, help=f"{releases.RELEASES}; serves the live"
+    )
+    parser.add_argument(
+        "--artifacts", type=Path | None, help="stages as they were built: `artifacts/ml-100k`"
+    )
+    parser.add_class_arguments(ServeConfig)
+    return parser

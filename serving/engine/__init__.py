@@ -1,0 +1,1 @@
+"""The cascade: resolves a request, recalls, ranks, builds the answer."""

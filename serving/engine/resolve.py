@@ -1,0 +1,192 @@
+"""What a request comes to, once its ids are looked up and its rules are checked."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from pyroaring import BitMap
+
+from dataset.postings import bitmap_of
+from index.filters.attributes import Attributes
+from index.filters.clauses import FilterError
+from index.recall_sources import Rows, Scores
+from retrieval.retriever import Shopper
+from serving.api.errors import UnknownItemError
+from serving.api.limits import Limits, check_id
+from serving.api.validation import check_diversity, check_embedded, check_query
+from serving.catalogue.catalogue import Catalogue
+from serving.engine.explain_history import left_out
+from shortlist_client.api.answer import Basis
+from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.request import Ask, Method, Query
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A request in rows."""
+
+    ask: Ask
+    shopper: Shopper
+    basis: Basis
+    unknown_item_ids: tuple[str, ...] = ()
+    unknown_user: bool = False
+    given: Rows | None = None
+    """What is to be ranked, or the item whose neighbours are wanted; None where it is recalled"""
+
+    @property
+    def read(self) -> bool:
+        """Whether a shopper is to be embedded."""
+        nothing = self.given is not None and not len(self.given)
+        return self.basis in {Basis.HISTORY, Basis.SEARCH, Basis.VECTOR} and not nothing
+
+    @property
+    def explained(self) -> bool:
+        """Whether the items of the answer are to say what they are there for."""
+        return self.by_history or self.by_texts
+
+    @property
+    def by_history(self) -> bool:
+        """Whether they are to say it of the history."""
+        wished = self.ask.query.explain and self.basis in {Basis.HISTORY, Basis.SEARCH}
+        return wished and len(left_out(self.shopper)) > 0
+
+    @property
+    def by_texts(self) -> bool:
+        """Whether they are to say it of their own texts."""
+        return self.ask.query.explain_texts and self.read
+
+    @property
+    def by_towers(self) -> bool:
+        """Whether the towers alone say what the order is."""
+        return self.basis in {Basis.SEARCH, Basis.VECTOR}
+
+
+def begun(
+    ask: Ask, catalogue: Catalogue, attributes: Attributes, limits: Limits, *, dimension: int
+) -> Task:
+    """Look up what a request names.
+
+    Args:
+        ask: What was asked.
+        catalogue: Ids and histories.
+        attributes: What items can be filtered by.
+        limits: What may be asked for.
+        dimension: Of an embedding.
+
+    Raises:
+        InvalidQueryError: it breaks a rule.
+        UnknownItemError: it is about an item that the catalogue does not hold.
+    """
+    if ask.method is Method.SIMILAR:
+        return _of_item(ask, catalogue, attributes, limits)
+    if ask.method in (Method.EMBED_ITEMS, Method.EMBED_TEXTS):
+        return _to_embed(ask, catalogue, limits)
+    query, ranking = ask.query, ask.method is Method.RANK
+    check_query(query, limits, candidates=ask.candidates if ranking else None)
+    check_diversity(query.diversity, attributes.kinds)
+    history, contexts, unknown, unknown_user = _known(query, catalogue)
+    given, allowed, search, vector = None, None, "", None
+    if ranking:
+        given, unknown_too = catalogue.rows(list(dict.fromkeys(ask.candidates)))
+    else:
+        search, vector = query.search, unit_vector(query, dimension)
+        allowed, unknown_too = _allowed(query, catalogue, attributes)
+    return Task(
+        ask=ask,
+        shopper=Shopper(
+            history=history, contexts=contexts, search=search, vector=vector, allowed=allowed
+        ),
+        basis=Basis.VECTOR if vector is not None else _basis(search, history),
+        unknown_item_ids=tuple(dict.fromkeys(unknown + unknown_too)),
+        unknown_user=unknown_user,
+        given=given,
+    )
+
+
+def _of_item(ask: Ask, catalogue: Catalogue, attributes: Attributes, limits: Limits) -> Task:
+    check_query(ask.query, limits)
+    check_id("item_id", ask.item_id, limits)
+    row = catalogue.row(ask.item_id)
+    if row is None:
+        raise UnknownItemError(f"item_id must be in the catalogue, got {ask.item_id!r}")
+    allowed, unknown = _allowed(ask.query, catalogue, attributes)
+    return Task(
+        ask=ask,
+        shopper=Shopper(history=np.empty(0, np.int32), allowed=allowed),
+        basis=Basis.ITEM,
+        unknown_item_ids=unknown,
+        given=np.array([row], np.int32),
+    )
+
+
+def _to_embed(ask: Ask, catalogue: Catalogue, limits: Limits) -> Task:
+    check_embedded(ask, limits)
+    given, unknown = catalogue.rows(list(dict.fromkeys(ask.candidates)))
+    return Task(
+        ask=ask,
+        shopper=Shopper(history=np.empty(0, np.int32)),
+        basis=Basis.ITEM,
+        unknown_item_ids=unknown,
+        given=given,
+    )
+
+
+def _known(query: Query, catalogue: Catalogue) -> tuple[Rows, Rows, tuple[str, ...], bool]:
+    """History, contexts, unknown items and whether the user is unknown.
+
+    A history in the query wins over the one that is known of the user.
+    """
+    if query.history:
+        history, unknown = catalogue.history_rows(query.history)
+        return history, catalogue.contexts(query), unknown, False
+    known = None
+    if query.user_id is not None:
+        known = catalogue.history(query.user_id, query.recent)
+    if known is None:
+        nothing = np.empty(0, np.int32)
+        return nothing, nothing, (), query.user_id is not None
+    return *known, (), False
+
+
+def _allowed(
+    query: Query, catalogue: Catalogue, attributes: Attributes
+) -> tuple[BitMap | None, tuple[str, ...]]:
+    """Item rows that a query lets through, None for all; and unknown ids that it leaves out."""
+    if not query.filters and not query.exclude:
+        return None, ()
+    try:
+        allowed = attributes.matching(query.filters)
+    except FilterError as error:
+        raise InvalidQueryError(str(error)) from error
+    excluded, unknown = catalogue.rows(query.exclude)
+    return allowed - bitmap_of(excluded), unknown
+
+
+def _basis(search: str, history: Rows) -> Basis:
+    if search:
+        return Basis.SEARCH
+    return Basis.HISTORY if len(history) else Basis.POPULARITY
+
+
+def unit_vector(query: Query, dimension: int) -> Scores | None:
+    """The embedding that a query brings, (dimension,) of unit length; None where it brings none.
+
+    Raises:
+        InvalidQueryError: names the field, the rule and the value.
+    """
+    if not len(query.vector):
+        return None
+    if query.search:
+        raise InvalidQueryError("vector must not come with a search, got both")
+    vector = np.asarray(query.vector, np.float64)
+    if vector.shape != (dimension,):
+        raise InvalidQueryError(
+            f"vector must have as many numbers as the towers' {dimension}, got {len(vector)}"
+        )
+    if not np.isfinite(vector).all():
+        raise InvalidQueryError("vector must be finite, got nan or inf")
+    largest = np.abs(vector).max()
+    if not largest:
+        raise InvalidQueryError("vector must not be zero, got zeros alone")
+    scaled = vector / largest  # so that no square is too large or too small
+    unit: Scores = (scaled / np.linalg.norm(scaled)).astype(np.float32)
+    return unit

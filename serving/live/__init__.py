@@ -1,0 +1,1 @@
+"""Item changes between two releases."""

@@ -1,0 +1,346 @@
+"""The engine of a release, and every change of its items that was acknowledged since."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from lineage.journal import Journal, read_journal
+from lineage.manifest import RECORD
+from lineage.releases import release_ids
+from retrieval.embedding_cache import Lookups
+from serving.api.errors import UnknownItemError
+from serving.api.limits import check_id, check_item
+from serving.catalogue.change_log import Change, changes_path, encoded, latest
+from serving.catalogue.live_items import LiveItems, described
+from serving.engine.engine import Engine, EngineConfig
+from serving.live.compaction import fold, unsettled
+from serving.live.item_encoder import ItemReader
+from shortlist_client.api.answer import Answer
+from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.filters import Filters
+from shortlist_client.api.item import Item, Known
+from shortlist_client.api.operations import Counts
+from shortlist_client.api.request import Ask, Query
+
+logger = logging.getLogger(__name__)
+STAGES = ("data", "towers", "ranker")
+"""What an item's vectors are made by"""
+
+
+class LiveEngine:
+    """Answers from a release and from what changed since.
+
+    A change is on the disk and in every later answer when it returns. Any thread may change items
+    while another asks; who asks sees all of a change or nothing of it. The first change makes this
+    process the one that may change them.
+    """
+
+    def __init__(self, base: Engine, root: Path) -> None:
+        """Take the engine of a release in a folder, and all that changed since.
+
+        Raises:
+            ArtifactError: the changes are damaged or cannot be read by the release's models.
+        """
+        self._base, self._root = base, root
+        self._path = changes_path(root)
+        self._read = ItemReader(root, base.catalogue, base.ranker)
+        self._made_by = " ".join(base.versions[stage] for stage in STAGES)
+        self._writing = threading.Lock()
+        self._journal: Journal | None = None
+        self._remade: dict[str, Change] = {}
+        self._successor: LiveEngine | None = None
+        self._live: LiveItems
+        self._engine: Engine
+        self._moment: object
+        self._replay(latest(read_journal(self._path)))
+
+    @classmethod
+    def load(cls, folder: Path, config: EngineConfig) -> "LiveEngine":
+        """Load a release and the changes since.
+
+        Args:
+            folder: Folder of a published release, or of a dataset's stages.
+            config: How far to look.
+
+        Raises:
+            ArtifactError: the release is incomplete, corrupt or mixed, or the changes are damaged.
+        """
+        return cls(Engine.load(folder, config), folder)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine as of now; it does not change any more."""
+        return self._engine
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Fingerprint of every stage of the release."""
+        return self._base.versions
+
+    @property
+    def moment(self) -> object:
+        """Stands for all that answers hang on beside the question; another one after a change."""
+        return self._moment
+
+    @property
+    def lookups(self) -> Mapping[str, Lookups]:
+        """How often what is kept was found, by name."""
+        kept = self._base.retriever.kept
+        return {} if kept is None else {"shoppers": kept.lookups}
+
+    @property
+    def actions(self) -> Sequence[str]:
+        """As `Engine.actions`."""
+        return self._base.actions
+
+    def recommend(self, query: Query, *, ranked: int | None = None) -> Answer:
+        """As `Engine.recommend`."""
+        return self._engine.recommend(query, ranked=ranked)
+
+    def cost(self, ask: Ask) -> int:
+        """As `Engine.cost`."""
+        return self._engine.cost(ask)
+
+    def answers(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Answer | Exception]]:
+        """As `Engine.answers`, of one moment."""
+        return self._engine.answers(asks)
+
+    def retrieve(self, query: Query) -> Answer:
+        """As `Engine.retrieve`."""
+        return self._engine.retrieve(query)
+
+    def rank(self, query: Query, candidates: Sequence[str]) -> Answer:
+        """As `Engine.rank`."""
+        return self._engine.rank(query, candidates)
+
+    def similar(
+        self,
+        item_id: str,
+        limit: int,
+        *,
+        filters: Filters | None = None,
+        exclude: Sequence[str] = (),
+    ) -> Answer:
+        """As `Engine.similar`."""
+        return self._engine.similar(item_id, limit, filters=filters, exclude=exclude)
+
+    def find(self, item_id: str) -> Known | None:
+        """An item as of now; None where there is none, or none any more.
+
+        Raises:
+            InvalidQueryError: the id breaks a rule.
+        """
+        check_id("item_id", item_id, self._base.limits)
+        return self._engine.catalogue.known(item_id)
+
+    @property
+    def counts(self) -> Counts:
+        """How many items there are as of now."""
+        index = self._live.index
+        added = index.living_added()
+        new = int((index.origins(added) == added).sum())
+        return Counts(
+            items=index.live,
+            upserted=len(added),
+            deleted=len(self._base.catalogue) - (index.live - new),
+            journal_bytes=self._path.stat().st_size if self._path.exists() else 0,
+        )
+
+    def check(self, item: Item) -> None:
+        """Refuse an item that breaks a rule.
+
+        Raises:
+            InvalidQueryError: names the field, the rule and the value.
+        """
+        check_item(item, self._base.limits)
+        try:
+            self._base.attributes.held(described(item, self._base.attributes))
+        except ValueError as error:
+            raise InvalidQueryError(f"attributes of {item.item_id!r}: {error}") from error
+
+    def upsert(self, items: Sequence[Item]) -> None:
+        """Add items or put new forms in the place of old ones: all of them, or none.
+
+        Raises:
+            InvalidQueryError: an item breaks a rule, or one comes twice.
+            JournalError: another process changes the items; names it.
+            ArtifactError: the release's models cannot read new items.
+            OSError: the disk is full or refuses; nothing has changed.
+        """
+        if self._successor is not None:
+            return self._successor.upsert(items)
+        for item in items:
+            self.check(item)
+        _require_distinct([item.item_id for item in items])
+        if not items:
+            return None
+        vectors, states = self._read(items)
+        self._live.index.check(vectors)
+        now = time.time()
+        changes = [
+            Change(
+                item_id=item.item_id,
+                when=now,
+                item=item,
+                vector=vector,
+                state=state,
+                made_by=self._made_by,
+            )
+            for item, vector, state in zip(items, vectors, states, strict=True)
+        ]
+        with self._writing:
+            if self._successor is None:
+                self._become_writer().append(encoded(changes))
+                return self._show(changes)
+        return self._successor.upsert(items)
+
+    def delete(self, item_ids: Sequence[str]) -> None:
+        """Take items out of every answer: all of them, or none.
+
+        Raises:
+            InvalidQueryError: an id breaks a rule, or one comes twice.
+            UnknownItemError: there is no such item; names it.
+            JournalError: another process changes the items; names it.
+            OSError: the disk is full or refuses; nothing has changed.
+        """
+        for item_id in item_ids:
+            check_id("item_id", item_id, self._base.limits)
+        _require_distinct(item_ids)
+        if not item_ids:
+            return None
+        now = time.time()
+        changes = [Change(item_id=item_id, when=now, item=None) for item_id in item_ids]
+        with self._writing:
+            if self._successor is None:
+                journal = self._become_writer()
+                for item_id in item_ids:
+                    if self._engine.catalogue.row(item_id) is None:
+                        raise UnknownItemError(f"item_id must be in the catalogue, got {item_id!r}")
+                journal.append(encoded(changes))
+                return self._show(changes)
+        return self._successor.delete(item_ids)
+
+    @contextmanager
+    def handing_over(self, successor: "LiveEngine") -> Iterator[None]:
+        """Let the engine of another release take this one's place inside `with`.
+
+        Who writes the journal goes on writing it. What was acknowledged is known to the successor
+        when the block begins, nothing is acknowledged in it, and what this one is told afterwards
+        the successor does.
+
+        Raises:
+            ArtifactError: the successor cannot read the changes; this one stays what it was.
+        """
+        with self._writing:
+            if self._journal is not None:
+                successor._settle(self._journal)
+                successor._journal = self._journal
+            try:
+                yield
+            except BaseException:
+                successor._journal = None
+                raise
+            self._journal, self._successor = None, successor
+
+    def close(self) -> None:
+        """Let another process change the items."""
+        with self._writing:
+            if self._journal is not None:
+                self._journal.close()
+            self._journal = None
+
+    def _become_writer(self) -> Journal:
+        """Take the journal, and whatever another process wrote since this one read it."""
+        if self._journal is None:
+            journal = Journal(self._path)
+            try:
+                self._settle(journal)
+            except BaseException:
+                journal.close()
+                raise
+            self._journal = journal
+        return self._journal
+
+    def _settle(self, journal: Journal) -> None:
+        """Show what others wrote, and write down what this release's models made anew."""
+        self._replay(latest(read_journal(journal.path)))
+        kept: list[Path] = []
+        if (self._root / RECORD).is_file():
+            releases = self._root.parent
+            kept = [releases / release_id for release_id in release_ids(releases)]
+        dropped = fold(journal, kept, remade=self._remade)
+        logger.info("%s: %d changes dropped", journal.path, dropped)
+        self._remade = {}
+
+    def _replay(self, changes: Mapping[str, Change]) -> None:
+        """Show the changes that the release needs, and none but them."""
+        self._remade = {
+            item_id: change
+            for item_id, change in self._remade.items()
+            if item_id in changes and changes[item_id].when == change.when
+        }
+        needed = unsettled(changes, self._root)
+        chosen = {i: self._remade.get(i, change) for i, change in changes.items() if i in needed}
+        chosen |= self._made_anew(
+            [c for c in chosen.values() if c.item is not None and c.made_by != self._made_by]
+        )
+        unchanged = LiveItems(
+            self._base.retriever.sources.index, self._base.attributes, self._read.state_bytes
+        )
+        self._show(list(chosen.values()), since=(unchanged, self._base))
+
+    def _made_anew(self, changes: Sequence[Change]) -> Mapping[str, Change]:
+        """Changes read by the models of this release, by item id."""
+        items = [change.item for change in changes if change.item is not None]
+        if not items:
+            return {}
+        logger.info("reading %d items with the models of another release", len(items))
+        vectors, states = self._read(items)
+        for change, vector, state in zip(changes, vectors, states, strict=True):
+            self._remade[change.item_id] = replace(
+                change, vector=vector, state=state, made_by=self._made_by
+            )
+        return {change.item_id: self._remade[change.item_id] for change in changes}
+
+    def _show(
+        self, changes: Sequence[Change], *, since: tuple[LiveItems, Engine] | None = None
+    ) -> None:
+        """Let later answers know of changes, each of another item, and of those before them.
+
+        Args:
+            changes: What is new.
+            since: Items and engine before; by default as of now.
+        """
+        live, engine = since or (self._live, self._engine)
+        catalogue, upserts = engine.catalogue, [c for c in changes if c.item is not None]
+        rows = [catalogue.row(change.item_id) for change in changes]
+        origins = [self._base.catalogue.base_row(change.item_id) for change in upserts]
+        dimension = live.index.dimension
+        vectors = np.empty((len(upserts), dimension), np.float32)
+        states = np.empty((len(upserts), self._read.state_bytes), np.int8)
+        for place, change in enumerate(upserts):
+            assert change.state is not None  # an upsert has one
+            vectors[place], states[place] = change.vector, change.state
+        self._live = live.changed(
+            [change.item for change in upserts if change.item is not None],
+            vectors,
+            states,
+            origins=np.array([-1 if row is None else row for row in origins], np.int64),
+            hidden=np.array([row for row in rows if row is not None], np.int64),
+        )
+        self._engine = self._base.over(self._live) if changes else engine
+        self._moment = object()  # last: who sees it asks an engine that knows of the changes
+
+
+def _require_distinct(item_ids: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for item_id in item_ids:
+        if item_id in seen:
+            raise InvalidQueryError(f"item_id must not come twice in one change, got {item_id!r}")
+        seen.add(item_id)

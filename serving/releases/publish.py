@@ -1,0 +1,143 @@
+"""Which release is served: publish the finished stages, or go back to a release before them."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from index.stage import RECALL
+from index.open_store import require_store
+from lineage.journal import Journal
+from lineage.locking import changing
+from lineage.manifest import ArtifactError, CorruptArtifactError, MissingArtifactError
+from lineage.publishing import add_release, go_live, retire
+from lineage.releases import ReleaseError, live_id, read_record, release_ids, verify_release
+from serving.catalogue.change_log import CHANGES
+from serving.live.compaction import fold
+from lineage.stages import LINKS, open_release
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishConfig:
+    """What happens to older releases."""
+
+    keep: int = 5
+    """Newest releases that are kept; the live one and the one that it replaced always are."""
+
+    def __post_init__(self) -> None:
+        if self.keep < 2:
+            raise ValueError(f"keep must be at least 2, got {self.keep}")
+
+
+def publish(root: Path, releases: Path, config: PublishConfig) -> str:
+    """Make the finished stages the live release, unless the live one holds just that.
+
+    Killed at any moment, the old or the new release is live, whole.
+
+    Args:
+        root: Folder of a dataset's stages.
+        releases: Folder of its releases.
+        config: How many to keep.
+
+    Returns:
+        Id of the live release.
+
+    Raises:
+        ArtifactError: a stage is missing, corrupt or does not fit; or the releases cannot be
+            changed now, and the one that was live still is.
+    """
+    built = open_release(root)
+    require_store(root / "index")
+    index = built.manifests["index"].facts  # what may not go live is refused here, by its figures
+    with changing(releases):
+        live = live_id(releases)
+        if live is not None and _holds(releases / live, built.fingerprints):
+            logger.info("nothing to publish: %s is live and holds these very stages", live)
+            return live
+        record = add_release(
+            releases,
+            root,
+            built.manifests,
+            items=index["items"],
+            recall=index[RECALL],
+            bare=LINKS,
+        )
+        go_live(releases, record.release_id)
+        logger.info("live is %s, instead of %s", record.release_id, live or "nothing")
+        for release_id in retire(releases, config.keep):
+            logger.info("deleted %s", release_id)
+        _fold_changes(releases)
+    return record.release_id
+
+
+def roll_back(releases: Path, release_id: str | None = None) -> str:
+    """Make another release live: the one that the live one replaced, or the one named.
+
+    Args:
+        releases: Folder of a dataset's releases.
+        release_id: Which; by default the one before.
+
+    Returns:
+        Id of the live release.
+
+    Raises:
+        ArtifactError: it is not there or not whole; or the releases cannot be changed now. The
+            one that was live still is.
+    """
+    known = release_ids(releases)
+    if not known:
+        raise MissingArtifactError(
+            f"{releases} holds no release; publish one with `make publish DATASET={releases.name}`"
+        )
+    with changing(releases):
+        chosen = release_before(releases) if release_id is None else release_id
+        if chosen not in release_ids(releases):
+            raise ReleaseError(
+                f"release must be one of {', '.join(known)}, got {chosen}; "
+                f"`make releases DATASET={releases.name}` tells about them"
+            )
+        open_release(releases / chosen)
+        require_store(releases / chosen / "index")
+        go_live(releases, chosen)
+    logger.info("live is %s", chosen)
+    return chosen
+
+
+def _fold_changes(releases: Path) -> None:
+    """Drop the changes that every release holds; where that cannot be done now, they stay."""
+    if not (releases / CHANGES).exists():
+        return
+    try:
+        journal = Journal(releases / CHANGES)
+        try:
+            dropped = fold(journal, [releases / release_id for release_id in release_ids(releases)])
+        finally:
+            journal.close()
+        logger.info("%d changes of items dropped: all releases hold them", dropped)
+    except (ArtifactError, OSError) as error:
+        logger.warning("changes of items stay as they are: %s", error)
+
+
+def _holds(release: Path, fingerprints: dict[str, str]) -> bool:
+    """Whether a release is whole and holds the stages of these fingerprints."""
+    try:
+        return verify_release(release).stages == fingerprints
+    except CorruptArtifactError as error:
+        logger.warning("the live release is damaged: %s", error)
+        return False
+
+
+def release_before(releases: Path) -> str:
+    """What the live release replaced, which rolling back returns to.
+
+    Raises:
+        ReleaseError: nothing is live, or it replaced nothing.
+    """
+    live = live_id(releases)
+    if live is None:
+        raise ReleaseError(f"{releases} has no live release; choose one with RELEASE=id")
+    before = read_record(releases / live).replaces
+    if before is None:
+        raise ReleaseError(f"{live} replaced nothing; choose another release with RELEASE=id")
+    return before

@@ -1,0 +1,118 @@
+"""Counts, times, traces and logs every call; says nothing of who the shopper is."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import grpc
+from grpc import aio
+from opentelemetry import propagate, trace
+from opentelemetry.trace import Span, SpanKind
+from typing_extensions import override
+
+from serving.server.interceptors.auth import CLIENT
+from serving.server.interceptors.wrapping import Call, around
+from serving.server.metrics import Metrics
+
+logger = logging.getLogger("serving.calls")
+SEQUENCE = ("user_tower", "index", "ranker", "reasons", "text_reasons")
+"""Stages of an answer, one after another."""
+STATUSES = {status.value[0]: status.name for status in grpc.StatusCode}
+
+
+class ObservingInterceptor(aio.ServerInterceptor):
+    """Outermost: sees what the caller sees.
+
+    Spans go wherever OpenTelemetry was told to send them, and nowhere if it was not.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._tracer = trace.get_tracer("shortlist")
+
+    @override
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        method = handler_call_details.method.strip("/")
+        sent = dict(handler_call_details.invocation_metadata or ())
+
+        @asynccontextmanager
+        async def observed(call: Call) -> AsyncIterator[None]:
+            with self._span(method, sent) as span:
+                started, status = time.time_ns(), "UNKNOWN"
+                self._metrics.in_flight.inc()
+                try:
+                    yield
+                    status = _status(call)
+                except asyncio.CancelledError:
+                    status = "CANCELLED"
+                    raise
+                except BaseException:
+                    status = _status(call, failed=True)
+                    raise
+                finally:
+                    self._metrics.in_flight.dec()
+                    end = time.time_ns()
+                    span.set_attribute("rpc.grpc.status", status)
+                    # counted in the loop's next turn: the answer goes out before it
+                    asyncio.get_running_loop().call_soon(
+                        self._ended, call, method, status, started, end
+                    )
+
+        return around(handler, observed)
+
+    def _ended(self, call: Call, method: str, status: str, started: int, end: int) -> None:
+        """Count, trace and log a call between two times in ns."""
+        client, seconds = CLIENT.get(), (end - started) / 1e9
+        self._metrics.ended(method, status, client, seconds)
+        stages = _stages(call)
+        for stage, milliseconds in stages.items():
+            self._metrics.stage(stage, milliseconds / 1e3)
+        self._trace_stages(stages, end)
+        logger.debug(
+            "%s %s",
+            method,
+            status,
+            extra={
+                "method": method,
+                "status": status,
+                "milliseconds": round(1e3 * seconds, 3),
+                "client": client,
+                "request_id": getattr(call.request, "request_id", ""),
+            },
+        )
+
+    @contextmanager
+    def _span(self, method: str, sent: Mapping[str, Any]) -> Iterator[Span]:
+        parent = propagate.extract({k: v for k, v in sent.items() if isinstance(v, str)})
+        with self._tracer.start_as_current_span(
+            method, context=parent, kind=SpanKind.SERVER, record_exception=False
+        ) as span:
+            yield span
+
+    def _trace_stages(self, milliseconds: Mapping[str, float], end: int) -> None:
+        """Spans of the stages, which followed one another until a time in ns."""
+        for stage in reversed([name for name in SEQUENCE if name in milliseconds]):
+            start = end - round(1e6 * milliseconds[stage])
+            self._tracer.start_span(stage, start_time=start).end(end)
+            end = start
+
+
+def _stages(call: Call) -> Mapping[str, float]:
+    answer = getattr(call.response, "answer", call.response)
+    return dict(getattr(answer, "milliseconds", {}))
+
+
+def _status(call: Call, *, failed: bool = False) -> str:
+    code = call.context.code()
+    number = code.value[0] if isinstance(code, grpc.StatusCode) else int(code or 0)
+    return "UNKNOWN" if failed and not number else STATUSES[number]

@@ -1,0 +1,307 @@
+"""The gRPC server around an engine: health, reflection, and a graceful end."""
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from events.event_store import EventStore
+from protos.recommender.v1 import (
+    admin_pb2,
+    catalog_pb2,
+    feedback_pb2,
+    recommender_pb2,
+    recommender_pb2_grpc,
+)
+from protos.recommender.v1.admin_pb2_grpc import add_AdminServiceServicer_to_server
+from protos.recommender.v1.catalog_pb2_grpc import add_CatalogServiceServicer_to_server
+from protos.recommender.v1.feedback_pb2_grpc import add_FeedbackServiceServicer_to_server
+from retrieval.embedding_cache import CacheConfig, Lookups
+from serving.batching.engine_thread import EngineThread, Load
+from serving.batching.request_queue import QueueConfig
+from serving.releases.reloader import Reloader
+from serving.server.access_control import Access
+from serving.server.answer_cache import KeptAnswers, LookupsCollector
+from serving.server.interceptors.auth import AdmissionInterceptor
+from serving.server.interceptors.errors import ErrorInterceptor
+from serving.server.interceptors.telemetry import ObservingInterceptor
+from serving.server.metrics import Metrics
+from serving.server.servicers.admin import AdminServicer
+from serving.server.servicers.catalog import CatalogServicer
+from serving.server.servicers.feedback import FeedbackServicer
+from serving.server.servicers.recommender import RecommenderServicer
+from serving.server.user_events import EventsConfig, Histories
+from serving.tls import TlsConfig, server_credentials
+
+logger = logging.getLogger(__name__)
+
+SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
+CATALOG = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
+FEEDBACK = feedback_pb2.DESCRIPTOR.services_by_name["FeedbackService"].full_name
+ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+KEEP_ALIVE = (
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),  # a client that vanished holds nothing for longer
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerConfig:
+    """Where the server listens and what it puts up with."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; `0.0.0.0` is every interface."""
+    port: int = 50051
+    """TCP port; 0 takes a free one."""
+    grace_seconds: float = 10.0
+    """Seconds that requests in flight get to finish after SIGTERM or SIGINT."""
+    max_message_bytes: int = 4 << 20
+    """Bytes of the largest request, and of the largest answer."""
+    reload_seconds: float = 1.0
+    """How often to look whether another release has become live, s; SIGHUP looks at once."""
+    queue: QueueConfig = field(default_factory=QueueConfig)
+    """How requests wait for the engine."""
+    tokens: Path | None = None
+    """YAML file of the clients that may call, as `python -m serving token` writes it; read again
+    when it changes. Without it whoever reaches the port may call everything."""
+    tls: TlsConfig = field(default_factory=TlsConfig)
+    """Certificates; without them everything is sent in the clear."""
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    """What is kept, so that it need not be computed again."""
+    metrics_port: int | None = None
+    """TCP port of the host that Prometheus reads; by default none."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port must be within 0 and 65535, got {self.port}")
+        if self.grace_seconds < 0:
+            raise ValueError(f"grace_seconds must be at least 0, got {self.grace_seconds}")
+        if self.reload_seconds <= 0:
+            raise ValueError(f"reload_seconds must be positive, got {self.reload_seconds}")
+        if self.max_message_bytes < 1:
+            raise ValueError(f"max_message_bytes must be at least 1, got {self.max_message_bytes}")
+
+
+class Server:
+    """Serves inside `async with`: entering opens the port, leaving drains.
+
+    Health says NOT_SERVING until `ready` returns, and again while draining.
+    """
+
+    def __init__(
+        self,
+        load: Load,
+        config: ServerConfig,
+        *,
+        store: EventStore | None = None,
+        events: EventsConfig | None = None,
+        reloader: Reloader | None = None,
+    ) -> None:
+        """Take what is served.
+
+        Args:
+            load: Makes the engine; called once, in the engine's thread.
+            config: Where to listen.
+            store: Of events, closed with the server; without one, none are recorded or looked up.
+            events: Which of them tell of a user.
+            reloader: Of the releases; without one, none can be looked at or activated.
+        """
+        self._config = config
+        self.metrics = Metrics(config.host, config.metrics_port)
+        """What operators watch"""
+        self.observing = ObservingInterceptor(self.metrics)
+        """What sees every call"""
+        self.engine = EngineThread(load, config.queue)
+        """What answers"""
+        self._draining = asyncio.Event()
+        self._health = health.aio.HealthServicer()
+        self._server = aio.server(
+            interceptors=self._interceptors(),
+            options=[
+                *KEEP_ALIVE,
+                ("grpc.max_receive_message_length", config.max_message_bytes),
+                ("grpc.max_send_message_length", config.max_message_bytes),
+                ("grpc.so_reuseport", 0),  # by default a second server shares the port silently
+            ],
+        )
+        self._histories: Histories | None = None
+        if store is not None:
+            self._histories = Histories(store, events or EventsConfig(), self.engine)
+        self._kept = KeptAnswers(config.cache) if config.cache.answers_mb else None
+        self.metrics.registry.register(LookupsCollector(self._lookups))
+        self._catalog = CatalogServicer(self.engine, self._draining)
+        self._admin = AdminServicer(
+            self.engine, reloader, metrics=self.metrics, histories=self._histories
+        )
+        self._services = self._add_services()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        self.port = config.port
+        """TCP port that it listens on, once entered."""
+
+    @property
+    def address(self) -> str:
+        """`host:port` that it listens on."""
+        return f"{self._config.host}:{self.port}"
+
+    async def __aenter__(self) -> "Server":
+        """Open the port and begin to load the engine.
+
+        Raises:
+            ValueError: the port is taken, or the host is none of this machine's.
+        """
+        await self._announce(NOT_SERVING)
+        if self._config.tokens is None and not _local(self._config.host):
+            logger.warning(
+                "anybody who reaches %s may call everything: give `tokens`", self.address
+            )
+        try:
+            self.port = self._open_port()
+        except RuntimeError as error:
+            raise ValueError(f"host and port must be free to bind, got {self.address}") from error
+        self.metrics.__enter__()
+        await self._server.start()
+        self.engine.__enter__()
+        return self
+
+    async def ready(self) -> None:
+        """Wait until the engine is loaded, then say SERVING.
+
+        Raises:
+            Exception: whatever loading raised.
+        """
+        versions = await self.engine.ready()
+        if self._histories is not None:
+            self._histories.begin()
+        await self._announce(SERVING)
+        parts = ", ".join(f"{stage} {fingerprint}" for stage, fingerprint in versions.items())
+        logger.info("serving on %s: %s", self.address, parts)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Say NOT_SERVING, accept nothing new, and let what is in flight finish."""
+        await self._health.enter_graceful_shutdown()
+        self._draining.set()
+        await self._server.stop(self._config.grace_seconds)
+        self.engine.__exit__(kind, error, trace)
+        await self._catalog.close()
+        await self._admin.close()
+        if self._histories is not None:
+            await self._histories.close()
+        self.metrics.__exit__(kind, error, trace)
+
+    def _interceptors(self) -> list[aio.ServerInterceptor]:
+        """What a call goes through, outermost first."""
+        tokens = self._config.tokens
+        admission = [AdmissionInterceptor(Access(tokens))] if tokens else []
+        return [self.observing, *admission, ErrorInterceptor()]
+
+    def _lookups(self) -> Mapping[str, Lookups]:
+        answers = {} if self._kept is None else {"answers": self._kept.lookups}
+        return {**answers, **self.engine.lookups}
+
+    def _open_port(self) -> int:
+        if self._config.tls.enabled:
+            credentials = server_credentials(self._config.tls)
+            return self._server.add_secure_port(self.address, credentials)
+        return self._server.add_insecure_port(self.address)
+
+    def _add_services(self) -> Sequence[str]:
+        """Add those that the parts suffice for, and return their names."""
+        recommender = RecommenderServicer(
+            self.engine,
+            self._histories,
+            self._kept,
+            draining=self._draining,
+            streamed=2 * self._config.queue.stream_requests,  # as many wait as are worked on
+        )
+        recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(recommender, self._server)
+        add_CatalogServiceServicer_to_server(self._catalog, self._server)
+        add_AdminServiceServicer_to_server(self._admin, self._server)
+        if self._histories is None:
+            return (SERVICE, CATALOG, ADMIN)
+        feedback = FeedbackServicer(self._histories, self._draining)
+        add_FeedbackServiceServicer_to_server(feedback, self._server)
+        return (SERVICE, CATALOG, ADMIN, FEEDBACK)
+
+    async def _announce(self, status: int) -> None:
+        for service in (health.OVERALL_HEALTH, *self._services):
+            await self._health.set(service, status)
+
+
+def _local(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def serve(
+    load: Load,
+    config: ServerConfig,
+    *,
+    store: EventStore | None = None,
+    events: EventsConfig | None = None,
+    reloader: Reloader | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    Args:
+        load: As of `Server`.
+        config: As of `Server`.
+        store: As of `Server`.
+        events: As of `Server`.
+        reloader: Follows what is live; None where the engine stays.
+
+    Raises:
+        ValueError: the port is taken.
+        Exception: whatever loading raised.
+    """
+    loop, stopped, asked = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with Server(load, config, store=store, events=events, reloader=reloader) as server:
+        await server.ready()
+        gc.freeze()  # what stays for good: looking through it again stops everybody for .2 s
+        following: AbstractAsyncContextManager[None] = nullcontext()
+        if reloader is not None:
+            loop.add_signal_handler(signal.SIGHUP, asked.set)
+            following = _meanwhile(
+                reloader.follow(server.engine, every=config.reload_seconds, asked=asked)
+            )
+        async with following:
+            await stopped.wait()
+        logger.info("draining for at most %g s", config.grace_seconds)
+    logger.info("stopped")
+
+
+@asynccontextmanager
+async def _meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do endless work until the block ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

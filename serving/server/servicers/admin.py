@@ -1,0 +1,112 @@
+"""Releases and statistics over the wire; loads in a thread of its own."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from typing_extensions import override
+
+from protos.recommender.v1 import admin_pb2 as pb
+from protos.recommender.v1.admin_pb2_grpc import AdminServiceServicer
+from serving.api.protocol import Changeable
+from serving.batching.engine_thread import EngineThread
+from serving.releases.administration import Administration, Timed
+from serving.releases.reloader import Reloader
+from serving.server.metrics import Metrics
+from serving.server.user_events import Histories
+from shortlist_client.api.operations import Counts, Statistics
+from shortlist_client.wire.admin import release_message, statistics_message
+
+T = TypeVar("T")
+
+
+class AdminServicer(AdminServiceServicer):
+    """The methods of `AdminService`. What they raise, the interceptor makes a status."""
+
+    def __init__(
+        self,
+        engine: EngineThread,
+        reloader: Reloader | None,
+        *,
+        metrics: Metrics,
+        histories: Histories | None,
+    ) -> None:
+        self._engine, self._metrics, self._histories = engine, metrics, histories
+        self._administration = Administration(engine, reloader)
+        self._one_at_a_time = ThreadPoolExecutor(1, thread_name_prefix="admin")
+        self._started = time.monotonic()
+
+    async def close(self) -> None:
+        """Let what is in work end by itself, and drop the rest."""
+        self._one_at_a_time.shutdown(wait=False, cancel_futures=True)
+
+    @override
+    async def ListReleases(
+        self, request: pb.ListReleasesRequest, context: Any
+    ) -> pb.ListReleasesResponse:
+        releases = await asyncio.to_thread(self._administration.releases)
+        return pb.ListReleasesResponse(releases=map(release_message, releases))
+
+    @override
+    async def LoadRelease(
+        self, request: pb.LoadReleaseRequest, context: Any
+    ) -> pb.LoadReleaseResponse:
+        release, seconds = await self._in_turn(
+            lambda _: self._administration.load(request.release_id)
+        )
+        return pb.LoadReleaseResponse(release=release_message(release), seconds=seconds)
+
+    @override
+    async def ActivateRelease(
+        self, request: pb.ActivateReleaseRequest, context: Any
+    ) -> pb.ActivateReleaseResponse:
+        release, seconds = await self._in_turn(
+            lambda wanted: self._administration.activate(request.release_id, wanted)
+        )
+        return pb.ActivateReleaseResponse(release=release_message(release), seconds=seconds)
+
+    @override
+    async def RollBack(self, request: pb.RollBackRequest, context: Any) -> pb.RollBackResponse:
+        release, seconds = await self._in_turn(self._administration.roll_back)
+        return pb.RollBackResponse(release=release_message(release), seconds=seconds)
+
+    @override
+    async def GetStatistics(
+        self, request: pb.GetStatisticsRequest, context: Any
+    ) -> pb.GetStatisticsResponse:
+        engine = await asyncio.to_thread(lambda: self._engine.engine)
+        assert isinstance(engine, Changeable), engine
+        statistics = Statistics(
+            versions=engine.versions,
+            uptime_seconds=time.monotonic() - self._started,
+            counts=await asyncio.to_thread(_counts, engine),
+            events=None if self._histories is None else await self._histories.count(),
+            waiting=self._engine.waiting,
+            memory_bytes=_resident(),
+            methods=self._metrics.methods(),
+        )
+        return statistics_message(statistics)
+
+    async def _in_turn(self, work: Callable[[Callable[[], bool]], Timed]) -> Timed:
+        """Do what may take long; it learns when nobody waits for it any more."""
+        gone = threading.Event()
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._one_at_a_time, work, lambda: not gone.is_set())
+        finally:
+            gone.set()
+
+
+def _counts(engine: Changeable) -> Counts:
+    return engine.counts
+
+
+def _resident() -> int:
+    """Bytes of memory that this process holds, as Linux counts them."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,120 @@
+"""Changes of items from the wire to the engine, row by row, in a thread of their own."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from typing_extensions import override
+
+from lineage.manifest import ArtifactError
+from protos.recommender.v1 import catalog_pb2 as pb
+from protos.recommender.v1.catalog_pb2_grpc import CatalogServiceServicer
+from serving.api.errors import UnavailableError
+from serving.api.protocol import Changeable
+from serving.batching.engine_thread import EngineThread
+from serving.batching.micro_batcher import Gathering
+from serving.server.servicers.streaming import answered
+from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.item import Item
+from shortlist_client.wire.catalog import check_rows, item_message, to_item
+
+logger = logging.getLogger(__name__)
+TOGETHER = 256
+"""Items that are read together, of as many messages as wait"""
+
+
+class CatalogServicer(CatalogServiceServicer):
+    """The methods of `CatalogService`. What they raise, the interceptor makes a status."""
+
+    def __init__(self, engine: EngineThread, draining: asyncio.Event) -> None:
+        self._engine, self._draining = engine, draining
+        self._upserts = Gathering(self._upsert, most=TOGETHER, name="catalogue")
+
+    async def close(self) -> None:
+        """Finish what is in work."""
+        await self._upserts.close()
+
+    @override
+    async def Upsert(
+        self, request_iterator: AsyncIterator[pb.UpsertRequest], context: Any
+    ) -> AsyncIterator[pb.UpsertResponse]:
+        async for response in answered(request_iterator, self._taken, draining=self._draining):
+            yield response
+
+    @override
+    async def Delete(self, request: pb.DeleteRequest, context: Any) -> pb.DeleteResponse:
+        check_rows("item_ids", len(request.item_ids))
+        item_ids = list(dict.fromkeys(request.item_ids))
+        unknown = await asyncio.to_thread(self._delete, item_ids)
+        return pb.DeleteResponse(deleted=len(item_ids) - len(unknown), unknown_item_ids=unknown)
+
+    @override
+    async def Get(self, request: pb.GetRequest, context: Any) -> pb.GetResponse:
+        check_rows("item_ids", len(request.item_ids))
+        return await asyncio.to_thread(self._get, list(dict.fromkeys(request.item_ids)))
+
+    async def _taken(self, request: pb.UpsertRequest) -> pb.UpsertResponse:
+        check_rows("items", len(request.items))
+        reasons = await self._upserts([to_item(message) for message in request.items])
+        rejected = [
+            pb.RejectedItem(row=row, item_id=message.item_id, reason=reason)
+            for row, (message, reason) in enumerate(zip(request.items, reasons, strict=True))
+            if reason is not None
+        ]
+        return pb.UpsertResponse(upserted=len(reasons) - len(rejected), rejected=rejected)
+
+    def _upsert(self, items: Sequence[Item]) -> Sequence[str | None]:
+        """Take those items that keep the rules; why not, of the others."""
+        engine = self._changeable()
+        reasons = [_broken_rule(engine, item) for item in items]
+        good = {
+            item.item_id: item
+            for item, reason in zip(items, reasons, strict=True)
+            if reason is None
+        }
+        with _told():
+            engine.upsert(list(good.values()))
+        return reasons
+
+    def _delete(self, item_ids: Sequence[str]) -> Sequence[str]:
+        """Delete what is there; ids of the rest."""
+        engine = self._changeable()
+        unknown = [item_id for item_id in item_ids if engine.find(item_id) is None]
+        with _told():
+            engine.delete([item_id for item_id in item_ids if item_id not in set(unknown)])
+        return unknown
+
+    def _get(self, item_ids: Sequence[str]) -> pb.GetResponse:
+        engine, response = self._changeable(), pb.GetResponse()
+        for item_id in item_ids:
+            known = engine.find(item_id)
+            if known is None:
+                response.unknown_item_ids.append(item_id)
+            else:
+                response.items.add(item=item_message(known.item), changed=known.changed)
+        return response
+
+    def _changeable(self) -> Changeable:
+        engine = self._engine.engine
+        assert isinstance(engine, Changeable), engine
+        return engine
+
+
+def _broken_rule(engine: Changeable, item: Item) -> str | None:
+    try:
+        engine.check(item)
+    except InvalidQueryError as error:
+        return str(error)
+    return None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the disk or another process refuses is for the log; callers may try again."""
+    try:
+        yield
+    except (ArtifactError, OSError) as error:
+        logger.error("%s", error)
+        raise UnavailableError("items cannot be changed now") from error

@@ -1,0 +1,63 @@
+"""Events from the wire to where they are kept, row by row."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from typing_extensions import override
+
+from events.event import Outcome, check_event
+from protos.recommender.v1 import feedback_pb2 as pb
+from protos.recommender.v1.feedback_pb2_grpc import FeedbackServiceServicer
+from serving.server.servicers.streaming import answered
+from serving.server.user_events import Histories
+from shortlist_client.api.event import Event
+from shortlist_client.wire.catalog import check_rows
+from shortlist_client.wire.feedback import to_event
+
+
+class FeedbackServicer(FeedbackServiceServicer):
+    """The methods of `FeedbackService`. What they raise, the interceptor makes a status."""
+
+    def __init__(self, histories: Histories, draining: asyncio.Event) -> None:
+        self._histories, self._draining = histories, draining
+
+    @override
+    async def Record(
+        self, request_iterator: AsyncIterator[pb.RecordRequest], context: Any
+    ) -> AsyncIterator[pb.RecordResponse]:
+        async for response in answered(request_iterator, self._record, draining=self._draining):
+            yield response
+
+    async def _record(self, request: pb.RecordRequest) -> pb.RecordResponse:
+        check_rows("events", len(request.events))
+        now = time.time()
+        events = [to_event(message, at=now) for message in request.events]
+        reasons = [_broken_rule(event, at=now) for event in events]
+        good = [row for row, reason in enumerate(reasons) if reason is None]
+        outcomes = await self._histories.append([events[row] for row in good]) if good else ()
+        for row, outcome in zip(good, outcomes, strict=True):
+            if outcome is Outcome.CONFLICT:
+                reasons[row] = "event_id must be new, got that of another event"
+        return pb.RecordResponse(
+            recorded=sum(outcome is Outcome.RECORDED for outcome in outcomes),
+            known_before=sum(outcome is Outcome.REPEATED for outcome in outcomes),
+            rejected=_rejected(events, reasons),
+        )
+
+
+def _broken_rule(event: Event, *, at: float) -> str | None:
+    try:
+        check_event(event, at=at)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _rejected(events: Sequence[Event], reasons: Sequence[str | None]) -> list[pb.RejectedEvent]:
+    return [
+        pb.RejectedEvent(row=row, event_id=event.event_id, reason=reason)
+        for row, (event, reason) in enumerate(zip(events, reasons, strict=True))
+        if reason is not None
+    ]

@@ -1,0 +1,69 @@
+"""Recommendations for many shoppers over one stream, behind everybody who waits for an answer."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from protos.recommender.v1 import recommender_pb2 as pb
+from serving.batching.request_queue import Answered
+from serving.server.interceptors.errors import told
+from serving.server.servicers.streaming import answered
+from shortlist_client.api.request import Ask, Method
+from shortlist_client.wire.recommend import to_ask, to_message
+
+NAME = "RecommendStream"
+
+
+class RecommendStreams:
+    """Answers the requests of all streams, so many at once; knows nothing of the engine."""
+
+    def __init__(
+        self, ask: Callable[[Ask], Awaitable[Answered]], *, draining: asyncio.Event, at_once: int
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            ask: Answers one request, after all that are not of streams.
+            draining: Once set, nothing more is read.
+            at_once: Requests of all streams together that are asked at a time.
+        """
+        self._ask, self._draining = ask, draining
+        self._turn = asyncio.Semaphore(at_once)
+
+    async def answers(
+        self, requests: AsyncIterator[pb.RecommendStreamRequest], *, deadline: float
+    ) -> AsyncIterator[pb.RecommendStreamResponse]:
+        """Answer every request of a stream, each as soon as its answer is there.
+
+        Args:
+            requests: What comes in.
+            deadline: Of the stream, in seconds of `time.monotonic`.
+
+        Raises:
+            UnavailableError: the stream was cut short by `draining`.
+        """
+        rows = itertools.count()
+
+        async def work(request: pb.RecommendStreamRequest) -> pb.RecommendStreamResponse:
+            return await self._row(next(rows), request.request, deadline)
+
+        async for response in answered(requests, work, draining=self._draining, in_order=False):
+            yield response
+
+    async def _row(
+        self, row: int, request: pb.RecommendRequest, deadline: float
+    ) -> pb.RecommendStreamResponse:
+        response = pb.RecommendStreamResponse(row=row, request_id=request.request_id)
+        try:
+            async with self._turn:
+                answer, versions = await self._ask(
+                    to_ask(Method.RECOMMEND, request, deadline=deadline)
+                )
+        except Exception as error:
+            status, reason = told(error, NAME)
+            response.error.CopyFrom(pb.RowError(code=status.value[0], message=reason))
+        else:
+            response.answer.CopyFrom(
+                to_message(answer, versions=versions, request_id=request.request_id)
+            )
+        return response

@@ -1,0 +1,5 @@
+"""Errors of requests that break the contract."""
+
+
+class InvalidQueryError(ValueError):
+    """The query breaks a rule."""

@@ -1,0 +1,49 @@
+"""Events: what a user did with an item."""
+
+import time
+import uuid
+from dataclasses import dataclass, field
+
+IMPRESSION, CLICK, PURCHASE = "impression", "click", "purchase"
+
+
+ID_LENGTH = 256
+"""Characters of an id and of an action."""
+
+
+def new_event_id() -> str:
+    """An id that nobody else has."""
+    return uuid.uuid4().hex
+
+
+def now() -> int:
+    """Unix seconds."""
+    return int(time.time())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Recorded again under the same id, it counts once, so whoever is in doubt may send it again.
+
+    It gets its id as it is made: to send it again is to send the same object.
+    """
+
+    user_id: str
+    item_id: str
+    action: str
+    """`impression`, `click`, `purchase`, or what the shop's own interactions call it."""
+    time: int = field(default_factory=now)
+    """Unix seconds."""
+    request_id: str = ""
+    """Of the request whose answer the shopper saw, where there was one."""
+    position: int | None = None
+    """Of the item in that answer, from 1."""
+    event_id: str = field(default_factory=new_event_id)
+    """Its name among all events."""
+
+    def is_again(self, other: "Event") -> bool:
+        """Whether another one under the same id tells of the same; the clock does not count."""
+        return all(
+            getattr(self, name) == getattr(other, name)
+            for name in ("user_id", "item_id", "action", "request_id", "position")
+        )

@@ -1,0 +1,67 @@
+"""Filters on item attributes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+Value = str | float | bool | date
+"""Keyword, number, boolean, or date or time; without a zone it is UTC, a date is its midnight."""
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """The item's attribute is one of the values; of several keywords, one is."""
+
+    attribute: str
+    values: Sequence[Value]
+
+
+@dataclass(frozen=True)
+class Range:
+    """The item's number or time lies within bounds: one lower, one upper, or both."""
+
+    attribute: str
+    gt: Value | None = None
+    gte: Value | None = None
+    lt: Value | None = None
+    lte: Value | None = None
+
+    @property
+    def bounds(self) -> Mapping[str, Value]:
+        """Those that are given, by name."""
+        named = {"gt": self.gt, "gte": self.gte, "lt": self.lt, "lte": self.lte}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+Clause = AnyOf | Range
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Clauses that an item fits or not; one without a value for an attribute fits no clause on it.
+
+    Without any clause, every item fits.
+    """
+
+    must: Sequence[Clause] = ()
+    """All of them fit."""
+    should: Sequence[Clause] = ()
+    """At least one of them fits, where there are any."""
+    must_not: Sequence[Clause] = ()
+    """None of them fits."""
+
+    def __iter__(self) -> Iterator[Clause]:
+        yield from (*self.must, *self.should, *self.must_not)
+
+    def __bool__(self) -> bool:
+        return bool(self.must or self.should or self.must_not)
+
+
+def moment(value: date) -> datetime:
+    """A date or time as a time with a zone."""
+    if not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    return value if value.tzinfo else value.replace(tzinfo=UTC)

@@ -1,0 +1,28 @@
+"""Items as a shop describes them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """An item as a shop describes it."""
+
+    item_id: str
+    title: str
+    texts: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    """Other text columns (`brand`, `category`, …), as in `items.parquet`."""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """Typed columns that the release has, by which filters look: plain JSON values, times as
+    ISO 8601 writes them. A text that is a keyword in the release is looked at too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """An item of the catalogue."""
+
+    item: Item
+    """As it was upserted, or as the release's data describe it: upserting it changes nothing."""
+    changed: bool
+    """Whether it was upserted since the release was built."""

@@ -1,0 +1,1 @@
+"""Converts between plain Python objects and protobuf messages."""

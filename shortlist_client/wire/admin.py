@@ -1,0 +1,88 @@
+"""Releases and statistics, as operators see them, as messages; what servicer and client share."""
+
+from datetime import UTC
+
+from protos.recommender.v1 import admin_pb2 as pb
+from shortlist_client.api.operations import Counts, MethodStatistics, ReleaseFacts, Statistics
+
+
+def release_message(release: ReleaseFacts) -> pb.Release:
+    """Message of a release."""
+    message = pb.Release(
+        release_id=release.release_id,
+        items=release.items or 0,
+        recall=release.recall or 0.0,
+        bytes=release.bytes or 0,
+        replaces=release.replaces or "",
+        live=release.live,
+        serving=release.serving,
+        damaged=release.damaged,
+    )
+    if release.published is not None:
+        message.published.FromDatetime(release.published)
+    return message
+
+
+def to_release(message: pb.Release) -> ReleaseFacts:
+    """A release as a client is told of it."""
+    whole = not message.damaged
+    return ReleaseFacts(
+        release_id=message.release_id,
+        published=message.published.ToDatetime(UTC) if whole else None,
+        items=message.items if whole else None,
+        recall=message.recall if whole else None,
+        bytes=message.bytes if whole else None,
+        replaces=message.replaces or None,
+        live=message.live,
+        serving=message.serving,
+        damaged=message.damaged,
+    )
+
+
+def statistics_message(statistics: Statistics) -> pb.GetStatisticsResponse:
+    """Statistics as they travel."""
+    return pb.GetStatisticsResponse(
+        versions=statistics.versions,
+        uptime_seconds=statistics.uptime_seconds,
+        items=statistics.counts.items,
+        upserted_items=statistics.counts.upserted,
+        deleted_items=statistics.counts.deleted,
+        journal_bytes=statistics.counts.journal_bytes,
+        events=statistics.events,
+        waiting=statistics.waiting,
+        memory_bytes=statistics.memory_bytes,
+        methods=[
+            pb.MethodStatistics(
+                method=name,
+                calls=of_method.calls,
+                p50_milliseconds=of_method.p50_milliseconds,
+                p99_milliseconds=of_method.p99_milliseconds,
+            )
+            for name, of_method in statistics.methods.items()
+        ],
+    )
+
+
+def to_statistics(message: pb.GetStatisticsResponse) -> Statistics:
+    """Statistics as the server made them."""
+    return Statistics(
+        versions=dict(message.versions),
+        uptime_seconds=message.uptime_seconds,
+        counts=Counts(
+            items=message.items,
+            upserted=message.upserted_items,
+            deleted=message.deleted_items,
+            journal_bytes=message.journal_bytes,
+        ),
+        events=message.events if message.HasField("events") else None,
+        waiting=message.waiting,
+        memory_bytes=message.memory_bytes,
+        methods={
+            of_method.method: MethodStatistics(
+                calls=dict(of_method.calls),
+                p50_milliseconds=of_method.p50_milliseconds,
+                p99_milliseconds=of_method.p99_milliseconds,
+            )
+            for of_method in message.methods
+        },
+    )

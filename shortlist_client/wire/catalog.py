@@ -1,0 +1,64 @@
+"""Events and items as messages and messages as events and items."""
+
+from typing import Any
+
+from google.protobuf.struct_pb2 import Struct, Value
+
+from protos.recommender.v1 import catalog_pb2
+from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.item import Item
+
+ROWS = 1_000
+"""Of a message."""
+
+
+def check_rows(name: str, rows: int) -> None:
+    """Refuse a message with too few or too many rows.
+
+    Raises:
+        InvalidQueryError: names the field, the rule and the number.
+    """
+    if not 1 <= rows <= ROWS:
+        raise InvalidQueryError(f"{name} must be 1 to {ROWS:,} a message, got {rows:,}")
+
+
+def to_item(message: catalog_pb2.CatalogItem) -> Item:
+    """An item as it travelled, before any rule is checked."""
+    return Item(
+        item_id=message.item_id,
+        title=message.title,
+        texts=_fields(message.texts),
+        attributes=_fields(message.attributes),
+    )
+
+
+def item_message(item: Item) -> catalog_pb2.CatalogItem:
+    """An item as it travels.
+
+    Raises:
+        ValueError: a text or an attribute is no plain JSON value.
+    """
+    message = catalog_pb2.CatalogItem(item_id=item.item_id, title=item.title)
+    for struct, fields in ((message.texts, item.texts), (message.attributes, item.attributes)):
+        _fill(struct, fields)
+    return message
+
+
+def _fill(struct: Struct, fields: Any) -> None:
+    struct.update({n: list(v) if isinstance(v, tuple) else v for n, v in fields.items()})
+
+
+def _fields(struct: Struct) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in struct.fields.items()}
+
+
+def _plain(value: Value) -> Any:
+    """A JSON value; a whole number as such, though on the wire every number is a double."""
+    kind = value.WhichOneof("kind")
+    if kind == "struct_value":
+        return _fields(value.struct_value)
+    if kind == "list_value":
+        return [_plain(one) for one in value.list_value.values]
+    if kind == "number_value" and value.number_value.is_integer():
+        return int(value.number_value)
+    return None if kind in (None, "null_value") else getattr(value, kind)

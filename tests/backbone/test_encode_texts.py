@@ -1,0 +1,130 @@
+import backbone.reading
+import numpy as np
+import pytest
+import torch
+
+from backbone.batch import pad
+from backbone.encode_texts import read_texts
+from backbone.load import load_bert, load_tokenizer
+from backbone.text_cache import KeptTexts
+from backbone.tokens import SpecialTokens, item_input, tokenize
+from towers.item_tower import ItemTower
+
+TOKENS = 8
+
+
+@pytest.fixture
+def bert(tiny_bert):
+    return load_bert(str(tiny_bert))
+
+
+@pytest.fixture
+def tokenizer(tiny_bert):
+    return load_tokenizer(str(tiny_bert))
+
+
+@pytest.fixture
+def texts():
+    letters = np.random.default_rng(0).choice(list("abcdefgh"), (60, 6))
+    return [" ".join(row[: 1 + place % 6]) for place, row in enumerate(letters)]
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Texts in each batch that a backbone read."""
+    found = []
+    states = backbone.reading.states_below
+
+    def counted(bert, batch, *, trained_layers):
+        found.append(len(batch.ids))
+        return states(bert, batch, trained_layers=trained_layers)
+
+    monkeypatch.setattr("backbone.encode_texts.states_below", counted)
+    return found
+
+
+@pytest.fixture
+def read(bert, tokenizer):
+    def reader(texts, folder=None):
+        return read_texts(bert, texts, tokenizer, max_tokens=TOKENS, kept_below=folder)
+
+    return reader
+
+
+def test_a_text_is_read_as_the_item_tower_reads_it(read, bert, tokenizer, texts):
+    found = read(texts)
+
+    special = SpecialTokens.of(tokenizer)
+    pieces = tokenize(texts, tokenizer, max_tokens=TOKENS - 2)
+    batch = pad([item_input(pieces[row], special) for row in range(len(pieces))], special.pad)
+    with torch.no_grad():
+        expected = ItemTower(bert, dimension=8).eval().read(batch)
+    assert (torch.from_numpy(found) * expected).sum(dim=1).min() > 0.999
+
+
+def test_what_is_kept_is_not_read_again(read, texts, tmp_path, reads):
+    first = read(texts, tmp_path)
+    assert sum(reads) == len(set(texts))
+    reads.clear()
+
+    again = read(texts, tmp_path)
+
+    assert not reads
+    np.testing.assert_array_equal(again, first)
+
+
+def test_only_texts_that_changed_are_read_wherever_the_others_went(read, texts, tmp_path, reads):
+    before = read(texts, tmp_path)
+    order = np.random.default_rng(1).permutation(len(texts))[:50]
+    changed = [texts[row] for row in order]
+    changed[7], changed[31] = "h h h h h h", "a a a a a a"
+    reads.clear()
+
+    found = read(changed, tmp_path)
+
+    assert sum(reads) == 2
+    same = np.delete(np.arange(50), [7, 31])
+    np.testing.assert_array_equal(found[same], before[order[same]])
+    cosines = (found[[7, 31]] * read([changed[7], changed[31]])).sum(axis=1)
+    np.testing.assert_allclose(cosines, 1, atol=1e-2)
+
+
+def test_a_killed_reading_goes_on_where_it_stopped(read, texts, tmp_path, monkeypatch, reads):
+    monkeypatch.setattr("backbone.encode_texts.TOKEN_BUDGET", 40)
+    monkeypatch.setattr("backbone.encode_texts.KEPT_AT_ONCE", 10)
+    expected = read(texts)
+    reads.clear()
+    add, left = KeptTexts.add, [2]
+
+    def killed(self, keys, means):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyError("killed")
+        add(self, keys, means)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KeptTexts, "add", killed)
+        with pytest.raises(KeyError):
+            read(texts, tmp_path)
+    before = sum(reads)
+    reads.clear()
+
+    found = read(texts, tmp_path)
+
+    assert 20 <= before < len(set(texts))
+    assert sum(reads) <= len(set(texts)) - 20
+    np.testing.assert_allclose((found * expected).sum(axis=1), 1, atol=1e-2)
+
+
+def test_other_weights_and_other_lengths_are_kept_elsewhere(bert, tokenizer, tmp_path):
+    folder = KeptTexts.of(tmp_path, bert, tokenizer, max_tokens=8).folder
+    assert KeptTexts.of(tmp_path, bert, tokenizer, max_tokens=8).folder == folder
+    assert KeptTexts.of(tmp_path, bert, tokenizer, max_tokens=9).folder != folder
+    with torch.no_grad():
+        next(bert.parameters()).view(-1)[0] += 1
+
+    assert KeptTexts.of(tmp_path, bert, tokenizer, max_tokens=8).folder != folder
+
+
+def test_nothing_is_read_of_no_texts(read, tmp_path):
+    assert read([], tmp_path).shape == (0, 32)

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from benchmarks.index import compare as benchmark
+from benchmarks.index.peers import reaching, recall_of
+from benchmarks.index.vectors import clustered, unclustered
+from index.config import IndexConfig
+from index.tuning import nearest
+
+
+@pytest.mark.parametrize("make", [clustered(5), unclustered])
+def test_synthetic_vectors_are_of_unit_length_and_other_with_each_seed(make):
+    one, again, other = (np.concatenate(list(make(70_000, 8, seed))) for seed in (1, 1, 2))
+
+    np.testing.assert_allclose(np.linalg.norm(one, axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(one, again)
+    assert one.shape == other.shape == (70_000, 8)
+    assert not np.isclose(one, other).all(axis=1).any()
+
+
+def test_a_peer_is_taken_at_the_least_effort_of_each_line_that_reaches_the_recall():
+    truth = np.array([[0, 1, 2, 3]])
+
+    def finding(count):
+        return lambda query: np.arange(count)
+
+    points = iter(
+        [
+            ("ef=1, r=1", finding(1)),
+            ("ef=2, r=1", finding(3)),
+            ("ef=3, r=1", finding(4)),
+            ("ef=1, r=2", finding(2)),
+        ]
+    )
+
+    found = reaching(points, np.ones((1, 2), np.float32), truth, 0.75)
+
+    assert [(parameters, recall) for parameters, recall, _ in found] == [("ef=2, r=1", 0.75)]
+
+
+def test_ours_is_tuned_on_other_queries_than_it_is_measured_on(monkeypatch):
+    vectors = np.concatenate(list(clustered(20)(3000, 16, 1)))
+    queries = np.concatenate(list(clustered(20)(300, 16, 2)))
+    exact = nearest(queries[1::2], vectors, 100)
+    rows = {query.tobytes(): row for query, row in zip(queries[1::2], exact, strict=True)}
+    peer = {"oracle": lambda vectors, k: iter([("all", lambda query: rows[query.tobytes()])])}
+    monkeypatch.setattr(benchmark, "PEERS", peer)
+
+    config = IndexConfig(kind="ivf-sq", nlist=20)
+    figures, filtered = benchmark.beside_peers("x", vectors, queries, config)
+
+    assert figures["recall@100"] >= 0.97
+    assert figures["operating point"].startswith("nprobe=")
+    assert figures["oracle"] == "all (1.0000)"
+    assert figures["ratio"] > 0
+    assert [row["fitting"].split(",")[0] for row in filtered] == ["50.0%", "10.0%", "1.0%", "0.1%"]
+    assert all(row["recall@100"] >= 0.98 for row in filtered)
+
+
+def test_recall_counts_what_exact_search_finds_too():
+    assert recall_of([np.array([1, 9]), np.array([3, -1])], np.array([[1, 2], [3, 4]])) == 0.5
+
+
+@pytest.mark.slow
+def test_exact_batches_are_twice_as_fast_as_faiss_comes_or_more():
+    assert benchmark.exact_batches(128_000)["times faster"] >= 2

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from backbone.config import TrainingConfig
+from benchmarks.quality.cold import cold_cases, compare, hold_out
+from dataset.arrays import TEST
+from towers.config import TowersConfig
+
+
+@pytest.fixture(scope="module")
+def held_out(shop):
+    return hold_out(shop, 0.1, seed=3)
+
+
+def purchases(data, split):
+    """(user, item) pairs of a split, or of all that is not in it."""
+    users = np.repeat(np.arange(data.users), np.diff(data.offsets))
+    chosen = np.asarray(data.splits) == TEST if split == "test" else np.asarray(data.splits) != TEST
+    return set(zip(users[chosen].tolist(), data.items[chosen].tolist(), strict=True))
+
+
+def test_what_is_held_out_is_bought_in_the_test_alone(shop, held_out):
+    without, held = held_out
+    gone = set(held.tolist())
+
+    assert len(held) == round(0.1 * np.count_nonzero(shop.popularity))
+    assert purchases(without, "test") == purchases(shop, "test")
+    assert purchases(without, "before") == {
+        pair for pair in purchases(shop, "before") if pair[1] not in gone
+    }
+    assert (without.popularity[held] == 0).all()
+    assert (without.popularity == shop.popularity)[np.setdiff1d(np.arange(240), held)].all()
+
+
+def test_the_cases_look_for_held_out_items_from_histories_without_them(held_out):
+    without, held = held_out
+    cases = cold_cases(without, held)
+
+    assert len(cases) > 5
+    for history, targets in zip(cases.histories, cases.targets, strict=True):
+        assert len(targets)
+        assert np.isin(targets, held).all()
+        assert not np.isin(history, held).any()
+
+
+@pytest.mark.parametrize(
+    ("share", "message"), [(0, "between"), (1, "between"), (0.001, "at least one")]
+)
+def test_a_share_that_holds_nothing_out_is_refused(shop, share, message):
+    with pytest.raises(ValueError, match=message):
+        hold_out(shop, share, seed=0)
+
+
+def test_nobody_who_bought_a_held_out_item_is_an_error(shop):
+    with pytest.raises(ValueError, match="got none"):
+        cold_cases(shop, np.array([], np.int64))
+
+
+def test_towers_find_new_items_by_their_text(release, tiny_bert):
+    training = TrainingConfig(
+        max_epochs=4, examples_per_epoch=320, batch_size=32, learning_rate=3e-3, trained_layers=2
+    )
+    config = TowersConfig(backbone=str(tiny_bert), dimension=16, widths=[8], training=training)
+
+    found = compare(config, release, 0.1)
+
+    by_chance = 50 / 240
+    assert found["towers"]["recall@50"]["value"] > 3 * by_chance
+    difference = found["towers − untrained text"]["recall@10"]["value"]
+    assert difference == pytest.approx(
+        found["towers"]["recall@10"]["value"] - found["untrained text"]["recall@10"]["value"]
+    )

@@ -1,0 +1,154 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.quality.cascade_lists import cascade_lists, history_query
+from benchmarks.quality.config import BenchConfig
+from benchmarks.quality.evaluate import benchmark, evaluated_cases, head_ranked, made_from, slices
+from benchmarks.report.report import is_up_to_date
+from benchmarks.report.tables import results_table
+from lineage.stages import INPUTS
+from serving.engine.engine import Engine, EngineConfig
+
+CONFIG = BenchConfig(max_users=25, examples=4)
+SYSTEMS = ["popularity", "item-knn", "lambdarank", "towers", "shortlist", "cascade"]
+
+
+@pytest.fixture(scope="module")
+def engine(release):
+    return Engine.load(release, EngineConfig())
+
+
+@pytest.fixture(scope="module")
+def cases(shop, tmp_path_factory):
+    return evaluated_cases(CONFIG, shop, tmp_path_factory.mktemp("no-saved-lists"))
+
+
+@pytest.fixture(scope="module")
+def report(release, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reports") / "shop"
+    return benchmark(CONFIG, "shop", release, folder), folder
+
+
+def rows(answer):
+    return [int(item.item_id[1:]) for item in answer.items]
+
+
+def test_the_offline_lists_are_exactly_the_served_ones(engine, shop, cases):
+    offline = cascade_lists(engine, shop, cases)
+
+    for case, user in enumerate(cases.user_rows.tolist()):
+        query = history_query(shop, user, limit=engine.shortlist)
+        assert offline.cascade[case].tolist() == rows(engine.recommend(query))
+        assert offline.shortlist[case].tolist() == rows(engine.retrieve(query))
+
+
+def test_the_report_has_the_promised_shape(report):
+    content = json.loads((report[1] / "report.json").read_text())
+
+    assert content["dataset"] == "shop"
+    assert content["users"] == 25
+    assert content["history"] == "excluded"
+    assert list(content["systems"]) == SYSTEMS
+    for metrics in content["systems"].values():
+        assert set(metrics) == {
+            "recall@10", "recall@20", "recall@50", "recall@100", "ndcg@10", "mrr", "coverage@10",
+        }  # fmt: skip
+        for interval in metrics.values():
+            assert 0 <= interval["low"] <= interval["value"] <= interval["high"] <= 1
+    assert set(content["seconds"]) == {*INPUTS, "bench"}
+
+
+def test_the_page_shows_the_examples(report, shop):
+    page = (report[1] / "report.html").read_text()
+
+    assert len(report[0].examples) == 4
+    for example in report[0].examples:
+        assert example.history[0] in page
+
+
+def test_the_cascade_loses_targets_step_by_step(report):
+    found = [interval["value"] for interval in report[0].decomposition.values()]
+
+    _, recalled, read, ranked, _ = found
+    assert recalled >= read >= 0
+    assert recalled >= ranked
+
+
+def test_every_target_is_in_one_slice_of_a_kind(shop):
+    cases = shop.cases("test").select(np.arange(30))
+    first = cases.targets[0]
+    two = replace(cases, targets=[np.array([first[0], 5]), *cases.targets[1:]])
+    sold = shop.popularity.copy()
+    sold[first], sold[5] = 2, 90
+    data = replace(shop, popularity=sold)
+    everything = np.tile(np.arange(240, dtype=np.int32), (30, 1))
+    nothing = np.full((30, 5), -1, np.int32)
+    half = np.tile(first[:1].astype(np.int32), (30, 1))
+
+    found = slices(CONFIG, data, {"all": everything, "none": nothing, "half": half}, two)
+
+    rare, frequent, long = found.values()
+    users = [int(name.split("(")[1].split()[0]) for name in found]
+    assert users[0] + users[1] == 31  # the first user is in both
+    assert users[2] == 30
+    assert rare["half"]["value"] * users[0] == pytest.approx(
+        sum(bool(np.isin(t, first[0]).any()) for t in two.targets)
+    )
+    for kind in (rare, frequent, long):
+        assert kind["none"]["value"] == 0
+        assert kind["all"]["value"] > 0
+
+
+def test_who_learned_the_colours_beats_popularity(report):
+    systems = report[0].systems
+
+    assert systems["towers"]["recall@10"]["low"] > systems["popularity"]["recall@10"]["high"]
+
+
+def test_a_dataset_may_name_its_users(shop, tmp_path):
+    import polars as pl
+
+    pl.DataFrame({"row": [0, 1], "user_id": ["u7", "u3"]}).write_parquet(
+        tmp_path / "eval_users_6k.parquet"
+    )
+
+    cases = evaluated_cases(CONFIG, shop, tmp_path)
+
+    assert cases.user_rows.tolist() == [7, 3]
+    np.testing.assert_array_equal(cases.histories[0], shop.history(7, before=2))
+
+
+def test_the_table_has_a_row_a_system(report):
+    assert results_table(report[0]).row_count == len(SYSTEMS)
+
+
+@pytest.mark.parametrize(("option", "value"), [("max_users", 0), ("decay", 0.0), ("decay", 1.5)])
+def test_nonsense_options_are_refused(option, value):
+    with pytest.raises(ValueError, match=option):
+        BenchConfig(**{option: value})
+
+
+def test_a_report_is_reused_until_what_it_was_made_from_changes(report, release, tmp_path):
+    folder = report[1]
+
+    assert is_up_to_date(folder, made_from(CONFIG, "shop", release))
+    assert not is_up_to_date(folder, made_from(BenchConfig(max_users=24), "shop", release))
+    assert not is_up_to_date(tmp_path, made_from(CONFIG, "shop", release))
+
+
+def test_ranking_none_is_the_shortlist_and_ranking_all_the_cascade(report):
+    content = json.loads((report[1] / "report.json").read_text())
+    figures = {int(label.split()[0]): found for label, found in content["by_length"].items()}
+
+    assert figures[0] == content["systems"]["shortlist"]["ndcg@10"]
+    assert figures[max(figures)] == content["systems"]["cascade"]["ndcg@10"]
+
+
+def test_a_head_that_is_ranked_comes_before_the_rest_of_the_shortlist():
+    recalled = np.array([5, 3, 8, 1, 9, -1], np.int32)
+    ranked = np.array([8, 5, 9, 1, 3, -1], np.int32)
+
+    assert head_ranked(recalled, ranked, 3).tolist() == [8, 5, 3, 1, 9, -1, -1, -1, -1, -1]

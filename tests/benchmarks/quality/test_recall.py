@@ -1,0 +1,114 @@
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from benchmarks.quality.cascade_lists import cascade_lists
+from benchmarks.quality.config import BenchConfig
+from benchmarks.quality.evaluate import evaluated_cases
+from benchmarks.quality.recall import main, own_lists, score, values
+from benchmarks.quality.untrained import Untrained
+from dataset.arrays import Cases
+from evaluation.metrics import recall
+from lineage.manifest import read_manifest
+from retrieval.retriever import Retriever
+from serving.engine.engine import Engine, EngineConfig
+from towers.config import TowersConfig
+
+CONFIG = BenchConfig(max_users=25)
+
+
+@pytest.fixture(scope="module")
+def cases(shop, tmp_path_factory):
+    return evaluated_cases(CONFIG, shop, tmp_path_factory.mktemp("no-saved-lists"))
+
+
+@pytest.fixture(scope="module")
+def systems(release):
+    return score(CONFIG, "shop", release)
+
+
+def test_the_towers_recall_what_the_engine_would(release, shop, cases):
+    ours = own_lists(Retriever.load(release), cases, widths=[8])
+
+    served = cascade_lists(Engine.load(release, EngineConfig()), shop, cases)
+
+    for mine, theirs in (("towers", served.towers), ("towers and neighbours", served.shortlist)):
+        assert recall(ours[mine], cases.targets, 10).tolist() == pytest.approx(
+            recall(theirs, cases.targets, 10).tolist()
+        )
+
+
+def test_every_width_has_a_row(systems):
+    assert {"towers", "towers, first 8 of 16", "untrained text", "item-knn"} <= systems.keys()
+    assert systems["towers"] != systems["towers, first 8 of 16"]
+
+
+def test_a_difference_is_that_of_its_two_systems(systems):
+    for metric, found in systems["towers − item-knn"].items():
+        expected = systems["towers"][metric]["value"] - systems["item-knn"][metric]["value"]
+        assert found["value"] == pytest.approx(expected)
+        assert found["low"] <= found["value"] <= found["high"]
+
+
+def test_a_title_that_is_searched_for_is_found_with_a_history_and_without(systems):
+    for name in ("search alone", "search and history"):
+        found = systems[f"{name} (25 users, one target each)"]
+        assert found["recall@10"]["value"] > max(0.9, systems["towers"]["recall@10"]["high"])
+
+
+def test_untrained_text_finds_the_texts_nearest_to_a_search(release, shop, cases):
+    trained = TowersConfig(**read_manifest(release / "towers", "towers").config)
+    untrained = Untrained.read(shop, trained, kept_below=release / "training")
+    few = cases.select(np.arange(2))
+
+    found = untrained.like_searches(["red mug", "blue lamp"], few, 5)
+
+    for case, text in enumerate(["red mug", "blue lamp"]):
+        own = untrained.texts[list(shop.texts).index(text)]
+        scores = (untrained.texts @ own).numpy()
+        scores[few.histories[case]] = -np.inf
+        np.testing.assert_allclose(scores[found[case]], np.sort(scores)[::-1][:5], atol=1e-4)
+
+
+def test_where_no_target_is_rare_there_is_no_figure_of_rare_ones(shop):
+    common = int(np.argmax(shop.popularity))
+    case = Cases(
+        user_rows=np.arange(1),
+        histories=[np.array([0])],
+        contexts=[np.array([0])],
+        targets=[np.array([common])],
+    )
+
+    found = values(shop, np.array([[common, -1]], np.int32), case)
+
+    assert np.isnan(found["rare recall@100"]).all()
+
+
+def test_rare_targets_are_those_of_few_training_purchases(shop):
+    rare, common = int(np.argmin(shop.popularity)), int(np.argmax(shop.popularity))
+    assert shop.popularity[rare] <= 5 < shop.popularity[common]
+    cases = Cases(
+        user_rows=np.arange(3),
+        histories=[np.array([0])] * 3,
+        contexts=[np.array([0])] * 3,
+        targets=[np.array([rare]), np.array([common]), np.array(sorted([rare, common]))],
+    )
+    lists = np.array([[rare, common]] * 2 + [[common, -1]], np.int32)
+
+    found = values(shop, lists, cases)
+
+    np.testing.assert_array_equal(found["rare recall@100"], [1, np.nan, 0])
+    assert "recall@100" not in found  # the lists end before
+
+
+def test_the_command_writes_what_it_prints(release, tmp_path, monkeypatch, capsys):
+    arguments = ["--dataset", "shop", "--artifacts", str(release.parent), "--max_users", "25"]
+    monkeypatch.setattr(sys, "argv", ["recall", *arguments, "--reports", str(tmp_path)])
+
+    main()
+
+    written = json.loads((tmp_path / "shop" / "recall.json").read_text())
+    value = written["systems"]["towers"]["recall@10"]["value"]
+    assert f"{value:.4f}" in capsys.readouterr().out

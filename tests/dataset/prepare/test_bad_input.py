@@ -1,0 +1,216 @@
+import time
+from datetime import datetime
+
+import polars as pl
+import pytest
+
+from dataset.config import DataConfig
+from dataset.prepare.build import build
+from dataset.prepare.sources import open_source
+from dataset.prepare.validation import InputError
+
+ITEMS, EVENTS = "items.parquet", "interactions.parquet"
+SEVEN = 7
+
+
+@pytest.fixture
+def refusal(make_folder, tmp_path):
+    """What `build` says about a dataset that it must refuse."""
+
+    def build_and_catch(items=None, events=None, **options):
+        folder = make_folder(items, events)
+        with pytest.raises(InputError) as caught:
+            build(DataConfig(**options), open_source(str(folder)), tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+        return str(caught.value)
+
+    return build_and_catch
+
+
+@pytest.mark.parametrize("column", ["item_id", "title"])
+def test_a_missing_item_column_is_named_with_those_that_are_there(refusal, column):
+    message = refusal({column: None})
+
+    assert ITEMS in message
+    assert f"column '{column}' must be there" in message
+    assert "'description'" in message
+
+
+@pytest.mark.parametrize("column", ["user_id", "item_id"])
+def test_a_missing_interaction_column_is_named(refusal, column):
+    message = refusal(events={column: None})
+
+    assert EVENTS in message
+    assert f"column '{column}' must be there" in message
+
+
+def test_interactions_need_a_timestamp_or_an_order(refusal):
+    message = refusal(events={"timestamp": None})
+
+    assert "column 'timestamp' or 'order' must be there" in message
+
+
+@pytest.mark.parametrize(
+    ("items", "events", "expected"),
+    [
+        ({"item_id": [0.5, 1.5, 2.5, 3.5]}, {}, "'item_id' must be text or whole numbers"),
+        ({"title": [1, 2, 3, 4]}, {}, "'title' must be text, got Int64"),
+        ({}, {"user_id": [0.5] * SEVEN}, "'user_id' must be text or whole numbers, got Float64"),
+        ({}, {"order": ["first"] * SEVEN}, "'order' must be whole numbers, got String"),
+        ({}, {"timestamp": [True] * SEVEN}, "'timestamp' must be numbers, dates or ISO 8601"),
+        ({}, {"split": [1] * SEVEN}, "'split' must be text, got Int64"),
+    ],
+)
+def test_a_column_of_the_wrong_type_is_named_with_its_type_and_first_rows(
+    refusal, items, events, expected
+):
+    message = refusal(items, events)
+
+    assert expected in message
+    assert message.count("\n|") >= 3
+
+
+@pytest.mark.parametrize("file", [ITEMS, EVENTS])
+def test_an_empty_table_is_refused(make_folder, tmp_path, file):
+    folder = make_folder()
+    pl.read_parquet(folder / file).clear().write_parquet(folder / file)
+
+    with pytest.raises(InputError, match=f"{file}: the table must have rows, got none"):
+        build(DataConfig(), open_source(str(folder)), tmp_path / "out")
+
+
+def test_duplicate_item_ids_are_shown_with_their_rows(refusal):
+    message = refusal({"item_id": ["a", "b", "c", "b"]})
+
+    assert f"{ITEMS}: column 'item_id' must be unique, got 2 rows" in message
+    assert "| 1   | b       |" in message
+    assert "| 3   | b       |" in message
+
+
+@pytest.mark.parametrize(
+    ("items", "events"),
+    [
+        ({"item_id": ["a", None, "c", "d"]}, {}),
+        ({"item_id": ["a", " ", "c", "d"]}, {}),
+        ({}, {"user_id": ["u", None, "u", "v", "v", "v", "w"]}),
+        ({}, {"item_id": ["a", "", "c", "b", "a", "b", "d"]}),
+    ],
+)
+def test_null_or_empty_ids_are_refused(refusal, items, events):
+    message = refusal(items, events)
+
+    assert "must not be null or empty, got 1 rows" in message
+    assert "\n| 1 " in message
+
+
+def test_a_timestamp_in_the_future_is_shown(refusal):
+    future = int(time.time()) + 10 * 86_400
+
+    message = refusal(events={"timestamp": [1, 2, 3, future, 20, 30, 5]})
+
+    assert f"{EVENTS}: column 'timestamp' must not be in the future, got 1 rows" in message
+    assert f"| 3   | {future} " in message
+
+
+def test_one_timestamp_in_milliseconds_among_seconds_is_the_future(refusal):
+    message = refusal(events={"timestamp": [1_500_000_000] * 6 + [1_500_000_000_000]})
+
+    assert "must not be in the future, got 1 rows" in message
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        ["2020-01-01"] * 5 + ["yesterday", None],
+        [1.0] * 5 + [float("nan"), float("inf")],
+        [datetime(2020, 1, 1)] * 5 + [None, None],
+    ],
+)
+def test_an_unreadable_timestamp_is_shown(refusal, bad):
+    message = refusal(events={"timestamp": bad})
+
+    assert "column 'timestamp' must be a readable time, got 2 rows" in message
+    assert "\n| 5 " in message
+
+
+def test_a_timestamp_before_1970_is_refused(refusal):
+    assert "must not be before 1970" in refusal(events={"timestamp": [1, 2, 3, -1, 20, 30, 5]})
+
+
+def test_a_null_order_is_refused(refusal):
+    message = refusal(events={"order": [0, 1, None, 0, 1, 2, 0]})
+
+    assert "column 'order' must not be null" in message
+
+
+@pytest.mark.parametrize("unknown", ["dev", "Train", None])
+def test_an_unknown_split_is_shown(refusal, unknown):
+    message = refusal(events={"split": ["train", unknown, *["train"] * 5]})
+
+    assert "column 'split' must be train, valid or test, got 1 rows" in message
+
+
+def test_a_stated_split_without_training_rows_is_refused(refusal):
+    message = refusal(events={"split": ["test"] * SEVEN})
+
+    assert f"{EVENTS}: column 'split' must leave training rows" in message
+    assert "'train': 0" in message
+    assert "| u " in message
+
+
+def test_a_time_cut_without_training_rows_is_refused(refusal):
+    message = refusal(events={"timestamp": [5] * SEVEN}, split="time-cut")
+
+    assert "column 'timestamp' must leave training rows" in message
+
+
+def test_a_time_cut_needs_timestamps(refusal):
+    message = refusal(events={"timestamp": None, "order": [0] * SEVEN}, split="time-cut")
+
+    assert "column 'timestamp' must be there to split by 'time-cut'" in message
+
+
+def test_a_rule_that_leaves_nothing_is_named(refusal):
+    message = refusal(user_core=100)
+
+    assert "must have rows left by the rule 'user core 100, item core 1', got none of 7" in message
+
+
+@pytest.mark.parametrize("file", [ITEMS, EVENTS])
+def test_a_missing_file_is_named(make_folder, file):
+    folder = make_folder()
+    (folder / file).unlink()
+
+    with pytest.raises(InputError, match=f"{file}: the file must be there"):
+        open_source(str(folder))
+
+
+def test_a_missing_folder_is_named_with_what_would_do(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere: dataset must be `ml-100k` or a folder with"):
+        open_source(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("content", [b"", b"not parquet at all", b"PAR1" + bytes(50) + b"PAR1"])
+def test_a_file_that_is_no_parquet_is_named(make_folder, tmp_path, content):
+    folder = make_folder()
+    (folder / ITEMS).write_bytes(content)
+
+    with pytest.raises(InputError, match=f"{ITEMS}: must be a readable parquet file"):
+        build(DataConfig(), open_source(str(folder)), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"token_budget": 0}, "token_budget must be at least 1, got 0"),
+        ({"user_core": 0}, "user_core must be at least 1, got 0"),
+        ({"item_core": -1}, "item_core must be at least 1, got -1"),
+        ({"valid_share": 0.0}, "valid_share must be between 0 and 1, got 0.0"),
+        ({"valid_share": 0.5, "test_share": 0.5}, "must leave something to train on"),
+        ({"fields": ()}, "fields must be distinct names"),
+        ({"fields": ("title", "title")}, "fields must be distinct names"),
+    ],
+)
+def test_a_configuration_without_sense_names_the_option(options, expected):
+    with pytest.raises(ValueError, match=expected):
+        DataConfig(**options)

@@ -1,0 +1,239 @@
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dataset.arrays import TRAIN, load_dataset
+from dataset.config import DataConfig
+from dataset.postings import load_postings
+from dataset.prepare import build as build_module
+from dataset.prepare.build import build, is_current
+from dataset.prepare.sources import ml_100k, open_source
+from lineage.manifest import MissingArtifactError, read_manifest, verify_files
+
+
+@pytest.fixture
+def built(make_folder, tmp_path):
+    def run(items=None, events=None, **options):
+        folder = make_folder(items, events)
+        build(DataConfig(**options), open_source(str(folder)), tmp_path / "data")
+        return load_dataset(tmp_path / "data")
+
+    return run
+
+
+def histories(data):
+    return {
+        user: [data.item_ids[item] for item in data.items[start:end]]
+        for user, start, end in zip(data.user_ids, data.offsets, data.offsets[1:], strict=False)
+    }
+
+
+def test_histories_are_oldest_first(built):
+    data = built(events={"timestamp": [3, 2, 1, 20, 10, 30, 5]})
+
+    assert histories(data) == {"u": ["c", "b", "a"], "v": ["a", "b", "b"], "w": ["d"]}
+
+
+def test_titles_stay_whole_and_texts_are_cut(built):
+    data = built(token_budget=2)
+
+    rows = {item: row for row, item in enumerate(data.item_ids)}
+    assert data.titles[rows["c"]] == "Été: 日本 🎮"
+    assert data.texts[rows["c"]] == "Été:"
+    assert data.texts[rows["a"]] == "Red kettle"
+
+
+def test_popularity_knows_the_training_split_alone(built):
+    data = built()
+
+    for row, item in enumerate(data.item_ids):
+        trained = int(np.sum(data.items[data.splits == TRAIN] == row))
+        assert data.popularity[row] == trained, item
+
+
+def test_times_are_seconds_and_orders_where_there_are_none(built):
+    assert sorted(built().times) == [1, 2, 3, 5, 10, 20, 30]
+    ordered = built(events={"timestamp": None, "order": [0, 1, 2, 0, 1, 2, 7]})
+    assert sorted(ordered.times) == [0, 0, 1, 1, 2, 2, 7]
+
+
+def test_the_order_of_rows_in_the_source_changes_nothing(make_folder, tmp_path):
+    rows = pl.DataFrame(
+        {
+            "user_id": [f"u{n % 9}" for n in range(80)],
+            "item_id": [f"i{n * 7 % 31}" for n in range(80)],
+            "timestamp": [n % 4 for n in range(80)],
+        }
+    )
+    items = pl.DataFrame({"item_id": [f"i{n}" for n in range(31)], "title": ["t"] * 31})
+    files = []
+    for seed in range(2):
+        shuffled = [table.sample(fraction=1, shuffle=True, seed=seed) for table in (items, rows)]
+        source = open_source(str(make_folder(*shuffled, name=f"s{seed}")))
+        build(DataConfig(), source, tmp_path / f"out{seed}")
+        files.append(read_manifest(tmp_path / f"out{seed}", "data").files)
+
+    assert files[0] == files[1]
+
+
+def test_a_row_number_says_nothing_about_the_position_in_the_source(make_folder, tmp_path):
+    items = pl.DataFrame({"item_id": [f"i{n:04}" for n in range(900)], "title": ["t"] * 900})
+    events = pl.DataFrame({"user_id": "u", "item_id": items["item_id"], "order": range(900)})
+    build(DataConfig(), open_source(str(make_folder(items, events))), tmp_path / "out")
+
+    data = load_dataset(tmp_path / "out")
+
+    assert abs(np.corrcoef(data.items, np.arange(900))[0, 1]) < 0.1
+
+
+def test_whole_numbers_become_string_ids(built):
+    data = built(
+        {"item_id": [10, 20, 30, 40]},
+        {"item_id": [10, 20, 30, 20, 10, 20, 40], "user_id": [1, 1, 1, 2, 2, 2, 3]},
+    )
+
+    assert histories(data) == {"1": ["10", "20", "30"], "2": ["20", "10", "20"], "3": ["40"]}
+
+
+def test_what_is_typed_is_kept_beside_the_items_in_their_order(built, tmp_path):
+    prose = ["Boils water, and " * 7] * 3 + ["Shines"]
+    data = built({"stock": [1, 2, 3, 4], "brand": ["Acme"] * 4, "description": prose})
+
+    kept = pl.read_parquet(tmp_path / "data" / "attributes.parquet")
+
+    assert kept.columns == ["item_id", "price", "stock_code", "stock", "brand"]
+    assert kept["item_id"].to_list() == list(data.item_ids)
+    assert read_manifest(tmp_path / "data", "data").facts["attributes"] == {
+        "price": "number",
+        "stock_code": "keyword",
+        "stock": "number",
+        "brand": "keyword",
+    }
+
+
+def test_what_the_item_tower_reads_can_be_filtered_by(built, tmp_path):
+    data = built({"brand": ["Acme", "Zeta", "Acme", None], "tags": [["x", "y"], ["y"], [], None]})
+    postings = load_postings(tmp_path / "data")
+
+    def ids(name, *values):
+        return {data.item_ids[row] for row in postings[name][1].rows(values)}
+
+    assert ids("brand", "Acme") == {"a", "c"}
+    assert ids("tags", "y", "x") == {"a", "b"}
+    assert "Acme" in data.texts[0] + data.texts[1] + data.texts[2] + data.texts[3]
+    assert {data.item_ids[row] for row in postings["price"][1].between(3, 8)} == {"b", "d"}
+
+
+def test_the_manifest_counts_what_is_there_and_the_report_what_is_not(built, tmp_path):
+    built(events={"item_id": ["a", "b", "c", "b", "a", "b", "gone"]})
+
+    facts = read_manifest(tmp_path / "data", "data").facts
+    report = json.loads((tmp_path / "data" / "cleaning.json").read_text())
+
+    assert (facts["users"], facts["items"]) == (2, 4)
+    assert facts["interactions"] == {"train": 2, "valid": 2, "test": 2}
+    assert facts["dropped"]["interactions: unknown item"] == 1
+    unknown = next(step for step in report if step["rule"] == "unknown item")
+    assert (unknown["rows_in"], unknown["rows_out"], unknown["dropped"]) == (7, 6, 1)
+
+
+def test_a_stage_is_current_until_source_configuration_or_bytes_change(make_folder, tmp_path):
+    folder, out = make_folder(), tmp_path / "data"
+    source = open_source(str(folder))
+    build(DataConfig(), source, out)
+    assert is_current(DataConfig(), source, out)
+
+    assert not is_current(DataConfig(token_budget=5), source, out)
+
+    make_folder({"title": ["A", "B", "C", "D"]})
+    assert not is_current(DataConfig(), source, out)
+
+    make_folder()
+    assert is_current(DataConfig(), source, out)
+    (out / "items.npy").write_bytes((out / "items.npy").read_bytes()[:-1] + b"\x07")
+    assert not is_current(DataConfig(), source, out)
+
+
+def test_a_build_that_dies_half_way_leaves_nothing_to_accept(make_folder, tmp_path, monkeypatch):
+    def save_half(folder, data):
+        np.save(folder / "items.npy", data.items)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build_module, "save_dataset", save_half)
+    with pytest.raises(KeyboardInterrupt):
+        build(DataConfig(), open_source(str(make_folder())), tmp_path / "data")
+
+    with pytest.raises(MissingArtifactError):
+        read_manifest(tmp_path / "data", "data")
+
+
+def test_a_build_that_dies_half_way_leaves_the_old_stage(make_folder, tmp_path, monkeypatch):
+    source = open_source(str(make_folder()))
+    build(DataConfig(), source, tmp_path / "data")
+    before = read_manifest(tmp_path / "data", "data")
+
+    monkeypatch.setattr(build_module, "to_arrays", None)
+    with pytest.raises(TypeError):
+        build(DataConfig(token_budget=3), source, tmp_path / "data")
+
+    assert read_manifest(tmp_path / "data", "data") == before
+    verify_files(tmp_path / "data", before)
+
+
+def test_ml_100k_is_read_as_recbole_ships_it(tmp_path):
+    (tmp_path / "ml-100k.item").write_text(
+        "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
+        '1\tToy "Story"\t1995\tAnimation Comedy\n2\tOdd\tV\tDrama\n'
+    )
+    (tmp_path / "ml-100k.inter").write_text(
+        "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+        + "".join(f"{user}\t{item}\t3\t88125094{user}\n" for user in (1, 2) for item in (1, 2))
+    )
+
+    build(DataConfig(), ml_100k(tmp_path), tmp_path / "data")
+
+    data = load_dataset(tmp_path / "data")
+    texts = dict(zip(data.item_ids, data.texts, strict=True))
+    assert texts == {"1": 'Toy "Story". Animation Comedy', "2": "Odd. Drama"}
+    assert sorted(data.times) == [881250941] * 2 + [881250942] * 2
+    attributes = pl.read_parquet(tmp_path / "data" / "attributes.parquet")
+    assert dict(attributes.select("item_id", "year").rows()) == {"1": 1995, "2": None}
+
+
+def test_actions_are_counted_from_one_and_an_empty_one_is_unknown(built):
+    actions = ["view", "buy", None, "buy", "", "wish", "view"]
+    data = built(events={"action": actions, "split": ["train"] * 5 + ["test", "train"]})
+
+    assert data.timed
+    assert data.action_names == ["buy", "view"]  # `wish` is not in the training split
+    by_user = {
+        user: data.actions[start:end].tolist()
+        for user, start, end in zip(data.user_ids, data.offsets, data.offsets[1:], strict=False)
+    }
+    assert by_user == {"u": [2, 1, 0], "v": [1, 0, 0], "w": [2]}
+
+
+def test_an_order_is_no_time(built):
+    data = built(events={"timestamp": None, "order": [1, 2, 3, 10, 20, 30, 5]})
+
+    assert not data.timed
+    assert not data.contexts_before(3).any()
+
+
+def test_times_that_contradict_the_order_are_no_gaps(built):
+    data = built(events={"order": [3, 2, 1, 10, 20, 30, 5]})
+
+    assert not data.timed
+    assert not data.contexts_before(3).any()
+
+
+def test_what_was_done_to_one_item_at_one_time_is_in_an_order(built):
+    columns = {"user_id": ["u"] * 6, "item_id": ["a"] * 3 + ["b"] * 3, "timestamp": [1] * 6}
+    first = built(events={**columns, "action": ["view", "buy", "cart"] * 2}, user_core=1)
+    again = built(events={**columns, "action": ["cart", "buy", "view"] * 2}, user_core=1)
+
+    np.testing.assert_array_equal(first.items, again.items)
+    np.testing.assert_array_equal(first.actions, again.actions)
+    np.testing.assert_array_equal(first.splits, again.splits)

@@ -1,0 +1,69 @@
+import polars as pl
+import pytest
+
+from dataset.arrays import load_dataset
+from dataset.config import DataConfig
+from dataset.prepare.build import build
+from dataset.prepare.events_file import write_events
+from dataset.prepare.sources import parquet_folder
+from shortlist_client.api.event import Event
+
+
+def event(n, action="purchase"):
+    return Event(event_id=str(n), user_id=f"u{n % 3}", item_id=f"i{n}", action=action, time=n)
+
+
+def test_events_are_interactions_that_the_data_stage_reads(tmp_path):
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    items = pl.DataFrame({"item_id": [f"i{n}" for n in range(9)], "title": ["a mug"] * 9})
+    items.write_parquet(shop / "items.parquet")
+
+    rows = write_events(map(event, range(9)), shop / "interactions.parquet", ["purchase"])
+
+    build(DataConfig(), parquet_folder(shop), tmp_path / "data")
+    data = load_dataset(tmp_path / "data")
+    assert rows == 9
+    user = list(data.user_ids).index("u1")
+    span = slice(data.offsets[user], data.offsets[user + 1])
+    assert [data.item_ids[row] for row in data.items[span]] == ["i1", "i4", "i7"]
+    assert list(data.times[span]) == [1, 4, 7]
+    assert list(data.action_names) == ["purchase"]
+
+
+def test_actions_that_do_not_count_are_left_out_and_writing_again_changes_nothing(tmp_path):
+    events = [event(1), event(2, "click"), event(3, "view")]
+    path = tmp_path / "events.parquet"
+
+    assert write_events(events, path, ["purchase", "view"]) == 2
+    before = path.read_bytes()
+    assert write_events(events, path, ["purchase", "view"]) == 2
+
+    assert path.read_bytes() == before
+    assert pl.read_parquet(path)["action"].to_list() == ["purchase", "view"]
+
+
+def test_no_events_make_an_empty_table(tmp_path):
+    assert write_events([], tmp_path / "events.parquet", ["purchase"]) == 0
+    assert pl.read_parquet(tmp_path / "events.parquet").columns == [
+        "user_id",
+        "item_id",
+        "timestamp",
+        "action",
+    ]
+
+
+def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "events.parquet"
+    write_events([event(1)], path, ["purchase"])
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("dataset.prepare.events_file.os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_events([event(1), event(2)], path, ["purchase"])
+
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

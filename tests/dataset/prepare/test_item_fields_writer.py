@@ -1,0 +1,99 @@
+import json
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+
+from dataset.arrays import load_dataset
+from dataset.config import DataConfig
+from dataset.item_fields import ItemFields
+from dataset.item_text import item_text
+from dataset.prepare.build import build
+from dataset.prepare.item_fields_writer import fields_of, read_items
+from dataset.prepare.sources import parquet_folder
+
+START = datetime(2026, 5, 1, 9, tzinfo=UTC)
+TABLE = pl.DataFrame(
+    {
+        "item_id": ["a", "b"],
+        "title": ["A", "B"],
+        "brand": ["Acme", None],
+        "kind": pl.Series(["x", "y"], dtype=pl.Categorical),
+        "tags": [["p", None, "q"], []],
+        "maker_id": ["m", ""],
+        "price": [1.5, float("nan")],
+        "stock": [7, 0],
+        "new": [True, False],
+        "day": [date(2026, 5, 1), None],
+        "since": [START, START],
+        "size": [{"w": 1}, {"w": 2}],
+        "cost": pl.Series(["1.25", "2"]).str.to_decimal(scale=2),
+    }
+)
+
+
+def test_strings_become_texts_and_the_rest_attributes():
+    first, second = fields_of(TABLE)
+
+    assert first == {
+        "texts": {"brand": "Acme", "kind": "x", "tags": ["p", "q"], "maker_id": "m"},
+        "attributes": {
+            "price": 1.5,
+            "stock": 7,
+            "new": True,
+            "day": "2026-05-01",
+            "since": "2026-05-01T09:00:00+00:00",
+            "cost": 1.25,
+        },
+    }
+    assert second["texts"] == {"kind": "y"}
+    assert second["attributes"] == {
+        "stock": 0,
+        "new": False,
+        "since": "2026-05-01T09:00:00+00:00",
+        "cost": 2.0,
+    }
+    assert json.loads(json.dumps([first, second])) == [first, second]
+
+
+def test_a_table_of_ids_and_titles_alone_describes_nothing_else():
+    nothing = {"texts": {}, "attributes": {}}
+
+    assert list(fields_of(TABLE.select("item_id", "title"))) == [nothing, nothing]
+
+
+def test_what_is_kept_of_an_item_reads_as_the_item_did(make_folder, tmp_path):
+    items = {"tags": [["x", "y"], [], None, ["z"]], "year": [1995, None, 3, 4]}
+    config = DataConfig(fields=("title", "tags", "year", "description"), item_core=1, user_core=1)
+    build(config, parquet_folder(make_folder(items=items)), tmp_path / "data")
+
+    data, fields = load_dataset(tmp_path / "data"), ItemFields.load(tmp_path / "data")
+
+    assert len(data.item_ids) > 2
+    for row, (title, text) in enumerate(zip(data.titles, data.texts, strict=True)):
+        known = fields[row]
+        read = {n: value for n, value in known["attributes"].items() if n in config.fields}
+        assert item_text({**read, **known["texts"], "title": title}, config) == text
+
+
+def test_a_file_of_items_is_read_row_by_row(tmp_path):
+    path = tmp_path / "items.parquet"
+    named = {"item_id": pl.Series([1, None]), "title": pl.Series(["A", None])}
+    TABLE.with_columns(**named).write_parquet(path)
+
+    count, items = read_items(path)
+
+    assert count == 2
+    first, second = items
+    assert (first["item_id"], first["title"], first["texts"]["brand"]) == ("1", "A", "Acme")
+    assert (second["item_id"], second["title"]) == ("", "")
+
+
+def test_a_file_that_holds_no_items_is_refused(tmp_path):
+    (tmp_path / "text.parquet").write_text("no table")
+    TABLE.drop("title").write_parquet(tmp_path / "untitled.parquet")
+
+    with pytest.raises(ValueError, match=r"text.parquet must be a Parquet file"):
+        read_items(tmp_path / "text.parquet")
+    with pytest.raises(ValueError, match="must have a column 'title', got item_id, brand"):
+        read_items(tmp_path / "untitled.parquet")

@@ -1,0 +1,49 @@
+import threading
+
+import numpy as np
+
+from dataset.append_only import BLOCK, Extended, Grown
+
+
+def rows(start, count):
+    return np.arange(start, start + count, dtype=np.float32)[:, None] * np.ones(3, np.float32)
+
+
+def test_rows_that_were_added_in_pieces_are_those_of_one_array():
+    grown, whole, rng = Grown((3,), np.float32), rows(0, 0), np.random.default_rng(0)
+    for size in rng.integers(0, 2 * BLOCK, 9).tolist():
+        piece = rows(len(whole), size)
+        grown, whole = grown.followed_by(piece), np.concatenate([whole, piece])
+
+        asked = rng.integers(0, max(len(whole), 1), (4, 5)) if len(whole) else np.empty(0, int)
+        np.testing.assert_array_equal(grown[asked], whole[asked])
+        assert grown.shape == whole.shape
+        for start, block in grown.blocks():
+            np.testing.assert_array_equal(block, whole[start : start + BLOCK])
+
+
+def test_what_was_read_before_stays_as_it_was_while_rows_are_added():
+    grown = Grown((3,), np.float32).followed_by(rows(0, 10))
+    newest = [grown]
+
+    def add():
+        for start in range(10, 5 * BLOCK, 7):
+            newest[0] = newest[0].followed_by(rows(start, 7))
+
+    writer = threading.Thread(target=add)
+    writer.start()
+    while writer.is_alive():
+        seen = newest[0]
+        np.testing.assert_array_equal(seen[np.arange(len(seen))], rows(0, len(seen)))
+        np.testing.assert_array_equal(grown[np.arange(10)], rows(0, 10))
+    writer.join()
+    assert len(grown) == 10
+
+
+def test_an_extended_array_reads_as_one():
+    both = Extended(base=rows(0, 5), added=Grown((3,), np.float32).followed_by(rows(5, 4)))
+
+    asked = np.array([[8, 0], [4, 5]])
+    np.testing.assert_array_equal(both[asked], rows(0, 9)[asked])
+    np.testing.assert_array_equal(np.array(both), rows(0, 9))
+    assert both.shape == (9, 3)

@@ -1,0 +1,60 @@
+import numpy as np
+
+from dataset.arrays import TRAIN, VALID, Dataset, StringColumn
+from dataset.training_examples import training_points
+
+
+def data(items, times, splits=None, offsets=None):
+    items = np.array(items, np.int32)
+    names = [str(row) for row in range(10)]
+    return Dataset(
+        item_ids=StringColumn.of(names),
+        titles=StringColumn.of(names),
+        texts=StringColumn.of(names),
+        user_ids=StringColumn.of(names),
+        offsets=np.array([0, len(items)] if offsets is None else offsets),
+        items=items,
+        times=np.array(times),
+        timed=False,
+        actions=np.zeros(len(items), np.int32),
+        action_names=[],
+        splits=np.array([TRAIN] * len(items) if splits is None else splits, np.uint8),
+        popularity=np.zeros(10, np.int64),
+    )
+
+
+def pairs(data, **options):
+    points = training_points(data, **options)
+    return [(points.history(p).tolist(), int(points.targets[p])) for p in range(len(points))]
+
+
+def test_every_purchase_with_a_past_is_a_point():
+    assert pairs(data([4, 2, 7], [1, 2, 3])) == [([4], 2), ([4, 2], 7)]
+
+
+def test_items_of_one_moment_do_not_know_each_other():
+    assert pairs(data([4, 2, 7, 1], [1, 1, 2, 2])) == [([4, 2], 7), ([4, 2], 1)]
+
+
+def test_a_basket_is_completed_beside_being_foreseen():
+    found = pairs(data([4, 2, 7, 1, 4], [1, 1, 2, 2, 2]), within_baskets=True)
+
+    assert found == [([4], 2), ([4, 2], 7), ([4, 2], 1), ([4, 2, 7], 1)]
+
+
+def test_a_repeated_purchase_is_history_but_no_target():
+    assert pairs(data([4, 2, 4, 7], [1, 2, 3, 4])) == [([4], 2), ([4, 2, 4], 7)]
+
+
+def test_nothing_outside_the_training_split_is_seen():
+    assert pairs(data([4, 2, 7], [1, 2, 3], splits=[TRAIN, TRAIN, VALID])) == [([4], 2)]
+
+
+def test_a_history_never_reaches_into_another_user():
+    assert pairs(data([4, 2, 7, 1], [5, 6, 6, 7], offsets=[0, 2, 4])) == [([4], 2), ([7], 1)]
+
+
+def test_positives_are_all_of_the_users_training_items():
+    points = training_points(data([4, 2, 7, 1], [5, 6, 6, 7], offsets=[0, 2, 4]))
+
+    assert points.positives(1).tolist() == [7, 1]

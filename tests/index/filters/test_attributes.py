@@ -1,0 +1,225 @@
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dataset.prepare.attributes import save_attributes
+from index.filters.attributes import Attributes
+from index.filters.clauses import FilterError
+from shortlist_client.api.filters import AnyOf, Filters, Range
+
+ITEMS = 300
+START = datetime(2023, 12, 31, 22, tzinfo=UTC)
+BRANDS = ["Acme", "acme", "Été", "日本", "🎮", "Z", " "]
+TAGS = ["a", "b", "c", "d"]
+
+
+def table(rng):
+    """Columns of every type with few different values, some of them missing."""
+
+    def column(make):
+        return [None if rng.random() < 0.2 else make() for _ in range(ITEMS)]
+
+    def day():
+        return (START + timedelta(days=int(rng.integers(9)))).date()
+
+    return pl.DataFrame(
+        {
+            "item_id": [f"i{row}" for row in range(ITEMS)],
+            "brand": column(lambda: str(rng.choice(BRANDS))),
+            "tags": column(lambda: rng.choice(TAGS, size=rng.integers(4)).tolist()),
+            "stock": column(lambda: int(rng.integers(-3, 4))),
+            "price": column(lambda: float(rng.choice([0.5, 0.1, 9.99, -1.0, 1e9]))),
+            "weight": column(lambda: float(rng.choice([0.1, 9.99, 3.5]))),
+            "new": column(lambda: bool(rng.random() < 0.5)),
+            "day": column(day),
+            "since": column(lambda: START + timedelta(hours=int(rng.integers(9)))),
+            "nothing": [None] * ITEMS,
+        },
+        schema_overrides={"weight": pl.Float32, "nothing": pl.Int64, "stock": pl.Int16},
+    )
+
+
+VALUES = {
+    "brand": [*BRANDS, "never"],
+    "tags": [*TAGS, "never"],
+    "stock": [-3, 0, 2, 2.5, 99],
+    "price": [0.1, 0.5, 9.99, 1e9, 7],
+    "weight": [0.1, 3.5, 9.99, 7],
+    "new": [True, False],
+    "day": [date(2024, 1, day) for day in (1, 3, 20)],
+    "since": [START + timedelta(hours=hour) for hour in (0, 3, 4, 30)],
+    "nothing": [0, 1],
+}
+ORDERED = ("stock", "price", "weight", "day", "since", "nothing")
+
+
+def random_clause(rng):
+    name = str(rng.choice(list(VALUES)))
+    values = [VALUES[name][place] for place in rng.permutation(len(VALUES[name]))]
+    if name not in ORDERED or rng.random() < 0.4:
+        return AnyOf(name, values[: rng.integers(1, 3)])
+    low, high = sorted(values[:2])
+    bounds = {rng.choice(["gt", "gte"]): low, rng.choice(["lt", "lte"]): high}
+    if rng.random() < 0.5:
+        bounds.pop(str(rng.choice(list(bounds))))
+    return Range(name, **bounds)
+
+
+def random_filters(rng):
+    return Filters(
+        must=[random_clause(rng) for _ in range(rng.integers(3))],
+        should=[random_clause(rng) for _ in range(rng.integers(4))],
+        must_not=[random_clause(rng) for _ in range(rng.integers(3))],
+    )
+
+
+def fits_clause(item, clause):
+    """By looking at the one item."""
+    held = item[clause.attribute]
+    held = held if isinstance(held, list) else [held]
+    if clause.attribute == "weight":
+        held = [None if one is None else np.float32(one) for one in held]
+
+    def same(value):
+        return np.float32(value) if clause.attribute == "weight" else value
+
+    if isinstance(clause, AnyOf):
+        return any(one == same(value) for one in held for value in clause.values)
+    meant = {
+        "gt": lambda one, bound: one > bound,
+        "gte": lambda one, bound: one >= bound,
+        "lt": lambda one, bound: one < bound,
+        "lte": lambda one, bound: one <= bound,
+    }
+    return any(
+        one is not None and all(meant[n](one, same(b)) for n, b in clause.bounds.items())
+        for one in held
+    )
+
+
+def fits(item, filters):
+    return (
+        all(fits_clause(item, clause) for clause in filters.must)
+        and (not filters.should or any(fits_clause(item, clause) for clause in filters.should))
+        and not any(fits_clause(item, clause) for clause in filters.must_not)
+    )
+
+
+@pytest.fixture
+def attributes(tmp_path):
+    def make(items):
+        save_attributes(tmp_path, items)
+        return Attributes.load(tmp_path, len(items))
+
+    return make
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_filters_let_through_what_fits_one_by_one(attributes, seed):
+    rng = np.random.default_rng(seed)
+    items = table(rng)
+    known, rows = attributes(items), items.to_dicts()
+
+    sizes = set()
+    for _ in range(200):
+        filters = random_filters(rng)
+        expected = [row for row, item in enumerate(rows) if fits(item, filters)]
+        assert list(known.matching(filters)) == expected, filters
+        sizes.add(len(expected))
+    assert len(sizes) > 50
+
+
+def test_without_a_clause_everything_fits(attributes):
+    items = pl.DataFrame({"item_id": ["a", "b"]})
+
+    assert list(attributes(items).matching(Filters())) == [0, 1]
+
+
+def test_what_cannot_be_filtered_by_is_no_attribute(attributes):
+    items = pl.DataFrame(
+        {
+            "item_id": ["a"],
+            "vector": [[1.0, 2.0]],
+            "nested": [{"x": 1}],
+            "rank": pl.Series(["high"], dtype=pl.Categorical),
+            "cost": pl.Series([1.5]).cast(pl.Decimal(10, 2)),
+        }
+    )
+    assert attributes(items).kinds == {"rank": "keyword", "cost": "number"}
+
+
+def test_a_missing_number_is_nan_or_null(attributes):
+    known = attributes(pl.DataFrame({"item_id": ["a", "b", "c"], "x": [None, float("nan"), 1.0]}))
+
+    assert list(known.matching(Filters(must=[Range("x", lt=1e300)]))) == [2]
+    assert list(known.matching(Filters(must_not=[Range("x", lt=1e300)]))) == [0, 1]
+
+
+def test_a_time_without_a_zone_is_utc_and_a_date_its_midnight(attributes):
+    moments = [datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 1, 0, 0, 1, tzinfo=UTC)]
+    known = attributes(pl.DataFrame({"item_id": ["a", "b"], "since": moments}))
+    tokyo = timezone(timedelta(hours=9))
+
+    for midnight in (
+        date(2024, 5, 1),
+        datetime(2024, 5, 1),
+        datetime(2024, 5, 1, 9, tzinfo=tokyo),
+    ):
+        assert list(known.matching(Filters(must=[Range("since", lte=midnight)]))) == [0]
+        assert list(known.matching(Filters(must=[Range("since", gt=midnight)]))) == [1]
+        assert list(known.matching(Filters(must=[AnyOf("since", [midnight])]))) == [0]
+
+
+def test_a_million_different_keywords_need_no_more_than_their_bytes(attributes):
+    values = [f"code {n:05}" for n in range(20_000)]
+    known = attributes(pl.DataFrame({"item_id": values, "code": values}))
+
+    postings = known._postings["code"]
+
+    assert len(postings.postings) / len(values) < 32
+    assert list(known.matching(Filters(must=[AnyOf("code", ["code 00777"])]))) == [777]
+
+
+@pytest.mark.parametrize(
+    ("clause", "message"),
+    [
+        (AnyOf("colour", ["red"]), r"one of those known \(brand, day, new, .*\), got 'colour'"),
+        (AnyOf("brand", []), "values of attribute 'brand' must be at least 1, got none"),
+        (AnyOf("brand", [""]), "values of attribute 'brand' must not be empty"),
+        (AnyOf("brand", [7]), "'brand' must be keywords, got the number 7"),
+        (AnyOf("price", ["7"]), "'price' must be numbers, got the keyword '7'"),
+        (AnyOf("price", [True]), "'price' must be numbers, got the boolean True"),
+        (AnyOf("new", [1]), "'new' must be booleans, got the number 1"),
+        (AnyOf("since", [1704067200]), "'since' must be times, got the number 1704067200"),
+        (AnyOf("price", [float("nan")]), "'price' must be finite, got nan"),
+        (Range("price", lt=float("inf")), "'price' must be finite, got inf"),
+        (Range("brand", gte="A"), "over numbers or times, got attribute 'brand' of keywords"),
+        (Range("new", gte=True), "over numbers or times, got attribute 'new' of booleans"),
+        (Range("price"), "range of attribute 'price' must have a bound, got none"),
+        (Range("price", gt=1, gte=1), "'price' must have one of gt and gte, got both"),
+        (Range("price", lt=1, lte=1), "'price' must have one of lt and lte, got both"),
+        (Range("price", gt=2, lte=1), "lower bound at most at its upper bound, got 2 and 1"),
+        (Range("since", gt=date(2024, 1, 2), lt=date(2024, 1, 1)), "lower bound at most at"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_name(attributes, clause, message):
+    known = attributes(table(np.random.default_rng(0)))
+
+    for filters in (Filters(must=[clause]), Filters(should=[clause]), Filters(must_not=[clause])):
+        with pytest.raises(FilterError, match=message):
+            known.matching(filters)
+
+
+def test_what_rows_have_is_what_a_filter_for_it_finds_them_by(attributes):
+    items = table(np.random.default_rng(3))
+    known, rows = attributes(items), [7, 0, 299, 150, 151, 152]
+
+    found = known.of_release(rows)
+
+    for row in rows:
+        (item,) = items[row].drop("item_id").to_dicts()
+        times = {name: str(item[name]) for name in ("day", "since") if item[name] is not None}
+        held = known.held(item | times)
+        assert found[row] == {name: values for name, values in held.items() if values}

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from index.demand_eras import COLUMNS, eras, item_times
+
+
+def shoppers(rng, *, items=60, users=800):
+    """Everybody buys a few items whose numbers rise, roughly: an item's number is its era."""
+    lengths = rng.integers(2, 7, users)
+    bought = [
+        np.sort(rng.permutation(items)[:length] + rng.normal(0, 3, length)).clip(0, items - 1)
+        for length in lengths
+    ]
+    return np.concatenate([[0], np.cumsum(lengths)]), np.concatenate(bought).astype(np.int32)
+
+
+def test_eras_are_in_the_order_in_which_items_are_bought():
+    offsets, items = shoppers(np.random.default_rng(0))
+    shuffled = np.random.default_rng(1).permutation(60).astype(np.int32)  # rows mean nothing
+
+    known = item_times(offsets, shuffled[items], np.arange(len(items)), 60)
+
+    assert spearmanr(known[shuffled, 0], np.arange(60)).statistic > 0.95
+    assert known[:-1, 0].std() == pytest.approx(1, abs=0.05)
+
+
+def test_an_era_is_where_the_likelihood_is_greatest():
+    users, items = np.zeros(2, np.int64), np.array([0, 1], np.int32)
+
+    early, late, never = eras(users, items, np.arange(2), 3)
+
+    # one pair and a prior: σ(−2s) = .1 s at ±s, then divided by the deviation, which is s
+    assert (early, late) == (pytest.approx(-1, abs=1e-3), pytest.approx(1, abs=1e-3))
+    assert never == 0
+
+
+def test_what_is_bought_at_one_time_has_no_order_and_is_equally_last():
+    offsets, items = np.array([0, 2, 4]), np.array([0, 1, 1, 0], np.int32)
+    times = np.array([5, 5, 9, 9])
+
+    known = item_times(offsets, items, times, 2)
+
+    assert (known[:, COLUMNS.index("era")] == 0).all()
+    np.testing.assert_allclose(known[:2, COLUMNS.index("lasts")], np.log1p([2, 2]), rtol=1e-6)
+    np.testing.assert_allclose(known[:2, 3], np.log(2.5 / 5), rtol=1e-6)
+
+
+def test_the_order_counts_where_times_contradict_it():
+    offsets, items = np.array([0, 3, 6]), np.array([0, 1, 2, 0, 1, 2], np.int32)
+
+    stated = item_times(offsets, items, np.array([5, 9, 5, 7, 1, 3]), 3)
+
+    np.testing.assert_array_equal(stated, item_times(offsets, items, np.arange(6), 3))
+
+
+def test_an_item_that_nobody_bought_is_as_one_that_is_new():
+    known = item_times(np.array([0, 2, 2]), np.array([0, 1], np.int32), np.arange(2), 3)
+
+    np.testing.assert_array_equal(known[2], known[3])
+
+
+def test_users_without_purchases_say_nothing():
+    some = item_times(np.array([0, 2]), np.array([0, 1], np.int32), np.arange(2), 2)
+    more = item_times(np.array([0, 0, 2, 2]), np.array([0, 1], np.int32), np.arange(2), 2)
+
+    np.testing.assert_array_equal(some, more)

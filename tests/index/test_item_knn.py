@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from evaluation.baselines import ItemKNN
+from index.item_knn import Neighbours, nearest_neighbours
+
+ITEMS = 30
+
+
+@pytest.fixture(scope="module")
+def training():
+    rng = np.random.default_rng(0)
+    users = [rng.integers(ITEMS - 1, size=rng.integers(2, 9)) for _ in range(80)]
+    return np.cumsum([0, *map(len, users)]), np.concatenate(users).astype(np.int32)
+
+
+def test_with_all_pairs_kept_the_scores_are_those_of_item_knn(training):
+    neighbours = nearest_neighbours(*training, ITEMS, shrinkage=3, kept=ITEMS)
+    history = np.array([4, 9, 2, 11], np.int32)
+
+    rows, scores = neighbours.scores(history, decay=0.6)
+
+    expected = ItemKNN.fit(*training, ITEMS, shrinkage=3).scores([history], decay=0.6)[0]
+    dense = np.zeros(ITEMS, np.float32)
+    dense[rows] = scores
+    np.testing.assert_allclose(dense, expected, rtol=1e-5)
+    assert (scores > 0).all()
+
+
+def test_only_the_strongest_pairs_are_kept_nearest_first(training):
+    whole = ItemKNN.fit(*training, ITEMS, shrinkage=3).similarity.toarray()
+    neighbours = nearest_neighbours(*training, ITEMS, shrinkage=3, kept=4)
+
+    for item in range(ITEMS):
+        mine = neighbours.weights[neighbours.starts[item] : neighbours.starts[item + 1]]
+        strongest = np.sort(whole[item][whole[item] > 0])[::-1][:4]
+        np.testing.assert_allclose(mine, strongest)
+
+
+def test_it_survives_the_disk(training, tmp_path):
+    neighbours = nearest_neighbours(*training, ITEMS, shrinkage=3, kept=4)
+    neighbours.save(tmp_path)
+    history = np.array([4, 9], np.int32)
+
+    rows, scores = Neighbours.load(tmp_path).scores(history, decay=0.7)
+
+    np.testing.assert_array_equal(rows, neighbours.scores(history, decay=0.7)[0])
+    np.testing.assert_array_equal(scores, neighbours.scores(history, decay=0.7)[1])
+
+
+def test_an_item_nobody_took_and_an_empty_history_find_nothing(training):
+    neighbours = nearest_neighbours(*training, ITEMS, shrinkage=3, kept=4)
+
+    for history in ([], [ITEMS - 1]):
+        rows, scores = neighbours.scores(np.array(history, np.int32), decay=0.7)
+        assert len(rows) == len(scores) == 0
+
+
+def test_nonsense_is_refused(training):
+    with pytest.raises(ValueError, match="kept"):
+        nearest_neighbours(*training, ITEMS, shrinkage=3, kept=0)

@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+
+from index.config import IndexConfig
+from index.faiss_store.build import build_index, list_count
+from index.faiss_store.store import ItemIndex
+from index.tuning import OperatingPoint, explore, measure, nearest, reaching, widest_effort
+
+ITEMS, K = 4000, 20
+
+
+def clustered(size, seed):
+    """(size, 32) around 40 centres."""
+    centres = np.random.default_rng(0).normal(size=(40, 32))
+    rng = np.random.default_rng(seed)
+    vectors = centres[rng.integers(40, size=size)] + 1.2 * rng.normal(size=(size, 32))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def explored(index, kind, queries, truth, target):
+    most = 1000 if kind == "hnsw" else 64
+    return explore(
+        lambda parameters: measure(index, parameters, queries, truth),
+        kind,
+        most=most,
+        target=target,
+    )
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return clustered(ITEMS, 1)
+
+
+@pytest.fixture(scope="module")
+def queries():
+    return clustered(400, 2)
+
+
+@pytest.mark.parametrize("kind", ["ivf-pq", "ivf-sq", "hnsw"])
+@pytest.mark.parametrize("target", [0.8, 0.98])
+def test_the_tuned_point_reaches_the_target_on_other_queries(
+    corpus, queries, kind, target, tmp_path
+):
+    config = IndexConfig(kind=kind, nlist=64)
+    index = build_index(corpus, config, tmp_path)
+
+    points = explored(index, kind, queries, nearest(queries, corpus, K), target)
+    point = reaching(points, target)[0]
+
+    others = clustered(400, 3)
+    found = measure(index, point.parameters, others, nearest(others, corpus, K))
+    assert found.recall >= target
+    assert point.milliseconds == min(p.milliseconds for p in points if p.least_recall >= target)
+
+
+def test_no_less_effort_would_have_reached_the_target(corpus, queries, tmp_path):
+    index = build_index(corpus, IndexConfig(kind="ivf-sq", nlist=64), tmp_path)
+    truth = nearest(queries, corpus, K)
+
+    points = explored(index, "ivf-sq", queries, truth, 0.9)
+
+    tuned = int(reaching(points, 0.9)[0].parameters.removeprefix("nprobe="))
+    less = tuned - max(1, tuned // 8) - 1
+    assert 1 < tuned < 64
+    assert measure(index, f"nprobe={less}", queries, truth).least_recall < 0.9
+
+
+def test_a_target_out_of_reach_is_looked_for_up_to_every_list(corpus, queries, tmp_path):
+    index = build_index(corpus, IndexConfig(kind="ivf-sq", nlist=64), tmp_path)
+    truth = nearest(queries, corpus, K)[:, ::-1] + 1
+
+    points = explored(index, "ivf-sq", queries, truth, 0.9)
+
+    assert reaching(points, 0.9) == []
+    assert points[-1].parameters == "nprobe=64"
+
+
+def test_recall_is_the_share_of_exact_searchs_items(queries):
+    truth = np.array([[1, 2, 3, 4], [5, 6, 7, 8]])
+
+    class Found(ItemIndex):
+        def __init__(self):
+            pass
+
+        def set_operating_point(self, parameters):
+            pass
+
+        def search(self, given, k):
+            return None, np.array([[4, 3, -1, 9], [8, 7, 6, 5]])[: len(given)]
+
+    point = measure(Found(), "", queries[:2], truth)
+
+    assert point.recall == 0.75
+    assert point.least_recall == pytest.approx(0.75 - 2 * 0.25 / 2**0.5)
+
+
+def test_exact_search_in_blocks_is_exact_search(corpus, queries, monkeypatch):
+    monkeypatch.setattr("index.vectors.BLOCK", 4 * 32 * 700)
+
+    rows = nearest(queries, corpus, K)
+
+    scores = queries @ corpus.T
+    np.testing.assert_array_equal(rows, np.argsort(-scores, axis=1, kind="stable")[:, :K])
+
+
+def test_of_the_points_that_reach_the_target_for_sure_the_fastest_comes_first():
+    def point(name, least, milliseconds):
+        return OperatingPoint(
+            parameters=name, recall=0.99, least_recall=least, milliseconds=milliseconds
+        )
+
+    points = [point("slow", 0.99, 3), point("fast", 0.98, 2), point("faster", 0.979, 1)]
+
+    assert [p.parameters for p in reaching(points, 0.98)] == ["fast", "slow"]
+
+
+def test_the_square_root_of_the_items_is_the_number_of_lists():
+    assert list_count(IndexConfig(), 1_000_000) == 1000
+    assert list_count(IndexConfig(nlist=7), 1_000_000) == 7
+    assert list_count(IndexConfig(nlist=7), 5) == 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "on_gpu", "most"),
+    [
+        ("ivf-sq", False, 3162),
+        ("ivf-sq", True, 2048),
+        ("hnsw", True, 4096),
+        ("cagra", True, 512),
+    ],
+)
+def test_no_more_is_asked_of_a_gpu_than_it_looks_at(kind, on_gpu, most):
+    assert widest_effort(kind, 3162, on_gpu=on_gpu) == most

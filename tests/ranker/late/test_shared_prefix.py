@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+
+from backbone.batch import pad
+from backbone.layers import states_below
+from backbone.load import load_bert
+from ranker.late.shared_prefix import joined, prefix_states
+
+
+@pytest.fixture
+def bert(tiny_bert):
+    torch.manual_seed(0)
+    bert = load_bert(str(tiny_bert))
+    for parameter in bert.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return bert
+
+
+def sequences(lengths, seed):
+    rng = np.random.default_rng(seed)
+    return [rng.integers(5, 30, size=n).astype(np.int32) for n in lengths]
+
+
+PREFIXES = sequences([7, 3], 1)
+CANDIDATES = sequences([2, 5, 3, 4, 1, 5], 2)  # three of each shopper
+
+
+def scored(bert, layers, candidates=CANDIDATES, prefixes=PREFIXES):
+    prefix, items = pad(prefixes, 0), pad(candidates, 0)
+    below = states_below(bert, items, trained_layers=layers)
+    shape = (len(prefixes), -1)
+    states = joined(
+        bert,
+        below.unflatten(0, shape),
+        items.mask.bool().unflatten(0, shape),
+        prefix_states(bert, prefix, joined_layers=layers),
+        prefix.mask,
+    )
+    return states.flatten(0, 1)
+
+
+def naive(bert, layers, prefix, candidate):
+    """Both in one sequence, under the mask that says who may look at whom, a layer at a time."""
+    prefix_input = pad([prefix], 0)
+    every = prefix_states(bert, prefix_input, joined_layers=layers)
+    own = states_below(bert, pad([candidate], 0), trained_layers=layers)
+    mask = torch.ones(len(prefix) + len(candidate), len(prefix) + len(candidate)).bool()
+    mask[: len(prefix), len(prefix) :] = False
+    stack = bert.encoder.layer
+    for layer, shared in zip(stack[len(stack) - layers :], every, strict=True):
+        both = torch.cat([shared, own], dim=1)
+        own = layer(both, mask[None, None])[:, len(prefix) :]
+    return own[0]
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_it_is_the_masked_attention_over_both_in_one_sequence(bert, layers):
+    found = scored(bert, layers)
+
+    for position, candidate in enumerate(CANDIDATES):
+        expected = naive(bert, layers, PREFIXES[position // 3], candidate)
+        torch.testing.assert_close(
+            found[position, : len(candidate)], expected, atol=1e-5, rtol=1e-4
+        )
+
+
+def test_a_candidate_does_not_depend_on_the_others(bert):
+    together = scored(bert, 2)
+
+    for position in (0, 4):
+        alone = scored(bert, 2, [CANDIDATES[position]], [PREFIXES[position // 3]])
+        length = len(CANDIDATES[position])
+        torch.testing.assert_close(
+            alone[0, :length], together[position, :length], atol=1e-5, rtol=1e-4
+        )
+
+
+def test_the_shopper_does_not_depend_on_candidates_but_they_on_it(bert):
+    first = scored(bert, 2)
+    other = scored(bert, 2, prefixes=[PREFIXES[1], PREFIXES[1]])
+
+    assert (first[0, :2] - other[0, :2]).abs().max() > 1e-3
+    torch.testing.assert_close(first[3:, 0], other[3:, 0], atol=1e-5, rtol=1e-4)

@@ -1,0 +1,98 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from index.config import NeighboursConfig
+from index.recall_sources import Sources
+from retrieval.retriever import Retriever, Shopper
+
+HISTORY = np.array([3, 11, 7], np.int32)
+SIZE = 15
+
+
+@pytest.fixture(scope="module")
+def retriever(release):
+    return Retriever.load(release)
+
+
+def merged_with(retriever, config, *, off=False):
+    sources = Sources(
+        retriever.sources.index,
+        None if off else retriever.sources.neighbours,
+        temperature=0.05,
+        config=config,
+    )
+    return replace(retriever, sources=sources)
+
+
+def judged(retriever, rows):
+    return retriever.recall([Shopper(history=HISTORY)], SIZE, {}, given=[rows])[0]
+
+
+def test_the_merged_score_is_the_formula(retriever):
+    config = NeighboursConfig(weight=1.5, floor=0.01, decay=0.6)
+    found = merged_with(retriever, config).shortlist(HISTORY, SIZE, {})
+
+    user = retriever.user_tower(HISTORY)
+    rows, shared = retriever.sources.neighbours.scores(HISTORY, decay=0.6)
+    of_item = dict(zip(rows.tolist(), shared.tolist(), strict=True))
+    for row, score in zip(found.rows.tolist(), found.scores, strict=True):
+        cosine = float(retriever.sources.index.vectors(np.array([row]))[0] @ user)
+        expected = cosine / 0.05 + 1.5 * np.log(of_item.get(row, 0) + 0.01)
+        assert score == pytest.approx(expected, abs=1e-3)
+
+
+def test_no_item_of_either_source_with_a_better_score_is_left_out(retriever):
+    retriever = merged_with(retriever, NeighboursConfig(weight=2.0))
+    found = retriever.shortlist(HISTORY, SIZE, {})
+
+    towers, _ = retriever.sources.nearest(retriever.user_tower(HISTORY), HISTORY, SIZE)
+    rows, shared = retriever.sources.neighbours.scores(HISTORY, decay=0.7)
+    fresh = ~np.isin(rows, HISTORY)
+    neighbours = rows[fresh][np.argsort(-shared[fresh])[:SIZE]]
+    left_out = np.setdiff1d(np.concatenate([towers, neighbours]), found.rows).astype(np.int32)
+
+    assert len(found.rows) == len(np.unique(found.rows)) == SIZE
+    assert (np.diff(found.scores) <= 0).all()
+    assert not np.isin(found.rows, HISTORY).any()
+    if len(left_out):
+        assert judged(retriever, left_out).scores.max() <= found.scores[-1]
+
+
+def test_every_item_names_the_sources_that_recalled_it(retriever):
+    found = merged_with(retriever, NeighboursConfig(weight=2.0)).shortlist(HISTORY, SIZE, {})
+    towers, _ = retriever.sources.nearest(retriever.user_tower(HISTORY), HISTORY, SIZE)
+
+    np.testing.assert_array_equal(found.by_towers, np.isin(found.rows, towers))
+    assert (found.by_towers | found.by_neighbours).all()
+    assert (found.neighbour_scores[found.by_neighbours] > 0).all()
+
+
+def test_switched_off_the_shortlist_is_that_of_the_towers(retriever):
+    off = merged_with(retriever, NeighboursConfig(kept=0), off=True)
+    found = off.shortlist(HISTORY, SIZE, {})
+
+    rows, cosines = retriever.sources.nearest(retriever.user_tower(HISTORY), HISTORY, SIZE)
+    np.testing.assert_array_equal(found.rows, rows)
+    np.testing.assert_allclose(found.cosines, cosines, atol=1e-6)
+    np.testing.assert_allclose(found.scores, cosines / 0.05, rtol=1e-4)
+    assert not found.neighbour_scores.any()
+    assert found.by_towers.all()
+
+
+def test_judged_by_hand_an_item_has_the_shortlists_scores(retriever):
+    found = retriever.shortlist(HISTORY, SIZE, {})
+    by_hand = judged(retriever, found.rows[::-1])
+
+    np.testing.assert_allclose(by_hand.scores, found.scores[::-1], rtol=1e-5)
+    np.testing.assert_allclose(by_hand.neighbour_scores, found.neighbour_scores[::-1], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("kept", -1), ("shrinkage", -1), ("weight", -1), ("decay", 0), ("decay", 1.1), ("floor", 0)],
+)
+def test_nonsense_is_refused(option, value):
+    with pytest.raises(ValueError, match=option):
+        replace(NeighboursConfig(), **{option: value})

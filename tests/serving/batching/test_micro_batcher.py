@@ -1,0 +1,102 @@
+import asyncio
+import threading
+
+import pytest
+
+from serving.batching.micro_batcher import Gathering
+
+
+class Work:
+    """Doubles rows once `gate` is open; remembers what came together."""
+
+    def __init__(self):
+        self.batches, self.threads = [], set()
+        self.gate, self.error = threading.Event(), None
+        self.gate.set()
+
+    def __call__(self, rows):
+        assert self.gate.wait(10)
+        self.batches.append(list(rows))
+        self.threads.add(threading.current_thread().name)
+        if self.error is not None:
+            raise self.error
+        return [2 * row for row in rows]
+
+
+@pytest.fixture
+def work():
+    return Work()
+
+
+def run(work, scenario, *, most=100):
+    async def main():
+        gathering = Gathering(work, most=most, name="doubling")
+        try:
+            return await scenario(gathering)
+        finally:
+            work.gate.set()
+            await gathering.close()
+
+    return asyncio.run(main())
+
+
+async def begun(gathering, *calls):
+    """Tasks of some calls, of which the first is in work and the others wait."""
+    tasks = []
+    for rows in calls:
+        tasks.append(asyncio.create_task(gathering(rows)))
+        await asyncio.sleep(0.05)
+    return tasks
+
+
+def test_what_waits_is_worked_on_together_and_everyone_gets_their_own(work):
+    async def scenario(gathering):
+        work.gate.clear()
+        tasks = await begun(gathering, [1], [2, 3], [], [4])
+        work.gate.set()
+        return await asyncio.gather(*tasks)
+
+    assert run(work, scenario) == [[2], [4, 6], [], [8]]
+    assert work.batches == [[1], [2, 3, 4]]
+    assert work.threads == {"doubling_0"}
+
+
+def test_no_more_come_together_than_are_allowed_unless_one_call_has_more(work):
+    async def scenario(gathering):
+        work.gate.clear()
+        tasks = await begun(gathering, [0], [1, 2], [3], [4], [5, 6, 7, 8], [9])
+        work.gate.set()
+        await asyncio.gather(*tasks)
+
+    run(work, scenario, most=3)
+    assert work.batches == [[0], [1, 2, 3], [4], [5, 6, 7, 8], [9]]
+
+
+def test_who_has_gone_before_the_work_began_is_left_out(work):
+    async def scenario(gathering):
+        work.gate.clear()
+        tasks = await begun(gathering, [1], [2], [3])
+        tasks[1].cancel()
+        await asyncio.sleep(0.05)
+        work.gate.set()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    first, second, third = run(work, scenario)
+    assert (first, third) == ([2], [6])
+    assert isinstance(second, asyncio.CancelledError)
+    assert work.batches == [[1], [3]]
+
+
+def test_an_error_reaches_all_whose_rows_were_among_them_and_nobody_else(work):
+    async def scenario(gathering):
+        work.gate.clear()
+        tasks = await begun(gathering, [1], [2], [3])
+        work.error = LookupError("full")
+        work.gate.set()
+        failed = await asyncio.gather(*tasks, return_exceptions=True)
+        work.error = None
+        return failed, await gathering([4])
+
+    failed, later = run(work, scenario)
+    assert [str(error) for error in failed] == ["full"] * 3
+    assert later == [8]

@@ -1,0 +1,77 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dataset.arrays import TEST
+from serving.catalogue.catalogue import Catalogue
+from shortlist_client.api.event import Event
+
+DAY = 86_400
+
+
+def event(row, time, action="buy"):
+    return Event(user_id="u3", item_id=f"i{row}", action=action, time=int(time))
+
+
+@pytest.fixture
+def span(shop):
+    return slice(shop.offsets[3], shop.offsets[4])
+
+
+def test_events_come_after_the_history_of_the_release(shop, span):
+    last = int(shop.times[span][-1])
+    rows, codes = Catalogue(shop).history(
+        "u3", [event(5, last + 30), event(5, last + 30 + 8 * DAY, "view"), event(6, last + 9 * DAY)]
+    )
+
+    longer = replace(
+        shop,
+        offsets=np.array([0, 10]),
+        items=np.concatenate([shop.items[span], [5, 5, 6]]).astype(np.int32),
+        times=np.concatenate([shop.times[span], last + np.array([30, 30 + 8 * DAY, 9 * DAY])]),
+        actions=np.concatenate([shop.actions[span], [1, 2, 1]]).astype(np.int32),
+        splits=np.zeros(10, np.uint8),
+    )
+    np.testing.assert_array_equal(rows, longer.history(0, before=TEST + 1))
+    np.testing.assert_array_equal(codes, longer.history_contexts(0, before=TEST + 1))
+
+
+def test_without_events_a_history_is_that_of_the_release(shop, span):
+    rows, codes = Catalogue(shop).history("u3")
+
+    np.testing.assert_array_equal(rows, shop.items[span])
+    np.testing.assert_array_equal(codes, shop.history_contexts(3, before=TEST + 1))
+
+
+def test_what_a_release_was_rebuilt_with_counts_once(shop, span):
+    known = [event(*pair) for pair in zip(shop.items[span], shop.times[span], strict=True)]
+    again = event(int(shop.items[span][0]), shop.times[span][-1] + 5)
+
+    rows, _ = Catalogue(shop).history("u3", [*known, again])
+
+    np.testing.assert_array_equal(rows, [*shop.items[span], shop.items[span][0]])
+
+
+def test_of_a_release_without_times_an_item_that_it_knows_counts_once(shop, span):
+    untimed = replace(shop, timed=False)
+
+    rows, codes = Catalogue(untimed).history("u3", [event(shop.items[span][2], 7), event(239, 9)])
+
+    np.testing.assert_array_equal(rows, [*shop.items[span], 239])
+    assert codes[-1] == Catalogue(untimed).history("x", [event(239, 9)])[1][-1]
+
+
+def test_an_event_older_than_the_release_knows_is_as_if_of_the_same_second(shop, span):
+    last = int(shop.times[span][-1])
+
+    late = Catalogue(shop).history("u3", [event(239, last - 9 * DAY), event(238, last + 30)])
+    same = Catalogue(shop).history("u3", [event(239, last), event(238, last + 30)])
+
+    np.testing.assert_array_equal(late, same)
+
+
+def test_of_items_that_nobody_knows_nothing_is_told(shop):
+    assert Catalogue(shop).history("stranger", [event(999, 5)]) is None
+    rows, _ = Catalogue(shop).history("stranger", [event(999, 5), event(3, 6)])
+    np.testing.assert_array_equal(rows, [3])

@@ -1,0 +1,308 @@
+import re
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+
+from dataset.arrays import save_dataset
+from lineage.manifest import MissingArtifactError
+from serving.__main__ import main
+from serving.api.limits import Limits
+from serving.releases.publish import PublishConfig, publish
+from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.filters import Filters, Range
+from shortlist_client.api.request import Diversity, Query
+from shortlist_client.client import RecommenderClient
+
+SECONDS = 20
+SLOW_SERVER = """
+import sys, time
+from serving.__main__ import main
+from shortlist_client.api.answer import Answer, Basis, Coverage
+
+class Slow:
+    versions, moment, lookups = {"data": "d1"}, 0, {}
+
+    def cost(self, ask):
+        return 1
+
+    def answers(self, asks):
+        print("asked", file=sys.stderr, flush=True)
+        time.sleep(0.5)
+        yield 0, Answer(
+            items=[],
+            basis=Basis.POPULARITY,
+            coverage=Coverage(corpus=0, searched=0, recalled=0, ranked=0),
+            milliseconds={},
+        )
+
+main(sys.argv[1:], load=lambda folder, config: Slow())
+"""
+
+
+@pytest.fixture
+def ask(server, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def ask(*options):
+        main(["ask", "--target", server.address, *options])
+        return capsys.readouterr().out
+
+    return ask
+
+
+@pytest.fixture
+def serve(tmp_path):
+    def serve(load, *options):
+        main(["serve", "--artifacts", str(tmp_path), "--server.port", "0", *options], load=load)
+
+    return serve
+
+
+def error_of(capsys, call, *arguments):
+    """Status and message of a command that fails."""
+    with pytest.raises(SystemExit) as caught:
+        call(*arguments)
+    return caught.value.code, capsys.readouterr().err
+
+
+def test_ask_prints_titles_and_scores(ask, fake):
+    printed = ask("--user_id", "196", "--limit", "3")
+
+    for expected in ("user 196", "Star Wars [1977]", "2.500", "0.750", "basis: history", "ms: "):
+        assert expected in printed
+    assert fake.calls == [("recommend", Query(user_id="196", limit=3))]
+
+
+def test_ask_takes_ids_as_they_are_written(ask, fake):
+    ask("--user_id", "0050")
+    ask("--history", "007,1e3,null")
+    ask("--similar", "0050")
+
+    assert fake.calls == [
+        ("recommend", Query(user_id="0050", limit=10)),
+        ("recommend", Query(history=("007", "1e3", "null"), limit=10)),
+        ("similar", "0050", 10, Filters(), ()),
+    ]
+
+
+def test_ask_takes_filters_and_items_to_leave_out(ask, fake, capsys):
+    text = '{"must": [{"attribute": "price", "range": {"lte": {"number": 20}}}]}'
+    filters = Filters(must=(Range("price", lte=20),))
+
+    ask("--filters", text, "--exclude", "7,011")
+    ask("--similar", "50", "--filters", text)
+
+    assert fake.calls == [
+        ("recommend", Query(filters=filters, exclude=("7", "011"), limit=10)),
+        ("similar", "50", 10, filters, ()),
+    ]
+    status, error = error_of(capsys, ask, "--filters", "price < 20")
+    assert status == 2
+    assert "error: filters must be JSON of the contract's `Filters`" in error
+
+
+def test_ask_takes_wishes(ask, fake):
+    ask("--strength", "0.5", "--at_most", '{"brand": 2}', "--explain", "--explain_texts")
+
+    diversity = Diversity(strength=0.5, at_most={"brand": 2})
+    asked = Query(limit=10, diversity=diversity, explain=True, explain_texts=True)
+    assert fake.calls == [("recommend", asked)]
+
+
+def test_ask_shows_the_history_by_id_and_with_the_release_by_title(ask, shop, tmp_path):
+    (tmp_path / "data").mkdir()
+    save_dataset(tmp_path / "data", shop)
+    title_of = dict(zip(shop.item_ids, shop.titles, strict=True))
+    last = shop.titles[int(shop.items[6])]
+
+    assert "i17" in ask("--history", "i3,i17")
+    assert title_of["i17"] in ask("--history", "i3,i17", "--artifacts", str(tmp_path))
+    assert last in ask("--user_id", "u0", "--artifacts", str(tmp_path))
+    assert "took last" not in ask("--user_id", "nobody", "--artifacts", str(tmp_path))
+    assert "took last" not in ask("--similar", "i3", "--artifacts", str(tmp_path))
+
+
+def test_asking_nobody_ends_with_status_1_and_one_line(capsys):
+    status, error = error_of(capsys, main, ["ask", "--target", "127.0.0.1:1"])
+
+    assert status == 1
+    assert error.count("\n") == 1
+    assert "no server answers at 127.0.0.1:1; start one with `python -m serving serve" in error
+
+
+def test_waiting_for_nobody_ends_with_status_1_and_one_line(capsys):
+    status, error = error_of(capsys, main, ["ask", "--target", "127.0.0.1:1", "--wait", "0.2"])
+
+    assert (status, error) == (1, "error: 127.0.0.1:1 must be ready within 0.2 s, but is not\n")
+
+
+def test_an_error_of_the_server_ends_with_status_1_and_its_message(ask, fake, capsys):
+    fake.error = InvalidQueryError("limit must be within 1 and 100, got 0")
+
+    status, error = error_of(capsys, ask, "--limit", "0")
+
+    assert status == 1
+    assert error.count("\n") == 1
+    assert "INVALID_ARGUMENT: limit must be within 1 and 100, got 0" in error
+
+
+def test_a_release_that_does_not_load_ends_with_status_2_and_its_message(serve, capsys):
+    def load(folder, config):
+        raise MissingArtifactError("no 'towers'; make it with `make towers DATASET=shop`")
+
+    status, error = error_of(capsys, serve, load)
+
+    assert status == 2
+    assert "error: no 'towers'; make it with `make towers DATASET=shop`" in error
+    assert "Traceback" not in error
+
+
+def test_flags_win_over_the_file_and_the_file_over_the_defaults(serve, tmp_path):
+    seen = []
+    path = tmp_path / "serving.yaml"
+    path.write_text("server: {grace_seconds: 3}\nlimits: {shortlist: 50, history: 9}\nranked: 7\n")
+
+    def load(folder, config):
+        seen.append((folder, config))
+        raise MissingArtifactError("seen enough")
+
+    with pytest.raises(SystemExit):
+        serve(load, "--config", str(path), "--limits.history", "8")
+
+    ((folder, config),) = seen
+    assert folder == tmp_path
+    assert config.limits == Limits(shortlist=50, history=8)
+    assert (config.server.grace_seconds, config.server.port, config.ranked) == (3, 0, 7)
+
+
+def test_serve_takes_the_live_release_by_its_own_folder(build_stages, tmp_path):
+    root, releases = build_stages(tmp_path / "artifacts" / "shop", "one"), tmp_path / "releases"
+    live, seen = publish(root, releases, PublishConfig()), []
+
+    def load(folder, config):
+        seen.append(folder)
+        raise MissingArtifactError("seen enough")
+
+    with pytest.raises(SystemExit):
+        main(["serve", "--releases", str(releases), "--server.port", "0"], load=load)
+    assert seen == [releases / live]
+
+
+def test_serving_what_was_never_published_names_the_command(tmp_path, capsys):
+    arguments = ["serve", "--releases", str(tmp_path / "shop")]
+
+    status, error = error_of(capsys, main, arguments)
+
+    assert status == 2
+    assert "holds no live release; publish one with `make publish DATASET=shop`" in error
+
+
+@pytest.mark.parametrize("folders", [[], ["--releases", "a", "--artifacts", "b"]])
+def test_serve_takes_one_folder(folders, capsys):
+    status, error = error_of(capsys, main, ["serve", *folders])
+
+    assert status == 2
+    assert "serve must be given either --releases or --artifacts, got" in error
+
+
+def test_the_shipped_configuration_is_understood(serve, pytestconfig, capsys):
+    def load(folder, config):
+        raise MissingArtifactError("understood")
+
+    path = pytestconfig.rootpath / "configs" / "serving.yaml"
+
+    assert "error: understood" in error_of(capsys, serve, load, "--config", str(path))[1]
+
+
+def test_a_configuration_without_sense_ends_with_status_2(serve, capsys):
+    status, error = error_of(capsys, serve, None, "--server.grace_seconds", "-1")
+
+    assert status == 2
+    assert "grace_seconds must be at least 0, got -1" in error
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_the_request_in_flight_finish(pytestconfig, tmp_path, number):
+    command = [sys.executable, "-W", "error", "-c", SLOW_SERVER, "serve"]
+    command += ["--artifacts", str(tmp_path), "--server.port", "0"]
+    process = subprocess.Popen(
+        command, cwd=pytestconfig.rootpath, stderr=subprocess.PIPE, text=True, bufsize=1
+    )
+    try:
+        seen = wait_for(process, "serving on")
+        target = re.search(r"serving on (\S+): data d1", seen)[1]
+        with RecommenderClient(target, timeout=SECONDS) as client, ThreadPoolExecutor() as pool:
+            answer = pool.submit(client.recommend)
+            wait_for(process, "asked")
+            process.send_signal(number)
+            assert answer.result(SECONDS).basis.value == "popularity"
+            assert process.wait(SECONDS) == 0
+            with pytest.raises(grpc.RpcError):
+                client.recommend()
+        assert "Traceback" not in process.stderr.read()
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def wait_for(process, words):
+    """The first line of a process's log that holds some words."""
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if words in line:
+            return line
+    raise AssertionError("".join(seen))
+
+
+def test_asking_loads_neither_torch_nor_polars(pytestconfig):
+    code = """
+import sys
+from serving.__main__ import main
+try:
+    main(["ask", "--target", "127.0.0.1:1"])
+except SystemExit:
+    raise SystemExit(len({"torch", "polars", "faiss"} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=pytestconfig.rootpath, capture_output=True, check=False
+    )
+
+    assert done.returncode == 0
+
+
+def test_a_token_is_shown_once_and_its_client_is_let_in(start, fake, ask_with, tmp_path, capsys):
+    main(["token", "--client", "shop", "--roles", "[READ,FEEDBACK]"])
+    shown = capsys.readouterr()
+    token = shown.err.strip()
+    (tmp_path / "clients.yaml").write_text(shown.out)
+    running = start(lambda: fake, tokens=tmp_path / "clients.yaml")
+    running.loaded.result(SECONDS)
+
+    status, message = error_of(capsys, ask_with, running, "wrong")
+    assert (status, "UNAUTHENTICATED" in message) == (1, True)
+    assert fake.answer.items[0].title in ask_with(running, token)
+
+
+@pytest.fixture
+def ask_with(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def ask(running, token):
+        monkeypatch.setenv("SHORTLIST_TOKEN", token)
+        main(["ask", "--target", running.address])
+        return capsys.readouterr().out
+
+    return ask
+
+
+def test_a_probe_says_by_its_status_whether_the_server_is_ready(server, capsys):
+    main(["probe", "--target", server.address])
+
+    status, message = error_of(capsys, main, ["probe", "--target", "127.0.0.1:1"])
+    assert (status, "not ready" in message) == (1, True)

@@ -1,0 +1,122 @@
+"""Requests about an embedding in the place of a shopper's."""
+
+import numpy as np
+import pytest
+
+from serving.api.limits import Limits
+from serving.engine.engine import Engine, EngineConfig
+from shortlist_client.api.answer import Basis, Source
+from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.filters import AnyOf, Filters
+from shortlist_client.api.request import Ask, Method, Query
+from shortlist_client.client import RecommenderClient
+
+DIMENSION = 16
+
+
+@pytest.fixture(scope="module")
+def engine(release):
+    return Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
+
+
+def ids(answer):
+    return [item.item_id for item in answer.items]
+
+
+def vector(seed=0):
+    return tuple(np.random.default_rng(seed).normal(size=DIMENSION).tolist())
+
+
+def nearest(release, given, left_out=()):
+    """Ids by exact comparison."""
+    corpus = np.load(release / "towers" / "item_embeddings.npy")
+    order = np.argsort(-(corpus @ np.array(given)), kind="stable")
+    return [f"i{row}" for row in order if f"i{row}" not in left_out][:12]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_vector_finds_what_is_nearest_to_it(engine, release, seed):
+    given = vector(seed)
+
+    for ask in (engine.recommend, engine.retrieve):
+        answer = ask(Query(vector=given, limit=12))
+        assert answer.basis is Basis.VECTOR
+        assert ids(answer) == nearest(release, given)
+        assert all(item.sources == (Source.TOWERS,) for item in answer.items)
+        assert all(item.ranker_score is None for item in answer.items)
+        assert "user_tower" not in answer.milliseconds
+
+
+@pytest.mark.parametrize("length", [1e-30, 1e-3, 1e3, 1e30])
+def test_the_length_of_a_vector_does_not_count(engine, length):
+    given = np.array(vector())
+    unit = Query(vector=tuple(given / np.linalg.norm(given)), limit=12)
+    scaled = Query(vector=tuple(length * given), limit=12)
+
+    found, expected = engine.retrieve(scaled), engine.retrieve(unit)
+
+    assert ids(found) == ids(expected)
+    np.testing.assert_allclose(
+        [item.tower_score for item in found.items],
+        [item.tower_score for item in expected.items],
+        atol=1e-6,
+    )
+
+
+def test_the_embedding_of_a_search_finds_what_the_search_finds(engine):
+    asked = engine.retriever.embed(np.empty(0, np.int32), {}, search="blue lamp")
+
+    assert ids(engine.retrieve(Query(vector=tuple(asked.tolist()), limit=12))) == ids(
+        engine.retrieve(Query(search="blue lamp", limit=12))
+    )
+
+
+def test_a_history_beside_a_vector_is_left_out_and_says_nothing_else(engine, release):
+    history = nearest(release, vector())[:3]
+    red = Filters(must=[AnyOf("colour", ["red"])])
+
+    answer = engine.recommend(Query(vector=vector(), history=history, limit=12))
+    filtered = engine.recommend(Query(vector=vector(), history=history, filters=red, limit=12))
+
+    assert ids(answer) == nearest(release, vector(), history)
+    assert all(item.title.startswith("red") for item in filtered.items)
+    assert answer.coverage.searched == 237
+
+
+def test_vectors_and_histories_are_answered_together(engine):
+    queries = [Query(vector=vector(), limit=12), Query(history=["i3"], limit=12)]
+    asks = [Ask(method=Method.RETRIEVE, query=query) for query in queries]
+
+    found = dict(engine.answers(asks))
+
+    for place, query in enumerate(queries):
+        assert ids(found[place]) == ids(engine.retrieve(query))
+
+
+@pytest.mark.parametrize(
+    ("asked", "rule"),
+    [
+        ({"vector": (1.0,) * 15}, "vector must have as many numbers as the towers' 16, got 15"),
+        ({"vector": (0.0,) * 16}, "vector must not be zero, got zeros alone"),
+        ({"vector": (1.0,) * 15 + (float("nan"),)}, "vector must be finite, got nan or inf"),
+        ({"vector": (1.0,) * 15 + (float("inf"),)}, "vector must be finite, got nan or inf"),
+        ({"vector": (1.0,) * 16, "search": "x"}, "vector must not come with a search, got both"),
+    ],
+)
+def test_a_vector_that_breaks_a_rule_is_refused_by_name(engine, asked, rule):
+    for ask in (engine.recommend, engine.retrieve):
+        with pytest.raises(InvalidQueryError, match=rule):
+            ask(Query(**asked, limit=5))
+
+
+def test_a_vector_travels(start, engine):
+    server = start(lambda: engine)
+    given = tuple(np.array(vector(), np.float32).tolist())
+    with RecommenderClient(server.address, timeout=10) as client:
+        for remote, local in (
+            (client.recommend, engine.recommend),
+            (client.retrieve, engine.retrieve),
+        ):
+            response, answer = remote(vector=given, limit=9), local(Query(vector=given, limit=9))
+            assert response.items == answer.items
+            assert response.basis is Basis.VECTOR

@@ -1,0 +1,199 @@
+"""Items that differ: chosen as a plain greedy search would, and through the whole engine."""
+
+import time
+from collections import Counter
+
+import grpc
+import numpy as np
+import pytest
+
+from retrieval.diversity import Cap, chosen
+from serving.api.limits import Limits
+from serving.engine.engine import Engine, EngineConfig
+from serving.live.live_engine import LiveEngine
+from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.filters import AnyOf, Filters
+from shortlist_client.api.item import Item
+from shortlist_client.api.request import Diversity, Query
+from shortlist_client.client import RecommenderClient
+
+SHORTLIST = 60
+HISTORY = ("i3", "i1", "i45")
+
+
+@pytest.fixture(scope="module")
+def engine(release):
+    return Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=SHORTLIST)))
+
+
+def colours(answer):
+    return Counter(item.title.split()[0] for item in answer.items)
+
+
+def vectors_of(rng, items):
+    vectors = rng.normal(size=(items, 8)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def naive(items, wanted, strength, vectors, caps):
+    """The definition, word by word."""
+    places, counts = [], [np.zeros(len(cap.holders), int) for cap in caps]
+    while len(places) < wanted:
+        best, most = None, -np.inf
+        for item in range(items):
+            own = [cap.holders[:, item] for cap in caps]
+            full = any(
+                (count[mine] >= cap.most).any()
+                for cap, count, mine in zip(caps, counts, own, strict=True)
+            )
+            if item in places or full:
+                continue
+            nearness = max((float(vectors[item] @ vectors[other]) for other in places), default=0)
+            value = (1 - strength) * (1 - item / items) - strength * nearness
+            if value > most:
+                best, most = item, value
+        if best is None:
+            return places
+        places.append(best)
+        counts = [count + cap.holders[:, best] for cap, count in zip(caps, counts, strict=True)]
+    return places
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_choice_is_that_of_a_plain_greedy_search(seed):
+    rng = np.random.default_rng(seed)
+    items, wanted = int(rng.integers(1, 40)), int(rng.integers(1, 45))
+    strength = float(rng.choice([0.0, 0.3, 0.7, 1.0]))
+    vectors = vectors_of(rng, items)
+    caps = [
+        Cap(most=int(rng.integers(1, 4)), holders=rng.random((values, items)) < 0.2)
+        for values in rng.integers(1, 8, size=rng.integers(3))
+    ]
+
+    found = chosen(items, wanted, strength=strength, vectors=vectors, caps=caps)
+
+    assert found.tolist() == naive(items, wanted, strength, vectors, caps)
+    for cap in caps:
+        assert (cap.holders[:, found].sum(axis=1) <= cap.most).all()
+
+
+def test_without_strength_and_caps_the_order_stays(engine):
+    assert chosen(50, 20).tolist() == list(range(20))
+    plain = engine.recommend(Query(history=HISTORY, limit=20))
+    wished = engine.recommend(Query(history=HISTORY, limit=20, diversity=Diversity(strength=0.0)))
+
+    assert wished.items == plain.items
+
+
+def test_the_more_strength_the_less_alike_are_the_items(engine):
+    def alike(strength):
+        query = Query(history=HISTORY, limit=10, diversity=Diversity(strength=strength))
+        rows = engine.catalogue.rows([item.item_id for item in engine.recommend(query).items])[0]
+        vectors = engine.retriever.sources.index.vectors(rows)
+        return float((vectors @ vectors.T).sum() - 10) / 90
+
+    found = [alike(strength) for strength in (0.0, 0.5, 1.0)]
+
+    assert found[0] > found[1] > found[2]
+
+
+@pytest.mark.parametrize("ask", [{"history": HISTORY}, {"search": "blue lamp"}, {}])
+@pytest.mark.parametrize("strength", [0.0, 0.5])
+def test_at_most_so_many_items_share_a_value(engine, ask, strength):
+    diversity = Diversity(strength=strength, at_most={"colour": 2, "thing": 3})
+
+    for answer in (
+        engine.recommend(Query(**ask, limit=8, diversity=diversity)),
+        engine.retrieve(Query(**ask, limit=8, diversity=diversity)),
+    ):
+        assert len(answer.items) == 8
+        assert max(colours(answer).values()) <= 2
+        assert max(Counter(i.title.split()[1] for i in answer.items).values()) <= 3
+
+
+def test_what_may_not_be_chosen_is_not_made_up_for(engine):
+    red = Filters(must=[AnyOf("colour", ["red"])])
+    query = Query(history=HISTORY, limit=8, filters=red, diversity=Diversity(at_most={"colour": 3}))
+    everything = engine.recommend(Query(history=HISTORY, limit=8, filters=red)).items
+
+    assert engine.recommend(query).items == everything[:3]
+
+
+def test_items_that_were_added_count_for_each_value_and_without_one_for_none(root, engine):
+    live = LiveEngine(engine, root)
+    named = {"one": ["teal", "new"], "two": ["new"], "three": ["new", "old"], "four": ["old"]}
+    named |= {"five": [], "six": []}
+    live.upsert(
+        [
+            Item(item_id=item_id, title="teal lamp", attributes={"colour": values})
+            for item_id, values in named.items()
+        ]
+    )
+    live.close()
+    query = Query(search="teal lamp", limit=SHORTLIST, diversity=Diversity(at_most={"colour": 1}))
+
+    found = [item.item_id for item in live.recommend(query).items]
+
+    assert {"five", "six"} <= set(found)
+    values = Counter(value for item_id in found for value in named.get(item_id, ()))
+    values.update(
+        live.engine.catalogue.title(int(item_id[1:])).split()[0]
+        for item_id in found
+        if item_id not in named
+    )
+    assert values["new"] == 1
+    assert max(values.values()) == 1
+
+
+def test_diversity_of_a_whole_shortlist_takes_less_than_a_millisecond():
+    rng = np.random.default_rng(0)
+    vectors = vectors_of(rng, 200)
+    caps = [Cap(most=2, holders=rng.random((100, 200)) < 0.02)]
+
+    taken = []
+    for _ in range(50):
+        started = time.thread_time()
+        chosen(200, 20, strength=0.5, vectors=vectors, caps=caps)
+        taken.append(time.thread_time() - started)
+
+    assert min(taken) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("diversity", "rule"),
+    [
+        (Diversity(strength=1.5), "strength of diversity must be within 0 and 1, got 1.5"),
+        (Diversity(strength=-0.1), "strength of diversity must be within 0 and 1, got -0.1"),
+        (Diversity(strength=float("nan")), "within 0 and 1, got nan"),
+        (Diversity(at_most={"colour": 0}), "items of diversity must be at least 1 for 'colour', g"),
+        (Diversity(at_most={"size": 2}), r"with keywords \(colour, thing\), got 'size'"),
+        (Diversity(at_most={"price": 2}), r"with keywords \(colour, thing\), got 'price'"),
+    ],
+)
+def test_a_diversity_that_breaks_a_rule_is_refused_by_name(engine, diversity, rule):
+    for ask in (engine.recommend, engine.retrieve):
+        with pytest.raises(InvalidQueryError, match=rule):
+            ask(Query(history=HISTORY, limit=5, diversity=diversity))
+
+
+def test_diversity_travels(client, fake):
+    diversity = Diversity(strength=0.25, at_most={"brand": 2, "category": 3})
+
+    client.recommend(diversity=diversity)
+    client.retrieve(diversity=diversity)
+
+    assert fake.calls == [
+        ("recommend", Query(diversity=diversity)),
+        ("retrieve", Query(diversity=diversity)),
+    ]
+
+
+def test_an_attribute_that_comes_twice_is_an_invalid_argument(server):
+    from protos.recommender.v1 import recommender_pb2 as pb
+
+    twice = pb.Diversity(at_most=[pb.AtMost(attribute="a", items=1)] * 2)
+    with RecommenderClient(server.address) as client, pytest.raises(grpc.RpcError) as caught:
+        client._stub.Recommend(pb.RecommendRequest(diversity=twice), timeout=10)
+
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert caught.value.details() == "attribute of diversity must not come twice, got 'a'"

@@ -1,0 +1,157 @@
+"""Embeddings of shoppers, items and texts, by the engine and over gRPC."""
+
+from dataclasses import replace
+
+import grpc
+import numpy as np
+import pytest
+
+from protos.recommender.v1 import recommender_pb2 as pb
+from serving.api.limits import Limits
+from serving.engine.engine import Engine, EngineConfig
+from serving.live.live_engine import LiveEngine
+from shortlist_client.api.item import Item
+from shortlist_client.api.request import Ask, Method, Query
+from shortlist_client.client import RecommenderClient
+from shortlist_client.errors import ReleaseChangedError
+
+LIMITS = Limits(shortlist=12, embedded=5, text_length=50)
+
+
+@pytest.fixture(scope="module")
+def engine(release):
+    return Engine.load(release, EngineConfig(ranked=6, limits=LIMITS))
+
+
+@pytest.fixture
+def client(start, engine):
+    running = start(lambda: engine)
+    running.loaded.result(10)
+    with RecommenderClient(running.address, timeout=10) as client:
+        yield client
+
+
+def values(embedded):
+    return np.array([embedding.values for embedding in embedded.embeddings])
+
+
+def corpus(release):
+    return np.load(release / "towers" / "item_embeddings.npy")
+
+
+def test_a_shopper_is_embedded_as_a_recommendation_reads_them(client, engine):
+    asked = {"history": ["i3", "i1"], "history_times": [5, 9], "history_actions": ["buy", "view"]}
+    embedded = client.embed.shopper(**asked, request_id="r")
+    item = client.retrieve(**asked, limit=1).items[0]
+
+    (vector,) = values(embedded)
+    row = engine.catalogue.row(item.item_id)
+    assert item.tower_score == pytest.approx(
+        float(vector @ engine.retriever.sources.index.vectors(np.array([row]))[0]), abs=1e-2
+    )
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
+    assert embedded.versions["towers"] == engine.versions["towers"]
+    assert embedded.request_id == "r"
+    assert {"user_tower", "total", "queue"} == set(embedded.milliseconds)
+
+
+def test_what_is_embedded_finds_what_the_shopper_is_recommended_by_the_towers(client):
+    for asked in ({"search": "blue lamp"}, {"search": "blue lamp", "history": ["i3"]}):
+        (vector,) = values(client.embed.shopper(**asked))
+        found = client.retrieve(vector=vector.tolist(), history=asked.get("history", ()), limit=5)
+        expected = client.retrieve(**asked, limit=5)
+        assert [i.item_id for i in found.items] == [i.item_id for i in expected.items]
+
+
+def test_a_user_is_embedded_by_all_that_is_known(client, engine, shop):
+    rows, contexts = engine.catalogue.history("u4")
+
+    (vector,) = values(client.embed.shopper(user_id="u4"))
+
+    expected = engine.retriever.embed(rows, {}, contexts=contexts)
+    np.testing.assert_allclose(vector, expected, atol=1e-2)
+
+
+def test_of_whom_nothing_is_known_there_is_no_embedding(client):
+    stranger = client.embed.shopper(user_id="stranger")
+    nobody = client.embed.shopper(history=["gone"])
+
+    assert stranger.embeddings == nobody.embeddings == []
+    assert stranger.unknown_user
+    assert nobody.unknown_item_ids == ("gone",)
+
+
+def test_items_have_the_embeddings_that_are_searched(client, release):
+    embedded = client.embed.items(["i9", "gone", "i4", "i9"])
+
+    assert [embedding.item_id for embedding in embedded.embeddings] == ["i9", "i4"]
+    assert embedded.unknown_item_ids == ("gone",)
+    np.testing.assert_array_equal(values(embedded), corpus(release)[[9, 4]])
+    assert client.embed.items(["gone"]).embeddings == []
+
+
+def test_a_text_lies_where_a_new_item_of_that_text_is_found(engine, release, root):
+    live = LiveEngine(engine, root)
+    live.upsert([Item(item_id="new", title="navy rug"), Item(item_id="i3", title="pink mug")])
+    asks = [
+        Ask(method=Method.EMBED_ITEMS, query=Query(limit=1), candidates=["new", "i3"]),
+        Ask(method=Method.EMBED_TEXTS, query=Query(limit=1), texts=["navy rug", "pink mug"]),
+    ]
+
+    told = dict(live.answers(asks))
+    live.close()
+
+    np.testing.assert_allclose(values(told[0]), values(told[1]), atol=2e-2)
+    assert not np.allclose(values(told[0])[1], corpus(release)[3], atol=2e-2)
+
+
+def test_a_release_that_is_not_live_embeds_nothing(client):
+    for call in (client.embed.shopper, lambda **asked: client.embed.texts(["a"], **asked)):
+        with pytest.raises(ReleaseChangedError):
+            call(release="r-1")
+
+
+@pytest.mark.parametrize(
+    ("request_", "rule"),
+    [
+        (pb.EmbedRequest(), "target must be a shopper, items or texts, got none"),
+        (pb.EmbedRequest(items={}), "item_ids must be 1 to 5, got 0"),
+        (pb.EmbedRequest(items={"item_ids": ["a"] * 6}), "item_ids must be 1 to 5, got 6"),
+        (pb.EmbedRequest(items={"item_ids": [""]}), "item_id must have 1 to 256 characters, got 0"),
+        (pb.EmbedRequest(texts={}), "texts must be 1 to 5, got 0"),
+        (
+            pb.EmbedRequest(texts={"texts": [" \n"]}),
+            "texts must have 1 to 50 characters, not all blank, got 2",
+        ),
+        (
+            pb.EmbedRequest(texts={"texts": ["x" * 51]}),
+            "texts must have 1 to 50 characters, not all blank, got 51",
+        ),
+        (
+            pb.EmbedRequest(shopper={"history_item_ids": ["a"], "history_times": [1, 2]}),
+            "history_times must be as many as the 1 items of the history, or none, got 2",
+        ),
+        (
+            pb.EmbedRequest(shopper={"search": "x" * 1001}),
+            "search must be at most 1000 characters, got 1001",
+        ),
+    ],
+)
+def test_a_request_that_breaks_a_rule_is_refused_by_name(client, request_, rule):
+    with pytest.raises(grpc.RpcError) as caught:
+        client._stub.Embed(request_, timeout=10)
+
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert caught.value.details() == rule
+
+
+def test_embeddings_are_made_together_with_recommendations(engine):
+    query = Query(history=["i3"], limit=5)
+    embed = Ask(method=Method.EMBED_SHOPPER, query=query)
+
+    told = dict(engine.answers([embed, replace(embed, method=Method.RECOMMEND)]))
+
+    assert len(told[0].embeddings) == 1
+    assert told[0].items == []
+    assert told[1].items == engine.recommend(query).items
+    assert told[1].embeddings == ()

@@ -1,0 +1,101 @@
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from retrieval.embedding_cache import CacheConfig, KeptEmbeddings
+
+
+def rows_of(numbers):
+    return np.repeat(np.array(numbers, np.float32)[:, None], 3, axis=1)
+
+
+class Computing:
+    """Makes the row of every key, which is a number, and remembers for which places."""
+
+    def __init__(self):
+        self.places = []
+
+    def of(self, kept, *keys):
+        def compute(places):
+            self.places.append(list(places))
+            return rows_of([int(keys[place] or 0) for place in places])
+
+        found = kept([None if key is None else str(key).encode() for key in keys], compute)
+        assert found.dtype == np.float32
+        return found[:, 0].tolist()
+
+
+@pytest.fixture
+def computing():
+    return Computing()
+
+
+def test_what_is_kept_is_not_computed_again(computing):
+    kept = KeptEmbeddings(10, 60.0)
+
+    assert computing.of(kept, 1, 2) == [1, 2]
+    assert computing.of(kept, 3, 2, 4, 1) == [3, 2, 4, 1]
+    assert computing.of(kept, 4, 3) == [4, 3]
+
+    assert computing.places == [[0, 1], [0, 2]]
+    assert (kept.lookups.hits, kept.lookups.misses) == (4, 4)
+
+
+def test_what_has_no_key_is_computed_each_time(computing):
+    kept = KeptEmbeddings(10, 60.0)
+
+    computing.of(kept, None, 1)
+    computing.of(kept, None, 1)
+
+    assert computing.places == [[0, 1], [0]]
+
+
+def test_the_one_not_asked_for_for_longest_goes_first(computing):
+    kept = KeptEmbeddings(2, 60.0)
+
+    for key in (1, 2, 1, 3, 1, 2):
+        computing.of(kept, key)
+
+    assert len(computing.places) == 4  # 1, 2, 3, and 2 again
+
+
+def test_nothing_is_kept_beyond_its_time(computing):
+    kept = KeptEmbeddings(10, 0.05)
+    computing.of(kept, 1)
+
+    time.sleep(0.1)
+    computing.of(kept, 1)
+
+    assert len(computing.places) == 2
+
+
+def test_who_changes_an_answer_changes_no_other(computing):
+    kept = KeptEmbeddings(10, 60.0)
+    for _ in range(3):
+        row = kept([b"1"], lambda _: rows_of([1]))
+        assert row[0].tolist() == [1, 1, 1]
+        row[:] = 7
+
+
+def test_many_threads_at_once_each_get_their_own(computing):
+    kept = KeptEmbeddings(20, 60.0)
+    chosen = np.random.default_rng(0).integers(50, size=(400, 3)).tolist()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda keys: computing.of(kept, *keys), chosen)) == chosen
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"answers_mb": -1}, "answers_mb must be at least 0, got -1"),
+        ({"shoppers": -1}, "shoppers must be at least 0, got -1"),
+        ({"seconds": 0}, "seconds must be positive, got 0"),
+    ],
+)
+def test_a_configuration_without_sense_is_refused(options, rule):
+    with pytest.raises(ValueError, match=re.escape(rule)):
+        CacheConfig(**options)

@@ -1,0 +1,213 @@
+"""Reasons agree with what really happens when an item of the history is left out."""
+
+import time
+
+import numpy as np
+import pytest
+
+from serving.api.limits import Limits
+from serving.engine.engine import Engine, EngineConfig
+from serving.engine.explain_history import EXPLAINED
+from shortlist_client.api.answer import Degraded
+from shortlist_client.api.request import Ask, Diversity, Method, Query
+from shortlist_client.client import RecommenderClient
+
+HISTORY = ("i3", "i1", "i45", "i9", "i3")
+EVERYTHING = 240
+
+
+def in_float32(engine):
+    """Models whose rounding does not hide small effects."""
+    engine.ranker.model.float()
+    reader = engine.retriever.user_tower.reader
+    reader.tower.float()
+    reader.item_tower.float()
+    return engine
+
+
+@pytest.fixture(scope="module")
+def engine(release):
+    """Of which every item is on every shortlist, and ranked: leaving out changes scores alone."""
+    limits = Limits(shortlist=EVERYTHING, candidates=EVERYTHING)
+    return in_float32(Engine.load(release, EngineConfig(ranked=EVERYTHING, limits=limits)))
+
+
+@pytest.fixture(scope="module")
+def narrow(release):
+    return Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
+
+
+def contributions(answer):
+    return {
+        (item.item_id, reason.item_id): reason.contribution
+        for item in answer.items
+        for reason in item.reasons
+    }
+
+
+def true_effects(ask, query, answer):
+    """By how much scores fall when the same is asked without an item of the history."""
+    effects = {}
+    for left_out in set(query.history):
+        history = tuple(item for item in query.history if item != left_out)
+        without = ask(
+            Query(history=history, search=query.search, exclude=[left_out], limit=EVERYTHING - 9)
+        )
+        scores = {item.item_id: item.score for item in without.items}
+        for item in answer.items:
+            effects[item.item_id, left_out] = item.score - scores[item.item_id]
+    return effects
+
+
+def assert_agree(found, expected):
+    assert set(found) == set(expected)
+    pairs = sorted(found)
+    told, true = np.array([found[p] for p in pairs]), np.array([expected[p] for p in pairs])
+    np.testing.assert_allclose(told, true, atol=1e-4 * max(1, np.abs(true).max()))
+    assert np.abs(true).max() > 0.05  # there is something to agree about
+
+
+@pytest.mark.parametrize("search", ["", "blue lamp"])
+@pytest.mark.parametrize("way", ["recommend", "retrieve"])
+def test_a_contribution_is_what_the_score_loses_without_the_item(engine, way, search):
+    ask = getattr(engine, way)
+    query = Query(history=HISTORY, search=search, limit=10, explain=True)
+
+    answer = ask(query)
+
+    assert_agree(contributions(answer), true_effects(ask, query, answer))
+
+
+def test_the_same_holds_for_given_items(engine):
+    candidates = [f"i{row}" for row in range(20, 40)]
+    query = Query(history=HISTORY, limit=20, explain=True)
+
+    answer = engine.rank(query, candidates)
+
+    def ask(without):
+        return engine.rank(Query(history=without.history, limit=20), candidates)
+
+    assert_agree(contributions(answer), true_effects(ask, query, answer))
+
+
+def test_behind_the_ranked_head_the_shortlists_score_counts(narrow):
+    limits = {"history": HISTORY, "limit": 12}
+    recommended = narrow.recommend(Query(**limits, explain=True))
+    retrieved = contributions(narrow.retrieve(Query(**limits, explain=True)))
+    tail = [item for item in recommended.items if item.ranker_score is None]
+
+    assert len(tail) == 6
+    weight = narrow.ranker.shortlist_weight
+    for item in tail:
+        for reason in item.reasons:
+            expected = weight * retrieved[item.item_id, reason.item_id]
+            assert reason.contribution == pytest.approx(expected, abs=0.1)
+
+
+def test_reasons_change_nothing_else(engine):
+    plain = engine.recommend(Query(history=HISTORY, limit=10))
+    explained = engine.recommend(Query(history=HISTORY, limit=10, explain=True))
+
+    assert all(item.reasons == () for item in plain.items)
+    for one, other in zip(plain.items, explained.items, strict=True):
+        assert vars(one) | {"reasons": other.reasons} == vars(other)
+    assert set(explained.milliseconds) - set(plain.milliseconds) == {"reasons"}
+
+
+def test_reasons_are_of_each_item_once_and_begin_with_what_helped_most(engine):
+    for item in engine.recommend(Query(history=HISTORY, limit=5, explain=True)).items:
+        values = [reason.contribution for reason in item.reasons]
+        assert values == sorted(values, reverse=True)
+        assert sorted(reason.item_id for reason in item.reasons) == sorted(set(HISTORY))
+
+
+def test_only_the_newest_items_are_left_out(narrow):
+    history = [f"i{row}" for row in range(60)]
+
+    answer = narrow.recommend(Query(history=history, limit=3, explain=True))
+
+    for item in answer.items:
+        assert {reason.item_id for reason in item.reasons} == set(history[-EXPLAINED:])
+
+
+def test_a_user_is_explained_by_all_that_is_known(narrow, shop):
+    own = {f"i{row}" for row in shop.items[shop.offsets[4] : shop.offsets[5]]}
+
+    answer = narrow.recommend(Query(user_id="u4", limit=3, explain=True))
+
+    assert {reason.item_id for reason in answer.items[0].reasons} == own
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"history": ["i3", "i3"]}, {"search": "blue lamp"}, {"vector": (1.0,) * 16}],
+)
+def test_where_no_history_counts_or_nothing_else_there_are_no_reasons(narrow, asked):
+    answer = narrow.recommend(Query(**asked, limit=5, explain=True))
+
+    assert len(answer.items) == 5
+    assert all(item.reasons == () for item in answer.items)
+    assert answer.degraded is None
+
+
+def test_the_only_item_beside_a_search_has_a_reason(narrow):
+    answer = narrow.recommend(Query(search="blue lamp", history=["i3"], limit=5, explain=True))
+
+    assert [reason.item_id for reason in answer.items[0].reasons] == ["i3"]
+
+
+def test_items_that_differ_are_explained_as_any_others(engine):
+    diversity = Diversity(strength=0.5, at_most={"thing": 1})
+    differing = engine.recommend(Query(history=HISTORY, limit=5, explain=True, diversity=diversity))
+    every = contributions(engine.recommend(Query(history=HISTORY, limit=200, explain=True)))
+
+    assert_agree(contributions(differing), {pair: every[pair] for pair in contributions(differing)})
+
+
+def test_what_is_explained_is_told_last(narrow):
+    asks = [
+        Ask(method=method, query=Query(history=HISTORY, limit=3, explain=explain))
+        for method in (Method.RETRIEVE, Method.RECOMMEND)
+        for explain in (True, False)
+    ]
+
+    told = list(narrow.answers(asks))
+
+    assert [place for place, _ in told] == [1, 3, 0, 2]
+    assert [bool(answer.items[0].reasons) for _, answer in told] == [False, False, True, True]
+
+
+def test_without_time_for_reasons_the_answer_says_so(narrow):
+    query = Query(history=HISTORY, limit=12, explain=True)
+    narrow.recommend(query)
+    narrow._answering.pace.book(48, 60.0)
+    for _ in range(20):
+        narrow._answering.pace.book(48, 60.0)
+
+    def ask(seconds):
+        deadline = time.monotonic() + seconds
+        asks = [Ask(method=Method.RECOMMEND, query=query, deadline=deadline)]
+        ((_, answer),) = narrow.answers(asks)
+        return answer
+
+    patient, hasty, late = ask(300), ask(30), ask(1e-4)
+    for _ in range(20):
+        narrow._answering.pace.book(48, 0.01)
+
+    assert patient.degraded is None
+    assert hasty.degraded is Degraded.REASONS
+    assert late.degraded is Degraded.DEADLINE
+    assert patient.items[0].reasons
+    assert not any(item.reasons for item in (*hasty.items, *late.items))
+    assert hasty.items[0].ranker_score is not None
+
+
+def test_reasons_travel(start, narrow):
+    server = start(lambda: narrow)
+    asked = {"history": HISTORY, "limit": 5, "explain": True}
+    with RecommenderClient(server.address, timeout=10) as client:
+        recommended, retrieved = client.recommend(**asked), client.retrieve(**asked)
+        ranked = client.rank(["i20", "i21"], **asked)
+
+    for response in (recommended, retrieved, ranked):
+        assert all(len(item.reasons) == 4 for item in response.items)

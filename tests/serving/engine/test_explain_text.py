@@ -1,0 +1,300 @@
+"""Reasons agree with where the item tower would really put an item whose text lacked a field."""
+
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from backbone.load import load_bert, load_tokenizer
+from dataset.config import DataConfig
+from serving.api.limits import Limits
+from serving.catalogue.item_text import text_of
+from serving.engine.engine import Engine, EngineConfig
+from serving.engine.explain_text import EXPLAINED, FIELDS, TextReasons
+from serving.engine.latency import REMEMBERED
+from serving.live.live_engine import LiveEngine
+from shortlist_client.api.answer import Degraded, TextReason
+from shortlist_client.api.item import Item
+from shortlist_client.api.request import Ask, Method, Query
+from shortlist_client.client import RecommenderClient
+from towers.item_encoder import TextsReader
+from towers.item_tower import ItemTower
+
+HISTORY = ("i3", "i1", "i45")
+ITEMS = [
+    Item(item_id="a", title="red shirt", texts={"brand": "navy", "note": "blue mug"}),
+    Item(item_id="b", title="green lamp", texts={"category": ["rug", "mug"]}),
+    Item(item_id="c", title="pink"),
+]
+
+
+@pytest.fixture
+def tower(tiny_bert):
+    """With residuals, which serving does not have."""
+    support = torch.tensor([0.9, 0.5, 0.0])
+    tower = ItemTower(load_bert(str(tiny_bert)), dimension=16, support=support).eval()
+    torch.manual_seed(0)
+    torch.nn.init.normal_(tower.residual.weight)
+    return tower
+
+
+@pytest.fixture
+def reader(tower, tiny_bert):
+    return TextsReader(tower=tower, tokenizer=load_tokenizer(str(tiny_bert)), item_tokens=16)
+
+
+def catalogue_of(items):
+    """As if these were a release."""
+    return SimpleNamespace(
+        item=items.__getitem__,
+        item_id=lambda row: items[row].item_id,
+        learnt_row=lambda item_id, _: [item.item_id for item in items].index(item_id),
+    )
+
+
+def index_of(embeddings):
+    return SimpleNamespace(vectors=lambda rows: embeddings[rows])
+
+
+def at(tower, reader, texts, rows):
+    """Where items of some rows are put for their texts, before they get unit length."""
+    residual = tower.residual(torch.tensor(rows)) * tower.support[rows, None]
+    return reader.unnormalised(texts) + residual.detach().numpy()
+
+
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def test_a_contribution_is_what_the_cosine_loses_without_the_field(tower, reader):
+    config, rows = DataConfig(), np.arange(3, dtype=np.int32)
+    sums = at(tower, reader, [text_of(item, config) for item in ITEMS], rows.tolist())
+    lengths = np.linalg.norm(sums, axis=1).astype(np.float32)
+    user = unit(np.random.default_rng(0).normal(size=16)).astype(np.float32)
+
+    told = TextReasons(texts=reader, lengths=lengths, config=config)(
+        user, rows, catalogue_of(ITEMS), index_of(unit(sums))
+    )
+
+    without = [
+        (0, "title", Item(item_id="a", title="", texts=ITEMS[0].texts)),
+        (0, "brand", Item(item_id="a", title="red shirt", texts={"note": "blue mug"})),
+        (0, "note", Item(item_id="a", title="red shirt", texts={"brand": "navy"})),
+        (1, "title", Item(item_id="b", title="", texts=ITEMS[1].texts)),
+        (1, "category", Item(item_id="b", title="green lamp")),
+        (2, "title", Item(item_id="c", title="")),
+    ]
+    texts = [text_of(item, config) for _, _, item in without]
+    moved = unit(at(tower, reader, texts, [row for row, _, _ in without]))
+    expected = [{}, {}, {}]
+    for (row, name, _), there in zip(without, moved, strict=True):
+        expected[row][name] = float(user @ unit(sums)[row] - user @ there)
+    for reasons, true in zip(told, expected, strict=True):
+        assert {reason.field for reason in reasons} == set(true)
+        for reason in reasons:
+            assert reason.contribution == pytest.approx(true[reason.field], abs=1e-3)
+        contributions = [reason.contribution for reason in reasons]
+        assert contributions == sorted(contributions, reverse=True)
+    assert max(abs(value) for true in expected for value in true.values()) > 0.02
+
+
+def test_a_field_beyond_what_is_read_says_nothing(tower, reader):
+    config = DataConfig(token_budget=2)
+    rows = np.zeros(1, np.int32)
+    sums = at(tower, reader, ["red shirt"], [0])
+
+    (told,) = TextReasons(texts=reader, lengths=np.linalg.norm(sums, axis=1), config=config)(
+        unit(sums)[0], rows, catalogue_of(ITEMS), index_of(unit(sums))
+    )
+
+    assert {reason.field for reason in told} == {"title"}
+
+
+def test_a_field_may_have_any_name(tower, reader):
+    config, rows = DataConfig(), np.zeros(1, np.int32)
+    nameless = Item(item_id="a", title="red shirt", texts={"": "blue mug", "brand": "navy"})
+    sums = at(tower, reader, ["red shirt. navy. blue mug"], [0])
+    assert text_of(nameless, config) == "red shirt. navy. blue mug"
+    user = unit(np.random.default_rng(0).normal(size=16)).astype(np.float32)
+
+    (told,) = TextReasons(texts=reader, lengths=np.linalg.norm(sums, axis=1), config=config)(
+        user, rows, catalogue_of([nameless]), index_of(unit(sums))
+    )
+
+    moved = unit(at(tower, reader, ["red shirt. navy"], [0]))[0]
+    contributions = {reason.field: reason.contribution for reason in told}
+    assert contributions.keys() == {"title", "brand", ""}
+    assert contributions[""] == pytest.approx(float(user @ (unit(sums)[0] - moved)), abs=1e-3)
+
+
+def test_of_many_fields_and_items_the_first_are_told(tower, reader, base):
+    many = {f"note{number:02}": "mug" for number in range(5_000)}
+    sums = at(tower, reader, ["red"], [0])
+    started = time.perf_counter()
+
+    (told,) = TextReasons(texts=reader, lengths=np.linalg.norm(sums, axis=1), config=DataConfig())(
+        unit(sums)[0],
+        np.zeros(1, np.int32),
+        catalogue_of([Item(item_id="a", title="red", texts=many)]),
+        index_of(unit(sums)),
+    )
+
+    assert time.perf_counter() - started < 2
+    assert len(told) == FIELDS
+    assert "title" in {reason.field for reason in told}
+
+
+def test_an_item_that_was_upserted_lies_where_its_text_does(engine):
+    item = Item(item_id="new", title="red shirt", texts={"note": "navy navy rug"})
+    engine.upsert([item])
+    shopper = Query(history=HISTORY, limit=1)
+    texts = ["red shirt", "navy navy rug"]
+
+    asks = [
+        Ask(method=Method.RANK, query=replace(shopper, explain_texts=True), candidates=["new"]),
+        Ask(method=Method.EMBED_SHOPPER, query=shopper),
+        Ask(method=Method.EMBED_TEXTS, query=Query(limit=1), texts=texts),
+    ]
+    answers = dict(engine.answers(asks))
+
+    (found,) = answers[0].items
+    user = np.array(answers[1].embeddings[0].values)
+    title, note = (user @ np.array(one.values) for one in answers[2].embeddings)
+    contributions = {one.field: one.contribution for one in found.text_reasons}
+    assert contributions == {
+        "note": pytest.approx(found.tower_score - title, abs=2e-2),
+        "title": pytest.approx(found.tower_score - note, abs=2e-2),
+    }
+
+
+def test_an_item_that_keeps_its_text_keeps_what_its_buyers_did(engine, base):
+    """Not so a new item of the same text."""
+    title = base.catalogue.title(base.catalogue.row("i20"))
+    rank = Query(history=HISTORY, limit=1, explain_texts=True)
+    engine.upsert([Item(item_id="i20", title=title), Item(item_id="twin", title=title)])
+
+    kept, twin = (engine.rank(rank, [item_id]).items[0] for item_id in ("i20", "twin"))
+
+    assert engine.engine.catalogue.row("i20") >= len(base.catalogue)
+    assert kept.tower_score != pytest.approx(twin.tower_score, abs=1e-3)
+    lengths = base._answering.text_reasons.lengths
+    texts = base.retriever.texts
+    row, user = base.catalogue.base_row("i20"), shopper_of(base)
+    said, without = texts.unnormalised([title, ""])
+    embedding = base.retriever.sources.index.vectors(np.array([row]))[0]
+    moved = unit(lengths[row] * embedding - said + without)
+    (reason,) = kept.text_reasons
+    assert reason.contribution == pytest.approx(float(user @ (embedding - moved)), abs=2e-2)
+    (reason,) = twin.text_reasons
+    assert reason.contribution == pytest.approx(
+        float(user @ (unit(said) - unit(without))), abs=2e-2
+    )
+
+
+def shopper_of(engine):
+    ask = Ask(method=Method.EMBED_SHOPPER, query=Query(history=HISTORY, limit=1))
+    ((_, answer),) = engine.answers([ask])
+    return np.array(answer.embeddings[0].values, np.float32)
+
+
+def test_who_does_not_ask_is_told_nothing(base):
+    plain = base.recommend(Query(history=HISTORY, limit=5))
+    asked = base.recommend(Query(history=HISTORY, limit=5, explain_texts=True))
+
+    assert not any(item.text_reasons for item in plain.items)
+    assert all(item.text_reasons and not item.reasons for item in asked.items)
+    assert set(asked.milliseconds) - set(plain.milliseconds) == {"text_reasons"}
+    assert [item.score for item in asked.items] == [item.score for item in plain.items]
+
+
+def test_the_first_items_are_told_of(release):
+    wide = Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=30)))
+
+    answer = wide.recommend(Query(history=HISTORY, limit=30, explain_texts=True))
+
+    assert len(answer.items) == 30
+    assert [bool(item.text_reasons) for item in answer.items] == [n < EXPLAINED for n in range(30)]
+
+
+def test_without_a_shopper_there_are_none(base):
+    popular = base.recommend(Query(limit=5, explain_texts=True))
+
+    assert popular.items
+    assert not any(item.text_reasons for item in popular.items)
+
+
+def test_both_kinds_of_reasons_go_together(base):
+    answer = base.recommend(Query(history=HISTORY, limit=5, explain=True, explain_texts=True))
+
+    assert all(item.text_reasons and item.reasons for item in answer.items)
+
+
+def test_who_has_no_time_gets_items_without_reasons(base):
+    pace = base._answering.text_reasons.pace
+    for _ in range(REMEMBERED):
+        pace.book(5, 3600.0)
+    query = Query(history=HISTORY, limit=5, explain_texts=True)
+    ask = Ask(method=Method.RECOMMEND, query=query, deadline=time.monotonic() + 60)
+    try:
+        ((_, answer),) = base.answers([ask])
+    finally:
+        pace._seconds.clear()
+
+    assert answer.degraded is Degraded.REASONS
+    assert answer.items
+    assert not any(item.text_reasons for item in answer.items)
+
+
+def test_text_reasons_travel(start, engine):
+    engine.upsert([Item(item_id="new", title="red shirt", texts={"note": "navy rug"})])
+    server = start(lambda: engine)
+    server.loaded.result(10)
+    vector = tuple(np.eye(16)[3].tolist())
+    with RecommenderClient(server.address, timeout=10) as client:
+        ranked = client.rank(["new", "i9"], history=HISTORY, explain_texts=True)
+        near = client.retrieve(vector=vector, limit=3, explain_texts=True)
+        found = client.recommend(search="red shirt", limit=3, explain_texts=True)
+
+    (new,) = [item for item in ranked.items if item.item_id == "new"]
+    assert {reason.field for reason in new.text_reasons} == {"title", "note"}
+    for response in (near, found):
+        for item in response.items:
+            assert all(isinstance(reason, TextReason) for reason in item.text_reasons)
+            assert item.text_reasons
+
+
+def test_changes_of_items_leave_the_others_reasons_alone(base, root):
+    query = Query(history=HISTORY, limit=12, explain_texts=True)
+    before = {item.item_id: item.text_reasons for item in base.recommend(query).items}
+    live = LiveEngine(base, root)
+    live.upsert([Item(item_id="new", title="violet unicorn")])
+
+    after = {item.item_id: item.text_reasons for item in live.recommend(query).items}
+    live.close()
+
+    same = set(before) & set(after)
+    assert len(same) > 9
+    for item_id in same:
+        told, again = (
+            {one.field: one.contribution for one in reasons[item_id]} for reasons in (before, after)
+        )
+        assert told == pytest.approx(again, abs=1e-3)
+
+
+def test_where_there_is_time_for_some_reasons_these_are_told(base):
+    pace = base._answering.text_reasons.pace
+    for _ in range(REMEMBERED):
+        pace.book(5, 3600.0)
+    query = Query(history=HISTORY, limit=5, explain=True, explain_texts=True)
+    try:
+        ((_, answer),) = base.answers(
+            [Ask(method=Method.RECOMMEND, query=query, deadline=time.monotonic() + 60)]
+        )
+    finally:
+        pace._seconds.clear()
+
+    assert answer.degraded is Degraded.REASONS
+    assert all(item.reasons and not item.text_reasons for item in answer.items)

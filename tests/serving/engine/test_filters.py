@@ -1,0 +1,195 @@
+"""Filters through the whole engine, and through gRPC."""
+
+from datetime import UTC, datetime, timedelta
+
+import grpc
+import numpy as np
+import pytest
+
+from serving.api.limits import Limits
+from serving.engine.engine import Engine, EngineConfig
+from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.filters import AnyOf, Filters, Range
+from shortlist_client.api.request import Query
+from shortlist_client.client import RecommenderClient
+
+SHORTLIST = 30
+HISTORY = ("i3", "i1", "i45")
+START = datetime(2024, 1, 1, tzinfo=UTC)
+BASES = {
+    "history": {"history": HISTORY},
+    "user": {"user_id": "u7"},
+    "search": {"search": "blue lamp"},
+    "both": {"search": "blue lamp", "history": HISTORY},
+    "popularity": {},
+}
+
+
+@pytest.fixture(scope="module")
+def engine(release):
+    limits = Limits(shortlist=SHORTLIST, clauses=5, values=20, excluded=250)
+    return Engine.load(release, EngineConfig(ranked=6, limits=limits))
+
+
+@pytest.fixture
+def client(start, engine):
+    running = start(lambda: engine)
+    running.loaded.result(10)
+    with RecommenderClient(running.address, timeout=10) as client:
+        yield client
+
+
+def ids(answer):
+    return [item.item_id for item in answer.items]
+
+
+def random_filters(rng, titles):
+    """Filters, and whether an item row fits them, said another way."""
+    colours = [str(colour) for colour in rng.choice([t.split()[0] for t in titles], 3)]
+    thing = str(rng.choice([t.split()[1] for t in titles]))
+    low, high = sorted(int(bound) for bound in rng.integers(0, 240, size=2))
+    new = bool(rng.random() < 0.5)
+    since = START + timedelta(days=int(rng.integers(240)))
+    clauses = [
+        (AnyOf("colour", colours), lambda row: titles[row].split()[0] in colours),
+        (AnyOf("thing", [thing]), lambda row: titles[row].split()[1] == thing),
+        (Range("price", gte=low, lt=high), lambda row: low <= row < high),
+        (AnyOf("price", [low, high, 0.5]), lambda row: row in (low, high)),
+        (AnyOf("new", [new]), lambda row: (row >= 200) == new),
+        (Range("since", gt=since), lambda row: START + timedelta(days=row) > since),
+    ]
+    parts = [
+        [clauses[place] for place in rng.permutation(len(clauses))[: rng.integers(size)]]
+        for size in (2, 3, 2)
+    ]
+    must, should, must_not = parts
+    filters = Filters(
+        **{
+            name: tuple(clause for clause, _ in part)
+            for name, part in zip(("must", "should", "must_not"), parts, strict=True)
+        }
+    )
+
+    def fits(row):
+        return (
+            all(fit(row) for _, fit in must)
+            and (not should or any(fit(row) for _, fit in should))
+            and not any(fit(row) for _, fit in must_not)
+        )
+
+    return filters, fits
+
+
+@pytest.mark.parametrize("basis", BASES)
+def test_as_many_as_fit_are_returned_and_nothing_else(engine, shop, basis):
+    rng = np.random.default_rng(len(basis))
+    known = BASES[basis]
+    seen = set(known.get("history", ()))
+    if basis == "user":
+        seen = {f"i{row}" for row in shop.items[7 * 7 : 8 * 7]}
+    fewer = 0
+    for _ in range(15):
+        filters, fits = random_filters(rng, shop.titles)
+        exclude = [f"i{row}" for row in rng.permutation(240)[: rng.integers(30)]]
+        left = {f"i{row}" for row in range(240) if fits(row)} - seen - set(exclude)
+        query = Query(filters=filters, exclude=exclude, limit=SHORTLIST, **known)
+        for answer in (engine.recommend(query), engine.retrieve(query)):
+            assert set(ids(answer)) <= left, filters
+            assert len(set(ids(answer))) == len(answer.items) == min(SHORTLIST, len(left))
+            scores = [item.score for item in answer.items]
+            assert scores == sorted(scores, reverse=True)
+        fewer += len(left) < SHORTLIST
+    assert 0 < fewer < 15
+
+
+def test_similar_items_fit_too(engine, shop):
+    rng = np.random.default_rng(0)
+    for _ in range(15):
+        filters, fits = random_filters(rng, shop.titles)
+        left = {f"i{row}" for row in range(240) if fits(row)} - {"i4", "i9"}
+        answer = engine.similar("i4", SHORTLIST, filters=filters, exclude=["i9"])
+
+        assert set(ids(answer)) <= left
+        assert len(answer.items) == min(SHORTLIST, len(left))
+
+
+def test_what_fits_keeps_the_scores_it_has_without_a_filter(engine):
+    query = Query(history=HISTORY, limit=SHORTLIST)
+    odd = Filters(must=[AnyOf("price", [float(row) for row in range(1, 40, 2)])])
+    unfiltered = {item.item_id: item for item in engine.retrieve(query).items}
+    filtered = engine.retrieve(Query(history=HISTORY, filters=odd, limit=SHORTLIST))
+
+    shared = [item for item in filtered.items if item.item_id in unfiltered]
+    assert shared
+    for item in shared:
+        assert item.score == pytest.approx(unfiltered[item.item_id].score, abs=1e-4)
+        assert item.neighbour_score == unfiltered[item.item_id].neighbour_score
+
+
+def test_a_filter_that_lets_everything_through_changes_nothing(engine):
+    every = Filters(must=[Range("price", gte=0)])
+    for known in BASES.values():
+        without = engine.recommend(Query(limit=SHORTLIST, **known))
+        assert ids(engine.recommend(Query(limit=SHORTLIST, filters=every, **known))) == ids(without)
+    assert ids(engine.similar("i4", 9, filters=every)) == ids(engine.similar("i4", 9))
+
+
+def test_popular_items_that_fit_keep_their_order(engine, shop):
+    fits = Filters(must=[Range("price", gte=120)])
+    best = engine._catalogue.by_popularity
+
+    found = ids(engine.recommend(Query(filters=fits, limit=SHORTLIST)))
+
+    assert found == [f"i{row}" for row in best if row >= 120][:SHORTLIST]
+
+
+def test_unknown_items_to_leave_out_are_reported(engine):
+    query = Query(history=["i3", "gone"], exclude=["lost", "i1", "gone"], limit=5)
+
+    assert engine.recommend(query).unknown_item_ids == ("gone", "lost")
+    assert engine.similar("i4", 5, exclude=["lost"]).unknown_item_ids == ("lost",)
+
+
+BROKEN = [
+    ({"filters": Filters(must=[AnyOf("size", ["L"])])}, "attribute must be one of those known"),
+    ({"filters": Filters(must=[AnyOf("price", ["L"])])}, "must be numbers, got the keyword 'L'"),
+    ({"filters": Filters(should=[AnyOf("thing", [])])}, "'thing' must be at least 1, got none"),
+    ({"filters": Filters(must_not=[Range("price")])}, "must have a bound, got none"),
+    ({"filters": Filters(must=[Range("thing", gt="a")])}, "a range must be over numbers or times"),
+    ({"filters": Filters(must=[Range("price", gt=2, lt=1)])}, "lower bound at most at its upper"),
+    ({"filters": Filters(must=[Range("price", gt=1)] * 6)}, "must have at most 5 clauses, got 6"),
+    ({"filters": Filters(must=[AnyOf("price", [1] * 21)])}, "must be at most 20, got 21"),
+    ({"exclude": ["i1"] * 251}, "exclude must be at most 250 item ids, got 251"),
+    ({"exclude": [""]}, "item_id must have 1 to 256 characters, got 0"),
+]
+
+
+@pytest.mark.parametrize(("given", "rule"), BROKEN)
+def test_a_filter_that_breaks_a_rule_is_refused_by_name(engine, given, rule):
+    for known in BASES.values():
+        for ask in (engine.recommend, engine.retrieve):
+            with pytest.raises(InvalidQueryError, match=rule):
+                ask(Query(limit=5, **known, **given))
+    with pytest.raises(InvalidQueryError, match=rule):
+        engine.similar("i4", 5, **given)
+
+
+@pytest.mark.parametrize(("given", "rule"), BROKEN)
+def test_and_so_it_is_through_grpc(client, given, rule):
+    for ask in (client.recommend, client.retrieve, lambda **given: client.similar("i4", **given)):
+        with pytest.raises(grpc.RpcError, match=rule) as caught:
+            ask(limit=5, **given)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_filters_through_grpc_are_exactly_the_engines(client, engine, shop):
+    rng = np.random.default_rng(3)
+    for _ in range(10):
+        filters, _ = random_filters(rng, shop.titles)
+        asked = {"history": HISTORY, "filters": filters, "exclude": ("i7",), "limit": 20}
+        assert client.recommend(**asked).items == engine.recommend(Query(**asked)).items
+        assert client.retrieve(**asked).items == engine.retrieve(Query(**asked)).items
+        similar = engine.similar("i4", 20, filters=filters, exclude=("i7",))
+        assert (
+            client.similar("i4", filters=filters, exclude=["i7"], limit=20).items == similar.items
+        )

@@ -1,0 +1,87 @@
+"""Requests that only one release may answer."""
+
+import grpc
+import pytest
+
+from serving.api.errors import OtherReleaseError
+from serving.api.limits import Limits
+from serving.engine.engine import Engine, EngineConfig
+from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.request import Ask, Method, Query
+from shortlist_client.client import RecommenderClient
+from shortlist_client.errors import ReleaseChangedError
+
+QUERY = Query(history=["i3"], limit=5)
+
+
+@pytest.fixture(scope="module")
+def engine(release):
+    """As of a published release."""
+    engine = Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
+    engine._versions = {**engine.versions, "release": "r-2"}
+    return engine
+
+
+@pytest.fixture
+def client(start, engine):
+    running = start(lambda: engine)
+    running.loaded.result(10)
+    with RecommenderClient(running.address, timeout=10) as client:
+        yield client
+
+
+CALLS = {
+    Method.RECOMMEND: lambda client, **asked: client.recommend(history=["i3"], **asked),
+    Method.RETRIEVE: lambda client, **asked: client.retrieve(history=["i3"], **asked),
+    Method.RANK: lambda client, **asked: client.rank(["i7"], history=["i3"], **asked),
+    Method.SIMILAR: lambda client, **asked: client.similar("i7", **asked),
+}
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_the_live_release_answers_as_if_it_had_not_been_named(client, method):
+    call = CALLS[method]
+    named = call(client, limit=3, release="r-2")
+
+    assert named.items == call(client, limit=3).items
+    assert named.versions["release"] == "r-2"
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_another_release_is_refused_with_the_live_one(client, method):
+    with pytest.raises(ReleaseChangedError) as caught:
+        CALLS[method](client, release="r-1")
+
+    assert caught.value.live == "r-2"
+    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert caught.value.details() == "release must be the live one, 'r-2', got 'r-1'"
+
+
+def test_of_requests_together_only_those_bound_to_another_release_are_refused(engine):
+    asks = [Ask(method=Method.RECOMMEND, query=QUERY, release=name) for name in ("r-1", "r-2", "")]
+
+    told = dict(engine.answers(asks))
+
+    assert isinstance(told[0], OtherReleaseError)
+    assert told[1].items == told[2].items
+
+
+def test_stages_that_were_never_published_are_no_release(release, start):
+    engine = Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
+    server = start(lambda: engine)
+    with (
+        RecommenderClient(server.address, timeout=10) as client,
+        pytest.raises(ReleaseChangedError, match="never published, got 'r-1'") as caught,
+    ):
+        client.recommend(release="r-1")
+
+    assert caught.value.live is None
+
+
+def test_an_endless_release_id_is_refused_by_name(engine):
+    ask = Ask(method=Method.RECOMMEND, query=QUERY, release="x" * 257)
+
+    ((_, told),) = engine.answers([ask])
+
+    assert isinstance(told, InvalidQueryError)
+    assert str(told) == "release must have 1 to 256 characters, got 257"

@@ -1,0 +1,179 @@
+"""Servers are killed while events are recorded and items changed; what was acknowledged stays."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import grpc
+import pytest
+
+from events.open_store import open_store
+from lineage.journal import read_journal
+from serving.catalogue.change_log import changes_path, latest
+from shortlist_client.api.event import Event
+from shortlist_client.api.item import Item
+from shortlist_client.client import RecommenderClient
+
+SECONDS = 60
+STAGES = ("data", "trial", "towers", "index", "ranker")
+SERVERS = """
+import asyncio, os, sys, threading
+from pathlib import Path
+import torch
+from events.open_store import open_store
+from serving.engine.engine.engine import Engine, EngineConfig
+from serving.live.live_engine import LiveEngine
+from serving.api.limits import Limits
+from serving.server.server.server import Server, ServerConfig
+from tqdm import tqdm
+
+root = Path(sys.argv[1])
+torch.set_num_threads(1)
+base = Engine.load(root, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
+
+async def serve():
+    store = open_store(str(root / "events.sqlite"))
+    async with Server(lambda: LiveEngine(base, root), ServerConfig(port=0), store=store) as server:
+        await server.ready()
+        print(os.getpid(), server.address, flush=True)
+        await asyncio.Event().wait()
+
+for _ in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        tqdm.set_lock(threading.RLock())  # its own lock is shared: whoever dies with it stops all
+        asyncio.run(serve())
+    os.waitpid(child, 0)
+    print("gone", flush=True)
+"""
+"""At every line that it reads, a server of its own: what loading costs is paid once."""
+
+
+@pytest.fixture
+def root(release, tmp_path):
+    root = tmp_path / "shop"
+    root.mkdir()
+    for stage in STAGES:
+        (root / stage).symlink_to(release / stage)
+    return root
+
+
+class Writer(threading.Thread):
+    """Sends until it is stopped, with what was sent before sent again at times."""
+
+    def __init__(self, client, send):
+        super().__init__()
+        self._client, self._send, self._stop_it = client, send, threading.Event()
+        self.begun, self.acknowledged = set(), set()
+
+    def run(self):
+        while not self._stop_it.is_set():
+            try:
+                self._send(self)
+            except grpc.RpcError:
+                time.sleep(0.05)
+            except ValueError:  # the client was closed
+                assert self._stop_it.is_set()
+
+    def end(self):
+        self._stop_it.set()
+        self._client.close()  # it would try again for as long as it was told to wait
+        self.join()
+
+
+def recorder(target, kill, worker):
+    client, count = RecommenderClient(target, timeout=20), iter(range(10**9))
+
+    def send(writer):
+        names = [f"{kill}-{worker}-{next(count)}" for _ in range(3)]
+        writer.begun.update(names)
+        events = [Event(event_id=n, user_id="u", item_id="i", action="purchase") for n in names]
+        done = client.feedback.record(events)
+        assert done.recorded + done.known_before == 3
+        writer.acknowledged.update(names)
+
+    return Writer(client, send)
+
+
+def upserter(target, kill):
+    client, count = RecommenderClient(target, timeout=20), iter(range(10**9))
+
+    def send(writer):
+        names = [f"{kill}-{next(count)}" for _ in range(2)]
+        writer.begun.update(names)
+        items = [Item(item_id=name, title="red shirt") for name in names]
+        assert client.catalog.upsert(items).upserted == 2
+        writer.acknowledged.update(names)
+
+    return Writer(client, send)
+
+
+@contextmanager
+def servers(root, cwd):
+    """A process that starts servers, one at a time."""
+    command = [sys.executable, "-c", SERVERS, str(root)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=cwd, text=True, **pipes) as process:
+        yield process
+        process.stdin.close()
+
+
+@contextmanager
+def serving(process):
+    """Address of a server that is killed at the end."""
+    process.stdin.write("\n")
+    process.stdin.flush()
+    number, address = process.stdout.readline().split()
+    yield address
+    os.kill(int(number), signal.SIGKILL)
+    assert process.stdout.readline() == "gone\n"
+
+
+def killed(root, times, cwd):
+    """Acknowledged and begun writes, of events and of items."""
+    events, items, begun = set(), set(), set()
+    with servers(root, cwd) as process:
+        for kill in range(times):
+            with serving(process) as target:
+                recorders = [recorder(target, kill, worker) for worker in range(3)]
+                writers = [*recorders, upserter(target, kill)]
+                for writer in writers:
+                    writer.start()
+                end = time.monotonic() + SECONDS
+                while not all(one.acknowledged for one in writers) and time.monotonic() < end:
+                    time.sleep(0.01)
+                time.sleep(0.03 * (kill % 7))
+            for writer in writers:
+                writer.end()
+                begun |= writer.begun
+            for writer in recorders:
+                events |= writer.acknowledged
+            items |= writers[-1].acknowledged
+    return events, items, begun
+
+
+def check(root, events, items, begun, times):
+    store = open_store(str(root / "events.sqlite"))
+    kept = [event.event_id for event in store.scan()]
+    store.close()
+    changed = set(latest(read_journal(changes_path(root))))
+    assert len(events) >= 9 * times
+    assert len(items) >= 2 * times
+    assert events <= set(kept)
+    assert items <= changed
+    assert len(kept) == len(set(kept))
+    assert set(kept) | changed <= begun
+
+
+def test_a_killed_server_has_lost_nothing_that_it_acknowledged(root, pytestconfig):
+    check(root, *killed(root, 2, pytestconfig.rootpath), 2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_a_server_killed_fifty_times_has_lost_nothing_that_it_acknowledged(root, pytestconfig):
+    check(root, *killed(root, 50, pytestconfig.rootpath), 50)

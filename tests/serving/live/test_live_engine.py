@@ -1,0 +1,386 @@
+import errno
+import os
+import random
+import threading
+
+import numpy as np
+import pytest
+
+from lineage.journal import JournalError
+from lineage.manifest import CorruptArtifactError, MismatchedArtifactError
+from ranker.attention.word_overlap import BYTES
+from serving.api.errors import UnknownItemError
+from serving.api.limits import Limits
+from serving.catalogue.change_log import CHANGES
+from serving.engine.engine import Engine, EngineConfig
+from serving.live.live_engine import LiveEngine
+from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.item import Item
+from shortlist_client.api.request import Query
+
+CONFIG = EngineConfig(ranked=6, limits=Limits(shortlist=12, history=50, candidates=10))
+
+
+@pytest.fixture(scope="module")
+def base(release):
+    return Engine.load(release, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def texts(shop):
+    """Title of every row, which is all of its text."""
+    return list(shop.titles)
+
+
+@pytest.fixture
+def start(base, root):
+    """A live engine over the changes of the folder, as a new process would begin."""
+    started = []
+
+    def start():
+        for engine in started:
+            engine.close()
+        started.append(LiveEngine(base, root))
+        return started[-1]
+
+    yield start
+    for engine in started:
+        engine.close()
+
+
+def ids(answer):
+    return [item.item_id for item in answer.items]
+
+
+def everything(engine, query=("i3", "i1")):
+    """What four kinds of answers hold."""
+    return [
+        ids(engine.recommend(Query(history=list(query), limit=12))),
+        ids(engine.retrieve(Query(history=list(query), limit=12))),
+        ids(engine.similar("i5", 12)),
+        ids(engine.recommend(Query(limit=12))),
+        ids(engine.recommend(Query(search="red shirt", limit=12))),
+    ]
+
+
+def test_an_engine_without_changes_answers_as_that_of_the_release(start, base, root):
+    assert everything(start()) == everything(base)
+    assert not (root / CHANGES).exists()
+
+
+def test_a_new_item_is_found_by_its_words_and_like_its_like_in_the_same_second(start):
+    engine = start()
+    engine.upsert([Item(item_id="new", title="red shirt shirt")])
+
+    found = engine.recommend(Query(search="red shirt shirt", limit=3)).items
+    assert found[0].item_id == "new"
+    assert found[0].title == "red shirt shirt"
+    engine.upsert([Item(item_id="twin", title="red shirt shirt")])
+    assert ids(engine.similar("twin", 1)) == ["new"]
+
+
+def test_a_new_item_is_ranked_beside_the_others(start):
+    engine = start()
+    engine.upsert([Item(item_id="new", title="red shirt shirt")])
+
+    answer = engine.rank(Query(history=["i3"], limit=5), ["i1", "new", "i2"])
+    assert sorted(ids(answer)) == ["i1", "i2", "new"]
+    assert all(np.isfinite(item.ranker_score) for item in answer.items)
+    everyone = engine.recommend(Query(history=["new"], limit=12))
+    assert "new" not in ids(everyone)
+    assert len(everyone.items) == 12
+
+
+def test_an_item_with_the_text_of_the_release_keeps_what_was_learnt_of_it(start, texts):
+    engine = start()
+    before, popular = everything(engine), engine.recommend(Query(limit=12)).items
+    engine.upsert(
+        [Item(item_id=f"i{row}", title=texts[row], attributes={"price": 2}) for row in range(240)]
+    )
+
+    after = everything(engine)
+    assert after[0] == before[0]
+    assert after[1:3] == before[1:3]
+    assert [(i.item_id, i.score) for i in engine.recommend(Query(limit=12)).items] == [
+        (i.item_id, i.score) for i in popular
+    ]
+    assert after[4] == before[4]
+
+
+def test_a_new_form_of_an_item_takes_the_place_of_the_old_one(start):
+    engine = start()
+    engine.upsert([Item(item_id="i5", title="pink candle")])
+
+    found = {i.item_id: i for i in engine.recommend(Query(search="pink candle", limit=12)).items}
+    assert found["i5"].title == "pink candle"
+    assert len(found) == 12
+    assert "i5" not in ids(engine.similar("i5", 12))
+    for history in (["i5"], ["i5", "i3"]):
+        assert "i5" not in ids(engine.recommend(Query(history=history, limit=12)))
+        assert "i5" not in ids(engine.retrieve(Query(history=history, limit=12)))
+
+
+def test_a_user_of_the_release_is_not_recommended_the_new_form_of_what_they_had(start, shop, texts):
+    engine = start()
+    had = [f"i{row}" for row in shop.items[shop.offsets[4] : shop.offsets[5]]]
+    engine.upsert([Item(item_id=item_id, title=texts[int(item_id[1:])]) for item_id in had])
+
+    answer = engine.recommend(Query(user_id="u4", limit=12))
+    assert not set(ids(answer)) & set(had)
+    assert len(answer.items) == 12
+
+
+def test_what_was_deleted_is_in_no_answer(start):
+    engine = start()
+    gone = set().union(*everything(engine)) - {"i3", "i1", "i5"}
+    engine.delete(sorted(gone))
+
+    answers = everything(engine)
+    assert not gone & set().union(*answers)
+    assert all(len(answer) == 12 for answer in answers)
+    assert engine.rank(Query(history=["i3"], limit=5), [min(gone), "i5"]).unknown_item_ids == (
+        min(gone),
+    )
+    with pytest.raises(UnknownItemError, match=repr(min(gone))):
+        engine.similar(min(gone), 3)
+
+
+def test_a_deleted_item_of_a_history_still_tells_of_the_shopper(start, base):
+    engine = start()
+    before = base.recommend(Query(history=["i3", "i1"], limit=12))
+    engine.delete(["i3"])
+
+    answer = engine.recommend(Query(history=["i3", "i1"], limit=12))
+    assert ids(answer) == ids(before)
+    assert answer.unknown_item_ids == ()
+
+
+def test_a_whole_catalogue_can_be_deleted_and_filled_again(start):
+    engine = start()
+    engine.delete([f"i{row}" for row in range(240)])
+    for answer in (
+        engine.recommend(Query(history=["i3"], limit=12)),
+        engine.recommend(Query(limit=12)),
+        engine.recommend(Query(search="red shirt", limit=12)),
+    ):
+        assert ids(answer) == []
+
+    engine.upsert([Item(item_id="i7", title="gold mug"), Item(item_id="n", title="teal rug")])
+    for answer in (
+        engine.recommend(Query(history=["i3"], limit=12)),
+        engine.recommend(Query(limit=12)),
+    ):
+        assert sorted(ids(answer)) == ["i7", "n"]
+
+
+def test_random_changes_and_searches_agree_with_a_dictionary(start, texts, monkeypatch):
+    for name in ("serving.catalogue.live_items.BLOCK", "dataset.append_only.BLOCK"):
+        monkeypatch.setattr(name, 16)  # so that rows are often numbered anew
+    chosen, engine = random.Random(3), start()
+    titles = {f"i{row}": texts[row] for row in range(240)}
+    words = sorted({word for text in titles.values() for word in text.split()})
+    for step in range(150):
+        move = chosen.choice(["upsert", "upsert", "delete", "search", "start"])
+        if move == "upsert":
+            names = chosen.sample([f"i{n}" for n in range(60)] + [f"n{n}" for n in range(40)], 3)
+            items = [Item(item_id=n, title=" ".join(chosen.choices(words, k=3))) for n in names]
+            engine.upsert(items)
+            titles |= {item.item_id: item.title for item in items}
+        elif move == "delete":
+            gone = chosen.sample(sorted(titles), min(len(titles), 40 if step % 30 == 0 else 2))
+            engine.delete(gone)
+            titles = {name: text for name, text in titles.items() if name not in gone}
+        elif move == "start" and step % 3 == 0:
+            engine = start()
+        asked = " ".join(chosen.choices(words, k=2))
+        found = engine.recommend(Query(search=asked, limit=12)).items
+        assert {i.item_id: i.title for i in found}.items() <= titles.items()
+        scores = cosines(engine, asked, titles)
+        best = sorted(scores.values(), reverse=True)[:12]
+        np.testing.assert_allclose([i.tower_score for i in found], best, atol=1e-5)
+
+
+def cosines(engine, asked, titles):
+    """Scores of every live item one by one."""
+    now = engine.engine
+    user = now.retriever.embed(np.empty(0, np.int32), {}, search=asked)
+    rows = np.array([now.catalogue.row(item_id) for item_id in titles], np.int32)
+    judged = now.retriever.sources.judge(user, np.empty(0, np.int32), rows)
+    return dict(zip(titles, judged.cosines.tolist(), strict=True))
+
+
+def test_changes_outlive_the_process(start):
+    engine = start()
+    engine.upsert([Item(item_id="new", title="red shirt shirt", attributes={"price": 9.5})])
+    engine.upsert([Item(item_id="i5", title="pink candle"), Item(item_id="x", title="teal rug")])
+    engine.delete(["i0", "x"])
+    before = everything(engine)
+
+    assert everything(start()) == before
+    again = start()
+    again.delete(["new"])
+    assert everything(again) == everything(start())
+
+
+def test_a_reader_sees_all_of_a_change_or_nothing(start):
+    engine = start()
+    pairs = [[Item(item_id=f"{side}{n}", title="red shirt") for side in "ab"] for n in range(30)]
+    errors, done = [], threading.Event()
+
+    def read():
+        while not done.is_set():
+            now = engine.engine
+            for n in range(30):
+                seen = [now.catalogue.row(f"{side}{n}") is None for side in "ab"]
+                if seen[0] != seen[1]:
+                    errors.append((n, seen))
+            engine.recommend(Query(search="red shirt", limit=12))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for pair in pairs:
+        engine.upsert(pair)
+        assert engine.engine.catalogue.row(pair[1].item_id) is not None
+    for pair in pairs:
+        engine.delete([item.item_id for item in pair])
+    done.set()
+    reader.join()
+    assert not errors
+
+
+def test_two_writers_at_once_are_told_of_each_other(start, base, root):
+    first = start()
+    second = LiveEngine(base, root)
+    first.upsert([Item(item_id="new", title="red shirt")])
+
+    with pytest.raises(JournalError, match=rf"written by process {os.getpid()} on"):
+        second.delete(["i0"])
+    assert second.engine.catalogue.row("i0") == 0
+    first.close()
+    second.delete(["new"])  # which it learns of as it becomes the writer
+    second.close()
+
+
+def test_a_full_disk_leaves_answers_and_changes_as_they_were(start, monkeypatch):
+    engine = start()
+    engine.upsert([Item(item_id="new", title="red shirt")])
+    before, write = everything(engine), os.write
+
+    def full(descriptor, content, left=[40]):  # noqa: B006  # what still fits
+        if not left[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        left[0] -= len(content[: left[0]])
+        return write(descriptor, content[:40])
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space left"):
+            engine.upsert([Item(item_id="more", title="red mug")])
+        with pytest.raises(OSError, match="No space left"):
+            engine.delete(["i0"])
+    assert everything(engine) == before
+    assert everything(start()) == before
+
+
+@pytest.mark.parametrize(
+    ("items", "rule"),
+    [
+        ([Item(item_id="a", title=" \t")], "title of 'a' must not be empty"),
+        ([Item(item_id="", title="x")], "item_id must have 1 to 256 characters, got 0"),
+        ([Item(item_id="a" * 257, title="x")], "item_id must have 1 to 256 characters, got 257"),
+        ([Item(item_id="a", title="x")] * 2, "must not come twice in one change, got 'a'"),
+        ([Item(item_id="a", title="x", texts={"brand": 3})], "texts of 'a' .* got brand=3"),
+        ([Item(item_id="a", title="x", attributes={"p": float("nan")})], "plain JSON values"),
+        ([Item(item_id="a", title="x", attributes={"p": object()})], "plain JSON values"),
+        ([Item(item_id="a", title="x" * 70_000)], "at most 65536 bytes"),
+    ],
+)
+def test_items_that_break_a_rule_are_refused_with_all_of_their_change(start, items, rule):
+    engine = start()
+
+    with pytest.raises(InvalidQueryError, match=rule):
+        engine.upsert([Item(item_id="good", title="red mug"), *items])
+    assert engine.engine.catalogue.row("good") is None
+
+
+def test_an_unknown_item_cannot_be_deleted(start):
+    engine = start()
+    engine.delete(["i4"])
+
+    for unknown in ("nope", "i4"):
+        with pytest.raises(UnknownItemError, match=repr(unknown)):
+            engine.delete(["i6", unknown])
+    assert engine.engine.catalogue.row("i6") is not None
+    with pytest.raises(InvalidQueryError, match="1 to 256"):
+        engine.delete([""])
+
+
+def test_damaged_changes_are_refused(start, root):
+    engine = start()
+    for name in "abc":
+        engine.upsert([Item(item_id=name, title="red mug")])
+    engine.close()
+    spoilt = bytearray((root / CHANGES).read_bytes())
+    spoilt[len(spoilt) // 2] ^= 1
+    (root / CHANGES).write_bytes(spoilt)
+
+    with pytest.raises(CorruptArtifactError, match="damaged from byte"):
+        start()
+
+
+def test_vectors_of_other_towers_are_made_anew(start, monkeypatch):
+    engine = start()
+    with monkeypatch.context() as other:
+        other.setattr(engine, "_made_by", "other towers")
+        zeros = np.eye(1, 16, dtype=np.float32), np.zeros((1, 48 + BYTES), np.int8)
+        other.setattr("serving.live.item_encoder.ItemReader.__call__", lambda *_: zeros)
+        engine.upsert([Item(item_id="new", title="red shirt shirt")])
+        assert vector_of(engine, "new").tolist() == zeros[0][0].tolist()
+
+    again = start()
+    fresh = vector_of(again, "new")
+    assert fresh @ vector_of(again, "i0") > 0.5
+    again.delete(["i9"])
+    monkeypatch.setattr("serving.live.item_encoder.ItemReader.__call__", None)
+    np.testing.assert_array_equal(vector_of(start(), "new"), fresh)
+
+
+def vector_of(engine, item_id):
+    now = engine.engine
+    row = np.array([now.catalogue.row(item_id)])
+    return now.retriever.sources.index.vectors(row)[0]
+
+
+def test_a_state_of_a_known_text_is_that_which_the_ranker_learnt_with(base, root, texts):
+    from serving.live.item_encoder import ItemReader
+
+    reader = ItemReader(root, base.catalogue, base.ranker)
+    inputs = base.ranker.inputs
+    stored = inputs.read(np.arange(240))
+
+    _, known = reader([Item(item_id=f"i{row}", title=texts[row]) for row in range(240)])
+    _, new = reader([Item(item_id=f"n{row}", title=texts[row]) for row in range(240)])
+
+    np.testing.assert_array_equal(known, inputs.states[np.arange(240)])
+    np.testing.assert_array_equal(new[:, 48:], known[:, 48:])
+    read = new[:, :48] * inputs.steps
+    np.testing.assert_allclose(read[:, :32], stored[:, :32], atol=2e-2)
+    learnt, foretold = stored[:, 32:], read[:, 32:]
+    assert ((learnt * foretold).sum(axis=1) / 16).mean() > 0.5
+
+
+def test_another_backbone_than_the_rankers_is_refused(base, root, monkeypatch):
+    engine = LiveEngine(base, root)
+    monkeypatch.setattr("ranker.attention.new_item_states.ALIKE", 1.1)
+    with pytest.raises(MismatchedArtifactError, match="backbone must be the one"):
+        engine.upsert([Item(item_id="new", title="red shirt")])
+    assert engine.engine.catalogue.row("new") is None
+
+
+def test_no_models_are_loaded_until_something_changes(base, root, monkeypatch):
+    monkeypatch.setattr("towers.item_encoder.TextsReader.load", None)
+    monkeypatch.setattr("ranker.attention.new_item_states.NewStates.load", None)
+
+    engine = LiveEngine(base, root)
+    engine.delete(["i4"])
+    engine.close()

@@ -1,0 +1,132 @@
+"""Items are changed in a process that is killed; the next one finds what was promised."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+STAGES = ("data", "trial", "towers", "index", "ranker")
+KILLS = """
+import json, os, random, signal, sys, threading, time
+from pathlib import Path
+import torch
+from shortlist_client.api.item import Item
+from serving.engine.engine.engine import Engine, EngineConfig
+from serving.live.live_engine import LiveEngine
+from serving.api.limits import Limits
+from shortlist_client.api.request import Query
+from tqdm import tqdm
+
+root, kills = Path(sys.argv[1]), int(sys.argv[2])
+torch.set_num_threads(1)
+base = Engine.load(root, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
+NAMES = [f"i{row}" for row in range(40)] + [f"n{n}" for n in range(40)]
+WORDS = ["red", "blue", "pink", "shirt", "mug", "lamp", "vase"]
+
+def after(state, step):
+    changed, gone = step
+    return {name: title for name, title in {**state, **changed}.items() if name not in gone}
+
+def steps(state, seed):
+    chosen = random.Random(seed)
+    while True:
+        changed, gone = {}, []
+        if chosen.random() < 0.3 and len(state) > 5:
+            gone = chosen.sample(sorted(state), chosen.randint(1, 4))
+        else:
+            names = chosen.sample(NAMES, chosen.choice([1, 3, 40]))
+            changed = {name: " ".join(chosen.choices(WORDS, k=3)) for name in names}
+        yield changed, gone
+        state = after(state, (changed, gone))
+
+def change_until_killed(state, seed, out):
+    engine = LiveEngine(base, root)
+    for step in steps(state, seed):
+        os.write(out, (json.dumps(["begins", step]) + "\\n").encode())
+        changed, gone = step
+        if changed:
+            engine.upsert([Item(item_id=name, title=title) for name, title in changed.items()])
+        else:
+            engine.delete(gone)
+        os.write(out, (json.dumps(["done", step]) + "\\n").encode())
+
+def seen():
+    engine = LiveEngine(base, root)
+    catalogue = engine.engine.catalogue
+    rows = {name: catalogue.row(name) for name in NAMES}
+    found = engine.recommend(Query(search="red shirt", limit=12)).items
+    assert len(found) == 12
+    assert all(catalogue.row(item.item_id) is not None for item in found)
+    return {name: catalogue.title(row) for name, row in rows.items() if row is not None}
+
+state = seen()
+span = 0.2
+for kill in range(kills):
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            tqdm.set_lock(threading.RLock())  # its own is shared: whoever dies with it stops all
+            change_until_killed(state, kill, write)
+        except BaseException as error:
+            os.write(2, repr(error).encode())
+        os._exit(1)
+    os.close(write)
+    time.sleep(random.Random(kill).uniform(0, span))
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    with os.fdopen(read) as pipe:
+        said = pipe.read().splitlines(keepends=True)
+    lines = [json.loads(line) for line in said if line[-1] == "\\n"]
+    done = [step for what, step in lines if what == "done"]
+    span = min(1.0, span * (1.5 if len(done) < 3 else 0.9))
+    for step in done:
+        state = after(state, step)
+    begun = after(state, lines[-1][1]) if lines else state
+    now = seen()
+    result = "lost" if now not in (state, begun) else "as promised"
+    if now != state and now == begun:
+        result = "one more"
+    print(json.dumps([result, len(done), os.WTERMSIG(status)]), flush=True)
+    state = now
+"""
+
+
+@pytest.fixture
+def root(release, tmp_path):
+    root = tmp_path / "shop"
+    root.mkdir()
+    for stage in STAGES:
+        (root / stage).symlink_to(release / stage)
+    return root
+
+
+def killed(root, times, cwd):
+    run = subprocess.run(
+        [sys.executable, "-c", KILLS, str(root), str(times)],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def test_killed_at_any_moment_nothing_that_was_acknowledged_is_lost(root, pytestconfig):
+    results = killed(root, 8, pytestconfig.rootpath)
+
+    assert {what for what, _, _ in results} <= {"as promised", "one more"}
+    assert {signal for _, _, signal in results} == {9}
+    assert len(results) == 8
+    assert sum(done for _, done, _ in results) > 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_killed_at_many_moments_nothing_that_was_acknowledged_is_lost(root, pytestconfig):
+    results = killed(root, 200, pytestconfig.rootpath)
+
+    assert {what for what, _, _ in results} == {"as promised", "one more"}
+    assert {signal for _, _, signal in results} == {9}
+    assert sum(done for _, done, _ in results) > 400

@@ -1,0 +1,239 @@
+"""Changes of items meet a rebuild that holds some of them."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from backbone.config import TrainingConfig
+from dataset.arrays import StringColumn
+from lineage.cli import run
+from lineage.journal import Journal, read_journal
+from lineage.releases import live_release
+from lineage.stages import INPUTS
+from ranker.config import RankerConfig
+from serving.api.limits import Limits
+from serving.catalogue.change_log import CHANGES, latest
+from serving.engine.engine import EngineConfig
+from serving.live.live_engine import LiveEngine
+from serving.releases.publish import PublishConfig, publish, roll_back
+from shortlist_client.api.filters import AnyOf, Filters, Range
+from shortlist_client.api.item import Item
+from shortlist_client.api.request import Query
+
+CONFIG = EngineConfig(ranked=6, limits=Limits(shortlist=12))
+TWO = PublishConfig(keep=2)
+
+
+@pytest.fixture(scope="module")
+def rebuilt(build_release, tmp_path_factory, shop):
+    """Stages of the shop with a new item in the place of i239, and another text of i238."""
+    ids, titles = list(shop.item_ids), list(shop.titles)
+    ids[239], titles[239] = "held", "red shirt mug"
+    titles[238] = "navy navy"
+    data = replace(
+        shop,
+        item_ids=StringColumn.of(ids),
+        titles=StringColumn.of(titles),
+        texts=StringColumn.of(titles),
+    )
+    return build_release(tmp_path_factory.mktemp("rebuilt") / "shop", data)
+
+
+@pytest.fixture
+def releases(tmp_path, release):
+    folder = tmp_path / "releases" / "shop"
+    publish(release, folder, TWO)
+    return folder
+
+
+def opened(releases):
+    return LiveEngine.load(live_release(releases), CONFIG)
+
+
+def attributes(colour, thing, row):
+    """As the rebuilt release has them."""
+    since = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=row)
+    had = {"colour": colour, "thing": [thing], "price": row, "new": row >= 200}
+    return {**had, "since": since.isoformat()}
+
+
+def changed(engine):
+    """Make one change of every kind, as seen from the rebuilt release."""
+    engine.upsert(
+        [
+            Item(item_id="held", title="red shirt mug", attributes=attributes("red", "mug", 239)),
+            Item(item_id="i238", title="navy  navy", attributes=attributes("navy", "navy", 238)),
+            Item(item_id="other", title="teal rug"),
+            Item(item_id="i4", title="gold gold"),
+        ]
+    )
+    engine.delete(["i239", "i7"])
+
+
+def expected(engine):
+    """What all releases must say after these changes."""
+    catalogue = engine.engine.catalogue
+    titles = {name: catalogue.row(name) for name in ("held", "i238", "other", "i4")}
+    assert {name: catalogue.title(row) for name, row in titles.items()} == {
+        "held": "red shirt mug",
+        "i238": "navy navy",
+        "other": "teal rug",
+        "i4": "gold gold",
+    }
+    assert catalogue.row("i239") is catalogue.row("i7") is None
+    every = engine.retrieve(Query(search="navy basket", limit=12)).items
+    assert not {"i239", "i7"} & {item.item_id for item in every}
+
+
+def journalled(releases):
+    return set(latest(read_journal(releases / CHANGES)))
+
+
+def test_a_rebuild_takes_over_what_it_holds_and_rolling_back_loses_nothing(
+    releases, rebuilt, release, tiny_bert, caplog
+):
+    caplog.set_level("INFO", "serving")
+    engine = opened(releases)
+    engine.upsert([Item(item_id="i238", title="not yet")])
+    changed(engine)
+    again = attributes("navy", "navy", 238)
+    engine.upsert([Item(item_id="i238", title="navy navy", attributes=again)])
+    engine.close()
+    assert len(engine.engine.catalogue) == 240 + 2 - 2
+
+    publish(rebuilt, releases, TWO)
+    after = opened(releases)
+    expected(after)
+    rows = {name: after.engine.catalogue.row(name) for name in ("held", "i238", "other", "i4")}
+    assert {name: row < 240 for name, row in rows.items()} == {
+        "held": True,
+        "i238": True,
+        "other": False,
+        "i4": False,
+    }
+    assert journalled(releases) == {"held", "i238", "other", "i4", "i239", "i7"}
+
+    roll_back(releases)
+    before = opened(releases)
+    expected(before)
+    roll_back(releases, after.versions["release"])
+
+    few = TrainingConfig(max_epochs=1, examples_per_epoch=32, batch_size=32)
+    ranker = RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few)
+    run("ranker", ranker, rebuilt, needs=INPUTS["ranker"], build="ranker.train:train")
+    publish(rebuilt, releases, TWO)
+    assert journalled(releases) == {"other", "i4", "i7"}
+    expected(opened(releases))
+    assert "3 changes of items dropped" in caplog.text
+
+
+OTHERS = [
+    {"price": None},
+    {"price": 5.5},
+    {"colour": "green"},
+    {"colour": ["red", "green"]},
+    {"new": True},
+    {"since": "2030-01-01T00:00+01:00"},
+]
+CLAUSES = [
+    *(AnyOf("price", [price]) for price in (0, 1, 2, 3, 5.5)),
+    *(AnyOf("colour", [colour]) for colour in ("red", "green")),
+    *(AnyOf("new", [new]) for new in (True, False)),
+    Range("since", gte=date(2029, 1, 1)),
+]
+
+
+def test_a_rebuild_of_older_data_takes_no_change_of_attributes_back(releases, rebuilt, shop):
+    engine = opened(releases)
+    engine.upsert(
+        [
+            Item(
+                item_id=f"i{row}",
+                title=shop.titles[row],
+                attributes=attributes(*shop.titles[row].split(), row) | others,
+            )
+            for row, others in enumerate([{}, *OTHERS])
+        ]
+    )
+    engine.close()
+
+    publish(rebuilt, releases, TWO)
+
+    after = opened(releases)
+    now = [after.engine.catalogue.row(f"i{row}") for row in range(7)]
+    assert [row < 240 for row in now] == [True] + [False] * 6
+    assert fitting(after) == fitting(engine)
+
+
+def fitting(engine):
+    """Of each clause, which of the changed items fit."""
+    known, catalogue = engine.engine.attributes, engine.engine.catalogue
+    found = [set(known.matching(Filters(must=[clause]))) for clause in CLAUSES]
+    return [[row for row in range(7) if catalogue.row(f"i{row}") in fit] for fit in found]
+
+
+def test_what_changed_after_the_rebuild_went_live_is_kept_though_it_holds_the_text(releases, shop):
+    engine = opened(releases)
+    engine.upsert([Item(item_id="i3", title=shop.titles[3], attributes={"price": 7})])
+    engine.close()
+
+    again = opened(releases)
+    again.delete(["i8"])
+    again.close()
+    assert journalled(releases) == {"i3", "i8"}
+    row = again.engine.catalogue.row("i3")
+    assert row >= 240
+
+
+def test_new_items_are_read_by_the_towers_of_the_new_release(releases, rebuilt):
+    engine = opened(releases)
+    engine.upsert([Item(item_id="other", title="teal rug")])
+    engine.close()
+    publish(rebuilt, releases, TWO)
+
+    after, fresh = opened(releases), opened(releases)
+    fresh.upsert([Item(item_id="same", title="teal rug")])
+    np.testing.assert_array_equal(vector_of(after, "other"), vector_of(fresh, "same"))
+    assert abs(vector_of(after, "other") - vector_of(engine, "other")).max() > 1e-3
+    fresh.close()
+
+
+def vector_of(engine, item_id):
+    now = engine.engine
+    row = np.array([now.catalogue.row(item_id)])
+    return now.retriever.sources.index.vectors(row)[0]
+
+
+def test_publishing_beside_a_server_that_changes_items_leaves_their_journal_alone(
+    releases, rebuilt, caplog
+):
+    engine = opened(releases)
+    changed(engine)
+    written = (releases / CHANGES).read_bytes()
+
+    publish(rebuilt, releases, TWO)
+
+    assert (releases / CHANGES).read_bytes() == written
+    assert "changes of items stay as they are: " in caplog.text
+    engine.delete(["i9"])
+    engine.close()
+    after = opened(releases)
+    expected(after)
+    assert after.engine.catalogue.row("i9") is None
+
+
+def test_a_damaged_journal_does_not_hinder_publishing(releases, rebuilt, caplog):
+    (releases / CHANGES).write_text("what is this, that is no journal?")
+
+    publish(rebuilt, releases, TWO)
+
+    assert live_release(releases).name
+    assert "must begin with" in caplog.text
+
+
+def test_changes_of_one_folder_do_not_touch_another(releases, release):
+    Journal(releases / CHANGES).close()
+
+    assert not (release / CHANGES).exists()

@@ -1,0 +1,151 @@
+import logging
+
+import grpc
+import pytest
+
+from protos.recommender.v1 import recommender_pb2 as pb
+from serving.api.errors import (
+    OtherReleaseError,
+    PreconditionError,
+    QueueFullError,
+    UnavailableError,
+    UnknownItemError,
+    UnknownReleaseError,
+)
+from serving.server.interceptors.errors import STATUS_OF
+from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.request import Query
+
+CALLS = [
+    lambda client: client.recommend(user_id="u"),
+    lambda client: client.retrieve(user_id="u"),
+    lambda client: client.rank(["c"]),
+    lambda client: client.similar("c"),
+]
+TABLE = {
+    InvalidQueryError: grpc.StatusCode.INVALID_ARGUMENT,
+    UnknownItemError: grpc.StatusCode.NOT_FOUND,
+    UnknownReleaseError: grpc.StatusCode.NOT_FOUND,
+    PreconditionError: grpc.StatusCode.FAILED_PRECONDITION,
+    UnavailableError: grpc.StatusCode.UNAVAILABLE,
+    TimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+
+
+def failure(call, client):
+    with pytest.raises(grpc.RpcError) as caught:
+        call(client)
+    return caught.value.code(), caught.value.details()
+
+
+def test_the_table_holds_what_callers_can_mend_and_no_more():
+    more = {
+        QueueFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+        OtherReleaseError: grpc.StatusCode.FAILED_PRECONDITION,
+    }
+
+    assert {**TABLE, **more} == STATUS_OF
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("kind", TABLE)
+def test_an_error_of_the_table_has_its_status_and_its_message(client, fake, kind, call):
+    fake.error = kind("limit must be within 1 and 100, got 0")
+
+    assert failure(call, client) == (TABLE[kind], "limit must be within 1 and 100, got 0")
+
+
+def test_a_refinement_of_an_error_has_the_status_of_its_kind(client, fake):
+    class OversizedHistoryError(InvalidQueryError):
+        pass
+
+    fake.error = OversizedHistoryError("too long")
+
+    assert failure(CALLS[0], client) == (grpc.StatusCode.INVALID_ARGUMENT, "too long")
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    "error", [RuntimeError("secret"), KeyError("secret"), ValueError("secret")]
+)
+def test_an_unknown_error_is_logged_whole_and_told_to_nobody(client, fake, error, call, caplog):
+    fake.error = error
+
+    code, details = failure(call, client)
+
+    assert (code, details) == (grpc.StatusCode.INTERNAL, "internal error")
+    (record,) = [r for r in caplog.records if r.name == "serving.server.interceptors.errors"]
+    assert record.levelno == logging.ERROR
+    assert record.exc_info[1] is error
+    assert "recommender.v1.RecommenderService" in record.getMessage()
+
+
+def test_nothing_of_an_unknown_error_is_in_the_trailing_metadata(client, fake):
+    fake.error = RuntimeError("secret")
+
+    with pytest.raises(grpc.RpcError) as caught:
+        client.recommend()
+
+    assert "secret" not in repr(caught.value)
+    assert "secret" not in repr(caught.value.trailing_metadata())
+
+
+def test_the_server_answers_on_after_an_error(client, fake):
+    fake.error = RuntimeError("secret")
+    failure(CALLS[0], client)
+    fake.error = None
+
+    assert client.recommend().items == fake.answer.items
+
+
+def test_a_request_that_is_no_message_does_not_reach_the_engine(server, fake):
+    with grpc.insecure_channel(server.address) as channel:
+        call = channel.unary_unary(
+            "/recommender.v1.RecommenderService/Recommend",
+            response_deserializer=pb.RecommendResponse.FromString,
+        )
+        with pytest.raises(grpc.RpcError):
+            call(b"\xff\xff\xff", timeout=5)
+
+    assert fake.calls == []
+
+
+def test_a_method_that_does_not_exist_is_unimplemented(server):
+    with grpc.insecure_channel(server.address) as channel:
+        call = channel.unary_unary("/recommender.v1.RecommenderService/Guess")
+        with pytest.raises(grpc.RpcError) as caught:
+            call(b"", timeout=5)
+
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_known_error_is_not_logged(client, fake, caplog):
+    fake.error = InvalidQueryError("limit must be within 1 and 100, got 0")
+    failure(CALLS[0], client)
+
+    assert not [r for r in caplog.records if r.name.startswith("serving")]
+    assert fake.calls == [("recommend", Query(user_id="u"))]
+
+
+NO_MESSAGES = [b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x03\xed\xa0\x80", b"\xff"]
+
+
+@pytest.mark.parametrize("wire", NO_MESSAGES)
+@pytest.mark.parametrize(
+    "method",
+    [
+        "/recommender.v1.RecommenderService/Recommend",
+        "/recommender.v1.CatalogService/Get",
+        "/recommender.v1.CatalogService/Upsert",
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+    ],
+)
+def test_bytes_that_are_no_message_are_refused_and_nothing_is_logged(server, method, wire, caplog):
+    with grpc.insecure_channel(server.address) as channel, pytest.raises(grpc.RpcError) as caught:
+        list(channel.stream_stream(method)(iter([wire]), timeout=10))
+
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    told = "request must be a message of the contract, got other bytes"
+    assert caught.value.details() == told
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -1,0 +1,60 @@
+import pytest
+
+from serving.engine.engine import Engine, EngineConfig
+from shortlist_client.api.request import Query
+from shortlist_client.client import RecommenderClient
+
+TIMED = {"milliseconds"}
+
+
+@pytest.fixture(scope="module")
+def engine(release):
+    return Engine.load(release, EngineConfig())
+
+
+@pytest.fixture
+def client(start, engine):
+    running = start(lambda: engine)
+    running.loaded.result(10)
+    with RecommenderClient(running.address, timeout=10) as client:
+        yield client
+
+
+def assert_same(response, answer):
+    for field in set(vars(answer)) - TIMED:
+        given, made = getattr(response, field), getattr(answer, field)
+        if field in {"items", "unknown_item_ids"}:
+            given, made = list(given), list(made)
+        assert given == made, field
+
+
+HISTORIES = [["i3", "i1"], ["i45", "nope", "i44", "i45"], [], ["nope"]]
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_the_cascade_through_grpc_is_exactly_the_engines(client, engine, history):
+    query = Query(history=tuple(history), limit=100)
+
+    assert_same(client.recommend(history=history, limit=100), engine.recommend(query))
+    assert_same(client.retrieve(history=history, limit=100), engine.retrieve(query))
+    candidates = ["i9", "i200", "gone", "i4"]
+    assert_same(client.rank(candidates, history=history, limit=10), engine.rank(query, candidates))
+
+
+def test_users_and_items_through_grpc_are_exactly_the_engines(client, engine):
+    for user_id in ("u0", "u7", "stranger"):
+        assert_same(
+            client.recommend(user_id=user_id, limit=20),
+            engine.recommend(Query(user_id=user_id, limit=20)),
+        )
+    assert_same(client.similar("i4", limit=15), engine.similar("i4", 15))
+
+
+def test_a_search_travels(client, engine):
+    query = Query(search="blue lamp", history=("i3",), limit=20)
+
+    recommended = client.recommend(search="blue lamp", history=["i3"], limit=20)
+    retrieved = client.retrieve(search="blue lamp", history=["i3"], limit=20)
+
+    assert_same(recommended, engine.recommend(query))
+    assert_same(retrieved, engine.retrieve(query))

@@ -1,0 +1,258 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+
+from events.open_store import open_store
+from protos.recommender.v1 import catalog_pb2 as pb
+from protos.recommender.v1.catalog_pb2_grpc import CatalogServiceStub
+from serving.live.live_engine import LiveEngine
+from shortlist_client.api.event import Event
+from shortlist_client.api.filters import AnyOf, Filters
+from shortlist_client.api.item import Item, Known
+from shortlist_client.client import RecommenderClient
+from shortlist_client.wire.catalog import item_message
+
+SECONDS = 30
+
+
+@pytest.fixture
+def server(start, engine, root):
+    running = start(lambda: engine, parts={"store": open_store(str(root / "events.sqlite"))})
+    running.loaded.result(SECONDS)
+    return running
+
+
+@pytest.fixture
+def client(server):
+    with RecommenderClient(server.address, timeout=SECONDS) as client:
+        yield client
+
+
+@pytest.fixture
+def channel(server):
+    with grpc.insecure_channel(server.address) as channel:
+        yield channel
+
+
+def ids(answer):
+    return [item.item_id for item in answer.items]
+
+
+def message(*items):
+    return pb.UpsertRequest(items=map(item_message, items))
+
+
+def red(item_id, **fields):
+    return Item(item_id=item_id, title="red shirt shirt", **fields)
+
+
+def test_an_upserted_item_is_searchable_when_it_is_acknowledged(client):
+    done = client.catalog.upsert([red("new", attributes={"price": 3, "colour": "red"})])
+
+    assert (done.upserted, done.rejected) == (1, {})
+    assert ids(client.recommend(search="red shirt shirt", limit=3))[0] == "new"
+    priced = Filters(must=[AnyOf("price", [3])])
+    assert "new" in ids(client.recommend(search="red", filters=priced, limit=3))
+
+
+def test_every_message_is_acknowledged_in_order_and_the_last_of_an_id_counts(channel, client):
+    sizes = [1, 4, 2, 3] * 3
+    messages = [
+        message(*(Item(item_id=f"n{m}", title=f"form {n}") for m in range(size)))
+        for n, size in enumerate(sizes)
+    ]
+
+    responses = list(CatalogServiceStub(channel).Upsert(iter(messages), timeout=SECONDS))
+
+    assert [response.upserted for response in responses] == sizes
+    titles = {i: known.item.title for i, known in client.catalog.get(["n0", "n3"]).items()}
+    assert titles == {"n0": "form 11", "n3": "form 9"}
+
+
+def test_items_that_wait_are_read_together(channel, engine, monkeypatch):
+    sizes, upsert, gate = [], engine.upsert, threading.Event()
+
+    def counted(items):
+        gate.wait(SECONDS)
+        sizes.append(len(items))
+        upsert(items)
+
+    monkeypatch.setattr(engine, "upsert", counted)
+    messages = [message(red(f"n{n}")) for n in range(8)]
+    responses = CatalogServiceStub(channel).Upsert(iter(messages), timeout=SECONDS)
+    time.sleep(0.3)
+    gate.set()
+
+    assert len(list(responses)) == 8
+    assert len(sizes) == 2
+    assert sum(sizes) == 8
+
+
+def test_rows_that_break_a_rule_are_named_and_the_others_taken(client):
+    items = [
+        red("a"),
+        Item(item_id="b", title=" "),
+        red("c", attributes={"weight": 3}),
+        red("d", attributes={"price": "cheap"}),
+        red("e", texts={"brand": {"name": "Acme"}}),
+        red("f" * 257),
+        red("g", attributes={"price": float("nan")}),
+        red("h"),
+    ]
+
+    done = client.catalog.upsert(items)
+
+    assert done.upserted == 2
+    reasons = {row: reason[:24] for row, reason in done.rejected.items()}
+    assert sorted(reasons) == [1, 2, 3, 4, 5, 6]
+    assert reasons[1].startswith("title of 'b' must not")
+    assert reasons[5].startswith("item_id must have 1 to")
+    assert sorted(client.catalog.get([item.item_id for item in items[:5]])) == ["a"]
+
+
+def test_an_item_comes_back_as_it_was_sent(client):
+    sent = red(
+        "new",
+        texts={"brand": "Zoë", "category": ["a", "b"]},
+        attributes={"price": 2.5, "new": True, "since": "2026-05-01T09:00+02:00"},
+    )
+    client.catalog.upsert([sent])
+
+    found = client.catalog.get(["new", "nope", "i3"])
+
+    assert found["new"] == Known(item=sent, changed=True)
+    assert (found["i3"].item.title, found["i3"].changed) == ("red chair", False)
+    assert list(found) == ["new", "i3"]
+
+
+def test_an_item_of_the_release_comes_back_as_its_data_describe_it(client):
+    found = client.catalog.get(["i3"])["i3"]
+
+    assert found == Known(
+        item=Item(
+            item_id="i3",
+            title="red chair",
+            texts={"colour": "red", "thing": "chair"},
+            attributes={"price": 3, "new": False, "since": "2024-01-04T00:00:00+00:00"},
+        ),
+        changed=False,
+    )
+    assert client.catalog.upsert([found.item]).rejected == {}
+    assert client.catalog.get(["i3"])["i3"] == Known(item=found.item, changed=True)
+    priced = Filters(must=[AnyOf("price", [3]), AnyOf("colour", ["red"])])
+    assert ids(client.recommend(search="red", filters=priced, limit=3)) == ["i3"]
+
+
+def test_whole_numbers_stay_whole(client):
+    client.catalog.upsert([red("new", attributes={"price": 1995})])
+
+    assert repr(client.catalog.get(["new"])["new"].item.attributes["price"]) == "1995"
+
+
+def test_a_deleted_item_is_gone_and_deleting_it_again_is_no_error(client):
+    client.catalog.upsert([red("new")])
+
+    first = client.catalog.delete(["new", "i3", "nope"])
+    again = client.catalog.delete(["new", "i3", "new"])
+
+    assert (first.deleted, list(first.unknown_item_ids)) == (2, ["nope"])
+    assert (again.deleted, list(again.unknown_item_ids)) == (0, ["new", "i3"])
+    assert client.catalog.get(["new", "i3"]) == {}
+    assert not {"new", "i3"} & set(ids(client.recommend(search="red shirt", limit=12)))
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda stub: stub.Delete(pb.DeleteRequest()), "item_ids must be 1 to 1,000 a message"),
+        (lambda stub: stub.Get(pb.GetRequest()), "item_ids must be 1 to 1,000 a message, got 0"),
+        (lambda stub: stub.Get(pb.GetRequest(item_ids=[""])), "item_id must have 1 to 256"),
+        (lambda stub: list(stub.Upsert(iter([message()]))), "items must be 1 to 1,000 a message"),
+    ],
+)
+def test_a_message_that_breaks_a_rule_is_refused(channel, call, told):
+    with pytest.raises(grpc.RpcError) as caught:
+        call(CatalogServiceStub(channel))
+
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert told in caught.value.details()
+
+
+def test_while_another_process_changes_items_none_is_taken_here(client, base, root, caplog):
+    other = LiveEngine(base, root)
+    other.delete(["i0"])
+
+    with pytest.raises(grpc.RpcError) as caught:
+        client.catalog.upsert([red("new")])
+
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert caught.value.details() == "items cannot be changed now"
+    assert "written by process" in caplog.text
+    other.close()
+    assert client.catalog.upsert([red("new")]).upserted == 1
+
+
+def test_questions_are_answered_while_items_are_read(client, engine, monkeypatch):
+    reading, gate, upsert = threading.Event(), threading.Event(), engine.upsert
+
+    def slow(items):
+        reading.set()
+        gate.wait(SECONDS)
+        upsert(items)
+
+    monkeypatch.setattr(engine, "upsert", slow)
+    with ThreadPoolExecutor() as pool:
+        done = pool.submit(client.catalog.upsert, [red("new")])
+        reading.wait(SECONDS)
+        assert client.recommend(search="red", limit=3).items
+        assert client.catalog.get(["new"]) == {}
+        gate.set()
+        assert done.result().upserted == 1
+
+
+def test_a_purchase_counts_in_the_very_next_answer(client, shop):
+    before = client.recommend(user_id="u4", limit=12)
+    bought = before.items[0].item_id
+    event = Event(user_id="u4", item_id=bought, action="buy")
+
+    assert client.feedback.record([event]).recorded == 1
+    assert client.feedback.record([event]).known_before == 1
+
+    after = client.recommend(user_id="u4", limit=12)
+    assert bought not in ids(after)
+    known = [f"i{row}" for row in shop.items[shop.offsets[4] : shop.offsets[5]]]
+    assert not set(known) & set(ids(after))
+    given = client.recommend(history=[*known, bought], limit=12)
+    assert set(ids(after)) & set(ids(given))
+
+
+def test_a_stranger_is_none_after_the_first_purchase(client):
+    assert client.recommend(user_id="stranger", limit=3).unknown_user
+    client.feedback.record(
+        [
+            Event(user_id="stranger", item_id="nobody-knows", action="purchase", time=1),
+            Event(user_id="stranger", item_id="i3", action="purchase", time=5),
+            Event(user_id="stranger", item_id="i1", action="purchase", time=9),
+        ]
+    )
+
+    answer = client.recommend(user_id="stranger", limit=12)
+
+    same = client.recommend(
+        history=["i3", "i1"], history_times=[5, 9], history_actions=["purchase"] * 2, limit=12
+    )
+    assert not answer.unknown_user
+    assert answer.items == same.items
+    assert answer.basis == same.basis
+
+
+def test_bought_items_that_are_new_count_too(client):
+    client.catalog.upsert([red("new")])
+    client.feedback.record([Event(user_id="s", item_id="new", action="purchase")])
+
+    answer = client.recommend(user_id="s", limit=12)
+    assert not answer.unknown_user
+    assert "new" not in ids(answer)

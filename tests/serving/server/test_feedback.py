@@ -1,0 +1,274 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+
+from events.open_store import open_store
+from protos.recommender.v1 import feedback_pb2 as pb
+from protos.recommender.v1.feedback_pb2_grpc import FeedbackServiceStub
+from serving.server.user_events import EventsConfig
+from shortlist_client.api.event import Event
+from shortlist_client.client import RecommenderClient
+from shortlist_client.wire.feedback import event_message
+
+SECONDS = 10
+
+
+@pytest.fixture
+def store(tmp_path):
+    return open_store(str(tmp_path / "events.sqlite"))
+
+
+@pytest.fixture
+def serving(start, fake, store):
+    """Start a server with the store; the fake engine answers."""
+
+    def serving(**events):
+        running = start(lambda: fake, parts={"store": store, "events": EventsConfig(**events)})
+        running.loaded.result(SECONDS)
+        return running
+
+    return serving
+
+
+@pytest.fixture
+def served(serving):
+    return serving()
+
+
+@pytest.fixture
+def channel(served):
+    with grpc.insecure_channel(served.address) as channel:
+        yield channel
+
+
+@pytest.fixture
+def client(served):
+    with RecommenderClient(served.address, timeout=SECONDS) as client:
+        yield client
+
+
+def record(channel, *messages):
+    stub = FeedbackServiceStub(channel)
+    return list(stub.Record(iter(messages), timeout=SECONDS))
+
+
+def message(*events):
+    return pb.RecordRequest(events=map(event_message, events))
+
+
+def event(event_id, **fields):
+    told = {"user_id": "u", "item_id": "i", "action": "purchase", "time": 100, **fields}
+    return Event(event_id=event_id, **told)
+
+
+def recent(fake):
+    """What the engine was told of the users, call by call."""
+    return [[kept.event_id for kept in call[1].recent] for call in fake.calls]
+
+
+def test_what_is_acknowledged_is_kept_as_it_was_sent(channel, store):
+    sent = [event("a", request_id="r", position=4), event("b", action="view", user_id="日本")]
+
+    (response,) = record(channel, message(*sent))
+
+    assert response == pb.RecordResponse(recorded=2)
+    assert list(store.scan()) == sent
+
+
+def test_every_message_is_acknowledged_by_one_of_its_own_in_order(channel, store):
+    sizes = [1, 5, 2, 7, 3] * 8
+    names = iter(range(1000))
+    messages = [message(*(event(f"e{next(names):03}") for _ in range(size))) for size in sizes]
+
+    responses = record(channel, *messages)
+
+    assert [response.recorded for response in responses] == sizes
+    kept = [kept.event_id for kept in store.scan()]
+    assert kept == sorted(kept)
+    assert len(kept) == sum(sizes)
+
+
+def test_a_message_that_is_sent_again_is_known(channel, store):
+    record(channel, message(event("a"), event("b")))
+
+    (response,) = record(channel, message(event("a"), event("b"), event("c")))
+
+    assert response == pb.RecordResponse(recorded=1, known_before=2)
+    assert len(list(store.scan())) == 3
+
+
+def test_rows_that_break_a_rule_are_named_and_the_others_kept(channel, store):
+    record(channel, message(event("taken")))
+    rows = [
+        event("a"),
+        event("b", user_id=""),
+        event("taken", item_id="other"),
+        event("c", time=int(time.time()) + 100_000),
+        event("d"),
+        event("", item_id="x"),
+        event("e", position=0),
+        event("f", action="x" * 257),
+    ]
+
+    (response,) = record(channel, message(*rows))
+
+    assert response.recorded == 2
+    assert {row.row: (row.event_id, row.reason.split(" must")[0]) for row in response.rejected} == {
+        1: ("b", "user_id"),
+        2: ("taken", "event_id"),
+        3: ("c", "time"),
+        5: ("", "event_id"),
+        6: ("e", "position"),
+        7: ("f", "action"),
+    }
+    assert [kept.event_id for kept in store.scan()] == ["taken", "a", "d"]
+
+
+@pytest.mark.parametrize("rows", [0, 1001])
+def test_a_message_of_too_few_or_too_many_rows_ends_the_stream(channel, store, rows):
+    stub = FeedbackServiceStub(channel)
+    messages = [message(event("a")), message(*(event(str(n)) for n in range(rows)))]
+
+    responses = stub.Record(iter(messages), timeout=SECONDS)
+
+    assert next(responses).recorded == 1
+    with pytest.raises(grpc.RpcError) as caught:
+        next(responses)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert caught.value.details() == f"events must be 1 to 1,000 a message, got {rows:,}"
+    assert len(list(store.scan())) == 1
+
+
+def test_an_event_without_a_time_was_just_now(channel, store):
+    bare = pb.Event(event_id="a", user_id="u", item_id="i", action="click")
+
+    record(channel, pb.RecordRequest(events=[bare]))
+
+    (kept,) = store.scan()
+    assert abs(kept.time - time.time()) < 60
+
+
+def test_what_a_store_refuses_is_unavailable_and_tells_no_internals(channel, store, caplog):
+    store.close()
+
+    with pytest.raises(grpc.RpcError) as caught:
+        record(channel, message(event("a")))
+
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert caught.value.details() == "events cannot be kept now"
+    assert "events.sqlite" in caplog.text
+
+
+def test_a_purchase_is_in_the_history_of_the_very_next_request(channel, client, fake):
+    for n in range(10):
+        record(channel, message(event(f"e{n}", time=n)))
+        client.recommend(user_id="u")
+    client.retrieve(user_id="u")
+    client.rank(["c"], user_id="u")
+
+    everything = [f"e{n}" for n in range(10)]
+    assert recent(fake) == [*(everything[: n + 1] for n in range(10)), everything, everything]
+
+
+def test_events_are_looked_up_for_a_user_whose_history_is_not_given_alone(channel, client, fake):
+    record(channel, message(event("a")))
+
+    client.recommend(user_id="other")
+    client.recommend(user_id="u", history=["i3"])
+    client.recommend(history=["i3"])
+    client.recommend(user_id="u" * 257)
+    client.recommend(user_id="u\0")
+    client.recommend(user_id="u")
+
+    assert recent(fake) == [[], [], [], [], [], ["a"]]
+
+
+ALL = ["purchase", "click", "view", "impression"]
+
+
+@pytest.mark.parametrize(
+    ("known", "config", "counted"),
+    [
+        ((), None, ["purchase"]),
+        (("view", "buy"), None, ["purchase", "view"]),
+        (("click",), None, ["purchase", "click"]),
+        (("view",), ("click",), ["click"]),
+        (("view",), (), []),
+    ],
+)
+def test_actions_that_the_release_knows_and_purchases_count_unless_told_otherwise(
+    serving, fake, known, config, counted
+):
+    fake.actions = known
+    server = serving(history=config)
+    with grpc.insecure_channel(server.address) as channel:
+        record(channel, message(*(event(name, action=name) for name in ALL)))
+
+    with RecommenderClient(server.address) as client:
+        client.recommend(user_id="u")
+
+    assert recent(fake) == [counted]
+
+
+def test_the_newest_of_a_long_history_are_looked_up(serving, fake):
+    server = serving(history_length=3)
+    with grpc.insecure_channel(server.address) as channel:
+        record(channel, message(*(event(f"e{n}", time=n) for n in range(10))))
+
+    with RecommenderClient(server.address) as client:
+        client.recommend(user_id="u")
+
+    assert recent(fake) == [["e7", "e8", "e9"]]
+
+
+def test_a_stream_that_stays_open_ends_when_the_server_stops(serving, store):
+    server = serving()
+    more, responses = [message(event("a"))], None
+
+    def forever():
+        while True:
+            while more:
+                yield more.pop()
+            time.sleep(0.01)
+
+    with grpc.insecure_channel(server.address) as channel:
+        responses = FeedbackServiceStub(channel).Record(forever(), timeout=SECONDS)
+        assert next(responses).recorded == 1
+        started = time.monotonic()
+        drained = server.drain()
+        with pytest.raises(grpc.RpcError) as caught:
+            next(responses)
+        drained.result(SECONDS)
+
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert "may be sent again" in caught.value.details()
+    assert time.monotonic() - started < 3
+
+
+def test_many_streams_at_once_lose_and_mix_up_nothing(serving, store):
+    server = serving()
+
+    def send(worker):
+        with grpc.insecure_channel(server.address) as channel:
+            messages = [
+                message(*(event(f"{worker}-{n}-{m}", user_id=f"u{worker}") for m in range(3)))
+                for n in range(20)
+            ]
+            return [response.recorded for response in record(channel, *messages)]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(send, range(8))) == [[3] * 20] * 8
+
+    assert len(list(store.scan())) == 480
+    for worker in range(8):
+        mine = [kept.event_id for kept in store.history(f"u{worker}", ["purchase"], 1000)]
+        assert mine == [f"{worker}-{n}-{m}" for n in range(20) for m in range(3)]
+
+
+def test_a_server_without_a_store_has_no_feedback_service(server):
+    with grpc.insecure_channel(server.address) as channel, pytest.raises(grpc.RpcError) as caught:
+        record(channel, message(event("a")))
+
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED

@@ -1,0 +1,133 @@
+"""Every method is sent what nobody should send; no call fails inside, and the server lives on."""
+
+import gc
+import logging
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import grpc
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from tqdm import tqdm
+
+from events.open_store import open_store
+from serving.live.live_engine import LiveEngine
+from shortlist_client.api.request import Query
+from shortlist_client.client import RecommenderClient
+from tests.serving.server.hostile import calls, methods
+
+SECONDS, TOGETHER, BLOCK = 60, 10, 50
+NEVER = {
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DATA_LOSS,
+}
+METHODS = methods()
+OF_RELEASES = {"ListReleases", "LoadRelease", "ActivateRelease", "RollBack"}
+"""Methods that fail where releases are not followed, as here."""
+RULES = settings(
+    max_examples=BLOCK,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],  # ten requests that are sent again and again get no smaller soon
+    suppress_health_check=list(HealthCheck),
+)
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
+
+
+@pytest.fixture
+def fuzz(start, engine, base, root):
+    """Send so many requests with seeds from one on, see that all is well; what became of them."""
+    running = start(lambda: engine, parts={"store": open_store(str(root / "events.sqlite"))})
+    running.loaded.result(SECONDS)
+    plain = Query(history=["i3", "i8"], limit=12)
+
+    def run(requests, first):
+        with logged() as records:
+            became = fuzzed(running.address, requests, first)
+            gc.collect()  # tasks whose exceptions nobody asked for say so now
+            with RecommenderClient(running.address, timeout=SECONDS) as client:
+                answer = client.recommend(history=plain.history, limit=12)
+        assert [record.getMessage() for record in records] == []
+        assert len(answer.items) == 12
+        assert answer.items == engine.recommend(plain).items
+        engine.close()
+        assert engine.recommend(plain).items == LiveEngine(base, root).recommend(plain).items
+        return became
+
+    return run
+
+
+def send(channel, call):
+    """Status of a call, and what it says."""
+    method, first = METHODS[call.method], call.messages[0]
+    try:
+        if method.client_streaming:
+            list(channel.stream_stream(call.method)(iter(call.messages), timeout=SECONDS))
+        elif method.server_streaming:
+            list(channel.unary_stream(call.method)(first, timeout=SECONDS))
+        else:
+            channel.unary_unary(call.method)(first, timeout=SECONDS)
+    except grpc.RpcError as error:
+        return error.code(), error.details()
+    return grpc.StatusCode.OK, ""
+
+
+@contextmanager
+def logged():
+    """Records of errors and exceptions, of all loggers."""
+    records = []
+
+    class Kept(logging.Handler):
+        def emit(self, record):
+            if record.levelno >= logging.ERROR or record.exc_info:
+                records.append(record)
+
+    handler = Kept()
+    logging.getLogger().addHandler(handler)
+    try:
+        yield records
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+def fuzzed(address, requests, first):
+    """Send requests, some together, by blocks of seeds of their own; what became of them."""
+    became = Counter()
+
+    with grpc.insecure_channel(address) as channel, ThreadPoolExecutor(TOGETHER) as pool:
+
+        def one(together):
+            statuses = list(pool.map(send, [channel] * TOGETHER, together))
+            for call, (status, details) in zip(together, statuses, strict=True):
+                became[call.method.rsplit("/", 1)[1], status.name] += 1
+                assert status not in NEVER, (status, details, call)
+
+        blocks = range(first, first + requests // (TOGETHER * BLOCK))
+        for number in tqdm(blocks, "fuzzed", unit="block", disable=len(blocks) < 10):
+            together = st.lists(calls(METHODS), min_size=TOGETHER, max_size=TOGETHER)
+            seed(number)(RULES(given(together)(one)))()
+    return became
+
+
+def test_no_request_makes_the_server_fail(fuzz):
+    became = fuzz(500, first=1)
+
+    assert {path.rsplit("/", 1)[1] for path in METHODS} == {method for method, _ in became}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3 * 3600)
+def test_none_of_a_hundred_thousand_requests_makes_the_server_fail(fuzz, capsys):
+    with capsys.disabled():
+        became = fuzz(100_000, first=1)
+        for (method, status), count in sorted(became.items()):
+            tqdm.write(f"{count:6} {method} {status}")
+
+    answered = {method for method, status in became if status == "OK"}
+    assert answered == {path.rsplit("/", 1)[1] for path in METHODS} - OF_RELEASES

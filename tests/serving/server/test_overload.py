@@ -1,0 +1,86 @@
+"""Deadlines and a full queue, as a client sees them."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+
+from serving.api.limits import Limits
+from serving.batching.request_queue import QueueConfig
+from serving.engine.engine import Engine, EngineConfig
+from shortlist_client.api.answer import Degraded
+from shortlist_client.client import RecommenderClient
+from shortlist_client.errors import OverloadedError
+
+SECONDS = 10
+
+
+def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(start, fake):
+    server = start(lambda: fake, queue=QueueConfig(requests=1))
+    server.loaded.result(SECONDS)
+    fake.gate.clear()
+    with RecommenderClient(server.address) as client, ThreadPoolExecutor() as pool:
+        first = pool.submit(client.recommend)
+        fake.entered.wait(SECONDS)
+        others = [pool.submit(client.recommend) for _ in range(3)]
+        refused = [o for o in others if isinstance(_error(o, 0.5), OverloadedError)]
+        assert len(refused) == 2
+        error = refused[0].exception()
+        fake.gate.set()
+        assert first.result(SECONDS).items
+        assert len([o for o in others if o.exception() is None]) == 1
+
+    assert isinstance(error, grpc.RpcError)
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "1 requests wait already; try again in" in error.details()
+    assert error.retry_seconds >= 0.01
+
+
+def _error(future, seconds):
+    try:
+        return future.exception(seconds)
+    except TimeoutError:
+        return None
+
+
+def test_a_request_with_too_many_bytes_is_no_overload(start, fake):
+    server = start(lambda: fake, max_message_bytes=1_000)
+
+    with RecommenderClient(server.address) as client, pytest.raises(grpc.RpcError) as caught:
+        client.recommend(history=["x" * 100] * 50)
+
+    assert not isinstance(caught.value, OverloadedError)
+
+
+class SlowRanker:
+    """Takes a while; everything else is the ranker's own."""
+
+    def __init__(self, ranker, seconds):
+        self._ranker, self._seconds = ranker, seconds
+
+    def score_all(self, *given):
+        time.sleep(self._seconds)
+        return self._ranker.score_all(*given)
+
+    def __getattr__(self, name):
+        return getattr(self._ranker, name)
+
+
+def test_a_deadline_that_does_not_cover_the_ranker_gets_the_shortlist_in_time(start, release):
+    engine = Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
+    engine._ranker = SlowRanker(engine.ranker, 1.0)
+    server = start(lambda: engine)
+    server.loaded.result(SECONDS)
+    with (
+        RecommenderClient(server.address, timeout=30) as patient,
+        RecommenderClient(server.address, timeout=0.7) as hasty,
+    ):
+        for _ in range(6):  # it learns how long ranking takes
+            whole = patient.recommend(history=["i3", "i1"], limit=12)
+        hurried = hasty.recommend(history=["i3", "i1"], limit=12)
+        retrieved = hasty.retrieve(history=["i3", "i1"], limit=12)
+
+    assert whole.degraded is retrieved.degraded is None
+    assert hurried.degraded is Degraded.DEADLINE
+    assert hurried.items == retrieved.items

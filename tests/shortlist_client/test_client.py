@@ -1,0 +1,87 @@
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+
+from shortlist_client.client import RecommenderClient
+
+SECONDS = 10
+NOBODY = "127.0.0.1:1"
+
+
+def test_waiting_ends_when_the_engine_is_loaded(start, fake):
+    loaded = threading.Event()
+    server = start(lambda: fake if loaded.wait(SECONDS) else None)
+
+    with RecommenderClient(server.address) as client:
+        assert not client.is_ready()
+        threading.Timer(0.2, loaded.set).start()
+        client.wait_until_ready(SECONDS)
+        assert client.is_ready()
+
+
+def test_waiting_for_a_server_that_never_loads_times_out(start, fake):
+    loaded = threading.Event()
+    server = start(lambda: fake if loaded.wait(SECONDS) else None)
+
+    with (
+        RecommenderClient(server.address) as client,
+        pytest.raises(TimeoutError, match=f"{server.address} must be ready within 0.2 s"),
+    ):
+        client.wait_until_ready(0.2)
+    loaded.set()
+
+
+def test_waiting_for_nobody_times_out():
+    started = time.monotonic()
+
+    with RecommenderClient(NOBODY) as client, pytest.raises(TimeoutError):
+        client.wait_until_ready(0.3)
+
+    assert time.monotonic() - started < 2
+
+
+def test_a_client_may_come_before_its_server(start, fake):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    with RecommenderClient(f"127.0.0.1:{port}") as client, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(client.wait_until_ready, SECONDS)
+        time.sleep(0.2)
+        start(lambda: fake, port=port)
+        waiting.result()
+
+
+def test_a_request_without_a_server_is_unavailable():
+    with RecommenderClient(NOBODY, timeout=2) as client, pytest.raises(grpc.RpcError) as caught:
+        client.recommend()
+
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_every_request_has_a_deadline(server, fake):
+    fake.gate.clear()
+    with RecommenderClient(server.address, timeout=0.05) as client:
+        for call in (
+            client.recommend,
+            client.retrieve,
+            lambda: client.rank(["c"]),
+            lambda: client.similar("c"),
+        ):
+            with pytest.raises(grpc.RpcError) as caught:
+                call()
+            assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_proxy_of_the_environment_is_not_asked(server, monkeypatch):
+    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, f"http://{NOBODY}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+    with RecommenderClient(server.address, timeout=2) as client:
+        assert client.recommend().items

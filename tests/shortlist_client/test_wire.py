@@ -1,0 +1,199 @@
+import subprocess
+import sys
+from dataclasses import fields
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from protos.recommender.v1 import recommender_pb2 as pb
+from shortlist_client.api.answer import (
+    Answer,
+    Basis,
+    Coverage,
+    Degraded,
+    RankedItem,
+    Reason,
+    Source,
+)
+from shortlist_client.api.filters import AnyOf, Filters, Range
+from shortlist_client.api.request import Query
+from shortlist_client.wire.recommend import filters_message, read_filters, to_filters
+
+GENERATED = ["recommender_pb2.py", "recommender_pb2.pyi"]
+GENERATED += ["recommender_pb2_grpc.py", "recommender_pb2_grpc.pyi"]
+HISTORY = {"history": ["a", "b"], "history_times": [5, 9], "history_actions": ["", "buy"]}
+CALLS = {
+    "recommend": lambda client: client.recommend(user_id="u", **HISTORY, limit=7),
+    "retrieve": lambda client: client.retrieve(user_id="u", **HISTORY, limit=7),
+    "rank": lambda client: client.rank(["c", "d"], user_id="u", **HISTORY, limit=7),
+    "similar": lambda client: client.similar("c", limit=7),
+}
+
+
+def any_answer(seed):
+    """Whatever an engine may say: absent scores, odd texts, float32 and float64, no items."""
+    rng = np.random.default_rng(seed)
+
+    def maybe(value):
+        return value if rng.random() < 0.5 else None
+
+    return Answer(
+        items=[
+            RankedItem(
+                item_id=f"item {rng.integers(1000)}",
+                title=str(rng.choice(["", "Été: 日本 🎮", "Lamp", "[bold]x[/]"])),
+                score=float(rng.normal()),
+                tower_score=maybe(float(np.float32(rng.normal()))),
+                neighbour_score=maybe(float(np.float32(rng.random()))),
+                sources=tuple(source for source in Source if rng.random() < 0.5),
+                shortlist_rank=maybe(int(rng.integers(1, 201))),
+                ranker_score=maybe(float(rng.choice([0.0, -0.0, 1e300, rng.normal()]))),
+                reasons=tuple(
+                    Reason(item_id=f"item {n}", contribution=float(rng.normal()))
+                    for n in range(rng.integers(0, 3))
+                ),
+            )
+            for _ in range(rng.integers(0, 30))
+        ],
+        basis=rng.choice(list(Basis)),
+        coverage=Coverage(
+            corpus=int(rng.integers(1 << 40)),
+            searched=int(rng.integers(1 << 40)),
+            recalled=int(rng.integers(1 << 31)),
+            ranked=int(rng.integers(1 << 31)),
+        ),
+        unknown_item_ids=tuple(f"gone {n}" for n in range(rng.integers(0, 3))),
+        unknown_user=bool(rng.random() < 0.5),
+        degraded=maybe(list(Degraded)[rng.integers(2)]),
+        milliseconds={stage: float(rng.exponential()) for stage in ("index", "total")},
+    )
+
+
+@pytest.mark.parametrize("method", CALLS)
+@pytest.mark.parametrize("seed", range(10))
+def test_the_grpc_answer_equals_the_engines_answer(client, fake, method, seed):
+    fake.answer = any_answer(seed)
+
+    response = CALLS[method](client)
+
+    assert response.milliseconds.pop("queue") >= 0
+    for field in fields(Answer):
+        assert getattr(response, field.name) == getattr(fake.answer, field.name), field.name
+    assert response.versions == fake.versions
+
+
+def test_the_engine_is_asked_what_the_client_asked(client, fake):
+    query = Query(user_id="u", **{name: tuple(given) for name, given in HISTORY.items()}, limit=7)
+
+    for call in CALLS.values():
+        call(client)
+
+    assert fake.calls == [
+        ("recommend", query),
+        ("retrieve", query),
+        ("rank", query, ("c", "d")),
+        ("similar", "c", 7, Filters(), ()),
+    ]
+
+
+MOMENT = datetime(2024, 2, 29, 23, 59, 59, 123456, UTC)
+FILTERS = Filters(
+    must=(AnyOf("brand", ("Été", "")), Range("price", gte=0, lt=0.1)),
+    should=(AnyOf("stock", (0, -0.5)), AnyOf("new", (True, False)), Range("since", gt=MOMENT)),
+    must_not=(
+        AnyOf("brand", ()),
+        Range("price", lte=1e300),
+        AnyOf("since", (MOMENT.replace(year=4),)),
+    ),
+)
+
+
+def test_filters_and_items_to_leave_out_travel(client, fake):
+    asked = {"filters": FILTERS, "exclude": ("x", "y")}
+    client.recommend(**asked)
+    client.retrieve(**asked)
+    client.similar("c", **asked)
+
+    assert fake.calls[0] == ("recommend", Query(**asked))
+    assert fake.calls[1] == ("retrieve", Query(**asked))
+    assert fake.calls[2] == ("similar", "c", 20, FILTERS, ("x", "y"))
+
+
+def test_times_travel_as_utc_and_dates_as_their_midnights():
+    paris = timezone(timedelta(hours=1))
+    given = (date(2024, 5, 1), datetime(2024, 5, 1), datetime(2024, 5, 1, 1, tzinfo=paris))
+
+    sent = to_filters(filters_message(Filters(must=[AnyOf("since", given)])))
+
+    assert sent.must[0].values == (datetime(2024, 5, 1, tzinfo=UTC),) * 3
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (pb.Value(), "values must be keywords, numbers, booleans or times, got none"),
+        (pb.Value(time={"seconds": 1 << 60}), "times must be within the years 1 and 9999"),
+    ],
+)
+def test_what_no_value_can_be_is_an_invalid_argument(client, value, message):
+    clause = pb.Clause(attribute="a", any_of=pb.AnyOf(values=[value]))
+    requests = {
+        client._stub.Recommend: pb.RecommendRequest(filters=pb.Filters(must=[clause])),
+        client._stub.SimilarItems: pb.SimilarItemsRequest(filters=pb.Filters(should=[clause])),
+    }
+    for call, request in requests.items():
+        with pytest.raises(grpc.RpcError) as caught:
+            call(request, timeout=10)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert caught.value.details().startswith(message)
+
+
+def test_filters_are_read_from_the_contracts_json():
+    text = """{"must": [{"attribute": "price", "range": {"lte": {"number": 20}}}],
+        "mustNot": [{"attribute": "brand", "any_of": {"values": [{"keyword": "Acme"}]}}]}"""
+
+    assert read_filters(text) == Filters(
+        must=(Range("price", lte=20),), must_not=(AnyOf("brand", ("Acme",)),)
+    )
+    assert not read_filters("{}")
+    with pytest.raises(ValueError, match="filters must be JSON"):
+        read_filters('{"must": 7}')
+
+
+@pytest.mark.parametrize("user_id", [None, "", "u"])
+def test_no_user_and_a_user_without_a_name_differ(client, fake, user_id):
+    client.recommend(user_id=user_id)
+
+    assert fake.calls == [("recommend", Query(user_id=user_id))]
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_without_sense_is_left_to_the_engine(client, fake, limit):
+    client.recommend(limit=limit)
+
+    assert fake.calls == [("recommend", Query(limit=limit))]
+
+
+def test_a_request_id_comes_back(client):
+    assert client.recommend(request_id="r-1").request_id == "r-1"
+    assert client.retrieve(request_id="r-2").request_id == "r-2"
+    assert client.rank(["c"], request_id="r-3").request_id == "r-3"
+    assert client.similar("c", request_id="r-4").request_id == "r-4"
+    assert client.recommend().request_id == ""
+
+
+def test_the_committed_code_is_what_protoc_makes_of_the_proto(pytestconfig, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
+    outputs = [f"--{kind}_out={tmp_path}" for kind in ("python", "grpc_python", "mypy")]
+    outputs.append(f"--mypy_grpc_out={tmp_path}")
+    proto = "protos/recommender/v1/recommender.proto"
+    command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", *outputs, proto]
+    subprocess.run(command, cwd=pytestconfig.rootpath, check=True, capture_output=True)
+
+    for name in GENERATED:
+        path = Path(proto).parent / name
+        committed = (pytestconfig.rootpath / path).read_text()
+        assert committed == (tmp_path / path).read_text(), f"{name}: run `make protos`"

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+import torch
+
+from backbone.batch import pad
+from backbone.encode_texts import in_batches
+from backbone.layers import states_below
+from backbone.load import load_bert
+from towers.frozen_states_cache import TokenStates, states_name
+from towers.item_tower import ItemTower
+
+
+@pytest.fixture
+def sequences():
+    rng = np.random.default_rng(0)
+    return [
+        np.concatenate([[2], rng.integers(5, 14, n), [3]]).astype(np.int32)
+        for n in rng.integers(1, 9, 40)
+    ]
+
+
+@pytest.fixture
+def tower(tiny_bert):
+    return ItemTower(load_bert(str(tiny_bert)), dimension=16).eval()
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_from_the_states_below_a_text_is_read_as_from_its_words(tower, sequences, tmp_path, layers):
+    lengths, calls = np.array([len(sequence) for sequence in sequences]), []
+
+    def below(rows):
+        calls.append(len(rows))
+        batch = pad([sequences[row] for row in rows], 0)
+        return states_below(tower.bert, batch, trained_layers=layers)
+
+    def states():
+        path = tmp_path / "states.npy"
+        return TokenStates.kept(path, lengths, 32, lambda: in_batches(below, lengths, "texts"))
+
+    rows = np.array([7, 3, 39])
+    found = tower.read_on(*states().of(rows), layers=layers)
+
+    expected = tower.read(pad([sequences[row] for row in rows], 0))
+    torch.testing.assert_close(found, expected, atol=2e-3, rtol=0)
+    assert sum(calls) == len(sequences)
+    torch.testing.assert_close(tower.read_on(*states().of(rows), layers=layers), found)
+    assert sum(calls) == len(sequences)
+
+
+def test_states_that_were_not_all_read_are_not_kept(sequences, tmp_path):
+    lengths = np.array([len(sequence) for sequence in sequences])
+
+    def killed():
+        yield np.array([0]), torch.zeros(1, int(lengths[0]), 32)
+        raise KeyError("killed")
+
+    with pytest.raises(KeyError):
+        TokenStates.kept(tmp_path / "states.npy", lengths, 32, killed)
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_weights_other_texts_and_other_layers_have_other_states(tower, sequences):
+    name = states_name(tower.bert, sequences, layers=1)
+    assert states_name(tower.bert, sequences, layers=1) == name
+    assert states_name(tower.bert, sequences, layers=2) != name
+    assert states_name(tower.bert, sequences[::-1], layers=1) != name
+    with torch.no_grad():
+        next(tower.bert.parameters()).view(-1)[0] += 1
+
+    assert states_name(tower.bert, sequences, layers=1) != name

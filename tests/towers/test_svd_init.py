@@ -1,0 +1,66 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dataset.training_examples import training_points
+from towers.svd_init import behaviour_embeddings
+
+
+@pytest.fixture
+def points(shop):
+    return training_points(shop)
+
+
+def test_items_that_share_users_are_near_each_other(points):
+    embeddings = behaviour_embeddings(points, 240, dimension=16, seed=0)
+
+    cosines = embeddings @ embeddings.T
+    same = torch.arange(240)[:, None] // 20 == torch.arange(240) // 20  # everybody buys one colour
+    assert cosines[same].mean() > 0.5
+    assert cosines[~same].mean().abs() < 0.1
+
+
+def test_full_rank_gives_the_cosines_of_an_exact_decomposition(points, shop):
+    embeddings = behaviour_embeddings(points, 240, dimension=240, seed=0).double()
+
+    matrix = np.zeros((len(points.user_starts) - 1, 240))
+    owners = np.repeat(np.arange(len(matrix)), np.diff(points.user_starts))
+    matrix[owners, points.items] = 1
+    of_users, of_items = (np.sqrt(matrix.sum(axis, keepdims=True)) for axis in (1, 0))
+    matrix /= np.maximum(of_users, 1) * np.maximum(of_items, 1)
+    matrix -= of_users * of_items / np.linalg.norm(of_users) / np.linalg.norm(of_items)
+    _, values, right = np.linalg.svd(matrix, full_matrices=False)
+    exact = right.T * values
+    exact /= np.linalg.norm(exact, axis=1, keepdims=True).clip(1e-9)
+    exact[shop.popularity == 0] = 0
+    np.testing.assert_allclose(embeddings @ embeddings.T, exact @ exact.T, atol=1e-3)
+
+
+def test_what_nobody_bought_has_no_behaviour(points):
+    kept = points.items != 7
+    owners = np.repeat(np.arange(len(points.user_starts) - 1), np.diff(points.user_starts))[kept]
+    without = replace(
+        points,
+        items=points.items[kept],
+        user_starts=np.searchsorted(owners, np.arange(len(points.user_starts))),
+    )
+
+    embeddings = behaviour_embeddings(without, 240, dimension=500, seed=0)
+
+    assert embeddings.shape == (240, 500)
+    assert not embeddings[7].any()
+    bought = np.bincount(without.items, minlength=240) > 0
+    np.testing.assert_allclose(embeddings.norm(dim=1), bought, atol=1e-5)
+
+
+def test_the_seed_decides_and_the_callers_chance_is_left_alone(points):
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+
+    first, second = (behaviour_embeddings(points, 240, dimension=16, seed=5) for _ in range(2))
+
+    torch.testing.assert_close(first, second)
+    torch.testing.assert_close(torch.rand(2), expected)

@@ -1,0 +1,84 @@
+"""Towers on disk, and the user tower as serving uses it; no Lightning here."""
+
+import json
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+from backbone.device import best_device, serving_dtype
+from backbone.load import empty_bert
+from towers.config import TowersConfig
+from towers.history_tower import HistoryTower
+from towers.inputs import TextInputs
+from towers.item_tower import ItemTower
+from towers.model import TitlesTower
+
+EMBEDDINGS = "item_embeddings.npy"
+LENGTHS = "item_lengths.npy"
+"""Of the same before they got unit length"""
+USER_EMBEDDINGS = "user_embeddings.npy"
+"""Of some shoppers: what an index will be asked for"""
+VALID_USERS = "valid_users.npy"
+"""Of a trial: rows of the users whom decisions are made on; the embeddings are theirs"""
+USER, ITEM, OPTIONS = "user_tower", "item_tower", "tower.json"
+WEIGHTS = "tower.safetensors"
+Tower = TypeVar("Tower", bound=nn.Module)
+
+
+def save_user_tower(
+    folder: Path,
+    tower: HistoryTower | TitlesTower,
+    inputs: TextInputs,
+    tokenizer: PreTrainedTokenizerBase,
+    config: TowersConfig,
+) -> None:
+    """Write the user tower (fp32) and what it reads below a stage's folder."""
+    part = folder / USER
+    _save(part, tower, tokenizer)
+    options = {"reads": config.reads, "dimension": config.dimension}
+    if isinstance(tower, HistoryTower):
+        options |= {"length": config.history_length, "search_tokens": config.search_tokens}
+        options["actions"] = tower.actions.num_embeddings - 1
+    else:
+        options["history_tokens"] = config.history_tokens
+        inputs.titles.save(part, "titles")
+    (part / OPTIONS).write_text(json.dumps(options))
+
+
+def save_item_tower(folder: Path, tower: ItemTower, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Write the item tower (fp32) without the items' residuals, which the embeddings hold."""
+    _save(folder / ITEM, tower, tokenizer, without=("residual.weight",))
+
+
+def load_item_tower(folder: Path) -> ItemTower:
+    """Item tower for items that are new to the corpus, in the precision that serves best."""
+    part = folder / ITEM
+    weights = load_file(part / WEIGHTS)
+    tower = ItemTower(
+        empty_bert(part),
+        dimension=len(weights["projection.bias"]),
+    )
+    return _ready(tower, weights)
+
+
+def _save(
+    folder: Path,
+    tower: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    without: tuple[str, ...] = (),
+) -> None:
+    folder.mkdir(parents=True)
+    tower.bert.config.save_pretrained(folder)  # type: ignore[operator,union-attr]
+    tokenizer.save_pretrained(folder)
+    weights = {k: v.contiguous() for k, v in tower.state_dict().items() if k not in without}
+    save_file(weights, folder / WEIGHTS)
+
+
+def _ready(tower: Tower, weights: dict[str, torch.Tensor]) -> Tower:
+    tower.load_state_dict(weights)
+    device = best_device()
+    return tower.eval().requires_grad_(requires_grad=False).to(device, serving_dtype(device))

@@ -1,0 +1,86 @@
+"""Embeds items that are new to the corpus, of which the text is all that is known."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from backbone.batch import TokenBatch
+from backbone.load import load_tokenizer
+from backbone.tokens import SpecialTokens, item_input, tokenize
+from lineage.manifest import read_manifest
+from towers.artifact import ITEM, load_item_tower
+from towers.config import TowersConfig
+from towers.encode import encode
+from towers.item_tower import ItemTower
+from towers.user_encoder import TitlesReader, UserTower
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextsReader:
+    """The item tower before texts."""
+
+    tower: ItemTower
+    tokenizer: PreTrainedTokenizerBase
+    item_tokens: int
+    """Word pieces of a text at most, with those that frame it"""
+
+    @classmethod
+    def load(cls, folder: Path) -> "TextsReader":
+        """Load from a finished towers stage."""
+        return cls(
+            tower=load_item_tower(folder),
+            tokenizer=load_tokenizer(str(folder / ITEM)),
+            item_tokens=_item_tokens(folder),
+        )
+
+    @classmethod
+    def beside(cls, folder: Path, user_tower: UserTower) -> "TextsReader":
+        """The same with the item tower that a user tower reads searches by, where it has one.
+
+        Both are then to be used in one thread.
+        """
+        reader = user_tower.reader
+        if isinstance(reader, TitlesReader):
+            return cls.load(folder)
+        return cls(
+            tower=reader.item_tower,
+            tokenizer=reader.tokenizer,
+            item_tokens=_item_tokens(folder),
+        )
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(texts, dimension) of unit length; where an item of each text lies."""
+        return self._encoded(self.tower.embed_words, texts)
+
+    def unnormalised(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(texts, dimension): what texts add to items' places, before these get unit length."""
+        return self._encoded(self.tower.unnormalised_words, texts)
+
+    def _encoded(
+        self, read: Callable[[TokenBatch], Tensor], texts: Sequence[str]
+    ) -> NDArray[np.float32]:
+        special = SpecialTokens.of(self.tokenizer)
+        pieces = tokenize(texts, self.tokenizer, max_tokens=self.item_tokens - 2)
+        device = self.tower.projection.weight.device
+        with torch.inference_mode():
+            embeddings = encode(
+                read,
+                [item_input(pieces[row], special) for row in range(len(pieces))],
+                pad_id=special.pad,
+                device=device,
+                description="new items",
+            )
+        vectors: NDArray[np.float32] = embeddings.cpu().numpy()
+        return vectors
+
+
+def _item_tokens(folder: Path) -> int:
+    config = read_manifest(folder, "towers").config
+    tokens: int = config.get("item_tokens", TowersConfig.item_tokens)
+    return tokens
