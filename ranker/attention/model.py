@@ -2,7 +2,7 @@
 
 An item's state is what BERT made of its text, and its embedding by the trial's towers. Beside it
 lie the words of the text: which words a candidate and an item of the history have in common is lost
-in averages, and counts (docs/log.md).
+in averages, and counts (docs/experiments/2026-11-28-ranker-learning-rate.md).
 
 The shopper is read once for all candidates, and a candidate sees the shopper and itself alone, so
 its score does not depend on which others are ranked with it (Zhou et al., "Deep interest network",
