@@ -14,7 +14,6 @@ from transformers import PreTrainedTokenizerBase
 
 from backbone.device import best_device, serving_dtype
 from backbone.load import empty_bert
-from dataset.append_only import Grown
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.model import AttentionRanker
 from ranker.joint.inputs import PART, RankerInputs
@@ -96,16 +95,6 @@ class Ranker:
             )
         read: NDArray[np.float32] = logits.float().cpu().numpy().reshape(table.shape)
         return [row[:length] for row, length in zip(read, lengths, strict=True)]
-
-    def over(self, added: Grown[np.int8]) -> "Ranker":
-        """The same where items were added to the corpus.
-
-        Args:
-            added: (added items, bytes) their states as they are kept; none for a kind without.
-        """
-        if not isinstance(self.inputs, AttentionInputs):
-            return self
-        return Ranker(model=self.model, inputs=self.inputs.over(added))
 
     @property
     def longest(self) -> int:

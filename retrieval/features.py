@@ -1,5 +1,6 @@
 """What numbers say of a shopper and a candidate: the ranker learns from them and is served them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ from numpy.typing import NDArray
 
 from index import demand_eras
 from index.item_knn import Neighbours
-from index.recall_sources import Recalled, Rows, Scores, Sources
+from index.ranked_list import RankedList, Rows, Scores
+from index.recall_sources import RecallSources
 
 FLOOR = 1e-3
 """Added to a share before its logarithm is taken."""
@@ -52,31 +54,25 @@ NAMES = (
 """In the order of the columns"""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Signals:
     """Looks up what a release knows of pairs of items, and of items."""
 
-    def __init__(
-        self, sources: Sources, popularity: NDArray[np.int64], item_times: NDArray[np.float32]
-    ) -> None:
-        """Take the parts.
-
-        Args:
-            sources: What recalled the candidates.
-            popularity: (items,) training purchases.
-            item_times: (items + 1, columns) as of `index.demand_eras.item_times`.
-        """
-        self._sources, self._popularity, self._item_times = sources, popularity, item_times
+    sources: RecallSources
+    """What recalled the candidates"""
+    popularity: NDArray[np.int64]
+    """(items of the release,) training purchases"""
+    item_times: NDArray[np.float32]
+    """(items of the release + 1, columns) of `index.demand_eras.item_times`"""
 
     @classmethod
-    def load(cls, folder: Path, sources: Sources, popularity: NDArray[np.int64]) -> "Signals":
+    def load(cls, folder: Path, sources: RecallSources, popularity: NDArray[np.int64]) -> "Signals":
         """Load what the index stage below a folder knows of items, beside what is given."""
-        return cls(sources, popularity, demand_eras.load(folder / "index"))
+        return cls(
+            sources=sources, popularity=popularity, item_times=demand_eras.load(folder / "index")
+        )
 
-    def over(self, sources: Sources) -> "Signals":
-        """The same over the sources after some changes."""
-        return Signals(sources, self._popularity, self._item_times)
-
-    def __call__(self, history: Rows, candidates: Recalled) -> Scores:
+    def __call__(self, history: Rows, candidates: RankedList) -> Scores:
         """Describe candidates for a shopper.
 
         Args:
@@ -88,12 +84,12 @@ class Signals:
         """
         newest = history[-NEWEST:][::-1]  # the last first
         rows, count = candidates.rows, len(candidates.rows)
-        embeddings = self._sources.index.vectors(np.concatenate([newest, rows]))
+        embeddings = self.sources.index.vectors(np.concatenate([newest, rows]))
         alike = embeddings[: len(newest)] @ embeddings[len(newest) :].T  # (history, candidates)
-        owners, others = self._sources.index.origins(newest), self._sources.index.origins(rows)
-        together = self._listed(self._sources.neighbours, owners, others)
-        after = self._listed(self._sources.next_items, owners, others)
-        before = self._listed(self._sources.next_items, others, owners).T
+        owners, others = self.sources.index.origins(newest), self.sources.index.origins(rows)
+        together = self._listed(self.sources.neighbours, owners, others)
+        after = self._listed(self.sources.next_items, owners, others)
+        before = self._listed(self.sources.next_items, others, owners).T
         recent = DECAY ** np.arange(len(newest), dtype=np.float32)[:, None]
         columns = [
             candidates.scores,
@@ -105,7 +101,7 @@ class Signals:
             _log_rank(candidates.neighbour_scores),
             candidates.by_towers,
             candidates.by_neighbours,
-            np.log1p(purchases(self._popularity, others)),
+            np.log1p(purchases(self.popularity, others)),
             np.full(count, np.log1p(len(history))),
             *(_log(part) for part in (*_last(together, 2), _most(together))),
             *(_log(part) for part in (*_last(after, 2), _most(after), (recent * after).sum(0))),
@@ -120,9 +116,9 @@ class Signals:
 
     def _times(self, owners: NDArray[np.int64], others: NDArray[np.int64]) -> list[Scores]:
         """When candidates are in demand, also beside the history, the last item first."""
-        unknown = len(self._item_times) - 1
-        era, *shares = self._item_times[np.minimum(others, unknown)].T
-        eras = self._item_times[np.minimum(owners, unknown), 0]
+        unknown = len(self.item_times) - 1
+        era, *shares = self.item_times[np.minimum(others, unknown)].T
+        eras = self.item_times[np.minimum(owners, unknown), 0]
         if not len(eras):
             eras = np.zeros(1, np.float32)
         return [era, era - eras[0], era - eras.max(), era - eras[:3].mean(), *shares]

@@ -9,14 +9,14 @@ import numpy as np
 from tqdm import tqdm
 
 from dataset.arrays import Cases, load_dataset
-from index.recall_sources import Recalled, Rows
+from index.ranked_list import RankedList, Rows
 from index.stage import VALID_USERS
 from lineage.stages import TRIAL, open_release
 from ranker.shortlists import Shortlists
 from retrieval.blas_threads import leave_cores_to_torch
 from retrieval.config import ShortlistsConfig
 from retrieval.features import NAMES, Signals
-from retrieval.retriever import Retriever, Shopper
+from retrieval.retriever import ResolvedShopper, Retriever
 
 AT_ONCE = 128
 """Shoppers that are worked on together, as by a busy server."""
@@ -70,12 +70,12 @@ class _Found:
     user: int
     history: Rows
     targets: Rows
-    recalled: Recalled
+    recalled: RankedList
 
 
 def _recalled(retriever: Retriever, cases: Cases, size: int, description: str) -> list[_Found]:
     shoppers = [
-        Shopper(history=history, contexts=contexts)
+        ResolvedShopper(history=history, contexts=contexts)
         for history, contexts in zip(cases.histories, cases.contexts, strict=True)
     ]
     found: list[_Found] = []

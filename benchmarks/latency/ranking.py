@@ -21,7 +21,7 @@ from rich.table import Table
 from backbone.device import best_device
 from benchmarks.command import configuration, folders, parser, save_figures
 from dataset.arrays import Dataset, load_dataset
-from index.recall_sources import Recalled, Rows
+from index.ranked_list import RankedList, Rows
 from lineage.cli import configure_logging, reported_errors
 from lineage.stages import open_release
 from ranker.config import RankerConfig
@@ -53,7 +53,7 @@ class _Request:
     """A shopper and what was recalled."""
 
     history: Rows
-    found: Recalled
+    found: RankedList
 
 
 def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:

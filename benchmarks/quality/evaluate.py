@@ -153,7 +153,7 @@ def boosted(
     """
     shortlists = Shortlists.load(root / SHORTLISTS)
     learnt = load_dataset(root / "data").cases("valid").of_users(shortlists.users)
-    sources = engine.retriever.sources
+    sources = engine.cascade.retriever.sources
     signals = Signals.load(root, sources, data.popularity)
     size, trainings = shortlists.rows.shape[1], TRAININGS if lambdarank.drawn(shortlists) else 1
     seeds = range(config.seed, config.seed + trainings)
