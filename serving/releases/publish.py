@@ -4,16 +4,16 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from index.stage import RECALL
 from index.open_store import require_store
+from index.stage import RECALL
 from lineage.journal import Journal
 from lineage.locking import changing
 from lineage.manifest import ArtifactError, CorruptArtifactError, MissingArtifactError
 from lineage.publishing import add_release, go_live, retire
 from lineage.releases import ReleaseError, live_id, read_record, release_ids, verify_release
+from lineage.stages import LINKS, open_release
 from serving.catalogue.change_log import CHANGES
 from serving.live.compaction import fold
-from lineage.stages import LINKS, open_release
 
 logger = logging.getLogger(__name__)
 

@@ -296,7 +296,7 @@ def test_an_unknown_item_takes_its_time_and_action_with_it(shop):
         history_times=[5, 90_004, 90_005],
         history_actions=["buy", "view", "view"],
     )
-    found, other = Catalogue.of(shop).contexts(known), Catalogue(shop).contexts(mixed)
+    found, other = Catalogue.of(shop).contexts(known), Catalogue.of(shop).contexts(mixed)
 
     assert found.tolist() == other.tolist() == [GAPS, 2 * GAPS + 5]
 

@@ -203,9 +203,9 @@ def test_random_changes_and_searches_agree_with_a_dictionary(start, texts, monke
 def cosines(engine, asked, titles):
     """Scores of every live item one by one."""
     now = engine.engine
-    user = now.retriever.embed(np.empty(0, np.int32), {}, search=asked)
-    rows = np.array([now.catalogue.row(item_id) for item_id in titles], np.int32)
-    judged = now.retriever.sources.judge(user, np.empty(0, np.int32), rows)
+    user = now.cascade.retriever.embed(np.empty(0, np.int32), {}, search=asked)
+    rows = np.array([now.cascade.catalogue.row(item_id) for item_id in titles], np.int32)
+    judged = now.cascade.retriever.sources.judge(user, np.empty(0, np.int32), rows)
     return dict(zip(titles, judged.cosines.tolist(), strict=True))
 
 
@@ -231,7 +231,7 @@ def test_a_reader_sees_all_of_a_change_or_nothing(start):
         while not done.is_set():
             now = engine.engine
             for n in range(30):
-                seen = [now.catalogue.row(f"{side}{n}") is None for side in "ab"]
+                seen = [now.cascade.catalogue.row(f"{side}{n}") is None for side in "ab"]
                 if seen[0] != seen[1]:
                     errors.append((n, seen))
             engine.recommend(Query(search="red shirt", limit=12))
@@ -347,8 +347,8 @@ def test_vectors_of_other_towers_are_made_anew(start, monkeypatch):
 
 def vector_of(engine, item_id):
     now = engine.engine
-    row = np.array([now.catalogue.row(item_id)])
-    return now.retriever.sources.index.vectors(row)[0]
+    row = np.array([now.cascade.catalogue.row(item_id)])
+    return now.cascade.retriever.sources.index.vectors(row)[0]
 
 
 def test_a_state_of_a_known_text_is_that_which_the_ranker_learnt_with(base, root, texts):

@@ -204,8 +204,8 @@ def test_new_items_are_read_by_the_towers_of_the_new_release(releases, rebuilt):
 
 def vector_of(engine, item_id):
     now = engine.engine
-    row = np.array([now.catalogue.row(item_id)])
-    return now.retriever.sources.index.vectors(row)[0]
+    row = np.array([now.cascade.catalogue.row(item_id)])
+    return now.cascade.retriever.sources.index.vectors(row)[0]
 
 
 def test_publishing_beside_a_server_that_changes_items_leaves_their_journal_alone(

@@ -21,8 +21,8 @@ from lineage.releases import (
     release_ids,
     verify_release,
 )
-from serving.releases.publish import PublishConfig, publish, roll_back
 from lineage.stages import open_release
+from serving.releases.publish import PublishConfig, publish, roll_back
 
 CONFIG = PublishConfig(keep=3)
 

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from lineage.releases import live_release, read_record, release_ids, verify_release
-from serving.releases.publish import PublishConfig, publish
 from lineage.stages import open_release
+from serving.releases.publish import PublishConfig, publish
 
 LOOP = """
 import itertools, sys
