@@ -11,7 +11,7 @@ from index.filters.attributes import Attributes
 from index.recall_sources import Rows
 from ranker.ranker import Ranker
 from retrieval.diversity import diverse
-from retrieval.features import Signals
+from retrieval.features import Features
 from retrieval.retriever import Retriever
 from serving.catalogue.catalogue import Catalogue
 from serving.engine.coverage import coverage
@@ -34,7 +34,7 @@ class Answering:
     catalogue: Catalogue
     retriever: Retriever
     ranker: Ranker
-    signals: Signals
+    features: Features
     attributes: Attributes
     pace: Pace
     """How long reasons take"""
@@ -112,7 +112,7 @@ class Answering:
             found,
             places,
             retriever=self.retriever,
-            signals=self.signals,
+            features=self.features,
             ranker=self.ranker,
         )
         taken = time.perf_counter() - started

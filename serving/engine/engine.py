@@ -21,7 +21,7 @@ from lineage.stages import open_release
 from ranker.ranker import Ranker
 from retrieval.blas_threads import leave_cores_to_torch
 from retrieval.embedding_cache import NOTHING, CacheConfig, KeptEmbeddings
-from retrieval.features import NEWEST, Signals
+from retrieval.features import NEWEST, Features, require_features
 from retrieval.retriever import Retriever
 from serving.api.errors import OtherReleaseError, UnknownItemError
 from serving.api.limits import Limits
@@ -85,7 +85,7 @@ class Engine:
         catalogue: Catalogue,
         retriever: Retriever,
         ranker: Ranker,
-        signals: Signals,
+        features: Features,
         attributes: Attributes,
         *,
         versions: Mapping[str, str],
@@ -96,14 +96,14 @@ class Engine:
         explaining: Pace | None = None,
     ) -> None:
         self._catalogue, self._retriever = catalogue, retriever
-        self._ranker, self._signals, self._attributes = ranker, signals, attributes
+        self._ranker, self._features, self._attributes = ranker, features, attributes
         self._versions, self._limits, self._ranked = versions, limits, ranked
         self._pace = pace or Pace()
         self._answering = Answering(
             catalogue=catalogue,
             retriever=retriever,
             ranker=ranker,
-            signals=signals,
+            features=features,
             attributes=attributes,
             pace=explaining or Pace(),
             text_reasons=text_reasons,
@@ -126,12 +126,14 @@ class Engine:
         if config.cache.shoppers:
             kept = KeptEmbeddings(config.cache.shoppers, config.cache.seconds)
             retriever = replace(retriever, kept=kept)
+        ranker = Ranker.load(folder / "ranker")
+        require_features(ranker.feature_names, folder / "ranker")
         catalogue = Catalogue(data, ItemFields.load(folder / "data"))
         engine = cls(
             catalogue,
             retriever,
-            Ranker.load(folder / "ranker"),
-            Signals.load(folder, retriever.sources, data.popularity),
+            ranker,
+            Features.load(folder, retriever.sources, data.popularity),
             Attributes.load(folder / "data", len(data.item_ids)),
             versions=release.versions,
             limits=config.limits,
@@ -158,7 +160,7 @@ class Engine:
             self._catalogue.over(items),
             retriever,
             self._ranker.over(items.states),
-            self._signals.over(retriever.sources),
+            replace(self._features, sources=retriever.sources),
             items.attributes,
             versions=self._versions,
             limits=self._limits,
@@ -391,12 +393,12 @@ class Engine:
         started = time.perf_counter()
         histories = [one.task.shopper.history for one in wanted]
         heads = [one.recalled.head(np.arange(one.ranked)) for one in wanted]
-        signals = [
-            self._signals(history, one.recalled)[: one.ranked]
+        features = [
+            self._features(history, one.recalled)[: one.ranked]
             for history, one in zip(histories, wanted, strict=True)
         ]
         logits = self._ranker.score_all(
-            histories, [head.rows for head in heads], [head.scores for head in heads], signals
+            histories, [head.rows for head in heads], [head.scores for head in heads], features
         )
         taken = time.perf_counter() - started
         watch["ranker"] = 1e3 * taken

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from index.recall_sources import Recalled, Rows, Scores
 from ranker.ranker import Ranker
-from retrieval.features import Signals
+from retrieval.features import Features
 from retrieval.retriever import Retriever, Shopper
 from serving.engine.ranked_list import Candidates
 from shortlist_client.api.request import Ask
@@ -46,7 +46,7 @@ def contributions(
     places: NDArray[np.int64],
     *,
     retriever: Retriever,
-    signals: Signals,
+    features: Features,
     ranker: Ranker,
 ) -> Scores:
     """By how much scores would be lower without some items of a history.
@@ -57,7 +57,7 @@ def contributions(
         found: The whole shortlist, in any order, ranked or not.
         places: Among it, those that are explained.
         retriever: What recalled it.
-        signals: What the ranker is told.
+        features: Computes what the ranker reads of candidates.
         ranker: What ordered it.
 
     Returns:
@@ -75,7 +75,7 @@ def contributions(
         scores *= ranker.shortlist_weight
         ranked = np.flatnonzero(~np.isnan(found.ranker_scores[places]))
         if len(ranked):
-            scores[:, ranked] = _ranked(variants, judged, places[ranked], signals, ranker)
+            scores[:, ranked] = _ranked(variants, judged, places[ranked], features, ranker)
     lower: Scores = scores[0] - scores[1:]
     return lower
 
@@ -102,13 +102,13 @@ def _ranked(
     variants: Sequence[Shopper],
     judged: Sequence[Recalled],
     places: NDArray[np.int64],
-    signals: Signals,
+    features: Features,
     ranker: Ranker,
 ) -> Scores:
     """(variants, places) logits of the ranker."""
     histories = [variant.history for variant in variants]
     heads = [one.head(places) for one in judged]
-    known = [signals(history, one)[places] for history, one in zip(histories, judged, strict=True)]
+    known = [features(history, one)[places] for history, one in zip(histories, judged, strict=True)]
     logits = ranker.score_all(
         histories, [head.rows for head in heads], [head.scores for head in heads], known
     )
