@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -11,7 +12,7 @@ from backbone.load import load_bert, load_tokenizer
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from dataset.arrays import load_dataset
 from lineage.cli import run
-from lineage.manifest import read_manifest
+from lineage.manifest import MismatchedArtifactError, read_manifest
 from lineage.stages import INPUTS
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.model import HEAD, PAIR, AttentionRanker, CrossAttention
@@ -354,6 +355,16 @@ def test_shortlists_leave_the_history_out_and_those_to_learn_from_hold_a_target(
         assert not np.isin(rows, cases.histories[place]).any()
         if place < shortlists.learnt:
             assert np.isin(cases.targets[place], rows).any()
+
+
+@pytest.mark.parametrize("change", [lambda names: names[1:], lambda names: [*names[1:], names[1]]])
+def test_shortlists_whose_columns_have_no_names_of_their_own_are_refused(release, tmp_path, change):
+    folder = shutil.copytree(release / "trial" / "shortlists", tmp_path / "shop/trial/shortlists")
+    path = folder / "feature_names.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+
+    with pytest.raises(MismatchedArtifactError, match="`make trial DATASET=shop`"):
+        Shortlists.load(folder)
 
 
 def test_users_who_are_learnt_from_and_those_tuned_on_are_others(shop, release, shortlists):

@@ -1,12 +1,32 @@
+import shutil
+
 import numpy as np
 import pytest
 
+from backbone.config import TrainingConfig
 from dataset.arrays import load_dataset
 from index import demand_eras
 from index.item_knn import Neighbours, next_items
+from lineage.cli import run
+from lineage.manifest import MismatchedArtifactError
+from lineage.stages import INPUTS
+from ranker.config import RankerConfig
 from ranker.shortlists import Shortlists
-from retrieval.features import DECAY, FEATURES, FLOOR, Features, feature_names
+from ranker.train import train
+from retrieval.config import ShortlistsConfig
+from retrieval.features import (
+    DECAY,
+    FEATURES,
+    FLOOR,
+    Feature,
+    Features,
+    feature_names,
+    require_features,
+)
+from retrieval.mine_shortlists import mine
 from retrieval.retriever import Retriever
+from serving.engine.engine import Engine, EngineConfig
+from shortlist_client.api.request import Query
 
 
 @pytest.fixture(scope="module")
@@ -17,6 +37,61 @@ def retriever(release):
 @pytest.fixture(scope="module")
 def data(release):
     return load_dataset(release / "data")
+
+
+def test_every_feature_has_a_unit_and_a_name_of_its_own():
+    names = feature_names()
+
+    assert len(set(names)) == len(names) == len(FEATURES)
+    assert all(feature.name.strip() and feature.unit.strip() for feature in FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda names: names[1:], "missing: 'shortlist score'"),
+        (lambda names: [*names, "height"], "extra: 'height'"),
+        (lambda names: ["height", *names[1:]], "missing: 'shortlist score'; extra: 'height'"),
+        (
+            lambda names: [names[1], names[0], *names[2:]],
+            "moved: 'gap to the best shortlist score', 'shortlist score'",
+        ),
+    ],
+)
+def test_other_features_are_refused_by_name_and_command(tmp_path, change, told):
+    folder = tmp_path / "shop" / "ranker"
+    require_features(feature_names(), folder)
+
+    with pytest.raises(MismatchedArtifactError, match="`make ranker DATASET=shop`") as refused:
+        require_features(change(feature_names()), folder)
+
+    assert f"({told})" in str(refused.value)
+
+
+def test_a_new_feature_is_mined_learnt_from_and_served(release, tiny_bert, tmp_path, monkeypatch):
+    """Only the table changes."""
+    root = shutil.copytree(release, tmp_path / "shop", ignore=shutil.ignore_patterns("training"))
+    twice = Feature("twice the cosine", "cosine", lambda c: 2 * c.candidates.cosines)
+    monkeypatch.setattr("retrieval.features.FEATURES", (twice, *FEATURES))
+    few = TrainingConfig(max_epochs=1, examples_per_epoch=32, batch_size=16, learning_rate=3e-3)
+
+    with pytest.raises(MismatchedArtifactError, match="missing: 'twice the cosine'"):
+        Engine.load(root, EngineConfig())
+    for stage, config, build in (
+        ("trial/shortlists", ShortlistsConfig(valid_users=20, size=40), mine),
+        ("ranker", RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few), train),
+    ):
+        run(stage, config, root, needs=INPUTS[stage], build=f"{build.__module__}:{build.__name__}")
+
+    mined, engine = (
+        Shortlists.load(root / "trial" / "shortlists"),
+        Engine.load(root, EngineConfig()),
+    )
+    assert mined.feature_names == engine.ranker.feature_names == feature_names()
+    new, cosines = (mined.feature_names.index(name) for name in (twice.name, "cosine to the user"))
+    np.testing.assert_array_equal(mined.features[..., new], 2 * mined.features[..., cosines])
+    answer = engine.recommend(Query(history=["i3", "i11"], limit=5))
+    assert all(np.isfinite(item.ranker_score) for item in answer.items)
 
 
 @pytest.fixture
