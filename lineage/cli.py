@@ -62,7 +62,7 @@ def run_stage(
     configure_logging()
     with reported_errors():
         arguments = parser.instantiate(parsed)
-        config = config_type(**{f.name: arguments[f.name] for f in fields(config_type)})
+        config = config_type(**{f.name: arguments[f.name] for f in fields(config_type) if f.init})
         root = arguments.artifacts / Path(arguments.dataset).resolve().name
         run(stage, config, root, needs=needs, build=build)
 

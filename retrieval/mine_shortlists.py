@@ -15,7 +15,7 @@ from lineage.stages import TRIAL, open_release
 from ranker.shortlists import Shortlists
 from retrieval.blas_threads import leave_cores_to_torch
 from retrieval.config import ShortlistsConfig
-from retrieval.features import NAMES, Signals
+from retrieval.features import Features
 from retrieval.retriever import ResolvedShopper, Retriever
 
 AT_ONCE = 128
@@ -54,8 +54,8 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
             f"size must let some user's target be recalled, got none of {len(chosen)} users among "
             f"{config.size} items; train the towers for longer or raise it"
         )
-    signals = Signals.load(root / "trial", retriever.sources, data.popularity)
-    _write(folder, signals, learnt, tuning, config.size)
+    features = Features.load(root / "trial", retriever.sources, data.popularity)
+    _write(folder, features, learnt, tuning, config)
     return {
         "users to learn from": len(chosen),
         "with a target in the shortlist": len(learnt),
@@ -97,19 +97,23 @@ def _recalled(retriever: Retriever, cases: Cases, size: int, description: str) -
 
 def _write(
     folder: Path,
-    signals: Signals,
+    features: Features,
     learnt: list[_Found],
     tuning: list[_Found],
-    size: int,
+    config: ShortlistsConfig,
 ) -> None:
-    """A list at a time: together they need not fit into memory."""
+    """Write a list at a time: together they need not fit into memory."""
     every = [*learnt, *tuning]
     created = Shortlists.create(
-        folder, np.array([found.user for found in every]), len(learnt), size, len(NAMES)
+        folder,
+        np.array([found.user for found in every]),
+        len(learnt),
+        config.size,
+        config.features,
     )
-    for place, found in enumerate(tqdm(every, "signals", unit="user", leave=False)):
+    for place, found in enumerate(tqdm(every, "features", unit="user", leave=False)):
         length = len(found.recalled.rows)
         created.rows[place, :length] = found.recalled.rows
         created.scores[place, :length] = found.recalled.scores
-        created.signals[place, :length] = signals(found.history, found.recalled)
+        created.features[place, :length] = features(found.history, found.recalled)
     created.flush()

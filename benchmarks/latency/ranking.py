@@ -2,7 +2,7 @@
 
 The peer is sentence-transformers' CrossEncoder on the default backbone, which reads the last titles
 with each candidate's, as it comes (fp32) and in bf16. All run in this process, by turns, with the
-same threads, on the same shoppers and candidates; ours includes looking up every signal.
+same threads, on the same shoppers and candidates; ours includes computing every feature.
 """
 
 import logging
@@ -27,7 +27,7 @@ from lineage.stages import open_release
 from ranker.config import RankerConfig
 from ranker.ranker import Ranker
 from retrieval.blas_threads import leave_cores_to_torch
-from retrieval.features import Signals
+from retrieval.features import Features, require_features
 from retrieval.retriever import Retriever
 
 logger = logging.getLogger("benchmarks.latency.ranking")
@@ -75,13 +75,14 @@ def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
     leave_cores_to_torch()
     open_release(root)
     data, retriever = load_dataset(root / "data").for_refit(), Retriever.load(root)
-    signals = Signals.load(root, retriever.sources, data.popularity)
+    features = Features.load(root, retriever.sources, data.popularity)
     ranker = Ranker.load(root / "ranker")
+    require_features(ranker.feature_names, root / "ranker")
     requests = _requests(data, retriever)
 
     def ours(request: _Request) -> object:
         found = request.found
-        described = signals(request.history, found)
+        described = features(request.history, found)
         return ranker(request.history, found.rows, found.scores, described)
 
     def read_by(dtype: torch.dtype) -> Callable[[_Request], object]:

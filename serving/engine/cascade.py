@@ -12,7 +12,7 @@ from lineage.stages import open_release
 from ranker.attention.inputs import AttentionInputs
 from ranker.ranker import Ranker
 from retrieval.embedding_cache import NOTHING, CacheConfig, KeptEmbeddings
-from retrieval.features import Signals
+from retrieval.features import Features, require_features
 from retrieval.retriever import Retriever
 from serving.catalogue.catalogue import Catalogue
 from serving.catalogue.live_items import LiveItems
@@ -30,7 +30,7 @@ class Cascade:
     """First half: embeds shoppers and recalls shortlists"""
     ranker: Ranker
     """Second half: orders shortlists"""
-    features: Signals
+    features: Features
     """What the ranker is told of a shopper and an item"""
     attributes: Attributes
     """What items can be filtered by"""
@@ -56,11 +56,13 @@ class Cascade:
         data, retriever = load_dataset(folder / "data").for_refit(), Retriever.load(folder)
         if cache.shoppers:
             retriever = replace(retriever, kept=KeptEmbeddings(cache.shoppers, cache.seconds))
+        ranker = Ranker.load(folder / "ranker")
+        require_features(ranker.feature_names, folder / "ranker")
         return cls(
             catalogue=Catalogue.of(data, ItemFields.load(folder / "data")),
             retriever=retriever,
-            ranker=Ranker.load(folder / "ranker"),
-            features=Signals.load(folder, retriever.sources, data.popularity),
+            ranker=ranker,
+            features=Features.load(folder, retriever.sources, data.popularity),
             attributes=Attributes.load(folder / "data", len(data.item_ids)),
             text_reasons=TextReasons.load(folder, retriever.texts),
             versions=release.versions,
