@@ -20,7 +20,7 @@ logger = logging.getLogger("dataset")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Build the data stage that the command line describes, unless it is up to date."""
+    """Run the data stage with the options of the command line."""
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = jsonargparse.ArgumentParser(
         prog="python -m dataset", description="Check, clean, split and render a dataset."
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--config", action="config", help="YAML file with the options below")
     parser.add_argument("--dataset", required=True, help="`ml-100k`, or a folder of parquet files")
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="output root")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where downloads are kept")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder for downloads")
     parser.add_class_arguments(DataConfig)
     options = parser.parse_args(arguments)
     configure_logging()
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(config: DataConfig, dataset: str, folder: Path, cache: Path) -> None:
-    """Build the stage into a folder and show what was dropped.
+    """Build the stage into a folder and print what cleaning dropped; skip it if it is up to date.
 
     Raises:
         InputError: the dataset breaks a rule.
