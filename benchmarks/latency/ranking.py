@@ -23,7 +23,8 @@ from benchmarks.command import configuration, folders, parser, save_figures
 from dataset.arrays import Dataset, load_dataset
 from index.recall_sources import Recalled, Rows
 from lineage.cli import configure_logging, reported_errors
-from lineage.stages import open_release
+from lineage.open_release import open_release
+from lineage.stages import ITEM_STATES, RANKER
 from ranker.config import RankerConfig
 from ranker.ranker import Ranker
 from retrieval.blas_threads import leave_cores_to_torch
@@ -148,7 +149,7 @@ def main() -> None:
         arguments = options.instantiate(parsed)
         root, reports = folders(arguments)
         found = latencies(configuration(arguments, RankerConfig), root, arguments.rounds)
-        states = root / "ranker" / "item_states.npy"
+        states = root / RANKER / ITEM_STATES
         content = {
             "dataset": root.name,
             "candidates": CANDIDATES,

@@ -26,7 +26,8 @@ from evaluation.metrics import ndcg, recall
 from evaluation.search import exact_search
 from lineage.cli import configure_logging, reported_errors
 from lineage.manifest import read_manifest
-from lineage.stages import RETRIEVAL, open_release
+from lineage.open_release import open_release
+from lineage.stages import RETRIEVAL
 from retrieval.retriever import Retriever
 from towers.config import TowersConfig
 

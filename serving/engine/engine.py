@@ -17,7 +17,7 @@ from dataset.arrays import load_dataset
 from dataset.item_fields import ItemFields
 from index.filters.attributes import Attributes
 from index.recall_sources import Recalled, Scores
-from lineage.stages import open_release
+from lineage.open_release import open_release
 from ranker.ranker import Ranker
 from retrieval.blas_threads import leave_cores_to_torch
 from retrieval.embedding_cache import NOTHING, CacheConfig, KeptEmbeddings

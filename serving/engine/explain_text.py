@@ -18,6 +18,7 @@ from dataset.config import DataConfig
 from dataset.item_text import SEPARATOR, joined, text_lines
 from index.live_index import LiveIndex
 from index.recall_sources import Rows, Scores
+from lineage.stages import LENGTHS
 from serving.catalogue.catalogue import Catalogue
 from serving.catalogue.item_text import data_config, fields_of
 from serving.engine.embed import TEXT_COST
@@ -25,7 +26,6 @@ from serving.engine.latency import Pace
 from shortlist_client.api.answer import TextReason
 from shortlist_client.api.item import Item
 from shortlist_client.api.request import Ask
-from towers.artifact import LENGTHS
 from towers.item_encoder import TextsReader
 
 EXPLAINED = 20
