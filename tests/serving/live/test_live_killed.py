@@ -12,7 +12,7 @@ import json, os, random, signal, sys, threading, time
 from pathlib import Path
 import torch
 from shortlist_client.api.item import Item
-from serving.engine.engine.engine import Engine, EngineConfig
+from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
 from serving.api.limits import Limits
 from shortlist_client.api.request import Query

@@ -20,7 +20,7 @@ from lineage.cli import run
 from lineage.manifest import MissingArtifactError
 from lineage.releases import live_release, release_ids, verify_release
 from shortlist_client.api.item import Item
-from serving.engine.engine.engine import Engine, EngineConfig
+from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
 from serving.releases.publish import PublishConfig, publish
 from serving.api.limits import Limits
