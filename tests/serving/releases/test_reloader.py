@@ -13,15 +13,15 @@ import pytest
 
 from lineage.manifest import ArtifactError
 from lineage.releases import live_release
-from shortlist_client.api.item import Item
-from shortlist_client.client import RecommenderClient
+from serving.api.errors import UnknownItemError
+from serving.api.limits import Limits
 from serving.engine.engine import EngineConfig
 from serving.live.live_engine import LiveEngine
 from serving.releases.publish import PublishConfig, publish, roll_back
-from serving.api.limits import Limits
-from shortlist_client.api.request import Query
-from serving.api.errors import UnknownItemError
 from serving.releases.reloader import Reloader
+from shortlist_client.api.item import Item
+from shortlist_client.api.request import Query
+from shortlist_client.client import RecommenderClient
 
 SECONDS = 60
 CONFIG = EngineConfig(ranked=6, limits=Limits(shortlist=12))
