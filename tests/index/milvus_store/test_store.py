@@ -146,7 +146,7 @@ def test_a_lost_collection_is_refused_with_the_command_that_mends_it(root, confi
         client.drop_collection(record.collection)
     else:
         client.delete(record.collection, ids=[3])
-    mend = rf"python -m index\.cluster restore {root}`"
+    mend = rf"python -m index\.milvus_store restore {root}`"
     for look in (lambda: Sources.load(root), lambda: require_store(root / "index")):
         with pytest.raises((MissingArtifactError, CorruptArtifactError), match=mend):
             look()
