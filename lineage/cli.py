@@ -19,12 +19,15 @@ PACKAGES = (
     "backbone",
     "benchmarks",
     "dataset",
+    "evaluation",
     "events",
     "index",
     "lineage",
+    "protos",
     "ranker",
     "retrieval",
     "serving",
+    "shortlist_client",
     "towers",
 )
 
@@ -57,7 +60,7 @@ def run_stage(stage: str, config_type: type[Any], build: Build) -> None:
     configure_logging()
     with reported_errors():
         arguments = parser.instantiate(parsed)
-        config = config_type(**{f.name: arguments[f.name] for f in fields(config_type)})
+        config = config_type(**{f.name: arguments[f.name] for f in fields(config_type) if f.init})
         root = arguments.artifacts / Path(arguments.dataset).resolve().name
         run(stage, config, root, build)
 

@@ -193,12 +193,12 @@ def data_sets(
 
 def main() -> None:
     """Measure, print, and write `index.json` among the reports."""
-    import faiss
-
-    untouched = faiss.cvar.distance_compute_blas_threshold
     options = parser("python -m benchmarks.index.compare", "Speed of the index.", IndexConfig)
     options.add_argument("--full", action="store_true", help="1M and 5M vectors, not 200k and 1M")
     parsed = options.parse_args()
+    import faiss
+
+    untouched = faiss.cvar.distance_compute_blas_threshold
     configure_logging()
     with reported_errors():
         arguments = options.instantiate(parsed)
