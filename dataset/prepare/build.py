@@ -31,15 +31,14 @@ from dataset.prepare.sources import Source
 from dataset.prepare.split import CODES, assign_split
 from dataset.prepare.validation import InputError, Table, read_schema, reading, shown
 from lineage.manifest import is_up_to_date, writing
+from lineage.stages import DATA
 
 logger = logging.getLogger(__name__)
-
-STAGE = "data"
 
 
 def is_current(config: DataConfig, source: Source, folder: Path) -> bool:
     """Whether the folder holds, whole, what `build` would write into it."""
-    return is_up_to_date(folder, stage=STAGE, config=asdict(config), inputs=source.checksums())
+    return is_up_to_date(folder, stage=DATA, config=asdict(config), inputs=source.checksums())
 
 
 def build(config: DataConfig, source: Source, folder: Path) -> tuple[Dropped, ...]:
@@ -55,7 +54,7 @@ def build(config: DataConfig, source: Source, folder: Path) -> tuple[Dropped, ..
     Raises:
         InputError: the source breaks a rule, or nothing is left to train on.
     """
-    with writing(folder, stage=STAGE, config=asdict(config), inputs=source.checksums()) as (
+    with writing(folder, stage=DATA, config=asdict(config), inputs=source.checksums()) as (
         partial,
         facts,
     ):
