@@ -86,7 +86,7 @@ def test_a_new_feature_is_mined_learnt_from_and_served(release, tiny_bert, tmp_p
         Shortlists.load(root / "trial" / "shortlists"),
         Engine.load(root, EngineConfig()),
     )
-    assert mined.feature_names == engine.ranker.feature_names == feature_names()
+    assert mined.feature_names == engine.cascade.ranker.feature_names == feature_names()
     new, cosines = (mined.feature_names.index(name) for name in (twice.name, "cosine to the user"))
     np.testing.assert_array_equal(mined.features[..., new], 2 * mined.features[..., cosines])
     answer = engine.recommend(Query(history=["i3", "i11"], limit=5))
