@@ -17,6 +17,8 @@ from towers.module import TowersModule
 from towers.train import text_inputs, train, trial
 from towers.user_encoder import UserTower
 
+pytestmark = pytest.mark.training
+
 
 @pytest.fixture(params=["items", "titles", "lora", "adalora", "hard"])
 def config(request, tiny_bert):
