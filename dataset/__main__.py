@@ -15,6 +15,7 @@ from dataset.prepare.build import build, is_current
 from dataset.prepare.sources import open_source
 from lineage.cli import configure_logging, reported_errors
 from lineage.manifest import read_manifest
+from lineage.stages import DATA, STAGES
 
 logger = logging.getLogger("dataset")
 
@@ -22,9 +23,7 @@ logger = logging.getLogger("dataset")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the data stage with the options of the command line."""
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = jsonargparse.ArgumentParser(
-        prog="python -m dataset", description="Check, clean, split and render a dataset."
-    )
+    parser = jsonargparse.ArgumentParser(prog="python -m dataset", description=STAGES[DATA].about)
     parser.add_argument("--config", action="config", help="YAML file with the options below")
     parser.add_argument("--dataset", required=True, help="`ml-100k`, or a folder of parquet files")
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="output root")
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     configure_logging()
     with reported_errors():
         config = DataConfig(**{field.name: options[field.name] for field in fields(DataConfig)})
-        folder = options.artifacts / dataset_name(options.dataset) / "data"
+        folder = options.artifacts / dataset_name(options.dataset) / DATA
         run(config, options.dataset, folder, options.cache)
 
 
@@ -52,7 +51,7 @@ def run(config: DataConfig, dataset: str, folder: Path, cache: Path) -> None:
     report = build(config, source, folder)
     rows = [(r.table, r.rule, f"{r.rows_in:,}", f"{r.rows_out:,}", f"{r.rows:,}") for r in report]
     Console(stderr=True).print(_table(rows))
-    manifest = read_manifest(folder, "data")
+    manifest = read_manifest(folder, DATA)
     logger.info("data took %.1f s: %s", manifest.seconds, dict(manifest.facts))
 
 

@@ -22,13 +22,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
+from lineage.stages import DATA, STAGES, TRIAL_FOLDER
+
 FORMAT = 8
 """Of all stages; another one wherever a stage writes other files than before."""
 MANIFEST = "manifest.json"
 RECORD = "release.json"
 """Of a published release; beside its stages' folders."""
-TRIAL = "trial"
-"""Folder below a dataset's, of the stages that learn from the training split alone."""
 CHUNK = 1 << 20
 
 
@@ -53,7 +53,7 @@ class Manifest:
     """What one stage wrote."""
 
     stage: str
-    """Name of the stage: `data`, `towers`, `index`, `shortlists` or `ranker`."""
+    """Last part of the stage's path: `towers` for `trial/towers`."""
     config: Mapping[str, Any]
     """The stage's configuration, as plain JSON values."""
     inputs: Mapping[str, str]
@@ -209,16 +209,16 @@ def checksum(path: Path, *, flush: bool = False) -> str:
 
 
 def command(folder: Path, stage: str) -> str:
-    """The `make` command that produces a stage in its folder, or a release around it."""
-    root = folder.parent
-    if root.name == TRIAL:
-        root, stage = root.parent, TRIAL
+    """The `make` command that makes the stage in a folder, or the release that holds it."""
+    root, path = folder.parent, PurePath(stage).name
+    if root.name == TRIAL_FOLDER and f"{TRIAL_FOLDER}/{path}" in STAGES:
+        root, path = root.parent, f"{TRIAL_FOLDER}/{path}"
     if (root / RECORD).is_file():
         return f"make publish DATASET={root.parent.name}"
     dataset = root.name
-    if stage == "data" and dataset != "ml-100k":
+    if path == DATA and dataset != "ml-100k":
         dataset = f"path/to/{dataset}"
-    return f"make {stage} DATASET={dataset}"
+    return f"make {STAGES[path].target} DATASET={dataset}"
 
 
 def _canonical(value: object) -> bytes:

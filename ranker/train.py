@@ -21,6 +21,7 @@ from backbone.training import EpochSampler, fit, seed_everything, total_steps, t
 from dataset.arrays import Cases, Dataset, load_dataset
 from evaluation.metrics import ndcg
 from lineage.manifest import read_manifest
+from lineage.stages import EMBEDDINGS, SHORTLISTS, TRIAL_TOWERS
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.model import AttentionRanker
 from ranker.attention.new_item_states import item_states
@@ -37,7 +38,6 @@ from ranker.ranker import Ranker
 from ranker.shortlists import Shortlists
 
 logger = logging.getLogger(__name__)
-SHORTLISTS, EMBEDDINGS = "trial/shortlists", "trial/towers/item_embeddings.npy"
 STANDARDISED = 2_000
 """Lists by which features are standardised"""
 
@@ -61,7 +61,7 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     loader = _lists(config, cases, shortlists, inputs)
     steps = total_steps(loader, config.training)
     module = _module(config, cases, shortlists, inputs, steps)
-    fingerprint = read_manifest(root / SHORTLISTS, "shortlists").fingerprint
+    fingerprint = read_manifest(root / SHORTLISTS, SHORTLISTS).fingerprint
     workplace = training_folder(root, "ranker", asdict(config), fingerprint)
     fitted = fit(
         module,
@@ -101,7 +101,7 @@ def _inputs(
             max_tokens=config.item_tokens,
             kept_below=root / "training",
         )
-        states = item_states(read, np.load(root / EMBEDDINGS))
+        states = item_states(read, np.load(root / TRIAL_TOWERS / EMBEDDINGS))
         return AttentionInputs.of(states, data.texts, length=config.history_length)
     texts = tokenize(data.texts, tokenizer, max_tokens=config.item_tokens - 2)
     special = SpecialTokens.of(tokenizer)

@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from dataset.arrays import Cases, load_dataset
 from index.ranked_list import RankedList, Rows
-from index.stage import VALID_USERS
-from lineage.stages import TRIAL, open_release
+from lineage.open_release import open_release
+from lineage.stages import TRIAL, TRIAL_FOLDER, TRIAL_TOWERS, VALID_USERS
 from ranker.shortlists import Shortlists
 from retrieval.blas_threads import leave_cores_to_torch
 from retrieval.config import ShortlistsConfig
@@ -38,8 +38,8 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
     """
     leave_cores_to_torch()
     open_release(root, TRIAL)
-    data, retriever = load_dataset(root / "data"), Retriever.load(root / "trial")
-    cases, tuned_on = data.cases("valid"), np.load(root / "trial" / "towers" / VALID_USERS)
+    data, retriever = load_dataset(root / "data"), Retriever.load(root / TRIAL_FOLDER)
+    cases, tuned_on = data.cases("valid"), np.load(root / TRIAL_TOWERS / VALID_USERS)
     tuned = cases.of_users(tuned_on).sample(config.valid_users, config.seed)
     others = cases.select(np.flatnonzero(~np.isin(cases.user_rows, tuned_on)))
     chosen = others.sample(config.learnt_users, config.seed)
@@ -54,7 +54,7 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
             f"size must let some user's target be recalled, got none of {len(chosen)} users among "
             f"{config.size} items; train the towers for longer or raise it"
         )
-    features = Features.load(root / "trial", retriever.sources, data.popularity)
+    features = Features.load(root / TRIAL_FOLDER, retriever.sources, data.popularity)
     _write(folder, features, learnt, tuning, config)
     return {
         "users to learn from": len(chosen),

@@ -16,7 +16,8 @@ from backbone.load import empty_bert, load_tokenizer
 from backbone.packing import pack, padded_width
 from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
 from dataset.append_only import Extended
-from towers.artifact import EMBEDDINGS, OPTIONS, USER, WEIGHTS, _ready, load_item_tower
+from lineage.stages import EMBEDDINGS
+from towers.artifact import OPTIONS, USER, WEIGHTS, _ready, load_item_tower
 from towers.history_tower import HistoryTower
 from towers.inputs import TextInputs
 from towers.item_tower import ItemTower

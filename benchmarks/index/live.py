@@ -36,16 +36,15 @@ from index.stage import tuned
 from lineage.cli import configure_logging, reported_errors
 from lineage.journal import Journal
 from lineage.manifest import MANIFEST
-from ranker.attention.word_overlap import BYTES
 from serving.catalogue.change_log import CHANGES, Change, encoded
 from serving.catalogue.live_items import LiveItems
-from serving.engine.engine import Engine, EngineConfig
-from serving.live.live_engine import LiveEngine
 from shortlist_client.api.item import Item
 from shortlist_client.api.request import Query
 
 logger = logging.getLogger("benchmarks.index.live")
-DIMENSION, K, STATE = 384, 200, 768 + BYTES
+DIMENSION, K = 384, 200
+STATE = 768 + 64
+"""Bytes that the ranker stores for an item: its states and its words."""
 WAYS = (("exact", 50_000), ("ivf-pq", 200_000))
 Figures = dict[str, Any]
 
@@ -226,6 +225,9 @@ def cascades(root: Path, config: LiveConfig) -> Figures:
         root: Folder of the dataset's stages.
         config: How much changes.
     """
+    from serving.engine.engine import Engine, EngineConfig
+    from serving.live.live_engine import LiveEngine
+
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made) / "stages"
         folder.mkdir()

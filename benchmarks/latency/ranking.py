@@ -11,24 +11,26 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 
-from backbone.device import best_device
 from benchmarks.command import configuration, folders, parser, save_figures
 from dataset.arrays import Dataset, load_dataset
 from index.ranked_list import RankedList, Rows
 from lineage.cli import configure_logging, reported_errors
-from lineage.stages import open_release
+from lineage.open_release import open_release
+from lineage.stages import ITEM_STATES, RANKER
 from ranker.config import RankerConfig
-from ranker.ranker import Ranker
 from retrieval.blas_threads import leave_cores_to_torch
 from retrieval.features import Features, require_features
-from retrieval.retriever import Retriever
+
+if TYPE_CHECKING:
+    from retrieval.retriever import Retriever
 
 logger = logging.getLogger("benchmarks.latency.ranking")
 CANDIDATES = 100
@@ -70,7 +72,12 @@ def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
     Raises:
         ArtifactError: a stage is missing, corrupt or does not fit.
     """
+    import torch
     from sentence_transformers import CrossEncoder
+
+    from backbone.device import best_device
+    from ranker.ranker import Ranker
+    from retrieval.retriever import Retriever
 
     leave_cores_to_torch()
     open_release(root)
@@ -119,7 +126,7 @@ def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
     ]
 
 
-def _requests(data: Dataset, retriever: Retriever) -> list[_Request]:
+def _requests(data: Dataset, retriever: "Retriever") -> list[_Request]:
     cases = data.cases("test").sample(USERS, 0)
     return [
         _Request(
@@ -149,12 +156,12 @@ def main() -> None:
         arguments = options.instantiate(parsed)
         root, reports = folders(arguments)
         found = latencies(configuration(arguments, RankerConfig), root, arguments.rounds)
-        states = root / "ranker" / "item_states.npy"
+        states = root / RANKER / ITEM_STATES
         content = {
             "dataset": root.name,
             "candidates": CANDIDATES,
             "bytes an item": round(states.stat().st_size / len(load_dataset(root / "data").titles)),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {version('torch')}",
             "systems": [asdict(one) for one in found],
         }
         table = Table("", "p50, ms", "p99, ms", "times slower", title=f"{root.name}: ranking")

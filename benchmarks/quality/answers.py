@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonargparse
 import numpy as np
@@ -21,9 +21,11 @@ from tqdm import tqdm
 from benchmarks.quality.cascade_lists import history_query
 from dataset.arrays import Dataset, load_dataset
 from lineage.cli import configure_logging, reported_errors
-from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.answer import Answer
 from shortlist_client.api.filters import AnyOf, Filters, Range
+
+if TYPE_CHECKING:
+    from serving.engine.engine import Engine
 
 ITEMS = 100
 """Items of an answer, and candidates to rank."""
@@ -39,6 +41,8 @@ def record(artifacts: Path, output: Path, *, users: int) -> None:
         output: JSON Lines file to write; floats are hexadecimal, so that no bit is lost.
         users: How many users, drawn at random with a fixed seed.
     """
+    from serving.engine.engine import Engine, EngineConfig
+
     data, engine = load_dataset(artifacts / "data"), Engine.load(artifacts, EngineConfig())
     chosen = np.random.default_rng(0).permutation(data.users)[:users].tolist()
     partial = output.with_name(f"{output.name}.partial")
@@ -50,7 +54,7 @@ def record(artifacts: Path, output: Path, *, users: int) -> None:
     os.replace(partial, output)
 
 
-def _calls(engine: Engine, data: Dataset, user: int) -> Iterator[tuple[str, Answer]]:
+def _calls(engine: "Engine", data: Dataset, user: int) -> Iterator[tuple[str, Answer]]:
     """Every call of the engine for one user, by name."""
     query = history_query(data, user, limit=ITEMS)
     if not query.history:
@@ -70,7 +74,7 @@ def _calls(engine: Engine, data: Dataset, user: int) -> Iterator[tuple[str, Answ
     yield "filtered", engine.recommend(history_query(data, user, **wishes))
 
 
-def _filters(attributes: Mapping[str, Any], engine: Engine) -> Filters:
+def _filters(attributes: Mapping[str, Any], engine: "Engine") -> Filters:
     """One clause for each of an item's keywords and numbers: items that are like it."""
     clauses: list[AnyOf | Range] = []
     for name, kind in sorted(engine.cascade.attributes.kinds.items()):

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dataset.arrays import TEST, Cases, Dataset
-from serving.engine.engine import Engine
 from shortlist_client.api.answer import Answer
 from shortlist_client.api.request import Query
+
+if TYPE_CHECKING:
+    from serving.engine.engine import Engine
 
 LISTED = 100
 
@@ -52,7 +54,7 @@ def history_query(data: Dataset, user_row: int, **wishes: Any) -> Query:
     )
 
 
-def cascade_lists(engine: Engine, data: Dataset, cases: Cases) -> CascadeLists:
+def cascade_lists(engine: "Engine", data: Dataset, cases: Cases) -> CascadeLists:
     """Ask the engine for every case, by history, as a client would."""
     row_of = {item_id: row for row, item_id in enumerate(data.item_ids)}
     limit = engine.shortlist

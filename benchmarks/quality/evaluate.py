@@ -25,9 +25,9 @@ from evaluation.intervals import Interval, mean_interval
 from evaluation.metrics import ndcg, recall
 from evaluation.summary import compare, over_trainings, summarise
 from lineage.manifest import checksum, read_manifest
-from lineage.stages import CASCADE, open_release
+from lineage.open_release import open_release
+from lineage.stages import CASCADE, SHORTLISTS
 from ranker.shortlists import Shortlists
-from ranker.train import SHORTLISTS
 from retrieval.features import Features
 from serving.engine.engine import Engine, EngineConfig
 

@@ -31,15 +31,14 @@ from dataset.prepare.sources import Source
 from dataset.prepare.split import CODES, assign_split
 from dataset.prepare.validation import InputError, Table, first_rows, read_schema, reading
 from lineage.manifest import is_up_to_date, writing
+from lineage.stages import DATA
 
 logger = logging.getLogger(__name__)
-
-STAGE = "data"
 
 
 def is_current(config: DataConfig, source: Source, folder: Path) -> bool:
     """Whether the folder holds a complete stage of the same configuration and source."""
-    return is_up_to_date(folder, stage=STAGE, config=asdict(config), inputs=source.checksums())
+    return is_up_to_date(folder, stage=DATA, config=asdict(config), inputs=source.checksums())
 
 
 def build(config: DataConfig, source: Source, folder: Path) -> tuple[Dropped, ...]:
@@ -58,7 +57,7 @@ def build(config: DataConfig, source: Source, folder: Path) -> tuple[Dropped, ..
     Raises:
         InputError: the source breaks a rule, or no training rows are left.
     """
-    with writing(folder, stage=STAGE, config=asdict(config), inputs=source.checksums()) as (
+    with writing(folder, stage=DATA, config=asdict(config), inputs=source.checksums()) as (
         partial,
         facts,
     ):

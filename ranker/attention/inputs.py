@@ -13,6 +13,7 @@ from torch import Tensor
 from backbone.batch import Batch
 from backbone.packing import padded_width
 from dataset.append_only import Extended
+from lineage.stages import ITEM_STATES
 from ranker.attention.word_overlap import (
     BYTES,
     MATCHES,
@@ -23,7 +24,7 @@ from ranker.attention.word_overlap import (
     matches,
 )
 
-STATES, STEPS, OPTIONS = "item_states.npy", "item_states.steps.npy", "inputs.json"
+STEPS, OPTIONS = "item_states.steps.npy", "inputs.json"
 RARITY = "words.npz"
 MOST_STEPS = 127
 """From zero, that a byte has room for"""
@@ -137,7 +138,7 @@ class AttentionInputs:
 
     def save(self, folder: Path) -> None:
         """Write the states and the options."""
-        np.save(folder / STATES, self.states)
+        np.save(folder / ITEM_STATES, self.states)
         np.save(folder / STEPS, self.steps)
         self.rarity.save(folder / RARITY)
         (folder / OPTIONS).write_text(json.dumps({"length": self.length}))
@@ -146,7 +147,7 @@ class AttentionInputs:
     def load(cls, folder: Path) -> "AttentionInputs":
         """Map what `save` wrote."""
         return cls(
-            states=np.load(folder / STATES, mmap_mode="r"),
+            states=np.load(folder / ITEM_STATES, mmap_mode="r"),
             steps=np.load(folder / STEPS),
             rarity=WordRarity.load(folder / RARITY),
             length=json.loads((folder / OPTIONS).read_text())["length"],

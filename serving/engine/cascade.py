@@ -8,7 +8,8 @@ from dataset.append_only import extended
 from dataset.arrays import load_dataset
 from dataset.item_fields import ItemFields
 from index.filters.attributes import Attributes
-from lineage.stages import open_release
+from lineage.open_release import open_release
+from lineage.stages import DATA, RANKER
 from ranker.attention.inputs import AttentionInputs
 from ranker.ranker import Ranker
 from retrieval.embedding_cache import NOTHING, CacheConfig, KeptEmbeddings
@@ -53,20 +54,20 @@ class Cascade:
             ArtifactError: the release is incomplete, corrupt or mixed; says which part.
         """
         release = open_release(folder)
-        data, retriever = load_dataset(folder / "data").for_refit(), Retriever.load(folder)
+        data, retriever = load_dataset(folder / DATA).for_refit(), Retriever.load(folder)
         if cache.shoppers:
             retriever = replace(retriever, kept=KeptEmbeddings(cache.shoppers, cache.seconds))
-        ranker = Ranker.load(folder / "ranker")
-        require_features(ranker.feature_names, folder / "ranker")
+        ranker = Ranker.load(folder / RANKER)
+        require_features(ranker.feature_names, folder / RANKER)
         return cls(
-            catalogue=Catalogue.of(data, ItemFields.load(folder / "data")),
+            catalogue=Catalogue.of(data, ItemFields.load(folder / DATA)),
             retriever=retriever,
             ranker=ranker,
             features=Features.load(folder, retriever.sources, data.popularity),
-            attributes=Attributes.load(folder / "data", len(data.item_ids)),
+            attributes=Attributes.load(folder / DATA, len(data.item_ids)),
             text_reasons=TextReasons.load(folder, retriever.texts),
             versions=release.versions,
-            validated_head=release.manifests["ranker"].config["ranked"],
+            validated_head=release.manifests[RANKER].config["ranked"],
         )
 
     def with_updates(self, items: LiveItems) -> "Cascade":

@@ -18,12 +18,12 @@ from dataset.config import DataConfig
 from dataset.item_text import SEPARATOR, joined, text_lines
 from index.live_index import LiveIndex
 from index.ranked_list import Rows, Scores
+from lineage.stages import LENGTHS
 from serving.catalogue.catalogue import Catalogue
 from serving.catalogue.item_text import data_config, fields_of
 from shortlist_client.api.answer import TextReason
 from shortlist_client.api.item import Item
 from shortlist_client.api.request import Ask
-from towers.artifact import LENGTHS
 from towers.item_encoder import TextsReader
 
 TEXT_COST = 16

@@ -6,7 +6,7 @@ import pytest
 
 from index.config import IndexConfig, NeighboursConfig
 from index.recall_sources import RecallSources
-from index.stage import CURVE, LATENCY, POINT, RECALL
+from index.stage import CURVE, LATENCY, POINT, RECALL, build
 from lineage.cli import run
 from lineage.manifest import CorruptArtifactError, read_manifest, verify_files
 
@@ -20,7 +20,7 @@ def root(release, tmp_path):
 
 def built(root, **options):
     config = IndexConfig(neighbours=OFF, **options)
-    run("index", config, root, needs=["data", "towers", "trial/index"], build="index.stage:build")
+    run("index", config, root, build)
     return read_manifest(root / "index", "index").facts
 
 

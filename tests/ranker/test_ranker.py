@@ -13,7 +13,6 @@ from backbone.tokens import SpecialTokens, item_input, tokenize
 from dataset.arrays import load_dataset
 from lineage.cli import run
 from lineage.manifest import MismatchedArtifactError, read_manifest
-from lineage.stages import INPUTS
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.model import HEAD, PAIR, AttentionRanker, CrossAttention
 from ranker.config import RankerConfig
@@ -26,6 +25,7 @@ from ranker.list_batches import ListCollator
 from ranker.losses import listwise_softmax
 from ranker.ranker import Ranker, reorder
 from ranker.shortlists import Shortlists
+from ranker.train import train
 from retrieval.features import Features
 from retrieval.retriever import ResolvedShopper
 from serving.engine.engine import Engine, EngineConfig
@@ -396,7 +396,7 @@ def test_other_rankers_are_trained_and_served_alike(release, tiny_bert, tmp_path
         backbone=str(tiny_bert), kind=kind, item_states=2, candidates=4, ranked=6, training=training
     )
 
-    run("ranker", config, root, needs=INPUTS["ranker"], build="ranker.train:train")
+    run("ranker", config, root, train)
 
     ranker, engine = Ranker.load(root / "ranker"), Engine.load(root, EngineConfig())
     assert isinstance(ranker.model, {"joint": CrossEncoder, "late": LateRanker}[kind])
@@ -421,13 +421,7 @@ def test_a_ranker_that_does_not_pay_leaves_the_shortlist_as_it_is(
     config = RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few)
     monkeypatch.setattr("ranker.module.ndcg", lambda *_: np.zeros(1))
 
-    run(
-        "ranker",
-        config,
-        root,
-        needs=INPUTS["ranker"],
-        build="ranker.train:train",
-    )
+    run("ranker", config, root, train)
 
     scores = np.array([3, 1, 2], np.float32)
     ranker = Ranker.load(root / "ranker")

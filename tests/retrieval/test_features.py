@@ -9,7 +9,6 @@ from index import demand_eras
 from index.item_knn import Neighbours, next_items
 from lineage.cli import run
 from lineage.manifest import MismatchedArtifactError
-from lineage.stages import INPUTS
 from ranker.config import RankerConfig
 from ranker.shortlists import Shortlists
 from ranker.train import train
@@ -81,13 +80,13 @@ def test_a_new_feature_is_mined_learnt_from_and_served(release, tiny_bert, tmp_p
         ("trial/shortlists", ShortlistsConfig(valid_users=20, size=40), mine),
         ("ranker", RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few), train),
     ):
-        run(stage, config, root, needs=INPUTS[stage], build=f"{build.__module__}:{build.__name__}")
+        run(stage, config, root, build)
 
     mined, engine = (
         Shortlists.load(root / "trial" / "shortlists"),
         Engine.load(root, EngineConfig()),
     )
-    assert mined.feature_names == engine.ranker.feature_names == feature_names()
+    assert mined.feature_names == engine.cascade.ranker.feature_names == feature_names()
     new, cosines = (mined.feature_names.index(name) for name in (twice.name, "cosine to the user"))
     np.testing.assert_array_equal(mined.features[..., new], 2 * mined.features[..., cosines])
     answer = engine.recommend(Query(history=["i3", "i11"], limit=5))

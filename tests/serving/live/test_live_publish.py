@@ -11,8 +11,8 @@ from dataset.arrays import StringColumn
 from lineage.cli import run
 from lineage.journal import Journal, read_journal
 from lineage.releases import live_release
-from lineage.stages import INPUTS
 from ranker.config import RankerConfig
+from ranker.train import train
 from serving.api.limits import Limits
 from serving.catalogue.change_log import CHANGES, latest
 from serving.engine.engine import EngineConfig
@@ -124,7 +124,7 @@ def test_a_rebuild_takes_over_what_it_holds_and_rolling_back_loses_nothing(
 
     few = TrainingConfig(max_epochs=1, examples_per_epoch=32, batch_size=32)
     ranker = RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few)
-    run("ranker", ranker, rebuilt, needs=INPUTS["ranker"], build="ranker.train:train")
+    run("ranker", ranker, rebuilt, train)
     publish(rebuilt, releases, TWO)
     assert journalled(releases) == {"other", "i4", "i7"}
     expected(opened(releases))

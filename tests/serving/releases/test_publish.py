@@ -13,6 +13,7 @@ from lineage.manifest import (
     MismatchedArtifactError,
     MissingArtifactError,
 )
+from lineage.open_release import open_release
 from lineage.releases import (
     ReleaseError,
     live_id,
@@ -21,7 +22,6 @@ from lineage.releases import (
     release_ids,
     verify_release,
 )
-from lineage.stages import open_release
 from serving.releases.publish import PublishConfig, publish, roll_back
 
 CONFIG = PublishConfig(keep=3)
