@@ -93,3 +93,14 @@ class Extended(Generic[Scalar]):
         if copy is False:
             raise ValueError("copy must not be False: rows lie in several places")
         return np.asarray(self[np.arange(len(self))], dtype)
+
+
+def extended(array: NDArray[Scalar] | Extended[Scalar], added: Grown[Scalar]) -> Extended[Scalar]:
+    """The array that a release was built with, and these added rows behind it.
+
+    Args:
+        array: (rows, …) as built, or already with other added rows, which these replace.
+        added: Rows of the same shape.
+    """
+    base = array.base if isinstance(array, Extended) else array
+    return Extended(base=base, added=added)

@@ -15,7 +15,7 @@ from index.faiss_store.build import build_index, chosen_kind, list_count
 from index.faiss_store.gpus import used
 from index.item_knn import NEXT_ITEMS, Neighbours, nearest_neighbours, next_items
 from index.milvus_store.upload import upload
-from index.recall_sources import WEIGHT, Sources
+from index.recall_sources import WEIGHT, RecallSources
 from index.source_weight import recall_by_weight
 from index.tuning import OperatingPoint, explore, measure, nearest, reaching, widest_effort
 from index.vector_store import TunableStore
@@ -63,7 +63,7 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     index, neighbours, facts = _built(config, towers, data, folder)
     if neighbours is not None and config.neighbours.weight is None:
         recalls = recall_by_weight(
-            Sources(
+            RecallSources.of(
                 index,
                 neighbours,
                 temperature=read_manifest(towers, TOWERS).facts["temperature"],

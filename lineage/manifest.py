@@ -7,7 +7,7 @@ checksums, so two stages fit when one names the other's fingerprint.
 Errors:
     ArtifactError: the folder cannot be used.
         MissingArtifactError: there is no finished stage in it.
-        CorruptArtifactError: a file is gone or its bytes changed.
+        CorruptArtifactError: a file is gone, its bytes changed, or another version wrote it.
         MismatchedArtifactError: it was made from other inputs than those beside it.
 """
 
@@ -24,7 +24,7 @@ from typing import Any
 
 from lineage.stages import DATA, STAGES, TRIAL_FOLDER
 
-FORMAT = 7
+FORMAT = 8
 """Of all stages; another one wherever a stage writes other files than before."""
 MANIFEST = "manifest.json"
 RECORD = "release.json"
@@ -101,10 +101,15 @@ def read_manifest(folder: Path, stage: str) -> Manifest:
     except (ValueError, TypeError) as error:
         raise CorruptArtifactError(f"{path} is not a manifest: {error}") from error
     stage = PurePath(stage).name
-    if manifest.format != FORMAT or manifest.stage != stage:
+    if manifest.format != FORMAT:
+        age = "an older" if manifest.format < FORMAT else "a newer"
         raise CorruptArtifactError(
-            f"{path} must be stage {stage!r} of format {FORMAT}, "
-            f"got stage {manifest.stage!r} of format {manifest.format}; "
+            f"{folder} was made by {age} version (format {manifest.format}, this one reads "
+            f"{FORMAT}): make it again with `{command(folder, stage)}`"
+        )
+    if manifest.stage != stage:
+        raise CorruptArtifactError(
+            f"{path} must be of stage {stage!r}, got {manifest.stage!r}; "
             f"make it again with `{command(folder, stage)}`"
         )
     return manifest

@@ -75,7 +75,7 @@ class Changing:
 
     def __init__(self, base: ItemIndex, folder: Path, batch: int) -> None:
         """Begin with a base and a journal in a folder; so many items change at once."""
-        self.items = LiveItems(LiveIndex(base), Attributes({}, len(base)), STATE)
+        self.items = LiveItems(LiveIndex(base), Attributes(attributes={}, items=len(base)), STATE)
         self._journal = Journal(folder / CHANGES)
         self._base, self._batch, self._count = len(base), batch, 0
         self._rng = np.random.default_rng(0)
@@ -235,7 +235,7 @@ def cascades(root: Path, config: LiveConfig) -> Figures:
             (folder / stage.name).symlink_to(stage.resolve())
         (folder / CHANGES).unlink(missing_ok=True)
         engine = LiveEngine(Engine.load(folder, EngineConfig()), folder)
-        known = engine.engine.catalogue
+        known = engine.engine.cascade.catalogue
         size, rng, count = len(known), np.random.default_rng(0), [0]
 
         def upsert() -> None:
@@ -250,7 +250,7 @@ def cascades(root: Path, config: LiveConfig) -> Figures:
 
         def delete() -> None:
             rows = rng.choice(size, config.batch, replace=False).tolist()
-            catalogue = engine.engine.catalogue
+            catalogue = engine.engine.cascade.catalogue
             ids = [known.item_id(row) for row in rows]
             engine.delete([item_id for item_id in ids if catalogue.row(item_id) is not None])
 
@@ -261,7 +261,7 @@ def cascades(root: Path, config: LiveConfig) -> Figures:
         upsert()
         work = [(upsert, config.upserts / config.batch), (delete, config.deletes / config.batch)]
         figures = by_turns(recommend, work, config)
-        figures["added at the end"] = len(engine.engine.retriever.sources.index.added)
+        figures["added at the end"] = len(engine.engine.cascade.retriever.sources.index.added)
         engine.close()
     return {"searched": f"{root.name}, the whole engine", **figures}
 

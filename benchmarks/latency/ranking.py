@@ -2,7 +2,7 @@
 
 The peer is sentence-transformers' CrossEncoder on the default backbone, which reads the last titles
 with each candidate's, as it comes (fp32) and in bf16. All run in this process, by turns, with the
-same threads, on the same shoppers and candidates; ours includes looking up every signal.
+same threads, on the same shoppers and candidates; ours includes computing every feature.
 """
 
 import logging
@@ -21,13 +21,13 @@ from rich.table import Table
 
 from benchmarks.command import configuration, folders, parser, save_figures
 from dataset.arrays import Dataset, load_dataset
-from index.recall_sources import Recalled, Rows
+from index.ranked_list import RankedList, Rows
 from lineage.cli import configure_logging, reported_errors
 from lineage.open_release import open_release
 from lineage.stages import ITEM_STATES, RANKER
 from ranker.config import RankerConfig
 from retrieval.blas_threads import leave_cores_to_torch
-from retrieval.features import Signals
+from retrieval.features import Features, require_features
 
 if TYPE_CHECKING:
     from retrieval.retriever import Retriever
@@ -55,7 +55,7 @@ class _Request:
     """A shopper and what was recalled."""
 
     history: Rows
-    found: Recalled
+    found: RankedList
 
 
 def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
@@ -82,13 +82,14 @@ def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
     leave_cores_to_torch()
     open_release(root)
     data, retriever = load_dataset(root / "data").for_refit(), Retriever.load(root)
-    signals = Signals.load(root, retriever.sources, data.popularity)
+    features = Features.load(root, retriever.sources, data.popularity)
     ranker = Ranker.load(root / "ranker")
+    require_features(ranker.feature_names, root / "ranker")
     requests = _requests(data, retriever)
 
     def ours(request: _Request) -> object:
         found = request.found
-        described = signals(request.history, found)
+        described = features(request.history, found)
         return ranker(request.history, found.rows, found.scores, described)
 
     def read_by(dtype: torch.dtype) -> Callable[[_Request], object]:

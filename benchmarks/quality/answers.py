@@ -66,9 +66,9 @@ def _calls(engine: "Engine", data: Dataset, user: int) -> Iterator[tuple[str, An
     yield "rank", engine.rank(query, [data.item_ids[row] for row in rows])
     few = {"limit": EXPLAINED, "explain": True, "explain_texts": True}
     yield "explain", engine.recommend(history_query(data, user, **few))
-    last = engine.catalogue.row(query.history[-1])
+    last = engine.cascade.catalogue.row(query.history[-1])
     assert last is not None
-    filters = _filters(engine.catalogue.item(last).attributes, engine)
+    filters = _filters(engine.cascade.catalogue.item(last).attributes, engine)
     excluded = [data.item_ids[row] for row in rows[:EXPLAINED]]
     wishes = {"limit": ITEMS, "filters": filters, "exclude": excluded}
     yield "filtered", engine.recommend(history_query(data, user, **wishes))
@@ -77,7 +77,7 @@ def _calls(engine: "Engine", data: Dataset, user: int) -> Iterator[tuple[str, An
 def _filters(attributes: Mapping[str, Any], engine: "Engine") -> Filters:
     """One clause for each of an item's keywords and numbers: items that are like it."""
     clauses: list[AnyOf | Range] = []
-    for name, kind in sorted(engine.attributes.kinds.items()):
+    for name, kind in sorted(engine.cascade.attributes.kinds.items()):
         value = attributes.get(name)
         if kind == "keyword" and value:
             clauses.append(AnyOf(name, [value] if isinstance(value, str) else list(value)))

@@ -70,10 +70,10 @@ def cascade_lists(engine: "Engine", data: Dataset, cases: Cases) -> CascadeLists
             cascade[user, place] = row
             if item.shortlist_rank is not None:
                 shortlist[user, item.shortlist_rank - 1] = row
-    sources = engine.retriever.sources
+    sources = engine.cascade.retriever.sources
     users = np.empty((len(cases), sources.index.dimension), np.float32)
     for user, history in enumerate(tqdm(cases.histories, desc="towers", unit="user")):
-        users[user] = engine.retriever.embed(history, {}, contexts=cases.contexts[user])
+        users[user] = engine.cascade.retriever.embed(history, {}, contexts=cases.contexts[user])
         found, _ = sources.nearest(users[user], history, limit)
         towers[user, : len(found)] = found
     stages = answers[0].milliseconds

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from backbone.batch import Batch
 from backbone.packing import padded_width
-from dataset.append_only import Extended, Grown
+from dataset.append_only import Extended
 from lineage.stages import ITEM_STATES
 from ranker.attention.word_overlap import (
     BYTES,
@@ -135,15 +135,6 @@ class AttentionInputs:
             candidates=torch.from_numpy(self.read(rows)),
             matches=torch.from_numpy(common),
         )
-
-    def over(self, added: Grown[np.int8]) -> "AttentionInputs":
-        """The same where items were added to the corpus.
-
-        Args:
-            added: (added items, hidden + bytes of words) what `kept` made of them.
-        """
-        base = self.states.base if isinstance(self.states, Extended) else self.states
-        return replace(self, states=Extended(base=base, added=added))
 
     def save(self, folder: Path) -> None:
         """Write the states and the options."""

@@ -26,7 +26,7 @@ from index.milvus_store.collection import (
 from index.milvus_store.store import MilvusStore
 from index.milvus_store.upload import _create, upload
 from index.open_store import load_store, require_store
-from index.recall_sources import WEIGHT, Sources
+from index.recall_sources import WEIGHT, RecallSources
 from index.stage import LATENCY, POINT, RECALL, build, trial
 from lineage.cli import run
 from lineage.manifest import (
@@ -67,7 +67,7 @@ def test_the_stage_is_tuned_and_its_sources_find_what_exact_search_finds(root, c
     items = np.load(root / "towers" / "item_embeddings.npy")
     user = np.load(root / "towers" / "user_embeddings.npy")[0]
 
-    rows, cosines = Sources.load(root).nearest(user, np.array([3], np.int32), 20)
+    rows, cosines = RecallSources.load(root).nearest(user, np.array([3], np.int32), 20)
 
     assert set(manifest.files) == {RECORD, demand_eras.FILE}
     assert manifest.facts["kind"] == "milvus"
@@ -147,13 +147,13 @@ def test_a_lost_collection_is_refused_with_the_command_that_mends_it(root, confi
     else:
         client.delete(record.collection, ids=[3])
     mend = rf"python -m index\.milvus_store restore {root}`"
-    for look in (lambda: Sources.load(root), lambda: require_store(root / "index")):
+    for look in (lambda: RecallSources.load(root), lambda: require_store(root / "index")):
         with pytest.raises((MissingArtifactError, CorruptArtifactError), match=mend):
             look()
 
     main(["restore", str(root)])
 
-    assert len(Sources.load(root).index) == manifest.facts["items"]
+    assert len(RecallSources.load(root).index) == manifest.facts["items"]
     verify_files(root / "index", manifest)
 
 

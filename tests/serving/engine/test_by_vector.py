@@ -64,7 +64,7 @@ def test_the_length_of_a_vector_does_not_count(engine, length):
 
 
 def test_the_embedding_of_a_search_finds_what_the_search_finds(engine):
-    asked = engine.retriever.embed(np.empty(0, np.int32), {}, search="blue lamp")
+    asked = engine.cascade.retriever.embed(np.empty(0, np.int32), {}, search="blue lamp")
 
     assert ids(engine.retrieve(Query(vector=tuple(asked.tolist()), limit=12))) == ids(
         engine.retrieve(Query(search="blue lamp", limit=12))

@@ -88,8 +88,10 @@ def test_without_strength_and_caps_the_order_stays(engine):
 def test_the_more_strength_the_less_alike_are_the_items(engine):
     def alike(strength):
         query = Query(history=HISTORY, limit=10, diversity=Diversity(strength=strength))
-        rows = engine.catalogue.rows([item.item_id for item in engine.recommend(query).items])[0]
-        vectors = engine.retriever.sources.index.vectors(rows)
+        rows = engine.cascade.catalogue.rows(
+            [item.item_id for item in engine.recommend(query).items]
+        )[0]
+        vectors = engine.cascade.retriever.sources.index.vectors(rows)
         return float((vectors @ vectors.T).sum() - 10) / 90
 
     found = [alike(strength) for strength in (0.0, 0.5, 1.0)]
@@ -137,7 +139,7 @@ def test_items_that_were_added_count_for_each_value_and_without_one_for_none(roo
     assert {"five", "six"} <= set(found)
     values = Counter(value for item_id in found for value in named.get(item_id, ()))
     values.update(
-        live.engine.catalogue.title(int(item_id[1:])).split()[0]
+        live.engine.cascade.catalogue.title(int(item_id[1:])).split()[0]
         for item_id in found
         if item_id not in named
     )
