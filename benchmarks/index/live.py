@@ -42,7 +42,7 @@ from serving.catalogue.live_items import LiveItems
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
 from shortlist_client.api.item import Item
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper
 
 logger = logging.getLogger("benchmarks.index.live")
 DIMENSION, K, STATE = 384, 200, 768 + BYTES
@@ -254,7 +254,7 @@ def cascades(root: Path, config: LiveConfig) -> Figures:
 
         def recommend(_: int) -> object:
             history = [known.item_id(row) for row in rng.integers(size, size=10).tolist()]
-            return engine.recommend(Query(history=history))
+            return engine.recommend(Shopper(history=history))
 
         upsert()
         work = [(upsert, config.upserts / config.batch), (delete, config.deletes / config.batch)]

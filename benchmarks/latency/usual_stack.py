@@ -10,26 +10,26 @@ from backbone.device import best_device
 from benchmarks.latency.server_process import SHORTLIST
 from dataset.arrays import Dataset
 from index.faiss_store.installation import load_faiss
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper
 
 TITLES, LIMIT = 10, 20
 WARM = 2
 """Requests that are not counted"""
 
 
-def peer(data: Dataset, queries: Sequence[Query], backbone: str) -> dict[str, Any]:
+def peer(data: Dataset, shoppers: Sequence[Shopper], backbone: str) -> dict[str, Any]:
     """One request at a time, in this process.
 
     Args:
         data: Whose items are recommended.
-        queries: Two more than are counted.
+        shoppers: Two more than are counted.
         backbone: What it reads with: a hub name or a local folder.
     """
     recommend = stack(data, backbone)
     times = []
-    for query in queries:
+    for shopper in shoppers:
         started = time.perf_counter()
-        recommend(query)
+        recommend(shopper)
         times.append(1e3 * (time.perf_counter() - started))
     times = times[WARM:]
     return {
@@ -38,8 +38,8 @@ def peer(data: Dataset, queries: Sequence[Query], backbone: str) -> dict[str, An
     }
 
 
-def stack(data: Dataset, backbone: str) -> Callable[[Query], object]:
-    """What answers a query with item rows, best first."""
+def stack(data: Dataset, backbone: str) -> Callable[[Shopper], object]:
+    """Answers a shopper with item rows, best first."""
     from sentence_transformers import CrossEncoder, SentenceTransformer
 
     device = best_device().type
@@ -51,8 +51,8 @@ def stack(data: Dataset, backbone: str) -> Callable[[Query], object]:
     index.add(corpus)
     title_of = dict(zip(data.item_ids, titles, strict=True))
 
-    def recommend(query: Query) -> object:
-        read = ", ".join(title_of[item_id] for item_id in query.history[-TITLES:])
+    def recommend(shopper: Shopper) -> object:
+        read = ", ".join(title_of[item_id] for item_id in shopper.history[-TITLES:])
         user = bi_encoder.encode([read], normalize_embeddings=True, show_progress_bar=False)
         _, rows = index.search(user, SHORTLIST)
         pairs = [(read, titles[row]) for row in rows[0].tolist()]

@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
 from retrieval.embedding_cache import Lookups
+from serving.api.request import Request
 from shortlist_client.api.answer import Answer
 from shortlist_client.api.item import Item, Known
 from shortlist_client.api.operations import Counts
-from shortlist_client.api.request import Ask
 
 
 class Recommender(Protocol):
@@ -18,7 +18,7 @@ class Recommender(Protocol):
     def versions(self) -> Mapping[str, str]:
         """Fingerprints of `data`, `towers`, `index` and `ranker`."""
 
-    def cost(self, ask: Ask) -> int:
+    def cost(self, request: Request) -> int:
         """Items that an answer reads at most: of a history, and to be ranked."""
 
     @property
@@ -33,12 +33,12 @@ class Recommender(Protocol):
     def actions(self) -> Sequence[str]:
         """What the release's interactions call what users do; none where they do not say."""
 
-    def answers(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Answer | Exception]]:
+    def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Exception]]:
         """Answer some requests together.
 
         Yields:
             Places among the requests, in any order, and their answers as soon as they are there;
-            InvalidQueryError, UnknownItemError or OtherReleaseError where a request cannot be
+            InvalidRequestError, UnknownItemError or OtherReleaseError where a request cannot be
             answered.
         """
 
@@ -62,7 +62,7 @@ class Changeable(Protocol):
         """Refuse an item that breaks a rule.
 
         Raises:
-            InvalidQueryError: names the field, the rule and the value.
+            InvalidRequestError: names the field, the rule and the value.
         """
 
     def upsert(self, items: Sequence[Item]) -> None:

@@ -12,9 +12,9 @@ from types import TracebackType
 from retrieval.embedding_cache import Lookups
 from serving.api.errors import UnavailableError
 from serving.api.protocol import Recommender
+from serving.api.request import Request
 from serving.batching.request_queue import Answered, QueueConfig, Waiting, WaitingRequests
 from shortlist_client.api.answer import Answer
-from shortlist_client.api.request import Ask
 
 logger = logging.getLogger(__name__)
 Load = Callable[[], Recommender]
@@ -91,28 +91,28 @@ class EngineThread:
         engine = await asyncio.wrap_future(self._loaded)
         return engine.versions
 
-    async def answer(self, ask: Ask, *, patient: bool = False) -> Answered:
+    async def answer(self, request: Request, *, patient: bool = False) -> Answered:
         """Wait for the answer to a request. Cancelled before its turn, it is never worked on.
 
         Args:
-            ask: What is asked.
+            request: What is asked.
             patient: Whether all others come first; who asks so bounds how many wait.
 
         Raises:
             QueueFullError: too many wait.
             TimeoutError: its deadline passed before its turn.
-            InvalidQueryError: it breaks a rule.
+            InvalidRequestError: it breaks a rule.
             UnknownItemError: it is about an item that the catalogue does not hold.
             OtherReleaseError: it is bound to another release.
             UnavailableError: the thread has ended.
         """
         loop = asyncio.get_running_loop()
-        request = Waiting(ask=ask, future=loop.create_future(), patient=patient)
+        waiting = Waiting(request=request, future=loop.create_future(), patient=patient)
         with self._changed:
             self._check_open()
-            self._waiting.add(request)
+            self._waiting.add(waiting)
             self._changed.notify()
-        return await request.future
+        return await waiting.future
 
     def replace(self, engine: Recommender) -> None:
         """Let another engine answer, from the next batch on; returns when it does.
@@ -174,7 +174,7 @@ class EngineThread:
         """Answer some requests together; where that fails, each by itself."""
         started, engine, left = time.monotonic(), self.engine, list(batch)
         try:
-            for place, answer in engine.answers([request.ask for request in batch]):
+            for place, answer in engine.answers([one.request for one in batch]):
                 left.remove(batch[place])
                 self._tell(batch[place], answer, engine.versions, started)
         except Exception as error:

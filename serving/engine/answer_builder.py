@@ -59,11 +59,11 @@ class Answering:
             started: When work began, in seconds of `time.perf_counter`.
             cut: Whether it should have been ranked but was not, for want of time.
         """
-        query, index = task.ask.query, self.retriever.sources.index
-        places = np.arange(min(query.limit, len(found.rows)))
-        if query.diversity:
-            places = diverse(found.rows, query.limit, query.diversity, index, self.attributes)
-        items = found.chosen(places).items(self.catalogue, query.limit)
+        limit, index = task.request.limit, self.retriever.sources.index
+        places = np.arange(min(limit, len(found.rows)))
+        if diversity := task.request.wishes.diversity:
+            places = diverse(found.rows, limit, diversity, index, self.attributes)
+        items = found.chosen(places).items(self.catalogue, limit)
         degraded, booked = Degraded.DEADLINE if cut else None, dict(watch)
         if items and not cut and task.by_history:
             if self._in_time(task, self.pace.expected(len(items) * len(left_out(task.shopper)))):
@@ -94,7 +94,7 @@ class Answering:
 
     @staticmethod
     def _in_time(task: Task, seconds: float) -> bool:
-        return task.ask.deadline >= time.monotonic() + MARGIN + seconds
+        return task.request.deadline >= time.monotonic() + MARGIN + seconds
 
     def _explained(
         self,

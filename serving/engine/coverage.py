@@ -4,10 +4,10 @@ import numpy as np
 
 from dataset.postings import bitmap_of
 from index.live_index import LiveIndex
+from serving.api.request import Method
 from serving.engine.ranked_list import Candidates
 from serving.engine.resolve import Task
 from shortlist_client.api.answer import Coverage
-from shortlist_client.api.request import Method
 
 
 def coverage(task: Task, found: Candidates, index: LiveIndex) -> Coverage:
@@ -29,7 +29,7 @@ def coverage(task: Task, found: Candidates, index: LiveIndex) -> Coverage:
 
 def _searched(task: Task, index: LiveIndex) -> int:
     shopper, given = task.shopper, task.given
-    if given is not None and task.ask.method is Method.RANK:
+    if given is not None and task.request.method is Method.RANK:
         return len(given)
     left_out = shopper.history if given is None else given
     gone = index.current(np.unique(index.origins(left_out)))

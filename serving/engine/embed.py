@@ -4,10 +4,10 @@ import time
 from collections.abc import Mapping
 
 from retrieval.retriever import Retriever
+from serving.api.request import Method
 from serving.catalogue.catalogue import Catalogue
 from serving.engine.resolve import Task
 from shortlist_client.api.answer import Embedding
-from shortlist_client.api.request import Method
 
 TEXT_COST = 16
 """Items of a history that take as long to read as one text, about"""
@@ -30,7 +30,7 @@ def embedded(
         catalogue: Knows the items' ids.
         watch: Where times are booked, in ms.
     """
-    method, item_ids, given = task.ask.method, [""], task.given
+    method, item_ids, given = task.request.method, [""], task.given
     nothing = given is None or not len(given)
     if {Method.EMBED_SHOPPER: not task.read, Method.EMBED_ITEMS: nothing}.get(method, False):
         return []
@@ -38,7 +38,7 @@ def embedded(
     if method is Method.EMBED_SHOPPER:
         vectors = retriever.embed_all([task.shopper], {})
     elif method is Method.EMBED_TEXTS:
-        vectors = retriever.texts(task.ask.texts)
+        vectors = retriever.texts(task.request.texts)
         item_ids *= len(vectors)
     else:
         assert given is not None

@@ -25,7 +25,8 @@ from retrieval.features import NEWEST, Signals
 from retrieval.retriever import Retriever
 from serving.api.errors import OtherReleaseError, UnknownItemError
 from serving.api.limits import Limits
-from serving.api.validation import check_release
+from serving.api.request import Method, Request
+from serving.api.validation import check_answerable
 from serving.catalogue.catalogue import Catalogue
 from serving.catalogue.live_items import LiveItems
 from serving.engine.answer_builder import MARGIN, Answering
@@ -38,9 +39,9 @@ from serving.engine.ranked_list import Candidates
 from serving.engine.resolve import Task, begun
 from serving.engine.warmup import every_way, keywords_of
 from shortlist_client.api.answer import Answer
-from shortlist_client.api.errors import InvalidQueryError
-from shortlist_client.api.filters import Filters
-from shortlist_client.api.request import Ask, Method, Query
+from shortlist_client.api.errors import InvalidRequestError
+from shortlist_client.api.event import Event
+from shortlist_client.api.request import Shopper, Wishes
 
 WARM_UPS = 2
 Told = tuple[int, Answer | Exception]
@@ -207,7 +208,7 @@ class Engine:
         """Go every way, so that no caller waits for what is done but once."""
         by_ranker, by_towers = self._ranker.longest, self._retriever.user_tower.longest
         longest = max(by_ranker, by_towers, 1)
-        asks = every_way(
+        requests = every_way(
             [
                 self._catalogue.item_id(row)
                 for row in range(min(longest, self._limits.history, len(self._catalogue)))
@@ -217,96 +218,102 @@ class Engine:
         )
         for _ in range(WARM_UPS):
             self._pace.forget()  # what is done for the first time says nothing
-            for together in ([ask] for ask in asks):
+            for together in ([request] for request in requests):
                 list(self.answers(together))
-            list(self.answers(asks))
+            list(self.answers(requests))
         index = self._retriever.sources.index
         index.search_among(index.vectors(np.zeros(1, np.int32))[0], 1, BitMap([0]))
 
-    def recommend(self, query: Query, *, ranked: int | None = None) -> Answer:
+    def recommend(
+        self,
+        shopper: Shopper,
+        wishes: Wishes = Wishes(),
+        *,
+        recent: Sequence[Event] = (),
+        ranked: int | None = None,
+    ) -> Answer:
         """Recall a shortlist, rank its head, and return the first `limit` without the history.
 
         Args:
-            query: What a client asks.
+            shopper: For whom.
+            wishes: What the answer should be like.
+            recent: What the user did since the release was built, oldest first.
             ranked: Length of the head; by default as configured.
 
         Raises:
-            InvalidQueryError: the query breaks a rule.
+            InvalidRequestError: the request breaks a rule.
         """
-        return self._alone(Ask(method=Method.RECOMMEND, query=query), ranked=ranked)
+        request = Request(method=Method.RECOMMEND, shopper=shopper, wishes=wishes, recent=recent)
+        return self._alone(request, ranked=ranked)
 
-    def retrieve(self, query: Query) -> Answer:
+    def retrieve(self, shopper: Shopper, wishes: Wishes = Wishes()) -> Answer:
         """The shortlist's first `limit` in its own order, without the history.
 
         Raises:
-            InvalidQueryError: the query breaks a rule.
+            InvalidRequestError: the request breaks a rule.
         """
-        return self._alone(Ask(method=Method.RETRIEVE, query=query))
+        return self._alone(Request(method=Method.RETRIEVE, shopper=shopper, wishes=wishes))
 
-    def rank(self, query: Query, candidates: Sequence[str]) -> Answer:
+    def rank(
+        self, shopper: Shopper, candidates: Sequence[str], wishes: Wishes = Wishes()
+    ) -> Answer:
         """Order the given items for the shopper and return the first `limit`.
 
         Raises:
-            InvalidQueryError: the query breaks a rule, or there are no or too many candidates.
+            InvalidRequestError: the request breaks a rule, or there are no or too many candidates.
         """
-        return self._alone(Ask(method=Method.RANK, query=query, candidates=candidates))
+        return self._alone(
+            Request(method=Method.RANK, shopper=shopper, candidates=candidates, wishes=wishes)
+        )
 
-    def similar(
-        self,
-        item_id: str,
-        limit: int,
-        *,
-        filters: Filters | None = None,
-        exclude: Sequence[str] = (),
-    ) -> Answer:
+    def similar(self, item_id: str, wishes: Wishes = Wishes()) -> Answer:
         """Nearest neighbours of an item among the items that fit, but for those to leave out.
 
         Raises:
-            InvalidQueryError: the limit, an id or a filter breaks a rule.
+            InvalidRequestError: the limit, an id or a filter breaks a rule.
             UnknownItemError: the catalogue does not hold the item.
         """
-        query = Query(limit=limit, filters=filters or Filters(), exclude=exclude)
-        return self._alone(Ask(method=Method.SIMILAR, query=query, item_id=item_id))
+        return self._alone(Request(method=Method.SIMILAR, item_id=item_id, wishes=wishes))
 
-    def _alone(self, ask: Ask, *, ranked: int | None = None) -> Answer:
-        ((_, answer),) = self.answers([ask], ranked=ranked)
+    def _alone(self, request: Request, *, ranked: int | None = None) -> Answer:
+        ((_, answer),) = self.answers([request], ranked=ranked)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def cost(self, ask: Ask) -> int:
+    def cost(self, request: Request) -> int:
         """Items that an answer reads at most: of a history, and to be ranked."""
-        known = len(ask.query.history) or (NEWEST if ask.query.user_id else 0)
-        ranked = {Method.RECOMMEND: self.ranked, Method.RANK: len(ask.candidates)}
+        known = len(request.shopper.history) or (NEWEST if request.shopper.user_id else 0)
+        ranked = {Method.RECOMMEND: self.ranked, Method.RANK: len(request.candidates)}
         return (
             1
             + min(known, NEWEST)
-            + ranked.get(ask.method, 0)
-            + TEXT_COST * len(ask.texts)
-            + explaining_cost(ask)
-            + text_reasons_cost(ask)
+            + ranked.get(request.method, 0)
+            + TEXT_COST * len(request.texts)
+            + explaining_cost(request)
+            + text_reasons_cost(request)
         )
 
-    def answers(self, asks: Sequence[Ask], *, ranked: int | None = None) -> Iterator[Told]:
+    def answers(self, requests: Sequence[Request], *, ranked: int | None = None) -> Iterator[Told]:
         """Answer some requests together; those without the ranker before it begins.
 
         Args:
-            asks: What is asked.
+            requests: What is asked.
             ranked: Length of the head that is ranked; by default as configured.
 
         Yields:
-            Places among the requests and their answers; InvalidQueryError, UnknownItemError or
+            Places among the requests and their answers; InvalidRequestError, UnknownItemError or
             OtherReleaseError where a request cannot be answered.
         """
         started, watch = time.perf_counter(), dict[str, float]()
         read: list[tuple[int, Task]] = []
-        for place, ask in enumerate(asks):
+        for place, request in enumerate(requests):
             try:
-                task = self._begun(ask)
-            except (InvalidQueryError, UnknownItemError, OtherReleaseError) as error:
+                task = self._begun(request)
+            except (InvalidRequestError, UnknownItemError, OtherReleaseError) as error:
                 yield place, error
                 continue
-            if ask.method in EMBEDS:
+            if request.method in EMBEDS:
                 yield place, self._answering.embedded(task, started)
             elif task.read:
                 read.append((place, task))
@@ -319,10 +326,10 @@ class Engine:
                 answer = self._answering(one.task, found, watch, started, cut=cut)
                 yield one.place, answer
 
-    def _begun(self, ask: Ask) -> Task:
-        check_release(ask, self._versions.get("release"), self._limits)
+    def _begun(self, request: Request) -> Task:
+        check_answerable(request, self._versions.get("release"), self._limits)
         dimension = self._retriever.sources.index.dimension
-        return begun(ask, self._catalogue, self._attributes, self._limits, dimension=dimension)
+        return begun(request, self._catalogue, self._attributes, self._limits, dimension=dimension)
 
     def _cascade(
         self, read: Sequence[tuple[int, Task]], ranked: int, watch: dict[str, float]
@@ -358,17 +365,17 @@ class Engine:
                 recalled=recalled,
                 ranked=0
                 if task.by_towers
-                else min(heads.get(task.ask.method, 0), len(recalled.rows)),
+                else min(heads.get(task.request.method, 0), len(recalled.rows)),
             )
             for (place, task), recalled in zip(read, every, strict=True)
         ]
 
     def _covered(self, wanted: Sequence[_Found]) -> list[_Found]:
         """Those that can wait until they and the others are ranked."""
-        covered = sorted(wanted, key=lambda one: -one.task.ask.deadline)  # the hastiest last
+        covered = sorted(wanted, key=lambda one: -one.task.request.deadline)  # the hastiest last
         size = sum(one.ranked for one in covered)
         now = time.monotonic() + MARGIN
-        while covered and covered[-1].task.ask.deadline < now + self._pace.expected(size):
+        while covered and covered[-1].task.request.deadline < now + self._pace.expected(size):
             size -= covered.pop().ranked
         return covered
 

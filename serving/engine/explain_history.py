@@ -15,19 +15,19 @@ from index.recall_sources import Recalled, Rows, Scores
 from ranker.ranker import Ranker
 from retrieval.features import Signals
 from retrieval.retriever import Retriever, Shopper
+from serving.api.request import Request
 from serving.engine.ranked_list import Candidates
-from shortlist_client.api.request import Ask
 
 EXPLAINED = 20
 """Newest items of a history that are left out, one after another"""
 
 
-def explaining_cost(ask: Ask) -> int:
+def explaining_cost(request: Request) -> int:
     """Items that reasons read at most, beside those of the answer: of histories, and ranked."""
-    if not ask.query.explain:
+    if not request.wishes.explain:
         return 0
-    known = len(ask.query.history) or EXPLAINED
-    return (1 + min(known, EXPLAINED)) * (1 + ask.query.limit)
+    known = len(request.shopper.history) or EXPLAINED
+    return (1 + min(known, EXPLAINED)) * (1 + request.limit)
 
 
 def left_out(shopper: Shopper) -> Rows:

@@ -22,7 +22,7 @@ def looked_up(task: Task, catalogue: Catalogue, retriever: Retriever, *, size: i
     shopper, given = task.shopper, task.given
     if task.basis is Basis.ITEM:
         assert given is not None
-        sources, limit = retriever.sources, task.ask.query.limit
+        sources, limit = retriever.sources, task.request.limit
         item = sources.index.vectors(given)[0]
         rows, cosines = sources.nearest(item, given, limit, allowed=shopper.allowed)
         return Candidates(rows=rows, scores=cosines)

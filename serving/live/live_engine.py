@@ -16,17 +16,18 @@ from lineage.releases import release_ids
 from retrieval.embedding_cache import Lookups
 from serving.api.errors import UnknownItemError
 from serving.api.limits import check_id, check_item
+from serving.api.request import Request
 from serving.catalogue.change_log import Change, changes_path, encoded, latest
 from serving.catalogue.live_items import LiveItems, described
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.compaction import fold, unsettled
 from serving.live.item_encoder import ItemReader
 from shortlist_client.api.answer import Answer
-from shortlist_client.api.errors import InvalidQueryError
-from shortlist_client.api.filters import Filters
+from shortlist_client.api.errors import InvalidRequestError
+from shortlist_client.api.event import Event
 from shortlist_client.api.item import Item, Known
 from shortlist_client.api.operations import Counts
-from shortlist_client.api.request import Ask, Query
+from shortlist_client.api.request import Shopper, Wishes
 
 logger = logging.getLogger(__name__)
 STAGES = ("data", "towers", "ranker")
@@ -99,42 +100,44 @@ class LiveEngine:
         """As `Engine.actions`."""
         return self._base.actions
 
-    def recommend(self, query: Query, *, ranked: int | None = None) -> Answer:
-        """As `Engine.recommend`."""
-        return self._engine.recommend(query, ranked=ranked)
-
-    def cost(self, ask: Ask) -> int:
-        """As `Engine.cost`."""
-        return self._engine.cost(ask)
-
-    def answers(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Answer | Exception]]:
-        """As `Engine.answers`, of one moment."""
-        return self._engine.answers(asks)
-
-    def retrieve(self, query: Query) -> Answer:
-        """As `Engine.retrieve`."""
-        return self._engine.retrieve(query)
-
-    def rank(self, query: Query, candidates: Sequence[str]) -> Answer:
-        """As `Engine.rank`."""
-        return self._engine.rank(query, candidates)
-
-    def similar(
+    def recommend(
         self,
-        item_id: str,
-        limit: int,
+        shopper: Shopper,
+        wishes: Wishes = Wishes(),
         *,
-        filters: Filters | None = None,
-        exclude: Sequence[str] = (),
+        recent: Sequence[Event] = (),
+        ranked: int | None = None,
     ) -> Answer:
+        """As `Engine.recommend`."""
+        return self._engine.recommend(shopper, wishes, recent=recent, ranked=ranked)
+
+    def cost(self, request: Request) -> int:
+        """As `Engine.cost`."""
+        return self._engine.cost(request)
+
+    def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Exception]]:
+        """As `Engine.answers`, of one moment."""
+        return self._engine.answers(requests)
+
+    def retrieve(self, shopper: Shopper, wishes: Wishes = Wishes()) -> Answer:
+        """As `Engine.retrieve`."""
+        return self._engine.retrieve(shopper, wishes)
+
+    def rank(
+        self, shopper: Shopper, candidates: Sequence[str], wishes: Wishes = Wishes()
+    ) -> Answer:
+        """As `Engine.rank`."""
+        return self._engine.rank(shopper, candidates, wishes)
+
+    def similar(self, item_id: str, wishes: Wishes = Wishes()) -> Answer:
         """As `Engine.similar`."""
-        return self._engine.similar(item_id, limit, filters=filters, exclude=exclude)
+        return self._engine.similar(item_id, wishes)
 
     def find(self, item_id: str) -> Known | None:
         """An item as of now; None where there is none, or none any more.
 
         Raises:
-            InvalidQueryError: the id breaks a rule.
+            InvalidRequestError: the id breaks a rule.
         """
         check_id("item_id", item_id, self._base.limits)
         return self._engine.catalogue.known(item_id)
@@ -156,19 +159,19 @@ class LiveEngine:
         """Refuse an item that breaks a rule.
 
         Raises:
-            InvalidQueryError: names the field, the rule and the value.
+            InvalidRequestError: names the field, the rule and the value.
         """
         check_item(item, self._base.limits)
         try:
             self._base.attributes.held(described(item, self._base.attributes))
         except ValueError as error:
-            raise InvalidQueryError(f"attributes of {item.item_id!r}: {error}") from error
+            raise InvalidRequestError(f"attributes of {item.item_id!r}: {error}") from error
 
     def upsert(self, items: Sequence[Item]) -> None:
         """Add items or put new forms in the place of old ones: all of them, or none.
 
         Raises:
-            InvalidQueryError: an item breaks a rule, or one comes twice.
+            InvalidRequestError: an item breaks a rule, or one comes twice.
             JournalError: another process changes the items; names it.
             ArtifactError: the release's models cannot read new items.
             OSError: the disk is full or refuses; nothing has changed.
@@ -204,7 +207,7 @@ class LiveEngine:
         """Take items out of every answer: all of them, or none.
 
         Raises:
-            InvalidQueryError: an id breaks a rule, or one comes twice.
+            InvalidRequestError: an id breaks a rule, or one comes twice.
             UnknownItemError: there is no such item; names it.
             JournalError: another process changes the items; names it.
             OSError: the disk is full or refuses; nothing has changed.
@@ -342,5 +345,5 @@ def _require_distinct(item_ids: Sequence[str]) -> None:
     seen: set[str] = set()
     for item_id in item_ids:
         if item_id in seen:
-            raise InvalidQueryError(f"item_id must not come twice in one change, got {item_id!r}")
+            raise InvalidRequestError(f"item_id must not come twice in one change, got {item_id!r}")
         seen.add(item_id)

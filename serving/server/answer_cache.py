@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from protos.recommender.v1 import recommender_pb2 as pb
 from retrieval.embedding_cache import CacheConfig, Lookups
+from serving.api.request import Method
 from shortlist_client.api.event import Event
-from shortlist_client.api.request import Method
 from shortlist_client.wire.recommend import Request
 
 DIGEST_BYTES = 16

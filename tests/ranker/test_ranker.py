@@ -26,9 +26,9 @@ from ranker.losses import listwise_softmax
 from ranker.ranker import Ranker, reorder
 from ranker.shortlists import Shortlists
 from retrieval.features import NAMES, Signals
-from retrieval.retriever import Shopper
+from retrieval.retriever import Shopper as EmbeddedShopper
 from serving.engine.engine import Engine, EngineConfig
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper, Wishes
 
 SIGNALS = 4
 
@@ -381,11 +381,13 @@ def test_other_rankers_are_trained_and_served_alike(release, tiny_bert, tmp_path
     ranker, engine = Ranker.load(root / "ranker"), Engine.load(root, EngineConfig())
     assert isinstance(ranker.model, {"joint": CrossEncoder, "late": LateRanker}[kind])
     history, rows = np.array([3, 11], np.int32), np.arange(20, 60, dtype=np.int32)
-    (judged,) = engine.retriever.recall([Shopper(history=history)], 1, {}, given=[rows])
+    (judged,) = engine.retriever.recall([EmbeddedShopper(history=history)], 1, {}, given=[rows])
     popularity = load_dataset(root / "data").for_refit().popularity
     known = Signals.load(root, engine.retriever.sources, popularity)
     scores = ranker(history, rows, judged.scores, known(history, judged))
-    answer = engine.rank(Query(history=["i3", "i11"], limit=5), [f"i{row}" for row in rows])
+    answer = engine.rank(
+        Shopper(history=["i3", "i11"]), [f"i{row}" for row in rows], Wishes(limit=5)
+    )
     best = [f"i{row}" for row in reorder(rows, scores)[:5]]
     assert [item.item_id for item in answer.items] == best
 

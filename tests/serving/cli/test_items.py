@@ -5,7 +5,7 @@ import pytest
 
 from serving.__main__ import main
 from serving.api.errors import UnknownItemError
-from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Known
 from shortlist_client.client import RecommenderClient
 
@@ -24,7 +24,7 @@ class Shop:
 
     def check(self, item):
         if not item.title:
-            raise InvalidQueryError("title must not be empty")
+            raise InvalidRequestError("title must not be empty")
 
     def upsert(self, items):
         self.items |= {item.item_id: item for item in items}

@@ -25,7 +25,7 @@ import asyncio, os, sys, threading
 from pathlib import Path
 import torch
 from events.open_store import open_store
-from serving.engine.engine.engine import Engine, EngineConfig
+from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
 from serving.api.limits import Limits
 from serving.server.server.server import Server, ServerConfig

@@ -14,9 +14,9 @@ from serving.api.limits import Limits
 from serving.catalogue.change_log import CHANGES
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
-from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper, Wishes
 
 CONFIG = EngineConfig(ranked=6, limits=Limits(shortlist=12, history=50, candidates=10))
 
@@ -55,11 +55,11 @@ def ids(answer):
 def everything(engine, query=("i3", "i1")):
     """What four kinds of answers hold."""
     return [
-        ids(engine.recommend(Query(history=list(query), limit=12))),
-        ids(engine.retrieve(Query(history=list(query), limit=12))),
-        ids(engine.similar("i5", 12)),
-        ids(engine.recommend(Query(limit=12))),
-        ids(engine.recommend(Query(search="red shirt", limit=12))),
+        ids(engine.recommend(Shopper(history=list(query)), Wishes(limit=12))),
+        ids(engine.retrieve(Shopper(history=list(query)), Wishes(limit=12))),
+        ids(engine.similar("i5", Wishes(limit=12))),
+        ids(engine.recommend(Shopper(), Wishes(limit=12))),
+        ids(engine.recommend(Shopper(search="red shirt"), Wishes(limit=12))),
     ]
 
 
@@ -72,28 +72,28 @@ def test_a_new_item_is_found_by_its_words_and_like_its_like_in_the_same_second(s
     engine = start()
     engine.upsert([Item(item_id="new", title="red shirt shirt")])
 
-    found = engine.recommend(Query(search="red shirt shirt", limit=3)).items
+    found = engine.recommend(Shopper(search="red shirt shirt"), Wishes(limit=3)).items
     assert found[0].item_id == "new"
     assert found[0].title == "red shirt shirt"
     engine.upsert([Item(item_id="twin", title="red shirt shirt")])
-    assert ids(engine.similar("twin", 1)) == ["new"]
+    assert ids(engine.similar("twin", Wishes(limit=1))) == ["new"]
 
 
 def test_a_new_item_is_ranked_beside_the_others(start):
     engine = start()
     engine.upsert([Item(item_id="new", title="red shirt shirt")])
 
-    answer = engine.rank(Query(history=["i3"], limit=5), ["i1", "new", "i2"])
+    answer = engine.rank(Shopper(history=["i3"]), ["i1", "new", "i2"], Wishes(limit=5))
     assert sorted(ids(answer)) == ["i1", "i2", "new"]
     assert all(np.isfinite(item.ranker_score) for item in answer.items)
-    everyone = engine.recommend(Query(history=["new"], limit=12))
+    everyone = engine.recommend(Shopper(history=["new"]), Wishes(limit=12))
     assert "new" not in ids(everyone)
     assert len(everyone.items) == 12
 
 
 def test_an_item_with_the_text_of_the_release_keeps_what_was_learnt_of_it(start, texts):
     engine = start()
-    before, popular = everything(engine), engine.recommend(Query(limit=12)).items
+    before, popular = everything(engine), engine.recommend(Shopper(), Wishes(limit=12)).items
     engine.upsert(
         [Item(item_id=f"i{row}", title=texts[row], attributes={"price": 2}) for row in range(240)]
     )
@@ -101,7 +101,7 @@ def test_an_item_with_the_text_of_the_release_keeps_what_was_learnt_of_it(start,
     after = everything(engine)
     assert after[0] == before[0]
     assert after[1:3] == before[1:3]
-    assert [(i.item_id, i.score) for i in engine.recommend(Query(limit=12)).items] == [
+    assert [(i.item_id, i.score) for i in engine.recommend(Shopper(), Wishes(limit=12)).items] == [
         (i.item_id, i.score) for i in popular
     ]
     assert after[4] == before[4]
@@ -111,13 +111,16 @@ def test_a_new_form_of_an_item_takes_the_place_of_the_old_one(start):
     engine = start()
     engine.upsert([Item(item_id="i5", title="pink candle")])
 
-    found = {i.item_id: i for i in engine.recommend(Query(search="pink candle", limit=12)).items}
+    found = {
+        i.item_id: i
+        for i in engine.recommend(Shopper(search="pink candle"), Wishes(limit=12)).items
+    }
     assert found["i5"].title == "pink candle"
     assert len(found) == 12
-    assert "i5" not in ids(engine.similar("i5", 12))
+    assert "i5" not in ids(engine.similar("i5", Wishes(limit=12)))
     for history in (["i5"], ["i5", "i3"]):
-        assert "i5" not in ids(engine.recommend(Query(history=history, limit=12)))
-        assert "i5" not in ids(engine.retrieve(Query(history=history, limit=12)))
+        assert "i5" not in ids(engine.recommend(Shopper(history=history), Wishes(limit=12)))
+        assert "i5" not in ids(engine.retrieve(Shopper(history=history), Wishes(limit=12)))
 
 
 def test_a_user_of_the_release_is_not_recommended_the_new_form_of_what_they_had(start, shop, texts):
@@ -125,7 +128,7 @@ def test_a_user_of_the_release_is_not_recommended_the_new_form_of_what_they_had(
     had = [f"i{row}" for row in shop.items[shop.offsets[4] : shop.offsets[5]]]
     engine.upsert([Item(item_id=item_id, title=texts[int(item_id[1:])]) for item_id in had])
 
-    answer = engine.recommend(Query(user_id="u4", limit=12))
+    answer = engine.recommend(Shopper(user_id="u4"), Wishes(limit=12))
     assert not set(ids(answer)) & set(had)
     assert len(answer.items) == 12
 
@@ -138,19 +141,19 @@ def test_what_was_deleted_is_in_no_answer(start):
     answers = everything(engine)
     assert not gone & set().union(*answers)
     assert all(len(answer) == 12 for answer in answers)
-    assert engine.rank(Query(history=["i3"], limit=5), [min(gone), "i5"]).unknown_item_ids == (
-        min(gone),
-    )
+    assert engine.rank(
+        Shopper(history=["i3"]), [min(gone), "i5"], Wishes(limit=5)
+    ).unknown_item_ids == (min(gone),)
     with pytest.raises(UnknownItemError, match=repr(min(gone))):
-        engine.similar(min(gone), 3)
+        engine.similar(min(gone), Wishes(limit=3))
 
 
 def test_a_deleted_item_of_a_history_still_tells_of_the_shopper(start, base):
     engine = start()
-    before = base.recommend(Query(history=["i3", "i1"], limit=12))
+    before = base.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=12))
     engine.delete(["i3"])
 
-    answer = engine.recommend(Query(history=["i3", "i1"], limit=12))
+    answer = engine.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=12))
     assert ids(answer) == ids(before)
     assert answer.unknown_item_ids == ()
 
@@ -159,16 +162,16 @@ def test_a_whole_catalogue_can_be_deleted_and_filled_again(start):
     engine = start()
     engine.delete([f"i{row}" for row in range(240)])
     for answer in (
-        engine.recommend(Query(history=["i3"], limit=12)),
-        engine.recommend(Query(limit=12)),
-        engine.recommend(Query(search="red shirt", limit=12)),
+        engine.recommend(Shopper(history=["i3"]), Wishes(limit=12)),
+        engine.recommend(Shopper(), Wishes(limit=12)),
+        engine.recommend(Shopper(search="red shirt"), Wishes(limit=12)),
     ):
         assert ids(answer) == []
 
     engine.upsert([Item(item_id="i7", title="gold mug"), Item(item_id="n", title="teal rug")])
     for answer in (
-        engine.recommend(Query(history=["i3"], limit=12)),
-        engine.recommend(Query(limit=12)),
+        engine.recommend(Shopper(history=["i3"]), Wishes(limit=12)),
+        engine.recommend(Shopper(), Wishes(limit=12)),
     ):
         assert sorted(ids(answer)) == ["i7", "n"]
 
@@ -193,7 +196,7 @@ def test_random_changes_and_searches_agree_with_a_dictionary(start, texts, monke
         elif move == "start" and step % 3 == 0:
             engine = start()
         asked = " ".join(chosen.choices(words, k=2))
-        found = engine.recommend(Query(search=asked, limit=12)).items
+        found = engine.recommend(Shopper(search=asked), Wishes(limit=12)).items
         assert {i.item_id: i.title for i in found}.items() <= titles.items()
         scores = cosines(engine, asked, titles)
         best = sorted(scores.values(), reverse=True)[:12]
@@ -234,7 +237,7 @@ def test_a_reader_sees_all_of_a_change_or_nothing(start):
                 seen = [now.catalogue.row(f"{side}{n}") is None for side in "ab"]
                 if seen[0] != seen[1]:
                     errors.append((n, seen))
-            engine.recommend(Query(search="red shirt", limit=12))
+            engine.recommend(Shopper(search="red shirt"), Wishes(limit=12))
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -298,7 +301,7 @@ def test_a_full_disk_leaves_answers_and_changes_as_they_were(start, monkeypatch)
 def test_items_that_break_a_rule_are_refused_with_all_of_their_change(start, items, rule):
     engine = start()
 
-    with pytest.raises(InvalidQueryError, match=rule):
+    with pytest.raises(InvalidRequestError, match=rule):
         engine.upsert([Item(item_id="good", title="red mug"), *items])
     assert engine.engine.catalogue.row("good") is None
 
@@ -311,7 +314,7 @@ def test_an_unknown_item_cannot_be_deleted(start):
         with pytest.raises(UnknownItemError, match=repr(unknown)):
             engine.delete(["i6", unknown])
     assert engine.engine.catalogue.row("i6") is not None
-    with pytest.raises(InvalidQueryError, match="1 to 256"):
+    with pytest.raises(InvalidRequestError, match="1 to 256"):
         engine.delete([""])
 
 

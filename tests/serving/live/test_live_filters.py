@@ -7,10 +7,10 @@ import pytest
 from serving.api.limits import Limits
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
-from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.filters import AnyOf, Filters, Range
 from shortlist_client.api.item import Item
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper, Wishes
 
 LIMIT = 30
 HISTORY = ("i3", "i1", "i45")
@@ -27,12 +27,12 @@ def ids(answer):
 
 def asked(engine, filters, exclude=()):
     """Every way to ask, with the items that it leaves out by itself."""
-    common = {"filters": filters, "exclude": exclude, "limit": LIMIT}
-    yield engine.recommend(Query(history=HISTORY, **common)), HISTORY
-    yield engine.retrieve(Query(history=HISTORY, **common)), HISTORY
-    yield engine.recommend(Query(search="red shirt", **common)), ()
-    yield engine.recommend(Query(**common)), ()
-    yield engine.similar("i4", LIMIT, filters=filters, exclude=exclude), ("i4",)
+    wishes = Wishes(filters=filters, exclude=exclude, limit=LIMIT)
+    yield engine.recommend(Shopper(history=HISTORY), wishes), HISTORY
+    yield engine.retrieve(Shopper(history=HISTORY), wishes), HISTORY
+    yield engine.recommend(Shopper(search="red shirt"), wishes), ()
+    yield engine.recommend(Shopper(), wishes), ()
+    yield engine.similar("i4", wishes), ("i4",)
 
 
 def random_filters(chosen):
@@ -110,12 +110,12 @@ def test_times_and_keywords_among_the_texts_are_filtered_by_too(engine):
         (AnyOf("colour", ["b"]), ["i3"]),
         (AnyOf("price", [3]), []),
     ):
-        query = Query(search="red mug", filters=Filters(must=[clause]), limit=9)
+        shopper, wishes = Shopper(search="red mug"), Wishes(filters=Filters(must=[clause]), limit=9)
         if found is None:
-            with pytest.raises(InvalidQueryError, match="must be times, got the keyword '2030'"):
-                engine.recommend(query)
+            with pytest.raises(InvalidRequestError, match="must be times, got the keyword '2030'"):
+                engine.recommend(shopper, wishes)
         else:
-            assert ids(engine.recommend(query)) == found
+            assert ids(engine.recommend(shopper, wishes)) == found
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,6 @@ def test_attributes_that_break_a_rule_are_refused_with_all_of_their_change(
         for name, values in (("good", {"price": 1}), ("bad", attributes))
     )
 
-    with pytest.raises(InvalidQueryError, match=f"attributes of 'bad': .*{rule}"):
+    with pytest.raises(InvalidRequestError, match=f"attributes of 'bad': .*{rule}"):
         engine.upsert([good, bad])
     assert engine.engine.catalogue.row("good") is None

@@ -20,7 +20,7 @@ from serving.live.live_engine import LiveEngine
 from serving.releases.publish import PublishConfig, publish, roll_back
 from shortlist_client.api.filters import AnyOf, Filters, Range
 from shortlist_client.api.item import Item
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper, Wishes
 
 CONFIG = EngineConfig(ranked=6, limits=Limits(shortlist=12))
 TWO = PublishConfig(keep=2)
@@ -83,7 +83,7 @@ def expected(engine):
         "i4": "gold gold",
     }
     assert catalogue.row("i239") is catalogue.row("i7") is None
-    every = engine.retrieve(Query(search="navy basket", limit=12)).items
+    every = engine.retrieve(Shopper(search="navy basket"), Wishes(limit=12)).items
     assert not {"i239", "i7"} & {item.item_id for item in every}
 
 

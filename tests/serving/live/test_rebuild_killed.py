@@ -20,11 +20,11 @@ from lineage.cli import run
 from lineage.manifest import MissingArtifactError
 from lineage.releases import live_release, release_ids, verify_release
 from shortlist_client.api.item import Item
-from serving.engine.engine.engine import Engine, EngineConfig
+from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
 from serving.releases.publish import PublishConfig, publish
 from serving.api.limits import Limits
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper, Wishes
 from lineage.stages import INPUTS, open_release
 from tqdm import tqdm
 

@@ -19,7 +19,7 @@ from serving.engine.engine import EngineConfig
 from serving.live.live_engine import LiveEngine
 from serving.releases.publish import PublishConfig, publish, roll_back
 from serving.api.limits import Limits
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper, Wishes
 from serving.api.errors import UnknownItemError
 from serving.releases.reloader import Reloader
 
@@ -48,7 +48,7 @@ def serving(start, releases):
 
 
 def version(client):
-    return client.retrieve(history=["i3"], limit=1).versions["release"]
+    return client.retrieve(Shopper(history=["i3"]), Wishes(limit=1)).versions["release"]
 
 
 def test_what_is_published_and_rolled_back_to_serves_and_no_request_fails(
@@ -62,7 +62,7 @@ def test_what_is_published_and_rolled_back_to_serves_and_no_request_fails(
         def ask():
             seen = set()
             while not stop.is_set():
-                answer = client.recommend(history=["i3", "i1"], limit=12)
+                answer = client.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=12))
                 assert len(answer.items) == 12
                 seen.add(answer.versions["release"])
             return seen
@@ -151,10 +151,10 @@ def test_the_old_release_is_freed(serving, releases, renamed):
     thread, reloader, address = serving
     old = weakref.ref(thread.engine.engine.ranker.model)
     with RecommenderClient(address, timeout=SECONDS) as client:
-        client.recommend(history=["i3"], limit=5)
+        client.recommend(Shopper(history=["i3"]), Wishes(limit=5))
         publish(renamed, releases, PublishConfig())
         reloader.look(thread)
-        client.recommend(history=["i3"], limit=5)
+        client.recommend(Shopper(history=["i3"]), Wishes(limit=5))
     gc.collect()
 
     assert old() is None
@@ -256,7 +256,7 @@ def test_a_change_that_was_made_again_since_it_was_read_is_the_last_one(releases
         assert catalogue.title(catalogue.row("b-17")) == "lime jar"
         assert catalogue.row("b-18") is None
         assert "b-18" not in {
-            item.item_id for item in engine.retrieve(Query(search="teal rug", limit=12)).items
+            item.item_id for item in engine.retrieve(Shopper(search="teal rug"), Wishes(limit=12)).items
         }
 
 
