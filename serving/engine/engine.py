@@ -16,7 +16,7 @@ from pyroaring import BitMap
 
 from index.ranked_list import RankedList
 from retrieval.blas_threads import leave_cores_to_torch
-from retrieval.embedding_cache import NOTHING, CacheConfig
+from retrieval.embedding_cache import NOTHING, CacheConfig, Lookups
 from retrieval.features import NEWEST
 from serving.api.errors import OtherReleaseError, UnknownItemError
 from serving.api.limits import Limits
@@ -99,6 +99,17 @@ class Engine:
     def actions(self) -> Sequence[str]:
         """Names of the actions in the release's interactions."""
         return self.cascade.catalogue.actions
+
+    @property
+    def version_token(self) -> object:
+        """Identifies the cascade that answers."""
+        return self.cascade.version_token
+
+    @property
+    def cache_lookups(self) -> Mapping[str, Lookups]:
+        """Hits and misses of the cached shoppers, where shoppers are cached."""
+        cache = self.cascade.retriever.kept
+        return {} if cache is None else {"shoppers": cache.lookups}
 
     @property
     def ranked(self) -> int:
