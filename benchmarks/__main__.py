@@ -7,7 +7,6 @@ from rich.console import Console
 
 from benchmarks.command import configuration, folders, parser
 from benchmarks.quality.config import BenchConfig
-from benchmarks.quality.evaluate import benchmark, made_from
 from benchmarks.report.report import is_up_to_date
 from benchmarks.report.tables import results_table
 from lineage.cli import configure_logging, reported_errors
@@ -20,6 +19,8 @@ def main() -> None:
     options = parser(
         "python -m benchmarks", "Score a release beside simple baselines.", BenchConfig
     ).parse_args()
+    from benchmarks.quality.evaluate import benchmark, made_from
+
     configure_logging()
     with reported_errors():
         config = configuration(options, BenchConfig)

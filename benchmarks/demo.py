@@ -25,7 +25,7 @@ RECOMMENDED = 8
 
 def main() -> None:
     """Start the server as an operator would, ask it for a few users, stop it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__)
     parser.add_argument("--artifacts", type=Path, required=True, help="folder of a release")
     parser.add_argument("--config", type=Path, required=True, help="YAML file of the server")
     parser.add_argument("--users", type=int, default=SHOWN, help="how many users to ask for")

@@ -15,31 +15,30 @@ from dataset.prepare.build import build, is_current
 from dataset.prepare.sources import open_source
 from lineage.cli import configure_logging, reported_errors
 from lineage.manifest import read_manifest
+from lineage.stages import DATA, STAGES
 
 logger = logging.getLogger("dataset")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Build the data stage that the command line describes, unless it is up to date."""
+    """Run the data stage with the options of the command line."""
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = jsonargparse.ArgumentParser(
-        prog="python -m dataset", description="Check, clean, split and render a dataset."
-    )
+    parser = jsonargparse.ArgumentParser(prog="python -m dataset", description=STAGES[DATA].about)
     parser.add_argument("--config", action="config", help="YAML file with the options below")
     parser.add_argument("--dataset", required=True, help="`ml-100k`, or a folder of parquet files")
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="output root")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where downloads are kept")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder for downloads")
     parser.add_class_arguments(DataConfig)
     options = parser.parse_args(arguments)
     configure_logging()
     with reported_errors():
         config = DataConfig(**{field.name: options[field.name] for field in fields(DataConfig)})
-        folder = options.artifacts / dataset_name(options.dataset) / "data"
+        folder = options.artifacts / dataset_name(options.dataset) / DATA
         run(config, options.dataset, folder, options.cache)
 
 
 def run(config: DataConfig, dataset: str, folder: Path, cache: Path) -> None:
-    """Build the stage into a folder and show what was dropped.
+    """Build the stage into a folder and print what cleaning dropped; skip it if it is up to date.
 
     Raises:
         InputError: the dataset breaks a rule.
@@ -52,7 +51,7 @@ def run(config: DataConfig, dataset: str, folder: Path, cache: Path) -> None:
     report = build(config, source, folder)
     rows = [(r.table, r.rule, f"{r.rows_in:,}", f"{r.rows_out:,}", f"{r.rows:,}") for r in report]
     Console(stderr=True).print(_table(rows))
-    manifest = read_manifest(folder, "data")
+    manifest = read_manifest(folder, DATA)
     logger.info("data took %.1f s: %s", manifest.seconds, dict(manifest.facts))
 
 

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from index.config import NeighboursConfig
 from index.item_knn import NEXT_ITEMS, Neighbours
 from index.live_index import LiveIndex
 from index.open_store import load_store
+from index.ranked_list import RankedList, Rows, Scores
 from index.vector_store import VectorStore
 from lineage.manifest import read_manifest
 
@@ -22,82 +22,72 @@ WEIGHT = "neighbour weight"
 """Fact of the index stage: the weight that it chose, or that it was given."""
 WIDTH = 64
 """Searches look for a multiple of so many items, so that many can be done at once."""
-Rows = NDArray[np.int32]
-Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recalled:
-    """Items and what both sources say of them; all arrays (items,)."""
-
-    rows: Rows
-    scores: Scores
-    """What a shortlist is ordered by: logits, comparable within one shopper"""
-    cosines: Scores
-    """Of the shopper's embedding and the items'"""
-    neighbour_scores: Scores
-    """0 where an item shares no user with the history, or the source is off"""
-    by_towers: NDArray[np.bool_]
-    """Whether the towers alone would have recalled it"""
-    by_neighbours: NDArray[np.bool_]
-    """Whether the neighbour lists alone would have"""
-
-    def head(self, order: NDArray[np.int64]) -> "Recalled":
-        """Some of the items, in the given order."""
-        return Recalled(**{name: values[order] for name, values in vars(self).items()})
-
-
-class Sources:
+class RecallSources:
     """The index and the neighbour lists of one release."""
 
-    def __init__(
-        self,
-        index: VectorStore | LiveIndex,
+    index: LiveIndex
+    """Over the items' embeddings"""
+    neighbours: Neighbours | None
+    """Item-kNN lists; None where the source is off"""
+    next_items: Neighbours | None
+    """What was bought after each item; features read it, it recalls nothing"""
+    temperature: float
+    """Divides cosines, as in the towers' training"""
+    config: NeighboursConfig
+    """How the sources are merged, with a known weight"""
+    preference: NDArray[np.int64]
+    """(items of the release,) random order that breaks ties of item-kNN scores"""
+
+    @classmethod
+    def of(
+        cls,
+        store: VectorStore,
         neighbours: Neighbours | None,
         *,
         temperature: float,
         config: NeighboursConfig,
         next_items: Neighbours | None = None,
-    ) -> None:
-        """Take the parts.
+    ) -> "RecallSources":
+        """Put the parts of a release together.
 
         Args:
-            index: Over the items' embeddings.
-            neighbours: Lists of every item; None where the source is off.
+            store: Holds the items' embeddings.
+            neighbours: Item-kNN lists; None turns the source off.
             temperature: Divides cosines, as in the towers' training.
-            config: How the sources are merged, at a weight that is known.
-            next_items: What was bought after each item; it recalls nothing.
+            config: How the sources are merged.
+            next_items: What was bought after each item.
 
         Raises:
-            ValueError: the weight is left open.
+            ValueError: there are item-kNN lists, but their weight is unknown.
         """
-        self.index = index if isinstance(index, LiveIndex) else LiveIndex(index)
-        self.neighbours, self.next_items = neighbours, next_items
         if neighbours is not None and config.weight is None:
             raise ValueError("weight must be that of the index stage, got None")
-        self._temperature, self._config = temperature, config
-        self._preference = np.random.default_rng(0).permutation(len(index))  # among equals
+        return cls(
+            index=LiveIndex(store),
+            neighbours=neighbours,
+            next_items=next_items,
+            temperature=temperature,
+            config=config,
+            preference=np.random.default_rng(0).permutation(len(store)),
+        )
 
     @classmethod
-    def load(cls, root: Path) -> "Sources":
+    def load(cls, root: Path) -> "RecallSources":
         """Load from a dataset's finished stages."""
         manifest = read_manifest(root / "index", "index")
         config = NeighboursConfig(**manifest.config["neighbours"])
         if config.kept:
             config = replace(config, weight=manifest.facts[WEIGHT])
-        return cls(
+        return cls.of(
             load_store(root / "index", manifest.config.get("gpus", "auto")),
             Neighbours.load(root / "index") if config.kept else None,
             temperature=read_manifest(root / "towers", "towers").facts["temperature"],
             config=config,
             next_items=Neighbours.load(root / "index", NEXT_ITEMS) if config.kept else None,
         )
-
-    def over(self, index: LiveIndex) -> "Sources":
-        """The same over the index after some changes."""
-        changed = copy(self)
-        changed.index = index
-        return changed
 
     def nearest(
         self, embedding: Scores, excluded: Rows, size: int, *, allowed: BitMap | None = None
@@ -162,7 +152,7 @@ class Sources:
         *,
         listed: bool = True,
         allowed: BitMap | None = None,
-    ) -> Recalled:
+    ) -> RankedList:
         """The best items of both sources, history left out, best first.
 
         Args:
@@ -184,7 +174,7 @@ class Sources:
         *,
         listed: Sequence[bool] | None = None,
         allowed: Sequence[BitMap | None] | None = None,
-    ) -> list[Recalled]:
+    ) -> list[RankedList]:
         """The same for some shoppers, whose embeddings (shoppers, dimension) are sought at once."""
         some = range(len(histories))
         every = [None for _ in some]
@@ -200,7 +190,7 @@ class Sources:
             )
             for place in some
         ]
-        return [one.head(np.argsort(-one.scores, kind="stable")[:size]) for one in found]
+        return [_shortlisted(one, size) for one in found]
 
     def union(
         self,
@@ -210,7 +200,7 @@ class Sources:
         *,
         listed: bool = True,
         allowed: BitMap | None = None,
-    ) -> Recalled:
+    ) -> RankedList:
         """What `shortlist` chooses from: the `size` best of either source, in no order."""
         by_towers, _ = self.nearest(embedding, history, size, allowed=allowed)
         return self._with_neighbours(
@@ -226,14 +216,14 @@ class Sources:
         *,
         listed: bool,
         allowed: BitMap | None,
-    ) -> Recalled:
+    ) -> RankedList:
         """What the towers recalled, and beside it what the lists do."""
         known, scores = self._listed(history if listed else history[:0])
         current = self.index.current(known)
         fresh = ~np.isin(known, self.index.origins(history)) & (current >= 0)
         if allowed is not None:
             fresh[fresh] = np.isin(current[fresh], rows_of(bitmap_of(current[fresh]) & allowed))
-        best = np.lexsort((self._preference[known[fresh]], -scores[fresh]))[:size]
+        best = np.lexsort((self.preference[known[fresh]], -scores[fresh]))[:size]
         by_neighbours = current[fresh][best].astype(np.int32)
         rows = np.concatenate([by_towers, by_neighbours[~np.isin(by_neighbours, by_towers)]])
         return replace(
@@ -242,7 +232,7 @@ class Sources:
             by_neighbours=np.isin(rows, by_neighbours),
         )
 
-    def judge(self, embedding: Scores, history: Rows, rows: Rows) -> Recalled:
+    def judge(self, embedding: Scores, history: Rows, rows: Rows) -> RankedList:
         """What both sources say of given items, in the given order; recalled by neither."""
         return self._judged(embedding, rows, *self._listed(history))
 
@@ -256,10 +246,10 @@ class Sources:
             neighbour_scores: (items,)
             weight: What the lists count; by default as configured.
         """
-        logits = cosines / self._temperature
+        logits = cosines / self.temperature
         if self.neighbours is not None:
-            weight = self._config.weight if weight is None else weight
-            logits = logits + weight * np.log(neighbour_scores + self._config.floor)
+            weight = self.config.weight if weight is None else weight
+            logits = logits + weight * np.log(neighbour_scores + self.config.floor)
         scores: Scores = logits.astype(np.float32)
         return scores
 
@@ -267,21 +257,23 @@ class Sources:
         """Item rows, ascending, that the neighbour lists have a score for, and the scores."""
         if self.neighbours is None:
             return np.empty(0, np.int32), np.empty(0, np.float32)
-        return self.neighbours.scores(self.index.origins(history), decay=self._config.decay)
+        return self.neighbours.scores(self.index.origins(history), decay=self.config.decay)
 
-    def _judged(self, embedding: Scores, rows: Rows, known: Rows, scores: Scores) -> Recalled:
+    def _judged(self, embedding: Scores, rows: Rows, known: Rows, scores: Scores) -> RankedList:
         cosines = (self.index.vectors(rows) @ embedding).astype(np.float32)
         shared = np.zeros(len(rows), np.float32)
         if len(known):
             origins = self.index.origins(rows)
             place = np.minimum(np.searchsorted(known, origins), len(known) - 1)
             shared = np.where(known[place] == origins, scores[place], 0).astype(np.float32)
-        nowhere = np.zeros(len(rows), bool)
-        return Recalled(
-            rows=rows,
-            scores=self.merged(cosines, shared),
+        return replace(
+            RankedList.of(rows, self.merged(cosines, shared)),
             cosines=cosines,
             neighbour_scores=shared,
-            by_towers=nowhere,
-            by_neighbours=nowhere,
         )
+
+
+def _shortlisted(union: RankedList, size: int) -> RankedList:
+    """The best items of a union, best first; equal ones in the order they came in."""
+    best = union.take(np.argsort(-union.scores, kind="stable")[:size])
+    return replace(best, shortlist_ranks=1 + np.arange(len(best)))

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dataset.arrays import Cases
-from index.recall_sources import Sources
+from index.recall_sources import RecallSources
 
 WEIGHTS = (0.0, 0.125, 0.25, 0.5, 1.0, 2.0)
 SHORTLIST = 200
 
 
 def recall_by_weight(
-    sources: Sources, users: NDArray[np.float32], cases: Cases
+    sources: RecallSources, users: NDArray[np.float32], cases: Cases
 ) -> Mapping[float, float]:
     """Recall of the merged shortlist of 200 under each weight.
 

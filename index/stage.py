@@ -15,15 +15,22 @@ from index.faiss_store.build import build_index, chosen_kind, list_count
 from index.faiss_store.gpus import used
 from index.item_knn import NEXT_ITEMS, Neighbours, nearest_neighbours, next_items
 from index.milvus_store.upload import upload
-from index.recall_sources import WEIGHT, Sources
+from index.recall_sources import WEIGHT, RecallSources
 from index.source_weight import recall_by_weight
 from index.tuning import OperatingPoint, explore, measure, nearest, reaching, widest_effort
 from index.vector_store import TunableStore
 from index.vectors import Vectors
 from lineage.manifest import CorruptArtifactError, command, read_manifest
+from lineage.stages import (
+    DATA,
+    EMBEDDINGS,
+    TOWERS,
+    TRIAL_INDEX,
+    TRIAL_TOWERS,
+    USER_EMBEDDINGS,
+    VALID_USERS,
+)
 
-EMBEDDINGS, USER_EMBEDDINGS = "item_embeddings.npy", "user_embeddings.npy"
-VALID_USERS = "valid_users.npy"
 RECALL = "recall@100 against exact"
 LATENCY = "p50 ms"
 POINT = "operating point"
@@ -49,17 +56,17 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     Raises:
         ValueError, CorruptArtifactError: as `build` does.
     """
-    towers = root / "trial" / "towers"
-    data = load_dataset(root / "data")
+    towers = root / TRIAL_TOWERS
+    data = load_dataset(root / DATA)
     if config.kind == "milvus":  # nothing is served from the trial: its index stays on this machine
         config = replace(config, kind="auto", operating_point="")
     index, neighbours, facts = _built(config, towers, data, folder)
     if neighbours is not None and config.neighbours.weight is None:
         recalls = recall_by_weight(
-            Sources(
+            RecallSources.of(
                 index,
                 neighbours,
-                temperature=read_manifest(towers, "towers").facts["temperature"],
+                temperature=read_manifest(towers, TOWERS).facts["temperature"],
                 config=replace(config.neighbours, weight=0.0),
             ),
             np.load(towers / USER_EMBEDDINGS),
@@ -87,10 +94,10 @@ def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
             recall that is asked for.
         CorruptArtifactError: the embeddings cannot be read.
     """
-    data = load_dataset(root / "data").for_refit()
-    _, neighbours, facts = _built(config, root / "towers", data, folder)
+    data = load_dataset(root / DATA).for_refit()
+    _, neighbours, facts = _built(config, root / TOWERS, data, folder)
     if neighbours is not None and config.neighbours.weight is None:
-        facts[WEIGHT] = read_manifest(root / "trial" / "index", "index").facts[WEIGHT]
+        facts[WEIGHT] = read_manifest(root / TRIAL_INDEX, TRIAL_INDEX).facts[WEIGHT]
     return facts
 
 
@@ -110,7 +117,7 @@ def _built(
     facts: dict[str, Any] = {
         "items": len(index),
         "dimension": index.dimension,
-        "metric": read_manifest(towers, "towers").facts["metric"],
+        "metric": read_manifest(towers, TOWERS).facts["metric"],
         "kind": chosen_kind(config, len(index), index.dimension),
         **_as_facts(point),
         CURVE: [_as_facts(other) for other in curve],
@@ -150,7 +157,7 @@ def _embeddings(towers: Path) -> Vectors:
     except (OSError, ValueError, EOFError) as error:
         raise CorruptArtifactError(
             f"{path} is not a readable array ({error}); make it again with "
-            f"`{command(towers, 'towers')}`"
+            f"`{command(towers, TOWERS)}`"
         ) from error
     return vectors
 

@@ -1,10 +1,9 @@
 """The command line that every stage shares: configuration in, finished folder out."""
 
 import logging
-import pkgutil
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -13,45 +12,44 @@ from typing import Any
 import jsonargparse
 
 from lineage.manifest import ArtifactError, is_up_to_date, read_manifest, writing
+from lineage.stages import STAGES
 
 logger = logging.getLogger(__name__)
 PACKAGES = (
     "backbone",
     "benchmarks",
     "dataset",
+    "evaluation",
     "events",
     "index",
     "lineage",
+    "protos",
     "ranker",
     "retrieval",
     "serving",
+    "shortlist_client",
     "towers",
 )
 
+Build = Callable[[Any, Path, Path], Mapping[str, Any]]
+"""Takes a stage's configuration, the folder of the dataset's stages and the folder to write into;
+returns the manifest's facts."""
 
-def run_stage(
-    stage: str,
-    config_type: type[Any],
-    *,
-    needs: Sequence[str],
-    build: str,
-    about: str,
-) -> None:
+
+def run_stage(stage: str, config_type: type[Any], build: Build) -> None:
     """Parse the command line, and run the stage unless it is up to date.
 
     A user's mistake ends the program with status 2 and one message.
 
     Args:
-        stage: Its folder below the dataset's, which its name ends.
+        stage: Its path in `STAGES`.
         config_type: Frozen dataclass of its options.
-        needs: Stages that it reads.
-        build: `module:function` of the stage, imported only when there is work. It takes the
-            configuration, the folder of the dataset's stages and the folder to write into, and
-            returns the manifest's facts.
-        about: First line of `--help`.
+        build: Makes the stage. It imports what is slow to load when it is called, so that `--help`
+            and a stage that is up to date are quick.
     """
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = jsonargparse.ArgumentParser(prog=f"python -m {_module()}", description=about)
+    made = STAGES[stage]
+    parser = jsonargparse.ArgumentParser(prog=f"python -m {made.module}", description=made.about)
     parser.add_argument("--config", action="config", help="YAML file with the options below")
     parser.add_argument(
         "--dataset", required=True, help="`ml-100k`, or the folder that the data came from"
@@ -62,40 +60,37 @@ def run_stage(
     configure_logging()
     with reported_errors():
         arguments = parser.instantiate(parsed)
-        config = config_type(**{f.name: arguments[f.name] for f in fields(config_type)})
+        config = config_type(**{f.name: arguments[f.name] for f in fields(config_type) if f.init})
         root = arguments.artifacts / Path(arguments.dataset).resolve().name
-        run(stage, config, root, needs=needs, build=build)
+        run(stage, config, root, build)
 
 
-def run(
-    stage: str,
-    config: Any,
-    root: Path,
-    *,
-    needs: Sequence[str],
-    build: str,
-    anew: bool = False,
-) -> None:
-    """Run a stage; unless `anew`, a finished one of the same configuration and inputs will do."""
-    inputs = {name: read_manifest(root / name, name).fingerprint for name in needs}
+def run(stage: str, config: Any, root: Path, build: Build, *, anew: bool = False) -> None:
+    """Run a stage; unless `anew`, a finished one of the same configuration and inputs will do.
+
+    Args:
+        stage: Its path in `STAGES`.
+        config: Its options.
+        root: Folder of the dataset's stages.
+        build: Makes the stage.
+        anew: Make it in any case.
+
+    Raises:
+        ArtifactError: a stage that it needs is missing or cannot be read.
+    """
+    inputs = {name: read_manifest(root / name, name).fingerprint for name in STAGES[stage].needs}
     options = asdict(config)
     folder = root / stage
     if not anew and is_up_to_date(folder, stage=stage, config=options, inputs=inputs):
         logger.info("%s is up to date in %s", stage, folder)
         return
     with writing(folder, stage=stage, config=options, inputs=inputs) as (partial, facts):
-        facts.update(pkgutil.resolve_name(build)(config, root, partial))
+        facts.update(build(config, root, partial))
     for checkpoints in root.glob(f"training/{stage}-*/checkpoints"):
         shutil.rmtree(checkpoints)  # only now is the training safe without them
     manifest = read_manifest(folder, stage)
     figures = {name: fact for name, fact in manifest.facts.items() if not isinstance(fact, list)}
     logger.info("%s took %.0f s: %s", stage, manifest.seconds, figures)
-
-
-def _module() -> str:
-    """What was typed after `python -m`."""
-    spec = sys.modules["__main__"].__spec__
-    return spec.name.removesuffix(".__main__") if spec else "stage"
 
 
 def configure_logging(*, as_json: bool = False) -> None:

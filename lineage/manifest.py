@@ -7,7 +7,7 @@ checksums, so two stages fit when one names the other's fingerprint.
 Errors:
     ArtifactError: the folder cannot be used.
         MissingArtifactError: there is no finished stage in it.
-        CorruptArtifactError: a file is gone or its bytes changed.
+        CorruptArtifactError: a file is gone, its bytes changed, or another version wrote it.
         MismatchedArtifactError: it was made from other inputs than those beside it.
 """
 
@@ -22,13 +22,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
-FORMAT = 7
+from lineage.stages import DATA, STAGES, TRIAL_FOLDER
+
+FORMAT = 8
 """Of all stages; another one wherever a stage writes other files than before."""
 MANIFEST = "manifest.json"
 RECORD = "release.json"
 """Of a published release; beside its stages' folders."""
-TRIAL = "trial"
-"""Folder below a dataset's, of the stages that learn from the training split alone."""
 CHUNK = 1 << 20
 
 
@@ -53,7 +53,7 @@ class Manifest:
     """What one stage wrote."""
 
     stage: str
-    """Name of the stage: `data`, `towers`, `index`, `shortlists` or `ranker`."""
+    """Last part of the stage's path: `towers` for `trial/towers`."""
     config: Mapping[str, Any]
     """The stage's configuration, as plain JSON values."""
     inputs: Mapping[str, str]
@@ -101,10 +101,15 @@ def read_manifest(folder: Path, stage: str) -> Manifest:
     except (ValueError, TypeError) as error:
         raise CorruptArtifactError(f"{path} is not a manifest: {error}") from error
     stage = PurePath(stage).name
-    if manifest.format != FORMAT or manifest.stage != stage:
+    if manifest.format != FORMAT:
+        age = "an older" if manifest.format < FORMAT else "a newer"
         raise CorruptArtifactError(
-            f"{path} must be stage {stage!r} of format {FORMAT}, "
-            f"got stage {manifest.stage!r} of format {manifest.format}; "
+            f"{folder} was made by {age} version (format {manifest.format}, this one reads "
+            f"{FORMAT}): make it again with `{command(folder, stage)}`"
+        )
+    if manifest.stage != stage:
+        raise CorruptArtifactError(
+            f"{path} must be of stage {stage!r}, got {manifest.stage!r}; "
             f"make it again with `{command(folder, stage)}`"
         )
     return manifest
@@ -204,16 +209,16 @@ def checksum(path: Path, *, flush: bool = False) -> str:
 
 
 def command(folder: Path, stage: str) -> str:
-    """The `make` command that produces a stage in its folder, or a release around it."""
-    root = folder.parent
-    if root.name == TRIAL:
-        root, stage = root.parent, TRIAL
+    """The `make` command that makes the stage in a folder, or the release that holds it."""
+    root, path = folder.parent, PurePath(stage).name
+    if root.name == TRIAL_FOLDER and f"{TRIAL_FOLDER}/{path}" in STAGES:
+        root, path = root.parent, f"{TRIAL_FOLDER}/{path}"
     if (root / RECORD).is_file():
         return f"make publish DATASET={root.parent.name}"
     dataset = root.name
-    if stage == "data" and dataset != "ml-100k":
+    if path == DATA and dataset != "ml-100k":
         dataset = f"path/to/{dataset}"
-    return f"make {stage} DATASET={dataset}"
+    return f"make {STAGES[path].target} DATASET={dataset}"
 
 
 def _canonical(value: object) -> bytes:

@@ -1,67 +1,127 @@
-"""A release: data, towers, index and ranker that belong together, or a refusal that says why."""
+"""The one graph of the stages: what each reads and writes, and which command makes it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from lineage.manifest import RECORD, Manifest, read_manifest, require_inputs, verify_files
-from lineage.releases import verify_release
+TRIAL_FOLDER = "trial"
+"""Folder of the stages that learn from the training split alone."""
+DATA, TOWERS, INDEX, RANKER = "data", "towers", "index", "ranker"
+TRIAL_TOWERS, TRIAL_INDEX = f"{TRIAL_FOLDER}/towers", f"{TRIAL_FOLDER}/index"
+SHORTLISTS = f"{TRIAL_FOLDER}/shortlists"
 
-INPUTS: Mapping[str, tuple[str, ...]] = {
-    "data": (),
-    "trial/towers": ("data",),
-    "trial/index": ("data", "trial/towers"),
-    "trial/shortlists": ("data", "trial/towers", "trial/index"),
-    "towers": ("data", "trial/towers"),
-    "index": ("data", "towers", "trial/index"),
-    "ranker": ("data", "trial/towers", "trial/shortlists"),
-}
-TRIAL = ("data", "trial/towers", "trial/index")
-RETRIEVAL = (*TRIAL, "towers", "index")
-CASCADE = tuple(INPUTS)
-LINKS = frozenset(stage for stage in INPUTS if stage.startswith("trial/"))
-"""Stages that serving reads nothing of: their manifests alone tell that the others fit."""
+EMBEDDINGS = "item_embeddings.npy"
+"""Item embeddings, (items, dimension)."""
+LENGTHS = "item_lengths.npy"
+"""Lengths of the item embeddings before normalisation, (items,)."""
+USER_EMBEDDINGS = "user_embeddings.npy"
+"""Embeddings of some users: the queries that an index is tuned on, (users, dimension)."""
+VALID_USERS = "valid_users.npy"
+"""User rows of the trial's validation users, in the order of `USER_EMBEDDINGS`."""
+ITEM_STATES = "item_states.npy"
+"""Hidden states of the items' texts, which the ranker attends to."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Release:
-    """Finished stages below one folder, checked to fit."""
+class Stage:
+    """One step from raw data to a release."""
 
-    root: Path
-    manifests: Mapping[str, Manifest]
-    release_id: str | None = None
-    """Of a published release; None where the stages lie as they were built."""
+    path: str
+    """Folder below the dataset's folder; names the stage."""
+    about: str
+    """What it does, in one line."""
+    module: str
+    """What `python -m` runs to make it."""
+    target: str
+    """What `make` runs to make it."""
+    needs: tuple[str, ...]
+    """Paths of the stages that it reads."""
+    writes: tuple[str, ...]
+    """Its main files."""
+    served: bool = True
+    """Whether a server reads more of it than its manifest."""
 
-    @property
-    def fingerprints(self) -> dict[str, str]:
-        """Fingerprint of every stage."""
-        return {stage: manifest.fingerprint for stage, manifest in self.manifests.items()}
 
-    @property
-    def versions(self) -> dict[str, str]:
-        """Fingerprint of every stage, and the `release` where it was published."""
-        published = {} if self.release_id is None else {"release": self.release_id}
-        return published | self.fingerprints
+STAGES: Mapping[str, Stage] = {
+    stage.path: stage
+    for stage in (
+        Stage(
+            path=DATA,
+            about="Check, clean, split and render a dataset.",
+            module="dataset",
+            target="data",
+            needs=(),
+            writes=("items.npy", "times.npy", "texts.utf8.npy"),
+        ),
+        Stage(
+            path=TRIAL_TOWERS,
+            about="Train both towers on the training split and choose the number of epochs.",
+            module="towers.trial",
+            target="trial",
+            needs=(DATA,),
+            writes=(EMBEDDINGS, USER_EMBEDDINGS, VALID_USERS),
+            served=False,
+        ),
+        Stage(
+            path=TRIAL_INDEX,
+            about="Build the trial's recall sources and choose the weight of the neighbour lists.",
+            module="index.trial",
+            target="trial",
+            needs=(DATA, TRIAL_TOWERS),
+            writes=("index.faiss", "neighbours.rows.npy"),
+            served=False,
+        ),
+        Stage(
+            path=SHORTLISTS,
+            about="Recall shortlists of purchases that the trial's towers have not seen.",
+            module="retrieval",
+            target="trial",
+            needs=(DATA, TRIAL_TOWERS, TRIAL_INDEX),
+            writes=("rows.npy", "scores.npy"),
+            served=False,
+        ),
+        Stage(
+            path=TOWERS,
+            about="Train both towers on everything before the test and embed every item.",
+            module="towers",
+            target="towers",
+            needs=(DATA, TRIAL_TOWERS),
+            writes=(EMBEDDINGS, LENGTHS, USER_EMBEDDINGS),
+        ),
+        Stage(
+            path=INDEX,
+            about="Build the index over the item embeddings, and the items' neighbour lists.",
+            module="index",
+            target="index",
+            needs=(DATA, TOWERS, TRIAL_INDEX),
+            writes=("index.faiss", "neighbours.rows.npy"),
+        ),
+        Stage(
+            path=RANKER,
+            about="Train the ranker on the shortlists.",
+            module="ranker",
+            target="ranker",
+            needs=(DATA, TRIAL_TOWERS, SHORTLISTS),
+            writes=(ITEM_STATES, "model/model.safetensors"),
+        ),
+    )
+}
+"""Every stage by its path, in an order in which they can be made."""
 
 
-def open_release(root: Path, stages: tuple[str, ...] = CASCADE) -> Release:
-    """Check that the stages are whole and made from one another.
+def with_inputs(path: str) -> tuple[str, ...]:
+    """A stage and all stages that it was made from, directly or not, in the order of `STAGES`."""
+    needed = {path}
+    for stage in reversed(list(STAGES.values())):
+        if stage.path in needed:
+            needed.update(stage.needs)
+    return tuple(known for known in STAGES if known in needed)
 
-    Args:
-        root: Folder of a dataset's stages, or of a published release.
-        stages: Which of them are needed.
 
-    Raises:
-        MissingArtifactError: a stage was never finished.
-        CorruptArtifactError: a file of a stage changed.
-        MismatchedArtifactError: a stage was made from another one than that beside it.
-            Each names the part and the command that mends it.
-    """
-    record = verify_release(root) if (root / RECORD).is_file() else None
-    manifests = {stage: read_manifest(root / stage, stage) for stage in stages}
-    for stage, manifest in manifests.items():
-        inputs = {name: manifests[name] for name in INPUTS[stage]}
-        require_inputs(root / stage, manifest, inputs)
-        if record is None and stage not in LINKS:
-            verify_files(root / stage, manifest)
-    return Release(root=root, manifests=manifests, release_id=record.release_id if record else None)
+CASCADE = tuple(STAGES)
+"""Everything that a release consists of."""
+RETRIEVAL = with_inputs(INDEX)
+"""What recalls a shortlist."""
+TRIAL = with_inputs(TRIAL_INDEX)
+"""What recalls the shortlists that the ranker learns from."""
+NOT_SERVED = frozenset(stage.path for stage in STAGES.values() if not stage.served)
+"""Stages of which a release holds the manifest alone: it shows that the others fit."""

@@ -1,13 +1,20 @@
-"""`python -m ranker`: train the ranker on recalled shortlists."""
+"""`python -m ranker`: train the ranker on the shortlists."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from lineage.cli import run_stage
+from lineage.stages import RANKER
 from ranker.config import RankerConfig
 
+
+def make(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
+    """Make the stage; its slow imports wait until there is work."""
+    from ranker.train import train
+
+    return train(config, root, folder)
+
+
 if __name__ == "__main__":
-    run_stage(
-        "ranker",
-        RankerConfig,
-        needs=["data", "trial/towers", "trial/shortlists"],
-        build="ranker.train:train",
-        about="Train the ranker on recalled shortlists.",
-    )
+    run_stage(RANKER, RankerConfig, make)

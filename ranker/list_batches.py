@@ -23,8 +23,8 @@ class ListBatch(Batch):
     """What is read of all lists"""
     shortlist_scores: Tensor
     """(lists × candidates,) logits"""
-    signals: Tensor
-    """(lists × candidates, signals)"""
+    features: Tensor
+    """(lists × candidates, features)"""
     present: Tensor
     """(lists, candidates) bool: false where a list is shorter"""
     bought: Tensor
@@ -55,13 +55,13 @@ class ListCollator:
         width = max(len(drawn) for drawn in places)
         table = np.stack([np.pad(drawn, (0, width - len(drawn)), "edge") for drawn in places])
         lists = np.asarray(chosen)[:, None]
-        signals = self.shortlists.signals[lists, table]
+        features = self.shortlists.features[lists, table]
         return ListBatch(
             pairs=self.inputs(
                 [self.histories[row] for row in chosen], self.shortlists.rows[lists, table]
             ),
             shortlist_scores=torch.from_numpy(self.shortlists.scores[lists, table].ravel()),
-            signals=torch.from_numpy(signals.reshape(-1, signals.shape[-1])),
+            features=torch.from_numpy(features.reshape(-1, features.shape[-1])),
             present=torch.from_numpy(
                 np.arange(width) < np.array([len(drawn) for drawn in places])[:, None]
             ),

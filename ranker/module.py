@@ -12,12 +12,6 @@ from backbone.adapters import orthogonality
 from backbone.config import TrainingConfig
 from backbone.training import adamw
 from evaluation.metrics import ndcg
-from ranker.attention.inputs import AttentionInputs
-from ranker.attention.model import AttentionRanker
-from ranker.joint.inputs import RankerInputs
-from ranker.joint.model import CrossEncoder
-from ranker.late.inputs import LateInputs
-from ranker.late.model import LateRanker
 from ranker.list_batches import ListBatch
 from ranker.losses import listwise_softmax
 from ranker.ranker import Ranker, reorder
@@ -30,26 +24,25 @@ class RankerModule(LightningModule):
 
     def __init__(
         self,
-        model: CrossEncoder | LateRanker | AttentionRanker,
-        inputs: RankerInputs | LateInputs | AttentionInputs,
+        ranker: Ranker,
         targets: Sequence[NDArray[np.int32]],
         config: TrainingConfig,
     ) -> None:
         """Take the parts.
 
         Args:
-            model: What to train.
-            inputs: What it reads.
+            ranker: What to train.
             targets: Item rows to be found for each validation user.
             config: How to train.
         """
         super().__init__()
-        self.model, self.inputs, self.targets, self.config = model, inputs, targets, config
+        self.model = ranker.model  # Lightning trains the modules among the attributes
+        self.ranker, self.targets, self.config = ranker, targets, config
         self.ranked: list[NDArray[np.int32]] = []
 
     def training_step(self, batch: ListBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """Pick what was bought out of its list."""
-        logits = self.model(batch.pairs, batch.shortlist_scores, batch.signals)
+        logits = self.model(batch.pairs, batch.shortlist_scores, batch.features)
         logits = logits.view(batch.present.shape).masked_fill(~batch.present, float("-inf"))
         loss = listwise_softmax(logits, batch.bought)
         self.log("train/loss", loss, prog_bar=True)
@@ -63,11 +56,9 @@ class RankerModule(LightningModule):
         ],
         batch_idx: int,  # noqa: ARG002
     ) -> None:
-        """Rank one user's shortlist: history, item rows, scores and signals."""
-        history, rows, shortlist_scores, signals = batch
-        scores = Ranker(model=self.model, inputs=self.inputs)(
-            history, rows, shortlist_scores, signals
-        )
+        """Rank one user's shortlist: history, item rows, scores and features."""
+        history, rows, shortlist_scores, features = batch
+        scores = self.ranker(history, rows, shortlist_scores, features)
         self.ranked.append(reorder(rows, scores)[:10])
 
     def on_validation_epoch_end(self) -> None:

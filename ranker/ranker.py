@@ -14,7 +14,6 @@ from transformers import PreTrainedTokenizerBase
 
 from backbone.device import best_device, serving_dtype
 from backbone.load import empty_bert
-from dataset.append_only import Grown
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.model import AttentionRanker
 from ranker.joint.inputs import PART, RankerInputs
@@ -31,13 +30,15 @@ class Ranker:
 
     model: CrossEncoder | LateRanker | AttentionRanker
     inputs: RankerInputs | LateInputs | AttentionInputs
+    feature_names: tuple[str, ...]
+    """Features that the model learnt from, in the order of their columns"""
 
     def __call__(
         self,
         history: NDArray[np.int32],
         candidates: NDArray[np.int32],
         shortlist_scores: NDArray[np.float32],
-        signals: NDArray[np.float32],
+        features: NDArray[np.float32],
     ) -> NDArray[np.float32]:
         """Score candidates for a history.
 
@@ -45,19 +46,19 @@ class Ranker:
             history: Item rows, oldest first.
             candidates: (candidates,) item rows.
             shortlist_scores: (candidates,) scores in the shortlist, logits.
-            signals: (candidates, signals) what else is known of each.
+            features: (candidates, features) columns as in `feature_names`.
 
         Returns:
             (candidates,) logits.
         """
-        return self.score_all([history], [candidates], [shortlist_scores], [signals])[0]
+        return self.score_all([history], [candidates], [shortlist_scores], [features])[0]
 
     def score_all(
         self,
         histories: Sequence[NDArray[np.int32]],
         candidates: Sequence[NDArray[np.int32]],
         shortlist_scores: Sequence[NDArray[np.float32]],
-        signals: Sequence[NDArray[np.float32]],
+        features: Sequence[NDArray[np.float32]],
     ) -> list[NDArray[np.float32]]:
         """The same for some shoppers, at once where that is faster; none lacks candidates.
 
@@ -68,7 +69,7 @@ class Ranker:
         for start in range(0, len(histories), at_once or 1):
             some = slice(start, start + at_once)
             logits += self._scored(
-                histories[some], candidates[some], shortlist_scores[some], signals[some]
+                histories[some], candidates[some], shortlist_scores[some], features[some]
             )
         return logits
 
@@ -77,14 +78,14 @@ class Ranker:
         histories: Sequence[NDArray[np.int32]],
         candidates: Sequence[NDArray[np.int32]],
         shortlist_scores: Sequence[NDArray[np.float32]],
-        signals: Sequence[NDArray[np.float32]],
+        features: Sequence[NDArray[np.float32]],
     ) -> list[NDArray[np.float32]]:
         """As many candidates for one as for another, the last of them repeated, then cut off."""
         lengths = [len(rows) for rows in candidates]
         table = np.minimum(np.arange(max(lengths)), np.array(lengths)[:, None] - 1)
         pairs = list(enumerate(table))
         scores = np.stack([shortlist_scores[one][places] for one, places in pairs])
-        known = np.concatenate([signals[one][places] for one, places in pairs])
+        known = np.concatenate([features[one][places] for one, places in pairs])
         device = self.model.head.weight.device
         with torch.inference_mode():
             logits = self.model(
@@ -96,16 +97,6 @@ class Ranker:
             )
         read: NDArray[np.float32] = logits.float().cpu().numpy().reshape(table.shape)
         return [row[:length] for row, length in zip(read, lengths, strict=True)]
-
-    def over(self, added: Grown[np.int8]) -> "Ranker":
-        """The same where items were added to the corpus.
-
-        Args:
-            added: (added items, bytes) their states as they are kept; none for a kind without.
-        """
-        if not isinstance(self.inputs, AttentionInputs):
-            return self
-        return Ranker(model=self.model, inputs=self.inputs.over(added))
 
     @property
     def longest(self) -> int:
@@ -121,7 +112,7 @@ class Ranker:
         """Write architecture, weights (fp32), tokenizer and inputs."""
         part = folder / PART
         part.mkdir(parents=True)
-        about: dict[str, Any] = {"signals": len(self.model.mean)}
+        about: dict[str, Any] = {"features": self.feature_names}
         if isinstance(self.model, AttentionRanker):
             about |= {"attention": self.model.options}
         else:
@@ -139,23 +130,24 @@ class Ranker:
         """Load from a finished ranker stage, in the precision that serves best."""
         part = folder / PART
         about = json.loads((part / KIND).read_text())
-        signals, joined = about["signals"], about.get("joined_layers")
+        names, joined = tuple(about["features"]), about.get("joined_layers")
         model: CrossEncoder | LateRanker | AttentionRanker
         inputs: RankerInputs | LateInputs | AttentionInputs
         if "attention" in about:
-            model = AttentionRanker(signals=signals, **about["attention"])
+            model = AttentionRanker(features=len(names), **about["attention"])
             inputs = AttentionInputs.load(folder)
         elif joined:
-            model = LateRanker(empty_bert(part), signals, joined_layers=joined)
+            model = LateRanker(empty_bert(part), len(names), joined_layers=joined)
             inputs = LateInputs.load(folder)
         else:
-            model, inputs = CrossEncoder(empty_bert(part), signals), RankerInputs.load(folder)
+            model = CrossEncoder(empty_bert(part), len(names))
+            inputs = RankerInputs.load(folder)
         weights = load_file(part / WEIGHTS)
         model.load_state_dict(weights)
         device = best_device()
         model.eval().requires_grad_(requires_grad=False).to(device, serving_dtype(device))
         model.mean, model.scale = weights["mean"].to(device), weights["scale"].to(device)
-        return cls(model=model, inputs=inputs)
+        return cls(model=model, inputs=inputs, feature_names=names)
 
 
 def reorder(

@@ -1,10 +1,17 @@
 """Shortlists that the ranker learns from and is tuned on, as files."""
 
-from dataclasses import dataclass, fields
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lineage.manifest import MismatchedArtifactError, command
+
+ARRAYS = ("users", "learnt", "rows", "scores", "features")
+NAMES = "feature_names.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,45 +30,63 @@ class Shortlists:
     """(users, shortlist) item rows, best first, the history left out"""
     scores: NDArray[np.float32]
     """(users, shortlist) what they are ordered by, logits"""
-    signals: NDArray[np.float32]
-    """(users, shortlist, signals) what else is known of each, columns as in `retrieval.features`"""
+    features: NDArray[np.float32]
+    """(users, shortlist, features) of each item"""
+    feature_names: tuple[str, ...]
+    """Names of the features, in the order of the columns"""
 
     @classmethod
     def create(
-        cls, folder: Path, users: NDArray[np.int64], learnt: int, size: int, signals: int
+        cls,
+        folder: Path,
+        users: NDArray[np.int64],
+        learnt: int,
+        size: int,
+        feature_names: Sequence[str],
     ) -> "Shortlists":
-        """Empty lists whose files are written as they are filled; `flush` ends it.
+        """Create empty lists whose files are written as they are filled; `flush` ends it.
 
         Args:
             folder: Where to write.
             users: (users,) user rows, those to be learnt from first.
             learnt: How many those are.
             size: Items a list at most.
-            signals: Columns that describe each.
+            feature_names: Names of the features, in the order of the columns.
         """
         np.save(folder / "users.npy", users)
         np.save(folder / "learnt.npy", learnt)
+        (folder / NAMES).write_text(json.dumps(list(feature_names), indent=1))
         shape = (len(users), size)
         kinds: dict[str, tuple[tuple[int, ...], type]] = {
             "rows": (shape, np.int32),
             "scores": (shape, np.float32),
-            "signals": ((*shape, signals), np.float32),
+            "features": ((*shape, len(feature_names)), np.float32),
         }
         parts = {
             name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, size)
             for name, (size, dtype) in kinds.items()
         }
         parts["rows"][:] = -1
-        return cls(users=users, learnt=learnt, **parts)
+        return cls(users=users, learnt=learnt, feature_names=tuple(feature_names), **parts)
 
     def flush(self) -> None:
         """Write what `create` opened."""
-        for values in (self.rows, self.scores, self.signals):
+        for values in (self.rows, self.scores, self.features):
             if isinstance(values, np.memmap):
                 values.flush()
 
     @classmethod
     def load(cls, folder: Path) -> "Shortlists":
-        """Map what was written."""
-        parts = {f.name: np.load(folder / f"{f.name}.npy", mmap_mode="r") for f in fields(cls)}
-        return cls(**{**parts, "learnt": int(parts["learnt"])})
+        """Map the files of a finished stage.
+
+        Raises:
+            MismatchedArtifactError: the names are not as many as the columns, or one comes twice.
+        """
+        parts = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+        names, columns = json.loads((folder / NAMES).read_text()), parts["features"].shape[-1]
+        if len(set(names)) != columns or len(names) != columns:
+            raise MismatchedArtifactError(
+                f"{folder / NAMES} must name each of {columns} columns once, got {names}; "
+                f"make it again with `{command(folder, 'shortlists')}`"
+            )
+        return cls(**{**parts, "learnt": int(parts["learnt"])}, feature_names=tuple(names))

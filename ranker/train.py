@@ -21,6 +21,7 @@ from backbone.training import EpochSampler, fit, seed_everything, total_steps, t
 from dataset.arrays import Cases, Dataset, load_dataset
 from evaluation.metrics import ndcg
 from lineage.manifest import read_manifest
+from lineage.stages import EMBEDDINGS, SHORTLISTS, TRIAL_TOWERS
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.model import AttentionRanker
 from ranker.attention.new_item_states import item_states
@@ -37,9 +38,8 @@ from ranker.ranker import Ranker
 from ranker.shortlists import Shortlists
 
 logger = logging.getLogger(__name__)
-SHORTLISTS, EMBEDDINGS = "trial/shortlists", "trial/towers/item_embeddings.npy"
 STANDARDISED = 2_000
-"""Lists by which signals are standardised"""
+"""Lists by which features are standardised"""
 
 
 def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
@@ -61,7 +61,7 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     loader = _lists(config, cases, shortlists, inputs)
     steps = total_steps(loader, config.training)
     module = _module(config, cases, shortlists, inputs, steps)
-    fingerprint = read_manifest(root / SHORTLISTS, "shortlists").fingerprint
+    fingerprint = read_manifest(root / SHORTLISTS, SHORTLISTS).fingerprint
     workplace = training_folder(root, "ranker", asdict(config), fingerprint)
     fitted = fit(
         module,
@@ -77,7 +77,7 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         module.model.trust_shortlist()
     if not isinstance(module.model, AttentionRanker):
         module.model.bert = merged(module.model.bert)
-    Ranker(model=module.model, inputs=inputs).save(folder, tokenizer)
+    module.ranker.save(folder, tokenizer)
     return {
         MONITOR: round(max(fitted.best, unranked), 4),
         f"{MONITOR} of the shortlist": round(unranked, 4),
@@ -101,7 +101,7 @@ def _inputs(
             max_tokens=config.item_tokens,
             kept_below=root / "training",
         )
-        states = item_states(read, np.load(root / EMBEDDINGS))
+        states = item_states(read, np.load(root / TRIAL_TOWERS / EMBEDDINGS))
         return AttentionInputs.of(states, data.texts, length=config.history_length)
     texts = tokenize(data.texts, tokenizer, max_tokens=config.item_tokens - 2)
     special = SpecialTokens.of(tokenizer)
@@ -132,12 +132,12 @@ def _module(
     inputs: RankerInputs | LateInputs | AttentionInputs,
     steps: int,
 ) -> RankerModule:
-    training, columns = config.training, shortlists.signals.shape[-1]
+    training, columns = config.training, len(shortlists.feature_names)
     model: CrossEncoder | LateRanker | AttentionRanker
     if isinstance(inputs, AttentionInputs):
         model = AttentionRanker(
             hidden=len(inputs.steps),
-            signals=columns,
+            features=columns,
             width=config.width,
             layers=config.layers,
             length=config.history_length,
@@ -156,13 +156,14 @@ def _module(
             else LateRanker(bert, columns, joined_layers=training.trained_layers)
         )
     _standardise(model, shortlists)
-    return RankerModule(model, inputs, cases.targets[shortlists.learnt :], training)
+    ranker = Ranker(model=model, inputs=inputs, feature_names=shortlists.feature_names)
+    return RankerModule(ranker, cases.targets[shortlists.learnt :], training)
 
 
 def _standardise(model: Corrector, shortlists: Shortlists) -> None:
-    """Mean and deviation of the signals of at most so many lists that are learnt."""
+    """Mean and deviation of the features of at most so many lists that are learnt."""
     some = slice(min(shortlists.learnt, STANDARDISED))
-    known = shortlists.signals[some][shortlists.rows[some] >= 0]
+    known = shortlists.features[some][shortlists.rows[some] >= 0]
     model.mean.copy_(torch.from_numpy(known.mean(axis=0)))
     model.scale.copy_(torch.from_numpy(known.std(axis=0) + np.float32(1e-6)))
 
@@ -200,7 +201,7 @@ def _valid(config: RankerConfig, cases: Cases, shortlists: Shortlists) -> DataLo
 
 @dataclass(frozen=True, kw_only=True)
 class _Tuned:
-    """Users whom the ranker is tuned on: history, item rows, scores and signals."""
+    """Users whom the ranker is tuned on: history, item rows, scores and features."""
 
     cases: Cases
     shortlists: Shortlists
@@ -214,5 +215,5 @@ class _Tuned:
         rows = self.shortlists.rows[place, : self.ranked]
         kept = rows >= 0
         scores = self.shortlists.scores[place, : self.ranked][kept]
-        signals = self.shortlists.signals[place, : self.ranked][kept]
-        return self.cases.histories[place], rows[kept], scores, signals
+        features = self.shortlists.features[place, : self.ranked][kept]
+        return self.cases.histories[place], rows[kept], scores, features

@@ -1,13 +1,20 @@
-"""`python -m retrieval`: recall shortlists for validation users, as serving would."""
+"""`python -m retrieval`: recall shortlists for the ranker to learn from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from lineage.cli import run_stage
+from lineage.stages import SHORTLISTS
 from retrieval.config import ShortlistsConfig
 
+
+def make(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any]:
+    """Make the stage; its slow imports wait until there is work."""
+    from retrieval.mine_shortlists import mine
+
+    return mine(config, root, folder)
+
+
 if __name__ == "__main__":
-    run_stage(
-        "trial/shortlists",
-        ShortlistsConfig,
-        needs=["data", "trial/towers", "trial/index"],
-        build="retrieval.mine_shortlists:mine",
-        about="Recall shortlists of purchases that the towers have not learnt, for the ranker.",
-    )
+    run_stage(SHORTLISTS, ShortlistsConfig, make)

@@ -1,6 +1,8 @@
 """Options of the shortlists stage; importable without torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from retrieval.features import feature_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +18,8 @@ class ShortlistsConfig:
     """Items a shortlist."""
     seed: int = 11
     """Seeds the choice of users."""
+    features: tuple[str, ...] = field(init=False, default_factory=feature_names)
+    """Names of all features, in order. Not an option: where they changed, lists are mined anew."""
 
     def __post_init__(self) -> None:
         for name in ("learnt_users", "valid_users", "size"):

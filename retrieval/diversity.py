@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from index.filters.attributes import Attributes
 from index.live_index import LiveIndex
-from index.recall_sources import Rows, Scores
+from index.ranked_list import Rows, Scores
 from shortlist_client.api.request import Diversity
 
 

@@ -9,14 +9,14 @@ import numpy as np
 from tqdm import tqdm
 
 from dataset.arrays import Cases, load_dataset
-from index.recall_sources import Recalled, Rows
-from index.stage import VALID_USERS
-from lineage.stages import TRIAL, open_release
+from index.ranked_list import RankedList, Rows
+from lineage.open_release import open_release
+from lineage.stages import TRIAL, TRIAL_FOLDER, TRIAL_TOWERS, VALID_USERS
 from ranker.shortlists import Shortlists
 from retrieval.blas_threads import leave_cores_to_torch
 from retrieval.config import ShortlistsConfig
-from retrieval.features import NAMES, Signals
-from retrieval.retriever import Retriever, Shopper
+from retrieval.features import Features
+from retrieval.retriever import ResolvedShopper, Retriever
 
 AT_ONCE = 128
 """Shoppers that are worked on together, as by a busy server."""
@@ -38,8 +38,8 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
     """
     leave_cores_to_torch()
     open_release(root, TRIAL)
-    data, retriever = load_dataset(root / "data"), Retriever.load(root / "trial")
-    cases, tuned_on = data.cases("valid"), np.load(root / "trial" / "towers" / VALID_USERS)
+    data, retriever = load_dataset(root / "data"), Retriever.load(root / TRIAL_FOLDER)
+    cases, tuned_on = data.cases("valid"), np.load(root / TRIAL_TOWERS / VALID_USERS)
     tuned = cases.of_users(tuned_on).sample(config.valid_users, config.seed)
     others = cases.select(np.flatnonzero(~np.isin(cases.user_rows, tuned_on)))
     chosen = others.sample(config.learnt_users, config.seed)
@@ -54,8 +54,8 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
             f"size must let some user's target be recalled, got none of {len(chosen)} users among "
             f"{config.size} items; train the towers for longer or raise it"
         )
-    signals = Signals.load(root / "trial", retriever.sources, data.popularity)
-    _write(folder, signals, learnt, tuning, config.size)
+    features = Features.load(root / TRIAL_FOLDER, retriever.sources, data.popularity)
+    _write(folder, features, learnt, tuning, config)
     return {
         "users to learn from": len(chosen),
         "with a target in the shortlist": len(learnt),
@@ -70,12 +70,12 @@ class _Found:
     user: int
     history: Rows
     targets: Rows
-    recalled: Recalled
+    recalled: RankedList
 
 
 def _recalled(retriever: Retriever, cases: Cases, size: int, description: str) -> list[_Found]:
     shoppers = [
-        Shopper(history=history, contexts=contexts)
+        ResolvedShopper(history=history, contexts=contexts)
         for history, contexts in zip(cases.histories, cases.contexts, strict=True)
     ]
     found: list[_Found] = []
@@ -97,19 +97,23 @@ def _recalled(retriever: Retriever, cases: Cases, size: int, description: str) -
 
 def _write(
     folder: Path,
-    signals: Signals,
+    features: Features,
     learnt: list[_Found],
     tuning: list[_Found],
-    size: int,
+    config: ShortlistsConfig,
 ) -> None:
-    """A list at a time: together they need not fit into memory."""
+    """Write a list at a time: together they need not fit into memory."""
     every = [*learnt, *tuning]
     created = Shortlists.create(
-        folder, np.array([found.user for found in every]), len(learnt), size, len(NAMES)
+        folder,
+        np.array([found.user for found in every]),
+        len(learnt),
+        config.size,
+        config.features,
     )
-    for place, found in enumerate(tqdm(every, "signals", unit="user", leave=False)):
+    for place, found in enumerate(tqdm(every, "features", unit="user", leave=False)):
         length = len(found.recalled.rows)
         created.rows[place, :length] = found.recalled.rows
         created.scores[place, :length] = found.recalled.scores
-        created.signals[place, :length] = signals(found.history, found.recalled)
+        created.features[place, :length] = features(found.history, found.recalled)
     created.flush()

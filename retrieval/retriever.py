@@ -2,22 +2,22 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 from pyroaring import BitMap
 
-from index.live_index import LiveIndex
-from index.recall_sources import Recalled, Rows, Scores, Sources
+from index.ranked_list import RankedList, Rows, Scores
+from index.recall_sources import RecallSources
 from retrieval.embedding_cache import KeptEmbeddings
 from towers.item_encoder import TextsReader
 from towers.user_encoder import UserTower
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shopper:
+class ResolvedShopper:
     """What is known of somebody to whom items are recommended."""
 
     history: Rows
@@ -46,7 +46,7 @@ class Retriever:
     user_tower: UserTower
     texts: TextsReader
     """Embeds texts of items that are not there"""
-    sources: Sources
+    sources: RecallSources
     kept: KeptEmbeddings | None = None
     """Embeddings that need not be computed again; None computes all"""
 
@@ -55,15 +55,9 @@ class Retriever:
         """Load from a dataset's finished stages."""
         user_tower = UserTower.load(root / "towers")
         texts = TextsReader.beside(root / "towers", user_tower)
-        return cls(user_tower=user_tower, texts=texts, sources=Sources.load(root))
+        return cls(user_tower=user_tower, texts=texts, sources=RecallSources.load(root))
 
-    def over(self, index: LiveIndex) -> "Retriever":
-        """The same over the index after some changes."""
-        return replace(
-            self, user_tower=self.user_tower.over(index.added), sources=self.sources.over(index)
-        )
-
-    def embed_all(self, shoppers: Sequence[Shopper], watch: dict[str, float]) -> Scores:
+    def embed_all(self, shoppers: Sequence[ResolvedShopper], watch: dict[str, float]) -> Scores:
         """Embed shoppers as (shoppers, dimension) of unit length; books `user_tower`, in ms."""
         users = np.zeros((len(shoppers), self.sources.index.dimension), np.float32)
         for place, shopper in enumerate(shoppers):
@@ -76,7 +70,7 @@ class Retriever:
             watch["user_tower"] = 1e3 * (time.perf_counter() - started)
         return users
 
-    def _known_or_read(self, shoppers: Sequence[Shopper]) -> Scores:
+    def _known_or_read(self, shoppers: Sequence[ResolvedShopper]) -> Scores:
         if self.kept is None:
             return self._read(shoppers)
         return self.kept(
@@ -84,7 +78,7 @@ class Retriever:
             lambda places: self._read([shoppers[place] for place in places]),
         )
 
-    def _key(self, shopper: Shopper) -> bytes | None:
+    def _key(self, shopper: ResolvedShopper) -> bytes | None:
         """All that an embedding hangs on; None where an item came after the release was built.
 
         Such an item's row may be another's after a change.
@@ -99,7 +93,7 @@ class Retriever:
         digest.update(shopper.search.encode(errors="surrogatepass"))
         return digest.digest()
 
-    def _read(self, shoppers: Sequence[Shopper]) -> Scores:
+    def _read(self, shoppers: Sequence[ResolvedShopper]) -> Scores:
         return self.user_tower.embed_all(
             [shopper.history for shopper in shoppers],
             [
@@ -118,18 +112,18 @@ class Retriever:
         search: str = "",
     ) -> Scores:
         """Embed one shopper as (dimension,)."""
-        shopper = Shopper(history=history, contexts=contexts, search=search)
+        shopper = ResolvedShopper(history=history, contexts=contexts, search=search)
         user: Scores = self.embed_all([shopper], watch)[0]
         return user
 
     def recall(
         self,
-        shoppers: Sequence[Shopper],
+        shoppers: Sequence[ResolvedShopper],
         size: int,
         watch: dict[str, float],
         *,
         given: Sequence[Rows | None] | None = None,
-    ) -> list[Recalled]:
+    ) -> list[RankedList]:
         """The best items of both sources for each, history left out, best first.
 
         Args:
@@ -164,6 +158,6 @@ class Retriever:
         watch: dict[str, float],
         *,
         contexts: Rows | None = None,
-    ) -> Recalled:
+    ) -> RankedList:
         """What is recalled for one shopper."""
-        return self.recall([Shopper(history=history, contexts=contexts)], size, watch)[0]
+        return self.recall([ResolvedShopper(history=history, contexts=contexts)], size, watch)[0]

@@ -107,11 +107,11 @@ def unit_vectors() -> np.ndarray:
 def build_stages():
     """Make all stages below a folder, of small files of text, in no time."""
     from lineage.manifest import read_manifest, writing
-    from lineage.stages import INPUTS
+    from lineage.stages import STAGES
 
     def build(root: Path, content: str) -> Path:
-        for stage, inputs in INPUTS.items():
-            known = {name: read_manifest(root / name, name).fingerprint for name in inputs}
+        for stage, made in STAGES.items():
+            known = {name: read_manifest(root / name, name).fingerprint for name in made.needs}
             with writing(root / stage, stage=stage, config={}, inputs=known) as (folder, facts):
                 (folder / "sub").mkdir()
                 (folder / "sub" / "weights.bin").write_text(f"{stage} {content}")
@@ -132,12 +132,15 @@ def build_release(tiny_bert):
     from dataset.arrays import save_dataset
     from dataset.prepare.attributes import save_attributes
     from dataset.prepare.item_fields_writer import save_fields
+    from index import stage as index_stage
     from index.config import IndexConfig
     from lineage.cli import run
     from lineage.manifest import writing
-    from lineage.stages import INPUTS
+    from ranker import train as ranker_train
     from ranker.config import RankerConfig
     from retrieval.config import ShortlistsConfig
+    from retrieval.mine_shortlists import mine
+    from towers import train as towers_train
     from towers.config import TowersConfig
 
     def build(root: Path, shop: Dataset) -> Path:
@@ -156,15 +159,15 @@ def build_release(tiny_bert):
         shortlists = ShortlistsConfig(valid_users=20, size=40)
         few = replace(training, max_epochs=1, examples_per_epoch=32)
         ranker = RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few)
-        for stage, config, stage_of in (
-            ("trial/towers", towers, "towers.train:trial"),
-            ("trial/index", IndexConfig(), "index.stage:trial"),
-            ("trial/shortlists", shortlists, "retrieval.mine_shortlists:mine"),
-            ("towers", towers, "towers.train:train"),
-            ("index", IndexConfig(), "index.stage:build"),
-            ("ranker", ranker, "ranker.train:train"),
+        for stage, config, make in (
+            ("trial/towers", towers, towers_train.trial),
+            ("trial/index", IndexConfig(), index_stage.trial),
+            ("trial/shortlists", shortlists, mine),
+            ("towers", towers, towers_train.train),
+            ("index", IndexConfig(), index_stage.build),
+            ("ranker", ranker, ranker_train.train),
         ):
-            run(stage, config, root, needs=INPUTS[stage], build=stage_of)
+            run(stage, config, root, make)
         return root
 
     return build

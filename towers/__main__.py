@@ -1,13 +1,20 @@
 """`python -m towers`: train both towers and embed the corpus."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from lineage.cli import run_stage
+from lineage.stages import TOWERS
 from towers.config import TowersConfig
 
+
+def make(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
+    """Make the stage; its slow imports wait until there is work."""
+    from towers.train import train
+
+    return train(config, root, folder)
+
+
 if __name__ == "__main__":
-    run_stage(
-        "towers",
-        TowersConfig,
-        needs=["data", "trial/towers"],
-        build="towers.train:train",
-        about="Train the user tower and the item tower, and embed every item.",
-    )
+    run_stage(TOWERS, TowersConfig, make)

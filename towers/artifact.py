@@ -17,13 +17,6 @@ from towers.inputs import TextInputs
 from towers.item_tower import ItemTower
 from towers.model import TitlesTower
 
-EMBEDDINGS = "item_embeddings.npy"
-LENGTHS = "item_lengths.npy"
-"""Of the same before they got unit length"""
-USER_EMBEDDINGS = "user_embeddings.npy"
-"""Of some shoppers: what an index will be asked for"""
-VALID_USERS = "valid_users.npy"
-"""Of a trial: rows of the users whom decisions are made on; the embeddings are theirs"""
 USER, ITEM, OPTIONS = "user_tower", "item_tower", "tower.json"
 WEIGHTS = "tower.safetensors"
 Tower = TypeVar("Tower", bound=nn.Module)

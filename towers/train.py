@@ -33,11 +33,16 @@ from backbone.training import (
 from dataset.arrays import Cases, Dataset, load_dataset
 from dataset.training_examples import training_points
 from lineage.manifest import read_manifest
-from towers.artifact import (
+from lineage.stages import (
+    DATA,
     EMBEDDINGS,
     LENGTHS,
+    TOWERS,
+    TRIAL_TOWERS,
     USER_EMBEDDINGS,
     VALID_USERS,
+)
+from towers.artifact import (
     save_item_tower,
     save_user_tower,
 )
@@ -65,10 +70,10 @@ def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     Returns:
         Facts for the manifest.
     """
-    data = load_dataset(root / "data")
+    data = load_dataset(root / DATA)
     tokenizer = load_tokenizer(config.backbone)
-    fingerprint = read_manifest(root / "data", "data").fingerprint
-    workplace = training_folder(root, "trial/towers", asdict(config), fingerprint)
+    fingerprint = read_manifest(root / DATA, DATA).fingerprint
+    workplace = training_folder(root, TRIAL_TOWERS, asdict(config), fingerprint)
     valid = valid_cases(data, config.valid_users)
     module, fitted = fit_towers(
         config, data, tokenizer, workplace, valid=valid, kept_below=root / "training"
@@ -92,10 +97,10 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     Returns:
         Facts for the manifest.
     """
-    data = load_dataset(root / "data").for_refit()
+    data = load_dataset(root / DATA).for_refit()
     tokenizer = load_tokenizer(config.backbone)
-    decided = read_manifest(root / "trial" / "towers", "towers")
-    workplace = training_folder(root, "towers", asdict(config), decided.fingerprint)
+    decided = read_manifest(root / TRIAL_TOWERS, TRIAL_TOWERS)
+    workplace = training_folder(root, TOWERS, asdict(config), decided.fingerprint)
     epochs = decided.facts[EPOCHS]
     config = replace(config, training=replace(config.training, max_epochs=epochs))
     module, _ = fit_towers(config, data, tokenizer, workplace, kept_below=root / "training")

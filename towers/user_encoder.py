@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,9 @@ from backbone.batch import pad
 from backbone.load import empty_bert, load_tokenizer
 from backbone.packing import pack, padded_width
 from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
-from dataset.append_only import Extended, Grown
-from towers.artifact import EMBEDDINGS, OPTIONS, USER, WEIGHTS, _ready, load_item_tower
+from dataset.append_only import Extended
+from lineage.stages import EMBEDDINGS
+from towers.artifact import OPTIONS, USER, WEIGHTS, _ready, load_item_tower
 from towers.history_tower import HistoryTower
 from towers.inputs import TextInputs
 from towers.item_tower import ItemTower
@@ -163,18 +164,6 @@ class UserTower:
     def longest(self) -> int:
         """Items of a history that are read at most, filled up to few widths; 0 for titles."""
         return self.reader.length if isinstance(self.reader, ItemsReader) else 0
-
-    def over(self, added: Grown[np.float32]) -> "UserTower":
-        """The same where items were added to the corpus; a tower that reads titles skips them.
-
-        Args:
-            added: (added items, dimension) their embeddings.
-        """
-        if isinstance(self.reader, TitlesReader):
-            return self
-        known = self.reader.embeddings
-        base = known.base if isinstance(known, Extended) else known
-        return UserTower(reader=replace(self.reader, embeddings=Extended(base=base, added=added)))
 
     def __call__(
         self,

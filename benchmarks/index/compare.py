@@ -3,7 +3,6 @@
 All searches are of one query at a time by one thread, in this process, by turns.
 """
 
-import importlib
 import logging
 import os
 import platform
@@ -28,10 +27,11 @@ from index.config import IndexConfig, NeighboursConfig
 from index.faiss_store.build import build_index
 from index.faiss_store.installation import load_faiss
 from index.faiss_store.store import ItemIndex
-from index.stage import EMBEDDINGS, USER_EMBEDDINGS, tuned
+from index.stage import tuned
 from index.tuning import nearest
 from lineage.cli import configure_logging, reported_errors
 from lineage.manifest import MANIFEST
+from lineage.stages import EMBEDDINGS, USER_EMBEDDINGS
 
 logger = logging.getLogger("benchmarks.index.compare")
 DIMENSION, K = 384, 100
@@ -193,10 +193,12 @@ def data_sets(
 
 def main() -> None:
     """Measure, print, and write `index.json` among the reports."""
-    untouched = importlib.import_module("faiss").cvar.distance_compute_blas_threshold
     options = parser("python -m benchmarks.index.compare", "Speed of the index.", IndexConfig)
     options.add_argument("--full", action="store_true", help="1M and 5M vectors, not 200k and 1M")
     parsed = options.parse_args()
+    import faiss
+
+    untouched = faiss.cvar.distance_compute_blas_threshold
     configure_logging()
     with reported_errors():
         arguments = options.instantiate(parsed)

@@ -36,16 +36,15 @@ from index.stage import tuned
 from lineage.cli import configure_logging, reported_errors
 from lineage.journal import Journal
 from lineage.manifest import MANIFEST
-from ranker.attention.word_overlap import BYTES
 from serving.catalogue.change_log import CHANGES, Change, encoded
 from serving.catalogue.live_items import LiveItems
-from serving.engine.engine import Engine, EngineConfig
-from serving.live.live_engine import LiveEngine
 from shortlist_client.api.item import Item
 from shortlist_client.api.request import Shopper
 
 logger = logging.getLogger("benchmarks.index.live")
-DIMENSION, K, STATE = 384, 200, 768 + BYTES
+DIMENSION, K = 384, 200
+STATE = 768 + 64
+"""Bytes that the ranker stores for an item: its states and its words."""
 WAYS = (("exact", 50_000), ("ivf-pq", 200_000))
 Figures = dict[str, Any]
 
@@ -76,7 +75,7 @@ class Changing:
 
     def __init__(self, base: ItemIndex, folder: Path, batch: int) -> None:
         """Begin with a base and a journal in a folder; so many items change at once."""
-        self.items = LiveItems(LiveIndex(base), Attributes({}, len(base)), STATE)
+        self.items = LiveItems(LiveIndex(base), Attributes(attributes={}, items=len(base)), STATE)
         self._journal = Journal(folder / CHANGES)
         self._base, self._batch, self._count = len(base), batch, 0
         self._rng = np.random.default_rng(0)
@@ -226,6 +225,9 @@ def cascades(root: Path, config: LiveConfig) -> Figures:
         root: Folder of the dataset's stages.
         config: How much changes.
     """
+    from serving.engine.engine import Engine, EngineConfig
+    from serving.live.live_engine import LiveEngine
+
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made) / "stages"
         folder.mkdir()
@@ -233,7 +235,7 @@ def cascades(root: Path, config: LiveConfig) -> Figures:
             (folder / stage.name).symlink_to(stage.resolve())
         (folder / CHANGES).unlink(missing_ok=True)
         engine = LiveEngine(Engine.load(folder, EngineConfig()), folder)
-        known = engine.engine.catalogue
+        known = engine.engine.cascade.catalogue
         size, rng, count = len(known), np.random.default_rng(0), [0]
 
         def upsert() -> None:
@@ -248,7 +250,7 @@ def cascades(root: Path, config: LiveConfig) -> Figures:
 
         def delete() -> None:
             rows = rng.choice(size, config.batch, replace=False).tolist()
-            catalogue = engine.engine.catalogue
+            catalogue = engine.engine.cascade.catalogue
             ids = [known.item_id(row) for row in rows]
             engine.delete([item_id for item_id in ids if catalogue.row(item_id) is not None])
 
@@ -259,7 +261,7 @@ def cascades(root: Path, config: LiveConfig) -> Figures:
         upsert()
         work = [(upsert, config.upserts / config.batch), (delete, config.deletes / config.batch)]
         figures = by_turns(recommend, work, config)
-        figures["added at the end"] = len(engine.engine.retriever.sources.index.added)
+        figures["added at the end"] = len(engine.engine.cascade.retriever.sources.index.added)
         engine.close()
     return {"searched": f"{root.name}, the whole engine", **figures}
 

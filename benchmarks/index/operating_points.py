@@ -12,9 +12,10 @@ from benchmarks.command import configuration, folders, parser
 from benchmarks.report.plots import PointPlot, point_plot
 from benchmarks.report.templates import environment
 from index.config import IndexConfig
-from index.stage import CURVE, LATENCY, POINT, RECALL
+from index.stage import CURVE, LATENCY, POINT, RECALL, build
 from lineage.cli import configure_logging, reported_errors, run
 from lineage.manifest import read_manifest
+from lineage.stages import INDEX
 
 logger = logging.getLogger("benchmarks.index.operating_points")
 PLOT = "operating-points.svg"
@@ -33,9 +34,8 @@ def main() -> None:
         arguments = options.instantiate(parsed)
         config = configuration(arguments, IndexConfig)
         root, reports = folders(arguments)
-        inputs = ["data", "towers", "trial/index"]
-        run("index", config, root, needs=inputs, build="index.stage:build", anew=True)
-        facts = read_manifest(root / "index", "index").facts
+        run(INDEX, config, root, build, anew=True)
+        facts = read_manifest(root / INDEX, INDEX).facts
         Console().print(points_table(root.name, facts))
         reports.mkdir(parents=True, exist_ok=True)
         draw(reports / PLOT, plot_of(root.name, facts, config.target_recall))

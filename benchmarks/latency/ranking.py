@@ -2,7 +2,7 @@
 
 The peer is sentence-transformers' CrossEncoder on the default backbone, which reads the last titles
 with each candidate's, as it comes (fp32) and in bf16. All run in this process, by turns, with the
-same threads, on the same shoppers and candidates; ours includes looking up every signal.
+same threads, on the same shoppers and candidates; ours includes computing every feature.
 """
 
 import logging
@@ -11,24 +11,26 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 
-from backbone.device import best_device
 from benchmarks.command import configuration, folders, parser, save_figures
 from dataset.arrays import Dataset, load_dataset
-from index.recall_sources import Recalled, Rows
+from index.ranked_list import RankedList, Rows
 from lineage.cli import configure_logging, reported_errors
-from lineage.stages import open_release
+from lineage.open_release import open_release
+from lineage.stages import ITEM_STATES, RANKER
 from ranker.config import RankerConfig
-from ranker.ranker import Ranker
 from retrieval.blas_threads import leave_cores_to_torch
-from retrieval.features import Signals
-from retrieval.retriever import Retriever
+from retrieval.features import Features, require_features
+
+if TYPE_CHECKING:
+    from retrieval.retriever import Retriever
 
 logger = logging.getLogger("benchmarks.latency.ranking")
 CANDIDATES = 100
@@ -53,7 +55,7 @@ class _Request:
     """A shopper and what was recalled."""
 
     history: Rows
-    found: Recalled
+    found: RankedList
 
 
 def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
@@ -70,18 +72,24 @@ def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
     Raises:
         ArtifactError: a stage is missing, corrupt or does not fit.
     """
+    import torch
     from sentence_transformers import CrossEncoder
+
+    from backbone.device import best_device
+    from ranker.ranker import Ranker
+    from retrieval.retriever import Retriever
 
     leave_cores_to_torch()
     open_release(root)
     data, retriever = load_dataset(root / "data").for_refit(), Retriever.load(root)
-    signals = Signals.load(root, retriever.sources, data.popularity)
+    features = Features.load(root, retriever.sources, data.popularity)
     ranker = Ranker.load(root / "ranker")
+    require_features(ranker.feature_names, root / "ranker")
     requests = _requests(data, retriever)
 
     def ours(request: _Request) -> object:
         found = request.found
-        described = signals(request.history, found)
+        described = features(request.history, found)
         return ranker(request.history, found.rows, found.scores, described)
 
     def read_by(dtype: torch.dtype) -> Callable[[_Request], object]:
@@ -118,7 +126,7 @@ def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
     ]
 
 
-def _requests(data: Dataset, retriever: Retriever) -> list[_Request]:
+def _requests(data: Dataset, retriever: "Retriever") -> list[_Request]:
     cases = data.cases("test").sample(USERS, 0)
     return [
         _Request(
@@ -148,12 +156,12 @@ def main() -> None:
         arguments = options.instantiate(parsed)
         root, reports = folders(arguments)
         found = latencies(configuration(arguments, RankerConfig), root, arguments.rounds)
-        states = root / "ranker" / "item_states.npy"
+        states = root / RANKER / ITEM_STATES
         content = {
             "dataset": root.name,
             "candidates": CANDIDATES,
             "bytes an item": round(states.stat().st_size / len(load_dataset(root / "data").titles)),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {version('torch')}",
             "systems": [asdict(one) for one in found],
         }
         table = Table("", "p50, ms", "p99, ms", "times slower", title=f"{root.name}: ranking")

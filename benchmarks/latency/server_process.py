@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lineage.open_release import open_release
 from lineage.publishing import add_release, go_live
-from lineage.stages import LINKS, open_release
+from lineage.stages import NOT_SERVED
 
 SHORTLIST = 100
 """Items that it recalls and ranks"""
@@ -23,7 +24,7 @@ def two_releases(root: Path, releases: Path) -> list[str]:
     ids = []
     releases.mkdir(parents=True)
     for _ in range(2):
-        record = add_release(releases, root, built.manifests, items=0, recall=1.0, bare=LINKS)
+        record = add_release(releases, root, built.manifests, items=0, recall=1.0, bare=NOT_SERVED)
         ids.append(record.release_id)
         time.sleep(0.01)  # ids tell of milliseconds
     go_live(releases, ids[0])

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -32,9 +32,11 @@ from dataset.arrays import load_dataset
 from lineage.cli import configure_logging, reported_errors
 from protos.recommender.v1 import recommender_pb2 as pb
 from serving.api.limits import Limits
-from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
+
+if TYPE_CHECKING:
+    from serving.engine.engine import Engine
 
 logger = logging.getLogger("benchmarks.latency.serving")
 IN_FLIGHT, USERS = 32, 200
@@ -69,7 +71,7 @@ class ServingConfig:
 
 
 def one_at_a_time(
-    engine: Engine, address: str, shoppers: Sequence[Shopper], config: ServingConfig
+    engine: "Engine", address: str, shoppers: Sequence[Shopper], config: ServingConfig
 ) -> Figures:
     """Over gRPC and by the bare engine, by turns."""
     times: dict[str, list[float]] = {"recommend": [], "retrieve": [], "bare engine": []}
@@ -106,6 +108,8 @@ def measured(config: ServingConfig, root: Path, folder: Path) -> Figures:
     Raises:
         ArtifactError: a stage is missing, corrupt or does not fit.
     """
+    from serving.engine.engine import Engine, EngineConfig
+
     releases = folder / root.name
     ids = two_releases(root, releases)
     data = load_dataset(root / "data").for_refit()

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from backbone.device import best_device
 from benchmarks.latency.server_process import SHORTLIST
 from dataset.arrays import Dataset
 from index.faiss_store.installation import load_faiss
@@ -41,6 +40,8 @@ def peer(data: Dataset, shoppers: Sequence[Shopper], backbone: str) -> dict[str,
 def stack(data: Dataset, backbone: str) -> Callable[[Shopper], object]:
     """Answers a shopper with item rows, best first."""
     from sentence_transformers import CrossEncoder, SentenceTransformer
+
+    from backbone.device import best_device
 
     device = best_device().type
     bi_encoder = SentenceTransformer(backbone, device=device)

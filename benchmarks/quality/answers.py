@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonargparse
 import numpy as np
@@ -21,10 +21,12 @@ from tqdm import tqdm
 from benchmarks.quality.cascade_lists import history_shopper
 from dataset.arrays import Dataset, load_dataset
 from lineage.cli import configure_logging, reported_errors
-from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.answer import Answer
 from shortlist_client.api.filters import AnyOf, Filters, Range
 from shortlist_client.api.request import Wishes
+
+if TYPE_CHECKING:
+    from serving.engine.engine import Engine
 
 ITEMS = 100
 """Items of an answer, and candidates to rank."""
@@ -40,6 +42,8 @@ def record(artifacts: Path, output: Path, *, users: int) -> None:
         output: JSON Lines file to write; floats are hexadecimal, so that no bit is lost.
         users: How many users, drawn at random with a fixed seed.
     """
+    from serving.engine.engine import Engine, EngineConfig
+
     data, engine = load_dataset(artifacts / "data"), Engine.load(artifacts, EngineConfig())
     chosen = np.random.default_rng(0).permutation(data.users)[:users].tolist()
     partial = output.with_name(f"{output.name}.partial")
@@ -51,7 +55,7 @@ def record(artifacts: Path, output: Path, *, users: int) -> None:
     os.replace(partial, output)
 
 
-def _calls(engine: Engine, data: Dataset, user: int) -> Iterator[tuple[str, Answer]]:
+def _calls(engine: "Engine", data: Dataset, user: int) -> Iterator[tuple[str, Answer]]:
     """Every call of the engine for one user, by name."""
     shopper, wishes = history_shopper(data, user), Wishes(limit=ITEMS)
     if not shopper.history:
@@ -63,18 +67,18 @@ def _calls(engine: Engine, data: Dataset, user: int) -> Iterator[tuple[str, Answ
     yield "rank", engine.rank(shopper, [data.item_ids[row] for row in rows], wishes)
     few = Wishes(limit=EXPLAINED, explain=True, explain_texts=True)
     yield "explain", engine.recommend(shopper, few)
-    last = engine.catalogue.row(shopper.history[-1])
+    last = engine.cascade.catalogue.row(shopper.history[-1])
     assert last is not None
-    filters = _filters(engine.catalogue.item(last).attributes, engine)
+    filters = _filters(engine.cascade.catalogue.item(last).attributes, engine)
     excluded = [data.item_ids[row] for row in rows[:EXPLAINED]]
     filtered = Wishes(limit=ITEMS, filters=filters, exclude=excluded)
     yield "filtered", engine.recommend(shopper, filtered)
 
 
-def _filters(attributes: Mapping[str, Any], engine: Engine) -> Filters:
+def _filters(attributes: Mapping[str, Any], engine: "Engine") -> Filters:
     """One clause for each of an item's keywords and numbers: items that are like it."""
     clauses: list[AnyOf | Range] = []
-    for name, kind in sorted(engine.attributes.kinds.items()):
+    for name, kind in sorted(engine.cascade.attributes.kinds.items()):
         value = attributes.get(name)
         if kind == "keyword" and value:
             clauses.append(AnyOf(name, [value] if isinstance(value, str) else list(value)))

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dataset.arrays import TEST, Cases, Dataset
-from serving.engine.engine import Engine
 from shortlist_client.api.answer import Answer
 from shortlist_client.api.request import Shopper, Wishes
+
+if TYPE_CHECKING:
+    from serving.engine.engine import Engine
 
 LISTED = 100
 
@@ -49,7 +52,7 @@ def history_shopper(data: Dataset, user_row: int) -> Shopper:
     )
 
 
-def cascade_lists(engine: Engine, data: Dataset, cases: Cases) -> CascadeLists:
+def cascade_lists(engine: "Engine", data: Dataset, cases: Cases) -> CascadeLists:
     """Ask the engine for every case, by history, as a client would."""
     row_of = {item_id: row for row, item_id in enumerate(data.item_ids)}
     limit = engine.shortlist
@@ -65,10 +68,10 @@ def cascade_lists(engine: Engine, data: Dataset, cases: Cases) -> CascadeLists:
             cascade[user, place] = row
             if item.shortlist_rank is not None:
                 shortlist[user, item.shortlist_rank - 1] = row
-    sources = engine.retriever.sources
+    sources = engine.cascade.retriever.sources
     users = np.empty((len(cases), sources.index.dimension), np.float32)
     for user, history in enumerate(tqdm(cases.histories, desc="towers", unit="user")):
-        users[user] = engine.retriever.embed(history, {}, contexts=cases.contexts[user])
+        users[user] = engine.cascade.retriever.embed(history, {}, contexts=cases.contexts[user])
         found, _ = sources.nearest(users[user], history, limit)
         towers[user, : len(found)] = found
     stages = answers[0].milliseconds

@@ -25,10 +25,10 @@ from evaluation.intervals import Interval, mean_interval
 from evaluation.metrics import ndcg, recall
 from evaluation.summary import compare, over_trainings, summarise
 from lineage.manifest import checksum, read_manifest
-from lineage.stages import CASCADE, open_release
+from lineage.open_release import open_release
+from lineage.stages import CASCADE, SHORTLISTS
 from ranker.shortlists import Shortlists
-from ranker.train import SHORTLISTS
-from retrieval.features import Signals
+from retrieval.features import Features
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.request import Wishes
 
@@ -154,14 +154,14 @@ def boosted(
     """
     shortlists = Shortlists.load(root / SHORTLISTS)
     learnt = load_dataset(root / "data").cases("valid").of_users(shortlists.users)
-    sources = engine.retriever.sources
-    signals = Signals.load(root, sources, data.popularity)
+    sources = engine.cascade.retriever.sources
+    features = Features.load(root, sources, data.popularity)
     size, trainings = shortlists.rows.shape[1], TRAININGS if lambdarank.drawn(shortlists) else 1
     seeds = range(config.seed, config.seed + trainings)
     lists = []
-    for case, history in enumerate(tqdm(cases.histories, desc="signals", unit="user")):
+    for case, history in enumerate(tqdm(cases.histories, desc="features", unit="user")):
         found = sources.shortlist(own.users[case], history, size)
-        lists.append((found.rows, signals(history, found)))
+        lists.append((found.rows, features(history, found)))
     return np.stack(
         [
             lambdarank.rank(lambdarank.fit(shortlists, learnt.targets, seed), lists, size)

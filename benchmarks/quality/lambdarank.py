@@ -1,4 +1,4 @@
-"""The ranker's peer: boosted trees over the same signals of the same shortlists (LightGBM)."""
+"""The ranker's peer: boosted trees over the same features of the same shortlists (LightGBM)."""
 
 import logging
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ TREES = 500
 PATIENCE = 30
 """Trees without a better NDCG@10 after which training ends"""
 BINNED = 200_000
-"""Candidates by which LightGBM cuts signals into bins, drawn at random where there are more"""
+"""Candidates by which LightGBM cuts features into bins, drawn at random where there are more"""
 AT_ONCE = 512
 """Lists that are scored together"""
 Rows = NDArray[np.int32]
@@ -83,7 +83,7 @@ def rank(
 
     Args:
         booster: The trees.
-        lists: Item rows (candidates,) and signals (candidates, signals) of each shopper.
+        lists: Item rows (candidates,) and features (candidates, features) of each shopper.
         size: Items of the longest.
 
     Returns:
@@ -95,7 +95,7 @@ def rank(
         lengths = [len(rows) for rows, _ in some]
         if not sum(lengths):
             continue
-        scores = np.asarray(booster.predict(np.concatenate([signals for _, signals in some])))
+        scores = np.asarray(booster.predict(np.concatenate([features for _, features in some])))
         parts = np.split(scores.astype(np.float32), np.cumsum(lengths)[:-1])
         for place, ((rows, _), part) in enumerate(zip(some, parts, strict=True), start):
             ranked[place, : len(rows)] = reorder(rows, part)
@@ -107,7 +107,7 @@ def _pool(shortlists: Shortlists, targets: Sequence[Rows], part: slice) -> dict[
     bought = np.stack([np.isin(*pair) for pair in zip(rows, targets[part], strict=True)])
     present = rows >= 0
     return {
-        "data": shortlists.signals[part][present],
+        "data": shortlists.features[part][present],
         "label": bought[present].astype(np.int32),
         "group": present.sum(axis=1),
     }
@@ -117,6 +117,6 @@ def _quality(booster: lightgbm.Booster, shortlists: Shortlists, targets: Sequenc
     lists = []
     for place in range(shortlists.learnt, len(shortlists.users)):
         known = shortlists.rows[place] >= 0
-        lists.append((shortlists.rows[place][known], shortlists.signals[place][known]))
+        lists.append((shortlists.rows[place][known], shortlists.features[place][known]))
     shown = rank(booster, lists, shortlists.rows.shape[1])
     return float(ndcg(shown, targets[shortlists.learnt :], 10).mean())

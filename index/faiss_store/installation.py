@@ -1,6 +1,5 @@
 """Checks that exactly one FAISS distribution is installed, and whether it has a GPU."""
 
-import importlib
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -20,7 +19,8 @@ def load_faiss() -> Any:
             f"exactly one of {DISTRIBUTIONS} must be installed, got {installed}; "
             "uninstall all, then install the extra `cpu` or `gpu`, or faiss-gpu-cuvs by hand"
         )
-    faiss = importlib.import_module("faiss")
+    import faiss
+
     # FAISS 1.15 turned BLAS off for all but the largest batches: 6 to 12 times slower.
     faiss.cvar.distance_compute_blas_threshold = 3000
     return faiss

@@ -1,7 +1,8 @@
 """Items' attributes: which rows fit a filter."""
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +18,26 @@ from index.live_index import LiveIndex
 from shortlist_client.api.filters import AnyOf, Clause, Filters
 
 
+@dataclass(frozen=True, kw_only=True)
 class Attributes:
     """Answers filters from postings. Knows nothing of item ids or embeddings."""
 
-    def __init__(self, postings: Mapping[str, tuple[Kind, Postings]], items: int) -> None:
-        """Take the parts.
+    attributes: Mapping[str, tuple[Kind, Postings]]
+    """Kind and postings of every attribute, by name"""
+    items: int
+    """Items of the release"""
+    live: LiveIndex | None = None
+    """The index after some changes: hidden items fit nothing. None where nothing changed"""
+    added: Sequence[Held] = ()
+    """Values of every added item, hidden ones too, in order; may be longer than the index"""
 
-        Args:
-            postings: Kind and postings of every attribute, by name.
-            items: Size of the corpus.
-        """
-        self.kinds: Mapping[str, Kind] = {name: kind for name, (kind, _) in postings.items()}
-        """Of every attribute, by name."""
-        self._postings = {name: made for name, (_, made) in postings.items()}
-        self._items = items
-        self._live: LiveIndex | None = None
-        self._held: Sequence[Held] = ()
+    @cached_property
+    def kinds(self) -> Mapping[str, Kind]:
+        """Kind of every attribute, by name."""
+        return {name: kind for name, (kind, _) in self.attributes.items()}
 
-    def over(self, index: LiveIndex, held: Sequence[Held]) -> "Attributes":
-        """The same after some changes.
-
-        Args:
-            index: After them; what it hides fits nothing.
-            held: What every added item has, hidden ones too, in order; may go on with items that
-                the index lacks.
-        """
-        changed = copy(self)
-        changed._live, changed._held = index, held
-        return changed
+    def _postings(self, name: str) -> Postings:
+        return self.attributes[name][1]
 
     def held(self, described: Mapping[str, Any]) -> Held:
         """What an item has, so that filters can look at it.
@@ -61,7 +54,7 @@ class Attributes:
                 names = ", ".join(sorted(self.kinds)) or "none, for the items have no attributes"
                 raise ValueError(f"attribute must be one of those known ({names}), got {name!r}")
             values = read(name, self.kinds[name], value)
-            postings = self._postings[name]
+            postings = self._postings(name)
             if isinstance(postings, OrderedPostings):
                 values = frozenset(map(postings.held, values))
             known[name] = values
@@ -80,14 +73,14 @@ class Attributes:
             Places among the items and numbers of values, one for each value of each item; numbers
             are equal where values are.
         """
-        postings = self._postings[name]
+        postings = self._postings(name)
         assert isinstance(postings, KeywordPostings), name
-        base = rows < self._items
+        base = rows < self.items
         places, numbers = postings.values_of(rows[base])
         found = [(np.flatnonzero(base)[places], numbers)]
         unknown: dict[str, int] = {}
         for place in np.flatnonzero(~base).tolist():
-            held = self._held[int(rows[place]) - self._items].get(name, NOTHING)
+            held = self.added[int(rows[place]) - self.items].get(name, NOTHING)
             own = [_number(postings, value, unknown) for value in held]
             found.append((np.full(len(own), place), np.array(own, np.int64)))
         return np.concatenate([p for p, _ in found]), np.concatenate([n for _, n in found])
@@ -95,7 +88,7 @@ class Attributes:
     def of_release(self, rows: Sequence[int]) -> dict[int, Held]:
         """What items of the release have, by row; attributes without a value are left out."""
         found: dict[int, dict[str, Values]] = {row: {} for row in rows}
-        for name, postings in self._postings.items():
+        for name, (_, postings) in self.attributes.items():
             for row, value in postings.of_rows(BitMap(rows)):
                 found[row][name] = found[row].get(name, NOTHING) | {value}
         return dict(found)
@@ -108,7 +101,7 @@ class Attributes:
             folder: Of the stage.
             items: Size of the corpus.
         """
-        return cls(load_postings(folder), items)
+        return cls(attributes=load_postings(folder), items=items)
 
     def matching(self, filters: Filters) -> BitMap:
         """Item rows that fit.
@@ -119,9 +112,9 @@ class Attributes:
         for clause in filters:
             check_clause(clause, self.kinds)
         rows = self._of_release(filters)
-        if self._live is not None:
-            rows -= self._live.hidden
-            rows |= self._of_added(filters, self._live)
+        if self.live is not None:
+            rows -= self.live.hidden
+            rows |= self._of_added(filters, self.live)
         return rows
 
     def _of_added(self, filters: Filters, index: LiveIndex) -> BitMap:
@@ -139,11 +132,11 @@ class Attributes:
             )
 
         return BitMap(
-            [row for row in index.living_added().tolist() if fit(self._held[row - self._items])]
+            [row for row in index.living_added().tolist() if fit(self.added[row - self.items])]
         )
 
     def _test(self, clause: Clause) -> Callable[[Held], bool]:
-        name, postings = clause.attribute, self._postings[clause.attribute]
+        name, postings = clause.attribute, self._postings(clause.attribute)
         test = fits(clause, postings.held if isinstance(postings, OrderedPostings) else float)
         return lambda held: test(held.get(name, NOTHING))
 
@@ -151,13 +144,13 @@ class Attributes:
         wanted = [self._rows(clause) for clause in filters.must]
         if filters.should:
             wanted.append(BitMap.union(BitMap(), *map(self._rows, filters.should)))
-        rows = BitMap.intersection(*wanted) if wanted else BitMap(range(self._items))
+        rows = BitMap.intersection(*wanted) if wanted else BitMap(range(self.items))
         for clause in filters.must_not:
             rows -= self._rows(clause)
         return rows
 
     def _rows(self, clause: Clause) -> BitMap:
-        postings = self._postings[clause.attribute]
+        postings = self._postings(clause.attribute)
         if isinstance(clause, AnyOf):
             if isinstance(postings, KeywordPostings):
                 return postings.rows(map(as_keyword, clause.values))

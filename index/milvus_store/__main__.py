@@ -16,6 +16,7 @@ from index.milvus_store.collection import PARTIAL, RECORD, answering, connect, r
 from index.milvus_store.upload import digest_of, fill
 from lineage.cli import configure_logging, reported_errors
 from lineage.manifest import CorruptArtifactError
+from lineage.stages import EMBEDDINGS, INDEX, TOWERS
 
 logger = logging.getLogger("index.milvus_store")
 
@@ -111,8 +112,8 @@ def restore(root: Path) -> None:
         CorruptArtifactError: the folder names none, or the embeddings are not those it was of.
         ConnectionError: Milvus does not answer.
     """
-    record = read_record(root / "index" / RECORD)
-    path = root / "towers" / "item_embeddings.npy"
+    record = read_record(root / INDEX / RECORD)
+    path = root / TOWERS / EMBEDDINGS
     try:
         embeddings = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:

@@ -1,6 +1,5 @@
 """A collection in Milvus: what names it, how it is reached, and its errors in our words."""
 
-import importlib
 import json
 import logging
 import os
@@ -82,7 +81,7 @@ def connect(uri: str, timeout_seconds: float) -> Any:
         ConnectionError: nobody answers in time, or the token is refused.
     """
     try:
-        pymilvus = importlib.import_module("pymilvus")
+        import pymilvus
     except ImportError as error:
         raise ImportError("kind 'milvus' needs pymilvus; install the extra `milvus`") from error
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # what fails is raised and told once
@@ -99,10 +98,12 @@ def answering(uri: str, what: str) -> Iterator[None]:
     Raises:
         ConnectionError: Milvus did not answer in time or refused.
     """
-    grpc, failures = (importlib.import_module(name) for name in ("grpc", "pymilvus.exceptions"))
+    import grpc
+    from pymilvus.exceptions import MilvusException
+
     try:
         yield
-    except failures.MilvusException as error:
+    except MilvusException as error:
         raise ConnectionError(f"Milvus at {uri} could not {what}: {error.message}") from error
     except (grpc.RpcError, grpc.FutureTimeoutError) as error:
         said = error.details() if isinstance(error, grpc.Call) else "no answer in time"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from backbone.batch import Batch
 from backbone.packing import padded_width
-from dataset.append_only import Extended, Grown
+from dataset.append_only import Extended
+from lineage.stages import ITEM_STATES
 from ranker.attention.word_overlap import (
     BYTES,
     MATCHES,
@@ -23,7 +24,7 @@ from ranker.attention.word_overlap import (
     matches,
 )
 
-STATES, STEPS, OPTIONS = "item_states.npy", "item_states.steps.npy", "inputs.json"
+STEPS, OPTIONS = "item_states.steps.npy", "inputs.json"
 RARITY = "words.npz"
 MOST_STEPS = 127
 """From zero, that a byte has room for"""
@@ -135,18 +136,9 @@ class AttentionInputs:
             matches=torch.from_numpy(common),
         )
 
-    def over(self, added: Grown[np.int8]) -> "AttentionInputs":
-        """The same where items were added to the corpus.
-
-        Args:
-            added: (added items, hidden + bytes of words) what `kept` made of them.
-        """
-        base = self.states.base if isinstance(self.states, Extended) else self.states
-        return replace(self, states=Extended(base=base, added=added))
-
     def save(self, folder: Path) -> None:
         """Write the states and the options."""
-        np.save(folder / STATES, self.states)
+        np.save(folder / ITEM_STATES, self.states)
         np.save(folder / STEPS, self.steps)
         self.rarity.save(folder / RARITY)
         (folder / OPTIONS).write_text(json.dumps({"length": self.length}))
@@ -155,7 +147,7 @@ class AttentionInputs:
     def load(cls, folder: Path) -> "AttentionInputs":
         """Map what `save` wrote."""
         return cls(
-            states=np.load(folder / STATES, mmap_mode="r"),
+            states=np.load(folder / ITEM_STATES, mmap_mode="r"),
             steps=np.load(folder / STEPS),
             rarity=WordRarity.load(folder / RARITY),
             length=json.loads((folder / OPTIONS).read_text())["length"],

@@ -21,7 +21,7 @@ HEAD = 32
 """Width of an attention head"""
 FAR_BELOW = -1e4
 """A logit without a chance, of an item that is not there; finite, for histories without any: what
-such a shopper reads is nothing, and signals alone tell"""
+such a shopper reads is nothing, and the features alone decide"""
 PAIR = 32
 """Width of what is made of a candidate and an item of the history"""
 
@@ -33,7 +33,7 @@ class AttentionRanker(Corrector):
         self,
         *,
         hidden: int,
-        signals: int,
+        features: int,
         width: int,
         layers: int,
         length: int,
@@ -43,19 +43,19 @@ class AttentionRanker(Corrector):
 
         Args:
             hidden: Length of the items' states.
-            signals: Columns of the signals.
+            features: Number of features.
             width: Of every layer, a multiple of 32.
             layers: In which candidates attend to the history.
             length: Items of a history at most.
             dropout: Chance of zeroing an activation in training.
         """
-        super().__init__(width, signals)
+        super().__init__(width, features)
         self.options = {"hidden": hidden, "width": width, "layers": layers, "length": length}
         self.into = nn.Linear(hidden, width)
         self.ages = nn.Embedding(length, width)
         nn.init.normal_(self.ages.weight, std=0.02)
-        self.described = nn.Sequential(
-            nn.Linear(signals, width), nn.GELU(), nn.Linear(width, width)
+        self.feature_encoder = nn.Sequential(
+            nn.Linear(features, width), nn.GELU(), nn.Linear(width, width)
         )
         self.reader = nn.TransformerEncoderLayer(
             width, width // HEAD, 4 * width, dropout, "gelu", batch_first=True, norm_first=True
@@ -67,29 +67,29 @@ class AttentionRanker(Corrector):
         self.last = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, batch: AttentionBatch, shortlist_scores: Tensor, signals: Tensor) -> Tensor:
+    def forward(self, batch: AttentionBatch, shortlist_scores: Tensor, features: Tensor) -> Tensor:
         """Score the candidates of every shopper.
 
         Args:
             batch: Shoppers and candidates.
             shortlist_scores: (shoppers × candidates,) scores in the shortlist, logits.
-            signals: (shoppers × candidates, signals)
+            features: (shoppers × candidates, features)
 
         Returns:
             (shoppers × candidates,) logits, float32.
         """
-        described = self.standardised(signals)
-        dtype, length = described.dtype, batch.history.shape[1]
+        standardised = self.standardised(features)
+        dtype, length = standardised.dtype, batch.history.shape[1]
         tokens = self.into(batch.history.to(dtype)) + self.ages.weight[:length]
         read = self.reader(self.dropout(tokens), src_key_padding_mask=~batch.known)
         shopper = self.read(read).masked_fill(~batch.known.unsqueeze(-1), 0.0)
         states = self.into(batch.candidates.to(dtype))
         pairs = self.pairs(batch.matches.to(dtype))
-        states = states + self.described(described).view_as(states)
+        states = states + self.feature_encoder(standardised).view_as(states)
         states = self.dropout(states + self.of_pairs(self.pairs.added_up(pairs, batch.known)))
         for layer in self.layers:
             states = layer(states, shopper, batch.known, pairs)
-        return self.corrected(self.last(states), shortlist_scores, described)
+        return self.corrected(self.last(states), shortlist_scores, standardised)
 
 
 class PairReader(nn.Module):

@@ -10,18 +10,18 @@ from ranker.corrector import Corrector
 class CrossEncoder(Corrector):
     """Joint BERT over history and candidate."""
 
-    def __init__(self, bert: PreTrainedModel, signals: int) -> None:
+    def __init__(self, bert: PreTrainedModel, features: int) -> None:
         """Put a head on an encoder with token types."""
-        super().__init__(int(bert.config.hidden_size), signals)
+        super().__init__(int(bert.config.hidden_size), features)
         self.bert = bert
 
-    def forward(self, batch: TokenBatch, shortlist_scores: Tensor, signals: Tensor) -> Tensor:
+    def forward(self, batch: TokenBatch, shortlist_scores: Tensor, features: Tensor) -> Tensor:
         """Score pairs.
 
         Args:
             batch: `[CLS] history [SEP] item [SEP]`, segment 1 for the item.
             shortlist_scores: (batch,) score of the pair in its shortlist, logits.
-            signals: (batch, signals)
+            features: (batch, features)
 
         Returns:
             (batch,) logits, float32.
@@ -31,4 +31,4 @@ class CrossEncoder(Corrector):
         ).last_hidden_state  # (batch, length, hidden)
         weights = batch.segments.unsqueeze(-1).to(states.dtype)
         candidate = (states * weights).sum(1) / weights.sum(1).clamp(min=1)
-        return self.corrected(candidate, shortlist_scores, self.standardised(signals))
+        return self.corrected(candidate, shortlist_scores, self.standardised(features))

@@ -14,8 +14,9 @@ from backbone.batch import pad
 from backbone.device import autocast
 from backbone.encode_texts import in_batches
 from backbone.layers import states_below
+from lineage.stages import ITEM_STATES
 
-STATES, COUNTS = "item_states.npy", "item_states.counts.npy"
+COUNTS = "item_states.counts.npy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class ItemStates:
     def load(cls, folder: Path) -> "ItemStates":
         """Map what `write_item_states` wrote."""
         return cls(
-            states=np.load(folder / STATES, mmap_mode="r"),
+            states=np.load(folder / ITEM_STATES, mmap_mode="r"),
             counts=np.load(folder / COUNTS, mmap_mode="r"),
         )
 
@@ -65,7 +66,7 @@ def write_item_states(
     """
     lengths = np.array([len(sequence) for sequence in sequences])
     shape = (len(sequences), kept, int(bert.config.hidden_size))
-    table = np.lib.format.open_memmap(folder / STATES, "w+", dtype=np.float16, shape=shape)
+    table = np.lib.format.open_memmap(folder / ITEM_STATES, "w+", dtype=np.float16, shape=shape)
     device = next(bert.parameters()).device
 
     def read(rows: NDArray[np.int64]) -> Tensor:

@@ -11,25 +11,25 @@ from ranker.late.shared_prefix import joined, prefix_states
 class LateRanker(Corrector):
     """Cross-attention in the top layers alone."""
 
-    def __init__(self, bert: PreTrainedModel, signals: int, *, joined_layers: int) -> None:
+    def __init__(self, bert: PreTrainedModel, features: int, *, joined_layers: int) -> None:
         """Put a head on a backbone.
 
         Args:
             bert: Encoder.
-            signals: Columns of the signals.
+            features: Number of features.
             joined_layers: How many of the top layers candidates meet the shopper in.
         """
-        super().__init__(int(bert.config.hidden_size), signals)
+        super().__init__(int(bert.config.hidden_size), features)
         self.bert = bert
         self.joined_layers = joined_layers
 
-    def forward(self, batch: LateBatch, shortlist_scores: Tensor, signals: Tensor) -> Tensor:
+    def forward(self, batch: LateBatch, shortlist_scores: Tensor, features: Tensor) -> Tensor:
         """Score the candidates of every shopper.
 
         Args:
             batch: Shoppers and candidates.
             shortlist_scores: (shoppers × candidates,) scores in the shortlist, logits.
-            signals: (shoppers × candidates, signals)
+            features: (shoppers × candidates, features)
 
         Returns:
             (shoppers × candidates,) logits, float32.
@@ -44,4 +44,4 @@ class LateRanker(Corrector):
         )
         weights = batch.present.unsqueeze(-1).to(states.dtype)
         candidate = (states * weights).sum(-2) / weights.sum(-2).clamp(min=1)
-        return self.corrected(candidate, shortlist_scores, self.standardised(signals))
+        return self.corrected(candidate, shortlist_scores, self.standardised(features))

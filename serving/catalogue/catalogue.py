@@ -1,7 +1,7 @@
 """Ids outside, rows inside: items and users of a release."""
 
-from collections.abc import Callable, Sequence
-from copy import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,78 +20,85 @@ from shortlist_client.api.item import Item, Known
 from shortlist_client.api.request import Shopper
 
 
+@dataclass(frozen=True, kw_only=True)
 class Catalogue:
     """Looks up items and users of a release. Knows nothing of models."""
 
-    def __init__(self, data: Dataset, fields: ItemFields | None = None) -> None:
-        """Take a release's items and users.
+    data: Dataset
+    """Ids, titles, texts and histories of the release"""
+    fields: ItemFields | None
+    """Other fields of its items; None where there are none"""
+    row_of: Mapping[str, int]
+    """Row of every item of the release, by id"""
+    user_of: Mapping[str, int]
+    """Row of every user of the release, by id"""
+    action_codes: Mapping[str, int]
+    """Codes of the release's actions, by name"""
+    by_popularity: NDArray[np.int32]
+    """(items of the release,) rows, best-selling first; equals in random order"""
+    live: LiveItems | None = None
+    """Items that changed since the release was built; None where nothing did"""
 
-        Args:
-            data: Ids, titles, texts and histories.
-            fields: What describes the items beside their titles; None for nothing.
-        """
-        self._data, self._fields = data, fields
-        self._row_of = {item_id: row for row, item_id in enumerate(data.item_ids)}
-        self._user_of = {user_id: row for row, user_id in enumerate(data.user_ids)}
-        self._actions = {name: number for number, name in enumerate(data.action_names, 1)}
+    @classmethod
+    def of(cls, data: Dataset, fields: ItemFields | None = None) -> "Catalogue":
+        """Index a release's items and users by id."""
         ranks = popularity_rank(data.popularity)
-        self.by_popularity: NDArray[np.int32] = np.argsort(-ranks).astype(np.int32)
-        """(items,): rows of the release's items, best-selling first; equals in random order."""
-        self._live: LiveItems | None = None
-
-    def over(self, items: LiveItems) -> "Catalogue":
-        """The same after some changes of the items."""
-        changed = copy(self)
-        changed._live = items
-        return changed
+        return cls(
+            data=data,
+            fields=fields,
+            row_of={item_id: row for row, item_id in enumerate(data.item_ids)},
+            user_of={user_id: row for row, user_id in enumerate(data.user_ids)},
+            action_codes={name: code for code, name in enumerate(data.action_names, 1)},
+            by_popularity=np.argsort(-ranks).astype(np.int32),
+        )
 
     def __len__(self) -> int:
-        return len(self._data.item_ids) if self._live is None else self._live.index.live
+        return len(self.data.item_ids) if self.live is None else self.live.index.live
 
     @property
     def actions(self) -> Sequence[str]:
         """What the release's interactions call what users do."""
-        return self._data.action_names
+        return self.data.action_names
 
     def item_id(self, row: int) -> str:
         """Id of an item row."""
-        if self._live is None or row < len(self._data.item_ids):
-            return self._data.item_ids[row]
-        return self._live.item(row).item_id
+        if self.live is None or row < len(self.data.item_ids):
+            return self.data.item_ids[row]
+        return self.live.item(row).item_id
 
     def title(self, row: int) -> str:
         """Title of an item row."""
-        if self._live is None or row < len(self._data.item_ids):
-            return self._data.titles[row]
-        return self._live.item(row).title
+        if self.live is None or row < len(self.data.item_ids):
+            return self.data.titles[row]
+        return self.live.item(row).title
 
     def known(self, item_id: str) -> Known | None:
         """An item as of now; None where there is none, or none any more."""
         row = self.row(item_id)
         if row is None:
             return None
-        return Known(item=self.item(row), changed=row >= len(self._data.item_ids))
+        return Known(item=self.item(row), changed=row >= len(self.data.item_ids))
 
     def item(self, row: int) -> Item:
         """What is known of an item row."""
-        if self._live is None or row < len(self._data.item_ids):
-            described = {} if self._fields is None else self._fields[row]
-            return Item(item_id=self._data.item_ids[row], title=self.title(row), **described)
-        return self._live.item(row)
+        if self.live is None or row < len(self.data.item_ids):
+            described = {} if self.fields is None else self.fields[row]
+            return Item(item_id=self.data.item_ids[row], title=self.title(row), **described)
+        return self.live.item(row)
 
     def text(self, row: int) -> str:
         """Text of a row of the release, as the towers read it."""
-        return self._data.texts[row]
+        return self.data.texts[row]
 
     def learnt_row(self, item_id: str, text: str) -> int | None:
         """Row of the release whose embedding an item of some text has; None where it is new."""
         row = self.base_row(item_id)
-        return row if row is not None and self._data.texts[row] == text else None
+        return row if row is not None and self.data.texts[row] == text else None
 
     def popularity(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
         """(rows,): training purchases of each item."""
-        origins = rows.astype(np.int64) if self._live is None else self._live.index.origins(rows)
-        return purchases(self._data.popularity, origins)
+        origins = rows.astype(np.int64) if self.live is None else self.live.index.origins(rows)
+        return purchases(self.data.popularity, origins)
 
     def best_selling(self, size: int, allowed: BitMap | None = None) -> NDArray[np.int32]:
         """Rows of the best-selling items, those that are new last.
@@ -100,7 +107,7 @@ class Catalogue:
             size: Items at most.
             allowed: Item rows to choose from, none of them hidden; None for all.
         """
-        if allowed is None and self._live is None:
+        if allowed is None and self.live is None:
             return self.by_popularity[:size]
         new = _among(self._new(), allowed)
         wanted, found, start, block = min(size, self._left(allowed) - len(new)), 0, 0, size
@@ -113,13 +120,13 @@ class Catalogue:
 
     def base_row(self, item_id: str) -> int | None:
         """Row of an item in the release, whatever became of it; None where it was not there."""
-        return self._row_of.get(item_id)
+        return self.row_of.get(item_id)
 
     def row(self, item_id: str) -> int | None:
         """Row of an item id, None where there is no such item, or none any more."""
-        row = None if self._live is None else self._live.row(item_id)
-        row = self._row_of.get(item_id) if row is None else row
-        if row is None or (self._live and not self._live.index.alive(np.array([row]))[0]):
+        row = None if self.live is None else self.live.row(item_id)
+        row = self.row_of.get(item_id) if row is None else row
+        if row is None or (self.live and not self.live.index.alive(np.array([row]))[0]):
             return None
         return row
 
@@ -144,12 +151,12 @@ class Catalogue:
         Returns:
             Item rows and their contexts.
         """
-        user = self._user_of.get(user_id)
+        user = self.user_of.get(user_id)
         rows = [self._known_row(event.item_id) for event in recent]
         since = [(row, event) for row, event in zip(rows, recent, strict=True) if row is not None]
         if user is None and not since:
             return None
-        return history_with(self._data, user, since, self._actions)
+        return history_with(self.data, user, since, self.action_codes)
 
     def contexts(self, shopper: Shopper) -> NDArray[np.int32]:
         """Contexts of the known items of a given history, as if there were no others.
@@ -159,18 +166,18 @@ class Catalogue:
         known = np.array([self._known_row(i) is not None for i in shopper.history], bool)
         numbers = np.zeros(len(shopper.history), np.int32)
         if shopper.history_actions:
-            numbers = action_numbers(shopper.history_actions, self._actions)
+            numbers = action_numbers(shopper.history_actions, self.action_codes)
         times = None
-        if shopper.history_times and self._data.timed:
+        if shopper.history_times and self.data.timed:
             times = np.asarray(shopper.history_times, np.int64)[known]
         return contexts(times, numbers[known], np.zeros(1, np.int64))
 
     def _new(self) -> NDArray[np.int64]:
         """Rows of the items that the release lacks, the newest first."""
-        if self._live is None:
+        if self.live is None:
             return np.empty(0, np.int64)
-        added = self._live.index.living_added()
-        new: NDArray[np.int64] = added[self._live.index.origins(added) == added][::-1]
+        added = self.live.index.living_added()
+        new: NDArray[np.int64] = added[self.live.index.origins(added) == added][::-1]
         return new
 
     def _left(self, allowed: BitMap | None) -> int:
@@ -178,13 +185,13 @@ class Catalogue:
 
     def _current(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
         """Where some items of the release are now, without those that were deleted."""
-        now = rows.astype(np.int64) if self._live is None else self._live.index.current(rows)
+        now = rows.astype(np.int64) if self.live is None else self.live.index.current(rows)
         return now[now >= 0]
 
     def _known_row(self, item_id: str) -> int | None:
         """Row at which behaviour knows an item: the release's where it has one."""
-        row = self._row_of.get(item_id)
-        return self._live.row(item_id) if row is None and self._live is not None else row
+        row = self.row_of.get(item_id)
+        return self.live.row(item_id) if row is None and self.live is not None else row
 
 
 def _among(rows: NDArray[np.int64], allowed: BitMap | None) -> NDArray[np.int64]:

@@ -39,9 +39,9 @@ class LiveItems:
         self._rows: dict[str, list[int]] = {}
 
     @property
-    def attributes(self) -> Attributes:
-        """What items can be filtered by, and which items fit."""
-        return self._attributes.over(self.index, self._held)
+    def values(self) -> Sequence[Held]:
+        """Attribute values of every added row; may go on with rows that the index lacks."""
+        return self._held
 
     def item(self, row: int) -> Item:
         """What an added row holds."""

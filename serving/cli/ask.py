@@ -81,7 +81,7 @@ def _titles(options: jsonargparse.Namespace, history: Sequence[str]) -> Sequence
     """Titles of the history, oldest first; its ids where there is no catalogue to look into."""
     if options.artifacts is None:
         return history
-    catalogue = Catalogue(load_dataset(options.artifacts / "data"))
+    catalogue = Catalogue.of(load_dataset(options.artifacts / "data"))
     if history:
         rows, _ = catalogue.rows(history)
         return [catalogue.title(row) for row in rows.tolist()]

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import pkgutil
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -89,10 +88,9 @@ def export(options: jsonargparse.Namespace) -> None:
     root = _root(options)
     counted = options.events.counted(_actions(root))
     with closing(open_store(options.events.address(root))) as store:
-        write = pkgutil.resolve_name(
-            "dataset.prepare.events_file:write_events"
-        )  # needs data frames
-        rows = write(store.scan(), options.output, counted)
+        from dataset.prepare.events_file import write_events
+
+        rows = write_events(store.scan(), options.output, counted)
     logger.info("%s: %d events of %s", options.output, rows, ", ".join(counted))
 
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import pkgutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -102,10 +101,9 @@ def _end(target: str, error: Any, left: str) -> None:
 
 def _items(path: Path) -> tuple[int, Iterable[Item]]:
     if path.suffix == ".parquet":
-        read = pkgutil.resolve_name(
-            "dataset.prepare.item_fields_writer:read_items"
-        )  # needs data frames
-        count, rows = read(path)
+        from dataset.prepare.item_fields_writer import read_items
+
+        count, rows = read_items(path)
         return count, (Item(**row) for row in rows)
     if path.suffix == ".jsonl":
         with path.open() as lines:

@@ -1,4 +1,4 @@
-"""The last steps of an answer: which of the found items come back, and what is told of them."""
+"""Builds an answer from a ranked list: chooses items, explains them, says what is known of them."""
 
 import time
 from collections.abc import Mapping
@@ -7,118 +7,113 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from index.filters.attributes import Attributes
-from index.recall_sources import Rows
-from ranker.ranker import Ranker
+from dataset.postings import bitmap_of
+from index.live_index import LiveIndex
+from index.ranked_list import RankedList, Rows
 from retrieval.diversity import diverse
-from retrieval.features import Signals
-from retrieval.retriever import Retriever
-from serving.catalogue.catalogue import Catalogue
-from serving.engine.coverage import coverage
-from serving.engine.embed import embedded
+from serving.api.request import Method
+from serving.engine.cascade import Cascade
 from serving.engine.explain_history import contributions, left_out
-from serving.engine.explain_text import EXPLAINED, TextReasons
-from serving.engine.latency import Pace
-from serving.engine.ranked_list import Candidates
-from serving.engine.resolve import Task
-from shortlist_client.api.answer import Answer, Degraded, RankedItem, Reason
+from serving.engine.explain_text import EXPLAINED
+from serving.engine.latency import Latencies
+from serving.engine.lookups import embeddings
+from serving.engine.resolve import ResolvedRequest
+from shortlist_client.api.answer import Answer, Coverage, Degraded, RankedItem, Reason, Source
 
 MARGIN = 0.005
-"""Seconds that an answer needs to be written down and sent."""
+"""Seconds that an answer needs to be serialised and sent"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answering:
-    """Makes answers of what was found."""
+class AnswerBuilder:
+    """Builds answers from the lists of one cascade."""
 
-    catalogue: Catalogue
-    retriever: Retriever
-    ranker: Ranker
-    signals: Signals
-    attributes: Attributes
-    pace: Pace
-    """How long reasons take"""
-    text_reasons: TextReasons
-    """Tells what items' texts did"""
+    cascade: Cascade
+    latencies: Latencies
 
     def __call__(
         self,
-        task: Task,
-        found: Candidates,
+        request: ResolvedRequest,
+        found: RankedList,
         watch: Mapping[str, float],
         started: float,
         *,
         cut: bool = False,
     ) -> Answer:
-        """Choose from what was found, and say what is known of it.
+        """Build the answer to a request.
 
         Args:
-            task: What was asked.
-            found: The whole shortlist, best first.
-            watch: Times of the stages, in ms.
-            started: When work began, in seconds of `time.perf_counter`.
-            cut: Whether it should have been ranked but was not, for want of time.
+            request: The request, its ids resolved.
+            found: The whole list, best first.
+            watch: Times of the stages, ms.
+            started: When work began, seconds of `time.perf_counter`.
+            cut: Whether the deadline left no time to rank the list.
         """
-        limit, index = task.request.limit, self.retriever.sources.index
-        places = np.arange(min(limit, len(found.rows)))
-        if diversity := task.request.wishes.diversity:
-            places = diverse(found.rows, limit, diversity, index, self.attributes)
-        items = found.chosen(places).items(self.catalogue, limit)
-        degraded, booked = Degraded.DEADLINE if cut else None, dict(watch)
-        if items and not cut and task.by_history:
-            if self._in_time(task, self.pace.expected(len(items) * len(left_out(task.shopper)))):
-                items = self._explained(task, found, places, items, booked)
+        limit, index = request.asked.limit, self.cascade.retriever.sources.index
+        places = np.arange(min(limit, len(found)))
+        if diversity := request.asked.wishes.diversity:
+            places = diverse(found.rows, limit, diversity, index, self.cascade.attributes)
+        chosen = found.take(places)
+        items = [self._item(chosen, place) for place in range(min(limit, len(chosen)))]
+        degraded, times = Degraded.DEADLINE if cut else None, dict(watch)
+        if items and not cut and request.explains_history:
+            size = len(items) * len(left_out(request.shopper))
+            if _in_time(request, self.latencies.history_reasons.estimate(size)):
+                items = self._with_reasons(request, found, places, items, times)
             else:
                 degraded = Degraded.REASONS
-        if items and not cut and task.by_texts:
-            if self._in_time(task, self.text_reasons.pace.expected(len(items[:EXPLAINED]))):
-                items = self._explained_by_texts(task, found.rows[places], items, booked)
+        if items and not cut and request.explains_texts:
+            size = len(items[:EXPLAINED])
+            if _in_time(request, self.latencies.text_reasons.estimate(size)):
+                items = self._with_text_reasons(request, chosen.rows, items, times)
             else:
                 degraded = Degraded.REASONS
         return Answer(
             items=items,
-            basis=task.basis,
-            coverage=coverage(task, found, index),
-            unknown_item_ids=task.unknown_item_ids,
-            unknown_user=task.unknown_user,
+            basis=request.basis,
+            coverage=coverage(request, found, index),
+            unknown_item_ids=request.unknown_item_ids,
+            unknown_user=request.unknown_user,
             degraded=degraded,
-            milliseconds={**booked, "total": 1e3 * (time.perf_counter() - started)},
+            milliseconds={**times, "total": 1e3 * (time.perf_counter() - started)},
         )
 
-    def embedded(self, task: Task, started: float) -> Answer:
-        """Embeddings in the place of items."""
+    def embedded(self, request: ResolvedRequest, started: float) -> Answer:
+        """Build an answer of embeddings, without items."""
         watch: dict[str, float] = {}
-        embeddings = embedded(task, self.retriever, self.catalogue, watch)
-        nothing = Candidates(rows=np.empty(0, np.int32), scores=np.empty(0, np.float32))
-        return replace(self(task, nothing, watch, started), embeddings=embeddings)
+        made = embeddings(request, self.cascade, watch)
+        nothing = RankedList.of(np.empty(0, np.int32), np.empty(0, np.float32))
+        return replace(self(request, nothing, watch, started), embeddings=made)
 
-    @staticmethod
-    def _in_time(task: Task, seconds: float) -> bool:
-        return task.request.deadline >= time.monotonic() + MARGIN + seconds
+    def _item(self, found: RankedList, place: int) -> RankedItem:
+        row, catalogue = int(found.rows[place]), self.cascade.catalogue
+        by = ((Source.TOWERS, found.by_towers), (Source.NEIGHBOURS, found.by_neighbours))
+        return RankedItem(
+            item_id=catalogue.item_id(row),
+            title=catalogue.title(row),
+            score=float(found.scores[place]),
+            tower_score=_known(float(found.cosines[place])),
+            neighbour_score=_known(float(found.neighbour_scores[place])),
+            sources=tuple(source for source, recalled in by if recalled[place]),
+            shortlist_rank=int(found.shortlist_ranks[place]) or None,
+            ranker_score=_known(float(found.ranker_scores[place])),
+        )
 
-    def _explained(
+    def _with_reasons(
         self,
-        task: Task,
-        found: Candidates,
+        request: ResolvedRequest,
+        found: RankedList,
         places: NDArray[np.int64],
         items: list[RankedItem],
         watch: dict[str, float],
     ) -> list[RankedItem]:
-        """Each item with its reasons, what helped most first."""
-        rows, started = left_out(task.shopper), time.perf_counter()
-        lower = contributions(
-            task.shopper,
-            rows,
-            found,
-            places,
-            retriever=self.retriever,
-            signals=self.signals,
-            ranker=self.ranker,
-        )
+        """Every item with its reasons, the largest contribution first."""
+        rows, started = left_out(request.shopper), time.perf_counter()
+        lower = contributions(request.shopper, rows, found, places, cascade=self.cascade)
         taken = time.perf_counter() - started
-        self.pace.book(lower.size, taken)
+        self.latencies.history_reasons.record(lower.size, taken)
         watch["reasons"] = 1e3 * taken
-        item_ids = [self.catalogue.item_id(row) for row in rows.tolist()]
+        item_ids = [self.cascade.catalogue.item_id(row) for row in rows.tolist()]
         return [
             replace(
                 item,
@@ -130,17 +125,56 @@ class Answering:
             for item, lost in zip(items, lower.T, strict=True)
         ]
 
-    def _explained_by_texts(
-        self, task: Task, rows: Rows, items: list[RankedItem], watch: dict[str, float]
+    def _with_text_reasons(
+        self, request: ResolvedRequest, rows: Rows, items: list[RankedItem], watch: dict[str, float]
     ) -> list[RankedItem]:
-        """The first items with the reasons that lie in their texts, and the others."""
+        """All items, the first of them with the reasons that lie in their texts."""
         started, first = time.perf_counter(), rows[:EXPLAINED]
-        (user,) = self.retriever.embed_all([task.shopper], {})
-        every = self.text_reasons(user, first, self.catalogue, self.retriever.sources.index)
+        (user,) = self.cascade.retriever.embed_all([request.shopper], {})
+        reasons = self.cascade.text_reasons(
+            user, first, self.cascade.catalogue, self.cascade.retriever.sources.index
+        )
         taken = time.perf_counter() - started
-        self.text_reasons.pace.book(len(first), taken)
+        self.latencies.text_reasons.record(len(first), taken)
         watch["text_reasons"] = 1e3 * taken
-        told = [
-            replace(item, text_reasons=reasons) for item, reasons in zip(items, every, strict=False)
+        explained = [
+            replace(item, text_reasons=of_item)
+            for item, of_item in zip(items, reasons, strict=False)
         ]
-        return told + items[len(told) :]
+        return explained + items[len(explained) :]
+
+
+def coverage(request: ResolvedRequest, found: RankedList, index: LiveIndex) -> Coverage:
+    """How many items each stage looked at.
+
+    Args:
+        request: The request, its ids resolved.
+        found: The whole list, before any choice.
+        index: The index that was searched.
+    """
+    return Coverage(
+        corpus=index.live,
+        searched=_searched(request, index),
+        recalled=len(found),
+        ranked=found.ranked,
+    )
+
+
+def _searched(request: ResolvedRequest, index: LiveIndex) -> int:
+    shopper, given = request.shopper, request.given
+    if given is not None and request.asked.method is Method.RANK:
+        return len(given)
+    excluded = shopper.history if given is None else given
+    gone = index.current(np.unique(index.origins(excluded)))
+    gone = gone[gone >= 0]
+    if shopper.allowed is None:
+        return index.live - len(gone)
+    return len(shopper.allowed) - shopper.allowed.intersection_cardinality(bitmap_of(gone))
+
+
+def _in_time(request: ResolvedRequest, seconds: float) -> bool:
+    return request.asked.deadline >= time.monotonic() + MARGIN + seconds
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value

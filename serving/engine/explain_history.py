@@ -11,15 +11,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from index.recall_sources import Recalled, Rows, Scores
-from ranker.ranker import Ranker
-from retrieval.features import Signals
-from retrieval.retriever import Retriever, Shopper
+from index.ranked_list import RankedList, Rows, Scores
+from retrieval.retriever import ResolvedShopper
 from serving.api.request import Request
-from serving.engine.ranked_list import Candidates
+from serving.engine.cascade import Cascade
 
 EXPLAINED = 20
-"""Newest items of a history that are left out, one after another"""
+"""Newest items of a history that are explained; each is left out in turn"""
 
 
 def explaining_cost(request: Request) -> int:
@@ -30,24 +28,25 @@ def explaining_cost(request: Request) -> int:
     return (1 + min(known, EXPLAINED)) * (1 + request.limit)
 
 
-def left_out(shopper: Shopper) -> Rows:
-    """Items of a history that reasons tell of, the newest first; each once."""
+def left_out(shopper: ResolvedShopper) -> Rows:
+    """Items of a history to leave out in turn: distinct, the newest first.
+
+    None where the only item of a history would go: without it, nothing is known to compare with.
+    """
     distinct = dict.fromkeys(shopper.history[::-1].tolist())
     rows = np.array(list(distinct)[:EXPLAINED], np.int32)
-    if not shopper.search and len(distinct) < 2:  # without it nobody would be there
+    if not shopper.search and len(distinct) < 2:
         return rows[:0]
     return rows
 
 
 def contributions(
-    shopper: Shopper,
+    shopper: ResolvedShopper,
     rows: Rows,
-    found: Candidates,
+    found: RankedList,
     places: NDArray[np.int64],
     *,
-    retriever: Retriever,
-    signals: Signals,
-    ranker: Ranker,
+    cascade: Cascade,
 ) -> Scores:
     """By how much scores would be lower without some items of a history.
 
@@ -56,60 +55,61 @@ def contributions(
         rows: Items of the history, as of `left_out`, at least one.
         found: The whole shortlist, in any order, ranked or not.
         places: Among it, those that are explained.
-        retriever: What recalled it.
-        signals: What the ranker is told.
-        ranker: What ordered it.
+        cascade: What made it.
 
     Returns:
         (rows, places), in the units of the scores.
     """
-    assert found.recalled is not None
     variants = [shopper, *(_without(shopper, row) for row in rows.tolist())]
-    users = retriever.embed_all(variants, {})
+    users = cascade.retriever.embed_all(variants, {})
     judged = [
-        _judged(retriever, user, variant, found.recalled)
+        _judged(cascade, user, variant, found)
         for user, variant in zip(users, variants, strict=True)
     ]
     scores = np.stack([one.scores[places] for one in judged])
-    if found.ranker_scores is not None:
-        scores *= ranker.shortlist_weight
+    if found.ranked:
+        scores *= cascade.ranker.shortlist_weight
         ranked = np.flatnonzero(~np.isnan(found.ranker_scores[places]))
         if len(ranked):
-            scores[:, ranked] = _ranked(variants, judged, places[ranked], signals, ranker)
+            scores[:, ranked] = _ranked(cascade, variants, judged, places[ranked])
     lower: Scores = scores[0] - scores[1:]
     return lower
 
 
-def _without(shopper: Shopper, row: int) -> Shopper:
+def _without(shopper: ResolvedShopper, row: int) -> ResolvedShopper:
     """A shopper who never came across an item; what is known of the others stays."""
     kept = shopper.history != row
     contexts = None if shopper.contexts is None else shopper.contexts[kept]
     return replace(shopper, history=shopper.history[kept], contexts=contexts)
 
 
-def _judged(retriever: Retriever, user: Scores, shopper: Shopper, recalled: Recalled) -> Recalled:
-    """The shortlist as the sources see it for another history; it stays what it is."""
+def _judged(
+    cascade: Cascade, user: Scores, shopper: ResolvedShopper, found: RankedList
+) -> RankedList:
+    """The same items as the sources see them for another history."""
     history = shopper.history if shopper.listed else shopper.history[:0]
-    judged = retriever.sources.judge(user, history, recalled.rows)
+    judged = cascade.retriever.sources.judge(user, history, found.rows)
     return replace(
         judged,
-        by_towers=recalled.by_towers,
-        by_neighbours=recalled.by_neighbours & (judged.neighbour_scores > 0),
+        by_towers=found.by_towers,
+        by_neighbours=found.by_neighbours & (judged.neighbour_scores > 0),
     )
 
 
 def _ranked(
-    variants: Sequence[Shopper],
-    judged: Sequence[Recalled],
+    cascade: Cascade,
+    variants: Sequence[ResolvedShopper],
+    judged: Sequence[RankedList],
     places: NDArray[np.int64],
-    signals: Signals,
-    ranker: Ranker,
 ) -> Scores:
     """(variants, places) logits of the ranker."""
     histories = [variant.history for variant in variants]
-    heads = [one.head(places) for one in judged]
-    known = [signals(history, one)[places] for history, one in zip(histories, judged, strict=True)]
-    logits = ranker.score_all(
+    heads = [one.take(places) for one in judged]
+    known = [
+        cascade.features(history, one)[places]
+        for history, one in zip(histories, judged, strict=True)
+    ]
+    logits = cascade.ranker.score_all(
         histories, [head.rows for head in heads], [head.scores for head in heads], known
     )
     return np.stack(logits)

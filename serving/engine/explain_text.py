@@ -7,7 +7,7 @@ ablation; Covert et al., "Explaining by removing", JMLR 2021).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
@@ -17,17 +17,17 @@ from numpy.typing import NDArray
 from dataset.config import DataConfig
 from dataset.item_text import SEPARATOR, joined, text_lines
 from index.live_index import LiveIndex
-from index.recall_sources import Rows, Scores
+from index.ranked_list import Rows, Scores
+from lineage.stages import LENGTHS
 from serving.api.request import Request
 from serving.catalogue.catalogue import Catalogue
 from serving.catalogue.item_text import data_config, fields_of
-from serving.engine.embed import TEXT_COST
-from serving.engine.latency import Pace
 from shortlist_client.api.answer import TextReason
 from shortlist_client.api.item import Item
-from towers.artifact import LENGTHS
 from towers.item_encoder import TextsReader
 
+TEXT_COST = 16
+"""Items of a history that take about as long to encode as one text"""
 EXPLAINED = 20
 """Items of an answer that are told of, the first ones"""
 FIELDS = 8
@@ -53,8 +53,6 @@ class TextReasons:
     """(items of the release,): of the sums that became their embeddings"""
     config: DataConfig
     """How texts were rendered"""
-    pace: Pace = field(default_factory=Pace)
-    """How long it takes, by the number of items"""
 
     @classmethod
     def load(cls, root: Path, texts: TextsReader) -> "TextReasons":

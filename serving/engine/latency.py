@@ -1,36 +1,49 @@
-"""How long work takes, by its size, as seen lately."""
+"""Predicts how long work will take, from recent work of about the same size."""
 
 from collections import defaultdict, deque
+from dataclasses import dataclass, field
 
 REMEMBERED = 16
-"""Pieces of work of about one size."""
-PATIENCE = 0.8
-"""Share of them that took no longer than is expected."""
+"""Measurements kept for each class of sizes"""
+QUANTILE = 0.8
+"""Quantile of the measurements that an estimate is"""
 
 
-class Pace:
-    """Foretells from what was seen; sizes within a factor of two count as one."""
+class LatencyEstimator:
+    """Estimates conservatively; sizes within a factor of two share their measurements."""
 
     def __init__(self) -> None:
         self._seconds: dict[int, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
 
-    def forget(self) -> None:
-        """Begin anew."""
+    def clear(self) -> None:
+        """Forget every measurement."""
         self._seconds.clear()
 
-    def book(self, size: int, seconds: float) -> None:
-        """Remember how long a piece of work took."""
+    def record(self, size: int, seconds: float) -> None:
+        """Remember how long work of a size took."""
         self._seconds[size.bit_length()].append(seconds)
 
-    def expected(self, size: int) -> float:
-        """Seconds that work of a size will take, rather too many; 0 where nothing was seen yet.
+    def estimate(self, size: int) -> float:
+        """Conservative latency estimate (80th percentile), seconds; 0 before any measurement.
 
-        What was seen of smaller work alone is taken for proportional.
+        Where only smaller work was measured, time grows in proportion to size.
         """
         if not self._seconds:
             return 0.0
         own = size.bit_length()
-        larger = [one for one in self._seconds if one >= own]
+        larger = [known for known in self._seconds if known >= own]
         nearest = min(larger) if larger else max(self._seconds)
-        seen = sorted(self._seconds[nearest])
-        return seen[int(PATIENCE * (len(seen) - 1))] * 2.0 ** max(own - nearest, 0)
+        seconds = sorted(self._seconds[nearest])
+        return seconds[int(QUANTILE * (len(seconds) - 1))] * 2.0 ** max(own - nearest, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latencies:
+    """Estimators of the steps that a deadline may leave out; they outlive item changes."""
+
+    ranking: LatencyEstimator = field(default_factory=LatencyEstimator)
+    """By the number of items to rank"""
+    history_reasons: LatencyEstimator = field(default_factory=LatencyEstimator)
+    """By items of the answer times items of the history"""
+    text_reasons: LatencyEstimator = field(default_factory=LatencyEstimator)
+    """By the number of items to explain"""

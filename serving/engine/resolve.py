@@ -1,4 +1,4 @@
-"""What a request comes to, once its ids are looked up and its rules are checked."""
+"""Resolves requests: checks their rules and turns ids into rows."""
 
 from dataclasses import dataclass
 
@@ -8,79 +8,81 @@ from pyroaring import BitMap
 from dataset.postings import bitmap_of
 from index.filters.attributes import Attributes
 from index.filters.clauses import FilterError
-from index.recall_sources import Rows, Scores
-from retrieval.retriever import Shopper
+from index.ranked_list import Rows, Scores
+from retrieval.retriever import ResolvedShopper
 from serving.api.errors import UnknownItemError
 from serving.api.limits import Limits, check_id
 from serving.api.request import Method, Request
-from serving.api.validation import check_diversity, check_embedded, check_request
+from serving.api.validation import (
+    check_answerable,
+    check_diversity,
+    check_embedded,
+    check_request,
+)
 from serving.catalogue.catalogue import Catalogue
+from serving.engine.cascade import Cascade
 from serving.engine.explain_history import left_out
 from shortlist_client.api.answer import Basis
 from shortlist_client.api.errors import InvalidRequestError
+from shortlist_client.api.request import Shopper, Wishes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """A request in rows."""
+class ResolvedRequest:
+    """A request whose ids are rows and whose rules are checked."""
 
-    request: Request
-    shopper: Shopper
+    asked: Request
+    shopper: ResolvedShopper
     basis: Basis
     unknown_item_ids: tuple[str, ...] = ()
     unknown_user: bool = False
     given: Rows | None = None
-    """What is to be ranked, or the item whose neighbours are wanted; None where it is recalled"""
+    """Items to rank or to embed, or the item whose neighbours are wanted; None where items are
+    recalled"""
 
     @property
-    def read(self) -> bool:
-        """Whether a shopper is to be embedded."""
+    def embeds(self) -> bool:
+        """Whether the shopper's embedding is needed."""
         nothing = self.given is not None and not len(self.given)
         return self.basis in {Basis.HISTORY, Basis.SEARCH, Basis.VECTOR} and not nothing
 
     @property
-    def explained(self) -> bool:
-        """Whether the items of the answer are to say what they are there for."""
-        return self.by_history or self.by_texts
+    def explains(self) -> bool:
+        """Whether the answer has any explanation."""
+        return self.explains_history or self.explains_texts
 
     @property
-    def by_history(self) -> bool:
-        """Whether they are to say it of the history."""
-        wished = self.request.wishes.explain and self.basis in {Basis.HISTORY, Basis.SEARCH}
+    def explains_history(self) -> bool:
+        """Whether the answer explains its items by the history that caused them."""
+        wished = self.asked.wishes.explain and self.basis in {Basis.HISTORY, Basis.SEARCH}
         return wished and len(left_out(self.shopper)) > 0
 
     @property
-    def by_texts(self) -> bool:
-        """Whether they are to say it of their own texts."""
-        return self.request.wishes.explain_texts and self.read
+    def explains_texts(self) -> bool:
+        """Whether the answer explains its items by the fields of their own texts."""
+        return self.asked.wishes.explain_texts and self.embeds
 
     @property
     def by_towers(self) -> bool:
-        """Whether the towers alone say what the order is."""
+        """Whether the towers alone decide the order."""
         return self.basis in {Basis.SEARCH, Basis.VECTOR}
 
 
-def begun(
-    request: Request,
-    catalogue: Catalogue,
-    attributes: Attributes,
-    limits: Limits,
-    *,
-    dimension: int,
-) -> Task:
-    """Look up what a request names.
+def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedRequest:
+    """Check a request and look up what it names.
 
     Args:
-        request: What was asked.
-        catalogue: Ids and histories.
-        attributes: What items can be filtered by.
-        limits: What may be asked for.
-        dimension: Of an embedding.
+        request: The request.
+        cascade: The release that answers.
+        limits: Limits on what it may request.
 
     Raises:
+        OtherReleaseError: it names another release than the one that answers.
         InvalidRequestError: it breaks a rule.
-        UnknownItemError: it is about an item that the catalogue does not hold.
+        UnknownItemError: the catalogue does not hold the item that it is about.
     """
+    catalogue, attributes = cascade.catalogue, cascade.attributes
+    check_answerable(request, cascade.versions.get("release"), limits)
     if request.method is Method.SIMILAR:
         return _of_item(request, catalogue, attributes, limits)
     if request.method in (Method.EMBED_ITEMS, Method.EMBED_TEXTS):
@@ -92,11 +94,12 @@ def begun(
     if request.method is Method.RANK:
         given, unknown_too = catalogue.rows(list(dict.fromkeys(request.candidates)))
     else:
-        search, vector = request.shopper.search, unit_vector(request, dimension)
-        allowed, unknown_too = _allowed(request, catalogue, attributes)
-    return Task(
-        request=request,
-        shopper=Shopper(
+        search = request.shopper.search
+        vector = unit_vector(request.shopper, cascade.retriever.sources.index.dimension)
+        allowed, unknown_too = _allowed(request.wishes, catalogue, attributes)
+    return ResolvedRequest(
+        asked=request,
+        shopper=ResolvedShopper(
             history=history, contexts=contexts, search=search, vector=vector, allowed=allowed
         ),
         basis=Basis.VECTOR if vector is not None else _basis(search, history),
@@ -108,28 +111,28 @@ def begun(
 
 def _of_item(
     request: Request, catalogue: Catalogue, attributes: Attributes, limits: Limits
-) -> Task:
+) -> ResolvedRequest:
     check_request(request, limits)
     check_id("item_id", request.item_id, limits)
     row = catalogue.row(request.item_id)
     if row is None:
         raise UnknownItemError(f"item_id must be in the catalogue, got {request.item_id!r}")
-    allowed, unknown = _allowed(request, catalogue, attributes)
-    return Task(
-        request=request,
-        shopper=Shopper(history=np.empty(0, np.int32), allowed=allowed),
+    allowed, unknown = _allowed(request.wishes, catalogue, attributes)
+    return ResolvedRequest(
+        asked=request,
+        shopper=ResolvedShopper(history=np.empty(0, np.int32), allowed=allowed),
         basis=Basis.ITEM,
         unknown_item_ids=unknown,
         given=np.array([row], np.int32),
     )
 
 
-def _to_embed(request: Request, catalogue: Catalogue, limits: Limits) -> Task:
+def _to_embed(request: Request, catalogue: Catalogue, limits: Limits) -> ResolvedRequest:
     check_embedded(request, limits)
     given, unknown = catalogue.rows(list(dict.fromkeys(request.candidates)))
-    return Task(
-        request=request,
-        shopper=Shopper(history=np.empty(0, np.int32)),
+    return ResolvedRequest(
+        asked=request,
+        shopper=ResolvedShopper(history=np.empty(0, np.int32)),
         basis=Basis.ITEM,
         unknown_item_ids=unknown,
         given=given,
@@ -155,10 +158,9 @@ def _known(request: Request, catalogue: Catalogue) -> tuple[Rows, Rows, tuple[st
 
 
 def _allowed(
-    request: Request, catalogue: Catalogue, attributes: Attributes
+    wishes: Wishes, catalogue: Catalogue, attributes: Attributes
 ) -> tuple[BitMap | None, tuple[str, ...]]:
-    """Item rows that a request lets through, None for all; and unknown ids that it leaves out."""
-    wishes = request.wishes
+    """Item rows that wishes let through, None for all; and unknown ids that they leave out."""
     if not wishes.filters and not wishes.exclude:
         return None, ()
     try:
@@ -175,17 +177,17 @@ def _basis(search: str, history: Rows) -> Basis:
     return Basis.HISTORY if len(history) else Basis.POPULARITY
 
 
-def unit_vector(request: Request, dimension: int) -> Scores | None:
-    """The embedding that a request brings, (dimension,) of unit length; None where it brings none.
+def unit_vector(shopper: Shopper, dimension: int) -> Scores | None:
+    """The embedding that a shopper brings, (dimension,) of unit length; None where it brings none.
 
     Raises:
         InvalidRequestError: names the field, the rule and the value.
     """
-    if not len(request.shopper.vector):
+    if not len(shopper.vector):
         return None
-    if request.shopper.search:
+    if shopper.search:
         raise InvalidRequestError("vector must not come with a search, got both")
-    vector = np.asarray(request.shopper.vector, np.float64)
+    vector = np.asarray(shopper.vector, np.float64)
     if vector.shape != (dimension,):
         raise InvalidRequestError(
             f"vector must have as many numbers as the towers' {dimension}, got {len(vector)}"

@@ -1,29 +1,29 @@
-"""What is asked of an engine before anybody else asks."""
+"""Requests that an engine answers before its first caller."""
 
 from collections.abc import Sequence
 
 from backbone.packing import STEP
-from index.filters.attributes import Attributes
 from serving.api.request import Method, Request
 from shortlist_client.api.request import Diversity, Shopper, Wishes
 
 
-def every_way(item_ids: Sequence[str], keywords: list[str], widest: Method) -> list[Request]:
-    """Requests that go every way, so that no caller waits for what is done but once.
+def warmup_requests(
+    item_ids: Sequence[str], keywords: Sequence[str], widest: Method
+) -> list[Request]:
+    """One request of every kind, and one of every width of history.
 
     Args:
-        item_ids: Any items of the catalogue, as many as the longest history for which a width is
-            a shape of its own.
-        keywords: Attributes that items may have to differ in.
-        widest: What is asked of all widths.
+        item_ids: Items of the catalogue, as many as the longest history that has a width of its
+            own.
+        keywords: Keyword attributes of the items.
+        widest: Method that is called with every width.
     """
-    item_id = item_ids[0]
-    known, searched, one = Shopper(history=[item_id]), Shopper(search="a"), Wishes(limit=1)
+    item_id, one = item_ids[0], Wishes(limit=1)
+    known, searched = Shopper(history=[item_id]), Shopper(search="a")
     both = Shopper(history=[item_id], search="a")
-    differing = Wishes(
-        limit=1, diversity=Diversity(strength=0.5, at_most=dict.fromkeys(keywords, 1))
-    )
+    diversity = Diversity(strength=0.5, at_most=dict.fromkeys(keywords, 1))
     excluding = Wishes(limit=1, exclude=[item_id])
+    differing = Wishes(limit=1, diversity=diversity)
     explained = Wishes(limit=1, explain=True, explain_texts=True)
     widths = range(STEP, len(item_ids) + STEP, STEP)
     histories = [Shopper(history=item_ids[:width]) for width in widths]
@@ -38,8 +38,3 @@ def every_way(item_ids: Sequence[str], keywords: list[str], widest: Method) -> l
         Request(method=Method.RECOMMEND, wishes=one),
         Request(method=Method.EMBED_TEXTS, texts=["a"]),
     ]
-
-
-def keywords_of(attributes: Attributes) -> list[str]:
-    """Names of the attributes that have keywords."""
-    return [name for name, kind in attributes.kinds.items() if kind == "keyword"]

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.manifest import MismatchedArtifactError
+from lineage.stages import EMBEDDINGS
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.new_item_states import NewStates
 from ranker.ranker import Ranker
 from serving.catalogue.catalogue import Catalogue
 from serving.catalogue.item_text import data_config, text_of
 from shortlist_client.api.item import Item
-from towers.artifact import EMBEDDINGS
 from towers.item_encoder import TextsReader
 
 

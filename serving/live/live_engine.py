@@ -50,7 +50,7 @@ class LiveEngine:
         """
         self._base, self._root = base, root
         self._path = changes_path(root)
-        self._read = ItemReader(root, base.catalogue, base.ranker)
+        self._read = ItemReader(root, base.cascade.catalogue, base.cascade.ranker)
         self._made_by = " ".join(base.versions[stage] for stage in STAGES)
         self._writing = threading.Lock()
         self._journal: Journal | None = None
@@ -92,7 +92,7 @@ class LiveEngine:
     @property
     def lookups(self) -> Mapping[str, Lookups]:
         """How often what is kept was found, by name."""
-        kept = self._base.retriever.kept
+        kept = self._base.cascade.retriever.kept
         return {} if kept is None else {"shoppers": kept.lookups}
 
     @property
@@ -140,7 +140,7 @@ class LiveEngine:
             InvalidRequestError: the id breaks a rule.
         """
         check_id("item_id", item_id, self._base.limits)
-        return self._engine.catalogue.known(item_id)
+        return self._engine.cascade.catalogue.known(item_id)
 
     @property
     def counts(self) -> Counts:
@@ -151,7 +151,7 @@ class LiveEngine:
         return Counts(
             items=index.live,
             upserted=len(added),
-            deleted=len(self._base.catalogue) - (index.live - new),
+            deleted=len(self._base.cascade.catalogue) - (index.live - new),
             journal_bytes=self._path.stat().st_size if self._path.exists() else 0,
         )
 
@@ -163,7 +163,7 @@ class LiveEngine:
         """
         check_item(item, self._base.limits)
         try:
-            self._base.attributes.held(described(item, self._base.attributes))
+            self._base.cascade.attributes.held(described(item, self._base.cascade.attributes))
         except ValueError as error:
             raise InvalidRequestError(f"attributes of {item.item_id!r}: {error}") from error
 
@@ -223,7 +223,7 @@ class LiveEngine:
             if self._successor is None:
                 journal = self._become_writer()
                 for item_id in item_ids:
-                    if self._engine.catalogue.row(item_id) is None:
+                    if self._engine.cascade.catalogue.row(item_id) is None:
                         raise UnknownItemError(f"item_id must be in the catalogue, got {item_id!r}")
                 journal.append(encoded(changes))
                 return self._show(changes)
@@ -294,7 +294,9 @@ class LiveEngine:
             [c for c in chosen.values() if c.item is not None and c.made_by != self._made_by]
         )
         unchanged = LiveItems(
-            self._base.retriever.sources.index, self._base.attributes, self._read.state_bytes
+            self._base.cascade.retriever.sources.index,
+            self._base.cascade.attributes,
+            self._read.state_bytes,
         )
         self._show(list(chosen.values()), since=(unchanged, self._base))
 
@@ -321,9 +323,9 @@ class LiveEngine:
             since: Items and engine before; by default as of now.
         """
         live, engine = since or (self._live, self._engine)
-        catalogue, upserts = engine.catalogue, [c for c in changes if c.item is not None]
+        catalogue, upserts = engine.cascade.catalogue, [c for c in changes if c.item is not None]
         rows = [catalogue.row(change.item_id) for change in changes]
-        origins = [self._base.catalogue.base_row(change.item_id) for change in upserts]
+        origins = [self._base.cascade.catalogue.base_row(change.item_id) for change in upserts]
         dimension = live.index.dimension
         vectors = np.empty((len(upserts), dimension), np.float32)
         states = np.empty((len(upserts), self._read.state_bytes), np.int8)
@@ -337,7 +339,11 @@ class LiveEngine:
             origins=np.array([-1 if row is None else row for row in origins], np.int64),
             hidden=np.array([row for row in rows if row is not None], np.int64),
         )
-        self._engine = self._base.over(self._live) if changes else engine
+        self._engine = (
+            replace(self._base, cascade=self._base.cascade.with_updates(self._live))
+            if changes
+            else engine
+        )
         self._moment = object()  # last: who sees it asks an engine that knows of the changes
 
 

@@ -14,12 +14,12 @@ from lineage.releases import (
     read_record,
     release_ids,
 )
-from shortlist_client.api.operations import ReleaseFacts
+from serving.api.errors import PreconditionError, UnavailableError, UnknownReleaseError
 from serving.batching.engine_thread import EngineThread
 from serving.releases.publish import release_before
-from shortlist_client.api.errors import InvalidRequestError
-from serving.api.errors import PreconditionError, UnavailableError, UnknownReleaseError
 from serving.releases.reloader import Reloader
+from shortlist_client.api.errors import InvalidRequestError
+from shortlist_client.api.operations import ReleaseFacts
 
 Timed = tuple[ReleaseFacts, float]
 """A release, and the seconds that something took"""

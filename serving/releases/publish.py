@@ -4,16 +4,17 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from index.stage import RECALL
 from index.open_store import require_store
+from index.stage import RECALL
 from lineage.journal import Journal
 from lineage.locking import changing
 from lineage.manifest import ArtifactError, CorruptArtifactError, MissingArtifactError
+from lineage.open_release import open_release
 from lineage.publishing import add_release, go_live, retire
 from lineage.releases import ReleaseError, live_id, read_record, release_ids, verify_release
+from lineage.stages import NOT_SERVED
 from serving.catalogue.change_log import CHANGES
 from serving.live.compaction import fold
-from lineage.stages import LINKS, open_release
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def publish(root: Path, releases: Path, config: PublishConfig) -> str:
             built.manifests,
             items=index["items"],
             recall=index[RECALL],
-            bare=LINKS,
+            bare=NOT_SERVED,
         )
         go_live(releases, record.release_id)
         logger.info("live is %s, instead of %s", record.release_id, live or "nothing")

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from lineage.manifest import ArtifactError
 from lineage.releases import live_id
+from serving.api.errors import UnavailableError
+from serving.api.protocol import Recommender
 from serving.batching.engine_thread import EngineThread
 from serving.releases.publish import roll_back
-from serving.api.protocol import Recommender
-from serving.api.errors import UnavailableError
 
 logger = logging.getLogger(__name__)
 NICE = 10

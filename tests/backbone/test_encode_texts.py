@@ -1,8 +1,8 @@
-import backbone.reading
 import numpy as np
 import pytest
 import torch
 
+import backbone.encode_texts
 from backbone.batch import pad
 from backbone.encode_texts import read_texts
 from backbone.load import load_bert, load_tokenizer
@@ -33,7 +33,7 @@ def texts():
 def reads(monkeypatch):
     """Texts in each batch that a backbone read."""
     found = []
-    states = backbone.reading.states_below
+    states = backbone.encode_texts.states_below
 
     def counted(bert, batch, *, trained_layers):
         found.append(len(batch.ids))

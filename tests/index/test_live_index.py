@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -238,7 +240,8 @@ class Shelf:
             self.items[before[row]] = (*self.items[before[row]][:2], 400 + place)
 
     def matching(self, filters):
-        return self.attributes.over(self.index, self._held).matching(filters)
+        now = replace(self.attributes, live=self.index, added=self._held)
+        return now.matching(filters)
 
 
 def described(rng):

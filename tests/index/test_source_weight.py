@@ -5,7 +5,7 @@ from dataset.arrays import load_dataset
 from index.config import NeighboursConfig
 from index.faiss_store.store import ItemIndex
 from index.item_knn import Neighbours
-from index.recall_sources import Sources
+from index.recall_sources import RecallSources
 from index.source_weight import SHORTLIST, WEIGHTS, recall_by_weight
 from lineage.manifest import read_manifest
 
@@ -15,7 +15,7 @@ def parts(release):
     cases = load_dataset(release / "data").cases("valid")
     users = np.load(release / "trial" / "towers" / "user_embeddings.npy")
     rows = np.load(release / "trial" / "towers" / "valid_users.npy")
-    sources = Sources(
+    sources = RecallSources.of(
         ItemIndex.load(release / "trial" / "index"),
         Neighbours.load(release / "trial" / "index"),
         temperature=0.05,

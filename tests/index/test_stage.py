@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from index.config import IndexConfig, NeighboursConfig
-from index.recall_sources import Sources
-from index.stage import CURVE, LATENCY, POINT, RECALL
+from index.recall_sources import RecallSources
+from index.stage import CURVE, LATENCY, POINT, RECALL, build
 from lineage.cli import run
 from lineage.manifest import CorruptArtifactError, read_manifest, verify_files
 
@@ -20,7 +20,7 @@ def root(release, tmp_path):
 
 def built(root, **options):
     config = IndexConfig(neighbours=OFF, **options)
-    run("index", config, root, needs=["data", "towers", "trial/index"], build="index.stage:build")
+    run("index", config, root, build)
     return read_manifest(root / "index", "index").facts
 
 
@@ -58,7 +58,7 @@ def test_an_operating_point_that_is_given_is_taken_whatever_it_recalls(root):
 
 def test_the_cascade_survives_lists_that_hold_too_few_items(root):
     built(root, kind="ivf-pq", nlist=60, operating_point="nprobe=1,k_factor_rf=1")
-    sources = Sources.load(root)
+    sources = RecallSources.load(root)
     user = np.load(root / "towers" / "user_embeddings.npy")[0]
 
     found = sources.shortlist(user, np.array([3, 11], np.int32), 100)

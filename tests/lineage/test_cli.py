@@ -29,7 +29,7 @@ def root(tmp_path):
 
 
 def go(root, config):
-    run("towers", config, root, needs=["data"], build=f"{__name__}:build")
+    run("trial/towers", config, root, build)
 
 
 def test_a_stage_runs_once_for_one_configuration(root):
@@ -37,7 +37,7 @@ def test_a_stage_runs_once_for_one_configuration(root):
     go(root, Config())
 
     assert runs == [1]
-    assert read_manifest(root / "towers", "towers").facts == {"size": 1}
+    assert read_manifest(root / "trial/towers", "trial/towers").facts == {"size": 1}
 
 
 def test_another_configuration_or_input_runs_it_again(root):
@@ -52,7 +52,7 @@ def test_another_configuration_or_input_runs_it_again(root):
 
 def test_a_damaged_stage_is_made_again(root):
     go(root, Config())
-    (root / "towers" / "out.txt").write_text("y")
+    (root / "trial/towers" / "out.txt").write_text("y")
     go(root, Config())
 
     assert runs == [1, 1]
@@ -60,14 +60,14 @@ def test_a_damaged_stage_is_made_again(root):
 
 @pytest.mark.parametrize("fails", [True, False])
 def test_checkpoints_stay_until_the_stage_is_finished(root, monkeypatch, fails):
-    checkpoints = root / "training" / "shortlists-0" / "checkpoints"
+    checkpoints = root / "training" / "trial" / "towers-0" / "checkpoints"
     checkpoints.mkdir(parents=True)
     if fails:
         monkeypatch.setattr("lineage.cli.writing", dies)
         with pytest.raises(KeyError):
-            run("shortlists", Config(), root, needs=[], build=f"{__name__}:build")
+            go(root, Config())
     else:
-        run("shortlists", Config(), root, needs=[], build=f"{__name__}:build")
+        go(root, Config())
 
     assert checkpoints.is_dir() == fails
 
@@ -77,8 +77,8 @@ def dies(*_, **__):
 
 
 def test_a_missing_input_names_the_command_that_makes_it(root):
-    with pytest.raises(MissingArtifactError, match="make index"):
-        run("shortlists", Config(), root, needs=["index"], build=f"{__name__}:build")
+    with pytest.raises(MissingArtifactError, match="make trial DATASET="):
+        run("towers", Config(), root, build)
 
 
 def test_a_users_mistake_ends_with_status_2_and_one_message(capsys):

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from lineage.manifest import (
+    FORMAT,
     CorruptArtifactError,
     Manifest,
     MismatchedArtifactError,
@@ -85,13 +86,20 @@ def test_a_manifest_that_cannot_be_read_is_corrupt(folder, text):
         read_manifest(folder, "data")
 
 
-@pytest.mark.parametrize("change", [{"stage": "towers"}, {"format": 99}])
-def test_another_stage_or_format_is_refused(folder, change):
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"stage": "towers"}, "must be of stage 'data', got 'towers'"),
+        ({"format": FORMAT - 1}, "was made by an older version"),
+        ({"format": FORMAT + 1}, "was made by a newer version"),
+    ],
+)
+def test_another_stage_or_format_is_refused(folder, change, told):
     write(folder)
     path = folder / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
 
-    with pytest.raises(CorruptArtifactError, match="make data DATASET=path/to/shop"):
+    with pytest.raises(CorruptArtifactError, match=f"{told}.*make data DATASET=path/to/shop"):
         read_manifest(folder, "data")
 
 

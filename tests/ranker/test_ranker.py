@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -11,8 +12,7 @@ from backbone.load import load_bert, load_tokenizer
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from dataset.arrays import load_dataset
 from lineage.cli import run
-from lineage.manifest import read_manifest
-from lineage.stages import INPUTS
+from lineage.manifest import MismatchedArtifactError, read_manifest
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.model import HEAD, PAIR, AttentionRanker, CrossAttention
 from ranker.config import RankerConfig
@@ -25,12 +25,13 @@ from ranker.list_batches import ListCollator
 from ranker.losses import listwise_softmax
 from ranker.ranker import Ranker, reorder
 from ranker.shortlists import Shortlists
-from retrieval.features import NAMES, Signals
-from retrieval.retriever import Shopper as EmbeddedShopper
+from ranker.train import train
+from retrieval.features import Features
+from retrieval.retriever import ResolvedShopper
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.request import Shopper, Wishes
 
-SIGNALS = 4
+FEATURE_NAMES = ("one", "two", "three", "four")
 
 
 @pytest.fixture
@@ -53,13 +54,18 @@ def bert(tiny_bert):
 def ranker(request, inputs, bert, shop, tmp_path):
     """Before training."""
     if request.param == "joint":
-        return Ranker(model=CrossEncoder(bert, SIGNALS), inputs=inputs)
+        return Ranker(
+            model=CrossEncoder(bert, len(FEATURE_NAMES)), inputs=inputs, feature_names=FEATURE_NAMES
+        )
     if request.param == "attention":
         states = np.random.default_rng(0).normal(size=(len(shop.item_ids), 16)).astype(np.float32)
-        model = AttentionRanker(hidden=16, signals=SIGNALS, width=64, layers=2, length=20).eval()
+        model = AttentionRanker(
+            hidden=16, features=len(FEATURE_NAMES), width=64, layers=2, length=20
+        ).eval()
         return Ranker(
             model=model,
             inputs=AttentionInputs.of([states[:, :3], states[:, 3:]], shop.texts, length=20),
+            feature_names=FEATURE_NAMES,
         )
     items = write_item_states(
         tmp_path,
@@ -70,7 +76,8 @@ def ranker(request, inputs, bert, shop, tmp_path):
         pad_id=inputs.special.pad,
     )
     late = LateInputs(titles=inputs.titles, items=items, special=inputs.special, history_tokens=20)
-    return Ranker(model=LateRanker(bert, SIGNALS, joined_layers=1), inputs=late)
+    model = LateRanker(bert, len(FEATURE_NAMES), joined_layers=1)
+    return Ranker(model=model, inputs=late, feature_names=FEATURE_NAMES)
 
 
 def test_states_are_kept_to_half_a_step():
@@ -109,12 +116,14 @@ def test_a_word_in_common_counts_for_the_item_that_has_it(tmp_path):
     torch.manual_seed(0)
     texts = ["red mug", "blue hat", "red hat", "green shoe"]
     inputs = AttentionInputs.of([np.zeros((4, 8), np.float32)], texts, length=5)
-    model = AttentionRanker(hidden=8, signals=SIGNALS, width=32, layers=1, length=5).eval()
-    ranker = learnt(Ranker(model=model, inputs=inputs))
+    model = AttentionRanker(
+        hidden=8, features=len(FEATURE_NAMES), width=32, layers=1, length=5
+    ).eval()
+    ranker = learnt(Ranker(model=model, inputs=inputs, feature_names=FEATURE_NAMES))
     rows, nothing = np.array([2, 3], np.int32), np.zeros(2, np.float32)
 
     def difference(history):
-        same = np.zeros((2, SIGNALS), np.float32)
+        same = np.zeros((2, len(FEATURE_NAMES)), np.float32)
         scores = ranker(np.array(history, np.int32), rows, nothing, same)
         return scores[0] - scores[1]
 
@@ -149,8 +158,8 @@ def test_attention_with_pairs_is_what_reading_them_one_by_one_gives():
         torch.testing.assert_close(together[0, candidate], expected, atol=1e-5, rtol=1e-5)
 
 
-def signals(candidates):
-    return np.random.default_rng(1).normal(size=(candidates, SIGNALS)).astype(np.float32)
+def features(candidates):
+    return np.random.default_rng(1).normal(size=(candidates, len(FEATURE_NAMES))).astype(np.float32)
 
 
 @pytest.fixture
@@ -198,7 +207,7 @@ def load_order(inputs, batch):
 def test_before_training_the_cascade_orders_as_the_shortlist_does(ranker):
     logits = np.array([0.3, 0.9, -0.2], np.float32)
 
-    scores = ranker(np.array([0], np.int32), np.array([4, 5, 6], np.int32), logits, signals(3))
+    scores = ranker(np.array([0], np.int32), np.array([4, 5, 6], np.int32), logits, features(3))
 
     np.testing.assert_allclose(scores, logits, rtol=1e-5)
 
@@ -206,7 +215,7 @@ def test_before_training_the_cascade_orders_as_the_shortlist_does(ranker):
 def learnt(ranker):
     torch.manual_seed(0)
     torch.nn.init.normal_(ranker.model.head.weight)
-    torch.nn.init.normal_(ranker.model.of_signals.weight)
+    torch.nn.init.normal_(ranker.model.feature_weights.weight)
     ranker.model.mean += 0.3
     ranker.model.scale *= 1.7
     return ranker
@@ -215,7 +224,7 @@ def learnt(ranker):
 def test_a_candidates_score_does_not_depend_on_the_others(ranker):
     learnt(ranker)
     history, cosines = np.array([0, 6], np.int32), np.array([0.1, 0.2, 0.3], np.float32)
-    known = signals(3)
+    known = features(3)
 
     together = ranker(history, np.array([4, 5, 6], np.int32), cosines, known)
     alone = [
@@ -231,7 +240,7 @@ def test_a_candidates_score_does_not_depend_on_the_others(ranker):
 def test_shoppers_ranked_together_are_scored_as_if_alone(ranker):
     learnt(ranker)
     histories = [np.arange(10, 22, dtype=np.int32), np.array([3], np.int32)]
-    rows, known = np.array([[4, 5], [7, 8]], np.int32), torch.from_numpy(signals(4))
+    rows, known = np.array([[4, 5], [7, 8]], np.int32), torch.from_numpy(features(4))
     read = ranker.inputs(histories, rows)
 
     with torch.inference_mode():
@@ -246,11 +255,11 @@ def test_shoppers_ranked_together_are_scored_as_if_alone(ranker):
 
 
 @pytest.mark.parametrize("ranker", ["attention"], indirect=True)
-def test_a_shopper_without_a_history_is_ranked_by_signals(ranker):
+def test_a_shopper_without_a_history_is_ranked_by_features(ranker):
     learnt(ranker)
     rows, nothing = np.array([4, 5, 6], np.int32), np.zeros(3, np.float32)
 
-    scores = ranker(np.empty(0, np.int32), rows, nothing, signals(3))
+    scores = ranker(np.empty(0, np.int32), rows, nothing, features(3))
 
     assert np.isfinite(scores).all()
     assert np.ptp(scores) > 0.01
@@ -262,7 +271,7 @@ def test_the_order_of_a_history_counts_and_only_its_newest_items_do(ranker):
     rows, nothing = np.array([4, 5], np.int32), np.zeros(2, np.float32)
 
     def scores(history):
-        return ranker(np.array(history, np.int32), rows, nothing, signals(2))
+        return ranker(np.array(history, np.int32), rows, nothing, features(2))
 
     assert np.abs(scores([0, 6]) - scores([6, 0])).max() > 1e-3
     newest = range(1, 21)
@@ -277,10 +286,11 @@ def test_a_ranker_comes_back_from_disk_as_it_was(ranker, tiny_bert, tmp_path):
     loaded = Ranker.load(tmp_path)
 
     assert type(loaded.model) is type(ranker.model)
+    assert loaded.feature_names == FEATURE_NAMES
     assert torch.equal(loaded.model.mean, ranker.model.mean)
     np.testing.assert_allclose(
-        loaded(history, rows, np.zeros(3, np.float32), signals(3)),
-        ranker(history, rows, np.zeros(3, np.float32), signals(3)),
+        loaded(history, rows, np.zeros(3, np.float32), features(3)),
+        ranker(history, rows, np.zeros(3, np.float32), features(3)),
         atol=0.15,  # bf16
     )
 
@@ -327,7 +337,7 @@ def test_a_batch_of_lists_holds_what_the_shortlists_hold(collator, shortlists):
         width = batch.present.shape[1]
         span = slice(position * width, position * width + len(places))
         np.testing.assert_array_equal(batch.shortlist_scores[span], shortlists.scores[row][places])
-        np.testing.assert_array_equal(batch.signals[span], shortlists.signals[row][places])
+        np.testing.assert_array_equal(batch.features[span], shortlists.features[row][places])
         np.testing.assert_array_equal(batch.bought[position, : len(places)], bought)
         assert batch.present[position].sum() == len(places)
 
@@ -336,7 +346,7 @@ def test_lists_are_drawn_alike_whenever_they_are_drawn(collator):
     first, again = collator([3, 5]), collator([5, 3])
 
     assert torch.equal(first.bought[0], again.bought[1])
-    assert torch.equal(first.signals[:4], again.signals[4:])
+    assert torch.equal(first.features[:4], again.features[4:])
 
 
 def test_shortlists_leave_the_history_out_and_those_to_learn_from_hold_a_target(shortlists, cases):
@@ -345,6 +355,16 @@ def test_shortlists_leave_the_history_out_and_those_to_learn_from_hold_a_target(
         assert not np.isin(rows, cases.histories[place]).any()
         if place < shortlists.learnt:
             assert np.isin(cases.targets[place], rows).any()
+
+
+@pytest.mark.parametrize("change", [lambda names: names[1:], lambda names: [*names[1:], names[1]]])
+def test_shortlists_whose_columns_have_no_names_of_their_own_are_refused(release, tmp_path, change):
+    folder = shutil.copytree(release / "trial" / "shortlists", tmp_path / "shop/trial/shortlists")
+    path = folder / "feature_names.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+
+    with pytest.raises(MismatchedArtifactError, match="`make trial DATASET=shop`"):
+        Shortlists.load(folder)
 
 
 def test_users_who_are_learnt_from_and_those_tuned_on_are_others(shop, release, shortlists):
@@ -376,14 +396,16 @@ def test_other_rankers_are_trained_and_served_alike(release, tiny_bert, tmp_path
         backbone=str(tiny_bert), kind=kind, item_states=2, candidates=4, ranked=6, training=training
     )
 
-    run("ranker", config, root, needs=INPUTS["ranker"], build="ranker.train:train")
+    run("ranker", config, root, train)
 
     ranker, engine = Ranker.load(root / "ranker"), Engine.load(root, EngineConfig())
     assert isinstance(ranker.model, {"joint": CrossEncoder, "late": LateRanker}[kind])
     history, rows = np.array([3, 11], np.int32), np.arange(20, 60, dtype=np.int32)
-    (judged,) = engine.retriever.recall([EmbeddedShopper(history=history)], 1, {}, given=[rows])
+    (judged,) = engine.cascade.retriever.recall(
+        [ResolvedShopper(history=history)], 1, {}, given=[rows]
+    )
     popularity = load_dataset(root / "data").for_refit().popularity
-    known = Signals.load(root, engine.retriever.sources, popularity)
+    known = Features.load(root, engine.cascade.retriever.sources, popularity)
     scores = ranker(history, rows, judged.scores, known(history, judged))
     answer = engine.rank(
         Shopper(history=["i3", "i11"]), [f"i{row}" for row in rows], Wishes(limit=5)
@@ -401,17 +423,11 @@ def test_a_ranker_that_does_not_pay_leaves_the_shortlist_as_it_is(
     config = RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few)
     monkeypatch.setattr("ranker.module.ndcg", lambda *_: np.zeros(1))
 
-    run(
-        "ranker",
-        config,
-        root,
-        needs=INPUTS["ranker"],
-        build="ranker.train:train",
-    )
+    run("ranker", config, root, train)
 
     scores = np.array([3, 1, 2], np.float32)
-    signals = np.zeros((3, len(NAMES)), np.float32)
     ranker = Ranker.load(root / "ranker")
+    features = np.zeros((3, len(ranker.feature_names)), np.float32)
     history, rows = np.array([3, 11], np.int32), np.array([20, 21, 22], np.int32)
-    np.testing.assert_array_equal(ranker(history, rows, scores, signals), scores)
+    np.testing.assert_array_equal(ranker(history, rows, scores, features), scores)
     assert "ranking did not pay" in caplog.text

@@ -1,12 +1,31 @@
+import shutil
+
 import numpy as np
 import pytest
 
+from backbone.config import TrainingConfig
 from dataset.arrays import load_dataset
 from index import demand_eras
 from index.item_knn import Neighbours, next_items
+from lineage.cli import run
+from lineage.manifest import MismatchedArtifactError
+from ranker.config import RankerConfig
 from ranker.shortlists import Shortlists
-from retrieval.features import DECAY, FLOOR, NAMES, Signals
+from ranker.train import train
+from retrieval.config import ShortlistsConfig
+from retrieval.features import (
+    DECAY,
+    FEATURES,
+    FLOOR,
+    Feature,
+    Features,
+    feature_names,
+    require_features,
+)
+from retrieval.mine_shortlists import mine
 from retrieval.retriever import Retriever
+from serving.engine.engine import Engine, EngineConfig
+from shortlist_client.api.request import Shopper, Wishes
 
 
 @pytest.fixture(scope="module")
@@ -19,13 +38,68 @@ def data(release):
     return load_dataset(release / "data")
 
 
+def test_every_feature_has_a_unit_and_a_name_of_its_own():
+    names = feature_names()
+
+    assert len(set(names)) == len(names) == len(FEATURES)
+    assert all(feature.name.strip() and feature.unit.strip() for feature in FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda names: names[1:], "missing: 'shortlist score'"),
+        (lambda names: [*names, "height"], "extra: 'height'"),
+        (lambda names: ["height", *names[1:]], "missing: 'shortlist score'; extra: 'height'"),
+        (
+            lambda names: [names[1], names[0], *names[2:]],
+            "moved: 'gap to the best shortlist score', 'shortlist score'",
+        ),
+    ],
+)
+def test_other_features_are_refused_by_name_and_command(tmp_path, change, told):
+    folder = tmp_path / "shop" / "ranker"
+    require_features(feature_names(), folder)
+
+    with pytest.raises(MismatchedArtifactError, match="`make ranker DATASET=shop`") as refused:
+        require_features(change(feature_names()), folder)
+
+    assert f"({told})" in str(refused.value)
+
+
+def test_a_new_feature_is_mined_learnt_from_and_served(release, tiny_bert, tmp_path, monkeypatch):
+    """Only the table changes."""
+    root = shutil.copytree(release, tmp_path / "shop", ignore=shutil.ignore_patterns("training"))
+    twice = Feature("twice the cosine", "cosine", lambda c: 2 * c.candidates.cosines)
+    monkeypatch.setattr("retrieval.features.FEATURES", (twice, *FEATURES))
+    few = TrainingConfig(max_epochs=1, examples_per_epoch=32, batch_size=16, learning_rate=3e-3)
+
+    with pytest.raises(MismatchedArtifactError, match="missing: 'twice the cosine'"):
+        Engine.load(root, EngineConfig())
+    for stage, config, build in (
+        ("trial/shortlists", ShortlistsConfig(valid_users=20, size=40), mine),
+        ("ranker", RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few), train),
+    ):
+        run(stage, config, root, build)
+
+    mined, engine = (
+        Shortlists.load(root / "trial" / "shortlists"),
+        Engine.load(root, EngineConfig()),
+    )
+    assert mined.feature_names == engine.cascade.ranker.feature_names == feature_names()
+    new, cosines = (mined.feature_names.index(name) for name in (twice.name, "cosine to the user"))
+    np.testing.assert_array_equal(mined.features[..., new], 2 * mined.features[..., cosines])
+    answer = engine.recommend(Shopper(history=["i3", "i11"]), Wishes(limit=5))
+    assert all(np.isfinite(item.ranker_score) for item in answer.items)
+
+
 @pytest.fixture
-def signals(retriever, data, release):
-    return Signals.load(release / "trial", retriever.sources, data.popularity)
+def features(retriever, data, release):
+    return Features.load(release / "trial", retriever.sources, data.popularity)
 
 
 def column(table, name):
-    return table[:, NAMES.index(name)]
+    return table[:, feature_names().index(name)]
 
 
 def weight(lists, owner, row):
@@ -35,10 +109,10 @@ def weight(lists, owner, row):
     return float(found[0]) if len(found) else 0.0
 
 
-def test_every_signal_is_what_its_name_says(signals, retriever, data, release):
+def test_every_feature_is_what_its_name_says(features, retriever, data, release):
     history = np.array([3, 11, 3, 25], np.int32)
     recalled = retriever.shortlist(history, 30, {})
-    table = signals(history, recalled)
+    table = features(history, recalled)
     vectors = retriever.sources.index.vectors(np.arange(len(data.item_ids), dtype=np.int32))
     together, after = retriever.sources.neighbours, retriever.sources.next_items
     era = demand_eras.load(release / "trial" / "index")[:, 0]
@@ -47,7 +121,7 @@ def test_every_signal_is_what_its_name_says(signals, retriever, data, release):
         last[data.history(user)[-1]] += 1
         first[data.history(user)[0]] += 1
 
-    assert table.shape == (30, len(NAMES))
+    assert table.shape == (30, len(FEATURES))
     for place, row in enumerate(recalled.rows.tolist()):
         newest = history[::-1]
         shared = [np.log(weight(together, item, row) + FLOOR) for item in newest]
@@ -57,27 +131,27 @@ def test_every_signal_is_what_its_name_says(signals, retriever, data, release):
         recent = DECAY ** np.arange(4)
         expected = {
             "shortlist score": recalled.scores[place],
-            "rank": np.log1p(place),
+            "rank by shortlist score": np.log1p(place),
             "popularity": np.log1p(data.popularity[row]),
             "history length": np.log1p(4),
             "bought with the last item": shared[0],
-            "bought with the last but one": shared[1],
-            "bought with any, most": max(shared),
+            "bought with the second last item": shared[1],
+            "bought with any item, maximum": max(shared),
             "bought after the last item": then[0],
-            "bought after any, most": max(then),
-            "bought after all, recent most": np.log(
+            "bought after any item, maximum": max(then),
+            "bought after all items, decayed sum": np.log(
                 sum(recent * [weight(after, item, row) for item in newest]) + FLOOR
             ),
             "bought before the last item": ahead[0],
-            "bought before any, most": max(ahead),
+            "bought before any item, maximum": max(ahead),
             "cosine to the last item": alike[0],
-            "cosine to any, most": max(alike.max(), 0),
-            "cosine to all, mean": alike.mean(),
-            "cosine to all, recent most": (recent * alike).sum() / recent.sum(),
+            "cosine to any item, maximum": max(alike.max(), 0),
+            "cosine to all items, mean": alike.mean(),
+            "cosine to all items, decayed mean": (recent * alike).sum() / recent.sum(),
             "era": era[row],
-            "era beside the last item's": era[row] - era[25],
-            "era beside the latest": era[row] - era[history].max(),
-            "era beside the mean of the last three": era[row] - era[newest[:3]].mean(),
+            "era minus the last item's": era[row] - era[25],
+            "era minus the latest": era[row] - era[history].max(),
+            "era minus the last three's": era[row] - era[newest[:3]].mean(),
             "purchases that are a user's last, share": np.log(
                 (last[row] + 0.5) / (data.popularity[row] + 3)
             ),
@@ -90,7 +164,7 @@ def test_every_signal_is_what_its_name_says(signals, retriever, data, release):
             assert column(table, name)[place] == pytest.approx(value, abs=1e-4), name
 
 
-def test_signals_learnt_from_are_those_that_are_served(signals, retriever, data, release):
+def test_features_learnt_from_are_those_that_are_served(features, retriever, data, release):
     stored = Shortlists.load(release / "trial" / "shortlists")
 
     for place in (0, len(stored.users) - 1):
@@ -102,22 +176,22 @@ def test_signals_learnt_from_are_those_that_are_served(signals, retriever, data,
         position = order[np.searchsorted(stored.rows[place][order], served.rows)]
         assert (stored.rows[place][position] == served.rows).all()
         # bf16 sums depend on the batch, so near equals may have changed places
-        unranked = [column for column, name in enumerate(NAMES) if "rank" not in name]
+        unranked = [column for column, name in enumerate(feature_names()) if "rank" not in name]
         np.testing.assert_allclose(
-            signals(history, served)[:, unranked],
-            stored.signals[place][position][:, unranked],
+            features(history, served)[:, unranked],
+            stored.features[place][position][:, unranked],
             atol=0.1,
             rtol=0.01,
         )
         assert np.abs(position - np.arange(len(position))).max() <= 3
 
 
-def test_a_shopper_without_a_second_item_has_no_signal_of_it(signals, retriever):
+def test_a_shopper_without_a_second_item_has_no_feature_of_it(features, retriever):
     history = np.array([3], np.int32)
-    table = signals(history, retriever.shortlist(history, 10, {}))
+    table = features(history, retriever.shortlist(history, 10, {}))
 
-    assert (column(table, "bought with the last but one") == np.float32(np.log(FLOOR))).all()
-    assert (column(table, "cosine to the last but one") == 0).all()
+    assert (column(table, "bought with the second last item") == np.float32(np.log(FLOOR))).all()
+    assert (column(table, "cosine to the second last item") == 0).all()
     assert np.isfinite(table).all()
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from index.config import NeighboursConfig
-from index.recall_sources import Sources
-from retrieval.retriever import Retriever, Shopper
+from index.recall_sources import RecallSources
+from retrieval.retriever import ResolvedShopper, Retriever
 
 HISTORY = np.array([3, 11, 7], np.int32)
 SIZE = 15
@@ -17,7 +17,7 @@ def retriever(release):
 
 
 def merged_with(retriever, config, *, off=False):
-    sources = Sources(
+    sources = RecallSources.of(
         retriever.sources.index,
         None if off else retriever.sources.neighbours,
         temperature=0.05,
@@ -27,7 +27,7 @@ def merged_with(retriever, config, *, off=False):
 
 
 def judged(retriever, rows):
-    return retriever.recall([Shopper(history=HISTORY)], SIZE, {}, given=[rows])[0]
+    return retriever.recall([ResolvedShopper(history=HISTORY)], SIZE, {}, given=[rows])[0]
 
 
 def test_the_merged_score_is_the_formula(retriever):

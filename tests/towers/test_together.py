@@ -4,6 +4,7 @@ import os
 import socket
 
 import numpy as np
+import pytest
 import torch
 from torch import distributed, multiprocessing
 from torch.nn.parallel import DistributedDataParallel
@@ -67,6 +68,7 @@ def one_of_two(rank, port, folder, shop, path):
     distributed.destroy_process_group()
 
 
+@pytest.mark.training
 def test_two_processes_have_the_gradient_of_one_with_both_batches(shop, tiny_bert, tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -14,11 +14,10 @@ from towers.artifact import load_item_tower
 from towers.config import TowersConfig
 from towers.item_tower import ItemTower
 from towers.module import TowersModule
-from towers.train import text_inputs
+from towers.train import text_inputs, train, trial
 from towers.user_encoder import UserTower
 
-TRIAL = {"needs": ["data"], "build": "towers.train:trial"}
-REFIT = {"needs": ["data", "trial/towers"], "build": "towers.train:train"}
+pytestmark = pytest.mark.training
 
 
 @pytest.fixture(params=["items", "titles", "lora", "adalora", "hard"])
@@ -70,7 +69,7 @@ def test_training_learns_what_the_users_do(release):
 
 
 def test_a_killed_training_goes_on_to_the_same_towers(root, config, monkeypatch, tmp_path, shop):
-    run("trial/towers", config, root, **TRIAL)
+    run("trial/towers", config, root, trial)
     uninterrupted = embeddings(root)
     again = tmp_path / "again"
     with writing(again / "data", stage="data", config={}, inputs={}) as (folder, _):
@@ -84,7 +83,7 @@ def test_a_killed_training_goes_on_to_the_same_towers(root, config, monkeypatch,
 
     monkeypatch.setattr(TowersModule, "training_step", dies_in_the_second_epoch)
     with pytest.raises(KeyError):
-        run("trial/towers", config, again, **TRIAL)
+        run("trial/towers", config, again, trial)
     with pytest.raises(MissingArtifactError):
         read_manifest(again / "trial/towers", "towers")
     monkeypatch.setattr(TowersModule, "training_step", step)
@@ -93,7 +92,7 @@ def test_a_killed_training_goes_on_to_the_same_towers(root, config, monkeypatch,
         TowersModule, "on_train_epoch_start", lambda self: epochs.append(self.current_epoch)
     )
 
-    run("trial/towers", config, again, **TRIAL)
+    run("trial/towers", config, again, trial)
 
     assert epochs == [1, 2]
     np.testing.assert_allclose(embeddings(again), uninterrupted, atol=1e-5)
@@ -111,7 +110,7 @@ def test_only_the_layers_that_are_trained_read_a_text_again(root, config, monkey
     )
     monkeypatch.setattr(ItemTower, "read", None)
 
-    run("trial/towers", replace(config, searches=0.0), root, **TRIAL)
+    run("trial/towers", replace(config, searches=0.0), root, trial)
 
     assert sum(read) == 240
     assert sum(on) > 3 * 240
@@ -120,7 +119,7 @@ def test_only_the_layers_that_are_trained_read_a_text_again(root, config, monkey
 def test_embeddings_are_of_unit_length_and_those_of_the_texts_where_nothing_else_is_known(
     root, config, shop, tiny_bert
 ):
-    run("trial/towers", replace(config, residual=False), root, **TRIAL)
+    run("trial/towers", replace(config, residual=False), root, trial)
     corpus = embeddings(root)
     tower = load_item_tower(root / "trial" / "towers")
     inputs = text_inputs(shop, load_tokenizer(str(tiny_bert)), config)
@@ -139,7 +138,7 @@ def test_serving_embeds_a_history_as_training_did(root, config, shop, monkeypatc
         modules.append(self)
 
     monkeypatch.setattr(TowersModule, "on_train_start", remembered)
-    run("trial/towers", config, root, **TRIAL)
+    run("trial/towers", config, root, trial)
     module, served = modules[0], UserTower.load(root / "trial" / "towers")
     cases = shop.cases("valid").sample(20, 0)
 
@@ -182,17 +181,17 @@ def test_what_is_served_learns_from_both_splits_for_as_long_as_the_trial(
         ),
     )
 
-    run("trial/towers", config, root, **TRIAL)
+    run("trial/towers", config, root, trial)
     monkeypatch.setattr(
         TowersModule, "on_train_epoch_start", lambda self: epochs.append(self.current_epoch)
     )
-    run("towers", config, root, **REFIT)
+    run("towers", config, root, train)
 
     assert epochs == [0, 1]
     assert read_manifest(root / "trial/towers", "towers").facts["epochs"] == 2
-    trial, refit = (module.points for module in modules)
+    first, refit = (module.points for module in modules)
     valid, test = (int((np.asarray(shop.splits) == code).sum()) for code in (VALID, TEST))
-    assert len(trial.items) == len(shop.items) - valid - test
+    assert len(first.items) == len(shop.items) - valid - test
     assert len(refit.items) == len(shop.items) - test
 
 

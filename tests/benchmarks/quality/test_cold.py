@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from backbone.config import TrainingConfig
-from benchmarks.quality.cold import cold_cases, compare, hold_out
+from benchmarks.quality.new_items import cold_cases, compare, hold_out
 from dataset.arrays import TEST
 from towers.config import TowersConfig
 

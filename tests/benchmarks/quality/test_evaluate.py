@@ -9,7 +9,7 @@ from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.evaluate import benchmark, evaluated_cases, head_ranked, made_from, slices
 from benchmarks.report.report import is_up_to_date
 from benchmarks.report.tables import results_table
-from lineage.stages import INPUTS
+from lineage.stages import STAGES
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.request import Wishes
 
@@ -59,7 +59,7 @@ def test_the_report_has_the_promised_shape(report):
         }  # fmt: skip
         for interval in metrics.values():
             assert 0 <= interval["low"] <= interval["value"] <= interval["high"] <= 1
-    assert set(content["seconds"]) == {*INPUTS, "bench"}
+    assert set(content["seconds"]) == {*STAGES, "bench"}
 
 
 def test_the_page_shows_the_examples(report, shop):

@@ -9,27 +9,29 @@ LISTS, SIZE = 80, 20
 
 @pytest.fixture(scope="module")
 def shortlists(tmp_path_factory):
-    """What was bought has the largest third signal; the last places of some lists are empty."""
+    """What was bought has the largest third feature; the last places of some lists are empty."""
     rng = np.random.default_rng(0)
-    made = Shortlists.create(tmp_path_factory.mktemp("lists"), np.arange(LISTS), 60, SIZE, 3)
+    made = Shortlists.create(
+        tmp_path_factory.mktemp("lists"), np.arange(LISTS), 60, SIZE, ["a", "b", "c"]
+    )
     made.rows[:] = np.stack([rng.permutation(500)[:SIZE] for _ in range(LISTS)])
     made.rows[::3, -4:] = -1
-    made.signals[:] = rng.normal(size=made.signals.shape)
+    made.features[:] = rng.normal(size=made.features.shape)
     return made
 
 
 @pytest.fixture(scope="module")
 def targets(shortlists):
-    best = np.where(shortlists.rows >= 0, shortlists.signals[:, :, 2], -np.inf).argmax(axis=1)
+    best = np.where(shortlists.rows >= 0, shortlists.features[:, :, 2], -np.inf).argmax(axis=1)
     return [rows[[place]] for rows, place in zip(shortlists.rows, best, strict=True)]
 
 
-def test_trees_learn_which_signal_tells(shortlists, targets):
+def test_trees_learn_which_feature_tells(shortlists, targets):
     trees = lambdarank.fit(shortlists, targets, seed=0)
 
     known = [shortlists.rows[place] >= 0 for place in range(60, LISTS)]
     lists = [
-        (shortlists.rows[place][there], shortlists.signals[place][there])
+        (shortlists.rows[place][there], shortlists.features[place][there])
         for place, there in enumerate(known, 60)
     ]
     ranked = lambdarank.rank(trees, lists, SIZE)
@@ -49,7 +51,7 @@ def test_a_seed_matters_where_bins_are_those_of_a_sample(shortlists, monkeypatch
 def test_a_list_without_candidates_stays_empty(shortlists, targets):
     trees = lambdarank.fit(shortlists, targets, seed=0)
     nothing = (np.empty(0, np.int32), np.empty((0, 3), np.float32))
-    something = shortlists.rows[0], shortlists.signals[0]
+    something = shortlists.rows[0], shortlists.features[0]
 
     ranked = lambdarank.rank(trees, [nothing, something, nothing], SIZE)
 

@@ -176,7 +176,7 @@ def test_a_million_different_keywords_need_no_more_than_their_bytes(attributes):
     values = [f"code {n:05}" for n in range(20_000)]
     known = attributes(pl.DataFrame({"item_id": values, "code": values}))
 
-    postings = known._postings["code"]
+    postings = known.attributes["code"][1]
 
     assert len(postings.postings) / len(values) < 32
     assert list(known.matching(Filters(must=[AnyOf("code", ["code 00777"])]))) == [777]

@@ -1,6 +1,7 @@
 import re
 import shutil
 import socket
+import sys
 import time
 from dataclasses import replace
 
@@ -25,8 +26,8 @@ from index.milvus_store.collection import (
 from index.milvus_store.store import MilvusStore
 from index.milvus_store.upload import _create, upload
 from index.open_store import load_store, require_store
-from index.recall_sources import WEIGHT, Sources
-from index.stage import LATENCY, POINT, RECALL
+from index.recall_sources import WEIGHT, RecallSources
+from index.stage import LATENCY, POINT, RECALL, build, trial
 from lineage.cli import run
 from lineage.manifest import (
     CorruptArtifactError,
@@ -34,8 +35,6 @@ from lineage.manifest import (
     read_manifest,
     verify_files,
 )
-
-NEEDS = ["data", "towers", "trial/index"]
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def built(root, config):
     options = IndexConfig(
         kind="milvus", milvus=config, target_recall=0.9, neighbours=NeighboursConfig(kept=0)
     )
-    run("index", options, root, needs=NEEDS, build="index.stage:build")
+    run("index", options, root, build)
     return read_manifest(root / "index", "index")
 
 
@@ -68,7 +67,7 @@ def test_the_stage_is_tuned_and_its_sources_find_what_exact_search_finds(root, c
     items = np.load(root / "towers" / "item_embeddings.npy")
     user = np.load(root / "towers" / "user_embeddings.npy")[0]
 
-    rows, cosines = Sources.load(root).nearest(user, np.array([3], np.int32), 20)
+    rows, cosines = RecallSources.load(root).nearest(user, np.array([3], np.int32), 20)
 
     assert set(manifest.files) == {RECORD, demand_eras.FILE}
     assert manifest.facts["kind"] == "milvus"
@@ -147,14 +146,14 @@ def test_a_lost_collection_is_refused_with_the_command_that_mends_it(root, confi
         client.drop_collection(record.collection)
     else:
         client.delete(record.collection, ids=[3])
-    mend = rf"python -m index\.cluster restore {root}`"
-    for look in (lambda: Sources.load(root), lambda: require_store(root / "index")):
+    mend = rf"python -m index\.milvus_store restore {root}`"
+    for look in (lambda: RecallSources.load(root), lambda: require_store(root / "index")):
         with pytest.raises((MissingArtifactError, CorruptArtifactError), match=mend):
             look()
 
     main(["restore", str(root)])
 
-    assert len(Sources.load(root).index) == manifest.facts["items"]
+    assert len(RecallSources.load(root).index) == manifest.facts["items"]
     verify_files(root / "index", manifest)
 
 
@@ -341,7 +340,7 @@ def test_the_trials_index_is_not_sent(root):
     far = MilvusConfig(uri="http://127.0.0.1:1", timeout_seconds=0.1)  # where nobody answers
     options = IndexConfig(kind="milvus", milvus=far, operating_point="ef=64")
 
-    run("trial/index", options, root, needs=["data", "trial/towers"], build="index.stage:trial")
+    run("trial/index", options, root, trial)
 
     facts = read_manifest(root / "trial" / "index", "trial/index").facts
     assert facts["kind"] == "exact"
@@ -368,7 +367,7 @@ def test_the_token_comes_from_the_environment_alone(config, monkeypatch, tmp_pat
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pymilvus", None)
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
 
     with pytest.raises(ImportError, match="extra `milvus`"):
         connect("http://localhost:19530", 1)

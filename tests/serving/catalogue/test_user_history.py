@@ -21,7 +21,7 @@ def span(shop):
 
 def test_events_come_after_the_history_of_the_release(shop, span):
     last = int(shop.times[span][-1])
-    rows, codes = Catalogue(shop).history(
+    rows, codes = Catalogue.of(shop).history(
         "u3", [event(5, last + 30), event(5, last + 30 + 8 * DAY, "view"), event(6, last + 9 * DAY)]
     )
 
@@ -38,7 +38,7 @@ def test_events_come_after_the_history_of_the_release(shop, span):
 
 
 def test_without_events_a_history_is_that_of_the_release(shop, span):
-    rows, codes = Catalogue(shop).history("u3")
+    rows, codes = Catalogue.of(shop).history("u3")
 
     np.testing.assert_array_equal(rows, shop.items[span])
     np.testing.assert_array_equal(codes, shop.history_contexts(3, before=TEST + 1))
@@ -48,7 +48,7 @@ def test_what_a_release_was_rebuilt_with_counts_once(shop, span):
     known = [event(*pair) for pair in zip(shop.items[span], shop.times[span], strict=True)]
     again = event(int(shop.items[span][0]), shop.times[span][-1] + 5)
 
-    rows, _ = Catalogue(shop).history("u3", [*known, again])
+    rows, _ = Catalogue.of(shop).history("u3", [*known, again])
 
     np.testing.assert_array_equal(rows, [*shop.items[span], shop.items[span][0]])
 
@@ -56,22 +56,24 @@ def test_what_a_release_was_rebuilt_with_counts_once(shop, span):
 def test_of_a_release_without_times_an_item_that_it_knows_counts_once(shop, span):
     untimed = replace(shop, timed=False)
 
-    rows, codes = Catalogue(untimed).history("u3", [event(shop.items[span][2], 7), event(239, 9)])
+    rows, codes = Catalogue.of(untimed).history(
+        "u3", [event(shop.items[span][2], 7), event(239, 9)]
+    )
 
     np.testing.assert_array_equal(rows, [*shop.items[span], 239])
-    assert codes[-1] == Catalogue(untimed).history("x", [event(239, 9)])[1][-1]
+    assert codes[-1] == Catalogue.of(untimed).history("x", [event(239, 9)])[1][-1]
 
 
 def test_an_event_older_than_the_release_knows_is_as_if_of_the_same_second(shop, span):
     last = int(shop.times[span][-1])
 
-    late = Catalogue(shop).history("u3", [event(239, last - 9 * DAY), event(238, last + 30)])
-    same = Catalogue(shop).history("u3", [event(239, last), event(238, last + 30)])
+    late = Catalogue.of(shop).history("u3", [event(239, last - 9 * DAY), event(238, last + 30)])
+    same = Catalogue.of(shop).history("u3", [event(239, last), event(238, last + 30)])
 
     np.testing.assert_array_equal(late, same)
 
 
 def test_of_items_that_nobody_knows_nothing_is_told(shop):
-    assert Catalogue(shop).history("stranger", [event(999, 5)]) is None
-    rows, _ = Catalogue(shop).history("stranger", [event(999, 5), event(3, 6)])
+    assert Catalogue.of(shop).history("stranger", [event(999, 5)]) is None
+    rows, _ = Catalogue.of(shop).history("stranger", [event(999, 5), event(3, 6)])
     np.testing.assert_array_equal(rows, [3])

@@ -65,7 +65,7 @@ def test_the_length_of_a_vector_does_not_count(engine, length):
 
 
 def test_the_embedding_of_a_search_finds_what_the_search_finds(engine):
-    asked = engine.retriever.embed(np.empty(0, np.int32), {}, search="blue lamp")
+    asked = engine.cascade.retriever.embed(np.empty(0, np.int32), {}, search="blue lamp")
 
     assert ids(engine.retrieve(Shopper(vector=tuple(asked.tolist())), Wishes(limit=12))) == ids(
         engine.retrieve(Shopper(search="blue lamp"), Wishes(limit=12))

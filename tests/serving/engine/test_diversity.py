@@ -93,10 +93,10 @@ def test_the_more_strength_the_less_alike_are_the_items(engine):
             Shopper(history=HISTORY),
             Wishes(limit=10, diversity=Diversity(strength=strength)),
         )
-        rows = engine.catalogue.rows(
+        rows = engine.cascade.catalogue.rows(
             [item.item_id for item in engine.recommend(shopper, wishes).items]
         )[0]
-        vectors = engine.retriever.sources.index.vectors(rows)
+        vectors = engine.cascade.retriever.sources.index.vectors(rows)
         return float((vectors @ vectors.T).sum() - 10) / 90
 
     found = [alike(strength) for strength in (0.0, 0.5, 1.0)]
@@ -150,7 +150,7 @@ def test_items_that_were_added_count_for_each_value_and_without_one_for_none(roo
     assert {"five", "six"} <= set(found)
     values = Counter(value for item_id in found for value in named.get(item_id, ()))
     values.update(
-        live.engine.catalogue.title(int(item_id[1:])).split()[0]
+        live.engine.cascade.catalogue.title(int(item_id[1:])).split()[0]
         for item_id in found
         if item_id not in named
     )

@@ -44,9 +44,9 @@ def test_a_shopper_is_embedded_as_a_recommendation_reads_them(client, engine):
     item = client.retrieve(Shopper(**asked), Wishes(limit=1)).items[0]
 
     (vector,) = values(embedded)
-    row = engine.catalogue.row(item.item_id)
+    row = engine.cascade.catalogue.row(item.item_id)
     assert item.tower_score == pytest.approx(
-        float(vector @ engine.retriever.sources.index.vectors(np.array([row]))[0]), abs=1e-2
+        float(vector @ engine.cascade.retriever.sources.index.vectors(np.array([row]))[0]), abs=1e-2
     )
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
     assert embedded.versions["towers"] == engine.versions["towers"]
@@ -65,11 +65,11 @@ def test_what_is_embedded_finds_what_the_shopper_is_recommended_by_the_towers(cl
 
 
 def test_a_user_is_embedded_by_all_that_is_known(client, engine, shop):
-    rows, contexts = engine.catalogue.history("u4")
+    rows, contexts = engine.cascade.catalogue.history("u4")
 
     (vector,) = values(client.embed.shopper(Shopper(user_id="u4")))
 
-    expected = engine.retriever.embed(rows, {}, contexts=contexts)
+    expected = engine.cascade.retriever.embed(rows, {}, contexts=contexts)
     np.testing.assert_allclose(vector, expected, atol=1e-2)
 
 

@@ -50,7 +50,7 @@ def test_no_length_of_a_history_is_a_shape_that_warming_up_has_not_seen(release,
     limits = replace(LIMITS, history=most)
     engine = Engine.load(release, EngineConfig(ranked=6, limits=limits))
     widths: dict[str, set[int]] = {"towers": set(), "ranker": set()}
-    towers, ranker = engine.retriever.user_tower.reader.tower, engine.ranker.model
+    towers, ranker = engine.cascade.retriever.user_tower.reader.tower, engine.cascade.ranker.model
     hooks = [
         towers.register_forward_pre_hook(
             lambda _, read: widths["towers"].add(read[1].ids.shape[1])
@@ -86,10 +86,10 @@ def test_the_history_is_never_recommended(engine):
 def test_the_towers_recall_is_exact_search_over_their_embeddings(engine, release):
     corpus = np.load(release / "towers" / "item_embeddings.npy")
     history = np.array([3, 1], np.int32)
-    user = engine.retriever.embed(history, {})
+    user = engine.cascade.retriever.embed(history, {})
 
     scores, rows = exact_search(user[None], corpus, 12, exclude=[history])
-    found, cosines = engine.retriever.sources.nearest(user, history, 12)
+    found, cosines = engine.cascade.retriever.sources.nearest(user, history, 12)
 
     np.testing.assert_allclose(cosines, scores[0], atol=1e-6)
     assert set(found) == set(rows[0])
@@ -97,7 +97,7 @@ def test_the_towers_recall_is_exact_search_over_their_embeddings(engine, release
 
 def test_an_answer_says_what_each_source_thinks(engine):
     answer = engine.retrieve(Shopper(history=["i3", "i1"]), Wishes(limit=12))
-    recalled = engine.retriever.shortlist(np.array([3, 1], np.int32), 12, {})
+    recalled = engine.cascade.retriever.shortlist(np.array([3, 1], np.int32), 12, {})
 
     for item, cosine, shared in zip(
         answer.items, recalled.cosines, recalled.neighbour_scores, strict=True
@@ -265,8 +265,8 @@ def test_a_search_is_answered_by_the_towers_alone(engine, history):
     answer = engine.recommend(shopper, wishes)
 
     rows = np.array([int(i[1:]) for i in history], np.int32)
-    user = engine.retriever.embed(rows, {}, search="blue lamp")
-    expected, _ = engine.retriever.sources.nearest(user, rows, 12)
+    user = engine.cascade.retriever.embed(rows, {}, search="blue lamp")
+    expected, _ = engine.cascade.retriever.sources.nearest(user, rows, 12)
     assert answer.basis is Basis.SEARCH
     assert ids(answer) == [f"i{row}" for row in expected]
     assert ids(answer) == ids(engine.retrieve(shopper, wishes))
@@ -289,12 +289,12 @@ def test_an_endless_search_is_refused(engine):
 
 
 def test_times_and_actions_of_a_history_are_read_as_they_were_in_training(engine, release, shop):
-    catalogue, cases = Catalogue(shop), shop.cases("test")
+    catalogue, cases = Catalogue.of(shop), shop.cases("test")
     for case, user in enumerate(cases.user_rows[:50].tolist()):
         shopper = history_shopper(shop, user)
         np.testing.assert_array_equal(catalogue.contexts(shopper), cases.contexts[case])
     item = engine.retrieve(history_shopper(shop, 3), Wishes(limit=12)).items[0]
-    user = engine.retriever.embed(
+    user = engine.cascade.retriever.embed(
         shop.history(3, before=TEST), {}, contexts=shop.history_contexts(3, before=TEST)
     )
     row = np.array([catalogue.row(item.item_id)], np.int32)
@@ -312,13 +312,13 @@ def test_an_unknown_item_takes_its_time_and_action_with_it(shop):
         history_times=[5, 90_004, 90_005],
         history_actions=["buy", "view", "view"],
     )
-    found, other = Catalogue(shop).contexts(known), Catalogue(shop).contexts(mixed)
+    found, other = Catalogue.of(shop).contexts(known), Catalogue.of(shop).contexts(mixed)
 
     assert found.tolist() == other.tolist() == [GAPS, 2 * GAPS + 5]
 
 
 def test_a_release_without_times_does_not_heed_them(shop):
-    untimed = Catalogue(replace(shop, timed=False))
+    untimed = Catalogue.of(replace(shop, timed=False))
     shopper = Shopper(history=["i3", "i1"], history_times=[5, 90_005], history_actions=["buy", ""])
 
     assert untimed.contexts(shopper).tolist() == [GAPS, 0]

@@ -19,8 +19,8 @@ EVERYTHING = 240
 
 def in_float32(engine):
     """Models whose rounding does not hide small effects."""
-    engine.ranker.model.float()
-    reader = engine.retriever.user_tower.reader
+    engine.cascade.ranker.model.float()
+    reader = engine.cascade.retriever.user_tower.reader
     reader.tower.float()
     reader.item_tower.float()
     return engine
@@ -99,7 +99,7 @@ def test_behind_the_ranked_head_the_shortlists_score_counts(narrow):
     tail = [item for item in recommended.items if item.ranker_score is None]
 
     assert len(tail) == 6
-    weight = narrow.ranker.shortlist_weight
+    weight = narrow.cascade.ranker.shortlist_weight
     for item in tail:
         for reason in item.reasons:
             expected = weight * retrieved[item.item_id, reason.item_id]
@@ -190,9 +190,9 @@ def test_what_is_explained_is_told_last(narrow):
 def test_without_time_for_reasons_the_answer_says_so(narrow):
     shopper, wishes = Shopper(history=HISTORY), Wishes(limit=12, explain=True)
     narrow.recommend(shopper, wishes)
-    narrow._answering.pace.book(48, 60.0)
+    narrow.latencies.history_reasons.record(48, 60.0)
     for _ in range(20):
-        narrow._answering.pace.book(48, 60.0)
+        narrow.latencies.history_reasons.record(48, 60.0)
 
     def ask(seconds):
         deadline = time.monotonic() + seconds
@@ -202,7 +202,7 @@ def test_without_time_for_reasons_the_answer_says_so(narrow):
 
     patient, hasty, late = ask(300), ask(30), ask(1e-4)
     for _ in range(20):
-        narrow._answering.pace.book(48, 0.01)
+        narrow.latencies.history_reasons.record(48, 0.01)
 
     assert patient.degraded is None
     assert hasty.degraded is Degraded.REASONS

@@ -172,19 +172,19 @@ def test_an_item_that_was_upserted_lies_where_its_text_does(engine):
 
 def test_an_item_that_keeps_its_text_keeps_what_its_buyers_did(engine, base):
     """Not so a new item of the same text."""
-    title = base.catalogue.title(base.catalogue.row("i20"))
+    title = base.cascade.catalogue.title(base.cascade.catalogue.row("i20"))
     shopper, wishes = Shopper(history=HISTORY), Wishes(limit=1, explain_texts=True)
     engine.upsert([Item(item_id="i20", title=title), Item(item_id="twin", title=title)])
 
     kept, twin = (engine.rank(shopper, [item_id], wishes).items[0] for item_id in ("i20", "twin"))
 
-    assert engine.engine.catalogue.row("i20") >= len(base.catalogue)
+    assert engine.engine.cascade.catalogue.row("i20") >= len(base.cascade.catalogue)
     assert kept.tower_score != pytest.approx(twin.tower_score, abs=1e-3)
-    lengths = base._answering.text_reasons.lengths
-    texts = base.retriever.texts
-    row, user = base.catalogue.base_row("i20"), shopper_of(base)
+    lengths = base.cascade.text_reasons.lengths
+    texts = base.cascade.retriever.texts
+    row, user = base.cascade.catalogue.base_row("i20"), shopper_of(base)
     said, without = texts.unnormalised([title, ""])
-    embedding = base.retriever.sources.index.vectors(np.array([row]))[0]
+    embedding = base.cascade.retriever.sources.index.vectors(np.array([row]))[0]
     moved = unit(lengths[row] * embedding - said + without)
     (reason,) = kept.text_reasons
     assert reason.contribution == pytest.approx(float(user @ (embedding - moved)), abs=2e-2)
@@ -235,9 +235,9 @@ def test_both_kinds_of_reasons_go_together(base):
 
 
 def test_who_has_no_time_gets_items_without_reasons(base):
-    pace = base._answering.text_reasons.pace
+    latency = base.latencies.text_reasons
     for _ in range(REMEMBERED):
-        pace.book(5, 3600.0)
+        latency.record(5, 3600.0)
     shopper, wishes = Shopper(history=HISTORY), Wishes(limit=5, explain_texts=True)
     ask = Request(
         method=Method.RECOMMEND, shopper=shopper, wishes=wishes, deadline=time.monotonic() + 60
@@ -245,7 +245,7 @@ def test_who_has_no_time_gets_items_without_reasons(base):
     try:
         ((_, answer),) = base.answers([ask])
     finally:
-        pace._seconds.clear()
+        latency.clear()
 
     assert answer.degraded is Degraded.REASONS
     assert answer.items
@@ -289,9 +289,9 @@ def test_changes_of_items_leave_the_others_reasons_alone(base, root):
 
 
 def test_where_there_is_time_for_some_reasons_these_are_told(base):
-    pace = base._answering.text_reasons.pace
+    latency = base.latencies.text_reasons
     for _ in range(REMEMBERED):
-        pace.book(5, 3600.0)
+        latency.record(5, 3600.0)
     shopper, wishes = Shopper(history=HISTORY), Wishes(limit=5, explain=True, explain_texts=True)
     try:
         ((_, answer),) = base.answers(
@@ -305,7 +305,7 @@ def test_where_there_is_time_for_some_reasons_these_are_told(base):
             ]
         )
     finally:
-        pace._seconds.clear()
+        latency.clear()
 
     assert answer.degraded is Degraded.REASONS
     assert all(item.reasons and not item.text_reasons for item in answer.items)

@@ -141,7 +141,7 @@ def test_a_filter_that_lets_everything_through_changes_nothing(engine):
 
 def test_popular_items_that_fit_keep_their_order(engine, shop):
     fits = Filters(must=[Range("price", gte=120)])
-    best = engine._catalogue.by_popularity
+    best = engine.cascade.catalogue.by_popularity
 
     found = ids(engine.recommend(Shopper(), Wishes(filters=fits, limit=SHORTLIST)))
 

@@ -1,41 +1,41 @@
-from serving.engine.latency import Pace
+from serving.engine.latency import LatencyEstimator
 
 
-def test_nothing_seen_is_expected_to_take_no_time():
-    assert Pace().expected(100) == 0
+def test_before_any_measurement_the_estimate_is_zero():
+    assert LatencyEstimator().estimate(100) == 0
 
 
-def test_what_is_expected_is_what_was_seen_of_about_that_size():
-    pace = Pace()
+def test_the_estimate_follows_measurements_of_about_that_size():
+    estimator = LatencyEstimator()
     for seconds in (0.5, 0.02, 0.03, 0.02, 0.02):  # the first was cold
-        pace.book(100, seconds)
-    pace.book(2_000, 0.2)
+        estimator.record(100, seconds)
+    estimator.record(2_000, 0.2)
 
-    assert pace.expected(120) == 0.03
-    assert pace.expected(1_500) == 0.2
-
-
-def test_what_is_forgotten_is_not_expected():
-    pace = Pace()
-    pace.book(100, 9.0)
-    pace.forget()
-
-    assert pace.expected(100) == 0
+    assert estimator.estimate(120) == 0.03
+    assert estimator.estimate(1_500) == 0.2
 
 
-def test_larger_work_than_was_seen_is_expected_to_take_in_proportion():
-    pace = Pace()
-    pace.book(100, 0.01)
+def test_cleared_measurements_do_not_count():
+    estimator = LatencyEstimator()
+    estimator.record(100, 9.0)
+    estimator.clear()
 
-    assert pace.expected(400) == 0.04
-    assert pace.expected(1) == 0.01
+    assert estimator.estimate(100) == 0
 
 
-def test_what_was_long_ago_is_forgotten():
-    pace = Pace()
+def test_larger_work_than_any_measured_takes_time_in_proportion():
+    estimator = LatencyEstimator()
+    estimator.record(100, 0.01)
+
+    assert estimator.estimate(400) == 0.04
+    assert estimator.estimate(1) == 0.01
+
+
+def test_old_measurements_are_forgotten():
+    estimator = LatencyEstimator()
     for _ in range(100):
-        pace.book(8, 9.0)
+        estimator.record(8, 9.0)
     for _ in range(16):
-        pace.book(8, 0.1)
+        estimator.record(8, 0.1)
 
-    assert pace.expected(8) == 0.1
+    assert estimator.estimate(8) == 0.1

@@ -1,5 +1,7 @@
 """Requests that only one release may answer."""
 
+from dataclasses import replace
+
 import grpc
 import pytest
 
@@ -19,8 +21,8 @@ SHOPPER = Shopper(history=["i3"])
 def engine(release):
     """As of a published release."""
     engine = Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
-    engine._versions = {**engine.versions, "release": "r-2"}
-    return engine
+    versions = {**engine.versions, "release": "r-2"}
+    return replace(engine, cascade=replace(engine.cascade, versions=versions))
 
 
 @pytest.fixture

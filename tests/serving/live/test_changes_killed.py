@@ -28,7 +28,7 @@ from events.open_store import open_store
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
 from serving.api.limits import Limits
-from serving.server.server.server import Server, ServerConfig
+from serving.server.server import Server, ServerConfig
 from tqdm import tqdm
 
 root = Path(sys.argv[1])

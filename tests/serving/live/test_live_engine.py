@@ -206,9 +206,9 @@ def test_random_changes_and_searches_agree_with_a_dictionary(start, texts, monke
 def cosines(engine, asked, titles):
     """Scores of every live item one by one."""
     now = engine.engine
-    user = now.retriever.embed(np.empty(0, np.int32), {}, search=asked)
-    rows = np.array([now.catalogue.row(item_id) for item_id in titles], np.int32)
-    judged = now.retriever.sources.judge(user, np.empty(0, np.int32), rows)
+    user = now.cascade.retriever.embed(np.empty(0, np.int32), {}, search=asked)
+    rows = np.array([now.cascade.catalogue.row(item_id) for item_id in titles], np.int32)
+    judged = now.cascade.retriever.sources.judge(user, np.empty(0, np.int32), rows)
     return dict(zip(titles, judged.cosines.tolist(), strict=True))
 
 
@@ -234,7 +234,7 @@ def test_a_reader_sees_all_of_a_change_or_nothing(start):
         while not done.is_set():
             now = engine.engine
             for n in range(30):
-                seen = [now.catalogue.row(f"{side}{n}") is None for side in "ab"]
+                seen = [now.cascade.catalogue.row(f"{side}{n}") is None for side in "ab"]
                 if seen[0] != seen[1]:
                     errors.append((n, seen))
             engine.recommend(Shopper(search="red shirt"), Wishes(limit=12))
@@ -243,7 +243,7 @@ def test_a_reader_sees_all_of_a_change_or_nothing(start):
     reader.start()
     for pair in pairs:
         engine.upsert(pair)
-        assert engine.engine.catalogue.row(pair[1].item_id) is not None
+        assert engine.engine.cascade.catalogue.row(pair[1].item_id) is not None
     for pair in pairs:
         engine.delete([item.item_id for item in pair])
     done.set()
@@ -258,7 +258,7 @@ def test_two_writers_at_once_are_told_of_each_other(start, base, root):
 
     with pytest.raises(JournalError, match=rf"written by process {os.getpid()} on"):
         second.delete(["i0"])
-    assert second.engine.catalogue.row("i0") == 0
+    assert second.engine.cascade.catalogue.row("i0") == 0
     first.close()
     second.delete(["new"])  # which it learns of as it becomes the writer
     second.close()
@@ -303,7 +303,7 @@ def test_items_that_break_a_rule_are_refused_with_all_of_their_change(start, ite
 
     with pytest.raises(InvalidRequestError, match=rule):
         engine.upsert([Item(item_id="good", title="red mug"), *items])
-    assert engine.engine.catalogue.row("good") is None
+    assert engine.engine.cascade.catalogue.row("good") is None
 
 
 def test_an_unknown_item_cannot_be_deleted(start):
@@ -313,7 +313,7 @@ def test_an_unknown_item_cannot_be_deleted(start):
     for unknown in ("nope", "i4"):
         with pytest.raises(UnknownItemError, match=repr(unknown)):
             engine.delete(["i6", unknown])
-    assert engine.engine.catalogue.row("i6") is not None
+    assert engine.engine.cascade.catalogue.row("i6") is not None
     with pytest.raises(InvalidRequestError, match="1 to 256"):
         engine.delete([""])
 
@@ -350,15 +350,15 @@ def test_vectors_of_other_towers_are_made_anew(start, monkeypatch):
 
 def vector_of(engine, item_id):
     now = engine.engine
-    row = np.array([now.catalogue.row(item_id)])
-    return now.retriever.sources.index.vectors(row)[0]
+    row = np.array([now.cascade.catalogue.row(item_id)])
+    return now.cascade.retriever.sources.index.vectors(row)[0]
 
 
 def test_a_state_of_a_known_text_is_that_which_the_ranker_learnt_with(base, root, texts):
     from serving.live.item_encoder import ItemReader
 
-    reader = ItemReader(root, base.catalogue, base.ranker)
-    inputs = base.ranker.inputs
+    reader = ItemReader(root, base.cascade.catalogue, base.cascade.ranker)
+    inputs = base.cascade.ranker.inputs
     stored = inputs.read(np.arange(240))
 
     _, known = reader([Item(item_id=f"i{row}", title=texts[row]) for row in range(240)])
@@ -377,7 +377,7 @@ def test_another_backbone_than_the_rankers_is_refused(base, root, monkeypatch):
     monkeypatch.setattr("ranker.attention.new_item_states.ALIKE", 1.1)
     with pytest.raises(MismatchedArtifactError, match="backbone must be the one"):
         engine.upsert([Item(item_id="new", title="red shirt")])
-    assert engine.engine.catalogue.row("new") is None
+    assert engine.engine.cascade.catalogue.row("new") is None
 
 
 def test_no_models_are_loaded_until_something_changes(base, root, monkeypatch):

@@ -142,4 +142,4 @@ def test_attributes_that_break_a_rule_are_refused_with_all_of_their_change(
 
     with pytest.raises(InvalidRequestError, match=f"attributes of 'bad': .*{rule}"):
         engine.upsert([good, bad])
-    assert engine.engine.catalogue.row("good") is None
+    assert engine.engine.cascade.catalogue.row("good") is None

@@ -53,7 +53,7 @@ def change_until_killed(state, seed, out):
 
 def seen():
     engine = LiveEngine(base, root)
-    catalogue = engine.engine.catalogue
+    catalogue = engine.engine.cascade.catalogue
     rows = {name: catalogue.row(name) for name in NAMES}
     found = engine.recommend(Shopper(search="red shirt"), Wishes(limit=12)).items
     assert len(found) == 12

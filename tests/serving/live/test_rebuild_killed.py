@@ -25,7 +25,8 @@ from serving.live.live_engine import LiveEngine
 from serving.releases.publish import PublishConfig, publish
 from serving.api.limits import Limits
 from shortlist_client.api.request import Shopper, Wishes
-from lineage.stages import INPUTS, open_release
+from lineage.open_release import open_release
+from index.stage import build
 from tqdm import tqdm
 
 kills, releases, *roots = int(sys.argv[1]), *map(Path, sys.argv[2:])
@@ -36,7 +37,7 @@ WORDS = ["red", "blue", "pink", "shirt", "mug", "lamp", "vase"]
 
 def rebuild(root, kept):
     config = IndexConfig(neighbours=NeighboursConfig(kept=kept))
-    run("index", config, roots[root], needs=INPUTS["index"], build="index.stage:build")
+    run("index", config, roots[root], build)
 
 def item(name, title):
     # as the release has it, where it has it: a release that is published later takes it over
@@ -87,7 +88,7 @@ def change_until_killed(base, state, seed, out):
         state = after(state, step)
 
 def seen(base):
-    catalogue = LiveEngine(base, live_release(releases)).engine.catalogue
+    catalogue = LiveEngine(base, live_release(releases)).engine.cascade.catalogue
     rows = {name: catalogue.row(name) for name in NAMES}
     return {name: catalogue.title(row) for name, row in rows.items() if row is not None}
 

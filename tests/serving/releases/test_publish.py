@@ -13,6 +13,7 @@ from lineage.manifest import (
     MismatchedArtifactError,
     MissingArtifactError,
 )
+from lineage.open_release import open_release
 from lineage.releases import (
     ReleaseError,
     live_id,
@@ -22,7 +23,6 @@ from lineage.releases import (
     verify_release,
 )
 from serving.releases.publish import PublishConfig, publish, roll_back
-from lineage.stages import open_release
 
 CONFIG = PublishConfig(keep=3)
 

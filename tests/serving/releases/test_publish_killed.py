@@ -8,9 +8,9 @@ import time
 
 import pytest
 
+from lineage.open_release import open_release
 from lineage.releases import live_release, read_record, release_ids, verify_release
 from serving.releases.publish import PublishConfig, publish
-from lineage.stages import open_release
 
 LOOP = """
 import itertools, sys
@@ -27,7 +27,7 @@ import itertools, json, os, signal, sys
 from pathlib import Path
 from lineage.releases import live_release
 from serving.releases.publish import PublishConfig, publish, roll_back
-from lineage.stages import open_release
+from lineage.open_release import open_release
 what, releases, *roots = sys.argv[1], *map(Path, sys.argv[2:])
 STEPS = {"os.link", "os.rename", "os.symlink", "os.chmod", "os.mkdir", "os.remove", "os.rmdir"}
 

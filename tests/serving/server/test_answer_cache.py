@@ -1,4 +1,3 @@
-import copy
 import random
 import time
 import urllib.request
@@ -175,8 +174,9 @@ def shop_server(start, release, renamed, tmp_path):
 
 def computed(engine, request):
     """What the engine makes of a request without anything that is kept."""
-    plain = copy.copy(engine.engine)
-    plain._retriever = replace(plain.retriever, kept=None)
+    cascade = engine.engine.cascade
+    retriever = replace(cascade.retriever, kept=None)
+    plain = replace(engine.engine, cascade=replace(cascade, retriever=retriever))
     ((_, answer),) = plain.answers([request])
     return answer
 

@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -70,7 +71,8 @@ class SlowRanker:
 
 def test_a_deadline_that_does_not_cover_the_ranker_gets_the_shortlist_in_time(start, release):
     engine = Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
-    engine._ranker = SlowRanker(engine.ranker, 1.0)
+    slow = SlowRanker(engine.cascade.ranker, 1.0)
+    engine = replace(engine, cascade=replace(engine.cascade, ranker=slow))
     server = start(lambda: engine)
     server.loaded.result(SECONDS)
     with (

@@ -1,0 +1,283 @@
+"""Encoding, training and embedding beside a peer.
+
+The peer is sentence-transformers with the same backbone, as it comes. Both run in this process, by
+turns, with the same threads.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning
+import torch
+from transformers import TrainerCallback
+
+from backbone.device import best_device, serving_dtype
+from backbone.encode_texts import read_texts
+from backbone.load import load_bert, load_tokenizer
+from backbone.tokens import SpecialTokens, item_input, tokenize
+from dataset.arrays import Dataset
+from dataset.training_examples import TrainingPoints, training_points
+from towers.batches import TowersBatch
+from towers.config import TowersConfig
+from towers.encode import encode
+from towers.history_tower import HistoryTower
+from towers.item_tower import ItemTower
+from towers.train import batches, build_module, text_inputs, training_source
+from towers.user_encoder import ItemsReader, UserTower
+
+TITLES = 10
+"""Last titles of a history that the peer reads."""
+HISTORY = 50
+"""Items of the history that ours reads."""
+CHANGED = 100
+PEER_BATCH = 64
+STEPS = 12
+WARM_UP = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The same work, done by us and by the peer."""
+
+    what: str
+    unit: str
+    ours: float
+    peer: float
+    ratio: float
+    """How many times faster ours is"""
+    note: str
+
+
+def encoding(data: Dataset, config: TowersConfig, rounds: int) -> Comparison:
+    """Titles a second, tokenisation included, and how close the vectors are to fp32."""
+    from sentence_transformers import SentenceTransformer
+
+    titles, device = list(data.titles), best_device()
+    tokenizer = load_tokenizer(config.backbone)
+    special = SpecialTokens.of(tokenizer)
+    bert = load_bert(config.backbone)
+    tower = ItemTower(bert, dimension=8)
+    tower.eval().to(device)
+
+    def ours(dtype: torch.dtype | None = None) -> torch.Tensor:
+        pieces = tokenize(titles, tokenizer, max_tokens=config.item_tokens - 2)
+        return encode(
+            tower.read,
+            [item_input(pieces[row], special) for row in range(len(pieces))],
+            pad_id=special.pad,
+            device=device,
+            description="titles",
+            dtype=dtype,
+        )
+
+    peer = SentenceTransformer(config.backbone, device=device.type)
+    exact = ours(torch.float32)
+    tower.to(serving_dtype(device))
+    seconds, theirs = [], []
+    for _ in range(rounds):
+        theirs.append(_seconds(lambda: peer.encode(titles)))
+        seconds.append(_seconds(ours))
+    cosines = (ours() * exact).sum(dim=1)
+    return _rates(
+        "encode titles",
+        "titles/s",
+        len(titles) / min(seconds),
+        len(titles) / min(theirs),
+        f"cosine to fp32: least {float(cosines.min()):.4f}, mean {float(cosines.mean()):.5f}",
+    )
+
+
+def changed(data: Dataset, config: TowersConfig, all_titles: Comparison) -> Comparison:
+    """Seconds of reading a corpus again of which one title in a hundred is another.
+
+    Args:
+        data: Items.
+        config: Of the towers.
+        all_titles: As of `encoding`: what the peer, which keeps nothing, does every time.
+    """
+    titles = list(data.titles)
+    tokenizer, bert = load_tokenizer(config.backbone), load_bert(config.backbone)
+    with tempfile.TemporaryDirectory() as folder:
+
+        def read() -> object:
+            return read_texts(
+                bert, titles, tokenizer, max_tokens=config.item_tokens, kept_below=Path(folder)
+            )
+
+        whole = _seconds(read)
+        for row in range(0, len(titles), CHANGED):
+            titles[row] += " (new)"
+        again = _seconds(read)
+    theirs = len(titles) / all_titles.peer
+    return Comparison(
+        what=f"encode again, 1 in {CHANGED} changed",
+        unit="s",
+        ours=round(again, 3),
+        peer=round(theirs, 3),
+        ratio=round(theirs / again, 2),
+        note=f"{again / whole:.1%} of the {whole:.1f} s of reading all; the peer keeps nothing",
+    )
+
+
+def training(data: Dataset, config: TowersConfig) -> Comparison:
+    """Positions (history → next item) a second, in training."""
+    inputs = text_inputs(data, load_tokenizer(config.backbone), config)
+    source = training_source(config, data, inputs)
+    loader = batches(config, source)
+    module = build_module(config, data, source, STEPS)
+    ours = _Positions()
+    trainer = pytorch_lightning.Trainer(
+        max_steps=STEPS,
+        limit_val_batches=0,
+        accelerator=best_device().type,
+        devices=1,
+        precision="bf16-mixed" if serving_dtype(best_device()) is torch.bfloat16 else "32-true",
+        gradient_clip_val=1.0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[ours],
+    )
+    trainer.fit(module, loader)
+    return _rates(
+        "train",
+        "positions/s",
+        ours.rate(),
+        _peer_training(data, config, training_points(data)),
+        f"peer: MultipleNegativesRankingLoss, batch {PEER_BATCH}, last {TITLES} titles",
+    )
+
+
+class _Positions(pytorch_lightning.Callback):
+    """Counts positions and seconds of the steps after the first ones."""
+
+    def __init__(self) -> None:
+        self._times: list[float] = []
+        self._positions: list[int] = []
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: TowersBatch, batch_idx: int
+    ) -> None:
+        """Note the time at which a step ended."""
+        del trainer, pl_module, outputs, batch_idx
+        self._times.append(time.perf_counter())
+        self._positions.append(len(batch.choices.targets))
+
+    def rate(self) -> float:
+        """Positions a second."""
+        seconds = self._times[-1] - self._times[WARM_UP - 1]
+        return sum(self._positions[WARM_UP:]) / seconds
+
+
+class _Steps(TrainerCallback):
+    """Notes when each step of the peer ended."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        """Note the time."""
+        self.times.append(time.perf_counter())
+
+
+def _peer_training(data: Dataset, config: TowersConfig, points: TrainingPoints) -> float:
+    from datasets import Dataset as Table_
+    from sentence_transformers import (
+        SentenceTransformer,
+        SentenceTransformerTrainer,
+        SentenceTransformerTrainingArguments,
+    )
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+
+    chosen = np.random.default_rng(0).permutation(len(points))[: PEER_BATCH * STEPS]
+    pairs = Table_.from_dict(
+        {
+            "anchor": [_last_titles(data, points.history(int(p))) for p in chosen],
+            "positive": [data.titles[int(row)] for row in points.targets[chosen]],
+        }
+    )
+    model = SentenceTransformer(config.backbone, device=best_device().type)
+    steps = _Steps()
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = SentenceTransformerTrainingArguments(
+            output_dir=folder,
+            max_steps=STEPS,
+            per_device_train_batch_size=PEER_BATCH,
+            report_to="none",
+            save_strategy="no",
+            disable_tqdm=True,
+            use_cpu=best_device().type == "cpu",
+        )
+        SentenceTransformerTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=pairs,
+            loss=MultipleNegativesRankingLoss(model),
+            callbacks=[steps],
+        ).train()
+    return PEER_BATCH * (STEPS - WARM_UP) / (steps.times[-1] - steps.times[WARM_UP - 1])
+
+
+def user_embedding(data: Dataset, config: TowersConfig, rounds: int) -> Comparison:
+    """Median milliseconds of one shopper's embedding, a history of fifty items."""
+    from sentence_transformers import SentenceTransformer
+
+    rng, device = np.random.default_rng(0), best_device()
+    histories = [rng.integers(len(data.item_ids), size=HISTORY).astype(np.int32) for _ in range(40)]
+    bert = load_bert(config.backbone, layers=config.user_layers, words=False)
+    tower = HistoryTower(bert, dimension=config.dimension, actions=len(data.action_names)).eval()
+    vectors = rng.normal(size=(len(data.item_ids), config.dimension)).astype(np.float32)
+    ours = UserTower(
+        reader=ItemsReader(
+            tower=tower.to(device, serving_dtype(device)),
+            embeddings=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
+            length=HISTORY,
+            item_tower=ItemTower(load_bert(config.backbone), dimension=config.dimension),
+            tokenizer=load_tokenizer(config.backbone),
+            search_tokens=config.search_tokens,
+        )
+    )
+    peer = SentenceTransformer(config.backbone, device=device.type)
+    times: list[float] = []
+    theirs: list[float] = []
+    for _ in range(rounds):
+        for history in histories:
+            text = _last_titles(data, history)
+            times.append(_seconds(lambda h=history: ours(h)))  # type: ignore[misc]
+            theirs.append(_seconds(lambda t=text: peer.encode(t)))  # type: ignore[misc]
+    mine, other = 1e3 * float(np.median(times)), 1e3 * float(np.median(theirs))
+    return Comparison(
+        what="embed a shopper",
+        unit="ms, p50",
+        ours=round(mine, 3),
+        peer=round(other, 3),
+        ratio=round(other / mine, 2),
+        note=f"ours: {HISTORY} items; peer: last {TITLES} titles",
+    )
+
+
+def _last_titles(data: Dataset, history: Sequence[int] | np.ndarray[Any, Any]) -> str:
+    return ", ".join(data.titles[int(row)] for row in history[-TITLES:])
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _rates(what: str, unit: str, ours: float, peer: float, note: str) -> Comparison:
+    return Comparison(
+        what=what,
+        unit=unit,
+        ours=round(ours, 1),
+        peer=round(peer, 1),
+        ratio=round(ours / peer, 2),
+        note=note,
+    )

@@ -1,0 +1,133 @@
+"""Recall of items that nobody bought in training.
+
+A share of the items is held out: their purchases leave the training and the validation split, the
+towers are trained on what remains, and the whole corpus is ranked for the test users who then
+bought one of them. The peer is the backbone as it comes: the mean of the last titles' embeddings.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from backbone.load import load_tokenizer
+from backbone.training import training_folder
+from benchmarks.quality.untrained import Untrained
+from dataset.arrays import TEST, Cases, Dataset, load_dataset
+from evaluation.intervals import Interval, difference_interval, mean_interval
+from evaluation.metrics import recall
+from evaluation.search import exact_search
+from lineage.manifest import read_manifest
+from towers.config import TowersConfig
+from towers.train import fit_towers, valid_cases
+
+logger = logging.getLogger(__name__)
+KS = (10, 50, 100)
+
+
+def hold_out(data: Dataset, share: float, seed: int) -> tuple[Dataset, NDArray[np.int64]]:
+    """Remove what was bought of some items before the test.
+
+    Args:
+        data: Items and histories.
+        share: Of the items that were bought in training.
+        seed: Of the choice.
+
+    Returns:
+        The same items and users without those purchases, and the items' rows, ascending.
+
+    Raises:
+        ValueError: the share is not between 0 and 1, or too small for one item.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share must be between 0 and 1, got {share}")
+    bought = np.flatnonzero(data.popularity)
+    held = np.sort(np.random.default_rng(seed).permutation(bought)[: round(share * len(bought))])
+    if not len(held):
+        raise ValueError(f"share must hold out at least one of {len(bought)} items, got {share}")
+    kept = (np.asarray(data.splits) == TEST) | ~np.isin(data.items, held)
+    users = np.repeat(np.arange(data.users), np.diff(data.offsets))[kept]
+    popularity = np.array(data.popularity)
+    popularity[held] = 0
+    without = replace(
+        data,
+        offsets=np.searchsorted(users, np.arange(data.users + 1)),
+        items=np.asarray(data.items)[kept],
+        times=np.asarray(data.times)[kept],
+        actions=np.asarray(data.actions)[kept],
+        splits=np.asarray(data.splits)[kept],
+        popularity=popularity,
+    )
+    return without, held
+
+
+def cold_cases(data: Dataset, held: NDArray[np.int64]) -> Cases:
+    """Test users who bought a held-out item, and which.
+
+    Raises:
+        ValueError: nobody did.
+    """
+    cases = data.cases("test")
+    targets = [target[np.isin(target, held)] for target in cases.targets]
+    chosen = np.flatnonzero([len(target) > 0 for target in targets])
+    if not len(chosen):
+        raise ValueError("test split must hold a purchase of a held-out item, got none")
+    return replace(cases.select(chosen), targets=[targets[case] for case in chosen])
+
+
+def _nearest(users: torch.Tensor, items: torch.Tensor, cases: Cases) -> NDArray[np.int32]:
+    _, found = exact_search(
+        users.cpu().numpy(), items.cpu().numpy(), max(KS), exclude=cases.histories
+    )
+    return found
+
+
+def compare(config: TowersConfig, root: Path, share: float) -> Mapping[str, Mapping[str, Interval]]:
+    """Train without the held-out items and look for them.
+
+    Args:
+        config: Of the towers.
+        root: Folder of the dataset's stages.
+        share: Of the items, held out.
+
+    Returns:
+        Recall over the users who bought one, of the towers, of the untrained encoder, and the
+        paired difference.
+    """
+    seed = config.training.seed
+    data, held = hold_out(load_dataset(root / "data"), share, seed)
+    cases = cold_cases(data, held)
+    logger.info("%d items held out, bought by %d test users", len(held), len(cases))
+    fingerprint = read_manifest(root / "data", "data").fingerprint
+    folder = training_folder(root, "cold", asdict(config), fingerprint, share)
+    module, _ = fit_towers(
+        config,
+        data,
+        load_tokenizer(config.backbone),
+        folder,
+        valid=valid_cases(data, config.valid_users),
+        kept_below=root / "training",
+    )
+    items = module.embed_items()
+    users = module.embed_users(items, cases.histories, cases.contexts)
+    untrained = Untrained.read(data, config, kept_below=root / "training")
+    lists = {
+        "towers": _nearest(users, items, cases),
+        "untrained text": untrained.like_titles(cases, max(KS)),
+    }
+    values = {
+        name: {k: recall(found, cases.targets, k) for k in KS} for name, found in lists.items()
+    }
+    found: dict[str, Mapping[str, Interval]] = {
+        name: {f"recall@{k}": mean_interval(shares, seed=seed) for k, shares in by_k.items()}
+        for name, by_k in values.items()
+    }
+    first, second = values.values()
+    found["towers − untrained text"] = {
+        f"recall@{k}": difference_interval(first[k], second[k], seed=seed) for k in KS
+    }
+    return found

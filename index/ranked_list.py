@@ -1,0 +1,79 @@
+"""The one list of the cascade: items in order, with what each stage says of them."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int32]
+Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedList:
+    """Items in order; all arrays are (items,). Recall makes a list, later stages refine it."""
+
+    rows: Rows
+    """Item rows"""
+    scores: Scores
+    """The order: logits where a shopper is known, comparable within one list"""
+    cosines: Scores
+    """Cosine of the shopper's and the item's embedding; NaN where no shopper is embedded"""
+    neighbour_scores: Scores
+    """Item-kNN score, 0 where an item shares no user with the history; NaN as above"""
+    by_towers: NDArray[np.bool_]
+    """Whether the towers alone would have recalled the item"""
+    by_neighbours: NDArray[np.bool_]
+    """Whether item-kNN alone would have recalled it"""
+    shortlist_ranks: NDArray[np.int64]
+    """Places in the shortlist, from 1; 0 where nothing was recalled"""
+    ranker_scores: Scores
+    """Logits of the ranker; NaN where it did not look"""
+
+    @classmethod
+    def of(cls, rows: Rows, scores: Scores) -> "RankedList":
+        """A list of which only the order is known."""
+        unknown, nowhere = np.full(len(rows), np.nan, np.float32), np.zeros(len(rows), bool)
+        return cls(
+            rows=rows,
+            scores=scores,
+            cosines=unknown,
+            neighbour_scores=unknown,
+            by_towers=nowhere,
+            by_neighbours=nowhere,
+            shortlist_ranks=np.zeros(len(rows), np.int64),
+            ranker_scores=unknown,
+        )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def ranked(self) -> int:
+        """How many items the ranker looked at."""
+        return int((~np.isnan(self.ranker_scores)).sum())
+
+    def take(self, places: NDArray[np.integer] | slice) -> "RankedList":
+        """Some of the items, in the given order."""
+        return RankedList(**{name: values[places] for name, values in vars(self).items()})
+
+    def reranked(self, logits: Scores, *, shortlist_weight: float) -> "RankedList":
+        """The list with its head in the ranker's order; ties keep the order they came in.
+
+        Args:
+            logits: (head,) of the ranker, for the first items of the list; at least one.
+            shortlist_weight: Weight of a shortlist score in the ranker's logit. The tail follows
+                below the lowest ranked item by as much as the shortlist has it there.
+        """
+        order = np.argsort(-logits, kind="stable")
+        head, tail = self.take(order), self.take(slice(len(logits), None))
+        ranked = logits[order]
+        below = shortlist_weight * (tail.scores - head.scores.min())
+        joined = {
+            name: np.concatenate([values, vars(tail)[name]]) for name, values in vars(head).items()
+        }
+        return replace(
+            RankedList(**joined),
+            scores=np.concatenate([ranked, ranked[-1] + below]),
+            ranker_scores=np.concatenate([ranked, tail.ranker_scores]),
+        )

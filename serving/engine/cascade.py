@@ -1,0 +1,94 @@
+"""The parts of one release that answer requests together, as of one moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dataset.append_only import extended
+from dataset.arrays import load_dataset
+from dataset.item_fields import ItemFields
+from index.filters.attributes import Attributes
+from lineage.open_release import open_release
+from lineage.stages import DATA, RANKER
+from ranker.attention.inputs import AttentionInputs
+from ranker.ranker import Ranker
+from retrieval.embedding_cache import NOTHING, CacheConfig, KeptEmbeddings
+from retrieval.features import Features, require_features
+from retrieval.retriever import Retriever
+from serving.catalogue.catalogue import Catalogue
+from serving.catalogue.live_items import LiveItems
+from serving.engine.explain_text import TextReasons
+from towers.user_encoder import ItemsReader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cascade:
+    """Never changes. An item change makes another cascade, which shares all that stays."""
+
+    catalogue: Catalogue
+    """Ids and histories"""
+    retriever: Retriever
+    """First half: embeds shoppers and recalls shortlists"""
+    ranker: Ranker
+    """Second half: orders shortlists"""
+    features: Features
+    """What the ranker is told of a shopper and an item"""
+    attributes: Attributes
+    """What items can be filtered by"""
+    text_reasons: TextReasons
+    """Explains scores by the fields of items' texts"""
+    versions: Mapping[str, str]
+    """Fingerprint of every stage, and the `release` where it was published"""
+    validated_head: int
+    """Items of a shortlist that the ranker was validated with"""
+
+    @classmethod
+    def load(cls, folder: Path, cache: CacheConfig = NOTHING) -> "Cascade":
+        """Load a release, after checking that it is whole.
+
+        Args:
+            folder: Folder of a dataset's stages, or of a published release.
+            cache: How many shoppers' embeddings to cache.
+
+        Raises:
+            ArtifactError: the release is incomplete, corrupt or mixed; says which part.
+        """
+        release = open_release(folder)
+        data, retriever = load_dataset(folder / DATA).for_refit(), Retriever.load(folder)
+        if cache.shoppers:
+            retriever = replace(retriever, kept=KeptEmbeddings(cache.shoppers, cache.seconds))
+        ranker = Ranker.load(folder / RANKER)
+        require_features(ranker.feature_names, folder / RANKER)
+        return cls(
+            catalogue=Catalogue.of(data, ItemFields.load(folder / DATA)),
+            retriever=retriever,
+            ranker=ranker,
+            features=Features.load(folder, retriever.sources, data.popularity),
+            attributes=Attributes.load(folder / DATA, len(data.item_ids)),
+            text_reasons=TextReasons.load(folder, retriever.texts),
+            versions=release.versions,
+            validated_head=release.manifests[RANKER].config["ranked"],
+        )
+
+    def with_updates(self, items: LiveItems) -> "Cascade":
+        """The cascade after item changes.
+
+        Args:
+            items: Everything that changed since the release was built.
+        """
+        sources = replace(self.retriever.sources, index=items.index)
+        user_tower, ranker = self.retriever.user_tower, self.ranker
+        if isinstance(reader := user_tower.reader, ItemsReader):
+            embeddings = extended(reader.embeddings, items.index.added)
+            user_tower = replace(user_tower, reader=replace(reader, embeddings=embeddings))
+        if isinstance(inputs := ranker.inputs, AttentionInputs):
+            states = extended(inputs.states, items.states)
+            ranker = replace(ranker, inputs=replace(inputs, states=states))
+        return replace(
+            self,
+            catalogue=replace(self.catalogue, live=items),
+            retriever=replace(self.retriever, user_tower=user_tower, sources=sources),
+            ranker=ranker,
+            features=replace(self.features, sources=sources),
+            attributes=replace(self.attributes, live=items.index, added=items.values),
+        )

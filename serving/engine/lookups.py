@@ -1,0 +1,75 @@
+"""Answers that need no ranking: neighbours of an item, best sellers, embeddings."""
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from index.ranked_list import RankedList, Rows
+from serving.api.request import Method
+from serving.catalogue.catalogue import Catalogue
+from serving.engine.cascade import Cascade
+from serving.engine.resolve import ResolvedRequest
+from shortlist_client.api.answer import Basis, Embedding
+
+EMBEDS: Mapping[Method, str] = {
+    Method.EMBED_SHOPPER: "user_tower",
+    Method.EMBED_ITEMS: "index",
+    Method.EMBED_TEXTS: "item_tower",
+}
+"""Methods that are answered by embeddings, and the stage that does the work"""
+
+
+def looked_up(request: ResolvedRequest, cascade: Cascade, *, size: int) -> RankedList:
+    """Neighbours of an item, or best sellers where nothing is known of the shopper.
+
+    Args:
+        request: Needs no shopper's embedding.
+        cascade: The parts of the release.
+        size: Best sellers at most.
+    """
+    shopper, given, catalogue = request.shopper, request.given, cascade.catalogue
+    if request.basis is Basis.ITEM:
+        assert given is not None
+        sources, limit = cascade.retriever.sources, request.asked.limit
+        item = sources.index.vectors(given)[0]
+        return RankedList.of(*sources.nearest(item, given, limit, allowed=shopper.allowed))
+    if given is None:
+        return _by_popularity(catalogue.best_selling(size, shopper.allowed), catalogue)
+    by_sales = np.argsort(-catalogue.popularity(given), kind="stable")
+    return _by_popularity(given[by_sales], catalogue)
+
+
+def _by_popularity(rows: Rows, catalogue: Catalogue) -> RankedList:
+    return RankedList.of(rows, catalogue.popularity(rows).astype(np.float32))
+
+
+def embeddings(
+    request: ResolvedRequest, cascade: Cascade, watch: dict[str, float]
+) -> list[Embedding]:
+    """Embeddings of what a request names; none for a shopper of whom nothing is known.
+
+    Args:
+        request: Of a method in `EMBEDS`.
+        cascade: The parts of the release.
+        watch: Receives the stage's time, ms.
+    """
+    method, item_ids, given = request.asked.method, [""], request.given
+    nothing = given is None or not len(given)
+    if {Method.EMBED_SHOPPER: not request.embeds, Method.EMBED_ITEMS: nothing}.get(method, False):
+        return []
+    started = time.perf_counter()
+    if method is Method.EMBED_SHOPPER:
+        vectors = cascade.retriever.embed_all([request.shopper], {})
+    elif method is Method.EMBED_TEXTS:
+        vectors = cascade.retriever.texts(request.asked.texts)
+        item_ids *= len(vectors)
+    else:
+        assert given is not None
+        vectors = cascade.retriever.sources.index.vectors(given)
+        item_ids = [cascade.catalogue.item_id(row) for row in given.tolist()]
+    watch[EMBEDS[method]] = 1e3 * (time.perf_counter() - started)
+    return [
+        Embedding(values=tuple(vector), item_id=item_id)
+        for vector, item_id in zip(vectors.tolist(), item_ids, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Publishing, reloading and administering releases."""

@@ -1,0 +1,80 @@
+import shutil
+
+import pytest
+
+from lineage.manifest import (
+    CorruptArtifactError,
+    MismatchedArtifactError,
+    MissingArtifactError,
+    read_manifest,
+    writing,
+)
+from lineage.open_release import open_release
+from lineage.releases import live_release
+from lineage.stages import STAGES
+from serving.engine.engine import Engine, EngineConfig
+from serving.releases.publish import PublishConfig, publish
+from shortlist_client.api.request import Shopper, Wishes
+
+
+@pytest.fixture
+def copy(release, tmp_path):
+    return shutil.copytree(release, tmp_path / "shop")
+
+
+def test_a_whole_release_opens_with_the_version_of_every_stage(release):
+    versions = open_release(release).versions
+
+    assert set(versions) == set(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_missing_stage_is_named_with_the_command_that_makes_it(copy, stage):
+    shutil.rmtree(copy / stage)
+
+    with pytest.raises(MissingArtifactError, match=f"make {STAGES[stage].target} DATASET="):
+        open_release(copy)
+
+
+@pytest.mark.parametrize(
+    "file", ["index/index.faiss", "towers/user_tower/tower.safetensors", "data/items.npy"]
+)
+def test_a_flipped_byte_is_found(copy, file):
+    path = copy / file
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(CorruptArtifactError, match=f"{path.name} is changed"):
+        open_release(copy)
+
+
+def test_an_index_of_other_towers_is_refused(copy):
+    towers = read_manifest(copy / "towers", "towers")
+    files = {name: (copy / "towers" / name).read_bytes() for name in towers.files}
+    config, inputs = {"trained": "again"}, towers.inputs
+    with writing(copy / "towers", stage="towers", config=config, inputs=inputs) as (folder, _):
+        for name, content in files.items():
+            (folder / name).parent.mkdir(exist_ok=True, parents=True)
+            (folder / name).write_bytes(content)
+
+    with pytest.raises(MismatchedArtifactError, match=r"'index' .* `make index"):
+        open_release(copy)
+
+
+def test_the_trial_is_not_needed_beyond_its_manifests(copy):
+    for path in (copy / "trial").rglob("*.npy"):
+        path.unlink()
+
+    assert open_release(copy).versions.keys() == open_release(copy).fingerprints.keys()
+
+
+def test_a_published_release_answers_as_the_stages_that_it_was_made_of(copy, tmp_path):
+    release_id = publish(copy, tmp_path / "releases", PublishConfig())
+    shopper, wishes = Shopper(history=["i3", "i17"]), Wishes(limit=10)
+
+    built = Engine.load(copy, EngineConfig())
+    published = Engine.load(live_release(tmp_path / "releases"), EngineConfig())
+
+    assert published.recommend(shopper, wishes).items == built.recommend(shopper, wishes).items
+    assert published.versions == {"release": release_id, **built.versions}
