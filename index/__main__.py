@@ -9,5 +9,5 @@ if __name__ == "__main__":
         IndexConfig,
         needs=["data", "towers", "trial/index"],
         build="index.stage:build",
-        about="Build the index over the item embeddings, and the items' neighbour lists.",
+        about="Build the index over the item embeddings and the items' neighbour lists.",
     )

@@ -1,4 +1,4 @@
-"""`python -m index.trial`: the sources of recall as the training split has them."""
+"""`python -m index.trial`: build the recall sources from the training split alone."""
 
 from index.config import IndexConfig
 from lineage.cli import run_stage
@@ -9,5 +9,5 @@ if __name__ == "__main__":
         IndexConfig,
         needs=["data", "trial/towers"],
         build="index.stage:trial",
-        about="Build the trial's sources of recall, and find how much the neighbour lists count.",
+        about="Build the trial's recall sources and choose the weight of the neighbour lists.",
     )
