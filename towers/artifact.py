@@ -1,4 +1,4 @@
-"""Towers on disk, and the user tower as serving uses it; no Lightning here."""
+"""Saves and loads towers; importable without Lightning."""
 
 import json
 from pathlib import Path
@@ -19,11 +19,11 @@ from towers.model import TitlesTower
 
 EMBEDDINGS = "item_embeddings.npy"
 LENGTHS = "item_lengths.npy"
-"""Of the same before they got unit length"""
+"""(items,): length of each item's embedding before it was normalised"""
 USER_EMBEDDINGS = "user_embeddings.npy"
-"""Of some shoppers: what an index will be asked for"""
+"""Embeddings of some shoppers, which serve as queries to tune an index"""
 VALID_USERS = "valid_users.npy"
-"""Of a trial: rows of the users whom decisions are made on; the embeddings are theirs"""
+"""Rows of a trial's validation users, in the order of its user embeddings"""
 USER, ITEM, OPTIONS = "user_tower", "item_tower", "tower.json"
 WEIGHTS = "tower.safetensors"
 Tower = TypeVar("Tower", bound=nn.Module)
@@ -36,7 +36,7 @@ def save_user_tower(
     tokenizer: PreTrainedTokenizerBase,
     config: TowersConfig,
 ) -> None:
-    """Write the user tower (fp32) and what it reads below a stage's folder."""
+    """Write the user tower (fp32), its tokenizer, options and titles into a stage's folder."""
     part = folder / USER
     _save(part, tower, tokenizer)
     options = {"reads": config.reads, "dimension": config.dimension}
@@ -50,12 +50,12 @@ def save_user_tower(
 
 
 def save_item_tower(folder: Path, tower: ItemTower, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Write the item tower (fp32) without the items' residuals, which the embeddings hold."""
+    """Write the item tower (fp32) without residuals, which the item embeddings already contain."""
     _save(folder / ITEM, tower, tokenizer, without=("residual.weight",))
 
 
 def load_item_tower(folder: Path) -> ItemTower:
-    """Item tower for items that are new to the corpus, in the precision that serves best."""
+    """The item tower without residuals, for new items, in the device's serving precision."""
     part = folder / ITEM
     weights = load_file(part / WEIGHTS)
     tower = ItemTower(

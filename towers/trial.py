@@ -1,4 +1,4 @@
-"""`python -m towers.trial`: train both towers on the training split, to decide and to mine by."""
+"""`python -m towers.trial`: train both towers on the training split, for decisions and mining."""
 
 from lineage.cli import run_stage
 from towers.config import TowersConfig
@@ -9,5 +9,5 @@ if __name__ == "__main__":
         TowersConfig,
         needs=["data"],
         build="towers.train:trial",
-        about="Train both towers on the training split until validation users say enough.",
+        about="Train both towers on the training split, stopped early by validation recall.",
     )
