@@ -316,11 +316,7 @@ def test_an_unknown_item_cannot_be_deleted(start):
     for unknown in ("nope", "i4"):
         with pytest.raises(UnknownItemError, match=repr(unknown)):
             engine.delete(["i6", unknown])
-<<<<<<< HEAD
     assert engine.current.cascade.catalogue.row("i6") is not None
-=======
-    assert engine.engine.cascade.catalogue.row("i6") is not None
->>>>>>> contract
     with pytest.raises(InvalidRequestError, match="1 to 256"):
         engine.delete([""])
 

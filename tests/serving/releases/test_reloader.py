@@ -259,11 +259,7 @@ def test_a_change_that_was_made_again_since_it_was_read_is_the_last_one(releases
         assert catalogue.row("b-18") is None
         assert "b-18" not in {
             item.item_id
-<<<<<<< HEAD
             for item in engine.current.retrieve(Shopper(search="teal rug"), Wishes(limit=12)).items
-=======
-            for item in engine.retrieve(Shopper(search="teal rug"), Wishes(limit=12)).items
->>>>>>> contract
         }
 
 

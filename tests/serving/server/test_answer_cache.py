@@ -174,15 +174,9 @@ def shop_server(start, release, renamed, tmp_path):
 
 def computed(engine, request):
     """What the engine makes of a request without anything that is kept."""
-<<<<<<< HEAD
     cascade = engine.current.cascade
     retriever = replace(cascade.retriever, kept=None)
     plain = replace(engine.current, cascade=replace(cascade, retriever=retriever))
-=======
-    cascade = engine.engine.cascade
-    retriever = replace(cascade.retriever, kept=None)
-    plain = replace(engine.engine, cascade=replace(cascade, retriever=retriever))
->>>>>>> contract
     ((_, answer),) = plain.answers([request])
     return answer
 
