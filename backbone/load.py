@@ -1,5 +1,6 @@
 """Loads a pretrained BERT by hub name or local folder, and says which precision serves it best."""
 
+import os
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +18,12 @@ from transformers.utils import logging as transformers_logging
 
 from backbone.attention import fast_on_short_texts
 from backbone.batch import TokenBatch
+
+PRECISION = "SHORTLIST_PRECISION"
+"""Environment variable that sets the precision of serving and training."""
+
+DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+"""The precisions that `SHORTLIST_PRECISION` names."""
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -153,7 +160,19 @@ def best_device() -> torch.device:
 
 
 def serving_dtype(device: torch.device) -> torch.dtype:
-    """bf16 where the hardware multiplies it natively, else fp32."""
+    """Precision that serves best on the device.
+
+    The environment variable `SHORTLIST_PRECISION` sets it: `bf16`, `fp32`, or `auto`, the default,
+    which takes bf16 where the hardware multiplies it natively and fp32 elsewhere.
+
+    Raises:
+        ValueError: the environment variable has another value.
+    """
+    precision = os.environ.get(PRECISION, "auto")
+    if precision in DTYPES:
+        return DTYPES[precision]
+    if precision != "auto":
+        raise ValueError(f"{PRECISION} must be auto, {' or '.join(DTYPES)}, got {precision!r}")
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     flags = torch.cpu.get_capabilities()

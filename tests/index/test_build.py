@@ -6,12 +6,14 @@ from dataclasses import replace
 import faiss
 import numpy as np
 import pytest
+import torch
 
 from index import build
 from index.build import build_index, chosen_kind
 from index.config import IndexConfig
 from index.installation import load_faiss
 from index.item_index import ItemIndex
+from tests.rounding import rounding
 
 KINDS = ["exact", "ivf-pq", "ivf-sq", "ivf-flat", "hnsw"]
 EVERYTHING = {
@@ -44,7 +46,8 @@ def test_looked_at_as_a_whole_every_kind_is_exact_search_up_to_fp16(unit_vectors
     scores, rows = index.search(unit_vectors[:50], 10)
 
     assert shared(rows, exact(unit_vectors[:50], unit_vectors, 10)) > 0.99
-    np.testing.assert_allclose(scores[:, 0], 1, atol=2e-3)
+    tolerance = rounding(1, terms=16, stored=1, dtype=torch.float16)
+    np.testing.assert_allclose(scores[:, 0], 1, atol=tolerance)
     assert len(index) == 2000
 
 

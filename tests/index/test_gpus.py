@@ -15,6 +15,7 @@ from index.gpus import WIDEST, OnGPUs
 from index.installation import load_faiss
 from index.item_index import ItemIndex
 from index.stage import tuned
+from tests.rounding import rounding
 
 
 class Pretended:
@@ -78,7 +79,7 @@ def test_one_thread_alone_searches_for_all_who_wait_and_each_gets_its_own(one_gp
 
     for found, expected in answers:
         np.testing.assert_array_equal(found[1], expected[1])
-        np.testing.assert_allclose(found[0], expected[0], atol=1e-6)
+        np.testing.assert_allclose(found[0], expected[0], atol=rounding(1, terms=16))
     pretended = index._index
     assert len(pretended.threads) == 1
     assert threading.main_thread() not in pretended.threads

@@ -1,6 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from pyroaring import BitMap
 
 from dataset.attributes import save_attributes
@@ -9,6 +10,7 @@ from index.build import build_index
 from index.config import IndexConfig
 from index.filters import AnyOf, Filters, Range
 from index.live import LiveIndex
+from tests.rounding import rounding
 
 KINDS = ["exact", "ivf-pq", "ivf-sq", "hnsw"]
 NOTHING = np.empty(0, np.int64)
@@ -104,7 +106,8 @@ def searched_as_the_oracle(index, oracle, query, k, kind):
     assert all(oracle.row_of.get(oracle.item_at[row]) == row for row in rows.tolist() if row >= 0)
     assert (rows[len(found) :] == -1).all()
     assert np.isneginf(scores[len(found) :]).all()
-    tolerance = 1e-5 if kind in ("exact", "hnsw") else 5e-3  # others hold halves
+    halves = kind not in ("exact", "hnsw")
+    tolerance = rounding(1, terms=16, stored=int(halves), dtype=torch.float16)
     own = [float(oracle.vectors[item] @ query[0]) for item in found]
     np.testing.assert_allclose(scores[: len(found)], own, atol=tolerance)
     missed = (np.array(own) < np.array(expected) - tolerance).sum()
@@ -168,7 +171,9 @@ def test_rows_lead_to_items_and_back(base_of, unit_vectors):
     assert index.current(np.array([3, 7, 9])).tolist() == [3, 400, -1]
     assert index.alive(np.array([-1, 3, 7, 400])).tolist() == [False, True, False, True]
     np.testing.assert_allclose(
-        index.vectors(np.array([401, 2, 400])), unit_vectors[[501, 2, 500]], atol=1e-6
+        index.vectors(np.array([401, 2, 400])),
+        unit_vectors[[501, 2, 500]],
+        atol=rounding(1, terms=1),
     )
     assert index.live == 400
 
@@ -303,8 +308,9 @@ def test_random_changes_and_filters_agree_with_a_dictionary(base_of, unit_vector
         found_fewer += len(fitting) < k
         exact = sorted((float(vector @ query) for vector in fitting.values()), reverse=True)
         own = [float(fitting[row] @ query) for row in rows.tolist()]
-        np.testing.assert_allclose(scores, own, atol=5e-3)
-        missed = (np.array(own) < np.array(exact[:k]) - 5e-3).sum()
+        tolerance = rounding(1, terms=16, stored=1, dtype=torch.float16)  # some kinds hold halves
+        np.testing.assert_allclose(scores, own, atol=tolerance)
+        missed = (np.array(own) < np.array(exact[:k]) - tolerance).sum()
         assert missed <= (0 if kind in ("exact", "ivf-sq") else 0.05 * k)
     assert found_added > 100
     assert found_fewer > 10

@@ -26,6 +26,7 @@ from lineage.manifest import (
     read_manifest,
     verify_files,
 )
+from tests.rounding import rounding
 
 NEEDS = ["data", "towers", "trial/index"]
 
@@ -69,7 +70,7 @@ def test_the_stage_is_tuned_and_its_sources_find_what_exact_search_finds(root, c
     assert read_record(root / "index" / RECORD).operating_point == manifest.facts[POINT] != ""
     best = np.argsort(-items @ user, kind="stable")
     assert np.isin(best[best != 3][:20], rows).mean() >= 0.9
-    np.testing.assert_allclose(cosines, items[rows] @ user, atol=1e-5)
+    np.testing.assert_allclose(cosines, items[rows] @ user, atol=rounding(1, terms=16))
 
 
 def test_embeddings_that_are_there_are_not_sent_again(

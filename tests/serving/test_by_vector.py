@@ -7,6 +7,7 @@ from index.filters import AnyOf, Filters
 from serving.client import RecommenderClient
 from serving.engine import Engine, EngineConfig
 from serving.query import Ask, Basis, InvalidQueryError, Limits, Method, Query, Source
+from tests.rounding import rounding
 
 DIMENSION = 16
 
@@ -56,7 +57,7 @@ def test_the_length_of_a_vector_does_not_count(engine, length):
     np.testing.assert_allclose(
         [item.tower_score for item in found.items],
         [item.tower_score for item in expected.items],
-        atol=1e-6,
+        atol=rounding(1, terms=16),
     )
 
 

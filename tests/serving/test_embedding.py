@@ -13,6 +13,7 @@ from serving.client_errors import ReleaseChangedError
 from serving.engine import Engine, EngineConfig
 from serving.live_engine import LiveEngine
 from serving.query import Ask, Limits, Method, Query
+from tests.rounding import BATCHES, SERVED, rounding
 
 LIMITS = Limits(shortlist=12, embedded=5, text_length=50)
 
@@ -46,9 +47,10 @@ def test_a_shopper_is_embedded_as_a_recommendation_reads_them(client, engine):
     (vector,) = values(embedded)
     row = engine.catalogue.row(item.item_id)
     assert item.tower_score == pytest.approx(
-        float(vector @ engine.retriever.sources.index.vectors(np.array([row]))[0]), abs=1e-2
+        float(vector @ engine.retriever.sources.index.vectors(np.array([row]))[0]),
+        abs=rounding(1, **BATCHES, dtype=SERVED),
     )
-    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=rounding(1, terms=16))
     assert embedded.versions["towers"] == engine.versions["towers"]
     assert embedded.request_id == "r"
     assert {"user_tower", "total", "queue"} == set(embedded.milliseconds)
@@ -68,7 +70,8 @@ def test_a_user_is_embedded_by_all_that_is_known(client, engine, shop):
     (vector,) = values(client.embed.shopper(user_id="u4"))
 
     expected = engine.retriever.embed(rows, {}, contexts=contexts)
-    np.testing.assert_allclose(vector, expected, atol=1e-2)
+    tolerance = rounding(expected, **BATCHES, dtype=SERVED)
+    np.testing.assert_allclose(vector, expected, atol=tolerance)
 
 
 def test_of_whom_nothing_is_known_there_is_no_embedding(client):
@@ -100,8 +103,10 @@ def test_a_text_lies_where_a_new_item_of_that_text_is_found(engine, release, roo
     told = dict(live.answers(asks))
     live.close()
 
-    np.testing.assert_allclose(values(told[0]), values(told[1]), atol=2e-2)
-    assert not np.allclose(values(told[0])[1], corpus(release)[3], atol=2e-2)
+    items, texts = values(told[0]), values(told[1])
+    tolerance = rounding(items, **BATCHES, dtype=SERVED)
+    np.testing.assert_allclose(items, texts, atol=tolerance)
+    assert not np.allclose(items[1], corpus(release)[3], atol=10 * tolerance)
 
 
 def test_a_release_that_is_not_live_embeds_nothing(client):

@@ -9,9 +9,12 @@ from serving.client import RecommenderClient
 from serving.engine import Engine, EngineConfig
 from serving.explaining import EXPLAINED
 from serving.query import Ask, Degraded, Diversity, Limits, Method, Query
+from tests.rounding import SERVED, rounding
 
 HISTORY = ("i3", "i1", "i45", "i9", "i3")
 EVERYTHING = 240
+LARGEST = 20
+"""Score, of which contributions are differences: a cosine divided by the temperature."""
 
 
 def in_float32(engine):
@@ -61,7 +64,7 @@ def assert_agree(found, expected):
     assert set(found) == set(expected)
     pairs = sorted(found)
     told, true = np.array([found[p] for p in pairs]), np.array([expected[p] for p in pairs])
-    np.testing.assert_allclose(told, true, atol=1e-4 * max(1, np.abs(true).max()))
+    np.testing.assert_allclose(told, true, atol=rounding(LARGEST, terms=1024))
     assert np.abs(true).max() > 0.05  # there is something to agree about
 
 
@@ -96,10 +99,11 @@ def test_behind_the_ranked_head_the_shortlists_score_counts(narrow):
 
     assert len(tail) == 6
     weight = narrow.ranker.shortlist_weight
+    tolerance = rounding(LARGEST, terms=1024, stored=1, dtype=SERVED)
     for item in tail:
         for reason in item.reasons:
             expected = weight * retrieved[item.item_id, reason.item_id]
-            assert reason.contribution == pytest.approx(expected, abs=0.1)
+            assert reason.contribution == pytest.approx(expected, abs=tolerance)
 
 
 def test_reasons_change_nothing_else(engine):

@@ -7,6 +7,7 @@ from index.neighbours import Neighbours, next_items
 from ranker.shortlists import Shortlists
 from serving.retrieval import Retriever
 from serving.signals import DECAY, FLOOR, NAMES, Signals
+from tests.rounding import BATCHES, SERVED, rounding
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,7 @@ def test_every_signal_is_what_its_name_says(signals, retriever, data, release):
         first[data.history(user)[0]] += 1
 
     assert table.shape == (30, len(NAMES))
+    tolerance = rounding(table, terms=16)
     for place, row in enumerate(recalled.rows.tolist()):
         newest = history[::-1]
         shared = [np.log(weight(together, item, row) + FLOOR) for item in newest]
@@ -87,7 +89,7 @@ def test_every_signal_is_what_its_name_says(signals, retriever, data, release):
             ),
         }
         for name, value in expected.items():
-            assert column(table, name)[place] == pytest.approx(value, abs=1e-4), name
+            assert column(table, name)[place] == pytest.approx(value, abs=tolerance), name
 
 
 def test_signals_learnt_from_are_those_that_are_served(signals, retriever, data, release):
@@ -103,11 +105,11 @@ def test_signals_learnt_from_are_those_that_are_served(signals, retriever, data,
         assert (stored.rows[place][position] == served.rows).all()
         # bf16 sums depend on the batch, so near equals may have changed places
         unranked = [column for column, name in enumerate(NAMES) if "rank" not in name]
+        expected = stored.signals[place][position][:, unranked]
         np.testing.assert_allclose(
             signals(history, served)[:, unranked],
-            stored.signals[place][position][:, unranked],
-            atol=0.1,
-            rtol=0.01,
+            expected,
+            atol=rounding(expected, **BATCHES, dtype=SERVED),
         )
         assert np.abs(position - np.arange(len(position))).max() <= 3
 
@@ -130,7 +132,7 @@ def test_what_follows_counts_by_nearness_and_by_how_often_an_item_is_followed():
     np.testing.assert_allclose(
         following.between(np.array([0, 1, 2], np.int32), np.array([1, 2], np.int32)),
         [[1 / 2.5, 1.5 / 2.5], [0, 1], [0, 0]],
-        rtol=1e-6,
+        atol=rounding(1, terms=2),
     )
 
 

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from dataset.points import training_points
+from tests.rounding import rounding
 from towers.hard_negatives import LISTED, HardNegatives
 from towers.inputs import Twins
 
@@ -29,16 +30,17 @@ def mined(points):
 
 def test_they_score_high_but_not_as_high_as_the_target(points, mined):
     hard, chosen, cosines = mined
+    tolerance = rounding(cosines, terms=8)
     for place, point in enumerate(chosen.tolist()):
         if point not in hard._lists:
             continue
         rows = hard._lists[point]
         limit = 0.9 * cosines[place, points.targets[point]]
-        assert (cosines[place, rows] < limit + 1e-6).all()
+        assert (cosines[place, rows] < limit + tolerance).all()
         assert not np.isin(rows, points.positives(point)).any()
         others = np.setdiff1d(np.flatnonzero(cosines[place] < limit), points.positives(point))
         assert len(rows) <= LISTED
-        assert cosines[place, rows].min() >= np.sort(cosines[place, others])[-len(rows)] - 1e-6
+        assert cosines[place, rows].min() >= np.sort(cosines[place, others])[-len(rows)] - tolerance
 
 
 def test_the_share_is_the_chance_of_being_drawn(points, mined):
@@ -50,7 +52,9 @@ def test_the_share_is_the_chance_of_being_drawn(points, mined):
         np.add.at(drawn, hard.draw(np.arange(len(points)), rng), 1)
 
     assert len(hard) > 50
-    np.testing.assert_allclose(drawn / (rounds * len(points)), hard.share, atol=5e-4)
+    draws = rounds * len(points)
+    error = np.sqrt(hard.share.max() / draws)  # standard error of the most frequent one's share
+    np.testing.assert_allclose(drawn / draws, hard.share, atol=5 * error)
 
 
 def test_points_without_any_draw_nothing(points):
