@@ -16,10 +16,20 @@ import pytest
 
 from dataset.arrays import TEST, TRAIN, VALID, Dataset, StringColumn
 
+os.fsync = lambda descriptor: None  # a machine that lives on has all that was written
+
 COLOURS = ["red", "blue", "green", "black", "white", "pink"]
 COLOURS += ["grey", "brown", "gold", "teal", "lime", "navy"]
 THINGS = ["shirt", "mug", "lamp", "chair", "bag", "vase", "clock", "rug", "desk", "bowl"]
 THINGS += ["plate", "spoon", "towel", "frame", "shelf", "hook", "jar", "tray", "candle", "basket"]
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Every test draws the same weights, whichever ran before it."""
+    import torch
+
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

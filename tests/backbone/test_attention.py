@@ -45,7 +45,8 @@ def test_a_given_scale_is_used(qkv):
     read, _ = short_text_attention(torch.nn.Identity(), *qkv, None, scaling=0.7)
 
     expected = functional.scaled_dot_product_attention(*qkv, scale=0.7).transpose(1, 2)
-    torch.testing.assert_close(read, expected, atol=rounding(expected, terms=TERMS), rtol=0)
+    tolerance = 2 * rounding(expected, terms=TERMS)  # logits are twice as large as usual
+    torch.testing.assert_close(read, expected, atol=tolerance, rtol=0)
 
 
 def test_short_and_long_texts_are_read_alike(tiny_bert):

@@ -1,9 +1,11 @@
 import asyncio
+import socketserver
 import threading
 from dataclasses import replace
 
 import pytest
 
+import serving.client
 from dataset.arrays import StringColumn
 from serving.client import RecommenderClient
 from serving.engine import Engine, EngineConfig
@@ -23,6 +25,20 @@ from serving.query import (
 from serving.server import Server, ServerConfig
 
 SECONDS = 10
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_idle_waits():
+    """Clients retry soon, and the server of the metrics soon sees that it is to end."""
+    with pytest.MonkeyPatch.context() as patch:
+        quick = [
+            (name, value.replace('"0.1s"', '"0.01s"') if isinstance(value, str) else value)
+            for name, value in serving.client.OPTIONS
+        ]
+        assert quick != list(serving.client.OPTIONS)
+        patch.setattr(serving.client, "OPTIONS", tuple(quick))
+        patch.setattr(socketserver.BaseServer.serve_forever, "__defaults__", (0.02,))
+        yield
 
 
 @pytest.fixture(scope="session")

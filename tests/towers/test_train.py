@@ -21,11 +21,11 @@ TRIAL = {"needs": ["data"], "build": "towers.train:trial"}
 REFIT = {"needs": ["data", "trial/towers"], "build": "towers.train:train"}
 
 
-@pytest.fixture(params=["items", "titles", "lora", "adalora", "hard"])
+@pytest.fixture(scope="module", params=["items", "titles", "lora", "adalora", "hard"])
 def config(request, tiny_bert):
     training = TrainingConfig(
         max_epochs=3,
-        examples_per_epoch=64,
+        examples_per_epoch=32,
         batch_size=32,
         learning_rate=3e-3,
         trained_layers=2,
@@ -44,11 +44,29 @@ def config(request, tiny_bert):
     )
 
 
+def data_of(shop, root):
+    with writing(root / "data", stage="data", config={}, inputs={}) as (folder, _):
+        save_dataset(folder, shop)
+    return root
+
+
 @pytest.fixture
 def root(tmp_path, shop):
-    with writing(tmp_path / "shop" / "data", stage="data", config={}, inputs={}) as (folder, _):
-        save_dataset(folder, shop)
-    return tmp_path / "shop"
+    return data_of(shop, tmp_path / "shop")
+
+
+@pytest.fixture(scope="module")
+def trained(config, shop, tmp_path_factory):
+    """Folder of a trial, and the module that was trained."""
+    root, modules = data_of(shop, tmp_path_factory.mktemp("trained") / "shop"), []
+
+    def remembered(self):
+        modules.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TowersModule, "on_train_start", remembered)
+        run("trial/towers", config, root, **TRIAL)
+    return root, modules[0]
 
 
 def embeddings(root):
@@ -69,12 +87,8 @@ def test_training_learns_what_the_users_do(release):
     assert np.mean(right) > 0.7
 
 
-def test_a_killed_training_goes_on_to_the_same_towers(root, config, monkeypatch, tmp_path, shop):
-    run("trial/towers", config, root, **TRIAL)
-    uninterrupted = embeddings(root)
-    again = tmp_path / "again"
-    with writing(again / "data", stage="data", config={}, inputs={}) as (folder, _):
-        save_dataset(folder, shop)
+def test_a_killed_training_goes_on_to_the_same_towers(trained, root, config, monkeypatch):
+    uninterrupted = embeddings(trained[0])
     step = TowersModule.training_step
 
     def dies_in_the_second_epoch(self, batch, batch_idx):
@@ -84,20 +98,20 @@ def test_a_killed_training_goes_on_to_the_same_towers(root, config, monkeypatch,
 
     monkeypatch.setattr(TowersModule, "training_step", dies_in_the_second_epoch)
     with pytest.raises(KeyError):
-        run("trial/towers", config, again, **TRIAL)
+        run("trial/towers", config, root, **TRIAL)
     with pytest.raises(MissingArtifactError):
-        read_manifest(again / "trial/towers", "towers")
+        read_manifest(root / "trial/towers", "towers")
     monkeypatch.setattr(TowersModule, "training_step", step)
     epochs = []
     monkeypatch.setattr(
         TowersModule, "on_train_epoch_start", lambda self: epochs.append(self.current_epoch)
     )
 
-    run("trial/towers", config, again, **TRIAL)
+    run("trial/towers", config, root, **TRIAL)
 
     assert epochs == [1, 2]
     tolerance = rounding(uninterrupted, terms=6 * 2 * 512)  # six steps, forward and backward
-    np.testing.assert_allclose(embeddings(again), uninterrupted, atol=tolerance)
+    np.testing.assert_allclose(embeddings(root), uninterrupted, atol=tolerance)
 
 
 def test_only_the_layers_that_are_trained_read_a_text_again(root, config, monkeypatch):
@@ -133,15 +147,9 @@ def test_embeddings_are_of_unit_length_and_those_of_the_texts_where_nothing_else
     assert corpus[7] @ one >= least_cosine(**TINY_BERT, dtype=SERVED)
 
 
-def test_serving_embeds_a_history_as_training_did(root, config, shop, monkeypatch):
-    modules = []
-
-    def remembered(self):
-        modules.append(self)
-
-    monkeypatch.setattr(TowersModule, "on_train_start", remembered)
-    run("trial/towers", config, root, **TRIAL)
-    module, served = modules[0], UserTower.load(root / "trial" / "towers")
+def test_serving_embeds_a_history_as_training_did(trained, shop):
+    root, module = trained
+    served = UserTower.load(root / "trial" / "towers")
     cases = shop.cases("valid").sample(20, 0)
 
     trained = module.embed_users(module.embed_items(), cases.histories, cases.contexts).numpy()
