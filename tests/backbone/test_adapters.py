@@ -6,6 +6,8 @@ from backbone.config import AdapterConfig, TrainingConfig
 from backbone.load import load_bert
 from tests.rounding import TINY_BERT, rounding
 
+pytestmark = pytest.mark.numeric
+
 IDS = torch.tensor([[2, 5, 6, 7, 3]])
 
 

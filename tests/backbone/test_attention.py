@@ -6,6 +6,8 @@ from backbone.attention import SHORT, short_text_attention
 from backbone.load import load_bert
 from tests.rounding import TINY_BERT, rounding
 
+pytestmark = pytest.mark.numeric
+
 TERMS = 8 + 7
 """Of a logit, then of a mean over tokens."""
 

@@ -6,6 +6,8 @@ from backbone.load import load_bert
 from backbone.packing import STEP, causal_mask, pack, padded_width
 from tests.rounding import TINY_BERT, rounding
 
+pytestmark = pytest.mark.numeric
+
 
 def sequences(n, longest, seed=0):
     rng = np.random.default_rng(seed)

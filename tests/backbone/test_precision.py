@@ -5,6 +5,8 @@ from backbone.load import PRECISION, autocast, load_bert, load_tokenizer, servin
 from backbone.reading import read_texts
 from tests.rounding import TINY_BERT, rounding
 
+pytestmark = pytest.mark.numeric
+
 CPU = torch.device("cpu")
 
 

@@ -11,6 +11,8 @@ from backbone.tokens import SpecialTokens, item_input, tokenize
 from tests.rounding import SERVED, TINY_BERT, least_cosine
 from towers.item_tower import ItemTower
 
+pytestmark = pytest.mark.numeric
+
 TOKENS = 8
 ALIKE = least_cosine(**TINY_BERT, dtype=SERVED)
 """Of one text, read in two batches."""

@@ -8,6 +8,8 @@ from index.config import IndexConfig
 from index.tune import nearest
 from tests.rounding import rounding
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.mark.parametrize("make", [clustered(5), unclustered])
 def test_synthetic_vectors_are_of_unit_length_and_other_with_each_seed(make):

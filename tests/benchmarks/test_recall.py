@@ -17,6 +17,8 @@ from serving.retrieval import Retriever
 from tests.rounding import rounding
 from towers.config import TowersConfig
 
+pytestmark = pytest.mark.numeric
+
 CONFIG = BenchConfig(max_users=25)
 
 

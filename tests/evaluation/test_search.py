@@ -5,6 +5,8 @@ from evaluation import search
 from evaluation.search import exact_search, top_k
 from tests.rounding import rounding
 
+pytestmark = pytest.mark.numeric
+
 
 def test_exact_search_equals_sorting_everything(unit_vectors, monkeypatch):
     monkeypatch.setattr(search, "BLOCK", 7 * len(unit_vectors))  # several blocks, the last smaller

@@ -15,6 +15,8 @@ from index.installation import load_faiss
 from index.item_index import ItemIndex
 from tests.rounding import rounding
 
+pytestmark = pytest.mark.numeric
+
 KINDS = ["exact", "ivf-pq", "ivf-sq", "ivf-flat", "hnsw"]
 EVERYTHING = {
     "exact": "",

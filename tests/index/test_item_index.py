@@ -9,6 +9,8 @@ from index.item_index import ItemIndex
 from lineage.manifest import CorruptArtifactError
 from tests.rounding import rounding
 
+pytestmark = pytest.mark.numeric
+
 KINDS = ["exact", "ivf-pq", "ivf-sq", "ivf-flat", "hnsw"]
 
 

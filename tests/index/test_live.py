@@ -12,6 +12,8 @@ from index.filters import AnyOf, Filters, Range
 from index.live import LiveIndex
 from tests.rounding import rounding
 
+pytestmark = pytest.mark.numeric
+
 KINDS = ["exact", "ivf-pq", "ivf-sq", "hnsw"]
 NOTHING = np.empty(0, np.int64)
 

@@ -11,6 +11,8 @@ from index.config import IndexConfig, MilvusConfig
 from index.live import LiveIndex
 from tests.rounding import rounding
 
+pytestmark = pytest.mark.numeric
+
 ITEMS, DIMENSION = 2000, 16
 
 

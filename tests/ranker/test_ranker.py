@@ -29,6 +29,8 @@ from serving.retrieval import Shopper
 from serving.signals import NAMES, Signals
 from tests.rounding import SERVED, rounding
 
+pytestmark = pytest.mark.numeric
+
 SIGNALS = 4
 TERMS = 1024
 """Of the sums through any of the rankers, one after another."""

@@ -7,6 +7,8 @@ from backbone.load import load_bert, states_below
 from ranker.shared_prefix import joined, prefix_states
 from tests.rounding import TINY_BERT, rounding
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture
 def bert(tiny_bert):

@@ -20,6 +20,8 @@ from serving.query import (
 )
 from tests.rounding import BATCHES, SERVED, rounding
 
+pytestmark = pytest.mark.numeric
+
 LIMITS = Limits(shortlist=12, history=50, candidates=12)
 
 

@@ -9,6 +9,8 @@ from serving.engine import Engine, EngineConfig
 from serving.query import Ask, Basis, InvalidQueryError, Limits, Method, Query, Source
 from tests.rounding import rounding
 
+pytestmark = pytest.mark.numeric
+
 DIMENSION = 16
 
 

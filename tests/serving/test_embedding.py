@@ -15,6 +15,8 @@ from serving.live_engine import LiveEngine
 from serving.query import Ask, Limits, Method, Query
 from tests.rounding import BATCHES, SERVED, rounding
 
+pytestmark = pytest.mark.numeric
+
 LIMITS = Limits(shortlist=12, embedded=5, text_length=50)
 
 

@@ -13,6 +13,8 @@ from serving.engine import Engine, EngineConfig
 from serving.query import Basis, InvalidQueryError, Limits, Query, Source, UnknownItemError
 from tests.rounding import rounding
 
+pytestmark = pytest.mark.numeric
+
 LIMITS = Limits(shortlist=12, history=50, candidates=10)
 
 

@@ -11,6 +11,8 @@ from serving.explaining import EXPLAINED
 from serving.query import Ask, Degraded, Diversity, Limits, Method, Query
 from tests.rounding import SERVED, rounding
 
+pytestmark = pytest.mark.numeric
+
 HISTORY = ("i3", "i1", "i45", "i9", "i3")
 EVERYTHING = 240
 LARGEST = 20

@@ -12,6 +12,8 @@ from serving.engine import Engine, EngineConfig
 from serving.query import InvalidQueryError, Limits, Query
 from tests.rounding import rounding
 
+pytestmark = pytest.mark.numeric
+
 SHORTLIST = 30
 HISTORY = ("i3", "i1", "i45")
 START = datetime(2024, 1, 1, tzinfo=UTC)

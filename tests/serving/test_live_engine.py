@@ -170,6 +170,7 @@ def test_a_whole_catalogue_can_be_deleted_and_filled_again(start):
         assert sorted(ids(answer)) == ["i7", "n"]
 
 
+@pytest.mark.numeric
 def test_random_changes_and_searches_agree_with_a_dictionary(start, texts, monkeypatch):
     for name in ("serving.live_items.BLOCK", "dataset.growing.BLOCK"):
         monkeypatch.setattr(name, 16)  # so that rows are often numbered anew
@@ -349,6 +350,7 @@ def vector_of(engine, item_id):
     return now.retriever.sources.index.vectors(row)[0]
 
 
+@pytest.mark.numeric
 def test_a_state_of_a_known_text_is_that_which_the_ranker_learnt_with(base, root, texts):
     from serving.item_reader import ItemReader
 

@@ -8,6 +8,8 @@ from index.sources import Sources
 from serving.retrieval import Retriever, Shopper
 from tests.rounding import rounding
 
+pytestmark = pytest.mark.numeric
+
 HISTORY = np.array([3, 11, 7], np.int32)
 SIZE = 15
 

@@ -9,6 +9,8 @@ from serving.retrieval import Retriever
 from serving.signals import DECAY, FLOOR, NAMES, Signals
 from tests.rounding import BATCHES, SERVED, rounding
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def retriever(release):

@@ -21,6 +21,8 @@ from tests.rounding import BATCHES, SERVED, TINY_BERT, rounding
 from towers.item_tower import ItemTower
 from towers.texts import TextsReader
 
+pytestmark = pytest.mark.numeric
+
 HISTORY = ("i3", "i1", "i45")
 SERVED_ALIKE = rounding(1, **BATCHES, dtype=SERVED)
 """Error of a cosine of two texts or shoppers that are read in other batches."""

@@ -8,6 +8,8 @@ from dataset.points import training_points
 from tests.rounding import rounding
 from towers.behaviour import behaviour_embeddings
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture
 def points(shop):

@@ -10,6 +10,8 @@ from towers.model import build_two_tower
 from towers.sampled_softmax import sampled_softmax
 from towers.train import batches, text_inputs, training_source
 
+pytestmark = pytest.mark.numeric
+
 
 def gradients(config, shop, batch):
     torch.manual_seed(0)

@@ -7,6 +7,8 @@ from tests.rounding import rounding
 from towers.hard_negatives import LISTED, HardNegatives
 from towers.inputs import Twins
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture
 def points(shop):

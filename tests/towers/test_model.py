@@ -15,6 +15,8 @@ from towers.history_tower import HistoryTower
 from towers.item_tower import ItemTower
 from towers.model import TitlesTower, build_two_tower, support
 
+pytestmark = pytest.mark.numeric
+
 CPU = torch.device("cpu")
 
 

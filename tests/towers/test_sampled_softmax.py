@@ -5,6 +5,8 @@ import torch
 from tests.rounding import rounding
 from towers.sampled_softmax import BLOCK, Choices, sampled_softmax
 
+pytestmark = pytest.mark.numeric
+
 ITEMS, DIM = 40, 8
 
 

@@ -4,6 +4,7 @@ import socket
 from datetime import timedelta
 
 import numpy as np
+import pytest
 import torch
 from torch import distributed, multiprocessing
 from torch.nn.parallel import DistributedDataParallel
@@ -17,6 +18,8 @@ from towers.config import TowersConfig
 from towers.model import TwoTower, build_two_tower
 from towers.sampled_softmax import sampled_softmax
 from towers.train import batches, text_inputs, training_source
+
+pytestmark = pytest.mark.numeric
 
 
 class Loss(torch.nn.Module):

@@ -9,6 +9,8 @@ from tests.rounding import TINY_BERT, rounding
 from towers.item_tower import ItemTower
 from towers.token_states import TokenStates, states_name
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture
 def sequences():

@@ -73,6 +73,7 @@ def embeddings(root):
     return np.load(root / "trial" / "towers" / "item_embeddings.npy")
 
 
+@pytest.mark.numeric
 def test_training_learns_what_the_users_do(release):
     """Everybody buys things of one colour; so the towers must find the colour of a history."""
     user_tower = UserTower.load(release / "towers")
@@ -87,6 +88,7 @@ def test_training_learns_what_the_users_do(release):
     assert np.mean(right) > 0.7
 
 
+@pytest.mark.numeric
 def test_a_killed_training_goes_on_to_the_same_towers(trained, root, config, monkeypatch):
     uninterrupted = embeddings(trained[0])
     step = TowersModule.training_step
@@ -132,6 +134,7 @@ def test_only_the_layers_that_are_trained_read_a_text_again(root, config, monkey
     assert sum(on) > 3 * 240
 
 
+@pytest.mark.numeric
 def test_embeddings_are_of_unit_length_and_those_of_the_texts_where_nothing_else_is_known(
     root, config, shop, tiny_bert
 ):
@@ -147,6 +150,7 @@ def test_embeddings_are_of_unit_length_and_those_of_the_texts_where_nothing_else
     assert corpus[7] @ one >= least_cosine(**TINY_BERT, dtype=SERVED)
 
 
+@pytest.mark.numeric
 def test_serving_embeds_a_history_as_training_did(trained, shop):
     root, module = trained
     served = UserTower.load(root / "trial" / "towers")
