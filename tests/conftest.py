@@ -1,5 +1,6 @@
 """What several packages' tests need: a tiny BERT and a tiny shop, both made here."""
 
+import gc
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -16,12 +17,19 @@ import pytest
 
 from dataset.arrays import TEST, TRAIN, VALID, Dataset, StringColumn
 
+gc.disable()  # until everything is imported
 os.fsync = lambda descriptor: None  # a machine that lives on has all that was written
 
 COLOURS = ["red", "blue", "green", "black", "white", "pink"]
 COLOURS += ["grey", "brown", "gold", "teal", "lime", "navy"]
 THINGS = ["shirt", "mug", "lamp", "chair", "bag", "vase", "clock", "rug", "desk", "bowl"]
 THINGS += ["plate", "spoon", "towel", "frame", "shelf", "hook", "jar", "tray", "candle", "basket"]
+
+
+def pytest_collection_finish():
+    """What was imported stays: no later collection of garbage looks at it again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -147,13 +155,13 @@ def build_release(tiny_bert):
     from serving.release import INPUTS
     from towers.config import TowersConfig
 
-    def build(root: Path, shop: Dataset) -> Path:
+    def build(root: Path, shop: Dataset, *, epochs: int = 5) -> Path:
         with writing(root / "data", stage="data", config={}, inputs={}) as (folder, _):
             save_dataset(folder, shop)
             save_attributes(folder, shop_attributes(shop))
             save_fields(folder, shop_attributes(shop))
         training = TrainingConfig(
-            max_epochs=5,
+            max_epochs=epochs,
             examples_per_epoch=320,
             batch_size=32,
             learning_rate=3e-3,
