@@ -19,7 +19,7 @@ config = $(firstword $(wildcard $(CONFIG)/$(1).yaml) configs/$(1).yaml)
 ARGS = --dataset $(DATASET) --artifacts $(ARTIFACTS)
 
 PYTEST = $(RUN) -m pytest -q -n 2 --dist worksteal
-# Let a CPU with AVX-512 or AMX stand in for one with AVX2 alone.
+# With these a CPU that has AVX-512 or AMX stands in for one that has AVX2 alone.
 AVX2 := SHORTLIST_PRECISION=fp32 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \
 	MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell FAISS_SIMD_LEVEL=AVX2
 HAS_MORE := $(shell grep -sm1 -oE 'avx512f|amx_tile' /proc/cpuinfo)
