@@ -40,7 +40,9 @@ def test_logits_however_large_do_not_overflow(qkv, size, dtype):
     exact = functional.scaled_dot_product_attention(
         size * query.double(), key.double(), value.double()
     ).transpose(1, 2)
-    assert (read.double() - exact).abs().mean() < 0.02
+    # of the mean alone: where logits are large, a rounded one may choose another token
+    tolerance = rounding(exact, terms=TERMS, stored=1, dtype=dtype)
+    assert (read.double() - exact).abs().mean() < tolerance
 
 
 def test_a_given_scale_is_used(qkv):

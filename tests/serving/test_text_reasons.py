@@ -183,7 +183,7 @@ def test_an_item_that_keeps_its_text_keeps_what_its_buyers_did(engine, base):
     kept, twin = (engine.rank(rank, [item_id]).items[0] for item_id in ("i20", "twin"))
 
     assert engine.engine.catalogue.row("i20") >= len(base.catalogue)
-    assert kept.tower_score != pytest.approx(twin.tower_score, abs=1e-3)
+    assert kept.tower_score != pytest.approx(twin.tower_score, abs=SERVED_ALIKE)
     lengths = base._answering.text_reasons.lengths
     texts = base.retriever.texts
     row, user = base.catalogue.base_row("i20"), shopper_of(base)
