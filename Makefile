@@ -18,6 +18,12 @@ $(if $(wildcard $(CONFIG)/.),,$(error CONFIG must be a folder, got $(CONFIG)))
 config = $(firstword $(wildcard $(CONFIG)/$(1).yaml) configs/$(1).yaml)
 ARGS = --dataset $(DATASET) --artifacts $(ARTIFACTS)
 
+PYTEST = $(RUN) -m pytest -q -n 2 --dist worksteal
+# With these settings, a CPU that has AVX-512 or AMX computes like one that has AVX2 alone.
+AVX2 := SHORTLIST_PRECISION=fp32 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \
+	MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell FAISS_SIMD_LEVEL=AVX2
+HAS_MORE := $(shell grep -sm1 -oE 'avx512f|amx_tile' /proc/cpuinfo)
+
 # Threads of FAISS and of torch, each with an OpenMP of its own, wait awake for some 50 μs, then sleep.
 export GOMP_SPINCOUNT ?= 10000
 # Large blocks stay with the process, which would get them from the kernel anew at every step.
@@ -150,8 +156,9 @@ bench-cold: install ## Recall of items that are new: train without 5% of them
 
 ##@ Checks
 
-test: install weights ## Run the tests
-	@$(RUN) -m pytest -m 'not slow and not gpu' -q -n 2
+test: install weights ## Run the tests; the numeric ones run again with AVX2 and fp32 alone
+	@$(PYTEST) -m 'not slow and not gpu'
+	@$(if $(HAS_MORE),$(AVX2) $(PYTEST) -m 'numeric and not slow and not gpu')
 
 test-slow: install weights ## Run all tests: the slow ones too, and GPU tests where there is a GPU
 	@$(RUN) -m pytest

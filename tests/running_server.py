@@ -1,11 +1,13 @@
 """Fixtures of a server on a free port, with a fake engine or a real one."""
 
 import asyncio
+import socketserver
 import threading
 from types import SimpleNamespace
 
 import pytest
 
+import shortlist_client.channel
 from retrieval.embedding_cache import NOTHING
 from serving.api.errors import UnknownItemError
 from serving.api.request import Method
@@ -123,6 +125,20 @@ class RunningServer:
 
     def _wait(self, coroutine):
         return self._submit(coroutine).result(SECONDS)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_idle_waits():
+    """Clients retry after a tenth of the usual wait; the metrics server stops soon."""
+    with pytest.MonkeyPatch.context() as patch:
+        quick = [
+            (name, value.replace('"0.1s"', '"0.01s"') if isinstance(value, str) else value)
+            for name, value in shortlist_client.channel.OPTIONS
+        ]
+        assert quick != list(shortlist_client.channel.OPTIONS)
+        patch.setattr(shortlist_client.channel, "OPTIONS", tuple(quick))
+        patch.setattr(socketserver.BaseServer.serve_forever, "__defaults__", (0.02,))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,12 @@ from retrieval.features import Features
 from retrieval.retriever import ResolvedShopper
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.request import Shopper, Wishes
+from tests.rounding import SERVED, rounding
+
+pytestmark = pytest.mark.numeric
+
+TERMS = 1024
+"""Of the sums through any of the rankers, one after another."""
 
 FEATURE_NAMES = ("one", "two", "three", "four")
 
@@ -90,7 +96,8 @@ def test_states_are_kept_to_half_a_step():
 
     assert kept.states.dtype == np.int8
     error = np.abs(kept.read(np.arange(9)) - states)
-    assert (error <= 0.5001 * np.abs(states).max(axis=0) / 127 + 1e-7).all()
+    half_steps = 0.5 * np.abs(states).max(axis=0) / 127
+    assert (error <= half_steps + rounding(states, terms=1)).all()
     beyond = kept.kept(2 * states, texts)
     assert (beyond[:, :4].min(), beyond[:, :4].max()) == (-127, 127)
     np.testing.assert_array_equal(np.sign(beyond[:, :3]), np.sign(states[:, :3]))
@@ -155,7 +162,8 @@ def test_attention_with_pairs_is_what_reading_them_one_by_one_gives():
             read.append(weights @ (value[:3, part] + common))
         state = states[0, candidate] + layer.output(torch.cat(read))
         expected = state + layer.inner(layer.between(state))
-        torch.testing.assert_close(together[0, candidate], expected, atol=1e-5, rtol=1e-5)
+        tolerance = rounding(expected, terms=512)
+        torch.testing.assert_close(together[0, candidate], expected, atol=tolerance, rtol=0)
 
 
 def features(candidates):
@@ -189,7 +197,9 @@ def test_the_loss_is_minus_the_mean_log_chance_of_what_was_bought():
     bought = torch.tensor([[True, False, False], [True, False, True]])
 
     expected = (np.log(1 + np.exp(-1.0)) + np.log(3)) / 2
-    assert listwise_softmax(logits, bought).item() == pytest.approx(expected)
+    assert listwise_softmax(logits, bought).item() == pytest.approx(
+        expected, abs=rounding(expected, terms=3)
+    )
 
 
 def test_a_pair_reads_history_then_item_and_marks_the_item(inputs):
@@ -209,7 +219,7 @@ def test_before_training_the_cascade_orders_as_the_shortlist_does(ranker):
 
     scores = ranker(np.array([0], np.int32), np.array([4, 5, 6], np.int32), logits, features(3))
 
-    np.testing.assert_allclose(scores, logits, rtol=1e-5)
+    np.testing.assert_allclose(scores, logits, atol=rounding(logits, terms=len(FEATURE_NAMES)))
 
 
 def learnt(ranker):
@@ -232,7 +242,7 @@ def test_a_candidates_score_does_not_depend_on_the_others(ranker):
         for i, r in enumerate([4, 5, 6])
     ]
 
-    np.testing.assert_allclose(together, alone, atol=1e-4)
+    np.testing.assert_allclose(together, alone, atol=rounding(alone, terms=TERMS))
     assert np.ptp(together - cosines) > 0.01
 
 
@@ -251,7 +261,9 @@ def test_shoppers_ranked_together_are_scored_as_if_alone(ranker):
     ]
 
     assert read.history.shape[1] == 2 * ranker.inputs(histories[1:], rows[1:]).history.shape[1]
-    np.testing.assert_allclose(together.numpy(), np.concatenate(alone), atol=1e-5)
+    np.testing.assert_allclose(
+        together.numpy(), np.concatenate(alone), atol=rounding(together, terms=TERMS)
+    )
 
 
 @pytest.mark.parametrize("ranker", ["attention"], indirect=True)
@@ -275,7 +287,10 @@ def test_the_order_of_a_history_counts_and_only_its_newest_items_do(ranker):
 
     assert np.abs(scores([0, 6]) - scores([6, 0])).max() > 1e-3
     newest = range(1, 21)
-    np.testing.assert_allclose(scores([28, *newest]), scores([29, *newest]), atol=1e-6)
+    expected = scores([29, *newest])
+    np.testing.assert_allclose(
+        scores([28, *newest]), expected, atol=rounding(expected, terms=TERMS)
+    )
 
 
 def test_a_ranker_comes_back_from_disk_as_it_was(ranker, tiny_bert, tmp_path):
@@ -288,10 +303,11 @@ def test_a_ranker_comes_back_from_disk_as_it_was(ranker, tiny_bert, tmp_path):
     assert type(loaded.model) is type(ranker.model)
     assert loaded.feature_names == FEATURE_NAMES
     assert torch.equal(loaded.model.mean, ranker.model.mean)
+    expected = ranker(history, rows, np.zeros(3, np.float32), features(3))
     np.testing.assert_allclose(
         loaded(history, rows, np.zeros(3, np.float32), features(3)),
-        ranker(history, rows, np.zeros(3, np.float32), features(3)),
-        atol=0.15,  # bf16
+        expected,
+        atol=rounding(expected, terms=TERMS, stored=16, dtype=SERVED),
     )
 
 
@@ -314,7 +330,8 @@ def test_the_states_that_are_kept_of_an_item_are_those_of_its_text(ranker, input
 
     assert len(below) == 4  # [CLS] colour thing [SEP]: of four the first two share a span
     expected = torch.stack([below[:2].mean(dim=0), below[2], below[3]])
-    torch.testing.assert_close(states[0], expected, atol=2e-3, rtol=0)
+    tolerance = rounding(expected, terms=256, stored=1, dtype=torch.float16)
+    torch.testing.assert_close(states[0], expected, atol=tolerance, rtol=0)
     assert present.all()
 
 

@@ -26,6 +26,9 @@ from retrieval.mine_shortlists import mine
 from retrieval.retriever import Retriever
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.request import Shopper, Wishes
+from tests.rounding import BATCHES, SERVED, rounding
+
+pytestmark = pytest.mark.numeric
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +125,7 @@ def test_every_feature_is_what_its_name_says(features, retriever, data, release)
         first[data.history(user)[0]] += 1
 
     assert table.shape == (30, len(FEATURES))
+    tolerance = rounding(table, terms=16)
     for place, row in enumerate(recalled.rows.tolist()):
         newest = history[::-1]
         shared = [np.log(weight(together, item, row) + FLOOR) for item in newest]
@@ -161,7 +165,7 @@ def test_every_feature_is_what_its_name_says(features, retriever, data, release)
             ),
         }
         for name, value in expected.items():
-            assert column(table, name)[place] == pytest.approx(value, abs=1e-4), name
+            assert column(table, name)[place] == pytest.approx(value, abs=tolerance), name
 
 
 def test_features_learnt_from_are_those_that_are_served(features, retriever, data, release):
@@ -177,11 +181,11 @@ def test_features_learnt_from_are_those_that_are_served(features, retriever, dat
         assert (stored.rows[place][position] == served.rows).all()
         # bf16 sums depend on the batch, so near equals may have changed places
         unranked = [column for column, name in enumerate(feature_names()) if "rank" not in name]
+        expected = stored.features[place][position][:, unranked]
         np.testing.assert_allclose(
             features(history, served)[:, unranked],
-            stored.features[place][position][:, unranked],
-            atol=0.1,
-            rtol=0.01,
+            expected,
+            atol=rounding(expected, **BATCHES, dtype=SERVED),
         )
         assert np.abs(position - np.arange(len(position))).max() <= 3
 
@@ -204,7 +208,7 @@ def test_what_follows_counts_by_nearness_and_by_how_often_an_item_is_followed():
     np.testing.assert_allclose(
         following.between(np.array([0, 1, 2], np.int32), np.array([1, 2], np.int32)),
         [[1 / 2.5, 1.5 / 2.5], [0, 1], [0, 0]],
-        rtol=1e-6,
+        atol=rounding(1, terms=2),
     )
 
 

@@ -6,6 +6,9 @@ import pytest
 from index.config import NeighboursConfig
 from index.recall_sources import RecallSources
 from retrieval.retriever import ResolvedShopper, Retriever
+from tests.rounding import rounding
+
+pytestmark = pytest.mark.numeric
 
 HISTORY = np.array([3, 11, 7], np.int32)
 SIZE = 15
@@ -40,7 +43,7 @@ def test_the_merged_score_is_the_formula(retriever):
     for row, score in zip(found.rows.tolist(), found.scores, strict=True):
         cosine = float(retriever.sources.index.vectors(np.array([row]))[0] @ user)
         expected = cosine / 0.05 + 1.5 * np.log(of_item.get(row, 0) + 0.01)
-        assert score == pytest.approx(expected, abs=1e-3)
+        assert score == pytest.approx(expected, abs=rounding(1 / 0.05, terms=16))
 
 
 def test_no_item_of_either_source_with_a_better_score_is_left_out(retriever):
@@ -75,8 +78,9 @@ def test_switched_off_the_shortlist_is_that_of_the_towers(retriever):
 
     rows, cosines = retriever.sources.nearest(retriever.user_tower(HISTORY), HISTORY, SIZE)
     np.testing.assert_array_equal(found.rows, rows)
-    np.testing.assert_allclose(found.cosines, cosines, atol=1e-6)
-    np.testing.assert_allclose(found.scores, cosines / 0.05, rtol=1e-4)
+    np.testing.assert_allclose(found.cosines, cosines, atol=rounding(1, terms=16))
+    tolerance = rounding(1 / 0.05, terms=16)
+    np.testing.assert_allclose(found.scores, cosines / 0.05, atol=tolerance)
     assert not found.neighbour_scores.any()
     assert found.by_towers.all()
 
@@ -85,8 +89,9 @@ def test_judged_by_hand_an_item_has_the_shortlists_scores(retriever):
     found = retriever.shortlist(HISTORY, SIZE, {})
     by_hand = judged(retriever, found.rows[::-1])
 
-    np.testing.assert_allclose(by_hand.scores, found.scores[::-1], rtol=1e-5)
-    np.testing.assert_allclose(by_hand.neighbour_scores, found.neighbour_scores[::-1], rtol=1e-5)
+    scores, shared = found.scores[::-1], found.neighbour_scores[::-1]
+    np.testing.assert_allclose(by_hand.scores, scores, atol=rounding(scores, terms=16))
+    np.testing.assert_allclose(by_hand.neighbour_scores, shared, atol=rounding(shared, terms=3))
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,16 @@ from dataclasses import replace
 import faiss
 import numpy as np
 import pytest
+import torch
 
 from index.config import IndexConfig
 from index.faiss_store import build
 from index.faiss_store.build import build_index, chosen_kind
 from index.faiss_store.installation import load_faiss
 from index.faiss_store.store import ItemIndex
+from tests.rounding import rounding
+
+pytestmark = pytest.mark.numeric
 
 KINDS = ["exact", "ivf-pq", "ivf-sq", "ivf-flat", "hnsw"]
 EXHAUSTIVE = {
@@ -46,7 +50,8 @@ def test_exhaustive_search_of_every_kind_equals_exact_search_up_to_fp16(
     scores, rows = index.search(unit_vectors[:50], 10)
 
     assert shared(rows, exact(unit_vectors[:50], unit_vectors, 10)) > 0.99
-    np.testing.assert_allclose(scores[:, 0], 1, atol=2e-3)
+    tolerance = rounding(1, terms=16, stored=1, dtype=torch.float16)
+    np.testing.assert_allclose(scores[:, 0], 1, atol=tolerance)
     assert len(index) == 2000
 
 

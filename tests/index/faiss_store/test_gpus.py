@@ -15,6 +15,7 @@ from index.faiss_store.gpus import WIDEST, OnGPUs
 from index.faiss_store.installation import load_faiss
 from index.faiss_store.store import ItemIndex
 from index.stage import tuned
+from tests.rounding import rounding
 
 
 class FakeCopy:
@@ -80,7 +81,7 @@ def test_one_thread_batches_waiting_searches_and_each_gets_its_own_result(one_gp
 
     for found, expected in answers:
         np.testing.assert_array_equal(found[1], expected[1])
-        np.testing.assert_allclose(found[0], expected[0], atol=1e-6)
+        np.testing.assert_allclose(found[0], expected[0], atol=rounding(1, terms=16))
     copy = index._index
     assert len(copy.threads) == 1
     assert threading.main_thread() not in copy.threads

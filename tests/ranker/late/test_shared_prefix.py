@@ -6,6 +6,9 @@ from backbone.batch import pad
 from backbone.layers import states_below
 from backbone.load import load_bert
 from ranker.late.shared_prefix import joined, prefix_states
+from tests.rounding import TINY_BERT, rounding
+
+pytestmark = pytest.mark.numeric
 
 
 @pytest.fixture
@@ -61,7 +64,10 @@ def test_it_is_the_masked_attention_over_both_in_one_sequence(bert, layers):
     for position, candidate in enumerate(CANDIDATES):
         expected = naive(bert, layers, PREFIXES[position // 3], candidate)
         torch.testing.assert_close(
-            found[position, : len(candidate)], expected, atol=1e-5, rtol=1e-4
+            found[position, : len(candidate)],
+            expected,
+            atol=rounding(expected, **TINY_BERT),
+            rtol=0,
         )
 
 
@@ -71,8 +77,9 @@ def test_a_candidate_does_not_depend_on_the_others(bert):
     for position in (0, 4):
         alone = scored(bert, 2, [CANDIDATES[position]], [PREFIXES[position // 3]])
         length = len(CANDIDATES[position])
+        tolerance = rounding(together, **TINY_BERT)
         torch.testing.assert_close(
-            alone[0, :length], together[position, :length], atol=1e-5, rtol=1e-4
+            alone[0, :length], together[position, :length], atol=tolerance, rtol=0
         )
 
 
@@ -81,4 +88,5 @@ def test_the_shopper_does_not_depend_on_candidates_but_they_on_it(bert):
     other = scored(bert, 2, prefixes=[PREFIXES[1], PREFIXES[1]])
 
     assert (first[0, :2] - other[0, :2]).abs().max() > 1e-3
-    torch.testing.assert_close(first[3:, 0], other[3:, 0], atol=1e-5, rtol=1e-4)
+    tolerance = rounding(first, **TINY_BERT)
+    torch.testing.assert_close(first[3:, 0], other[3:, 0], atol=tolerance, rtol=0)

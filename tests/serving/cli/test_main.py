@@ -308,5 +308,6 @@ def ask_with(monkeypatch, capsys):
 def test_a_probe_says_by_its_status_whether_the_server_is_ready(server, capsys):
     main(["probe", "--target", server.address])
 
-    status, message = error_of(capsys, main, ["probe", "--target", "127.0.0.1:1"])
+    nobody = ["probe", "--target", "127.0.0.1:1", "--timeout", "0.3"]
+    status, message = error_of(capsys, main, nobody)
     assert (status, "not ready" in message) == (1, True)

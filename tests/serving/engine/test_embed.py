@@ -13,6 +13,9 @@ from shortlist_client.api.item import Item
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 from shortlist_client.errors import ReleaseChangedError
+from tests.rounding import BATCHES, SERVED, rounding
+
+pytestmark = pytest.mark.numeric
 
 LIMITS = Limits(shortlist=12, embedded=5, text_length=50)
 
@@ -46,9 +49,10 @@ def test_a_shopper_is_embedded_as_a_recommendation_reads_them(client, engine):
     (vector,) = values(embedded)
     row = engine.cascade.catalogue.row(item.item_id)
     assert item.tower_score == pytest.approx(
-        float(vector @ engine.cascade.retriever.sources.index.vectors(np.array([row]))[0]), abs=1e-2
+        float(vector @ engine.cascade.retriever.sources.index.vectors(np.array([row]))[0]),
+        abs=rounding(1, **BATCHES, dtype=SERVED),
     )
-    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=rounding(1, terms=16))
     assert embedded.versions["towers"] == engine.versions["towers"]
     assert embedded.request_id == "r"
     assert {"user_tower", "total", "queue"} == set(embedded.milliseconds)
@@ -70,7 +74,8 @@ def test_a_user_is_embedded_by_all_that_is_known(client, engine, shop):
     (vector,) = values(client.embed.shopper(Shopper(user_id="u4")))
 
     expected = engine.cascade.retriever.embed(rows, {}, contexts=contexts)
-    np.testing.assert_allclose(vector, expected, atol=1e-2)
+    tolerance = rounding(expected, **BATCHES, dtype=SERVED)
+    np.testing.assert_allclose(vector, expected, atol=tolerance)
 
 
 def test_of_whom_nothing_is_known_there_is_no_embedding(client):
@@ -102,8 +107,10 @@ def test_a_text_lies_where_a_new_item_of_that_text_is_found(engine, release, roo
     told = dict(live.current.answers(asks))
     live.close()
 
-    np.testing.assert_allclose(values(told[0]), values(told[1]), atol=2e-2)
-    assert not np.allclose(values(told[0])[1], corpus(release)[3], atol=2e-2)
+    items, texts = values(told[0]), values(told[1])
+    tolerance = rounding(items, **BATCHES, dtype=SERVED)
+    np.testing.assert_allclose(items, texts, atol=tolerance)
+    assert not np.allclose(items[1], corpus(release)[3], atol=10 * tolerance)
 
 
 def test_a_release_that_is_not_live_embeds_nothing(client):

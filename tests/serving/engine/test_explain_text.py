@@ -20,10 +20,15 @@ from shortlist_client.api.answer import Degraded, TextReason
 from shortlist_client.api.item import Item
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
+from tests.rounding import BATCHES, SERVED, TINY_BERT, rounding
 from towers.item_encoder import TextsReader
 from towers.item_tower import ItemTower
 
+pytestmark = pytest.mark.numeric
+
 HISTORY = ("i3", "i1", "i45")
+SERVED_ALIKE = rounding(1, **BATCHES, dtype=SERVED)
+"""Error of a cosine of two texts or shoppers that are read in other batches."""
 ITEMS = [
     Item(item_id="a", title="red shirt", texts={"brand": "navy", "note": "blue mug"}),
     Item(item_id="b", title="green lamp", texts={"category": ["rug", "mug"]}),
@@ -92,13 +97,14 @@ def test_a_contribution_is_what_the_cosine_loses_without_the_field(tower, reader
     expected = [{}, {}, {}]
     for (row, name, _), there in zip(without, moved, strict=True):
         expected[row][name] = float(user @ unit(sums)[row] - user @ there)
+    tolerance = rounding(1, **TINY_BERT)
     for reasons, true in zip(told, expected, strict=True):
         assert {reason.field for reason in reasons} == set(true)
         for reason in reasons:
-            assert reason.contribution == pytest.approx(true[reason.field], abs=1e-3)
+            assert reason.contribution == pytest.approx(true[reason.field], abs=tolerance)
         contributions = [reason.contribution for reason in reasons]
         assert contributions == sorted(contributions, reverse=True)
-    assert max(abs(value) for true in expected for value in true.values()) > 0.02
+    assert max(abs(value) for true in expected for value in true.values()) > 1000 * tolerance
 
 
 def test_a_field_beyond_what_is_read_says_nothing(tower, reader):
@@ -127,7 +133,8 @@ def test_a_field_may_have_any_name(tower, reader):
     moved = unit(at(tower, reader, ["red shirt. navy"], [0]))[0]
     contributions = {reason.field: reason.contribution for reason in told}
     assert contributions.keys() == {"title", "brand", ""}
-    assert contributions[""] == pytest.approx(float(user @ (unit(sums)[0] - moved)), abs=1e-3)
+    expected = float(user @ (unit(sums)[0] - moved))
+    assert contributions[""] == pytest.approx(expected, abs=rounding(1, **TINY_BERT))
 
 
 def test_of_many_fields_and_items_the_first_are_told(tower, reader, base):
@@ -165,8 +172,8 @@ def test_an_item_that_was_upserted_lies_where_its_text_does(engine):
     title, note = (user @ np.array(one.values) for one in answers[2].embeddings)
     contributions = {one.field: one.contribution for one in found.text_reasons}
     assert contributions == {
-        "note": pytest.approx(found.tower_score - title, abs=2e-2),
-        "title": pytest.approx(found.tower_score - note, abs=2e-2),
+        "note": pytest.approx(found.tower_score - title, abs=SERVED_ALIKE),
+        "title": pytest.approx(found.tower_score - note, abs=SERVED_ALIKE),
     }
 
 
@@ -181,7 +188,7 @@ def test_an_item_that_keeps_its_text_keeps_what_its_buyers_did(engine, base):
     )
 
     assert engine.current.cascade.catalogue.row("i20") >= len(base.cascade.catalogue)
-    assert kept.tower_score != pytest.approx(twin.tower_score, abs=1e-3)
+    assert kept.tower_score != pytest.approx(twin.tower_score, abs=SERVED_ALIKE)
     lengths = base.cascade.text_reasons.lengths
     texts = base.cascade.retriever.texts
     row, user = base.cascade.catalogue.base_row("i20"), shopper_of(base)
@@ -189,10 +196,10 @@ def test_an_item_that_keeps_its_text_keeps_what_its_buyers_did(engine, base):
     embedding = base.cascade.retriever.sources.index.vectors(np.array([row]))[0]
     moved = unit(lengths[row] * embedding - said + without)
     (reason,) = kept.text_reasons
-    assert reason.contribution == pytest.approx(float(user @ (embedding - moved)), abs=2e-2)
+    assert reason.contribution == pytest.approx(float(user @ (embedding - moved)), abs=SERVED_ALIKE)
     (reason,) = twin.text_reasons
     assert reason.contribution == pytest.approx(
-        float(user @ (unit(said) - unit(without))), abs=2e-2
+        float(user @ (unit(said) - unit(without))), abs=SERVED_ALIKE
     )
 
 
@@ -289,7 +296,8 @@ def test_changes_of_items_leave_the_others_reasons_alone(base, root):
         told, again = (
             {one.field: one.contribution for one in reasons[item_id]} for reasons in (before, after)
         )
-        assert told == pytest.approx(again, abs=1e-3)
+        tolerance = rounding(list(again.values()), **BATCHES, dtype=SERVED)
+        assert told == pytest.approx(again, abs=tolerance)
 
 
 def test_where_there_is_time_for_some_reasons_these_are_told(base):
