@@ -15,14 +15,14 @@ def test_a_stage_needs_only_stages_that_are_made_before_it():
         made.add(stage.path)
 
 
-def test_a_stage_comes_with_everything_that_it_was_made_from():
+def test_with_inputs_adds_direct_and_indirect_inputs():
     assert with_inputs("data") == ("data",)
     assert TRIAL == ("data", "trial/towers", "trial/index")
     assert RETRIEVAL == ("data", "trial/towers", "trial/index", "towers", "index")
     assert set(CASCADE) == {*with_inputs("index"), *with_inputs("ranker")}
 
 
-def test_a_server_reads_nothing_of_the_trial_but_its_manifests():
+def test_a_server_reads_only_the_manifests_of_the_trial():
     assert {"trial/towers", "trial/index", "trial/shortlists"} == NOT_SERVED
 
 
@@ -35,7 +35,7 @@ def test_a_stage_that_ran_has_its_main_files_and_its_inputs(release, path):
 
 
 @pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
-def test_the_makefile_makes_a_stage_by_its_target(pytestconfig, stage):
+def test_the_makefile_target_of_a_stage_runs_its_module(pytestconfig, stage):
     makefile = (pytestconfig.rootpath / "Makefile").read_text()
 
     recipe = re.search(rf"^{stage.target}:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
@@ -44,7 +44,7 @@ def test_the_makefile_makes_a_stage_by_its_target(pytestconfig, stage):
     assert re.search(rf"-m {re.escape(stage.module)} ", recipe[1])
 
 
-def test_the_readme_shows_the_stages(pytestconfig):
+def test_the_readme_lists_the_stages(pytestconfig):
     readme = (pytestconfig.rootpath / "README.md").read_text()
     lines = ["| stage | what it does | made by | needs | main files |", "|---|---|---|---|---|"]
     for stage in STAGES.values():
