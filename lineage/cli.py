@@ -65,7 +65,7 @@ def run_stage(stage: str, config_type: type[Any], build: Build) -> None:
         run(stage, config, root, build)
 
 
-def run(stage: str, config: Any, root: Path, build: Build, *, anew: bool = False) -> None:
+def run(stage: str, config: Any, root: Path, build: Build, *, force: bool = False) -> None:
     """Make a stage, unless it is finished with the same configuration and inputs.
 
     Args:
@@ -73,7 +73,7 @@ def run(stage: str, config: Any, root: Path, build: Build, *, anew: bool = False
         config: The stage's options.
         root: Folder of the dataset's stages.
         build: Makes the stage.
-        anew: Make the stage even if it is up to date.
+        force: Make the stage even if it is up to date.
 
     Raises:
         ArtifactError: an input stage is missing or cannot be read.
@@ -81,7 +81,7 @@ def run(stage: str, config: Any, root: Path, build: Build, *, anew: bool = False
     inputs = {name: read_manifest(root / name, name).fingerprint for name in STAGES[stage].needs}
     options = asdict(config)
     folder = root / stage
-    if not anew and is_up_to_date(folder, stage=stage, config=options, inputs=inputs):
+    if not force and is_up_to_date(folder, stage=stage, config=options, inputs=inputs):
         logger.info("%s is up to date in %s", stage, folder)
         return
     with writing(folder, stage=stage, config=options, inputs=inputs) as (partial, facts):

@@ -186,6 +186,6 @@ def _state(error: OSError) -> str:
 def _corrupt(release: Path, name: str, state: str) -> CorruptArtifactError:
     dataset = release.parent.name
     return CorruptArtifactError(
-        f"{release / name} is {state}; publish anew with `make publish DATASET={dataset}`, "
+        f"{release / name} is {state}; publish again with `make publish DATASET={dataset}`, "
         f"or serve another release with `make rollback DATASET={dataset} RELEASE=id`"
     )

@@ -108,7 +108,7 @@ class Feature:
     name: str
     """Artefacts store the names, so that a ranker is never served other features."""
     unit: str
-    """What the number measures."""
+    """Unit of the number, such as `cosine` or `log share`."""
     function: Callable[[FeatureContext], Scores | NDArray[np.bool_]]
     """Returns (candidates,)."""
 

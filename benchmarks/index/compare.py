@@ -46,7 +46,7 @@ BATCH_ITEMS, BATCH = 17_000, 64
 Figures = dict[str, Any]
 
 
-def beside_peers(
+def compare_with_peers(
     name: str, vectors: NDArray[np.float32], queries: NDArray[np.float32], config: IndexConfig
 ) -> tuple[Figures, list[Figures]]:
     """Tune on half of the queries; on the other half compare with peers at equal recall.
@@ -215,7 +215,7 @@ def main() -> None:
             (folder / "memory.npy").unlink()
             batches = exact_batches(untouched)
             compared = [
-                beside_peers(name, vectors, queries, config)
+                compare_with_peers(name, vectors, queries, config)
                 for name, vectors, queries in data_sets(root, folder, full=arguments.full)
             ]
         filtered = [row for _, rows in compared for row in rows]

@@ -34,7 +34,7 @@ def main() -> None:
         arguments = options.instantiate(parsed)
         config = configuration(arguments, IndexConfig)
         root, reports = folders(arguments)
-        run(INDEX, config, root, build, anew=True)
+        run(INDEX, config, root, build, force=True)
         facts = read_manifest(root / INDEX, INDEX).facts
         Console().print(points_table(root.name, facts))
         reports.mkdir(parents=True, exist_ok=True)

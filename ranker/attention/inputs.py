@@ -145,7 +145,7 @@ class AttentionInputs:
 
     @classmethod
     def load(cls, folder: Path) -> "AttentionInputs":
-        """Map what `save` wrote."""
+        """Map the files that `save` wrote."""
         return cls(
             states=np.load(folder / ITEM_STATES, mmap_mode="r"),
             steps=np.load(folder / STEPS),

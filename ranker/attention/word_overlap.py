@@ -81,7 +81,7 @@ class WordRarity:
 
     @classmethod
     def load(cls, path: Path) -> "WordRarity":
-        """Read what `save` wrote."""
+        """Read the file that `save` wrote."""
         with np.load(path) as parts:
             return cls(hashes=parts["hashes"], items=parts["items"], corpus=int(parts["corpus"]))
 

@@ -64,7 +64,7 @@ class RankerInputs:
 
     @classmethod
     def load(cls, folder: Path) -> "RankerInputs":
-        """Map what `save` wrote; the framing tokens come from the tokenizer in the folder."""
+        """Map the saved files; the special tokens come from the tokenizer in the folder."""
         return cls(
             texts=TokenTable.load(folder, "texts"),
             titles=TokenTable.load(folder, "titles"),

@@ -66,7 +66,7 @@ class LateInputs:
 
     @classmethod
     def load(cls, folder: Path) -> "LateInputs":
-        """Map what `save` wrote; the framing tokens come from the tokenizer in the folder."""
+        """Map the saved files; the special tokens come from the tokenizer in the folder."""
         return cls(
             titles=TokenTable.load(folder, "titles"),
             items=ItemStates.load(folder),

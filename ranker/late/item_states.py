@@ -30,7 +30,7 @@ class ItemStates:
 
     @classmethod
     def load(cls, folder: Path) -> "ItemStates":
-        """Map what `write_item_states` wrote."""
+        """Map the files that `write_item_states` wrote."""
         return cls(
             states=np.load(folder / ITEM_STATES, mmap_mode="r"),
             counts=np.load(folder / COUNTS, mmap_mode="r"),

@@ -85,7 +85,7 @@ def test_a_changed_byte_anywhere_in_the_record_is_refused(live):
 def test_a_missing_file_is_refused(live):
     (live / "data" / "rows.npy").unlink()
 
-    with pytest.raises(CorruptArtifactError, match=r"data/rows\.npy is missing; publish anew"):
+    with pytest.raises(CorruptArtifactError, match=r"data/rows\.npy is missing; publish again"):
         verify_release(live)
 
 

@@ -47,7 +47,7 @@ def test_the_index_is_measured_on_queries_that_it_was_not_tuned_on(monkeypatch):
     monkeypatch.setattr(benchmark, "PEERS", peer)
 
     config = IndexConfig(kind="ivf-sq", nlist=20)
-    figures, filtered = benchmark.beside_peers("x", vectors, queries, config)
+    figures, filtered = benchmark.compare_with_peers("x", vectors, queries, config)
 
     assert figures["recall@100"] >= 0.97
     assert figures["operating point"].startswith("nprobe=")
