@@ -1,4 +1,4 @@
-# Shortlist: `make demo` shows everything, `make test` proves it, `make help` lists the rest.
+# Shortlist: `make demo` shows everything, `make test` tests it, `make help` lists the rest.
 
 PYTHON ?= python3.11
 DATASET ?= ml-100k
@@ -26,26 +26,20 @@ export MALLOC_TRIM_THRESHOLD_ ?= 17179869184
 export MALLOC_TOP_PAD_ ?= 268435456
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow gpu-check fuzz lint format install weights data trial towers index tune \
+.PHONY: help demo test test-slow gpu-check fuzz check lint format install weights data trial towers index tune \
         ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving pipeline publish rollback \
-        releases collections serve ask upsert delete export-events prune-events protos clean
+        releases collections serve upsert delete export-events prune-events protos clean
 
-help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' Makefile
+##@ Setup
+
+help: ## List these targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "  DATASET=ml-100k or a folder with items.parquet and interactions.parquet   (now $(DATASET))"
 	@echo "  CONFIG=folder with a YAML a stage; what it lacks is taken from configs/  (now $(CONFIG))"
 
-demo: ## Install, run every stage on ml-100k, serve it, ask it over gRPC
-	@$(MAKE) --no-print-directory pipeline CONFIG=configs/demo DATASET=ml-100k
-	@$(RUN) -m benchmarks.demo --artifacts $(ARTIFACTS)/ml-100k --config configs/serving.yaml
-	@echo "report: $(REPORTS)/ml-100k/report.html"
-
-pipeline: weights ## Every stage in order, from raw data to report
-	@for stage in data trial towers index ranker bench; do \
-		$(MAKE) --no-print-directory $$stage || exit $$?; done
-
-install: $(VENV)/installed-$(EXTRA) ## Make .venv and install pinned dependencies
+install: $(VENV)/installed-$(EXTRA) ## Create .venv and install the pinned dependencies
 
 $(VENV)/installed-$(EXTRA): pyproject.toml constraints.txt
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -58,25 +52,73 @@ $(VENV)/installed-$(EXTRA): pyproject.toml constraints.txt
 weights: install ## Fetch the default backbone into .cache
 	@$(RUN) -m dataset.prepare.download weights
 
+clean: ## Delete artefacts and reports; releases, .venv and .cache stay
+	rm -rf $(ARTIFACTS) $(REPORTS)
+
+##@ Pipeline
+
+demo: ## Run every stage on ml-100k, serve the result, ask it over gRPC
+	@$(MAKE) --no-print-directory pipeline CONFIG=configs/demo DATASET=ml-100k
+	@$(RUN) -m benchmarks.demo --artifacts $(ARTIFACTS)/ml-100k --config configs/serving.yaml
+	@echo "report: $(REPORTS)/ml-100k/report.html"
+
+pipeline: weights ## Run every stage in order, from raw data to the report
+	@for stage in data trial towers index ranker bench; do \
+		$(MAKE) --no-print-directory $$stage || exit $$?; done
+
 data: install ## Check, clean, split and render a dataset
 	@$(RUN) -m dataset --config $(call config,data) $(ARGS)
 
-trial: install ## Train towers on the training split, for the ranker to learn from what they recall
+trial: install ## Train towers on the training split and recall the ranker's shortlists
 	@$(RUN) -m towers.trial --config $(call config,towers) $(ARGS)
 	@$(RUN) -m index.trial --config $(call config,index) $(ARGS)
 	@$(RUN) -m retrieval --config $(call config,shortlists) $(ARGS)
 
-towers: trial ## Train the user tower and the item tower on all but the test, embed every item
+towers: trial ## Train both towers on everything before the test, embed every item
 	@$(RUN) -m towers --config $(call config,towers) $(ARGS)
 
-index: install ## Build the FAISS index, tuned
+index: install ## Build the index and tune its operating point
 	@$(RUN) -m index --config $(call config,index) $(ARGS)
 
-tune: install ## Build and tune the index anew; show recall and latency of every operating point
+tune: install ## Rebuild the index; show recall and latency of every operating point
 	@$(RUN) -m benchmarks.index.operating_points --config $(call config,index) $(ARGS) --reports $(REPORTS)
 
 ranker: trial ## Train the ranker on the trial's shortlists
 	@$(RUN) -m ranker --config $(call config,ranker) $(ARGS)
+
+##@ Publish and serve
+
+publish: install ## Check the finished stages and make them the live release
+	@$(RUN) -m serving publish --config $(call config,publish) --artifacts $(ARTIFACTS)/$(NAME) \
+		--releases $(RELEASES)/$(NAME)
+
+rollback: install ## Return to the release before the live one, or to RELEASE=id
+	@$(RUN) -m serving rollback --releases $(RELEASES)/$(NAME) $(if $(RELEASE),--release $(RELEASE))
+
+releases: install ## List the releases; which is live, which was before
+	@$(RUN) -m serving releases --releases $(RELEASES)/$(NAME)
+
+collections: install ## List the collections in Milvus at URI=…; DO=drop drops the unused ones
+	@$(RUN) -m index.milvus_store $(or $(DO),list) --uri $(URI) --artifacts $(ARTIFACTS) --releases $(RELEASES)
+
+serve: install ## Serve the live release over gRPC
+	@$(RUN) -m serving serve --releases $(RELEASES)/$(NAME) --config $(call config,serving)
+
+##@ Change items and events
+
+upsert: install ## Add or change items: FILE=items.parquet or .jsonl, TARGET=host:port
+	@$(RUN) -m serving upsert $(FILE) $(if $(TARGET),--target $(TARGET))
+
+delete: install ## Delete items: IDS="b-16 b-17", TARGET=host:port
+	@$(RUN) -m serving delete $(IDS) $(if $(TARGET),--target $(TARGET))
+
+export-events: install ## Write the events as interactions: OUTPUT=events.parquet
+	@$(RUN) -m serving export-events --releases $(RELEASES)/$(NAME) --output $(or $(OUTPUT),events.parquet)
+
+prune-events: install ## Delete the events that are older than DAYS
+	@$(RUN) -m serving prune-events --releases $(RELEASES)/$(NAME) --days $(DAYS)
+
+##@ Benchmarks
 
 bench: install ## Recall and NDCG beside the baselines; writes reports/<dataset>/
 	@$(RUN) -m benchmarks --config $(call config,bench) $(ARGS) --reports $(REPORTS)
@@ -89,63 +131,40 @@ bench-ranking: install ## Latency of the finished ranker beside sentence-transfo
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
 	@$(RUN) -m benchmarks.latency.ranking --config $(call config,ranker) $(ARGS) --reports $(REPORTS)
 
-bench-recall: install ## Recall of both sources before the ranker, by width; beside peers
+bench-recall: install ## Recall of both sources before the ranker, by width, beside peers
 	@$(RUN) -m benchmarks.quality.recall --config $(call config,bench) $(ARGS) --reports $(REPORTS)
 
 bench-index: install ## The index beside hnswlib and ScaNN; FULL=--full for 1M and 5M vectors
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
 	@$(RUN) -m benchmarks.index.compare --config $(call config,index) $(ARGS) --reports $(REPORTS) $(FULL)
 
-bench-live: install ## Searches while items change, beside idle
+bench-live: install ## Latency of searches while items change, beside idle
 	@$(RUN) -m benchmarks.index.live $(ARGS) --reports $(REPORTS)
 
-bench-serving: install ## The server under load, beside sentence-transformers; FULL=--full for 10 minutes of it
+bench-serving: install ## The server under load, beside sentence-transformers; FULL=--full runs 10 minutes
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
 	@$(RUN) -m benchmarks.latency.serving $(ARGS) --reports $(REPORTS) $(FULL)
 
-bench-cold: install ## Train without 5% of the items, then look for them
+bench-cold: install ## Recall of items that are new: train without 5% of them
 	@$(RUN) -m benchmarks.quality.cold --config $(call config,towers) $(ARGS) --reports $(REPORTS)
 
-publish: install ## Check the finished stages and make them the live release
-	@$(RUN) -m serving publish --config $(call config,publish) --artifacts $(ARTIFACTS)/$(NAME) \
-		--releases $(RELEASES)/$(NAME)
-
-rollback: install ## Make the release before live again, or RELEASE=id
-	@$(RUN) -m serving rollback --releases $(RELEASES)/$(NAME) $(if $(RELEASE),--release $(RELEASE))
-
-releases: install ## List the releases and which is live
-	@$(RUN) -m serving releases --releases $(RELEASES)/$(NAME)
-
-collections: install ## List the collections in Milvus at URI=…; DO=drop drops what nothing names
-	@$(RUN) -m index.milvus_store $(or $(DO),list) --uri $(URI) --artifacts $(ARTIFACTS) --releases $(RELEASES)
-
-serve: install ## Serve the live release over gRPC
-	@$(RUN) -m serving serve --releases $(RELEASES)/$(NAME) --config $(call config,serving)
-
-upsert: install ## Add or change items of the server: FILE=items.parquet or .jsonl, TARGET=host:port
-	@$(RUN) -m serving upsert $(FILE) $(if $(TARGET),--target $(TARGET))
-
-delete: install ## Take items out of the server's answers: IDS="b-16 b-17", TARGET=host:port
-	@$(RUN) -m serving delete $(IDS) $(if $(TARGET),--target $(TARGET))
-
-export-events: install ## Write what users did as interactions: OUTPUT=events.parquet
-	@$(RUN) -m serving export-events --releases $(RELEASES)/$(NAME) --output $(or $(OUTPUT),events.parquet)
-
-prune-events: install ## Remove the events that are older than DAYS, for good
-	@$(RUN) -m serving prune-events --releases $(RELEASES)/$(NAME) --days $(DAYS)
+##@ Checks
 
 test: install weights ## Run the tests
 	@$(RUN) -m pytest -m 'not slow and not gpu' -q -n 2
 
-test-slow: install weights ## Run the slow tests too, and those for a GPU where there is one
+test-slow: install weights ## Run all tests: the slow ones too, and GPU tests where there is a GPU
 	@$(RUN) -m pytest
 
-gpu-check: install ## On a box with a GPU: its tests, then each kind of index beside the CPU
+gpu-check: install ## On a machine with a GPU: GPU tests, then every kind of index beside the CPU
 	@$(RUN) -m pytest -m gpu -q
 	@$(RUN) -m benchmarks.index.gpu --reports $(REPORTS)
 
-fuzz: install ## Send 100,000 hostile requests to a server: some 20 minutes
+fuzz: install ## Send 100,000 hostile requests to a server; takes about 20 minutes
 	@$(RUN) -m pytest tests/serving/server/test_fuzz.py -m slow -q
+
+check: install ## Lint, and the quick tests of what changed since main; within 30 seconds
+	@.ci/check
 
 lint: install ## ruff, mypy --strict, import contracts, the gRPC contract
 	@$(VENV)/bin/ruff check .
@@ -157,7 +176,7 @@ lint: install ## ruff, mypy --strict, import contracts, the gRPC contract
 	@$(DESCRIBE) | cmp -s - $(PUBLISHED) || \
 		{ echo "$(PUBLISHED) must hold the contract as it is; run \`make protos\`" >&2; exit 1; }
 
-format: install ## Let ruff sort imports and lay the code out
+format: install ## Sort imports and format the code
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
@@ -166,6 +185,3 @@ protos: install ## Generate the gRPC code from the .proto files, unless they bre
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --mypy_out=. \
 		--mypy_grpc_out=. protos/recommender/v1/*.proto
 	@$(DESCRIBE) > $(PUBLISHED)
-
-clean: ## Remove artefacts and reports; releases, .venv and .cache stay
-	rm -rf $(ARTIFACTS) $(REPORTS)

@@ -14,6 +14,7 @@ from rich.console import Console
 from dataset.arrays import TEST, Dataset, load_dataset
 from lineage.cli import configure_logging, reported_errors
 from serving.cli.tables import answer_table, history_table
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 
 logger = logging.getLogger("benchmarks.demo")
@@ -56,7 +57,7 @@ def _print(client: RecommenderClient, data: Dataset, user: int) -> None:
     """Print one user's history and recommendations."""
     user_id = data.user_ids[user]
     titles = [data.titles[int(row)] for row in data.history(user, before=TEST + 1)]
-    answer = client.recommend(user_id=user_id, limit=RECOMMENDED)
+    answer = client.recommend(Shopper(user_id=user_id), Wishes(limit=RECOMMENDED))
     console = Console()
     console.print(history_table(titles, of=f"user {user_id}"))
     console.print(answer_table(answer, title=f"recommended to user {user_id}"), "")

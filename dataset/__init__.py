@@ -1,1 +1,1 @@
-"""Interactions and items: sources, cleaning, split, text, and the arrays made of them."""
+"""Interactions and items as memory-mapped arrays, and the data stage that writes them."""

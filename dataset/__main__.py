@@ -21,13 +21,13 @@ logger = logging.getLogger("dataset")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Build the data stage that the command line describes, unless it is up to date."""
+    """Run the data stage with the options of the command line."""
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = jsonargparse.ArgumentParser(prog="python -m dataset", description=STAGES[DATA].about)
     parser.add_argument("--config", action="config", help="YAML file with the options below")
     parser.add_argument("--dataset", required=True, help="`ml-100k`, or a folder of parquet files")
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="output root")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where downloads are kept")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder for downloads")
     parser.add_class_arguments(DataConfig)
     options = parser.parse_args(arguments)
     configure_logging()
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(config: DataConfig, dataset: str, folder: Path, cache: Path) -> None:
-    """Build the stage into a folder and show what was dropped.
+    """Build the stage into a folder and print what cleaning dropped; skip it if it is up to date.
 
     Raises:
         InputError: the dataset breaks a rule.

@@ -1,4 +1,4 @@
-"""Arrays whose rows are added to while others read them."""
+"""Append-only arrays: rows are added while other threads read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 1024
-"""Rows of a block; blocks are never moved nor made larger."""
+"""Rows of a block; blocks are never moved or enlarged."""
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class Grown(Generic[Scalar]):
-    """Rows in blocks, as of one moment; later ones share its blocks and leave its rows alone."""
+    """Append-only rows in blocks; longer versions share the blocks and never change these rows."""
 
     def __init__(self, shape: tuple[int, ...], dtype: type[Scalar]) -> None:
-        """Begin without rows.
+        """Create an array without rows.
 
         Args:
-            shape: Of one row.
-            dtype: Of its numbers.
+            shape: Shape of one row.
+            dtype: Type of its numbers.
         """
         self._shape, self._dtype, self._rows = shape, dtype, 0
         self._blocks: list[NDArray[Scalar]] = []
@@ -30,31 +30,34 @@ class Grown(Generic[Scalar]):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Rows, and the shape of one."""
+        """Shape of all rows together, (rows, …)."""
         return (self._rows, *self._shape)
 
     def followed_by(self, values: NDArray[Scalar]) -> "Grown[Scalar]":
-        """These rows and others behind them. Only the newest may be followed, by one writer."""
+        """Return a version with more rows at the end.
+
+        Only the newest version may be appended to, by one writer.
+        """
         longer = Grown(self._shape, self._dtype)
         longer._blocks, longer._rows = self._blocks, self._rows
-        left = values
-        while len(left):
+        remaining = values
+        while len(remaining):
             block, place = divmod(longer._rows, BLOCK)
             if block == len(self._blocks):
                 self._blocks.append(np.empty((BLOCK, *self._shape), self._dtype))
-            some = left[: BLOCK - place]
-            self._blocks[block][place : place + len(some)] = some
-            longer._rows += len(some)
-            left = left[len(some) :]
+            part = remaining[: BLOCK - place]
+            self._blocks[block][place : place + len(part)] = part
+            longer._rows += len(part)
+            remaining = remaining[len(part) :]
         return longer
 
     def blocks(self) -> Iterator[tuple[int, NDArray[Scalar]]]:
-        """First row of every block, and its rows."""
+        """Yield the number of each block's first row, and the block's rows."""
         for number, start in enumerate(range(0, self._rows, BLOCK)):
             yield start, self._blocks[number][: self._rows - start]
 
     def __getitem__(self, rows: NDArray[Any]) -> NDArray[Scalar]:
-        """Copies of some rows, (rows' shape, a row's shape)."""
+        """(shape of `rows`, shape of a row) copies of the given rows."""
         found = np.empty((*rows.shape, *self._shape), self._dtype)
         blocks = rows // BLOCK
         for number in np.unique(blocks).tolist():
@@ -65,7 +68,7 @@ class Grown(Generic[Scalar]):
 
 @dataclass(frozen=True, kw_only=True)
 class Extended(Generic[Scalar]):
-    """An array that never changes, and grown rows numbered on behind it."""
+    """An immutable array followed by append-only rows, numbered as one."""
 
     base: NDArray[Scalar]
     """(rows, …)"""
@@ -77,11 +80,11 @@ class Extended(Generic[Scalar]):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As of one array."""
+        """Shape of all rows together, (rows, …)."""
         return (len(self), *self.base.shape[1:])
 
     def __getitem__(self, rows: NDArray[Any]) -> NDArray[Scalar]:
-        """Copies of some rows, (rows' shape, a row's shape)."""
+        """(shape of `rows`, shape of a row) copies of the given rows."""
         new = rows >= len(self.base)
         found = np.array(self.base[np.where(new, 0, rows)])
         if new.any():
@@ -91,15 +94,15 @@ class Extended(Generic[Scalar]):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: FBT001
         """All rows, copied."""
         if copy is False:
-            raise ValueError("copy must not be False: rows lie in several places")
+            raise ValueError("copy must not be False: rows are in several blocks")
         return np.asarray(self[np.arange(len(self))], dtype)
 
 
 def extended(array: NDArray[Scalar] | Extended[Scalar], added: Grown[Scalar]) -> Extended[Scalar]:
-    """The array that a release was built with, and these added rows behind it.
+    """Return a release's array followed by added rows.
 
     Args:
-        array: (rows, …) as built, or already with other added rows, which these replace.
+        array: (rows, …) as built, or with earlier added rows, which `added` replaces.
         added: Rows of the same shape.
     """
     base = array.base if isinstance(array, Extended) else array

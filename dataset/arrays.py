@@ -1,4 +1,4 @@
-"""What the data stage writes and every later stage reads: memory-mapped arrays, no data frames."""
+"""Arrays that the data stage writes and every later stage reads, memory-mapped."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -44,14 +44,14 @@ class StringColumn(Sequence[str]):
 
     @classmethod
     def of(cls, strings: Sequence[str]) -> "StringColumn":
-        """Hold strings in memory."""
+        """Create a column in memory."""
         encoded = [text.encode() for text in strings]
         offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
         return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
 
     @classmethod
     def load(cls, folder: Path, name: str) -> "StringColumn":
-        """Map the column that `save` wrote."""
+        """Memory-map a column that `save` wrote."""
         return cls(_map(folder, f"{name}.utf8"), _map(folder, f"{name}.offsets"))
 
     @staticmethod
@@ -64,22 +64,22 @@ class StringColumn(Sequence[str]):
 
 @dataclass(frozen=True, kw_only=True)
 class Cases:
-    """Users to evaluate: what is known of each and what should be found."""
+    """Evaluation cases: users, each with a history and the targets to find."""
 
     user_rows: NDArray[np.int64]
-    """(cases,)"""
+    """(cases,) user rows."""
     histories: list[NDArray[np.int32]]
-    """Item rows a user, oldest first, never empty."""
+    """Item rows of each user, oldest first, never empty."""
     contexts: list[NDArray[np.int32]]
-    """Codes of each history's interactions, see `dataset.interaction_codes`."""
+    """Interaction codes of each history, see `dataset.interaction_codes`."""
     targets: list[NDArray[np.int32]]
-    """Item rows a user to be found, none of them in the history, never empty."""
+    """Item rows to find for each user, none of them in the history, never empty."""
 
     def __len__(self) -> int:
         return len(self.user_rows)
 
     def select(self, positions: NDArray[np.int64]) -> "Cases":
-        """Some of the cases, in the given order."""
+        """The cases at some positions, in the given order."""
         return Cases(
             user_rows=self.user_rows[positions],
             histories=[self.histories[p] for p in positions],
@@ -88,10 +88,10 @@ class Cases:
         )
 
     def of_users(self, user_rows: NDArray[np.int64]) -> "Cases":
-        """The cases of some users, in their order.
+        """The cases of the given users, in the order of the users.
 
         Raises:
-            ValueError: one of them has none.
+            ValueError: a user has no case.
         """
         place = {row: at for at, row in enumerate(self.user_rows.tolist())}
         missing = [row for row in user_rows.tolist() if row not in place]
@@ -100,33 +100,32 @@ class Cases:
         return self.select(np.array([place[row] for row in user_rows.tolist()], np.int64))
 
     def sample(self, users: int, seed: int) -> "Cases":
-        """A seeded sample without replacement; all of them where there are no more."""
+        """A seeded sample without replacement; all cases if there are fewer."""
         order = np.random.default_rng(seed).permutation(len(self))[:users]
         return self.select(np.sort(order))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """Items and users' histories. Strings are ids outside, rows count from 0 inside."""
+    """Items and users' histories. Ids are strings; rows count from 0."""
 
     item_ids: StringColumn
     titles: StringColumn
     texts: StringColumn
-    """What the item tower reads."""
+    """Texts that the item tower reads."""
     user_ids: StringColumn
     offsets: NDArray[np.int64]
-    """(users + 1,): user u owns `[offsets[u], offsets[u + 1])` of the arrays of
-    interactions."""
+    """(users + 1,): user u owns `[offsets[u], offsets[u + 1])` of the interaction arrays."""
     items: NDArray[np.int32]
     """(interactions,): item rows, oldest first within a user."""
     times: NDArray[np.int64]
-    """(interactions,): Unix seconds, or the position where the source has no times."""
+    """(interactions,): Unix seconds, or the source's order if it has no times."""
     timed: bool
-    """Whether the source has times that agree with its order."""
+    """Whether the source has times, and they agree with its order."""
     actions: NDArray[np.int32]
-    """(interactions,): what the user did, 0 where that is unknown."""
+    """(interactions,): action numbers; 0 for unknown."""
     action_names: Sequence[str]
-    """Names of the actions, which count from 1."""
+    """Names of the actions; numbers count from 1."""
     splits: NDArray[np.uint8]
     """(interactions,): 0 train, 1 valid, 2 test."""
     popularity: NDArray[np.int64]
@@ -138,7 +137,7 @@ class Dataset:
         return len(self.offsets) - 1
 
     def for_refit(self) -> "Dataset":
-        """The same with the validation split learnt from, as what is served does."""
+        """The dataset with the validation split as training data, for the served models."""
         learnt = np.asarray(self.splits) < TEST
         return replace(
             self,
@@ -147,32 +146,32 @@ class Dataset:
         )
 
     def history(self, user_row: int, *, before: int = VALID) -> NDArray[np.int32]:
-        """Item rows of a user's splits below `before`, oldest first; by default, training only."""
+        """Item rows of a user in the splits below `before` (by default training), oldest first."""
         span = slice(self.offsets[user_row], self.offsets[user_row + 1])
         return self.items[span][self.splits[span] < before]
 
     def history_contexts(self, user_row: int, *, before: int = VALID) -> NDArray[np.int32]:
-        """Contexts of `history`, as codes of `dataset.interaction_codes`."""
+        """Interaction codes of `history`, see `dataset.interaction_codes`."""
         span = slice(self.offsets[user_row], self.offsets[user_row + 1])
         kept = self.splits[span] < before
         times = self.times[span][kept] if self.timed else None
         return contexts(times, self.actions[span][kept], np.zeros(1, np.int64))
 
     def contexts_before(self, split: int) -> NDArray[np.int32]:
-        """Contexts of all interactions of the splits below one, by user; no other is looked at."""
+        """Interaction codes of all users in the splits below `split`; others have no influence."""
         kept = self.splits < split
         times = self.times[kept] if self.timed else None
         return contexts(times, self.actions[kept], places_among(kept)[self.offsets[:-1]])
 
     def cases(self, split: Split) -> Cases:
-        """Users with something to find in a split and something known before it.
+        """Users with a history and at least one target in a split.
 
-        For `valid` the history is the training split, for `test` training and valid.
-        A target that the history already holds is no target.
+        The history is the training split for `valid`, and training and valid for `test`. Items of
+        the history are no targets.
         """
         code = {"valid": VALID, "test": TEST}[split]
         rows, histories, known, targets = [], [], [], []
-        all_items, all_splits = np.asarray(self.items), np.asarray(self.splits)  # no slow memmaps
+        all_items, all_splits = np.asarray(self.items), np.asarray(self.splits)  # memmaps are slow
         all_contexts = self.contexts_before(code)
         bounds = places_among(all_splits < code)[self.offsets]
         for row, (start, end) in enumerate(pairwise(self.offsets.tolist())):
@@ -193,12 +192,12 @@ class Dataset:
 
 
 def places_among(kept: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(interactions + 1,): how many are kept before each, and of all."""
+    """(interactions + 1,): number of kept interactions before each, and in total at the end."""
     return np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
 
 
 def save_dataset(folder: Path, data: Dataset) -> None:
-    """Write every array of a dataset into a folder."""
+    """Write all arrays of a dataset into a folder."""
     for name in ("item_ids", "titles", "texts", "user_ids"):
         StringColumn.save(folder, name, getattr(data, name))
     for name in ("offsets", "items", "times", "actions", "splits", "popularity"):
@@ -208,7 +207,7 @@ def save_dataset(folder: Path, data: Dataset) -> None:
 
 
 def load_dataset(folder: Path) -> Dataset:
-    """Map the arrays of a finished data stage; nothing is read until it is used."""
+    """Memory-map the arrays of a finished data stage; nothing is read until it is used."""
     return Dataset(
         item_ids=StringColumn.load(folder, "item_ids"),
         titles=StringColumn.load(folder, "titles"),

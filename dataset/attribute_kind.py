@@ -1,4 +1,4 @@
-"""Kinds of attribute that items can be filtered by; importable without anything else."""
+"""Kinds of item attributes that filters know; imports nothing of the repository."""
 
 from typing import Literal
 

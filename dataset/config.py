@@ -1,4 +1,4 @@
-"""Options of the data stage; importable without a data frame library."""
+"""Options of the data stage; importable without polars."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,22 +8,22 @@ SplitStrategy = Literal["leave-one-out", "time-cut"]
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """How interactions and items become histories and texts."""
+    """How the data stage turns interactions and items into histories and texts."""
 
     fields: tuple[str, ...] = ("title", "brand", "category", "description")
     """Columns of an item's text, most important first; other text columns follow by name."""
     token_budget: int = 64
-    """Words and punctuation marks of an item's text at most."""
+    """Most words and punctuation marks of an item's text."""
     user_core: int = 1
-    """Interactions that a user must have to stay; 1 keeps everybody."""
+    """Least interactions of a user; 1 keeps all users."""
     item_core: int = 1
-    """Interactions that an item must have to stay; 1 keeps items nobody has met yet, too."""
+    """Least interactions of an item; 1 also keeps items without interactions."""
     split: SplitStrategy = "leave-one-out"
-    """How to split when the interactions have no `split` column."""
+    """How to split if the interactions have no `split` column."""
     valid_share: float = 0.1
-    """Share of the interactions, newest but for the test ones, that `time-cut` validates on."""
+    """Share of the interactions that `time-cut` validates on: the newest before the test's."""
     test_share: float = 0.1
-    """Share of the interactions, newest of all, that `time-cut` tests on."""
+    """Share of the interactions that `time-cut` tests on: the newest."""
 
     def __post_init__(self) -> None:
         if not self.fields or len(set(self.fields)) < len(self.fields):
@@ -36,6 +36,6 @@ class DataConfig:
                 raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
         if self.valid_share + self.test_share >= 1:
             raise ValueError(
-                "valid_share and test_share must leave something to train on, "
+                "valid_share + test_share must be below 1, "
                 f"got {self.valid_share} and {self.test_share}"
             )

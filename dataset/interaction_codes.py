@@ -1,6 +1,6 @@
-"""When and how a shopper came to an item: what a history says beside its items.
+"""Interaction codes: the time gap and the action of each interaction of a history.
 
-One function makes it of stored histories and of those in requests.
+One function computes them for stored histories and for histories in requests.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,21 +10,23 @@ from numpy.typing import NDArray
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 EDGES = (1, MINUTE, HOUR, DAY, 7 * DAY, 28 * DAY, 182 * DAY)
-"""Seconds since the interaction before, from which the next kind of gap begins."""
+"""Seconds at which each kind of gap longer than the same second begins."""
 GAPS = 2 + len(EDGES)
-"""Kinds of gaps: unknown, then from the same second to more than half a year."""
+"""Number of kinds of gaps: unknown, the same second, and longer ones up to over half a year."""
 
 
 def contexts(
     times: NDArray[np.int64] | None, actions: NDArray[np.integer], starts: NDArray[np.int64]
 ) -> NDArray[np.int32]:
-    """(interactions,) code of each interaction's gap and action: gap + GAPS × action.
+    """(interactions,) codes of gap and action: gap + GAPS × action.
+
+    The gap of a history's first interaction is unknown.
 
     Args:
-        times: (interactions,) Unix seconds, none earlier than the one before in a history; None
-            where there are none, whose gaps are then unknown, as is that of a history's first.
-        actions: (interactions,) 0 where the action is unknown, else its number.
-        starts: Where each history begins.
+        times: (interactions,) Unix seconds, not decreasing within a history; None if there are no
+            times, so that all gaps are unknown.
+        actions: (interactions,) action numbers; 0 for unknown.
+        starts: (histories,) offset of each history's first interaction.
     """
     codes = GAPS * np.asarray(actions, np.int32)
     if times is None or not len(codes):
@@ -36,5 +38,5 @@ def contexts(
 
 
 def action_numbers(actions: Sequence[str], known: Mapping[str, int]) -> NDArray[np.int32]:
-    """(actions,) number of each action, 0 for one that is not known."""
+    """(actions,) number of each action; 0 for an unknown one."""
     return np.array([known.get(action, 0) for action in actions], np.int32)

@@ -1,4 +1,4 @@
-"""What a shop said of the items of a release, looked up by row; no data frames."""
+"""Texts and attributes of the items as the shop gave them, by item row."""
 
 import json
 from pathlib import Path
@@ -7,21 +7,21 @@ from typing import Any
 from dataset.arrays import StringColumn
 
 FIELDS = "fields"
-"""Column of a data stage, of one JSON object an item"""
+"""Name of the column with one JSON object per item"""
 
 
 class ItemFields:
-    """Texts and attributes of every item."""
+    """Texts and attributes of all items."""
 
     def __init__(self, lines: StringColumn) -> None:
         self._lines = lines
 
     @classmethod
     def load(cls, folder: Path) -> "ItemFields":
-        """Map what `dataset.prepare.item_fields_writer` wrote into a finished data stage."""
+        """Memory-map the fields that `dataset.prepare.item_fields_writer` wrote."""
         return cls(StringColumn.load(folder, FIELDS))
 
     def __getitem__(self, row: int) -> dict[str, dict[str, Any]]:
-        """`texts` and `attributes` of an item, by name; as upserting takes them."""
+        """`texts` and `attributes` of an item, by name, in the form that `Upsert` takes."""
         fields: dict[str, dict[str, Any]] = json.loads(self._lines[row])
         return fields

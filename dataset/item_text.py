@@ -1,4 +1,4 @@
-"""Renders one item's text as `dataset.prepare` renders a table's; needs no data frames."""
+"""Text of one item, equal to the text that `dataset.prepare` renders for a row of a table."""
 
 import re
 import unicodedata
@@ -12,28 +12,28 @@ Field = str | int | float | bool | Sequence[str] | None
 
 
 def item_text(fields: Mapping[str, Field], config: DataConfig) -> str:
-    """Text of an item, cut where the budget ends.
+    """Text of an item, cut at the token budget.
 
     Args:
-        fields: By name, the title among them; nulls and blanks are skipped, lists joined.
-        config: Of the data stage: the fields' order, and words and punctuation marks at most.
+        fields: Values by name, including the title; nulls and blanks are skipped, lists joined.
+        config: Options of the data stage: the order of the fields and the token budget.
     """
     return joined(text_lines(fields, config).values(), config)
 
 
 def text_lines(fields: Mapping[str, Field], config: DataConfig) -> dict[str, str]:
-    """What each field says in one line, by name, most important first; blanks are left out."""
+    """One line for each field, by name, most important first; blank ones are left out."""
     lines = {name: _one_line(fields[name]) for name in text_fields(fields, config.fields)}
     return {name: line for name, line in lines.items() if line}
 
 
 def joined(lines: Iterable[str], config: DataConfig) -> str:
-    """Text of some lines, cut where the budget ends."""
+    """Lines joined into one text, cut at the token budget."""
     return _head(SEPARATOR.join(lines), config.token_budget)
 
 
 def text_fields(fields: Mapping[str, Field], first: Sequence[str]) -> list[str]:
-    """Names of the fields that are read, most important first, as of a table's columns."""
+    """Names of the fields in the text, most important first; `first` come before the others."""
     rest = sorted(
         name
         for name, value in fields.items()
@@ -43,7 +43,7 @@ def text_fields(fields: Mapping[str, Field], first: Sequence[str]) -> list[str]:
 
 
 def is_key(name: str) -> bool:
-    """Whether a column holds keys or addresses, which say nothing in words."""
+    """Whether a column's name says that it holds keys or addresses instead of words."""
     return name.lower().endswith(_KEYS) or "url" in name.lower()
 
 
@@ -57,7 +57,7 @@ def _one_line(value: Field) -> str:
 
 
 def _head(text: str, budget: int) -> str:
-    """The first words and punctuation marks, with the spaces before them."""
+    """The first `budget` words and punctuation marks, with the spaces between them."""
     pieces, in_word = 0, False
     for place, character in enumerate(text):
         if character.isspace():
@@ -73,6 +73,6 @@ def _head(text: str, budget: int) -> str:
 
 
 def _is_word(character: str) -> bool:
-    """What a regular expression of Unicode words takes: letters, marks, digits, connectors."""
+    r"""Whether `\w` of polars matches a character: letters, marks, digits and connectors."""
     kind = unicodedata.category(character)
     return kind[0] in "LM" or kind in ("Nd", "Nl", "Pc") or character in "\u200c\u200d"

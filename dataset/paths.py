@@ -1,4 +1,4 @@
-"""Where a dataset lies and what it is called; importable without a data frame library."""
+"""Names and default folders of datasets; importable without polars."""
 
 import os
 from pathlib import Path
@@ -8,13 +8,13 @@ CACHE = Path(".cache")
 
 
 def dataset_name(source: str) -> str:
-    """Name of a dataset, which is its folder's below `artifacts/`.
+    """Name of a dataset, also the name of its folder below `artifacts/`.
 
     Args:
         source: `ml-100k` or a folder of parquet files.
 
     Raises:
-        ValueError: the folder has no name, as the root of the file system has none.
+        ValueError: the folder has no name, like the root of the file system.
     """
     name = Path(os.path.abspath(source)).name
     if not name:

@@ -1,7 +1,7 @@
-"""Which items have a value: an attribute's postings, memory-mapped; no data frames.
+"""Postings: for each attribute the items that have a value, memory-mapped.
 
-Of keywords and booleans every value has a roaring bitmap of item rows, in the portable format, read
-when it is asked for. Numbers and times lie in their order, beside their rows.
+Each keyword or boolean has a roaring bitmap of item rows in the portable format, read on demand.
+Numbers and times are sorted arrays with their item rows.
 """
 
 import json
@@ -21,45 +21,45 @@ from dataset.arrays import StringColumn
 from dataset.attribute_kind import Kind
 
 FOLDER, ABOUT = "attributes", "about.json"
-"""Below the data stage, and what it says of the attributes."""
+"""Folder below the data stage, and the file with the attributes' names and kinds."""
 POSTINGS, BOUNDS, VALUES, ROWS = "postings", "bounds", "values", "rows"
 
 
 def bitmap_of(rows: NDArray[Any]) -> BitMap:
-    """Item rows, in any order, as a set; ascending ones are ten times as fast."""
+    """Item rows, in any order, as a bitmap; ten times as fast if they are ascending."""
     return BitMap(array("I", rows.astype(np.uint32).tobytes()))
 
 
 def rows_of(bitmap: BitMap) -> NDArray[np.int64]:
-    """(rows,): a set's item rows, ascending."""
+    """(rows,): item rows of a bitmap, ascending."""
     return np.asarray(bitmap.to_array()).astype(np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeywordPostings:
-    """Item rows of every keyword; an item may have several, or none."""
+    """Item rows of each keyword; an item may have several keywords or none."""
 
     values: StringColumn
-    """Ascending by code point, distinct"""
+    """(values,) keywords, distinct, ascending by code point"""
     postings: NDArray[np.uint8]
     """Serialised bitmaps, end to end"""
     bounds: NDArray[np.int64]
     """(values + 1,): value i owns `postings[bounds[i]:bounds[i + 1]]`"""
 
     def rows(self, wanted: Iterable[str]) -> BitMap:
-        """Items that have one of the keywords."""
+        """Item rows that have one of the keywords."""
         places = [place for value in wanted if (place := self.place(value)) is not None]
         return BitMap.union(BitMap(), *map(self._posting, places))
 
     def of_rows(self, rows: BitMap) -> Iterator[tuple[int, str]]:
-        """Some items and their keywords, in pairs."""
+        """Yield pairs of an item row and one of its keywords."""
         wanted = rows_of(rows)
         places, numbers = self.values_of(wanted)
         for row, number in zip(wanted[places].tolist(), numbers.tolist(), strict=True):
             yield row, self.values[number]
 
     def place(self, value: str) -> int | None:
-        """Place of a keyword among the values; None where no item has it."""
+        """Position of a keyword among the values; None if no item has it."""
         low, high = 0, len(self.values)
         while low < high:
             middle = (low + high) // 2
@@ -70,10 +70,10 @@ class KeywordPostings:
         return low if low < len(self.values) and self.values[low] == value else None
 
     def values_of(self, rows: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Keywords of some items: places among the rows, and places among the values.
+        """Keywords of the given items: positions among the rows, and positions among the values.
 
-        All postings are turned round when this is first asked, which takes a second or so for a
-        million different values.
+        The first call inverts all postings, which takes about a second for a million distinct
+        values.
         """
         owners, values = self._by_row
         starts = np.searchsorted(owners, rows)
@@ -84,7 +84,7 @@ class KeywordPostings:
 
     @cached_property
     def _by_row(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Item rows, ascending, and the place of a keyword of each."""
+        """Item rows, ascending, and the position of a keyword of each."""
         postings = [rows_of(self._posting(place)) for place in range(len(self.values))]
         rows = np.concatenate([np.empty(0, np.int64), *postings]).astype(np.int32)
         values = np.repeat(np.arange(len(postings), dtype=np.int32), list(map(len, postings)))
@@ -100,10 +100,10 @@ class KeywordPostings:
     def of(
         cls, values: Sequence[str], starts: NDArray[np.int64], rows: NDArray[Any]
     ) -> "KeywordPostings":
-        """Make postings of grouped rows.
+        """Build postings from rows that are grouped by value.
 
         Args:
-            values: Ascending by code point, distinct.
+            values: Keywords, distinct, ascending by code point.
             starts: (values + 1,): value i owns `rows[starts[i]:starts[i + 1]]`.
             rows: Item rows, ascending within a value.
         """
@@ -122,7 +122,7 @@ class KeywordPostings:
 
     @classmethod
     def load(cls, folder: Path, name: str) -> "KeywordPostings":
-        """Map what `save` wrote."""
+        """Memory-map what `save` wrote."""
         return cls(
             values=StringColumn.load(folder, f"{name}.{VALUES}"),
             postings=np.load(folder / f"{name}.{POSTINGS}.npy", mmap_mode="r"),
@@ -132,20 +132,20 @@ class KeywordPostings:
 
 @dataclass(frozen=True, kw_only=True)
 class OrderedPostings:
-    """Item rows by number, or by time in microseconds since 1970, UTC."""
+    """Item rows sorted by number, or by time in microseconds since 1970, UTC."""
 
     values: NDArray[Any]
-    """(known,) ascending: float32, float64 or, of times, int64"""
+    """(known,) ascending values: float32, float64, or int64 for times"""
     item_rows: NDArray[np.int32]
-    """(known,): whose value each is"""
+    """(known,): item row of each value"""
 
     def rows(self, wanted: Iterable[float]) -> BitMap:
-        """Items that have one of the values."""
+        """Item rows that have one of the values."""
         spans = [self._span(value, value) for value in set(wanted)]
         return self._bitmap(spans)
 
     def of_rows(self, rows: BitMap) -> Iterator[tuple[int, float]]:
-        """Some items and their values, in pairs."""
+        """Yield pairs of an item row and its value."""
         for place in np.flatnonzero(np.isin(self.item_rows, rows_of(rows))).tolist():
             yield int(self.item_rows[place]), self.values[place].item()
 
@@ -157,13 +157,13 @@ class OrderedPostings:
         above: bool = False,
         below: bool = False,
     ) -> BitMap:
-        """Items within bounds.
+        """Item rows with a value within bounds.
 
         Args:
-            lower: Least value; None where there is none.
-            upper: Largest value; None where there is none.
-            above: Whether the least value itself is left out.
-            below: Whether the largest value itself is left out.
+            lower: Lower bound; None for none.
+            upper: Upper bound; None for none.
+            above: Whether the lower bound itself is excluded.
+            below: Whether the upper bound itself is excluded.
         """
         return self._bitmap([self._span(lower, upper, above=above, below=below)])
 
@@ -183,13 +183,13 @@ class OrderedPostings:
         return slice(start, max(start, stop))
 
     def held(self, value: float) -> float:
-        """A value as the column has it: a float32 column's 9.99 is not the float64 9.99."""
+        """A value in the precision of the column: 9.99 as float32 is not 9.99 as float64."""
         with np.errstate(over="ignore"):
-            held: float = self.values.dtype.type(value).item()
-        return held
+            rounded: float = self.values.dtype.type(value).item()
+        return rounded
 
     def _search(self, value: float, *, after: bool) -> int:
-        bound = self.values.dtype.type(self.held(value))  # of another type, all would be converted
+        bound = self.values.dtype.type(self.held(value))  # else numpy converts all values
         return int(np.searchsorted(self.values, bound, "right" if after else "left"))
 
     def _bitmap(self, spans: Sequence[slice]) -> BitMap:
@@ -201,7 +201,7 @@ class OrderedPostings:
 
     @classmethod
     def of(cls, values: NDArray[Any], item_rows: NDArray[Any]) -> "OrderedPostings":
-        """Make postings of known values in any order, and the rows that have them."""
+        """Build postings from known values, in any order, and their item rows."""
         order = np.argsort(values, kind="stable")
         return cls(values=values[order], item_rows=item_rows[order].astype(np.int32))
 
@@ -212,7 +212,7 @@ class OrderedPostings:
 
     @classmethod
     def load(cls, folder: Path, name: str) -> "OrderedPostings":
-        """Map what `save` wrote."""
+        """Memory-map what `save` wrote."""
         return cls(
             values=np.load(folder / f"{name}.{VALUES}.npy", mmap_mode="r"),
             item_rows=np.load(folder / f"{name}.{ROWS}.npy", mmap_mode="r"),
@@ -226,9 +226,9 @@ def save_postings(folder: Path, kinds: Mapping[str, Kind], made: Sequence[Postin
     """Write the postings of every attribute.
 
     Args:
-        folder: Of the data stage.
-        kinds: Of each, by name.
-        made: Postings of each, in the order of the kinds.
+        folder: Folder of the data stage.
+        kinds: Kind of each attribute, by name.
+        made: Postings of each attribute, in the order of the kinds.
     """
     below = folder / FOLDER
     below.mkdir()
@@ -238,7 +238,7 @@ def save_postings(folder: Path, kinds: Mapping[str, Kind], made: Sequence[Postin
 
 
 def load_postings(folder: Path) -> dict[str, tuple[Kind, Postings]]:
-    """Map what `save_postings` wrote: kind and postings of every attribute, by name."""
+    """Memory-map what `save_postings` wrote: kind and postings of every attribute, by name."""
     below = folder / FOLDER
     kinds: dict[str, Kind] = json.loads((below / ABOUT).read_text())
     return {

@@ -1,4 +1,4 @@
-"""Training points: every purchase that has a past, with that past."""
+"""Training examples: every interaction that has a history, with its history."""
 
 from dataclasses import dataclass
 
@@ -10,49 +10,49 @@ from dataset.arrays import TRAIN, VALID, Dataset
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPoints:
-    """(history → next item) pairs of the training split, by user, the shortest history first."""
+    """(history, target) pairs of the training split, by user, the shortest history first."""
 
     items: NDArray[np.int32]
     """(interactions,): item rows of the training split, by user, oldest first."""
     contexts: NDArray[np.int32]
-    """(interactions,): when and how, as codes of `dataset.interaction_codes`."""
+    """(interactions,): interaction codes, see `dataset.interaction_codes`."""
     user_starts: NDArray[np.int64]
     """(users + 1,): user u owns `items[user_starts[u]:user_starts[u + 1]]`."""
     user_rows: NDArray[np.int64]
-    """(points,)"""
+    """(examples,): user row."""
     ends: NDArray[np.int64]
-    """(points,): the history is `items[user_starts[user_row]:end]`, never empty."""
+    """(examples,): the history is `items[user_starts[user_row]:end]`, never empty."""
     targets: NDArray[np.int32]
-    """(points,): item row that came next."""
+    """(examples,): item row of the target."""
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def history(self, point: int) -> NDArray[np.int32]:
-        """Item rows before a point, oldest first."""
+        """Item rows of an example's history, oldest first."""
         return self.items[self.user_starts[self.user_rows[point]] : self.ends[point]]
 
     def history_contexts(self, point: int) -> NDArray[np.int32]:
-        """Contexts of `history`."""
+        """Interaction codes of `history`."""
         return self.contexts[self.user_starts[self.user_rows[point]] : self.ends[point]]
 
     def positives(self, point: int) -> NDArray[np.int32]:
-        """Every item row that the point's user has in the training split."""
+        """All item rows of the example's user in the training split."""
         user = self.user_rows[point]
         return self.items[self.user_starts[user] : self.user_starts[user + 1]]
 
 
 def training_points(data: Dataset, *, within_baskets: bool = False) -> TrainingPoints:
-    """All points of a dataset's training split; a repeated purchase is no target.
+    """All training examples of a dataset; an item that the user met before is no target.
 
-    The history of a point is what the user did strictly earlier: the other items of the same
-    basket, or of the same second, are neither known nor to be predicted from one another.
+    The history holds the user's strictly earlier interactions. Items of the same basket, or of the
+    same second, are not in it.
 
     Args:
-        data: Whose.
-        within_baskets: Add points that complete a basket: an item of it is to be predicted from
-            the history and from those of its items that come before it, in an order that
-            means nothing and is another one for another user.
+        data: The dataset.
+        within_baskets: Add examples that complete a basket: the target is predicted from the
+            history and the basket's earlier items. The order within a basket carries no
+            information and differs between users.
 
     Raises:
         ValueError: no user has two training interactions at different times.
@@ -64,7 +64,7 @@ def training_points(data: Dataset, *, within_baskets: bool = False) -> TrainingP
     row = np.arange(len(items))
     first_of_moment = np.ones(len(items), bool)
     first_of_moment[1:] = (np.diff(users) != 0) | (np.diff(times) != 0)
-    ends = np.maximum.accumulate(np.where(first_of_moment, row, 0))  # where its basket begins
+    ends = np.maximum.accumulate(np.where(first_of_moment, row, 0))  # start of the basket
     first_time = _first_time(users, items)
     places = np.flatnonzero((ends > starts[users]) & first_time)
     if not len(places):
@@ -86,7 +86,7 @@ def training_points(data: Dataset, *, within_baskets: bool = False) -> TrainingP
 
 
 def _first_time(users: NDArray[np.int64], items: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """(interactions,): whether the user meets the item for the first time."""
+    """(interactions,): whether it is the user's first with the item."""
     order = np.lexsort((np.arange(len(items)), items, users))
     same = (np.diff(users[order]) == 0) & (np.diff(items[order]) == 0)
     first = np.ones(len(items), bool)

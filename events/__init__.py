@@ -1,1 +1,1 @@
-"""What shoppers did: events, and stores that keep them."""
+"""Events, the interactions that shoppers report, and the stores that hold them."""

@@ -1,4 +1,4 @@
-"""One thing that a shopper did or was shown, and the rules that it keeps."""
+"""Rules for events, and the outcomes of storing one."""
 
 from enum import Enum
 
@@ -6,29 +6,29 @@ from shortlist_client.api.event import ID_LENGTH, Event
 
 LAST_POSITION = 2**31 - 1
 GRACE = 86_400
-"""Seconds that an event may be ahead of the clock, as the data stage allows."""
+"""Seconds that an event may be ahead of the clock; the data stage allows as much."""
 
 
 class Outcome(Enum):
-    """What became of an event that was to be appended."""
+    """Outcome of appending an event."""
 
     RECORDED = "recorded"
-    """It is kept from now on."""
+    """The event was stored."""
     REPEATED = "repeated"
-    """It was kept before; nothing changed."""
+    """The event was stored before; nothing changed."""
     CONFLICT = "conflict"
-    """Another event is kept under its id; nothing changed."""
+    """Another event is stored under its id; nothing changed."""
 
 
 def check_event(event: Event, *, at: float) -> None:
     """Refuse an event that breaks a rule.
 
     Args:
-        event: What is to be kept.
-        at: Unix seconds as of now.
+        event: Event to store.
+        at: Current Unix seconds.
 
     Raises:
-        ValueError: names the field, the rule and the value.
+        ValueError: a rule is broken; names the field, the rule and the value.
     """
     for name in ("event_id", "user_id", "item_id", "action"):
         value = getattr(event, name)

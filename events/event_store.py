@@ -1,8 +1,8 @@
-"""Where events are kept: what every store promises, and how one is opened by its address.
+"""The protocol of event stores.
 
 Errors:
     ArtifactError
-        StoreError: the store is out of reach, refuses, or holds something else.
+        StoreError: the store is unreachable, refuses, or is no event store.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,58 +13,59 @@ from lineage.manifest import ArtifactError
 from shortlist_client.api.event import Event
 
 BATCH = 10_000
-"""Rows that a scan holds in memory."""
+"""Rows of one query of a scan, and of one transaction of `prune`."""
 
 
 class StoreError(ArtifactError):
-    """The store is out of reach, refuses, or holds something else."""
+    """The store is unreachable, refuses, or is no event store."""
 
 
 class EventStore(Protocol):
-    """Keeps events. Any thread may call, several at once; so may other processes.
+    """Stores events for many threads and processes at once.
 
-    Every method raises StoreError where the store cannot do it.
+    Every method raises StoreError if the store cannot do its work.
     """
 
     def append(self, events: Sequence[Event]) -> list[Outcome]:
-        """Keep events, in their order: on the disk when this returns, and in every later answer.
+        """Store events in their order, all or none.
 
-        All of them are kept, or none. Events that keep the rules of `check_event` are taken.
+        When this returns they are on the disk, and every later call sees them. They must keep the
+        rules of `check_event`.
 
         Returns:
-            What became of each.
+            Outcome of each event.
         """
 
     def history(self, user_id: str, actions: Sequence[str], limit: int) -> list[Event]:
-        """What a user did, by one look into an index.
+        """Newest events of a user, by one index lookup.
 
         Args:
-            user_id: Who.
-            actions: Those that are looked for; none finds nothing.
-            limit: The newest so many at most.
+            user_id: Id of the user.
+            actions: Actions to include; an empty sequence finds nothing.
+            limit: Most events to return.
 
         Returns:
-            Oldest first; of one second, in the order in which they were recorded. Of each the
-            user, item, action, time and id are true, request and position are left out.
+            Events, oldest first; within one second in the order of recording. They have user, item,
+            action, time and id, but neither request id nor position.
         """
 
     def count(self) -> int:
-        """How many events are kept."""
+        """Number of stored events."""
 
     def prune(self, before: int) -> int:
-        """Remove events that happened before a time, some at a time, so that nobody waits for long.
+        """Remove events that happened before a time, in transactions that block others briefly.
 
-        One that is sent again afterwards is recorded as if for the first time.
+        An event that is sent again afterwards counts as new.
 
         Args:
             before: Unix seconds.
 
         Returns:
-            How many were removed; some are when this raises.
+            Number of removed events; if this raises, some are removed.
         """
 
     def scan(self) -> Iterator[Event]:
-        """All events, in the order in which they were recorded; each whole."""
+        """Yield all events with all fields, in the order of recording."""
 
     def close(self) -> None:
-        """Let go of files and connections; a store that is closed raises StoreError."""
+        """Release files and connections; later calls raise StoreError."""

@@ -8,14 +8,14 @@ POSTGRESQL = ("postgresql://", "postgres://")
 
 
 def open_store(address: str) -> EventStore:
-    """Open a store, which is made where it is missing.
+    """Open a store; create it if it is missing.
 
     Args:
         address: `postgresql://user@host/database`, or the path of an SQLite file.
 
     Raises:
-        StoreError: it is out of reach or holds something else; or the package to reach it is
-            missing, whose installation is named.
+        StoreError: the store is unreachable or is no event store, or a package is missing; names
+            the command that installs it.
     """
     if address.startswith(POSTGRESQL):
         from events.postgresql import PostgresqlStore

@@ -1,4 +1,4 @@
-"""Events in one SQLite file: the store that needs no server."""
+"""Stores events in one SQLite file, without a server."""
 
 import sqlite3
 import threading
@@ -14,10 +14,10 @@ from lineage.locking import flush
 from shortlist_client.api.event import Event
 
 APPLICATION = 0x53484C45
-"""Marks the file as ours."""
+"""SQLite application id that marks the file as an event store."""
 VERSION = 1
 PATIENCE_SECONDS = 10.0
-"""How long to wait for another process that writes."""
+"""Longest wait for another process that writes."""
 SCHEMA = f"""
 CREATE TABLE events (
     sequence INTEGER PRIMARY KEY,
@@ -33,20 +33,20 @@ CREATE INDEX events_of_user ON events (user_id, action, time, sequence, item_id,
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """
-SOME = """SELECT max(sequence) FROM
+BATCH_END = """SELECT max(sequence) FROM
     (SELECT sequence FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?)"""
 PRUNE = "DELETE FROM events WHERE sequence > ? AND sequence <= ? AND time < ?"
 COLUMNS = "event_id, user_id, item_id, action, time, request_id, position"
 
 
 class SqliteStore(EventStore):
-    """Writes go one after another and to the disk each; who reads waits for nobody."""
+    """Writes one transaction at a time, each flushed to the disk; readers never wait."""
 
     def __init__(self, path: Path) -> None:
-        """Open a file, which is made where it is missing.
+        """Open a file; create it if it is missing.
 
         Raises:
-            StoreError: it cannot be opened, or holds something else.
+            StoreError: the file cannot be opened or is no event store.
         """
         self._path = path
         self._own = threading.local()
@@ -54,7 +54,7 @@ class SqliteStore(EventStore):
         self._changed = threading.Condition()
         self._working = 0
         self._closed = False
-        with _told(path):
+        with _named_errors(path):
             with suppress(FileExistsError):
                 path.touch(exist_ok=False)
                 flush(path.parent)
@@ -62,7 +62,7 @@ class SqliteStore(EventStore):
 
     @override
     def append(self, events: Sequence[Event]) -> list[Outcome]:
-        with _told(self._path), self._connected() as connection:
+        with _named_errors(self._path), self._connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 outcomes = [_append(connection, event) for event in events]
@@ -80,7 +80,7 @@ class SqliteStore(EventStore):
             "SELECT item_id, action, time, event_id FROM events INDEXED BY events_of_user "
             f"WHERE user_id = ? AND action IN ({marks}) ORDER BY time DESC, sequence DESC LIMIT ?"
         )
-        with _told(self._path), self._connected() as connection:
+        with _named_errors(self._path), self._connected() as connection:
             rows = connection.execute(query, (user_id, *actions, limit)).fetchall()
         return [
             Event(user_id=user_id, item_id=item_id, action=action, time=time, event_id=event_id)
@@ -89,15 +89,15 @@ class SqliteStore(EventStore):
 
     @override
     def count(self) -> int:
-        with _told(self._path), self._connected() as connection:
+        with _named_errors(self._path), self._connected() as connection:
             return int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
 
     @override
     def prune(self, before: int) -> int:
         pruned = last = 0
         while True:
-            with _told(self._path), self._connected() as connection:
-                (end,) = connection.execute(SOME, (last, BATCH)).fetchone()
+            with _named_errors(self._path), self._connected() as connection:
+                (end,) = connection.execute(BATCH_END, (last, BATCH)).fetchone()
                 if end is None:
                     return pruned
                 pruned += connection.execute(PRUNE, (last, end, before)).rowcount
@@ -108,7 +108,7 @@ class SqliteStore(EventStore):
         query = f"SELECT sequence, {COLUMNS} FROM events WHERE sequence > ? ORDER BY sequence LIMIT"
         last = 0
         while True:
-            with _told(self._path), self._connected() as connection:
+            with _named_errors(self._path), self._connected() as connection:
                 rows = connection.execute(f"{query} {BATCH}", (last,)).fetchall()
             if not rows:
                 return
@@ -120,14 +120,14 @@ class SqliteStore(EventStore):
         with self._changed:
             self._closed = True
             if not self._changed.wait_for(lambda: not self._working, PATIENCE_SECONDS):
-                return  # closing a connection that works ends the process; its end closes them
+                return  # closing a busy connection would crash; the end of the process closes it
             for connection in self._connections:
                 connection.close()
             self._connections.clear()
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        """The connection of this thread, which nobody closes meanwhile."""
+        """The connection of this thread; it is not closed inside `with`."""
         with self._changed:
             if self._closed:
                 raise StoreError(f"{self._path} was closed")
@@ -140,7 +140,7 @@ class SqliteStore(EventStore):
                 self._changed.notify_all()
 
     def _connection(self) -> sqlite3.Connection:
-        """That of this thread; a write is on the disk when it is committed."""
+        """The connection of this thread; a committed write is on the disk."""
         connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
         if connection is not None:
             return connection
@@ -149,7 +149,7 @@ class SqliteStore(EventStore):
                 self._path,
                 timeout=PATIENCE_SECONDS,
                 isolation_level=None,
-                check_same_thread=False,  # whoever closes the store closes all
+                check_same_thread=False,  # the thread that closes the store closes all
             )
             self._connections.append(connection)
         connection.execute("PRAGMA journal_mode = WAL")
@@ -159,7 +159,7 @@ class SqliteStore(EventStore):
 
 
 def _prepare(path: Path) -> None:
-    """Make the table in a file that is empty; see that another one is ours."""
+    """Create the table in an empty file; refuse any other file that is no event store."""
     with closing(
         sqlite3.connect(path, timeout=PATIENCE_SECONDS, isolation_level=None)
     ) as connection:
@@ -174,7 +174,7 @@ def _prepare(path: Path) -> None:
         connection.execute("COMMIT")
     if marks != [APPLICATION, VERSION]:
         raise StoreError(
-            f"{path} must be a store of events of version {VERSION}, got something else"
+            f"{path} must be an event store of version {VERSION}, got another SQLite file"
         )
 
 
@@ -195,8 +195,8 @@ def _append(connection: sqlite3.Connection, event: Event) -> Outcome:
     if added.rowcount:
         return Outcome.RECORDED
     query = f"SELECT {COLUMNS} FROM events WHERE event_id = ?"
-    kept = _event(connection.execute(query, (event.event_id,)).fetchone())
-    return Outcome.REPEATED if event.is_again(kept) else Outcome.CONFLICT
+    stored = _event(connection.execute(query, (event.event_id,)).fetchone())
+    return Outcome.REPEATED if event.is_again(stored) else Outcome.CONFLICT
 
 
 def _event(row: tuple[str, str, str, str, int, str, int | None]) -> Event:
@@ -213,9 +213,9 @@ def _event(row: tuple[str, str, str, str, int, str, int | None]) -> Event:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Tell which file it was that SQLite or the disk refused."""
+def _named_errors(path: Path) -> Iterator[None]:
+    """Raise errors of SQLite and of the disk as StoreError that names the file."""
     try:
         yield
     except (sqlite3.Error, OSError, OverflowError) as error:
-        raise StoreError(f"{path} cannot keep events: {error}") from error
+        raise StoreError(f"{path} cannot store events: {error}") from error

@@ -13,8 +13,8 @@ from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from shortlist_client.admin import AdminClient
 from shortlist_client.api.answer import Answer, Coverage
-from shortlist_client.api.filters import Filters
-from shortlist_client.api.request import Diversity, Query
+from shortlist_client.api.checks import STRING, check, members
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.catalog import CatalogClient
 from shortlist_client.channel import open_channel
 from shortlist_client.embed import EmbedClient
@@ -24,8 +24,10 @@ from shortlist_client.stream import RefusedRow, recommendations
 from shortlist_client.wire.recommend import (
     FROM_BASIS,
     FROM_DEGRADED,
-    diversity_message,
-    filters_message,
+    rank_request,
+    recommend_request,
+    retrieve_request,
+    similar_request,
     to_items,
 )
 
@@ -132,198 +134,92 @@ class RecommenderClient:
         raise TimeoutError(f"{self._target} must be ready within {timeout:g} s, but is not")
 
     def recommend(
-        self,
-        *,
-        user_id: str | None = None,
-        history: Sequence[str] = (),
-        history_times: Sequence[int] = (),
-        history_actions: Sequence[str] = (),
-        search: str = "",
-        vector: Sequence[float] = (),
-        filters: Filters | None = None,
-        exclude: Sequence[str] = (),
-        diversity: Diversity | None = None,
-        limit: int = 20,
-        explain: bool = False,
-        explain_texts: bool = False,
-        release: str = "",
-        request_id: str = "",
+        self, shopper: Shopper, wishes: Wishes = Wishes(), *, timeout: float | None = None
     ) -> Response:
         """What a shopper should see next.
 
         Args:
-            user_id: A user that the release knows.
-            history: Item ids, oldest first; wins over the history that the release knows.
-            history_times: When each was, Unix seconds; all of them or none.
-            history_actions: What the shopper did to each; all of them or none.
-            search: What the shopper is looking for, in words.
-            vector: An embedding in the place of the shopper's, of the towers' length; not together
-                with a search.
-            filters: What items must be like; by default every one will do.
-            exclude: Item ids to leave out, beside those of the history.
-            diversity: How the items must differ; by default they need not.
-            limit: Items wanted.
-            explain: Whether each item says which items of the history it is there for; takes
-                several times as long.
-            explain_texts: Whether each item says which fields of its own text it is there for;
-                takes longer still.
-            release: Id of the release that must answer, as `versions["release"]` of an answer has
-                it; by default whichever is live.
-            request_id: The caller's own name for the request; comes back in the answer.
+            shopper: Whom to recommend to.
+            wishes: What the answer should be like.
+            timeout: Deadline of this call, seconds; by default the client's.
 
         Raises:
-            ReleaseChangedError: another release is live; ask without `release` from the start.
+            ReleaseChangedError: `wishes.release` is no longer live; ask again without it.
+            OverloadedError: too many requests wait; ask again after `retry_seconds`.
             grpc.RpcError: a rule is broken, or the server failed or is out of reach.
         """
-        request = pb.RecommendRequest(
-            user_id=user_id,
-            history_item_ids=history,
-            history_times=history_times,
-            history_actions=history_actions,
-            search=search,
-            vector=vector,
-            filters=_filters(filters),
-            exclude_item_ids=exclude,
-            diversity=diversity_message(diversity) if diversity else None,
-            limit=limit,
-            explain=explain,
-            explain_texts=explain_texts,
-            release=release,
-            request_id=request_id,
-        )
-        return self._answer(self._stub.Recommend, request)
+        return self._answer(self._stub.Recommend, recommend_request(shopper, wishes), timeout)
 
     def recommend_many(
-        self, queries: Iterable[Query], *, release: str = "", timeout: float = JOB_SECONDS
+        self, asked: Iterable[tuple[Shopper, Wishes]], *, timeout: float = JOB_SECONDS
     ) -> Iterator[tuple[int, Response | RefusedRow]]:
         """What many shoppers should see next, for jobs: all other requests come first.
 
         Args:
-            queries: Any number of them; read no faster than they are answered.
-            release: Id of the release that must answer; by default whichever is live.
+            asked: Any number of shoppers and wishes; read no faster than they are answered.
             timeout: Deadline of all of them together, s.
 
         Yields:
-            Places among the queries, in any order, and answers as they come, or why there is none.
+            Places among the requests, in any order, and answers as they come, or why there is none.
 
         Raises:
             grpc.RpcError: the server stopped, failed or is out of reach; ask again for what is
                 missing.
         """
         return recommendations(
-            self._stub.RecommendStream,
-            queries,
-            response_of=_response,
-            release=release,
-            timeout=timeout,
+            self._stub.RecommendStream, asked, response_of=_response, timeout=timeout
         )
 
     def retrieve(
-        self,
-        *,
-        user_id: str | None = None,
-        history: Sequence[str] = (),
-        history_times: Sequence[int] = (),
-        history_actions: Sequence[str] = (),
-        search: str = "",
-        vector: Sequence[float] = (),
-        filters: Filters | None = None,
-        exclude: Sequence[str] = (),
-        diversity: Diversity | None = None,
-        limit: int = 20,
-        explain: bool = False,
-        explain_texts: bool = False,
-        release: str = "",
-        request_id: str = "",
+        self, shopper: Shopper, wishes: Wishes = Wishes(), *, timeout: float | None = None
     ) -> Response:
-        """The head of the shortlist in its own order; arguments as for `recommend`.
-
-        Raises:
-            grpc.RpcError: a rule is broken, or the server failed or is out of reach.
-        """
-        request = pb.RetrieveRequest(
-            user_id=user_id,
-            history_item_ids=history,
-            history_times=history_times,
-            history_actions=history_actions,
-            search=search,
-            vector=vector,
-            filters=_filters(filters),
-            exclude_item_ids=exclude,
-            diversity=diversity_message(diversity) if diversity else None,
-            limit=limit,
-            explain=explain,
-            explain_texts=explain_texts,
-            release=release,
-            request_id=request_id,
-        )
-        return self._answer(self._stub.Retrieve, request)
+        """The head of the shortlist in its own order; otherwise like `recommend`."""
+        request = retrieve_request(shopper, wishes)
+        return self._answer(self._stub.Retrieve, request, timeout)
 
     def rank(
         self,
         candidates: Sequence[str],
+        shopper: Shopper,
+        wishes: Wishes = Wishes(),
         *,
-        user_id: str | None = None,
-        history: Sequence[str] = (),
-        history_times: Sequence[int] = (),
-        history_actions: Sequence[str] = (),
-        limit: int = 20,
-        explain: bool = False,
-        explain_texts: bool = False,
-        release: str = "",
-        request_id: str = "",
+        timeout: float | None = None,
     ) -> Response:
-        """The given items in the order that suits the shopper; arguments as for `recommend`.
+        """The given items in the best order for the shopper: all of them, unless limited.
+
+        Args:
+            candidates: Item ids. Unknown ones are skipped and reported.
+            shopper: Whom to rank for, without a search or a vector.
+            wishes: What the answer should be like, without filters, exclusions or diversity.
+            timeout: Deadline of this call, seconds; by default the client's.
 
         Raises:
-            grpc.RpcError: a rule is broken, or the server failed or is out of reach.
+            TypeError: the candidates are not a list or tuple of strings.
+            grpc.RpcError: like `recommend`.
         """
-        request = pb.RankRequest(
-            user_id=user_id,
-            history_item_ids=history,
-            history_times=history_times,
-            history_actions=history_actions,
-            candidate_item_ids=candidates,
-            limit=limit,
-            explain=explain,
-            explain_texts=explain_texts,
-            release=release,
-            request_id=request_id,
-        )
-        return self._answer(self._stub.Rank, request)
+        request = rank_request(members("candidates", candidates, STRING), shopper, wishes)
+        return self._answer(self._stub.Rank, request, timeout)
 
     def similar(
-        self,
-        item_id: str,
-        *,
-        filters: Filters | None = None,
-        exclude: Sequence[str] = (),
-        limit: int = 20,
-        release: str = "",
-        request_id: str = "",
+        self, item_id: str, wishes: Wishes = Wishes(), *, timeout: float | None = None
     ) -> Response:
-        """Nearest neighbours of an item among the items; arguments as for `recommend`.
+        """The nearest neighbours of an item.
+
+        Args:
+            item_id: An item of the catalogue.
+            wishes: What the answer should be like, without diversity or explanations.
+            timeout: Deadline of this call, seconds; by default the client's.
 
         Raises:
-            grpc.RpcError: the item is unknown (NOT_FOUND), a rule is broken, or the server failed
-                or is out of reach.
+            TypeError: the item id is not a string.
+            grpc.RpcError: the item is unknown (NOT_FOUND); otherwise like `recommend`.
         """
-        request = pb.SimilarItemsRequest(
-            item_id=item_id,
-            filters=_filters(filters),
-            exclude_item_ids=exclude,
-            limit=limit,
-            release=release,
-            request_id=request_id,
-        )
-        return self._answer(self._stub.SimilarItems, request)
+        check("item_id", item_id, STRING)
+        return self._answer(self._stub.SimilarItems, similar_request(item_id, wishes), timeout)
 
-    def _answer(self, method: Any, request: Any) -> Response:
-        return _response(asked(method, request, timeout=self._timeout).answer)
-
-
-def _filters(filters: Filters | None) -> pb.Filters | None:
-    return filters_message(filters) if filters else None
+    def _answer(self, method: Any, request: Any, timeout: float | None) -> Response:
+        seconds = self._timeout if timeout is None else timeout
+        return _response(asked(method, request, timeout=seconds).answer)
 
 
 def _response(answer: pb.Answer) -> Response:

@@ -9,6 +9,8 @@ import grpc
 from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from shortlist_client.api.answer import Embedding
+from shortlist_client.api.checks import STRING, members
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.errors import asked
 from shortlist_client.wire.embed import to_embeddings
 
@@ -38,40 +40,42 @@ class EmbedClient:
         self._stub, self._timeout = RecommenderServiceStub(channel), timeout
 
     def shopper(
-        self,
-        *,
-        user_id: str | None = None,
-        history: Sequence[str] = (),
-        history_times: Sequence[int] = (),
-        history_actions: Sequence[str] = (),
-        search: str = "",
-        release: str = "",
-        request_id: str = "",
+        self, shopper: Shopper, wishes: Wishes = Wishes(), *, timeout: float | None = None
     ) -> Embedded:
-        """Embed a shopper; arguments as for `RecommenderClient.recommend`."""
-        shopper = pb.ShopperToEmbed(
-            user_id=user_id,
-            history_item_ids=history,
-            history_times=history_times,
-            history_actions=history_actions,
-            search=search,
+        """The embedding of a shopper; none where nothing is known.
+
+        Args:
+            shopper: Whom to embed, without a vector.
+            wishes: A release or a request id; a call refuses all others.
+            timeout: Deadline of this call, seconds; by default the client's.
+        """
+        message = pb.ShopperToEmbed(
+            user_id=shopper.user_id,
+            history_item_ids=shopper.history,
+            history_times=shopper.history_times,
+            history_actions=shopper.history_actions,
+            search=shopper.search,
         )
-        return self._ask(pb.EmbedRequest(shopper=shopper, release=release, request_id=request_id))
+        return self._ask(pb.EmbedRequest(shopper=message), wishes, timeout)
 
     def items(
-        self, item_ids: Sequence[str], *, release: str = "", request_id: str = ""
+        self, item_ids: Sequence[str], wishes: Wishes = Wishes(), *, timeout: float | None = None
     ) -> Embedded:
         """Embeddings of items of the catalogue; unknown ones are skipped and reported."""
-        items = pb.ItemsToEmbed(item_ids=item_ids)
-        return self._ask(pb.EmbedRequest(items=items, release=release, request_id=request_id))
+        message = pb.ItemsToEmbed(item_ids=members("item_ids", item_ids, STRING))
+        return self._ask(pb.EmbedRequest(items=message), wishes, timeout)
 
-    def texts(self, texts: Sequence[str], *, release: str = "", request_id: str = "") -> Embedded:
-        """Where items of some texts would lie, were there such."""
-        message = pb.TextsToEmbed(texts=texts)
-        return self._ask(pb.EmbedRequest(texts=message, release=release, request_id=request_id))
+    def texts(
+        self, texts: Sequence[str], wishes: Wishes = Wishes(), *, timeout: float | None = None
+    ) -> Embedded:
+        """The embeddings that items with these texts would have."""
+        message = pb.TextsToEmbed(texts=members("texts", texts, STRING))
+        return self._ask(pb.EmbedRequest(texts=message), wishes, timeout)
 
-    def _ask(self, request: pb.EmbedRequest) -> Embedded:
-        response: Any = asked(self._stub.Embed, request, timeout=self._timeout)
+    def _ask(self, request: pb.EmbedRequest, wishes: Wishes, timeout: float | None) -> Embedded:
+        request.release, request.request_id = wishes.release, wishes.request_id
+        seconds = self._timeout if timeout is None else timeout
+        response: Any = asked(self._stub.Embed, request, timeout=seconds)
         return Embedded(
             embeddings=to_embeddings(response),
             unknown_item_ids=tuple(response.unknown_item_ids),

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import grpc
 
 from protos.recommender.v1 import recommender_pb2 as pb
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.wire.recommend import recommend_request
 
 STATUSES = {status.value[0]: status for status in grpc.StatusCode}
@@ -26,27 +26,25 @@ class RefusedRow:
 
 def recommendations(
     method: Any,
-    queries: Iterable[Query],
+    asked: Iterable[tuple[Shopper, Wishes]],
     *,
     response_of: Callable[[pb.Answer], T],
-    release: str,
     timeout: float,
 ) -> Iterator[tuple[int, T | RefusedRow]]:
-    """Answers to many queries, each with its place among them, as they come.
+    """Answers to many requests, each with its place among them, as they come.
 
     Args:
         method: Of the stub.
-        queries: Read as fast as the server answers, in a thread of its own.
+        asked: Read as fast as the server answers, in a thread of its own.
         response_of: Makes an answer of its message.
-        release: Id of the release that must answer; empty for any.
         timeout: Deadline of all of them together, s.
 
     Raises:
         grpc.RpcError: the server stopped, failed or is out of reach.
     """
     requests = (
-        pb.RecommendStreamRequest(request=recommend_request(query, release=release))
-        for query in queries
+        pb.RecommendStreamRequest(request=recommend_request(shopper, wishes))
+        for shopper, wishes in asked
     )
     call = method(requests, timeout=timeout)
     try:

@@ -39,7 +39,7 @@ from lineage.manifest import MANIFEST
 from serving.catalogue.change_log import CHANGES, Change, encoded
 from serving.catalogue.live_items import LiveItems
 from shortlist_client.api.item import Item
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper
 
 logger = logging.getLogger("benchmarks.index.live")
 DIMENSION, K = 384, 200
@@ -248,7 +248,7 @@ def cascades(root: Path, config: LiveConfig) -> Figures:
             (folder / stage.name).symlink_to(stage.resolve())
         (folder / CHANGES).unlink(missing_ok=True)
         engine = LiveEngine(Engine.load(folder, EngineConfig()), folder)
-        known = engine.engine.cascade.catalogue
+        known = engine.current.cascade.catalogue
         size, rng, count = len(known), np.random.default_rng(0), [0]
 
         def upsert() -> None:
@@ -263,18 +263,18 @@ def cascades(root: Path, config: LiveConfig) -> Figures:
 
         def delete() -> None:
             rows = rng.choice(size, config.batch, replace=False).tolist()
-            catalogue = engine.engine.cascade.catalogue
+            catalogue = engine.current.cascade.catalogue
             ids = [known.item_id(row) for row in rows]
             engine.delete([item_id for item_id in ids if catalogue.row(item_id) is not None])
 
         def recommend(_: int) -> object:
             history = [known.item_id(row) for row in rng.integers(size, size=10).tolist()]
-            return engine.recommend(Query(history=history))
+            return engine.current.recommend(Shopper(history=history))
 
         upsert()
         work = [(upsert, config.upserts / config.batch), (delete, config.deletes / config.batch)]
         figures = by_turns(recommend, work, config)
-        figures["added at the end"] = len(engine.engine.cascade.retriever.sources.index.added)
+        figures["added at the end"] = len(engine.current.cascade.retriever.sources.index.added)
         engine.close()
     return {"searched": f"{root.name}, the whole engine", **figures}
 

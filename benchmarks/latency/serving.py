@@ -27,12 +27,12 @@ from benchmarks.latency.load import at_rate, in_flight
 from benchmarks.latency.server_process import SHORTLIST, running, two_releases
 from benchmarks.latency.under_load import Figures, Served, outcome, overload, steady
 from benchmarks.latency.usual_stack import LIMIT, WARM, peer
-from benchmarks.quality.cascade_lists import history_query
+from benchmarks.quality.cascade_lists import history_shopper
 from dataset.arrays import load_dataset
 from lineage.cli import configure_logging, reported_errors
 from protos.recommender.v1 import recommender_pb2 as pb
 from serving.api.limits import Limits
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ logger = logging.getLogger("benchmarks.latency.serving")
 IN_FLIGHT, USERS = 32, 200
 WARM_REQUESTS = 20
 """Requests of each kind that are not counted"""
+WISHES = Wishes(limit=LIMIT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ class ServingConfig:
 
 
 def one_at_a_time(
-    engine: "Engine", address: str, queries: Sequence[Query], config: ServingConfig
+    engine: "Engine", address: str, shoppers: Sequence[Shopper], config: ServingConfig
 ) -> Figures:
     """Latency with one request in flight, over gRPC and of the bare engine, alternating."""
     times: dict[str, list[float]] = {"recommend": [], "retrieve": [], "bare engine": []}
@@ -82,13 +83,10 @@ def one_at_a_time(
 
     with RecommenderClient(address, timeout=60) as client:
         for number in range(config.requests + WARM_REQUESTS):
-            query = queries[number % len(queries)]
-            asked: dict[str, Any] = {"history": query.history, "limit": LIMIT}
-            asked |= {"history_times": query.history_times}
-            asked |= {"history_actions": query.history_actions}
-            timed("recommend", lambda: client.recommend(**asked))  # noqa: B023  # called now
-            timed("retrieve", lambda: client.retrieve(**asked))  # noqa: B023  # called now
-            timed("bare engine", lambda: engine.recommend(query))  # noqa: B023  # called now
+            shopper = shoppers[number % len(shoppers)]
+            timed("recommend", lambda: client.recommend(shopper, WISHES))  # noqa: B023  # called now
+            timed("retrieve", lambda: client.retrieve(shopper, WISHES))  # noqa: B023  # called now
+            timed("bare engine", lambda: engine.recommend(shopper, WISHES))  # noqa: B023  # called now
     percentiles = {
         name: np.percentile(milliseconds[WARM_REQUESTS:], (50, 99))
         for name, milliseconds in times.items()
@@ -119,12 +117,12 @@ def measured(config: ServingConfig, root: Path, folder: Path) -> Figures:
     ids = two_releases(root, releases)
     data = load_dataset(root / "data").for_refit()
     users = data.cases("test").sample(USERS, 0).user_rows.tolist()
-    queries = [replace(history_query(data, user, limit=LIMIT)) for user in users]
-    requests = [_message(query) for query in queries]
+    shoppers = [history_shopper(data, user) for user in users]
+    requests = [_message(shopper) for shopper in shoppers]
     with running(releases) as (address, process):
         limits = Limits(shortlist=SHORTLIST)
         engine = Engine.load(root, EngineConfig(ranked=SHORTLIST, limits=limits))
-        alone = one_at_a_time(engine, address, queries, config)
+        alone = one_at_a_time(engine, address, shoppers, config)
         del engine
         logger.info("one in flight: %s", alone)
         asyncio.run(in_flight(address, requests, IN_FLIGHT, 2))
@@ -141,7 +139,7 @@ def measured(config: ServingConfig, root: Path, folder: Path) -> Figures:
         logger.info("overload: %s", loaded)
         steadily = steady(served, requests, config.steady_seconds, config.reloads)
         logger.info("steady: %s", steadily)
-    other = peer(data, queries[: config.peer_requests + WARM], config.backbone)
+    other = peer(data, shoppers[: config.peer_requests + WARM], config.backbone)
     return {
         "one in flight": alone,
         f"{IN_FLIGHT} in flight": outcome(full),
@@ -154,12 +152,12 @@ def measured(config: ServingConfig, root: Path, folder: Path) -> Figures:
     }
 
 
-def _message(query: Query) -> pb.RecommendRequest:
+def _message(shopper: Shopper) -> pb.RecommendRequest:
     return pb.RecommendRequest(
-        history_item_ids=query.history,
-        history_times=query.history_times,
-        history_actions=query.history_actions,
-        limit=query.limit,
+        history_item_ids=shopper.history,
+        history_times=shopper.history_times,
+        history_actions=shopper.history_actions,
+        limit=LIMIT,
     )
 
 

@@ -14,6 +14,7 @@ from benchmarks.latency.load import Outcome, at_rate, in_flight
 from benchmarks.latency.server_process import resident
 from lineage.publishing import go_live
 from protos.recommender.v1 import recommender_pb2 as pb
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 
 Figures = dict[str, Any]
@@ -59,7 +60,7 @@ def steady(
         reloader.join()
     memory.append(resident(served.process))
     with RecommenderClient(served.address, timeout=60) as client:
-        live = client.retrieve(limit=1).versions["release"]
+        live = client.retrieve(Shopper(), Wishes(limit=1)).versions["release"]
     settled = memory[2:] or memory
     return {
         **outcome(result),

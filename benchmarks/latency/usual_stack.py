@@ -9,26 +9,26 @@ import numpy as np
 from benchmarks.latency.server_process import SHORTLIST
 from dataset.arrays import Dataset
 from index.faiss_store.installation import load_faiss
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper
 
 TITLES, LIMIT = 10, 20
 WARM = 2
 """Requests that are not counted"""
 
 
-def peer(data: Dataset, queries: Sequence[Query], backbone: str) -> dict[str, Any]:
+def peer(data: Dataset, shoppers: Sequence[Shopper], backbone: str) -> dict[str, Any]:
     """Latency and throughput of the stack, one request at a time, in this process.
 
     Args:
         data: The corpus.
-        queries: Two warm-up queries, then those that are counted.
+        shoppers: Two for the warm-up, then those that are counted.
         backbone: Backbone of both encoders: hub name or local folder.
     """
     recommend = stack(data, backbone)
     times = []
-    for query in queries:
+    for shopper in shoppers:
         started = time.perf_counter()
-        recommend(query)
+        recommend(shopper)
         times.append(1e3 * (time.perf_counter() - started))
     times = times[WARM:]
     return {
@@ -37,8 +37,8 @@ def peer(data: Dataset, queries: Sequence[Query], backbone: str) -> dict[str, An
     }
 
 
-def stack(data: Dataset, backbone: str) -> Callable[[Query], object]:
-    """Build the stack; returns a function from a query to item rows, best first."""
+def stack(data: Dataset, backbone: str) -> Callable[[Shopper], object]:
+    """Build the stack; returns a function from a shopper to item rows, best first."""
     from sentence_transformers import CrossEncoder, SentenceTransformer
 
     from backbone.device import best_device
@@ -52,8 +52,8 @@ def stack(data: Dataset, backbone: str) -> Callable[[Query], object]:
     index.add(corpus)
     title_of = dict(zip(data.item_ids, titles, strict=True))
 
-    def recommend(query: Query) -> object:
-        text = ", ".join(title_of[item_id] for item_id in query.history[-TITLES:])
+    def recommend(shopper: Shopper) -> object:
+        text = ", ".join(title_of[item_id] for item_id in shopper.history[-TITLES:])
         user = bi_encoder.encode([text], normalize_embeddings=True, show_progress_bar=False)
         _, rows = index.search(user, SHORTLIST)
         pairs = [(text, titles[row]) for row in rows[0].tolist()]

@@ -18,11 +18,12 @@ import jsonargparse
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.quality.cascade_lists import history_query
+from benchmarks.quality.cascade_lists import history_shopper
 from dataset.arrays import Dataset, load_dataset
 from lineage.cli import configure_logging, reported_errors
 from shortlist_client.api.answer import Answer
 from shortlist_client.api.filters import AnyOf, Filters, Range
+from shortlist_client.api.request import Wishes
 
 if TYPE_CHECKING:
     from serving.engine.engine import Engine
@@ -56,22 +57,22 @@ def record(artifacts: Path, output: Path, *, users: int) -> None:
 
 def _calls(engine: "Engine", data: Dataset, user: int) -> Iterator[tuple[str, Answer]]:
     """Name and answer of every call of the engine for one user."""
-    query = history_query(data, user, limit=ITEMS)
-    if not query.history:
+    shopper, wishes = history_shopper(data, user), Wishes(limit=ITEMS)
+    if not shopper.history:
         return
-    yield "recommend", engine.recommend(query)
-    yield "retrieve", engine.retrieve(query)
-    yield "similar", engine.similar(query.history[-1], ITEMS)
+    yield "recommend", engine.recommend(shopper, wishes)
+    yield "retrieve", engine.retrieve(shopper, wishes)
+    yield "similar", engine.similar(shopper.history[-1], wishes)
     rows = np.random.default_rng(user).permutation(len(data.item_ids))[:ITEMS].tolist()
-    yield "rank", engine.rank(query, [data.item_ids[row] for row in rows])
-    few = {"limit": EXPLAINED, "explain": True, "explain_texts": True}
-    yield "explain", engine.recommend(history_query(data, user, **few))
-    last = engine.cascade.catalogue.row(query.history[-1])
+    yield "rank", engine.rank(shopper, [data.item_ids[row] for row in rows], wishes)
+    few = Wishes(limit=EXPLAINED, explain=True, explain_texts=True)
+    yield "explain", engine.recommend(shopper, few)
+    last = engine.cascade.catalogue.row(shopper.history[-1])
     assert last is not None
     filters = _filters(engine.cascade.catalogue.item(last).attributes, engine)
     excluded = [data.item_ids[row] for row in rows[:EXPLAINED]]
-    wishes = {"limit": ITEMS, "filters": filters, "exclude": excluded}
-    yield "filtered", engine.recommend(history_query(data, user, **wishes))
+    filtered = Wishes(limit=ITEMS, filters=filters, exclude=excluded)
+    yield "filtered", engine.recommend(shopper, filtered)
 
 
 def _filters(attributes: Mapping[str, Any], engine: "Engine") -> Filters:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from dataset.arrays import TEST, Cases, Dataset
 from shortlist_client.api.answer import Answer
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper, Wishes
 
 if TYPE_CHECKING:
     from serving.engine.engine import Engine
@@ -35,22 +35,20 @@ class CascadeLists:
     """Median wall time of each stage, ms"""
 
 
-def history_query(data: Dataset, user_row: int, **wishes: Any) -> Query:
-    """The request of a client that knows a user's training and validation events only.
+def history_shopper(data: Dataset, user_row: int) -> Shopper:
+    """A shopper with a user's training and validation events, and no later ones.
 
     Args:
         data: Ids and histories.
         user_row: Row of the user.
-        wishes: Other fields of the query.
     """
     span = slice(data.offsets[user_row], data.offsets[user_row + 1])
     places = np.arange(span.start, span.stop)[data.splits[span] < TEST]
     names = ["", *data.action_names]
-    return Query(
+    return Shopper(
         history=[data.item_ids[int(row)] for row in data.items[places]],
         history_times=data.times[places].tolist() if data.timed else (),
         history_actions=[names[action] for action in data.actions[places].tolist()],
-        **wishes,
     )
 
 
@@ -59,7 +57,7 @@ def cascade_lists(engine: "Engine", data: Dataset, cases: Cases) -> CascadeLists
     row_of = {item_id: row for row, item_id in enumerate(data.item_ids)}
     limit = engine.shortlist
     answers = [
-        engine.recommend(history_query(data, user, limit=limit))
+        engine.recommend(history_shopper(data, user), Wishes(limit=limit))
         for user in tqdm(cases.user_rows.tolist(), desc="cascade", unit="user")
     ]
     cascade = np.full((len(cases), limit), -1, np.int32)

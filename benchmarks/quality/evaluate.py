@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.quality import lambdarank
-from benchmarks.quality.cascade_lists import LISTED, CascadeLists, cascade_lists, history_query
+from benchmarks.quality.cascade_lists import LISTED, CascadeLists, cascade_lists, history_shopper
 from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.saved_lists import LISTS, USERS, evaluation_users, saved_lists
 from benchmarks.report.report import Example, Report, make_example, write_report
@@ -30,6 +30,7 @@ from lineage.stages import CASCADE, SHORTLISTS
 from ranker.shortlists import Shortlists
 from retrieval.features import Features
 from serving.engine.engine import Engine, EngineConfig
+from shortlist_client.api.request import Wishes
 
 logger = logging.getLogger(__name__)
 RARE = 5
@@ -240,11 +241,13 @@ def by_length(
     ranking; only the times are measured again.
     """
     lengths = [length for length in LENGTHS if length < engine.ranked] + [engine.ranked]
-    queries = [history_query(data, user, limit=10) for user in cases.user_rows[:TIMED].tolist()]
+    shoppers = [history_shopper(data, user) for user in cases.user_rows[:TIMED].tolist()]
+    wishes = Wishes(limit=10)
     figures = {}
     for length in lengths:
         milliseconds = [
-            engine.recommend(query, ranked=length).milliseconds["total"] for query in queries
+            engine.recommend(shopper, wishes, ranked=length).milliseconds["total"]
+            for shopper in shoppers
         ]
         shown = np.stack(
             [

@@ -1,1 +1,1 @@
-"""The data stage: every module that reads or writes tables."""
+"""The data stage: tables in, arrays out. The only modules outside `benchmarks` that use polars."""

@@ -1,4 +1,4 @@
-"""From cleaned tables to arrays: rows instead of ids, and every history in one block."""
+"""Turns cleaned tables into arrays: rows instead of ids, and each history contiguous."""
 
 import numpy as np
 import polars as pl
@@ -15,16 +15,17 @@ ITEM_ROW, USER_ROW = "item_row", "user_row"
 def collected(
     items: pl.LazyFrame, interactions: pl.LazyFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Read the tables, in the order of their rows.
+    """Read the tables in the order of the arrays.
 
-    Items and users are ordered by a hash of their ids, so that a row's number says nothing.
+    Items and users are ordered by a hash of their ids, so row numbers carry no information.
 
     Args:
         items: One row per item.
-        interactions: Canonical columns, `split` as a code.
+        interactions: Canonical columns, with `split` as a code.
 
     Returns:
-        Items; users (`user_id`); interactions with `user_row`, `item_row`, by user, oldest first.
+        Items; users (`user_id`); interactions with `user_row` and `item_row`, by user, oldest
+        first.
     """
     items = items.sort(stable_hash(ITEM))
     users = interactions.select(USER).unique().sort(stable_hash(USER))
@@ -39,9 +40,9 @@ def collected(
 
 
 def to_arrays(items: pl.DataFrame, users: pl.DataFrame, events: pl.DataFrame) -> Dataset:
-    """Turn what `collected` returned, items rendered, into a dataset.
+    """Build a dataset from the tables of `collected`, with a `text` column on the items.
 
-    Popularity is learnt from the training split alone.
+    Popularity counts the training split only.
     """
     item_rows = events[ITEM_ROW].cast(pl.Int32).to_numpy()
     splits = events[SPLIT].to_numpy()
@@ -67,7 +68,7 @@ def to_arrays(items: pl.DataFrame, users: pl.DataFrame, events: pl.DataFrame) ->
 
 
 def _actions(events: pl.DataFrame) -> list[str]:
-    """Actions of the training split, by name; an empty one is none."""
+    """Sorted names of the training split's actions; an empty name is no action."""
     if ACTION not in events.columns:
         return []
     learnt = events.filter((pl.col(SPLIT) == TRAIN) & (pl.col(ACTION) != ""))
@@ -75,7 +76,7 @@ def _actions(events: pl.DataFrame) -> list[str]:
 
 
 def _timed(events: pl.DataFrame) -> bool:
-    """Whether there are times, none earlier than the one before it in the stated order."""
+    """Whether there are times, and none decreases within a user's order."""
     if TIME not in events.columns:
         return False
     back = (pl.col(TIME).diff() < 0) & (pl.col(USER_ROW).diff() == 0)

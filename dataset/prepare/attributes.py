@@ -1,4 +1,4 @@
-"""An item's typed columns as postings, for filters."""
+"""Writes the postings of the items' typed columns, for filters."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ _ROW, _VALUE = "row", "value"
 
 
 def kind_of(kind: pl.DataType) -> Kind | None:
-    """What can be asked of a column of the type; None where nothing can."""
+    """Kind of attribute of a column type; None if filters cannot use it."""
     if is_string(kind) or is_string_list(kind):
         return "keyword"
     if isinstance(kind, pl.Boolean):
@@ -25,11 +25,12 @@ def kind_of(kind: pl.DataType) -> Kind | None:
 
 
 def save_attributes(folder: Path, items: pl.DataFrame) -> dict[str, Kind]:
-    """Write the postings of every column that can be filtered by.
+    """Write the postings of every column that filters can use.
 
     Args:
-        folder: Of the data stage; the postings go into `attributes/` below it.
-        items: One row an item, in the items' order; nulls, NaN and empty strings are no values.
+        folder: Folder of the data stage; the postings go into `attributes/` below it.
+        items: One row per item, in the order of the items; nulls, NaN and empty strings are no
+            values.
 
     Returns:
         Kind of every attribute, by name.
@@ -51,7 +52,7 @@ def _keywords(column: pl.Series) -> KeywordPostings:
     frame = column.to_frame().with_row_index(_ROW)
     if is_string_list(column.dtype):
         frame = frame.explode(_VALUE)
-    text = pl.col(_VALUE).cast(pl.String)  # of booleans, `false` and `true`
+    text = pl.col(_VALUE).cast(pl.String)  # booleans become `false` and `true`
     pairs = frame.select(_ROW, text).filter(pl.col(_VALUE) != "").unique().sort(_VALUE, _ROW)
     runs = pairs[_VALUE].rle().struct.unnest()
     starts = np.concatenate([[0], np.cumsum(runs["len"].to_numpy())]).astype(np.int64)

@@ -13,7 +13,7 @@ from dataset.arrays import TRAIN, save_dataset
 from dataset.config import DataConfig
 from dataset.prepare.assemble import collected, to_arrays
 from dataset.prepare.attributes import save_attributes
-from dataset.prepare.canonical import checked
+from dataset.prepare.canonical import canonical
 from dataset.prepare.cleaning import Cleaned, Dropped, clean
 from dataset.prepare.item_fields_writer import save_fields
 from dataset.prepare.item_text_columns import rendered
@@ -29,7 +29,7 @@ from dataset.prepare.schema import (
 )
 from dataset.prepare.sources import Source
 from dataset.prepare.split import CODES, assign_split
-from dataset.prepare.validation import InputError, Table, read_schema, reading, shown
+from dataset.prepare.validation import InputError, Table, first_rows, read_schema, reading
 from lineage.manifest import is_up_to_date, writing
 from lineage.stages import DATA
 
@@ -37,22 +37,25 @@ logger = logging.getLogger(__name__)
 
 
 def is_current(config: DataConfig, source: Source, folder: Path) -> bool:
-    """Whether the folder holds, whole, what `build` would write into it."""
+    """Whether the folder holds a complete stage of the same configuration and source."""
     return is_up_to_date(folder, stage=DATA, config=asdict(config), inputs=source.checksums())
 
 
 def build(config: DataConfig, source: Source, folder: Path) -> tuple[Dropped, ...]:
     """Check, clean, split and render a source, and write the stage into a folder.
 
-    Beside the arrays the folder gets `attributes.parquet`, one row per item in the items' order
-    with whatever is typed or short, `attributes/`, what of it can be filtered by, as postings, what
-    the source says of every item, and `cleaning.json`, what was dropped by which rule.
+    Beside the arrays the folder gets:
+        `attributes.parquet`: one row per item in the order of the items, with the typed columns and
+            the short string columns.
+        `attributes/`: the postings of the columns that filters can use.
+        `fields.*.npy`: texts and attributes of each item as JSON.
+        `cleaning.json`: the rows that each rule dropped.
 
     Returns:
-        What `cleaning.json` says.
+        The content of `cleaning.json`.
 
     Raises:
-        InputError: the source breaks a rule, or nothing is left to train on.
+        InputError: the source breaks a rule, or no training rows are left.
     """
     with writing(folder, stage=DATA, config=asdict(config), inputs=source.checksums()) as (
         partial,
@@ -78,7 +81,7 @@ def build(config: DataConfig, source: Source, folder: Path) -> tuple[Dropped, ..
 
 
 def _cleaned(config: DataConfig, source: Source) -> Cleaned:
-    tables = checked(source)
+    tables = canonical(source)
     if config.split == "time-cut":
         _require_times(tables.interactions)
     with reading(source.interactions.path):
@@ -94,8 +97,8 @@ def _cleaned(config: DataConfig, source: Source) -> Cleaned:
             with reading(table.path):
                 rows = table.frame.head(3).collect()
             raise InputError(
-                f"{table.path}: the table must have rows left by the rule {step.rule!r}, "
-                f"got none of {step.rows_in:,}, first of the file\n{shown(rows)}"
+                f"{table.path}: the table must have rows left after the rule {step.rule!r}, "
+                f"got none of {step.rows_in:,}; first rows of the file:\n{first_rows(rows)}"
             )
     return cleaned
 
@@ -104,7 +107,7 @@ def _require_times(interactions: Table) -> None:
     schema = read_schema(interactions)
     if SPLIT not in schema and TIME not in schema:
         raise InputError(
-            f"{interactions.path}: column {TIMESTAMP!r} must be there to split by 'time-cut'"
+            f"{interactions.path}: column {TIMESTAMP!r} must exist to split by 'time-cut'"
         )
 
 
@@ -113,7 +116,7 @@ def _require_training(interactions: Table, events: pl.DataFrame) -> None:
         column = SPLIT if SPLIT in read_schema(interactions) else TIMESTAMP
         raise InputError(
             f"{interactions.path}: column {column!r} must leave training rows, "
-            f"got {_by_split(events)}, first of all\n{shown(events.select(USER, ITEM, SPLIT))}"
+            f"got {_by_split(events)}; first rows:\n{first_rows(events.select(USER, ITEM, SPLIT))}"
         )
 
 

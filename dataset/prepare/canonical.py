@@ -1,4 +1,4 @@
-"""The rules that every source must keep, and the canonical form of what keeps them."""
+"""Checks the rules that every source must keep, and converts it to canonical form."""
 
 import time
 from dataclasses import replace
@@ -27,27 +27,27 @@ from dataset.prepare.validation import (
     read_schema,
     require,
     require_columns,
-    require_some,
+    require_rows,
     require_type,
 )
 
 SPLITS = ("train", "valid", "test")
 
 
-def checked(source: Source, *, now: float | None = None) -> Source:
-    """Check a source and bring it to one form: string ids, Unix seconds, known splits.
+def canonical(source: Source, *, now: float | None = None) -> Source:
+    """Check a source and convert it to canonical form: string ids, Unix seconds, known splits.
 
     Args:
-        source: What was found.
-        now: Unix seconds after which, a day of grace added, is the future; by default, the clock's.
+        source: The tables as found.
+        now: Unix seconds; times more than a day later are in the future. By default the clock.
 
     Returns:
-        Items with every column they had. Interactions with `user_id`, `item_id`, and of `order`
-        (int), `time` (Unix seconds), `action` (text, empty where there is none) and `split`
-        (`train`, `valid`, `test`) those they had.
+        Items with all their columns. Interactions with `user_id`, `item_id` and the optional
+        columns they had: `order` (int), `time` (Unix seconds), `action` (text, empty for none),
+        `split` (`train`, `valid`, `test`).
 
     Raises:
-        InputError: the first rule that is broken.
+        InputError: a rule is broken; names the first one.
     """
     return replace(
         source,
@@ -62,9 +62,9 @@ def _checked_items(items: Table) -> Table:
     require_columns(items, [ITEM, TITLE])
     require_type(items, ITEM, "be text or whole numbers", _is_id)
     require_type(items, TITLE, "be text", is_string)
-    require_some(items)
+    require_rows(items)
     unique = Rule(column=ITEM, must="be unique", broken=pl.col(ITEM).is_duplicated())
-    require(items, [_named(ITEM), unique])
+    require(items, [_required(ITEM), unique])
     strings = [name for name, kind in read_schema(items).items() if is_string(kind) or name == ITEM]
     return replace(items, frame=items.frame.with_columns(pl.col(strings).cast(pl.String)))
 
@@ -74,11 +74,11 @@ def _checked_interactions(events: Table, now: float) -> Table:
     schema = read_schema(events)
     if TIMESTAMP not in schema and ORDER not in schema:
         raise InputError(
-            f"{events.path}: column {TIMESTAMP!r} or {ORDER!r} must be there, "
+            f"{events.path}: column {TIMESTAMP!r} or {ORDER!r} must exist, "
             f"got the columns {list(schema)}"
         )
     columns = {USER: pl.col(USER).cast(pl.String), ITEM: pl.col(ITEM).cast(pl.String)}
-    rules = [_named(USER), _named(ITEM)]
+    rules = [_required(USER), _required(ITEM)]
     for name in (USER, ITEM):
         require_type(events, name, "be text or whole numbers", _is_id)
     if ORDER in schema:
@@ -97,7 +97,7 @@ def _checked_interactions(events: Table, now: float) -> Table:
     if ACTION in schema:
         require_type(events, ACTION, "be text", is_string)
         columns[ACTION] = pl.col(ACTION).cast(pl.String).fill_null("").str.strip_chars()
-    require_some(events)
+    require_rows(events)
     require(events, rules)
     return replace(events, frame=events.frame.select(**columns))
 
@@ -110,7 +110,7 @@ def _time_rules(seconds: pl.Expr, now: float) -> list[Rule]:
     ]
 
 
-def _named(column: str) -> Rule:
+def _required(column: str) -> Rule:
     empty = pl.col(column).cast(pl.String).str.strip_chars() == ""
     return Rule(
         column=column,

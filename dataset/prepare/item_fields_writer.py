@@ -1,4 +1,4 @@
-"""A table's rows as a shop describes items: texts, and attributes as plain JSON values."""
+"""Converts rows of an items table to texts and attributes, as plain JSON values."""
 
 import json
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ from dataset.prepare.attributes import kind_of
 from dataset.prepare.schema import ITEM, TITLE, is_string, is_string_list
 
 ROWS = 10_000
-"""Of a table that are plain objects at once"""
+"""Rows of a table that are Python objects at a time"""
 
 
 def fields_of(items: pl.DataFrame) -> Iterator[dict[str, dict[str, Any]]]:
-    """`texts` and `attributes` of every row.
+    """Yield `texts` and `attributes` of every row.
 
-    Texts are all columns of strings and of lists of them but id and title; attributes all others
-    that can be filtered by, times as ISO 8601 writes them. Nulls, NaN and infinities, empty strings
-    and lists are left out.
+    Texts are the columns of strings and of lists of strings, except id and title. Attributes are
+    all other columns that filters can use; times are in ISO 8601. Nulls, NaN, infinities, empty
+    strings and empty lists are left out.
     """
     kinds = {name: kind for name, kind in items.schema.items() if name not in (ITEM, TITLE)}
     texts = [name for name, kind in kinds.items() if is_string(kind) or is_string_list(kind)]
@@ -37,25 +37,25 @@ def fields_of(items: pl.DataFrame) -> Iterator[dict[str, dict[str, Any]]]:
 
 
 def save_fields(folder: Path, items: pl.DataFrame) -> None:
-    """Write the fields of every item, for `dataset.item_fields` to look up.
+    """Write the fields of every item for `dataset.item_fields`.
 
     Args:
-        folder: Of the data stage.
-        items: One row an item, in the items' order.
+        folder: Folder of the data stage.
+        items: One row per item, in the order of the items.
     """
     lines = [json.dumps(fields, ensure_ascii=False) for fields in fields_of(items)]
     StringColumn.save(folder, FIELDS, lines)
 
 
 def read_items(path: Path) -> tuple[int, Iterator[dict[str, Any]]]:
-    """How many items a Parquet file in the form of `items.parquet` holds, and each of them.
+    """Read a Parquet file in the form of `items.parquet`.
 
     Returns:
-        Rows, and of each `item_id`, `title`, `texts` and `attributes`.
+        Number of items, and an iterator over their `item_id`, `title`, `texts` and `attributes`.
 
     Raises:
-        ValueError: it is no Parquet file or lacks a column; says which.
-        OSError: it cannot be read.
+        ValueError: the file is no Parquet file or lacks a column; names the column.
+        OSError: the file cannot be read.
     """
     try:
         items = pl.read_parquet(path)

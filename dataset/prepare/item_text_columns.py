@@ -1,4 +1,4 @@
-"""An item's columns as the one text that the item tower reads."""
+"""Renders an item's columns as the one text that the item tower reads."""
 
 from collections.abc import Sequence
 
@@ -7,20 +7,20 @@ import polars as pl
 from dataset.item_text import SEPARATOR
 from dataset.prepare.schema import is_string_list
 
-_PIECE = r"\s*(?:\w+|[^\w\s])"  # what BERT's pre-tokeniser splits at, with the space before it
+_PIECE = r"\s*(?:\w+|[^\w\s])"  # a piece of BERT's pre-tokeniser, with the space before it
 
 
 def rendered(schema: pl.Schema, columns: Sequence[str], *, token_budget: int) -> pl.Expr:
-    """Text of an item: its fields in order of priority, cut where the budget ends.
+    """Expression for an item's text: its fields in order of priority, cut at the token budget.
 
     Args:
-        schema: Of the items.
+        schema: Schema of the items.
         columns: Most important first; nulls and blanks are skipped, lists of strings joined.
-        token_budget: Words and punctuation marks at most, separators counted. A word is one word
-            piece or more, so this bounds the tower's tokens from below.
+        token_budget: Most words and punctuation marks, separators included. A word has at least one
+            word piece, so a text of this length has at least as many word pieces.
 
     Returns:
-        The text. One that fits is not touched.
+        The text, unchanged if it fits.
     """
     text = pl.concat_str(
         [_one_line(name, schema[name]) for name in columns], separator=SEPARATOR, ignore_nulls=True

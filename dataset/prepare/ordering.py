@@ -1,4 +1,4 @@
-"""Orders: the one that time gives, and one that means nothing, for ties and for rows."""
+"""Sort keys: chronological order, and a hash order without information for ties and rows."""
 
 from hashlib import blake2b
 
@@ -9,19 +9,19 @@ from dataset.prepare.schema import ACTION, ITEM, ORDER, TIME, USER
 
 
 def stable_hash(column: str) -> pl.Expr:
-    """Key of a string column that sorts alike everywhere, and by nothing the strings say."""
+    """Hash of a string column: sorts the same on every machine, independently of the meaning."""
     return pl.col(column).map_batches(_digests, return_dtype=pl.UInt64, is_elementwise=True)
 
 
 def chronology(schema: pl.Schema) -> list[pl.Expr]:
     """Sort keys that put a user's interactions oldest first.
 
-    A stated order goes before the time. A tie in both is broken by a hash of user and item, so that
-    the items of a basket are in an order that means nothing, and in another one for another user.
-    What a user did to one item at one time is ordered by the name of the action.
+    A stated order precedes the time. A hash of user and item breaks ties in both. So the order of
+    items within a basket carries no information and differs between users. Several actions of a
+    user on one item at one time are ordered by name.
 
     Args:
-        schema: Of the interactions.
+        schema: Schema of the interactions.
     """
     stated = [pl.col(name) for name in (ORDER, TIME) if name in schema]
     pair = stable_hash(ITEM) ^ stable_hash(USER)
@@ -32,7 +32,7 @@ def chronology(schema: pl.Schema) -> list[pl.Expr]:
 def _mixed(numbers: pl.Series) -> pl.Series:
     """Scatter numbers that differ in few bits (the finaliser of SplitMix64, OOPSLA 2014).
 
-    Without it, items whose hashes begin alike would lie side by side in every basket.
+    Otherwise items whose hashes share leading bits would be adjacent in every basket.
     """
     x = numbers.to_numpy()
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -1,4 +1,4 @@
-"""Names of columns, and which of an item's columns are text."""
+"""Names of columns, and the choice of an item's text and attribute columns."""
 
 from collections.abc import Sequence
 
@@ -11,21 +11,21 @@ TITLE = "title"
 TEXT = "text"
 ORDER = "order"
 TIMESTAMP = "timestamp"
-"""As the source states it."""
+"""As given by the source."""
 TIME = "time"
-"""Unix seconds, made of the timestamp."""
+"""Unix seconds, converted from the timestamp."""
 ACTION = "action"
-"""What a user did to an item: `view`, `cart`, `purchase` or whatever a shop calls it."""
+"""Kind of interaction: `view`, `cart`, `purchase` or another name that the shop uses."""
 SPLIT = "split"
 
 KEYWORD_LENGTH = 100
-"""Characters of a string that is a keyword; a longer one is prose."""
+"""Most characters of a keyword; a longer string is prose."""
 
 STRINGS = (pl.String, pl.Categorical, pl.Enum)
 
 
 def is_string(kind: pl.DataType) -> bool:
-    """Whether values of the type are text as they are."""
+    """Whether values of the type are strings."""
     return isinstance(kind, STRINGS)
 
 
@@ -38,10 +38,9 @@ def text_columns(schema: pl.Schema, fields: Sequence[str]) -> list[str]:
     """Columns that become an item's text, most important first.
 
     Args:
-        schema: Of the items.
-        fields: Names in order of priority; those that the items lack or that cannot be read are
-            skipped. Every other string column follows by name, unless its name is a key's or an
-            address's.
+        schema: Schema of the items.
+        fields: Names in order of priority; missing and unreadable columns are skipped. All other
+            string columns follow by name, except those named like keys or addresses.
     """
     rest = sorted(
         name
@@ -52,10 +51,10 @@ def text_columns(schema: pl.Schema, fields: Sequence[str]) -> list[str]:
 
 
 def attribute_columns(items: pl.DataFrame) -> list[str]:
-    """Columns kept as they are, for filters: all that is typed, and strings that are short.
+    """Columns stored for filters: all typed columns and the short string columns.
 
-    A string column is short where 99 of 100 values have at most `KEYWORD_LENGTH` characters. The
-    title is none: it is what the item is called, not what it is like.
+    A string column is short if 99% of its values have at most `KEYWORD_LENGTH` characters. The
+    title is excluded: it names the item and does not describe it.
     """
     return [
         name

@@ -1,4 +1,4 @@
-"""Where items and interactions come from: `ml-100k`, or a folder of two parquet files."""
+"""Sources of items and interactions: `ml-100k`, or a folder of two parquet files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ ITEMS_FILE, INTERACTIONS_FILE = "items.parquet", "interactions.parquet"
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Two tables as they were found: not checked, and not read yet."""
+    """Tables of items and interactions, neither checked nor read yet."""
 
     items: Table
     interactions: Table
@@ -27,15 +27,15 @@ class Source:
 
 
 def open_source(source: str, cache: Path = CACHE) -> Source:
-    """Find a source's files; `ml-100k` is downloaded when it is not in the cache.
+    """Open the files of a source; `ml-100k` is downloaded if it is not in the cache.
 
     Args:
         source: `ml-100k`, or a folder with `items.parquet` and `interactions.parquet`.
-        cache: Where downloads are kept.
+        cache: Folder for downloads.
 
     Raises:
         InputError: a file or the folder is missing.
-        DownloadError: the download failed or its checksum is another.
+        DownloadError: the download failed or has another checksum.
     """
     if source == ML_100K:
         return ml_100k(fetch(ML_100K_FILES, cache))
@@ -43,7 +43,7 @@ def open_source(source: str, cache: Path = CACHE) -> Source:
 
 
 def parquet_folder(folder: Path) -> Source:
-    """The two parquet files of a folder.
+    """Open the two parquet files of a folder.
 
     Raises:
         InputError: a file or the folder is missing.
@@ -55,7 +55,7 @@ def parquet_folder(folder: Path) -> Source:
         )
     for name in (ITEMS_FILE, INTERACTIONS_FILE):
         if not (folder / name).is_file():
-            raise InputError(f"{folder / name}: the file must be there, got none")
+            raise InputError(f"{folder / name}: the file must exist, got none")
     items, interactions = folder / ITEMS_FILE, folder / INTERACTIONS_FILE
     return Source(
         items=Table(frame=pl.scan_parquet(items, glob=False), path=items),
@@ -64,7 +64,7 @@ def parquet_folder(folder: Path) -> Source:
 
 
 def ml_100k(folder: Path) -> Source:
-    """MovieLens 100K as RecBole ships it: every rating is an interaction (GroupLens)."""
+    """Open MovieLens 100K (GroupLens) as RecBole ships it: every rating is an interaction."""
     items, interactions = folder / "ml-100k.item", folder / "ml-100k.inter"
     return Source(
         items=Table(
@@ -86,7 +86,7 @@ def ml_100k(folder: Path) -> Source:
 
 
 def _scan_atomic(path: Path) -> pl.LazyFrame:
-    """RecBole's atomic files: tab-separated, and `name:type` in the header."""
+    """Scan one of RecBole's atomic files: tab-separated, with `name:type` in the header."""
     return pl.scan_csv(
         path,
         separator="\t",

@@ -1,4 +1,4 @@
-"""Which interactions are learnt from, tuned on and tested on."""
+"""Splits interactions into training, validation and test."""
 
 import polars as pl
 
@@ -11,11 +11,11 @@ CODES = {"train": TRAIN, "valid": VALID, "test": TEST}
 
 
 def assign_split(interactions: pl.LazyFrame, config: DataConfig) -> pl.LazyFrame:
-    """Give every interaction its split: the stated one, else the configured strategy's.
+    """Give every interaction its split: the stated one, or that of the configured strategy.
 
     Args:
         interactions: Canonical columns; `time-cut` needs `time`.
-        config: Names the strategy and its shares.
+        config: The strategy and its shares.
 
     Returns:
         The interactions with `split` as a code: 0 train, 1 valid, 2 test.
@@ -29,9 +29,9 @@ def assign_split(interactions: pl.LazyFrame, config: DataConfig) -> pl.LazyFrame
 
 
 def leave_one_out(interactions: pl.LazyFrame) -> pl.LazyFrame:
-    """A user's last interaction is for the test, the last but one for validation.
+    """Assign each user's last interaction to the test and the second last to validation.
 
-    Users with fewer than three are for training alone.
+    All interactions of users with fewer than three are training.
     """
     keys = chronology(interactions.collect_schema())
     length = pl.len().over(USER)
@@ -47,14 +47,14 @@ def leave_one_out(interactions: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def time_cut(interactions: pl.LazyFrame, *, valid_share: float, test_share: float) -> pl.LazyFrame:
-    """Everything before one moment is for training, everything after a later one for the test.
+    """Assign interactions before one time to training, and from a later time on to the test.
 
-    What happened at the very moment of a cut goes to the later side, so training never sees it.
+    Interactions at the time of a cut belong to the later split, so training never sees them.
 
     Args:
-        interactions: With `time` (Unix seconds).
-        valid_share: Share of the interactions between the two moments.
-        test_share: Share of the interactions from the second moment on.
+        interactions: Have `time` (Unix seconds).
+        valid_share: Share of the interactions between the two times.
+        test_share: Share of the interactions from the second time on.
     """
     time = pl.col(TIME)
     first_valid = time.quantile(1 - valid_share - test_share, interpolation="higher")

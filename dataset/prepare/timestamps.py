@@ -1,11 +1,11 @@
-"""Timestamps of every kind, as Unix seconds."""
+"""Converts timestamps of every type to Unix seconds."""
 
 import polars as pl
 
 from dataset.prepare.schema import is_string
 
-# Median of a column from which its unit is milliseconds, microseconds, nanoseconds: seconds
-# reach 1e11 in the year 5138, milliseconds left it in 1973.
+# Upper limits of a column's median for seconds, milliseconds and microseconds, and the divisors.
+# Seconds reach 1e11 in the year 5138; milliseconds exceeded it in 1973.
 _UNITS = ((1e11, 1), (1e14, 1_000), (1e17, 1_000_000))
 _NANOSECONDS = 1_000_000_000
 _FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d")
@@ -18,14 +18,14 @@ def is_time(kind: pl.DataType) -> bool:
 
 
 def unix_seconds(column: str, kind: pl.DataType) -> pl.Expr:
-    """Unix seconds (UTC) of a column of timestamps, null where one cannot be read.
+    """Unix seconds (UTC) of a column of timestamps; null if one cannot be read.
 
-    Numbers count from 1970 in the unit that their median suggests; dates and times without a
-    zone are UTC; strings are ISO 8601, or numbers in digits.
+    Numbers count from 1970 in the unit that their median suggests. Dates and times without a
+    zone are UTC. Strings are ISO 8601 or digits.
 
     Args:
         column: Name of the column.
-        kind: Its type, one that `is_time` accepts.
+        kind: Type of the column, accepted by `is_time`.
     """
     if kind.is_numeric():
         return _from_number(pl.col(column).cast(pl.Float64))

@@ -1,4 +1,4 @@
-"""Bad input is refused before anything is made of it, with the rows that are at fault."""
+"""Refuses bad input before any work, and shows the rows that break a rule."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ SHOWN = 5
 
 
 class InputError(ValueError):
-    """A source breaks a rule; says which file, column and rule, and shows the first rows."""
+    """A source breaks a rule; names file, column and rule, and shows the first rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows that have not been read yet, and the file that they will come from."""
+    """Rows that are not read yet, and their file."""
 
     frame: pl.LazyFrame
     path: Path
@@ -24,49 +24,51 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What must hold for every row of a column."""
+    """A condition on every row of a column."""
 
     column: str
     must: str
-    """Ends the sentence "column must …"."""
+    """The end of the sentence "column must …"."""
     broken: pl.Expr
-    """True in the rows at fault."""
+    """True in the rows that break the rule."""
 
 
 def require_columns(table: Table, names: Sequence[str]) -> None:
     """Refuse a table that lacks one of the columns.
 
     Raises:
-        InputError: names the column and those that are there.
+        InputError: a column is missing; names it and the existing columns.
     """
     schema = read_schema(table)
     for name in names:
         if name not in schema:
             raise InputError(
-                f"{table.path}: column {name!r} must be there, got the columns {list(schema)}"
+                f"{table.path}: column {name!r} must exist, got the columns {list(schema)}"
             )
 
 
 def require_type(
     table: Table, column: str, must: str, accepted: Callable[[pl.DataType], bool]
 ) -> None:
-    """Refuse a column of another type.
+    """Refuse a column whose type is not accepted.
 
     Raises:
-        InputError: names the column and its type, and shows the first rows.
+        InputError: the type is not accepted; names column and type, and shows the first rows.
     """
     kind = read_schema(table)[column]
     if not accepted(kind):
         with reading(table.path):
             rows = table.frame.select(column).head(SHOWN).collect()
-        raise InputError(f"{table.path}: column {column!r} must {must}, got {kind}\n{shown(rows)}")
+        raise InputError(
+            f"{table.path}: column {column!r} must {must}, got {kind}\n{first_rows(rows)}"
+        )
 
 
-def require_some(table: Table) -> None:
+def require_rows(table: Table) -> None:
     """Refuse a table without rows.
 
     Raises:
-        InputError: it has none.
+        InputError: the table has no rows.
     """
     with reading(table.path):
         empty = table.frame.select(pl.len()).head(1).collect().item() == 0
@@ -75,10 +77,10 @@ def require_some(table: Table) -> None:
 
 
 def require(table: Table, rules: Sequence[Rule]) -> None:
-    """Refuse a table that breaks a rule; the rules are checked in one pass, reported in order.
+    """Refuse a table that breaks a rule; checks all rules in one pass.
 
     Raises:
-        InputError: names the column and the rule, and shows the first rows at fault.
+        InputError: a rule is broken; names the first one and its column, and shows rows.
     """
     broken = [
         table.frame.select(rule.column, broken=rule.broken)
@@ -92,7 +94,7 @@ def require(table: Table, rules: Sequence[Rule]) -> None:
             if len(rows):
                 raise InputError(
                     f"{table.path}: column {rule.column!r} must {rule.must}, "
-                    f"got {len(rows):,} rows that break it, first of all\n{shown(rows)}"
+                    f"got {len(rows):,} rows that break it; the first are:\n{first_rows(rows)}"
                 )
 
 
@@ -100,7 +102,7 @@ def read_schema(table: Table) -> pl.Schema:
     """Names and types of a table's columns.
 
     Raises:
-        InputError: the file is missing or not what its name says.
+        InputError: the file is missing or of another format.
     """
     with reading(table.path):
         return table.frame.collect_schema()
@@ -108,7 +110,7 @@ def read_schema(table: Table) -> pl.Schema:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while a file is read into an input error that names it."""
+    """Raise errors of reading a file as InputError that names the file."""
     try:
         yield
     except (pl.exceptions.ComputeError, OSError) as error:
@@ -117,7 +119,7 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def shown(rows: pl.DataFrame) -> str:
+def first_rows(rows: pl.DataFrame) -> str:
     """The first rows as plain text."""
     with pl.Config(
         tbl_formatting="ASCII_MARKDOWN",

@@ -1,6 +1,6 @@
 """Errors that a caller can act on; `server.interceptors.errors` has their gRPC statuses.
 
-InvalidQueryError (`shortlist_client.api.errors`): the request breaks a rule.
+InvalidRequestError (`shortlist_client.api.errors`): the request breaks a rule.
 UnknownItemError: the catalogue does not hold the item that was asked about.
 QueueFullError: too many requests wait; says when to ask again.
 OtherReleaseError: the request names another release than the live one; names both.

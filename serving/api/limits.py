@@ -4,13 +4,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one query may ask for; beyond it, InvalidQueryError."""
+    """What one query may ask for; beyond it, InvalidRequestError."""
 
     shortlist: int = 200
     """Items recalled, and the largest `limit`."""
@@ -38,10 +38,10 @@ def check_id(name: str, value: str, limits: Limits) -> None:
     """Refuse an id that is empty or too long.
 
     Raises:
-        InvalidQueryError: names the field, the rule and the length.
+        InvalidRequestError: names the field, the rule and the length.
     """
     if not 1 <= len(value) <= limits.id_length:
-        raise InvalidQueryError(
+        raise InvalidRequestError(
             f"{name} must have 1 to {limits.id_length} characters, got {len(value)}"
         )
 
@@ -54,25 +54,27 @@ def check_item(item: Item, limits: Limits) -> None:
     """Refuse an item that breaks a rule.
 
     Raises:
-        InvalidQueryError: names the field, the rule and the value.
+        InvalidRequestError: names the field, the rule and the value.
     """
     check_id("item_id", item.item_id, limits)
     if not item.title.strip():
-        raise InvalidQueryError(f"title of {item.item_id!r} must not be empty, got {item.title!r}")
+        raise InvalidRequestError(
+            f"title of {item.item_id!r} must not be empty, got {item.title!r}"
+        )
     for name, value in item.texts.items():
         lines = [value] if isinstance(value, str) else value
         if not isinstance(lines, list | tuple) or not all(isinstance(line, str) for line in lines):
-            raise InvalidQueryError(
+            raise InvalidRequestError(
                 f"texts of {item.item_id!r} must be strings or lists of them, got {name}={value!r}"
             )
     try:
         size = len(json.dumps(_plain(item), allow_nan=False).encode())
     except (TypeError, ValueError) as error:
-        raise InvalidQueryError(
+        raise InvalidRequestError(
             f"attributes of {item.item_id!r} must be plain JSON values: {error}"
         ) from error
     if size > ITEM_BYTES:
-        raise InvalidQueryError(
+        raise InvalidRequestError(
             f"fields of {item.item_id!r} must have at most {ITEM_BYTES} bytes, got {size}"
         )
 

@@ -5,48 +5,56 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
 from retrieval.embedding_cache import Lookups
+from serving.api.request import Request
 from shortlist_client.api.answer import Answer
 from shortlist_client.api.item import Item, Known
 from shortlist_client.api.operations import Counts
-from shortlist_client.api.request import Ask
 
 
 class Recommender(Protocol):
-    """What the wire needs of an engine. Questions are asked from one thread at a time."""
+    """Answers requests from one unchanging state of a release. One thread at a time may ask."""
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """Fingerprints of `data`, `towers`, `index` and `ranker`."""
-
-    def cost(self, ask: Ask) -> int:
-        """Items that an answer reads at most: of a history, and to be ranked."""
+        """Fingerprint of every stage, and the `release` where it was published."""
 
     @property
-    def moment(self) -> object:
-        """Stands for all that answers hang on beside the question; another one after a change."""
-
-    @property
-    def lookups(self) -> Mapping[str, Lookups]:
-        """How often what the engine keeps was found, by name."""
+    def version_token(self) -> object:
+        """Identifies the state; a change of items or of the release makes another one."""
 
     @property
     def actions(self) -> Sequence[str]:
-        """What the release's interactions call what users do; none where they do not say."""
+        """Names of the actions in the release's interactions; empty where it has none."""
 
-    def answers(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Answer | Exception]]:
+    @property
+    def cache_lookups(self) -> Mapping[str, Lookups]:
+        """Hits and misses of the engine's caches, by name."""
+
+    def cost(self, request: Request) -> int:
+        """Items that an answer reads at most: of a history, and to be ranked."""
+
+    def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Exception]]:
         """Answer some requests together.
 
         Yields:
             Places among the requests, in any order, and their answers as soon as they are there;
-            InvalidQueryError, UnknownItemError or OtherReleaseError where a request cannot be
+            InvalidRequestError, UnknownItemError or OtherReleaseError where a request cannot be
             answered.
         """
 
-    def handing_over(self, successor: Any) -> AbstractContextManager[None]:
-        """Let another engine, of another release, take this one's place inside `with`.
 
-        What was acknowledged by this one is known to the other inside the block, and nothing is
-        acknowledged there; afterwards the other acknowledges what this one is told.
+class LiveRecommender(Protocol):
+    """Gives the newest state of a release whose items may change. Any thread may ask for it."""
+
+    @property
+    def current(self) -> Recommender:
+        """The newest state."""
+
+    def handing_over(self, successor: Any) -> AbstractContextManager[None]:
+        """Hand item changes over to the engine of another release inside `with`.
+
+        The successor knows every acknowledged change when the block begins. Inside the block
+        nothing is acknowledged. Afterwards the successor acknowledges what this one is told.
         """
 
 
@@ -62,7 +70,7 @@ class Changeable(Protocol):
         """Refuse an item that breaks a rule.
 
         Raises:
-            InvalidQueryError: names the field, the rule and the value.
+            InvalidRequestError: names the field, the rule and the value.
         """
 
     def upsert(self, items: Sequence[Item]) -> None:

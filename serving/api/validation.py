@@ -1,109 +1,111 @@
 """Rules that every request must keep."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 
 from dataset.attribute_kind import Kind
 from serving.api.errors import OtherReleaseError
 from serving.api.limits import Limits, check_id
-from shortlist_client.api.errors import InvalidQueryError
+from serving.api.request import Method, Request, check_honoured
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.filters import AnyOf
-from shortlist_client.api.request import Ask, Diversity, Method, Query
+from shortlist_client.api.request import Diversity, Shopper, Wishes
 
 
-def check_query(query: Query, limits: Limits, *, candidates: Sequence[str] | None = None) -> None:
-    """Refuse a query that breaks a rule.
-
-    Args:
-        query: What was asked.
-        limits: The rules.
-        candidates: Item ids to be ranked, where that was asked; they then bound `limit`.
+def check_request(request: Request, limits: Limits) -> None:
+    """Refuse a request for a list of items that breaks a rule.
 
     Raises:
-        InvalidQueryError: names the field, the rule and the value.
+        InvalidRequestError: names the field, the rule and the value.
     """
+    shopper, wishes = request.shopper, request.wishes
     most, of = limits.shortlist, "the shortlist"
-    if candidates is not None:
+    if request.method is Method.RANK:
         most, of = limits.candidates, "the candidates allowed"
-        if not 1 <= len(candidates) <= limits.candidates:
-            raise InvalidQueryError(
-                f"candidates must be 1 to {limits.candidates} item ids, got {len(candidates)}"
+        if not 1 <= len(request.candidates) <= limits.candidates:
+            raise InvalidRequestError(
+                f"candidates must be 1 to {limits.candidates} item ids, "
+                f"got {len(request.candidates)}"
             )
-    if not 1 <= query.limit <= most:
-        raise InvalidQueryError(f"limit must be within 1 and {of} of {most}, got {query.limit}")
-    _check_history(query, limits)
-    _check_filters(query, limits)
-    if len(query.search) > limits.search_length:
-        raise InvalidQueryError(
-            f"search must be at most {limits.search_length} characters, got {len(query.search)}"
+    if wishes.limit is not None and not 1 <= wishes.limit <= most:
+        raise InvalidRequestError(f"limit must be within 1 and {of} of {most}, got {wishes.limit}")
+    _check_history(shopper, limits)
+    _check_filters(wishes, limits)
+    if len(shopper.search) > limits.search_length:
+        raise InvalidRequestError(
+            f"search must be at most {limits.search_length} characters, got {len(shopper.search)}"
         )
-    if query.user_id is not None:
-        check_id("user_id", query.user_id, limits)
-    for item_id in (*query.history, *query.exclude, *(candidates or ())):
+    if shopper.user_id is not None:
+        check_id("user_id", shopper.user_id, limits)
+    for item_id in (*shopper.history, *wishes.exclude, *request.candidates):
         check_id("item_id", item_id, limits)
 
 
-def _check_history(query: Query, limits: Limits) -> None:
-    if len(query.history) > limits.history:
-        raise InvalidQueryError(
-            f"history must be at most {limits.history} item ids, got {len(query.history)}"
+def _check_history(shopper: Shopper, limits: Limits) -> None:
+    if len(shopper.history) > limits.history:
+        raise InvalidRequestError(
+            f"history must be at most {limits.history} item ids, got {len(shopper.history)}"
         )
     for name, given in (
-        ("history_times", query.history_times),
-        ("history_actions", query.history_actions),
+        ("history_times", shopper.history_times),
+        ("history_actions", shopper.history_actions),
     ):
-        if len(given) not in (0, len(query.history)):
-            raise InvalidQueryError(
-                f"{name} must be as many as the {len(query.history)} items of the history, "
+        if len(given) not in (0, len(shopper.history)):
+            raise InvalidRequestError(
+                f"{name} must be as many as the {len(shopper.history)} items of the history, "
                 f"or none, got {len(given)}"
             )
-    for earlier, later in pairwise(query.history_times):
+    for earlier, later in pairwise(shopper.history_times):
         if later < earlier:
-            raise InvalidQueryError(f"history_times must not decrease, got {later} after {earlier}")
-    for action in query.history_actions:
+            raise InvalidRequestError(
+                f"history_times must not decrease, got {later} after {earlier}"
+            )
+    for action in shopper.history_actions:
         if len(action) > limits.id_length:
-            raise InvalidQueryError(
+            raise InvalidRequestError(
                 f"history_actions must have at most {limits.id_length} characters each, "
                 f"got {len(action)}"
             )
 
 
-def _check_filters(query: Query, limits: Limits) -> None:
+def _check_filters(wishes: Wishes, limits: Limits) -> None:
     """Sizes alone; what the clauses may ask, the attributes know."""
-    if len(query.exclude) > limits.excluded:
-        raise InvalidQueryError(
-            f"exclude must be at most {limits.excluded} item ids, got {len(query.exclude)}"
+    if len(wishes.exclude) > limits.excluded:
+        raise InvalidRequestError(
+            f"exclude must be at most {limits.excluded} item ids, got {len(wishes.exclude)}"
         )
-    clauses = list(query.filters)
+    clauses = list(wishes.filters)
     if len(clauses) > limits.clauses:
-        raise InvalidQueryError(
+        raise InvalidRequestError(
             f"filters must have at most {limits.clauses} clauses, got {len(clauses)}"
         )
     for clause in clauses:
         if isinstance(clause, AnyOf) and len(clause.values) > limits.values:
-            raise InvalidQueryError(
+            raise InvalidRequestError(
                 f"values of attribute {clause.attribute!r} must be at most {limits.values}, "
                 f"got {len(clause.values)}"
             )
 
 
-def check_release(ask: Ask, live: str | None, limits: Limits) -> None:
-    """Refuse a request that another release must answer.
+def check_answerable(request: Request, live: str | None, limits: Limits) -> None:
+    """Refuse a request that another release must answer, or that its call cannot honour.
 
     Args:
-        ask: What was asked.
+        request: What was asked.
         live: Id of the release that answers; None where it was not published.
         limits: What ids may be.
 
     Raises:
         OtherReleaseError: it is bound to another release.
-        InvalidQueryError: the release's id breaks a rule.
+        InvalidRequestError: a field must be absent, or the release's id breaks a rule.
     """
-    if not ask.release:
+    check_honoured(request)
+    release = request.wishes.release
+    if not release:
         return
-    check_id("release", ask.release, limits)
-    if ask.release != live:
-        raise OtherReleaseError(ask.release, live)
+    check_id("release", release, limits)
+    if release != live:
+        raise OtherReleaseError(release, live)
 
 
 def check_diversity(diversity: Diversity, kinds: Mapping[str, Kind]) -> None:
@@ -114,41 +116,41 @@ def check_diversity(diversity: Diversity, kinds: Mapping[str, Kind]) -> None:
         kinds: Of every attribute of the items, by name.
 
     Raises:
-        InvalidQueryError: names the field, the rule and the value.
+        InvalidRequestError: names the field, the rule and the value.
     """
     if not 0 <= diversity.strength <= 1:
-        raise InvalidQueryError(
+        raise InvalidRequestError(
             f"strength of diversity must be within 0 and 1, got {diversity.strength}"
         )
     for name, items in diversity.at_most.items():
         if kinds.get(name) != "keyword":
             known = ", ".join(sorted(n for n, kind in kinds.items() if kind == "keyword"))
-            raise InvalidQueryError(
+            raise InvalidRequestError(
                 "attribute of diversity must be one of those with keywords "
                 f"({known or 'none'}), got {name!r}"
             )
         if items < 1:
-            raise InvalidQueryError(
+            raise InvalidRequestError(
                 f"items of diversity must be at least 1 for {name!r}, got {items}"
             )
 
 
-def check_embedded(ask: Ask, limits: Limits) -> None:
+def check_embedded(request: Request, limits: Limits) -> None:
     """Refuse items or texts that may not be embedded.
 
     Raises:
-        InvalidQueryError: names the field, the rule and the value.
+        InvalidRequestError: names the field, the rule and the value.
     """
-    name, given = "item_ids", ask.candidates
-    if ask.method is Method.EMBED_TEXTS:
-        name, given = "texts", ask.texts
+    name, given = "item_ids", request.candidates
+    if request.method is Method.EMBED_TEXTS:
+        name, given = "texts", request.texts
     if not 1 <= len(given) <= limits.embedded:
-        raise InvalidQueryError(f"{name} must be 1 to {limits.embedded}, got {len(given)}")
-    for item_id in ask.candidates:
+        raise InvalidRequestError(f"{name} must be 1 to {limits.embedded}, got {len(given)}")
+    for item_id in request.candidates:
         check_id("item_id", item_id, limits)
-    for text in ask.texts:
+    for text in request.texts:
         if not text.strip() or len(text) > limits.text_length:
-            raise InvalidQueryError(
+            raise InvalidRequestError(
                 f"texts must have 1 to {limits.text_length} characters, not all blank, "
                 f"got {len(text)}"
             )

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from serving.api.errors import QueueFullError
+from serving.api.request import Request
 from shortlist_client.api.answer import Answer
-from shortlist_client.api.request import Ask
 
 LEAST_RETRY = 0.01
 """Seconds after which it is worth asking again."""
@@ -48,7 +48,7 @@ class QueueConfig:
 class Waiting:
     """A request and whoever awaits its answer."""
 
-    ask: Ask
+    request: Request
     future: asyncio.Future[Answered]
     patient: bool = False
     """Whether all others come first"""
@@ -57,7 +57,7 @@ class Waiting:
     @property
     def late(self) -> bool:
         """Whether its time is over."""
-        return self.ask.deadline <= time.monotonic()
+        return self.request.deadline <= time.monotonic()
 
     def tell(self, told: Answered | Exception) -> None:
         """Hand the answer to the event loop of whoever awaits it, if both are still there."""
@@ -103,7 +103,7 @@ class WaitingRequests:
             raise QueueFullError(count, max(count * self._seconds, LEAST_RETRY))
         self._waiting.append(request)
 
-    def take(self, cost: Callable[[Ask], int]) -> list[Waiting]:
+    def take(self, cost: Callable[[Request], int]) -> list[Waiting]:
         """Take what is to be worked on together, the oldest first, without those that are gone.
 
         Patient requests are taken where there are no others.
@@ -113,13 +113,13 @@ class WaitingRequests:
         )
 
     def _first(
-        self, waiting: deque[Waiting], cost: Callable[[Ask], int], most: int
+        self, waiting: deque[Waiting], cost: Callable[[Request], int], most: int
     ) -> list[Waiting]:
         taken: list[Waiting] = []
         left = self._config.batch_items
         while waiting and len(taken) < most:
             if self._still_there(waiting[0]):
-                left -= cost(waiting[0].ask)
+                left -= cost(waiting[0].request)
                 if taken and left < 0:
                     break
                 taken.append(waiting[0])

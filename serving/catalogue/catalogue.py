@@ -17,7 +17,7 @@ from serving.catalogue.live_items import LiveItems
 from serving.catalogue.user_history import history_with
 from shortlist_client.api.event import Event
 from shortlist_client.api.item import Item, Known
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,18 +158,18 @@ class Catalogue:
             return None
         return history_with(self.data, user, since, self.action_codes)
 
-    def contexts(self, query: Query) -> NDArray[np.int32]:
-        """Contexts of the known items of a query's history, as if there were no others.
+    def contexts(self, shopper: Shopper) -> NDArray[np.int32]:
+        """Contexts of the known items of a given history, as if there were no others.
 
-        Of a release whose interactions had no times, a query's say nothing.
+        Of a release whose interactions had no times, those given say nothing.
         """
-        known = np.array([self._known_row(i) is not None for i in query.history], bool)
-        numbers = np.zeros(len(query.history), np.int32)
-        if query.history_actions:
-            numbers = action_numbers(query.history_actions, self.action_codes)
+        known = np.array([self._known_row(i) is not None for i in shopper.history], bool)
+        numbers = np.zeros(len(shopper.history), np.int32)
+        if shopper.history_actions:
+            numbers = action_numbers(shopper.history_actions, self.action_codes)
         times = None
-        if query.history_times and self.data.timed:
-            times = np.asarray(query.history_times, np.int64)[known]
+        if shopper.history_times and self.data.timed:
+            times = np.asarray(shopper.history_times, np.int64)[known]
         return contexts(times, numbers[known], np.zeros(1, np.int64))
 
     def _new(self) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from dataset.arrays import load_dataset
 from serving.catalogue.catalogue import Catalogue
 from serving.cli.connection import FAILED, TOKEN, add_server, connected
 from serving.cli.tables import answer_table, history_table
-from shortlist_client.api.request import Diversity
+from shortlist_client.api.request import Diversity, Shopper, Wishes
 from shortlist_client.client import RecommenderClient, Response
 from shortlist_client.wire.recommend import read_filters
 
@@ -56,18 +56,12 @@ def _answer(
     filters = read_filters(options.filters)
     exclude = [item_id for item_id in options.exclude.split(",") if item_id]
     if options.similar:
-        response = client.similar(
-            options.similar,
-            filters=filters,
-            exclude=exclude,
-            release=options.release,
-            limit=options.limit,
+        wishes = Wishes(
+            filters=filters, exclude=exclude, release=options.release, limit=options.limit
         )
-        return response, f"like item {options.similar}"
-    response = client.recommend(
-        user_id=options.user_id,
-        history=history,
-        search=options.search,
+        return client.similar(options.similar, wishes), f"like item {options.similar}"
+    shopper = Shopper(user_id=options.user_id, history=history, search=options.search)
+    wishes = Wishes(
         filters=filters,
         exclude=exclude,
         diversity=Diversity(strength=options.strength, at_most=options.at_most),
@@ -76,7 +70,7 @@ def _answer(
         release=options.release,
         limit=options.limit,
     )
-    return response, f"recommended to {_who(options)}"
+    return client.recommend(shopper, wishes), f"recommended to {_who(options)}"
 
 
 def _who(options: jsonargparse.Namespace) -> str:

@@ -16,10 +16,11 @@ from pyroaring import BitMap
 
 from index.ranked_list import RankedList
 from retrieval.blas_threads import leave_cores_to_torch
-from retrieval.embedding_cache import NOTHING, CacheConfig
+from retrieval.embedding_cache import NOTHING, CacheConfig, Lookups
 from retrieval.features import NEWEST
 from serving.api.errors import OtherReleaseError, UnknownItemError
 from serving.api.limits import Limits
+from serving.api.request import Method, Request
 from serving.engine.answer_builder import MARGIN, AnswerBuilder
 from serving.engine.cascade import Cascade
 from serving.engine.explain_history import explaining_cost
@@ -29,9 +30,9 @@ from serving.engine.lookups import EMBEDS, looked_up
 from serving.engine.resolve import ResolvedRequest, resolve
 from serving.engine.warmup import warmup_requests
 from shortlist_client.api.answer import Answer
-from shortlist_client.api.errors import InvalidQueryError
-from shortlist_client.api.filters import Filters
-from shortlist_client.api.request import Ask, Method, Query
+from shortlist_client.api.errors import InvalidRequestError
+from shortlist_client.api.event import Event
+from shortlist_client.api.request import Shopper, Wishes
 
 WARM_UPS = 2
 Placed = tuple[int, Answer | Exception]
@@ -100,6 +101,17 @@ class Engine:
         return self.cascade.catalogue.actions
 
     @property
+    def version_token(self) -> object:
+        """Identifies the cascade that answers."""
+        return self.cascade.version_token
+
+    @property
+    def cache_lookups(self) -> Mapping[str, Lookups]:
+        """Hits and misses of the cached shoppers, where shoppers are cached."""
+        cache = self.cascade.retriever.kept
+        return {} if cache is None else {"shoppers": cache.lookups}
+
+    @property
     def ranked(self) -> int:
         """Items of a shortlist that are ranked at most."""
         return min(self.head, self.shortlist)
@@ -127,95 +139,103 @@ class Engine:
         index = cascade.retriever.sources.index
         index.search_among(index.vectors(np.zeros(1, np.int32))[0], 1, BitMap([0]))
 
-    def recommend(self, query: Query, *, ranked: int | None = None) -> Answer:
+    def recommend(
+        self,
+        shopper: Shopper,
+        wishes: Wishes = Wishes(),
+        *,
+        recent: Sequence[Event] = (),
+        ranked: int | None = None,
+    ) -> Answer:
         """Recall a shortlist, rank its head, and return the first `limit` without the history.
 
         Args:
-            query: What a client asks.
+            shopper: For whom.
+            wishes: What the answer should be like.
+            recent: What the user did since the release was built, oldest first.
             ranked: Length of the head; by default as configured.
 
         Raises:
-            InvalidQueryError: the query breaks a rule.
+            InvalidRequestError: the request breaks a rule.
         """
-        return self._one(Ask(method=Method.RECOMMEND, query=query), ranked=ranked)
+        request = Request(method=Method.RECOMMEND, shopper=shopper, wishes=wishes, recent=recent)
+        return self._one(request, ranked=ranked)
 
-    def retrieve(self, query: Query) -> Answer:
+    def retrieve(self, shopper: Shopper, wishes: Wishes = Wishes()) -> Answer:
         """The shortlist's first `limit` in its own order, without the history.
 
         Raises:
-            InvalidQueryError: the query breaks a rule.
+            InvalidRequestError: the request breaks a rule.
         """
-        return self._one(Ask(method=Method.RETRIEVE, query=query))
+        return self._one(Request(method=Method.RETRIEVE, shopper=shopper, wishes=wishes))
 
-    def rank(self, query: Query, candidates: Sequence[str]) -> Answer:
+    def rank(
+        self, shopper: Shopper, candidates: Sequence[str], wishes: Wishes = Wishes()
+    ) -> Answer:
         """Order the given items for the shopper and return the first `limit`.
 
         Raises:
-            InvalidQueryError: the query breaks a rule, or there are no or too many candidates.
+            InvalidRequestError: the request breaks a rule, or there are no or too many candidates.
         """
-        return self._one(Ask(method=Method.RANK, query=query, candidates=candidates))
+        return self._one(
+            Request(method=Method.RANK, shopper=shopper, candidates=candidates, wishes=wishes)
+        )
 
-    def similar(
-        self,
-        item_id: str,
-        limit: int,
-        *,
-        filters: Filters | None = None,
-        exclude: Sequence[str] = (),
-    ) -> Answer:
+    def similar(self, item_id: str, wishes: Wishes = Wishes()) -> Answer:
         """Nearest neighbours of an item among the items that fit, but for those to leave out.
 
         Raises:
-            InvalidQueryError: the limit, an id or a filter breaks a rule.
+            InvalidRequestError: the limit, an id or a filter breaks a rule.
             UnknownItemError: the catalogue does not hold the item.
         """
-        query = Query(limit=limit, filters=filters or Filters(), exclude=exclude)
-        return self._one(Ask(method=Method.SIMILAR, query=query, item_id=item_id))
+        return self._one(Request(method=Method.SIMILAR, item_id=item_id, wishes=wishes))
 
-    def _one(self, ask: Ask, *, ranked: int | None = None) -> Answer:
-        ((_, answer),) = self.answers([ask], ranked=ranked)
+    def _one(self, request: Request, *, ranked: int | None = None) -> Answer:
+        ((_, answer),) = self.answers([request], ranked=ranked)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def cost(self, ask: Ask) -> int:
+    def cost(self, request: Request) -> int:
         """Items that an answer reads at most: of a history, and to be ranked."""
-        known = len(ask.query.history) or (NEWEST if ask.query.user_id else 0)
-        ranked = {Method.RECOMMEND: self.ranked, Method.RANK: len(ask.candidates)}
+        known = len(request.shopper.history) or (NEWEST if request.shopper.user_id else 0)
+        ranked = {Method.RECOMMEND: self.ranked, Method.RANK: len(request.candidates)}
         return (
             1
             + min(known, NEWEST)
-            + ranked.get(ask.method, 0)
-            + TEXT_COST * len(ask.texts)
-            + explaining_cost(ask)
-            + text_reasons_cost(ask)
+            + ranked.get(request.method, 0)
+            + TEXT_COST * len(request.texts)
+            + explaining_cost(request)
+            + text_reasons_cost(request)
         )
 
-    def answers(self, asks: Sequence[Ask], *, ranked: int | None = None) -> Iterator[Placed]:
+    def answers(
+        self, requests: Sequence[Request], *, ranked: int | None = None
+    ) -> Iterator[Placed]:
         """Answer some requests together, each as soon as it can be.
 
         Args:
-            asks: The requests.
+            requests: The requests.
             ranked: Length of the head that is ranked; by default as configured.
 
         Yields:
-            Places among the requests, in any order, and their answers; InvalidQueryError,
+            Places among the requests, in any order, and their answers; InvalidRequestError,
             UnknownItemError or OtherReleaseError where a request cannot be answered.
         """
         started, cascaded = time.perf_counter(), dict[int, ResolvedRequest]()
-        for place, ask in enumerate(asks):
+        for place, request in enumerate(requests):
             try:
-                request = resolve(ask, self.cascade, self.limits)
-            except (InvalidQueryError, UnknownItemError, OtherReleaseError) as error:
+                resolved = resolve(request, self.cascade, self.limits)
+            except (InvalidRequestError, UnknownItemError, OtherReleaseError) as error:
                 yield place, error
                 continue
-            if ask.method in EMBEDS:
-                yield place, self._build.embedded(request, started)
-            elif request.embeds:
-                cascaded[place] = request
+            if request.method in EMBEDS:
+                yield place, self._build.embedded(resolved, started)
+            elif resolved.embeds:
+                cascaded[place] = resolved
             else:
-                found = looked_up(request, self.cascade, size=self.shortlist)
-                yield place, self._build(request, found, {}, started)
+                found = looked_up(resolved, self.cascade, size=self.shortlist)
+                yield place, self._build(resolved, found, {}, started)
         if cascaded:
             yield from self._cascaded(cascaded, self.ranked if ranked is None else ranked, started)
 
@@ -266,7 +286,7 @@ class Engine:
     def _head(self, request: ResolvedRequest, items: int, ranked: int) -> int:
         """Items of a list that are to be ranked."""
         heads = {Method.RECOMMEND: ranked, Method.RANK: self.limits.candidates}
-        return 0 if request.by_towers else min(heads.get(request.ask.method, 0), items)
+        return 0 if request.by_towers else min(heads.get(request.request.method, 0), items)
 
     def _in_time(
         self, requests: Mapping[int, ResolvedRequest], heads: Mapping[int, int]
@@ -277,10 +297,10 @@ class Engine:
             requests: By place.
             heads: Items to rank, by place, of those that have any.
         """
-        places = sorted(heads, key=lambda place: -requests[place].ask.deadline)
+        places = sorted(heads, key=lambda place: -requests[place].request.deadline)
         size, now = sum(heads.values()), time.monotonic() + MARGIN
         estimate = self.latencies.ranking.estimate
-        while places and requests[places[-1]].ask.deadline < now + estimate(size):
+        while places and requests[places[-1]].request.deadline < now + estimate(size):
             size -= heads[places.pop()]
         return places
 

@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 
 from index.ranked_list import RankedList, Rows, Scores
 from retrieval.retriever import ResolvedShopper
+from serving.api.request import Request
 from serving.engine.cascade import Cascade
-from shortlist_client.api.request import Ask
 
 EXPLAINED = 20
 """Newest items of a history that are explained; each is left out in turn"""
 
 
-def explaining_cost(ask: Ask) -> int:
+def explaining_cost(request: Request) -> int:
     """Items that reasons read at most, beside those of the answer: of histories, and ranked."""
-    if not ask.query.explain:
+    if not request.wishes.explain:
         return 0
-    known = len(ask.query.history) or EXPLAINED
-    return (1 + min(known, EXPLAINED)) * (1 + ask.query.limit)
+    known = len(request.shopper.history) or EXPLAINED
+    return (1 + min(known, EXPLAINED)) * (1 + request.limit)
 
 
 def left_out(shopper: ResolvedShopper) -> Rows:

@@ -19,11 +19,11 @@ from dataset.item_text import SEPARATOR, joined, text_lines
 from index.live_index import LiveIndex
 from index.ranked_list import Rows, Scores
 from lineage.stages import LENGTHS
+from serving.api.request import Request
 from serving.catalogue.catalogue import Catalogue
 from serving.catalogue.item_text import data_config, fields_of
 from shortlist_client.api.answer import TextReason
 from shortlist_client.api.item import Item
-from shortlist_client.api.request import Ask
 from towers.item_encoder import TextsReader
 
 TEXT_COST = 16
@@ -38,10 +38,10 @@ SHORTEST = 1e-6
 """Length of a sum that has none"""
 
 
-def text_reasons_cost(ask: Ask) -> int:
+def text_reasons_cost(request: Request) -> int:
     """Items of a history that take as long to read as the texts of an answer's items, about."""
-    items = min(ask.query.limit, EXPLAINED, len(ask.candidates) or EXPLAINED)
-    return TEXT_COST * items * (1 + USUAL_FIELDS) if ask.query.explain_texts else 0
+    items = min(request.limit, EXPLAINED, len(request.candidates) or EXPLAINED)
+    return TEXT_COST * items * (1 + USUAL_FIELDS) if request.wishes.explain_texts else 0
 
 
 @dataclass(frozen=True, kw_only=True)

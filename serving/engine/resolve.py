@@ -12,20 +12,20 @@ from index.ranked_list import Rows, Scores
 from retrieval.retriever import ResolvedShopper
 from serving.api.errors import UnknownItemError
 from serving.api.limits import Limits, check_id
-from serving.api.validation import check_diversity, check_embedded, check_query, check_release
+from serving.api.request import Method, Request
+from serving.api.validation import check_answerable, check_diversity, check_embedded, check_request
 from serving.catalogue.catalogue import Catalogue
 from serving.engine.cascade import Cascade
 from serving.engine.explain_history import left_out
 from shortlist_client.api.answer import Basis
-from shortlist_client.api.errors import InvalidQueryError
-from shortlist_client.api.request import Ask, Method, Query
+from shortlist_client.api.errors import InvalidRequestError
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedRequest:
     """A request whose ids are rows and whose rules are checked."""
 
-    ask: Ask
+    request: Request
     shopper: ResolvedShopper
     basis: Basis
     unknown_item_ids: tuple[str, ...] = ()
@@ -48,13 +48,13 @@ class ResolvedRequest:
     @property
     def explains_history(self) -> bool:
         """Whether the answer explains its items by the history that caused them."""
-        wished = self.ask.query.explain and self.basis in {Basis.HISTORY, Basis.SEARCH}
+        wished = self.request.wishes.explain and self.basis in {Basis.HISTORY, Basis.SEARCH}
         return wished and len(left_out(self.shopper)) > 0
 
     @property
     def explains_texts(self) -> bool:
         """Whether the answer explains its items by the fields of their own texts."""
-        return self.ask.query.explain_texts and self.embeds
+        return self.request.wishes.explain_texts and self.embeds
 
     @property
     def by_towers(self) -> bool:
@@ -62,38 +62,37 @@ class ResolvedRequest:
         return self.basis in {Basis.SEARCH, Basis.VECTOR}
 
 
-def resolve(ask: Ask, cascade: Cascade, limits: Limits) -> ResolvedRequest:
+def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedRequest:
     """Check a request and look up what it names.
 
     Args:
-        ask: The request.
+        request: The request.
         cascade: The release that answers.
         limits: Limits on what it may ask.
 
     Raises:
         OtherReleaseError: it names another release than the one that answers.
-        InvalidQueryError: it breaks a rule.
+        InvalidRequestError: it breaks a rule.
         UnknownItemError: the catalogue does not hold the item that it is about.
     """
     catalogue, attributes = cascade.catalogue, cascade.attributes
-    check_release(ask, cascade.versions.get("release"), limits)
-    if ask.method is Method.SIMILAR:
-        return _of_item(ask, catalogue, attributes, limits)
-    if ask.method in (Method.EMBED_ITEMS, Method.EMBED_TEXTS):
-        return _to_embed(ask, catalogue, limits)
-    query, ranking = ask.query, ask.method is Method.RANK
-    check_query(query, limits, candidates=ask.candidates if ranking else None)
-    check_diversity(query.diversity, attributes.kinds)
-    history, contexts, unknown, unknown_user = _known(query, catalogue)
+    check_answerable(request, cascade.versions.get("release"), limits)
+    if request.method is Method.SIMILAR:
+        return _of_item(request, catalogue, attributes, limits)
+    if request.method in (Method.EMBED_ITEMS, Method.EMBED_TEXTS):
+        return _to_embed(request, catalogue, limits)
+    check_request(request, limits)
+    check_diversity(request.wishes.diversity, attributes.kinds)
+    history, contexts, unknown, unknown_user = _known(request, catalogue)
     given, allowed, search, vector = None, None, "", None
-    if ranking:
-        given, unknown_too = catalogue.rows(list(dict.fromkeys(ask.candidates)))
+    if request.method is Method.RANK:
+        given, unknown_too = catalogue.rows(list(dict.fromkeys(request.candidates)))
     else:
-        search = query.search
-        vector = unit_vector(query, cascade.retriever.sources.index.dimension)
-        allowed, unknown_too = _allowed(query, catalogue, attributes)
+        search = request.shopper.search
+        vector = unit_vector(request, cascade.retriever.sources.index.dimension)
+        allowed, unknown_too = _allowed(request, catalogue, attributes)
     return ResolvedRequest(
-        ask=ask,
+        request=request,
         shopper=ResolvedShopper(
             history=history, contexts=contexts, search=search, vector=vector, allowed=allowed
         ),
@@ -105,16 +104,16 @@ def resolve(ask: Ask, cascade: Cascade, limits: Limits) -> ResolvedRequest:
 
 
 def _of_item(
-    ask: Ask, catalogue: Catalogue, attributes: Attributes, limits: Limits
+    request: Request, catalogue: Catalogue, attributes: Attributes, limits: Limits
 ) -> ResolvedRequest:
-    check_query(ask.query, limits)
-    check_id("item_id", ask.item_id, limits)
-    row = catalogue.row(ask.item_id)
+    check_request(request, limits)
+    check_id("item_id", request.item_id, limits)
+    row = catalogue.row(request.item_id)
     if row is None:
-        raise UnknownItemError(f"item_id must be in the catalogue, got {ask.item_id!r}")
-    allowed, unknown = _allowed(ask.query, catalogue, attributes)
+        raise UnknownItemError(f"item_id must be in the catalogue, got {request.item_id!r}")
+    allowed, unknown = _allowed(request, catalogue, attributes)
     return ResolvedRequest(
-        ask=ask,
+        request=request,
         shopper=ResolvedShopper(history=np.empty(0, np.int32), allowed=allowed),
         basis=Basis.ITEM,
         unknown_item_ids=unknown,
@@ -122,11 +121,11 @@ def _of_item(
     )
 
 
-def _to_embed(ask: Ask, catalogue: Catalogue, limits: Limits) -> ResolvedRequest:
-    check_embedded(ask, limits)
-    given, unknown = catalogue.rows(list(dict.fromkeys(ask.candidates)))
+def _to_embed(request: Request, catalogue: Catalogue, limits: Limits) -> ResolvedRequest:
+    check_embedded(request, limits)
+    given, unknown = catalogue.rows(list(dict.fromkeys(request.candidates)))
     return ResolvedRequest(
-        ask=ask,
+        request=request,
         shopper=ResolvedShopper(history=np.empty(0, np.int32)),
         basis=Basis.ITEM,
         unknown_item_ids=unknown,
@@ -134,34 +133,36 @@ def _to_embed(ask: Ask, catalogue: Catalogue, limits: Limits) -> ResolvedRequest
     )
 
 
-def _known(query: Query, catalogue: Catalogue) -> tuple[Rows, Rows, tuple[str, ...], bool]:
+def _known(request: Request, catalogue: Catalogue) -> tuple[Rows, Rows, tuple[str, ...], bool]:
     """History, contexts, unknown items and whether the user is unknown.
 
-    A history in the query wins over the one that is known of the user.
+    A history in the request wins over the one that is known of the user.
     """
-    if query.history:
-        history, unknown = catalogue.history_rows(query.history)
-        return history, catalogue.contexts(query), unknown, False
+    shopper = request.shopper
+    if shopper.history:
+        history, unknown = catalogue.history_rows(shopper.history)
+        return history, catalogue.contexts(shopper), unknown, False
     known = None
-    if query.user_id is not None:
-        known = catalogue.history(query.user_id, query.recent)
+    if shopper.user_id is not None:
+        known = catalogue.history(shopper.user_id, request.recent)
     if known is None:
         nothing = np.empty(0, np.int32)
-        return nothing, nothing, (), query.user_id is not None
+        return nothing, nothing, (), shopper.user_id is not None
     return *known, (), False
 
 
 def _allowed(
-    query: Query, catalogue: Catalogue, attributes: Attributes
+    request: Request, catalogue: Catalogue, attributes: Attributes
 ) -> tuple[BitMap | None, tuple[str, ...]]:
-    """Item rows that a query lets through, None for all; and unknown ids that it leaves out."""
-    if not query.filters and not query.exclude:
+    """Item rows that a request lets through, None for all; and unknown ids that it leaves out."""
+    wishes = request.wishes
+    if not wishes.filters and not wishes.exclude:
         return None, ()
     try:
-        allowed = attributes.matching(query.filters)
+        allowed = attributes.matching(wishes.filters)
     except FilterError as error:
-        raise InvalidQueryError(str(error)) from error
-    excluded, unknown = catalogue.rows(query.exclude)
+        raise InvalidRequestError(str(error)) from error
+    excluded, unknown = catalogue.rows(wishes.exclude)
     return allowed - bitmap_of(excluded), unknown
 
 
@@ -171,26 +172,26 @@ def _basis(search: str, history: Rows) -> Basis:
     return Basis.HISTORY if len(history) else Basis.POPULARITY
 
 
-def unit_vector(query: Query, dimension: int) -> Scores | None:
-    """The embedding that a query brings, (dimension,) of unit length; None where it brings none.
+def unit_vector(request: Request, dimension: int) -> Scores | None:
+    """The embedding that a request brings, (dimension,) of unit length; None where it brings none.
 
     Raises:
-        InvalidQueryError: names the field, the rule and the value.
+        InvalidRequestError: names the field, the rule and the value.
     """
-    if not len(query.vector):
+    if not len(request.shopper.vector):
         return None
-    if query.search:
-        raise InvalidQueryError("vector must not come with a search, got both")
-    vector = np.asarray(query.vector, np.float64)
+    if request.shopper.search:
+        raise InvalidRequestError("vector must not come with a search, got both")
+    vector = np.asarray(request.shopper.vector, np.float64)
     if vector.shape != (dimension,):
-        raise InvalidQueryError(
+        raise InvalidRequestError(
             f"vector must have as many numbers as the towers' {dimension}, got {len(vector)}"
         )
     if not np.isfinite(vector).all():
-        raise InvalidQueryError("vector must be finite, got nan or inf")
+        raise InvalidRequestError("vector must be finite, got nan or inf")
     largest = np.abs(vector).max()
     if not largest:
-        raise InvalidQueryError("vector must not be zero, got zeros alone")
+        raise InvalidRequestError("vector must not be zero, got zeros alone")
     scaled = vector / largest  # so that no square is too large or too small
     unit: Scores = (scaled / np.linalg.norm(scaled)).astype(np.float32)
     return unit

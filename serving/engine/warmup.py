@@ -1,13 +1,15 @@
 """Requests that an engine answers before its first caller."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from backbone.packing import STEP
-from shortlist_client.api.request import Ask, Diversity, Method, Query
+from serving.api.request import Method, Request
+from shortlist_client.api.request import Diversity, Shopper, Wishes
 
 
-def warmup_requests(item_ids: Sequence[str], keywords: Sequence[str], widest: Method) -> list[Ask]:
+def warmup_requests(
+    item_ids: Sequence[str], keywords: Sequence[str], widest: Method
+) -> list[Request]:
     """One request of every kind, and one of every width of history.
 
     Args:
@@ -17,18 +19,23 @@ def warmup_requests(item_ids: Sequence[str], keywords: Sequence[str], widest: Me
         widest: Method that is called with every width.
     """
     item_id = item_ids[0]
-    known, searched = Query(history=[item_id], limit=1), Query(search="a", limit=1)
-    differing = Diversity(strength=0.5, at_most=dict.fromkeys(keywords, 1))
-    explained = replace(searched, history=[item_id], explain=True, explain_texts=True)
+    known, searched, one = Shopper(history=[item_id]), Shopper(search="a"), Wishes(limit=1)
+    both = Shopper(history=[item_id], search="a")
+    differing = Wishes(
+        limit=1, diversity=Diversity(strength=0.5, at_most=dict.fromkeys(keywords, 1))
+    )
+    excluding = Wishes(limit=1, exclude=[item_id])
+    explained = Wishes(limit=1, explain=True, explain_texts=True)
     widths = range(STEP, len(item_ids) + STEP, STEP)
+    histories = [Shopper(history=item_ids[:width]) for width in widths]
     return [
-        Ask(method=Method.RECOMMEND, query=known),
-        *(Ask(method=widest, query=Query(history=item_ids[:width], limit=1)) for width in widths),
-        Ask(method=Method.RETRIEVE, query=replace(known, exclude=[item_id])),
-        Ask(method=Method.RETRIEVE, query=replace(searched, diversity=differing)),
-        Ask(method=Method.RETRIEVE, query=explained),
-        Ask(method=Method.RANK, query=known, candidates=[item_id]),
-        Ask(method=Method.SIMILAR, query=Query(limit=1), item_id=item_id),
-        Ask(method=Method.RECOMMEND, query=Query(limit=1)),
-        Ask(method=Method.EMBED_TEXTS, query=Query(limit=1), texts=["a"]),
+        Request(method=Method.RECOMMEND, shopper=known, wishes=one),
+        *(Request(method=widest, shopper=shopper, wishes=one) for shopper in histories),
+        Request(method=Method.RETRIEVE, shopper=known, wishes=excluding),
+        Request(method=Method.RETRIEVE, shopper=searched, wishes=differing),
+        Request(method=Method.RETRIEVE, shopper=both, wishes=explained),
+        Request(method=Method.RANK, shopper=known, candidates=[item_id], wishes=one),
+        Request(method=Method.SIMILAR, item_id=item_id, wishes=one),
+        Request(method=Method.RECOMMEND, wishes=one),
+        Request(method=Method.EMBED_TEXTS, texts=["a"]),
     ]

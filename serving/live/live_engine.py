@@ -13,7 +13,6 @@ import numpy as np
 from lineage.journal import Journal, read_journal
 from lineage.manifest import RECORD
 from lineage.releases import release_ids
-from retrieval.embedding_cache import Lookups
 from serving.api.errors import UnknownItemError
 from serving.api.limits import check_id, check_item
 from serving.catalogue.change_log import Change, changes_path, encoded, latest
@@ -21,12 +20,9 @@ from serving.catalogue.live_items import LiveItems, described
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.compaction import fold, unsettled
 from serving.live.item_encoder import ItemReader
-from shortlist_client.api.answer import Answer
-from shortlist_client.api.errors import InvalidQueryError
-from shortlist_client.api.filters import Filters
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item, Known
 from shortlist_client.api.operations import Counts
-from shortlist_client.api.request import Ask, Query
 
 logger = logging.getLogger(__name__)
 STAGES = ("data", "towers", "ranker")
@@ -57,7 +53,6 @@ class LiveEngine:
         self._successor: LiveEngine | None = None
         self._live: LiveItems
         self._engine: Engine
-        self._moment: object
         self._replay(latest(read_journal(self._path)))
 
     @classmethod
@@ -74,67 +69,15 @@ class LiveEngine:
         return cls(Engine.load(folder, config), folder)
 
     @property
-    def engine(self) -> Engine:
-        """The engine as of now; it does not change any more."""
+    def current(self) -> Engine:
+        """Answers from the newest items; never changes itself."""
         return self._engine
-
-    @property
-    def versions(self) -> Mapping[str, str]:
-        """Fingerprint of every stage of the release."""
-        return self._base.versions
-
-    @property
-    def moment(self) -> object:
-        """Stands for all that answers hang on beside the question; another one after a change."""
-        return self._moment
-
-    @property
-    def lookups(self) -> Mapping[str, Lookups]:
-        """How often what is kept was found, by name."""
-        kept = self._base.cascade.retriever.kept
-        return {} if kept is None else {"shoppers": kept.lookups}
-
-    @property
-    def actions(self) -> Sequence[str]:
-        """As `Engine.actions`."""
-        return self._base.actions
-
-    def recommend(self, query: Query, *, ranked: int | None = None) -> Answer:
-        """As `Engine.recommend`."""
-        return self._engine.recommend(query, ranked=ranked)
-
-    def cost(self, ask: Ask) -> int:
-        """As `Engine.cost`."""
-        return self._engine.cost(ask)
-
-    def answers(self, asks: Sequence[Ask]) -> Iterator[tuple[int, Answer | Exception]]:
-        """As `Engine.answers`, of one moment."""
-        return self._engine.answers(asks)
-
-    def retrieve(self, query: Query) -> Answer:
-        """As `Engine.retrieve`."""
-        return self._engine.retrieve(query)
-
-    def rank(self, query: Query, candidates: Sequence[str]) -> Answer:
-        """As `Engine.rank`."""
-        return self._engine.rank(query, candidates)
-
-    def similar(
-        self,
-        item_id: str,
-        limit: int,
-        *,
-        filters: Filters | None = None,
-        exclude: Sequence[str] = (),
-    ) -> Answer:
-        """As `Engine.similar`."""
-        return self._engine.similar(item_id, limit, filters=filters, exclude=exclude)
 
     def find(self, item_id: str) -> Known | None:
         """An item as of now; None where there is none, or none any more.
 
         Raises:
-            InvalidQueryError: the id breaks a rule.
+            InvalidRequestError: the id breaks a rule.
         """
         check_id("item_id", item_id, self._base.limits)
         return self._engine.cascade.catalogue.known(item_id)
@@ -156,19 +99,19 @@ class LiveEngine:
         """Refuse an item that breaks a rule.
 
         Raises:
-            InvalidQueryError: names the field, the rule and the value.
+            InvalidRequestError: names the field, the rule and the value.
         """
         check_item(item, self._base.limits)
         try:
             self._base.cascade.attributes.held(described(item, self._base.cascade.attributes))
         except ValueError as error:
-            raise InvalidQueryError(f"attributes of {item.item_id!r}: {error}") from error
+            raise InvalidRequestError(f"attributes of {item.item_id!r}: {error}") from error
 
     def upsert(self, items: Sequence[Item]) -> None:
         """Add items or put new forms in the place of old ones: all of them, or none.
 
         Raises:
-            InvalidQueryError: an item breaks a rule, or one comes twice.
+            InvalidRequestError: an item breaks a rule, or one comes twice.
             JournalError: another process changes the items; names it.
             ArtifactError: the release's models cannot read new items.
             OSError: the disk is full or refuses; nothing has changed.
@@ -204,7 +147,7 @@ class LiveEngine:
         """Take items out of every answer: all of them, or none.
 
         Raises:
-            InvalidQueryError: an id breaks a rule, or one comes twice.
+            InvalidRequestError: an id breaks a rule, or one comes twice.
             UnknownItemError: there is no such item; names it.
             JournalError: another process changes the items; names it.
             OSError: the disk is full or refuses; nothing has changed.
@@ -341,12 +284,11 @@ class LiveEngine:
             if changes
             else engine
         )
-        self._moment = object()  # last: who sees it asks an engine that knows of the changes
 
 
 def _require_distinct(item_ids: Sequence[str]) -> None:
     seen: set[str] = set()
     for item_id in item_ids:
         if item_id in seen:
-            raise InvalidQueryError(f"item_id must not come twice in one change, got {item_id!r}")
+            raise InvalidRequestError(f"item_id must not come twice in one change, got {item_id!r}")
         seen.add(item_id)

@@ -18,7 +18,7 @@ from serving.api.errors import PreconditionError, UnavailableError, UnknownRelea
 from serving.batching.engine_thread import EngineThread
 from serving.releases.publish import release_before
 from serving.releases.reloader import Reloader
-from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.operations import ReleaseFacts
 
 Timed = tuple[ReleaseFacts, float]
@@ -50,7 +50,7 @@ class Administration:
         """Load a release beside the one that serves, and let go of it.
 
         Raises:
-            InvalidQueryError: the id is none.
+            InvalidRequestError: the id is none.
             UnknownReleaseError: there is no such release.
         """
         started = time.perf_counter()
@@ -67,7 +67,7 @@ class Administration:
             wanted: Whether it still is to become live, once it is loaded.
 
         Raises:
-            InvalidQueryError: the id is none.
+            InvalidRequestError: the id is none.
             UnknownReleaseError: there is no such release.
             TimeoutError: it is not wanted any more.
         """
@@ -95,7 +95,7 @@ class Administration:
     def _require(self, release_id: str) -> None:
         releases = self._of.releases
         if not ID.fullmatch(release_id):
-            raise InvalidQueryError(
+            raise InvalidRequestError(
                 "release_id must be a release's, as `20261125T025301.123Z-1f0c8a3e`, "
                 f"got {release_id[:64]!r}"
             )

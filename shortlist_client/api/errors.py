@@ -1,5 +1,5 @@
-"""Errors of requests that break the contract."""
+"""Error of requests that break the contract."""
 
 
-class InvalidQueryError(ValueError):
-    """The query breaks a rule."""
+class InvalidRequestError(ValueError):
+    """The request breaks a rule; names the field, the rule and the value."""

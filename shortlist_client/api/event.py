@@ -4,6 +4,8 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
+from shortlist_client.api.checks import STRING, WHOLE_NUMBER, check
+
 IMPRESSION, CLICK, PURCHASE = "impression", "click", "purchase"
 
 
@@ -40,6 +42,15 @@ class Event:
     """Of the item in that answer, from 1."""
     event_id: str = field(default_factory=new_event_id)
     """Its name among all events."""
+
+    def __post_init__(self) -> None:
+        for name in ("user_id", "item_id", "action", "request_id", "event_id"):
+            if type(value := getattr(self, name)) is not str:  # a history is 1,000 of them
+                check(name, value, STRING)
+        if type(self.time) is not int:
+            check("time", self.time, WHOLE_NUMBER)
+        if self.position is not None:
+            check("position", self.position, WHOLE_NUMBER)
 
     def is_again(self, other: "Event") -> bool:
         """Whether another one under the same id tells of the same; the clock does not count."""

@@ -1,8 +1,10 @@
 """Filters on item attributes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, date, datetime
+
+from shortlist_client.api.checks import ATTRIBUTE_VALUE, STRING, Kind, check, members
 
 Value = str | float | bool | date
 """Keyword, number, boolean, or date or time; without a zone it is UTC, a date is its midnight."""
@@ -18,16 +20,26 @@ class AnyOf:
     attribute: str
     values: Sequence[Value]
 
+    def __post_init__(self) -> None:
+        check("attribute", self.attribute, STRING)
+        object.__setattr__(self, "values", members("values", self.values, ATTRIBUTE_VALUE))
+
 
 @dataclass(frozen=True)
 class Range:
     """The item's number or time lies within bounds: one lower, one upper, or both."""
 
     attribute: str
+    _: KW_ONLY
     gt: Value | None = None
     gte: Value | None = None
     lt: Value | None = None
     lte: Value | None = None
+
+    def __post_init__(self) -> None:
+        check("attribute", self.attribute, STRING)
+        for name, value in self.bounds.items():
+            check(name, value, ATTRIBUTE_VALUE)
 
     @property
     def bounds(self) -> Mapping[str, Value]:
@@ -37,6 +49,7 @@ class Range:
 
 
 Clause = AnyOf | Range
+CLAUSE = Kind("AnyOf or Range", "AnyOf and Range", (AnyOf, Range))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +65,10 @@ class Filters:
     """At least one of them fits, where there are any."""
     must_not: Sequence[Clause] = ()
     """None of them fits."""
+
+    def __post_init__(self) -> None:
+        for name in ("must", "should", "must_not"):
+            object.__setattr__(self, name, members(name, getattr(self, name), CLAUSE))
 
     def __iter__(self) -> Iterator[Clause]:
         yield from (*self.must, *self.should, *self.must_not)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from shortlist_client.api.checks import STRING, check, check_mapping
+
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
@@ -16,6 +18,12 @@ class Item:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """Typed columns that the release has, by which filters look: plain JSON values, times as
     ISO 8601 writes them. A text that is a keyword in the release is looked at too."""
+
+    def __post_init__(self) -> None:
+        check("item_id", self.item_id, STRING)
+        check("title", self.title, STRING)
+        check_mapping("texts", self.texts)
+        check_mapping("attributes", self.attributes)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,93 +1,109 @@
-"""Requests to the server."""
+"""Whom a request is about, and what it wishes for.
 
-import math
+Types are checked when an object is created (TypeError); ranges and lengths are checked by the
+server.
+"""
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from typing import Any
 
-from shortlist_client.api.event import Event
+from shortlist_client.api.checks import (
+    FLAG,
+    NUMBER,
+    STRING,
+    WHOLE_NUMBER,
+    Kind,
+    check,
+    check_mapping,
+    members,
+)
 from shortlist_client.api.filters import Filters
 
 
-class Method(Enum):
-    """What can be asked."""
+@dataclass(frozen=True, kw_only=True)
+class Shopper:
+    """Whom to answer for; without any field, a stranger, who gets the best-selling items."""
 
-    RECOMMEND = "recommend"
-    """Recall a shortlist, rank it, and return the first `limit`; history is left out."""
-    RETRIEVE = "retrieve"
-    """The shortlist's first `limit` in its own order; history is left out."""
-    RANK = "rank"
-    """Order the given items for the shopper and return the first `limit`. Unknown candidates are
-    skipped and reported with the history's."""
-    SIMILAR = "similar"
-    """Nearest neighbours of an item among the items that fit, but for those to leave out."""
-    EMBED_SHOPPER = "embed shopper"
-    """The embedding of a shopper; none where nothing is known."""
-    EMBED_ITEMS = "embed items"
-    """The embeddings of given items. Unknown ones are skipped and reported."""
-    EMBED_TEXTS = "embed texts"
-    """Where items of given texts would lie."""
+    user_id: str | None = None
+    """A user that the release or the recorded events know."""
+    history: Sequence[str] = ()
+    """Item ids, oldest first. Replaces the history that is known of the user."""
+    history_times: Sequence[int] = ()
+    """Unix seconds of each item, never decreasing; empty where unknown."""
+    history_actions: Sequence[str] = ()
+    """What the shopper did to each item (`view`, `purchase`, …); empty where unknown."""
+    search: str = ""
+    """What the shopper is looking for, in words. The towers alone then decide the order."""
+    vector: Sequence[float] = ()
+    """An embedding that replaces the shopper's, not allowed together with a search. The towers
+    alone then decide the order; items of the history are still left out."""
+
+    def __post_init__(self) -> None:
+        if self.user_id is not None:
+            check("user_id", self.user_id, STRING)
+        check("search", self.search, STRING)
+        _freeze(self, "history", STRING)
+        _freeze(self, "history_times", WHOLE_NUMBER)
+        _freeze(self, "history_actions", STRING)
+        _freeze(self, "vector", NUMBER)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Diversity:
-    """How the items of an answer must differ; without a wish, the order stays as it is."""
+    """How the items of an answer must differ; the default changes nothing."""
 
     strength: float = 0.0
-    """How much nearness to what was chosen before counts against an item, 0 to 1."""
+    """How much similarity to better-placed items counts against an item, 0 to 1."""
     at_most: Mapping[str, int] = field(default_factory=dict, hash=False)
-    """Items that may share a value, by keyword attribute; those without a value are not limited."""
+    """How many items may share a value, by keyword attribute. Items without one are not limited."""
+
+    def __post_init__(self) -> None:
+        check("strength", self.strength, NUMBER)
+        check_mapping("at_most", self.at_most, WHOLE_NUMBER)
 
     def __bool__(self) -> bool:
         return bool(self.strength or self.at_most)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Query:
-    """Whom to recommend to. A history given here wins over the one that the release knows."""
+class Wishes:
+    """What an answer should be like. A call refuses wishes that it cannot honour."""
 
-    user_id: str | None = None
-    """A user of the release, or of whom `recent` tells."""
-    recent: Sequence[Event] = ()
-    """What the user did since the release was built, oldest first; follows what it knows."""
-    history: Sequence[str] = ()
-    """Item ids, oldest first."""
-    history_times: Sequence[int] = ()
-    """Unix seconds of each, none before the one that precedes it; empty where unknown."""
-    history_actions: Sequence[str] = ()
-    """What the shopper did to each; empty where unknown."""
-    search: str = ""
-    """What the shopper is looking for, in words; with it the order is the towers' alone."""
-    vector: Sequence[float] = ()
-    """An embedding in the place of the shopper's, of any length but 0; the order is then the
-    towers' alone, and the history is left out of the answer."""
+    limit: int | None = None
+    """Items wanted; None for 20, or for all candidates of `rank`."""
     filters: Filters = field(default_factory=Filters)
-    """What items must be like; none other is returned."""
+    """Conditions that every returned item meets."""
     exclude: Sequence[str] = ()
-    """Item ids to leave out, beside those of the history."""
-    limit: int = 20
-    """Items wanted."""
+    """Item ids to leave out, besides those of the history."""
     diversity: Diversity = field(default_factory=Diversity)
-    """How the items must differ; chosen from the whole shortlist."""
+    """How the items must differ; they are chosen from the whole shortlist."""
     explain: bool = False
-    """Whether each item says which items of the history it is there for."""
+    """Adds to each item the items of the history that caused it. Several times slower."""
     explain_texts: bool = False
-    """Whether each item says which fields of its own text it is there for."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ask:
-    """One request."""
-
-    method: Method
-    query: Query
-    candidates: Sequence[str] = ()
-    """Item ids to be ranked, of `RANK`, or to be embedded, of `EMBED_ITEMS`"""
-    texts: Sequence[str] = ()
-    """To be embedded; of `EMBED_TEXTS` alone"""
-    item_id: str = ""
-    """Whose neighbours are wanted; of `SIMILAR` alone"""
+    """Adds to each item the fields of its own text that caused it. Slower still."""
     release: str = ""
-    """Id of the release that must answer; empty for any"""
-    deadline: float = math.inf
-    """When the answer must be there, in seconds of `time.monotonic`"""
+    """Id of the release that must answer, as in `versions["release"]` of an answer; empty for the
+    live one."""
+    request_id: str = ""
+    """The caller's name for this request; the answer repeats it."""
+
+    def __post_init__(self) -> None:
+        if self.limit is not None:
+            check("limit", self.limit, WHOLE_NUMBER)
+        check("filters", self.filters, FILTERS)
+        check("diversity", self.diversity, DIVERSITY)
+        check("explain", self.explain, FLAG)
+        check("explain_texts", self.explain_texts, FLAG)
+        check("release", self.release, STRING)
+        check("request_id", self.request_id, STRING)
+        _freeze(self, "exclude", STRING)
+
+
+FILTERS = Kind("Filters", "Filters", (Filters,))
+DIVERSITY = Kind("a Diversity", "Diversity", (Diversity,))
+
+
+def _freeze(instance: Any, name: str, kind: Kind) -> None:
+    """Check a sequence and store it as a tuple, which nobody can change afterwards."""
+    object.__setattr__(instance, name, members(name, getattr(instance, name), kind))

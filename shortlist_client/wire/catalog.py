@@ -5,7 +5,7 @@ from typing import Any
 from google.protobuf.struct_pb2 import Struct, Value
 
 from protos.recommender.v1 import catalog_pb2
-from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item
 
 ROWS = 1_000
@@ -16,10 +16,10 @@ def check_rows(name: str, rows: int) -> None:
     """Refuse a message with too few or too many rows.
 
     Raises:
-        InvalidQueryError: names the field, the rule and the number.
+        InvalidRequestError: names the field, the rule and the number.
     """
     if not 1 <= rows <= ROWS:
-        raise InvalidQueryError(f"{name} must be 1 to {ROWS:,} a message, got {rows:,}")
+        raise InvalidRequestError(f"{name} must be 1 to {ROWS:,} a message, got {rows:,}")
 
 
 def to_item(message: catalog_pb2.CatalogItem) -> Item:

@@ -17,9 +17,9 @@ from shortlist_client.api.answer import (
     Source,
     TextReason,
 )
-from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.filters import EPOCH, AnyOf, Clause, Filters, Range, Value, moment
-from shortlist_client.api.request import Ask, Diversity, Method, Query
+from shortlist_client.api.request import Diversity, Shopper, Wishes
 
 TO_BASIS = {
     Basis.HISTORY: pb.BASIS_HISTORY,
@@ -45,103 +45,102 @@ OTHER_RELEASE, DOMAIN = "OTHER_RELEASE", "recommender.v1"
 Request = pb.RecommendRequest | pb.SimilarItemsRequest | pb.RetrieveRequest | pb.RankRequest
 
 
-def to_ask(method: Method, request: Request, *, deadline: float) -> Ask:
-    """What a request asks, before any rule is checked.
-
-    Raises:
-        InvalidQueryError: the filters hold what no value can be.
-    """
-    if isinstance(request, pb.SimilarItemsRequest):
-        query = Query(
-            limit=request.limit,
-            filters=to_filters(request.filters),
-            exclude=tuple(request.exclude_item_ids),
-        )
-        return Ask(
-            method=method,
-            query=query,
-            item_id=request.item_id,
-            release=request.release,
-            deadline=deadline,
-        )
-    candidates = request.candidate_item_ids if isinstance(request, pb.RankRequest) else ()
-    return Ask(
-        method=method,
-        query=to_query(request),
-        candidates=tuple(candidates),
-        release=request.release,
-        deadline=deadline,
-    )
-
-
-def recommend_request(
-    query: Query, *, release: str = "", request_id: str = ""
-) -> pb.RecommendRequest:
-    """A query as it travels; what is known of the user beside it does not."""
+def recommend_request(shopper: Shopper, wishes: Wishes) -> pb.RecommendRequest:
+    """A request as it travels."""
     return pb.RecommendRequest(
-        user_id=query.user_id,
-        history_item_ids=query.history,
-        history_times=query.history_times,
-        history_actions=query.history_actions,
-        search=query.search,
-        vector=query.vector,
-        filters=filters_message(query.filters) if query.filters else None,
-        exclude_item_ids=query.exclude,
-        diversity=diversity_message(query.diversity) if query.diversity else None,
-        limit=query.limit,
-        explain=query.explain,
-        explain_texts=query.explain_texts,
-        release=release,
-        request_id=request_id,
+        user_id=shopper.user_id,
+        history_item_ids=shopper.history,
+        history_times=shopper.history_times,
+        history_actions=shopper.history_actions,
+        search=shopper.search,
+        vector=shopper.vector,
+        filters=filters_message(wishes.filters) if wishes.filters else None,
+        exclude_item_ids=wishes.exclude,
+        diversity=diversity_message(wishes.diversity) if wishes.diversity else None,
+        limit=20 if wishes.limit is None else wishes.limit,
+        explain=wishes.explain,
+        explain_texts=wishes.explain_texts,
+        release=wishes.release,
+        request_id=wishes.request_id,
     )
 
 
-def to_shopper(
-    message: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest | pb.ShopperToEmbed,
-) -> Query:
+def retrieve_request(shopper: Shopper, wishes: Wishes) -> pb.RetrieveRequest:
+    """A request as it travels."""
+    return pb.RetrieveRequest.FromString(recommend_request(shopper, wishes).SerializeToString())
+
+
+def rank_request(candidates: Sequence[str], shopper: Shopper, wishes: Wishes) -> pb.RankRequest:
+    """A request as it travels."""
+    return pb.RankRequest(
+        user_id=shopper.user_id,
+        history_item_ids=shopper.history,
+        history_times=shopper.history_times,
+        history_actions=shopper.history_actions,
+        candidate_item_ids=candidates,
+        limit=len(candidates) if wishes.limit is None else wishes.limit,
+        explain=wishes.explain,
+        explain_texts=wishes.explain_texts,
+        release=wishes.release,
+        request_id=wishes.request_id,
+    )
+
+
+def similar_request(item_id: str, wishes: Wishes) -> pb.SimilarItemsRequest:
+    """A request as it travels."""
+    return pb.SimilarItemsRequest(
+        item_id=item_id,
+        limit=20 if wishes.limit is None else wishes.limit,
+        filters=filters_message(wishes.filters) if wishes.filters else None,
+        exclude_item_ids=wishes.exclude,
+        release=wishes.release,
+        request_id=wishes.request_id,
+    )
+
+
+def to_shopper(message: Request | pb.ShopperToEmbed) -> Shopper:
     """Whom a message is about, before any rule is checked."""
-    return Query(
+    if isinstance(message, pb.SimilarItemsRequest):
+        return Shopper()
+    shopper = Shopper(
         user_id=message.user_id if message.HasField("user_id") else None,
-        history=tuple(message.history_item_ids),
-        history_times=tuple(message.history_times),
-        history_actions=tuple(message.history_actions),
+        history=message.history_item_ids,
+        history_times=message.history_times,
+        history_actions=message.history_actions,
     )
+    if isinstance(message, pb.RankRequest):
+        return shopper
+    vector = () if isinstance(message, pb.ShopperToEmbed) else message.vector
+    return replace(shopper, search=message.search, vector=vector)
 
 
-def to_query(request: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest) -> Query:
-    """What a request about a shopper asks, before any rule is checked.
+def to_wishes(message: Request) -> Wishes:
+    """What a message wishes for, before any rule is checked.
 
     Raises:
-        InvalidQueryError: the filters hold what no value can be.
+        InvalidRequestError: the filters hold what no value can be.
     """
-    query = replace(
-        to_shopper(request),
-        limit=request.limit,
-        explain=request.explain,
-        explain_texts=request.explain_texts,
-    )
-    if isinstance(request, pb.RankRequest):
-        return query
-    return replace(
-        query,
-        search=request.search,
-        vector=tuple(request.vector),
-        filters=to_filters(request.filters),
-        exclude=tuple(request.exclude_item_ids),
-        diversity=to_diversity(request.diversity),
-    )
+    wishes = Wishes(limit=message.limit, release=message.release, request_id=message.request_id)
+    if not isinstance(message, pb.SimilarItemsRequest):
+        wishes = replace(wishes, explain=message.explain, explain_texts=message.explain_texts)
+    if isinstance(message, pb.RankRequest):
+        return wishes
+    wishes = replace(wishes, filters=to_filters(message.filters), exclude=message.exclude_item_ids)
+    if isinstance(message, pb.SimilarItemsRequest):
+        return wishes
+    return replace(wishes, diversity=to_diversity(message.diversity))
 
 
 def to_diversity(message: pb.Diversity) -> Diversity:
     """How items must differ, before any rule is checked.
 
     Raises:
-        InvalidQueryError: an attribute comes twice.
+        InvalidRequestError: an attribute comes twice.
     """
     at_most: dict[str, int] = {}
     for one in message.at_most:
         if one.attribute in at_most:
-            raise InvalidQueryError(
+            raise InvalidRequestError(
                 f"attribute of diversity must not come twice, got {one.attribute!r}"
             )
         at_most[one.attribute] = one.items
@@ -158,7 +157,7 @@ def to_filters(message: pb.Filters) -> Filters:
     """Filters as they are asked, before any rule is checked; a clause of nothing has no value.
 
     Raises:
-        InvalidQueryError: a value is none at all, or a time is out of range.
+        InvalidRequestError: a value is none at all, or a time is out of range.
     """
     return Filters(
         must=tuple(map(_to_clause, message.must)),
@@ -202,13 +201,13 @@ def _to_clause(message: pb.Clause) -> Clause:
 def _to_value(message: pb.Value) -> Value:
     kind = message.WhichOneof("kind")
     if kind is None:
-        raise InvalidQueryError("values must be keywords, numbers, booleans or times, got none")
+        raise InvalidRequestError("values must be keywords, numbers, booleans or times, got none")
     if kind == "time":
         try:
             micros = message.time.nanos // 1000
             return EPOCH + timedelta(seconds=message.time.seconds, microseconds=micros)
         except OverflowError as error:
-            raise InvalidQueryError(
+            raise InvalidRequestError(
                 f"times must be within the years 1 and 9999, got {message.time.seconds} s"
             ) from error
     value: Value = getattr(message, kind)

@@ -19,7 +19,7 @@ EVENTS = {
 
 @pytest.fixture
 def make_folder(tmp_path):
-    """Write a dataset; a column given as None is left out."""
+    """Writes a dataset to a folder; a column given as None is left out."""
 
     def make(items=None, events=None, name="shop") -> Path:
         folder = tmp_path / name

@@ -9,7 +9,7 @@ def rows(start, count):
     return np.arange(start, start + count, dtype=np.float32)[:, None] * np.ones(3, np.float32)
 
 
-def test_rows_that_were_added_in_pieces_are_those_of_one_array():
+def test_rows_added_in_pieces_equal_one_array():
     grown, whole, rng = Grown((3,), np.float32), rows(0, 0), np.random.default_rng(0)
     for size in rng.integers(0, 2 * BLOCK, 9).tolist():
         piece = rows(len(whole), size)
@@ -22,7 +22,7 @@ def test_rows_that_were_added_in_pieces_are_those_of_one_array():
             np.testing.assert_array_equal(block, whole[start : start + BLOCK])
 
 
-def test_what_was_read_before_stays_as_it_was_while_rows_are_added():
+def test_earlier_versions_do_not_change_while_rows_are_added():
     grown = Grown((3,), np.float32).followed_by(rows(0, 10))
     newest = [grown]
 
@@ -40,7 +40,7 @@ def test_what_was_read_before_stays_as_it_was_while_rows_are_added():
     assert len(grown) == 10
 
 
-def test_an_extended_array_reads_as_one():
+def test_an_extended_array_reads_as_one_array():
     both = Extended(base=rows(0, 5), added=Grown((3,), np.float32).followed_by(rows(5, 4)))
 
     asked = np.array([[8, 0], [4, 5]])

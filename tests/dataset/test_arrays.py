@@ -10,7 +10,7 @@ STRINGS = ["", "plain", "Été", "日本語", "🎮🎮", "tab\tand\nline", " ",
 
 @pytest.fixture
 def data():
-    """Three users over four items; the second buys item 1 again, the third has no past."""
+    """Three users, four items: the second user buys item 1 again, the third has no history."""
     return Dataset(
         item_ids=StringColumn.of(["a", "b", "c", "d"]),
         titles=StringColumn.of(STRINGS[:4]),
@@ -27,7 +27,7 @@ def data():
     )
 
 
-def test_strings_come_back_from_disk_as_they_were(tmp_path):
+def test_a_string_column_is_equal_after_saving_and_loading(tmp_path):
     StringColumn.save(tmp_path, "titles", STRINGS)
 
     column = StringColumn.load(tmp_path, "titles")
@@ -44,7 +44,7 @@ def test_a_row_outside_the_column_is_refused(row):
         StringColumn.of(STRINGS)[row]
 
 
-def test_a_dataset_comes_back_from_disk_as_it_was(data, tmp_path):
+def test_a_dataset_is_equal_after_saving_and_loading(data, tmp_path):
     save_dataset(tmp_path, data)
 
     loaded = load_dataset(tmp_path)
@@ -58,13 +58,13 @@ def test_a_dataset_comes_back_from_disk_as_it_was(data, tmp_path):
             assert isinstance(after, StringColumn | np.memmap)
 
 
-def test_a_history_ends_where_the_split_begins(data):
+def test_a_history_holds_only_earlier_splits(data):
     assert data.history(0).tolist() == [0, 1]
     assert data.history(0, before=2).tolist() == [0, 1, 2]
     assert data.history(2).tolist() == []
 
 
-def test_valid_cases_know_training_alone_and_test_cases_know_valid_too(data):
+def test_valid_histories_are_training_and_test_histories_include_valid(data):
     valid, test = data.cases("valid"), data.cases("test")
 
     assert valid.user_rows.tolist() == [0, 1]
@@ -73,15 +73,15 @@ def test_valid_cases_know_training_alone_and_test_cases_know_valid_too(data):
     assert [h.tolist() for h in test.histories] == [[0, 1, 2], [1, 2]]
 
 
-def test_a_target_that_the_history_holds_is_no_target(data):
+def test_items_of_the_history_are_no_targets(data):
     assert [t.tolist() for t in data.cases("test").targets] == [[3], [3]]
 
 
-def test_a_user_without_a_past_is_no_case(data):
+def test_a_user_without_a_history_is_no_case(data):
     assert 2 not in data.cases("test").user_rows
 
 
-def test_cases_of_users_come_in_the_users_order(shop):
+def test_cases_of_users_are_in_the_order_of_the_users(shop):
     cases = shop.cases("valid")
     rows = cases.user_rows[[5, 2, 9]]
 

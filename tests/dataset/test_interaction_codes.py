@@ -22,39 +22,39 @@ FIRST = np.zeros(1, np.int64)
         (9_999 * DAY, 8),
     ],
 )
-def test_a_gap_is_of_the_kind_that_its_length_says(seconds, gap):
+def test_the_kind_of_a_gap_depends_on_its_length(seconds, gap):
     found = contexts(np.array([1_000, 1_000 + seconds]), np.zeros(2, np.int32), FIRST)
 
     assert found.tolist() == [0, gap]
     assert gap < GAPS
 
 
-def test_the_first_of_every_history_follows_nothing():
+def test_the_first_gap_of_every_history_is_unknown():
     times = np.array([5, 5, 900, 900, 901])
 
     assert contexts(times, np.zeros(5, np.int32), np.array([0, 2, 5])).tolist() == [0, 1, 0, 1, 2]
 
 
-def test_an_action_is_told_from_a_gap():
+def test_gap_and_action_can_be_read_from_a_code():
     found = contexts(np.array([5, 5]), np.array([2, 1]), FIRST)
 
     assert (found // GAPS).tolist() == [2, 1]
     assert (found % GAPS).tolist() == [0, 1]
 
 
-def test_without_times_only_actions_are_known():
+def test_without_times_all_gaps_are_unknown():
     assert contexts(None, np.array([0, 2]), FIRST).tolist() == [0, 2 * GAPS]
     assert contexts(None, np.zeros(0, np.int32), FIRST).tolist() == []
 
 
-def test_an_action_that_nobody_knows_is_none():
+def test_an_unknown_action_has_number_0():
     numbers = action_numbers(["view", "wish", "", "buy"], {"buy": 1, "view": 2})
 
     assert numbers.tolist() == [2, 0, 0, 1]
 
 
 @pytest.mark.parametrize("before", [VALID, TEST])
-def test_a_users_contexts_are_those_among_all(shop, before):
+def test_codes_of_one_user_equal_those_computed_for_all_users(shop, before):
     every, row = shop.contexts_before(before), 0
     for user in range(shop.users):
         own = shop.history_contexts(user, before=before)
@@ -63,7 +63,7 @@ def test_a_users_contexts_are_those_among_all(shop, before):
     assert row == len(every)
 
 
-def test_what_comes_later_does_not_show_in_a_history(shop):
+def test_later_interactions_do_not_change_the_codes_of_a_history(shop):
     changed = shop.times.copy()
     changed[shop.splits == TEST] += 10 * DAY
 

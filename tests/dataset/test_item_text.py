@@ -10,7 +10,7 @@ from dataset.prepare.schema import text_columns
 LETTERS = "ab Zé9٣²Ⅷ_-.,'’ \t\n日本ก็हिन्दी\u200d\u0301 ①😀½\u00a0"
 
 
-def test_an_item_reads_as_a_row_of_the_table_does():
+def test_text_of_an_item_equals_text_of_its_table_row():
     chosen = random.Random(0)
     items = [
         {

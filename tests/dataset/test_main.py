@@ -16,7 +16,7 @@ def command(tmp_path):
     return run
 
 
-def test_the_stage_lies_under_the_name_of_the_folder(command, make_folder, tmp_path, capsys):
+def test_the_stage_is_written_under_the_name_of_the_folder(command, make_folder, tmp_path, capsys):
     command(make_folder(name="garden"), "--token_budget", "7")
 
     manifest = read_manifest(tmp_path / "artifacts" / "garden" / "data", "data")
@@ -25,7 +25,7 @@ def test_the_stage_lies_under_the_name_of_the_folder(command, make_folder, tmp_p
     assert "exact duplicate" in capsys.readouterr().err
 
 
-def test_a_second_run_finds_the_stage_up_to_date(command, make_folder, caplog):
+def test_a_second_run_skips_a_stage_that_is_up_to_date(command, make_folder, caplog):
     caplog.set_level(logging.INFO)
     folder = make_folder()
     command(folder)
@@ -45,7 +45,7 @@ def test_bad_input_ends_with_status_2_and_one_message(command, make_folder, caps
     assert "Traceback" not in error
 
 
-def test_a_configuration_without_sense_ends_with_status_2(command, make_folder, capsys):
+def test_an_invalid_option_ends_with_status_2(command, make_folder, capsys):
     with pytest.raises(SystemExit, match="2"):
         command(make_folder(), "--user_core", "0")
 
@@ -61,7 +61,7 @@ def test_every_shipped_configuration_runs(command, make_folder, pytestconfig, na
     ("source", "name"),
     [("ml-100k", "ml-100k"), ("../data/games/", "games"), ("/srv/shop", "shop")],
 )
-def test_a_dataset_is_called_like_its_folder(source, name):
+def test_a_dataset_has_the_name_of_its_folder(source, name):
     assert dataset_name(source) == name
 
 

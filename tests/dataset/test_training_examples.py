@@ -28,25 +28,25 @@ def pairs(data, **options):
     return [(points.history(p).tolist(), int(points.targets[p])) for p in range(len(points))]
 
 
-def test_every_purchase_with_a_past_is_a_point():
+def test_every_interaction_with_a_history_is_a_training_example():
     assert pairs(data([4, 2, 7], [1, 2, 3])) == [([4], 2), ([4, 2], 7)]
 
 
-def test_items_of_one_moment_do_not_know_each_other():
+def test_items_of_one_time_are_not_in_each_others_history():
     assert pairs(data([4, 2, 7, 1], [1, 1, 2, 2])) == [([4, 2], 7), ([4, 2], 1)]
 
 
-def test_a_basket_is_completed_beside_being_foreseen():
+def test_within_baskets_adds_examples_that_complete_a_basket():
     found = pairs(data([4, 2, 7, 1, 4], [1, 1, 2, 2, 2]), within_baskets=True)
 
     assert found == [([4], 2), ([4, 2], 7), ([4, 2], 1), ([4, 2, 7], 1)]
 
 
-def test_a_repeated_purchase_is_history_but_no_target():
+def test_a_repeated_item_is_in_the_history_but_is_no_target():
     assert pairs(data([4, 2, 4, 7], [1, 2, 3, 4])) == [([4], 2), ([4, 2, 4], 7)]
 
 
-def test_nothing_outside_the_training_split_is_seen():
+def test_only_the_training_split_is_used():
     assert pairs(data([4, 2, 7], [1, 2, 3], splits=[TRAIN, TRAIN, VALID])) == [([4], 2)]
 
 

@@ -1,4 +1,4 @@
-"""Every store that there is, a real PostgreSQL server among them where its programs are."""
+"""Every kind of event store; a real PostgreSQL server if its programs are installed."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ SECONDS = 60
 
 
 def programs():
-    """Folder of `initdb` and `pg_ctl`; None where PostgreSQL is not installed."""
+    """Folder of `initdb` and `pg_ctl`; None if PostgreSQL is not installed."""
     found = shutil.which("initdb")
     if found:
         return Path(found).resolve().parent
@@ -24,7 +24,7 @@ def programs():
 
 
 class Postgres:
-    """A server that listens on a socket in a folder of its own."""
+    """A PostgreSQL server that listens on a Unix socket in its own folder."""
 
     def __init__(self, folder, user):
         self.folder, self._user = folder, user
@@ -53,7 +53,7 @@ class Postgres:
         self._run("pg_ctl", "-D", self.folder / "data", "-w", "-m", mode, "stop")
 
     def empty(self):
-        """Address of a schema of the database that nobody has used yet."""
+        """Address of a new, empty schema of the database."""
         import psycopg
 
         self._schemas += 1
@@ -74,7 +74,7 @@ def postgres():
     user = None
     if os.getuid() == 0:  # PostgreSQL does not run as root
         user = "postgres"
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # a socket's path is short
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # a socket's path must be short
     if user:
         shutil.chown(folder, user, user)
     server = Postgres(folder, user)
@@ -85,7 +85,7 @@ def postgres():
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def address(request, tmp_path):
-    """Of a store that is empty yet."""
+    """Address of an empty store."""
     if request.param == "sqlite":
         return str(tmp_path / "events.sqlite")
     return request.getfixturevalue("postgres").empty()
@@ -93,7 +93,7 @@ def address(request, tmp_path):
 
 @pytest.fixture
 def opened(address):
-    """Open the store once more, as another process would."""
+    """Opens the store again, as another process would."""
     stores = []
 
     def opened():
@@ -112,10 +112,10 @@ def store(opened):
 
 @pytest.fixture
 def event():
-    """Make an event; what is not told is the same for all."""
+    """Creates an event with default fields."""
 
     def event(event_id, **fields):
-        told = {"user_id": "u", "item_id": "i", "action": "purchase", "time": 100, **fields}
-        return Event(event_id=event_id, **told)
+        given = {"user_id": "u", "item_id": "i", "action": "purchase", "time": 100, **fields}
+        return Event(event_id=event_id, **given)
 
     return event

@@ -8,7 +8,7 @@ from shortlist_client.api.event import Event
 GOOD = {"user_id": "u", "item_id": "i", "action": "click"}
 
 
-def test_an_event_is_named_and_dated_as_it_is_made():
+def test_a_new_event_gets_an_id_and_a_time():
     first, second = Event(**GOOD), Event(**GOOD)
 
     assert first.event_id != second.event_id
@@ -33,12 +33,12 @@ def test_an_event_is_named_and_dated_as_it_is_made():
         ({"position": 2**31}, "position must be at least 1"),
     ],
 )
-def test_an_event_that_breaks_a_rule_is_refused_by_name(fields, rule):
+def test_an_event_that_breaks_a_rule_is_refused_with_the_field_and_the_rule(fields, rule):
     with pytest.raises(ValueError, match=rule):
         check_event(Event(**{**GOOD, "time": 1, **fields}), at=1.0)
 
 
-def test_the_edges_of_the_rules_are_kept():
+def test_limits_are_inclusive():
     longest = {"user_id": "x" * 256, "item_id": "日" * 256, "position": 2**31 - 1}
     check_event(Event(**{**GOOD, "time": 86_401, **longest}), at=1.0)
     check_event(Event(**{**GOOD, "time": 0, "position": 1}), at=1.0)

@@ -12,7 +12,7 @@ def store(postgres):
     store.close()
 
 
-def test_a_server_that_was_started_again_is_asked_again_and_has_lost_nothing(
+def test_after_a_crash_of_the_server_the_store_reconnects_and_has_all_events(
     postgres, store, event
 ):
     store.append([event("a"), event("b")])
@@ -20,17 +20,17 @@ def test_a_server_that_was_started_again_is_asked_again_and_has_lost_nothing(
     postgres.stop("immediate")  # as by a crash
     postgres.start()
 
-    assert [kept.event_id for kept in store.history("u", ["purchase"], 9)] == ["a", "b"]
+    assert [stored.event_id for stored in store.history("u", ["purchase"], 9)] == ["a", "b"]
     assert store.append([event("b"), event("c")]) == [Outcome.REPEATED, Outcome.RECORDED]
 
 
-def test_while_the_server_is_away_nothing_is_acknowledged(postgres, store, event, monkeypatch):
+def test_while_the_server_is_down_every_call_raises(postgres, store, event, monkeypatch):
     monkeypatch.setattr(store._pool, "timeout", 0.3)
     postgres.stop("immediate")
     try:
-        with pytest.raises(StoreError, match="PostgreSQL cannot keep events"):
+        with pytest.raises(StoreError, match="PostgreSQL cannot store events"):
             store.append([event("a")])
-        with pytest.raises(StoreError, match="PostgreSQL cannot keep events"):
+        with pytest.raises(StoreError, match="PostgreSQL cannot store events"):
             store.history("u", ["purchase"], 9)
     finally:
         postgres.start()
@@ -39,21 +39,23 @@ def test_while_the_server_is_away_nothing_is_acknowledged(postgres, store, event
 def test_a_commit_waits_for_the_disk_whatever_the_server_defaults_to(postgres):
     store = open_store(postgres.empty() + "%20-csynchronous_commit%3Doff")
 
-    shown = store._do(lambda connection: connection.execute("SHOW synchronous_commit").fetchone())
+    shown = store._transact(
+        lambda connection: connection.execute("SHOW synchronous_commit").fetchone()
+    )
 
     assert shown == ("on",)
     store.close()
 
 
-def test_nobody_at_the_address_is_told_without_the_password(tmp_path, monkeypatch):
+def test_an_unreachable_server_is_reported_without_the_password(tmp_path, monkeypatch):
     monkeypatch.setattr("events.postgresql.PATIENCE_SECONDS", 0.3)
 
-    with pytest.raises(StoreError, match="out of reach") as caught:
+    with pytest.raises(StoreError, match="unreachable") as caught:
         open_store(f"postgresql://shop:secret@/shop?host={tmp_path}")
 
     assert "secret" not in str(caught.value)
 
 
-def test_an_address_of_something_else_is_refused():
+def test_an_address_of_another_database_is_refused():
     with pytest.raises(StoreError, match=r"address must be .* got 'mysql://shop'"):
         open_store("mysql://shop")

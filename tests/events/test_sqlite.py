@@ -17,7 +17,7 @@ def path(tmp_path):
     return tmp_path / "events.sqlite"
 
 
-def test_every_connection_writes_through_to_the_disk(path):
+def test_every_connection_flushes_commits_to_the_disk(path):
     store = SqliteStore(path)
 
     connection = store._connection()
@@ -30,7 +30,7 @@ def test_every_connection_writes_through_to_the_disk(path):
     store.close()
 
 
-def test_a_history_is_read_from_the_index_alone(path):
+def test_a_history_is_read_only_from_the_index(path):
     store = SqliteStore(path)
     plan = store._connection().execute(
         "EXPLAIN QUERY PLAN SELECT item_id, action, time, event_id FROM events "
@@ -43,32 +43,32 @@ def test_a_history_is_read_from_the_index_alone(path):
     store.close()
 
 
-def test_a_file_of_something_else_is_refused_and_left_as_it_is(path):
+def test_a_file_of_another_program_is_refused_and_not_changed(path):
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE events (mine TEXT)")
     other.close()
     before = path.read_bytes()
 
-    with pytest.raises(StoreError, match=f"{path} must be a store of events of version 1"):
+    with pytest.raises(StoreError, match=f"{path} must be an event store of version 1"):
         open_store(str(path))
 
     assert path.read_bytes() == before
 
 
-def test_a_file_that_is_no_database_is_refused(path):
+def test_a_file_that_is_not_a_database_is_refused(path):
     path.write_text("user_id,item_id\n" * 1000)
 
-    with pytest.raises(StoreError, match=f"{path} cannot keep events: file is not a database"):
+    with pytest.raises(StoreError, match=f"{path} cannot store events: file is not a database"):
         open_store(str(path))
     assert path.read_text() == "user_id,item_id\n" * 1000
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path):
-    with pytest.raises(StoreError, match=r"missing/events\.sqlite cannot keep events"):
+    with pytest.raises(StoreError, match=r"missing/events\.sqlite cannot store events"):
         open_store(str(tmp_path / "missing" / "events.sqlite"))
 
 
-def test_a_full_file_keeps_what_it_has_and_says_so(path, event):
+def test_a_full_file_raises_and_keeps_its_events(path, event):
     store = SqliteStore(path)
     store.append([event("a")])
     store._connection().execute("PRAGMA max_page_count = 8")
@@ -82,29 +82,31 @@ def test_a_full_file_keeps_what_it_has_and_says_so(path, event):
 
     store.close()
     again = SqliteStore(path)
-    kept = [event.event_id for event in again.scan()]
-    assert kept[0] == "a"
-    assert len(kept) % 50 == 1
+    stored = [event.event_id for event in again.scan()]
+    assert stored[0] == "a"
+    assert len(stored) % 50 == 1
     again.close()
 
 
-def test_a_copy_of_the_files_of_a_killed_process_holds_what_was_acknowledged(path, tmp_path, event):
+def test_a_copy_of_the_files_of_a_killed_process_holds_all_acknowledged_events(
+    path, tmp_path, event
+):
     store = SqliteStore(path)
     store.append([event("a"), event("b")])
     later = tmp_path / "later"
     later.mkdir()
     for file in path.parent.glob("events.sqlite*"):
-        if not file.name.endswith("-shm"):  # memory that a power cut takes
+        if not file.name.endswith("-shm"):  # shared memory, lost in a power cut
             shutil.copy(file, later)
 
     found = SqliteStore(later / path.name)
 
-    assert [kept.event_id for kept in found.scan()] == ["a", "b"]
+    assert [stored.event_id for stored in found.scan()] == ["a", "b"]
     store.close()
     found.close()
 
 
-def test_whoever_looks_while_the_store_is_closed_finishes_or_is_told(tmp_path):
+def test_closing_the_store_during_reads_lets_them_finish_or_raise(tmp_path):
     bought = [
         Event(event_id=f"e{n}", user_id="u", item_id="i", action="purchase", time=1)
         for n in range(200)

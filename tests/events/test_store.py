@@ -1,4 +1,4 @@
-"""What every store promises; each test is run with all of them."""
+"""The contract of event stores; each test runs with every kind."""
 
 import random
 import threading
@@ -19,7 +19,7 @@ def names(events):
     return [event.event_id for event in events]
 
 
-def test_what_was_appended_is_scanned_as_it_was(store, event):
+def test_a_scan_returns_events_as_they_were_appended(store, event):
     events = [
         event("a", request_id="r", position=3),
         event("b", user_id="Zoë 日本", item_id="x" * 256, action="view", time=0),
@@ -30,26 +30,26 @@ def test_what_was_appended_is_scanned_as_it_was(store, event):
     assert list(store.scan()) == events
 
 
-def test_an_empty_append_and_an_empty_store_are_nothing_special(store):
+def test_an_empty_append_and_an_empty_store_work(store):
     assert store.append([]) == []
     assert list(store.scan()) == []
     assert store.history("u", ACTIONS, 10) == []
 
 
-def test_what_was_appended_is_in_another_process_view_at_once(opened, event):
+def test_appended_events_are_visible_to_another_connection_at_once(opened, event):
     writer, reader = opened(), opened()
     for n in range(5):
         writer.append([event(str(n), time=n)])
         assert names(reader.history("u", ACTIONS, 10)) == [str(m) for m in range(n + 1)]
 
 
-def test_an_event_that_comes_again_counts_once(store, event):
+def test_a_repeated_event_counts_once(store, event):
     assert store.append([event("a"), event("b")]) == [RECORDED, RECORDED]
     assert store.append([event("c"), event("a"), event("b")]) == [RECORDED, REPEATED, REPEATED]
     assert names(store.scan()) == ["a", "b", "c"]
 
 
-def test_an_event_that_comes_twice_at_once_counts_once(store, event):
+def test_an_event_that_is_twice_in_one_append_counts_once(store, event):
     store.append([event("old")])
 
     outcomes = store.append([event("a"), event("a"), event("old"), event("a", item_id="j")])
@@ -69,14 +69,14 @@ def test_another_event_under_a_known_id_is_a_conflict_and_changes_nothing(store,
     assert list(store.scan()) == [event("a"), event("b")]
 
 
-def test_the_clock_of_who_sends_again_does_not_count(store, event):
+def test_a_repetition_may_have_another_time(store, event):
     store.append([event("a", time=100)])
 
     assert store.append([event("a", time=160)]) == [REPEATED]
-    assert [kept.time for kept in store.scan()] == [100]
+    assert [stored.time for stored in store.scan()] == [100]
 
 
-def test_a_history_holds_the_users_events_of_the_actions_alone(store, event):
+def test_a_history_holds_only_the_users_events_of_the_given_actions(store, event):
     store.append(
         [
             event("a", time=1),
@@ -92,7 +92,7 @@ def test_a_history_holds_the_users_events_of_the_actions_alone(store, event):
     assert store.history("nobody", ACTIONS, 10) == []
 
 
-def test_a_history_is_in_the_order_of_time_and_of_one_second_in_that_of_recording(store, event):
+def test_a_history_is_ordered_by_time_and_within_a_second_by_recording(store, event):
     times = {"a": 5, "b": 3, "c": 5, "d": 1, "e": 3}
     for name, time in times.items():
         action = "view" if name in "cd" else "purchase"
@@ -112,7 +112,7 @@ def test_a_batch_keeps_its_order(store, event):
     assert names(store.scan()) == ids
 
 
-def test_a_scan_longer_than_its_batches_misses_and_repeats_nothing(store, event, monkeypatch):
+def test_a_scan_of_several_batches_returns_every_event_once(store, event, monkeypatch):
     for module in ("events.sqlite", "events.postgresql"):
         monkeypatch.setattr(f"{module}.BATCH", 7)
     store.append([event(str(n)) for n in range(30)])
@@ -128,7 +128,7 @@ def test_events_are_counted_once_each(store, event):
     assert store.count() == 3
 
 
-def test_pruning_removes_what_is_older_and_nothing_else(store, event, monkeypatch):
+def test_pruning_removes_only_older_events(store, event, monkeypatch):
     for module in ("events.sqlite", "events.postgresql"):
         monkeypatch.setattr(f"{module}.BATCH", 4)
     times = {f"e{n:02}": n * 7 % 30 for n in range(30)}
@@ -143,7 +143,7 @@ def test_pruning_removes_what_is_older_and_nothing_else(store, event, monkeypatc
     assert set(names(store.history("u", ACTIONS, 100))) == set(left)
 
 
-def test_what_was_pruned_may_be_recorded_again(store, event):
+def test_pruned_events_may_be_recorded_again(store, event):
     store.append([event("a", time=1), event("b", time=9)])
     assert store.prune(5) == 1
 
@@ -153,7 +153,7 @@ def test_what_was_pruned_may_be_recorded_again(store, event):
     assert store.append([event("c")]) == [RECORDED]
 
 
-def test_pruning_while_others_record_loses_nothing_new(opened, event):
+def test_pruning_during_appends_loses_no_new_event(opened, event):
     old, new = opened(), opened()
     old.append([event(f"o{n}", time=1) for n in range(300)])
 
@@ -167,7 +167,7 @@ def test_pruning_while_others_record_loses_nothing_new(opened, event):
 
 
 def test_random_appends_agree_with_a_dictionary(store):
-    chosen, kept = random.Random(1), {}
+    chosen, stored = random.Random(1), {}
     for _ in range(60):
         events = [
             Event(
@@ -181,13 +181,13 @@ def test_random_appends_agree_with_a_dictionary(store):
         ]
         expected = []
         for given in events:
-            known = kept.setdefault(given.event_id, given)
+            known = stored.setdefault(given.event_id, given)
             again = REPEATED if given.is_again(known) else CONFLICT
             expected.append(RECORDED if known is given else again)
         assert store.append(events) == expected
-    assert list(store.scan()) == list(kept.values())
+    assert list(store.scan()) == list(stored.values())
     for user in ("u0", "u1", "u2"):
-        mine = [e for e in kept.values() if e.user_id == user and e.action == "purchase"]
+        mine = [e for e in stored.values() if e.user_id == user and e.action == "purchase"]
         mine.sort(key=lambda e: e.time)
         assert names(store.history(user, ACTIONS, 5)) == names(mine[-5:])
 
@@ -212,7 +212,7 @@ def test_many_threads_append_the_same_events_and_each_counts_once(opened, event)
     assert outcomes.count(REPEATED) == 300
 
 
-def test_two_open_an_empty_store_at_once(address):
+def test_several_threads_may_open_an_empty_store_at_once(address):
     start = threading.Barrier(4)
 
     def opening(_):
@@ -226,7 +226,7 @@ def test_two_open_an_empty_store_at_once(address):
         store.close()
 
 
-def test_an_append_that_fails_half_way_keeps_nothing(store, event):
+def test_a_failed_append_stores_nothing(store, event):
     with pytest.raises(StoreError):
         store.append([event("a"), event("b", position=2**40), event("c", time=2**80)])
 
@@ -234,7 +234,7 @@ def test_an_append_that_fails_half_way_keeps_nothing(store, event):
     assert store.append([event("a")]) == [RECORDED]
 
 
-def test_a_closed_store_says_so(store, event):
+def test_a_closed_store_raises(store, event):
     store.append([event("a")])
     store.close()
 

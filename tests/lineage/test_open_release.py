@@ -14,7 +14,7 @@ from lineage.releases import live_release
 from lineage.stages import STAGES
 from serving.engine.engine import Engine, EngineConfig
 from serving.releases.publish import PublishConfig, publish
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper, Wishes
 
 
 @pytest.fixture
@@ -71,10 +71,10 @@ def test_a_release_opens_with_only_the_manifests_of_the_trial(copy):
 
 def test_a_published_release_answers_as_its_stages_do(copy, tmp_path):
     release_id = publish(copy, tmp_path / "releases", PublishConfig())
-    query = Query(history=["i3", "i17"], limit=10)
+    shopper, wishes = Shopper(history=["i3", "i17"]), Wishes(limit=10)
 
     built = Engine.load(copy, EngineConfig())
     published = Engine.load(live_release(tmp_path / "releases"), EngineConfig())
 
-    assert published.recommend(query).items == built.recommend(query).items
+    assert published.recommend(shopper, wishes).items == built.recommend(shopper, wishes).items
     assert published.versions == {"release": release_id, **built.versions}

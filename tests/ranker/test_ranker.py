@@ -29,7 +29,7 @@ from ranker.train import train
 from retrieval.features import Features
 from retrieval.retriever import ResolvedShopper
 from serving.engine.engine import Engine, EngineConfig
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper, Wishes
 
 FEATURE_NAMES = ("one", "two", "three", "four")
 
@@ -405,7 +405,9 @@ def test_a_ranker_of_another_kind_is_served_with_the_scores_that_it_computes(
     popularity = load_dataset(root / "data").for_refit().popularity
     compute_features = Features.load(root, engine.cascade.retriever.sources, popularity)
     scores = ranker(history, rows, judged.scores, compute_features(history, judged))
-    answer = engine.rank(Query(history=["i3", "i11"], limit=5), [f"i{row}" for row in rows])
+    answer = engine.rank(
+        Shopper(history=["i3", "i11"]), [f"i{row}" for row in rows], Wishes(limit=5)
+    )
     best = [f"i{row}" for row in reorder(rows, scores)[:5]]
     assert [item.item_id for item in answer.items] == best
 

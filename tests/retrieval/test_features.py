@@ -25,7 +25,7 @@ from retrieval.features import (
 from retrieval.mine_shortlists import mine
 from retrieval.retriever import Retriever
 from serving.engine.engine import Engine, EngineConfig
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper, Wishes
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_a_new_feature_is_mined_trained_on_and_served(release, tiny_bert, tmp_pa
     assert mined.feature_names == engine.cascade.ranker.feature_names == feature_names()
     new, cosines = (mined.feature_names.index(name) for name in (twice.name, "cosine to the user"))
     np.testing.assert_array_equal(mined.features[..., new], 2 * mined.features[..., cosines])
-    answer = engine.recommend(Query(history=["i3", "i11"], limit=5))
+    answer = engine.recommend(Shopper(history=["i3", "i11"]), Wishes(limit=5))
     assert all(np.isfinite(item.ranker_score) for item in answer.items)
 
 

@@ -20,13 +20,13 @@ from serving.api.errors import (
     UnknownItemError,
     UnknownReleaseError,
 )
-from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.wire.recommend import DOMAIN, OTHER_RELEASE
 
 logger = logging.getLogger(__name__)
 
 STATUS_OF: Mapping[type[Exception], grpc.StatusCode] = {
-    InvalidQueryError: grpc.StatusCode.INVALID_ARGUMENT,
+    InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownItemError: grpc.StatusCode.NOT_FOUND,
     OtherReleaseError: grpc.StatusCode.FAILED_PRECONDITION,
     UnknownReleaseError: grpc.StatusCode.NOT_FOUND,
@@ -84,7 +84,7 @@ def _or_why_not(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 
 def _readable(request: Any) -> Any:
     if isinstance(request, DecodeError):
-        raise InvalidQueryError("request must be a message of the contract, got other bytes")
+        raise InvalidRequestError("request must be a message of the contract, got other bytes")
     return request
 
 

@@ -16,7 +16,7 @@ from serving.api.protocol import Changeable
 from serving.batching.engine_thread import EngineThread
 from serving.batching.micro_batcher import Gathering
 from serving.server.servicers.streaming import answered
-from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item
 from shortlist_client.wire.catalog import check_rows, item_message, to_item
 
@@ -105,7 +105,7 @@ class CatalogServicer(CatalogServiceServicer):
 def _broken_rule(engine: Changeable, item: Item) -> str | None:
     try:
         engine.check(item)
-    except InvalidQueryError as error:
+    except InvalidRequestError as error:
         return str(error)
     return None
 

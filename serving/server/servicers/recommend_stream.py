@@ -5,11 +5,11 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from protos.recommender.v1 import recommender_pb2 as pb
+from serving.api.request import Method, Request
 from serving.batching.request_queue import Answered
 from serving.server.interceptors.errors import told
 from serving.server.servicers.streaming import answered
-from shortlist_client.api.request import Ask, Method
-from shortlist_client.wire.recommend import to_ask, to_message
+from shortlist_client.wire.recommend import to_message, to_shopper, to_wishes
 
 NAME = "RecommendStream"
 
@@ -18,16 +18,20 @@ class RecommendStreams:
     """Answers the requests of all streams, so many at once; knows nothing of the engine."""
 
     def __init__(
-        self, ask: Callable[[Ask], Awaitable[Answered]], *, draining: asyncio.Event, at_once: int
+        self,
+        answer: Callable[[Request], Awaitable[Answered]],
+        *,
+        draining: asyncio.Event,
+        at_once: int,
     ) -> None:
         """Take the parts.
 
         Args:
-            ask: Answers one request, after all that are not of streams.
+            answer: Answers one request, after all that are not of streams.
             draining: Once set, nothing more is read.
             at_once: Requests of all streams together that are asked at a time.
         """
-        self._ask, self._draining = ask, draining
+        self._answer, self._draining = answer, draining
         self._turn = asyncio.Semaphore(at_once)
 
     async def answers(
@@ -56,8 +60,13 @@ class RecommendStreams:
         response = pb.RecommendStreamResponse(row=row, request_id=request.request_id)
         try:
             async with self._turn:
-                answer, versions = await self._ask(
-                    to_ask(Method.RECOMMEND, request, deadline=deadline)
+                answer, versions = await self._answer(
+                    Request(
+                        method=Method.RECOMMEND,
+                        shopper=to_shopper(request),
+                        wishes=to_wishes(request),
+                        deadline=deadline,
+                    )
                 )
         except Exception as error:
             status, reason = told(error, NAME)

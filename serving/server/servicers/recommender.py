@@ -11,15 +11,18 @@ from typing_extensions import override
 from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceServicer
 from serving.api.errors import UnavailableError
+from serving.api.request import Method, Request
 from serving.batching.engine_thread import EngineThread
 from serving.batching.request_queue import Answered
 from serving.server.answer_cache import KeptAnswers, key_of
 from serving.server.servicers.recommend_stream import RecommendStreams
 from serving.server.user_events import Histories
 from shortlist_client.api.answer import Degraded
-from shortlist_client.api.request import Ask, Method
-from shortlist_client.wire.embed import to_embed_ask, to_embed_response
-from shortlist_client.wire.recommend import Request, to_ask, to_message
+from shortlist_client.api.errors import InvalidRequestError
+from shortlist_client.api.request import Shopper, Wishes
+from shortlist_client.wire.embed import to_embed_response
+from shortlist_client.wire.recommend import Request as Message
+from shortlist_client.wire.recommend import to_message, to_shopper, to_wishes
 
 
 class RecommenderServicer(RecommenderServiceServicer):
@@ -77,51 +80,80 @@ class RecommenderServicer(RecommenderServiceServicer):
 
     @override
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
-        ask, lacking = await self._told(to_embed_ask(request, deadline=_deadline(context)))
+        asked, lacking = await self._with_recent(_embed_request(request, _deadline(context)))
         if lacking:
             raise UnavailableError("the user's events cannot be read now")
-        answer, versions = await self._engine.answer(ask)
+        answer, versions = await self._engine.answer(asked)
         return to_embed_response(answer, versions=versions, request_id=request.request_id)
 
-    async def _told(self, ask: Ask) -> tuple[Ask, bool]:
-        """With what the user did since the release was built, and whether that cannot be read."""
-        query = ask.query
-        if self._histories is None or query.user_id is None or query.history:
-            return ask, False
-        half = (ask.deadline - time.monotonic()) / 2
-        recent = await self._histories.of(query.user_id, patience=half)
-        return replace(ask, query=replace(query, recent=recent or ())), recent is None
+    async def _with_recent(self, request: Request) -> tuple[Request, bool]:
+        """Add what the user did since the release was built; also whether it cannot be read."""
+        user_id = request.shopper.user_id
+        if self._histories is None or user_id is None or request.shopper.history:
+            return request, False
+        half = (request.deadline - time.monotonic()) / 2
+        recent = await self._histories.of(user_id, patience=half)
+        return replace(request, recent=recent or ()), recent is None
 
-    async def _patiently(self, ask: Ask) -> Answered:
+    async def _patiently(self, request: Request) -> Answered:
         """Answer a request of a stream."""
-        ask, lacking = await self._told(ask)
-        answer, versions = await self._engine.answer(ask, patient=True)
+        request, lacking = await self._with_recent(request)
+        answer, versions = await self._engine.answer(request, patient=True)
         return (replace(answer, degraded=Degraded.HISTORY) if lacking else answer), versions
 
-    async def _answer(self, method: Method, request: Request, context: Any) -> pb.Answer:
-        ask, lacking = await self._told(to_ask(method, request, deadline=_deadline(context)))
-        answer = await self._kept_or_computed(ask, request)
+    async def _answer(self, method: Method, message: Message, context: Any) -> pb.Answer:
+        candidates = message.candidate_item_ids if isinstance(message, pb.RankRequest) else ()
+        request, lacking = await self._with_recent(
+            Request(
+                method=method,
+                shopper=to_shopper(message),
+                wishes=to_wishes(message),
+                candidates=tuple(candidates),
+                item_id=message.item_id if isinstance(message, pb.SimilarItemsRequest) else "",
+                deadline=_deadline(context),
+            )
+        )
+        answer = await self._kept_or_computed(request, message)
         if lacking:
             answer.degraded = pb.DEGRADED_HISTORY
         return answer
 
-    async def _kept_or_computed(self, ask: Ask, request: Request) -> pb.Answer:
-        if self._kept is None or (moment := self._engine.moment) is None:
-            return await self._computed(ask, request.request_id)
-        started, key = time.perf_counter(), key_of(ask.method, request, ask.query.recent)
-        answer = self._kept.get(key, moment)
+    async def _kept_or_computed(self, request: Request, message: Message) -> pb.Answer:
+        if self._kept is None or (token := self._engine.version_token) is None:
+            return await self._computed(request)
+        started, key = time.perf_counter(), key_of(request.method, message, request.recent)
+        answer = self._kept.get(key, token)
         if answer is None:
-            answer = await self._computed(ask, request.request_id)
-            self._kept.put(key, moment, answer)
+            answer = await self._computed(request)
+            self._kept.put(key, token, answer)
         else:
-            answer.request_id = request.request_id
+            answer.request_id = request.wishes.request_id
             answer.milliseconds.clear()
             answer.milliseconds["cache"] = 1e3 * (time.perf_counter() - started)
         return answer
 
-    async def _computed(self, ask: Ask, request_id: str) -> pb.Answer:
-        answer, versions = await self._engine.answer(ask)
-        return to_message(answer, versions=versions, request_id=request_id)
+    async def _computed(self, request: Request) -> pb.Answer:
+        answer, versions = await self._engine.answer(request)
+        return to_message(answer, versions=versions, request_id=request.wishes.request_id)
+
+
+def _embed_request(message: pb.EmbedRequest, deadline: float) -> Request:
+    """What is to be embedded, before any other rule is checked.
+
+    Raises:
+        InvalidRequestError: nothing is to be embedded.
+    """
+    target = message.WhichOneof("target")
+    if target is None:
+        raise InvalidRequestError("target must be a shopper, items or texts, got none")
+    return Request(
+        method=Method[f"EMBED_{target.upper()}"],
+        shopper=to_shopper(message.shopper) if target == "shopper" else Shopper(),
+        wishes=Wishes(release=message.release, request_id=message.request_id),
+        candidates=tuple(message.items.item_ids),
+        texts=tuple(message.texts.texts),
+        deadline=deadline,
+    )
 
 
 def _deadline(context: Any) -> float:

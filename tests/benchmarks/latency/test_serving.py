@@ -12,10 +12,10 @@ from benchmarks.latency.serving import ServingConfig, as_table, measured, one_at
 from benchmarks.latency.under_load import Served, outcome, overload, steady
 from benchmarks.latency.usual_stack import peer
 from lineage.releases import live_id, release_ids
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper
 
 SERVED = Served(address="a:1", process=7, releases=None, ids=["one", "two"], capacity=100.0)
-QUERIES = [Query(history=("i1",), limit=20), Query(history=("i2",), limit=20)]
+SHOPPERS = [Shopper(history=("i1",)), Shopper(history=("i2",))]
 
 
 class Clock:
@@ -60,7 +60,7 @@ def test_one_in_flight_excludes_the_warm_up_and_reports_the_overhead_of_grpc(clo
     engine = SimpleNamespace(recommend=clock.taking([*warm, *[n - 0.5 for n in hundred]]))
     monkeypatch.setattr(serving, "RecommenderClient", client)
 
-    found = one_at_a_time(engine, "a:1", QUERIES, ServingConfig(requests=101))
+    found = one_at_a_time(engine, "a:1", SHOPPERS, ServingConfig(requests=101))
 
     assert found == {
         "recommend p50 ms": 51.0,
@@ -77,7 +77,7 @@ def test_the_peer_is_timed_without_its_first_two_requests(clock, monkeypatch):
     times = clock.taking([9000.0, 9000.0, 100.0, 200.0, 600.0])
     monkeypatch.setattr("benchmarks.latency.usual_stack.stack", lambda data, backbone: times)
 
-    found = peer(None, [QUERIES[0]] * 5, "tiny")
+    found = peer(None, [SHOPPERS[0]] * 5, "tiny")
 
     assert found == {"p50 ms": 200.0, "requests a second": round(1000 / 300, 3)}
 
@@ -88,7 +88,7 @@ def test_the_usual_stack_returns_distinct_items_for_a_history(shop, tiny_bert):
 
     recommend = stack(shop, str(tiny_bert))
 
-    rows = recommend(Query(history=("i3", "i4")))
+    rows = recommend(Shopper(history=("i3", "i4")))
     assert len(set(rows.tolist())) == 20
     assert set(rows.tolist()) <= set(range(240))
 
@@ -170,7 +170,9 @@ def test_releases_alternate_and_memory_is_compared_with_the_first_reload(
     monkeypatch.setattr(under_load, "go_live", lambda _, release_id: went_live.append(release_id))
     monkeypatch.setattr(under_load, "resident", lambda process: readings.pop(0))
     answer = SimpleNamespace(versions={"release": live})
-    monkeypatch.setattr(under_load, "RecommenderClient", FakeClient(retrieve=lambda limit: answer))
+    monkeypatch.setattr(
+        under_load, "RecommenderClient", FakeClient(retrieve=lambda shopper, wishes: answer)
+    )
 
     async def at_rate(address, requests, rate, seconds):
         assert (rate, seconds) == (80.0, 0.04)

@@ -4,13 +4,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.quality.cascade_lists import cascade_lists, history_query
+from benchmarks.quality.cascade_lists import cascade_lists, history_shopper
 from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.evaluate import benchmark, evaluated_cases, head_ranked, made_from, slices
 from benchmarks.report.report import is_up_to_date
 from benchmarks.report.tables import results_table
 from lineage.stages import STAGES
 from serving.engine.engine import Engine, EngineConfig
+from shortlist_client.api.request import Wishes
 
 CONFIG = BenchConfig(max_users=25, examples=4)
 SYSTEMS = ["popularity", "item-knn", "lambdarank", "towers", "shortlist", "cascade"]
@@ -40,9 +41,9 @@ def test_offline_lists_equal_the_served_lists(engine, shop, cases):
     offline = cascade_lists(engine, shop, cases)
 
     for case, user in enumerate(cases.user_rows.tolist()):
-        query = history_query(shop, user, limit=engine.shortlist)
-        assert offline.cascade[case].tolist() == rows(engine.recommend(query))
-        assert offline.shortlist[case].tolist() == rows(engine.retrieve(query))
+        shopper, wishes = history_shopper(shop, user), Wishes(limit=engine.shortlist)
+        assert offline.cascade[case].tolist() == rows(engine.recommend(shopper, wishes))
+        assert offline.shortlist[case].tolist() == rows(engine.retrieve(shopper, wishes))
 
 
 def test_the_report_holds_every_metric_of_every_system(report):

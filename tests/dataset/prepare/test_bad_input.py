@@ -15,7 +15,7 @@ SEVEN = 7
 
 @pytest.fixture
 def refusal(make_folder, tmp_path):
-    """What `build` says about a dataset that it must refuse."""
+    """The message of `build` for a dataset that it must refuse."""
 
     def build_and_catch(items=None, events=None, **options):
         folder = make_folder(items, events)
@@ -28,11 +28,11 @@ def refusal(make_folder, tmp_path):
 
 
 @pytest.mark.parametrize("column", ["item_id", "title"])
-def test_a_missing_item_column_is_named_with_those_that_are_there(refusal, column):
+def test_a_missing_item_column_is_named_with_the_existing_columns(refusal, column):
     message = refusal({column: None})
 
     assert ITEMS in message
-    assert f"column '{column}' must be there" in message
+    assert f"column '{column}' must exist" in message
     assert "'description'" in message
 
 
@@ -41,13 +41,13 @@ def test_a_missing_interaction_column_is_named(refusal, column):
     message = refusal(events={column: None})
 
     assert EVENTS in message
-    assert f"column '{column}' must be there" in message
+    assert f"column '{column}' must exist" in message
 
 
 def test_interactions_need_a_timestamp_or_an_order(refusal):
     message = refusal(events={"timestamp": None})
 
-    assert "column 'timestamp' or 'order' must be there" in message
+    assert "column 'timestamp' or 'order' must exist" in message
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_timestamp_in_the_future_is_shown(refusal):
     assert f"| 3   | {future} " in message
 
 
-def test_one_timestamp_in_milliseconds_among_seconds_is_the_future(refusal):
+def test_one_timestamp_in_milliseconds_among_seconds_is_in_the_future(refusal):
     message = refusal(events={"timestamp": [1_500_000_000] * 6 + [1_500_000_000_000]})
 
     assert "must not be in the future, got 1 rows" in message
@@ -167,13 +167,15 @@ def test_a_time_cut_without_training_rows_is_refused(refusal):
 def test_a_time_cut_needs_timestamps(refusal):
     message = refusal(events={"timestamp": None, "order": [0] * SEVEN}, split="time-cut")
 
-    assert "column 'timestamp' must be there to split by 'time-cut'" in message
+    assert "column 'timestamp' must exist to split by 'time-cut'" in message
 
 
-def test_a_rule_that_leaves_nothing_is_named(refusal):
+def test_a_rule_that_drops_all_rows_is_named(refusal):
     message = refusal(user_core=100)
 
-    assert "must have rows left by the rule 'user core 100, item core 1', got none of 7" in message
+    assert (
+        "must have rows left after the rule 'user core 100, item core 1', got none of 7" in message
+    )
 
 
 @pytest.mark.parametrize("file", [ITEMS, EVENTS])
@@ -181,17 +183,17 @@ def test_a_missing_file_is_named(make_folder, file):
     folder = make_folder()
     (folder / file).unlink()
 
-    with pytest.raises(InputError, match=f"{file}: the file must be there"):
+    with pytest.raises(InputError, match=f"{file}: the file must exist"):
         open_source(str(folder))
 
 
-def test_a_missing_folder_is_named_with_what_would_do(tmp_path):
+def test_a_missing_folder_is_named_with_the_accepted_sources(tmp_path):
     with pytest.raises(InputError, match=r"nowhere: dataset must be `ml-100k` or a folder with"):
         open_source(str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize("content", [b"", b"not parquet at all", b"PAR1" + bytes(50) + b"PAR1"])
-def test_a_file_that_is_no_parquet_is_named(make_folder, tmp_path, content):
+def test_a_file_that_is_not_parquet_is_named(make_folder, tmp_path, content):
     folder = make_folder()
     (folder / ITEMS).write_bytes(content)
 
@@ -206,11 +208,11 @@ def test_a_file_that_is_no_parquet_is_named(make_folder, tmp_path, content):
         ({"user_core": 0}, "user_core must be at least 1, got 0"),
         ({"item_core": -1}, "item_core must be at least 1, got -1"),
         ({"valid_share": 0.0}, "valid_share must be between 0 and 1, got 0.0"),
-        ({"valid_share": 0.5, "test_share": 0.5}, "must leave something to train on"),
+        ({"valid_share": 0.5, "test_share": 0.5}, r"valid_share \+ test_share must be below 1"),
         ({"fields": ()}, "fields must be distinct names"),
         ({"fields": ("title", "title")}, "fields must be distinct names"),
     ],
 )
-def test_a_configuration_without_sense_names_the_option(options, expected):
+def test_an_invalid_option_is_named(options, expected):
     with pytest.raises(ValueError, match=expected):
         DataConfig(**options)

@@ -45,7 +45,7 @@ def test_titles_stay_whole_and_texts_are_cut(built):
     assert data.texts[rows["a"]] == "Red kettle"
 
 
-def test_popularity_knows_the_training_split_alone(built):
+def test_popularity_counts_only_the_training_split(built):
     data = built()
 
     for row, item in enumerate(data.item_ids):
@@ -53,7 +53,7 @@ def test_popularity_knows_the_training_split_alone(built):
         assert data.popularity[row] == trained, item
 
 
-def test_times_are_seconds_and_orders_where_there_are_none(built):
+def test_times_are_seconds_or_else_the_stated_order(built):
     assert sorted(built().times) == [1, 2, 3, 5, 10, 20, 30]
     ordered = built(events={"timestamp": None, "order": [0, 1, 2, 0, 1, 2, 7]})
     assert sorted(ordered.times) == [0, 0, 1, 1, 2, 2, 7]
@@ -78,7 +78,7 @@ def test_the_order_of_rows_in_the_source_changes_nothing(make_folder, tmp_path):
     assert files[0] == files[1]
 
 
-def test_a_row_number_says_nothing_about_the_position_in_the_source(make_folder, tmp_path):
+def test_row_numbers_are_independent_of_positions_in_the_source(make_folder, tmp_path):
     items = pl.DataFrame({"item_id": [f"i{n:04}" for n in range(900)], "title": ["t"] * 900})
     events = pl.DataFrame({"user_id": "u", "item_id": items["item_id"], "order": range(900)})
     build(DataConfig(), open_source(str(make_folder(items, events))), tmp_path / "out")
@@ -97,7 +97,7 @@ def test_whole_numbers_become_string_ids(built):
     assert histories(data) == {"1": ["10", "20", "30"], "2": ["20", "10", "20"], "3": ["40"]}
 
 
-def test_what_is_typed_is_kept_beside_the_items_in_their_order(built, tmp_path):
+def test_typed_columns_are_stored_in_the_order_of_the_items(built, tmp_path):
     prose = ["Boils water, and " * 7] * 3 + ["Shines"]
     data = built({"stock": [1, 2, 3, 4], "brand": ["Acme"] * 4, "description": prose})
 
@@ -113,7 +113,7 @@ def test_what_is_typed_is_kept_beside_the_items_in_their_order(built, tmp_path):
     }
 
 
-def test_what_the_item_tower_reads_can_be_filtered_by(built, tmp_path):
+def test_text_columns_can_be_filtered_by(built, tmp_path):
     data = built({"brand": ["Acme", "Zeta", "Acme", None], "tags": [["x", "y"], ["y"], [], None]})
     postings = load_postings(tmp_path / "data")
 
@@ -126,7 +126,7 @@ def test_what_the_item_tower_reads_can_be_filtered_by(built, tmp_path):
     assert {data.item_ids[row] for row in postings["price"][1].between(3, 8)} == {"b", "d"}
 
 
-def test_the_manifest_counts_what_is_there_and_the_report_what_is_not(built, tmp_path):
+def test_the_manifest_counts_kept_rows_and_the_report_dropped_ones(built, tmp_path):
     built(events={"item_id": ["a", "b", "c", "b", "a", "b", "gone"]})
 
     facts = read_manifest(tmp_path / "data", "data").facts
@@ -156,7 +156,7 @@ def test_a_stage_is_current_until_source_configuration_or_bytes_change(make_fold
     assert not is_current(DataConfig(), source, out)
 
 
-def test_a_build_that_dies_half_way_leaves_nothing_to_accept(make_folder, tmp_path, monkeypatch):
+def test_an_interrupted_build_leaves_no_stage(make_folder, tmp_path, monkeypatch):
     def save_half(folder, data):
         np.save(folder / "items.npy", data.items)
         raise KeyboardInterrupt
@@ -169,7 +169,7 @@ def test_a_build_that_dies_half_way_leaves_nothing_to_accept(make_folder, tmp_pa
         read_manifest(tmp_path / "data", "data")
 
 
-def test_a_build_that_dies_half_way_leaves_the_old_stage(make_folder, tmp_path, monkeypatch):
+def test_an_interrupted_build_leaves_the_old_stage(make_folder, tmp_path, monkeypatch):
     source = open_source(str(make_folder()))
     build(DataConfig(), source, tmp_path / "data")
     before = read_manifest(tmp_path / "data", "data")
@@ -202,7 +202,7 @@ def test_ml_100k_is_read_as_recbole_ships_it(tmp_path):
     assert dict(attributes.select("item_id", "year").rows()) == {"1": 1995, "2": None}
 
 
-def test_actions_are_counted_from_one_and_an_empty_one_is_unknown(built):
+def test_actions_are_numbered_from_1_and_an_empty_one_is_unknown(built):
     actions = ["view", "buy", None, "buy", "", "wish", "view"]
     data = built(events={"action": actions, "split": ["train"] * 5 + ["test", "train"]})
 
@@ -215,21 +215,21 @@ def test_actions_are_counted_from_one_and_an_empty_one_is_unknown(built):
     assert by_user == {"u": [2, 1, 0], "v": [1, 0, 0], "w": [2]}
 
 
-def test_an_order_is_no_time(built):
+def test_an_order_without_times_gives_no_gaps(built):
     data = built(events={"timestamp": None, "order": [1, 2, 3, 10, 20, 30, 5]})
 
     assert not data.timed
     assert not data.contexts_before(3).any()
 
 
-def test_times_that_contradict_the_order_are_no_gaps(built):
+def test_times_that_contradict_the_order_give_no_gaps(built):
     data = built(events={"order": [3, 2, 1, 10, 20, 30, 5]})
 
     assert not data.timed
     assert not data.contexts_before(3).any()
 
 
-def test_what_was_done_to_one_item_at_one_time_is_in_an_order(built):
+def test_actions_on_one_item_at_one_time_have_a_fixed_order(built):
     columns = {"user_id": ["u"] * 6, "item_id": ["a"] * 3 + ["b"] * 3, "timestamp": [1] * 6}
     first = built(events={**columns, "action": ["view", "buy", "cart"] * 2}, user_core=1)
     again = built(events={**columns, "action": ["cart", "buy", "view"] * 2}, user_core=1)

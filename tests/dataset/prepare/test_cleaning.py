@@ -43,7 +43,7 @@ def test_a_repeated_purchase_is_no_duplicate():
     assert len(cleaned.interactions.collect()) == 2
 
 
-def test_an_item_nobody_met_stays_unless_an_item_core_is_asked_for():
+def test_an_item_without_interactions_is_kept_unless_there_is_an_item_core():
     items = items_of({"a": "Kettle", "new": "Lamp"})
     events = events_of([("u", "a", 1), ("v", "a", 1)])
 

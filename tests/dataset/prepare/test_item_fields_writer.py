@@ -32,7 +32,7 @@ TABLE = pl.DataFrame(
 )
 
 
-def test_strings_become_texts_and_the_rest_attributes():
+def test_string_columns_become_texts_and_others_attributes():
     first, second = fields_of(TABLE)
 
     assert first == {
@@ -56,13 +56,13 @@ def test_strings_become_texts_and_the_rest_attributes():
     assert json.loads(json.dumps([first, second])) == [first, second]
 
 
-def test_a_table_of_ids_and_titles_alone_describes_nothing_else():
+def test_a_table_of_ids_and_titles_has_no_texts_or_attributes():
     nothing = {"texts": {}, "attributes": {}}
 
     assert list(fields_of(TABLE.select("item_id", "title"))) == [nothing, nothing]
 
 
-def test_what_is_kept_of_an_item_reads_as_the_item_did(make_folder, tmp_path):
+def test_stored_fields_of_an_item_render_to_its_text(make_folder, tmp_path):
     items = {"tags": [["x", "y"], [], None, ["z"]], "year": [1995, None, 3, 4]}
     config = DataConfig(fields=("title", "tags", "year", "description"), item_core=1, user_core=1)
     build(config, parquet_folder(make_folder(items=items)), tmp_path / "data")
@@ -89,7 +89,7 @@ def test_a_file_of_items_is_read_row_by_row(tmp_path):
     assert (second["item_id"], second["title"]) == ("", "")
 
 
-def test_a_file_that_holds_no_items_is_refused(tmp_path):
+def test_a_file_without_items_is_refused(tmp_path):
     (tmp_path / "text.parquet").write_text("no table")
     TABLE.drop("title").write_parquet(tmp_path / "untitled.parquet")
 

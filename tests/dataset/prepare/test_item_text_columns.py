@@ -23,14 +23,14 @@ def test_fields_are_joined_by_priority_and_blanks_are_skipped():
     assert render(["brand", "title"], brand=" ", title="Kite") == "Kite"
 
 
-def test_typed_columns_and_lists_of_strings_can_be_read_too():
+def test_typed_columns_and_lists_of_strings_can_be_rendered():
     text = render(["title", "year", "tags"], title="Kite", year=1995, tags=["red", "silk"])
 
     assert text == "Kite. 1995. red, silk"
 
 
 @pytest.mark.parametrize("budget", [1, 2, 3, 7, 12, 19, 20, 500])
-def test_a_text_is_cut_to_the_first_words_and_marks_of_the_budget(budget):
+def test_a_text_is_cut_after_the_budgeted_words_and_marks(budget):
     whole = render(["title"], title=LONG)
 
     text = render(["title"], budget, title=LONG)
@@ -41,11 +41,11 @@ def test_a_text_is_cut_to_the_first_words_and_marks_of_the_budget(budget):
     assert text == text.strip()
 
 
-def test_a_text_of_exactly_the_budget_is_untouched():
+def test_a_text_of_exactly_the_budget_is_unchanged():
     assert render(["title"], 4, title="one, two three") == "one, two three"
 
 
-def test_other_text_columns_follow_by_name_and_keys_and_addresses_do_not():
+def test_other_text_columns_follow_by_name_without_keys_and_addresses():
     schema = pl.Schema(
         {
             "item_id": pl.String,
@@ -65,7 +65,7 @@ def test_other_text_columns_follow_by_name_and_keys_and_addresses_do_not():
     assert texts == ["title", "brand", "colour", "zest"]
 
 
-def test_what_the_configuration_lists_is_read_even_if_it_is_a_key_or_typed():
+def test_configured_columns_are_rendered_even_if_they_are_keys_or_typed():
     schema = pl.Schema(
         {"item_id": pl.String, "title": pl.String, "a_code": pl.String, "n": pl.Int8}
     )
@@ -75,7 +75,7 @@ def test_what_the_configuration_lists_is_read_even_if_it_is_a_key_or_typed():
     assert texts == ["n", "a_code", "title"]
 
 
-def test_typed_columns_and_short_strings_are_kept_for_filters():
+def test_typed_columns_and_short_strings_are_attributes():
     short, long = ["x" * 100, None, "", "y"], ["x" * 101] * 4
     items = pl.DataFrame(
         {
@@ -93,7 +93,7 @@ def test_typed_columns_and_short_strings_are_kept_for_filters():
     assert attribute_columns(items) == ["category", "colour", "tags", "empty", "price"]
 
 
-def test_one_long_keyword_in_a_hundred_is_no_prose():
+def test_a_column_with_one_percent_of_long_strings_is_an_attribute():
     values = ["red"] * 99 + ["x" * 500]
     items = pl.DataFrame({"item_id": range(200), "colour": values * 2})
 
@@ -101,7 +101,7 @@ def test_one_long_keyword_in_a_hundred_is_no_prose():
     assert attribute_columns(items.with_columns(colour=pl.Series(values[-4:] * 50))) == []
 
 
-def test_columns_that_cannot_be_read_are_no_text():
+def test_columns_of_unreadable_types_are_no_text():
     schema = pl.Schema({"title": pl.String, "category": pl.List(pl.Int8), "brand": pl.Binary})
 
     assert text_columns(schema, ("title", "brand", "category")) == ["title"]

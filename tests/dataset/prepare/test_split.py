@@ -72,7 +72,7 @@ def test_ties_in_time_are_not_broken_by_the_id():
     assert {item[0] for item in last} == {"a", "b", "c"}
 
 
-def test_items_of_one_moment_are_in_another_order_for_another_user():
+def test_the_order_of_items_of_one_time_differs_between_users():
     rows = [(f"u{n}", item, 1) for n in range(60) for item in "abc"]
     events = pl.LazyFrame(rows, schema=["user_id", "item_id", "time"], orient="row")
 
@@ -81,7 +81,7 @@ def test_items_of_one_moment_are_in_another_order_for_another_user():
     assert set(last) == {"a", "b", "c"}
 
 
-def test_no_two_items_of_a_moment_lie_side_by_side_more_often_than_others():
+def test_all_pairs_of_items_of_one_time_are_adjacent_equally_often():
     items = [f"i{n}" for n in range(12)]
     rows = [(f"u{n}", item, 1) for n in range(400) for item in items]
     events = pl.DataFrame(rows, schema=["user_id", "item_id", "time"], orient="row")
@@ -95,7 +95,7 @@ def test_no_two_items_of_a_moment_lie_side_by_side_more_often_than_others():
     assert max(beside.values()) < 110  # 67 expected, standard deviation 7
 
 
-def test_a_stated_order_goes_before_the_time():
+def test_a_stated_order_precedes_the_time():
     events = pl.LazyFrame(
         {"user_id": ["u"] * 3, "item_id": ["a", "b", "c"], "order": [2, 1, 0], "time": [1, 2, 3]}
     )
@@ -107,7 +107,7 @@ def test_a_stated_order_goes_before_the_time():
     }
 
 
-def test_a_stated_split_is_honoured():
+def test_a_stated_split_is_kept():
     events = pl.LazyFrame(
         {
             "user_id": ["u"] * 3,
@@ -131,7 +131,7 @@ def test_a_time_cut_gives_each_split_its_share():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_time_cut_puts_no_moment_on_two_sides(seed):
+def test_a_time_cut_never_divides_interactions_of_one_time(seed):
     split = time_cut(events_of(seed), valid_share=0.3, test_share=0.3).collect()
 
     sides = [split.filter(pl.col("split") == code)["time"] for code in (TRAIN, VALID, TEST)]

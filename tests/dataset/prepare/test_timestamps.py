@@ -19,7 +19,7 @@ def test_numbers_are_read_in_the_unit_that_fits_them(unit):
     assert read([SECONDS * unit] * 3) == [SECONDS] * 3
 
 
-def test_fractions_of_a_second_are_cut():
+def test_fractions_of_a_second_are_cut_off():
     assert read([SECONDS + 0.9, SECONDS + 0.1]) == [SECONDS] * 2
 
 
@@ -28,7 +28,7 @@ def test_datetimes_of_any_precision_are_read(unit):
     assert read([MOMENT.replace(tzinfo=None)], pl.Datetime(unit)) == [SECONDS]
 
 
-def test_a_datetime_with_a_zone_is_read_as_the_same_moment():
+def test_a_datetime_with_a_zone_is_read_as_the_same_time():
     assert read([MOMENT], pl.Datetime("us", "Europe/London")) == [SECONDS]
 
 
@@ -49,11 +49,11 @@ def test_dates_start_at_midnight_utc():
         MOMENT.astimezone(timezone(timedelta(hours=9))).isoformat(),
     ],
 )
-def test_iso_strings_and_digits_are_read_as_the_same_moment(text):
+def test_iso_strings_and_digits_are_read_as_the_same_time(text):
     assert read([text]) == [SECONDS]
 
 
-def test_strings_of_several_forms_may_be_mixed():
+def test_strings_of_several_formats_may_be_mixed():
     assert read(["2011-12-09T12:50:00Z", "2011-12-09 12:50:00", "soon", None]) == [
         SECONDS,
         SECONDS,

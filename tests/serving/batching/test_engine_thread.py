@@ -5,15 +5,16 @@ import time
 import pytest
 
 from serving.api.errors import QueueFullError, UnavailableError
+from serving.api.request import Method, Request
 from serving.batching.engine_thread import EngineThread
 from serving.batching.request_queue import QueueConfig
-from shortlist_client.api.request import Ask, Method, Query
+from shortlist_client.api.request import Shopper
 
 SECONDS = 10
 
 
 def ask(user_id="u", **options):
-    return Ask(method=Method.RECOMMEND, query=Query(user_id=user_id), **options)
+    return Request(method=Method.RECOMMEND, shopper=Shopper(user_id=user_id), **options)
 
 
 class Batches:
@@ -22,11 +23,15 @@ class Batches:
     def __init__(self, fake):
         self.fake, self.batches, self.versions = fake, [], fake.versions
 
+    @property
+    def current(self):
+        return self
+
     def cost(self, ask):
         return 1
 
     def answers(self, asks):
-        self.batches.append([ask.query.user_id for ask in asks])
+        self.batches.append([ask.shopper.user_id for ask in asks])
         return self.fake.answers(asks)
 
 
@@ -157,7 +162,7 @@ def test_a_request_that_breaks_the_engine_fails_alone(engine, fake):
     whole = fake.answers
 
     def answers(asks):
-        if any(one.query.user_id == "1" for one in asks):
+        if any(one.shopper.user_id == "1" for one in asks):
             raise RuntimeError("broken")
         return whole(asks)
 

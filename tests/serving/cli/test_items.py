@@ -5,7 +5,7 @@ import pytest
 
 from serving.__main__ import main
 from serving.api.errors import UnknownItemError
-from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Known
 from shortlist_client.client import RecommenderClient
 
@@ -13,18 +13,22 @@ from shortlist_client.client import RecommenderClient
 class Shop:
     """An engine that keeps what it is told to, but for items without a title."""
 
-    versions, moment, lookups, actions = {"data": "d1"}, 0, {}, ()
+    versions, version_token, cache_lookups, actions = {"data": "d1"}, 0, {}, ()
     counts = None
 
     def __init__(self):
         self.items = {}
+
+    @property
+    def current(self):
+        return self
 
     def cost(self, ask):
         return 1
 
     def check(self, item):
         if not item.title:
-            raise InvalidQueryError("title must not be empty")
+            raise InvalidRequestError("title must not be empty")
 
     def upsert(self, items):
         self.items |= {item.item_id: item for item in items}

@@ -12,9 +12,9 @@ from lineage.manifest import MissingArtifactError
 from serving.__main__ import main
 from serving.api.limits import Limits
 from serving.releases.publish import PublishConfig, publish
-from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.filters import Filters, Range
-from shortlist_client.api.request import Diversity, Query
+from shortlist_client.api.request import Diversity, Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 
 SECONDS = 20
@@ -24,7 +24,11 @@ from serving.__main__ import main
 from shortlist_client.api.answer import Answer, Basis, Coverage
 
 class Slow:
-    versions, moment, lookups = {"data": "d1"}, 0, {}
+    versions, version_token, cache_lookups = {"data": "d1"}, 0, {}
+
+    @property
+    def current(self):
+        return self
 
     def cost(self, ask):
         return 1
@@ -74,7 +78,7 @@ def test_ask_prints_titles_and_scores(ask, fake):
 
     for expected in ("user 196", "Star Wars [1977]", "2.500", "0.750", "basis: history", "ms: "):
         assert expected in printed
-    assert fake.calls == [("recommend", Query(user_id="196", limit=3))]
+    assert fake.calls == [("recommend", Shopper(user_id="196"), Wishes(limit=3))]
 
 
 def test_ask_takes_ids_as_they_are_written(ask, fake):
@@ -83,9 +87,9 @@ def test_ask_takes_ids_as_they_are_written(ask, fake):
     ask("--similar", "0050")
 
     assert fake.calls == [
-        ("recommend", Query(user_id="0050", limit=10)),
-        ("recommend", Query(history=("007", "1e3", "null"), limit=10)),
-        ("similar", "0050", 10, Filters(), ()),
+        ("recommend", Shopper(user_id="0050"), Wishes(limit=10)),
+        ("recommend", Shopper(history=("007", "1e3", "null")), Wishes(limit=10)),
+        ("similar", "0050", Wishes(limit=10)),
     ]
 
 
@@ -97,8 +101,8 @@ def test_ask_takes_filters_and_items_to_leave_out(ask, fake, capsys):
     ask("--similar", "50", "--filters", text)
 
     assert fake.calls == [
-        ("recommend", Query(filters=filters, exclude=("7", "011"), limit=10)),
-        ("similar", "50", 10, filters, ()),
+        ("recommend", Shopper(), Wishes(filters=filters, exclude=("7", "011"), limit=10)),
+        ("similar", "50", Wishes(filters=filters, limit=10)),
     ]
     status, error = error_of(capsys, ask, "--filters", "price < 20")
     assert status == 2
@@ -109,8 +113,8 @@ def test_ask_takes_wishes(ask, fake):
     ask("--strength", "0.5", "--at_most", '{"brand": 2}', "--explain", "--explain_texts")
 
     diversity = Diversity(strength=0.5, at_most={"brand": 2})
-    asked = Query(limit=10, diversity=diversity, explain=True, explain_texts=True)
-    assert fake.calls == [("recommend", asked)]
+    wishes = Wishes(limit=10, diversity=diversity, explain=True, explain_texts=True)
+    assert fake.calls == [("recommend", Shopper(), wishes)]
 
 
 def test_ask_shows_the_history_by_id_and_with_the_release_by_title(ask, shop, tmp_path):
@@ -141,7 +145,7 @@ def test_waiting_for_nobody_ends_with_status_1_and_one_line(capsys):
 
 
 def test_an_error_of_the_server_ends_with_status_1_and_its_message(ask, fake, capsys):
-    fake.error = InvalidQueryError("limit must be within 1 and 100, got 0")
+    fake.error = InvalidRequestError("limit must be within 1 and 100, got 0")
 
     status, error = error_of(capsys, ask, "--limit", "0")
 
@@ -236,13 +240,13 @@ def test_a_signal_lets_the_request_in_flight_finish(pytestconfig, tmp_path, numb
         seen = wait_for(process, "serving on")
         target = re.search(r"serving on (\S+): data d1", seen)[1]
         with RecommenderClient(target, timeout=SECONDS) as client, ThreadPoolExecutor() as pool:
-            answer = pool.submit(client.recommend)
+            answer = pool.submit(client.recommend, Shopper())
             wait_for(process, "asked")
             process.send_signal(number)
             assert answer.result(SECONDS).basis.value == "popularity"
             assert process.wait(SECONDS) == 0
             with pytest.raises(grpc.RpcError):
-                client.recommend()
+                client.recommend(Shopper())
         assert "Traceback" not in process.stderr.read()
     finally:
         process.kill()

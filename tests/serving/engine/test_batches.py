@@ -8,11 +8,12 @@ import pytest
 
 from serving.api.errors import UnknownItemError
 from serving.api.limits import Limits
+from serving.api.request import Method, Request
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.answer import Answer, Degraded
-from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.filters import AnyOf, Filters
-from shortlist_client.api.request import Ask, Method, Query
+from shortlist_client.api.request import Shopper, Wishes
 
 LIMITS = Limits(shortlist=12, history=50, candidates=12)
 CLEAR = 0.05
@@ -24,8 +25,12 @@ def engine(release):
     return Engine.load(release, EngineConfig(ranked=6, limits=LIMITS))
 
 
-def recommend(*history, **asked):
-    return Ask(method=Method.RECOMMEND, query=Query(history=history, limit=12, **asked))
+def recommend(*history, search="", **wishes):
+    return Request(
+        method=Method.RECOMMEND,
+        shopper=Shopper(history=history, search=search),
+        wishes=Wishes(limit=12, **wishes),
+    )
 
 
 def mixed():
@@ -46,15 +51,17 @@ def mixed():
         recommend(),
         recommend("nope"),
         recommend("i3", "nope", "i1"),
-        Ask(method=Method.RECOMMEND, query=Query(user_id="u4", limit=12)),
-        Ask(method=Method.RECOMMEND, query=Query(user_id="stranger", limit=12)),
+        Request(method=Method.RECOMMEND, shopper=Shopper(user_id="u4"), wishes=Wishes(limit=12)),
+        Request(
+            method=Method.RECOMMEND, shopper=Shopper(user_id="stranger"), wishes=Wishes(limit=12)
+        ),
         recommend(search="blue lamp"),
         recommend("i3", search="red shirt"),
         recommend("i3", filters=red),
         recommend("i3", "i5", exclude=["i7", "gone"]),
         recommend(search="mug", filters=red),
-        Ask(method=Method.SIMILAR, query=Query(limit=5), item_id="i4"),
-        Ask(method=Method.SIMILAR, query=Query(limit=5, filters=red), item_id="i4"),
+        Request(method=Method.SIMILAR, wishes=Wishes(limit=5), item_id="i4"),
+        Request(method=Method.SIMILAR, wishes=Wishes(limit=5, filters=red), item_id="i4"),
     ]
 
 
@@ -102,8 +109,8 @@ def test_an_answer_does_not_hang_on_who_else_asks(engine):
 def test_requests_that_cannot_be_answered_do_not_harm_the_others(engine):
     asks = [
         recommend("i3", "i1"),
-        replace(recommend("i3"), query=Query(history=["i3"], limit=0)),
-        Ask(method=Method.SIMILAR, query=Query(limit=3), item_id="nope"),
+        replace(recommend("i3"), wishes=Wishes(limit=0)),
+        Request(method=Method.SIMILAR, wishes=Wishes(limit=3), item_id="nope"),
         replace(recommend("i3"), method=Method.RANK),
         recommend("i3", filters=Filters(must=[AnyOf("size", ["red"])])),
     ]
@@ -112,10 +119,10 @@ def test_requests_that_cannot_be_answered_do_not_harm_the_others(engine):
 
     assert isinstance(answer, Answer)
     assert [type(error) for error in errors] == [
-        InvalidQueryError,
+        InvalidRequestError,
         UnknownItemError,
-        InvalidQueryError,
-        InvalidQueryError,
+        InvalidRequestError,
+        InvalidRequestError,
     ]
 
 
@@ -147,8 +154,7 @@ def test_too_little_time_for_the_ranker_leaves_the_shortlists_order(engine):
 
 def test_given_items_without_time_are_in_the_order_of_both_sources(engine):
     candidates = [f"i{row}" for row in range(20, 30)]
-    ask = replace(recommend("i3", "i1"), method=Method.RANK, candidates=candidates)
-    ask = replace(ask, query=replace(ask.query, limit=10))
+    ask = replace(recommend("i3", "i1"), method=Method.RANK, candidates=candidates, wishes=Wishes())
 
     (hurried,) = together(engine, [replace(ask, deadline=time.monotonic() + 1e-4)])
 

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from serving.api.limits import Limits
+from serving.api.request import Method, Request
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.answer import Basis, Source
-from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.filters import AnyOf, Filters
-from shortlist_client.api.request import Ask, Method, Query
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 
 DIMENSION = 16
@@ -39,7 +40,7 @@ def test_a_vector_finds_what_is_nearest_to_it(engine, release, seed):
     given = vector(seed)
 
     for ask in (engine.recommend, engine.retrieve):
-        answer = ask(Query(vector=given, limit=12))
+        answer = ask(Shopper(vector=given), Wishes(limit=12))
         assert answer.basis is Basis.VECTOR
         assert ids(answer) == nearest(release, given)
         assert all(item.sources == (Source.TOWERS,) for item in answer.items)
@@ -50,10 +51,10 @@ def test_a_vector_finds_what_is_nearest_to_it(engine, release, seed):
 @pytest.mark.parametrize("length", [1e-30, 1e-3, 1e3, 1e30])
 def test_the_length_of_a_vector_does_not_count(engine, length):
     given = np.array(vector())
-    unit = Query(vector=tuple(given / np.linalg.norm(given)), limit=12)
-    scaled = Query(vector=tuple(length * given), limit=12)
+    unit = Shopper(vector=tuple(given / np.linalg.norm(given)))
+    scaled = Shopper(vector=tuple(length * given))
 
-    found, expected = engine.retrieve(scaled), engine.retrieve(unit)
+    found, expected = (engine.retrieve(one, Wishes(limit=12)) for one in (scaled, unit))
 
     assert ids(found) == ids(expected)
     np.testing.assert_allclose(
@@ -66,8 +67,8 @@ def test_the_length_of_a_vector_does_not_count(engine, length):
 def test_the_embedding_of_a_search_finds_what_the_search_finds(engine):
     asked = engine.cascade.retriever.embed(np.empty(0, np.int32), {}, search="blue lamp")
 
-    assert ids(engine.retrieve(Query(vector=tuple(asked.tolist()), limit=12))) == ids(
-        engine.retrieve(Query(search="blue lamp", limit=12))
+    assert ids(engine.retrieve(Shopper(vector=tuple(asked.tolist())), Wishes(limit=12))) == ids(
+        engine.retrieve(Shopper(search="blue lamp"), Wishes(limit=12))
     )
 
 
@@ -75,8 +76,10 @@ def test_a_history_beside_a_vector_is_left_out_and_says_nothing_else(engine, rel
     history = nearest(release, vector())[:3]
     red = Filters(must=[AnyOf("colour", ["red"])])
 
-    answer = engine.recommend(Query(vector=vector(), history=history, limit=12))
-    filtered = engine.recommend(Query(vector=vector(), history=history, filters=red, limit=12))
+    answer = engine.recommend(Shopper(vector=vector(), history=history), Wishes(limit=12))
+    filtered = engine.recommend(
+        Shopper(vector=vector(), history=history), Wishes(filters=red, limit=12)
+    )
 
     assert ids(answer) == nearest(release, vector(), history)
     assert all(item.title.startswith("red") for item in filtered.items)
@@ -84,13 +87,15 @@ def test_a_history_beside_a_vector_is_left_out_and_says_nothing_else(engine, rel
 
 
 def test_vectors_and_histories_are_answered_together(engine):
-    queries = [Query(vector=vector(), limit=12), Query(history=["i3"], limit=12)]
-    asks = [Ask(method=Method.RETRIEVE, query=query) for query in queries]
+    shoppers, wishes = [Shopper(vector=vector()), Shopper(history=["i3"])], Wishes(limit=12)
+    requests = [
+        Request(method=Method.RETRIEVE, shopper=shopper, wishes=wishes) for shopper in shoppers
+    ]
 
-    found = dict(engine.answers(asks))
+    found = dict(engine.answers(requests))
 
-    for place, query in enumerate(queries):
-        assert ids(found[place]) == ids(engine.retrieve(query))
+    for place, shopper in enumerate(shoppers):
+        assert ids(found[place]) == ids(engine.retrieve(shopper, wishes))
 
 
 @pytest.mark.parametrize(
@@ -105,8 +110,8 @@ def test_vectors_and_histories_are_answered_together(engine):
 )
 def test_a_vector_that_breaks_a_rule_is_refused_by_name(engine, asked, rule):
     for ask in (engine.recommend, engine.retrieve):
-        with pytest.raises(InvalidQueryError, match=rule):
-            ask(Query(**asked, limit=5))
+        with pytest.raises(InvalidRequestError, match=rule):
+            ask(Shopper(**asked), Wishes(limit=5))
 
 
 def test_a_vector_travels(start, engine):
@@ -117,6 +122,7 @@ def test_a_vector_travels(start, engine):
             (client.recommend, engine.recommend),
             (client.retrieve, engine.retrieve),
         ):
-            response, answer = remote(vector=given, limit=9), local(Query(vector=given, limit=9))
+            shopper, wishes = Shopper(vector=given), Wishes(limit=9)
+            response, answer = remote(shopper, wishes), local(shopper, wishes)
             assert response.items == answer.items
             assert response.basis is Basis.VECTOR

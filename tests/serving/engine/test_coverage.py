@@ -5,12 +5,13 @@ import time
 import pytest
 
 from serving.api.limits import Limits
+from serving.api.request import Method, Request
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
 from shortlist_client.api.answer import Coverage
 from shortlist_client.api.filters import AnyOf, Filters
 from shortlist_client.api.item import Item
-from shortlist_client.api.request import Ask, Diversity, Method, Query
+from shortlist_client.api.request import Diversity, Shopper, Wishes
 
 HISTORY = ("i3", "i1", "i3", "i45")
 RED = Filters(must=[AnyOf("colour", ["red"])])  # i0 to i19
@@ -35,25 +36,32 @@ def engine(release):
     ],
 )
 def test_an_answer_says_what_it_was_chosen_from(engine, asked, searched, recalled, ranked):
-    covered = engine.recommend(Query(**{"limit": 5, **asked})).coverage
-    retrieved = engine.retrieve(Query(**{"limit": 5, **asked})).coverage
+    asked = dict(asked)
+    shopper = Shopper(history=asked.pop("history", ()), search=asked.pop("search", ""))
+    wishes = Wishes(**{"limit": 5, **asked})
+    covered = engine.recommend(shopper, wishes).coverage
+    retrieved = engine.retrieve(shopper, wishes).coverage
 
     assert covered == Coverage(corpus=240, searched=searched, recalled=recalled, ranked=ranked)
     assert retrieved == Coverage(corpus=240, searched=searched, recalled=recalled, ranked=0)
 
 
 def test_given_items_and_neighbours_are_counted_too(engine):
-    ranked = engine.rank(Query(history=HISTORY, limit=1), ["i9", "gone", "i4", "i9"]).coverage
-    similar = engine.similar("i4", 7, filters=RED).coverage
+    ranked = engine.rank(
+        Shopper(history=HISTORY), ["i9", "gone", "i4", "i9"], Wishes(limit=1)
+    ).coverage
+    similar = engine.similar("i4", Wishes(limit=7, filters=RED)).coverage
 
     assert ranked == Coverage(corpus=240, searched=2, recalled=2, ranked=2)
     assert similar == Coverage(corpus=240, searched=19, recalled=7, ranked=0)
 
 
 def test_without_time_nothing_was_ranked(engine):
-    query = Query(history=HISTORY, limit=5)
-    engine.recommend(query)
-    ask = Ask(method=Method.RECOMMEND, query=query, deadline=time.monotonic() + 1e-4)
+    shopper, wishes = Shopper(history=HISTORY), Wishes(limit=5)
+    engine.recommend(shopper, wishes)
+    ask = Request(
+        method=Method.RECOMMEND, shopper=shopper, wishes=wishes, deadline=time.monotonic() + 1e-4
+    )
 
     ((_, answer),) = engine.answers([ask])
 
@@ -70,8 +78,10 @@ def test_items_that_came_and_went_count(engine, release, tmp_path):
     live.upsert([Item(item_id="new", title="blue lamp"), Item(item_id="i3", title="red mug")])
     live.delete(["i1", "i100"])
 
-    covered = live.recommend(Query(history=HISTORY, limit=5)).coverage
-    filtered = live.recommend(Query(history=HISTORY, limit=5, exclude=["i7"])).coverage
+    covered = live.current.recommend(Shopper(history=HISTORY), Wishes(limit=5)).coverage
+    filtered = live.current.recommend(
+        Shopper(history=HISTORY), Wishes(limit=5, exclude=["i7"])
+    ).coverage
     live.close()
 
     assert (covered.corpus, covered.searched) == (239, 237)  # all but i3, as it is now, and i45

@@ -11,10 +11,10 @@ from retrieval.diversity import Cap, chosen
 from serving.api.limits import Limits
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
-from shortlist_client.api.errors import InvalidQueryError
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.filters import AnyOf, Filters
 from shortlist_client.api.item import Item
-from shortlist_client.api.request import Diversity, Query
+from shortlist_client.api.request import Diversity, Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 
 SHORTLIST = 60
@@ -79,17 +79,22 @@ def test_the_choice_is_that_of_a_plain_greedy_search(seed):
 
 def test_without_strength_and_caps_the_order_stays(engine):
     assert chosen(50, 20).tolist() == list(range(20))
-    plain = engine.recommend(Query(history=HISTORY, limit=20))
-    wished = engine.recommend(Query(history=HISTORY, limit=20, diversity=Diversity(strength=0.0)))
+    plain = engine.recommend(Shopper(history=HISTORY), Wishes(limit=20))
+    wished = engine.recommend(
+        Shopper(history=HISTORY), Wishes(limit=20, diversity=Diversity(strength=0.0))
+    )
 
     assert wished.items == plain.items
 
 
 def test_the_more_strength_the_less_alike_are_the_items(engine):
     def alike(strength):
-        query = Query(history=HISTORY, limit=10, diversity=Diversity(strength=strength))
+        shopper, wishes = (
+            Shopper(history=HISTORY),
+            Wishes(limit=10, diversity=Diversity(strength=strength)),
+        )
         rows = engine.cascade.catalogue.rows(
-            [item.item_id for item in engine.recommend(query).items]
+            [item.item_id for item in engine.recommend(shopper, wishes).items]
         )[0]
         vectors = engine.cascade.retriever.sources.index.vectors(rows)
         return float((vectors @ vectors.T).sum() - 10) / 90
@@ -105,8 +110,8 @@ def test_at_most_so_many_items_share_a_value(engine, ask, strength):
     diversity = Diversity(strength=strength, at_most={"colour": 2, "thing": 3})
 
     for answer in (
-        engine.recommend(Query(**ask, limit=8, diversity=diversity)),
-        engine.retrieve(Query(**ask, limit=8, diversity=diversity)),
+        engine.recommend(Shopper(**ask), Wishes(limit=8, diversity=diversity)),
+        engine.retrieve(Shopper(**ask), Wishes(limit=8, diversity=diversity)),
     ):
         assert len(answer.items) == 8
         assert max(colours(answer).values()) <= 2
@@ -115,10 +120,13 @@ def test_at_most_so_many_items_share_a_value(engine, ask, strength):
 
 def test_what_may_not_be_chosen_is_not_made_up_for(engine):
     red = Filters(must=[AnyOf("colour", ["red"])])
-    query = Query(history=HISTORY, limit=8, filters=red, diversity=Diversity(at_most={"colour": 3}))
-    everything = engine.recommend(Query(history=HISTORY, limit=8, filters=red)).items
+    shopper, wishes = (
+        Shopper(history=HISTORY),
+        Wishes(limit=8, filters=red, diversity=Diversity(at_most={"colour": 3})),
+    )
+    everything = engine.recommend(Shopper(history=HISTORY), Wishes(limit=8, filters=red)).items
 
-    assert engine.recommend(query).items == everything[:3]
+    assert engine.recommend(shopper, wishes).items == everything[:3]
 
 
 def test_items_that_were_added_count_for_each_value_and_without_one_for_none(root, engine):
@@ -132,14 +140,17 @@ def test_items_that_were_added_count_for_each_value_and_without_one_for_none(roo
         ]
     )
     live.close()
-    query = Query(search="teal lamp", limit=SHORTLIST, diversity=Diversity(at_most={"colour": 1}))
+    shopper, wishes = (
+        Shopper(search="teal lamp"),
+        Wishes(limit=SHORTLIST, diversity=Diversity(at_most={"colour": 1})),
+    )
 
-    found = [item.item_id for item in live.recommend(query).items]
+    found = [item.item_id for item in live.current.recommend(shopper, wishes).items]
 
     assert {"five", "six"} <= set(found)
     values = Counter(value for item_id in found for value in named.get(item_id, ()))
     values.update(
-        live.engine.cascade.catalogue.title(int(item_id[1:])).split()[0]
+        live.current.cascade.catalogue.title(int(item_id[1:])).split()[0]
         for item_id in found
         if item_id not in named
     )
@@ -174,19 +185,19 @@ def test_diversity_of_a_whole_shortlist_takes_less_than_a_millisecond():
 )
 def test_a_diversity_that_breaks_a_rule_is_refused_by_name(engine, diversity, rule):
     for ask in (engine.recommend, engine.retrieve):
-        with pytest.raises(InvalidQueryError, match=rule):
-            ask(Query(history=HISTORY, limit=5, diversity=diversity))
+        with pytest.raises(InvalidRequestError, match=rule):
+            ask(Shopper(history=HISTORY), Wishes(limit=5, diversity=diversity))
 
 
 def test_diversity_travels(client, fake):
     diversity = Diversity(strength=0.25, at_most={"brand": 2, "category": 3})
 
-    client.recommend(diversity=diversity)
-    client.retrieve(diversity=diversity)
+    client.recommend(Shopper(), Wishes(diversity=diversity))
+    client.retrieve(Shopper(), Wishes(diversity=diversity))
 
     assert fake.calls == [
-        ("recommend", Query(diversity=diversity)),
-        ("retrieve", Query(diversity=diversity)),
+        ("recommend", Shopper(), Wishes(limit=20, diversity=diversity)),
+        ("retrieve", Shopper(), Wishes(limit=20, diversity=diversity)),
     ]
 
 

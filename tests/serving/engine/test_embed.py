@@ -1,17 +1,16 @@
 """Embeddings of shoppers, items and texts, by the engine and over gRPC."""
 
-from dataclasses import replace
-
 import grpc
 import numpy as np
 import pytest
 
 from protos.recommender.v1 import recommender_pb2 as pb
 from serving.api.limits import Limits
+from serving.api.request import Method, Request
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
 from shortlist_client.api.item import Item
-from shortlist_client.api.request import Ask, Method, Query
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 from shortlist_client.errors import ReleaseChangedError
 
@@ -41,8 +40,8 @@ def corpus(release):
 
 def test_a_shopper_is_embedded_as_a_recommendation_reads_them(client, engine):
     asked = {"history": ["i3", "i1"], "history_times": [5, 9], "history_actions": ["buy", "view"]}
-    embedded = client.embed.shopper(**asked, request_id="r")
-    item = client.retrieve(**asked, limit=1).items[0]
+    embedded = client.embed.shopper(Shopper(**asked), Wishes(request_id="r"))
+    item = client.retrieve(Shopper(**asked), Wishes(limit=1)).items[0]
 
     (vector,) = values(embedded)
     row = engine.cascade.catalogue.row(item.item_id)
@@ -57,24 +56,26 @@ def test_a_shopper_is_embedded_as_a_recommendation_reads_them(client, engine):
 
 def test_what_is_embedded_finds_what_the_shopper_is_recommended_by_the_towers(client):
     for asked in ({"search": "blue lamp"}, {"search": "blue lamp", "history": ["i3"]}):
-        (vector,) = values(client.embed.shopper(**asked))
-        found = client.retrieve(vector=vector.tolist(), history=asked.get("history", ()), limit=5)
-        expected = client.retrieve(**asked, limit=5)
+        (vector,) = values(client.embed.shopper(Shopper(**asked)))
+        found = client.retrieve(
+            Shopper(vector=vector.tolist(), history=asked.get("history", ())), Wishes(limit=5)
+        )
+        expected = client.retrieve(Shopper(**asked), Wishes(limit=5))
         assert [i.item_id for i in found.items] == [i.item_id for i in expected.items]
 
 
 def test_a_user_is_embedded_by_all_that_is_known(client, engine, shop):
     rows, contexts = engine.cascade.catalogue.history("u4")
 
-    (vector,) = values(client.embed.shopper(user_id="u4"))
+    (vector,) = values(client.embed.shopper(Shopper(user_id="u4")))
 
     expected = engine.cascade.retriever.embed(rows, {}, contexts=contexts)
     np.testing.assert_allclose(vector, expected, atol=1e-2)
 
 
 def test_of_whom_nothing_is_known_there_is_no_embedding(client):
-    stranger = client.embed.shopper(user_id="stranger")
-    nobody = client.embed.shopper(history=["gone"])
+    stranger = client.embed.shopper(Shopper(user_id="stranger"))
+    nobody = client.embed.shopper(Shopper(history=["gone"]))
 
     assert stranger.embeddings == nobody.embeddings == []
     assert stranger.unknown_user
@@ -94,11 +95,11 @@ def test_a_text_lies_where_a_new_item_of_that_text_is_found(engine, release, roo
     live = LiveEngine(engine, root)
     live.upsert([Item(item_id="new", title="navy rug"), Item(item_id="i3", title="pink mug")])
     asks = [
-        Ask(method=Method.EMBED_ITEMS, query=Query(limit=1), candidates=["new", "i3"]),
-        Ask(method=Method.EMBED_TEXTS, query=Query(limit=1), texts=["navy rug", "pink mug"]),
+        Request(method=Method.EMBED_ITEMS, candidates=["new", "i3"]),
+        Request(method=Method.EMBED_TEXTS, texts=["navy rug", "pink mug"]),
     ]
 
-    told = dict(live.answers(asks))
+    told = dict(live.current.answers(asks))
     live.close()
 
     np.testing.assert_allclose(values(told[0]), values(told[1]), atol=2e-2)
@@ -106,9 +107,14 @@ def test_a_text_lies_where_a_new_item_of_that_text_is_found(engine, release, roo
 
 
 def test_a_release_that_is_not_live_embeds_nothing(client):
-    for call in (client.embed.shopper, lambda **asked: client.embed.texts(["a"], **asked)):
+    wishes = Wishes(release="r-1")
+    for embed, target in (
+        (client.embed.shopper, Shopper()),
+        (client.embed.items, ["i3"]),
+        (client.embed.texts, ["a"]),
+    ):
         with pytest.raises(ReleaseChangedError):
-            call(release="r-1")
+            embed(target, wishes)
 
 
 @pytest.mark.parametrize(
@@ -146,12 +152,15 @@ def test_a_request_that_breaks_a_rule_is_refused_by_name(client, request_, rule)
 
 
 def test_embeddings_are_made_together_with_recommendations(engine):
-    query = Query(history=["i3"], limit=5)
-    embed = Ask(method=Method.EMBED_SHOPPER, query=query)
+    shopper, wishes = Shopper(history=["i3"]), Wishes(limit=5)
+    requests = [
+        Request(method=Method.EMBED_SHOPPER, shopper=shopper),
+        Request(method=Method.RECOMMEND, shopper=shopper, wishes=wishes),
+    ]
 
-    told = dict(engine.answers([embed, replace(embed, method=Method.RECOMMEND)]))
+    told = dict(engine.answers(requests))
 
     assert len(told[0].embeddings) == 1
     assert told[0].items == []
-    assert told[1].items == engine.recommend(query).items
+    assert told[1].items == engine.recommend(shopper, wishes).items
     assert told[1].embeddings == ()

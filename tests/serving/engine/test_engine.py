@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController
 
-from benchmarks.quality.cascade_lists import history_query
+from benchmarks.quality.cascade_lists import history_shopper
 from dataset.arrays import TEST
 from dataset.interaction_codes import GAPS
 from evaluation.search import exact_search
@@ -13,8 +13,8 @@ from serving.api.limits import Limits
 from serving.catalogue.catalogue import Catalogue
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.answer import Basis, Source
-from shortlist_client.api.errors import InvalidQueryError
-from shortlist_client.api.request import Query
+from shortlist_client.api.errors import InvalidRequestError
+from shortlist_client.api.request import Shopper, Wishes
 
 LIMITS = Limits(shortlist=12, history=50, candidates=10)
 
@@ -29,10 +29,10 @@ def ids(answer):
 
 
 def test_an_answer_depends_on_the_query_alone(engine):
-    first = engine.recommend(Query(history=["i3", "i1"], limit=12))
-    engine.recommend(Query(history=["i7", "i8", "i9", "i12"], limit=12))
+    first = engine.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=12))
+    engine.recommend(Shopper(history=["i7", "i8", "i9", "i12"]), Wishes(limit=12))
 
-    assert engine.recommend(Query(history=["i3", "i1"], limit=12)).items == first.items
+    assert engine.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=12)).items == first.items
 
 
 def test_numpy_leaves_the_cores_to_torch(release):
@@ -63,7 +63,9 @@ def test_no_length_of_a_history_is_a_shape_that_warming_up_has_not_seen(release,
     seen = {name: frozenset(some) for name, some in widths.items()}
 
     for length in range(1, min(30, most + 1)):
-        engine.recommend(Query(history=[f"i{number}" for number in range(length)], limit=1))
+        engine.recommend(
+            Shopper(history=[f"i{number}" for number in range(length)]), Wishes(limit=1)
+        )
     for hook in hooks:
         hook.remove()
 
@@ -74,8 +76,8 @@ def test_the_history_is_never_recommended(engine):
     history = ["i3", "i1", "i3"]
 
     for answer in (
-        engine.recommend(Query(history=history, limit=12)),
-        engine.retrieve(Query(history=history, limit=12)),
+        engine.recommend(Shopper(history=history), Wishes(limit=12)),
+        engine.retrieve(Shopper(history=history), Wishes(limit=12)),
     ):
         assert len(set(ids(answer))) == 12
         assert not set(ids(answer)) & set(history)
@@ -94,7 +96,7 @@ def test_the_towers_recall_is_exact_search_over_their_embeddings(engine, release
 
 
 def test_an_answer_says_what_each_source_thinks(engine):
-    answer = engine.retrieve(Query(history=["i3", "i1"], limit=12))
+    answer = engine.retrieve(Shopper(history=["i3", "i1"]), Wishes(limit=12))
     recalled = engine.cascade.retriever.shortlist(np.array([3, 1], np.int32), 12, {})
 
     for item, cosine, shared in zip(
@@ -107,8 +109,8 @@ def test_an_answer_says_what_each_source_thinks(engine):
 
 
 def test_ranking_reorders_the_head_of_the_shortlist_and_nothing_else(engine):
-    query = Query(history=["i3", "i1"], limit=12)
-    retrieved, ranked = engine.retrieve(query), engine.recommend(query)
+    shopper, wishes = Shopper(history=["i3", "i1"]), Wishes(limit=12)
+    retrieved, ranked = engine.retrieve(shopper, wishes), engine.recommend(shopper, wishes)
 
     assert set(ids(ranked)[:6]) == set(ids(retrieved)[:6])
     assert ids(ranked)[6:] == ids(retrieved)[6:]
@@ -120,22 +122,22 @@ def test_ranking_reorders_the_head_of_the_shortlist_and_nothing_else(engine):
 
 
 def test_scores_fall_along_every_answer(engine):
-    query = Query(history=["i3", "i1"], limit=10)
+    shopper, wishes = Shopper(history=["i3", "i1"]), Wishes(limit=10)
     for answer in (
-        engine.recommend(query),
-        engine.retrieve(query),
-        engine.similar("i4", 10),
-        engine.recommend(Query(limit=10)),
+        engine.recommend(shopper, wishes),
+        engine.retrieve(shopper, wishes),
+        engine.similar("i4", Wishes(limit=10)),
+        engine.recommend(Shopper(), Wishes(limit=10)),
     ):
         scores = [item.score for item in answer.items]
         assert scores == sorted(scores, reverse=True)
 
 
 def test_ranking_the_head_by_hand_gives_the_cascades_scores(engine):
-    query = Query(history=["i3", "i1"], limit=6)
-    head = ids(engine.retrieve(query))
+    shopper, wishes = Shopper(history=["i3", "i1"]), Wishes(limit=6)
+    head = ids(engine.retrieve(shopper, wishes))
 
-    by_hand, cascade = engine.rank(query, head), engine.recommend(query)
+    by_hand, cascade = engine.rank(shopper, head), engine.recommend(shopper, wishes)
 
     assert ids(by_hand) == ids(cascade)
     np.testing.assert_allclose(
@@ -146,41 +148,40 @@ def test_ranking_the_head_by_hand_gives_the_cascades_scores(engine):
 
 def test_a_known_user_is_served_by_all_that_the_release_knows(engine, shop):
     own = slice(shop.offsets[4], shop.offsets[5])
-    same = Query(
+    same = Shopper(
         history=[f"i{row}" for row in shop.items[own]],
         history_times=shop.times[own].tolist(),
         history_actions=[["", *shop.action_names][action] for action in shop.actions[own]],
-        limit=10,
     )
 
-    known = engine.recommend(Query(user_id="u4", limit=10))
+    known = engine.recommend(Shopper(user_id="u4"), Wishes(limit=10))
 
     assert known.basis is Basis.HISTORY
-    assert known.items == engine.recommend(same).items
+    assert known.items == engine.recommend(same, Wishes(limit=10)).items
 
 
-def test_a_history_in_the_query_wins_over_the_users_own(engine):
+def test_a_history_in_the_request_wins_over_the_users_own(engine):
     own, given = (
-        engine.recommend(Query(user_id="u4", limit=5)),
-        engine.recommend(Query(user_id="u4", history=["i19"], limit=5)),
+        engine.recommend(Shopper(user_id="u4"), Wishes(limit=5)),
+        engine.recommend(Shopper(user_id="u4", history=["i19"]), Wishes(limit=5)),
     )
 
-    assert given.items == engine.recommend(Query(history=["i19"], limit=5)).items
+    assert given.items == engine.recommend(Shopper(history=["i19"]), Wishes(limit=5)).items
     assert given.items != own.items
 
 
 @pytest.mark.parametrize(
-    ("query", "unknown_user", "unknown_items"),
+    ("shopper", "unknown_user", "unknown_items"),
     [
-        (Query(user_id="stranger", limit=5), True, ()),
-        (Query(limit=5), False, ()),
-        (Query(history=["x", "y", "x"], limit=5), False, ("x", "y")),
+        (Shopper(user_id="stranger"), True, ()),
+        (Shopper(), False, ()),
+        (Shopper(history=["x", "y", "x"]), False, ("x", "y")),
     ],
 )
 def test_nothing_known_of_the_shopper_falls_back_to_the_best_selling(
-    engine, shop, query, unknown_user, unknown_items
+    engine, shop, shopper, unknown_user, unknown_items
 ):
-    answer = engine.recommend(query)
+    answer = engine.recommend(shopper, Wishes(limit=5))
 
     assert answer.basis is Basis.POPULARITY
     assert answer.unknown_user is unknown_user
@@ -190,14 +191,14 @@ def test_nothing_known_of_the_shopper_falls_back_to_the_best_selling(
 
 
 def test_unknown_items_of_a_history_are_skipped_and_reported(engine):
-    answer = engine.recommend(Query(history=["i3", "nope", "i1"], limit=5))
+    answer = engine.recommend(Shopper(history=["i3", "nope", "i1"]), Wishes(limit=5))
 
     assert answer.unknown_item_ids == ("nope",)
-    assert answer.items == engine.recommend(Query(history=["i3", "i1"], limit=5)).items
+    assert answer.items == engine.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=5)).items
 
 
 def test_similar_items_leave_the_item_itself_out(engine):
-    answer = engine.similar("i4", 12)
+    answer = engine.similar("i4", Wishes(limit=12))
 
     assert len(answer.items) == 12
     assert "i4" not in ids(answer)
@@ -205,30 +206,42 @@ def test_similar_items_leave_the_item_itself_out(engine):
 
 
 @pytest.mark.parametrize(
-    ("query", "rule"),
+    ("shopper", "wishes", "rule"),
     [
-        (Query(history=["i1"], limit=0), "limit must be within 1 and the shortlist of 12, got 0"),
-        (Query(history=["i1"], limit=13), "got 13"),
-        (Query(history=["i1"] * 51, limit=5), "history must be at most 50 item ids, got 51"),
-        (Query(history=["i" * 257], limit=5), "item_id must have 1 to 256 characters, got 257"),
-        (Query(history=[""], limit=5), "item_id must have 1 to 256"),
-        (Query(user_id="", limit=5), "user_id must have 1 to 256"),
+        (
+            Shopper(history=["i1"]),
+            Wishes(limit=0),
+            "limit must be within 1 and the shortlist of 12, got 0",
+        ),
+        (Shopper(history=["i1"]), Wishes(limit=13), "got 13"),
+        (
+            Shopper(history=["i1"] * 51),
+            Wishes(limit=5),
+            "history must be at most 50 item ids, got 51",
+        ),
+        (
+            Shopper(history=["i" * 257]),
+            Wishes(limit=5),
+            "item_id must have 1 to 256 characters, got 257",
+        ),
+        (Shopper(history=[""]), Wishes(limit=5), "item_id must have 1 to 256"),
+        (Shopper(user_id=""), Wishes(limit=5), "user_id must have 1 to 256"),
     ],
 )
-def test_a_query_that_breaks_a_rule_is_refused_by_name(engine, query, rule):
+def test_a_request_that_breaks_a_rule_is_refused_by_name(engine, shopper, wishes, rule):
     for ask in (engine.recommend, engine.retrieve):
-        with pytest.raises(InvalidQueryError, match=rule):
-            ask(query)
+        with pytest.raises(InvalidRequestError, match=rule):
+            ask(shopper, wishes)
 
 
 def test_ranking_needs_some_and_not_too_many_candidates(engine):
     for candidates in ([], ["i1"] * 11):
-        with pytest.raises(InvalidQueryError, match=f"1 to 10 item ids, got {len(candidates)}"):
-            engine.rank(Query(history=["i3"], limit=1), candidates)
+        with pytest.raises(InvalidRequestError, match=f"1 to 10 item ids, got {len(candidates)}"):
+            engine.rank(Shopper(history=["i3"]), candidates, Wishes(limit=1))
 
 
 def test_unknown_candidates_are_skipped_and_reported(engine):
-    answer = engine.rank(Query(history=["i3"], limit=5), ["i1", "nope", "i2", "i1"])
+    answer = engine.rank(Shopper(history=["i3"]), ["i1", "nope", "i2", "i1"], Wishes(limit=5))
 
     assert sorted(ids(answer)) == ["i1", "i2"]
     assert answer.unknown_item_ids == ("nope",)
@@ -236,11 +249,11 @@ def test_unknown_candidates_are_skipped_and_reported(engine):
 
 def test_an_unknown_item_has_no_neighbours(engine):
     with pytest.raises(UnknownItemError, match="'nope'"):
-        engine.similar("nope", 3)
+        engine.similar("nope", Wishes(limit=3))
 
 
 def test_every_stage_is_timed(engine):
-    answer = engine.recommend(Query(history=["i3"], limit=3))
+    answer = engine.recommend(Shopper(history=["i3"]), Wishes(limit=3))
 
     assert set(answer.milliseconds) == {"user_tower", "index", "ranker", "total"}
     assert answer.milliseconds["total"] >= answer.milliseconds["ranker"] > 0
@@ -248,38 +261,39 @@ def test_every_stage_is_timed(engine):
 
 @pytest.mark.parametrize("history", [[], ["i3", "i1"]])
 def test_a_search_is_answered_by_the_towers_alone(engine, history):
-    query = Query(search="blue lamp", history=history, limit=12)
-    answer = engine.recommend(query)
+    shopper, wishes = Shopper(search="blue lamp", history=history), Wishes(limit=12)
+    answer = engine.recommend(shopper, wishes)
 
     rows = np.array([int(i[1:]) for i in history], np.int32)
     user = engine.cascade.retriever.embed(rows, {}, search="blue lamp")
     expected, _ = engine.cascade.retriever.sources.nearest(user, rows, 12)
     assert answer.basis is Basis.SEARCH
     assert ids(answer) == [f"i{row}" for row in expected]
-    assert ids(answer) == ids(engine.retrieve(query))
+    assert ids(answer) == ids(engine.retrieve(shopper, wishes))
     assert all(item.sources == (Source.TOWERS,) for item in answer.items)
     assert all(item.ranker_score is None for item in answer.items)
 
 
 @pytest.mark.parametrize("search", ["blue lamp", "red shirt", "navy basket"])
 def test_a_search_for_a_title_finds_it(engine, search):
-    answer = engine.recommend(Query(search=search, limit=12))
+    answer = engine.recommend(Shopper(search=search), Wishes(limit=12))
 
     assert search in [item.title for item in answer.items]
 
 
 def test_an_endless_search_is_refused(engine):
-    with pytest.raises(InvalidQueryError, match="search must be at most 1000 characters, got 1001"):
-        engine.recommend(Query(search="x" * 1001, limit=5))
+    with pytest.raises(
+        InvalidRequestError, match="search must be at most 1000 characters, got 1001"
+    ):
+        engine.recommend(Shopper(search="x" * 1001), Wishes(limit=5))
 
 
 def test_times_and_actions_of_a_history_are_read_as_they_were_in_training(engine, release, shop):
     catalogue, cases = Catalogue.of(shop), shop.cases("test")
     for case, user in enumerate(cases.user_rows[:50].tolist()):
-        asked = history_query(shop, user, limit=5)
-        np.testing.assert_array_equal(catalogue.contexts(asked), cases.contexts[case])
-    asked = history_query(shop, 3, limit=12)
-    item = engine.retrieve(asked).items[0]
+        shopper = history_shopper(shop, user)
+        np.testing.assert_array_equal(catalogue.contexts(shopper), cases.contexts[case])
+    item = engine.retrieve(history_shopper(shop, 3), Wishes(limit=12)).items[0]
     user = engine.cascade.retriever.embed(
         shop.history(3, before=TEST), {}, contexts=shop.history_contexts(3, before=TEST)
     )
@@ -290,8 +304,10 @@ def test_times_and_actions_of_a_history_are_read_as_they_were_in_training(engine
 
 
 def test_an_unknown_item_takes_its_time_and_action_with_it(shop):
-    known = Query(history=["i3", "i1"], history_times=[5, 90_005], history_actions=["buy", "view"])
-    mixed = Query(
+    known = Shopper(
+        history=["i3", "i1"], history_times=[5, 90_005], history_actions=["buy", "view"]
+    )
+    mixed = Shopper(
         history=["i3", "gone", "i1"],
         history_times=[5, 90_004, 90_005],
         history_actions=["buy", "view", "view"],
@@ -303,9 +319,9 @@ def test_an_unknown_item_takes_its_time_and_action_with_it(shop):
 
 def test_a_release_without_times_does_not_heed_them(shop):
     untimed = Catalogue.of(replace(shop, timed=False))
-    query = Query(history=["i3", "i1"], history_times=[5, 90_005], history_actions=["buy", ""])
+    shopper = Shopper(history=["i3", "i1"], history_times=[5, 90_005], history_actions=["buy", ""])
 
-    assert untimed.contexts(query).tolist() == [GAPS, 0]
+    assert untimed.contexts(shopper).tolist() == [GAPS, 0]
 
 
 @pytest.mark.parametrize(
@@ -318,5 +334,5 @@ def test_a_release_without_times_does_not_heed_them(shop):
     ],
 )
 def test_times_and_actions_that_do_not_fit_are_refused(engine, given, rule):
-    with pytest.raises(InvalidQueryError, match=rule):
-        engine.recommend(Query(history=["i3", "i1"], limit=5, **given))
+    with pytest.raises(InvalidRequestError, match=rule):
+        engine.recommend(Shopper(history=["i3", "i1"], **given))

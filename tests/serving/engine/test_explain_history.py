@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from serving.api.limits import Limits
+from serving.api.request import Method, Request
 from serving.engine.engine import Engine, EngineConfig
 from serving.engine.explain_history import EXPLAINED
 from shortlist_client.api.answer import Degraded
-from shortlist_client.api.request import Ask, Diversity, Method, Query
+from shortlist_client.api.request import Diversity, Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 
 HISTORY = ("i3", "i1", "i45", "i9", "i3")
@@ -45,13 +46,14 @@ def contributions(answer):
     }
 
 
-def true_effects(ask, query, answer):
+def true_effects(ask, shopper, answer):
     """By how much scores fall when the same is asked without an item of the history."""
     effects = {}
-    for left_out in set(query.history):
-        history = tuple(item for item in query.history if item != left_out)
+    for left_out in set(shopper.history):
+        history = tuple(item for item in shopper.history if item != left_out)
         without = ask(
-            Query(history=history, search=query.search, exclude=[left_out], limit=EVERYTHING - 9)
+            Shopper(history=history, search=shopper.search),
+            Wishes(exclude=[left_out], limit=EVERYTHING - 9),
         )
         scores = {item.item_id: item.score for item in without.items}
         for item in answer.items:
@@ -71,29 +73,29 @@ def assert_agree(found, expected):
 @pytest.mark.parametrize("way", ["recommend", "retrieve"])
 def test_a_contribution_is_what_the_score_loses_without_the_item(engine, way, search):
     ask = getattr(engine, way)
-    query = Query(history=HISTORY, search=search, limit=10, explain=True)
+    shopper, wishes = Shopper(history=HISTORY, search=search), Wishes(limit=10, explain=True)
 
-    answer = ask(query)
+    answer = ask(shopper, wishes)
 
-    assert_agree(contributions(answer), true_effects(ask, query, answer))
+    assert_agree(contributions(answer), true_effects(ask, shopper, answer))
 
 
 def test_the_same_holds_for_given_items(engine):
     candidates = [f"i{row}" for row in range(20, 40)]
-    query = Query(history=HISTORY, limit=20, explain=True)
+    shopper, wishes = Shopper(history=HISTORY), Wishes(explain=True)
 
-    answer = engine.rank(query, candidates)
+    answer = engine.rank(shopper, candidates, wishes)
 
-    def ask(without):
-        return engine.rank(Query(history=without.history, limit=20), candidates)
+    def ask(without, _):
+        return engine.rank(without, candidates)
 
-    assert_agree(contributions(answer), true_effects(ask, query, answer))
+    assert_agree(contributions(answer), true_effects(ask, shopper, answer))
 
 
 def test_behind_the_ranked_head_the_shortlists_score_counts(narrow):
-    limits = {"history": HISTORY, "limit": 12}
-    recommended = narrow.recommend(Query(**limits, explain=True))
-    retrieved = contributions(narrow.retrieve(Query(**limits, explain=True)))
+    shopper, wishes = Shopper(history=HISTORY), Wishes(limit=12, explain=True)
+    recommended = narrow.recommend(shopper, wishes)
+    retrieved = contributions(narrow.retrieve(shopper, wishes))
     tail = [item for item in recommended.items if item.ranker_score is None]
 
     assert len(tail) == 6
@@ -105,8 +107,8 @@ def test_behind_the_ranked_head_the_shortlists_score_counts(narrow):
 
 
 def test_reasons_change_nothing_else(engine):
-    plain = engine.recommend(Query(history=HISTORY, limit=10))
-    explained = engine.recommend(Query(history=HISTORY, limit=10, explain=True))
+    plain = engine.recommend(Shopper(history=HISTORY), Wishes(limit=10))
+    explained = engine.recommend(Shopper(history=HISTORY), Wishes(limit=10, explain=True))
 
     assert all(item.reasons == () for item in plain.items)
     for one, other in zip(plain.items, explained.items, strict=True):
@@ -115,7 +117,7 @@ def test_reasons_change_nothing_else(engine):
 
 
 def test_reasons_are_of_each_item_once_and_begin_with_what_helped_most(engine):
-    for item in engine.recommend(Query(history=HISTORY, limit=5, explain=True)).items:
+    for item in engine.recommend(Shopper(history=HISTORY), Wishes(limit=5, explain=True)).items:
         values = [reason.contribution for reason in item.reasons]
         assert values == sorted(values, reverse=True)
         assert sorted(reason.item_id for reason in item.reasons) == sorted(set(HISTORY))
@@ -124,7 +126,7 @@ def test_reasons_are_of_each_item_once_and_begin_with_what_helped_most(engine):
 def test_only_the_newest_items_are_left_out(narrow):
     history = [f"i{row}" for row in range(60)]
 
-    answer = narrow.recommend(Query(history=history, limit=3, explain=True))
+    answer = narrow.recommend(Shopper(history=history), Wishes(limit=3, explain=True))
 
     for item in answer.items:
         assert {reason.item_id for reason in item.reasons} == set(history[-EXPLAINED:])
@@ -133,7 +135,7 @@ def test_only_the_newest_items_are_left_out(narrow):
 def test_a_user_is_explained_by_all_that_is_known(narrow, shop):
     own = {f"i{row}" for row in shop.items[shop.offsets[4] : shop.offsets[5]]}
 
-    answer = narrow.recommend(Query(user_id="u4", limit=3, explain=True))
+    answer = narrow.recommend(Shopper(user_id="u4"), Wishes(limit=3, explain=True))
 
     assert {reason.item_id for reason in answer.items[0].reasons} == own
 
@@ -143,7 +145,7 @@ def test_a_user_is_explained_by_all_that_is_known(narrow, shop):
     [{}, {"history": ["i3", "i3"]}, {"search": "blue lamp"}, {"vector": (1.0,) * 16}],
 )
 def test_where_no_history_counts_or_nothing_else_there_are_no_reasons(narrow, asked):
-    answer = narrow.recommend(Query(**asked, limit=5, explain=True))
+    answer = narrow.recommend(Shopper(**asked), Wishes(limit=5, explain=True))
 
     assert len(answer.items) == 5
     assert all(item.reasons == () for item in answer.items)
@@ -151,22 +153,30 @@ def test_where_no_history_counts_or_nothing_else_there_are_no_reasons(narrow, as
 
 
 def test_the_only_item_beside_a_search_has_a_reason(narrow):
-    answer = narrow.recommend(Query(search="blue lamp", history=["i3"], limit=5, explain=True))
+    answer = narrow.recommend(
+        Shopper(search="blue lamp", history=["i3"]), Wishes(limit=5, explain=True)
+    )
 
     assert [reason.item_id for reason in answer.items[0].reasons] == ["i3"]
 
 
 def test_items_that_differ_are_explained_as_any_others(engine):
     diversity = Diversity(strength=0.5, at_most={"thing": 1})
-    differing = engine.recommend(Query(history=HISTORY, limit=5, explain=True, diversity=diversity))
-    every = contributions(engine.recommend(Query(history=HISTORY, limit=200, explain=True)))
+    differing = engine.recommend(
+        Shopper(history=HISTORY), Wishes(limit=5, explain=True, diversity=diversity)
+    )
+    every = contributions(
+        engine.recommend(Shopper(history=HISTORY), Wishes(limit=200, explain=True))
+    )
 
     assert_agree(contributions(differing), {pair: every[pair] for pair in contributions(differing)})
 
 
 def test_what_is_explained_is_told_last(narrow):
     asks = [
-        Ask(method=method, query=Query(history=HISTORY, limit=3, explain=explain))
+        Request(
+            method=method, shopper=Shopper(history=HISTORY), wishes=Wishes(limit=3, explain=explain)
+        )
         for method in (Method.RETRIEVE, Method.RECOMMEND)
         for explain in (True, False)
     ]
@@ -178,15 +188,15 @@ def test_what_is_explained_is_told_last(narrow):
 
 
 def test_without_time_for_reasons_the_answer_says_so(narrow):
-    query = Query(history=HISTORY, limit=12, explain=True)
-    narrow.recommend(query)
+    shopper, wishes = Shopper(history=HISTORY), Wishes(limit=12, explain=True)
+    narrow.recommend(shopper, wishes)
     narrow.latencies.history_reasons.record(48, 60.0)
     for _ in range(20):
         narrow.latencies.history_reasons.record(48, 60.0)
 
     def ask(seconds):
         deadline = time.monotonic() + seconds
-        asks = [Ask(method=Method.RECOMMEND, query=query, deadline=deadline)]
+        asks = [Request(method=Method.RECOMMEND, shopper=shopper, wishes=wishes, deadline=deadline)]
         ((_, answer),) = narrow.answers(asks)
         return answer
 
@@ -204,10 +214,10 @@ def test_without_time_for_reasons_the_answer_says_so(narrow):
 
 def test_reasons_travel(start, narrow):
     server = start(lambda: narrow)
-    asked = {"history": HISTORY, "limit": 5, "explain": True}
+    shopper, wishes = Shopper(history=HISTORY), Wishes(limit=5, explain=True)
     with RecommenderClient(server.address, timeout=10) as client:
-        recommended, retrieved = client.recommend(**asked), client.retrieve(**asked)
-        ranked = client.rank(["i20", "i21"], **asked)
+        recommended, retrieved = client.recommend(shopper, wishes), client.retrieve(shopper, wishes)
+        ranked = client.rank(["i20", "i21"], shopper, wishes)
 
     for response in (recommended, retrieved, ranked):
         assert all(len(item.reasons) == 4 for item in response.items)

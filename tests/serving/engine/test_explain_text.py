@@ -1,7 +1,6 @@
 """Reasons agree with where the item tower would really put an item whose text lacked a field."""
 
 import time
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from backbone.load import load_bert, load_tokenizer
 from dataset.config import DataConfig
 from serving.api.limits import Limits
+from serving.api.request import Method, Request
 from serving.catalogue.item_text import text_of
 from serving.engine.engine import Engine, EngineConfig
 from serving.engine.explain_text import EXPLAINED, FIELDS, TextReasons
@@ -18,7 +18,7 @@ from serving.engine.latency import REMEMBERED
 from serving.live.live_engine import LiveEngine
 from shortlist_client.api.answer import Degraded, TextReason
 from shortlist_client.api.item import Item
-from shortlist_client.api.request import Ask, Method, Query
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 from towers.item_encoder import TextsReader
 from towers.item_tower import ItemTower
@@ -150,15 +150,15 @@ def test_of_many_fields_and_items_the_first_are_told(tower, reader, base):
 def test_an_item_that_was_upserted_lies_where_its_text_does(engine):
     item = Item(item_id="new", title="red shirt", texts={"note": "navy navy rug"})
     engine.upsert([item])
-    shopper = Query(history=HISTORY, limit=1)
+    shopper, wishes = Shopper(history=HISTORY), Wishes(explain_texts=True)
     texts = ["red shirt", "navy navy rug"]
 
-    asks = [
-        Ask(method=Method.RANK, query=replace(shopper, explain_texts=True), candidates=["new"]),
-        Ask(method=Method.EMBED_SHOPPER, query=shopper),
-        Ask(method=Method.EMBED_TEXTS, query=Query(limit=1), texts=texts),
+    requests = [
+        Request(method=Method.RANK, shopper=shopper, wishes=wishes, candidates=["new"]),
+        Request(method=Method.EMBED_SHOPPER, shopper=shopper),
+        Request(method=Method.EMBED_TEXTS, texts=texts),
     ]
-    answers = dict(engine.answers(asks))
+    answers = dict(engine.current.answers(requests))
 
     (found,) = answers[0].items
     user = np.array(answers[1].embeddings[0].values)
@@ -173,12 +173,14 @@ def test_an_item_that_was_upserted_lies_where_its_text_does(engine):
 def test_an_item_that_keeps_its_text_keeps_what_its_buyers_did(engine, base):
     """Not so a new item of the same text."""
     title = base.cascade.catalogue.title(base.cascade.catalogue.row("i20"))
-    rank = Query(history=HISTORY, limit=1, explain_texts=True)
+    shopper, wishes = Shopper(history=HISTORY), Wishes(limit=1, explain_texts=True)
     engine.upsert([Item(item_id="i20", title=title), Item(item_id="twin", title=title)])
 
-    kept, twin = (engine.rank(rank, [item_id]).items[0] for item_id in ("i20", "twin"))
+    kept, twin = (
+        engine.current.rank(shopper, [item_id], wishes).items[0] for item_id in ("i20", "twin")
+    )
 
-    assert engine.engine.cascade.catalogue.row("i20") >= len(base.cascade.catalogue)
+    assert engine.current.cascade.catalogue.row("i20") >= len(base.cascade.catalogue)
     assert kept.tower_score != pytest.approx(twin.tower_score, abs=1e-3)
     lengths = base.cascade.text_reasons.lengths
     texts = base.cascade.retriever.texts
@@ -195,14 +197,14 @@ def test_an_item_that_keeps_its_text_keeps_what_its_buyers_did(engine, base):
 
 
 def shopper_of(engine):
-    ask = Ask(method=Method.EMBED_SHOPPER, query=Query(history=HISTORY, limit=1))
-    ((_, answer),) = engine.answers([ask])
+    request = Request(method=Method.EMBED_SHOPPER, shopper=Shopper(history=HISTORY))
+    ((_, answer),) = engine.answers([request])
     return np.array(answer.embeddings[0].values, np.float32)
 
 
 def test_who_does_not_ask_is_told_nothing(base):
-    plain = base.recommend(Query(history=HISTORY, limit=5))
-    asked = base.recommend(Query(history=HISTORY, limit=5, explain_texts=True))
+    plain = base.recommend(Shopper(history=HISTORY), Wishes(limit=5))
+    asked = base.recommend(Shopper(history=HISTORY), Wishes(limit=5, explain_texts=True))
 
     assert not any(item.text_reasons for item in plain.items)
     assert all(item.text_reasons and not item.reasons for item in asked.items)
@@ -213,21 +215,23 @@ def test_who_does_not_ask_is_told_nothing(base):
 def test_the_first_items_are_told_of(release):
     wide = Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=30)))
 
-    answer = wide.recommend(Query(history=HISTORY, limit=30, explain_texts=True))
+    answer = wide.recommend(Shopper(history=HISTORY), Wishes(limit=30, explain_texts=True))
 
     assert len(answer.items) == 30
     assert [bool(item.text_reasons) for item in answer.items] == [n < EXPLAINED for n in range(30)]
 
 
 def test_without_a_shopper_there_are_none(base):
-    popular = base.recommend(Query(limit=5, explain_texts=True))
+    popular = base.recommend(Shopper(), Wishes(limit=5, explain_texts=True))
 
     assert popular.items
     assert not any(item.text_reasons for item in popular.items)
 
 
 def test_both_kinds_of_reasons_go_together(base):
-    answer = base.recommend(Query(history=HISTORY, limit=5, explain=True, explain_texts=True))
+    answer = base.recommend(
+        Shopper(history=HISTORY), Wishes(limit=5, explain=True, explain_texts=True)
+    )
 
     assert all(item.text_reasons and item.reasons for item in answer.items)
 
@@ -236,8 +240,10 @@ def test_who_has_no_time_gets_items_without_reasons(base):
     latency = base.latencies.text_reasons
     for _ in range(REMEMBERED):
         latency.record(5, 3600.0)
-    query = Query(history=HISTORY, limit=5, explain_texts=True)
-    ask = Ask(method=Method.RECOMMEND, query=query, deadline=time.monotonic() + 60)
+    shopper, wishes = Shopper(history=HISTORY), Wishes(limit=5, explain_texts=True)
+    ask = Request(
+        method=Method.RECOMMEND, shopper=shopper, wishes=wishes, deadline=time.monotonic() + 60
+    )
     try:
         ((_, answer),) = base.answers([ask])
     finally:
@@ -254,9 +260,9 @@ def test_text_reasons_travel(start, engine):
     server.loaded.result(10)
     vector = tuple(np.eye(16)[3].tolist())
     with RecommenderClient(server.address, timeout=10) as client:
-        ranked = client.rank(["new", "i9"], history=HISTORY, explain_texts=True)
-        near = client.retrieve(vector=vector, limit=3, explain_texts=True)
-        found = client.recommend(search="red shirt", limit=3, explain_texts=True)
+        ranked = client.rank(["new", "i9"], Shopper(history=HISTORY), Wishes(explain_texts=True))
+        near = client.retrieve(Shopper(vector=vector), Wishes(limit=3, explain_texts=True))
+        found = client.recommend(Shopper(search="red shirt"), Wishes(limit=3, explain_texts=True))
 
     (new,) = [item for item in ranked.items if item.item_id == "new"]
     assert {reason.field for reason in new.text_reasons} == {"title", "note"}
@@ -267,12 +273,14 @@ def test_text_reasons_travel(start, engine):
 
 
 def test_changes_of_items_leave_the_others_reasons_alone(base, root):
-    query = Query(history=HISTORY, limit=12, explain_texts=True)
-    before = {item.item_id: item.text_reasons for item in base.recommend(query).items}
+    shopper, wishes = Shopper(history=HISTORY), Wishes(limit=12, explain_texts=True)
+    before = {item.item_id: item.text_reasons for item in base.recommend(shopper, wishes).items}
     live = LiveEngine(base, root)
     live.upsert([Item(item_id="new", title="violet unicorn")])
 
-    after = {item.item_id: item.text_reasons for item in live.recommend(query).items}
+    after = {
+        item.item_id: item.text_reasons for item in live.current.recommend(shopper, wishes).items
+    }
     live.close()
 
     same = set(before) & set(after)
@@ -288,10 +296,17 @@ def test_where_there_is_time_for_some_reasons_these_are_told(base):
     latency = base.latencies.text_reasons
     for _ in range(REMEMBERED):
         latency.record(5, 3600.0)
-    query = Query(history=HISTORY, limit=5, explain=True, explain_texts=True)
+    shopper, wishes = Shopper(history=HISTORY), Wishes(limit=5, explain=True, explain_texts=True)
     try:
         ((_, answer),) = base.answers(
-            [Ask(method=Method.RECOMMEND, query=query, deadline=time.monotonic() + 60)]
+            [
+                Request(
+                    method=Method.RECOMMEND,
+                    shopper=shopper,
+                    wishes=wishes,
+                    deadline=time.monotonic() + 60,
+                )
+            ]
         )
     finally:
         latency.clear()

@@ -7,13 +7,14 @@ import pytest
 
 from serving.api.errors import OtherReleaseError
 from serving.api.limits import Limits
+from serving.api.request import Method, Request
 from serving.engine.engine import Engine, EngineConfig
-from shortlist_client.api.errors import InvalidQueryError
-from shortlist_client.api.request import Ask, Method, Query
+from shortlist_client.api.errors import InvalidRequestError
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 from shortlist_client.errors import ReleaseChangedError
 
-QUERY = Query(history=["i3"], limit=5)
+SHOPPER = Shopper(history=["i3"])
 
 
 @pytest.fixture(scope="module")
@@ -33,26 +34,26 @@ def client(start, engine):
 
 
 CALLS = {
-    Method.RECOMMEND: lambda client, **asked: client.recommend(history=["i3"], **asked),
-    Method.RETRIEVE: lambda client, **asked: client.retrieve(history=["i3"], **asked),
-    Method.RANK: lambda client, **asked: client.rank(["i7"], history=["i3"], **asked),
-    Method.SIMILAR: lambda client, **asked: client.similar("i7", **asked),
+    Method.RECOMMEND: lambda client, wishes: client.recommend(SHOPPER, wishes),
+    Method.RETRIEVE: lambda client, wishes: client.retrieve(SHOPPER, wishes),
+    Method.RANK: lambda client, wishes: client.rank(["i7"], SHOPPER, wishes),
+    Method.SIMILAR: lambda client, wishes: client.similar("i7", wishes),
 }
 
 
 @pytest.mark.parametrize("method", CALLS)
 def test_the_live_release_answers_as_if_it_had_not_been_named(client, method):
     call = CALLS[method]
-    named = call(client, limit=3, release="r-2")
+    named = call(client, Wishes(limit=3, release="r-2"))
 
-    assert named.items == call(client, limit=3).items
+    assert named.items == call(client, Wishes(limit=3)).items
     assert named.versions["release"] == "r-2"
 
 
 @pytest.mark.parametrize("method", CALLS)
 def test_another_release_is_refused_with_the_live_one(client, method):
     with pytest.raises(ReleaseChangedError) as caught:
-        CALLS[method](client, release="r-1")
+        CALLS[method](client, Wishes(release="r-1"))
 
     assert caught.value.live == "r-2"
     assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
@@ -60,9 +61,12 @@ def test_another_release_is_refused_with_the_live_one(client, method):
 
 
 def test_of_requests_together_only_those_bound_to_another_release_are_refused(engine):
-    asks = [Ask(method=Method.RECOMMEND, query=QUERY, release=name) for name in ("r-1", "r-2", "")]
+    requests = [
+        Request(method=Method.RECOMMEND, shopper=SHOPPER, wishes=Wishes(limit=5, release=name))
+        for name in ("r-1", "r-2", "")
+    ]
 
-    told = dict(engine.answers(asks))
+    told = dict(engine.answers(requests))
 
     assert isinstance(told[0], OtherReleaseError)
     assert told[1].items == told[2].items
@@ -75,15 +79,15 @@ def test_stages_that_were_never_published_are_no_release(release, start):
         RecommenderClient(server.address, timeout=10) as client,
         pytest.raises(ReleaseChangedError, match="never published, got 'r-1'") as caught,
     ):
-        client.recommend(release="r-1")
+        client.recommend(Shopper(), Wishes(release="r-1"))
 
     assert caught.value.live is None
 
 
 def test_an_endless_release_id_is_refused_by_name(engine):
-    ask = Ask(method=Method.RECOMMEND, query=QUERY, release="x" * 257)
+    wishes = Wishes(release="x" * 257)
 
-    ((_, told),) = engine.answers([ask])
+    ((_, told),) = engine.answers([Request(method=Method.RECOMMEND, wishes=wishes)])
 
-    assert isinstance(told, InvalidQueryError)
+    assert isinstance(told, InvalidRequestError)
     assert str(told) == "release must have 1 to 256 characters, got 257"

@@ -24,7 +24,7 @@ from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
 from serving.releases.publish import PublishConfig, publish
 from serving.api.limits import Limits
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper, Wishes
 from lineage.open_release import open_release
 from index.stage import build
 from tqdm import tqdm
@@ -88,7 +88,7 @@ def change_until_killed(base, state, seed, out):
         state = after(state, step)
 
 def seen(base):
-    catalogue = LiveEngine(base, live_release(releases)).engine.cascade.catalogue
+    catalogue = LiveEngine(base, live_release(releases)).current.cascade.catalogue
     rows = {name: catalogue.row(name) for name in NAMES}
     return {name: catalogue.title(row) for name, row in rows.items() if row is not None}
 

@@ -16,6 +16,7 @@ from serving.releases.reloader import Reloader
 from serving.server.access_control import digest_of
 from shortlist_client.api.event import Event
 from shortlist_client.api.item import Item
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 
 SECONDS = 60
@@ -74,7 +75,7 @@ def client(server):
 
 
 def serves(client):
-    return client.retrieve(history=["i3"], limit=1).versions["release"]
+    return client.retrieve(Shopper(history=["i3"]), Wishes(limit=1)).versions["release"]
 
 
 def refused(call, *arguments, **options):
@@ -216,12 +217,12 @@ def test_statistics_count_what_there_is_and_what_was_asked(client, server, ids, 
     client.catalog.delete(["i7", "i8", "b-2"])
     client.feedback.record([Event(user_id="u", item_id="i3", action="purchase")] * 2)
     for _ in range(3):
-        client.retrieve(history=["i3"], limit=1)
-    refused(client.retrieve, history=["i3"], limit=0)
+        client.retrieve(Shopper(history=["i3"]), Wishes(limit=1))
+    refused(client.retrieve, Shopper(history=["i3"]), Wishes(limit=0))
 
     statistics = client.admin.statistics()
 
-    assert statistics.versions == client.retrieve(history=["i3"], limit=1).versions
+    assert statistics.versions == client.retrieve(Shopper(history=["i3"]), Wishes(limit=1)).versions
     counts = statistics.counts
     assert (counts.items, counts.upserted, counts.deleted) == (size + 1 - 2, 2, 2)
     assert counts.journal_bytes > 0

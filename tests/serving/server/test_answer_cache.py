@@ -10,6 +10,7 @@ from lineage.releases import live_release
 from protos.recommender.v1 import recommender_pb2 as pb
 from retrieval.embedding_cache import CacheConfig
 from serving.api.limits import Limits
+from serving.api.request import Method, Request
 from serving.engine.engine import EngineConfig
 from serving.live.live_engine import LiveEngine
 from serving.releases.publish import PublishConfig, publish, roll_back
@@ -19,7 +20,7 @@ from shortlist_client.api.answer import Degraded
 from shortlist_client.api.event import Event
 from shortlist_client.api.filters import AnyOf, Filters
 from shortlist_client.api.item import Item
-from shortlist_client.api.request import Method, Query
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 
 SECONDS = 60
@@ -42,8 +43,8 @@ def was_kept(answer):
 
 
 def test_the_same_question_is_answered_once_and_says_so(cached, fake):
-    first = cached.recommend(user_id="u", request_id="a")
-    second = cached.recommend(user_id="u", request_id="b")
+    first = cached.recommend(Shopper(user_id="u"), Wishes(request_id="a"))
+    second = cached.recommend(Shopper(user_id="u"), Wishes(request_id="b"))
 
     assert len(fake.calls) == 1
     assert (was_kept(first), was_kept(second)) == (False, True)
@@ -55,19 +56,19 @@ def test_another_question_is_another(cached, fake):
     red = Filters(must=[AnyOf("new", [True])])
     one = Filters(must=[AnyOf("new", [1])])
     questions = [
-        lambda: cached.recommend(user_id="u"),
-        lambda: cached.recommend(user_id="v"),
-        lambda: cached.recommend(history=["u"]),
-        lambda: cached.recommend(history=["u", "v"]),
-        lambda: cached.recommend(history=["uv"]),
-        lambda: cached.recommend(history=["u"], history_times=[7]),
-        lambda: cached.recommend(user_id="u", limit=3),
-        lambda: cached.recommend(user_id="u", search="u"),
-        lambda: cached.recommend(user_id="u", exclude=["u"]),
-        lambda: cached.recommend(user_id="u", filters=red),
-        lambda: cached.recommend(user_id="u", filters=one),
-        lambda: cached.retrieve(user_id="u"),
-        lambda: cached.rank(["u"]),
+        lambda: cached.recommend(Shopper(user_id="u")),
+        lambda: cached.recommend(Shopper(user_id="v")),
+        lambda: cached.recommend(Shopper(history=["u"])),
+        lambda: cached.recommend(Shopper(history=["u", "v"])),
+        lambda: cached.recommend(Shopper(history=["uv"])),
+        lambda: cached.recommend(Shopper(history=["u"], history_times=[7])),
+        lambda: cached.recommend(Shopper(user_id="u"), Wishes(limit=3)),
+        lambda: cached.recommend(Shopper(user_id="u", search="u")),
+        lambda: cached.recommend(Shopper(user_id="u"), Wishes(exclude=["u"])),
+        lambda: cached.recommend(Shopper(user_id="u"), Wishes(filters=red)),
+        lambda: cached.recommend(Shopper(user_id="u"), Wishes(filters=one)),
+        lambda: cached.retrieve(Shopper(user_id="u")),
+        lambda: cached.rank(["u"], Shopper()),
         lambda: cached.similar("u"),
     ]
 
@@ -78,11 +79,11 @@ def test_another_question_is_another(cached, fake):
 
 
 def test_after_a_change_everything_is_asked_anew(cached, fake):
-    cached.recommend(user_id="u")
-    fake.moment = object()
+    cached.recommend(Shopper(user_id="u"))
+    fake.version_token = object()
 
-    assert not was_kept(cached.recommend(user_id="u"))
-    assert was_kept(cached.recommend(user_id="u"))
+    assert not was_kept(cached.recommend(Shopper(user_id="u")))
+    assert was_kept(cached.recommend(Shopper(user_id="u")))
 
 
 def test_what_was_asked_before_a_change_and_answered_after_it_is_not_kept(fake):
@@ -97,9 +98,9 @@ def test_what_was_asked_before_a_change_and_answered_after_it_is_not_kept(fake):
 
 def test_an_answer_that_lacks_something_and_an_error_are_not_kept(cached, fake):
     whole, fake.answer = fake.answer, replace(fake.answer, degraded=Degraded.DEADLINE)
-    assert cached.recommend(user_id="u").degraded
+    assert cached.recommend(Shopper(user_id="u")).degraded
     fake.answer = whole
-    assert not cached.recommend(user_id="u").degraded
+    assert not cached.recommend(Shopper(user_id="u")).degraded
     assert len(fake.calls) == 2
 
 
@@ -140,7 +141,7 @@ def test_a_key_hangs_on_what_the_user_did_and_not_on_the_name_of_the_request():
 
 def test_hits_and_misses_are_counted(cached):
     for _ in range(3):
-        cached.recommend(user_id="u")
+        cached.recommend(Shopper(user_id="u"))
 
     url = f"http://127.0.0.1:{cached.server.metrics.port}/metrics"
     with urllib.request.urlopen(url, timeout=SECONDS) as response:
@@ -171,28 +172,28 @@ def shop_server(start, release, renamed, tmp_path):
     running.server.engine.engine.close()
 
 
-def computed(engine, method, query):
-    """What the engine makes of a query without anything that is kept."""
-    cascade = engine.engine.cascade
+def computed(engine, request):
+    """What the engine makes of a request without anything that is kept."""
+    cascade = engine.current.cascade
     retriever = replace(cascade.retriever, kept=None)
-    plain = replace(engine.engine, cascade=replace(cascade, retriever=retriever))
-    return getattr(plain, method)(query)
+    plain = replace(engine.current, cascade=replace(cascade, retriever=retriever))
+    ((_, answer),) = plain.answers([request])
+    return answer
 
 
 def question(chosen):
-    """A method and a query out of few."""
+    """One request out of few."""
     blue = Filters(must=[AnyOf("colour", ["blue", "red"])])
-    options = {"limit": chosen.choice([5, 12])}
-    who = chosen.randrange(4)
-    if who < 3:
-        options["user_id"] = chosen.choice(["u1", "u2", "stranger"])
-    else:
-        options["history"] = chosen.choice([("i3", "i1"), ("i3", "b-1"), ("i5",)])
-    if chosen.random() < 0.3:
-        options["filters"] = blue
-    if chosen.random() < 0.2:
-        options["search"] = "red shirt"
-    return chosen.choice(["recommend", "retrieve"]), options
+    limit, who = chosen.choice([5, 12]), chosen.randrange(4)
+    user_id = chosen.choice(["u1", "u2", "stranger"]) if who < 3 else None
+    history = chosen.choice([("i3", "i1"), ("i3", "b-1"), ("i5",)]) if who == 3 else ()
+    filters = blue if chosen.random() < 0.3 else Filters()
+    search = "red shirt" if chosen.random() < 0.2 else ""
+    return Request(
+        method=chosen.choice([Method.RECOMMEND, Method.RETRIEVE]),
+        shopper=Shopper(user_id=user_id, history=history, search=search),
+        wishes=Wishes(limit=limit, filters=filters),
+    )
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -215,36 +216,36 @@ def test_what_is_kept_is_what_would_have_been_computed(shop_server, seed):
                 client.feedback.record([event])
             elif action < 0.11:
                 another(chosen)
-            method, options = question(chosen)
-            answer = getattr(client, method)(**options)
-            recent = ()
-            if "user_id" in options:
-                recent = store.history(options["user_id"], ["purchase", "buy", "view"], 1000)
-            right = computed(thread.engine, method, Query(**options, recent=recent))
+            request = question(chosen)
+            answer = getattr(client, request.method.value)(request.shopper, request.wishes)
+            recent, user_id = (), request.shopper.user_id
+            if user_id is not None:
+                recent = store.history(user_id, ["purchase", "buy", "view"], 1000)
+            right = computed(thread.engine, replace(request, recent=recent))
             assert [(i.item_id, i.title) for i in answer.items] == [
                 (i.item_id, i.title) for i in right.items
             ]
             assert [i.score for i in answer.items] == pytest.approx([i.score for i in right.items])
             assert (answer.basis, answer.unknown_user) == (right.basis, right.unknown_user)
-            assert answer.versions == thread.engine.versions
+            assert answer.versions == thread.engine.current.versions
             hits += was_kept(answer)
 
     assert hits > 5
-    assert thread.engine.lookups["shoppers"].hits > 0
+    assert thread.engine.current.cache_lookups["shoppers"].hits > 0
 
 
 def test_another_question_about_the_same_history_reads_it_once(shop_server):
     running, _, _ = shop_server
     engine = running.server.engine.engine
-    before = replace(engine.lookups["shoppers"])
+    before = replace(engine.current.cache_lookups["shoppers"])
     with RecommenderClient(running.address, timeout=SECONDS) as client:
-        client.recommend(history=["i9", "i8"], limit=5)
-        client.recommend(history=["i9", "i8"], limit=6)
-        client.retrieve(history=["i9", "i8"], limit=6)
+        client.recommend(Shopper(history=["i9", "i8"]), Wishes(limit=5))
+        client.recommend(Shopper(history=["i9", "i8"]), Wishes(limit=6))
+        client.retrieve(Shopper(history=["i9", "i8"]), Wishes(limit=6))
         client.catalog.upsert([Item(item_id="b-1", title="teal rug")])
-        client.retrieve(history=["i9", "i8"], limit=6)
+        client.retrieve(Shopper(history=["i9", "i8"]), Wishes(limit=6))
         for _ in range(2):
-            client.retrieve(history=["i9", "b-1"], limit=6)
+            client.retrieve(Shopper(history=["i9", "b-1"]), Wishes(limit=6))
 
-    after = engine.lookups["shoppers"]
+    after = engine.current.cache_lookups["shoppers"]
     assert (after.hits - before.hits, after.misses - before.misses) == (3, 2)

@@ -1,7 +1,7 @@
 import pytest
 
 from serving.engine.engine import Engine, EngineConfig
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 
 TIMED = {"milliseconds"}
@@ -33,28 +33,37 @@ HISTORIES = [["i3", "i1"], ["i45", "nope", "i44", "i45"], [], ["nope"]]
 
 @pytest.mark.parametrize("history", HISTORIES)
 def test_the_cascade_through_grpc_is_exactly_the_engines(client, engine, history):
-    query = Query(history=tuple(history), limit=100)
+    shopper, wishes = Shopper(history=tuple(history)), Wishes(limit=100)
 
-    assert_same(client.recommend(history=history, limit=100), engine.recommend(query))
-    assert_same(client.retrieve(history=history, limit=100), engine.retrieve(query))
+    assert_same(
+        client.recommend(Shopper(history=history), Wishes(limit=100)),
+        engine.recommend(shopper, wishes),
+    )
+    assert_same(
+        client.retrieve(Shopper(history=history), Wishes(limit=100)),
+        engine.retrieve(shopper, wishes),
+    )
     candidates = ["i9", "i200", "gone", "i4"]
-    assert_same(client.rank(candidates, history=history, limit=10), engine.rank(query, candidates))
+    assert_same(
+        client.rank(candidates, Shopper(history=history), Wishes(limit=10)),
+        engine.rank(shopper, candidates, Wishes(limit=10)),
+    )
 
 
 def test_users_and_items_through_grpc_are_exactly_the_engines(client, engine):
     for user_id in ("u0", "u7", "stranger"):
         assert_same(
-            client.recommend(user_id=user_id, limit=20),
-            engine.recommend(Query(user_id=user_id, limit=20)),
+            client.recommend(Shopper(user_id=user_id), Wishes(limit=20)),
+            engine.recommend(Shopper(user_id=user_id), Wishes(limit=20)),
         )
-    assert_same(client.similar("i4", limit=15), engine.similar("i4", 15))
+    assert_same(client.similar("i4", Wishes(limit=15)), engine.similar("i4", Wishes(limit=15)))
 
 
 def test_a_search_travels(client, engine):
-    query = Query(search="blue lamp", history=("i3",), limit=20)
+    shopper, wishes = Shopper(search="blue lamp", history=("i3",)), Wishes(limit=20)
 
-    recommended = client.recommend(search="blue lamp", history=["i3"], limit=20)
-    retrieved = client.retrieve(search="blue lamp", history=["i3"], limit=20)
+    recommended = client.recommend(Shopper(search="blue lamp", history=["i3"]), Wishes(limit=20))
+    retrieved = client.retrieve(Shopper(search="blue lamp", history=["i3"]), Wishes(limit=20))
 
-    assert_same(recommended, engine.recommend(query))
-    assert_same(retrieved, engine.retrieve(query))
+    assert_same(recommended, engine.recommend(shopper, wishes))
+    assert_same(retrieved, engine.retrieve(shopper, wishes))

@@ -12,6 +12,7 @@ from serving.live.live_engine import LiveEngine
 from shortlist_client.api.event import Event
 from shortlist_client.api.filters import AnyOf, Filters
 from shortlist_client.api.item import Item, Known
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 from shortlist_client.wire.catalog import item_message
 
@@ -53,9 +54,9 @@ def test_an_upserted_item_is_searchable_when_it_is_acknowledged(client):
     done = client.catalog.upsert([red("new", attributes={"price": 3, "colour": "red"})])
 
     assert (done.upserted, done.rejected) == (1, {})
-    assert ids(client.recommend(search="red shirt shirt", limit=3))[0] == "new"
+    assert ids(client.recommend(Shopper(search="red shirt shirt"), Wishes(limit=3)))[0] == "new"
     priced = Filters(must=[AnyOf("price", [3])])
-    assert "new" in ids(client.recommend(search="red", filters=priced, limit=3))
+    assert "new" in ids(client.recommend(Shopper(search="red"), Wishes(filters=priced, limit=3)))
 
 
 def test_every_message_is_acknowledged_in_order_and_the_last_of_an_id_counts(channel, client):
@@ -143,7 +144,7 @@ def test_an_item_of_the_release_comes_back_as_its_data_describe_it(client):
     assert client.catalog.upsert([found.item]).rejected == {}
     assert client.catalog.get(["i3"])["i3"] == Known(item=found.item, changed=True)
     priced = Filters(must=[AnyOf("price", [3]), AnyOf("colour", ["red"])])
-    assert ids(client.recommend(search="red", filters=priced, limit=3)) == ["i3"]
+    assert ids(client.recommend(Shopper(search="red"), Wishes(filters=priced, limit=3))) == ["i3"]
 
 
 def test_whole_numbers_stay_whole(client):
@@ -161,7 +162,9 @@ def test_a_deleted_item_is_gone_and_deleting_it_again_is_no_error(client):
     assert (first.deleted, list(first.unknown_item_ids)) == (2, ["nope"])
     assert (again.deleted, list(again.unknown_item_ids)) == (0, ["new", "i3"])
     assert client.catalog.get(["new", "i3"]) == {}
-    assert not {"new", "i3"} & set(ids(client.recommend(search="red shirt", limit=12)))
+    assert not {"new", "i3"} & set(
+        ids(client.recommend(Shopper(search="red shirt"), Wishes(limit=12)))
+    )
 
 
 @pytest.mark.parametrize(
@@ -207,30 +210,30 @@ def test_questions_are_answered_while_items_are_read(client, engine, monkeypatch
     with ThreadPoolExecutor() as pool:
         done = pool.submit(client.catalog.upsert, [red("new")])
         reading.wait(SECONDS)
-        assert client.recommend(search="red", limit=3).items
+        assert client.recommend(Shopper(search="red"), Wishes(limit=3)).items
         assert client.catalog.get(["new"]) == {}
         gate.set()
         assert done.result().upserted == 1
 
 
 def test_a_purchase_counts_in_the_very_next_answer(client, shop):
-    before = client.recommend(user_id="u4", limit=12)
+    before = client.recommend(Shopper(user_id="u4"), Wishes(limit=12))
     bought = before.items[0].item_id
     event = Event(user_id="u4", item_id=bought, action="buy")
 
     assert client.feedback.record([event]).recorded == 1
     assert client.feedback.record([event]).known_before == 1
 
-    after = client.recommend(user_id="u4", limit=12)
+    after = client.recommend(Shopper(user_id="u4"), Wishes(limit=12))
     assert bought not in ids(after)
     known = [f"i{row}" for row in shop.items[shop.offsets[4] : shop.offsets[5]]]
     assert not set(known) & set(ids(after))
-    given = client.recommend(history=[*known, bought], limit=12)
+    given = client.recommend(Shopper(history=[*known, bought]), Wishes(limit=12))
     assert set(ids(after)) & set(ids(given))
 
 
 def test_a_stranger_is_none_after_the_first_purchase(client):
-    assert client.recommend(user_id="stranger", limit=3).unknown_user
+    assert client.recommend(Shopper(user_id="stranger"), Wishes(limit=3)).unknown_user
     client.feedback.record(
         [
             Event(user_id="stranger", item_id="nobody-knows", action="purchase", time=1),
@@ -239,10 +242,11 @@ def test_a_stranger_is_none_after_the_first_purchase(client):
         ]
     )
 
-    answer = client.recommend(user_id="stranger", limit=12)
+    answer = client.recommend(Shopper(user_id="stranger"), Wishes(limit=12))
 
     same = client.recommend(
-        history=["i3", "i1"], history_times=[5, 9], history_actions=["purchase"] * 2, limit=12
+        Shopper(history=["i3", "i1"], history_times=[5, 9], history_actions=["purchase"] * 2),
+        Wishes(limit=12),
     )
     assert not answer.unknown_user
     assert answer.items == same.items
@@ -253,6 +257,6 @@ def test_bought_items_that_are_new_count_too(client):
     client.catalog.upsert([red("new")])
     client.feedback.record([Event(user_id="s", item_id="new", action="purchase")])
 
-    answer = client.recommend(user_id="s", limit=12)
+    answer = client.recommend(Shopper(user_id="s"), Wishes(limit=12))
     assert not answer.unknown_user
     assert "new" not in ids(answer)

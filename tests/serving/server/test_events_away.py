@@ -10,6 +10,7 @@ from retrieval.embedding_cache import CacheConfig
 from serving.server.user_events import EventsConfig
 from shortlist_client.api.answer import Degraded
 from shortlist_client.api.event import Event
+from shortlist_client.api.request import Shopper
 from shortlist_client.client import RecommenderClient
 
 SECONDS = 30
@@ -57,7 +58,7 @@ def client(request, start, fake, store, monkeypatch):
 
 def told(fake):
     """Ids of the events that the engine was told of last."""
-    return [event.event_id for event in fake.calls[-1][1].recent]
+    return [event.event_id for event in fake.requests[-1].recent]
 
 
 @pytest.mark.parametrize("mood", ["refuses", "hangs"])
@@ -67,7 +68,7 @@ def test_without_its_events_an_answer_rests_on_the_release_and_says_so(
 ):
     store.mood = mood
 
-    answer = getattr(client, method)(user_id="u")
+    answer = getattr(client, method)(Shopper(user_id="u"))
 
     assert answer.items == fake.answer.items
     assert answer.degraded is Degraded.HISTORY
@@ -77,33 +78,33 @@ def test_without_its_events_an_answer_rests_on_the_release_and_says_so(
 def test_ranking_goes_on_too_and_the_log_says_why(client, store, caplog):
     store.mood = "refuses"
 
-    assert client.rank(["c"], user_id="u").degraded is Degraded.HISTORY
+    assert client.rank(["c"], Shopper(user_id="u")).degraded is Degraded.HISTORY
     assert "users' events cannot be read now: /secret/path: gone" in caplog.text
 
 
 @pytest.mark.parametrize("mood", ["refuses", "hangs"])
 def test_when_the_store_is_back_answers_are_whole_again(client, fake, store, mood):
     store.mood = mood
-    assert client.recommend(user_id="u").degraded is Degraded.HISTORY
+    assert client.recommend(Shopper(user_id="u")).degraded is Degraded.HISTORY
     store.mood = "reads"
     store.gate.set()
 
     end = time.monotonic() + SECONDS
-    while client.recommend(user_id="u").degraded is not None:
+    while client.recommend(Shopper(user_id="u")).degraded is not None:
         assert time.monotonic() < end
         time.sleep(0.02)
 
     assert told(fake) == ["e"]
-    assert client.recommend(user_id="u").degraded is None
+    assert client.recommend(Shopper(user_id="u")).degraded is None
 
 
 def test_a_store_that_hangs_is_waited_for_once_and_not_by_everybody(client, store):
     store.mood = "hangs"
-    client.recommend(user_id="u")
+    client.recommend(Shopper(user_id="u"))
     looks, started = store.looks, time.monotonic()
 
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda n: client.recommend(user_id=f"u{n}"), range(64)))
+        answers = list(pool.map(lambda n: client.recommend(Shopper(user_id=f"u{n}")), range(64)))
 
     assert all(answer.degraded is Degraded.HISTORY for answer in answers)
     taken = time.monotonic() - started
@@ -118,15 +119,15 @@ def test_a_deadline_that_is_shorter_than_the_wait_is_kept(client, store, start, 
     running.loaded.result(SECONDS)
 
     with RecommenderClient(running.address, timeout=2.0) as hasty:
-        assert hasty.recommend(user_id="u").degraded is Degraded.HISTORY
+        assert hasty.recommend(Shopper(user_id="u")).degraded is Degraded.HISTORY
     store.gate.set()
 
 
 def test_who_needs_no_events_is_answered_whole(client, store):
     store.mood = "refuses"
 
-    assert client.recommend(history=["i3"], user_id="u").degraded is None
-    assert client.recommend().degraded is None
+    assert client.recommend(Shopper(history=["i3"], user_id="u")).degraded is None
+    assert client.recommend(Shopper()).degraded is None
     assert client.similar("i3").degraded is None
 
 

@@ -9,6 +9,7 @@ from protos.recommender.v1 import feedback_pb2 as pb
 from protos.recommender.v1.feedback_pb2_grpc import FeedbackServiceStub
 from serving.server.user_events import EventsConfig
 from shortlist_client.api.event import Event
+from shortlist_client.api.request import Shopper
 from shortlist_client.client import RecommenderClient
 from shortlist_client.wire.feedback import event_message
 
@@ -65,7 +66,7 @@ def event(event_id, **fields):
 
 def recent(fake):
     """What the engine was told of the users, call by call."""
-    return [[kept.event_id for kept in call[1].recent] for call in fake.calls]
+    return [[kept.event_id for kept in request.recent] for request in fake.requests]
 
 
 def test_what_is_acknowledged_is_kept_as_it_was_sent(channel, store):
@@ -164,9 +165,9 @@ def test_what_a_store_refuses_is_unavailable_and_tells_no_internals(channel, sto
 def test_a_purchase_is_in_the_history_of_the_very_next_request(channel, client, fake):
     for n in range(10):
         record(channel, message(event(f"e{n}", time=n)))
-        client.recommend(user_id="u")
-    client.retrieve(user_id="u")
-    client.rank(["c"], user_id="u")
+        client.recommend(Shopper(user_id="u"))
+    client.retrieve(Shopper(user_id="u"))
+    client.rank(["c"], Shopper(user_id="u"))
 
     everything = [f"e{n}" for n in range(10)]
     assert recent(fake) == [*(everything[: n + 1] for n in range(10)), everything, everything]
@@ -175,12 +176,12 @@ def test_a_purchase_is_in_the_history_of_the_very_next_request(channel, client, 
 def test_events_are_looked_up_for_a_user_whose_history_is_not_given_alone(channel, client, fake):
     record(channel, message(event("a")))
 
-    client.recommend(user_id="other")
-    client.recommend(user_id="u", history=["i3"])
-    client.recommend(history=["i3"])
-    client.recommend(user_id="u" * 257)
-    client.recommend(user_id="u\0")
-    client.recommend(user_id="u")
+    client.recommend(Shopper(user_id="other"))
+    client.recommend(Shopper(user_id="u", history=["i3"]))
+    client.recommend(Shopper(history=["i3"]))
+    client.recommend(Shopper(user_id="u" * 257))
+    client.recommend(Shopper(user_id="u\0"))
+    client.recommend(Shopper(user_id="u"))
 
     assert recent(fake) == [[], [], [], [], [], ["a"]]
 
@@ -207,7 +208,7 @@ def test_actions_that_the_release_knows_and_purchases_count_unless_told_otherwis
         record(channel, message(*(event(name, action=name) for name in ALL)))
 
     with RecommenderClient(server.address) as client:
-        client.recommend(user_id="u")
+        client.recommend(Shopper(user_id="u"))
 
     assert recent(fake) == [counted]
 
@@ -218,7 +219,7 @@ def test_the_newest_of_a_long_history_are_looked_up(serving, fake):
         record(channel, message(*(event(f"e{n}", time=n) for n in range(10))))
 
     with RecommenderClient(server.address) as client:
-        client.recommend(user_id="u")
+        client.recommend(Shopper(user_id="u"))
 
     assert recent(fake) == [["e7", "e8", "e9"]]
 

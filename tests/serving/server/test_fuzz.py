@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from events.open_store import open_store
 from serving.live.live_engine import LiveEngine
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 from tests.serving.server.hostile import calls, methods
 
@@ -45,19 +45,20 @@ def fuzz(start, engine, base, root):
     """Send so many requests with seeds from one on, see that all is well; what became of them."""
     running = start(lambda: engine, parts={"store": open_store(str(root / "events.sqlite"))})
     running.loaded.result(SECONDS)
-    plain = Query(history=["i3", "i8"], limit=12)
+    shopper, wishes = Shopper(history=["i3", "i8"]), Wishes(limit=12)
 
     def run(requests, first):
         with logged() as records:
             became = fuzzed(running.address, requests, first)
             gc.collect()  # tasks whose exceptions nobody asked for say so now
             with RecommenderClient(running.address, timeout=SECONDS) as client:
-                answer = client.recommend(history=plain.history, limit=12)
+                answer = client.recommend(shopper, wishes)
         assert [record.getMessage() for record in records] == []
         assert len(answer.items) == 12
-        assert answer.items == engine.recommend(plain).items
+        assert answer.items == engine.current.recommend(shopper, wishes).items
         engine.close()
-        assert engine.recommend(plain).items == LiveEngine(base, root).recommend(plain).items
+        again = LiveEngine(base, root).current.recommend(shopper, wishes)
+        assert engine.current.recommend(shopper, wishes).items == again.items
         return became
 
     return run

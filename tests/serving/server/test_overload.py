@@ -11,6 +11,7 @@ from serving.api.limits import Limits
 from serving.batching.request_queue import QueueConfig
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.answer import Degraded
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 from shortlist_client.errors import OverloadedError
 
@@ -22,9 +23,9 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(start, fake):
     server.loaded.result(SECONDS)
     fake.gate.clear()
     with RecommenderClient(server.address) as client, ThreadPoolExecutor() as pool:
-        first = pool.submit(client.recommend)
+        first = pool.submit(client.recommend, Shopper())
         fake.entered.wait(SECONDS)
-        others = [pool.submit(client.recommend) for _ in range(3)]
+        others = [pool.submit(client.recommend, Shopper()) for _ in range(3)]
         refused = [o for o in others if isinstance(_error(o, 0.5), OverloadedError)]
         assert len(refused) == 2
         error = refused[0].exception()
@@ -49,7 +50,7 @@ def test_a_request_with_too_many_bytes_is_no_overload(start, fake):
     server = start(lambda: fake, max_message_bytes=1_000)
 
     with RecommenderClient(server.address) as client, pytest.raises(grpc.RpcError) as caught:
-        client.recommend(history=["x" * 100] * 50)
+        client.recommend(Shopper(history=["x" * 100] * 50))
 
     assert not isinstance(caught.value, OverloadedError)
 
@@ -79,9 +80,9 @@ def test_a_deadline_that_does_not_cover_the_ranker_gets_the_shortlist_in_time(st
         RecommenderClient(server.address, timeout=0.7) as hasty,
     ):
         for _ in range(6):  # it learns how long ranking takes
-            whole = patient.recommend(history=["i3", "i1"], limit=12)
-        hurried = hasty.recommend(history=["i3", "i1"], limit=12)
-        retrieved = hasty.retrieve(history=["i3", "i1"], limit=12)
+            whole = patient.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=12))
+        hurried = hasty.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=12))
+        retrieved = hasty.retrieve(Shopper(history=["i3", "i1"]), Wishes(limit=12))
 
     assert whole.degraded is retrieved.degraded is None
     assert hurried.degraded is Degraded.DEADLINE

@@ -13,7 +13,7 @@ from serving.api.limits import Limits
 from serving.batching.request_queue import QueueConfig
 from serving.engine.engine import Engine, EngineConfig
 from serving.server.servicers.recommend_stream import RecommendStreams
-from shortlist_client.api.request import Diversity, Query
+from shortlist_client.api.request import Diversity, Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 from shortlist_client.stream import RefusedRow
 
@@ -26,7 +26,7 @@ def engine(release):
 
 
 def users(fake):
-    return [query.user_id for _, query in fake.calls]
+    return [request.shopper.user_id for request in fake.requests]
 
 
 def wait_for(condition):
@@ -44,16 +44,16 @@ def waiting(server):
 def test_every_request_is_answered_as_it_would_be_alone(start, engine):
     server = start(lambda: engine)
     queries = [
-        *(Query(user_id=f"u{user}", limit=5) for user in range(30)),
-        Query(history=["i3", "gone"], limit=7, exclude=["i7"]),
-        Query(search="blue lamp", diversity=Diversity(at_most={"colour": 1}), limit=3),
+        *((Shopper(user_id=f"u{user}"), Wishes(limit=5)) for user in range(30)),
+        (Shopper(history=["i3", "gone"]), Wishes(limit=7, exclude=["i7"])),
+        (Shopper(search="blue lamp"), Wishes(diversity=Diversity(at_most={"colour": 1}), limit=3)),
     ]
     with RecommenderClient(server.address, timeout=SECONDS) as client:
         answers = dict(client.recommend_many(queries))
 
     assert sorted(answers) == list(range(len(queries)))
-    for place, query in enumerate(queries):
-        alone = engine.recommend(query)
+    for place, (shopper, wishes) in enumerate(queries):
+        alone = engine.recommend(shopper, wishes)
         assert [i.item_id for i in answers[place].items] == [i.item_id for i in alone.items]
         assert answers[place].basis is alone.basis
         assert answers[place].unknown_item_ids == alone.unknown_item_ids
@@ -62,10 +62,14 @@ def test_every_request_is_answered_as_it_would_be_alone(start, engine):
 
 def test_a_request_that_cannot_be_answered_is_told_why_and_the_others_go_on(start, engine):
     server = start(lambda: engine)
-    queries = [Query(history=["i3"], limit=5), Query(limit=0), Query(history=["i1"], limit=5)]
+    queries = [
+        (Shopper(history=["i3"]), Wishes(limit=5)),
+        (Shopper(), Wishes(limit=0)),
+        (Shopper(history=["i1"]), Wishes(limit=5)),
+    ]
     with RecommenderClient(server.address, timeout=SECONDS) as client:
         answers = dict(client.recommend_many(queries))
-        pinned = dict(client.recommend_many(queries[:1], release="r-1"))
+        pinned = dict(client.recommend_many([(queries[0][0], Wishes(release="r-1"))]))
 
     assert answers[1] == RefusedRow(
         code=grpc.StatusCode.INVALID_ARGUMENT,
@@ -79,7 +83,7 @@ def test_what_fails_inside_tells_a_stream_nothing(server, fake, caplog):
     fake.error = RuntimeError("secret")
 
     with RecommenderClient(server.address) as client:
-        ((_, told),) = client.recommend_many([Query()])
+        ((_, told),) = client.recommend_many([(Shopper(), Wishes())])
 
     assert told == RefusedRow(code=grpc.StatusCode.INTERNAL, message="internal error")
     assert "secret" in caplog.text
@@ -103,10 +107,12 @@ def test_whoever_waits_for_an_answer_comes_before_all_requests_of_streams(start,
     server.loaded.result(SECONDS)
     fake.gate.clear()
     with RecommenderClient(server.address, timeout=SECONDS) as client, ThreadPoolExecutor() as pool:
-        job = pool.submit(list, client.recommend_many(Query(user_id="job") for _ in range(6)))
+        job = pool.submit(
+            list, client.recommend_many((Shopper(user_id="job"), Wishes()) for _ in range(6))
+        )
         fake.entered.wait(SECONDS)
         wait_for(lambda: waiting(server) == 1)
-        others = [pool.submit(client.recommend, user_id=f"u{n}") for n in range(3)]
+        others = [pool.submit(client.recommend, Shopper(user_id=f"u{n}")) for n in range(3)]
         wait_for(lambda: waiting(server) == 4)
         fake.gate.set()
         assert len(job.result(SECONDS)) == 6
@@ -123,12 +129,14 @@ def test_streams_together_never_fill_the_queue_of_the_others(start, fake):
     fake.gate.clear()
     with RecommenderClient(server.address, timeout=SECONDS) as client, ThreadPoolExecutor() as pool:
         jobs = [
-            pool.submit(list, client.recommend_many(Query(user_id="job") for _ in range(20)))
+            pool.submit(
+                list, client.recommend_many((Shopper(user_id="job"), Wishes()) for _ in range(20))
+            )
             for _ in range(3)
         ]
         fake.entered.wait(SECONDS)
         wait_for(lambda: waiting(server) in (2, 3))  # of 4, 1 or 2 are in work
-        one = pool.submit(client.recommend, user_id="u")
+        one = pool.submit(client.recommend, Shopper(user_id="u"))
         wait_for(lambda: waiting(server) in (3, 4))
         fake.gate.set()
 
@@ -169,7 +177,7 @@ def test_an_answer_does_not_wait_for_those_of_earlier_requests():
     gate = asyncio.Event()
 
     async def ask(ask_):
-        if ask_.query.user_id == "slow":
+        if ask_.shopper.user_id == "slow":
             await gate.wait()
         raise LookupError("nothing")
 
@@ -226,7 +234,7 @@ def test_a_server_that_stops_cuts_a_stream_short_and_says_so(start, fake):
 
     def endless():
         while True:
-            yield Query(user_id="job")
+            yield (Shopper(user_id="job"), Wishes())
 
     def job(client):
         told.extend(client.recommend_many(endless()))
@@ -258,8 +266,8 @@ def test_requests_of_a_job_that_went_away_are_dropped(start, fake):
         call.cancel()
         assert client.is_ready()  # by now the server knows
         fake.gate.set()
-        client.recommend(user_id="u")
-        client.recommend(user_id="v")
+        client.recommend(Shopper(user_id="u"))
+        client.recommend(Shopper(user_id="v"))
 
     assert users(fake) == ["job", "u", "v"]
 

@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from protos.recommender.v1 import recommender_pb2 as pb
 from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from serving.server.server import ServerConfig
+from shortlist_client.api.request import Shopper
 from shortlist_client.client import RecommenderClient
 
 SECONDS = 10
@@ -36,7 +37,7 @@ def recommend(channel, user_id):
 
 
 def users(fake):
-    return [query.user_id for _, query in fake.calls]
+    return [request.shopper.user_id for request in fake.requests]
 
 
 def wait_until_refused(port):
@@ -154,7 +155,7 @@ def test_a_request_whose_deadline_passed_never_reaches_the_engine(server, fake, 
     fake.entered.wait(SECONDS)
     with RecommenderClient(server.address, timeout=0.2) as hasty:
         with pytest.raises(grpc.RpcError) as caught:
-            hasty.recommend(user_id="hasty")
+            hasty.recommend(Shopper(user_id="hasty"))
         hasty.is_ready(timeout=SECONDS)
 
     fake.gate.set()
@@ -167,7 +168,7 @@ def test_a_request_whose_deadline_passed_never_reaches_the_engine(server, fake, 
 
 def test_every_call_is_made_in_one_thread_that_is_not_the_event_loops(client, fake, server):
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: client.recommend(user_id=str(n)), range(40)))
+        list(pool.map(lambda n: client.recommend(Shopper(user_id=str(n))), range(40)))
 
     assert len(fake.calls) == 40
     assert fake.threads == {"engine"}
@@ -200,9 +201,9 @@ def test_a_request_above_the_limit_in_bytes_is_refused(start, fake):
     server = start(lambda: fake, max_message_bytes=10_000)
 
     with RecommenderClient(server.address) as client:
-        client.recommend(history=["x" * 100] * 50)
+        client.recommend(Shopper(history=["x" * 100] * 50))
         with pytest.raises(grpc.RpcError) as caught:
-            client.recommend(history=["x" * 100] * 200)
+            client.recommend(Shopper(history=["x" * 100] * 200))
 
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert len(fake.calls) == 1

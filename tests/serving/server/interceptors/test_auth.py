@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from serving.server.access_control import digest_of
 from serving.tls import TlsConfig, client_credentials
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.channel import open_channel
 from shortlist_client.client import RecommenderClient
 
@@ -56,7 +57,7 @@ def test_who_may_not_call_learns_nothing_and_reaches_nothing(guarded, fake, toke
         RecommenderClient(guarded.address, timeout=SECONDS, token=token) as client,
         pytest.raises(grpc.RpcError) as caught,
     ):
-        client.recommend(user_id="u", limit=0)
+        client.recommend(Shopper(user_id="u"), Wishes(limit=0))
 
     assert code(caught) == status
     assert "wrong" not in caught.value.details()
@@ -65,7 +66,7 @@ def test_who_may_not_call_learns_nothing_and_reaches_nothing(guarded, fake, toke
 
 def test_who_may_call_is_answered(guarded, fake):
     with RecommenderClient(guarded.address, timeout=SECONDS, token="reads") as client:
-        assert client.recommend(user_id="u").items == fake.answer.items
+        assert client.recommend(Shopper(user_id="u")).items == fake.answer.items
         assert client.is_ready(timeout=SECONDS)
 
 
@@ -91,9 +92,9 @@ def test_probes_ask_without_a_token(guarded):
 
 def test_beyond_its_rate_a_client_is_told_when_to_come_again(guarded):
     with RecommenderClient(guarded.address, timeout=SECONDS, token="seldom") as client:
-        client.recommend(user_id="u")
+        client.recommend(Shopper(user_id="u"))
         with pytest.raises(grpc.RpcError) as caught:
-            client.recommend(user_id="u")
+            client.recommend(Shopper(user_id="u"))
 
     assert code(caught) == "RESOURCE_EXHAUSTED"
     assert 0 < caught.value.retry_seconds <= 1
@@ -120,12 +121,12 @@ def test_over_tls_who_trusts_the_authority_is_answered(start, fake, certificates
     trusting = client_credentials(ca=certificates / "ca.pem", certificate=None, key=None)
 
     with RecommenderClient(running.address, timeout=SECONDS, credentials=trusting) as client:
-        assert client.recommend(user_id="u").items == fake.answer.items
+        assert client.recommend(Shopper(user_id="u")).items == fake.answer.items
     with (
         RecommenderClient(running.address, timeout=2) as plain,
         pytest.raises(grpc.RpcError),
     ):
-        plain.recommend(user_id="u")
+        plain.recommend(Shopper(user_id="u"))
 
 
 def test_with_mutual_tls_only_clients_of_the_authority_get_in(start, fake, certificates):
@@ -143,12 +144,12 @@ def test_with_mutual_tls_only_clients_of_the_authority_get_in(start, fake, certi
     unknown = client_credentials(ca=ca, certificate=None, key=None)
 
     with RecommenderClient(running.address, timeout=SECONDS, credentials=known) as client:
-        assert client.recommend(user_id="u").items == fake.answer.items
+        assert client.recommend(Shopper(user_id="u")).items == fake.answer.items
     with (
         RecommenderClient(running.address, timeout=2, credentials=unknown) as client,
         pytest.raises(grpc.RpcError),
     ):
-        client.recommend(user_id="u")
+        client.recommend(Shopper(user_id="u"))
 
 
 @pytest.mark.parametrize("given", [{"certificate": "a"}, {"key": "a"}, {"client_ca": "a"}])
@@ -173,15 +174,15 @@ def metrics_of(running):
 
 def test_calls_are_counted_by_status_and_client_and_stages_are_timed(measured, fake):
     with RecommenderClient(measured.address, timeout=SECONDS, token="reads") as client:
-        client.recommend(user_id="somebody")
+        client.recommend(Shopper(user_id="somebody"))
         fake.error = RuntimeError("broken")
         with pytest.raises(grpc.RpcError):
-            client.retrieve(user_id="somebody")
+            client.retrieve(Shopper(user_id="somebody"))
     with (
         RecommenderClient(measured.address, timeout=SECONDS) as client,
         pytest.raises(grpc.RpcError),
     ):
-        client.recommend(user_id="somebody")
+        client.recommend(Shopper(user_id="somebody"))
 
     text = metrics_of(measured)
 

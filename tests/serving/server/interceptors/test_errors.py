@@ -13,17 +13,17 @@ from serving.api.errors import (
     UnknownReleaseError,
 )
 from serving.server.interceptors.errors import STATUS_OF
-from shortlist_client.api.errors import InvalidQueryError
-from shortlist_client.api.request import Query
+from shortlist_client.api.errors import InvalidRequestError
+from shortlist_client.api.request import Shopper, Wishes
 
 CALLS = [
-    lambda client: client.recommend(user_id="u"),
-    lambda client: client.retrieve(user_id="u"),
-    lambda client: client.rank(["c"]),
+    lambda client: client.recommend(Shopper(user_id="u")),
+    lambda client: client.retrieve(Shopper(user_id="u")),
+    lambda client: client.rank(["c"], Shopper()),
     lambda client: client.similar("c"),
 ]
 TABLE = {
-    InvalidQueryError: grpc.StatusCode.INVALID_ARGUMENT,
+    InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownItemError: grpc.StatusCode.NOT_FOUND,
     UnknownReleaseError: grpc.StatusCode.NOT_FOUND,
     PreconditionError: grpc.StatusCode.FAILED_PRECONDITION,
@@ -56,7 +56,7 @@ def test_an_error_of_the_table_has_its_status_and_its_message(client, fake, kind
 
 
 def test_a_refinement_of_an_error_has_the_status_of_its_kind(client, fake):
-    class OversizedHistoryError(InvalidQueryError):
+    class OversizedHistoryError(InvalidRequestError):
         pass
 
     fake.error = OversizedHistoryError("too long")
@@ -84,7 +84,7 @@ def test_nothing_of_an_unknown_error_is_in_the_trailing_metadata(client, fake):
     fake.error = RuntimeError("secret")
 
     with pytest.raises(grpc.RpcError) as caught:
-        client.recommend()
+        client.recommend(Shopper())
 
     assert "secret" not in repr(caught.value)
     assert "secret" not in repr(caught.value.trailing_metadata())
@@ -95,7 +95,7 @@ def test_the_server_answers_on_after_an_error(client, fake):
     failure(CALLS[0], client)
     fake.error = None
 
-    assert client.recommend().items == fake.answer.items
+    assert client.recommend(Shopper()).items == fake.answer.items
 
 
 def test_a_request_that_is_no_message_does_not_reach_the_engine(server, fake):
@@ -120,11 +120,11 @@ def test_a_method_that_does_not_exist_is_unimplemented(server):
 
 
 def test_a_known_error_is_not_logged(client, fake, caplog):
-    fake.error = InvalidQueryError("limit must be within 1 and 100, got 0")
+    fake.error = InvalidRequestError("limit must be within 1 and 100, got 0")
     failure(CALLS[0], client)
 
     assert not [r for r in caplog.records if r.name.startswith("serving")]
-    assert fake.calls == [("recommend", Query(user_id="u"))]
+    assert fake.calls == [("recommend", Shopper(user_id="u"), Wishes(limit=20))]
 
 
 NO_MESSAGES = [b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x03\xed\xa0\x80", b"\xff"]

@@ -19,17 +19,20 @@ from shortlist_client.api.answer import (
     Source,
 )
 from shortlist_client.api.filters import AnyOf, Filters, Range
-from shortlist_client.api.request import Query
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.wire.recommend import filters_message, read_filters, to_filters
 
 GENERATED = ["recommender_pb2.py", "recommender_pb2.pyi"]
 GENERATED += ["recommender_pb2_grpc.py", "recommender_pb2_grpc.pyi"]
-HISTORY = {"history": ["a", "b"], "history_times": [5, 9], "history_actions": ["", "buy"]}
+SHOPPER = Shopper(
+    user_id="u", history=["a", "b"], history_times=[5, 9], history_actions=["", "buy"]
+)
+SEVEN = Wishes(limit=7)
 CALLS = {
-    "recommend": lambda client: client.recommend(user_id="u", **HISTORY, limit=7),
-    "retrieve": lambda client: client.retrieve(user_id="u", **HISTORY, limit=7),
-    "rank": lambda client: client.rank(["c", "d"], user_id="u", **HISTORY, limit=7),
-    "similar": lambda client: client.similar("c", limit=7),
+    "recommend": lambda client: client.recommend(SHOPPER, SEVEN),
+    "retrieve": lambda client: client.retrieve(SHOPPER, SEVEN),
+    "rank": lambda client: client.rank(["c", "d"], SHOPPER, SEVEN),
+    "similar": lambda client: client.similar("c", SEVEN),
 }
 
 
@@ -86,16 +89,14 @@ def test_the_grpc_answer_equals_the_engines_answer(client, fake, method, seed):
 
 
 def test_the_engine_is_asked_what_the_client_asked(client, fake):
-    query = Query(user_id="u", **{name: tuple(given) for name, given in HISTORY.items()}, limit=7)
-
     for call in CALLS.values():
         call(client)
 
     assert fake.calls == [
-        ("recommend", query),
-        ("retrieve", query),
-        ("rank", query, ("c", "d")),
-        ("similar", "c", 7, Filters(), ()),
+        ("recommend", SHOPPER, SEVEN),
+        ("retrieve", SHOPPER, SEVEN),
+        ("rank", ("c", "d"), SHOPPER, SEVEN),
+        ("similar", "c", SEVEN),
     ]
 
 
@@ -112,14 +113,14 @@ FILTERS = Filters(
 
 
 def test_filters_and_items_to_leave_out_travel(client, fake):
-    asked = {"filters": FILTERS, "exclude": ("x", "y")}
-    client.recommend(**asked)
-    client.retrieve(**asked)
-    client.similar("c", **asked)
+    wishes = Wishes(limit=20, filters=FILTERS, exclude=("x", "y"))
+    client.recommend(Shopper(), wishes)
+    client.retrieve(Shopper(), wishes)
+    client.similar("c", wishes)
 
-    assert fake.calls[0] == ("recommend", Query(**asked))
-    assert fake.calls[1] == ("retrieve", Query(**asked))
-    assert fake.calls[2] == ("similar", "c", 20, FILTERS, ("x", "y"))
+    assert fake.calls[0] == ("recommend", Shopper(), wishes)
+    assert fake.calls[1] == ("retrieve", Shopper(), wishes)
+    assert fake.calls[2] == ("similar", "c", wishes)
 
 
 def test_times_travel_as_utc_and_dates_as_their_midnights():
@@ -165,24 +166,24 @@ def test_filters_are_read_from_the_contracts_json():
 
 @pytest.mark.parametrize("user_id", [None, "", "u"])
 def test_no_user_and_a_user_without_a_name_differ(client, fake, user_id):
-    client.recommend(user_id=user_id)
+    client.recommend(Shopper(user_id=user_id))
 
-    assert fake.calls == [("recommend", Query(user_id=user_id))]
+    assert fake.calls == [("recommend", Shopper(user_id=user_id), Wishes(limit=20))]
 
 
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_without_sense_is_left_to_the_engine(client, fake, limit):
-    client.recommend(limit=limit)
+    client.recommend(Shopper(), Wishes(limit=limit))
 
-    assert fake.calls == [("recommend", Query(limit=limit))]
+    assert fake.calls == [("recommend", Shopper(), Wishes(limit=limit))]
 
 
 def test_a_request_id_comes_back(client):
-    assert client.recommend(request_id="r-1").request_id == "r-1"
-    assert client.retrieve(request_id="r-2").request_id == "r-2"
-    assert client.rank(["c"], request_id="r-3").request_id == "r-3"
-    assert client.similar("c", request_id="r-4").request_id == "r-4"
-    assert client.recommend().request_id == ""
+    assert client.recommend(Shopper(), Wishes(request_id="r-1")).request_id == "r-1"
+    assert client.retrieve(Shopper(), Wishes(request_id="r-2")).request_id == "r-2"
+    assert client.rank(["c"], Shopper(), Wishes(request_id="r-3")).request_id == "r-3"
+    assert client.similar("c", Wishes(request_id="r-4")).request_id == "r-4"
+    assert client.recommend(Shopper()).request_id == ""
 
 
 def test_the_committed_code_is_what_protoc_makes_of_the_proto(pytestconfig, tmp_path, monkeypatch):

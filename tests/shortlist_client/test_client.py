@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
+from shortlist_client.api.request import Shopper
 from shortlist_client.client import RecommenderClient
 
 SECONDS = 10
@@ -58,7 +59,7 @@ def test_a_client_may_come_before_its_server(start, fake):
 
 def test_a_request_without_a_server_is_unavailable():
     with RecommenderClient(NOBODY, timeout=2) as client, pytest.raises(grpc.RpcError) as caught:
-        client.recommend()
+        client.recommend(Shopper())
 
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
@@ -67,9 +68,9 @@ def test_every_request_has_a_deadline(server, fake):
     fake.gate.clear()
     with RecommenderClient(server.address, timeout=0.05) as client:
         for call in (
-            client.recommend,
-            client.retrieve,
-            lambda: client.rank(["c"]),
+            lambda: client.recommend(Shopper()),
+            lambda: client.retrieve(Shopper()),
+            lambda: client.rank(["c"], Shopper()),
             lambda: client.similar("c"),
         ):
             with pytest.raises(grpc.RpcError) as caught:
@@ -84,4 +85,4 @@ def test_a_proxy_of_the_environment_is_not_asked(server, monkeypatch):
     monkeypatch.delenv("NO_PROXY", raising=False)
 
     with RecommenderClient(server.address, timeout=2) as client:
-        assert client.recommend().items
+        assert client.recommend(Shopper()).items

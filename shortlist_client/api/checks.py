@@ -1,0 +1,82 @@
+"""Type checks that requests, items and events make when they are created."""
+
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+_shown = reprlib.Repr()
+_shown.maxstring = _shown.maxother = 60
+
+
+class Kind(NamedTuple):
+    """A kind of value, as error messages call it."""
+
+    one: str
+    many: str
+    types: tuple[type, ...]
+
+    def holds(self, kind: type) -> bool:
+        """Whether instances of a class are of this kind; booleans are not numbers."""
+        return issubclass(kind, self.types) and (kind is not bool or bool in self.types)
+
+
+STRING = Kind("a string", "strings", (str,))
+WHOLE_NUMBER = Kind("a whole number", "whole numbers", (Integral,))
+NUMBER = Kind("a number", "numbers", (Real,))
+FLAG = Kind("True or False", "booleans", (bool,))
+ATTRIBUTE_VALUE = Kind(
+    "a string, number, boolean, date or time",
+    "strings, numbers, booleans, dates or times",
+    (str, Real, bool, date),
+)
+
+
+def check(name: str, value: object, kind: Kind) -> None:
+    """Refuse a value of another kind.
+
+    Raises:
+        TypeError: names the field and the value.
+    """
+    if not kind.holds(type(value)):
+        raise _wrong(name, kind.one, value)
+
+
+def members(name: str, values: object, kind: Kind) -> tuple[Any, ...]:
+    """The members of a sequence, as a tuple.
+
+    Raises:
+        TypeError: it is not a sequence, or a member is of another kind; names the field and the
+            value.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+        raise _wrong(name, f"a list or tuple of {kind.many}", values)
+    _check_each(name, values, kind)
+    return tuple(values)
+
+
+def check_mapping(name: str, value: object, kind: Kind | None = None) -> None:
+    """Refuse anything but a mapping with string keys, and values of a kind where one is given.
+
+    Raises:
+        TypeError: names the field and the value.
+    """
+    if not isinstance(value, Mapping):
+        raise _wrong(name, "a mapping", value)
+    _check_each(f"keys of {name}", value, STRING)
+    if kind is not None:
+        for key, one in value.items():
+            check(f"{name}[{key!r}]", one, kind)
+
+
+def _check_each(name: str, values: Iterable[object], kind: Kind) -> None:
+    """Look at each distinct type once: a history may have 10,000 items."""
+    for other in set(map(type, values)):
+        if not kind.holds(other):
+            place, wrong = next((n, v) for n, v in enumerate(values) if type(v) is other)
+            raise _wrong(f"{name}[{place}]", kind.one, wrong)
+
+
+def _wrong(name: str, rule: str, value: object) -> TypeError:
+    return TypeError(f"{name} must be {rule}, got {_shown.repr(value)}")

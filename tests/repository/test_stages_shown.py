@@ -1,0 +1,33 @@
+"""The Makefile and the README show the graph of the stages as it is."""
+
+import re
+
+import pytest
+
+from lineage.stages import STAGES
+
+
+@pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
+def test_the_makefile_target_of_a_stage_runs_its_module(pytestconfig, stage):
+    makefile = (pytestconfig.rootpath / "Makefile").read_text()
+
+    recipe = re.search(rf"^{stage.target}:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+
+    assert recipe is not None
+    assert re.search(rf"-m {re.escape(stage.module)} ", recipe[1])
+
+
+def test_the_readme_lists_the_stages(pytestconfig):
+    readme = (pytestconfig.rootpath / "README.md").read_text()
+    lines = ["| stage | what it does | made by | needs | main files |", "|---|---|---|---|---|"]
+    for stage in STAGES.values():
+        needs = ", ".join(f"`{path}`" for path in stage.needs) or "raw data"
+        files = ", ".join(f"`{name}`" for name in stage.writes)
+        lines.append(
+            f"| `{stage.path}` | {stage.about} | `make {stage.target}` | {needs} | {files} |"
+        )
+
+    shown = re.search(r"<!-- stages -->\n(.*)\n<!-- /stages -->", readme, re.DOTALL)
+
+    assert shown is not None
+    assert shown[1] == "\n".join(lines)

@@ -1,0 +1,170 @@
+"""Fixtures of a server on a free port, with a fake engine or a real one."""
+
+import asyncio
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from retrieval.embedding_cache import NOTHING
+from serving.api.errors import UnknownItemError
+from serving.api.request import Method
+from serving.engine.engine import Engine
+from serving.server.server import Server, ServerConfig
+from shortlist_client.api.answer import Answer, Basis, Coverage, RankedItem, Source
+from shortlist_client.api.errors import InvalidRequestError
+from shortlist_client.client import RecommenderClient
+
+SECONDS = 10
+
+
+class FakeRecommender:
+    """Remembers what it was asked; answers with `answer` or `error` once `gate` is open."""
+
+    def __init__(self):
+        self.versions = {"data": "d1", "towers": "t1", "index": "i1", "ranker": "r1"}
+        self.actions = ()
+        self.version_token = object()
+        self.cache_lookups = {}
+        self.answer = Answer(
+            items=[
+                RankedItem(
+                    item_id="50",
+                    title="Star Wars [1977]",
+                    score=2.5,
+                    tower_score=0.75,
+                    neighbour_score=0.25,
+                    sources=(Source.TOWERS, Source.NEIGHBOURS),
+                    shortlist_rank=3,
+                    ranker_score=2.5,
+                ),
+                RankedItem(
+                    item_id="7",
+                    title="Été 日本",
+                    score=0.125,
+                    tower_score=None,
+                    neighbour_score=None,
+                    sources=(),
+                    shortlist_rank=None,
+                    ranker_score=None,
+                ),
+            ],
+            basis=Basis.HISTORY,
+            coverage=Coverage(corpus=9, searched=8, recalled=5, ranked=2),
+            unknown_item_ids=("gone",),
+            milliseconds={"user_tower": 1.5, "index": 0.25, "ranker": 20.0, "total": 22.0},
+        )
+        self.error = None
+        self.calls, self.requests = [], []
+        self.threads = set()
+        self.entered = threading.Event()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    @property
+    def current(self):
+        return self
+
+    def cost(self, request):
+        return 1
+
+    def answers(self, requests):
+        for place, request in enumerate(requests):
+            try:
+                yield place, self._answer(request)
+            except (InvalidRequestError, UnknownItemError) as error:
+                yield place, error
+
+    def _answer(self, request):
+        self.requests.append(request)
+        if request.method is Method.SIMILAR:
+            return self._respond("similar", request.item_id, request.wishes)
+        if request.method is Method.RANK:
+            return self._respond("rank", request.candidates, request.shopper, request.wishes)
+        return self._respond(request.method.value, request.shopper, request.wishes)
+
+    def _respond(self, *call):
+        self.calls.append(call)
+        self.threads.add(threading.current_thread().name)
+        self.entered.set()
+        assert self.gate.wait(SECONDS)
+        if self.error is not None:
+            raise self.error
+        return self.answer
+
+
+class RunningServer:
+    """A server on an event loop of another thread."""
+
+    def __init__(self, loop, load, config, parts):
+        self._loop, self._load, self._config, self._parts = loop, load, config, parts
+        self.server = self._wait(self._start())
+        self.address = self.server.address
+        self.loaded = self._submit(self.server.ready())
+
+    def settle(self):
+        """Return when the loop has done what it was to do after the answers that went out."""
+        self._wait(asyncio.sleep(0))
+
+    def drain(self):
+        """Begin to drain; the future is done when it is over."""
+        return self._submit(self.server.__aexit__(None, None, None))
+
+    def _live(self):
+        """An engine whose items never change serves too."""
+        loaded = self._load()
+        return SimpleNamespace(current=loaded) if isinstance(loaded, Engine) else loaded
+
+    async def _start(self):
+        return await Server(self._live, self._config, **self._parts).__aenter__()
+
+    def _submit(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def _wait(self, coroutine):
+        return self._submit(coroutine).result(SECONDS)
+
+
+@pytest.fixture(scope="session")
+def event_loop_thread():
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture
+def fake():
+    return FakeRecommender()
+
+
+@pytest.fixture
+def start(event_loop_thread):
+    """Start a server of an engine that `load` makes."""
+    running = []
+
+    def start(load, *, parts=None, **options):
+        config = ServerConfig(**{"port": 0, "grace_seconds": 5.0, "cache": NOTHING, **options})
+        running.append(RunningServer(event_loop_thread, load, config, parts or {}))
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.drain().result(SECONDS)
+
+
+@pytest.fixture
+def server(start, fake):
+    running = start(lambda: fake)
+    running.loaded.result(SECONDS)
+    yield running
+    fake.gate.set()
+
+
+@pytest.fixture
+def client(server):
+    with RecommenderClient(server.address, timeout=SECONDS) as client:
+        yield client
