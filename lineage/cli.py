@@ -23,7 +23,6 @@ PACKAGES = (
     "events",
     "index",
     "lineage",
-    "protos",
     "ranker",
     "retrieval",
     "serving",

@@ -10,9 +10,9 @@ import grpc
 import numpy as np
 from grpc import aio
 
-from protos.recommender.v1 import recommender_pb2 as pb
-from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from shortlist_client.channel import OPTIONS
+from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
+from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 
 TIMEOUT = 30.0
 """Deadline of a request, s; only a broken server misses it"""

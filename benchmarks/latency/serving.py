@@ -30,10 +30,11 @@ from benchmarks.latency.usual_stack import LIMIT, WARM, peer
 from benchmarks.quality.cascade_lists import history_shopper
 from dataset.arrays import load_dataset
 from lineage.cli import configure_logging, reported_errors
-from protos.recommender.v1 import recommender_pb2 as pb
 from serving.api.limits import Limits
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
+from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
+from shortlist_client.wire.request import shopper_message, wishes_message
 
 if TYPE_CHECKING:
     from serving.engine.engine import Engine
@@ -153,12 +154,7 @@ def measured(config: ServingConfig, root: Path, folder: Path) -> Figures:
 
 
 def _message(shopper: Shopper) -> pb.RecommendRequest:
-    return pb.RecommendRequest(
-        history_item_ids=shopper.history,
-        history_times=shopper.history_times,
-        history_actions=shopper.history_actions,
-        limit=LIMIT,
-    )
+    return pb.RecommendRequest(shopper=shopper_message(shopper), wishes=wishes_message(WISHES))
 
 
 def as_table(title: str, figures: Figures) -> Table:

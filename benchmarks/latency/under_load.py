@@ -13,9 +13,9 @@ import numpy as np
 from benchmarks.latency.load import Outcome, at_rate, in_flight
 from benchmarks.latency.server_process import resident
 from lineage.publishing import go_live
-from protos.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
+from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 
 Figures = dict[str, Any]
 QUICK = 10

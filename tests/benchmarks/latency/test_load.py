@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks.latency.load import Outcome, at_rate, in_flight
-from protos.recommender.v1 import recommender_pb2 as pb
-from protos.recommender.v1.recommender_pb2_grpc import (
+from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
+from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import (
     RecommenderServiceServicer,
     add_RecommenderServiceServicer_to_server,
 )
@@ -25,7 +25,7 @@ class Slow(RecommenderServiceServicer):
 
     def Recommend(self, request, context):  # noqa: N802  # name of the gRPC method
         with self._lock:
-            self.limits.append(request.limit)
+            self.limits.append(request.wishes.limit)
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
             number = len(self.limits)
@@ -54,7 +54,7 @@ def address(slow):
     server.stop(0).wait()
 
 
-REQUESTS = [pb.RecommendRequest(limit=limit) for limit in (1, 2, 3)]
+REQUESTS = [pb.RecommendRequest(wishes=pb.Wishes(limit=limit)) for limit in (1, 2, 3)]
 
 
 def test_in_flight_keeps_exactly_the_given_number_of_requests_in_flight(slow, address):
