@@ -1,5 +1,6 @@
 """Typed Python client of a Shortlist server.
 
+Example:
     from shortlist_client import RecommenderClient, Shopper, Wishes
 
     with RecommenderClient("localhost:50051") as client:
