@@ -12,6 +12,8 @@ LITE := $(if $(findstring cpu,$(EXTRA)),$(comma)milvus-lite)
 VENV := .venv
 RUN := $(VENV)/bin/python
 PUBLISHED := protos/published.json
+PROTOS = -Ishortlist_client/proto=protos protos/recommender/v1/*.proto
+OLD_PROTOC := .cache/protos-venv/bin/python
 DESCRIBE = $(VENV)/bin/buf build --exclude-source-info -o -\#format=json | $(RUN) -m json.tool --indent 1
 NAME := $(notdir $(patsubst %/,%,$(DATASET)))
 $(if $(wildcard $(CONFIG)/.),,$(error CONFIG must be a folder, got $(CONFIG)))
@@ -34,7 +36,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow gpu-check fuzz check lint format install weights data trial towers index tune \
         ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving pipeline publish rollback \
-        releases collections serve upsert delete export-events prune-events protos clean
+        releases collections serve upsert delete export-events prune-events protos client-wheel clean
 
 ##@ Setup
 
@@ -187,8 +189,15 @@ format: install ## Sort imports and format the code
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
-protos: install ## Generate the gRPC code from the .proto files, unless they break what is published
+protos: install $(OLD_PROTOC) ## Generate the gRPC code from the .proto files, unless they break what is published
 	@$(VENV)/bin/buf breaking --against $(PUBLISHED)
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --mypy_out=. \
-		--mypy_grpc_out=. protos/recommender/v1/*.proto
+	@$(OLD_PROTOC) -m grpc_tools.protoc $(PROTOS) --python_out=. --grpc_python_out=.
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m grpc_tools.protoc $(PROTOS) --mypy_out=. --mypy_grpc_out=.
 	@$(DESCRIBE) > $(PUBLISHED)
+
+$(OLD_PROTOC): # the oldest one for Python 3.11: its code runs with every later protobuf
+	@$(PYTHON) -m venv $(@D)/..
+	@$@ -m pip install --quiet --disable-pip-version-check grpcio-tools==1.49.1 'protobuf<5' 'setuptools<80'
+
+client-wheel: install ## Build dist/shortlist_client-*.whl, the client alone
+	@$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist packaging/client

@@ -1,4 +1,4 @@
-"""Errors that a caller can act on; `server.interceptors.errors` has their gRPC statuses.
+"""Errors that a caller can act on; `server.interceptors.statuses` has their gRPC statuses.
 
 InvalidRequestError (`shortlist_client.api.errors`): the request breaks a rule.
 UnknownItemError: the catalogue does not hold the item that was asked about.
@@ -11,7 +11,7 @@ PreconditionError: the state of the server forbids it; says what stands in the w
 
 
 class UnknownItemError(LookupError):
-    """The item that the query is about is not in the catalogue."""
+    """The item that the request is about is not in the catalogue."""
 
 
 class QueueFullError(RuntimeError):

@@ -12,9 +12,10 @@ from dataset.arrays import load_dataset
 from serving.catalogue.catalogue import Catalogue
 from serving.cli.connection import FAILED, TOKEN, add_server, connected
 from serving.cli.tables import answer_table, history_table
+from shortlist_client.api.answer import Response
 from shortlist_client.api.request import Diversity, Shopper, Wishes
-from shortlist_client.client import RecommenderClient, Response
-from shortlist_client.wire.recommend import read_filters
+from shortlist_client.client import RecommenderClient
+from shortlist_client.wire.filters import read_filters
 
 
 def ask(options: jsonargparse.Namespace) -> None:

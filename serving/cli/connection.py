@@ -5,8 +5,7 @@ from pathlib import Path
 
 import jsonargparse
 
-from serving.tls import client_credentials
-from shortlist_client.client import RecommenderClient
+from shortlist_client import RecommenderClient, client_credentials
 
 TOKEN = "SHORTLIST_TOKEN"
 """Of the environment: what is sent as the caller's token"""

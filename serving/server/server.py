@@ -17,16 +17,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from events.event_store import EventStore
-from protos.recommender.v1 import (
-    admin_pb2,
-    catalog_pb2,
-    feedback_pb2,
-    recommender_pb2,
-    recommender_pb2_grpc,
-)
-from protos.recommender.v1.admin_pb2_grpc import add_AdminServiceServicer_to_server
-from protos.recommender.v1.catalog_pb2_grpc import add_CatalogServiceServicer_to_server
-from protos.recommender.v1.feedback_pb2_grpc import add_FeedbackServiceServicer_to_server
 from retrieval.embedding_cache import CacheConfig, Lookups
 from serving.batching.engine_thread import EngineThread, Load
 from serving.batching.request_queue import QueueConfig
@@ -43,6 +33,20 @@ from serving.server.servicers.feedback import FeedbackServicer
 from serving.server.servicers.recommender import RecommenderServicer
 from serving.server.user_events import EventsConfig, Histories
 from serving.tls import TlsConfig, server_credentials
+from shortlist_client.proto.recommender.v1 import (
+    admin_pb2,
+    catalog_pb2,
+    feedback_pb2,
+    recommender_pb2,
+    recommender_pb2_grpc,
+)
+from shortlist_client.proto.recommender.v1.admin_pb2_grpc import add_AdminServiceServicer_to_server
+from shortlist_client.proto.recommender.v1.catalog_pb2_grpc import (
+    add_CatalogServiceServicer_to_server,
+)
+from shortlist_client.proto.recommender.v1.feedback_pb2_grpc import (
+    add_FeedbackServiceServicer_to_server,
+)
 
 logger = logging.getLogger(__name__)
 

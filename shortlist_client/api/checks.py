@@ -56,6 +56,16 @@ def members(name: str, values: object, kind: Kind) -> tuple[Any, ...]:
     return tuple(values)
 
 
+def check_iterable(name: str, values: object, kind: Kind) -> None:
+    """Refuse a single string and whatever cannot be iterated.
+
+    Raises:
+        TypeError: names the field and the value.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise _wrong(name, f"an iterable of {kind.many}", values)
+
+
 def check_mapping(name: str, value: object, kind: Kind | None = None) -> None:
     """Refuse anything but a mapping with string keys, and values of a kind where one is given.
 

@@ -87,7 +87,7 @@ class ObservingInterceptor(aio.ServerInterceptor):
                 "status": status,
                 "milliseconds": round(1e3 * seconds, 3),
                 "client": client,
-                "request_id": getattr(call.request, "request_id", ""),
+                "request_id": getattr(getattr(call.request, "wishes", None), "request_id", ""),
             },
         )
 

@@ -11,8 +11,6 @@ from typing import Any, TypeVar
 
 from typing_extensions import override
 
-from protos.recommender.v1 import admin_pb2 as pb
-from protos.recommender.v1.admin_pb2_grpc import AdminServiceServicer
 from serving.api.protocol import Changeable
 from serving.batching.engine_thread import EngineThread
 from serving.releases.administration import Administration, Timed
@@ -20,6 +18,8 @@ from serving.releases.reloader import Reloader
 from serving.server.metrics import Metrics
 from serving.server.user_events import Histories
 from shortlist_client.api.operations import Counts, Statistics
+from shortlist_client.proto.recommender.v1 import admin_pb2 as pb
+from shortlist_client.proto.recommender.v1.admin_pb2_grpc import AdminServiceServicer
 from shortlist_client.wire.admin import release_message, statistics_message
 
 T = TypeVar("T")

@@ -9,8 +9,6 @@ from typing import Any
 from typing_extensions import override
 
 from lineage.manifest import ArtifactError
-from protos.recommender.v1 import catalog_pb2 as pb
-from protos.recommender.v1.catalog_pb2_grpc import CatalogServiceServicer
 from serving.api.errors import UnavailableError
 from serving.api.protocol import Changeable
 from serving.batching.engine_thread import EngineThread
@@ -18,6 +16,8 @@ from serving.batching.micro_batcher import Gathering
 from serving.server.servicers.streaming import answered
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item
+from shortlist_client.proto.recommender.v1 import catalog_pb2 as pb
+from shortlist_client.proto.recommender.v1.catalog_pb2_grpc import CatalogServiceServicer
 from shortlist_client.wire.catalog import check_rows, item_message, to_item
 
 logger = logging.getLogger(__name__)

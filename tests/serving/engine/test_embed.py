@@ -4,7 +4,6 @@ import grpc
 import numpy as np
 import pytest
 
-from protos.recommender.v1 import recommender_pb2 as pb
 from serving.api.limits import Limits
 from serving.api.request import Method, Request
 from serving.engine.engine import Engine, EngineConfig
@@ -13,6 +12,7 @@ from shortlist_client.api.item import Item
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 from shortlist_client.errors import ReleaseChangedError
+from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from tests.rounding import BATCHES, SERVED, rounding
 
 pytestmark = pytest.mark.numeric

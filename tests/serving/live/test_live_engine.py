@@ -8,7 +8,7 @@ import pytest
 
 from lineage.journal import JournalError
 from lineage.manifest import CorruptArtifactError, MismatchedArtifactError
-from ranker.attention.word_overlap import BYTES
+from ranker.attention.word_overlap import WORD_BYTES
 from serving.api.errors import UnknownItemError
 from serving.api.limits import Limits
 from serving.catalogue.change_log import CHANGES
@@ -341,7 +341,7 @@ def test_vectors_of_other_towers_are_made_anew(start, monkeypatch):
     engine = start()
     with monkeypatch.context() as other:
         other.setattr(engine, "_made_by", "other towers")
-        zeros = np.eye(1, 16, dtype=np.float32), np.zeros((1, 48 + BYTES), np.int8)
+        zeros = np.eye(1, 16, dtype=np.float32), np.zeros((1, 48 + WORD_BYTES), np.int8)
         other.setattr("serving.live.item_encoder.ItemReader.__call__", lambda *_: zeros)
         engine.upsert([Item(item_id="new", title="red shirt shirt")])
         assert vector_of(engine, "new").tolist() == zeros[0][0].tolist()

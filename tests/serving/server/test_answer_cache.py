@@ -7,7 +7,6 @@ import pytest
 
 from events.open_store import open_store
 from lineage.releases import live_release
-from protos.recommender.v1 import recommender_pb2 as pb
 from retrieval.embedding_cache import CacheConfig
 from serving.api.limits import Limits
 from serving.api.request import Method, Request
@@ -22,6 +21,7 @@ from shortlist_client.api.filters import AnyOf, Filters
 from shortlist_client.api.item import Item
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
+from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 
 SECONDS = 60
 CACHE = CacheConfig()
@@ -131,7 +131,10 @@ def test_nothing_is_kept_beyond_its_time():
 def test_a_key_hangs_on_what_the_user_did_and_not_on_the_name_of_the_request():
     def key(*did, name=""):
         events = [Event(user_id="u", item_id=i, action=a, time=t) for i, a, t in did]
-        return key_of(Method.RECOMMEND, pb.RecommendRequest(request_id=name, user_id="u"), events)
+        request = pb.RecommendRequest(
+            shopper=pb.Shopper(user_id="u"), wishes=pb.Wishes(request_id=name)
+        )
+        return key_of(Method.RECOMMEND, request, events)
 
     buy = ("i1", "buy", 5)
     assert key(buy) == key(buy, name="n")

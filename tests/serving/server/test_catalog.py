@@ -6,14 +6,14 @@ import grpc
 import pytest
 
 from events.open_store import open_store
-from protos.recommender.v1 import catalog_pb2 as pb
-from protos.recommender.v1.catalog_pb2_grpc import CatalogServiceStub
 from serving.live.live_engine import LiveEngine
 from shortlist_client.api.event import Event
 from shortlist_client.api.filters import AnyOf, Filters
 from shortlist_client.api.item import Item, Known
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
+from shortlist_client.proto.recommender.v1 import catalog_pb2 as pb
+from shortlist_client.proto.recommender.v1.catalog_pb2_grpc import CatalogServiceStub
 from shortlist_client.wire.catalog import item_message
 
 SECONDS = 30
