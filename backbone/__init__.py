@@ -1,1 +1,1 @@
-"""Pretrained BERT models and what the towers and the ranker share in reading and training them."""
+"""Pretrained BERT models: loading, encoding and fine-tuning, for the towers and the ranker."""

@@ -1,4 +1,4 @@
-"""LoRA and AdaLoRA on a backbone: small matrices are trained beside frozen ones."""
+"""LoRA and AdaLoRA on a backbone: small matrices are trained, the backbone's own are frozen."""
 
 import re
 import warnings
@@ -20,13 +20,13 @@ STATISTICS = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 def fine_tuned(
     bert: PreTrainedModel, config: TrainingConfig, *, layers: int, total_steps: int
 ) -> PreTrainedModel:
-    """A backbone of which only what is to be trained needs a gradient.
+    """The backbone, set up for fine-tuning: only trained weights require gradients.
 
     Args:
-        bert: Backbone; it is changed.
-        config: Whether the layers themselves are trained or adapters in their place.
-        layers: Top layers that are trained.
-        total_steps: Length of the training.
+        bert: Backbone; modified in place.
+        config: Whether to train the layers themselves or adapters instead.
+        layers: Number of top layers to train.
+        total_steps: Steps of the training.
 
     Raises:
         ValueError: the backbone has fewer layers.
@@ -35,19 +35,19 @@ def fine_tuned(
     if config.adapter.kind == "none" or not layers:
         return bert
     adapted = _adapted(bert, config.adapter, layers=layers, total_steps=total_steps)
-    return cast("PreTrainedModel", adapted)  # it passes on whatever it does not know
+    return cast("PreTrainedModel", adapted)  # it forwards unknown attributes
 
 
 def _adapted(
     bert: PreTrainedModel, config: AdapterConfig, *, layers: int, total_steps: int
 ) -> PeftModel:
-    """Freeze a backbone and put adapters on the linear maps of its top layers.
+    """Freeze a backbone and add adapters to the linear maps of its top layers.
 
     Args:
-        bert: Backbone; it is changed.
-        config: Kind and rank.
-        layers: Top layers that get adapters.
-        total_steps: Length of the training, over which AdaLoRA takes rank away.
+        bert: Backbone; modified in place.
+        config: Kind and rank of the adapters.
+        layers: Number of top layers that get adapters.
+        total_steps: Steps of the training, over which AdaLoRA lowers the rank.
 
     Source: Hu et al., "LoRA", ICLR 2022; Zhang et al., "AdaLoRA", ICLR 2023.
     """
@@ -70,17 +70,17 @@ def _adapted(
         **shared,
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
+        warnings.simplefilter("ignore", FutureWarning)  # peft uses a deprecated name
         return get_peft_model(bert, lora if config.kind == "lora" else adalora)
 
 
 def merged(bert: nn.Module) -> PreTrainedModel:
-    """The backbone with what its adapters learnt added to its own weights."""
+    """The plain backbone with the adapters merged into its weights."""
     return cast("PreTrainedModel", bert.merge_and_unload() if isinstance(bert, PeftModel) else bert)
 
 
 def orthogonality(module: nn.Module) -> Tensor | float:
-    """AdaLoRA's penalty on adapters whose factors are not orthogonal; 0 where there are none."""
+    """AdaLoRA's penalty on adapters whose factors are not orthogonal; 0 without AdaLoRA."""
     penalties = []
     for adaptive in _adaptive(module):
         for name, factor in adaptive.named_parameters():
@@ -92,13 +92,13 @@ def orthogonality(module: nn.Module) -> Tensor | float:
 
 
 def reallocate(module: nn.Module, step: int) -> None:
-    """Let AdaLoRA move rank to where it matters, while a step's gradients are still there."""
+    """Let AdaLoRA move rank to important adapters; needs the step's gradients."""
     for adaptive in _adaptive(module):
         cast("AdaLoraModel", adaptive.base_model).update_and_allocate(step)  # type: ignore[no-untyped-call]
 
 
 def adapter_state(module: nn.Module) -> list[dict[str, Any]]:
-    """What AdaLoRA keeps outside its parameters, for a checkpoint."""
+    """AdaLoRA's state outside its parameters, for a checkpoint."""
     return [
         {
             "rank_pattern": getattr(adaptive.peft_config["default"], "rank_pattern"),  # noqa: B009
@@ -109,7 +109,7 @@ def adapter_state(module: nn.Module) -> list[dict[str, Any]]:
 
 
 def restore_adapter_state(module: nn.Module, states: list[dict[str, Any]]) -> None:
-    """Put back what `adapter_state` returned."""
+    """Restore the state that `adapter_state` returned."""
     for adaptive, state in zip(_adaptive(module), states, strict=True):
         setattr(adaptive.peft_config["default"], "rank_pattern", state["rank_pattern"])  # noqa: B010
         for name in STATISTICS:

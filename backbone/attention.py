@@ -1,4 +1,4 @@
-"""Attention over short texts, where PyTorch's own spends most of its time on overhead."""
+"""Attention for short texts, for which PyTorch's own attention is mostly overhead."""
 
 import math
 from typing import Any
@@ -10,17 +10,17 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.masking_utils import sdpa_mask
 
 SHORT_TEXTS = "short_texts"
-"""Name under which a model's configuration asks for it."""
+"""Name of this attention in a model's configuration."""
 SHORT = 24
-"""Tokens up to which two plain products are faster on a CPU."""
+"""Largest number of tokens for which two plain matrix products are faster on a CPU."""
 NOWHERE = -1e4
-"""Logit of a place that must not be looked at."""
+"""Logit of a masked token."""
 SAFE = 2 / 3
-"""Share of the exponents of a precision up to which logits need no maximum taken away."""
+"""Logits below this share of log(the precision's largest number) need no maximum subtracted."""
 
 
 def fast_on_short_texts(bert: PreTrainedModel) -> None:
-    """Let a backbone attend by `short_text_attention`, if it lets itself be told how to."""
+    """Make a backbone use `short_text_attention`, if its attention can be replaced."""
     if not getattr(bert, "_supports_attention_backend", False):
         return
     AttentionInterface.register(SHORT_TEXTS, short_text_attention)
@@ -36,27 +36,27 @@ def short_text_attention(  # noqa: PLR0917  # as `transformers` calls it
     attention_mask: Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
-    **kwargs: Any,  # noqa: ARG001  # transformers passes what some models need
+    **kwargs: Any,  # noqa: ARG001  # transformers passes more for some models
 ) -> tuple[Tensor, None]:
-    """Scaled dot-product attention, as `transformers` calls it.
+    """Scaled dot-product attention with the signature that `transformers` expects.
 
     Args:
-        module: The layer that asks.
+        module: Calling layer.
         query: (texts, heads, tokens, head)
         key: (texts, heads, tokens, head)
         value: (texts, heads, tokens, head)
         attention_mask: (texts, 1 or heads, 1 or tokens, tokens) bool, or added to the logits.
         scaling: Multiplies the logits; by default 1 / √head.
-        dropout: Chance of zeroing a weight in training.
-        **kwargs: What some models need.
+        dropout: Probability of zeroing a weight in training.
+        **kwargs: Not used.
 
     Returns:
-        (texts, tokens, heads, head), and no weights.
+        (texts, tokens, heads, head), and None instead of the weights.
     """
     del module
     long = query.shape[-2] > SHORT
     if long or dropout or query.requires_grad or query.device.type != "cpu":
-        read = functional.scaled_dot_product_attention(
+        attended = functional.scaled_dot_product_attention(
             query, key, value, attention_mask, dropout_p=dropout, scale=scaling
         )
     else:
@@ -69,7 +69,7 @@ def short_text_attention(  # noqa: PLR0917  # as `transformers` calls it
             logits.masked_fill_(~attention_mask, NOWHERE)
         if max(-low, high) < SAFE * math.log(torch.finfo(logits.dtype).max):
             weights = logits.exp_()
-            read = (weights @ value) / weights.sum(dim=-1, keepdim=True)
+            attended = (weights @ value) / weights.sum(dim=-1, keepdim=True)
         else:
-            read = logits.softmax(dim=-1).to(value.dtype) @ value
-    return read.transpose(1, 2).contiguous(), None
+            attended = logits.softmax(dim=-1).to(value.dtype) @ value
+    return attended.transpose(1, 2).contiguous(), None

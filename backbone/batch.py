@@ -1,4 +1,4 @@
-"""What models read: tensors that go to a device together, and padded word pieces."""
+"""Inputs of models: batches of tensors that move to a device together, and padded word pieces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Tensors, or batches of them, or None, that go to a device together."""
+    """Tensors, nested batches or None, which move to a device together."""
 
     def to(self, device: torch.device) -> Self:
         """The same batch on a device."""
@@ -22,7 +22,7 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenBatch(Batch):
-    """Sequences of one length after padding."""
+    """Sequences padded to the same length."""
 
     ids: Tensor
     """(batch, length) int64"""
@@ -38,12 +38,12 @@ def pad(
     *,
     first_lengths: Sequence[int] | None = None,
 ) -> TokenBatch:
-    """Put sequences under one another.
+    """A batch of sequences, padded to the longest.
 
     Args:
         sequences: Word-piece ids with their special tokens.
-        pad_id: What fills the rest.
-        first_lengths: Length of the first text of each pair; None where there are no pairs.
+        pad_id: Id of the padding token.
+        first_lengths: Length of the first text of each pair; None if there are no pairs.
     """
     lengths = np.array([len(s) for s in sequences])
     columns = np.arange(lengths.max(initial=1))

@@ -1,4 +1,4 @@
-"""How a backbone is fine-tuned; importable without torch."""
+"""Options of fine-tuning a backbone; importable without torch."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterConfig:
-    """Small matrices that are trained instead of a backbone's own."""
+    """Adapters: small matrices that are trained instead of the backbone's own."""
 
     kind: Literal["none", "lora", "adalora"] = "none"
-    """`none` trains the layers themselves; `adalora` moves rank to where it matters."""
+    """`none` trains the layers themselves; `adalora` moves rank to important adapters."""
     rank: int = 8
-    """Rank of an adapter; for `adalora` the mean over all of them at the end."""
+    """Rank of an adapter; for `adalora` the mean over all adapters at the end of training."""
 
     def __post_init__(self) -> None:
         if self.rank < 1:
@@ -20,52 +20,52 @@ class AdapterConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LoggerConfig:
-    """Where the curves of a training go."""
+    """Logger of a training's metrics."""
 
     kind: str = "pytorch_lightning.loggers.TensorBoardLogger"
     """Class path of a Lightning logger, for example `pytorch_lightning.loggers.WandbLogger` or
     `pytorch_lightning.loggers.MLFlowLogger`; its package must be installed."""
     arguments: dict[str, Any] = field(default_factory=dict)
-    """Its arguments; TensorBoard writes beside the checkpoints by default."""
+    """Arguments of the logger; TensorBoard writes next to the checkpoints by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How a BERT is fine-tuned."""
+    """Options of fine-tuning a BERT."""
 
     max_epochs: int = 6
-    """Epochs at most; early stopping may end it before."""
+    """Most epochs; early stopping may end the training earlier."""
     examples_per_epoch: int = 20_000
-    """Training examples drawn an epoch; the next epoch goes on where the last one ended."""
+    """Training examples per epoch; each epoch continues where the last one ended."""
     batch_size: int = 256
-    """Examples a step."""
+    """Examples per step."""
     learning_rate: float = 1e-4
-    """Peak of the schedule, for the backbone's top layer."""
+    """Peak learning rate of the backbone's top layer."""
     layer_decay: float = 1.0
     """Learning rate of a layer of the backbone relative to the layer above it."""
     new_learning_rate: float | None = None
-    """Peak of the schedule for weights that start from nothing; by default the backbone's."""
+    """Peak learning rate of weights that are not pretrained; by default the backbone's."""
     weight_decay: float = 0.01
     """Decoupled weight decay of matrices; biases and norms have none."""
     warmup: float = 0.1
-    """Share of the steps in which the learning rate rises."""
+    """Share of the steps during which the learning rate rises."""
     schedule: Literal["cosine", "constant"] = "cosine"
-    """How the learning rate goes on: falling to 0 at `max_epochs`, or staying, which suits averaged
-    weights and a training whose length early stopping decides."""
+    """Learning rate after warm-up: `cosine` falls to 0 at `max_epochs`; `constant` stays, which
+    suits averaged weights and early stopping."""
     patience: int = 2
-    """Epochs without a better validation figure before training stops."""
+    """Epochs without a better validation metric before training stops."""
     trained_layers: int = 3
-    """Top layers of the backbone that are trained; all of them trains its word embeddings too."""
+    """Top layers of the backbone that are trained; if all are, so are the word embeddings."""
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
-    """Trained in place of the layers."""
+    """Adapters that are trained instead of the layers."""
     dropout: float = 0.0
-    """Chance of zeroing an activation of the backbone in training."""
+    """Probability of zeroing an activation of the backbone in training."""
     logger: LoggerConfig = field(default_factory=LoggerConfig)
-    """Where the curves go."""
+    """Logger of the training's metrics."""
     devices: int = 1
-    """GPUs, or processes on a CPU, that train together."""
+    """Number of GPUs, or processes on a CPU, that train together."""
     seed: int = 7
-    """Seeds weights, order and sampling."""
+    """Seed of weights, order and sampling."""
 
     def __post_init__(self) -> None:
         for name in ("max_epochs", "examples_per_epoch", "batch_size", "patience", "devices"):

@@ -1,15 +1,15 @@
-"""Where models run and in which precision."""
+"""Chooses the device and the precision in which models run."""
 
 import torch
 
 
 def best_device() -> torch.device:
-    """A CUDA GPU where there is one, else the CPU."""
+    """A CUDA GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def serving_dtype(device: torch.device) -> torch.dtype:
-    """bf16 where the hardware multiplies it natively, else fp32."""
+    """bf16 if the hardware multiplies it natively, else fp32."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     flags = torch.cpu.get_capabilities()
@@ -17,6 +17,6 @@ def serving_dtype(device: torch.device) -> torch.dtype:
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None = None) -> torch.autocast:
-    """Matrix products in a precision, by default the one that serves best on the device."""
+    """Autocast of matrix products to a precision, by default the device's serving precision."""
     dtype = dtype or serving_dtype(device)
     return torch.autocast(device.type, dtype, enabled=dtype is not torch.float32)

@@ -1,4 +1,4 @@
-"""Reads many texts in batches of similar length under a token budget, with a progress bar."""
+"""Encodes many texts in batches of similar length under a token budget, with a progress bar."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,24 +18,27 @@ from backbone.text_cache import KeptTexts, keys_of
 from backbone.tokens import SpecialTokens, item_input, token_budget_batches, tokenize
 
 TOKEN_BUDGET = 4_096
-"""Padded tokens a batch: activations of that many stay in the cache of a CPU."""
+"""Padded tokens per batch; activations of this many fit into a CPU's cache."""
 
 SHOWN = 1_000
-"""Texts from which on there is a progress bar."""
+"""Smallest number of texts for which a progress bar is shown."""
 
 KEPT_AT_ONCE = 8_192
-"""Texts that are read at least before they are kept."""
+"""Least number of encoded texts that are written to the cache at once."""
 
 
 def in_batches(
     read: Callable[[NDArray[np.int64]], Tensor], lengths: NDArray[np.int64], description: str
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-    """Rows of similar length under a token budget, and what is read of them.
+    """Encode rows in batches of similar length under a token budget.
 
     Args:
-        read: What makes (texts, …) of (texts,) rows.
-        lengths: (texts,) tokens of each text.
+        read: Encodes (texts,) rows, returns (texts, …).
+        lengths: (texts,) number of tokens of each text.
         description: Label of the progress bar.
+
+    Yields:
+        (texts,) rows of a batch, and their (texts, …) results.
     """
     few = len(lengths) < SHOWN
     with tqdm(total=len(lengths), desc=description, unit="text", leave=False, disable=few) as bar:
@@ -47,7 +50,7 @@ def in_batches(
 
 
 def in_order(batches: Iterable[tuple[NDArray[np.int64], Tensor]]) -> Tensor:
-    """(texts, size): batches put back into the order of their rows."""
+    """(texts, size): results of all batches, concatenated in the order of rows."""
     order, vectors = zip(*batches, strict=True)
     place = torch.from_numpy(np.argsort(np.concatenate(order))).to(vectors[0].device)
     return torch.cat(vectors)[place]
@@ -62,18 +65,18 @@ def read_texts(
     description: str = "texts",
     kept_below: Path | None = None,
 ) -> NDArray[np.float32]:
-    """What a backbone makes of texts: the mean of each one's states, of unit length.
+    """Encode texts with a backbone: the mean of each text's states, of unit length.
 
     Args:
-        bert: What reads; goes to the device, and takes the precision, that serve best.
-        texts: Equal ones are read once.
-        tokenizer: Of the backbone.
-        max_tokens: Word pieces of a text at most, with those that frame it.
+        bert: Backbone; moved to the best device, in its serving precision.
+        texts: Texts; equal texts are encoded once.
+        tokenizer: Tokenizer of the backbone.
+        max_tokens: Most word pieces of a text, including the special tokens.
         description: Label of the progress bar.
-        kept_below: Folder where what is read is kept, and looked up before it is read again.
+        kept_below: Folder of the cache that is read and written; None uses no cache.
 
     Returns:
-        (texts, hidden)
+        (texts, hidden) float32, unit length.
     """
     device = best_device()
     bert.to(device, serving_dtype(device))  # type: ignore[arg-type]  # transformers wraps `to`
@@ -120,14 +123,14 @@ def _means(
 def _in_blocks(
     batches: Iterable[tuple[NDArray[np.int64], Tensor]], size: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Rows and what was read of them, at least so many at once but for the last."""
+    """Rows and their results in blocks of at least `size`, except the last."""
     rows: list[NDArray[np.int64]] = []
-    read: list[NDArray[np.float32]] = []
-    for some, states in batches:
-        rows.append(some)
-        read.append(states.cpu().numpy())
+    results: list[NDArray[np.float32]] = []
+    for batch, states in batches:
+        rows.append(batch)
+        results.append(states.cpu().numpy())
         if sum(map(len, rows)) >= size:
-            yield np.concatenate(rows), np.concatenate(read)
-            rows, read = [], []
+            yield np.concatenate(rows), np.concatenate(results)
+            rows, results = [], []
     if rows:
-        yield np.concatenate(rows), np.concatenate(read)
+        yield np.concatenate(rows), np.concatenate(results)

@@ -1,4 +1,4 @@
-"""Parts of a BERT: freezing layers, running some of them, pooling tokens."""
+"""Freezes layers of a BERT, runs some of them, and pools tokens."""
 
 from typing import cast
 
@@ -12,14 +12,14 @@ from backbone.batch import TokenBatch
 
 
 def freeze_below(bert: PreTrainedModel, trained_layers: int) -> None:
-    """Train the top layers alone; with as many as the model has, the word embeddings too.
+    """Freeze all weights below the top layers; if all layers are trained, freeze none.
 
     Raises:
         ValueError: the model has fewer layers.
     """
     layers = layers_of(bert)
     if not 0 <= trained_layers <= len(layers):
-        raise ValueError(f"trained_layers must be within 0 and {len(layers)}, got {trained_layers}")
+        raise ValueError(f"trained_layers must be in [0, {len(layers)}], got {trained_layers}")
     frozen = len(layers) - trained_layers
     if frozen:
         cast("nn.Module", bert.embeddings).requires_grad_(requires_grad=False)
@@ -28,7 +28,7 @@ def freeze_below(bert: PreTrainedModel, trained_layers: int) -> None:
 
 
 def states_below(bert: PreTrainedModel, batch: TokenBatch, *, trained_layers: int) -> torch.Tensor:
-    """(texts, length, hidden): states under the top layers, which is all that those read."""
+    """(texts, length, hidden): states below the trained top layers, which are their input."""
     stack = layers_of(bert)
     embeddings = cast("nn.Module", bert.embeddings)
     states = embeddings(input_ids=batch.ids, token_type_ids=batch.segments)
@@ -38,13 +38,13 @@ def states_below(bert: PreTrainedModel, batch: TokenBatch, *, trained_layers: in
 def through_top(
     bert: PreTrainedModel, states: torch.Tensor, mask: torch.Tensor, *, trained_layers: int
 ) -> torch.Tensor:
-    """(texts, length, hidden): what the top layers make of `states_below`.
+    """(texts, length, hidden): output of the top layers, given the states below them.
 
     Args:
-        bert: The backbone, with or without adapters.
-        states: (texts, length, hidden)
+        bert: Backbone, with or without adapters.
+        states: (texts, length, hidden) result of `states_below`.
         mask: (texts, length) 1 for a token, 0 for padding.
-        trained_layers: How many layers are the top.
+        trained_layers: Number of top layers.
     """
     stack = layers_of(bert)
     return _through(stack[len(stack) - trained_layers :], states, mask)
@@ -58,7 +58,7 @@ def _through(layers: nn.ModuleList, states: torch.Tensor, mask: torch.Tensor) ->
 
 
 def layers_of(bert: PreTrainedModel) -> nn.ModuleList:
-    """Its layers, lowest first, with or without adapters."""
+    """Layers of a backbone, lowest first, with or without adapters."""
     return cast("nn.ModuleList", cast("nn.Module", bert.encoder).layer)
 
 

@@ -1,4 +1,4 @@
-"""Loads a pretrained BERT by hub name or local folder, and says which precision serves it best."""
+"""Loads a pretrained BERT and its tokenizer by hub name or from a local folder."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """Tokenizer of a hub name or local folder.
 
     Raises:
-        FileNotFoundError: neither a folder nor reachable on the hub.
+        FileNotFoundError: the name is neither a local folder nor reachable on the hub.
     """
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(name)
@@ -38,14 +38,14 @@ def load_bert(
 
     Args:
         name: Hub name or local folder of a BERT-like encoder.
-        dropout: Chance of zeroing an activation in training.
-        layers: Keep this many of the lowest layers; by default all.
-        words: Whether it is to read word pieces; without them their embeddings, which are half of a
-            small model, are left out, and it reads soft tokens alone.
+        dropout: Probability of zeroing an activation in training.
+        layers: Number of lowest layers to keep; by default all.
+        words: Whether to keep the word embeddings, which are half of a small model. Without them
+            the encoder takes soft tokens only.
 
     Raises:
-        FileNotFoundError: neither a folder nor reachable on the hub.
-        ValueError: it has fewer layers.
+        FileNotFoundError: the name is neither a local folder nor reachable on the hub.
+        ValueError: the encoder has fewer layers.
     """
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers does not type it
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers does not type it
@@ -72,13 +72,13 @@ def load_bert(
 def _keep_lowest(bert: PreTrainedModel, layers: int) -> None:
     stack = layers_of(bert)
     if not 1 <= layers <= len(stack):
-        raise ValueError(f"layers must be within 1 and {len(stack)}, got {layers}")
+        raise ValueError(f"layers must be in [1, {len(stack)}], got {layers}")
     del stack[layers:]
     bert.config.num_hidden_layers = layers
 
 
 def empty_bert(folder: Path) -> PreTrainedModel:
-    """The architecture that a folder's `config.json` describes, with weights still to be loaded."""
+    """A model of the architecture in a folder's `config.json`, with uninitialised weights."""
     config = AutoConfig.from_pretrained(folder)
     with no_init_weights():
         model: PreTrainedModel = AutoModel.from_config(  # type: ignore[no-untyped-call]  # as above

@@ -1,4 +1,4 @@
-"""Many short sequences side by side in rows of one width, so that hardly a cell is padding."""
+"""Packs many short sequences into rows of one width, with little padding."""
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
@@ -12,38 +12,38 @@ from torch import Tensor
 from backbone.batch import Batch
 
 STEP = 8
-"""Widths of histories are multiples of it, or the widest: for every new shape oneDNN writes code,
-which takes some 4 ms in the user tower and 8 in the ranker."""
+"""Widths of histories are multiples of this, or the largest width. oneDNN compiles code for every
+new shape, which takes some 4 ms in the user tower and 8 ms in the ranker."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackedBatch(Batch):
-    """Sequences in rows; a token sees itself and what is before it in its own sequence."""
+    """Sequences in rows; a token attends to itself and to earlier tokens of its own sequence."""
 
     ids: Tensor
-    """(rows, width) int64: what stands in each cell; the filler where nothing does"""
+    """(rows, width) int64: id in each cell; the filler in an empty cell"""
     contexts: Tensor
-    """(rows, width) int64: what else is known of each cell; 0 where nothing is"""
+    """(rows, width) int64: interaction code of each cell; 0 if unknown or empty"""
     positions: Tensor
-    """(rows, width) int64: from 0 within each sequence"""
+    """(rows, width) int64: position within the sequence, from 0"""
     owners: Tensor
-    """(rows, width) int64: sequence of each cell, -1 where there is none"""
+    """(rows, width) int64: sequence of each cell, -1 for an empty cell"""
     starts: Tensor
-    """(sequences,) int64: cell of each sequence's first token, rows laid end to end"""
+    """(sequences,) int64: cell of each sequence's first token, as a position in flattened rows"""
 
 
 def padded_width(length: int, most: int) -> int:
-    """Cells that a sequence is padded to, of few widths that there are.
+    """Width to which a sequence is padded; there are only few widths.
 
     Args:
-        length: Cells that are needed, `most` at most.
-        most: Cells of the widest.
+        length: Cells that the sequence needs, at most `most`.
+        most: Largest width.
     """
     return min(STEP * -(-max(length, 1) // STEP), most)
 
 
 def causal_mask(owners: Tensor) -> Tensor:
-    """(rows, 1, width, width) bool: whether the cell of the third axis may look at the fourth's.
+    """(rows, 1, width, width) bool: whether a cell (third axis) attends to another (fourth axis).
 
     Args:
         owners: (rows, width) sequence of each cell.
@@ -61,16 +61,16 @@ def pack(
     width: int,
     filler: int,
 ) -> PackedBatch:
-    """Lay sequences into as few rows as best fit by falling length finds.
+    """Pack sequences into few rows by best fit in order of falling length.
 
     Args:
-        sequences: Ids; none empty, none longer than a row.
-        contexts: What else is known of each id, as long as the sequences; None where nothing is.
-        width: Cells a row.
-        filler: Id of a cell that stays empty.
+        sequences: Ids of each sequence; none empty, none longer than a row.
+        contexts: Interaction codes, one per id; None if all are unknown.
+        width: Cells per row.
+        filler: Id of an empty cell.
 
     Raises:
-        ValueError: a sequence is empty or longer than a row.
+        ValueError: there is no sequence, or one is empty or longer than a row.
     """
     lengths = np.array([len(s) for s in sequences])
     if not len(lengths) or lengths.min() < 1 or lengths.max() > width:
@@ -85,9 +85,9 @@ def pack(
     cells = starts[owners] + positions
 
     def grid(values: NDArray[np.integer], empty: int) -> Tensor:
-        laid = np.full(height * width, empty, np.int64)
-        laid[cells] = values
-        return torch.from_numpy(laid.reshape(height, width))
+        flat = np.full(height * width, empty, np.int64)
+        flat[cells] = values
+        return torch.from_numpy(flat.reshape(height, width))
 
     return PackedBatch(
         ids=grid(np.concatenate(sequences), filler),

@@ -1,4 +1,4 @@
-"""What a pretrained backbone makes of texts, kept on disk: each read once, whoever asks."""
+"""Cache on disk of encoded texts, shared by all stages: a backbone encodes each text once."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -19,10 +19,10 @@ Keys = NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class KeptTexts:
-    """A folder of readings by one backbone, found by the text alone.
+    """A folder of texts encoded by one backbone, with the text's hash as the key.
 
-    Texts that change, go or move leave those of all others in their place. A reading that was
-    killed goes on where it stopped.
+    Changing, removing or reordering texts leaves the entries of all other texts valid. An
+    interrupted encoding resumes after the last block that was written.
     """
 
     folder: Path
@@ -31,13 +31,13 @@ class KeptTexts:
     def of(
         cls, root: Path, bert: nn.Module, tokenizer: PreTrainedTokenizerBase, *, max_tokens: int
     ) -> "KeptTexts":
-        """The folder of some weights in their precision.
+        """The cache for given weights in their precision, tokenizer and length.
 
         Args:
-            root: Where such folders lie.
-            bert: What reads.
-            tokenizer: What it reads by.
-            max_tokens: Word pieces of a text at most.
+            root: Parent folder of all caches.
+            bert: Backbone that encodes.
+            tokenizer: Tokenizer of the backbone.
+            max_tokens: Most word pieces of a text.
         """
         digest = weights_digest(bert)
         names = sorted(tokenizer.get_vocab().items())
@@ -45,18 +45,18 @@ class KeptTexts:
         return cls(root / f"texts-{digest.hexdigest()}")
 
     def look_up(self, keys: Keys) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-        """Which of the texts are kept, and (kept texts, hidden) what was read of them.
+        """(texts,) whether each text is cached, and (cached texts, hidden) their encodings.
 
         Args:
-            keys: (texts,) as of `keys_of`.
+            keys: (texts,) result of `keys_of`.
         """
         known = np.zeros(len(keys), bool)
         places, found = [np.zeros(0, np.int64)], []
         for path in sorted(self.folder.glob(f"*{KEYS}")):
-            held = np.load(path)
-            order = np.argsort(held)
-            place = np.searchsorted(held, keys, sorter=order).clip(max=len(held) - 1)
-            here = ~known & (held[order[place]] == keys)
+            stored = np.load(path)
+            order = np.argsort(stored)
+            place = np.searchsorted(stored, keys, sorter=order).clip(max=len(stored) - 1)
+            here = ~known & (stored[order[place]] == keys)
             means = np.load(path.with_name(path.name.replace(KEYS, MEANS)), mmap_mode="r")
             found.append(means[order[place[here]]])
             places.append(np.flatnonzero(here))
@@ -65,11 +65,11 @@ class KeptTexts:
         return known, np.concatenate(found)[rows] if found else np.zeros((0, 0), np.float32)
 
     def add(self, keys: Keys, means: NDArray[np.float32]) -> None:
-        """Keep what was read of some texts.
+        """Write the encodings of some texts to the cache.
 
         Args:
-            keys: (texts,) at least one.
-            means: (texts, hidden)
+            keys: (texts,) keys of at least one text.
+            means: (texts, hidden) encodings.
         """
         name = blake2b(keys.tobytes(), digest_size=8).hexdigest()
         for suffix, values in ((MEANS, means), (KEYS, keys)):
@@ -78,13 +78,13 @@ class KeptTexts:
 
 
 def keys_of(texts: Sequence[str]) -> Keys:
-    """(texts,) what each is found by."""
+    """(texts,): hash of each text, its key in the cache."""
     digests = (blake2b(text.encode(errors="surrogatepass"), digest_size=8) for text in texts)
     return np.frombuffer(b"".join(digest.digest() for digest in digests), np.uint64)
 
 
 def weights_digest(bert: nn.Module) -> blake2b:
-    """Of the weights in their precision, but for those of adapters, which begin as nothing."""
+    """Digest of a backbone's weights in their precision, without adapters, which start at zero."""
     digest = blake2b(digest_size=8)
     for name, weights in sorted(bert.state_dict().items()):
         if "lora_" in name:
@@ -96,7 +96,10 @@ def weights_digest(bert: nn.Module) -> blake2b:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """Where to write what becomes `path` once it is whole and on the disk."""
+    """Write a file atomically: yields a temporary path, which becomes `path` on success.
+
+    Removes temporary files of processes that have ended.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     for stale in path.parent.glob(f"{path.stem}.[0-9]*"):
         if not Path("/proc", stale.suffix[1:]).exists():

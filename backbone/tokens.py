@@ -1,4 +1,4 @@
-"""Word pieces of many texts, and how they are put together into what BERT reads."""
+"""Word pieces of many texts, and the inputs of BERT that are built from them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class TokenTable:
 
     @classmethod
     def load(cls, folder: Path, name: str) -> "TokenTable":
-        """Map the table that `save` wrote."""
+        """Memory-map the table that `save` wrote."""
         return cls(
             np.load(folder / f"{name}.ids.npy", mmap_mode="r"),
             np.load(folder / f"{name}.offsets.npy", mmap_mode="r"),
@@ -40,7 +40,7 @@ class TokenTable:
 
 @dataclass(frozen=True, kw_only=True)
 class SpecialTokens:
-    """Ids of the tokens that frame a BERT input."""
+    """Ids of the special tokens of a BERT input."""
 
     cls: int
     sep: int
@@ -48,10 +48,10 @@ class SpecialTokens:
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase) -> "SpecialTokens":
-        """Read them off a tokenizer.
+        """The special tokens of a tokenizer.
 
         Raises:
-            ValueError: the tokenizer has none, so its model is no BERT.
+            ValueError: the tokenizer lacks one of them, so it is not that of a BERT.
         """
         ids = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
         if not all(isinstance(i, int) for i in ids):
@@ -86,13 +86,13 @@ def item_input(tokens: Ids, special: SpecialTokens) -> Ids:
 def history_input(
     titles: TokenTable, history: Sequence[int] | Ids, special: SpecialTokens, *, max_tokens: int
 ) -> Ids:
-    """[CLS] newest title [SEP] the one before [SEP] …, whole titles as long as they fit.
+    """[CLS] newest title [SEP] the one before [SEP] …, with as many whole titles as fit.
 
     Args:
-        titles: Word pieces of every item.
+        titles: Word pieces of every item's title.
         history: Item rows, oldest first.
-        special: Framing tokens.
-        max_tokens: Length of the result at most; the newest title is cut to fit.
+        special: Special tokens.
+        max_tokens: Most tokens of the result; the newest title is cut to fit.
     """
     parts, length = [np.array([special.cls], np.int32)], 1
     for row in reversed(history):
@@ -105,7 +105,7 @@ def history_input(
 
 
 def token_budget_batches(lengths: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
-    """Rows of similar length, longest first, so that rows × longest stays within the budget."""
+    """Batches of rows of similar length, longest first, each with rows × longest ≤ budget."""
     order = np.argsort(-lengths, kind="stable")
     start = 0
     while start < len(order):

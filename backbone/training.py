@@ -1,4 +1,4 @@
-"""Fits a LightningModule: optimiser, schedule, early stopping, checkpoints that resume, logs."""
+"""Trains a LightningModule: optimiser, schedule, early stopping, resumable checkpoints, logs."""
 
 import hashlib
 import json
@@ -41,9 +41,9 @@ logger = logging.getLogger(__name__)
 
 
 class EpochSampler(Sampler[int]):
-    """Walks through all examples before any comes again, a stretch an epoch.
+    """Yields a part of the examples per epoch, and every example once before any repeats.
 
-    The order is another one every time round, and what an epoch holds depends on its number alone.
+    Each pass over the examples has a new order. An epoch's examples depend only on its number.
     """
 
     def __init__(self, examples: int, per_epoch: int, seed: int) -> None:
@@ -52,7 +52,7 @@ class EpochSampler(Sampler[int]):
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the stretch; Lightning calls it before every epoch."""
+        """Select the examples of an epoch; Lightning calls this before every epoch."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -66,15 +66,15 @@ class EpochSampler(Sampler[int]):
 
 
 class BudgetBatchSampler(BatchSampler):
-    """Batches of about equal total size, of examples that differ in size."""
+    """Yields batches of about equal total size, from examples of different sizes."""
 
     def __init__(self, sampler: EpochSampler, batch_size: int, sizes: NDArray[np.int64]) -> None:
-        """Cut what a sampler yields.
+        """Cut the examples of a sampler into batches.
 
         Args:
-            sampler: Order of the examples.
-            batch_size: Size of a batch, the sum over its examples, on average.
-            sizes: (examples,) size of each.
+            sampler: Yields the examples in order.
+            batch_size: Mean total size of a batch.
+            sizes: (examples,) size of each example.
         """
         super().__init__(sampler, batch_size, drop_last=False)
         self._sizes, self._examples = sizes, len(sampler)
@@ -93,17 +93,17 @@ class BudgetBatchSampler(BatchSampler):
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and torch: once before a model is made, once before it is fitted."""
+    """Seed Python, NumPy and torch; call it before a model is built and before it is trained."""
     pytorch_lightning.seed_everything(seed, verbose=False)
 
 
 def total_steps(loader: DataLoader[Any], config: TrainingConfig) -> int:
-    """Steps of a training that nothing stops early."""
+    """Steps of a training without early stopping."""
     return len(loader) * config.max_epochs
 
 
 def training_folder(root: Path, stage: str, *identity: object) -> Path:
-    """Where a training keeps its checkpoints: another configuration or input, another folder."""
+    """Folder of a training's checkpoints; its name hashes the configuration and the inputs."""
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     return root / "training" / f"{stage}-{key}"
 
@@ -111,11 +111,11 @@ def training_folder(root: Path, stage: str, *identity: object) -> Path:
 def adamw(
     module: nn.Module, config: TrainingConfig, total_steps: int
 ) -> tuple[torch.optim.AdamW, LRScheduler]:
-    """AdamW with warm-up, and a cosine where configured (Loshchilov & Hutter, ICLR 2019).
+    """AdamW and a schedule with warm-up (Loshchilov & Hutter, ICLR 2019).
 
-    What lies below a module named `bert` is the backbone: its layers' learning rate falls
-    downwards by `layer_decay` a layer. Everything else starts from nothing and learns at
-    `new_learning_rate`. Biases, norms and scalars have no weight decay.
+    A module named `bert` is the backbone: from its top layer down, the learning rate falls by
+    `layer_decay` per layer. All other weights are not pretrained and use `new_learning_rate`.
+    Biases, norms and scalars have no weight decay.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
     depth = 1 + max((_layer(name) for name, _ in module.named_parameters()), default=0)
@@ -139,20 +139,20 @@ def adamw(
 
 
 def _layer(name: str) -> int:
-    """Number of the backbone's layer that a parameter belongs to; the embeddings are below all."""
+    """Number of the backbone's layer with a parameter; -1 for the embeddings, below all layers."""
     found = re.search(r"\.layer\.(\d+)\.", name)
     return int(found[1]) if found else -1
 
 
 def make_logger(config: LoggerConfig, folder: Path) -> Logger:
-    """The logger that a configuration names.
+    """The Lightning logger that a configuration names.
 
     Args:
-        config: Class and arguments.
-        folder: Where TensorBoard writes unless it is told otherwise.
+        config: Class path and arguments of the logger.
+        folder: Default folder of TensorBoard's logs.
 
     Raises:
-        ValueError: there is no such class, it is no logger, or it does not take the arguments.
+        ValueError: the class does not exist, is no logger, or does not take the arguments.
     """
     try:
         kind = pkgutil.resolve_name(config.kind)
@@ -166,12 +166,12 @@ def make_logger(config: LoggerConfig, folder: Path) -> Logger:
     try:
         made: Logger = kind(**arguments)
     except (TypeError, ModuleNotFoundError) as error:
-        raise ValueError(f"logger {config.kind!r} cannot be made: {error}") from error
+        raise ValueError(f"logger {config.kind!r} cannot be created: {error}") from error
     return made
 
 
 class AdaptersAllocated(Callback):
-    """Lets AdaLoRA reallocate rank after every step, and keeps its state in checkpoints."""
+    """Lets AdaLoRA reallocate rank after every step, and saves its state in checkpoints."""
 
     def on_train_batch_end(
         self,
@@ -179,8 +179,8 @@ class AdaptersAllocated(Callback):
         pl_module: LightningModule,
         *_: Any,
     ) -> None:
-        """The gradients of the step are still there."""
-        reallocate(_learning(pl_module), trainer.global_step)
+        """Reallocate rank while the gradients of the step still exist."""
+        reallocate(_trained(pl_module), trainer.global_step)
 
     def on_save_checkpoint(
         self,
@@ -188,8 +188,8 @@ class AdaptersAllocated(Callback):
         pl_module: LightningModule,
         checkpoint: dict[str, Any],
     ) -> None:
-        """Add what no parameter holds."""
-        checkpoint["adapters"] = adapter_state(_learning(pl_module))
+        """Add AdaLoRA's state outside its parameters to the checkpoint."""
+        checkpoint["adapters"] = adapter_state(_trained(pl_module))
 
     def on_load_checkpoint(
         self,
@@ -197,23 +197,23 @@ class AdaptersAllocated(Callback):
         pl_module: LightningModule,
         checkpoint: dict[str, Any],
     ) -> None:
-        """Put it back."""
-        restore_adapter_state(_learning(pl_module), checkpoint["adapters"])
+        """Restore AdaLoRA's state from the checkpoint."""
+        restore_adapter_state(_trained(pl_module), checkpoint["adapters"])
 
 
-def _learning(module: LightningModule) -> nn.Module:
-    """What is trained, without what only follows it."""
+def _trained(module: LightningModule) -> nn.Module:
+    """The trained model, without its average."""
     return module.get_submodule("model")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """Where a training ended."""
+    """Result of a training."""
 
     epochs: int
-    """Epochs that the kept weights have learnt for"""
+    """Epochs after which the selected weights were saved"""
     best: float
-    """Value of the monitored metric then; NaN where nothing was monitored"""
+    """Value of the monitored metric at that time; NaN without a monitored metric"""
 
 
 def fit(
@@ -225,17 +225,17 @@ def fit(
     monitor: str | None,
     folder: Path,
 ) -> Fitted:
-    """Train until early stopping and leave the best weights in the module.
+    """Train with early stopping and load the best weights into the module.
 
-    A training that was killed goes on from its last finished epoch.
+    An interrupted training resumes after its last finished epoch.
 
     Args:
-        module: What to train.
-        train: Its batches.
+        module: Module to train.
+        train: Training batches.
         valid: Batches of the validation pass that logs `monitor`.
-        config: How.
-        monitor: Metric to maximise; None to train every epoch and leave the last weights.
-        folder: For checkpoints and TensorBoard logs.
+        config: Options of the training.
+        monitor: Metric to maximise; None trains all epochs and loads the last weights.
+        folder: Folder of checkpoints and TensorBoard logs.
     """
     best = ModelCheckpoint(
         folder / "checkpoints", monitor=monitor, mode="max", save_last=True, save_weights_only=False

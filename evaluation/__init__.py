@@ -1,1 +1,1 @@
-"""How good lists are: arrays in, floats out. Knows no model, no file and no data frame."""
+"""Quality of recommended lists: arrays in, floats out. Knows no model, file or data frame."""

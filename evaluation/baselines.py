@@ -1,4 +1,4 @@
-"""Peers' simple baselines: popularity and item-kNN. Both learn from the training split alone."""
+"""Simple baselines, popularity and item-kNN; both use the training split only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,34 +11,34 @@ from evaluation.metrics import Rows
 from evaluation.search import remove, top_k
 
 BLOCK = 1 << 23
-"""Scores held at once."""
+"""Scores in memory at once."""
 
 
 def popularity_lists(
     popularity: Rows, histories: Sequence[Rows], k: int, *, seed: int = 0
 ) -> NDArray[np.int32]:
-    """The most popular items that each user has not had.
+    """The most popular items that are not in each user's history.
 
     Args:
-        popularity: (items,) training interactions.
+        popularity: (items,) number of training interactions.
         histories: Item rows of each user.
-        k: Items a user.
-        seed: Of the order among equally popular items.
+        k: Items per user.
+        seed: Seed of the order among equally popular items.
 
     Returns:
-        (users, k) item rows, best first, -1 where no item is left.
+        (users, k) item rows, best first, -1 if no item is left.
     """
     longest = max((len(history) for history in histories), default=0)
     best_first = np.argsort(-popularity_rank(popularity, seed=seed))[: k + longest]
     lists = np.full((len(histories), k), -1, np.int32)
     for row, history in zip(lists, histories, strict=True):
-        kept = best_first[~np.isin(best_first, history)][:k]
-        row[: len(kept)] = kept
+        best = best_first[~np.isin(best_first, history)][:k]
+        row[: len(best)] = best
     return lists
 
 
 def popularity_rank(popularity: Rows, *, seed: int = 0) -> NDArray[np.int64]:
-    """(items,): 0 for the least popular, distinct; equals are ordered at random, not by row."""
+    """(items,): distinct ranks, 0 for the least popular; ties are in random order, not by row."""
     shuffled = np.random.default_rng(seed).permutation(len(popularity))
     ranks = np.empty(len(popularity), np.int64)
     ranks[np.lexsort((shuffled, popularity))] = np.arange(len(popularity))
@@ -47,16 +47,16 @@ def popularity_rank(popularity: Rows, *, seed: int = 0) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, kw_only=True)
 class ItemKNN:
-    """Items taken by the same users, the latest purchases counting most.
+    """Recommends items with the same users as the history's; newer purchases weigh more.
 
-    Cosine of the items' users, shrunk where few support it (Sarwar et al., WWW 2001; Deshpande &
-    Karypis, TOIS 2004).
+    The similarity is the cosine of two items' sets of users, shrunk for pairs with few common users
+    (Sarwar et al., WWW 2001; Deshpande & Karypis, TOIS 2004).
     """
 
     similarity: sparse.csr_array[np.float32]
     """(items, items), symmetric, 0 on the diagonal, at most 1."""
     popularity: NDArray[np.int64]
-    """(items,): users of each item; it orders what co-occurrence leaves equal."""
+    """(items,): number of users of each item; breaks ties in scores."""
 
     @classmethod
     def fit(
@@ -75,7 +75,7 @@ class ItemKNN:
             shrinkage: The larger, the less a rare pair counts; at least 0.
 
         Raises:
-            ValueError: shrinkage is negative.
+            ValueError: `shrinkage` is negative.
         """
         if shrinkage < 0:
             raise ValueError(f"shrinkage must be at least 0, got {shrinkage}")
@@ -96,14 +96,14 @@ class ItemKNN:
         return cls(similarity=similarity, popularity=counts)
 
     def scores(self, histories: Sequence[Rows], *, decay: float = 0.7) -> NDArray[np.float32]:
-        """Sum over a history of decay^age × similarity; the last item has age 0.
+        """Scores: the sum over a history of decay^age × similarity; the last item has age 0.
 
         Args:
             histories: Item rows of each user, oldest first.
-            decay: Weight of an item relative to the next younger one.
+            decay: Weight of an item relative to the next newer one.
 
         Returns:
-            (users, items), at least 0.
+            (users, items) scores, at least 0.
         """
         lengths = [len(history) for history in histories]
         flat = np.concatenate(histories).astype(np.int64)
@@ -117,18 +117,18 @@ class ItemKNN:
     def lists(
         self, histories: Sequence[Rows], k: int, *, decay: float = 0.7, seed: int = 0
     ) -> NDArray[np.int32]:
-        """The k best items of each user, history excluded.
+        """The k best items of each user, without the history's items.
 
-        Places that co-occurrence cannot fill go to the most popular items.
+        The most popular items follow the items with a score.
 
         Args:
             histories: Item rows of each user, oldest first.
-            k: Items a user.
-            decay: Weight of an item relative to the next younger one.
-            seed: Of the order among items that are equal in score and popularity.
+            k: Items per user.
+            decay: Weight of an item relative to the next newer one.
+            seed: Seed of the order among items of equal score and popularity.
 
         Returns:
-            (users, k) item rows, best first, -1 where no item is left.
+            (users, k) item rows, best first, -1 if no item is left.
         """
         preference = popularity_rank(self.popularity, seed=seed)
         found = np.empty((len(histories), k), np.int32)

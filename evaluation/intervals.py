@@ -12,11 +12,11 @@ from evaluation.metrics import Rows, coverage
 RESAMPLES = 1000
 PERCENTILES = (2.5, 97.5)
 BLOCK = 1 << 21
-"""Users drawn at once, over all resamples of a block."""
+"""Most users drawn in one block of resamples."""
 
 
 class Interval(TypedDict):
-    """A figure and the bounds of its 95% interval."""
+    """A value and the bounds of its 95% interval."""
 
     value: float
     low: float
@@ -29,15 +29,15 @@ def mean_interval(
     """Mean over users, with its percentile interval.
 
     Args:
-        values: (users,) one figure a user.
-        seed: Of the resampling; the same seed draws the same users.
-        resamples: Of as many users each as there are.
+        values: (users,) one value per user.
+        seed: Seed of the resampling; the same seed draws the same users.
+        resamples: Number of resamples, each of as many users as there are.
 
     Raises:
-        ValueError: there are no users, or a figure is not finite.
+        ValueError: there are no users, or a value is not finite.
     """
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
-        raise ValueError(f"values must be finite, (users,), got {values}")
+        raise ValueError(f"values must be (users,), not empty and finite, got {values}")
     means = [values[rows].mean(axis=1) for rows in _resampled(len(values), resamples, seed)]
     low, high = np.percentile(np.concatenate(means), PERCENTILES)
     return Interval(value=float(values.mean()), low=float(low), high=float(high))
@@ -50,10 +50,10 @@ def difference_interval(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Interval:
-    """Mean of `first - second` over the same users, in the same order: a paired comparison.
+    """Mean of `first - second` with its interval: a paired comparison over the same users.
 
     Raises:
-        ValueError: the two are not of the same users.
+        ValueError: the shapes differ.
     """
     if first.shape != second.shape:
         raise ValueError(f"second must have the shape {first.shape}, got {second.shape}")
@@ -63,17 +63,17 @@ def difference_interval(
 def coverage_interval(
     recommended: Rows, n_items: int, k: int, *, seed: int = 0, resamples: int = RESAMPLES
 ) -> Interval:
-    """coverage@k over users, with an interval of the spread between resamples.
+    """coverage@k over users, with an interval from resampling, corrected for bias.
 
-    A resample holds about 63% of the users and so covers fewer items than all of them: its
-    percentiles would lie below the value. They are moved by that bias, and bounded by [0, 1].
+    A resample has about 63% of the distinct users and so covers fewer items. The percentiles are
+    shifted by this bias and clipped to [0, 1].
 
     Args:
-        recommended: (users, k) item rows, -1 where there is none.
+        recommended: (users, k) item rows, -1 for no item.
         n_items: Size of the corpus.
-        k: Length of the list that is looked at.
-        seed: Of the resampling.
-        resamples: Of as many users each as there are.
+        k: Number of leading items to use.
+        seed: Seed of the resampling.
+        resamples: Number of resamples, each of as many users as there are.
     """
     value, users = coverage(recommended, n_items, k), len(recommended)
     shown = recommended[:, :k]
@@ -91,7 +91,7 @@ def coverage_interval(
 
 
 def _resampled(users: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Blocks of (resamples of the block, users) positions, drawn with replacement."""
+    """Blocks of user positions drawn with replacement, each (resamples of the block, users)."""
     rng = np.random.default_rng(seed)
     block = max(1, BLOCK // users)
     for start in range(0, resamples, block):

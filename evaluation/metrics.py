@@ -1,7 +1,7 @@
-"""Metrics of recommended lists against what users went on to take.
+"""Metrics of recommended lists against users' future purchases.
 
-Every list is a row of `recommended` (users, k): item rows, best first, -1 where there is none. A
-list shorter than the k that is asked for is scored as it is: places that are not there are misses.
+Each row of `recommended` (users, k) is a user's list: item rows, best first, -1 for no item. Places
+that a list lacks count as misses, also if the list is shorter than a metric's k.
 """
 
 from collections.abc import Sequence
@@ -14,22 +14,22 @@ Rows = NDArray[np.integer[Any]]
 
 
 def hits(recommended: Rows, targets: Sequence[Rows]) -> NDArray[np.bool_]:
-    """Where the lists hold one of their user's targets.
+    """Which places of the lists hold one of their user's targets.
 
     Args:
-        recommended: (users, k) item rows, best first; -1 is no item and never a hit.
+        recommended: (users, k) item rows, best first; -1 for no item, which is never a hit.
         targets: Item rows of each user, in any order.
 
     Returns:
-        (users, k)
+        (users, k) whether each place is a hit.
 
     Raises:
-        ValueError: the shapes disagree, a row is below -1, or a list holds an item twice.
+        ValueError: the shapes disagree, a row is below -1, or a list has an item twice.
     """
     _require_lists(recommended)
     users = len(recommended)
     if len(targets) != users:
-        raise ValueError(f"targets must be of {users} users as recommended is, got {len(targets)}")
+        raise ValueError(f"targets must have {users} users like recommended, got {len(targets)}")
     flat = np.concatenate(targets).astype(np.int64)
     span = 1 + max(recommended.max(initial=-1), flat.max(initial=-1))
     owners = np.repeat(np.arange(users), [len(target) for target in targets])
@@ -40,7 +40,7 @@ def hits(recommended: Rows, targets: Sequence[Rows]) -> NDArray[np.bool_]:
 
 
 def recall(recommended: Rows, targets: Sequence[Rows], k: int) -> NDArray[np.float64]:
-    """recall@k: share of a user's targets among the first k; for one target, hit or miss.
+    """recall@k of future purchases: share of each user's targets among the first k items.
 
     Returns:
         (users,) within [0, 1].
@@ -53,7 +53,7 @@ def recall(recommended: Rows, targets: Sequence[Rows], k: int) -> NDArray[np.flo
 def ndcg(recommended: Rows, targets: Sequence[Rows], k: int) -> NDArray[np.float64]:
     """NDCG@k with binary gains (Järvelin & Kekäläinen, TOIS 2002).
 
-    The ideal list has min(k, number of targets) hits at its head.
+    The ideal list starts with min(k, number of targets) hits.
 
     Returns:
         (users,) within [0, 1].
@@ -67,7 +67,7 @@ def ndcg(recommended: Rows, targets: Sequence[Rows], k: int) -> NDArray[np.float
 
 
 def reciprocal_rank(recommended: Rows, targets: Sequence[Rows]) -> NDArray[np.float64]:
-    """1 / rank of the first hit in the whole list, 0 without one; its mean is MRR.
+    """1 / rank of the first hit in the whole list, 0 without a hit; its mean is MRR.
 
     Returns:
         (users,) within [0, 1].
@@ -80,15 +80,15 @@ def reciprocal_rank(recommended: Rows, targets: Sequence[Rows]) -> NDArray[np.fl
 
 
 def coverage(recommended: Rows, n_items: int, k: int) -> float:
-    """coverage@k: share of the corpus that is in anyone's first k (Ge et al., RecSys 2010).
+    """coverage@k: share of the corpus in the first k items of all lists (Ge et al., RecSys 2010).
 
     Raises:
-        ValueError: a list holds a row that the corpus has not.
+        ValueError: a list has a row outside the corpus.
     """
     _require_lists(recommended)
     shown = np.unique(_top(recommended, k))
     if shown.max(initial=-1) >= n_items:
-        raise ValueError(f"recommended must be rows of {n_items} items, got row {shown.max()}")
+        raise ValueError(f"recommended must have rows in [0, {n_items}), got {shown.max()}")
     return float((shown >= 0).sum() / n_items)
 
 
@@ -96,9 +96,9 @@ def novelty(recommended: Rows, popularity: Rows, k: int) -> NDArray[np.float64]:
     """novelty@k: mean surprise of the first k items (Vargas & Castells, RecSys 2011).
 
     Args:
-        recommended: (users, k) item rows, -1 where there is none.
-        popularity: (items,) training interactions; one is added to each, for the unseen.
-        k: Length of the list that is looked at.
+        recommended: (users, k) item rows, -1 for no item.
+        popularity: (items,) number of training interactions; smoothed by adding one to each.
+        k: Number of leading items to use.
 
     Returns:
         (users,) in bits; 0 for an empty list.
@@ -107,9 +107,9 @@ def novelty(recommended: Rows, popularity: Rows, k: int) -> NDArray[np.float64]:
     shown = _top(recommended, k)
     smoothed = popularity + 1.0
     bits = -np.log2(smoothed / smoothed.sum())
-    there = shown >= 0
-    total = np.where(there, bits[np.maximum(shown, 0)], 0.0).sum(axis=1)
-    mean: NDArray[np.float64] = total / np.maximum(there.sum(axis=1), 1)
+    present = shown >= 0
+    total = np.where(present, bits[np.maximum(shown, 0)], 0.0).sum(axis=1)
+    mean: NDArray[np.float64] = total / np.maximum(present.sum(axis=1), 1)
     return mean
 
 
@@ -120,10 +120,10 @@ def _top(lists: NDArray[Any], k: int) -> NDArray[Any]:
 
 
 def _target_counts(targets: Sequence[Rows]) -> NDArray[np.int64]:
-    """(users,): how many targets each user has, all distinct and at least one."""
+    """(users,): number of targets of each user; checks that there are any and all are distinct."""
     for user, target in enumerate(targets):
         if not len(target):
-            raise ValueError(f"targets must hold at least one item a user, got none for {user}")
+            raise ValueError(f"targets must have at least one item, got none for user {user}")
         if len(target) > 1 and len(np.unique(target)) < len(target):
             raise ValueError(f"targets must be distinct, got {target.tolist()} for user {user}")
         if target.min() < 0:
@@ -133,7 +133,7 @@ def _target_counts(targets: Sequence[Rows]) -> NDArray[np.int64]:
 
 def _require_lists(recommended: Rows) -> None:
     if recommended.ndim != 2 or not len(recommended):
-        raise ValueError(f"recommended must be (users, k), got the shape {recommended.shape}")
+        raise ValueError(f"recommended must be (users, k), got shape {recommended.shape}")
     if not np.issubdtype(recommended.dtype, np.integer):
         raise ValueError(f"recommended must be item rows, got {recommended.dtype}")
     if recommended.min(initial=-1) < -1:
@@ -143,6 +143,6 @@ def _require_lists(recommended: Rows) -> None:
     if twice.any():
         user, place = np.argwhere(twice)[0]
         raise ValueError(
-            f"recommended must hold an item once a list, got row {ordered[user, place]} "
+            f"recommended must have distinct items in each list, got row {ordered[user, place]} "
             f"twice in list {user}"
         )

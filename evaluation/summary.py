@@ -1,4 +1,4 @@
-"""All metrics of a system's lists, and of the difference between two systems."""
+"""All metrics of one system's lists, and differences between two systems."""
 
 from collections.abc import Callable, Sequence
 
@@ -19,16 +19,15 @@ def summarise(
     """Every metric of one system with its 95% interval.
 
     Args:
-        recommended: (users, k) item rows, best first, -1 where there is none. Where k is less than
-            100, recall@100 is that of the k items: more are not offered. MRR looks at all k.
-            (trainings, users, k) of a system that was trained several times: every figure is then
-            the mean over trainings, of what one of them is to be expected to reach.
+        recommended: (users, k) item rows, best first, -1 for no item. MRR uses all k items, and
+            recall@100 only k if k is below 100. (trainings, users, k) for a system that was trained
+            several times; every metric is then the mean over trainings, the expected result of one.
         targets: Item rows of each user, at least one.
         n_items: Size of the corpus, for coverage.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Returns:
-        `METRICS`, in this order; shares within [0, 1].
+        Intervals by name, in the order of `METRICS`; all values in [0, 1].
     """
     means = {
         name: mean_interval(values, seed=seed)
@@ -44,24 +43,24 @@ def summarise(
 def compare(
     first: Rows, second: Rows, targets: Sequence[Rows], seed: int = 0
 ) -> dict[str, Interval]:
-    """By how much the first system is better than the second, for the same users.
+    """How much better the first system is than the second, for the same users.
 
     Args:
         first: (users, k) item rows, or (trainings, users, k).
         second: (users, l) item rows, or (trainings, users, l).
         targets: Item rows of each user.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Returns:
-        Paired differences of the metrics that are means over users. An interval without 0 is a
-        difference that other users would show, too.
+        Paired differences of the metrics that are means over users. If an interval excludes 0, the
+        difference is significant: other users would show it, too.
     """
     ours, theirs = per_user(first, targets), per_user(second, targets)
     return {name: difference_interval(ours[name], theirs[name], seed=seed) for name in ours}
 
 
 def per_user(recommended: Rows, targets: Sequence[Rows]) -> dict[str, NDArray[np.float64]]:
-    """(users,) figures of every metric that is a mean over users."""
+    """(users,) values of every metric that is a mean over users, by name."""
     return {
         **{f"recall@{k}": over_trainings(recall, recommended, targets, k) for k in RECALL_AT},
         "ndcg@10": over_trainings(ndcg, recommended, targets, 10),
@@ -72,13 +71,13 @@ def per_user(recommended: Rows, targets: Sequence[Rows]) -> dict[str, NDArray[np
 def over_trainings(
     metric: Metric, recommended: Rows, targets: Sequence[Rows], *k: int
 ) -> NDArray[np.float64]:
-    """(users,) a metric of lists, its mean where there are lists of several trainings.
+    """(users,) values of a metric, averaged over trainings if there are several.
 
     Args:
-        metric: Of `evaluation.metrics`.
+        metric: Function of `evaluation.metrics`.
         recommended: (users, k) item rows, or (trainings, users, k).
         targets: Item rows of each user.
-        k: Length of the list that is looked at, if the metric asks for it.
+        k: Number of leading items to use, if the metric has this parameter.
     """
     trained = recommended if recommended.ndim == 3 else recommended[None]
     mean: NDArray[np.float64] = np.mean([metric(lists, targets, *k) for lists in trained], axis=0)

@@ -1,1 +1,1 @@
-"""FAISS over item embeddings: build, search, save."""
+"""Recall sources: the vector index over item embeddings, and item-kNN neighbour lists."""

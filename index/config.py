@@ -1,4 +1,4 @@
-"""Options of the index; importable without FAISS."""
+"""Options of the index stage; importable without FAISS."""
 
 import re
 from dataclasses import dataclass, field
@@ -10,22 +10,22 @@ GPUs = Literal["auto", "replicas", "shards", "none"]
 
 @dataclass(frozen=True, kw_only=True)
 class NeighboursConfig:
-    """Item-kNN as a second source of recall, and how it is merged with the towers.
+    """Item-kNN as a second recall source, and how its scores are merged with the towers'.
 
-    An item's score is cosine / temperature + weight × log(neighbours' score + floor).
+    An item's score is cosine / temperature + weight × log(item-kNN score + floor).
     """
 
     kept: int = 200
-    """Neighbours an item; 0 switches the source off."""
+    """Neighbours stored per item; 0 turns the source off."""
     shrinkage: float = 20.0
-    """The larger, the less a pair counts that few users share."""
+    """Shrinks pairs that few users share: the larger, the less such a pair counts."""
     decay: float = 0.7
-    """Weight of an item of a history relative to the next younger one."""
+    """Weight of a history item relative to the next newer one."""
     weight: float | None = None
-    """What the logarithm of the neighbours' score counts beside the towers' logit; by default
-    whatever recalls most for validation users."""
+    """Weight of the logarithm of the item-kNN score, added to the towers' logit; by default the
+    weight with the highest recall for validation users."""
     floor: float = 1e-3
-    """Neighbours' score of an item that shares no user with the history."""
+    """Added to item-kNN scores, which are 0 for an item that shares no user with the history."""
 
     def __post_init__(self) -> None:
         for name in ("kept", "shrinkage"):
@@ -41,15 +41,15 @@ class NeighboursConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MilvusConfig:
-    """Where kind `milvus` keeps embeddings; its token is SHORTLIST_MILVUS_TOKEN's."""
+    """Where kind `milvus` stores embeddings; the token comes from SHORTLIST_MILVUS_TOKEN."""
 
     uri: str = ""
-    """`http://host:19530`, `https://host/database`, or, for a trial, a local file that ends
-    in `.db`, which milvus-lite opens in one process at a time."""
+    """`http://host:19530` or `https://host/database`; to try it out, a local file that ends in
+    `.db`, which milvus-lite opens in one process at a time."""
     prefix: str = "shortlist"
-    """Begins the names of all collections; whoever shares a database needs another one."""
+    """Prefix of all collection names; installations that share a database need different ones."""
     timeout_seconds: float = 10.0
-    """What one request may take."""
+    """Timeout of one request, in seconds."""
 
     def __post_init__(self) -> None:
         url = re.fullmatch(r"https?://[^@\s]+", self.uri)
@@ -63,42 +63,43 @@ class MilvusConfig:
 
     @property
     def place(self) -> str:
-        """The URI; of a local file its whole path."""
+        """The URI; for a local file, its absolute path."""
         return self.uri if "://" in self.uri else str(Path(self.uri).resolve())
 
 
 @dataclass(frozen=True, kw_only=True)
 class IndexConfig:
-    """Inner-product index over the item embeddings, and neighbour lists beside it."""
+    """Inner-product index over the item embeddings, and item-kNN neighbour lists."""
 
     kind: Literal["auto", "exact", "ivf-pq", "ivf-sq", "ivf-flat", "hnsw", "cagra", "milvus"] = (
         "auto"
     )
-    """`exact` compares with every item. `ivf-pq` visits inverted lists of product-quantised items
-    and compares the best with fp16 vectors; `ivf-sq` holds fp16 vectors in the lists, on disk where
-    memory is short, `ivf-flat` fp32 vectors; `hnsw` follows a graph, `cagra` one that a GPU built
-    with cuVS (`hnsw` elsewhere), `milvus` one in a cluster. `auto` is exact up to `exact_up_to`
-    items, `ivf-pq` above, and `ivf-sq` on a GPU or where `ivf-pq` would not fit into memory."""
+    """`exact` compares a query with every item. `ivf-pq` scans inverted lists of product-quantised
+    vectors and rescores the best with fp16 vectors. `ivf-sq` stores fp16 vectors in its inverted
+    lists, on disk if memory is short; `ivf-flat` stores fp32 vectors. `hnsw` searches a graph;
+    `cagra` searches a graph that a GPU built with cuVS, and is `hnsw` without cuVS; `milvus`
+    searches a graph in a Milvus cluster. `auto` is `exact` up to `exact_up_to` items; above, it is
+    `ivf-sq` on a GPU or if `ivf-pq` would not fit into memory, else `ivf-pq`."""
     exact_up_to: int = 50_000
     """Largest corpus that `auto` searches exactly."""
     nlist: int = 0
-    """Inverted lists; 0 takes the square root of the items."""
+    """Number of inverted lists; 0 means the square root of the number of items."""
     target_recall: float = 0.98
-    """Share of exact search's first 100 that shoppers must find: of the operating points
-    that do, the fastest is taken, and where none does, nothing is written."""
+    """Least recall@100 against exact search, over shoppers' queries. Tuning takes the fastest
+    operating point that reaches it; if none does, the stage fails and writes nothing."""
     operating_point: str = ""
-    """Taken untuned whatever it recalls, in FAISS's words: `nprobe=32`, of `ivf-pq`
-    `nprobe=32,k_factor_rf=4`, of `hnsw` `efSearch=64`, of `milvus` `ef=64`."""
+    """Operating point to use without tuning, whatever its recall, in FAISS's words: `nprobe=32`;
+    for `ivf-pq` `nprobe=32,k_factor_rf=4`, for `hnsw` `efSearch=64`, for `milvus` `ef=64`."""
     memory_gib: float = 8.0
-    """What building may occupy at once, in GiB, mapped files apart; at least 0.75."""
+    """Peak memory of the build in GiB, memory-mapped files excluded; at least 0.75."""
     gpus: GPUs = "auto"
-    """How GPUs take part, where FAISS sees any: with `replicas` each searches the whole index, with
-    `shards` a part of it; `auto` is `replicas`, `none` leaves them to the models. A graph lies on
-    the first alone. Without a GPU the CPU searches, with a warning unless `auto` or `none`."""
+    """How the GPUs that FAISS sees share searches: with `replicas` each holds the whole index, with
+    `shards` a part of it; `auto` means `replicas`, `none` uses no GPU. A graph is searched on the
+    first GPU only. Without a GPU the CPU searches, with a warning unless `auto` or `none`."""
     milvus: MilvusConfig = field(default_factory=MilvusConfig)
-    """Of kind `milvus`."""
+    """Options of kind `milvus`."""
     neighbours: NeighboursConfig = field(default_factory=NeighboursConfig)
-    """The second source of recall."""
+    """Options of the second recall source, item-kNN."""
 
     def __post_init__(self) -> None:
         for name in ("exact_up_to", "nlist"):

@@ -1,4 +1,4 @@
-"""When items were in demand, as far as the order of purchases tells; no dates are needed."""
+"""When each item was in demand, estimated from the order of purchases, without dates."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from scipy.optimize import minimize
 COLUMNS = ("era", "last share", "lasts", "first share")
 FILE = "item_times.npy"
 APART = 5
-"""Places from one purchase of a shopper to another at most, for their order to count"""
+"""Largest distance in a history, in places, between two purchases whose order is used"""
 PRIOR = 0.1
-"""Weight of the prior by which an era is that of most items"""
+"""Weight of the prior, which pulls eras towards 0"""
 STEPS = 60
-"""Of the optimiser at most"""
+"""Most iterations of the optimiser"""
 
 
 def item_times(
@@ -22,37 +22,37 @@ def item_times(
     times: NDArray[np.int64],
     n_items: int,
 ) -> NDArray[np.float32]:
-    """What the places of items in histories say of the time of their demand.
+    """Features of when each item is in demand, from its places in histories.
 
     Args:
         offsets: (users + 1,): user u owns `[offsets[u], offsets[u + 1])` of the arrays below.
         items: (interactions,) item rows of the training split, oldest first within a user.
-        times: (interactions,) equal where purchases that follow one another are of one moment;
-            what came first, the order says.
+        times: (interactions,) only equality counts: consecutive purchases with equal times are
+            simultaneous. The order comes from `items`.
         n_items: Size of the corpus.
 
     Returns:
         (items + 1, columns) as in `COLUMNS`: the era (see `eras`); the logarithm of the share of
-        an item's purchases that are their shopper's last, that of their number, and of the share
-        that are the first. Purchases at one time are equally last. The last row is that of an
-        item which nobody has bought yet.
+        an item's purchases that are their shopper's last; the logarithm of their number; the
+        logarithm of the share that are their shopper's first. If a shopper's last purchases are
+        simultaneous, all of them count as last. The last row is for an item without purchases.
     """
     lengths = np.diff(offsets)
     users, kept = np.repeat(np.arange(len(lengths)), lengths), lengths > 0
     moments = np.cumsum(np.diff(times, prepend=times[:1]) != 0)
     first, last = (np.zeros(len(lengths), np.int64) for _ in range(2))
     first[kept], last[kept] = moments[offsets[:-1][kept]], moments[offsets[1:][kept] - 1]
-    size = n_items + 1  # the last one is bought by nobody
+    size = n_items + 1  # one more for an item without purchases
     bought = np.bincount(items, minlength=size)
     lasts = np.bincount(items[moments == last[users]], minlength=size)
     firsts = np.bincount(items[moments == first[users]], minlength=size)
-    known = [
+    columns = [
         eras(users, items, moments, size),
         np.log((lasts + 0.5) / (bought + 3)),
         np.log1p(lasts),
         np.log((firsts + 0.5) / (bought + 3)),
     ]
-    return np.stack(known, axis=1).astype(np.float32)
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def eras(
@@ -61,19 +61,19 @@ def eras(
     times: NDArray[np.int64],
     n_items: int,
 ) -> NDArray[np.float64]:
-    """Order items by when they are bought, whoever buys them.
+    """Estimate a position in time for each item from the order of purchases within histories.
 
-    The later of two purchases of a shopper beats the earlier (Bradley & Terry, Biometrika 1952),
-    the more surely the fewer places it is from one to the other.
+    A Bradley-Terry model (Biometrika 1952): of two purchases of a shopper, the later item beats the
+    earlier one. Pairs that lie closer together in the history weigh more.
 
     Args:
-        users: (interactions,) ascending.
-        items: As `item_times` has them.
-        times: (interactions,) rising along a history, equal where purchases are of one moment.
+        users: (interactions,) user rows, ascending.
+        items: (interactions,) item rows, oldest first within a user.
+        times: (interactions,) rising along a history, equal for simultaneous purchases.
         n_items: Size of the corpus.
 
     Returns:
-        (items,) larger is later, deviation 1; 0 where nothing is known.
+        (items,) larger is later, standard deviation 1; 0 for an item in no pair.
     """
     pairs = [_pairs(users, items, times, apart) for apart in range(1, APART + 1)]
     earlier, later, weights = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
@@ -98,7 +98,7 @@ def eras(
 def _pairs(
     users: NDArray[np.int64], items: NDArray[np.int32], times: NDArray[np.int64], apart: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
-    """Items that one shopper bought so many places apart, at different times, and their weight."""
+    """Earlier and later items of purchases `apart` places apart, at different times; weights."""
     counted = (
         (users[:-apart] == users[apart:])
         & (items[:-apart] != items[apart:])
@@ -108,12 +108,12 @@ def _pairs(
     return earlier, later, np.full(len(earlier), apart**-0.5)
 
 
-def save(folder: Path, known: NDArray[np.float32]) -> None:
-    """Write what `item_times` returned."""
-    np.save(folder / FILE, known)
+def save(folder: Path, features: NDArray[np.float32]) -> None:
+    """Write the array that `item_times` returned."""
+    np.save(folder / FILE, features)
 
 
 def load(folder: Path) -> NDArray[np.float32]:
-    """Read what `save` wrote."""
-    known: NDArray[np.float32] = np.load(folder / FILE)
-    return known
+    """Read the array that `save` wrote."""
+    features: NDArray[np.float32] = np.load(folder / FILE)
+    return features

@@ -1,4 +1,4 @@
-"""Item-kNN as a recall source: what was taken by the same users, looked up instead of searched."""
+"""Item-kNN as a recall source: stored lists of the items that were bought by the same users."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,21 +12,21 @@ from evaluation.baselines import ItemKNN
 
 PARTS = ("starts", "rows", "weights")
 NEXT_ITEMS = "next_items"
-"""Name under which the index stage keeps what was bought after each item."""
+"""File name prefix of the lists of items bought next."""
 AHEAD = 3
-"""Places after an item at which another still counts as its follower."""
+"""Largest distance in a history, in places, at which a later item counts as bought next."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbours:
-    """For every item the items that share most users with it, as memory-mapped arrays."""
+    """For every item, the items that share most users with it, as memory-mapped arrays."""
 
     starts: NDArray[np.int64]
     """(items + 1,): item i owns `[starts[i], starts[i + 1])` of the two arrays below."""
     rows: NDArray[np.int32]
-    """(pairs,): neighbours, the nearest first"""
+    """(pairs,): item rows of neighbours, the nearest first"""
     weights: NDArray[np.float32]
-    """(pairs,): shrunk cosine of the items' users, above 0, at most 1"""
+    """(pairs,): shrunk cosine of the two items' sets of users, in (0, 1]"""
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -34,11 +34,11 @@ class Neighbours:
     def scores(
         self, history: NDArray[np.integer[Any]], *, decay: float
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Sum over a history of decay^age × weight; the last item has age 0.
+        """Item-kNN scores: the sum over a history of decay^age × weight; the last item has age 0.
 
         Args:
-            history: Item rows, oldest first; one that is newer than the lists adds nothing.
-            decay: Weight of an item relative to the next younger one.
+            history: Item rows, oldest first; rows beyond the lists add nothing.
+            decay: Weight of an item relative to the next newer one.
 
         Returns:
             The item rows that have a score, ascending and distinct, and their scores, above 0.
@@ -54,11 +54,11 @@ class Neighbours:
     def between(
         self, owners: NDArray[np.integer[Any]], rows: NDArray[np.integer[Any]]
     ) -> NDArray[np.float32]:
-        """(owners, rows) weight that each owner's list gives each row, 0 where it is not in it.
+        """(owners, rows): weight of each row in each owner's list, 0 if the list lacks it.
 
         Args:
-            owners: Item rows whose lists are looked up.
-            rows: Item rows, distinct. One that is newer than the lists has and is in none.
+            owners: Item rows whose lists are looked up; rows beyond the lists have an empty one.
+            rows: Item rows to look for, distinct; rows beyond the lists are in none.
         """
         weights = np.zeros((len(owners), len(rows)), np.float32)
         if not weights.size:
@@ -75,8 +75,8 @@ class Neighbours:
     def _lists(
         self, owners: NDArray[np.integer[Any]]
     ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-        """Lists of some items, at least one, end to end: whose, which rows, which weights."""
-        ends = len(self)  # the list of an item that is newer is empty
+        """Concatenated lists of at least one item: position in `owners`, item row, weight."""
+        ends = len(self)  # a row beyond the lists has an empty list
         firsts = self.starts[np.minimum(owners, ends)]
         lengths = self.starts[np.minimum(owners + 1, ends)] - firsts
         stops = np.cumsum(lengths)
@@ -91,7 +91,7 @@ class Neighbours:
 
     @classmethod
     def load(cls, folder: Path, name: str = "neighbours") -> "Neighbours":
-        """Map what `save` wrote."""
+        """Memory-map the arrays that `save` wrote."""
         return cls(
             **{
                 part: np.asarray(np.load(folder / f"{name}.{part}.npy", mmap_mode="r"))
@@ -109,18 +109,18 @@ def nearest_neighbours(
     kept: int,
     seed: int = 0,
 ) -> Neighbours:
-    """Count which items share users and keep the strongest pairs of each.
+    """Count which items share users, and keep the strongest neighbours of each item.
 
     Args:
         offsets: (users + 1,): user u owns `items[offsets[u]:offsets[u + 1]]`.
         items: (interactions,) item rows of the training split; repeats count once.
         n_items: Size of the corpus.
         shrinkage: The larger, the less a rare pair counts; at least 0.
-        kept: Neighbours an item at most.
-        seed: Of the order among equal weights; it owes nothing to the rows.
+        kept: Most neighbours per item.
+        seed: Seed of the random order among equal weights, so that row numbers do not decide it.
 
     Raises:
-        ValueError: shrinkage is negative or kept below 1.
+        ValueError: `shrinkage` is negative or `kept` is below 1.
     """
     if kept < 1:
         raise ValueError(f"kept must be at least 1, got {kept}")
@@ -137,18 +137,18 @@ def next_items(
     kept: int,
     seed: int = 0,
 ) -> Neighbours:
-    """Count which item followed which, and keep what followed each most often.
+    """Count which items were bought after each item, and keep the most frequent ones.
 
-    A pair counts the reciprocal of the places between them, up to `AHEAD`; its weight is its count
-    divided by how often the first was followed, plus the shrinkage.
+    A pair adds the reciprocal of its distance in the history, up to `AHEAD` places. Its weight is
+    its count, divided by the sum of the shrinkage and of all counts of the first item.
 
     Args:
         offsets: (users + 1,): user u owns `items[offsets[u]:offsets[u + 1]]`.
         items: (interactions,) item rows of the training split, oldest first within a user.
         n_items: Size of the corpus.
         shrinkage: The larger, the less a rare pair counts; at least 0.
-        kept: Followers an item at most.
-        seed: Of the order among equal weights.
+        kept: Most next items per item.
+        seed: Seed of the random order among equal weights.
     """
     users = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     shape = (n_items, n_items)
@@ -166,7 +166,7 @@ def next_items(
 
 
 def _strongest(weights: Any, kept: int, seed: int) -> Neighbours:
-    """The `kept` largest of every row of a sparse matrix, equals in a random order."""
+    """The `kept` largest weights of each row of a sparse matrix, ties in random order."""
     chance = np.random.default_rng(seed).random(weights.nnz)
     lengths = np.diff(weights.indptr)
     owners = np.repeat(np.arange(len(lengths)), lengths)

@@ -1,4 +1,4 @@
-"""An index as of one moment: a base that never changes, rows added to it, rows hidden from it."""
+"""An immutable snapshot of a changing index: a fixed base, added rows and hidden rows."""
 
 from functools import cached_property
 from typing import Any
@@ -15,57 +15,57 @@ from index.vectors import checked, require_unit_length
 Rows = NDArray[np.int64]
 Scores = NDArray[np.float32]
 SLACK = 16
-"""Items more than wanted that are looked for, beside twice as many as are expected to be hidden."""
+"""Extra items to search for, in addition to twice the expected number of hidden items."""
 WIDER = 4
-"""A search that found too few items that are left looks this many times as far."""
+"""Factor by which a search widens when it found too few visible items."""
 
 
 class LiveIndex:
-    """Searches a base and what was added to it, exactly, and returns nothing that is hidden.
+    """Searches the base and, exactly, the added rows; never returns a hidden row.
 
-    Added rows are numbered on behind those of the base. An added row may be the new form of an item
-    of the base. A change makes another index that shares all that stays; whoever searches this one
-    goes on undisturbed. Knows nothing of item ids.
+    Added rows are numbered after the rows of the base. An added row may replace an item of the
+    base. A change returns a new index that shares the unchanged parts, so running searches are not
+    disturbed. Knows nothing of item ids.
     """
 
     def __init__(self, base: VectorStore) -> None:
-        """Begin with a base as it was built."""
+        """Start from a base without changes."""
         self._base = base
         self._added: Grown[np.float32] = Grown((base.dimension,), np.float32)
         self._origins: Grown[np.int64] = Grown((), np.int64)
         self._hidden: Rows = np.empty(0, np.int64)  # ascending, distinct
 
     def __len__(self) -> int:
-        """Rows, hidden ones too."""
+        """Number of rows, hidden ones included."""
         return len(self._base) + len(self._added)
 
     @property
     def built(self) -> int:
-        """Rows of the base, hidden ones too; their numbers never change."""
+        """Number of rows of the base, hidden ones included; their row numbers never change."""
         return len(self._base)
 
     @property
     def dimension(self) -> int:
-        """Length of an embedding."""
+        """Dimension of an embedding."""
         return self._base.dimension
 
     @property
     def live(self) -> int:
-        """Rows that are not hidden."""
+        """Number of rows that are not hidden."""
         return len(self) - len(self._hidden)
 
     @property
     def added(self) -> Grown[np.float32]:
-        """(added rows, dimension): their embeddings, hidden ones too."""
+        """(added rows, dimension): embeddings of the added rows, hidden ones included."""
         return self._added
 
     @property
     def hidden_added(self) -> int:
-        """Added rows that are hidden: memory without a use."""
+        """Number of added rows that are hidden: memory that compaction would free."""
         return len(self._hidden) - self._hidden_of_base
 
     def check(self, vectors: NDArray[Any]) -> None:
-        """Refuse embeddings that may not be added.
+        """Raise unless the embeddings can be added.
 
         Raises:
             ValueError: wrong shape, not finite or not of unit length.
@@ -75,19 +75,19 @@ class LiveIndex:
     def changed(
         self, vectors: Scores | None = None, origins: Rows | None = None, *, hidden: Rows
     ) -> "LiveIndex":
-        """The index after one change; only the newest may be changed, by one writer.
+        """The index after one change. Only one writer may call it, on the newest index only.
 
         Args:
             vectors: (added, dimension) embeddings of new rows, of unit length.
-            origins: (added,) the base's row of the same item, -1 where the base lacks it.
-            hidden: Rows, of the base or added before, that are not to be found again.
+            origins: (added,) row of the same item in the base, -1 for an item that it lacks.
+            hidden: Rows to hide, of the base or added before.
 
         Raises:
-            ValueError: the vectors are unfit or a row to hide is not there.
+            ValueError: the vectors are invalid or a row to hide does not exist.
         """
         if len(hidden) and not (hidden.min() >= 0 and hidden.max() < len(self)):
             raise ValueError(
-                f"hidden rows must be of {len(self)}, got {hidden.min()} to {hidden.max()}"
+                f"hidden rows must be in [0, {len(self)}), got {hidden.min()} to {hidden.max()}"
             )
         after = LiveIndex(self._base)
         after._added, after._origins = self._added, self._origins
@@ -101,9 +101,9 @@ class LiveIndex:
         return after
 
     def compacted(self) -> tuple["LiveIndex", Rows]:
-        """The same without hidden added rows, and which added rows are left, ascending.
+        """An equal index without hidden added rows, and the old numbers of the rest, ascending.
 
-        The rows that are left are numbered anew, without gaps.
+        The remaining added rows get new numbers, without gaps, in the same order.
         """
         rows = self.living_added()
         places = rows - len(self._base)
@@ -114,7 +114,7 @@ class LiveIndex:
         return after, rows
 
     def alive(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
-        """Whether each row may be found; false for -1."""
+        """Whether each row is visible; false for -1."""
         place = np.searchsorted(self._hidden, rows)
         hidden = np.zeros(rows.shape, bool)
         inside = place < len(self._hidden)
@@ -127,7 +127,7 @@ class LiveIndex:
         return rows[self.alive(rows)]
 
     def origins(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """The base's row of each row's item; of an item that the base lacks, the row itself."""
+        """Row in the base of each row's item; for an item that the base lacks, the row itself."""
         if not len(self._added):
             return rows
         origins = rows.astype(np.int64)
@@ -138,11 +138,11 @@ class LiveIndex:
         return origins
 
     def current(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Where the items of some rows of the base are now; -1 for those that were deleted."""
+        """Current rows of the items at some rows of the base; -1 for deleted items."""
         if self._unchanged:
             return rows
         current = np.where(self.alive(rows), rows, -1).astype(np.int64)
-        origins, newest = self._renewed
+        origins, newest = self._replacements
         if len(origins):
             place = np.minimum(np.searchsorted(origins, rows), len(origins) - 1)
             moved = origins[place] == rows
@@ -150,45 +150,45 @@ class LiveIndex:
         return current
 
     def vectors(self, rows: NDArray[Any]) -> Scores:
-        """(rows, dimension): the embeddings of some rows, hidden ones too.
+        """(rows, dimension): embeddings of some rows, hidden ones included.
 
         Raises:
-            ValueError: a row is not there.
+            ValueError: a row does not exist.
         """
         added = rows >= len(self._base)
         if not added.any():
             return self._base.vectors(rows)
         if rows.min() < 0 or rows.max() >= len(self):
-            raise ValueError(f"rows must be of {len(self)}, got {rows.min()} to {rows.max()}")
+            raise ValueError(f"rows must be in [0, {len(self)}), got {rows.min()} to {rows.max()}")
         found = np.empty((len(rows), self.dimension), np.float32)
         found[~added] = self._base.vectors(rows[~added])
         found[added] = self._added[rows[added] - len(self._base)]
         return found
 
     def search(self, queries: Scores, k: int) -> tuple[Scores, Rows]:
-        """Find the k items of largest inner product among those that are not hidden.
+        """Find the k visible items of largest inner product.
 
         Args:
             queries: (queries, dimension) unit-length embeddings.
-            k: Items a query.
+            k: Items per query.
 
         Returns:
-            Scores and rows, both (queries, k), best first; row -1 where fewer than k are left. An
-            index that nothing has changed answers as its base does.
+            Scores and rows, both (queries, k), best first; row -1 if fewer than k are visible. An
+            unchanged index answers exactly as its base does.
 
         Raises:
-            ValueError: wrong shape, not finite, or k outside 1 and all rows.
+            ValueError: wrong shape, not finite, or k outside [1, rows].
         """
         if self._unchanged:
             return self._base.search(queries, k)
         if not 1 <= k <= len(self):
-            raise ValueError(f"k must be within 1 and the corpus of {len(self)}, got {k}")
+            raise ValueError(f"k must be in [1, {len(self)}], got {k}")
         given = checked(queries, self.dimension)
         hidden = self._hidden[self._hidden_of_base :]
         return _best(self._search_base(given, k), self._search_added(given, k, hidden), k)
 
     def search_among(self, query: Scores, k: int, allowed: BitMap) -> tuple[Scores, Rows]:
-        """Find the k items of largest inner product among some, but for those that are hidden.
+        """Find the k visible items of largest inner product among the allowed rows.
 
         Args:
             query: (dimension,) of unit length.
@@ -196,19 +196,20 @@ class LiveIndex:
             allowed: Rows to choose from.
 
         Returns:
-            Scores and rows, both (found,), best first; as many as are allowed and not hidden, at
-            most k.
+            Scores and rows, both (found,), best first: all allowed visible rows, at most k.
 
         Raises:
-            ValueError: wrong shape, not finite, k below 1, or a row that is not there.
+            ValueError: wrong shape, not finite, k below 1, or a row does not exist.
         """
         if self._unchanged:
             return self._base.search_among(query, k, allowed)
         if allowed and allowed.max() >= len(self):
-            raise ValueError(f"rows must be of {len(self)}, got {allowed.min()} to {allowed.max()}")
-        left, size = allowed - self.hidden, len(self._base)
-        added = left - self._of_base
-        of_base = self._base.search_among(query, k, left - added)
+            raise ValueError(
+                f"rows must be in [0, {len(self)}), got {allowed.min()} to {allowed.max()}"
+            )
+        visible, size = allowed - self.hidden, len(self._base)
+        added = visible - self._of_base
+        of_base = self._base.search_among(query, k, visible - added)
         if not added:
             return of_base
         left_out = np.delete(np.arange(size, len(self)), rows_of(added) - size)
@@ -219,7 +220,7 @@ class LiveIndex:
 
     @cached_property
     def hidden(self) -> BitMap:
-        """Rows that are not to be found."""
+        """Hidden rows."""
         return bitmap_of(self._hidden)
 
     @property
@@ -235,8 +236,8 @@ class LiveIndex:
         return int(np.searchsorted(self._hidden, len(self._base)))
 
     @cached_property
-    def _renewed(self) -> tuple[Rows, Rows]:
-        """Rows of the base whose items were added again, ascending, and where they are now."""
+    def _replacements(self) -> tuple[Rows, Rows]:
+        """Rows of the base whose items were replaced, ascending, and the rows that replace them."""
         rows = self.living_added()
         origins = self._origins[rows - len(self._base)]
         known = np.flatnonzero(origins >= 0)
@@ -244,7 +245,7 @@ class LiveIndex:
         return origins[order], rows[order]
 
     def _search_base(self, queries: Scores, k: int) -> tuple[Scores, Rows]:
-        """Scores and rows, (queries, k): -inf and -1 where the base has fewer left."""
+        """Scores and rows, (queries, k): -inf and -1 if the base has fewer visible rows."""
         found = np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1)
         hidden, size = self._hidden_of_base, len(self._base)
         wanted = min(k, size - hidden)
@@ -268,21 +269,19 @@ class LiveIndex:
         return found
 
     def _scan_base(self, queries: Scores, wanted: int) -> tuple[Scores, Rows]:
-        """Compare with every item of the base that is left: slow, and misses none."""
+        """Compare the queries with every visible item of the base: slow but exact."""
         best = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
         for start in range(0, len(self._base), BLOCK):
             rows = np.arange(start, min(start + BLOCK, len(self._base)))
             rows = rows[self.alive(rows)]
             scores = queries @ self._base.vectors(rows.astype(np.int32)).T if len(rows) else None
             if scores is not None:
-                every = np.concatenate([best[0], scores], axis=1)
-                names = np.concatenate([best[1], np.tile(rows, (len(queries), 1))], axis=1)
-                order = np.argsort(-every, axis=1, kind="stable")[:, :wanted]
-                best = np.take_along_axis(every, order, 1), np.take_along_axis(names, order, 1)
+                block = scores, np.tile(rows, (len(queries), 1))
+                best = _best(best, block, wanted)
         return best
 
     def _search_added(self, queries: Scores, k: int, left_out: Rows) -> tuple[Scores, Rows]:
-        """Scores and added rows, (queries, at most k): -inf and -1 for what is left out."""
+        """Scores and added rows, (queries, at most k): -inf and -1 for rows left out."""
         scores = np.empty((len(queries), len(self._added)), np.float32)
         for start, block in self._added.blocks():
             np.vecdot(queries[:, None], block, out=scores[:, start : start + len(block)])
@@ -295,9 +294,9 @@ class LiveIndex:
         return scores, np.where(np.isinf(scores), -1, places + len(self._base))
 
 
-def _best(some: tuple[Scores, Rows], others: tuple[Scores, Rows], k: int) -> tuple[Scores, Rows]:
-    """The k best of two results, all (queries, found)."""
-    scores = np.concatenate([some[0], others[0]], axis=1)
-    rows = np.concatenate([some[1], others[1]], axis=1)
+def _best(first: tuple[Scores, Rows], second: tuple[Scores, Rows], k: int) -> tuple[Scores, Rows]:
+    """The k best of two results, all (queries, found); ties prefer the first."""
+    scores = np.concatenate([first[0], second[0]], axis=1)
+    rows = np.concatenate([first[1], second[1]], axis=1)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)

@@ -7,15 +7,15 @@ from index.vector_store import VectorStore
 
 
 def load_store(folder: Path, gpus: GPUs = "auto") -> VectorStore:
-    """Open whatever an index stage's folder holds.
+    """Open the vector store of an index stage: FAISS files or a Milvus collection.
 
     Args:
-        folder: Of the stage.
-        gpus: How those that FAISS sees share its searches.
+        folder: Folder of the index stage.
+        gpus: How the GPUs that FAISS sees share its searches.
 
     Raises:
-        ArtifactError: it is missing or damaged; names the command that mends it.
-        ConnectionError: it lies in Milvus, which does not answer.
+        ArtifactError: the store is missing or damaged; names the command that makes it again.
+        ConnectionError: the store is in Milvus, which does not answer.
     """
     from index.milvus_store.collection import RECORD
 
@@ -29,7 +29,7 @@ def load_store(folder: Path, gpus: GPUs = "auto") -> VectorStore:
 
 
 def require_store(folder: Path) -> None:
-    """See that what an index stage names in Milvus is there and whole; others hold it themselves.
+    """Check that the Milvus collection of an index stage is complete; FAISS stages are not checked.
 
     Raises:
         ArtifactError, ConnectionError: as `load_store` does.

@@ -1,4 +1,4 @@
-"""The one list of the cascade: items in order, with what each stage says of them."""
+"""The ranked list that the stages of the cascade pass on: items in order, with their scores."""
 
 from dataclasses import dataclass, replace
 
@@ -11,28 +11,28 @@ Scores = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class RankedList:
-    """Items in order; all arrays are (items,). Recall makes a list, later stages refine it."""
+    """Items in order; all arrays are (items,). Recall creates a list, later stages refine it."""
 
     rows: Rows
     """Item rows"""
     scores: Scores
-    """The order: logits where a shopper is known, comparable within one list"""
+    """Scores that order the list: logits if a shopper is known, comparable within one list"""
     cosines: Scores
-    """Cosine of the shopper's and the item's embedding; NaN where no shopper is embedded"""
+    """Cosine of the shopper's and the item's embedding; NaN without a shopper's embedding"""
     neighbour_scores: Scores
-    """Item-kNN score, 0 where an item shares no user with the history; NaN as above"""
+    """Item-kNN score, 0 if the item shares no user with the history; NaN as for `cosines`"""
     by_towers: NDArray[np.bool_]
     """Whether the towers alone would have recalled the item"""
     by_neighbours: NDArray[np.bool_]
-    """Whether item-kNN alone would have recalled it"""
+    """Whether item-kNN alone would have recalled the item"""
     shortlist_ranks: NDArray[np.int64]
-    """Places in the shortlist, from 1; 0 where nothing was recalled"""
+    """Position in the shortlist, from 1; 0 if the item was not recalled"""
     ranker_scores: Scores
-    """Logits of the ranker; NaN where it did not look"""
+    """Logits of the ranker; NaN for items that it did not score"""
 
     @classmethod
     def of(cls, rows: Rows, scores: Scores) -> "RankedList":
-        """A list of which only the order is known."""
+        """A list with scores only; every other field is unknown."""
         unknown, nowhere = np.full(len(rows), np.nan, np.float32), np.zeros(len(rows), bool)
         return cls(
             rows=rows,
@@ -50,20 +50,20 @@ class RankedList:
 
     @property
     def ranked(self) -> int:
-        """How many items the ranker looked at."""
+        """Number of items that the ranker scored."""
         return int((~np.isnan(self.ranker_scores)).sum())
 
     def take(self, places: NDArray[np.integer] | slice) -> "RankedList":
-        """Some of the items, in the given order."""
+        """The items at the given places, in that order."""
         return RankedList(**{name: values[places] for name, values in vars(self).items()})
 
     def reranked(self, logits: Scores, *, shortlist_weight: float) -> "RankedList":
-        """The list with its head in the ranker's order; ties keep the order they came in.
+        """The list with its head in the ranker's order; ties keep their order.
 
         Args:
-            logits: (head,) of the ranker, for the first items of the list; at least one.
-            shortlist_weight: Weight of a shortlist score in the ranker's logit. The tail follows
-                below the lowest ranked item by as much as the shortlist has it there.
+            logits: (head,) logits of the ranker for the first items of the list; at least one.
+            shortlist_weight: Weight of a shortlist score in the ranker's logit. It converts the
+                tail's distance below the head from shortlist scores to logits.
         """
         order = np.argsort(-logits, kind="stable")
         head, tail = self.take(order), self.take(slice(len(logits), None))

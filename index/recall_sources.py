@@ -1,4 +1,4 @@
-"""Both sources of recall, the index and the neighbour lists, merged by one score."""
+"""Both recall sources, the index and the neighbour lists, merged by one score."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from index.vector_store import VectorStore
 from lineage.manifest import read_manifest
 
 WEIGHT = "neighbour weight"
-"""Fact of the index stage: the weight that it chose, or that it was given."""
+"""Key of an index stage's fact: the weight that it chose or was given."""
 WIDTH = 64
-"""Searches look for a multiple of so many items, so that many can be done at once."""
+"""Searches round their size up to a multiple of this, so that more of them share a batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,15 +29,15 @@ class RecallSources:
     """The index and the neighbour lists of one release."""
 
     index: LiveIndex
-    """Over the items' embeddings"""
+    """Index over the items' embeddings"""
     neighbours: Neighbours | None
-    """Item-kNN lists; None where the source is off"""
+    """Item-kNN lists; None if the source is off"""
     next_items: Neighbours | None
-    """What was bought after each item; features read it, it recalls nothing"""
+    """Items bought after each item; read by the features, not a recall source"""
     temperature: float
     """Divides cosines, as in the towers' training"""
     config: NeighboursConfig
-    """How the sources are merged, with a known weight"""
+    """How the sources are merged; its weight is set"""
     preference: NDArray[np.int64]
     """(items of the release,) random order that breaks ties of item-kNN scores"""
 
@@ -51,20 +51,20 @@ class RecallSources:
         config: NeighboursConfig,
         next_items: Neighbours | None = None,
     ) -> "RecallSources":
-        """Put the parts of a release together.
+        """Assemble the recall sources of a release, without changes.
 
         Args:
             store: Holds the items' embeddings.
             neighbours: Item-kNN lists; None turns the source off.
             temperature: Divides cosines, as in the towers' training.
             config: How the sources are merged.
-            next_items: What was bought after each item.
+            next_items: Items bought after each item.
 
         Raises:
-            ValueError: there are item-kNN lists, but their weight is unknown.
+            ValueError: there are item-kNN lists, but no weight for them.
         """
         if neighbours is not None and config.weight is None:
-            raise ValueError("weight must be that of the index stage, got None")
+            raise ValueError("weight must be set when there are neighbour lists, got None")
         return cls(
             index=LiveIndex(store),
             neighbours=neighbours,
@@ -76,7 +76,7 @@ class RecallSources:
 
     @classmethod
     def load(cls, root: Path) -> "RecallSources":
-        """Load from a dataset's finished stages."""
+        """Load the recall sources from a dataset's finished stages."""
         manifest = read_manifest(root / "index", "index")
         config = NeighboursConfig(**manifest.config["neighbours"])
         if config.kept:
@@ -96,10 +96,10 @@ class RecallSources:
 
         Args:
             embedding: (dimension,) of unit length.
-            excluded: Item rows to leave out, in whatever form the items now have.
-            size: Items wanted; fewer come back when the index finds fewer.
-            allowed: Item rows to choose from: then `size` come back wherever so many are left.
-                None for all, of which those that the index finds.
+            excluded: Item rows to leave out; their items are left out under any other row, too.
+            size: Items wanted; fewer come back if the index finds fewer.
+            allowed: Item rows to choose from; then `size` items come back if that many remain.
+                None allows all items.
 
         Returns:
             Item rows and cosines, both (found,), best first.
@@ -114,33 +114,33 @@ class RecallSources:
         *,
         allowed: Sequence[BitMap | None],
     ) -> list[tuple[Rows, Scores]]:
-        """The same for some embeddings, (embeddings, dimension), each with rows of its own.
+        """`nearest` for a batch of embeddings, (embeddings, dimension), each with its own rows.
 
-        How far an embedding is looked for hangs on its own rows alone, not on the others'.
+        The search width of an embedding depends only on its own rows, not on the rest of the batch.
         """
-        left_out = [np.unique(self.index.origins(rows)) for rows in excluded]
+        origins = [np.unique(self.index.origins(rows)) for rows in excluded]
         found: dict[int, tuple[Rows, Scores]] = {}
-        together: dict[int, list[int]] = defaultdict(list)
-        for place, (gone, among) in enumerate(zip(left_out, allowed, strict=True)):
+        batches: dict[int, list[int]] = defaultdict(list)
+        for place, (left_out, among) in enumerate(zip(origins, allowed, strict=True)):
             if among is None:
-                k = WIDTH * -(-(size + len(gone)) // WIDTH)
-                together[min(k, len(self.index))].append(place)
+                k = WIDTH * -(-(size + len(left_out)) // WIDTH)
+                batches[min(k, len(self.index))].append(place)
             else:
-                found[place] = self._among(embeddings[place], gone, size, among)
-        for k, places in together.items():
+                found[place] = self._among(embeddings[place], left_out, size, among)
+        for k, places in batches.items():
             cosines, rows = self.index.search(embeddings[places], k)
-            for place, some, of_them in zip(places, rows, cosines, strict=True):
-                known = np.isin(self.index.origins(some), left_out[place])
-                kept = np.flatnonzero((some >= 0) & ~known)[:size]
-                found[place] = some[kept].astype(np.int32), of_them[kept]
-        return [found[place] for place in range(len(left_out))]
+            for place, own_rows, own_cosines in zip(places, rows, cosines, strict=True):
+                left_out = np.isin(self.index.origins(own_rows), origins[place])
+                best = np.flatnonzero((own_rows >= 0) & ~left_out)[:size]
+                found[place] = own_rows[best].astype(np.int32), own_cosines[best]
+        return [found[place] for place in range(len(origins))]
 
     def _among(
         self, embedding: Scores, left_out: Rows, size: int, allowed: BitMap
     ) -> tuple[Rows, Scores]:
-        gone = self.index.current(left_out)
+        current = self.index.current(left_out)
         cosines, rows = self.index.search_among(
-            embedding, size, allowed - bitmap_of(np.sort(gone[gone >= 0]))
+            embedding, size, allowed - bitmap_of(np.sort(current[current >= 0]))
         )
         return rows.astype(np.int32), cosines
 
@@ -153,13 +153,13 @@ class RecallSources:
         listed: bool = True,
         allowed: BitMap | None = None,
     ) -> RankedList:
-        """The best items of both sources, history left out, best first.
+        """The best items of both sources without the history's items, best first.
 
         Args:
             embedding: (dimension,) of the shopper, of unit length.
             history: Item rows, oldest first; may be empty.
-            size: Items wanted of each source, and of both together.
-            listed: Whether the neighbour lists are asked too.
+            size: Items to recall from each source, and to return after merging.
+            listed: Whether the neighbour lists are used.
             allowed: Item rows to choose from; None for all.
         """
         return self.shortlists(
@@ -175,11 +175,11 @@ class RecallSources:
         listed: Sequence[bool] | None = None,
         allowed: Sequence[BitMap | None] | None = None,
     ) -> list[RankedList]:
-        """The same for some shoppers, whose embeddings (shoppers, dimension) are sought at once."""
-        some = range(len(histories))
-        every = [None for _ in some]
-        by_towers = self.nearest_all(embeddings, histories, size, allowed=allowed or every)
-        found = [
+        """`shortlist` for a batch of shoppers, embeddings (shoppers, dimension), in one search."""
+        shoppers = range(len(histories))
+        all_items = [None for _ in shoppers]
+        by_towers = self.nearest_all(embeddings, histories, size, allowed=allowed or all_items)
+        unions = [
             self._with_neighbours(
                 embeddings[place],
                 histories[place],
@@ -188,9 +188,9 @@ class RecallSources:
                 listed=listed is None or listed[place],
                 allowed=None if allowed is None else allowed[place],
             )
-            for place in some
+            for place in shoppers
         ]
-        return [_shortlisted(one, size) for one in found]
+        return [_shortlisted(union, size) for union in unions]
 
     def union(
         self,
@@ -201,7 +201,7 @@ class RecallSources:
         listed: bool = True,
         allowed: BitMap | None = None,
     ) -> RankedList:
-        """What `shortlist` chooses from: the `size` best of either source, in no order."""
+        """The items that `shortlist` chooses from: the `size` best of each source, unordered."""
         by_towers, _ = self.nearest(embedding, history, size, allowed=allowed)
         return self._with_neighbours(
             embedding, history, by_towers, size, listed=listed, allowed=allowed
@@ -217,8 +217,8 @@ class RecallSources:
         listed: bool,
         allowed: BitMap | None,
     ) -> RankedList:
-        """What the towers recalled, and beside it what the lists do."""
-        known, scores = self._listed(history if listed else history[:0])
+        """Union of the items that the towers recalled and those that the lists recall."""
+        known, scores = self._neighbour_scores(history if listed else history[:0])
         current = self.index.current(known)
         fresh = ~np.isin(known, self.index.origins(history)) & (current >= 0)
         if allowed is not None:
@@ -233,18 +233,18 @@ class RecallSources:
         )
 
     def judge(self, embedding: Scores, history: Rows, rows: Rows) -> RankedList:
-        """What both sources say of given items, in the given order; recalled by neither."""
-        return self._judged(embedding, rows, *self._listed(history))
+        """Scores of both sources for given items, in the given order, marked as not recalled."""
+        return self._judged(embedding, rows, *self._neighbour_scores(history))
 
     def merged(
         self, cosines: Scores, neighbour_scores: Scores, *, weight: float | None = None
     ) -> Scores:
-        """(items,) logits that a shortlist is ordered by.
+        """(items,): logits that order a shortlist.
 
         Args:
-            cosines: (items,)
-            neighbour_scores: (items,)
-            weight: What the lists count; by default as configured.
+            cosines: (items,) cosines of the shopper's and the items' embeddings.
+            neighbour_scores: (items,) item-kNN scores.
+            weight: Weight of the neighbour lists; by default the configured one.
         """
         logits = cosines / self.temperature
         if self.neighbours is not None:
@@ -253,13 +253,14 @@ class RecallSources:
         scores: Scores = logits.astype(np.float32)
         return scores
 
-    def _listed(self, history: Rows) -> tuple[Rows, Scores]:
-        """Item rows, ascending, that the neighbour lists have a score for, and the scores."""
+    def _neighbour_scores(self, history: Rows) -> tuple[Rows, Scores]:
+        """Item rows with an item-kNN score, ascending, and the scores; empty without the lists."""
         if self.neighbours is None:
             return np.empty(0, np.int32), np.empty(0, np.float32)
         return self.neighbours.scores(self.index.origins(history), decay=self.config.decay)
 
     def _judged(self, embedding: Scores, rows: Rows, known: Rows, scores: Scores) -> RankedList:
+        """Scores of both sources for `rows`; `scores` are the item-kNN scores of rows `known`."""
         cosines = (self.index.vectors(rows) @ embedding).astype(np.float32)
         shared = np.zeros(len(rows), np.float32)
         if len(known):
@@ -274,6 +275,6 @@ class RecallSources:
 
 
 def _shortlisted(union: RankedList, size: int) -> RankedList:
-    """The best items of a union, best first; equal ones in the order they came in."""
+    """The best items of a union, best first; ties keep their order."""
     best = union.take(np.argsort(-union.scores, kind="stable")[:size])
     return replace(best, shortlist_ranks=1 + np.arange(len(best)))

@@ -1,4 +1,4 @@
-"""How much the neighbour lists count beside the towers: what recalls most for validation users."""
+"""Chooses the weight of the neighbour lists by the recall of validation users."""
 
 from collections.abc import Mapping
 
@@ -16,26 +16,26 @@ SHORTLIST = 200
 def recall_by_weight(
     sources: RecallSources, users: NDArray[np.float32], cases: Cases
 ) -> Mapping[float, float]:
-    """Recall of the merged shortlist of 200 under each weight.
+    """Recall@200 of future purchases by the merged shortlist, for each weight.
 
     Args:
-        sources: Whose weight is to be chosen.
-        users: (cases, dimension) embeddings.
-        cases: Histories, and what is to be recalled.
+        sources: Recall sources whose weight is to be chosen.
+        users: (cases, dimension) user embeddings.
+        cases: Histories and the items to recall.
 
     Returns:
-        Mean over the cases, by weight, smallest weight first.
+        Mean recall over the cases by weight, smallest weight first.
 
     Raises:
         ValueError: there are no cases.
     """
     if not len(cases):
-        raise ValueError("cases must hold a user, got none")
+        raise ValueError("cases must have at least one user, got none")
     found = np.zeros((len(cases), len(WEIGHTS)))
     for case in tqdm(range(len(cases)), "weigh", unit="user", leave=False):
-        either = sources.union(users[case], cases.histories[case], SHORTLIST)
+        union = sources.union(users[case], cases.histories[case], SHORTLIST)
         for column, weight in enumerate(WEIGHTS):
-            scores = sources.merged(either.cosines, either.neighbour_scores, weight=weight)
-            head = either.rows[np.argsort(-scores, kind="stable")[:SHORTLIST]]
+            scores = sources.merged(union.cosines, union.neighbour_scores, weight=weight)
+            head = union.rows[np.argsort(-scores, kind="stable")[:SHORTLIST]]
             found[case, column] = np.isin(cases.targets[case], head).mean()
     return dict(zip(WEIGHTS, found.mean(axis=0).tolist(), strict=True))

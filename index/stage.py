@@ -1,4 +1,4 @@
-"""The index stage: the sources of recall, built, tuned and measured."""
+"""The index stage: builds, tunes and measures the recall sources."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -35,30 +35,31 @@ RECALL = "recall@100 against exact"
 LATENCY = "p50 ms"
 POINT = "operating point"
 CURVE = "operating points"
-"""Fact: every point that tuning looked at."""
+"""Key of the fact that lists every operating point measured."""
 QUERIES = 1000
+"""Most queries that the index is tuned on."""
 FEWEST_USERS = 100
-"""With fewer shoppers, items are the queries that the index is tuned on."""
+"""With fewer shoppers than this, item embeddings are the tuning queries."""
 SHORTLIST = 100
 
 
 def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
-    """Build the sources of the trial, and find how much the second one counts.
+    """Build the recall sources of the trial and choose the weight of the neighbour lists.
 
     Args:
-        config: Kind of index.
+        config: Options of the stage.
         root: Folder of the dataset's stages.
         folder: Where to write.
 
     Returns:
-        As `build` does, and recall by weight.
+        The facts that `build` returns, and recall by weight.
 
     Raises:
         ValueError, CorruptArtifactError: as `build` does.
     """
     towers = root / TRIAL_TOWERS
     data = load_dataset(root / DATA)
-    if config.kind == "milvus":  # nothing is served from the trial: its index stays on this machine
+    if config.kind == "milvus":  # the trial is never served, so its index stays on this machine
         config = replace(config, kind="auto", operating_point="")
     index, neighbours, facts = _built(config, towers, data, folder)
     if neighbours is not None and config.neighbours.weight is None:
@@ -78,20 +79,19 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
 
 
 def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
-    """Build the index of a finished towers stage, and the items' neighbour lists.
+    """Build the index over a finished towers stage's embeddings, and the neighbour lists.
 
     Args:
-        config: Kind of index; how much the lists count, the trial found.
+        config: Options of the stage; without a weight of the lists, the trial's is used.
         root: Folder of the dataset's stages.
         folder: Where to write.
 
     Returns:
         Facts for the manifest: size, kind, operating point, recall@100 against exact search,
-        latency in ms, and every operating point that was looked at.
+        latency in ms, and every operating point measured.
 
     Raises:
-        ValueError: the embeddings are not fit for an index, or no operating point reaches the
-            recall that is asked for.
+        ValueError: the embeddings are invalid, or no operating point reaches `target_recall`.
         CorruptArtifactError: the embeddings cannot be read.
     """
     data = load_dataset(root / DATA).for_refit()
@@ -104,7 +104,7 @@ def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
 def _built(
     config: IndexConfig, towers: Path, data: Dataset, folder: Path
 ) -> tuple[TunableStore, Neighbours | None, dict[str, Any]]:
-    """Both sources of finished towers and of what was bought, written; and facts."""
+    """Build and write the index, the neighbour lists and the eras; return the sources and facts."""
     embeddings = _embeddings(towers)
     index: TunableStore
     if config.kind == "milvus":
@@ -142,7 +142,7 @@ def _built(
 def _pairs(
     config: NeighboursConfig, offsets: NDArray[np.int64], items: NDArray[np.int32], size: int
 ) -> tuple[Neighbours, Neighbours]:
-    """What was bought by the same users, and what was bought next."""
+    """Lists of the items bought by the same users, and of the items bought next."""
     shrinkage, kept = config.shrinkage, config.kept
     return (
         nearest_neighbours(offsets, items, size, shrinkage=shrinkage, kept=kept),
@@ -163,7 +163,7 @@ def _embeddings(towers: Path) -> Vectors:
 
 
 def _queries(towers: Path, embeddings: Vectors) -> NDArray[np.float32]:
-    """(queries, dimension): shoppers at random, or items where they are few."""
+    """(queries, dimension): random user embeddings, or item embeddings if users are few."""
     users = np.load(towers / USER_EMBEDDINGS, mmap_mode="r")
     among = users if len(users) >= FEWEST_USERS else embeddings
     rows = np.random.default_rng(0).permutation(len(among))[:QUERIES]
@@ -173,7 +173,11 @@ def _queries(towers: Path, embeddings: Vectors) -> NDArray[np.float32]:
 def tuned(
     index: TunableStore, config: IndexConfig, embeddings: Vectors, queries: NDArray[np.float32]
 ) -> tuple[OperatingPoint, list[OperatingPoint]]:
-    """The operating point to take, and all that were looked at."""
+    """The fastest operating point that reaches the target recall, and all points measured.
+
+    Raises:
+        ValueError: no operating point reaches the target recall.
+    """
     truth = nearest(queries, embeddings, min(SHORTLIST, len(index)))
     if config.operating_point:
         given = measure(index, config.operating_point, queries, truth)
@@ -192,7 +196,7 @@ def tuned(
         best = max(points, key=lambda point: point.least_recall)
         raise ValueError(
             f"{RECALL} must be at least {config.target_recall} (target_recall), got "
-            f"{best.least_recall:.4f} at {best.parameters}, which is "
+            f"{best.least_recall:.4f} at {best.parameters}, "
             f"{config.target_recall - best.least_recall:.4f} short; choose another kind or a "
             "lower target"
         )

@@ -1,4 +1,4 @@
-"""How hard an index must look: the fastest operating point that reaches a recall."""
+"""Tunes an index: finds the fastest operating point that reaches a target recall."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,31 +14,31 @@ from index.vector_store import TunableStore
 from index.vectors import Vectors, blocks
 
 K_FACTORS = (16, 8, 6, 4, 3, 2, 1)
-"""How many times k items `ivf-pq` compares with whole vectors."""
+"""Values of `k_factor_rf` to try: `ivf-pq` rescores this many times k items."""
 TIMED = 100
-"""Queries that a latency is measured over."""
+"""Number of queries whose latency is measured."""
 FIRST_SEARCH, WIDEST_SEARCH = 64, 4096
-"""Least and largest effort in a graph that are tried."""
+"""Smallest and largest `ef_search` that are tried."""
 EFFORTS = {"hnsw": "efSearch={}", "cagra": "efSearch={}", "milvus": "ef={}"}
-"""What a graph calls it, by kind."""
+"""The `ef_search` parameter of each kind of graph."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingPoint:
-    """What an index recalls, and how fast, under some parameters."""
+    """Recall and latency of an index under some search parameters."""
 
     parameters: str
-    """In FAISS's words; empty where there are none"""
+    """Search parameters in FAISS's words; empty for an exact index"""
     recall: float
-    """Share of exact search's first k, mean over queries"""
+    """Recall@k against exact search, mean over queries"""
     least_recall: float
-    """Two standard errors less: what other queries find too"""
+    """`recall` minus two standard errors: a bound that holds for other queries, too"""
     milliseconds: float
-    """Median of one query at a time, by one thread"""
+    """Median latency of a single query on one thread, in ms"""
 
 
 def nearest(queries: NDArray[np.float32], embeddings: Vectors, k: int) -> NDArray[np.int64]:
-    """(queries, k): item rows of exact search, best first; reads the embeddings in blocks."""
+    """(queries, k): item rows found by exact search, best first; reads embeddings in blocks."""
     faiss = load_faiss()
     best = faiss.ResultHeap(len(queries), k, keep_max=True)
     first = 0
@@ -56,13 +56,13 @@ def nearest(queries: NDArray[np.float32], embeddings: Vectors, k: int) -> NDArra
 def measure(
     index: TunableStore, parameters: str, queries: NDArray[np.float32], truth: NDArray[np.int64]
 ) -> OperatingPoint:
-    """Look at one operating point, at which the index is left.
+    """Measure one operating point; the index stays at it.
 
     Args:
-        index: To be searched.
-        parameters: In FAISS's words.
+        index: Index to search.
+        parameters: Search parameters in FAISS's words.
         queries: (queries, dimension) of unit length.
-        truth: (queries, k) item rows of exact search.
+        truth: (queries, k) item rows found by exact search.
 
     Raises:
         ValueError: the index has no such parameter.
@@ -88,13 +88,16 @@ def measure(
 def explore(
     look: Callable[[str], OperatingPoint], kind: Kind, *, most: int, target: float
 ) -> list[OperatingPoint]:
-    """Look at operating points up to the least effort that reaches a recall.
+    """Measure operating points of rising effort until the least effort that reaches a recall.
 
     Args:
-        look: Measures an index under some parameters.
-        kind: Of the index.
-        most: Its inverted lists, or the widest search of a graph.
+        look: Measures the index under given parameters.
+        kind: Kind of the index.
+        most: Its number of inverted lists, or the largest `ef_search` of a graph.
         target: Recall to reach.
+
+    Returns:
+        All operating points measured.
     """
 
     def rise(parameters: str, fastest: float = np.inf) -> list[OperatingPoint]:
@@ -113,12 +116,12 @@ def explore(
 
 
 def widest_effort(kind: Kind, lists: int, *, on_gpu: bool) -> int:
-    """Most that `explore` may ask of an index: of inverted lists, or of candidates in a graph.
+    """Largest effort that `explore` may try: `nprobe`, or `ef_search` of a graph.
 
     Args:
-        kind: Of the index.
-        lists: Its inverted lists.
-        on_gpu: Whether it is tuned on a GPU, which has limits.
+        kind: Kind of the index.
+        lists: Number of inverted lists.
+        on_gpu: Whether the index is tuned on a GPU, which limits both.
     """
     if kind == "cagra":
         return WIDEST_OF_GRAPH
@@ -128,7 +131,7 @@ def widest_effort(kind: Kind, lists: int, *, on_gpu: bool) -> int:
 
 
 def reaching(points: Sequence[OperatingPoint], target: float) -> list[OperatingPoint]:
-    """Those that reach a recall on other queries, too, fastest first."""
+    """Operating points whose `least_recall` reaches a target, fastest first."""
     enough = [point for point in points if point.least_recall >= target]
     return sorted(enough, key=lambda point: point.milliseconds)
 
@@ -136,14 +139,14 @@ def reaching(points: Sequence[OperatingPoint], target: float) -> list[OperatingP
 def _rise(
     look: Callable[[int], OperatingPoint], least: int, most: int, target: float, fastest: float
 ) -> list[OperatingPoint]:
-    """Double the effort until the target is reached, then close in on the least that does.
+    """Double the effort until the target is reached, then bisect to the least such effort.
 
     Args:
-        look: Measures an effort.
+        look: Measures the index at an effort.
         least: Effort to begin with.
         most: Largest effort.
         target: Recall to reach.
-        fastest: Milliseconds at which to give up.
+        fastest: Latency in ms at which to give up, because another point is faster.
     """
     low, high = 0, min(least, most)
     points = [look(high)]

@@ -1,4 +1,4 @@
-"""What holds the items' embeddings and finds the nearest: FAISS in this process, or Milvus."""
+"""Interface of a vector store, which FAISS in this process and Milvus implement."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,53 +14,53 @@ Found = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 class VectorStore(Protocol):
-    """Embeddings of a corpus that never changes, numbered from 0, searched by inner product."""
+    """Embeddings of a fixed corpus, in rows numbered from 0, searched by inner product."""
 
     def __len__(self) -> int:
-        """Items of the corpus."""
+        """Number of items in the corpus."""
 
     @property
     def dimension(self) -> int:
-        """Length of an embedding."""
+        """Dimension of an embedding."""
 
     def search(
         self, queries: NDArray[np.float32], k: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Scores and item rows, both (queries, k), best first; row -1 where fewer were found.
+        """Scores and item rows, both (queries, k), best first; row -1 if fewer were found.
 
         Raises:
-            ValueError: wrong shape, not finite, or k outside 1 and the corpus.
+            ValueError: wrong shape, not finite, or k outside [1, items].
         """
 
     def search_among(
         self, query: NDArray[np.float32], k: int, allowed: BitMap
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Scores and item rows, both (found,): as many as are allowed, at most k.
+        """Scores and item rows, both (found,), best first: all allowed items, at most k.
 
         Raises:
-            ValueError: wrong shape, not finite, k below 1, or a row that is not in the corpus.
+            ValueError: wrong shape, not finite, k below 1, or a row outside the corpus.
         """
 
     def vectors(self, rows: NDArray[Any]) -> NDArray[np.float32]:
-        """(rows, dimension): the stored embeddings of some rows.
+        """(rows, dimension): stored embeddings of some rows.
 
         Raises:
-            ValueError: a row is not in the corpus.
+            ValueError: a row is outside the corpus.
         """
 
 
 class TunableStore(VectorStore, Protocol):
-    """One that was just built."""
+    """A vector store that was just built and can be tuned and saved."""
 
     def set_operating_point(self, parameters: str) -> None:
-        """Decide how hard every search looks.
+        """Set the search parameters of all later searches.
 
         Raises:
             ValueError: there is no such parameter.
         """
 
     def save(self, folder: Path) -> None:
-        """Write what loading it again needs."""
+        """Write the files that loading needs."""
 
 
 def checked_among(
@@ -70,18 +70,21 @@ def checked_among(
     allowed: BitMap,
     search: Callable[[NDArray[np.float32], int], Found],
 ) -> Found:
-    """Search among some rows once it is clear that there are any, and that all are there.
+    """Check the arguments of a search among allowed rows, then search.
 
     Args:
-        store: Whose rows they are.
+        store: Store to be searched.
         query: (dimension,) of unit length.
         k: Items wanted.
-        allowed: Item rows to choose from.
-        search: Scores and item rows for a query (1, dimension) and a k of at most as many as are
-            allowed.
+        allowed: Item rows to choose from; if there are none, `search` is not called.
+        search: Returns scores and item rows for a query (1, dimension) and a k that is at most the
+            number of allowed rows.
+
+    Returns:
+        Scores and item rows, both (found,).
 
     Raises:
-        ValueError: wrong shape, not finite, k below 1, or a row that is not in the corpus.
+        ValueError: wrong shape, not finite, k below 1, or a row outside the corpus.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
@@ -93,12 +96,12 @@ def checked_among(
 
 
 def check_k(k: int, items: int) -> None:
-    """Refuse a search for no item, or for more than there are."""
+    """Raise unless k is at least 1 and at most the number of items."""
     if not 1 <= k <= items:
-        raise ValueError(f"k must be within 1 and the corpus of {items}, got {k}")
+        raise ValueError(f"k must be in [1, {items}], got {k}")
 
 
 def check_rows(least: int, most: int, items: int) -> None:
-    """Refuse rows that are not in the corpus."""
+    """Raise unless all rows from `least` to `most` are in the corpus."""
     if least < 0 or most >= items:
-        raise ValueError(f"rows must be of the corpus of {items}, got {least} to {most}")
+        raise ValueError(f"rows must be in [0, {items}), got {least} to {most}")

@@ -1,4 +1,4 @@
-"""Item embeddings, which may be larger than memory: read in blocks, checked, sampled."""
+"""Reads, checks and samples item embeddings in blocks, as they may exceed memory."""
 
 import mmap
 from collections.abc import Iterator
@@ -9,32 +9,32 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32] | NDArray[np.float16]
 BLOCK = 64 << 20
-"""Bytes of vectors held at once."""
+"""Bytes of float32 vectors in one block."""
 SAMPLED_AT_ONCE = 4096
 UNIT_TOLERANCE = 1e-2
 
 
 def blocks(embeddings: Vectors, start: int, stop: int) -> Iterator[NDArray[np.float32]]:
-    """Copies of consecutive rows as float32, whose memory map is given back after each."""
+    """Copies of consecutive rows as float32; frees the pages of a memory map after each block."""
     rows = max(1, BLOCK // (4 * embeddings.shape[1]))
     for first in range(start, stop, rows):
         yield np.array(embeddings[first : min(first + rows, stop)], dtype=np.float32)
-        _give_back(embeddings)
+        _release_pages(embeddings)
 
 
 def sample(embeddings: Vectors, size: int) -> NDArray[np.float32]:
-    """(size, dimension) vectors at random, without repeats."""
+    """(size, dimension): random rows without repeats, in row order."""
     rows = np.sort(np.random.default_rng(0).choice(len(embeddings), size, replace=False))
     taken = np.empty((size, embeddings.shape[1]), np.float32)
     for start in range(0, size, SAMPLED_AT_ONCE):
         part = slice(start, start + SAMPLED_AT_ONCE)
         taken[part] = embeddings[rows[part]]
-        _give_back(embeddings)
+        _release_pages(embeddings)
     return taken
 
 
 def require_unit_length(embeddings: Vectors) -> None:
-    """Check embeddings block by block.
+    """Check block by block that all embeddings have length 1.
 
     Raises:
         ValueError: empty, wrong shape, not finite or not of length 1; names the row.
@@ -54,15 +54,15 @@ def require_unit_length(embeddings: Vectors) -> None:
 
 
 def checked(vectors: NDArray[Any], dimension: int | None, *, first: int = 0) -> NDArray[np.float32]:
-    """What FAISS may be given: 2-d, C-contiguous float32, finite, of the right dimension.
+    """The vectors as FAISS needs them: 2-d, finite, C-contiguous float32.
 
     Args:
-        vectors: To be looked at.
-        dimension: Right one; None where every one is.
-        first: Row of the first vector, for messages.
+        vectors: Vectors to check.
+        dimension: Required dimension; None accepts any.
+        first: Row number of the first vector, for messages.
 
     Raises:
-        ValueError: names the rule that is broken.
+        ValueError: empty, wrong shape, wrong dimension or not finite.
     """
     if vectors.ndim != 2 or vectors.size == 0:
         raise ValueError(f"vectors must be (n, dimension) and not empty, got shape {vectors.shape}")
@@ -74,7 +74,7 @@ def checked(vectors: NDArray[Any], dimension: int | None, *, first: int = 0) -> 
     return np.ascontiguousarray(vectors, dtype=np.float32)
 
 
-def _give_back(embeddings: Vectors) -> None:
-    """Unmap the pages read so far; they count as this process's memory otherwise."""
+def _release_pages(embeddings: Vectors) -> None:
+    """Drop the pages read so far; otherwise they count as memory of this process."""
     if isinstance(embeddings.base, mmap.mmap):
         embeddings.base.madvise(mmap.MADV_DONTNEED)

@@ -1,9 +1,10 @@
 """Typed Python client of a Shortlist server.
 
-from shortlist_client import RecommenderClient, Shopper, Wishes
+Example:
+    from shortlist_client import RecommenderClient, Shopper, Wishes
 
-with RecommenderClient("localhost:50051") as client:
-answer = client.recommend(Shopper(user_id="196"), Wishes(limit=10))
+    with RecommenderClient("localhost:50051") as client:
+        answer = client.recommend(Shopper(user_id="196"), Wishes(limit=10))
 """
 
 from shortlist_client.api.answer import (

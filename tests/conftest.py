@@ -126,7 +126,7 @@ def build_stages():
 def build_release(tiny_bert):
     """Really run every stage on a shop with the tiny BERT, below a folder.
 
-    The items have the attributes of `shop_attributes`.
+    The items have the attributes of `shop_attributes`, where no others are given.
     """
     from backbone.config import TrainingConfig
     from dataset.arrays import save_dataset
@@ -143,11 +143,12 @@ def build_release(tiny_bert):
     from towers import train as towers_train
     from towers.config import TowersConfig
 
-    def build(root: Path, shop: Dataset) -> Path:
+    def build(root: Path, shop: Dataset, attributes: pl.DataFrame | None = None) -> Path:
+        described = shop_attributes(shop) if attributes is None else attributes
         with writing(root / "data", stage="data", config={}, inputs={}) as (folder, _):
             save_dataset(folder, shop)
-            save_attributes(folder, shop_attributes(shop))
-            save_fields(folder, shop_attributes(shop))
+            save_attributes(folder, described)
+            save_fields(folder, described)
         training = TrainingConfig(
             max_epochs=5,
             examples_per_epoch=320,

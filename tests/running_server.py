@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from retrieval.embedding_cache import NOTHING
 from serving.api.errors import UnknownItemError
 from serving.api.request import Method
+from serving.engine.engine import Engine
 from serving.server.server import Server, ServerConfig
 from shortlist_client.api.answer import Answer, Basis, Coverage, RankedItem, Source
 from shortlist_client.api.errors import InvalidRequestError
@@ -22,8 +24,8 @@ class FakeRecommender:
     def __init__(self):
         self.versions = {"data": "d1", "towers": "t1", "index": "i1", "ranker": "r1"}
         self.actions = ()
-        self.moment = object()
-        self.lookups = {}
+        self.version_token = object()
+        self.cache_lookups = {}
         self.answer = Answer(
             items=[
                 RankedItem(
@@ -58,6 +60,10 @@ class FakeRecommender:
         self.entered = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
+
+    @property
+    def current(self):
+        return self
 
     def cost(self, request):
         return 1
@@ -104,8 +110,13 @@ class RunningServer:
         """Begin to drain; the future is done when it is over."""
         return self._submit(self.server.__aexit__(None, None, None))
 
+    def _live(self):
+        """An engine whose items never change serves too."""
+        loaded = self._load()
+        return SimpleNamespace(current=loaded) if isinstance(loaded, Engine) else loaded
+
     async def _start(self):
-        return await Server(self._load, self._config, **self._parts).__aenter__()
+        return await Server(self._live, self._config, **self._parts).__aenter__()
 
     def _submit(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)

@@ -1,1 +1,1 @@
-"""User tower and item tower: what a shopper wants and what an item is, in one space."""
+"""User tower and item tower: encode shoppers and items into one embedding space."""

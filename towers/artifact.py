@@ -1,4 +1,4 @@
-"""Towers on disk, and the user tower as serving uses it; no Lightning here."""
+"""Saves and loads towers; importable without Lightning."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def save_user_tower(
     tokenizer: PreTrainedTokenizerBase,
     config: TowersConfig,
 ) -> None:
-    """Write the user tower (fp32) and what it reads below a stage's folder."""
+    """Write the user tower (fp32), its tokenizer, options and titles into a stage's folder."""
     part = folder / USER
     _save(part, tower, tokenizer)
     options = {"reads": config.reads, "dimension": config.dimension}
@@ -43,12 +43,12 @@ def save_user_tower(
 
 
 def save_item_tower(folder: Path, tower: ItemTower, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Write the item tower (fp32) without the items' residuals, which the embeddings hold."""
+    """Write the item tower (fp32) without residuals, which the item embeddings already contain."""
     _save(folder / ITEM, tower, tokenizer, without=("residual.weight",))
 
 
 def load_item_tower(folder: Path) -> ItemTower:
-    """Item tower for items that are new to the corpus, in the precision that serves best."""
+    """The item tower without residuals, for new items, in the device's serving precision."""
     part = folder / ITEM
     weights = load_file(part / WEIGHTS)
     tower = ItemTower(

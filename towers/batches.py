@@ -1,4 +1,4 @@
-"""Batches of histories and what was chosen after them."""
+"""Builds training batches: histories, their targets and the negatives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,62 +18,72 @@ from towers.sampled_softmax import Choices
 from towers.windows import Windows
 
 SEARCH_PIECES = 6
-"""Word pieces of a made-up search at most"""
+"""Most word pieces of a synthetic search"""
 CONTEXTS_UNKNOWN = 0.1
-"""Chance that nothing is said of when and how a sequence came about, as a request may not"""
+"""Probability of dropping a sequence's interaction codes, as requests may lack them"""
 HISTORY_KEPT = 0.5
-"""Chance that a searching shopper has a history too"""
+"""Probability that a shopper with a search keeps the history"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TowersBatch(Batch):
-    """Shoppers, the items that they are about, and what each chose."""
+    """Shoppers' histories and searches, the items that they need, and their targets."""
 
     rows: Tensor
-    """(items,) int64 corpus rows whose embeddings are needed"""
+    """(items,) int64 item rows whose embeddings are needed"""
     fresh: Tensor
-    """(texts,) int64 positions in `rows` whose text is read with gradients"""
+    """(texts,) int64 positions in `rows` of the texts that are encoded with gradients"""
     texts: TokenBatch
-    """the texts of `fresh`"""
+    """Word pieces of the texts of `fresh`"""
     histories: PackedBatch | TokenBatch
-    """positions in `rows`, or word pieces"""
+    """Positions in `rows`, or word pieces of titles"""
     searches: TokenBatch
-    """word pieces of the searches that packed histories refer to"""
+    """Word pieces of the searches that packed histories refer to"""
     cells: Tensor
-    """(shoppers,) int64 cells of packed histories where a shopper is embedded"""
+    """(shoppers,) int64 cells of packed histories at which the shoppers are embedded"""
     candidates: Tensor
     """(candidates,) int64 positions in `rows`"""
     choices: Choices
+    """Targets and masked candidates of each shopper"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What batches are made from, in either form."""
+    """Source of training batches, for both forms of the user tower."""
 
     points: TrainingPoints
     inputs: TextInputs
     twins: Twins
     sampler: CandidateSampler
     fresh_texts: int
-    """Texts a batch that are read with gradients"""
+    """Texts per batch that are encoded with gradients"""
     seed: int
     prior: NDArray[np.float32] | None = None
-    """(items,) what is added to an item's logit in training, nats"""
+    """(items,) added to an item's logit in training, nats"""
 
     def rng(self, chosen: Sequence[int]) -> np.random.Generator:
-        """Chance of a batch, the same whenever it is made."""
+        """Random generator of a batch, which depends only on the seed and the batch's members."""
         return np.random.default_rng([self.seed, *chosen[:8]])
 
     def choices(
         self, points: NDArray[np.int64], shoppers: NDArray[np.int64], rng: np.random.Generator
     ) -> tuple[NDArray[np.int64], Choices]:
-        """Draw the pool for some points, whose shoppers are numbered in ascending order."""
+        """Draw the pool of candidates for some training examples.
+
+        Args:
+            points: (choices,) training examples.
+            shoppers: (choices,) number of each example's shopper in the batch, ascending.
+            rng: Random generator of the batch.
+
+        Returns:
+            Item rows of the pool, ascending, and the choices with their masked candidates.
+        """
         targets = self.points.targets[points]
         pool, log_inclusion = self.sampler(points, targets, rng)
         _, first = np.unique(shoppers, return_index=True)
         users = self.points.user_rows[points[first]]
-        known = {user: self._not_negative(user, pool) for user in dict.fromkeys(users.tolist())}
-        excluded = [known[user] for user in users.tolist()]
+        masked = {user: self._not_negative(user, pool) for user in dict.fromkeys(users.tolist())}
+        excluded = [masked[user] for user in users.tolist()]
         return pool, Choices(
             users=torch.from_numpy(shoppers),
             targets=torch.from_numpy(np.searchsorted(pool, targets)),
@@ -86,7 +96,7 @@ class Training:
         )
 
     def _not_negative(self, user: int, pool: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Places in the pool of all that a user has in the training split, and of its twins."""
+        """Positions in the pool of a user's training purchases and of their twins."""
         starts = self.points.user_starts
         rows = self.twins.of(self.points.items[starts[user] : starts[user + 1]])
         places = np.minimum(np.searchsorted(pool, rows), len(pool) - 1)
@@ -94,7 +104,7 @@ class Training:
         return found
 
     def search(self, point: int, rng: np.random.Generator) -> NDArray[np.int32]:
-        """[CLS] some words in a row of the target's text [SEP]: what a shopper might search for."""
+        """A synthetic search: [CLS] consecutive word pieces of the target's text [SEP]."""
         text = self.inputs.texts[int(self.points.targets[point])]
         length = min(1 + int(rng.integers(SEARCH_PIECES)), len(text))
         start = int(rng.integers(len(text) - length + 1))
@@ -103,7 +113,11 @@ class Training:
     def fresh(
         self, targets: NDArray[np.int32], rows: NDArray[np.int64], rng: np.random.Generator
     ) -> tuple[Tensor, TokenBatch]:
-        """Choose the texts that are read anew: their places in `rows`, and what is read."""
+        """Choose the targets whose texts are encoded with gradients.
+
+        Returns:
+            Positions of the chosen targets in `rows`, and their word pieces.
+        """
         distinct = np.unique(targets)
         fresh = np.sort(rng.permutation(distinct)[: self.fresh_texts])
         texts = pad([self.inputs.item(int(row)) for row in fresh], self.inputs.special.pad)
@@ -112,18 +126,18 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowBatches:
-    """Collates windows: every place that has something to predict is a shopper.
+    """Collates windows: every position with a training example is a shopper.
 
-    Some points are shoppers a second time, with a search for words of their target after the
-    history, or in place of it.
+    Some training examples give a second shopper, with a search for words of the target after or
+    instead of the history.
     """
 
     training: Training
     windows: Windows
     width: int
-    """Cells of a packed row"""
+    """Cells per packed row"""
     searches: float
-    """Searching shoppers a window"""
+    """Shoppers with a search per window, mean"""
 
     def __call__(self, chosen: Sequence[int]) -> TowersBatch:
         """Build the batch of some windows, by their position."""
@@ -134,7 +148,7 @@ class WindowBatches:
         members = np.concatenate(owned)
         of_window = np.repeat(np.arange(len(chosen)), [len(part) for part in owned])
         place = points.ends[members] - 1 - windows.starts[np.asarray(chosen)][of_window]
-        new = np.ones(len(members), bool)
+        new = np.ones(len(members), bool)  # whether an example begins another shopper
         new[1:] = (np.diff(of_window) != 0) | (np.diff(place) != 0)
         shoppers = np.cumsum(new) - 1
         searching = rng.permutation(members)[: round(self.searches * len(chosen))]
@@ -174,12 +188,12 @@ class WindowBatches:
 
 @dataclass(frozen=True, kw_only=True)
 class TitleBatches:
-    """Collates training points: every one is a shopper, read as the titles of its history."""
+    """Collates training examples: each is a shopper, encoded from the titles of its history."""
 
     training: Training
 
     def __call__(self, chosen: Sequence[int]) -> TowersBatch:
-        """Build the batch of some training points, by their position."""
+        """Build the batch of some training examples, by their position."""
         training, points, members = self.training, self.training.points, np.asarray(chosen)
         rng = training.rng(chosen)
         pool, choices = training.choices(members, np.arange(len(members)), rng)

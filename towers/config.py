@@ -1,4 +1,4 @@
-"""Options of the towers; importable without torch."""
+"""Options of the towers stage; importable without torch."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,61 +13,61 @@ class TowersConfig:
     backbone: str = ".cache/all-MiniLM-L6-v2"
     """Hub name or local folder of a BERT-like encoder."""
     dimension: int = 384
-    """Length of an embedding."""
+    """Dimension of an embedding."""
     widths: list[int] = field(default_factory=lambda: [64, 128, 256])
-    """Shorter beginnings of an embedding that are trained to be embeddings of their own."""
+    """Dimensions of shorter prefixes that are trained to be embeddings, too (Matryoshka)."""
     item_tokens: int = 32
-    """Word pieces of an item's text at most."""
+    """Most word pieces of an item's text."""
     item_layers: int = 0
-    """Top layers of the item tower that are trained; with 0 the texts are read once."""
+    """Top layers of the item tower that are trained; with 0 each text is encoded once."""
     fresh_texts: int = 128
-    """Texts a step that are read with gradients, where the item tower's layers are trained."""
+    """Texts per step that are encoded with gradients if layers of the item tower are trained."""
     searches: float = 0.5
-    """Shoppers a history that search for words of their target; for `reads: items`."""
+    """Shoppers per history with a search for words of their target; for `reads: items`."""
     search_tokens: int = 16
-    """Word pieces of a search at most."""
+    """Most word pieces of a search."""
     residual: bool = True
-    """Whether an item has an embedding of its own beside its text's."""
+    """Whether an item's embedding has a learned residual in addition to its text."""
     residual_shrinkage: float = 10.0
-    """Purchases at which half of an item's own embedding counts; one that was never bought has
-    its text alone."""
+    """Number of purchases at which an item's residual has half its weight; without purchases it
+    has none."""
     residual_dropout: float = 0.3
-    """Chance of training a step without an item's own embedding, as if the item were new."""
+    """Probability of leaving out an item's residual at a training step, as if the item were new."""
     reads: Literal["items", "titles"] = "items"
-    """What the user tower reads: one soft token an item, or the word pieces of the last titles."""
+    """Input of the user tower: one soft token per item, or the word pieces of the last titles."""
     history_length: int = 50
-    """Items of a history at most, the newest; for `reads: items`."""
+    """Most items of a history, the newest; for `reads: items`."""
     user_layers: int | None = None
-    """Lowest layers of the backbone that the user tower has; by default all."""
+    """Number of the backbone's lowest layers in the user tower; by default all."""
     title_tokens: int = 16
-    """Word pieces of one title in a history at most; for `reads: titles`."""
+    """Most word pieces of one title in a history; for `reads: titles`."""
     history_tokens: int = 64
-    """Word pieces of a history at most, the newest titles that fit; for `reads: titles`."""
+    """Most word pieces of a history, the newest titles that fit; for `reads: titles`."""
     uniform: int = 4_096
-    """Items drawn uniformly as negatives, beside the batch's own; as many as there are, or more,
-    takes the whole corpus."""
+    """Uniform negatives, in addition to in-batch negatives; at least the number of bought items
+    takes all of them."""
     hard: int = 0
-    """Training points for which hard negatives are mined before every epoch but the first; of no
-    use where the whole corpus is taken."""
+    """Training examples for which hard negatives are mined before every epoch except the first;
+    has no effect if `uniform` takes all bought items."""
     hard_margin: float = 0.95
-    """Share of the target's cosine up to which an item is a hard negative."""
+    """Share of the target's cosine below which an item is a hard negative."""
     temperature: float = 0.05
-    """Divides the logits at the start; then learned."""
+    """Initial temperature, which divides the logits; it is learned."""
     prior: float = 0.0
-    """What the logarithm of an item's purchases counts in its logit, in training alone: so much of
-    popularity embeddings need not say, and the larger it is, the better for rare items (Menon et
-    al., "Long-tail learning via logit adjustment", ICLR 2021)."""
+    """Weight of the logarithm of an item's purchases in its logit, in training only. Embeddings
+    then need not express popularity; larger values help rare items (Menon et al., "Long-tail
+    learning via logit adjustment", ICLR 2021)."""
     averaging: float = 0.99
-    """Share of the averaged weights that stays at each step; they are what is kept in the end.
-    With 0 those of the last step are."""
+    """Decay of the moving average of the weights, which gives the final towers; with 0 they have
+    the weights of the last step."""
     rows_at_once: int | None = None
-    """Packed rows, and texts, whose activations are held at once in training: for batches beyond
-    memory; by default all of a batch."""
+    """Packed rows, or texts, whose activations are in memory at once in training, for batches that
+    exceed memory; by default the whole batch."""
     valid_users: int = 2_000
-    """Users of the validation split that early stopping watches."""
+    """Users of the validation split that early stopping evaluates."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    """How the towers are fine-tuned. `trained_layers` are the user tower's. An example is a
-    history, and `batch_size` counts the items in it; for `reads: titles` both are purchases."""
+    """How the towers are fine-tuned. `trained_layers` counts layers of the user tower. An example
+    is a history, and `batch_size` counts items; for `reads: titles` both count purchases."""
 
     def __post_init__(self) -> None:
         for name in ("dimension", "title_tokens", "valid_users"):

@@ -1,4 +1,4 @@
-"""Embeds many texts or histories: full batches, hardly any padding, a progress bar."""
+"""Encodes many texts or histories in full batches with little padding."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,7 +14,7 @@ from backbone.packing import pack
 from towers.history_tower import HistoryTower
 
 HISTORIES = 1_024
-"""Histories packed at once"""
+"""Histories per packed batch"""
 
 
 def encode(
@@ -26,15 +26,15 @@ def encode(
     description: str,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    """Read texts in batches of similar length under a token budget.
+    """Encode texts in batches of similar length under a token budget.
 
     Args:
-        read: What makes (texts, size) of a batch.
+        read: Encoder of a batch, returns (texts, size).
         sequences: Word-piece ids with their special tokens.
         pad_id: Id of the padding token.
-        device: Where `read` works.
+        device: Device of the encoder.
         description: Label of the progress bar.
-        dtype: Precision of the matrix products; by default the one that serves best.
+        dtype: Precision of the matrix products; by default the device's serving precision.
 
     Returns:
         (texts, size) float32 on the device, in the order of `sequences`.
@@ -59,11 +59,11 @@ def embed_histories(
     """Embed shoppers after the last item of each history.
 
     Args:
-        tower: In evaluation mode.
-        items: (corpus, dimension) embeddings.
+        tower: User tower in evaluation mode.
+        items: (corpus, dimension) item embeddings.
         histories: Item rows of each shopper, oldest first, none empty.
-        contexts: When and how, as codes of `dataset.interaction_codes`, as long as the histories.
-        length: Newest items of a history that are read.
+        contexts: Interaction codes (`dataset.interaction_codes`), one per item of the histories.
+        length: Number of newest items that are encoded.
 
     Returns:
         (shoppers, dimension) float32, unit length.
@@ -72,10 +72,10 @@ def embed_histories(
     nothing = items.new_empty(0, items.shape[1])
     with torch.no_grad(), autocast(device):
         for start in range(0, len(histories), HISTORIES):
-            some = slice(start, start + HISTORIES)
-            newest = [history[-length:] for history in histories[some]]
-            known = [codes[-length:] for codes in contexts[some]]
-            packed = pack(newest, known, width=length, filler=len(items))
+            block = slice(start, start + HISTORIES)
+            newest = [history[-length:] for history in histories[block]]
+            codes = [context[-length:] for context in contexts[block]]
+            packed = pack(newest, codes, width=length, filler=len(items))
             last = packed.starts + torch.tensor([len(history) - 1 for history in newest])
             users.append(tower(items, packed.to(device), last.to(device), nothing))
     return torch.cat(users)

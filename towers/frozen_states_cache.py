@@ -1,4 +1,4 @@
-"""What frozen layers make of every token of a corpus, kept on disk."""
+"""Cache on disk of the frozen layers' states for every token of a corpus."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class TokenStates:
     starts: NDArray[np.int64]
     """(texts + 1,): text t owns `states[starts[t]:starts[t + 1]]`"""
     states: NDArray[np.float16]
-    """(tokens, hidden)"""
+    """(tokens, hidden) states"""
 
     @classmethod
     def kept(
@@ -29,14 +29,15 @@ class TokenStates:
         hidden: int,
         read: Callable[[], Iterator[tuple[NDArray[np.int64], Tensor]]],
     ) -> "TokenStates":
-        """As they were read before, else read now; a file is whole or absent.
+        """Load the states from a file, or compute and save them first.
+
+        The file is written atomically, so an incomplete one never exists.
 
         Args:
-            path: Where they are kept.
-            lengths: (texts,) tokens of each text.
-            hidden: Length of a state.
-            read: Yields (texts,) rows and (texts, length, hidden) states, until all texts had
-                their turn.
+            path: File of the states.
+            lengths: (texts,) number of tokens of each text.
+            hidden: Size of a state.
+            read: Yields (texts,) rows and (texts, length, hidden) states until all texts are done.
         """
         starts = np.cumsum([0, *lengths], dtype=np.int64)
         if not path.is_file():
@@ -52,7 +53,7 @@ class TokenStates:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """(texts,) tokens of each text."""
+        """(texts,) number of tokens of each text."""
         return np.diff(self.starts)
 
     def of(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
@@ -66,12 +67,12 @@ class TokenStates:
 
 
 def states_name(bert: nn.Module, sequences: Sequence[NDArray[np.int32]], *, layers: int) -> str:
-    """File of the states of some texts under some weights; others have another.
+    """File name of the states: a hash of the weights, the texts and the number of layers.
 
     Args:
-        bert: What reads.
+        bert: Encoder whose frozen layers compute the states.
         sequences: Word-piece ids of every text.
-        layers: How many layers are on top.
+        layers: Number of trained layers above the states.
     """
     digest = weights_digest(bert)
     digest.update(np.array([layers, *map(len, sequences)]).data)

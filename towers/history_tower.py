@@ -1,4 +1,4 @@
-"""The user tower over items: one soft token a purchase, every place of a history read at once."""
+"""The user tower over items: one soft token per purchase, all positions encoded in one pass."""
 
 import torch
 from torch import Tensor, nn
@@ -10,22 +10,23 @@ from backbone.packing import PackedBatch, causal_mask
 from dataset.interaction_codes import GAPS
 
 DECAY = 0.7
-"""Weight of an item relative to the next younger one before anything is learned."""
+"""Initial weight of an item relative to the next newer one."""
 OWN_SEARCH = 3.0
-"""Weight of a search relative to an item of the same age before anything is learned."""
+"""Initial weight of a search relative to an item of the same age."""
 
 
 class HistoryTower(nn.Module):
     """Causal BERT over the embeddings of a history's items.
 
-    Item k of a history is one token, which also says how long after the item before it came and
-    what the shopper did to it, where that is known. So fifty purchases cost fifty tokens, and a new
-    purchase needs no text to be read. What a shopper searches for is one more token, the last: the
-    item tower embeds the words as it would an item of that text. No token looks ahead, so the state
-    at each place is what is known of the shopper at that time, and one pass trains them all (Kang &
-    McAuley, "SASRec", ICDM 2018). A shopper's embedding is what the state says plus the sum of the
-    tokens' own, the recent ones counting most, at learned weights and a learned decay: what is like
-    what was bought, or asked for, need not be learned from nothing.
+    Each item of a history is one token. If known, the token also encodes the time since the item
+    before and the shopper's action. So fifty purchases cost fifty tokens, and a new purchase needs
+    no text. A search is one more token, the last: the item tower embeds its words like the text of
+    an item. Attention is causal, so the state at each position encodes the shopper at that time,
+    and one pass trains all positions (Kang & McAuley, "SASRec", ICDM 2018).
+
+    A shopper's embedding is the projected state plus the sum of the tokens' own embeddings, with
+    learned weights and a learned decay by age. So at the start of training, it is already near
+    items like those bought or searched for.
     """
 
     def __init__(
@@ -37,15 +38,15 @@ class HistoryTower(nn.Module):
         dropout: float = 0.0,
         rows_at_once: int | None = None,
     ) -> None:
-        """Build it around a backbone.
+        """Build the tower around a backbone.
 
         Args:
-            bert: Encoder; it reads no words.
-            dimension: Length of an embedding.
-            actions: How many kinds of actions are told apart.
-            dropout: Chance of zeroing an entry of a soft token in training.
-            rows_at_once: Packed rows whose activations are held at once in training; by default
-                all of a batch.
+            bert: Encoder; its word embeddings are not used.
+            dimension: Dimension of an embedding.
+            actions: Number of kinds of actions.
+            dropout: Probability of zeroing an entry of a soft token in training.
+            rows_at_once: Packed rows whose activations are in memory at once in training; by
+                default the whole batch.
         """
         super().__init__()
         self.bert = bert
@@ -67,15 +68,15 @@ class HistoryTower(nn.Module):
     def forward(
         self, items: Tensor, packed: PackedBatch, cells: Tensor, searches: Tensor
     ) -> Tensor:
-        """Embed shoppers at some places of their sequences.
+        """Embed shoppers at given positions of their sequences.
 
         Args:
-            items: (items, dimension) embeddings.
-            packed: Each shopper's history, then what is searched for, if anything. Ids below the
-                number of items are positions in `items`, that number itself is filling, and what
-                is above it are positions in `searches`.
-            cells: (shoppers,) int64 cells whose state is wanted, rows laid end to end.
-            searches: (searches, dimension) embeddings of the words.
+            items: (items, dimension) item embeddings.
+            packed: Each shopper's history, followed by the search, if any. An id below the number
+                of items is a position in `items`, an id equal to it is filler, and id
+                `len(items) + 1 + s` is position s in `searches`.
+            cells: (shoppers,) int64 cells to embed, as positions in the flattened packed batch.
+            searches: (searches, dimension) embeddings of the searches.
 
         Returns:
             (shoppers, dimension) float32, unit length.
@@ -109,16 +110,16 @@ class HistoryTower(nn.Module):
 
 
 def recent_sum(known: Tensor, positions: Tensor, mask: Tensor, decay: Tensor) -> Tensor:
-    """Sum of what each cell may look at, weighted by decay^age; its own age is 0.
+    """Sum over the cells that each cell attends to, weighted by decay^age; its own age is 0.
 
     Args:
-        known: (rows, width, dimension)
-        positions: (rows, width) places within a sequence.
-        mask: (rows, width, width) bool: whether a cell of the second axis may look at the third's.
-        decay: Scalar between 0 and 1: weight of an item relative to the next younger one.
+        known: (rows, width, dimension) embeddings of the cells.
+        positions: (rows, width) positions within a sequence.
+        mask: (rows, width, width) bool: whether a cell (second axis) attends to another (third).
+        decay: Scalar in (0, 1): weight of an item relative to the next newer one.
 
     Returns:
-        (rows, width, dimension)
+        (rows, width, dimension) weighted sums.
     """
     ages = (positions.unsqueeze(2) - positions.unsqueeze(1)).clamp(min=0)
     return (decay.to(known.dtype) ** ages * mask) @ known

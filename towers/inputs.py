@@ -1,4 +1,4 @@
-"""What the towers read of items and histories."""
+"""Inputs of the towers: word pieces of items and histories, and groups of equal titles."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,30 +19,30 @@ class TextInputs:
     """Word pieces of every item's title."""
     special: SpecialTokens
     history_tokens: int
-    """Length of a history's input at most."""
+    """Most word pieces of a history's input."""
 
     def item(self, row: int) -> NDArray[np.int32]:
-        """Input of the item tower."""
+        """Word pieces of an item's text for the item tower."""
         return item_input(self.texts[row], self.special)
 
     def history(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Input of a user tower that reads titles: the last ones, newest first.
+        """Word pieces of a history's last titles, newest first, for a user tower over titles.
 
-        An item that is newer than the titles says nothing.
+        Item rows beyond the titles are left out.
         """
         known = rows[rows < len(self.titles)]
         return history_input(self.titles, known, self.special, max_tokens=self.history_tokens)
 
     def corpus(self) -> list[NDArray[np.int32]]:
-        """Input of the item tower for every item."""
+        """Word pieces of every item's text for the item tower."""
         return [self.item(row) for row in range(len(self.texts))]
 
 
 class Twins:
-    """Items that share all word pieces of their titles: versions of one thing to a reader."""
+    """Groups of items whose titles have the same word pieces in any order, such as variants."""
 
     def __init__(self, titles: Iterable[NDArray[np.int32]]) -> None:
-        """Group the items, row i having title i."""
+        """Group the items; title i belongs to item row i."""
         numbers: dict[bytes, int] = {}
         self._group = np.array(
             [numbers.setdefault(np.sort(title).tobytes(), len(numbers)) for title in titles]
@@ -51,7 +51,7 @@ class Twins:
         self._starts = np.searchsorted(self._group[self._members], np.arange(len(numbers) + 1))
 
     def of(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
-        """The rows themselves and all of equal titles, ascending and distinct."""
+        """The rows and their twins, ascending and distinct."""
         groups = np.unique(self._group[rows])
         spans = [self._members[self._starts[g] : self._starts[g + 1]] for g in groups.tolist()]
         return np.sort(np.concatenate(spans))

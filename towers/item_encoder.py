@@ -1,4 +1,4 @@
-"""Embeds items that are new to the corpus, of which the text is all that is known."""
+"""Encodes items that are new to the corpus from their text alone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ from towers.user_encoder import TitlesReader, UserTower
 
 @dataclass(frozen=True, kw_only=True)
 class TextsReader:
-    """The item tower before texts."""
+    """Encodes raw texts with the item tower."""
 
     tower: ItemTower
     tokenizer: PreTrainedTokenizerBase
     item_tokens: int
-    """Word pieces of a text at most, with those that frame it"""
+    """Most word pieces of a text, including the special tokens"""
 
     @classmethod
     def load(cls, folder: Path) -> "TextsReader":
@@ -41,9 +41,9 @@ class TextsReader:
 
     @classmethod
     def beside(cls, folder: Path, user_tower: UserTower) -> "TextsReader":
-        """The same with the item tower that a user tower reads searches by, where it has one.
+        """Like `load`, but shares the item tower that a user tower uses for searches, if any.
 
-        Both are then to be used in one thread.
+        Both must then be used in the same thread.
         """
         reader = user_tower.reader
         if isinstance(reader, TitlesReader):
@@ -55,11 +55,11 @@ class TextsReader:
         )
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(texts, dimension) of unit length; where an item of each text lies."""
+        """(texts, dimension) of unit length: embeddings of new items with these texts."""
         return self._encoded(self.tower.embed_words, texts)
 
     def unnormalised(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(texts, dimension): what texts add to items' places, before these get unit length."""
+        """(texts, dimension): the texts' share of item embeddings, before normalisation."""
         return self._encoded(self.tower.unnormalised_words, texts)
 
     def _encoded(

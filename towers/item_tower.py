@@ -1,4 +1,4 @@
-"""The item tower: what an item's text says, and what only its buyers know of it."""
+"""The item tower: an item's text, encoded, plus a residual learned from its purchases."""
 
 import torch
 from torch import Tensor, nn
@@ -10,19 +10,18 @@ from backbone.chunked_gradients import in_chunks
 from backbone.layers import mean_over_tokens, through_top
 
 BEHAVIOUR = 2.0
-"""Length of what behaviour says beside an item's text, whose length is about 1."""
+"""Initial length of the part from purchases; the text's part has a length of about 1."""
 RIDGE = 30.0
-"""Penalty of the regression from standardised texts, in items."""
+"""Penalty of the ridge regression on standardised texts, in items."""
 
 
 class ItemTower(nn.Module):
     """BERT over an item's text, projected, plus a learned residual of the item; unit length.
 
-    The texts of a corpus are read once and kept in a table; a training step reads some of them
-    anew, with gradients, and puts them back. The residual begins as what behaviour alone says and
-    is left out at random, so that an embedding without it, which is all that an unseen item has,
-    stays a good one.
-    It counts the less, the less an item was bought: what few purchases say is mostly chance.
+    All texts of the corpus are encoded once and stored in a table. A training step encodes some of
+    them again, with gradients, and updates the table. The residual starts from the SVD of purchases
+    and is left out at random, so that embeddings without it stay good: new items have none. It
+    weighs less for items with few purchases, which are mostly chance.
     """
 
     support: Tensor
@@ -36,15 +35,16 @@ class ItemTower(nn.Module):
         residual_dropout: float = 0.0,
         texts_at_once: int | None = None,
     ) -> None:
-        """Build it around a backbone.
+        """Build the tower around a backbone.
 
         Args:
             bert: Encoder of texts.
-            dimension: Length of an embedding.
-            support: (items,) how much of its residual an item's embedding gets, 0 to 1; None for
-                a tower without residuals.
-            residual_dropout: Chance of leaving an item's residual out, a training step.
-            texts_at_once: Texts whose activations are held at once in training; by default all.
+            dimension: Dimension of an embedding.
+            support: (items,) weight of each item's residual, in [0, 1]; None for a tower without
+                residuals.
+            residual_dropout: Probability of leaving out an item's residual at a training step.
+            texts_at_once: Texts whose activations are in memory at once in training; by default
+                all.
         """
         super().__init__()
         self.bert = bert
@@ -57,7 +57,7 @@ class ItemTower(nn.Module):
         self.residual_dropout, self.texts_at_once = residual_dropout, texts_at_once
 
     def read(self, texts: TokenBatch) -> Tensor:
-        """(texts, hidden) float32, unit length: mean over the tokens."""
+        """(texts, hidden) float32, unit length: mean state over each text's tokens."""
 
         def mean(ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
             states = self.bert(
@@ -69,12 +69,12 @@ class ItemTower(nn.Module):
         return functional.normalize(read.float(), dim=-1)
 
     def read_on(self, states: Tensor, mask: Tensor, *, layers: int) -> Tensor:
-        """What `read` says of texts whose states under the top layers are known.
+        """The same as `read`, computed from the states below the top layers.
 
         Args:
-            states: (texts, length, hidden)
+            states: (texts, length, hidden) states below the top layers.
             mask: (texts, length) 1 for a token, 0 for padding.
-            layers: How many layers are the top.
+            layers: Number of top layers.
         """
 
         def mean(states: Tensor, mask: Tensor) -> Tensor:
@@ -86,15 +86,15 @@ class ItemTower(nn.Module):
         return functional.normalize(read.float(), dim=-1)
 
     def forward(self, texts: Tensor, rows: Tensor | None = None) -> Tensor:
-        """Embed items: `unnormalised`, of unit length."""
+        """(items, dimension) float32, unit length: `unnormalised`, normalised."""
         return functional.normalize(self.unnormalised(texts, rows), dim=-1)
 
     def unnormalised(self, texts: Tensor, rows: Tensor | None = None) -> Tensor:
-        """What texts and residuals add up to.
+        """Item embeddings before normalisation: projected text plus weighted residual.
 
         Args:
-            texts: (items, hidden) what `read` made of their texts.
-            rows: (items,) int64 rows in the corpus; None for items that are new to it.
+            texts: (items, hidden) texts encoded by `read`.
+            rows: (items,) int64 item rows; None for items that are new to the corpus.
 
         Returns:
             (items, dimension) float32, of any length.
@@ -109,11 +109,11 @@ class ItemTower(nn.Module):
         return embeddings
 
     def embed_words(self, texts: TokenBatch) -> Tensor:
-        """(texts, dimension): where an item of some words would lie, were there one."""
+        """(texts, dimension): embeddings of new items with these texts; also used for searches."""
         return functional.normalize(self.unnormalised_words(texts), dim=-1)
 
     def unnormalised_words(self, texts: TokenBatch) -> Tensor:
-        """The same before it gets unit length: what words add to an item's place."""
+        """(texts, dimension): `embed_words` before normalisation."""
         if not len(texts.ids):
             return self.projection.weight.new_empty(0, self.projection.out_features)
         with torch.no_grad():
@@ -122,46 +122,46 @@ class ItemTower(nn.Module):
 
     @torch.no_grad()
     def fit_projection(self, texts: Tensor) -> None:
-        """Start as the texts' own principal directions, strongest first, about their mean.
+        """Initialise the projection with the principal components of the texts, strongest first.
 
         Args:
-            texts: (items, hidden) what `read` made of the corpus.
+            texts: (items, hidden) texts of the corpus, encoded by `read`.
         """
         mean = texts.mean(dim=0)
         centred = texts - mean
         _, _, directions = torch.linalg.svd(centred, full_matrices=False)
         scale = centred.norm(dim=1).pow(2).mean().rsqrt()
         weight = nn.init.orthogonal_(torch.empty_like(self.projection.weight))
-        known = min(len(weight), len(directions))
-        weight[:known] = directions[:known]
+        count = min(len(weight), len(directions))
+        weight[:count] = directions[:count]
         self.projection.weight.copy_(weight * scale)
         self.projection.bias.copy_(-(weight * scale) @ mean)
 
     @torch.no_grad()
     def fit_behaviour(self, texts: Tensor, behaviour: Tensor) -> None:
-        """Start from what behaviour says too: what texts foretell of it goes to the projection.
+        """Initialise the projection and the residuals from an SVD of purchases.
 
-        The embeddings of behaviour are first turned as near to the texts' as they get: turned they
-        lose nothing of what they say of one another, and what both say of an item adds up
-        (orthogonal Procrustes: Schönemann, Psychometrika 1966). A ridge regression then adds to the
-        projection what the texts foretell of them, so that an unseen item begins where such texts
-        are bought, and the residuals are the rest.
+        First rotates the SVD embeddings towards the text embeddings: a rotation preserves their
+        inner products, and the two parts of an item then add up (orthogonal Procrustes: Schönemann,
+        Psychometrika 1966). Then adds a ridge regression of the rotated embeddings on the texts to
+        the projection, so that a new item starts near items whose texts predict similar purchases.
+        The residuals of the regression become the items' residuals.
 
         Args:
-            texts: (items, hidden) what `read` made of the corpus.
-            behaviour: (items, dimension) of unit length, or zero.
+            texts: (items, hidden) texts of the corpus, encoded by `read`.
+            behaviour: (items, dimension) SVD embeddings of unit length; zero without purchases.
         """
         assert self.residual is not None
         support = self.support[:, None]
         left, _, right = torch.linalg.svd((behaviour * support).T @ self.projection(texts))
-        turned = BEHAVIOUR * behaviour @ (left @ right)  # (items, dimension)
+        rotated = BEHAVIOUR * behaviour @ (left @ right)  # (items, dimension)
         mean, spread = texts.mean(dim=0), texts.std()
-        known = functional.pad((texts - mean) / spread, (0, 1), value=1.0)  # (items, hidden + 1)
-        ridge = RIDGE * torch.eye(known.shape[1], device=known.device)
+        design = functional.pad((texts - mean) / spread, (0, 1), value=1.0)  # (items, hidden + 1)
+        ridge = RIDGE * torch.eye(design.shape[1], device=design.device)
         solution = torch.linalg.solve(
-            (known * support).T @ known + ridge, (known * support).T @ turned
+            (design * support).T @ design + ridge, (design * support).T @ rotated
         )
         weight = solution[:-1].T / spread
         self.projection.weight.add_(weight)
         self.projection.bias.add_(solution[-1] - weight @ mean)
-        self.residual.weight.copy_((turned - known @ solution) * (support > 0))
+        self.residual.weight.copy_((rotated - design @ solution) * (support > 0))

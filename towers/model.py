@@ -1,4 +1,4 @@
-"""Both towers and the temperature of their dot products; plain torch."""
+"""Both towers and the temperature that divides their dot products; plain torch."""
 
 import math
 
@@ -18,7 +18,7 @@ from towers.item_tower import ItemTower
 
 
 class TitlesTower(nn.Module):
-    """The plain user tower: BERT over the last titles, mean over the tokens, unit length."""
+    """The user tower over titles: BERT over the last titles, mean over the tokens, unit length."""
 
     def __init__(self, bert: PreTrainedModel, dimension: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class TitlesTower(nn.Module):
 
 
 class TwoTower(nn.Module):
-    """A user tower, an item tower, and the temperature of their dot products."""
+    """A user tower, an item tower, and the temperature that divides their dot products."""
 
     def __init__(
         self, user_tower: HistoryTower | TitlesTower, item_tower: ItemTower, temperature: float
@@ -46,16 +46,16 @@ class TwoTower(nn.Module):
 
     @property
     def temperature(self) -> Tensor:
-        """Divides logits; learned, kept within 0.01 and 1."""
+        """Learned temperature, clamped to [0.01, 1]."""
         return self.log_temperature.exp().clamp(0.01, 1.0)
 
     def merge_adapters(self) -> None:
-        """Add what adapters learnt to the backbones' own weights."""
+        """Merge the adapters' weights into the backbones."""
         for tower in (self.user_tower, self.item_tower):
             tower.bert = merged(tower.bert)
 
     def users(self, items: Tensor, batch: TowersBatch) -> Tensor:
-        """(shoppers, dimension): a batch's shoppers, given the embeddings of its items."""
+        """(shoppers, dimension): embeddings of a batch's shoppers, given those of its items."""
         if isinstance(self.user_tower, HistoryTower):
             searches = self.item_tower.embed_words(batch.searches)
             return self.user_tower(items, batch.histories, batch.cells, searches)  # type: ignore[no-any-return]
@@ -63,11 +63,12 @@ class TwoTower(nn.Module):
 
 
 def support(purchases: Tensor, shrinkage: float) -> Tensor:
-    """(items,) float32 share of an item's residual that counts: n / (n + shrinkage), 0 for n = 0.
+    """(items,) float32: weight of each item's residual, n / (n + shrinkage) for n purchases.
 
     Args:
-        purchases: (items,) how often each was bought.
-        shrinkage: Purchases at which half of it counts; at least 0.
+        purchases: (items,) number of purchases.
+        shrinkage: Number of purchases at which the weight is half; at least 0. Even with 0, the
+            weight without purchases is 0.
     """
     return purchases.float() / (purchases.float() + shrinkage).clamp(min=1)
 
@@ -75,13 +76,13 @@ def support(purchases: Tensor, shrinkage: float) -> Tensor:
 def build_two_tower(
     config: TowersConfig, *, purchases: Tensor, actions: int, total_steps: int
 ) -> TwoTower:
-    """Two towers that start from the same pretrained weights and share none.
+    """Two towers that start from copies of the same pretrained weights.
 
     Args:
-        config: What they are.
-        purchases: (items,) how often each item of the corpus was bought.
-        actions: How many kinds of actions histories tell apart.
-        total_steps: Length of the training.
+        config: Options of the towers.
+        purchases: (items,) number of purchases of each item in the corpus.
+        actions: Number of kinds of actions in histories.
+        total_steps: Steps of the training.
     """
     training = config.training
     item_bert = fine_tuned(

@@ -1,4 +1,4 @@
-"""The towers in training; the only file of the package that knows Lightning."""
+"""The Lightning module of the towers; no other file of the package imports Lightning."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -35,10 +35,10 @@ MONITOR = "valid/recall@100"
 
 
 class TowersModule(LightningModule):
-    """Trains two towers contrastively and watches recall over the whole corpus.
+    """Trains both towers contrastively and monitors recall over the whole corpus.
 
-    What is watched, mined with and kept is an average of the weights over the last steps, which is
-    better than those of any one step (Polyak & Juditsky, SIAM J. Control Optim. 1992).
+    Validation, mining and export use a moving average of the weights, which is better than the
+    weights of any one step (Polyak & Juditsky, SIAM J. Control Optim. 1992).
     """
 
     texts: Tensor
@@ -50,13 +50,13 @@ class TowersModule(LightningModule):
         training: Training,
         config: TowersConfig,
     ) -> None:
-        """Take the parts.
+        """Wrap the towers and the data that validation and mining need.
 
         Args:
-            model: What to train.
-            valid: Users whose recall is watched.
-            training: What batches are made from.
-            config: How.
+            model: Towers to train.
+            valid: Users whose recall is monitored, if any.
+            training: Source of the batches.
+            config: Options of the towers.
         """
         super().__init__()
         self.model, self.valid, self.config = model, valid, config
@@ -70,7 +70,7 @@ class TowersModule(LightningModule):
 
     @torch.no_grad()
     def keep_states_below(self, folder: Path) -> None:
-        """Read every text up to the layers that are trained, or look it up; the last time."""
+        """Compute the frozen layers' states of every text, or load them from the cache."""
         corpus, layers = self.inputs.corpus(), self.config.item_layers
         lengths = np.array([len(text) for text in corpus])
         bert, pad_id = self.average.item_tower.bert, self.inputs.special.pad
@@ -89,7 +89,7 @@ class TowersModule(LightningModule):
 
     @torch.no_grad()
     def read_texts(self) -> None:
-        """Read every item's text with the averaged item tower."""
+        """Encode every item's text with the averaged item tower."""
         if self.below is not None:
             read_on, lengths = partial(self._read_on, self.average.item_tower), self.below.lengths
             with autocast(self.device):
@@ -112,12 +112,12 @@ class TowersModule(LightningModule):
 
     @torch.no_grad()
     def embed_items(self) -> Tensor:
-        """(items, dimension): the corpus as it would be searched now."""
+        """(items, dimension): unit-length embeddings of the corpus by the averaged item tower."""
         return functional.normalize(self.unnormalised_items(), dim=-1)
 
     @torch.no_grad()
     def unnormalised_items(self) -> Tensor:
-        """(items, dimension): the same before it gets unit length."""
+        """(items, dimension): `embed_items` before normalisation."""
         self.average.eval()
         rows = torch.arange(len(self.texts), device=self.texts.device)
         return self.average.item_tower.unnormalised(self.texts, rows)
@@ -129,7 +129,7 @@ class TowersModule(LightningModule):
         histories: Sequence[NDArray[np.int32]],
         contexts: Sequence[NDArray[np.int32]],
     ) -> Tensor:
-        """(users, dimension): shoppers after their histories."""
+        """(users, dimension): embeddings of shoppers after their histories."""
         self.average.eval()
         tower = self.average.user_tower
         if isinstance(tower, HistoryTower):
@@ -144,7 +144,7 @@ class TowersModule(LightningModule):
         )
 
     def on_train_start(self) -> None:
-        """A resumed training begins where the last epoch's validation left off."""
+        """Restore the state after the last epoch's validation, for a resumed training."""
         if self.current_epoch:
             if self.config.item_layers:
                 self.read_texts()
@@ -152,7 +152,7 @@ class TowersModule(LightningModule):
             self.train()
 
     def _mine(self, items: Tensor, *, epoch: int) -> None:
-        """Renew the hard negatives of an epoch with the towers as they are."""
+        """Mine the hard negatives of an epoch with the current averaged towers."""
         if self.hard is None:
             return
         rng = np.random.default_rng([self.config.training.seed, epoch])
@@ -162,11 +162,11 @@ class TowersModule(LightningModule):
         self.hard.renew(chosen, self.embed_users(items, histories, contexts), items)
 
     def on_train_batch_start(self, batch: TowersBatch, batch_idx: int) -> None:  # noqa: ARG002
-        """What is left to chance in a step depends on its number alone, resumed or not."""
+        """Seed each step by its number, so that a resumed training draws the same numbers."""
         torch.manual_seed(self.config.training.seed + self.global_step)
 
     def training_step(self, batch: TowersBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Score every shopper of the batch against every candidate."""
+        """Score every shopper of the batch against every candidate of the batch."""
         texts = self.texts[batch.rows]
         if self.config.item_layers and len(batch.fresh):
             fresh = self._read_fresh(batch)
@@ -188,7 +188,7 @@ class TowersModule(LightningModule):
         return loss + orthogonality(self.model)
 
     def _read_fresh(self, batch: TowersBatch) -> Tensor:
-        """(texts, hidden): the texts of a batch that are read with gradients."""
+        """(texts, hidden): the texts of a batch that are encoded with gradients."""
         tower = self.model.item_tower
         if self.below is None:
             return tower.read(batch.texts)
@@ -196,13 +196,13 @@ class TowersModule(LightningModule):
 
     @torch.no_grad()
     def on_train_batch_end(self, outputs: object, batch: TowersBatch, batch_idx: int) -> None:
-        """Let the average follow; early steps, which are far from where it ends, count little."""
+        """Update the averaged weights; the decay starts low, so that early steps are forgotten."""
         del outputs, batch, batch_idx
         step = self.global_step
-        stays = min(self.config.averaging, (1 + step) / (10 + step))
+        decay = min(self.config.averaging, (1 + step) / (10 + step))
         for average, learnt in zip(self.average.parameters(), self.model.parameters(), strict=True):
             if learnt.requires_grad:
-                average.lerp_(learnt, 1 - stays)
+                average.lerp_(learnt, 1 - decay)
 
     def _loss(self, users: Tensor, candidates: Tensor, batch: TowersBatch) -> Tensor:
         return sampled_softmax(
@@ -214,10 +214,10 @@ class TowersModule(LightningModule):
         )
 
     def validation_step(self, batch: object, batch_idx: int) -> None:
-        """Nothing a batch: recall needs all users and all items at once."""
+        """Do nothing per batch: recall needs all users and all items at once."""
 
     def on_validation_epoch_end(self) -> None:
-        """Rank the whole corpus for the validation users."""
+        """Log recall of the validation users over the whole corpus, and mine hard negatives."""
         if self.config.item_layers:
             self.read_texts()
         items = self.embed_items()
@@ -232,7 +232,7 @@ class TowersModule(LightningModule):
         self._mine(items, epoch=self.current_epoch + 1)
 
     def configure_optimizers(self) -> Any:
-        """AdamW with warm-up and cosine, a step at a time."""
+        """AdamW and a learning-rate schedule that advances at each step."""
         steps = int(self.trainer.estimated_stepping_batches)
         optimizer, schedule = adamw(self.model, self.config.training, steps)
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]

@@ -1,4 +1,4 @@
-"""Which items a batch is scored against, and how likely each was to be among them."""
+"""Draws the pool of items that a batch is scored against, with inclusion probabilities."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,42 +14,42 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateSampler:
-    """One pool a batch, each item once: its own targets, a uniform sample, and hard negatives.
+    """Draws one pool per batch, without repeats: its targets, uniform and hard negatives.
 
-    An item that nobody has bought yet is never in it: of such an item nobody knows whether it is
-    wanted, and towers that are taught it is not would keep every new item down.
+    Items without purchases are never in the pool: whether they are wanted is unknown, and towers
+    trained on them as negatives would rank every new item low.
     """
 
     target_share: NDArray[np.float64]
     """(items,): share of the training targets that are this item"""
     bought: NDArray[np.int64]
-    """(bought items,): rows of the items that have a purchase, ascending"""
+    """(bought items,): item rows with a purchase, ascending"""
     uniform: int
-    """Bought items drawn uniformly; as many as there are, or more, takes them all"""
+    """Bought items drawn uniformly; at least their number takes them all"""
     hard: HardNegatives | None = None
-    """Mined negatives, one a training point that has some"""
+    """Mined hard negatives; one is drawn per training example that has any"""
 
     @property
     def takes_all(self) -> bool:
-        """Whether the pool is all that was ever bought, so that nothing is left to chance."""
+        """Whether the pool is always all bought items, so that nothing is sampled."""
         return self.uniform >= len(self.bought)
 
     def __call__(
         self, points: NDArray[np.int64], targets: NDArray[np.int32], rng: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
-        """Draw a pool; processes that train together share theirs.
+        """Draw a pool; processes that train together share one pool.
 
         An item is in the pool unless every source missed it: π = 1 - (1 - share of the targets)^n
-        × (1 - uniform / bought items)^p × (1 - share of the hard negatives)^n, for n points in p
-        processes.
+        × (1 - uniform / bought items)^p × (1 - share of the hard negatives)^n, for n training
+        examples in p processes.
 
         Args:
-            points: (points,) training points of this process's batch.
-            targets: (points,) their targets' item rows.
-            rng: Source of chance.
+            points: (examples,) training examples of this process's batch.
+            targets: (examples,) item rows of their targets.
+            rng: Random generator.
 
         Returns:
-            Item rows, ascending and distinct, and log π, nats; None where all were taken.
+            Item rows, ascending and distinct, and log π, nats; None if all bought items were taken.
         """
         if self.takes_all:
             return self.bought, None
@@ -65,7 +65,7 @@ class CandidateSampler:
 
 
 def gathered(value: T) -> list[T]:
-    """The value of every process that trains together, in their order; of this one where alone."""
+    """The values of all processes that train together, in rank order."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return [value]
     values: list[T] = [value] * distributed.get_world_size()

@@ -1,4 +1,4 @@
-"""Softmax over sampled candidates, its gradient taken block by block."""
+"""Softmax over sampled candidates, with the gradient computed block by block."""
 
 from dataclasses import dataclass
 
@@ -10,45 +10,45 @@ from backbone.batch import Batch
 
 BLOCK = 256
 MASKED = -1e9
-"""Logit of a candidate that is no negative: finite, so that a row without negatives stays so."""
+"""Logit of a masked candidate; finite, so that a row without negatives gives no NaN."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choices(Batch):
-    """Which candidate was chosen after which user embedding, and which are no negatives."""
+    """The chosen candidate of each training example, and the candidates that are no negatives."""
 
     users: Tensor
     """(choices,) int64, ascending: row of the user embedding"""
     targets: Tensor
-    """(choices,) int64: the candidate that was chosen"""
+    """(choices,) int64: the chosen candidate"""
     excluded_users: Tensor
     """(pairs,) int64, ascending: row of the user embedding …"""
     excluded_candidates: Tensor
-    """(pairs,) int64: … and a candidate that is no negative to it; holds its targets too"""
+    """(pairs,) int64: … and a candidate that is not its negative, such as its targets"""
     log_inclusion: Tensor | None
-    """(candidates,) log chance of being among the candidates, nats; None where all items are"""
+    """(candidates,) log probability of being drawn, nats; None if every item is a candidate"""
     prior: Tensor | None = None
-    """(candidates,) what is known of a candidate whoever asks, nats: added to its logit, so that
-    embeddings need not say it"""
+    """(candidates,) added to a candidate's logit for every user, nats, so that embeddings need not
+    express it"""
 
 
 def sampled_softmax(
     users: Tensor, candidates: Tensor, choices: Choices, *, temperature: Tensor, dtype: torch.dtype
 ) -> Tensor:
-    """Cross-entropy of each choice against the candidates that are negatives to it.
+    """Mean cross-entropy of each target against its negatives among the candidates.
 
-    With logits z = user · candidate / temperature + prior and π the chance that a candidate was
-    drawn, a choice of target t costs -log(exp z_t / (exp z_t + Σ_negatives exp z_j / π_j)): the sum
-    is the Horvitz-Thompson estimate of the sum over the whole corpus, and the target, which is
-    there whatever was drawn, is not corrected.
+    With logits z = user · candidate / temperature + prior and π the probability that a candidate
+    was drawn, target t costs -log(exp z_t / (exp z_t + Σ_negatives exp z_j / π_j)). The sum is the
+    Horvitz-Thompson estimate of the sum over the whole corpus. The target is not corrected, because
+    it is always there.
 
-    Logits and their gradient exist a block of users at a time: the (users, candidates) matrix,
-    which would be the largest of the training, is never stored.
+    Logits and their gradient are computed for one block of users at a time. The full (users,
+    candidates) matrix, which would be the largest of the training, is never stored.
 
     Args:
         users: (users, dim) float32
         candidates: (candidates, dim) float32
-        choices: What was chosen, and what is masked.
+        choices: Targets and masked candidates.
         temperature: Scalar that divides the dot products; gets a gradient.
         dtype: Precision of the matrix products.
 
@@ -65,7 +65,7 @@ def sampled_softmax(
 
 
 class _SampledSoftmax(torch.autograd.Function):
-    """Computes the gradient with the loss, while a block's logits are at hand."""
+    """Computes the gradient in the forward pass, while a block's logits are in memory."""
 
     @staticmethod
     def forward(  # noqa: PLR0917 - autograd passes by position
@@ -86,11 +86,11 @@ class _SampledSoftmax(torch.autograd.Function):
         pair_edges = torch.searchsorted(choices.excluded_users, edges).tolist()
         loss = users.new_zeros(())
         for block, first in enumerate(range(0, len(users), BLOCK)):
-            here = slice(first, first + BLOCK)
+            rows_here = slice(first, first + BLOCK)
             mine = slice(choice_edges[block], choice_edges[block + 1])
             pairs = slice(pair_edges[block], pair_edges[block + 1])
             masked = (choices.excluded_users[pairs] - first, choices.excluded_candidates[pairs])
-            logits = (scaled[here] @ items.T).float()
+            logits = (scaled[rows_here] @ items.T).float()
             if choices.log_inclusion is not None:
                 logits -= choices.log_inclusion
             if choices.prior is not None:
@@ -100,14 +100,14 @@ class _SampledSoftmax(torch.autograd.Function):
             rows = choices.users[mine] - first
             margins = negatives[rows] - chosen[mine]
             loss += functional.softplus(margins).sum()
-            missed = torch.sigmoid(margins)  # mass that the target does not have
+            missed = torch.sigmoid(margins)  # probability of all negatives
             pull = torch.zeros_like(negatives).index_add_(0, rows, missed)
             d_logits = logits.sub_(negatives[:, None]).exp_().mul_(pull[:, None])
             d_logits[masked] = 0.0
             d_logits.index_put_((rows, choices.targets[mine]), -missed, accumulate=True)
             d_logits = d_logits.to(dtype)
-            d_users[here] = (d_logits @ items).float()
-            d_candidates += (d_logits.T @ scaled[here]).float()
+            d_users[rows_here] = (d_logits @ items).float()
+            d_candidates += (d_logits.T @ scaled[rows_here]).float()
         n = len(choices.users)
         d_scale = (d_users * users).sum() / n
         ctx.save_for_backward(d_users.mul_(scale / n), d_candidates.div_(n), d_scale)

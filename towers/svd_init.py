@@ -1,4 +1,4 @@
-"""Item embeddings that behaviour alone gives, in seconds: where residuals start."""
+"""Item embeddings from an SVD of purchases, computed in seconds: the residuals' initial values."""
 
 import numpy as np
 import torch
@@ -9,26 +9,27 @@ from torch.nn import functional
 from dataset.training_examples import TrainingPoints
 
 ITERATIONS = 4
-"""Power iterations: the spectrum of sparse purchases falls slowly."""
+"""Power iterations, needed because the singular values of sparse purchases fall slowly."""
 
 
 def behaviour_embeddings(
     points: TrainingPoints, items: int, *, dimension: int, seed: int
 ) -> Tensor:
-    """Embed items so that those which share users are near each other.
+    """Embed items so that items with common users are near each other.
 
-    The right singular vectors of the purchases, each divided by the square roots of how many its
-    user and its item have, times their singular values. The largest component is taken away: its
-    vectors are those square roots, so it says how often an item was bought and nothing else.
+    Takes the matrix of purchases, each divided by the square roots of its user's and its item's
+    number of purchases. The embeddings are its right singular vectors times its singular values,
+    without the largest component. That component's vectors are the square roots, so it encodes
+    popularity alone.
 
     Args:
-        points: Whose training purchases are learnt from; repeats count once.
+        points: Training examples whose purchases are used; repeats count once.
         items: Size of the corpus.
-        dimension: Length of an embedding; what the purchases do not fill stays zero.
-        seed: Of the randomised decomposition.
+        dimension: Dimension of an embedding; beyond the rank of the matrix, entries are zero.
+        seed: Seed of the randomised decomposition.
 
     Returns:
-        (items, dimension) float32 of unit length, zero for items that nobody bought.
+        (items, dimension) float32 of unit length, zero for items without purchases.
 
     Source: Cremonesi et al., "Performance of recommender algorithms on top-N recommendation tasks"
     (PureSVD), RecSys 2010; Halko et al., SIAM Review 2011 (the decomposition).

@@ -1,7 +1,7 @@
-"""The towers stage: train, export, embed the corpus.
+"""The towers stage: trains and exports both towers, and embeds the corpus.
 
-It runs twice. The trial learns from the training split, and validation users decide how long; what
-is served then learns for as long from both splits.
+It runs twice. The trial trains on the training split, with early stopping by validation users. The
+served towers then train on the training and validation split for the same number of epochs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,10 +60,10 @@ EPOCHS = "epochs"
 
 
 def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
-    """Train both towers on the training split until early stopping, and write them.
+    """Train both towers on the training split with early stopping, and write them.
 
     Args:
-        config: What and how.
+        config: Options of the towers.
         root: Folder of the dataset's stages; checkpoints and logs go to `root/training`.
         folder: Where to write.
 
@@ -90,7 +90,7 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     """Train both towers on the training and the validation split, and write them.
 
     Args:
-        config: What and how; for how long, the trial decided.
+        config: Options of the towers; the number of epochs comes from the trial.
         root: Folder of the dataset's stages; checkpoints and logs go to `root/training`.
         folder: Where to write.
 
@@ -121,7 +121,10 @@ def _written(
     tokenizer: PreTrainedTokenizerBase,
     folder: Path,
 ) -> Mapping[str, Any]:
-    """Write the towers, and embeddings of the corpus and of shoppers of histories and contexts."""
+    """Write the towers and the embeddings of the corpus and of some shoppers; return facts.
+
+    `shoppers` are their histories and interaction codes.
+    """
     unnormalised = module.unnormalised_items()
     items = functional.normalize(unnormalised, dim=-1)
     users = module.embed_users(items, *shoppers)
@@ -151,15 +154,16 @@ def fit_towers(
     """Train both towers on the training split.
 
     Args:
-        config: What and how.
+        config: Options of the towers.
         data: Items and histories.
-        tokenizer: Of the backbone.
-        folder: For checkpoints and logs; a training that was killed goes on from there.
-        valid: Users whose recall@100 decides which epoch is the best; the last one without.
-        kept_below: Folder where what the pretrained backbone reads is kept.
+        tokenizer: Tokenizer of the backbone.
+        folder: Folder of checkpoints and logs; an interrupted training resumes from it.
+        valid: Users whose recall@100 selects the best epoch; None selects the last one.
+        kept_below: Folder of the cached outputs of the pretrained backbone.
 
     Returns:
-        The towers as they were after that epoch, every text read with them.
+        The towers after the selected epoch, with every text encoded, and the result of the
+        training.
     """
     source = training_source(config, data, text_inputs(data, tokenizer, config))
     loader = batches(config, source)
@@ -168,12 +172,12 @@ def fit_towers(
     fitted = fit(
         module,
         loader,
-        DataLoader(TensorDataset(torch.zeros(1))),  # validation looks at all users at once
+        DataLoader(TensorDataset(torch.zeros(1))),  # validation handles all users at once
         config=config.training,
         monitor=MONITOR if valid else None,
         folder=folder,
     )
-    module.to(best_device())  # Lightning left it on the CPU
+    module.to(best_device())  # Lightning leaves it on the CPU
     if config.item_layers:
         module.read_texts()
     return module, fitted
@@ -192,12 +196,12 @@ def text_inputs(
 
 
 def valid_cases(data: Dataset, users: int) -> Cases:
-    """Users whom decisions are made on, at most a quarter of the validation split.
+    """Users for early stopping, at most a quarter of the validation split.
 
-    The ranker learns from the others.
+    The ranker learns from the other users.
 
     Raises:
-        ValueError: the split leaves nobody.
+        ValueError: the validation split has no usable user.
     """
     cases = data.cases("valid")
     if not len(cases):
@@ -206,7 +210,7 @@ def valid_cases(data: Dataset, users: int) -> Cases:
 
 
 def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> Training:
-    """What batches are made from."""
+    """The source of training batches: examples, inputs and the negative sampler."""
     points = training_points(data, within_baskets=config.reads == "items")
     items = len(data.item_ids)
     twins = Twins(inputs.titles[row] for row in range(len(inputs.titles)))
@@ -237,15 +241,15 @@ def build_module(
     valid: Cases | None = None,
     kept_below: Path | None = None,
 ) -> TowersModule:
-    """Towers that have read the corpus once and start in the space of its texts.
+    """Build the towers, encode the corpus once, and initialise both projections from its texts.
 
     Args:
-        config: What they are.
+        config: Options of the towers.
         data: Items and histories.
-        source: What batches are made from.
-        steps: Length of the training.
-        valid: Users whose recall is watched.
-        kept_below: Folder where what the pretrained backbone reads is kept, if anywhere.
+        source: Source of the batches.
+        steps: Steps of the training.
+        valid: Users whose recall is monitored, if any.
+        kept_below: Folder of the cached outputs of the pretrained backbone, if any.
     """
     seed_everything(config.training.seed)
     purchases = torch.from_numpy(np.array(data.popularity))
@@ -279,12 +283,12 @@ def build_module(
 
 
 def sequence_length(config: TowersConfig) -> int:
-    """Cells of a history with a search after it."""
+    """Most cells of a sequence: a history and a search."""
     return config.history_length + 1
 
 
 def batches(config: TowersConfig, source: Training) -> DataLoader[int]:
-    """Batches of the training split, in a seeded order."""
+    """Loader of training batches, in a seeded order."""
     points, training = source.points, config.training
     if config.reads == "titles":
         return DataLoader(

@@ -26,18 +26,18 @@ from towers.model import TitlesTower
 
 @dataclass(frozen=True, kw_only=True)
 class ItemsReader:
-    """Embeds a history of items."""
+    """Encodes histories as items and searches as words."""
 
     tower: HistoryTower
     embeddings: NDArray[np.float32] | Extended[np.float32]
-    """(items, dimension)"""
+    """(items, dimension) item embeddings"""
     length: int
-    """Newest items that are read"""
+    """Number of newest items that are encoded"""
     item_tower: ItemTower
     """Embeds searches"""
     tokenizer: PreTrainedTokenizerBase
     search_tokens: int
-    """Word pieces of a search at most, with those that frame it"""
+    """Most word pieces of a search, including the special tokens"""
 
     @classmethod
     def load(
@@ -61,45 +61,48 @@ class ItemsReader:
         contexts: Sequence[NDArray[np.int32]],
         searches: Sequence[str],
     ) -> torch.Tensor:
-        """Embed the newest items and the search of every shopper, as (shoppers, dimension).
+        """Embed shoppers by their newest items and their searches, as (shoppers, dimension).
 
         Raises:
-            ValueError: somebody has neither.
+            ValueError: a shopper has neither a history nor a search.
         """
         newest = [history[-self.length :] for history in histories]
-        known = [codes[-self.length :] for codes in contexts]
+        item_codes = [codes[-self.length :] for codes in contexts]
         lengths = np.array([len(items) for items in newest])
-        asked = np.array([bool(search) for search in searches])
+        searching = np.array([bool(search) for search in searches])
         starts, size = np.cumsum(lengths) - lengths, int(lengths.sum())
-        words = size + np.cumsum(asked)  # `size` itself is the filler
-        read = [
+        words = size + np.cumsum(searching)  # `size` itself is the filler
+        sequences = [
             np.append(np.arange(start, start + length), words[place : place + searched])
             for place, (start, length, searched) in enumerate(
-                zip(starts.tolist(), lengths.tolist(), asked.tolist(), strict=True)
+                zip(starts.tolist(), lengths.tolist(), searching.tolist(), strict=True)
             )
         ]
-        codes = [np.pad(some, (0, one)) for some, one in zip(known, asked.astype(int), strict=True)]
-        widths = lengths + asked
+        codes = [
+            np.pad(own, (0, searched))
+            for own, searched in zip(item_codes, searching.astype(int), strict=True)
+        ]
+        widths = lengths + searching
         device = self.tower.out.weight.device
         width = padded_width(int(widths.max(initial=0)), self.length + 1)
-        packed = pack(read, codes, width=width, filler=size).to(device)
+        packed = pack(sequences, codes, width=width, filler=size).to(device)
         last = packed.starts + torch.from_numpy(widths - 1).to(device)
         items = torch.from_numpy(self.embeddings[np.concatenate(newest)]).to(device)
         return self.tower(items, packed, last, self._searches(searches))  # type: ignore[no-any-return]
 
     def _searches(self, searches: Sequence[str]) -> torch.Tensor:
-        """(searches, dimension) embeddings of those that are not empty."""
+        """(searches, dimension): embeddings of the searches that are not empty."""
         special = SpecialTokens.of(self.tokenizer)
         budget = self.search_tokens - 2
         pieces = tokenize([s for s in searches if s], self.tokenizer, max_tokens=budget)
-        read = [item_input(pieces[row], special) for row in range(len(pieces))]
-        batch = pad(read, special.pad).to(self.item_tower.projection.weight.device)
+        inputs = [item_input(pieces[row], special) for row in range(len(pieces))]
+        batch = pad(inputs, special.pad).to(self.item_tower.projection.weight.device)
         return self.item_tower.embed_words(batch)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TitlesReader:
-    """Embeds a history of titles."""
+    """Encodes histories and searches as the word pieces of titles."""
 
     tower: TitlesTower
     inputs: TextInputs
@@ -125,29 +128,28 @@ class TitlesReader:
     def __call__(
         self,
         histories: Sequence[NDArray[np.int32]],
-        contexts: Sequence[NDArray[np.int32]],  # noqa: ARG002  # titles say nothing of them
+        contexts: Sequence[NDArray[np.int32]],  # noqa: ARG002  # not encoded in titles
         searches: Sequence[str],
     ) -> torch.Tensor:
-        """Embed searches, as if they were the newest titles, and the newest titles before them."""
+        """Embed shoppers by their newest titles, as (shoppers, dimension); a search comes first."""
         pairs = zip(histories, searches, strict=True)
-        batch = pad([self._read(*pair) for pair in pairs], self.inputs.special.pad)
+        batch = pad([self._input(*pair) for pair in pairs], self.inputs.special.pad)
         return self.tower(batch.to(self.tower.projection.weight.device))  # type: ignore[no-any-return]
 
-    def _read(self, history: NDArray[np.int32], search: str) -> NDArray[np.int32]:
-        read = self.inputs.history(history)
+    def _input(self, history: NDArray[np.int32], search: str) -> NDArray[np.int32]:
+        titles = self.inputs.history(history)
         if not search:
-            return read
+            return titles
         pieces = tokenize([search], self.tokenizer, max_tokens=self.inputs.history_tokens - 2)
-        asked = item_input(pieces[0], self.inputs.special)
-        return np.concatenate([asked, read[1:]])[: self.inputs.history_tokens]
+        searched = item_input(pieces[0], self.inputs.special)
+        return np.concatenate([searched, titles[1:]])[: self.inputs.history_tokens]
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserTower:
     """Embeds shoppers.
 
-    Sums in bf16 depend on what lies beside them, so of one who is embedded among others the last
-    bits may differ.
+    bf16 sums depend on the batch, so the last bits of an embedding may differ between batches.
     """
 
     reader: ItemsReader | TitlesReader
@@ -162,7 +164,7 @@ class UserTower:
 
     @property
     def longest(self) -> int:
-        """Items of a history that are read at most, filled up to few widths; 0 for titles."""
+        """Most items of a history that are encoded; 0 for titles, which have no padded widths."""
         return self.reader.length if isinstance(self.reader, ItemsReader) else 0
 
     def __call__(
@@ -174,9 +176,9 @@ class UserTower:
         """Embed a shopper.
 
         Args:
-            history: Item rows, oldest first; may be empty where there is a search.
-            contexts: Interaction codes (`dataset.interaction_codes`); None where unknown.
-            search: What the shopper is looking for, in words.
+            history: Item rows, oldest first; may be empty if there is a search.
+            contexts: Interaction codes (`dataset.interaction_codes`); None if unknown.
+            search: Words that the shopper searches for; may be empty.
 
         Returns:
             (dimension,) of unit length.
@@ -191,12 +193,12 @@ class UserTower:
         contexts: Sequence[NDArray[np.int32]] | None = None,
         searches: Sequence[str] | None = None,
     ) -> NDArray[np.float32]:
-        """Embed some shoppers at once.
+        """Embed a batch of shoppers.
 
         Args:
-            histories: Item rows of each, oldest first; may be empty where there is a search.
-            contexts: Interaction codes (`dataset.interaction_codes`); None where unknown.
-            searches: What each is looking for, in words, empty where nothing; None for nobody.
+            histories: Item rows of each, oldest first; may be empty if there is a search.
+            contexts: Interaction codes (`dataset.interaction_codes`) of each; None if unknown.
+            searches: Words that each searches for, or ""; None if nobody searches.
 
         Returns:
             (shoppers, dimension) of unit length.

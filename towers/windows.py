@@ -1,4 +1,4 @@
-"""Cuts users' histories into sequences that are read once and predict at many places."""
+"""Cuts users' histories into windows: sequences encoded once that predict at many positions."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from dataset.training_examples import TrainingPoints
 
 @dataclass(frozen=True, kw_only=True)
 class Windows:
-    """Spans of the training interactions; each predicts some consecutive training points.
+    """Spans of training interactions; each predicts some consecutive training examples.
 
-    A window ends where its last point's history ends. Every point belongs to one window.
+    A window ends where the history of its last example ends. Every example is in one window.
     """
 
     starts: NDArray[np.int64]
@@ -20,24 +20,25 @@ class Windows:
     ends: NDArray[np.int64]
     """(windows,): one past the last interaction"""
     points: NDArray[np.int64]
-    """(windows + 1,): window w predicts the training points `points[w]` to `points[w + 1]`"""
+    """(windows + 1,): window w predicts the training examples `[points[w], points[w + 1])`"""
 
     def __len__(self) -> int:
         return len(self.starts)
 
 
 def windows(points: TrainingPoints, length: int) -> Windows:
-    """Cover all training points with spans of at most `length` interactions.
+    """Cover all training examples with spans of at most `length` interactions.
 
-    Who has more than that gets several, each beginning half a window before its first point's
-    place, so that a point sees at least half a window where there is that much before it.
+    A user with more interactions gets several windows. Each later window starts half a window
+    before its first example, so that every example sees at least half a window of history, if the
+    user has that much.
 
     Args:
-        points: In the order that `training_points` makes: by user, then by time.
-        length: Interactions a window at most, at least 2.
+        points: Training examples in the order of `training_points`: by user, then by time.
+        length: Most interactions of a window, at least 2.
 
     Raises:
-        ValueError: length is below 2.
+        ValueError: `length` is below 2.
     """
     if length < 2:
         raise ValueError(f"length must be at least 2, got {length}")
@@ -47,9 +48,9 @@ def windows(points: TrainingPoints, length: int) -> Windows:
     fits = points.ends[edges[1:] - 1] - user_starts <= length
     starts, firsts = [user_starts[fits]], [first_of_user[fits]]
     for user in np.flatnonzero(~fits):
-        more = _cut(points.ends[edges[user] : edges[user + 1]], int(user_starts[user]), length)
-        starts.append(np.array([start for start, _ in more], np.int64))
-        firsts.append(edges[user] + np.array([first for _, first in more], np.int64))
+        cuts = _cut(points.ends[edges[user] : edges[user + 1]], int(user_starts[user]), length)
+        starts.append(np.array([start for start, _ in cuts], np.int64))
+        firsts.append(edges[user] + np.array([first for _, first in cuts], np.int64))
     order = np.argsort(np.concatenate(firsts))
     bounds = np.append(np.concatenate(firsts)[order], len(points))
     return Windows(
@@ -58,11 +59,11 @@ def windows(points: TrainingPoints, length: int) -> Windows:
 
 
 def _cut(ends: NDArray[np.int64], user_start: int, length: int) -> list[tuple[int, int]]:
-    """First interaction and first point of each window of one user."""
+    """First interaction and first training example of each window of one user."""
     found = [(user_start, 0)]
     for point, end in enumerate(ends.tolist()):
         if end - found[-1][0] > length:
             found.append((max(user_start, end - max(length // 2, 1)), point))
     if found[0][0] == user_start and ends[0] - user_start > length:
-        found = found[1:]  # the first point's history alone is longer than a window
+        found = found[1:]  # the history of the first example is already longer than a window
     return found

@@ -1,7 +1,7 @@
-"""Encoding, training and embedding beside a peer.
+"""Speed of encoding, training and embedding against a peer.
 
-The peer is sentence-transformers with the same backbone, as it comes. Both run in this process, by
-turns, with the same threads.
+The peer is sentence-transformers with the same backbone and default settings. Both alternate in
+this process, with the same threads.
 """
 
 import tempfile
@@ -31,10 +31,11 @@ from towers.train import batches, build_module, text_inputs, training_source
 from towers.user_encoder import ItemsReader, UserTower
 
 TITLES = 10
-"""Last titles of a history that the peer reads."""
+"""Newest titles of a history that the peer reads."""
 HISTORY = 50
-"""Items of the history that ours reads."""
+"""Items of a history that our user tower reads."""
 CHANGED = 100
+"""One title in so many changes before encoding again."""
 PEER_BATCH = 64
 STEPS = 12
 WARM_UP = 2
@@ -42,19 +43,19 @@ WARM_UP = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The same work, done by us and by the peer."""
+    """Speed of the same work, done by us and by the peer."""
 
     what: str
     unit: str
     ours: float
     peer: float
     ratio: float
-    """How many times faster ours is"""
+    """Our speed divided by the peer's"""
     note: str
 
 
 def encoding(data: Dataset, config: TowersConfig, rounds: int) -> Comparison:
-    """Titles a second, tokenisation included, and how close the vectors are to fp32."""
+    """Titles per second with tokenisation, and cosines of our vectors to fp32."""
     from sentence_transformers import SentenceTransformer
 
     titles, device = list(data.titles), best_device()
@@ -93,12 +94,12 @@ def encoding(data: Dataset, config: TowersConfig, rounds: int) -> Comparison:
 
 
 def changed(data: Dataset, config: TowersConfig, all_titles: Comparison) -> Comparison:
-    """Seconds of reading a corpus again of which one title in a hundred is another.
+    """Seconds of encoding a corpus again after one title in a hundred has changed.
 
     Args:
-        data: Items.
-        config: Of the towers.
-        all_titles: As of `encoding`: what the peer, which keeps nothing, does every time.
+        data: The corpus.
+        config: Options of the towers.
+        all_titles: Result of `encoding`; the peer has no cache and encodes all titles every time.
     """
     titles = list(data.titles)
     tokenizer, bert = load_tokenizer(config.backbone), load_bert(config.backbone)
@@ -125,7 +126,7 @@ def changed(data: Dataset, config: TowersConfig, all_titles: Comparison) -> Comp
 
 
 def training(data: Dataset, config: TowersConfig) -> Comparison:
-    """Positions (history → next item) a second, in training."""
+    """Training speed, positions (history → next item) per second."""
     inputs = text_inputs(data, load_tokenizer(config.backbone), config)
     source = training_source(config, data, inputs)
     loader = batches(config, source)
@@ -155,7 +156,7 @@ def training(data: Dataset, config: TowersConfig) -> Comparison:
 
 
 class _Positions(pytorch_lightning.Callback):
-    """Counts positions and seconds of the steps after the first ones."""
+    """Counts positions and seconds of the steps after the warm-up."""
 
     def __init__(self) -> None:
         self._times: list[float] = []
@@ -164,25 +165,25 @@ class _Positions(pytorch_lightning.Callback):
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: TowersBatch, batch_idx: int
     ) -> None:
-        """Note the time at which a step ended."""
+        """Record the end of a step and its number of positions."""
         del trainer, pl_module, outputs, batch_idx
         self._times.append(time.perf_counter())
         self._positions.append(len(batch.choices.targets))
 
     def rate(self) -> float:
-        """Positions a second."""
+        """Positions per second after the warm-up."""
         seconds = self._times[-1] - self._times[WARM_UP - 1]
         return sum(self._positions[WARM_UP:]) / seconds
 
 
 class _Steps(TrainerCallback):
-    """Notes when each step of the peer ended."""
+    """Records the end of each step of the peer."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        """Note the time."""
+        """Record the time."""
         self.times.append(time.perf_counter())
 
 
@@ -225,7 +226,7 @@ def _peer_training(data: Dataset, config: TowersConfig, points: TrainingPoints) 
 
 
 def user_embedding(data: Dataset, config: TowersConfig, rounds: int) -> Comparison:
-    """Median milliseconds of one shopper's embedding, a history of fifty items."""
+    """Median latency of embedding one shopper with a history of fifty items, ms."""
     from sentence_transformers import SentenceTransformer
 
     rng, device = np.random.default_rng(0), best_device()

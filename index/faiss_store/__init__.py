@@ -1,1 +1,1 @@
-"""A vector store in this process, by FAISS."""
+"""A vector store in this process, built on FAISS."""

@@ -1,4 +1,4 @@
-"""Builds an index of any kind: trained on a sample, filled in blocks, within a budget of memory."""
+"""Builds a FAISS index: trains it on a sample and adds items in blocks, within a memory budget."""
 
 import logging
 from pathlib import Path
@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from index.config import IndexConfig
 from index.faiss_store.disk_lists import map_lists, merge_lists
-from index.faiss_store.gpus import built_graph, left_to_cpu, to_cpu, to_first, used
+from index.faiss_store.gpus import built_graph, to_cpu, to_first, used, warn_cpu_fallback
 from index.faiss_store.installation import builds_graphs, load_faiss
 from index.faiss_store.store import ItemIndex, write
 from index.vectors import Vectors, blocks, require_unit_length, sample
@@ -18,32 +18,31 @@ from index.vectors import Vectors, blocks, require_unit_length, sample
 logger = logging.getLogger(__name__)
 Kind = Literal["exact", "ivf-pq", "ivf-sq", "ivf-flat", "hnsw", "cagra", "milvus"]
 LISTS = "index.faiss_store.disk_lists"
-"""Beside the index, its inverted lists where they were too large for memory."""
+"""File of the inverted lists, next to the index, if they are too large for memory."""
 LINKS = 32
-"""Neighbours of an item in the graph's upper layers; twice as many in the lowest."""
+"""HNSW's `M`: neighbours of an item in the upper layers; twice as many in the lowest."""
 CODES, CODES_ON_GPU = 16, 256
-"""Values of a product quantiser's code, of 4 bits and of 8."""
+"""Number of values of a product quantiser's code: 4 bits on a CPU, 8 bits on a GPU."""
 CODE_COUNTS = (96, 64, 56, 48, 40, 32, 28, 24, 20, 16, 12, 8, 4, 3, 2, 1)
 CODE_WIDTHS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32)
-"""Codes a vector, and dimensions a code, that FAISS's GPU kernels are compiled for."""
+"""Codes per vector, and dimensions per code, that FAISS's GPU kernels are compiled for."""
 WHOLE_LISTS = ("ivf-sq", "ivf-flat")
-"""Kinds that hold nothing but inverted lists, which may lie on disk."""
+"""Kinds that consist of inverted lists only, which may be on disk."""
 TRAINING_POINTS_PER_CENTRE = 64
 WORKING = 512 << 20
-"""Bytes of the interpreter, of blocks, and of what training holds beside its sample."""
+"""Bytes reserved for the interpreter, for blocks, and for training in addition to its sample."""
 
 
 def build_index(embeddings: Vectors, config: IndexConfig, folder: Path) -> ItemIndex:
-    """Build an index of FAISS over item embeddings; position i becomes row i.
+    """Build a FAISS index over item embeddings; position i becomes row i.
 
     Args:
-        embeddings: (items, dimension) of length 1; may be memory-mapped, and is then given back
-            to the kernel block by block.
-        config: Kind, and what building may occupy.
-        folder: Where the lists go when they do not fit into memory.
+        embeddings: (items, dimension) of length 1; pages of a memory map are freed block by block.
+        config: Kind, memory budget and use of GPUs.
+        folder: Where to write inverted lists that do not fit into memory.
 
     Raises:
-        ValueError: empty, wrong shape, not finite or not of unit length, or too large for the
+        ValueError: empty, wrong shape, not finite, not of unit length, or too large for the memory
             budget.
         OSError: the disk is full.
     """
@@ -51,15 +50,15 @@ def build_index(embeddings: Vectors, config: IndexConfig, folder: Path) -> ItemI
     items, dimension = embeddings.shape
     kind = chosen_kind(config, items, dimension)
     if config.kind not in (kind, "auto"):
-        logger.warning("%r is built, for no GPU with cuVS builds %r", kind, config.kind)
+        logger.warning("building %r, because %r needs a GPU with cuVS", kind, config.kind)
     if kind == "ivf-pq" and items < CODES:
-        raise ValueError(f"embeddings must be at least {CODES} for 'ivf-pq', got {items}")
+        raise ValueError(f"embeddings must have at least {CODES} rows for 'ivf-pq', got {items}")
     at_once = _items_within(kind, dimension, config)
     if items > at_once and kind not in WHOLE_LISTS:
         needed = (items * _bytes_per_item(kind, dimension) + WORKING) * 8 / 7 / 2**30
         raise ValueError(
             f"memory_gib must be at least {needed:.1f} for {kind!r} over {items:,} items, got "
-            f"{config.memory_gib}; kind 'ivf-sq' is built in parts and needs less"
+            f"{config.memory_gib}; kind 'ivf-sq' needs less, as it is built in parts"
         )
     if kind == "cagra":
         return ItemIndex(built_graph(embeddings, 2 * LINKS), config.gpus)
@@ -85,7 +84,7 @@ def build_index(embeddings: Vectors, config: IndexConfig, folder: Path) -> ItemI
 
 
 def chosen_kind(config: IndexConfig, items: int, dimension: int) -> Kind:
-    """The kind that is built; `auto` looks at the corpus, the budget and the machine."""
+    """The kind to build; `auto` depends on the corpus size, the memory budget and the GPUs."""
     if config.kind == "cagra" and not (used(config.gpus) and builds_graphs()):
         return "hnsw"
     if config.kind != "auto":
@@ -97,7 +96,7 @@ def chosen_kind(config: IndexConfig, items: int, dimension: int) -> Kind:
 
 
 def list_count(config: IndexConfig, items: int) -> int:
-    """Inverted lists over a corpus."""
+    """Number of inverted lists for a corpus."""
     return min(config.nlist or round(items**0.5), items)
 
 
@@ -118,37 +117,37 @@ def _empty(kind: Kind, embeddings: Vectors, nlist: int, *, on_gpu: bool) -> Any:
 
 
 def _fast_codes(dimension: int) -> str:
-    """A product quantiser that the CPU compares with in its registers; of half a byte a code."""
+    """Factory string of a product quantiser with 4-bit codes, which a CPU scans in registers."""
     widest = max(1, dimension // 2)
     count = next(count for count in range(widest, 0, -1) if dimension % count == 0)
     return f"PQ{count}x4fs"
 
 
 def _codes_on_gpu(dimension: int) -> str | None:
-    """A product quantiser that a GPU searches, of a byte a code; None where no width fits."""
+    """Factory string of a product quantiser with 8-bit codes for a GPU; None if no width fits."""
     fits = (n for n in CODE_COUNTS if dimension % n == 0 and dimension // n in CODE_WIDTHS)
     count = next(fits, None)
     return None if count is None else f"PQ{count}np"
 
 
 def _train(index: Any, points: NDArray[np.float32], *, on_gpu: bool) -> None:
-    """Find the lists' centres, and the codes of a product quantiser, for points of the corpus."""
+    """Train the centres of the lists and the product quantiser on a sample of the corpus."""
     faiss = load_faiss()
     ivf = faiss.extract_index_ivf(index)
     if on_gpu:
         try:
-            nearest = to_first(faiss.IndexFlatIP(index.d))
-            ivf.clustering_index = nearest
+            assignment = to_first(faiss.IndexFlatIP(index.d))
+            ivf.clustering_index = assignment
             index.train(points)
         except RuntimeError as error:
-            left_to_cpu(error)
+            warn_cpu_fallback(error)
         ivf.clustering_index = None
     if not index.is_trained:
         index.train(points)
 
 
 def _bytes_per_item(kind: Kind, dimension: int) -> int:
-    """Peak while building: what grows is copied, so its old and its new place count."""
+    """Peak bytes per item during the build; a growing array counts twice, as growing copies it."""
     return {
         "exact": 4 * dimension,
         "ivf-pq": 2 * dimension + 2 * (dimension // 4 + 8),
@@ -164,13 +163,13 @@ def _budget(config: IndexConfig) -> int:
 
 
 def _items_within(kind: Kind, dimension: int, config: IndexConfig) -> int:
-    """How many items can be added before the budget is spent, an eighth of it on the sample."""
-    left = _budget(config) * 7 // 8 - WORKING
-    return left // _bytes_per_item(kind, dimension)
+    """Items that fit into the memory budget, of which an eighth is for the training sample."""
+    available = _budget(config) * 7 // 8 - WORKING
+    return available // _bytes_per_item(kind, dimension)
 
 
 def _reserve(kind: Kind, index: Any, items: int) -> None:
-    """Claim the place of whole vectors at once, so that it need not be copied to grow."""
+    """Reserve memory for all vectors at once, so that adding items never copies them."""
     if kind in WHOLE_LISTS:
         return
     part = {"ivf-pq": "refine_index", "hnsw": "storage"}.get(kind)
@@ -182,14 +181,14 @@ def _reserve(kind: Kind, index: Any, items: int) -> None:
 def _filled(
     index: Any, embeddings: Vectors, rows: range, *, on_gpu: bool, part: bool = False
 ) -> Any:
-    """The index with consecutive rows added: by a GPU, if one can.
+    """The index with consecutive rows added, by a GPU if possible.
 
     Args:
         index: Trained and empty, on the CPU.
-        embeddings: (items, dimension)
-        rows: To be added; those of a `part` of the corpus are told their numbers.
-        on_gpu: Whether there is one.
-        part: Whether these are not the first rows.
+        embeddings: (items, dimension) embeddings of the corpus.
+        rows: Rows to add.
+        on_gpu: Whether there is a GPU.
+        part: Whether the index holds a part of the corpus, so that row numbers must be passed.
     """
     faiss = load_faiss()
     if on_gpu and isinstance(index, faiss.IndexIVFFlat | faiss.IndexIVFScalarQuantizer):
@@ -198,8 +197,8 @@ def _filled(
             _add(clone, embeddings, rows, part=part)
             return to_cpu(clone)
         except RuntimeError as error:
-            left_to_cpu(error)
-            clone = None  # gives its memory back
+            warn_cpu_fallback(error)
+            clone = None  # frees its GPU memory
     _add(index, embeddings, rows, part=part)
     return index
 
@@ -217,7 +216,7 @@ def _add(index: Any, embeddings: Vectors, rows: range, *, part: bool) -> None:
 def _add_by_shards(
     index: Any, embeddings: Vectors, at_once: int, folder: Path, budget: int, *, on_gpu: bool
 ) -> None:
-    """Write as many items as memory holds, and again, and merge the parts into lists on disk."""
+    """Build shards that fit into memory, and merge them into inverted lists on disk."""
     items = len(embeddings)
     shards: list[Path] = []
     for start in range(0, items, at_once):

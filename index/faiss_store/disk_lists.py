@@ -1,4 +1,4 @@
-"""Inverted lists too large for memory: merged from shards into one file, and searched there."""
+"""Inverted lists on disk, for lists too large for memory: merges shards and maps the result."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,15 +13,16 @@ from index.faiss_store.installation import load_faiss
 def merge_lists(
     shards: Sequence[Path], path: Path, nlist: int, *, at_once: int
 ) -> NDArray[np.uint64]:
-    """Write every list's codes, then its rows, through Python, which notices a full disk.
+    """Merge the inverted lists of shards into one file: for each list its codes, then its rows.
 
-    FAISS's own merge maps all of it into memory, and dies of a full disk.
+    FAISS's own merge maps the whole file into memory and crashes on a full disk. Writing through
+    Python raises an error instead.
 
     Args:
-        shards: Indexes over parts of the corpus.
-        path: Of the file to write.
-        nlist: Lists of each.
-        at_once: Bytes after which the shards' maps are given back.
+        shards: Files of indexes over parts of the corpus.
+        path: File to write.
+        nlist: Inverted lists of each shard.
+        at_once: Bytes after which the shards are mapped anew, which frees their pages.
 
     Returns:
         (nlist,) lengths of the lists.
@@ -34,12 +35,12 @@ def merge_lists(
     faiss, sizes = load_faiss(), np.zeros(nlist, np.uint64)
     mapped: list[Any] = []
     with path.open("wb") as file:
-        given_back = 0
+        released = 0
         for number in range(nlist):
-            if not mapped or file.tell() - given_back > at_once:
+            if not mapped or file.tell() - released > at_once:
                 mapped.clear()
                 mapped += [faiss.read_index(str(shard), faiss.IO_FLAG_MMAP) for shard in shards]
-                given_back = file.tell()
+                released = file.tell()
             parts = [
                 get_invlist(shard.invlists, number)  # type: ignore[no-untyped-call]
                 for shard in mapped
@@ -51,12 +52,12 @@ def merge_lists(
 
 
 def map_lists(index: Any, path: Path, sizes: NDArray[np.uint64]) -> None:
-    """Let an empty IVF index read its lists from a file.
+    """Make an empty IVF index read its inverted lists from a file.
 
     Args:
-        index: Trained as the shards were.
-        path: What `merge_lists` wrote.
-        sizes: What it returned.
+        index: Empty index with the shards' training.
+        path: File that `merge_lists` wrote.
+        sizes: (nlist,) lengths of the lists, as `merge_lists` returned them.
     """
     faiss = load_faiss()
     lists = faiss.OnDiskInvertedLists(index.nlist, index.code_size, str(path))

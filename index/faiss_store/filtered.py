@@ -1,7 +1,7 @@
-"""Search among some of the items: looks ever further until that changes nothing, or compares all.
+"""Search among allowed rows: raises the effort until results are stable, or compares all rows.
 
-FAISS's selectors of rows work on the CPU alone, and each kind of index takes its own parameters or
-ignores them without a word; so what is found is checked, whoever found it.
+FAISS's row selectors work on the CPU only. Each kind of index has its own class of search
+parameters and silently ignores others, so every result is checked against the allowed rows.
 """
 
 from collections.abc import Iterator
@@ -14,21 +14,21 @@ from index.faiss_store.installation import load_faiss
 from index.vector_store import Found
 
 SCANNED = 25_000
-"""Items that are all compared rather than searched."""
+"""Up to this many allowed items, all are compared instead of searched."""
 AGREED = 0.98
-"""Share of what was found that must be found again by looking further."""
+"""Share of a result that the next, wider search must find again."""
 FURTHER = 4
-"""How many times as far the next search looks."""
+"""Factor by which the effort rises from one search to the next."""
 VISITED_PER_RESULT = 8
-"""Fitting items that a search of inverted lists looks at first, at least, for every one wanted."""
+"""Allowed items that the first search of inverted lists visits per wanted item, at least."""
 LEAST_SHARE = 4
-"""Once one in so many of the fitting items would be compared as a whole vector, all of them are."""
+"""If rescoring would read more than one in this many allowed items, all of them are compared."""
 LINKS_VISITED = 32
-"""Items that a step through a graph compares."""
+"""Items compared at each step through a graph."""
 
 
 class FilteredSearch:
-    """Searches one FAISS index on the CPU among given rows."""
+    """Searches a FAISS index on the CPU among allowed rows."""
 
     def __init__(self, index: Any) -> None:
         faiss = self._faiss = load_faiss()
@@ -39,12 +39,12 @@ class FilteredSearch:
         self._list_of = np.empty(0, np.int32) if self._ivf is None else self._lists_of_rows()
 
     def search(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Found:
-        """Find the items of largest inner product among some.
+        """Find the k items of largest inner product among allowed rows.
 
         Args:
             query: (1, dimension) of unit length.
-            k: Items wanted, at most as many as there are rows.
-            rows: Item rows to choose from, ascending.
+            k: Items wanted, at most the number of rows.
+            rows: Allowed item rows, ascending.
 
         Returns:
             Scores and item rows, both (k,), best first.
@@ -56,25 +56,25 @@ class FilteredSearch:
         before: NDArray[np.int64] | None = None
         for parameters in self._efforts(query, k, rows, selector):
             scores, found = self._index.search(query, k, params=parameters)
-            whole = bool((found >= 0).all() and fits[found].all())
-            if whole and before is not None and _shared(before, found) >= AGREED * k:
+            valid = bool((found >= 0).all() and fits[found].all())
+            if valid and before is not None and _shared(before, found) >= AGREED * k:
                 return scores[0], found[0]
-            before = found if whole else None
+            before = found if valid else None
         return self._scanned(query, k, rows, selector)
 
     def _efforts(
         self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64], selector: Any
     ) -> Iterator[Any]:
-        """Parameters of searches that look ever further; none where scanning is faster."""
+        """Search parameters of rising effort; none if comparing all rows is faster."""
         if len(rows) <= SCANNED:
             return
         if self._graph:
-            yield from self._of_graph(k, len(rows), selector)
+            yield from self._graph_efforts(k, len(rows), selector)
         elif self._ivf is not None:
-            yield from self._of_lists(query, k, rows, selector)
+            yield from self._list_efforts(query, k, rows, selector)
 
-    def _of_graph(self, k: int, size: int, selector: Any) -> Iterator[Any]:
-        """A graph is walked over all items, so that the rarer those that fit, the further."""
+    def _graph_efforts(self, k: int, size: int, selector: Any) -> Iterator[Any]:
+        """Efforts in a graph; walks pass all items, so rarer allowed items need longer walks."""
         share = size / self._index.ntotal
         steps = int(max(self._index.hnsw.efSearch, k) / share)
         while FURTHER * LINKS_VISITED * steps < size:
@@ -82,50 +82,50 @@ class FilteredSearch:
                 yield self._faiss.SearchParametersHNSW(efSearch=effort, sel=selector)
             steps *= FURTHER**2
 
-    def _of_lists(
+    def _list_efforts(
         self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64], selector: Any
     ) -> Iterator[Any]:
-        """Lists are visited until they hold enough of the items that fit."""
+        """Efforts in inverted lists: visit the nearest lists that hold enough allowed items."""
         faiss, lists = self._faiss, self._ivf.nlist
         _, order = self._ivf.quantizer.search(query, lists)
-        held = np.cumsum(np.bincount(self._list_of[rows], minlength=lists)[order[0]])
+        covered = np.cumsum(np.bincount(self._list_of[rows], minlength=lists)[order[0]])
         usual = self._index.ntotal * self._ivf.nprobe // lists
         goal = 2 * max(usual, VISITED_PER_RESULT * k)
-        factor, dearer = (self._index.k_factor, 2) if self._refined else (0, FURTHER)
+        factor, growth = (self._index.k_factor, 2) if self._refined else (0, FURTHER)
         compared = LEAST_SHARE * factor * k if self._refined else goal
-        if FURTHER * compared >= len(rows):  # the second search would be the dearer one
+        if FURTHER * compared >= len(rows):  # the second search would cost more than a full scan
             return
         while compared < len(rows):
-            visited = min(1 + int(np.searchsorted(held, goal)), lists)
+            visited = min(1 + int(np.searchsorted(covered, goal)), lists)
             parameters = faiss.SearchParametersIVF(nprobe=visited, sel=selector)
             if self._refined:
                 parameters = faiss.IndexRefineSearchParameters(
                     k_factor=factor, base_index_params=parameters
                 )
             yield parameters
-            goal, factor, compared = FURTHER * goal, 2 * factor, dearer * compared
+            goal, factor, compared = FURTHER * goal, 2 * factor, growth * compared
 
     def _scanned(
         self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64], selector: Any
     ) -> Found:
-        """Compare all of them as they are stored."""
-        faiss, whole = self._faiss, self._index
+        """Compare the query with all allowed vectors, in the form in which they are stored."""
+        faiss, vectors = self._faiss, self._index
         if self._refined:
-            whole = whole.refine_index
+            vectors = vectors.refine_index
         elif self._graph:
-            whole = whole.storage
-        whole = faiss.downcast_index(whole)
-        if isinstance(whole, faiss.IndexFlat):
+            vectors = vectors.storage
+        vectors = faiss.downcast_index(vectors)
+        if isinstance(vectors, faiss.IndexFlat):
             parameters = faiss.SearchParameters(sel=faiss.IDSelectorArray(rows))
         elif self._ivf is not None and not self._refined:
             parameters = faiss.SearchParametersIVF(nprobe=self._ivf.nlist, sel=selector)
         else:
             parameters = faiss.SearchParameters(sel=selector)
-        scores, found = whole.search(query, k, params=parameters)
+        scores, found = vectors.search(query, k, params=parameters)
         return scores[0], found[0]
 
     def _lists_of_rows(self) -> NDArray[np.int32]:
-        """(items,): the inverted list of every item."""
+        """(items,): number of the inverted list that holds each item."""
         lists, owners = self._ivf.invlists, np.empty(self._index.ntotal, np.int32)
         for number in range(self._ivf.nlist):
             if size := lists.list_size(number):

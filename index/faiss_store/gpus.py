@@ -1,4 +1,4 @@
-"""The form of an index that GPUs search: cloned there and back, owned by one thread."""
+"""A copy of an index on the GPUs, owned by one thread; copies to the GPUs and back."""
 
 import logging
 from collections import deque
@@ -17,11 +17,11 @@ from index.vectors import Vectors
 
 logger = logging.getLogger(__name__)
 WIDEST = 2048
-"""Items that a query finds, and lists that it visits, at most: FAISS's `getMaxKSelection`."""
+"""Largest k and `nprobe` of a search on a GPU: FAISS's `getMaxKSelection`."""
 WIDEST_OF_GRAPH = 512
-"""Candidates that cuVS's search of a graph holds in a single block."""
+"""Largest k and `ef_search` of cuVS's graph search in a single thread block."""
 BEAM = 32
-"""It holds a multiple of so many."""
+"""cuVS's graph search keeps a multiple of this many candidates."""
 
 
 @dataclass(frozen=True)
@@ -32,33 +32,33 @@ class _Search:
 
 
 class OnGPUs:
-    """A copy of a FAISS index on one GPU or several, for any number of threads.
+    """A copy of a FAISS index on one or several GPUs, for any number of threads.
 
-    FAISS's GPU indexes may not be used by two threads at once, not even to search
-    (https://github.com/facebookresearch/faiss/wiki/Threads-and-asynchronous-calls). One thread
-    makes this one and alone touches it; searches that wait for as many items are done as one.
+    Two threads must not use a FAISS GPU index at once, not even to search
+    (https://github.com/facebookresearch/faiss/wiki/Threads-and-asynchronous-calls). So a single
+    thread creates and uses it, and runs waiting searches with the same k as one batch.
     """
 
     def __init__(self, index: Any, gpus: GPUs) -> None:
-        """Clone an index, which must outlive this.
+        """Clone an index.
 
         Args:
-            index: On the CPU.
-            gpus: How several share the work.
+            index: Index on the CPU; must outlive the copy.
+            gpus: How several GPUs share the work.
 
         Raises:
-            RuntimeError: FAISS has no such index on a GPU, or the GPU no room for it.
+            RuntimeError: a GPU does not support this index or lacks memory for it.
         """
         self._faiss = load_faiss()
         self._stored = self._faiss.downcast_index(index)
-        self._require_within_reach()
+        self._require_gpu_effort()
         self._owner = ThreadPoolExecutor(1, "gpu-index")
         self._waiting: deque[_Search] = deque()
         self._index = self._owner.submit(cloned, self._stored, gpus).result()
 
     @property
     def widest(self) -> int:
-        """Items that a query may ask for."""
+        """Largest k of a search."""
         if isinstance(self._stored, self._faiss.IndexHNSW):
             return WIDEST_OF_GRAPH
         return int(WIDEST // getattr(self._stored, "k_factor", 1))
@@ -68,61 +68,61 @@ class OnGPUs:
 
         Args:
             queries: (queries, dimension) of unit length, C-contiguous.
-            k: Items a query, at most `widest`.
+            k: Items per query, at most `widest`.
 
         Returns:
-            Scores and item rows, both (queries, k), best first; row -1 where fewer were found.
+            Scores and item rows, both (queries, k), best first; row -1 if fewer were found.
 
         Raises:
             RuntimeError: the GPU failed.
         """
-        asked = _Search(queries, k, Future())
-        self._waiting.append(asked)
+        search = _Search(queries, k, Future())
+        self._waiting.append(search)
         self._owner.submit(self._search_all)
-        return asked.found.result()
+        return search.found.result()
 
     def set_operating_point(self, parameters: str) -> None:
-        """Search as the CPU's form does, which has taken these parameters.
+        """Set the search parameters that the index on the CPU already has.
 
         Raises:
-            RuntimeError: a GPU cannot look as hard.
+            RuntimeError: a GPU does not support so large an effort.
         """
-        self._require_within_reach()
+        self._require_gpu_effort()
         if isinstance(self._stored, self._faiss.IndexHNSW):
-            return  # each search takes its own
+            return  # `_found` passes them to each search
         space = self._faiss.GpuParameterSpace()
         self._owner.submit(space.set_index_parameters, self._index, parameters).result()
 
-    def _require_within_reach(self) -> None:
-        """FAISS takes an `nprobe` that no GPU can search, and fails at every search after it."""
+    def _require_gpu_effort(self) -> None:
+        """Check the effort: FAISS accepts an `nprobe` too large for a GPU, then fails to search."""
         if isinstance(self._stored, self._faiss.IndexHNSW):
-            asked, most = self._stored.hnsw.efSearch, WIDEST_OF_GRAPH
+            name, effort, most = "efSearch", self._stored.hnsw.efSearch, WIDEST_OF_GRAPH
         else:
             ivf = self._faiss.try_extract_index_ivf(self._stored)
-            asked, most = 0 if ivf is None else ivf.nprobe, WIDEST
-        if asked > most:
-            raise RuntimeError(f"a GPU looks at {most} at most, asked for {asked}")
+            name, effort, most = "nprobe", 0 if ivf is None else ivf.nprobe, WIDEST
+        if effort > most:
+            raise RuntimeError(f"{name} must be at most {most} on a GPU, got {effort}")
 
     def _search_all(self) -> None:
-        """Answer all that wait: one search for those who want as many items."""
-        together: dict[int, list[_Search]] = {}
-        while self._waiting:  # empty where those before this turn took it along
-            one = self._waiting.popleft()
-            together.setdefault(one.k, []).append(one)
-        for k, asked in together.items():
-            self._search_together(k, asked)
+        """Answer all waiting searches, one batch for each k."""
+        batches: dict[int, list[_Search]] = {}
+        while self._waiting:  # empty if an earlier call has answered this call's search
+            search = self._waiting.popleft()
+            batches.setdefault(search.k, []).append(search)
+        for k, searches in batches.items():
+            self._search_batch(k, searches)
 
-    def _search_together(self, k: int, asked: Sequence[_Search]) -> None:
+    def _search_batch(self, k: int, searches: Sequence[_Search]) -> None:
         try:
-            scores, rows = self._found(np.concatenate([one.queries for one in asked]), k)
+            scores, rows = self._found(np.concatenate([search.queries for search in searches]), k)
         except Exception as error:
-            for one in asked:
-                one.found.set_exception(RuntimeError(str(error)))
+            for search in searches:
+                search.found.set_exception(RuntimeError(str(error)))
             return
         stop = 0
-        for one in asked:
-            own = slice(stop, stop := stop + len(one.queries))
-            one.found.set_result((scores[own], rows[own]))
+        for search in searches:
+            own = slice(stop, stop := stop + len(search.queries))
+            search.found.set_result((scores[own], rows[own]))
 
     def _found(self, queries: NDArray[np.float32], k: int) -> Found:
         parameters = None
@@ -135,36 +135,36 @@ class OnGPUs:
 
 
 def used(gpus: GPUs) -> bool:
-    """Whether there are GPUs, and they take part."""
+    """Whether FAISS sees a GPU and may use it."""
     return gpus != "none" and gpu_count() > 0
 
 
 def on_gpus(index: Any, gpus: GPUs) -> OnGPUs | None:
-    """A copy on the GPUs; None where there are none, with a warning where they were asked for."""
+    """A copy on the GPUs; None without a usable GPU, with a warning if one was required."""
     if not used(gpus):
         if gpus in ("replicas", "shards"):
-            logger.warning("searched on the CPU, for FAISS sees no GPU (gpus: %s)", gpus)
+            logger.warning("searching on the CPU, because FAISS sees no GPU (gpus: %s)", gpus)
         return None
     try:
         return OnGPUs(index, gpus)
     except RuntimeError as error:
-        left_to_cpu(error)
+        warn_cpu_fallback(error)
         return None
 
 
-def left_to_cpu(error: RuntimeError) -> None:
-    """Warn that the CPU does what a GPU could not."""
-    logger.warning("left to the CPU, for the GPU cannot: %s", error)
+def warn_cpu_fallback(error: RuntimeError) -> None:
+    """Log a warning that the CPU takes over after a GPU failed."""
+    logger.warning("falling back to the CPU, because the GPU failed: %s", error)
 
 
 def cloned(index: Any, gpus: GPUs) -> Any:
     """A copy of a CPU index on all GPUs.
 
-    Of a refined index, the candidates come from the GPUs, and the CPU compares them with its own
-    vectors. A graph lies on the first GPU alone.
+    For a refined index, the GPUs find candidates and the CPU rescores them with its own vectors. A
+    graph is copied to the first GPU only.
 
     Raises:
-        RuntimeError: FAISS has no such index on a GPU, or the GPU no room for it.
+        RuntimeError: a GPU does not support this index or lacks memory for it.
     """
     faiss = load_faiss()
     index = faiss.downcast_index(index)
@@ -173,48 +173,48 @@ def cloned(index: Any, gpus: GPUs) -> Any:
         refined.k_factor = index.k_factor
         return refined
     if isinstance(index, faiss.IndexHNSW):
-        # told to clone it to several, FAISS makes a copy on the CPU without a word
+        # FAISS's copy to several GPUs silently stays on the CPU
         return to_first(index)
     options = faiss.GpuMultipleClonerOptions()
     options.shard = gpus == "shards"
-    # tables of 96 codes fit into a block's shared memory as fp16 alone
+    # lookup tables of 96 codes fit into a thread block's shared memory only as fp16
     options.useFloat16 = isinstance(index, faiss.IndexIVFPQ)
     return faiss.index_cpu_to_gpus_list(index, co=options)
 
 
 def to_first(index: Any) -> Any:
-    """A copy on the first GPU, as exact as it is.
+    """A copy of a CPU index on the first GPU, at the same precision.
 
     Raises:
-        RuntimeError: FAISS has no such index on a GPU, or the GPU no room for it.
+        RuntimeError: a GPU does not support this index or lacks memory for it.
     """
     faiss = load_faiss()
     return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
 
 
 def to_cpu(index: Any) -> Any:
-    """The CPU form of an index on a GPU."""
+    """A copy on the CPU of an index on a GPU."""
     return load_faiss().index_gpu_to_cpu(index)
 
 
 def built_graph(embeddings: Vectors, degree: int) -> Any:
-    """The CPU's form of a graph that a GPU builds over whole vectors (CAGRA, arXiv:2308.15136).
+    """A graph over fp32 vectors, built by a GPU (CAGRA, arXiv:2308.15136) and copied to the CPU.
 
     Args:
-        embeddings: (items, dimension); all lie on the GPU at once.
-        degree: Neighbours of an item.
+        embeddings: (items, dimension); the GPU holds all of them at once.
+        degree: Neighbours per item.
 
     Raises:
-        RuntimeError: the GPU has no room for it.
+        RuntimeError: the GPU lacks memory for it.
     """
     faiss, dimension = load_faiss(), embeddings.shape[1]
     options = faiss.GpuIndexCagraConfig()
     options.graph_degree, options.intermediate_graph_degree = degree, 2 * degree
-    options.guarantee_connectivity = True  # else clusters that lie apart are never reached
+    options.guarantee_connectivity = True  # else separate clusters are unreachable
     metric = faiss.METRIC_INNER_PRODUCT
     on_gpu = faiss.GpuIndexCagra(faiss.StandardGpuResources(), dimension, metric, options)
     vectors = np.ascontiguousarray(embeddings, dtype=np.float32)
-    on_gpu.train(vectors)  # which keeps no copy: they must outlive it
+    on_gpu.train(vectors)  # makes no copy, so `vectors` must outlive `on_gpu`
     graph = faiss.IndexHNSWCagra(dimension, degree // 2, metric)
     graph.base_level_only = True
     on_gpu.copyTo(graph)

@@ -1,4 +1,4 @@
-"""Checks that exactly one FAISS distribution is installed, and whether it has a GPU."""
+"""Imports FAISS, checks that exactly one distribution is installed, and counts its GPUs."""
 
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -7,11 +7,11 @@ DISTRIBUTIONS = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cuvs")
 
 
 def load_faiss() -> Any:
-    """Import FAISS for serving: exact batch search fast, one thread a query.
+    """Import FAISS, set up for fast exact search of batches.
 
     Raises:
-        ImportError: none or several of FAISS's distributions are installed; they overwrite one
-            another's files.
+        ImportError: no FAISS distribution is installed, or several, which overwrite each other's
+            files.
     """
     installed = [name for name in DISTRIBUTIONS if _is_installed(name)]
     if len(installed) != 1:
@@ -21,19 +21,19 @@ def load_faiss() -> Any:
         )
     import faiss
 
-    # FAISS 1.15 turned BLAS off for all but the largest batches: 6 to 12 times slower.
+    # FAISS 1.15 uses BLAS only for the largest batches, which is 6 to 12 times slower.
     faiss.cvar.distance_compute_blas_threshold = 3000
     return faiss
 
 
 def gpu_count() -> int:
-    """GPUs that FAISS can use; 0 with `faiss-cpu`."""
+    """Number of GPUs that FAISS can use; 0 with `faiss-cpu`."""
     faiss = load_faiss()
     return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
 
 
 def builds_graphs() -> bool:
-    """Whether FAISS has cuVS's graph, CAGRA, and a GPU to build it on."""
+    """Whether FAISS can build cuVS's graph, CAGRA: it has cuVS and a GPU."""
     return hasattr(load_faiss(), "GpuIndexCagra") and gpu_count() > 0
 
 

@@ -1,4 +1,4 @@
-"""The index itself: rows inside, searched by inner product, on a GPU where there is one."""
+"""The FAISS vector store: searches item rows by inner product, on a GPU if there is one."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -12,7 +12,7 @@ from pyroaring import BitMap
 from dataset.postings import rows_of
 from index.config import GPUs
 from index.faiss_store.filtered import FilteredSearch
-from index.faiss_store.gpus import OnGPUs, left_to_cpu, on_gpus
+from index.faiss_store.gpus import OnGPUs, on_gpus, warn_cpu_fallback
 from index.faiss_store.installation import load_faiss
 from index.vector_store import Found, check_k, check_rows, checked_among
 from index.vectors import checked
@@ -20,18 +20,18 @@ from lineage.manifest import CorruptArtifactError, command
 
 FILE = "index.faiss"
 MOST = 0.75
-"""Share of the corpus from which on a filter leaves so much that what does not fit is dropped."""
+"""If at least this share of items is allowed, the filter is applied after the search."""
 FEW = 32
-"""Queries under which torch compares all items faster than FAISS: one in half of its time."""
+"""For fewer queries, torch's exact search is faster than FAISS's: for one query, twice as fast."""
 MOST_SCORES = 16 << 20
-"""Scores that torch holds at once, of all queries and items"""
+"""Most scores, queries × items, that torch may hold at once"""
 
 
 class ItemIndex:
-    """Finds the nearest item rows of an embedding. Knows nothing of item ids or users."""
+    """Finds the item rows nearest to an embedding. Knows nothing of item ids or users."""
 
     def __init__(self, index: Any, gpus: GPUs = "auto") -> None:
-        """Wrap a FAISS index; where there are GPUs, a copy on them is searched if it can be."""
+        """Wrap a FAISS index on the CPU, and copy it to the GPUs if possible."""
         self._faiss = load_faiss()
         self._stored = index
         self._on_gpus: OnGPUs | None = on_gpus(index, gpus)
@@ -41,7 +41,7 @@ class ItemIndex:
 
     @property
     def dimension(self) -> int:
-        """Length of an embedding."""
+        """Dimension of an embedding."""
         return int(self._stored.d)
 
     def search(
@@ -51,14 +51,14 @@ class ItemIndex:
 
         Args:
             queries: (queries, dimension) unit-length embeddings.
-            k: Items a query.
+            k: Items per query.
 
         Returns:
-            Scores and item rows, both (queries, k), best first; row -1 where what was visited
-            holds fewer than k items.
+            Scores and item rows, both (queries, k), best first; row -1 if the visited lists hold
+            fewer than k items.
 
         Raises:
-            ValueError: wrong shape, not finite, or k outside 1 and the corpus.
+            ValueError: wrong shape, not finite, or k outside [1, items].
         """
         check_k(k, len(self))
         given = checked(queries, self.dimension)
@@ -66,32 +66,32 @@ class ItemIndex:
             try:
                 return self._on_gpus.search(given, k)
             except RuntimeError as error:
-                left_to_cpu(error)
+                warn_cpu_fallback(error)
         few = len(given) < FEW and len(given) * len(self) <= MOST_SCORES
         if few and self._exact is not None:
             return self._exact(given, k)
         if len(given) > 1:
             scores, rows = self._stored.search(given, k)
             return scores, rows
-        return self._by_one_thread(lambda: self._stored.search(given, k))
+        return self._on_one_thread(lambda: self._stored.search(given, k))
 
     @cached_property
     def _exact(self) -> Callable[[NDArray[np.float32], int], Found] | None:
-        """Compares few queries with all embeddings; None where not all are compared."""
+        """Exact search for few queries by torch; None unless the index is exact."""
         if not isinstance(self._stored, self._faiss.IndexFlat):
             return None
         from index.faiss_store.torch_exact import ExactSearch
 
-        held = self._faiss.rev_swig_ptr(self._stored.get_xb(), len(self) * self.dimension)
-        return ExactSearch(held.reshape(len(self), self.dimension)).search
+        flat = self._faiss.rev_swig_ptr(self._stored.get_xb(), len(self) * self.dimension)
+        return ExactSearch(flat.reshape(len(self), self.dimension)).search
 
     def search_among(
         self, query: NDArray[np.float32], k: int, allowed: BitMap
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Find the k items of largest inner product among some, by a single thread.
+        """Find the k items of largest inner product among allowed rows, on a single thread.
 
-        Where most are allowed, more than k are looked for and the others dropped; where that is not
-        enough, the CPU's form of the index is searched with a selector, or all are compared.
+        If most rows are allowed, searches for more than k and drops the others. If that finds too
+        few, searches the index on the CPU with a row selector or compares all allowed rows.
 
         Args:
             query: (dimension,) of unit length.
@@ -99,10 +99,10 @@ class ItemIndex:
             allowed: Item rows to choose from.
 
         Returns:
-            Scores and item rows, both (found,), best first; as many as are allowed, at most k.
+            Scores and item rows, both (found,), best first: all allowed items, at most k.
 
         Raises:
-            ValueError: wrong shape, not finite, k below 1, or a row that is not in the corpus.
+            ValueError: wrong shape, not finite, k below 1, or a row outside the corpus.
         """
         return checked_among(
             self, query, k, allowed, lambda given, most: self._among(given, most, allowed)
@@ -114,17 +114,17 @@ class ItemIndex:
             more = k + min(len(self) - size, k)
             if self._on_gpus is None or more <= self._on_gpus.widest:
                 scores, rows = self.search(query, more)
-                kept = [place for place, row in enumerate(rows[0].tolist()) if row in allowed][:k]
-                if len(kept) == k:
-                    return scores[0][kept], rows[0][kept]
-        return self._by_one_thread(lambda: self._filtered.search(query, k, rows_of(allowed)))
+                places = [place for place, row in enumerate(rows[0].tolist()) if row in allowed][:k]
+                if len(places) == k:
+                    return scores[0][places], rows[0][places]
+        return self._on_one_thread(lambda: self._filtered.search(query, k, rows_of(allowed)))
 
     @cached_property
     def _filtered(self) -> FilteredSearch:
         return FilteredSearch(self._stored)
 
-    def _by_one_thread(self, search: Callable[[], Found]) -> Found:
-        """Scores and rows of a single query, which a second thread would only delay."""
+    def _on_one_thread(self, search: Callable[[], Found]) -> Found:
+        """Run the search of a single query, which more threads would only slow down."""
         threads = self._faiss.omp_get_max_threads()
         self._faiss.omp_set_num_threads(1)
         try:
@@ -133,10 +133,10 @@ class ItemIndex:
             self._faiss.omp_set_num_threads(threads)
 
     def vectors(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
-        """(rows, dimension): the stored embeddings of some rows.
+        """(rows, dimension): stored embeddings of some rows.
 
         Raises:
-            ValueError: a row is not in the corpus.
+            ValueError: a row is outside the corpus.
         """
         if len(rows):
             check_rows(int(rows.min()), int(rows.max()), len(self))
@@ -144,10 +144,11 @@ class ItemIndex:
         return found
 
     def set_operating_point(self, parameters: str) -> None:
-        """Decide how hard every search looks; saved with the index.
+        """Set the search parameters of all later searches; they are saved with the index.
 
         Args:
-            parameters: In FAISS's words, like `nprobe=32,k_factor_rf=4`; empty for none.
+            parameters: Search parameters in FAISS's words, such as `nprobe=32,k_factor_rf=4`; empty
+                changes nothing.
 
         Raises:
             ValueError: the index has no such parameter.
@@ -163,14 +164,14 @@ class ItemIndex:
         try:
             self._on_gpus.set_operating_point(parameters)
         except RuntimeError as error:
-            left_to_cpu(error)
+            warn_cpu_fallback(error)
             self._on_gpus = None
 
     def save(self, folder: Path) -> None:
-        """Write the CPU form.
+        """Write the index on the CPU.
 
         Raises:
-            OSError: it could not be written, for instance because the disk is full.
+            OSError: the file cannot be written, for instance because the disk is full.
         """
         write(self._stored, folder / FILE)
 
@@ -179,14 +180,16 @@ class ItemIndex:
         """Read an index.
 
         Args:
-            folder: Of the index stage.
-            gpus: How those that FAISS sees share its searches.
+            folder: Folder of the index stage.
+            gpus: How the GPUs that FAISS sees share its searches.
 
         Raises:
-            CorruptArtifactError: it is missing or unreadable; names the command that mends it.
+            CorruptArtifactError: the file is missing or unreadable; names the command that makes it
+                again.
         """
         faiss = load_faiss()
-        flags = faiss.IO_FLAG_ONDISK_SAME_DIR | faiss.IO_FLAG_READ_ONLY  # as a release's files are
+        # lists on disk lie next to the index, and the files of a release are read-only
+        flags = faiss.IO_FLAG_ONDISK_SAME_DIR | faiss.IO_FLAG_READ_ONLY
         try:
             index = faiss.read_index(str(folder / FILE), flags)
         except RuntimeError as error:
@@ -198,10 +201,10 @@ class ItemIndex:
 
 
 def write(index: Any, path: Path) -> None:
-    """Write a FAISS index through Python, which notices when the last bytes do not fit the disk.
+    """Write a FAISS index through Python, which reports a disk that is full at the last bytes.
 
     Raises:
-        OSError: it could not be written.
+        OSError: the file cannot be written.
     """
     faiss = load_faiss()
     with path.open("wb") as file:

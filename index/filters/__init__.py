@@ -1,1 +1,1 @@
-"""Which items fit a filter."""
+"""Filters by item attributes."""

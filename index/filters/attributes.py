@@ -1,4 +1,4 @@
-"""Items' attributes: which rows fit a filter."""
+"""The attributes of all items, and the item rows that fit a filter."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ class Attributes:
     items: int
     """Items of the release"""
     live: LiveIndex | None = None
-    """The index after some changes: hidden items fit nothing. None where nothing changed"""
+    """Live index, whose hidden items fit no filter; None without changes"""
     added: Sequence[Held] = ()
-    """Values of every added item, hidden ones too, in order; may be longer than the index"""
+    """Item values of every added item, hidden ones included, in order; may be longer than `live`"""
 
     @cached_property
     def kinds(self) -> Mapping[str, Kind]:
@@ -40,19 +40,19 @@ class Attributes:
         return self.attributes[name][1]
 
     def held(self, described: Mapping[str, Any]) -> Held:
-        """What an item has, so that filters can look at it.
+        """Item values of a described item, in the form that filters compare.
 
         Args:
             described: Plain JSON values by attribute.
 
         Raises:
-            ValueError: an attribute is unknown or its value of another kind; names it.
+            ValueError: an attribute is unknown or its value is of another kind; names it.
         """
         known = {}
         for name, value in described.items():
             if name not in self.kinds:
-                names = ", ".join(sorted(self.kinds)) or "none, for the items have no attributes"
-                raise ValueError(f"attribute must be one of those known ({names}), got {name!r}")
+                names = ", ".join(sorted(self.kinds)) or "none: the items have no attributes"
+                raise ValueError(f"attribute must be one of ({names}), got {name!r}")
             values = read(name, self.kinds[name], value)
             postings = self._postings(name)
             if isinstance(postings, OrderedPostings):
@@ -63,15 +63,15 @@ class Attributes:
     def keywords(
         self, name: str, rows: NDArray[Any]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """What some items have for a keyword attribute.
+        """Values of a keyword attribute for some items.
 
         Args:
-            name: Of the attribute.
+            name: Name of the attribute.
             rows: Item rows.
 
         Returns:
-            Places among the items and numbers of values, one for each value of each item; numbers
-            are equal where values are.
+            Two arrays with an entry for each value of each item: the item's position in `rows`, and
+            a number that identifies the value.
         """
         postings = self._postings(name)
         assert isinstance(postings, KeywordPostings), name
@@ -80,13 +80,13 @@ class Attributes:
         found = [(np.flatnonzero(base)[places], numbers)]
         unknown: dict[str, int] = {}
         for place in np.flatnonzero(~base).tolist():
-            held = self.added[int(rows[place]) - self.items].get(name, NOTHING)
-            own = [_number(postings, value, unknown) for value in held]
+            values = self.added[int(rows[place]) - self.items].get(name, NOTHING)
+            own = [_number(postings, value, unknown) for value in values]
             found.append((np.full(len(own), place), np.array(own, np.int64)))
         return np.concatenate([p for p, _ in found]), np.concatenate([n for _, n in found])
 
     def of_release(self, rows: Sequence[int]) -> dict[int, Held]:
-        """What items of the release have, by row; attributes without a value are left out."""
+        """Item values of items of the release, by row; attributes without a value are left out."""
         found: dict[int, dict[str, Values]] = {row: {} for row in rows}
         for name, (_, postings) in self.attributes.items():
             for row, value in postings.of_rows(BitMap(rows)):
@@ -95,19 +95,19 @@ class Attributes:
 
     @classmethod
     def load(cls, folder: Path, items: int) -> "Attributes":
-        """Map the postings of a finished data stage.
+        """Memory-map the postings of a finished data stage.
 
         Args:
-            folder: Of the stage.
+            folder: Folder of the data stage.
             items: Size of the corpus.
         """
         return cls(attributes=load_postings(folder), items=items)
 
     def matching(self, filters: Filters) -> BitMap:
-        """Item rows that fit.
+        """Item rows that fit the filters and are not hidden.
 
         Raises:
-            FilterError: a clause breaks a rule.
+            FilterError: a clause is invalid.
         """
         for clause in filters:
             check_clause(clause, self.kinds)
@@ -118,7 +118,7 @@ class Attributes:
         return rows
 
     def _of_added(self, filters: Filters, index: LiveIndex) -> BitMap:
-        """Added rows that are not hidden and fit, looked at one by one."""
+        """Added rows that are not hidden and fit, checked one by one."""
         must, should, must_not = (
             [self._test(clause) for clause in clauses]
             for clauses in (filters.must, filters.should, filters.must_not)
@@ -166,7 +166,7 @@ class Attributes:
 
 
 def _number(postings: KeywordPostings, keyword: str, unknown: dict[str, int]) -> int:
-    """Of a keyword; one that the release lacks gets the next that is free."""
+    """Number of a keyword; a keyword that the release lacks gets the next free number."""
     place = postings.place(keyword)
     if place is None:
         return unknown.setdefault(keyword, len(postings.values) + len(unknown))

@@ -1,7 +1,7 @@
-"""Which items an answer may hold, by their attributes; importable without FAISS.
+"""Checks the clauses of a filter and converts their values; importable without FAISS.
 
 Errors:
-    FilterError: a filter breaks a rule; names the rule and what is known.
+    FilterError: a clause is invalid.
 """
 
 import math
@@ -13,27 +13,27 @@ from shortlist_client.api.filters import EPOCH, AnyOf, Clause, Range, Value, mom
 
 
 class FilterError(ValueError):
-    """A filter breaks a rule."""
+    """A clause of a filter is invalid; the message names the rule."""
 
 
 def check_clause(clause: Clause, kinds: Mapping[str, Kind]) -> None:
-    """Refuse a clause that cannot be meant.
+    """Raise unless a clause is valid.
 
     Args:
-        clause: What was asked.
-        kinds: Of every attribute, by name.
+        clause: Clause to check.
+        kinds: Kind of every attribute, by name.
 
     Raises:
-        FilterError: unknown attribute, value of another kind, no value or bound at all, range
-            over keywords or booleans, or a lower bound above the upper.
+        FilterError: unknown attribute, value of another kind, no value or bound, range over
+            keywords or booleans, or lower bound above the upper bound.
     """
     name = clause.attribute
     if name not in kinds:
-        known = ", ".join(sorted(kinds)) or "none, for the items have no attributes"
-        raise FilterError(f"attribute must be one of those known ({known}), got {name!r}")
+        known = ", ".join(sorted(kinds)) or "none: the items have no attributes"
+        raise FilterError(f"attribute must be one of ({known}), got {name!r}")
     if isinstance(clause, AnyOf):
         if not clause.values:
-            raise FilterError(f"values of attribute {name!r} must be at least 1, got none")
+            raise FilterError(f"attribute {name!r} must have at least one value, got none")
         for value in clause.values:
             _check_value(name, kinds[name], value)
         return
@@ -41,12 +41,12 @@ def check_clause(clause: Clause, kinds: Mapping[str, Kind]) -> None:
 
 
 def as_keyword(value: Value) -> str:
-    """A keyword or boolean as postings have it."""
+    """A keyword or boolean in the form that postings store."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def as_number(value: Value) -> float:
-    """A number as it is, a time as whole microseconds since 1970."""
+    """A number unchanged, a time as whole microseconds since 1970."""
     if isinstance(value, date):
         return (moment(value) - EPOCH) // timedelta(microseconds=1)
     assert not isinstance(value, str)
@@ -66,13 +66,13 @@ def _check_range(clause: Range, kind: Kind) -> None:
     for pair in (("gt", "gte"), ("lt", "lte")):
         if all(bound in bounds for bound in pair):
             raise FilterError(
-                f"range of attribute {name!r} must have one of {pair[0]} and {pair[1]}, got both"
+                f"range of attribute {name!r} must have {pair[0]} or {pair[1]}, got both"
             )
     lower = next((bounds[bound] for bound in ("gt", "gte") if bound in bounds), None)
     upper = next((bounds[bound] for bound in ("lt", "lte") if bound in bounds), None)
     if lower is not None and upper is not None and as_number(lower) > as_number(upper):
         raise FilterError(
-            f"range of attribute {name!r} must have its lower bound at most at its upper bound, "
+            f"range of attribute {name!r} must have a lower bound that is at most its upper bound, "
             f"got {lower} and {upper}"
         )
 

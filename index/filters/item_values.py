@@ -1,4 +1,4 @@
-"""What a single item has for its attributes: read as it was described, and matched by clauses."""
+"""Attribute values of a single item: reads them from JSON and tests them against clauses."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,24 +10,24 @@ from index.filters.clauses import as_keyword, as_number
 from shortlist_client.api.filters import AnyOf, Clause, Value
 
 Values = frozenset[Any]
-"""Keywords and booleans as `as_keyword` has them, numbers and times as `as_number` does."""
+"""Values of one attribute: keywords and booleans by `as_keyword`, others by `as_number`."""
 Held = Mapping[str, Values]
-"""Of an item, by attribute."""
+"""Values of one item, by attribute."""
 NOTHING: Values = frozenset()
 BOUNDS = (("gt", "gte"), ("lt", "lte"))
 
 
 def read(name: str, kind: Kind, value: Any) -> Values:
-    """What an item has for an attribute.
+    """Values of one attribute, read from JSON.
 
     Args:
-        name: Of the attribute.
-        kind: Of the attribute.
-        value: Plain JSON: a string or a list of them, a number, true or false, or a time as ISO
-            8601 writes it, UTC where it names no zone. None and empty strings are no values.
+        name: Name of the attribute.
+        kind: Kind of the attribute.
+        value: Plain JSON: a string or a list of strings, a number, a boolean, or an ISO 8601 time,
+            UTC unless it names a zone. None and empty strings are no values.
 
     Raises:
-        ValueError: it is of another kind.
+        ValueError: the value is of another kind.
     """
     given = value if kind == "keyword" and isinstance(value, list | tuple) else [value]
     known = [_typed(name, kind, one) for one in given if one is not None and one != ""]
@@ -35,11 +35,11 @@ def read(name: str, kind: Kind, value: Any) -> Values:
 
 
 def fits(clause: Clause, as_held: Callable[[float], float]) -> Callable[[Values], bool]:
-    """Whether any of an item's values fits a clause that keeps all rules.
+    """A test of an item's values: whether any of them fits a valid clause.
 
     Args:
-        clause: What was asked.
-        as_held: A number or time as the attribute's postings have it.
+        clause: Clause that `check_clause` accepts.
+        as_held: Converts a number or time to the form that the attribute's postings store.
     """
     if isinstance(clause, AnyOf):
         wanted = frozenset(
@@ -48,7 +48,7 @@ def fits(clause: Clause, as_held: Callable[[float], float]) -> Callable[[Values]
         )
         return lambda values: not wanted.isdisjoint(values)
     bounds = {name: as_held(as_number(value)) for name, value in clause.bounds.items()}
-    low, high = (bounds.get(least, bounds.get(most)) for least, most in BOUNDS)
+    low, high = (bounds.get(strict, bounds.get(inclusive)) for strict, inclusive in BOUNDS)
 
     def within(value: float) -> bool:
         above = low is None or (value > low if "gt" in bounds else value >= low)
@@ -69,7 +69,7 @@ def _typed(name: str, kind: Kind, value: Any) -> Value:
             return datetime.fromisoformat(value)
         except ValueError:
             pass
-    rule = {"time": "a time as of ISO 8601", "keyword": "a string or a list of them"}
+    rule = {"time": "an ISO 8601 time", "keyword": "a string or a list of strings"}
     raise ValueError(f"attribute {name!r} must be {rule.get(kind, f'a {kind}')}, got {value!r}")
 
 

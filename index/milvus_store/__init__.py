@@ -1,1 +1,1 @@
-"""A vector store in a Milvus cluster."""
+"""A vector store in Milvus."""

@@ -1,4 +1,4 @@
-"""`python -m index.milvus_store`: collections in Milvus: list, drop what is not needed, restore."""
+"""`python -m index.milvus_store`: lists, drops and restores collections in Milvus."""
 
 import logging
 import sys
@@ -26,22 +26,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = jsonargparse.ArgumentParser(prog="python -m index.milvus_store", description=__doc__)
     commands = parser.add_subcommands(dest="command")
-    commands.add_subcommand("list", _parser("List collections"), help="which are there, and whose")
+    commands.add_subcommand(
+        "list",
+        _parser("List the collections of one prefix."),
+        help="list collections and the folders that name them",
+    )
     commands.add_subcommand(
         "drop",
         _parser(
-            "Drop collections that no stage and no release names. A server that still serves a "
-            "deleted release fails from then on: start it again before"
+            "Drop the collections of one prefix that no stage and no release names. First restart "
+            "every server that still serves a deleted release, as its searches would fail."
         ),
-        help="drop those that nothing names",
+        help="drop collections that no folder names",
     )
     restoring = jsonargparse.ArgumentParser(
-        description="Fill the collection again that a folder names, from the folder's embeddings."
+        description="Fill the collection that a folder names again, from the folder's embeddings."
     )
     restoring.add_argument(
         "folder", type=Path, help="`artifacts/<dataset>` or `releases/<dataset>/<id>`"
     )
-    commands.add_subcommand("restore", restoring, help="fill a collection again that was lost")
+    commands.add_subcommand("restore", restoring, help="fill a lost collection again")
     options = parser.parse_args(arguments)
     configure_logging()
     with reported_errors():
@@ -64,10 +68,10 @@ def collections(config: MilvusConfig, roots: Sequence[Path]) -> dict[str, list[P
 
     Args:
         config: Where Milvus is, and the prefix.
-        roots: Folders that hold all stages and all releases of whoever has the prefix.
+        roots: Folders that contain every stage and every release that uses the prefix.
 
     Raises:
-        ValueError: a root is not there: what it should name would count as unused.
+        ValueError: a root does not exist, so its collections would look unused.
         CorruptArtifactError: a folder's record is unreadable.
         ConnectionError: Milvus does not answer.
     """
@@ -80,7 +84,7 @@ def collections(config: MilvusConfig, roots: Sequence[Path]) -> dict[str, list[P
             names = client.list_collections(timeout=config.timeout_seconds)
     finally:
         client.close()
-    named = _named(config.place, roots)  # after: a folder names its collection before it is made
+    named = _named(config.place, roots)  # afterwards: a folder names a collection before it exists
     mine = sorted(name for name in names if name.startswith(f"{config.prefix}_"))
     return {name: named.get(name.removesuffix(PARTIAL), []) for name in mine}
 
@@ -103,13 +107,13 @@ def drop(config: MilvusConfig, names: Sequence[str]) -> None:
 
 
 def restore(root: Path) -> None:
-    """Fill the collection that an index stage names, from the embeddings beside it.
+    """Fill the collection that an index stage names, from the towers' embeddings.
 
     Args:
         root: Folder of a dataset's stages, or of a release.
 
     Raises:
-        CorruptArtifactError: the folder names none, or the embeddings are not those it was of.
+        CorruptArtifactError: the folder names no collection, or the embeddings have changed.
         ConnectionError: Milvus does not answer.
     """
     record = read_record(root / INDEX / RECORD)
@@ -119,19 +123,21 @@ def restore(root: Path) -> None:
     except (OSError, ValueError, EOFError) as error:
         raise CorruptArtifactError(f"{path} is not a readable array ({error})") from error
     if digest_of(embeddings) != record.checksum:
-        raise CorruptArtifactError(f"{path} must be what {root / 'index'} was built from")
+        raise CorruptArtifactError(
+            f"{path} must hold the embeddings that {root / 'index'} was built from, got others"
+        )
     client = connect(record.uri, record.timeout_seconds)
     try:
         fill(client, record, embeddings)
     finally:
         client.close()
-    logger.info("collection %s is whole", record.collection)
+    logger.info("collection %s is complete", record.collection)
 
 
 def _named(place: str, roots: Sequence[Path]) -> dict[str, list[Path]]:
     """Folders by the collection that they name.
 
-    They are looked through twice: a folder that is renamed meanwhile is missed at most once.
+    Scans the roots twice, as one scan may miss a folder that is renamed meanwhile.
     """
     named: dict[str, set[Path]] = {}
     for _ in range(2):
@@ -147,12 +153,12 @@ def _named(place: str, roots: Sequence[Path]) -> dict[str, list[Path]]:
 def _table(found: dict[str, list[Path]]) -> Table:
     table = Table("collection", "named by")
     for name, folders in found.items():
-        table.add_row(name, "\n".join(map(str, folders)) or "nothing: `drop` drops it")
+        table.add_row(name, "\n".join(map(str, folders)) or "no folder: `drop` removes it")
     return table
 
 
 def _parser(about: str) -> jsonargparse.ArgumentParser:
-    parser = jsonargparse.ArgumentParser(description=f"{about}, of one prefix.")
+    parser = jsonargparse.ArgumentParser(description=about)
     parser.add_class_arguments(MilvusConfig)
     for name in ("artifacts", "releases"):
         parser.add_argument(

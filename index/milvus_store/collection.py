@@ -1,4 +1,4 @@
-"""A collection in Milvus: what names it, how it is reached, and its errors in our words."""
+"""A collection in Milvus: its record on disk, the connection, and the translation of errors."""
 
 import json
 import logging
@@ -13,78 +13,79 @@ from typing import Any
 from lineage.manifest import CorruptArtifactError, MissingArtifactError, command
 
 RECORD = "collection.json"
-"""Beside the manifest of an index stage whose embeddings lie in Milvus."""
+"""File in the folder of an index stage whose embeddings are in Milvus."""
 PARTIAL = "_partial"
-"""Ends the name of a collection that is being filled."""
+"""Suffix of the name of a collection that is being filled."""
 TOKEN = "SHORTLIST_MILVUS_TOKEN"
 """Environment variable: `user:password`, or an API key."""
 LONGEST = 3600.0
-"""Seconds that Milvus may take to flush, to index without progress, or to load a collection."""
+"""Timeout in seconds to flush, to load, or to make progress in indexing a collection."""
 ROW, EMBEDDING = "row", "embedding"
 TEMPLATES_SINCE = (2, 5)
-"""Milvus's version from which on an expression's values may lie beside it."""
+"""First version of Milvus that takes the values of an expression as parameters."""
 NOW = "Strong"
-"""Reads what was written before; costs some 200 ms."""
+"""Consistency level that reads all earlier writes; costs some 200 ms."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What an index stage's folder says of its collection."""
+    """The collection of an index stage, as stored in the stage's folder."""
 
     uri: str
-    """Where Milvus is."""
+    """Address of Milvus."""
     collection: str
-    """Named by its content."""
+    """Name of the collection, derived from its content."""
     items: int
     dimension: int
     checksum: str
-    """SHA-256 of the embeddings as float32."""
+    """SHA-256 of the embeddings as float32, their shape and the graph's options."""
     timeout_seconds: float
-    """What a request may take."""
+    """Timeout of one request, in seconds."""
     operating_point: str = ""
     """`ef=…`"""
 
     @property
     def partial(self) -> str:
-        """Name of the collection while it is filled."""
+        """Name of the collection while it is being filled."""
         return self.collection + PARTIAL
 
     def write(self, folder: Path) -> None:
-        """Write it into the folder of an index stage.
+        """Write the record into the folder of an index stage.
 
         Raises:
-            OSError: the disk is full or refuses.
+            OSError: the file cannot be written.
         """
         (folder / RECORD).write_text(json.dumps(asdict(self), indent=1) + "\n")
 
 
 def read_record(path: Path) -> Record:
-    """Read what a folder says of its collection.
+    """Read a collection's record from a file.
 
     Raises:
-        CorruptArtifactError: it is unreadable; names the command that mends it.
+        CorruptArtifactError: the file is missing or unreadable; names the command that makes it
+            again.
     """
     try:
         return Record(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError) as error:
         raise CorruptArtifactError(
-            f"{path} does not name a collection ({error}); make it again with "
+            f"{path} is not a readable record of a collection ({error}); make it again with "
             f"`{command(path.parent, 'index')}`"
         ) from error
 
 
 def connect(uri: str, timeout_seconds: float) -> Any:
-    """A client of Milvus, with the token of the environment.
+    """A client of Milvus that uses the token from the environment.
 
     Raises:
         ImportError: `pymilvus` is missing, or `milvus-lite` for a local file.
-        ConnectionError: nobody answers in time, or the token is refused.
+        ConnectionError: Milvus does not answer in time or refuses the token.
     """
     try:
         import pymilvus
     except ImportError as error:
         raise ImportError("kind 'milvus' needs pymilvus; install the extra `milvus`") from error
-    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # what fails is raised and told once
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # its errors are raised, not logged
     with answering(uri, "be reached"):
         return pymilvus.MilvusClient(
             uri, token=os.environ.get(TOKEN, ""), timeout=timeout_seconds, dedicated=True
@@ -93,10 +94,14 @@ def connect(uri: str, timeout_seconds: float) -> Any:
 
 @contextmanager
 def answering(uri: str, what: str) -> Iterator[None]:
-    """Turn errors of Milvus into one that says where and what.
+    """Convert Milvus's errors to a `ConnectionError` with the address and the failed operation.
+
+    Args:
+        uri: Address of Milvus.
+        what: Operation, as a verb phrase after "could not".
 
     Raises:
-        ConnectionError: Milvus did not answer in time or refused.
+        ConnectionError: Milvus did not answer in time or returned an error.
     """
     import grpc
     from pymilvus.exceptions import MilvusException
@@ -106,28 +111,28 @@ def answering(uri: str, what: str) -> Iterator[None]:
     except MilvusException as error:
         raise ConnectionError(f"Milvus at {uri} could not {what}: {error.message}") from error
     except (grpc.RpcError, grpc.FutureTimeoutError) as error:
-        said = error.details() if isinstance(error, grpc.Call) else "no answer in time"
-        raise ConnectionError(f"Milvus at {uri} could not {what}: {said}") from error
+        cause = error.details() if isinstance(error, grpc.Call) else "no answer in time"
+        raise ConnectionError(f"Milvus at {uri} could not {what}: {cause}") from error
 
 
 def takes_templates(client: Any, record: Record) -> bool:
-    """Whether a search may name item rows beside its expression, as numbers and not as text.
+    """Whether the server takes item rows as parameters of an expression, not only as its text.
 
-    milvus-lite, and a build without a version, read text alone.
+    milvus-lite and builds without a version number take text only.
 
     Raises:
         ConnectionError: Milvus does not answer.
     """
-    with answering(record.uri, "say its version"):
-        said = str(client.get_server_version(timeout=record.timeout_seconds))
-    found = re.search(r"(\d+)\.(\d+)", said)
-    if found is None or "lite" in said:
+    with answering(record.uri, "report its version"):
+        version = str(client.get_server_version(timeout=record.timeout_seconds))
+    found = re.search(r"(\d+)\.(\d+)", version)
+    if found is None or "lite" in version:
         return False
     return (int(found[1]), int(found[2])) >= TEMPLATES_SINCE
 
 
 def count(client: Any, collection: str, timeout_seconds: float) -> int:
-    """Items of a collection, which is loaded."""
+    """Number of items in a loaded collection."""
     found = client.query(
         collection,
         filter="",
@@ -139,16 +144,16 @@ def count(client: Any, collection: str, timeout_seconds: float) -> int:
 
 
 def open_collection(client: Any, record: Record, folder: Path) -> None:
-    """Load a collection into Milvus's memory, and see that it is whole.
+    """Load a collection into Milvus's memory, and check that it is complete.
 
     Args:
-        client: Of the record's Milvus.
-        record: Of the collection.
-        folder: Of the index stage that names it.
+        client: Client of the record's Milvus.
+        record: Record of the collection.
+        folder: Folder of the index stage that holds the record.
 
     Raises:
         MissingArtifactError: there is no such collection.
-        CorruptArtifactError: it has another size.
+        CorruptArtifactError: the collection has the wrong number of items.
         ConnectionError: Milvus does not answer.
     """
     name, seconds = record.collection, record.timeout_seconds

@@ -1,4 +1,4 @@
-"""Searches a collection in Milvus as FAISS is searched: the same answers, the same refusals."""
+"""The Milvus vector store: searches a collection with the same answers and errors as FAISS."""
 
 import re
 from collections.abc import Iterator
@@ -29,28 +29,28 @@ from lineage.manifest import MissingArtifactError
 Rows = NDArray[np.int64]
 Scores = NDArray[np.float32]
 WIDEST = 16_384
-"""Items that Milvus finds at most."""
+"""Largest k of a search in Milvus."""
 WIDEST_EF = 32_768
-"""Of Milvus's graph."""
+"""Largest `ef` of a search in Milvus's graph."""
 QUERIES = 256
-"""Searched for by one request."""
+"""Queries in one request."""
 FETCHED = 4096
-"""Embeddings that one request brings."""
+"""Embeddings fetched by one request."""
 COMPARED = 1000
-"""Allowed items that are fetched and compared rather than searched for."""
+"""Up to this many allowed items, all are fetched and compared instead of searched."""
 LISTED = 50_000
-"""Item rows that a request may name: older servers read them as text, some 5 μs each."""
+"""Most item rows that an expression may list: older servers parse them as text, some 5 μs each."""
 SPARE = 1.5
-"""How many times as many are looked for as should hold enough that are allowed."""
+"""Factor on the width at which a search without a filter should find k allowed items."""
 FURTHER, AGREED = 4, 0.98
-"""A graph is searched that many times as far, until so much of what was found is found again."""
+"""`ef` rises by `FURTHER` until a search finds the share `AGREED` of the last result again."""
 
 
 class MilvusStore:
-    """Finds the nearest item rows of an embedding. Knows nothing of item ids or users."""
+    """Finds the item rows nearest to an embedding. Knows nothing of item ids or users."""
 
     def __init__(self, client: Any, record: Record) -> None:
-        """Take a client and a collection that is whole and loaded.
+        """Wrap a client and the record of a complete, loaded collection.
 
         Raises:
             ConnectionError: Milvus does not answer.
@@ -64,7 +64,8 @@ class MilvusStore:
         """Open the collection that an index stage names.
 
         Raises:
-            ArtifactError: it is missing or of another size; names the command that mends it.
+            ArtifactError: the record or the collection is missing, or the collection has the wrong
+                number of items; names the command that makes it again.
             ConnectionError: Milvus does not answer.
         """
         record = read_record(folder / FILE)
@@ -81,11 +82,11 @@ class MilvusStore:
 
     @property
     def dimension(self) -> int:
-        """Length of an embedding."""
+        """Dimension of an embedding."""
         return self._record.dimension
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._client.close()
 
     def search(self, queries: Scores, k: int) -> tuple[Scores, Rows]:
@@ -93,13 +94,13 @@ class MilvusStore:
 
         Args:
             queries: (queries, dimension) unit-length embeddings.
-            k: Items a query.
+            k: Items per query.
 
         Returns:
-            Scores and item rows, both (queries, k), best first; row -1 where Milvus finds fewer.
+            Scores and item rows, both (queries, k), best first; row -1 if Milvus finds fewer.
 
         Raises:
-            ValueError: wrong shape, not finite, or k outside 1 and the corpus.
+            ValueError: wrong shape, not finite, or k outside [1, items].
             ConnectionError: Milvus does not answer.
         """
         check_k(k, len(self))
@@ -108,16 +109,17 @@ class MilvusStore:
         rows = np.full((len(given), k), -1, np.int64)
         for start in range(0, len(given), QUERIES):
             found = self._found(given[start : start + QUERIES], k, self._ef)
-            for place, (some, names) in enumerate(found, start):
-                scores[place, : len(names)], rows[place, : len(names)] = some, names
+            for place, (own_scores, own_rows) in enumerate(found, start):
+                scores[place, : len(own_rows)] = own_scores
+                rows[place, : len(own_rows)] = own_rows
         return scores, rows
 
     def search_among(self, query: Scores, k: int, allowed: BitMap) -> tuple[Scores, Rows]:
-        """Find the k items of largest inner product among some.
+        """Find the k items of largest inner product among allowed rows.
 
-        Few are fetched and compared. Where so many more can be looked for that enough of them are
-        allowed, that is done; else the graph is searched with an expression; what that misses, too,
-        is found by comparing all.
+        If few rows are allowed, fetches and compares them all. Otherwise searches without a filter,
+        wide enough that k results should be allowed; then searches the graph with a filter
+        expression; if both find too few, fetches and compares all allowed rows.
 
         Args:
             query: (dimension,) of unit length.
@@ -125,10 +127,10 @@ class MilvusStore:
             allowed: Item rows to choose from.
 
         Returns:
-            Scores and item rows, both (found,), best first; as many as are allowed, at most k.
+            Scores and item rows, both (found,), best first: all allowed items, at most k.
 
         Raises:
-            ValueError: wrong shape, not finite, k below 1, or a row that is not in the corpus.
+            ValueError: wrong shape, not finite, k below 1, or a row outside the corpus.
             ConnectionError: Milvus does not answer.
         """
         return checked_among(
@@ -136,10 +138,11 @@ class MilvusStore:
         )
 
     def vectors(self, rows: NDArray[Any]) -> Scores:
-        """(rows, dimension): the stored embeddings of some rows.
+        """(rows, dimension): stored embeddings of some rows.
 
         Raises:
-            ValueError: a row is not in the corpus.
+            MissingArtifactError: the collection lacks some of the rows.
+            ValueError: a row is outside the corpus.
             ConnectionError: Milvus does not answer.
         """
         if not len(rows):
@@ -160,74 +163,77 @@ class MilvusStore:
             if len(found) != len(part):
                 raise MissingArtifactError(
                     f"collection {self._record.collection} at {self._record.uri} must hold "
-                    f"{len(part)} asked-for rows, got {len(found)}"
+                    f"{len(part)} requested rows, got {len(found)}"
                 )
             for item in found:
                 fetched[start + np.searchsorted(part, item[ROW])] = item[EMBEDDING]
         return fetched[places]
 
     def set_operating_point(self, parameters: str) -> None:
-        """Decide how hard every search looks.
+        """Set the search parameters of all later searches; they are saved with the record.
 
         Args:
-            parameters: `ef=…`; empty for the least.
+            parameters: `ef=…`; empty for the least effort.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the parameters are anything else.
         """
         self._ef = _ef(parameters)
         self._record = replace(self._record, operating_point=parameters)
 
     def save(self, folder: Path) -> None:
-        """Write what names the collection.
+        """Write the record of the collection.
 
         Raises:
-            OSError: the disk is full or refuses.
+            OSError: the file cannot be written.
         """
         self._record.write(folder)
 
     def _among(self, query: Scores, k: int, allowed: BitMap) -> tuple[Scores, Rows]:
         if len(allowed) > COMPARED:
-            for found in self._tried(query, k, allowed):
+            for found in self._attempts(query, k, allowed):
                 if found is not None:
                     return found
-        return self._compared(query[0], k, rows_of(allowed))
+        return self._scanned(query[0], k, rows_of(allowed))
 
-    def _tried(
+    def _attempts(
         self, query: Scores, k: int, allowed: BitMap
     ) -> Iterator[tuple[Scores, Rows] | None]:
-        """What searches find among some, dearer and dearer; None where that is too little."""
+        """Results of searches among allowed rows, of rising cost; None if one finds too few."""
         share = len(allowed) / len(self)
         width = min(int(SPARE * k / share), len(self))
         if width <= WIDEST:
-            yield _kept(*self._found(query, width, self._ef)[0], k, allowed)
+            yield _first_allowed(*self._found(query, width, self._ef)[0], k, allowed)
         others = BitMap(range(len(self))) - allowed
         if min(len(allowed), len(others)) > LISTED or k > WIDEST:
             return
-        few, word = (allowed, "in") if len(allowed) <= len(others) else (others, "not in")
-        among = f"{ROW} {word}", rows_of(few).tolist()
+        listed, operator = (allowed, "in") if len(allowed) <= len(others) else (others, "not in")
+        among = f"{ROW} {operator}", rows_of(listed).tolist()
         effort, before = max(self._ef, k) / share, None
         while effort <= WIDEST_EF:
-            found = _kept(*self._found(query, k, int(effort), among)[0], k, allowed)
+            found = _first_allowed(*self._found(query, k, int(effort), among)[0], k, allowed)
             if found and before and len(np.intersect1d(found[1], before[1])) >= AGREED * k:
                 yield found
             effort, before = FURTHER * effort, found
 
-    def _compared(self, query: Scores, k: int, rows: Rows) -> tuple[Scores, Rows]:
-        """The best of some rows, all of which are fetched."""
+    def _scanned(self, query: Scores, k: int, rows: Rows) -> tuple[Scores, Rows]:
+        """Fetch the embeddings of all given rows and find the best k."""
         best = np.empty(0, np.float32), np.empty(0, np.int64)
         for start in range(0, len(rows), FETCHED):
             part = rows[start : start + FETCHED]
             scores = np.concatenate([best[0], self.vectors(part) @ query])
-            names = np.concatenate([best[1], part])
+            seen = np.concatenate([best[1], part])
             order = np.argsort(-scores, kind="stable")[:k]
-            best = scores[order], names[order]
+            best = scores[order], seen[order]
         return best
 
     def _found(
         self, queries: Scores, k: int, ef: int, among: tuple[str, list[int]] | None = None
     ) -> list[tuple[Scores, Rows]]:
-        """Scores and rows of each query, best first, at most k; among rows that stand in a list."""
+        """Scores and rows of each query, best first, at most k.
+
+        `among` restricts rows: an expression without its list, and the rows of the list.
+        """
         width = min(k, WIDEST)
         effort = min(max(ef, width), WIDEST_EF)
         with answering(self._record.uri, "search"):
@@ -240,7 +246,7 @@ class MilvusStore:
                 output_fields=[ROW],
                 search_params={"metric_type": "IP", "params": {"ef": effort}},
                 timeout=self._record.timeout_seconds,
-                consistency_level="Eventually",  # nothing is written any more
+                consistency_level="Eventually",  # the collection never changes
             )
         return [
             (np.asarray(hits.distances, np.float32), np.asarray(hits.ids, np.int64))
@@ -248,26 +254,28 @@ class MilvusStore:
         ]
 
     def _filter(self, among: tuple[str, list[int]] | None) -> dict[str, Any]:
-        """A search's filter, its rows beside it where the server reads them there."""
+        """Filter arguments of a search, with rows as parameters or, for older servers, as text."""
         if among is None:
             return {}
-        stands, rows = among
+        condition, rows = among
         if self._templates:
-            return {"filter": f"{stands} {{rows}}", "filter_params": {"rows": rows}}
-        return {"filter": f"{stands} {rows}"}
+            return {"filter": f"{condition} {{rows}}", "filter_params": {"rows": rows}}
+        return {"filter": f"{condition} {rows}"}
 
 
-def _kept(scores: Scores, rows: Rows, k: int, allowed: BitMap) -> tuple[Scores, Rows] | None:
-    """The first k that are allowed; None where fewer were found."""
-    kept = [place for place, row in enumerate(rows.tolist()) if row in allowed][:k]
-    return (scores[kept], rows[kept]) if len(kept) == k else None
+def _first_allowed(
+    scores: Scores, rows: Rows, k: int, allowed: BitMap
+) -> tuple[Scores, Rows] | None:
+    """The first k allowed results; None if there are fewer."""
+    places = [place for place, row in enumerate(rows.tolist()) if row in allowed][:k]
+    return (scores[places], rows[places]) if len(places) == k else None
 
 
 def _ef(parameters: str) -> int:
-    """The effort that an operating point names."""
+    """The `ef` of an operating point; 1 if it is empty."""
     match = re.fullmatch(r"ef=([1-9]\d{0,4})", parameters)
     if parameters and (match is None or int(match[1]) > WIDEST_EF):
         raise ValueError(
-            f"operating_point must be ef=1 to ef={WIDEST_EF} of 'milvus', got {parameters!r}"
+            f"operating_point must be ef=1 to ef={WIDEST_EF} for 'milvus', got {parameters!r}"
         )
     return int(match[1]) if match else 1

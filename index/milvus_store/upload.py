@@ -1,4 +1,4 @@
-"""Fills a collection in Milvus with item embeddings, whole or not at all."""
+"""Uploads item embeddings to a collection in Milvus, completely or not at all."""
 
 import hashlib
 import logging
@@ -16,27 +16,28 @@ from lineage.manifest import CorruptArtifactError
 
 logger = logging.getLogger(__name__)
 GRAPH = {"M": 32, "efConstruction": 200}
-"""Of Milvus's HNSW."""
+"""Options of Milvus's HNSW graph."""
 AT_ONCE = 4 << 20
 """Bytes of embeddings in one request."""
-LOOKED = 0.5
-"""Seconds between two looks at the progress of indexing."""
+POLL_SECONDS = 0.5
+"""Seconds between two queries for the progress of indexing."""
 
 
 def upload(embeddings: Vectors, config: MilvusConfig, folder: Path) -> MilvusStore:
-    """Put item embeddings into a collection named by them; position i becomes row i.
+    """Upload item embeddings to a collection named by their hash; position i becomes row i.
 
-    The folder names the collection before it is made: what no folder names may be dropped.
+    The record is written before the collection exists, as a collection without a record may be
+    dropped at any time.
 
     Args:
         embeddings: (items, dimension) of length 1; may be memory-mapped.
-        config: Where Milvus is.
-        folder: Of the index stage.
+        config: Address of Milvus, and the prefix of collection names.
+        folder: Folder of the index stage.
 
     Raises:
         ValueError: empty, wrong shape, not finite or not of unit length.
-        ConnectionError: Milvus does not answer or refuses.
-        CorruptArtifactError: Milvus holds another number of items than it was given.
+        ConnectionError: Milvus does not answer or returns an error.
+        CorruptArtifactError: the collection has another number of items than were uploaded.
     """
     require_unit_length(embeddings)
     digest = digest_of(embeddings)
@@ -59,7 +60,7 @@ def upload(embeddings: Vectors, config: MilvusConfig, folder: Path) -> MilvusSto
 
 
 def digest_of(embeddings: Vectors) -> str:
-    """SHA-256 of embeddings and of how they are indexed."""
+    """SHA-256 of the embeddings as float32, their shape and the graph's options."""
     digest = hashlib.sha256(f"{embeddings.shape} {GRAPH}".encode())
     for block in blocks(embeddings, 0, len(embeddings)):
         digest.update(block.tobytes())
@@ -67,20 +68,20 @@ def digest_of(embeddings: Vectors) -> str:
 
 
 def fill(client: Any, record: Record, embeddings: Vectors) -> None:
-    """Make the collection that a record names, unless it is there and whole.
+    """Create the collection that a record names, unless it exists and is complete.
 
-    It is filled under a name that nobody reads and renamed at last. What an upload left that was
-    interrupted is begun again.
+    Fills it under a temporary name and renames it at the end. An interrupted upload starts again
+    from the beginning.
 
     Raises:
         ConnectionError, CorruptArtifactError: as `upload` does.
     """
     seconds = record.timeout_seconds
-    with answering(record.uri, f"make collection {record.collection}"):
+    with answering(record.uri, f"create collection {record.collection}"):
         if client.has_collection(record.collection, timeout=seconds):
             client.load_collection(record.collection, timeout=LONGEST)
             if count(client, record.collection, seconds) == record.items:
-                logger.info("collection %s is there already", record.collection)
+                logger.info("collection %s already exists", record.collection)
                 return
         for name in (record.partial, record.collection):
             if client.has_collection(name, timeout=seconds):
@@ -122,7 +123,7 @@ def _insert(client: Any, record: Record, embeddings: Vectors) -> None:
 
 
 def _index(client: Any, record: Record) -> None:
-    """Have the graph built, and wait for it."""
+    """Start building the graph, and wait until it is complete."""
     graph = client.prepare_index_params()
     graph.add_index(EMBEDDING, index_type="HNSW", metric_type="IP", params=GRAPH)
     name, seconds = record.partial, record.timeout_seconds
@@ -137,7 +138,7 @@ def _index(client: Any, record: Record) -> None:
             elif time.monotonic() - since > LONGEST:
                 raise ConnectionError(
                     f"Milvus at {record.uri} could not index {name}: {indexed} of {record.items} "
-                    f"items, and none for {LONGEST:.0f} s"
+                    f"items are indexed, none in the last {LONGEST:.0f} s"
                 )
             else:
-                time.sleep(LOOKED)
+                time.sleep(POLL_SECONDS)

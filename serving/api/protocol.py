@@ -12,26 +12,26 @@ from shortlist_client.api.operations import Counts
 
 
 class Recommender(Protocol):
-    """What the wire needs of an engine. Questions are asked from one thread at a time."""
+    """Answers requests from one unchanging state of a release. One thread at a time may ask."""
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """Fingerprints of `data`, `towers`, `index` and `ranker`."""
-
-    def cost(self, request: Request) -> int:
-        """Items that an answer reads at most: of a history, and to be ranked."""
+        """Fingerprint of every stage, and the `release` where it was published."""
 
     @property
-    def moment(self) -> object:
-        """Stands for all that answers hang on beside the question; another one after a change."""
-
-    @property
-    def lookups(self) -> Mapping[str, Lookups]:
-        """How often what the engine keeps was found, by name."""
+    def version_token(self) -> object:
+        """Identifies the state; a change of items or of the release makes another one."""
 
     @property
     def actions(self) -> Sequence[str]:
-        """What the release's interactions call what users do; none where they do not say."""
+        """Names of the actions in the release's interactions; empty where it has none."""
+
+    @property
+    def cache_lookups(self) -> Mapping[str, Lookups]:
+        """Hits and misses of the engine's caches, by name."""
+
+    def cost(self, request: Request) -> int:
+        """Items that an answer reads at most: of a history, and to be ranked."""
 
     def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Exception]]:
         """Answer some requests together.
@@ -42,11 +42,19 @@ class Recommender(Protocol):
             answered.
         """
 
-    def handing_over(self, successor: Any) -> AbstractContextManager[None]:
-        """Let another engine, of another release, take this one's place inside `with`.
 
-        What was acknowledged by this one is known to the other inside the block, and nothing is
-        acknowledged there; afterwards the other acknowledges what this one is told.
+class LiveRecommender(Protocol):
+    """Gives the newest state of a release whose items may change. Any thread may ask for it."""
+
+    @property
+    def current(self) -> Recommender:
+        """The newest state."""
+
+    def handing_over(self, successor: Any) -> AbstractContextManager[None]:
+        """Hand item changes over to the engine of another release inside `with`.
+
+        The successor knows every acknowledged change when the block begins. Inside the block
+        nothing is acknowledged. Afterwards the successor acknowledges what this one is told.
         """
 
 

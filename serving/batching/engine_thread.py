@@ -11,13 +11,13 @@ from types import TracebackType
 
 from retrieval.embedding_cache import Lookups
 from serving.api.errors import UnavailableError
-from serving.api.protocol import Recommender
+from serving.api.protocol import LiveRecommender
 from serving.api.request import Request
 from serving.batching.request_queue import Answered, QueueConfig, Waiting, WaitingRequests
 from shortlist_client.api.answer import Answer
 
 logger = logging.getLogger(__name__)
-Load = Callable[[], Recommender]
+Load = Callable[[], LiveRecommender]
 
 
 class EngineThread:
@@ -32,8 +32,8 @@ class EngineThread:
         self._waiting = WaitingRequests(config)
         self._changed = threading.Condition()
         self._closed = False
-        self._loaded: Future[Recommender] = Future()
-        self._next: tuple[Recommender, Future[None]] | None = None
+        self._loaded: Future[LiveRecommender] = Future()
+        self._next: tuple[LiveRecommender, Future[None]] | None = None
         self._together = 1
         self._thread = threading.Thread(target=self._run, name="engine")
 
@@ -54,7 +54,7 @@ class EngineThread:
             self._changed.notify()
 
     @property
-    def engine(self) -> Recommender:
+    def engine(self) -> LiveRecommender:
         """The engine that answers now, once it is loaded; any thread may change its items.
 
         Raises:
@@ -63,16 +63,18 @@ class EngineThread:
         return self._loaded.result()
 
     @property
-    def moment(self) -> object | None:
-        """As `Recommender.moment`, of the engine that answers now; None until it is loaded."""
-        loaded = self._loaded
-        return None if not loaded.done() or loaded.exception() else loaded.result().moment
+    def version_token(self) -> object | None:
+        """Identifies the state that answers now; None until an engine is loaded."""
+        return self.engine.current.version_token if self._is_loaded else None
 
     @property
-    def lookups(self) -> Mapping[str, Lookups]:
-        """As `Recommender.lookups`; none until it is loaded."""
-        loaded = self._loaded
-        return {} if not loaded.done() or loaded.exception() else loaded.result().lookups
+    def cache_lookups(self) -> Mapping[str, Lookups]:
+        """Hits and misses of the engine's caches, by name; none until it is loaded."""
+        return self.engine.current.cache_lookups if self._is_loaded else {}
+
+    @property
+    def _is_loaded(self) -> bool:
+        return self._loaded.done() and self._loaded.exception() is None
 
     @property
     def waiting(self) -> int:
@@ -89,7 +91,7 @@ class EngineThread:
             Exception: whatever loading raised.
         """
         engine = await asyncio.wrap_future(self._loaded)
-        return engine.versions
+        return engine.current.versions
 
     async def answer(self, request: Request, *, patient: bool = False) -> Answered:
         """Wait for the answer to a request. Cancelled before its turn, it is never worked on.
@@ -114,7 +116,7 @@ class EngineThread:
             self._changed.notify()
         return await waiting.future
 
-    def replace(self, engine: Recommender) -> None:
+    def replace(self, engine: LiveRecommender) -> None:
         """Let another engine answer, from the next batch on; returns when it does.
 
         Raises:
@@ -168,11 +170,11 @@ class EngineThread:
 
     def _taken(self) -> list[Waiting]:
         with self._changed:
-            return self._waiting.take(self.engine.cost)
+            return self._waiting.take(self.engine.current.cost)
 
     def _work(self, batch: Sequence[Waiting]) -> None:
         """Answer some requests together; where that fails, each by itself."""
-        started, engine, left = time.monotonic(), self.engine, list(batch)
+        started, engine, left = time.monotonic(), self.engine.current, list(batch)
         try:
             for place, answer in engine.answers([one.request for one in batch]):
                 left.remove(batch[place])
@@ -198,7 +200,7 @@ class EngineThread:
             request.tell((replace(answer, milliseconds=timed), versions))
 
 
-def _of(engine: Recommender) -> Future[Recommender]:
-    loaded: Future[Recommender] = Future()
+def _of(engine: LiveRecommender) -> Future[LiveRecommender]:
+    loaded: Future[LiveRecommender] = Future()
     loaded.set_result(engine)
     return loaded

@@ -13,7 +13,7 @@ import jsonargparse
 from events.open_store import open_store
 from lineage.releases import live_release
 from serving.api.limits import Limits
-from serving.api.protocol import Recommender
+from serving.api.protocol import LiveRecommender
 from serving.cli import releases
 from serving.releases.reloader import Reloader
 from serving.server.server import ServerConfig, serve
@@ -38,10 +38,10 @@ class ServeConfig:
     """`json` writes an object a line, and a line for every call."""
 
 
-LoadRelease = Callable[[Path, ServeConfig], Recommender]
+LoadRelease = Callable[[Path, ServeConfig], LiveRecommender]
 
 
-def load_engine(folder: Path, config: ServeConfig) -> Recommender:
+def load_engine(folder: Path, config: ServeConfig) -> LiveRecommender:
     """Load the engine of a release.
 
     Raises:

@@ -33,7 +33,7 @@ class AnswerBuilder:
 
     def __call__(
         self,
-        request: ResolvedRequest,
+        resolved: ResolvedRequest,
         found: RankedList,
         watch: Mapping[str, float],
         started: float,
@@ -43,47 +43,47 @@ class AnswerBuilder:
         """Build the answer to a request.
 
         Args:
-            request: The request, its ids resolved.
+            resolved: The request, its ids resolved.
             found: The whole list, best first.
             watch: Times of the stages, ms.
             started: When work began, seconds of `time.perf_counter`.
             cut: Whether the deadline left no time to rank the list.
         """
-        limit, index = request.asked.limit, self.cascade.retriever.sources.index
+        limit, index = resolved.request.limit, self.cascade.retriever.sources.index
         places = np.arange(min(limit, len(found)))
-        if diversity := request.asked.wishes.diversity:
+        if diversity := resolved.request.wishes.diversity:
             places = diverse(found.rows, limit, diversity, index, self.cascade.attributes)
         chosen = found.take(places)
         items = [self._item(chosen, place) for place in range(min(limit, len(chosen)))]
         degraded, times = Degraded.DEADLINE if cut else None, dict(watch)
-        if items and not cut and request.explains_history:
-            size = len(items) * len(left_out(request.shopper))
-            if _in_time(request, self.latencies.history_reasons.estimate(size)):
-                items = self._with_reasons(request, found, places, items, times)
+        if items and not cut and resolved.explains_history:
+            size = len(items) * len(left_out(resolved.shopper))
+            if _in_time(resolved, self.latencies.history_reasons.estimate(size)):
+                items = self._with_reasons(resolved, found, places, items, times)
             else:
                 degraded = Degraded.REASONS
-        if items and not cut and request.explains_texts:
+        if items and not cut and resolved.explains_texts:
             size = len(items[:EXPLAINED])
-            if _in_time(request, self.latencies.text_reasons.estimate(size)):
-                items = self._with_text_reasons(request, chosen.rows, items, times)
+            if _in_time(resolved, self.latencies.text_reasons.estimate(size)):
+                items = self._with_text_reasons(resolved, chosen.rows, items, times)
             else:
                 degraded = Degraded.REASONS
         return Answer(
             items=items,
-            basis=request.basis,
-            coverage=coverage(request, found, index),
-            unknown_item_ids=request.unknown_item_ids,
-            unknown_user=request.unknown_user,
+            basis=resolved.basis,
+            coverage=coverage(resolved, found, index),
+            unknown_item_ids=resolved.unknown_item_ids,
+            unknown_user=resolved.unknown_user,
             degraded=degraded,
             milliseconds={**times, "total": 1e3 * (time.perf_counter() - started)},
         )
 
-    def embedded(self, request: ResolvedRequest, started: float) -> Answer:
+    def embedded(self, resolved: ResolvedRequest, started: float) -> Answer:
         """Build an answer of embeddings, without items."""
         watch: dict[str, float] = {}
-        made = embeddings(request, self.cascade, watch)
+        made = embeddings(resolved, self.cascade, watch)
         nothing = RankedList.of(np.empty(0, np.int32), np.empty(0, np.float32))
-        return replace(self(request, nothing, watch, started), embeddings=made)
+        return replace(self(resolved, nothing, watch, started), embeddings=made)
 
     def _item(self, found: RankedList, place: int) -> RankedItem:
         row, catalogue = int(found.rows[place]), self.cascade.catalogue
@@ -101,15 +101,15 @@ class AnswerBuilder:
 
     def _with_reasons(
         self,
-        request: ResolvedRequest,
+        resolved: ResolvedRequest,
         found: RankedList,
         places: NDArray[np.int64],
         items: list[RankedItem],
         watch: dict[str, float],
     ) -> list[RankedItem]:
         """Every item with its reasons, the largest contribution first."""
-        rows, started = left_out(request.shopper), time.perf_counter()
-        lower = contributions(request.shopper, rows, found, places, cascade=self.cascade)
+        rows, started = left_out(resolved.shopper), time.perf_counter()
+        lower = contributions(resolved.shopper, rows, found, places, cascade=self.cascade)
         taken = time.perf_counter() - started
         self.latencies.history_reasons.record(lower.size, taken)
         watch["reasons"] = 1e3 * taken
@@ -126,11 +126,15 @@ class AnswerBuilder:
         ]
 
     def _with_text_reasons(
-        self, request: ResolvedRequest, rows: Rows, items: list[RankedItem], watch: dict[str, float]
+        self,
+        resolved: ResolvedRequest,
+        rows: Rows,
+        items: list[RankedItem],
+        watch: dict[str, float],
     ) -> list[RankedItem]:
         """All items, the first of them with the reasons that lie in their texts."""
         started, first = time.perf_counter(), rows[:EXPLAINED]
-        (user,) = self.cascade.retriever.embed_all([request.shopper], {})
+        (user,) = self.cascade.retriever.embed_all([resolved.shopper], {})
         reasons = self.cascade.text_reasons(
             user, first, self.cascade.catalogue, self.cascade.retriever.sources.index
         )
@@ -144,25 +148,25 @@ class AnswerBuilder:
         return explained + items[len(explained) :]
 
 
-def coverage(request: ResolvedRequest, found: RankedList, index: LiveIndex) -> Coverage:
+def coverage(resolved: ResolvedRequest, found: RankedList, index: LiveIndex) -> Coverage:
     """How many items each stage looked at.
 
     Args:
-        request: The request, its ids resolved.
+        resolved: The request, its ids resolved.
         found: The whole list, before any choice.
         index: The index that was searched.
     """
     return Coverage(
         corpus=index.live,
-        searched=_searched(request, index),
+        searched=_searched(resolved, index),
         recalled=len(found),
         ranked=found.ranked,
     )
 
 
-def _searched(request: ResolvedRequest, index: LiveIndex) -> int:
-    shopper, given = request.shopper, request.given
-    if given is not None and request.asked.method is Method.RANK:
+def _searched(resolved: ResolvedRequest, index: LiveIndex) -> int:
+    shopper, given = resolved.shopper, resolved.given
+    if given is not None and resolved.request.method is Method.RANK:
         return len(given)
     excluded = shopper.history if given is None else given
     gone = index.current(np.unique(index.origins(excluded)))
@@ -172,8 +176,8 @@ def _searched(request: ResolvedRequest, index: LiveIndex) -> int:
     return len(shopper.allowed) - shopper.allowed.intersection_cardinality(bitmap_of(gone))
 
 
-def _in_time(request: ResolvedRequest, seconds: float) -> bool:
-    return request.asked.deadline >= time.monotonic() + MARGIN + seconds
+def _in_time(resolved: ResolvedRequest, seconds: float) -> bool:
+    return resolved.request.deadline >= time.monotonic() + MARGIN + seconds
 
 
 def _known(value: float) -> float | None:

@@ -1,7 +1,7 @@
 """The parts of one release that answer requests together, as of one moment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dataset.append_only import extended
@@ -41,6 +41,8 @@ class Cascade:
     """Fingerprint of every stage, and the `release` where it was published"""
     validated_head: int
     """Items of a shortlist that the ranker was validated with"""
+    version_token: object = field(default_factory=object)
+    """Identifies this cascade; another one after a change of items or of the release"""
 
     @classmethod
     def load(cls, folder: Path, cache: CacheConfig = NOTHING) -> "Cascade":
@@ -91,4 +93,5 @@ class Cascade:
             ranker=ranker,
             features=replace(self.features, sources=sources),
             attributes=replace(self.attributes, live=items.index, added=items.values),
+            version_token=object(),
         )

@@ -16,7 +16,7 @@ from pyroaring import BitMap
 
 from index.ranked_list import RankedList
 from retrieval.blas_threads import leave_cores_to_torch
-from retrieval.embedding_cache import NOTHING, CacheConfig
+from retrieval.embedding_cache import NOTHING, CacheConfig, Lookups
 from retrieval.features import NEWEST
 from serving.api.errors import OtherReleaseError, UnknownItemError
 from serving.api.limits import Limits
@@ -101,6 +101,17 @@ class Engine:
         return self.cascade.catalogue.actions
 
     @property
+    def version_token(self) -> object:
+        """Identifies the cascade that answers."""
+        return self.cascade.version_token
+
+    @property
+    def cache_lookups(self) -> Mapping[str, Lookups]:
+        """Hits and misses of the cached shoppers, where shoppers are cached."""
+        cache = self.cascade.retriever.kept
+        return {} if cache is None else {"shoppers": cache.lookups}
+
+    @property
     def ranked(self) -> int:
         """Items of a shortlist that are ranked at most."""
         return min(self.head, self.shortlist)
@@ -139,7 +150,7 @@ class Engine:
         """Recall a shortlist, rank its head, and return the first `limit` without the history.
 
         Args:
-            shopper: Whom to recommend to.
+            shopper: For whom.
             wishes: What the answer should be like.
             recent: What the user did since the release was built, oldest first.
             ranked: Length of the head; by default as configured.
@@ -161,7 +172,7 @@ class Engine:
     def rank(
         self, shopper: Shopper, candidates: Sequence[str], wishes: Wishes = Wishes()
     ) -> Answer:
-        """Order the given items for the shopper and return them, all unless limited.
+        """Order the given items for the shopper and return the first `limit`.
 
         Raises:
             InvalidRequestError: the request breaks a rule, or there are no or too many candidates.
@@ -212,19 +223,19 @@ class Engine:
             UnknownItemError or OtherReleaseError where a request cannot be answered.
         """
         started, cascaded = time.perf_counter(), dict[int, ResolvedRequest]()
-        for place, asked in enumerate(requests):
+        for place, request in enumerate(requests):
             try:
-                request = resolve(asked, self.cascade, self.limits)
+                resolved = resolve(request, self.cascade, self.limits)
             except (InvalidRequestError, UnknownItemError, OtherReleaseError) as error:
                 yield place, error
                 continue
-            if asked.method in EMBEDS:
-                yield place, self._build.embedded(request, started)
-            elif request.embeds:
-                cascaded[place] = request
+            if request.method in EMBEDS:
+                yield place, self._build.embedded(resolved, started)
+            elif resolved.embeds:
+                cascaded[place] = resolved
             else:
-                found = looked_up(request, self.cascade, size=self.shortlist)
-                yield place, self._build(request, found, {}, started)
+                found = looked_up(resolved, self.cascade, size=self.shortlist)
+                yield place, self._build(resolved, found, {}, started)
         if cascaded:
             yield from self._cascaded(cascaded, self.ranked if ranked is None else ranked, started)
 
@@ -275,7 +286,7 @@ class Engine:
     def _head(self, request: ResolvedRequest, items: int, ranked: int) -> int:
         """Items of a list that are to be ranked."""
         heads = {Method.RECOMMEND: ranked, Method.RANK: self.limits.candidates}
-        return 0 if request.by_towers else min(heads.get(request.asked.method, 0), items)
+        return 0 if request.by_towers else min(heads.get(request.request.method, 0), items)
 
     def _in_time(
         self, requests: Mapping[int, ResolvedRequest], heads: Mapping[int, int]
@@ -286,10 +297,10 @@ class Engine:
             requests: By place.
             heads: Items to rank, by place, of those that have any.
         """
-        places = sorted(heads, key=lambda place: -requests[place].asked.deadline)
+        places = sorted(heads, key=lambda place: -requests[place].request.deadline)
         size, now = sum(heads.values()), time.monotonic() + MARGIN
         estimate = self.latencies.ranking.estimate
-        while places and requests[places[-1]].asked.deadline < now + estimate(size):
+        while places and requests[places[-1]].request.deadline < now + estimate(size):
             size -= heads[places.pop()]
         return places
 

@@ -20,18 +20,18 @@ EMBEDS: Mapping[Method, str] = {
 """Methods that are answered by embeddings, and the stage that does the work"""
 
 
-def looked_up(request: ResolvedRequest, cascade: Cascade, *, size: int) -> RankedList:
+def looked_up(resolved: ResolvedRequest, cascade: Cascade, *, size: int) -> RankedList:
     """Neighbours of an item, or best sellers where nothing is known of the shopper.
 
     Args:
-        request: Needs no shopper's embedding.
+        resolved: Needs no shopper's embedding.
         cascade: The parts of the release.
         size: Best sellers at most.
     """
-    shopper, given, catalogue = request.shopper, request.given, cascade.catalogue
-    if request.basis is Basis.ITEM:
+    shopper, given, catalogue = resolved.shopper, resolved.given, cascade.catalogue
+    if resolved.basis is Basis.ITEM:
         assert given is not None
-        sources, limit = cascade.retriever.sources, request.asked.limit
+        sources, limit = cascade.retriever.sources, resolved.request.limit
         item = sources.index.vectors(given)[0]
         return RankedList.of(*sources.nearest(item, given, limit, allowed=shopper.allowed))
     if given is None:
@@ -45,24 +45,24 @@ def _by_popularity(rows: Rows, catalogue: Catalogue) -> RankedList:
 
 
 def embeddings(
-    request: ResolvedRequest, cascade: Cascade, watch: dict[str, float]
+    resolved: ResolvedRequest, cascade: Cascade, watch: dict[str, float]
 ) -> list[Embedding]:
     """Embeddings of what a request names; none for a shopper of whom nothing is known.
 
     Args:
-        request: Of a method in `EMBEDS`.
+        resolved: Of a method in `EMBEDS`.
         cascade: The parts of the release.
         watch: Receives the stage's time, ms.
     """
-    method, item_ids, given = request.asked.method, [""], request.given
+    method, item_ids, given = resolved.request.method, [""], resolved.given
     nothing = given is None or not len(given)
-    if {Method.EMBED_SHOPPER: not request.embeds, Method.EMBED_ITEMS: nothing}.get(method, False):
+    if {Method.EMBED_SHOPPER: not resolved.embeds, Method.EMBED_ITEMS: nothing}.get(method, False):
         return []
     started = time.perf_counter()
     if method is Method.EMBED_SHOPPER:
-        vectors = cascade.retriever.embed_all([request.shopper], {})
+        vectors = cascade.retriever.embed_all([resolved.shopper], {})
     elif method is Method.EMBED_TEXTS:
-        vectors = cascade.retriever.texts(request.asked.texts)
+        vectors = cascade.retriever.texts(resolved.request.texts)
         item_ids *= len(vectors)
     else:
         assert given is not None

@@ -13,25 +13,19 @@ from retrieval.retriever import ResolvedShopper
 from serving.api.errors import UnknownItemError
 from serving.api.limits import Limits, check_id
 from serving.api.request import Method, Request
-from serving.api.validation import (
-    check_answerable,
-    check_diversity,
-    check_embedded,
-    check_request,
-)
+from serving.api.validation import check_answerable, check_diversity, check_embedded, check_request
 from serving.catalogue.catalogue import Catalogue
 from serving.engine.cascade import Cascade
 from serving.engine.explain_history import left_out
 from shortlist_client.api.answer import Basis
 from shortlist_client.api.errors import InvalidRequestError
-from shortlist_client.api.request import Shopper, Wishes
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedRequest:
     """A request whose ids are rows and whose rules are checked."""
 
-    asked: Request
+    request: Request
     shopper: ResolvedShopper
     basis: Basis
     unknown_item_ids: tuple[str, ...] = ()
@@ -54,13 +48,13 @@ class ResolvedRequest:
     @property
     def explains_history(self) -> bool:
         """Whether the answer explains its items by the history that caused them."""
-        wished = self.asked.wishes.explain and self.basis in {Basis.HISTORY, Basis.SEARCH}
+        wished = self.request.wishes.explain and self.basis in {Basis.HISTORY, Basis.SEARCH}
         return wished and len(left_out(self.shopper)) > 0
 
     @property
     def explains_texts(self) -> bool:
         """Whether the answer explains its items by the fields of their own texts."""
-        return self.asked.wishes.explain_texts and self.embeds
+        return self.request.wishes.explain_texts and self.embeds
 
     @property
     def by_towers(self) -> bool:
@@ -74,7 +68,7 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
     Args:
         request: The request.
         cascade: The release that answers.
-        limits: Limits on what it may request.
+        limits: Limits on what it may ask.
 
     Raises:
         OtherReleaseError: it names another release than the one that answers.
@@ -95,10 +89,10 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
         given, unknown_too = catalogue.rows(list(dict.fromkeys(request.candidates)))
     else:
         search = request.shopper.search
-        vector = unit_vector(request.shopper, cascade.retriever.sources.index.dimension)
-        allowed, unknown_too = _allowed(request.wishes, catalogue, attributes)
+        vector = unit_vector(request, cascade.retriever.sources.index.dimension)
+        allowed, unknown_too = _allowed(request, catalogue, attributes)
     return ResolvedRequest(
-        asked=request,
+        request=request,
         shopper=ResolvedShopper(
             history=history, contexts=contexts, search=search, vector=vector, allowed=allowed
         ),
@@ -117,9 +111,9 @@ def _of_item(
     row = catalogue.row(request.item_id)
     if row is None:
         raise UnknownItemError(f"item_id must be in the catalogue, got {request.item_id!r}")
-    allowed, unknown = _allowed(request.wishes, catalogue, attributes)
+    allowed, unknown = _allowed(request, catalogue, attributes)
     return ResolvedRequest(
-        asked=request,
+        request=request,
         shopper=ResolvedShopper(history=np.empty(0, np.int32), allowed=allowed),
         basis=Basis.ITEM,
         unknown_item_ids=unknown,
@@ -131,7 +125,7 @@ def _to_embed(request: Request, catalogue: Catalogue, limits: Limits) -> Resolve
     check_embedded(request, limits)
     given, unknown = catalogue.rows(list(dict.fromkeys(request.candidates)))
     return ResolvedRequest(
-        asked=request,
+        request=request,
         shopper=ResolvedShopper(history=np.empty(0, np.int32)),
         basis=Basis.ITEM,
         unknown_item_ids=unknown,
@@ -158,9 +152,10 @@ def _known(request: Request, catalogue: Catalogue) -> tuple[Rows, Rows, tuple[st
 
 
 def _allowed(
-    wishes: Wishes, catalogue: Catalogue, attributes: Attributes
+    request: Request, catalogue: Catalogue, attributes: Attributes
 ) -> tuple[BitMap | None, tuple[str, ...]]:
-    """Item rows that wishes let through, None for all; and unknown ids that they leave out."""
+    """Item rows that a request lets through, None for all; and unknown ids that it leaves out."""
+    wishes = request.wishes
     if not wishes.filters and not wishes.exclude:
         return None, ()
     try:
@@ -177,17 +172,17 @@ def _basis(search: str, history: Rows) -> Basis:
     return Basis.HISTORY if len(history) else Basis.POPULARITY
 
 
-def unit_vector(shopper: Shopper, dimension: int) -> Scores | None:
-    """The embedding that a shopper brings, (dimension,) of unit length; None where it brings none.
+def unit_vector(request: Request, dimension: int) -> Scores | None:
+    """The embedding that a request brings, (dimension,) of unit length; None where it brings none.
 
     Raises:
         InvalidRequestError: names the field, the rule and the value.
     """
-    if not len(shopper.vector):
+    if not len(request.shopper.vector):
         return None
-    if shopper.search:
+    if request.shopper.search:
         raise InvalidRequestError("vector must not come with a search, got both")
-    vector = np.asarray(shopper.vector, np.float64)
+    vector = np.asarray(request.shopper.vector, np.float64)
     if vector.shape != (dimension,):
         raise InvalidRequestError(
             f"vector must have as many numbers as the towers' {dimension}, got {len(vector)}"

@@ -18,12 +18,13 @@ def warmup_requests(
         keywords: Keyword attributes of the items.
         widest: Method that is called with every width.
     """
-    item_id, one = item_ids[0], Wishes(limit=1)
-    known, searched = Shopper(history=[item_id]), Shopper(search="a")
+    item_id = item_ids[0]
+    known, searched, one = Shopper(history=[item_id]), Shopper(search="a"), Wishes(limit=1)
     both = Shopper(history=[item_id], search="a")
-    diversity = Diversity(strength=0.5, at_most=dict.fromkeys(keywords, 1))
+    differing = Wishes(
+        limit=1, diversity=Diversity(strength=0.5, at_most=dict.fromkeys(keywords, 1))
+    )
     excluding = Wishes(limit=1, exclude=[item_id])
-    differing = Wishes(limit=1, diversity=diversity)
     explained = Wishes(limit=1, explain=True, explain_texts=True)
     widths = range(STEP, len(item_ids) + STEP, STEP)
     histories = [Shopper(history=item_ids[:width]) for width in widths]

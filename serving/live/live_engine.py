@@ -13,21 +13,16 @@ import numpy as np
 from lineage.journal import Journal, read_journal
 from lineage.manifest import RECORD
 from lineage.releases import release_ids
-from retrieval.embedding_cache import Lookups
 from serving.api.errors import UnknownItemError
 from serving.api.limits import check_id, check_item
-from serving.api.request import Request
 from serving.catalogue.change_log import Change, changes_path, encoded, latest
 from serving.catalogue.live_items import LiveItems, described
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.compaction import fold, unsettled
 from serving.live.item_encoder import ItemReader
-from shortlist_client.api.answer import Answer
 from shortlist_client.api.errors import InvalidRequestError
-from shortlist_client.api.event import Event
 from shortlist_client.api.item import Item, Known
 from shortlist_client.api.operations import Counts
-from shortlist_client.api.request import Shopper, Wishes
 
 logger = logging.getLogger(__name__)
 STAGES = ("data", "towers", "ranker")
@@ -58,7 +53,6 @@ class LiveEngine:
         self._successor: LiveEngine | None = None
         self._live: LiveItems
         self._engine: Engine
-        self._moment: object
         self._replay(latest(read_journal(self._path)))
 
     @classmethod
@@ -75,63 +69,9 @@ class LiveEngine:
         return cls(Engine.load(folder, config), folder)
 
     @property
-    def engine(self) -> Engine:
-        """The engine as of now; it does not change any more."""
+    def current(self) -> Engine:
+        """Answers from the newest items; never changes itself."""
         return self._engine
-
-    @property
-    def versions(self) -> Mapping[str, str]:
-        """Fingerprint of every stage of the release."""
-        return self._base.versions
-
-    @property
-    def moment(self) -> object:
-        """Stands for all that answers hang on beside the question; another one after a change."""
-        return self._moment
-
-    @property
-    def lookups(self) -> Mapping[str, Lookups]:
-        """How often what is kept was found, by name."""
-        kept = self._base.cascade.retriever.kept
-        return {} if kept is None else {"shoppers": kept.lookups}
-
-    @property
-    def actions(self) -> Sequence[str]:
-        """As `Engine.actions`."""
-        return self._base.actions
-
-    def recommend(
-        self,
-        shopper: Shopper,
-        wishes: Wishes = Wishes(),
-        *,
-        recent: Sequence[Event] = (),
-        ranked: int | None = None,
-    ) -> Answer:
-        """As `Engine.recommend`."""
-        return self._engine.recommend(shopper, wishes, recent=recent, ranked=ranked)
-
-    def cost(self, request: Request) -> int:
-        """As `Engine.cost`."""
-        return self._engine.cost(request)
-
-    def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Exception]]:
-        """As `Engine.answers`, of one moment."""
-        return self._engine.answers(requests)
-
-    def retrieve(self, shopper: Shopper, wishes: Wishes = Wishes()) -> Answer:
-        """As `Engine.retrieve`."""
-        return self._engine.retrieve(shopper, wishes)
-
-    def rank(
-        self, shopper: Shopper, candidates: Sequence[str], wishes: Wishes = Wishes()
-    ) -> Answer:
-        """As `Engine.rank`."""
-        return self._engine.rank(shopper, candidates, wishes)
-
-    def similar(self, item_id: str, wishes: Wishes = Wishes()) -> Answer:
-        """As `Engine.similar`."""
-        return self._engine.similar(item_id, wishes)
 
     def find(self, item_id: str) -> Known | None:
         """An item as of now; None where there is none, or none any more.
@@ -344,7 +284,6 @@ class LiveEngine:
             if changes
             else engine
         )
-        self._moment = object()  # last: who sees it asks an engine that knows of the changes
 
 
 def _require_distinct(item_ids: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from lineage.manifest import ArtifactError
 from lineage.releases import live_id
 from serving.api.errors import UnavailableError
-from serving.api.protocol import Recommender
+from serving.api.protocol import LiveRecommender
 from serving.batching.engine_thread import EngineThread
 from serving.releases.publish import roll_back
 
@@ -33,7 +33,7 @@ class Reloader:
     it is asked for; what serves goes on.
     """
 
-    def __init__(self, root: Path, load: Callable[[Path], Recommender]) -> None:
+    def __init__(self, root: Path, load: Callable[[Path], LiveRecommender]) -> None:
         """Begin with a release.
 
         Args:

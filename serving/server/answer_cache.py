@@ -25,20 +25,20 @@ class KeptAnswers:
     def __init__(self, config: CacheConfig) -> None:
         size = config.answers_mb * 1_000_000
         self._kept: TTLCache[bytes, bytes] = TTLCache(size, config.seconds, getsizeof=_size)
-        self._moment: object | None = None
+        self._version_token: object | None = None
         self.lookups = Lookups()
         """Since it was made"""
 
-    def get(self, key: bytes, moment: object) -> pb.Answer | None:
+    def get(self, key: bytes, version_token: object) -> pb.Answer | None:
         """The answer to a question, None where it is not kept.
 
         Args:
             key: Of the question, by `key_of`.
-            moment: As of which it is asked; whatever was kept of another one is dropped.
+            version_token: Of the engine that would answer; answers under another one are dropped.
         """
-        if moment is not self._moment:
+        if version_token is not self._version_token:
             self._kept.clear()
-            self._moment = moment
+            self._version_token = version_token
         found = self._kept.get(key)
         if found is None:
             self.lookups.misses += 1
@@ -46,11 +46,11 @@ class KeptAnswers:
         self.lookups.hits += 1
         return pb.Answer.FromString(found)
 
-    def put(self, key: bytes, moment: object, answer: pb.Answer) -> None:
-        """Keep an answer that lacks nothing, unless another moment was asked about meanwhile."""
+    def put(self, key: bytes, version_token: object, answer: pb.Answer) -> None:
+        """Keep an answer that lacks nothing, unless another version was asked about meanwhile."""
         whole = answer.degraded == pb.DEGRADED_UNSPECIFIED
         value = answer.SerializeToString()
-        if whole and moment is self._moment and _size(value) <= self._kept.maxsize:
+        if whole and version_token is self._version_token and _size(value) <= self._kept.maxsize:
             self._kept[key] = value
 
 

@@ -222,7 +222,7 @@ class Server:
 
     def _lookups(self) -> Mapping[str, Lookups]:
         answers = {} if self._kept is None else {"answers": self._kept.lookups}
-        return {**answers, **self.engine.lookups}
+        return {**answers, **self.engine.cache_lookups}
 
     def _open_port(self) -> int:
         if self._config.tls.enabled:

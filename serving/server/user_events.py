@@ -111,7 +111,7 @@ class Histories:
         """
         if "\0" in user_id or not 1 <= len(user_id) <= ID_LENGTH:
             return ()  # nothing can be kept of such a user
-        if self._engine.moment is None:
+        if self._engine.version_token is None:
             await self._engine.ready()
         if self._away:
             if time.monotonic() < self._again:
@@ -175,7 +175,7 @@ class Histories:
             await asyncio.sleep(PRUNE_SECONDS)
 
     def _look(self, user_id: str) -> Sequence[Event]:
-        actions = self._config.counted(self._engine.engine.actions)
+        actions = self._config.counted(self._engine.engine.current.actions)
         return self._store.history(user_id, actions, self._config.history_length)
 
 

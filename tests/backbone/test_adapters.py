@@ -19,7 +19,7 @@ def states(bert):
 
 
 def train(bert, steps):
-    """Push the states towards zero."""
+    """Train the states towards zero."""
     optimizer = torch.optim.Adam([p for p in bert.parameters() if p.requires_grad], lr=0.01)
     for step in range(steps):
         optimizer.zero_grad()
@@ -29,12 +29,12 @@ def train(bert, steps):
 
 
 @pytest.mark.parametrize("kind", ["lora", "adalora"])
-def test_an_adapter_starts_as_the_backbone_itself(tiny_bert, kind):
+def test_a_new_adapter_does_not_change_the_backbone(tiny_bert, kind):
     torch.testing.assert_close(states(adapted(tiny_bert, kind)), states(load_bert(str(tiny_bert))))
 
 
 @pytest.mark.parametrize("kind", ["lora", "adalora"])
-def test_adapters_alone_are_trained_and_only_in_the_top_layers(tiny_bert, kind):
+def test_only_adapters_of_the_top_layers_are_trained(tiny_bert, kind):
     bert = adapted(tiny_bert, kind)
 
     trained = {name for name, p in bert.named_parameters() if p.requires_grad}
@@ -44,7 +44,7 @@ def test_adapters_alone_are_trained_and_only_in_the_top_layers(tiny_bert, kind):
 
 
 @pytest.mark.parametrize("kind", ["lora", "adalora"])
-def test_merged_it_is_a_plain_backbone_that_does_the_same(tiny_bert, kind):
+def test_a_merged_backbone_is_a_plain_one_with_the_same_output(tiny_bert, kind):
     bert = adapted(tiny_bert, kind)
     before = states(bert).detach()
     train(bert, 30)
@@ -57,7 +57,7 @@ def test_merged_it_is_a_plain_backbone_that_does_the_same(tiny_bert, kind):
     torch.testing.assert_close(states(plain), trained, atol=1e-5, rtol=1e-4)
 
 
-def test_adalora_ends_at_the_mean_rank_that_was_asked_for(tiny_bert):
+def test_adalora_ends_at_the_configured_mean_rank(tiny_bert):
     bert = adapted(tiny_bert, "adalora", rank=4, total_steps=60)
 
     train(bert, 60)
@@ -70,6 +70,6 @@ def test_without_adapters_there_is_no_penalty(tiny_bert):
     assert orthogonality(load_bert(str(tiny_bert))) == 0.0
 
 
-def test_a_rank_of_nothing_is_refused():
+def test_a_rank_of_zero_is_refused():
     with pytest.raises(ValueError, match="rank"):
         AdapterConfig(rank=0)

@@ -13,38 +13,38 @@ def qkv():
 
 
 @pytest.mark.parametrize("kind", ["none", "bool", "added"])
-def test_attention_over_short_texts_is_scaled_dot_product_attention(qkv, kind):
+def test_short_text_attention_equals_scaled_dot_product_attention(qkv, kind):
     seen = (torch.arange(7) < torch.tensor([7, 1, 3, 5, 2])[:, None])[:, None, None, :]
     added = torch.zeros(seen.shape).masked_fill(~seen, -1e4)
     mask = {"none": None, "bool": seen, "added": added}[kind]
 
-    read, _ = short_text_attention(torch.nn.Identity(), *qkv, mask)
+    attended, _ = short_text_attention(torch.nn.Identity(), *qkv, mask)
 
     expected = functional.scaled_dot_product_attention(*qkv, mask).transpose(1, 2)
-    torch.testing.assert_close(read, expected)
+    torch.testing.assert_close(attended, expected)
 
 
 @pytest.mark.parametrize("size", [1.0, 40.0])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_logits_however_large_do_not_overflow(qkv, size, dtype):
+def test_large_logits_do_not_overflow(qkv, size, dtype):
     query, key, value = (part.to(dtype) for part in qkv)
 
-    read, _ = short_text_attention(torch.nn.Identity(), size * query, key, value, None)
+    attended, _ = short_text_attention(torch.nn.Identity(), size * query, key, value, None)
 
     exact = functional.scaled_dot_product_attention(
         size * query.double(), key.double(), value.double()
     ).transpose(1, 2)
-    assert (read.double() - exact).abs().mean() < 0.02
+    assert (attended.double() - exact).abs().mean() < 0.02
 
 
 def test_a_given_scale_is_used(qkv):
-    read, _ = short_text_attention(torch.nn.Identity(), *qkv, None, scaling=0.7)
+    attended, _ = short_text_attention(torch.nn.Identity(), *qkv, None, scaling=0.7)
 
     expected = functional.scaled_dot_product_attention(*qkv, scale=0.7).transpose(1, 2)
-    torch.testing.assert_close(read, expected)
+    torch.testing.assert_close(attended, expected)
 
 
-def test_short_and_long_texts_are_read_alike(tiny_bert):
+def test_short_texts_have_the_same_states_in_both_forms_of_attention(tiny_bert):
     bert = load_bert(str(tiny_bert))
     short = torch.randint(5, 20, (3, SHORT))
     padded = functional.pad(short, (0, 1))
@@ -52,10 +52,10 @@ def test_short_and_long_texts_are_read_alike(tiny_bert):
 
     with torch.inference_mode():
         alone = bert(input_ids=short, attention_mask=torch.ones_like(short)).last_hidden_state
-        beside_padding = bert(input_ids=padded, attention_mask=mask).last_hidden_state
+        padded_states = bert(input_ids=padded, attention_mask=mask).last_hidden_state
 
-    torch.testing.assert_close(alone, beside_padding[:, :SHORT], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(alone, padded_states[:, :SHORT], atol=1e-5, rtol=1e-4)
 
 
-def test_a_backbone_attends_by_it(tiny_bert):
+def test_a_loaded_backbone_uses_short_text_attention(tiny_bert):
     assert load_bert(str(tiny_bert)).config._attn_implementation == "short_texts"

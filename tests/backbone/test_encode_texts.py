@@ -31,7 +31,7 @@ def texts():
 
 @pytest.fixture
 def reads(monkeypatch):
-    """Texts in each batch that a backbone read."""
+    """Number of texts in each batch that a backbone encoded."""
     found = []
     states = backbone.encode_texts.states_below
 
@@ -51,7 +51,7 @@ def read(bert, tokenizer):
     return reader
 
 
-def test_a_text_is_read_as_the_item_tower_reads_it(read, bert, tokenizer, texts):
+def test_an_encoded_text_equals_the_item_towers_encoding(read, bert, tokenizer, texts):
     found = read(texts)
 
     special = SpecialTokens.of(tokenizer)
@@ -62,7 +62,7 @@ def test_a_text_is_read_as_the_item_tower_reads_it(read, bert, tokenizer, texts)
     assert (torch.from_numpy(found) * expected).sum(dim=1).min() > 0.999
 
 
-def test_what_is_kept_is_not_read_again(read, texts, tmp_path, reads):
+def test_cached_texts_are_not_encoded_again(read, texts, tmp_path, reads):
     first = read(texts, tmp_path)
     assert sum(reads) == len(set(texts))
     reads.clear()
@@ -73,7 +73,7 @@ def test_what_is_kept_is_not_read_again(read, texts, tmp_path, reads):
     np.testing.assert_array_equal(again, first)
 
 
-def test_only_texts_that_changed_are_read_wherever_the_others_went(read, texts, tmp_path, reads):
+def test_only_changed_texts_are_encoded_when_the_others_are_reordered(read, texts, tmp_path, reads):
     before = read(texts, tmp_path)
     order = np.random.default_rng(1).permutation(len(texts))[:50]
     changed = [texts[row] for row in order]
@@ -89,7 +89,7 @@ def test_only_texts_that_changed_are_read_wherever_the_others_went(read, texts, 
     np.testing.assert_allclose(cosines, 1, atol=1e-2)
 
 
-def test_a_killed_reading_goes_on_where_it_stopped(read, texts, tmp_path, monkeypatch, reads):
+def test_an_interrupted_encoding_resumes(read, texts, tmp_path, monkeypatch, reads):
     monkeypatch.setattr("backbone.encode_texts.TOKEN_BUDGET", 40)
     monkeypatch.setattr("backbone.encode_texts.KEPT_AT_ONCE", 10)
     expected = read(texts)
@@ -116,7 +116,7 @@ def test_a_killed_reading_goes_on_where_it_stopped(read, texts, tmp_path, monkey
     np.testing.assert_allclose((found * expected).sum(axis=1), 1, atol=1e-2)
 
 
-def test_other_weights_and_other_lengths_are_kept_elsewhere(bert, tokenizer, tmp_path):
+def test_other_weights_and_other_lengths_have_another_cache(bert, tokenizer, tmp_path):
     folder = KeptTexts.of(tmp_path, bert, tokenizer, max_tokens=8).folder
     assert KeptTexts.of(tmp_path, bert, tokenizer, max_tokens=8).folder == folder
     assert KeptTexts.of(tmp_path, bert, tokenizer, max_tokens=9).folder != folder
@@ -126,5 +126,5 @@ def test_other_weights_and_other_lengths_are_kept_elsewhere(bert, tokenizer, tmp
     assert KeptTexts.of(tmp_path, bert, tokenizer, max_tokens=8).folder != folder
 
 
-def test_nothing_is_read_of_no_texts(read, tmp_path):
+def test_no_texts_give_no_rows(read, tmp_path):
     assert read([], tmp_path).shape == (0, 32)

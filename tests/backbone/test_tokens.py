@@ -31,7 +31,7 @@ def test_word_pieces_are_the_tokenizers_own(tiny_bert):
     assert tokenizer.convert_ids_to_tokens(tokens[2].tolist()) == ["blue", "lamp"]
 
 
-def test_a_saved_table_comes_back(tmp_path):
+def test_a_saved_table_loads_with_the_same_rows(tmp_path):
     table([5, 6], [], [7]).save(tmp_path, "texts")
 
     loaded = TokenTable.load(tmp_path, "texts")
@@ -39,11 +39,11 @@ def test_a_saved_table_comes_back(tmp_path):
     assert [loaded[row].tolist() for row in range(len(loaded))] == [[5, 6], [], [7]]
 
 
-def test_an_item_is_framed():
+def test_an_items_input_has_special_tokens():
     assert item_input(np.array([5, 6], np.int32), SPECIAL).tolist() == [2, 5, 6, 3]
 
 
-def test_a_history_reads_newest_first_in_whole_titles():
+def test_a_historys_input_is_whole_titles_newest_first():
     titles = table([10, 11], [20], [30, 31])
 
     assert history_input(titles, [0, 1, 2], SPECIAL, max_tokens=64).tolist() == [
@@ -54,7 +54,7 @@ def test_a_history_reads_newest_first_in_whole_titles():
     ]  # fmt: skip
 
 
-def test_the_newest_title_is_cut_when_it_alone_is_too_long():
+def test_the_newest_title_is_cut_if_it_is_too_long():
     assert history_input(table([10, 11, 12]), [0], SPECIAL, max_tokens=4).tolist() == [2, 10, 11, 3]
 
 

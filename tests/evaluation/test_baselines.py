@@ -12,7 +12,7 @@ ITEMS = 12
 
 @pytest.fixture
 def training():
-    """Offsets and items of 40 users with 2 to 7 interactions each, some of them repeats."""
+    """Offsets and items of 40 users with 2 to 7 interactions each, including repeats."""
     rng = np.random.default_rng(0)
     users = [rng.integers(ITEMS - 1, size=rng.integers(2, 8)) for _ in range(40)]
     return np.cumsum([0, *map(len, users)]), np.concatenate(users).astype(np.int32)
@@ -47,14 +47,14 @@ def test_item_knn_equals_plain_loops(training, monkeypatch):
         np.testing.assert_allclose(score[row], -np.sort(-score)[:5], rtol=1e-5)
 
 
-def test_similarity_is_symmetric_and_nothing_to_itself(training):
+def test_similarity_is_symmetric_with_a_zero_diagonal(training):
     similarity = ItemKNN.fit(*training, ITEMS).similarity.toarray()
 
     np.testing.assert_allclose(similarity, similarity.T)
     assert not similarity.diagonal().any()
 
 
-def test_item_knn_fills_up_with_what_is_popular():
+def test_item_knn_fills_lists_with_popular_items():
     offsets, items = np.array([0, 2, 5, 7]), np.array([0, 1, 2, 3, 4, 2, 3], np.int32)
     knn = ItemKNN.fit(offsets, items, 7)
 
@@ -63,11 +63,11 @@ def test_item_knn_fills_up_with_what_is_popular():
     assert found[0] == 1  # the only item that shares a user
     assert set(found[1:3]) == {2, 3}  # two users each
     assert found[3] == 4
-    assert set(found[4:6]) == {5, 6}  # never taken
+    assert set(found[4:6]) == {5, 6}  # no users
     assert found[6] == -1
 
 
-def test_later_purchases_count_more():
+def test_newer_purchases_weigh_more():
     offsets, items = np.array([0, 2, 4]), np.array([0, 1, 2, 3], np.int32)
     knn = ItemKNN.fit(offsets, items, 4)
 
@@ -80,7 +80,7 @@ def test_negative_shrinkage_is_an_error(training):
         ItemKNN.fit(*training, ITEMS, shrinkage=-1)
 
 
-def test_popularity_leaves_out_the_history():
+def test_popularity_lists_leave_out_the_history():
     popularity = np.array([5, 1, 9, 7])
 
     found = popularity_lists(popularity, [np.array([2]), np.array([0, 1, 3])], 3)
@@ -88,7 +88,7 @@ def test_popularity_leaves_out_the_history():
     np.testing.assert_array_equal(found, [[3, 0, 1], [2, -1, -1]])
 
 
-def test_equally_popular_items_favour_no_position():
+def test_equally_popular_items_are_in_random_order():
     ranks = popularity_rank(np.ones(1000, np.int64))
 
     assert sorted(ranks) == list(range(1000))

@@ -5,7 +5,7 @@ from evaluation.intervals import coverage_interval, difference_interval, mean_in
 from evaluation.metrics import coverage
 
 
-def test_interval_is_about_two_standard_errors_wide():
+def test_an_interval_reaches_about_two_standard_errors_to_each_side():
     values = np.random.default_rng(0).normal(5.0, 2.0, size=4000)
 
     interval = mean_interval(values)
@@ -16,24 +16,24 @@ def test_interval_is_about_two_standard_errors_wide():
     assert interval["high"] - interval["low"] == pytest.approx(2 * half, rel=0.1)
 
 
-def test_19_of_20_intervals_hold_the_true_mean():
+def test_19_of_20_intervals_contain_the_true_mean():
     rng = np.random.default_rng(1)
-    held = [
+    contains = [
         (found := mean_interval(rng.random(200) < 0.3, resamples=300))["low"] <= 0.3
         and found["high"] >= 0.3
         for _ in range(300)
     ]
-    assert 0.9 < np.mean(held) < 0.99
+    assert 0.9 < np.mean(contains) < 0.99
 
 
-def test_same_seed_same_interval():
+def test_the_same_seed_gives_the_same_interval():
     values = np.random.default_rng(0).random(100)
 
     assert mean_interval(values, seed=3) == mean_interval(values, seed=3)
     assert mean_interval(values, seed=3) != mean_interval(values, seed=4)
 
 
-def test_pairing_is_narrower_than_the_spread_between_users():
+def test_a_paired_interval_ignores_the_spread_between_users():
     users = np.random.default_rng(0).random(500)
     first, second = users + 0.01, users
 
@@ -43,18 +43,18 @@ def test_pairing_is_narrower_than_the_spread_between_users():
     assert interval["high"] == pytest.approx(0.01)
 
 
-def test_pairs_must_be_of_the_same_users():
+def test_different_numbers_of_users_are_refused():
     with pytest.raises(ValueError, match=r"second must have the shape \(3,\), got \(2,\)"):
         difference_interval(np.zeros(3), np.zeros(2))
 
 
 @pytest.mark.parametrize("values", [np.array([]), np.array([1.0, np.nan])])
-def test_nothing_to_average_is_an_error(values):
-    with pytest.raises(ValueError, match="values must be finite"):
+def test_empty_or_non_finite_values_are_refused(values):
+    with pytest.raises(ValueError, match=r"values must be .* finite"):
         mean_interval(values)
 
 
-def test_coverage_interval_holds_the_value():
+def test_a_coverage_interval_contains_the_value():
     rng = np.random.default_rng(0)
     lists = np.stack([rng.permutation(400)[:10] for _ in range(50)]).astype(np.int32)
 
@@ -64,7 +64,7 @@ def test_coverage_interval_holds_the_value():
     assert 0 < interval["low"] < interval["value"] < interval["high"] < 1
 
 
-def test_coverage_interval_is_as_wide_as_that_of_plain_resampling():
+def test_a_coverage_interval_is_as_wide_as_that_of_plain_resampling():
     rng = np.random.default_rng(0)
     lists = np.stack([rng.permutation(100)[:6] for _ in range(30)]).astype(np.int32)
     lists[::3, 4:] = -1
@@ -76,7 +76,7 @@ def test_coverage_interval_is_as_wide_as_that_of_plain_resampling():
     assert interval["high"] - interval["low"] == pytest.approx(high - low)
 
 
-def test_lists_that_are_all_the_same_cover_the_same_whoever_is_asked():
+def test_equal_lists_have_a_coverage_interval_of_zero_width():
     interval = coverage_interval(np.tile(np.arange(10), (20, 1)), 40, 10)
 
     assert interval == {"value": 0.25, "low": 0.25, "high": 0.25}

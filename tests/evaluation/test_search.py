@@ -27,7 +27,7 @@ def test_excluded_items_are_not_found(unit_vectors):
         np.testing.assert_array_equal(found[n], plain[n, n : n + 5])
 
 
-def test_what_is_missing_is_minus_1():
+def test_missing_results_are_minus_1():
     scores, found = exact_search(np.ones((1, 2)), np.ones((4, 2)), 6, [np.array([0, 2])])
 
     assert set(found[0, :2].tolist()) == {1, 3}
@@ -35,7 +35,7 @@ def test_what_is_missing_is_minus_1():
     np.testing.assert_array_equal(scores[0], [2, 2, *[-np.inf] * 4])
 
 
-def test_equal_scores_favour_no_position():
+def test_equal_scores_are_in_random_order():
     _, found = exact_search(np.ones((1, 1)), np.ones((1000, 1)), 100)
 
     assert 400 < found.mean() < 600
@@ -59,11 +59,11 @@ def test_top_k_orders_ties_and_signs_by_value_then_preference():
         (np.ones((1, 3)), np.ones((4, 2)), None, r"got \(1, 3\) and \(4, 2\)"),
         (np.ones((1, 2)), np.ones((0, 2)), None, "at least one item"),
         (np.array([[np.nan]]), np.ones((4, 1)), None, "must be finite"),
-        (np.ones((1, 2)), np.ones((4, 2)), [], "exclude must be of 1 queries, got 0"),
-        (np.ones((1, 2)), np.ones((4, 2)), [np.array([-1])], "exclude must be rows of 4 items"),
-        (np.ones((1, 2)), np.ones((4, 2)), [np.array([4])], "exclude must be rows of 4 items"),
+        (np.ones((1, 2)), np.ones((4, 2)), [], "exclude must have 1 arrays, got 0"),
+        (np.ones((1, 2)), np.ones((4, 2)), [np.array([-1])], r"exclude must have rows in \[0, 4\)"),
+        (np.ones((1, 2)), np.ones((4, 2)), [np.array([4])], r"exclude must have rows in \[0, 4\)"),
     ],
 )
-def test_bad_arrays_are_named(queries, corpus, exclude, message):
+def test_invalid_arrays_are_refused_by_name(queries, corpus, exclude, message):
     with pytest.raises(ValueError, match=message):
         exact_search(queries, corpus, 1, exclude)

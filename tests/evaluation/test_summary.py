@@ -10,7 +10,7 @@ def lists():
     return np.stack([rng.permutation(300)[:100] for _ in range(80)]).astype(np.int32)
 
 
-def test_a_summary_has_every_metric_within_its_interval(lists):
+def test_a_summary_has_every_metric_with_its_interval(lists):
     targets = [row[[3, 40]] for row in lists]
 
     summary = summarise(lists, targets, 300)
@@ -22,7 +22,7 @@ def test_a_summary_has_every_metric_within_its_interval(lists):
     assert all(m["low"] <= m["value"] + 1e-9 <= m["high"] + 2e-9 for m in summary.values())
 
 
-def test_a_short_list_has_no_more_recall_at_100_than_it_holds(lists):
+def test_recall_at_100_of_a_short_list_is_that_of_the_list(lists):
     targets = [row[[3]] for row in lists]
 
     summary = summarise(lists[:, :15], targets, 300)
@@ -30,7 +30,7 @@ def test_a_short_list_has_no_more_recall_at_100_than_it_holds(lists):
     assert summary["recall@100"] == summary["recall@20"]
 
 
-def test_a_system_equals_itself(lists):
+def test_a_system_compared_with_itself_has_no_difference(lists):
     targets = [row[[5]] for row in lists]
 
     differences = compare(lists, lists, targets)
@@ -39,7 +39,7 @@ def test_a_system_equals_itself(lists):
     assert all(m == {"value": 0, "low": 0, "high": 0} for m in differences.values())
 
 
-def test_the_better_system_comes_out_ahead(lists):
+def test_the_better_system_has_positive_differences(lists):
     targets = [row[[0]] for row in lists]
 
     differences = compare(lists, lists[:, ::-1], targets)
@@ -48,7 +48,7 @@ def test_the_better_system_comes_out_ahead(lists):
     assert differences["mrr"]["low"] > 0.9
 
 
-def test_of_several_trainings_the_mean_is_told(lists):
+def test_metrics_of_several_trainings_are_their_means(lists):
     targets = [row[[0]] for row in lists]
     trained = np.stack([lists, lists[:, ::-1], lists])
 
@@ -57,5 +57,5 @@ def test_of_several_trainings_the_mean_is_told(lists):
 
     assert summary["recall@10"] == pytest.approx({"value": 2 / 3, "low": 2 / 3, "high": 2 / 3})
     assert differences["recall@10"]["value"] == pytest.approx(1 / 3)
-    one, other = (summarise(some, targets, 300)["coverage@10"] for some in trained[:2])
+    one, other = (summarise(lists, targets, 300)["coverage@10"] for lists in trained[:2])
     assert summary["coverage@10"]["value"] == pytest.approx((2 * one["value"] + other["value"]) / 3)

@@ -6,7 +6,7 @@ from index.demand_eras import COLUMNS, eras, item_times
 
 
 def shoppers(rng, *, items=60, users=800):
-    """Everybody buys a few items whose numbers rise, roughly: an item's number is its era."""
+    """Histories of items with roughly ascending numbers, so that an item's number is its era."""
     lengths = rng.integers(2, 7, users)
     bought = [
         np.sort(rng.permutation(items)[:length] + rng.normal(0, 3, length)).clip(0, items - 1)
@@ -15,9 +15,11 @@ def shoppers(rng, *, items=60, users=800):
     return np.concatenate([[0], np.cumsum(lengths)]), np.concatenate(bought).astype(np.int32)
 
 
-def test_eras_are_in_the_order_in_which_items_are_bought():
+def test_eras_follow_the_order_in_which_items_are_bought():
     offsets, items = shoppers(np.random.default_rng(0))
-    shuffled = np.random.default_rng(1).permutation(60).astype(np.int32)  # rows mean nothing
+    shuffled = (
+        np.random.default_rng(1).permutation(60).astype(np.int32)
+    )  # row order carries no meaning
 
     known = item_times(offsets, shuffled[items], np.arange(len(items)), 60)
 
@@ -25,17 +27,17 @@ def test_eras_are_in_the_order_in_which_items_are_bought():
     assert known[:-1, 0].std() == pytest.approx(1, abs=0.05)
 
 
-def test_an_era_is_where_the_likelihood_is_greatest():
+def test_eras_maximise_the_likelihood():
     users, items = np.zeros(2, np.int64), np.array([0, 1], np.int32)
 
     early, late, never = eras(users, items, np.arange(2), 3)
 
-    # one pair and a prior: σ(−2s) = .1 s at ±s, then divided by the deviation, which is s
+    # one pair and the prior: σ(−2s) = .1 s at ±s, divided by the standard deviation s
     assert (early, late) == (pytest.approx(-1, abs=1e-3), pytest.approx(1, abs=1e-3))
     assert never == 0
 
 
-def test_what_is_bought_at_one_time_has_no_order_and_is_equally_last():
+def test_simultaneous_purchases_have_no_order_and_are_all_last():
     offsets, items = np.array([0, 2, 4]), np.array([0, 1, 1, 0], np.int32)
     times = np.array([5, 5, 9, 9])
 
@@ -46,7 +48,7 @@ def test_what_is_bought_at_one_time_has_no_order_and_is_equally_last():
     np.testing.assert_allclose(known[:2, 3], np.log(2.5 / 5), rtol=1e-6)
 
 
-def test_the_order_counts_where_times_contradict_it():
+def test_the_order_of_items_overrides_contradicting_times():
     offsets, items = np.array([0, 3, 6]), np.array([0, 1, 2, 0, 1, 2], np.int32)
 
     stated = item_times(offsets, items, np.array([5, 9, 5, 7, 1, 3]), 3)
@@ -54,13 +56,13 @@ def test_the_order_counts_where_times_contradict_it():
     np.testing.assert_array_equal(stated, item_times(offsets, items, np.arange(6), 3))
 
 
-def test_an_item_that_nobody_bought_is_as_one_that_is_new():
+def test_an_item_without_purchases_has_the_features_of_a_new_item():
     known = item_times(np.array([0, 2, 2]), np.array([0, 1], np.int32), np.arange(2), 3)
 
     np.testing.assert_array_equal(known[2], known[3])
 
 
-def test_users_without_purchases_say_nothing():
+def test_users_without_purchases_change_nothing():
     some = item_times(np.array([0, 2]), np.array([0, 1], np.int32), np.arange(2), 2)
     more = item_times(np.array([0, 0, 2, 2]), np.array([0, 1], np.int32), np.arange(2), 2)
 

@@ -14,7 +14,7 @@ def training():
     return np.cumsum([0, *map(len, users)]), np.concatenate(users).astype(np.int32)
 
 
-def test_with_all_pairs_kept_the_scores_are_those_of_item_knn(training):
+def test_with_all_pairs_stored_scores_equal_those_of_the_item_knn_baseline(training):
     neighbours = nearest_neighbours(*training, ITEMS, shrinkage=3, kept=ITEMS)
     history = np.array([4, 9, 2, 11], np.int32)
 
@@ -27,7 +27,7 @@ def test_with_all_pairs_kept_the_scores_are_those_of_item_knn(training):
     assert (scores > 0).all()
 
 
-def test_only_the_strongest_pairs_are_kept_nearest_first(training):
+def test_only_the_strongest_neighbours_are_stored_nearest_first(training):
     whole = ItemKNN.fit(*training, ITEMS, shrinkage=3).similarity.toarray()
     neighbours = nearest_neighbours(*training, ITEMS, shrinkage=3, kept=4)
 
@@ -37,7 +37,7 @@ def test_only_the_strongest_pairs_are_kept_nearest_first(training):
         np.testing.assert_allclose(mine, strongest)
 
 
-def test_it_survives_the_disk(training, tmp_path):
+def test_saved_neighbours_load_with_the_same_scores(training, tmp_path):
     neighbours = nearest_neighbours(*training, ITEMS, shrinkage=3, kept=4)
     neighbours.save(tmp_path)
     history = np.array([4, 9], np.int32)
@@ -48,7 +48,7 @@ def test_it_survives_the_disk(training, tmp_path):
     np.testing.assert_array_equal(scores, neighbours.scores(history, decay=0.7)[1])
 
 
-def test_an_item_nobody_took_and_an_empty_history_find_nothing(training):
+def test_an_item_without_purchases_and_an_empty_history_find_nothing(training):
     neighbours = nearest_neighbours(*training, ITEMS, shrinkage=3, kept=4)
 
     for history in ([], [ITEMS - 1]):
@@ -56,6 +56,6 @@ def test_an_item_nobody_took_and_an_empty_history_find_nothing(training):
         assert len(rows) == len(scores) == 0
 
 
-def test_nonsense_is_refused(training):
+def test_storing_no_neighbours_is_refused(training):
     with pytest.raises(ValueError, match="kept"):
         nearest_neighbours(*training, ITEMS, shrinkage=3, kept=0)

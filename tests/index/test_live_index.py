@@ -21,7 +21,7 @@ def unit(rng, count, dimension=16):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def every_list(kind):
+def exhaustive(kind):
     return {
         "ivf-pq": "nprobe=16,k_factor_rf=64",
         "ivf-sq": "nprobe=16",
@@ -31,19 +31,19 @@ def every_list(kind):
 
 @pytest.fixture(scope="module")
 def base_of(unit_vectors, tmp_path_factory):
-    """An index of 400 items that looks everywhere, of every kind."""
+    """Builds an index of a given kind over 400 items, by default searched exhaustively."""
 
     def build(kind, items=400, parameters=None):
         config = IndexConfig(kind=kind, nlist=16)
         index = build_index(unit_vectors[:items], config, tmp_path_factory.mktemp("lists"))
-        index.set_operating_point(every_list(kind) if parameters is None else parameters)
+        index.set_operating_point(exhaustive(kind) if parameters is None else parameters)
         return index
 
     return build
 
 
 class Oracle:
-    """Live embeddings by item, in a dictionary; a row of the base is its own item."""
+    """Reference: visible embeddings by item in a dictionary; row i of the base is item i."""
 
     def __init__(self, vectors):
         self.vectors = dict(enumerate(vectors))
@@ -89,15 +89,15 @@ def test_random_changes_and_searches_agree_with_a_dictionary(base_of, unit_vecto
                 oracle.item_at[first + place] = item
         else:
             k = int(rng.integers(1, min(300, len(index))))
-            searched_as_the_oracle(index, oracle, unit(rng, 1), k, kind)
+            search_agrees(index, oracle, unit(rng, 1), k, kind)
     assert index.live == len(oracle.vectors)
-    searched_as_the_oracle(index, oracle, unit(rng, 1), len(index), kind)
+    search_agrees(index, oracle, unit(rng, 1), len(index), kind)
 
 
 PARTS = [0.2, 0.2, 0.25, 0.33, 0.02]
 
 
-def searched_as_the_oracle(index, oracle, query, k, kind):
+def search_agrees(index, oracle, query, k, kind):
     scores, rows = (found[0] for found in index.search(query, k))
     expected = oracle.best(query[0], k)
     found = [oracle.item_at[row] for row in rows.tolist() if row >= 0]
@@ -106,7 +106,7 @@ def searched_as_the_oracle(index, oracle, query, k, kind):
     assert all(oracle.row_of.get(oracle.item_at[row]) == row for row in rows.tolist() if row >= 0)
     assert (rows[len(found) :] == -1).all()
     assert np.isneginf(scores[len(found) :]).all()
-    tolerance = 1e-5 if kind in ("exact", "hnsw") else 5e-3  # others hold halves
+    tolerance = 1e-5 if kind in ("exact", "hnsw") else 5e-3  # the others store fp16
     own = [float(oracle.vectors[item] @ query[0]) for item in found]
     np.testing.assert_allclose(scores[: len(found)], own, atol=tolerance)
     missed = (np.array(own) < np.array(expected) - tolerance).sum()
@@ -114,9 +114,7 @@ def searched_as_the_oracle(index, oracle, query, k, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_as_many_come_back_as_are_left_even_where_the_base_looks_hardly_anywhere(
-    base_of, unit_vectors, kind
-):
+def test_all_visible_items_are_found_even_at_the_least_search_effort(base_of, unit_vectors, kind):
     parameters = {"ivf-pq": "nprobe=1", "ivf-sq": "nprobe=1", "hnsw": "efSearch=1"}.get(kind, "")
     index = LiveIndex(base_of(kind, parameters=parameters))
     kept = np.array([3, 77, 140, 399])
@@ -129,7 +127,7 @@ def test_as_many_come_back_as_are_left_even_where_the_base_looks_hardly_anywhere
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_left_of_a_corpus_that_was_deleted(base_of, unit_vectors, kind):
+def test_a_corpus_with_every_item_deleted_finds_nothing(base_of, unit_vectors, kind):
     index = LiveIndex(base_of(kind)).changed(hidden=np.arange(400))
 
     scores, rows = index.search(unit_vectors[:2], 7)
@@ -139,7 +137,7 @@ def test_nothing_is_left_of_a_corpus_that_was_deleted(base_of, unit_vectors, kin
     assert np.isneginf(scores).all()
 
 
-def test_an_index_that_nothing_changed_answers_as_its_base(base_of, unit_vectors):
+def test_an_unchanged_index_answers_as_its_base(base_of, unit_vectors):
     base = base_of("ivf-sq", parameters="nprobe=2")
 
     for ours, theirs in zip(
@@ -150,7 +148,7 @@ def test_an_index_that_nothing_changed_answers_as_its_base(base_of, unit_vectors
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_who_searches_an_older_index_does_not_notice_a_change(base_of, unit_vectors):
+def test_a_change_does_not_affect_searches_of_older_indexes(base_of, unit_vectors):
     before = LiveIndex(base_of("exact"))
     answer = before.search(unit_vectors[:9], 20)
     between = before.changed(unit_vectors[500:502], np.array([0, -1]), hidden=np.array([0]))
@@ -162,7 +160,7 @@ def test_who_searches_an_older_index_does_not_notice_a_change(base_of, unit_vect
     np.testing.assert_array_equal(seen[1], between.search(unit_vectors[:9], 20)[1])
 
 
-def test_rows_lead_to_items_and_back(base_of, unit_vectors):
+def test_rows_map_to_their_origins_and_back(base_of, unit_vectors):
     index = LiveIndex(base_of("exact"))
     index = index.changed(unit_vectors[500:502], np.array([7, -1]), hidden=np.array([7, 9]))
 
@@ -185,7 +183,7 @@ def test_rows_lead_to_items_and_back(base_of, unit_vectors):
         (np.ones(16, np.float32), "shape"),
     ],
 )
-def test_unfit_vectors_are_refused_and_change_nothing(base_of, unit_vectors, vectors, rule):
+def test_invalid_vectors_are_refused_and_change_nothing(base_of, unit_vectors, vectors, rule):
     index = LiveIndex(base_of("exact"))
 
     with pytest.raises(ValueError, match=rule):
@@ -193,21 +191,21 @@ def test_unfit_vectors_are_refused_and_change_nothing(base_of, unit_vectors, vec
     assert len(index) == 400
 
 
-def test_unknown_rows_and_bad_searches_are_refused(base_of, unit_vectors):
+def test_unknown_rows_and_invalid_searches_are_refused(base_of, unit_vectors):
     index = LiveIndex(base_of("exact")).changed(hidden=np.array([5]))
 
     for rows in ([-1], [400]):
-        with pytest.raises(ValueError, match="hidden rows must be of 400"):
+        with pytest.raises(ValueError, match=r"hidden rows must be in \[0, 400\)"):
             index.changed(hidden=np.array(rows))
     for k in (0, 401):
-        with pytest.raises(ValueError, match=f"corpus of 400, got {k}"):
+        with pytest.raises(ValueError, match=rf"k must be in \[1, 400\], got {k}"):
             index.search(unit_vectors[:1], k)
-    with pytest.raises(ValueError, match="rows must be of 400, got 3 to 400"):
+    with pytest.raises(ValueError, match=r"rows must be in \[0, 400\), got 3 to 400"):
         index.vectors(np.array([3, 400]))
 
 
-class Shelf:
-    """An index and its attributes while items change, and the same in a dictionary."""
+class Shop:
+    """A live index and attributes that change, with the same items in a dictionary."""
 
     def __init__(self, index, vectors, rng, folder):
         self.index, self._rng = LiveIndex(index), rng
@@ -251,7 +249,7 @@ def described(rng):
 
 
 def random_filters(rng):
-    """Filters, and whether a description fits them, said another way."""
+    """Random filters, and a reference function that tests a description against them."""
     tag, other = (str(one) for one in rng.choice(["a", "b", "c"], 2, replace=False))
     price = float(rng.choice([0.1, 9.99, 20.0]))
 
@@ -280,26 +278,26 @@ def random_filters(rng):
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_changes_and_filters_agree_with_a_dictionary(base_of, unit_vectors, kind, tmp_path):
     rng = np.random.default_rng(11)
-    shelf = Shelf(base_of(kind), unit_vectors, rng, tmp_path)
+    shop = Shop(base_of(kind), unit_vectors, rng, tmp_path)
     found_added = found_fewer = 0
     for step in range(300):
-        known = list(shelf.items)
+        known = list(shop.items)
         if step % 3 == 0:
-            shelf.upsert([*rng.choice(400, 3, replace=False).tolist(), 1_000 + step])
+            shop.upsert([*rng.choice(400, 3, replace=False).tolist(), 1_000 + step])
         elif step % 3 == 1:
             gone = rng.choice(known, min(len(known), 40 if step % 40 == 1 else 2), replace=False)
-            shelf.delete(gone.tolist())
+            shop.delete(gone.tolist())
         elif step % 50 == 2:
-            shelf.compact()
+            shop.compact()
         filters, fits = random_filters(rng)
-        fitting = {row: vector for one, vector, row in shelf.items.values() if fits(one)}
-        allowed = shelf.matching(filters)
+        fitting = {row: vector for one, vector, row in shop.items.values() if fits(one)}
+        allowed = shop.matching(filters)
         assert set(allowed) == set(fitting), filters
 
-        hidden = rng.choice(len(shelf.index), 5)  # which whoever asks may not know of yet
-        allowed |= BitMap(hidden[~shelf.index.alive(hidden)].tolist())
+        hidden = rng.choice(len(shop.index), 5)  # the caller may not know of them yet
+        allowed |= BitMap(hidden[~shop.index.alive(hidden)].tolist())
         query, k = unit(rng, 1)[0], int(rng.integers(1, 150))
-        scores, rows = shelf.index.search_among(query, k, allowed)
+        scores, rows = shop.index.search_among(query, k, allowed)
         assert len(rows) == len(set(rows.tolist())) == min(k, len(fitting))
         assert set(rows.tolist()) <= set(fitting)
         found_added += int((rows >= 400).sum())
@@ -313,14 +311,14 @@ def test_random_changes_and_filters_agree_with_a_dictionary(base_of, unit_vector
     assert found_fewer > 10
 
 
-def test_bad_searches_among_rows_are_refused(base_of, unit_vectors):
+def test_invalid_searches_among_rows_are_refused(base_of, unit_vectors):
     index = LiveIndex(base_of("exact")).changed(
         unit_vectors[500:501], np.array([-1]), hidden=np.array([5])
     )
 
     assert index.search_among(unit_vectors[0], 9, BitMap([5]))[1].tolist() == []
     assert index.search_among(unit_vectors[0], 9, BitMap([5, 400]))[1].tolist() == [400]
-    with pytest.raises(ValueError, match="rows must be of 401, got 3 to 401"):
+    with pytest.raises(ValueError, match=r"rows must be in \[0, 401\), got 3 to 401"):
         index.search_among(unit_vectors[0], 9, BitMap([3, 401]))
     with pytest.raises(ValueError, match="k must be at least 1, got 0"):
         index.search_among(unit_vectors[0], 0, BitMap([400]))

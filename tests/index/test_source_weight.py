@@ -24,7 +24,7 @@ def parts(release):
     return {"sources": sources, "users": users, "cases": cases.of_users(rows)}
 
 
-def test_it_is_the_recall_of_scores_over_the_whole_corpus(parts, monkeypatch):
+def test_recall_by_weight_equals_recall_of_scores_over_the_whole_corpus(parts, monkeypatch):
     monkeypatch.setattr("index.source_weight.SHORTLIST", 12)
     sources, cases = parts["sources"], parts["cases"]
 
@@ -42,18 +42,20 @@ def test_it_is_the_recall_of_scores_over_the_whole_corpus(parts, monkeypatch):
             logits = vectors @ user / 0.05 + weight * np.log(shared + 1e-3)
             logits[history] = -np.inf
             shares.append(np.isin(targets, np.argsort(-logits)[:12]).mean())
-        assert found[weight] == pytest.approx(np.mean(shares), abs=0.02)  # who is 13th for both
+        assert found[weight] == pytest.approx(
+            np.mean(shares), abs=0.02
+        )  # an item 13th in both is missed
     assert SHORTLIST == 200
 
 
-def test_nobody_to_look_at_is_refused(parts):
-    nobody = parts["cases"].select(np.empty(0, np.int64))
+def test_no_cases_are_refused(parts):
+    no_cases = parts["cases"].select(np.empty(0, np.int64))
 
-    with pytest.raises(ValueError, match="cases must hold a user, got none"):
-        recall_by_weight(**{**parts, "cases": nobody, "users": parts["users"][:0]})
+    with pytest.raises(ValueError, match="cases must have at least one user, got none"):
+        recall_by_weight(**{**parts, "cases": no_cases, "users": parts["users"][:0]})
 
 
-def test_the_trial_finds_the_weight_that_recalls_most_and_the_index_takes_it(release):
+def test_the_trial_chooses_the_weight_of_highest_recall_and_the_index_uses_it(release):
     facts = read_manifest(release / "trial/index", "index").facts
 
     recalls = {float(weight): share for weight, share in facts["recall by weight"].items()}

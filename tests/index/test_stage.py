@@ -25,7 +25,7 @@ def built(root, **options):
 
 
 @pytest.mark.parametrize("kind", ["ivf-pq", "ivf-sq", "hnsw"])
-def test_the_stage_is_tuned_to_the_target_and_keeps_the_curve(root, kind):
+def test_the_stage_is_tuned_to_the_target_and_records_every_operating_point(root, kind):
     facts = built(root, kind=kind, nlist=16, target_recall=0.9)
 
     assert facts["kind"] == kind
@@ -36,7 +36,7 @@ def test_the_stage_is_tuned_to_the_target_and_keeps_the_curve(root, kind):
     assert facts[LATENCY] <= min(reached, default=np.inf)
 
 
-def test_an_index_that_falls_short_is_not_written_and_says_by_how_much(root, monkeypatch):
+def test_an_index_below_the_target_recall_is_not_written(root, monkeypatch):
     before = read_manifest(root / "index", "index")
     monkeypatch.setattr("index.tuning.K_FACTORS", (1,))
 
@@ -48,7 +48,7 @@ def test_an_index_that_falls_short_is_not_written_and_says_by_how_much(root, mon
     verify_files(root / "index", after)
 
 
-def test_an_operating_point_that_is_given_is_taken_whatever_it_recalls(root):
+def test_a_given_operating_point_is_used_whatever_its_recall(root):
     facts = built(root, kind="ivf-sq", nlist=16, operating_point="nprobe=1", target_recall=1.0)
 
     assert facts[POINT] == "nprobe=1"
@@ -56,7 +56,7 @@ def test_an_operating_point_that_is_given_is_taken_whatever_it_recalls(root):
     assert len(facts[CURVE]) == 1
 
 
-def test_the_cascade_survives_lists_that_hold_too_few_items(root):
+def test_a_shortlist_has_fewer_items_if_the_visited_lists_hold_too_few(root):
     built(root, kind="ivf-pq", nlist=60, operating_point="nprobe=1,k_factor_rf=1")
     sources = RecallSources.load(root)
     user = np.load(root / "towers" / "user_embeddings.npy")[0]
@@ -67,7 +67,7 @@ def test_the_cascade_survives_lists_that_hold_too_few_items(root):
     assert (found.rows >= 0).all()
 
 
-def test_a_disk_that_fills_up_leaves_the_old_index(root, monkeypatch):
+def test_a_full_disk_leaves_the_old_index_in_place(root, monkeypatch):
     before = read_manifest(root / "index", "index")
     monkeypatch.setattr("index.faiss_store.store.FILE", "/dev/full")
 
@@ -81,14 +81,14 @@ def test_a_disk_that_fills_up_leaves_the_old_index(root, monkeypatch):
 @pytest.mark.parametrize(
     "spoil", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:500])]
 )
-def test_unreadable_embeddings_are_named_with_the_command_that_mends_them(root, spoil):
+def test_unreadable_embeddings_are_reported_with_the_command_that_makes_them_again(root, spoil):
     spoil(root / "towers" / "item_embeddings.npy")
 
     with pytest.raises(CorruptArtifactError, match=r"item_embeddings\.npy .*`make towers DATASET="):
         built(root, kind="exact")
 
 
-def test_items_are_the_queries_where_shoppers_are_few(root):
+def test_items_are_the_tuning_queries_if_users_are_few(root):
     users = np.load(root / "towers" / "user_embeddings.npy")
     np.save(root / "towers" / "user_embeddings.npy", users[:0])
 

@@ -10,7 +10,7 @@ ITEMS, K = 4000, 20
 
 
 def clustered(size, seed):
-    """(size, 32) around 40 centres."""
+    """(size, 32): unit vectors around 40 centres."""
     centres = np.random.default_rng(0).normal(size=(40, 32))
     rng = np.random.default_rng(seed)
     vectors = centres[rng.integers(40, size=size)] + 1.2 * rng.normal(size=(size, 32))
@@ -54,7 +54,7 @@ def test_the_tuned_point_reaches_the_target_on_other_queries(
     assert point.milliseconds == min(p.milliseconds for p in points if p.least_recall >= target)
 
 
-def test_no_less_effort_would_have_reached_the_target(corpus, queries, tmp_path):
+def test_tuning_finds_the_least_effort_that_reaches_the_target(corpus, queries, tmp_path):
     index = build_index(corpus, IndexConfig(kind="ivf-sq", nlist=64), tmp_path)
     truth = nearest(queries, corpus, K)
 
@@ -66,7 +66,7 @@ def test_no_less_effort_would_have_reached_the_target(corpus, queries, tmp_path)
     assert measure(index, f"nprobe={less}", queries, truth).least_recall < 0.9
 
 
-def test_a_target_out_of_reach_is_looked_for_up_to_every_list(corpus, queries, tmp_path):
+def test_an_unreachable_target_is_searched_for_up_to_every_list(corpus, queries, tmp_path):
     index = build_index(corpus, IndexConfig(kind="ivf-sq", nlist=64), tmp_path)
     truth = nearest(queries, corpus, K)[:, ::-1] + 1
 
@@ -76,7 +76,7 @@ def test_a_target_out_of_reach_is_looked_for_up_to_every_list(corpus, queries, t
     assert points[-1].parameters == "nprobe=64"
 
 
-def test_recall_is_the_share_of_exact_searchs_items(queries):
+def test_recall_is_the_share_of_the_items_of_exact_search(queries):
     truth = np.array([[1, 2, 3, 4], [5, 6, 7, 8]])
 
     class Found(ItemIndex):
@@ -104,7 +104,7 @@ def test_exact_search_in_blocks_is_exact_search(corpus, queries, monkeypatch):
     np.testing.assert_array_equal(rows, np.argsort(-scores, axis=1, kind="stable")[:, :K])
 
 
-def test_of_the_points_that_reach_the_target_for_sure_the_fastest_comes_first():
+def test_operating_points_that_reach_the_target_are_ordered_by_latency():
     def point(name, least, milliseconds):
         return OperatingPoint(
             parameters=name, recall=0.99, least_recall=least, milliseconds=milliseconds
@@ -115,7 +115,7 @@ def test_of_the_points_that_reach_the_target_for_sure_the_fastest_comes_first():
     assert [p.parameters for p in reaching(points, 0.98)] == ["fast", "slow"]
 
 
-def test_the_square_root_of_the_items_is_the_number_of_lists():
+def test_the_number_of_lists_is_the_square_root_of_the_number_of_items():
     assert list_count(IndexConfig(), 1_000_000) == 1000
     assert list_count(IndexConfig(nlist=7), 1_000_000) == 7
     assert list_count(IndexConfig(nlist=7), 5) == 5
@@ -130,5 +130,5 @@ def test_the_square_root_of_the_items_is_the_number_of_lists():
         ("cagra", True, 512),
     ],
 )
-def test_no_more_is_asked_of_a_gpu_than_it_looks_at(kind, on_gpu, most):
+def test_the_largest_effort_respects_the_limits_of_a_gpu(kind, on_gpu, most):
     assert widest_effort(kind, 3162, on_gpu=on_gpu) == most

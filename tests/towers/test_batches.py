@@ -43,7 +43,7 @@ def collate(request):
 
 
 def members(collator, chosen):
-    """Training points of a batch, in its order."""
+    """Training examples of a batch, in its order."""
     if isinstance(collator, TitleBatches):
         return np.asarray(chosen)
     bounds = collator.windows.points
@@ -51,7 +51,7 @@ def members(collator, chosen):
 
 
 @pytest.mark.parametrize("uniform", [0, 20, 240])
-def test_masked_are_exactly_the_candidates_that_the_user_has(collate, shop, tiny_bert, uniform):
+def test_masked_candidates_are_exactly_the_purchases_of_the_user(collate, shop, tiny_bert, uniform):
     collator, points = collate(source(shop, tiny_bert, uniform=uniform))
     chosen = [0, 5, 17, 40]
 
@@ -77,7 +77,7 @@ def test_every_choice_has_its_own_target(collate, shop, tiny_bert, uniform):
     np.testing.assert_array_equal(targets, points.targets[members(collator, chosen)])
 
 
-def test_a_shopper_stands_at_the_last_item_of_the_history(shop, tiny_bert):
+def test_a_shopper_is_embedded_at_the_last_item_of_the_history(shop, tiny_bert):
     training = source(shop, tiny_bert, uniform=20)
     cut = windows(training.points, 4)
     collator = WindowBatches(training=training, windows=cut, width=4, searches=0.0)
@@ -96,7 +96,7 @@ def test_a_shopper_stands_at_the_last_item_of_the_history(shop, tiny_bert):
         assert len(seen) == min(len(training.points.history(point)), 4)
 
 
-def test_texts_that_are_read_anew_are_those_of_targets(collate, shop, tiny_bert):
+def test_texts_encoded_with_gradients_are_those_of_targets(collate, shop, tiny_bert):
     training = source(shop, tiny_bert, uniform=20)
     collator, points = collate(training)
     chosen = list(range(12))
@@ -110,13 +110,13 @@ def test_texts_that_are_read_anew_are_those_of_targets(collate, shop, tiny_bert)
         np.testing.assert_array_equal(ids[mask.bool()].numpy(), training.inputs.item(int(row)))
 
 
-def test_a_batch_is_the_same_whenever_it_is_made(collate, shop, tiny_bert):
+def test_the_same_members_give_the_same_batch(collate, shop, tiny_bert):
     first, second = (collate(source(shop, tiny_bert, uniform=20))[0]([4, 9]) for _ in range(2))
 
     np.testing.assert_array_equal(first.rows, second.rows)
 
 
-def test_items_of_the_same_words_are_no_negatives(collate, shop, tiny_bert):
+def test_items_with_the_same_title_words_are_no_negatives(collate, shop, tiny_bert):
     titles = [np.array([row // 2, row % 2]) for row in range(240)]
     titles[7] = titles[0][::-1]
     training = source(shop, tiny_bert, uniform=240, twins=Twins(titles))
@@ -128,17 +128,17 @@ def test_items_of_the_same_words_are_no_negatives(collate, shop, tiny_bert):
     owners = points.user_rows[members(collator, chosen)]
     checked = 0
     for choice, owner in enumerate(owners.tolist()):
-        has = {0, 7} & set(shop.history(owner).tolist())
-        if has:
+        own = {0, 7} & set(shop.history(owner).tolist())
+        if own:
             shopper = batch.choices.users[choice]
             masked = batch.choices.excluded_candidates[batch.choices.excluded_users == shopper]
             assert {0, 7} <= set(masked.tolist())
-            checked += len(has) == 1
+            checked += len(own) == 1
     assert checked
 
 
-class FewHard:
-    """Item 7 is hard to every point."""
+class OneHardNegative:
+    """Item 7 is the hard negative of every training example."""
 
     share = np.array([0, 0, 0, 0, 0, 0, 0, 1.0])
 
@@ -146,8 +146,8 @@ class FewHard:
         return np.full(len(points), 7, np.int32)
 
 
-@pytest.mark.parametrize("hard", [None, FewHard()])
-def test_the_pool_says_how_likely_each_item_was(hard):
+@pytest.mark.parametrize("hard", [None, OneHardNegative()])
+def test_stated_inclusion_probabilities_are_the_observed_frequencies(hard):
     share = np.array([0.5, 0.3, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0])
     sampler = CandidateSampler(target_share=share, bought=np.arange(8), uniform=2, hard=hard)
     rng = np.random.default_rng(0)
@@ -163,7 +163,7 @@ def test_the_pool_says_how_likely_each_item_was(hard):
 
 
 @pytest.mark.parametrize("bought", [range(8), [0, 3, 4, 7]])
-def test_a_large_sample_is_all_that_was_ever_bought(bought):
+def test_a_large_uniform_sample_is_all_bought_items(bought):
     bought = np.array(bought)
     sampler = CandidateSampler(target_share=np.full(8, 1 / 8), bought=bought, uniform=len(bought))
 
@@ -173,7 +173,7 @@ def test_a_large_sample_is_all_that_was_ever_bought(bought):
     assert log_inclusion is None
 
 
-def test_what_nobody_bought_is_no_negative():
+def test_items_without_purchases_are_no_negatives():
     share = np.array([0.5, 0.5, 0, 0, 0, 0])
     sampler = CandidateSampler(target_share=share, bought=np.array([0, 1, 3]), uniform=2)
     rng = np.random.default_rng(0)
@@ -183,7 +183,7 @@ def test_what_nobody_bought_is_no_negative():
     assert set(np.concatenate(pools).tolist()) == {0, 1, 3}
 
 
-def test_a_search_is_words_of_the_target_after_the_history(shop, tiny_bert):
+def test_a_search_is_words_of_the_target_after_or_without_the_history(shop, tiny_bert):
     training = source(shop, tiny_bert, uniform=20)
     cut = windows(training.points, 4)
     plain = WindowBatches(training=training, windows=cut, width=12, searches=0.0)
@@ -215,7 +215,7 @@ def test_a_search_is_words_of_the_target_after_the_history(shop, tiny_bert):
     assert 3 < with_history < 17
 
 
-def test_every_item_of_a_sequence_has_its_own_context_or_none_has(shop, tiny_bert):
+def test_every_item_of_a_sequence_has_its_own_interaction_code_or_none_has(shop, tiny_bert):
     training = source(shop, tiny_bert, uniform=20)
     numbered = replace(training.points, contexts=1 + np.arange(len(training.points.items)))
     training = replace(training, points=numbered)
@@ -228,15 +228,15 @@ def test_every_item_of_a_sequence_has_its_own_context_or_none_has(shop, tiny_ber
     ids, owners, contexts = (
         grid.flatten().numpy() for grid in (histories.ids, histories.owners, histories.contexts)
     )
-    untold = 0
+    without_codes = 0
     for owner in range(owners.max() + 1):
         own = owners == owner
         is_item = own & (ids < len(rows))
         assert not contexts[own & ~is_item].any()
         if not contexts[is_item].any():
-            untold += is_item.any()
+            without_codes += is_item.any()
             continue
         np.testing.assert_array_equal(
             training.points.items[contexts[is_item] - 1], rows[ids[is_item]]
         )
-    assert 5 < untold < 40
+    assert 5 < without_codes < 40

@@ -30,7 +30,7 @@ def gradients(config, shop, batch):
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
-def test_gradients_a_part_at_a_time_are_those_of_the_whole_batch(shop, tiny_bert):
+def test_chunked_gradients_equal_those_of_the_whole_batch(shop, tiny_bert):
     config = TowersConfig(
         backbone=str(tiny_bert), dimension=16, widths=[], item_layers=1, uniform=50
     )
@@ -48,14 +48,14 @@ def test_gradients_a_part_at_a_time_are_those_of_the_whole_batch(shop, tiny_bert
         torch.testing.assert_close(parts[name], gradient, atol=1e-6, rtol=1e-4)
 
 
-def test_no_more_than_a_part_is_held(shop, tiny_bert):
-    """Saved for the backward pass: far less with parts than without."""
+def test_chunks_save_less_than_a_third_of_the_activations(shop, tiny_bert):
+    """Counts the tensors' entries saved for the backward pass."""
     config = TowersConfig(backbone=str(tiny_bert), dimension=16, widths=[], uniform=50)
     config = replace(config, training=replace(config.training, batch_size=800, trained_layers=2))
     inputs = text_inputs(shop, load_tokenizer(str(tiny_bert)), config)
     batch = next(iter(batches(config, training_source(config, shop, inputs))))
 
-    def held(rows_at_once):
+    def saved(rows_at_once):
         model = build_two_tower(
             replace(config, rows_at_once=rows_at_once),
             purchases=torch.full((240,), 9),
@@ -70,10 +70,10 @@ def test_no_more_than_a_part_is_held(shop, tiny_bert):
             model.users(items, batch)
         return sum(sizes)
 
-    assert held(2) < held(None) / 3
+    assert saved(2) < saved(None) / 3
 
 
 @pytest.mark.parametrize("rows_at_once", [0, -1])
-def test_no_rows_at_once_are_refused(rows_at_once):
+def test_rows_at_once_below_one_are_refused(rows_at_once):
     with pytest.raises(ValueError, match="rows_at_once"):
         TowersConfig(rows_at_once=rows_at_once)

@@ -25,7 +25,7 @@ def tower(tiny_bert):
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-def test_from_the_states_below_a_text_is_read_as_from_its_words(tower, sequences, tmp_path, layers):
+def test_encoding_from_cached_states_equals_encoding_from_words(tower, sequences, tmp_path, layers):
     lengths, calls = np.array([len(sequence) for sequence in sequences]), []
 
     def below(rows):
@@ -47,7 +47,7 @@ def test_from_the_states_below_a_text_is_read_as_from_its_words(tower, sequences
     assert sum(calls) == len(sequences)
 
 
-def test_states_that_were_not_all_read_are_not_kept(sequences, tmp_path):
+def test_an_interrupted_cache_is_not_written(sequences, tmp_path):
     lengths = np.array([len(sequence) for sequence in sequences])
 
     def killed():
@@ -60,7 +60,7 @@ def test_states_that_were_not_all_read_are_not_kept(sequences, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_other_weights_other_texts_and_other_layers_have_other_states(tower, sequences):
+def test_other_weights_texts_or_layers_have_another_file_name(tower, sequences):
     name = states_name(tower.bert, sequences, layers=1)
     assert states_name(tower.bert, sequences, layers=1) == name
     assert states_name(tower.bert, sequences, layers=2) != name

@@ -14,7 +14,7 @@ def points(shop):
 
 @pytest.fixture
 def mined(points):
-    """Hard negatives of every third point by random embeddings, and the cosines they rest on."""
+    """Hard negatives of every third example by random embeddings, and the cosines of all items."""
     torch.manual_seed(0)
     items = torch.nn.functional.normalize(torch.randn(240, 8), dim=-1)
     chosen = np.arange(0, len(points), 3)
@@ -27,7 +27,7 @@ def mined(points):
     return hard, chosen, (users @ items.T).numpy()
 
 
-def test_they_score_high_but_not_as_high_as_the_target(points, mined):
+def test_hard_negatives_are_the_best_items_below_the_margin(points, mined):
     hard, chosen, cosines = mined
     for place, point in enumerate(chosen.tolist()):
         if point not in hard._lists:
@@ -41,7 +41,7 @@ def test_they_score_high_but_not_as_high_as_the_target(points, mined):
         assert cosines[place, rows].min() >= np.sort(cosines[place, others])[-len(rows)] - 1e-6
 
 
-def test_the_share_is_the_chance_of_being_drawn(points, mined):
+def test_the_share_is_the_probability_of_being_drawn(points, mined):
     hard, _, _ = mined
     rng = np.random.default_rng(0)
     drawn = np.zeros(240)
@@ -53,7 +53,7 @@ def test_the_share_is_the_chance_of_being_drawn(points, mined):
     np.testing.assert_allclose(drawn / (rounds * len(points)), hard.share, atol=5e-4)
 
 
-def test_points_without_any_draw_nothing(points):
+def test_examples_without_hard_negatives_draw_nothing(points):
     hard = HardNegatives(points, Twins([np.array([0])]), items=240, margin=0.9)
 
     assert len(hard.draw(np.arange(10), np.random.default_rng(0))) == 0

@@ -38,9 +38,9 @@ def test_padding_does_not_change_an_embedding(tiny_bert):
     tower = TitlesTower(load_bert(str(tiny_bert)), 16)
     short, long = np.array([2, 5, 3], np.int32), np.array([2, 5, 6, 7, 8, 9, 3], np.int32)
 
-    alone, beside = tower(pad([short], 0))[0], tower(pad([short, long], 0))[0]
+    alone, padded = tower(pad([short], 0))[0], tower(pad([short, long], 0))[0]
 
-    torch.testing.assert_close(alone, beside, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(alone, padded, atol=1e-5, rtol=1e-4)
 
 
 def test_encoding_in_batches_keeps_the_order(tiny_bert):
@@ -53,7 +53,7 @@ def test_encoding_in_batches_keeps_the_order(tiny_bert):
     assert cosines.min() > 0.999
 
 
-def test_an_item_starts_as_its_text_and_an_unseen_one_stays_so(tiny_bert):
+def test_residuals_start_at_zero_and_do_not_affect_new_items(tiny_bert):
     tower = item_tower(tiny_bert).eval()
     read = tower.read(pad(texts(30), 0))
     rows = torch.arange(30)
@@ -64,8 +64,8 @@ def test_an_item_starts_as_its_text_and_an_unseen_one_stays_so(tiny_bert):
 
 
 @pytest.fixture
-def behaving(tiny_bert):
-    """A tower, its texts, and a behaviour of which the texts foretell something."""
+def purchased(tiny_bert):
+    """A tower, its texts, and SVD embeddings of purchases that the texts partly predict."""
     tower = item_tower(tiny_bert, items=2000).eval()
     read = tower.read(pad(texts(2000), 0))
     tower.fit_projection(read)
@@ -74,36 +74,36 @@ def behaving(tiny_bert):
     return tower, read, functional.normalize(behaviour, dim=-1).detach()
 
 
-def test_a_bought_item_starts_as_its_text_and_its_behaviour_turned(behaving):
-    tower, read, behaviour = behaving
+def test_a_bought_item_starts_as_its_text_plus_its_rotated_svd_embedding(purchased):
+    tower, read, behaviour = purchased
     by_text = tower.projection(read)
 
     tower.fit_behaviour(read, behaviour)
 
     added = tower.projection(read) + tower.residual.weight - by_text
     torch.testing.assert_close(added @ added.T, 4 * behaviour @ behaviour.T, atol=1e-3, rtol=1e-3)
-    turned = torch.linalg.lstsq(behaviour, added).solution
-    torch.testing.assert_close(turned @ turned.T, 4 * torch.eye(16), atol=1e-3, rtol=1e-3)
+    rotation = torch.linalg.lstsq(behaviour, added).solution
+    torch.testing.assert_close(rotation @ rotation.T, 4 * torch.eye(16), atol=1e-3, rtol=1e-3)
     assert (added * by_text).sum() > (2 * behaviour * by_text).sum()
 
 
-def test_an_unseen_item_starts_where_such_texts_are_bought(behaving):
-    tower, read, behaviour = behaving
+def test_a_new_item_starts_near_items_with_predicted_purchases_like_its_own(purchased):
+    tower, read, behaviour = purchased
     unseen = torch.arange(2000) % 5 == 0
     tower.support[unseen] = 0
     by_text = tower.projection(read)
 
     tower.fit_behaviour(read, behaviour * ~unseen[:, None])
 
-    foretold = tower.projection(read) - by_text
-    nearest = (foretold[unseen] @ foretold[~unseen].T).topk(20).indices
-    likeness = (behaviour[unseen][:, None] * behaviour[~unseen][nearest]).sum(-1).mean()
+    predicted = tower.projection(read) - by_text
+    nearest = (predicted[unseen] @ predicted[~unseen].T).topk(20).indices
+    similarity = (behaviour[unseen][:, None] * behaviour[~unseen][nearest]).sum(-1).mean()
     by_chance = (behaviour[unseen] @ behaviour[~unseen].T).mean()
-    assert likeness > by_chance + 0.2
+    assert similarity > by_chance + 0.2
     assert not tower.residual.weight[unseen].any()
 
 
-def test_the_projection_starts_along_what_tells_texts_apart(tiny_bert):
+def test_the_projection_starts_as_the_principal_components_of_the_texts(tiny_bert):
     tower = item_tower(tiny_bert, dimension=32, items=200).eval()
     read = tower.read(pad(texts(200), 0))
     tower.fit_projection(read)
@@ -119,7 +119,7 @@ def test_the_projection_starts_along_what_tells_texts_apart(tiny_bert):
     torch.testing.assert_close(ours, cosines, atol=1e-4, rtol=1e-3)
 
 
-def test_residuals_are_left_out_in_training_alone(tiny_bert):
+def test_residuals_are_left_out_only_in_training(tiny_bert):
     tower = item_tower(tiny_bert, residual_dropout=0.5)
     torch.nn.init.normal_(tower.residual.weight)
     read, rows = tower.read(pad(texts(30), 0)), torch.arange(30)
@@ -131,7 +131,7 @@ def test_residuals_are_left_out_in_training_alone(tiny_bert):
     assert not torch.isclose(tower.eval()(read, rows), tower(read), atol=1e-6).all(dim=1).any()
 
 
-def test_a_shopper_does_not_depend_on_who_else_is_embedded(tiny_bert):
+def test_an_embedding_does_not_depend_on_other_shoppers_in_the_batch(tiny_bert):
     tower = HistoryTower(load_bert(str(tiny_bert)), dimension=16, actions=2).eval()
     rng = np.random.default_rng(0)
     items = torch.nn.functional.normalize(torch.randn(40, 16), dim=-1)
@@ -143,43 +143,43 @@ def test_a_shopper_does_not_depend_on_who_else_is_embedded(tiny_bert):
 
     together = embed_histories(tower, items, histories, contexts, length=8)
 
-    for history, known, user in zip(histories, contexts, together, strict=True):
-        alone = embed_histories(tower, items, [history[-8:]], [known[-8:]], length=8)[0]
+    for history, codes, user in zip(histories, contexts, together, strict=True):
+        alone = embed_histories(tower, items, [history[-8:]], [codes[-8:]], length=8)[0]
         assert torch.dot(user, alone) > 0.999
 
 
-def test_a_place_in_a_history_is_the_shopper_of_that_time(tiny_bert):
+def test_the_embedding_at_a_position_equals_that_of_the_shorter_history(tiny_bert):
     tower = HistoryTower(load_bert(str(tiny_bert)), dimension=16, actions=2).eval()
     items = torch.nn.functional.normalize(torch.randn(40, 16), dim=-1)
     history = np.array([4, 9, 2, 30, 7], np.int32)
     packed = pack([history], width=8, filler=40)
-    nothing = torch.empty(0, 16)
+    no_searches = torch.empty(0, 16)
 
-    everywhere = tower(items, packed, torch.arange(5), nothing)
+    everywhere = tower(items, packed, torch.arange(5), no_searches)
 
     for length in range(1, 6):
-        beginning = pack([history[:length]], width=8, filler=40)
-        then = tower(items, beginning, torch.tensor([length - 1]), nothing)
-        torch.testing.assert_close(everywhere[length - 1], then[0], atol=1e-5, rtol=1e-4)
+        prefix = pack([history[:length]], width=8, filler=40)
+        shorter = tower(items, prefix, torch.tensor([length - 1]), no_searches)
+        torch.testing.assert_close(everywhere[length - 1], shorter[0], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("told", ["gaps", "actions"])
-def test_when_and_how_a_shopper_came_to_an_item_is_read(tiny_bert, told):
+@pytest.mark.parametrize("code_part", ["gaps", "actions"])
+def test_interaction_codes_change_the_embedding(tiny_bert, code_part):
     tower = HistoryTower(load_bert(str(tiny_bert)), dimension=16, actions=2).eval()
     items = functional.normalize(torch.randn(40, 16), dim=-1)
     history, unknown = np.array([4, 9, 2], np.int32), np.zeros(3, np.int32)
-    code = {"gaps": 3, "actions": 2 * GAPS}[told]
+    code = {"gaps": 3, "actions": 2 * GAPS}[code_part]
 
     def user(contexts):
         return embed_histories(tower, items, [history], [contexts], length=8)[0]
 
     torch.testing.assert_close(user(unknown + code), user(unknown))
-    torch.nn.init.normal_(getattr(tower, told).weight)
+    torch.nn.init.normal_(getattr(tower, code_part).weight)
 
     assert (user(unknown + code) - user(unknown)).abs().max() > 0.01
 
 
-def test_where_the_state_says_nothing_a_shopper_is_what_was_bought_lately(tiny_bert):
+def test_with_a_zero_state_a_shopper_is_the_decayed_sum_of_purchases(tiny_bert):
     tower = HistoryTower(load_bert(str(tiny_bert)), dimension=16, actions=2).eval()
     torch.nn.init.zeros_(tower.out.weight)
     items = functional.normalize(torch.randn(40, 16), dim=-1)
@@ -192,7 +192,7 @@ def test_where_the_state_says_nothing_a_shopper_is_what_was_bought_lately(tiny_b
     torch.testing.assert_close(users, functional.normalize(torch.stack(expected), dim=-1))
 
 
-def test_where_the_state_says_nothing_a_searching_shopper_is_what_is_asked_for_and_bought(
+def test_with_a_zero_state_a_searching_shopper_is_the_search_plus_the_decayed_purchases(
     tiny_bert,
 ):
     tower = HistoryTower(load_bert(str(tiny_bert), words=False), dimension=16, actions=2).eval()
@@ -208,7 +208,7 @@ def test_where_the_state_says_nothing_a_searching_shopper_is_what_is_asked_for_a
     torch.testing.assert_close(users, functional.normalize(torch.stack(expected), dim=-1))
 
 
-def test_words_lie_where_an_unseen_item_of_that_text_would(tiny_bert):
+def test_a_search_has_the_embedding_of_a_new_item_with_that_text(tiny_bert):
     tower = ItemTower(load_bert(str(tiny_bert)), dimension=16, support=torch.ones(4)).eval()
     words = pad(texts(3), 0)
 
@@ -216,7 +216,7 @@ def test_words_lie_where_an_unseen_item_of_that_text_would(tiny_bert):
     assert tower.embed_words(pad([], 0)).shape == (0, 16)
 
 
-def test_without_words_a_backbone_reads_soft_tokens_as_it_did(tiny_bert):
+def test_a_backbone_without_word_embeddings_encodes_soft_tokens_as_before(tiny_bert):
     with_words, without = (load_bert(str(tiny_bert), words=words) for words in (True, False))
     tokens = torch.randn(2, 5, 32)
 
@@ -227,14 +227,14 @@ def test_without_words_a_backbone_reads_soft_tokens_as_it_did(tiny_bert):
     )
 
 
-def test_a_residual_counts_the_less_the_less_an_item_was_bought():
+def test_residuals_weigh_less_for_items_with_fewer_purchases():
     purchases = torch.tensor([0, 1, 3, 300])
 
     assert support(purchases, 3.0).tolist() == pytest.approx([0, 1 / 4, 1 / 2, 300 / 303])
     assert support(purchases, 0.0).tolist() == [0, 1, 1, 1]
 
 
-def test_an_item_that_was_never_bought_is_its_text_alone(tiny_bert):
+def test_an_item_without_purchases_has_no_residual(tiny_bert):
     bought = torch.tensor([0.0, 1.0])
     tower = ItemTower(load_bert(str(tiny_bert)), dimension=16, support=bought).eval()
     torch.nn.init.normal_(tower.residual.weight)

@@ -38,7 +38,7 @@ def case(n_users, *, corrected=True, prior=False, seed=0):
 
 
 def naive(users, items, temperature, choices):
-    """The formula, a choice at a time."""
+    """Reference implementation of the formula, one choice at a time."""
     logits = users @ items.T / temperature
     if choices.prior is not None:
         logits = logits + choices.prior
@@ -48,15 +48,15 @@ def naive(users, items, temperature, choices):
         masked = set(choices.excluded_candidates[choices.excluded_users == user].tolist())
         negatives = [j for j in range(len(items)) if j not in masked]
         row = (logits[user] - correction)[negatives]
-        all_of_them = torch.cat([logits[user, target][None], row])
-        losses.append(all_of_them.logsumexp(0) - logits[user, target])
+        with_target = torch.cat([logits[user, target][None], row])
+        losses.append(with_target.logsumexp(0) - logits[user, target])
     return torch.stack(losses).mean()
 
 
 @pytest.mark.parametrize("prior", [True, False])
 @pytest.mark.parametrize("corrected", [True, False])
 @pytest.mark.parametrize("n_users", [7, BLOCK + 5])
-def test_value_and_gradients_are_those_of_the_formula(n_users, corrected, prior):
+def test_value_and_gradients_equal_those_of_the_formula(n_users, corrected, prior):
     *parameters, choices = case(n_users, corrected=corrected, prior=prior)
     expected = naive(*parameters, choices)
     gradients = torch.autograd.grad(expected, parameters)
@@ -69,7 +69,7 @@ def test_value_and_gradients_are_those_of_the_formula(n_users, corrected, prior)
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-4)
 
 
-def test_reduced_precision_points_the_same_way():
+def test_gradients_in_reduced_precision_have_the_same_direction():
     *parameters, choices = case(100)
     users, items, temperature = parameters
 
@@ -81,8 +81,8 @@ def test_reduced_precision_points_the_same_way():
     assert torch.nn.functional.cosine_similarity(exact, rounded, dim=0) > 0.999
 
 
-def test_on_average_a_sample_costs_what_the_whole_corpus_does():
-    """The partition sum is estimated without bias, so the mean of exp(loss) is that of all."""
+def test_the_mean_loss_over_samples_equals_the_loss_over_the_whole_corpus():
+    """The estimate of the partition sum is unbiased, so the mean of exp(loss) is exact."""
     users, items, temperature, whole = case(6, corrected=False)
     rng = np.random.default_rng(1)
     chance = rng.uniform(0.3, 0.9, ITEMS)
@@ -120,7 +120,7 @@ def test_on_average_a_sample_costs_what_the_whole_corpus_does():
     assert abs(np.mean(sampled) - exact.exp().item()) < 4 * error
 
 
-def test_a_user_to_whom_everything_is_masked_costs_nothing():
+def test_a_user_with_every_candidate_masked_has_zero_loss():
     users, items, temperature, _ = case(1)
     everything = Choices(
         users=torch.tensor([0]),

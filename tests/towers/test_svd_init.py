@@ -17,7 +17,9 @@ def test_items_that_share_users_are_near_each_other(points):
     embeddings = behaviour_embeddings(points, 240, dimension=16, seed=0)
 
     cosines = embeddings @ embeddings.T
-    same = torch.arange(240)[:, None] // 20 == torch.arange(240) // 20  # everybody buys one colour
+    same = (
+        torch.arange(240)[:, None] // 20 == torch.arange(240) // 20
+    )  # each user buys items of one colour
     assert cosines[same].mean() > 0.5
     assert cosines[~same].mean().abs() < 0.1
 
@@ -38,7 +40,7 @@ def test_full_rank_gives_the_cosines_of_an_exact_decomposition(points, shop):
     np.testing.assert_allclose(embeddings @ embeddings.T, exact @ exact.T, atol=1e-3)
 
 
-def test_what_nobody_bought_has_no_behaviour(points):
+def test_items_without_purchases_have_zero_embeddings(points):
     kept = points.items != 7
     owners = np.repeat(np.arange(len(points.user_starts) - 1), np.diff(points.user_starts))[kept]
     without = replace(
@@ -55,7 +57,7 @@ def test_what_nobody_bought_has_no_behaviour(points):
     np.testing.assert_allclose(embeddings.norm(dim=1), bought, atol=1e-5)
 
 
-def test_the_seed_decides_and_the_callers_chance_is_left_alone(points):
+def test_the_seed_fixes_the_result_and_the_global_random_state_is_unchanged(points):
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)

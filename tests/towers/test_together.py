@@ -1,4 +1,4 @@
-"""Two processes train as one would on both their batches."""
+"""Training in two processes equals training in one on both batches."""
 
 import os
 import socket
@@ -36,7 +36,7 @@ class Loss(torch.nn.Module):
 
 
 def gradients(folder, shop, windows):
-    """Of a batch of some windows, with the pool of all processes; and the pool."""
+    """Gradients of a batch of some windows, scored against the pool of all processes; the pool."""
     config = TowersConfig(
         backbone=str(folder),
         dimension=16,
@@ -69,7 +69,7 @@ def one_of_two(rank, port, folder, shop, path):
 
 
 @pytest.mark.training
-def test_two_processes_have_the_gradient_of_one_with_both_batches(shop, tiny_bert, tmp_path):
+def test_gradients_of_two_processes_equal_those_of_one_with_both_batches(shop, tiny_bert, tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -85,7 +85,7 @@ def test_two_processes_have_the_gradient_of_one_with_both_batches(shop, tiny_ber
             torch.testing.assert_close(found[name], gradient, atol=1e-6, rtol=1e-4)
 
 
-def test_alone_the_pool_is_ones_own(shop):
+def test_a_single_process_uses_its_own_pool(shop):
     points = training_points(shop)
     sampler = CandidateSampler(target_share=np.full(240, 1 / 240), bought=np.arange(240), uniform=0)
 

@@ -54,8 +54,8 @@ def embeddings(root):
     return np.load(root / "trial" / "towers" / "item_embeddings.npy")
 
 
-def test_training_learns_what_the_users_do(release):
-    """Everybody buys things of one colour; so the towers must find the colour of a history."""
+def test_trained_towers_recommend_items_of_the_historys_colour(release):
+    """Each user buys items of one colour, so the towers must learn the colour of a history."""
     user_tower = UserTower.load(release / "towers")
     corpus = np.load(release / "towers" / "item_embeddings.npy")
     right = []
@@ -68,7 +68,7 @@ def test_training_learns_what_the_users_do(release):
     assert np.mean(right) > 0.7
 
 
-def test_a_killed_training_goes_on_to_the_same_towers(root, config, monkeypatch, tmp_path, shop):
+def test_a_killed_training_resumes_to_the_same_towers(root, config, monkeypatch, tmp_path, shop):
     run("trial/towers", config, root, trial)
     uninterrupted = embeddings(root)
     again = tmp_path / "again"
@@ -98,8 +98,8 @@ def test_a_killed_training_goes_on_to_the_same_towers(root, config, monkeypatch,
     np.testing.assert_allclose(embeddings(again), uninterrupted, atol=1e-5)
 
 
-def test_only_the_layers_that_are_trained_read_a_text_again(root, config, monkeypatch):
-    """Layers below them read every text once, whatever the number of epochs."""
+def test_frozen_layers_encode_each_text_once(root, config, monkeypatch):
+    """Only the trained layers encode texts again in later epochs."""
     read, on = [], []
     below, read_on = module_file.states_below, ItemTower.read_on
     monkeypatch.setattr(
@@ -116,7 +116,7 @@ def test_only_the_layers_that_are_trained_read_a_text_again(root, config, monkey
     assert sum(on) > 3 * 240
 
 
-def test_embeddings_are_of_unit_length_and_those_of_the_texts_where_nothing_else_is_known(
+def test_embeddings_without_residuals_have_unit_length_and_come_from_the_texts(
     root, config, shop, tiny_bert
 ):
     run("trial/towers", replace(config, residual=False), root, trial)
@@ -131,13 +131,13 @@ def test_embeddings_are_of_unit_length_and_those_of_the_texts_where_nothing_else
     assert corpus[7] @ one > 0.999
 
 
-def test_serving_embeds_a_history_as_training_did(root, config, shop, monkeypatch):
+def test_serving_embeds_a_history_as_training_does(root, config, shop, monkeypatch):
     modules = []
 
-    def remembered(self):
+    def remember(self):
         modules.append(self)
 
-    monkeypatch.setattr(TowersModule, "on_train_start", remembered)
+    monkeypatch.setattr(TowersModule, "on_train_start", remember)
     run("trial/towers", config, root, trial)
     module, served = modules[0], UserTower.load(root / "trial" / "towers")
     cases = shop.cases("valid").sample(20, 0)
@@ -154,7 +154,7 @@ def test_serving_embeds_a_history_as_training_did(root, config, shop, monkeypatc
         assert user @ served(history, contexts) > 0.998
 
 
-def test_the_manifest_says_what_a_reader_needs(release):
+def test_the_manifest_records_items_dimension_and_recall(release):
     for stage in ("trial/towers", "towers"):
         facts = read_manifest(release / stage, stage).facts
         assert facts["items"] == 240
@@ -162,15 +162,15 @@ def test_the_manifest_says_what_a_reader_needs(release):
     assert 0 < read_manifest(release / "trial/towers", "towers").facts["valid/recall@100"] <= 1
 
 
-def test_what_is_served_learns_from_both_splits_for_as_long_as_the_trial(
+def test_served_towers_train_on_both_splits_for_as_many_epochs_as_the_trial(
     root, config, shop, monkeypatch
 ):
     modules, epochs = [], []
 
-    def remembered(self):
+    def remember(self):
         modules.append(self)
 
-    monkeypatch.setattr(TowersModule, "on_train_start", remembered)
+    monkeypatch.setattr(TowersModule, "on_train_start", remember)
     values = iter([0.1, 0.3, 0.2])
     logged = TowersModule.log
     monkeypatch.setattr(
@@ -209,6 +209,6 @@ def test_what_is_served_learns_from_both_splits_for_as_long_as_the_trial(
         ("valid_users", 0),
     ],
 )
-def test_nonsense_options_are_refused(option, value):
+def test_invalid_options_are_refused(option, value):
     with pytest.raises(ValueError, match=option):
         TowersConfig(**{option: value})

@@ -6,7 +6,7 @@ from towers.windows import windows
 
 
 def shoppers(*baskets_of_users):
-    """Points of users who bought distinct items in baskets of the given sizes."""
+    """Training examples of users who bought distinct items in baskets of the given sizes."""
     items, user_starts, rows, ends, targets = [], [0], [], [], []
     for user, baskets in enumerate(baskets_of_users):
         for number, size in enumerate(baskets):
@@ -31,7 +31,7 @@ SHOPPERS = shoppers([1] * 4, [1] * 40, [7, 1, 1], [30, 2, 3], [1, 1], [5, 20, 3,
 
 
 @pytest.mark.parametrize("length", [2, 8, 10, 100])
-def test_every_point_is_predicted_once_from_a_window_that_ends_in_its_history(length):
+def test_every_example_is_predicted_once_from_a_window_that_ends_in_its_history(length):
     found = windows(SHOPPERS, length)
 
     assert found.points[0] == 0
@@ -48,20 +48,20 @@ def test_every_point_is_predicted_once_from_a_window_that_ends_in_its_history(le
         assert end == SHOPPERS.ends[last - 1]
 
 
-def test_a_short_history_is_one_window_from_its_beginning():
+def test_a_short_history_is_one_window_from_its_start():
     found = windows(SHOPPERS, 100)
 
     assert len(found) == 6
     np.testing.assert_array_equal(found.starts, SHOPPERS.user_starts[:-1])
 
 
-def test_a_point_sees_half_a_window_where_there_is_that_much():
+def test_an_example_sees_at_least_half_a_window_if_the_history_is_long_enough():
     found = windows(SHOPPERS, 10)
     window = np.searchsorted(found.points, np.arange(len(SHOPPERS)), side="right") - 1
     seen = SHOPPERS.ends - found.starts[window]
-    there = SHOPPERS.ends - SHOPPERS.user_starts[SHOPPERS.user_rows]
+    available = SHOPPERS.ends - SHOPPERS.user_starts[SHOPPERS.user_rows]
 
-    assert (seen >= np.minimum(there, 5)).all()
+    assert (seen >= np.minimum(available, 5)).all()
 
 
 def test_a_window_of_one_is_refused():

@@ -82,7 +82,7 @@ class AdminServicer(AdminServiceServicer):
         engine = await asyncio.to_thread(lambda: self._engine.engine)
         assert isinstance(engine, Changeable), engine
         statistics = Statistics(
-            versions=engine.versions,
+            versions=engine.current.versions,
             uptime_seconds=time.monotonic() - self._started,
             counts=await asyncio.to_thread(_counts, engine),
             events=None if self._histories is None else await self._histories.count(),

@@ -129,13 +129,13 @@ class RecommenderServicer(RecommenderServiceServicer):
         return answer
 
     async def _kept_or_computed(self, request: Request, message: Message) -> pb.Answer:
-        if self._kept is None or (moment := self._engine.moment) is None:
+        if self._kept is None or (token := self._engine.version_token) is None:
             return await self._computed(request)
         started, key = time.perf_counter(), key_of(request.method, message, request.recent)
-        answer = self._kept.get(key, moment)
+        answer = self._kept.get(key, token)
         if answer is None:
             answer = await self._computed(request)
-            self._kept.put(key, moment, answer)
+            self._kept.put(key, token, answer)
         else:
             answer.request_id = request.wishes.request_id
             answer.milliseconds.clear()

@@ -14,7 +14,7 @@ from index.faiss_store.installation import load_faiss
 from index.faiss_store.store import ItemIndex
 
 KINDS = ["exact", "ivf-pq", "ivf-sq", "ivf-flat", "hnsw"]
-EVERYTHING = {
+EXHAUSTIVE = {
     "exact": "",
     "ivf-pq": "nprobe=16,k_factor_rf=200",
     "ivf-sq": "nprobe=16",
@@ -33,13 +33,15 @@ def shared(found, truth):
 
 @pytest.fixture
 def few_blocks(monkeypatch):
-    monkeypatch.setattr("index.vectors.BLOCK", 4 * 16 * 300)  # 2,000 items are seven blocks
+    monkeypatch.setattr("index.vectors.BLOCK", 4 * 16 * 300)  # seven blocks of 2,000 items
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_looked_at_as_a_whole_every_kind_is_exact_search_up_to_fp16(unit_vectors, kind, tmp_path):
+def test_exhaustive_search_of_every_kind_equals_exact_search_up_to_fp16(
+    unit_vectors, kind, tmp_path
+):
     index = build_index(unit_vectors, IndexConfig(kind=kind, nlist=16), tmp_path)
-    index.set_operating_point(EVERYTHING[kind])
+    index.set_operating_point(EXHAUSTIVE[kind])
 
     scores, rows = index.search(unit_vectors[:50], 10)
 
@@ -49,7 +51,7 @@ def test_looked_at_as_a_whole_every_kind_is_exact_search_up_to_fp16(unit_vectors
 
 
 @pytest.mark.parametrize("kind", ["exact", "ivf-pq", "ivf-sq"])
-def test_blocks_of_a_memory_map_make_the_same_index_as_all_at_once(
+def test_building_from_blocks_of_a_memory_map_gives_the_same_index(
     unit_vectors, kind, tmp_path, request
 ):
     config = IndexConfig(kind=kind, nlist=16)
@@ -65,7 +67,7 @@ def test_blocks_of_a_memory_map_make_the_same_index_as_all_at_once(
         np.testing.assert_array_equal(one, other)
 
 
-def test_half_precision_embeddings_are_taken(unit_vectors, tmp_path):
+def test_half_precision_embeddings_are_accepted(unit_vectors, tmp_path):
     index = build_index(unit_vectors.astype(np.float16), IndexConfig(), tmp_path)
 
     np.testing.assert_array_equal(index.search(unit_vectors[:9], 1)[1][:, 0], range(9))
@@ -77,7 +79,7 @@ def short_of_memory(monkeypatch):
     return IndexConfig(kind="ivf-sq", nlist=16)
 
 
-def test_an_index_built_in_shards_on_disk_answers_like_one_built_at_once(
+def test_an_index_built_in_shards_on_disk_answers_like_one_built_in_memory(
     unit_vectors, tmp_path, request
 ):
     whole = build_index(unit_vectors, IndexConfig(kind="ivf-sq", nlist=16), tmp_path)
@@ -102,11 +104,11 @@ def test_an_index_built_in_shards_on_disk_answers_like_one_built_at_once(
     np.testing.assert_array_equal(sharded.vectors(rows), whole.vectors(rows))
 
 
-@pytest.mark.parametrize("spoilt", ["LISTS", "shard"])
-def test_a_disk_that_fills_up_with_shards_or_lists_is_an_error(
-    unit_vectors, tmp_path, short_of_memory, monkeypatch, spoilt
+@pytest.mark.parametrize("target", ["LISTS", "shard"])
+def test_a_disk_that_fills_up_during_the_build_raises(
+    unit_vectors, tmp_path, short_of_memory, monkeypatch, target
 ):
-    if spoilt == "LISTS":
+    if target == "LISTS":
         monkeypatch.setattr(build, "LISTS", "/dev/full")
     else:
         (tmp_path / "shard-1.faiss").symlink_to("/dev/full")
@@ -115,9 +117,7 @@ def test_a_disk_that_fills_up_with_shards_or_lists_is_an_error(
         build_index(unit_vectors, short_of_memory, tmp_path)
 
 
-def test_lists_on_disk_are_served_from_a_file_that_must_not_be_written(
-    unit_vectors, tmp_path, short_of_memory
-):
+def test_lists_on_disk_are_searched_from_a_read_only_file(unit_vectors, tmp_path, short_of_memory):
     build_index(unit_vectors, short_of_memory, tmp_path).save(tmp_path)
     (tmp_path / build.LISTS).chmod(0o444)
 
@@ -129,7 +129,7 @@ def test_lists_on_disk_are_served_from_a_file_that_must_not_be_written(
 
 
 @pytest.mark.parametrize("kind", ["exact", "ivf-pq", "hnsw"])
-def test_a_corpus_beyond_the_budget_is_refused_with_what_it_needs(
+def test_a_corpus_beyond_the_memory_budget_is_refused_with_the_memory_it_needs(
     unit_vectors, kind, tmp_path, short_of_memory
 ):
     config = replace(short_of_memory, kind=kind)
@@ -138,7 +138,7 @@ def test_a_corpus_beyond_the_budget_is_refused_with_what_it_needs(
         build_index(unit_vectors, config, tmp_path)
 
 
-def test_auto_looks_at_the_corpus_the_budget_and_the_machine(monkeypatch):
+def test_auto_depends_on_the_corpus_the_memory_budget_and_the_gpus(monkeypatch):
     monkeypatch.setattr("index.faiss_store.gpus.gpu_count", lambda: 0)
     assert chosen_kind(IndexConfig(exact_up_to=100), 100, 16) == "exact"
     assert chosen_kind(IndexConfig(exact_up_to=100), 101, 16) == "ivf-pq"
@@ -149,7 +149,7 @@ def test_auto_looks_at_the_corpus_the_budget_and_the_machine(monkeypatch):
 
 
 @pytest.mark.parametrize("dimension", [1, 3, 7, 15])
-def test_dimensions_that_no_code_divides_are_indexed(dimension, tmp_path):
+def test_dimensions_without_a_divisor_are_indexed(dimension, tmp_path):
     vectors = np.random.default_rng(0).normal(size=(300, dimension)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
 
@@ -159,16 +159,16 @@ def test_dimensions_that_no_code_divides_are_indexed(dimension, tmp_path):
     assert index.search(vectors[:2], 5)[1].shape == (2, 5)
 
 
-def test_too_few_items_for_codes_are_refused(unit_vectors, tmp_path):
-    with pytest.raises(ValueError, match="at least 16 for 'ivf-pq', got 15"):
+def test_too_few_items_for_product_quantisation_are_refused(unit_vectors, tmp_path):
+    with pytest.raises(ValueError, match="at least 16 rows for 'ivf-pq', got 15"):
         build_index(unit_vectors[:15], IndexConfig(kind="ivf-pq"), tmp_path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_items_of_equal_vectors_are_all_found(unit_vectors, kind, tmp_path):
+def test_items_with_equal_vectors_are_all_found(unit_vectors, kind, tmp_path):
     twice = np.concatenate([unit_vectors[:500], unit_vectors[:500]])
     index = build_index(twice, IndexConfig(kind=kind, nlist=4), tmp_path)
-    index.set_operating_point(EVERYTHING[kind].replace("16", "4"))
+    index.set_operating_point(EXHAUSTIVE[kind].replace("16", "4"))
 
     _, rows = index.search(unit_vectors[:20], 2)
 
@@ -199,12 +199,12 @@ def test_bad_embeddings_are_refused_by_name_and_row(
         build_index(spoil(unit_vectors), IndexConfig(kind="ivf-pq", nlist=4), tmp_path)
 
 
-def test_exact_batches_are_as_large_as_blas_likes():
+def test_blas_is_used_for_large_batches_of_exact_search():
     assert load_faiss().cvar.distance_compute_blas_threshold == 3000
 
 
 @pytest.mark.slow
-def test_building_stays_within_the_budget(tmp_path):
+def test_building_stays_within_the_memory_budget(tmp_path):
     shape = (1_000_000, 64)
     vectors = np.lib.format.open_memmap(tmp_path / "v.npy", "w+", np.float32, shape)
     rng = np.random.default_rng(0)

@@ -28,7 +28,7 @@ def queries():
 
 @pytest.fixture(scope="module", params=KINDS)
 def index(request, vectors, queries, tmp_path_factory):
-    """Tuned as `make index` does."""
+    """An index of each kind, tuned as `make index` does."""
     config = IndexConfig(kind=request.param)
     built = build_index(vectors, config, tmp_path_factory.mktemp(request.param))
     point, _ = tuned(built, config, vectors, queries[:200])
@@ -37,8 +37,8 @@ def index(request, vectors, queries, tmp_path_factory):
 
 
 @pytest.fixture
-def no_scan_before(monkeypatch):
-    """Let searches with a selector begin at a size where the tests are quick."""
+def scan_rarely(monkeypatch):
+    """Use row selectors even for so few allowed rows that the tests are fast."""
     monkeypatch.setattr(filtered, "SCANNED", 500)
     monkeypatch.setattr(filtered, "LINKS_VISITED", 1)
     monkeypatch.setattr(filtered, "FURTHER", 2)
@@ -61,32 +61,34 @@ def recall(index, vectors, queries, rows):
 
 
 @pytest.mark.parametrize("share", [0.9, 0.5, 0.1, 0.01, 0.001])
-def test_filtered_recall_is_what_is_asked_of_the_whole_index(index, vectors, queries, share):
+def test_recall_of_filtered_search_reaches_the_target_of_the_index(index, vectors, queries, share):
     rows = np.flatnonzero(np.random.default_rng(1).random(SIZE) < share)
 
     assert recall(index, vectors, queries[200:], rows) >= 0.98
 
 
-@pytest.mark.usefixtures("no_scan_before")
+@pytest.mark.usefixtures("scan_rarely")
 @pytest.mark.parametrize("share", [0.5, 0.1])
-def test_so_it_is_where_all_that_fits_lies_far_from_the_query(index, vectors, queries, share):
+def test_recall_reaches_the_target_when_allowed_rows_are_far_from_the_query(
+    index, vectors, queries, share
+):
     nearest = np.argsort(vectors @ queries[200])
     rows = np.sort(nearest[: int(share * SIZE)])
 
     assert recall(index, vectors, queries[200:205], rows) >= 0.98
 
 
-@pytest.mark.usefixtures("no_scan_before")
+@pytest.mark.usefixtures("scan_rarely")
 @pytest.mark.parametrize("share", [0.6, 0.1, 0.04])
-def test_searches_with_a_selector_recall_as_much(index, vectors, queries, share):
+def test_recall_of_searches_with_a_selector_reaches_the_target(index, vectors, queries, share):
     rows = np.flatnonzero(np.random.default_rng(2).random(SIZE) < share)
 
     assert recall(index, vectors, queries[200:], rows) >= 0.98
 
 
-@pytest.mark.usefixtures("no_scan_before")
+@pytest.mark.usefixtures("scan_rarely")
 @pytest.mark.parametrize("index", ["ivf-pq", "ivf-sq", "hnsw"], indirect=True)
-def test_every_selector_is_honoured_by_its_kind_of_index(index, queries):
+def test_every_kind_of_index_honours_its_row_selector(index, queries):
     search = filtered.FilteredSearch(index._stored)
     rows = np.flatnonzero(np.random.default_rng(3).random(SIZE) < 0.6)
     fits = np.isin(np.arange(SIZE), rows)
@@ -101,8 +103,8 @@ def test_every_selector_is_honoured_by_its_kind_of_index(index, queries):
         assert (found >= 0).sum() >= 5
 
 
-class Deaf:
-    """An index that ignores selectors, as those on a GPU do."""
+class IgnoresSelectors:
+    """An index that ignores row selectors, as GPU indexes do."""
 
     widest = 2048
 
@@ -120,17 +122,17 @@ class Deaf:
 def test_an_index_that_ignores_selectors_is_never_given_one(vectors, queries, share, tmp_path):
     config = IndexConfig(kind="ivf-sq")
     index = ItemIndex(build_index(vectors, config, tmp_path)._stored)
-    index._on_gpus = Deaf(index._stored)
+    index._on_gpus = IgnoresSelectors(index._stored)
     index._stored.nprobe = 20
     rows = np.flatnonzero(np.random.default_rng(4).random(SIZE) < share)
 
     assert recall(index, vectors, queries[200:210], rows) >= 0.98
 
 
-@pytest.mark.usefixtures("no_scan_before")
-def test_results_that_do_not_fit_are_not_believed(vectors, queries, tmp_path):
+@pytest.mark.usefixtures("scan_rarely")
+def test_rows_that_are_not_allowed_are_never_returned(vectors, queries, tmp_path):
     index = build_index(vectors, IndexConfig(kind="ivf-sq"), tmp_path)
-    index._filtered._index = Deaf(index._filtered._index)
+    index._filtered._index = IgnoresSelectors(index._filtered._index)
     rows = np.flatnonzero(np.random.default_rng(5).random(SIZE) < 0.3)
     scanned = SimpleNamespace(calls=0)
 
@@ -146,29 +148,29 @@ def test_results_that_do_not_fit_are_not_believed(vectors, queries, tmp_path):
 
 
 @pytest.mark.parametrize("left_out", [1, 50, 199])
-def test_few_rows_that_are_left_out_are_made_up_for(index, vectors, queries, left_out):
+def test_leaving_out_the_nearest_rows_does_not_lower_recall(index, vectors, queries, left_out):
     nearest = np.argsort(-(vectors @ queries[200]))[:left_out]
     rows = np.setdiff1d(np.arange(SIZE), nearest)
 
     assert recall(index, vectors, queries[200:201], rows) >= 0.98
 
 
-def test_nothing_fits(index, queries):
+def test_without_allowed_rows_nothing_is_found(index, queries):
     scores, rows = index.search_among(queries[0], 5, BitMap())
 
     assert len(scores) == len(rows) == 0
 
 
-def test_bad_searches_are_refused_by_name(index, queries):
+def test_invalid_searches_are_refused_by_name(index, queries):
     with pytest.raises(ValueError, match="k must be at least 1, got 0"):
         index.search_among(queries[0], 0, BitMap([1]))
-    with pytest.raises(ValueError, match=f"rows must be of the corpus of {SIZE}, got 3 to {SIZE}"):
+    with pytest.raises(ValueError, match=rf"rows must be in \[0, {SIZE}\), got 3 to {SIZE}"):
         index.search_among(queries[0], 5, BitMap([3, SIZE]))
     with pytest.raises(ValueError, match="dimension 32, got 3"):
         index.search_among(np.ones(3, np.float32), 5, BitMap([1]))
 
 
-def test_lists_on_disk_are_searched_too(vectors, queries, tmp_path, monkeypatch):
+def test_lists_on_disk_are_searched_with_a_filter(vectors, queries, tmp_path, monkeypatch):
     monkeypatch.setattr("index.faiss_store.build._items_within", lambda *_: SIZE // 3)
     index = build_index(vectors, IndexConfig(kind="ivf-sq"), tmp_path)
     assert (tmp_path / LISTS).is_file()

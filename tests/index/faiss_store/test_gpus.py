@@ -1,4 +1,4 @@
-"""What GPUs would do, with copies on the CPU in their place; `test_on_gpu.py` needs real ones."""
+"""Index copies on GPUs, with CPU copies as stand-ins; `test_on_gpu.py` needs real GPUs."""
 
 import gc
 import threading
@@ -17,8 +17,8 @@ from index.faiss_store.store import ItemIndex
 from index.stage import tuned
 
 
-class Pretended:
-    """A copy that notes who searches it, and is as deaf to selectors as a GPU."""
+class FakeCopy:
+    """A stand-in for a GPU copy: records threads and batches, and ignores row selectors."""
 
     def __init__(self, index):
         self.index = load_faiss().clone_index(index)
@@ -38,7 +38,7 @@ class Pretended:
 
 
 class Parameters:
-    """`GpuParameterSpace`, of a box with a GPU."""
+    """Stand-in for `GpuParameterSpace`."""
 
     def set_index_parameters(self, index, parameters):
         index.threads.add(threading.current_thread())
@@ -48,7 +48,7 @@ class Parameters:
 @pytest.fixture
 def one_gpu(monkeypatch):
     monkeypatch.setattr(gpus, "gpu_count", lambda: 1)
-    monkeypatch.setattr(gpus, "cloned", lambda index, _: Pretended(index))
+    monkeypatch.setattr(gpus, "cloned", lambda index, _: FakeCopy(index))
     monkeypatch.setattr(load_faiss(), "GpuParameterSpace", Parameters, raising=False)
     monkeypatch.setattr(
         "index.faiss_store.build.to_first", lambda index: load_faiss().clone_index(index)
@@ -65,7 +65,7 @@ def on_gpu(index):
     return index._on_gpus._index
 
 
-def test_one_thread_alone_searches_for_all_who_wait_and_each_gets_its_own(one_gpu, unit_vectors):
+def test_one_thread_batches_waiting_searches_and_each_gets_its_own_result(one_gpu, unit_vectors):
     stored = load_faiss().IndexFlatIP(16)
     stored.add(unit_vectors)
     index = OnGPUs(stored, "auto")
@@ -81,30 +81,30 @@ def test_one_thread_alone_searches_for_all_who_wait_and_each_gets_its_own(one_gp
     for found, expected in answers:
         np.testing.assert_array_equal(found[1], expected[1])
         np.testing.assert_allclose(found[0], expected[0], atol=1e-6)
-    pretended = index._index
-    assert len(pretended.threads) == 1
-    assert threading.main_thread() not in pretended.threads
-    assert len(pretended.batches) < 150
-    assert sum(pretended.batches) == sum(1 + place % 3 for place in range(300))
+    copy = index._index
+    assert len(copy.threads) == 1
+    assert threading.main_thread() not in copy.threads
+    assert len(copy.batches) < 150
+    assert sum(copy.batches) == sum(1 + place % 3 for place in range(300))
 
 
 @pytest.mark.usefixtures("one_gpu")
-def test_who_waited_for_a_search_that_failed_is_told_and_the_next_is_answered(unit_vectors):
+def test_a_failed_batch_raises_in_every_waiting_search_and_the_next_one_works(unit_vectors):
     stored = load_faiss().IndexFlatIP(16)
     stored.add(unit_vectors)
     index = OnGPUs(stored, "auto")
     index._index.fails = RuntimeError("out of memory")
 
     with ThreadPoolExecutor(8) as threads:
-        asked = [threads.submit(index.search, unit_vectors[:1], 5) for _ in range(8)]
-    assert all("out of memory" in str(one.exception()) for one in asked)
+        searches = [threads.submit(index.search, unit_vectors[:1], 5) for _ in range(8)]
+    assert all("out of memory" in str(search.exception()) for search in searches)
 
     index._index.fails = None
     assert index.search(unit_vectors[:1], 5)[1][0, 0] == 0
 
 
 @pytest.mark.usefixtures("one_gpu")
-def test_a_search_that_a_gpu_has_no_room_for_is_done_on_the_cpu(unit_vectors, tmp_path, caplog):
+def test_a_search_that_exceeds_gpu_memory_falls_back_to_the_cpu(unit_vectors, tmp_path, caplog):
     index = build_index(unit_vectors, IndexConfig(), tmp_path)
     on_gpu(index).fails = RuntimeError("out of memory")
 
@@ -113,7 +113,7 @@ def test_a_search_that_a_gpu_has_no_room_for_is_done_on_the_cpu(unit_vectors, tm
 
 
 @pytest.mark.usefixtures("one_gpu")
-def test_what_is_found_hangs_on_the_query_alone_not_on_who_waits_beside_it(unit_vectors, tmp_path):
+def test_results_do_not_depend_on_other_searches_in_the_batch(unit_vectors, tmp_path):
     index = build_index(unit_vectors, IndexConfig(kind="ivf-pq", nlist=16), tmp_path)
     index.set_operating_point("nprobe=8,k_factor_rf=1")
     alone = [index.search(unit_vectors[n : n + 1], 5)[1][0].tolist() for n in range(100)]
@@ -127,7 +127,7 @@ def test_what_is_found_hangs_on_the_query_alone_not_on_who_waits_beside_it(unit_
 
 
 @pytest.mark.usefixtures("one_gpu")
-def test_lists_whose_centres_a_gpu_fails_to_find_are_found_by_the_cpu(
+def test_training_that_fails_on_a_gpu_falls_back_to_the_cpu(
     unit_vectors, tmp_path, monkeypatch, caplog
 ):
     def refuse(index):
@@ -141,7 +141,7 @@ def test_lists_whose_centres_a_gpu_fails_to_find_are_found_by_the_cpu(
 
 
 @pytest.mark.usefixtures("one_gpu")
-def test_the_thread_and_the_copy_go_with_the_index(unit_vectors):
+def test_the_thread_and_the_gpu_copy_end_with_the_index(unit_vectors):
     stored = load_faiss().IndexFlatIP(16)
     stored.add(unit_vectors)
     index = OnGPUs(stored, "auto")
@@ -160,7 +160,7 @@ def test_the_thread_and_the_copy_go_with_the_index(unit_vectors):
 
 @pytest.mark.usefixtures("one_gpu")
 @pytest.mark.parametrize("kind", ["exact", "ivf-pq", "ivf-sq", "ivf-flat"])
-def test_an_index_is_searched_where_it_lies_at_its_operating_point(kind, unit_vectors, tmp_path):
+def test_a_loaded_index_is_searched_on_the_gpu_at_its_operating_point(kind, unit_vectors, tmp_path):
     config = IndexConfig(kind=kind, nlist=16)
     built = build_index(unit_vectors, config, tmp_path)
     point = {"exact": "", "ivf-pq": "nprobe=3,k_factor_rf=4"}.get(kind, "nprobe=3")
@@ -179,7 +179,7 @@ def test_an_index_is_searched_where_it_lies_at_its_operating_point(kind, unit_ve
 
 @pytest.mark.usefixtures("one_gpu")
 @pytest.mark.parametrize("kind", ["exact", "ivf-pq", "ivf-sq"])
-def test_a_search_that_is_too_wide_for_a_gpu_is_done_on_the_cpu(kind, unit_vectors, tmp_path):
+def test_a_k_too_large_for_a_gpu_is_searched_on_the_cpu(kind, unit_vectors, tmp_path):
     wide = np.concatenate([unit_vectors, -unit_vectors])
     index = build_index(wide, IndexConfig(kind=kind, nlist=4), tmp_path)
     index.set_operating_point(
@@ -195,7 +195,7 @@ def test_a_search_that_is_too_wide_for_a_gpu_is_done_on_the_cpu(kind, unit_vecto
 
 
 @pytest.mark.usefixtures("one_gpu")
-def test_what_is_too_hard_for_a_gpu_is_done_on_the_cpu_with_a_warning(
+def test_an_nprobe_too_large_for_a_gpu_falls_back_to_the_cpu_with_a_warning(
     unit_vectors, tmp_path, caplog
 ):
     index = build_index(unit_vectors, IndexConfig(kind="ivf-sq", nlist=16), tmp_path)
@@ -203,11 +203,11 @@ def test_what_is_too_hard_for_a_gpu_is_done_on_the_cpu_with_a_warning(
     index.set_operating_point("nprobe=4000")
 
     assert index._on_gpus is None
-    assert "a GPU looks at 2048 at most, asked for 4000" in caplog.text
+    assert "nprobe must be at most 2048 on a GPU, got 4000" in caplog.text
     assert index.search(unit_vectors[:1], 5)[1][0, 0] == 0
 
 
-def test_what_no_gpu_can_hold_is_searched_on_the_cpu_with_a_warning(
+def test_an_index_without_gpu_support_is_searched_on_the_cpu_with_a_warning(
     unit_vectors, tmp_path, monkeypatch, caplog
 ):
     def refuse(*_):
@@ -223,21 +223,21 @@ def test_what_no_gpu_can_hold_is_searched_on_the_cpu_with_a_warning(
 
 
 @pytest.mark.parametrize(
-    ("asked", "warned"), [("auto", False), ("none", False), ("replicas", True), ("shards", True)]
+    ("option", "warned"), [("auto", False), ("none", False), ("replicas", True), ("shards", True)]
 )
-def test_gpus_that_are_not_there_are_missed_only_when_they_were_asked_for(
-    asked, warned, unit_vectors, tmp_path, caplog
+def test_missing_gpus_are_warned_about_only_if_they_were_required(
+    option, warned, unit_vectors, tmp_path, caplog
 ):
     if gpus.gpu_count():
         pytest.skip("there are some")
-    index = build_index(unit_vectors, IndexConfig(gpus=asked), tmp_path)
+    index = build_index(unit_vectors, IndexConfig(gpus=option), tmp_path)
 
     assert index.search(unit_vectors[:1], 5)[1][0, 0] == 0
     assert ("FAISS sees no GPU" in caplog.text) == warned
 
 
 @pytest.mark.usefixtures("one_gpu")
-def test_gpus_that_are_left_to_the_models_are_not_touched(unit_vectors, tmp_path):
+def test_gpus_none_leaves_the_gpus_unused(unit_vectors, tmp_path):
     config = IndexConfig(exact_up_to=100, gpus="none")
 
     assert chosen_kind(config, 101, 16) == "ivf-pq"
@@ -246,7 +246,9 @@ def test_gpus_that_are_left_to_the_models_are_not_touched(unit_vectors, tmp_path
 
 @pytest.mark.parametrize("kind", ["ivf-sq", "ivf-flat"])
 @pytest.mark.parametrize("in_shards", [False, True])
-def test_what_a_gpu_adds_is_what_the_cpu_adds(kind, in_shards, unit_vectors, tmp_path, request):
+def test_adding_items_on_a_gpu_gives_the_same_index_as_on_the_cpu(
+    kind, in_shards, unit_vectors, tmp_path, request
+):
     if in_shards:
         request.getfixturevalue("short_of_memory")
     built = {}
@@ -271,7 +273,7 @@ def test_what_a_gpu_adds_is_what_the_cpu_adds(kind, in_shards, unit_vectors, tmp
 
 
 @pytest.mark.usefixtures("one_gpu")
-def test_a_gpu_that_runs_out_of_memory_leaves_nothing_out(
+def test_a_gpu_that_runs_out_of_memory_while_adding_loses_no_item(
     unit_vectors, tmp_path, monkeypatch, caplog
 ):
     monkeypatch.setattr("index.vectors.BLOCK", 4 * 16 * 300)
@@ -302,7 +304,7 @@ def test_a_gpu_that_runs_out_of_memory_leaves_nothing_out(
 
 
 @pytest.mark.usefixtures("one_gpu")
-def test_on_a_gpu_codes_are_those_that_it_searches(tmp_path):
+def test_product_quantisers_on_a_gpu_have_codes_that_it_supports(tmp_path):
     faiss, rng = load_faiss(), np.random.default_rng(0)
     for dimension, codes in ((384, 96), (128, 64), (10, 1), (7, None)):
         vectors = rng.standard_normal((1000, dimension)).astype(np.float32)
@@ -310,7 +312,7 @@ def test_on_a_gpu_codes_are_those_that_it_searches(tmp_path):
         index = build_index(vectors, IndexConfig(kind="ivf-pq", nlist=4), tmp_path)
         base = faiss.downcast_index(index._stored.base_index)
 
-        if codes is None:  # no GPU has codes for such a dimension
+        if codes is None:  # GPUs support no code width that divides this dimension
             assert isinstance(base, faiss.IndexIVFPQFastScan)
             continue
         assert isinstance(base, faiss.IndexIVFPQ)
@@ -320,7 +322,7 @@ def test_on_a_gpu_codes_are_those_that_it_searches(tmp_path):
 
 
 @pytest.mark.usefixtures("one_gpu")
-def test_auto_on_a_gpu_holds_fp16_vectors_and_is_tuned_there(unit_vectors, tmp_path):
+def test_auto_on_a_gpu_stores_fp16_vectors_and_is_tuned_there(unit_vectors, tmp_path):
     config = IndexConfig(exact_up_to=100, nlist=16)
 
     index = build_index(unit_vectors, config, tmp_path)
@@ -331,26 +333,24 @@ def test_auto_on_a_gpu_holds_fp16_vectors_and_is_tuned_there(unit_vectors, tmp_p
     assert sum(on_gpu(index).batches) == len(points) * 200
 
 
-def test_without_cuvs_a_graph_of_the_cpus_is_built_with_a_warning(
-    unit_vectors, tmp_path, caplog, monkeypatch
-):
+def test_cagra_without_cuvs_builds_hnsw_with_a_warning(unit_vectors, tmp_path, caplog, monkeypatch):
     monkeypatch.setattr("index.faiss_store.build.builds_graphs", lambda: False)
     config = IndexConfig(kind="cagra")
 
     index = build_index(unit_vectors, config, tmp_path)
 
     assert chosen_kind(config, 2000, 16) == "hnsw"
-    assert "'hnsw' is built, for no GPU with cuVS builds 'cagra'" in caplog.text
+    assert "building 'hnsw', because 'cagra' needs a GPU with cuVS" in caplog.text
     assert index.search(unit_vectors[:1], 5)[1][0, 0] == 0
 
 
-def test_the_cpus_form_of_a_graph_of_cuvs_is_saved_searched_and_filtered(unit_vectors, tmp_path):
+def test_a_cuvs_graph_copied_to_the_cpu_is_saved_searched_and_filtered(unit_vectors, tmp_path):
     from pyroaring import BitMap
 
     faiss = load_faiss()
     graph = faiss.IndexHNSWCagra(16, 32, faiss.METRIC_INNER_PRODUCT)
     graph.add(unit_vectors)
-    graph.base_level_only = True  # as what comes from a GPU
+    graph.base_level_only = True  # as in a graph that a GPU built
     ItemIndex(graph, "none").save(tmp_path)
 
     index = ItemIndex.load(tmp_path, "none")

@@ -1,4 +1,4 @@
-"""What real GPUs find, beside the CPU: `make gpu-check` on a box with one."""
+"""Compares index copies on real GPUs with the CPU; `make gpu-check` runs it."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -47,7 +47,7 @@ def queries():
 
 @pytest.fixture(scope="module")
 def built(vectors, tmp_path_factory):
-    """An index of some kind, on the GPUs and on the CPU alone, at the same operating point."""
+    """Loads an index of a kind on the GPUs and on the CPU, at the same operating point."""
     made = {}
 
     def build(kind, gpus="auto"):
@@ -68,7 +68,7 @@ def shared(one, other):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_finds_what_the_cpu_finds_with_the_same_scores(kind, built, vectors, queries):
+def test_gpu_search_finds_the_same_items_and_scores_as_cpu_search(kind, built, vectors, queries):
     on_gpu, on_cpu = built(kind)
 
     scores, rows = on_gpu.search(queries, 100)
@@ -83,7 +83,7 @@ def test_it_finds_what_the_cpu_finds_with_the_same_scores(kind, built, vectors, 
 
 
 @pytest.mark.parametrize("kind", LISTS)
-def test_what_it_builds_recalls_what_the_cpu_builds_recalls(
+def test_an_index_built_by_a_gpu_recalls_as_much_as_one_built_by_the_cpu(
     kind, vectors, queries, tmp_path, built
 ):
     by_cpu = build_index(vectors, IndexConfig(kind=kind, nlist=100, gpus="none"), tmp_path)
@@ -97,7 +97,7 @@ def test_what_it_builds_recalls_what_the_cpu_builds_recalls(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("share", [0.95, 0.3, 0.001])
-def test_a_filter_is_never_ignored(kind, share, built, vectors, queries):
+def test_filtered_search_returns_only_allowed_rows(kind, share, built, vectors, queries):
     index, _ = built(kind)
     rows = np.flatnonzero(np.random.default_rng(2).random(SIZE) < share)
     allowed, recalled = BitMap(rows.tolist()), []
@@ -113,7 +113,7 @@ def test_a_filter_is_never_ignored(kind, share, built, vectors, queries):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_many_threads_get_what_one_gets(kind, built, queries):
+def test_results_do_not_depend_on_the_number_of_threads(kind, built, queries):
     index, _ = built(kind)
     alone = index.search(queries, 20)[1]
 
@@ -124,7 +124,7 @@ def test_many_threads_get_what_one_gets(kind, built, queries):
 
 
 @pytest.mark.parametrize("kind", ["exact", *LISTS])
-def test_a_search_wider_than_a_gpu_allows_is_done_by_the_cpu(kind, built, queries):
+def test_a_k_too_large_for_a_gpu_is_searched_on_the_cpu(kind, built, queries):
     index, _ = built(kind)
     most = index._on_gpus.widest
 
@@ -133,7 +133,7 @@ def test_a_search_wider_than_a_gpu_allows_is_done_by_the_cpu(kind, built, querie
 
 
 @pytest.mark.skipif(not builds_graphs(), reason="no cuVS")
-def test_a_graph_is_followed_as_wide_as_a_block_and_by_the_cpu_beyond(built, queries):
+def test_a_graph_search_wider_than_a_thread_block_runs_on_the_cpu(built, queries):
     index, _ = built("cagra")
 
     for k in (1, 33, WIDEST_OF_GRAPH, WIDEST_OF_GRAPH + 1):
@@ -141,7 +141,7 @@ def test_a_graph_is_followed_as_wide_as_a_block_and_by_the_cpu_beyond(built, que
 
 
 @pytest.mark.parametrize("kind", ["exact", "ivf-sq", "ivf-flat"])
-def test_a_copy_there_and_back_is_the_same_index(kind, built, queries):
+def test_copying_to_the_gpu_and_back_gives_the_same_index(kind, built, queries):
     _, on_cpu = built(kind)
 
     back = to_cpu(cloned(on_cpu._stored, "auto"))
@@ -155,17 +155,17 @@ def test_a_copy_there_and_back_is_the_same_index(kind, built, queries):
     )
 
 
-def test_more_lists_than_a_gpu_visits_are_left_to_the_cpu(vectors, queries, tmp_path, caplog):
+def test_an_nprobe_too_large_for_a_gpu_falls_back_to_the_cpu(vectors, queries, tmp_path, caplog):
     index = build_index(vectors, IndexConfig(kind="ivf-sq", nlist=2500), tmp_path)
 
     index.set_operating_point("nprobe=2400")
 
     assert index._on_gpus is None
-    assert "left to the CPU" in caplog.text
+    assert "falling back to the CPU" in caplog.text
     assert index.search(queries, 5)[1].shape == (200, 5)
 
 
-def test_an_index_built_in_shards_by_a_gpu_is_whole(vectors, queries, tmp_path, monkeypatch):
+def test_an_index_built_in_shards_by_a_gpu_has_all_items(vectors, queries, tmp_path, monkeypatch):
     monkeypatch.setattr("index.faiss_store.build._items_within", lambda *_: 7000)
     index = build_index(vectors, IndexConfig(kind="ivf-sq", nlist=100), tmp_path)
     index.set_operating_point("nprobe=100")
@@ -177,7 +177,7 @@ def test_an_index_built_in_shards_by_a_gpu_is_whole(vectors, queries, tmp_path, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_tuning_looks_at_the_gpu(kind, vectors, queries, tmp_path):
+def test_tuning_measures_the_gpu(kind, vectors, queries, tmp_path):
     target = 0.7 if kind == "cagra" else 0.9
     config = IndexConfig(kind=kind, nlist=100, target_recall=target)
     index = build_index(vectors, config, tmp_path)
@@ -192,7 +192,7 @@ def test_tuning_looks_at_the_gpu(kind, vectors, queries, tmp_path):
 @pytest.mark.skipif(gpu_count() < 2, reason="needs two GPUs")
 @pytest.mark.parametrize("spread", ["replicas", "shards"])
 @pytest.mark.parametrize("kind", ["exact", *LISTS])
-def test_several_gpus_find_what_one_finds(spread, kind, built, queries):
+def test_several_gpus_find_the_same_items_as_the_cpu(spread, kind, built, queries):
     index, on_cpu = built(kind, spread)
 
     assert shared(on_cpu.search(queries, 100)[1], index.search(queries, 100)[1]) >= 0.97

@@ -48,13 +48,13 @@ def test_a_saved_index_answers_as_before_at_its_operating_point(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_stored_vectors_come_back_by_row(unit_vectors, kind, tmp_path):
+def test_stored_vectors_are_returned_by_row(unit_vectors, kind, tmp_path):
     index = build_index(unit_vectors, IndexConfig(kind=kind, nlist=16), tmp_path)
 
     np.testing.assert_allclose(index.vectors(np.array([5, 3])), unit_vectors[[5, 3]], atol=2e-3)
     assert index.vectors(np.empty(0, np.int32)).shape == (0, 16)
     for rows in ([-1], [3, 2000]):
-        with pytest.raises(ValueError, match="rows must be of the corpus of 2000"):
+        with pytest.raises(ValueError, match=r"rows must be in \[0, 2000\)"):
             index.vectors(np.array(rows))
 
 
@@ -70,7 +70,7 @@ def test_unvisited_lists_leave_row_minus_one(kind, tmp_path):
     assert (rows[0] == -1).any()
 
 
-def test_bad_searches_are_refused_by_name(unit_vectors, tmp_path):
+def test_invalid_searches_are_refused_by_name(unit_vectors, tmp_path):
     index = build_index(unit_vectors, IndexConfig(), tmp_path)
 
     with pytest.raises(ValueError, match="dimension 16, got 3"):
@@ -78,7 +78,7 @@ def test_bad_searches_are_refused_by_name(unit_vectors, tmp_path):
     with pytest.raises(ValueError, match=r"finite.*row 1"):
         index.search(np.array([[0.25] * 16, [np.nan] * 16], np.float32), 5)
     for k in (0, 2001):
-        with pytest.raises(ValueError, match=f"corpus of 2000, got {k}"):
+        with pytest.raises(ValueError, match=rf"k must be in \[1, 2000\], got {k}"):
             index.search(unit_vectors[:1], k)
 
 
@@ -93,7 +93,7 @@ def test_parameters_of_another_kind_are_refused(unit_vectors, kind, parameters, 
         index.set_operating_point(parameters)
 
 
-def test_a_single_query_takes_one_thread_and_gives_the_others_back(unit_vectors, tmp_path):
+def test_a_single_query_uses_one_thread_and_restores_the_thread_count(unit_vectors, tmp_path):
     faiss, seen = load_faiss(), []
 
     class Watched:
@@ -113,7 +113,7 @@ def test_a_single_query_takes_one_thread_and_gives_the_others_back(unit_vectors,
     assert seen == [1, 3]
 
 
-def test_a_full_disk_is_an_error_even_for_the_last_bytes(unit_vectors, monkeypatch, tmp_path):
+def test_a_disk_that_is_full_at_the_last_bytes_raises(unit_vectors, monkeypatch, tmp_path):
     index = build_index(unit_vectors[:10], IndexConfig(), tmp_path)
     monkeypatch.setattr("index.faiss_store.store.FILE", "/dev/full")
 
@@ -130,7 +130,9 @@ def test_a_full_disk_is_an_error_even_for_the_last_bytes(unit_vectors, monkeypat
         lambda path: path.write_bytes(b"other" + path.read_bytes()),
     ],
 )
-def test_an_unreadable_file_is_named_with_the_command_that_mends_it(unit_vectors, tmp_path, spoil):
+def test_an_unreadable_index_is_reported_with_the_command_that_makes_it_again(
+    unit_vectors, tmp_path, spoil
+):
     folder = tmp_path / "shop" / "index"
     folder.mkdir(parents=True)
     build_index(unit_vectors, IndexConfig(), folder).save(folder)
@@ -144,6 +146,6 @@ def test_an_unreadable_file_is_named_with_the_command_that_mends_it(unit_vectors
     ("option", "value"),
     [("nlist", -1), ("exact_up_to", -1), ("target_recall", 1.1), ("memory_gib", 0.5)],
 )
-def test_nonsense_options_are_refused(option, value):
+def test_invalid_options_are_refused(option, value):
     with pytest.raises(ValueError, match=option):
         IndexConfig(**{option: value})

@@ -62,7 +62,7 @@ def built(root, config):
     return read_manifest(root / "index", "index")
 
 
-def test_the_stage_is_tuned_and_its_sources_find_what_exact_search_finds(root, config):
+def test_the_stage_is_tuned_and_its_recall_sources_agree_with_exact_search(root, config):
     manifest = built(root, config)
     items = np.load(root / "towers" / "item_embeddings.npy")
     user = np.load(root / "towers" / "user_embeddings.npy")[0]
@@ -79,7 +79,7 @@ def test_the_stage_is_tuned_and_its_sources_find_what_exact_search_finds(root, c
     np.testing.assert_allclose(cosines, items[rows] @ user, atol=1e-5)
 
 
-def test_embeddings_that_are_there_are_not_sent_again(
+def test_uploaded_embeddings_are_not_sent_again(
     unit_vectors, config, client, tmp_path, monkeypatch
 ):
     upload(unit_vectors, config, tmp_path)
@@ -91,7 +91,7 @@ def test_embeddings_that_are_there_are_not_sent_again(
     assert again.search(unit_vectors[:1], 1)[1][0, 0] == 0
 
 
-def test_other_embeddings_are_another_collection(unit_vectors, config, client, tmp_path):
+def test_different_embeddings_get_a_different_collection(unit_vectors, config, client, tmp_path):
     first = upload(unit_vectors[:100], config, tmp_path)
     upload(unit_vectors[100:150], config, tmp_path)
 
@@ -99,7 +99,7 @@ def test_other_embeddings_are_another_collection(unit_vectors, config, client, t
     assert first.search(unit_vectors[50:51], 1)[1][0, 0] == 50
 
 
-def test_an_interrupted_upload_is_never_read_and_begun_again(
+def test_an_interrupted_upload_is_never_read_and_starts_again(
     unit_vectors, config, client, tmp_path, monkeypatch
 ):
     def killed(client, record, embeddings):
@@ -121,7 +121,7 @@ def test_an_interrupted_upload_is_never_read_and_begun_again(
     np.testing.assert_array_equal(load_store(tmp_path).vectors(np.array([0, 1])), unit_vectors[:2])
 
 
-def test_a_collection_that_another_process_filled_too_is_refused(
+def test_a_collection_that_another_process_also_filled_is_refused(
     unit_vectors, config, client, tmp_path, monkeypatch
 ):
     insert = client.insert
@@ -139,7 +139,9 @@ def test_a_collection_that_another_process_filled_too_is_refused(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", ["drop", "delete"])
-def test_a_lost_collection_is_refused_with_the_command_that_mends_it(root, config, client, damage):
+def test_a_damaged_collection_is_refused_with_the_command_that_restores_it(
+    root, config, client, damage
+):
     manifest = built(root, config)
     record = read_record(root / "index" / RECORD)
     if damage == "drop":
@@ -158,20 +160,24 @@ def test_a_lost_collection_is_refused_with_the_command_that_mends_it(root, confi
 
 
 @pytest.mark.slow
-def test_embeddings_of_other_towers_do_not_restore_a_collection(root, config, client):
+def test_embeddings_of_other_towers_cannot_restore_a_collection(root, config, client):
     built(root, config)
     client.drop_collection(read_record(root / "index" / RECORD).collection)
     path = root / "towers" / "item_embeddings.npy"
     items = np.load(path)
     np.save(path, items[::-1])
 
-    with pytest.raises(CorruptArtifactError, match=r"must be what .* was built from"):
+    with pytest.raises(
+        CorruptArtifactError, match=r"must hold the embeddings that .* was built from"
+    ):
         restore(root)
     assert client.list_collections() == []
 
 
 @pytest.mark.slow
-def test_only_what_neither_a_stage_nor_a_release_names_is_dropped(root, config, client, tmp_path):
+def test_only_collections_that_no_stage_and_no_release_names_are_dropped(
+    root, config, client, tmp_path
+):
     releases = tmp_path / "releases"
     old, gone, stage = (releases / "shop" / "1" / "index", releases / "g", root / "index")
     vectors = np.eye(16, dtype=np.float32)
@@ -195,7 +201,9 @@ def test_only_what_neither_a_stage_nor_a_release_names_is_dropped(root, config, 
     assert set(client.list_collections()) == left
 
 
-def test_an_upload_that_is_going_on_is_not_dropped(root, config, client, tmp_path, monkeypatch):
+def test_the_collection_of_a_running_upload_counts_as_named(
+    root, config, client, tmp_path, monkeypatch
+):
     partial = root / "index.partial"
     partial.mkdir()
     monkeypatch.setattr("index.milvus_store.upload._insert", lambda *_: 1 / 0)
@@ -207,7 +215,7 @@ def test_an_upload_that_is_going_on_is_not_dropped(root, config, client, tmp_pat
     assert folders == [partial]
 
 
-def test_a_root_that_is_not_there_drops_nothing(unit_vectors, config, client, tmp_path):
+def test_a_missing_root_is_refused(unit_vectors, config, client, tmp_path):
     upload(unit_vectors, config, tmp_path)
 
     with pytest.raises(ValueError, match="nowhere must be a folder"):
@@ -215,11 +223,11 @@ def test_a_root_that_is_not_there_drops_nothing(unit_vectors, config, client, tm
 
 
 @pytest.mark.parametrize("answers", [False, True])
-def test_a_server_that_is_away_or_silent_is_an_error_in_time(answers):
+def test_an_unreachable_or_silent_server_raises_within_the_timeout(answers):
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         if answers:
-            server.listen()  # and never says a word
+            server.listen()  # and never answer
         uri = f"http://127.0.0.1:{server.getsockname()[1]}"
         started = time.monotonic()
         with pytest.raises(ConnectionError, match=f"Milvus at {uri} could not be reached"):
@@ -227,7 +235,7 @@ def test_a_server_that_is_away_or_silent_is_an_error_in_time(answers):
     assert time.monotonic() - started < 10
 
 
-def test_a_server_that_goes_away_is_an_error_in_time(unit_vectors, tmp_path):
+def test_a_server_that_stops_raises_within_the_timeout(unit_vectors, tmp_path):
     from milvus_lite.adapter.grpc.server import start_server_in_thread
 
     server, db, port = start_server_in_thread(str(tmp_path / "far.db"), "127.0.0.1", 0)
@@ -249,9 +257,9 @@ def test_a_server_that_goes_away_is_an_error_in_time(unit_vectors, tmp_path):
 
 @pytest.fixture
 def store_of(unit_vectors, tmp_path, monkeypatch):
-    """Opens a store on a server that says a version, and shows the expressions it is sent.
+    """Opens a store on a server that reports a given version, and records its filter expressions.
 
-    The server reads values beside an expression whatever version it says.
+    The server fills in expression parameters whatever version it reports.
     """
     from milvus_lite.adapter.grpc import server, servicer
 
@@ -268,12 +276,12 @@ def store_of(unit_vectors, tmp_path, monkeypatch):
     def start(version):
         answer = servicer.MilvusServicer.GetVersion
 
-        def say(self, request, context):
-            said = answer(self, request, context)
-            said.version = version
-            return said
+        def report(self, request, context):
+            response = answer(self, request, context)
+            response.version = version
+            return response
 
-        monkeypatch.setattr(servicer.MilvusServicer, "GetVersion", say)
+        monkeypatch.setattr(servicer.MilvusServicer, "GetVersion", report)
         monkeypatch.setattr(servicer, "parse_search_request", parse_filled)
         started, db, port = server.start_server_in_thread(str(tmp_path / "far.db"))
         stops.extend([lambda: started.stop(grace=0).wait(), db.close])
@@ -298,7 +306,7 @@ def store_of(unit_vectors, tmp_path, monkeypatch):
         ("v2.3.5", 500, r"row in \[\d+, .*\]"),
     ],
 )
-def test_rows_lie_beside_the_expression_where_the_server_reads_them_there(
+def test_rows_are_expression_parameters_if_the_server_supports_them(
     unit_vectors, store_of, version, size, expression
 ):
     store, seen = store_of(version)
@@ -324,7 +332,7 @@ def test_rows_lie_beside_the_expression_where_the_server_reads_them_there(
         ("master-20260101-cebbe1e", False),
     ],
 )
-def test_values_beside_an_expression_are_for_milvus_from_2_5_on(config, version, templates):
+def test_expression_parameters_need_milvus_2_5(config, version, templates):
     class Client:
         def get_server_version(self, timeout):
             return version
@@ -336,8 +344,8 @@ def test_values_beside_an_expression_are_for_milvus_from_2_5_on(config, version,
     assert takes_templates(Client(), record) is templates
 
 
-def test_the_trials_index_is_not_sent(root):
-    far = MilvusConfig(uri="http://127.0.0.1:1", timeout_seconds=0.1)  # where nobody answers
+def test_the_index_of_the_trial_is_not_uploaded(root):
+    far = MilvusConfig(uri="http://127.0.0.1:1", timeout_seconds=0.1)  # no server
     options = IndexConfig(kind="milvus", milvus=far, operating_point="ef=64")
 
     run("trial/index", options, root, trial)
@@ -348,7 +356,7 @@ def test_the_trials_index_is_not_sent(root):
     assert len(load_store(root / "trial" / "index")) == facts["items"]
 
 
-def test_the_token_comes_from_the_environment_alone(config, monkeypatch, tmp_path, unit_vectors):
+def test_the_token_comes_only_from_the_environment(config, monkeypatch, tmp_path, unit_vectors):
     import pymilvus
 
     seen = []
@@ -366,14 +374,14 @@ def test_the_token_comes_from_the_environment_alone(config, monkeypatch, tmp_pat
     assert "secret" not in (tmp_path / RECORD).read_text()
 
 
-def test_without_the_package_the_extra_is_named(monkeypatch):
+def test_a_missing_pymilvus_is_reported_with_the_extra_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pymilvus", None)
 
     with pytest.raises(ImportError, match="extra `milvus`"):
         connect("http://localhost:19530", 1)
 
 
-def test_a_record_that_is_damaged_is_named_with_the_command_that_mends_it(tmp_path):
+def test_a_damaged_record_is_reported_with_the_command_that_makes_it_again(tmp_path):
     folder = tmp_path / "shop" / "index"
     folder.mkdir(parents=True)
     (folder / RECORD).write_text("{}")
@@ -394,12 +402,12 @@ def test_a_record_that_is_damaged_is_named_with_the_command_that_mends_it(tmp_pa
         ("timeout_seconds", float("nan")),
     ],
 )
-def test_nonsense_options_are_refused(option, value):
+def test_invalid_options_are_refused(option, value):
     with pytest.raises(ValueError, match=rf"^{option} must be") as refusal:
         MilvusConfig(**{option: value})
     assert "secret" not in str(refusal.value)
 
 
-def test_the_kind_asks_for_a_uri():
+def test_kind_milvus_requires_a_uri():
     with pytest.raises(ValueError, match=r"milvus\.uri must be given"):
         IndexConfig(kind="milvus")

@@ -13,11 +13,15 @@ from shortlist_client.client import RecommenderClient
 class Shop:
     """An engine that keeps what it is told to, but for items without a title."""
 
-    versions, moment, lookups, actions = {"data": "d1"}, 0, {}, ()
+    versions, version_token, cache_lookups, actions = {"data": "d1"}, 0, {}, ()
     counts = None
 
     def __init__(self):
         self.items = {}
+
+    @property
+    def current(self):
+        return self
 
     def cost(self, ask):
         return 1

@@ -24,7 +24,11 @@ from serving.__main__ import main
 from shortlist_client.api.answer import Answer, Basis, Coverage
 
 class Slow:
-    versions, moment, lookups = {"data": "d1"}, 0, {}
+    versions, version_token, cache_lookups = {"data": "d1"}, 0, {}
+
+    @property
+    def current(self):
+        return self
 
     def cost(self, ask):
         return 1

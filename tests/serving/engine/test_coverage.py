@@ -78,8 +78,10 @@ def test_items_that_came_and_went_count(engine, release, tmp_path):
     live.upsert([Item(item_id="new", title="blue lamp"), Item(item_id="i3", title="red mug")])
     live.delete(["i1", "i100"])
 
-    covered = live.recommend(Shopper(history=HISTORY), Wishes(limit=5)).coverage
-    filtered = live.recommend(Shopper(history=HISTORY), Wishes(limit=5, exclude=["i7"])).coverage
+    covered = live.current.recommend(Shopper(history=HISTORY), Wishes(limit=5)).coverage
+    filtered = live.current.recommend(
+        Shopper(history=HISTORY), Wishes(limit=5, exclude=["i7"])
+    ).coverage
     live.close()
 
     assert (covered.corpus, covered.searched) == (239, 237)  # all but i3, as it is now, and i45

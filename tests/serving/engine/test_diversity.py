@@ -145,12 +145,12 @@ def test_items_that_were_added_count_for_each_value_and_without_one_for_none(roo
         Wishes(limit=SHORTLIST, diversity=Diversity(at_most={"colour": 1})),
     )
 
-    found = [item.item_id for item in live.recommend(shopper, wishes).items]
+    found = [item.item_id for item in live.current.recommend(shopper, wishes).items]
 
     assert {"five", "six"} <= set(found)
     values = Counter(value for item_id in found for value in named.get(item_id, ()))
     values.update(
-        live.engine.cascade.catalogue.title(int(item_id[1:])).split()[0]
+        live.current.cascade.catalogue.title(int(item_id[1:])).split()[0]
         for item_id in found
         if item_id not in named
     )

@@ -99,7 +99,7 @@ def test_a_text_lies_where_a_new_item_of_that_text_is_found(engine, release, roo
         Request(method=Method.EMBED_TEXTS, texts=["navy rug", "pink mug"]),
     ]
 
-    told = dict(live.answers(asks))
+    told = dict(live.current.answers(asks))
     live.close()
 
     np.testing.assert_allclose(values(told[0]), values(told[1]), atol=2e-2)

@@ -158,7 +158,7 @@ def test_an_item_that_was_upserted_lies_where_its_text_does(engine):
         Request(method=Method.EMBED_SHOPPER, shopper=shopper),
         Request(method=Method.EMBED_TEXTS, texts=texts),
     ]
-    answers = dict(engine.answers(requests))
+    answers = dict(engine.current.answers(requests))
 
     (found,) = answers[0].items
     user = np.array(answers[1].embeddings[0].values)
@@ -176,9 +176,11 @@ def test_an_item_that_keeps_its_text_keeps_what_its_buyers_did(engine, base):
     shopper, wishes = Shopper(history=HISTORY), Wishes(limit=1, explain_texts=True)
     engine.upsert([Item(item_id="i20", title=title), Item(item_id="twin", title=title)])
 
-    kept, twin = (engine.rank(shopper, [item_id], wishes).items[0] for item_id in ("i20", "twin"))
+    kept, twin = (
+        engine.current.rank(shopper, [item_id], wishes).items[0] for item_id in ("i20", "twin")
+    )
 
-    assert engine.engine.cascade.catalogue.row("i20") >= len(base.cascade.catalogue)
+    assert engine.current.cascade.catalogue.row("i20") >= len(base.cascade.catalogue)
     assert kept.tower_score != pytest.approx(twin.tower_score, abs=1e-3)
     lengths = base.cascade.text_reasons.lengths
     texts = base.cascade.retriever.texts
@@ -276,7 +278,9 @@ def test_changes_of_items_leave_the_others_reasons_alone(base, root):
     live = LiveEngine(base, root)
     live.upsert([Item(item_id="new", title="violet unicorn")])
 
-    after = {item.item_id: item.text_reasons for item in live.recommend(shopper, wishes).items}
+    after = {
+        item.item_id: item.text_reasons for item in live.current.recommend(shopper, wishes).items
+    }
     live.close()
 
     same = set(before) & set(after)

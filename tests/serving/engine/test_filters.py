@@ -159,12 +159,15 @@ def test_unknown_items_to_leave_out_are_reported(engine):
 
 
 BROKEN = [
-    ({"filters": Filters(must=[AnyOf("size", ["L"])])}, "attribute must be one of those known"),
+    ({"filters": Filters(must=[AnyOf("size", ["L"])])}, r"attribute must be one of \("),
     ({"filters": Filters(must=[AnyOf("price", ["L"])])}, "must be numbers, got the keyword 'L'"),
-    ({"filters": Filters(should=[AnyOf("thing", [])])}, "'thing' must be at least 1, got none"),
+    (
+        {"filters": Filters(should=[AnyOf("thing", [])])},
+        "'thing' must have at least one value, got none",
+    ),
     ({"filters": Filters(must_not=[Range("price")])}, "must have a bound, got none"),
     ({"filters": Filters(must=[Range("thing", gt="a")])}, "a range must be over numbers or times"),
-    ({"filters": Filters(must=[Range("price", gt=2, lt=1)])}, "lower bound at most at its upper"),
+    ({"filters": Filters(must=[Range("price", gt=2, lt=1)])}, "lower bound that is at most"),
     ({"filters": Filters(must=[Range("price", gt=1)] * 6)}, "must have at most 5 clauses, got 6"),
     ({"filters": Filters(must=[AnyOf("price", [1] * 21)])}, "must be at most 20, got 21"),
     ({"exclude": ["i1"] * 251}, "exclude must be at most 250 item ids, got 251"),

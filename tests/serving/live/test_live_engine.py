@@ -8,7 +8,7 @@ import pytest
 
 from lineage.journal import JournalError
 from lineage.manifest import CorruptArtifactError, MismatchedArtifactError
-from ranker.attention.word_overlap import BYTES
+from ranker.attention.word_overlap import WORD_BYTES
 from serving.api.errors import UnknownItemError
 from serving.api.limits import Limits
 from serving.catalogue.change_log import CHANGES
@@ -64,7 +64,7 @@ def everything(engine, query=("i3", "i1")):
 
 
 def test_an_engine_without_changes_answers_as_that_of_the_release(start, base, root):
-    assert everything(start()) == everything(base)
+    assert everything(start().current) == everything(base)
     assert not (root / CHANGES).exists()
 
 
@@ -72,38 +72,41 @@ def test_a_new_item_is_found_by_its_words_and_like_its_like_in_the_same_second(s
     engine = start()
     engine.upsert([Item(item_id="new", title="red shirt shirt")])
 
-    found = engine.recommend(Shopper(search="red shirt shirt"), Wishes(limit=3)).items
+    found = engine.current.recommend(Shopper(search="red shirt shirt"), Wishes(limit=3)).items
     assert found[0].item_id == "new"
     assert found[0].title == "red shirt shirt"
     engine.upsert([Item(item_id="twin", title="red shirt shirt")])
-    assert ids(engine.similar("twin", Wishes(limit=1))) == ["new"]
+    assert ids(engine.current.similar("twin", Wishes(limit=1))) == ["new"]
 
 
 def test_a_new_item_is_ranked_beside_the_others(start):
     engine = start()
     engine.upsert([Item(item_id="new", title="red shirt shirt")])
 
-    answer = engine.rank(Shopper(history=["i3"]), ["i1", "new", "i2"], Wishes(limit=5))
+    answer = engine.current.rank(Shopper(history=["i3"]), ["i1", "new", "i2"], Wishes(limit=5))
     assert sorted(ids(answer)) == ["i1", "i2", "new"]
     assert all(np.isfinite(item.ranker_score) for item in answer.items)
-    everyone = engine.recommend(Shopper(history=["new"]), Wishes(limit=12))
+    everyone = engine.current.recommend(Shopper(history=["new"]), Wishes(limit=12))
     assert "new" not in ids(everyone)
     assert len(everyone.items) == 12
 
 
 def test_an_item_with_the_text_of_the_release_keeps_what_was_learnt_of_it(start, texts):
     engine = start()
-    before, popular = everything(engine), engine.recommend(Shopper(), Wishes(limit=12)).items
+    before, popular = (
+        everything(engine.current),
+        engine.current.recommend(Shopper(), Wishes(limit=12)).items,
+    )
     engine.upsert(
         [Item(item_id=f"i{row}", title=texts[row], attributes={"price": 2}) for row in range(240)]
     )
 
-    after = everything(engine)
+    after = everything(engine.current)
     assert after[0] == before[0]
     assert after[1:3] == before[1:3]
-    assert [(i.item_id, i.score) for i in engine.recommend(Shopper(), Wishes(limit=12)).items] == [
-        (i.item_id, i.score) for i in popular
-    ]
+    assert [
+        (i.item_id, i.score) for i in engine.current.recommend(Shopper(), Wishes(limit=12)).items
+    ] == [(i.item_id, i.score) for i in popular]
     assert after[4] == before[4]
 
 
@@ -113,14 +116,14 @@ def test_a_new_form_of_an_item_takes_the_place_of_the_old_one(start):
 
     found = {
         i.item_id: i
-        for i in engine.recommend(Shopper(search="pink candle"), Wishes(limit=12)).items
+        for i in engine.current.recommend(Shopper(search="pink candle"), Wishes(limit=12)).items
     }
     assert found["i5"].title == "pink candle"
     assert len(found) == 12
-    assert "i5" not in ids(engine.similar("i5", Wishes(limit=12)))
+    assert "i5" not in ids(engine.current.similar("i5", Wishes(limit=12)))
     for history in (["i5"], ["i5", "i3"]):
-        assert "i5" not in ids(engine.recommend(Shopper(history=history), Wishes(limit=12)))
-        assert "i5" not in ids(engine.retrieve(Shopper(history=history), Wishes(limit=12)))
+        assert "i5" not in ids(engine.current.recommend(Shopper(history=history), Wishes(limit=12)))
+        assert "i5" not in ids(engine.current.retrieve(Shopper(history=history), Wishes(limit=12)))
 
 
 def test_a_user_of_the_release_is_not_recommended_the_new_form_of_what_they_had(start, shop, texts):
@@ -128,24 +131,24 @@ def test_a_user_of_the_release_is_not_recommended_the_new_form_of_what_they_had(
     had = [f"i{row}" for row in shop.items[shop.offsets[4] : shop.offsets[5]]]
     engine.upsert([Item(item_id=item_id, title=texts[int(item_id[1:])]) for item_id in had])
 
-    answer = engine.recommend(Shopper(user_id="u4"), Wishes(limit=12))
+    answer = engine.current.recommend(Shopper(user_id="u4"), Wishes(limit=12))
     assert not set(ids(answer)) & set(had)
     assert len(answer.items) == 12
 
 
 def test_what_was_deleted_is_in_no_answer(start):
     engine = start()
-    gone = set().union(*everything(engine)) - {"i3", "i1", "i5"}
+    gone = set().union(*everything(engine.current)) - {"i3", "i1", "i5"}
     engine.delete(sorted(gone))
 
-    answers = everything(engine)
+    answers = everything(engine.current)
     assert not gone & set().union(*answers)
     assert all(len(answer) == 12 for answer in answers)
-    assert engine.rank(
+    assert engine.current.rank(
         Shopper(history=["i3"]), [min(gone), "i5"], Wishes(limit=5)
     ).unknown_item_ids == (min(gone),)
     with pytest.raises(UnknownItemError, match=repr(min(gone))):
-        engine.similar(min(gone), Wishes(limit=3))
+        engine.current.similar(min(gone), Wishes(limit=3))
 
 
 def test_a_deleted_item_of_a_history_still_tells_of_the_shopper(start, base):
@@ -153,7 +156,7 @@ def test_a_deleted_item_of_a_history_still_tells_of_the_shopper(start, base):
     before = base.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=12))
     engine.delete(["i3"])
 
-    answer = engine.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=12))
+    answer = engine.current.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=12))
     assert ids(answer) == ids(before)
     assert answer.unknown_item_ids == ()
 
@@ -162,16 +165,16 @@ def test_a_whole_catalogue_can_be_deleted_and_filled_again(start):
     engine = start()
     engine.delete([f"i{row}" for row in range(240)])
     for answer in (
-        engine.recommend(Shopper(history=["i3"]), Wishes(limit=12)),
-        engine.recommend(Shopper(), Wishes(limit=12)),
-        engine.recommend(Shopper(search="red shirt"), Wishes(limit=12)),
+        engine.current.recommend(Shopper(history=["i3"]), Wishes(limit=12)),
+        engine.current.recommend(Shopper(), Wishes(limit=12)),
+        engine.current.recommend(Shopper(search="red shirt"), Wishes(limit=12)),
     ):
         assert ids(answer) == []
 
     engine.upsert([Item(item_id="i7", title="gold mug"), Item(item_id="n", title="teal rug")])
     for answer in (
-        engine.recommend(Shopper(history=["i3"]), Wishes(limit=12)),
-        engine.recommend(Shopper(), Wishes(limit=12)),
+        engine.current.recommend(Shopper(history=["i3"]), Wishes(limit=12)),
+        engine.current.recommend(Shopper(), Wishes(limit=12)),
     ):
         assert sorted(ids(answer)) == ["i7", "n"]
 
@@ -196,7 +199,7 @@ def test_random_changes_and_searches_agree_with_a_dictionary(start, texts, monke
         elif move == "start" and step % 3 == 0:
             engine = start()
         asked = " ".join(chosen.choices(words, k=2))
-        found = engine.recommend(Shopper(search=asked), Wishes(limit=12)).items
+        found = engine.current.recommend(Shopper(search=asked), Wishes(limit=12)).items
         assert {i.item_id: i.title for i in found}.items() <= titles.items()
         scores = cosines(engine, asked, titles)
         best = sorted(scores.values(), reverse=True)[:12]
@@ -205,7 +208,7 @@ def test_random_changes_and_searches_agree_with_a_dictionary(start, texts, monke
 
 def cosines(engine, asked, titles):
     """Scores of every live item one by one."""
-    now = engine.engine
+    now = engine.current
     user = now.cascade.retriever.embed(np.empty(0, np.int32), {}, search=asked)
     rows = np.array([now.cascade.catalogue.row(item_id) for item_id in titles], np.int32)
     judged = now.cascade.retriever.sources.judge(user, np.empty(0, np.int32), rows)
@@ -217,12 +220,12 @@ def test_changes_outlive_the_process(start):
     engine.upsert([Item(item_id="new", title="red shirt shirt", attributes={"price": 9.5})])
     engine.upsert([Item(item_id="i5", title="pink candle"), Item(item_id="x", title="teal rug")])
     engine.delete(["i0", "x"])
-    before = everything(engine)
+    before = everything(engine.current)
 
-    assert everything(start()) == before
+    assert everything(start().current) == before
     again = start()
     again.delete(["new"])
-    assert everything(again) == everything(start())
+    assert everything(again.current) == everything(start().current)
 
 
 def test_a_reader_sees_all_of_a_change_or_nothing(start):
@@ -232,18 +235,18 @@ def test_a_reader_sees_all_of_a_change_or_nothing(start):
 
     def read():
         while not done.is_set():
-            now = engine.engine
+            now = engine.current
             for n in range(30):
                 seen = [now.cascade.catalogue.row(f"{side}{n}") is None for side in "ab"]
                 if seen[0] != seen[1]:
                     errors.append((n, seen))
-            engine.recommend(Shopper(search="red shirt"), Wishes(limit=12))
+            engine.current.recommend(Shopper(search="red shirt"), Wishes(limit=12))
 
     reader = threading.Thread(target=read)
     reader.start()
     for pair in pairs:
         engine.upsert(pair)
-        assert engine.engine.cascade.catalogue.row(pair[1].item_id) is not None
+        assert engine.current.cascade.catalogue.row(pair[1].item_id) is not None
     for pair in pairs:
         engine.delete([item.item_id for item in pair])
     done.set()
@@ -258,7 +261,7 @@ def test_two_writers_at_once_are_told_of_each_other(start, base, root):
 
     with pytest.raises(JournalError, match=rf"written by process {os.getpid()} on"):
         second.delete(["i0"])
-    assert second.engine.cascade.catalogue.row("i0") == 0
+    assert second.current.cascade.catalogue.row("i0") == 0
     first.close()
     second.delete(["new"])  # which it learns of as it becomes the writer
     second.close()
@@ -267,7 +270,7 @@ def test_two_writers_at_once_are_told_of_each_other(start, base, root):
 def test_a_full_disk_leaves_answers_and_changes_as_they_were(start, monkeypatch):
     engine = start()
     engine.upsert([Item(item_id="new", title="red shirt")])
-    before, write = everything(engine), os.write
+    before, write = everything(engine.current), os.write
 
     def full(descriptor, content, left=[40]):  # noqa: B006  # what still fits
         if not left[0]:
@@ -281,8 +284,8 @@ def test_a_full_disk_leaves_answers_and_changes_as_they_were(start, monkeypatch)
             engine.upsert([Item(item_id="more", title="red mug")])
         with pytest.raises(OSError, match="No space left"):
             engine.delete(["i0"])
-    assert everything(engine) == before
-    assert everything(start()) == before
+    assert everything(engine.current) == before
+    assert everything(start().current) == before
 
 
 @pytest.mark.parametrize(
@@ -303,7 +306,7 @@ def test_items_that_break_a_rule_are_refused_with_all_of_their_change(start, ite
 
     with pytest.raises(InvalidRequestError, match=rule):
         engine.upsert([Item(item_id="good", title="red mug"), *items])
-    assert engine.engine.cascade.catalogue.row("good") is None
+    assert engine.current.cascade.catalogue.row("good") is None
 
 
 def test_an_unknown_item_cannot_be_deleted(start):
@@ -313,7 +316,7 @@ def test_an_unknown_item_cannot_be_deleted(start):
     for unknown in ("nope", "i4"):
         with pytest.raises(UnknownItemError, match=repr(unknown)):
             engine.delete(["i6", unknown])
-    assert engine.engine.cascade.catalogue.row("i6") is not None
+    assert engine.current.cascade.catalogue.row("i6") is not None
     with pytest.raises(InvalidRequestError, match="1 to 256"):
         engine.delete([""])
 
@@ -335,7 +338,7 @@ def test_vectors_of_other_towers_are_made_anew(start, monkeypatch):
     engine = start()
     with monkeypatch.context() as other:
         other.setattr(engine, "_made_by", "other towers")
-        zeros = np.eye(1, 16, dtype=np.float32), np.zeros((1, 48 + BYTES), np.int8)
+        zeros = np.eye(1, 16, dtype=np.float32), np.zeros((1, 48 + WORD_BYTES), np.int8)
         other.setattr("serving.live.item_encoder.ItemReader.__call__", lambda *_: zeros)
         engine.upsert([Item(item_id="new", title="red shirt shirt")])
         assert vector_of(engine, "new").tolist() == zeros[0][0].tolist()
@@ -349,7 +352,7 @@ def test_vectors_of_other_towers_are_made_anew(start, monkeypatch):
 
 
 def vector_of(engine, item_id):
-    now = engine.engine
+    now = engine.current
     row = np.array([now.cascade.catalogue.row(item_id)])
     return now.cascade.retriever.sources.index.vectors(row)[0]
 
@@ -377,7 +380,7 @@ def test_another_backbone_than_the_rankers_is_refused(base, root, monkeypatch):
     monkeypatch.setattr("ranker.attention.new_item_states.ALIKE", 1.1)
     with pytest.raises(MismatchedArtifactError, match="backbone must be the one"):
         engine.upsert([Item(item_id="new", title="red shirt")])
-    assert engine.engine.cascade.catalogue.row("new") is None
+    assert engine.current.cascade.catalogue.row("new") is None
 
 
 def test_no_models_are_loaded_until_something_changes(base, root, monkeypatch):

@@ -53,9 +53,9 @@ def change_until_killed(state, seed, out):
 
 def seen():
     engine = LiveEngine(base, root)
-    catalogue = engine.engine.cascade.catalogue
+    catalogue = engine.current.cascade.catalogue
     rows = {name: catalogue.row(name) for name in NAMES}
-    found = engine.recommend(Shopper(search="red shirt"), Wishes(limit=12)).items
+    found = engine.current.recommend(Shopper(search="red shirt"), Wishes(limit=12)).items
     assert len(found) == 12
     assert all(catalogue.row(item.item_id) is not None for item in found)
     return {name: catalogue.title(row) for name, row in rows.items() if row is not None}

@@ -74,7 +74,7 @@ def changed(engine):
 
 def expected(engine):
     """What all releases must say after these changes."""
-    catalogue = engine.engine.cascade.catalogue
+    catalogue = engine.current.cascade.catalogue
     titles = {name: catalogue.row(name) for name in ("held", "i238", "other", "i4")}
     assert {name: catalogue.title(row) for name, row in titles.items()} == {
         "held": "red shirt mug",
@@ -83,7 +83,7 @@ def expected(engine):
         "i4": "gold gold",
     }
     assert catalogue.row("i239") is catalogue.row("i7") is None
-    every = engine.retrieve(Shopper(search="navy basket"), Wishes(limit=12)).items
+    every = engine.current.retrieve(Shopper(search="navy basket"), Wishes(limit=12)).items
     assert not {"i239", "i7"} & {item.item_id for item in every}
 
 
@@ -101,13 +101,13 @@ def test_a_rebuild_takes_over_what_it_holds_and_rolling_back_loses_nothing(
     again = attributes("navy", "navy", 238)
     engine.upsert([Item(item_id="i238", title="navy navy", attributes=again)])
     engine.close()
-    assert len(engine.engine.cascade.catalogue) == 240 + 2 - 2
+    assert len(engine.current.cascade.catalogue) == 240 + 2 - 2
 
     publish(rebuilt, releases, TWO)
     after = opened(releases)
     expected(after)
     rows = {
-        name: after.engine.cascade.catalogue.row(name) for name in ("held", "i238", "other", "i4")
+        name: after.current.cascade.catalogue.row(name) for name in ("held", "i238", "other", "i4")
     }
     assert {name: row < 240 for name, row in rows.items()} == {
         "held": True,
@@ -120,7 +120,7 @@ def test_a_rebuild_takes_over_what_it_holds_and_rolling_back_loses_nothing(
     roll_back(releases)
     before = opened(releases)
     expected(before)
-    roll_back(releases, after.versions["release"])
+    roll_back(releases, after.current.versions["release"])
 
     few = TrainingConfig(max_epochs=1, examples_per_epoch=32, batch_size=32)
     ranker = RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few)
@@ -164,14 +164,14 @@ def test_a_rebuild_of_older_data_takes_no_change_of_attributes_back(releases, re
     publish(rebuilt, releases, TWO)
 
     after = opened(releases)
-    now = [after.engine.cascade.catalogue.row(f"i{row}") for row in range(7)]
+    now = [after.current.cascade.catalogue.row(f"i{row}") for row in range(7)]
     assert [row < 240 for row in now] == [True] + [False] * 6
     assert fitting(after) == fitting(engine)
 
 
 def fitting(engine):
     """Of each clause, which of the changed items fit."""
-    known, catalogue = engine.engine.cascade.attributes, engine.engine.cascade.catalogue
+    known, catalogue = engine.current.cascade.attributes, engine.current.cascade.catalogue
     found = [set(known.matching(Filters(must=[clause]))) for clause in CLAUSES]
     return [[row for row in range(7) if catalogue.row(f"i{row}") in fit] for fit in found]
 
@@ -185,7 +185,7 @@ def test_what_changed_after_the_rebuild_went_live_is_kept_though_it_holds_the_te
     again.delete(["i8"])
     again.close()
     assert journalled(releases) == {"i3", "i8"}
-    row = again.engine.cascade.catalogue.row("i3")
+    row = again.current.cascade.catalogue.row("i3")
     assert row >= 240
 
 
@@ -203,7 +203,7 @@ def test_new_items_are_read_by_the_towers_of_the_new_release(releases, rebuilt):
 
 
 def vector_of(engine, item_id):
-    now = engine.engine
+    now = engine.current
     row = np.array([now.cascade.catalogue.row(item_id)])
     return now.cascade.retriever.sources.index.vectors(row)[0]
 
@@ -223,7 +223,7 @@ def test_publishing_beside_a_server_that_changes_items_leaves_their_journal_alon
     engine.close()
     after = opened(releases)
     expected(after)
-    assert after.engine.cascade.catalogue.row("i9") is None
+    assert after.current.cascade.catalogue.row("i9") is None
 
 
 def test_a_damaged_journal_does_not_hinder_publishing(releases, rebuilt, caplog):

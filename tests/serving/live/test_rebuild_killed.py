@@ -88,7 +88,7 @@ def change_until_killed(base, state, seed, out):
         state = after(state, step)
 
 def seen(base):
-    catalogue = LiveEngine(base, live_release(releases)).engine.cascade.catalogue
+    catalogue = LiveEngine(base, live_release(releases)).current.cascade.catalogue
     rows = {name: catalogue.row(name) for name in NAMES}
     return {name: catalogue.title(row) for name, row in rows.items() if row is not None}
 

@@ -149,7 +149,7 @@ def test_who_stops_while_a_release_is_loaded_does_not_wait_for_it(start, release
 
 def test_the_old_release_is_freed(serving, releases, renamed):
     thread, reloader, address = serving
-    old = weakref.ref(thread.engine.engine.cascade.ranker.model)
+    old = weakref.ref(thread.engine.current.cascade.ranker.model)
     with RecommenderClient(address, timeout=SECONDS) as client:
         client.recommend(Shopper(history=["i3"]), Wishes(limit=5))
         publish(renamed, releases, PublishConfig())
@@ -169,7 +169,7 @@ def test_what_was_acknowledged_before_the_exchange_is_there_after_it(serving, re
 
     reloader.look(thread)
 
-    catalogue = thread.engine.engine.cascade.catalogue
+    catalogue = thread.engine.current.cascade.catalogue
     assert catalogue.title(catalogue.row("b-17")) == "teal rug mug"
     assert catalogue.title(catalogue.row("i5")) == "gold gold"
     assert catalogue.title(catalogue.row("i238")) == "navy navy"
@@ -191,10 +191,10 @@ def test_who_still_holds_the_old_engine_changes_the_new_one(serving, releases, r
 
     engine = thread.engine
     assert engine is not old
-    assert engine.engine.cascade.catalogue.row("b-18") is not None
-    assert engine.engine.cascade.catalogue.row("b-17") is None
+    assert engine.current.cascade.catalogue.row("b-18") is not None
+    assert engine.current.cascade.catalogue.row("b-17") is None
     engine.close()
-    again = load(live_release(releases)).engine.cascade.catalogue
+    again = load(live_release(releases)).current.cascade.catalogue
     assert again.row("b-18") is not None
     assert again.row("b-17") is None
 
@@ -221,7 +221,7 @@ def test_changes_all_the_while_are_all_in_the_new_engine(serving, releases, rena
         writing.result(SECONDS)
 
     assert all(
-        thread.engine.engine.cascade.catalogue.row(item_id) is not None for item_id in written
+        thread.engine.current.cascade.catalogue.row(item_id) is not None for item_id in written
     )
     thread.engine.close()
 
@@ -236,7 +236,7 @@ def test_an_exchange_that_fails_leaves_the_old_engine_able_to_change(releases, r
         raise ArtifactError("no")
 
     old.delete(["b-17"])
-    assert old.engine.cascade.catalogue.row("b-17") is None
+    assert old.current.cascade.catalogue.row("b-17") is None
     old.close()
 
 
@@ -254,12 +254,12 @@ def test_a_change_that_was_made_again_since_it_was_read_is_the_last_one(releases
     new.close()
 
     for engine in (new, load(live_release(releases))):
-        catalogue = engine.engine.cascade.catalogue
+        catalogue = engine.current.cascade.catalogue
         assert catalogue.title(catalogue.row("b-17")) == "lime jar"
         assert catalogue.row("b-18") is None
         assert "b-18" not in {
             item.item_id
-            for item in engine.retrieve(Shopper(search="teal rug"), Wishes(limit=12)).items
+            for item in engine.current.retrieve(Shopper(search="teal rug"), Wishes(limit=12)).items
         }
 
 

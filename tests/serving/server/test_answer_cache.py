@@ -80,7 +80,7 @@ def test_another_question_is_another(cached, fake):
 
 def test_after_a_change_everything_is_asked_anew(cached, fake):
     cached.recommend(Shopper(user_id="u"))
-    fake.moment = object()
+    fake.version_token = object()
 
     assert not was_kept(cached.recommend(Shopper(user_id="u")))
     assert was_kept(cached.recommend(Shopper(user_id="u")))
@@ -177,9 +177,9 @@ def shop_server(start, release, renamed, tmp_path):
 
 def computed(engine, request):
     """What the engine makes of a request without anything that is kept."""
-    cascade = engine.engine.cascade
+    cascade = engine.current.cascade
     retriever = replace(cascade.retriever, kept=None)
-    plain = replace(engine.engine, cascade=replace(cascade, retriever=retriever))
+    plain = replace(engine.current, cascade=replace(cascade, retriever=retriever))
     ((_, answer),) = plain.answers([request])
     return answer
 
@@ -230,17 +230,17 @@ def test_what_is_kept_is_what_would_have_been_computed(shop_server, seed):
             ]
             assert [i.score for i in answer.items] == pytest.approx([i.score for i in right.items])
             assert (answer.basis, answer.unknown_user) == (right.basis, right.unknown_user)
-            assert answer.versions == thread.engine.versions
+            assert answer.versions == thread.engine.current.versions
             hits += was_kept(answer)
 
     assert hits > 5
-    assert thread.engine.lookups["shoppers"].hits > 0
+    assert thread.engine.current.cache_lookups["shoppers"].hits > 0
 
 
 def test_another_question_about_the_same_history_reads_it_once(shop_server):
     running, _, _ = shop_server
     engine = running.server.engine.engine
-    before = replace(engine.lookups["shoppers"])
+    before = replace(engine.current.cache_lookups["shoppers"])
     with RecommenderClient(running.address, timeout=SECONDS) as client:
         client.recommend(Shopper(history=["i9", "i8"]), Wishes(limit=5))
         client.recommend(Shopper(history=["i9", "i8"]), Wishes(limit=6))
@@ -250,5 +250,5 @@ def test_another_question_about_the_same_history_reads_it_once(shop_server):
         for _ in range(2):
             client.retrieve(Shopper(history=["i9", "b-1"]), Wishes(limit=6))
 
-    after = engine.lookups["shoppers"]
+    after = engine.current.cache_lookups["shoppers"]
     assert (after.hits - before.hits, after.misses - before.misses) == (3, 2)

@@ -55,10 +55,10 @@ def fuzz(start, engine, base, root):
                 answer = client.recommend(shopper, wishes)
         assert [record.getMessage() for record in records] == []
         assert len(answer.items) == 12
-        assert answer.items == engine.recommend(shopper, wishes).items
+        assert answer.items == engine.current.recommend(shopper, wishes).items
         engine.close()
-        again = LiveEngine(base, root).recommend(shopper, wishes)
-        assert engine.recommend(shopper, wishes).items == again.items
+        again = LiveEngine(base, root).current.recommend(shopper, wishes)
+        assert engine.current.recommend(shopper, wishes).items == again.items
         return became
 
     return run
