@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item
@@ -68,7 +67,7 @@ def check_item(item: Item, limits: Limits) -> None:
                 f"texts of {item.item_id!r} must be strings or lists of them, got {name}={value!r}"
             )
     try:
-        size = len(json.dumps(_plain(item), allow_nan=False).encode())
+        size = len(json.dumps(item.described(), allow_nan=False).encode())
     except (TypeError, ValueError) as error:
         raise InvalidRequestError(
             f"attributes of {item.item_id!r} must be plain JSON values: {error}"
@@ -77,11 +76,3 @@ def check_item(item: Item, limits: Limits) -> None:
         raise InvalidRequestError(
             f"fields of {item.item_id!r} must have at most {ITEM_BYTES} bytes, got {size}"
         )
-
-
-def _plain(item: Item) -> dict[str, Any]:
-    return {
-        "title": item.title,
-        "texts": dict(item.texts),
-        "attributes": dict(item.attributes),
-    }
