@@ -96,9 +96,9 @@ def test_without_a_limit_20_items_are_wanted_or_all_candidates():
     assert Request(method=Method.RANK, candidates=candidates, wishes=Wishes(limit=3)).limit == 3
 
 
-def test_rank_returns_all_that_it_was_given(engine):
+def test_rank_returns_all_that_it_was_given(base):
     candidates = [f"i{row}" for row in range(100, 140)]
 
-    answer = engine.rank(Shopper(history=["i3"]), candidates)
+    answer = base.rank(Shopper(history=["i3"]), candidates)
 
     assert {item.item_id for item in answer.items} == set(candidates)
