@@ -1,4 +1,4 @@
-"""Limits on what one request may ask."""
+"""Limits on one request, and the rules of ids and items."""
 
 import json
 from dataclasses import dataclass
@@ -9,26 +9,26 @@ from shortlist_client.api.item import Item
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one query may ask for; beyond it, InvalidRequestError."""
+    """Limits on one request; a request beyond them is an InvalidRequestError."""
 
     shortlist: int = 200
     """Items recalled, and the largest `limit`."""
     history: int = 10_000
     """Item ids in a history."""
     candidates: int = 200
-    """Item ids to be ranked by `Rank`."""
+    """Item ids that `Rank` orders."""
     id_length: int = 256
     """Characters of an id."""
     search_length: int = 1_000
     """Characters of a search."""
     clauses: int = 100
-    """Clauses of a filter, all together."""
+    """Clauses of a request's filters."""
     values: int = 1_000
     """Values of a clause."""
     excluded: int = 10_000
-    """Item ids to leave out."""
+    """Item ids in `exclude`."""
     embedded: int = 64
-    """Items, or texts, of one `Embed`."""
+    """Items or texts of one `Embed`."""
     text_length: int = 5_000
     """Characters of a text of `Embed`."""
 
@@ -46,7 +46,7 @@ def check_id(name: str, value: str, limits: Limits) -> None:
 
 
 ITEM_BYTES = 1 << 16
-"""Of an item's fields together, as JSON"""
+"""Largest size of an item's fields together, as JSON."""
 
 
 def check_item(item: Item, limits: Limits) -> None:

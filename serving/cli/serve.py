@@ -29,7 +29,7 @@ class ServeConfig:
     server: ServerConfig = field(default_factory=ServerConfig)
     """Where the server listens and what it puts up with."""
     limits: Limits = field(default_factory=Limits)
-    """What one query may ask for."""
+    """Limits on one request."""
     events: EventsConfig = field(default_factory=EventsConfig)
     """Where events are kept, and which of them tell of a user."""
     ranked: int | None = None
