@@ -196,8 +196,9 @@ protos: install $(OLD_PROTOC) ## Generate the gRPC code from the .proto files, u
 	@$(DESCRIBE) > $(PUBLISHED)
 
 $(OLD_PROTOC): # the oldest one for Python 3.11: its code runs with every later protobuf
-	@$(PYTHON) -m venv $(@D)/..
-	@$@ -m pip install --quiet --disable-pip-version-check grpcio-tools==1.49.1 'protobuf<5' 'setuptools<80'
+	@$(PYTHON) -m venv $(dir $(@D))
+	@$@ -m pip install --quiet --disable-pip-version-check grpcio-tools==1.49.1 'protobuf<5' 'setuptools<80' || \
+		{ rm -rf $(dir $(@D)); exit 1; }
 
 client-wheel: install ## Build dist/shortlist_client-*.whl, the client alone
 	@$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist packaging/client

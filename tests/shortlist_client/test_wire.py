@@ -15,9 +15,15 @@ from shortlist_client.api.answer import (
     Source,
 )
 from shortlist_client.api.filters import AnyOf, Filters, Range
-from shortlist_client.api.request import Shopper, Wishes
+from shortlist_client.api.request import Diversity, Shopper, Wishes
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.wire.filters import filters_message, read_filters, to_filters
+from shortlist_client.wire.request import (
+    shopper_message,
+    to_shopper,
+    to_wishes,
+    wishes_message,
+)
 
 SHOPPER = Shopper(
     user_id="u", history=["a", "b"], history_times=[5, 9], history_actions=["", "buy"]
@@ -93,6 +99,35 @@ def test_the_engine_is_asked_what_the_client_asked(client, fake):
         ("rank", ("c", "d"), SHOPPER, SEVEN),
         ("similar", "c", SEVEN),
     ]
+
+
+def test_every_field_of_a_request_travels():
+    shopper = Shopper(
+        user_id="",
+        history=["a", "b"],
+        history_times=[5, 9],
+        history_actions=["", "buy"],
+        search="lamp",
+        vector=[0.5, -1],
+    )
+    wishes = Wishes(
+        limit=0,
+        filters=FILTERS,
+        exclude=["x"],
+        diversity=Diversity(strength=0.25, at_most={"brand": 2}),
+        explain=True,
+        explain_texts=True,
+        release="r-1",
+        request_id="name",
+    )
+    for given, nothing in ((shopper, Shopper()), (wishes, Wishes())):
+        for field in fields(given):  # a new one must have a value here
+            assert getattr(given, field.name) != getattr(nothing, field.name), field.name
+
+    assert to_shopper(shopper_message(shopper)) == shopper
+    assert to_wishes(wishes_message(wishes)) == wishes
+    assert to_shopper(shopper_message(Shopper())) == Shopper()
+    assert to_wishes(wishes_message(Wishes())) == Wishes()
 
 
 MOMENT = datetime(2024, 2, 29, 23, 59, 59, 123456, UTC)
