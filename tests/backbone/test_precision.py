@@ -1,8 +1,9 @@
 import pytest
 import torch
-from backbone.reading import read_texts
 
-from backbone.load import PRECISION, autocast, load_bert, load_tokenizer, serving_dtype
+from backbone.device import PRECISION, autocast, serving_dtype
+from backbone.encode_texts import read_texts
+from backbone.load import load_bert, load_tokenizer
 from tests.rounding import TINY_BERT, rounding
 
 pytestmark = pytest.mark.numeric
