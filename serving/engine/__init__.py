@@ -1,1 +1,1 @@
-"""The cascade: resolves a request, recalls, ranks, builds the answer."""
+"""Engine and cascade: resolve a request, recall, rank, build the answer."""

@@ -1,4 +1,4 @@
-"""Builds an answer from a ranked list: chooses items, explains them, says what is known of them."""
+"""Builds an answer from a ranked list: chooses items, describes them, explains them."""
 
 import time
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from index.ranked_list import RankedList, Rows
 from retrieval.diversity import diverse
 from serving.api.request import Method
 from serving.engine.cascade import Cascade
-from serving.engine.explain_history import contributions, left_out
+from serving.engine.explain_history import contributions, rows_to_remove
 from serving.engine.explain_text import EXPLAINED
 from serving.engine.latency import Latencies
 from serving.engine.lookups import embeddings
@@ -21,12 +21,12 @@ from serving.engine.resolve import ResolvedRequest
 from shortlist_client.api.answer import Answer, Coverage, Degraded, RankedItem, Reason, Source
 
 MARGIN = 0.005
-"""Seconds that an answer needs to be serialised and sent"""
+"""Time to serialise and send an answer, seconds"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerBuilder:
-    """Builds answers from the lists of one cascade."""
+    """Builds answers from the ranked lists of one cascade."""
 
     cascade: Cascade
     latencies: Latencies
@@ -34,35 +34,35 @@ class AnswerBuilder:
     def __call__(
         self,
         resolved: ResolvedRequest,
-        found: RankedList,
+        ranked_list: RankedList,
         watch: Mapping[str, float],
         started: float,
         *,
-        cut: bool = False,
+        out_of_time: bool = False,
     ) -> Answer:
         """Build the answer to a request.
 
         Args:
             resolved: The request, its ids resolved.
-            found: The whole list, best first.
+            ranked_list: The whole list, best first.
             watch: Times of the stages, ms.
-            started: When work began, seconds of `time.perf_counter`.
-            cut: Whether the deadline left no time to rank the list.
+            started: Start of the work, seconds of `time.perf_counter`.
+            out_of_time: Whether the deadline left no time to rank the list.
         """
         limit, index = resolved.request.limit, self.cascade.retriever.sources.index
-        places = np.arange(min(limit, len(found)))
+        places = np.arange(min(limit, len(ranked_list)))
         if diversity := resolved.request.wishes.diversity:
-            places = diverse(found.rows, limit, diversity, index, self.cascade.attributes)
-        chosen = found.take(places)
+            places = diverse(ranked_list.rows, limit, diversity, index, self.cascade.attributes)
+        chosen = ranked_list.take(places)
         items = [self._item(chosen, place) for place in range(min(limit, len(chosen)))]
-        degraded, times = Degraded.DEADLINE if cut else None, dict(watch)
-        if items and not cut and resolved.explains_history:
-            size = len(items) * len(left_out(resolved.shopper))
+        degraded, times = Degraded.DEADLINE if out_of_time else None, dict(watch)
+        if items and not out_of_time and resolved.explains_history:
+            size = len(items) * len(rows_to_remove(resolved.shopper))
             if _in_time(resolved, self.latencies.history_reasons.estimate(size)):
-                items = self._with_reasons(resolved, found, places, items, times)
+                items = self._with_reasons(resolved, ranked_list, places, items, times)
             else:
                 degraded = Degraded.REASONS
-        if items and not cut and resolved.explains_texts:
+        if items and not out_of_time and resolved.explains_texts:
             size = len(items[:EXPLAINED])
             if _in_time(resolved, self.latencies.text_reasons.estimate(size)):
                 items = self._with_text_reasons(resolved, chosen.rows, items, times)
@@ -71,7 +71,7 @@ class AnswerBuilder:
         return Answer(
             items=items,
             basis=resolved.basis,
-            coverage=coverage(resolved, found, index),
+            coverage=coverage(resolved, ranked_list, index),
             unknown_item_ids=resolved.unknown_item_ids,
             unknown_user=resolved.unknown_user,
             degraded=degraded,
@@ -81,48 +81,53 @@ class AnswerBuilder:
     def embedded(self, resolved: ResolvedRequest, started: float) -> Answer:
         """Build an answer of embeddings, without items."""
         watch: dict[str, float] = {}
-        made = embeddings(resolved, self.cascade, watch)
+        embedded = embeddings(resolved, self.cascade, watch)
         nothing = RankedList.of(np.empty(0, np.int32), np.empty(0, np.float32))
-        return replace(self(resolved, nothing, watch, started), embeddings=made)
+        return replace(self(resolved, nothing, watch, started), embeddings=embedded)
 
-    def _item(self, found: RankedList, place: int) -> RankedItem:
-        row, catalogue = int(found.rows[place]), self.cascade.catalogue
-        by = ((Source.TOWERS, found.by_towers), (Source.NEIGHBOURS, found.by_neighbours))
+    def _item(self, ranked_list: RankedList, place: int) -> RankedItem:
+        row, catalogue = int(ranked_list.rows[place]), self.cascade.catalogue
+        by = (
+            (Source.TOWERS, ranked_list.by_towers),
+            (Source.NEIGHBOURS, ranked_list.by_neighbours),
+        )
         return RankedItem(
             item_id=catalogue.item_id(row),
             title=catalogue.title(row),
-            score=float(found.scores[place]),
-            tower_score=_known(float(found.cosines[place])),
-            neighbour_score=_known(float(found.neighbour_scores[place])),
+            score=float(ranked_list.scores[place]),
+            tower_score=_none_if_nan(float(ranked_list.cosines[place])),
+            neighbour_score=_none_if_nan(float(ranked_list.neighbour_scores[place])),
             sources=tuple(source for source, recalled in by if recalled[place]),
-            shortlist_rank=int(found.shortlist_ranks[place]) or None,
-            ranker_score=_known(float(found.ranker_scores[place])),
+            shortlist_rank=int(ranked_list.shortlist_ranks[place]) or None,
+            ranker_score=_none_if_nan(float(ranked_list.ranker_scores[place])),
         )
 
     def _with_reasons(
         self,
         resolved: ResolvedRequest,
-        found: RankedList,
+        ranked_list: RankedList,
         places: NDArray[np.int64],
         items: list[RankedItem],
         watch: dict[str, float],
     ) -> list[RankedItem]:
-        """Every item with its reasons, the largest contribution first."""
-        rows, started = left_out(resolved.shopper), time.perf_counter()
-        lower = contributions(resolved.shopper, rows, found, places, cascade=self.cascade)
+        """The items with their reasons, the largest contribution first."""
+        rows, started = rows_to_remove(resolved.shopper), time.perf_counter()
+        contribution = contributions(
+            resolved.shopper, rows, ranked_list, places, cascade=self.cascade
+        )
         taken = time.perf_counter() - started
-        self.latencies.history_reasons.record(lower.size, taken)
+        self.latencies.history_reasons.record(contribution.size, taken)
         watch["reasons"] = 1e3 * taken
         item_ids = [self.cascade.catalogue.item_id(row) for row in rows.tolist()]
         return [
             replace(
                 item,
                 reasons=tuple(
-                    Reason(item_id=item_ids[row], contribution=float(lost[row]))
-                    for row in np.argsort(-lost, kind="stable").tolist()
+                    Reason(item_id=item_ids[row], contribution=float(of_item[row]))
+                    for row in np.argsort(-of_item, kind="stable").tolist()
                 ),
             )
-            for item, lost in zip(items, lower.T, strict=True)
+            for item, of_item in zip(items, contribution.T, strict=True)
         ]
 
     def _with_text_reasons(
@@ -132,7 +137,7 @@ class AnswerBuilder:
         items: list[RankedItem],
         watch: dict[str, float],
     ) -> list[RankedItem]:
-        """All items, the first of them with the reasons that lie in their texts."""
+        """All items; the first `EXPLAINED` have reasons from their texts."""
         started, first = time.perf_counter(), rows[:EXPLAINED]
         (user,) = self.cascade.retriever.embed_all([resolved.shopper], {})
         reasons = self.cascade.text_reasons(
@@ -148,19 +153,19 @@ class AnswerBuilder:
         return explained + items[len(explained) :]
 
 
-def coverage(resolved: ResolvedRequest, found: RankedList, index: LiveIndex) -> Coverage:
-    """How many items each stage looked at.
+def coverage(resolved: ResolvedRequest, ranked_list: RankedList, index: LiveIndex) -> Coverage:
+    """Number of items that each stage looked at.
 
     Args:
         resolved: The request, its ids resolved.
-        found: The whole list, before any choice.
+        ranked_list: The whole list, before diversity and the limit.
         index: The index that was searched.
     """
     return Coverage(
         corpus=index.live,
         searched=_searched(resolved, index),
-        recalled=len(found),
-        ranked=found.ranked,
+        recalled=len(ranked_list),
+        ranked=ranked_list.ranked,
     )
 
 
@@ -169,16 +174,16 @@ def _searched(resolved: ResolvedRequest, index: LiveIndex) -> int:
     if given is not None and resolved.request.method is Method.RANK:
         return len(given)
     excluded = shopper.history if given is None else given
-    gone = index.current(np.unique(index.origins(excluded)))
-    gone = gone[gone >= 0]
+    current = index.current(np.unique(index.origins(excluded)))
+    removed = current[current >= 0]
     if shopper.allowed is None:
-        return index.live - len(gone)
-    return len(shopper.allowed) - shopper.allowed.intersection_cardinality(bitmap_of(gone))
+        return index.live - len(removed)
+    return len(shopper.allowed) - shopper.allowed.intersection_cardinality(bitmap_of(removed))
 
 
 def _in_time(resolved: ResolvedRequest, seconds: float) -> bool:
     return resolved.request.deadline >= time.monotonic() + MARGIN + seconds
 
 
-def _known(value: float) -> float | None:
+def _none_if_nan(value: float) -> float | None:
     return None if np.isnan(value) else value

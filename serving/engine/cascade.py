@@ -1,4 +1,4 @@
-"""The parts of one release that answer requests together, as of one moment."""
+"""The parts of one release, in one consistent state, that answer requests together."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,37 +23,37 @@ from towers.user_encoder import ItemsReader
 
 @dataclass(frozen=True, kw_only=True)
 class Cascade:
-    """Never changes. An item change makes another cascade, which shares all that stays."""
+    """Immutable. An item change makes a new cascade, which shares all unchanged parts."""
 
     catalogue: Catalogue
-    """Ids and histories"""
+    """Item and user ids, and histories"""
     retriever: Retriever
     """First half: embeds shoppers and recalls shortlists"""
     ranker: Ranker
     """Second half: orders shortlists"""
     features: Features
-    """What the ranker is told of a shopper and an item"""
+    """Features of the ranker"""
     attributes: Attributes
-    """What items can be filtered by"""
+    """Attributes that filters use"""
     text_reasons: TextReasons
     """Explains scores by the fields of items' texts"""
     versions: Mapping[str, str]
-    """Fingerprint of every stage, and the `release` where it was published"""
+    """Fingerprint of every stage, and the `release` id if it was published"""
     validated_head: int
-    """Items of a shortlist that the ranker was validated with"""
+    """Items at the head of a shortlist that the ranker scored in validation"""
     version_token: object = field(default_factory=object)
-    """Identifies this cascade; another one after a change of items or of the release"""
+    """Changes when the catalogue or the release changes"""
 
     @classmethod
     def load(cls, folder: Path, cache: CacheConfig = NOTHING) -> "Cascade":
-        """Load a release, after checking that it is whole.
+        """Check that a release is whole, and load it.
 
         Args:
             folder: Folder of a dataset's stages, or of a published release.
             cache: How many shoppers' embeddings to cache.
 
         Raises:
-            ArtifactError: the release is incomplete, corrupt or mixed; says which part.
+            ArtifactError: the release is incomplete, corrupt or mixed; the message names the part.
         """
         release = open_release(folder)
         data, retriever = load_dataset(folder / DATA).for_refit(), Retriever.load(folder)
@@ -76,7 +76,7 @@ class Cascade:
         """The cascade after item changes.
 
         Args:
-            items: Everything that changed since the release was built.
+            items: All item changes since the release was built.
         """
         sources = replace(self.retriever.sources, index=items.index)
         user_tower, ranker = self.retriever.user_tower, self.ranker

@@ -1,8 +1,8 @@
 """The engine: history → user tower → index and item-kNN → ranker. Plain Python, no gRPC.
 
-One caller at a time. Requests that come together are answered together: each stage runs once for
-all of them. Answers depend only on the request, up to bf16 rounding, which depends on how many
-requests are computed together. Offline benchmarks call the same methods, one request at a time.
+Not thread-safe: one caller at a time. The engine answers a batch of requests together: each stage
+runs once for the whole batch. Answers depend only on the request, up to bf16 rounding, which varies
+with the batch size. Offline benchmarks call the same methods, one request at a time.
 """
 
 import time
@@ -23,10 +23,10 @@ from serving.api.limits import Limits
 from serving.api.request import Method, Request
 from serving.engine.answer_builder import MARGIN, AnswerBuilder
 from serving.engine.cascade import Cascade
-from serving.engine.explain_history import explaining_cost
+from serving.engine.explain_history import history_reasons_cost
 from serving.engine.explain_text import TEXT_COST, text_reasons_cost
 from serving.engine.latency import Latencies
-from serving.engine.lookups import EMBEDS, looked_up
+from serving.engine.lookups import EMBEDS, look_up
 from serving.engine.resolve import ResolvedRequest, resolve
 from serving.engine.warmup import warmup_requests
 from shortlist_client.api.answer import Answer
@@ -36,20 +36,20 @@ from shortlist_client.api.request import Shopper, Wishes
 
 WARM_UPS = 2
 Placed = tuple[int, Answer | Exception]
-"""Place of a request among those that came together, and its answer"""
+"""Position of a request in its batch, and its answer"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineConfig:
-    """How far the cascade looks."""
+    """Sizes, limits and caches of the engine."""
 
     ranked: int | None = None
-    """Head of the shortlist that the ranker reads; the rest follows in its order. By default
-    as many as the ranker was validated with."""
+    """Items at the head of the shortlist that the ranker scores; the rest keeps the shortlist's
+    order. By default as many as the ranker was validated with."""
     limits: Limits = field(default_factory=Limits)
-    """What one query may ask for."""
+    """Limits on one request."""
     cache: CacheConfig = NOTHING
-    """Of it, `shoppers` are kept here."""
+    """Cache sizes; the engine uses `shoppers` and `seconds`."""
 
     def __post_init__(self) -> None:
         if self.ranked is not None and not 1 <= self.ranked <= self.limits.shortlist:
@@ -64,13 +64,13 @@ class Engine:
     """Answers requests from one cascade."""
 
     cascade: Cascade
-    """The parts of the release"""
+    """Parts of the release"""
     limits: Limits
-    """Limits on what one request may ask"""
+    """Limits on one request"""
     head: int
-    """Items of a shortlist that the ranker reads, where there are as many"""
+    """Items at the head of a shortlist that the ranker scores, at most"""
     latencies: Latencies = field(default_factory=Latencies)
-    """Estimates that deadlines are compared with"""
+    """Latency estimates that the engine compares with deadlines"""
 
     @classmethod
     def load(cls, folder: Path, config: EngineConfig) -> "Engine":
@@ -78,10 +78,10 @@ class Engine:
 
         Args:
             folder: Folder of a dataset's stages, or of a published release.
-            config: How far to look.
+            config: Sizes, limits and caches.
 
         Raises:
-            ArtifactError: the release is incomplete, corrupt or mixed; says which part.
+            ArtifactError: the release is incomplete, corrupt or mixed; the message names the part.
         """
         leave_cores_to_torch()
         cascade = Cascade.load(folder, config.cache)
@@ -92,7 +92,7 @@ class Engine:
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """Fingerprint of every stage, and the `release` where it was published."""
+        """Fingerprint of every stage, and the `release` id if it was published."""
         return self.cascade.versions
 
     @property
@@ -102,27 +102,27 @@ class Engine:
 
     @property
     def version_token(self) -> object:
-        """Identifies the cascade that answers."""
+        """Identifies the cascade; changes when answers may change."""
         return self.cascade.version_token
 
     @property
     def cache_lookups(self) -> Mapping[str, Lookups]:
-        """Hits and misses of the cached shoppers, where shoppers are cached."""
+        """Hits and misses of the shopper cache, if there is one."""
         cache = self.cascade.retriever.kept
         return {} if cache is None else {"shoppers": cache.lookups}
 
     @property
     def ranked(self) -> int:
-        """Items of a shortlist that are ranked at most."""
+        """Items at the head of a shortlist that the ranker scores, at most."""
         return min(self.head, self.shortlist)
 
     @property
     def shortlist(self) -> int:
-        """Items that are recalled: the limit, or the corpus where that is smaller."""
+        """Items that recall returns: the limit, or the whole corpus if it is smaller."""
         return max(1, min(self.limits.shortlist, len(self.cascade.catalogue)))
 
     def warm_up(self) -> None:
-        """Answer one request of every kind and width, so that no caller meets a first time."""
+        """Answer one request of every kind and width, so that no caller pays a first-call cost."""
         cascade = self.cascade
         by_ranker, by_towers = cascade.ranker.longest, cascade.retriever.user_tower.longest
         longest = min(max(by_ranker, by_towers, 1), self.limits.history, len(cascade.catalogue))
@@ -132,7 +132,7 @@ class Engine:
             Method.RECOMMEND if by_ranker else Method.RETRIEVE,
         )
         for _ in range(WARM_UPS):
-            self.latencies.ranking.clear()  # first times say nothing of later ones
+            self.latencies.ranking.clear()  # cold times predict nothing
             for request in requests:
                 list(self.answers([request]))
             list(self.answers(requests))
@@ -150,10 +150,10 @@ class Engine:
         """Recall a shortlist, rank its head, and return the first `limit` without the history.
 
         Args:
-            shopper: For whom.
-            wishes: What the answer should be like.
-            recent: What the user did since the release was built, oldest first.
-            ranked: Length of the head; by default as configured.
+            shopper: The shopper.
+            wishes: Options of the answer.
+            recent: Events of the user since the release was built, oldest first.
+            ranked: Items to rank; by default as configured.
 
         Raises:
             InvalidRequestError: the request breaks a rule.
@@ -162,7 +162,7 @@ class Engine:
         return self._one(request, ranked=ranked)
 
     def retrieve(self, shopper: Shopper, wishes: Wishes = Wishes()) -> Answer:
-        """The shortlist's first `limit` in its own order, without the history.
+        """Recall a shortlist and return its first `limit` items, without the history.
 
         Raises:
             InvalidRequestError: the request breaks a rule.
@@ -172,21 +172,21 @@ class Engine:
     def rank(
         self, shopper: Shopper, candidates: Sequence[str], wishes: Wishes = Wishes()
     ) -> Answer:
-        """Order the given items for the shopper and return the first `limit`.
+        """Rank the given items for the shopper and return the first `limit`.
 
         Raises:
-            InvalidRequestError: the request breaks a rule, or there are no or too many candidates.
+            InvalidRequestError: the request breaks a rule, or has no or too many candidates.
         """
         return self._one(
             Request(method=Method.RANK, shopper=shopper, candidates=candidates, wishes=wishes)
         )
 
     def similar(self, item_id: str, wishes: Wishes = Wishes()) -> Answer:
-        """Nearest neighbours of an item among the items that fit, but for those to leave out.
+        """Nearest neighbours of an item among the items that pass the filters and exclusions.
 
         Raises:
             InvalidRequestError: the limit, an id or a filter breaks a rule.
-            UnknownItemError: the catalogue does not hold the item.
+            UnknownItemError: the item is not in the catalogue.
         """
         return self._one(Request(method=Method.SIMILAR, item_id=item_id, wishes=wishes))
 
@@ -197,32 +197,31 @@ class Engine:
         return answer
 
     def cost(self, request: Request) -> int:
-        """Items that an answer reads at most: of a history, and to be ranked."""
+        """Upper bound on the work of a request, in items: history items plus items to rank."""
         known = len(request.shopper.history) or (NEWEST if request.shopper.user_id else 0)
         ranked = {Method.RECOMMEND: self.ranked, Method.RANK: len(request.candidates)}
-        return (
-            1
-            + min(known, NEWEST)
-            + ranked.get(request.method, 0)
-            + TEXT_COST * len(request.texts)
-            + explaining_cost(request)
-            + text_reasons_cost(request)
-        )
+        cost = 1 + min(known, NEWEST) + ranked.get(request.method, 0)
+        cost += TEXT_COST * len(request.texts)
+        if request.wishes.explain:
+            cost += history_reasons_cost(request)
+        if request.wishes.explain_texts:
+            cost += text_reasons_cost(request)
+        return cost
 
     def answers(
         self, requests: Sequence[Request], *, ranked: int | None = None
     ) -> Iterator[Placed]:
-        """Answer some requests together, each as soon as it can be.
+        """Answer a batch of requests and yield each answer as soon as it is ready.
 
         Args:
-            requests: The requests.
-            ranked: Length of the head that is ranked; by default as configured.
+            requests: The batch.
+            ranked: Items to rank; by default as configured.
 
         Yields:
-            Places among the requests, in any order, and their answers; InvalidRequestError,
-            UnknownItemError or OtherReleaseError where a request cannot be answered.
+            Position in the batch and its answer, in any order; InvalidRequestError,
+            UnknownItemError or OtherReleaseError if a request cannot be answered.
         """
-        started, cascaded = time.perf_counter(), dict[int, ResolvedRequest]()
+        started, to_embed = time.perf_counter(), dict[int, ResolvedRequest]()
         for place, request in enumerate(requests):
             try:
                 resolved = resolve(request, self.cascade, self.limits)
@@ -232,47 +231,49 @@ class Engine:
             if request.method in EMBEDS:
                 yield place, self._build.embedded(resolved, started)
             elif resolved.embeds:
-                cascaded[place] = resolved
+                to_embed[place] = resolved
             else:
-                found = looked_up(resolved, self.cascade, size=self.shortlist)
-                yield place, self._build(resolved, found, {}, started)
-        if cascaded:
-            yield from self._cascaded(cascaded, self.ranked if ranked is None else ranked, started)
+                ranked_list = look_up(resolved, self.cascade, size=self.shortlist)
+                yield place, self._build(resolved, ranked_list, {}, started)
+        if to_embed:
+            yield from self._run_cascade(
+                to_embed, self.ranked if ranked is None else ranked, started
+            )
 
     @cached_property
     def _build(self) -> AnswerBuilder:
         return AnswerBuilder(cascade=self.cascade, latencies=self.latencies)
 
-    def _cascaded(
+    def _run_cascade(
         self, requests: Mapping[int, ResolvedRequest], ranked: int, started: float
     ) -> Iterator[Placed]:
-        """Answers of the cascade: first those without the ranker, last those with explanations."""
+        """Run the cascade; answers without ranking come first, explained answers come last."""
         watch: dict[str, float] = {}
-        lists = self._recalled(requests, watch)
+        lists = self._recall(requests, watch)
         heads = {
-            place: self._head(request, len(lists[place]), ranked)
+            place: self._head_size(request, len(lists[place]), ranked)
             for place, request in requests.items()
         }
         in_time = self._in_time(requests, {place: size for place, size in heads.items() if size})
 
         def answer(place: int) -> Placed:
-            request, cut = requests[place], heads[place] > 0 and place not in in_time
-            found = lists[place]
-            if cut and request.given is not None:
-                found = found.take(np.argsort(-found.scores, kind="stable"))
-            return place, self._build(request, found, watch, started, cut=cut)
+            request, out_of_time = requests[place], heads[place] > 0 and place not in in_time
+            ranked_list = lists[place]
+            if out_of_time and request.given is not None:
+                ranked_list = ranked_list.take(np.argsort(-ranked_list.scores, kind="stable"))
+            return place, self._build(request, ranked_list, watch, started, out_of_time=out_of_time)
 
         unranked = [place for place in requests if place not in in_time]
         late = [place for place in unranked if requests[place].explains and not heads[place]]
         yield from (answer(place) for place in unranked if place not in late)
         if in_time:
             sizes = {place: heads[place] for place in in_time}
-            lists |= self._ranked(requests, lists, sizes, watch)
+            lists |= self._rank(requests, lists, sizes, watch)
         yield from (answer(place) for place in in_time if not requests[place].explains)
         yield from map(answer, late)
         yield from (answer(place) for place in in_time if requests[place].explains)
 
-    def _recalled(
+    def _recall(
         self, requests: Mapping[int, ResolvedRequest], watch: dict[str, float]
     ) -> dict[int, RankedList]:
         recalled = self.cascade.retriever.recall(
@@ -283,8 +284,8 @@ class Engine:
         )
         return dict(zip(requests, recalled, strict=True))
 
-    def _head(self, request: ResolvedRequest, items: int, ranked: int) -> int:
-        """Items of a list that are to be ranked."""
+    def _head_size(self, request: ResolvedRequest, items: int, ranked: int) -> int:
+        """Number of items at the head of a list to rank."""
         heads = {Method.RECOMMEND: ranked, Method.RANK: self.limits.candidates}
         return 0 if request.by_towers else min(heads.get(request.request.method, 0), items)
 
@@ -294,8 +295,8 @@ class Engine:
         """Places of the requests whose deadlines leave time to rank, the latest deadline first.
 
         Args:
-            requests: By place.
-            heads: Items to rank, by place, of those that have any.
+            requests: Requests by place.
+            heads: Number of items to rank, by place, for requests with at least one.
         """
         places = sorted(heads, key=lambda place: -requests[place].request.deadline)
         size, now = sum(heads.values()), time.monotonic() + MARGIN
@@ -304,14 +305,14 @@ class Engine:
             size -= heads[places.pop()]
         return places
 
-    def _ranked(
+    def _rank(
         self,
         requests: Mapping[int, ResolvedRequest],
         lists: Mapping[int, RankedList],
         heads: Mapping[int, int],
         watch: dict[str, float],
     ) -> dict[int, RankedList]:
-        """Lists with their heads in the ranker's order, by place, of those that `heads` names."""
+        """Lists with their heads in the ranker's order, by place, for the places in `heads`."""
         started, ranker = time.perf_counter(), self.cascade.ranker
         histories = [requests[place].shopper.history for place in heads]
         features = [
@@ -329,6 +330,6 @@ class Engine:
         self.latencies.ranking.record(sum(heads.values()), taken)
         weight = ranker.shortlist_weight
         return {
-            place: lists[place].reranked(of_head, shortlist_weight=weight)
-            for place, of_head in zip(heads, logits, strict=True)
+            place: lists[place].reranked(head_logits, shortlist_weight=weight)
+            for place, head_logits in zip(heads, logits, strict=True)
         }

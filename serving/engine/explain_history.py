@@ -1,8 +1,8 @@
-"""Why an item is in an answer: what each item of the history did to its score, by leaving it out.
+"""Explains items by the history that caused them.
 
-User tower, sources and ranker judge the same shortlist again without the item, so that what is told
-is the true effect on the score, not what an approximation of the models says (feature ablation;
-Covert et al., "Explaining by removing", JMLR 2021).
+User tower, sources and ranker score the same shortlist again without one item of the history. The
+contribution of that item is therefore its true effect on the score, not the output of an
+approximation (feature ablation; Covert et al., "Explaining by removing", JMLR 2021).
 """
 
 from collections.abc import Sequence
@@ -17,21 +17,20 @@ from serving.api.request import Request
 from serving.engine.cascade import Cascade
 
 EXPLAINED = 20
-"""Newest items of a history that are explained; each is left out in turn"""
+"""Newest items of a history to remove, one at a time"""
 
 
-def explaining_cost(request: Request) -> int:
-    """Items that reasons read at most, beside those of the answer: of histories, and ranked."""
-    if not request.wishes.explain:
-        return 0
+def history_reasons_cost(request: Request) -> int:
+    """Extra work of the reasons, in items as for `Engine.cost`; an upper bound."""
     known = len(request.shopper.history) or EXPLAINED
     return (1 + min(known, EXPLAINED)) * (1 + request.limit)
 
 
-def left_out(shopper: ResolvedShopper) -> Rows:
-    """Items of a history to leave out in turn: distinct, the newest first.
+def rows_to_remove(shopper: ResolvedShopper) -> Rows:
+    """Rows of a history's items to remove one at a time: distinct, newest first.
 
-    None where the only item of a history would go: without it, nothing is known to compare with.
+    Empty if the history has only one item and there is no search: without the item, the user tower
+    would have no input.
     """
     distinct = dict.fromkeys(shopper.history[::-1].tolist())
     rows = np.array(list(distinct)[:EXPLAINED], np.int32)
@@ -43,73 +42,73 @@ def left_out(shopper: ResolvedShopper) -> Rows:
 def contributions(
     shopper: ResolvedShopper,
     rows: Rows,
-    found: RankedList,
+    ranked_list: RankedList,
     places: NDArray[np.int64],
     *,
     cascade: Cascade,
 ) -> Scores:
-    """By how much scores would be lower without some items of a history.
+    """By how much scores fall when one item of the history is removed.
 
     Args:
-        shopper: Who was asked about; embedded by the user tower.
-        rows: Items of the history, as of `left_out`, at least one.
-        found: The whole shortlist, in any order, ranked or not.
-        places: Among it, those that are explained.
-        cascade: What made it.
+        shopper: The shopper, with a history or search for the user tower.
+        rows: Rows of the history's items from `rows_to_remove`, at least one.
+        ranked_list: The whole shortlist, in any order, ranked or not.
+        places: Positions of the items to explain in the shortlist.
+        cascade: Parts of the release that made the shortlist.
 
     Returns:
-        (rows, places), in the units of the scores.
+        (rows, places) contributions, in the units of the scores.
     """
     variants = [shopper, *(_without(shopper, row) for row in rows.tolist())]
     users = cascade.retriever.embed_all(variants, {})
-    judged = [
-        _judged(cascade, user, variant, found)
+    rescored = [
+        _rescored(cascade, user, variant, ranked_list)
         for user, variant in zip(users, variants, strict=True)
     ]
-    scores = np.stack([one.scores[places] for one in judged])
-    if found.ranked:
+    scores = np.stack([one.scores[places] for one in rescored])
+    if ranked_list.ranked:
         scores *= cascade.ranker.shortlist_weight
-        ranked = np.flatnonzero(~np.isnan(found.ranker_scores[places]))
+        ranked = np.flatnonzero(~np.isnan(ranked_list.ranker_scores[places]))
         if len(ranked):
-            scores[:, ranked] = _ranked(cascade, variants, judged, places[ranked])
-    lower: Scores = scores[0] - scores[1:]
-    return lower
+            scores[:, ranked] = _logits(cascade, variants, rescored, places[ranked])
+    fall: Scores = scores[0] - scores[1:]
+    return fall
 
 
 def _without(shopper: ResolvedShopper, row: int) -> ResolvedShopper:
-    """A shopper who never came across an item; what is known of the others stays."""
-    kept = shopper.history != row
-    contexts = None if shopper.contexts is None else shopper.contexts[kept]
-    return replace(shopper, history=shopper.history[kept], contexts=contexts)
+    """The shopper without an item in the history; other interactions keep their codes."""
+    others = shopper.history != row
+    contexts = None if shopper.contexts is None else shopper.contexts[others]
+    return replace(shopper, history=shopper.history[others], contexts=contexts)
 
 
-def _judged(
-    cascade: Cascade, user: Scores, shopper: ResolvedShopper, found: RankedList
+def _rescored(
+    cascade: Cascade, user: Scores, shopper: ResolvedShopper, ranked_list: RankedList
 ) -> RankedList:
-    """The same items as the sources see them for another history."""
+    """The same items with the sources' scores for a changed history."""
     history = shopper.history if shopper.listed else shopper.history[:0]
-    judged = cascade.retriever.sources.judge(user, history, found.rows)
+    rescored = cascade.retriever.sources.judge(user, history, ranked_list.rows)
     return replace(
-        judged,
-        by_towers=found.by_towers,
-        by_neighbours=found.by_neighbours & (judged.neighbour_scores > 0),
+        rescored,
+        by_towers=ranked_list.by_towers,
+        by_neighbours=ranked_list.by_neighbours & (rescored.neighbour_scores > 0),
     )
 
 
-def _ranked(
+def _logits(
     cascade: Cascade,
     variants: Sequence[ResolvedShopper],
-    judged: Sequence[RankedList],
+    rescored: Sequence[RankedList],
     places: NDArray[np.int64],
 ) -> Scores:
-    """(variants, places) logits of the ranker."""
+    """Logits of the ranker, (variants, places)."""
     histories = [variant.history for variant in variants]
-    heads = [one.take(places) for one in judged]
-    known = [
+    heads = [one.take(places) for one in rescored]
+    features = [
         cascade.features(history, one)[places]
-        for history, one in zip(histories, judged, strict=True)
+        for history, one in zip(histories, rescored, strict=True)
     ]
     logits = cascade.ranker.score_all(
-        histories, [head.rows for head in heads], [head.scores for head in heads], known
+        histories, [head.rows for head in heads], [head.scores for head in heads], features
     )
     return np.stack(logits)

@@ -1,9 +1,10 @@
-"""Why an item is in an answer: what each field of its text did to the score of the towers.
+"""Explains items by the fields of their texts.
 
-An item's embedding is the sum, made of unit length, of what its text says and what its buyers did.
-Direction and length of the sum are kept, and the item tower reads the text again: so what the
-buyers did is known as well, and where the item would lie if its text lacked a field (feature
-ablation; Covert et al., "Explaining by removing", JMLR 2021).
+An item's embedding is the normalised sum of a text embedding and a residual learnt from purchases.
+The release stores the direction (the embedding) and the length of the sum. The item tower encodes
+the text again; the sum minus the text embedding gives the residual. The residual plus the embedding
+of a text without one field gives the item's embedding without that field (feature ablation; Covert
+et al., "Explaining by removing", JMLR 2021).
 """
 
 from collections.abc import Sequence
@@ -27,40 +28,40 @@ from shortlist_client.api.item import Item
 from towers.item_encoder import TextsReader
 
 TEXT_COST = 16
-"""Items of a history that take about as long to encode as one text"""
+"""Approximate cost of encoding one text, in history items"""
 EXPLAINED = 20
-"""Items of an answer that are told of, the first ones"""
+"""Items at the head of an answer that get text reasons"""
 FIELDS = 8
-"""Fields of an item that are told of, the most important ones"""
+"""Most important fields of an item that get a reason, at most"""
 USUAL_FIELDS = 4
-"""That an item has, about"""
+"""Typical number of fields of an item"""
 SHORTEST = 1e-6
-"""Length of a sum that has none"""
+"""Lower bound on the length of a sum; avoids division by zero"""
 
 
 def text_reasons_cost(request: Request) -> int:
-    """Items of a history that take as long to read as the texts of an answer's items, about."""
+    """Approximate extra work of the text reasons, in items as for `Engine.cost`."""
     items = min(request.limit, EXPLAINED, len(request.candidates) or EXPLAINED)
-    return TEXT_COST * items * (1 + USUAL_FIELDS) if request.wishes.explain_texts else 0
+    return TEXT_COST * items * (1 + USUAL_FIELDS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextReasons:
-    """Tells what fields did to scores."""
+    """Computes the contributions of text fields to scores."""
 
     texts: TextsReader
     lengths: NDArray[np.float32]
-    """(items of the release,): of the sums that became their embeddings"""
+    """(items of the release,) lengths of the sums before normalisation"""
     config: DataConfig
-    """How texts were rendered"""
+    """Configuration that rendered the texts"""
 
     @classmethod
     def load(cls, root: Path, texts: TextsReader) -> "TextReasons":
-        """Load what the towers stage kept for this.
+        """Load the lengths that the towers stage stored.
 
         Args:
             root: Folder of a dataset's stages.
-            texts: Its item tower before texts.
+            texts: Encodes raw texts with the item tower.
         """
         lengths = np.load(root / "towers" / LENGTHS, mmap_mode="r")
         return cls(texts=texts, lengths=lengths, config=data_config(root))
@@ -68,34 +69,36 @@ class TextReasons:
     def __call__(
         self, user: Scores, rows: Rows, catalogue: Catalogue, index: LiveIndex
     ) -> list[tuple[TextReason, ...]]:
-        """By how much cosines would be lower without some field of an item's text.
+        """By how much cosines fall when one field of an item's text is removed.
 
         Args:
-            user: (dimension,) of unit length.
-            rows: Items, at least one.
-            catalogue: Knows their fields.
-            index: Knows their embeddings.
+            user: (dimension,) user embedding of unit length.
+            rows: Item rows, at least one.
+            catalogue: Catalogue with the fields of the items.
+            index: Index with the embeddings of the items.
 
         Returns:
-            Of each item the fields that are read, what helped most first.
+            For each item its fields within the token budget, largest contribution first.
         """
         rendered = [self._rendered(catalogue.item(row)) for row in rows.tolist()]
-        distinct = list({text: None for whole, cut in rendered for text in (whole, *cut.values())})
-        said = dict(zip(distinct, self.texts.unnormalised(distinct), strict=True))
+        distinct = list(
+            {text: None for whole, shortened in rendered for text in (whole, *shortened.values())}
+        )
+        encoded = dict(zip(distinct, self.texts.unnormalised(distinct), strict=True))
         reasons = []
-        for row, (whole, cut), embedding in zip(
+        for row, (whole, shortened), embedding in zip(
             rows.tolist(), rendered, index.vectors(rows), strict=True
         ):
             learnt = catalogue.learnt_row(catalogue.item_id(row), whole)
-            length = np.linalg.norm(said[whole]) if learnt is None else self.lengths[learnt]
-            buyers = length * embedding - said[whole]
-            sums = buyers + np.stack([said[text] for text in (whole, *cut.values())])
+            length = np.linalg.norm(encoded[whole]) if learnt is None else self.lengths[learnt]
+            residual = length * embedding - encoded[whole]
+            sums = residual + np.stack([encoded[text] for text in (whole, *shortened.values())])
             sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), SHORTEST)
-            reasons.append(_sorted(list(cut), (sums[0] - sums[1:]) @ user))
+            reasons.append(_sorted(list(shortened), (sums[0] - sums[1:]) @ user))
         return reasons
 
     def _rendered(self, item: Item) -> tuple[str, dict[str, str]]:
-        """Text of an item, and without each of the fields that it begins with, by name."""
+        """Text of an item, and by field name the text without that field."""
         lines = text_lines(fields_of(item, self.config), self.config)
         whole = joined(lines.values(), self.config)
         ends = accumulate(len(line) + len(SEPARATOR) for line in lines.values())
@@ -107,6 +110,6 @@ class TextReasons:
         }
 
 
-def _sorted(names: Sequence[str], lower: Scores) -> tuple[TextReason, ...]:
-    order = np.argsort(-lower, kind="stable").tolist()
-    return tuple(TextReason(field=names[at], contribution=float(lower[at])) for at in order)
+def _sorted(names: Sequence[str], contributions: Scores) -> tuple[TextReason, ...]:
+    order = np.argsort(-contributions, kind="stable").tolist()
+    return tuple(TextReason(field=names[at], contribution=float(contributions[at])) for at in order)

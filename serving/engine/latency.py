@@ -1,16 +1,16 @@
-"""Predicts how long work will take, from recent work of about the same size."""
+"""Estimates the time of a batch from recent batches of about the same size."""
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
 REMEMBERED = 16
-"""Measurements kept for each class of sizes"""
+"""Measurements retained for each size class"""
 QUANTILE = 0.8
-"""Quantile of the measurements that an estimate is"""
+"""Quantile of the measurements that serves as the estimate"""
 
 
 class LatencyEstimator:
-    """Estimates conservatively; sizes within a factor of two share their measurements."""
+    """Predicts the time of a batch; sizes within a factor of two share their measurements."""
 
     def __init__(self) -> None:
         self._seconds: dict[int, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
@@ -20,18 +20,18 @@ class LatencyEstimator:
         self._seconds.clear()
 
     def record(self, size: int, seconds: float) -> None:
-        """Remember how long work of a size took."""
+        """Record the time of a batch of the given size."""
         self._seconds[size.bit_length()].append(seconds)
 
     def estimate(self, size: int) -> float:
         """Conservative latency estimate (80th percentile), seconds; 0 before any measurement.
 
-        Where only smaller work was measured, time grows in proportion to size.
+        If only smaller batches were measured, the estimate grows in proportion to the size.
         """
         if not self._seconds:
             return 0.0
         own = size.bit_length()
-        larger = [known for known in self._seconds if known >= own]
+        larger = [measured for measured in self._seconds if measured >= own]
         nearest = min(larger) if larger else max(self._seconds)
         seconds = sorted(self._seconds[nearest])
         return seconds[int(QUANTILE * (len(seconds) - 1))] * 2.0 ** max(own - nearest, 0)
@@ -39,11 +39,11 @@ class LatencyEstimator:
 
 @dataclass(frozen=True, kw_only=True)
 class Latencies:
-    """Estimators of the steps that a deadline may leave out; they outlive item changes."""
+    """Estimators for the steps that a short deadline skips; item changes do not reset them."""
 
     ranking: LatencyEstimator = field(default_factory=LatencyEstimator)
-    """By the number of items to rank"""
+    """Size: items to rank"""
     history_reasons: LatencyEstimator = field(default_factory=LatencyEstimator)
-    """By items of the answer times items of the history"""
+    """Size: items of the answer times items of the history"""
     text_reasons: LatencyEstimator = field(default_factory=LatencyEstimator)
-    """By the number of items to explain"""
+    """Size: items to explain"""

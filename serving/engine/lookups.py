@@ -1,4 +1,4 @@
-"""Answers that need no ranking: neighbours of an item, best sellers, embeddings."""
+"""Answers without recall and ranking: neighbours of an item, best sellers, embeddings."""
 
 import time
 from collections.abc import Mapping
@@ -17,16 +17,16 @@ EMBEDS: Mapping[Method, str] = {
     Method.EMBED_ITEMS: "index",
     Method.EMBED_TEXTS: "item_tower",
 }
-"""Methods that are answered by embeddings, and the stage that does the work"""
+"""Methods that return embeddings, and the stage that computes them"""
 
 
-def looked_up(resolved: ResolvedRequest, cascade: Cascade, *, size: int) -> RankedList:
-    """Neighbours of an item, or best sellers where nothing is known of the shopper.
+def look_up(resolved: ResolvedRequest, cascade: Cascade, *, size: int) -> RankedList:
+    """Neighbours of an item, or best sellers if nothing is known about the shopper.
 
     Args:
-        resolved: Needs no shopper's embedding.
-        cascade: The parts of the release.
-        size: Best sellers at most.
+        resolved: A request that needs no shopper's embedding.
+        cascade: Parts of the release.
+        size: Number of best sellers, at most.
     """
     shopper, given, catalogue = resolved.shopper, resolved.given, cascade.catalogue
     if resolved.basis is Basis.ITEM:
@@ -47,11 +47,11 @@ def _by_popularity(rows: Rows, catalogue: Catalogue) -> RankedList:
 def embeddings(
     resolved: ResolvedRequest, cascade: Cascade, watch: dict[str, float]
 ) -> list[Embedding]:
-    """Embeddings of what a request names; none for a shopper of whom nothing is known.
+    """Embeddings of the shopper, items or texts of a request; none for an unknown shopper.
 
     Args:
-        resolved: Of a method in `EMBEDS`.
-        cascade: The parts of the release.
+        resolved: A request with a method in `EMBEDS`.
+        cascade: Parts of the release.
         watch: Receives the stage's time, ms.
     """
     method, item_ids, given = resolved.request.method, [""], resolved.given

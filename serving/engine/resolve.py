@@ -1,4 +1,4 @@
-"""Resolves requests: checks their rules and turns ids into rows."""
+"""Resolves requests: checks their rules, turns ids into rows and fills in defaults."""
 
 from dataclasses import dataclass
 
@@ -11,19 +11,25 @@ from index.filters.clauses import FilterError
 from index.ranked_list import Rows, Scores
 from retrieval.retriever import ResolvedShopper
 from serving.api.errors import UnknownItemError
-from serving.api.limits import Limits, check_id
+from serving.api.limits import Limits
 from serving.api.request import Method, Request
-from serving.api.validation import check_answerable, check_diversity, check_embedded, check_request
+from serving.api.validation import (
+    check_answerable,
+    check_diversity,
+    check_embedded,
+    check_id,
+    check_request,
+)
 from serving.catalogue.catalogue import Catalogue
 from serving.engine.cascade import Cascade
-from serving.engine.explain_history import left_out
+from serving.engine.explain_history import rows_to_remove
 from shortlist_client.api.answer import Basis
 from shortlist_client.api.errors import InvalidRequestError
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedRequest:
-    """A request whose ids are rows and whose rules are checked."""
+    """A checked request with ids turned into rows."""
 
     request: Request
     shopper: ResolvedShopper
@@ -31,8 +37,8 @@ class ResolvedRequest:
     unknown_item_ids: tuple[str, ...] = ()
     unknown_user: bool = False
     given: Rows | None = None
-    """Items to rank or to embed, or the item whose neighbours are wanted; None where items are
-    recalled"""
+    """Rows of the items to rank or embed, or of the item whose neighbours are wanted; None if the
+    request recalls items"""
 
     @property
     def embeds(self) -> bool:
@@ -42,14 +48,14 @@ class ResolvedRequest:
 
     @property
     def explains(self) -> bool:
-        """Whether the answer has any explanation."""
+        """Whether the answer explains its items in any way."""
         return self.explains_history or self.explains_texts
 
     @property
     def explains_history(self) -> bool:
         """Whether the answer explains its items by the history that caused them."""
         wished = self.request.wishes.explain and self.basis in {Basis.HISTORY, Basis.SEARCH}
-        return wished and len(left_out(self.shopper)) > 0
+        return wished and len(rows_to_remove(self.shopper)) > 0
 
     @property
     def explains_texts(self) -> bool:
@@ -58,52 +64,52 @@ class ResolvedRequest:
 
     @property
     def by_towers(self) -> bool:
-        """Whether the towers alone decide the order."""
+        """Whether only the towers decide the order."""
         return self.basis in {Basis.SEARCH, Basis.VECTOR}
 
 
 def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedRequest:
-    """Check a request and look up what it names.
+    """Check a request and look up its ids.
 
     Args:
         request: The request.
-        cascade: The release that answers.
-        limits: Limits on what it may ask.
+        cascade: Parts of the release that answers.
+        limits: Limits on the request.
 
     Raises:
-        OtherReleaseError: it names another release than the one that answers.
-        InvalidRequestError: it breaks a rule.
-        UnknownItemError: the catalogue does not hold the item that it is about.
+        OtherReleaseError: the request is pinned to another release.
+        InvalidRequestError: the request breaks a rule.
+        UnknownItemError: the item whose neighbours are wanted is not in the catalogue.
     """
     catalogue, attributes = cascade.catalogue, cascade.attributes
     check_answerable(request, cascade.versions.get("release"), limits)
     if request.method is Method.SIMILAR:
-        return _of_item(request, catalogue, attributes, limits)
+        return _resolve_similar(request, catalogue, attributes, limits)
     if request.method in (Method.EMBED_ITEMS, Method.EMBED_TEXTS):
-        return _to_embed(request, catalogue, limits)
+        return _resolve_embed(request, catalogue, limits)
     check_request(request, limits)
     check_diversity(request.wishes.diversity, attributes.kinds)
-    history, contexts, unknown, unknown_user = _known(request, catalogue)
+    history, contexts, unknown, unknown_user = _history(request, catalogue)
     given, allowed, search, vector = None, None, "", None
     if request.method is Method.RANK:
-        given, unknown_too = catalogue.rows(list(dict.fromkeys(request.candidates)))
+        given, also_unknown = catalogue.rows(list(dict.fromkeys(request.candidates)))
     else:
         search = request.shopper.search
         vector = unit_vector(request, cascade.retriever.sources.index.dimension)
-        allowed, unknown_too = _allowed(request, catalogue, attributes)
+        allowed, also_unknown = _allowed(request, catalogue, attributes)
     return ResolvedRequest(
         request=request,
         shopper=ResolvedShopper(
             history=history, contexts=contexts, search=search, vector=vector, allowed=allowed
         ),
         basis=Basis.VECTOR if vector is not None else _basis(search, history),
-        unknown_item_ids=tuple(dict.fromkeys(unknown + unknown_too)),
+        unknown_item_ids=tuple(dict.fromkeys(unknown + also_unknown)),
         unknown_user=unknown_user,
         given=given,
     )
 
 
-def _of_item(
+def _resolve_similar(
     request: Request, catalogue: Catalogue, attributes: Attributes, limits: Limits
 ) -> ResolvedRequest:
     check_request(request, limits)
@@ -121,7 +127,7 @@ def _of_item(
     )
 
 
-def _to_embed(request: Request, catalogue: Catalogue, limits: Limits) -> ResolvedRequest:
+def _resolve_embed(request: Request, catalogue: Catalogue, limits: Limits) -> ResolvedRequest:
     check_embedded(request, limits)
     given, unknown = catalogue.rows(list(dict.fromkeys(request.candidates)))
     return ResolvedRequest(
@@ -133,10 +139,10 @@ def _to_embed(request: Request, catalogue: Catalogue, limits: Limits) -> Resolve
     )
 
 
-def _known(request: Request, catalogue: Catalogue) -> tuple[Rows, Rows, tuple[str, ...], bool]:
-    """History, contexts, unknown items and whether the user is unknown.
+def _history(request: Request, catalogue: Catalogue) -> tuple[Rows, Rows, tuple[str, ...], bool]:
+    """History rows, interaction codes, unknown item ids, and whether the user is unknown.
 
-    A history in the request wins over the one that is known of the user.
+    A history in the request replaces the user's recorded history.
     """
     shopper = request.shopper
     if shopper.history:
@@ -154,7 +160,7 @@ def _known(request: Request, catalogue: Catalogue) -> tuple[Rows, Rows, tuple[st
 def _allowed(
     request: Request, catalogue: Catalogue, attributes: Attributes
 ) -> tuple[BitMap | None, tuple[str, ...]]:
-    """Item rows that a request lets through, None for all; and unknown ids that it leaves out."""
+    """Rows of the items that a request allows, None for all; and its unknown excluded ids."""
     wishes = request.wishes
     if not wishes.filters and not wishes.exclude:
         return None, ()
@@ -173,10 +179,10 @@ def _basis(search: str, history: Rows) -> Basis:
 
 
 def unit_vector(request: Request, dimension: int) -> Scores | None:
-    """The embedding that a request brings, (dimension,) of unit length; None where it brings none.
+    """Normalised embedding from the request, (dimension,); None if the request has no vector.
 
     Raises:
-        InvalidRequestError: names the field, the rule and the value.
+        InvalidRequestError: the vector breaks a rule; names the field, the rule and the value.
     """
     if not len(request.shopper.vector):
         return None
@@ -192,6 +198,6 @@ def unit_vector(request: Request, dimension: int) -> Scores | None:
     largest = np.abs(vector).max()
     if not largest:
         raise InvalidRequestError("vector must not be zero, got zeros alone")
-    scaled = vector / largest  # so that no square is too large or too small
+    scaled = vector / largest  # so that no square overflows or underflows
     unit: Scores = (scaled / np.linalg.norm(scaled)).astype(np.float32)
     return unit

@@ -1,4 +1,4 @@
-"""Requests that an engine answers before its first caller."""
+"""Requests that warm up an engine before its first caller."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,13 @@ from shortlist_client.api.request import Diversity, Shopper, Wishes
 def warmup_requests(
     item_ids: Sequence[str], keywords: Sequence[str], widest: Method
 ) -> list[Request]:
-    """One request of every kind, and one of every width of history.
+    """One request of every kind, and one for every padded width of a history.
 
     Args:
-        item_ids: Items of the catalogue, as many as the longest history that has a width of its
-            own.
+        item_ids: Item ids from the catalogue, as many as the longest history that changes the
+            padded width.
         keywords: Keyword attributes of the items.
-        widest: Method that is called with every width.
+        widest: Method to call with every width.
     """
     item_id = item_ids[0]
     known, searched, one = Shopper(history=[item_id]), Shopper(search="a"), Wishes(limit=1)

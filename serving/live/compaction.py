@@ -1,4 +1,4 @@
-"""How long changes of items are kept: until every release that is kept holds them."""
+"""Compaction of the journal: drops item changes that every retained release already contains."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,15 +19,15 @@ from shortlist_client.api.item import Item
 
 logger = logging.getLogger(__name__)
 AT_ONCE = 1_000
-"""Changes of a record that was written anew"""
+"""Changes in one record of a compacted journal, at most"""
 
 
-def unsettled(changes: Mapping[str, Change], root: Path) -> set[str]:
-    """Ids of the changes that a release needs: those that are newer or that it does not hold.
+def needed_ids(changes: Mapping[str, Change], root: Path) -> set[str]:
+    """Ids of the changed items whose change a release does not contain.
 
-    A release holds an upsert when it was published after it and has the item with the same text
-    and the same attributes, as far as it has such; it holds a deletion when it was published after
-    it and lacks the item. Stages that were not published need all.
+    A release contains a change only if it was published after the change. It contains an upsert if
+    it has the item with the same text and the same values of its attributes. It contains a deletion
+    if it lacks the item. Unpublished stages contain no change.
     """
     if not (root / RECORD).is_file() or not changes:
         return set(changes)
@@ -59,52 +59,53 @@ def _with_values(held: Held) -> Held:
 
 
 def fold(
-    journal: Journal, releases: Sequence[Path], *, remade: Mapping[str, Change] | None = None
+    journal: Journal, releases: Sequence[Path], *, reencoded: Mapping[str, Change] | None = None
 ) -> int:
-    """Write a journal anew without what none of the releases needs and what was changed again.
+    """Compact a journal: keep the last change of each item if a release needs it.
 
     Args:
-        journal: Of the changes.
-        releases: Those that are kept: going back to any of them brings nothing deleted back.
-        remade: Changes whose vectors were made anew, by item id; they take the others' place.
+        journal: Journal of the item changes.
+        releases: Folders of the retained releases. Rolling back to any of them must not restore a
+            deleted item.
+        reencoded: Changes with vectors of newer models, by item id; they replace the recorded ones.
 
     Returns:
-        Changes that were dropped.
+        Number of changes dropped.
 
     Raises:
-        OSError: the disk is full or refuses; the journal is as before.
+        OSError: the disk is full or refuses the write; the journal is unchanged.
     """
     records = read_journal(journal.path)
     changes = latest(records)
     written = sum(len(decoded(record)) for record in records)
     needed = set(changes) if not releases else set[str]().union(*_needed(changes, releases))
-    left = [
-        (remade or {}).get(item_id, change)
+    kept = [
+        (reencoded or {}).get(item_id, change)
         for item_id, change in changes.items()
         if item_id in needed
     ]
-    if remade or len(left) < written:
+    if reencoded or len(kept) < written:
         journal.replace(
             [
                 encoded(part[start : start + AT_ONCE])
-                for part in _alike(left)
+                for part in _same_models(kept)
                 for start in range(0, len(part), AT_ONCE)
             ]
         )
-    return written - len(left)
+    return written - len(kept)
 
 
 def _needed(changes: Mapping[str, Change], releases: Sequence[Path]) -> Iterable[set[str]]:
     for release in releases:
         try:
-            yield unsettled(changes, release)
+            yield needed_ids(changes, release)
         except CorruptArtifactError as error:
-            logger.warning("changes stay for the sake of a damaged release: %s", error)
+            logger.warning("all changes are kept because a release is damaged: %s", error)
             yield set(changes)
 
 
-def _alike(changes: Sequence[Change]) -> Iterable[list[Change]]:
-    """Neighbours in time whose vectors were made by the same; deletions go with either."""
+def _same_models(changes: Sequence[Change]) -> Iterable[list[Change]]:
+    """Runs of consecutive changes from the same models; a deletion joins the run before it."""
     made_by = ""
     keys = [made_by := change.made_by or made_by for change in changes]
     for _, group in groupby(range(len(changes)), lambda place: keys[place]):

@@ -1,4 +1,4 @@
-"""Reads items that a release was built without, as its towers and its ranker would have."""
+"""Encodes new and changed items for the index and the ranker of a release."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -19,18 +19,18 @@ from towers.item_encoder import TextsReader
 
 
 class ItemReader:
-    """Makes of items what is searched and what is ranked; loads its models when there is work.
+    """Computes embeddings and ranker states of items; loads its models on first use.
 
-    An item whose text is that of the release keeps what was learnt of it.
+    An item with the same text as in the release keeps its learnt embedding and state.
     """
 
     def __init__(self, root: Path, catalogue: Catalogue, ranker: Ranker) -> None:
-        """Take the parts of a release.
+        """Keep the parts of a release.
 
         Args:
             root: Folder of the release.
-            catalogue: Its items.
-            ranker: Of the release.
+            catalogue: Catalogue of the release.
+            ranker: Ranker of the release.
         """
         self._root, self._catalogue, self._ranker = root, catalogue, ranker
         self._config = data_config(root)
@@ -38,26 +38,26 @@ class ItemReader:
 
     @property
     def state_bytes(self) -> int:
-        """Of what the ranker keeps of an item; 0 where it keeps nothing."""
+        """Size of the ranker's stored state of an item, bytes; 0 if it stores none."""
         inputs = self._ranker.inputs
         return inputs.states.shape[1] if isinstance(inputs, AttentionInputs) else 0
 
     def __call__(self, items: Sequence[Item]) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
-        """Read items, at least one.
+        """Encode items, at least one.
 
         Returns:
-            Embeddings (items, dimension) of unit length, and states (items, bytes), as kept.
+            Embeddings (items, dimension) of unit length, and quantised states (items, bytes).
 
         Raises:
-            ArtifactError: the ranker cannot rank items that are new to it, or its backbone is
-                another one now.
-            FileNotFoundError: the backbone of the ranker is gone.
+            ArtifactError: the ranker cannot rank items that are new to it, or its backbone has
+                changed.
+            FileNotFoundError: the backbone of the ranker is missing.
         """
         inputs = self._ranker.inputs
         if not isinstance(inputs, AttentionInputs):
             raise MismatchedArtifactError(
-                f"kind of the ranker in {self._root} must be 'attention' to rank items that it was "
-                "made without; set it in configs/ranker.yaml and publish again"
+                f"kind of the ranker in {self._root} must be 'attention' to rank items that were "
+                "not in its training; set it in configs/ranker.yaml and publish again"
             )
         texts = [text_of(item, self._config) for item in items]
         learnt = [
@@ -71,9 +71,9 @@ class ItemReader:
         vectors[known] = self._embeddings[same[known]]
         states[known] = inputs.states[same[known]]
         if len(new):
-            unread = [texts[place] for place in new.tolist()]
-            vectors[new] = self._towers(unread)
-            states[new] = inputs.kept(self._new_states(unread, vectors[new]), unread)
+            new_texts = [texts[place] for place in new.tolist()]
+            vectors[new] = self._towers(new_texts)
+            states[new] = inputs.kept(self._new_states(new_texts, vectors[new]), new_texts)
         return vectors, states
 
     @cached_property

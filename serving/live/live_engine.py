@@ -1,4 +1,4 @@
-"""The engine of a release, and every change of its items that was acknowledged since."""
+"""The engine of a release with every item change acknowledged since the release was built."""
 
 import logging
 import threading
@@ -14,11 +14,11 @@ from lineage.journal import Journal, read_journal
 from lineage.manifest import RECORD
 from lineage.releases import release_ids
 from serving.api.errors import UnknownItemError
-from serving.api.limits import check_id, check_item
+from serving.api.validation import check_id, check_item
 from serving.catalogue.change_log import Change, changes_path, encoded, latest
 from serving.catalogue.live_items import LiveItems, described
 from serving.engine.engine import Engine, EngineConfig
-from serving.live.compaction import fold, unsettled
+from serving.live.compaction import fold, needed_ids
 from serving.live.item_encoder import ItemReader
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item, Known
@@ -26,30 +26,30 @@ from shortlist_client.api.operations import Counts
 
 logger = logging.getLogger(__name__)
 STAGES = ("data", "towers", "ranker")
-"""What an item's vectors are made by"""
+"""Stages whose models encode items"""
 
 
 class LiveEngine:
-    """Answers from a release and from what changed since.
+    """Changes the items of a release and gives the engine that answers with the changes.
 
-    A change is on the disk and in every later answer when it returns. Any thread may change items
-    while another asks; who asks sees all of a change or nothing of it. The first change makes this
-    process the one that may change them.
+    When `upsert` or `delete` returns, the change is on disk and in every later answer. Any thread
+    may change items while others read; a reader sees all of a change or none of it. The first
+    change locks the journal: no other process can change items until `close`.
     """
 
     def __init__(self, base: Engine, root: Path) -> None:
-        """Take the engine of a release in a folder, and all that changed since.
+        """Replay the recorded changes on the engine of the release in folder `root`.
 
         Raises:
-            ArtifactError: the changes are damaged or cannot be read by the release's models.
+            ArtifactError: the journal is damaged or the release's models cannot encode its items.
         """
         self._base, self._root = base, root
         self._path = changes_path(root)
-        self._read = ItemReader(root, base.cascade.catalogue, base.cascade.ranker)
+        self._encode = ItemReader(root, base.cascade.catalogue, base.cascade.ranker)
         self._made_by = " ".join(base.versions[stage] for stage in STAGES)
         self._writing = threading.Lock()
         self._journal: Journal | None = None
-        self._remade: dict[str, Change] = {}
+        self._reencoded: dict[str, Change] = {}
         self._successor: LiveEngine | None = None
         self._live: LiveItems
         self._engine: Engine
@@ -57,24 +57,24 @@ class LiveEngine:
 
     @classmethod
     def load(cls, folder: Path, config: EngineConfig) -> "LiveEngine":
-        """Load a release and the changes since.
+        """Load a release and the item changes since it was built.
 
         Args:
             folder: Folder of a published release, or of a dataset's stages.
-            config: How far to look.
+            config: Configuration of the engine.
 
         Raises:
-            ArtifactError: the release is incomplete, corrupt or mixed, or the changes are damaged.
+            ArtifactError: the release is incomplete, corrupt or mixed, or the journal is damaged.
         """
         return cls(Engine.load(folder, config), folder)
 
     @property
     def current(self) -> Engine:
-        """Answers from the newest items; never changes itself."""
+        """Engine with the newest items; immutable."""
         return self._engine
 
     def find(self, item_id: str) -> Known | None:
-        """An item as of now; None where there is none, or none any more.
+        """The current form of an item; None if it is unknown or deleted.
 
         Raises:
             InvalidRequestError: the id breaks a rule.
@@ -84,7 +84,7 @@ class LiveEngine:
 
     @property
     def counts(self) -> Counts:
-        """How many items there are as of now."""
+        """Current numbers of items and changes, and the journal's size."""
         index = self._live.index
         added = index.living_added()
         new = int((index.origins(added) == added).sum())
@@ -108,13 +108,13 @@ class LiveEngine:
             raise InvalidRequestError(f"attributes of {item.item_id!r}: {error}") from error
 
     def upsert(self, items: Sequence[Item]) -> None:
-        """Add items or put new forms in the place of old ones: all of them, or none.
+        """Add or replace items: all of them, or none.
 
         Raises:
-            InvalidRequestError: an item breaks a rule, or one comes twice.
-            JournalError: another process changes the items; names it.
-            ArtifactError: the release's models cannot read new items.
-            OSError: the disk is full or refuses; nothing has changed.
+            InvalidRequestError: an item breaks a rule, or an id comes twice.
+            JournalError: another process holds the journal; the message names it.
+            ArtifactError: the release's models cannot encode new items.
+            OSError: the disk is full or refuses the write; nothing has changed.
         """
         if self._successor is not None:
             return self._successor.upsert(items)
@@ -123,7 +123,7 @@ class LiveEngine:
         _require_distinct([item.item_id for item in items])
         if not items:
             return None
-        vectors, states = self._read(items)
+        vectors, states = self._encode(items)
         self._live.index.check(vectors)
         now = time.time()
         changes = [
@@ -140,17 +140,17 @@ class LiveEngine:
         with self._writing:
             if self._successor is None:
                 self._become_writer().append(encoded(changes))
-                return self._show(changes)
+                return self._apply(changes)
         return self._successor.upsert(items)
 
     def delete(self, item_ids: Sequence[str]) -> None:
-        """Take items out of every answer: all of them, or none.
+        """Delete items from every answer: all of them, or none.
 
         Raises:
             InvalidRequestError: an id breaks a rule, or one comes twice.
-            UnknownItemError: there is no such item; names it.
-            JournalError: another process changes the items; names it.
-            OSError: the disk is full or refuses; nothing has changed.
+            UnknownItemError: an item is not in the catalogue; the message names it.
+            JournalError: another process holds the journal; the message names it.
+            OSError: the disk is full or refuses the write; nothing has changed.
         """
         for item_id in item_ids:
             check_id("item_id", item_id, self._base.limits)
@@ -166,23 +166,23 @@ class LiveEngine:
                     if self._engine.cascade.catalogue.row(item_id) is None:
                         raise UnknownItemError(f"item_id must be in the catalogue, got {item_id!r}")
                 journal.append(encoded(changes))
-                return self._show(changes)
+                return self._apply(changes)
         return self._successor.delete(item_ids)
 
     @contextmanager
     def handing_over(self, successor: "LiveEngine") -> Iterator[None]:
-        """Let the engine of another release take this one's place inside `with`.
+        """Replace this engine by that of another release inside `with`.
 
-        Who writes the journal goes on writing it. What was acknowledged is known to the successor
-        when the block begins, nothing is acknowledged in it, and what this one is told afterwards
-        the successor does.
+        The successor takes over the journal. When the block begins, the successor has all
+        acknowledged changes. Changes wait while the block runs. After it, this engine forwards
+        every change to the successor.
 
         Raises:
-            ArtifactError: the successor cannot read the changes; this one stays what it was.
+            ArtifactError: the successor cannot encode the changed items; this engine stays in use.
         """
         with self._writing:
             if self._journal is not None:
-                successor._settle(self._journal)
+                successor._sync(self._journal)
                 successor._journal = self._journal
             try:
                 yield
@@ -192,75 +192,75 @@ class LiveEngine:
             self._journal, self._successor = None, successor
 
     def close(self) -> None:
-        """Let another process change the items."""
+        """Release the journal, so that another process can change items."""
         with self._writing:
             if self._journal is not None:
                 self._journal.close()
             self._journal = None
 
     def _become_writer(self) -> Journal:
-        """Take the journal, and whatever another process wrote since this one read it."""
+        """Lock the journal, and apply changes that another process has written meanwhile."""
         if self._journal is None:
             journal = Journal(self._path)
             try:
-                self._settle(journal)
+                self._sync(journal)
             except BaseException:
                 journal.close()
                 raise
             self._journal = journal
         return self._journal
 
-    def _settle(self, journal: Journal) -> None:
-        """Show what others wrote, and write down what this release's models made anew."""
+    def _sync(self, journal: Journal) -> None:
+        """Apply the changes of other processes, then compact the journal."""
         self._replay(latest(read_journal(journal.path)))
-        kept: list[Path] = []
+        retained: list[Path] = []
         if (self._root / RECORD).is_file():
             releases = self._root.parent
-            kept = [releases / release_id for release_id in release_ids(releases)]
-        dropped = fold(journal, kept, remade=self._remade)
+            retained = [releases / release_id for release_id in release_ids(releases)]
+        dropped = fold(journal, retained, reencoded=self._reencoded)
         logger.info("%s: %d changes dropped", journal.path, dropped)
-        self._remade = {}
+        self._reencoded = {}
 
     def _replay(self, changes: Mapping[str, Change]) -> None:
-        """Show the changes that the release needs, and none but them."""
-        self._remade = {
+        """Apply exactly the changes that the release does not contain."""
+        self._reencoded = {
             item_id: change
-            for item_id, change in self._remade.items()
+            for item_id, change in self._reencoded.items()
             if item_id in changes and changes[item_id].when == change.when
         }
-        needed = unsettled(changes, self._root)
-        chosen = {i: self._remade.get(i, change) for i, change in changes.items() if i in needed}
-        chosen |= self._made_anew(
+        needed = needed_ids(changes, self._root)
+        chosen = {i: self._reencoded.get(i, change) for i, change in changes.items() if i in needed}
+        chosen |= self._reencode(
             [c for c in chosen.values() if c.item is not None and c.made_by != self._made_by]
         )
         unchanged = LiveItems(
             self._base.cascade.retriever.sources.index,
             self._base.cascade.attributes,
-            self._read.state_bytes,
+            self._encode.state_bytes,
         )
-        self._show(list(chosen.values()), since=(unchanged, self._base))
+        self._apply(list(chosen.values()), since=(unchanged, self._base))
 
-    def _made_anew(self, changes: Sequence[Change]) -> Mapping[str, Change]:
-        """Changes read by the models of this release, by item id."""
+    def _reencode(self, changes: Sequence[Change]) -> Mapping[str, Change]:
+        """Changes with vectors from this release's models, by item id."""
         items = [change.item for change in changes if change.item is not None]
         if not items:
             return {}
-        logger.info("reading %d items with the models of another release", len(items))
-        vectors, states = self._read(items)
+        logger.info("encoding %d changed items with the models of this release", len(items))
+        vectors, states = self._encode(items)
         for change, vector, state in zip(changes, vectors, states, strict=True):
-            self._remade[change.item_id] = replace(
+            self._reencoded[change.item_id] = replace(
                 change, vector=vector, state=state, made_by=self._made_by
             )
-        return {change.item_id: self._remade[change.item_id] for change in changes}
+        return {change.item_id: self._reencoded[change.item_id] for change in changes}
 
-    def _show(
+    def _apply(
         self, changes: Sequence[Change], *, since: tuple[LiveItems, Engine] | None = None
     ) -> None:
-        """Let later answers know of changes, each of another item, and of those before them.
+        """Make later answers include some changes.
 
         Args:
-            changes: What is new.
-            since: Items and engine before; by default as of now.
+            changes: The new changes, at most one for each item.
+            since: Items and engine before the changes; by default the current ones.
         """
         live, engine = since or (self._live, self._engine)
         catalogue, upserts = engine.cascade.catalogue, [c for c in changes if c.item is not None]
@@ -268,7 +268,7 @@ class LiveEngine:
         origins = [self._base.cascade.catalogue.base_row(change.item_id) for change in upserts]
         dimension = live.index.dimension
         vectors = np.empty((len(upserts), dimension), np.float32)
-        states = np.empty((len(upserts), self._read.state_bytes), np.int8)
+        states = np.empty((len(upserts), self._encode.state_bytes), np.int8)
         for place, change in enumerate(upserts):
             assert change.state is not None  # an upsert has one
             vectors[place], states[place] = change.vector, change.state

@@ -10,7 +10,7 @@ from serving.live.live_engine import LiveEngine
 
 @pytest.fixture(scope="session")
 def renamed(build_release, tmp_path_factory, shop):
-    """Stages of the shop with another title of i238."""
+    """Stages of the shop with a new title of i238."""
     titles = list(shop.titles)
     titles[238] = "navy navy"
     data = replace(shop, titles=StringColumn.of(titles), texts=StringColumn.of(titles))
@@ -24,7 +24,7 @@ def base(release):
 
 @pytest.fixture
 def root(release, tmp_path):
-    """The release's stages in a folder of their own, by links."""
+    """A folder with links to the release's stages."""
     root = tmp_path / "shop"
     root.mkdir()
     for stage in ("data", "trial", "towers", "index", "ranker"):
@@ -34,7 +34,7 @@ def root(release, tmp_path):
 
 @pytest.fixture
 def engine(base, root):
-    """Live, of the base."""
+    """Live engine over the base engine."""
     engine = LiveEngine(base, root)
     yield engine
     engine.close()

@@ -1,4 +1,4 @@
-"""Requests that are answered together are answered as each would be alone."""
+"""A request gets the same answer in a batch as alone."""
 
 import time
 from dataclasses import replace
@@ -35,7 +35,7 @@ def recommend(*history, search="", **wishes):
 
 
 def mixed():
-    """Requests of all kinds, of histories of all lengths."""
+    """Requests of all kinds, with histories of many lengths."""
     rng = np.random.default_rng(0)
     asks = [
         recommend(*(f"i{row}" for row in rng.permutation(240)[:length]))
@@ -73,7 +73,7 @@ def together(engine, asks):
 
 
 def assert_alike(one, other):
-    """Everything but times is the same; scores within rounding, and the order where they differ."""
+    """Require equal answers apart from times: scores within rounding, order where scores differ."""
     for field in ("basis", "unknown_item_ids", "unknown_user", "degraded"):
         assert getattr(one, field) == getattr(other, field), field
     assert set(one.milliseconds) == set(other.milliseconds)
@@ -90,7 +90,7 @@ def assert_alike(one, other):
     assert clear <= set(places)
 
 
-def test_together_requests_are_answered_as_alone(engine):
+def test_a_request_gets_the_same_answer_in_a_batch_as_alone(engine):
     asks = mixed()
 
     for one, ask in zip(together(engine, asks), asks, strict=True):
@@ -100,7 +100,7 @@ def test_together_requests_are_answered_as_alone(engine):
         assert_alike(answer, alone)
 
 
-def test_an_answer_does_not_hang_on_who_else_asks(engine):
+def test_an_answer_does_not_depend_on_other_requests_in_the_batch(engine):
     asks = mixed()
     some = asks[:9]
 
@@ -108,7 +108,7 @@ def test_an_answer_does_not_hang_on_who_else_asks(engine):
         assert_alike(one, replace(other, milliseconds=one.milliseconds))
 
 
-def test_requests_that_cannot_be_answered_do_not_harm_the_others(engine):
+def test_invalid_requests_do_not_affect_others_in_the_batch(engine):
     asks = [
         recommend("i3", "i1"),
         replace(recommend("i3"), wishes=Wishes(limit=0)),
@@ -128,7 +128,7 @@ def test_requests_that_cannot_be_answered_do_not_harm_the_others(engine):
     ]
 
 
-def test_what_needs_no_ranker_does_not_wait_for_it(engine):
+def test_a_request_without_ranking_does_not_wait_for_the_ranker(engine):
     asks = [recommend("i3", "i1"), replace(recommend("i3", "i1"), method=Method.RETRIEVE)]
 
     told = list(engine.answers(asks))
@@ -138,7 +138,7 @@ def test_what_needs_no_ranker_does_not_wait_for_it(engine):
     assert "ranker" in told[1][1].milliseconds
 
 
-def test_too_little_time_for_the_ranker_leaves_the_shortlists_order(engine):
+def test_too_little_time_to_rank_returns_the_shortlists_order(engine):
     soon = time.monotonic() + 1e-4
     hurried = replace(recommend("i3", "i1"), deadline=soon)
     retrieved = replace(recommend("i3", "i1"), method=Method.RETRIEVE, deadline=soon)
@@ -154,7 +154,7 @@ def test_too_little_time_for_the_ranker_leaves_the_shortlists_order(engine):
     assert patient.items[0].ranker_score is not None
 
 
-def test_given_items_without_time_are_in_the_order_of_both_sources(engine):
+def test_candidates_without_time_to_rank_are_ordered_by_shortlist_score(engine):
     candidates = [f"i{row}" for row in range(20, 30)]
     ask = replace(recommend("i3", "i1"), method=Method.RANK, candidates=candidates, wishes=Wishes())
 
@@ -168,7 +168,7 @@ def test_given_items_without_time_are_in_the_order_of_both_sources(engine):
     assert all(item.shortlist_rank is None for item in hurried.items)
 
 
-def test_time_enough_for_some_is_given_to_those_that_can_wait(engine):
+def test_only_requests_with_time_to_rank_are_ranked(engine):
     deadlines = [time.monotonic() + 60, time.monotonic() + 1e-4, time.monotonic() + 61]
 
     answers = together(engine, [replace(recommend("i3"), deadline=at) for at in deadlines])

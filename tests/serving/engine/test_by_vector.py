@@ -1,4 +1,4 @@
-"""Requests about an embedding in the place of a shopper's."""
+"""Requests with a user embedding instead of a shopper."""
 
 import numpy as np
 import pytest
@@ -32,14 +32,14 @@ def vector(seed=0):
 
 
 def nearest(release, given, left_out=()):
-    """Ids by exact comparison."""
+    """Item ids by exact search."""
     corpus = np.load(release / "towers" / "item_embeddings.npy")
     order = np.argsort(-(corpus @ np.array(given)), kind="stable")
     return [f"i{row}" for row in order if f"i{row}" not in left_out][:12]
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_vector_finds_what_is_nearest_to_it(engine, release, seed):
+def test_a_vector_finds_its_nearest_items(engine, release, seed):
     given = vector(seed)
 
     for ask in (engine.recommend, engine.retrieve):
@@ -52,7 +52,7 @@ def test_a_vector_finds_what_is_nearest_to_it(engine, release, seed):
 
 
 @pytest.mark.parametrize("length", [1e-30, 1e-3, 1e3, 1e30])
-def test_the_length_of_a_vector_does_not_count(engine, length):
+def test_the_length_of_a_vector_does_not_matter(engine, length):
     given = np.array(vector())
     unit = Shopper(vector=tuple(given / np.linalg.norm(given)))
     scaled = Shopper(vector=tuple(length * given))
@@ -67,7 +67,7 @@ def test_the_length_of_a_vector_does_not_count(engine, length):
     )
 
 
-def test_the_embedding_of_a_search_finds_what_the_search_finds(engine):
+def test_the_embedding_of_a_search_finds_the_same_items_as_the_search(engine):
     asked = engine.cascade.retriever.embed(np.empty(0, np.int32), {}, search="blue lamp")
 
     assert ids(engine.retrieve(Shopper(vector=tuple(asked.tolist())), Wishes(limit=12))) == ids(
@@ -75,7 +75,7 @@ def test_the_embedding_of_a_search_finds_what_the_search_finds(engine):
     )
 
 
-def test_a_history_beside_a_vector_is_left_out_and_says_nothing_else(engine, release):
+def test_a_history_beside_a_vector_is_only_excluded(engine, release):
     history = nearest(release, vector())[:3]
     red = Filters(must=[AnyOf("colour", ["red"])])
 
@@ -89,7 +89,7 @@ def test_a_history_beside_a_vector_is_left_out_and_says_nothing_else(engine, rel
     assert answer.coverage.searched == 237
 
 
-def test_vectors_and_histories_are_answered_together(engine):
+def test_vectors_and_histories_share_a_batch(engine):
     shoppers, wishes = [Shopper(vector=vector()), Shopper(history=["i3"])], Wishes(limit=12)
     requests = [
         Request(method=Method.RETRIEVE, shopper=shopper, wishes=wishes) for shopper in shoppers
@@ -111,13 +111,13 @@ def test_vectors_and_histories_are_answered_together(engine):
         ({"vector": (1.0,) * 16, "search": "x"}, "vector must not come with a search, got both"),
     ],
 )
-def test_a_vector_that_breaks_a_rule_is_refused_by_name(engine, asked, rule):
+def test_an_invalid_vector_is_refused_by_name(engine, asked, rule):
     for ask in (engine.recommend, engine.retrieve):
         with pytest.raises(InvalidRequestError, match=rule):
             ask(Shopper(**asked), Wishes(limit=5))
 
 
-def test_a_vector_travels(start, engine):
+def test_a_vector_request_over_grpc_gets_the_engines_answer(start, engine):
     server = start(lambda: engine)
     given = tuple(np.array(vector(), np.float32).tolist())
     with RecommenderClient(server.address, timeout=10) as client:

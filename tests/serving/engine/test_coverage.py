@@ -1,4 +1,4 @@
-"""How many items an answer was chosen from."""
+"""Coverage: how many items each stage of an answer looked at."""
 
 import time
 
@@ -35,7 +35,7 @@ def engine(release):
         ({"filters": RED, "exclude": [f"i{row}" for row in range(15)]}, 5, 5, 0),
     ],
 )
-def test_an_answer_says_what_it_was_chosen_from(engine, asked, searched, recalled, ranked):
+def test_an_answer_counts_the_items_of_each_stage(engine, asked, searched, recalled, ranked):
     asked = dict(asked)
     shopper = Shopper(history=asked.pop("history", ()), search=asked.pop("search", ""))
     wishes = Wishes(**{"limit": 5, **asked})
@@ -46,7 +46,7 @@ def test_an_answer_says_what_it_was_chosen_from(engine, asked, searched, recalle
     assert retrieved == Coverage(corpus=240, searched=searched, recalled=recalled, ranked=0)
 
 
-def test_given_items_and_neighbours_are_counted_too(engine):
+def test_coverage_counts_candidates_and_neighbours(engine):
     ranked = engine.rank(
         Shopper(history=HISTORY), ["i9", "gone", "i4", "i9"], Wishes(limit=1)
     ).coverage
@@ -56,7 +56,7 @@ def test_given_items_and_neighbours_are_counted_too(engine):
     assert similar == Coverage(corpus=240, searched=19, recalled=7, ranked=0)
 
 
-def test_without_time_nothing_was_ranked(engine):
+def test_without_time_to_rank_coverage_counts_no_ranked_items(engine):
     shopper, wishes = Shopper(history=HISTORY), Wishes(limit=5)
     engine.recommend(shopper, wishes)
     ask = Request(
@@ -69,7 +69,7 @@ def test_without_time_nothing_was_ranked(engine):
     assert answer.coverage == Coverage(corpus=240, searched=237, recalled=12, ranked=0)
 
 
-def test_items_that_came_and_went_count(engine, release, tmp_path):
+def test_coverage_counts_item_changes(engine, release, tmp_path):
     root = tmp_path / "shop"
     root.mkdir()
     for stage in ("data", "towers", "ranker"):

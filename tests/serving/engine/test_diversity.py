@@ -1,4 +1,4 @@
-"""Items that differ: chosen as a plain greedy search would, and through the whole engine."""
+"""Diversity: the same choice as a plain greedy search, and through the whole engine."""
 
 import time
 from collections import Counter
@@ -36,7 +36,7 @@ def vectors_of(rng, items):
 
 
 def naive(items, wanted, strength, vectors, caps):
-    """The definition, word by word."""
+    """Greedy search that follows the definition literally."""
     places, counts = [], [np.zeros(len(cap.holders), int) for cap in caps]
     while len(places) < wanted:
         best, most = None, -np.inf
@@ -60,7 +60,7 @@ def naive(items, wanted, strength, vectors, caps):
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_the_choice_is_that_of_a_plain_greedy_search(seed):
+def test_the_choice_equals_a_plain_greedy_search(seed):
     rng = np.random.default_rng(seed)
     items, wanted = int(rng.integers(1, 40)), int(rng.integers(1, 45))
     strength = float(rng.choice([0.0, 0.3, 0.7, 1.0]))
@@ -77,7 +77,7 @@ def test_the_choice_is_that_of_a_plain_greedy_search(seed):
         assert (cap.holders[:, found].sum(axis=1) <= cap.most).all()
 
 
-def test_without_strength_and_caps_the_order_stays(engine):
+def test_without_strength_and_caps_the_order_is_unchanged(engine):
     assert chosen(50, 20).tolist() == list(range(20))
     plain = engine.recommend(Shopper(history=HISTORY), Wishes(limit=20))
     wished = engine.recommend(
@@ -87,7 +87,7 @@ def test_without_strength_and_caps_the_order_stays(engine):
     assert wished.items == plain.items
 
 
-def test_the_more_strength_the_less_alike_are_the_items(engine):
+def test_more_strength_makes_the_items_less_similar(engine):
     def alike(strength):
         shopper, wishes = (
             Shopper(history=HISTORY),
@@ -106,7 +106,7 @@ def test_the_more_strength_the_less_alike_are_the_items(engine):
 
 @pytest.mark.parametrize("ask", [{"history": HISTORY}, {"search": "blue lamp"}, {}])
 @pytest.mark.parametrize("strength", [0.0, 0.5])
-def test_at_most_so_many_items_share_a_value(engine, ask, strength):
+def test_no_more_items_than_the_cap_share_a_value(engine, ask, strength):
     diversity = Diversity(strength=strength, at_most={"colour": 2, "thing": 3})
 
     for answer in (
@@ -118,7 +118,7 @@ def test_at_most_so_many_items_share_a_value(engine, ask, strength):
         assert max(Counter(i.title.split()[1] for i in answer.items).values()) <= 3
 
 
-def test_what_may_not_be_chosen_is_not_made_up_for(engine):
+def test_capped_items_are_not_replaced_when_no_others_fit(engine):
     red = Filters(must=[AnyOf("colour", ["red"])])
     shopper, wishes = (
         Shopper(history=HISTORY),
@@ -129,7 +129,7 @@ def test_what_may_not_be_chosen_is_not_made_up_for(engine):
     assert engine.recommend(shopper, wishes).items == everything[:3]
 
 
-def test_items_that_were_added_count_for_each_value_and_without_one_for_none(root, engine):
+def test_added_items_count_towards_the_cap_of_each_of_their_values(root, engine):
     live = LiveEngine(engine, root)
     named = {"one": ["teal", "new"], "two": ["new"], "three": ["new", "old"], "four": ["old"]}
     named |= {"five": [], "six": []}
@@ -183,13 +183,13 @@ def test_diversity_of_a_whole_shortlist_takes_less_than_a_millisecond():
         (Diversity(at_most={"price": 2}), r"with keywords \(colour, thing\), got 'price'"),
     ],
 )
-def test_a_diversity_that_breaks_a_rule_is_refused_by_name(engine, diversity, rule):
+def test_an_invalid_diversity_is_refused_by_name(engine, diversity, rule):
     for ask in (engine.recommend, engine.retrieve):
         with pytest.raises(InvalidRequestError, match=rule):
             ask(Shopper(history=HISTORY), Wishes(limit=5, diversity=diversity))
 
 
-def test_diversity_travels(client, fake):
+def test_the_client_sends_diversity_to_the_server(client, fake):
     diversity = Diversity(strength=0.25, at_most={"brand": 2, "category": 3})
 
     client.recommend(Shopper(), Wishes(diversity=diversity))
@@ -201,7 +201,7 @@ def test_diversity_travels(client, fake):
     ]
 
 
-def test_an_attribute_that_comes_twice_is_an_invalid_argument(server):
+def test_a_repeated_attribute_is_an_invalid_argument(server):
     from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 
     twice = pb.Diversity(at_most=[pb.AtMost(attribute="a", items=1)] * 2)

@@ -1,4 +1,4 @@
-"""Embeddings of shoppers, items and texts, by the engine and over gRPC."""
+"""Embeddings of shoppers, items and texts, from the engine and over gRPC."""
 
 import grpc
 import numpy as np
@@ -41,7 +41,7 @@ def corpus(release):
     return np.load(release / "towers" / "item_embeddings.npy")
 
 
-def test_a_shopper_is_embedded_as_a_recommendation_reads_them(client, engine):
+def test_a_shoppers_embedding_is_the_one_that_recommends(client, engine):
     asked = {"history": ["i3", "i1"], "history_times": [5, 9], "history_actions": ["buy", "view"]}
     embedded = client.embed.shopper(Shopper(**asked), Wishes(request_id="r"))
     item = client.retrieve(Shopper(**asked), Wishes(limit=1)).items[0]
@@ -58,7 +58,7 @@ def test_a_shopper_is_embedded_as_a_recommendation_reads_them(client, engine):
     assert {"user_tower", "total", "queue"} == set(embedded.milliseconds)
 
 
-def test_what_is_embedded_finds_what_the_shopper_is_recommended_by_the_towers(client):
+def test_a_shoppers_embedding_finds_the_same_items_as_the_shopper(client):
     for asked in ({"search": "blue lamp"}, {"search": "blue lamp", "history": ["i3"]}):
         (vector,) = values(client.embed.shopper(Shopper(**asked)))
         found = client.retrieve(
@@ -68,7 +68,7 @@ def test_what_is_embedded_finds_what_the_shopper_is_recommended_by_the_towers(cl
         assert [i.item_id for i in found.items] == [i.item_id for i in expected.items]
 
 
-def test_a_user_is_embedded_by_all_that_is_known(client, engine, shop):
+def test_a_users_embedding_uses_the_whole_recorded_history(client, engine, shop):
     rows, contexts = engine.cascade.catalogue.history("u4")
 
     (vector,) = values(client.embed.shopper(Shopper(user_id="u4")))
@@ -78,7 +78,7 @@ def test_a_user_is_embedded_by_all_that_is_known(client, engine, shop):
     np.testing.assert_allclose(vector, expected, atol=tolerance)
 
 
-def test_of_whom_nothing_is_known_there_is_no_embedding(client):
+def test_an_unknown_shopper_has_no_embedding(client):
     stranger = client.embed.shopper(Shopper(user_id="stranger"))
     nobody = client.embed.shopper(Shopper(history=["gone"]))
 
@@ -87,7 +87,7 @@ def test_of_whom_nothing_is_known_there_is_no_embedding(client):
     assert nobody.unknown_item_ids == ("gone",)
 
 
-def test_items_have_the_embeddings_that_are_searched(client, release):
+def test_items_have_the_embeddings_of_the_index(client, release):
     embedded = client.embed.items(["i9", "gone", "i4", "i9"])
 
     assert [embedding.item_id for embedding in embedded.embeddings] == ["i9", "i4"]
@@ -96,7 +96,7 @@ def test_items_have_the_embeddings_that_are_searched(client, release):
     assert client.embed.items(["gone"]).embeddings == []
 
 
-def test_a_text_lies_where_a_new_item_of_that_text_is_found(engine, release, root):
+def test_a_text_has_the_embedding_of_a_new_item_with_that_text(engine, release, root):
     live = LiveEngine(engine, root)
     live.upsert([Item(item_id="new", title="navy rug"), Item(item_id="i3", title="pink mug")])
     asks = [
@@ -113,7 +113,7 @@ def test_a_text_lies_where_a_new_item_of_that_text_is_found(engine, release, roo
     assert not np.allclose(items[1], corpus(release)[3], atol=10 * tolerance)
 
 
-def test_a_release_that_is_not_live_embeds_nothing(client):
+def test_embedding_with_a_release_that_is_not_live_is_refused(client):
     wishes = Wishes(release="r-1")
     for embed, target in (
         (client.embed.shopper, Shopper()),
@@ -150,7 +150,7 @@ def test_a_release_that_is_not_live_embeds_nothing(client):
         ),
     ],
 )
-def test_a_request_that_breaks_a_rule_is_refused_by_name(client, request_, rule):
+def test_an_invalid_request_is_refused_by_name(client, request_, rule):
     with pytest.raises(grpc.RpcError) as caught:
         client._stub.Embed(request_, timeout=10)
 
@@ -158,7 +158,7 @@ def test_a_request_that_breaks_a_rule_is_refused_by_name(client, request_, rule)
     assert caught.value.details() == rule
 
 
-def test_embeddings_are_made_together_with_recommendations(engine):
+def test_embeddings_and_recommendations_share_a_batch(engine):
     shopper, wishes = Shopper(history=["i3"]), Wishes(limit=5)
     requests = [
         Request(method=Method.EMBED_SHOPPER, shopper=shopper),

@@ -13,7 +13,7 @@ def rows_of(numbers):
 
 
 class Computing:
-    """Makes the row of every key, which is a number, and remembers for which places."""
+    """Computes a row from each numeric key, and records the computed places."""
 
     def __init__(self):
         self.places = []
@@ -33,7 +33,7 @@ def computing():
     return Computing()
 
 
-def test_what_is_kept_is_not_computed_again(computing):
+def test_a_cached_row_is_not_computed_again(computing):
     kept = KeptEmbeddings(10, 60.0)
 
     assert computing.of(kept, 1, 2) == [1, 2]
@@ -44,7 +44,7 @@ def test_what_is_kept_is_not_computed_again(computing):
     assert (kept.lookups.hits, kept.lookups.misses) == (4, 4)
 
 
-def test_what_has_no_key_is_computed_each_time(computing):
+def test_a_row_without_a_key_is_computed_each_time(computing):
     kept = KeptEmbeddings(10, 60.0)
 
     computing.of(kept, None, 1)
@@ -53,7 +53,7 @@ def test_what_has_no_key_is_computed_each_time(computing):
     assert computing.places == [[0, 1], [0]]
 
 
-def test_the_one_not_asked_for_for_longest_goes_first(computing):
+def test_the_least_recently_used_row_is_evicted_first(computing):
     kept = KeptEmbeddings(2, 60.0)
 
     for key in (1, 2, 1, 3, 1, 2):
@@ -62,7 +62,7 @@ def test_the_one_not_asked_for_for_longest_goes_first(computing):
     assert len(computing.places) == 4  # 1, 2, 3, and 2 again
 
 
-def test_nothing_is_kept_beyond_its_time(computing):
+def test_a_row_expires_after_its_time_to_live(computing):
     kept = KeptEmbeddings(10, 0.05)
     computing.of(kept, 1)
 
@@ -72,7 +72,7 @@ def test_nothing_is_kept_beyond_its_time(computing):
     assert len(computing.places) == 2
 
 
-def test_who_changes_an_answer_changes_no_other(computing):
+def test_changing_a_returned_row_does_not_change_the_cache(computing):
     kept = KeptEmbeddings(10, 60.0)
     for _ in range(3):
         row = kept([b"1"], lambda _: rows_of([1]))
@@ -80,7 +80,7 @@ def test_who_changes_an_answer_changes_no_other(computing):
         row[:] = 7
 
 
-def test_many_threads_at_once_each_get_their_own(computing):
+def test_concurrent_threads_get_their_own_rows(computing):
     kept = KeptEmbeddings(20, 60.0)
     chosen = np.random.default_rng(0).integers(50, size=(400, 3)).tolist()
 
@@ -96,6 +96,6 @@ def test_many_threads_at_once_each_get_their_own(computing):
         ({"seconds": 0}, "seconds must be positive, got 0"),
     ],
 )
-def test_a_configuration_without_sense_is_refused(options, rule):
+def test_an_invalid_configuration_is_refused(options, rule):
     with pytest.raises(ValueError, match=re.escape(rule)):
         CacheConfig(**options)

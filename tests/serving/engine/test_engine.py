@@ -31,7 +31,7 @@ def ids(answer):
     return [item.item_id for item in answer.items]
 
 
-def test_an_answer_depends_on_the_query_alone(engine):
+def test_an_answer_depends_only_on_the_request(engine):
     first = engine.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=12))
     engine.recommend(Shopper(history=["i7", "i8", "i9", "i12"]), Wishes(limit=12))
 
@@ -49,7 +49,7 @@ def test_numpy_leaves_the_cores_to_torch(release):
 
 
 @pytest.mark.parametrize("most", [50, 20])
-def test_no_length_of_a_history_is_a_shape_that_warming_up_has_not_seen(release, most):
+def test_warming_up_runs_the_shapes_of_all_history_lengths(release, most):
     limits = replace(LIMITS, history=most)
     engine = Engine.load(release, EngineConfig(ranked=6, limits=limits))
     widths: dict[str, set[int]] = {"towers": set(), "ranker": set()}
@@ -98,7 +98,7 @@ def test_the_towers_recall_is_exact_search_over_their_embeddings(engine, release
     assert set(found) == set(rows[0])
 
 
-def test_an_answer_says_what_each_source_thinks(engine):
+def test_an_answer_has_the_scores_of_each_source(engine):
     answer = engine.retrieve(Shopper(history=["i3", "i1"]), Wishes(limit=12))
     recalled = engine.cascade.retriever.shortlist(np.array([3, 1], np.int32), 12, {})
 
@@ -124,7 +124,7 @@ def test_ranking_reorders_the_head_of_the_shortlist_and_nothing_else(engine):
     assert {item.item_id: item.shortlist_rank for item in ranked.items} == places
 
 
-def test_scores_fall_along_every_answer(engine):
+def test_every_answer_is_sorted_by_score(engine):
     shopper, wishes = Shopper(history=["i3", "i1"]), Wishes(limit=10)
     for answer in (
         engine.recommend(shopper, wishes),
@@ -136,7 +136,7 @@ def test_scores_fall_along_every_answer(engine):
         assert scores == sorted(scores, reverse=True)
 
 
-def test_ranking_the_head_by_hand_gives_the_cascades_scores(engine):
+def test_ranking_the_head_by_rank_gives_the_cascades_scores(engine):
     shopper, wishes = Shopper(history=["i3", "i1"]), Wishes(limit=6)
     head = ids(engine.retrieve(shopper, wishes))
 
@@ -150,7 +150,7 @@ def test_ranking_the_head_by_hand_gives_the_cascades_scores(engine):
     assert all(item.shortlist_rank is None for item in by_hand.items)
 
 
-def test_a_known_user_is_served_by_all_that_the_release_knows(engine, shop):
+def test_a_known_user_is_served_by_the_whole_recorded_history(engine, shop):
     own = slice(shop.offsets[4], shop.offsets[5])
     same = Shopper(
         history=[f"i{row}" for row in shop.items[own]],
@@ -164,7 +164,7 @@ def test_a_known_user_is_served_by_all_that_the_release_knows(engine, shop):
     assert known.items == engine.recommend(same, Wishes(limit=10)).items
 
 
-def test_a_history_in_the_request_wins_over_the_users_own(engine):
+def test_a_history_in_the_request_replaces_the_recorded_one(engine):
     own, given = (
         engine.recommend(Shopper(user_id="u4"), Wishes(limit=5)),
         engine.recommend(Shopper(user_id="u4", history=["i19"]), Wishes(limit=5)),
@@ -182,7 +182,7 @@ def test_a_history_in_the_request_wins_over_the_users_own(engine):
         (Shopper(history=["x", "y", "x"]), False, ("x", "y")),
     ],
 )
-def test_nothing_known_of_the_shopper_falls_back_to_the_best_selling(
+def test_an_unknown_shopper_gets_the_best_sellers(
     engine, shop, shopper, unknown_user, unknown_items
 ):
     answer = engine.recommend(shopper, Wishes(limit=5))
@@ -201,7 +201,7 @@ def test_unknown_items_of_a_history_are_skipped_and_reported(engine):
     assert answer.items == engine.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=5)).items
 
 
-def test_similar_items_leave_the_item_itself_out(engine):
+def test_similar_items_exclude_the_item_itself(engine):
     answer = engine.similar("i4", Wishes(limit=12))
 
     assert len(answer.items) == 12
@@ -232,13 +232,13 @@ def test_similar_items_leave_the_item_itself_out(engine):
         (Shopper(user_id=""), Wishes(limit=5), "user_id must have 1 to 256"),
     ],
 )
-def test_a_request_that_breaks_a_rule_is_refused_by_name(engine, shopper, wishes, rule):
+def test_an_invalid_request_is_refused_by_name(engine, shopper, wishes, rule):
     for ask in (engine.recommend, engine.retrieve):
         with pytest.raises(InvalidRequestError, match=rule):
             ask(shopper, wishes)
 
 
-def test_ranking_needs_some_and_not_too_many_candidates(engine):
+def test_ranking_refuses_no_or_too_many_candidates(engine):
     for candidates in ([], ["i1"] * 11):
         with pytest.raises(InvalidRequestError, match=f"1 to 10 item ids, got {len(candidates)}"):
             engine.rank(Shopper(history=["i3"]), candidates, Wishes(limit=1))
@@ -251,7 +251,7 @@ def test_unknown_candidates_are_skipped_and_reported(engine):
     assert answer.unknown_item_ids == ("nope",)
 
 
-def test_an_unknown_item_has_no_neighbours(engine):
+def test_neighbours_of_an_unknown_item_are_refused(engine):
     with pytest.raises(UnknownItemError, match="'nope'"):
         engine.similar("nope", Wishes(limit=3))
 
@@ -285,14 +285,14 @@ def test_a_search_for_a_title_finds_it(engine, search):
     assert search in [item.title for item in answer.items]
 
 
-def test_an_endless_search_is_refused(engine):
+def test_a_search_that_is_too_long_is_refused(engine):
     with pytest.raises(
         InvalidRequestError, match="search must be at most 1000 characters, got 1001"
     ):
         engine.recommend(Shopper(search="x" * 1001), Wishes(limit=5))
 
 
-def test_times_and_actions_of_a_history_are_read_as_they_were_in_training(engine, release, shop):
+def test_times_and_actions_of_a_history_are_encoded_as_in_training(engine, release, shop):
     catalogue, cases = Catalogue.of(shop), shop.cases("test")
     for case, user in enumerate(cases.user_rows[:50].tolist()):
         shopper = history_shopper(shop, user)
@@ -307,7 +307,7 @@ def test_times_and_actions_of_a_history_are_read_as_they_were_in_training(engine
     assert item.tower_score == pytest.approx(float(vector @ user), abs=rounding(1, terms=512))
 
 
-def test_an_unknown_item_takes_its_time_and_action_with_it(shop):
+def test_an_unknown_item_is_dropped_with_its_time_and_action(shop):
     known = Shopper(
         history=["i3", "i1"], history_times=[5, 90_005], history_actions=["buy", "view"]
     )
@@ -321,7 +321,7 @@ def test_an_unknown_item_takes_its_time_and_action_with_it(shop):
     assert found.tolist() == other.tolist() == [GAPS, 2 * GAPS + 5]
 
 
-def test_a_release_without_times_does_not_heed_them(shop):
+def test_a_release_without_times_ignores_history_times(shop):
     untimed = Catalogue.of(replace(shop, timed=False))
     shopper = Shopper(history=["i3", "i1"], history_times=[5, 90_005], history_actions=["buy", ""])
 

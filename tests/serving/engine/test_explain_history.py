@@ -1,4 +1,4 @@
-"""Reasons agree with what really happens when an item of the history is left out."""
+"""Reasons equal the score change of a second request without the item of the history."""
 
 import time
 
@@ -23,7 +23,7 @@ LARGEST = 20
 
 
 def in_float32(engine):
-    """Models whose rounding does not hide small effects."""
+    """Engine in float32, whose rounding does not hide small effects."""
     engine.cascade.ranker.model.float()
     reader = engine.cascade.retriever.user_tower.reader
     reader.tower.float()
@@ -33,7 +33,7 @@ def in_float32(engine):
 
 @pytest.fixture(scope="module")
 def engine(release):
-    """Of which every item is on every shortlist, and ranked: leaving out changes scores alone."""
+    """Engine that shortlists and ranks every item: a shorter history changes only the scores."""
     limits = Limits(shortlist=EVERYTHING, candidates=EVERYTHING)
     return in_float32(Engine.load(release, EngineConfig(ranked=EVERYTHING, limits=limits)))
 
@@ -52,7 +52,7 @@ def contributions(answer):
 
 
 def true_effects(ask, shopper, answer):
-    """By how much scores fall when the same is asked without an item of the history."""
+    """By how much scores fall in a second request without the item of the history."""
     effects = {}
     for left_out in set(shopper.history):
         history = tuple(item for item in shopper.history if item != left_out)
@@ -76,7 +76,7 @@ def assert_agree(found, expected):
 
 @pytest.mark.parametrize("search", ["", "blue lamp"])
 @pytest.mark.parametrize("way", ["recommend", "retrieve"])
-def test_a_contribution_is_what_the_score_loses_without_the_item(engine, way, search):
+def test_a_contribution_is_the_fall_of_the_score_without_the_item(engine, way, search):
     ask = getattr(engine, way)
     shopper, wishes = Shopper(history=HISTORY, search=search), Wishes(limit=10, explain=True)
 
@@ -85,7 +85,7 @@ def test_a_contribution_is_what_the_score_loses_without_the_item(engine, way, se
     assert_agree(contributions(answer), true_effects(ask, shopper, answer))
 
 
-def test_the_same_holds_for_given_items(engine):
+def test_contributions_to_candidates_are_true_effects_too(engine):
     candidates = [f"i{row}" for row in range(20, 40)]
     shopper, wishes = Shopper(history=HISTORY), Wishes(explain=True)
 
@@ -97,7 +97,7 @@ def test_the_same_holds_for_given_items(engine):
     assert_agree(contributions(answer), true_effects(ask, shopper, answer))
 
 
-def test_behind_the_ranked_head_the_shortlists_score_counts(narrow):
+def test_contributions_to_unranked_items_use_the_shortlist_score(narrow):
     shopper, wishes = Shopper(history=HISTORY), Wishes(limit=12, explain=True)
     recommended = narrow.recommend(shopper, wishes)
     retrieved = contributions(narrow.retrieve(shopper, wishes))
@@ -112,7 +112,7 @@ def test_behind_the_ranked_head_the_shortlists_score_counts(narrow):
             assert reason.contribution == pytest.approx(expected, abs=tolerance)
 
 
-def test_reasons_change_nothing_else(engine):
+def test_reasons_change_nothing_else_in_the_answer(engine):
     plain = engine.recommend(Shopper(history=HISTORY), Wishes(limit=10))
     explained = engine.recommend(Shopper(history=HISTORY), Wishes(limit=10, explain=True))
 
@@ -122,14 +122,14 @@ def test_reasons_change_nothing_else(engine):
     assert set(explained.milliseconds) - set(plain.milliseconds) == {"reasons"}
 
 
-def test_reasons_are_of_each_item_once_and_begin_with_what_helped_most(engine):
+def test_reasons_name_each_history_item_once_largest_contribution_first(engine):
     for item in engine.recommend(Shopper(history=HISTORY), Wishes(limit=5, explain=True)).items:
         values = [reason.contribution for reason in item.reasons]
         assert values == sorted(values, reverse=True)
         assert sorted(reason.item_id for reason in item.reasons) == sorted(set(HISTORY))
 
 
-def test_only_the_newest_items_are_left_out(narrow):
+def test_only_the_newest_history_items_are_reasons(narrow):
     history = [f"i{row}" for row in range(60)]
 
     answer = narrow.recommend(Shopper(history=history), Wishes(limit=3, explain=True))
@@ -138,7 +138,7 @@ def test_only_the_newest_items_are_left_out(narrow):
         assert {reason.item_id for reason in item.reasons} == set(history[-EXPLAINED:])
 
 
-def test_a_user_is_explained_by_all_that_is_known(narrow, shop):
+def test_a_users_reasons_cover_the_whole_recorded_history(narrow, shop):
     own = {f"i{row}" for row in shop.items[shop.offsets[4] : shop.offsets[5]]}
 
     answer = narrow.recommend(Shopper(user_id="u4"), Wishes(limit=3, explain=True))
@@ -150,7 +150,7 @@ def test_a_user_is_explained_by_all_that_is_known(narrow, shop):
     "asked",
     [{}, {"history": ["i3", "i3"]}, {"search": "blue lamp"}, {"vector": (1.0,) * 16}],
 )
-def test_where_no_history_counts_or_nothing_else_there_are_no_reasons(narrow, asked):
+def test_without_a_history_to_compare_there_are_no_reasons(narrow, asked):
     answer = narrow.recommend(Shopper(**asked), Wishes(limit=5, explain=True))
 
     assert len(answer.items) == 5
@@ -158,7 +158,7 @@ def test_where_no_history_counts_or_nothing_else_there_are_no_reasons(narrow, as
     assert answer.degraded is None
 
 
-def test_the_only_item_beside_a_search_has_a_reason(narrow):
+def test_a_single_history_item_beside_a_search_is_a_reason(narrow):
     answer = narrow.recommend(
         Shopper(search="blue lamp", history=["i3"]), Wishes(limit=5, explain=True)
     )
@@ -166,7 +166,7 @@ def test_the_only_item_beside_a_search_has_a_reason(narrow):
     assert [reason.item_id for reason in answer.items[0].reasons] == ["i3"]
 
 
-def test_items_that_differ_are_explained_as_any_others(engine):
+def test_diversity_does_not_change_the_reasons(engine):
     diversity = Diversity(strength=0.5, at_most={"thing": 1})
     differing = engine.recommend(
         Shopper(history=HISTORY), Wishes(limit=5, explain=True, diversity=diversity)
@@ -178,7 +178,7 @@ def test_items_that_differ_are_explained_as_any_others(engine):
     assert_agree(contributions(differing), {pair: every[pair] for pair in contributions(differing)})
 
 
-def test_what_is_explained_is_told_last(narrow):
+def test_explained_answers_come_last(narrow):
     asks = [
         Request(
             method=method, shopper=Shopper(history=HISTORY), wishes=Wishes(limit=3, explain=explain)
@@ -193,7 +193,7 @@ def test_what_is_explained_is_told_last(narrow):
     assert [bool(answer.items[0].reasons) for _, answer in told] == [False, False, True, True]
 
 
-def test_without_time_for_reasons_the_answer_says_so(narrow):
+def test_without_time_for_reasons_the_answer_is_marked_degraded(narrow):
     shopper, wishes = Shopper(history=HISTORY), Wishes(limit=12, explain=True)
     narrow.recommend(shopper, wishes)
     narrow.latencies.history_reasons.record(48, 60.0)
@@ -218,7 +218,7 @@ def test_without_time_for_reasons_the_answer_says_so(narrow):
     assert hasty.items[0].ranker_score is not None
 
 
-def test_reasons_travel(start, narrow):
+def test_reasons_come_over_grpc(start, narrow):
     server = start(lambda: narrow)
     shopper, wishes = Shopper(history=HISTORY), Wishes(limit=5, explain=True)
     with RecommenderClient(server.address, timeout=10) as client:

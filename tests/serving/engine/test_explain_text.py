@@ -1,4 +1,4 @@
-"""Reasons agree with where the item tower would really put an item whose text lacked a field."""
+"""Text reasons equal the score change with the item tower's embedding of a text without a field."""
 
 import time
 from types import SimpleNamespace
@@ -38,7 +38,7 @@ ITEMS = [
 
 @pytest.fixture
 def tower(tiny_bert):
-    """With residuals, which serving does not have."""
+    """Item tower with residuals, which a served tower lacks."""
     support = torch.tensor([0.9, 0.5, 0.0])
     tower = ItemTower(load_bert(str(tiny_bert)), dimension=16, support=support).eval()
     torch.manual_seed(0)
@@ -52,7 +52,7 @@ def reader(tower, tiny_bert):
 
 
 def catalogue_of(items):
-    """As if these were a release."""
+    """Catalogue of a release with the given items."""
     return SimpleNamespace(
         item=items.__getitem__,
         item_id=lambda row: items[row].item_id,
@@ -65,7 +65,7 @@ def index_of(embeddings):
 
 
 def at(tower, reader, texts, rows):
-    """Where items of some rows are put for their texts, before they get unit length."""
+    """Embeddings of texts at the given item rows, before normalisation."""
     residual = tower.residual(torch.tensor(rows)) * tower.support[rows, None]
     return reader.unnormalised(texts) + residual.detach().numpy()
 
@@ -74,7 +74,7 @@ def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-def test_a_contribution_is_what_the_cosine_loses_without_the_field(tower, reader):
+def test_a_contribution_is_the_fall_of_the_cosine_without_the_field(tower, reader):
     config, rows = DataConfig(), np.arange(3, dtype=np.int32)
     sums = at(tower, reader, [text_of(item, config) for item in ITEMS], rows.tolist())
     lengths = np.linalg.norm(sums, axis=1).astype(np.float32)
@@ -107,7 +107,7 @@ def test_a_contribution_is_what_the_cosine_loses_without_the_field(tower, reader
     assert max(abs(value) for true in expected for value in true.values()) > 1000 * tolerance
 
 
-def test_a_field_beyond_what_is_read_says_nothing(tower, reader):
+def test_a_field_beyond_the_token_budget_is_no_reason(tower, reader):
     config = DataConfig(token_budget=2)
     rows = np.zeros(1, np.int32)
     sums = at(tower, reader, ["red shirt"], [0])
@@ -137,7 +137,7 @@ def test_a_field_may_have_any_name(tower, reader):
     assert contributions[""] == pytest.approx(expected, abs=rounding(1, **TINY_BERT))
 
 
-def test_of_many_fields_and_items_the_first_are_told(tower, reader, base):
+def test_only_the_first_of_many_fields_are_reasons(tower, reader, base):
     many = {f"note{number:02}": "mug" for number in range(5_000)}
     sums = at(tower, reader, ["red"], [0])
     started = time.perf_counter()
@@ -154,7 +154,7 @@ def test_of_many_fields_and_items_the_first_are_told(tower, reader, base):
     assert "title" in {reason.field for reason in told}
 
 
-def test_an_item_that_was_upserted_lies_where_its_text_does(engine):
+def test_an_upserted_item_has_the_embedding_of_its_text(engine):
     item = Item(item_id="new", title="red shirt", texts={"note": "navy navy rug"})
     engine.upsert([item])
     shopper, wishes = Shopper(history=HISTORY), Wishes(explain_texts=True)
@@ -177,8 +177,8 @@ def test_an_item_that_was_upserted_lies_where_its_text_does(engine):
     }
 
 
-def test_an_item_that_keeps_its_text_keeps_what_its_buyers_did(engine, base):
-    """Not so a new item of the same text."""
+def test_an_upserted_item_with_the_same_text_keeps_its_residual(engine, base):
+    """A new item with the same text has no residual."""
     title = base.cascade.catalogue.title(base.cascade.catalogue.row("i20"))
     shopper, wishes = Shopper(history=HISTORY), Wishes(limit=1, explain_texts=True)
     engine.upsert([Item(item_id="i20", title=title), Item(item_id="twin", title=title)])
@@ -209,7 +209,7 @@ def shopper_of(engine):
     return np.array(answer.embeddings[0].values, np.float32)
 
 
-def test_who_does_not_ask_is_told_nothing(base):
+def test_text_reasons_come_only_when_requested(base):
     plain = base.recommend(Shopper(history=HISTORY), Wishes(limit=5))
     asked = base.recommend(Shopper(history=HISTORY), Wishes(limit=5, explain_texts=True))
 
@@ -219,7 +219,7 @@ def test_who_does_not_ask_is_told_nothing(base):
     assert [item.score for item in asked.items] == [item.score for item in plain.items]
 
 
-def test_the_first_items_are_told_of(release):
+def test_only_the_first_items_have_text_reasons(release):
     wide = Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=30)))
 
     answer = wide.recommend(Shopper(history=HISTORY), Wishes(limit=30, explain_texts=True))
@@ -228,14 +228,14 @@ def test_the_first_items_are_told_of(release):
     assert [bool(item.text_reasons) for item in answer.items] == [n < EXPLAINED for n in range(30)]
 
 
-def test_without_a_shopper_there_are_none(base):
+def test_without_a_shopper_there_are_no_text_reasons(base):
     popular = base.recommend(Shopper(), Wishes(limit=5, explain_texts=True))
 
     assert popular.items
     assert not any(item.text_reasons for item in popular.items)
 
 
-def test_both_kinds_of_reasons_go_together(base):
+def test_an_answer_may_have_both_kinds_of_reasons(base):
     answer = base.recommend(
         Shopper(history=HISTORY), Wishes(limit=5, explain=True, explain_texts=True)
     )
@@ -243,7 +243,7 @@ def test_both_kinds_of_reasons_go_together(base):
     assert all(item.text_reasons and item.reasons for item in answer.items)
 
 
-def test_who_has_no_time_gets_items_without_reasons(base):
+def test_without_time_items_come_without_reasons(base):
     latency = base.latencies.text_reasons
     for _ in range(REMEMBERED):
         latency.record(5, 3600.0)
@@ -261,7 +261,7 @@ def test_who_has_no_time_gets_items_without_reasons(base):
     assert not any(item.text_reasons for item in answer.items)
 
 
-def test_text_reasons_travel(start, engine):
+def test_text_reasons_come_over_grpc(start, engine):
     engine.upsert([Item(item_id="new", title="red shirt", texts={"note": "navy rug"})])
     server = start(lambda: engine)
     server.loaded.result(10)
@@ -279,7 +279,7 @@ def test_text_reasons_travel(start, engine):
             assert item.text_reasons
 
 
-def test_changes_of_items_leave_the_others_reasons_alone(base, root):
+def test_item_changes_do_not_change_the_reasons_of_others(base, root):
     shopper, wishes = Shopper(history=HISTORY), Wishes(limit=12, explain_texts=True)
     before = {item.item_id: item.text_reasons for item in base.recommend(shopper, wishes).items}
     live = LiveEngine(base, root)
@@ -300,7 +300,7 @@ def test_changes_of_items_leave_the_others_reasons_alone(base, root):
         assert told == pytest.approx(again, abs=tolerance)
 
 
-def test_where_there_is_time_for_some_reasons_these_are_told(base):
+def test_with_time_for_one_kind_of_reasons_only_that_kind_comes(base):
     latency = base.latencies.text_reasons
     for _ in range(REMEMBERED):
         latency.record(5, 3600.0)

@@ -47,7 +47,7 @@ def ids(answer):
 
 
 def random_filters(rng, titles):
-    """Filters, and whether an item row fits them, said another way."""
+    """Filters, and a plain function that tells whether an item row passes them."""
     colours = [str(colour) for colour in rng.choice([t.split()[0] for t in titles], 3)]
     thing = str(rng.choice([t.split()[1] for t in titles]))
     low, high = sorted(int(bound) for bound in rng.integers(0, 240, size=2))
@@ -84,7 +84,7 @@ def random_filters(rng, titles):
 
 
 @pytest.mark.parametrize("basis", BASES)
-def test_as_many_as_fit_are_returned_and_nothing_else(engine, shop, basis):
+def test_all_fitting_items_up_to_the_limit_are_returned(engine, shop, basis):
     rng = np.random.default_rng(len(basis))
     known = BASES[basis]
     seen = set(known.get("history", ()))
@@ -106,7 +106,7 @@ def test_as_many_as_fit_are_returned_and_nothing_else(engine, shop, basis):
     assert 0 < fewer < 15
 
 
-def test_similar_items_fit_too(engine, shop):
+def test_filters_apply_to_similar_items(engine, shop):
     rng = np.random.default_rng(0)
     for _ in range(15):
         filters, fits = random_filters(rng, shop.titles)
@@ -117,7 +117,7 @@ def test_similar_items_fit_too(engine, shop):
         assert len(answer.items) == min(SHORTLIST, len(left))
 
 
-def test_what_fits_keeps_the_scores_it_has_without_a_filter(engine):
+def test_a_filter_does_not_change_scores(engine):
     shopper, wishes = Shopper(history=HISTORY), Wishes(limit=SHORTLIST)
     odd = Filters(must=[AnyOf("price", [float(row) for row in range(1, 40, 2)])])
     unfiltered = {item.item_id: item for item in engine.retrieve(shopper, wishes).items}
@@ -131,7 +131,7 @@ def test_what_fits_keeps_the_scores_it_has_without_a_filter(engine):
         assert item.neighbour_score == unfiltered[item.item_id].neighbour_score
 
 
-def test_a_filter_that_lets_everything_through_changes_nothing(engine):
+def test_a_filter_that_passes_every_item_changes_nothing(engine):
     every = Filters(must=[Range("price", gte=0)])
     for known in BASES.values():
         shopper = Shopper(**known)
@@ -152,7 +152,7 @@ def test_popular_items_that_fit_keep_their_order(engine, shop):
     assert found == [f"i{row}" for row in best if row >= 120][:SHORTLIST]
 
 
-def test_unknown_items_to_leave_out_are_reported(engine):
+def test_unknown_excluded_items_are_reported(engine):
     shopper, wishes = (
         Shopper(history=["i3", "gone"]),
         Wishes(exclude=["lost", "i1", "gone"], limit=5),
@@ -180,7 +180,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("given", "rule"), BROKEN)
-def test_a_filter_that_breaks_a_rule_is_refused_by_name(engine, given, rule):
+def test_an_invalid_filter_is_refused_by_name(engine, given, rule):
     for known in BASES.values():
         for ask in (engine.recommend, engine.retrieve):
             with pytest.raises(InvalidRequestError, match=rule):
@@ -190,7 +190,7 @@ def test_a_filter_that_breaks_a_rule_is_refused_by_name(engine, given, rule):
 
 
 @pytest.mark.parametrize(("given", "rule"), BROKEN)
-def test_and_so_it_is_through_grpc(client, given, rule):
+def test_an_invalid_filter_is_an_invalid_argument_over_grpc(client, given, rule):
     for ask, about in (
         (client.recommend, Shopper()),
         (client.retrieve, Shopper()),
@@ -201,7 +201,7 @@ def test_and_so_it_is_through_grpc(client, given, rule):
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_filters_through_grpc_are_exactly_the_engines(client, engine, shop):
+def test_filters_over_grpc_give_the_engines_answer(client, engine, shop):
     rng = np.random.default_rng(3)
     for _ in range(10):
         filters, _ = random_filters(rng, shop.titles)

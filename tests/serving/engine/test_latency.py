@@ -5,7 +5,7 @@ def test_before_any_measurement_the_estimate_is_zero():
     assert LatencyEstimator().estimate(100) == 0
 
 
-def test_the_estimate_follows_measurements_of_about_that_size():
+def test_the_estimate_uses_measurements_of_similar_size():
     estimator = LatencyEstimator()
     for seconds in (0.5, 0.02, 0.03, 0.02, 0.02):  # the first was cold
         estimator.record(100, seconds)
@@ -15,7 +15,7 @@ def test_the_estimate_follows_measurements_of_about_that_size():
     assert estimator.estimate(1_500) == 0.2
 
 
-def test_cleared_measurements_do_not_count():
+def test_clearing_forgets_all_measurements():
     estimator = LatencyEstimator()
     estimator.record(100, 9.0)
     estimator.clear()
@@ -23,7 +23,7 @@ def test_cleared_measurements_do_not_count():
     assert estimator.estimate(100) == 0
 
 
-def test_larger_work_than_any_measured_takes_time_in_proportion():
+def test_beyond_the_largest_measured_size_the_estimate_is_proportional():
     estimator = LatencyEstimator()
     estimator.record(100, 0.01)
 

@@ -1,4 +1,4 @@
-"""Requests that only one release may answer."""
+"""Requests pinned to one release."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ SHOPPER = Shopper(history=["i3"])
 
 @pytest.fixture(scope="module")
 def engine(release):
-    """As of a published release."""
+    """Engine of a published release."""
     engine = Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
     versions = {**engine.versions, "release": "r-2"}
     return replace(engine, cascade=replace(engine.cascade, versions=versions))
@@ -42,7 +42,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_the_live_release_answers_as_if_it_had_not_been_named(client, method):
+def test_pinning_the_live_release_does_not_change_the_answer(client, method):
     call = CALLS[method]
     named = call(client, Wishes(limit=3, release="r-2"))
 
@@ -51,7 +51,7 @@ def test_the_live_release_answers_as_if_it_had_not_been_named(client, method):
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_another_release_is_refused_with_the_live_one(client, method):
+def test_pinning_another_release_is_refused_with_the_live_id(client, method):
     with pytest.raises(ReleaseChangedError) as caught:
         CALLS[method](client, Wishes(release="r-1"))
 
@@ -60,7 +60,7 @@ def test_another_release_is_refused_with_the_live_one(client, method):
     assert caught.value.details() == "release must be the live one, 'r-2', got 'r-1'"
 
 
-def test_of_requests_together_only_those_bound_to_another_release_are_refused(engine):
+def test_only_requests_pinned_to_another_release_are_refused_in_a_batch(engine):
     requests = [
         Request(method=Method.RECOMMEND, shopper=SHOPPER, wishes=Wishes(limit=5, release=name))
         for name in ("r-1", "r-2", "")
@@ -72,7 +72,7 @@ def test_of_requests_together_only_those_bound_to_another_release_are_refused(en
     assert told[1].items == told[2].items
 
 
-def test_stages_that_were_never_published_are_no_release(release, start):
+def test_unpublished_stages_refuse_every_pinned_release(release, start):
     engine = Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
     server = start(lambda: engine)
     with (
@@ -84,7 +84,7 @@ def test_stages_that_were_never_published_are_no_release(release, start):
     assert caught.value.live is None
 
 
-def test_an_endless_release_id_is_refused_by_name(engine):
+def test_a_release_id_that_is_too_long_is_refused_by_name(engine):
     wishes = Wishes(release="x" * 257)
 
     ((_, told),) = engine.answers([Request(method=Method.RECOMMEND, wishes=wishes)])

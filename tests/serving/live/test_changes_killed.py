@@ -1,4 +1,4 @@
-"""Servers are killed while events are recorded and items changed; what was acknowledged stays."""
+"""Kills servers that record events and change items; acknowledged writes must survive."""
 
 import os
 import signal
@@ -45,12 +45,12 @@ async def serve():
 for _ in sys.stdin:
     child = os.fork()
     if child == 0:
-        tqdm.set_lock(threading.RLock())  # its own lock is shared: whoever dies with it stops all
+        tqdm.set_lock(threading.RLock())  # the default lock is shared with killed children
         asyncio.run(serve())
     os.waitpid(child, 0)
     print("gone", flush=True)
 """
-"""At every line that it reads, a server of its own: what loading costs is paid once."""
+"""Forks a server for every line that it reads, so that the engine is loaded only once."""
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def root(release, tmp_path):
 
 
 class Writer(threading.Thread):
-    """Sends until it is stopped, with what was sent before sent again at times."""
+    """Sends requests until it is stopped."""
 
     def __init__(self, client, send):
         super().__init__()
@@ -81,7 +81,7 @@ class Writer(threading.Thread):
 
     def end(self):
         self._stop_it.set()
-        self._client.close()  # it would try again for as long as it was told to wait
+        self._client.close()  # ends its retries
         self.join()
 
 
@@ -114,7 +114,7 @@ def upserter(target, kill):
 
 @contextmanager
 def servers(root, cwd):
-    """A process that starts servers, one at a time."""
+    """Process that starts servers, one at a time."""
     command = [sys.executable, "-c", SERVERS, str(root)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, cwd=cwd, text=True, **pipes) as process:
@@ -124,7 +124,7 @@ def servers(root, cwd):
 
 @contextmanager
 def serving(process):
-    """Address of a server that is killed at the end."""
+    """Start a server, give its address and kill it at the end."""
     process.stdin.write("\n")
     process.stdin.flush()
     number, address = process.stdout.readline().split()
@@ -134,7 +134,7 @@ def serving(process):
 
 
 def killed(root, times, cwd):
-    """Acknowledged and begun writes, of events and of items."""
+    """Acknowledged events, acknowledged items, and all writes begun."""
     events, items, begun = set(), set(), set()
     with servers(root, cwd) as process:
         for kill in range(times):
@@ -169,11 +169,11 @@ def check(root, events, items, begun, times):
     assert set(kept) | changed <= begun
 
 
-def test_a_killed_server_has_lost_nothing_that_it_acknowledged(root, pytestconfig):
+def test_killing_a_server_loses_no_acknowledged_write(root, pytestconfig):
     check(root, *killed(root, 2, pytestconfig.rootpath), 2)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_a_server_killed_fifty_times_has_lost_nothing_that_it_acknowledged(root, pytestconfig):
+def test_fifty_kills_of_a_server_lose_no_acknowledged_write(root, pytestconfig):
     check(root, *killed(root, 50, pytestconfig.rootpath), 50)

@@ -29,13 +29,13 @@ def base(release):
 
 @pytest.fixture(scope="module")
 def texts(shop):
-    """Title of every row, which is all of its text."""
+    """Title of every item row; the titles are the whole texts."""
     return list(shop.titles)
 
 
 @pytest.fixture
 def start(base, root):
-    """A live engine over the changes of the folder, as a new process would begin."""
+    """Opens a live engine on the folder's journal, like a new process."""
     started = []
 
     def start():
@@ -54,7 +54,7 @@ def ids(answer):
 
 
 def everything(engine, query=("i3", "i1")):
-    """What four kinds of answers hold."""
+    """Item ids of five kinds of answers."""
     return [
         ids(engine.recommend(Shopper(history=list(query)), Wishes(limit=12))),
         ids(engine.retrieve(Shopper(history=list(query)), Wishes(limit=12))),
@@ -64,12 +64,12 @@ def everything(engine, query=("i3", "i1")):
     ]
 
 
-def test_an_engine_without_changes_answers_as_that_of_the_release(start, base, root):
+def test_without_changes_the_answers_are_the_releases(start, base, root):
     assert everything(start().current) == everything(base)
     assert not (root / CHANGES).exists()
 
 
-def test_a_new_item_is_found_by_its_words_and_like_its_like_in_the_same_second(start):
+def test_a_new_item_is_found_at_once_by_search_and_by_similarity(start):
     engine = start()
     engine.upsert([Item(item_id="new", title="red shirt shirt")])
 
@@ -80,7 +80,7 @@ def test_a_new_item_is_found_by_its_words_and_like_its_like_in_the_same_second(s
     assert ids(engine.current.similar("twin", Wishes(limit=1))) == ["new"]
 
 
-def test_a_new_item_is_ranked_beside_the_others(start):
+def test_a_new_item_is_ranked_with_the_others(start):
     engine = start()
     engine.upsert([Item(item_id="new", title="red shirt shirt")])
 
@@ -92,7 +92,7 @@ def test_a_new_item_is_ranked_beside_the_others(start):
     assert len(everyone.items) == 12
 
 
-def test_an_item_with_the_text_of_the_release_keeps_what_was_learnt_of_it(start, texts):
+def test_upserting_an_unchanged_text_keeps_the_learnt_vectors(start, texts):
     engine = start()
     before, popular = (
         everything(engine.current),
@@ -111,7 +111,7 @@ def test_an_item_with_the_text_of_the_release_keeps_what_was_learnt_of_it(start,
     assert after[4] == before[4]
 
 
-def test_a_new_form_of_an_item_takes_the_place_of_the_old_one(start):
+def test_an_upsert_replaces_the_old_item_in_every_answer(start):
     engine = start()
     engine.upsert([Item(item_id="i5", title="pink candle")])
 
@@ -127,7 +127,7 @@ def test_a_new_form_of_an_item_takes_the_place_of_the_old_one(start):
         assert "i5" not in ids(engine.current.retrieve(Shopper(history=history), Wishes(limit=12)))
 
 
-def test_a_user_of_the_release_is_not_recommended_the_new_form_of_what_they_had(start, shop, texts):
+def test_a_user_is_not_recommended_upserted_items_of_their_history(start, shop, texts):
     engine = start()
     had = [f"i{row}" for row in shop.items[shop.offsets[4] : shop.offsets[5]]]
     engine.upsert([Item(item_id=item_id, title=texts[int(item_id[1:])]) for item_id in had])
@@ -137,7 +137,7 @@ def test_a_user_of_the_release_is_not_recommended_the_new_form_of_what_they_had(
     assert len(answer.items) == 12
 
 
-def test_what_was_deleted_is_in_no_answer(start):
+def test_a_deleted_item_is_in_no_answer(start):
     engine = start()
     gone = set().union(*everything(engine.current)) - {"i3", "i1", "i5"}
     engine.delete(sorted(gone))
@@ -152,7 +152,7 @@ def test_what_was_deleted_is_in_no_answer(start):
         engine.current.similar(min(gone), Wishes(limit=3))
 
 
-def test_a_deleted_item_of_a_history_still_tells_of_the_shopper(start, base):
+def test_a_deleted_item_still_counts_in_a_history(start, base):
     engine = start()
     before = base.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=12))
     engine.delete(["i3"])
@@ -183,7 +183,7 @@ def test_a_whole_catalogue_can_be_deleted_and_filled_again(start):
 @pytest.mark.numeric
 def test_random_changes_and_searches_agree_with_a_dictionary(start, texts, monkeypatch):
     for name in ("serving.catalogue.live_items.BLOCK", "dataset.append_only.BLOCK"):
-        monkeypatch.setattr(name, 16)  # so that rows are often numbered anew
+        monkeypatch.setattr(name, 16)  # so that compaction often renumbers rows
     chosen, engine = random.Random(3), start()
     titles = {f"i{row}": texts[row] for row in range(240)}
     words = sorted({word for text in titles.values() for word in text.split()})
@@ -210,7 +210,7 @@ def test_random_changes_and_searches_agree_with_a_dictionary(start, texts, monke
 
 
 def cosines(engine, asked, titles):
-    """Scores of every live item one by one."""
+    """Cosine of every live item, by item id."""
     now = engine.current
     user = now.cascade.retriever.embed(np.empty(0, np.int32), {}, search=asked)
     rows = np.array([now.cascade.catalogue.row(item_id) for item_id in titles], np.int32)
@@ -218,7 +218,7 @@ def cosines(engine, asked, titles):
     return dict(zip(titles, judged.cosines.tolist(), strict=True))
 
 
-def test_changes_outlive_the_process(start):
+def test_changes_survive_the_process(start):
     engine = start()
     engine.upsert([Item(item_id="new", title="red shirt shirt", attributes={"price": 9.5})])
     engine.upsert([Item(item_id="i5", title="pink candle"), Item(item_id="x", title="teal rug")])
@@ -257,7 +257,7 @@ def test_a_reader_sees_all_of_a_change_or_nothing(start):
     assert not errors
 
 
-def test_two_writers_at_once_are_told_of_each_other(start, base, root):
+def test_a_second_writer_is_refused_with_the_first_writers_process(start, base, root):
     first = start()
     second = LiveEngine(base, root)
     first.upsert([Item(item_id="new", title="red shirt")])
@@ -266,16 +266,16 @@ def test_two_writers_at_once_are_told_of_each_other(start, base, root):
         second.delete(["i0"])
     assert second.current.cascade.catalogue.row("i0") == 0
     first.close()
-    second.delete(["new"])  # which it learns of as it becomes the writer
+    second.delete(["new"])  # it reads this item from the journal when it becomes the writer
     second.close()
 
 
-def test_a_full_disk_leaves_answers_and_changes_as_they_were(start, monkeypatch):
+def test_a_full_disk_changes_neither_answers_nor_the_journal(start, monkeypatch):
     engine = start()
     engine.upsert([Item(item_id="new", title="red shirt")])
     before, write = everything(engine.current), os.write
 
-    def full(descriptor, content, left=[40]):  # noqa: B006  # what still fits
+    def full(descriptor, content, left=[40]):  # noqa: B006  # bytes that still fit
         if not left[0]:
             raise OSError(errno.ENOSPC, "No space left on device")
         left[0] -= len(content[: left[0]])
@@ -304,7 +304,7 @@ def test_a_full_disk_leaves_answers_and_changes_as_they_were(start, monkeypatch)
         ([Item(item_id="a", title="x" * 70_000)], "at most 65536 bytes"),
     ],
 )
-def test_items_that_break_a_rule_are_refused_with_all_of_their_change(start, items, rule):
+def test_an_invalid_item_refuses_the_whole_change(start, items, rule):
     engine = start()
 
     with pytest.raises(InvalidRequestError, match=rule):
@@ -324,7 +324,7 @@ def test_an_unknown_item_cannot_be_deleted(start):
         engine.delete([""])
 
 
-def test_damaged_changes_are_refused(start, root):
+def test_a_damaged_journal_is_refused(start, root):
     engine = start()
     for name in "abc":
         engine.upsert([Item(item_id=name, title="red mug")])
@@ -337,7 +337,7 @@ def test_damaged_changes_are_refused(start, root):
         start()
 
 
-def test_vectors_of_other_towers_are_made_anew(start, monkeypatch):
+def test_items_encoded_by_other_towers_are_encoded_again(start, monkeypatch):
     engine = start()
     with monkeypatch.context() as other:
         other.setattr(engine, "_made_by", "other towers")
@@ -361,7 +361,7 @@ def vector_of(engine, item_id):
 
 
 @pytest.mark.numeric
-def test_a_state_of_a_known_text_is_that_which_the_ranker_learnt_with(base, root, texts):
+def test_an_unchanged_text_gets_the_state_from_the_rankers_training(base, root, texts):
     from serving.live.item_encoder import ItemReader
 
     reader = ItemReader(root, base.cascade.catalogue, base.cascade.ranker)
@@ -380,7 +380,7 @@ def test_a_state_of_a_known_text_is_that_which_the_ranker_learnt_with(base, root
     assert ((learnt * foretold).sum(axis=1) / 16).mean() > 0.5
 
 
-def test_another_backbone_than_the_rankers_is_refused(base, root, monkeypatch):
+def test_a_backbone_other_than_the_rankers_is_refused(base, root, monkeypatch):
     engine = LiveEngine(base, root)
     monkeypatch.setattr("ranker.attention.new_item_states.ALIKE", 1.1)
     with pytest.raises(MismatchedArtifactError, match="backbone must be the one"):
@@ -388,7 +388,7 @@ def test_another_backbone_than_the_rankers_is_refused(base, root, monkeypatch):
     assert engine.current.cascade.catalogue.row("new") is None
 
 
-def test_no_models_are_loaded_until_something_changes(base, root, monkeypatch):
+def test_no_models_are_loaded_until_an_upsert(base, root, monkeypatch):
     monkeypatch.setattr("towers.item_encoder.TextsReader.load", None)
     monkeypatch.setattr("ranker.attention.new_item_states.NewStates.load", None)
 

@@ -1,4 +1,4 @@
-"""Filters over items that changed, through the whole engine."""
+"""Filters on changed items, through the whole engine."""
 
 import random
 
@@ -26,7 +26,7 @@ def ids(answer):
 
 
 def asked(engine, filters, exclude=()):
-    """Every way to ask, with the items that it leaves out by itself."""
+    """Answers of every method, with the items that the method always excludes."""
     wishes = Wishes(filters=filters, exclude=exclude, limit=LIMIT)
     yield engine.current.recommend(Shopper(history=HISTORY), wishes), HISTORY
     yield engine.current.retrieve(Shopper(history=HISTORY), wishes), HISTORY
@@ -36,7 +36,7 @@ def asked(engine, filters, exclude=()):
 
 
 def random_filters(chosen):
-    """Filters, and whether an item's colour, price and newness fit them."""
+    """Filters, and a plain function of colour, price and newness that agrees with them."""
     colour, low = chosen.choice(["red", "blue", "teal"]), chosen.randrange(200)
     return chosen.choice(
         [
@@ -59,7 +59,7 @@ def test_random_changes_filters_and_exclusions_agree_with_a_dictionary(
     engine, base, root, shop, monkeypatch
 ):
     for name in ("serving.catalogue.live_items.BLOCK", "dataset.append_only.BLOCK"):
-        monkeypatch.setattr(name, 16)  # so that rows are often numbered anew
+        monkeypatch.setattr(name, 16)  # so that compaction often renumbers rows
     chosen = random.Random(5)
     items = {
         f"i{row}": (title.split()[0], float(row), row >= 200)
@@ -92,7 +92,7 @@ def test_random_changes_filters_and_exclusions_agree_with_a_dictionary(
     assert fewer > 5
 
 
-def test_times_and_keywords_among_the_texts_are_filtered_by_too(engine):
+def test_filters_use_times_and_keywords_in_texts_of_upserted_items(engine):
     engine.upsert(
         [
             Item(
@@ -132,9 +132,7 @@ def test_times_and_keywords_among_the_texts_are_filtered_by_too(engine):
         ({"since": "May"}, "attribute 'since' must be an ISO 8601 time, got 'May'"),
     ],
 )
-def test_attributes_that_break_a_rule_are_refused_with_all_of_their_change(
-    engine, attributes, rule
-):
+def test_invalid_attributes_refuse_the_whole_change(engine, attributes, rule):
     good, bad = (
         Item(item_id=name, title="red mug", attributes=values)
         for name, values in (("good", {"price": 1}), ("bad", attributes))

@@ -1,4 +1,4 @@
-"""Items are changed in a process that is killed; the next one finds what was promised."""
+"""Kills a process that changes items; the next one must find every acknowledged change."""
 
 import json
 import subprocess
@@ -67,7 +67,7 @@ for kill in range(kills):
     child = os.fork()
     if child == 0:
         try:
-            tqdm.set_lock(threading.RLock())  # its own is shared: whoever dies with it stops all
+            tqdm.set_lock(threading.RLock())  # the default lock is shared with killed children
             change_until_killed(state, kill, write)
         except BaseException as error:
             os.write(2, repr(error).encode())
@@ -113,7 +113,7 @@ def killed(root, times, cwd):
     return [json.loads(line) for line in run.stdout.splitlines()]
 
 
-def test_killed_at_any_moment_nothing_that_was_acknowledged_is_lost(root, pytestconfig):
+def test_killing_the_process_loses_no_acknowledged_change(root, pytestconfig):
     results = killed(root, 8, pytestconfig.rootpath)
 
     assert {what for what, _, _ in results} <= {"as promised", "one more"}
@@ -124,7 +124,7 @@ def test_killed_at_any_moment_nothing_that_was_acknowledged_is_lost(root, pytest
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_killed_at_many_moments_nothing_that_was_acknowledged_is_lost(root, pytestconfig):
+def test_two_hundred_kills_of_the_process_lose_no_acknowledged_change(root, pytestconfig):
     results = killed(root, 200, pytestconfig.rootpath)
 
     assert {what for what, _, _ in results} == {"as promised", "one more"}

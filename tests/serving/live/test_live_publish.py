@@ -1,4 +1,4 @@
-"""Changes of items meet a rebuild that holds some of them."""
+"""Item changes before a rebuild that contains some of them."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -28,7 +28,7 @@ TWO = PublishConfig(keep=2)
 
 @pytest.fixture(scope="module")
 def rebuilt(build_release, tmp_path_factory, shop):
-    """Stages of the shop with a new item in the place of i239, and another text of i238."""
+    """Stages of the shop with a new item instead of i239, and a new text of i238."""
     ids, titles = list(shop.item_ids), list(shop.titles)
     ids[239], titles[239] = "held", "red shirt mug"
     titles[238] = "navy navy"
@@ -53,14 +53,14 @@ def opened(releases):
 
 
 def attributes(colour, thing, row):
-    """As the rebuilt release has them."""
+    """Attributes of an item in the rebuilt release."""
     since = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=row)
     had = {"colour": colour, "thing": [thing], "price": row, "new": row >= 200}
     return {**had, "since": since.isoformat()}
 
 
 def changed(engine):
-    """Make one change of every kind, as seen from the rebuilt release."""
+    """Make changes of every kind: some in the rebuilt release, some not."""
     engine.upsert(
         [
             Item(item_id="held", title="red shirt mug", attributes=attributes("red", "mug", 239)),
@@ -73,7 +73,7 @@ def changed(engine):
 
 
 def expected(engine):
-    """What all releases must say after these changes."""
+    """Require the same changed items from any release."""
     catalogue = engine.current.cascade.catalogue
     titles = {name: catalogue.row(name) for name in ("held", "i238", "other", "i4")}
     assert {name: catalogue.title(row) for name, row in titles.items()} == {
@@ -91,7 +91,7 @@ def journalled(releases):
     return set(latest(read_journal(releases / CHANGES)))
 
 
-def test_a_rebuild_takes_over_what_it_holds_and_rolling_back_loses_nothing(
+def test_a_rebuild_absorbs_the_changes_it_contains_and_rolling_back_loses_none(
     releases, rebuilt, release, tiny_bert, caplog
 ):
     caplog.set_level("INFO", "serving")
@@ -147,7 +147,7 @@ CLAUSES = [
 ]
 
 
-def test_a_rebuild_of_older_data_takes_no_change_of_attributes_back(releases, rebuilt, shop):
+def test_a_rebuild_from_older_data_does_not_revert_attributes(releases, rebuilt, shop):
     engine = opened(releases)
     engine.upsert(
         [
@@ -170,13 +170,13 @@ def test_a_rebuild_of_older_data_takes_no_change_of_attributes_back(releases, re
 
 
 def fitting(engine):
-    """Of each clause, which of the changed items fit."""
+    """Rows of the changed items that pass each clause."""
     known, catalogue = engine.current.cascade.attributes, engine.current.cascade.catalogue
     found = [set(known.matching(Filters(must=[clause]))) for clause in CLAUSES]
     return [[row for row in range(7) if catalogue.row(f"i{row}") in fit] for fit in found]
 
 
-def test_what_changed_after_the_rebuild_went_live_is_kept_though_it_holds_the_text(releases, shop):
+def test_a_change_after_publishing_is_kept_even_with_the_same_text(releases, shop):
     engine = opened(releases)
     engine.upsert([Item(item_id="i3", title=shop.titles[3], attributes={"price": 7})])
     engine.close()
@@ -189,7 +189,7 @@ def test_what_changed_after_the_rebuild_went_live_is_kept_though_it_holds_the_te
     assert row >= 240
 
 
-def test_new_items_are_read_by_the_towers_of_the_new_release(releases, rebuilt):
+def test_new_items_are_encoded_by_the_towers_of_the_new_release(releases, rebuilt):
     engine = opened(releases)
     engine.upsert([Item(item_id="other", title="teal rug")])
     engine.close()
@@ -208,9 +208,7 @@ def vector_of(engine, item_id):
     return now.cascade.retriever.sources.index.vectors(row)[0]
 
 
-def test_publishing_beside_a_server_that_changes_items_leaves_their_journal_alone(
-    releases, rebuilt, caplog
-):
+def test_publishing_does_not_touch_the_journal_of_a_running_server(releases, rebuilt, caplog):
     engine = opened(releases)
     changed(engine)
     written = (releases / CHANGES).read_bytes()
@@ -226,7 +224,7 @@ def test_publishing_beside_a_server_that_changes_items_leaves_their_journal_alon
     assert after.current.cascade.catalogue.row("i9") is None
 
 
-def test_a_damaged_journal_does_not_hinder_publishing(releases, rebuilt, caplog):
+def test_a_damaged_journal_does_not_prevent_publishing(releases, rebuilt, caplog):
     (releases / CHANGES).write_text("what is this, that is no journal?")
 
     publish(rebuilt, releases, TWO)
@@ -235,7 +233,7 @@ def test_a_damaged_journal_does_not_hinder_publishing(releases, rebuilt, caplog)
     assert "must begin with" in caplog.text
 
 
-def test_changes_of_one_folder_do_not_touch_another(releases, release):
+def test_a_journal_belongs_to_one_folder(releases, release):
     Journal(releases / CHANGES).close()
 
     assert not (release / CHANGES).exists()

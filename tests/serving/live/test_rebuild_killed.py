@@ -1,6 +1,6 @@
-"""Items are changed, the index is rebuilt and published in a process that is killed.
+"""Kills a process that changes items, rebuilds the index and publishes.
 
-The next process finds every acknowledged change, and one release or the other, whole.
+The next process must find every acknowledged change, and either release whole.
 """
 
 import json
@@ -40,7 +40,7 @@ def rebuild(root, kept):
     run("index", config, roots[root], build)
 
 def item(name, title):
-    # as the release has it, where it has it: a release that is published later takes it over
+    # the release's own attributes, so that a later release contains the change
     row = int(name[1:])
     had = {"colour": title.split()[0], "thing": title.split()[-1], "price": row, "new": False}
     since = f"2024-01-{1 + row:02}T00:00Z"
@@ -112,7 +112,7 @@ for kill in range(kills):
     child = os.fork()
     if child == 0:
         try:
-            tqdm.set_lock(threading.RLock())  # its own is shared: whoever dies with it stops all
+            tqdm.set_lock(threading.RLock())  # the default lock is shared with killed children
             change_until_killed(bases[live], state, kill, write)
         except BaseException as error:
             os.write(2, repr(error).encode())
@@ -151,7 +151,7 @@ STAGES = ("data", "trial", "towers", "ranker")
 
 
 def stages(release, root):
-    """Those of a release, with an index of its own that can be built again."""
+    """Stages of a release, with a copy of the index that can be rebuilt."""
     root.mkdir(parents=True)
     for stage in STAGES:
         (root / stage).symlink_to(release / stage)
@@ -160,7 +160,7 @@ def stages(release, root):
 
 
 def killed(times, roots, releases, cwd):
-    """What was cut off how often; nothing may be lost or mixed."""
+    """Kill the process repeatedly; return how often each step was interrupted, and steps done."""
     run = subprocess.run(
         [sys.executable, "-c", KILLS, str(times), str(releases), *map(str, roots)],
         cwd=cwd,
@@ -174,7 +174,7 @@ def killed(times, roots, releases, cwd):
     return Counter(cut for cut, *_ in rounds), sum(done for _, done, *_ in rounds)
 
 
-def test_killed_while_it_rebuilds_nothing_acknowledged_is_lost(release, tmp_path, pytestconfig):
+def test_killing_a_rebuild_loses_no_acknowledged_change(release, tmp_path, pytestconfig):
     roots = [stages(release, tmp_path / name / "shop") for name in ("one", "two")]
 
     _, done = killed(3, roots, tmp_path / "releases" / "shop", pytestconfig.rootpath)
@@ -184,7 +184,7 @@ def test_killed_while_it_rebuilds_nothing_acknowledged_is_lost(release, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_killed_at_two_hundred_moments_nothing_acknowledged_is_lost(
+def test_two_hundred_kills_lose_no_acknowledged_change(
     release, build_release, shop, tmp_path, pytestconfig
 ):
     other = build_release(tmp_path / "other" / "shop", shop)
