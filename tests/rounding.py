@@ -1,4 +1,4 @@
-"""How far rounding alone moves a value: the tolerances of tests that compare sums."""
+"""Tolerances of tests that compare sums: how far rounding alone moves a value."""
 
 import numpy as np
 import torch
@@ -9,10 +9,10 @@ SERVED = serving_dtype(best_device())
 """Precision in which this machine trains and serves."""
 
 TINY_BERT = {"terms": 512, "stored": 16}
-"""Both layers of the tiny BERT: some 256 terms a layer, and 8 results of matrix products."""
+"""Both layers of the tiny BERT: each sums about 256 terms and stores 8 matrix products."""
 
 BATCHES = {"terms": 1024, "stored": 4}
-"""Another batch: its sums may be taken in another order, and a few results be rounded otherwise."""
+"""Another batch: sums may run in another order, and a few results may round differently."""
 
 
 def rounding(
@@ -20,15 +20,15 @@ def rounding(
 ) -> float:
     """Largest difference by rounding between two ways to compute the same values.
 
-    A rounded operation is off by at most half a unit in its last place, up or down as if by chance:
-    n of them are off by about √n halves. A unit is relative to the largest of all values. So a
-    gradient that is zero, as a sum of terms that are not, may be off as far as other gradients.
+    A rounded operation has an error of at most half a unit in its last place, of random sign: the
+    errors of n operations add up to about √n halves. A unit is relative to the largest value. So a
+    gradient that is zero as a sum of non-zero terms may have the error of the largest gradient.
 
     Args:
-        expected: The values; one that stands for their largest will do. Infinity does not count.
-        terms: Terms of the sums, always in fp32, that lead to a value one after another. They get
-            twice √n units, because parts of a sum may be larger than the sum.
-        stored: Results, in `dtype`, that lead to a value one after another.
+        expected: The values, or their largest. Infinite values are ignored.
+        terms: Number of terms summed in sequence to compute a value, always in fp32. The error is
+            twice √n units, because partial sums may be larger than the sum.
+        stored: Number of results stored in sequence, in `dtype`, to compute a value.
         dtype: Precision in which results are stored.
     """
     sizes = np.concatenate([np.abs(_as_array(values)).ravel() for values in expected])
@@ -40,7 +40,7 @@ def rounding(
 def least_cosine(*, terms: int, stored: int = 0, dtype: torch.dtype = torch.float32) -> float:
     """Smallest cosine of two unit vectors that differ by rounding alone.
 
-    Vectors that are a small distance apart have a cosine that is less than 1 by half its square.
+    The cosine of unit vectors at a small distance d is about 1 - d² / 2.
     """
     apart = rounding(1, terms=terms, stored=stored, dtype=dtype)
     return 1 - apart**2 / 2 - rounding(1, terms=terms)
