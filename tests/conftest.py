@@ -17,8 +17,8 @@ import pytest
 
 from dataset.arrays import TEST, TRAIN, VALID, Dataset, StringColumn
 
-gc.disable()  # until everything is imported
-os.fsync = lambda descriptor: None  # a machine that lives on has all that was written
+gc.disable()  # until all tests are collected
+os.fsync = lambda descriptor: None  # no test cuts the power
 
 COLOURS = ["red", "blue", "green", "black", "white", "pink"]
 COLOURS += ["grey", "brown", "gold", "teal", "lime", "navy"]
@@ -27,14 +27,14 @@ THINGS += ["plate", "spoon", "towel", "frame", "shelf", "hook", "jar", "tray", "
 
 
 def pytest_collection_finish():
-    """What was imported stays: no later collection of garbage looks at it again."""
+    """Garbage collections skip everything that was imported."""
     gc.freeze()
     gc.enable()
 
 
 @pytest.fixture(autouse=True)
 def seeded():
-    """Every test draws the same weights, whichever ran before it."""
+    """Every test starts with the same random state, whichever test ran before."""
     import torch
 
     torch.manual_seed(0)

@@ -29,7 +29,7 @@ SECONDS = 10
 
 @pytest.fixture(autouse=True, scope="session")
 def no_idle_waits():
-    """Clients retry soon, and the server of the metrics soon sees that it is to end."""
+    """Clients retry sooner, and the metrics server stops sooner."""
     with pytest.MonkeyPatch.context() as patch:
         quick = [
             (name, value.replace('"0.1s"', '"0.01s"') if isinstance(value, str) else value)
