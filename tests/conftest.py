@@ -19,8 +19,8 @@ from dataset.arrays import TEST, TRAIN, VALID, Dataset, StringColumn
 
 pytest_plugins = ["tests.running_server"]
 
-gc.disable()  # until everything is imported
-os.fsync = lambda descriptor: None  # the machine keeps running, so every write survives
+gc.disable()  # until all tests are collected
+os.fsync = lambda descriptor: None  # no test cuts the power
 
 COLOURS = ["red", "blue", "green", "black", "white", "pink"]
 COLOURS += ["grey", "brown", "gold", "teal", "lime", "navy"]
@@ -29,14 +29,14 @@ THINGS += ["plate", "spoon", "towel", "frame", "shelf", "hook", "jar", "tray", "
 
 
 def pytest_collection_finish():
-    """Exempt everything imported so far from later garbage collections."""
+    """Garbage collections skip everything that was imported."""
     gc.freeze()
     gc.enable()
 
 
 @pytest.fixture(autouse=True)
 def seeded():
-    """Every test draws the same weights, regardless of the tests before it."""
+    """Every test starts with the same random state, whichever test ran before."""
     import torch
 
     torch.manual_seed(0)

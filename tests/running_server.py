@@ -129,7 +129,7 @@ class RunningServer:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_idle_waits():
-    """Clients retry after a tenth of the usual wait; the metrics server stops soon."""
+    """Clients retry sooner, and the metrics server stops sooner."""
     with pytest.MonkeyPatch.context() as patch:
         quick = [
             (name, value.replace('"0.1s"', '"0.01s"') if isinstance(value, str) else value)

@@ -30,7 +30,7 @@ def manifests(root):
 
 def add(folder, root):
     """Add a release, make it live, and return its id."""
-    time.sleep(0.001)  # ids of the same stages differ by milliseconds
+    time.sleep(0.001)  # release ids of the same stages differ only in milliseconds
     record = add_release(folder, root, manifests(root), items=7, recall=0.5, bare=())
     go_live(folder, record.release_id)
     return record.release_id
