@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from backbone.adapters import fine_tuned, merged
 from backbone.device import best_device
-from backbone.encode_texts import read_texts
+from backbone.encode_texts import encode_texts
 from backbone.load import load_bert, load_tokenizer
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from backbone.training import EpochSampler, fit, seed_everything, total_steps, training_folder
@@ -97,12 +97,12 @@ def _inputs(
     folder: Path,
 ) -> RankerInputs | LateInputs | AttentionInputs:
     if config.kind == "attention":
-        text_states = read_texts(
+        text_states = encode_texts(
             load_bert(config.backbone),
             data.texts,
             tokenizer,
             max_tokens=config.item_tokens,
-            kept_below=root / "training",
+            cache_below=root / "training",
         )
         states = item_states(text_states, np.load(root / TRIAL_TOWERS / EMBEDDINGS))
         return AttentionInputs.of(states, data.texts, length=config.history_length)

@@ -3,7 +3,7 @@
 from threadpoolctl import ThreadpoolController
 
 
-def leave_cores_to_torch() -> None:
+def limit_blas_threads() -> None:
     """Limit numpy's and scipy's matrix products to the calling thread.
 
     After a product, OpenBLAS's threads spin for longer than torch's next step takes, on the cores

@@ -31,18 +31,18 @@ class CacheConfig:
             raise ValueError(f"seconds must be positive, got {self.seconds}")
 
 
-NOTHING = CacheConfig(answers_mb=0, shoppers=0)
+NO_CACHE = CacheConfig(answers_mb=0, shoppers=0)
 
 
 @dataclass
-class Lookups:
+class CacheLookups:
     """Hits and misses of a cache."""
 
     hits: int = 0
     misses: int = 0
 
 
-class KeptEmbeddings:
+class EmbeddingCache:
     """Caches embeddings by key. Thread-safe."""
 
     def __init__(self, rows: int, seconds: float) -> None:
@@ -54,7 +54,7 @@ class KeptEmbeddings:
         """
         self._kept: TTLCache[bytes, NDArray[np.float32]] = TTLCache(rows, seconds)
         self._lock = threading.Lock()
-        self.lookups = Lookups()
+        self.lookups = CacheLookups()
         """Lookups since the cache was created"""
 
     def __call__(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index import demand_eras
-from index.item_knn import Neighbours
+from index.item_knn import NeighbourLists
 from index.ranked_list import RankedList, Rows, Scores
 from index.recall_sources import RecallSources
 from lineage.manifest import MismatchedArtifactError, command
@@ -248,7 +248,7 @@ def purchases(popularity: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray
 
 
 def _weights(
-    lists: Neighbours | None, owners: NDArray[np.int64], rows: NDArray[np.int64]
+    lists: NeighbourLists | None, owners: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> Scores:
     """(owners, rows) weights of the rows in the owners' lists; rows may repeat."""
     if lists is None:

@@ -13,7 +13,7 @@ from index.ranked_list import RankedList, Rows
 from lineage.open_release import open_release
 from lineage.stages import TRIAL, TRIAL_FOLDER, TRIAL_TOWERS, VALID_USERS
 from ranker.shortlists import Shortlists
-from retrieval.blas_threads import leave_cores_to_torch
+from retrieval.blas_threads import limit_blas_threads
 from retrieval.config import ShortlistsConfig
 from retrieval.features import Features
 from retrieval.retriever import ResolvedShopper, Retriever
@@ -36,7 +36,7 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
     Raises:
         ValueError: no list to train on holds a target.
     """
-    leave_cores_to_torch()
+    limit_blas_threads()
     open_release(root, TRIAL)
     data, retriever = load_dataset(root / "data"), Retriever.load(root / TRIAL_FOLDER)
     cases, tuned_on = data.cases("valid"), np.load(root / TRIAL_TOWERS / VALID_USERS)
@@ -75,8 +75,8 @@ class _RecalledCase:
 
 def _recall(retriever: Retriever, cases: Cases, size: int, description: str) -> list[_RecalledCase]:
     shoppers = [
-        ResolvedShopper(history=history, contexts=contexts)
-        for history, contexts in zip(cases.histories, cases.contexts, strict=True)
+        ResolvedShopper(history=history, interaction_codes=interaction_codes)
+        for history, interaction_codes in zip(cases.histories, cases.interaction_codes, strict=True)
     ]
     recalled_cases: list[_RecalledCase] = []
     with tqdm(total=len(shoppers), desc=description, unit="user", leave=False) as progress:

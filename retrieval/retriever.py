@@ -11,8 +11,8 @@ from pyroaring import BitMap
 
 from index.ranked_list import RankedList, Rows, Scores
 from index.recall_sources import RecallSources
-from retrieval.embedding_cache import KeptEmbeddings
-from towers.item_encoder import TextsReader
+from retrieval.embedding_cache import EmbeddingCache
+from towers.item_encoder import TextEncoder
 from towers.user_encoder import UserTower
 
 
@@ -22,7 +22,7 @@ class ResolvedShopper:
 
     history: Rows
     """(history,) item rows, oldest first; may be empty where there is a search"""
-    contexts: Rows | None = None
+    interaction_codes: Rows | None = None
     """(history,) interaction codes (`dataset.interaction_codes`); None where unknown"""
     search: str = ""
     """Search words; with a search, the neighbour lists are not used, because they cannot match
@@ -34,7 +34,7 @@ class ResolvedShopper:
     """Item rows that may be recalled; None for all"""
 
     @property
-    def listed(self) -> bool:
+    def uses_neighbours(self) -> bool:
         """Whether the neighbour lists recall items for this shopper."""
         return not self.search and self.vector is None
 
@@ -44,21 +44,23 @@ class Retriever:
     """Embeds shoppers with the user tower and recalls items from both sources."""
 
     user_tower: UserTower
-    texts: TextsReader
+    texts: TextEncoder
     """Embeds texts of items that the corpus lacks"""
     sources: RecallSources
-    kept: KeptEmbeddings | None = None
+    kept: EmbeddingCache | None = None
     """Cache of shoppers' embeddings; None computes every embedding"""
 
     @classmethod
     def load(cls, root: Path) -> "Retriever":
         """Load the towers and the recall sources of a dataset's finished stages."""
         user_tower = UserTower.load(root / "towers")
-        texts = TextsReader.beside(root / "towers", user_tower)
+        texts = TextEncoder.beside(root / "towers", user_tower)
         return cls(user_tower=user_tower, texts=texts, sources=RecallSources.load(root))
 
-    def embed_all(self, shoppers: Sequence[ResolvedShopper], watch: dict[str, float]) -> Scores:
-        """(shoppers, dimension) embeddings of unit length; times `user_tower` in `watch`, ms."""
+    def embed_all(
+        self, shoppers: Sequence[ResolvedShopper], stage_times: dict[str, float]
+    ) -> Scores:
+        """(shoppers, dimension) unit-length embeddings; adds `user_tower` to `stage_times`, ms."""
         users = np.zeros((len(shoppers), self.sources.index.dimension), np.float32)
         for place, shopper in enumerate(shoppers):
             if shopper.vector is not None:
@@ -67,7 +69,7 @@ class Retriever:
         if unembedded:
             started = time.perf_counter()
             users[unembedded] = self._cached_or_computed([shoppers[place] for place in unembedded])
-            watch["user_tower"] = 1e3 * (time.perf_counter() - started)
+            stage_times["user_tower"] = 1e3 * (time.perf_counter() - started)
         return users
 
     def _cached_or_computed(self, shoppers: Sequence[ResolvedShopper]) -> Scores:
@@ -86,9 +88,13 @@ class Retriever:
         history = shopper.history
         if len(history) and int(history.max()) >= self.sources.index.built:
             return None
-        contexts = np.zeros_like(history) if shopper.contexts is None else shopper.contexts
+        interaction_codes = (
+            np.zeros_like(history)
+            if shopper.interaction_codes is None
+            else shopper.interaction_codes
+        )
         digest = blake2b(len(history).to_bytes(8), digest_size=16)
-        for part in (history, contexts):
+        for part in (history, interaction_codes):
             digest.update(part.astype(np.int32).tobytes())
         digest.update(shopper.search.encode(errors="surrogatepass"))
         return digest.digest()
@@ -97,7 +103,9 @@ class Retriever:
         return self.user_tower.embed_all(
             [shopper.history for shopper in shoppers],
             [
-                np.zeros_like(shopper.history) if shopper.contexts is None else shopper.contexts
+                np.zeros_like(shopper.history)
+                if shopper.interaction_codes is None
+                else shopper.interaction_codes
                 for shopper in shoppers
             ],
             [shopper.search for shopper in shoppers],
@@ -106,21 +114,23 @@ class Retriever:
     def embed(
         self,
         history: Rows,
-        watch: dict[str, float],
+        stage_times: dict[str, float],
         *,
-        contexts: Rows | None = None,
+        interaction_codes: Rows | None = None,
         search: str = "",
     ) -> Scores:
         """(dimension,) embedding of one shopper."""
-        shopper = ResolvedShopper(history=history, contexts=contexts, search=search)
-        user: Scores = self.embed_all([shopper], watch)[0]
+        shopper = ResolvedShopper(
+            history=history, interaction_codes=interaction_codes, search=search
+        )
+        user: Scores = self.embed_all([shopper], stage_times)[0]
         return user
 
     def recall(
         self,
         shoppers: Sequence[ResolvedShopper],
         size: int,
-        watch: dict[str, float],
+        stage_times: dict[str, float],
         *,
         given: Sequence[Rows | None] | None = None,
     ) -> list[RankedList]:
@@ -129,11 +139,11 @@ class Retriever:
         Args:
             shoppers: Shoppers to recommend to.
             size: Items wanted from each source, and from both together.
-            watch: Receives the times `user_tower` and `index`, ms.
+            stage_times: Receives the times `user_tower` and `index`, ms.
             given: For each shopper, item rows to score instead of recalling items, or None. They
                 keep their order and are marked as recalled by neither source.
         """
-        users = self.embed_all(shoppers, watch)
+        users = self.embed_all(shoppers, stage_times)
         started = time.perf_counter()
         rows = [None for _ in shoppers] if given is None else given
         to_recall = [place for place, judged in enumerate(rows) if judged is None]
@@ -141,23 +151,29 @@ class Retriever:
             users[to_recall],
             [shoppers[place].history for place in to_recall],
             size,
-            listed=[shoppers[place].listed for place in to_recall],
+            uses_neighbours=[shoppers[place].uses_neighbours for place in to_recall],
             allowed=[shoppers[place].allowed for place in to_recall],
         )
         lists = dict(zip(to_recall, recalled, strict=True))
         for place, judged in enumerate(rows):
             if judged is not None:
-                lists[place] = self.sources.judge(users[place], shoppers[place].history, judged)
-        watch["index"] = 1e3 * (time.perf_counter() - started)
+                lists[place] = self.sources.score_items(
+                    users[place], shoppers[place].history, judged
+                )
+        stage_times["index"] = 1e3 * (time.perf_counter() - started)
         return [lists[place] for place in range(len(shoppers))]
 
     def shortlist(
         self,
         history: Rows,
         size: int,
-        watch: dict[str, float],
+        stage_times: dict[str, float],
         *,
-        contexts: Rows | None = None,
+        interaction_codes: Rows | None = None,
     ) -> RankedList:
         """Shortlist of one shopper."""
-        return self.recall([ResolvedShopper(history=history, contexts=contexts)], size, watch)[0]
+        return self.recall(
+            [ResolvedShopper(history=history, interaction_codes=interaction_codes)],
+            size,
+            stage_times,
+        )[0]

@@ -21,7 +21,7 @@ from shortlist_client.api.answer import (
 )
 from shortlist_client.api.event import CLICK, IMPRESSION, PURCHASE, Event
 from shortlist_client.api.filters import AnyOf, Filters, Range
-from shortlist_client.api.item import Item, Known
+from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.api.operations import Counts, MethodStatistics, ReleaseFacts, Statistics
 from shortlist_client.api.request import Diversity, Shopper, Wishes
 from shortlist_client.catalog import Deleted, Upserted
@@ -49,7 +49,7 @@ __all__ = [
     "Event",
     "Filters",
     "Item",
-    "Known",
+    "KnownItem",
     "MethodStatistics",
     "OverloadedError",
     "Range",

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import grpc
 
 from shortlist_client.api.checks import STRING, Kind, check, check_iterable
-from shortlist_client.api.item import Item, Known
+from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.proto.recommender.v1 import catalog_pb2
 from shortlist_client.proto.recommender.v1.catalog_pb2_grpc import CatalogServiceStub
 from shortlist_client.wire.catalog import item_message, to_item
@@ -88,7 +88,7 @@ class CatalogClient:
             unknown += response.unknown_item_ids
         return Deleted(deleted=deleted, unknown_item_ids=unknown)
 
-    def get(self, item_ids: Iterable[str], *, timeout: float | None = None) -> dict[str, Known]:
+    def get(self, item_ids: Iterable[str], *, timeout: float | None = None) -> dict[str, KnownItem]:
         """The known items among some ids, by id.
 
         Args:
@@ -99,12 +99,14 @@ class CatalogClient:
             TypeError: an id is not a string.
             grpc.RpcError: an id breaks a rule, or the server failed or is out of reach.
         """
-        found: dict[str, Known] = {}
+        found: dict[str, KnownItem] = {}
         for _, part in in_parts("item_ids", item_ids, STRING):
             request = catalog_pb2.GetRequest(item_ids=part)
             response = self._stub.Get(request, timeout=self._seconds(timeout))
             for known in response.items:
-                found[known.item.item_id] = Known(item=to_item(known.item), changed=known.changed)
+                found[known.item.item_id] = KnownItem(
+                    item=to_item(known.item), changed=known.changed
+                )
         return found
 
     def _seconds(self, timeout: float | None) -> float:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 import shortlist_client.channel
-from retrieval.embedding_cache import NOTHING
+from retrieval.embedding_cache import NO_CACHE
 from serving.api.errors import UnknownItemError
 from serving.api.request import Method
 from serving.engine.engine import Engine
@@ -163,7 +163,7 @@ def start(event_loop_thread):
     running = []
 
     def start(load, *, parts=None, **options):
-        config = ServerConfig(**{"port": 0, "grace_seconds": 5.0, "cache": NOTHING, **options})
+        config = ServerConfig(**{"port": 0, "grace_seconds": 5.0, "cache": NO_CACHE, **options})
         running.append(RunningServer(event_loop_thread, load, config, parts or {}))
         return running[-1]
 

@@ -26,7 +26,7 @@ from dataset.postings import bitmap_of
 from index.config import IndexConfig, NeighboursConfig
 from index.faiss_store.build import build_index
 from index.faiss_store.installation import load_faiss
-from index.faiss_store.store import ItemIndex
+from index.faiss_store.store import FaissStore
 from index.stage import tuned
 from index.tuning import nearest
 from lineage.cli import configure_logging, reported_errors
@@ -105,7 +105,7 @@ def compare_with_peers(
 
 
 def among(
-    index: ItemIndex, vectors: NDArray[np.float32], queries: NDArray[np.float32], share: float
+    index: FaissStore, vectors: NDArray[np.float32], queries: NDArray[np.float32], share: float
 ) -> Figures:
     """Recall and latency of searches with a filter that a random share of the items passes.
 

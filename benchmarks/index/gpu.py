@@ -26,7 +26,7 @@ from benchmarks.index.vectors import ITEMS_A_CENTRE, clustered, unclustered, wri
 from index.config import GPUs, IndexConfig
 from index.faiss_store.build import Kind, build_index
 from index.faiss_store.installation import builds_graphs, gpu_count, load_faiss
-from index.faiss_store.store import ItemIndex
+from index.faiss_store.store import FaissStore
 from index.stage import tuned
 from index.tuning import nearest
 from lineage.cli import configure_logging, reported_errors
@@ -83,11 +83,11 @@ def compared(
             return
         index.set_operating_point(point.parameters)
         index.save(folder)
-        on_cpu = ItemIndex.load(folder, "none")
+        on_cpu = FaissStore.load(folder, "none")
         expected = on_cpu.search(measured, K)[1]
         ways: tuple[GPUs, ...] = ("replicas", "shards") if gpu_count() > 1 else ("auto",)
         for gpus in ways if config.kind != "cagra" else ("auto",):
-            copied_s, on_gpu = timed(ItemIndex.load, folder, gpus)
+            copied_s, on_gpu = timed(FaissStore.load, folder, gpus)
             found = on_gpu.search(measured, K)[1]
             yield {
                 "vectors": f"{name}, {len(vectors):,} × {vectors.shape[1]}",
@@ -106,25 +106,25 @@ def compared(
 
 
 def both(
-    name: str, measure: Callable[[ItemIndex], float], on_gpu: ItemIndex, on_cpu: ItemIndex
+    name: str, measure: Callable[[FaissStore], float], on_gpu: FaissStore, on_cpu: FaissStore
 ) -> Figures:
     """The same figure measured on the GPU and on the CPU."""
     return {name: round(measure(on_gpu), 3), f"{name}, CPU": round(measure(on_cpu), 3)}
 
 
-def one_by_one(index: ItemIndex, queries: NDArray[np.float32]) -> float:
+def one_by_one(index: FaissStore, queries: NDArray[np.float32]) -> float:
     """Median latency of one query, ms."""
     seconds = [timed(index.search, query[None], K)[0] for query in queries]
     return 1e3 * float(np.median(seconds))
 
 
-def batch(index: ItemIndex, queries: NDArray[np.float32]) -> float:
+def batch(index: FaissStore, queries: NDArray[np.float32]) -> float:
     """Median latency of a batch of 64 queries, ms."""
     seconds = [timed(index.search, queries[:BATCH], K)[0] for _ in range(10)]
     return 1e3 * float(np.median(seconds))
 
 
-def at_once(index: ItemIndex, queries: NDArray[np.float32]) -> float:
+def at_once(index: FaissStore, queries: NDArray[np.float32]) -> float:
     """Queries per second when several threads each search one query at a time."""
     start = threading.Barrier(CALLERS)
 

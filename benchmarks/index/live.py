@@ -29,7 +29,7 @@ from benchmarks.index.vectors import ITEMS_A_CENTRE, clustered, written
 from index.config import IndexConfig, NeighboursConfig
 from index.faiss_store.build import build_index
 from index.faiss_store.installation import load_faiss
-from index.faiss_store.store import ItemIndex
+from index.faiss_store.store import FaissStore
 from index.filters.attributes import Attributes
 from index.live_index import LiveIndex
 from index.stage import tuned
@@ -73,7 +73,7 @@ class LiveConfig:
 class Changing:
     """Changes items as the engine does, with random embeddings."""
 
-    def __init__(self, base: ItemIndex, folder: Path, batch: int) -> None:
+    def __init__(self, base: FaissStore, folder: Path, batch: int) -> None:
         """Open the journal.
 
         Args:

@@ -17,7 +17,7 @@ from benchmarks.index.vectors import ITEMS_A_CENTRE, clustered, written
 from index.config import IndexConfig
 from index.faiss_store.build import LISTS, build_index
 from index.faiss_store.installation import load_faiss
-from index.faiss_store.store import ItemIndex
+from index.faiss_store.store import FaissStore
 from index.stage import tuned
 
 DIMENSION, K = 128, 100
@@ -63,7 +63,7 @@ def _build(path: Path, queries: NDArray[np.float32], gib: float) -> dict[str, An
         index.save(folder)
         finished, on_disk = time.perf_counter(), (folder / LISTS).exists()
         del index
-        ItemIndex.load(folder).search(queries, K)
+        FaissStore.load(folder).search(queries, K)
     return {
         "kind": "ivf-sq, lists on disk" if on_disk else "in memory",
         "peak GiB": _gib("VmHWM"),

@@ -27,7 +27,7 @@ from lineage.cli import configure_logging, reported_errors
 from lineage.open_release import open_release
 from lineage.stages import ITEM_STATES, RANKER
 from ranker.config import RankerConfig
-from retrieval.blas_threads import leave_cores_to_torch
+from retrieval.blas_threads import limit_blas_threads
 from retrieval.features import Features, require_features
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
     from ranker.ranker import Ranker
     from retrieval.retriever import Retriever
 
-    leave_cores_to_torch()
+    limit_blas_threads()
     open_release(root)
     data, retriever = load_dataset(root / "data").for_refit(), Retriever.load(root)
     features = Features.load(root, retriever.sources, data.popularity)
@@ -132,9 +132,11 @@ def _requests(data: Dataset, retriever: "Retriever") -> list[_Request]:
     return [
         _Request(
             history=history,
-            shortlist=retriever.shortlist(history, CANDIDATES, {}, contexts=contexts),
+            shortlist=retriever.shortlist(
+                history, CANDIDATES, {}, interaction_codes=interaction_codes
+            ),
         )
-        for history, contexts in zip(cases.histories, cases.contexts, strict=True)
+        for history, interaction_codes in zip(cases.histories, cases.interaction_codes, strict=True)
     ]
 
 

@@ -17,18 +17,18 @@ import torch
 from transformers import TrainerCallback
 
 from backbone.device import best_device, serving_dtype
-from backbone.encode_texts import read_texts
+from backbone.encode_texts import encode_texts
 from backbone.load import load_bert, load_tokenizer
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from dataset.arrays import Dataset
-from dataset.training_examples import TrainingPoints, training_points
+from dataset.training_examples import TrainingExamples, training_examples
 from towers.batches import TowersBatch
 from towers.config import TowersConfig
 from towers.encode import encode
 from towers.history_tower import HistoryTower
 from towers.item_tower import ItemTower
 from towers.train import batches, build_module, text_inputs, training_source
-from towers.user_encoder import ItemsReader, UserTower
+from towers.user_encoder import ItemHistoryEncoder, UserTower
 
 TITLES = 10
 """Newest titles of a history that the peer reads."""
@@ -106,8 +106,8 @@ def changed(data: Dataset, config: TowersConfig, all_titles: Comparison) -> Comp
     with tempfile.TemporaryDirectory() as folder:
 
         def read() -> object:
-            return read_texts(
-                bert, titles, tokenizer, max_tokens=config.item_tokens, kept_below=Path(folder)
+            return encode_texts(
+                bert, titles, tokenizer, max_tokens=config.item_tokens, cache_below=Path(folder)
             )
 
         whole = _seconds(read)
@@ -150,7 +150,7 @@ def training(data: Dataset, config: TowersConfig) -> Comparison:
         "train",
         "positions/s",
         ours.rate(),
-        _peer_training(data, config, training_points(data)),
+        _peer_training(data, config, training_examples(data)),
         f"peer: MultipleNegativesRankingLoss, batch {PEER_BATCH}, last {TITLES} titles",
     )
 
@@ -187,7 +187,7 @@ class _Steps(TrainerCallback):
         self.times.append(time.perf_counter())
 
 
-def _peer_training(data: Dataset, config: TowersConfig, points: TrainingPoints) -> float:
+def _peer_training(data: Dataset, config: TowersConfig, points: TrainingExamples) -> float:
     from datasets import Dataset as Table_
     from sentence_transformers import (
         SentenceTransformer,
@@ -235,7 +235,7 @@ def user_embedding(data: Dataset, config: TowersConfig, rounds: int) -> Comparis
     tower = HistoryTower(bert, dimension=config.dimension, actions=len(data.action_names)).eval()
     vectors = rng.normal(size=(len(data.item_ids), config.dimension)).astype(np.float32)
     ours = UserTower(
-        reader=ItemsReader(
+        reader=ItemHistoryEncoder(
             tower=tower.to(device, serving_dtype(device)),
             embeddings=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
             length=HISTORY,

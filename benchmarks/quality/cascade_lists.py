@@ -71,7 +71,9 @@ def cascade_lists(engine: "Engine", data: Dataset, cases: Cases) -> CascadeLists
     sources = engine.cascade.retriever.sources
     users = np.empty((len(cases), sources.index.dimension), np.float32)
     for user, history in enumerate(tqdm(cases.histories, desc="towers", unit="user")):
-        users[user] = engine.cascade.retriever.embed(history, {}, contexts=cases.contexts[user])
+        users[user] = engine.cascade.retriever.embed(
+            history, {}, interaction_codes=cases.interaction_codes[user]
+        )
         found, _ = sources.nearest(users[user], history, limit)
         towers[user, : len(found)] = found
     stages = answers[0].milliseconds

@@ -19,7 +19,7 @@ from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.saved_lists import LISTS, USERS, evaluation_users, saved_lists
 from benchmarks.report.report import Example, Report, make_example, write_report
 from dataset.arrays import Cases, Dataset, load_dataset
-from dataset.training_examples import training_points
+from dataset.training_examples import training_examples
 from evaluation.baselines import ItemKNN, popularity_lists
 from evaluation.intervals import Interval, mean_interval
 from evaluation.metrics import ndcg, recall
@@ -128,7 +128,7 @@ def evaluated_cases(config: BenchConfig, data: Dataset, folder: Path) -> Cases:
 
 def baselines(config: BenchConfig, data: Dataset, cases: Cases, *, listed: int = LISTED) -> Lists:
     """Lists of popularity and item-kNN, both fitted on the towers' training data."""
-    training = training_points(data)
+    training = training_examples(data)
     knn = ItemKNN.fit(
         training.user_starts, training.items, len(data.item_ids), shrinkage=config.shrinkage
     )

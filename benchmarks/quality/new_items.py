@@ -111,11 +111,11 @@ def compare(config: TowersConfig, root: Path, share: float) -> Mapping[str, Mapp
         load_tokenizer(config.backbone),
         folder,
         valid=valid_cases(data, config.valid_users),
-        kept_below=root / "training",
+        cache_below=root / "training",
     )
     items = module.embed_items()
-    users = module.embed_users(items, cases.histories, cases.contexts)
-    untrained = Untrained.read(data, config, kept_below=root / "training")
+    users = module.embed_users(items, cases.histories, cases.interaction_codes)
+    untrained = Untrained.read(data, config, cache_below=root / "training")
     lists = {
         "towers": _nearest(users, items, cases),
         "untrained text": untrained.like_titles(cases, max(KS)),

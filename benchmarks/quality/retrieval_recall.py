@@ -41,9 +41,9 @@ def own_lists(retriever: Retriever, cases: Cases, widths: Sequence[int]) -> List
     items = retriever.sources.index.vectors(np.arange(len(retriever.sources.index), dtype=np.int32))
     users = np.stack(
         [
-            retriever.embed(history, {}, contexts=contexts)
-            for history, contexts in tqdm(
-                zip(cases.histories, cases.contexts, strict=True),
+            retriever.embed(history, {}, interaction_codes=interaction_codes)
+            for history, interaction_codes in tqdm(
+                zip(cases.histories, cases.interaction_codes, strict=True),
                 "embed",
                 len(cases),
                 unit="user",
@@ -105,7 +105,7 @@ def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, 
     cases = evaluated_cases(config, data, Path(dataset))
     logger.info("scoring %d users of the test split, history excluded", len(cases))
     trained = TowersConfig(**read_manifest(root / "towers", "towers").config)
-    untrained = Untrained.read(data, trained, kept_below=root / "training")
+    untrained = Untrained.read(data, trained, cache_below=root / "training")
     retriever = Retriever.load(root)
     lists = {
         **baselines(config, data, cases, listed=LISTED),
@@ -156,14 +156,14 @@ def search_lists(
     empty = [cases.histories[0][:0]] * len(cases)
     shoppers = {
         "search alone": (empty, empty),
-        "search and history": (cases.histories, cases.contexts),
+        "search and history": (cases.histories, cases.interaction_codes),
     }
     items = retriever.sources.index.vectors(np.arange(len(data.item_ids), dtype=np.int32))
     lists = {"search alone, untrained text": untrained.like_searches(searches, cases, LISTED)}
-    for name, (histories, contexts) in shoppers.items():
-        inputs = zip(histories, contexts, searches, strict=True)
+    for name, (histories, interaction_codes) in shoppers.items():
+        inputs = zip(histories, interaction_codes, searches, strict=True)
         embeddings = [
-            retriever.embed(history, {}, contexts=codes, search=search)
+            retriever.embed(history, {}, interaction_codes=codes, search=search)
             for history, codes, search in tqdm(inputs, name, len(cases), unit="user", leave=False)
         ]
         lists[name] = exact_search(np.stack(embeddings), items, LISTED, exclude=cases.histories)[1]

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from backbone.encode_texts import read_texts
+from backbone.encode_texts import encode_texts
 from backbone.load import load_bert, load_tokenizer
 from dataset.arrays import Cases, Dataset
 from evaluation.search import exact_search
@@ -33,22 +33,22 @@ class Untrained:
     """(items, hidden) embeddings of the items' texts, of unit length"""
 
     @classmethod
-    def read(cls, data: Dataset, config: TowersConfig, *, kept_below: Path) -> "Untrained":
+    def read(cls, data: Dataset, config: TowersConfig, *, cache_below: Path) -> "Untrained":
         """Encode a corpus; texts that were encoded before come from the cache.
 
         Args:
             data: The corpus.
             config: Names the backbone and the most word pieces of a text.
-            kept_below: Folder of the cache.
+            cache_below: Folder of the cache.
         """
         tokenizer, bert = load_tokenizer(config.backbone), load_bert(config.backbone)
-        texts = read_texts(
+        texts = encode_texts(
             bert,
             data.texts,
             tokenizer,
             max_tokens=config.item_tokens,
             description="corpus",
-            kept_below=kept_below,
+            cache_below=cache_below,
         )
         return cls(bert=bert, tokenizer=tokenizer, texts=torch.from_numpy(texts))
 
@@ -59,7 +59,7 @@ class Untrained:
 
     def like_searches(self, searches: Sequence[str], cases: Cases, k: int) -> NDArray[np.int32]:
         """(cases, k) item rows nearest to each case's search, without history."""
-        embeddings = read_texts(
+        embeddings = encode_texts(
             self.bert,
             searches,
             self.tokenizer,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from backbone.batch import Batch
 from backbone.packing import padded_width
-from dataset.append_only import Extended
+from dataset.append_only import ExtendedArray
 from lineage.stages import ITEM_STATES
 from ranker.attention.word_overlap import (
     MATCHES,
@@ -56,7 +56,7 @@ class AttentionInputs:
     per column (symmetric quantisation; Jacob et al., CVPR 2018).
     """
 
-    states: NDArray[np.int8] | Extended[np.int8]
+    states: NDArray[np.int8] | ExtendedArray[np.int8]
     """(items, hidden + bytes of words): the mean state of an item's text, of unit length, and its
     embedding, of length √dimension, both in steps; then the words of its text"""
     steps: NDArray[np.float32]

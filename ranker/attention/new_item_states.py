@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from backbone.encode_texts import read_texts
+from backbone.encode_texts import encode_texts
 from backbone.load import load_bert, load_tokenizer
 from lineage.manifest import MismatchedArtifactError, read_manifest
 from ranker.attention.inputs import AttentionInputs
@@ -28,14 +28,14 @@ def item_states(
     """Parts of the items' states: text states, and embeddings scaled to length √dimension.
 
     Args:
-        read: (items, hidden) text states of unit length, from `backbone.encode_texts.read_texts`.
+        read: (items, hidden) text states of unit length, from `backbone.encode_texts.encode_texts`.
         embeddings: (items, dimension) of unit length.
     """
     return read, embeddings * embeddings.shape[1] ** 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class NewStates:
+class NewItemStates:
     """Computes states of items that were added after the ranker was made.
 
     The ranker was trained on embeddings of the trial's towers, but a new item has an embedding of
@@ -52,7 +52,7 @@ class NewStates:
     @classmethod
     def load(
         cls, folder: Path, inputs: AttentionInputs, embeddings: NDArray[np.float32], text: str
-    ) -> "NewStates":
+    ) -> "NewItemStates":
         """Load the backbone of a finished ranker stage and fit the map between the embeddings.
 
         Args:
@@ -87,7 +87,7 @@ class NewStates:
 
     def read(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(texts, hidden) text states of unit length."""
-        return read_texts(self.bert, texts, self.tokenizer, max_tokens=self.item_tokens)
+        return encode_texts(self.bert, texts, self.tokenizer, max_tokens=self.item_tokens)
 
     def __call__(
         self, texts: Sequence[str], embeddings: NDArray[np.float32]

@@ -9,11 +9,11 @@ from concurrent.futures import Future
 from dataclasses import replace
 from types import TracebackType
 
-from retrieval.embedding_cache import Lookups
+from retrieval.embedding_cache import CacheLookups
 from serving.api.errors import UnavailableError
 from serving.api.protocol import LiveRecommender
 from serving.api.request import Request
-from serving.batching.request_queue import Answered, QueueConfig, Waiting, WaitingRequests
+from serving.batching.request_queue import Answered, QueueConfig, QueuedRequest, RequestQueue
 from shortlist_client.api.answer import Answer
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class EngineThread:
 
     def __init__(self, load: Load, config: QueueConfig) -> None:
         self._load, self._config = load, config
-        self._waiting = WaitingRequests(config)
+        self._waiting = RequestQueue(config)
         self._changed = threading.Condition()
         self._closed = False
         self._loaded: Future[LiveRecommender] = Future()
@@ -68,7 +68,7 @@ class EngineThread:
         return self.engine.current.version_token if self._is_loaded else None
 
     @property
-    def cache_lookups(self) -> Mapping[str, Lookups]:
+    def cache_lookups(self) -> Mapping[str, CacheLookups]:
         """Hits and misses of the engine's caches, by name; none until it is loaded."""
         return self.engine.current.cache_lookups if self._is_loaded else {}
 
@@ -109,7 +109,7 @@ class EngineThread:
             UnavailableError: the thread has ended.
         """
         loop = asyncio.get_running_loop()
-        waiting = Waiting(request=request, future=loop.create_future(), patient=patient)
+        waiting = QueuedRequest(request=request, future=loop.create_future(), patient=patient)
         with self._changed:
             self._check_open()
             self._waiting.add(waiting)
@@ -168,11 +168,11 @@ class EngineThread:
                 )
             return not self._closed
 
-    def _taken(self) -> list[Waiting]:
+    def _taken(self) -> list[QueuedRequest]:
         with self._changed:
             return self._waiting.take(self.engine.current.cost)
 
-    def _work(self, batch: Sequence[Waiting]) -> None:
+    def _work(self, batch: Sequence[QueuedRequest]) -> None:
         """Answer some requests together; where that fails, each by itself."""
         started, engine, left = time.monotonic(), self.engine.current, list(batch)
         try:
@@ -191,7 +191,10 @@ class EngineThread:
 
     @staticmethod
     def _tell(
-        request: Waiting, answer: Answer | Exception, versions: Mapping[str, str], started: float
+        request: QueuedRequest,
+        answer: Answer | Exception,
+        versions: Mapping[str, str],
+        started: float,
     ) -> None:
         if isinstance(answer, Exception):
             request.tell(answer)

@@ -12,7 +12,7 @@ Call = tuple[Sequence[Row], asyncio.Future[Sequence[Result]]]
 """Rows, and who waits for what becomes of them"""
 
 
-class Gathering(Generic[Row, Result]):
+class MicroBatcher(Generic[Row, Result]):
     """While some rows are worked on others gather, which are then worked on at once.
 
     So many callers share one transaction or one pass through a model, and a single one never waits

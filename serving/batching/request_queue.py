@@ -45,7 +45,7 @@ class QueueConfig:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Waiting:
+class QueuedRequest:
     """A request and whoever awaits its answer."""
 
     request: Request
@@ -73,7 +73,7 @@ class Waiting:
             self.future.set_result(told)
 
 
-class WaitingRequests:
+class RequestQueue:
     """A queue with a bound, in order of arrival. Not safe for threads: who uses it holds a lock.
 
     Patient requests stand in a queue of their own, which whoever sends them bounds.
@@ -81,14 +81,14 @@ class WaitingRequests:
 
     def __init__(self, config: QueueConfig) -> None:
         self._config = config
-        self._waiting: deque[Waiting] = deque()
-        self._patient: deque[Waiting] = deque()
+        self._waiting: deque[QueuedRequest] = deque()
+        self._patient: deque[QueuedRequest] = deque()
         self._seconds = 0.0
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._patient)
 
-    def add(self, request: Waiting) -> None:
+    def add(self, request: QueuedRequest) -> None:
         """Let a request wait.
 
         Raises:
@@ -103,7 +103,7 @@ class WaitingRequests:
             raise QueueFullError(count, max(count * self._seconds, LEAST_RETRY))
         self._waiting.append(request)
 
-    def take(self, cost: Callable[[Request], int]) -> list[Waiting]:
+    def take(self, cost: Callable[[Request], int]) -> list[QueuedRequest]:
         """Take what is to be worked on together, the oldest first, without those that are gone.
 
         Patient requests are taken where there are no others.
@@ -113,9 +113,9 @@ class WaitingRequests:
         )
 
     def _first(
-        self, waiting: deque[Waiting], cost: Callable[[Request], int], most: int
-    ) -> list[Waiting]:
-        taken: list[Waiting] = []
+        self, waiting: deque[QueuedRequest], cost: Callable[[Request], int], most: int
+    ) -> list[QueuedRequest]:
+        taken: list[QueuedRequest] = []
         left = self._config.batch_items
         while waiting and len(taken) < most:
             if self._still_there(waiting[0]):
@@ -127,7 +127,7 @@ class WaitingRequests:
         return taken
 
     @staticmethod
-    def _still_there(request: Waiting) -> bool:
+    def _still_there(request: QueuedRequest) -> bool:
         if request.late and not request.future.done():
             request.tell(TimeoutError("the deadline passed before the engine was free"))
         return not (request.late or request.future.done())

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.arrays import Dataset
-from dataset.interaction_codes import action_numbers, contexts
+from dataset.interaction_codes import action_numbers, interaction_codes
 from shortlist_client.api.event import Event
 
 START = np.zeros(1, np.int64)
@@ -19,7 +19,7 @@ def history_with(
     since: Sequence[tuple[int, Event]],
     actions: Mapping[str, int],
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Item rows and contexts of a history, oldest first; what is known twice counts once.
+    """Item rows and interaction codes of a history, oldest first; what is known twice counts once.
 
     A release that was built after some events were exported holds them, too: an event is known to
     it when the user met the same item in the same second, or, where it has no times, the same item.
@@ -40,7 +40,7 @@ def history_with(
         done = action_numbers([event.action for _, event in new], actions)
         numbers = np.concatenate([numbers, done])
     when = np.maximum.accumulate(times) if data.timed else None
-    return items, contexts(when, numbers, START)
+    return items, interaction_codes(when, numbers, START)
 
 
 def _unknown(

@@ -89,7 +89,7 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
         return _resolve_embed(request, catalogue, limits)
     check_request(request, limits)
     check_diversity(request.wishes.diversity, attributes.kinds)
-    history, contexts, unknown, unknown_user = _history(request, catalogue)
+    history, interaction_codes, unknown, unknown_user = _history(request, catalogue)
     given, allowed, search, vector = None, None, "", None
     if request.method is Method.RANK:
         given, also_unknown = catalogue.rows(list(dict.fromkeys(request.candidates)))
@@ -100,7 +100,11 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
     return ResolvedRequest(
         request=request,
         shopper=ResolvedShopper(
-            history=history, contexts=contexts, search=search, vector=vector, allowed=allowed
+            history=history,
+            interaction_codes=interaction_codes,
+            search=search,
+            vector=vector,
+            allowed=allowed,
         ),
         basis=Basis.VECTOR if vector is not None else _basis(search, history),
         unknown_item_ids=tuple(dict.fromkeys(unknown + also_unknown)),
@@ -147,7 +151,7 @@ def _history(request: Request, catalogue: Catalogue) -> tuple[Rows, Rows, tuple[
     shopper = request.shopper
     if shopper.history:
         history, unknown = catalogue.history_rows(shopper.history)
-        return history, catalogue.contexts(shopper), unknown, False
+        return history, catalogue.interaction_codes(shopper), unknown, False
     known = None
     if shopper.user_id is not None:
         known = catalogue.history(shopper.user_id, request.recent)

@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from retrieval.embedding_cache import CacheConfig, Lookups
+from retrieval.embedding_cache import CacheConfig, CacheLookups
 from serving.api.request import Method
 from shortlist_client.api.event import Event
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
@@ -19,14 +19,14 @@ ENTRY_BYTES = 400
 """What an entry occupies beside the answer: key, links and lifetime"""
 
 
-class KeptAnswers:
+class AnswerCache:
     """Answers of one server, as they travel. Of one event loop."""
 
     def __init__(self, config: CacheConfig) -> None:
         size = config.answers_mb * 1_000_000
         self._kept: TTLCache[bytes, bytes] = TTLCache(size, config.seconds, getsizeof=_size)
         self._version_token: object | None = None
-        self.lookups = Lookups()
+        self.lookups = CacheLookups()
         """Since it was made"""
 
     def get(self, key: bytes, version_token: object) -> pb.Answer | None:
@@ -54,10 +54,10 @@ class KeptAnswers:
             self._kept[key] = value
 
 
-class LookupsCollector(Collector):
+class CacheLookupsCollector(Collector):
     """Lookups for Prometheus."""
 
-    def __init__(self, lookups: Callable[[], Mapping[str, Lookups]]) -> None:
+    def __init__(self, lookups: Callable[[], Mapping[str, CacheLookups]]) -> None:
         """Take what tells of them, by name of what is kept."""
         self._lookups = lookups
 

@@ -35,7 +35,7 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class KnownItem:
     """An item of the catalogue."""
 
     item: Item

@@ -4,9 +4,9 @@ import torch
 
 import backbone.encode_texts
 from backbone.batch import pad
-from backbone.encode_texts import read_texts
+from backbone.encode_texts import encode_texts
 from backbone.load import load_bert, load_tokenizer
-from backbone.text_cache import KeptTexts
+from backbone.text_cache import TextCache
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from tests.rounding import SERVED, TINY_BERT, least_cosine
 from towers.item_tower import ItemTower
@@ -51,7 +51,7 @@ def reads(monkeypatch):
 @pytest.fixture
 def read(bert, tokenizer):
     def reader(texts, folder=None):
-        return read_texts(bert, texts, tokenizer, max_tokens=TOKENS, kept_below=folder)
+        return encode_texts(bert, texts, tokenizer, max_tokens=TOKENS, cache_below=folder)
 
     return reader
 
@@ -99,7 +99,7 @@ def test_an_interrupted_encoding_resumes(read, texts, tmp_path, monkeypatch, rea
     monkeypatch.setattr("backbone.encode_texts.KEPT_AT_ONCE", 10)
     expected = read(texts)
     reads.clear()
-    add, left = KeptTexts.add, [2]
+    add, left = TextCache.add, [2]
 
     def killed(self, keys, means):
         left[0] -= 1
@@ -108,7 +108,7 @@ def test_an_interrupted_encoding_resumes(read, texts, tmp_path, monkeypatch, rea
         add(self, keys, means)
 
     with monkeypatch.context() as patch:
-        patch.setattr(KeptTexts, "add", killed)
+        patch.setattr(TextCache, "add", killed)
         with pytest.raises(KeyError):
             read(texts, tmp_path)
     before = sum(reads)
@@ -122,13 +122,13 @@ def test_an_interrupted_encoding_resumes(read, texts, tmp_path, monkeypatch, rea
 
 
 def test_other_weights_and_other_lengths_have_another_cache(bert, tokenizer, tmp_path):
-    folder = KeptTexts.of(tmp_path, bert, tokenizer, max_tokens=8).folder
-    assert KeptTexts.of(tmp_path, bert, tokenizer, max_tokens=8).folder == folder
-    assert KeptTexts.of(tmp_path, bert, tokenizer, max_tokens=9).folder != folder
+    folder = TextCache.of(tmp_path, bert, tokenizer, max_tokens=8).folder
+    assert TextCache.of(tmp_path, bert, tokenizer, max_tokens=8).folder == folder
+    assert TextCache.of(tmp_path, bert, tokenizer, max_tokens=9).folder != folder
     with torch.no_grad():
         next(bert.parameters()).view(-1)[0] += 1
 
-    assert KeptTexts.of(tmp_path, bert, tokenizer, max_tokens=8).folder != folder
+    assert TextCache.of(tmp_path, bert, tokenizer, max_tokens=8).folder != folder
 
 
 def test_no_texts_give_no_rows(read, tmp_path):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from backbone.device import PRECISION, autocast, serving_dtype
-from backbone.encode_texts import read_texts
+from backbone.encode_texts import encode_texts
 from backbone.load import load_bert, load_tokenizer
 from tests.rounding import TINY_BERT, rounding
 
@@ -53,7 +53,7 @@ def test_texts_are_read_in_the_precision_of_the_environment(tiny_bert, monkeypat
     def read(precision):
         monkeypatch.setenv(PRECISION, precision)
         bert, tokenizer = load_bert(str(tiny_bert)), load_tokenizer(str(tiny_bert))
-        return torch.from_numpy(read_texts(bert, ["red mug", "a lamp"], tokenizer, max_tokens=8))
+        return torch.from_numpy(encode_texts(bert, ["red mug", "a lamp"], tokenizer, max_tokens=8))
 
     halves, whole = read("bf16"), read("fp32")
 

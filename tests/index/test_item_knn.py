@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from evaluation.baselines import ItemKNN
-from index.item_knn import Neighbours, nearest_neighbours
+from index.item_knn import NeighbourLists, nearest_neighbours
 from tests.rounding import rounding
 
 ITEMS = 30
@@ -43,7 +43,7 @@ def test_saved_neighbours_load_with_the_same_scores(training, tmp_path):
     neighbours.save(tmp_path)
     history = np.array([4, 9], np.int32)
 
-    rows, scores = Neighbours.load(tmp_path).scores(history, decay=0.7)
+    rows, scores = NeighbourLists.load(tmp_path).scores(history, decay=0.7)
 
     np.testing.assert_array_equal(rows, neighbours.scores(history, decay=0.7)[0])
     np.testing.assert_array_equal(scores, neighbours.scores(history, decay=0.7)[1])

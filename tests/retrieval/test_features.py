@@ -6,7 +6,7 @@ import pytest
 from backbone.config import TrainingConfig
 from dataset.arrays import load_dataset
 from index import demand_eras
-from index.item_knn import Neighbours, next_items
+from index.item_knn import NeighbourLists, next_items
 from lineage.cli import run
 from lineage.manifest import MismatchedArtifactError
 from ranker.config import RankerConfig
@@ -174,8 +174,10 @@ def test_features_are_the_same_in_training_and_in_serving(features, retriever, d
     for place in (0, len(stored.users) - 1):
         user = int(stored.users[place])
         history = data.history(user)
-        contexts = data.history_contexts(user)
-        served = retriever.shortlist(history, stored.rows.shape[1], {}, contexts=contexts)
+        interaction_codes = data.history_codes(user)
+        served = retriever.shortlist(
+            history, stored.rows.shape[1], {}, interaction_codes=interaction_codes
+        )
         order = np.argsort(stored.rows[place])
         position = order[np.searchsorted(stored.rows[place][order], served.rows)]
         assert (stored.rows[place][position] == served.rows).all()
@@ -213,7 +215,7 @@ def test_next_items_weigh_by_distance_and_by_how_often_an_item_is_followed():
 
 
 def test_neighbour_weights_do_not_depend_on_the_order_of_the_rows():
-    lists = Neighbours(
+    lists = NeighbourLists(
         starts=np.array([0, 2, 3, 3]),
         rows=np.array([2, 1, 0], np.int32),
         weights=np.array([0.5, 0.25, 0.125], np.float32),

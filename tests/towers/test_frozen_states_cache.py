@@ -7,7 +7,7 @@ from backbone.encode_texts import in_batches
 from backbone.layers import states_below
 from backbone.load import load_bert
 from tests.rounding import TINY_BERT, rounding
-from towers.frozen_states_cache import TokenStates, states_name
+from towers.frozen_states_cache import FrozenStatesCache, states_name
 from towers.item_tower import ItemTower
 
 pytestmark = pytest.mark.numeric
@@ -38,7 +38,9 @@ def test_encoding_from_cached_states_equals_encoding_from_words(tower, sequences
 
     def states():
         path = tmp_path / "states.npy"
-        return TokenStates.kept(path, lengths, 32, lambda: in_batches(below, lengths, "texts"))
+        return FrozenStatesCache.kept(
+            path, lengths, 32, lambda: in_batches(below, lengths, "texts")
+        )
 
     rows = np.array([7, 3, 39])
     found = tower.read_on(*states().of(rows), layers=layers)
@@ -60,7 +62,7 @@ def test_an_interrupted_cache_is_not_written(sequences, tmp_path):
         raise KeyError("killed")
 
     with pytest.raises(KeyError):
-        TokenStates.kept(tmp_path / "states.npy", lengths, 32, killed)
+        FrozenStatesCache.kept(tmp_path / "states.npy", lengths, 32, killed)
 
     assert not list(tmp_path.iterdir())
 

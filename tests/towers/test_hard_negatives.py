@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dataset.training_examples import training_points
+from dataset.training_examples import training_examples
 from tests.rounding import rounding
 from towers.hard_negatives import LISTED, HardNegatives
 from towers.inputs import Twins
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.numeric
 
 @pytest.fixture
 def points(shop):
-    return training_points(shop)
+    return training_examples(shop)
 
 
 @pytest.fixture

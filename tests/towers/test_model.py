@@ -146,13 +146,13 @@ def test_an_embedding_does_not_depend_on_other_shoppers_in_the_batch(tiny_bert):
     items = torch.nn.functional.normalize(torch.randn(40, 16), dim=-1)
     histories = [rng.integers(40, size=n).astype(np.int32) for n in (1, 3, 12, 7, 8, 2)]
 
-    contexts = [rng.integers(3 * GAPS, size=len(h)).astype(np.int32) for h in histories]
+    interaction_codes = [rng.integers(3 * GAPS, size=len(h)).astype(np.int32) for h in histories]
     torch.nn.init.normal_(tower.gaps.weight)
     torch.nn.init.normal_(tower.actions.weight)
 
-    together = embed_histories(tower, items, histories, contexts, length=8)
+    together = embed_histories(tower, items, histories, interaction_codes, length=8)
 
-    for history, codes, user in zip(histories, contexts, together, strict=True):
+    for history, codes, user in zip(histories, interaction_codes, together, strict=True):
         alone = embed_histories(tower, items, [history[-8:]], [codes[-8:]], length=8)[0]
         assert torch.dot(user, alone) >= least_cosine(**TINY_BERT)
 
@@ -180,8 +180,8 @@ def test_interaction_codes_change_the_embedding(tiny_bert, code_part):
     history, unknown = np.array([4, 9, 2], np.int32), np.zeros(3, np.int32)
     code = {"gaps": 3, "actions": 2 * GAPS}[code_part]
 
-    def user(contexts):
-        return embed_histories(tower, items, [history], [contexts], length=8)[0]
+    def user(interaction_codes):
+        return embed_histories(tower, items, [history], [interaction_codes], length=8)[0]
 
     same = user(unknown)
     tolerance = rounding(same, **TINY_BERT)

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from dataset.training_examples import training_points
+from dataset.training_examples import training_examples
 from tests.rounding import rounding
-from towers.svd_init import behaviour_embeddings
+from towers.svd_init import svd_embeddings
 
 pytestmark = pytest.mark.numeric
 
 
 @pytest.fixture
 def points(shop):
-    return training_points(shop)
+    return training_examples(shop)
 
 
 def test_items_that_share_users_are_near_each_other(points):
-    embeddings = behaviour_embeddings(points, 240, dimension=16, seed=0)
+    embeddings = svd_embeddings(points, 240, dimension=16, seed=0)
 
     cosines = embeddings @ embeddings.T
     same = (
@@ -28,7 +28,7 @@ def test_items_that_share_users_are_near_each_other(points):
 
 
 def test_full_rank_gives_the_cosines_of_an_exact_decomposition(points, shop):
-    embeddings = behaviour_embeddings(points, 240, dimension=240, seed=0).double()
+    embeddings = svd_embeddings(points, 240, dimension=240, seed=0).double()
 
     matrix = np.zeros((len(points.user_starts) - 1, 240))
     owners = np.repeat(np.arange(len(matrix)), np.diff(points.user_starts))
@@ -53,7 +53,7 @@ def test_items_without_purchases_have_zero_embeddings(points):
         user_starts=np.searchsorted(owners, np.arange(len(points.user_starts))),
     )
 
-    embeddings = behaviour_embeddings(without, 240, dimension=500, seed=0)
+    embeddings = svd_embeddings(without, 240, dimension=500, seed=0)
 
     assert embeddings.shape == (240, 500)
     assert not embeddings[7].any()
@@ -66,7 +66,7 @@ def test_the_seed_fixes_the_result_and_the_global_random_state_is_unchanged(poin
     expected = torch.rand(2)
     torch.manual_seed(3)
 
-    first, second = (behaviour_embeddings(points, 240, dimension=16, seed=5) for _ in range(2))
+    first, second = (svd_embeddings(points, 240, dimension=16, seed=5) for _ in range(2))
 
     torch.testing.assert_close(first, second, atol=rounding(first, terms=240), rtol=0)
     assert torch.equal(torch.rand(2), expected)

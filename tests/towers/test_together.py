@@ -11,11 +11,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from backbone.config import TrainingConfig
 from backbone.load import load_tokenizer
-from dataset.training_examples import training_points
+from dataset.training_examples import training_examples
 from tests.rounding import rounding
 from towers.config import TowersConfig
 from towers.model import TwoTower, build_two_tower
-from towers.negative_sampler import CandidateSampler
+from towers.negative_sampler import NegativeSampler
 from towers.sampled_softmax import sampled_softmax
 from towers.train import batches, text_inputs, training_source
 
@@ -104,8 +104,8 @@ def test_gradients_of_two_processes_equal_those_of_one_with_both_batches(shop, t
 
 
 def test_a_single_process_uses_its_own_pool(shop):
-    points = training_points(shop)
-    sampler = CandidateSampler(target_share=np.full(240, 1 / 240), bought=np.arange(240), uniform=0)
+    points = training_examples(shop)
+    sampler = NegativeSampler(target_share=np.full(240, 1 / 240), bought=np.arange(240), uniform=0)
 
     rows, _ = sampler(np.arange(5), points.targets[:5], np.random.default_rng(0))
 

@@ -169,7 +169,9 @@ def test_serving_embeds_a_history_as_training_does(trained, shop):
     served = UserTower.load(root / "trial" / "towers")
     cases = shop.cases("valid").sample(20, 0)
 
-    trained = module.embed_users(module.embed_items(), cases.histories, cases.contexts).numpy()
+    trained = module.embed_users(
+        module.embed_items(), cases.histories, cases.interaction_codes
+    ).numpy()
 
     lengths = np.load(root / "trial" / "towers" / "item_lengths.npy")
     embeddings = np.load(root / "trial" / "towers" / "item_embeddings.npy")
@@ -180,8 +182,10 @@ def test_serving_embeds_a_history_as_training_does(trained, shop):
     assert lengths.std() > 0.01
     # trained in mixed precision and served in one: both are rounded
     alike = least_cosine(terms=2 * 512, stored=2 * 16, dtype=SERVED)
-    for history, contexts, user in zip(cases.histories, cases.contexts, trained, strict=True):
-        assert user @ served(history, contexts) >= alike
+    for history, interaction_codes, user in zip(
+        cases.histories, cases.interaction_codes, trained, strict=True
+    ):
+        assert user @ served(history, interaction_codes) >= alike
 
 
 def test_the_manifest_records_items_dimension_and_recall(release):

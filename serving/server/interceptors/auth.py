@@ -10,9 +10,9 @@ import grpc
 from grpc import aio
 from typing_extensions import override
 
-from serving.server.access_control import Access, AccessError
+from serving.server.access_control import AccessControl, AccessError
 from serving.server.interceptors.statuses import status_of, trailing_metadata
-from serving.server.interceptors.wrapping import Call, Handler, around
+from serving.server.interceptors.wrapping import Call, Handler, wrap
 
 logger = logging.getLogger(__name__)
 
@@ -20,10 +20,10 @@ CLIENT: ContextVar[str] = ContextVar("client", default="")
 """Name of who made the call that is being answered; empty where nobody need say"""
 
 
-class AdmissionInterceptor(aio.ServerInterceptor):
+class AuthInterceptor(aio.ServerInterceptor):
     """Lets a call through, or answers it with why it may not be made and nothing else."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: AccessControl) -> None:
         self._access = access
 
     @override
@@ -55,7 +55,7 @@ def _refused(handler: "Handler | None", error: AccessError, method: str) -> Any:
         await call.context.abort(status, message, trailing_metadata(error, status))
         yield
 
-    return around(handler or grpc.unary_unary_rpc_method_handler(_nothing), refusing)
+    return wrap(handler or grpc.unary_unary_rpc_method_handler(_nothing), refusing)
 
 
 async def _nothing(request: Any, context: Any) -> bytes:  # noqa: ARG001  # as gRPC calls it

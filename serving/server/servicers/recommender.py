@@ -12,9 +12,9 @@ from serving.api.errors import UnavailableError
 from serving.api.request import Method, Request
 from serving.batching.engine_thread import EngineThread
 from serving.batching.request_queue import Answered
-from serving.server.answer_cache import KeptAnswers, Message, key_of
+from serving.server.answer_cache import AnswerCache, Message, key_of
 from serving.server.servicers.recommend_stream import RecommendStreams
-from serving.server.user_events import Histories
+from serving.server.user_events import UserEvents
 from shortlist_client.api.answer import Degraded
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.request import Shopper
@@ -30,8 +30,8 @@ class RecommenderServicer(RecommenderServiceServicer):
     def __init__(
         self,
         engine: EngineThread,
-        histories: Histories | None = None,
-        kept: KeptAnswers | None = None,
+        histories: UserEvents | None = None,
+        kept: AnswerCache | None = None,
         *,
         draining: asyncio.Event,
         streamed: int,

@@ -64,7 +64,7 @@ def test_a_search_by_title_finds_the_item_with_and_without_a_history(systems):
 
 def test_the_untrained_backbone_finds_the_texts_nearest_to_a_search(release, shop, cases):
     trained = TowersConfig(**read_manifest(release / "towers", "towers").config)
-    untrained = Untrained.read(shop, trained, kept_below=release / "training")
+    untrained = Untrained.read(shop, trained, cache_below=release / "training")
     few = cases.select(np.arange(2))
 
     found = untrained.like_searches(["red mug", "blue lamp"], few, 5)
@@ -82,7 +82,7 @@ def test_rare_recall_is_nan_for_users_without_a_rare_target(shop):
     case = Cases(
         user_rows=np.arange(1),
         histories=[np.array([0])],
-        contexts=[np.array([0])],
+        interaction_codes=[np.array([0])],
         targets=[np.array([common])],
     )
 
@@ -97,7 +97,7 @@ def test_rare_recall_counts_only_targets_with_few_training_purchases(shop):
     cases = Cases(
         user_rows=np.arange(3),
         histories=[np.array([0])] * 3,
-        contexts=[np.array([0])] * 3,
+        interaction_codes=[np.array([0])] * 3,
         targets=[np.array([rare]), np.array([common]), np.array(sorted([rare, common]))],
     )
     lists = np.array([[rare, common]] * 2 + [[common, -1]], np.int32)

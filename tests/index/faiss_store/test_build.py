@@ -12,7 +12,7 @@ from index.config import IndexConfig
 from index.faiss_store import build
 from index.faiss_store.build import build_index, chosen_kind
 from index.faiss_store.installation import load_faiss
-from index.faiss_store.store import ItemIndex
+from index.faiss_store.store import FaissStore
 from tests.rounding import rounding
 
 pytestmark = pytest.mark.numeric
@@ -97,7 +97,7 @@ def test_an_index_built_in_shards_on_disk_answers_like_one_built_in_memory(
         "index.faiss_store.disk_lists",
     }
     moved = tmp_path.rename(tmp_path.with_name("published"))
-    sharded = ItemIndex.load(moved)
+    sharded = FaissStore.load(moved)
     for parameters in ("nprobe=3", "nprobe=16"):
         whole.set_operating_point(parameters)
         sharded.set_operating_point(parameters)
@@ -126,7 +126,7 @@ def test_lists_on_disk_are_searched_from_a_read_only_file(unit_vectors, tmp_path
     build_index(unit_vectors, short_of_memory, tmp_path).save(tmp_path)
     (tmp_path / build.LISTS).chmod(0o444)
 
-    loaded = ItemIndex.load(tmp_path)
+    loaded = FaissStore.load(tmp_path)
 
     lists = faiss.downcast_InvertedLists(loaded._stored.invlists)
     assert lists.read_only

@@ -12,7 +12,7 @@ from index.config import IndexConfig
 from index.faiss_store.build import build_index
 from index.faiss_store.gpus import WIDEST_OF_GRAPH, cloned, to_cpu
 from index.faiss_store.installation import builds_graphs, gpu_count, load_faiss
-from index.faiss_store.store import ItemIndex
+from index.faiss_store.store import FaissStore
 from index.stage import tuned
 from tests.rounding import rounding
 
@@ -58,9 +58,9 @@ def built(vectors, tmp_path_factory):
             index = build_index(vectors, IndexConfig(kind=kind, nlist=100), made[kind])
             index.set_operating_point(POINTS[kind])
             index.save(made[kind])
-        index = ItemIndex.load(made[kind], gpus)
+        index = FaissStore.load(made[kind], gpus)
         assert index._on_gpus is not None
-        return index, ItemIndex.load(made[kind], "none")
+        return index, FaissStore.load(made[kind], "none")
 
     return build
 
@@ -175,7 +175,7 @@ def test_an_index_built_in_shards_by_a_gpu_has_all_items(vectors, queries, tmp_p
     index.set_operating_point("nprobe=100")
     index.save(tmp_path)
 
-    found = ItemIndex.load(tmp_path).search(queries, 10)[1]
+    found = FaissStore.load(tmp_path).search(queries, 10)[1]
 
     assert shared(np.argsort(-queries @ vectors.T, axis=1)[:, :10], found) >= 0.99
 

@@ -5,7 +5,7 @@ import torch
 from index.config import IndexConfig
 from index.faiss_store.build import build_index
 from index.faiss_store.installation import load_faiss
-from index.faiss_store.store import ItemIndex
+from index.faiss_store.store import FaissStore
 from lineage.manifest import CorruptArtifactError
 from tests.rounding import rounding
 
@@ -43,7 +43,7 @@ def test_a_saved_index_answers_as_before_at_its_operating_point(
     index.save(tmp_path)
 
     before, after = (
-        each.search(unit_vectors[:50], 17) for each in (index, ItemIndex.load(tmp_path))
+        each.search(unit_vectors[:50], 17) for each in (index, FaissStore.load(tmp_path))
     )
 
     np.testing.assert_array_equal(before[1], after[1])
@@ -112,8 +112,8 @@ def test_a_single_query_uses_one_thread_and_restores_the_thread_count(unit_vecto
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(3)
     try:
-        ItemIndex(Watched(), "none").search(unit_vectors[:1], 5)
-        ItemIndex(Watched(), "none").search(unit_vectors[:2], 5)
+        FaissStore(Watched(), "none").search(unit_vectors[:1], 5)
+        FaissStore(Watched(), "none").search(unit_vectors[:2], 5)
     finally:
         faiss.omp_set_num_threads(threads)
     assert seen == [1, 3]
@@ -145,7 +145,7 @@ def test_an_unreadable_index_is_reported_with_the_command_that_makes_it_again(
     spoil(folder / "index.faiss")
 
     with pytest.raises(CorruptArtifactError, match=r"index\.faiss is .*`make index DATASET=shop`"):
-        ItemIndex.load(folder)
+        FaissStore.load(folder)
 
 
 @pytest.mark.parametrize(

@@ -69,11 +69,11 @@ def test_a_shoppers_embedding_finds_the_same_items_as_the_shopper(client):
 
 
 def test_a_users_embedding_uses_the_whole_recorded_history(client, engine, shop):
-    rows, contexts = engine.cascade.catalogue.history("u4")
+    rows, interaction_codes = engine.cascade.catalogue.history("u4")
 
     (vector,) = values(client.embed.shopper(Shopper(user_id="u4")))
 
-    expected = engine.cascade.retriever.embed(rows, {}, contexts=contexts)
+    expected = engine.cascade.retriever.embed(rows, {}, interaction_codes=interaction_codes)
     tolerance = rounding(expected, **BATCHES, dtype=SERVED)
     np.testing.assert_allclose(vector, expected, atol=tolerance)
 

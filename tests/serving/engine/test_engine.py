@@ -296,10 +296,12 @@ def test_times_and_actions_of_a_history_are_encoded_as_in_training(engine, relea
     catalogue, cases = Catalogue.of(shop), shop.cases("test")
     for case, user in enumerate(cases.user_rows[:50].tolist()):
         shopper = history_shopper(shop, user)
-        np.testing.assert_array_equal(catalogue.contexts(shopper), cases.contexts[case])
+        np.testing.assert_array_equal(
+            catalogue.interaction_codes(shopper), cases.interaction_codes[case]
+        )
     item = engine.retrieve(history_shopper(shop, 3), Wishes(limit=12)).items[0]
     user = engine.cascade.retriever.embed(
-        shop.history(3, before=TEST), {}, contexts=shop.history_contexts(3, before=TEST)
+        shop.history(3, before=TEST), {}, interaction_codes=shop.history_codes(3, before=TEST)
     )
     row = np.array([catalogue.row(item.item_id)], np.int32)
     vector = np.load(release / "towers" / "item_embeddings.npy")[row[0]]
@@ -316,7 +318,10 @@ def test_an_unknown_item_is_dropped_with_its_time_and_action(shop):
         history_times=[5, 90_004, 90_005],
         history_actions=["buy", "view", "view"],
     )
-    found, other = Catalogue.of(shop).contexts(known), Catalogue.of(shop).contexts(mixed)
+    found, other = (
+        Catalogue.of(shop).interaction_codes(known),
+        Catalogue.of(shop).interaction_codes(mixed),
+    )
 
     assert found.tolist() == other.tolist() == [GAPS, 2 * GAPS + 5]
 
@@ -325,7 +330,7 @@ def test_a_release_without_times_ignores_history_times(shop):
     untimed = Catalogue.of(replace(shop, timed=False))
     shopper = Shopper(history=["i3", "i1"], history_times=[5, 90_005], history_actions=["buy", ""])
 
-    assert untimed.contexts(shopper).tolist() == [GAPS, 0]
+    assert untimed.interaction_codes(shopper).tolist() == [GAPS, 0]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from shortlist_client.api.item import Item
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 from tests.rounding import BATCHES, SERVED, TINY_BERT, rounding
-from towers.item_encoder import TextsReader
+from towers.item_encoder import TextEncoder
 from towers.item_tower import ItemTower
 
 pytestmark = pytest.mark.numeric
@@ -48,7 +48,7 @@ def tower(tiny_bert):
 
 @pytest.fixture
 def reader(tower, tiny_bert):
-    return TextsReader(tower=tower, tokenizer=load_tokenizer(str(tiny_bert)), item_tokens=16)
+    return TextEncoder(tower=tower, tokenizer=load_tokenizer(str(tiny_bert)), item_tokens=16)
 
 
 def catalogue_of(items):

@@ -214,7 +214,7 @@ def cosines(engine, asked, titles):
     now = engine.current
     user = now.cascade.retriever.embed(np.empty(0, np.int32), {}, search=asked)
     rows = np.array([now.cascade.catalogue.row(item_id) for item_id in titles], np.int32)
-    judged = now.cascade.retriever.sources.judge(user, np.empty(0, np.int32), rows)
+    judged = now.cascade.retriever.sources.score_items(user, np.empty(0, np.int32), rows)
     return dict(zip(titles, judged.cosines.tolist(), strict=True))
 
 
@@ -342,7 +342,7 @@ def test_items_encoded_by_other_towers_are_encoded_again(start, monkeypatch):
     with monkeypatch.context() as other:
         other.setattr(engine, "_made_by", "other towers")
         zeros = np.eye(1, 16, dtype=np.float32), np.zeros((1, 48 + WORD_BYTES), np.int8)
-        other.setattr("serving.live.item_encoder.ItemReader.__call__", lambda *_: zeros)
+        other.setattr("serving.live.item_encoder.ItemEncoder.__call__", lambda *_: zeros)
         engine.upsert([Item(item_id="new", title="red shirt shirt")])
         assert vector_of(engine, "new").tolist() == zeros[0][0].tolist()
 
@@ -350,7 +350,7 @@ def test_items_encoded_by_other_towers_are_encoded_again(start, monkeypatch):
     fresh = vector_of(again, "new")
     assert fresh @ vector_of(again, "i0") > 0.5
     again.delete(["i9"])
-    monkeypatch.setattr("serving.live.item_encoder.ItemReader.__call__", None)
+    monkeypatch.setattr("serving.live.item_encoder.ItemEncoder.__call__", None)
     np.testing.assert_array_equal(vector_of(start(), "new"), fresh)
 
 
@@ -362,9 +362,9 @@ def vector_of(engine, item_id):
 
 @pytest.mark.numeric
 def test_an_unchanged_text_gets_the_state_from_the_rankers_training(base, root, texts):
-    from serving.live.item_encoder import ItemReader
+    from serving.live.item_encoder import ItemEncoder
 
-    reader = ItemReader(root, base.cascade.catalogue, base.cascade.ranker)
+    reader = ItemEncoder(root, base.cascade.catalogue, base.cascade.ranker)
     inputs = base.cascade.ranker.inputs
     stored = inputs.read(np.arange(240))
 
@@ -389,8 +389,8 @@ def test_a_backbone_other_than_the_rankers_is_refused(base, root, monkeypatch):
 
 
 def test_no_models_are_loaded_until_an_upsert(base, root, monkeypatch):
-    monkeypatch.setattr("towers.item_encoder.TextsReader.load", None)
-    monkeypatch.setattr("ranker.attention.new_item_states.NewStates.load", None)
+    monkeypatch.setattr("towers.item_encoder.TextEncoder.load", None)
+    monkeypatch.setattr("ranker.attention.new_item_states.NewItemStates.load", None)
 
     engine = LiveEngine(base, root)
     engine.delete(["i4"])

@@ -232,7 +232,7 @@ def test_an_exchange_that_fails_leaves_the_old_engine_able_to_change(releases, r
     publish(renamed, releases, PublishConfig())
     new = load(live_release(releases))
 
-    with pytest.raises(ArtifactError), old.handing_over(new):
+    with pytest.raises(ArtifactError), old.hand_over(new):
         raise ArtifactError("no")
 
     old.delete(["b-17"])
@@ -249,7 +249,7 @@ def test_a_change_that_was_made_again_since_it_was_read_is_the_last_one(releases
     old.upsert([Item(item_id="b-17", title="lime jar")])
     old.delete(["b-18"])
 
-    with old.handing_over(new):
+    with old.hand_over(new):
         pass
     new.close()
 

@@ -14,7 +14,7 @@ from serving.engine.engine import EngineConfig
 from serving.live.live_engine import LiveEngine
 from serving.releases.publish import PublishConfig, publish, roll_back
 from serving.releases.reloader import Reloader
-from serving.server.answer_cache import KeptAnswers, key_of
+from serving.server.answer_cache import AnswerCache, key_of
 from shortlist_client.api.answer import Degraded
 from shortlist_client.api.event import Event
 from shortlist_client.api.filters import AnyOf, Filters
@@ -87,7 +87,7 @@ def test_after_a_change_everything_is_asked_anew(cached, fake):
 
 
 def test_what_was_asked_before_a_change_and_answered_after_it_is_not_kept(fake):
-    kept, answer = KeptAnswers(CACHE), pb.Answer(request_id="a")
+    kept, answer = AnswerCache(CACHE), pb.Answer(request_id="a")
 
     assert kept.get(b"k", NOW) is None
     assert kept.get(b"other", LATER) is None
@@ -105,7 +105,7 @@ def test_an_answer_that_lacks_something_and_an_error_are_not_kept(cached, fake):
 
 
 def test_memory_is_bounded_and_a_larger_answer_is_not_kept():
-    kept = KeptAnswers(CacheConfig(answers_mb=1))
+    kept = AnswerCache(CacheConfig(answers_mb=1))
     kept.get(b"", NOW)
     for number in range(300):
         kept.put(str(number).encode(), NOW, pb.Answer(request_id="x" * 10_000))
@@ -118,7 +118,7 @@ def test_memory_is_bounded_and_a_larger_answer_is_not_kept():
 
 
 def test_nothing_is_kept_beyond_its_time():
-    kept = KeptAnswers(CacheConfig(seconds=0.05))
+    kept = AnswerCache(CacheConfig(seconds=0.05))
     kept.get(b"k", NOW)
     kept.put(b"k", NOW, pb.Answer())
     assert kept.get(b"k", NOW) is not None
