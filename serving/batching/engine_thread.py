@@ -155,7 +155,11 @@ class EngineThread:
             del batch
 
     def _wait(self) -> bool:
-        """Wait for requests, `delay_ms` at most for as many as in the last batch; False if closed."""
+        """Wait for requests; wait `delay_ms` longer for as many as in the last batch.
+
+        Returns:
+            False once the thread is to end.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._next or len(self._waiting))
             if self._next is not None:
