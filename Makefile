@@ -12,11 +12,19 @@ LITE := $(if $(findstring cpu,$(EXTRA)),$(comma)milvus-lite)
 VENV := .venv
 RUN := $(VENV)/bin/python
 PUBLISHED := protos/published.json
+PROTOS = -Ishortlist_client/proto=protos protos/recommender/v1/*.proto
+OLD_PROTOC := .cache/protos-venv/bin/python
 DESCRIBE = $(VENV)/bin/buf build --exclude-source-info -o -\#format=json | $(RUN) -m json.tool --indent 1
 NAME := $(notdir $(patsubst %/,%,$(DATASET)))
 $(if $(wildcard $(CONFIG)/.),,$(error CONFIG must be a folder, got $(CONFIG)))
 config = $(firstword $(wildcard $(CONFIG)/$(1).yaml) configs/$(1).yaml)
 ARGS = --dataset $(DATASET) --artifacts $(ARTIFACTS)
+
+PYTEST = $(RUN) -m pytest -q -n 2 --dist worksteal
+# With these settings, a CPU that has AVX-512 or AMX computes like one that has AVX2 alone.
+AVX2 := SHORTLIST_PRECISION=fp32 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \
+	MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell FAISS_SIMD_LEVEL=AVX2
+HAS_MORE := $(shell grep -sm1 -oE 'avx512f|amx_tile' /proc/cpuinfo)
 
 # Threads of FAISS and of torch, each with an OpenMP of its own, wait awake for some 50 μs, then sleep.
 export GOMP_SPINCOUNT ?= 10000
@@ -28,7 +36,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow gpu-check fuzz check lint format install weights data trial towers index tune \
         ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving pipeline publish rollback \
-        releases collections serve upsert delete export-events prune-events protos clean
+        releases collections serve upsert delete export-events prune-events protos client-wheel clean
 
 ##@ Setup
 
@@ -150,8 +158,9 @@ bench-cold: install ## Recall of items that are new: train without 5% of them
 
 ##@ Checks
 
-test: install weights ## Run the tests
-	@$(RUN) -m pytest -m 'not slow and not gpu' -q -n 2
+test: install weights ## Run the tests; the numeric ones run again with AVX2 and fp32 alone
+	@$(PYTEST) -m 'not slow and not gpu'
+	@$(if $(HAS_MORE),$(AVX2) $(PYTEST) -m 'numeric and not slow and not gpu')
 
 test-slow: install weights ## Run all tests: the slow ones too, and GPU tests where there is a GPU
 	@$(RUN) -m pytest
@@ -180,8 +189,16 @@ format: install ## Sort imports and format the code
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
-protos: install ## Generate the gRPC code from the .proto files, unless they break what is published
+protos: install $(OLD_PROTOC) ## Generate the gRPC code from the .proto files, unless they break what is published
 	@$(VENV)/bin/buf breaking --against $(PUBLISHED)
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --mypy_out=. \
-		--mypy_grpc_out=. protos/recommender/v1/*.proto
+	@$(OLD_PROTOC) -m grpc_tools.protoc $(PROTOS) --python_out=. --grpc_python_out=.
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m grpc_tools.protoc $(PROTOS) --mypy_out=. --mypy_grpc_out=.
 	@$(DESCRIBE) > $(PUBLISHED)
+
+$(OLD_PROTOC): # the oldest one for Python 3.11: its code runs with every later protobuf
+	@$(PYTHON) -m venv $(dir $(@D))
+	@$@ -m pip install --quiet --disable-pip-version-check grpcio-tools==1.49.1 'protobuf<5' 'setuptools<80' || \
+		{ rm -rf $(dir $(@D)); exit 1; }
+
+client-wheel: install ## Build dist/shortlist_client-*.whl, the client alone
+	@$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist packaging/client

@@ -1,6 +1,14 @@
 """Chooses the device and the precision in which models run."""
 
+import os
+
 import torch
+
+PRECISION = "SHORTLIST_PRECISION"
+"""Environment variable that sets the precision of training and serving."""
+
+DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+"""The precisions that `SHORTLIST_PRECISION` names."""
 
 
 def best_device() -> torch.device:
@@ -9,7 +17,19 @@ def best_device() -> torch.device:
 
 
 def serving_dtype(device: torch.device) -> torch.dtype:
-    """bf16 if the hardware multiplies it natively, else fp32."""
+    """Precision of training and serving on the device.
+
+    The environment variable `SHORTLIST_PRECISION` sets it: `bf16`, `fp32` or `auto`, the default.
+    `auto` takes bf16 if the hardware multiplies it natively, else fp32.
+
+    Raises:
+        ValueError: the environment variable has another value.
+    """
+    precision = os.environ.get(PRECISION, "auto")
+    if precision in DTYPES:
+        return DTYPES[precision]
+    if precision != "auto":
+        raise ValueError(f"{PRECISION} must be auto, {' or '.join(DTYPES)}, got {precision!r}")
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     flags = torch.cpu.get_capabilities()

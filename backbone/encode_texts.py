@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from backbone.batch import pad
 from backbone.device import best_device, serving_dtype
 from backbone.layers import mean_over_tokens, states_below
-from backbone.text_cache import KeptTexts, keys_of
+from backbone.text_cache import TextCache, keys_of
 from backbone.tokens import SpecialTokens, item_input, token_budget_batches, tokenize
 
 TOKEN_BUDGET = 4_096
@@ -56,14 +56,14 @@ def in_order(batches: Iterable[tuple[NDArray[np.int64], Tensor]]) -> Tensor:
     return torch.cat(vectors)[place]
 
 
-def read_texts(
+def encode_texts(
     bert: PreTrainedModel,
     texts: Sequence[str],
     tokenizer: PreTrainedTokenizerBase,
     *,
     max_tokens: int,
     description: str = "texts",
-    kept_below: Path | None = None,
+    cache_below: Path | None = None,
 ) -> NDArray[np.float32]:
     """Encode texts with a backbone: the mean of each text's states, of unit length.
 
@@ -73,7 +73,7 @@ def read_texts(
         tokenizer: Tokenizer of the backbone.
         max_tokens: Most word pieces of a text, including the special tokens.
         description: Label of the progress bar.
-        kept_below: Folder of the cache that is read and written; None uses no cache.
+        cache_below: Folder of the cache that is read and written; None uses no cache.
 
     Returns:
         (texts, hidden) float32, unit length.
@@ -84,8 +84,8 @@ def read_texts(
     keys, first, place = np.unique(keys_of(texts), return_index=True, return_inverse=True)
     means = np.empty((len(keys), bert.config.hidden_size), np.float32)
     unread, kept = np.arange(len(keys)), None
-    if kept_below is not None:
-        kept = KeptTexts.of(kept_below, bert, tokenizer, max_tokens=max_tokens)
+    if cache_below is not None:
+        kept = TextCache.of(cache_below, bert, tokenizer, max_tokens=max_tokens)
         known, found = kept.look_up(keys)
         if known.any():
             means[known], unread = found, np.flatnonzero(~known)

@@ -22,7 +22,7 @@ class PackedBatch(Batch):
 
     ids: Tensor
     """(rows, width) int64: id in each cell; the filler in an empty cell"""
-    contexts: Tensor
+    interaction_codes: Tensor
     """(rows, width) int64: interaction code of each cell; 0 if unknown or empty"""
     positions: Tensor
     """(rows, width) int64: position within the sequence, from 0"""
@@ -56,7 +56,7 @@ def causal_mask(owners: Tensor) -> Tensor:
 
 def pack(
     sequences: Sequence[NDArray[np.int32]],
-    contexts: Sequence[NDArray[np.int32]] | None = None,
+    interaction_codes: Sequence[NDArray[np.int32]] | None = None,
     *,
     width: int,
     filler: int,
@@ -65,7 +65,7 @@ def pack(
 
     Args:
         sequences: Ids of each sequence; none empty, none longer than a row.
-        contexts: Interaction codes, one per id; None if all are unknown.
+        interaction_codes: Interaction codes, one per id; None if all are unknown.
         width: Cells per row.
         filler: Id of an empty cell.
 
@@ -91,7 +91,9 @@ def pack(
 
     return PackedBatch(
         ids=grid(np.concatenate(sequences), filler),
-        contexts=grid(np.concatenate(contexts) if contexts else np.zeros_like(owners), 0),
+        interaction_codes=grid(
+            np.concatenate(interaction_codes) if interaction_codes else np.zeros_like(owners), 0
+        ),
         positions=grid(positions, 0),
         owners=grid(owners, -1),
         starts=torch.from_numpy(starts),

@@ -18,7 +18,7 @@ Keys = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class KeptTexts:
+class TextCache:
     """A folder of texts encoded by one backbone, with the text's hash as the key.
 
     Changing, removing or reordering texts leaves the entries of all other texts valid. An
@@ -30,7 +30,7 @@ class KeptTexts:
     @classmethod
     def of(
         cls, root: Path, bert: nn.Module, tokenizer: PreTrainedTokenizerBase, *, max_tokens: int
-    ) -> "KeptTexts":
+    ) -> "TextCache":
         """The cache for given weights in their precision, tokenizer and length.
 
         Args:

@@ -207,7 +207,7 @@ def _trained(module: LightningModule) -> nn.Module:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
+class FitResult:
     """Result of a training."""
 
     epochs: int
@@ -224,7 +224,7 @@ def fit(
     config: TrainingConfig,
     monitor: str | None,
     folder: Path,
-) -> Fitted:
+) -> FitResult:
     """Train with early stopping and load the best weights into the module.
 
     An interrupted training resumes after its last finished epoch.
@@ -271,4 +271,4 @@ def fit(
     score = float("nan") if best.best_model_score is None else float(best.best_model_score)
     if monitor:
         logger.info("best %s %.4f", monitor, score)
-    return Fitted(epochs=checkpoint["epoch"] + 1, best=score)
+    return FitResult(epochs=checkpoint["epoch"] + 1, best=score)

@@ -1,1 +1,1 @@
-"""Quality and speed beside peers; nobody imports it."""
+"""Measures quality and speed against baselines and peers; no other package imports it."""

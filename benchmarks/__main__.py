@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: recall, NDCG, MRR and coverage beside the baselines."""
+"""`python -m benchmarks`: recall, NDCG, MRR and coverage of a release and of the baselines."""
 
 import logging
 import sys
@@ -17,7 +17,7 @@ logger = logging.getLogger("benchmarks")
 def main() -> None:
     """Score the release that the command line names, print the table and write the report."""
     options = parser(
-        "python -m benchmarks", "Score a release beside simple baselines.", BenchConfig
+        "python -m benchmarks", "Score a release against simple baselines.", BenchConfig
     ).parse_args()
     from benchmarks.quality.evaluate import benchmark, made_from
 

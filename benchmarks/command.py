@@ -1,4 +1,4 @@
-"""What the benchmarks' command lines share."""
+"""Command line options and output that the benchmarks share."""
 
 import json
 import logging
@@ -17,25 +17,25 @@ Config = TypeVar("Config")
 
 
 def parser(prog: str, about: str, config_type: type[Any]) -> jsonargparse.ArgumentParser:
-    """Options of a benchmark: its configuration, the dataset, where to read and to write.
+    """Parser of a benchmark's options: its configuration, the dataset, input and output folders.
 
     Args:
-        prog: What is typed to run it.
+        prog: The command that runs the benchmark.
         about: First line of `--help`.
-        config_type: Frozen dataclass of its options.
+        config_type: Frozen dataclass of the benchmark's options.
     """
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    made = jsonargparse.ArgumentParser(prog=prog, description=about)
-    made.add_argument("--config", action="config", help="YAML file with the options below")
-    made.add_argument("--dataset", required=True, help="`ml-100k`, or a folder of parquet files")
-    made.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="input root")
-    made.add_argument("--reports", type=Path, default=Path("reports"), help="output root")
-    made.add_class_arguments(config_type)
-    return made
+    created = jsonargparse.ArgumentParser(prog=prog, description=about)
+    created.add_argument("--config", action="config", help="YAML file with the options below")
+    created.add_argument("--dataset", required=True, help="`ml-100k`, or a folder of parquet files")
+    created.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="input root")
+    created.add_argument("--reports", type=Path, default=Path("reports"), help="output root")
+    created.add_class_arguments(config_type)
+    return created
 
 
 def configuration(options: jsonargparse.Namespace, config_type: type[Config]) -> Config:
-    """The configuration among the instantiated options.
+    """The configuration dataclass, taken from the instantiated options.
 
     Raises:
         ValueError: an option is out of range.
@@ -44,7 +44,7 @@ def configuration(options: jsonargparse.Namespace, config_type: type[Config]) ->
 
 
 def folders(options: jsonargparse.Namespace) -> tuple[Path, Path]:
-    """The dataset's folder of stages and its folder of reports.
+    """Folder of the dataset's stages and folder of its reports.
 
     Raises:
         ValueError: the dataset's folder has no name.
@@ -54,7 +54,7 @@ def folders(options: jsonargparse.Namespace) -> tuple[Path, Path]:
 
 
 def save_figures(reports: Path, name: str, figures: Mapping[str, Any]) -> None:
-    """Write what was measured as `<name>.json`, whole or not at all."""
+    """Write the figures to `<name>.json` atomically."""
     reports.mkdir(parents=True, exist_ok=True)
     path = reports / f"{name}.json"
     partial = path.with_suffix(".partial")

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.demo`: serve a finished release, ask it over gRPC, print what it says."""
+"""`python -m benchmarks.demo`: serve a finished release and print recommendations over gRPC."""
 
 import argparse
 import logging
@@ -24,11 +24,11 @@ RECOMMENDED = 8
 
 
 def main() -> None:
-    """Start the server as an operator would, ask it for a few users, stop it."""
+    """Start the server as an operator would, ask it for a few users' items, and stop it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__)
     parser.add_argument("--artifacts", type=Path, required=True, help="folder of a release")
     parser.add_argument("--config", type=Path, required=True, help="YAML file of the server")
-    parser.add_argument("--users", type=int, default=SHOWN, help="how many users to ask for")
+    parser.add_argument("--users", type=int, default=SHOWN, help="number of users to show")
     arguments = parser.parse_args()
     configure_logging()
     with reported_errors():
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def show(release: Path, config: Path, users: int) -> None:
-    """Ask a server of its own for some users and print the answers."""
+    """Start a server, ask it for some users' recommendations, and print the answers."""
     data = load_dataset(release / "data")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -54,7 +54,7 @@ def show(release: Path, config: Path, users: int) -> None:
 
 
 def _print(client: RecommenderClient, data: Dataset, user: int) -> None:
-    """Show what one user took and what the server recommends."""
+    """Print one user's history and recommendations."""
     user_id = data.user_ids[user]
     titles = [data.titles[int(row)] for row in data.history(user, before=TEST + 1)]
     answer = client.recommend(Shopper(user_id=user_id), Wishes(limit=RECOMMENDED))

@@ -12,7 +12,7 @@ BLOCK = 1024
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
-class Grown(Generic[Scalar]):
+class AppendOnlyArray(Generic[Scalar]):
     """Append-only rows in blocks; longer versions share the blocks and never change these rows."""
 
     def __init__(self, shape: tuple[int, ...], dtype: type[Scalar]) -> None:
@@ -33,12 +33,12 @@ class Grown(Generic[Scalar]):
         """Shape of all rows together, (rows, …)."""
         return (self._rows, *self._shape)
 
-    def followed_by(self, values: NDArray[Scalar]) -> "Grown[Scalar]":
+    def appended(self, values: NDArray[Scalar]) -> "AppendOnlyArray[Scalar]":
         """Return a version with more rows at the end.
 
         Only the newest version may be appended to, by one writer.
         """
-        longer = Grown(self._shape, self._dtype)
+        longer = AppendOnlyArray(self._shape, self._dtype)
         longer._blocks, longer._rows = self._blocks, self._rows
         remaining = values
         while len(remaining):
@@ -67,12 +67,12 @@ class Grown(Generic[Scalar]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Extended(Generic[Scalar]):
+class ExtendedArray(Generic[Scalar]):
     """An immutable array followed by append-only rows, numbered as one."""
 
     base: NDArray[Scalar]
     """(rows, …)"""
-    added: Grown[Scalar]
+    added: AppendOnlyArray[Scalar]
     """Rows of the same shape"""
 
     def __len__(self) -> int:
@@ -98,12 +98,14 @@ class Extended(Generic[Scalar]):
         return np.asarray(self[np.arange(len(self))], dtype)
 
 
-def extended(array: NDArray[Scalar] | Extended[Scalar], added: Grown[Scalar]) -> Extended[Scalar]:
+def extended(
+    array: NDArray[Scalar] | ExtendedArray[Scalar], added: AppendOnlyArray[Scalar]
+) -> ExtendedArray[Scalar]:
     """Return a release's array followed by added rows.
 
     Args:
         array: (rows, …) as built, or with earlier added rows, which `added` replaces.
         added: Rows of the same shape.
     """
-    base = array.base if isinstance(array, Extended) else array
-    return Extended(base=base, added=added)
+    base = array.base if isinstance(array, ExtendedArray) else array
+    return ExtendedArray(base=base, added=added)

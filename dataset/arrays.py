@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.interaction_codes import contexts
+from dataset.interaction_codes import interaction_codes
 
 TRAIN, VALID, TEST = 0, 1, 2
 ABOUT = "about.json"
@@ -70,7 +70,7 @@ class Cases:
     """(cases,) user rows."""
     histories: list[NDArray[np.int32]]
     """Item rows of each user, oldest first, never empty."""
-    contexts: list[NDArray[np.int32]]
+    interaction_codes: list[NDArray[np.int32]]
     """Interaction codes of each history, see `dataset.interaction_codes`."""
     targets: list[NDArray[np.int32]]
     """Item rows to find for each user, none of them in the history, never empty."""
@@ -83,7 +83,7 @@ class Cases:
         return Cases(
             user_rows=self.user_rows[positions],
             histories=[self.histories[p] for p in positions],
-            contexts=[self.contexts[p] for p in positions],
+            interaction_codes=[self.interaction_codes[p] for p in positions],
             targets=[self.targets[p] for p in positions],
         )
 
@@ -150,18 +150,18 @@ class Dataset:
         span = slice(self.offsets[user_row], self.offsets[user_row + 1])
         return self.items[span][self.splits[span] < before]
 
-    def history_contexts(self, user_row: int, *, before: int = VALID) -> NDArray[np.int32]:
+    def history_codes(self, user_row: int, *, before: int = VALID) -> NDArray[np.int32]:
         """Interaction codes of `history`, see `dataset.interaction_codes`."""
         span = slice(self.offsets[user_row], self.offsets[user_row + 1])
         kept = self.splits[span] < before
         times = self.times[span][kept] if self.timed else None
-        return contexts(times, self.actions[span][kept], np.zeros(1, np.int64))
+        return interaction_codes(times, self.actions[span][kept], np.zeros(1, np.int64))
 
-    def contexts_before(self, split: int) -> NDArray[np.int32]:
+    def codes_before(self, split: int) -> NDArray[np.int32]:
         """Interaction codes of all users in the splits below `split`; others have no influence."""
         kept = self.splits < split
         times = self.times[kept] if self.timed else None
-        return contexts(times, self.actions[kept], places_among(kept)[self.offsets[:-1]])
+        return interaction_codes(times, self.actions[kept], places_among(kept)[self.offsets[:-1]])
 
     def cases(self, split: Split) -> Cases:
         """Users with a history and at least one target in a split.
@@ -172,7 +172,7 @@ class Dataset:
         code = {"valid": VALID, "test": TEST}[split]
         rows, histories, known, targets = [], [], [], []
         all_items, all_splits = np.asarray(self.items), np.asarray(self.splits)  # memmaps are slow
-        all_contexts = self.contexts_before(code)
+        all_contexts = self.codes_before(code)
         bounds = places_among(all_splits < code)[self.offsets]
         for row, (start, end) in enumerate(pairwise(self.offsets.tolist())):
             items, splits = all_items[start:end], all_splits[start:end]
@@ -186,7 +186,7 @@ class Dataset:
         return Cases(
             user_rows=np.array(rows, np.int64),
             histories=histories,
-            contexts=known,
+            interaction_codes=known,
             targets=targets,
         )
 

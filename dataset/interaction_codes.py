@@ -15,7 +15,7 @@ GAPS = 2 + len(EDGES)
 """Number of kinds of gaps: unknown, the same second, and longer ones up to over half a year."""
 
 
-def contexts(
+def interaction_codes(
     times: NDArray[np.int64] | None, actions: NDArray[np.integer], starts: NDArray[np.int64]
 ) -> NDArray[np.int32]:
     """(interactions,) codes of gap and action: gap + GAPS × action.

@@ -9,12 +9,12 @@ from dataset.arrays import TRAIN, VALID, Dataset
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingPoints:
+class TrainingExamples:
     """(history, target) pairs of the training split, by user, the shortest history first."""
 
     items: NDArray[np.int32]
     """(interactions,): item rows of the training split, by user, oldest first."""
-    contexts: NDArray[np.int32]
+    interaction_codes: NDArray[np.int32]
     """(interactions,): interaction codes, see `dataset.interaction_codes`."""
     user_starts: NDArray[np.int64]
     """(users + 1,): user u owns `items[user_starts[u]:user_starts[u + 1]]`."""
@@ -32,9 +32,9 @@ class TrainingPoints:
         """Item rows of an example's history, oldest first."""
         return self.items[self.user_starts[self.user_rows[point]] : self.ends[point]]
 
-    def history_contexts(self, point: int) -> NDArray[np.int32]:
+    def history_codes(self, point: int) -> NDArray[np.int32]:
         """Interaction codes of `history`."""
-        return self.contexts[self.user_starts[self.user_rows[point]] : self.ends[point]]
+        return self.interaction_codes[self.user_starts[self.user_rows[point]] : self.ends[point]]
 
     def positives(self, point: int) -> NDArray[np.int32]:
         """All item rows of the example's user in the training split."""
@@ -42,7 +42,7 @@ class TrainingPoints:
         return self.items[self.user_starts[user] : self.user_starts[user + 1]]
 
 
-def training_points(data: Dataset, *, within_baskets: bool = False) -> TrainingPoints:
+def training_examples(data: Dataset, *, within_baskets: bool = False) -> TrainingExamples:
     """All training examples of a dataset; an item that the user met before is no target.
 
     The history holds the user's strictly earlier interactions. Items of the same basket, or of the
@@ -75,9 +75,9 @@ def training_points(data: Dataset, *, within_baskets: bool = False) -> TrainingP
         places, ends = np.concatenate([places, inside]), np.concatenate([ends, inside])
         order = np.lexsort((ends, users[places]))
         places, ends = places[order], ends[order]
-    return TrainingPoints(
+    return TrainingExamples(
         items=items,
-        contexts=data.contexts_before(VALID),
+        interaction_codes=data.codes_before(VALID),
         user_starts=starts,
         user_rows=users[places],
         ends=ends,

@@ -18,7 +18,7 @@ AHEAD = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Neighbours:
+class NeighbourLists:
     """For every item, the items that share most users with it, as memory-mapped arrays."""
 
     starts: NDArray[np.int64]
@@ -90,7 +90,7 @@ class Neighbours:
             np.save(folder / f"{name}.{part}.npy", getattr(self, part))
 
     @classmethod
-    def load(cls, folder: Path, name: str = "neighbours") -> "Neighbours":
+    def load(cls, folder: Path, name: str = "neighbours") -> "NeighbourLists":
         """Memory-map the arrays that `save` wrote."""
         return cls(
             **{
@@ -108,7 +108,7 @@ def nearest_neighbours(
     shrinkage: float,
     kept: int,
     seed: int = 0,
-) -> Neighbours:
+) -> NeighbourLists:
     """Count which items share users, and keep the strongest neighbours of each item.
 
     Args:
@@ -136,7 +136,7 @@ def next_items(
     shrinkage: float,
     kept: int,
     seed: int = 0,
-) -> Neighbours:
+) -> NeighbourLists:
     """Count which items were bought after each item, and keep the most frequent ones.
 
     A pair adds the reciprocal of its distance in the history, up to `AHEAD` places. Its weight is
@@ -165,7 +165,7 @@ def next_items(
     return _strongest(counts, kept, seed)
 
 
-def _strongest(weights: Any, kept: int, seed: int) -> Neighbours:
+def _strongest(weights: Any, kept: int, seed: int) -> NeighbourLists:
     """The `kept` largest weights of each row of a sparse matrix, ties in random order."""
     chance = np.random.default_rng(seed).random(weights.nnz)
     lengths = np.diff(weights.indptr)
@@ -173,7 +173,7 @@ def _strongest(weights: Any, kept: int, seed: int) -> Neighbours:
     order = np.lexsort((chance, -weights.data, owners))
     place = np.arange(len(order)) - np.repeat(weights.indptr[:-1], lengths)
     head = order[place < kept]
-    return Neighbours(
+    return NeighbourLists(
         starts=np.cumsum([0, *np.minimum(lengths, kept)], dtype=np.int64),
         rows=weights.indices[head].astype(np.int32),
         weights=weights.data[head].astype(np.float32),

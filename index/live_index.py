@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from dataset.append_only import BLOCK, Grown
+from dataset.append_only import BLOCK, AppendOnlyArray
 from dataset.postings import bitmap_of, rows_of
 from index.vector_store import VectorStore
 from index.vectors import checked, require_unit_length
@@ -31,8 +31,8 @@ class LiveIndex:
     def __init__(self, base: VectorStore) -> None:
         """Start from a base without changes."""
         self._base = base
-        self._added: Grown[np.float32] = Grown((base.dimension,), np.float32)
-        self._origins: Grown[np.int64] = Grown((), np.int64)
+        self._added: AppendOnlyArray[np.float32] = AppendOnlyArray((base.dimension,), np.float32)
+        self._origins: AppendOnlyArray[np.int64] = AppendOnlyArray((), np.int64)
         self._hidden: Rows = np.empty(0, np.int64)  # ascending, distinct
 
     def __len__(self) -> int:
@@ -55,7 +55,7 @@ class LiveIndex:
         return len(self) - len(self._hidden)
 
     @property
-    def added(self) -> Grown[np.float32]:
+    def added(self) -> AppendOnlyArray[np.float32]:
         """(added rows, dimension): embeddings of the added rows, hidden ones included."""
         return self._added
 
@@ -94,8 +94,8 @@ class LiveIndex:
         if vectors is not None and len(vectors):
             self.check(vectors)
             assert origins is not None
-            after._added = self._added.followed_by(vectors)
-            after._origins = self._origins.followed_by(origins)
+            after._added = self._added.appended(vectors)
+            after._origins = self._origins.appended(origins)
         fresh = np.unique(hidden[self.alive(hidden)])
         after._hidden = np.insert(self._hidden, np.searchsorted(self._hidden, fresh), fresh)
         return after
@@ -105,11 +105,11 @@ class LiveIndex:
 
         The remaining added rows get new numbers, without gaps, in the same order.
         """
-        rows = self.living_added()
+        rows = self.visible_added()
         places = rows - len(self._base)
         after = LiveIndex(self._base)
-        after._added = after._added.followed_by(self._added[places])
-        after._origins = after._origins.followed_by(self._origins[places])
+        after._added = after._added.appended(self._added[places])
+        after._origins = after._origins.appended(self._origins[places])
         after._hidden = self._hidden[: self._hidden_of_base]
         return after, rows
 
@@ -121,7 +121,7 @@ class LiveIndex:
         hidden[inside] = self._hidden[place[inside]] == rows[inside]
         return (rows >= 0) & ~hidden
 
-    def living_added(self) -> Rows:
+    def visible_added(self) -> Rows:
         """Added rows that are not hidden, ascending."""
         rows = np.arange(len(self._base), len(self))
         return rows[self.alive(rows)]
@@ -238,7 +238,7 @@ class LiveIndex:
     @cached_property
     def _replacements(self) -> tuple[Rows, Rows]:
         """Rows of the base whose items were replaced, ascending, and the rows that replace them."""
-        rows = self.living_added()
+        rows = self.visible_added()
         origins = self._origins[rows - len(self._base)]
         known = np.flatnonzero(origins >= 0)
         order = known[np.argsort(origins[known])]

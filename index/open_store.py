@@ -23,9 +23,9 @@ def load_store(folder: Path, gpus: GPUs = "auto") -> VectorStore:
         from index.milvus_store.store import MilvusStore
 
         return MilvusStore.load(folder)
-    from index.faiss_store.store import ItemIndex
+    from index.faiss_store.store import FaissStore
 
-    return ItemIndex.load(folder, gpus)
+    return FaissStore.load(folder, gpus)
 
 
 def require_store(folder: Path) -> None:

@@ -11,7 +11,7 @@ from pyroaring import BitMap
 
 from dataset.postings import bitmap_of, rows_of
 from index.config import NeighboursConfig
-from index.item_knn import NEXT_ITEMS, Neighbours
+from index.item_knn import NEXT_ITEMS, NeighbourLists
 from index.live_index import LiveIndex
 from index.open_store import load_store
 from index.ranked_list import RankedList, Rows, Scores
@@ -30,9 +30,9 @@ class RecallSources:
 
     index: LiveIndex
     """Index over the items' embeddings"""
-    neighbours: Neighbours | None
+    neighbours: NeighbourLists | None
     """Item-kNN lists; None if the source is off"""
-    next_items: Neighbours | None
+    next_items: NeighbourLists | None
     """Items bought after each item; read by the features, not a recall source"""
     temperature: float
     """Divides cosines, as in the towers' training"""
@@ -45,11 +45,11 @@ class RecallSources:
     def of(
         cls,
         store: VectorStore,
-        neighbours: Neighbours | None,
+        neighbours: NeighbourLists | None,
         *,
         temperature: float,
         config: NeighboursConfig,
-        next_items: Neighbours | None = None,
+        next_items: NeighbourLists | None = None,
     ) -> "RecallSources":
         """Assemble the recall sources of a release, without changes.
 
@@ -83,10 +83,10 @@ class RecallSources:
             config = replace(config, weight=manifest.facts[WEIGHT])
         return cls.of(
             load_store(root / "index", manifest.config.get("gpus", "auto")),
-            Neighbours.load(root / "index") if config.kept else None,
+            NeighbourLists.load(root / "index") if config.kept else None,
             temperature=read_manifest(root / "towers", "towers").facts["temperature"],
             config=config,
-            next_items=Neighbours.load(root / "index", NEXT_ITEMS) if config.kept else None,
+            next_items=NeighbourLists.load(root / "index", NEXT_ITEMS) if config.kept else None,
         )
 
     def nearest(
@@ -150,7 +150,7 @@ class RecallSources:
         history: Rows,
         size: int,
         *,
-        listed: bool = True,
+        uses_neighbours: bool = True,
         allowed: BitMap | None = None,
     ) -> RankedList:
         """The best items of both sources without the history's items, best first.
@@ -159,11 +159,11 @@ class RecallSources:
             embedding: (dimension,) of the shopper, of unit length.
             history: Item rows, oldest first; may be empty.
             size: Items to recall from each source, and to return after merging.
-            listed: Whether the neighbour lists are used.
+            uses_neighbours: Whether the neighbour lists are used.
             allowed: Item rows to choose from; None for all.
         """
         return self.shortlists(
-            embedding[None], [history], size, listed=[listed], allowed=[allowed]
+            embedding[None], [history], size, uses_neighbours=[uses_neighbours], allowed=[allowed]
         )[0]
 
     def shortlists(
@@ -172,7 +172,7 @@ class RecallSources:
         histories: Sequence[Rows],
         size: int,
         *,
-        listed: Sequence[bool] | None = None,
+        uses_neighbours: Sequence[bool] | None = None,
         allowed: Sequence[BitMap | None] | None = None,
     ) -> list[RankedList]:
         """`shortlist` for a batch of shoppers, embeddings (shoppers, dimension), in one search."""
@@ -185,7 +185,7 @@ class RecallSources:
                 histories[place],
                 by_towers[place][0],
                 size,
-                listed=listed is None or listed[place],
+                uses_neighbours=uses_neighbours is None or uses_neighbours[place],
                 allowed=None if allowed is None else allowed[place],
             )
             for place in shoppers
@@ -198,13 +198,13 @@ class RecallSources:
         history: Rows,
         size: int,
         *,
-        listed: bool = True,
+        uses_neighbours: bool = True,
         allowed: BitMap | None = None,
     ) -> RankedList:
         """The items that `shortlist` chooses from: the `size` best of each source, unordered."""
         by_towers, _ = self.nearest(embedding, history, size, allowed=allowed)
         return self._with_neighbours(
-            embedding, history, by_towers, size, listed=listed, allowed=allowed
+            embedding, history, by_towers, size, uses_neighbours=uses_neighbours, allowed=allowed
         )
 
     def _with_neighbours(
@@ -214,11 +214,11 @@ class RecallSources:
         by_towers: Rows,
         size: int,
         *,
-        listed: bool,
+        uses_neighbours: bool,
         allowed: BitMap | None,
     ) -> RankedList:
         """Union of the items that the towers recalled and those that the lists recall."""
-        known, scores = self._neighbour_scores(history if listed else history[:0])
+        known, scores = self._neighbour_scores(history if uses_neighbours else history[:0])
         current = self.index.current(known)
         fresh = ~np.isin(known, self.index.origins(history)) & (current >= 0)
         if allowed is not None:
@@ -232,7 +232,7 @@ class RecallSources:
             by_neighbours=np.isin(rows, by_neighbours),
         )
 
-    def judge(self, embedding: Scores, history: Rows, rows: Rows) -> RankedList:
+    def score_items(self, embedding: Scores, history: Rows, rows: Rows) -> RankedList:
         """Scores of both sources for given items, in the given order, marked as not recalled."""
         return self._judged(embedding, rows, *self._neighbour_scores(history))
 

@@ -13,7 +13,7 @@ from index import demand_eras
 from index.config import IndexConfig, NeighboursConfig
 from index.faiss_store.build import build_index, chosen_kind, list_count
 from index.faiss_store.gpus import used
-from index.item_knn import NEXT_ITEMS, Neighbours, nearest_neighbours, next_items
+from index.item_knn import NEXT_ITEMS, NeighbourLists, nearest_neighbours, next_items
 from index.milvus_store.upload import upload
 from index.recall_sources import WEIGHT, RecallSources
 from index.source_weight import recall_by_weight
@@ -103,7 +103,7 @@ def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
 
 def _built(
     config: IndexConfig, towers: Path, data: Dataset, folder: Path
-) -> tuple[TunableStore, Neighbours | None, dict[str, Any]]:
+) -> tuple[TunableStore, NeighbourLists | None, dict[str, Any]]:
     """Build and write the index, the neighbour lists and the eras; return the sources and facts."""
     embeddings = _embeddings(towers)
     index: TunableStore
@@ -141,7 +141,7 @@ def _built(
 
 def _pairs(
     config: NeighboursConfig, offsets: NDArray[np.int64], items: NDArray[np.int32], size: int
-) -> tuple[Neighbours, Neighbours]:
+) -> tuple[NeighbourLists, NeighbourLists]:
     """Lists of the items bought by the same users, and of the items bought next."""
     shrinkage, kept = config.shrinkage, config.kept
     return (

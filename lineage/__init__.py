@@ -1,1 +1,1 @@
-"""Artefacts on disk: written whole or not at all, and tied to what they were made from."""
+"""Artefacts on disk: written whole or not at all, and tied to their inputs by fingerprints."""

@@ -1,4 +1,4 @@
-"""The command line that every stage shares: configuration in, finished folder out."""
+"""The command line that every stage shares: reads a configuration and makes the stage's folder."""
 
 import logging
 import shutil
@@ -23,7 +23,6 @@ PACKAGES = (
     "events",
     "index",
     "lineage",
-    "protos",
     "ranker",
     "retrieval",
     "serving",
@@ -32,20 +31,20 @@ PACKAGES = (
 )
 
 Build = Callable[[Any, Path, Path], Mapping[str, Any]]
-"""Takes a stage's configuration, the folder of the dataset's stages and the folder to write into;
-returns the manifest's facts."""
+"""Makes a stage from its configuration, the folder of the dataset's stages and the folder to write
+to; returns the manifest's facts."""
 
 
 def run_stage(stage: str, config_type: type[Any], build: Build) -> None:
-    """Parse the command line, and run the stage unless it is up to date.
+    """Parse the command line and run the stage, unless it is up to date.
 
     A user's mistake ends the program with status 2 and one message.
 
     Args:
-        stage: Its path in `STAGES`.
-        config_type: Frozen dataclass of its options.
-        build: Makes the stage. It imports what is slow to load when it is called, so that `--help`
-            and a stage that is up to date are quick.
+        stage: Path of the stage in `STAGES`.
+        config_type: Frozen dataclass of the stage's options.
+        build: Makes the stage. It imports slow modules when it is called, so that `--help` and an
+            up-to-date stage take no time.
     """
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     made = STAGES[stage]
@@ -65,39 +64,39 @@ def run_stage(stage: str, config_type: type[Any], build: Build) -> None:
         run(stage, config, root, build)
 
 
-def run(stage: str, config: Any, root: Path, build: Build, *, anew: bool = False) -> None:
-    """Run a stage; unless `anew`, a finished one of the same configuration and inputs will do.
+def run(stage: str, config: Any, root: Path, build: Build, *, force: bool = False) -> None:
+    """Make a stage, unless it is finished with the same configuration and inputs.
 
     Args:
-        stage: Its path in `STAGES`.
-        config: Its options.
+        stage: Path of the stage in `STAGES`.
+        config: The stage's options.
         root: Folder of the dataset's stages.
         build: Makes the stage.
-        anew: Make it in any case.
+        force: Make the stage even if it is up to date.
 
     Raises:
-        ArtifactError: a stage that it needs is missing or cannot be read.
+        ArtifactError: an input stage is missing or cannot be read.
     """
     inputs = {name: read_manifest(root / name, name).fingerprint for name in STAGES[stage].needs}
     options = asdict(config)
     folder = root / stage
-    if not anew and is_up_to_date(folder, stage=stage, config=options, inputs=inputs):
+    if not force and is_up_to_date(folder, stage=stage, config=options, inputs=inputs):
         logger.info("%s is up to date in %s", stage, folder)
         return
     with writing(folder, stage=stage, config=options, inputs=inputs) as (partial, facts):
         facts.update(build(config, root, partial))
     for checkpoints in root.glob(f"training/{stage}-*/checkpoints"):
-        shutil.rmtree(checkpoints)  # only now is the training safe without them
+        shutil.rmtree(checkpoints)  # kept until here, so that a failed stage can resume
     manifest = read_manifest(folder, stage)
     figures = {name: fact for name, fact in manifest.facts.items() if not isinstance(fact, list)}
     logger.info("%s took %.0f s: %s", stage, manifest.seconds, figures)
 
 
 def configure_logging(*, as_json: bool = False) -> None:
-    """Log to standard error; libraries speak only when something is wrong.
+    """Log to standard error; other libraries log only warnings and errors.
 
     Args:
-        as_json: An object a line, and a line for every call that is served.
+        as_json: Write one JSON object per line, and a line for every served call.
     """
     handler = logging.StreamHandler()
     handler.addFilter(_is_ours_or_serious)
@@ -118,7 +117,7 @@ def _is_ours_or_serious(record: logging.LogRecord) -> bool:
 
 @contextmanager
 def reported_errors() -> Iterator[None]:
-    """End the program with status 2 and the message alone when the user can mend the cause."""
+    """Turn errors that the user can fix into exit status 2 and a message without traceback."""
     try:
         yield
     except (ArtifactError, ValueError, OSError) as error:

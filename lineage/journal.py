@@ -1,13 +1,12 @@
-"""An append-only file of records: what was acknowledged is in it after any crash.
+"""An append-only file of records; every acknowledged record survives a crash.
 
 A record is a mark, its length, a CRC32 of length and content, and the content. Only the last write
-can be cut off, so a broken record is a torn tail where nothing whole follows, and damage where
-something does.
+can be cut off. So a broken record is a torn tail if no whole record follows, and damage otherwise.
 
 Errors:
     ArtifactError
-        CorruptArtifactError: a record before the last is damaged, or the file is none of ours.
-        JournalError: another process writes to it, or an earlier write left it in doubt.
+        CorruptArtifactError: a record before the last is damaged, or the file is not a journal.
+        JournalError: another process writes to the journal, or an earlier write failed.
 """
 
 import logging
@@ -27,26 +26,28 @@ _FRAME = struct.Struct("<4sII")
 
 
 class JournalError(ArtifactError):
-    """Another process writes to the journal, or an earlier write left it in doubt."""
+    """Another process writes to the journal, or an earlier write failed and left it unusable."""
 
 
 class Journal:
-    """The one writer of a journal. Knows nothing of what its records mean."""
+    """The only writer of a journal. Does not interpret its records."""
 
     def __init__(self, path: Path) -> None:
-        """Become the writer of a journal, which is made where it is missing; drop a torn tail.
+        """Lock the journal for writing, create it if it is missing, and cut off a torn tail.
 
         Raises:
-            JournalError: another process is; names it.
+            JournalError: another process writes to it; the message names the process.
             CorruptArtifactError: the journal is damaged.
-            OSError: the disk refuses.
+            OSError: the file cannot be opened or written.
         """
         self.path = path
         lock = path.with_name(f"{path.name}.lock")
         self._lock, owner = lock_file(lock)
         if self._lock is None:
-            raise JournalError(f"{path} is being written by {owner}; stop it, or ask it to write")
-        self._file, self._doubt = -1, ""
+            raise JournalError(
+                f"{path} is being written by {owner}; stop it, or send it the changes"
+            )
+        self._file, self._unusable = -1, ""
         try:
             self._open()
         except BaseException:
@@ -54,14 +55,16 @@ class Journal:
             raise
 
     def append(self, record: bytes) -> None:
-        """Add a record, which is on the disk when this returns.
+        """Append a record; it is on the disk when this returns.
 
         Raises:
-            OSError: it could not be written; the journal is as before.
-            JournalError: an earlier failure could not be undone.
+            OSError: the record could not be written; the journal is unchanged.
+            JournalError: the journal is closed, or an earlier failed write could not be undone.
         """
-        if self._doubt:
-            raise JournalError(f"{self.path} is in doubt since {self._doubt}; start again")
+        if self._unusable:
+            raise JournalError(
+                f"{self.path} cannot be written because {self._unusable}; restart the process"
+            )
         try:
             _write(self._file, _framed(record))
             os.fsync(self._file)
@@ -71,10 +74,10 @@ class Journal:
         self._size = os.fstat(self._file).st_size
 
     def replace(self, records: Sequence[bytes]) -> None:
-        """Take other records in place of all, at once.
+        """Replace all records atomically.
 
         Raises:
-            OSError: they could not be written; the journal is as before.
+            OSError: the records could not be written; the journal is unchanged.
         """
         partial = self.path.with_name(f"{self.path.name}.partial")
         try:
@@ -87,25 +90,25 @@ class Journal:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-        before, self._file = self._file, -1  # it has no name any more
-        os.close(before)
+        replaced, self._file = self._file, -1
+        os.close(replaced)
         flush(self.path.parent)
         self._open()
 
     def close(self) -> None:
-        """Let others write."""
+        """Release the lock; other processes may write now."""
         for descriptor in (self._file, self._lock):
             if descriptor is not None and descriptor >= 0:
                 os.close(descriptor)
         self._file, self._lock = -1, None
-        self._doubt = "it was closed"
+        self._unusable = "it was closed"
 
     def _open(self) -> None:
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         content = self.path.read_bytes()
         _, self._size = _parsed(self.path, content)
         if len(content) > self._size:
-            logger.warning("%s ends in %d torn bytes", self.path, len(content) - self._size)
+            logger.warning("%s: cut off %d torn bytes", self.path, len(content) - self._size)
         os.ftruncate(self._file, self._size)
         if not self._size:
             _write(self._file, HEADER)
@@ -114,19 +117,19 @@ class Journal:
         flush(self.path.parent)
 
     def _undo(self, error: BaseException) -> None:
-        """Cut off what a failed write left; where that fails too, nobody knows what is there."""
+        """Cut off the bytes of a failed write; if that fails too, refuse all further writes."""
         try:
             os.ftruncate(self._file, self._size)
             os.fsync(self._file)
         except OSError:
-            self._doubt = f"a write failed ({error})"
+            self._unusable = f"a write failed ({error})"
 
 
 def read_journal(path: Path) -> list[bytes]:
-    """All whole records, oldest first; none where there is no journal. Anyone may read.
+    """All whole records, oldest first; none where there is no journal. Needs no lock.
 
     Raises:
-        CorruptArtifactError: a record before the last is damaged; names its place.
+        CorruptArtifactError: a record before the last is damaged; the message names its bytes.
     """
     try:
         content = path.read_bytes()
@@ -136,7 +139,7 @@ def read_journal(path: Path) -> list[bytes]:
 
 
 def _parsed(path: Path, content: bytes) -> tuple[list[bytes], int]:
-    """Whole records, and where the last one ends; 0 where not even the header is whole."""
+    """Whole records, and the end of the last one in bytes; 0 where the header is incomplete."""
     if content[: len(HEADER)] != HEADER:
         if HEADER.startswith(content):
             return [], 0
@@ -157,7 +160,7 @@ def _parsed(path: Path, content: bytes) -> tuple[list[bytes], int]:
 
 
 def _record_at(content: bytes, place: int) -> bytes | None:
-    """The record that begins at a byte; None where no whole one does."""
+    """The record that begins at a byte; None where no whole record does."""
     if len(content) - place < _FRAME.size:
         return None
     mark, length, crc = _FRAME.unpack_from(content, place)
@@ -176,7 +179,7 @@ def _crc(record: bytes) -> int:
 
 
 def _write(descriptor: int, content: bytes) -> None:
-    """Write all of it; the kernel may take less at a time."""
-    left = memoryview(content)
-    while left:
-        left = left[os.write(descriptor, left) :]
+    """Write all bytes; one call of `os.write` may write fewer."""
+    remaining = memoryview(content)
+    while remaining:
+        remaining = remaining[os.write(descriptor, remaining) :]

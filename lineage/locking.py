@@ -1,4 +1,4 @@
-"""One process at a time changes a folder of releases; the others are told who does."""
+"""Lets one process at a time change a folder of releases; errors name the process."""
 
 import fcntl
 import os
@@ -15,13 +15,13 @@ LOCK = "LOCK"
 
 @contextmanager
 def changing(folder: Path) -> Iterator[None]:
-    """Keep everybody else from changing a folder of releases, which is made where it is missing.
+    """Lock a folder of releases for changes; create it if it is missing.
 
-    The kernel holds the lock and frees it when the process is gone; the file's text names it.
+    The kernel frees the lock when the process ends. The lock file's text names the process.
 
     Raises:
-        ReleasesBusyError: someone else is changing it.
-        ReleaseError: it holds something else, or the disk refused.
+        ReleasesBusyError: another process is changing the folder.
+        ReleaseError: the folder holds something else, or cannot be written.
     """
     try:
         _prepare(folder)
@@ -39,10 +39,10 @@ def changing(folder: Path) -> Iterator[None]:
 
 
 def lock_file(path: Path) -> tuple[int | None, str]:
-    """Lock a file, which is made where it is missing, until its descriptor is closed.
+    """Lock a file until its descriptor is closed; create the file if it is missing.
 
     Returns:
-        The descriptor, None where somebody else holds the lock; and who holds it now.
+        The descriptor, or None where another process holds the lock; and the lock's owner.
 
     Raises:
         OSError: the file cannot be opened or locked.
@@ -58,14 +58,14 @@ def lock_file(path: Path) -> tuple[int | None, str]:
         os.close(descriptor)
         raise
     owner = f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC):%F %T} UTC"
-    with suppress(OSError):  # a full disk: the lock holds without a name
+    with suppress(OSError):  # on a full disk the lock works without an owner's name
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{owner}\n".encode(), 0)
     return descriptor, owner
 
 
 def flush(folder: Path) -> None:
-    """Force a folder's entries to the disk."""
+    """Sync a folder's entries to the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -74,7 +74,7 @@ def flush(folder: Path) -> None:
 
 
 def _prepare(folder: Path) -> None:
-    """Make the folder, or see that it is one of releases."""
+    """Create the folder, or check that it is a folder of releases."""
     if not folder.exists():
         folder.mkdir(parents=True)
         flush(folder.parent.parent)

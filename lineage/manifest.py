@@ -1,14 +1,14 @@
-"""Manifests: what a stage wrote, from which inputs, with which configuration.
+"""Manifests: a stage's files, its inputs and its configuration.
 
 A stage folder is complete exactly when it holds `manifest.json`, which is written last. The
 fingerprint of a stage is a hash over its configuration, its inputs' fingerprints and its files'
-checksums, so two stages fit when one names the other's fingerprint.
+checksums. Two stages fit if the manifest of one names the other's fingerprint.
 
 Errors:
     ArtifactError: the folder cannot be used.
-        MissingArtifactError: there is no finished stage in it.
+        MissingArtifactError: the folder holds no finished stage.
         CorruptArtifactError: a file is gone, its bytes changed, or another version wrote it.
-        MismatchedArtifactError: it was made from other inputs than those beside it.
+        MismatchedArtifactError: the stage was made from inputs that have changed since.
 """
 
 import hashlib
@@ -25,10 +25,10 @@ from typing import Any
 from lineage.stages import DATA, STAGES, TRIAL_FOLDER
 
 FORMAT = 8
-"""Of all stages; another one wherever a stage writes other files than before."""
+"""Format version of all stages; raise it whenever a stage writes other files than before."""
 MANIFEST = "manifest.json"
 RECORD = "release.json"
-"""Of a published release; beside its stages' folders."""
+"""Record of a published release, in the folder that holds its stages."""
 CHUNK = 1 << 20
 
 
@@ -37,7 +37,7 @@ class ArtifactError(Exception):
 
 
 class MissingArtifactError(ArtifactError):
-    """There is no finished stage in the folder."""
+    """The folder holds no finished stage."""
 
 
 class CorruptArtifactError(ArtifactError):
@@ -45,31 +45,31 @@ class CorruptArtifactError(ArtifactError):
 
 
 class MismatchedArtifactError(ArtifactError):
-    """The stage was made from other inputs than those beside it."""
+    """The stage was made from inputs that have changed since."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What one stage wrote."""
+    """Files, inputs and configuration of one finished stage."""
 
     stage: str
     """Last part of the stage's path: `towers` for `trial/towers`."""
     config: Mapping[str, Any]
     """The stage's configuration, as plain JSON values."""
     inputs: Mapping[str, str]
-    """Fingerprint of every stage that was read, by stage."""
+    """Fingerprints of the input stages, by path."""
     files: Mapping[str, str]
-    """SHA-256 of every file, by its name relative to the folder."""
+    """SHA-256 of every file, by its path relative to the folder."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Counts, dimensions, metrics: whatever a reader wants to know without loading."""
+    """Counts, dimensions and metrics, readable without loading the stage."""
     seconds: float = 0.0
-    """Wall time that the stage took."""
+    """Wall time of the stage, s."""
     format: int = FORMAT
-    """Version of this layout."""
+    """Format version of the stage."""
 
     @property
     def fingerprint(self) -> str:
-        """Content hash over configuration, inputs and files; neither facts nor times count."""
+        """Content hash over configuration, inputs and files; excludes facts and times."""
         content = {
             "stage": self.stage,
             "config": self.config,
@@ -84,11 +84,12 @@ def read_manifest(folder: Path, stage: str) -> Manifest:
     """Read the manifest of a finished stage.
 
     Args:
-        folder: Where it lies.
-        stage: Its name, or its path below the dataset's folder (`trial/towers`).
+        folder: Folder of the stage.
+        stage: Name of the stage, or its path below the dataset's folder (`trial/towers`).
 
     Raises:
-        MissingArtifactError: the stage was never finished there; names the command that does.
+        MissingArtifactError: the folder holds no finished stage; the message names the command
+            that makes it.
         CorruptArtifactError: the manifest is unreadable or of another stage or format.
     """
     path = folder / MANIFEST
@@ -119,7 +120,8 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
     """Compare every file of a stage with its checksum.
 
     Raises:
-        CorruptArtifactError: a file is gone or differs; names it and the command that mends it.
+        CorruptArtifactError: a file is gone or differs; the message names the file and the command
+            that makes it again.
     """
     for name, expected in manifest.files.items():
         path = folder / name
@@ -135,7 +137,8 @@ def require_inputs(folder: Path, manifest: Manifest, inputs: Mapping[str, Manife
     """Check that a stage was made from exactly these inputs.
 
     Raises:
-        MismatchedArtifactError: names the part that does not fit and the command that mends it.
+        MismatchedArtifactError: an input differs; the message names it and the command that makes
+            the stage again.
     """
     for stage, other in inputs.items():
         if manifest.inputs.get(stage) != other.fingerprint:
@@ -149,7 +152,7 @@ def require_inputs(folder: Path, manifest: Manifest, inputs: Mapping[str, Manife
 def is_up_to_date(
     folder: Path, *, stage: str, config: Mapping[str, Any], inputs: Mapping[str, str]
 ) -> bool:
-    """Whether a whole, finished stage in the folder has this configuration and these inputs."""
+    """Whether the folder holds an undamaged stage with this configuration and these inputs."""
     try:
         manifest = read_manifest(folder, stage)
         verify_files(folder, manifest)
@@ -162,18 +165,18 @@ def is_up_to_date(
 def writing(
     folder: Path, *, stage: str, config: Mapping[str, Any], inputs: Mapping[str, str]
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Write a stage into a folder beside its own, which takes its place when all went well.
+    """Write a stage into a temporary folder, and rename it to the stage's folder on success.
 
-    Killed at any moment, the old stage or none is there, never a mixture.
+    A process killed at any moment leaves the old stage or none, never a mixture.
 
     Args:
-        folder: Where the finished stage will be.
+        folder: Folder of the finished stage.
         stage: Name of the stage, or its path below the dataset's folder.
-        config: Its configuration, as plain JSON values.
-        inputs: Fingerprints of the stages that it reads.
+        config: The stage's configuration, as plain JSON values.
+        inputs: Fingerprints of the input stages.
 
     Yields:
-        The folder to write into, and a dictionary that becomes the manifest's facts.
+        The temporary folder, and a dictionary that becomes the manifest's facts.
     """
     started = time.monotonic()
     partial = folder.with_name(f"{folder.name}.partial")
@@ -198,7 +201,7 @@ def writing(
 
 
 def checksum(path: Path, *, flush: bool = False) -> str:
-    """SHA-256 of a file, hexadecimal; with `flush`, its bytes are forced to disk first."""
+    """SHA-256 of a file, hexadecimal; with `flush`, the file is synced to the disk first."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         if flush:
@@ -209,7 +212,7 @@ def checksum(path: Path, *, flush: bool = False) -> str:
 
 
 def command(folder: Path, stage: str) -> str:
-    """The `make` command that makes the stage in a folder, or the release that holds it."""
+    """The `make` command that makes a folder's stage, or publishes the release that holds it."""
     root, path = folder.parent, PurePath(stage).name
     if root.name == TRIAL_FOLDER and f"{TRIAL_FOLDER}/{path}" in STAGES:
         root, path = root.parent, f"{TRIAL_FOLDER}/{path}"

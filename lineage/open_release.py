@@ -1,4 +1,4 @@
-"""A release: data, towers, index and ranker that belong together, or a refusal that says why."""
+"""Opens a release: checks that its stages are whole and were made from one another."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from lineage.stages import CASCADE, NOT_SERVED, STAGES
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """Finished stages below one folder, checked to fit."""
+    """Finished stages below one folder that were checked to belong together."""
 
     root: Path
     manifests: Mapping[str, Manifest]
     release_id: str | None = None
-    """Of a published release; None where the stages lie as they were built."""
+    """Id of a published release; None for the stages' own folder."""
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -25,7 +25,7 @@ class Release:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Fingerprint of every stage, and the `release` where it was published."""
+        """Fingerprint of every stage, and the id under `release` if it was published."""
         published = {} if self.release_id is None else {"release": self.release_id}
         return published | self.fingerprints
 
@@ -35,13 +35,13 @@ def open_release(root: Path, stages: tuple[str, ...] = CASCADE) -> Release:
 
     Args:
         root: Folder of a dataset's stages, or of a published release.
-        stages: Which of them are needed.
+        stages: Paths of the stages to check.
 
     Raises:
-        MissingArtifactError: a stage was never finished.
+        MissingArtifactError: a stage is missing or unfinished.
         CorruptArtifactError: a file of a stage changed.
-        MismatchedArtifactError: a stage was made from another one than that beside it.
-            Each names the part and the command that mends it.
+        MismatchedArtifactError: an input of a stage has changed since the stage was made.
+            Each message names the stage or file and the command that makes it again.
     """
     record = verify_release(root) if (root / RECORD).is_file() else None
     manifests = {stage: read_manifest(root / stage, stage) for stage in stages}

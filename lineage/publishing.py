@@ -1,7 +1,7 @@
-"""Changes to a folder of releases, each whole or not at all.
+"""Atomic changes to a folder of releases.
 
-Every step leaves a folder that the next process can go on from: what is half made has a name that
-nobody reads, and one rename makes it what it shall be. `lineage.locking` keeps others away.
+An unfinished release has a temporary name that no reader opens; a single rename completes it. So
+the next process can continue after a crash. `lineage.locking` excludes other processes.
 """
 
 import os
@@ -42,22 +42,22 @@ def add_release(
     recall: float,
     bare: Collection[str],
 ) -> ReleaseRecord:
-    """Put finished stages into a release's folder of their own, which is not live yet.
+    """Create a release from finished stages, without making it live.
 
-    Files are linked where the file system can, else copied. A stage that is built again takes new
-    files and leaves these alone.
+    Files are hard-linked where the file system can, else copied. Building a stage again writes new
+    files and does not change the release's.
 
     Args:
-        folder: Folder of the dataset's releases; locked.
+        folder: Folder of the dataset's releases; the caller holds its lock.
         root: Folder of the dataset's stages.
-        manifests: Of the stages, as they were checked.
-        items: Items of the corpus.
+        manifests: The checked manifests, by stage.
+        items: Number of items in the corpus.
         recall: Recall@100 of the index against exact search.
-        bare: Stages of which the manifest alone is needed.
+        bare: Stages whose manifest alone is published.
 
     Raises:
-        MismatchedArtifactError: a stage is no longer the one that was checked.
-        OSError: the disk is full or refuses.
+        MismatchedArtifactError: a stage changed after it was checked.
+        OSError: the files cannot be linked, copied or written.
     """
     _sweep(folder)
     now = datetime.now(UTC)
@@ -86,10 +86,10 @@ def add_release(
 
 
 def go_live(folder: Path, release_id: str) -> None:
-    """Make a release the live one, by one rename; needs no space on the disk.
+    """Make a release live, by one rename; needs no space on the disk.
 
     Raises:
-        OSError: the disk refuses.
+        OSError: the link cannot be replaced.
     """
     link = folder / f"{CURRENT}{PARTIAL}"
     link.unlink(missing_ok=True)
@@ -99,14 +99,14 @@ def go_live(folder: Path, release_id: str) -> None:
 
 
 def retire(folder: Path, keep: int) -> list[str]:
-    """Delete all but the newest releases; never the live one nor the one that it replaced.
+    """Delete old releases, but never the live release nor the one that it replaced.
 
     Args:
-        folder: Folder of the dataset's releases; locked.
-        keep: Releases to keep, at least 2.
+        folder: Folder of the dataset's releases; the caller holds its lock.
+        keep: Number of releases to keep, at least 2.
 
     Returns:
-        What was deleted.
+        Ids of the deleted releases, newest first.
     """
     live = live_id(folder)
     known = release_ids(folder)
@@ -122,15 +122,15 @@ def retire(folder: Path, keep: int) -> list[str]:
 def _fill(
     partial: Path, root: Path, manifests: Mapping[str, Manifest], bare: Collection[str]
 ) -> dict[str, str]:
-    """Take every stage's files; their checksums, by name."""
+    """Link or copy every stage's files; return their checksums by path."""
     files: dict[str, str] = {}
     for stage, manifest in manifests.items():
         wanted = {} if stage in bare else dict(manifest.files)
         for name in (*wanted, MANIFEST):
-            taken = partial / stage / name
-            taken.parent.mkdir(parents=True, exist_ok=True)
-            _take(root / stage / name, taken)
-            files[f"{stage}/{name}"] = checksum(taken, flush=True)
+            target = partial / stage / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _link_or_copy(root / stage / name, target)
+            files[f"{stage}/{name}"] = checksum(target, flush=True)
         same = all(files[f"{stage}/{name}"] == digest for name, digest in wanted.items())
         if not same or read_manifest(partial / stage, stage) != manifest:
             raise MismatchedArtifactError(
@@ -141,7 +141,7 @@ def _fill(
 
 
 def _seal(partial: Path, record: ReleaseRecord) -> None:
-    """Write the record, last of all, and force it and every folder to the disk."""
+    """Write the record after all other files, and sync it and every folder to the disk."""
     path = partial / RECORD
     path.write_text(record.text)
     path.chmod(READ_ONLY)
@@ -151,10 +151,10 @@ def _seal(partial: Path, record: ReleaseRecord) -> None:
             flush(folder)
 
 
-def _take(source: Path, target: Path) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
-    except OSError:  # another file system, or one without links; else copying says what is wrong
+    except OSError:  # the file system cannot link; after any other error copying fails and reports
         shutil.copyfile(source, target)
     target.chmod(READ_ONLY)
 
@@ -164,7 +164,7 @@ def _bytes(folder: Path) -> int:
 
 
 def _sweep(folder: Path) -> None:
-    """Delete what was half made or half deleted."""
+    """Delete unfinished and half-deleted releases."""
     for path in folder.iterdir():
         if path.suffix in {PARTIAL, RETIRED} and ID.fullmatch(path.stem):
             shutil.rmtree(path)

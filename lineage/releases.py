@@ -1,16 +1,16 @@
-"""Published releases: a folder each, never changed again, and `CURRENT`, a link to the live one.
+"""Published releases: one immutable folder each, and `CURRENT`, a link to the live release.
 
     releases/<dataset>/
-        20261125T025301.123Z-1f0c8a3e/    a folder a stage, and `release.json`, written last
+        20261125T025301.123Z-1f0c8a3e/    a folder per stage, and `release.json`, written last
         CURRENT -> 20261125T025301.123Z-1f0c8a3e
-        LOCK                              of whoever changes this folder, named inside
+        LOCK                              names the process that changes this folder
 
 Errors:
     ArtifactError
-        MissingArtifactError: nothing was published there.
-        CorruptArtifactError: a file of a release is gone, changed or not its own.
+        MissingArtifactError: no release is live.
+        CorruptArtifactError: a file of a release is gone, changed or not part of the release.
         ReleaseError: the folder of releases cannot be read, or cannot be changed now.
-            ReleasesBusyError: another process changes it.
+            ReleasesBusyError: another process is changing the folder.
 """
 
 import json
@@ -30,7 +30,7 @@ from lineage.manifest import (
 )
 
 FORMAT = 1
-"""Of `release.json`."""
+"""Format version of `release.json`."""
 CURRENT, SEAL = "CURRENT", "seal"
 CHANGED = "changed since it was published"
 ID = re.compile(r"\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{8}")
@@ -41,51 +41,53 @@ class ReleaseError(ArtifactError):
 
 
 class ReleasesBusyError(ReleaseError):
-    """Another process changes the folder of releases."""
+    """Another process is changing the folder of releases."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseRecord:
-    """What `release.json` says of a release."""
+    """Contents of `release.json`."""
 
     release_id: str
-    """When it was published (UTC) and the head of its fingerprint; its folder's name."""
+    """Time of publication (UTC) and the start of the fingerprint; also the folder's name."""
     when: str
-    """When it was published; ISO 8601, UTC."""
+    """Time of publication; ISO 8601, UTC."""
     replaces: str | None
-    """The release that was live before, where there was one: what rolling back returns to."""
+    """Id of the release that was live before, which a rollback returns to; None for the first."""
     items: int
-    """Items of the corpus."""
+    """Number of items in the corpus."""
     recall: float
     """Recall@100 of the index against exact search."""
     sizes: Mapping[str, int]
-    """Bytes, by stage."""
+    """Size of each stage, bytes."""
     stages: Mapping[str, str]
-    """Fingerprints, by stage."""
+    """Fingerprint of each stage."""
     files: Mapping[str, str]
-    """SHA-256 of every other file, by its name relative to the folder."""
+    """SHA-256 of every other file, by its path relative to the folder."""
     format: int = FORMAT
-    """Version of this layout."""
+    """Format version of the record."""
 
     @property
     def text(self) -> str:
-        """The file's content, sealed with its own checksum: one record has one text."""
+        """Canonical text of the file, with a checksum of the record inside."""
         content = asdict(self)
         seal = sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return json.dumps({**content, SEAL: seal}, indent=1, sort_keys=True) + "\n"
 
 
 def fingerprint(stages: Mapping[str, str]) -> str:
-    """One hash over the stages' fingerprints, hexadecimal."""
+    """Hash over the stages' fingerprints, hexadecimal."""
     return sha256(json.dumps(stages, sort_keys=True).encode()).hexdigest()
 
 
 def live_release(folder: Path) -> Path:
-    """The live release's own folder, so that a swap while it is read mixes nothing.
+    """Folder of the live release, with `CURRENT` resolved once.
+
+    A reader of this folder never mixes two releases, even if `CURRENT` changes meanwhile.
 
     Raises:
-        MissingArtifactError: nothing was published there.
-        CorruptArtifactError: `CURRENT` names no release.
+        MissingArtifactError: no release is live.
+        CorruptArtifactError: `CURRENT` does not link to a whole release.
     """
     release_id = live_id(folder)
     if release_id is None:
@@ -97,10 +99,10 @@ def live_release(folder: Path) -> Path:
 
 
 def live_id(folder: Path) -> str | None:
-    """Which release is live; None before the first was published.
+    """Id of the live release; None where no release is live.
 
     Raises:
-        CorruptArtifactError: `CURRENT` is no link to a release beside it.
+        CorruptArtifactError: `CURRENT` is not a link to a release beside it.
         ReleaseError: the folder cannot be read.
     """
     try:
@@ -121,7 +123,7 @@ def live_id(folder: Path) -> str | None:
 
 
 def release_ids(folder: Path) -> list[str]:
-    """Releases that are kept, newest first; none where there is no folder.
+    """Ids of all releases in the folder, newest first; none where there is no folder.
 
     Raises:
         ReleaseError: the folder cannot be read.
@@ -138,7 +140,7 @@ def read_record(release: Path) -> ReleaseRecord:
     """Read `release.json` of a release's folder.
 
     Raises:
-        CorruptArtifactError: it is gone, changed, of another release or of another format.
+        CorruptArtifactError: the file is gone, changed, or of another release or format.
     """
     try:
         text = (release / RECORD).read_text()
@@ -160,13 +162,13 @@ def verify_release(release: Path) -> ReleaseRecord:
     """Compare every file of a release with its checksum.
 
     Raises:
-        CorruptArtifactError: a file is gone, changed or not the release's; names it and the
-            commands that mend it.
+        CorruptArtifactError: a file is gone, changed or not part of the release; the message names
+            the file and the commands that help.
     """
     record = read_record(release)
     found = {str(path.relative_to(release)) for path in release.rglob("*") if not path.is_dir()}
-    if strangers := found - set(record.files) - {RECORD}:
-        raise _corrupt(release, min(strangers), "no file of this release")
+    if unknown := found - set(record.files) - {RECORD}:
+        raise _corrupt(release, min(unknown), "not part of this release")
     for name, expected in record.files.items():
         try:
             whole = checksum(release / name) == expected
@@ -184,6 +186,6 @@ def _state(error: OSError) -> str:
 def _corrupt(release: Path, name: str, state: str) -> CorruptArtifactError:
     dataset = release.parent.name
     return CorruptArtifactError(
-        f"{release / name} is {state}; publish anew with `make publish DATASET={dataset}`, "
+        f"{release / name} is {state}; publish again with `make publish DATASET={dataset}`, "
         f"or serve another release with `make rollback DATASET={dataset} RELEASE=id`"
     )

@@ -1,10 +1,10 @@
-"""The one graph of the stages: what each reads and writes, and which command makes it."""
+"""Graph of the stages: the inputs, the main files and the command of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 TRIAL_FOLDER = "trial"
-"""Folder of the stages that learn from the training split alone."""
+"""Folder of the stages that are trained on the training split only."""
 DATA, TOWERS, INDEX, RANKER = "data", "towers", "index", "ranker"
 TRIAL_TOWERS, TRIAL_INDEX = f"{TRIAL_FOLDER}/towers", f"{TRIAL_FOLDER}/index"
 SHORTLISTS = f"{TRIAL_FOLDER}/shortlists"
@@ -14,7 +14,7 @@ EMBEDDINGS = "item_embeddings.npy"
 LENGTHS = "item_lengths.npy"
 """Lengths of the item embeddings before normalisation, (items,)."""
 USER_EMBEDDINGS = "user_embeddings.npy"
-"""Embeddings of some users: the queries that an index is tuned on, (users, dimension)."""
+"""Embeddings of sampled users, the queries that an index is tuned on, (users, dimension)."""
 VALID_USERS = "valid_users.npy"
 """User rows of the trial's validation users, in the order of `USER_EMBEDDINGS`."""
 ITEM_STATES = "item_states.npy"
@@ -26,19 +26,19 @@ class Stage:
     """One step from raw data to a release."""
 
     path: str
-    """Folder below the dataset's folder; names the stage."""
+    """Folder of the stage, relative to the dataset's folder; identifies the stage."""
     about: str
-    """What it does, in one line."""
+    """Description in one line."""
     module: str
-    """What `python -m` runs to make it."""
+    """Module that makes the stage, for `python -m`."""
     target: str
-    """What `make` runs to make it."""
+    """Target of `make` that makes the stage."""
     needs: tuple[str, ...]
-    """Paths of the stages that it reads."""
+    """Paths of the input stages."""
     writes: tuple[str, ...]
-    """Its main files."""
+    """Names of the main files."""
     served: bool = True
-    """Whether a server reads more of it than its manifest."""
+    """Whether a server reads more than the stage's manifest."""
 
 
 STAGES: Mapping[str, Stage] = {
@@ -105,11 +105,11 @@ STAGES: Mapping[str, Stage] = {
         ),
     )
 }
-"""Every stage by its path, in an order in which they can be made."""
+"""Every stage by its path; each follows its inputs."""
 
 
 def with_inputs(path: str) -> tuple[str, ...]:
-    """A stage and all stages that it was made from, directly or not, in the order of `STAGES`."""
+    """Paths of a stage and of all its direct and indirect inputs, in the order of `STAGES`."""
     needed = {path}
     for stage in reversed(list(STAGES.values())):
         if stage.path in needed:
@@ -118,10 +118,10 @@ def with_inputs(path: str) -> tuple[str, ...]:
 
 
 CASCADE = tuple(STAGES)
-"""Everything that a release consists of."""
+"""All stages of a release."""
 RETRIEVAL = with_inputs(INDEX)
-"""What recalls a shortlist."""
+"""Stages that recall a shortlist."""
 TRIAL = with_inputs(TRIAL_INDEX)
-"""What recalls the shortlists that the ranker learns from."""
+"""Stages that recall the shortlists that the ranker is trained on."""
 NOT_SERVED = frozenset(stage.path for stage in STAGES.values() if not stage.served)
-"""Stages of which a release holds the manifest alone: it shows that the others fit."""
+"""Stages whose manifest alone is published; it proves that the other stages fit."""

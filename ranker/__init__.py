@@ -1,1 +1,1 @@
-"""The ranker: reads a history and a candidate together and says how well they fit."""
+"""The ranker: reads a history and a candidate together and scores how well they fit."""

@@ -1,4 +1,4 @@
-"""`python -m ranker`: train the ranker on the shortlists."""
+"""`python -m ranker`: train the ranker on mined shortlists."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from ranker.config import RankerConfig
 
 
 def make(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
-    """Make the stage; its slow imports wait until there is work."""
+    """Make the stage; torch is imported only when there is work to do."""
     from ranker.train import train
 
     return train(config, root, folder)

@@ -13,28 +13,28 @@ class RankerConfig:
     backbone: str = ".cache/all-MiniLM-L6-v2"
     """Hub name or local folder of a BERT-like encoder."""
     kind: Literal["attention", "late", "joint"] = "attention"
-    """`attention` lets candidates attend to the shopper's items, whose texts the backbone has read
-    when the ranker was made: fast. With `late` candidates meet the history in the backbone's
-    trained layers alone. `joint` reads every pair through all layers as one text: slow, a
-    reference of quality."""
+    """`attention` lets candidates attend to the items of the history; the backbone encodes all
+    texts once, when the ranker is made: fast. With `late`, candidates attend to the history only
+    in the backbone's trained layers. `joint` reads every pair as one text through all layers:
+    slow, a reference for quality."""
     width: int = 128
     """Width of the layers of `attention`, a multiple of 32."""
     layers: int = 2
     """Layers of `attention` in which candidates attend to the history."""
     history_length: int = 50
-    """Items of a history at most, the newest; for `attention`."""
+    """Most items of a history that are read, the newest; for `attention`."""
     item_tokens: int = 32
-    """Word pieces of a candidate's text at most."""
+    """Most word pieces of a candidate's text."""
     item_states: int = 4
-    """States kept of a candidate; for `late`."""
+    """Hidden states stored per candidate; for `late`."""
     title_tokens: int = 16
-    """Word pieces of one title in the history at most; for `late` and `joint`."""
+    """Most word pieces of one title in the history; for `late` and `joint`."""
     history_tokens: int = 48
-    """Word pieces of the history at most, the newest titles that fit; for `late` and `joint`."""
+    """Most word pieces of the history, the newest titles that fit; for `late` and `joint`."""
     candidates: int = 200
-    """Items of a shortlist that are learnt from at once: what was bought, and others at random."""
+    """Items drawn from a shortlist per training example: the bought ones, and others at random."""
     ranked: int = 200
-    """Candidates of a shortlist that are ranked when validating; serve with the same number."""
+    """Candidates of a shortlist that validation ranks; serve with the same number."""
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
             examples_per_epoch=12_000,
@@ -47,7 +47,7 @@ class RankerConfig:
             dropout=0.2,
         )
     )
-    """How the ranker is trained; an example is a shortlist."""
+    """Options of the training; one example is one shortlist."""
 
     def __post_init__(self) -> None:
         for name in ("layers", "history_length", "item_tokens", "title_tokens", "ranked"):

@@ -1,26 +1,26 @@
-"""What every ranker does with what it reads, and the cross-encoder; plain torch."""
+"""Base class of the ranker's models: adds a learnt correction to the shortlist's score."""
 
 import torch
 from torch import Tensor, nn
 
-FARTHEST = 8.0
+CLIP = 8.0
 """Standard deviations at which a feature is clipped"""
 
 
 class Corrector(nn.Module):
-    """Corrects the shortlist's score by what a model reads of a candidate and by its features.
+    """Corrects the shortlist's score by a candidate's state and features.
 
-    Before training it scores exactly as the shortlist does: the correction starts at zero.
+    Before training the correction is zero, so the score equals the shortlist's.
     """
 
     mean: Tensor
     scale: Tensor
 
     def __init__(self, hidden: int, features: int) -> None:
-        """Make a head.
+        """Create the head with a correction of zero.
 
         Args:
-            hidden: Length of what is read of a candidate.
+            hidden: Length of a candidate's state.
             features: Number of features.
         """
         super().__init__()
@@ -33,21 +33,21 @@ class Corrector(nn.Module):
 
     @torch.no_grad()
     def trust_shortlist(self) -> None:
-        """Score as before training: exactly as the shortlist does."""
+        """Reset the correction to zero, so that the score equals the shortlist's."""
         for zero in (self.head.weight, self.head.bias, self.feature_weights.weight):
             zero.zero_()
         self.shortlist_weight.fill_(1)
 
     def standardised(self, features: Tensor) -> Tensor:
-        """(candidates, features) with mean 0 and deviation 1 among the lists that are learnt."""
-        away = (features - self.mean.float()) / self.scale.float()
-        return away.clamp(-FARTHEST, FARTHEST).to(self.head.weight.dtype)
+        """(candidates, features) with mean 0 and standard deviation 1 over the training lists."""
+        deviations = (features - self.mean.float()) / self.scale.float()
+        return deviations.clamp(-CLIP, CLIP).to(self.head.weight.dtype)
 
     def corrected(self, candidates: Tensor, shortlist_scores: Tensor, features: Tensor) -> Tensor:
-        """Score candidates.
+        """Add the correction to the shortlist's scores.
 
         Args:
-            candidates: (…, hidden) what was read of each.
+            candidates: (…, hidden) states of the candidates.
             shortlist_scores: (candidates,) scores in their shortlists, logits.
             features: (candidates, features) standardised.
 

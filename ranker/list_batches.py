@@ -1,4 +1,4 @@
-"""Batches of (history, what was bought and what was not) for listwise training."""
+"""Batches of histories and candidates, labelled bought or not, for listwise training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,40 +17,39 @@ from ranker.shortlists import Shortlists
 
 @dataclass(frozen=True, kw_only=True)
 class ListBatch(Batch):
-    """Lists of candidates, one under another."""
+    """Lists of candidates, concatenated."""
 
     pairs: TokenBatch | LateBatch | AttentionBatch
-    """What is read of all lists"""
+    """The model's input for all lists"""
     shortlist_scores: Tensor
     """(lists × candidates,) logits"""
     features: Tensor
     """(lists × candidates, features)"""
     present: Tensor
-    """(lists, candidates) bool: false where a list is shorter"""
+    """(lists, candidates) bool: false for padding"""
     bought: Tensor
-    """(lists, candidates) bool"""
+    """(lists, candidates) bool: whether the user bought the candidate next"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListCollator:
-    """Draws candidates from some users' shortlists: what was bought, and others.
+    """Draws candidates from users' shortlists: the bought ones, and others at random.
 
-    The draw depends on the seed and on the list alone, so a training that resumes sees the same
-    lists.
+    The draw depends only on the seed and the list, so a resumed training sees the same lists.
     """
 
     histories: Sequence[NDArray[np.int32]]
-    """Of every list's user"""
+    """History of every list's user, item rows, oldest first"""
     targets: Sequence[NDArray[np.int32]]
     """Item rows that every list's user bought next"""
     shortlists: Shortlists
     inputs: RankerInputs | LateInputs | AttentionInputs
     candidates: int
-    """Of a list at most"""
+    """Candidates per list at most"""
     seed: int
 
     def __call__(self, chosen: Sequence[int]) -> ListBatch:
-        """Build the batch of some rows of the shortlists."""
+        """Build the batch of the chosen rows of the shortlists."""
         places, bought = zip(*(self._draw(row) for row in chosen), strict=True)
         width = max(len(drawn) for drawn in places)
         table = np.stack([np.pad(drawn, (0, width - len(drawn)), "edge") for drawn in places])
@@ -66,16 +65,16 @@ class ListCollator:
                 np.arange(width) < np.array([len(drawn) for drawn in places])[:, None]
             ),
             bought=torch.from_numpy(
-                np.stack([np.pad(found, (0, width - len(found))) for found in bought])
+                np.stack([np.pad(labels, (0, width - len(labels))) for labels in bought])
             ),
         )
 
     def _draw(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Places in the shortlist and whether each was bought; at most half of them were."""
+        """Places drawn from a shortlist, and whether each was bought; at most half of them are."""
         recalled = self.shortlists.rows[row]
         bought = np.isin(recalled, self.targets[row]) & (recalled >= 0)
         order = np.random.default_rng((self.seed, row)).permutation(np.flatnonzero(recalled >= 0))
-        found, others = order[bought[order]], order[~bought[order]]
-        places = np.concatenate([found[: max(self.candidates // 2, 1)], others])
+        positives, negatives = order[bought[order]], order[~bought[order]]
+        places = np.concatenate([positives[: max(self.candidates // 2, 1)], negatives])
         places = places[: self.candidates]
         return places, bought[places]

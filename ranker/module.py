@@ -20,7 +20,7 @@ MONITOR = "valid/ndcg@10"
 
 
 class RankerModule(LightningModule):
-    """Trains a ranker listwise and watches NDCG@10 of the whole cascade."""
+    """Trains a ranker listwise and validates by NDCG@10 of the whole cascade."""
 
     def __init__(
         self,
@@ -28,12 +28,12 @@ class RankerModule(LightningModule):
         targets: Sequence[NDArray[np.int32]],
         config: TrainingConfig,
     ) -> None:
-        """Take the parts.
+        """Wrap a ranker for training.
 
         Args:
-            ranker: What to train.
-            targets: Item rows to be found for each validation user.
-            config: How to train.
+            ranker: The ranker to train.
+            targets: Item rows that each validation user bought next.
+            config: Options of the training.
         """
         super().__init__()
         self.model = ranker.model  # Lightning trains the modules among the attributes
@@ -41,7 +41,7 @@ class RankerModule(LightningModule):
         self.ranked: list[NDArray[np.int32]] = []
 
     def training_step(self, batch: ListBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Pick what was bought out of its list."""
+        """Loss of picking the bought candidates out of their lists."""
         logits = self.model(batch.pairs, batch.shortlist_scores, batch.features)
         logits = logits.view(batch.present.shape).masked_fill(~batch.present, float("-inf"))
         loss = listwise_softmax(logits, batch.bought)
@@ -62,7 +62,7 @@ class RankerModule(LightningModule):
         self.ranked.append(reorder(rows, scores)[:10])
 
     def on_validation_epoch_end(self) -> None:
-        """NDCG@10 of what the cascade would show."""
+        """Log NDCG@10 of the items that the cascade would show."""
         shown = np.full((len(self.ranked), 10), -1, np.int32)
         for row, items in enumerate(self.ranked):
             shown[row, : len(items)] = items
@@ -70,13 +70,13 @@ class RankerModule(LightningModule):
         self.log(MONITOR, float(ndcg(shown, self.targets, 10).mean()), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
-        """AdamW with warm-up and cosine, a step at a time."""
+        """AdamW with warm-up and cosine decay, updated every step."""
         steps = int(self.trainer.estimated_stepping_batches)
         optimizer, schedule = adamw(self.model, self.config, steps)
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
 
 def no_transfer(batch: list[Any]) -> Any:
-    """Collate a batch of one user without making tensors of it."""
+    """Collate a batch of one user without converting it to tensors."""
     (user,) = batch
     return user

@@ -1,4 +1,4 @@
-"""Scores the candidates of one shopper; validation and serving call the same function."""
+"""Scores candidates for shoppers; validation and serving call the same function."""
 
 import json
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ KIND, WEIGHTS = "ranker.json", "model.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Ranker:
-    """A model and what it reads."""
+    """A model and its inputs."""
 
     model: CrossEncoder | LateRanker | AttentionRanker
     inputs: RankerInputs | LateInputs | AttentionInputs
     feature_names: tuple[str, ...]
-    """Features that the model learnt from, in the order of their columns"""
+    """Features that the model was trained on, in column order"""
 
     def __call__(
         self,
@@ -40,7 +40,7 @@ class Ranker:
         shortlist_scores: NDArray[np.float32],
         features: NDArray[np.float32],
     ) -> NDArray[np.float32]:
-        """Score candidates for a history.
+        """Score the candidates of one shopper.
 
         Args:
             history: Item rows, oldest first.
@@ -60,84 +60,84 @@ class Ranker:
         shortlist_scores: Sequence[NDArray[np.float32]],
         features: Sequence[NDArray[np.float32]],
     ) -> list[NDArray[np.float32]]:
-        """The same for some shoppers, at once where that is faster; none lacks candidates.
+        """Score the candidates of several shoppers, in one batch where that is faster.
 
-        Sums in bf16 depend on how much is read at once, so the last bits may differ.
+        Every shopper has at least one candidate. In bf16 the last bits depend on the batch.
         """
-        at_once = len(histories) if isinstance(self.model, AttentionRanker) else 1
+        batch_size = len(histories) if isinstance(self.model, AttentionRanker) else 1
         logits: list[NDArray[np.float32]] = []
-        for start in range(0, len(histories), at_once or 1):
-            some = slice(start, start + at_once)
-            logits += self._scored(
-                histories[some], candidates[some], shortlist_scores[some], features[some]
+        for start in range(0, len(histories), batch_size or 1):
+            batch = slice(start, start + batch_size)
+            logits += self._score_batch(
+                histories[batch], candidates[batch], shortlist_scores[batch], features[batch]
             )
         return logits
 
-    def _scored(
+    def _score_batch(
         self,
         histories: Sequence[NDArray[np.int32]],
         candidates: Sequence[NDArray[np.int32]],
         shortlist_scores: Sequence[NDArray[np.float32]],
         features: Sequence[NDArray[np.float32]],
     ) -> list[NDArray[np.float32]]:
-        """As many candidates for one as for another, the last of them repeated, then cut off."""
+        """Score one batch; shorter lists are padded with their last candidate, then cut."""
         lengths = [len(rows) for rows in candidates]
         table = np.minimum(np.arange(max(lengths)), np.array(lengths)[:, None] - 1)
-        pairs = list(enumerate(table))
-        scores = np.stack([shortlist_scores[one][places] for one, places in pairs])
-        known = np.concatenate([features[one][places] for one, places in pairs])
+        padded = list(enumerate(table))
+        scores = np.stack([shortlist_scores[shopper][places] for shopper, places in padded])
+        columns = np.concatenate([features[shopper][places] for shopper, places in padded])
         device = self.model.head.weight.device
         with torch.inference_mode():
             logits = self.model(
-                self.inputs(histories, [candidates[one][places] for one, places in pairs]).to(
-                    device
-                ),
+                self.inputs(
+                    histories, [candidates[shopper][places] for shopper, places in padded]
+                ).to(device),
                 torch.from_numpy(np.asarray(scores.ravel(), np.float32)).to(device),
-                torch.from_numpy(np.asarray(known, np.float32)).to(device),
+                torch.from_numpy(np.asarray(columns, np.float32)).to(device),
             )
-        read: NDArray[np.float32] = logits.float().cpu().numpy().reshape(table.shape)
-        return [row[:length] for row, length in zip(read, lengths, strict=True)]
+        scored: NDArray[np.float32] = logits.float().cpu().numpy().reshape(table.shape)
+        return [row[:length] for row, length in zip(scored, lengths, strict=True)]
 
     @property
     def longest(self) -> int:
-        """Items of a history that are read at most, filled up to few widths; 0 where texts are."""
+        """Most history items read, padded to one of a few widths; 0 where the model reads texts."""
         return self.inputs.length if isinstance(self.inputs, AttentionInputs) else 0
 
     @property
     def shortlist_weight(self) -> float:
-        """What a shortlist's score counts in the ranker's."""
+        """Weight of the shortlist's score in the ranker's score."""
         return float(self.model.shortlist_weight.detach())
 
     def save(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
         """Write architecture, weights (fp32), tokenizer and inputs."""
         part = folder / PART
         part.mkdir(parents=True)
-        about: dict[str, Any] = {"features": self.feature_names}
+        architecture: dict[str, Any] = {"features": self.feature_names}
         if isinstance(self.model, AttentionRanker):
-            about |= {"attention": self.model.options}
+            architecture |= {"attention": self.model.options}
         else:
             self.model.bert.config.save_pretrained(part)
             tokenizer.save_pretrained(part)
         if isinstance(self.model, LateRanker):
-            about |= {"joined_layers": self.model.joined_layers}
+            architecture |= {"joined_layers": self.model.joined_layers}
         weights = {name: value.contiguous() for name, value in self.model.state_dict().items()}
         save_file(weights, part / WEIGHTS)
         self.inputs.save(folder)
-        (part / KIND).write_text(json.dumps(about))
+        (part / KIND).write_text(json.dumps(architecture))
 
     @classmethod
     def load(cls, folder: Path) -> "Ranker":
-        """Load from a finished ranker stage, in the precision that serves best."""
+        """Load a finished ranker stage, in the fastest precision for serving on this machine."""
         part = folder / PART
-        about = json.loads((part / KIND).read_text())
-        names, joined = tuple(about["features"]), about.get("joined_layers")
+        architecture = json.loads((part / KIND).read_text())
+        names, joined_layers = tuple(architecture["features"]), architecture.get("joined_layers")
         model: CrossEncoder | LateRanker | AttentionRanker
         inputs: RankerInputs | LateInputs | AttentionInputs
-        if "attention" in about:
-            model = AttentionRanker(features=len(names), **about["attention"])
+        if "attention" in architecture:
+            model = AttentionRanker(features=len(names), **architecture["attention"])
             inputs = AttentionInputs.load(folder)
-        elif joined:
-            model = LateRanker(empty_bert(part), len(names), joined_layers=joined)
+        elif joined_layers:
+            model = LateRanker(empty_bert(part), len(names), joined_layers=joined_layers)
             inputs = LateInputs.load(folder)
         else:
             model = CrossEncoder(empty_bert(part), len(names))

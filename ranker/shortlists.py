@@ -1,4 +1,4 @@
-"""Shortlists that the ranker learns from and is tuned on, as files."""
+"""Stored shortlists that the ranker is trained and tuned on."""
 
 import json
 from collections.abc import Sequence
@@ -16,24 +16,24 @@ NAMES = "feature_names.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Shortlists:
-    """What was recalled for users of the validation split; row -1 is missing.
+    """Shortlists of users of the validation split.
 
-    The towers have not learnt from these users' targets, so a shortlist says as much of them as it
-    will say of what comes next.
+    The towers were not trained on these users' targets, so a target ranks in its shortlist as a
+    future purchase would.
     """
 
     users: NDArray[np.int64]
-    """(users,) user rows, those to be learnt from first"""
+    """(users,) user rows, the training users first"""
     learnt: int
-    """How many of them are learnt from; the ranker is tuned on the others"""
+    """Number of training users; the ranker is tuned on the others"""
     rows: NDArray[np.int32]
-    """(users, shortlist) item rows, best first, the history left out"""
+    """(users, shortlist) item rows without the history, best first; -1 for padding"""
     scores: NDArray[np.float32]
-    """(users, shortlist) what they are ordered by, logits"""
+    """(users, shortlist) scores that order the items, logits"""
     features: NDArray[np.float32]
-    """(users, shortlist, features) of each item"""
+    """(users, shortlist, features) features of each item"""
     feature_names: tuple[str, ...]
-    """Names of the features, in the order of the columns"""
+    """Names of the features, in column order"""
 
     @classmethod
     def create(
@@ -44,14 +44,14 @@ class Shortlists:
         size: int,
         feature_names: Sequence[str],
     ) -> "Shortlists":
-        """Create empty lists whose files are written as they are filled; `flush` ends it.
+        """Create empty lists, mapped to files; call `flush` when they are filled.
 
         Args:
-            folder: Where to write.
-            users: (users,) user rows, those to be learnt from first.
-            learnt: How many those are.
-            size: Items a list at most.
-            feature_names: Names of the features, in the order of the columns.
+            folder: Folder to write to.
+            users: (users,) user rows, the training users first.
+            learnt: Number of training users.
+            size: Items per list at most.
+            feature_names: Names of the features, in column order.
         """
         np.save(folder / "users.npy", users)
         np.save(folder / "learnt.npy", learnt)
@@ -70,7 +70,7 @@ class Shortlists:
         return cls(users=users, learnt=learnt, feature_names=tuple(feature_names), **parts)
 
     def flush(self) -> None:
-        """Write what `create` opened."""
+        """Write the arrays that `create` mapped."""
         for values in (self.rows, self.scores, self.features):
             if isinstance(values, np.memmap):
                 values.flush()
@@ -80,7 +80,7 @@ class Shortlists:
         """Map the files of a finished stage.
 
         Raises:
-            MismatchedArtifactError: the names are not as many as the columns, or one comes twice.
+            MismatchedArtifactError: the names do not match the columns in number, or one repeats.
         """
         parts = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
         names, columns = json.loads((folder / NAMES).read_text()), parts["features"].shape[-1]

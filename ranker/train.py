@@ -1,4 +1,4 @@
-"""The ranker stage: train on shortlists, export."""
+"""The ranker stage: train on mined shortlists and export."""
 
 import logging
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from backbone.adapters import fine_tuned, merged
 from backbone.device import best_device
-from backbone.encode_texts import read_texts
+from backbone.encode_texts import encode_texts
 from backbone.load import load_bert, load_tokenizer
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from backbone.training import EpochSampler, fit, seed_everything, total_steps, training_folder
@@ -38,42 +38,45 @@ from ranker.ranker import Ranker
 from ranker.shortlists import Shortlists
 
 logger = logging.getLogger(__name__)
-STANDARDISED = 2_000
-"""Lists by which features are standardised"""
+STANDARDISING_LISTS = 2_000
+"""Most training lists over which features' means and deviations are computed"""
 
 
 def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     """Train the ranker on mined shortlists and write it.
 
     Args:
-        config: What and how.
+        config: Options of the model and of its training.
         root: Folder of the dataset's stages; checkpoints and logs go to `root/training`.
-        folder: Where to write.
+        folder: Folder to write to.
 
     Returns:
-        Facts for the manifest.
+        Facts for the manifest: validation figures and the number of epochs.
     """
     data, shortlists = load_dataset(root / "data"), Shortlists.load(root / SHORTLISTS)
     cases = data.cases("valid").of_users(shortlists.users)
     tokenizer = load_tokenizer(config.backbone)
     inputs = _inputs(config, data, tokenizer, root, folder)
     seed_everything(config.training.seed)
-    loader = _lists(config, cases, shortlists, inputs)
+    loader = _training_loader(config, cases, shortlists, inputs)
     steps = total_steps(loader, config.training)
     module = _module(config, cases, shortlists, inputs, steps)
     fingerprint = read_manifest(root / SHORTLISTS, SHORTLISTS).fingerprint
-    workplace = training_folder(root, "ranker", asdict(config), fingerprint)
+    checkpoints = training_folder(root, "ranker", asdict(config), fingerprint)
     fitted = fit(
         module,
         loader,
-        _valid(config, cases, shortlists),
+        _validation_loader(config, cases, shortlists),
         config=config.training,
         monitor=MONITOR,
-        folder=workplace,
+        folder=checkpoints,
     )
     unranked = float(ndcg(shortlists.rows[shortlists.learnt :], module.targets, 10).mean())
     if fitted.best <= unranked:
-        logger.warning("ranking did not pay on the validation split; the shortlist's order stays")
+        logger.warning(
+            "the ranker is no better than the shortlist on the validation split; "
+            "the shortlist's order stays"
+        )
         module.model.trust_shortlist()
     if not isinstance(module.model, AttentionRanker):
         module.model.bert = merged(module.model.bert)
@@ -94,14 +97,14 @@ def _inputs(
     folder: Path,
 ) -> RankerInputs | LateInputs | AttentionInputs:
     if config.kind == "attention":
-        read = read_texts(
+        text_states = encode_texts(
             load_bert(config.backbone),
             data.texts,
             tokenizer,
             max_tokens=config.item_tokens,
-            kept_below=root / "training",
+            cache_below=root / "training",
         )
-        states = item_states(read, np.load(root / TRIAL_TOWERS / EMBEDDINGS))
+        states = item_states(text_states, np.load(root / TRIAL_TOWERS / EMBEDDINGS))
         return AttentionInputs.of(states, data.texts, length=config.history_length)
     texts = tokenize(data.texts, tokenizer, max_tokens=config.item_tokens - 2)
     special = SpecialTokens.of(tokenizer)
@@ -161,14 +164,14 @@ def _module(
 
 
 def _standardise(model: Corrector, shortlists: Shortlists) -> None:
-    """Mean and deviation of the features of at most so many lists that are learnt."""
-    some = slice(min(shortlists.learnt, STANDARDISED))
-    known = shortlists.features[some][shortlists.rows[some] >= 0]
-    model.mean.copy_(torch.from_numpy(known.mean(axis=0)))
-    model.scale.copy_(torch.from_numpy(known.std(axis=0) + np.float32(1e-6)))
+    """Set the features' means and standard deviations from the first training lists."""
+    first = slice(min(shortlists.learnt, STANDARDISING_LISTS))
+    features = shortlists.features[first][shortlists.rows[first] >= 0]
+    model.mean.copy_(torch.from_numpy(features.mean(axis=0)))
+    model.scale.copy_(torch.from_numpy(features.std(axis=0) + np.float32(1e-6)))
 
 
-def _lists(
+def _training_loader(
     config: RankerConfig,
     cases: Cases,
     shortlists: Shortlists,
@@ -190,18 +193,20 @@ def _lists(
     )
 
 
-def _valid(config: RankerConfig, cases: Cases, shortlists: Shortlists) -> DataLoader[Any]:
+def _validation_loader(
+    config: RankerConfig, cases: Cases, shortlists: Shortlists
+) -> DataLoader[Any]:
+    lists = _ValidationLists(cases=cases, shortlists=shortlists, ranked=config.ranked)
     return DataLoader(
-        # it has a length and items, which is all that a loader asks of a map-style dataset
-        _Tuned(cases=cases, shortlists=shortlists, ranked=config.ranked),  # type: ignore[arg-type]
+        lists,  # type: ignore[arg-type]  # a map-style dataset needs only a length and items
         batch_size=1,
         collate_fn=no_transfer,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Tuned:
-    """Users whom the ranker is tuned on: history, item rows, scores and features."""
+class _ValidationLists:
+    """History, item rows, scores and features of each user whom the ranker is tuned on."""
 
     cases: Cases
     shortlists: Shortlists
@@ -213,7 +218,7 @@ class _Tuned:
     def __getitem__(self, user: int) -> tuple[NDArray[Any], ...]:
         place = self.shortlists.learnt + user
         rows = self.shortlists.rows[place, : self.ranked]
-        kept = rows >= 0
-        scores = self.shortlists.scores[place, : self.ranked][kept]
-        features = self.shortlists.features[place, : self.ranked][kept]
-        return self.cases.histories[place], rows[kept], scores, features
+        present = rows >= 0
+        scores = self.shortlists.scores[place, : self.ranked][present]
+        features = self.shortlists.features[place, : self.ranked][present]
+        return self.cases.histories[place], rows[present], scores, features

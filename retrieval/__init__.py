@@ -1,1 +1,1 @@
-"""First half of the cascade: user tower and recall sources, features, shortlists."""
+"""First half of the cascade: the user tower, the recall sources, features and shortlists."""

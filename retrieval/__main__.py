@@ -1,4 +1,4 @@
-"""`python -m retrieval`: recall shortlists for the ranker to learn from."""
+"""`python -m retrieval`: recall the shortlists that the ranker is trained on."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from retrieval.config import ShortlistsConfig
 
 
 def make(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any]:
-    """Make the stage; its slow imports wait until there is work."""
+    """Make the stage; torch is imported only when there is work to do."""
     from retrieval.mine_shortlists import mine
 
     return mine(config, root, folder)

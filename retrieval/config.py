@@ -7,19 +7,19 @@ from retrieval.features import feature_names
 
 @dataclass(frozen=True, kw_only=True)
 class ShortlistsConfig:
-    """Shortlists that the ranker learns from."""
+    """Shortlists that the ranker is trained and tuned on."""
 
     learnt_users: int = 50_000
-    """Users at most whose shortlists are learnt from; those with a target in it are kept."""
+    """Most users whose shortlists the ranker is trained on; a list without a target is dropped."""
     valid_users: int = 5_000
-    """Users at most whom the ranker is tuned on, of those that the towers were tuned on; nothing is
-    learnt from any of these."""
+    """Most users whom the ranker is tuned on, out of the users whom the towers were tuned on. The
+    ranker is trained on none of the latter."""
     size: int = 200
-    """Items a shortlist."""
+    """Items per shortlist."""
     seed: int = 11
-    """Seeds the choice of users."""
+    """Seed for sampling users."""
     features: tuple[str, ...] = field(init=False, default_factory=feature_names)
-    """Names of all features, in order. Not an option: where they changed, lists are mined anew."""
+    """Names of all features, in order. Not an option: a change makes the stage mine new lists."""
 
     def __post_init__(self) -> None:
         for name in ("learnt_users", "valid_users", "size"):

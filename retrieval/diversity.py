@@ -1,8 +1,8 @@
-"""Chooses from a ranked list items that differ: by their embeddings, and by what they are.
+"""Diversifies a ranked list by the items' embeddings and by their attribute values.
 
-Nearness counts as in Carbonell and Goldstein, "The use of MMR, diversity-based reranking for
-reordering documents and producing summaries", SIGIR 1998. What an item is worth beside it goes by
-its place, so that a strength means the same whatever the scores are.
+Similarity is penalised as in Carbonell and Goldstein, "The use of MMR, diversity-based reranking
+for reordering documents and producing summaries", SIGIR 1998. An item's relevance is its place in
+the list, not its score, so that a strength means the same for every scale of scores.
 """
 
 from collections.abc import Sequence
@@ -19,24 +19,25 @@ from shortlist_client.api.request import Diversity
 
 @dataclass(frozen=True, kw_only=True)
 class Cap:
-    """So many items at most that share a value."""
+    """Limit on the number of items that share an attribute value."""
 
     most: int
+    """Items per value at most"""
     holders: NDArray[np.bool_]
-    """(values, items): which items have which"""
+    """(values, items) whether an item has a value"""
 
 
 def diverse(
     rows: Rows, wanted: int, diversity: Diversity, index: LiveIndex, attributes: Attributes
 ) -> NDArray[np.int64]:
-    """Places of items that differ as is wished, in their new order.
+    """Places of the chosen items in the ranked list, in their new order.
 
     Args:
         rows: Item rows, best first.
-        wanted: Items at most; fewer are chosen where no other may be.
-        diversity: What is wished.
-        index: Knows the items' embeddings.
-        attributes: Knows what the items are.
+        wanted: Items at most; fewer where the caps exclude all remaining items.
+        diversity: The requested strength and caps.
+        index: Source of the items' embeddings.
+        attributes: Source of the items' attribute values.
     """
     vectors = index.vectors(rows) if diversity.strength and len(rows) else None
     caps = [
@@ -54,38 +55,38 @@ def chosen(
     vectors: Scores | None = None,
     caps: Sequence[Cap] = (),
 ) -> NDArray[np.int64]:
-    """Places of some of a ranked list's items, chosen one by one; of equals, the first.
+    """Places in a ranked list, chosen one by one; among equals the first place wins.
 
     Args:
-        items: Of the list.
+        items: Length of the ranked list.
         wanted: Places at most.
-        strength: What nearness counts against an item, 0 to 1; its place counts the rest.
-        vectors: (items, dimension) of unit length; may be absent where the strength is 0.
-        caps: How many may be alike.
+        strength: Weight of the similarity penalty, 0 to 1; relevance has the rest of the weight.
+        vectors: (items, dimension) of unit length; may be None where the strength is 0.
+        caps: Limits on items that share an attribute value.
     """
-    worth = (1 - strength) * (1 - np.arange(items) / max(items, 1))
-    nearness = np.zeros(items)  # of no item to none
-    left = [np.full(len(cap.holders), cap.most) for cap in caps]
+    relevance = (1 - strength) * (1 - np.arange(items) / max(items, 1))
+    similarity = np.zeros(items)  # largest cosine to a chosen item; none is chosen yet
+    remaining = [np.full(len(cap.holders), cap.most) for cap in caps]
     places: list[int] = []
     for _ in range(min(wanted, items)):
-        place = int(np.argmax(worth - strength * nearness))
-        if worth[place] == -np.inf:
+        place = int(np.argmax(relevance - strength * similarity))
+        if relevance[place] == -np.inf:
             break
         places.append(place)
-        worth[place] = -np.inf
-        for cap, free in zip(caps, left, strict=True):
-            free[cap.holders[:, place]] -= 1
-            worth[cap.holders[free <= 0].any(axis=0)] = -np.inf
+        relevance[place] = -np.inf
+        for cap, per_value in zip(caps, remaining, strict=True):
+            per_value[cap.holders[:, place]] -= 1
+            relevance[cap.holders[per_value <= 0].any(axis=0)] = -np.inf
         if strength and vectors is not None:
-            alike = vectors @ vectors[place]
-            nearness = np.maximum(nearness, alike) if len(places) > 1 else alike
+            cosines = vectors @ vectors[place]
+            similarity = np.maximum(similarity, cosines) if len(places) > 1 else cosines
     return np.array(places, np.int64)
 
 
 def _holders(name: str, rows: Rows, attributes: Attributes) -> NDArray[np.bool_]:
-    """(values, items): which items have which values of an attribute."""
+    """(values, items) whether an item has a value of the attribute."""
     places, numbers = attributes.keywords(name, rows)
-    distinct, own = np.unique(numbers, return_inverse=True)
+    distinct, value = np.unique(numbers, return_inverse=True)
     holders = np.zeros((len(distinct), len(rows)), bool)
-    holders[own, places] = True
+    holders[value, places] = True
     return holders

@@ -1,4 +1,4 @@
-"""What need not be computed again, and embeddings that are kept."""
+"""Cache of users' embeddings, and the options of all caches."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, kw_only=True)
 class CacheConfig:
-    """What is kept, so that it need not be computed again; it changes no answer."""
+    """Sizes and lifetime of the caches; no cache changes an answer."""
 
     answers_mb: int = 64
-    """Whole answers, of the same question about the same history, MB in all; 0 keeps none. A new
-    event of the user, a change of items and another release each make another question of it."""
+    """Size of the answer cache, MB; 0 disables it. It repeats an answer to the same request about
+    the same history. A new event of the user, a change of items or a new release makes the cached
+    answer unreachable."""
     shoppers: int = 10_000
-    """Shoppers' embeddings, for other questions about the same history; 0 keeps none."""
+    """Shoppers' embeddings that are cached, for other requests about the same history; 0 disables
+    this cache."""
     seconds: float = 300.0
-    """How long any of it is kept at most, s."""
+    """Longest lifetime of a cached entry, s."""
 
     def __post_init__(self) -> None:
         for name in ("answers_mb", "shoppers"):
@@ -29,42 +31,42 @@ class CacheConfig:
             raise ValueError(f"seconds must be positive, got {self.seconds}")
 
 
-NOTHING = CacheConfig(answers_mb=0, shoppers=0)
+NO_CACHE = CacheConfig(answers_mb=0, shoppers=0)
 
 
 @dataclass
-class Lookups:
-    """How often something was found, and how often not."""
+class CacheLookups:
+    """Hits and misses of a cache."""
 
     hits: int = 0
     misses: int = 0
 
 
-class KeptEmbeddings:
-    """Rows of embeddings, each found by its key. Any thread may call."""
+class EmbeddingCache:
+    """Caches embeddings by key. Thread-safe."""
 
     def __init__(self, rows: int, seconds: float) -> None:
-        """Begin with none.
+        """Create an empty cache.
 
         Args:
-            rows: That are kept at most; the one that was not asked for for longest goes first.
-            seconds: How long at most.
+            rows: Most embeddings that are cached; a full cache evicts the least recently used.
+            seconds: Lifetime of an entry, s.
         """
         self._kept: TTLCache[bytes, NDArray[np.float32]] = TTLCache(rows, seconds)
         self._lock = threading.Lock()
-        self.lookups = Lookups()
-        """Since it was made"""
+        self.lookups = CacheLookups()
+        """Lookups since the cache was created"""
 
     def __call__(
         self,
         keys: Sequence[bytes | None],
         compute: Callable[[Sequence[int]], NDArray[np.float32]],
     ) -> NDArray[np.float32]:
-        """(keys, dimension): what is kept, and what is computed of the others, all together.
+        """(keys, dimension) embeddings: cached ones, and the others computed in one call.
 
         Args:
-            keys: At least one; None of what is not to be kept.
-            compute: Makes the rows of some places among the keys.
+            keys: At least one; None for an embedding that must not be cached.
+            compute: Computes the embeddings for the given places among the keys.
         """
         with self._lock:
             found = {

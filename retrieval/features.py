@@ -1,6 +1,6 @@
-"""Features of a user and a candidate item: the ranker learns from them and is served them.
+"""Features of a user and a candidate item, computed by one function for training and serving.
 
-`FEATURES` names them all. To add one, add a line there, and a function where a line is too short.
+`FEATURES` lists them all. To add one, add a line there; where a line is too short, add a function.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,25 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index import demand_eras
-from index.item_knn import Neighbours
+from index.item_knn import NeighbourLists
 from index.ranked_list import RankedList, Rows, Scores
 from index.recall_sources import RecallSources
 from lineage.manifest import MismatchedArtifactError, command
 
 FLOOR = 1e-3
-"""Added to a share before its logarithm is taken."""
+"""Added to a share before taking its logarithm."""
 NEWEST = 50
-"""Newest items of a history that are read."""
+"""Most items of a history that features read, the newest ones."""
 DECAY = 0.7
-"""Weight of an item of the history relative to the next newer one."""
+"""Weight of a history item relative to the next newer item."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureContext:
-    """One user's history and some candidates; each intermediate result is computed once.
-
-    The history is cut to its newest items, newest first.
-    """
+    """One user's history and candidates; computes each intermediate result once."""
 
     sources: RecallSources
     popularity: NDArray[np.int64]
@@ -41,17 +38,17 @@ class FeatureContext:
 
     @cached_property
     def newest(self) -> Rows:
-        """(history,) item rows, newest first."""
+        """(history,) item rows of the `NEWEST` newest items, newest first."""
         return self.history[-NEWEST:][::-1]
 
     @cached_property
     def history_origins(self) -> NDArray[np.int64]:
-        """(history,) rows under which the release knows the items of the history."""
+        """(history,) the release's rows of the history items."""
         return self.sources.index.origins(self.newest)
 
     @cached_property
     def origins(self) -> NDArray[np.int64]:
-        """(candidates,) rows under which the release knows the candidates."""
+        """(candidates,) the release's rows of the candidates."""
         return self.sources.index.origins(self.candidates.rows)
 
     @property
@@ -60,7 +57,7 @@ class FeatureContext:
         return len(self.candidates.rows)
 
     @cached_property
-    def alike(self) -> Scores:
+    def item_cosines(self) -> Scores:
         """(history, candidates) cosines of the items' embeddings."""
         rows, length = np.concatenate([self.newest, self.candidates.rows]), len(self.newest)
         embeddings = self.sources.index.vectors(rows)
@@ -69,22 +66,22 @@ class FeatureContext:
 
     @cached_property
     def together(self) -> Scores:
-        """(history, candidates) how often the same users bought both."""
+        """(history, candidates) item-kNN weight: how much the same users buy both."""
         return _weights(self.sources.neighbours, self.history_origins, self.origins)
 
     @cached_property
     def after(self) -> Scores:
-        """(history, candidates) how often the candidate followed the item of the history."""
+        """(history, candidates) weight of buying the candidate after the history item."""
         return _weights(self.sources.next_items, self.history_origins, self.origins)
 
     @cached_property
     def before(self) -> Scores:
-        """(history, candidates) how often the item of the history followed the candidate."""
+        """(history, candidates) weight of buying the history item after the candidate."""
         return _weights(self.sources.next_items, self.origins, self.history_origins).T
 
     @cached_property
     def recency(self) -> Scores:
-        """(history, 1) weights that decay with age."""
+        """(history, 1) weights that decay with an item's place, newest first."""
         weights: Scores = DECAY ** np.arange(len(self.newest), dtype=np.float32)[:, None]
         return weights
 
@@ -95,7 +92,7 @@ class FeatureContext:
 
     @cached_property
     def eras(self) -> Scores:
-        """(history,) eras of the history's items; one era 0 where there is none."""
+        """(history,) eras of the history items; a single 0 for an empty history."""
         if not len(self.newest):
             return np.zeros(1, np.float32)
         return self._times(self.history_origins)[:, 0]
@@ -109,9 +106,9 @@ class Feature:
     """A number about a user and a candidate item."""
 
     name: str
-    """Artefacts store it: a ranker is served the features that it learnt from, by name."""
+    """Artefacts store the names, so that a ranker is never served other features."""
     unit: str
-    """What the number measures."""
+    """Unit of the number, such as `cosine` or `log share`."""
     function: Callable[[FeatureContext], Scores | NDArray[np.bool_]]
     """Returns (candidates,)."""
 
@@ -141,11 +138,13 @@ FEATURES = (
     ),
     Feature("bought before the last item", "log share", lambda c: _log(_at(c.before, 0))),
     Feature("bought before any item, maximum", "log share", lambda c: _log(_maximum(c.before))),
-    Feature("cosine to the last item", "cosine", lambda c: _at(c.alike, 0)),
-    Feature("cosine to the second last item", "cosine", lambda c: _at(c.alike, 1)),
-    Feature("cosine to any item, maximum", "cosine", lambda c: _maximum(c.alike)),
-    Feature("cosine to all items, mean", "cosine", lambda c: _mean(c.alike)),
-    Feature("cosine to all items, decayed mean", "cosine", lambda c: _decayed_mean(c, c.alike)),
+    Feature("cosine to the last item", "cosine", lambda c: _at(c.item_cosines, 0)),
+    Feature("cosine to the second last item", "cosine", lambda c: _at(c.item_cosines, 1)),
+    Feature("cosine to any item, maximum", "cosine", lambda c: _maximum(c.item_cosines)),
+    Feature("cosine to all items, mean", "cosine", lambda c: _mean(c.item_cosines)),
+    Feature(
+        "cosine to all items, decayed mean", "cosine", lambda c: _decayed_mean(c, c.item_cosines)
+    ),
     Feature("era", "standard deviations", lambda c: c.times[0]),
     Feature("era minus the last item's", "standard deviations", lambda c: c.times[0] - c.eras[0]),
     Feature("era minus the latest", "standard deviations", lambda c: c.times[0] - c.eras.max()),
@@ -158,51 +157,53 @@ FEATURES = (
     Feature("purchases that are a user's last", "log count", lambda c: c.times[2]),
     Feature("purchases that are a user's first, share", "log share", lambda c: c.times[3]),
 )
-"""All features, in the order of the columns."""
+"""All features, in column order."""
 
 
 def feature_names() -> tuple[str, ...]:
-    """Names of all features, in the order of the columns."""
+    """Names of all features, in column order."""
     return tuple(feature.name for feature in FEATURES)
 
 
 def require_features(names: Sequence[str], folder: Path) -> None:
-    """Check that a ranker reads exactly the features that are computed here, in this order.
+    """Check that a ranker was trained on exactly the features of `FEATURES`, in this order.
 
     Args:
-        names: Features that the ranker learnt from.
+        names: Features that the ranker was trained on.
         folder: Folder of the ranker stage.
 
     Raises:
-        MismatchedArtifactError: names what is missing, extra or moved, and the command that mends
-            it.
+        MismatchedArtifactError: features are missing, extra or moved; the message names them and
+            the command that makes the ranker again.
     """
     computed = feature_names()
     if tuple(names) == computed:
         return
-    kept, expected = (
-        [n for n in some if n in names and n in computed] for some in (names, computed)
+    stored, expected = (
+        [n for n in listed if n in names and n in computed] for listed in (names, computed)
     )
     differences = {
         "missing": [name for name in computed if name not in names],
         "extra": [name for name in names if name not in computed],
-        "moved": [name for name, other in zip(kept, expected, strict=True) if name != other],
+        "moved": [name for name, other in zip(stored, expected, strict=True) if name != other],
     }
-    told = "; ".join(
-        f"{kind}: {', '.join(map(repr, some))}" for kind, some in differences.items() if some
+    described = "; ".join(
+        f"{kind}: {', '.join(map(repr, different))}"
+        for kind, different in differences.items()
+        if different
     )
     raise MismatchedArtifactError(
-        f"'ranker' in {folder} learnt from other features than this version computes ({told}); "
-        f"make it again with `{command(folder, 'ranker')}`"
+        f"'ranker' in {folder} was trained on other features than this version computes "
+        f"({described}); make it again with `{command(folder, 'ranker')}`"
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """Computes the features of candidates from what a release knows of items."""
+    """Computes the features of candidates from a release's data about items."""
 
     sources: RecallSources
-    """The index and the neighbour lists, which also recalled the candidates"""
+    """Index and neighbour lists, the same that recall the candidates"""
     popularity: NDArray[np.int64]
     """(items,) training purchases"""
     item_times: NDArray[np.float32]
@@ -212,7 +213,7 @@ class Features:
     def load(
         cls, folder: Path, sources: RecallSources, popularity: NDArray[np.int64]
     ) -> "Features":
-        """Load the item times of the index stage below a folder."""
+        """Load the item times that the index stage wrote below a folder."""
         times = demand_eras.load(folder / "index")
         return cls(sources=sources, popularity=popularity, item_times=times)
 
@@ -240,16 +241,16 @@ class Features:
 
 
 def purchases(popularity: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(rows,) purchases of some items; 0 for items newer than the release."""
+    """(rows,) purchases of each item; 0 for items newer than the release."""
     known = rows < len(popularity)
     counts: NDArray[np.int64] = np.where(known, popularity[np.where(known, rows, 0)], 0)
     return counts
 
 
 def _weights(
-    lists: Neighbours | None, owners: NDArray[np.int64], rows: NDArray[np.int64]
+    lists: NeighbourLists | None, owners: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> Scores:
-    """(owners, rows) weights that the owners' lists give the rows, which may repeat."""
+    """(owners, rows) weights of the rows in the owners' lists; rows may repeat."""
     if lists is None:
         return np.zeros((len(owners), len(rows)), np.float32)
     distinct, place = np.unique(rows, return_inverse=True)
@@ -257,13 +258,13 @@ def _weights(
 
 
 def _at(values: Scores, age: int) -> Scores:
-    """Row of (history, candidates); 0 where the history is shorter."""
+    """(candidates,) values of the history item of an age; 0 where the history is shorter."""
     row: Scores = values[age] if age < len(values) else np.zeros(values.shape[1], np.float32)
     return row
 
 
 def _maximum(values: Scores) -> Scores:
-    """Maximum over the history, at least 0."""
+    """(candidates,) maximum over the history, at least 0."""
     largest: Scores = values.max(axis=0, initial=0.0)
     return largest
 
@@ -274,7 +275,7 @@ def _mean(values: Scores) -> Scores:
 
 
 def _decayed(context: FeatureContext, values: Scores) -> Scores:
-    """Sum over the history, newer items weighing more."""
+    """(candidates,) sum over the history; newer items weigh more."""
     total: Scores = (context.recency * values).sum(axis=0)
     return total
 
@@ -285,7 +286,7 @@ def _decayed_mean(context: FeatureContext, values: Scores) -> Scores:
 
 
 def _gap(scores: Scores) -> Scores:
-    """Distance to the best score, at most 0."""
+    """Difference from the best score, at most 0."""
     gap: Scores = scores - scores.max(initial=-np.inf)
     return gap
 
@@ -296,7 +297,7 @@ def _log(share: Scores) -> Scores:
 
 
 def _log_rank(scores: Scores) -> Scores:
-    """log(1 + rank), the best has rank 0; ties share their best rank."""
+    """log(1 + rank), where the best item has rank 0 and ties share their best rank."""
     order = np.sort(-scores)
     ranks: Scores = np.log1p(np.searchsorted(order, -scores)).astype(np.float32)
     return ranks

@@ -1,4 +1,4 @@
-"""Recalls shortlists for users whose targets the towers have not seen, as serving would."""
+"""Recalls shortlists as the server does, for users whose targets the towers have not seen."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,30 +13,30 @@ from index.ranked_list import RankedList, Rows
 from lineage.open_release import open_release
 from lineage.stages import TRIAL, TRIAL_FOLDER, TRIAL_TOWERS, VALID_USERS
 from ranker.shortlists import Shortlists
-from retrieval.blas_threads import leave_cores_to_torch
+from retrieval.blas_threads import limit_blas_threads
 from retrieval.config import ShortlistsConfig
 from retrieval.features import Features
 from retrieval.retriever import ResolvedShopper, Retriever
 
-AT_ONCE = 128
-"""Shoppers that are worked on together, as by a busy server."""
+BATCH_SIZE = 128
+"""Shoppers recalled together, as a busy server would."""
 
 
 def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     """Recall shortlists with the trial's towers, index and neighbour lists.
 
     Args:
-        config: How many, how long.
+        config: Numbers of users and length of the lists.
         root: Folder of the dataset's stages.
-        folder: Where to write.
+        folder: Folder to write to.
 
     Returns:
-        Facts for the manifest: counts, and how often a target was recalled.
+        Facts for the manifest: counts of users, and of lists that hold a target.
 
     Raises:
-        ValueError: no list that is to be learnt from holds a target.
+        ValueError: no list to train on holds a target.
     """
-    leave_cores_to_torch()
+    limit_blas_threads()
     open_release(root, TRIAL)
     data, retriever = load_dataset(root / "data"), Retriever.load(root / TRIAL_FOLDER)
     cases, tuned_on = data.cases("valid"), np.load(root / TRIAL_TOWERS / VALID_USERS)
@@ -44,15 +44,15 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
     others = cases.select(np.flatnonzero(~np.isin(cases.user_rows, tuned_on)))
     chosen = others.sample(config.learnt_users, config.seed)
     learnt = [
-        found
-        for found in _recalled(retriever, chosen, config.size, "shortlists to learn from")
-        if np.isin(found.targets, found.recalled.rows).any()
+        case
+        for case in _recall(retriever, chosen, config.size, "shortlists to train on")
+        if np.isin(case.targets, case.recalled.rows).any()
     ]
-    tuning = _recalled(retriever, tuned, config.size, "shortlists to tune on")
+    tuning = _recall(retriever, tuned, config.size, "shortlists to tune on")
     if not learnt:
         raise ValueError(
-            f"size must let some user's target be recalled, got none of {len(chosen)} users among "
-            f"{config.size} items; train the towers for longer or raise it"
+            f"size must be large enough to recall a target for at least one of {len(chosen)} "
+            f"users, got {config.size}; raise it or train the towers for longer"
         )
     features = Features.load(root / TRIAL_FOLDER, retriever.sources, data.popularity)
     _write(folder, features, learnt, tuning, config)
@@ -64,8 +64,8 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Found:
-    """A user, and what was recalled."""
+class _RecalledCase:
+    """A user and the recalled shortlist."""
 
     user: int
     history: Rows
@@ -73,47 +73,47 @@ class _Found:
     recalled: RankedList
 
 
-def _recalled(retriever: Retriever, cases: Cases, size: int, description: str) -> list[_Found]:
+def _recall(retriever: Retriever, cases: Cases, size: int, description: str) -> list[_RecalledCase]:
     shoppers = [
-        ResolvedShopper(history=history, contexts=contexts)
-        for history, contexts in zip(cases.histories, cases.contexts, strict=True)
+        ResolvedShopper(history=history, interaction_codes=interaction_codes)
+        for history, interaction_codes in zip(cases.histories, cases.interaction_codes, strict=True)
     ]
-    found: list[_Found] = []
+    recalled_cases: list[_RecalledCase] = []
     with tqdm(total=len(shoppers), desc=description, unit="user", leave=False) as progress:
-        for start in range(0, len(shoppers), AT_ONCE):
-            some = shoppers[start : start + AT_ONCE]
-            for case, recalled in enumerate(retriever.recall(some, size, {}), start):
-                found.append(
-                    _Found(
+        for start in range(0, len(shoppers), BATCH_SIZE):
+            batch = shoppers[start : start + BATCH_SIZE]
+            for case, recalled in enumerate(retriever.recall(batch, size, {}), start):
+                recalled_cases.append(
+                    _RecalledCase(
                         user=int(cases.user_rows[case]),
                         history=cases.histories[case],
                         targets=cases.targets[case],
                         recalled=recalled,
                     )
                 )
-            progress.update(len(some))
-    return found
+            progress.update(len(batch))
+    return recalled_cases
 
 
 def _write(
     folder: Path,
     features: Features,
-    learnt: list[_Found],
-    tuning: list[_Found],
+    learnt: list[_RecalledCase],
+    tuning: list[_RecalledCase],
     config: ShortlistsConfig,
 ) -> None:
-    """Write a list at a time: together they need not fit into memory."""
-    every = [*learnt, *tuning]
+    """Write one list at a time, so that all features need not fit into memory."""
+    cases = [*learnt, *tuning]
     created = Shortlists.create(
         folder,
-        np.array([found.user for found in every]),
+        np.array([case.user for case in cases]),
         len(learnt),
         config.size,
         config.features,
     )
-    for place, found in enumerate(tqdm(every, "features", unit="user", leave=False)):
-        length = len(found.recalled.rows)
-        created.rows[place, :length] = found.recalled.rows
-        created.scores[place, :length] = found.recalled.scores
-        created.features[place, :length] = features(found.history, found.recalled)
+    for place, case in enumerate(tqdm(cases, "features", unit="user", leave=False)):
+        length = len(case.recalled.rows)
+        created.rows[place, :length] = case.recalled.rows
+        created.scores[place, :length] = case.recalled.scores
+        created.features[place, :length] = features(case.history, case.recalled)
     created.flush()

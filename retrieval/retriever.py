@@ -1,4 +1,4 @@
-"""The first half of the cascade: histories in, shortlists of item rows out, from both sources."""
+"""The first half of the cascade: turns histories into shortlists, recalled by both sources."""
 
 import time
 from collections.abc import Sequence
@@ -11,93 +11,101 @@ from pyroaring import BitMap
 
 from index.ranked_list import RankedList, Rows, Scores
 from index.recall_sources import RecallSources
-from retrieval.embedding_cache import KeptEmbeddings
-from towers.item_encoder import TextsReader
+from retrieval.embedding_cache import EmbeddingCache
+from towers.item_encoder import TextEncoder
 from towers.user_encoder import UserTower
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedShopper:
-    """What is known of somebody to whom items are recommended."""
+    """A shopper's history and wishes, with ids resolved to rows."""
 
     history: Rows
-    """Item rows, oldest first; may be empty where there is a search"""
-    contexts: Rows | None = None
-    """When and how, as codes of `dataset.interaction_codes`; None where nothing is known"""
+    """(history,) item rows, oldest first; may be empty where there is a search"""
+    interaction_codes: Rows | None = None
+    """(history,) interaction codes (`dataset.interaction_codes`); None where unknown"""
     search: str = ""
-    """What the shopper is looking for, in words; the neighbour lists, which know nothing of it,
-    are then left out"""
+    """Search words; with a search, the neighbour lists are not used, because they cannot match
+    words"""
     vector: Scores | None = None
-    """(dimension,) of unit length, in the place of what the user tower would say; as with a search,
-    the neighbour lists are left out"""
+    """(dimension,) of unit length, used instead of the user tower's embedding; with a vector, the
+    neighbour lists are not used"""
     allowed: BitMap | None = None
-    """Item rows to choose from; None for all"""
+    """Item rows that may be recalled; None for all"""
 
     @property
-    def listed(self) -> bool:
-        """Whether the neighbour lists are asked."""
+    def uses_neighbours(self) -> bool:
+        """Whether the neighbour lists recall items for this shopper."""
         return not self.search and self.vector is None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retriever:
-    """The user tower before both sources of recall."""
+    """Embeds shoppers with the user tower and recalls items from both sources."""
 
     user_tower: UserTower
-    texts: TextsReader
-    """Embeds texts of items that are not there"""
+    texts: TextEncoder
+    """Embeds texts of items that the corpus lacks"""
     sources: RecallSources
-    kept: KeptEmbeddings | None = None
-    """Embeddings that need not be computed again; None computes all"""
+    kept: EmbeddingCache | None = None
+    """Cache of shoppers' embeddings; None computes every embedding"""
 
     @classmethod
     def load(cls, root: Path) -> "Retriever":
-        """Load from a dataset's finished stages."""
+        """Load the towers and the recall sources of a dataset's finished stages."""
         user_tower = UserTower.load(root / "towers")
-        texts = TextsReader.beside(root / "towers", user_tower)
+        texts = TextEncoder.beside(root / "towers", user_tower)
         return cls(user_tower=user_tower, texts=texts, sources=RecallSources.load(root))
 
-    def embed_all(self, shoppers: Sequence[ResolvedShopper], watch: dict[str, float]) -> Scores:
-        """Embed shoppers as (shoppers, dimension) of unit length; books `user_tower`, in ms."""
+    def embed_all(
+        self, shoppers: Sequence[ResolvedShopper], stage_times: dict[str, float]
+    ) -> Scores:
+        """(shoppers, dimension) unit-length embeddings; adds `user_tower` to `stage_times`, ms."""
         users = np.zeros((len(shoppers), self.sources.index.dimension), np.float32)
         for place, shopper in enumerate(shoppers):
             if shopper.vector is not None:
                 users[place] = shopper.vector
-        read = [place for place, shopper in enumerate(shoppers) if shopper.vector is None]
-        if read:
+        unembedded = [place for place, shopper in enumerate(shoppers) if shopper.vector is None]
+        if unembedded:
             started = time.perf_counter()
-            users[read] = self._known_or_read([shoppers[place] for place in read])
-            watch["user_tower"] = 1e3 * (time.perf_counter() - started)
+            users[unembedded] = self._cached_or_computed([shoppers[place] for place in unembedded])
+            stage_times["user_tower"] = 1e3 * (time.perf_counter() - started)
         return users
 
-    def _known_or_read(self, shoppers: Sequence[ResolvedShopper]) -> Scores:
+    def _cached_or_computed(self, shoppers: Sequence[ResolvedShopper]) -> Scores:
         if self.kept is None:
-            return self._read(shoppers)
+            return self._compute(shoppers)
         return self.kept(
             [self._key(shopper) for shopper in shoppers],
-            lambda places: self._read([shoppers[place] for place in places]),
+            lambda places: self._compute([shoppers[place] for place in places]),
         )
 
     def _key(self, shopper: ResolvedShopper) -> bytes | None:
-        """All that an embedding hangs on; None where an item came after the release was built.
+        """Cache key, a hash of the user tower's input; None where an item is newer than the build.
 
-        Such an item's row may be another's after a change.
+        A later change of the catalogue may give such an item's row to another item.
         """
         history = shopper.history
         if len(history) and int(history.max()) >= self.sources.index.built:
             return None
-        contexts = np.zeros_like(history) if shopper.contexts is None else shopper.contexts
+        interaction_codes = (
+            np.zeros_like(history)
+            if shopper.interaction_codes is None
+            else shopper.interaction_codes
+        )
         digest = blake2b(len(history).to_bytes(8), digest_size=16)
-        for part in (history, contexts):
+        for part in (history, interaction_codes):
             digest.update(part.astype(np.int32).tobytes())
         digest.update(shopper.search.encode(errors="surrogatepass"))
         return digest.digest()
 
-    def _read(self, shoppers: Sequence[ResolvedShopper]) -> Scores:
+    def _compute(self, shoppers: Sequence[ResolvedShopper]) -> Scores:
         return self.user_tower.embed_all(
             [shopper.history for shopper in shoppers],
             [
-                np.zeros_like(shopper.history) if shopper.contexts is None else shopper.contexts
+                np.zeros_like(shopper.history)
+                if shopper.interaction_codes is None
+                else shopper.interaction_codes
                 for shopper in shoppers
             ],
             [shopper.search for shopper in shoppers],
@@ -106,58 +114,66 @@ class Retriever:
     def embed(
         self,
         history: Rows,
-        watch: dict[str, float],
+        stage_times: dict[str, float],
         *,
-        contexts: Rows | None = None,
+        interaction_codes: Rows | None = None,
         search: str = "",
     ) -> Scores:
-        """Embed one shopper as (dimension,)."""
-        shopper = ResolvedShopper(history=history, contexts=contexts, search=search)
-        user: Scores = self.embed_all([shopper], watch)[0]
+        """(dimension,) embedding of one shopper."""
+        shopper = ResolvedShopper(
+            history=history, interaction_codes=interaction_codes, search=search
+        )
+        user: Scores = self.embed_all([shopper], stage_times)[0]
         return user
 
     def recall(
         self,
         shoppers: Sequence[ResolvedShopper],
         size: int,
-        watch: dict[str, float],
+        stage_times: dict[str, float],
         *,
         given: Sequence[Rows | None] | None = None,
     ) -> list[RankedList]:
-        """The best items of both sources for each, history left out, best first.
+        """Shortlist of every shopper: the best items of both sources, best first, without history.
 
         Args:
-            shoppers: Whom to recommend to.
-            size: Items wanted of each source, and of both together.
-            watch: Where times are booked: `user_tower` and `index`, in ms.
-            given: Of each shopper, items to be judged in the place of what is recalled: they come
-                back in the given order, recalled by neither. None where nothing is given.
+            shoppers: Shoppers to recommend to.
+            size: Items wanted from each source, and from both together.
+            stage_times: Receives the times `user_tower` and `index`, ms.
+            given: For each shopper, item rows to score instead of recalling items, or None. They
+                keep their order and are marked as recalled by neither source.
         """
-        users = self.embed_all(shoppers, watch)
+        users = self.embed_all(shoppers, stage_times)
         started = time.perf_counter()
         rows = [None for _ in shoppers] if given is None else given
-        free = [place for place, judged in enumerate(rows) if judged is None]
+        to_recall = [place for place, judged in enumerate(rows) if judged is None]
         recalled = self.sources.shortlists(
-            users[free],
-            [shoppers[place].history for place in free],
+            users[to_recall],
+            [shoppers[place].history for place in to_recall],
             size,
-            listed=[shoppers[place].listed for place in free],
-            allowed=[shoppers[place].allowed for place in free],
+            uses_neighbours=[shoppers[place].uses_neighbours for place in to_recall],
+            allowed=[shoppers[place].allowed for place in to_recall],
         )
-        found = dict(zip(free, recalled, strict=True))
+        lists = dict(zip(to_recall, recalled, strict=True))
         for place, judged in enumerate(rows):
             if judged is not None:
-                found[place] = self.sources.judge(users[place], shoppers[place].history, judged)
-        watch["index"] = 1e3 * (time.perf_counter() - started)
-        return [found[place] for place in range(len(shoppers))]
+                lists[place] = self.sources.score_items(
+                    users[place], shoppers[place].history, judged
+                )
+        stage_times["index"] = 1e3 * (time.perf_counter() - started)
+        return [lists[place] for place in range(len(shoppers))]
 
     def shortlist(
         self,
         history: Rows,
         size: int,
-        watch: dict[str, float],
+        stage_times: dict[str, float],
         *,
-        contexts: Rows | None = None,
+        interaction_codes: Rows | None = None,
     ) -> RankedList:
-        """What is recalled for one shopper."""
-        return self.recall([ResolvedShopper(history=history, contexts=contexts)], size, watch)[0]
+        """Shortlist of one shopper."""
+        return self.recall(
+            [ResolvedShopper(history=history, interaction_codes=interaction_codes)],
+            size,
+            stage_times,
+        )[0]

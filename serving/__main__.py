@@ -1,58 +1,57 @@
-"""`python -m serving`: publish a release, serve it over gRPC, roll back, ask a server."""
+"""`python -m serving`: publish, serve and roll back releases, call a server, manage its events."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import jsonargparse
 
 from lineage.cli import configure_logging, reported_errors
-from serving.cli import admin, events, items, releases
-from serving.cli.ask import _ask_parser, _probe_parser, ask, probe
-from serving.cli.serve import LoadRelease, _serve, _serve_parser, load_engine
+from serving.cli import admin, ask, events, items, releases, serve, tokens
+
+Command = tuple[Callable[[], jsonargparse.ArgumentParser], Callable[[Any], None], str]
+"""Parser, function and one line of help."""
 
 
-def main(arguments: Sequence[str] | None = None, *, load: LoadRelease = load_engine) -> None:
-    """Run the subcommand that the command line names."""
+def commands(load: serve.LoadRelease) -> Mapping[str, Command]:
+    """Every command, by name.
+
+    Args:
+        load: Loads the release that `serve` serves.
+    """
+    return {
+        "serve": (serve.parser, partial(serve.run, load=load), "serve a release over gRPC"),
+        "ask": (ask.ask_parser, ask.ask, "call a server and print its answer"),
+        "probe": (ask.probe_parser, ask.probe, "fail unless a server is ready"),
+        "record": (events.record_parser, events.record, "record events"),
+        "export-events": (events.export_parser, events.export, "write events as interactions"),
+        "prune-events": (events.prune_parser, events.prune, "remove old events"),
+        "upsert": (items.upsert_parser, items.upsert, "add or replace items of a server"),
+        "delete": (items.delete_parser, items.delete, "remove items from a server's answers"),
+        "admin": (admin.parser, admin.run, "releases and statistics of a server"),
+        "publish": (releases.publish_parser, releases.publish, "make the built stages live"),
+        "rollback": (releases.rollback_parser, releases.rollback, "make an older release live"),
+        "releases": (releases.list_parser, releases.list_all, "list the releases"),
+        "token": (tokens.parser, tokens.run, "create a token for a client"),
+    }
+
+
+def main(arguments: Sequence[str] | None = None, *, load: serve.LoadRelease = serve.load) -> None:
+    """Run the command that the command line names."""
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = jsonargparse.ArgumentParser(prog="python -m serving", description=__doc__)
-    commands = parser.add_subcommands(dest="command")
-    commands.add_subcommand("serve", _serve_parser(), help="serve a release over gRPC")
-    commands.add_subcommand("ask", _ask_parser(), help="ask a server and print its answer")
-    commands.add_subcommand("probe", _probe_parser(), help="fail unless a server is ready")
-    commands.add_subcommand("record", events.record_parser(), help="record what users did")
-    commands.add_subcommand("export-events", events.export_parser(), help="events as interactions")
-    commands.add_subcommand(
-        "prune-events", events.prune_parser(), help="remove events that are too old"
-    )
-    commands.add_subcommand("upsert", items.upsert_parser(), help="add or change items of a server")
-    commands.add_subcommand(
-        "delete", items.delete_parser(), help="take items out of a server's answers"
-    )
-    admin.add_admin(commands)
-    for name, (parser_of, about) in releases.COMMANDS.items():
-        commands.add_subcommand(name, parser_of(), help=about)
+    table = commands(load)
+    below = parser.add_subcommands(dest="command")
+    parsers = {name: parser_of() for name, (parser_of, _, _) in table.items()}
+    for name, (_, _, about) in table.items():
+        below.add_subcommand(name, parsers[name], help=about)
+    admin.add_subcommands(parsers["admin"])
     options = parser.parse_args(arguments)
-    configure_logging(as_json=options.command == "serve" and options.serve.logs == "json")
+    chosen = options.command
+    configure_logging(as_json=options[chosen].get("logs") == "json")
+    _, run, _ = table[chosen]
     with reported_errors():
-        if options.command == "ask":
-            ask(options.ask)
-        elif options.command == "probe":
-            probe(options.probe)
-        elif options.command == "serve":
-            _serve(parser.instantiate(options).serve, load)
-        elif options.command == "prune-events":
-            events.prune(parser.instantiate(options)["prune-events"])
-        elif options.command == "upsert":
-            items.upsert(options.upsert)
-        elif options.command == "delete":
-            items.delete(options.delete)
-        elif options.command == "admin":
-            admin.run(options.admin)
-        elif options.command == "record":
-            events.record(options.record)
-        elif options.command == "export-events":
-            events.export(parser.instantiate(options)["export-events"])
-        else:
-            releases.run(options.command, options[options.command])
+        run(parser.instantiate(options)[chosen])
 
 
 if __name__ == "__main__":

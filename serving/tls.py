@@ -1,4 +1,4 @@
-"""Certificates of a server, read again when they are renewed, and of a client."""
+"""Certificates of the server, read again when they are renewed."""
 
 import logging
 from dataclasses import dataclass
@@ -58,26 +58,6 @@ def server_credentials(config: TlsConfig) -> grpc.ServerCredentials:
         read,
         renewed,  # type: ignore[arg-type]  # None, which its types forbid, keeps what there is
         require_client_authentication=config.client_ca is not None,
-    )
-
-
-def client_credentials(
-    *, ca: Path | None, certificate: Path | None, key: Path | None
-) -> grpc.ChannelCredentials:
-    """Credentials of a client.
-
-    Args:
-        ca: PEM certificates that sign the server's; None for those that the system trusts.
-        certificate: PEM chain that names the client, where the server asks for one.
-        key: PEM private key of it.
-
-    Raises:
-        OSError: a file cannot be read.
-    """
-    return grpc.ssl_channel_credentials(
-        ca.read_bytes() if ca else None,
-        key.read_bytes() if key else None,
-        certificate.read_bytes() if certificate else None,
     )
 
 

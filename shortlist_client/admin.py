@@ -1,80 +1,95 @@
-"""The part of the client that is for operators: releases and statistics."""
+"""Client of the AdminService, for operators: releases and statistics."""
 
 from collections.abc import Sequence
 
 import grpc
 
-from protos.recommender.v1 import admin_pb2 as pb
-from protos.recommender.v1.admin_pb2_grpc import AdminServiceStub
+from shortlist_client.api.checks import STRING, check
 from shortlist_client.api.operations import ReleaseFacts, Statistics
+from shortlist_client.proto.recommender.v1 import admin_pb2 as pb
+from shortlist_client.proto.recommender.v1.admin_pb2_grpc import AdminServiceStub
 from shortlist_client.wire.admin import to_release, to_statistics
 
 LOADING_SECONDS = 600.0
-"""Deadline of what loads a release"""
+"""Default deadline of a call that loads a release."""
 
 
 class AdminClient:
-    """Looks at releases, activates them, and asks for statistics.
+    """Lists and activates releases, returns statistics.
 
-    Errors are those of `RecommenderClient`, and FAILED_PRECONDITION: it cannot be done as things
-    are, nothing has changed, and `details()` says what stands in the way.
+    Errors are those of `RecommenderClient`. FAILED_PRECONDITION means that the server's state
+    forbids the call and nothing has changed; `details()` gives the reason.
     """
 
     def __init__(self, channel: grpc.Channel, *, timeout: float) -> None:
         self._stub, self._timeout = AdminServiceStub(channel), timeout
 
-    def releases(self) -> Sequence[ReleaseFacts]:
-        """Those that are kept, newest first.
+    def releases(self, *, timeout: float | None = None) -> Sequence[ReleaseFacts]:
+        """The stored releases, newest first.
+
+        Args:
+            timeout: Deadline of this call, seconds; by default the client's.
 
         Raises:
-            grpc.RpcError: the server serves no releases, failed or is out of reach.
+            grpc.RpcError: the server serves unpublished stages, failed or is out of reach.
         """
-        response = self._stub.ListReleases(pb.ListReleasesRequest(), timeout=self._timeout)
+        request = pb.ListReleasesRequest()
+        response = self._stub.ListReleases(request, timeout=self._seconds(timeout))
         return [to_release(message) for message in response.releases]
 
     def load(self, release_id: str, *, timeout: float = LOADING_SECONDS) -> ReleaseFacts:
-        """See that the server can load a release; changes nothing.
+        """Check that the server can load a release; changes nothing.
 
         Args:
-            release_id: Which.
-            timeout: Deadline, s.
+            release_id: The release.
+            timeout: Deadline, seconds.
 
         Raises:
-            grpc.RpcError: it cannot be loaded or is not there, or the server is out of reach.
+            grpc.RpcError: the release is unknown or cannot be loaded, or the server is out of
+                reach.
         """
+        check("release_id", release_id, STRING)
         request = pb.LoadReleaseRequest(release_id=release_id)
         return to_release(self._stub.LoadRelease(request, timeout=timeout).release)
 
     def activate(self, release_id: str, *, timeout: float = LOADING_SECONDS) -> ReleaseFacts:
-        """Make a release the live one; the server answers from it when this returns.
+        """Make a release live; the server answers from it when this returns.
 
         Args:
-            release_id: Which.
-            timeout: Deadline, s; what is not loaded by then does not become live.
+            release_id: The release.
+            timeout: Deadline, seconds; a release that is not loaded by then does not become live.
 
         Raises:
-            grpc.RpcError: it cannot be loaded or is not there, or the server is out of reach.
+            grpc.RpcError: the release is unknown or cannot be loaded, or the server is out of
+                reach.
         """
+        check("release_id", release_id, STRING)
         request = pb.ActivateReleaseRequest(release_id=release_id)
         return to_release(self._stub.ActivateRelease(request, timeout=timeout).release)
 
     def roll_back(self, *, timeout: float = LOADING_SECONDS) -> ReleaseFacts:
-        """Activate what the live release replaced. Called twice, it goes back further.
+        """Activate the release that the live one replaced. A second call goes back further.
 
         Args:
-            timeout: Deadline, s.
+            timeout: Deadline, seconds.
 
         Raises:
-            grpc.RpcError: there is nothing to go back to, it cannot be loaded, or the server is
-                out of reach.
+            grpc.RpcError: there is no such release, it cannot be loaded, or the server is out of
+                reach.
         """
         return to_release(self._stub.RollBack(pb.RollBackRequest(), timeout=timeout).release)
 
-    def statistics(self) -> Statistics:
-        """What the server serves, and what it did since it was started.
+    def statistics(self, *, timeout: float | None = None) -> Statistics:
+        """What the server serves, and its counts since it started.
+
+        Args:
+            timeout: Deadline of this call, seconds; by default the client's.
 
         Raises:
             grpc.RpcError: the server failed or is out of reach.
         """
-        response = self._stub.GetStatistics(pb.GetStatisticsRequest(), timeout=self._timeout)
-        return to_statistics(response)
+        request = pb.GetStatisticsRequest()
+        return to_statistics(self._stub.GetStatistics(request, timeout=self._seconds(timeout)))
+
+    def _seconds(self, timeout: float | None) -> float:
+        return self._timeout if timeout is None else timeout

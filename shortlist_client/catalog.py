@@ -1,4 +1,4 @@
-"""The half of the client that changes things: items, and what is known of users."""
+"""Client of the CatalogService."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,97 +8,114 @@ from typing import Any, TypeVar
 
 import grpc
 
-from protos.recommender.v1 import catalog_pb2
-from protos.recommender.v1.catalog_pb2_grpc import CatalogServiceStub
-from shortlist_client.api.item import Item, Known
+from shortlist_client.api.checks import STRING, Kind, check, check_iterable
+from shortlist_client.api.item import Item, KnownItem
+from shortlist_client.proto.recommender.v1 import catalog_pb2
+from shortlist_client.proto.recommender.v1.catalog_pb2_grpc import CatalogServiceStub
 from shortlist_client.wire.catalog import item_message, to_item
 
 T = TypeVar("T")
+ITEM = Kind("an Item", "Items", (Item,))
 PAUSE_SECONDS, LAST_PAUSE = 0.1, 1.0
-"""Before a call that reached no server is made again: the first, each next three times as long, and
-the longest"""
+"""First and longest pause before a retry; each is three times as long as the one before."""
 ROWS = 200
-"""Events or items of a message; each has the deadline of a request"""
+"""Events or items of a message; each message has the deadline of a call."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upserted:
-    """What became of items."""
+    """The result of an upsert."""
 
     upserted: int
-    """Found from now on."""
+    """How many items were accepted."""
     rejected: Mapping[int, str]
-    """Why not, by place among those that were sent."""
+    """The reason for each other item, by position."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deleted:
-    """What became of items that were to go."""
+    """The result of a deletion."""
 
     deleted: int
-    """Found no more."""
+    """How many items were removed."""
     unknown_item_ids: Sequence[str]
-    """Of which there were none, or none any more."""
+    """Ids that the catalogue does not have."""
 
 
 class CatalogClient:
-    """Changes items. Errors are those of `RecommenderClient`."""
+    """Changes and returns items. Errors are those of `RecommenderClient`."""
 
     def __init__(self, channel: grpc.Channel, *, timeout: float) -> None:
         self._stub, self._timeout = CatalogServiceStub(channel), timeout
 
-    def upsert(self, items: Iterable[Item]) -> Upserted:
-        """Add items or put new forms in the place of old ones; found when this returns.
+    def upsert(self, items: Iterable[Item], *, timeout: float | None = None) -> Upserted:
+        """Add or replace items; they can be found when this returns.
 
         Args:
-            items: Any number of them, sent some at a time; of an id that comes twice, the last
-                counts.
+            items: Any number, sent in parts; if an id occurs twice, the last one counts.
+            timeout: Deadline of each part, seconds; by default the client's.
 
         Raises:
-            ValueError: a text or an attribute is no plain JSON value.
-            grpc.RpcError: the server failed or is out of reach; some may be upserted.
+            TypeError: a member is not an Item.
+            ValueError: a text or an attribute is not a plain JSON value.
+            grpc.RpcError: the server failed or is out of reach; some items may be upserted.
         """
         upserted = 0
         rejected: dict[int, str] = {}
-        for first, part in _parts(items):
+        for first, part in in_parts("items", items, ITEM):
             request = catalog_pb2.UpsertRequest(items=map(item_message, part))
-            response = _acknowledged(self._stub.Upsert, request, self._timeout)
+            response = acknowledged(self._stub.Upsert, request, self._seconds(timeout))
             upserted += response.upserted
             rejected |= {first + row.row: row.reason for row in response.rejected}
         return Upserted(upserted=upserted, rejected=rejected)
 
-    def delete(self, item_ids: Iterable[str]) -> Deleted:
-        """Take items out of every answer.
+    def delete(self, item_ids: Iterable[str], *, timeout: float | None = None) -> Deleted:
+        """Remove items from every answer.
+
+        Args:
+            item_ids: Any number, sent in parts.
+            timeout: Deadline of each part, seconds; by default the client's.
 
         Raises:
+            TypeError: an id is not a string.
             grpc.RpcError: an id breaks a rule, or the server failed or is out of reach.
         """
         deleted, unknown = 0, list[str]()
-        for _, part in _parts(item_ids):
+        for _, part in in_parts("item_ids", item_ids, STRING):
             request = catalog_pb2.DeleteRequest(item_ids=part)
-            response = self._stub.Delete(request, timeout=self._timeout)
+            response = self._stub.Delete(request, timeout=self._seconds(timeout))
             deleted += response.deleted
             unknown += response.unknown_item_ids
         return Deleted(deleted=deleted, unknown_item_ids=unknown)
 
-    def get(self, item_ids: Iterable[str]) -> dict[str, Known]:
-        """The known ones of some items, by id.
+    def get(self, item_ids: Iterable[str], *, timeout: float | None = None) -> dict[str, KnownItem]:
+        """The known items among some ids, by id.
+
+        Args:
+            item_ids: Any number, sent in parts.
+            timeout: Deadline of each part, seconds; by default the client's.
 
         Raises:
+            TypeError: an id is not a string.
             grpc.RpcError: an id breaks a rule, or the server failed or is out of reach.
         """
-        found: dict[str, Known] = {}
-        for _, part in _parts(item_ids):
+        found: dict[str, KnownItem] = {}
+        for _, part in in_parts("item_ids", item_ids, STRING):
             request = catalog_pb2.GetRequest(item_ids=part)
-            response = self._stub.Get(request, timeout=self._timeout)
+            response = self._stub.Get(request, timeout=self._seconds(timeout))
             for known in response.items:
-                found[known.item.item_id] = Known(item=to_item(known.item), changed=known.changed)
+                found[known.item.item_id] = KnownItem(
+                    item=to_item(known.item), changed=known.changed
+                )
         return found
 
+    def _seconds(self, timeout: float | None) -> float:
+        return self._timeout if timeout is None else timeout
 
-def _acknowledged(method: Any, request: Any, timeout: float) -> Any:
-    """The answer to a stream's one message, sent again within the deadline: it counts once."""
-    end, pause = time.monotonic() + timeout, PAUSE_SECONDS
+
+def acknowledged(method: Any, request: Any, seconds: float) -> Any:
+    """Send the one message of a stream, retry within the deadline, return its acknowledgement."""
+    end, pause = time.monotonic() + seconds, PAUSE_SECONDS
     while True:
         try:
             (response,) = method(iter((request,)), timeout=max(0.0, end - time.monotonic()))
@@ -112,9 +129,16 @@ def _acknowledged(method: Any, request: Any, timeout: float) -> Any:
             return response
 
 
-def _parts(rows: Iterable[T]) -> Iterator[tuple[int, list[T]]]:
-    """Rows some at a time, each time with the place of the first."""
+def in_parts(name: str, rows: Iterable[T], kind: Kind) -> Iterator[tuple[int, list[T]]]:
+    """Rows in parts of a message each, with the position of the first.
+
+    Raises:
+        TypeError: the rows are one string, or one is of another kind.
+    """
+    check_iterable(name, rows, kind)
     rows, first = iter(rows), 0
     while part := list(islice(rows, ROWS)):
+        for place, row in enumerate(part, first):
+            check(f"{name}[{place}]", row, kind)
         yield first, part
         first += len(part)

@@ -1,23 +1,24 @@
 """Opens a gRPC channel: token, TLS, retries."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import grpc
 
-QUESTIONS = (
+RETRIED = (
     {"service": "recommender.v1.RecommenderService"},
     {"service": "recommender.v1.CatalogService", "method": "Get"},
     {"service": "recommender.v1.CatalogService", "method": "Delete"},
     {"service": "recommender.v1.AdminService", "method": "ListReleases"},
     {"service": "recommender.v1.AdminService", "method": "GetStatistics"},
 )
-
-
-RETRIES = {
+"""Idempotent methods. Not the streams of items and events: gRPC 1.85 never ends a stream that it
+retries after its server was killed."""
+SERVICE_CONFIG = {
     "methodConfig": [
         {
-            "name": QUESTIONS,
+            "name": RETRIED,
             "retryPolicy": {
                 "maxAttempts": 4,
                 "initialBackoff": "0.1s",
@@ -28,13 +29,9 @@ RETRIES = {
         }
     ]
 }
-"""What may be asked twice is asked again within its deadline, when no server could be reached. Not
-streams: gRPC 1.85 never ends one that it tries again after its server was killed."""
-
-
 OPTIONS = (
-    ("grpc.service_config", json.dumps(RETRIES)),
-    ("grpc.enable_http_proxy", 0),  # by default even 127.0.0.1 is sought behind $http_proxy
+    ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
+    ("grpc.enable_http_proxy", 0),  # by default gRPC looks for 127.0.0.1 behind $http_proxy
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
@@ -57,7 +54,7 @@ class _Bearer(
         sent = [*(details.metadata or ()), self._sent]
         return continuation(details._replace(metadata=sent), request)
 
-    # gRPC's types want four signatures of what is one and the same
+    # gRPC's types ask for four signatures of one method
     intercept_unary_unary = _call  # type: ignore[assignment]
     intercept_unary_stream = _call  # type: ignore[assignment]
     intercept_stream_unary = _call  # type: ignore[assignment]
@@ -67,15 +64,35 @@ class _Bearer(
 def open_channel(
     target: str, *, token: str | None = None, credentials: grpc.ChannelCredentials | None = None
 ) -> grpc.Channel:
-    """A channel to a server, which connects when it is first used.
+    """Open a channel, which connects when it is first used.
 
     Args:
         target: `host:port`.
         token: Sent with every call.
-        credentials: For TLS; None for none.
+        credentials: For TLS; None sends everything in the clear.
     """
     if credentials is None:
         channel = grpc.insecure_channel(target, options=OPTIONS)
     else:
         channel = grpc.secure_channel(target, credentials, options=OPTIONS)
     return grpc.intercept_channel(channel, _Bearer(token)) if token else channel
+
+
+def client_credentials(
+    *, ca: Path | None = None, certificate: Path | None = None, key: Path | None = None
+) -> grpc.ChannelCredentials:
+    """Credentials for TLS.
+
+    Args:
+        ca: PEM certificates that sign the server's; None for those that the system trusts.
+        certificate: PEM chain of the client, if the server asks for one (mutual TLS).
+        key: PEM private key of that certificate.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    return grpc.ssl_channel_credentials(
+        ca.read_bytes() if ca else None,
+        key.read_bytes() if key else None,
+        certificate.read_bytes() if certificate else None,
+    )

@@ -1,58 +1,41 @@
-"""A typed, blocking client; needs grpcio and the messages, nothing of the models."""
+"""A typed, blocking client of a Shortlist server."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from protos.recommender.v1 import recommender_pb2 as pb
-from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from shortlist_client.admin import AdminClient
-from shortlist_client.api.answer import Answer, Coverage
+from shortlist_client.api.answer import Response
 from shortlist_client.api.checks import STRING, check, members
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.catalog import CatalogClient
 from shortlist_client.channel import open_channel
 from shortlist_client.embed import EmbedClient
-from shortlist_client.errors import asked
+from shortlist_client.errors import call
 from shortlist_client.feedback import FeedbackClient
+from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
+from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from shortlist_client.stream import RefusedRow, recommendations
-from shortlist_client.wire.recommend import (
-    FROM_BASIS,
-    FROM_DEGRADED,
-    rank_request,
-    recommend_request,
-    retrieve_request,
-    similar_request,
-    to_items,
-)
+from shortlist_client.wire.answer import to_response
+from shortlist_client.wire.request import shopper_message, wishes_message
 
 POLL_SECONDS = 0.1
 JOB_SECONDS = 3600.0
-"""Deadline of a stream of requests where none is given"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Response(Answer):
-    """The engine's answer, and who gave it."""
-
-    versions: Mapping[str, str]
-    """Fingerprint of each part of the release, by stage."""
-    request_id: str
-    """As in the request."""
+"""Default deadline of a stream of requests."""
 
 
 class RecommenderClient:
-    """Asks a server; use it in a `with` block.
+    """Calls a server; use it in a `with` block.
 
-    Every request has a deadline. What goes wrong is a `grpc.RpcError` with `code()` and
-    `details()`: INVALID_ARGUMENT, NOT_FOUND, DEADLINE_EXCEEDED, UNAVAILABLE, INTERNAL,
-    RESOURCE_EXHAUSTED, which is an `OverloadedError` where asking again helps, or
-    FAILED_PRECONDITION, which is a `ReleaseChangedError` (both of `shortlist_client.errors`).
+    Every call has a deadline. Errors are `grpc.RpcError` with `code()` and `details()`:
+    INVALID_ARGUMENT, NOT_FOUND, DEADLINE_EXCEEDED, UNAVAILABLE, INTERNAL; RESOURCE_EXHAUSTED, which
+    is an `OverloadedError` when a retry helps; FAILED_PRECONDITION, which is a
+    `ReleaseChangedError` when the wishes name another release than the live one. A value of a wrong
+    type is a TypeError before anything is sent.
     """
 
     def __init__(
@@ -67,21 +50,21 @@ class RecommenderClient:
 
         Args:
             target: `host:port`.
-            timeout: Deadline of every request, s.
-            token: Who asks, where the server wants to know.
-            credentials: For TLS, as of `serving.tls.client_credentials`; None for none.
+            timeout: Deadline of a call that has none of its own, seconds.
+            token: Identifies the caller, if the server has a file of clients.
+            credentials: For TLS, made by `client_credentials`; None sends everything in the clear.
         """
         self._target, self._timeout = target, timeout
         self._channel = open_channel(target, token=token, credentials=credentials)
         self._stub = RecommenderServiceStub(self._channel)
         self.embed = EmbedClient(self._channel, timeout=timeout)
-        """Asks for embeddings."""
+        """Returns embeddings."""
         self.catalog = CatalogClient(self._channel, timeout=timeout)
-        """Changes items."""
+        """Changes and returns items."""
         self.feedback = FeedbackClient(self._channel, timeout=timeout)
-        """Records what users did."""
+        """Records events."""
         self.admin = AdminClient(self._channel, timeout=timeout)
-        """Looks at releases, activates them, and asks for statistics."""
+        """Lists and activates releases, returns statistics."""
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types know no methods
 
     def __enter__(self) -> "RecommenderClient":
@@ -100,10 +83,10 @@ class RecommenderClient:
         self._channel.close()
 
     def is_ready(self, *, timeout: float | None = None) -> bool:
-        """Whether the server says that it serves.
+        """Whether the server has loaded its release and serves it.
 
         Args:
-            timeout: How long to look for the server, s; by default as long as for a request.
+            timeout: How long to wait for a connection, seconds; by default the client's.
         """
         try:
             health = self._health.Check(
@@ -118,10 +101,10 @@ class RecommenderClient:
         return bool(health.status == health_pb2.HealthCheckResponse.SERVING)
 
     def wait_until_ready(self, timeout: float) -> None:
-        """Wait until the server is there and has loaded its release.
+        """Wait until the server serves its release.
 
         Args:
-            timeout: How long at most, s.
+            timeout: How long at most, seconds.
 
         Raises:
             TimeoutError: it was not ready by then.
@@ -148,33 +131,35 @@ class RecommenderClient:
             OverloadedError: too many requests wait; ask again after `retry_seconds`.
             grpc.RpcError: a rule is broken, or the server failed or is out of reach.
         """
-        return self._answer(self._stub.Recommend, recommend_request(shopper, wishes), timeout)
+        request = pb.RecommendRequest(
+            shopper=shopper_message(shopper), wishes=wishes_message(wishes)
+        )
+        return self._answer(self._stub.Recommend, request, timeout)
 
     def recommend_many(
-        self, asked: Iterable[tuple[Shopper, Wishes]], *, timeout: float = JOB_SECONDS
+        self, requests: Iterable[tuple[Shopper, Wishes]], *, timeout: float = JOB_SECONDS
     ) -> Iterator[tuple[int, Response | RefusedRow]]:
-        """What many shoppers should see next, for jobs: all other requests come first.
+        """What many shoppers should see next, for batch jobs: all other calls come first.
 
         Args:
-            asked: Any number of shoppers and wishes; read no faster than they are answered.
-            timeout: Deadline of all of them together, s.
+            requests: Any number of shoppers and wishes; read no faster than they are answered.
+            timeout: Deadline of the whole stream, seconds.
 
         Yields:
-            Places among the requests, in any order, and answers as they come, or why there is none.
+            Positions among the requests, in any order, and their answers or errors.
 
         Raises:
-            grpc.RpcError: the server stopped, failed or is out of reach; ask again for what is
-                missing.
+            grpc.RpcError: the server stopped, failed or is out of reach; send the rest again.
         """
-        return recommendations(
-            self._stub.RecommendStream, asked, response_of=_response, timeout=timeout
-        )
+        return recommendations(self._stub.RecommendStream, requests, timeout=timeout)
 
     def retrieve(
         self, shopper: Shopper, wishes: Wishes = Wishes(), *, timeout: float | None = None
     ) -> Response:
         """The head of the shortlist in its own order; otherwise like `recommend`."""
-        request = retrieve_request(shopper, wishes)
+        request = pb.RetrieveRequest(
+            shopper=shopper_message(shopper), wishes=wishes_message(wishes)
+        )
         return self._answer(self._stub.Retrieve, request, timeout)
 
     def rank(
@@ -197,7 +182,11 @@ class RecommenderClient:
             TypeError: the candidates are not a list or tuple of strings.
             grpc.RpcError: like `recommend`.
         """
-        request = rank_request(members("candidates", candidates, STRING), shopper, wishes)
+        request = pb.RankRequest(
+            shopper=shopper_message(shopper),
+            candidate_item_ids=members("candidates", candidates, STRING),
+            wishes=wishes_message(wishes),
+        )
         return self._answer(self._stub.Rank, request, timeout)
 
     def similar(
@@ -215,27 +204,9 @@ class RecommenderClient:
             grpc.RpcError: the item is unknown (NOT_FOUND); otherwise like `recommend`.
         """
         check("item_id", item_id, STRING)
-        return self._answer(self._stub.SimilarItems, similar_request(item_id, wishes), timeout)
+        request = pb.SimilarItemsRequest(item_id=item_id, wishes=wishes_message(wishes))
+        return self._answer(self._stub.SimilarItems, request, timeout)
 
     def _answer(self, method: Any, request: Any, timeout: float | None) -> Response:
         seconds = self._timeout if timeout is None else timeout
-        return _response(asked(method, request, timeout=seconds).answer)
-
-
-def _response(answer: pb.Answer) -> Response:
-    return Response(
-        items=to_items(answer.items),
-        basis=FROM_BASIS[answer.basis],
-        unknown_item_ids=tuple(answer.unknown_item_ids),
-        unknown_user=answer.unknown_user,
-        milliseconds=dict(answer.milliseconds),
-        versions=dict(answer.versions),
-        request_id=answer.request_id,
-        degraded=FROM_DEGRADED[answer.degraded],
-        coverage=Coverage(
-            corpus=answer.coverage.corpus,
-            searched=answer.coverage.searched,
-            recalled=answer.coverage.recalled,
-            ranked=answer.coverage.ranked,
-        ),
-    )
+        return to_response(call(method, request, timeout=seconds).answer)

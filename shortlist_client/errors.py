@@ -1,8 +1,8 @@
-"""What a server refuses, as a client can act on it.
+"""Errors of calls.
 
 grpc.RpcError: what went wrong, with `code()` and `details()`.
-    OverloadedError: RESOURCE_EXHAUSTED where asking again helps; says when.
-    ReleaseChangedError: FAILED_PRECONDITION; says which release is live.
+    OverloadedError: RESOURCE_EXHAUSTED when a retry helps; says when.
+    ReleaseChangedError: FAILED_PRECONDITION; names the live release.
 """
 
 from typing import Any
@@ -11,11 +11,12 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from shortlist_client.wire.recommend import OTHER_RELEASE
+OTHER_RELEASE, DOMAIN = "OTHER_RELEASE", "recommender.v1"
+"""Reason and domain of the `google.rpc.ErrorInfo` of a request that names another release."""
 
 
 class _RefusedError(grpc.RpcError):
-    """What the server said, beside something that a program can act on."""
+    """An error with a field that a program can act on."""
 
     def __init__(self, error: Any) -> None:
         super().__init__(error.details())
@@ -23,49 +24,49 @@ class _RefusedError(grpc.RpcError):
         self._details: str = error.details()
 
     def code(self) -> grpc.StatusCode:
-        """Status of the answer."""
+        """The gRPC status."""
         return self._code
 
     def details(self) -> str:
-        """What the server said."""
+        """The message of the server."""
         return self._details
 
 
 class OverloadedError(_RefusedError):
-    """So many requests wait at the server that it refused one more."""
+    """Too many requests wait at the server."""
 
     def __init__(self, error: Any, retry_seconds: float) -> None:
-        """Say what the server said, and when to ask again."""
+        """Take the error and the time after which to retry."""
         super().__init__(error)
         self.retry_seconds = retry_seconds
 
 
 class ReleaseChangedError(_RefusedError):
-    """Another release is live than the one that the request is bound to."""
+    """The request names a release that is not live."""
 
     def __init__(self, error: Any, live: str | None) -> None:
-        """Say what the server said, and which is live; None where it was never published."""
+        """Take the error and the live release; None if it was never published."""
         super().__init__(error)
         self.live = live
 
 
-def asked(method: Any, request: Any, *, timeout: float) -> Any:
-    """The answer to a request.
+def call(method: Any, request: Any, *, timeout: float) -> Any:
+    """Call a method of a stub.
 
     Raises:
-        grpc.RpcError: what went wrong, as one that says more where the server did.
+        grpc.RpcError: what went wrong; its most precise class.
     """
     try:
         return method(request, timeout=timeout)
     except grpc.RpcError as error:
-        refused = typed(error)
-        if refused is error:
+        precise = precise_error(error)
+        if precise is error:
             raise
-        raise refused from error
+        raise precise from error
 
 
-def typed(error: Any) -> grpc.RpcError:
-    """The error as one that says more where the server did, else as it is."""
+def precise_error(error: Any) -> grpc.RpcError:
+    """The error as OverloadedError or ReleaseChangedError if its details say so, else as it is."""
     status = rpc_status.from_call(error)
     for detail in () if status is None else status.details:
         retry, info = error_details_pb2.RetryInfo(), error_details_pb2.ErrorInfo()

@@ -5,46 +5,52 @@ from dataclasses import dataclass
 
 import grpc
 
-from protos.recommender.v1 import feedback_pb2
-from protos.recommender.v1.feedback_pb2_grpc import FeedbackServiceStub
+from shortlist_client.api.checks import Kind
 from shortlist_client.api.event import Event
-from shortlist_client.catalog import _acknowledged, _parts
+from shortlist_client.catalog import acknowledged, in_parts
+from shortlist_client.proto.recommender.v1 import feedback_pb2
+from shortlist_client.proto.recommender.v1.feedback_pb2_grpc import FeedbackServiceStub
 from shortlist_client.wire.feedback import event_message
+
+EVENT = Kind("an Event", "Events", (Event,))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """What became of events."""
+    """The result of recording events."""
 
     recorded: int
-    """Kept from now on."""
+    """How many events are new."""
     known_before: int
-    """Kept before."""
+    """How many events were already stored."""
     rejected: Mapping[int, str]
-    """Why not, by place among those that were sent."""
+    """The reason for each other event, by position."""
 
 
 class FeedbackClient:
-    """Records what users did. Errors are those of `RecommenderClient`."""
+    """Records events. Errors are those of `RecommenderClient`."""
 
     def __init__(self, channel: grpc.Channel, *, timeout: float) -> None:
         self._stub, self._timeout = FeedbackServiceStub(channel), timeout
 
-    def record(self, events: Iterable[Event]) -> Recorded:
-        """Record events, which are on the server's disk when this returns.
+    def record(self, events: Iterable[Event], *, timeout: float | None = None) -> Recorded:
+        """Record events; they are on the server's disk when this returns.
 
         Args:
-            events: Any number of them, sent some at a time. When this raises, send the same objects
-                again: each counts once.
+            events: Any number, sent in parts. When this raises, send the same objects again: each
+                counts once.
+            timeout: Deadline of each part, seconds; by default the client's.
 
         Raises:
-            grpc.RpcError: the server failed or is out of reach; some may be recorded.
+            TypeError: a member is not an Event.
+            grpc.RpcError: the server failed or is out of reach; some events may be recorded.
         """
         recorded = known_before = 0
         rejected: dict[int, str] = {}
-        for first, part in _parts(events):
+        seconds = self._timeout if timeout is None else timeout
+        for first, part in in_parts("events", events, EVENT):
             request = feedback_pb2.RecordRequest(events=map(event_message, part))
-            response = _acknowledged(self._stub.Record, request, self._timeout)
+            response = acknowledged(self._stub.Record, request, seconds)
             recorded += response.recorded
             known_before += response.known_before
             rejected |= {first + row.row: row.reason for row in response.rejected}

@@ -1,17 +1,18 @@
-"""The part of the client that asks for many recommendations over one stream."""
+"""Recommendations for many shoppers over one stream."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 
-from protos.recommender.v1 import recommender_pb2 as pb
+from shortlist_client.api.answer import Response
 from shortlist_client.api.request import Shopper, Wishes
-from shortlist_client.wire.recommend import recommend_request
+from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
+from shortlist_client.wire.answer import to_response
+from shortlist_client.wire.request import shopper_message, wishes_message
 
 STATUSES = {status.value[0]: status for status in grpc.StatusCode}
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,33 +26,43 @@ class RefusedRow:
 
 
 def recommendations(
-    method: Any,
-    asked: Iterable[tuple[Shopper, Wishes]],
-    *,
-    response_of: Callable[[pb.Answer], T],
-    timeout: float,
-) -> Iterator[tuple[int, T | RefusedRow]]:
-    """Answers to many requests, each with its place among them, as they come.
+    method: Any, requests: Iterable[tuple[Shopper, Wishes]], *, timeout: float
+) -> Iterator[tuple[int, Response | RefusedRow]]:
+    """The answers to many requests as they come, each with its position among the requests.
 
     Args:
-        method: Of the stub.
-        asked: Read as fast as the server answers, in a thread of its own.
-        response_of: Makes an answer of its message.
-        timeout: Deadline of all of them together, s.
+        method: `RecommendStream` of the stub.
+        requests: Read as fast as the server answers, in a thread of gRPC.
+        timeout: Deadline of the whole stream, seconds.
 
     Raises:
+        Exception: what the requests raised.
         grpc.RpcError: the server stopped, failed or is out of reach.
     """
-    requests = (
-        pb.RecommendStreamRequest(request=recommend_request(shopper, wishes))
-        for shopper, wishes in asked
-    )
-    call = method(requests, timeout=timeout)
+    wrong: list[Exception] = []
+    call = method(_messages(requests, wrong), timeout=timeout)
     try:
         for row in call:
             if row.WhichOneof("outcome") == "answer":
-                yield row.row, response_of(row.answer)
+                yield row.row, to_response(row.answer)
             else:
                 yield row.row, RefusedRow(code=STATUSES[row.error.code], message=row.error.message)
+    except grpc.RpcError:
+        if wrong:  # gRPC only says that iterating failed
+            raise wrong[0] from None
+        raise
     finally:
-        call.cancel()  # whoever stops listening stops the job
+        call.cancel()  # a caller that stops reading stops the job
+
+
+def _messages(
+    requests: Iterable[tuple[Shopper, Wishes]], wrong: list[Exception]
+) -> Iterator[pb.RecommendStreamRequest]:
+    try:
+        for shopper, wishes in requests:
+            yield pb.RecommendStreamRequest(
+                shopper=shopper_message(shopper), wishes=wishes_message(wishes)
+            )
+    except Exception as error:
+        wrong.append(error)
+        raise

@@ -1,5 +1,6 @@
 """What several packages' tests need: a tiny BERT and a tiny shop, both made here."""
 
+import gc
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -18,10 +19,27 @@ from dataset.arrays import TEST, TRAIN, VALID, Dataset, StringColumn
 
 pytest_plugins = ["tests.running_server"]
 
+gc.disable()  # until everything is imported
+os.fsync = lambda descriptor: None  # the machine keeps running, so every write survives
+
 COLOURS = ["red", "blue", "green", "black", "white", "pink"]
 COLOURS += ["grey", "brown", "gold", "teal", "lime", "navy"]
 THINGS = ["shirt", "mug", "lamp", "chair", "bag", "vase", "clock", "rug", "desk", "bowl"]
 THINGS += ["plate", "spoon", "towel", "frame", "shelf", "hook", "jar", "tray", "candle", "basket"]
+
+
+def pytest_collection_finish():
+    """Exempt everything imported so far from later garbage collections."""
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Every test draws the same weights, regardless of the tests before it."""
+    import torch
+
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +144,7 @@ def build_stages():
 def build_release(tiny_bert):
     """Really run every stage on a shop with the tiny BERT, below a folder.
 
-    The items have the attributes of `shop_attributes`.
+    The items have the attributes of `shop_attributes`, where no others are given.
     """
     from backbone.config import TrainingConfig
     from dataset.arrays import save_dataset
@@ -143,13 +161,16 @@ def build_release(tiny_bert):
     from towers import train as towers_train
     from towers.config import TowersConfig
 
-    def build(root: Path, shop: Dataset) -> Path:
+    def build(
+        root: Path, shop: Dataset, attributes: pl.DataFrame | None = None, *, epochs: int = 5
+    ) -> Path:
+        described = shop_attributes(shop) if attributes is None else attributes
         with writing(root / "data", stage="data", config={}, inputs={}) as (folder, _):
             save_dataset(folder, shop)
-            save_attributes(folder, shop_attributes(shop))
-            save_fields(folder, shop_attributes(shop))
+            save_attributes(folder, described)
+            save_fields(folder, described)
         training = TrainingConfig(
-            max_epochs=5,
+            max_epochs=epochs,
             examples_per_epoch=320,
             batch_size=32,
             learning_rate=3e-3,

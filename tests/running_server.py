@@ -1,12 +1,14 @@
 """Fixtures of a server on a free port, with a fake engine or a real one."""
 
 import asyncio
+import socketserver
 import threading
 from types import SimpleNamespace
 
 import pytest
 
-from retrieval.embedding_cache import NOTHING
+import shortlist_client.channel
+from retrieval.embedding_cache import NO_CACHE
 from serving.api.errors import UnknownItemError
 from serving.api.request import Method
 from serving.engine.engine import Engine
@@ -125,6 +127,20 @@ class RunningServer:
         return self._submit(coroutine).result(SECONDS)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_idle_waits():
+    """Clients retry after a tenth of the usual wait; the metrics server stops soon."""
+    with pytest.MonkeyPatch.context() as patch:
+        quick = [
+            (name, value.replace('"0.1s"', '"0.01s"') if isinstance(value, str) else value)
+            for name, value in shortlist_client.channel.OPTIONS
+        ]
+        assert quick != list(shortlist_client.channel.OPTIONS)
+        patch.setattr(shortlist_client.channel, "OPTIONS", tuple(quick))
+        patch.setattr(socketserver.BaseServer.serve_forever, "__defaults__", (0.02,))
+        yield
+
+
 @pytest.fixture(scope="session")
 def event_loop_thread():
     loop = asyncio.new_event_loop()
@@ -147,7 +163,7 @@ def start(event_loop_thread):
     running = []
 
     def start(load, *, parts=None, **options):
-        config = ServerConfig(**{"port": 0, "grace_seconds": 5.0, "cache": NOTHING, **options})
+        config = ServerConfig(**{"port": 0, "grace_seconds": 5.0, "cache": NO_CACHE, **options})
         running.append(RunningServer(event_loop_thread, load, config, parts or {}))
         return running[-1]
 

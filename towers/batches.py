@@ -11,9 +11,9 @@ from torch import Tensor
 from backbone.batch import Batch, TokenBatch, pad
 from backbone.packing import PackedBatch, pack
 from backbone.tokens import item_input
-from dataset.training_examples import TrainingPoints
+from dataset.training_examples import TrainingExamples
 from towers.inputs import TextInputs, Twins
-from towers.negative_sampler import CandidateSampler
+from towers.negative_sampler import NegativeSampler
 from towers.sampled_softmax import Choices
 from towers.windows import Windows
 
@@ -51,10 +51,10 @@ class TowersBatch(Batch):
 class Training:
     """Source of training batches, for both forms of the user tower."""
 
-    points: TrainingPoints
+    points: TrainingExamples
     inputs: TextInputs
     twins: Twins
-    sampler: CandidateSampler
+    sampler: NegativeSampler
     fresh_texts: int
     """Texts per batch that are encoded with gradients"""
     seed: int
@@ -157,19 +157,21 @@ class WindowBatches:
         pool, choices = training.choices(everyone, numbers, rng)
         words = [training.search(int(point), rng) for point in searching]
         histories = [points.items[span] for span in spans]
-        contexts = [points.contexts[span] for span in spans]
+        interaction_codes = [points.interaction_codes[span] for span in spans]
         for point in searching.tolist():
             kept = slice(1 - self.width, None if rng.random() < HISTORY_KEPT else 0)
             histories.append(points.history(point)[kept])
-            contexts.append(np.append(points.history_contexts(point)[kept], 0))
-        for unknown in np.flatnonzero(rng.random(len(contexts)) < CONTEXTS_UNKNOWN).tolist():
-            contexts[unknown] = np.zeros_like(contexts[unknown])
+            interaction_codes.append(np.append(points.history_codes(point)[kept], 0))
+        for unknown in np.flatnonzero(
+            rng.random(len(interaction_codes)) < CONTEXTS_UNKNOWN
+        ).tolist():
+            interaction_codes[unknown] = np.zeros_like(interaction_codes[unknown])
         rows = pool if training.sampler.takes_all else np.union1d(pool, np.concatenate(histories))
         sequences = [np.searchsorted(rows, history).astype(np.int32) for history in histories]
         for search in range(len(words)):
             shopper = len(chosen) + search
             sequences[shopper] = np.append(sequences[shopper], np.int32(1 + len(rows) + search))
-        packed = pack(sequences, contexts, width=self.width, filler=len(rows))
+        packed = pack(sequences, interaction_codes, width=self.width, filler=len(rows))
         fresh, texts = training.fresh(points.targets[members], rows, rng)
         last = np.array([len(s) - 1 for s in sequences[len(chosen) :]], np.int64)
         cells = np.concatenate([place[new], last])

@@ -52,7 +52,7 @@ def embed_histories(
     tower: HistoryTower,
     items: Tensor,
     histories: Sequence[NDArray[np.int32]],
-    contexts: Sequence[NDArray[np.int32]],
+    interaction_codes: Sequence[NDArray[np.int32]],
     *,
     length: int,
 ) -> Tensor:
@@ -62,7 +62,7 @@ def embed_histories(
         tower: User tower in evaluation mode.
         items: (corpus, dimension) item embeddings.
         histories: Item rows of each shopper, oldest first, none empty.
-        contexts: Interaction codes (`dataset.interaction_codes`), one per item of the histories.
+        interaction_codes: One per item of the histories (`dataset.interaction_codes`).
         length: Number of newest items that are encoded.
 
     Returns:
@@ -74,7 +74,7 @@ def embed_histories(
         for start in range(0, len(histories), HISTORIES):
             block = slice(start, start + HISTORIES)
             newest = [history[-length:] for history in histories[block]]
-            codes = [context[-length:] for context in contexts[block]]
+            codes = [context[-length:] for context in interaction_codes[block]]
             packed = pack(newest, codes, width=length, filler=len(items))
             last = packed.starts + torch.tensor([len(history) - 1 for history in newest])
             users.append(tower(items, packed.to(device), last.to(device), nothing))

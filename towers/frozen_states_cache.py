@@ -13,7 +13,7 @@ from backbone.text_cache import weights_digest, writing
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenStates:
+class FrozenStatesCache:
     """States of every token of every text, memory-mapped in half precision."""
 
     starts: NDArray[np.int64]
@@ -28,7 +28,7 @@ class TokenStates:
         lengths: NDArray[np.int64],
         hidden: int,
         read: Callable[[], Iterator[tuple[NDArray[np.int64], Tensor]]],
-    ) -> "TokenStates":
+    ) -> "FrozenStatesCache":
         """Load the states from a file, or compute and save them first.
 
         The file is written atomically, so an incomplete one never exists.

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dataset.training_examples import TrainingPoints
+from dataset.training_examples import TrainingExamples
 from towers.inputs import Twins
 
 DEPTH = 50
@@ -22,7 +22,9 @@ class HardNegatives:
     a share of the target's cosine are left out (de Souza Moreira et al., "NV-Retriever", 2024).
     """
 
-    def __init__(self, points: TrainingPoints, twins: Twins, *, items: int, margin: float) -> None:
+    def __init__(
+        self, points: TrainingExamples, twins: Twins, *, items: int, margin: float
+    ) -> None:
         """Start without hard negatives.
 
         Args:

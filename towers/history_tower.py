@@ -83,12 +83,18 @@ class HistoryTower(nn.Module):
         """
         table = torch.cat([items, items.new_zeros(1, items.shape[1]), searches.to(items.dtype)])
 
-        def embedded(ids: Tensor, contexts: Tensor, positions: Tensor, owners: Tensor) -> Tensor:
+        def embedded(
+            ids: Tensor, interaction_codes: Tensor, positions: Tensor, owners: Tensor
+        ) -> Tensor:
             mask = causal_mask(owners)
             known = functional.embedding(ids, table)
             searched = (ids > len(items)).unsqueeze(-1)
             tokens = self.into(known.to(self.into.weight.dtype))  # (rows, width, hidden)
-            tokens = tokens + self.gaps(contexts % GAPS) + self.actions(contexts // GAPS)
+            tokens = (
+                tokens
+                + self.gaps(interaction_codes % GAPS)
+                + self.actions(interaction_codes // GAPS)
+            )
             tokens = tokens + searched * self.search
             states = self.bert(
                 inputs_embeds=self.dropout(tokens), position_ids=positions, attention_mask=mask
@@ -101,7 +107,7 @@ class HistoryTower(nn.Module):
         read = in_chunks(
             embedded,
             packed.ids,
-            packed.contexts,
+            packed.interaction_codes,
             packed.positions,
             packed.owners,
             size=self.rows_at_once,

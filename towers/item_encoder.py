@@ -18,11 +18,11 @@ from towers.artifact import ITEM, load_item_tower
 from towers.config import TowersConfig
 from towers.encode import encode
 from towers.item_tower import ItemTower
-from towers.user_encoder import TitlesReader, UserTower
+from towers.user_encoder import TitleHistoryEncoder, UserTower
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextsReader:
+class TextEncoder:
     """Encodes raw texts with the item tower."""
 
     tower: ItemTower
@@ -31,7 +31,7 @@ class TextsReader:
     """Most word pieces of a text, including the special tokens"""
 
     @classmethod
-    def load(cls, folder: Path) -> "TextsReader":
+    def load(cls, folder: Path) -> "TextEncoder":
         """Load from a finished towers stage."""
         return cls(
             tower=load_item_tower(folder),
@@ -40,13 +40,13 @@ class TextsReader:
         )
 
     @classmethod
-    def beside(cls, folder: Path, user_tower: UserTower) -> "TextsReader":
+    def beside(cls, folder: Path, user_tower: UserTower) -> "TextEncoder":
         """Like `load`, but shares the item tower that a user tower uses for searches, if any.
 
         Both must then be used in the same thread.
         """
         reader = user_tower.reader
-        if isinstance(reader, TitlesReader):
+        if isinstance(reader, TitleHistoryEncoder):
             return cls.load(folder)
         return cls(
             tower=reader.item_tower,

@@ -25,7 +25,7 @@ from evaluation.search import exact_search
 from towers.batches import TowersBatch, Training
 from towers.config import TowersConfig
 from towers.encode import embed_histories, encode
-from towers.frozen_states_cache import TokenStates, states_name
+from towers.frozen_states_cache import FrozenStatesCache, states_name
 from towers.history_tower import HistoryTower
 from towers.item_tower import ItemTower
 from towers.model import TwoTower
@@ -63,13 +63,13 @@ class TowersModule(LightningModule):
         self.average = deepcopy(model).requires_grad_(requires_grad=False)
         self.inputs, self.points = training.inputs, training.points
         self.hard = training.sampler.hard
-        self.below: TokenStates | None = None
+        self.below: FrozenStatesCache | None = None
         hidden = model.item_tower.projection.in_features
         texts = torch.zeros(len(training.inputs.texts), hidden)
         self.register_buffer("texts", texts, persistent=False)
 
     @torch.no_grad()
-    def keep_states_below(self, folder: Path) -> None:
+    def cache_frozen_states(self, folder: Path) -> None:
         """Compute the frozen layers' states of every text, or load them from the cache."""
         corpus, layers = self.inputs.corpus(), self.config.item_layers
         lengths = np.array([len(text) for text in corpus])
@@ -80,7 +80,7 @@ class TowersModule(LightningModule):
                 texts = pad([corpus[row] for row in rows], pad_id).to(self.device)
                 return states_below(bert, texts, trained_layers=layers)
 
-        self.below = TokenStates.kept(
+        self.below = FrozenStatesCache.kept(
             folder / states_name(bert, corpus, layers=layers),
             lengths,
             bert.config.hidden_size,
@@ -88,7 +88,7 @@ class TowersModule(LightningModule):
         )
 
     @torch.no_grad()
-    def read_texts(self) -> None:
+    def encode_texts(self) -> None:
         """Encode every item's text with the averaged item tower."""
         if self.below is not None:
             read_on, lengths = partial(self._read_on, self.average.item_tower), self.below.lengths
@@ -127,14 +127,14 @@ class TowersModule(LightningModule):
         self,
         items: Tensor,
         histories: Sequence[NDArray[np.int32]],
-        contexts: Sequence[NDArray[np.int32]],
+        interaction_codes: Sequence[NDArray[np.int32]],
     ) -> Tensor:
         """(users, dimension): embeddings of shoppers after their histories."""
         self.average.eval()
         tower = self.average.user_tower
         if isinstance(tower, HistoryTower):
             length = self.config.history_length
-            return embed_histories(tower, items, histories, contexts, length=length)
+            return embed_histories(tower, items, histories, interaction_codes, length=length)
         return encode(
             tower,
             [self.inputs.history(history) for history in histories],
@@ -147,7 +147,7 @@ class TowersModule(LightningModule):
         """Restore the state after the last epoch's validation, for a resumed training."""
         if self.current_epoch:
             if self.config.item_layers:
-                self.read_texts()
+                self.encode_texts()
             self._mine(self.embed_items(), epoch=self.current_epoch)
             self.train()
 
@@ -158,8 +158,8 @@ class TowersModule(LightningModule):
         rng = np.random.default_rng([self.config.training.seed, epoch])
         chosen = np.sort(rng.permutation(len(self.points))[: self.config.hard])
         histories = [self.points.history(int(point)) for point in chosen]
-        contexts = [self.points.history_contexts(int(point)) for point in chosen]
-        self.hard.renew(chosen, self.embed_users(items, histories, contexts), items)
+        interaction_codes = [self.points.history_codes(int(point)) for point in chosen]
+        self.hard.renew(chosen, self.embed_users(items, histories, interaction_codes), items)
 
     def on_train_batch_start(self, batch: TowersBatch, batch_idx: int) -> None:  # noqa: ARG002
         """Seed each step by its number, so that a resumed training draws the same numbers."""
@@ -219,10 +219,10 @@ class TowersModule(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log recall of the validation users over the whole corpus, and mine hard negatives."""
         if self.config.item_layers:
-            self.read_texts()
+            self.encode_texts()
         items = self.embed_items()
         if self.valid:
-            users = self.embed_users(items, self.valid.histories, self.valid.contexts)
+            users = self.embed_users(items, self.valid.histories, self.valid.interaction_codes)
             _, found = exact_search(
                 users.cpu().numpy(), items.cpu().numpy(), 100, exclude=self.valid.histories
             )

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CandidateSampler:
+class NegativeSampler:
     """Draws one pool per batch, without repeats: its targets, uniform and hard negatives.
 
     Items without purchases are never in the pool: whether they are wanted is unknown, and towers

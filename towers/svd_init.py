@@ -6,15 +6,13 @@ from scipy import sparse
 from torch import Tensor
 from torch.nn import functional
 
-from dataset.training_examples import TrainingPoints
+from dataset.training_examples import TrainingExamples
 
 ITERATIONS = 4
 """Power iterations, needed because the singular values of sparse purchases fall slowly."""
 
 
-def behaviour_embeddings(
-    points: TrainingPoints, items: int, *, dimension: int, seed: int
-) -> Tensor:
+def svd_embeddings(points: TrainingExamples, items: int, *, dimension: int, seed: int) -> Tensor:
     """Embed items so that items with common users are near each other.
 
     Takes the matrix of purchases, each divided by the square roots of its user's and its item's

@@ -18,20 +18,20 @@ from torch.utils.data import DataLoader, TensorDataset
 from transformers import PreTrainedTokenizerBase
 
 from backbone.device import best_device
-from backbone.encode_texts import read_texts
+from backbone.encode_texts import encode_texts
 from backbone.load import load_tokenizer
 from backbone.tokens import SpecialTokens, tokenize
 from backbone.training import (
     BudgetBatchSampler,
     EpochSampler,
-    Fitted,
+    FitResult,
     fit,
     seed_everything,
     total_steps,
     training_folder,
 )
 from dataset.arrays import Cases, Dataset, load_dataset
-from dataset.training_examples import training_points
+from dataset.training_examples import training_examples
 from lineage.manifest import read_manifest
 from lineage.stages import (
     DATA,
@@ -52,8 +52,8 @@ from towers.hard_negatives import HardNegatives
 from towers.inputs import TextInputs, Twins
 from towers.model import TitlesTower, build_two_tower
 from towers.module import MONITOR, TowersModule
-from towers.negative_sampler import CandidateSampler
-from towers.svd_init import behaviour_embeddings
+from towers.negative_sampler import NegativeSampler
+from towers.svd_init import svd_embeddings
 from towers.windows import windows
 
 EPOCHS = "epochs"
@@ -76,11 +76,11 @@ def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     workplace = training_folder(root, TRIAL_TOWERS, asdict(config), fingerprint)
     valid = valid_cases(data, config.valid_users)
     module, fitted = fit_towers(
-        config, data, tokenizer, workplace, valid=valid, kept_below=root / "training"
+        config, data, tokenizer, workplace, valid=valid, cache_below=root / "training"
     )
     np.save(folder / VALID_USERS, valid.user_rows)
     return {
-        **_written(config, module, (valid.histories, valid.contexts), tokenizer, folder),
+        **_written(config, module, (valid.histories, valid.interaction_codes), tokenizer, folder),
         MONITOR: round(fitted.best, 4),
         EPOCHS: fitted.epochs,
     }
@@ -103,13 +103,13 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     workplace = training_folder(root, TOWERS, asdict(config), decided.fingerprint)
     epochs = decided.facts[EPOCHS]
     config = replace(config, training=replace(config.training, max_epochs=epochs))
-    module, _ = fit_towers(config, data, tokenizer, workplace, kept_below=root / "training")
+    module, _ = fit_towers(config, data, tokenizer, workplace, cache_below=root / "training")
     known = np.flatnonzero(np.diff(module.points.user_starts))
     users = np.random.default_rng(config.training.seed).permutation(known)[: config.valid_users]
     histories = [data.history(user) for user in users.tolist()]
-    contexts = [data.history_contexts(user) for user in users.tolist()]
+    interaction_codes = [data.history_codes(user) for user in users.tolist()]
     return {
-        **_written(config, module, (histories, contexts), tokenizer, folder),
+        **_written(config, module, (histories, interaction_codes), tokenizer, folder),
         EPOCHS: epochs,
     }
 
@@ -149,8 +149,8 @@ def fit_towers(
     folder: Path,
     *,
     valid: Cases | None = None,
-    kept_below: Path,
-) -> tuple[TowersModule, Fitted]:
+    cache_below: Path,
+) -> tuple[TowersModule, FitResult]:
     """Train both towers on the training split.
 
     Args:
@@ -159,7 +159,7 @@ def fit_towers(
         tokenizer: Tokenizer of the backbone.
         folder: Folder of checkpoints and logs; an interrupted training resumes from it.
         valid: Users whose recall@100 selects the best epoch; None selects the last one.
-        kept_below: Folder of the cached outputs of the pretrained backbone.
+        cache_below: Folder of the cached outputs of the pretrained backbone.
 
     Returns:
         The towers after the selected epoch, with every text encoded, and the result of the
@@ -168,7 +168,7 @@ def fit_towers(
     source = training_source(config, data, text_inputs(data, tokenizer, config))
     loader = batches(config, source)
     steps = total_steps(loader, config.training)
-    module = build_module(config, data, source, steps, valid=valid, kept_below=kept_below)
+    module = build_module(config, data, source, steps, valid=valid, cache_below=cache_below)
     fitted = fit(
         module,
         loader,
@@ -179,7 +179,7 @@ def fit_towers(
     )
     module.to(best_device())  # Lightning leaves it on the CPU
     if config.item_layers:
-        module.read_texts()
+        module.encode_texts()
     return module, fitted
 
 
@@ -211,7 +211,7 @@ def valid_cases(data: Dataset, users: int) -> Cases:
 
 def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> Training:
     """The source of training batches: examples, inputs and the negative sampler."""
-    points = training_points(data, within_baskets=config.reads == "items")
+    points = training_examples(data, within_baskets=config.reads == "items")
     items = len(data.item_ids)
     twins = Twins(inputs.titles[row] for row in range(len(inputs.titles)))
     counts = np.bincount(points.targets, minlength=items)
@@ -223,7 +223,7 @@ def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> 
         points=points,
         inputs=inputs,
         twins=twins,
-        sampler=CandidateSampler(
+        sampler=NegativeSampler(
             target_share=counts / counts.sum(), bought=bought, uniform=config.uniform, hard=hard
         ),
         fresh_texts=config.fresh_texts if config.item_layers else 0,
@@ -239,7 +239,7 @@ def build_module(
     steps: int,
     *,
     valid: Cases | None = None,
-    kept_below: Path | None = None,
+    cache_below: Path | None = None,
 ) -> TowersModule:
     """Build the towers, encode the corpus once, and initialise both projections from its texts.
 
@@ -249,7 +249,7 @@ def build_module(
         source: Source of the batches.
         steps: Steps of the training.
         valid: Users whose recall is monitored, if any.
-        kept_below: Folder of the cached outputs of the pretrained backbone, if any.
+        cache_below: Folder of the cached outputs of the pretrained backbone, if any.
     """
     seed_everything(config.training.seed)
     purchases = torch.from_numpy(np.array(data.popularity))
@@ -258,21 +258,21 @@ def build_module(
     )
     module = TowersModule(model, valid, source, config).to(best_device())
     bert = model.item_tower.bert
-    if kept_below is not None and 0 < config.item_layers < bert.config.num_hidden_layers:
-        module.keep_states_below(kept_below)
-    texts = read_texts(
+    if cache_below is not None and 0 < config.item_layers < bert.config.num_hidden_layers:
+        module.cache_frozen_states(cache_below)
+    texts = encode_texts(
         deepcopy(bert),
         data.texts,
         load_tokenizer(config.backbone),
         max_tokens=config.item_tokens,
         description="corpus",
-        kept_below=kept_below,
+        cache_below=cache_below,
     )
     module.texts = torch.from_numpy(texts)
     module.cpu()
     model.item_tower.fit_projection(module.texts)
     if config.residual:
-        behaviour = behaviour_embeddings(
+        behaviour = svd_embeddings(
             source.points, len(purchases), dimension=config.dimension, seed=config.training.seed
         )
         model.item_tower.fit_behaviour(module.texts, behaviour)

@@ -15,7 +15,7 @@ from backbone.batch import pad
 from backbone.load import empty_bert, load_tokenizer
 from backbone.packing import pack, padded_width
 from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
-from dataset.append_only import Extended
+from dataset.append_only import ExtendedArray
 from lineage.stages import EMBEDDINGS
 from towers.artifact import OPTIONS, USER, WEIGHTS, _ready, load_item_tower
 from towers.history_tower import HistoryTower
@@ -25,11 +25,11 @@ from towers.model import TitlesTower
 
 
 @dataclass(frozen=True, kw_only=True)
-class ItemsReader:
+class ItemHistoryEncoder:
     """Encodes histories as items and searches as words."""
 
     tower: HistoryTower
-    embeddings: NDArray[np.float32] | Extended[np.float32]
+    embeddings: NDArray[np.float32] | ExtendedArray[np.float32]
     """(items, dimension) item embeddings"""
     length: int
     """Number of newest items that are encoded"""
@@ -42,7 +42,7 @@ class ItemsReader:
     @classmethod
     def load(
         cls, folder: Path, dimension: int, length: int, search_tokens: int, actions: int
-    ) -> "ItemsReader":
+    ) -> "ItemHistoryEncoder":
         """Load from a finished towers stage."""
         part = folder / USER
         tower = HistoryTower(empty_bert(part), dimension=dimension, actions=actions)
@@ -58,7 +58,7 @@ class ItemsReader:
     def __call__(
         self,
         histories: Sequence[NDArray[np.int32]],
-        contexts: Sequence[NDArray[np.int32]],
+        interaction_codes: Sequence[NDArray[np.int32]],
         searches: Sequence[str],
     ) -> torch.Tensor:
         """Embed shoppers by their newest items and their searches, as (shoppers, dimension).
@@ -67,7 +67,7 @@ class ItemsReader:
             ValueError: a shopper has neither a history nor a search.
         """
         newest = [history[-self.length :] for history in histories]
-        item_codes = [codes[-self.length :] for codes in contexts]
+        item_codes = [codes[-self.length :] for codes in interaction_codes]
         lengths = np.array([len(items) for items in newest])
         searching = np.array([bool(search) for search in searches])
         starts, size = np.cumsum(lengths) - lengths, int(lengths.sum())
@@ -101,7 +101,7 @@ class ItemsReader:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TitlesReader:
+class TitleHistoryEncoder:
     """Encodes histories and searches as the word pieces of titles."""
 
     tower: TitlesTower
@@ -109,7 +109,7 @@ class TitlesReader:
     tokenizer: PreTrainedTokenizerBase
 
     @classmethod
-    def load(cls, folder: Path, dimension: int, history_tokens: int) -> "TitlesReader":
+    def load(cls, folder: Path, dimension: int, history_tokens: int) -> "TitleHistoryEncoder":
         """Load from a finished towers stage."""
         part = folder / USER
         titles = TokenTable.load(part, "titles")
@@ -128,7 +128,7 @@ class TitlesReader:
     def __call__(
         self,
         histories: Sequence[NDArray[np.int32]],
-        contexts: Sequence[NDArray[np.int32]],  # noqa: ARG002  # not encoded in titles
+        interaction_codes: Sequence[NDArray[np.int32]],  # noqa: ARG002  # not encoded in titles
         searches: Sequence[str],
     ) -> torch.Tensor:
         """Embed shoppers by their newest titles, as (shoppers, dimension); a search comes first."""
@@ -152,58 +152,62 @@ class UserTower:
     bf16 sums depend on the batch, so the last bits of an embedding may differ between batches.
     """
 
-    reader: ItemsReader | TitlesReader
+    reader: ItemHistoryEncoder | TitleHistoryEncoder
 
     @classmethod
     def load(cls, folder: Path) -> "UserTower":
         """Load from a finished towers stage."""
         options = json.loads((folder / USER / OPTIONS).read_text())
         if options.pop("reads") == "items":
-            return cls(reader=ItemsReader.load(folder, **options))
-        return cls(reader=TitlesReader.load(folder, **options))
+            return cls(reader=ItemHistoryEncoder.load(folder, **options))
+        return cls(reader=TitleHistoryEncoder.load(folder, **options))
 
     @property
     def longest(self) -> int:
         """Most items of a history that are encoded; 0 for titles, which have no padded widths."""
-        return self.reader.length if isinstance(self.reader, ItemsReader) else 0
+        return self.reader.length if isinstance(self.reader, ItemHistoryEncoder) else 0
 
     def __call__(
         self,
         history: NDArray[np.int32],
-        contexts: NDArray[np.int32] | None = None,
+        interaction_codes: NDArray[np.int32] | None = None,
         search: str = "",
     ) -> NDArray[np.float32]:
         """Embed a shopper.
 
         Args:
             history: Item rows, oldest first; may be empty if there is a search.
-            contexts: Interaction codes (`dataset.interaction_codes`); None if unknown.
+            interaction_codes: Interaction codes (`dataset.interaction_codes`); None if unknown.
             search: Words that the shopper searches for; may be empty.
 
         Returns:
             (dimension,) of unit length.
         """
-        known = None if contexts is None else [contexts]
+        known = None if interaction_codes is None else [interaction_codes]
         vector: NDArray[np.float32] = self.embed_all([history], known, [search])[0]
         return vector
 
     def embed_all(
         self,
         histories: Sequence[NDArray[np.int32]],
-        contexts: Sequence[NDArray[np.int32]] | None = None,
+        interaction_codes: Sequence[NDArray[np.int32]] | None = None,
         searches: Sequence[str] | None = None,
     ) -> NDArray[np.float32]:
         """Embed a batch of shoppers.
 
         Args:
             histories: Item rows of each, oldest first; may be empty if there is a search.
-            contexts: Interaction codes (`dataset.interaction_codes`) of each; None if unknown.
+            interaction_codes: Of each history (`dataset.interaction_codes`); None if unknown.
             searches: Words that each searches for, or ""; None if nobody searches.
 
         Returns:
             (shoppers, dimension) of unit length.
         """
-        known = [np.zeros_like(items) for items in histories] if contexts is None else contexts
+        known = (
+            [np.zeros_like(items) for items in histories]
+            if interaction_codes is None
+            else interaction_codes
+        )
         with torch.inference_mode():
             embeddings = self.reader(histories, known, searches or [""] * len(histories))
         vectors: NDArray[np.float32] = embeddings.cpu().numpy()

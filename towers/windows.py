@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.training_examples import TrainingPoints
+from dataset.training_examples import TrainingExamples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Windows:
         return len(self.starts)
 
 
-def windows(points: TrainingPoints, length: int) -> Windows:
+def windows(points: TrainingExamples, length: int) -> Windows:
     """Cover all training examples with spans of at most `length` interactions.
 
     A user with more interactions gets several windows. Each later window starts half a window
@@ -34,7 +34,7 @@ def windows(points: TrainingPoints, length: int) -> Windows:
     user has that much.
 
     Args:
-        points: Training examples in the order of `training_points`: by user, then by time.
+        points: Training examples in the order of `training_examples`: by user, then by time.
         length: Most interactions of a window, at least 2.
 
     Raises:

@@ -1,1 +1,1 @@
-"""Recall, latency and memory of the vector index."""
+"""Measures recall, latency and memory of the vector index."""

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.index.compare`: recall, latency and memory beside hnswlib and ScaNN.
+"""`python -m benchmarks.index.compare`: recall, latency and memory against hnswlib and ScaNN.
 
-All searches are of one query at a time by one thread, in this process, by turns.
+All libraries search one query at a time in one thread of this process, in alternating rounds.
 """
 
 import logging
@@ -26,7 +26,7 @@ from dataset.postings import bitmap_of
 from index.config import IndexConfig, NeighboursConfig
 from index.faiss_store.build import build_index
 from index.faiss_store.installation import load_faiss
-from index.faiss_store.store import ItemIndex
+from index.faiss_store.store import FaissStore
 from index.stage import tuned
 from index.tuning import nearest
 from lineage.cli import configure_logging, reported_errors
@@ -36,40 +36,40 @@ from lineage.stages import EMBEDDINGS, USER_EMBEDDINGS
 logger = logging.getLogger("benchmarks.index.compare")
 DIMENSION, K = 384, 100
 QUERIES = 500
-"""Tuned on, and as many others looked for."""
+"""Queries to tune on; as many others are measured."""
 ROUNDS = 3
 SHARES = (0.5, 0.1, 0.01, 0.001)
-"""Of the items that fit a filter."""
+"""Shares of the items that pass a filter."""
 FILTERED = 100
-"""Queries that are searched for among them."""
+"""Queries searched with a filter."""
 BATCH_ITEMS, BATCH = 17_000, 64
 Figures = dict[str, Any]
 
 
-def beside_peers(
+def compare_with_peers(
     name: str, vectors: NDArray[np.float32], queries: NDArray[np.float32], config: IndexConfig
 ) -> tuple[Figures, list[Figures]]:
-    """Tune on half of the queries; on the others, recall and latency beside the peers at it.
+    """Tune on half of the queries; on the other half compare with peers at equal recall.
 
     Args:
-        name: Of the vectors.
+        name: Name of the vectors.
         vectors: (items, dimension)
         queries: (queries, dimension)
-        config: Of the index.
+        config: Options of the index.
 
     Returns:
-        Figures of searches among all items, and of searches among those that fit a filter.
+        Figures of searches among all items, and of searches with a filter.
     """
     load_faiss().omp_set_num_threads(1)
-    seen, others = queries[::2], queries[1::2]
+    tuning, measured = queries[::2], queries[1::2]
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         index = build_index(vectors, config, Path(folder))
         seconds = time.perf_counter() - started
-        point, _ = tuned(index, config, vectors, seen)
+        point, _ = tuned(index, config, vectors, tuning)
         index.set_operating_point(point.parameters)
-        truth = nearest(others, vectors, K)
-        recall = recall_of([index.search(query[None], K)[1][0] for query in others], truth)
+        truth = nearest(measured, vectors, K)
+        recall = recall_of([index.search(query[None], K)[1][0] for query in measured], truth)
         figures: Figures = {
             "vectors": f"{name}, {len(vectors):,} × {vectors.shape[1]}",
             "operating point": point.parameters or "exact",
@@ -77,11 +77,13 @@ def beside_peers(
             "build s": round(seconds, 1),
         }
         logger.info("%s", figures)
-        whole, latencies, ours = np.asarray(vectors), {}, []
+        in_memory, latencies, ours = np.asarray(vectors), {}, []
         for peer, points in PEERS.items():
             times = {}
-            for parameters, reached, search in reaching(points(whole, K), others, truth, recall):
-                mine, theirs = by_turns(lambda q: index.search(q[None], K), search, others)
+            for parameters, reached, search in reaching(
+                points(in_memory, K), measured, truth, recall
+            ):
+                mine, theirs = by_turns(lambda q: index.search(q[None], K), search, measured)
                 ours.append(mine)
                 times[f"{parameters} ({reached:.4f})"] = theirs
                 logger.info("%s %s: %.3f ms, ours %.3f ms", peer, parameters, theirs, mine)
@@ -89,9 +91,9 @@ def beside_peers(
                 best = min(times, key=times.__getitem__)
                 figures[peer], latencies[peer] = best, times[best]
         if not ours:
-            ours = [by_turns(lambda q: index.search(q[None], K), None, others)[0]]
+            ours = [by_turns(lambda q: index.search(q[None], K), None, measured)[0]]
         filtered = [
-            {"vectors": figures["vectors"], **among(index, whole, others[:FILTERED], share)}
+            {"vectors": figures["vectors"], **among(index, in_memory, measured[:FILTERED], share)}
             for share in SHARES
         ]
     milliseconds = min(ours)
@@ -103,20 +105,20 @@ def beside_peers(
 
 
 def among(
-    index: ItemIndex, vectors: NDArray[np.float32], queries: NDArray[np.float32], share: float
+    index: FaissStore, vectors: NDArray[np.float32], queries: NDArray[np.float32], share: float
 ) -> Figures:
-    """Recall and latency where a share of the items, at random, fits a filter.
+    """Recall and latency of searches with a filter that a random share of the items passes.
 
     Args:
-        index: Over the vectors.
+        index: Index over the vectors.
         vectors: (items, dimension)
         queries: (queries, dimension)
-        share: Of the items.
+        share: Share of the items that pass, 0 to 1.
     """
     rows = np.flatnonzero(np.random.default_rng(0).random(len(vectors)) < share)
-    fitting, allowed = vectors[rows], bitmap_of(rows)
+    passing, allowed = vectors[rows], bitmap_of(rows)
     k = min(K, len(rows))
-    truth = rows[nearest(queries, fitting, k)]
+    truth = rows[nearest(queries, passing, k)]
     found = [index.search_among(query, K, allowed)[1] for query in queries]
     milliseconds, _ = by_turns(lambda q: index.search_among(q, K, allowed), None, queries)
     return {
@@ -131,7 +133,7 @@ def by_turns(
     theirs: Callable[[NDArray[np.float32]], object] | None,
     queries: NDArray[np.float32],
 ) -> tuple[float, float]:
-    """Median milliseconds of each, least of some rounds; NaN for nobody."""
+    """Median latency of each, ms: the least of several alternating rounds; NaN without `theirs`."""
     medians: list[list[float]] = [[], []]
     for _ in range(ROUNDS):
         for place, search in enumerate((ours, theirs)):
@@ -145,10 +147,10 @@ def by_turns(
 
 
 def exact_batches(untouched: int) -> Figures:
-    """Milliseconds of an exact batch search by one thread, as loaded here and as FAISS comes.
+    """Latency of exact batch search in one thread, with our BLAS threshold and FAISS's default.
 
     Args:
-        untouched: FAISS's own threshold for BLAS.
+        untouched: FAISS's default threshold.
     """
     faiss = load_faiss()
     faiss.omp_set_num_threads(1)
@@ -159,11 +161,11 @@ def exact_batches(untouched: int) -> Figures:
     index.add(vectors)
     times: dict[int, list[float]] = {ours: [], untouched: []}
     for _ in range(10):
-        for threshold, taken in times.items():
+        for threshold, milliseconds in times.items():
             faiss.cvar.distance_compute_blas_threshold = threshold
             started = time.perf_counter()
             index.search(queries, K)
-            taken.append(1e3 * (time.perf_counter() - started))
+            milliseconds.append(1e3 * (time.perf_counter() - started))
     faiss.cvar.distance_compute_blas_threshold = ours
     mine, theirs = min(times[ours]), min(times[untouched])
     return {
@@ -176,7 +178,7 @@ def exact_batches(untouched: int) -> Figures:
 def data_sets(
     root: Path, folder: Path, *, full: bool
 ) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
-    """Name, vectors and queries: two synthetic ones, and the towers' if they were trained."""
+    """Name, vectors and queries of two synthetic sets, and of the towers if they were trained."""
     large = 1_000_000 if full else 200_000
     for name, make, size in (
         ("clustered", clustered(large // ITEMS_A_CENTRE), large),
@@ -192,7 +194,7 @@ def data_sets(
 
 
 def main() -> None:
-    """Measure, print, and write `index.json` among the reports."""
+    """Measure, print, and write `index.json` to the reports' folder."""
     options = parser("python -m benchmarks.index.compare", "Speed of the index.", IndexConfig)
     options.add_argument("--full", action="store_true", help="1M and 5M vectors, not 200k and 1M")
     parsed = options.parse_args()
@@ -206,14 +208,14 @@ def main() -> None:
         root, reports = folders(arguments)
         with tempfile.TemporaryDirectory() as made:
             folder, size = Path(made), 5_000_000 if arguments.full else 1_000_000
-            weighed = [
+            memory = [
                 built_within(gib, size, folder)
                 for gib in ((4.0, 1.5) if arguments.full else (1.0, 0.8))
             ]
             (folder / "memory.npy").unlink()
             batches = exact_batches(untouched)
             compared = [
-                beside_peers(name, vectors, queries, config)
+                compare_with_peers(name, vectors, queries, config)
                 for name, vectors, queries in data_sets(root, folder, full=arguments.full)
             ]
         filtered = [row for _, rows in compared for row in rows]
@@ -222,20 +224,20 @@ def main() -> None:
             "beside peers": [figures for figures, _ in compared],
             "filtered": filtered,
             "exact batches of 64 over 17,000": batches,
-            "memory": weighed,
+            "memory": memory,
         }
         for title, rows in (
-            ("beside peers at equal recall", content["beside peers"]),
-            ("among the items that fit a filter", filtered),
+            ("peers at equal recall", content["beside peers"]),
+            ("searches with a filter", filtered),
             ("exact batches of 64 over 17,000", [batches]),
-            ("memory of a build", weighed),
+            ("memory of a build", memory),
         ):
             Console(width=160).print(as_table(title, rows))
         save_figures(reports, "index", content)
 
 
 def as_table(title: str, rows: list[Mapping[str, Any]] | list[Figures]) -> Table:
-    """One row a measurement."""
+    """Table with one row per measurement."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     table = Table(*columns, title=title)
     for row in rows:

@@ -1,6 +1,6 @@
 """`python -m benchmarks.index.gpu`: every kind of index on this machine's GPUs and CPU.
 
-Each is built by either, tuned on the GPUs, and searched by both at the same operating point.
+Each index is built on both, tuned on the GPUs, and searched on both at the same operating point.
 """
 
 import logging
@@ -26,7 +26,7 @@ from benchmarks.index.vectors import ITEMS_A_CENTRE, clustered, unclustered, wri
 from index.config import GPUs, IndexConfig
 from index.faiss_store.build import Kind, build_index
 from index.faiss_store.installation import builds_graphs, gpu_count, load_faiss
-from index.faiss_store.store import ItemIndex
+from index.faiss_store.store import FaissStore
 from index.stage import tuned
 from index.tuning import nearest
 from lineage.cli import configure_logging, reported_errors
@@ -35,22 +35,22 @@ logger = logging.getLogger("benchmarks.index.gpu")
 K, BATCH = 100, 64
 KINDS: tuple[Kind, ...] = ("exact", "ivf-pq", "ivf-sq", "ivf-flat", "cagra")
 QUERIES = 500
-"""Tuned on, and as many others looked for."""
+"""Queries to tune on; as many others are measured."""
 CALLERS = 32
-"""Threads that search at once, one query each."""
+"""Threads that search concurrently, one query each."""
 Figures = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class GPUConfig:
-    """What is searched."""
+    """Size of the synthetic data and of the build."""
 
     items: int = 1_000_000
-    """Vectors of a set."""
+    """Number of vectors."""
     dimension: int = 384
-    """Length of each."""
+    """Length of a vector."""
     memory_gib: float = 32.0
-    """What a build may occupy."""
+    """Most memory that a build may occupy, GiB."""
 
     def __post_init__(self) -> None:
         if self.items < 1000:
@@ -62,33 +62,33 @@ class GPUConfig:
 def compared(
     name: str, vectors: NDArray[np.float32], queries: NDArray[np.float32], config: IndexConfig
 ) -> Iterator[Figures]:
-    """Figures of one kind over some vectors, for every way to share the work among the GPUs.
+    """Figures of one kind of index, for every way to divide the work among the GPUs.
 
     Args:
-        name: Of the vectors.
+        name: Name of the vectors.
         vectors: (items, dimension)
-        queries: (queries, dimension); half of them are tuned on.
+        queries: (queries, dimension); half of them are for tuning.
         config: Kind of index.
     """
-    seen, others = queries[::2], queries[1::2]
-    truth = nearest(others, vectors, K)
+    tuning, measured = queries[::2], queries[1::2]
+    truth = nearest(measured, vectors, K)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         by_cpu_s, _ = timed(build_index, vectors, replace(config, gpus="none"), folder)
         by_gpu_s, index = timed(build_index, vectors, config, folder)
         try:
-            point, _ = tuned(index, config, vectors, seen)
+            point, _ = tuned(index, config, vectors, tuning)
         except ValueError as error:
             yield {"vectors": name, "kind": config.kind, "short of the recall": str(error)}
             return
         index.set_operating_point(point.parameters)
         index.save(folder)
-        on_cpu = ItemIndex.load(folder, "none")
-        expected = on_cpu.search(others, K)[1]
+        on_cpu = FaissStore.load(folder, "none")
+        expected = on_cpu.search(measured, K)[1]
         ways: tuple[GPUs, ...] = ("replicas", "shards") if gpu_count() > 1 else ("auto",)
         for gpus in ways if config.kind != "cagra" else ("auto",):
-            copied_s, on_gpu = timed(ItemIndex.load, folder, gpus)
-            found = on_gpu.search(others, K)[1]
+            copied_s, on_gpu = timed(FaissStore.load, folder, gpus)
+            found = on_gpu.search(measured, K)[1]
             yield {
                 "vectors": f"{name}, {len(vectors):,} × {vectors.shape[1]}",
                 "kind": config.kind,
@@ -99,37 +99,37 @@ def compared(
                 "build s": round(by_gpu_s, 1),
                 "build s, CPU": round(by_cpu_s, 1),
                 "load s": round(copied_s, 2),
-                **both("p50 ms", lambda which: one_by_one(which, others), on_gpu, on_cpu),
-                **both("batch of 64 ms", lambda which: batch(which, others), on_gpu, on_cpu),
-                **both("32 callers, /s", lambda which: at_once(which, others), on_gpu, on_cpu),
+                **both("p50 ms", lambda which: one_by_one(which, measured), on_gpu, on_cpu),
+                **both("batch of 64 ms", lambda which: batch(which, measured), on_gpu, on_cpu),
+                **both("32 callers, /s", lambda which: at_once(which, measured), on_gpu, on_cpu),
             }
 
 
 def both(
-    name: str, measure: Callable[[ItemIndex], float], on_gpu: ItemIndex, on_cpu: ItemIndex
+    name: str, measure: Callable[[FaissStore], float], on_gpu: FaissStore, on_cpu: FaissStore
 ) -> Figures:
-    """A figure of the GPU's form and of the CPU's."""
+    """The same figure measured on the GPU and on the CPU."""
     return {name: round(measure(on_gpu), 3), f"{name}, CPU": round(measure(on_cpu), 3)}
 
 
-def one_by_one(index: ItemIndex, queries: NDArray[np.float32]) -> float:
-    """Median milliseconds of a query."""
+def one_by_one(index: FaissStore, queries: NDArray[np.float32]) -> float:
+    """Median latency of one query, ms."""
     seconds = [timed(index.search, query[None], K)[0] for query in queries]
     return 1e3 * float(np.median(seconds))
 
 
-def batch(index: ItemIndex, queries: NDArray[np.float32]) -> float:
-    """Median milliseconds of 64 queries at a time."""
+def batch(index: FaissStore, queries: NDArray[np.float32]) -> float:
+    """Median latency of a batch of 64 queries, ms."""
     seconds = [timed(index.search, queries[:BATCH], K)[0] for _ in range(10)]
     return 1e3 * float(np.median(seconds))
 
 
-def at_once(index: ItemIndex, queries: NDArray[np.float32]) -> float:
-    """Queries per second, asked one at a time by several threads."""
-    begin = threading.Barrier(CALLERS)
+def at_once(index: FaissStore, queries: NDArray[np.float32]) -> float:
+    """Queries per second when several threads each search one query at a time."""
+    start = threading.Barrier(CALLERS)
 
     def call(place: int) -> None:
-        begin.wait()
+        start.wait()
         for query in queries[place::CALLERS]:
             index.search(query[None], K)
 
@@ -139,14 +139,14 @@ def at_once(index: ItemIndex, queries: NDArray[np.float32]) -> float:
 
 
 def timed(call: Callable[..., Any], *arguments: object) -> tuple[float, Any]:
-    """Seconds of a call, and what it returned."""
+    """Duration of a call, s, and its result."""
     started = time.perf_counter()
     returned = call(*arguments)
     return time.perf_counter() - started, returned
 
 
 def main() -> None:
-    """Measure, print, and write `gpu.json` among the reports."""
+    """Measure, print, and write `gpu.json` to the reports' folder."""
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     options = jsonargparse.ArgumentParser(
         prog="python -m benchmarks.index.gpu", description="The index on the GPUs of this machine."
@@ -180,9 +180,9 @@ def main() -> None:
 
 
 def as_table(rows: list[Figures]) -> Table:
-    """One row an index."""
+    """Table with one row per index."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    table = Table(*columns, title="on the GPUs, beside the CPU")
+    table = Table(*columns, title="GPU and CPU")
     for row in rows:
         table.add_row(*(str(row.get(name, "")) for name in columns))
     return table

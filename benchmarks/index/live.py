@@ -1,9 +1,9 @@
-"""`python -m benchmarks.index.live`: latency of searches while items change, beside idle.
+"""`python -m benchmarks.index.live`: latency of searches while items change, and while idle.
 
-One thread searches, one query at a time. Another upserts and deletes at a steady pace, each change
-in the journal and on the disk before it is shown, as an engine does once an item's text is read.
-Idle and busy rounds take turns. Where the dataset's stages were built, the whole engine is asked as
-well, while texts are read in batches.
+One thread searches, one query at a time. Another thread upserts and deletes items at a steady rate.
+As in the engine, each change is in the journal on the disk before searches see it. Idle and busy
+rounds alternate. Where the dataset's stages were built, the whole engine is measured too, while it
+encodes the texts of new items in batches.
 """
 
 import json
@@ -29,7 +29,7 @@ from benchmarks.index.vectors import ITEMS_A_CENTRE, clustered, written
 from index.config import IndexConfig, NeighboursConfig
 from index.faiss_store.build import build_index
 from index.faiss_store.installation import load_faiss
-from index.faiss_store.store import ItemIndex
+from index.faiss_store.store import FaissStore
 from index.filters.attributes import Attributes
 from index.live_index import LiveIndex
 from index.stage import tuned
@@ -44,25 +44,25 @@ from shortlist_client.api.request import Shopper
 logger = logging.getLogger("benchmarks.index.live")
 DIMENSION, K = 384, 200
 STATE = 768 + 64
-"""Bytes that the ranker stores for an item: its states and its words."""
+"""Bytes that the ranker stores per item: its states and its words."""
 WAYS = (("exact", 50_000), ("ivf-pq", 200_000))
 Figures = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LiveConfig:
-    """How much changes while searches are timed."""
+    """Rate of changes while searches are timed."""
 
     upserts: int = 200
-    """Items a second that are added, half of them new forms of known ones."""
+    """Items upserted per second; half of them replace known items."""
     deletes: int = 50
-    """Items a second that are deleted."""
+    """Items deleted per second."""
     seconds: float = 10.0
-    """Length of a round."""
+    """Length of a round, s."""
     rounds: int = 3
-    """Idle ones, and as many busy ones."""
+    """Number of idle rounds, and of busy rounds."""
     batch: int = 10
-    """Items of one change, which is one write to the disk."""
+    """Items per change; each change is one write to the disk."""
 
     def __post_init__(self) -> None:
         for name in ("upserts", "deletes", "seconds", "rounds", "batch"):
@@ -71,24 +71,30 @@ class LiveConfig:
 
 
 class Changing:
-    """Changes items as an engine would, with embeddings at random."""
+    """Changes items as the engine does, with random embeddings."""
 
-    def __init__(self, base: ItemIndex, folder: Path, batch: int) -> None:
-        """Begin with a base and a journal in a folder; so many items change at once."""
+    def __init__(self, base: FaissStore, folder: Path, batch: int) -> None:
+        """Open the journal.
+
+        Args:
+            base: Index of the items before any change.
+            folder: Folder of the journal.
+            batch: Items per change.
+        """
         self.items = LiveItems(LiveIndex(base), Attributes(attributes={}, items=len(base)), STATE)
         self._journal = Journal(folder / CHANGES)
         self._base, self._batch, self._count = len(base), batch, 0
         self._rng = np.random.default_rng(0)
 
     def upsert(self) -> None:
-        """Add some items, every other a new form of one of the base."""
+        """Upsert one batch; every second item replaces an item of the base."""
         known = self._rng.choice(self._base, self._batch, replace=False)
         known[::2] = -1
         self._count += 1
         items = [
             Item(
                 item_id=f"new-{self._count}-{place}" if row < 0 else f"base-{row}",
-                title="an item of some words that nobody reads",
+                title="a title that no model encodes here",
             )
             for place, row in enumerate(known.tolist())
         ]
@@ -106,11 +112,11 @@ class Changing:
         )
 
     def delete(self) -> None:
-        """Delete some items of the base."""
+        """Delete one batch of items of the base."""
         rows = self._rng.choice(self._base, self._batch, replace=False)
         now = time.time()
-        gone = [Change(item_id=f"base-{row}", when=now, item=None) for row in rows.tolist()]
-        self._journal.append(encoded(gone))
+        changes = [Change(item_id=f"base-{row}", when=now, item=None) for row in rows.tolist()]
+        self._journal.append(encoded(changes))
         current = self.items.index.current(rows)
         self.items = self.items.changed(
             [],
@@ -127,14 +133,21 @@ class Changing:
 
 @contextmanager
 def pace(work: Sequence[tuple[Callable[[], object], float]]) -> Iterator[list[int]]:
-    """Do work in another thread, each kind so many times a second; yields how often it was done."""
+    """Call functions in another thread at steady rates.
+
+    Args:
+        work: Functions and their rates, calls per second.
+
+    Yields:
+        Number of calls of each function so far.
+    """
     done, counts = threading.Event(), [0] * len(work)
 
     def run() -> None:
         started = time.perf_counter()
         while not done.wait(5e-4):
-            for place, (step, often) in enumerate(work):
-                while counts[place] < often * (time.perf_counter() - started):
+            for place, (step, rate) in enumerate(work):
+                while counts[place] < rate * (time.perf_counter() - started):
                     if done.is_set():
                         return
                     step()
@@ -154,30 +167,30 @@ def by_turns(
     work: Sequence[tuple[Callable[[], object], float]],
     config: LiveConfig,
 ) -> Figures:
-    """Median and 99th percentile in ms, idle and while work is done; least of the rounds' each."""
-    found: dict[str, list[NDArray[np.float64]]] = {"idle": [], "busy": []}
-    done = [0.0] * len(work)
+    """Median and 99th percentile, ms, idle and busy; each is the least over the rounds."""
+    measured: dict[str, list[NDArray[np.float64]]] = {"idle": [], "busy": []}
+    rates = [0.0] * len(work)
     for _ in range(config.rounds):
-        found["idle"].append(_timed(ask, config.seconds))
+        measured["idle"].append(_timed(ask, config.seconds))
         started = time.perf_counter()
         with pace(work) as counts:
-            found["busy"].append(_timed(ask, config.seconds))
+            measured["busy"].append(_timed(ask, config.seconds))
             seconds = time.perf_counter() - started
-        done = [sum(pair) for pair in zip(done, (n / seconds for n in counts), strict=True)]
-    changed = config.batch * sum(done) / config.rounds
+        rates = [sum(pair) for pair in zip(rates, (n / seconds for n in counts), strict=True)]
+    changed = config.batch * sum(rates) / config.rounds
     figures: Figures = {"changes a second": round(changed)}
-    for name, rounds in found.items():
+    for name, rounds in measured.items():
         for percent in (50, 99):
             least = np.min([np.percentile(times, percent, axis=0) for times in rounds], axis=0)
             figures[f"{name} p{percent} ms"] = round(float(least[0]), 3)
         figures[f"{name} p99 CPU ms"] = round(float(least[1]), 3)
-    for of in ("p99 ms", "p99 CPU ms"):
-        figures[f"ratio of {of}"] = round(figures[f"busy {of}"] / figures[f"idle {of}"], 2)
+    for name in ("p99 ms", "p99 CPU ms"):
+        figures[f"ratio of {name}"] = round(figures[f"busy {name}"] / figures[f"idle {name}"], 2)
     return figures
 
 
 def _timed(ask: Callable[[int], object], seconds: float) -> NDArray[np.float64]:
-    """(searches, 2) milliseconds that each took, and that its thread worked."""
+    """(searches, 2) latency and CPU time of each search, ms."""
     times: list[tuple[float, float]] = []
     started = time.perf_counter()
     while time.perf_counter() - started < seconds:
@@ -185,18 +198,18 @@ def _timed(ask: Callable[[int], object], seconds: float) -> NDArray[np.float64]:
         ask(len(times))
         after = time.perf_counter(), time.thread_time()
         times.append((after[0] - before[0], after[1] - before[1]))
-        time.sleep(2e-3)  # a server waits for its callers, too
+        time.sleep(2e-3)  # a server is idle between requests, too
     return 1e3 * np.array(times)
 
 
 def searches(kind: str, size: int, folder: Path, config: LiveConfig) -> Figures:
-    """Search the index of a kind while it is changed.
+    """Search an index while its items change.
 
     Args:
-        kind: Of the index.
-        size: Items of the base.
-        folder: For vectors and journal.
-        config: How much changes.
+        kind: Kind of the index.
+        size: Number of items of the base.
+        folder: Folder for vectors and journal.
+        config: Rate of changes.
     """
     make = clustered(size // ITEMS_A_CENTRE)
     vectors = written(folder / f"{size}.npy", make, size, DIMENSION)
@@ -219,11 +232,11 @@ def searches(kind: str, size: int, folder: Path, config: LiveConfig) -> Figures:
 
 
 def cascades(root: Path, config: LiveConfig) -> Figures:
-    """Ask the whole engine for recommendations while texts are read and their items upserted.
+    """Ask the whole engine for recommendations while it encodes and upserts new items.
 
     Args:
         root: Folder of the dataset's stages.
-        config: How much changes.
+        config: Rate of changes.
     """
     from serving.engine.engine import Engine, EngineConfig
     from serving.live.live_engine import LiveEngine
@@ -267,7 +280,7 @@ def cascades(root: Path, config: LiveConfig) -> Figures:
 
 
 def main() -> None:
-    """Measure, print, and write `live.json` among the reports."""
+    """Measure, print, and write `live.json` to the reports' folder."""
     options = parser("python -m benchmarks.index.live", "Searches while items change.", LiveConfig)
     parsed = options.parse_args()
     configure_logging()
@@ -277,7 +290,7 @@ def main() -> None:
         load_faiss().omp_set_num_threads(1)
         rows: list[Figures] = []
         for kind, size in WAYS:
-            with tempfile.TemporaryDirectory(dir=".") as made:  # the disk that journals lie on
+            with tempfile.TemporaryDirectory(dir=".") as made:  # on a disk, as journals are
                 rows.append(searches(kind, size, Path(made), config))
                 logger.info("%s", rows[-1])
         if (root / "ranker" / MANIFEST).is_file():

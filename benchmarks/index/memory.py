@@ -1,4 +1,4 @@
-"""How much memory making an index takes at most."""
+"""Peak memory of building an index."""
 
 import multiprocessing
 import tempfile
@@ -17,28 +17,28 @@ from benchmarks.index.vectors import ITEMS_A_CENTRE, clustered, written
 from index.config import IndexConfig
 from index.faiss_store.build import LISTS, build_index
 from index.faiss_store.installation import load_faiss
-from index.faiss_store.store import ItemIndex
+from index.faiss_store.store import FaissStore
 from index.stage import tuned
 
 DIMENSION, K = 128, 100
 QUERIES = 500
-LOOKED = 0.02
-"""Seconds between two looks at the memory that is the process's own."""
+SAMPLE_SECONDS = 0.02
+"""Interval between two samples of the process's anonymous memory, s."""
 STATUS = Path("/proc/self/status")
 FILE = "memory.npy"
 
 
 def built_within(gib: float, items: int, folder: Path) -> dict[str, Any]:
-    """Make an index of a file's vectors within a budget, in a process of its own.
+    """Build an index within a memory budget, in a separate process.
 
     Args:
-        gib: The budget.
-        items: Of the corpus, which is written into the folder unless it is there.
-        folder: On the disk that the index is written to, too.
+        gib: The budget, GiB.
+        items: Number of vectors; they are written to the folder unless they are there.
+        folder: Folder of the vectors, on the disk that the index is written to.
 
     Returns:
-        What was made, the most that was resident (with and without pages of mapped files, which
-        the kernel may take back), and the seconds that it took.
+        Kind of index, peak resident memory (with and without mapped pages, which the kernel can
+        drop), and seconds.
     """
     path, make = folder / FILE, clustered(items // ITEMS_A_CENTRE)
     if not path.exists():
@@ -46,15 +46,15 @@ def built_within(gib: float, items: int, folder: Path) -> dict[str, Any]:
     queries = np.concatenate(list(make(QUERIES, DIMENSION, 2)))
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawned) as processes:
-        figures = processes.submit(_weighed, path, queries, gib).result()
+        figures = processes.submit(_build, path, queries, gib).result()
     return {"items": items, "dimension": DIMENSION, "budget GiB": gib, **figures}
 
 
-def _weighed(path: Path, queries: NDArray[np.float32], gib: float) -> dict[str, Any]:
-    """Build, tune, save, load and search; what it took this very program."""
+def _build(path: Path, queries: NDArray[np.float32], gib: float) -> dict[str, Any]:
+    """Build, tune, save, load and search; figures of this process."""
     load_faiss().omp_set_num_threads(1)
     config, vectors = IndexConfig(memory_gib=gib), np.load(path, mmap_mode="r")
-    with tempfile.TemporaryDirectory(dir=path.parent) as made, _watched() as own:
+    with tempfile.TemporaryDirectory(dir=path.parent) as made, _sampled_memory() as own:
         folder, started = Path(made), time.perf_counter()
         index = build_index(vectors, config, folder)
         built = time.perf_counter()
@@ -63,7 +63,7 @@ def _weighed(path: Path, queries: NDArray[np.float32], gib: float) -> dict[str, 
         index.save(folder)
         finished, on_disk = time.perf_counter(), (folder / LISTS).exists()
         del index
-        ItemIndex.load(folder).search(queries, K)
+        FaissStore.load(folder).search(queries, K)
     return {
         "kind": "ivf-sq, lists on disk" if on_disk else "in memory",
         "peak GiB": _gib("VmHWM"),
@@ -76,24 +76,24 @@ def _weighed(path: Path, queries: NDArray[np.float32], gib: float) -> dict[str, 
 
 
 @contextmanager
-def _watched() -> Iterator[list[float]]:
-    """Look at the GiB of this process that no file holds, over and over."""
-    done, seen = threading.Event(), [_gib("RssAnon")]
+def _sampled_memory() -> Iterator[list[float]]:
+    """Sample this process's anonymous memory, GiB, until the block ends."""
+    done, samples = threading.Event(), [_gib("RssAnon")]
 
-    def look() -> None:
-        while not done.wait(LOOKED):
-            seen.append(_gib("RssAnon"))
+    def sample() -> None:
+        while not done.wait(SAMPLE_SECONDS):
+            samples.append(_gib("RssAnon"))
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=sample)
     thread.start()
     try:
-        yield seen
+        yield samples
     finally:
         done.set()
         thread.join()
 
 
 def _gib(name: str) -> float:
-    """A figure of this very program; what it was started from is counted in others."""
+    """A memory figure of this process, GiB; `getrusage` would include the parent's peak."""
     status = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
     return round(int(status[name].split()[0]) / 2**20, 2)

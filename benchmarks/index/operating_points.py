@@ -1,4 +1,4 @@
-"""`python -m benchmarks.index.operating_points`: rebuild the index and show every point."""
+"""`python -m benchmarks.index.operating_points`: rebuild the index; show every operating point."""
 
 import logging
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ PLOT = "operating-points.svg"
 
 
 def main() -> None:
-    """Tune on the dataset that the command line names; print the points and draw them."""
+    """Rebuild the index of a dataset, tune it, and print and draw the operating points."""
     options = parser(
         "python -m benchmarks.index.operating_points",
-        "Build the index anew, tuned on this machine.",
+        "Rebuild the index, tuned on this machine.",
         IndexConfig,
     )
     parsed = options.parse_args()
@@ -34,7 +34,7 @@ def main() -> None:
         arguments = options.instantiate(parsed)
         config = configuration(arguments, IndexConfig)
         root, reports = folders(arguments)
-        run(INDEX, config, root, build, anew=True)
+        run(INDEX, config, root, build, force=True)
         facts = read_manifest(root / INDEX, INDEX).facts
         Console().print(points_table(root.name, facts))
         reports.mkdir(parents=True, exist_ok=True)
@@ -42,11 +42,11 @@ def main() -> None:
 
 
 def points_table(name: str, facts: Mapping[str, Any]) -> Table:
-    """One row an operating point, fastest first; the one that serves is bold.
+    """Table of the operating points, fastest first; the chosen one is bold.
 
     Args:
-        name: Of the dataset.
-        facts: Of the index stage.
+        name: Name of the dataset.
+        facts: Facts of the index stage.
     """
     title = f"{name}: {facts['kind']} index over {facts['items']:,} items"
     table = Table(POINT, RECALL, LATENCY, title=title)
@@ -59,7 +59,7 @@ def points_table(name: str, facts: Mapping[str, Any]) -> Table:
 
 
 def plot_of(name: str, facts: Mapping[str, Any], target: float) -> PointPlot:
-    """Recall over latency of every operating point of an index stage."""
+    """Plot of recall over latency of an index stage's operating points."""
     return point_plot(
         f"{name}: {RECALL} over the median latency of one query",
         {point[POINT]: (point[LATENCY], point[RECALL]) for point in facts[CURVE]},
@@ -69,7 +69,7 @@ def plot_of(name: str, facts: Mapping[str, Any], target: float) -> PointPlot:
 
 
 def draw(path: Path, plot: PointPlot) -> None:
-    """Write a plot as a picture that needs nothing else."""
+    """Write a plot as a self-contained SVG file."""
     picture = environment().get_template("operating_points.svg.j2").render(plot=plot)
     path.write_text(picture, encoding="utf-8")
     logger.info("plot: %s", path)

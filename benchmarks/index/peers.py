@@ -1,4 +1,4 @@
-"""Nearest-neighbour libraries beside FAISS, each at the effort that reaches a recall."""
+"""Other nearest-neighbour libraries, searched with the least effort that reaches a recall."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -7,18 +7,18 @@ from numpy.typing import NDArray
 
 Found = NDArray[np.int64]
 Searcher = Callable[[NDArray[np.float32]], Found]
-"""Item rows that a query (dimension,) finds."""
+"""Item rows found for a query of shape (dimension,)."""
 EFFORTS = (1, 1.5)
-"""Steps within an octave."""
+"""Factors of the efforts tried within each doubling."""
 
 
 def hnswlib_points(vectors: NDArray[np.float32], k: int) -> Iterator[tuple[str, Searcher]]:
-    """A graph of 32 links, with growing `ef`."""
+    """An hnswlib graph with M = 32, at growing `ef`."""
     import hnswlib
 
     graph = hnswlib.Index("ip", vectors.shape[1])
     graph.init_index(len(vectors), M=32, ef_construction=200)
-    graph.add_items(vectors)  # by all cores; searches are by one
+    graph.add_items(vectors)  # uses all cores; searches use one
 
     def searcher(ef: int) -> Searcher:
         def search(query: NDArray[np.float32]) -> Found:
@@ -32,7 +32,7 @@ def hnswlib_points(vectors: NDArray[np.float32], k: int) -> Iterator[tuple[str, 
 
 
 def scann_points(vectors: NDArray[np.float32], k: int) -> Iterator[tuple[str, Searcher]]:
-    """A tree of 2 × √n leaves with quantised items and exact reordering, as its guide has it."""
+    """A ScaNN tree of 2 × √n leaves, quantised items and exact reordering, as its guide advises."""
     import scann
 
     leaves = round(2 * len(vectors) ** 0.5)
@@ -71,29 +71,29 @@ def reaching(
     truth: Found,
     recall: float,
 ) -> Sequence[tuple[str, float, Searcher]]:
-    """Points that recall at least so much: of each line of growing effort the first.
+    """Cheapest points that reach a recall, one for each setting of the other parameters.
 
     Args:
-        points: Parameters, the effort first, and what searches with them.
+        points: Parameters, the growing effort first, and a searcher with them.
         queries: (queries, dimension)
         truth: (queries, k) item rows of exact search.
-        recall: To be reached.
+        recall: Recall to reach, against exact search.
 
     Returns:
         Parameters, recall and searcher.
     """
-    enough: dict[str, tuple[str, float, Searcher]] = {}
+    cheapest: dict[str, tuple[str, float, Searcher]] = {}
     for parameters, search in points:
-        line = parameters.partition(", ")[2]
-        if line not in enough:
+        others = parameters.partition(", ")[2]
+        if others not in cheapest:
             reached = recall_of([search(query) for query in queries], truth)
             if reached >= recall:
-                enough[line] = (parameters, reached, search)
-    return list(enough.values())
+                cheapest[others] = (parameters, reached, search)
+    return list(cheapest.values())
 
 
 def recall_of(found: Sequence[Found], truth: Found) -> float:
-    """Share of exact search's items that were found, mean over queries."""
+    """Mean recall over the queries, against exact search."""
     return float(np.mean([np.isin(a, b).mean() for a, b in zip(truth, found, strict=True)]))
 
 

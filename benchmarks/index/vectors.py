@@ -1,4 +1,4 @@
-"""Synthetic embeddings, easy and hard for an index, made in blocks."""
+"""Synthetic embeddings, easy and hard for an index, generated in blocks."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,35 +10,35 @@ BLOCK = 1 << 16
 ITEMS_A_CENTRE = 500
 SPECTRUM = 0.3
 Maker = Callable[[int, int, int], Iterator[NDArray[np.float32]]]
-"""Of size, dimension and seed: unit vectors, (rows, dimension) at a time. Another seed gives other
-vectors of the same distribution."""
+"""Takes size, dimension and seed; yields blocks of unit vectors, (rows, dimension). Another seed
+gives other vectors of the same distribution."""
 
 
 def clustered(centres: int) -> Maker:
-    """A mixture of equal parts; noise is as long as a centre, so parts hardly touch."""
+    """A mixture of equal clusters; noise is as long as a centre, so clusters hardly overlap."""
 
     def blocks(size: int, dimension: int, seed: int) -> Iterator[NDArray[np.float32]]:
-        middles = np.random.default_rng(0).standard_normal((centres, dimension), dtype=np.float32)
+        means = np.random.default_rng(0).standard_normal((centres, dimension), dtype=np.float32)
         rng = np.random.default_rng(seed)
         for rows in _block_sizes(size):
             noise = rng.standard_normal((rows, dimension), dtype=np.float32)
-            yield _unit(middles[rng.integers(centres, size=rows)] + noise)
+            yield _unit(means[rng.integers(centres, size=rows)] + noise)
 
     return blocks
 
 
 def unclustered(size: int, dimension: int, seed: int) -> Iterator[NDArray[np.float32]]:
-    """One bump without any centre; the n-th of its axes, in no direction, is n^-0.3 wide."""
-    turned, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((dimension, dimension)))
+    """One Gaussian around zero; its n-th axis, in a random direction, has deviation n^-0.3."""
+    rotation, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((dimension, dimension)))
     widths = np.arange(1, dimension + 1) ** -SPECTRUM
-    axes = (widths[:, None] * turned).astype(np.float32)
+    axes = (widths[:, None] * rotation).astype(np.float32)
     rng = np.random.default_rng(seed)
     for rows in _block_sizes(size):
         yield _unit(rng.standard_normal((rows, dimension), dtype=np.float32) @ axes)
 
 
 def written(path: Path, make: Maker, size: int, dimension: int) -> NDArray[np.float32]:
-    """Synthetic vectors as a memory map."""
+    """Write synthetic vectors to a file and map it."""
     vectors = np.lib.format.open_memmap(path, "w+", np.float32, (size, dimension))
     start = 0
     for block in make(size, dimension, 1):

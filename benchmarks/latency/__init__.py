@@ -1,1 +1,1 @@
-"""Speed of encoding, ranking and serving beside peers."""
+"""Measures the speed of encoding, ranking and serving against peers."""

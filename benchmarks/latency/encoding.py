@@ -1,4 +1,4 @@
-"""`python -m benchmarks.latency.encoding`: encoding, training and embedding beside a peer."""
+"""`python -m benchmarks.latency.encoding`: speed of encoding and training against a peer."""
 
 import os
 import platform
@@ -15,9 +15,9 @@ from towers.config import TowersConfig
 
 
 def main() -> None:
-    """Measure on the dataset that the command line names; print and write the table."""
+    """Measure on a dataset, print a table, and write `speed.json`."""
     options = parser("python -m benchmarks.latency.encoding", "Speed of the towers.", TowersConfig)
-    options.add_argument("--rounds", type=int, default=2, help="how often each is measured")
+    options.add_argument("--rounds", type=int, default=2, help="times that each system is measured")
     parsed = options.parse_args()
     from benchmarks.latency.towers_speed import changed, encoding, training, user_embedding
 
@@ -28,7 +28,7 @@ def main() -> None:
         root, reports = folders(arguments)
         data = load_dataset(root / "data")
         encoded = encoding(data, config, arguments.rounds)
-        found = [
+        comparisons = [
             user_embedding(data, config, arguments.rounds),
             encoded,
             changed(data, config, encoded),
@@ -36,13 +36,13 @@ def main() -> None:
         ]
         machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {version('torch')}"
         table = Table("", "ours", "sentence-transformers", "", "times faster", "", title=root.name)
-        for one in found:
+        for one in comparisons:
             table.add_row(
                 one.what, f"{one.ours:,}", f"{one.peer:,}", one.unit, f"{one.ratio}", one.note
             )
         Console(width=140).print(table)
-        comparisons = [asdict(one) for one in found]
-        content = {"dataset": root.name, "machine": machine, "comparisons": comparisons}
+        rows = [asdict(one) for one in comparisons]
+        content = {"dataset": root.name, "machine": machine, "comparisons": rows}
         save_figures(reports, "speed", content)
 
 

@@ -1,8 +1,9 @@
-"""`python -m benchmarks.latency.ranking`: latency of the ranker beside a CrossEncoder.
+"""`python -m benchmarks.latency.ranking`: latency of the ranker against a CrossEncoder.
 
-The peer is sentence-transformers' CrossEncoder on the default backbone, which reads the last titles
-with each candidate's, as it comes (fp32) and in bf16. All run in this process, by turns, with the
-same threads, on the same shoppers and candidates; ours includes computing every feature.
+The peer is sentence-transformers' CrossEncoder on the default backbone, with its default precision
+(fp32) and in bf16; it reads the last titles of the history with each candidate's title. All systems
+alternate in this process, with the same threads, shoppers and candidates. Our latency includes the
+computation of all features.
 """
 
 import logging
@@ -26,7 +27,7 @@ from lineage.cli import configure_logging, reported_errors
 from lineage.open_release import open_release
 from lineage.stages import ITEM_STATES, RANKER
 from ranker.config import RankerConfig
-from retrieval.blas_threads import leave_cores_to_torch
+from retrieval.blas_threads import limit_blas_threads
 from retrieval.features import Features, require_features
 
 if TYPE_CHECKING:
@@ -35,39 +36,39 @@ if TYPE_CHECKING:
 logger = logging.getLogger("benchmarks.latency.ranking")
 CANDIDATES = 100
 TITLES = 10
-"""Last titles of a history that the peer reads."""
+"""Newest titles of a history that the peer reads."""
 USERS = 40
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Milliseconds of one request."""
+    """Latency of one request, ms."""
 
     system: str
     p50: float
     p99: float
     times_slower: float
-    """Than ours, at the median"""
+    """Ratio of the system's median to ours"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Request:
-    """A shopper and what was recalled."""
+    """A shopper and the recalled candidates."""
 
     history: Rows
-    found: RankedList
+    shortlist: RankedList
 
 
 def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
-    """Time the ranking of 100 candidates for test users, a request at a time.
+    """Time the ranking of 100 candidates for test users, one request at a time.
 
     Args:
-        config: Names the backbone that the peer reads with.
+        config: Names the backbone of the peer.
         root: Folder of the dataset's stages.
         rounds: Times that every request is made.
 
     Returns:
-        Ours first.
+        Latency of every system, ours first.
 
     Raises:
         ArtifactError: a stage is missing, corrupt or does not fit.
@@ -79,7 +80,7 @@ def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
     from ranker.ranker import Ranker
     from retrieval.retriever import Retriever
 
-    leave_cores_to_torch()
+    limit_blas_threads()
     open_release(root)
     data, retriever = load_dataset(root / "data").for_refit(), Retriever.load(root)
     features = Features.load(root, retriever.sources, data.popularity)
@@ -88,11 +89,11 @@ def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
     requests = _requests(data, retriever)
 
     def ours(request: _Request) -> object:
-        found = request.found
-        described = features(request.history, found)
-        return ranker(request.history, found.rows, found.scores, described)
+        shortlist = request.shortlist
+        columns = features(request.history, shortlist)
+        return ranker(request.history, shortlist.rows, shortlist.scores, columns)
 
-    def read_by(dtype: torch.dtype) -> Callable[[_Request], object]:
+    def cross_encoder(dtype: torch.dtype) -> Callable[[_Request], object]:
         peer = CrossEncoder(
             config.backbone,
             num_labels=1,
@@ -103,26 +104,26 @@ def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
 
     systems = {
         "ours": ours,
-        "CrossEncoder, fp32": read_by(torch.float32),
-        "CrossEncoder, bf16": read_by(torch.bfloat16),
+        "CrossEncoder, fp32": cross_encoder(torch.float32),
+        "CrossEncoder, bf16": cross_encoder(torch.bfloat16),
     }
     times: dict[str, list[float]] = {name: [] for name in systems}
-    for turn in range(rounds + 1):  # the first warms up
+    for turn in range(rounds + 1):  # the first round warms up
         for request in requests:
             for name, rank in systems.items():
                 started = time.perf_counter()
                 rank(request)
                 if turn:
                     times[name].append(1e3 * (time.perf_counter() - started))
-    medians = {name: float(np.median(taken)) for name, taken in times.items()}
+    medians = {name: float(np.median(milliseconds)) for name, milliseconds in times.items()}
     return [
         Latency(
             system=name,
             p50=round(medians[name], 2),
-            p99=round(float(np.quantile(taken, 0.99)), 2),
+            p99=round(float(np.quantile(milliseconds, 0.99)), 2),
             times_slower=round(medians[name] / medians["ours"], 1),
         )
-        for name, taken in times.items()
+        for name, milliseconds in times.items()
     ]
 
 
@@ -131,22 +132,24 @@ def _requests(data: Dataset, retriever: "Retriever") -> list[_Request]:
     return [
         _Request(
             history=history,
-            found=retriever.shortlist(history, CANDIDATES, {}, contexts=contexts),
+            shortlist=retriever.shortlist(
+                history, CANDIDATES, {}, interaction_codes=interaction_codes
+            ),
         )
-        for history, contexts in zip(cases.histories, cases.contexts, strict=True)
+        for history, interaction_codes in zip(cases.histories, cases.interaction_codes, strict=True)
     ]
 
 
 def _pairs(data: Dataset, request: _Request) -> list[tuple[str, str]]:
     history = ", ".join(data.titles[int(row)] for row in request.history[-TITLES:])
-    return [(history, data.titles[int(row)]) for row in request.found.rows]
+    return [(history, data.titles[int(row)]) for row in request.shortlist.rows]
 
 
 def main() -> None:
-    """Measure on the dataset that the command line names; print and write the table."""
+    """Measure on a dataset, print a table, and write `ranking.json`."""
     options = parser(
         "python -m benchmarks.latency.ranking",
-        "Latency of the ranker beside a peer's.",
+        "Latency of the ranker against a peer.",
         RankerConfig,
     )
     options.add_argument("--rounds", type=int, default=3, help="times that every request is made")
@@ -155,17 +158,17 @@ def main() -> None:
     with reported_errors():
         arguments = options.instantiate(parsed)
         root, reports = folders(arguments)
-        found = latencies(configuration(arguments, RankerConfig), root, arguments.rounds)
+        measured = latencies(configuration(arguments, RankerConfig), root, arguments.rounds)
         states = root / RANKER / ITEM_STATES
         content = {
             "dataset": root.name,
             "candidates": CANDIDATES,
             "bytes an item": round(states.stat().st_size / len(load_dataset(root / "data").titles)),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {version('torch')}",
-            "systems": [asdict(one) for one in found],
+            "systems": [asdict(one) for one in measured],
         }
         table = Table("", "p50, ms", "p99, ms", "times slower", title=f"{root.name}: ranking")
-        for one in found:
+        for one in measured:
             table.add_row(one.system, f"{one.p50}", f"{one.p99}", f"{one.times_slower}")
         Console(width=100).print(table)
         save_figures(reports, "ranking", content)

@@ -1,4 +1,4 @@
-"""The server as an operator starts it, in a process of its own."""
+"""Runs the server in a separate process, as an operator starts it."""
 
 import signal
 import subprocess
@@ -14,56 +14,56 @@ from lineage.publishing import add_release, go_live
 from lineage.stages import NOT_SERVED
 
 SHORTLIST = 100
-"""Items that it recalls and ranks"""
+"""Items that the server recalls and ranks"""
 STOP_SECONDS = 120
 
 
 def two_releases(root: Path, releases: Path) -> list[str]:
-    """Publish the finished stages twice; the first is live."""
+    """Publish the finished stages twice, make the first release live, and return both ids."""
     built = open_release(root)
     ids = []
     releases.mkdir(parents=True)
     for _ in range(2):
         record = add_release(releases, root, built.manifests, items=0, recall=1.0, bare=NOT_SERVED)
         ids.append(record.release_id)
-        time.sleep(0.01)  # ids tell of milliseconds
+        time.sleep(0.01)  # ids have a resolution of milliseconds
     go_live(releases, ids[0])
     return ids
 
 
 @contextmanager
 def running(releases: Path) -> Iterator[tuple[str, int]]:
-    """Address and process id of a server of the live release.
+    """Run a server of the live release; yields its address and process id.
 
     Raises:
-        RuntimeError: it ended before it served; its log says why.
+        RuntimeError: the server ended before it was ready; its log says why.
     """
     command = [sys.executable, "-m", "serving", "serve", "--releases", str(releases)]
-    # users come again, and are to be answered anew
+    # the same users are asked for repeatedly, and every answer must be computed
     command += ["--server.cache.answers_mb", "0", "--server.cache.shoppers", "0"]
     command += ["--server.port", "0", "--limits.shortlist", str(SHORTLIST), "--ranked"]
     command.append(str(SHORTLIST))
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         lines = iter(process.stderr)
-        said = next((line for line in lines if "serving on " in line), None)
-        if said is None:
+        ready = next((line for line in lines if "serving on " in line), None)
+        if ready is None:
             raise RuntimeError(f"{' '.join(command)} ended with status {process.wait()}")
         drained = threading.Thread(target=lambda: [sys.stderr.write(line) for line in lines])
         drained.start()
         try:
-            yield said.split("serving on ")[1].split(": ")[0], process.pid
+            yield ready.split("serving on ")[1].split(": ")[0], process.pid
         finally:
             process.send_signal(signal.SIGTERM)
             try:
                 process.wait(STOP_SECONDS)
             finally:
-                process.kill()  # nothing, once it has ended
+                process.kill()  # has no effect if it has ended
             drained.join()
 
 
 def resident(process: int) -> int:
-    """MiB of a process that are in memory."""
+    """Resident memory of a process, MiB."""
     status = Path(f"/proc/{process}/status").read_text().splitlines()
     (kib,) = [line.split()[1] for line in status if line.startswith("VmRSS")]
     return int(kib) >> 10

@@ -1,10 +1,10 @@
-"""`python -m benchmarks.latency.serving`: the server under load, beside the usual stack.
+"""`python -m benchmarks.latency.serving`: the server under load, against the usual stack.
 
-The server runs in a process of its own and is asked over loopback. The peer is that of
-sentence-transformers as it comes (fp32): a bi-encoder over the last titles, FAISS's flat index, and
-a CrossEncoder over what was found, in this process. What the server can is how many it answers a
-second where requests come at random moments, at the rate of 32 callers who wait for one another.
-Then it is loaded to 80% of that while releases take turns, and to three times of it.
+The server runs in a separate process and is asked over loopback. The peer runs in this process:
+sentence-transformers with its default precision (fp32), a bi-encoder over the last titles, FAISS's
+flat index, and a CrossEncoder over the items found. The throughput of 32 waiting callers sets the
+rate of a run with random arrivals; the server's capacity is the answers per second of that run.
+The server is then loaded to 80% of its capacity while releases alternate, and to three times it.
 """
 
 import asyncio
@@ -30,10 +30,11 @@ from benchmarks.latency.usual_stack import LIMIT, WARM, peer
 from benchmarks.quality.cascade_lists import history_shopper
 from dataset.arrays import load_dataset
 from lineage.cli import configure_logging, reported_errors
-from protos.recommender.v1 import recommender_pb2 as pb
 from serving.api.limits import Limits
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
+from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
+from shortlist_client.wire.request import shopper_message, wishes_message
 
 if TYPE_CHECKING:
     from serving.engine.engine import Engine
@@ -41,26 +42,26 @@ if TYPE_CHECKING:
 logger = logging.getLogger("benchmarks.latency.serving")
 IN_FLIGHT, USERS = 32, 200
 WARM_REQUESTS = 20
-"""Of each kind, not counted"""
+"""Requests of each kind that are not counted"""
 WISHES = Wishes(limit=LIMIT)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServingConfig:
-    """How long everything is measured."""
+    """Number of requests and duration of each measurement."""
 
     backbone: str = ".cache/all-MiniLM-L6-v2"
-    """What the peer reads with: a hub name or a local folder."""
+    """Backbone of the peer: hub name or local folder."""
     requests: int = 400
-    """Requests one after another."""
+    """Requests with one in flight."""
     peer_requests: int = 20
-    """Requests that the peer is timed with."""
+    """Requests to the peer."""
     seconds: float = 10.0
-    """With 32 in flight, with as many at random, and of overload."""
+    """Duration with 32 in flight, with random arrivals, and of overload, s."""
     steady_seconds: float = 60.0
-    """At 80% of capacity."""
+    """Duration at 80% of capacity, s."""
     reloads: int = 2
-    """Releases that go live meanwhile."""
+    """Releases that go live during the run at 80% of capacity."""
 
     def __post_init__(self) -> None:
         for name in ("requests", "peer_requests", "seconds", "steady_seconds"):
@@ -73,7 +74,7 @@ class ServingConfig:
 def one_at_a_time(
     engine: "Engine", address: str, shoppers: Sequence[Shopper], config: ServingConfig
 ) -> Figures:
-    """Over gRPC and by the bare engine, by turns."""
+    """Latency with one request in flight, over gRPC and of the bare engine, alternating."""
     times: dict[str, list[float]] = {"recommend": [], "retrieve": [], "bare engine": []}
 
     def timed(name: str, call: Callable[[], object]) -> None:
@@ -87,23 +88,26 @@ def one_at_a_time(
             timed("recommend", lambda: client.recommend(shopper, WISHES))  # noqa: B023  # called now
             timed("retrieve", lambda: client.retrieve(shopper, WISHES))  # noqa: B023  # called now
             timed("bare engine", lambda: engine.recommend(shopper, WISHES))  # noqa: B023  # called now
-    found = {name: np.percentile(taken[WARM_REQUESTS:], (50, 99)) for name, taken in times.items()}
+    percentiles = {
+        name: np.percentile(milliseconds[WARM_REQUESTS:], (50, 99))
+        for name, milliseconds in times.items()
+    }
     figures = {
         f"{name} p{percent} ms": round(float(value), 2)
-        for name, values in found.items()
+        for name, values in percentiles.items()
         for percent, value in zip((50, 99), values, strict=True)
     }
-    overhead = found["recommend"][0] - found["bare engine"][0]
+    overhead = percentiles["recommend"][0] - percentiles["bare engine"][0]
     return {**figures, "overhead p50 ms": round(float(overhead), 2)}
 
 
 def measured(config: ServingConfig, root: Path, folder: Path) -> Figures:
-    """Everything, of the finished stages of a dataset.
+    """All figures of the finished stages of a dataset.
 
     Args:
-        config: How long.
+        config: Numbers of requests and durations.
         root: Folder of the stages.
-        folder: Where releases are made for the time being; on the same disk they cost no space.
+        folder: Folder for temporary releases; on the disk of the stages they take no space.
 
     Raises:
         ArtifactError: a stage is missing, corrupt or does not fit.
@@ -124,18 +128,18 @@ def measured(config: ServingConfig, root: Path, folder: Path) -> Figures:
         logger.info("one in flight: %s", alone)
         asyncio.run(in_flight(address, requests, IN_FLIGHT, 2))
         full = asyncio.run(in_flight(address, requests, IN_FLIGHT, config.seconds))
-        waited_for = len(full.answered) / full.seconds
+        throughput = len(full.answered) / full.seconds
         logger.info("%d in flight: %s", IN_FLIGHT, outcome(full))
-        arriving = asyncio.run(at_rate(address, requests, waited_for, config.seconds))
-        logger.info("%.0f a second at random: %s", waited_for, outcome(arriving))
+        arriving = asyncio.run(at_rate(address, requests, throughput, config.seconds))
+        logger.info("%.0f a second at random: %s", throughput, outcome(arriving))
         capacity = len(arriving.answered) / arriving.seconds
         served = Served(
             address=address, process=process, releases=releases, ids=ids, capacity=capacity
         )
         loaded = overload(served, requests, config.seconds)
         logger.info("overload: %s", loaded)
-        long = steady(served, requests, config.steady_seconds, config.reloads)
-        logger.info("steady: %s", long)
+        steadily = steady(served, requests, config.steady_seconds, config.reloads)
+        logger.info("steady: %s", steadily)
     other = peer(data, shoppers[: config.peer_requests + WARM], config.backbone)
     return {
         "one in flight": alone,
@@ -143,23 +147,18 @@ def measured(config: ServingConfig, root: Path, folder: Path) -> Figures:
         "as many at random": outcome(arriving),
         "peer": other,
         "p50: times as fast as the peer": round(other["p50 ms"] / alone["recommend p50 ms"], 1),
-        "requests a second: times the peer's": round(waited_for / other["requests a second"], 1),
-        "80% of capacity": long,
+        "requests a second: times the peer's": round(throughput / other["requests a second"], 1),
+        "80% of capacity": steadily,
         "3 × overload": loaded,
     }
 
 
 def _message(shopper: Shopper) -> pb.RecommendRequest:
-    return pb.RecommendRequest(
-        history_item_ids=shopper.history,
-        history_times=shopper.history_times,
-        history_actions=shopper.history_actions,
-        limit=LIMIT,
-    )
+    return pb.RecommendRequest(shopper=shopper_message(shopper), wishes=wishes_message(WISHES))
 
 
 def as_table(title: str, figures: Figures) -> Table:
-    """A row a figure; those of one kind below one another."""
+    """Table with one row per figure; nested figures follow one another."""
     table = Table("", "", title=title)
 
     def add(name: str, value: Any) -> None:
@@ -174,7 +173,7 @@ def as_table(title: str, figures: Figures) -> Table:
 
 
 def main() -> None:
-    """Measure on the dataset that the command line names; print and write `serving.json`."""
+    """Measure on a dataset, print a table, and write `serving.json`."""
     options = parser(
         "python -m benchmarks.latency.serving", "The server under load.", ServingConfig
     )

@@ -1,7 +1,7 @@
-"""Encoding, training and embedding beside a peer.
+"""Speed of encoding, training and embedding against a peer.
 
-The peer is sentence-transformers with the same backbone, as it comes. Both run in this process, by
-turns, with the same threads.
+The peer is sentence-transformers with the same backbone and default settings. Both alternate in
+this process, with the same threads.
 """
 
 import tempfile
@@ -17,24 +17,25 @@ import torch
 from transformers import TrainerCallback
 
 from backbone.device import best_device, serving_dtype
-from backbone.encode_texts import read_texts
+from backbone.encode_texts import encode_texts
 from backbone.load import load_bert, load_tokenizer
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from dataset.arrays import Dataset
-from dataset.training_examples import TrainingPoints, training_points
+from dataset.training_examples import TrainingExamples, training_examples
 from towers.batches import TowersBatch
 from towers.config import TowersConfig
 from towers.encode import encode
 from towers.history_tower import HistoryTower
 from towers.item_tower import ItemTower
 from towers.train import batches, build_module, text_inputs, training_source
-from towers.user_encoder import ItemsReader, UserTower
+from towers.user_encoder import ItemHistoryEncoder, UserTower
 
 TITLES = 10
-"""Last titles of a history that the peer reads."""
+"""Newest titles of a history that the peer reads."""
 HISTORY = 50
-"""Items of the history that ours reads."""
+"""Items of a history that our user tower reads."""
 CHANGED = 100
+"""One title in so many changes before encoding again."""
 PEER_BATCH = 64
 STEPS = 12
 WARM_UP = 2
@@ -42,19 +43,19 @@ WARM_UP = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The same work, done by us and by the peer."""
+    """Speed of the same work, done by us and by the peer."""
 
     what: str
     unit: str
     ours: float
     peer: float
     ratio: float
-    """How many times faster ours is"""
+    """Our speed divided by the peer's"""
     note: str
 
 
 def encoding(data: Dataset, config: TowersConfig, rounds: int) -> Comparison:
-    """Titles a second, tokenisation included, and how close the vectors are to fp32."""
+    """Titles per second with tokenisation, and cosines of our vectors to fp32."""
     from sentence_transformers import SentenceTransformer
 
     titles, device = list(data.titles), best_device()
@@ -93,20 +94,20 @@ def encoding(data: Dataset, config: TowersConfig, rounds: int) -> Comparison:
 
 
 def changed(data: Dataset, config: TowersConfig, all_titles: Comparison) -> Comparison:
-    """Seconds of reading a corpus again of which one title in a hundred is another.
+    """Seconds of encoding a corpus again after one title in a hundred has changed.
 
     Args:
-        data: Items.
-        config: Of the towers.
-        all_titles: As of `encoding`: what the peer, which keeps nothing, does every time.
+        data: The corpus.
+        config: Options of the towers.
+        all_titles: Result of `encoding`; the peer has no cache and encodes all titles every time.
     """
     titles = list(data.titles)
     tokenizer, bert = load_tokenizer(config.backbone), load_bert(config.backbone)
     with tempfile.TemporaryDirectory() as folder:
 
         def read() -> object:
-            return read_texts(
-                bert, titles, tokenizer, max_tokens=config.item_tokens, kept_below=Path(folder)
+            return encode_texts(
+                bert, titles, tokenizer, max_tokens=config.item_tokens, cache_below=Path(folder)
             )
 
         whole = _seconds(read)
@@ -125,7 +126,7 @@ def changed(data: Dataset, config: TowersConfig, all_titles: Comparison) -> Comp
 
 
 def training(data: Dataset, config: TowersConfig) -> Comparison:
-    """Positions (history → next item) a second, in training."""
+    """Training speed, positions (history → next item) per second."""
     inputs = text_inputs(data, load_tokenizer(config.backbone), config)
     source = training_source(config, data, inputs)
     loader = batches(config, source)
@@ -149,13 +150,13 @@ def training(data: Dataset, config: TowersConfig) -> Comparison:
         "train",
         "positions/s",
         ours.rate(),
-        _peer_training(data, config, training_points(data)),
+        _peer_training(data, config, training_examples(data)),
         f"peer: MultipleNegativesRankingLoss, batch {PEER_BATCH}, last {TITLES} titles",
     )
 
 
 class _Positions(pytorch_lightning.Callback):
-    """Counts positions and seconds of the steps after the first ones."""
+    """Counts positions and seconds of the steps after the warm-up."""
 
     def __init__(self) -> None:
         self._times: list[float] = []
@@ -164,29 +165,29 @@ class _Positions(pytorch_lightning.Callback):
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: TowersBatch, batch_idx: int
     ) -> None:
-        """Note the time at which a step ended."""
+        """Record the end of a step and its number of positions."""
         del trainer, pl_module, outputs, batch_idx
         self._times.append(time.perf_counter())
         self._positions.append(len(batch.choices.targets))
 
     def rate(self) -> float:
-        """Positions a second."""
+        """Positions per second after the warm-up."""
         seconds = self._times[-1] - self._times[WARM_UP - 1]
         return sum(self._positions[WARM_UP:]) / seconds
 
 
 class _Steps(TrainerCallback):
-    """Notes when each step of the peer ended."""
+    """Records the end of each step of the peer."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        """Note the time."""
+        """Record the time."""
         self.times.append(time.perf_counter())
 
 
-def _peer_training(data: Dataset, config: TowersConfig, points: TrainingPoints) -> float:
+def _peer_training(data: Dataset, config: TowersConfig, points: TrainingExamples) -> float:
     from datasets import Dataset as Table_
     from sentence_transformers import (
         SentenceTransformer,
@@ -225,7 +226,7 @@ def _peer_training(data: Dataset, config: TowersConfig, points: TrainingPoints) 
 
 
 def user_embedding(data: Dataset, config: TowersConfig, rounds: int) -> Comparison:
-    """Median milliseconds of one shopper's embedding, a history of fifty items."""
+    """Median latency of embedding one shopper with a history of fifty items, ms."""
     from sentence_transformers import SentenceTransformer
 
     rng, device = np.random.default_rng(0), best_device()
@@ -234,7 +235,7 @@ def user_embedding(data: Dataset, config: TowersConfig, rounds: int) -> Comparis
     tower = HistoryTower(bert, dimension=config.dimension, actions=len(data.action_names)).eval()
     vectors = rng.normal(size=(len(data.item_ids), config.dimension)).astype(np.float32)
     ours = UserTower(
-        reader=ItemsReader(
+        reader=ItemHistoryEncoder(
             tower=tower.to(device, serving_dtype(device)),
             embeddings=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
             length=HISTORY,

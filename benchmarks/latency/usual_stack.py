@@ -1,4 +1,4 @@
-"""The usual stack, as sentence-transformers comes: bi-encoder, flat index, CrossEncoder."""
+"""The usual stack, sentence-transformers by default: bi-encoder, flat index, CrossEncoder."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ WARM = 2
 
 
 def peer(data: Dataset, shoppers: Sequence[Shopper], backbone: str) -> dict[str, Any]:
-    """One request at a time, in this process.
+    """Latency and throughput of the stack, one request at a time, in this process.
 
     Args:
-        data: Whose items are recommended.
-        shoppers: Two more than are counted.
-        backbone: What it reads with: a hub name or a local folder.
+        data: The corpus.
+        shoppers: Two for the warm-up, then those that are counted.
+        backbone: Backbone of both encoders: hub name or local folder.
     """
     recommend = stack(data, backbone)
     times = []
@@ -38,7 +38,7 @@ def peer(data: Dataset, shoppers: Sequence[Shopper], backbone: str) -> dict[str,
 
 
 def stack(data: Dataset, backbone: str) -> Callable[[Shopper], object]:
-    """Answers a shopper with item rows, best first."""
+    """Build the stack; returns a function from a shopper to item rows, best first."""
     from sentence_transformers import CrossEncoder, SentenceTransformer
 
     from backbone.device import best_device
@@ -53,10 +53,10 @@ def stack(data: Dataset, backbone: str) -> Callable[[Shopper], object]:
     title_of = dict(zip(data.item_ids, titles, strict=True))
 
     def recommend(shopper: Shopper) -> object:
-        read = ", ".join(title_of[item_id] for item_id in shopper.history[-TITLES:])
-        user = bi_encoder.encode([read], normalize_embeddings=True, show_progress_bar=False)
+        text = ", ".join(title_of[item_id] for item_id in shopper.history[-TITLES:])
+        user = bi_encoder.encode([text], normalize_embeddings=True, show_progress_bar=False)
         _, rows = index.search(user, SHORTLIST)
-        pairs = [(read, titles[row]) for row in rows[0].tolist()]
+        pairs = [(text, titles[row]) for row in rows[0].tolist()]
         scores = cross_encoder.predict(pairs, show_progress_bar=False)
         return rows[0][np.argsort(-scores)[:LIMIT]]
 

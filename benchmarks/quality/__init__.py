@@ -1,1 +1,1 @@
-"""Recall and NDCG beside baselines and peers."""
+"""Measures recall and NDCG against baselines and peers."""

@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from serving.engine.engine import Engine
 
 ITEMS = 100
-"""Items of an answer, and candidates to rank."""
+"""Items of an answer, and candidates of a `Rank` call."""
 EXPLAINED = 10
-"""Items of an answer with explanations."""
+"""Items of an explained answer, and items excluded from a filtered answer."""
 
 
 def record(artifacts: Path, output: Path, *, users: int) -> None:
-    """Ask for some users and write every item, score and explanation of every answer.
+    """Write every item, score and explanation of the answers for a sample of users.
 
     Args:
         artifacts: Folder of a dataset's finished stages.
         output: JSON Lines file to write; floats are hexadecimal, so that no bit is lost.
-        users: How many users, drawn at random with a fixed seed.
+        users: Number of users, drawn at random with a fixed seed.
     """
     from serving.engine.engine import Engine, EngineConfig
 
@@ -56,7 +56,7 @@ def record(artifacts: Path, output: Path, *, users: int) -> None:
 
 
 def _calls(engine: "Engine", data: Dataset, user: int) -> Iterator[tuple[str, Answer]]:
-    """Every call of the engine for one user, by name."""
+    """Name and answer of every call of the engine for one user."""
     shopper, wishes = history_shopper(data, user), Wishes(limit=ITEMS)
     if not shopper.history:
         return
@@ -76,7 +76,7 @@ def _calls(engine: "Engine", data: Dataset, user: int) -> Iterator[tuple[str, An
 
 
 def _filters(attributes: Mapping[str, Any], engine: "Engine") -> Filters:
-    """One clause for each of an item's keywords and numbers: items that are like it."""
+    """Filters that match an item's keywords and numbers, one clause for each attribute."""
     clauses: list[AnyOf | Range] = []
     for name, kind in sorted(engine.cascade.attributes.kinds.items()):
         value = attributes.get(name)
@@ -88,7 +88,7 @@ def _filters(attributes: Mapping[str, Any], engine: "Engine") -> Filters:
 
 
 def _plain(answer: Answer) -> dict[str, Any]:
-    """What must stay the same; times and fingerprints may differ."""
+    """The parts of an answer that must stay the same; times and fingerprints may differ."""
     return {
         "basis": answer.basis.value,
         "coverage": vars(answer.coverage),
@@ -120,18 +120,21 @@ def compare(before: Path, after: Path) -> int:
     """Compare two recordings.
 
     Returns:
-        How many answers are in both.
+        Number of answers.
 
     Raises:
-        ValueError: an answer differs or is missing; names the first, and what differs in it.
+        ValueError: an answer differs or is missing; the message names the first difference.
     """
     count = 0
-    with before.open() as some, after.open() as others:
-        for count, (line, other) in enumerate(zip_longest(some, others), 1):
+    with before.open() as old, after.open() as new:
+        for count, (line, other) in enumerate(zip_longest(old, new), 1):
             if line == other:
                 continue
             if line is None or other is None:
-                raise ValueError(f"{before} and {after} must have as many answers, got {count - 1}")
+                raise ValueError(
+                    f"{before} and {after} must have the same number of answers, "
+                    f"got one that ends after {count - 1}"
+                )
             raise ValueError(f"answer {count} differs: {_difference(line, other)}")
     return count
 
@@ -152,7 +155,7 @@ def _difference(line: str, other: str) -> str:
 
 
 def main() -> None:
-    """Record or compare, as the command line says."""
+    """Record or compare answers."""
     parser = jsonargparse.ArgumentParser(
         prog="python -m benchmarks.quality.answers", description=__doc__
     )
@@ -160,7 +163,7 @@ def main() -> None:
     recording = jsonargparse.ArgumentParser(description="Record answers of finished stages.")
     recording.add_argument("--artifacts", type=Path, required=True, help="`artifacts/ml-100k`")
     recording.add_argument("--output", type=Path, required=True, help="JSON Lines file to write")
-    recording.add_argument("--users", type=int, default=500, help="users to ask for")
+    recording.add_argument("--users", type=int, default=500, help="number of users")
     commands.add_subcommand("record", recording, help="record an engine's answers")
     comparing = jsonargparse.ArgumentParser(description="Compare two recordings bit for bit.")
     comparing.add_argument("before", type=Path, help="one recording")

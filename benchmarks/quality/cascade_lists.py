@@ -1,4 +1,4 @@
-"""Runs the very engine that serves over test users, one query a user."""
+"""Runs the serving engine over test users, one query per user."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,27 +20,27 @@ LISTED = 100
 
 @dataclass(frozen=True, kw_only=True)
 class CascadeLists:
-    """What the engine answers for each user, and what its stages hand on."""
+    """The engine's answers for every user, and the intermediate lists."""
 
     cascade: NDArray[np.int32]
-    """(users, shortlist) item rows, -1 where the list is shorter"""
+    """(users, shortlist) item rows of the answers, best first; -1 for padding"""
     shortlist: NDArray[np.int32]
-    """(users, shortlist) the items that were recalled, in that order"""
+    """(users, shortlist) item rows in the shortlist's order; -1 for padding"""
     towers: NDArray[np.int32]
-    """(users, 100) what the towers alone would recall"""
+    """(users, 100) item rows that the towers alone recall; -1 for padding"""
     users: NDArray[np.float32]
-    """(users, dimension) how the user tower embeds them, each alone"""
+    """(users, dimension) embeddings by the user tower, computed one at a time"""
     answers: Sequence[Answer]
     milliseconds: dict[str, float]
-    """Median wall time a stage"""
+    """Median wall time of each stage, ms"""
 
 
 def history_shopper(data: Dataset, user_row: int) -> Shopper:
-    """A shopper whose training and validation split a client knows, and no more.
+    """A shopper with a user's training and validation events, and no later ones.
 
     Args:
         data: Ids and histories.
-        user_row: Of the user.
+        user_row: Row of the user.
     """
     span = slice(data.offsets[user_row], data.offsets[user_row + 1])
     places = np.arange(span.start, span.stop)[data.splits[span] < TEST]
@@ -53,7 +53,7 @@ def history_shopper(data: Dataset, user_row: int) -> Shopper:
 
 
 def cascade_lists(engine: "Engine", data: Dataset, cases: Cases) -> CascadeLists:
-    """Ask the engine for every case, by history, as a client would."""
+    """Ask the engine for every case as a client would, by history."""
     row_of = {item_id: row for row, item_id in enumerate(data.item_ids)}
     limit = engine.shortlist
     answers = [
@@ -71,7 +71,9 @@ def cascade_lists(engine: "Engine", data: Dataset, cases: Cases) -> CascadeLists
     sources = engine.cascade.retriever.sources
     users = np.empty((len(cases), sources.index.dimension), np.float32)
     for user, history in enumerate(tqdm(cases.histories, desc="towers", unit="user")):
-        users[user] = engine.cascade.retriever.embed(history, {}, contexts=cases.contexts[user])
+        users[user] = engine.cascade.retriever.embed(
+            history, {}, interaction_codes=cases.interaction_codes[user]
+        )
         found, _ = sources.nearest(users[user], history, limit)
         towers[user, : len(found)] = found
     stages = answers[0].milliseconds

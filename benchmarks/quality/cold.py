@@ -9,7 +9,7 @@ from towers.config import TowersConfig
 
 
 def main() -> None:
-    """Measure on the dataset that the command line names; print and write the table."""
+    """Measure on a dataset, print a table, and write `cold.json`."""
     options = parser(
         "python -m benchmarks.quality.cold", "Recall of items new to the towers.", TowersConfig
     )
@@ -21,9 +21,9 @@ def main() -> None:
     with reported_errors():
         arguments = options.instantiate(parsed)
         root, reports = folders(arguments)
-        found = compare(configuration(arguments, TowersConfig), root, arguments.share)
-        Console(width=120).print(intervals_table(f"{root.name}: items held out", found))
-        save_figures(reports, "cold", {"share": arguments.share, "systems": found})
+        systems = compare(configuration(arguments, TowersConfig), root, arguments.share)
+        Console(width=120).print(intervals_table(f"{root.name}: items held out", systems))
+        save_figures(reports, "cold", {"share": arguments.share, "systems": systems})
 
 
 if __name__ == "__main__":

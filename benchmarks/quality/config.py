@@ -5,18 +5,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class BenchConfig:
-    """Recall, NDCG, MRR and coverage of the cascade and of simple baselines."""
+    """Options of scoring the cascade and simple baselines by recall, NDCG, MRR and coverage."""
 
     max_users: int = 6_000
-    """Users of the test split that are scored, where the dataset does not name them itself."""
+    """Most users of the test split that are scored; a dataset may name its users instead."""
     examples: int = 20
     """Users whose lists the report shows."""
     shrinkage: float = 20.0
     """Shrinkage of item-kNN's cosine."""
     decay: float = 0.7
-    """Weight of a history item relative to the next younger one in item-kNN."""
+    """Weight in item-kNN of a history item relative to the next newer item."""
     seed: int = 5
-    """Seeds the choice of users and the bootstrap."""
+    """Seed for sampling users and for the bootstrap."""
 
     def __post_init__(self) -> None:
         if self.max_users < 1:

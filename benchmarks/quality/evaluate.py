@@ -19,7 +19,7 @@ from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.saved_lists import LISTS, USERS, evaluation_users, saved_lists
 from benchmarks.report.report import Example, Report, make_example, write_report
 from dataset.arrays import Cases, Dataset, load_dataset
-from dataset.training_examples import training_points
+from dataset.training_examples import training_examples
 from evaluation.baselines import ItemKNN, popularity_lists
 from evaluation.intervals import Interval, mean_interval
 from evaluation.metrics import ndcg, recall
@@ -34,32 +34,32 @@ from shortlist_client.api.request import Wishes
 
 logger = logging.getLogger(__name__)
 RARE = 5
-"""Training purchases of a rare item at most."""
+"""Most training purchases of a rare item."""
 SHORT = 3
-"""Items of a short history at most."""
+"""Most items of a short history."""
 SHOWN = 10
 LENGTHS = (0, 10, 20, 50, 100)
-"""Candidates ranked, fewer than are."""
+"""Numbers of candidates to rank in `by_length`, if below the engine's own."""
 TIMED = 100
-"""Users whose requests are timed for each."""
+"""Users whose requests are timed for each number of candidates."""
 TRAININGS = 5
-"""Of LambdaRank, where they differ; figures are means over them"""
+"""Trainings of LambdaRank where they differ by seed; figures are means over them"""
 Lists = Mapping[str, NDArray[np.int32]]
-"""Of every system, (users, k) item rows, or (trainings, users, k)"""
+"""(users, k) or (trainings, users, k) item rows of every system, by name"""
 
 
 def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Report:
-    """Score a finished release, and write `report.json` and `report.html`.
+    """Score a finished release and write `report.json` and `report.html`.
 
     Args:
-        config: Whom to score.
-        dataset: Name or folder that the data came from; it may hold peers' saved lists.
+        config: Users to score and options of the baselines.
+        dataset: Name of the dataset, or its source folder, which may hold peers' saved lists.
         root: Folder of the dataset's stages.
-        folder: Where the report goes.
+        folder: Folder of the report.
 
     Raises:
         ArtifactError: the release is incomplete, corrupt or mixed.
-        ValueError: the test split leaves nobody to score.
+        ValueError: the test split has no user to score.
     """
     started = time.monotonic()
     data = load_dataset(root / "data").for_refit()
@@ -99,7 +99,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
 
 
 def made_from(config: BenchConfig, dataset: str, root: Path) -> dict[str, Any]:
-    """Everything that the figures depend on, by fingerprint or checksum."""
+    """Fingerprints and checksums of everything that the figures depend on."""
     saved = [Path(dataset) / name for name in (USERS, LISTS)]
     return {
         "release": open_release(root).versions,
@@ -112,7 +112,7 @@ def evaluated_cases(config: BenchConfig, data: Dataset, folder: Path) -> Cases:
     """Test cases of the users that the dataset names, or of a seeded sample.
 
     Raises:
-        ValueError: none is left.
+        ValueError: no user is left.
     """
     cases = data.cases("test")
     named = evaluation_users(folder)
@@ -127,8 +127,8 @@ def evaluated_cases(config: BenchConfig, data: Dataset, folder: Path) -> Cases:
 
 
 def baselines(config: BenchConfig, data: Dataset, cases: Cases, *, listed: int = LISTED) -> Lists:
-    """Popularity and item-kNN, both fitted on what the towers learn from."""
-    training = training_points(data)
+    """Lists of popularity and item-kNN, both fitted on the towers' training data."""
+    training = training_examples(data)
     knn = ItemKNN.fit(
         training.user_starts, training.items, len(data.item_ids), shrinkage=config.shrinkage
     )
@@ -147,31 +147,31 @@ def boosted(
     own: CascadeLists,
     cases: Cases,
 ) -> NDArray[np.int32]:
-    """(trainings, users, shortlist) shortlists as LambdaRank orders them.
+    """(trainings, users, shortlist) shortlists in LambdaRank's order.
 
-    It learns from the lists that the ranker learns from. How good it gets hangs on the sample by
-    which LightGBM bins what it reads, so it is trained several times where there is one.
+    LambdaRank is trained on the ranker's training lists. If LightGBM bins features by a random
+    sample, its quality depends on that sample, so it is trained several times.
     """
     shortlists = Shortlists.load(root / SHORTLISTS)
-    learnt = load_dataset(root / "data").cases("valid").of_users(shortlists.users)
+    valid = load_dataset(root / "data").cases("valid").of_users(shortlists.users)
     sources = engine.cascade.retriever.sources
     features = Features.load(root, sources, data.popularity)
     size, trainings = shortlists.rows.shape[1], TRAININGS if lambdarank.drawn(shortlists) else 1
     seeds = range(config.seed, config.seed + trainings)
     lists = []
     for case, history in enumerate(tqdm(cases.histories, desc="features", unit="user")):
-        found = sources.shortlist(own.users[case], history, size)
-        lists.append((found.rows, features(history, found)))
+        recalled = sources.shortlist(own.users[case], history, size)
+        lists.append((recalled.rows, features(history, recalled)))
     return np.stack(
         [
-            lambdarank.rank(lambdarank.fit(shortlists, learnt.targets, seed), lists, size)
+            lambdarank.rank(lambdarank.fit(shortlists, valid.targets, seed), lists, size)
             for seed in tqdm(seeds, desc="lambdarank", unit="training")
         ]
     )
 
 
 def paired(config: BenchConfig, systems: Lists, cases: Cases) -> dict[str, Mapping[str, Interval]]:
-    """Differences over the same users that say whether a stage pays."""
+    """Paired differences between systems, which show whether a stage improves the lists."""
     return {
         f"{first} − {second}": compare(systems[first], systems[second], cases.targets, config.seed)
         for first, second in (
@@ -187,10 +187,9 @@ def paired(config: BenchConfig, systems: Lists, cases: Cases) -> dict[str, Mappi
 def slices(
     config: BenchConfig, data: Dataset, systems: Lists, cases: Cases
 ) -> dict[str, dict[str, Interval]]:
-    """recall@100 where targets are rare or not, and where histories are short or not.
+    """recall@100 by rarity of the targets and by length of the history.
 
-    A user whose targets are of both kinds is in both slices, each time with the targets of that
-    kind.
+    A user with rare and other targets is in both slices, with the targets of each kind.
     """
     rare = [data.popularity[targets] <= RARE for targets in cases.targets]
     short = [
@@ -203,25 +202,25 @@ def slices(
         f"histories of at most {SHORT} items": short,
         f"histories of more than {SHORT} items": [~chosen for chosen in short],
     }
-    found = {}
+    figures = {}
     for kind, chosen in kinds.items():
-        users = np.flatnonzero([kept.any() for kept in chosen])
+        users = np.flatnonzero([of_kind.any() for of_kind in chosen])
         if len(users):
             targets = [cases.targets[user][chosen[user]] for user in users]
-            found[f"{kind} ({len(users):,} users)"] = {
+            figures[f"{kind} ({len(users):,} users)"] = {
                 name: mean_interval(
                     over_trainings(recall, lists[..., users, :], targets, LISTED),
                     seed=config.seed,
                 )
                 for name, lists in systems.items()
             }
-    return found
+    return figures
 
 
 def decomposition(
     config: BenchConfig, root: Path, own: CascadeLists, cases: Cases
 ) -> dict[str, Interval]:
-    """Share of the targets that is still there after each step."""
+    """Share of the targets that remain after each step of the cascade."""
     ranked = read_manifest(root / "ranker", "ranker").config["ranked"]
     steps = {
         f"recalled by the towers ({LISTED})": recall(own.towers, cases.targets, LISTED),
@@ -236,15 +235,15 @@ def decomposition(
 def by_length(
     config: BenchConfig, engine: Engine, data: Dataset, own: CascadeLists, cases: Cases
 ) -> dict[str, Interval]:
-    """NDCG@10 of the cascade that ranks fewer candidates, beside the median time of a request.
+    """NDCG@10 of the cascade with fewer ranked candidates, by number and median request time.
 
-    A candidate's score does not hang on which others are ranked, so the lists follow from those of
-    the whole head; times are taken anew.
+    A candidate's score does not depend on the other candidates, so the lists follow from the full
+    ranking; only the times are measured again.
     """
     lengths = [length for length in LENGTHS if length < engine.ranked] + [engine.ranked]
     shoppers = [history_shopper(data, user) for user in cases.user_rows[:TIMED].tolist()]
     wishes = Wishes(limit=10)
-    found = {}
+    figures = {}
     for length in lengths:
         milliseconds = [
             engine.recommend(shopper, wishes, ranked=length).milliseconds["total"]
@@ -257,27 +256,27 @@ def by_length(
             ]
         )
         label = f"{length} ranked, {np.median(milliseconds):.1f} ms"
-        found[label] = mean_interval(ndcg(shown, cases.targets, SHOWN), seed=config.seed)
-    return found
+        figures[label] = mean_interval(ndcg(shown, cases.targets, SHOWN), seed=config.seed)
+    return figures
 
 
 def head_ranked(
     shortlist: NDArray[np.int32], ranked: NDArray[np.int32], length: int
 ) -> NDArray[np.int32]:
-    """The first 10 of a shortlist whose head alone is in the ranker's order."""
+    """First 10 items when the ranker orders only the head of a shortlist."""
     items = np.concatenate([ranked[np.isin(ranked, shortlist[:length])], shortlist[length:]])
-    found = items[items >= 0][:SHOWN]
-    return np.pad(found, (0, SHOWN - len(found)), constant_values=-1)
+    shown = items[items >= 0][:SHOWN]
+    return np.pad(shown, (0, SHOWN - len(shown)), constant_values=-1)
 
 
 def examples(config: BenchConfig, data: Dataset, cases: Cases, own: CascadeLists) -> list[Example]:
-    """Lists of a seeded choice of users, hits and misses as they come."""
+    """Lists of a seeded random sample of users, with hits and misses."""
     chosen = np.random.default_rng(config.seed).permutation(len(cases))[: config.examples]
-    found = []
+    shown = []
     for case in chosen.tolist():
         items = own.answers[case].items
         recalled = sorted(items, key=lambda item: item.shortlist_rank or 0)
-        found.append(
+        shown.append(
             make_example(
                 data.user_ids[int(cases.user_rows[case])],
                 data.titles,
@@ -290,11 +289,11 @@ def examples(config: BenchConfig, data: Dataset, cases: Cases, own: CascadeLists
                 final=(own.cascade[case][: len(items)], [item.score for item in items]),
             )
         )
-    return found
+    return shown
 
 
 def peers(data: Dataset, cases: Cases, folder: Path) -> Lists:
-    """Lists that peers' own models left beside the dataset, where it has some."""
+    """Peers' lists that are saved with the dataset, if any."""
     return saved_lists(
         folder,
         user_ids=[data.user_ids[int(row)] for row in cases.user_rows],

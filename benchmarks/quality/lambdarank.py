@@ -1,4 +1,4 @@
-"""The ranker's peer: boosted trees over the same features of the same shortlists (LightGBM)."""
+"""The ranker's peer: LightGBM's boosted trees over the same features of the same shortlists."""
 
 import logging
 from collections.abc import Sequence
@@ -14,24 +14,24 @@ from ranker.shortlists import Shortlists
 
 logger = logging.getLogger(__name__)
 LEAVES = (15, 31, 63)
-"""Of a tree; the one that is best for the users whom the ranker is tuned on is taken."""
+"""Numbers of leaves per tree to try; the users whom the ranker is tuned on choose the best."""
 TREES = 500
 PATIENCE = 30
 """Trees without a better NDCG@10 after which training ends"""
 BINNED = 200_000
-"""Candidates by which LightGBM cuts features into bins, drawn at random where there are more"""
-AT_ONCE = 512
-"""Lists that are scored together"""
+"""Most candidates by which LightGBM bins features; a random sample where there are more"""
+BATCH_SIZE = 512
+"""Lists scored together"""
 Rows = NDArray[np.int32]
 
 
 def fit(shortlists: Shortlists, targets: Sequence[Rows], seed: int) -> lightgbm.Booster:
-    """Boost trees by LambdaRank (Burges, 2010) until NDCG@10 of the tuned users falls.
+    """Train trees by LambdaRank (Burges, 2010) until NDCG@10 on the tuning users stops rising.
 
     Args:
-        shortlists: What the ranker learns from and is tuned on.
+        shortlists: Lists that the ranker is trained and tuned on.
         targets: Item rows that each of their users bought next.
-        seed: Of LightGBM.
+        seed: Seed of LightGBM.
     """
     learnt, tuned = slice(shortlists.learnt), slice(shortlists.learnt, len(shortlists.users))
     training = lightgbm.Dataset(**_pool(shortlists, targets, learnt), free_raw_data=False)
@@ -72,32 +72,32 @@ def fit(shortlists: Shortlists, targets: Sequence[Rows], seed: int) -> lightgbm.
 
 
 def drawn(shortlists: Shortlists) -> bool:
-    """Whether another seed makes other trees: whether bins are those of a sample."""
+    """Whether the seed changes the trees, because LightGBM bins features by a random sample."""
     return bool((shortlists.rows[: shortlists.learnt] >= 0).sum() > BINNED)
 
 
 def rank(
     booster: lightgbm.Booster, lists: Sequence[tuple[Rows, NDArray[np.float32]]], size: int
 ) -> Rows:
-    """Shortlists in the trees' order; ties keep the order they came in.
+    """Shortlists in the trees' order; ties keep the order of the shortlist.
 
     Args:
         booster: The trees.
         lists: Item rows (candidates,) and features (candidates, features) of each shopper.
-        size: Items of the longest.
+        size: Length of the longest list.
 
     Returns:
-        (shoppers, size) item rows, best first, -1 where there is none.
+        (shoppers, size) item rows, best first; -1 for padding.
     """
     ranked = np.full((len(lists), size), -1, np.int32)
-    for start in range(0, len(lists), AT_ONCE):
-        some = lists[start : start + AT_ONCE]
-        lengths = [len(rows) for rows, _ in some]
+    for start in range(0, len(lists), BATCH_SIZE):
+        batch = lists[start : start + BATCH_SIZE]
+        lengths = [len(rows) for rows, _ in batch]
         if not sum(lengths):
             continue
-        scores = np.asarray(booster.predict(np.concatenate([features for _, features in some])))
+        scores = np.asarray(booster.predict(np.concatenate([features for _, features in batch])))
         parts = np.split(scores.astype(np.float32), np.cumsum(lengths)[:-1])
-        for place, ((rows, _), part) in enumerate(zip(some, parts, strict=True), start):
+        for place, ((rows, _), part) in enumerate(zip(batch, parts, strict=True), start):
             ranked[place, : len(rows)] = reorder(rows, part)
     return ranked
 
@@ -116,7 +116,7 @@ def _pool(shortlists: Shortlists, targets: Sequence[Rows], part: slice) -> dict[
 def _quality(booster: lightgbm.Booster, shortlists: Shortlists, targets: Sequence[Rows]) -> float:
     lists = []
     for place in range(shortlists.learnt, len(shortlists.users)):
-        known = shortlists.rows[place] >= 0
-        lists.append((shortlists.rows[place][known], shortlists.features[place][known]))
+        present = shortlists.rows[place] >= 0
+        lists.append((shortlists.rows[place][present], shortlists.features[place][present]))
     shown = rank(booster, lists, shortlists.rows.shape[1])
     return float(ndcg(shown, targets[shortlists.learnt :], 10).mean())

@@ -1,8 +1,9 @@
 """Recall of items that nobody bought in training.
 
-A share of the items is held out: their purchases leave the training and the validation split, the
-towers are trained on what remains, and the whole corpus is ranked for the test users who then
-bought one of them. The peer is the backbone as it comes: the mean of the last titles' embeddings.
+A share of the items is held out: their purchases are removed from the training and the validation
+split, and the towers are trained on the rest. Then the whole corpus is ranked for the test users
+who bought a held-out item. The peer is the untrained backbone: the mean of the embeddings of the
+last items' texts.
 """
 
 import logging
@@ -30,15 +31,15 @@ KS = (10, 50, 100)
 
 
 def hold_out(data: Dataset, share: float, seed: int) -> tuple[Dataset, NDArray[np.int64]]:
-    """Remove what was bought of some items before the test.
+    """Remove all purchases before the test of a random share of the items.
 
     Args:
         data: Items and histories.
-        share: Of the items that were bought in training.
-        seed: Of the choice.
+        share: Share of the items bought in training, 0 to 1.
+        seed: Seed of the random choice.
 
     Returns:
-        The same items and users without those purchases, and the items' rows, ascending.
+        The same items and users without these purchases, and the held-out rows, ascending.
 
     Raises:
         ValueError: the share is not between 0 and 1, or too small for one item.
@@ -66,10 +67,10 @@ def hold_out(data: Dataset, share: float, seed: int) -> tuple[Dataset, NDArray[n
 
 
 def cold_cases(data: Dataset, held: NDArray[np.int64]) -> Cases:
-    """Test users who bought a held-out item, and which.
+    """Test cases of the users who bought a held-out item; only these items are targets.
 
     Raises:
-        ValueError: nobody did.
+        ValueError: no test user bought a held-out item.
     """
     cases = data.cases("test")
     targets = [target[np.isin(target, held)] for target in cases.targets]
@@ -80,23 +81,23 @@ def cold_cases(data: Dataset, held: NDArray[np.int64]) -> Cases:
 
 
 def _nearest(users: torch.Tensor, items: torch.Tensor, cases: Cases) -> NDArray[np.int32]:
-    _, found = exact_search(
+    _, rows = exact_search(
         users.cpu().numpy(), items.cpu().numpy(), max(KS), exclude=cases.histories
     )
-    return found
+    return rows
 
 
 def compare(config: TowersConfig, root: Path, share: float) -> Mapping[str, Mapping[str, Interval]]:
-    """Train without the held-out items and look for them.
+    """Train the towers without the held-out items and measure their recall of these items.
 
     Args:
-        config: Of the towers.
+        config: Options of the towers.
         root: Folder of the dataset's stages.
-        share: Of the items, held out.
+        share: Share of the items to hold out, 0 to 1.
 
     Returns:
-        Recall over the users who bought one, of the towers, of the untrained encoder, and the
-        paired difference.
+        Recall of the towers and of the untrained backbone, over the users who bought a held-out
+        item, and the paired difference.
     """
     seed = config.training.seed
     data, held = hold_out(load_dataset(root / "data"), share, seed)
@@ -110,24 +111,22 @@ def compare(config: TowersConfig, root: Path, share: float) -> Mapping[str, Mapp
         load_tokenizer(config.backbone),
         folder,
         valid=valid_cases(data, config.valid_users),
-        kept_below=root / "training",
+        cache_below=root / "training",
     )
     items = module.embed_items()
-    users = module.embed_users(items, cases.histories, cases.contexts)
-    untrained = Untrained.read(data, config, kept_below=root / "training")
+    users = module.embed_users(items, cases.histories, cases.interaction_codes)
+    untrained = Untrained.read(data, config, cache_below=root / "training")
     lists = {
         "towers": _nearest(users, items, cases),
         "untrained text": untrained.like_titles(cases, max(KS)),
     }
-    values = {
-        name: {k: recall(found, cases.targets, k) for k in KS} for name, found in lists.items()
-    }
-    found: dict[str, Mapping[str, Interval]] = {
+    values = {name: {k: recall(rows, cases.targets, k) for k in KS} for name, rows in lists.items()}
+    figures: dict[str, Mapping[str, Interval]] = {
         name: {f"recall@{k}": mean_interval(shares, seed=seed) for k, shares in by_k.items()}
         for name, by_k in values.items()
     }
     first, second = values.values()
-    found["towers − untrained text"] = {
+    figures["towers − untrained text"] = {
         f"recall@{k}": difference_interval(first[k], second[k], seed=seed) for k in KS
     }
-    return found
+    return figures

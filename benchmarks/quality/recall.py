@@ -1,4 +1,4 @@
-"""`python -m benchmarks.quality.recall`: recall of both sources before any ranker."""
+"""`python -m benchmarks.quality.recall`: recall of both sources, without the ranker."""
 
 from rich.console import Console
 
@@ -11,10 +11,10 @@ from lineage.stages import RETRIEVAL
 
 
 def main() -> None:
-    """Score the stages that the command line names; print and write the table."""
+    """Score the recall sources of a dataset, print a table, and write `recall.json`."""
     parsed = parser(
         "python -m benchmarks.quality.recall",
-        "Recall of both sources, before the ranker.",
+        "Recall of both sources, without the ranker.",
         BenchConfig,
     ).parse_args()
     from benchmarks.quality.retrieval_recall import score

@@ -1,8 +1,8 @@
-"""Recall of both sources before any ranker.
+"""Recall of both sources, without the ranker.
 
-Exact search over the whole corpus, at every width that the towers were trained for, beside
-item-kNN, the untrained backbone and saved lists of peers; then what a search for some words of the
-target's title finds.
+Compares exact search over the whole corpus, at every width that the towers were trained for, with
+item-kNN, the untrained backbone and peers' saved lists. Also measures searches for some words of
+the target's title.
 """
 
 import logging
@@ -31,19 +31,19 @@ logger = logging.getLogger(__name__)
 LISTED = 200
 RECALL_AT = (10, 100, 200)
 SEARCHING = 2_000
-"""Users at most who search for some words of their target"""
+"""Most users for whom searches are measured"""
 SEARCH_WORDS = 3
 Values = Mapping[str, NDArray[np.float64]]
 
 
 def own_lists(retriever: Retriever, cases: Cases, widths: Sequence[int]) -> Lists:
-    """What the towers recall at each width, exactly, and what both sources recall together."""
+    """Lists of exact search with the towers at each width, and of both sources merged."""
     items = retriever.sources.index.vectors(np.arange(len(retriever.sources.index), dtype=np.int32))
     users = np.stack(
         [
-            retriever.embed(history, {}, contexts=contexts)
-            for history, contexts in tqdm(
-                zip(cases.histories, cases.contexts, strict=True),
+            retriever.embed(history, {}, interaction_codes=interaction_codes)
+            for history, interaction_codes in tqdm(
+                zip(cases.histories, cases.interaction_codes, strict=True),
                 "embed",
                 len(cases),
                 unit="user",
@@ -51,17 +51,17 @@ def own_lists(retriever: Retriever, cases: Cases, widths: Sequence[int]) -> List
             )
         ]
     )
-    found = {}
+    lists = {}
     for width in (items.shape[1], *sorted(widths, reverse=True)):
         name = "towers" if width == items.shape[1] else f"towers, first {width} of {len(items[0])}"
-        found[name] = exact_search(
+        lists[name] = exact_search(
             _unit(users[:, :width]), _unit(items[:, :width]), LISTED, exclude=cases.histories
         )[1]
     merged = np.full((len(cases), LISTED), -1, np.int32)
     for user, history in enumerate(tqdm(cases.histories, "merge", unit="user", leave=False)):
         rows = retriever.sources.shortlist(users[user], history, LISTED).rows
         merged[user, : len(rows)] = rows
-    return {**found, "towers and neighbours": merged}
+    return {**lists, "towers and neighbours": merged}
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -70,42 +70,42 @@ def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def values(data: Dataset, lists: NDArray[np.int32], cases: Cases) -> Values:
-    """Figures a user; of rare targets, which not everybody has, NaN where there is none.
+    """Figures of each user, (users,); rare recall is NaN for users without a rare target.
 
-    A list that ends before place k, as a peer's saved one does, has no recall@k.
+    Lists shorter than k, such as peers' saved lists, have no recall@k.
     """
-    kinds = {
+    figures = {
         f"recall@{k}": recall(lists, cases.targets, k) for k in RECALL_AT if k <= lists.shape[1]
     }
     rare = [targets[data.popularity[targets] <= RARE] for targets in cases.targets]
     chosen = np.flatnonzero([len(targets) > 0 for targets in rare])
-    of_rare = np.full(len(cases), np.nan)
+    rare_recall = np.full(len(cases), np.nan)
     if len(chosen):
-        of_rare[chosen] = recall(lists[chosen], [rare[user] for user in chosen], 100)
-    return {**kinds, "ndcg@10": ndcg(lists, cases.targets, 10), "rare recall@100": of_rare}
+        rare_recall[chosen] = recall(lists[chosen], [rare[user] for user in chosen], 100)
+    return {**figures, "ndcg@10": ndcg(lists, cases.targets, 10), "rare recall@100": rare_recall}
 
 
 def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, Interval]]:
-    """Score a finished towers and index stage over test users.
+    """Score finished towers and index stages over test users.
 
     Args:
-        config: Whom to score.
-        dataset: Name or folder that the data came from; it may hold peers' saved lists.
+        config: Users to score and options of the baselines.
+        dataset: Name of the dataset, or its source folder, which may hold peers' saved lists.
         root: Folder of the dataset's stages.
 
     Returns:
-        Figures of every system, and by how much the towers are better than some of them.
+        Figures of every system, and paired differences between some of them.
 
     Raises:
-        ArtifactError: a stage is missing, corrupt or of other inputs.
-        ValueError: the test split leaves nobody to score.
+        ArtifactError: a stage is missing, corrupt or made from other inputs.
+        ValueError: the test split has no user to score.
     """
     open_release(root, RETRIEVAL)
     data = load_dataset(root / "data").for_refit()
     cases = evaluated_cases(config, data, Path(dataset))
     logger.info("scoring %d users of the test split, history excluded", len(cases))
     trained = TowersConfig(**read_manifest(root / "towers", "towers").config)
-    untrained = Untrained.read(data, trained, kept_below=root / "training")
+    untrained = Untrained.read(data, trained, cache_below=root / "training")
     retriever = Retriever.load(root)
     lists = {
         **baselines(config, data, cases, listed=LISTED),
@@ -113,7 +113,7 @@ def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, 
         "untrained text": untrained.like_titles(cases, LISTED),
         **own_lists(retriever, cases, trained.widths),
     }
-    by_user = {name: values(data, found, cases) for name, found in lists.items()}
+    by_user = {name: values(data, rows, cases) for name, rows in lists.items()}
     systems = {name: _means(figures, config.seed) for name, figures in by_user.items()}
     for ours, theirs in (
         ("towers", "item-knn"),
@@ -125,8 +125,8 @@ def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, 
             for metric in systems[ours]
         }
     searching = one_target(cases.sample(SEARCHING, config.seed), config.seed)
-    for name, found in search_lists(retriever, untrained, data, searching, config.seed).items():
-        figures = values(data, found, searching)
+    for name, rows in search_lists(retriever, untrained, data, searching, config.seed).items():
+        figures = values(data, rows, searching)
         systems[f"{name} ({len(searching):,} users, one target each)"] = _means(
             figures, config.seed
         )
@@ -134,7 +134,7 @@ def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, 
 
 
 def one_target(cases: Cases, seed: int) -> Cases:
-    """The same users, each with one of their targets."""
+    """The same users, each with one random target."""
     rng = np.random.default_rng(seed)
     return replace(cases, targets=[rng.choice(targets, 1) for targets in cases.targets])
 
@@ -142,33 +142,32 @@ def one_target(cases: Cases, seed: int) -> Cases:
 def search_lists(
     retriever: Retriever, untrained: Untrained, data: Dataset, cases: Cases, seed: int
 ) -> Lists:
-    """What is found by some words in a row of the target's title, with and without a history.
+    """Lists for searches by consecutive words of the target's title, with and without a history.
 
     Args:
         retriever: The towers.
-        untrained: The backbone before any training.
+        untrained: The untrained backbone.
         data: Titles.
         cases: Users with one target each.
-        seed: Of the choice of words.
+        seed: Seed of the choice of words.
     """
     rng = np.random.default_rng(seed)
     searches = [_words(data.titles[int(target)], rng) for (target,) in cases.targets]
-    nothing = cases.histories[0][:0]
-    nobody = [nothing] * len(cases)
+    empty = [cases.histories[0][:0]] * len(cases)
     shoppers = {
-        "search alone": (nobody, nobody),
-        "search and history": (cases.histories, cases.contexts),
+        "search alone": (empty, empty),
+        "search and history": (cases.histories, cases.interaction_codes),
     }
     items = retriever.sources.index.vectors(np.arange(len(data.item_ids), dtype=np.int32))
-    found = {"search alone, untrained text": untrained.like_searches(searches, cases, LISTED)}
-    for name, (histories, contexts) in shoppers.items():
-        asked = zip(histories, contexts, searches, strict=True)
+    lists = {"search alone, untrained text": untrained.like_searches(searches, cases, LISTED)}
+    for name, (histories, interaction_codes) in shoppers.items():
+        inputs = zip(histories, interaction_codes, searches, strict=True)
         embeddings = [
-            retriever.embed(history, {}, contexts=known, search=search)
-            for history, known, search in tqdm(asked, name, len(cases), unit="user", leave=False)
+            retriever.embed(history, {}, interaction_codes=codes, search=search)
+            for history, codes, search in tqdm(inputs, name, len(cases), unit="user", leave=False)
         ]
-        found[name] = exact_search(np.stack(embeddings), items, LISTED, exclude=cases.histories)[1]
-    return found
+        lists[name] = exact_search(np.stack(embeddings), items, LISTED, exclude=cases.histories)[1]
+    return lists
 
 
 def _words(title: str, rng: np.random.Generator) -> str:
@@ -178,13 +177,13 @@ def _words(title: str, rng: np.random.Generator) -> str:
 
 
 def _means(figures: Values, seed: int) -> dict[str, Interval]:
-    """Means over whom a figure is known of; without those that are known of nobody."""
-    known = {metric: found[~np.isnan(found)] for metric, found in figures.items()}
+    """Mean of each figure over the users that have it; omits figures that no user has."""
+    known = {metric: column[~np.isnan(column)] for metric, column in figures.items()}
     return {
-        metric: mean_interval(found, seed=seed) for metric, found in known.items() if len(found)
+        metric: mean_interval(column, seed=seed) for metric, column in known.items() if len(column)
     }
 
 
 def _difference(ours: NDArray[np.float64], theirs: NDArray[np.float64], seed: int) -> Interval:
-    kept = ~np.isnan(ours)
-    return difference_interval(ours[kept], theirs[kept], seed=seed)
+    known = ~np.isnan(ours)
+    return difference_interval(ours[known], theirs[known], seed=seed)

@@ -1,4 +1,4 @@
-"""Lists that peers' own models left beside a dataset, for the users they were made for."""
+"""Peers' recommendation lists that are saved with a dataset, and the users to evaluate."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from evaluation.metrics import Rows, hits
 
 USERS = "eval_users_6k.parquet"
-"""`row`, `user_id`: whom to evaluate, in this order."""
+"""Columns `row`, `user_id`: the users to evaluate, in the order of `row`."""
 LISTS = "saved_baselines.parquet"
-"""`method`, `row`, `user_id`, `item_ids`: a list a user and method, best first."""
+"""Columns `method`, `row`, `user_id`, `item_ids`: one list per user and method, best first."""
 
 
 def evaluation_users(folder: Path) -> list[str] | None:
-    """Ids of the users that a dataset wants evaluated, in its order; None where it names none."""
+    """Ids of the users that the dataset names for evaluation, in order; None if it names none."""
     path = folder / USERS
     if not path.is_file():
         return None
@@ -30,20 +30,20 @@ def saved_lists(
     item_ids: Sequence[str],
     histories: Sequence[Rows],
 ) -> dict[str, NDArray[np.int32]]:
-    """Peers' saved lists, the user's history taken out.
+    """Peers' saved lists without the users' histories.
 
     Args:
-        folder: Of the dataset.
-        user_ids: Whose lists to read, in the order of the result.
-        item_ids: Of the corpus, by row; saved items that it lacks are left out.
-        histories: Item rows of each user.
+        folder: Folder of the dataset.
+        user_ids: Users whose lists to read, in the order of the result.
+        item_ids: Item ids of the corpus, by row; other saved items are left out.
+        histories: Item rows of each user's history.
 
     Returns:
-        By method, sorted: (users, k) item rows, best first, and -1 at the end in place of what was
-        taken out. Nothing where nothing was saved.
+        (users, k) item rows by method, best first, padded with -1 at the end; methods are sorted.
+        Empty if nothing was saved.
 
     Raises:
-        ValueError: a method has not exactly one list of a user.
+        ValueError: a method does not have exactly one list for each user.
     """
     path = folder / LISTS
     if not path.is_file():
@@ -67,26 +67,26 @@ def saved_lists(
 
 
 def without(recommended: Rows, histories: Sequence[Rows]) -> NDArray[np.int32]:
-    """Take the items of each user's history out of the list; what follows moves up.
+    """Remove the items of each user's history from the list; later items move up.
 
     Args:
-        recommended: (users, k) item rows, -1 where there is none.
-        histories: Item rows of each user.
+        recommended: (users, k) item rows; -1 for padding.
+        histories: Item rows of each user's history.
 
     Returns:
-        (users, k), every -1 at the end.
+        (users, k) item rows, padded with -1 at the end.
     """
-    kept = np.where(hits(recommended, histories), -1, recommended).astype(np.int32)
-    return np.take_along_axis(kept, np.argsort(kept < 0, axis=1, kind="stable"), axis=1)
+    masked = np.where(hits(recommended, histories), -1, recommended).astype(np.int32)
+    return np.take_along_axis(masked, np.argsort(masked < 0, axis=1, kind="stable"), axis=1)
 
 
 def _table(method: str, places: pl.DataFrame, users: int) -> NDArray[np.int32]:
-    """(users, k) of one method's (position, place, item)."""
+    """(users, k) item rows of one method, from its (position, place, item) rows."""
     heads = np.bincount(places.filter(pl.col("place") == 0)["position"], minlength=users)
     if (heads != 1).any():
         user = int(np.argmax(heads != 1))
         raise ValueError(
-            f"{LISTS} must hold one list of {method!r} a user, "
+            f"{LISTS} must hold one list of {method!r} per user, "
             f"got {heads[user]} for the user at {user}"
         )
     rows = np.full((users, int(places["place"].to_numpy().max()) + 1), -1, np.int32)

@@ -1,4 +1,4 @@
-"""Where the bars and the points of a plot go; the page draws them."""
+"""Layout of plots: places of bars, points and ticks; the templates draw them."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from evaluation.intervals import Interval
 
 TICKS = 4
-"""Steps of an axis, at most one more."""
+"""Target number of steps of an axis; it may have one more."""
 LEAST_MISSED = 1e-4
-"""Upper end of an axis of recalls: whatever misses less lies there."""
+"""Miss rate (1 − recall) at the upper end of a recall axis; smaller ones are drawn there."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tick:
-    """A labelled place on the axis."""
+    """A labelled place on an axis."""
 
     at: float
-    """Percent of the axis."""
+    """Place, percent of the axis."""
     label: str
 
 
@@ -27,12 +27,14 @@ class Bar:
 
     label: str
     own: bool
-    """Whether it is this engine's figure and not a peer's."""
+    """Whether the figure is this engine's, not a peer's."""
     value: float
     length: float
-    """Percent of the axis, as are the next two."""
+    """Length of the bar, percent of the axis."""
     low: float
+    """Lower end of the interval, percent of the axis."""
     high: float
+    """Upper end of the interval, percent of the axis."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,18 +48,18 @@ class Plot:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One operating point of an index; lies at percents of the axes, from the lower left."""
+    """One operating point of an index, placed in percent of the axes from the lower left."""
 
     label: str
     x: float
     y: float
     taken: bool
-    """Whether it is the one that serves."""
+    """Whether the index serves with this point."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PointPlot:
-    """Recall over latency."""
+    """Points of recall over latency, with the ticks of both axes."""
 
     title: str
     points: list[Point]
@@ -66,11 +68,11 @@ class PointPlot:
 
 
 def bar_plot(title: str, figures: Mapping[str, Interval], own: Collection[str] = ()) -> Plot:
-    """Lay out one bar a figure, in the given order.
+    """Lay out one bar per figure, in the given order.
 
     Args:
         title: Heading of the plot.
-        figures: At least 0 each, by label.
+        figures: Non-negative figures by label.
         own: Labels of this engine's figures.
     """
     largest = max((figure["high"] for figure in figures.values()), default=0.0)
@@ -95,13 +97,13 @@ def bar_plot(title: str, figures: Mapping[str, Interval], own: Collection[str] =
 def point_plot(
     title: str, figures: Mapping[str, tuple[float, float]], taken: str, target: float
 ) -> PointPlot:
-    """Lay out operating points: milliseconds to the right, each step upwards misses 10 times less.
+    """Lay out operating points, with latency to the right and recall upwards, both logarithmic.
 
     Args:
         title: Heading of the plot.
-        figures: Milliseconds, above 0, and recall, by label.
-        taken: Label of the point that serves.
-        target: Recall that has a line of its own.
+        figures: Latency (ms, above 0) and recall by label.
+        taken: Label of the point that the index serves with.
+        target: Recall that is marked by a line.
     """
     times = [milliseconds for milliseconds, _ in figures.values()]
     first = math.floor(math.log10(min(times)))
@@ -132,7 +134,7 @@ def _percent(value: float, end: float) -> float:
 
 
 def _round_step(largest: float) -> float:
-    """The least of 1, 2, 5 × a power of ten of which `TICKS` reach the largest value."""
+    """Smallest step of 1, 2 or 5 × a power of ten of which `TICKS` reach the largest value."""
     if largest <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(largest / TICKS))

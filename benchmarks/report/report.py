@@ -1,4 +1,4 @@
-"""What a benchmark found: `report.json` for programs, `report.html` for people."""
+"""Report of a benchmark: `report.json` for programs, `report.html` for people."""
 
 import json
 import os
@@ -18,7 +18,7 @@ PLOTTED = ("recall@10", "recall@100", "ndcg@10")
 
 @dataclass(frozen=True, kw_only=True)
 class ListedItem:
-    """One place of a list."""
+    """One item of a shown list."""
 
     title: str
     score: float
@@ -27,27 +27,27 @@ class ListedItem:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What the user went on to take, and where it was found."""
+    """An item that the user bought next, and its ranks."""
 
     title: str
     shortlist_rank: int | None
-    """From 1; None where the shortlist lacks it."""
+    """Rank in the shortlist, from 1; None where the shortlist lacks the item."""
     final_rank: int | None
-    """From 1; None where the final list lacks it."""
+    """Rank in the final list, from 1; None where the final list lacks the item."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """One user as the cascade sees them."""
+    """One user's history, targets and lists."""
 
     user: str
     history: Sequence[str]
     """Titles, newest first."""
     targets: Sequence[Target]
     shortlist: Sequence[ListedItem]
-    """Head of the shortlist, with tower scores."""
+    """First items of the shortlist, with tower scores."""
     final: Sequence[ListedItem]
-    """Head of the final list, with ranker scores."""
+    """First items of the final list, with ranker scores."""
 
     @property
     def hit(self) -> bool:
@@ -62,29 +62,29 @@ class Report:
     dataset: str
     users: int
     history: Literal["excluded", "included"]
-    """Whether lists may hold what the user already has."""
+    """Whether lists may hold items of the user's history."""
     systems: Mapping[str, Mapping[str, Interval]]
-    """Metric and interval by system, in the order to show."""
+    """Intervals by system and metric, in the order to show."""
     seconds: Mapping[str, float]
-    """Wall time by stage."""
+    """Wall time by stage, s."""
     split: str = "test"
     machine: str = ""
-    """What it was measured on."""
+    """Machine that the figures were measured on."""
     command: str = ""
-    """What repeats it."""
+    """Command that repeats the benchmark."""
     own: Sequence[str] = ("towers", "shortlist", "cascade")
-    """Systems that are this engine's, the one to judge it by last."""
+    """This engine's systems; the last one is its headline."""
     decomposition: Mapping[str, Interval] = field(default_factory=dict)
-    """Share of targets still there, by step of the cascade, in order."""
+    """Share of the targets that remain, by step of the cascade, in order."""
     by_length: Mapping[str, Interval] = field(default_factory=dict)
-    """NDCG@10 by how many candidates are ranked, and how long a request then takes."""
+    """NDCG@10 by number of ranked candidates and time of a request."""
     paired: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
-    """Differences over the same users by metric, by comparison ("cascade − item-knn")."""
+    """Paired differences by comparison ("cascade − item-knn") and metric."""
     slices: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
     """recall@100 of every system, by kind of target or user."""
     examples: Sequence[Example] = ()
     made_from: Mapping[str, Any] = field(default_factory=dict)
-    """Release, options and saved lists; the same ones give the same figures."""
+    """Release, options and saved lists; equal ones give equal figures."""
 
     def __post_init__(self) -> None:
         if not self.systems:
@@ -92,23 +92,23 @@ class Report:
 
     @property
     def metrics(self) -> list[str]:
-        """Metrics that a system has, in the usual order."""
+        """Metrics that at least one system has, in the usual order."""
         return [name for name in METRICS if any(name in m for m in self.systems.values())]
 
     @property
     def compared(self) -> list[str]:
-        """Metrics that a comparison has, in the usual order."""
+        """Metrics that at least one comparison has, in the usual order."""
         return [name for name in METRICS if any(name in m for m in self.paired.values())]
 
     @property
     def headline(self) -> str:
-        """The system to judge the engine by: the last of its own, or else the last."""
+        """Name of the system to judge the engine by: the last of `own`, or else the last of all."""
         return next(
             (name for name in reversed(self.own) if name in self.systems), [*self.systems][-1]
         )
 
     def best(self, metric: str, *, peers: bool = False) -> str | None:
-        """System of the largest value, among all or among peers; of coverage there is no best."""
+        """System with the largest value, among all or among peers; None for coverage."""
         values = {
             name: metrics[metric]["value"]
             for name, metrics in self.systems.items()
@@ -120,7 +120,7 @@ class Report:
 
     @property
     def plots(self) -> list[Plot]:
-        """One plot for each of the metrics that matter most."""
+        """One plot for each metric of `PLOTTED`."""
         figures = {
             metric: {name: m[metric] for name, m in self.systems.items() if metric in m}
             for metric in PLOTTED
@@ -138,16 +138,16 @@ def make_example(
     final: tuple[Rows, Sequence[float]],
     head: int = 10,
 ) -> Example:
-    """Put one user's lists into words.
+    """Turn one user's rows into titles.
 
     Args:
-        user: How to call the user.
-        titles: (items,)
+        user: Name of the user in the report.
+        titles: (items,) titles by row.
         history: Item rows, oldest first.
-        targets: Item rows.
-        shortlist: Item rows, best first, -1 where there is none, and tower scores.
-        final: The same of the ranker.
-        head: Places and history items to show; the ranks of targets are of the whole lists.
+        targets: Item rows that the user bought next.
+        shortlist: Item rows, best first, padded with -1, and tower scores.
+        final: The same for the ranker.
+        head: Items of each list to show; ranks of targets count the whole lists.
     """
     return Example(
         user=user,
@@ -166,7 +166,7 @@ def make_example(
 
 
 def write_report(folder: Path, report: Report) -> None:
-    """Write `report.html` and `report.json`, each whole or not at all, into a folder."""
+    """Write `report.html` and `report.json` to a folder, each atomically."""
     figures, page = json.dumps(as_json(report), indent=1, allow_nan=False), render(report)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (("report.html", page), ("report.json", figures)):
@@ -176,7 +176,7 @@ def write_report(folder: Path, report: Report) -> None:
 
 
 def is_up_to_date(folder: Path, made_from: Mapping[str, Any]) -> bool:
-    """Whether a folder holds a whole report that was made from the same things."""
+    """Whether a folder holds a complete report with the same `made_from`."""
     try:
         content = json.loads((folder / "report.json").read_text())
     except (OSError, ValueError):
@@ -186,7 +186,7 @@ def is_up_to_date(folder: Path, made_from: Mapping[str, Any]) -> bool:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """Figures without examples; of the optional parts, those that there are."""
+    """The report's figures without examples and without empty optional parts."""
     always = ("dataset", "users", "history", "split", "systems", "seconds")
     optional = ("machine", "command", "decomposition", "by_length", "paired", "slices", "made_from")
     content = {name: getattr(report, name) for name in (*always, *optional)}
@@ -194,7 +194,7 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def render(report: Report) -> str:
-    """The report as one page that needs nothing else."""
+    """The report as one self-contained HTML page."""
     templates = environment()
     templates.filters["duration"] = duration
     steps, lengths = report.decomposition, report.by_length
@@ -211,7 +211,7 @@ def render(report: Report) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
+    """A duration in seconds, minutes or hours for people to read."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

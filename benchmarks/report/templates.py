@@ -1,4 +1,4 @@
-"""Templates of the reports, which lie beside this file."""
+"""Loads the report templates, which are in this folder."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import jinja2
 
 
 def environment() -> jinja2.Environment:
-    """Where templates are found and how they are read: escaped, and strict about names."""
+    """Jinja environment of the templates; escapes values and rejects undefined names."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,

@@ -12,7 +12,7 @@ from index.config import IndexConfig
 from index.faiss_store.disk_lists import map_lists, merge_lists
 from index.faiss_store.gpus import built_graph, to_cpu, to_first, used, warn_cpu_fallback
 from index.faiss_store.installation import builds_graphs, load_faiss
-from index.faiss_store.store import ItemIndex, write
+from index.faiss_store.store import FaissStore, write
 from index.vectors import Vectors, blocks, require_unit_length, sample
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ WORKING = 512 << 20
 """Bytes reserved for the interpreter, for blocks, and for training in addition to its sample."""
 
 
-def build_index(embeddings: Vectors, config: IndexConfig, folder: Path) -> ItemIndex:
+def build_index(embeddings: Vectors, config: IndexConfig, folder: Path) -> FaissStore:
     """Build a FAISS index over item embeddings; position i becomes row i.
 
     Args:
@@ -61,7 +61,7 @@ def build_index(embeddings: Vectors, config: IndexConfig, folder: Path) -> ItemI
             f"{config.memory_gib}; kind 'ivf-sq' needs less, as it is built in parts"
         )
     if kind == "cagra":
-        return ItemIndex(built_graph(embeddings, 2 * LINKS), config.gpus)
+        return FaissStore(built_graph(embeddings, 2 * LINKS), config.gpus)
     on_gpu = used(config.gpus)
     index = _empty(kind, embeddings, list_count(config, items), on_gpu=on_gpu)
     if not index.is_trained:
@@ -80,7 +80,7 @@ def build_index(embeddings: Vectors, config: IndexConfig, folder: Path) -> ItemI
         _add_by_shards(index, embeddings, at_once, folder, _budget(config), on_gpu=on_gpu)
     if kind in WHOLE_LISTS:
         index.make_direct_map()
-    return ItemIndex(index, config.gpus)
+    return FaissStore(index, config.gpus)
 
 
 def chosen_kind(config: IndexConfig, items: int, dimension: int) -> Kind:

@@ -31,7 +31,7 @@ class _Search:
     found: "Future[Found]"
 
 
-class OnGPUs:
+class GpuIndex:
     """A copy of a FAISS index on one or several GPUs, for any number of threads.
 
     Two threads must not use a FAISS GPU index at once, not even to search
@@ -139,14 +139,14 @@ def used(gpus: GPUs) -> bool:
     return gpus != "none" and gpu_count() > 0
 
 
-def on_gpus(index: Any, gpus: GPUs) -> OnGPUs | None:
+def on_gpus(index: Any, gpus: GPUs) -> GpuIndex | None:
     """A copy on the GPUs; None without a usable GPU, with a warning if one was required."""
     if not used(gpus):
         if gpus in ("replicas", "shards"):
             logger.warning("searching on the CPU, because FAISS sees no GPU (gpus: %s)", gpus)
         return None
     try:
-        return OnGPUs(index, gpus)
+        return GpuIndex(index, gpus)
     except RuntimeError as error:
         warn_cpu_fallback(error)
         return None

@@ -12,7 +12,7 @@ from pyroaring import BitMap
 from dataset.postings import rows_of
 from index.config import GPUs
 from index.faiss_store.filtered import FilteredSearch
-from index.faiss_store.gpus import OnGPUs, on_gpus, warn_cpu_fallback
+from index.faiss_store.gpus import GpuIndex, on_gpus, warn_cpu_fallback
 from index.faiss_store.installation import load_faiss
 from index.vector_store import Found, check_k, check_rows, checked_among
 from index.vectors import checked
@@ -27,14 +27,14 @@ MOST_SCORES = 16 << 20
 """Most scores, queries × items, that torch may hold at once"""
 
 
-class ItemIndex:
+class FaissStore:
     """Finds the item rows nearest to an embedding. Knows nothing of item ids or users."""
 
     def __init__(self, index: Any, gpus: GPUs = "auto") -> None:
         """Wrap a FAISS index on the CPU, and copy it to the GPUs if possible."""
         self._faiss = load_faiss()
         self._stored = index
-        self._on_gpus: OnGPUs | None = on_gpus(index, gpus)
+        self._on_gpus: GpuIndex | None = on_gpus(index, gpus)
 
     def __len__(self) -> int:
         return int(self._stored.ntotal)
@@ -176,7 +176,7 @@ class ItemIndex:
         write(self._stored, folder / FILE)
 
     @classmethod
-    def load(cls, folder: Path, gpus: GPUs = "auto") -> "ItemIndex":
+    def load(cls, folder: Path, gpus: GPUs = "auto") -> "FaissStore":
         """Read an index.
 
         Args:

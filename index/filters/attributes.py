@@ -13,7 +13,7 @@ from pyroaring import BitMap
 from dataset.attribute_kind import Kind
 from dataset.postings import KeywordPostings, OrderedPostings, Postings, load_postings
 from index.filters.clauses import as_keyword, as_number, check_clause
-from index.filters.item_values import NOTHING, Held, Values, fits, read
+from index.filters.item_values import NOTHING, ItemValues, Values, fits, read
 from index.live_index import LiveIndex
 from shortlist_client.api.filters import AnyOf, Clause, Filters
 
@@ -28,7 +28,7 @@ class Attributes:
     """Items of the release"""
     live: LiveIndex | None = None
     """Live index, whose hidden items fit no filter; None without changes"""
-    added: Sequence[Held] = ()
+    added: Sequence[ItemValues] = ()
     """Item values of every added item, hidden ones included, in order; may be longer than `live`"""
 
     @cached_property
@@ -39,7 +39,7 @@ class Attributes:
     def _postings(self, name: str) -> Postings:
         return self.attributes[name][1]
 
-    def held(self, described: Mapping[str, Any]) -> Held:
+    def held(self, described: Mapping[str, Any]) -> ItemValues:
         """Item values of a described item, in the form that filters compare.
 
         Args:
@@ -85,7 +85,7 @@ class Attributes:
             found.append((np.full(len(own), place), np.array(own, np.int64)))
         return np.concatenate([p for p, _ in found]), np.concatenate([n for _, n in found])
 
-    def of_release(self, rows: Sequence[int]) -> dict[int, Held]:
+    def of_release(self, rows: Sequence[int]) -> dict[int, ItemValues]:
         """Item values of items of the release, by row; attributes without a value are left out."""
         found: dict[int, dict[str, Values]] = {row: {} for row in rows}
         for name, (_, postings) in self.attributes.items():
@@ -124,7 +124,7 @@ class Attributes:
             for clauses in (filters.must, filters.should, filters.must_not)
         )
 
-        def fit(held: Held) -> bool:
+        def fit(held: ItemValues) -> bool:
             return (
                 all(test(held) for test in must)
                 and (not should or any(test(held) for test in should))
@@ -132,10 +132,10 @@ class Attributes:
             )
 
         return BitMap(
-            [row for row in index.living_added().tolist() if fit(self.added[row - self.items])]
+            [row for row in index.visible_added().tolist() if fit(self.added[row - self.items])]
         )
 
-    def _test(self, clause: Clause) -> Callable[[Held], bool]:
+    def _test(self, clause: Clause) -> Callable[[ItemValues], bool]:
         name, postings = clause.attribute, self._postings(clause.attribute)
         test = fits(clause, postings.held if isinstance(postings, OrderedPostings) else float)
         return lambda held: test(held.get(name, NOTHING))

@@ -11,7 +11,7 @@ from shortlist_client.api.filters import AnyOf, Clause, Value
 
 Values = frozenset[Any]
 """Values of one attribute: keywords and booleans by `as_keyword`, others by `as_number`."""
-Held = Mapping[str, Values]
+ItemValues = Mapping[str, Values]
 """Values of one item, by attribute."""
 NOTHING: Values = frozenset()
 BOUNDS = (("gt", "gte"), ("lt", "lte"))

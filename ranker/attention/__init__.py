@@ -1,1 +1,1 @@
-"""The default ranker: candidates attend to the history's items."""
+"""The attention ranker, the default: candidates attend to the items of the history."""

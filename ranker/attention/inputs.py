@@ -1,4 +1,4 @@
-"""What the fast ranker reads: states and words of items, a byte a number, gathered for shoppers."""
+"""Inputs of the attention ranker: quantised states and words of items, one byte per number."""
 
 import json
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from torch import Tensor
 
 from backbone.batch import Batch
 from backbone.packing import padded_width
-from dataset.append_only import Extended
+from dataset.append_only import ExtendedArray
 from lineage.stages import ITEM_STATES
 from ranker.attention.word_overlap import (
-    BYTES,
     MATCHES,
+    WORD_BYTES,
     WordRarity,
     Words,
     as_bytes,
@@ -26,85 +26,85 @@ from ranker.attention.word_overlap import (
 
 STEPS, OPTIONS = "item_states.steps.npy", "inputs.json"
 RARITY = "words.npz"
-MOST_STEPS = 127
-"""From zero, that a byte has room for"""
+MAX_STEPS = 127
+"""Largest distance from zero that a signed byte can store, steps"""
 SMALLEST_STEP = 1e-9
-AT_ONCE = 65_536
-"""Items whose numbers are divided at once"""
+BLOCK = 65_536
+"""Items quantised at a time"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionBatch(Batch):
-    """Shoppers with as many candidates each."""
+    """Shoppers, each with the same number of candidates."""
 
     history: Tensor
-    """(shoppers, length, hidden) states of the history's items, the last one first"""
+    """(shoppers, length, hidden) states of the history items, newest first"""
     known: Tensor
-    """(shoppers, length) bool: whether there is an item"""
+    """(shoppers, length) bool: false for padding"""
     candidates: Tensor
     """(shoppers, candidates, hidden) states of the candidates"""
     matches: Tensor
-    """(shoppers, candidates, length, matches) words that both have, see
+    """(shoppers, candidates, length, matches) word overlap of candidates and history items, see
     `ranker.attention.word_overlap.matches`"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionInputs:
-    """Turns histories and candidates into what the fast ranker reads.
+    """Turns histories and candidates into batches for the attention ranker.
 
-    A byte is kept of every number: how many steps it is from zero, where its column has steps of
-    the same size (symmetric quantisation; Jacob et al., CVPR 2018).
+    Every number is quantised to a byte: its distance from zero in steps, whose size is constant
+    per column (symmetric quantisation; Jacob et al., CVPR 2018).
     """
 
-    states: NDArray[np.int8] | Extended[np.int8]
-    """(items, hidden + bytes of words) in steps: mean of the states of an item's text, of unit
-    length; beside it the item's embedding, of length √dimension; then the words of its text"""
+    states: NDArray[np.int8] | ExtendedArray[np.int8]
+    """(items, hidden + bytes of words): the mean state of an item's text, of unit length, and its
+    embedding, of length √dimension, both in steps; then the words of its text"""
     steps: NDArray[np.float32]
     """(hidden,) size of a column's step"""
     rarity: WordRarity
-    """Of the corpus's words"""
+    """Rarity of the corpus's words"""
     length: int
-    """Newest items of a history that are read"""
+    """Most items of a history that are read, the newest"""
 
     @classmethod
     def of(
         cls, parts: Sequence[NDArray[np.float32]], texts: Sequence[str], *, length: int
     ) -> "AttentionInputs":
-        """Keep what is known of a corpus.
+        """Quantise the states of a corpus and collect the words of its texts.
 
         Args:
-            parts: (items, …) each, columns beside columns.
-            texts: Of the items.
-            length: As above.
+            parts: (items, …) each; their columns are concatenated.
+            texts: Texts of the items.
+            length: Most items of a history that are read.
         """
         steps, rarity = np.concatenate([_steps(part) for part in parts]), WordRarity.of(texts)
-        states, start = np.empty((len(parts[0]), len(steps) + BYTES), np.int8), 0
+        states, start = np.empty((len(parts[0]), len(steps) + WORD_BYTES), np.int8), 0
         for part in parts:
             columns = slice(start, start := start + part.shape[1])
-            for row in range(0, len(part), AT_ONCE):
-                rows = slice(row, row + AT_ONCE)
+            for row in range(0, len(part), BLOCK):
+                rows = slice(row, row + BLOCK)
                 states[rows, columns] = _in_steps(part[rows], steps[columns])
-        for row in range(0, len(texts), AT_ONCE):
-            rows = slice(row, row + AT_ONCE)
+        for row in range(0, len(texts), BLOCK):
+            rows = slice(row, row + BLOCK)
             states[rows, start:] = as_bytes(rarity.read(texts[rows]))
         return cls(states=states, steps=steps, rarity=rarity, length=length)
 
     def kept(self, states: NDArray[np.float32], texts: Sequence[str]) -> NDArray[np.int8]:
-        """(items, hidden + bytes of words) of other items, as those of the corpus are kept.
+        """(items, hidden + bytes of words) of new items, quantised as the corpus is.
 
         Args:
-            states: (items, hidden); what lies beyond the corpus is cut.
-            texts: Of the items.
+            states: (items, hidden); values outside the corpus's range are clipped.
+            texts: Texts of the items.
         """
         words = as_bytes(self.rarity.read(texts))
         return np.concatenate([_in_steps(states, self.steps), words], axis=1)
 
     def read(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
-        """(…, hidden) states of the items of (…,) rows."""
+        """(…, hidden) states of the items in (…,) rows."""
         return self.states[rows][..., : len(self.steps)] * self.steps
 
     def words(self, rows: NDArray[np.int32]) -> Words:
-        """(…, words) of the texts of the items of (…,) rows."""
+        """(…, words) words of the items in (…,) rows."""
         return from_bytes(self.states[rows][..., len(self.steps) :])
 
     def __call__(
@@ -116,28 +116,28 @@ class AttentionInputs:
 
         Args:
             histories: Item rows of each shopper, oldest first.
-            candidates: Item rows to be scored for each, as many for one as for another.
+            candidates: Item rows to be scored for each shopper, the same number for each.
         """
         newest = [history[-self.length :][::-1] for history in histories]
         lengths = np.array([len(history) for history in newest])
         width = padded_width(int(lengths.max(initial=0)), self.length)
         known = np.arange(width) < lengths[:, None]
-        rows, of_history = np.stack(list(candidates)), np.concatenate(newest)
+        rows, history_rows = np.stack(list(candidates)), np.concatenate(newest)
         history = np.zeros((*known.shape, len(self.steps)), np.float32)
-        history[known] = self.read(of_history)
-        common = np.zeros((*rows.shape, known.shape[1], len(MATCHES)), np.float32)
-        words = np.split(self.words(of_history), np.cumsum(lengths)[:-1])
-        for shopper, of_candidates in enumerate(self.words(rows)):
-            common[shopper, :, : lengths[shopper]] = matches(words[shopper], of_candidates)
+        history[known] = self.read(history_rows)
+        overlap = np.zeros((*rows.shape, known.shape[1], len(MATCHES)), np.float32)
+        words = np.split(self.words(history_rows), np.cumsum(lengths)[:-1])
+        for shopper, candidate_words in enumerate(self.words(rows)):
+            overlap[shopper, :, : lengths[shopper]] = matches(words[shopper], candidate_words)
         return AttentionBatch(
             history=torch.from_numpy(history),
             known=torch.from_numpy(known),
             candidates=torch.from_numpy(self.read(rows)),
-            matches=torch.from_numpy(common),
+            matches=torch.from_numpy(overlap),
         )
 
     def save(self, folder: Path) -> None:
-        """Write the states and the options."""
+        """Write states, step sizes, word rarities and options."""
         np.save(folder / ITEM_STATES, self.states)
         np.save(folder / STEPS, self.steps)
         self.rarity.save(folder / RARITY)
@@ -145,7 +145,7 @@ class AttentionInputs:
 
     @classmethod
     def load(cls, folder: Path) -> "AttentionInputs":
-        """Map what `save` wrote."""
+        """Map the files that `save` wrote."""
         return cls(
             states=np.load(folder / ITEM_STATES, mmap_mode="r"),
             steps=np.load(folder / STEPS),
@@ -155,12 +155,13 @@ class AttentionInputs:
 
 
 def _steps(states: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(columns,): so large that the largest number of a column is the last step."""
+    """(columns,) step sizes that map a column's largest absolute value to `MAX_STEPS`."""
     largest = np.maximum(states.max(axis=0, initial=0.0), -states.min(axis=0, initial=0.0))
-    steps: NDArray[np.float32] = np.maximum(largest / MOST_STEPS, SMALLEST_STEP)
+    steps: NDArray[np.float32] = np.maximum(largest / MAX_STEPS, SMALLEST_STEP)
     return steps
 
 
 def _in_steps(states: NDArray[np.float32], steps: NDArray[np.float32]) -> NDArray[np.int8]:
-    kept: NDArray[np.int8] = np.rint(states / steps).clip(-MOST_STEPS, MOST_STEPS).astype(np.int8)
-    return kept
+    rounded = np.rint(states / steps).clip(-MAX_STEPS, MAX_STEPS)
+    quantised: NDArray[np.int8] = rounded.astype(np.int8)
+    return quantised

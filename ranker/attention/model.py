@@ -1,12 +1,14 @@
-"""The fast ranker: candidates attend to the shopper's items, whose states were made long before.
+"""The attention ranker: candidates attend to the history items, whose states are precomputed.
 
-An item's state is what BERT made of its text, and its embedding by the trial's towers. Beside it
-lie the words of the text: which words a candidate and an item of the history have in common is lost
-in averages, and counts (docs/experiments/2026-11-28-ranker-learning-rate.md).
+An item's state consists of BERT's mean state of its text and its embedding by the trial's towers.
+The words of the text are stored too: averaged states lose which words a candidate and a history
+item share, and shared words improve ranking
+(docs/experiments/2026-11-28-ranker-learning-rate.md).
 
-The shopper is read once for all candidates, and a candidate sees the shopper and itself alone, so
-its score does not depend on which others are ranked with it (Zhou et al., "Deep interest network",
-KDD 2018, attend to a history by the candidate; MacAvaney et al., SIGIR 2020, read documents ahead).
+The history is encoded once for all candidates. A candidate attends only to the history and to
+itself, so its score does not depend on the other candidates. Sources: Zhou et al., "Deep interest
+network", KDD 2018, for attention from the candidate to the history; MacAvaney et al., SIGIR 2020,
+for precomputed documents.
 """
 
 import torch
@@ -19,15 +21,15 @@ from ranker.corrector import Corrector
 
 HEAD = 32
 """Width of an attention head"""
-FAR_BELOW = -1e4
-"""A logit without a chance, of an item that is not there; finite, for histories without any: what
-such a shopper reads is nothing, and the features alone decide"""
+MASKED_LOGIT = -1e4
+"""Attention logit of padding. Finite, so that an empty history yields numbers: its values are zero,
+and the features alone decide"""
 PAIR = 32
-"""Width of what is made of a candidate and an item of the history"""
+"""Width of the representation of a candidate and a history item"""
 
 
 class AttentionRanker(Corrector):
-    """One layer over the history, then layers in which candidates attend to it."""
+    """One self-attention layer over the history, then layers in which candidates attend to it."""
 
     def __init__(
         self,
@@ -39,15 +41,15 @@ class AttentionRanker(Corrector):
         length: int,
         dropout: float = 0.0,
     ) -> None:
-        """Build it.
+        """Build the layers.
 
         Args:
             hidden: Length of the items' states.
             features: Number of features.
-            width: Of every layer, a multiple of 32.
-            layers: In which candidates attend to the history.
-            length: Items of a history at most.
-            dropout: Chance of zeroing an activation in training.
+            width: Width of every layer, a multiple of 32.
+            layers: Number of layers in which candidates attend to the history.
+            length: Most items of a history.
+            dropout: Probability of zeroing an activation in training.
         """
         super().__init__(width, features)
         self.options = {"hidden": hidden, "width": width, "layers": layers, "length": length}
@@ -73,7 +75,7 @@ class AttentionRanker(Corrector):
         Args:
             batch: Shoppers and candidates.
             shortlist_scores: (shoppers × candidates,) scores in the shortlist, logits.
-            features: (shoppers × candidates, features)
+            features: (shoppers × candidates, features) raw values.
 
         Returns:
             (shoppers × candidates,) logits, float32.
@@ -93,7 +95,7 @@ class AttentionRanker(Corrector):
 
 
 class PairReader(nn.Module):
-    """Reads what a candidate and an item of the history have in common, and the item's age."""
+    """Represents a (candidate, history item) pair by its word overlap and the item's age."""
 
     def __init__(self, length: int) -> None:
         super().__init__()
@@ -102,17 +104,17 @@ class PairReader(nn.Module):
         self.ages = nn.Embedding(length, PAIR)
 
     def forward(self, matches: Tensor) -> Tensor:
-        """(…, length, matches) as (…, length, pair)."""
+        """Map (…, length, matches) to (…, length, pair)."""
         ages = self.ages.weight[: matches.shape[-2]]
         result: Tensor = self.out(functional.gelu(self.into(matches) + ages))
         return result
 
     def added_up(self, pairs: Tensor, known: Tensor) -> Tensor:
-        """What pairs say of a candidate, however many there are.
+        """Gated sum of a candidate's pairs over the history.
 
         Args:
             pairs: (shoppers, candidates, length, pair)
-            known: (shoppers, length) bool
+            known: (shoppers, length) bool: false for padding.
 
         Returns:
             (shoppers, candidates, pair)
@@ -122,10 +124,10 @@ class PairReader(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Candidates attend to the shopper, then each is transformed by itself.
+    """Candidates attend to the history; then a feed-forward layer transforms each candidate.
 
-    What a candidate has in common with an item is added to the logit of attending to it, and is
-    read along with it, as relative positions are in Shaw et al., NAACL 2018.
+    The pair of a candidate and a history item adds to the attention logit and to the value, as
+    relative positions do in Shaw et al., NAACL 2018.
     """
 
     def __init__(self, width: int, dropout: float) -> None:
@@ -143,12 +145,12 @@ class CrossAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, states: Tensor, shopper: Tensor, known: Tensor, pairs: Tensor) -> Tensor:
-        """Read the shopper.
+        """Update the candidates' states.
 
         Args:
-            states: (shoppers, candidates, width)
-            shopper: (shoppers, length, width)
-            known: (shoppers, length) bool
+            states: (shoppers, candidates, width) states of the candidates.
+            shopper: (shoppers, length, width) states of the history items.
+            known: (shoppers, length) bool: false for padding.
             pairs: (shoppers, candidates, length, pair)
 
         Returns:
@@ -158,7 +160,7 @@ class CrossAttention(nn.Module):
         key, value = (self._split(part) for part in self.key_value(shopper).chunk(2, dim=-1))
         logits = query @ key.transpose(-1, -2) * HEAD**-0.5
         logits = logits + self.favour(pairs).permute(0, 3, 1, 2)
-        weights = logits.masked_fill(~known[:, None, None, :], FAR_BELOW).softmax(dim=-1)
+        weights = logits.masked_fill(~known[:, None, None, :], MASKED_LOGIT).softmax(dim=-1)
         common = weights.transpose(1, 2) @ pairs  # (shoppers, candidates, heads, pair)
         read = (weights @ value).transpose(1, 2)
         read = read + torch.einsum("schp,hpd->schd", common, self.common.to(common.dtype))
@@ -167,5 +169,5 @@ class CrossAttention(nn.Module):
         return result
 
     def _split(self, projected: Tensor) -> Tensor:
-        """(shoppers, tokens, width) as (shoppers, heads, tokens, head)."""
+        """Reshape (shoppers, tokens, width) to (shoppers, heads, tokens, head)."""
         return projected.view(*projected.shape[:-1], self.heads, -1).transpose(1, 2)

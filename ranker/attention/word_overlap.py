@@ -1,4 +1,4 @@
-"""Words that a history's items and a candidate have in common: what an average of texts blurs."""
+"""Word overlap of history items and candidates, which averaged text states lose."""
 
 import re
 from collections import Counter
@@ -11,35 +11,35 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-KEPT = 16
-"""Words of a text at most, the first ones"""
-BYTES = 4 * KEPT
-"""That an item's words take"""
-BEGINNING = 6
-"""Words by which it is told whether two texts begin alike"""
+MAX_WORDS = 16
+"""Most words of a text that are stored, the first ones"""
+WORD_BYTES = 4 * MAX_WORDS
+"""Bytes of an item's words"""
+PREFIX_WORDS = 6
+"""Most words of the common prefix of two texts"""
 RARITY_STEP = 1 / 16
-"""Nats"""
-MATCHES = ("rarity of what both have", "cosine", "words that both have", "beginning in common")
-"""In the order of the columns"""
+"""Step of a quantised rarity, nats"""
+MATCHES = ("rarity of shared words", "cosine", "number of shared words", "length of common prefix")
+"""Measures of word overlap, in column order"""
 SCALES = np.array([4.0, 0.15, 1.0, 0.5], np.float32)
-"""By which they are divided, so that all vary by about 1"""
+"""(matches,) divisors, so that every measure varies by about 1"""
 Words = NDArray[np.uint32]
-"""(…, KEPT): three bytes of a word's hash, then its rarity in steps; 0 where there is none"""
+"""(…, MAX_WORDS) three bytes of a word's hash, then its rarity in steps; 0 for padding"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WordRarity:
-    """How rare words are in a corpus: log(1 + items / (1 + items with the word)).
+    """Rarity of words in a corpus: log(1 + items / (1 + items with the word)).
 
     Source: inverse document frequency, Spärck Jones, Journal of Documentation 1972.
     """
 
     hashes: NDArray[np.uint32]
-    """(words,) ascending, each shifted by a byte"""
+    """(words,) hashes in ascending order, shifted left by a byte"""
     items: NDArray[np.int64]
-    """(words,) items that have it"""
+    """(words,) number of items that have the word"""
     corpus: int
-    """Items"""
+    """Number of items"""
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> "WordRarity":
@@ -55,17 +55,17 @@ class WordRarity:
         return cls(hashes=distinct, items=items, corpus=corpus)
 
     def read(self, texts: Sequence[str]) -> Words:
-        """(texts, KEPT) their words, in their order, each once."""
-        read = np.zeros((len(texts), KEPT), np.uint32)
+        """(texts, MAX_WORDS) first distinct words of each text, in order."""
+        table = np.zeros((len(texts), MAX_WORDS), np.uint32)
         for place, text in enumerate(texts):
             words = words_of(text)
-            read[place, : len(words)] = [_hash(word) for word in words]
-        present = read > 0
-        read[present] |= self._steps(read[present])
-        return read
+            table[place, : len(words)] = [_hash(word) for word in words]
+        present = table > 0
+        table[present] |= self._steps(table[present])
+        return table
 
     def _steps(self, hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:
-        """(hashes,) rarity, at least one step."""
+        """(hashes,) rarities in steps, 1 to 255."""
         place = np.searchsorted(self.hashes, hashes)
         known = place < len(self.hashes)
         known[known] = self.hashes[place[known]] == hashes[known]
@@ -81,14 +81,14 @@ class WordRarity:
 
     @classmethod
     def load(cls, path: Path) -> "WordRarity":
-        """Read what `save` wrote."""
+        """Read the file that `save` wrote."""
         with np.load(path) as parts:
             return cls(hashes=parts["hashes"], items=parts["items"], corpus=int(parts["corpus"]))
 
 
 def words_of(text: str) -> list[str]:
-    """The first distinct words of a text, in their order, in lower case."""
-    return list(dict.fromkeys(re.findall(r"\w+", text.lower())))[:KEPT]
+    """First distinct words of a text, in order and in lower case."""
+    return list(dict.fromkeys(re.findall(r"\w+", text.lower())))[:MAX_WORDS]
 
 
 def _hash(word: str) -> int:
@@ -96,56 +96,59 @@ def _hash(word: str) -> int:
 
 
 def as_bytes(words: Words) -> NDArray[np.int8]:
-    """(…, BYTES): words as they lie beside other bytes of an item."""
+    """(…, WORD_BYTES) words as little-endian bytes."""
     return np.ascontiguousarray(words, "<u4").view(np.int8)
 
 
-def from_bytes(kept: NDArray[np.int8]) -> Words:
-    """(…, KEPT) words of (…, BYTES)."""
-    return np.ascontiguousarray(kept).view("<u4")
+def from_bytes(stored: NDArray[np.int8]) -> Words:
+    """(…, MAX_WORDS) words from (…, WORD_BYTES) bytes."""
+    return np.ascontiguousarray(stored).view("<u4")
 
 
 def matches(history: Words, candidates: Words) -> NDArray[np.float32]:
-    """What items of a history and candidates have in common.
+    """Word overlap of history items and candidates.
 
     Args:
-        history: (items, KEPT)
-        candidates: (candidates, KEPT)
+        history: (items, MAX_WORDS) words of the history items.
+        candidates: (candidates, MAX_WORDS) words of the candidates.
 
     Returns:
         (candidates, items, matches) columns as in `MATCHES`.
     """
     vocabulary = np.unique(history)
     vocabulary = vocabulary[vocabulary > 0]
-    of_history, of_candidates = _among(vocabulary, history), _among(vocabulary, candidates)
+    history_has, candidates_have = (
+        _indicator(history, vocabulary),
+        _indicator(candidates, vocabulary),
+    )
     rarity = _rarity(vocabulary)
-    weighted = of_history * rarity
+    weighted = history_has * rarity
     squared = [(_rarity(words) ** 2).sum(axis=-1) for words in (candidates, history)]
     lengths = np.sqrt(np.outer(*squared))
-    begin = candidates[:, None, :BEGINNING] == history[None, :, :BEGINNING]
-    begin &= history[None, :, :BEGINNING] > 0
-    found = np.stack(
+    same = candidates[:, None, :PREFIX_WORDS] == history[None, :, :PREFIX_WORDS]
+    same &= history[None, :, :PREFIX_WORDS] > 0
+    measures = np.stack(
         [
-            _product(of_candidates, weighted),
-            _product(of_candidates, weighted * rarity) / np.maximum(lengths, 1e-6),
-            _product(of_candidates, of_history),
-            np.logical_and.accumulate(begin, axis=-1).sum(axis=-1),
+            _product(candidates_have, weighted),
+            _product(candidates_have, weighted * rarity) / np.maximum(lengths, 1e-6),
+            _product(candidates_have, history_has),
+            np.logical_and.accumulate(same, axis=-1).sum(axis=-1),
         ],
         axis=-1,
     )
-    result: NDArray[np.float32] = (found / SCALES).astype(np.float32)
+    result: NDArray[np.float32] = (measures / SCALES).astype(np.float32)
     return result
 
 
 def _product(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(left, right) inner products, by torch: numpy's threads would stay awake beside torch's."""
-    with torch.autocast("cpu", enabled=False):  # training validates in half precision
+    """(left, right) inner products by torch, because numpy's threads would compete with torch's."""
+    with torch.autocast("cpu", enabled=False):  # validation during training autocasts
         product: NDArray[np.float32] = (torch.from_numpy(left) @ torch.from_numpy(right).T).numpy()
     return product
 
 
-def _among(vocabulary: Words, words: Words) -> NDArray[np.float32]:
-    """(items, vocabulary) 1 where an item has a word."""
+def _indicator(words: Words, vocabulary: Words) -> NDArray[np.float32]:
+    """(items, vocabulary) 1 where an item has a word, else 0."""
     has = np.zeros((len(words), len(vocabulary)), np.float32)
     if not len(vocabulary):
         return has
@@ -156,5 +159,5 @@ def _among(vocabulary: Words, words: Words) -> NDArray[np.float32]:
 
 
 def _rarity(words: Words) -> NDArray[np.float32]:
-    """(…,) nats; 0 where there is no word."""
+    """(…,) rarities, nats; 0 for padding."""
     return (words & 255).astype(np.float32) * np.float32(RARITY_STEP)

@@ -1,4 +1,4 @@
-"""What the ranker reads: one function makes it for training, validation and serving."""
+"""Inputs of the joint ranker; training, validation and serving build them by one function."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from backbone.load import load_tokenizer
 from backbone.tokens import SpecialTokens, TokenTable, history_input
 
 PART = "model"
-"""Folder of a ranker's model, and of its tokenizer where it reads words."""
+"""Folder of a ranker's model, and of its tokenizer where the model reads word pieces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class RankerInputs:
     """Word pieces of every item's title."""
     special: SpecialTokens
     history_tokens: int
-    """Length of the history's part at most."""
+    """Most word pieces of the history."""
 
     def __call__(
         self,
@@ -37,10 +37,10 @@ class RankerInputs:
 
         Args:
             histories: Item rows of each shopper, oldest first.
-            candidates: Item rows to be scored for each.
+            candidates: Item rows to be scored for each shopper.
 
         Returns:
-            All pairs under one another, a shopper's together; segment 1 is the candidate.
+            All pairs, grouped by shopper; segment 1 is the candidate.
         """
         sequences, first_lengths = [], []
         for history, rows in zip(histories, candidates, strict=True):
@@ -64,7 +64,7 @@ class RankerInputs:
 
     @classmethod
     def load(cls, folder: Path) -> "RankerInputs":
-        """Map what `save` wrote; the framing tokens come from the tokenizer in the folder."""
+        """Map the saved files; the special tokens come from the tokenizer in the folder."""
         return cls(
             texts=TokenTable.load(folder, "texts"),
             titles=TokenTable.load(folder, "titles"),

@@ -1,4 +1,4 @@
-"""The joint cross-encoder: BERT reads history and candidate together."""
+"""The joint cross-encoder: BERT reads a history and a candidate as one text."""
 
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -8,10 +8,10 @@ from ranker.corrector import Corrector
 
 
 class CrossEncoder(Corrector):
-    """Joint BERT over history and candidate."""
+    """BERT over the history and the candidate in one text."""
 
     def __init__(self, bert: PreTrainedModel, features: int) -> None:
-        """Put a head on an encoder with token types."""
+        """Put a head on an encoder that has token types."""
         super().__init__(int(bert.config.hidden_size), features)
         self.bert = bert
 
@@ -21,7 +21,7 @@ class CrossEncoder(Corrector):
         Args:
             batch: `[CLS] history [SEP] item [SEP]`, segment 1 for the item.
             shortlist_scores: (batch,) score of the pair in its shortlist, logits.
-            features: (batch, features)
+            features: (batch, features) raw values.
 
         Returns:
             (batch,) logits, float32.

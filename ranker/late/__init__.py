@@ -1,1 +1,1 @@
-"""Late joining: candidates meet the shopper in the top layers alone."""
+"""The late-joining ranker: candidates attend to the history only in the top layers."""

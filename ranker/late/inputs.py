@@ -1,4 +1,4 @@
-"""What the late-joining ranker reads of shoppers and candidates."""
+"""Inputs of the late-joining ranker: word pieces of histories, stored states of candidates."""
 
 import json
 from collections.abc import Sequence
@@ -20,26 +20,26 @@ OPTIONS = "inputs.json"
 
 @dataclass(frozen=True, kw_only=True)
 class LateBatch(Batch):
-    """Shoppers with as many candidates each."""
+    """Shoppers, each with the same number of candidates."""
 
     prefix: TokenBatch
     """(shoppers, length) word pieces of histories"""
     states: Tensor
-    """(shoppers, candidates, tokens, hidden) of the candidates, under the joined layers"""
+    """(shoppers, candidates, tokens, hidden) states of the candidates below the joined layers"""
     present: Tensor
-    """(shoppers, candidates, tokens) bool"""
+    """(shoppers, candidates, tokens) bool: false for padding"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LateInputs:
-    """Turns histories and candidates into what the late ranker reads."""
+    """Turns histories and candidates into batches for the late-joining ranker."""
 
     titles: TokenTable
     """Word pieces of every item's title."""
     items: ItemStates
     special: SpecialTokens
     history_tokens: int
-    """Length of a history's part at most."""
+    """Most word pieces of a history."""
 
     def __call__(
         self,
@@ -50,23 +50,23 @@ class LateInputs:
 
         Args:
             histories: Item rows of each shopper, oldest first.
-            candidates: Item rows to be scored for each, as many for one as for another.
+            candidates: Item rows to be scored for each shopper, the same number for each.
         """
-        read = [
+        prefixes = [
             history_input(self.titles, history, self.special, max_tokens=self.history_tokens)
             for history in histories
         ]
         states, present = self.items.of(np.stack(list(candidates)))
-        return LateBatch(prefix=pad(read, self.special.pad), states=states, present=present)
+        return LateBatch(prefix=pad(prefixes, self.special.pad), states=states, present=present)
 
     def save(self, folder: Path) -> None:
-        """Write word pieces and options beside the item states, which are there already."""
+        """Write word pieces and options; `write_item_states` has already written the states."""
         self.titles.save(folder, "titles")
         (folder / OPTIONS).write_text(json.dumps({"history_tokens": self.history_tokens}))
 
     @classmethod
     def load(cls, folder: Path) -> "LateInputs":
-        """Map what `save` wrote; the framing tokens come from the tokenizer in the folder."""
+        """Map the saved files; the special tokens come from the tokenizer in the folder."""
         return cls(
             titles=TokenTable.load(folder, "titles"),
             items=ItemStates.load(folder),

@@ -1,4 +1,4 @@
-"""What the layers under the joined ones make of every item: computed once, stored, mapped."""
+"""States of every item below the joined layers: computed once, stored and mapped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,27 +21,31 @@ COUNTS = "item_states.counts.npy"
 
 @dataclass(frozen=True, kw_only=True)
 class ItemStates:
-    """A few states of each item, in half precision: each the mean over a span of its tokens."""
+    """A few states of each item, in half precision; each is the mean over a span of its tokens."""
 
     states: NDArray[np.float16]
-    """(items, kept, hidden); zero beyond an item's count"""
+    """(items, states, hidden); zero beyond an item's count"""
     counts: NDArray[np.uint8]
-    """(items,) how many an item has: as many as it has tokens, or all that are kept"""
+    """(items,) number of an item's states: one per token, up to the number of stored states"""
 
     @classmethod
     def load(cls, folder: Path) -> "ItemStates":
-        """Map what `write_item_states` wrote."""
+        """Map the files that `write_item_states` wrote."""
         return cls(
             states=np.load(folder / ITEM_STATES, mmap_mode="r"),
             counts=np.load(folder / COUNTS, mmap_mode="r"),
         )
 
     def of(self, rows: NDArray[np.int32]) -> tuple[Tensor, Tensor]:
-        """States of some items, (…, kept, hidden) float32, and whether there is one, (…, kept)."""
-        kept = np.arange(self.states.shape[1])
+        """States of (…,) item rows.
+
+        Returns:
+            (…, states, hidden) float32, and (…, states) bool, false for padding.
+        """
+        place = np.arange(self.states.shape[1])
         return (
             torch.from_numpy(self.states[rows].astype(np.float32)),
-            torch.from_numpy(kept < self.counts[rows][..., None]),
+            torch.from_numpy(place < self.counts[rows][..., None]),
         )
 
 
@@ -54,14 +58,14 @@ def write_item_states(
     kept: int,
     pad_id: int,
 ) -> ItemStates:
-    """Read every item under the joined layers and write what is kept of it.
+    """Compute every item's states below the joined layers and write them.
 
     Args:
-        folder: Where to write.
-        bert: Backbone; its layers under the joined ones must not be trained any more.
+        folder: Folder to write to.
+        bert: Backbone; its layers below the joined ones must stay as they are.
         sequences: Word pieces of every item, with special tokens.
-        joined_layers: How many of the top layers items meet shoppers in.
-        kept: States of an item at most.
+        joined_layers: Number of top layers in which candidates attend to histories.
+        kept: Most states per item.
         pad_id: Id of the padding token.
     """
     lengths = np.array([len(sequence) for sequence in sequences])
@@ -83,15 +87,15 @@ def write_item_states(
 
 
 def span_means(states: Tensor, lengths: Tensor, kept: int) -> Tensor:
-    """Cut each text into equal spans and take their means; a short text keeps its tokens.
+    """Means over equal spans of each text; in a text with few tokens every token is a span.
 
     Args:
-        states: (texts, length, hidden)
-        lengths: (texts,) tokens of each.
-        kept: Spans of a text at most.
+        states: (texts, length, hidden) states of the tokens.
+        lengths: (texts,) number of tokens.
+        kept: Most spans per text.
 
     Returns:
-        (texts, kept, hidden), zero where a text has fewer.
+        (texts, kept, hidden), zero where a text has fewer spans.
     """
     place = torch.arange(states.shape[1], device=states.device)
     spans = torch.minimum(lengths, lengths.new_tensor(kept))[:, None]

@@ -1,4 +1,7 @@
-"""Late joining: candidates meet the shopper in the top layers alone, the rest was computed."""
+"""The late-joining model: candidates attend to the history in the top layers.
+
+The candidates' states below these layers were computed when the ranker was made.
+"""
 
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -9,7 +12,7 @@ from ranker.late.shared_prefix import joined, prefix_states
 
 
 class LateRanker(Corrector):
-    """Cross-attention in the top layers alone."""
+    """BERT whose top layers let candidates attend to the history."""
 
     def __init__(self, bert: PreTrainedModel, features: int, *, joined_layers: int) -> None:
         """Put a head on a backbone.
@@ -17,7 +20,7 @@ class LateRanker(Corrector):
         Args:
             bert: Encoder.
             features: Number of features.
-            joined_layers: How many of the top layers candidates meet the shopper in.
+            joined_layers: Number of top layers in which candidates attend to histories.
         """
         super().__init__(int(bert.config.hidden_size), features)
         self.bert = bert
@@ -29,7 +32,7 @@ class LateRanker(Corrector):
         Args:
             batch: Shoppers and candidates.
             shortlist_scores: (shoppers × candidates,) scores in the shortlist, logits.
-            features: (shoppers × candidates, features)
+            features: (shoppers × candidates, features) raw values.
 
         Returns:
             (shoppers × candidates,) logits, float32.

@@ -1,45 +1,45 @@
-"""Errors that a caller can act on; `server.interceptors.errors` has their gRPC statuses.
+"""Errors that a caller can act on; `server.interceptors.statuses` has their gRPC statuses.
 
 InvalidRequestError (`shortlist_client.api.errors`): the request breaks a rule.
-UnknownItemError: the catalogue does not hold the item that was asked about.
-QueueFullError: too many requests wait; says when to ask again.
-OtherReleaseError: the request names another release than the live one; names both.
-UnavailableError: something that the answer needs is out of reach; asking again may help.
-UnknownReleaseError: no such release is kept.
-PreconditionError: the state of the server forbids it; says what stands in the way.
+UnknownItemError: the catalogue does not have the item of the request.
+QueueFullError: too many requests wait; says when to retry.
+OtherReleaseError: the request names a release that is not live; names both.
+UnavailableError: something that the answer needs is out of reach; a retry may help.
+UnknownReleaseError: the release does not exist.
+PreconditionError: the state of the server forbids it; gives the reason.
 """
 
 
 class UnknownItemError(LookupError):
-    """The item that the query is about is not in the catalogue."""
+    """The catalogue does not have the item of the request."""
 
 
 class QueueFullError(RuntimeError):
-    """So many wait already that this one cannot."""
+    """The queue is full."""
 
     def __init__(self, waiting: int, retry_seconds: float) -> None:
-        """Say how many wait, and when to ask again."""
+        """Take the number of waiting requests and the time after which to retry."""
         super().__init__(f"{waiting} requests wait already; try again in {retry_seconds:.3f} s")
         self.retry_seconds = retry_seconds
 
 
 class OtherReleaseError(RuntimeError):
-    """The request is bound to another release than the one that is live."""
+    """The request names a release that is not live."""
 
     def __init__(self, asked: str, live: str | None) -> None:
-        """Say which was asked for, and which is live; None where none was published."""
+        """Take the release of the request and the live one; None if it was never published."""
         known = "one, and this server's was never published" if live is None else f"one, {live!r}"
         super().__init__(f"release must be the live {known}, got {asked!r}")
         self.live = live
 
 
 class UnavailableError(Exception):
-    """What the answer needs is out of reach now; asking again may help."""
+    """Something that the answer needs is out of reach now; a retry may help."""
 
 
 class UnknownReleaseError(LookupError):
-    """No such release is kept."""
+    """The release does not exist."""
 
 
 class PreconditionError(Exception):
-    """It cannot be done as things are."""
+    """The state of the server forbids it."""

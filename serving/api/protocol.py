@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
-from retrieval.embedding_cache import Lookups
+from retrieval.embedding_cache import CacheLookups
 from serving.api.request import Request
 from shortlist_client.api.answer import Answer
-from shortlist_client.api.item import Item, Known
+from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.api.operations import Counts
 
 
@@ -27,7 +27,7 @@ class Recommender(Protocol):
         """Names of the actions in the release's interactions; empty where it has none."""
 
     @property
-    def cache_lookups(self) -> Mapping[str, Lookups]:
+    def cache_lookups(self) -> Mapping[str, CacheLookups]:
         """Hits and misses of the engine's caches, by name."""
 
     def cost(self, request: Request) -> int:
@@ -50,7 +50,7 @@ class LiveRecommender(Protocol):
     def current(self) -> Recommender:
         """The newest state."""
 
-    def handing_over(self, successor: Any) -> AbstractContextManager[None]:
+    def hand_over(self, successor: Any) -> AbstractContextManager[None]:
         """Hand item changes over to the engine of another release inside `with`.
 
         The successor knows every acknowledged change when the block begins. Inside the block
@@ -59,7 +59,7 @@ class LiveRecommender(Protocol):
 
 
 @runtime_checkable
-class Changeable(Protocol):
+class LiveCatalogue(Protocol):
     """An engine whose items can be changed, and looked at, from any thread while it is asked."""
 
     @property
@@ -79,5 +79,5 @@ class Changeable(Protocol):
     def delete(self, item_ids: Sequence[str]) -> None:
         """Take items out of every answer: all of them, or none."""
 
-    def find(self, item_id: str) -> "Known | None":
+    def find(self, item_id: str) -> "KnownItem | None":
         """An item as of now; None where there is none, or none any more."""

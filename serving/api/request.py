@@ -1,20 +1,20 @@
 """A request as the server works on it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
 
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.event import Event
-from shortlist_client.api.request import Shopper, Wishes
+from shortlist_client.api.request import HONOURED, Shopper, Wishes
 
 DEFAULT_LIMIT = 20
 """Items of an answer where the request has no limit."""
 
 
 class Method(Enum):
-    """What a request asks for."""
+    """What a request asks for, by the names of `HONOURED`."""
 
     RECOMMEND = "recommend"
     """Recall a shortlist, rank it, return its head without the history."""
@@ -58,22 +58,6 @@ class Request:
         return len(self.candidates) if self.method is Method.RANK else DEFAULT_LIMIT
 
 
-ABOUT_SHOPPER = frozenset({"user_id", "history", "history_times", "history_actions"})
-ANY_CALL = frozenset({"release", "request_id"})
-LISTS = ANY_CALL | {"limit", "filters", "exclude"}
-EXPLAINED = frozenset({"explain", "explain_texts"})
-HONOURED: Mapping[Method, frozenset[str]] = {
-    Method.RECOMMEND: ABOUT_SHOPPER | LISTS | EXPLAINED | {"search", "vector", "diversity"},
-    Method.RETRIEVE: ABOUT_SHOPPER | LISTS | EXPLAINED | {"search", "vector", "diversity"},
-    Method.RANK: ABOUT_SHOPPER | ANY_CALL | EXPLAINED | {"limit"},
-    Method.SIMILAR: LISTS,
-    Method.EMBED_SHOPPER: ABOUT_SHOPPER | ANY_CALL | {"search"},
-    Method.EMBED_ITEMS: ANY_CALL,
-    Method.EMBED_TEXTS: ANY_CALL,
-}
-"""Fields of `Shopper` and `Wishes` that a call honours; it refuses all others."""
-
-
 def check_honoured(request: Request) -> None:
     """Refuse a request with a field that its call cannot honour.
 
@@ -85,7 +69,7 @@ def check_honoured(request: Request) -> None:
             continue
         for name in (one.name for one in fields(part)):
             value = getattr(part, name)
-            if value != getattr(absent, name) and name not in HONOURED[request.method]:
+            if value != getattr(absent, name) and name not in HONOURED[request.method.value]:
                 raise InvalidRequestError(
                     f"{name} must be absent, for `{request.method.value}` cannot honour it"
                 )

@@ -1,15 +1,20 @@
 """Rules that every request must keep."""
 
+import json
 from collections.abc import Mapping
 from itertools import pairwise
 
 from dataset.attribute_kind import Kind
 from serving.api.errors import OtherReleaseError
-from serving.api.limits import Limits, check_id
+from serving.api.limits import Limits
 from serving.api.request import Method, Request, check_honoured
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.filters import AnyOf
+from shortlist_client.api.item import Item
 from shortlist_client.api.request import Diversity, Shopper, Wishes
+
+ITEM_BYTES = 1 << 16
+"""Largest size of an item's fields together, as JSON."""
 
 
 def check_request(request: Request, limits: Limits) -> None:
@@ -154,3 +159,44 @@ def check_embedded(request: Request, limits: Limits) -> None:
                 f"texts must have 1 to {limits.text_length} characters, not all blank, "
                 f"got {len(text)}"
             )
+
+
+def check_id(name: str, value: str, limits: Limits) -> None:
+    """Refuse an id that is empty or too long.
+
+    Raises:
+        InvalidRequestError: names the field, the rule and the length.
+    """
+    if not 1 <= len(value) <= limits.id_length:
+        raise InvalidRequestError(
+            f"{name} must have 1 to {limits.id_length} characters, got {len(value)}"
+        )
+
+
+def check_item(item: Item, limits: Limits) -> None:
+    """Refuse an item that breaks a rule.
+
+    Raises:
+        InvalidRequestError: names the field, the rule and the value.
+    """
+    check_id("item_id", item.item_id, limits)
+    if not item.title.strip():
+        raise InvalidRequestError(
+            f"title of {item.item_id!r} must not be empty, got {item.title!r}"
+        )
+    for name, value in item.texts.items():
+        lines = [value] if isinstance(value, str) else value
+        if not isinstance(lines, list | tuple) or not all(isinstance(line, str) for line in lines):
+            raise InvalidRequestError(
+                f"texts of {item.item_id!r} must be strings or lists of them, got {name}={value!r}"
+            )
+    try:
+        size = len(json.dumps(item.described(), allow_nan=False).encode())
+    except (TypeError, ValueError) as error:
+        raise InvalidRequestError(
+            f"attributes of {item.item_id!r} must be plain JSON values: {error}"
+        ) from error
+    if size > ITEM_BYTES:
+        raise InvalidRequestError(
+            f"fields of {item.item_id!r} must have at most {ITEM_BYTES} bytes, got {size}"
+        )

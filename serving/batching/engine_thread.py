@@ -9,11 +9,11 @@ from concurrent.futures import Future
 from dataclasses import replace
 from types import TracebackType
 
-from retrieval.embedding_cache import Lookups
+from retrieval.embedding_cache import CacheLookups
 from serving.api.errors import UnavailableError
 from serving.api.protocol import LiveRecommender
 from serving.api.request import Request
-from serving.batching.request_queue import Answered, QueueConfig, Waiting, WaitingRequests
+from serving.batching.request_queue import Answered, QueueConfig, QueuedRequest, RequestQueue
 from shortlist_client.api.answer import Answer
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class EngineThread:
 
     def __init__(self, load: Load, config: QueueConfig) -> None:
         self._load, self._config = load, config
-        self._waiting = WaitingRequests(config)
+        self._waiting = RequestQueue(config)
         self._changed = threading.Condition()
         self._closed = False
         self._loaded: Future[LiveRecommender] = Future()
@@ -68,7 +68,7 @@ class EngineThread:
         return self.engine.current.version_token if self._is_loaded else None
 
     @property
-    def cache_lookups(self) -> Mapping[str, Lookups]:
+    def cache_lookups(self) -> Mapping[str, CacheLookups]:
         """Hits and misses of the engine's caches, by name; empty until an engine is loaded."""
         return self.engine.current.cache_lookups if self._is_loaded else {}
 
@@ -110,7 +110,7 @@ class EngineThread:
             UnavailableError: the thread has ended.
         """
         loop = asyncio.get_running_loop()
-        waiting = Waiting(request=request, future=loop.create_future(), patient=patient)
+        waiting = QueuedRequest(request=request, future=loop.create_future(), patient=patient)
         with self._changed:
             self._check_open()
             self._waiting.add(waiting)
@@ -173,11 +173,11 @@ class EngineThread:
                 )
             return not self._closed
 
-    def _take_batch(self) -> list[Waiting]:
+    def _take_batch(self) -> list[QueuedRequest]:
         with self._changed:
             return self._waiting.take(self.engine.current.cost)
 
-    def _work(self, batch: Sequence[Waiting]) -> None:
+    def _work(self, batch: Sequence[QueuedRequest]) -> None:
         """Answer a batch; if the batch fails, answer each request alone."""
         started, engine, left = time.monotonic(), self.engine.current, list(batch)
         try:
@@ -196,7 +196,10 @@ class EngineThread:
 
     @staticmethod
     def _deliver(
-        request: Waiting, answer: Answer | Exception, versions: Mapping[str, str], started: float
+        request: QueuedRequest,
+        answer: Answer | Exception,
+        versions: Mapping[str, str],
+        started: float,
     ) -> None:
         if isinstance(answer, Exception):
             request.deliver(answer)

@@ -12,7 +12,7 @@ Call = tuple[Sequence[Row], asyncio.Future[Sequence[Result]]]
 """Rows of one call, and the future of their results"""
 
 
-class Gathering(Generic[Row, Result]):
+class MicroBatcher(Generic[Row, Result]):
     """Gathers the rows that arrive during one batch and processes them as the next batch.
 
     Many callers thus share one transaction or one pass through a model, and a lone caller never

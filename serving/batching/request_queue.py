@@ -43,7 +43,7 @@ class QueueConfig:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Waiting:
+class QueuedRequest:
     """A request in the queue, and the future of its answer."""
 
     request: Request
@@ -72,7 +72,7 @@ class Waiting:
             self.future.set_result(result)
 
 
-class WaitingRequests:
+class RequestQueue:
     """A bounded queue in order of arrival. Not thread-safe: callers hold a lock.
 
     Patient requests wait in a second queue, whose length the callers bound.
@@ -80,14 +80,14 @@ class WaitingRequests:
 
     def __init__(self, config: QueueConfig) -> None:
         self._config = config
-        self._waiting: deque[Waiting] = deque()
-        self._patient: deque[Waiting] = deque()
+        self._waiting: deque[QueuedRequest] = deque()
+        self._patient: deque[QueuedRequest] = deque()
         self._seconds = 0.0
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._patient)
 
-    def add(self, request: Waiting) -> None:
+    def add(self, request: QueuedRequest) -> None:
         """Add a request to the queue.
 
         Raises:
@@ -102,7 +102,7 @@ class WaitingRequests:
             raise QueueFullError(count, max(count * self._seconds, LEAST_RETRY))
         self._waiting.append(request)
 
-    def take(self, cost: Callable[[Request], int]) -> list[Waiting]:
+    def take(self, cost: Callable[[Request], int]) -> list[QueuedRequest]:
         """Take the next batch, oldest first, without cancelled and late requests.
 
         Patient requests are taken only if there are no others.
@@ -112,9 +112,9 @@ class WaitingRequests:
         )
 
     def _take_from(
-        self, waiting: deque[Waiting], cost: Callable[[Request], int], most: int
-    ) -> list[Waiting]:
-        taken: list[Waiting] = []
+        self, waiting: deque[QueuedRequest], cost: Callable[[Request], int], most: int
+    ) -> list[QueuedRequest]:
+        taken: list[QueuedRequest] = []
         left = self._config.batch_items
         while waiting and len(taken) < most:
             if self._pending(waiting[0]):
@@ -126,7 +126,7 @@ class WaitingRequests:
         return taken
 
     @staticmethod
-    def _pending(request: Waiting) -> bool:
+    def _pending(request: QueuedRequest) -> bool:
         if request.late and not request.future.done():
             request.deliver(TimeoutError("the deadline passed before the engine was free"))
         return not (request.late or request.future.done())

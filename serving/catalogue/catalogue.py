@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from dataset.arrays import Dataset
-from dataset.interaction_codes import action_numbers, contexts
+from dataset.interaction_codes import action_numbers, interaction_codes
 from dataset.item_fields import ItemFields
 from dataset.postings import bitmap_of, rows_of
 from evaluation.baselines import popularity_rank
@@ -16,7 +16,7 @@ from retrieval.features import purchases
 from serving.catalogue.live_items import LiveItems
 from serving.catalogue.user_history import history_with
 from shortlist_client.api.event import Event
-from shortlist_client.api.item import Item, Known
+from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.api.request import Shopper
 
 
@@ -72,12 +72,12 @@ class Catalogue:
             return self.data.titles[row]
         return self.live.item(row).title
 
-    def known(self, item_id: str) -> Known | None:
+    def known(self, item_id: str) -> KnownItem | None:
         """Current form of an item; None if it is unknown or deleted."""
         row = self.row(item_id)
         if row is None:
             return None
-        return Known(item=self.item(row), changed=row >= len(self.data.item_ids))
+        return KnownItem(item=self.item(row), changed=row >= len(self.data.item_ids))
 
     def item(self, row: int) -> Item:
         """Item of a row, with all recorded fields."""
@@ -158,7 +158,7 @@ class Catalogue:
             return None
         return history_with(self.data, user, since, self.action_codes)
 
-    def contexts(self, shopper: Shopper) -> NDArray[np.int32]:
+    def interaction_codes(self, shopper: Shopper) -> NDArray[np.int32]:
         """Interaction codes of a given history's known items, as if it had no unknown ones.
 
         If the release's interactions have no times, the given times are ignored.
@@ -170,13 +170,13 @@ class Catalogue:
         times = None
         if shopper.history_times and self.data.timed:
             times = np.asarray(shopper.history_times, np.int64)[known]
-        return contexts(times, numbers[known], np.zeros(1, np.int64))
+        return interaction_codes(times, numbers[known], np.zeros(1, np.int64))
 
     def _new(self) -> NDArray[np.int64]:
         """Rows of the items that are not in the release, newest first."""
         if self.live is None:
             return np.empty(0, np.int64)
-        added = self.live.index.living_added()
+        added = self.live.index.visible_added()
         new: NDArray[np.int64] = added[self.live.index.origins(added) == added][::-1]
         return new
 

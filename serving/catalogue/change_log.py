@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.manifest import RECORD
-from serving.api.limits import _plain
 from shortlist_client.api.item import Item
 
 CHANGES = "CHANGES"
@@ -52,7 +51,7 @@ def encoded(changes: Sequence[Change]) -> bytes:
         "widths": [vectors.shape[1], states.shape[1]],
         "kinds": [vectors.dtype.str, states.dtype.str],
         "changes": [
-            [c.item_id, c.when, None if c.item is None else _plain(c.item)] for c in changes
+            [c.item_id, c.when, None if c.item is None else c.item.described()] for c in changes
         ],
     }
     text = json.dumps(head, ensure_ascii=False).encode(errors="surrogatepass")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.append_only import BLOCK, Grown
+from dataset.append_only import BLOCK, AppendOnlyArray
 from index.filters.attributes import Attributes
-from index.filters.item_values import Held, Values
+from index.filters.item_values import ItemValues, Values
 from index.live_index import LiveIndex
 from shortlist_client.api.item import Item
 
@@ -31,15 +31,15 @@ class LiveItems:
             attributes: Attributes of the release.
             state_bytes: Size of the ranker's state of an item, bytes.
         """
-        self.index, self.states = index, Grown((state_bytes,), np.int8)
+        self.index, self.states = index, AppendOnlyArray((state_bytes,), np.int8)
         self._base, self._attributes = len(index), attributes
         # Successors share these three and only append: rows beyond the index belong to successors.
         self._items: list[Item] = []
-        self._held: list[Held] = []
+        self._held: list[ItemValues] = []
         self._rows: dict[str, list[int]] = {}
 
     @property
-    def values(self) -> Sequence[Held]:
+    def values(self) -> Sequence[ItemValues]:
         """Attribute values of every added row; may end with rows beyond the index."""
         return self._held
 
@@ -75,7 +75,7 @@ class LiveItems:
         """
         first = len(self.index)
         after = self._sharing(self.index.changed(vectors, origins, hidden=hidden))
-        after.states = self.states.followed_by(states)
+        after.states = self.states.appended(states)
         del self._items[first - self._base :], self._held[first - self._base :]
         self._items.extend(items)
         self._held.extend(_all_fitting(items, self._attributes))
@@ -95,7 +95,7 @@ class LiveItems:
         index, rows = self.index.compacted()
         after = LiveItems(index, self._attributes, self.states.shape[1])
         after._base = self._base
-        after.states = after.states.followed_by(self.states[rows - self._base])
+        after.states = after.states.appended(self.states[rows - self._base])
         after._items = [self.item(row) for row in rows.tolist()]
         after._held = [self._held[row - self._base] for row in rows.tolist()]
         after._rows = {item.item_id: [row] for row, item in enumerate(after._items, self._base)}
@@ -108,7 +108,7 @@ def described(item: Item, attributes: Attributes) -> Mapping[str, Any]:
     return {**keywords, **item.attributes}
 
 
-def fitting(item: Item, attributes: Attributes) -> Held:
+def fitting(item: Item, attributes: Attributes) -> ItemValues:
     """Item values that fit the release's attributes; drops those that an older release had."""
     held: dict[str, Values] = {}
     for name, value in described(item, attributes).items():
@@ -117,7 +117,7 @@ def fitting(item: Item, attributes: Attributes) -> Held:
     return held
 
 
-def _all_fitting(items: Sequence[Item], attributes: Attributes) -> list[Held]:
+def _all_fitting(items: Sequence[Item], attributes: Attributes) -> list[ItemValues]:
     """Item values of items; logs a warning if some do not fit the release."""
     found = [fitting(item, attributes) for item in items]
     given = sum(len(described(item, attributes)) for item in items)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.arrays import Dataset
-from dataset.interaction_codes import action_numbers, contexts
+from dataset.interaction_codes import action_numbers, interaction_codes
 from shortlist_client.api.event import Event
 
 START = np.zeros(1, np.int64)
@@ -40,7 +40,7 @@ def history_with(
         new_numbers = action_numbers([event.action for _, event in new], actions)
         numbers = np.concatenate([numbers, new_numbers])
     when = np.maximum.accumulate(times) if data.timed else None
-    return items, contexts(when, numbers, START)
+    return items, interaction_codes(when, numbers, START)
 
 
 def _not_contained(

@@ -1,29 +1,27 @@
-"""`python -m serving admin …`: what operators ask of a server that runs elsewhere."""
+"""`python -m serving admin …`: releases and statistics of a running server."""
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
 
-import grpc
 import jsonargparse
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console, RenderableType
 
 from serving.cli.connection import TOKEN, add_server, connected
+from serving.cli.tables import releases_table, statistics_table
+from shortlist_client import RecommenderClient
 from shortlist_client.admin import LOADING_SECONDS
-from shortlist_client.api.operations import ReleaseFacts, Statistics
-from shortlist_client.client import RecommenderClient
 
 
-def add_admin(commands: Any) -> None:
-    """Add `admin` to the subcommands of a parser, and its own below it."""
-    parser = jsonargparse.ArgumentParser(
-        description="Look at the releases of a server that runs, activate them, and ask what it "
-        f"does. The environment's {TOKEN} is sent; where the server has a file of clients, it "
-        "must have the role `admin`."
+def parser() -> jsonargparse.ArgumentParser:
+    """`admin` before its subcommands."""
+    return jsonargparse.ArgumentParser(
+        description="List and activate the releases of a running server, and show its statistics. "
+        f"Sends the environment's {TOKEN}; if the server has a file of clients, the token needs "
+        "the role `admin`."
     )
-    commands.add_subcommand("admin", parser, help="releases and statistics of a server")
+
+
+def add_subcommands(parser: jsonargparse.ArgumentParser) -> None:
+    """Add the subcommands, once `admin` itself is one."""
     below = parser.add_subcommands(dest="command")
     for name, (about, loads, _) in COMMANDS.items():
         added = jsonargparse.ArgumentParser(description=f"{about[0].upper()}{about[1:]}.")
@@ -34,21 +32,14 @@ def add_admin(commands: Any) -> None:
 
 
 def run(options: jsonargparse.Namespace) -> None:
-    """Run one of them and print what came of it.
+    """Run a subcommand and print its result.
 
     Raises:
-        SystemExit: the server is out of reach or answered with an error; status 1.
+        SystemExit: the server is out of reach or returned an error; status 1.
     """
-    name = options.command
-    chosen = options[name]
-    try:
-        with connected(chosen) as client:
-            shown = COMMANDS[name][2](client, chosen)
-    except grpc.RpcError as error:
-        sys.stderr.write(f"error: {chosen.target} answered {error.code().name}: ")
-        sys.stderr.write(f"{error.details()}\n")
-        raise SystemExit(1) from error
-    Console().print(shown)
+    chosen = options[options.command]
+    with connected(chosen) as client:
+        Console().print(COMMANDS[options.command][2](client, chosen))
 
 
 def _releases(client: RecommenderClient, options: jsonargparse.Namespace) -> RenderableType:
@@ -76,60 +67,14 @@ def _statistics(client: RecommenderClient, options: jsonargparse.Namespace) -> R
 
 Run = Callable[[RecommenderClient, jsonargparse.Namespace], RenderableType]
 COMMANDS: Mapping[str, tuple[str, bool, Run]] = {
-    "releases": ("list the releases that the server's folder keeps", False, _releases),
-    "load": ("see that the server can load a release; changes nothing", True, _load),
+    "releases": ("list the releases of the server's folder", False, _releases),
+    "load": ("check that the server can load a release; changes nothing", True, _load),
     "activate": ("make a release live; returns when the server answers from it", True, _activate),
     "rollback": ("activate the release that the live one replaced", True, _roll_back),
     "statistics": (
-        "what the server serves, and what it did since it was started",
+        "show what the server serves, and its counts since it started",
         False,
         _statistics,
     ),
 }
-"""One line of help of every command, whether it loads a release, and what it does."""
-
-
-def releases_table(releases: Sequence[ReleaseFacts], *, title: str) -> RenderableType:
-    """When each release was published, what it holds, which is live and which serves."""
-    table = Table("", "release", "published, UTC", "items", "recall@100", "MB")
-    table.columns[1].no_wrap = True
-    for column in table.columns[3:]:
-        column.justify = "right"
-    for release in releases:
-        marks = ["live"] * release.live + ["serving"] * release.serving
-        cells = ["damaged"] if release.damaged else _about(release)
-        table.add_row(", ".join(marks), release.release_id, *cells)
-    return Group(Text(title, style="bold"), table)
-
-
-def statistics_table(statistics: Statistics, *, title: str) -> RenderableType:
-    """Facts one a row, then every method with its statuses and times."""
-    counts = statistics.counts
-    events = "unknown" if statistics.events is None else f"{statistics.events:,}"
-    facts = {
-        "release": statistics.versions.get("release", "stages as they were built"),
-        "up": f"{statistics.uptime_seconds:,.0f} s",
-        "items": f"{counts.items:,}, of these {counts.upserted:,} upserted; {counts.deleted:,} "
-        f"deleted; journal {counts.journal_bytes / 1e6:,.1f} MB",
-        "events": events,
-        "waiting": str(statistics.waiting),
-        "memory": f"{statistics.memory_bytes / 1e6:,.0f} MB",
-    }
-    about = Table(show_header=False)
-    for name, value in facts.items():
-        about.add_row(name, value)
-    methods = Table("method", "calls", "p50 ms", "p99 ms")
-    for column in methods.columns[2:]:
-        column.justify = "right"
-    for name, of_method in statistics.methods.items():
-        calls = ", ".join(f"{status} {count:,}" for status, count in of_method.calls.items())
-        times = of_method.p50_milliseconds, of_method.p99_milliseconds
-        methods.add_row(name, calls, *(f"{time:.1f}" for time in times))
-    return Group(Text(title, style="bold"), about, methods)
-
-
-def _about(release: ReleaseFacts) -> list[str]:
-    assert release.published is not None
-    assert release.bytes is not None
-    when = f"{release.published:%F %T}"
-    return [when, f"{release.items:,}", f"{release.recall:.4f}", f"{release.bytes / 1e6:,.1f}"]
+"""One line of help of every subcommand, whether it loads a release, and its function."""

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import grpc
 import jsonargparse
 from rich.console import Console
 
@@ -12,26 +11,23 @@ from dataset.arrays import load_dataset
 from serving.catalogue.catalogue import Catalogue
 from serving.cli.connection import FAILED, TOKEN, add_server, connected
 from serving.cli.tables import answer_table, history_table
+from shortlist_client.api.answer import Response
 from shortlist_client.api.request import Diversity, Shopper, Wishes
-from shortlist_client.client import RecommenderClient, Response
-from shortlist_client.wire.recommend import read_filters
+from shortlist_client.client import RecommenderClient
+from shortlist_client.wire.filters import read_filters
 
 
 def ask(options: jsonargparse.Namespace) -> None:
-    """Ask a server and print the history, if any, and the answer.
+    """Call a server and print the history, if any, and the answer.
 
     Raises:
-        SystemExit: the server is out of reach or answered with an error; status 1.
+        SystemExit: the server is out of reach or returned an error; status 1.
     """
     history = [item_id for item_id in options.history.split(",") if item_id]
-    try:
-        with connected(options) as client:
-            if options.wait:
-                client.wait_until_ready(options.wait)
-            response, title = _answer(client, options, history)
-    except (grpc.RpcError, TimeoutError) as error:
-        sys.stderr.write(f"error: {_reason(error, options.target)}\n")
-        raise SystemExit(FAILED) from error
+    with connected(options) as client:
+        if options.wait:
+            client.wait_until_ready(options.wait)
+        response, title = _answer(client, options, history)
     console = Console()
     if titles := [] if options.similar else _titles(options, history):
         console.print(history_table(titles, of=_who(options)))
@@ -39,10 +35,10 @@ def ask(options: jsonargparse.Namespace) -> None:
 
 
 def probe(options: jsonargparse.Namespace) -> None:
-    """Ask a server whether it is ready.
+    """Check that a server is ready.
 
     Raises:
-        SystemExit: it is not, or is out of reach; status 1.
+        SystemExit: it is not ready or out of reach; status 1.
     """
     with connected(options) as client:
         if not client.is_ready(timeout=options.timeout):
@@ -89,16 +85,8 @@ def _titles(options: jsonargparse.Namespace, history: Sequence[str]) -> Sequence
     return [] if known is None else [catalogue.title(row) for row in known[0].tolist()]
 
 
-def _reason(error: grpc.RpcError | TimeoutError, target: str) -> str:
-    if isinstance(error, TimeoutError):
-        return str(error)
-    if error.code() is grpc.StatusCode.UNAVAILABLE:
-        start = "python -m serving serve --releases releases/<dataset>"
-        return f"no server answers at {target}; start one with `{start}`"
-    return f"{target} answered {error.code().name}: {error.details()}"
-
-
-def _ask_parser() -> jsonargparse.ArgumentParser:
+def ask_parser() -> jsonargparse.ArgumentParser:
+    """Options of `ask`."""
     parser = jsonargparse.ArgumentParser(
         description="Ask a server what a user or a history should see next, what fits a search, "
         "or what is like an item, and print the answer with the scores of all stages. With none of "
@@ -144,7 +132,8 @@ def _ask_parser() -> jsonargparse.ArgumentParser:
     return parser
 
 
-def _probe_parser() -> jsonargparse.ArgumentParser:
+def probe_parser() -> jsonargparse.ArgumentParser:
+    """Options of `probe`."""
     parser = jsonargparse.ArgumentParser(
         description="Ask a server whether it is ready; the status is 0 if it is, else 1."
     )

@@ -1,15 +1,20 @@
-"""Options by which a command reaches a server, and who it says it is."""
+"""Options by which a command reaches a server, and its errors."""
 
 import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
 import jsonargparse
 
-from serving.tls import client_credentials
-from shortlist_client.client import RecommenderClient
+from shortlist_client import RecommenderClient, client_credentials
 
 TOKEN = "SHORTLIST_TOKEN"
-"""Of the environment: what is sent as the caller's token"""
+"""Environment variable with the caller's token."""
+FAILED = 1
+"""Status of a command that the server did not do."""
 
 
 def add_server(parser: jsonargparse.ArgumentParser, *, timeout: float) -> None:
@@ -17,32 +22,58 @@ def add_server(parser: jsonargparse.ArgumentParser, *, timeout: float) -> None:
 
     Args:
         parser: Of the command.
-        timeout: Deadline of a request where none is given, s.
+        timeout: Default deadline of a call, seconds.
     """
     parser.add_argument("--target", default="127.0.0.1:50051", help="host:port of the server")
-    parser.add_argument("--timeout", type=float, default=timeout, help="deadline of a request, s")
-    parser.add_argument("--ca", type=Path | None, help="PEM of who signed the server; speaks TLS")
-    parser.add_argument("--certificate", type=Path | None, help="PEM of the client, for mutual TLS")
-    parser.add_argument("--key", type=Path | None, help="PEM of the certificate's private key")
+    parser.add_argument("--timeout", type=float, default=timeout, help="deadline of a call, s")
+    parser.add_argument(
+        "--ca", type=Path | None, help="PEM certificates that sign the server's; switches to TLS"
+    )
+    parser.add_argument(
+        "--certificate", type=Path | None, help="PEM certificate of the client, for mutual TLS"
+    )
+    parser.add_argument("--key", type=Path | None, help="PEM private key of the certificate")
 
 
-def connected(options: jsonargparse.Namespace) -> RecommenderClient:
+@contextmanager
+def connected(
+    options: jsonargparse.Namespace, *, outcome: Callable[[], str] | None = None
+) -> Iterator[RecommenderClient]:
     """A client of the server that the options name.
+
+    Args:
+        options: Those of `add_server`.
+        outcome: What may have happened when a call fails, for the message.
 
     Raises:
         OSError: a certificate cannot be read.
+        SystemExit: the server is out of reach or returned an error; status 1.
     """
     credentials = None
     if options.ca is not None:
         credentials = client_credentials(
             ca=options.ca, certificate=options.certificate, key=options.key
         )
-    return RecommenderClient(
+    client = RecommenderClient(
         options.target,
         timeout=options.timeout,
         token=os.environ.get(TOKEN),
         credentials=credentials,
     )
+    try:
+        with client:
+            yield client
+    except (grpc.RpcError, TimeoutError) as error:
+        told = _reason(error, options.target) + (f"; {outcome()}" if outcome else "")
+        sys.stderr.write(f"error: {told}\n")
+        raise SystemExit(FAILED) from error
 
 
-FAILED = 1
+def _reason(error: grpc.RpcError | TimeoutError, target: str) -> str:
+    if isinstance(error, TimeoutError):
+        return str(error)
+    reason = f"{target} answered {error.code().name}: {error.details()}"
+    if error.code() is grpc.StatusCode.UNAVAILABLE:
+        start = "python -m serving serve --releases releases/<dataset>"
+        return f"{reason}; where no server runs, start one with `{start}`"
+    return reason

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-import grpc
 import jsonargparse
 
 from dataset.arrays import load_dataset
 from events.open_store import open_store
 from lineage.releases import live_release
-from serving.cli.connection import TOKEN, add_server, connected
+from serving.cli.connection import FAILED, TOKEN, add_server, connected
 from serving.server.user_events import EventsConfig, oldest_kept
 from shortlist_client.api.event import Event
 
@@ -64,18 +63,13 @@ def record(options: jsonargparse.Namespace, lines: Iterable[str] | None = None) 
         SystemExit: the server rejected some, or is out of reach; status 1.
     """
     events = [_event(n, line) for n, line in enumerate(lines or sys.stdin, 1)]
-    try:
-        with connected(options) as client:
-            done = client.feedback.record(events)
-    except grpc.RpcError as error:
-        sys.stderr.write(f"error: {options.target} answered {error.code().name}: ")
-        sys.stderr.write(f"{error.details()}\n")
-        raise SystemExit(1) from error
+    with connected(options) as client:
+        done = client.feedback.record(events)
     logger.info("%d recorded, %d known before", done.recorded, done.known_before)
     for row, reason in done.rejected.items():
         sys.stderr.write(f"error: line {row + 1}: {reason}\n")
     if done.rejected:
-        raise SystemExit(1)
+        raise SystemExit(FAILED)
 
 
 def export(options: jsonargparse.Namespace) -> None:

@@ -5,17 +5,14 @@ import logging
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-import grpc
 import jsonargparse
 from tqdm import tqdm
 
-from serving.cli.connection import TOKEN, add_server, connected
+from serving.cli.connection import FAILED, TOKEN, add_server, connected
 from shortlist_client.api.item import Item
 
 logger = logging.getLogger(__name__)
-FAILED = 1
 
 
 def upsert_parser() -> jsonargparse.ArgumentParser:
@@ -66,11 +63,11 @@ def upsert(options: jsonargparse.Namespace) -> None:
                 yield item
                 bar.update()
 
-        try:
-            with connected(options) as client:
-                done = client.catalog.upsert(told())
-        except grpc.RpcError as error:
-            _end(options.target, error, f"some of the first {len(ids):,} items may be upserted")
+        def outcome() -> str:
+            return f"some of the first {len(ids):,} items may be upserted"
+
+        with connected(options, outcome=outcome) as client:
+            done = client.catalog.upsert(told())
     logger.info("%s: %d items upserted", options.file, done.upserted)
     for row, reason in done.rejected.items():
         sys.stderr.write(f"error: row {row + 1}, item {ids[row]!r}: {reason}\n")
@@ -84,19 +81,11 @@ def delete(options: jsonargparse.Namespace) -> None:
     Raises:
         SystemExit: an id breaks a rule, or the server is out of reach; status 1.
     """
-    try:
-        with connected(options) as client:
-            done = client.catalog.delete(options.ids)
-    except grpc.RpcError as error:
-        _end(options.target, error, "some items may be deleted")
+    with connected(options, outcome=lambda: "some items may be deleted") as client:
+        done = client.catalog.delete(options.ids)
     logger.info("%d items deleted", done.deleted)
     for item_id in done.unknown_item_ids:
         sys.stderr.write(f"not there: {item_id}\n")
-
-
-def _end(target: str, error: Any, left: str) -> None:
-    sys.stderr.write(f"error: {target} answered {error.code().name}: {error.details()}; {left}\n")
-    raise SystemExit(FAILED) from error
 
 
 def _items(path: Path) -> tuple[int, Iterable[Item]]:

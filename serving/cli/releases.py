@@ -1,19 +1,17 @@
-"""`python -m serving publish`, `rollback`, `releases` and `token`: what is served, and to whom."""
+"""`python -m serving publish`, `rollback` and `releases`."""
 
 import logging
-import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jsonargparse
 from rich.console import Console
 
 from lineage.manifest import CorruptArtifactError
-from lineage.releases import ReleaseRecord, live_id, read_record, release_ids
+from lineage.releases import live_id, release_ids
 from serving.cli.tables import releases_table
-from serving.cli.tokens import token_parser
-from serving.releases.publish import PublishConfig, publish, roll_back
-from serving.server.access_control import new_token
+from serving.releases.administration import release_facts
+from serving.releases.publish import PublishConfig, roll_back
+from serving.releases.publish import publish as make_release
 
 logger = logging.getLogger(__name__)
 RELEASES = "folder of a dataset's releases: `releases/ml-100k`"
@@ -48,7 +46,7 @@ def rollback_parser() -> jsonargparse.ArgumentParser:
     return parser
 
 
-def releases_parser() -> jsonargparse.ArgumentParser:
+def list_parser() -> jsonargparse.ArgumentParser:
     """Options of `releases`."""
     parser = jsonargparse.ArgumentParser(
         description="List the releases that are kept, newest first, and which is live."
@@ -57,51 +55,37 @@ def releases_parser() -> jsonargparse.ArgumentParser:
     return parser
 
 
-def run(command: str, options: jsonargparse.Namespace) -> None:
-    """Run one of the four.
+def publish(options: jsonargparse.Namespace) -> None:
+    """Publish the finished stages.
 
     Raises:
-        ArtifactError: the folders do not hold what they should, or cannot be changed now.
+        ArtifactError: a stage is missing or does not fit, or the releases cannot be changed now.
     """
-    if command == "publish":
-        publish(options.artifacts, options.releases, PublishConfig(keep=options.keep))
-    elif command == "rollback":
-        roll_back(options.releases, options.release)
-    elif command == "token":
-        token, entry = new_token(options.client, options.roles)
-        sys.stderr.write(f"{token}\n")
-        sys.stdout.write(entry)
-    else:
-        show(options.releases)
+    make_release(options.artifacts, options.releases, PublishConfig(keep=options.keep))
 
 
-COMMANDS: Mapping[str, tuple[Callable[[], jsonargparse.ArgumentParser], str]] = {
-    "publish": (publish_parser, "make the finished stages the live release"),
-    "rollback": (rollback_parser, "make an older release live again"),
-    "releases": (releases_parser, "list the releases"),
-    "token": (token_parser, "draw a token for a client"),
-}
-"""Parser and one line of help of every command."""
+def rollback(options: jsonargparse.Namespace) -> None:
+    """Make another release live.
+
+    Raises:
+        ArtifactError: there is none, it is damaged, or the releases cannot be changed now.
+    """
+    roll_back(options.releases, options.release)
 
 
-def show(folder: Path) -> None:
+def list_all(options: jsonargparse.Namespace) -> None:
     """Print the releases of a dataset.
 
     Raises:
         ReleaseError: the folder cannot be read.
     """
-    records = {release_id: _record(folder / release_id) for release_id in release_ids(folder)}
     try:
-        live = live_id(folder)
+        live = live_id(options.releases)
     except CorruptArtifactError as error:
         logger.warning("%s", error)
         live = None
-    Console().print(releases_table(records, live=live, title=str(folder)))
-
-
-def _record(release: Path) -> ReleaseRecord | None:
-    """What a release says of itself; None where that is damaged."""
-    try:
-        return read_record(release)
-    except CorruptArtifactError:
-        return None
+    facts = [
+        release_facts(options.releases, release_id, live=live)
+        for release_id in release_ids(options.releases)
+    ]
+    Console().print(releases_table(facts, title=str(options.releases)))

@@ -29,7 +29,7 @@ class ServeConfig:
     server: ServerConfig = field(default_factory=ServerConfig)
     """Where the server listens and what it puts up with."""
     limits: Limits = field(default_factory=Limits)
-    """What one query may ask for."""
+    """Limits on one request."""
     events: EventsConfig = field(default_factory=EventsConfig)
     """Where events are kept, and which of them tell of a user."""
     ranked: int | None = None
@@ -41,7 +41,7 @@ class ServeConfig:
 LoadRelease = Callable[[Path, ServeConfig], LiveRecommender]
 
 
-def load_engine(folder: Path, config: ServeConfig) -> LiveRecommender:
+def load(folder: Path, config: ServeConfig) -> LiveRecommender:
     """Load the engine of a release.
 
     Raises:
@@ -56,7 +56,17 @@ def load_engine(folder: Path, config: ServeConfig) -> LiveRecommender:
     )
 
 
-def _serve(options: jsonargparse.Namespace, load: LoadRelease) -> None:
+def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
+    """Serve until a signal ends it.
+
+    Args:
+        options: Those of `parser`.
+        load: Loads a release.
+
+    Raises:
+        ValueError: the options do not fit.
+        ArtifactError: the release is incomplete, corrupt or mixed.
+    """
     import uvloop
 
     if (options.releases is None) == (options.artifacts is None):
@@ -78,7 +88,8 @@ def _serve(options: jsonargparse.Namespace, load: LoadRelease) -> None:
     uvloop.run(serve(loading, config.server, store=store, events=config.events, reloader=reloader))
 
 
-def _serve_parser() -> jsonargparse.ArgumentParser:
+def parser() -> jsonargparse.ArgumentParser:
+    """Options of `serve`."""
     parser = jsonargparse.ArgumentParser(
         description="Serve a release over gRPC until SIGTERM or SIGINT, then finish what is in "
         "flight. Health is NOT_SERVING until the release is loaded and warm, and while stopping. "

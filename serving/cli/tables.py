@@ -1,17 +1,47 @@
-"""Histories, answers and releases as people read them."""
+"""Histories, answers, releases and statistics as tables in a terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lineage.releases import ReleaseRecord
 from shortlist_client.api.answer import Answer, RankedItem
+from shortlist_client.api.operations import ReleaseFacts, Statistics
 
-NUMBERS = ("score", "place", "towers", "kNN", "ranker")
 STAGES = ("user_tower", "index", "ranker", "reasons", "text_reasons", "total")
 SHOWN_REASONS, SHOWN = 2, 0.005
+NUMBER, WHOLE = "number", "whole"
+"""How a column is laid out: to the right, or never broken; otherwise long text is folded."""
+
+
+def table(
+    title: str,
+    columns: Mapping[str, str],
+    rows: Iterable[Sequence[str]],
+    *,
+    notes: Sequence[str] = (),
+) -> RenderableType:
+    """The one layout of all commands: a headline, a table, and notes below it.
+
+    Args:
+        title: Headline; empty for none.
+        columns: How each column is laid out, by its header; without any header, none is shown.
+        rows: Cells of each row.
+        notes: Lines below the table.
+    """
+    body = Table(show_header=any(header.strip() for header in columns))
+    for header, layout in columns.items():
+        body.add_column(
+            header.strip(),
+            justify="right" if layout == NUMBER else "left",
+            no_wrap=layout == WHOLE,
+            overflow="fold",
+        )
+    for cells in rows:
+        body.add_row(*map(Text, cells))  # titles may have brackets, which are no markup
+    headline = [Text(title, style="bold")] if title else []
+    return Group(*headline, body, *(Text(note, style="dim") for note in notes))
 
 
 def history_table(titles: Sequence[str], *, of: str, shown: int = 5) -> RenderableType:
@@ -20,81 +50,109 @@ def history_table(titles: Sequence[str], *, of: str, shown: int = 5) -> Renderab
     Args:
         titles: Oldest first; ids where there are no titles.
         of: Whose history it is.
-        shown: Items to list; how many more there are is told below.
+        shown: Items to list; a note says how many more there are.
     """
-    table = Table(show_header=False)
-    for title in titles[::-1][:shown]:
-        table.add_row(Text(title))
     older = len(titles) - shown
-    more = [Text(f"and {older} before", style="dim")] if older > 0 else []
-    return Group(Text(f"what {of} took last", style="bold"), table, *more)
+    notes = [f"and {older} before"] if older > 0 else []
+    newest = [[title] for title in titles[::-1][:shown]]
+    return table(f"what {of} took last", {"": ""}, newest, notes=notes)
 
 
 def answer_table(answer: Answer, *, title: str) -> RenderableType:
-    """Rank, title, id, place in the shortlist and every stage's score; what they rest on below.
+    """Rank, title, id, place in the shortlist and the scores of all stages.
 
     Args:
         answer: Items, best first.
         title: Headline.
     """
-    table = Table("", "title", "item")
-    table.columns[0].justify = "right"
-    table.columns[1].overflow = "fold"
-    for name in NUMBERS:
-        table.add_column(name, justify="right")
+    numbers = dict.fromkeys(("score", "place", "towers", "kNN", "ranker"), NUMBER)
+    columns = {"": NUMBER, "title": "", "item": "", **numbers}
     explained = any(item.reasons for item in answer.items)
-    if explained:
-        table.add_column("because of")
-    told = any(item.text_reasons for item in answer.items)
-    if told:
-        table.add_column("for its")
-    for place, item in enumerate(answer.items, 1):
-        table.add_row(
+    explained_by_texts = any(item.text_reasons for item in answer.items)
+    columns |= {"because of": ""} if explained else {}
+    columns |= {"for its": ""} if explained_by_texts else {}
+    rows = [
+        [
             str(place),
-            Text(item.title),
-            Text(item.item_id),
+            item.title,
+            item.item_id,
             f"{item.score:.3f}",
             _cell(item.shortlist_rank, "d"),
             _cell(item.tower_score, ".3f"),
             _cell(item.neighbour_score, ".3f"),
             _cell(item.ranker_score, ".3f"),
-            *([Text(_because(item))] if explained else []),
-            *([Text(_for_its(item))] if told else []),
-        )
-    notes = [Text(line, style="dim") for line in _notes(answer)]
-    return Group(Text(title, style="bold"), table, *notes)
+            *([_because(item)] if explained else []),
+            *([_for_its(item)] if explained_by_texts else []),
+        ]
+        for place, item in enumerate(answer.items, 1)
+    ]
+    return table(title, columns, rows, notes=_notes(answer))
 
 
-def releases_table(
-    records: Mapping[str, ReleaseRecord | None], *, live: str | None, title: str
-) -> RenderableType:
-    """When each release was published, what it holds, which is live and which was before.
+def releases_table(releases: Sequence[ReleaseFacts], *, title: str) -> RenderableType:
+    """When each release was published, what it holds, and which one is live, serves or was before.
 
     Args:
-        records: By id, newest first; None where a release is damaged.
-        live: Id of the live one.
+        releases: Newest first.
         title: Headline.
     """
-    if not records:
+    if not releases:
         return Text(f"{title}: nothing was published")
-    served = records.get(live) if live else None
-    marks = {served.replaces: "before"} if served else {}
-    table = Table("", "release", "published, UTC", "items", "recall@100", "MB")
-    table.columns[1].no_wrap = True
-    for column in table.columns[3:]:
-        column.justify = "right"
-    for release_id, record in records.items():
-        mark = "live" if release_id == live else marks.get(release_id, "")
-        cells = ["damaged"] if record is None else _about(record)
-        table.add_row(mark, release_id, *cells, style="bold" if mark == "live" else None)
+    before = {release.replaces for release in releases if release.live}
+    columns = {
+        "": "",
+        "release": WHOLE,
+        "published, UTC": "",
+        **dict.fromkeys(("items", "recall@100", "MB"), NUMBER),
+    }
+    rows = []
+    for release in releases:
+        marks = {
+            "live": release.live,
+            "serving": release.serving,
+            "before": release.release_id in before,
+        }
+        marked = ", ".join(mark for mark, holds in marks.items() if holds)
+        rows.append([marked, release.release_id, *_about(release)])
     note = "recall of the index against exact search; rolling back returns to `before`"
-    return Group(Text(title, style="bold"), table, Text(note, style="dim"))
+    return table(title, columns, rows, notes=[note])
 
 
-def _about(record: ReleaseRecord) -> list[str]:
-    when = record.when[:19].replace("T", " ")
-    megabytes = sum(record.sizes.values()) / 1e6
-    return [when, f"{record.items:,}", f"{record.recall:.4f}", f"{megabytes:,.1f}"]
+def statistics_table(statistics: Statistics, *, title: str) -> RenderableType:
+    """Facts one a row, then every method with its statuses and times."""
+    counts = statistics.counts
+    facts = {
+        "release": statistics.versions.get("release", "stages as they were built"),
+        "up": f"{statistics.uptime_seconds:,.0f} s",
+        "items": f"{counts.items:,}, of these {counts.upserted:,} upserted; {counts.deleted:,} "
+        f"deleted; journal {counts.journal_bytes / 1e6:,.1f} MB",
+        "events": "unknown" if statistics.events is None else f"{statistics.events:,}",
+        "waiting": str(statistics.waiting),
+        "memory": f"{statistics.memory_bytes / 1e6:,.0f} MB",
+    }
+    methods = [
+        [
+            name,
+            ", ".join(f"{status} {count:,}" for status, count in of_method.calls.items()),
+            f"{of_method.p50_milliseconds:.1f}",
+            f"{of_method.p99_milliseconds:.1f}",
+        ]
+        for name, of_method in statistics.methods.items()
+    ]
+    columns = {"method": "", "calls": "", "p50 ms": NUMBER, "p99 ms": NUMBER}
+    return Group(
+        table(title, {"": "", " ": ""}, facts.items()),
+        table("", columns, methods),
+    )
+
+
+def _about(release: ReleaseFacts) -> list[str]:
+    if release.damaged:
+        return ["damaged", "", "", ""]
+    assert release.published is not None
+    assert release.bytes is not None
+    when = f"{release.published:%F %T}"
+    return [when, f"{release.items:,}", f"{release.recall:.4f}", f"{release.bytes / 1e6:,.1f}"]
 
 
 def _because(item: RankedItem) -> str:

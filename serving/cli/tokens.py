@@ -1,11 +1,13 @@
-"""Options of `python -m serving token`."""
+"""`python -m serving token`: creates a token for a client."""
+
+import sys
 
 import jsonargparse
 
-from serving.server.access_control import Role
+from serving.server.access_control import Role, new_token
 
 
-def token_parser() -> jsonargparse.ArgumentParser:
+def parser() -> jsonargparse.ArgumentParser:
     """Options of `token`."""
     parser = jsonargparse.ArgumentParser(
         description="Draw a token for a client and print it, once, to standard error; to standard "
@@ -20,3 +22,10 @@ def token_parser() -> jsonargparse.ArgumentParser:
         help="what it may do: any of READ, CATALOGUE, FEEDBACK, ADMIN, as `[READ,FEEDBACK]`",
     )
     return parser
+
+
+def run(options: jsonargparse.Namespace) -> None:
+    """Print a token to standard error, and its entry in the file of clients to standard output."""
+    token, entry = new_token(options.client, options.roles)
+    sys.stderr.write(f"{token}\n")
+    sys.stdout.write(entry)

@@ -35,7 +35,7 @@ class AnswerBuilder:
         self,
         resolved: ResolvedRequest,
         ranked_list: RankedList,
-        watch: Mapping[str, float],
+        stage_times: Mapping[str, float],
         started: float,
         *,
         out_of_time: bool = False,
@@ -45,7 +45,7 @@ class AnswerBuilder:
         Args:
             resolved: The request, its ids resolved.
             ranked_list: The whole list, best first.
-            watch: Times of the stages, ms.
+            stage_times: Times of the stages, ms.
             started: Start of the work, seconds of `time.perf_counter`.
             out_of_time: Whether the deadline left no time to rank the list.
         """
@@ -55,7 +55,7 @@ class AnswerBuilder:
             places = diverse(ranked_list.rows, limit, diversity, index, self.cascade.attributes)
         chosen = ranked_list.take(places)
         items = [self._item(chosen, place) for place in range(min(limit, len(chosen)))]
-        degraded, times = Degraded.DEADLINE if out_of_time else None, dict(watch)
+        degraded, times = Degraded.DEADLINE if out_of_time else None, dict(stage_times)
         if items and not out_of_time and resolved.explains_history:
             size = len(items) * len(rows_to_remove(resolved.shopper))
             if _in_time(resolved, self.latencies.history_reasons.estimate(size)):
@@ -80,10 +80,10 @@ class AnswerBuilder:
 
     def embedded(self, resolved: ResolvedRequest, started: float) -> Answer:
         """Build an answer of embeddings, without items."""
-        watch: dict[str, float] = {}
-        embedded = embeddings(resolved, self.cascade, watch)
+        stage_times: dict[str, float] = {}
+        embedded = embeddings(resolved, self.cascade, stage_times)
         nothing = RankedList.of(np.empty(0, np.int32), np.empty(0, np.float32))
-        return replace(self(resolved, nothing, watch, started), embeddings=embedded)
+        return replace(self(resolved, nothing, stage_times, started), embeddings=embedded)
 
     def _item(self, ranked_list: RankedList, place: int) -> RankedItem:
         row, catalogue = int(ranked_list.rows[place]), self.cascade.catalogue
@@ -108,7 +108,7 @@ class AnswerBuilder:
         ranked_list: RankedList,
         places: NDArray[np.int64],
         items: list[RankedItem],
-        watch: dict[str, float],
+        stage_times: dict[str, float],
     ) -> list[RankedItem]:
         """The items with their reasons, the largest contribution first."""
         rows, started = rows_to_remove(resolved.shopper), time.perf_counter()
@@ -117,7 +117,7 @@ class AnswerBuilder:
         )
         taken = time.perf_counter() - started
         self.latencies.history_reasons.record(contribution.size, taken)
-        watch["reasons"] = 1e3 * taken
+        stage_times["reasons"] = 1e3 * taken
         item_ids = [self.cascade.catalogue.item_id(row) for row in rows.tolist()]
         return [
             replace(
@@ -135,7 +135,7 @@ class AnswerBuilder:
         resolved: ResolvedRequest,
         rows: Rows,
         items: list[RankedItem],
-        watch: dict[str, float],
+        stage_times: dict[str, float],
     ) -> list[RankedItem]:
         """All items; the first `EXPLAINED` have reasons from their texts."""
         started, first = time.perf_counter(), rows[:EXPLAINED]
@@ -145,7 +145,7 @@ class AnswerBuilder:
         )
         taken = time.perf_counter() - started
         self.latencies.text_reasons.record(len(first), taken)
-        watch["text_reasons"] = 1e3 * taken
+        stage_times["text_reasons"] = 1e3 * taken
         explained = [
             replace(item, text_reasons=of_item)
             for item, of_item in zip(items, reasons, strict=False)

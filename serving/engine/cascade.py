@@ -12,13 +12,13 @@ from lineage.open_release import open_release
 from lineage.stages import DATA, RANKER
 from ranker.attention.inputs import AttentionInputs
 from ranker.ranker import Ranker
-from retrieval.embedding_cache import NOTHING, CacheConfig, KeptEmbeddings
+from retrieval.embedding_cache import NO_CACHE, CacheConfig, EmbeddingCache
 from retrieval.features import Features, require_features
 from retrieval.retriever import Retriever
 from serving.catalogue.catalogue import Catalogue
 from serving.catalogue.live_items import LiveItems
 from serving.engine.explain_text import TextReasons
-from towers.user_encoder import ItemsReader
+from towers.user_encoder import ItemHistoryEncoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Cascade:
     """Changes when the catalogue or the release changes"""
 
     @classmethod
-    def load(cls, folder: Path, cache: CacheConfig = NOTHING) -> "Cascade":
+    def load(cls, folder: Path, cache: CacheConfig = NO_CACHE) -> "Cascade":
         """Check that a release is whole, and load it.
 
         Args:
@@ -58,7 +58,7 @@ class Cascade:
         release = open_release(folder)
         data, retriever = load_dataset(folder / DATA).for_refit(), Retriever.load(folder)
         if cache.shoppers:
-            retriever = replace(retriever, kept=KeptEmbeddings(cache.shoppers, cache.seconds))
+            retriever = replace(retriever, kept=EmbeddingCache(cache.shoppers, cache.seconds))
         ranker = Ranker.load(folder / RANKER)
         require_features(ranker.feature_names, folder / RANKER)
         return cls(
@@ -80,7 +80,7 @@ class Cascade:
         """
         sources = replace(self.retriever.sources, index=items.index)
         user_tower, ranker = self.retriever.user_tower, self.ranker
-        if isinstance(reader := user_tower.reader, ItemsReader):
+        if isinstance(reader := user_tower.reader, ItemHistoryEncoder):
             embeddings = extended(reader.embeddings, items.index.added)
             user_tower = replace(user_tower, reader=replace(reader, embeddings=embeddings))
         if isinstance(inputs := ranker.inputs, AttentionInputs):

@@ -15,8 +15,8 @@ import numpy as np
 from pyroaring import BitMap
 
 from index.ranked_list import RankedList
-from retrieval.blas_threads import leave_cores_to_torch
-from retrieval.embedding_cache import NOTHING, CacheConfig, Lookups
+from retrieval.blas_threads import limit_blas_threads
+from retrieval.embedding_cache import NO_CACHE, CacheConfig, CacheLookups
 from retrieval.features import NEWEST
 from serving.api.errors import OtherReleaseError, UnknownItemError
 from serving.api.limits import Limits
@@ -48,7 +48,7 @@ class EngineConfig:
     order. By default as many as the ranker was validated with."""
     limits: Limits = field(default_factory=Limits)
     """Limits on one request."""
-    cache: CacheConfig = NOTHING
+    cache: CacheConfig = NO_CACHE
     """Cache sizes; the engine uses `shoppers` and `seconds`."""
 
     def __post_init__(self) -> None:
@@ -83,7 +83,7 @@ class Engine:
         Raises:
             ArtifactError: the release is incomplete, corrupt or mixed; the message names the part.
         """
-        leave_cores_to_torch()
+        limit_blas_threads()
         cascade = Cascade.load(folder, config.cache)
         head = config.ranked or cascade.validated_head
         engine = cls(cascade=cascade, limits=config.limits, head=head)
@@ -106,7 +106,7 @@ class Engine:
         return self.cascade.version_token
 
     @property
-    def cache_lookups(self) -> Mapping[str, Lookups]:
+    def cache_lookups(self) -> Mapping[str, CacheLookups]:
         """Hits and misses of the shopper cache, if there is one."""
         cache = self.cascade.retriever.kept
         return {} if cache is None else {"shoppers": cache.lookups}
@@ -200,14 +200,13 @@ class Engine:
         """Upper bound on the work of a request, in items: history items plus items to rank."""
         known = len(request.shopper.history) or (NEWEST if request.shopper.user_id else 0)
         ranked = {Method.RECOMMEND: self.ranked, Method.RANK: len(request.candidates)}
-        return (
-            1
-            + min(known, NEWEST)
-            + ranked.get(request.method, 0)
-            + TEXT_COST * len(request.texts)
-            + history_reasons_cost(request)
-            + text_reasons_cost(request)
-        )
+        cost = 1 + min(known, NEWEST) + ranked.get(request.method, 0)
+        cost += TEXT_COST * len(request.texts)
+        if request.wishes.explain:
+            cost += history_reasons_cost(request)
+        if request.wishes.explain_texts:
+            cost += text_reasons_cost(request)
+        return cost
 
     def answers(
         self, requests: Sequence[Request], *, ranked: int | None = None
@@ -249,8 +248,8 @@ class Engine:
         self, requests: Mapping[int, ResolvedRequest], ranked: int, started: float
     ) -> Iterator[Placed]:
         """Run the cascade; answers without ranking come first, explained answers come last."""
-        watch: dict[str, float] = {}
-        lists = self._recall(requests, watch)
+        stage_times: dict[str, float] = {}
+        lists = self._recall(requests, stage_times)
         heads = {
             place: self._head_size(request, len(lists[place]), ranked)
             for place, request in requests.items()
@@ -262,25 +261,27 @@ class Engine:
             ranked_list = lists[place]
             if out_of_time and request.given is not None:
                 ranked_list = ranked_list.take(np.argsort(-ranked_list.scores, kind="stable"))
-            return place, self._build(request, ranked_list, watch, started, out_of_time=out_of_time)
+            return place, self._build(
+                request, ranked_list, stage_times, started, out_of_time=out_of_time
+            )
 
         unranked = [place for place in requests if place not in in_time]
         late = [place for place in unranked if requests[place].explains and not heads[place]]
         yield from (answer(place) for place in unranked if place not in late)
         if in_time:
             sizes = {place: heads[place] for place in in_time}
-            lists |= self._rank(requests, lists, sizes, watch)
+            lists |= self._rank(requests, lists, sizes, stage_times)
         yield from (answer(place) for place in in_time if not requests[place].explains)
         yield from map(answer, late)
         yield from (answer(place) for place in in_time if requests[place].explains)
 
     def _recall(
-        self, requests: Mapping[int, ResolvedRequest], watch: dict[str, float]
+        self, requests: Mapping[int, ResolvedRequest], stage_times: dict[str, float]
     ) -> dict[int, RankedList]:
         recalled = self.cascade.retriever.recall(
             [request.shopper for request in requests.values()],
             self.shortlist,
-            watch,
+            stage_times,
             given=[request.given for request in requests.values()],
         )
         return dict(zip(requests, recalled, strict=True))
@@ -311,7 +312,7 @@ class Engine:
         requests: Mapping[int, ResolvedRequest],
         lists: Mapping[int, RankedList],
         heads: Mapping[int, int],
-        watch: dict[str, float],
+        stage_times: dict[str, float],
     ) -> dict[int, RankedList]:
         """Lists with their heads in the ranker's order, by place, for the places in `heads`."""
         started, ranker = time.perf_counter(), self.cascade.ranker
@@ -327,7 +328,7 @@ class Engine:
             features,
         )
         taken = time.perf_counter() - started
-        watch["ranker"] = 1e3 * taken
+        stage_times["ranker"] = 1e3 * taken
         self.latencies.ranking.record(sum(heads.values()), taken)
         weight = ranker.shortlist_weight
         return {

@@ -22,8 +22,6 @@ EXPLAINED = 20
 
 def history_reasons_cost(request: Request) -> int:
     """Extra work of the reasons, in items as for `Engine.cost`; an upper bound."""
-    if not request.wishes.explain:
-        return 0
     known = len(request.shopper.history) or EXPLAINED
     return (1 + min(known, EXPLAINED)) * (1 + request.limit)
 
@@ -80,16 +78,18 @@ def contributions(
 def _without(shopper: ResolvedShopper, row: int) -> ResolvedShopper:
     """The shopper without an item in the history; other interactions keep their codes."""
     others = shopper.history != row
-    contexts = None if shopper.contexts is None else shopper.contexts[others]
-    return replace(shopper, history=shopper.history[others], contexts=contexts)
+    interaction_codes = (
+        None if shopper.interaction_codes is None else shopper.interaction_codes[others]
+    )
+    return replace(shopper, history=shopper.history[others], interaction_codes=interaction_codes)
 
 
 def _rescored(
     cascade: Cascade, user: Scores, shopper: ResolvedShopper, ranked_list: RankedList
 ) -> RankedList:
     """The same items with the sources' scores for a changed history."""
-    history = shopper.history if shopper.listed else shopper.history[:0]
-    rescored = cascade.retriever.sources.judge(user, history, ranked_list.rows)
+    history = shopper.history if shopper.uses_neighbours else shopper.history[:0]
+    rescored = cascade.retriever.sources.score_items(user, history, ranked_list.rows)
     return replace(
         rescored,
         by_towers=ranked_list.by_towers,

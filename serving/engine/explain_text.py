@@ -25,7 +25,7 @@ from serving.catalogue.catalogue import Catalogue
 from serving.catalogue.item_text import data_config, fields_of
 from shortlist_client.api.answer import TextReason
 from shortlist_client.api.item import Item
-from towers.item_encoder import TextsReader
+from towers.item_encoder import TextEncoder
 
 TEXT_COST = 16
 """Approximate cost of encoding one text, in history items"""
@@ -42,21 +42,21 @@ SHORTEST = 1e-6
 def text_reasons_cost(request: Request) -> int:
     """Approximate extra work of the text reasons, in items as for `Engine.cost`."""
     items = min(request.limit, EXPLAINED, len(request.candidates) or EXPLAINED)
-    return TEXT_COST * items * (1 + USUAL_FIELDS) if request.wishes.explain_texts else 0
+    return TEXT_COST * items * (1 + USUAL_FIELDS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextReasons:
     """Computes the contributions of text fields to scores."""
 
-    texts: TextsReader
+    texts: TextEncoder
     lengths: NDArray[np.float32]
     """(items of the release,) lengths of the sums before normalisation"""
     config: DataConfig
     """Configuration that rendered the texts"""
 
     @classmethod
-    def load(cls, root: Path, texts: TextsReader) -> "TextReasons":
+    def load(cls, root: Path, texts: TextEncoder) -> "TextReasons":
         """Load the lengths that the towers stage stored.
 
         Args:

@@ -45,14 +45,14 @@ def _by_popularity(rows: Rows, catalogue: Catalogue) -> RankedList:
 
 
 def embeddings(
-    resolved: ResolvedRequest, cascade: Cascade, watch: dict[str, float]
+    resolved: ResolvedRequest, cascade: Cascade, stage_times: dict[str, float]
 ) -> list[Embedding]:
     """Embeddings of the shopper, items or texts of a request; none for an unknown shopper.
 
     Args:
         resolved: A request with a method in `EMBEDS`.
         cascade: Parts of the release.
-        watch: Receives the stage's time, ms.
+        stage_times: Receives the stage's time, ms.
     """
     method, item_ids, given = resolved.request.method, [""], resolved.given
     nothing = given is None or not len(given)
@@ -68,7 +68,7 @@ def embeddings(
         assert given is not None
         vectors = cascade.retriever.sources.index.vectors(given)
         item_ids = [cascade.catalogue.item_id(row) for row in given.tolist()]
-    watch[EMBEDS[method]] = 1e3 * (time.perf_counter() - started)
+    stage_times[EMBEDS[method]] = 1e3 * (time.perf_counter() - started)
     return [
         Embedding(values=tuple(vector), item_id=item_id)
         for vector, item_id in zip(vectors.tolist(), item_ids, strict=True)

@@ -11,9 +11,15 @@ from index.filters.clauses import FilterError
 from index.ranked_list import Rows, Scores
 from retrieval.retriever import ResolvedShopper
 from serving.api.errors import UnknownItemError
-from serving.api.limits import Limits, check_id
+from serving.api.limits import Limits
 from serving.api.request import Method, Request
-from serving.api.validation import check_answerable, check_diversity, check_embedded, check_request
+from serving.api.validation import (
+    check_answerable,
+    check_diversity,
+    check_embedded,
+    check_id,
+    check_request,
+)
 from serving.catalogue.catalogue import Catalogue
 from serving.engine.cascade import Cascade
 from serving.engine.explain_history import rows_to_remove
@@ -83,7 +89,7 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
         return _resolve_embed(request, catalogue, limits)
     check_request(request, limits)
     check_diversity(request.wishes.diversity, attributes.kinds)
-    history, contexts, unknown, unknown_user = _history(request, catalogue)
+    history, interaction_codes, unknown, unknown_user = _history(request, catalogue)
     given, allowed, search, vector = None, None, "", None
     if request.method is Method.RANK:
         given, also_unknown = catalogue.rows(list(dict.fromkeys(request.candidates)))
@@ -94,7 +100,11 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
     return ResolvedRequest(
         request=request,
         shopper=ResolvedShopper(
-            history=history, contexts=contexts, search=search, vector=vector, allowed=allowed
+            history=history,
+            interaction_codes=interaction_codes,
+            search=search,
+            vector=vector,
+            allowed=allowed,
         ),
         basis=Basis.VECTOR if vector is not None else _basis(search, history),
         unknown_item_ids=tuple(dict.fromkeys(unknown + also_unknown)),
@@ -141,7 +151,7 @@ def _history(request: Request, catalogue: Catalogue) -> tuple[Rows, Rows, tuple[
     shopper = request.shopper
     if shopper.history:
         history, unknown = catalogue.history_rows(shopper.history)
-        return history, catalogue.contexts(shopper), unknown, False
+        return history, catalogue.interaction_codes(shopper), unknown, False
     known = None
     if shopper.user_id is not None:
         known = catalogue.history(shopper.user_id, request.recent)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dataset.arrays import load_dataset
 from index.filters.attributes import Attributes
-from index.filters.item_values import Held
+from index.filters.item_values import ItemValues
 from lineage.journal import Journal, read_journal
 from lineage.manifest import RECORD, CorruptArtifactError
 from lineage.releases import read_record
@@ -54,11 +54,11 @@ def needed_ids(changes: Mapping[str, Change], root: Path) -> set[str]:
     }
 
 
-def _with_values(held: Held) -> Held:
+def _with_values(held: ItemValues) -> ItemValues:
     return {name: values for name, values in held.items() if values}
 
 
-def fold(
+def compact(
     journal: Journal, releases: Sequence[Path], *, reencoded: Mapping[str, Change] | None = None
 ) -> int:
     """Compact a journal: keep the last change of each item if a release needs it.

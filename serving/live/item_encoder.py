@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from lineage.manifest import MismatchedArtifactError
 from lineage.stages import EMBEDDINGS
 from ranker.attention.inputs import AttentionInputs
-from ranker.attention.new_item_states import NewStates
+from ranker.attention.new_item_states import NewItemStates
 from ranker.ranker import Ranker
 from serving.catalogue.catalogue import Catalogue
 from serving.catalogue.item_text import data_config, text_of
 from shortlist_client.api.item import Item
-from towers.item_encoder import TextsReader
+from towers.item_encoder import TextEncoder
 
 
-class ItemReader:
+class ItemEncoder:
     """Computes embeddings and ranker states of items; loads its models on first use.
 
     An item with the same text as in the release keeps its learnt embedding and state.
@@ -77,12 +77,12 @@ class ItemReader:
         return vectors, states
 
     @cached_property
-    def _towers(self) -> TextsReader:
-        return TextsReader.load(self._root / "towers")
+    def _towers(self) -> TextEncoder:
+        return TextEncoder.load(self._root / "towers")
 
     @cached_property
-    def _new_states(self) -> NewStates:
+    def _new_states(self) -> NewItemStates:
         inputs = self._ranker.inputs
         assert isinstance(inputs, AttentionInputs)
         folder = self._root / "ranker"
-        return NewStates.load(folder, inputs, self._embeddings, self._catalogue.text(0))
+        return NewItemStates.load(folder, inputs, self._embeddings, self._catalogue.text(0))

@@ -14,14 +14,14 @@ from lineage.journal import Journal, read_journal
 from lineage.manifest import RECORD
 from lineage.releases import release_ids
 from serving.api.errors import UnknownItemError
-from serving.api.limits import check_id, check_item
+from serving.api.validation import check_id, check_item
 from serving.catalogue.change_log import Change, changes_path, encoded, latest
 from serving.catalogue.live_items import LiveItems, described
 from serving.engine.engine import Engine, EngineConfig
-from serving.live.compaction import fold, needed_ids
-from serving.live.item_encoder import ItemReader
+from serving.live.compaction import compact, needed_ids
+from serving.live.item_encoder import ItemEncoder
 from shortlist_client.api.errors import InvalidRequestError
-from shortlist_client.api.item import Item, Known
+from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.api.operations import Counts
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class LiveEngine:
         """
         self._base, self._root = base, root
         self._path = changes_path(root)
-        self._encode = ItemReader(root, base.cascade.catalogue, base.cascade.ranker)
+        self._encode = ItemEncoder(root, base.cascade.catalogue, base.cascade.ranker)
         self._made_by = " ".join(base.versions[stage] for stage in STAGES)
         self._writing = threading.Lock()
         self._journal: Journal | None = None
@@ -73,7 +73,7 @@ class LiveEngine:
         """Engine with the newest items; immutable."""
         return self._engine
 
-    def find(self, item_id: str) -> Known | None:
+    def find(self, item_id: str) -> KnownItem | None:
         """The current form of an item; None if it is unknown or deleted.
 
         Raises:
@@ -86,7 +86,7 @@ class LiveEngine:
     def counts(self) -> Counts:
         """Current numbers of items and changes, and the journal's size."""
         index = self._live.index
-        added = index.living_added()
+        added = index.visible_added()
         new = int((index.origins(added) == added).sum())
         return Counts(
             items=index.live,
@@ -170,7 +170,7 @@ class LiveEngine:
         return self._successor.delete(item_ids)
 
     @contextmanager
-    def handing_over(self, successor: "LiveEngine") -> Iterator[None]:
+    def hand_over(self, successor: "LiveEngine") -> Iterator[None]:
         """Replace this engine by that of another release inside `with`.
 
         The successor takes over the journal. When the block begins, the successor has all
@@ -217,7 +217,7 @@ class LiveEngine:
         if (self._root / RECORD).is_file():
             releases = self._root.parent
             retained = [releases / release_id for release_id in release_ids(releases)]
-        dropped = fold(journal, retained, reencoded=self._reencoded)
+        dropped = compact(journal, retained, reencoded=self._reencoded)
         logger.info("%s: %d changes dropped", journal.path, dropped)
         self._reencoded = {}
 

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 from lineage.manifest import ArtifactError, CorruptArtifactError
 from lineage.releases import (
     ID,
-    ReleaseRecord,
     ReleasesBusyError,
     live_id,
     read_record,
@@ -106,30 +106,42 @@ class Administration:
             raise UnknownReleaseError(f"release_id must be a retained release, got {release_id}")
 
     def _release(self, release_id: str) -> ReleaseFacts:
-        folder = self._checked_reloader.releases
+        releases = self._checked_reloader.releases
         try:
-            live = live_id(folder)
+            live = live_id(releases)
         except CorruptArtifactError:
             live = None
-        record = _record(self._checked_reloader, release_id)
-        return ReleaseFacts(
-            release_id=release_id,
-            published=None if record is None else datetime.fromisoformat(record.when),
-            items=None if record is None else record.items,
-            recall=None if record is None else record.recall,
-            bytes=None if record is None else sum(record.sizes.values()),
-            replaces=None if record is None else record.replaces,
-            live=release_id == live,
-            serving=release_id == self._checked_reloader.serving,
-            damaged=record is None,
+        return release_facts(
+            releases, release_id, live=live, serving=self._checked_reloader.serving
         )
 
 
-def _record(reloader: Reloader, release_id: str) -> ReleaseRecord | None:
+def release_facts(
+    releases: Path, release_id: str, *, live: str | None, serving: str | None = None
+) -> ReleaseFacts:
+    """The facts of a published release; of a damaged one, its id.
+
+    Args:
+        releases: Folder of a dataset's releases.
+        release_id: The release.
+        live: Id of the live release.
+        serving: Id of the release that the server answers from.
+    """
     try:
-        return read_record(reloader.releases / release_id)
+        record = read_record(releases / release_id)
     except CorruptArtifactError:
-        return None
+        record = None
+    return ReleaseFacts(
+        release_id=release_id,
+        published=None if record is None else datetime.fromisoformat(record.when),
+        items=None if record is None else record.items,
+        recall=None if record is None else record.recall,
+        bytes=None if record is None else sum(record.sizes.values()),
+        replaces=None if record is None else record.replaces,
+        live=release_id == live,
+        serving=release_id == serving,
+        damaged=record is None,
+    )
 
 
 @contextmanager

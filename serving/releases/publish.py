@@ -14,7 +14,7 @@ from lineage.publishing import add_release, go_live, retire
 from lineage.releases import ReleaseError, live_id, read_record, release_ids, verify_release
 from lineage.stages import NOT_SERVED
 from serving.catalogue.change_log import CHANGES
-from serving.live.compaction import fold
+from serving.live.compaction import compact
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,9 @@ def _compact_changes(releases: Path) -> None:
     try:
         journal = Journal(releases / CHANGES)
         try:
-            dropped = fold(journal, [releases / release_id for release_id in release_ids(releases)])
+            dropped = compact(
+                journal, [releases / release_id for release_id in release_ids(releases)]
+            )
         finally:
             journal.close()
         logger.info("%d changes of items dropped: all releases contain them", dropped)

@@ -148,7 +148,7 @@ class Reloader:
         logger.info("loading %s beside %s", live, self._serving)
         with _short_switch_interval():
             engine = self._load(self.releases / live)
-        with thread.engine.handing_over(engine):
+        with thread.engine.hand_over(engine):
             before()
             thread.replace(engine)
         logger.info(

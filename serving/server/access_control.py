@@ -87,7 +87,7 @@ class Client:
     """Calls; None for any number"""
 
 
-class Access:
+class AccessControl:
     """The clients of a file, read again when it changes."""
 
     def __init__(self, path: Path) -> None:

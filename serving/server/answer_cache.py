@@ -8,25 +8,25 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from protos.recommender.v1 import recommender_pb2 as pb
-from retrieval.embedding_cache import CacheConfig, Lookups
+from retrieval.embedding_cache import CacheConfig, CacheLookups
 from serving.api.request import Method
 from shortlist_client.api.event import Event
-from shortlist_client.wire.recommend import Request
+from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 
 DIGEST_BYTES = 16
+Message = pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest | pb.SimilarItemsRequest
 ENTRY_BYTES = 400
 """What an entry occupies beside the answer: key, links and lifetime"""
 
 
-class KeptAnswers:
+class AnswerCache:
     """Answers of one server, as they travel. Of one event loop."""
 
     def __init__(self, config: CacheConfig) -> None:
         size = config.answers_mb * 1_000_000
         self._kept: TTLCache[bytes, bytes] = TTLCache(size, config.seconds, getsizeof=_size)
         self._version_token: object | None = None
-        self.lookups = Lookups()
+        self.lookups = CacheLookups()
         """Since it was made"""
 
     def get(self, key: bytes, version_token: object) -> pb.Answer | None:
@@ -54,10 +54,10 @@ class KeptAnswers:
             self._kept[key] = value
 
 
-class LookupsCollector(Collector):
+class CacheLookupsCollector(Collector):
     """Lookups for Prometheus."""
 
-    def __init__(self, lookups: Callable[[], Mapping[str, Lookups]]) -> None:
+    def __init__(self, lookups: Callable[[], Mapping[str, CacheLookups]]) -> None:
         """Take what tells of them, by name of what is kept."""
         self._lookups = lookups
 
@@ -74,11 +74,12 @@ class LookupsCollector(Collector):
         yield counted
 
 
-def key_of(method: Method, request: Request, recent: Sequence[Event]) -> bytes:
+def key_of(method: Method, request: Message, recent: Sequence[Event]) -> bytes:
     """Stands for a question: all of the request but its name, and what the user did since."""
     nameless = type(request)()
     nameless.MergeFrom(request)  # type: ignore[arg-type]  # it is of its own type
-    nameless.ClearField("request_id")
+    if nameless.HasField("wishes"):
+        nameless.wishes.ClearField("request_id")
     asked = nameless.SerializeToString(deterministic=True)
     digest = blake2b(method.value.encode(), digest_size=DIGEST_BYTES)
     digest.update(len(asked).to_bytes(8))

@@ -17,32 +17,36 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from events.event_store import EventStore
-from protos.recommender.v1 import (
+from retrieval.embedding_cache import CacheConfig, CacheLookups
+from serving.batching.engine_thread import EngineThread, Load
+from serving.batching.request_queue import QueueConfig
+from serving.releases.reloader import Reloader
+from serving.server.access_control import AccessControl
+from serving.server.answer_cache import AnswerCache, CacheLookupsCollector
+from serving.server.interceptors.auth import AuthInterceptor
+from serving.server.interceptors.errors import ErrorInterceptor
+from serving.server.interceptors.telemetry import TelemetryInterceptor
+from serving.server.metrics import Metrics
+from serving.server.servicers.admin import AdminServicer
+from serving.server.servicers.catalog import CatalogServicer
+from serving.server.servicers.feedback import FeedbackServicer
+from serving.server.servicers.recommender import RecommenderServicer
+from serving.server.user_events import EventsConfig, UserEvents
+from serving.tls import TlsConfig, server_credentials
+from shortlist_client.proto.recommender.v1 import (
     admin_pb2,
     catalog_pb2,
     feedback_pb2,
     recommender_pb2,
     recommender_pb2_grpc,
 )
-from protos.recommender.v1.admin_pb2_grpc import add_AdminServiceServicer_to_server
-from protos.recommender.v1.catalog_pb2_grpc import add_CatalogServiceServicer_to_server
-from protos.recommender.v1.feedback_pb2_grpc import add_FeedbackServiceServicer_to_server
-from retrieval.embedding_cache import CacheConfig, Lookups
-from serving.batching.engine_thread import EngineThread, Load
-from serving.batching.request_queue import QueueConfig
-from serving.releases.reloader import Reloader
-from serving.server.access_control import Access
-from serving.server.answer_cache import KeptAnswers, LookupsCollector
-from serving.server.interceptors.auth import AdmissionInterceptor
-from serving.server.interceptors.errors import ErrorInterceptor
-from serving.server.interceptors.telemetry import ObservingInterceptor
-from serving.server.metrics import Metrics
-from serving.server.servicers.admin import AdminServicer
-from serving.server.servicers.catalog import CatalogServicer
-from serving.server.servicers.feedback import FeedbackServicer
-from serving.server.servicers.recommender import RecommenderServicer
-from serving.server.user_events import EventsConfig, Histories
-from serving.tls import TlsConfig, server_credentials
+from shortlist_client.proto.recommender.v1.admin_pb2_grpc import add_AdminServiceServicer_to_server
+from shortlist_client.proto.recommender.v1.catalog_pb2_grpc import (
+    add_CatalogServiceServicer_to_server,
+)
+from shortlist_client.proto.recommender.v1.feedback_pb2_grpc import (
+    add_FeedbackServiceServicer_to_server,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +128,7 @@ class Server:
         self._config = config
         self.metrics = Metrics(config.host, config.metrics_port)
         """What operators watch"""
-        self.observing = ObservingInterceptor(self.metrics)
+        self.observing = TelemetryInterceptor(self.metrics)
         """What sees every call"""
         self.engine = EngineThread(load, config.queue)
         """What answers"""
@@ -139,11 +143,11 @@ class Server:
                 ("grpc.so_reuseport", 0),  # by default a second server shares the port silently
             ],
         )
-        self._histories: Histories | None = None
+        self._histories: UserEvents | None = None
         if store is not None:
-            self._histories = Histories(store, events or EventsConfig(), self.engine)
-        self._kept = KeptAnswers(config.cache) if config.cache.answers_mb else None
-        self.metrics.registry.register(LookupsCollector(self._lookups))
+            self._histories = UserEvents(store, events or EventsConfig(), self.engine)
+        self._kept = AnswerCache(config.cache) if config.cache.answers_mb else None
+        self.metrics.registry.register(CacheLookupsCollector(self._lookups))
         self._catalog = CatalogServicer(self.engine, self._draining)
         self._admin = AdminServicer(
             self.engine, reloader, metrics=self.metrics, histories=self._histories
@@ -213,10 +217,10 @@ class Server:
     def _interceptors(self) -> list[aio.ServerInterceptor]:
         """What a call goes through, outermost first."""
         tokens = self._config.tokens
-        admission = [AdmissionInterceptor(Access(tokens))] if tokens else []
+        admission = [AuthInterceptor(AccessControl(tokens))] if tokens else []
         return [self.observing, *admission, ErrorInterceptor()]
 
-    def _lookups(self) -> Mapping[str, Lookups]:
+    def _lookups(self) -> Mapping[str, CacheLookups]:
         answers = {} if self._kept is None else {"answers": self._kept.lookups}
         return {**answers, **self.engine.cache_lookups}
 

@@ -13,7 +13,7 @@ from events.event import Outcome
 from events.event_store import EventStore, StoreError
 from serving.api.errors import UnavailableError
 from serving.batching.engine_thread import EngineThread
-from serving.batching.micro_batcher import Gathering
+from serving.batching.micro_batcher import MicroBatcher
 from serving.catalogue.change_log import changes_path
 from shortlist_client.api.event import ID_LENGTH, PURCHASE, Event
 
@@ -71,7 +71,7 @@ class EventsConfig:
         return tuple(dict.fromkeys((PURCHASE, *known))) if self.history is None else self.history
 
 
-class Histories:
+class UserEvents:
     """Appends events and looks users up. Of the engine it asks what its release calls actions."""
 
     def __init__(self, store: EventStore, config: EventsConfig, engine: EngineThread) -> None:
@@ -83,7 +83,7 @@ class Histories:
             engine: Whose release it is.
         """
         self._store, self._config, self._engine = store, config, engine
-        self._gathered = Gathering(store.append, most=TOGETHER, name="events")
+        self._gathered = MicroBatcher(store.append, most=TOGETHER, name="events")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="histories")
         self._looking: set[asyncio.Task[Sequence[Event] | None]] = set()
         self._away, self._again = False, 0.0

@@ -127,3 +127,13 @@ class Answer:
     milliseconds: Mapping[str, float]
     """Wall time a stage, of all that was answered together: `user_tower`, `index`, `ranker`,
     `total`; `reasons`, of this one; and `queue`, before any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response(Answer):
+    """An answer as a client receives it."""
+
+    versions: Mapping[str, str]
+    """Fingerprint of each stage of the release that answered, and its id under `release`."""
+    request_id: str
+    """As in the wishes."""

@@ -25,9 +25,17 @@ class Item:
         check_mapping("texts", self.texts)
         check_mapping("attributes", self.attributes)
 
+    def described(self) -> dict[str, Any]:
+        """Everything but the id, by the names of the fields."""
+        return {
+            "title": self.title,
+            "texts": dict(self.texts),
+            "attributes": dict(self.attributes),
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class KnownItem:
     """An item of the catalogue."""
 
     item: Item

@@ -100,6 +100,21 @@ class Wishes:
         _freeze(self, "exclude", STRING)
 
 
+ABOUT_SHOPPER = frozenset({"user_id", "history", "history_times", "history_actions"})
+ANY_CALL = frozenset({"release", "request_id"})
+LISTS = ANY_CALL | {"limit", "filters", "exclude"}
+EXPLAINED = frozenset({"explain", "explain_texts"})
+HONOURED: Mapping[str, frozenset[str]] = {
+    "recommend": ABOUT_SHOPPER | LISTS | EXPLAINED | {"search", "vector", "diversity"},
+    "retrieve": ABOUT_SHOPPER | LISTS | EXPLAINED | {"search", "vector", "diversity"},
+    "rank": ABOUT_SHOPPER | ANY_CALL | EXPLAINED | {"limit"},
+    "similar": LISTS,
+    "embed shopper": ABOUT_SHOPPER | ANY_CALL | {"search"},
+    "embed items": ANY_CALL,
+    "embed texts": ANY_CALL,
+}
+"""Fields of `Shopper` and `Wishes` that each call honours. The server refuses all others."""
+
 FILTERS = Kind("Filters", "Filters", (Filters,))
 DIVERSITY = Kind("a Diversity", "Diversity", (Diversity,))
 

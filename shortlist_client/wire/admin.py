@@ -2,8 +2,8 @@
 
 from datetime import UTC
 
-from protos.recommender.v1 import admin_pb2 as pb
 from shortlist_client.api.operations import Counts, MethodStatistics, ReleaseFacts, Statistics
+from shortlist_client.proto.recommender.v1 import admin_pb2 as pb
 
 
 def release_message(release: ReleaseFacts) -> pb.Release:

@@ -4,9 +4,9 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct, Value
 
-from protos.recommender.v1 import catalog_pb2
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item
+from shortlist_client.proto.recommender.v1 import catalog_pb2
 
 ROWS = 1_000
 """Of a message."""

@@ -1,7 +1,7 @@
 """Converts events to messages and back."""
 
-from protos.recommender.v1 import feedback_pb2
 from shortlist_client.api.event import Event
+from shortlist_client.proto.recommender.v1 import feedback_pb2
 
 
 def to_event(message: feedback_pb2.Event, *, at: float) -> Event:

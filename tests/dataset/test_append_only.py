@@ -2,7 +2,7 @@ import threading
 
 import numpy as np
 
-from dataset.append_only import BLOCK, Extended, Grown
+from dataset.append_only import BLOCK, AppendOnlyArray, ExtendedArray
 
 
 def rows(start, count):
@@ -10,10 +10,10 @@ def rows(start, count):
 
 
 def test_rows_added_in_pieces_equal_one_array():
-    grown, whole, rng = Grown((3,), np.float32), rows(0, 0), np.random.default_rng(0)
+    grown, whole, rng = AppendOnlyArray((3,), np.float32), rows(0, 0), np.random.default_rng(0)
     for size in rng.integers(0, 2 * BLOCK, 9).tolist():
         piece = rows(len(whole), size)
-        grown, whole = grown.followed_by(piece), np.concatenate([whole, piece])
+        grown, whole = grown.appended(piece), np.concatenate([whole, piece])
 
         asked = rng.integers(0, max(len(whole), 1), (4, 5)) if len(whole) else np.empty(0, int)
         np.testing.assert_array_equal(grown[asked], whole[asked])
@@ -23,12 +23,12 @@ def test_rows_added_in_pieces_equal_one_array():
 
 
 def test_earlier_versions_do_not_change_while_rows_are_added():
-    grown = Grown((3,), np.float32).followed_by(rows(0, 10))
+    grown = AppendOnlyArray((3,), np.float32).appended(rows(0, 10))
     newest = [grown]
 
     def add():
         for start in range(10, 5 * BLOCK, 7):
-            newest[0] = newest[0].followed_by(rows(start, 7))
+            newest[0] = newest[0].appended(rows(start, 7))
 
     writer = threading.Thread(target=add)
     writer.start()
@@ -41,7 +41,9 @@ def test_earlier_versions_do_not_change_while_rows_are_added():
 
 
 def test_an_extended_array_reads_as_one_array():
-    both = Extended(base=rows(0, 5), added=Grown((3,), np.float32).followed_by(rows(5, 4)))
+    both = ExtendedArray(
+        base=rows(0, 5), added=AppendOnlyArray((3,), np.float32).appended(rows(5, 4))
+    )
 
     asked = np.array([[8, 0], [4, 5]])
     np.testing.assert_array_equal(both[asked], rows(0, 9)[asked])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dataset.arrays import TEST, VALID
-from dataset.interaction_codes import DAY, GAPS, HOUR, MINUTE, action_numbers, contexts
+from dataset.interaction_codes import DAY, GAPS, HOUR, MINUTE, action_numbers, interaction_codes
 
 FIRST = np.zeros(1, np.int64)
 
@@ -23,7 +23,7 @@ FIRST = np.zeros(1, np.int64)
     ],
 )
 def test_the_kind_of_a_gap_depends_on_its_length(seconds, gap):
-    found = contexts(np.array([1_000, 1_000 + seconds]), np.zeros(2, np.int32), FIRST)
+    found = interaction_codes(np.array([1_000, 1_000 + seconds]), np.zeros(2, np.int32), FIRST)
 
     assert found.tolist() == [0, gap]
     assert gap < GAPS
@@ -32,19 +32,25 @@ def test_the_kind_of_a_gap_depends_on_its_length(seconds, gap):
 def test_the_first_gap_of_every_history_is_unknown():
     times = np.array([5, 5, 900, 900, 901])
 
-    assert contexts(times, np.zeros(5, np.int32), np.array([0, 2, 5])).tolist() == [0, 1, 0, 1, 2]
+    assert interaction_codes(times, np.zeros(5, np.int32), np.array([0, 2, 5])).tolist() == [
+        0,
+        1,
+        0,
+        1,
+        2,
+    ]
 
 
 def test_gap_and_action_can_be_read_from_a_code():
-    found = contexts(np.array([5, 5]), np.array([2, 1]), FIRST)
+    found = interaction_codes(np.array([5, 5]), np.array([2, 1]), FIRST)
 
     assert (found // GAPS).tolist() == [2, 1]
     assert (found % GAPS).tolist() == [0, 1]
 
 
 def test_without_times_all_gaps_are_unknown():
-    assert contexts(None, np.array([0, 2]), FIRST).tolist() == [0, 2 * GAPS]
-    assert contexts(None, np.zeros(0, np.int32), FIRST).tolist() == []
+    assert interaction_codes(None, np.array([0, 2]), FIRST).tolist() == [0, 2 * GAPS]
+    assert interaction_codes(None, np.zeros(0, np.int32), FIRST).tolist() == []
 
 
 def test_an_unknown_action_has_number_0():
@@ -55,9 +61,9 @@ def test_an_unknown_action_has_number_0():
 
 @pytest.mark.parametrize("before", [VALID, TEST])
 def test_codes_of_one_user_equal_those_computed_for_all_users(shop, before):
-    every, row = shop.contexts_before(before), 0
+    every, row = shop.codes_before(before), 0
     for user in range(shop.users):
-        own = shop.history_contexts(user, before=before)
+        own = shop.history_codes(user, before=before)
         assert own.tolist() == every[row : row + len(own)].tolist()
         row += len(own)
     assert row == len(every)
@@ -69,5 +75,7 @@ def test_later_interactions_do_not_change_the_codes_of_a_history(shop):
 
     later = type(shop)(**{**vars(shop), "times": changed}).cases("test")
 
-    for known, same in zip(later.contexts, shop.cases("test").contexts, strict=True):
+    for known, same in zip(
+        later.interaction_codes, shop.cases("test").interaction_codes, strict=True
+    ):
         np.testing.assert_array_equal(known, same)

@@ -1,7 +1,7 @@
 import numpy as np
 
 from dataset.arrays import TRAIN, VALID, Dataset, StringColumn
-from dataset.training_examples import training_points
+from dataset.training_examples import training_examples
 
 
 def data(items, times, splits=None, offsets=None):
@@ -24,7 +24,7 @@ def data(items, times, splits=None, offsets=None):
 
 
 def pairs(data, **options):
-    points = training_points(data, **options)
+    points = training_examples(data, **options)
     return [(points.history(p).tolist(), int(points.targets[p])) for p in range(len(points))]
 
 
@@ -55,6 +55,6 @@ def test_a_history_never_reaches_into_another_user():
 
 
 def test_positives_are_all_of_the_users_training_items():
-    points = training_points(data([4, 2, 7, 1], [5, 6, 6, 7], offsets=[0, 2, 4]))
+    points = training_examples(data([4, 2, 7, 1], [5, 6, 6, 7], offsets=[0, 2, 4]))
 
     assert points.positives(1).tolist() == [7, 1]

@@ -13,7 +13,8 @@ def test_an_interval_reaches_about_two_standard_errors_to_each_side():
     assert interval["value"] == pytest.approx(values.mean())
     assert interval["low"] < interval["value"] < interval["high"]
     half = 1.96 * values.std() / np.sqrt(len(values))
-    assert interval["high"] - interval["low"] == pytest.approx(2 * half, rel=0.1)
+    width = interval["high"] - interval["low"]
+    assert width == pytest.approx(2 * half, rel=0.1)  # of 1,000 resamples: off by some 3%
 
 
 def test_19_of_20_intervals_contain_the_true_mean():

@@ -3,6 +3,9 @@ import pytest
 
 from evaluation import search
 from evaluation.search import exact_search, top_k
+from tests.rounding import rounding
+
+pytestmark = pytest.mark.numeric
 
 
 def test_exact_search_equals_sorting_everything(unit_vectors, monkeypatch):
@@ -13,7 +16,9 @@ def test_exact_search_equals_sorting_everything(unit_vectors, monkeypatch):
 
     product = queries @ unit_vectors.T
     np.testing.assert_array_equal(found, np.argsort(-product, axis=1)[:, :20])
-    np.testing.assert_allclose(scores, -np.sort(-product, axis=1)[:, :20], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        scores, -np.sort(-product, axis=1)[:, :20], atol=rounding(1, terms=16)
+    )
 
 
 def test_excluded_items_are_not_found(unit_vectors):

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from pyroaring import BitMap
 
 from dataset.prepare.attributes import save_attributes
@@ -11,6 +12,9 @@ from index.faiss_store.build import build_index
 from index.filters.attributes import Attributes
 from index.live_index import LiveIndex
 from shortlist_client.api.filters import AnyOf, Filters, Range
+from tests.rounding import rounding
+
+pytestmark = pytest.mark.numeric
 
 KINDS = ["exact", "ivf-pq", "ivf-sq", "hnsw"]
 NOTHING = np.empty(0, np.int64)
@@ -106,7 +110,8 @@ def search_agrees(index, oracle, query, k, kind):
     assert all(oracle.row_of.get(oracle.item_at[row]) == row for row in rows.tolist() if row >= 0)
     assert (rows[len(found) :] == -1).all()
     assert np.isneginf(scores[len(found) :]).all()
-    tolerance = 1e-5 if kind in ("exact", "hnsw") else 5e-3  # the others store fp16
+    halves = kind not in ("exact", "hnsw")  # the others store fp16
+    tolerance = rounding(1, terms=16, stored=int(halves), dtype=torch.float16)
     own = [float(oracle.vectors[item] @ query[0]) for item in found]
     np.testing.assert_allclose(scores[: len(found)], own, atol=tolerance)
     missed = (np.array(own) < np.array(expected) - tolerance).sum()
@@ -168,7 +173,9 @@ def test_rows_map_to_their_origins_and_back(base_of, unit_vectors):
     assert index.current(np.array([3, 7, 9])).tolist() == [3, 400, -1]
     assert index.alive(np.array([-1, 3, 7, 400])).tolist() == [False, True, False, True]
     np.testing.assert_allclose(
-        index.vectors(np.array([401, 2, 400])), unit_vectors[[501, 2, 500]], atol=1e-6
+        index.vectors(np.array([401, 2, 400])),
+        unit_vectors[[501, 2, 500]],
+        atol=rounding(1, terms=1),
     )
     assert index.live == 400
 
@@ -304,8 +311,9 @@ def test_random_changes_and_filters_agree_with_a_dictionary(base_of, unit_vector
         found_fewer += len(fitting) < k
         exact = sorted((float(vector @ query) for vector in fitting.values()), reverse=True)
         own = [float(fitting[row] @ query) for row in rows.tolist()]
-        np.testing.assert_allclose(scores, own, atol=5e-3)
-        missed = (np.array(own) < np.array(exact[:k]) - 5e-3).sum()
+        tolerance = rounding(1, terms=16, stored=1, dtype=torch.float16)  # some kinds hold halves
+        np.testing.assert_allclose(scores, own, atol=tolerance)
+        missed = (np.array(own) < np.array(exact[:k]) - tolerance).sum()
         assert missed <= (0 if kind in ("exact", "ivf-sq") else 0.05 * k)
     assert found_added > 100
     assert found_fewer > 10

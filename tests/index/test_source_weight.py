@@ -3,8 +3,8 @@ import pytest
 
 from dataset.arrays import load_dataset
 from index.config import NeighboursConfig
-from index.faiss_store.store import ItemIndex
-from index.item_knn import Neighbours
+from index.faiss_store.store import FaissStore
+from index.item_knn import NeighbourLists
 from index.recall_sources import RecallSources
 from index.source_weight import SHORTLIST, WEIGHTS, recall_by_weight
 from lineage.manifest import read_manifest
@@ -16,8 +16,8 @@ def parts(release):
     users = np.load(release / "trial" / "towers" / "user_embeddings.npy")
     rows = np.load(release / "trial" / "towers" / "valid_users.npy")
     sources = RecallSources.of(
-        ItemIndex.load(release / "trial" / "index"),
-        Neighbours.load(release / "trial" / "index"),
+        FaissStore.load(release / "trial" / "index"),
+        NeighbourLists.load(release / "trial" / "index"),
         temperature=0.05,
         config=NeighboursConfig(weight=0.0),
     )

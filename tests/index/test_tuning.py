@@ -3,7 +3,7 @@ import pytest
 
 from index.config import IndexConfig
 from index.faiss_store.build import build_index, list_count
-from index.faiss_store.store import ItemIndex
+from index.faiss_store.store import FaissStore
 from index.tuning import OperatingPoint, explore, measure, nearest, reaching, widest_effort
 
 ITEMS, K = 4000, 20
@@ -79,7 +79,7 @@ def test_an_unreachable_target_is_searched_for_up_to_every_list(corpus, queries,
 def test_recall_is_the_share_of_the_items_of_exact_search(queries):
     truth = np.array([[1, 2, 3, 4], [5, 6, 7, 8]])
 
-    class Found(ItemIndex):
+    class Found(FaissStore):
         def __init__(self):
             pass
 

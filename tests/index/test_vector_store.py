@@ -9,6 +9,9 @@ from pyroaring import BitMap
 from index.config import IndexConfig, MilvusConfig
 from index.faiss_store.build import build_index
 from index.live_index import LiveIndex
+from tests.rounding import rounding
+
+pytestmark = pytest.mark.numeric
 
 ITEMS, DIMENSION = 2000, 16
 
@@ -50,7 +53,7 @@ def test_a_search_agrees_with_exact_search_best_first(store, unit_vectors):
     assert recall(rows, exact(unit_vectors, unit_vectors[:300], 10)) >= 0.99
     assert (np.diff(scores, axis=1) <= 0).all()
     products = np.einsum("qd,qkd->qk", unit_vectors[:300], unit_vectors[rows])
-    np.testing.assert_allclose(scores, products, atol=1e-5)
+    np.testing.assert_allclose(scores, products, atol=rounding(1, terms=16))
 
 
 def test_k_may_be_the_whole_corpus(store, unit_vectors):
@@ -96,7 +99,7 @@ def test_without_allowed_rows_nothing_is_found(store, unit_vectors):
 def test_embeddings_are_returned_for_repeated_rows_in_any_order(store, unit_vectors):
     rows = np.array([7, 3, 1999, 7, 0])
 
-    np.testing.assert_allclose(store.vectors(rows), unit_vectors[rows], atol=1e-6)
+    np.testing.assert_allclose(store.vectors(rows), unit_vectors[rows], atol=rounding(1, terms=1))
     assert store.vectors(np.empty(0, np.int32)).shape == (0, DIMENSION)
 
 

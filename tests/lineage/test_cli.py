@@ -28,51 +28,51 @@ def root(tmp_path):
     return tmp_path
 
 
-def go(root, config):
+def make_towers(root, config):
     run("trial/towers", config, root, build)
 
 
-def test_a_stage_runs_once_for_one_configuration(root):
-    go(root, Config())
-    go(root, Config())
+def test_a_stage_is_made_once_for_the_same_configuration(root):
+    make_towers(root, Config())
+    make_towers(root, Config())
 
     assert runs == [1]
     assert read_manifest(root / "trial/towers", "trial/towers").facts == {"size": 1}
 
 
-def test_another_configuration_or_input_runs_it_again(root):
-    go(root, Config())
-    go(root, Config(size=2))
+def test_a_changed_configuration_or_input_makes_a_stage_again(root):
+    make_towers(root, Config())
+    make_towers(root, Config(size=2))
     with writing(root / "data", stage="data", config={"new": 1}, inputs={}) as (folder, _):
         (folder / "a.txt").write_text("a")
-    go(root, Config(size=2))
+    make_towers(root, Config(size=2))
 
     assert runs == [1, 2, 2]
 
 
 def test_a_damaged_stage_is_made_again(root):
-    go(root, Config())
+    make_towers(root, Config())
     (root / "trial/towers" / "out.txt").write_text("y")
-    go(root, Config())
+    make_towers(root, Config())
 
     assert runs == [1, 1]
 
 
 @pytest.mark.parametrize("fails", [True, False])
-def test_checkpoints_stay_until_the_stage_is_finished(root, monkeypatch, fails):
+def test_checkpoints_are_deleted_only_when_the_stage_is_finished(root, monkeypatch, fails):
     checkpoints = root / "training" / "trial" / "towers-0" / "checkpoints"
     checkpoints.mkdir(parents=True)
     if fails:
-        monkeypatch.setattr("lineage.cli.writing", dies)
+        monkeypatch.setattr("lineage.cli.writing", fail)
         with pytest.raises(KeyError):
-            go(root, Config())
+            make_towers(root, Config())
     else:
-        go(root, Config())
+        make_towers(root, Config())
 
     assert checkpoints.is_dir() == fails
 
 
-def dies(*_, **__):
+def fail(*_, **__):
     raise KeyError("killed")
 
 
@@ -81,7 +81,7 @@ def test_a_missing_input_names_the_command_that_makes_it(root):
         run("towers", Config(), root, build)
 
 
-def test_a_users_mistake_ends_with_status_2_and_one_message(capsys):
+def test_a_users_mistake_exits_with_status_2_and_one_message(capsys):
     with pytest.raises(SystemExit) as stop, reported_errors():
         raise ValueError("k must be positive")
 
@@ -94,7 +94,7 @@ def test_a_bug_keeps_its_traceback():
         raise KeyError("bug")
 
 
-def test_libraries_speak_only_when_something_is_wrong():
+def test_other_libraries_log_only_warnings_and_errors():
     from lineage.cli import _is_ours_or_serious
 
     def record(name, level):

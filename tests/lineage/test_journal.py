@@ -15,7 +15,7 @@ HOLD = """
 import pathlib, sys, time
 from lineage.journal import Journal
 journal = Journal(pathlib.Path(sys.argv[1]))
-print("holds", flush=True)
+print("locked", flush=True)
 time.sleep(60)
 """
 
@@ -27,7 +27,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def written(path):
-    """A closed journal of some records."""
+    """Path of a closed journal that holds `RECORDS`."""
     journal = Journal(path)
     for record in RECORDS:
         journal.append(record)
@@ -39,24 +39,24 @@ def test_records_come_back_in_order(written):
     assert read_journal(written) == RECORDS
 
 
-def test_there_is_nothing_where_no_journal_is(path):
+def test_a_missing_journal_has_no_records(path):
     assert read_journal(path) == []
 
 
-def test_cut_off_anywhere_the_whole_records_before_are_left(written):
+def test_a_journal_cut_off_anywhere_keeps_the_whole_records_before_the_cut(written):
     whole = written.read_bytes()
     ends = [len(HEADER)]
     for record in RECORDS:
         ends.append(ends[-1] + 12 + len(record))
     for size in {*range(120), *range(len(whole) - 300, len(whole) + 1), *ends}:
         written.write_bytes(whole[:size])
-        left = RECORDS[: sum(end <= size for end in ends[1:])]
+        intact = RECORDS[: sum(end <= size for end in ends[1:])]
 
-        assert read_journal(written) == left
+        assert read_journal(written) == intact
         journal = Journal(written)
         journal.append(b"next")
         journal.close()
-        assert read_journal(written) == [*left, b"next"]
+        assert read_journal(written) == [*intact, b"next"]
 
 
 def test_zeros_at_the_end_are_a_torn_tail(written):
@@ -66,48 +66,48 @@ def test_zeros_at_the_end_are_a_torn_tail(written):
     assert read_journal(written) == RECORDS
 
 
-def test_a_byte_that_changed_before_the_last_record_is_refused_with_its_place(written):
-    whole, chosen = written.read_bytes(), random.Random(0)
+def test_a_changed_byte_before_the_last_record_is_refused_with_its_place(written):
+    whole, rng = written.read_bytes(), random.Random(0)
     last = len(whole) - 12 - len(RECORDS[-1])
-    for place in chosen.sample(range(len(HEADER), last), 200):
-        spoilt = bytearray(whole)
-        spoilt[place] ^= 1 << chosen.randrange(8)
-        written.write_bytes(spoilt)
+    for place in rng.sample(range(len(HEADER), last), 200):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << rng.randrange(8)
+        written.write_bytes(damaged)
 
         with pytest.raises(CorruptArtifactError, match=r"damaged from byte \d+ to \d+, record \d"):
             read_journal(written)
         with pytest.raises(CorruptArtifactError, match="damaged"):
             Journal(written)
-        assert written.read_bytes() == spoilt
+        assert written.read_bytes() == damaged
 
 
-def test_a_file_of_something_else_is_left_alone(path):
-    path.write_text("what is this, that is no journal?")
+def test_a_file_that_is_not_a_journal_is_refused_and_unchanged(path):
+    path.write_text("this is not a journal")
 
     with pytest.raises(CorruptArtifactError, match="must begin with"):
         Journal(path)
-    assert path.read_text() == "what is this, that is no journal?"
+    assert path.read_text() == "this is not a journal"
 
 
-def full_after(taken):
-    """A disk on which so many bytes still fit."""
-    left, write = [taken], os.write
+def full_after(free):
+    """`os.write` of a disk with so many free bytes."""
+    remaining, write = [free], os.write
 
-    def refuse(descriptor, content):
-        some = bytes(content[: left[0]])
-        left[0] -= len(some)
-        if not some:
+    def limited_write(descriptor, content):
+        fitting = bytes(content[: remaining[0]])
+        remaining[0] -= len(fitting)
+        if not fitting:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return write(descriptor, some)
+        return write(descriptor, fitting)
 
-    return refuse
+    return limited_write
 
 
-@pytest.mark.parametrize("taken", [0, 1, 11, 12, 100])
-def test_a_full_disk_in_the_middle_of_a_write_leaves_all_as_it_was(written, monkeypatch, taken):
+@pytest.mark.parametrize("free", [0, 1, 11, 12, 100])
+def test_a_disk_that_fills_during_a_write_leaves_the_journal_unchanged(written, monkeypatch, free):
     before, journal = written.read_bytes(), Journal(written)
     with monkeypatch.context() as disk:
-        disk.setattr(os, "write", full_after(taken))
+        disk.setattr(os, "write", full_after(free))
         with pytest.raises(OSError, match="No space left"):
             journal.append(b"y" * 300)
     assert written.read_bytes() == before
@@ -117,7 +117,7 @@ def test_a_full_disk_in_the_middle_of_a_write_leaves_all_as_it_was(written, monk
     assert read_journal(written) == [*RECORDS, b"after"]
 
 
-def test_a_write_that_cannot_be_undone_ends_all_writing(written, monkeypatch):
+def test_after_a_write_that_cannot_be_undone_all_writes_are_refused(written, monkeypatch):
     journal = Journal(written)
 
     def refuse(*_):
@@ -127,26 +127,26 @@ def test_a_write_that_cannot_be_undone_ends_all_writing(written, monkeypatch):
         disk.setattr(os, "fsync", refuse)
         with pytest.raises(OSError, match="Input/output"):
             journal.append(b"lost")
-    with pytest.raises(JournalError, match=r"in doubt since a write failed .*Input/output"):
+    with pytest.raises(JournalError, match=r"cannot be written because a write failed .*Input"):
         journal.append(b"more")
     journal.close()
 
 
-def test_every_record_is_forced_to_the_disk_before_it_is_acknowledged(path, monkeypatch):
-    journal, forced, fsync = Journal(path), [], os.fsync
+def test_every_record_is_synced_to_the_disk_before_it_is_acknowledged(path, monkeypatch):
+    journal, synced, fsync = Journal(path), [], os.fsync
 
-    def counted(descriptor):
-        forced.append(os.fstat(descriptor).st_size)
+    def logged_fsync(descriptor):
+        synced.append(os.fstat(descriptor).st_size)
         fsync(descriptor)
 
-    monkeypatch.setattr(os, "fsync", counted)
+    monkeypatch.setattr(os, "fsync", logged_fsync)
     journal.append(b"12345")
     journal.close()
 
-    assert forced == [len(HEADER) + 12 + 5]
+    assert synced == [len(HEADER) + 12 + 5]
 
 
-def test_other_records_take_the_place_of_all_at_once(written, monkeypatch):
+def test_replacing_records_is_atomic(written, monkeypatch):
     journal = Journal(written)
     with monkeypatch.context() as disk:
         disk.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
@@ -161,14 +161,14 @@ def test_other_records_take_the_place_of_all_at_once(written, monkeypatch):
     assert {p.name for p in written.parent.iterdir()} == {"CHANGES", "CHANGES.lock"}
 
 
-def test_the_second_writer_is_told_who_the_first_is(path, pytestconfig):
+def test_a_second_writer_is_refused_with_the_process_of_the_first(path, pytestconfig):
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path)],
         cwd=pytestconfig.rootpath,
         stdout=subprocess.PIPE,
         text=True,
     ) as other:
-        assert other.stdout.readline() == "holds\n"
+        assert other.stdout.readline() == "locked\n"
         owner = rf"written by process {other.pid} on {socket.gethostname()} since 20.* UTC"
         with pytest.raises(JournalError, match=owner):
             Journal(path)
@@ -177,7 +177,7 @@ def test_the_second_writer_is_told_who_the_first_is(path, pytestconfig):
     Journal(path).close()
 
 
-def test_what_was_closed_is_not_written_to(written):
+def test_a_closed_journal_refuses_records(written):
     journal = Journal(written)
     journal.close()
 

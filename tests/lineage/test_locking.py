@@ -44,7 +44,7 @@ def change(folder):
         return (folder / "LOCK").read_text()
 
 
-def test_the_second_of_two_is_told_who_the_first_is(folder, other):
+def test_a_locked_folder_is_refused_with_the_process_that_changes_it(folder, other):
     owner = rf"changed by process {other.pid} on {socket.gethostname()} since 20\d\d-.* UTC; wait"
 
     with pytest.raises(ReleaseError, match=owner):
@@ -58,12 +58,12 @@ def test_the_lock_of_a_killed_process_is_free(folder, other):
     assert change(folder).startswith(f"process {os.getpid()} ")
 
 
-def test_one_after_the_other_may_change_a_folder(folder):
+def test_a_folder_can_be_changed_again_after_a_change(folder):
     change(folder)
     change(folder)
 
 
-def test_a_folder_of_something_else_is_left_alone(folder):
+def test_a_folder_that_holds_something_else_is_refused_and_unchanged(folder):
     (folder / "data").mkdir(parents=True)
 
     with pytest.raises(ReleaseError, match="folder of releases, but holds 'data'"):
@@ -71,7 +71,7 @@ def test_a_folder_of_something_else_is_left_alone(folder):
     assert [path.name for path in folder.iterdir()] == ["data"]
 
 
-def test_a_file_in_place_of_the_folder_is_refused(folder):
+def test_a_file_instead_of_a_folder_is_refused(folder):
     folder.parent.mkdir()
     folder.write_text("")
 
@@ -79,16 +79,16 @@ def test_a_file_in_place_of_the_folder_is_refused(folder):
         change(folder)
 
 
-def test_a_disk_that_refuses_is_reported_with_what_is_live(folder):
-    def refused():
+def test_a_disk_error_is_reported_with_the_live_release(folder):
+    def change_on_a_full_disk():
         with changing(folder):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(ReleaseError, match="No space left on device; live is nothing"):
-        refused()
+        change_on_a_full_disk()
 
 
-def test_a_full_disk_does_not_hinder_the_lock(folder, monkeypatch):
+def test_the_lock_works_on_a_full_disk(folder, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -36,7 +36,7 @@ def write(folder, content="first", config=CONFIG, inputs=None):
     return read_manifest(folder, "data")
 
 
-def test_a_finished_stage_says_what_it_holds(folder):
+def test_a_manifest_lists_the_files_and_facts_of_its_stage(folder):
     manifest = write(folder)
 
     assert manifest.files == {"sub/rows.txt": checksum(folder / "sub" / "rows.txt")}
@@ -44,7 +44,7 @@ def test_a_finished_stage_says_what_it_holds(folder):
     verify_files(folder, manifest)
 
 
-def test_only_the_stage_itself_is_left_after_writing(folder):
+def test_writing_leaves_no_temporary_folder(folder):
     write(folder)
     write(folder, "second")
 
@@ -52,7 +52,7 @@ def test_only_the_stage_itself_is_left_after_writing(folder):
     assert (folder / "sub" / "rows.txt").read_text() == "second"
 
 
-def test_equal_work_has_equal_fingerprints_and_other_work_others(folder):
+def test_the_fingerprint_changes_with_files_configuration_and_inputs_alone(folder):
     first = write(folder).fingerprint
 
     assert write(folder).fingerprint == first
@@ -61,7 +61,7 @@ def test_equal_work_has_equal_fingerprints_and_other_work_others(folder):
     assert write(folder, inputs={"raw": "1"}).fingerprint != first
 
 
-def test_a_stage_is_up_to_date_for_its_own_configuration_and_inputs_alone(folder):
+def test_a_stage_is_up_to_date_only_for_its_own_configuration_and_inputs(folder):
     def up_to_date(config=CONFIG, inputs=None):
         return is_up_to_date(folder, stage="data", config=config, inputs=inputs or {})
 
@@ -78,7 +78,7 @@ def test_a_missing_stage_is_refused_with_the_command_that_makes_it(folder):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"stage": "data"}', '{"surprise": 1}'])
-def test_a_manifest_that_cannot_be_read_is_corrupt(folder, text):
+def test_an_unreadable_manifest_is_refused(folder, text):
     write(folder)
     (folder / "manifest.json").write_text(text)
 
@@ -87,19 +87,19 @@ def test_a_manifest_that_cannot_be_read_is_corrupt(folder, text):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"stage": "towers"}, "must be of stage 'data', got 'towers'"),
         ({"format": FORMAT - 1}, "was made by an older version"),
         ({"format": FORMAT + 1}, "was made by a newer version"),
     ],
 )
-def test_another_stage_or_format_is_refused(folder, change, told):
+def test_a_manifest_of_another_stage_or_format_is_refused(folder, change, message):
     write(folder)
     path = folder / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
 
-    with pytest.raises(CorruptArtifactError, match=f"{told}.*make data DATASET=path/to/shop"):
+    with pytest.raises(CorruptArtifactError, match=f"{message}.*make data DATASET=path/to/shop"):
         read_manifest(folder, "data")
 
 
@@ -122,7 +122,7 @@ def test_a_missing_file_is_refused(folder):
         verify_files(folder, manifest)
 
 
-def test_a_stage_of_other_inputs_is_refused_by_name_and_command(folder):
+def test_a_stage_made_from_other_inputs_is_refused_by_name_and_command(folder):
     data = write(folder)
     towers = Manifest(stage="towers", config={}, inputs={"data": data.fingerprint}, files={})
     require_inputs(folder.parent / "towers", towers, {"data": data})
@@ -148,7 +148,7 @@ def test_an_exception_while_writing_leaves_the_old_stage(folder):
     verify_files(folder, before)
 
 
-def test_a_killed_writer_leaves_nothing_to_accept_and_does_not_hinder_the_next(folder):
+def test_a_killed_writer_leaves_no_stage_and_does_not_block_the_next_writer(folder):
     script = (
         "import os, pathlib, signal, sys\n"
         "from lineage.manifest import writing\n"

@@ -39,7 +39,7 @@ def test_a_missing_stage_is_named_with_the_command_that_makes_it(copy, stage):
 @pytest.mark.parametrize(
     "file", ["index/index.faiss", "towers/user_tower/tower.safetensors", "data/items.npy"]
 )
-def test_a_flipped_byte_is_found(copy, file):
+def test_a_flipped_byte_is_refused(copy, file):
     path = copy / file
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -49,7 +49,7 @@ def test_a_flipped_byte_is_found(copy, file):
         open_release(copy)
 
 
-def test_an_index_of_other_towers_is_refused(copy):
+def test_an_index_made_from_other_towers_is_refused(copy):
     towers = read_manifest(copy / "towers", "towers")
     files = {name: (copy / "towers" / name).read_bytes() for name in towers.files}
     config, inputs = {"trained": "again"}, towers.inputs
@@ -62,14 +62,14 @@ def test_an_index_of_other_towers_is_refused(copy):
         open_release(copy)
 
 
-def test_the_trial_is_not_needed_beyond_its_manifests(copy):
+def test_a_release_opens_with_only_the_manifests_of_the_trial(copy):
     for path in (copy / "trial").rglob("*.npy"):
         path.unlink()
 
     assert open_release(copy).versions.keys() == open_release(copy).fingerprints.keys()
 
 
-def test_a_published_release_answers_as_the_stages_that_it_was_made_of(copy, tmp_path):
+def test_a_published_release_answers_as_its_stages_do(copy, tmp_path):
     release_id = publish(copy, tmp_path / "releases", PublishConfig())
     shopper, wishes = Shopper(history=["i3", "i17"]), Wishes(limit=10)
 

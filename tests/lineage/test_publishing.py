@@ -1,6 +1,7 @@
 import errno
 import os
 import stat
+import time
 
 import pytest
 
@@ -28,7 +29,8 @@ def manifests(root):
 
 
 def add(folder, root):
-    """Add a release and make it live; its id."""
+    """Add a release, make it live, and return its id."""
+    time.sleep(0.001)  # ids of the same stages differ by milliseconds
     record = add_release(folder, root, manifests(root), items=7, recall=0.5, bare=())
     go_live(folder, record.release_id)
     return record.release_id
@@ -45,7 +47,7 @@ def no_links(monkeypatch):
     monkeypatch.setattr(os, "link", refuse)
 
 
-def test_files_are_linked_where_that_is_possible(folder, root):
+def test_files_are_linked_where_the_file_system_can(folder, root):
     release = folder / add(folder, root)
 
     assert (release / "data" / "rows.npy").samefile(root / "data" / "rows.npy")
@@ -60,7 +62,7 @@ def test_files_are_copied_where_they_cannot_be_linked(folder, root, monkeypatch)
 
 
 @pytest.mark.parametrize("linked", [True, False])
-def test_no_file_of_a_release_can_be_written(folder, root, monkeypatch, linked):
+def test_every_file_of_a_release_is_read_only(folder, root, monkeypatch, linked):
     if not linked:
         no_links(monkeypatch)
     release = folder / add(folder, root)
@@ -68,7 +70,7 @@ def test_no_file_of_a_release_can_be_written(folder, root, monkeypatch, linked):
     assert {stat.S_IMODE(path.stat().st_mode) for path in files(release)} == {0o444}
 
 
-def test_stages_built_again_leave_the_published_bytes_alone(folder, root, build_stages):
+def test_building_stages_again_does_not_change_a_release(folder, root, build_stages):
     release = folder / add(folder, root)
     before = {path: path.read_bytes() for path in files(release)}
 
@@ -81,7 +83,7 @@ def test_stages_built_again_leave_the_published_bytes_alone(folder, root, build_
 
 
 @pytest.mark.parametrize("change", ["rows.npy", "manifest.json"])
-def test_a_stage_that_changes_while_it_is_taken_is_refused(
+def test_a_stage_that_changes_while_it_is_published_is_refused(
     folder, root, build_stages, tmp_path, change
 ):
     live, checked = add(folder, root), manifests(root)
@@ -95,7 +97,7 @@ def test_a_stage_that_changes_while_it_is_taken_is_refused(
     assert {path.name for path in folder.iterdir()} == {"CURRENT", "LOCK", live}
 
 
-def test_a_release_names_the_one_that_it_replaces(folder, root):
+def test_a_release_names_the_release_that_it_replaces(folder, root):
     first, second = add(folder, root), add(folder, root)
 
     assert read_record(folder / second).replaces == first
@@ -103,14 +105,14 @@ def test_a_release_names_the_one_that_it_replaces(folder, root):
     assert read_record(folder / add(folder, root)).replaces == first
 
 
-def test_the_last_few_are_kept(folder, root):
+def test_the_newest_releases_are_kept(folder, root):
     ids = [add(folder, root) for _ in range(5)]
 
     assert retire(folder, 3) == ids[1::-1]
     assert release_ids(folder) == ids[:1:-1]
 
 
-def test_the_live_release_and_the_one_before_it_are_kept_however_old(folder, root):
+def test_the_live_release_and_the_one_that_it_replaced_are_always_kept(folder, root):
     ids = [add(folder, root) for _ in range(5)]
     go_live(folder, ids[1])
     retire(folder, 3)
@@ -119,18 +121,18 @@ def test_the_live_release_and_the_one_before_it_are_kept_however_old(folder, roo
     assert live_id(folder) == ids[1]
 
 
-def test_what_a_killed_process_left_is_swept_away_and_nothing_else(folder, root):
+def test_only_unfinished_and_half_deleted_releases_are_deleted(folder, root):
     live = add(folder, root)
     for name in (f"{live}.partial", f"{live}.retired", "notes.partial"):
         (folder / name).mkdir()
 
-    kept = add(folder, root)
+    added = add(folder, root)
 
     names = {path.name for path in folder.iterdir()}
-    assert names == {"CURRENT", "LOCK", live, kept, "notes.partial"}
+    assert names == {"CURRENT", "LOCK", live, added, "notes.partial"}
 
 
-def test_everything_is_on_the_disk_before_the_name_that_makes_it_count(folder, root, monkeypatch):
+def test_every_file_is_synced_before_the_renames_that_publish_it(folder, root, monkeypatch):
     log, fsync, rename, replace = [], os.fsync, os.rename, os.replace
 
     def logged_fsync(descriptor):
@@ -158,7 +160,7 @@ def test_everything_is_on_the_disk_before_the_name_that_makes_it_count(folder, r
     assert log[swapped + 1 :] == [str(folder)]
 
 
-def test_a_failure_half_way_leaves_nothing_behind(folder, root, monkeypatch):
+def test_a_failed_publication_leaves_nothing_behind(folder, root, monkeypatch):
     live = add(folder, root)
     monkeypatch.setattr(publishing, "checksum", full)
 

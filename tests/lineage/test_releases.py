@@ -22,7 +22,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def live(folder, build_stages, tmp_path):
-    """Folder of a release that is live."""
+    """Folder of the live release."""
     root = build_stages(tmp_path / "artifacts" / "shop", "one")
     manifests = {stage: read_manifest(root / stage, stage) for stage in ("data", "index")}
     with changing(folder):
@@ -32,14 +32,14 @@ def live(folder, build_stages, tmp_path):
 
 
 def flip(path, place):
-    """Change one byte of a file, wherever its inode is linked."""
+    """Change one byte of a file without changing files that are linked to it."""
     content = bytearray(path.read_bytes())
     content[place] ^= 1
     path.unlink()
     path.write_bytes(content)
 
 
-def test_the_live_release_is_found_with_all_that_it_says(folder, live):
+def test_the_live_release_is_found_with_its_record(folder, live):
     record = verify_release(live_release(folder))
 
     assert live_release(folder) == live
@@ -71,7 +71,7 @@ def test_a_flipped_byte_in_any_file_is_refused_by_name_and_command(live):
     verify_release(live)
 
 
-def test_every_single_byte_of_the_record_counts(live):
+def test_a_changed_byte_anywhere_in_the_record_is_refused(live):
     path = live / "release.json"
     content = path.read_bytes()
 
@@ -85,14 +85,14 @@ def test_every_single_byte_of_the_record_counts(live):
 def test_a_missing_file_is_refused(live):
     (live / "data" / "rows.npy").unlink()
 
-    with pytest.raises(CorruptArtifactError, match=r"data/rows\.npy is missing; publish anew"):
+    with pytest.raises(CorruptArtifactError, match=r"data/rows\.npy is missing; publish again"):
         verify_release(live)
 
 
-def test_a_file_too_many_is_refused(live):
+def test_an_extra_file_is_refused(live):
     (live / "data" / "added_tokens.json").write_text("{}")
 
-    with pytest.raises(CorruptArtifactError, match=r"added_tokens\.json is no file of this"):
+    with pytest.raises(CorruptArtifactError, match=r"added_tokens\.json is not part of this"):
         verify_release(live)
 
 
@@ -110,7 +110,7 @@ def test_the_record_of_another_release_or_format_is_refused(live):
         read_record(moved)
 
 
-def test_without_its_record_a_folder_is_no_release(folder, live):
+def test_a_release_without_its_record_is_refused(folder, live):
     (live / "release.json").unlink()
 
     with pytest.raises(CorruptArtifactError, match=r"release\.json is missing"):
@@ -118,7 +118,7 @@ def test_without_its_record_a_folder_is_no_release(folder, live):
 
 
 @pytest.mark.parametrize("target", ["..", "/etc", "data", "20200101T000000.000Z-00000000/.."])
-def test_current_leads_nowhere_but_to_a_release_beside_it(folder, live, target):
+def test_current_that_links_anywhere_else_than_to_a_release_is_refused(folder, live, target):
     (folder / "CURRENT").unlink()
     (folder / "CURRENT").symlink_to(target)
 
@@ -126,7 +126,7 @@ def test_current_leads_nowhere_but_to_a_release_beside_it(folder, live, target):
         live_release(folder)
 
 
-def test_current_that_is_no_link_is_refused(folder, live):
+def test_current_that_is_not_a_link_is_refused(folder, live):
     (folder / "CURRENT").unlink()
     (folder / "CURRENT").write_text(live.name)
 
@@ -134,7 +134,7 @@ def test_current_that_is_no_link_is_refused(folder, live):
         live_id(folder)
 
 
-def test_where_nothing_was_published_the_command_is_named(folder):
+def test_a_folder_without_a_live_release_is_refused_with_the_command(folder):
     assert release_ids(folder) == []
     with pytest.raises(MissingArtifactError, match="`make publish DATASET=shop`"):
         live_release(folder)

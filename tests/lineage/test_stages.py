@@ -13,14 +13,14 @@ def test_a_stage_needs_only_stages_that_are_made_before_it():
         made.add(stage.path)
 
 
-def test_a_stage_comes_with_everything_that_it_was_made_from():
+def test_with_inputs_adds_direct_and_indirect_inputs():
     assert with_inputs("data") == ("data",)
     assert TRIAL == ("data", "trial/towers", "trial/index")
     assert RETRIEVAL == ("data", "trial/towers", "trial/index", "towers", "index")
     assert set(CASCADE) == {*with_inputs("index"), *with_inputs("ranker")}
 
 
-def test_a_server_reads_nothing_of_the_trial_but_its_manifests():
+def test_a_server_reads_only_the_manifests_of_the_trial():
     assert {"trial/towers", "trial/index", "trial/shortlists"} == NOT_SERVED
 
 

@@ -8,7 +8,7 @@ from lineage.stages import STAGES
 
 
 @pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
-def test_the_makefile_makes_a_stage_by_its_target(pytestconfig, stage):
+def test_the_makefile_target_of_a_stage_runs_its_module(pytestconfig, stage):
     makefile = (pytestconfig.rootpath / "Makefile").read_text()
 
     recipe = re.search(rf"^{stage.target}:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
@@ -17,7 +17,7 @@ def test_the_makefile_makes_a_stage_by_its_target(pytestconfig, stage):
     assert re.search(rf"-m {re.escape(stage.module)} ", recipe[1])
 
 
-def test_the_readme_shows_the_stages(pytestconfig):
+def test_the_readme_lists_the_stages(pytestconfig):
     readme = (pytestconfig.rootpath / "README.md").read_text()
     lines = ["| stage | what it does | made by | needs | main files |", "|---|---|---|---|---|"]
     for stage in STAGES.values():

@@ -6,6 +6,9 @@ import pytest
 from index.config import NeighboursConfig
 from index.recall_sources import RecallSources
 from retrieval.retriever import ResolvedShopper, Retriever
+from tests.rounding import rounding
+
+pytestmark = pytest.mark.numeric
 
 HISTORY = np.array([3, 11, 7], np.int32)
 SIZE = 15
@@ -30,20 +33,20 @@ def judged(retriever, rows):
     return retriever.recall([ResolvedShopper(history=HISTORY)], SIZE, {}, given=[rows])[0]
 
 
-def test_the_merged_score_is_the_formula(retriever):
+def test_the_merged_score_is_the_scaled_cosine_plus_the_weighted_neighbour_score(retriever):
     config = NeighboursConfig(weight=1.5, floor=0.01, decay=0.6)
     found = merged_with(retriever, config).shortlist(HISTORY, SIZE, {})
 
     user = retriever.user_tower(HISTORY)
     rows, shared = retriever.sources.neighbours.scores(HISTORY, decay=0.6)
-    of_item = dict(zip(rows.tolist(), shared.tolist(), strict=True))
+    neighbour_scores = dict(zip(rows.tolist(), shared.tolist(), strict=True))
     for row, score in zip(found.rows.tolist(), found.scores, strict=True):
         cosine = float(retriever.sources.index.vectors(np.array([row]))[0] @ user)
-        expected = cosine / 0.05 + 1.5 * np.log(of_item.get(row, 0) + 0.01)
-        assert score == pytest.approx(expected, abs=1e-3)
+        expected = cosine / 0.05 + 1.5 * np.log(neighbour_scores.get(row, 0) + 0.01)
+        assert score == pytest.approx(expected, abs=rounding(1 / 0.05, terms=16))
 
 
-def test_no_item_of_either_source_with_a_better_score_is_left_out(retriever):
+def test_the_shortlist_holds_the_best_scores_of_both_sources(retriever):
     retriever = merged_with(retriever, NeighboursConfig(weight=2.0))
     found = retriever.shortlist(HISTORY, SIZE, {})
 
@@ -69,30 +72,32 @@ def test_every_item_names_the_sources_that_recalled_it(retriever):
     assert (found.neighbour_scores[found.by_neighbours] > 0).all()
 
 
-def test_switched_off_the_shortlist_is_that_of_the_towers(retriever):
+def test_without_neighbour_lists_the_shortlist_equals_the_towers_search(retriever):
     off = merged_with(retriever, NeighboursConfig(kept=0), off=True)
     found = off.shortlist(HISTORY, SIZE, {})
 
     rows, cosines = retriever.sources.nearest(retriever.user_tower(HISTORY), HISTORY, SIZE)
     np.testing.assert_array_equal(found.rows, rows)
-    np.testing.assert_allclose(found.cosines, cosines, atol=1e-6)
-    np.testing.assert_allclose(found.scores, cosines / 0.05, rtol=1e-4)
+    np.testing.assert_allclose(found.cosines, cosines, atol=rounding(1, terms=16))
+    tolerance = rounding(1 / 0.05, terms=16)
+    np.testing.assert_allclose(found.scores, cosines / 0.05, atol=tolerance)
     assert not found.neighbour_scores.any()
     assert found.by_towers.all()
 
 
-def test_judged_by_hand_an_item_has_the_shortlists_scores(retriever):
+def test_a_given_item_has_the_scores_that_it_has_in_the_shortlist(retriever):
     found = retriever.shortlist(HISTORY, SIZE, {})
-    by_hand = judged(retriever, found.rows[::-1])
+    given = judged(retriever, found.rows[::-1])
 
-    np.testing.assert_allclose(by_hand.scores, found.scores[::-1], rtol=1e-5)
-    np.testing.assert_allclose(by_hand.neighbour_scores, found.neighbour_scores[::-1], rtol=1e-5)
+    scores, shared = found.scores[::-1], found.neighbour_scores[::-1]
+    np.testing.assert_allclose(given.scores, scores, atol=rounding(scores, terms=16))
+    np.testing.assert_allclose(given.neighbour_scores, shared, atol=rounding(shared, terms=3))
 
 
 @pytest.mark.parametrize(
     ("option", "value"),
     [("kept", -1), ("shrinkage", -1), ("weight", -1), ("decay", 0), ("decay", 1.1), ("floor", 0)],
 )
-def test_nonsense_is_refused(option, value):
+def test_neighbours_config_refuses_invalid_values(option, value):
     with pytest.raises(ValueError, match=option):
         replace(NeighboursConfig(), **{option: value})

@@ -14,7 +14,7 @@ def renamed(build_release, tmp_path_factory, shop):
     titles = list(shop.titles)
     titles[238] = "navy navy"
     data = replace(shop, titles=StringColumn.of(titles), texts=StringColumn.of(titles))
-    return build_release(tmp_path_factory.mktemp("renamed") / "shop", data)
+    return build_release(tmp_path_factory.mktemp("renamed") / "shop", data, epochs=1)
 
 
 @pytest.fixture(scope="session")

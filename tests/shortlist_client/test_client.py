@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from shortlist_client.api.request import Shopper
+from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 
 SECONDS = 10
@@ -86,3 +86,48 @@ def test_a_proxy_of_the_environment_is_not_asked(server, monkeypatch):
 
     with RecommenderClient(server.address, timeout=2) as client:
         assert client.recommend(Shopper()).items
+
+
+def test_a_call_may_have_a_deadline_of_its_own(server, fake):
+    fake.gate.clear()
+    shopper = Shopper()
+    with RecommenderClient(server.address, timeout=60) as client:
+        for call in (
+            lambda: client.recommend(shopper, timeout=0.05),
+            lambda: client.retrieve(shopper, timeout=0.05),
+            lambda: client.rank(["c"], shopper, timeout=0.05),
+            lambda: client.similar("c", timeout=0.05),
+            lambda: client.embed.shopper(shopper, timeout=0.05),
+            lambda: client.embed.items(["c"], timeout=0.05),
+            lambda: client.embed.texts(["c"], timeout=0.05),
+            lambda: list(client.recommend_many([(shopper, Wishes())], timeout=0.05)),
+        ):
+            with pytest.raises(grpc.RpcError) as caught:
+                call()
+            assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_arguments_of_a_wrong_type_are_refused_before_anything_is_sent():
+    with RecommenderClient(NOBODY) as client:
+        for call, message in (
+            (lambda: client.recommend("u"), "shopper must be a Shopper, got 'u'"),
+            (lambda: client.recommend(Shopper(), {"limit": 1}), "wishes must be Wishes, got {"),
+            (lambda: client.rank("c", Shopper()), "candidates must be a list or tuple of strings"),
+            (lambda: client.rank(Shopper(), ["c"]), "must be a"),
+            (lambda: client.similar(50), "item_id must be a string, got 50"),
+            (lambda: client.embed.items("c"), "item_ids must be a list or tuple of strings"),
+            (lambda: client.embed.texts([1]), r"texts\[0\] must be a string, got 1"),
+            (lambda: client.catalog.upsert("b-1"), "items must be an iterable of Items, got 'b-1'"),
+            (lambda: client.catalog.upsert(["b-1"]), r"items\[0\] must be an Item, got 'b-1'"),
+            (lambda: client.catalog.delete("b-1"), "item_ids must be an iterable of strings"),
+            (lambda: client.catalog.get([1]), r"item_ids\[0\] must be a string, got 1"),
+            (lambda: client.feedback.record([{}]), r"events\[0\] must be an Event, got {}"),
+            (lambda: client.admin.load(7), "release_id must be a string, got 7"),
+        ):
+            with pytest.raises(TypeError, match=message):
+                call()
+
+
+def test_a_wrong_request_of_a_stream_is_named(client):
+    with pytest.raises(TypeError, match="shopper must be a Shopper, got 'u'"):
+        list(client.recommend_many([(Shopper(), Wishes()), ("u", Wishes())]))

@@ -10,6 +10,7 @@ from backbone.load import load_tokenizer
 from dataset.arrays import TEST, VALID, save_dataset
 from lineage.cli import run
 from lineage.manifest import MissingArtifactError, read_manifest, writing
+from tests.rounding import SERVED, TINY_BERT, least_cosine, rounding
 from towers.artifact import load_item_tower
 from towers.config import TowersConfig
 from towers.item_tower import ItemTower
@@ -20,11 +21,11 @@ from towers.user_encoder import UserTower
 pytestmark = pytest.mark.training
 
 
-@pytest.fixture(params=["items", "titles", "lora", "adalora", "hard"])
+@pytest.fixture(scope="module", params=["items", "titles", "lora", "adalora", "hard"])
 def config(request, tiny_bert):
     training = TrainingConfig(
         max_epochs=3,
-        examples_per_epoch=64,
+        examples_per_epoch=32,
         batch_size=32,
         learning_rate=3e-3,
         trained_layers=2,
@@ -43,17 +44,48 @@ def config(request, tiny_bert):
     )
 
 
+def data_of(shop, root):
+    with writing(root / "data", stage="data", config={}, inputs={}) as (folder, _):
+        save_dataset(folder, shop)
+    return root
+
+
 @pytest.fixture
 def root(tmp_path, shop):
-    with writing(tmp_path / "shop" / "data", stage="data", config={}, inputs={}) as (folder, _):
-        save_dataset(folder, shop)
-    return tmp_path / "shop"
+    return data_of(shop, tmp_path / "shop")
+
+
+def best_in_the_second_epoch(patch):
+    """Report the trial's best recall after the second of its three epochs."""
+    logged = TowersModule.log
+
+    def log(self, name, value, **options):
+        recall = (0.1, 0.3, 0.2)[self.current_epoch]
+        logged(self, name, recall if name == "valid/recall@100" else value, **options)
+
+    patch.setattr(TowersModule, "log", log)
+
+
+@pytest.fixture(scope="module")
+def trained(config, shop, tmp_path_factory):
+    """Folder of a trial, and its trained module."""
+    root, modules = data_of(shop, tmp_path_factory.mktemp("trained") / "shop"), []
+
+    def remember(self):
+        modules.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        best_in_the_second_epoch(patch)
+        patch.setattr(TowersModule, "on_train_start", remember)
+        run("trial/towers", config, root, trial)
+    return root, modules[0]
 
 
 def embeddings(root):
     return np.load(root / "trial" / "towers" / "item_embeddings.npy")
 
 
+@pytest.mark.numeric
 def test_trained_towers_recommend_items_of_the_historys_colour(release):
     """Each user buys items of one colour, so the towers must learn the colour of a history."""
     user_tower = UserTower.load(release / "towers")
@@ -68,12 +100,10 @@ def test_trained_towers_recommend_items_of_the_historys_colour(release):
     assert np.mean(right) > 0.7
 
 
-def test_a_killed_training_resumes_to_the_same_towers(root, config, monkeypatch, tmp_path, shop):
-    run("trial/towers", config, root, trial)
-    uninterrupted = embeddings(root)
-    again = tmp_path / "again"
-    with writing(again / "data", stage="data", config={}, inputs={}) as (folder, _):
-        save_dataset(folder, shop)
+@pytest.mark.numeric
+def test_a_killed_training_resumes_to_the_same_towers(trained, root, config, monkeypatch):
+    best_in_the_second_epoch(monkeypatch)
+    uninterrupted = embeddings(trained[0])
     step = TowersModule.training_step
 
     def dies_in_the_second_epoch(self, batch, batch_idx):
@@ -83,19 +113,20 @@ def test_a_killed_training_resumes_to_the_same_towers(root, config, monkeypatch,
 
     monkeypatch.setattr(TowersModule, "training_step", dies_in_the_second_epoch)
     with pytest.raises(KeyError):
-        run("trial/towers", config, again, trial)
+        run("trial/towers", config, root, trial)
     with pytest.raises(MissingArtifactError):
-        read_manifest(again / "trial/towers", "towers")
+        read_manifest(root / "trial/towers", "towers")
     monkeypatch.setattr(TowersModule, "training_step", step)
     epochs = []
     monkeypatch.setattr(
         TowersModule, "on_train_epoch_start", lambda self: epochs.append(self.current_epoch)
     )
 
-    run("trial/towers", config, again, trial)
+    run("trial/towers", config, root, trial)
 
     assert epochs == [1, 2]
-    np.testing.assert_allclose(embeddings(again), uninterrupted, atol=1e-5)
+    tolerance = rounding(uninterrupted, terms=12 * 2 * 512)  # twelve steps, each there and back
+    np.testing.assert_allclose(embeddings(root), uninterrupted, atol=tolerance)
 
 
 def test_frozen_layers_encode_each_text_once(root, config, monkeypatch):
@@ -116,6 +147,7 @@ def test_frozen_layers_encode_each_text_once(root, config, monkeypatch):
     assert sum(on) > 3 * 240
 
 
+@pytest.mark.numeric
 def test_embeddings_without_residuals_have_unit_length_and_come_from_the_texts(
     root, config, shop, tiny_bert
 ):
@@ -127,31 +159,33 @@ def test_embeddings_without_residuals_have_unit_length_and_come_from_the_texts(
     one = tower(tower.read(pad([inputs.item(7)], inputs.special.pad))).detach().numpy()[0]
 
     assert corpus.shape == (len(shop.item_ids), 16)
-    np.testing.assert_allclose(np.linalg.norm(corpus, axis=1), 1, atol=1e-3)
-    assert corpus[7] @ one > 0.999
+    np.testing.assert_allclose(np.linalg.norm(corpus, axis=1), 1, atol=rounding(1, terms=16))
+    assert corpus[7] @ one >= least_cosine(**TINY_BERT, dtype=SERVED)
 
 
-def test_serving_embeds_a_history_as_training_does(root, config, shop, monkeypatch):
-    modules = []
-
-    def remember(self):
-        modules.append(self)
-
-    monkeypatch.setattr(TowersModule, "on_train_start", remember)
-    run("trial/towers", config, root, trial)
-    module, served = modules[0], UserTower.load(root / "trial" / "towers")
+@pytest.mark.numeric
+def test_serving_embeds_a_history_as_training_does(trained, shop):
+    root, module = trained
+    served = UserTower.load(root / "trial" / "towers")
     cases = shop.cases("valid").sample(20, 0)
 
-    trained = module.embed_users(module.embed_items(), cases.histories, cases.contexts).numpy()
+    trained = module.embed_users(
+        module.embed_items(), cases.histories, cases.interaction_codes
+    ).numpy()
 
     lengths = np.load(root / "trial" / "towers" / "item_lengths.npy")
     embeddings = np.load(root / "trial" / "towers" / "item_embeddings.npy")
+    unnormalised = module.unnormalised_items().numpy()
     np.testing.assert_allclose(
-        lengths[:, None] * embeddings, module.unnormalised_items().numpy(), atol=1e-4
+        lengths[:, None] * embeddings, unnormalised, atol=rounding(unnormalised, terms=512)
     )
     assert lengths.std() > 0.01
-    for history, contexts, user in zip(cases.histories, cases.contexts, trained, strict=True):
-        assert user @ served(history, contexts) > 0.998
+    # trained in mixed precision and served in one: both are rounded
+    alike = least_cosine(terms=2 * 512, stored=2 * 16, dtype=SERVED)
+    for history, interaction_codes, user in zip(
+        cases.histories, cases.interaction_codes, trained, strict=True
+    ):
+        assert user @ served(history, interaction_codes) >= alike
 
 
 def test_the_manifest_records_items_dimension_and_recall(release):
@@ -163,36 +197,27 @@ def test_the_manifest_records_items_dimension_and_recall(release):
 
 
 def test_served_towers_train_on_both_splits_for_as_many_epochs_as_the_trial(
-    root, config, shop, monkeypatch
+    trained, config, shop, monkeypatch
 ):
-    modules, epochs = [], []
+    root, first = trained
+    refits, epochs = [], []
 
     def remember(self):
-        modules.append(self)
+        refits.append(self)
 
     monkeypatch.setattr(TowersModule, "on_train_start", remember)
-    values = iter([0.1, 0.3, 0.2])
-    logged = TowersModule.log
-    monkeypatch.setattr(
-        TowersModule,
-        "log",
-        lambda self, name, value, **k: logged(
-            self, name, next(values) if name == "valid/recall@100" else value, **k
-        ),
-    )
-
-    run("trial/towers", config, root, trial)
     monkeypatch.setattr(
         TowersModule, "on_train_epoch_start", lambda self: epochs.append(self.current_epoch)
     )
+
     run("towers", config, root, train)
 
     assert epochs == [0, 1]
     assert read_manifest(root / "trial/towers", "towers").facts["epochs"] == 2
-    first, refit = (module.points for module in modules)
+    (refit,) = refits
     valid, test = (int((np.asarray(shop.splits) == code).sum()) for code in (VALID, TEST))
-    assert len(first.items) == len(shop.items) - valid - test
-    assert len(refit.items) == len(shop.items) - test
+    assert len(first.points.items) == len(shop.items) - valid - test
+    assert len(refit.points.items) == len(shop.items) - test
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dataset.training_examples import TrainingPoints
+from dataset.training_examples import TrainingExamples
 from towers.windows import windows
 
 
@@ -17,9 +17,9 @@ def shoppers(*baskets_of_users):
                 ends += [before] * size
                 targets += range(before, before + size)
         user_starts.append(len(items))
-    return TrainingPoints(
+    return TrainingExamples(
         items=np.array(items, np.int32),
-        contexts=np.zeros(len(items), np.int32),
+        interaction_codes=np.zeros(len(items), np.int32),
         user_starts=np.array(user_starts),
         user_rows=np.array(rows),
         ends=np.array(ends),

@@ -1,7 +1,7 @@
 """Refuses calls for who makes them, before they are read."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -10,31 +10,20 @@ import grpc
 from grpc import aio
 from typing_extensions import override
 
-from serving.server.access_control import (
-    Access,
-    AccessError,
-    PermissionDeniedError,
-    TooManyRequestsError,
-    UnauthenticatedError,
-)
-from serving.server.interceptors.errors import Trailing, retry_metadata
-from serving.server.interceptors.wrapping import Call, Handler, around
+from serving.server.access_control import AccessControl, AccessError
+from serving.server.interceptors.statuses import status_of, trailing_metadata
+from serving.server.interceptors.wrapping import Call, Handler, wrap
 
 logger = logging.getLogger(__name__)
 
-STATUS_OF: Mapping[type[AccessError], grpc.StatusCode] = {
-    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
-    PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
-    TooManyRequestsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
-}
 CLIENT: ContextVar[str] = ContextVar("client", default="")
 """Name of who made the call that is being answered; empty where nobody need say"""
 
 
-class AdmissionInterceptor(aio.ServerInterceptor):
+class AuthInterceptor(aio.ServerInterceptor):
     """Lets a call through, or answers it with why it may not be made and nothing else."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: AccessControl) -> None:
         self._access = access
 
     @override
@@ -52,24 +41,21 @@ class AdmissionInterceptor(aio.ServerInterceptor):
             )
         except AccessError as error:
             logger.info("%s refused: %s", method, error)
-            return _refused(await continuation(handler_call_details), error)
+            return _refused(await continuation(handler_call_details), error, method)
         CLIENT.set(client.name if client else "")
         return await continuation(handler_call_details)
 
 
-def _refused(handler: "Handler | None", error: AccessError) -> Any:
+def _refused(handler: "Handler | None", error: AccessError, method: str) -> Any:
     """What answers in a method's place; a method that is not there tells nothing more."""
 
     @asynccontextmanager
     async def refusing(call: Call) -> AsyncIterator[None]:
-        status = STATUS_OF[type(error)]
-        retry: Trailing = ()
-        if isinstance(error, TooManyRequestsError):
-            retry = retry_metadata(status, str(error), error.retry_seconds)
-        await call.context.abort(status, str(error), retry)
+        status, message = status_of(error, method)
+        await call.context.abort(status, message, trailing_metadata(error, status))
         yield
 
-    return around(handler or grpc.unary_unary_rpc_method_handler(_nothing), refusing)
+    return wrap(handler or grpc.unary_unary_rpc_method_handler(_nothing), refusing)
 
 
 async def _nothing(request: Any, context: Any) -> bytes:  # noqa: ARG001  # as gRPC calls it

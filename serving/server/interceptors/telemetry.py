@@ -14,7 +14,7 @@ from opentelemetry.trace import Span, SpanKind
 from typing_extensions import override
 
 from serving.server.interceptors.auth import CLIENT
-from serving.server.interceptors.wrapping import Call, around
+from serving.server.interceptors.wrapping import Call, wrap
 from serving.server.metrics import Metrics
 
 logger = logging.getLogger("serving.calls")
@@ -23,7 +23,7 @@ SEQUENCE = ("user_tower", "index", "ranker", "reasons", "text_reasons")
 STATUSES = {status.value[0]: status.name for status in grpc.StatusCode}
 
 
-class ObservingInterceptor(aio.ServerInterceptor):
+class TelemetryInterceptor(aio.ServerInterceptor):
     """Outermost: sees what the caller sees.
 
     Spans go wherever OpenTelemetry was told to send them, and nowhere if it was not.
@@ -68,7 +68,7 @@ class ObservingInterceptor(aio.ServerInterceptor):
                         self._ended, call, method, status, started, end
                     )
 
-        return around(handler, observed)
+        return wrap(handler, observed)
 
     def _ended(self, call: Call, method: str, status: str, started: int, end: int) -> None:
         """Count, trace and log a call between two times in ns."""
@@ -87,7 +87,7 @@ class ObservingInterceptor(aio.ServerInterceptor):
                 "status": status,
                 "milliseconds": round(1e3 * seconds, 3),
                 "client": client,
-                "request_id": getattr(call.request, "request_id", ""),
+                "request_id": getattr(getattr(call.request, "wishes", None), "request_id", ""),
             },
         )
 

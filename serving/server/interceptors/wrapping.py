@@ -20,11 +20,11 @@ class Call:
     """The message, once it is there; None where they go in a stream"""
 
 
-Around = Callable[[Call], AbstractAsyncContextManager[None]]
+Wrapper = Callable[[Call], AbstractAsyncContextManager[None]]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in its types alone
 
 
-def around(handler: Handler, manager: Around) -> Handler:
+def wrap(handler: Handler, manager: Wrapper) -> Handler:
     """The same method inside a context manager; what the method raises passes through it."""
     kinds = {
         (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler, _one),
@@ -41,7 +41,7 @@ def around(handler: Handler, manager: Around) -> Handler:
     )
 
 
-def _one(method: Callable[..., Any], manager: Around, *, streamed: bool) -> Callable[..., Any]:
+def _one(method: Callable[..., Any], manager: Wrapper, *, streamed: bool) -> Callable[..., Any]:
     async def call(request: Any, context: Any) -> Any:
         made = Call(context=context, request=None if streamed else request)
         async with manager(made):
@@ -51,7 +51,7 @@ def _one(method: Callable[..., Any], manager: Around, *, streamed: bool) -> Call
     return call
 
 
-def _many(method: Callable[..., Any], manager: Around, *, streamed: bool) -> Callable[..., Any]:
+def _many(method: Callable[..., Any], manager: Wrapper, *, streamed: bool) -> Callable[..., Any]:
     async def call(request: Any, context: Any) -> AsyncIterator[Any]:
         async with manager(Call(context=context, request=None if streamed else request)):
             result = method(request, context)

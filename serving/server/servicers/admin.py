@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 
 from typing_extensions import override
 
-from protos.recommender.v1 import admin_pb2 as pb
-from protos.recommender.v1.admin_pb2_grpc import AdminServiceServicer
-from serving.api.protocol import Changeable
+from serving.api.protocol import LiveCatalogue
 from serving.batching.engine_thread import EngineThread
 from serving.releases.administration import Administration, Timed
 from serving.releases.reloader import Reloader
 from serving.server.metrics import Metrics
-from serving.server.user_events import Histories
+from serving.server.user_events import UserEvents
 from shortlist_client.api.operations import Counts, Statistics
+from shortlist_client.proto.recommender.v1 import admin_pb2 as pb
+from shortlist_client.proto.recommender.v1.admin_pb2_grpc import AdminServiceServicer
 from shortlist_client.wire.admin import release_message, statistics_message
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class AdminServicer(AdminServiceServicer):
         reloader: Reloader | None,
         *,
         metrics: Metrics,
-        histories: Histories | None,
+        histories: UserEvents | None,
     ) -> None:
         self._engine, self._metrics, self._histories = engine, metrics, histories
         self._administration = Administration(engine, reloader)
@@ -80,7 +80,7 @@ class AdminServicer(AdminServiceServicer):
         self, request: pb.GetStatisticsRequest, context: Any
     ) -> pb.GetStatisticsResponse:
         engine = await asyncio.to_thread(lambda: self._engine.engine)
-        assert isinstance(engine, Changeable), engine
+        assert isinstance(engine, LiveCatalogue), engine
         statistics = Statistics(
             versions=engine.current.versions,
             uptime_seconds=time.monotonic() - self._started,
@@ -102,7 +102,7 @@ class AdminServicer(AdminServiceServicer):
             gone.set()
 
 
-def _counts(engine: Changeable) -> Counts:
+def _counts(engine: LiveCatalogue) -> Counts:
     return engine.counts
 
 

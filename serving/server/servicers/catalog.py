@@ -9,15 +9,15 @@ from typing import Any
 from typing_extensions import override
 
 from lineage.manifest import ArtifactError
-from protos.recommender.v1 import catalog_pb2 as pb
-from protos.recommender.v1.catalog_pb2_grpc import CatalogServiceServicer
 from serving.api.errors import UnavailableError
-from serving.api.protocol import Changeable
+from serving.api.protocol import LiveCatalogue
 from serving.batching.engine_thread import EngineThread
-from serving.batching.micro_batcher import Gathering
+from serving.batching.micro_batcher import MicroBatcher
 from serving.server.servicers.streaming import answered
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item
+from shortlist_client.proto.recommender.v1 import catalog_pb2 as pb
+from shortlist_client.proto.recommender.v1.catalog_pb2_grpc import CatalogServiceServicer
 from shortlist_client.wire.catalog import check_rows, item_message, to_item
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class CatalogServicer(CatalogServiceServicer):
 
     def __init__(self, engine: EngineThread, draining: asyncio.Event) -> None:
         self._engine, self._draining = engine, draining
-        self._upserts = Gathering(self._upsert, most=TOGETHER, name="catalogue")
+        self._upserts = MicroBatcher(self._upsert, most=TOGETHER, name="catalogue")
 
     async def close(self) -> None:
         """Finish what is in work."""
@@ -96,13 +96,13 @@ class CatalogServicer(CatalogServiceServicer):
                 response.items.add(item=item_message(known.item), changed=known.changed)
         return response
 
-    def _changeable(self) -> Changeable:
+    def _changeable(self) -> LiveCatalogue:
         engine = self._engine.engine
-        assert isinstance(engine, Changeable), engine
+        assert isinstance(engine, LiveCatalogue), engine
         return engine
 
 
-def _broken_rule(engine: Changeable, item: Item) -> str | None:
+def _broken_rule(engine: LiveCatalogue, item: Item) -> str | None:
     try:
         engine.check(item)
     except InvalidRequestError as error:

@@ -8,11 +8,11 @@ from typing import Any
 from typing_extensions import override
 
 from events.event import Outcome, check_event
-from protos.recommender.v1 import feedback_pb2 as pb
-from protos.recommender.v1.feedback_pb2_grpc import FeedbackServiceServicer
 from serving.server.servicers.streaming import answered
-from serving.server.user_events import Histories
+from serving.server.user_events import UserEvents
 from shortlist_client.api.event import Event
+from shortlist_client.proto.recommender.v1 import feedback_pb2 as pb
+from shortlist_client.proto.recommender.v1.feedback_pb2_grpc import FeedbackServiceServicer
 from shortlist_client.wire.catalog import check_rows
 from shortlist_client.wire.feedback import to_event
 
@@ -20,7 +20,7 @@ from shortlist_client.wire.feedback import to_event
 class FeedbackServicer(FeedbackServiceServicer):
     """The methods of `FeedbackService`. What they raise, the interceptor makes a status."""
 
-    def __init__(self, histories: Histories, draining: asyncio.Event) -> None:
+    def __init__(self, histories: UserEvents, draining: asyncio.Event) -> None:
         self._histories, self._draining = histories, draining
 
     @override

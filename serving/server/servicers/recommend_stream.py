@@ -4,12 +4,13 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from protos.recommender.v1 import recommender_pb2 as pb
 from serving.api.request import Method, Request
 from serving.batching.request_queue import Answered
-from serving.server.interceptors.errors import told
+from serving.server.interceptors.statuses import status_of
 from serving.server.servicers.streaming import answered
-from shortlist_client.wire.recommend import to_message, to_shopper, to_wishes
+from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
+from shortlist_client.wire.answer import answer_message
+from shortlist_client.wire.request import to_shopper, to_wishes
 
 NAME = "RecommendStream"
 
@@ -49,30 +50,29 @@ class RecommendStreams:
         rows = itertools.count()
 
         async def work(request: pb.RecommendStreamRequest) -> pb.RecommendStreamResponse:
-            return await self._row(next(rows), request.request, deadline)
+            return await self._row(next(rows), request, deadline)
 
         async for response in answered(requests, work, draining=self._draining, in_order=False):
             yield response
 
     async def _row(
-        self, row: int, request: pb.RecommendRequest, deadline: float
+        self, row: int, message: pb.RecommendStreamRequest, deadline: float
     ) -> pb.RecommendStreamResponse:
-        response = pb.RecommendStreamResponse(row=row, request_id=request.request_id)
+        request_id = message.wishes.request_id
+        response = pb.RecommendStreamResponse(row=row, request_id=request_id)
         try:
+            request = Request(
+                method=Method.RECOMMEND,
+                shopper=to_shopper(message.shopper),
+                wishes=to_wishes(message.wishes),
+                deadline=deadline,
+            )
             async with self._turn:
-                answer, versions = await self._answer(
-                    Request(
-                        method=Method.RECOMMEND,
-                        shopper=to_shopper(request),
-                        wishes=to_wishes(request),
-                        deadline=deadline,
-                    )
-                )
+                answer, versions = await self._answer(request)
         except Exception as error:
-            status, reason = told(error, NAME)
+            status, reason = status_of(error, NAME)
             response.error.CopyFrom(pb.RowError(code=status.value[0], message=reason))
         else:
-            response.answer.CopyFrom(
-                to_message(answer, versions=versions, request_id=request.request_id)
-            )
+            message_of = answer_message(answer, versions=versions, request_id=request_id)
+            response.answer.CopyFrom(message_of)
         return response

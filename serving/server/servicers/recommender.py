@@ -8,21 +8,20 @@ from typing import Any
 
 from typing_extensions import override
 
-from protos.recommender.v1 import recommender_pb2 as pb
-from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceServicer
 from serving.api.errors import UnavailableError
 from serving.api.request import Method, Request
 from serving.batching.engine_thread import EngineThread
 from serving.batching.request_queue import Answered
-from serving.server.answer_cache import KeptAnswers, key_of
+from serving.server.answer_cache import AnswerCache, Message, key_of
 from serving.server.servicers.recommend_stream import RecommendStreams
-from serving.server.user_events import Histories
+from serving.server.user_events import UserEvents
 from shortlist_client.api.answer import Degraded
 from shortlist_client.api.errors import InvalidRequestError
-from shortlist_client.api.request import Shopper, Wishes
-from shortlist_client.wire.embed import to_embed_response
-from shortlist_client.wire.recommend import Request as Message
-from shortlist_client.wire.recommend import to_message, to_shopper, to_wishes
+from shortlist_client.api.request import Shopper
+from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
+from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceServicer
+from shortlist_client.wire.answer import answer_message, embed_response
+from shortlist_client.wire.request import to_shopper, to_wishes
 
 
 class RecommenderServicer(RecommenderServiceServicer):
@@ -31,8 +30,8 @@ class RecommenderServicer(RecommenderServiceServicer):
     def __init__(
         self,
         engine: EngineThread,
-        histories: Histories | None = None,
-        kept: KeptAnswers | None = None,
+        histories: UserEvents | None = None,
+        kept: AnswerCache | None = None,
         *,
         draining: asyncio.Event,
         streamed: int,
@@ -51,8 +50,13 @@ class RecommenderServicer(RecommenderServiceServicer):
 
     @override
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:
-        answer = await self._answer(Method.RECOMMEND, request, context)
-        return pb.RecommendResponse(answer=answer)
+        asked = Request(
+            method=Method.RECOMMEND,
+            shopper=to_shopper(request.shopper),
+            wishes=to_wishes(request.wishes),
+            deadline=_deadline(context),
+        )
+        return pb.RecommendResponse(answer=await self._answer(asked, request))
 
     @override
     async def RecommendStream(
@@ -65,26 +69,42 @@ class RecommenderServicer(RecommenderServiceServicer):
     async def SimilarItems(
         self, request: pb.SimilarItemsRequest, context: Any
     ) -> pb.SimilarItemsResponse:
-        answer = await self._answer(Method.SIMILAR, request, context)
-        return pb.SimilarItemsResponse(answer=answer)
+        asked = Request(
+            method=Method.SIMILAR,
+            wishes=to_wishes(request.wishes),
+            item_id=request.item_id,
+            deadline=_deadline(context),
+        )
+        return pb.SimilarItemsResponse(answer=await self._answer(asked, request))
 
     @override
     async def Retrieve(self, request: pb.RetrieveRequest, context: Any) -> pb.RetrieveResponse:
-        answer = await self._answer(Method.RETRIEVE, request, context)
-        return pb.RetrieveResponse(answer=answer)
+        asked = Request(
+            method=Method.RETRIEVE,
+            shopper=to_shopper(request.shopper),
+            wishes=to_wishes(request.wishes),
+            deadline=_deadline(context),
+        )
+        return pb.RetrieveResponse(answer=await self._answer(asked, request))
 
     @override
     async def Rank(self, request: pb.RankRequest, context: Any) -> pb.RankResponse:
-        answer = await self._answer(Method.RANK, request, context)
-        return pb.RankResponse(answer=answer)
+        asked = Request(
+            method=Method.RANK,
+            shopper=to_shopper(request.shopper),
+            wishes=to_wishes(request.wishes),
+            candidates=tuple(request.candidate_item_ids),
+            deadline=_deadline(context),
+        )
+        return pb.RankResponse(answer=await self._answer(asked, request))
 
     @override
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
-        asked, lacking = await self._with_recent(_embed_request(request, _deadline(context)))
-        if lacking:
+        embed, incomplete = await self._with_recent(_embed_request(request, _deadline(context)))
+        if incomplete:
             raise UnavailableError("the user's events cannot be read now")
-        answer, versions = await self._engine.answer(asked)
-        return to_embed_response(answer, versions=versions, request_id=request.request_id)
+        answer, versions = await self._engine.answer(embed)
+        return embed_response(answer, versions=versions, request_id=embed.wishes.request_id)
 
     async def _with_recent(self, request: Request) -> tuple[Request, bool]:
         """Add what the user did since the release was built; also whether it cannot be read."""
@@ -97,24 +117,14 @@ class RecommenderServicer(RecommenderServiceServicer):
 
     async def _patiently(self, request: Request) -> Answered:
         """Answer a request of a stream."""
-        request, lacking = await self._with_recent(request)
+        request, incomplete = await self._with_recent(request)
         answer, versions = await self._engine.answer(request, patient=True)
-        return (replace(answer, degraded=Degraded.HISTORY) if lacking else answer), versions
+        return (replace(answer, degraded=Degraded.HISTORY) if incomplete else answer), versions
 
-    async def _answer(self, method: Method, message: Message, context: Any) -> pb.Answer:
-        candidates = message.candidate_item_ids if isinstance(message, pb.RankRequest) else ()
-        request, lacking = await self._with_recent(
-            Request(
-                method=method,
-                shopper=to_shopper(message),
-                wishes=to_wishes(message),
-                candidates=tuple(candidates),
-                item_id=message.item_id if isinstance(message, pb.SimilarItemsRequest) else "",
-                deadline=_deadline(context),
-            )
-        )
+    async def _answer(self, request: Request, message: Message) -> pb.Answer:
+        request, incomplete = await self._with_recent(request)
         answer = await self._kept_or_computed(request, message)
-        if lacking:
+        if incomplete:
             answer.degraded = pb.DEGRADED_HISTORY
         return answer
 
@@ -134,7 +144,7 @@ class RecommenderServicer(RecommenderServiceServicer):
 
     async def _computed(self, request: Request) -> pb.Answer:
         answer, versions = await self._engine.answer(request)
-        return to_message(answer, versions=versions, request_id=request.wishes.request_id)
+        return answer_message(answer, versions=versions, request_id=request.wishes.request_id)
 
 
 def _embed_request(message: pb.EmbedRequest, deadline: float) -> Request:
@@ -149,7 +159,7 @@ def _embed_request(message: pb.EmbedRequest, deadline: float) -> Request:
     return Request(
         method=Method[f"EMBED_{target.upper()}"],
         shopper=to_shopper(message.shopper) if target == "shopper" else Shopper(),
-        wishes=Wishes(release=message.release, request_id=message.request_id),
+        wishes=to_wishes(message.wishes),
         candidates=tuple(message.items.item_ids),
         texts=tuple(message.texts.texts),
         deadline=deadline,

@@ -10,7 +10,7 @@ from index.faiss_store.installation import gpu_count
 
 
 @pytest.mark.parametrize("kind", ["exact", "ivf-sq"])
-def test_every_figure_is_measured_of_both(kind, monkeypatch):
+def test_every_figure_is_measured_on_gpu_and_cpu(kind, monkeypatch):
     monkeypatch.setattr(gpu, "QUERIES", 64)
     vectors, queries = (
         np.concatenate(list(unclustered(size, 16, seed))) for size, seed in ((2000, 1), (128, 2))
@@ -28,7 +28,7 @@ def test_every_figure_is_measured_of_both(kind, monkeypatch):
 
 
 @pytest.mark.skipif(gpu_count() > 0, reason="there is a GPU")
-def test_without_a_gpu_it_says_what_to_install(monkeypatch, capsys):
+def test_without_a_gpu_the_error_names_the_command_that_installs(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["benchmarks.index.gpu"])
 
     with pytest.raises(SystemExit) as ended:
@@ -39,6 +39,6 @@ def test_without_a_gpu_it_says_what_to_install(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(("option", "value"), [("items", 999), ("dimension", 0)])
-def test_nonsense_options_are_refused(option, value):
+def test_gpu_config_refuses_invalid_values(option, value):
     with pytest.raises(ValueError, match=f"{option} must be"):
         gpu.GPUConfig(**{option: value})

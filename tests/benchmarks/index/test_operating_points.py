@@ -10,7 +10,7 @@ from index.stage import CURVE, POINT
 from lineage.manifest import MANIFEST, read_manifest
 
 
-def test_faster_lies_left_and_finding_more_lies_higher():
+def test_the_plot_shows_latency_from_left_to_right_and_recall_upwards():
     figures = {"a": (0.1, 0.9), "b": (1.0, 0.99), "c": (10.0, 1.0)}
 
     plot = point_plot("x", figures, "b", 0.98)
@@ -22,13 +22,13 @@ def test_faster_lies_left_and_finding_more_lies_higher():
     assert "0.98" in [tick.label for tick in plot.y_ticks]
 
 
-def test_one_point_alone_has_axes():
+def test_a_plot_of_one_point_has_axes():
     plot = point_plot("x", {"": (1.0, 1.0)}, "", 0.98)
 
     assert (plot.points[0].x, plot.points[0].y) == (0, 100)
 
 
-def test_the_drawing_holds_every_point_and_marks_the_one_that_serves(tmp_path):
+def test_the_drawing_holds_every_point_and_marks_the_chosen_one(tmp_path):
     figures = {"nprobe=1 <&": (0.1, 0.9), "nprobe=2": (1.0, 0.99)}
     draw(tmp_path / "plot.svg", point_plot("a & b", figures, "nprobe=2", 0.98))
 
@@ -39,7 +39,7 @@ def test_the_drawing_holds_every_point_and_marks_the_one_that_serves(tmp_path):
     }
 
 
-def test_make_tune_builds_anew_and_shows_every_point(release, tmp_path, monkeypatch, capsys):
+def test_make_tune_rebuilds_and_shows_every_point(release, tmp_path, monkeypatch, capsys):
     root = shutil.copytree(release, tmp_path / "artifacts" / "shop")
     line = ["tune", "--dataset", "shop", "--artifacts", str(root.parent), "--kind", "ivf-sq"]
     line += ["--nlist", "16", "--target_recall", "0.9", "--reports", str(tmp_path / "reports")]

@@ -19,18 +19,18 @@ SHOPPERS = [Shopper(history=("i1",)), Shopper(history=("i2",))]
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """A clock that only fake calls advance."""
 
     def __init__(self, monkeypatch):
         self.now = 0.0
         monkeypatch.setattr("time.perf_counter", lambda: self.now)
 
     def taking(self, milliseconds):
-        """A call that takes the next of some times."""
-        left = iter(milliseconds)
+        """A function whose calls take the given times, one after another."""
+        remaining = iter(milliseconds)
 
         def call(*_, **__):
-            self.now += next(left) / 1e3
+            self.now += next(remaining) / 1e3
 
         return call
 
@@ -54,7 +54,7 @@ class FakeClient:
         pass
 
 
-def test_one_in_flight_leaves_the_warm_up_out_and_tells_what_the_wire_costs(clock, monkeypatch):
+def test_one_in_flight_excludes_the_warm_up_and_reports_the_overhead_of_grpc(clock, monkeypatch):
     warm, hundred = [1000.0] * 20, [float(n) for n in range(1, 102)]
     client = FakeClient(clock.taking([*warm, *hundred]), clock.taking([*warm, *[3.0] * 101]))
     engine = SimpleNamespace(recommend=clock.taking([*warm, *[n - 0.5 for n in hundred]]))
@@ -82,7 +82,7 @@ def test_the_peer_is_timed_without_its_first_two_requests(clock, monkeypatch):
     assert found == {"p50 ms": 200.0, "requests a second": round(1000 / 300, 3)}
 
 
-def test_the_stack_finds_items_by_the_titles_of_a_history(shop, tiny_bert):
+def test_the_usual_stack_returns_distinct_items_for_a_history(shop, tiny_bert):
     pytest.importorskip("sentence_transformers")
     from benchmarks.latency.usual_stack import stack
 
@@ -93,7 +93,7 @@ def test_the_stack_finds_items_by_the_titles_of_a_history(shop, tiny_bert):
     assert set(rows.tolist()) <= set(range(240))
 
 
-def test_an_outcome_is_told_in_figures():
+def test_outcome_reports_counts_and_latencies():
     found = Outcome(
         answered=[1.0, 2.0, 3.0], refused=[10.0, 20.0], failed=["b", "a", "b"], seconds=2.0
     )
@@ -110,7 +110,7 @@ def test_an_outcome_is_told_in_figures():
 
 
 def answering(clock, outcomes, asked):
-    """Instead of `at_rate`."""
+    """A replacement for `at_rate` that returns the given outcomes."""
 
     async def at_rate(address, requests, rate, seconds):
         asked.append((rate, seconds))
@@ -120,15 +120,15 @@ def answering(clock, outcomes, asked):
     return at_rate
 
 
-def test_overload_is_held_against_normal_and_recovery_takes_ten_quick_answers(clock, monkeypatch):
+def test_overload_compares_with_normal_load_and_waits_for_ten_quick_answers(clock, monkeypatch):
     normal = Outcome(answered=[10.0] * 100, seconds=5.0)
-    found = Outcome(answered=[25.0] * 100, refused=[1.0, 3.0], seconds=5.0)
-    asked, after = [], iter([30.0, 5.0, 5.0, 11.0, *[10.0] * 10, 99.0])
-    monkeypatch.setattr(under_load, "at_rate", answering(clock, [normal, found], asked))
+    overloaded = Outcome(answered=[25.0] * 100, refused=[1.0, 3.0], seconds=5.0)
+    asked, latencies = [], iter([30.0, 5.0, 5.0, 11.0, *[10.0] * 10, 99.0])
+    monkeypatch.setattr(under_load, "at_rate", answering(clock, [normal, overloaded], asked))
 
     async def one(address, requests, count, seconds):
         clock.now += 0.25
-        return Outcome(answered=[next(after)], seconds=seconds)
+        return Outcome(answered=[next(latencies)], seconds=seconds)
 
     monkeypatch.setattr(under_load, "in_flight", one)
 
@@ -141,9 +141,9 @@ def test_overload_is_held_against_normal_and_recovery_takes_ten_quick_answers(cl
     assert figures["overload"]["refused p99 ms"] == 2.98
 
 
-def test_a_server_that_never_recovers_is_waited_for_a_minute(clock, monkeypatch):
-    calm = [Outcome(answered=[10.0], seconds=1.0) for _ in range(2)]
-    monkeypatch.setattr(under_load, "at_rate", answering(clock, calm, []))
+def test_the_wait_for_a_recovery_ends_after_a_minute(clock, monkeypatch):
+    outcomes = [Outcome(answered=[10.0], seconds=1.0) for _ in range(2)]
+    monkeypatch.setattr(under_load, "at_rate", answering(clock, outcomes, []))
 
     async def none(address, requests, count, seconds):
         clock.now += 1.0
@@ -162,13 +162,13 @@ def test_a_server_that_never_recovers_is_waited_for_a_minute(clock, monkeypatch)
         (0, "one", True, 2.0),
     ],
 )
-def test_releases_take_turns_and_memory_is_compared_with_that_of_the_first_reload(
+def test_releases_alternate_and_memory_is_compared_with_the_first_reload(
     monkeypatch, reloads, live, last, grown
 ):
     memory = [100, 200, 210, 220, 231][: reloads + 2]
-    went_live, left = [], list(memory)
+    went_live, readings = [], list(memory)
     monkeypatch.setattr(under_load, "go_live", lambda _, release_id: went_live.append(release_id))
-    monkeypatch.setattr(under_load, "resident", lambda process: left.pop(0))
+    monkeypatch.setattr(under_load, "resident", lambda process: readings.pop(0))
     answer = SimpleNamespace(versions={"release": live})
     monkeypatch.setattr(
         under_load, "RecommenderClient", FakeClient(retrieve=lambda shopper, wishes: answer)
@@ -210,21 +210,21 @@ def test_a_server_that_does_not_start_is_an_error(tmp_path, monkeypatch):
         pass
 
 
-def test_the_memory_of_a_process_is_told_in_mib():
+def test_resident_memory_is_in_mib():
     assert 10 < resident("self") < 100_000
 
 
 @pytest.mark.parametrize(
     "wrong", [{"requests": 0}, {"seconds": 0.0}, {"steady_seconds": -1.0}, {"reloads": -1}]
 )
-def test_nonsense_options_are_refused(wrong):
+def test_serving_config_refuses_invalid_values(wrong):
     (name,) = wrong
 
     with pytest.raises(ValueError, match=f"^{name} must"):
         ServingConfig(**wrong)
 
 
-def test_the_table_has_a_row_a_figure():
+def test_the_table_has_one_row_per_figure():
     table = as_table("shop", {"a": {"p50 ms": 1.5, "p99 ms": 2}, "times": 3.0})
 
     assert list(table.columns[0].cells) == ["a: p50 ms", "a: p99 ms", "times"]
@@ -233,19 +233,19 @@ def test_the_table_has_a_row_a_figure():
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_everything_is_measured_of_a_real_server(release, tmp_path, monkeypatch):
-    told = {"p50 ms": 1000.0, "requests a second": 0.5}
-    monkeypatch.setattr(serving, "peer", lambda data, queries, backbone: told)
+def test_all_figures_are_measured_on_a_real_server(release, tmp_path, monkeypatch):
+    peer_figures = {"p50 ms": 1000.0, "requests a second": 0.5}
+    monkeypatch.setattr(serving, "peer", lambda data, queries, backbone: peer_figures)
     config = ServingConfig(requests=30, seconds=1.0, steady_seconds=4.0, reloads=1)
 
     found = measured(config, release, tmp_path)
 
     alone, full = found["one in flight"], found["32 in flight"]
     assert 0 < alone["bare engine p50 ms"] <= alone["bare engine p99 ms"]
-    times = found["p50: times as fast as the peer"]
-    assert times == round(1000.0 / alone["recommend p50 ms"], 1)
-    served = found["requests a second: times the peer's"]
-    assert served == pytest.approx(full["answered a second"] / 0.5, abs=0.3)
+    speedup = found["p50: times as fast as the peer"]
+    assert speedup == round(1000.0 / alone["recommend p50 ms"], 1)
+    throughput_ratio = found["requests a second: times the peer's"]
+    assert throughput_ratio == pytest.approx(full["answered a second"] / 0.5, abs=0.3)
     assert full["failed"] == found["80% of capacity"]["failed"] == 0
     assert found["as many at random"]["answered a second"] > 0
     assert found["80% of capacity"]["the last is live"]

@@ -13,26 +13,26 @@ def held_out(shop):
 
 
 def purchases(data, split):
-    """(user, item) pairs of a split, or of all that is not in it."""
+    """(user, item) pairs of the test, or of all splits before it."""
     users = np.repeat(np.arange(data.users), np.diff(data.offsets))
     chosen = np.asarray(data.splits) == TEST if split == "test" else np.asarray(data.splits) != TEST
     return set(zip(users[chosen].tolist(), data.items[chosen].tolist(), strict=True))
 
 
-def test_what_is_held_out_is_bought_in_the_test_alone(shop, held_out):
+def test_held_out_items_are_bought_only_in_the_test(shop, held_out):
     without, held = held_out
-    gone = set(held.tolist())
+    removed = set(held.tolist())
 
     assert len(held) == round(0.1 * np.count_nonzero(shop.popularity))
     assert purchases(without, "test") == purchases(shop, "test")
     assert purchases(without, "before") == {
-        pair for pair in purchases(shop, "before") if pair[1] not in gone
+        pair for pair in purchases(shop, "before") if pair[1] not in removed
     }
     assert (without.popularity[held] == 0).all()
     assert (without.popularity == shop.popularity)[np.setdiff1d(np.arange(240), held)].all()
 
 
-def test_the_cases_look_for_held_out_items_from_histories_without_them(held_out):
+def test_cold_cases_have_held_out_targets_and_histories_without_them(held_out):
     without, held = held_out
     cases = cold_cases(without, held)
 
@@ -46,12 +46,12 @@ def test_the_cases_look_for_held_out_items_from_histories_without_them(held_out)
 @pytest.mark.parametrize(
     ("share", "message"), [(0, "between"), (1, "between"), (0.001, "at least one")]
 )
-def test_a_share_that_holds_nothing_out_is_refused(shop, share, message):
+def test_a_share_that_holds_out_no_item_is_refused(shop, share, message):
     with pytest.raises(ValueError, match=message):
         hold_out(shop, share, seed=0)
 
 
-def test_nobody_who_bought_a_held_out_item_is_an_error(shop):
+def test_a_test_split_without_held_out_purchases_is_refused(shop):
     with pytest.raises(ValueError, match="got none"):
         cold_cases(shop, np.array([], np.int64))
 

@@ -37,7 +37,7 @@ def rows(answer):
     return [int(item.item_id[1:]) for item in answer.items]
 
 
-def test_the_offline_lists_are_exactly_the_served_ones(engine, shop, cases):
+def test_offline_lists_equal_the_served_lists(engine, shop, cases):
     offline = cascade_lists(engine, shop, cases)
 
     for case, user in enumerate(cases.user_rows.tolist()):
@@ -46,7 +46,7 @@ def test_the_offline_lists_are_exactly_the_served_ones(engine, shop, cases):
         assert offline.shortlist[case].tolist() == rows(engine.retrieve(shopper, wishes))
 
 
-def test_the_report_has_the_promised_shape(report):
+def test_the_report_holds_every_metric_of_every_system(report):
     content = json.loads((report[1] / "report.json").read_text())
 
     assert content["dataset"] == "shop"
@@ -70,7 +70,7 @@ def test_the_page_shows_the_examples(report, shop):
         assert example.history[0] in page
 
 
-def test_the_cascade_loses_targets_step_by_step(report):
+def test_no_step_of_the_cascade_gains_targets(report):
     found = [interval["value"] for interval in report[0].decomposition.values()]
 
     _, recalled, read, ranked, _ = found
@@ -85,14 +85,14 @@ def test_every_target_is_in_one_slice_of_a_kind(shop):
     sold = shop.popularity.copy()
     sold[first], sold[5] = 2, 90
     data = replace(shop, popularity=sold)
-    everything = np.tile(np.arange(240, dtype=np.int32), (30, 1))
-    nothing = np.full((30, 5), -1, np.int32)
+    all_items = np.tile(np.arange(240, dtype=np.int32), (30, 1))
+    none = np.full((30, 5), -1, np.int32)
     half = np.tile(first[:1].astype(np.int32), (30, 1))
 
-    found = slices(CONFIG, data, {"all": everything, "none": nothing, "half": half}, two)
+    figures = slices(CONFIG, data, {"all": all_items, "none": none, "half": half}, two)
 
-    rare, frequent, long = found.values()
-    users = [int(name.split("(")[1].split()[0]) for name in found]
+    rare, frequent, long = figures.values()
+    users = [int(name.split("(")[1].split()[0]) for name in figures]
     assert users[0] + users[1] == 31  # the first user is in both
     assert users[2] == 30
     assert rare["half"]["value"] * users[0] == pytest.approx(
@@ -103,13 +103,13 @@ def test_every_target_is_in_one_slice_of_a_kind(shop):
         assert kind["all"]["value"] > 0
 
 
-def test_who_learned_the_colours_beats_popularity(report):
+def test_trained_towers_beat_popularity(report):
     systems = report[0].systems
 
     assert systems["towers"]["recall@10"]["low"] > systems["popularity"]["recall@10"]["high"]
 
 
-def test_a_dataset_may_name_its_users(shop, tmp_path):
+def test_users_that_the_dataset_names_are_evaluated_in_its_order(shop, tmp_path):
     import polars as pl
 
     pl.DataFrame({"row": [0, 1], "user_id": ["u7", "u3"]}).write_parquet(
@@ -122,17 +122,17 @@ def test_a_dataset_may_name_its_users(shop, tmp_path):
     np.testing.assert_array_equal(cases.histories[0], shop.history(7, before=2))
 
 
-def test_the_table_has_a_row_a_system(report):
+def test_the_table_has_one_row_per_system(report):
     assert results_table(report[0]).row_count == len(SYSTEMS)
 
 
 @pytest.mark.parametrize(("option", "value"), [("max_users", 0), ("decay", 0.0), ("decay", 1.5)])
-def test_nonsense_options_are_refused(option, value):
+def test_bench_config_refuses_invalid_values(option, value):
     with pytest.raises(ValueError, match=option):
         BenchConfig(**{option: value})
 
 
-def test_a_report_is_reused_until_what_it_was_made_from_changes(report, release, tmp_path):
+def test_a_report_is_up_to_date_until_its_inputs_change(report, release, tmp_path):
     folder = report[1]
 
     assert is_up_to_date(folder, made_from(CONFIG, "shop", release))
@@ -140,7 +140,7 @@ def test_a_report_is_reused_until_what_it_was_made_from_changes(report, release,
     assert not is_up_to_date(tmp_path, made_from(CONFIG, "shop", release))
 
 
-def test_ranking_none_is_the_shortlist_and_ranking_all_the_cascade(report):
+def test_ranking_none_equals_the_shortlist_and_ranking_all_equals_the_cascade(report):
     content = json.loads((report[1] / "report.json").read_text())
     figures = {int(label.split()[0]): found for label, found in content["by_length"].items()}
 
@@ -148,7 +148,7 @@ def test_ranking_none_is_the_shortlist_and_ranking_all_the_cascade(report):
     assert figures[max(figures)] == content["systems"]["cascade"]["ndcg@10"]
 
 
-def test_a_head_that_is_ranked_comes_before_the_rest_of_the_shortlist():
+def test_the_ranked_head_precedes_the_rest_of_the_shortlist():
     recalled = np.array([5, 3, 8, 1, 9, -1], np.int32)
     ranked = np.array([8, 5, 9, 1, 3, -1], np.int32)
 

@@ -9,7 +9,7 @@ LISTS, SIZE = 80, 20
 
 @pytest.fixture(scope="module")
 def shortlists(tmp_path_factory):
-    """What was bought has the largest third feature; the last places of some lists are empty."""
+    """The bought item has the largest third feature; some lists end with padding."""
     rng = np.random.default_rng(0)
     made = Shortlists.create(
         tmp_path_factory.mktemp("lists"), np.arange(LISTS), 60, SIZE, ["a", "b", "c"]
@@ -26,13 +26,13 @@ def targets(shortlists):
     return [rows[[place]] for rows, place in zip(shortlists.rows, best, strict=True)]
 
 
-def test_trees_learn_which_feature_tells(shortlists, targets):
+def test_trees_rank_by_the_feature_that_predicts_purchases(shortlists, targets):
     trees = lambdarank.fit(shortlists, targets, seed=0)
 
-    known = [shortlists.rows[place] >= 0 for place in range(60, LISTS)]
+    present = [shortlists.rows[place] >= 0 for place in range(60, LISTS)]
     lists = [
-        (shortlists.rows[place][there], shortlists.features[place][there])
-        for place, there in enumerate(known, 60)
+        (shortlists.rows[place][mask], shortlists.features[place][mask])
+        for place, mask in enumerate(present, 60)
     ]
     ranked = lambdarank.rank(trees, lists, SIZE)
     for (rows, _), order in zip(lists, ranked, strict=True):
@@ -42,7 +42,7 @@ def test_trees_learn_which_feature_tells(shortlists, targets):
     assert np.argwhere(ranked == wanted[:, None])[:, 1].mean() < 1.5
 
 
-def test_a_seed_matters_where_bins_are_those_of_a_sample(shortlists, monkeypatch):
+def test_the_seed_matters_only_where_bins_come_from_a_sample(shortlists, monkeypatch):
     assert not lambdarank.drawn(shortlists)
     monkeypatch.setattr(lambdarank, "BINNED", 500)
     assert lambdarank.drawn(shortlists)
@@ -50,11 +50,11 @@ def test_a_seed_matters_where_bins_are_those_of_a_sample(shortlists, monkeypatch
 
 def test_a_list_without_candidates_stays_empty(shortlists, targets):
     trees = lambdarank.fit(shortlists, targets, seed=0)
-    nothing = (np.empty(0, np.int32), np.empty((0, 3), np.float32))
-    something = shortlists.rows[0], shortlists.features[0]
+    empty = (np.empty(0, np.int32), np.empty((0, 3), np.float32))
+    full = shortlists.rows[0], shortlists.features[0]
 
-    ranked = lambdarank.rank(trees, [nothing, something, nothing], SIZE)
+    ranked = lambdarank.rank(trees, [empty, full, empty], SIZE)
 
     assert (ranked[[0, 2]] == -1).all()
     assert sorted(ranked[1]) == sorted(shortlists.rows[0])
-    assert (lambdarank.rank(trees, [nothing], SIZE) == -1).all()
+    assert (lambdarank.rank(trees, [empty], SIZE) == -1).all()

@@ -30,16 +30,16 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_users_come_in_the_order_of_their_rows(folder):
+def test_evaluation_users_are_in_the_order_of_their_rows(folder):
     assert evaluation_users(folder) == ["a", "b", "c"]
 
 
-def test_nothing_saved_is_nothing_read(tmp_path):
+def test_a_folder_without_saved_files_has_no_users_and_no_lists(tmp_path):
     assert evaluation_users(tmp_path) is None
     assert saved_lists(tmp_path, user_ids=["a"], item_ids=ITEM_IDS, histories=HISTORIES[:1]) == {}
 
 
-def test_lists_align_with_the_users_and_leave_out_history_and_unknown_items(folder):
+def test_saved_lists_are_in_the_order_of_users_without_history_and_unknown_items(folder):
     found = saved_lists(folder, user_ids=["c", "b"], item_ids=ITEM_IDS, histories=HISTORIES)
 
     assert list(found) == ["bpr", "sasrec"]
@@ -48,12 +48,12 @@ def test_lists_align_with_the_users_and_leave_out_history_and_unknown_items(fold
     assert found["bpr"].dtype == np.int32
 
 
-def test_a_user_without_a_list_is_an_error(folder):
-    with pytest.raises(ValueError, match="must hold one list of 'bpr' a user, got 0"):
+def test_a_user_without_a_list_is_refused(folder):
+    with pytest.raises(ValueError, match="must hold one list of 'bpr' per user, got 0"):
         saved_lists(folder, user_ids=["a", "nobody"], item_ids=ITEM_IDS, histories=HISTORIES)
 
 
-def test_what_follows_moves_up_in_order():
+def test_items_after_a_removed_item_move_up_in_order():
     lists = np.array([[5, 1, -1, 3, 2]])
 
     np.testing.assert_array_equal(without(lists, [np.array([1])]), [[5, 3, 2, -1, -1]])

@@ -7,7 +7,7 @@ def figure(value: float, spread: float = 0.0):
     return {"value": value, "low": value - spread, "high": value + spread}
 
 
-def test_bars_are_percent_of_a_round_axis():
+def test_bar_lengths_are_percent_of_a_round_axis():
     plot = bar_plot("recall@10", {"a": figure(0.1, 0.02), "b": figure(0.05)}, own=["b"])
 
     assert [tick.label for tick in plot.ticks] == ["0", "0.05", "0.1", "0.15"]

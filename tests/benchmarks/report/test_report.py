@@ -45,7 +45,7 @@ def report() -> Report:
     )
 
 
-def test_json_has_the_agreed_shape(report, tmp_path):
+def test_report_json_holds_the_figures_of_every_system(report, tmp_path):
     write_report(tmp_path / "deep" / "folder", report)
 
     content = json.loads((tmp_path / "deep" / "folder" / "report.json").read_text())
@@ -61,7 +61,7 @@ def test_json_has_the_agreed_shape(report, tmp_path):
     assert "examples" not in content
 
 
-def test_only_the_two_files_are_left_and_old_ones_are_replaced(report, tmp_path):
+def test_writing_replaces_old_files_and_leaves_no_others(report, tmp_path):
     (tmp_path / "report.json").write_text("old")
     write_report(tmp_path, report)
 
@@ -69,7 +69,7 @@ def test_only_the_two_files_are_left_and_old_ones_are_replaced(report, tmp_path)
     assert json.loads((tmp_path / "report.json").read_text())["dataset"] == "tiny & small"
 
 
-def test_a_figure_that_is_no_number_leaves_the_old_report(report, tmp_path):
+def test_a_figure_of_nan_is_refused_and_leaves_the_old_report(report, tmp_path):
     write_report(tmp_path, report)
     before = (tmp_path / "report.html").read_text()
     broken = Report(
@@ -81,7 +81,7 @@ def test_a_figure_that_is_no_number_leaves_the_old_report(report, tmp_path):
     assert (tmp_path / "report.html").read_text() == before
 
 
-def test_the_page_needs_nothing_else(report):
+def test_the_page_is_self_contained(report):
     page = render(report)
 
     forbidden = r"https?:|src\s*=|href\s*=|url\(|@import|<link|<script|<iframe|<img"
@@ -107,7 +107,7 @@ def test_the_page_shows_every_figure_and_user(report):
     assert "cascade − towers" in page
 
 
-def test_the_page_without_optional_parts_is_whole(report):
+def test_the_page_renders_without_optional_parts(report):
     bare = Report(dataset="bare", users=40, history="included", systems=report.systems, seconds={})
     page = render(bare)
 
@@ -115,7 +115,7 @@ def test_the_page_without_optional_parts_is_whole(report):
     assert "step by step" not in page
 
 
-def test_an_example_tells_where_each_target_was_found(report):
+def test_an_example_holds_the_ranks_of_each_target(report):
     example = report.examples[0]
 
     assert list(example.history) == [TITLES[0], TITLES[1]]  # newest first
@@ -125,7 +125,7 @@ def test_an_example_tells_where_each_target_was_found(report):
     assert example.hit
 
 
-def test_the_best_of_a_column_is_bold_and_peers_are_judged_apart():
+def test_the_best_of_a_column_is_bold_and_the_best_peer_is_found():
     figure = {"low": 0.0, "high": 1.0}
     report = Report(
         dataset="d",
@@ -144,13 +144,13 @@ def test_the_best_of_a_column_is_bold_and_peers_are_judged_apart():
     assert not re.search(r'class="best"><span class="value">0.2000', render(report))
 
 
-def test_a_report_without_systems_is_an_error():
+def test_a_report_without_systems_is_refused():
     with pytest.raises(ValueError, match="systems must hold at least one"):
         Report(dataset="d", users=1, history="excluded", systems={}, seconds={})
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [
         (0.04, "0.0 s"),
         (9.96, "10.0 s"),
@@ -159,5 +159,5 @@ def test_a_report_without_systems_is_an_error():
         (3725, "1 h 02 min"),
     ],
 )
-def test_durations_are_said_as_people_do(seconds, said):
-    assert duration(seconds) == said
+def test_durations_are_written_in_suitable_units(seconds, text):
+    assert duration(seconds) == text

@@ -1,11 +1,15 @@
 import numpy as np
 import pytest
+import torch
 
 from index.config import IndexConfig
 from index.faiss_store.build import build_index
 from index.faiss_store.installation import load_faiss
-from index.faiss_store.store import ItemIndex
+from index.faiss_store.store import FaissStore
 from lineage.manifest import CorruptArtifactError
+from tests.rounding import rounding
+
+pytestmark = pytest.mark.numeric
 
 KINDS = ["exact", "ivf-pq", "ivf-sq", "ivf-flat", "hnsw"]
 
@@ -17,7 +21,7 @@ def test_an_exact_index_finds_the_largest_inner_products(unit_vectors, tmp_path)
 
     product = unit_vectors[:50] @ unit_vectors.T
     np.testing.assert_array_equal(rows, np.argsort(-product, axis=1, kind="stable")[:, :10])
-    np.testing.assert_allclose(scores[:, 0], 1, atol=1e-5)
+    np.testing.assert_allclose(scores[:, 0], 1, atol=rounding(1, terms=16))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +43,7 @@ def test_a_saved_index_answers_as_before_at_its_operating_point(
     index.save(tmp_path)
 
     before, after = (
-        each.search(unit_vectors[:50], 17) for each in (index, ItemIndex.load(tmp_path))
+        each.search(unit_vectors[:50], 17) for each in (index, FaissStore.load(tmp_path))
     )
 
     np.testing.assert_array_equal(before[1], after[1])
@@ -51,7 +55,9 @@ def test_a_saved_index_answers_as_before_at_its_operating_point(
 def test_stored_vectors_are_returned_by_row(unit_vectors, kind, tmp_path):
     index = build_index(unit_vectors, IndexConfig(kind=kind, nlist=16), tmp_path)
 
-    np.testing.assert_allclose(index.vectors(np.array([5, 3])), unit_vectors[[5, 3]], atol=2e-3)
+    expected = unit_vectors[[5, 3]]
+    tolerance = rounding(expected, terms=1, stored=1, dtype=torch.float16)
+    np.testing.assert_allclose(index.vectors(np.array([5, 3])), expected, atol=tolerance)
     assert index.vectors(np.empty(0, np.int32)).shape == (0, 16)
     for rows in ([-1], [3, 2000]):
         with pytest.raises(ValueError, match=r"rows must be in \[0, 2000\)"):
@@ -106,8 +112,8 @@ def test_a_single_query_uses_one_thread_and_restores_the_thread_count(unit_vecto
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(3)
     try:
-        ItemIndex(Watched(), "none").search(unit_vectors[:1], 5)
-        ItemIndex(Watched(), "none").search(unit_vectors[:2], 5)
+        FaissStore(Watched(), "none").search(unit_vectors[:1], 5)
+        FaissStore(Watched(), "none").search(unit_vectors[:2], 5)
     finally:
         faiss.omp_set_num_threads(threads)
     assert seen == [1, 3]
@@ -139,7 +145,7 @@ def test_an_unreadable_index_is_reported_with_the_command_that_makes_it_again(
     spoil(folder / "index.faiss")
 
     with pytest.raises(CorruptArtifactError, match=r"index\.faiss is .*`make index DATASET=shop`"):
-        ItemIndex.load(folder)
+        FaissStore.load(folder)
 
 
 @pytest.mark.parametrize(

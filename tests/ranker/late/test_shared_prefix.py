@@ -6,6 +6,9 @@ from backbone.batch import pad
 from backbone.layers import states_below
 from backbone.load import load_bert
 from ranker.late.shared_prefix import joined, prefix_states
+from tests.rounding import TINY_BERT, rounding
+
+pytestmark = pytest.mark.numeric
 
 
 @pytest.fixture
@@ -23,10 +26,10 @@ def sequences(lengths, seed):
 
 
 PREFIXES = sequences([7, 3], 1)
-CANDIDATES = sequences([2, 5, 3, 4, 1, 5], 2)  # three of each shopper
+CANDIDATES = sequences([2, 5, 3, 4, 1, 5], 2)  # three for each shopper
 
 
-def scored(bert, layers, candidates=CANDIDATES, prefixes=PREFIXES):
+def candidate_states(bert, layers, candidates=CANDIDATES, prefixes=PREFIXES):
     prefix, items = pad(prefixes, 0), pad(candidates, 0)
     below = states_below(bert, items, trained_layers=layers)
     shape = (len(prefixes), -1)
@@ -41,44 +44,49 @@ def scored(bert, layers, candidates=CANDIDATES, prefixes=PREFIXES):
 
 
 def naive(bert, layers, prefix, candidate):
-    """Both in one sequence, under the mask that says who may look at whom, a layer at a time."""
+    """Candidate states from prefix and candidate in one sequence, with a full attention mask."""
     prefix_input = pad([prefix], 0)
-    every = prefix_states(bert, prefix_input, joined_layers=layers)
+    prefixes = prefix_states(bert, prefix_input, joined_layers=layers)
     own = states_below(bert, pad([candidate], 0), trained_layers=layers)
     mask = torch.ones(len(prefix) + len(candidate), len(prefix) + len(candidate)).bool()
     mask[: len(prefix), len(prefix) :] = False
     stack = bert.encoder.layer
-    for layer, shared in zip(stack[len(stack) - layers :], every, strict=True):
+    for layer, shared in zip(stack[len(stack) - layers :], prefixes, strict=True):
         both = torch.cat([shared, own], dim=1)
         own = layer(both, mask[None, None])[:, len(prefix) :]
     return own[0]
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-def test_it_is_the_masked_attention_over_both_in_one_sequence(bert, layers):
-    found = scored(bert, layers)
+def test_a_shared_prefix_equals_masked_attention_over_one_sequence(bert, layers):
+    states = candidate_states(bert, layers)
 
     for position, candidate in enumerate(CANDIDATES):
         expected = naive(bert, layers, PREFIXES[position // 3], candidate)
         torch.testing.assert_close(
-            found[position, : len(candidate)], expected, atol=1e-5, rtol=1e-4
+            states[position, : len(candidate)],
+            expected,
+            atol=rounding(expected, **TINY_BERT),
+            rtol=0,
         )
 
 
-def test_a_candidate_does_not_depend_on_the_others(bert):
-    together = scored(bert, 2)
+def test_a_candidates_states_do_not_depend_on_the_other_candidates(bert):
+    together = candidate_states(bert, 2)
 
     for position in (0, 4):
-        alone = scored(bert, 2, [CANDIDATES[position]], [PREFIXES[position // 3]])
+        alone = candidate_states(bert, 2, [CANDIDATES[position]], [PREFIXES[position // 3]])
         length = len(CANDIDATES[position])
+        tolerance = rounding(together, **TINY_BERT)
         torch.testing.assert_close(
-            alone[0, :length], together[position, :length], atol=1e-5, rtol=1e-4
+            alone[0, :length], together[position, :length], atol=tolerance, rtol=0
         )
 
 
-def test_the_shopper_does_not_depend_on_candidates_but_they_on_it(bert):
-    first = scored(bert, 2)
-    other = scored(bert, 2, prefixes=[PREFIXES[1], PREFIXES[1]])
+def test_candidates_depend_on_their_own_shopper_alone(bert):
+    first = candidate_states(bert, 2)
+    other = candidate_states(bert, 2, prefixes=[PREFIXES[1], PREFIXES[1]])
 
     assert (first[0, :2] - other[0, :2]).abs().max() > 1e-3
-    torch.testing.assert_close(first[3:, 0], other[3:, 0], atol=1e-5, rtol=1e-4)
+    tolerance = rounding(first, **TINY_BERT)
+    torch.testing.assert_close(first[3:, 0], other[3:, 0], atol=tolerance, rtol=0)

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from serving.batching.micro_batcher import Gathering
+from serving.batching.micro_batcher import MicroBatcher
 
 
 class Work:
@@ -30,7 +30,7 @@ def work():
 
 def run(work, scenario, *, most=100):
     async def main():
-        gathering = Gathering(work, most=most, name="doubling")
+        gathering = MicroBatcher(work, most=most, name="doubling")
         try:
             return await scenario(gathering)
         finally:

@@ -34,14 +34,14 @@ def test_events_come_after_the_history_of_the_release(shop, span):
         splits=np.zeros(10, np.uint8),
     )
     np.testing.assert_array_equal(rows, longer.history(0, before=TEST + 1))
-    np.testing.assert_array_equal(codes, longer.history_contexts(0, before=TEST + 1))
+    np.testing.assert_array_equal(codes, longer.history_codes(0, before=TEST + 1))
 
 
 def test_without_events_the_history_is_the_releases(shop, span):
     rows, codes = Catalogue.of(shop).history("u3")
 
     np.testing.assert_array_equal(rows, shop.items[span])
-    np.testing.assert_array_equal(codes, shop.history_contexts(3, before=TEST + 1))
+    np.testing.assert_array_equal(codes, shop.history_codes(3, before=TEST + 1))
 
 
 def test_events_that_a_rebuild_contains_count_once(shop, span):

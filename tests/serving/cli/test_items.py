@@ -6,7 +6,7 @@ import pytest
 from serving.__main__ import main
 from serving.api.errors import UnknownItemError
 from shortlist_client.api.errors import InvalidRequestError
-from shortlist_client.api.item import Known
+from shortlist_client.api.item import KnownItem
 from shortlist_client.client import RecommenderClient
 
 
@@ -40,7 +40,7 @@ class Shop:
 
     def find(self, item_id):
         item = self.items.get(item_id)
-        return item and Known(item=item, changed=True)
+        return item and KnownItem(item=item, changed=True)
 
 
 @pytest.fixture

@@ -135,7 +135,7 @@ def test_asking_nobody_ends_with_status_1_and_one_line(capsys):
 
     assert status == 1
     assert error.count("\n") == 1
-    assert "no server answers at 127.0.0.1:1; start one with `python -m serving serve" in error
+    assert "start one with `python -m serving serve" in error
 
 
 def test_waiting_for_nobody_ends_with_status_1_and_one_line(capsys):
@@ -308,5 +308,6 @@ def ask_with(monkeypatch, capsys):
 def test_a_probe_says_by_its_status_whether_the_server_is_ready(server, capsys):
     main(["probe", "--target", server.address])
 
-    status, message = error_of(capsys, main, ["probe", "--target", "127.0.0.1:1"])
+    nobody = ["probe", "--target", "127.0.0.1:1", "--timeout", "0.3"]
+    status, message = error_of(capsys, main, nobody)
     assert (status, "not ready" in message) == (1, True)

@@ -2,7 +2,6 @@ import pytest
 
 from lineage.releases import live_id, release_ids
 from serving.__main__ import main
-from serving.cli.releases import COMMANDS
 
 
 @pytest.fixture
@@ -83,7 +82,7 @@ def test_a_mistake_ends_with_status_2_and_its_message(shop, capsys):
         assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", ["publish", "rollback", "releases", "token"])
 def test_help_explains_every_option(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])

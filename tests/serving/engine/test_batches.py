@@ -14,10 +14,11 @@ from shortlist_client.api.answer import Answer, Degraded
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.filters import AnyOf, Filters
 from shortlist_client.api.request import Shopper, Wishes
+from tests.rounding import BATCHES, SERVED, rounding
+
+pytestmark = pytest.mark.numeric
 
 LIMITS = Limits(shortlist=12, history=50, candidates=12)
-CLEAR = 0.05
-"""Score difference large enough that bf16 rounding does not swap two items."""
 
 
 @pytest.fixture(scope="module")
@@ -77,14 +78,15 @@ def assert_alike(one, other):
         assert getattr(one, field) == getattr(other, field), field
     assert set(one.milliseconds) == set(other.milliseconds)
     scores = [np.array([item.score for item in answer.items]) for answer in (one, other)]
-    np.testing.assert_allclose(*scores, atol=CLEAR, rtol=CLEAR)
+    clear = rounding(*scores, **BATCHES, dtype=SERVED)
+    np.testing.assert_allclose(*scores, atol=clear)
     places = {item.item_id: place for place, item in enumerate(other.items)}
     for item, nearest in zip(one.items, one.items[1:], strict=False):
-        if item.score - nearest.score > 2 * CLEAR and {item.item_id, nearest.item_id} <= set(
+        if item.score - nearest.score > 2 * clear and {item.item_id, nearest.item_id} <= set(
             places
         ):
             assert places[item.item_id] < places[nearest.item_id]
-    clear = {item.item_id for item in one.items if item.score > one.items[-1].score + 2 * CLEAR}
+    clear = {item.item_id for item in one.items if item.score > one.items[-1].score + 2 * clear}
     assert clear <= set(places)
 
 

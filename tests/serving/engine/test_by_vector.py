@@ -11,6 +11,9 @@ from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.filters import AnyOf, Filters
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
+from tests.rounding import rounding
+
+pytestmark = pytest.mark.numeric
 
 DIMENSION = 16
 
@@ -60,7 +63,7 @@ def test_the_length_of_a_vector_does_not_matter(engine, length):
     np.testing.assert_allclose(
         [item.tower_score for item in found.items],
         [item.tower_score for item in expected.items],
-        atol=1e-6,
+        atol=rounding(1, terms=16),
     )
 
 

@@ -196,17 +196,17 @@ def test_the_client_sends_diversity_to_the_server(client, fake):
     client.retrieve(Shopper(), Wishes(diversity=diversity))
 
     assert fake.calls == [
-        ("recommend", Shopper(), Wishes(limit=20, diversity=diversity)),
-        ("retrieve", Shopper(), Wishes(limit=20, diversity=diversity)),
+        ("recommend", Shopper(), Wishes(diversity=diversity)),
+        ("retrieve", Shopper(), Wishes(diversity=diversity)),
     ]
 
 
 def test_a_repeated_attribute_is_an_invalid_argument(server):
-    from protos.recommender.v1 import recommender_pb2 as pb
+    from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 
     twice = pb.Diversity(at_most=[pb.AtMost(attribute="a", items=1)] * 2)
     with RecommenderClient(server.address) as client, pytest.raises(grpc.RpcError) as caught:
-        client._stub.Recommend(pb.RecommendRequest(diversity=twice), timeout=10)
+        client._stub.Recommend(pb.RecommendRequest(wishes=pb.Wishes(diversity=twice)), timeout=10)
 
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert caught.value.details() == "attribute of diversity must not come twice, got 'a'"

@@ -4,7 +4,6 @@ import grpc
 import numpy as np
 import pytest
 
-from protos.recommender.v1 import recommender_pb2 as pb
 from serving.api.limits import Limits
 from serving.api.request import Method, Request
 from serving.engine.engine import Engine, EngineConfig
@@ -13,6 +12,10 @@ from shortlist_client.api.item import Item
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 from shortlist_client.errors import ReleaseChangedError
+from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
+from tests.rounding import BATCHES, SERVED, rounding
+
+pytestmark = pytest.mark.numeric
 
 LIMITS = Limits(shortlist=12, embedded=5, text_length=50)
 
@@ -46,9 +49,10 @@ def test_a_shoppers_embedding_is_the_one_that_recommends(client, engine):
     (vector,) = values(embedded)
     row = engine.cascade.catalogue.row(item.item_id)
     assert item.tower_score == pytest.approx(
-        float(vector @ engine.cascade.retriever.sources.index.vectors(np.array([row]))[0]), abs=1e-2
+        float(vector @ engine.cascade.retriever.sources.index.vectors(np.array([row]))[0]),
+        abs=rounding(1, **BATCHES, dtype=SERVED),
     )
-    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=rounding(1, terms=16))
     assert embedded.versions["towers"] == engine.versions["towers"]
     assert embedded.request_id == "r"
     assert {"user_tower", "total", "queue"} == set(embedded.milliseconds)
@@ -65,12 +69,13 @@ def test_a_shoppers_embedding_finds_the_same_items_as_the_shopper(client):
 
 
 def test_a_users_embedding_uses_the_whole_recorded_history(client, engine, shop):
-    rows, contexts = engine.cascade.catalogue.history("u4")
+    rows, interaction_codes = engine.cascade.catalogue.history("u4")
 
     (vector,) = values(client.embed.shopper(Shopper(user_id="u4")))
 
-    expected = engine.cascade.retriever.embed(rows, {}, contexts=contexts)
-    np.testing.assert_allclose(vector, expected, atol=1e-2)
+    expected = engine.cascade.retriever.embed(rows, {}, interaction_codes=interaction_codes)
+    tolerance = rounding(expected, **BATCHES, dtype=SERVED)
+    np.testing.assert_allclose(vector, expected, atol=tolerance)
 
 
 def test_an_unknown_shopper_has_no_embedding(client):
@@ -102,8 +107,10 @@ def test_a_text_has_the_embedding_of_a_new_item_with_that_text(engine, release, 
     told = dict(live.current.answers(asks))
     live.close()
 
-    np.testing.assert_allclose(values(told[0]), values(told[1]), atol=2e-2)
-    assert not np.allclose(values(told[0])[1], corpus(release)[3], atol=2e-2)
+    items, texts = values(told[0]), values(told[1])
+    tolerance = rounding(items, **BATCHES, dtype=SERVED)
+    np.testing.assert_allclose(items, texts, atol=tolerance)
+    assert not np.allclose(items[1], corpus(release)[3], atol=10 * tolerance)
 
 
 def test_embedding_with_a_release_that_is_not_live_is_refused(client):

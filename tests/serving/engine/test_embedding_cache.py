@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from retrieval.embedding_cache import CacheConfig, KeptEmbeddings
+from retrieval.embedding_cache import CacheConfig, EmbeddingCache
 
 
 def rows_of(numbers):
@@ -34,7 +34,7 @@ def computing():
 
 
 def test_a_cached_row_is_not_computed_again(computing):
-    kept = KeptEmbeddings(10, 60.0)
+    kept = EmbeddingCache(10, 60.0)
 
     assert computing.of(kept, 1, 2) == [1, 2]
     assert computing.of(kept, 3, 2, 4, 1) == [3, 2, 4, 1]
@@ -45,7 +45,7 @@ def test_a_cached_row_is_not_computed_again(computing):
 
 
 def test_a_row_without_a_key_is_computed_each_time(computing):
-    kept = KeptEmbeddings(10, 60.0)
+    kept = EmbeddingCache(10, 60.0)
 
     computing.of(kept, None, 1)
     computing.of(kept, None, 1)
@@ -54,7 +54,7 @@ def test_a_row_without_a_key_is_computed_each_time(computing):
 
 
 def test_the_least_recently_used_row_is_evicted_first(computing):
-    kept = KeptEmbeddings(2, 60.0)
+    kept = EmbeddingCache(2, 60.0)
 
     for key in (1, 2, 1, 3, 1, 2):
         computing.of(kept, key)
@@ -63,7 +63,7 @@ def test_the_least_recently_used_row_is_evicted_first(computing):
 
 
 def test_a_row_expires_after_its_time_to_live(computing):
-    kept = KeptEmbeddings(10, 0.05)
+    kept = EmbeddingCache(10, 0.05)
     computing.of(kept, 1)
 
     time.sleep(0.1)
@@ -73,7 +73,7 @@ def test_a_row_expires_after_its_time_to_live(computing):
 
 
 def test_changing_a_returned_row_does_not_change_the_cache(computing):
-    kept = KeptEmbeddings(10, 60.0)
+    kept = EmbeddingCache(10, 60.0)
     for _ in range(3):
         row = kept([b"1"], lambda _: rows_of([1]))
         assert row[0].tolist() == [1, 1, 1]
@@ -81,7 +81,7 @@ def test_changing_a_returned_row_does_not_change_the_cache(computing):
 
 
 def test_concurrent_threads_get_their_own_rows(computing):
-    kept = KeptEmbeddings(20, 60.0)
+    kept = EmbeddingCache(20, 60.0)
     chosen = np.random.default_rng(0).integers(50, size=(400, 3)).tolist()
 
     with ThreadPoolExecutor(8) as pool:

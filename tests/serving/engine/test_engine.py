@@ -15,6 +15,9 @@ from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.answer import Basis, Source
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.request import Shopper, Wishes
+from tests.rounding import rounding
+
+pytestmark = pytest.mark.numeric
 
 LIMITS = Limits(shortlist=12, history=50, candidates=10)
 
@@ -91,7 +94,7 @@ def test_the_towers_recall_is_exact_search_over_their_embeddings(engine, release
     scores, rows = exact_search(user[None], corpus, 12, exclude=[history])
     found, cosines = engine.cascade.retriever.sources.nearest(user, history, 12)
 
-    np.testing.assert_allclose(cosines, scores[0], atol=1e-6)
+    np.testing.assert_allclose(cosines, scores[0], atol=rounding(1, terms=16))
     assert set(found) == set(rows[0])
 
 
@@ -140,8 +143,9 @@ def test_ranking_the_head_by_rank_gives_the_cascades_scores(engine):
     by_hand, cascade = engine.rank(shopper, head), engine.recommend(shopper, wishes)
 
     assert ids(by_hand) == ids(cascade)
+    expected = [i.score for i in cascade.items]
     np.testing.assert_allclose(
-        [i.score for i in by_hand.items], [i.score for i in cascade.items], rtol=1e-4
+        [i.score for i in by_hand.items], expected, atol=rounding(expected, terms=1024)
     )
     assert all(item.shortlist_rank is None for item in by_hand.items)
 
@@ -292,15 +296,17 @@ def test_times_and_actions_of_a_history_are_encoded_as_in_training(engine, relea
     catalogue, cases = Catalogue.of(shop), shop.cases("test")
     for case, user in enumerate(cases.user_rows[:50].tolist()):
         shopper = history_shopper(shop, user)
-        np.testing.assert_array_equal(catalogue.contexts(shopper), cases.contexts[case])
+        np.testing.assert_array_equal(
+            catalogue.interaction_codes(shopper), cases.interaction_codes[case]
+        )
     item = engine.retrieve(history_shopper(shop, 3), Wishes(limit=12)).items[0]
     user = engine.cascade.retriever.embed(
-        shop.history(3, before=TEST), {}, contexts=shop.history_contexts(3, before=TEST)
+        shop.history(3, before=TEST), {}, interaction_codes=shop.history_codes(3, before=TEST)
     )
     row = np.array([catalogue.row(item.item_id)], np.int32)
     vector = np.load(release / "towers" / "item_embeddings.npy")[row[0]]
 
-    assert item.tower_score == pytest.approx(float(vector @ user), abs=1e-5)
+    assert item.tower_score == pytest.approx(float(vector @ user), abs=rounding(1, terms=512))
 
 
 def test_an_unknown_item_is_dropped_with_its_time_and_action(shop):
@@ -312,7 +318,10 @@ def test_an_unknown_item_is_dropped_with_its_time_and_action(shop):
         history_times=[5, 90_004, 90_005],
         history_actions=["buy", "view", "view"],
     )
-    found, other = Catalogue.of(shop).contexts(known), Catalogue.of(shop).contexts(mixed)
+    found, other = (
+        Catalogue.of(shop).interaction_codes(known),
+        Catalogue.of(shop).interaction_codes(mixed),
+    )
 
     assert found.tolist() == other.tolist() == [GAPS, 2 * GAPS + 5]
 
@@ -321,7 +330,7 @@ def test_a_release_without_times_ignores_history_times(shop):
     untimed = Catalogue.of(replace(shop, timed=False))
     shopper = Shopper(history=["i3", "i1"], history_times=[5, 90_005], history_actions=["buy", ""])
 
-    assert untimed.contexts(shopper).tolist() == [GAPS, 0]
+    assert untimed.interaction_codes(shopper).tolist() == [GAPS, 0]
 
 
 @pytest.mark.parametrize(

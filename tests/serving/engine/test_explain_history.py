@@ -12,9 +12,14 @@ from serving.engine.explain_history import EXPLAINED
 from shortlist_client.api.answer import Degraded
 from shortlist_client.api.request import Diversity, Shopper, Wishes
 from shortlist_client.client import RecommenderClient
+from tests.rounding import SERVED, rounding
+
+pytestmark = pytest.mark.numeric
 
 HISTORY = ("i3", "i1", "i45", "i9", "i3")
 EVERYTHING = 240
+LARGEST = 20
+"""Score, of which contributions are differences: a cosine divided by the temperature."""
 
 
 def in_float32(engine):
@@ -65,7 +70,7 @@ def assert_agree(found, expected):
     assert set(found) == set(expected)
     pairs = sorted(found)
     told, true = np.array([found[p] for p in pairs]), np.array([expected[p] for p in pairs])
-    np.testing.assert_allclose(told, true, atol=1e-4 * max(1, np.abs(true).max()))
+    np.testing.assert_allclose(told, true, atol=rounding(LARGEST, terms=1024))
     assert np.abs(true).max() > 0.05  # there is something to agree about
 
 
@@ -100,10 +105,11 @@ def test_contributions_to_unranked_items_use_the_shortlist_score(narrow):
 
     assert len(tail) == 6
     weight = narrow.cascade.ranker.shortlist_weight
+    tolerance = rounding(LARGEST, terms=1024, stored=1, dtype=SERVED)
     for item in tail:
         for reason in item.reasons:
             expected = weight * retrieved[item.item_id, reason.item_id]
-            assert reason.contribution == pytest.approx(expected, abs=0.1)
+            assert reason.contribution == pytest.approx(expected, abs=tolerance)
 
 
 def test_reasons_change_nothing_else_in_the_answer(engine):

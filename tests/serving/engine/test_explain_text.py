@@ -20,10 +20,15 @@ from shortlist_client.api.answer import Degraded, TextReason
 from shortlist_client.api.item import Item
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
-from towers.item_encoder import TextsReader
+from tests.rounding import BATCHES, SERVED, TINY_BERT, rounding
+from towers.item_encoder import TextEncoder
 from towers.item_tower import ItemTower
 
+pytestmark = pytest.mark.numeric
+
 HISTORY = ("i3", "i1", "i45")
+SERVED_ALIKE = rounding(1, **BATCHES, dtype=SERVED)
+"""Error of a cosine of two texts or shoppers that are read in other batches."""
 ITEMS = [
     Item(item_id="a", title="red shirt", texts={"brand": "navy", "note": "blue mug"}),
     Item(item_id="b", title="green lamp", texts={"category": ["rug", "mug"]}),
@@ -43,7 +48,7 @@ def tower(tiny_bert):
 
 @pytest.fixture
 def reader(tower, tiny_bert):
-    return TextsReader(tower=tower, tokenizer=load_tokenizer(str(tiny_bert)), item_tokens=16)
+    return TextEncoder(tower=tower, tokenizer=load_tokenizer(str(tiny_bert)), item_tokens=16)
 
 
 def catalogue_of(items):
@@ -92,13 +97,14 @@ def test_a_contribution_is_the_fall_of_the_cosine_without_the_field(tower, reade
     expected = [{}, {}, {}]
     for (row, name, _), there in zip(without, moved, strict=True):
         expected[row][name] = float(user @ unit(sums)[row] - user @ there)
+    tolerance = rounding(1, **TINY_BERT)
     for reasons, true in zip(told, expected, strict=True):
         assert {reason.field for reason in reasons} == set(true)
         for reason in reasons:
-            assert reason.contribution == pytest.approx(true[reason.field], abs=1e-3)
+            assert reason.contribution == pytest.approx(true[reason.field], abs=tolerance)
         contributions = [reason.contribution for reason in reasons]
         assert contributions == sorted(contributions, reverse=True)
-    assert max(abs(value) for true in expected for value in true.values()) > 0.02
+    assert max(abs(value) for true in expected for value in true.values()) > 1000 * tolerance
 
 
 def test_a_field_beyond_the_token_budget_is_no_reason(tower, reader):
@@ -127,7 +133,8 @@ def test_a_field_may_have_any_name(tower, reader):
     moved = unit(at(tower, reader, ["red shirt. navy"], [0]))[0]
     contributions = {reason.field: reason.contribution for reason in told}
     assert contributions.keys() == {"title", "brand", ""}
-    assert contributions[""] == pytest.approx(float(user @ (unit(sums)[0] - moved)), abs=1e-3)
+    expected = float(user @ (unit(sums)[0] - moved))
+    assert contributions[""] == pytest.approx(expected, abs=rounding(1, **TINY_BERT))
 
 
 def test_only_the_first_of_many_fields_are_reasons(tower, reader, base):
@@ -165,8 +172,8 @@ def test_an_upserted_item_has_the_embedding_of_its_text(engine):
     title, note = (user @ np.array(one.values) for one in answers[2].embeddings)
     contributions = {one.field: one.contribution for one in found.text_reasons}
     assert contributions == {
-        "note": pytest.approx(found.tower_score - title, abs=2e-2),
-        "title": pytest.approx(found.tower_score - note, abs=2e-2),
+        "note": pytest.approx(found.tower_score - title, abs=SERVED_ALIKE),
+        "title": pytest.approx(found.tower_score - note, abs=SERVED_ALIKE),
     }
 
 
@@ -181,7 +188,7 @@ def test_an_upserted_item_with_the_same_text_keeps_its_residual(engine, base):
     )
 
     assert engine.current.cascade.catalogue.row("i20") >= len(base.cascade.catalogue)
-    assert kept.tower_score != pytest.approx(twin.tower_score, abs=1e-3)
+    assert kept.tower_score != pytest.approx(twin.tower_score, abs=SERVED_ALIKE)
     lengths = base.cascade.text_reasons.lengths
     texts = base.cascade.retriever.texts
     row, user = base.cascade.catalogue.base_row("i20"), shopper_of(base)
@@ -189,10 +196,10 @@ def test_an_upserted_item_with_the_same_text_keeps_its_residual(engine, base):
     embedding = base.cascade.retriever.sources.index.vectors(np.array([row]))[0]
     moved = unit(lengths[row] * embedding - said + without)
     (reason,) = kept.text_reasons
-    assert reason.contribution == pytest.approx(float(user @ (embedding - moved)), abs=2e-2)
+    assert reason.contribution == pytest.approx(float(user @ (embedding - moved)), abs=SERVED_ALIKE)
     (reason,) = twin.text_reasons
     assert reason.contribution == pytest.approx(
-        float(user @ (unit(said) - unit(without))), abs=2e-2
+        float(user @ (unit(said) - unit(without))), abs=SERVED_ALIKE
     )
 
 
@@ -289,7 +296,8 @@ def test_item_changes_do_not_change_the_reasons_of_others(base, root):
         told, again = (
             {one.field: one.contribution for one in reasons[item_id]} for reasons in (before, after)
         )
-        assert told == pytest.approx(again, abs=1e-3)
+        tolerance = rounding(list(again.values()), **BATCHES, dtype=SERVED)
+        assert told == pytest.approx(again, abs=tolerance)
 
 
 def test_with_time_for_one_kind_of_reasons_only_that_kind_comes(base):

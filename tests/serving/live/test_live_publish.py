@@ -38,7 +38,7 @@ def rebuilt(build_release, tmp_path_factory, shop):
         titles=StringColumn.of(titles),
         texts=StringColumn.of(titles),
     )
-    return build_release(tmp_path_factory.mktemp("rebuilt") / "shop", data)
+    return build_release(tmp_path_factory.mktemp("rebuilt") / "shop", data, epochs=1)
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_publishing_and_rolling_back_swap_releases_without_failed_requests(
                 seen.add(answer.versions["release"])
             return seen
 
-        asking = [pool.submit(ask) for _ in range(4)]
+        asking = [pool.submit(ask) for _ in range(2)]
         second = publish(renamed, releases, PublishConfig())
         reloader.look(thread)
         assert version(client) == second
@@ -232,7 +232,7 @@ def test_after_a_failed_swap_the_old_engine_accepts_changes(releases, renamed):
     publish(renamed, releases, PublishConfig())
     new = load(live_release(releases))
 
-    with pytest.raises(ArtifactError), old.handing_over(new):
+    with pytest.raises(ArtifactError), old.hand_over(new):
         raise ArtifactError("no")
 
     old.delete(["b-17"])
@@ -249,7 +249,7 @@ def test_a_change_after_the_successor_loaded_overrides_its_older_one(releases, r
     old.upsert([Item(item_id="b-17", title="lime jar")])
     old.delete(["b-18"])
 
-    with old.handing_over(new):
+    with old.hand_over(new):
         pass
     new.close()
 

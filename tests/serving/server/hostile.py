@@ -13,7 +13,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor as Field
 from hypothesis import strategies as st
 
-import protos.recommender.v1 as contract
+import shortlist_client.proto.recommender.v1 as contract
 
 NEW = [f"new-{n}" for n in range(20)]
 KNOWN = [
@@ -131,7 +131,7 @@ def _message(draw, descriptor, depth):
     message = message_factory.GetMessageClass(descriptor)()
     length = draw(_mostly(st.integers(0, 4), st.sampled_from([16, 17, 1_000, 1_001])))
     for field in descriptor.fields:
-        needed = field.name in ("limit", "item_id", "attribute")
+        needed = field.name in ("shopper", "wishes", "limit", "item_id", "attribute")
         one_message = field.message_type is not None and not field.is_repeated
         if needed or draw(st.integers(0, 3)) > (1 if one_message else 0):
             _fill(draw, message, field, depth, length)

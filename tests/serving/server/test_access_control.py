@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from serving.server.access_control import (
-    Access,
+    AccessControl,
     PermissionDeniedError,
     Role,
     TooManyRequestsError,
@@ -31,14 +31,14 @@ def entry(token="secret", **fields):
 
 def access(path, *entries):
     path.write_text(yaml.safe_dump(list(entries)))
-    return Access(path)
+    return AccessControl(path)
 
 
 def test_a_token_that_was_made_is_known_by_its_digest_alone(path):
     token, text = new_token("shop", [Role.READ, Role.FEEDBACK])
     path.write_text(text)
 
-    client = Access(path).admit(RECOMMEND, f"Bearer {token}")
+    client = AccessControl(path).admit(RECOMMEND, f"Bearer {token}")
 
     assert (client.name, client.roles) == ("shop", {Role.READ, Role.FEEDBACK})
     assert token not in text

@@ -7,7 +7,6 @@ import pytest
 
 from events.open_store import open_store
 from lineage.releases import live_release
-from protos.recommender.v1 import recommender_pb2 as pb
 from retrieval.embedding_cache import CacheConfig
 from serving.api.limits import Limits
 from serving.api.request import Method, Request
@@ -15,13 +14,14 @@ from serving.engine.engine import EngineConfig
 from serving.live.live_engine import LiveEngine
 from serving.releases.publish import PublishConfig, publish, roll_back
 from serving.releases.reloader import Reloader
-from serving.server.answer_cache import KeptAnswers, key_of
+from serving.server.answer_cache import AnswerCache, key_of
 from shortlist_client.api.answer import Degraded
 from shortlist_client.api.event import Event
 from shortlist_client.api.filters import AnyOf, Filters
 from shortlist_client.api.item import Item
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
+from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 
 SECONDS = 60
 CACHE = CacheConfig()
@@ -87,7 +87,7 @@ def test_after_a_change_everything_is_asked_anew(cached, fake):
 
 
 def test_what_was_asked_before_a_change_and_answered_after_it_is_not_kept(fake):
-    kept, answer = KeptAnswers(CACHE), pb.Answer(request_id="a")
+    kept, answer = AnswerCache(CACHE), pb.Answer(request_id="a")
 
     assert kept.get(b"k", NOW) is None
     assert kept.get(b"other", LATER) is None
@@ -105,7 +105,7 @@ def test_an_answer_that_lacks_something_and_an_error_are_not_kept(cached, fake):
 
 
 def test_memory_is_bounded_and_a_larger_answer_is_not_kept():
-    kept = KeptAnswers(CacheConfig(answers_mb=1))
+    kept = AnswerCache(CacheConfig(answers_mb=1))
     kept.get(b"", NOW)
     for number in range(300):
         kept.put(str(number).encode(), NOW, pb.Answer(request_id="x" * 10_000))
@@ -118,7 +118,7 @@ def test_memory_is_bounded_and_a_larger_answer_is_not_kept():
 
 
 def test_nothing_is_kept_beyond_its_time():
-    kept = KeptAnswers(CacheConfig(seconds=0.05))
+    kept = AnswerCache(CacheConfig(seconds=0.05))
     kept.get(b"k", NOW)
     kept.put(b"k", NOW, pb.Answer())
     assert kept.get(b"k", NOW) is not None
@@ -131,7 +131,10 @@ def test_nothing_is_kept_beyond_its_time():
 def test_a_key_hangs_on_what_the_user_did_and_not_on_the_name_of_the_request():
     def key(*did, name=""):
         events = [Event(user_id="u", item_id=i, action=a, time=t) for i, a, t in did]
-        return key_of(Method.RECOMMEND, pb.RecommendRequest(request_id=name, user_id="u"), events)
+        request = pb.RecommendRequest(
+            shopper=pb.Shopper(user_id="u"), wishes=pb.Wishes(request_id=name)
+        )
+        return key_of(Method.RECOMMEND, request, events)
 
     buy = ("i1", "buy", 5)
     assert key(buy) == key(buy, name="n")

@@ -6,14 +6,14 @@ import grpc
 import pytest
 
 from events.open_store import open_store
-from protos.recommender.v1 import catalog_pb2 as pb
-from protos.recommender.v1.catalog_pb2_grpc import CatalogServiceStub
 from serving.live.live_engine import LiveEngine
 from shortlist_client.api.event import Event
 from shortlist_client.api.filters import AnyOf, Filters
-from shortlist_client.api.item import Item, Known
+from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
+from shortlist_client.proto.recommender.v1 import catalog_pb2 as pb
+from shortlist_client.proto.recommender.v1.catalog_pb2_grpc import CatalogServiceStub
 from shortlist_client.wire.catalog import item_message
 
 SECONDS = 30
@@ -124,7 +124,7 @@ def test_an_item_comes_back_as_it_was_sent(client):
 
     found = client.catalog.get(["new", "nope", "i3"])
 
-    assert found["new"] == Known(item=sent, changed=True)
+    assert found["new"] == KnownItem(item=sent, changed=True)
     assert (found["i3"].item.title, found["i3"].changed) == ("red chair", False)
     assert list(found) == ["new", "i3"]
 
@@ -132,7 +132,7 @@ def test_an_item_comes_back_as_it_was_sent(client):
 def test_an_item_of_the_release_comes_back_as_its_data_describe_it(client):
     found = client.catalog.get(["i3"])["i3"]
 
-    assert found == Known(
+    assert found == KnownItem(
         item=Item(
             item_id="i3",
             title="red chair",
@@ -142,7 +142,7 @@ def test_an_item_of_the_release_comes_back_as_its_data_describe_it(client):
         changed=False,
     )
     assert client.catalog.upsert([found.item]).rejected == {}
-    assert client.catalog.get(["i3"])["i3"] == Known(item=found.item, changed=True)
+    assert client.catalog.get(["i3"])["i3"] == KnownItem(item=found.item, changed=True)
     priced = Filters(must=[AnyOf("price", [3]), AnyOf("colour", ["red"])])
     assert ids(client.recommend(Shopper(search="red"), Wishes(filters=priced, limit=3))) == ["i3"]
 

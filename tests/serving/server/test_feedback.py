@@ -5,12 +5,12 @@ import grpc
 import pytest
 
 from events.open_store import open_store
-from protos.recommender.v1 import feedback_pb2 as pb
-from protos.recommender.v1.feedback_pb2_grpc import FeedbackServiceStub
 from serving.server.user_events import EventsConfig
 from shortlist_client.api.event import Event
 from shortlist_client.api.request import Shopper
 from shortlist_client.client import RecommenderClient
+from shortlist_client.proto.recommender.v1 import feedback_pb2 as pb
+from shortlist_client.proto.recommender.v1.feedback_pb2_grpc import FeedbackServiceStub
 from shortlist_client.wire.feedback import event_message
 
 SECONDS = 10

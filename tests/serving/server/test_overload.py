@@ -71,15 +71,15 @@ class SlowRanker:
 
 def test_a_deadline_that_does_not_cover_the_ranker_gets_the_shortlist_in_time(start, release):
     engine = Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
-    slow = SlowRanker(engine.cascade.ranker, 1.0)
+    slow = SlowRanker(engine.cascade.ranker, 0.6)
     engine = replace(engine, cascade=replace(engine.cascade, ranker=slow))
     server = start(lambda: engine)
     server.loaded.result(SECONDS)
     with (
         RecommenderClient(server.address, timeout=30) as patient,
-        RecommenderClient(server.address, timeout=0.7) as hasty,
+        RecommenderClient(server.address, timeout=0.4) as hasty,
     ):
-        for _ in range(6):  # it learns how long ranking takes
+        for _ in range(3):  # it learns how long ranking takes
             whole = patient.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=12))
         hurried = hasty.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=12))
         retrieved = hasty.retrieve(Shopper(history=["i3", "i1"]), Wishes(limit=12))

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from protos.recommender.v1 import recommender_pb2 as pb
 from serving.api.errors import UnavailableError
 from serving.api.limits import Limits
 from serving.batching.request_queue import QueueConfig
@@ -15,6 +14,7 @@ from serving.engine.engine import Engine, EngineConfig
 from serving.server.servicers.recommend_stream import RecommendStreams
 from shortlist_client.api.request import Diversity, Shopper, Wishes
 from shortlist_client.client import RecommenderClient
+from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.stream import RefusedRow
 
 SECONDS = 10
@@ -91,7 +91,7 @@ def test_what_fails_inside_tells_a_stream_nothing(server, fake, caplog):
 
 def test_request_ids_come_back_with_their_rows(server, fake):
     requests = [
-        pb.RecommendStreamRequest(request=pb.RecommendRequest(request_id=f"r{row}", limit=1))
+        pb.RecommendStreamRequest(wishes=pb.Wishes(request_id=f"r{row}", limit=1))
         for row in range(20)
     ]
     with RecommenderClient(server.address) as client:
@@ -183,7 +183,7 @@ def test_an_answer_does_not_wait_for_those_of_earlier_requests():
 
     async def requests():
         for user_id in ("slow", "quick", "quick"):
-            yield pb.RecommendStreamRequest(request=pb.RecommendRequest(user_id=user_id))
+            yield pb.RecommendStreamRequest(shopper=pb.Shopper(user_id=user_id))
 
     async def run():
         streams = RecommendStreams(ask, draining=asyncio.Event(), at_once=8)
@@ -259,7 +259,9 @@ def test_requests_of_a_job_that_went_away_are_dropped(start, fake):
     fake.gate.clear()
     with RecommenderClient(server.address, timeout=SECONDS) as client:
         stub = client._stub.RecommendStream
-        request = pb.RecommendStreamRequest(request=pb.RecommendRequest(user_id="job", limit=1))
+        request = pb.RecommendStreamRequest(
+            shopper=pb.Shopper(user_id="job"), wishes=pb.Wishes(limit=1)
+        )
         call = stub(iter([request] * 6), timeout=SECONDS)
         fake.entered.wait(SECONDS)
         wait_for(lambda: waiting(server) == 1)

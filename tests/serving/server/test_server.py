@@ -8,11 +8,11 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from protos.recommender.v1 import recommender_pb2 as pb
-from protos.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from serving.server.server import ServerConfig
 from shortlist_client.api.request import Shopper
 from shortlist_client.client import RecommenderClient
+from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
+from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 
 SECONDS = 10
 SERVICE = "recommender.v1.RecommenderService"
@@ -32,7 +32,7 @@ def health(channel, service=""):
 
 def recommend(channel, user_id):
     """Send a request without waiting for its answer."""
-    request = pb.RecommendRequest(user_id=user_id, limit=1)
+    request = pb.RecommendRequest(shopper=pb.Shopper(user_id=user_id), wishes=pb.Wishes(limit=1))
     return RecommenderServiceStub(channel).Recommend.future(request, timeout=SECONDS)
 
 

@@ -3,7 +3,6 @@ import logging
 import grpc
 import pytest
 
-from protos.recommender.v1 import recommender_pb2 as pb
 from serving.api.errors import (
     OtherReleaseError,
     PreconditionError,
@@ -12,9 +11,15 @@ from serving.api.errors import (
     UnknownItemError,
     UnknownReleaseError,
 )
-from serving.server.interceptors.errors import STATUS_OF
+from serving.server.access_control import (
+    PermissionDeniedError,
+    TooManyRequestsError,
+    UnauthenticatedError,
+)
+from serving.server.interceptors.statuses import STATUS_OF
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.request import Shopper, Wishes
+from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 
 CALLS = [
     lambda client: client.recommend(Shopper(user_id="u")),
@@ -42,6 +47,9 @@ def test_the_table_holds_what_callers_can_mend_and_no_more():
     more = {
         QueueFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
         OtherReleaseError: grpc.StatusCode.FAILED_PRECONDITION,
+        UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+        PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
+        TooManyRequestsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     }
 
     assert {**TABLE, **more} == STATUS_OF
@@ -74,7 +82,7 @@ def test_an_unknown_error_is_logged_whole_and_told_to_nobody(client, fake, error
     code, details = failure(call, client)
 
     assert (code, details) == (grpc.StatusCode.INTERNAL, "internal error")
-    (record,) = [r for r in caplog.records if r.name == "serving.server.interceptors.errors"]
+    (record,) = [r for r in caplog.records if r.name == "serving.server.interceptors.statuses"]
     assert record.levelno == logging.ERROR
     assert record.exc_info[1] is error
     assert "recommender.v1.RecommenderService" in record.getMessage()
@@ -124,7 +132,7 @@ def test_a_known_error_is_not_logged(client, fake, caplog):
     failure(CALLS[0], client)
 
     assert not [r for r in caplog.records if r.name.startswith("serving")]
-    assert fake.calls == [("recommend", Shopper(user_id="u"), Wishes(limit=20))]
+    assert fake.calls == [("recommend", Shopper(user_id="u"), Wishes())]
 
 
 NO_MESSAGES = [b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x03\xed\xa0\x80", b"\xff"]

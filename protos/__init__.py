@@ -1,1 +1,0 @@
-"""The wire format, and the Python code that protoc generates from it."""

@@ -1,1 +1,0 @@
-"""Version by version, what callers may rely on."""

@@ -1,0 +1,74 @@
+"""The gRPC status of every error, in one table."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from serving.api.errors import (
+    OtherReleaseError,
+    PreconditionError,
+    QueueFullError,
+    UnavailableError,
+    UnknownItemError,
+    UnknownReleaseError,
+)
+from serving.server.access_control import (
+    PermissionDeniedError,
+    TooManyRequestsError,
+    UnauthenticatedError,
+)
+from shortlist_client.api.errors import InvalidRequestError
+from shortlist_client.errors import DOMAIN, OTHER_RELEASE
+
+logger = logging.getLogger(__name__)
+
+STATUS_OF: Mapping[type[Exception], grpc.StatusCode] = {
+    InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    UnknownItemError: grpc.StatusCode.NOT_FOUND,
+    UnknownReleaseError: grpc.StatusCode.NOT_FOUND,
+    OtherReleaseError: grpc.StatusCode.FAILED_PRECONDITION,
+    PreconditionError: grpc.StatusCode.FAILED_PRECONDITION,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
+    QueueFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    TooManyRequestsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    TimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    UnavailableError: grpc.StatusCode.UNAVAILABLE,
+}
+"""Errors that a caller can act on; their messages are sent. All others are INTERNAL."""
+
+Trailing = tuple[tuple[str, str | bytes], ...]
+
+
+def status_of(error: Exception, method: str) -> tuple[grpc.StatusCode, str]:
+    """Status and message of an error; an unknown error is logged and its message not sent.
+
+    Args:
+        error: What a method raised.
+        method: Its name, for the log.
+    """
+    for kind, status in STATUS_OF.items():
+        if isinstance(error, kind):
+            return status, str(error)
+    logger.error("%s failed", method, exc_info=error)
+    return grpc.StatusCode.INTERNAL, "internal error"
+
+
+def trailing_metadata(error: Exception, status: grpc.StatusCode) -> Trailing:
+    """What a program can read of an error besides its message, in the form of google.rpc."""
+    detail: Any
+    if isinstance(error, QueueFullError | TooManyRequestsError):
+        detail = error_details_pb2.RetryInfo()
+        detail.retry_delay.FromNanoseconds(int(1e9 * error.retry_seconds))
+    elif isinstance(error, OtherReleaseError):
+        live = {} if error.live is None else {"live": error.live}
+        detail = error_details_pb2.ErrorInfo(reason=OTHER_RELEASE, domain=DOMAIN, metadata=live)
+    else:
+        return ()
+    rich = status_pb2.Status(code=status.value[0], message=str(error))
+    rich.details.add().Pack(detail)
+    return tuple(rpc_status.to_status(rich).trailing_metadata)
