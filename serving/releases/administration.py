@@ -119,13 +119,13 @@ class Administration:
 def release_facts(
     releases: Path, release_id: str, *, live: str | None, serving: str | None = None
 ) -> ReleaseFacts:
-    """The facts of a published release; of a damaged one, its id.
+    """Facts of a published release; only the id and flags if it is damaged.
 
     Args:
         releases: Folder of a dataset's releases.
-        release_id: The release.
+        release_id: Id of the release.
         live: Id of the live release.
-        serving: Id of the release that the server answers from.
+        serving: Id of the serving release.
     """
     try:
         record = read_record(releases / release_id)
