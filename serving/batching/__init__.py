@@ -1,1 +1,1 @@
-"""Queues requests and runs them through the engine in batches."""
+"""Queues requests and answers them in batches in the engine's thread."""

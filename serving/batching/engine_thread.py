@@ -1,4 +1,4 @@
-"""The one thread that owns the engine: gathers what waits, and answers it together."""
+"""The one thread that runs the engine: takes queued requests and answers them in batches."""
 
 import asyncio
 import logging
@@ -21,10 +21,10 @@ Load = Callable[[], LiveRecommender]
 
 
 class EngineThread:
-    """Answers requests in the order of arrival, off the event loop, as many together as pays.
+    """Answers requests in batches, in order of arrival, off the event loop.
 
-    The engine is loaded in the thread that uses it; what arrives earlier waits. A request whose
-    caller has gone, or whose time is over, is dropped before any work. Knows nothing of gRPC.
+    The thread loads the engine itself; earlier requests wait. A request is dropped before any work
+    if its caller is gone or its deadline has passed. Knows nothing of gRPC.
     """
 
     def __init__(self, load: Load, config: QueueConfig) -> None:
@@ -34,11 +34,11 @@ class EngineThread:
         self._closed = False
         self._loaded: Future[LiveRecommender] = Future()
         self._next: tuple[LiveRecommender, Future[None]] | None = None
-        self._together = 1
+        self._last_batch = 1
         self._thread = threading.Thread(target=self._run, name="engine")
 
     def __enter__(self) -> "EngineThread":
-        """Begin to load the engine."""
+        """Start the thread, which loads the engine."""
         self._thread.start()
         return self
 
@@ -48,28 +48,28 @@ class EngineThread:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Drop what still waits; a call in work ends by itself."""
+        """Stop the thread after the running batch; requests that wait are dropped."""
         with self._changed:
             self._closed = True
             self._changed.notify()
 
     @property
     def engine(self) -> LiveRecommender:
-        """The engine that answers now, once it is loaded; any thread may change its items.
+        """The current engine; waits until it is loaded. Any thread may change its items.
 
         Raises:
-            Exception: whatever loading raised.
+            Exception: loading failed.
         """
         return self._loaded.result()
 
     @property
     def version_token(self) -> object | None:
-        """Identifies the state that answers now; None until an engine is loaded."""
+        """Version token of the current engine; None until an engine is loaded."""
         return self.engine.current.version_token if self._is_loaded else None
 
     @property
     def cache_lookups(self) -> Mapping[str, CacheLookups]:
-        """Hits and misses of the engine's caches, by name; none until it is loaded."""
+        """Hits and misses of the engine's caches, by name; empty until an engine is loaded."""
         return self.engine.current.cache_lookups if self._is_loaded else {}
 
     @property
@@ -78,34 +78,35 @@ class EngineThread:
 
     @property
     def waiting(self) -> int:
-        """Requests that wait."""
+        """Number of requests that wait."""
         return len(self._waiting)
 
     async def ready(self) -> Mapping[str, str]:
         """Wait until the engine is loaded.
 
         Returns:
-            Fingerprints of its release.
+            Fingerprints of the engine's release.
 
         Raises:
-            Exception: whatever loading raised.
+            Exception: loading failed.
         """
         engine = await asyncio.wrap_future(self._loaded)
         return engine.current.versions
 
     async def answer(self, request: Request, *, patient: bool = False) -> Answered:
-        """Wait for the answer to a request. Cancelled before its turn, it is never worked on.
+        """Queue a request and wait for its answer. A request cancelled in the queue costs no work.
 
         Args:
-            request: What is asked.
-            patient: Whether all others come first; who asks so bounds how many wait.
+            request: The request.
+            patient: Whether all other requests go first. Callers bound the number of their patient
+                requests themselves.
 
         Raises:
-            QueueFullError: too many wait.
-            TimeoutError: its deadline passed before its turn.
-            InvalidRequestError: it breaks a rule.
-            UnknownItemError: it is about an item that the catalogue does not hold.
-            OtherReleaseError: it is bound to another release.
+            QueueFullError: the queue is full.
+            TimeoutError: the deadline passed in the queue.
+            InvalidRequestError: the request breaks a rule.
+            UnknownItemError: the item of the request is not in the catalogue.
+            OtherReleaseError: the request is pinned to another release.
             UnavailableError: the thread has ended.
         """
         loop = asyncio.get_running_loop()
@@ -117,7 +118,7 @@ class EngineThread:
         return await waiting.future
 
     def replace(self, engine: LiveRecommender) -> None:
-        """Let another engine answer, from the next batch on; returns when it does.
+        """Use another engine from the next batch on; return when it is in use.
 
         Raises:
             UnavailableError: the thread has ended.
@@ -136,74 +137,78 @@ class EngineThread:
     def _run(self) -> None:
         try:
             engine = self._load()
-        except BaseException as error:  # whoever waits for it is told
+        except BaseException as error:  # reported to all that wait for the engine
             self._loaded.set_exception(error)
             with self._changed:
                 self._closed = True
                 while requests := self._waiting.take(lambda _: 0):
                     for request in requests:
-                        request.tell(RuntimeError("the engine could not be loaded"))
+                        request.deliver(RuntimeError("the engine could not be loaded"))
             return
         self._loaded.set_result(engine)
         del engine
         while self._wait():
-            batch = self._taken()
+            batch = self._take_batch()
             if batch:
-                self._together = len(batch)
+                self._last_batch = len(batch)
                 self._work(batch)
             del batch
 
     def _wait(self) -> bool:
-        """Wait for something to do, and for more of it where more is to be expected."""
+        """Wait for requests; wait `delay_ms` longer for as many as in the last batch.
+
+        Returns:
+            False once the thread is to end.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._next or len(self._waiting))
             if self._next is not None:
                 engine, done = self._next
-                self._next, self._loaded = None, _of(engine)
+                self._next, self._loaded = None, _done(engine)
                 done.set_result(None)
-            if len(self._waiting) < self._together:
+            if len(self._waiting) < self._last_batch:
                 self._changed.wait_for(
-                    lambda: self._closed or len(self._waiting) >= self._together,
+                    lambda: self._closed or len(self._waiting) >= self._last_batch,
                     timeout=self._config.delay_ms / 1e3,
                 )
             return not self._closed
 
-    def _taken(self) -> list[QueuedRequest]:
+    def _take_batch(self) -> list[QueuedRequest]:
         with self._changed:
             return self._waiting.take(self.engine.current.cost)
 
     def _work(self, batch: Sequence[QueuedRequest]) -> None:
-        """Answer some requests together; where that fails, each by itself."""
+        """Answer a batch; if the batch fails, answer each request alone."""
         started, engine, left = time.monotonic(), self.engine.current, list(batch)
         try:
             for place, answer in engine.answers([one.request for one in batch]):
                 left.remove(batch[place])
-                self._tell(batch[place], answer, engine.versions, started)
+                self._deliver(batch[place], answer, engine.versions, started)
         except Exception as error:
             if len(left) == 1:
-                self._tell(left[0], error, engine.versions, started)
+                self._deliver(left[0], error, engine.versions, started)
             else:
-                logger.exception("%d requests failed together; each is tried by itself", len(left))
+                logger.exception("a batch of %d requests failed; trying each alone", len(left))
                 for request in left:
                     self._work([request])
         with self._changed:
-            self._waiting.book(len(batch), time.monotonic() - started)
+            self._waiting.record(len(batch), time.monotonic() - started)
 
     @staticmethod
-    def _tell(
+    def _deliver(
         request: QueuedRequest,
         answer: Answer | Exception,
         versions: Mapping[str, str],
         started: float,
     ) -> None:
         if isinstance(answer, Exception):
-            request.tell(answer)
+            request.deliver(answer)
         else:
             timed = {"queue": 1e3 * (started - request.since), **answer.milliseconds}
-            request.tell((replace(answer, milliseconds=timed), versions))
+            request.deliver((replace(answer, milliseconds=timed), versions))
 
 
-def _of(engine: LiveRecommender) -> Future[LiveRecommender]:
+def _done(engine: LiveRecommender) -> Future[LiveRecommender]:
     loaded: Future[LiveRecommender] = Future()
     loaded.set_result(engine)
     return loaded

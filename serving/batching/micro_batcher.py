@@ -1,4 +1,4 @@
-"""Rows of many callers, worked on together in one thread."""
+"""Gathers rows of many callers into batches for one thread."""
 
 import asyncio
 from collections import deque
@@ -9,26 +9,26 @@ from typing import Generic, TypeVar
 Row = TypeVar("Row")
 Result = TypeVar("Result")
 Call = tuple[Sequence[Row], asyncio.Future[Sequence[Result]]]
-"""Rows, and who waits for what becomes of them"""
+"""Rows of one call, and the future of their results"""
 
 
 class MicroBatcher(Generic[Row, Result]):
-    """While some rows are worked on others gather, which are then worked on at once.
+    """Gathers the rows that arrive during one batch and processes them as the next batch.
 
-    So many callers share one transaction or one pass through a model, and a single one never waits
-    for company. Rows keep the order of the calls. Knows nothing of what is done with them.
+    Many callers thus share one transaction or one pass through a model, and a lone caller never
+    waits for others. Rows keep the order of the calls. Knows nothing about the work.
     """
 
     def __init__(
         self, work: Callable[[Sequence[Row]], Sequence[Result]], *, most: int, name: str
     ) -> None:
-        """Take the work.
+        """Prepare the thread.
 
         Args:
-            work: Done in the thread; what comes out is as long as what goes in. What it raises
-                reaches all whose rows were among these.
-            most: Rows at a time, unless a single call has more.
-            name: Of the thread.
+            work: Function that runs in the thread; returns one result per row. All callers in the
+                batch get an exception that it raises.
+            most: Rows of a batch, at most, unless a single call has more.
+            name: Name of the thread.
         """
         self._work, self._most = work, most
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
@@ -36,58 +36,60 @@ class MicroBatcher(Generic[Row, Result]):
         self._working: asyncio.Task[None] | None = None
 
     async def __call__(self, rows: Sequence[Row]) -> Sequence[Result]:
-        """Have some rows worked on, all at the same time; cancelled before that, they never are.
+        """Process some rows in one batch and return their results.
+
+        A call that is cancelled before its batch begins costs no work.
 
         Raises:
-            Exception: whatever the work raised.
+            Exception: the work failed.
         """
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Sequence[Result]] = loop.create_future()
         self._waiting.append((rows, result))
         if self._working is None:
-            self._working = loop.create_task(self._until_nobody_waits())
+            self._working = loop.create_task(self._work_until_empty())
         return await result
 
     async def close(self) -> None:
-        """Wait for what is in work, and drop the rest."""
+        """Wait for the running batch, and drop all waiting calls."""
         self._waiting.clear()
         await asyncio.to_thread(self._executor.shutdown, wait=True)
 
-    async def _until_nobody_waits(self) -> None:
+    async def _work_until_empty(self) -> None:
         loop = asyncio.get_running_loop()
-        while together := self._gathered():
-            rows = [row for mine, _ in together for row in mine]
+        while batch := self._next_batch():
+            rows = [row for call_rows, _ in batch for row in call_rows]
             try:
                 results = await loop.run_in_executor(self._executor, self._work, rows)
             except Exception as error:
-                _tell(together, error)
+                _fail(batch, error)
             else:
-                _hand_out(together, results)
+                _deliver(batch, results)
         self._working = None
 
-    def _gathered(self) -> list[Call[Row, Result]]:
-        together: list[Call[Row, Result]] = []
+    def _next_batch(self) -> list[Call[Row, Result]]:
+        batch: list[Call[Row, Result]] = []
         size = 0
         while self._waiting:
             rows, result = self._waiting[0]
-            if together and size + len(rows) > self._most:
+            if batch and size + len(rows) > self._most:
                 break
             self._waiting.popleft()
-            if not result.done():  # whoever waited for it is still there
-                together.append((rows, result))
+            if not result.done():  # the caller has not cancelled
+                batch.append((rows, result))
                 size += len(rows)
-        return together
+        return batch
 
 
-def _hand_out(together: Sequence[Call[Row, Result]], results: Sequence[Result]) -> None:
+def _deliver(batch: Sequence[Call[Row, Result]], results: Sequence[Result]) -> None:
     start = 0
-    for rows, result in together:
+    for rows, result in batch:
         if not result.done():
             result.set_result(results[start : start + len(rows)])
         start += len(rows)
 
 
-def _tell(together: Sequence[Call[Row, Result]], error: Exception) -> None:
-    for _, result in together:
+def _fail(batch: Sequence[Call[Row, Result]], error: Exception) -> None:
+    for _, result in batch:
         if not result.done():
             result.set_exception(error)

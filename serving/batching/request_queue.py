@@ -1,4 +1,4 @@
-"""Requests that wait for the engine: how many may, and which are worked on together."""
+"""Bounded queue of requests for the engine, and the choice of the next batch."""
 
 import asyncio
 import time
@@ -12,71 +12,70 @@ from serving.api.request import Request
 from shortlist_client.api.answer import Answer
 
 LEAST_RETRY = 0.01
-"""Seconds after which it is worth asking again."""
+"""Shortest retry delay for a refused request, seconds"""
 RECENT = 0.2
-"""Weight of the last batch in what is known of how long a request takes."""
+"""Weight of the last batch in the moving average of seconds per request"""
 Answered = tuple[Answer, Mapping[str, str]]
-"""An answer, and the fingerprints of the release that gave it."""
+"""An answer, and the fingerprints of the release that gave it"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueueConfig:
-    """How requests wait for the engine and are worked on together."""
+    """Queueing and batching of requests."""
 
     requests: int = 32
-    """Requests that wait at most; whoever comes then is told at once when to ask again."""
+    """Requests that may wait; further requests are refused at once with a time to retry."""
     batch_items: int = 2048
-    """Items of histories, and items to be ranked, that are read together; a request with more is
-    worked on alone. The more, the more requests a second, and the longer each of them takes."""
+    """Largest batch, in items of histories plus items to rank; a larger request is answered alone.
+    A higher value gives more requests per second and a longer latency of each."""
     delay_ms: float = 2.0
-    """How long the engine waits at most for as many requests as it answered together before. It
-    does not wait for a second request where one was answered alone."""
-
+    """Longest wait for a batch as large as the last one, ms. After a single request the engine does
+    not wait for a second one."""
     stream_requests: int = 1
-    """Requests of streams that are answered together, while nobody else waits: a request that comes
-    meanwhile waits for so many. The more, the sooner jobs end on a server that has nothing else to
-    do."""
+    """Requests of streams in one batch, taken only while no other request waits. A request that
+    arrives meanwhile waits for the whole batch. A higher value shortens jobs on an idle server."""
 
     def __post_init__(self) -> None:
-        leasts = {"requests": 1, "batch_items": 1, "delay_ms": 0, "stream_requests": 1}
-        for name, least in leasts.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        minimums = {"requests": 1, "batch_items": 1, "delay_ms": 0, "stream_requests": 1}
+        for name, minimum in minimums.items():
+            if getattr(self, name) < minimum:
+                raise ValueError(f"{name} must be at least {minimum}, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class QueuedRequest:
-    """A request and whoever awaits its answer."""
+    """A request in the queue, and the future of its answer."""
 
     request: Request
     future: asyncio.Future[Answered]
     patient: bool = False
-    """Whether all others come first"""
+    """Whether all other requests go first"""
     since: float = field(default_factory=time.monotonic)
+    """Time of arrival, seconds of `time.monotonic`"""
 
     @property
     def late(self) -> bool:
-        """Whether its time is over."""
+        """Whether the deadline has passed."""
         return self.request.deadline <= time.monotonic()
 
-    def tell(self, told: Answered | Exception) -> None:
-        """Hand the answer to the event loop of whoever awaits it, if both are still there."""
+    def deliver(self, result: Answered | Exception) -> None:
+        """Set the answer or error in the caller's event loop, unless loop or caller are gone."""
         with suppress(RuntimeError):  # the loop has ended
-            self.future.get_loop().call_soon_threadsafe(self._settle, told)
+            self.future.get_loop().call_soon_threadsafe(self._resolve, result)
 
-    def _settle(self, told: Answered | Exception) -> None:
+    def _resolve(self, result: Answered | Exception) -> None:
         if self.future.done():
             return
-        if isinstance(told, Exception):
-            self.future.set_exception(told)
+        if isinstance(result, Exception):
+            self.future.set_exception(result)
         else:
-            self.future.set_result(told)
+            self.future.set_result(result)
 
 
 class RequestQueue:
-    """A queue with a bound, in order of arrival. Not safe for threads: who uses it holds a lock.
+    """A bounded queue in order of arrival. Not thread-safe: callers hold a lock.
 
-    Patient requests stand in a queue of their own, which whoever sends them bounds.
+    Patient requests wait in a second queue, whose length the callers bound.
     """
 
     def __init__(self, config: QueueConfig) -> None:
@@ -89,36 +88,36 @@ class RequestQueue:
         return len(self._waiting) + len(self._patient)
 
     def add(self, request: QueuedRequest) -> None:
-        """Let a request wait.
+        """Add a request to the queue.
 
         Raises:
-            QueueFullError: as many wait as may.
+            QueueFullError: the queue is full.
         """
         if request.patient:
             self._patient.append(request)
             return
         if len(self._waiting) >= self._config.requests:
-            self._waiting = deque(filter(self._still_there, self._waiting))
+            self._waiting = deque(filter(self._pending, self._waiting))
         if (count := len(self._waiting)) >= self._config.requests:
             raise QueueFullError(count, max(count * self._seconds, LEAST_RETRY))
         self._waiting.append(request)
 
     def take(self, cost: Callable[[Request], int]) -> list[QueuedRequest]:
-        """Take what is to be worked on together, the oldest first, without those that are gone.
+        """Take the next batch, oldest first, without cancelled and late requests.
 
-        Patient requests are taken where there are no others.
+        Patient requests are taken only if there are no others.
         """
-        return self._first(self._waiting, cost, len(self._waiting)) or self._first(
+        return self._take_from(self._waiting, cost, len(self._waiting)) or self._take_from(
             self._patient, cost, self._config.stream_requests
         )
 
-    def _first(
+    def _take_from(
         self, waiting: deque[QueuedRequest], cost: Callable[[Request], int], most: int
     ) -> list[QueuedRequest]:
         taken: list[QueuedRequest] = []
         left = self._config.batch_items
         while waiting and len(taken) < most:
-            if self._still_there(waiting[0]):
+            if self._pending(waiting[0]):
                 left -= cost(waiting[0].request)
                 if taken and left < 0:
                     break
@@ -127,12 +126,12 @@ class RequestQueue:
         return taken
 
     @staticmethod
-    def _still_there(request: QueuedRequest) -> bool:
+    def _pending(request: QueuedRequest) -> bool:
         if request.late and not request.future.done():
-            request.tell(TimeoutError("the deadline passed before the engine was free"))
+            request.deliver(TimeoutError("the deadline passed before the engine was free"))
         return not (request.late or request.future.done())
 
-    def book(self, requests: int, seconds: float) -> None:
-        """Remember how long some requests took together."""
+    def record(self, requests: int, seconds: float) -> None:
+        """Update the average time per request with a batch of `requests` that took `seconds`."""
         each = seconds / requests
         self._seconds += (RECENT if self._seconds else 1.0) * (each - self._seconds)

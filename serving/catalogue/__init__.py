@@ -1,1 +1,1 @@
-"""Items and users of a release: ids to rows, histories, changes."""
+"""Items and users of a release: row look-up, histories, item changes."""

@@ -1,4 +1,4 @@
-"""Ids outside, rows inside: items and users of a release."""
+"""Looks up items and users of a release: ids to rows, and back."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from shortlist_client.api.request import Shopper
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
-    """Looks up items and users of a release. Knows nothing of models."""
+    """Items and users of a release, with item changes. Knows nothing of models."""
 
     data: Dataset
     """Ids, titles, texts and histories of the release"""
     fields: ItemFields | None
-    """Other fields of its items; None where there are none"""
+    """Other fields of the items; None if there are none"""
     row_of: Mapping[str, int]
     """Row of every item of the release, by id"""
     user_of: Mapping[str, int]
@@ -35,9 +35,9 @@ class Catalogue:
     action_codes: Mapping[str, int]
     """Codes of the release's actions, by name"""
     by_popularity: NDArray[np.int32]
-    """(items of the release,) rows, best-selling first; equals in random order"""
+    """(items of the release,) item rows, best-selling first; ties in random order"""
     live: LiveItems | None = None
-    """Items that changed since the release was built; None where nothing did"""
+    """Items that changed since the release was built; None if none did"""
 
     @classmethod
     def of(cls, data: Dataset, fields: ItemFields | None = None) -> "Catalogue":
@@ -57,7 +57,7 @@ class Catalogue:
 
     @property
     def actions(self) -> Sequence[str]:
-        """What the release's interactions call what users do."""
+        """Names of the actions in the release's interactions."""
         return self.data.action_names
 
     def item_id(self, row: int) -> str:
@@ -73,25 +73,25 @@ class Catalogue:
         return self.live.item(row).title
 
     def known(self, item_id: str) -> KnownItem | None:
-        """An item as of now; None where there is none, or none any more."""
+        """Current form of an item; None if it is unknown or deleted."""
         row = self.row(item_id)
         if row is None:
             return None
         return KnownItem(item=self.item(row), changed=row >= len(self.data.item_ids))
 
     def item(self, row: int) -> Item:
-        """What is known of an item row."""
+        """Item of a row, with all recorded fields."""
         if self.live is None or row < len(self.data.item_ids):
             described = {} if self.fields is None else self.fields[row]
             return Item(item_id=self.data.item_ids[row], title=self.title(row), **described)
         return self.live.item(row)
 
     def text(self, row: int) -> str:
-        """Text of a row of the release, as the towers read it."""
+        """Text of a row of the release, as the towers encode it."""
         return self.data.texts[row]
 
     def learnt_row(self, item_id: str, text: str) -> int | None:
-        """Row of the release whose embedding an item of some text has; None where it is new."""
+        """Row of the item in the release if its text is unchanged; else None."""
         row = self.base_row(item_id)
         return row if row is not None and self.data.texts[row] == text else None
 
@@ -101,16 +101,16 @@ class Catalogue:
         return purchases(self.data.popularity, origins)
 
     def best_selling(self, size: int, allowed: BitMap | None = None) -> NDArray[np.int32]:
-        """Rows of the best-selling items, those that are new last.
+        """Rows of the best-selling items; new items come last.
 
         Args:
-            size: Items at most.
-            allowed: Item rows to choose from, none of them hidden; None for all.
+            size: Number of items, at most.
+            allowed: Item rows to choose from, without hidden rows; None for all.
         """
         if allowed is None and self.live is None:
             return self.by_popularity[:size]
         new = _among(self._new(), allowed)
-        wanted, found, start, block = min(size, self._left(allowed) - len(new)), 0, 0, size
+        wanted, found, start, block = min(size, self._size(allowed) - len(new)), 0, 0, size
         parts: list[NDArray[np.int64]] = []
         while found < wanted:
             rows = self._current(self.by_popularity[start : start + block])
@@ -119,11 +119,11 @@ class Catalogue:
         return np.concatenate([*parts, new])[:size].astype(np.int32)
 
     def base_row(self, item_id: str) -> int | None:
-        """Row of an item in the release, whatever became of it; None where it was not there."""
+        """Row of an item in the release, even if it was changed or deleted; None if not there."""
         return self.row_of.get(item_id)
 
     def row(self, item_id: str) -> int | None:
-        """Row of an item id, None where there is no such item, or none any more."""
+        """Current row of an item; None if it is unknown or deleted."""
         row = None if self.live is None else self.live.row(item_id)
         row = self.row_of.get(item_id) if row is None else row
         if row is None or (self.live and not self.live.index.alive(np.array([row]))[0]):
@@ -132,38 +132,38 @@ class Catalogue:
 
     def rows(self, item_ids: Sequence[str]) -> tuple[NDArray[np.int32], tuple[str, ...]]:
         """Rows of the known ids, in order, and the unknown ids."""
-        return _looked_up(self.row, item_ids)
+        return _look_up(self.row, item_ids)
 
     def history_rows(self, item_ids: Sequence[str]) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-        """The same of a history: what is known of an item tells of its buyer after it is gone."""
-        return _looked_up(self._known_row, item_ids)
+        """As `rows`, for a history: includes deleted items, which still describe the shopper."""
+        return _look_up(self._history_row, item_ids)
 
     def history(
         self, user_id: str, recent: Sequence[Event] = ()
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]] | None:
-        """Everything that is known of a user, oldest first; None for a stranger.
+        """Full history of a user, oldest first; None if neither release nor events know the user.
 
         Args:
-            user_id: Who.
-            recent: What the user did since the release was built; what the release knows of it
-                already, and items that nobody knows, are passed over.
+            user_id: Id of the user.
+            recent: Events of the user since the release was built. Events that the release already
+                contains and events with unknown items are ignored.
 
         Returns:
             Item rows and their interaction codes.
         """
         user = self.user_of.get(user_id)
-        rows = [self._known_row(event.item_id) for event in recent]
+        rows = [self._history_row(event.item_id) for event in recent]
         since = [(row, event) for row, event in zip(rows, recent, strict=True) if row is not None]
         if user is None and not since:
             return None
         return history_with(self.data, user, since, self.action_codes)
 
     def interaction_codes(self, shopper: Shopper) -> NDArray[np.int32]:
-        """Contexts of the known items of a given history, as if there were no others.
+        """Interaction codes of a given history's known items, as if it had no unknown ones.
 
-        Of a release whose interactions had no times, those given say nothing.
+        If the release's interactions have no times, the given times are ignored.
         """
-        known = np.array([self._known_row(i) is not None for i in shopper.history], bool)
+        known = np.array([self._history_row(i) is not None for i in shopper.history], bool)
         numbers = np.zeros(len(shopper.history), np.int32)
         if shopper.history_actions:
             numbers = action_numbers(shopper.history_actions, self.action_codes)
@@ -173,35 +173,35 @@ class Catalogue:
         return interaction_codes(times, numbers[known], np.zeros(1, np.int64))
 
     def _new(self) -> NDArray[np.int64]:
-        """Rows of the items that the release lacks, the newest first."""
+        """Rows of the items that are not in the release, newest first."""
         if self.live is None:
             return np.empty(0, np.int64)
         added = self.live.index.visible_added()
         new: NDArray[np.int64] = added[self.live.index.origins(added) == added][::-1]
         return new
 
-    def _left(self, allowed: BitMap | None) -> int:
+    def _size(self, allowed: BitMap | None) -> int:
         return len(self) if allowed is None else len(allowed)
 
     def _current(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Where some items of the release are now, without those that were deleted."""
+        """Current rows of some items of the release, without deleted items."""
         now = rows.astype(np.int64) if self.live is None else self.live.index.current(rows)
         return now[now >= 0]
 
-    def _known_row(self, item_id: str) -> int | None:
-        """Row at which behaviour knows an item: the release's where it has one."""
+    def _history_row(self, item_id: str) -> int | None:
+        """Row of an item for histories: the release's row if it has one, else the added row."""
         row = self.row_of.get(item_id)
         return self.live.row(item_id) if row is None and self.live is not None else row
 
 
 def _among(rows: NDArray[np.int64], allowed: BitMap | None) -> NDArray[np.int64]:
-    """Those rows that are allowed, in their order."""
+    """The allowed ones of some rows, in their order."""
     if allowed is None:
         return rows
     return rows[np.isin(rows, rows_of(bitmap_of(rows) & allowed))]
 
 
-def _looked_up(
+def _look_up(
     row_of: Callable[[str], int | None], item_ids: Sequence[str]
 ) -> tuple[NDArray[np.int32], tuple[str, ...]]:
     found = {item_id: row_of(item_id) for item_id in item_ids}

@@ -1,4 +1,4 @@
-"""Changes of items between two rebuilds: what they are, and how they are written down."""
+"""Item changes between two rebuilds, and their encoding in the journal."""
 
 import json
 import struct
@@ -14,10 +14,10 @@ from lineage.manifest import RECORD
 from shortlist_client.api.item import Item
 
 CHANGES = "CHANGES"
-"""Beside a dataset's releases; beside the stages where they are served as they were built."""
+"""Name of the journal file, in the folder of the releases or of unpublished stages"""
 _LENGTH = struct.Struct("<I")
 KINDS_BEFORE = ("<f4", "<f2")
-"""Of vectors and states in records that do not tell"""
+"""Number types of vectors and states in records without `kinds`"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,17 +28,17 @@ class Change:
     when: float
     """Unix seconds"""
     item: Item | None
-    """None where it was deleted"""
+    """The new form; None if the item was deleted"""
     vector: NDArray[np.float32] | None = None
-    """(dimension,) embedding; None of a deleted item"""
+    """(dimension,) embedding; None for a deleted item"""
     state: NDArray[np.int8] | None = None
-    """(bytes,) what the ranker keeps of it; None of a deleted item"""
+    """(bytes,) quantised state of the ranker; None for a deleted item"""
     made_by: str = ""
-    """Fingerprints of what made vector and state"""
+    """Fingerprints of the stages that made vector and state"""
 
 
 def encoded(changes: Sequence[Change]) -> bytes:
-    """One record of some changes, of which all vectors were made by the same."""
+    """One journal record of some changes, whose vectors all come from the same models."""
     upserts = [change for change in changes if change.item is not None]
     made_by = {change.made_by for change in upserts} or {""}
     assert len(made_by) == 1, made_by
@@ -83,7 +83,7 @@ def decoded(record: bytes) -> list[Change]:
 
 
 def latest(records: Iterable[bytes]) -> dict[str, Change]:
-    """The last change of every item that changed, by its id, oldest first."""
+    """The last change of every changed item by item id, oldest change first."""
     found: dict[str, Change] = {}
     for record in records:
         for change in decoded(record):
@@ -93,5 +93,5 @@ def latest(records: Iterable[bytes]) -> dict[str, Change]:
 
 
 def changes_path(root: Path) -> Path:
-    """Where the changes to a published release, or to stages as they were built, are kept."""
+    """Path of the journal for a published release or for unpublished stages."""
     return (root.parent if (root / RECORD).is_file() else root) / CHANGES

@@ -1,4 +1,4 @@
-"""Renders an item's text as the data stage does."""
+"""Renders an item's text exactly as the data stage does."""
 
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,18 @@ from shortlist_client.api.item import Item
 
 
 def text_of(item: Item, config: DataConfig) -> str:
-    """What the item tower reads of an item, as the data stage would have rendered it."""
+    """Text of an item for the item tower, equal to the data stage's rendering."""
     return item_text(fields_of(item, config), config)
 
 
 def fields_of(item: Item, config: DataConfig) -> dict[str, Any]:
-    """What the text of an item is rendered from, by name."""
+    """Fields that an item's text is rendered from, by name."""
     read = {name: value for name, value in item.attributes.items() if name in config.fields}
     return {**read, **item.texts, "title": item.title}
 
 
 def data_config(root: Path) -> DataConfig:
-    """How the data stage of a release rendered its texts."""
+    """Configuration with which the data stage of a release rendered its texts."""
     config = read_manifest(root / "data", "data").config
     named = {name: config[name] for name in ("fields", "token_budget") if name in config}
     if "fields" in named:

@@ -1,4 +1,4 @@
-"""Items that changed since a release was built, as of one moment."""
+"""Items that changed since a release was built, in one consistent state."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -18,37 +18,37 @@ logger = logging.getLogger(__name__)
 
 
 class LiveItems:
-    """The index after some changes, and what is known of the items that were added to it.
+    """The index after some changes, with the fields of the added items.
 
-    A change makes another one; whoever reads this one goes on undisturbed.
+    A change makes a new `LiveItems`; readers of the old one are not disturbed.
     """
 
     def __init__(self, index: LiveIndex, attributes: Attributes, state_bytes: int) -> None:
-        """Begin with an index that nothing was added to.
+        """Start with an index without added items.
 
         Args:
-            index: Of the release.
-            attributes: Of the release.
-            state_bytes: Of what the ranker keeps of an item.
+            index: Index of the release.
+            attributes: Attributes of the release.
+            state_bytes: Size of the ranker's state of an item, bytes.
         """
         self.index, self.states = index, AppendOnlyArray((state_bytes,), np.int8)
         self._base, self._attributes = len(index), attributes
-        # Later ones share both and only add; rows beyond the index are not of this moment.
+        # Successors share these three and only append: rows beyond the index belong to successors.
         self._items: list[Item] = []
         self._held: list[ItemValues] = []
         self._rows: dict[str, list[int]] = {}
 
     @property
     def values(self) -> Sequence[ItemValues]:
-        """Attribute values of every added row; may go on with rows that the index lacks."""
+        """Attribute values of every added row; may end with rows beyond the index."""
         return self._held
 
     def item(self, row: int) -> Item:
-        """What an added row holds."""
+        """Item of an added row."""
         return self._items[row - self._base]
 
     def row(self, item_id: str) -> int | None:
-        """Newest row that was added for an item, hidden or not; None where none was."""
+        """Newest added row of an item, hidden or not; None if there is none."""
         rows = self._rows.get(item_id, ())
         return next((row for row in reversed(rows) if row < len(self.index)), None)
 
@@ -61,28 +61,28 @@ class LiveItems:
         origins: NDArray[np.int64],
         hidden: NDArray[np.int64],
     ) -> "LiveItems":
-        """The items after one change; only the newest may be changed, by one writer.
+        """The items after one change. Call only on the newest `LiveItems`, from one writer.
 
         Args:
-            items: What is added.
-            vectors: (items, dimension) their embeddings.
-            states: (items, bytes) what the ranker keeps of them.
-            origins: (items,) rows of the same items in the release, -1 where it lacks them.
-            hidden: Rows that are not to be found again.
+            items: Items to add.
+            vectors: (items, dimension) embeddings.
+            states: (items, bytes) quantised states of the ranker.
+            origins: (items,) rows of the same items in the release, -1 for items not in it.
+            hidden: Rows to hide from later searches.
 
         Raises:
-            ValueError: the vectors are unfit or a row to hide is not there.
+            ValueError: the vectors are invalid or a row to hide does not exist.
         """
         first = len(self.index)
         after = self._sharing(self.index.changed(vectors, origins, hidden=hidden))
         after.states = self.states.appended(states)
         del self._items[first - self._base :], self._held[first - self._base :]
         self._items.extend(items)
-        self._held.extend(_all_held(items, self._attributes))
+        self._held.extend(_all_fitting(items, self._attributes))
         for row, item in enumerate(items, first):
             self._rows.setdefault(item.item_id, []).append(row)
-        useless = after.index.hidden_added
-        return after._compacted() if useless > BLOCK + len(after.index.added) // 2 else after
+        wasted = after.index.hidden_added
+        return after._compacted() if wasted > BLOCK + len(after.index.added) // 2 else after
 
     def _sharing(self, index: LiveIndex) -> "LiveItems":
         after = LiveItems(index, self._attributes, 0)
@@ -91,7 +91,7 @@ class LiveItems:
         return after
 
     def _compacted(self) -> "LiveItems":
-        """The same without hidden added rows; the others are numbered anew."""
+        """The same items without hidden added rows; renumbers the other added rows."""
         index, rows = self.index.compacted()
         after = LiveItems(index, self._attributes, self.states.shape[1])
         after._base = self._base
@@ -103,13 +103,13 @@ class LiveItems:
 
 
 def described(item: Item, attributes: Attributes) -> Mapping[str, Any]:
-    """What filters can look at: its attributes, and its texts that are keywords in the release."""
+    """Values for filters: the item's attributes, and its texts that are keywords in the release."""
     keywords = {n: text for n, text in item.texts.items() if attributes.kinds.get(n) == "keyword"}
     return {**keywords, **item.attributes}
 
 
 def fitting(item: Item, attributes: Attributes) -> ItemValues:
-    """What filters find of it; without what was written when a release had other attributes."""
+    """Item values that fit the release's attributes; drops those that an older release had."""
     held: dict[str, Values] = {}
     for name, value in described(item, attributes).items():
         with suppress(ValueError):
@@ -117,10 +117,10 @@ def fitting(item: Item, attributes: Attributes) -> ItemValues:
     return held
 
 
-def _all_held(items: Sequence[Item], attributes: Attributes) -> list[ItemValues]:
-    """What items have, and a warning of what does not fit."""
+def _all_fitting(items: Sequence[Item], attributes: Attributes) -> list[ItemValues]:
+    """Item values of items; logs a warning if some do not fit the release."""
     found = [fitting(item, attributes) for item in items]
-    told = sum(len(described(item, attributes)) for item in items)
-    if dropped := told - sum(map(len, found)):
+    given = sum(len(described(item, attributes)) for item in items)
+    if dropped := given - sum(map(len, found)):
         logger.warning("%d attributes of changed items do not fit the release", dropped)
     return found

@@ -66,8 +66,8 @@ def compact(
     Args:
         journal: Journal of the item changes.
         releases: Folders of the retained releases. Rolling back to any of them must not restore a
-            deleted item.
-        reencoded: Changes with vectors of newer models, by item id; they replace the recorded ones.
+            deleted item. Without releases, every item's last change is kept.
+        reencoded: Changes with vectors of other models, by item id; they replace the recorded ones.
 
     Returns:
         Number of changes dropped.

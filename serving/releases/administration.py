@@ -1,4 +1,4 @@
-"""What operators do to a running server: look at its releases, load and activate them."""
+"""Operations on a running server: list, load and activate releases."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,105 +22,110 @@ from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.operations import ReleaseFacts
 
 Timed = tuple[ReleaseFacts, float]
-"""A release, and the seconds that something took"""
+"""A release, and the duration of the operation, seconds"""
 
 
 class Administration:
-    """Every method may take as long as loading a release does; any thread may call.
+    """Lists, loads and activates releases. Thread-safe; a call may take as long as loading one.
 
-    Raises, each of them, PreconditionError where it cannot be done as things are, and
+    Every method raises PreconditionError if the server or the releases do not allow it, and
     UnavailableError while another process changes the releases; then nothing has changed.
     """
 
     def __init__(self, engine: EngineThread, reloader: Reloader | None) -> None:
-        """Take the parts.
+        """Keep the parts.
 
         Args:
-            engine: What serves.
-            reloader: Of the releases; None where stages are served as they were built.
+            engine: Thread that serves.
+            reloader: Reloader of the releases; None if the server serves unpublished stages.
         """
         self._engine, self._reloader = engine, reloader
 
     def releases(self) -> Sequence[ReleaseFacts]:
-        """Those that are kept, newest first."""
-        with _told():
-            return [self._release(release_id) for release_id in release_ids(self._of.releases)]
+        """The retained releases, newest first."""
+        with _api_errors():
+            return [
+                self._release(release_id)
+                for release_id in release_ids(self._checked_reloader.releases)
+            ]
 
     def load(self, release_id: str) -> Timed:
-        """Load a release beside the one that serves, and let go of it.
+        """Load a release beside the serving one, and discard it.
 
         Raises:
-            InvalidRequestError: the id is none.
+            InvalidRequestError: the id is malformed.
             UnknownReleaseError: there is no such release.
         """
         started = time.perf_counter()
         self._require(release_id)
-        with _told():
-            self._of.try_out(release_id)
+        with _api_errors():
+            self._checked_reloader.try_out(release_id)
             return self._release(release_id), time.perf_counter() - started
 
     def activate(self, release_id: str, wanted: Callable[[], bool]) -> Timed:
         """Load a release, make it live and serve it.
 
         Args:
-            release_id: Which.
-            wanted: Whether it still is to become live, once it is loaded.
+            release_id: Id of the release.
+            wanted: Called when the release is loaded; tells whether to go on and make it live.
 
         Raises:
-            InvalidRequestError: the id is none.
+            InvalidRequestError: the id is malformed.
             UnknownReleaseError: there is no such release.
-            TimeoutError: it is not wanted any more.
+            TimeoutError: `wanted` returned false.
         """
         started = time.perf_counter()
         self._require(release_id)
-        with _told():
-            self._of.activate(self._engine, release_id, wanted=wanted)
+        with _api_errors():
+            self._checked_reloader.activate(self._engine, release_id, wanted=wanted)
             return self._release(release_id), time.perf_counter() - started
 
     def roll_back(self, wanted: Callable[[], bool]) -> Timed:
-        """The same with what the live release replaced."""
-        with _told():
-            before = release_before(self._of.releases)
+        """Activate the release that the live one replaced; see `activate`."""
+        with _api_errors():
+            before = release_before(self._checked_reloader.releases)
         return self.activate(before, wanted)
 
     @property
-    def _of(self) -> Reloader:
+    def _checked_reloader(self) -> Reloader:
         if self._reloader is None:
             raise PreconditionError(
-                "releases must be published and served with --releases, but stages are served as "
-                "they were built"
+                "releases must be published and served with --releases, but this server serves "
+                "unpublished stages"
             )
         return self._reloader
 
     def _require(self, release_id: str) -> None:
-        releases = self._of.releases
+        releases = self._checked_reloader.releases
         if not ID.fullmatch(release_id):
             raise InvalidRequestError(
-                "release_id must be a release's, as `20261125T025301.123Z-1f0c8a3e`, "
+                "release_id must be the id of a release, like `20261125T025301.123Z-1f0c8a3e`, "
                 f"got {release_id[:64]!r}"
             )
         if release_id not in release_ids(releases):
-            raise UnknownReleaseError(f"release_id must be of a release kept, got {release_id}")
+            raise UnknownReleaseError(f"release_id must be a retained release, got {release_id}")
 
     def _release(self, release_id: str) -> ReleaseFacts:
-        releases = self._of.releases
+        releases = self._checked_reloader.releases
         try:
             live = live_id(releases)
         except CorruptArtifactError:
             live = None
-        return release_facts(releases, release_id, live=live, serving=self._of.serving)
+        return release_facts(
+            releases, release_id, live=live, serving=self._checked_reloader.serving
+        )
 
 
 def release_facts(
     releases: Path, release_id: str, *, live: str | None, serving: str | None = None
 ) -> ReleaseFacts:
-    """The facts of a published release; of a damaged one, its id.
+    """Facts of a published release; only the id and flags if it is damaged.
 
     Args:
         releases: Folder of a dataset's releases.
-        release_id: The release.
+        release_id: Id of the release.
         live: Id of the live release.
-        serving: Id of the release that the server answers from.
+        serving: Id of the serving release.
     """
     try:
         record = read_record(releases / release_id)
@@ -140,8 +145,8 @@ def release_facts(
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Whoever may do this may know which file it is that stands in the way."""
+def _api_errors() -> Iterator[None]:
+    """Turn artefact errors into API errors with their messages: operators may see file names."""
     try:
         yield
     except ReleasesBusyError as error:

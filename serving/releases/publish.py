@@ -1,4 +1,4 @@
-"""Which release is served: publish the finished stages, or go back to a release before them."""
+"""Makes a release live: publishes the finished stages, or rolls back to an older release."""
 
 import logging
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class PublishConfig:
-    """What happens to older releases."""
+    """Retention of older releases."""
 
     keep: int = 5
-    """Newest releases that are kept; the live one and the one that it replaced always are."""
+    """Newest releases to keep; the live one and the one that it replaced are always kept."""
 
     def __post_init__(self) -> None:
         if self.keep < 2:
@@ -32,29 +32,31 @@ class PublishConfig:
 
 
 def publish(root: Path, releases: Path, config: PublishConfig) -> str:
-    """Make the finished stages the live release, unless the live one holds just that.
+    """Make the finished stages the live release, unless the live release already has them.
 
-    Killed at any moment, the old or the new release is live, whole.
+    If the process is killed at any moment, either the old or the new release is live and whole.
 
     Args:
         root: Folder of a dataset's stages.
         releases: Folder of its releases.
-        config: How many to keep.
+        config: Number of releases to keep.
 
     Returns:
         Id of the live release.
 
     Raises:
-        ArtifactError: a stage is missing, corrupt or does not fit; or the releases cannot be
-            changed now, and the one that was live still is.
+        ArtifactError: a stage is missing, corrupt or does not match the others; or another process
+            changes the releases or the disk refuses. The live release stays live.
     """
     built = open_release(root)
     require_store(root / "index")
-    index = built.manifests["index"].facts  # what may not go live is refused here, by its figures
+    index = built.manifests[
+        "index"
+    ].facts  # refuses an index whose figures do not allow it to go live
     with changing(releases):
         live = live_id(releases)
         if live is not None and _holds(releases / live, built.fingerprints):
-            logger.info("nothing to publish: %s is live and holds these very stages", live)
+            logger.info("nothing to publish: %s is live and has these stages", live)
             return live
         record = add_release(
             releases,
@@ -65,26 +67,26 @@ def publish(root: Path, releases: Path, config: PublishConfig) -> str:
             bare=NOT_SERVED,
         )
         go_live(releases, record.release_id)
-        logger.info("live is %s, instead of %s", record.release_id, live or "nothing")
+        logger.info("%s is live; it replaces %s", record.release_id, live or "nothing")
         for release_id in retire(releases, config.keep):
             logger.info("deleted %s", release_id)
-        _fold_changes(releases)
+        _compact_changes(releases)
     return record.release_id
 
 
 def roll_back(releases: Path, release_id: str | None = None) -> str:
-    """Make another release live: the one that the live one replaced, or the one named.
+    """Make another release live: the named one, or the one that the live release replaced.
 
     Args:
         releases: Folder of a dataset's releases.
-        release_id: Which; by default the one before.
+        release_id: Id of the release; by default the one that the live release replaced.
 
     Returns:
         Id of the live release.
 
     Raises:
-        ArtifactError: it is not there or not whole; or the releases cannot be changed now. The
-            one that was live still is.
+        ArtifactError: the release is missing or damaged, or another process changes the releases.
+            The live release stays live.
     """
     known = release_ids(releases)
     if not known:
@@ -96,17 +98,17 @@ def roll_back(releases: Path, release_id: str | None = None) -> str:
         if chosen not in release_ids(releases):
             raise ReleaseError(
                 f"release must be one of {', '.join(known)}, got {chosen}; "
-                f"`make releases DATASET={releases.name}` tells about them"
+                f"`make releases DATASET={releases.name}` lists them"
             )
         open_release(releases / chosen)
         require_store(releases / chosen / "index")
         go_live(releases, chosen)
-    logger.info("live is %s", chosen)
+    logger.info("%s is live", chosen)
     return chosen
 
 
-def _fold_changes(releases: Path) -> None:
-    """Drop the changes that every release holds; where that cannot be done now, they stay."""
+def _compact_changes(releases: Path) -> None:
+    """Compact the journal of item changes; if that fails, keep all changes and log a warning."""
     if not (releases / CHANGES).exists():
         return
     try:
@@ -117,13 +119,13 @@ def _fold_changes(releases: Path) -> None:
             )
         finally:
             journal.close()
-        logger.info("%d changes of items dropped: all releases hold them", dropped)
+        logger.info("%d changes of items dropped: all releases contain them", dropped)
     except (ArtifactError, OSError) as error:
         logger.warning("changes of items stay as they are: %s", error)
 
 
 def _holds(release: Path, fingerprints: dict[str, str]) -> bool:
-    """Whether a release is whole and holds the stages of these fingerprints."""
+    """Whether a release is whole and has the stages with these fingerprints."""
     try:
         return verify_release(release).stages == fingerprints
     except CorruptArtifactError as error:
@@ -132,10 +134,10 @@ def _holds(release: Path, fingerprints: dict[str, str]) -> bool:
 
 
 def release_before(releases: Path) -> str:
-    """What the live release replaced, which rolling back returns to.
+    """Id of the release that the live one replaced, the target of a roll-back.
 
     Raises:
-        ReleaseError: nothing is live, or it replaced nothing.
+        ReleaseError: no release is live, or the live one replaced nothing.
     """
     live = live_id(releases)
     if live is None:

@@ -1,4 +1,4 @@
-"""Follows `CURRENT`: what becomes live is loaded beside what serves, and takes its place."""
+"""Follows `CURRENT`: loads a new live release beside the serving one, then swaps them."""
 
 import asyncio
 import ctypes
@@ -21,43 +21,43 @@ from serving.releases.publish import roll_back
 
 logger = logging.getLogger(__name__)
 NICE = 10
-"""Priority of the thread that loads, below that of the one that answers"""
-TURN_SECONDS = 2e-4
-"""How long the interpreter's lock is kept from others while a release is loaded; 5 ms as a rule"""
+"""Niceness of the loading thread; lowers its priority below the answering thread"""
+SWITCH_SECONDS = 2e-4
+"""Switch interval of the interpreter lock while a release loads, seconds; the default is 5 ms"""
 
 
 class Reloader:
-    """Sees to it that what serves is what is live.
+    """Makes the server serve the live release.
 
-    A release that cannot be loaded is logged and passed over until another becomes live, or until
-    it is asked for; what serves goes on.
+    If a release cannot be loaded, the reloader logs it once and the old release serves on. It
+    tries again when another release becomes live or when a caller asks for it.
     """
 
     def __init__(self, root: Path, load: Callable[[Path], LiveRecommender]) -> None:
-        """Begin with a release.
+        """Start with the serving release.
 
         Args:
-            root: Folder of the live release, beside the link that says so.
-            load: Makes an engine of a release's folder, warm.
+            root: Folder of the serving release, in the folder with the `CURRENT` link.
+            load: Loads a release from its folder as a warm engine.
         """
         self.releases = root.parent
         """Folder of the dataset's releases"""
         self._load = load
         self._serving = self._tried = root.name
-        self._one_at_a_time = threading.Lock()
+        self._lock = threading.Lock()
 
     @property
     def serving(self) -> str:
-        """Id of the release that answers."""
+        """Id of the serving release."""
         return self._serving
 
     async def follow(self, thread: EngineThread, *, every: float, asked: asyncio.Event) -> None:
-        """Look what is live until cancelled.
+        """Check for a new live release periodically, until cancelled.
 
         Args:
-            thread: What serves.
-            every: Seconds from one look to the next.
-            asked: Set by whoever wants a look at once, also at what failed before.
+            thread: Thread that serves.
+            every: Interval between checks, seconds.
+            asked: Set to check at once and to retry a release that failed before.
         """
         while True:
             with suppress(TimeoutError):
@@ -66,47 +66,47 @@ class Reloader:
             asked.clear()
 
     def look(self, thread: EngineThread, *, again: bool = False) -> None:
-        """Let what is live serve; returns when it does, or cannot.
+        """Serve the live release; return when it serves or cannot be loaded.
 
         Args:
-            thread: What serves.
-            again: Whether to try what failed before.
+            thread: Thread that serves.
+            again: Whether to retry a release that failed before.
         """
-        with self._one_at_a_time:
+        with self._lock:
             self._look(thread, again=again)
 
     def activate(
         self, thread: EngineThread, release_id: str, *, wanted: Callable[[], bool]
     ) -> None:
-        """Make a release live and let it serve; both, or nothing has changed.
+        """Make a release live and serve it: both, or neither.
 
-        It is loaded first, so that what cannot be loaded does not become live.
+        The release is loaded first, so that one that cannot be loaded never becomes live.
 
         Args:
-            thread: What serves.
-            release_id: Which.
-            wanted: Asked once it is loaded: whether it still is to become live.
+            thread: Thread that serves.
+            release_id: Id of the release.
+            wanted: Called when the release is loaded; tells whether to go on and make it live.
 
         Raises:
-            ArtifactError: it is not there, not whole or cannot be loaded; or the releases cannot
-                be changed now.
-            TimeoutError: it is not wanted any more.
+            ArtifactError: the release is missing, damaged or cannot be loaded; or another process
+                changes the releases.
+            TimeoutError: `wanted` returned false.
         """
-        with self._one_at_a_time:
+        with self._lock:
             if release_id == self._serving:
                 roll_back(self.releases, release_id)
                 return
-            self._exchange(thread, release_id, before=lambda: self._go_live(release_id, wanted))
+            self._swap(thread, release_id, before=lambda: self._go_live(release_id, wanted))
             self._tried = release_id
         _give_back_memory()
 
     def try_out(self, release_id: str) -> None:
-        """Load a release, warm, and let go of it.
+        """Load and warm up a release, then discard it.
 
         Raises:
-            ArtifactError: it is not there, not whole or cannot be loaded.
+            ArtifactError: the release is missing, damaged or cannot be loaded.
         """
-        with self._one_at_a_time, _short_turns():
+        with self._lock, _short_switch_interval():
             self._load(self.releases / release_id)
         _give_back_memory()
 
@@ -119,17 +119,17 @@ class Reloader:
         try:
             live = live_id(self.releases) or ""
         except ArtifactError as error:
-            live = str(error)  # told once, as a release that cannot be loaded
+            live = str(error)  # logged once, like a release that cannot be loaded
         tried, self._tried = self._tried, live
         if live in {"", self._serving} or (live == tried and not again):
             return
         try:
-            self._exchange(thread, live)
+            self._swap(thread, live)
         except UnavailableError:  # the server stopped meanwhile
             return
         except Exception as error:
             reason = error if isinstance(error, ArtifactError) else "it failed"
-            logger.error(  # what an operator can mend needs no traceback
+            logger.error(  # errors that an operator can fix need no traceback
                 "%s goes on, %s cannot be loaded: %s",
                 self._serving,
                 live,
@@ -138,15 +138,15 @@ class Reloader:
             )
         _give_back_memory()
 
-    def _exchange(
+    def _swap(
         self, thread: EngineThread, live: str, *, before: Callable[[], None] = lambda: None
     ) -> None:
-        """Load a release, do something, let it serve; where any of it fails, the old one stays."""
+        """Load a release, call `before`, serve the release; on any failure the old one stays."""
         started = time.perf_counter()
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         logger.info("loading %s beside %s", live, self._serving)
-        with _short_turns():
+        with _short_switch_interval():
             engine = self._load(self.releases / live)
         with thread.engine.hand_over(engine):
             before()
@@ -161,10 +161,10 @@ class Reloader:
 
 
 @contextmanager
-def _short_turns() -> Iterator[None]:
-    """Let whoever answers have the interpreter's lock soon, though it is let go of often."""
+def _short_switch_interval() -> Iterator[None]:
+    """Shorten the switch interval, so that the answering thread gets the interpreter lock soon."""
     usual = sys.getswitchinterval()
-    sys.setswitchinterval(TURN_SECONDS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         yield
     finally:
@@ -172,7 +172,7 @@ def _short_turns() -> Iterator[None]:
 
 
 def _give_back_memory() -> None:
-    """Free what nobody refers to any more, and give it to the system where libc can."""
+    """Collect garbage, and return free memory to the system if libc supports it."""
     gc.collect()
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -18,7 +18,7 @@ def ask(user_id="u", **options):
 
 
 class Batches:
-    """Remembers who was answered together; each batch waits for the gate."""
+    """Engine that records the users of each batch; each batch waits for the gate."""
 
     def __init__(self, fake):
         self.fake, self.batches, self.versions = fake, [], fake.versions
@@ -36,7 +36,7 @@ class Batches:
 
 
 async def held(fake):
-    """Return when the engine is in work, and stays so until the gate opens."""
+    """Wait until the engine works on a batch, which the gate holds."""
     assert await asyncio.to_thread(fake.entered.wait, SECONDS)
 
 
@@ -63,7 +63,7 @@ def run(engine, work, **config):
 
 
 def together(fake, count):
-    """Ask for one, and for so many while it is worked on."""
+    """Send one request, and `count` more while the engine answers it."""
 
     async def work(thread):
         fake.gate.clear()
@@ -77,20 +77,20 @@ def together(fake, count):
     return work
 
 
-def test_what_waits_is_answered_together_in_the_order_of_arrival(engine, fake):
+def test_waiting_requests_form_one_batch_in_order_of_arrival(engine, fake):
     answers = run(engine, together(fake, 5))
 
     assert len(answers) == 6
     assert engine.batches == [["first"], ["0", "1", "2", "3", "4"]]
 
 
-def test_a_batch_reads_no_more_than_its_budget(engine, fake):
+def test_a_batch_costs_no_more_than_its_budget(engine, fake):
     run(engine, together(fake, 5), batch_items=2)
 
     assert engine.batches == [["first"], ["0", "1"], ["2", "3"], ["4"]]
 
 
-def test_a_request_above_the_budget_is_worked_on_alone(engine, fake):
+def test_a_request_above_the_budget_is_a_batch_of_its_own(engine, fake):
     engine.cost = lambda one: 100
 
     run(engine, together(fake, 2), batch_items=2)
@@ -108,7 +108,7 @@ def test_a_lone_request_does_not_wait_for_others(engine):
     assert run(engine, work, delay_ms=2_000) < 2
 
 
-def test_after_a_batch_as_many_are_awaited_for_a_while(engine, fake):
+def test_after_a_batch_the_engine_waits_for_as_many_requests(engine, fake):
     async def work(thread):
         await together(fake, 3)(thread)
         one = asyncio.create_task(thread.answer(ask("a")))
@@ -120,7 +120,7 @@ def test_after_a_batch_as_many_are_awaited_for_a_while(engine, fake):
     assert engine.batches[-1] == ["a", "b", "c"]
 
 
-def test_one_more_than_may_wait_is_refused_at_once_with_a_time_to_come_back(engine, fake):
+def test_a_full_queue_refuses_at_once_with_a_time_to_retry(engine, fake):
     async def work(thread):
         fake.gate.clear()
         first = asyncio.create_task(thread.answer(ask("first")))
@@ -141,7 +141,7 @@ def test_one_more_than_may_wait_is_refused_at_once_with_a_time_to_come_back(engi
     assert engine.batches == [["first"], ["1", "instead"]]
 
 
-def test_a_request_whose_time_is_over_is_dropped_and_told_so(engine, fake):
+def test_a_request_past_its_deadline_is_dropped_with_a_timeout(engine, fake):
     async def work(thread):
         fake.gate.clear()
         first = asyncio.create_task(thread.answer(ask("first")))
@@ -182,7 +182,7 @@ def test_a_request_that_breaks_the_engine_fails_alone(engine, fake):
     assert [isinstance(one, RuntimeError) for one in found] == [False, False, True, False]
 
 
-def test_another_engine_answers_from_the_next_batch_on(engine, fake):
+def test_a_replaced_engine_answers_from_the_next_batch_on(engine, fake):
     other = Batches(fake)
     other.versions = {"release": "next"}
 
@@ -202,7 +202,7 @@ def test_another_engine_answers_from_the_next_batch_on(engine, fake):
     assert run(engine, work) == [fake.versions, {"release": "next"}]
 
 
-def test_what_loading_raises_reaches_those_who_wait_too():
+def test_a_failed_load_fails_the_waiting_requests():
     loading = threading.Event()
 
     def load():
@@ -227,6 +227,6 @@ def test_what_loading_raises_reaches_those_who_wait_too():
 @pytest.mark.parametrize(
     ("option", "value"), [("requests", 0), ("batch_items", 0), ("delay_ms", -1)]
 )
-def test_a_queue_without_sense_is_refused(option, value):
+def test_an_invalid_queue_configuration_is_refused(option, value):
     with pytest.raises(ValueError, match=f"{option} must be at least"):
         QueueConfig(**{option: value})

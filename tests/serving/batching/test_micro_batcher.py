@@ -7,7 +7,7 @@ from serving.batching.micro_batcher import MicroBatcher
 
 
 class Work:
-    """Doubles rows once `gate` is open; remembers what came together."""
+    """Doubles rows once `gate` is open; records the batches."""
 
     def __init__(self):
         self.batches, self.threads = [], set()
@@ -41,7 +41,7 @@ def run(work, scenario, *, most=100):
 
 
 async def begun(gathering, *calls):
-    """Tasks of some calls, of which the first is in work and the others wait."""
+    """Tasks of some calls: the first is being processed, the others wait."""
     tasks = []
     for rows in calls:
         tasks.append(asyncio.create_task(gathering(rows)))
@@ -49,7 +49,7 @@ async def begun(gathering, *calls):
     return tasks
 
 
-def test_what_waits_is_worked_on_together_and_everyone_gets_their_own(work):
+def test_waiting_calls_form_one_batch_and_each_gets_its_own_results(work):
     async def scenario(gathering):
         work.gate.clear()
         tasks = await begun(gathering, [1], [2, 3], [], [4])
@@ -61,7 +61,7 @@ def test_what_waits_is_worked_on_together_and_everyone_gets_their_own(work):
     assert work.threads == {"doubling_0"}
 
 
-def test_no_more_come_together_than_are_allowed_unless_one_call_has_more(work):
+def test_a_batch_exceeds_its_limit_only_for_a_single_large_call(work):
     async def scenario(gathering):
         work.gate.clear()
         tasks = await begun(gathering, [0], [1, 2], [3], [4], [5, 6, 7, 8], [9])
@@ -72,7 +72,7 @@ def test_no_more_come_together_than_are_allowed_unless_one_call_has_more(work):
     assert work.batches == [[0], [1, 2, 3], [4], [5, 6, 7, 8], [9]]
 
 
-def test_who_has_gone_before_the_work_began_is_left_out(work):
+def test_a_cancelled_call_is_left_out_of_the_batch(work):
     async def scenario(gathering):
         work.gate.clear()
         tasks = await begun(gathering, [1], [2], [3])
@@ -87,7 +87,7 @@ def test_who_has_gone_before_the_work_began_is_left_out(work):
     assert work.batches == [[1], [3]]
 
 
-def test_an_error_reaches_all_whose_rows_were_among_them_and_nobody_else(work):
+def test_an_error_reaches_only_the_callers_in_its_batch(work):
     async def scenario(gathering):
         work.gate.clear()
         tasks = await begun(gathering, [1], [2], [3])

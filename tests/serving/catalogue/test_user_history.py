@@ -37,14 +37,14 @@ def test_events_come_after_the_history_of_the_release(shop, span):
     np.testing.assert_array_equal(codes, longer.history_codes(0, before=TEST + 1))
 
 
-def test_without_events_a_history_is_that_of_the_release(shop, span):
+def test_without_events_the_history_is_the_releases(shop, span):
     rows, codes = Catalogue.of(shop).history("u3")
 
     np.testing.assert_array_equal(rows, shop.items[span])
     np.testing.assert_array_equal(codes, shop.history_codes(3, before=TEST + 1))
 
 
-def test_what_a_release_was_rebuilt_with_counts_once(shop, span):
+def test_events_that_a_rebuild_contains_count_once(shop, span):
     known = [event(*pair) for pair in zip(shop.items[span], shop.times[span], strict=True)]
     again = event(int(shop.items[span][0]), shop.times[span][-1] + 5)
 
@@ -53,7 +53,7 @@ def test_what_a_release_was_rebuilt_with_counts_once(shop, span):
     np.testing.assert_array_equal(rows, [*shop.items[span], shop.items[span][0]])
 
 
-def test_of_a_release_without_times_an_item_that_it_knows_counts_once(shop, span):
+def test_without_times_a_known_item_counts_once(shop, span):
     untimed = replace(shop, timed=False)
 
     rows, codes = Catalogue.of(untimed).history(
@@ -64,7 +64,7 @@ def test_of_a_release_without_times_an_item_that_it_knows_counts_once(shop, span
     assert codes[-1] == Catalogue.of(untimed).history("x", [event(239, 9)])[1][-1]
 
 
-def test_an_event_older_than_the_release_knows_is_as_if_of_the_same_second(shop, span):
+def test_an_event_older_than_the_release_gets_its_last_time(shop, span):
     last = int(shop.times[span][-1])
 
     late = Catalogue.of(shop).history("u3", [event(239, last - 9 * DAY), event(238, last + 30)])
@@ -73,7 +73,7 @@ def test_an_event_older_than_the_release_knows_is_as_if_of_the_same_second(shop,
     np.testing.assert_array_equal(late, same)
 
 
-def test_of_items_that_nobody_knows_nothing_is_told(shop):
+def test_events_with_unknown_items_are_ignored(shop):
     assert Catalogue.of(shop).history("stranger", [event(999, 5)]) is None
     rows, _ = Catalogue.of(shop).history("stranger", [event(999, 5), event(3, 6)])
     np.testing.assert_array_equal(rows, [3])

@@ -60,27 +60,27 @@ def chosen_step(chosen, state):
     return "publish", chosen.randrange(2)
 
 def after(state, step):
-    what, told = step
+    what, argument = step
     if what == "upsert":
-        return {**state, **told}
-    gone = told if what == "delete" else ()
+        return {**state, **argument}
+    gone = argument if what == "delete" else ()
     return {name: title for name, title in state.items() if name not in gone}
 
 def change_until_killed(base, state, seed, out):
     chosen, engine = random.Random(seed), LiveEngine(base, live_release(releases))
     while True:
-        what, told = step = chosen_step(chosen, state)
+        what, argument = step = chosen_step(chosen, state)
         os.write(out, (json.dumps(["begins", step]) + "\\n").encode())
         if what == "upsert":
-            engine.upsert([item(name, title) for name, title in told.items()])
+            engine.upsert([item(name, title) for name, title in argument.items()])
         elif what == "delete":
-            engine.delete(told)
+            engine.delete(argument)
         elif what == "rebuild":
-            rebuild(*told)
+            rebuild(*argument)
         else:
             if chosen.random() < 0.7:
                 engine.close()
-            publish(roots[told], releases, TWO)
+            publish(roots[argument], releases, TWO)
             engine.close()
             engine = LiveEngine.load(live_release(releases), CONFIG)
         live = live_release(releases).name

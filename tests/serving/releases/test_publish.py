@@ -39,7 +39,7 @@ def root(tmp_path):
 
 @pytest.fixture
 def publish_content(root, releases, build_stages):
-    """Build the stages with some content and publish them; the live release's id."""
+    """Builds stages with some content, publishes them and returns the live release's id."""
 
     def publish_content(content):
         return publish(build_stages(root, content), releases, CONFIG)
@@ -58,7 +58,7 @@ def damage(path):
     path.write_bytes(content)
 
 
-def test_what_is_published_is_live_and_whole(releases, root, publish_content):
+def test_a_published_release_is_live_and_whole(releases, root, publish_content):
     release_id = publish_content("one")
 
     release = open_release(live_release(releases))
@@ -67,14 +67,16 @@ def test_what_is_published_is_live_and_whole(releases, root, publish_content):
     assert (record.items, record.recall) == (7, 0.5)
 
 
-def test_of_the_trial_only_the_manifests_are_published(releases, publish_content):
+def test_only_the_manifests_of_the_trial_are_published(releases, publish_content):
     release = releases / publish_content("one")
 
     for stage in ("towers", "index", "shortlists"):
         assert [path.name for path in (release / "trial" / stage).iterdir()] == ["manifest.json"]
 
 
-def test_publishing_the_same_again_does_nothing_and_says_so(releases, publish_content, caplog):
+def test_publishing_the_same_stages_again_does_nothing_and_logs_it(
+    releases, publish_content, caplog
+):
     caplog.set_level("INFO")
     first = publish_content("one")
     before = {path: path.stat().st_mtime_ns for path in releases.rglob("*") if path.name != "LOCK"}
@@ -85,7 +87,9 @@ def test_publishing_the_same_again_does_nothing_and_says_so(releases, publish_co
     assert release_ids(releases) == [first]
 
 
-def test_a_damaged_live_release_is_published_anew(releases, publish_content, caplog):
+def test_publishing_replaces_a_damaged_live_release_with_the_same_stages(
+    releases, publish_content, caplog
+):
     first = publish_content("one")
     damage(releases / first / "index" / "rows.npy")
 
@@ -96,7 +100,7 @@ def test_a_damaged_live_release_is_published_anew(releases, publish_content, cap
     verify_release(live_release(releases))
 
 
-def test_stages_that_do_not_fit_are_refused_by_part_and_command(
+def test_mixed_stages_are_refused_with_stage_and_command(
     releases, root, publish_content, build_stages, tmp_path
 ):
     live = publish_content("one")
@@ -109,7 +113,7 @@ def test_stages_that_do_not_fit_are_refused_by_part_and_command(
     assert live_id(releases) == live
 
 
-def test_an_unfinished_stage_is_refused_and_no_folder_made(releases, root, build_stages):
+def test_an_unfinished_stage_is_refused_and_no_folder_created(releases, root, build_stages):
     build_stages(root, "one")
     shutil.rmtree(root / "ranker")
 
@@ -118,7 +122,7 @@ def test_an_unfinished_stage_is_refused_and_no_folder_made(releases, root, build
     assert not releases.exists()
 
 
-def test_rolling_back_returns_to_what_was_replaced(releases, publish_content):
+def test_rolling_back_returns_to_the_replaced_release(releases, publish_content):
     first, second = publish_content("one"), publish_content("two")
 
     assert roll_back(releases) == first
@@ -130,7 +134,7 @@ def test_rolling_back_returns_to_what_was_replaced(releases, publish_content):
     assert content_of(live_release(releases)) == "two"
 
 
-def test_the_same_stages_go_live_again_after_a_roll_back(releases, publish_content):
+def test_the_same_stages_can_go_live_again_after_a_roll_back(releases, publish_content):
     first, second = publish_content("one"), publish_content("two")
     roll_back(releases)
 
@@ -140,14 +144,14 @@ def test_the_same_stages_go_live_again_after_a_roll_back(releases, publish_conte
     assert read_record(live_release(releases)).replaces == first
 
 
-def test_the_first_release_cannot_be_rolled_back_from(releases, publish_content):
+def test_the_first_release_cannot_be_rolled_back(releases, publish_content):
     first = publish_content("one")
 
     with pytest.raises(ReleaseError, match=f"{first} replaced nothing"):
         roll_back(releases)
 
 
-def test_an_unknown_release_is_refused_with_those_that_are_known(releases, publish_content):
+def test_an_unknown_release_is_refused_with_the_known_ids(releases, publish_content):
     first = publish_content("one")
 
     for unknown in ("CURRENT", "..", "20200101T000000.000Z-00000000"):
@@ -156,7 +160,7 @@ def test_an_unknown_release_is_refused_with_those_that_are_known(releases, publi
     assert live_id(releases) == first
 
 
-def test_rolling_back_where_nothing_was_published_makes_no_folder(releases):
+def test_rolling_back_without_releases_creates_no_folder(releases):
     with pytest.raises(MissingArtifactError, match="`make publish DATASET=shop`"):
         roll_back(releases)
     assert not releases.exists()
@@ -172,9 +176,7 @@ def test_a_damaged_release_does_not_go_live(releases, publish_content, file):
     assert live_id(releases) == second
 
 
-def test_a_release_that_this_program_cannot_read_does_not_go_live(
-    releases, publish_content, monkeypatch
-):
+def test_a_release_in_another_format_does_not_go_live(releases, publish_content, monkeypatch):
     publish_content("one")
     second = publish_content("two")
     monkeypatch.setattr("lineage.manifest.FORMAT", FORMAT + 1)
@@ -184,7 +186,7 @@ def test_a_release_that_this_program_cannot_read_does_not_go_live(
     assert live_id(releases) == second
 
 
-def test_a_broken_current_is_mended_by_naming_a_release(releases, publish_content):
+def test_rolling_back_to_a_named_release_repairs_a_broken_current(releases, publish_content):
     first = publish_content("one")
     (releases / "CURRENT").unlink()
     (releases / "CURRENT").write_text("?")
@@ -196,19 +198,21 @@ def test_a_broken_current_is_mended_by_naming_a_release(releases, publish_conten
     assert live_id(releases) == first
 
 
-def test_the_last_few_releases_are_kept(releases, publish_content):
+def test_only_the_newest_releases_are_kept(releases, publish_content):
     ids = [publish_content(content) for content in "abcde"]
 
     assert release_ids(releases) == ids[:1:-1]
 
 
-def test_fewer_than_two_cannot_be_kept():
+def test_keeping_fewer_than_two_is_refused():
     with pytest.raises(ValueError, match="keep must be at least 2, got 1"):
         PublishConfig(keep=1)
 
 
 @pytest.mark.parametrize("change", ["publish", "roll_back"])
-def test_while_another_changes_the_releases_nothing_happens(releases, publish_content, change):
+def test_a_change_is_refused_while_another_process_changes_the_releases(
+    releases, publish_content, change
+):
     publish_content("one")
     live = publish_content("two")
 
@@ -221,7 +225,7 @@ def test_while_another_changes_the_releases_nothing_happens(releases, publish_co
 
 
 @pytest.mark.parametrize("at", ["first file", "fifth file", "record"])
-def test_a_disk_that_fills_up_leaves_the_live_release(releases, publish_content, monkeypatch, at):
+def test_a_full_disk_leaves_the_live_release(releases, publish_content, monkeypatch, at):
     live = publish_content("one")
     before = {path.name for path in releases.iterdir()}
     copied, copy, chmod = [], shutil.copyfile, type(releases).chmod
@@ -266,7 +270,7 @@ except Exception as error:
 
 
 def limited(pytestconfig, *arguments):
-    """Publish or roll back in a process that cannot write more than a few bytes a file."""
+    """Publish or roll back in a process that may write only a few bytes per file."""
     return subprocess.run(
         [sys.executable, "-c", LIMITED, *map(str, arguments)],
         cwd=pytestconfig.rootpath,
@@ -276,7 +280,7 @@ def limited(pytestconfig, *arguments):
     )
 
 
-def test_a_kernel_that_refuses_to_write_leaves_the_live_release(
+def test_a_refused_write_leaves_the_live_release(
     releases, root, publish_content, build_stages, pytestconfig
 ):
     live = publish_content("one")
@@ -291,7 +295,7 @@ def test_a_kernel_that_refuses_to_write_leaves_the_live_release(
     verify_release(live_release(releases))
 
 
-def test_rolling_back_needs_no_space(releases, publish_content, pytestconfig):
+def test_rolling_back_needs_no_disk_space(releases, publish_content, pytestconfig):
     first, _ = publish_content("one"), publish_content("two")
 
     done = limited(pytestconfig, releases, "-", 0)
@@ -300,7 +304,7 @@ def test_rolling_back_needs_no_space(releases, publish_content, pytestconfig):
     assert live_id(releases) == first
 
 
-def test_publishing_into_a_folder_of_something_else_is_refused(root, build_stages):
+def test_publishing_into_a_folder_with_other_files_is_refused(root, build_stages):
     build_stages(root, "one")
 
     with pytest.raises(ReleaseError, match="folder of releases, but holds 'data'"):

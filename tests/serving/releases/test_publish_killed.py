@@ -1,4 +1,4 @@
-"""Publishing and rolling back in a process that is killed; the next reader finds all in order."""
+"""Kills a process that publishes and rolls back; the next reader must find a whole live release."""
 
 import json
 import random
@@ -43,7 +43,7 @@ def die_before(step, live):
         writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
         if (event in STEPS or writes) and next(steps) == step:
             os.kill(os.getpid(), signal.SIGKILL)
-    os.fsync = lambda descriptor: None  # a kernel that lives on has all that was written
+    os.fsync = lambda descriptor: None  # only the process dies, so the kernel still has every write
     sys.addaudithook(hook)
     change(live)
     os._exit(0)
@@ -71,7 +71,7 @@ def roots(build_stages, tmp_path):
 
 @pytest.fixture
 def releases(roots, tmp_path):
-    """Folder of releases with two of them."""
+    """Folder with two releases."""
     releases = tmp_path / "releases" / "shop"
     for root in roots:
         publish(root, releases, PublishConfig())
@@ -79,7 +79,7 @@ def releases(roots, tmp_path):
 
 
 def killed_after(seconds, releases, roots, cwd):
-    """Output lines of the loop until it was killed."""
+    """Output lines of the loop until the kill."""
     with subprocess.Popen(
         [sys.executable, "-c", LOOP, str(releases), *map(str, roots)],
         cwd=cwd,
@@ -90,11 +90,11 @@ def killed_after(seconds, releases, roots, cwd):
         time.sleep(seconds)
         process.kill()
         said = (first + process.stdout.read()).splitlines(keepends=True)
-        return [line.strip() for line in said if line.endswith("\n")]  # the last may be cut off
+        return [line.strip() for line in said if line.endswith("\n")]  # the last may be incomplete
 
 
 def kill_at_random(times, releases, roots, cwd):
-    """Kill the loop again and again; how often it was killed before and after its swap."""
+    """Kill the loop repeatedly; return how often the old and how often the new release was live."""
     moments = random.Random(times)
     acknowledged, seen = live_release(releases).name, {"old": 0, "new": 0}
     of = {str(root): open_release(root).fingerprints for root in roots}
@@ -102,7 +102,7 @@ def kill_at_random(times, releases, roots, cwd):
     for _ in range(times):
         lines = killed_after(moments.uniform(0, span), releases, roots, cwd)
         done = [line.split()[1] for line in lines if line.startswith("live ")]
-        span = 0.2 if done else 1.2 * span  # a busy machine gets longer to begin
+        span = 0.2 if done else 1.2 * span  # a busy machine gets longer to start
         attempted = lines[-1].removeprefix("begins ")
         acknowledged = done[-1] if done else acknowledged
 
@@ -123,7 +123,7 @@ def kill_at_random(times, releases, roots, cwd):
     return seen
 
 
-def test_killed_at_any_moment_the_old_or_the_new_release_is_live(releases, roots, pytestconfig):
+def test_after_a_random_kill_the_old_or_the_new_release_is_live(releases, roots, pytestconfig):
     seen = kill_at_random(6, releases, roots, pytestconfig.rootpath)
 
     assert sum(seen.values()) == 6
@@ -131,14 +131,16 @@ def test_killed_at_any_moment_the_old_or_the_new_release_is_live(releases, roots
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_killed_at_many_moments_the_old_or_the_new_release_is_live(releases, roots, pytestconfig):
+def test_after_two_hundred_random_kills_the_old_or_the_new_release_is_live(
+    releases, roots, pytestconfig
+):
     seen = kill_at_random(200, releases, roots, pytestconfig.rootpath)
 
     assert min(seen.values()) > 0
 
 
 @pytest.mark.parametrize("what", ["publish", "roll back"])
-def test_killed_before_any_step_the_old_or_the_new_release_is_live(
+def test_after_a_kill_before_each_step_the_old_or_the_new_release_is_live(
     releases, roots, pytestconfig, what
 ):
     done = subprocess.run(

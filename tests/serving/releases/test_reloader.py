@@ -40,7 +40,7 @@ def load(root):
 
 @pytest.fixture
 def serving(start, releases):
-    """A server of the live release, and what follows it."""
+    """Engine thread of a server with the live release, its reloader, and the server's address."""
     root = live_release(releases)
     server = start(lambda: load(root))
     server.loaded.result(SECONDS)
@@ -51,7 +51,7 @@ def version(client):
     return client.retrieve(Shopper(history=["i3"]), Wishes(limit=1)).versions["release"]
 
 
-def test_what_is_published_and_rolled_back_to_serves_and_no_request_fails(
+def test_publishing_and_rolling_back_swap_releases_without_failed_requests(
     serving, releases, renamed
 ):
     thread, reloader, address = serving
@@ -78,7 +78,7 @@ def test_what_is_published_and_rolled_back_to_serves_and_no_request_fails(
         assert set().union(*(one.result(SECONDS) for one in asking)) == {first, second}
 
 
-def test_what_was_live_already_is_not_loaded_again(serving):
+def test_the_serving_release_is_not_loaded_again(serving):
     thread, reloader, _ = serving
     engine = thread.engine
 
@@ -87,7 +87,7 @@ def test_what_was_live_already_is_not_loaded_again(serving):
     assert thread.engine is engine
 
 
-def test_a_damaged_release_leaves_the_old_one_serving_until_there_is_another(
+def test_a_damaged_release_leaves_the_old_one_serving_until_a_retry(
     serving, releases, renamed, release, caplog
 ):
     thread, reloader, address = serving
@@ -113,7 +113,7 @@ def test_a_damaged_release_leaves_the_old_one_serving_until_there_is_another(
         assert version(client) == second
 
 
-def test_a_link_that_leads_nowhere_is_told_once(serving, releases, caplog):
+def test_a_broken_link_is_logged_once(serving, releases, caplog):
     thread, reloader, _ = serving
     (releases / "CURRENT").unlink()
     (releases / "CURRENT").symlink_to("elsewhere")
@@ -124,7 +124,7 @@ def test_a_link_that_leads_nowhere_is_told_once(serving, releases, caplog):
     assert len([r for r in caplog.records if r.levelno == logging.ERROR]) == 1
 
 
-def test_who_stops_while_a_release_is_loaded_does_not_wait_for_it(start, releases, renamed, caplog):
+def test_stopping_the_server_does_not_wait_for_a_loading_release(start, releases, renamed, caplog):
     root, loading, stopped = live_release(releases), threading.Event(), threading.Event()
     server = start(lambda: load(root))
     server.loaded.result(SECONDS)
@@ -147,7 +147,7 @@ def test_who_stops_while_a_release_is_loaded_does_not_wait_for_it(start, release
     assert [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR] == []
 
 
-def test_the_old_release_is_freed(serving, releases, renamed):
+def test_the_old_release_is_freed_from_memory(serving, releases, renamed):
     thread, reloader, address = serving
     old = weakref.ref(thread.engine.current.cascade.ranker.model)
     with RecommenderClient(address, timeout=SECONDS) as client:
@@ -160,7 +160,7 @@ def test_the_old_release_is_freed(serving, releases, renamed):
     assert old() is None
 
 
-def test_what_was_acknowledged_before_the_exchange_is_there_after_it(serving, releases, renamed):
+def test_changes_before_the_swap_are_in_the_new_engine(serving, releases, renamed):
     thread, reloader, _ = serving
     old = thread.engine
     old.upsert([Item(item_id="b-17", title="teal rug mug"), Item(item_id="i5", title="gold gold")])
@@ -177,7 +177,7 @@ def test_what_was_acknowledged_before_the_exchange_is_there_after_it(serving, re
     thread.engine.close()
 
 
-def test_who_still_holds_the_old_engine_changes_the_new_one(serving, releases, renamed):
+def test_changes_through_the_old_engine_reach_the_new_one(serving, releases, renamed):
     thread, reloader, _ = serving
     old = thread.engine
     old.upsert([Item(item_id="b-17", title="teal rug mug")])
@@ -199,7 +199,7 @@ def test_who_still_holds_the_old_engine_changes_the_new_one(serving, releases, r
     assert again.row("b-17") is None
 
 
-def test_changes_all_the_while_are_all_in_the_new_engine(serving, releases, renamed):
+def test_changes_during_the_swap_are_in_the_new_engine(serving, releases, renamed):
     thread, reloader, _ = serving
     old, done, written = thread.engine, threading.Event(), []
 
@@ -226,7 +226,7 @@ def test_changes_all_the_while_are_all_in_the_new_engine(serving, releases, rena
     thread.engine.close()
 
 
-def test_an_exchange_that_fails_leaves_the_old_engine_able_to_change(releases, renamed):
+def test_after_a_failed_swap_the_old_engine_accepts_changes(releases, renamed):
     old = load(live_release(releases))
     old.upsert([Item(item_id="b-17", title="teal rug mug")])
     publish(renamed, releases, PublishConfig())
@@ -240,8 +240,8 @@ def test_an_exchange_that_fails_leaves_the_old_engine_able_to_change(releases, r
     old.close()
 
 
-def test_a_change_that_was_made_again_since_it_was_read_is_the_last_one(releases, renamed):
-    """Both read anew by the models of another release."""
+def test_a_change_after_the_successor_loaded_overrides_its_older_one(releases, renamed):
+    """Both were encoded again by the models of another release."""
     old = load(live_release(releases))
     old.upsert([Item(item_id=name, title="teal rug") for name in ("b-17", "b-18")])
     publish(renamed, releases, PublishConfig())
@@ -264,7 +264,7 @@ def test_a_change_that_was_made_again_since_it_was_read_is_the_last_one(releases
 
 
 @pytest.mark.slow
-def test_a_server_follows_what_is_published(pytestconfig, releases, renamed):
+def test_a_server_follows_published_releases(pytestconfig, releases, renamed):
     command = [sys.executable, "-m", "serving", "serve", "--releases", str(releases)]
     command += ["--server.port", "0", "--server.reload_seconds", "0.1", "--limits.shortlist", "12"]
     process = subprocess.Popen(
@@ -284,7 +284,7 @@ def test_a_server_follows_what_is_published(pytestconfig, releases, renamed):
         process.stderr.close()
 
 
-def test_whoever_answers_has_the_lock_soon_while_a_release_is_loaded(serving, releases, renamed):
+def test_the_switch_interval_is_short_while_a_release_loads(serving, releases, renamed):
     thread, _, _ = serving
     usual, meanwhile = sys.getswitchinterval(), []
 
