@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 LISTED = 200
 RECALL_AT = (10, 100, 200)
 SEARCHING = 2_000
-"""Most users for whom searches are measured"""
+"""Largest number of users whose searches are measured"""
 SEARCH_WORDS = 3
 Values = Mapping[str, NDArray[np.float64]]
 
