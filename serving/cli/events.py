@@ -13,7 +13,7 @@ from dataset.arrays import load_dataset
 from events.open_store import open_store
 from lineage.releases import live_release
 from serving.cli.connection import FAILED, TOKEN, add_server, connected
-from serving.server.user_events import EventsConfig, oldest_kept
+from serving.server.user_events import EventsConfig, oldest_retained
 from shortlist_client.api.event import Event
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def export(options: jsonargparse.Namespace) -> None:
         OSError: the file cannot be written.
     """
     root = _root(options)
-    counted = options.events.counted(_actions(root))
+    counted = options.events.history_actions(_actions(root))
     with closing(open_store(options.events.address(root))) as store:
         from dataset.prepare.events_file import write_events
 
@@ -98,7 +98,7 @@ def prune(options: jsonargparse.Namespace) -> None:
     if options.days <= 0:
         raise ValueError(f"days must be positive, got {options.days:g}")
     with closing(open_store(options.events.address(_root(options)))) as store:
-        pruned = store.prune(oldest_kept(options.days))
+        pruned = store.prune(oldest_retained(options.days))
         logger.info("%d events removed, %d kept", pruned, store.count())
 
 

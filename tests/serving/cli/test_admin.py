@@ -71,10 +71,10 @@ def test_statistics_are_shown_by_method():
 def test_times_are_those_of_the_last_thousand_calls():
     metrics = Metrics("127.0.0.1", None)
     for _ in range(500):
-        metrics.ended("m", "OK", "a", 60.0)
+        metrics.count_call("m", "OK", "a", 60.0)
     for n in range(1000):
-        metrics.ended("m", "OK", "b", (n + 1) / 1e3)
-    metrics.ended("once", "INTERNAL", "", 0.002)
+        metrics.count_call("m", "OK", "b", (n + 1) / 1e3)
+    metrics.count_call("once", "INTERNAL", "", 0.002)
 
     methods = metrics.methods()
 
