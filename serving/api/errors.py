@@ -4,9 +4,9 @@ InvalidRequestError (`shortlist_client.api.errors`): the request breaks a rule.
 UnknownItemError: the catalogue does not have the item of the request.
 QueueFullError: too many requests wait; says when to retry.
 OtherReleaseError: the request names a release that is not live; names both.
-UnavailableError: something that the answer needs is out of reach; a retry may help.
+UnavailableError: a part of the server is out of reach or shutting down; a retry may help.
 UnknownReleaseError: the release does not exist.
-PreconditionError: the state of the server forbids it; gives the reason.
+PreconditionError: the state of the server forbids the call; gives the reason.
 """
 
 
@@ -34,7 +34,7 @@ class OtherReleaseError(RuntimeError):
 
 
 class UnavailableError(Exception):
-    """Something that the answer needs is out of reach now; a retry may help."""
+    """A part of the server is out of reach or shutting down; a retry may help."""
 
 
 class UnknownReleaseError(LookupError):
@@ -42,4 +42,4 @@ class UnknownReleaseError(LookupError):
 
 
 class PreconditionError(Exception):
-    """The state of the server forbids it."""
+    """The state of the server forbids the call."""

@@ -1,4 +1,4 @@
-"""Events from the wire to where they are kept, row by row."""
+"""The FeedbackService: checks events one by one and stores the valid ones."""
 
 import asyncio
 import time
@@ -18,10 +18,10 @@ from shortlist_client.wire.feedback import to_event
 
 
 class FeedbackServicer(FeedbackServiceServicer):
-    """The methods of `FeedbackService`. What they raise, the interceptor makes a status."""
+    """The methods of `FeedbackService`. ErrorInterceptor turns their errors into statuses."""
 
-    def __init__(self, histories: UserEvents, draining: asyncio.Event) -> None:
-        self._histories, self._draining = histories, draining
+    def __init__(self, user_events: UserEvents, draining: asyncio.Event) -> None:
+        self._user_events, self._draining = user_events, draining
 
     @override
     async def Record(
@@ -35,9 +35,9 @@ class FeedbackServicer(FeedbackServiceServicer):
         now = time.time()
         events = [to_event(message, at=now) for message in request.events]
         reasons = [_broken_rule(event, at=now) for event in events]
-        good = [row for row, reason in enumerate(reasons) if reason is None]
-        outcomes = await self._histories.append([events[row] for row in good]) if good else ()
-        for row, outcome in zip(good, outcomes, strict=True):
+        valid = [row for row, reason in enumerate(reasons) if reason is None]
+        outcomes = await self._user_events.append([events[row] for row in valid]) if valid else ()
+        for row, outcome in zip(valid, outcomes, strict=True):
             if outcome is Outcome.CONFLICT:
                 reasons[row] = "event_id must be new, got that of another event"
         return pb.RecordResponse(

@@ -179,8 +179,8 @@ def test_diversity_of_a_whole_shortlist_takes_less_than_a_millisecond():
         (Diversity(strength=-0.1), "strength of diversity must be within 0 and 1, got -0.1"),
         (Diversity(strength=float("nan")), "within 0 and 1, got nan"),
         (Diversity(at_most={"colour": 0}), "items of diversity must be at least 1 for 'colour', g"),
-        (Diversity(at_most={"size": 2}), r"with keywords \(colour, thing\), got 'size'"),
-        (Diversity(at_most={"price": 2}), r"with keywords \(colour, thing\), got 'price'"),
+        (Diversity(at_most={"size": 2}), r"keyword attribute \(colour, thing\), got 'size'"),
+        (Diversity(at_most={"price": 2}), r"keyword attribute \(colour, thing\), got 'price'"),
     ],
 )
 def test_an_invalid_diversity_is_refused_by_name(engine, diversity, rule):
