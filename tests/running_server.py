@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 import shortlist_client.channel
-from retrieval.embedding_cache import NO_CACHE
+from retrieval.cache_config import NO_CACHE
 from serving.api.errors import UnknownItemError
 from serving.api.request import Method
 from serving.engine.engine import Engine

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
-from retrieval.embedding_cache import CacheLookups
+from retrieval.cache_config import CacheLookups
 from serving.api.request import Request
 from shortlist_client.api.answer import Answer
 from shortlist_client.api.item import Item, KnownItem
@@ -43,23 +43,11 @@ class Recommender(Protocol):
 
 
 class LiveRecommender(Protocol):
-    """Provides the current state of a release whose items may change. Thread-safe."""
+    """A release whose items can be read and changed while it answers. Thread-safe."""
 
     @property
     def current(self) -> Recommender:
         """The current state."""
-
-    def hand_over(self, successor: Any) -> AbstractContextManager[None]:
-        """Context manager that hands item changes over to the engine of another release.
-
-        When the block starts, the successor has every acknowledged change. Inside the block, no
-        change is acknowledged. Afterwards this engine passes its changes on to the successor.
-        """
-
-
-@runtime_checkable
-class LiveCatalogue(Protocol):
-    """An engine whose items can be read and changed while it answers. Thread-safe."""
 
     @property
     def counts(self) -> Counts:
@@ -78,5 +66,12 @@ class LiveCatalogue(Protocol):
     def delete(self, item_ids: Sequence[str]) -> None:
         """Remove items from every answer: all of them, or none."""
 
-    def find(self, item_id: str) -> "KnownItem | None":
+    def find(self, item_id: str) -> KnownItem | None:
         """The current form of an item; None if it is unknown or deleted."""
+
+    def hand_over(self, successor: Any) -> AbstractContextManager[None]:
+        """Context manager that hands item changes over to the engine of another release.
+
+        When the block starts, the successor has every acknowledged change. Inside the block, no
+        change is acknowledged. Afterwards this engine passes its changes on to the successor.
+        """

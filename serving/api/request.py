@@ -9,6 +9,8 @@ from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.event import Event
 from shortlist_client.api.request import HONOURED, Shopper, Wishes
 
+ANSWER_STAGES = ("user_tower", "index", "ranker", "reasons", "text_reasons")
+"""Stages of an answer whose times it reports, in the order in which they run."""
 DEFAULT_LIMIT = 20
 """Items of an answer to a request without a limit."""
 

@@ -6,10 +6,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from serving.api.request import ANSWER_STAGES
 from shortlist_client.api.answer import Answer, RankedItem
 from shortlist_client.api.operations import ReleaseFacts, Statistics
 
-STAGES = ("user_tower", "index", "ranker", "reasons", "text_reasons", "total")
 SHOWN_REASONS, LEAST_SHOWN = 2, 0.005
 """Reasons shown of an item, and the smallest contribution of a text field that is shown."""
 NUMBER, WHOLE = "number", "whole"
@@ -181,8 +181,8 @@ def _notes(answer: Answer) -> list[str]:
 
 
 def _times(milliseconds: Mapping[str, float]) -> str:
-    known = [stage for stage in STAGES if stage in milliseconds]
-    others = sorted(set(milliseconds) - set(STAGES))
+    known = [stage for stage in (*ANSWER_STAGES, "total") if stage in milliseconds]
+    others = sorted(set(milliseconds) - {*ANSWER_STAGES, "total"})
     return " · ".join(f"{stage} {milliseconds[stage]:.1f}" for stage in (*others, *known))
 
 

@@ -12,7 +12,8 @@ from lineage.open_release import open_release
 from lineage.stages import DATA, RANKER
 from ranker.attention.inputs import AttentionInputs
 from ranker.ranker import Ranker
-from retrieval.embedding_cache import NO_CACHE, CacheConfig, EmbeddingCache
+from retrieval.cache_config import NO_CACHE, CacheConfig
+from retrieval.embedding_cache import EmbeddingCache
 from retrieval.features import Features, require_features
 from retrieval.retriever import Retriever
 from serving.catalogue.catalogue import Catalogue

@@ -16,7 +16,7 @@ from pyroaring import BitMap
 
 from index.ranked_list import RankedList
 from retrieval.blas_threads import limit_blas_threads
-from retrieval.embedding_cache import NO_CACHE, CacheConfig, CacheLookups
+from retrieval.cache_config import NO_CACHE, CacheConfig, CacheLookups
 from retrieval.features import NEWEST
 from serving.api.errors import OtherReleaseError, UnknownItemError
 from serving.api.limits import Limits

@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from retrieval.embedding_cache import CacheConfig, CacheLookups
+from retrieval.cache_config import CacheConfig, CacheLookups
 from serving.api.request import Method
 from shortlist_client.api.event import Event
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb

@@ -17,7 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from events.event_store import EventStore
-from retrieval.embedding_cache import CacheConfig, CacheLookups
+from retrieval.cache_config import CacheConfig, CacheLookups
 from serving.batching.engine_thread import EngineThread, Load
 from serving.batching.request_queue import QueueConfig
 from serving.releases.reloader import Reloader
@@ -31,8 +31,8 @@ from serving.server.servicers.admin import AdminServicer
 from serving.server.servicers.catalog import CatalogServicer
 from serving.server.servicers.feedback import FeedbackServicer
 from serving.server.servicers.recommender import RecommenderServicer
+from serving.server.tls import TlsConfig, server_credentials
 from serving.server.user_events import EventsConfig, UserEvents
-from serving.tls import TlsConfig, server_credentials
 from shortlist_client.proto.recommender.v1 import (
     admin_pb2,
     catalog_pb2,

@@ -13,13 +13,12 @@ from opentelemetry import propagate, trace
 from opentelemetry.trace import Span, SpanKind
 from typing_extensions import override
 
+from serving.api.request import ANSWER_STAGES
 from serving.server.interceptors.auth import CLIENT
 from serving.server.interceptors.wrapping import Call, wrap
 from serving.server.metrics import Metrics
 
 logger = logging.getLogger("serving.calls")
-SEQUENCE = ("user_tower", "index", "ranker", "reasons", "text_reasons")
-"""Stages of an answer, in the order in which they run."""
 STATUSES = {status.value[0]: status.name for status in grpc.StatusCode}
 
 
@@ -101,7 +100,7 @@ class TelemetryInterceptor(aio.ServerInterceptor):
 
     def _trace_stages(self, milliseconds: Mapping[str, float], end: int) -> None:
         """Add a span for each stage; the stages ran one after another until `end`, ns."""
-        for stage in reversed([name for name in SEQUENCE if name in milliseconds]):
+        for stage in reversed([name for name in ANSWER_STAGES if name in milliseconds]):
             start = end - round(1e6 * milliseconds[stage])
             self._tracer.start_span(stage, start_time=start).end(end)
             end = start

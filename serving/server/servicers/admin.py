@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from typing_extensions import override
 
-from serving.api.protocol import LiveCatalogue
+from serving.api.protocol import LiveRecommender
 from serving.batching.engine_thread import EngineThread
 from serving.releases.administration import Administration, Timed
 from serving.releases.reloader import Reloader
@@ -80,7 +80,6 @@ class AdminServicer(AdminServiceServicer):
         self, request: pb.GetStatisticsRequest, context: Any
     ) -> pb.GetStatisticsResponse:
         engine = await asyncio.to_thread(lambda: self._engine.engine)
-        assert isinstance(engine, LiveCatalogue), engine
         statistics = Statistics(
             versions=engine.current.versions,
             uptime_seconds=time.monotonic() - self._started,
@@ -102,7 +101,7 @@ class AdminServicer(AdminServiceServicer):
             left.set()
 
 
-def _counts(engine: LiveCatalogue) -> Counts:
+def _counts(engine: LiveRecommender) -> Counts:
     return engine.counts
 
 

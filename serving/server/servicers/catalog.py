@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from lineage.manifest import ArtifactError
 from serving.api.errors import UnavailableError
-from serving.api.protocol import LiveCatalogue
+from serving.api.protocol import LiveRecommender
 from serving.batching.engine_thread import EngineThread
 from serving.batching.micro_batcher import MicroBatcher
 from serving.server.servicers.streaming import answered
@@ -69,7 +69,7 @@ class CatalogServicer(CatalogServiceServicer):
 
     def _upsert(self, items: Sequence[Item]) -> Sequence[str | None]:
         """Upsert the valid items. Returns for each item the rule that it breaks, or None."""
-        engine = self._catalogue()
+        engine = self._engine.engine
         reasons = [_broken_rule(engine, item) for item in items]
         valid = {
             item.item_id: item
@@ -82,14 +82,14 @@ class CatalogServicer(CatalogServiceServicer):
 
     def _delete(self, item_ids: Sequence[str]) -> Sequence[str]:
         """Delete the known items; returns the unknown ids."""
-        engine = self._catalogue()
+        engine = self._engine.engine
         unknown = [item_id for item_id in item_ids if engine.find(item_id) is None]
         with _failures_as_unavailable():
             engine.delete([item_id for item_id in item_ids if item_id not in set(unknown)])
         return unknown
 
     def _get(self, item_ids: Sequence[str]) -> pb.GetResponse:
-        engine, response = self._catalogue(), pb.GetResponse()
+        engine, response = self._engine.engine, pb.GetResponse()
         for item_id in item_ids:
             known = engine.find(item_id)
             if known is None:
@@ -98,13 +98,8 @@ class CatalogServicer(CatalogServiceServicer):
                 response.items.add(item=item_message(known.item), changed=known.changed)
         return response
 
-    def _catalogue(self) -> LiveCatalogue:
-        engine = self._engine.engine
-        assert isinstance(engine, LiveCatalogue), engine
-        return engine
 
-
-def _broken_rule(engine: LiveCatalogue, item: Item) -> str | None:
+def _broken_rule(engine: LiveRecommender, item: Item) -> str | None:
     try:
         engine.check(item)
     except InvalidRequestError as error:

@@ -52,12 +52,7 @@ class RecommenderServicer(RecommenderServiceServicer):
 
     @override
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:
-        asked = Request(
-            method=Method.RECOMMEND,
-            shopper=to_shopper(request.shopper),
-            wishes=to_wishes(request.wishes),
-            deadline=_deadline(context),
-        )
+        asked = _about_shopper(Method.RECOMMEND, request, context)
         return pb.RecommendResponse(answer=await self._answer(asked, request))
 
     @override
@@ -81,23 +76,13 @@ class RecommenderServicer(RecommenderServiceServicer):
 
     @override
     async def Retrieve(self, request: pb.RetrieveRequest, context: Any) -> pb.RetrieveResponse:
-        asked = Request(
-            method=Method.RETRIEVE,
-            shopper=to_shopper(request.shopper),
-            wishes=to_wishes(request.wishes),
-            deadline=_deadline(context),
-        )
+        asked = _about_shopper(Method.RETRIEVE, request, context)
         return pb.RetrieveResponse(answer=await self._answer(asked, request))
 
     @override
     async def Rank(self, request: pb.RankRequest, context: Any) -> pb.RankResponse:
-        asked = Request(
-            method=Method.RANK,
-            shopper=to_shopper(request.shopper),
-            wishes=to_wishes(request.wishes),
-            candidates=tuple(request.candidate_item_ids),
-            deadline=_deadline(context),
-        )
+        asked = _about_shopper(Method.RANK, request, context)
+        asked = replace(asked, candidates=tuple(request.candidate_item_ids))
         return pb.RankResponse(answer=await self._answer(asked, request))
 
     @override
@@ -147,6 +132,20 @@ class RecommenderServicer(RecommenderServiceServicer):
     async def _computed(self, request: Request) -> pb.Answer:
         answer, versions = await self._engine.answer(request)
         return answer_message(answer, versions=versions, request_id=request.wishes.request_id)
+
+
+def _about_shopper(
+    method: Method,
+    message: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest,
+    context: Any,
+) -> Request:
+    """The request of a message about a shopper, before any rule is checked."""
+    return Request(
+        method=method,
+        shopper=to_shopper(message.shopper),
+        wishes=to_wishes(message.wishes),
+        deadline=_deadline(context),
+    )
 
 
 def _embed_request(message: pb.EmbedRequest, deadline: float) -> Request:

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from retrieval.embedding_cache import CacheConfig, EmbeddingCache
+from retrieval.cache_config import CacheConfig
+from retrieval.embedding_cache import EmbeddingCache
 
 
 def rows_of(numbers):

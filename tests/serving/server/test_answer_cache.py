@@ -7,7 +7,7 @@ import pytest
 
 from events.open_store import open_store
 from lineage.releases import live_release
-from retrieval.embedding_cache import CacheConfig
+from retrieval.cache_config import CacheConfig
 from serving.api.limits import Limits
 from serving.api.request import Method, Request
 from serving.engine.engine import EngineConfig

@@ -6,7 +6,7 @@ import pytest
 
 from events.event_store import StoreError
 from events.open_store import open_store
-from retrieval.embedding_cache import CacheConfig
+from retrieval.cache_config import CacheConfig
 from serving.server.user_events import EventsConfig
 from shortlist_client.api.answer import Degraded
 from shortlist_client.api.event import Event

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from serving.server.access_control import digest_of
-from serving.tls import TlsConfig
+from serving.server.tls import TlsConfig
 from shortlist_client import client_credentials
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.channel import open_channel
