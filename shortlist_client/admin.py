@@ -31,7 +31,7 @@ class AdminClient:
             timeout: Deadline of this call, seconds; by default the client's.
 
         Raises:
-            grpc.RpcError: the server serves unpublished stages, failed or is out of reach.
+            grpc.RpcError: the server serves unpublished stages, failed, or is out of reach.
         """
         request = pb.ListReleasesRequest()
         response = self._stub.ListReleases(request, timeout=self._seconds(timeout))

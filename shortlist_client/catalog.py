@@ -17,9 +17,9 @@ from shortlist_client.wire.catalog import item_message, to_item
 T = TypeVar("T")
 ITEM = Kind("an Item", "Items", (Item,))
 PAUSE_SECONDS, LAST_PAUSE = 0.1, 1.0
-"""First and longest pause before a retry; each is three times as long as the one before."""
+"""First and longest pause before a retry, seconds; each is three times the one before."""
 ROWS = 200
-"""Events or items of a message; each message has the deadline of a call."""
+"""Events or items in a message; each message has its own deadline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,7 @@ def acknowledged(method: Any, request: Any, seconds: float) -> Any:
 
 
 def in_parts(name: str, rows: Iterable[T], kind: Kind) -> Iterator[tuple[int, list[T]]]:
-    """Rows in parts of a message each, with the position of the first.
+    """The rows in parts of one message each, with the position of each part's first row.
 
     Raises:
         TypeError: the rows are one string, or one is of another kind.

@@ -65,7 +65,7 @@ class RecommenderClient:
         """Records events."""
         self.admin = AdminClient(self._channel, timeout=timeout)
         """Lists and activates releases, returns statistics."""
-        self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types know no methods
+        self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # Any: its types lack methods
 
     def __enter__(self) -> "RecommenderClient":
         return self
@@ -107,7 +107,7 @@ class RecommenderClient:
             timeout: How long at most, seconds.
 
         Raises:
-            TimeoutError: it was not ready by then.
+            TimeoutError: the server was not ready in time.
         """
         end = time.monotonic() + timeout
         while (left := end - time.monotonic()) > 0:
@@ -119,7 +119,7 @@ class RecommenderClient:
     def recommend(
         self, shopper: Shopper, wishes: Wishes = Wishes(), *, timeout: float | None = None
     ) -> Response:
-        """What a shopper should see next.
+        """Recommendations for a shopper.
 
         Args:
             shopper: Whom to recommend to.
@@ -139,10 +139,10 @@ class RecommenderClient:
     def recommend_many(
         self, requests: Iterable[tuple[Shopper, Wishes]], *, timeout: float = JOB_SECONDS
     ) -> Iterator[tuple[int, Response | RefusedRow]]:
-        """What many shoppers should see next, for batch jobs: all other calls come first.
+        """Recommendations for many shoppers, for batch jobs: all other calls come first.
 
         Args:
-            requests: Any number of shoppers and wishes; read no faster than they are answered.
+            requests: Any number of shoppers and wishes, read no faster than the server answers.
             timeout: Deadline of the whole stream, seconds.
 
         Yields:

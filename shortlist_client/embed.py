@@ -21,7 +21,7 @@ class Embedded:
     """Embeddings, and the release that made them."""
 
     embeddings: Sequence[Embedding]
-    """Of the shopper, one or none; of the known items or of the texts, in their order."""
+    """One embedding or none for a shopper; else those of the known items or texts, in order."""
     unknown_item_ids: Sequence[str]
     """Ids that the catalogue does not have; they were skipped."""
     unknown_user: bool

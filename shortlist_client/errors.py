@@ -1,6 +1,6 @@
 """Errors of calls.
 
-grpc.RpcError: what went wrong, with `code()` and `details()`.
+grpc.RpcError: any failed call, with `code()` and `details()`.
     OverloadedError: RESOURCE_EXHAUSTED when a retry helps; says when.
     ReleaseChangedError: FAILED_PRECONDITION; names the live release.
 """
@@ -54,7 +54,7 @@ def call(method: Any, request: Any, *, timeout: float) -> Any:
     """Call a method of a stub.
 
     Raises:
-        grpc.RpcError: what went wrong; its most precise class.
+        grpc.RpcError: the call failed; the most precise class of the error.
     """
     try:
         return method(request, timeout=timeout)

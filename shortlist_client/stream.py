@@ -17,12 +17,12 @@ STATUSES = {status.value[0]: status for status in grpc.StatusCode}
 
 @dataclass(frozen=True, kw_only=True)
 class RefusedRow:
-    """Why a request of a stream has no answer."""
+    """The error of one request of a stream."""
 
     code: grpc.StatusCode
-    """What `recommend` would have ended with."""
+    """Status that `recommend` would have ended with."""
     message: str
-    """What is wrong."""
+    """The rule that is broken, or the reason of the failure."""
 
 
 def recommendations(
@@ -36,11 +36,11 @@ def recommendations(
         timeout: Deadline of the whole stream, seconds.
 
     Raises:
-        Exception: what the requests raised.
+        Exception: the error of iterating over the requests.
         grpc.RpcError: the server stopped, failed or is out of reach.
     """
-    wrong: list[Exception] = []
-    call = method(_messages(requests, wrong), timeout=timeout)
+    errors: list[Exception] = []
+    call = method(_messages(requests, errors), timeout=timeout)
     try:
         for row in call:
             if row.WhichOneof("outcome") == "answer":
@@ -48,15 +48,15 @@ def recommendations(
             else:
                 yield row.row, RefusedRow(code=STATUSES[row.error.code], message=row.error.message)
     except grpc.RpcError:
-        if wrong:  # gRPC only says that iterating failed
-            raise wrong[0] from None
+        if errors:  # gRPC only says that iterating failed
+            raise errors[0] from None
         raise
     finally:
         call.cancel()  # a caller that stops reading stops the job
 
 
 def _messages(
-    requests: Iterable[tuple[Shopper, Wishes]], wrong: list[Exception]
+    requests: Iterable[tuple[Shopper, Wishes]], errors: list[Exception]
 ) -> Iterator[pb.RecommendStreamRequest]:
     try:
         for shopper, wishes in requests:
@@ -64,5 +64,5 @@ def _messages(
                 shopper=shopper_message(shopper), wishes=wishes_message(wishes)
             )
     except Exception as error:
-        wrong.append(error)
+        errors.append(error)
         raise

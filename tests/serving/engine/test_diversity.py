@@ -209,4 +209,4 @@ def test_a_repeated_attribute_is_an_invalid_argument(server):
         client._stub.Recommend(pb.RecommendRequest(wishes=pb.Wishes(diversity=twice)), timeout=10)
 
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert caught.value.details() == "attribute of diversity must not come twice, got 'a'"
+    assert caught.value.details() == "attribute of diversity must occur once, got 'a' twice"
