@@ -50,21 +50,6 @@ class ReleaseChangedError(_RefusedError):
         self.live = live
 
 
-def call(method: Any, request: Any, *, timeout: float) -> Any:
-    """Call a method of a stub.
-
-    Raises:
-        grpc.RpcError: the call failed; the most precise class of the error.
-    """
-    try:
-        return method(request, timeout=timeout)
-    except grpc.RpcError as error:
-        precise = precise_error(error)
-        if precise is error:
-            raise
-        raise precise from error
-
-
 def precise_error(error: Any) -> grpc.RpcError:
     """The error as OverloadedError or ReleaseChangedError if its details say so, else as it is."""
     status = rpc_status.from_call(error)

@@ -8,6 +8,7 @@ import grpc
 
 from shortlist_client.api.answer import Response
 from shortlist_client.api.request import Shopper, Wishes
+from shortlist_client.errors import precise_error
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.wire.answer import to_response
 from shortlist_client.wire.request import shopper_message, wishes_message
@@ -47,10 +48,10 @@ def recommendations(
                 yield row.row, to_response(row.answer)
             else:
                 yield row.row, RefusedRow(code=STATUSES[row.error.code], message=row.error.message)
-    except grpc.RpcError:
+    except grpc.RpcError as error:
         if errors:  # gRPC only says that iterating failed
             raise errors[0] from None
-        raise
+        raise precise_error(error) from None
     finally:
         call.cancel()  # a caller that stops reading stops the job
 
@@ -59,7 +60,12 @@ def _messages(
     requests: Iterable[tuple[Shopper, Wishes]], errors: list[Exception]
 ) -> Iterator[pb.RecommendStreamRequest]:
     try:
-        for shopper, wishes in requests:
+        for place, pair in enumerate(requests):
+            try:
+                shopper, wishes = pair
+            except (TypeError, ValueError) as error:
+                message = f"requests[{place}] must be a Shopper and Wishes, got {pair!r}"
+                raise TypeError(message) from error
             yield pb.RecommendStreamRequest(
                 shopper=shopper_message(shopper), wishes=wishes_message(wishes)
             )

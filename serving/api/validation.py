@@ -13,6 +13,8 @@ from shortlist_client.api.filters import AnyOf
 from shortlist_client.api.item import Item
 from shortlist_client.api.request import Diversity, Shopper, Wishes
 
+MESSAGE_ROWS = 1_000
+"""Largest number of events or items in one message."""
 ITEM_BYTES = 1 << 16
 """Maximum size of an item's fields together, as JSON."""
 
@@ -201,3 +203,13 @@ def check_item(item: Item, limits: Limits) -> None:
         raise InvalidRequestError(
             f"fields of {item.item_id!r} must have at most {ITEM_BYTES} bytes, got {size}"
         )
+
+
+def check_rows(name: str, rows: int) -> None:
+    """Refuse a message with too few or too many rows.
+
+    Raises:
+        InvalidRequestError: names the field, the rule and the number.
+    """
+    if not 1 <= rows <= MESSAGE_ROWS:
+        raise InvalidRequestError(f"{name} must be 1 to {MESSAGE_ROWS:,} a message, got {rows:,}")

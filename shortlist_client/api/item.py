@@ -22,8 +22,9 @@ class Item:
     def __post_init__(self) -> None:
         check("item_id", self.item_id, STRING)
         check("title", self.title, STRING)
-        check_mapping("texts", self.texts)
-        check_mapping("attributes", self.attributes)
+        for name in ("texts", "attributes"):
+            check_mapping(name, getattr(self, name))
+            object.__setattr__(self, name, dict(getattr(self, name)))  # the caller keeps its own
 
     def described(self) -> dict[str, Any]:
         """All fields except the id, by name."""

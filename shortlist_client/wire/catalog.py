@@ -4,22 +4,8 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct, Value
 
-from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item
 from shortlist_client.proto.recommender.v1 import catalog_pb2
-
-ROWS = 1_000
-"""Maximum number of items or events in a message."""
-
-
-def check_rows(name: str, rows: int) -> None:
-    """Refuse a message with too few or too many rows.
-
-    Raises:
-        InvalidRequestError: names the field, the rule and the number.
-    """
-    if not 1 <= rows <= ROWS:
-        raise InvalidRequestError(f"{name} must be 1 to {ROWS:,} a message, got {rows:,}")
 
 
 def to_item(message: catalog_pb2.CatalogItem) -> Item:

@@ -57,7 +57,7 @@ def run(code, *, path, cwd):
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("module", ["shortlist_client", "shortlist_client.api.request"])
+@pytest.mark.parametrize("module", ["shortlist_client", "shortlist_client.calling"])
 def test_the_client_imports_only_grpc_protobuf_and_the_standard_library(copied, tmp_path, module):
     loaded = set(run(LOADED.format(module=module), path=copied, cwd=tmp_path))
 
@@ -146,3 +146,19 @@ def test_the_wheel_works_alone(pytestconfig, complete, tmp_path, versions):
     packages = tmp_path.glob("venv/lib/python*/site-packages")
     (folder,) = packages
     assert not any((folder / name).exists() for name in ("serving", "protos", "events"))
+
+
+def test_the_engine_loads_no_grpc(pytestconfig):
+    code = (
+        "import serving.engine.engine, serving.live.live_engine, sys; print('grpc' in sys.modules)"
+    )
+
+    assert run(code, path=pytestconfig.rootpath, cwd=pytestconfig.rootpath) == ["False"]
+
+
+def test_every_exported_name_exists():
+    import shortlist_client
+
+    assert all(hasattr(shortlist_client, name) for name in shortlist_client.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        _ = shortlist_client.Nothing

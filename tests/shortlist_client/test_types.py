@@ -6,7 +6,17 @@ from datetime import date
 import numpy as np
 import pytest
 
-from shortlist_client import AnyOf, Diversity, Event, Filters, Item, Range, Shopper, Wishes
+from shortlist_client import (
+    AnyOf,
+    Diversity,
+    Event,
+    Filters,
+    Item,
+    Range,
+    RecommenderClient,
+    Shopper,
+    Wishes,
+)
 
 EVENT = {"user_id": "u", "item_id": "i", "action": "click"}
 
@@ -108,3 +118,38 @@ def test_a_history_of_10_000_items_is_checked_in_a_few_milliseconds():
         taken.append(time.perf_counter() - started)
 
     assert min(taken) < 0.005
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: RecommenderClient(5), "target must be a string, got 5"),
+        (
+            lambda: RecommenderClient("localhost:1", timeout="5"),
+            "timeout must be a number, got '5'",
+        ),
+        (
+            lambda: RecommenderClient("localhost:1").recommend(Shopper(), timeout="1"),
+            "timeout must be a number, got '1'",
+        ),
+        (
+            lambda: RecommenderClient("localhost:1").recommend({"user_id": "196"}),
+            "shopper must be a Shopper, got",
+        ),
+        (
+            lambda: list(RecommenderClient("localhost:1").recommend_many([Shopper()])),
+            r"requests\[0\] must be a Shopper and Wishes, got Shopper",
+        ),
+    ],
+)
+def test_a_wrong_argument_of_a_call_is_refused_before_anything_is_sent(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+def test_an_item_does_not_change_with_the_dictionary_it_was_made_of():
+    texts = {"brand": "Acme"}
+    item = Item(item_id="b", title="t", texts=texts)
+    texts["brand"] = "Zeta"
+
+    assert item.texts == {"brand": "Acme"}

@@ -11,6 +11,7 @@ from typing_extensions import override
 from lineage.manifest import ArtifactError
 from serving.api.errors import UnavailableError
 from serving.api.protocol import LiveRecommender
+from serving.api.validation import check_rows
 from serving.batching.engine_thread import EngineThread
 from serving.batching.micro_batcher import MicroBatcher
 from serving.server.servicers.streaming import answered
@@ -18,7 +19,7 @@ from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item
 from shortlist_client.proto.recommender.v1 import catalog_pb2 as pb
 from shortlist_client.proto.recommender.v1.catalog_pb2_grpc import CatalogServiceServicer
-from shortlist_client.wire.catalog import check_rows, item_message, to_item
+from shortlist_client.wire.catalog import item_message, to_item
 
 logger = logging.getLogger(__name__)
 BATCH_ITEMS = 256

@@ -8,12 +8,12 @@ from typing import Any
 from typing_extensions import override
 
 from events.event import Outcome, check_event
+from serving.api.validation import check_rows
 from serving.server.servicers.streaming import answered
 from serving.server.user_events import UserEvents
 from shortlist_client.api.event import Event
 from shortlist_client.proto.recommender.v1 import feedback_pb2 as pb
 from shortlist_client.proto.recommender.v1.feedback_pb2_grpc import FeedbackServiceServicer
-from shortlist_client.wire.catalog import check_rows
 from shortlist_client.wire.feedback import to_event
 
 

@@ -11,9 +11,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from serving.server.access_control import digest_of
+from serving.server.access_control import Role, digest_of
 from serving.server.tls import TlsConfig
-from shortlist_client import client_credentials
+from shortlist_client import Event, Item, OverloadedError, client_credentials
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.channel import open_channel
 from shortlist_client.client import RecommenderClient
@@ -230,3 +230,32 @@ def test_a_call_is_traced_with_its_stages_below_the_callers_span(measured, monke
         assert span.end_time - span.start_time == pytest.approx(1e6 * milliseconds)
     assert spans["index"].end_time == spans["ranker"].start_time
     assert trace.get_tracer_provider() is not provider
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.recommend(Shopper()),
+        lambda client: list(client.recommend_many([(Shopper(), Wishes())])),
+        lambda client: client.embed.texts(["a"]),
+        lambda client: client.catalog.get(["50"]),
+        lambda client: client.catalog.delete(["50"]),
+        lambda client: client.catalog.upsert([Item(item_id="50", title="t")]),
+        lambda client: client.feedback.record([Event(user_id="u", item_id="i", action="view")]),
+        lambda client: client.admin.releases(),
+        lambda client: client.admin.statistics(),
+    ],
+)
+def test_every_call_says_when_to_retry(start, fake, tmp_path, call):
+    path, digest = tmp_path / "clients.yaml", digest_of("seldom").hex()
+    roles = [role.value for role in Role]
+    client = {"client": "slow", "sha256": digest, "roles": roles, "per_second": 1}
+    path.write_text(yaml.safe_dump([client]))
+    running = start(lambda: fake, tokens=path)
+    running.loaded.result(SECONDS)
+    with RecommenderClient(running.address, token="seldom", timeout=SECONDS) as client:
+        client.recommend(Shopper())
+        with pytest.raises(OverloadedError) as refused:
+            list(map(call, [client] * 3))  # on a busy machine, the first may be in the next second
+
+    assert 0 < refused.value.retry_seconds <= 1
