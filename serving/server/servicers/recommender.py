@@ -52,13 +52,13 @@ class RecommenderServicer(RecommenderServiceServicer):
 
     @override
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:
-        asked = Request(
+        engine_request = Request(
             method=Method.RECOMMEND,
             shopper=to_shopper(request.shopper),
             wishes=to_wishes(request.wishes),
             deadline=_deadline(context),
         )
-        return pb.RecommendResponse(answer=await self._answer(asked, request))
+        return pb.RecommendResponse(answer=await self._answer(engine_request, request))
 
     @override
     async def RecommendStream(
@@ -71,34 +71,34 @@ class RecommenderServicer(RecommenderServiceServicer):
     async def SimilarItems(
         self, request: pb.SimilarItemsRequest, context: Any
     ) -> pb.SimilarItemsResponse:
-        asked = Request(
+        engine_request = Request(
             method=Method.SIMILAR,
             wishes=to_wishes(request.wishes),
             item_id=request.item_id,
             deadline=_deadline(context),
         )
-        return pb.SimilarItemsResponse(answer=await self._answer(asked, request))
+        return pb.SimilarItemsResponse(answer=await self._answer(engine_request, request))
 
     @override
     async def Retrieve(self, request: pb.RetrieveRequest, context: Any) -> pb.RetrieveResponse:
-        asked = Request(
+        engine_request = Request(
             method=Method.RETRIEVE,
             shopper=to_shopper(request.shopper),
             wishes=to_wishes(request.wishes),
             deadline=_deadline(context),
         )
-        return pb.RetrieveResponse(answer=await self._answer(asked, request))
+        return pb.RetrieveResponse(answer=await self._answer(engine_request, request))
 
     @override
     async def Rank(self, request: pb.RankRequest, context: Any) -> pb.RankResponse:
-        asked = Request(
+        engine_request = Request(
             method=Method.RANK,
             shopper=to_shopper(request.shopper),
             wishes=to_wishes(request.wishes),
             candidates=tuple(request.candidate_item_ids),
             deadline=_deadline(context),
         )
-        return pb.RankResponse(answer=await self._answer(asked, request))
+        return pb.RankResponse(answer=await self._answer(engine_request, request))
 
     @override
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
