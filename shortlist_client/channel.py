@@ -69,7 +69,7 @@ def open_channel(
     Args:
         target: `host:port`.
         token: Sent with every call.
-        credentials: For TLS; None sends everything in the clear.
+        credentials: For TLS; without them, nothing is encrypted.
     """
     if credentials is None:
         channel = grpc.insecure_channel(target, options=OPTIONS)

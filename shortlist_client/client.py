@@ -52,7 +52,7 @@ class RecommenderClient:
             target: `host:port`.
             timeout: Deadline of a call that has none of its own, seconds.
             token: Identifies the caller, if the server has a file of clients.
-            credentials: For TLS, made by `client_credentials`; None sends everything in the clear.
+            credentials: For TLS, made by `client_credentials`; without them, nothing is encrypted.
         """
         check("target", target, STRING)
         self._target, self._calls = target, Calls(timeout=timeout)

@@ -26,10 +26,10 @@ class QueueFullError(RuntimeError):
 class OtherReleaseError(RuntimeError):
     """The request names a release that is not live."""
 
-    def __init__(self, asked: str, live: str | None) -> None:
+    def __init__(self, requested: str, live: str | None) -> None:
         """Take the release of the request and the live one; None if it was never published."""
         known = "one, and this server's was never published" if live is None else f"one, {live!r}"
-        super().__init__(f"release must be the live {known}, got {asked!r}")
+        super().__init__(f"release must be the live {known}, got {requested!r}")
         self.live = live
 
 

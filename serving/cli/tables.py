@@ -113,7 +113,7 @@ def releases_table(releases: Sequence[ReleaseFacts], *, title: str) -> Renderabl
             "serving": release.serving,
             "previous": release.release_id in previous,
         }
-        marked = ", ".join(mark for mark, holds in marks.items() if holds)
+        marked = ", ".join(mark for mark, applies in marks.items() if applies)
         rows.append([marked, release.release_id, *_about(release)])
     note = "recall of the index against exact search; a rollback returns to `previous`"
     return table(title, columns, rows, notes=[note])

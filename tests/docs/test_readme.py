@@ -1,4 +1,4 @@
-"""The README's Python snippets run as written, against a server whose shop is like the demo's."""
+"""The README's Python snippets run as written, against a server with a shop like the demo's."""
 
 import re
 from dataclasses import replace
@@ -49,7 +49,7 @@ def test_every_python_snippet_runs_as_written(readme, demo_release, start, tmp_p
 
     assert len(snippets) >= 3
     try:
-        for snippet in snippets:  # one after another, as a reader would paste them
+        for snippet in snippets:  # in one namespace, as a reader would paste them
             exec(snippet.replace("localhost:50051", server.address), names)
     finally:
         names["client"].close()

@@ -1,4 +1,4 @@
-"""No string hides an import: import-linter and a reader see every edge between packages."""
+"""No import is hidden in a string, so import-linter and readers see every dependency."""
 
 import ast
 import re
@@ -53,7 +53,7 @@ def test_a_hidden_import_is_found(code):
     assert hidden_imports(code)
 
 
-def test_every_package_is_looked_at():
+def test_every_package_is_checked():
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
 
     assert set(PACKAGES) == packages

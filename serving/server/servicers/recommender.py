@@ -66,13 +66,13 @@ class RecommenderServicer(RecommenderServiceServicer):
     async def SimilarItems(
         self, request: pb.SimilarItemsRequest, context: Any
     ) -> pb.SimilarItemsResponse:
-        asked = Request(
+        engine_request = Request(
             method=Method.SIMILAR,
             wishes=to_wishes(request.wishes),
             item_id=request.item_id,
             deadline=_deadline(context),
         )
-        return pb.SimilarItemsResponse(answer=await self._answer(asked, request))
+        return pb.SimilarItemsResponse(answer=await self._answer(engine_request, request))
 
     @override
     async def Retrieve(self, request: pb.RetrieveRequest, context: Any) -> pb.RetrieveResponse:

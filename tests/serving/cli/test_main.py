@@ -308,6 +308,6 @@ def ask_with(monkeypatch, capsys):
 def test_the_exit_status_of_probe_is_0_only_if_the_server_is_ready(server, capsys):
     main(["probe", "--target", server.address])
 
-    nobody = ["probe", "--target", "127.0.0.1:1", "--timeout", "0.3"]
-    status, message = error_of(capsys, main, nobody)
+    no_server = ["probe", "--target", "127.0.0.1:1", "--timeout", "0.3"]
+    status, message = error_of(capsys, main, no_server)
     assert (status, "not ready" in message) == (1, True)
