@@ -46,16 +46,16 @@ def needed_ids(changes: Mapping[str, Change], root: Path) -> set[str]:
         elif item is not None or row is not None:
             needed.add(item_id)
     attributes = Attributes.load(root / "data", len(data.item_ids))
-    held = attributes.of_release([rows[item_id] for item_id in same_text])
+    values = attributes.of_release([rows[item_id] for item_id in same_text])
     return needed | {
         item_id
         for item_id, item in same_text.items()
-        if held[rows[item_id]] != _with_values(fitting(item, attributes))
+        if values[rows[item_id]] != _with_values(fitting(item, attributes))
     }
 
 
-def _with_values(held: ItemValues) -> ItemValues:
-    return {name: values for name, values in held.items() if values}
+def _with_values(values: ItemValues) -> ItemValues:
+    return {name: of_name for name, of_name in values.items() if of_name}
 
 
 def compact(

@@ -16,7 +16,7 @@ from lineage.releases import release_ids
 from serving.api.errors import UnknownItemError
 from serving.api.validation import check_id, check_item
 from serving.catalogue.change_log import Change, changes_path, encoded, latest
-from serving.catalogue.live_items import LiveItems, described
+from serving.catalogue.live_items import LiveItems, filter_values
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.compaction import compact, needed_ids
 from serving.live.item_encoder import ItemEncoder
@@ -102,8 +102,9 @@ class LiveEngine:
             InvalidRequestError: names the field, the rule and the value.
         """
         check_item(item, self._base.limits)
+        attributes = self._base.cascade.attributes
         try:
-            self._base.cascade.attributes.held(described(item, self._base.cascade.attributes))
+            attributes.held(filter_values(item, attributes))
         except ValueError as error:
             raise InvalidRequestError(f"attributes of {item.item_id!r}: {error}") from error
 
@@ -233,8 +234,8 @@ class LiveEngine:
         chosen |= self._reencode(
             [c for c in chosen.values() if c.item is not None and c.made_by != self._made_by]
         )
-        unchanged = LiveItems(
-            self._base.cascade.retriever.sources.index,
+        unchanged = LiveItems.of(
+            self._base.cascade.retriever.sources.index.base,
             self._base.cascade.attributes,
             self._encode.state_bytes,
         )

@@ -354,6 +354,23 @@ def test_items_encoded_by_other_towers_are_encoded_again(start, monkeypatch):
     np.testing.assert_array_equal(vector_of(start(), "new"), fresh)
 
 
+def test_another_processs_changes_do_not_affect_readers_of_an_older_engine(start, base, root):
+    other = start()
+    other.upsert([Item(item_id="new", title="red shirt")])
+    reader = LiveEngine(base, root)
+    index = reader.current.cascade.retriever.sources.index
+    before = index.vectors(np.array([240]))
+    other.delete(["new"])
+    other.upsert([Item(item_id="newer", title="navy lamp")])
+    other.close()
+
+    reader.upsert([Item(item_id="newest", title="blue mug")])  # replays the other's changes
+
+    assert reader.find("new") is None
+    np.testing.assert_array_equal(index.vectors(np.array([240])), before)
+    reader.close()
+
+
 def vector_of(engine, item_id):
     now = engine.current
     row = np.array([now.cascade.catalogue.row(item_id)])
