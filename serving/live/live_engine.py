@@ -12,7 +12,7 @@ import numpy as np
 
 from lineage.journal import Journal, read_journal
 from lineage.manifest import RECORD
-from lineage.releases import release_ids
+from lineage.releases import release_folders
 from serving.api.errors import UnknownItemError
 from serving.api.validation import check_id, check_item
 from serving.catalogue.change_log import Change, changes_path, encoded, latest
@@ -214,10 +214,8 @@ class LiveEngine:
     def _sync(self, journal: Journal) -> None:
         """Apply the changes of other processes, then compact the journal."""
         self._replay(latest(read_journal(journal.path)))
-        retained: list[Path] = []
-        if (self._root / RECORD).is_file():
-            releases = self._root.parent
-            retained = [releases / release_id for release_id in release_ids(releases)]
+        published = (self._root / RECORD).is_file()
+        retained = release_folders(self._root.parent) if published else []
         dropped = compact(journal, retained, reencoded=self._reencoded)
         logger.info("%s: %d changes dropped", journal.path, dropped)
         self._reencoded = {}
