@@ -19,7 +19,7 @@ from dataset.config import DataConfig
 from dataset.item_text import SEPARATOR, joined, text_lines
 from index.live_index import LiveIndex
 from index.ranked_list import Rows, Scores
-from lineage.stages import LENGTHS
+from lineage.stages import LENGTHS, TOWERS
 from serving.api.request import Request
 from serving.catalogue.catalogue import Catalogue
 from serving.catalogue.item_text import data_config, fields_of
@@ -63,7 +63,7 @@ class TextReasons:
             root: Folder of a dataset's stages.
             texts: Encodes raw texts with the item tower.
         """
-        lengths = np.load(root / "towers" / LENGTHS, mmap_mode="r")
+        lengths = np.load(root / TOWERS / LENGTHS, mmap_mode="r")
         return cls(texts=texts, lengths=lengths, config=data_config(root))
 
     def __call__(

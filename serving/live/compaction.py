@@ -12,6 +12,7 @@ from index.filters.item_values import ItemValues
 from lineage.journal import Journal, read_journal
 from lineage.manifest import RECORD, CorruptArtifactError
 from lineage.releases import read_record
+from lineage.stages import DATA
 from serving.catalogue.change_log import Change, decoded, encoded, latest
 from serving.catalogue.item_text import data_config, text_of
 from serving.catalogue.live_items import fitting
@@ -35,7 +36,7 @@ def needed_ids(changes: Mapping[str, Change], root: Path) -> set[str]:
     older = {item_id for item_id, change in changes.items() if change.when <= published}
     if not older:
         return set(changes)
-    data, config = load_dataset(root / "data"), data_config(root)
+    data, config = load_dataset(root / DATA), data_config(root)
     rows = {item_id: row for row, item_id in enumerate(data.item_ids) if item_id in older}
     needed = set(changes) - older
     same_text: dict[str, Item] = {}
@@ -45,7 +46,7 @@ def needed_ids(changes: Mapping[str, Change], root: Path) -> set[str]:
             same_text[item_id] = item
         elif item is not None or row is not None:
             needed.add(item_id)
-    attributes = Attributes.load(root / "data", len(data.item_ids))
+    attributes = Attributes.load(root / DATA, len(data.item_ids))
     values = attributes.of_release([rows[item_id] for item_id in same_text])
     return needed | {
         item_id

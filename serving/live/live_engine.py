@@ -13,6 +13,7 @@ import numpy as np
 from lineage.journal import Journal, read_journal
 from lineage.manifest import RECORD
 from lineage.releases import release_folders
+from lineage.stages import DATA, RANKER, TOWERS
 from serving.api.errors import UnknownItemError
 from serving.api.validation import check_id, check_item
 from serving.catalogue.change_log import Change, changes_path, encoded, latest
@@ -25,7 +26,7 @@ from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.api.operations import Counts
 
 logger = logging.getLogger(__name__)
-STAGES = ("data", "towers", "ranker")
+ENCODING_STAGES = (DATA, TOWERS, RANKER)
 """Stages whose models encode items"""
 
 
@@ -46,7 +47,7 @@ class LiveEngine:
         self._base, self._root = base, root
         self._path = changes_path(root)
         self._encode = ItemEncoder(root, base.cascade.catalogue, base.cascade.ranker)
-        self._made_by = " ".join(base.versions[stage] for stage in STAGES)
+        self._made_by = " ".join(base.versions[stage] for stage in ENCODING_STAGES)
         self._writing = threading.Lock()
         self._journal: Journal | None = None
         self._reencoded: dict[str, Change] = {}

@@ -19,7 +19,7 @@ from lineage.releases import (
     release_ids,
     verify_release,
 )
-from lineage.stages import NOT_SERVED
+from lineage.stages import INDEX, NOT_SERVED
 from serving.catalogue.change_log import CHANGES
 from serving.live.compaction import compact
 
@@ -108,7 +108,7 @@ def roll_back(releases: Path, release_id: str | None = None) -> str:
                 f"`make releases DATASET={releases.name}` lists them"
             )
         open_release(releases / chosen)
-        require_store(releases / chosen / "index")
+        require_store(releases / chosen / INDEX)
         go_live(releases, chosen)
     logger.info("%s is live", chosen)
     return chosen
