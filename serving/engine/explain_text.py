@@ -29,7 +29,7 @@ from towers.item_encoder import TextEncoder
 
 TEXT_COST = 16
 """Approximate cost of encoding one text, in history items"""
-EXPLAINED = 20
+EXPLAINED_ITEMS = 20
 """Items at the head of an answer that get text reasons"""
 FIELDS = 8
 """Most important fields of an item that get a reason, at most"""
@@ -41,7 +41,7 @@ SHORTEST = 1e-6
 
 def text_reasons_cost(request: Request) -> int:
     """Approximate extra work of the text reasons, in items as for `Engine.cost`."""
-    items = min(request.limit, EXPLAINED, len(request.candidates) or EXPLAINED)
+    items = min(request.limit, EXPLAINED_ITEMS, len(request.candidates) or EXPLAINED_ITEMS)
     return TEXT_COST * items * (1 + USUAL_FIELDS)
 
 
