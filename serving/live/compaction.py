@@ -107,7 +107,7 @@ def _needed(changes: Mapping[str, Change], releases: Sequence[Path]) -> Iterable
 
 def _same_models(changes: Sequence[Change]) -> Iterable[list[Change]]:
     """Runs of consecutive changes from the same models; a deletion joins the run before it."""
-    made_by = ""
-    keys = [made_by := change.made_by or made_by for change in changes]
+    encoded_by = ""
+    keys = [encoded_by := change.encoded_by or encoded_by for change in changes]
     for _, group in groupby(range(len(changes)), lambda place: keys[place]):
         yield [changes[place] for place in group]

@@ -47,7 +47,7 @@ class LiveEngine:
         self._base, self._root = base, root
         self._path = changes_path(root)
         self._encode = ItemEncoder(root, base.cascade.catalogue, base.cascade.ranker)
-        self._made_by = " ".join(base.versions[stage] for stage in ENCODING_STAGES)
+        self._encoded_by = " ".join(base.versions[stage] for stage in ENCODING_STAGES)
         self._writing = threading.Lock()
         self._journal: Journal | None = None
         self._reencoded: dict[str, Change] = {}
@@ -81,7 +81,7 @@ class LiveEngine:
             InvalidRequestError: the id breaks a rule.
         """
         check_id("item_id", item_id, self._base.limits)
-        return self._engine.cascade.catalogue.known(item_id)
+        return self._engine.cascade.catalogue.find(item_id)
 
     @property
     def counts(self) -> Counts:
@@ -135,7 +135,7 @@ class LiveEngine:
                 item=item,
                 vector=vector,
                 state=state,
-                made_by=self._made_by,
+                encoded_by=self._encoded_by,
             )
             for item, vector, state in zip(items, vectors, states, strict=True)
         ]
@@ -231,7 +231,7 @@ class LiveEngine:
         needed = needed_ids(changes, self._root)
         chosen = {i: self._reencoded.get(i, change) for i, change in changes.items() if i in needed}
         chosen |= self._reencode(
-            [c for c in chosen.values() if c.item is not None and c.made_by != self._made_by]
+            [c for c in chosen.values() if c.item is not None and c.encoded_by != self._encoded_by]
         )
         unchanged = LiveItems.of(
             self._base.cascade.retriever.sources.index.base,
@@ -249,7 +249,7 @@ class LiveEngine:
         vectors, states = self._encode(items)
         for change, vector, state in zip(changes, vectors, states, strict=True):
             self._reencoded[change.item_id] = replace(
-                change, vector=vector, state=state, made_by=self._made_by
+                change, vector=vector, state=state, encoded_by=self._encoded_by
             )
         return {change.item_id: self._reencoded[change.item_id] for change in changes}
 
