@@ -66,7 +66,7 @@ class RecallSources:
         if neighbours is not None and config.weight is None:
             raise ValueError("weight must be set when there are neighbour lists, got None")
         return cls(
-            index=LiveIndex(store),
+            index=LiveIndex.of(store),
             neighbours=neighbours,
             next_items=next_items,
             temperature=temperature,

@@ -31,7 +31,6 @@ from index.faiss_store.build import build_index
 from index.faiss_store.installation import load_faiss
 from index.faiss_store.store import FaissStore
 from index.filters.attributes import Attributes
-from index.live_index import LiveIndex
 from index.stage import tuned
 from lineage.cli import configure_logging, reported_errors
 from lineage.journal import Journal
@@ -81,7 +80,7 @@ class Changing:
             folder: Folder of the journal.
             batch: Items per change.
         """
-        self.items = LiveItems(LiveIndex(base), Attributes(attributes={}, items=len(base)), STATE)
+        self.items = LiveItems.of(base, Attributes(attributes={}, items=len(base)), STATE)
         self._journal = Journal(folder / CHANGES)
         self._base, self._batch, self._count = len(base), batch, 0
         self._rng = np.random.default_rng(0)

@@ -14,7 +14,7 @@ from retrieval.diversity import diverse
 from serving.api.request import Method
 from serving.engine.cascade import Cascade
 from serving.engine.explain_history import contributions, rows_to_remove
-from serving.engine.explain_text import EXPLAINED
+from serving.engine.explain_text import EXPLAINED_ITEMS
 from serving.engine.latency import Latencies
 from serving.engine.lookups import embeddings
 from serving.engine.resolve import ResolvedRequest
@@ -63,7 +63,7 @@ class AnswerBuilder:
             else:
                 degraded = Degraded.REASONS
         if items and not out_of_time and resolved.explains_texts:
-            size = len(items[:EXPLAINED])
+            size = len(items[:EXPLAINED_ITEMS])
             if _in_time(resolved, self.latencies.text_reasons.estimate(size)):
                 items = self._with_text_reasons(resolved, chosen.rows, items, times)
             else:
@@ -137,8 +137,8 @@ class AnswerBuilder:
         items: list[RankedItem],
         stage_times: dict[str, float],
     ) -> list[RankedItem]:
-        """All items; the first `EXPLAINED` have reasons from their texts."""
-        started, first = time.perf_counter(), rows[:EXPLAINED]
+        """All items; the first `EXPLAINED_ITEMS` have reasons from their texts."""
+        started, first = time.perf_counter(), rows[:EXPLAINED_ITEMS]
         (user,) = self.cascade.retriever.embed_all([resolved.shopper], {})
         reasons = self.cascade.text_reasons(
             user, first, self.cascade.catalogue, self.cascade.retriever.sources.index
