@@ -47,7 +47,7 @@ class Retriever:
     texts: TextEncoder
     """Embeds texts of items that the corpus lacks"""
     sources: RecallSources
-    kept: EmbeddingCache | None = None
+    cache: EmbeddingCache | None = None
     """Cache of shoppers' embeddings; None computes every embedding"""
 
     @classmethod
@@ -73,9 +73,9 @@ class Retriever:
         return users
 
     def _cached_or_computed(self, shoppers: Sequence[ResolvedShopper]) -> Scores:
-        if self.kept is None:
+        if self.cache is None:
             return self._compute(shoppers)
-        return self.kept(
+        return self.cache(
             [self._key(shopper) for shopper in shoppers],
             lambda places: self._compute([shoppers[place] for place in places]),
         )

@@ -80,7 +80,7 @@ class TowersModule(LightningModule):
                 texts = pad([corpus[row] for row in rows], pad_id).to(self.device)
                 return states_below(bert, texts, trained_layers=layers)
 
-        self.below = FrozenStatesCache.kept(
+        self.below = FrozenStatesCache.load_or_compute(
             folder / states_name(bert, corpus, layers=layers),
             lengths,
             bert.config.hidden_size,

@@ -113,7 +113,7 @@ def fitting(item: Item, attributes: Attributes) -> ItemValues:
     held: dict[str, Values] = {}
     for name, value in described(item, attributes).items():
         with suppress(ValueError):
-            held |= attributes.held({name: value})
+            held |= attributes.item_values({name: value})
     return held
 
 

@@ -108,7 +108,7 @@ class Engine:
     @property
     def cache_lookups(self) -> Mapping[str, CacheLookups]:
         """Hits and misses of the shopper cache, if there is one."""
-        cache = self.cascade.retriever.kept
+        cache = self.cascade.retriever.cache
         return {} if cache is None else {"shoppers": cache.lookups}
 
     @property

@@ -102,8 +102,9 @@ class LiveEngine:
             InvalidRequestError: names the field, the rule and the value.
         """
         check_item(item, self._base.limits)
+        attributes = self._base.cascade.attributes
         try:
-            self._base.cascade.attributes.held(described(item, self._base.cascade.attributes))
+            attributes.item_values(described(item, attributes))
         except ValueError as error:
             raise InvalidRequestError(f"attributes of {item.item_id!r}: {error}") from error
 

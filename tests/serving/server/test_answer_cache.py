@@ -178,7 +178,7 @@ def shop_server(start, release, renamed, tmp_path):
 def computed(engine, request):
     """What the engine makes of a request without anything that is kept."""
     cascade = engine.current.cascade
-    retriever = replace(cascade.retriever, kept=None)
+    retriever = replace(cascade.retriever, cache=None)
     plain = replace(engine.current, cascade=replace(cascade, retriever=retriever))
     ((_, answer),) = plain.answers([request])
     return answer
