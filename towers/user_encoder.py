@@ -17,7 +17,7 @@ from backbone.packing import pack, padded_width
 from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
 from dataset.append_only import ExtendedArray
 from lineage.stages import EMBEDDINGS
-from towers.artifact import OPTIONS, USER, WEIGHTS, _ready, load_item_tower
+from towers.artifact import OPTIONS, USER, WEIGHTS, load_item_tower, ready_to_serve
 from towers.history_tower import HistoryTower
 from towers.inputs import TextInputs
 from towers.item_tower import ItemTower
@@ -47,7 +47,7 @@ class ItemHistoryEncoder:
         part = folder / USER
         tower = HistoryTower(empty_bert(part), dimension=dimension, actions=actions)
         return cls(
-            tower=_ready(tower, load_file(part / WEIGHTS)),
+            tower=ready_to_serve(tower, load_file(part / WEIGHTS)),
             embeddings=np.load(folder / EMBEDDINGS, mmap_mode="r"),
             length=length,
             item_tower=load_item_tower(folder),
@@ -122,7 +122,9 @@ class TitleHistoryEncoder:
         )
         tower = TitlesTower(empty_bert(part), dimension)
         return cls(
-            tower=_ready(tower, load_file(part / WEIGHTS)), inputs=inputs, tokenizer=tokenizer
+            tower=ready_to_serve(tower, load_file(part / WEIGHTS)),
+            inputs=inputs,
+            tokenizer=tokenizer,
         )
 
     def __call__(

@@ -54,7 +54,7 @@ def _build(path: Path, queries: NDArray[np.float32], gib: float) -> dict[str, An
     """Build, tune, save, load and search; figures of this process."""
     load_faiss().omp_set_num_threads(1)
     config, vectors = IndexConfig(memory_gib=gib), np.load(path, mmap_mode="r")
-    with tempfile.TemporaryDirectory(dir=path.parent) as made, _sampled_memory() as own:
+    with tempfile.TemporaryDirectory(dir=path.parent) as made, sampled_memory() as own:
         folder, started = Path(made), time.perf_counter()
         index = build_index(vectors, config, folder)
         built = time.perf_counter()
@@ -76,7 +76,7 @@ def _build(path: Path, queries: NDArray[np.float32], gib: float) -> dict[str, An
 
 
 @contextmanager
-def _sampled_memory() -> Iterator[list[float]]:
+def sampled_memory() -> Iterator[list[float]]:
     """Sample this process's anonymous memory, GiB, until the block ends."""
     done, samples = threading.Event(), [_gib("RssAnon")]
 

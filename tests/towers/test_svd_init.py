@@ -46,9 +46,8 @@ def test_full_rank_gives_the_cosines_of_an_exact_decomposition(examples, shop):
 
 def test_items_without_purchases_have_zero_embeddings(examples):
     kept = examples.items != 7
-    owners = np.repeat(np.arange(len(examples.user_starts) - 1), np.diff(examples.user_starts))[
-        kept
-    ]
+    users = np.arange(len(examples.user_starts) - 1)
+    owners = np.repeat(users, np.diff(examples.user_starts))[kept]
     without = replace(
         examples,
         items=examples.items[kept],
