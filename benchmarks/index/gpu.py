@@ -23,8 +23,8 @@ from rich.table import Table
 from benchmarks.command import configuration, save_figures
 from benchmarks.index.peers import recall_of
 from benchmarks.index.vectors import ITEMS_A_CENTRE, clustered, unclustered, written
-from index.config import GPUs, IndexConfig
-from index.faiss_store.build import Kind, build_index
+from index.config import GPUs, IndexConfig, Kind
+from index.faiss_store.build import build_index
 from index.faiss_store.installation import builds_graphs, gpu_count, load_faiss
 from index.faiss_store.store import FaissStore
 from index.stage import tuned

@@ -26,7 +26,7 @@ from rich.console import Console
 from benchmarks.command import configuration, folders, parser
 from benchmarks.index.compare import as_table
 from benchmarks.index.vectors import ITEMS_A_CENTRE, clustered, written
-from index.config import IndexConfig, NeighboursConfig
+from index.config import IndexConfig, Kind, NeighboursConfig
 from index.faiss_store.build import build_index
 from index.faiss_store.installation import load_faiss
 from index.faiss_store.store import FaissStore
@@ -45,7 +45,7 @@ logger = logging.getLogger("benchmarks.index.live")
 DIMENSION, K = 384, 200
 STATE = 768 + 64
 """Bytes that the ranker stores per item: its states and its words."""
-WAYS = (("exact", 50_000), ("ivf-pq", 200_000))
+WAYS: tuple[tuple[Kind, int], ...] = (("exact", 50_000), ("ivf-pq", 200_000))
 Figures = dict[str, Any]
 
 
@@ -202,7 +202,7 @@ def _timed(ask: Callable[[int], object], seconds: float) -> NDArray[np.float64]:
     return 1e3 * np.array(times)
 
 
-def searches(kind: str, size: int, folder: Path, config: LiveConfig) -> Figures:
+def searches(kind: Kind, size: int, folder: Path, config: LiveConfig) -> Figures:
     """Search an index while its items change.
 
     Args:
@@ -214,7 +214,7 @@ def searches(kind: str, size: int, folder: Path, config: LiveConfig) -> Figures:
     make = clustered(size // ITEMS_A_CENTRE)
     vectors = written(folder / f"{size}.npy", make, size, DIMENSION)
     queries: NDArray[np.float32] = np.concatenate(list(make(1_000, DIMENSION, 2)))
-    built = IndexConfig(kind=kind, neighbours=NeighboursConfig(kept=0))  # type: ignore[arg-type]  # a kind by name
+    built = IndexConfig(kind=kind, neighbours=NeighboursConfig(kept=0))
     base = build_index(vectors, built, folder)
     point, _ = tuned(base, built, vectors, queries)
     base.set_operating_point(point.parameters)
