@@ -17,6 +17,7 @@ from index.open_store import load_store
 from index.ranked_list import RankedList, Rows, Scores
 from index.vector_store import VectorStore
 from lineage.manifest import read_manifest
+from lineage.stages import INDEX, TOWERS
 
 WEIGHT = "neighbour weight"
 """Key of an index stage's fact: the weight that it chose or was given."""
@@ -77,16 +78,16 @@ class RecallSources:
     @classmethod
     def load(cls, root: Path) -> "RecallSources":
         """Load the recall sources from a dataset's finished stages."""
-        manifest = read_manifest(root / "index", "index")
+        manifest = read_manifest(root / INDEX, INDEX)
         config = NeighboursConfig(**manifest.config["neighbours"])
         if config.kept:
             config = replace(config, weight=manifest.facts[WEIGHT])
         return cls.of(
-            load_store(root / "index", manifest.config.get("gpus", "auto")),
-            NeighbourLists.load(root / "index") if config.kept else None,
-            temperature=read_manifest(root / "towers", "towers").facts["temperature"],
+            load_store(root / INDEX, manifest.config.get("gpus", "auto")),
+            NeighbourLists.load(root / INDEX) if config.kept else None,
+            temperature=read_manifest(root / TOWERS, TOWERS).facts["temperature"],
             config=config,
-            next_items=NeighbourLists.load(root / "index", NEXT_ITEMS) if config.kept else None,
+            next_items=NeighbourLists.load(root / INDEX, NEXT_ITEMS) if config.kept else None,
         )
 
     def nearest(

@@ -11,6 +11,7 @@ from pyroaring import BitMap
 
 from index.ranked_list import RankedList, Rows, Scores
 from index.recall_sources import RecallSources
+from lineage.stages import TOWERS
 from retrieval.embedding_cache import EmbeddingCache
 from towers.item_encoder import TextEncoder
 from towers.user_encoder import UserTower
@@ -53,8 +54,8 @@ class Retriever:
     @classmethod
     def load(cls, root: Path) -> "Retriever":
         """Load the towers and the recall sources of a dataset's finished stages."""
-        user_tower = UserTower.load(root / "towers")
-        texts = TextEncoder.beside(root / "towers", user_tower)
+        user_tower = UserTower.load(root / TOWERS)
+        texts = TextEncoder.beside(root / TOWERS, user_tower)
         return cls(user_tower=user_tower, texts=texts, sources=RecallSources.load(root))
 
     def embed_all(

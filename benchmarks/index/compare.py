@@ -31,7 +31,7 @@ from index.stage import tuned
 from index.tuning import nearest
 from lineage.cli import configure_logging, reported_errors
 from lineage.manifest import MANIFEST
-from lineage.stages import EMBEDDINGS, USER_EMBEDDINGS
+from lineage.stages import EMBEDDINGS, TOWERS, USER_EMBEDDINGS
 
 logger = logging.getLogger("benchmarks.index.compare")
 DIMENSION, K = 384, 100
@@ -186,7 +186,7 @@ def data_sets(
     ):
         queries = np.concatenate(list(make(2 * QUERIES, DIMENSION, 2)))
         yield name, written(folder / f"{name}.npy", make, size, DIMENSION), queries
-    towers = root / "towers"
+    towers = root / TOWERS
     if (towers / MANIFEST).is_file():
         users = np.load(towers / USER_EMBEDDINGS)
         chosen = np.random.default_rng(0).permutation(len(users))[: 2 * QUERIES]

@@ -36,6 +36,7 @@ from index.stage import tuned
 from lineage.cli import configure_logging, reported_errors
 from lineage.journal import Journal
 from lineage.manifest import MANIFEST
+from lineage.stages import RANKER
 from serving.catalogue.change_log import CHANGES, Change, encoded
 from serving.catalogue.live_items import LiveItems
 from shortlist_client.api.item import Item
@@ -293,7 +294,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory(dir=".") as made:  # on a disk, as journals are
                 rows.append(searches(kind, size, Path(made), config))
                 logger.info("%s", rows[-1])
-        if (root / "ranker" / MANIFEST).is_file():
+        if (root / RANKER / MANIFEST).is_file():
             rows.append(cascades(root, config))
         reports.mkdir(parents=True, exist_ok=True)
         machine = f"{platform.machine()}, {os.cpu_count()} cores"

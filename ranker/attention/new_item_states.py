@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from backbone.encode_texts import encode_texts
 from backbone.load import load_bert, load_tokenizer
 from lineage.manifest import MismatchedArtifactError, read_manifest
+from lineage.stages import RANKER
 from ranker.attention.inputs import AttentionInputs
 from ranker.config import RankerConfig
 
@@ -65,7 +66,7 @@ class NewItemStates:
             FileNotFoundError: the backbone is gone.
             MismatchedArtifactError: the backbone differs from the one that made the ranker.
         """
-        config = read_manifest(folder, "ranker").config
+        config = read_manifest(folder, RANKER).config
         name = config.get("backbone", RankerConfig.backbone)
         bert = load_bert(name)
         hidden = bert.config.hidden_size
