@@ -9,11 +9,10 @@ from pyroaring import BitMap
 
 from dataset.append_only import BLOCK, AppendOnlyArray
 from dataset.postings import bitmap_of, rows_of
+from index.arrays import Rows64, Scores
 from index.vector_store import VectorStore
 from index.vectors import checked, require_unit_length
 
-Rows = NDArray[np.int64]
-Scores = NDArray[np.float32]
 SLACK = 16
 """Extra items to search for, in addition to twice the expected number of hidden items."""
 WIDER = 4
@@ -33,7 +32,7 @@ class LiveIndex:
         self._base = base
         self._added: AppendOnlyArray[np.float32] = AppendOnlyArray((base.dimension,), np.float32)
         self._origins: AppendOnlyArray[np.int64] = AppendOnlyArray((), np.int64)
-        self._hidden: Rows = np.empty(0, np.int64)  # ascending, distinct
+        self._hidden: Rows64 = np.empty(0, np.int64)  # ascending, distinct
 
     def __len__(self) -> int:
         """Number of rows, hidden ones included."""
@@ -73,7 +72,7 @@ class LiveIndex:
         require_unit_length(checked(vectors, self.dimension))
 
     def changed(
-        self, vectors: Scores | None = None, origins: Rows | None = None, *, hidden: Rows
+        self, vectors: Scores | None = None, origins: Rows64 | None = None, *, hidden: Rows64
     ) -> "LiveIndex":
         """The index after one change. Only one writer may call it, on the newest index only.
 
@@ -100,7 +99,7 @@ class LiveIndex:
         after._hidden = np.insert(self._hidden, np.searchsorted(self._hidden, fresh), fresh)
         return after
 
-    def compacted(self) -> tuple["LiveIndex", Rows]:
+    def compacted(self) -> tuple["LiveIndex", Rows64]:
         """An equal index without hidden added rows, and the old numbers of the rest, ascending.
 
         The remaining added rows get new numbers, without gaps, in the same order.
@@ -121,7 +120,7 @@ class LiveIndex:
         hidden[inside] = self._hidden[place[inside]] == rows[inside]
         return (rows >= 0) & ~hidden
 
-    def visible_added(self) -> Rows:
+    def visible_added(self) -> Rows64:
         """Added rows that are not hidden, ascending."""
         rows = np.arange(len(self._base), len(self))
         return rows[self.alive(rows)]
@@ -165,7 +164,7 @@ class LiveIndex:
         found[added] = self._added[rows[added] - len(self._base)]
         return found
 
-    def search(self, queries: Scores, k: int) -> tuple[Scores, Rows]:
+    def search(self, queries: Scores, k: int) -> tuple[Scores, Rows64]:
         """Find the k visible items of largest inner product.
 
         Args:
@@ -187,7 +186,7 @@ class LiveIndex:
         hidden = self._hidden[self._hidden_of_base :]
         return _best(self._search_base(given, k), self._search_added(given, k, hidden), k)
 
-    def search_among(self, query: Scores, k: int, allowed: BitMap) -> tuple[Scores, Rows]:
+    def search_among(self, query: Scores, k: int, allowed: BitMap) -> tuple[Scores, Rows64]:
         """Find the k visible items of largest inner product among the allowed rows.
 
         Args:
@@ -236,7 +235,7 @@ class LiveIndex:
         return int(np.searchsorted(self._hidden, len(self._base)))
 
     @cached_property
-    def _replacements(self) -> tuple[Rows, Rows]:
+    def _replacements(self) -> tuple[Rows64, Rows64]:
         """Rows of the base whose items were replaced, ascending, and the rows that replace them."""
         rows = self.visible_added()
         origins = self._origins[rows - len(self._base)]
@@ -244,7 +243,7 @@ class LiveIndex:
         order = known[np.argsort(origins[known])]
         return origins[order], rows[order]
 
-    def _search_base(self, queries: Scores, k: int) -> tuple[Scores, Rows]:
+    def _search_base(self, queries: Scores, k: int) -> tuple[Scores, Rows64]:
         """Scores and rows, (queries, k): -inf and -1 if the base has fewer visible rows."""
         found = np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1)
         hidden, size = self._hidden_of_base, len(self._base)
@@ -268,7 +267,7 @@ class LiveIndex:
             width = min(WIDER * width, size)
         return found
 
-    def _scan_base(self, queries: Scores, wanted: int) -> tuple[Scores, Rows]:
+    def _scan_base(self, queries: Scores, wanted: int) -> tuple[Scores, Rows64]:
         """Compare the queries with every visible item of the base: slow but exact."""
         best = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
         for start in range(0, len(self._base), BLOCK):
@@ -280,7 +279,7 @@ class LiveIndex:
                 best = _best(best, block, wanted)
         return best
 
-    def _search_added(self, queries: Scores, k: int, left_out: Rows) -> tuple[Scores, Rows]:
+    def _search_added(self, queries: Scores, k: int, left_out: Rows64) -> tuple[Scores, Rows64]:
         """Scores and added rows, (queries, at most k): -inf and -1 for rows left out."""
         scores = np.empty((len(queries), len(self._added)), np.float32)
         for start, block in self._added.blocks():
@@ -294,7 +293,9 @@ class LiveIndex:
         return scores, np.where(np.isinf(scores), -1, places + len(self._base))
 
 
-def _best(first: tuple[Scores, Rows], second: tuple[Scores, Rows], k: int) -> tuple[Scores, Rows]:
+def _best(
+    first: tuple[Scores, Rows64], second: tuple[Scores, Rows64], k: int
+) -> tuple[Scores, Rows64]:
     """The k best of two results, all (queries, found); ties prefer the first."""
     scores = np.concatenate([first[0], second[0]], axis=1)
     rows = np.concatenate([first[1], second[1]], axis=1)

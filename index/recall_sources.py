@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from dataset.postings import bitmap_of, rows_of
+from index.arrays import Rows, Scores
 from index.config import NeighboursConfig
 from index.item_knn import NEXT_ITEMS, NeighbourLists
 from index.live_index import LiveIndex
 from index.open_store import load_store
-from index.ranked_list import RankedList, Rows, Scores
+from index.ranked_list import RankedList
 from index.vector_store import VectorStore
 from lineage.manifest import read_manifest
 from lineage.stages import INDEX, TOWERS

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from index.arrays import Rows, Scores
 from index.filters.attributes import Attributes
 from index.live_index import LiveIndex
-from index.ranked_list import Rows, Scores
 from shortlist_client.api.request import Diversity
 
 

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index import demand_eras
+from index.arrays import Rows, Scores
 from index.item_knn import NeighbourLists
-from index.ranked_list import RankedList, Rows, Scores
+from index.ranked_list import RankedList
 from index.recall_sources import RecallSources
 from lineage.manifest import MismatchedArtifactError, command
 from lineage.stages import INDEX

@@ -9,7 +9,8 @@ import numpy as np
 from tqdm import tqdm
 
 from dataset.arrays import Cases, load_dataset
-from index.ranked_list import RankedList, Rows
+from index.arrays import Rows
+from index.ranked_list import RankedList
 from lineage.open_release import open_release
 from lineage.stages import DATA, TRIAL, TRIAL_FOLDER, TRIAL_TOWERS, VALID_USERS
 from ranker.shortlists import Shortlists

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from pyroaring import BitMap
 
-from index.ranked_list import RankedList, Rows, Scores
+from index.arrays import Rows, Scores
+from index.ranked_list import RankedList
 from index.recall_sources import RecallSources
 from lineage.stages import TOWERS
 from retrieval.embedding_cache import EmbeddingCache

@@ -22,7 +22,8 @@ from rich.table import Table
 
 from benchmarks.command import configuration, folders, parser, save_figures
 from dataset.arrays import Dataset, load_dataset
-from index.ranked_list import RankedList, Rows
+from index.arrays import Rows
+from index.ranked_list import RankedList
 from lineage.cli import configure_logging, reported_errors
 from lineage.open_release import open_release
 from lineage.stages import DATA, ITEM_STATES, RANKER

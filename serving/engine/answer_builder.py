@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.postings import bitmap_of
+from index.arrays import Rows
 from index.live_index import LiveIndex
-from index.ranked_list import RankedList, Rows
+from index.ranked_list import RankedList
 from retrieval.diversity import diversify
 from serving.api.request import Method
 from serving.engine.cascade import Cascade
