@@ -229,14 +229,14 @@ class RecallSources:
         by_neighbours = current[fresh][best].astype(np.int32)
         rows = np.concatenate([by_towers, by_neighbours[~np.isin(by_neighbours, by_towers)]])
         return replace(
-            self._judged(embedding, rows, known, scores),
+            self._scored(embedding, rows, known, scores),
             by_towers=np.isin(rows, by_towers),
             by_neighbours=np.isin(rows, by_neighbours),
         )
 
     def score_items(self, embedding: Scores, history: Rows, rows: Rows) -> RankedList:
         """Scores of both sources for given items, in the given order, marked as not recalled."""
-        return self._judged(embedding, rows, *self._neighbour_scores(history))
+        return self._scored(embedding, rows, *self._neighbour_scores(history))
 
     def merged(
         self, cosines: Scores, neighbour_scores: Scores, *, weight: float | None = None
@@ -261,7 +261,7 @@ class RecallSources:
             return np.empty(0, np.int32), np.empty(0, np.float32)
         return self.neighbours.scores(self.index.origins(history), decay=self.config.decay)
 
-    def _judged(self, embedding: Scores, rows: Rows, known: Rows, scores: Scores) -> RankedList:
+    def _scored(self, embedding: Scores, rows: Rows, known: Rows, scores: Scores) -> RankedList:
         """Scores of both sources for `rows`; `scores` are the item-kNN scores of rows `known`."""
         cosines = (self.index.vectors(rows) @ embedding).astype(np.float32)
         shared = np.zeros(len(rows), np.float32)

@@ -165,7 +165,7 @@ class UserTower:
         return cls(reader=TitleHistoryEncoder.load(folder, **options))
 
     @property
-    def longest(self) -> int:
+    def max_history(self) -> int:
         """Most items of a history that are encoded; 0 for titles, which have no padded widths."""
         return self.reader.length if isinstance(self.reader, ItemHistoryEncoder) else 0
 
@@ -200,7 +200,7 @@ class UserTower:
         Args:
             histories: Item rows of each, oldest first; may be empty if there is a search.
             interaction_codes: Of each history (`dataset.interaction_codes`); None if unknown.
-            searches: Words that each searches for, or ""; None if nobody searches.
+            searches: Search words of each shopper, "" for none; None if no shopper searches.
 
         Returns:
             (shoppers, dimension) of unit length.

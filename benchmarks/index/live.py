@@ -32,7 +32,7 @@ from index.faiss_store.installation import load_faiss
 from index.faiss_store.store import FaissStore
 from index.filters.attributes import Attributes
 from index.live_index import LiveIndex
-from index.stage import tuned
+from index.stage import tune
 from lineage.cli import configure_logging, reported_errors
 from lineage.journal import Journal
 from lineage.manifest import MANIFEST
@@ -217,7 +217,7 @@ def searches(kind: Kind, size: int, folder: Path, config: LiveConfig) -> Figures
     queries: NDArray[np.float32] = np.concatenate(list(make(1_000, DIMENSION, 2)))
     built = IndexConfig(kind=kind, neighbours=NeighboursConfig(kept=0))
     base = build_index(vectors, built, folder)
-    point, _ = tuned(base, built, vectors, queries)
+    point, _ = tune(base, built, vectors, queries)
     base.set_operating_point(point.parameters)
     changing = Changing(base, folder, config.batch)
 

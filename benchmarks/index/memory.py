@@ -18,7 +18,7 @@ from index.config import IndexConfig
 from index.faiss_store.build import LISTS, build_index
 from index.faiss_store.installation import load_faiss
 from index.faiss_store.store import FaissStore
-from index.stage import tuned
+from index.stage import tune
 
 DIMENSION, K = 128, 100
 QUERIES = 500
@@ -58,7 +58,7 @@ def _build(path: Path, queries: NDArray[np.float32], gib: float) -> dict[str, An
         folder, started = Path(made), time.perf_counter()
         index = build_index(vectors, config, folder)
         built = time.perf_counter()
-        point, _ = tuned(index, config, vectors, queries)
+        point, _ = tune(index, config, vectors, queries)
         index.set_operating_point(point.parameters)
         index.save(folder)
         finished, on_disk = time.perf_counter(), (folder / LISTS).exists()
