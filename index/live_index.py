@@ -10,11 +10,10 @@ from pyroaring import BitMap
 
 from dataset.append_only import BLOCK, AppendOnlyArray
 from dataset.postings import bitmap_of, rows_of
+from index.arrays import Rows64, Scores
 from index.vector_store import VectorStore
 from index.vectors import checked, require_unit_length
 
-Rows = NDArray[np.int64]
-Scores = NDArray[np.float32]
 SLACK = 16
 """Extra items to search for, in addition to twice the expected number of hidden items."""
 WIDER = 4
@@ -36,7 +35,7 @@ class LiveIndex:
     """(added rows, dimension) embeddings of the added rows, hidden ones included"""
     added_origins: AppendOnlyArray[np.int64]
     """(added rows,) row of the same item in the base, -1 for an item that it lacks"""
-    hidden_rows: Rows
+    hidden_rows: Rows64
     """Hidden rows, ascending and distinct"""
 
     @classmethod
@@ -82,7 +81,7 @@ class LiveIndex:
         require_unit_length(checked(vectors, self.dimension))
 
     def changed(
-        self, vectors: Scores | None = None, origins: Rows | None = None, *, hidden: Rows
+        self, vectors: Scores | None = None, origins: Rows64 | None = None, *, hidden: Rows64
     ) -> "LiveIndex":
         """The index after one change. Only one writer may call it, on the newest index only.
 
@@ -113,7 +112,7 @@ class LiveIndex:
             ),
         )
 
-    def renumbered(self) -> tuple["LiveIndex", Rows]:
+    def renumbered(self) -> tuple["LiveIndex", Rows64]:
         """An equal index without hidden added rows, and the old numbers of the rest, ascending.
 
         The remaining added rows get new numbers, without gaps, in the same order.
@@ -136,7 +135,7 @@ class LiveIndex:
         hidden[inside] = self.hidden_rows[place[inside]] == rows[inside]
         return (rows >= 0) & ~hidden
 
-    def visible_added(self) -> Rows:
+    def visible_added(self) -> Rows64:
         """Added rows that are not hidden, ascending."""
         rows = np.arange(len(self.base), len(self))
         return rows[self.alive(rows)]
@@ -180,7 +179,7 @@ class LiveIndex:
         found[added] = self.added[rows[added] - len(self.base)]
         return found
 
-    def search(self, queries: Scores, k: int) -> tuple[Scores, Rows]:
+    def search(self, queries: Scores, k: int) -> tuple[Scores, Rows64]:
         """Find the k visible items of largest inner product.
 
         Args:
@@ -202,7 +201,7 @@ class LiveIndex:
         hidden = self.hidden_rows[self._hidden_of_base :]
         return _best(self._search_base(given, k), self._search_added(given, k, hidden), k)
 
-    def search_among(self, query: Scores, k: int, allowed: BitMap) -> tuple[Scores, Rows]:
+    def search_among(self, query: Scores, k: int, allowed: BitMap) -> tuple[Scores, Rows64]:
         """Find the k visible items of largest inner product among the allowed rows.
 
         Args:
@@ -251,7 +250,7 @@ class LiveIndex:
         return int(np.searchsorted(self.hidden_rows, len(self.base)))
 
     @cached_property
-    def _replacements(self) -> tuple[Rows, Rows]:
+    def _replacements(self) -> tuple[Rows64, Rows64]:
         """Rows of the base whose items were replaced, ascending, and the rows that replace them."""
         rows = self.visible_added()
         origins = self.added_origins[rows - len(self.base)]
@@ -259,7 +258,7 @@ class LiveIndex:
         order = known[np.argsort(origins[known])]
         return origins[order], rows[order]
 
-    def _search_base(self, queries: Scores, k: int) -> tuple[Scores, Rows]:
+    def _search_base(self, queries: Scores, k: int) -> tuple[Scores, Rows64]:
         """Scores and rows, (queries, k): -inf and -1 if the base has fewer visible rows."""
         found = np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1)
         hidden, size = self._hidden_of_base, len(self.base)
@@ -283,7 +282,7 @@ class LiveIndex:
             width = min(WIDER * width, size)
         return found
 
-    def _scan_base(self, queries: Scores, wanted: int) -> tuple[Scores, Rows]:
+    def _scan_base(self, queries: Scores, wanted: int) -> tuple[Scores, Rows64]:
         """Compare the queries with every visible item of the base: slow but exact."""
         best = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
         for start in range(0, len(self.base), BLOCK):
@@ -295,7 +294,7 @@ class LiveIndex:
                 best = _best(best, block, wanted)
         return best
 
-    def _search_added(self, queries: Scores, k: int, left_out: Rows) -> tuple[Scores, Rows]:
+    def _search_added(self, queries: Scores, k: int, left_out: Rows64) -> tuple[Scores, Rows64]:
         """Scores and added rows, (queries, at most k): -inf and -1 for rows left out."""
         scores = np.empty((len(queries), len(self.added)), np.float32)
         for start, block in self.added.blocks():
@@ -309,7 +308,9 @@ class LiveIndex:
         return scores, np.where(np.isinf(scores), -1, places + len(self.base))
 
 
-def _best(first: tuple[Scores, Rows], second: tuple[Scores, Rows], k: int) -> tuple[Scores, Rows]:
+def _best(
+    first: tuple[Scores, Rows64], second: tuple[Scores, Rows64], k: int
+) -> tuple[Scores, Rows64]:
     """The k best of two results, all (queries, found); ties prefer the first."""
     scores = np.concatenate([first[0], second[0]], axis=1)
     rows = np.concatenate([first[1], second[1]], axis=1)

@@ -20,7 +20,7 @@ class EmbeddingCache:
             rows: Most embeddings that are cached; a full cache evicts the least recently used.
             seconds: Lifetime of an entry, s.
         """
-        self._kept: TTLCache[bytes, NDArray[np.float32]] = TTLCache(rows, seconds)
+        self._cache: TTLCache[bytes, NDArray[np.float32]] = TTLCache(rows, seconds)
         self._lock = threading.Lock()
         self.lookups = CacheLookups()
         """Lookups since the cache was created"""
@@ -40,7 +40,7 @@ class EmbeddingCache:
             found = {
                 place: row
                 for place, key in enumerate(keys)
-                if key is not None and (row := self._kept.get(key)) is not None
+                if key is not None and (row := self._cache.get(key)) is not None
             }
             missing = [place for place in range(len(keys)) if place not in found]
             self.lookups.hits += len(found)
@@ -50,5 +50,5 @@ class EmbeddingCache:
         with self._lock:
             for place in missing:
                 if (key := keys[place]) is not None:
-                    self._kept[key] = found[place].copy()
+                    self._cache[key] = found[place].copy()
         return np.stack([found[place] for place in range(len(keys))])

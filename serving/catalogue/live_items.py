@@ -124,7 +124,7 @@ def fitting(item: Item, attributes: Attributes) -> ItemValues:
     values: dict[str, Values] = {}
     for name, value in filter_values(item, attributes).items():
         with suppress(ValueError):
-            values |= attributes.held({name: value})
+            values |= attributes.item_values({name: value})
     return values
 
 

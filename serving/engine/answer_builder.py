@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.postings import bitmap_of
+from index.arrays import Rows
 from index.live_index import LiveIndex
-from index.ranked_list import RankedList, Rows
-from retrieval.diversity import diverse
+from index.ranked_list import RankedList
+from retrieval.diversity import diversify
 from serving.api.request import Method
 from serving.engine.cascade import Cascade
 from serving.engine.explain_history import contributions, rows_to_remove
@@ -52,7 +53,7 @@ class AnswerBuilder:
         limit, index = resolved.request.limit, self.cascade.retriever.sources.index
         places = np.arange(min(limit, len(ranked_list)))
         if diversity := resolved.request.wishes.diversity:
-            places = diverse(ranked_list.rows, limit, diversity, index, self.cascade.attributes)
+            places = diversify(ranked_list.rows, limit, diversity, index, self.cascade.attributes)
         chosen = ranked_list.take(places)
         items = [self._item(chosen, place) for place in range(min(limit, len(chosen)))]
         degraded, times = Degraded.DEADLINE if out_of_time else None, dict(stage_times)

@@ -59,7 +59,7 @@ class Cascade:
         release = open_release(folder)
         data, retriever = load_dataset(folder / DATA).for_refit(), Retriever.load(folder)
         if cache.shoppers:
-            retriever = replace(retriever, kept=EmbeddingCache(cache.shoppers, cache.seconds))
+            retriever = replace(retriever, cache=EmbeddingCache(cache.shoppers, cache.seconds))
         ranker = Ranker.load(folder / RANKER)
         require_features(ranker.feature_names, folder / RANKER)
         return cls(

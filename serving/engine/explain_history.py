@@ -11,7 +11,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from index.ranked_list import RankedList, Rows, Scores
+from index.arrays import Rows, Scores
+from index.ranked_list import RankedList
 from retrieval.retriever import ResolvedShopper
 from serving.api.request import Request
 from serving.engine.cascade import Cascade

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from dataset.config import DataConfig
 from dataset.item_text import SEPARATOR, joined, text_lines
+from index.arrays import Rows, Scores
 from index.live_index import LiveIndex
-from index.ranked_list import Rows, Scores
 from lineage.stages import LENGTHS, TOWERS
 from serving.api.request import Request
 from serving.catalogue.catalogue import Catalogue

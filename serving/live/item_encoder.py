@@ -73,7 +73,7 @@ class ItemEncoder:
         if len(new):
             new_texts = [texts[place] for place in new.tolist()]
             vectors[new] = self._towers(new_texts)
-            states[new] = inputs.kept(self._new_states(new_texts, vectors[new]), new_texts)
+            states[new] = inputs.quantised(self._new_states(new_texts, vectors[new]), new_texts)
         return vectors, states
 
     @cached_property

@@ -105,7 +105,7 @@ class LiveEngine:
         check_item(item, self._base.limits)
         attributes = self._base.cascade.attributes
         try:
-            attributes.held(filter_values(item, attributes))
+            attributes.item_values(filter_values(item, attributes))
         except ValueError as error:
             raise InvalidRequestError(f"attributes of {item.item_id!r}: {error}") from error
 

@@ -231,7 +231,7 @@ class Shop:
         self.index = self.index.changed(vectors, origins, hidden=np.array(gone, np.int64))
         for place, item in enumerate(items):
             self.items[item] = described(self._rng), vectors[place], first + place
-            self._held.append(self.attributes.held(self.items[item][0]))
+            self._held.append(self.attributes.item_values(self.items[item][0]))
 
     def delete(self, items):
         gone = [self.items.pop(item)[2] for item in items]

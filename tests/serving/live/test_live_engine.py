@@ -399,7 +399,7 @@ def test_an_unchanged_text_gets_the_state_from_the_rankers_training(base, root, 
 
 def test_a_backbone_other_than_the_rankers_is_refused(base, root, monkeypatch):
     engine = LiveEngine(base, root)
-    monkeypatch.setattr("ranker.attention.new_item_states.ALIKE", 1.1)
+    monkeypatch.setattr("ranker.attention.new_item_states.LEAST_COSINE", 1.1)
     with pytest.raises(MismatchedArtifactError, match="backbone must be the one"):
         engine.upsert([Item(item_id="new", title="red shirt")])
     assert engine.current.cascade.catalogue.row("new") is None

@@ -178,7 +178,7 @@ def shop_server(start, release, renamed, tmp_path):
 def computed(engine, request):
     """The engine's answer to a request without any cache."""
     cascade = engine.current.cascade
-    retriever = replace(cascade.retriever, kept=None)
+    retriever = replace(cascade.retriever, cache=None)
     plain = replace(engine.current, cascade=replace(cascade, retriever=retriever))
     ((_, answer),) = plain.answers([request])
     return answer
