@@ -9,7 +9,7 @@ from lineage import publishing
 from lineage.locking import changing
 from lineage.manifest import MismatchedArtifactError, read_manifest
 from lineage.publishing import add_release, go_live, retire
-from lineage.releases import live_id, read_record, release_ids, verify_release
+from lineage.releases import live_id, read_record, release_folders, release_ids, verify_release
 
 
 @pytest.fixture
@@ -110,6 +110,7 @@ def test_the_newest_releases_are_kept(folder, root):
 
     assert retire(folder, 3) == ids[1::-1]
     assert release_ids(folder) == ids[:1:-1]
+    assert release_folders(folder) == [folder / release_id for release_id in ids[:1:-1]]
 
 
 def test_the_live_release_and_the_one_that_it_replaced_are_always_kept(folder, root):

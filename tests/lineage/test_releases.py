@@ -10,6 +10,7 @@ from lineage.releases import (
     live_id,
     live_release,
     read_record,
+    release_folders,
     release_ids,
     verify_release,
 )
@@ -135,7 +136,7 @@ def test_current_that_is_not_a_link_is_refused(folder, live):
 
 
 def test_a_folder_without_a_live_release_is_refused_with_the_command(folder):
-    assert release_ids(folder) == []
+    assert release_ids(folder) == release_folders(folder) == []
     with pytest.raises(MissingArtifactError, match="`make publish DATASET=shop`"):
         live_release(folder)
 
@@ -144,6 +145,6 @@ def test_a_file_instead_of_a_folder_is_refused(tmp_path):
     path = tmp_path / "shop"
     path.write_text("")
 
-    for read in (live_release, release_ids):
+    for read in (live_release, release_ids, release_folders):
         with pytest.raises(ReleaseError, match="must be a folder of releases"):
             read(path)

@@ -1,3 +1,6 @@
+import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -6,6 +9,7 @@ from dataset.arrays import StringColumn
 from serving.api.limits import Limits
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
+from shortlist_client.client import RecommenderClient
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +42,29 @@ def engine(base, root):
     engine = LiveEngine(base, root)
     yield engine
     engine.close()
+
+
+@pytest.fixture
+def engine_client(start, engine):
+    """Client of a server that answers with `engine`."""
+    running = start(lambda: engine)
+    running.loaded.result(10)
+    with RecommenderClient(running.address, timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+def run_script(pytestconfig):
+    """Run a Python script in another process; return the JSON values that it prints, one a line."""
+
+    def run(script, *arguments):
+        finished = subprocess.run(
+            [sys.executable, "-c", script, *map(str, arguments)],
+            cwd=pytestconfig.rootpath,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return [json.loads(line) for line in finished.stdout.splitlines()]
+
+    return run

@@ -10,7 +10,6 @@ from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
 from shortlist_client.api.item import Item
 from shortlist_client.api.request import Shopper, Wishes
-from shortlist_client.client import RecommenderClient
 from shortlist_client.errors import ReleaseChangedError
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from tests.rounding import BATCHES, SERVED, rounding
@@ -25,14 +24,6 @@ def engine(release):
     return Engine.load(release, EngineConfig(ranked=6, limits=LIMITS))
 
 
-@pytest.fixture
-def client(start, engine):
-    running = start(lambda: engine)
-    running.loaded.result(10)
-    with RecommenderClient(running.address, timeout=10) as client:
-        yield client
-
-
 def values(embedded):
     return np.array([embedding.values for embedding in embedded.embeddings])
 
@@ -41,10 +32,10 @@ def corpus(release):
     return np.load(release / "towers" / "item_embeddings.npy")
 
 
-def test_a_shoppers_embedding_is_the_one_that_recommends(client, engine):
+def test_a_shoppers_embedding_is_the_one_that_recommends(engine_client, engine):
     asked = {"history": ["i3", "i1"], "history_times": [5, 9], "history_actions": ["buy", "view"]}
-    embedded = client.embed.shopper(Shopper(**asked), Wishes(request_id="r"))
-    item = client.retrieve(Shopper(**asked), Wishes(limit=1)).items[0]
+    embedded = engine_client.embed.shopper(Shopper(**asked), Wishes(request_id="r"))
+    item = engine_client.retrieve(Shopper(**asked), Wishes(limit=1)).items[0]
 
     (vector,) = values(embedded)
     row = engine.cascade.catalogue.row(item.item_id)
@@ -58,42 +49,42 @@ def test_a_shoppers_embedding_is_the_one_that_recommends(client, engine):
     assert {"user_tower", "total", "queue"} == set(embedded.milliseconds)
 
 
-def test_a_shoppers_embedding_finds_the_same_items_as_the_shopper(client):
+def test_a_shoppers_embedding_finds_the_same_items_as_the_shopper(engine_client):
     for asked in ({"search": "blue lamp"}, {"search": "blue lamp", "history": ["i3"]}):
-        (vector,) = values(client.embed.shopper(Shopper(**asked)))
-        found = client.retrieve(
+        (vector,) = values(engine_client.embed.shopper(Shopper(**asked)))
+        found = engine_client.retrieve(
             Shopper(vector=vector.tolist(), history=asked.get("history", ())), Wishes(limit=5)
         )
-        expected = client.retrieve(Shopper(**asked), Wishes(limit=5))
+        expected = engine_client.retrieve(Shopper(**asked), Wishes(limit=5))
         assert [i.item_id for i in found.items] == [i.item_id for i in expected.items]
 
 
-def test_a_users_embedding_uses_the_whole_recorded_history(client, engine, shop):
+def test_a_users_embedding_uses_the_whole_recorded_history(engine_client, engine, shop):
     rows, interaction_codes = engine.cascade.catalogue.history("u4")
 
-    (vector,) = values(client.embed.shopper(Shopper(user_id="u4")))
+    (vector,) = values(engine_client.embed.shopper(Shopper(user_id="u4")))
 
     expected = engine.cascade.retriever.embed(rows, {}, interaction_codes=interaction_codes)
     tolerance = rounding(expected, **BATCHES, dtype=SERVED)
     np.testing.assert_allclose(vector, expected, atol=tolerance)
 
 
-def test_an_unknown_shopper_has_no_embedding(client):
-    stranger = client.embed.shopper(Shopper(user_id="stranger"))
-    nobody = client.embed.shopper(Shopper(history=["gone"]))
+def test_an_unknown_shopper_has_no_embedding(engine_client):
+    stranger = engine_client.embed.shopper(Shopper(user_id="stranger"))
+    nobody = engine_client.embed.shopper(Shopper(history=["gone"]))
 
     assert stranger.embeddings == nobody.embeddings == []
     assert stranger.unknown_user
     assert nobody.unknown_item_ids == ("gone",)
 
 
-def test_items_have_the_embeddings_of_the_index(client, release):
-    embedded = client.embed.items(["i9", "gone", "i4", "i9"])
+def test_items_have_the_embeddings_of_the_index(engine_client, release):
+    embedded = engine_client.embed.items(["i9", "gone", "i4", "i9"])
 
     assert [embedding.item_id for embedding in embedded.embeddings] == ["i9", "i4"]
     assert embedded.unknown_item_ids == ("gone",)
     np.testing.assert_array_equal(values(embedded), corpus(release)[[9, 4]])
-    assert client.embed.items(["gone"]).embeddings == []
+    assert engine_client.embed.items(["gone"]).embeddings == []
 
 
 def test_a_text_has_the_embedding_of_a_new_item_with_that_text(engine, release, root):
@@ -113,12 +104,12 @@ def test_a_text_has_the_embedding_of_a_new_item_with_that_text(engine, release, 
     assert not np.allclose(items[1], corpus(release)[3], atol=10 * tolerance)
 
 
-def test_embedding_with_a_release_that_is_not_live_is_refused(client):
+def test_embedding_with_a_release_that_is_not_live_is_refused(engine_client):
     wishes = Wishes(release="r-1")
     for embed, target in (
-        (client.embed.shopper, Shopper()),
-        (client.embed.items, ["i3"]),
-        (client.embed.texts, ["a"]),
+        (engine_client.embed.shopper, Shopper()),
+        (engine_client.embed.items, ["i3"]),
+        (engine_client.embed.texts, ["a"]),
     ):
         with pytest.raises(ReleaseChangedError):
             embed(target, wishes)
@@ -150,9 +141,9 @@ def test_embedding_with_a_release_that_is_not_live_is_refused(client):
         ),
     ],
 )
-def test_an_invalid_request_is_refused_by_name(client, request_, rule):
+def test_an_invalid_request_is_refused_by_name(engine_client, request_, rule):
     with pytest.raises(grpc.RpcError) as caught:
-        client._stub.Embed(request_, timeout=10)
+        engine_client._stub.Embed(request_, timeout=10)
 
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert caught.value.details() == rule

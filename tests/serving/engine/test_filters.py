@@ -11,7 +11,6 @@ from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.filters import AnyOf, Filters, Range
 from shortlist_client.api.request import Shopper, Wishes
-from shortlist_client.client import RecommenderClient
 from tests.rounding import rounding
 
 pytestmark = pytest.mark.numeric
@@ -32,14 +31,6 @@ BASES = {
 def engine(release):
     limits = Limits(shortlist=SHORTLIST, clauses=5, values=20, excluded=250)
     return Engine.load(release, EngineConfig(ranked=6, limits=limits))
-
-
-@pytest.fixture
-def client(start, engine):
-    running = start(lambda: engine)
-    running.loaded.result(10)
-    with RecommenderClient(running.address, timeout=10) as client:
-        yield client
 
 
 def ids(answer):
@@ -190,26 +181,26 @@ def test_an_invalid_filter_is_refused_by_name(engine, given, rule):
 
 
 @pytest.mark.parametrize(("given", "rule"), BROKEN)
-def test_an_invalid_filter_is_an_invalid_argument_over_grpc(client, given, rule):
+def test_an_invalid_filter_is_an_invalid_argument_over_grpc(engine_client, given, rule):
     for ask, about in (
-        (client.recommend, Shopper()),
-        (client.retrieve, Shopper()),
-        (client.similar, "i4"),
+        (engine_client.recommend, Shopper()),
+        (engine_client.retrieve, Shopper()),
+        (engine_client.similar, "i4"),
     ):
         with pytest.raises(grpc.RpcError, match=rule) as caught:
             ask(about, Wishes(limit=5, **given))
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_filters_over_grpc_give_the_engines_answer(client, engine, shop):
+def test_filters_over_grpc_give_the_engines_answer(engine_client, engine, shop):
     rng = np.random.default_rng(3)
     for _ in range(10):
         filters, _ = random_filters(rng, shop.titles)
         shopper = Shopper(history=HISTORY)
         wishes = Wishes(filters=filters, exclude=("i7",), limit=20)
         for remote, local, about in (
-            (client.recommend, engine.recommend, shopper),
-            (client.retrieve, engine.retrieve, shopper),
-            (client.similar, engine.similar, "i4"),
+            (engine_client.recommend, engine.recommend, shopper),
+            (engine_client.retrieve, engine.retrieve, shopper),
+            (engine_client.similar, engine.similar, "i4"),
         ):
             assert remote(about, wishes).items == local(about, wishes).items

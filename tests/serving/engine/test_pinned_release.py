@@ -25,14 +25,6 @@ def engine(release):
     return replace(engine, cascade=replace(engine.cascade, versions=versions))
 
 
-@pytest.fixture
-def client(start, engine):
-    running = start(lambda: engine)
-    running.loaded.result(10)
-    with RecommenderClient(running.address, timeout=10) as client:
-        yield client
-
-
 CALLS = {
     Method.RECOMMEND: lambda client, wishes: client.recommend(SHOPPER, wishes),
     Method.RETRIEVE: lambda client, wishes: client.retrieve(SHOPPER, wishes),
@@ -42,18 +34,18 @@ CALLS = {
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_pinning_the_live_release_does_not_change_the_answer(client, method):
+def test_pinning_the_live_release_does_not_change_the_answer(engine_client, method):
     call = CALLS[method]
-    named = call(client, Wishes(limit=3, release="r-2"))
+    named = call(engine_client, Wishes(limit=3, release="r-2"))
 
-    assert named.items == call(client, Wishes(limit=3)).items
+    assert named.items == call(engine_client, Wishes(limit=3)).items
     assert named.versions["release"] == "r-2"
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_pinning_another_release_is_refused_with_the_live_id(client, method):
+def test_pinning_another_release_is_refused_with_the_live_id(engine_client, method):
     with pytest.raises(ReleaseChangedError) as caught:
-        CALLS[method](client, Wishes(release="r-1"))
+        CALLS[method](engine_client, Wishes(release="r-1"))
 
     assert caught.value.live == "r-2"
     assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION

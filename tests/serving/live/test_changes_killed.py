@@ -19,7 +19,6 @@ from shortlist_client.api.item import Item
 from shortlist_client.client import RecommenderClient
 
 SECONDS = 60
-STAGES = ("data", "trial", "towers", "index", "ranker")
 SERVERS = """
 import asyncio, os, sys, threading
 from pathlib import Path
@@ -51,15 +50,6 @@ for _ in sys.stdin:
     print("gone", flush=True)
 """
 """Forks a server for every line that it reads, so that the engine is loaded only once."""
-
-
-@pytest.fixture
-def root(release, tmp_path):
-    root = tmp_path / "shop"
-    root.mkdir()
-    for stage in STAGES:
-        (root / stage).symlink_to(release / stage)
-    return root
 
 
 class Writer(threading.Thread):

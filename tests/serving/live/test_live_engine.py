@@ -393,8 +393,8 @@ def test_an_unchanged_text_gets_the_state_from_the_rankers_training(base, root, 
     read = new[:, :48] * inputs.steps
     tolerance = inputs.steps[:32].max() + rounding(stored[:, :32], **TINY_BERT, dtype=SERVED)
     np.testing.assert_allclose(read[:, :32], stored[:, :32], atol=tolerance)
-    learnt, foretold = stored[:, 32:], read[:, 32:]
-    assert ((learnt * foretold).sum(axis=1) / 16).mean() > 0.5
+    learnt, predicted = stored[:, 32:], read[:, 32:]
+    assert ((learnt * predicted).sum(axis=1) / 16).mean() > 0.5
 
 
 def test_a_backbone_other_than_the_rankers_is_refused(base, root, monkeypatch):

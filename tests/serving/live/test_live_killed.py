@@ -1,12 +1,7 @@
 """Kills a process that changes items; the next one must find every acknowledged change."""
 
-import json
-import subprocess
-import sys
-
 import pytest
 
-STAGES = ("data", "trial", "towers", "index", "ranker")
 KILLS = """
 import json, os, random, signal, sys, threading, time
 from pathlib import Path
@@ -93,28 +88,8 @@ for kill in range(kills):
 """
 
 
-@pytest.fixture
-def root(release, tmp_path):
-    root = tmp_path / "shop"
-    root.mkdir()
-    for stage in STAGES:
-        (root / stage).symlink_to(release / stage)
-    return root
-
-
-def killed(root, times, cwd):
-    run = subprocess.run(
-        [sys.executable, "-c", KILLS, str(root), str(times)],
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return [json.loads(line) for line in run.stdout.splitlines()]
-
-
-def test_killing_the_process_loses_no_acknowledged_change(root, pytestconfig):
-    results = killed(root, 8, pytestconfig.rootpath)
+def test_killing_the_process_loses_no_acknowledged_change(root, run_script):
+    results = run_script(KILLS, root, 8)
 
     assert {what for what, _, _ in results} <= {"as promised", "one more"}
     assert {signal for _, _, signal in results} == {9}
@@ -124,8 +99,8 @@ def test_killing_the_process_loses_no_acknowledged_change(root, pytestconfig):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_two_hundred_kills_of_the_process_lose_no_acknowledged_change(root, pytestconfig):
-    results = killed(root, 200, pytestconfig.rootpath)
+def test_two_hundred_kills_of_the_process_lose_no_acknowledged_change(root, run_script):
+    results = run_script(KILLS, root, 200)
 
     assert {what for what, _, _ in results} == {"as promised", "one more"}
     assert {signal for _, _, signal in results} == {9}

@@ -3,10 +3,7 @@
 The next process must find every acknowledged change, and either release whole.
 """
 
-import json
 import shutil
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
@@ -159,38 +156,33 @@ def stages(release, root):
     return root
 
 
-def killed(times, roots, releases, cwd):
-    """Kill the process repeatedly; return how often each step was interrupted, and steps done."""
-    run = subprocess.run(
-        [sys.executable, "-c", KILLS, str(times), str(releases), *map(str, roots)],
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    rounds = [json.loads(line) for line in run.stdout.splitlines()]
-    assert len(rounds) == times
+def outcome(rounds):
+    """How often each step was interrupted, and the number of finished steps."""
     assert not [cut for cut, _, lost, mixed, _, signal in rounds if lost or mixed or signal != 9]
     return Counter(cut for cut, *_ in rounds), sum(done for _, done, *_ in rounds)
 
 
-def test_killing_a_rebuild_loses_no_acknowledged_change(release, tmp_path, pytestconfig):
+def test_killing_a_rebuild_loses_no_acknowledged_change(release, tmp_path, run_script):
     roots = [stages(release, tmp_path / name / "shop") for name in ("one", "two")]
 
-    _, done = killed(3, roots, tmp_path / "releases" / "shop", pytestconfig.rootpath)
+    rounds = run_script(KILLS, 3, tmp_path / "releases" / "shop", *roots)
 
+    assert len(rounds) == 3
+    _, done = outcome(rounds)
     assert done > 4
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_two_hundred_kills_lose_no_acknowledged_change(
-    release, build_release, shop, tmp_path, pytestconfig
+    release, build_release, shop, tmp_path, run_script
 ):
     other = build_release(tmp_path / "other" / "shop", shop)
     roots = [stages(release, tmp_path / "one" / "shop"), stages(other, tmp_path / "two" / "shop")]
 
-    cut, done = killed(200, roots, tmp_path / "releases" / "shop", pytestconfig.rootpath)
+    rounds = run_script(KILLS, 200, tmp_path / "releases" / "shop", *roots)
 
+    assert len(rounds) == 200
+    cut, done = outcome(rounds)
     assert set(cut) >= {"upsert", "delete", "rebuild", "publish"}
     assert done > 400

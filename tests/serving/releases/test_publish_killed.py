@@ -1,6 +1,5 @@
 """Kills a process that publishes and rolls back; the next reader must find a whole live release."""
 
-import json
 import random
 import subprocess
 import sys
@@ -141,17 +140,10 @@ def test_after_two_hundred_random_kills_the_old_or_the_new_release_is_live(
 
 @pytest.mark.parametrize("what", ["publish", "roll back"])
 def test_after_a_kill_before_each_step_the_old_or_the_new_release_is_live(
-    releases, roots, pytestconfig, what
+    releases, roots, run_script, what
 ):
-    done = subprocess.run(
-        [sys.executable, "-c", EVERY_STEP, what, str(releases), *map(str, roots)],
-        cwd=pytestconfig.rootpath,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
+    states = run_script(EVERY_STEP, what, releases, *roots)
 
-    states = [json.loads(line) for line in done.stdout.splitlines()]
     of = [open_release(root).fingerprints for root in roots]
     for before, after in states:
         old, new = without_id(before), without_id(after)

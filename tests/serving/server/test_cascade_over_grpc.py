@@ -2,7 +2,6 @@ import pytest
 
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.request import Shopper, Wishes
-from shortlist_client.client import RecommenderClient
 
 TIMED = {"milliseconds"}
 
@@ -10,14 +9,6 @@ TIMED = {"milliseconds"}
 @pytest.fixture(scope="module")
 def engine(release):
     return Engine.load(release, EngineConfig())
-
-
-@pytest.fixture
-def client(start, engine):
-    running = start(lambda: engine)
-    running.loaded.result(10)
-    with RecommenderClient(running.address, timeout=10) as client:
-        yield client
 
 
 def assert_same(response, answer):
@@ -32,38 +23,44 @@ HISTORIES = [["i3", "i1"], ["i45", "nope", "i44", "i45"], [], ["nope"]]
 
 
 @pytest.mark.parametrize("history", HISTORIES)
-def test_the_grpc_answer_equals_the_engines_answer_for_a_history(client, engine, history):
+def test_the_grpc_answer_equals_the_engines_answer_for_a_history(engine_client, engine, history):
     shopper, wishes = Shopper(history=tuple(history)), Wishes(limit=100)
 
     assert_same(
-        client.recommend(Shopper(history=history), Wishes(limit=100)),
+        engine_client.recommend(Shopper(history=history), Wishes(limit=100)),
         engine.recommend(shopper, wishes),
     )
     assert_same(
-        client.retrieve(Shopper(history=history), Wishes(limit=100)),
+        engine_client.retrieve(Shopper(history=history), Wishes(limit=100)),
         engine.retrieve(shopper, wishes),
     )
     candidates = ["i9", "i200", "gone", "i4"]
     assert_same(
-        client.rank(candidates, Shopper(history=history), Wishes(limit=10)),
+        engine_client.rank(candidates, Shopper(history=history), Wishes(limit=10)),
         engine.rank(shopper, candidates, Wishes(limit=10)),
     )
 
 
-def test_the_grpc_answer_equals_the_engines_answer_for_users_and_items(client, engine):
+def test_the_grpc_answer_equals_the_engines_answer_for_users_and_items(engine_client, engine):
     for user_id in ("u0", "u7", "stranger"):
         assert_same(
-            client.recommend(Shopper(user_id=user_id), Wishes(limit=20)),
+            engine_client.recommend(Shopper(user_id=user_id), Wishes(limit=20)),
             engine.recommend(Shopper(user_id=user_id), Wishes(limit=20)),
         )
-    assert_same(client.similar("i4", Wishes(limit=15)), engine.similar("i4", Wishes(limit=15)))
+    assert_same(
+        engine_client.similar("i4", Wishes(limit=15)), engine.similar("i4", Wishes(limit=15))
+    )
 
 
-def test_the_grpc_answer_equals_the_engines_answer_for_a_search(client, engine):
+def test_the_grpc_answer_equals_the_engines_answer_for_a_search(engine_client, engine):
     shopper, wishes = Shopper(search="blue lamp", history=("i3",)), Wishes(limit=20)
 
-    recommended = client.recommend(Shopper(search="blue lamp", history=["i3"]), Wishes(limit=20))
-    retrieved = client.retrieve(Shopper(search="blue lamp", history=["i3"]), Wishes(limit=20))
+    recommended = engine_client.recommend(
+        Shopper(search="blue lamp", history=["i3"]), Wishes(limit=20)
+    )
+    retrieved = engine_client.retrieve(
+        Shopper(search="blue lamp", history=["i3"]), Wishes(limit=20)
+    )
 
     assert_same(recommended, engine.recommend(shopper, wishes))
     assert_same(retrieved, engine.retrieve(shopper, wishes))
