@@ -69,7 +69,7 @@ def test_a_shortlist_has_fewer_items_if_the_visited_lists_hold_too_few(root):
 
 def test_a_full_disk_leaves_the_old_index_in_place(root, monkeypatch):
     before = read_manifest(root / "index", "index")
-    monkeypatch.setattr("index.faiss_store.store.FILE", "/dev/full")
+    monkeypatch.setattr("index.faiss_store.store.FAISS_INDEX", "/dev/full")
 
     with pytest.raises(OSError, match="No space left"):
         built(root, kind="ivf-sq", nlist=16, target_recall=0.5)

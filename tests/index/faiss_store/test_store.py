@@ -121,7 +121,7 @@ def test_a_single_query_uses_one_thread_and_restores_the_thread_count(unit_vecto
 
 def test_a_disk_that_is_full_at_the_last_bytes_raises(unit_vectors, monkeypatch, tmp_path):
     index = build_index(unit_vectors[:10], IndexConfig(), tmp_path)
-    monkeypatch.setattr("index.faiss_store.store.FILE", "/dev/full")
+    monkeypatch.setattr("index.faiss_store.store.FAISS_INDEX", "/dev/full")
 
     with pytest.raises(OSError, match="No space left"):
         index.save(tmp_path)
