@@ -172,7 +172,7 @@ gpu-check: install ## On a machine with a GPU: GPU tests, then every kind of ind
 fuzz: install ## Send 100,000 hostile requests to a server; takes about 20 minutes
 	@$(RUN) -m pytest tests/serving/server/test_fuzz.py -m slow -q
 
-check: install ## Lint, and the quick tests of what changed since main; within 30 seconds
+check: install ## Lint, and the quick tests of what changed since main; within 30 seconds after the first run
 	@.ci/check
 
 lint: install ## ruff, mypy --strict, import contracts, the gRPC contract
