@@ -148,3 +148,5 @@ def test_the_wheel_works_alone(pytestconfig, complete, tmp_path, versions):
     packages = tmp_path.glob("venv/lib/python*/site-packages")
     (folder,) = packages
     assert not any((folder / name).exists() for name in ("serving", "protos", "events"))
+    (licence,) = folder.glob("shortlist_client-*.dist-info/licenses/LICENSE")
+    assert licence.read_bytes() == (root / "LICENSE").read_bytes()
