@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from lineage.cli import PACKAGES
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
-TOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+TOOLS = PYPROJECT["tool"]
 CONTRACTS = {contract["name"]: contract for contract in TOOLS["importlinter"]["contracts"]}
 
 
@@ -48,3 +50,22 @@ CONTRACTS = {contract["name"]: contract for contract in TOOLS["importlinter"]["c
 )
 def test_a_list_names_every_package(named):
     assert sorted(named) == FOLDERS
+
+
+def distributions(requirements):
+    """Names of the distributions, without versions and extras."""
+    return {re.match(r"[a-z0-9-]+", requirement)[0] for requirement in requirements}
+
+
+def test_the_client_may_import_no_dependency_of_the_server_alone():
+    packaged = tomllib.loads((ROOT / "packaging" / "client" / "pyproject.toml").read_text())
+    servers = distributions(PYPROJECT["project"]["dependencies"])
+    forbidden = CONTRACTS["The client needs gRPC and protobuf alone"]["forbidden_modules"]
+
+    owners = packages_distributions()
+    covered = {
+        owner.lower().replace("_", "-") for module in forbidden for owner in owners.get(module, [])
+    }
+
+    missing = servers - covered - distributions(packaged["project"]["dependencies"])
+    assert missing == set()
