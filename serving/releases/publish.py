@@ -12,7 +12,7 @@ from lineage.manifest import ArtifactError, CorruptArtifactError, MissingArtifac
 from lineage.open_release import open_release
 from lineage.publishing import add_release, go_live, retire
 from lineage.releases import ReleaseError, live_id, read_record, release_ids, verify_release
-from lineage.stages import NOT_SERVED
+from lineage.stages import INDEX, NOT_SERVED
 from serving.catalogue.change_log import CHANGES
 from serving.live.compaction import compact
 
@@ -49,10 +49,8 @@ def publish(root: Path, releases: Path, config: PublishConfig) -> str:
             changes the releases or the disk refuses. The live release stays live.
     """
     built = open_release(root)
-    require_store(root / "index")
-    index = built.manifests[
-        "index"
-    ].facts  # refuses an index whose figures do not allow it to go live
+    require_store(root / INDEX)
+    index = built.manifests[INDEX].facts
     with changing(releases):
         live = live_id(releases)
         if live is not None and _holds(releases / live, built.fingerprints):
