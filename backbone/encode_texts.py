@@ -23,7 +23,7 @@ TOKEN_BUDGET = 4_096
 SHOWN = 1_000
 """Smallest number of texts for which a progress bar is shown."""
 
-KEPT_AT_ONCE = 8_192
+CACHED_AT_ONCE = 8_192
 """Least number of encoded texts that are written to the cache at once."""
 
 
@@ -83,19 +83,19 @@ def encode_texts(
     bert.train(mode=False)
     keys, first, place = np.unique(keys_of(texts), return_index=True, return_inverse=True)
     means = np.empty((len(keys), bert.config.hidden_size), np.float32)
-    unread, kept = np.arange(len(keys)), None
+    unread, cache = np.arange(len(keys)), None
     if cache_below is not None:
-        kept = TextCache.of(cache_below, bert, tokenizer, max_tokens=max_tokens)
-        known, found = kept.look_up(keys)
+        cache = TextCache.of(cache_below, bert, tokenizer, max_tokens=max_tokens)
+        known, found = cache.look_up(keys)
         if known.any():
             means[known], unread = found, np.flatnonzero(~known)
     if len(unread):
         missing = [texts[row] for row in first[unread].tolist()]
         batches = _means(bert, missing, tokenizer, max_tokens=max_tokens, description=description)
-        for rows, read in _in_blocks(batches, KEPT_AT_ONCE):
+        for rows, read in _in_blocks(batches, CACHED_AT_ONCE):
             means[unread[rows]] = read
-            if kept is not None:
-                kept.add(keys[unread[rows]], read)
+            if cache is not None:
+                cache.add(keys[unread[rows]], read)
     return means[place]
 
 

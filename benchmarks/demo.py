@@ -13,6 +13,7 @@ from rich.console import Console
 
 from dataset.arrays import TEST, Dataset, load_dataset
 from lineage.cli import configure_logging, reported_errors
+from lineage.stages import DATA
 from serving.cli.tables import answer_table, history_table
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
@@ -37,7 +38,7 @@ def main() -> None:
 
 def show(release: Path, config: Path, users: int) -> None:
     """Start a server, ask it for some users' recommendations, and print the answers."""
-    data = load_dataset(release / "data")
+    data = load_dataset(release / DATA)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -182,14 +182,14 @@ class OrderedPostings:
             stop = self._search(upper, after=not below)
         return slice(start, max(start, stop))
 
-    def held(self, value: float) -> float:
+    def as_stored(self, value: float) -> float:
         """A value in the precision of the column: 9.99 as float32 is not 9.99 as float64."""
         with np.errstate(over="ignore"):
             rounded: float = self.values.dtype.type(value).item()
         return rounded
 
     def _search(self, value: float, *, after: bool) -> int:
-        bound = self.values.dtype.type(self.held(value))  # else numpy converts all values
+        bound = self.values.dtype.type(self.as_stored(value))  # else numpy converts all values
         return int(np.searchsorted(self.values, bound, "right" if after else "left"))
 
     def _bitmap(self, spans: Sequence[slice]) -> BitMap:

@@ -28,18 +28,22 @@ class TrainingExamples:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def history(self, point: int) -> NDArray[np.int32]:
+    def history(self, example: int) -> NDArray[np.int32]:
         """Item rows of an example's history, oldest first."""
-        return self.items[self.user_starts[self.user_rows[point]] : self.ends[point]]
+        return self.items[self._span(example)]
 
-    def history_codes(self, point: int) -> NDArray[np.int32]:
+    def history_codes(self, example: int) -> NDArray[np.int32]:
         """Interaction codes of `history`."""
-        return self.interaction_codes[self.user_starts[self.user_rows[point]] : self.ends[point]]
+        return self.interaction_codes[self._span(example)]
 
-    def positives(self, point: int) -> NDArray[np.int32]:
+    def positives(self, example: int) -> NDArray[np.int32]:
         """All item rows of the example's user in the training split."""
-        user = self.user_rows[point]
+        user = self.user_rows[example]
         return self.items[self.user_starts[user] : self.user_starts[user + 1]]
+
+    def _span(self, example: int) -> slice:
+        """Places of an example's history among the interactions."""
+        return slice(self.user_starts[self.user_rows[example]], self.ends[example])
 
 
 def training_examples(data: Dataset, *, within_baskets: bool = False) -> TrainingExamples:

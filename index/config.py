@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+Kind = Literal["exact", "ivf-pq", "ivf-sq", "ivf-flat", "hnsw", "cagra", "milvus"]
 GPUs = Literal["auto", "replicas", "shards", "none"]
 
 
@@ -71,9 +72,7 @@ class MilvusConfig:
 class IndexConfig:
     """Inner-product index over the item embeddings, and item-kNN neighbour lists."""
 
-    kind: Literal["auto", "exact", "ivf-pq", "ivf-sq", "ivf-flat", "hnsw", "cagra", "milvus"] = (
-        "auto"
-    )
+    kind: Literal["auto", Kind] = "auto"
     """`exact` compares a query with every item. `ivf-pq` scans inverted lists of product-quantised
     vectors and rescores the best with fp16 vectors. `ivf-sq` stores fp16 vectors in its inverted
     lists, on disk if memory is short; `ivf-flat` stores fp32 vectors. `hnsw` searches a graph;

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from evaluation.baselines import ItemKNN
+from lineage.stages import NEIGHBOURS
 
 PARTS = ("starts", "rows", "weights")
 NEXT_ITEMS = "next_items"
@@ -84,13 +85,13 @@ class NeighbourLists:
         places = np.arange(stops[-1]) + np.repeat(firsts - stops + lengths, lengths)
         return owner, self.rows[places], self.weights[places]
 
-    def save(self, folder: Path, name: str = "neighbours") -> None:
+    def save(self, folder: Path, name: str = NEIGHBOURS) -> None:
         """Write `<name>.<part>.npy`."""
         for part in PARTS:
             np.save(folder / f"{name}.{part}.npy", getattr(self, part))
 
     @classmethod
-    def load(cls, folder: Path, name: str = "neighbours") -> "NeighbourLists":
+    def load(cls, folder: Path, name: str = NEIGHBOURS) -> "NeighbourLists":
         """Memory-map the arrays that `save` wrote."""
         return cls(
             **{

@@ -1,5 +1,6 @@
 """An immutable snapshot of a changing index: a fixed base, added rows and hidden rows."""
 
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -9,17 +10,17 @@ from pyroaring import BitMap
 
 from dataset.append_only import BLOCK, AppendOnlyArray
 from dataset.postings import bitmap_of, rows_of
+from index.arrays import Rows64, Scores
 from index.vector_store import VectorStore
 from index.vectors import checked, require_unit_length
 
-Rows = NDArray[np.int64]
-Scores = NDArray[np.float32]
 SLACK = 16
 """Extra items to search for, in addition to twice the expected number of hidden items."""
 WIDER = 4
 """Factor by which a search widens when it found too few visible items."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LiveIndex:
     """Searches the base and, exactly, the added rows; never returns a hidden row.
 
@@ -28,41 +29,48 @@ class LiveIndex:
     disturbed. Knows nothing of item ids.
     """
 
-    def __init__(self, base: VectorStore) -> None:
+    base: VectorStore
+    """Index of the release; never changes"""
+    added: AppendOnlyArray[np.float32]
+    """(added rows, dimension) embeddings of the added rows, hidden ones included"""
+    added_origins: AppendOnlyArray[np.int64]
+    """(added rows,) row of the same item in the base, -1 for an item that it lacks"""
+    hidden_rows: Rows64
+    """Hidden rows, ascending and distinct"""
+
+    @classmethod
+    def of(cls, base: VectorStore) -> "LiveIndex":
         """Start from a base without changes."""
-        self._base = base
-        self._added: AppendOnlyArray[np.float32] = AppendOnlyArray((base.dimension,), np.float32)
-        self._origins: AppendOnlyArray[np.int64] = AppendOnlyArray((), np.int64)
-        self._hidden: Rows = np.empty(0, np.int64)  # ascending, distinct
+        return cls(
+            base=base,
+            added=AppendOnlyArray((base.dimension,), np.float32),
+            added_origins=AppendOnlyArray((), np.int64),
+            hidden_rows=np.empty(0, np.int64),
+        )
 
     def __len__(self) -> int:
         """Number of rows, hidden ones included."""
-        return len(self._base) + len(self._added)
+        return len(self.base) + len(self.added)
 
     @property
     def built(self) -> int:
         """Number of rows of the base, hidden ones included; their row numbers never change."""
-        return len(self._base)
+        return len(self.base)
 
     @property
     def dimension(self) -> int:
         """Dimension of an embedding."""
-        return self._base.dimension
+        return self.base.dimension
 
     @property
     def live(self) -> int:
         """Number of rows that are not hidden."""
-        return len(self) - len(self._hidden)
-
-    @property
-    def added(self) -> AppendOnlyArray[np.float32]:
-        """(added rows, dimension): embeddings of the added rows, hidden ones included."""
-        return self._added
+        return len(self) - len(self.hidden_rows)
 
     @property
     def hidden_added(self) -> int:
-        """Number of added rows that are hidden: memory that compaction would free."""
-        return len(self._hidden) - self._hidden_of_base
+        """Number of added rows that are hidden: memory that `renumbered` frees."""
+        return len(self.hidden_rows) - self._hidden_of_base
 
     def check(self, vectors: NDArray[Any]) -> None:
         """Raise unless the embeddings can be added.
@@ -73,7 +81,7 @@ class LiveIndex:
         require_unit_length(checked(vectors, self.dimension))
 
     def changed(
-        self, vectors: Scores | None = None, origins: Rows | None = None, *, hidden: Rows
+        self, vectors: Scores | None = None, origins: Rows64 | None = None, *, hidden: Rows64
     ) -> "LiveIndex":
         """The index after one change. Only one writer may call it, on the newest index only.
 
@@ -89,51 +97,57 @@ class LiveIndex:
             raise ValueError(
                 f"hidden rows must be in [0, {len(self)}), got {hidden.min()} to {hidden.max()}"
             )
-        after = LiveIndex(self._base)
-        after._added, after._origins = self._added, self._origins
+        added, origins_after = self.added, self.added_origins
         if vectors is not None and len(vectors):
             self.check(vectors)
             assert origins is not None
-            after._added = self._added.appended(vectors)
-            after._origins = self._origins.appended(origins)
+            added, origins_after = added.appended(vectors), origins_after.appended(origins)
         fresh = np.unique(hidden[self.alive(hidden)])
-        after._hidden = np.insert(self._hidden, np.searchsorted(self._hidden, fresh), fresh)
-        return after
+        return replace(
+            self,
+            added=added,
+            added_origins=origins_after,
+            hidden_rows=np.insert(
+                self.hidden_rows, np.searchsorted(self.hidden_rows, fresh), fresh
+            ),
+        )
 
-    def compacted(self) -> tuple["LiveIndex", Rows]:
+    def renumbered(self) -> tuple["LiveIndex", Rows64]:
         """An equal index without hidden added rows, and the old numbers of the rest, ascending.
 
         The remaining added rows get new numbers, without gaps, in the same order.
         """
         rows = self.visible_added()
-        places = rows - len(self._base)
-        after = LiveIndex(self._base)
-        after._added = after._added.appended(self._added[places])
-        after._origins = after._origins.appended(self._origins[places])
-        after._hidden = self._hidden[: self._hidden_of_base]
+        places, empty = rows - len(self.base), LiveIndex.of(self.base)
+        after = replace(
+            empty,
+            added=empty.added.appended(self.added[places]),
+            added_origins=empty.added_origins.appended(self.added_origins[places]),
+            hidden_rows=self.hidden_rows[: self._hidden_of_base],
+        )
         return after, rows
 
     def alive(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
         """Whether each row is visible; false for -1."""
-        place = np.searchsorted(self._hidden, rows)
+        place = np.searchsorted(self.hidden_rows, rows)
         hidden = np.zeros(rows.shape, bool)
-        inside = place < len(self._hidden)
-        hidden[inside] = self._hidden[place[inside]] == rows[inside]
+        inside = place < len(self.hidden_rows)
+        hidden[inside] = self.hidden_rows[place[inside]] == rows[inside]
         return (rows >= 0) & ~hidden
 
-    def visible_added(self) -> Rows:
+    def visible_added(self) -> Rows64:
         """Added rows that are not hidden, ascending."""
-        rows = np.arange(len(self._base), len(self))
+        rows = np.arange(len(self.base), len(self))
         return rows[self.alive(rows)]
 
     def origins(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Row in the base of each row's item; for an item that the base lacks, the row itself."""
-        if not len(self._added):
+        if not len(self.added):
             return rows
         origins = rows.astype(np.int64)
-        added = origins >= len(self._base)
+        added = origins >= len(self.base)
         if added.any():
-            known = self._origins[origins[added] - len(self._base)]
+            known = self.added_origins[origins[added] - len(self.base)]
             origins[added] = np.where(known >= 0, known, origins[added])
         return origins
 
@@ -155,17 +169,17 @@ class LiveIndex:
         Raises:
             ValueError: a row does not exist.
         """
-        added = rows >= len(self._base)
+        added = rows >= len(self.base)
         if not added.any():
-            return self._base.vectors(rows)
+            return self.base.vectors(rows)
         if rows.min() < 0 or rows.max() >= len(self):
             raise ValueError(f"rows must be in [0, {len(self)}), got {rows.min()} to {rows.max()}")
         found = np.empty((len(rows), self.dimension), np.float32)
-        found[~added] = self._base.vectors(rows[~added])
-        found[added] = self._added[rows[added] - len(self._base)]
+        found[~added] = self.base.vectors(rows[~added])
+        found[added] = self.added[rows[added] - len(self.base)]
         return found
 
-    def search(self, queries: Scores, k: int) -> tuple[Scores, Rows]:
+    def search(self, queries: Scores, k: int) -> tuple[Scores, Rows64]:
         """Find the k visible items of largest inner product.
 
         Args:
@@ -180,14 +194,14 @@ class LiveIndex:
             ValueError: wrong shape, not finite, or k outside [1, rows].
         """
         if self._unchanged:
-            return self._base.search(queries, k)
+            return self.base.search(queries, k)
         if not 1 <= k <= len(self):
             raise ValueError(f"k must be in [1, {len(self)}], got {k}")
         given = checked(queries, self.dimension)
-        hidden = self._hidden[self._hidden_of_base :]
+        hidden = self.hidden_rows[self._hidden_of_base :]
         return _best(self._search_base(given, k), self._search_added(given, k, hidden), k)
 
-    def search_among(self, query: Scores, k: int, allowed: BitMap) -> tuple[Scores, Rows]:
+    def search_among(self, query: Scores, k: int, allowed: BitMap) -> tuple[Scores, Rows64]:
         """Find the k visible items of largest inner product among the allowed rows.
 
         Args:
@@ -202,14 +216,14 @@ class LiveIndex:
             ValueError: wrong shape, not finite, k below 1, or a row does not exist.
         """
         if self._unchanged:
-            return self._base.search_among(query, k, allowed)
+            return self.base.search_among(query, k, allowed)
         if allowed and allowed.max() >= len(self):
             raise ValueError(
                 f"rows must be in [0, {len(self)}), got {allowed.min()} to {allowed.max()}"
             )
-        visible, size = allowed - self.hidden, len(self._base)
+        visible, size = allowed - self.hidden, len(self.base)
         added = visible - self._of_base
-        of_base = self._base.search_among(query, k, visible - added)
+        of_base = self.base.search_among(query, k, visible - added)
         if not added:
             return of_base
         left_out = np.delete(np.arange(size, len(self)), rows_of(added) - size)
@@ -221,38 +235,38 @@ class LiveIndex:
     @cached_property
     def hidden(self) -> BitMap:
         """Hidden rows."""
-        return bitmap_of(self._hidden)
+        return bitmap_of(self.hidden_rows)
 
     @property
     def _unchanged(self) -> bool:
-        return not len(self._added) and not len(self._hidden)
+        return not len(self.added) and not len(self.hidden_rows)
 
     @cached_property
     def _of_base(self) -> BitMap:
-        return BitMap(range(len(self._base)))
+        return BitMap(range(len(self.base)))
 
     @cached_property
     def _hidden_of_base(self) -> int:
-        return int(np.searchsorted(self._hidden, len(self._base)))
+        return int(np.searchsorted(self.hidden_rows, len(self.base)))
 
     @cached_property
-    def _replacements(self) -> tuple[Rows, Rows]:
+    def _replacements(self) -> tuple[Rows64, Rows64]:
         """Rows of the base whose items were replaced, ascending, and the rows that replace them."""
         rows = self.visible_added()
-        origins = self._origins[rows - len(self._base)]
+        origins = self.added_origins[rows - len(self.base)]
         known = np.flatnonzero(origins >= 0)
         order = known[np.argsort(origins[known])]
         return origins[order], rows[order]
 
-    def _search_base(self, queries: Scores, k: int) -> tuple[Scores, Rows]:
+    def _search_base(self, queries: Scores, k: int) -> tuple[Scores, Rows64]:
         """Scores and rows, (queries, k): -inf and -1 if the base has fewer visible rows."""
         found = np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1)
-        hidden, size = self._hidden_of_base, len(self._base)
+        hidden, size = self._hidden_of_base, len(self.base)
         wanted = min(k, size - hidden)
         width = min(wanted + min(hidden, SLACK + 2 * wanted * hidden // size), size)
         pending = np.arange(len(queries) if wanted else 0)
         while len(pending):
-            scores, rows = self._base.search(queries[pending], width)
+            scores, rows = self.base.search(queries[pending], width)
             kept = self.alive(rows)
             enough = kept.sum(axis=1) >= wanted
             for place in np.flatnonzero(enough).tolist():
@@ -268,33 +282,35 @@ class LiveIndex:
             width = min(WIDER * width, size)
         return found
 
-    def _scan_base(self, queries: Scores, wanted: int) -> tuple[Scores, Rows]:
+    def _scan_base(self, queries: Scores, wanted: int) -> tuple[Scores, Rows64]:
         """Compare the queries with every visible item of the base: slow but exact."""
         best = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-        for start in range(0, len(self._base), BLOCK):
-            rows = np.arange(start, min(start + BLOCK, len(self._base)))
+        for start in range(0, len(self.base), BLOCK):
+            rows = np.arange(start, min(start + BLOCK, len(self.base)))
             rows = rows[self.alive(rows)]
-            scores = queries @ self._base.vectors(rows.astype(np.int32)).T if len(rows) else None
+            scores = queries @ self.base.vectors(rows.astype(np.int32)).T if len(rows) else None
             if scores is not None:
                 block = scores, np.tile(rows, (len(queries), 1))
                 best = _best(best, block, wanted)
         return best
 
-    def _search_added(self, queries: Scores, k: int, left_out: Rows) -> tuple[Scores, Rows]:
+    def _search_added(self, queries: Scores, k: int, left_out: Rows64) -> tuple[Scores, Rows64]:
         """Scores and added rows, (queries, at most k): -inf and -1 for rows left out."""
-        scores = np.empty((len(queries), len(self._added)), np.float32)
-        for start, block in self._added.blocks():
+        scores = np.empty((len(queries), len(self.added)), np.float32)
+        for start, block in self.added.blocks():
             np.vecdot(queries[:, None], block, out=scores[:, start : start + len(block)])
-        scores[:, left_out - len(self._base)] = -np.inf
+        scores[:, left_out - len(self.base)] = -np.inf
         if scores.shape[1] > k:
             places = np.argpartition(-scores, k - 1, axis=1)[:, :k]
         else:
             places = np.tile(np.arange(scores.shape[1]), (len(queries), 1))
         scores = np.take_along_axis(scores, places, 1)
-        return scores, np.where(np.isinf(scores), -1, places + len(self._base))
+        return scores, np.where(np.isinf(scores), -1, places + len(self.base))
 
 
-def _best(first: tuple[Scores, Rows], second: tuple[Scores, Rows], k: int) -> tuple[Scores, Rows]:
+def _best(
+    first: tuple[Scores, Rows64], second: tuple[Scores, Rows64], k: int
+) -> tuple[Scores, Rows64]:
     """The k best of two results, all (queries, found); ties prefer the first."""
     scores = np.concatenate([first[0], second[0]], axis=1)
     rows = np.concatenate([first[1], second[1]], axis=1)

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.int32]
-Scores = NDArray[np.float32]
+from index.arrays import Rows, Scores
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from dataset.postings import bitmap_of, rows_of
+from index.arrays import Rows, Scores
 from index.config import NeighboursConfig
 from index.item_knn import NEXT_ITEMS, NeighbourLists
 from index.live_index import LiveIndex
 from index.open_store import load_store
-from index.ranked_list import RankedList, Rows, Scores
+from index.ranked_list import RankedList
 from index.vector_store import VectorStore
 from lineage.manifest import read_manifest
+from lineage.stages import INDEX, TOWERS
 
 WEIGHT = "neighbour weight"
 """Key of an index stage's fact: the weight that it chose or was given."""
@@ -66,7 +68,7 @@ class RecallSources:
         if neighbours is not None and config.weight is None:
             raise ValueError("weight must be set when there are neighbour lists, got None")
         return cls(
-            index=LiveIndex(store),
+            index=LiveIndex.of(store),
             neighbours=neighbours,
             next_items=next_items,
             temperature=temperature,
@@ -77,16 +79,16 @@ class RecallSources:
     @classmethod
     def load(cls, root: Path) -> "RecallSources":
         """Load the recall sources from a dataset's finished stages."""
-        manifest = read_manifest(root / "index", "index")
+        manifest = read_manifest(root / INDEX, INDEX)
         config = NeighboursConfig(**manifest.config["neighbours"])
         if config.kept:
             config = replace(config, weight=manifest.facts[WEIGHT])
         return cls.of(
-            load_store(root / "index", manifest.config.get("gpus", "auto")),
-            NeighbourLists.load(root / "index") if config.kept else None,
-            temperature=read_manifest(root / "towers", "towers").facts["temperature"],
+            load_store(root / INDEX, manifest.config.get("gpus", "auto")),
+            NeighbourLists.load(root / INDEX) if config.kept else None,
+            temperature=read_manifest(root / TOWERS, TOWERS).facts["temperature"],
             config=config,
-            next_items=NeighbourLists.load(root / "index", NEXT_ITEMS) if config.kept else None,
+            next_items=NeighbourLists.load(root / INDEX, NEXT_ITEMS) if config.kept else None,
         )
 
     def nearest(
@@ -227,14 +229,14 @@ class RecallSources:
         by_neighbours = current[fresh][best].astype(np.int32)
         rows = np.concatenate([by_towers, by_neighbours[~np.isin(by_neighbours, by_towers)]])
         return replace(
-            self._judged(embedding, rows, known, scores),
+            self._scored(embedding, rows, known, scores),
             by_towers=np.isin(rows, by_towers),
             by_neighbours=np.isin(rows, by_neighbours),
         )
 
     def score_items(self, embedding: Scores, history: Rows, rows: Rows) -> RankedList:
         """Scores of both sources for given items, in the given order, marked as not recalled."""
-        return self._judged(embedding, rows, *self._neighbour_scores(history))
+        return self._scored(embedding, rows, *self._neighbour_scores(history))
 
     def merged(
         self, cosines: Scores, neighbour_scores: Scores, *, weight: float | None = None
@@ -259,7 +261,7 @@ class RecallSources:
             return np.empty(0, np.int32), np.empty(0, np.float32)
         return self.neighbours.scores(self.index.origins(history), decay=self.config.decay)
 
-    def _judged(self, embedding: Scores, rows: Rows, known: Rows, scores: Scores) -> RankedList:
+    def _scored(self, embedding: Scores, rows: Rows, known: Rows, scores: Scores) -> RankedList:
         """Scores of both sources for `rows`; `scores` are the item-kNN scores of rows `known`."""
         cosines = (self.index.vectors(rows) @ embedding).astype(np.float32)
         shared = np.zeros(len(rows), np.float32)

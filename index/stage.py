@@ -111,7 +111,7 @@ def _built(
         index = upload(embeddings, config.milvus, folder)
     else:
         index = build_index(embeddings, config, folder)
-    point, curve = tuned(index, config, embeddings, _queries(towers, embeddings))
+    point, curve = tune(index, config, embeddings, _queries(towers, embeddings))
     index.set_operating_point(point.parameters)
     index.save(folder)
     facts: dict[str, Any] = {
@@ -170,10 +170,10 @@ def _queries(towers: Path, embeddings: Vectors) -> NDArray[np.float32]:
     return np.asarray(among[rows], dtype=np.float32)
 
 
-def tuned(
+def tune(
     index: TunableStore, config: IndexConfig, embeddings: Vectors, queries: NDArray[np.float32]
 ) -> tuple[OperatingPoint, list[OperatingPoint]]:
-    """The fastest operating point that reaches the target recall, and all points measured.
+    """Find the fastest operating point that reaches the target recall; also all points measured.
 
     Raises:
         ValueError: no operating point reaches the target recall.

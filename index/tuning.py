@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from index.faiss_store.build import Kind
+from index.config import Kind
 from index.faiss_store.gpus import WIDEST, WIDEST_OF_GRAPH
 from index.faiss_store.installation import load_faiss
 from index.vector_store import TunableStore

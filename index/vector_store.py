@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from index.arrays import Rows64, Scores
 from index.vectors import checked
 
-Found = tuple[NDArray[np.float32], NDArray[np.int64]]
+Found = tuple[Scores, Rows64]
 
 
 class VectorStore(Protocol):
@@ -23,9 +24,7 @@ class VectorStore(Protocol):
     def dimension(self) -> int:
         """Dimension of an embedding."""
 
-    def search(
-        self, queries: NDArray[np.float32], k: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def search(self, queries: NDArray[np.float32], k: int) -> tuple[Scores, Rows64]:
         """Scores and item rows, both (queries, k), best first; row -1 if fewer were found.
 
         Raises:
@@ -34,7 +33,7 @@ class VectorStore(Protocol):
 
     def search_among(
         self, query: NDArray[np.float32], k: int, allowed: BitMap
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    ) -> tuple[Scores, Rows64]:
         """Scores and item rows, both (found,), best first: all allowed items, at most k.
 
         Raises:

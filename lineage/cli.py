@@ -99,7 +99,7 @@ def configure_logging(*, as_json: bool = False) -> None:
         as_json: Write one JSON object per line, and a line for every served call.
     """
     handler = logging.StreamHandler()
-    handler.addFilter(_is_ours_or_serious)
+    handler.addFilter(is_ours_or_serious)
     if as_json:
         from pythonjsonlogger.json import JsonFormatter
 
@@ -111,7 +111,8 @@ def configure_logging(*, as_json: bool = False) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
-def _is_ours_or_serious(record: logging.LogRecord) -> bool:
+def is_ours_or_serious(record: logging.LogRecord) -> bool:
+    """Whether a record is from one of our packages, or at least a warning."""
     return record.levelno >= logging.WARNING or record.name.partition(".")[0] in PACKAGES
 
 

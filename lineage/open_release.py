@@ -1,4 +1,4 @@
-"""Opens a release: checks that its stages are whole and were made from one another."""
+"""Opens a release: checks that its stages are complete and match their inputs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

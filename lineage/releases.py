@@ -136,6 +136,15 @@ def release_ids(folder: Path) -> list[str]:
         raise ReleaseError(f"{folder} must be a folder of releases: {error}") from error
 
 
+def release_folders(folder: Path) -> list[Path]:
+    """Folders of all releases in the folder, newest first; none where there is no folder.
+
+    Raises:
+        ReleaseError: the folder cannot be read.
+    """
+    return [folder / release_id for release_id in release_ids(folder)]
+
+
 def read_record(release: Path) -> ReleaseRecord:
     """Read `release.json` of a release's folder.
 

@@ -19,6 +19,10 @@ VALID_USERS = "valid_users.npy"
 """User rows of the trial's validation users, in the order of `USER_EMBEDDINGS`."""
 ITEM_STATES = "item_states.npy"
 """Hidden states of the items' texts, which the ranker attends to."""
+FAISS_INDEX = "index.faiss"
+"""The index over the item embeddings, if FAISS searches it."""
+NEIGHBOURS = "neighbours"
+"""File name prefix of the items' neighbour lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +71,7 @@ STAGES: Mapping[str, Stage] = {
             module="index.trial",
             target="trial",
             needs=(DATA, TRIAL_TOWERS),
-            writes=("index.faiss", "neighbours.rows.npy"),
+            writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
             served=False,
         ),
         Stage(
@@ -93,7 +97,7 @@ STAGES: Mapping[str, Stage] = {
             module="index",
             target="index",
             needs=(DATA, TOWERS, TRIAL_INDEX),
-            writes=("index.faiss", "neighbours.rows.npy"),
+            writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
         ),
         Stage(
             path=RANKER,

@@ -99,7 +99,7 @@ class Ranker:
         return [row[:length] for row, length in zip(scored, lengths, strict=True)]
 
     @property
-    def longest(self) -> int:
+    def max_history(self) -> int:
         """Most history items read, padded to one of a few widths; 0 where the model reads texts."""
         return self.inputs.length if isinstance(self.inputs, AttentionInputs) else 0
 

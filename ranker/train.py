@@ -21,7 +21,7 @@ from backbone.training import EpochSampler, fit, seed_everything, total_steps, t
 from dataset.arrays import Cases, Dataset, load_dataset
 from evaluation.metrics import ndcg
 from lineage.manifest import read_manifest
-from lineage.stages import EMBEDDINGS, SHORTLISTS, TRIAL_TOWERS
+from lineage.stages import DATA, EMBEDDINGS, RANKER, SHORTLISTS, TRIAL_TOWERS
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.model import AttentionRanker
 from ranker.attention.new_item_states import item_states
@@ -53,7 +53,7 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     Returns:
         Facts for the manifest: validation figures and the number of epochs.
     """
-    data, shortlists = load_dataset(root / "data"), Shortlists.load(root / SHORTLISTS)
+    data, shortlists = load_dataset(root / DATA), Shortlists.load(root / SHORTLISTS)
     cases = data.cases("valid").of_users(shortlists.users)
     tokenizer = load_tokenizer(config.backbone)
     inputs = _inputs(config, data, tokenizer, root, folder)
@@ -62,7 +62,7 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     steps = total_steps(loader, config.training)
     module = _module(config, cases, shortlists, inputs, steps)
     fingerprint = read_manifest(root / SHORTLISTS, SHORTLISTS).fingerprint
-    checkpoints = training_folder(root, "ranker", asdict(config), fingerprint)
+    checkpoints = training_folder(root, RANKER, asdict(config), fingerprint)
     fitted = fit(
         module,
         loader,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from index.arrays import Rows, Scores
 from index.filters.attributes import Attributes
 from index.live_index import LiveIndex
-from index.ranked_list import Rows, Scores
 from shortlist_client.api.request import Diversity
 
 
@@ -21,13 +21,13 @@ from shortlist_client.api.request import Diversity
 class Cap:
     """Limit on the number of items that share an attribute value."""
 
-    most: int
+    limit: int
     """Items per value at most"""
     holders: NDArray[np.bool_]
     """(values, items) whether an item has a value"""
 
 
-def diverse(
+def diversify(
     rows: Rows, wanted: int, diversity: Diversity, index: LiveIndex, attributes: Attributes
 ) -> NDArray[np.int64]:
     """Places of the chosen items in the ranked list, in their new order.
@@ -41,13 +41,15 @@ def diverse(
     """
     vectors = index.vectors(rows) if diversity.strength and len(rows) else None
     caps = [
-        Cap(most=most, holders=_holders(name, rows, attributes))
-        for name, most in diversity.at_most.items()
+        Cap(limit=limit, holders=_holders(name, rows, attributes))
+        for name, limit in diversity.at_most.items()
     ]
-    return chosen(len(rows), wanted, strength=diversity.strength, vectors=vectors, caps=caps)
+    return choose_diverse(
+        len(rows), wanted, strength=diversity.strength, vectors=vectors, caps=caps
+    )
 
 
-def chosen(
+def choose_diverse(
     items: int,
     wanted: int,
     *,
@@ -66,7 +68,7 @@ def chosen(
     """
     relevance = (1 - strength) * (1 - np.arange(items) / max(items, 1))
     similarity = np.zeros(items)  # largest cosine to a chosen item; none is chosen yet
-    remaining = [np.full(len(cap.holders), cap.most) for cap in caps]
+    remaining = [np.full(len(cap.holders), cap.limit) for cap in caps]
     places: list[int] = []
     for _ in range(min(wanted, items)):
         place = int(np.argmax(relevance - strength * similarity))

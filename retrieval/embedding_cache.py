@@ -1,45 +1,13 @@
-"""Cache of users' embeddings, and the options of all caches."""
+"""Cache of users' embeddings."""
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from cachetools import TTLCache
 from numpy.typing import NDArray
 
-
-@dataclass(frozen=True, kw_only=True)
-class CacheConfig:
-    """Sizes and lifetime of the caches; no cache changes an answer."""
-
-    answers_mb: int = 64
-    """Size of the answer cache, MB; 0 disables it. It repeats an answer to the same request about
-    the same history. A new event of the user, a change of items or a new release makes the cached
-    answer unreachable."""
-    shoppers: int = 10_000
-    """Shoppers' embeddings that are cached, for other requests about the same history; 0 disables
-    this cache."""
-    seconds: float = 300.0
-    """Longest lifetime of a cached entry, s."""
-
-    def __post_init__(self) -> None:
-        for name in ("answers_mb", "shoppers"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
-        if self.seconds <= 0:
-            raise ValueError(f"seconds must be positive, got {self.seconds}")
-
-
-NO_CACHE = CacheConfig(answers_mb=0, shoppers=0)
-
-
-@dataclass
-class CacheLookups:
-    """Hits and misses of a cache."""
-
-    hits: int = 0
-    misses: int = 0
+from retrieval.cache_config import CacheLookups
 
 
 class EmbeddingCache:
@@ -52,7 +20,7 @@ class EmbeddingCache:
             rows: Most embeddings that are cached; a full cache evicts the least recently used.
             seconds: Lifetime of an entry, s.
         """
-        self._kept: TTLCache[bytes, NDArray[np.float32]] = TTLCache(rows, seconds)
+        self._cache: TTLCache[bytes, NDArray[np.float32]] = TTLCache(rows, seconds)
         self._lock = threading.Lock()
         self.lookups = CacheLookups()
         """Lookups since the cache was created"""
@@ -72,7 +40,7 @@ class EmbeddingCache:
             found = {
                 place: row
                 for place, key in enumerate(keys)
-                if key is not None and (row := self._kept.get(key)) is not None
+                if key is not None and (row := self._cache.get(key)) is not None
             }
             missing = [place for place in range(len(keys)) if place not in found]
             self.lookups.hits += len(found)
@@ -82,5 +50,5 @@ class EmbeddingCache:
         with self._lock:
             for place in missing:
                 if (key := keys[place]) is not None:
-                    self._kept[key] = found[place].copy()
+                    self._cache[key] = found[place].copy()
         return np.stack([found[place] for place in range(len(keys))])

@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index import demand_eras
+from index.arrays import Rows, Scores
 from index.item_knn import NeighbourLists
-from index.ranked_list import RankedList, Rows, Scores
+from index.ranked_list import RankedList
 from index.recall_sources import RecallSources
 from lineage.manifest import MismatchedArtifactError, command
+from lineage.stages import INDEX
 
 FLOOR = 1e-3
 """Added to a share before taking its logarithm."""
@@ -214,7 +216,7 @@ class Features:
         cls, folder: Path, sources: RecallSources, popularity: NDArray[np.int64]
     ) -> "Features":
         """Load the item times that the index stage wrote below a folder."""
-        times = demand_eras.load(folder / "index")
+        times = demand_eras.load(folder / INDEX)
         return cls(sources=sources, popularity=popularity, item_times=times)
 
     def __call__(self, history: Rows, candidates: RankedList) -> Scores:

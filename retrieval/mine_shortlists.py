@@ -9,9 +9,10 @@ import numpy as np
 from tqdm import tqdm
 
 from dataset.arrays import Cases, load_dataset
-from index.ranked_list import RankedList, Rows
+from index.arrays import Rows
+from index.ranked_list import RankedList
 from lineage.open_release import open_release
-from lineage.stages import TRIAL, TRIAL_FOLDER, TRIAL_TOWERS, VALID_USERS
+from lineage.stages import DATA, TRIAL, TRIAL_FOLDER, TRIAL_TOWERS, VALID_USERS
 from ranker.shortlists import Shortlists
 from retrieval.blas_threads import limit_blas_threads
 from retrieval.config import ShortlistsConfig
@@ -38,7 +39,7 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
     """
     limit_blas_threads()
     open_release(root, TRIAL)
-    data, retriever = load_dataset(root / "data"), Retriever.load(root / TRIAL_FOLDER)
+    data, retriever = load_dataset(root / DATA), Retriever.load(root / TRIAL_FOLDER)
     cases, tuned_on = data.cases("valid"), np.load(root / TRIAL_TOWERS / VALID_USERS)
     tuned = cases.of_users(tuned_on).sample(config.valid_users, config.seed)
     others = cases.select(np.flatnonzero(~np.isin(cases.user_rows, tuned_on)))

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 from pyroaring import BitMap
 
-from index.ranked_list import RankedList, Rows, Scores
+from index.arrays import Rows, Scores
+from index.ranked_list import RankedList
 from index.recall_sources import RecallSources
+from lineage.stages import TOWERS
 from retrieval.embedding_cache import EmbeddingCache
 from towers.item_encoder import TextEncoder
 from towers.user_encoder import UserTower
@@ -47,14 +49,14 @@ class Retriever:
     texts: TextEncoder
     """Embeds texts of items that the corpus lacks"""
     sources: RecallSources
-    kept: EmbeddingCache | None = None
+    cache: EmbeddingCache | None = None
     """Cache of shoppers' embeddings; None computes every embedding"""
 
     @classmethod
     def load(cls, root: Path) -> "Retriever":
         """Load the towers and the recall sources of a dataset's finished stages."""
-        user_tower = UserTower.load(root / "towers")
-        texts = TextEncoder.beside(root / "towers", user_tower)
+        user_tower = UserTower.load(root / TOWERS)
+        texts = TextEncoder.beside(root / TOWERS, user_tower)
         return cls(user_tower=user_tower, texts=texts, sources=RecallSources.load(root))
 
     def embed_all(
@@ -73,9 +75,9 @@ class Retriever:
         return users
 
     def _cached_or_computed(self, shoppers: Sequence[ResolvedShopper]) -> Scores:
-        if self.kept is None:
+        if self.cache is None:
             return self._compute(shoppers)
-        return self.kept(
+        return self.cache(
             [self._key(shopper) for shopper in shoppers],
             lambda places: self._compute([shoppers[place] for place in places]),
         )

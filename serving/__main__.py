@@ -10,7 +10,7 @@ from lineage.cli import configure_logging, reported_errors
 from serving.cli import admin, ask, events, items, releases, serve, tokens
 
 Command = tuple[Callable[[], jsonargparse.ArgumentParser], Callable[[Any], None], str]
-"""Parser, function and one line of help."""
+"""Parser, function and help line of a command."""
 
 
 def commands(load: serve.LoadRelease) -> Mapping[str, Command]:
@@ -41,10 +41,10 @@ def main(arguments: Sequence[str] | None = None, *, load: serve.LoadRelease = se
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = jsonargparse.ArgumentParser(prog="python -m serving", description=__doc__)
     table = commands(load)
-    below = parser.add_subcommands(dest="command")
+    subcommands = parser.add_subcommands(dest="command")
     parsers = {name: parser_of() for name, (parser_of, _, _) in table.items()}
     for name, (_, _, about) in table.items():
-        below.add_subcommand(name, parsers[name], help=about)
+        subcommands.add_subcommand(name, parsers[name], help=about)
     admin.add_subcommands(parsers["admin"])
     options = parser.parse_args(arguments)
     chosen = options.command

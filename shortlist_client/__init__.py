@@ -7,6 +7,8 @@ Example:
         answer = client.recommend(Shopper(user_id="196"), Wishes(limit=10))
 """
 
+from typing import TYPE_CHECKING, Any
+
 from shortlist_client.api.answer import (
     Answer,
     Basis,
@@ -24,13 +26,19 @@ from shortlist_client.api.filters import AnyOf, Filters, Range
 from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.api.operations import Counts, MethodStatistics, ReleaseFacts, Statistics
 from shortlist_client.api.request import Diversity, Shopper, Wishes
-from shortlist_client.catalog import Deleted, Upserted
-from shortlist_client.channel import client_credentials
-from shortlist_client.client import RecommenderClient
-from shortlist_client.embed import Embedded
-from shortlist_client.errors import OverloadedError, ReleaseChangedError
-from shortlist_client.feedback import Recorded
-from shortlist_client.stream import RefusedRow
+
+if TYPE_CHECKING:
+    from shortlist_client.calling import (
+        Deleted,
+        Embedded,
+        OverloadedError,
+        RecommenderClient,
+        Recorded,
+        RefusedRow,
+        ReleaseChangedError,
+        Upserted,
+        client_credentials,
+    )
 
 __all__ = [
     "CLICK",
@@ -69,3 +77,12 @@ __all__ = [
     "Wishes",
     "client_credentials",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the client, and with it grpc, only for those who call a server."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from shortlist_client import calling
+
+    return getattr(calling, name)

@@ -6,6 +6,7 @@ import grpc
 
 from shortlist_client.api.checks import STRING, check
 from shortlist_client.api.operations import ReleaseFacts, Statistics
+from shortlist_client.calls import Calls
 from shortlist_client.proto.recommender.v1 import admin_pb2 as pb
 from shortlist_client.proto.recommender.v1.admin_pb2_grpc import AdminServiceStub
 from shortlist_client.wire.admin import to_release, to_statistics
@@ -21,8 +22,8 @@ class AdminClient:
     forbids the call and nothing has changed; `details()` gives the reason.
     """
 
-    def __init__(self, channel: grpc.Channel, *, timeout: float) -> None:
-        self._stub, self._timeout = AdminServiceStub(channel), timeout
+    def __init__(self, channel: grpc.Channel, calls: Calls) -> None:
+        self._stub, self._calls = AdminServiceStub(channel), calls
 
     def releases(self, *, timeout: float | None = None) -> Sequence[ReleaseFacts]:
         """The stored releases, newest first.
@@ -31,10 +32,10 @@ class AdminClient:
             timeout: Deadline of this call, seconds; by default the client's.
 
         Raises:
-            grpc.RpcError: the server serves unpublished stages, failed or is out of reach.
+            grpc.RpcError: the server serves unpublished stages, failed, or is out of reach.
         """
         request = pb.ListReleasesRequest()
-        response = self._stub.ListReleases(request, timeout=self._seconds(timeout))
+        response = self._calls.unary(self._stub.ListReleases, request, timeout)
         return [to_release(message) for message in response.releases]
 
     def load(self, release_id: str, *, timeout: float = LOADING_SECONDS) -> ReleaseFacts:
@@ -50,7 +51,7 @@ class AdminClient:
         """
         check("release_id", release_id, STRING)
         request = pb.LoadReleaseRequest(release_id=release_id)
-        return to_release(self._stub.LoadRelease(request, timeout=timeout).release)
+        return to_release(self._calls.unary(self._stub.LoadRelease, request, timeout).release)
 
     def activate(self, release_id: str, *, timeout: float = LOADING_SECONDS) -> ReleaseFacts:
         """Make a release live; the server answers from it when this returns.
@@ -65,7 +66,8 @@ class AdminClient:
         """
         check("release_id", release_id, STRING)
         request = pb.ActivateReleaseRequest(release_id=release_id)
-        return to_release(self._stub.ActivateRelease(request, timeout=timeout).release)
+        response = self._calls.unary(self._stub.ActivateRelease, request, timeout)
+        return to_release(response.release)
 
     def roll_back(self, *, timeout: float = LOADING_SECONDS) -> ReleaseFacts:
         """Activate the release that the live one replaced. A second call goes back further.
@@ -77,7 +79,9 @@ class AdminClient:
             grpc.RpcError: there is no such release, it cannot be loaded, or the server is out of
                 reach.
         """
-        return to_release(self._stub.RollBack(pb.RollBackRequest(), timeout=timeout).release)
+        return to_release(
+            self._calls.unary(self._stub.RollBack, pb.RollBackRequest(), timeout).release
+        )
 
     def statistics(self, *, timeout: float | None = None) -> Statistics:
         """What the server serves, and its counts since it started.
@@ -89,7 +93,4 @@ class AdminClient:
             grpc.RpcError: the server failed or is out of reach.
         """
         request = pb.GetStatisticsRequest()
-        return to_statistics(self._stub.GetStatistics(request, timeout=self._seconds(timeout)))
-
-    def _seconds(self, timeout: float | None) -> float:
-        return self._timeout if timeout is None else timeout
+        return to_statistics(self._calls.unary(self._stub.GetStatistics, request, timeout))

@@ -1,25 +1,18 @@
 """Client of the CatalogService."""
 
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, TypeVar
 
 import grpc
 
-from shortlist_client.api.checks import STRING, Kind, check, check_iterable
+from shortlist_client.api.checks import STRING, Kind
 from shortlist_client.api.item import Item, KnownItem
+from shortlist_client.calls import Calls, in_parts
 from shortlist_client.proto.recommender.v1 import catalog_pb2
 from shortlist_client.proto.recommender.v1.catalog_pb2_grpc import CatalogServiceStub
 from shortlist_client.wire.catalog import item_message, to_item
 
-T = TypeVar("T")
 ITEM = Kind("an Item", "Items", (Item,))
-PAUSE_SECONDS, LAST_PAUSE = 0.1, 1.0
-"""First and longest pause before a retry; each is three times as long as the one before."""
-ROWS = 200
-"""Events or items of a message; each message has the deadline of a call."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +38,8 @@ class Deleted:
 class CatalogClient:
     """Changes and returns items. Errors are those of `RecommenderClient`."""
 
-    def __init__(self, channel: grpc.Channel, *, timeout: float) -> None:
-        self._stub, self._timeout = CatalogServiceStub(channel), timeout
+    def __init__(self, channel: grpc.Channel, calls: Calls) -> None:
+        self._stub, self._calls = CatalogServiceStub(channel), calls
 
     def upsert(self, items: Iterable[Item], *, timeout: float | None = None) -> Upserted:
         """Add or replace items; they can be found when this returns.
@@ -64,7 +57,7 @@ class CatalogClient:
         rejected: dict[int, str] = {}
         for first, part in in_parts("items", items, ITEM):
             request = catalog_pb2.UpsertRequest(items=map(item_message, part))
-            response = acknowledged(self._stub.Upsert, request, self._seconds(timeout))
+            response = self._calls.acknowledged(self._stub.Upsert, request, timeout)
             upserted += response.upserted
             rejected |= {first + row.row: row.reason for row in response.rejected}
         return Upserted(upserted=upserted, rejected=rejected)
@@ -83,7 +76,7 @@ class CatalogClient:
         deleted, unknown = 0, list[str]()
         for _, part in in_parts("item_ids", item_ids, STRING):
             request = catalog_pb2.DeleteRequest(item_ids=part)
-            response = self._stub.Delete(request, timeout=self._seconds(timeout))
+            response = self._calls.unary(self._stub.Delete, request, timeout)
             deleted += response.deleted
             unknown += response.unknown_item_ids
         return Deleted(deleted=deleted, unknown_item_ids=unknown)
@@ -102,43 +95,9 @@ class CatalogClient:
         found: dict[str, KnownItem] = {}
         for _, part in in_parts("item_ids", item_ids, STRING):
             request = catalog_pb2.GetRequest(item_ids=part)
-            response = self._stub.Get(request, timeout=self._seconds(timeout))
+            response = self._calls.unary(self._stub.Get, request, timeout)
             for known in response.items:
                 found[known.item.item_id] = KnownItem(
                     item=to_item(known.item), changed=known.changed
                 )
         return found
-
-    def _seconds(self, timeout: float | None) -> float:
-        return self._timeout if timeout is None else timeout
-
-
-def acknowledged(method: Any, request: Any, seconds: float) -> Any:
-    """Send the one message of a stream, retry within the deadline, return its acknowledgement."""
-    end, pause = time.monotonic() + seconds, PAUSE_SECONDS
-    while True:
-        try:
-            (response,) = method(iter((request,)), timeout=max(0.0, end - time.monotonic()))
-        except grpc.RpcError as error:
-            left = end - time.monotonic()
-            if error.code() is not grpc.StatusCode.UNAVAILABLE or pause > min(left, LAST_PAUSE):
-                raise
-            time.sleep(pause)
-            pause *= 3
-        else:
-            return response
-
-
-def in_parts(name: str, rows: Iterable[T], kind: Kind) -> Iterator[tuple[int, list[T]]]:
-    """Rows in parts of a message each, with the position of the first.
-
-    Raises:
-        TypeError: the rows are one string, or one is of another kind.
-    """
-    check_iterable(name, rows, kind)
-    rows, first = iter(rows), 0
-    while part := list(islice(rows, ROWS)):
-        for place, row in enumerate(part, first):
-            check(f"{name}[{place}]", row, kind)
-        yield first, part
-        first += len(part)

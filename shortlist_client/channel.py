@@ -13,8 +13,8 @@ RETRIED = (
     {"service": "recommender.v1.AdminService", "method": "ListReleases"},
     {"service": "recommender.v1.AdminService", "method": "GetStatistics"},
 )
-"""Idempotent methods. Not the streams of items and events: gRPC 1.85 never ends a stream that it
-retries after its server was killed."""
+"""Idempotent methods, which gRPC retries. The streams of items and events are not among them: gRPC
+1.85 never ends a stream that it retries after its server was killed."""
 SERVICE_CONFIG = {
     "methodConfig": [
         {
@@ -54,7 +54,7 @@ class _Bearer(
         sent = [*(details.metadata or ()), self._sent]
         return continuation(details._replace(metadata=sent), request)
 
-    # gRPC's types ask for four signatures of one method
+    # gRPC's types require a different signature for each of the four
     intercept_unary_unary = _call  # type: ignore[assignment]
     intercept_unary_stream = _call  # type: ignore[assignment]
     intercept_stream_unary = _call  # type: ignore[assignment]
@@ -69,7 +69,7 @@ def open_channel(
     Args:
         target: `host:port`.
         token: Sent with every call.
-        credentials: For TLS; None sends everything in the clear.
+        credentials: For TLS; without them, nothing is encrypted.
     """
     if credentials is None:
         channel = grpc.insecure_channel(target, options=OPTIONS)
@@ -84,7 +84,8 @@ def client_credentials(
     """Credentials for TLS.
 
     Args:
-        ca: PEM certificates that sign the server's; None for those that the system trusts.
+        ca: PEM certificates of the server's authority; None for the authorities that the system
+            trusts.
         certificate: PEM chain of the client, if the server asks for one (mutual TLS).
         key: PEM private key of that certificate.
 

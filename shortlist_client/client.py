@@ -12,10 +12,10 @@ from shortlist_client.admin import AdminClient
 from shortlist_client.api.answer import Response
 from shortlist_client.api.checks import STRING, check, members
 from shortlist_client.api.request import Shopper, Wishes
+from shortlist_client.calls import Calls
 from shortlist_client.catalog import CatalogClient
 from shortlist_client.channel import open_channel
 from shortlist_client.embed import EmbedClient
-from shortlist_client.errors import call
 from shortlist_client.feedback import FeedbackClient
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
@@ -52,20 +52,21 @@ class RecommenderClient:
             target: `host:port`.
             timeout: Deadline of a call that has none of its own, seconds.
             token: Identifies the caller, if the server has a file of clients.
-            credentials: For TLS, made by `client_credentials`; None sends everything in the clear.
+            credentials: For TLS, made by `client_credentials`; without them, nothing is encrypted.
         """
-        self._target, self._timeout = target, timeout
+        check("target", target, STRING)
+        self._target, self._calls = target, Calls(timeout=timeout)
         self._channel = open_channel(target, token=token, credentials=credentials)
         self._stub = RecommenderServiceStub(self._channel)
-        self.embed = EmbedClient(self._channel, timeout=timeout)
+        self.embed = EmbedClient(self._channel, self._calls)
         """Returns embeddings."""
-        self.catalog = CatalogClient(self._channel, timeout=timeout)
+        self.catalog = CatalogClient(self._channel, self._calls)
         """Changes and returns items."""
-        self.feedback = FeedbackClient(self._channel, timeout=timeout)
+        self.feedback = FeedbackClient(self._channel, self._calls)
         """Records events."""
-        self.admin = AdminClient(self._channel, timeout=timeout)
+        self.admin = AdminClient(self._channel, self._calls)
         """Lists and activates releases, returns statistics."""
-        self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types know no methods
+        self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # Any: its types lack methods
 
     def __enter__(self) -> "RecommenderClient":
         return self
@@ -91,7 +92,7 @@ class RecommenderClient:
         try:
             health = self._health.Check(
                 health_pb2.HealthCheckRequest(),
-                timeout=self._timeout if timeout is None else timeout,
+                timeout=self._calls.seconds(timeout),
                 wait_for_ready=True,
             )
         except grpc.RpcError as error:
@@ -107,7 +108,7 @@ class RecommenderClient:
             timeout: How long at most, seconds.
 
         Raises:
-            TimeoutError: it was not ready by then.
+            TimeoutError: the server was not ready in time.
         """
         end = time.monotonic() + timeout
         while (left := end - time.monotonic()) > 0:
@@ -119,7 +120,7 @@ class RecommenderClient:
     def recommend(
         self, shopper: Shopper, wishes: Wishes = Wishes(), *, timeout: float | None = None
     ) -> Response:
-        """What a shopper should see next.
+        """Recommendations for a shopper.
 
         Args:
             shopper: Whom to recommend to.
@@ -139,10 +140,10 @@ class RecommenderClient:
     def recommend_many(
         self, requests: Iterable[tuple[Shopper, Wishes]], *, timeout: float = JOB_SECONDS
     ) -> Iterator[tuple[int, Response | RefusedRow]]:
-        """What many shoppers should see next, for batch jobs: all other calls come first.
+        """Recommendations for many shoppers, for batch jobs: all other calls come first.
 
         Args:
-            requests: Any number of shoppers and wishes; read no faster than they are answered.
+            requests: Any number of shoppers and wishes, read no faster than the server answers.
             timeout: Deadline of the whole stream, seconds.
 
         Yields:
@@ -151,7 +152,8 @@ class RecommenderClient:
         Raises:
             grpc.RpcError: the server stopped, failed or is out of reach; send the rest again.
         """
-        return recommendations(self._stub.RecommendStream, requests, timeout=timeout)
+        seconds = self._calls.seconds(timeout)
+        return recommendations(self._stub.RecommendStream, requests, timeout=seconds)
 
     def retrieve(
         self, shopper: Shopper, wishes: Wishes = Wishes(), *, timeout: float | None = None
@@ -208,5 +210,4 @@ class RecommenderClient:
         return self._answer(self._stub.SimilarItems, request, timeout)
 
     def _answer(self, method: Any, request: Any, timeout: float | None) -> Response:
-        seconds = self._timeout if timeout is None else timeout
-        return to_response(call(method, request, timeout=seconds).answer)
+        return to_response(self._calls.unary(method, request, timeout).answer)

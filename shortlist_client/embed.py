@@ -9,7 +9,7 @@ import grpc
 from shortlist_client.api.answer import Embedding
 from shortlist_client.api.checks import STRING, members
 from shortlist_client.api.request import Shopper, Wishes
-from shortlist_client.errors import call
+from shortlist_client.calls import Calls
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from shortlist_client.wire.answer import to_embeddings
@@ -21,7 +21,7 @@ class Embedded:
     """Embeddings, and the release that made them."""
 
     embeddings: Sequence[Embedding]
-    """Of the shopper, one or none; of the known items or of the texts, in their order."""
+    """One embedding or none for a shopper; else those of the known items or texts, in order."""
     unknown_item_ids: Sequence[str]
     """Ids that the catalogue does not have; they were skipped."""
     unknown_user: bool
@@ -40,8 +40,8 @@ class EmbedClient:
     `Embed` refuses all wishes except `release` and `request_id`.
     """
 
-    def __init__(self, channel: grpc.Channel, *, timeout: float) -> None:
-        self._stub, self._timeout = RecommenderServiceStub(channel), timeout
+    def __init__(self, channel: grpc.Channel, calls: Calls) -> None:
+        self._stub, self._calls = RecommenderServiceStub(channel), calls
 
     def shopper(
         self, shopper: Shopper, wishes: Wishes = Wishes(), *, timeout: float | None = None
@@ -92,8 +92,7 @@ class EmbedClient:
 
     def _embed(self, request: pb.EmbedRequest, wishes: Wishes, timeout: float | None) -> Embedded:
         request.wishes.CopyFrom(wishes_message(wishes))
-        seconds = self._timeout if timeout is None else timeout
-        response: Any = call(self._stub.Embed, request, timeout=seconds)
+        response: Any = self._calls.unary(self._stub.Embed, request, timeout)
         return Embedded(
             embeddings=to_embeddings(response),
             unknown_item_ids=tuple(response.unknown_item_ids),

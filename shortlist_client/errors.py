@@ -1,6 +1,6 @@
 """Errors of calls.
 
-grpc.RpcError: what went wrong, with `code()` and `details()`.
+grpc.RpcError: any failed call, with `code()` and `details()`.
     OverloadedError: RESOURCE_EXHAUSTED when a retry helps; says when.
     ReleaseChangedError: FAILED_PRECONDITION; names the live release.
 """
@@ -48,21 +48,6 @@ class ReleaseChangedError(_RefusedError):
         """Take the error and the live release; None if it was never published."""
         super().__init__(error)
         self.live = live
-
-
-def call(method: Any, request: Any, *, timeout: float) -> Any:
-    """Call a method of a stub.
-
-    Raises:
-        grpc.RpcError: what went wrong; its most precise class.
-    """
-    try:
-        return method(request, timeout=timeout)
-    except grpc.RpcError as error:
-        precise = precise_error(error)
-        if precise is error:
-            raise
-        raise precise from error
 
 
 def precise_error(error: Any) -> grpc.RpcError:

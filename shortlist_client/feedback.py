@@ -7,7 +7,7 @@ import grpc
 
 from shortlist_client.api.checks import Kind
 from shortlist_client.api.event import Event
-from shortlist_client.catalog import acknowledged, in_parts
+from shortlist_client.calls import Calls, in_parts
 from shortlist_client.proto.recommender.v1 import feedback_pb2
 from shortlist_client.proto.recommender.v1.feedback_pb2_grpc import FeedbackServiceStub
 from shortlist_client.wire.feedback import event_message
@@ -30,8 +30,8 @@ class Recorded:
 class FeedbackClient:
     """Records events. Errors are those of `RecommenderClient`."""
 
-    def __init__(self, channel: grpc.Channel, *, timeout: float) -> None:
-        self._stub, self._timeout = FeedbackServiceStub(channel), timeout
+    def __init__(self, channel: grpc.Channel, calls: Calls) -> None:
+        self._stub, self._calls = FeedbackServiceStub(channel), calls
 
     def record(self, events: Iterable[Event], *, timeout: float | None = None) -> Recorded:
         """Record events; they are on the server's disk when this returns.
@@ -47,10 +47,9 @@ class FeedbackClient:
         """
         recorded = known_before = 0
         rejected: dict[int, str] = {}
-        seconds = self._timeout if timeout is None else timeout
         for first, part in in_parts("events", events, EVENT):
             request = feedback_pb2.RecordRequest(events=map(event_message, part))
-            response = acknowledged(self._stub.Record, request, seconds)
+            response = self._calls.acknowledged(self._stub.Record, request, timeout)
             recorded += response.recorded
             known_before += response.known_before
             rejected |= {first + row.row: row.reason for row in response.rejected}

@@ -8,6 +8,7 @@ import grpc
 
 from shortlist_client.api.answer import Response
 from shortlist_client.api.request import Shopper, Wishes
+from shortlist_client.errors import precise_error
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.wire.answer import to_response
 from shortlist_client.wire.request import shopper_message, wishes_message
@@ -17,12 +18,12 @@ STATUSES = {status.value[0]: status for status in grpc.StatusCode}
 
 @dataclass(frozen=True, kw_only=True)
 class RefusedRow:
-    """Why a request of a stream has no answer."""
+    """The error of one request of a stream."""
 
     code: grpc.StatusCode
-    """What `recommend` would have ended with."""
+    """Status that `recommend` would have ended with."""
     message: str
-    """What is wrong."""
+    """The rule that is broken, or the reason of the failure."""
 
 
 def recommendations(
@@ -36,33 +37,38 @@ def recommendations(
         timeout: Deadline of the whole stream, seconds.
 
     Raises:
-        Exception: what the requests raised.
+        Exception: the error of iterating over the requests.
         grpc.RpcError: the server stopped, failed or is out of reach.
     """
-    wrong: list[Exception] = []
-    call = method(_messages(requests, wrong), timeout=timeout)
+    errors: list[Exception] = []
+    call = method(_messages(requests, errors), timeout=timeout)
     try:
         for row in call:
             if row.WhichOneof("outcome") == "answer":
                 yield row.row, to_response(row.answer)
             else:
                 yield row.row, RefusedRow(code=STATUSES[row.error.code], message=row.error.message)
-    except grpc.RpcError:
-        if wrong:  # gRPC only says that iterating failed
-            raise wrong[0] from None
-        raise
+    except grpc.RpcError as error:
+        if errors:  # gRPC only says that iterating failed
+            raise errors[0] from None
+        raise precise_error(error) from None
     finally:
         call.cancel()  # a caller that stops reading stops the job
 
 
 def _messages(
-    requests: Iterable[tuple[Shopper, Wishes]], wrong: list[Exception]
+    requests: Iterable[tuple[Shopper, Wishes]], errors: list[Exception]
 ) -> Iterator[pb.RecommendStreamRequest]:
     try:
-        for shopper, wishes in requests:
+        for place, pair in enumerate(requests):
+            try:
+                shopper, wishes = pair
+            except (TypeError, ValueError) as error:
+                message = f"requests[{place}] must be a Shopper and Wishes, got {pair!r}"
+                raise TypeError(message) from error
             yield pb.RecommendStreamRequest(
                 shopper=shopper_message(shopper), wishes=wishes_message(wishes)
             )
     except Exception as error:
-        wrong.append(error)
+        errors.append(error)
         raise

@@ -1,11 +1,11 @@
-"""What several packages' tests need: a tiny BERT and a tiny shop, both made here."""
+"""Fixtures of several packages: a tiny BERT, a tiny shop, its stages and its release."""
 
 import gc
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-os.environ["OMP_NUM_THREADS"] = "1"  # tiny models: more threads only wait for one another
+os.environ["OMP_NUM_THREADS"] = "1"  # with tiny models, more threads only wait for each other
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -93,7 +93,7 @@ def make_shop(*, users: int = 200, seed: int = 0) -> Dataset:
 
 
 def shop_attributes(shop: Dataset) -> pl.DataFrame:
-    """A colour, a thing, a price, whether and since when it is sold, of every item of the shop."""
+    """Attributes of the shop's items: colour, thing, price, whether new, and first day of sale."""
     words = [title.split() for title in shop.titles]
     rows = range(len(words))
     start = datetime(2024, 1, 1, tzinfo=UTC)
@@ -116,14 +116,14 @@ def shop() -> Dataset:
 
 @pytest.fixture(scope="session")
 def unit_vectors() -> np.ndarray:
-    """(2,000, 16) float32 of length 1."""
+    """Vectors (2,000, 16) of unit length, float32."""
     vectors = np.random.default_rng(0).normal(size=(2000, 16)).astype(np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 @pytest.fixture(scope="session")
 def build_stages():
-    """Make all stages below a folder, of small files of text, in no time."""
+    """Function that writes fake stages, small text files, below a folder."""
     from lineage.manifest import read_manifest, writing
     from lineage.stages import STAGES
 
@@ -142,9 +142,9 @@ def build_stages():
 
 @pytest.fixture(scope="session")
 def build_release(tiny_bert):
-    """Really run every stage on a shop with the tiny BERT, below a folder.
+    """Function that runs every stage on a shop with the tiny BERT, below a folder.
 
-    The items have the attributes of `shop_attributes`, where no others are given.
+    By default, the items have the attributes of `shop_attributes`.
     """
     from backbone.config import TrainingConfig
     from dataset.arrays import save_dataset
@@ -164,11 +164,11 @@ def build_release(tiny_bert):
     def build(
         root: Path, shop: Dataset, attributes: pl.DataFrame | None = None, *, epochs: int = 5
     ) -> Path:
-        described = shop_attributes(shop) if attributes is None else attributes
+        columns = shop_attributes(shop) if attributes is None else attributes
         with writing(root / "data", stage="data", config={}, inputs={}) as (folder, _):
             save_dataset(folder, shop)
-            save_attributes(folder, described)
-            save_fields(folder, described)
+            save_attributes(folder, columns)
+            save_fields(folder, columns)
         training = TrainingConfig(
             max_epochs=epochs,
             examples_per_epoch=320,
@@ -196,5 +196,5 @@ def build_release(tiny_bert):
 
 @pytest.fixture(scope="session")
 def release(tmp_path_factory, build_release, shop) -> Path:
-    """Folder of a whole release."""
+    """Folder of a complete release."""
     return build_release(tmp_path_factory.mktemp("artifacts") / "shop", shop)

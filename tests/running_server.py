@@ -1,4 +1,4 @@
-"""Fixtures of a server on a free port, with a fake engine or a real one."""
+"""Fixtures of a server on a free port, with a fake or a real engine."""
 
 import asyncio
 import socketserver
@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 import shortlist_client.channel
-from retrieval.embedding_cache import NO_CACHE
+from retrieval.cache_config import NO_CACHE
 from serving.api.errors import UnknownItemError
 from serving.api.request import Method
 from serving.engine.engine import Engine
@@ -21,7 +21,7 @@ SECONDS = 10
 
 
 class FakeRecommender:
-    """Remembers what it was asked; answers with `answer` or `error` once `gate` is open."""
+    """Records its calls; once `gate` is open, returns `answer` or raises `error`."""
 
     def __init__(self):
         self.versions = {"data": "d1", "towers": "t1", "index": "i1", "ranker": "r1"}
@@ -96,7 +96,7 @@ class FakeRecommender:
 
 
 class RunningServer:
-    """A server on an event loop of another thread."""
+    """A server on the event loop of another thread."""
 
     def __init__(self, loop, load, config, parts):
         self._loop, self._load, self._config, self._parts = loop, load, config, parts
@@ -105,15 +105,15 @@ class RunningServer:
         self.loaded = self._submit(self.server.ready())
 
     def settle(self):
-        """Return when the loop has done what it was to do after the answers that went out."""
+        """Wait for the loop's work after the answers that were sent."""
         self._wait(asyncio.sleep(0))
 
     def drain(self):
-        """Begin to drain; the future is done when it is over."""
+        """Start to drain; the future is done when the server has stopped."""
         return self._submit(self.server.__aexit__(None, None, None))
 
     def _live(self):
-        """An engine whose items never change serves too."""
+        """The loaded engine; an `Engine`, whose items never change, is wrapped to look live."""
         loaded = self._load()
         return SimpleNamespace(current=loaded) if isinstance(loaded, Engine) else loaded
 
@@ -129,7 +129,7 @@ class RunningServer:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_idle_waits():
-    """Clients retry sooner, and the metrics server stops sooner."""
+    """Clients retry after a tenth of the usual pause; the metrics server stops quickly."""
     with pytest.MonkeyPatch.context() as patch:
         quick = [
             (name, value.replace('"0.1s"', '"0.01s"') if isinstance(value, str) else value)
@@ -159,7 +159,7 @@ def fake():
 
 @pytest.fixture
 def start(event_loop_thread):
-    """Start a server of an engine that `load` makes."""
+    """Function that starts a server with the engine that `load` returns."""
     running = []
 
     def start(load, *, parts=None, **options):

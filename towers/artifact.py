@@ -55,7 +55,7 @@ def load_item_tower(folder: Path) -> ItemTower:
         empty_bert(part),
         dimension=len(weights["projection.bias"]),
     )
-    return _ready(tower, weights)
+    return ready_to_serve(tower, weights)
 
 
 def _save(
@@ -71,7 +71,8 @@ def _save(
     save_file(weights, folder / WEIGHTS)
 
 
-def _ready(tower: Tower, weights: dict[str, torch.Tensor]) -> Tower:
+def ready_to_serve(tower: Tower, weights: dict[str, torch.Tensor]) -> Tower:
+    """The tower with these weights, on the best device in its serving precision."""
     tower.load_state_dict(weights)
     device = best_device()
     return tower.eval().requires_grad_(requires_grad=False).to(device, serving_dtype(device))

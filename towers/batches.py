@@ -51,7 +51,7 @@ class TowersBatch(Batch):
 class Training:
     """Source of training batches, for both forms of the user tower."""
 
-    points: TrainingExamples
+    examples: TrainingExamples
     inputs: TextInputs
     twins: Twins
     sampler: NegativeSampler
@@ -66,22 +66,22 @@ class Training:
         return np.random.default_rng([self.seed, *chosen[:8]])
 
     def choices(
-        self, points: NDArray[np.int64], shoppers: NDArray[np.int64], rng: np.random.Generator
+        self, examples: NDArray[np.int64], shoppers: NDArray[np.int64], rng: np.random.Generator
     ) -> tuple[NDArray[np.int64], Choices]:
         """Draw the pool of candidates for some training examples.
 
         Args:
-            points: (choices,) training examples.
+            examples: (choices,) training examples.
             shoppers: (choices,) number of each example's shopper in the batch, ascending.
             rng: Random generator of the batch.
 
         Returns:
             Item rows of the pool, ascending, and the choices with their masked candidates.
         """
-        targets = self.points.targets[points]
-        pool, log_inclusion = self.sampler(points, targets, rng)
+        targets = self.examples.targets[examples]
+        pool, log_inclusion = self.sampler(examples, targets, rng)
         _, first = np.unique(shoppers, return_index=True)
-        users = self.points.user_rows[points[first]]
+        users = self.examples.user_rows[examples[first]]
         masked = {user: self._not_negative(user, pool) for user in dict.fromkeys(users.tolist())}
         excluded = [masked[user] for user in users.tolist()]
         return pool, Choices(
@@ -97,15 +97,15 @@ class Training:
 
     def _not_negative(self, user: int, pool: NDArray[np.int64]) -> NDArray[np.int64]:
         """Positions in the pool of a user's training purchases and of their twins."""
-        starts = self.points.user_starts
-        rows = self.twins.of(self.points.items[starts[user] : starts[user + 1]])
+        starts = self.examples.user_starts
+        rows = self.twins.of(self.examples.items[starts[user] : starts[user + 1]])
         places = np.minimum(np.searchsorted(pool, rows), len(pool) - 1)
         found: NDArray[np.int64] = places[pool[places] == rows]
         return found
 
-    def search(self, point: int, rng: np.random.Generator) -> NDArray[np.int32]:
+    def search(self, example: int, rng: np.random.Generator) -> NDArray[np.int32]:
         """A synthetic search: [CLS] consecutive word pieces of the target's text [SEP]."""
-        text = self.inputs.texts[int(self.points.targets[point])]
+        text = self.inputs.texts[int(self.examples.targets[example])]
         length = min(1 + int(rng.integers(SEARCH_PIECES)), len(text))
         start = int(rng.integers(len(text) - length + 1))
         return item_input(text[start : start + length], self.inputs.special)
@@ -141,13 +141,13 @@ class WindowBatches:
 
     def __call__(self, chosen: Sequence[int]) -> TowersBatch:
         """Build the batch of some windows, by their position."""
-        training, points, windows = self.training, self.training.points, self.windows
+        training, examples, windows = self.training, self.training.examples, self.windows
         rng = training.rng(chosen)
         spans = [slice(windows.starts[w], windows.ends[w]) for w in chosen]
-        owned = [np.arange(windows.points[w], windows.points[w + 1]) for w in chosen]
+        owned = [np.arange(windows.examples[w], windows.examples[w + 1]) for w in chosen]
         members = np.concatenate(owned)
         of_window = np.repeat(np.arange(len(chosen)), [len(part) for part in owned])
-        place = points.ends[members] - 1 - windows.starts[np.asarray(chosen)][of_window]
+        place = examples.ends[members] - 1 - windows.starts[np.asarray(chosen)][of_window]
         new = np.ones(len(members), bool)  # whether an example begins another shopper
         new[1:] = (np.diff(of_window) != 0) | (np.diff(place) != 0)
         shoppers = np.cumsum(new) - 1
@@ -155,13 +155,13 @@ class WindowBatches:
         everyone = np.concatenate([members, searching])
         numbers = np.concatenate([shoppers, 1 + shoppers[-1] + np.arange(len(searching))])
         pool, choices = training.choices(everyone, numbers, rng)
-        words = [training.search(int(point), rng) for point in searching]
-        histories = [points.items[span] for span in spans]
-        interaction_codes = [points.interaction_codes[span] for span in spans]
-        for point in searching.tolist():
+        words = [training.search(int(example), rng) for example in searching]
+        histories = [examples.items[span] for span in spans]
+        interaction_codes = [examples.interaction_codes[span] for span in spans]
+        for example in searching.tolist():
             kept = slice(1 - self.width, None if rng.random() < HISTORY_KEPT else 0)
-            histories.append(points.history(point)[kept])
-            interaction_codes.append(np.append(points.history_codes(point)[kept], 0))
+            histories.append(examples.history(example)[kept])
+            interaction_codes.append(np.append(examples.history_codes(example)[kept], 0))
         for unknown in np.flatnonzero(
             rng.random(len(interaction_codes)) < CONTEXTS_UNKNOWN
         ).tolist():
@@ -172,7 +172,7 @@ class WindowBatches:
             shopper = len(chosen) + search
             sequences[shopper] = np.append(sequences[shopper], np.int32(1 + len(rows) + search))
         packed = pack(sequences, interaction_codes, width=self.width, filler=len(rows))
-        fresh, texts = training.fresh(points.targets[members], rows, rng)
+        fresh, texts = training.fresh(examples.targets[members], rows, rng)
         last = np.array([len(s) - 1 for s in sequences[len(chosen) :]], np.int64)
         cells = np.concatenate([place[new], last])
         owner = np.concatenate([of_window[new], len(chosen) + np.arange(len(searching))])
@@ -196,11 +196,11 @@ class TitleBatches:
 
     def __call__(self, chosen: Sequence[int]) -> TowersBatch:
         """Build the batch of some training examples, by their position."""
-        training, points, members = self.training, self.training.points, np.asarray(chosen)
+        training, examples, members = self.training, self.training.examples, np.asarray(chosen)
         rng = training.rng(chosen)
         pool, choices = training.choices(members, np.arange(len(members)), rng)
-        fresh, texts = training.fresh(points.targets[members], pool, rng)
-        histories = [training.inputs.history(points.history(point)) for point in chosen]
+        fresh, texts = training.fresh(examples.targets[members], pool, rng)
+        histories = [training.inputs.history(examples.history(example)) for example in chosen]
         return TowersBatch(
             rows=torch.from_numpy(pool),
             fresh=fresh,

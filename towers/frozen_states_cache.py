@@ -22,7 +22,7 @@ class FrozenStatesCache:
     """(tokens, hidden) states"""
 
     @classmethod
-    def kept(
+    def load_or_compute(
         cls,
         path: Path,
         lengths: NDArray[np.int64],

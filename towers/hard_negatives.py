@@ -23,17 +23,17 @@ class HardNegatives:
     """
 
     def __init__(
-        self, points: TrainingExamples, twins: Twins, *, items: int, margin: float
+        self, examples: TrainingExamples, twins: Twins, *, items: int, margin: float
     ) -> None:
         """Start without hard negatives.
 
         Args:
-            points: All training examples.
+            examples: All training examples.
             twins: Groups of items with equal titles; twins of positives are no negatives.
             items: Size of the corpus.
             margin: Share of the target's cosine below which an item is a negative.
         """
-        self._points, self._twins, self._margin = points, twins, margin
+        self._examples, self._twins, self._margin = examples, twins, margin
         self._lists: dict[int, NDArray[np.int32]] = {}
         self.share = np.zeros(items)
         """(items,): probability that an item is drawn for a random training example"""
@@ -41,9 +41,9 @@ class HardNegatives:
     def __len__(self) -> int:
         return len(self._lists)
 
-    def draw(self, points: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int32]:
+    def draw(self, examples: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int32]:
         """Item rows: a random hard negative for each training example that has any."""
-        lists = [self._lists[point] for point in points.tolist() if point in self._lists]
+        lists = [self._lists[example] for example in examples.tolist() if example in self._lists]
         return np.array([rows[rng.integers(len(rows))] for rows in lists], np.int32)
 
     def renew(self, chosen: NDArray[np.int64], users: Tensor, items: Tensor) -> None:
@@ -58,17 +58,17 @@ class HardNegatives:
         for start in range(0, len(chosen), BLOCK):
             block = chosen[start : start + BLOCK]
             cosines = users[start : start + BLOCK] @ items.T
-            targets = torch.from_numpy(self._points.targets[block].astype(np.int64))
+            targets = torch.from_numpy(self._examples.targets[block].astype(np.int64))
             limit = self._margin * cosines.gather(1, targets.to(items.device)[:, None])
             best, rows = cosines.topk(min(DEPTH, len(items)), dim=1)
             usable = (best < limit).cpu().numpy()
-            for point, nearest, below in zip(
+            for example, nearest, below in zip(
                 block.tolist(), rows.cpu().numpy(), usable, strict=True
             ):
-                positives = self._twins.of(self._points.positives(point))
+                positives = self._twins.of(self._examples.positives(example))
                 negatives = nearest[below & ~np.isin(nearest, positives)][:LISTED]
                 if len(negatives):
-                    self._lists[point] = negatives.astype(np.int32)
+                    self._lists[example] = negatives.astype(np.int32)
         self.share = np.zeros_like(self.share)
         for negatives in self._lists.values():
-            self.share[negatives] += 1 / (len(negatives) * len(self._points))
+            self.share[negatives] += 1 / (len(negatives) * len(self._examples))

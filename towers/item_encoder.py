@@ -14,6 +14,7 @@ from backbone.batch import TokenBatch
 from backbone.load import load_tokenizer
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from lineage.manifest import read_manifest
+from lineage.stages import TOWERS
 from towers.artifact import ITEM, load_item_tower
 from towers.config import TowersConfig
 from towers.encode import encode
@@ -81,6 +82,6 @@ class TextEncoder:
 
 
 def _item_tokens(folder: Path) -> int:
-    config = read_manifest(folder, "towers").config
+    config = read_manifest(folder, TOWERS).config
     tokens: int = config.get("item_tokens", TowersConfig.item_tokens)
     return tokens

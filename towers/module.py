@@ -61,7 +61,7 @@ class TowersModule(LightningModule):
         super().__init__()
         self.model, self.valid, self.config = model, valid, config
         self.average = deepcopy(model).requires_grad_(requires_grad=False)
-        self.inputs, self.points = training.inputs, training.points
+        self.inputs, self.examples = training.inputs, training.examples
         self.hard = training.sampler.hard
         self.below: FrozenStatesCache | None = None
         hidden = model.item_tower.projection.in_features
@@ -80,7 +80,7 @@ class TowersModule(LightningModule):
                 texts = pad([corpus[row] for row in rows], pad_id).to(self.device)
                 return states_below(bert, texts, trained_layers=layers)
 
-        self.below = FrozenStatesCache.kept(
+        self.below = FrozenStatesCache.load_or_compute(
             folder / states_name(bert, corpus, layers=layers),
             lengths,
             bert.config.hidden_size,
@@ -156,9 +156,9 @@ class TowersModule(LightningModule):
         if self.hard is None:
             return
         rng = np.random.default_rng([self.config.training.seed, epoch])
-        chosen = np.sort(rng.permutation(len(self.points))[: self.config.hard])
-        histories = [self.points.history(int(point)) for point in chosen]
-        interaction_codes = [self.points.history_codes(int(point)) for point in chosen]
+        chosen = np.sort(rng.permutation(len(self.examples))[: self.config.hard])
+        histories = [self.examples.history(int(example)) for example in chosen]
+        interaction_codes = [self.examples.history_codes(int(example)) for example in chosen]
         self.hard.renew(chosen, self.embed_users(items, histories, interaction_codes), items)
 
     def on_train_batch_start(self, batch: TowersBatch, batch_idx: int) -> None:  # noqa: ARG002

@@ -35,7 +35,7 @@ class NegativeSampler:
         return self.uniform >= len(self.bought)
 
     def __call__(
-        self, points: NDArray[np.int64], targets: NDArray[np.int32], rng: np.random.Generator
+        self, examples: NDArray[np.int64], targets: NDArray[np.int32], rng: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
         """Draw a pool; processes that train together share one pool.
 
@@ -44,7 +44,7 @@ class NegativeSampler:
         examples in p processes.
 
         Args:
-            points: (examples,) training examples of this process's batch.
+            examples: (examples,) training examples of this process's batch.
             targets: (examples,) item rows of their targets.
             rng: Random generator.
 
@@ -54,7 +54,7 @@ class NegativeSampler:
         if self.takes_all:
             return self.bought, None
         drawn = rng.choice(self.bought, self.uniform, replace=False)
-        hard = np.empty(0, np.int32) if self.hard is None else self.hard.draw(points, rng)
+        hard = np.empty(0, np.int32) if self.hard is None else self.hard.draw(examples, rng)
         pools = gathered(np.concatenate([drawn, targets, hard]))
         rows = np.unique(np.concatenate(pools)).astype(np.int64)
         n = sum(gathered(len(targets)))

@@ -12,7 +12,7 @@ ITERATIONS = 4
 """Power iterations, needed because the singular values of sparse purchases fall slowly."""
 
 
-def svd_embeddings(points: TrainingExamples, items: int, *, dimension: int, seed: int) -> Tensor:
+def svd_embeddings(examples: TrainingExamples, items: int, *, dimension: int, seed: int) -> Tensor:
     """Embed items so that items with common users are near each other.
 
     Takes the matrix of purchases, each divided by the square roots of its user's and its item's
@@ -21,7 +21,7 @@ def svd_embeddings(points: TrainingExamples, items: int, *, dimension: int, seed
     popularity alone.
 
     Args:
-        points: Training examples whose purchases are used; repeats count once.
+        examples: Training examples whose purchases are used; repeats count once.
         items: Size of the corpus.
         dimension: Dimension of an embedding; beyond the rank of the matrix, entries are zero.
         seed: Seed of the randomised decomposition.
@@ -32,10 +32,10 @@ def svd_embeddings(points: TrainingExamples, items: int, *, dimension: int, seed
     Source: Cremonesi et al., "Performance of recommender algorithms on top-N recommendation tasks"
     (PureSVD), RecSys 2010; Halko et al., SIAM Review 2011 (the decomposition).
     """
-    users = len(points.user_starts) - 1
-    owners = np.repeat(np.arange(users), np.diff(points.user_starts))
-    ones = np.ones(len(points.items), np.float32)
-    bought = sparse.csr_array((ones, (owners, points.items)), shape=(users, items))
+    users = len(examples.user_starts) - 1
+    owners = np.repeat(np.arange(users), np.diff(examples.user_starts))
+    ones = np.ones(len(examples.items), np.float32)
+    bought = sparse.csr_array((ones, (owners, examples.items)), shape=(users, items))
     bought.data[:] = 1.0
     of_users, of_items = (np.sqrt(bought.sum(axis=axis)) for axis in (1, 0))
     left, right = (sparse.diags_array(1 / np.maximum(roots, 1)) for roots in (of_users, of_items))

@@ -104,7 +104,7 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     epochs = decided.facts[EPOCHS]
     config = replace(config, training=replace(config.training, max_epochs=epochs))
     module, _ = fit_towers(config, data, tokenizer, workplace, cache_below=root / "training")
-    known = np.flatnonzero(np.diff(module.points.user_starts))
+    known = np.flatnonzero(np.diff(module.examples.user_starts))
     users = np.random.default_rng(config.training.seed).permutation(known)[: config.valid_users]
     histories = [data.history(user) for user in users.tolist()]
     interaction_codes = [data.history_codes(user) for user in users.tolist()]
@@ -211,16 +211,16 @@ def valid_cases(data: Dataset, users: int) -> Cases:
 
 def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> Training:
     """The source of training batches: examples, inputs and the negative sampler."""
-    points = training_examples(data, within_baskets=config.reads == "items")
+    examples = training_examples(data, within_baskets=config.reads == "items")
     items = len(data.item_ids)
     twins = Twins(inputs.titles[row] for row in range(len(inputs.titles)))
-    counts = np.bincount(points.targets, minlength=items)
+    counts = np.bincount(examples.targets, minlength=items)
     hard = None
     bought = np.flatnonzero(data.popularity)
     if config.hard and config.uniform < len(bought):
-        hard = HardNegatives(points, twins, items=items, margin=config.hard_margin)
+        hard = HardNegatives(examples, twins, items=items, margin=config.hard_margin)
     return Training(
-        points=points,
+        examples=examples,
         inputs=inputs,
         twins=twins,
         sampler=NegativeSampler(
@@ -273,7 +273,7 @@ def build_module(
     model.item_tower.fit_projection(module.texts)
     if config.residual:
         behaviour = svd_embeddings(
-            source.points, len(purchases), dimension=config.dimension, seed=config.training.seed
+            source.examples, len(purchases), dimension=config.dimension, seed=config.training.seed
         )
         model.item_tower.fit_behaviour(module.texts, behaviour)
     if isinstance(model.user_tower, TitlesTower):
@@ -289,16 +289,16 @@ def sequence_length(config: TowersConfig) -> int:
 
 def batches(config: TowersConfig, source: Training) -> DataLoader[int]:
     """Loader of training batches, in a seeded order."""
-    points, training = source.points, config.training
+    examples, training = source.examples, config.training
     if config.reads == "titles":
         return DataLoader(
-            range(len(points)),  # type: ignore[arg-type]  # a range is a map-style dataset
+            range(len(examples)),  # type: ignore[arg-type]  # a range is a map-style dataset
             batch_size=training.batch_size,
-            sampler=EpochSampler(len(points), training.examples_per_epoch, training.seed),
+            sampler=EpochSampler(len(examples), training.examples_per_epoch, training.seed),
             collate_fn=TitleBatches(training=source),
-            drop_last=len(points) > training.batch_size,
+            drop_last=len(examples) > training.batch_size,
         )
-    cut = windows(points, config.history_length)
+    cut = windows(examples, config.history_length)
     order = EpochSampler(len(cut), training.examples_per_epoch, training.seed)
     return DataLoader(
         range(len(cut)),  # type: ignore[arg-type]

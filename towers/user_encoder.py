@@ -17,7 +17,7 @@ from backbone.packing import pack, padded_width
 from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
 from dataset.append_only import ExtendedArray
 from lineage.stages import EMBEDDINGS
-from towers.artifact import OPTIONS, USER, WEIGHTS, _ready, load_item_tower
+from towers.artifact import OPTIONS, USER, WEIGHTS, load_item_tower, ready_to_serve
 from towers.history_tower import HistoryTower
 from towers.inputs import TextInputs
 from towers.item_tower import ItemTower
@@ -47,7 +47,7 @@ class ItemHistoryEncoder:
         part = folder / USER
         tower = HistoryTower(empty_bert(part), dimension=dimension, actions=actions)
         return cls(
-            tower=_ready(tower, load_file(part / WEIGHTS)),
+            tower=ready_to_serve(tower, load_file(part / WEIGHTS)),
             embeddings=np.load(folder / EMBEDDINGS, mmap_mode="r"),
             length=length,
             item_tower=load_item_tower(folder),
@@ -122,7 +122,9 @@ class TitleHistoryEncoder:
         )
         tower = TitlesTower(empty_bert(part), dimension)
         return cls(
-            tower=_ready(tower, load_file(part / WEIGHTS)), inputs=inputs, tokenizer=tokenizer
+            tower=ready_to_serve(tower, load_file(part / WEIGHTS)),
+            inputs=inputs,
+            tokenizer=tokenizer,
         )
 
     def __call__(
@@ -163,7 +165,7 @@ class UserTower:
         return cls(reader=TitleHistoryEncoder.load(folder, **options))
 
     @property
-    def longest(self) -> int:
+    def max_history(self) -> int:
         """Most items of a history that are encoded; 0 for titles, which have no padded widths."""
         return self.reader.length if isinstance(self.reader, ItemHistoryEncoder) else 0
 
@@ -198,7 +200,7 @@ class UserTower:
         Args:
             histories: Item rows of each, oldest first; may be empty if there is a search.
             interaction_codes: Of each history (`dataset.interaction_codes`); None if unknown.
-            searches: Words that each searches for, or ""; None if nobody searches.
+            searches: Search words of each shopper, "" for none; None if no shopper searches.
 
         Returns:
             (shoppers, dimension) of unit length.

@@ -19,14 +19,14 @@ class Windows:
     """(windows,): first interaction"""
     ends: NDArray[np.int64]
     """(windows,): one past the last interaction"""
-    points: NDArray[np.int64]
-    """(windows + 1,): window w predicts the training examples `[points[w], points[w + 1])`"""
+    examples: NDArray[np.int64]
+    """(windows + 1,): window w predicts the training examples `[examples[w], examples[w + 1])`"""
 
     def __len__(self) -> int:
         return len(self.starts)
 
 
-def windows(points: TrainingExamples, length: int) -> Windows:
+def windows(examples: TrainingExamples, length: int) -> Windows:
     """Cover all training examples with spans of at most `length` interactions.
 
     A user with more interactions gets several windows. Each later window starts half a window
@@ -34,7 +34,7 @@ def windows(points: TrainingExamples, length: int) -> Windows:
     user has that much.
 
     Args:
-        points: Training examples in the order of `training_examples`: by user, then by time.
+        examples: Training examples in the order of `training_examples`: by user, then by time.
         length: Most interactions of a window, at least 2.
 
     Raises:
@@ -42,28 +42,28 @@ def windows(points: TrainingExamples, length: int) -> Windows:
     """
     if length < 2:
         raise ValueError(f"length must be at least 2, got {length}")
-    first_of_user = np.flatnonzero(np.diff(points.user_rows, prepend=-1))
-    edges = np.append(first_of_user, len(points))
-    user_starts = points.user_starts[points.user_rows[first_of_user]]
-    fits = points.ends[edges[1:] - 1] - user_starts <= length
+    first_of_user = np.flatnonzero(np.diff(examples.user_rows, prepend=-1))
+    edges = np.append(first_of_user, len(examples))
+    user_starts = examples.user_starts[examples.user_rows[first_of_user]]
+    fits = examples.ends[edges[1:] - 1] - user_starts <= length
     starts, firsts = [user_starts[fits]], [first_of_user[fits]]
     for user in np.flatnonzero(~fits):
-        cuts = _cut(points.ends[edges[user] : edges[user + 1]], int(user_starts[user]), length)
+        cuts = _cut(examples.ends[edges[user] : edges[user + 1]], int(user_starts[user]), length)
         starts.append(np.array([start for start, _ in cuts], np.int64))
         firsts.append(edges[user] + np.array([first for _, first in cuts], np.int64))
     order = np.argsort(np.concatenate(firsts))
-    bounds = np.append(np.concatenate(firsts)[order], len(points))
+    bounds = np.append(np.concatenate(firsts)[order], len(examples))
     return Windows(
-        starts=np.concatenate(starts)[order], ends=points.ends[bounds[1:] - 1], points=bounds
+        starts=np.concatenate(starts)[order], ends=examples.ends[bounds[1:] - 1], examples=bounds
     )
 
 
 def _cut(ends: NDArray[np.int64], user_start: int, length: int) -> list[tuple[int, int]]:
     """First interaction and first training example of each window of one user."""
     found = [(user_start, 0)]
-    for point, end in enumerate(ends.tolist()):
+    for example, end in enumerate(ends.tolist()):
         if end - found[-1][0] > length:
-            found.append((max(user_start, end - max(length // 2, 1)), point))
+            found.append((max(user_start, end - max(length // 2, 1)), example))
     if found[0][0] == user_start and ends[0] - user_start > length:
         found = found[1:]  # the history of the first example is already longer than a window
     return found

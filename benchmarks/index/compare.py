@@ -8,7 +8,7 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,11 @@ from index.config import IndexConfig, NeighboursConfig
 from index.faiss_store.build import build_index
 from index.faiss_store.installation import load_faiss
 from index.faiss_store.store import FaissStore
-from index.stage import tuned
+from index.stage import tune
 from index.tuning import nearest
 from lineage.cli import configure_logging, reported_errors
 from lineage.manifest import MANIFEST
-from lineage.stages import EMBEDDINGS, USER_EMBEDDINGS
+from lineage.stages import EMBEDDINGS, TOWERS, USER_EMBEDDINGS
 
 logger = logging.getLogger("benchmarks.index.compare")
 DIMENSION, K = 384, 100
@@ -66,7 +66,7 @@ def compare_with_peers(
         started = time.perf_counter()
         index = build_index(vectors, config, Path(folder))
         seconds = time.perf_counter() - started
-        point, _ = tuned(index, config, vectors, tuning)
+        point, _ = tune(index, config, vectors, tuning)
         index.set_operating_point(point.parameters)
         truth = nearest(measured, vectors, K)
         recall = recall_of([index.search(query[None], K)[1][0] for query in measured], truth)
@@ -186,7 +186,7 @@ def data_sets(
     ):
         queries = np.concatenate(list(make(2 * QUERIES, DIMENSION, 2)))
         yield name, written(folder / f"{name}.npy", make, size, DIMENSION), queries
-    towers = root / "towers"
+    towers = root / TOWERS
     if (towers / MANIFEST).is_file():
         users = np.load(towers / USER_EMBEDDINGS)
         chosen = np.random.default_rng(0).permutation(len(users))[: 2 * QUERIES]
@@ -236,7 +236,7 @@ def main() -> None:
         save_figures(reports, "index", content)
 
 
-def as_table(title: str, rows: list[Mapping[str, Any]] | list[Figures]) -> Table:
+def as_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     """Table with one row per measurement."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     table = Table(*columns, title=title)

@@ -18,16 +18,16 @@ import jsonargparse
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.command import configuration, save_figures
+from benchmarks.index.compare import as_table
 from benchmarks.index.peers import recall_of
 from benchmarks.index.vectors import ITEMS_A_CENTRE, clustered, unclustered, written
-from index.config import GPUs, IndexConfig
-from index.faiss_store.build import Kind, build_index
+from index.config import GPUs, IndexConfig, Kind
+from index.faiss_store.build import build_index
 from index.faiss_store.installation import builds_graphs, gpu_count, load_faiss
 from index.faiss_store.store import FaissStore
-from index.stage import tuned
+from index.stage import tune
 from index.tuning import nearest
 from lineage.cli import configure_logging, reported_errors
 
@@ -77,7 +77,7 @@ def compared(
         by_cpu_s, _ = timed(build_index, vectors, replace(config, gpus="none"), folder)
         by_gpu_s, index = timed(build_index, vectors, config, folder)
         try:
-            point, _ = tuned(index, config, vectors, tuning)
+            point, _ = tune(index, config, vectors, tuning)
         except ValueError as error:
             yield {"vectors": name, "kind": config.kind, "short of the recall": str(error)}
             return
@@ -176,16 +176,7 @@ def main() -> None:
                         rows.append(figures)
                         content = {"machine": machine, "kinds": rows}
                         save_figures(arguments.reports, "gpu", content)
-        Console(width=200).print(as_table(rows))
-
-
-def as_table(rows: list[Figures]) -> Table:
-    """Table with one row per index."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    table = Table(*columns, title="GPU and CPU")
-    for row in rows:
-        table.add_row(*(str(row.get(name, "")) for name in columns))
-    return table
+        Console(width=200).print(as_table("GPU and CPU", rows))
 
 
 if __name__ == "__main__":

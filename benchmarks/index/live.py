@@ -26,16 +26,16 @@ from rich.console import Console
 from benchmarks.command import configuration, folders, parser
 from benchmarks.index.compare import as_table
 from benchmarks.index.vectors import ITEMS_A_CENTRE, clustered, written
-from index.config import IndexConfig, NeighboursConfig
+from index.config import IndexConfig, Kind, NeighboursConfig
 from index.faiss_store.build import build_index
 from index.faiss_store.installation import load_faiss
 from index.faiss_store.store import FaissStore
 from index.filters.attributes import Attributes
-from index.live_index import LiveIndex
-from index.stage import tuned
+from index.stage import tune
 from lineage.cli import configure_logging, reported_errors
 from lineage.journal import Journal
 from lineage.manifest import MANIFEST
+from lineage.stages import RANKER
 from serving.catalogue.change_log import CHANGES, Change, encoded
 from serving.catalogue.live_items import LiveItems
 from shortlist_client.api.item import Item
@@ -45,7 +45,7 @@ logger = logging.getLogger("benchmarks.index.live")
 DIMENSION, K = 384, 200
 STATE = 768 + 64
 """Bytes that the ranker stores per item: its states and its words."""
-WAYS = (("exact", 50_000), ("ivf-pq", 200_000))
+WAYS: tuple[tuple[Kind, int], ...] = (("exact", 50_000), ("ivf-pq", 200_000))
 Figures = dict[str, Any]
 
 
@@ -81,7 +81,7 @@ class Changing:
             folder: Folder of the journal.
             batch: Items per change.
         """
-        self.items = LiveItems(LiveIndex(base), Attributes(attributes={}, items=len(base)), STATE)
+        self.items = LiveItems.of(base, Attributes(attributes={}, items=len(base)), STATE)
         self._journal = Journal(folder / CHANGES)
         self._base, self._batch, self._count = len(base), batch, 0
         self._rng = np.random.default_rng(0)
@@ -202,7 +202,7 @@ def _timed(ask: Callable[[int], object], seconds: float) -> NDArray[np.float64]:
     return 1e3 * np.array(times)
 
 
-def searches(kind: str, size: int, folder: Path, config: LiveConfig) -> Figures:
+def searches(kind: Kind, size: int, folder: Path, config: LiveConfig) -> Figures:
     """Search an index while its items change.
 
     Args:
@@ -214,9 +214,9 @@ def searches(kind: str, size: int, folder: Path, config: LiveConfig) -> Figures:
     make = clustered(size // ITEMS_A_CENTRE)
     vectors = written(folder / f"{size}.npy", make, size, DIMENSION)
     queries: NDArray[np.float32] = np.concatenate(list(make(1_000, DIMENSION, 2)))
-    built = IndexConfig(kind=kind, neighbours=NeighboursConfig(kept=0))  # type: ignore[arg-type]  # a kind by name
+    built = IndexConfig(kind=kind, neighbours=NeighboursConfig(kept=0))
     base = build_index(vectors, built, folder)
-    point, _ = tuned(base, built, vectors, queries)
+    point, _ = tune(base, built, vectors, queries)
     base.set_operating_point(point.parameters)
     changing = Changing(base, folder, config.batch)
 
@@ -293,7 +293,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory(dir=".") as made:  # on a disk, as journals are
                 rows.append(searches(kind, size, Path(made), config))
                 logger.info("%s", rows[-1])
-        if (root / "ranker" / MANIFEST).is_file():
+        if (root / RANKER / MANIFEST).is_file():
             rows.append(cascades(root, config))
         reports.mkdir(parents=True, exist_ok=True)
         machine = f"{platform.machine()}, {os.cpu_count()} cores"

@@ -18,7 +18,7 @@ from index.config import IndexConfig
 from index.faiss_store.build import LISTS, build_index
 from index.faiss_store.installation import load_faiss
 from index.faiss_store.store import FaissStore
-from index.stage import tuned
+from index.stage import tune
 
 DIMENSION, K = 128, 100
 QUERIES = 500
@@ -54,11 +54,11 @@ def _build(path: Path, queries: NDArray[np.float32], gib: float) -> dict[str, An
     """Build, tune, save, load and search; figures of this process."""
     load_faiss().omp_set_num_threads(1)
     config, vectors = IndexConfig(memory_gib=gib), np.load(path, mmap_mode="r")
-    with tempfile.TemporaryDirectory(dir=path.parent) as made, _sampled_memory() as own:
+    with tempfile.TemporaryDirectory(dir=path.parent) as made, sampled_memory() as own:
         folder, started = Path(made), time.perf_counter()
         index = build_index(vectors, config, folder)
         built = time.perf_counter()
-        point, _ = tuned(index, config, vectors, queries)
+        point, _ = tune(index, config, vectors, queries)
         index.set_operating_point(point.parameters)
         index.save(folder)
         finished, on_disk = time.perf_counter(), (folder / LISTS).exists()
@@ -76,7 +76,7 @@ def _build(path: Path, queries: NDArray[np.float32], gib: float) -> dict[str, An
 
 
 @contextmanager
-def _sampled_memory() -> Iterator[list[float]]:
+def sampled_memory() -> Iterator[list[float]]:
     """Sample this process's anonymous memory, GiB, until the block ends."""
     done, samples = threading.Event(), [_gib("RssAnon")]
 

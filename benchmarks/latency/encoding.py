@@ -11,6 +11,7 @@ from rich.table import Table
 from benchmarks.command import configuration, folders, parser, save_figures
 from dataset.arrays import load_dataset
 from lineage.cli import configure_logging, reported_errors
+from lineage.stages import DATA
 from towers.config import TowersConfig
 
 
@@ -26,7 +27,7 @@ def main() -> None:
         arguments = options.instantiate(parsed)
         config = configuration(arguments, TowersConfig)
         root, reports = folders(arguments)
-        data = load_dataset(root / "data")
+        data = load_dataset(root / DATA)
         encoded = encoding(data, config, arguments.rounds)
         comparisons = [
             user_embedding(data, config, arguments.rounds),

@@ -22,10 +22,11 @@ from rich.table import Table
 
 from benchmarks.command import configuration, folders, parser, save_figures
 from dataset.arrays import Dataset, load_dataset
-from index.ranked_list import RankedList, Rows
+from index.arrays import Rows
+from index.ranked_list import RankedList
 from lineage.cli import configure_logging, reported_errors
 from lineage.open_release import open_release
-from lineage.stages import ITEM_STATES, RANKER
+from lineage.stages import DATA, ITEM_STATES, RANKER
 from ranker.config import RankerConfig
 from retrieval.blas_threads import limit_blas_threads
 from retrieval.features import Features, require_features
@@ -82,10 +83,10 @@ def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
 
     limit_blas_threads()
     open_release(root)
-    data, retriever = load_dataset(root / "data").for_refit(), Retriever.load(root)
+    data, retriever = load_dataset(root / DATA).for_refit(), Retriever.load(root)
     features = Features.load(root, retriever.sources, data.popularity)
-    ranker = Ranker.load(root / "ranker")
-    require_features(ranker.feature_names, root / "ranker")
+    ranker = Ranker.load(root / RANKER)
+    require_features(ranker.feature_names, root / RANKER)
     requests = _requests(data, retriever)
 
     def ours(request: _Request) -> object:
@@ -163,7 +164,7 @@ def main() -> None:
         content = {
             "dataset": root.name,
             "candidates": CANDIDATES,
-            "bytes an item": round(states.stat().st_size / len(load_dataset(root / "data").titles)),
+            "bytes an item": round(states.stat().st_size / len(load_dataset(root / DATA).titles)),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {version('torch')}",
             "systems": [asdict(one) for one in measured],
         }

@@ -30,6 +30,7 @@ from benchmarks.latency.usual_stack import LIMIT, WARM, peer
 from benchmarks.quality.cascade_lists import history_shopper
 from dataset.arrays import load_dataset
 from lineage.cli import configure_logging, reported_errors
+from lineage.stages import DATA
 from serving.api.limits import Limits
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
@@ -116,7 +117,7 @@ def measured(config: ServingConfig, root: Path, folder: Path) -> Figures:
 
     releases = folder / root.name
     ids = two_releases(root, releases)
-    data = load_dataset(root / "data").for_refit()
+    data = load_dataset(root / DATA).for_refit()
     users = data.cases("test").sample(USERS, 0).user_rows.tolist()
     shoppers = [history_shopper(data, user) for user in users]
     requests = [_message(shopper) for shopper in shoppers]

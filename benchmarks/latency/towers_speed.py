@@ -187,7 +187,7 @@ class _Steps(TrainerCallback):
         self.times.append(time.perf_counter())
 
 
-def _peer_training(data: Dataset, config: TowersConfig, points: TrainingExamples) -> float:
+def _peer_training(data: Dataset, config: TowersConfig, examples: TrainingExamples) -> float:
     from datasets import Dataset as Table_
     from sentence_transformers import (
         SentenceTransformer,
@@ -196,11 +196,11 @@ def _peer_training(data: Dataset, config: TowersConfig, points: TrainingExamples
     )
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
-    chosen = np.random.default_rng(0).permutation(len(points))[: PEER_BATCH * STEPS]
+    chosen = np.random.default_rng(0).permutation(len(examples))[: PEER_BATCH * STEPS]
     pairs = Table_.from_dict(
         {
-            "anchor": [_last_titles(data, points.history(int(p))) for p in chosen],
-            "positive": [data.titles[int(row)] for row in points.targets[chosen]],
+            "anchor": [_last_titles(data, examples.history(int(example))) for example in chosen],
+            "positive": [data.titles[int(row)] for row in examples.targets[chosen]],
         }
     )
     model = SentenceTransformer(config.backbone, device=best_device().type)

@@ -13,7 +13,7 @@ from shortlist_client.api.request import Shopper
 
 TITLES, LIMIT = 10, 20
 WARM = 2
-"""Requests that are not counted"""
+"""Warm-up requests, which are not measured"""
 
 
 def peer(data: Dataset, shoppers: Sequence[Shopper], backbone: str) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def peer(data: Dataset, shoppers: Sequence[Shopper], backbone: str) -> dict[str,
 
     Args:
         data: The corpus.
-        shoppers: Two for the warm-up, then those that are counted.
+        shoppers: Two warm-up shoppers, then the measured ones.
         backbone: Backbone of both encoders: hub name or local folder.
     """
     recommend = stack(data, backbone)

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from benchmarks.quality.cascade_lists import history_shopper
 from dataset.arrays import Dataset, load_dataset
 from lineage.cli import configure_logging, reported_errors
+from lineage.stages import DATA
 from shortlist_client.api.answer import Answer
 from shortlist_client.api.filters import AnyOf, Filters, Range
 from shortlist_client.api.request import Wishes
@@ -44,7 +45,7 @@ def record(artifacts: Path, output: Path, *, users: int) -> None:
     """
     from serving.engine.engine import Engine, EngineConfig
 
-    data, engine = load_dataset(artifacts / "data"), Engine.load(artifacts, EngineConfig())
+    data, engine = load_dataset(artifacts / DATA), Engine.load(artifacts, EngineConfig())
     chosen = np.random.default_rng(0).permutation(data.users)[:users].tolist()
     partial = output.with_name(f"{output.name}.partial")
     with partial.open("w") as lines:

@@ -26,7 +26,7 @@ from evaluation.metrics import ndcg, recall
 from evaluation.summary import compare, over_trainings, summarise
 from lineage.manifest import checksum, read_manifest
 from lineage.open_release import open_release
-from lineage.stages import CASCADE, SHORTLISTS
+from lineage.stages import CASCADE, DATA, RANKER, SHORTLISTS
 from ranker.shortlists import Shortlists
 from retrieval.features import Features
 from serving.engine.engine import Engine, EngineConfig
@@ -62,7 +62,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
         ValueError: the test split has no user to score.
     """
     started = time.monotonic()
-    data = load_dataset(root / "data").for_refit()
+    data = load_dataset(root / DATA).for_refit()
     cases = evaluated_cases(config, data, Path(dataset))
     logger.info("scoring %d users of the test split, history excluded", len(cases))
     systems = {**baselines(config, data, cases), **peers(data, cases, Path(dataset))}
@@ -153,7 +153,7 @@ def boosted(
     sample, its quality depends on that sample, so it is trained several times.
     """
     shortlists = Shortlists.load(root / SHORTLISTS)
-    valid = load_dataset(root / "data").cases("valid").of_users(shortlists.users)
+    valid = load_dataset(root / DATA).cases("valid").of_users(shortlists.users)
     sources = engine.cascade.retriever.sources
     features = Features.load(root, sources, data.popularity)
     size, trainings = shortlists.rows.shape[1], TRAININGS if lambdarank.drawn(shortlists) else 1
@@ -221,7 +221,7 @@ def decomposition(
     config: BenchConfig, root: Path, own: CascadeLists, cases: Cases
 ) -> dict[str, Interval]:
     """Share of the targets that remain after each step of the cascade."""
-    ranked = read_manifest(root / "ranker", "ranker").config["ranked"]
+    ranked = read_manifest(root / RANKER, RANKER).config["ranked"]
     steps = {
         f"recalled by the towers ({LISTED})": recall(own.towers, cases.targets, LISTED),
         f"recalled by both sources ({LISTED})": recall(own.shortlist, cases.targets, LISTED),

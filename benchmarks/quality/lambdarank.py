@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.metrics import ndcg
+from index.arrays import Rows
 from ranker.ranker import reorder
 from ranker.shortlists import Shortlists
 
@@ -22,7 +23,6 @@ BINNED = 200_000
 """Most candidates by which LightGBM bins features; a random sample where there are more"""
 BATCH_SIZE = 512
 """Lists scored together"""
-Rows = NDArray[np.int32]
 
 
 def fit(shortlists: Shortlists, targets: Sequence[Rows], seed: int) -> lightgbm.Booster:

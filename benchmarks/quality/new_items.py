@@ -23,6 +23,7 @@ from evaluation.intervals import Interval, difference_interval, mean_interval
 from evaluation.metrics import recall
 from evaluation.search import exact_search
 from lineage.manifest import read_manifest
+from lineage.stages import DATA
 from towers.config import TowersConfig
 from towers.train import fit_towers, valid_cases
 
@@ -100,10 +101,10 @@ def compare(config: TowersConfig, root: Path, share: float) -> Mapping[str, Mapp
         item, and the paired difference.
     """
     seed = config.training.seed
-    data, held = hold_out(load_dataset(root / "data"), share, seed)
+    data, held = hold_out(load_dataset(root / DATA), share, seed)
     cases = cold_cases(data, held)
     logger.info("%d items held out, bought by %d test users", len(held), len(cases))
-    fingerprint = read_manifest(root / "data", "data").fingerprint
+    fingerprint = read_manifest(root / DATA, DATA).fingerprint
     folder = training_folder(root, "cold", asdict(config), fingerprint, share)
     module, _ = fit_towers(
         config,

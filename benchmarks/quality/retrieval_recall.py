@@ -23,7 +23,7 @@ from evaluation.metrics import ndcg, recall
 from evaluation.search import exact_search
 from lineage.manifest import read_manifest
 from lineage.open_release import open_release
-from lineage.stages import RETRIEVAL
+from lineage.stages import DATA, RETRIEVAL, TOWERS
 from retrieval.retriever import Retriever
 from towers.config import TowersConfig
 
@@ -101,10 +101,10 @@ def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, 
         ValueError: the test split has no user to score.
     """
     open_release(root, RETRIEVAL)
-    data = load_dataset(root / "data").for_refit()
+    data = load_dataset(root / DATA).for_refit()
     cases = evaluated_cases(config, data, Path(dataset))
     logger.info("scoring %d users of the test split, history excluded", len(cases))
-    trained = TowersConfig(**read_manifest(root / "towers", "towers").config)
+    trained = TowersConfig(**read_manifest(root / TOWERS, TOWERS).config)
     untrained = Untrained.read(data, trained, cache_below=root / "training")
     retriever = Retriever.load(root)
     lists = {

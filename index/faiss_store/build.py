@@ -2,13 +2,13 @@
 
 import logging
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from index.config import IndexConfig
+from index.config import IndexConfig, Kind
 from index.faiss_store.disk_lists import map_lists, merge_lists
 from index.faiss_store.gpus import built_graph, to_cpu, to_first, used, warn_cpu_fallback
 from index.faiss_store.installation import builds_graphs, load_faiss
@@ -16,7 +16,6 @@ from index.faiss_store.store import FaissStore, write
 from index.vectors import Vectors, blocks, require_unit_length, sample
 
 logger = logging.getLogger(__name__)
-Kind = Literal["exact", "ivf-pq", "ivf-sq", "ivf-flat", "hnsw", "cagra", "milvus"]
 LISTS = "index.faiss_store.disk_lists"
 """File of the inverted lists, next to the index, if they are too large for memory."""
 LINKS = 32

@@ -17,8 +17,8 @@ from index.faiss_store.installation import load_faiss
 from index.vector_store import Found, check_k, check_rows, checked_among
 from index.vectors import checked
 from lineage.manifest import CorruptArtifactError, command
+from lineage.stages import FAISS_INDEX
 
-FILE = "index.faiss"
 MOST = 0.75
 """If at least this share of items is allowed, the filter is applied after the search."""
 FEW = 32
@@ -173,7 +173,7 @@ class FaissStore:
         Raises:
             OSError: the file cannot be written, for instance because the disk is full.
         """
-        write(self._stored, folder / FILE)
+        write(self._stored, folder / FAISS_INDEX)
 
     @classmethod
     def load(cls, folder: Path, gpus: GPUs = "auto") -> "FaissStore":
@@ -191,10 +191,10 @@ class FaissStore:
         # lists on disk lie next to the index, and the files of a release are read-only
         flags = faiss.IO_FLAG_ONDISK_SAME_DIR | faiss.IO_FLAG_READ_ONLY
         try:
-            index = faiss.read_index(str(folder / FILE), flags)
+            index = faiss.read_index(str(folder / FAISS_INDEX), flags)
         except RuntimeError as error:
             raise CorruptArtifactError(
-                f"{folder / FILE} is not a readable index; make it again with "
+                f"{folder / FAISS_INDEX} is not a readable index; make it again with "
                 f"`{command(folder, 'index')}`"
             ) from error
         return cls(index, gpus)

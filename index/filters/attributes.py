@@ -39,7 +39,7 @@ class Attributes:
     def _postings(self, name: str) -> Postings:
         return self.attributes[name][1]
 
-    def held(self, described: Mapping[str, Any]) -> ItemValues:
+    def item_values(self, described: Mapping[str, Any]) -> ItemValues:
         """Item values of a described item, in the form that filters compare.
 
         Args:
@@ -56,7 +56,7 @@ class Attributes:
             values = read(name, self.kinds[name], value)
             postings = self._postings(name)
             if isinstance(postings, OrderedPostings):
-                values = frozenset(map(postings.held, values))
+                values = frozenset(map(postings.as_stored, values))
             known[name] = values
         return known
 
@@ -124,11 +124,11 @@ class Attributes:
             for clauses in (filters.must, filters.should, filters.must_not)
         )
 
-        def fit(held: ItemValues) -> bool:
+        def fit(values: ItemValues) -> bool:
             return (
-                all(test(held) for test in must)
-                and (not should or any(test(held) for test in should))
-                and not any(test(held) for test in must_not)
+                all(test(values) for test in must)
+                and (not should or any(test(values) for test in should))
+                and not any(test(values) for test in must_not)
             )
 
         return BitMap(
@@ -137,8 +137,8 @@ class Attributes:
 
     def _test(self, clause: Clause) -> Callable[[ItemValues], bool]:
         name, postings = clause.attribute, self._postings(clause.attribute)
-        test = fits(clause, postings.held if isinstance(postings, OrderedPostings) else float)
-        return lambda held: test(held.get(name, NOTHING))
+        test = fits(clause, postings.as_stored if isinstance(postings, OrderedPostings) else float)
+        return lambda values: test(values.get(name, NOTHING))
 
     def _of_release(self, filters: Filters) -> BitMap:
         wanted = [self._rows(clause) for clause in filters.must]

@@ -34,20 +34,20 @@ def read(name: str, kind: Kind, value: Any) -> Values:
     return frozenset(map(as_keyword if kind in ("keyword", "boolean") else as_number, known))
 
 
-def fits(clause: Clause, as_held: Callable[[float], float]) -> Callable[[Values], bool]:
+def fits(clause: Clause, as_stored: Callable[[float], float]) -> Callable[[Values], bool]:
     """A test of an item's values: whether any of them fits a valid clause.
 
     Args:
         clause: Clause that `check_clause` accepts.
-        as_held: Converts a number or time to the form that the attribute's postings store.
+        as_stored: Converts a number or time to the form that the attribute's postings store.
     """
     if isinstance(clause, AnyOf):
         wanted = frozenset(
-            as_keyword(value) if isinstance(value, str | bool) else as_held(as_number(value))
+            as_keyword(value) if isinstance(value, str | bool) else as_stored(as_number(value))
             for value in clause.values
         )
         return lambda values: not wanted.isdisjoint(values)
-    bounds = {name: as_held(as_number(value)) for name, value in clause.bounds.items()}
+    bounds = {name: as_stored(as_number(value)) for name, value in clause.bounds.items()}
     low, high = (bounds.get(strict, bounds.get(inclusive)) for strict, inclusive in BOUNDS)
 
     def within(value: float) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from dataset.postings import rows_of
+from index.arrays import Rows64, Scores
 from index.milvus_store.collection import (
     EMBEDDING,
     ROW,
@@ -26,8 +27,6 @@ from index.vector_store import check_k, check_rows, checked_among
 from index.vectors import checked
 from lineage.manifest import MissingArtifactError
 
-Rows = NDArray[np.int64]
-Scores = NDArray[np.float32]
 WIDEST = 16_384
 """Largest k of a search in Milvus."""
 WIDEST_EF = 32_768
@@ -89,7 +88,7 @@ class MilvusStore:
         """Close the connection."""
         self._client.close()
 
-    def search(self, queries: Scores, k: int) -> tuple[Scores, Rows]:
+    def search(self, queries: Scores, k: int) -> tuple[Scores, Rows64]:
         """Find the k items of largest inner product, at most 16,384 of them.
 
         Args:
@@ -114,7 +113,7 @@ class MilvusStore:
                 rows[place, : len(own_rows)] = own_rows
         return scores, rows
 
-    def search_among(self, query: Scores, k: int, allowed: BitMap) -> tuple[Scores, Rows]:
+    def search_among(self, query: Scores, k: int, allowed: BitMap) -> tuple[Scores, Rows64]:
         """Find the k items of largest inner product among allowed rows.
 
         If few rows are allowed, fetches and compares them all. Otherwise searches without a filter,
@@ -189,7 +188,7 @@ class MilvusStore:
         """
         self._record.write(folder)
 
-    def _among(self, query: Scores, k: int, allowed: BitMap) -> tuple[Scores, Rows]:
+    def _among(self, query: Scores, k: int, allowed: BitMap) -> tuple[Scores, Rows64]:
         if len(allowed) > COMPARED:
             for found in self._attempts(query, k, allowed):
                 if found is not None:
@@ -198,7 +197,7 @@ class MilvusStore:
 
     def _attempts(
         self, query: Scores, k: int, allowed: BitMap
-    ) -> Iterator[tuple[Scores, Rows] | None]:
+    ) -> Iterator[tuple[Scores, Rows64] | None]:
         """Results of searches among allowed rows, of rising cost; None if one finds too few."""
         share = len(allowed) / len(self)
         width = min(int(SPARE * k / share), len(self))
@@ -216,7 +215,7 @@ class MilvusStore:
                 yield found
             effort, before = FURTHER * effort, found
 
-    def _scanned(self, query: Scores, k: int, rows: Rows) -> tuple[Scores, Rows]:
+    def _scanned(self, query: Scores, k: int, rows: Rows64) -> tuple[Scores, Rows64]:
         """Fetch the embeddings of all given rows and find the best k."""
         best = np.empty(0, np.float32), np.empty(0, np.int64)
         for start in range(0, len(rows), FETCHED):
@@ -229,7 +228,7 @@ class MilvusStore:
 
     def _found(
         self, queries: Scores, k: int, ef: int, among: tuple[str, list[int]] | None = None
-    ) -> list[tuple[Scores, Rows]]:
+    ) -> list[tuple[Scores, Rows64]]:
         """Scores and rows of each query, best first, at most k.
 
         `among` restricts rows: an expression without its list, and the rows of the list.
@@ -264,8 +263,8 @@ class MilvusStore:
 
 
 def _first_allowed(
-    scores: Scores, rows: Rows, k: int, allowed: BitMap
-) -> tuple[Scores, Rows] | None:
+    scores: Scores, rows: Rows64, k: int, allowed: BitMap
+) -> tuple[Scores, Rows64] | None:
     """The first k allowed results; None if there are fewer."""
     places = [place for place, row in enumerate(rows.tolist()) if row in allowed][:k]
     return (scores[places], rows[places]) if len(places) == k else None

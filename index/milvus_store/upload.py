@@ -86,7 +86,7 @@ def fill(client: Any, record: Record, embeddings: Vectors) -> None:
         for name in (record.partial, record.collection):
             if client.has_collection(name, timeout=seconds):
                 client.drop_collection(name, timeout=seconds)
-        _create(client, record)
+        create_collection(client, record)
         _insert(client, record, embeddings)
         client.flush(record.partial, timeout=LONGEST)
         _index(client, record)
@@ -101,7 +101,8 @@ def fill(client: Any, record: Record, embeddings: Vectors) -> None:
         client.load_collection(record.collection, timeout=LONGEST)  # milvus-lite has unloaded it
 
 
-def _create(client: Any, record: Record) -> None:
+def create_collection(client: Any, record: Record) -> None:
+    """Create the empty collection that an upload fills."""
     from pymilvus import DataType
 
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)

@@ -89,7 +89,7 @@ class AttentionInputs:
             states[rows, start:] = as_bytes(rarity.read(texts[rows]))
         return cls(states=states, steps=steps, rarity=rarity, length=length)
 
-    def kept(self, states: NDArray[np.float32], texts: Sequence[str]) -> NDArray[np.int8]:
+    def quantised(self, states: NDArray[np.float32], texts: Sequence[str]) -> NDArray[np.int8]:
         """(items, hidden + bytes of words) of new items, quantised as the corpus is.
 
         Args:

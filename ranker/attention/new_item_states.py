@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from backbone.encode_texts import encode_texts
 from backbone.load import load_bert, load_tokenizer
 from lineage.manifest import MismatchedArtifactError, read_manifest
+from lineage.stages import RANKER
 from ranker.attention.inputs import AttentionInputs
 from ranker.config import RankerConfig
 
@@ -18,7 +19,7 @@ RIDGE = 1.0
 """Ridge penalty of the regression from one embedding space to another, in items."""
 FITTED_ON = 20_000
 """Most items that the regression is fitted on."""
-ALIKE = 0.99
+LEAST_COSINE = 0.99
 """Least cosine between the stored and the recomputed state of the same text."""
 
 
@@ -65,7 +66,7 @@ class NewItemStates:
             FileNotFoundError: the backbone is gone.
             MismatchedArtifactError: the backbone differs from the one that made the ranker.
         """
-        config = read_manifest(folder, "ranker").config
+        config = read_manifest(folder, RANKER).config
         name = config.get("backbone", RankerConfig.backbone)
         bert = load_bert(name)
         hidden = bert.config.hidden_size
@@ -78,7 +79,7 @@ class NewItemStates:
             into_trial=_ridge(np.asarray(embeddings[rows], np.float32), trial_embeddings),
         )
         stored = inputs.read(np.zeros(1, np.int32))[0, :hidden]
-        if stored.shape != (hidden,) or stored @ made.read([text])[0] < ALIKE:
+        if stored.shape != (hidden,) or stored @ made.read([text])[0] < LEAST_COSINE:
             raise MismatchedArtifactError(
                 f"backbone must be the one that the ranker in {folder} was made with, got another "
                 f"in {name!r}; restore it, or make the ranker again and publish"

@@ -1,1 +1,1 @@
-"""Requests as the engine receives them: limits, rules, errors."""
+"""Requests for the engine: fields, limits, rules and errors."""

@@ -4,9 +4,9 @@ InvalidRequestError (`shortlist_client.api.errors`): the request breaks a rule.
 UnknownItemError: the catalogue does not have the item of the request.
 QueueFullError: too many requests wait; says when to retry.
 OtherReleaseError: the request names a release that is not live; names both.
-UnavailableError: something that the answer needs is out of reach; a retry may help.
+UnavailableError: a part of the server is out of reach or shutting down; a retry may help.
 UnknownReleaseError: the release does not exist.
-PreconditionError: the state of the server forbids it; gives the reason.
+PreconditionError: the state of the server forbids the call; gives the reason.
 """
 
 
@@ -26,15 +26,15 @@ class QueueFullError(RuntimeError):
 class OtherReleaseError(RuntimeError):
     """The request names a release that is not live."""
 
-    def __init__(self, asked: str, live: str | None) -> None:
+    def __init__(self, requested: str, live: str | None) -> None:
         """Take the release of the request and the live one; None if it was never published."""
         known = "one, and this server's was never published" if live is None else f"one, {live!r}"
-        super().__init__(f"release must be the live {known}, got {asked!r}")
+        super().__init__(f"release must be the live {known}, got {requested!r}")
         self.live = live
 
 
 class UnavailableError(Exception):
-    """Something that the answer needs is out of reach now; a retry may help."""
+    """A part of the server is out of reach or shutting down; a retry may help."""
 
 
 class UnknownReleaseError(LookupError):
@@ -42,4 +42,4 @@ class UnknownReleaseError(LookupError):
 
 
 class PreconditionError(Exception):
-    """The state of the server forbids it."""
+    """The state of the server forbids the call."""

@@ -1,4 +1,4 @@
-"""Limits on one request, and the rules of ids and items."""
+"""Limits on one request."""
 
 from dataclasses import dataclass
 
@@ -8,22 +8,22 @@ class Limits:
     """Limits on one request; a request beyond them is an InvalidRequestError."""
 
     shortlist: int = 200
-    """Items recalled, and the largest `limit`."""
+    """Length of the shortlist, and largest `limit`."""
     history: int = 10_000
-    """Item ids in a history."""
+    """Maximum number of item ids in a history."""
     candidates: int = 200
-    """Item ids that `Rank` orders."""
+    """Maximum number of item ids that `Rank` orders."""
     id_length: int = 256
-    """Characters of an id."""
+    """Maximum length of an id, characters."""
     search_length: int = 1_000
-    """Characters of a search."""
+    """Maximum length of a search, characters."""
     clauses: int = 100
-    """Clauses of a request's filters."""
+    """Maximum number of clauses in a request's filters."""
     values: int = 1_000
-    """Values of a clause."""
+    """Maximum number of values in a clause."""
     excluded: int = 10_000
-    """Item ids in `exclude`."""
+    """Maximum number of item ids in `exclude`."""
     embedded: int = 64
-    """Items or texts of one `Embed`."""
+    """Maximum number of items or texts in an `Embed` call."""
     text_length: int = 5_000
-    """Characters of a text of `Embed`."""
+    """Maximum length of a text in an `Embed` call, characters."""

@@ -1,10 +1,10 @@
-"""What the server needs of an engine."""
+"""Protocols of an engine, as the server uses it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
-from retrieval.embedding_cache import CacheLookups
+from retrieval.cache_config import CacheLookups
 from serving.api.request import Request
 from shortlist_client.api.answer import Answer
 from shortlist_client.api.item import Item, KnownItem
@@ -12,59 +12,46 @@ from shortlist_client.api.operations import Counts
 
 
 class Recommender(Protocol):
-    """Answers requests from one unchanging state of a release. One thread at a time may ask."""
+    """Answers requests from one immutable state of a release. Not thread-safe."""
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """Fingerprint of every stage, and the `release` where it was published."""
+        """Fingerprint of every stage; `release` has the id of the release, if it was published."""
 
     @property
     def version_token(self) -> object:
-        """Identifies the state; a change of items or of the release makes another one."""
+        """Token of the state; changes when the items or the release change."""
 
     @property
     def actions(self) -> Sequence[str]:
-        """Names of the actions in the release's interactions; empty where it has none."""
+        """Names of the actions in the release's interactions; empty if it has none."""
 
     @property
     def cache_lookups(self) -> Mapping[str, CacheLookups]:
         """Hits and misses of the engine's caches, by name."""
 
     def cost(self, request: Request) -> int:
-        """Items that an answer reads at most: of a history, and to be ranked."""
+        """Upper bound of the items to read for an answer: those of the history and those ranked."""
 
     def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Exception]]:
-        """Answer some requests together.
+        """Answer requests together.
 
         Yields:
-            Places among the requests, in any order, and their answers as soon as they are there;
-            InvalidRequestError, UnknownItemError or OtherReleaseError where a request cannot be
-            answered.
+            Positions among the requests, in any order, each with its answer as soon as it is ready,
+            or with its InvalidRequestError, UnknownItemError or OtherReleaseError.
         """
 
 
 class LiveRecommender(Protocol):
-    """Gives the newest state of a release whose items may change. Any thread may ask for it."""
+    """A release whose items can be read and changed while it answers. Thread-safe."""
 
     @property
     def current(self) -> Recommender:
-        """The newest state."""
-
-    def hand_over(self, successor: Any) -> AbstractContextManager[None]:
-        """Hand item changes over to the engine of another release inside `with`.
-
-        The successor knows every acknowledged change when the block begins. Inside the block
-        nothing is acknowledged. Afterwards the successor acknowledges what this one is told.
-        """
-
-
-@runtime_checkable
-class LiveCatalogue(Protocol):
-    """An engine whose items can be changed, and looked at, from any thread while it is asked."""
+        """The current state."""
 
     @property
     def counts(self) -> Counts:
-        """How many items there are as of now."""
+        """Current numbers of items and changes, and the journal's size."""
 
     def check(self, item: Item) -> None:
         """Refuse an item that breaks a rule.
@@ -74,10 +61,17 @@ class LiveCatalogue(Protocol):
         """
 
     def upsert(self, items: Sequence[Item]) -> None:
-        """Add items or put new forms in the place of old ones: all of them, or none."""
+        """Add or replace items: all of them, or none."""
 
     def delete(self, item_ids: Sequence[str]) -> None:
-        """Take items out of every answer: all of them, or none."""
+        """Remove items from every answer: all of them, or none."""
 
-    def find(self, item_id: str) -> "KnownItem | None":
-        """An item as of now; None where there is none, or none any more."""
+    def find(self, item_id: str) -> KnownItem | None:
+        """The current form of an item; None if it is unknown or deleted."""
+
+    def hand_over(self, successor: Any) -> AbstractContextManager[None]:
+        """Context manager that hands item changes over to the engine of another release.
+
+        When the block starts, the successor has every acknowledged change. Inside the block, no
+        change is acknowledged. Afterwards this engine passes its changes on to the successor.
+        """

@@ -1,4 +1,4 @@
-"""A request as the server works on it."""
+"""Requests, as the engine receives them."""
 
 import math
 from collections.abc import Sequence
@@ -9,27 +9,29 @@ from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.event import Event
 from shortlist_client.api.request import HONOURED, Shopper, Wishes
 
+ANSWER_STAGES = ("user_tower", "index", "ranker", "reasons", "text_reasons")
+"""Stages of an answer whose times it reports, in the order in which they run."""
 DEFAULT_LIMIT = 20
-"""Items of an answer where the request has no limit."""
+"""Items of an answer to a request without a limit."""
 
 
 class Method(Enum):
-    """What a request asks for, by the names of `HONOURED`."""
+    """Kind of a request; the values are the names in `HONOURED`."""
 
     RECOMMEND = "recommend"
-    """Recall a shortlist, rank it, return its head without the history."""
+    """Recalls a shortlist, ranks it and returns its head without the history."""
     RETRIEVE = "retrieve"
-    """Return the head of the shortlist in its own order, without the history."""
+    """Returns the head of the shortlist in its own order, without the history."""
     RANK = "rank"
-    """Order the given items for the shopper. Unknown candidates are skipped and reported."""
+    """Orders the given items for the shopper. Unknown candidates are skipped and reported."""
     SIMILAR = "similar"
-    """Nearest neighbours of an item among all items."""
+    """Returns the nearest neighbours of an item among all items."""
     EMBED_SHOPPER = "embed shopper"
-    """The embedding of a shopper; none where nothing is known."""
+    """Returns the embedding of a shopper, or none if nothing is known of the shopper."""
     EMBED_ITEMS = "embed items"
-    """The embeddings of given items. Unknown ones are skipped and reported."""
+    """Returns the embeddings of the given items. Unknown ones are skipped and reported."""
     EMBED_TEXTS = "embed texts"
-    """The embeddings that items with the given texts would have."""
+    """Returns the embeddings that items with the given texts would have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,19 +42,19 @@ class Request:
     shopper: Shopper = Shopper()
     wishes: Wishes = Wishes()
     candidates: Sequence[str] = ()
-    """Item ids to rank, of `RANK`, or to embed, of `EMBED_ITEMS`."""
+    """Item ids to rank (`RANK`) or to embed (`EMBED_ITEMS`)."""
     texts: Sequence[str] = ()
-    """Texts to embed, of `EMBED_TEXTS`."""
+    """Texts to embed (`EMBED_TEXTS`)."""
     item_id: str = ""
-    """The item whose neighbours are wanted, of `SIMILAR`."""
+    """Item whose neighbours are wanted (`SIMILAR`)."""
     recent: Sequence[Event] = ()
-    """What the user did since the release was built, oldest first."""
+    """The user's events since the release was built, oldest first."""
     deadline: float = math.inf
-    """When the answer must be there, in seconds of `time.monotonic`."""
+    """Deadline of the answer, in seconds of `time.monotonic`."""
 
     @property
     def limit(self) -> int:
-        """Items wanted; where the request says nothing, 20 or all candidates."""
+        """Number of items wanted; by default 20, or all candidates of `RANK`."""
         if self.wishes.limit is not None:
             return self.wishes.limit
         return len(self.candidates) if self.method is Method.RANK else DEFAULT_LIMIT

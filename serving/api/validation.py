@@ -1,4 +1,4 @@
-"""Rules that every request must keep."""
+"""Rules of requests, ids and items."""
 
 import json
 from collections.abc import Mapping
@@ -13,12 +13,14 @@ from shortlist_client.api.filters import AnyOf
 from shortlist_client.api.item import Item
 from shortlist_client.api.request import Diversity, Shopper, Wishes
 
+MESSAGE_ROWS = 1_000
+"""Largest number of events or items in one message."""
 ITEM_BYTES = 1 << 16
-"""Largest size of an item's fields together, as JSON."""
+"""Maximum size of an item's fields together, as JSON."""
 
 
 def check_request(request: Request, limits: Limits) -> None:
-    """Refuse a request for a list of items that breaks a rule.
+    """Refuse a request that breaks a rule; `check_embedded` has the rules of items and texts.
 
     Raises:
         InvalidRequestError: names the field, the rule and the value.
@@ -74,7 +76,7 @@ def _check_history(shopper: Shopper, limits: Limits) -> None:
 
 
 def _check_filters(wishes: Wishes, limits: Limits) -> None:
-    """Sizes alone; what the clauses may ask, the attributes know."""
+    """Checks the sizes only; the attribute index checks the clauses."""
     if len(wishes.exclude) > limits.excluded:
         raise InvalidRequestError(
             f"exclude must be at most {limits.excluded} item ids, got {len(wishes.exclude)}"
@@ -93,15 +95,15 @@ def _check_filters(wishes: Wishes, limits: Limits) -> None:
 
 
 def check_answerable(request: Request, live: str | None, limits: Limits) -> None:
-    """Refuse a request that another release must answer, or that its call cannot honour.
+    """Refuse a request that names another release or has fields that its call cannot honour.
 
     Args:
-        request: What was asked.
-        live: Id of the release that answers; None where it was not published.
-        limits: What ids may be.
+        request: The request.
+        live: Id of the release that answers; None if it was not published.
+        limits: Limits on ids.
 
     Raises:
-        OtherReleaseError: it is bound to another release.
+        OtherReleaseError: the request names another release.
         InvalidRequestError: a field must be absent, or the release's id breaks a rule.
     """
     check_honoured(request)
@@ -114,11 +116,11 @@ def check_answerable(request: Request, live: str | None, limits: Limits) -> None
 
 
 def check_diversity(diversity: Diversity, kinds: Mapping[str, Kind]) -> None:
-    """Refuse a diversity that cannot be meant.
+    """Refuse a diversity that breaks a rule.
 
     Args:
-        diversity: What was asked.
-        kinds: Of every attribute of the items, by name.
+        diversity: Diversity of the request.
+        kinds: Kinds of the items' attributes, by name.
 
     Raises:
         InvalidRequestError: names the field, the rule and the value.
@@ -131,8 +133,8 @@ def check_diversity(diversity: Diversity, kinds: Mapping[str, Kind]) -> None:
         if kinds.get(name) != "keyword":
             known = ", ".join(sorted(n for n, kind in kinds.items() if kind == "keyword"))
             raise InvalidRequestError(
-                "attribute of diversity must be one of those with keywords "
-                f"({known or 'none'}), got {name!r}"
+                f"attribute of diversity must be a keyword attribute ({known or 'none'}), "
+                f"got {name!r}"
             )
         if items < 1:
             raise InvalidRequestError(
@@ -141,7 +143,7 @@ def check_diversity(diversity: Diversity, kinds: Mapping[str, Kind]) -> None:
 
 
 def check_embedded(request: Request, limits: Limits) -> None:
-    """Refuse items or texts that may not be embedded.
+    """Refuse items or texts to embed that break a rule.
 
     Raises:
         InvalidRequestError: names the field, the rule and the value.
@@ -188,7 +190,8 @@ def check_item(item: Item, limits: Limits) -> None:
         lines = [value] if isinstance(value, str) else value
         if not isinstance(lines, list | tuple) or not all(isinstance(line, str) for line in lines):
             raise InvalidRequestError(
-                f"texts of {item.item_id!r} must be strings or lists of them, got {name}={value!r}"
+                f"texts of {item.item_id!r} must be strings or lists of strings, "
+                f"got {name}={value!r}"
             )
     try:
         size = len(json.dumps(item.described(), allow_nan=False).encode())
@@ -200,3 +203,13 @@ def check_item(item: Item, limits: Limits) -> None:
         raise InvalidRequestError(
             f"fields of {item.item_id!r} must have at most {ITEM_BYTES} bytes, got {size}"
         )
+
+
+def check_rows(name: str, rows: int) -> None:
+    """Refuse a message with too few or too many rows.
+
+    Raises:
+        InvalidRequestError: names the field, the rule and the number.
+    """
+    if not 1 <= rows <= MESSAGE_ROWS:
+        raise InvalidRequestError(f"{name} must be 1 to {MESSAGE_ROWS:,} a message, got {rows:,}")

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from types import TracebackType
 
-from retrieval.embedding_cache import CacheLookups
+from retrieval.cache_config import CacheLookups
 from serving.api.errors import UnavailableError
 from serving.api.protocol import LiveRecommender
 from serving.api.request import Request

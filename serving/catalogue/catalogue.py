@@ -72,7 +72,7 @@ class Catalogue:
             return self.data.titles[row]
         return self.live.item(row).title
 
-    def known(self, item_id: str) -> KnownItem | None:
+    def find(self, item_id: str) -> KnownItem | None:
         """Current form of an item; None if it is unknown or deleted."""
         row = self.row(item_id)
         if row is None:

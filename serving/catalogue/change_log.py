@@ -33,21 +33,21 @@ class Change:
     """(dimension,) embedding; None for a deleted item"""
     state: NDArray[np.int8] | None = None
     """(bytes,) quantised state of the ranker; None for a deleted item"""
-    made_by: str = ""
-    """Fingerprints of the stages that made vector and state"""
+    encoded_by: str = ""
+    """Fingerprints of the stages that encoded vector and state"""
 
 
 def encoded(changes: Sequence[Change]) -> bytes:
     """One journal record of some changes, whose vectors all come from the same models."""
     upserts = [change for change in changes if change.item is not None]
-    made_by = {change.made_by for change in upserts} or {""}
-    assert len(made_by) == 1, made_by
+    encoded_by = {change.encoded_by for change in upserts} or {""}
+    assert len(encoded_by) == 1, encoded_by
     vectors, states = (
         np.stack([getattr(change, name) for change in upserts] or [np.empty(0, kind)])
         for name, kind in (("vector", np.float32), ("state", np.int8))
     )
     head = {
-        "made_by": made_by.pop(),
+        "made_by": encoded_by.pop(),
         "widths": [vectors.shape[1], states.shape[1]],
         "kinds": [vectors.dtype.str, states.dtype.str],
         "changes": [
@@ -76,7 +76,7 @@ def decoded(record: bytes) -> list[Change]:
             item=None if item is None else Item(item_id=item_id, **item),
             vector=None if item is None else next(parts[0]),
             state=None if item is None else next(parts[1]),
-            made_by="" if item is None else head["made_by"],
+            encoded_by="" if item is None else head["made_by"],
         )
         for item_id, when, item in head["changes"]
     ]

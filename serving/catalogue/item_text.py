@@ -6,6 +6,7 @@ from typing import Any
 from dataset.config import DataConfig
 from dataset.item_text import item_text
 from lineage.manifest import read_manifest
+from lineage.stages import DATA
 from shortlist_client.api.item import Item
 
 
@@ -22,7 +23,7 @@ def fields_of(item: Item, config: DataConfig) -> dict[str, Any]:
 
 def data_config(root: Path) -> DataConfig:
     """Configuration with which the data stage of a release rendered its texts."""
-    config = read_manifest(root / "data", "data").config
+    config = read_manifest(root / DATA, DATA).config
     named = {name: config[name] for name in ("fields", "token_budget") if name in config}
     if "fields" in named:
         named["fields"] = tuple(named["fields"])

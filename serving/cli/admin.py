@@ -12,7 +12,7 @@ from shortlist_client.admin import LOADING_SECONDS
 
 
 def parser() -> jsonargparse.ArgumentParser:
-    """`admin` before its subcommands."""
+    """Parser of `admin` without its subcommands."""
     return jsonargparse.ArgumentParser(
         description="List and activate the releases of a running server, and show its statistics. "
         f"Sends the environment's {TOKEN}; if the server has a file of clients, the token needs "
@@ -21,14 +21,14 @@ def parser() -> jsonargparse.ArgumentParser:
 
 
 def add_subcommands(parser: jsonargparse.ArgumentParser) -> None:
-    """Add the subcommands, once `admin` itself is one."""
-    below = parser.add_subcommands(dest="command")
+    """Add the subcommands; jsonargparse requires that `admin` is itself added before."""
+    subcommands = parser.add_subcommands(dest="command")
     for name, (about, loads, _) in COMMANDS.items():
         added = jsonargparse.ArgumentParser(description=f"{about[0].upper()}{about[1:]}.")
         add_server(added, timeout=LOADING_SECONDS if loads else 10.0)
         if name in ("load", "activate"):
-            added.add_argument("--release", required=True, help="its id, as `admin releases` has")
-        below.add_subcommand(name, added, help=about)
+            added.add_argument("--release", required=True, help="id, as `admin releases` lists it")
+        subcommands.add_subcommand(name, added, help=about)
 
 
 def run(options: jsonargparse.Namespace) -> None:
@@ -77,4 +77,4 @@ COMMANDS: Mapping[str, tuple[str, bool, Run]] = {
         _statistics,
     ),
 }
-"""One line of help of every subcommand, whether it loads a release, and its function."""
+"""Help line of every subcommand, whether it loads a release, and its function."""

@@ -38,7 +38,7 @@ def probe(options: jsonargparse.Namespace) -> None:
     """Check that a server is ready.
 
     Raises:
-        SystemExit: it is not ready or out of reach; status 1.
+        SystemExit: the server is not ready or out of reach; status 1.
     """
     with connected(options) as client:
         if not client.is_ready(timeout=options.timeout):
@@ -74,7 +74,7 @@ def _who(options: jsonargparse.Namespace) -> str:
 
 
 def _titles(options: jsonargparse.Namespace, history: Sequence[str]) -> Sequence[str]:
-    """Titles of the history, oldest first; its ids where there is no catalogue to look into."""
+    """Titles of the history, oldest first; its item ids without a catalogue."""
     if options.artifacts is None:
         return history
     catalogue = Catalogue.of(load_dataset(options.artifacts / "data"))
@@ -88,9 +88,10 @@ def _titles(options: jsonargparse.Namespace, history: Sequence[str]) -> Sequence
 def ask_parser() -> jsonargparse.ArgumentParser:
     """Options of `ask`."""
     parser = jsonargparse.ArgumentParser(
-        description="Ask a server what a user or a history should see next, what fits a search, "
-        "or what is like an item, and print the answer with the scores of all stages. With none of "
-        f"them: the best sellers. The environment's {TOKEN} is sent as the caller's token."
+        description="Ask a server for recommendations for a user, a history or a search, or for "
+        "items similar to an item. Prints the answer with the scores of all stages. Without a "
+        "user, history, search or item: the best sellers. Sends the environment's "
+        f"{TOKEN} as the token."
     )
     add_server(parser, timeout=10.0)
     parser.add_argument("--user_id", type=str | None, help="a user that the release knows")
@@ -100,31 +101,36 @@ def ask_parser() -> jsonargparse.ArgumentParser:
     parser.add_argument(
         "--filters",
         default="{}",
-        help="what items must be like, as JSON of the contract's `Filters`: "
+        help="conditions on the items, as JSON of the contract's `Filters`: "
         '`{"must": [{"attribute": "price", "range": {"lte": {"number": 20}}}]}`',
     )
     parser.add_argument("--exclude", default="", help="item ids to leave out: `7,11`")
     parser.add_argument(
-        "--strength", type=float, default=0.0, help="what nearness to better items costs, 0 to 1"
+        "--strength",
+        type=float,
+        default=0.0,
+        help="diversity: how much similarity to better-placed items counts against an item, 0 to 1",
     )
     parser.add_argument(
         "--at_most",
         type=dict[str, int],
         default={},
-        help='items that may share a value, by keyword attribute: `{"brand": 2}`',
+        help='how many items may share a value, by keyword attribute: `{"brand": 2}`',
     )
     parser.add_argument(
-        "--explain", action="store_true", help="say which items of the history each is there for"
+        "--explain",
+        action="store_true",
+        help="show for each item the items of the history that caused it",
     )
     parser.add_argument(
         "--explain_texts",
         action="store_true",
-        help="say which fields of its own text each item is there for",
+        help="show for each item the fields of its own text that caused it",
     )
     parser.add_argument("--release", default="", help="id of the release that must answer")
     parser.add_argument("--limit", type=int, default=10, help="items wanted")
     parser.add_argument(
-        "--wait", type=float, default=0.0, help="how long to wait for the server to be ready, s"
+        "--wait", type=float, default=0.0, help="seconds to wait until the server is ready"
     )
     parser.add_argument(
         "--artifacts", type=Path | None, help="folder of the release: shows the history's titles"
@@ -135,7 +141,7 @@ def ask_parser() -> jsonargparse.ArgumentParser:
 def probe_parser() -> jsonargparse.ArgumentParser:
     """Options of `probe`."""
     parser = jsonargparse.ArgumentParser(
-        description="Ask a server whether it is ready; the status is 0 if it is, else 1."
+        description="Check whether a server is ready; the exit status is 0 if it is, else 1."
     )
     add_server(parser, timeout=3.0)
     return parser

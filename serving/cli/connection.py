@@ -1,4 +1,4 @@
-"""Options by which a command reaches a server, and its errors."""
+"""Options and errors of commands that call a server."""
 
 import os
 import sys
@@ -14,20 +14,22 @@ from shortlist_client import RecommenderClient, client_credentials
 TOKEN = "SHORTLIST_TOKEN"
 """Environment variable with the caller's token."""
 FAILED = 1
-"""Status of a command that the server did not do."""
+"""Exit status of a command whose call failed."""
 
 
 def add_server(parser: jsonargparse.ArgumentParser, *, timeout: float) -> None:
-    """Add the options.
+    """Add the options of the connection.
 
     Args:
-        parser: Of the command.
+        parser: Parser of the command.
         timeout: Default deadline of a call, seconds.
     """
     parser.add_argument("--target", default="127.0.0.1:50051", help="host:port of the server")
-    parser.add_argument("--timeout", type=float, default=timeout, help="deadline of a call, s")
     parser.add_argument(
-        "--ca", type=Path | None, help="PEM certificates that sign the server's; switches to TLS"
+        "--timeout", type=float, default=timeout, help="deadline of a call, seconds"
+    )
+    parser.add_argument(
+        "--ca", type=Path | None, help="PEM certificates of the server's authority; enables TLS"
     )
     parser.add_argument(
         "--certificate", type=Path | None, help="PEM certificate of the client, for mutual TLS"
@@ -42,8 +44,8 @@ def connected(
     """A client of the server that the options name.
 
     Args:
-        options: Those of `add_server`.
-        outcome: What may have happened when a call fails, for the message.
+        options: Options of `add_server`.
+        outcome: Describes the possible state after a failed call, for the error message.
 
     Raises:
         OSError: a certificate cannot be read.
@@ -64,8 +66,8 @@ def connected(
         with client:
             yield client
     except (grpc.RpcError, TimeoutError) as error:
-        told = _reason(error, options.target) + (f"; {outcome()}" if outcome else "")
-        sys.stderr.write(f"error: {told}\n")
+        message = _reason(error, options.target) + (f"; {outcome()}" if outcome else "")
+        sys.stderr.write(f"error: {message}\n")
         raise SystemExit(FAILED) from error
 
 
@@ -75,5 +77,5 @@ def _reason(error: grpc.RpcError | TimeoutError, target: str) -> str:
     reason = f"{target} answered {error.code().name}: {error.details()}"
     if error.code() is grpc.StatusCode.UNAVAILABLE:
         start = "python -m serving serve --releases releases/<dataset>"
-        return f"{reason}; where no server runs, start one with `{start}`"
+        return f"{reason}; if no server is running, start one with `{start}`"
     return reason

@@ -1,4 +1,4 @@
-"""`python -m serving record`, `export-events` and `prune-events`: what users did, in and out."""
+"""`python -m serving record`, `export-events` and `prune-events`: events of users."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ from dataset.arrays import load_dataset
 from events.open_store import open_store
 from lineage.releases import live_release
 from serving.cli.connection import FAILED, TOKEN, add_server, connected
-from serving.server.user_events import EventsConfig, oldest_kept
+from serving.server.user_events import EventsConfig, oldest_retained
 from shortlist_client.api.event import Event
 
 logger = logging.getLogger(__name__)
@@ -23,9 +23,9 @@ def record_parser() -> jsonargparse.ArgumentParser:
     """Options of `record`."""
     parser = jsonargparse.ArgumentParser(
         description="Record events from standard input, one JSON object a line: `user_id`, "
-        "`item_id`, `action`, and if known `time` (Unix seconds), `request_id`, `position` and "
-        "`event_id`, under which an event that is recorded again counts once. "
-        f"The environment's {TOKEN} is sent as the caller's token."
+        "`item_id`, `action`, and optionally `time` (Unix seconds), `request_id`, `position` and "
+        "`event_id`. An event with an `event_id` may be recorded again and counts once. "
+        f"Sends the environment's {TOKEN} as the token."
     )
     add_server(parser, timeout=10.0)
     return parser
@@ -35,7 +35,7 @@ def export_parser() -> jsonargparse.ArgumentParser:
     """Options of `export-events`."""
     parser = jsonargparse.ArgumentParser(
         description="Write the events that belong to histories as a table of interactions, in the "
-        "form of `interactions.parquet`. A server may go on recording meanwhile."
+        "format of `interactions.parquet`. A server may record events at the same time."
     )
     _add_store(parser)
     parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
@@ -45,75 +45,77 @@ def export_parser() -> jsonargparse.ArgumentParser:
 def prune_parser() -> jsonargparse.ArgumentParser:
     """Options of `prune-events`."""
     parser = jsonargparse.ArgumentParser(
-        description="Remove the events that happened more than so many days ago, for good; export "
-        "first what the next rebuild is to learn from. A server may go on recording meanwhile; "
-        "with `events.keep_days` it removes them itself. The file of an SQLite store does not "
-        "become smaller; later events take the place."
+        description="Remove events older than `--days` for good. Export them first if the next "
+        "rebuild should learn from them. A server may record events at the same time; with "
+        "`events.keep_days` it removes old events itself. The file of an SQLite store does not "
+        "become smaller; later events reuse the space."
     )
     _add_store(parser)
-    parser.add_argument("--days", type=float, required=True, help="days that events are kept")
+    parser.add_argument(
+        "--days", type=float, required=True, help="age up to which events are retained, days"
+    )
     return parser
 
 
 def record(options: jsonargparse.Namespace, lines: Iterable[str] | None = None) -> None:
-    """Record the events of some lines, by default those of standard input.
+    """Record the events of the given lines, by default of standard input.
 
     Raises:
-        ValueError: a line is no event; names it.
-        SystemExit: the server rejected some, or is out of reach; status 1.
+        ValueError: a line is not an event; names the line.
+        SystemExit: the server rejected an event, or is out of reach; status 1.
     """
     events = [_event(n, line) for n, line in enumerate(lines or sys.stdin, 1)]
     with connected(options) as client:
-        done = client.feedback.record(events)
-    logger.info("%d recorded, %d known before", done.recorded, done.known_before)
-    for row, reason in done.rejected.items():
+        result = client.feedback.record(events)
+    logger.info("%d events recorded, %d were known", result.recorded, result.known_before)
+    for row, reason in result.rejected.items():
         sys.stderr.write(f"error: line {row + 1}: {reason}\n")
-    if done.rejected:
+    if result.rejected:
         raise SystemExit(FAILED)
 
 
 def export(options: jsonargparse.Namespace) -> None:
-    """Write the events of a store.
+    """Write the events of a store to a Parquet file.
 
     Raises:
         ArtifactError: there is no release, or the store is out of reach.
         OSError: the file cannot be written.
     """
     root = _root(options)
-    counted = options.events.counted(_actions(root))
+    actions = options.events.history_actions(_actions(root))
     with closing(open_store(options.events.address(root))) as store:
         from dataset.prepare.events_file import write_events
 
-        rows = write_events(store.scan(), options.output, counted)
-    logger.info("%s: %d events of %s", options.output, rows, ", ".join(counted))
+        rows = write_events(store.scan(), options.output, actions)
+    logger.info("%s: %d events with action %s", options.output, rows, ", ".join(actions))
 
 
 def prune(options: jsonargparse.Namespace) -> None:
     """Remove the old events of a store.
 
     Raises:
-        ValueError: the days are none.
+        ValueError: `days` is not positive.
         ArtifactError: there is no release, or the store is out of reach.
     """
     if options.days <= 0:
         raise ValueError(f"days must be positive, got {options.days:g}")
     with closing(open_store(options.events.address(_root(options)))) as store:
-        pruned = store.prune(oldest_kept(options.days))
-        logger.info("%d events removed, %d kept", pruned, store.count())
+        pruned = store.prune(oldest_retained(options.days))
+        logger.info("%d events removed, %d left", pruned, store.count())
 
 
 def _add_store(parser: jsonargparse.ArgumentParser) -> None:
     parser.add_argument("--config", action="config", help="YAML file with the options below")
     parser.add_argument("--releases", type=Path | None, help="folder of a dataset's releases")
     parser.add_argument(
-        "--artifacts", type=Path | None, help="stages as they were built: `artifacts/ml-100k`"
+        "--artifacts", type=Path | None, help="folder of unpublished stages: `artifacts/ml-100k`"
     )
     parser.add_argument("--events", type=EventsConfig, default=EventsConfig())
 
 
 def _root(options: jsonargparse.Namespace) -> Path:
     if (options.releases is None) == (options.artifacts is None):
-        raise ValueError("events must be those of either --releases or --artifacts")
+        raise ValueError("the command must get either --releases or --artifacts, got both or none")
     root: Path = options.artifacts or live_release(options.releases)
     return root
 

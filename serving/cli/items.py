@@ -1,4 +1,4 @@
-"""`python -m serving upsert` and `delete`: change the items of a server that runs."""
+"""`python -m serving upsert` and `delete`: change the items of a running server."""
 
 import json
 import logging
@@ -18,17 +18,16 @@ logger = logging.getLogger(__name__)
 def upsert_parser() -> jsonargparse.ArgumentParser:
     """Options of `upsert`."""
     parser = jsonargparse.ArgumentParser(
-        description="Add items to what a server recommends, or put new forms in the place of old "
-        "ones. What is rejected is listed with its row and the rule that it breaks, and the status "
-        f"is 1. A file may be upserted again. The environment's {TOKEN} is sent as the caller's "
-        "token."
+        description="Add items to a server's catalogue, or replace them. Lists rejected items with "
+        "their row and the rule that they break, and then exits with status 1. A file may be "
+        f"upserted again. Sends the environment's {TOKEN} as the token."
     )
     parser.add_argument(
         "file",
         type=Path,
-        help="a Parquet file in the form of `items.parquet`, whose strings become texts and whose "
-        "other columns attributes; or `.jsonl`, an object a line: `item_id`, `title`, and if there "
-        "are any `texts` and `attributes` by name",
+        help="a Parquet file in the format of `items.parquet`, whose string columns become texts "
+        "and whose other columns become attributes; or a `.jsonl` file with an object a line: "
+        "`item_id`, `title`, and optionally `texts` and `attributes` by name",
     )
     add_server(parser, timeout=60.0)
     return parser
@@ -37,8 +36,8 @@ def upsert_parser() -> jsonargparse.ArgumentParser:
 def delete_parser() -> jsonargparse.ArgumentParser:
     """Options of `delete`."""
     parser = jsonargparse.ArgumentParser(
-        description="Take items out of every answer of a server. What is not there is named, and "
-        f"is no error. The environment's {TOKEN} is sent as the caller's token."
+        description="Remove items from every answer of a server. Lists unknown ids, which are not "
+        f"an error. Sends the environment's {TOKEN} as the token."
     )
     parser.add_argument("ids", nargs="+", type=str, help="item ids")
     add_server(parser, timeout=60.0)
@@ -49,15 +48,15 @@ def upsert(options: jsonargparse.Namespace) -> None:
     """Upsert the items of a file.
 
     Raises:
-        ValueError: the file holds no items; says where.
+        ValueError: a line or the table is not one of items; names the line.
         OSError: the file cannot be read.
-        SystemExit: the server rejected some, or is out of reach; status 1.
+        SystemExit: the server rejected an item, or is out of reach; status 1.
     """
     count, items = _items(options.file)
     ids: list[str] = []
     with tqdm(total=count, unit="item", leave=False, disable=None) as bar:
 
-        def told() -> Iterable[Item]:
+        def sent() -> Iterable[Item]:
             for item in items:
                 ids.append(item.item_id)
                 yield item
@@ -67,11 +66,11 @@ def upsert(options: jsonargparse.Namespace) -> None:
             return f"some of the first {len(ids):,} items may be upserted"
 
         with connected(options, outcome=outcome) as client:
-            done = client.catalog.upsert(told())
-    logger.info("%s: %d items upserted", options.file, done.upserted)
-    for row, reason in done.rejected.items():
+            result = client.catalog.upsert(sent())
+    logger.info("%s: %d items upserted", options.file, result.upserted)
+    for row, reason in result.rejected.items():
         sys.stderr.write(f"error: row {row + 1}, item {ids[row]!r}: {reason}\n")
-    if done.rejected:
+    if result.rejected:
         raise SystemExit(FAILED)
 
 
@@ -82,10 +81,10 @@ def delete(options: jsonargparse.Namespace) -> None:
         SystemExit: an id breaks a rule, or the server is out of reach; status 1.
     """
     with connected(options, outcome=lambda: "some items may be deleted") as client:
-        done = client.catalog.delete(options.ids)
-    logger.info("%d items deleted", done.deleted)
-    for item_id in done.unknown_item_ids:
-        sys.stderr.write(f"not there: {item_id}\n")
+        result = client.catalog.delete(options.ids)
+    logger.info("%d items deleted", result.deleted)
+    for item_id in result.unknown_item_ids:
+        sys.stderr.write(f"unknown item: {item_id}\n")
 
 
 def _items(path: Path) -> tuple[int, Iterable[Item]]:

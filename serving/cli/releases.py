@@ -20,9 +20,9 @@ RELEASES = "folder of a dataset's releases: `releases/ml-100k`"
 def publish_parser() -> jsonargparse.ArgumentParser:
     """Options of `publish`."""
     parser = jsonargparse.ArgumentParser(
-        description="Check that the finished stages are whole and fit, make a release of them "
-        "that is never changed again, and make it the live one. When the live one holds just "
-        "these stages, nothing is done. Older releases than the last few are deleted."
+        description="Check that the finished stages are complete and belong together, copy them "
+        "into an immutable release and make it live. Does nothing if the live release has the same "
+        "stages. Deletes all but the newest releases."
     )
     parser.add_argument("--config", action="config", help="YAML file with the options below")
     parser.add_argument(
@@ -36,12 +36,12 @@ def publish_parser() -> jsonargparse.ArgumentParser:
 def rollback_parser() -> jsonargparse.ArgumentParser:
     """Options of `rollback`."""
     parser = jsonargparse.ArgumentParser(
-        description="Check that another release is whole, and make it the live one. A server "
-        "that runs loads it within seconds, and answers from the one before until then."
+        description="Check that another release is complete and make it live. A running server "
+        "loads it within seconds and answers from the previous release until then."
     )
     parser.add_argument("--releases", type=Path, required=True, help=RELEASES)
     parser.add_argument(
-        "--release", type=str | None, help="its id; by default the one that the live one replaced"
+        "--release", type=str | None, help="id; by default the release that the live one replaced"
     )
     return parser
 
@@ -49,7 +49,7 @@ def rollback_parser() -> jsonargparse.ArgumentParser:
 def list_parser() -> jsonargparse.ArgumentParser:
     """Options of `releases`."""
     parser = jsonargparse.ArgumentParser(
-        description="List the releases that are kept, newest first, and which is live."
+        description="List the stored releases, newest first, and mark the live one."
     )
     parser.add_argument("--releases", type=Path, required=True, help=RELEASES)
     return parser
@@ -59,7 +59,8 @@ def publish(options: jsonargparse.Namespace) -> None:
     """Publish the finished stages.
 
     Raises:
-        ArtifactError: a stage is missing or does not fit, or the releases cannot be changed now.
+        ArtifactError: a stage is missing or belongs to others, or another process is changing the
+            releases.
     """
     make_release(options.artifacts, options.releases, PublishConfig(keep=options.keep))
 
@@ -68,7 +69,8 @@ def rollback(options: jsonargparse.Namespace) -> None:
     """Make another release live.
 
     Raises:
-        ArtifactError: there is none, it is damaged, or the releases cannot be changed now.
+        ArtifactError: there is no such release, it is damaged, or another process is changing the
+            releases.
     """
     roll_back(options.releases, options.release)
 

@@ -24,18 +24,18 @@ logger = logging.getLogger("serving")
 
 @dataclass(frozen=True, kw_only=True)
 class ServeConfig:
-    """How a release is served."""
+    """Configuration of `serve`."""
 
     server: ServerConfig = field(default_factory=ServerConfig)
-    """Where the server listens and what it puts up with."""
+    """Address, limits and security of the server."""
     limits: Limits = field(default_factory=Limits)
     """Limits on one request."""
     events: EventsConfig = field(default_factory=EventsConfig)
-    """Where events are kept, and which of them tell of a user."""
+    """Where events are stored, and which of them belong to a user's history."""
     ranked: int | None = None
-    """Head of the shortlist that the ranker reads; by default as many as it was validated with."""
+    """Length of the shortlist's head that the ranker scores; by default as in its validation."""
     logs: Literal["text", "json"] = "text"
-    """`json` writes an object a line, and a line for every call."""
+    """`json` writes an object per line, and a line for every call."""
 
 
 LoadRelease = Callable[[Path, ServeConfig], LiveRecommender]
@@ -47,7 +47,8 @@ def load(folder: Path, config: ServeConfig) -> LiveRecommender:
     Raises:
         ArtifactError: the release is incomplete, corrupt or mixed.
     """
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # FAISS and torch each bring an OpenMP
+    # FAISS and torch each have an OpenMP pool: idle threads of one must soon stop spinning
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from serving.engine.engine import EngineConfig
     from serving.live.live_engine import LiveEngine
 
@@ -57,14 +58,14 @@ def load(folder: Path, config: ServeConfig) -> LiveRecommender:
 
 
 def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
-    """Serve until a signal ends it.
+    """Serve until SIGTERM or SIGINT.
 
     Args:
-        options: Those of `parser`.
+        options: Options of `parser`.
         load: Loads a release.
 
     Raises:
-        ValueError: the options do not fit.
+        ValueError: the options contradict each other.
         ArtifactError: the release is incomplete, corrupt or mixed.
     """
     import uvloop
@@ -91,17 +92,17 @@ def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
 def parser() -> jsonargparse.ArgumentParser:
     """Options of `serve`."""
     parser = jsonargparse.ArgumentParser(
-        description="Serve a release over gRPC until SIGTERM or SIGINT, then finish what is in "
+        description="Serve a release over gRPC until SIGTERM or SIGINT, then finish the calls in "
         "flight. Health is NOT_SERVING until the release is loaded and warm, and while stopping. "
-        "With --releases, what is published or rolled back to meanwhile takes the release's place "
-        "without a request being lost; SIGHUP tries again what could not be loaded."
+        "With --releases, the server switches to every new live release without losing a request; "
+        "SIGHUP retries a release that could not be loaded."
     )
     parser.add_argument("--config", action="config", help="YAML file with the options below")
     parser.add_argument(
-        "--releases", type=Path | None, help=f"{releases.RELEASES}; serves the live"
+        "--releases", type=Path | None, help=f"{releases.RELEASES}; serves the live release"
     )
     parser.add_argument(
-        "--artifacts", type=Path | None, help="stages as they were built: `artifacts/ml-100k`"
+        "--artifacts", type=Path | None, help="folder of unpublished stages: `artifacts/ml-100k`"
     )
     parser.add_class_arguments(ServeConfig)
     return parser

@@ -1,4 +1,4 @@
-"""Histories, answers, releases and statistics as tables in a terminal."""
+"""Tables of histories, answers, releases and statistics for the terminal."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -6,13 +6,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from serving.api.request import ANSWER_STAGES
 from shortlist_client.api.answer import Answer, RankedItem
 from shortlist_client.api.operations import ReleaseFacts, Statistics
 
-STAGES = ("user_tower", "index", "ranker", "reasons", "text_reasons", "total")
-SHOWN_REASONS, SHOWN = 2, 0.005
+SHOWN_REASONS, LEAST_SHOWN = 2, 0.005
+"""Reasons shown of an item, and the smallest contribution of a text field that is shown."""
 NUMBER, WHOLE = "number", "whole"
-"""How a column is laid out: to the right, or never broken; otherwise long text is folded."""
+"""Layouts of a column: right-aligned, or never wrapped; otherwise long text is wrapped."""
 
 
 def table(
@@ -22,11 +23,11 @@ def table(
     *,
     notes: Sequence[str] = (),
 ) -> RenderableType:
-    """The one layout of all commands: a headline, a table, and notes below it.
+    """A headline, a table, and notes below it: the common layout of all commands.
 
     Args:
         title: Headline; empty for none.
-        columns: How each column is laid out, by its header; without any header, none is shown.
+        columns: Layout of each column by its header; blank headers only hide the header row.
         rows: Cells of each row.
         notes: Lines below the table.
     """
@@ -39,27 +40,27 @@ def table(
             overflow="fold",
         )
     for cells in rows:
-        body.add_row(*map(Text, cells))  # titles may have brackets, which are no markup
+        body.add_row(*map(Text, cells))  # Text: brackets in titles are not markup
     headline = [Text(title, style="bold")] if title else []
     return Group(*headline, body, *(Text(note, style="dim") for note in notes))
 
 
 def history_table(titles: Sequence[str], *, of: str, shown: int = 5) -> RenderableType:
-    """The last items of a history, newest first.
+    """Table of the newest items of a history, newest first.
 
     Args:
-        titles: Oldest first; ids where there are no titles.
-        of: Whose history it is.
-        shown: Items to list; a note says how many more there are.
+        titles: Titles of the items, or their ids, oldest first.
+        of: Name of the user, for the headline.
+        shown: Number of items listed; a note counts the rest.
     """
     older = len(titles) - shown
-    notes = [f"and {older} before"] if older > 0 else []
+    notes = [f"and {older} older"] if older > 0 else []
     newest = [[title] for title in titles[::-1][:shown]]
-    return table(f"what {of} took last", {"": ""}, newest, notes=notes)
+    return table(f"history of {of}, newest first", {"": ""}, newest, notes=notes)
 
 
 def answer_table(answer: Answer, *, title: str) -> RenderableType:
-    """Rank, title, id, place in the shortlist and the scores of all stages.
+    """Table of an answer: position, title, id, shortlist position and the scores of all stages.
 
     Args:
         answer: Items, best first.
@@ -90,7 +91,7 @@ def answer_table(answer: Answer, *, title: str) -> RenderableType:
 
 
 def releases_table(releases: Sequence[ReleaseFacts], *, title: str) -> RenderableType:
-    """When each release was published, what it holds, and which one is live, serves or was before.
+    """Table of releases: time of publication, facts, and which one is live, serving or previous.
 
     Args:
         releases: Newest first.
@@ -98,7 +99,7 @@ def releases_table(releases: Sequence[ReleaseFacts], *, title: str) -> Renderabl
     """
     if not releases:
         return Text(f"{title}: nothing was published")
-    before = {release.replaces for release in releases if release.live}
+    previous = {release.replaces for release in releases if release.live}
     columns = {
         "": "",
         "release": WHOLE,
@@ -110,21 +111,21 @@ def releases_table(releases: Sequence[ReleaseFacts], *, title: str) -> Renderabl
         marks = {
             "live": release.live,
             "serving": release.serving,
-            "before": release.release_id in before,
+            "previous": release.release_id in previous,
         }
-        marked = ", ".join(mark for mark, holds in marks.items() if holds)
+        marked = ", ".join(mark for mark, applies in marks.items() if applies)
         rows.append([marked, release.release_id, *_about(release)])
-    note = "recall of the index against exact search; rolling back returns to `before`"
+    note = "recall of the index against exact search; a rollback returns to `previous`"
     return table(title, columns, rows, notes=[note])
 
 
 def statistics_table(statistics: Statistics, *, title: str) -> RenderableType:
-    """Facts one a row, then every method with its statuses and times."""
+    """Two tables: facts about the server, and the statuses and times of every method."""
     counts = statistics.counts
     facts = {
-        "release": statistics.versions.get("release", "stages as they were built"),
+        "release": statistics.versions.get("release", "unpublished stages"),
         "up": f"{statistics.uptime_seconds:,.0f} s",
-        "items": f"{counts.items:,}, of these {counts.upserted:,} upserted; {counts.deleted:,} "
+        "items": f"{counts.items:,}, {counts.upserted:,} of them upserted; {counts.deleted:,} "
         f"deleted; journal {counts.journal_bytes / 1e6:,.1f} MB",
         "events": "unknown" if statistics.events is None else f"{statistics.events:,}",
         "waiting": str(statistics.waiting),
@@ -156,16 +157,16 @@ def _about(release: ReleaseFacts) -> list[str]:
 
 
 def _because(item: RankedItem) -> str:
-    """The items of the history that helped most, with what the score would lose without them."""
+    """The most helpful items of the history, with the score that would be lost without each."""
     helped = [reason for reason in item.reasons if reason.contribution > 0][:SHOWN_REASONS]
     return ", ".join(f"{reason.item_id} {reason.contribution:+.2f}" for reason in helped)
 
 
 def _for_its(item: RankedItem) -> str:
-    """The fields that helped most, with what the cosine would lose without them."""
-    helped = [reason for reason in item.text_reasons if reason.contribution >= SHOWN]
-    some = helped[:SHOWN_REASONS]
-    return ", ".join(f"{reason.field} {reason.contribution:+.2f}" for reason in some)
+    """The most helpful text fields, with the cosine that would be lost without each."""
+    helped = [reason for reason in item.text_reasons if reason.contribution >= LEAST_SHOWN]
+    shown = helped[:SHOWN_REASONS]
+    return ", ".join(f"{reason.field} {reason.contribution:+.2f}" for reason in shown)
 
 
 def _notes(answer: Answer) -> list[str]:
@@ -173,15 +174,15 @@ def _notes(answer: Answer) -> list[str]:
     if answer.degraded:
         lines.append(f"degraded: {answer.degraded.value}")
     if answer.unknown_user:
-        lines.append("the release does not know this user")
+        lines.append("unknown user: neither the release nor any event knows this user")
     if answer.unknown_item_ids:
         lines.append(f"unknown items, skipped: {', '.join(answer.unknown_item_ids)}")
     return lines
 
 
 def _times(milliseconds: Mapping[str, float]) -> str:
-    known = [stage for stage in STAGES if stage in milliseconds]
-    others = sorted(set(milliseconds) - set(STAGES))
+    known = [stage for stage in (*ANSWER_STAGES, "total") if stage in milliseconds]
+    others = sorted(set(milliseconds) - {*ANSWER_STAGES, "total"})
     return " · ".join(f"{stage} {milliseconds[stage]:.1f}" for stage in (*others, *known))
 
 

@@ -10,16 +10,17 @@ from serving.server.access_control import Role, new_token
 def parser() -> jsonargparse.ArgumentParser:
     """Options of `token`."""
     parser = jsonargparse.ArgumentParser(
-        description="Draw a token for a client and print it, once, to standard error; to standard "
-        "output goes what the server's file of `tokens` needs of it, which tells nobody the "
-        "token. There `expires: 2027-01-31` ends it and `per_second: 100` bounds its calls."
+        description="Create a token for a client. Prints the token, once, to standard error, and "
+        "its entry for the server's `tokens` file to standard output; the entry does not reveal "
+        "the token. In the file, `expires: 2027-01-31` limits its lifetime and `per_second: 100` "
+        "its rate."
     )
-    parser.add_argument("--client", required=True, help="who will hold it: `shop-backend`")
+    parser.add_argument("--client", required=True, help="name of the client: `shop-backend`")
     parser.add_argument(
         "--roles",
         type=list[Role],
         default=[Role.READ],
-        help="what it may do: any of READ, CATALOGUE, FEEDBACK, ADMIN, as `[READ,FEEDBACK]`",
+        help="roles of the client: READ, CATALOGUE, FEEDBACK, ADMIN, such as `[READ,FEEDBACK]`",
     )
     return parser
 

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.postings import bitmap_of
+from index.arrays import Rows
 from index.live_index import LiveIndex
-from index.ranked_list import RankedList, Rows
-from retrieval.diversity import diverse
+from index.ranked_list import RankedList
+from retrieval.diversity import diversify
 from serving.api.request import Method
 from serving.engine.cascade import Cascade
 from serving.engine.explain_history import contributions, rows_to_remove
-from serving.engine.explain_text import EXPLAINED
+from serving.engine.explain_text import EXPLAINED_ITEMS
 from serving.engine.latency import Latencies
 from serving.engine.lookups import embeddings
 from serving.engine.resolve import ResolvedRequest
@@ -52,7 +53,7 @@ class AnswerBuilder:
         limit, index = resolved.request.limit, self.cascade.retriever.sources.index
         places = np.arange(min(limit, len(ranked_list)))
         if diversity := resolved.request.wishes.diversity:
-            places = diverse(ranked_list.rows, limit, diversity, index, self.cascade.attributes)
+            places = diversify(ranked_list.rows, limit, diversity, index, self.cascade.attributes)
         chosen = ranked_list.take(places)
         items = [self._item(chosen, place) for place in range(min(limit, len(chosen)))]
         degraded, times = Degraded.DEADLINE if out_of_time else None, dict(stage_times)
@@ -63,7 +64,7 @@ class AnswerBuilder:
             else:
                 degraded = Degraded.REASONS
         if items and not out_of_time and resolved.explains_texts:
-            size = len(items[:EXPLAINED])
+            size = len(items[:EXPLAINED_ITEMS])
             if _in_time(resolved, self.latencies.text_reasons.estimate(size)):
                 items = self._with_text_reasons(resolved, chosen.rows, items, times)
             else:
@@ -137,8 +138,8 @@ class AnswerBuilder:
         items: list[RankedItem],
         stage_times: dict[str, float],
     ) -> list[RankedItem]:
-        """All items; the first `EXPLAINED` have reasons from their texts."""
-        started, first = time.perf_counter(), rows[:EXPLAINED]
+        """All items; the first `EXPLAINED_ITEMS` have reasons from their texts."""
+        started, first = time.perf_counter(), rows[:EXPLAINED_ITEMS]
         (user,) = self.cascade.retriever.embed_all([resolved.shopper], {})
         reasons = self.cascade.text_reasons(
             user, first, self.cascade.catalogue, self.cascade.retriever.sources.index

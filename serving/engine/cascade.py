@@ -12,7 +12,8 @@ from lineage.open_release import open_release
 from lineage.stages import DATA, RANKER
 from ranker.attention.inputs import AttentionInputs
 from ranker.ranker import Ranker
-from retrieval.embedding_cache import NO_CACHE, CacheConfig, EmbeddingCache
+from retrieval.cache_config import NO_CACHE, CacheConfig
+from retrieval.embedding_cache import EmbeddingCache
 from retrieval.features import Features, require_features
 from retrieval.retriever import Retriever
 from serving.catalogue.catalogue import Catalogue
@@ -58,7 +59,7 @@ class Cascade:
         release = open_release(folder)
         data, retriever = load_dataset(folder / DATA).for_refit(), Retriever.load(folder)
         if cache.shoppers:
-            retriever = replace(retriever, kept=EmbeddingCache(cache.shoppers, cache.seconds))
+            retriever = replace(retriever, cache=EmbeddingCache(cache.shoppers, cache.seconds))
         ranker = Ranker.load(folder / RANKER)
         require_features(ranker.feature_names, folder / RANKER)
         return cls(

@@ -16,7 +16,7 @@ from pyroaring import BitMap
 
 from index.ranked_list import RankedList
 from retrieval.blas_threads import limit_blas_threads
-from retrieval.embedding_cache import NO_CACHE, CacheConfig, CacheLookups
+from retrieval.cache_config import NO_CACHE, CacheConfig, CacheLookups
 from retrieval.features import NEWEST
 from serving.api.errors import OtherReleaseError, UnknownItemError
 from serving.api.limits import Limits
@@ -108,7 +108,7 @@ class Engine:
     @property
     def cache_lookups(self) -> Mapping[str, CacheLookups]:
         """Hits and misses of the shopper cache, if there is one."""
-        cache = self.cascade.retriever.kept
+        cache = self.cascade.retriever.cache
         return {} if cache is None else {"shoppers": cache.lookups}
 
     @property
@@ -124,7 +124,7 @@ class Engine:
     def warm_up(self) -> None:
         """Answer one request of every kind and width, so that no caller pays a first-call cost."""
         cascade = self.cascade
-        by_ranker, by_towers = cascade.ranker.longest, cascade.retriever.user_tower.longest
+        by_ranker, by_towers = cascade.ranker.max_history, cascade.retriever.user_tower.max_history
         longest = min(max(by_ranker, by_towers, 1), self.limits.history, len(cascade.catalogue))
         requests = warmup_requests(
             [cascade.catalogue.item_id(row) for row in range(longest)],

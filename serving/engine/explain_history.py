@@ -11,19 +11,20 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from index.ranked_list import RankedList, Rows, Scores
+from index.arrays import Rows, Scores
+from index.ranked_list import RankedList
 from retrieval.retriever import ResolvedShopper
 from serving.api.request import Request
 from serving.engine.cascade import Cascade
 
-EXPLAINED = 20
+REMOVED_ITEMS = 20
 """Newest items of a history to remove, one at a time"""
 
 
 def history_reasons_cost(request: Request) -> int:
     """Extra work of the reasons, in items as for `Engine.cost`; an upper bound."""
-    known = len(request.shopper.history) or EXPLAINED
-    return (1 + min(known, EXPLAINED)) * (1 + request.limit)
+    known = len(request.shopper.history) or REMOVED_ITEMS
+    return (1 + min(known, REMOVED_ITEMS)) * (1 + request.limit)
 
 
 def rows_to_remove(shopper: ResolvedShopper) -> Rows:
@@ -33,7 +34,7 @@ def rows_to_remove(shopper: ResolvedShopper) -> Rows:
     would have no input.
     """
     distinct = dict.fromkeys(shopper.history[::-1].tolist())
-    rows = np.array(list(distinct)[:EXPLAINED], np.int32)
+    rows = np.array(list(distinct)[:REMOVED_ITEMS], np.int32)
     if not shopper.search and len(distinct) < 2:
         return rows[:0]
     return rows

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from dataset.config import DataConfig
 from dataset.item_text import SEPARATOR, joined, text_lines
+from index.arrays import Rows, Scores
 from index.live_index import LiveIndex
-from index.ranked_list import Rows, Scores
-from lineage.stages import LENGTHS
+from lineage.stages import LENGTHS, TOWERS
 from serving.api.request import Request
 from serving.catalogue.catalogue import Catalogue
 from serving.catalogue.item_text import data_config, fields_of
@@ -29,7 +29,7 @@ from towers.item_encoder import TextEncoder
 
 TEXT_COST = 16
 """Approximate cost of encoding one text, in history items"""
-EXPLAINED = 20
+EXPLAINED_ITEMS = 20
 """Items at the head of an answer that get text reasons"""
 FIELDS = 8
 """Most important fields of an item that get a reason, at most"""
@@ -41,7 +41,7 @@ SHORTEST = 1e-6
 
 def text_reasons_cost(request: Request) -> int:
     """Approximate extra work of the text reasons, in items as for `Engine.cost`."""
-    items = min(request.limit, EXPLAINED, len(request.candidates) or EXPLAINED)
+    items = min(request.limit, EXPLAINED_ITEMS, len(request.candidates) or EXPLAINED_ITEMS)
     return TEXT_COST * items * (1 + USUAL_FIELDS)
 
 
@@ -63,7 +63,7 @@ class TextReasons:
             root: Folder of a dataset's stages.
             texts: Encodes raw texts with the item tower.
         """
-        lengths = np.load(root / "towers" / LENGTHS, mmap_mode="r")
+        lengths = np.load(root / TOWERS / LENGTHS, mmap_mode="r")
         return cls(texts=texts, lengths=lengths, config=data_config(root))
 
     def __call__(

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from index.ranked_list import RankedList, Rows
+from index.arrays import Rows
+from index.ranked_list import RankedList
 from serving.api.request import Method
 from serving.catalogue.catalogue import Catalogue
 from serving.engine.cascade import Cascade

@@ -6,9 +6,9 @@ import numpy as np
 from pyroaring import BitMap
 
 from dataset.postings import bitmap_of
+from index.arrays import Rows, Scores
 from index.filters.attributes import Attributes
 from index.filters.clauses import FilterError
-from index.ranked_list import Rows, Scores
 from retrieval.retriever import ResolvedShopper
 from serving.api.errors import UnknownItemError
 from serving.api.limits import Limits

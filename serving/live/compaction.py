@@ -12,6 +12,7 @@ from index.filters.item_values import ItemValues
 from lineage.journal import Journal, read_journal
 from lineage.manifest import RECORD, CorruptArtifactError
 from lineage.releases import read_record
+from lineage.stages import DATA
 from serving.catalogue.change_log import Change, decoded, encoded, latest
 from serving.catalogue.item_text import data_config, text_of
 from serving.catalogue.live_items import fitting
@@ -35,7 +36,7 @@ def needed_ids(changes: Mapping[str, Change], root: Path) -> set[str]:
     older = {item_id for item_id, change in changes.items() if change.when <= published}
     if not older:
         return set(changes)
-    data, config = load_dataset(root / "data"), data_config(root)
+    data, config = load_dataset(root / DATA), data_config(root)
     rows = {item_id: row for row, item_id in enumerate(data.item_ids) if item_id in older}
     needed = set(changes) - older
     same_text: dict[str, Item] = {}
@@ -45,17 +46,17 @@ def needed_ids(changes: Mapping[str, Change], root: Path) -> set[str]:
             same_text[item_id] = item
         elif item is not None or row is not None:
             needed.add(item_id)
-    attributes = Attributes.load(root / "data", len(data.item_ids))
-    held = attributes.of_release([rows[item_id] for item_id in same_text])
+    attributes = Attributes.load(root / DATA, len(data.item_ids))
+    values = attributes.of_release([rows[item_id] for item_id in same_text])
     return needed | {
         item_id
         for item_id, item in same_text.items()
-        if held[rows[item_id]] != _with_values(fitting(item, attributes))
+        if values[rows[item_id]] != _with_values(fitting(item, attributes))
     }
 
 
-def _with_values(held: ItemValues) -> ItemValues:
-    return {name: values for name, values in held.items() if values}
+def _with_values(values: ItemValues) -> ItemValues:
+    return {name: of_name for name, of_name in values.items() if of_name}
 
 
 def compact(
@@ -106,7 +107,7 @@ def _needed(changes: Mapping[str, Change], releases: Sequence[Path]) -> Iterable
 
 def _same_models(changes: Sequence[Change]) -> Iterable[list[Change]]:
     """Runs of consecutive changes from the same models; a deletion joins the run before it."""
-    made_by = ""
-    keys = [made_by := change.made_by or made_by for change in changes]
+    encoded_by = ""
+    keys = [encoded_by := change.encoded_by or encoded_by for change in changes]
     for _, group in groupby(range(len(changes)), lambda place: keys[place]):
         yield [changes[place] for place in group]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.manifest import MismatchedArtifactError
-from lineage.stages import EMBEDDINGS
+from lineage.stages import EMBEDDINGS, RANKER, TOWERS
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.new_item_states import NewItemStates
 from ranker.ranker import Ranker
@@ -34,7 +34,7 @@ class ItemEncoder:
         """
         self._root, self._catalogue, self._ranker = root, catalogue, ranker
         self._config = data_config(root)
-        self._embeddings = np.load(root / "towers" / EMBEDDINGS, mmap_mode="r")
+        self._embeddings = np.load(root / TOWERS / EMBEDDINGS, mmap_mode="r")
 
     @property
     def state_bytes(self) -> int:
@@ -73,16 +73,16 @@ class ItemEncoder:
         if len(new):
             new_texts = [texts[place] for place in new.tolist()]
             vectors[new] = self._towers(new_texts)
-            states[new] = inputs.kept(self._new_states(new_texts, vectors[new]), new_texts)
+            states[new] = inputs.quantised(self._new_states(new_texts, vectors[new]), new_texts)
         return vectors, states
 
     @cached_property
     def _towers(self) -> TextEncoder:
-        return TextEncoder.load(self._root / "towers")
+        return TextEncoder.load(self._root / TOWERS)
 
     @cached_property
     def _new_states(self) -> NewItemStates:
         inputs = self._ranker.inputs
         assert isinstance(inputs, AttentionInputs)
-        folder = self._root / "ranker"
+        folder = self._root / RANKER
         return NewItemStates.load(folder, inputs, self._embeddings, self._catalogue.text(0))

@@ -12,11 +12,12 @@ import numpy as np
 
 from lineage.journal import Journal, read_journal
 from lineage.manifest import RECORD
-from lineage.releases import release_ids
+from lineage.releases import release_folders
+from lineage.stages import DATA, RANKER, TOWERS
 from serving.api.errors import UnknownItemError
 from serving.api.validation import check_id, check_item
 from serving.catalogue.change_log import Change, changes_path, encoded, latest
-from serving.catalogue.live_items import LiveItems, described
+from serving.catalogue.live_items import LiveItems, filter_values
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.compaction import compact, needed_ids
 from serving.live.item_encoder import ItemEncoder
@@ -25,7 +26,7 @@ from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.api.operations import Counts
 
 logger = logging.getLogger(__name__)
-STAGES = ("data", "towers", "ranker")
+ENCODING_STAGES = (DATA, TOWERS, RANKER)
 """Stages whose models encode items"""
 
 
@@ -46,7 +47,7 @@ class LiveEngine:
         self._base, self._root = base, root
         self._path = changes_path(root)
         self._encode = ItemEncoder(root, base.cascade.catalogue, base.cascade.ranker)
-        self._made_by = " ".join(base.versions[stage] for stage in STAGES)
+        self._encoded_by = " ".join(base.versions[stage] for stage in ENCODING_STAGES)
         self._writing = threading.Lock()
         self._journal: Journal | None = None
         self._reencoded: dict[str, Change] = {}
@@ -80,7 +81,7 @@ class LiveEngine:
             InvalidRequestError: the id breaks a rule.
         """
         check_id("item_id", item_id, self._base.limits)
-        return self._engine.cascade.catalogue.known(item_id)
+        return self._engine.cascade.catalogue.find(item_id)
 
     @property
     def counts(self) -> Counts:
@@ -102,8 +103,9 @@ class LiveEngine:
             InvalidRequestError: names the field, the rule and the value.
         """
         check_item(item, self._base.limits)
+        attributes = self._base.cascade.attributes
         try:
-            self._base.cascade.attributes.held(described(item, self._base.cascade.attributes))
+            attributes.item_values(filter_values(item, attributes))
         except ValueError as error:
             raise InvalidRequestError(f"attributes of {item.item_id!r}: {error}") from error
 
@@ -133,7 +135,7 @@ class LiveEngine:
                 item=item,
                 vector=vector,
                 state=state,
-                made_by=self._made_by,
+                encoded_by=self._encoded_by,
             )
             for item, vector, state in zip(items, vectors, states, strict=True)
         ]
@@ -213,10 +215,8 @@ class LiveEngine:
     def _sync(self, journal: Journal) -> None:
         """Apply the changes of other processes, then compact the journal."""
         self._replay(latest(read_journal(journal.path)))
-        retained: list[Path] = []
-        if (self._root / RECORD).is_file():
-            releases = self._root.parent
-            retained = [releases / release_id for release_id in release_ids(releases)]
+        published = (self._root / RECORD).is_file()
+        retained = release_folders(self._root.parent) if published else []
         dropped = compact(journal, retained, reencoded=self._reencoded)
         logger.info("%s: %d changes dropped", journal.path, dropped)
         self._reencoded = {}
@@ -231,10 +231,10 @@ class LiveEngine:
         needed = needed_ids(changes, self._root)
         chosen = {i: self._reencoded.get(i, change) for i, change in changes.items() if i in needed}
         chosen |= self._reencode(
-            [c for c in chosen.values() if c.item is not None and c.made_by != self._made_by]
+            [c for c in chosen.values() if c.item is not None and c.encoded_by != self._encoded_by]
         )
-        unchanged = LiveItems(
-            self._base.cascade.retriever.sources.index,
+        unchanged = LiveItems.of(
+            self._base.cascade.retriever.sources.index.base,
             self._base.cascade.attributes,
             self._encode.state_bytes,
         )
@@ -249,7 +249,7 @@ class LiveEngine:
         vectors, states = self._encode(items)
         for change, vector, state in zip(changes, vectors, states, strict=True):
             self._reencoded[change.item_id] = replace(
-                change, vector=vector, state=state, made_by=self._made_by
+                change, vector=vector, state=state, encoded_by=self._encoded_by
             )
         return {change.item_id: self._reencoded[change.item_id] for change in changes}
 

@@ -11,7 +11,14 @@ from lineage.locking import changing
 from lineage.manifest import ArtifactError, CorruptArtifactError, MissingArtifactError
 from lineage.open_release import open_release
 from lineage.publishing import add_release, go_live, retire
-from lineage.releases import ReleaseError, live_id, read_record, release_ids, verify_release
+from lineage.releases import (
+    ReleaseError,
+    live_id,
+    read_record,
+    release_folders,
+    release_ids,
+    verify_release,
+)
 from lineage.stages import INDEX, NOT_SERVED
 from serving.catalogue.change_log import CHANGES
 from serving.live.compaction import compact
@@ -99,7 +106,7 @@ def roll_back(releases: Path, release_id: str | None = None) -> str:
                 f"`make releases DATASET={releases.name}` lists them"
             )
         open_release(releases / chosen)
-        require_store(releases / chosen / "index")
+        require_store(releases / chosen / INDEX)
         go_live(releases, chosen)
     logger.info("%s is live", chosen)
     return chosen
@@ -112,9 +119,7 @@ def _compact_changes(releases: Path) -> None:
     try:
         journal = Journal(releases / CHANGES)
         try:
-            dropped = compact(
-                journal, [releases / release_id for release_id in release_ids(releases)]
-            )
+            dropped = compact(journal, release_folders(releases))
         finally:
             journal.close()
         logger.info("%d changes of items dropped: all releases contain them", dropped)

@@ -1,10 +1,10 @@
-"""Who may call what: bearer tokens, hashed at rest, each with roles, an end and a rate.
+"""Access control: bearer tokens, stored as hashes, each with roles, an expiry and a rate limit.
 
 Errors:
     AccessError
-        UnauthenticatedError: no token that the server knows, or one that has expired.
+        UnauthenticatedError: the token is missing, unknown or expired.
         PermissionDeniedError: the token lacks the role.
-        TooManyRequestsError: the client's rate is used up; says when to come again.
+        TooManyRequestsError: the client exceeds its rate limit; says when to retry.
 """
 
 import hashlib
@@ -26,16 +26,16 @@ from limits.strategies import MovingWindowRateLimiter
 
 logger = logging.getLogger(__name__)
 SCHEME = "bearer "
-BYTES = 32
-"""Of chance in a token."""
+TOKEN_BYTES = 32
+"""Random bytes in a token."""
 
 
 class AccessError(Exception):
-    """A call that is refused for who makes it."""
+    """The client may not make the call."""
 
 
 class UnauthenticatedError(AccessError):
-    """No token that the server knows."""
+    """The token is missing, unknown or expired."""
 
 
 class PermissionDeniedError(AccessError):
@@ -43,24 +43,25 @@ class PermissionDeniedError(AccessError):
 
 
 class TooManyRequestsError(AccessError):
-    """The client's rate is used up."""
+    """The client exceeds its rate limit."""
 
     def __init__(self, message: str, *, retry_seconds: float) -> None:
+        """Take the message and the time after which to retry."""
         super().__init__(message)
         self.retry_seconds = retry_seconds
 
 
 class Role(Enum):
-    """What a client may do."""
+    """Permissions of a client."""
 
     READ = "read"
-    """Recommend, retrieve, rank, look for similar items, embed."""
+    """Recommend, retrieve, rank, find similar items, embed."""
     CATALOGUE = "catalogue"
     """Change items."""
     FEEDBACK = "feedback"
     """Record events."""
     ADMIN = "admin"
-    """Look at, load and activate releases; see statistics."""
+    """List, load and activate releases; get statistics."""
 
 
 ROLE_OF: Mapping[str, Role] = {
@@ -69,33 +70,34 @@ ROLE_OF: Mapping[str, Role] = {
     "recommender.v1.FeedbackService": Role.FEEDBACK,
     "recommender.v1.AdminService": Role.ADMIN,
 }
-"""By service; any other takes a token of any role."""
-OPEN = "grpc.health.v1.Health"
-"""Asked by probes, which have no token."""
+"""Role that each service requires. Any other service requires a token, but no role."""
+PUBLIC_SERVICE = "grpc.health.v1.Health"
+"""Service that needs no token, because probes have none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
-    """Who holds a token."""
+    """A client that holds a token."""
 
     name: str
     digest: bytes
     """SHA-256 of the token"""
     roles: frozenset[Role]
     expires: datetime | None
+    """Expiry of the token; None for never"""
     per_second: int | None
-    """Calls; None for any number"""
+    """Rate limit, calls a second; None for no limit"""
 
 
 class AccessControl:
-    """The clients of a file, read again when it changes."""
+    """Admits the clients listed in a file; reads the file again when it changes."""
 
     def __init__(self, path: Path) -> None:
         """Read the clients.
 
         Raises:
             ValueError: the file breaks a rule; names the client.
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         self._path = path
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
@@ -103,37 +105,37 @@ class AccessControl:
         self._clients = read_clients(path)
 
     def admit(self, method: str, authorization: str | None) -> Client | None:
-        """Who makes a call, if it may be made; None for what is open to all.
+        """The client that makes a call; None for the public service.
 
         Args:
             method: `/package.Service/Method`.
-            authorization: What the caller sent under this name.
+            authorization: Value of the call's `authorization` metadata.
 
         Raises:
-            AccessError: it may not be made.
+            AccessError: the client may not make the call.
         """
         service = method.strip("/").partition("/")[0]
-        if service == OPEN:
+        if service == PUBLIC_SERVICE:
             return None
         client = self._client(authorization)
         role = ROLE_OF.get(service)
         if role is not None and role not in client.roles:
             raise PermissionDeniedError(f"token must have the role {role.value!r}")
-        self._count(client)
+        self._check_rate(client)
         return client
 
     def _client(self, authorization: str | None) -> Client:
         if authorization is None or not authorization.lower().startswith(SCHEME):
             raise UnauthenticatedError("authorization must be `Bearer <token>`")
         given, found = digest_of(authorization[len(SCHEME) :].strip()), None
-        for client in self._newest():  # all of them: time tells nothing of which is near
+        for client in self._current_clients():  # no early exit: timing must not reveal a match
             if hmac.compare_digest(client.digest, given):
                 found = client
         if found is None or (found.expires is not None and found.expires <= datetime.now(UTC)):
             raise UnauthenticatedError("token must be one that the server knows")
         return found
 
-    def _count(self, client: Client) -> None:
+    def _check_rate(self, client: Client) -> None:
         if client.per_second is None:
             return
         allowed = RateLimitItemPerSecond(client.per_second)
@@ -144,15 +146,15 @@ class AccessControl:
                 retry_seconds=max(reset - time.time(), 0.01),
             )
 
-    def _newest(self) -> Sequence[Client]:
-        """The file's clients; where it cannot be read any more, those that it held before."""
+    def _current_clients(self) -> Sequence[Client]:
+        """The clients of the file; if it is now unreadable, the clients read before."""
         try:
             changed = self._changed_at()
             if changed != self._read_at:
-                self._read_at = changed  # a file that breaks a rule is read once, not at each call
+                self._read_at = changed  # reads an invalid file once, not at each call
                 self._clients = read_clients(self._path)
         except (OSError, ValueError) as error:
-            logger.warning("clients stay as they were: %s", error)
+            logger.warning("the clients read before stay valid: %s", error)
         return self._clients
 
     def _changed_at(self) -> int:
@@ -160,13 +162,13 @@ class AccessControl:
 
 
 def digest_of(token: str) -> bytes:
-    """SHA-256: tokens are drawn by chance, so that no dictionary helps against it."""
+    """SHA-256 of a token. No slow hash is needed: a random token is in no dictionary."""
     return hashlib.sha256(token.encode()).digest()
 
 
 def new_token(name: str, roles: Sequence[Role]) -> tuple[str, str]:
-    """A token, which nobody will see again, and what the file of clients needs of it."""
-    token = secrets.token_urlsafe(BYTES)
+    """A new token, and its entry for the file of clients, which does not reveal the token."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
     entry = {
         "client": name,
         "sha256": digest_of(token).hex(),
@@ -176,23 +178,23 @@ def new_token(name: str, roles: Sequence[Role]) -> tuple[str, str]:
 
 
 def read_clients(path: Path) -> list[Client]:
-    """Clients of a YAML file: `client`, `sha256`, `roles`, and maybe `expires`, `per_second`.
+    """Clients of a YAML file: `client`, `sha256`, `roles`; optional `expires`, `per_second`.
 
     Raises:
-        ValueError: it is no such file; names the client.
-        OSError: it cannot be read.
+        ValueError: the file breaks a rule; names the client.
+        OSError: the file cannot be read.
     """
     try:
         entries = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         raise ValueError(f"{path} must be YAML, got {error}") from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ValueError(f"{path} must hold a list of clients")
+        raise ValueError(f"{path} must be a list of clients")
     clients = [_client(path, entry) for entry in entries]
     for field in ("name", "digest"):
         values = [getattr(client, field) for client in clients]
         if len(set(values)) < len(values):
-            raise ValueError(f"{path} must not name a client or a token twice")
+            raise ValueError(f"{path} must list each client and each token once")
     return clients
 
 
@@ -220,13 +222,13 @@ def _client(path: Path, entry: Mapping[str, Any]) -> Client:
         name=name,
         digest=digest,
         roles=roles,
-        expires=_end(about, entry.get("expires")),
+        expires=_expiry(about, entry.get("expires")),
         per_second=rate,
     )
 
 
-def _end(about: str, value: Any) -> datetime | None:
-    """A moment, or the first one of a day; UTC where it names no zone."""
+def _expiry(about: str, value: Any) -> datetime | None:
+    """The time of an expiry. A date expires when it begins; without a zone it is UTC."""
     if value is None:
         return None
     if isinstance(value, date) and not isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""Answers that are kept: each is found by all that it hangs on, so that none is out of date."""
+"""Cache of answers. The key holds everything an answer depends on, so none is out of date."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from retrieval.embedding_cache import CacheConfig, CacheLookups
+from retrieval.cache_config import CacheConfig, CacheLookups
 from serving.api.request import Method
 from shortlist_client.api.event import Event
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
@@ -16,30 +16,31 @@ from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 DIGEST_BYTES = 16
 Message = pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest | pb.SimilarItemsRequest
 ENTRY_BYTES = 400
-"""What an entry occupies beside the answer: key, links and lifetime"""
+"""Memory of an entry besides the answer: key, links and lifetime"""
 
 
 class AnswerCache:
-    """Answers of one server, as they travel. Of one event loop."""
+    """Cache of one server's serialised answers, for one event loop."""
 
     def __init__(self, config: CacheConfig) -> None:
         size = config.answers_mb * 1_000_000
-        self._kept: TTLCache[bytes, bytes] = TTLCache(size, config.seconds, getsizeof=_size)
+        self._entries: TTLCache[bytes, bytes] = TTLCache(size, config.seconds, getsizeof=_size)
         self._version_token: object | None = None
         self.lookups = CacheLookups()
-        """Since it was made"""
+        """Lookups since the cache was created"""
 
     def get(self, key: bytes, version_token: object) -> pb.Answer | None:
-        """The answer to a question, None where it is not kept.
+        """The cached answer to a request; None on a miss.
 
         Args:
-            key: Of the question, by `key_of`.
-            version_token: Of the engine that would answer; answers under another one are dropped.
+            key: Key of the request, from `key_of`.
+            version_token: Token of the engine that would answer; another token than before clears
+                the cache.
         """
         if version_token is not self._version_token:
-            self._kept.clear()
+            self._entries.clear()
             self._version_token = version_token
-        found = self._kept.get(key)
+        found = self._entries.get(key)
         if found is None:
             self.lookups.misses += 1
             return None
@@ -47,25 +48,26 @@ class AnswerCache:
         return pb.Answer.FromString(found)
 
     def put(self, key: bytes, version_token: object, answer: pb.Answer) -> None:
-        """Keep an answer that lacks nothing, unless another version was asked about meanwhile."""
-        whole = answer.degraded == pb.DEGRADED_UNSPECIFIED
+        """Cache a complete answer, unless the cache has a newer version token by now."""
+        complete = answer.degraded == pb.DEGRADED_UNSPECIFIED
         value = answer.SerializeToString()
-        if whole and version_token is self._version_token and _size(value) <= self._kept.maxsize:
-            self._kept[key] = value
+        fits = _size(value) <= self._entries.maxsize
+        if complete and version_token is self._version_token and fits:
+            self._entries[key] = value
 
 
 class CacheLookupsCollector(Collector):
-    """Lookups for Prometheus."""
+    """Reports the lookups of all caches to Prometheus."""
 
     def __init__(self, lookups: Callable[[], Mapping[str, CacheLookups]]) -> None:
-        """Take what tells of them, by name of what is kept."""
+        """Take the function that returns the lookups by name of the cache."""
         self._lookups = lookups
 
     @override
     def collect(self) -> Iterator[CounterMetricFamily]:
         counted = CounterMetricFamily(
             "shortlist_cache_lookups",
-            "Of `answers` and of `shoppers`, by whether it was kept",
+            "Lookups in the caches `answers` and `shoppers`, by hit or miss",
             labels=["cache", "found"],
         )
         for name, of_cache in self._lookups().items():
@@ -75,17 +77,17 @@ class CacheLookupsCollector(Collector):
 
 
 def key_of(method: Method, request: Message, recent: Sequence[Event]) -> bytes:
-    """Stands for a question: all of the request but its name, and what the user did since."""
+    """Key of a request: a digest of all its fields except its id, and of the recent events."""
     nameless = type(request)()
-    nameless.MergeFrom(request)  # type: ignore[arg-type]  # it is of its own type
+    nameless.MergeFrom(request)  # type: ignore[arg-type]  # both have the same type
     if nameless.HasField("wishes"):
         nameless.wishes.ClearField("request_id")
-    asked = nameless.SerializeToString(deterministic=True)
+    serialised = nameless.SerializeToString(deterministic=True)
     digest = blake2b(method.value.encode(), digest_size=DIGEST_BYTES)
-    digest.update(len(asked).to_bytes(8))
-    digest.update(asked)
-    did = [(event.item_id, event.action, event.time) for event in recent]
-    digest.update(repr(did).encode(errors="surrogatepass"))
+    digest.update(len(serialised).to_bytes(8))
+    digest.update(serialised)
+    events = [(event.item_id, event.action, event.time) for event in recent]
+    digest.update(repr(events).encode(errors="surrogatepass"))
     return digest.digest()
 
 

@@ -1,4 +1,4 @@
-"""The gRPC server around an engine: health, reflection, and a graceful end."""
+"""The gRPC server of an engine: services, health, reflection, graceful shutdown."""
 
 import asyncio
 import gc
@@ -17,7 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from events.event_store import EventStore
-from retrieval.embedding_cache import CacheConfig, CacheLookups
+from retrieval.cache_config import CacheConfig, CacheLookups
 from serving.batching.engine_thread import EngineThread, Load
 from serving.batching.request_queue import QueueConfig
 from serving.releases.reloader import Reloader
@@ -31,8 +31,8 @@ from serving.server.servicers.admin import AdminServicer
 from serving.server.servicers.catalog import CatalogServicer
 from serving.server.servicers.feedback import FeedbackServicer
 from serving.server.servicers.recommender import RecommenderServicer
+from serving.server.tls import TlsConfig, server_credentials
 from serving.server.user_events import EventsConfig, UserEvents
-from serving.tls import TlsConfig, server_credentials
 from shortlist_client.proto.recommender.v1 import (
     admin_pb2,
     catalog_pb2,
@@ -58,7 +58,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 KEEP_ALIVE = (
     ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),  # a client that vanished holds nothing for longer
+    ("grpc.keepalive_timeout_ms", 10_000),  # then frees what a vanished client holds
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
@@ -66,29 +66,29 @@ KEEP_ALIVE = (
 
 @dataclass(frozen=True, kw_only=True)
 class ServerConfig:
-    """Where the server listens and what it puts up with."""
+    """Address, limits and security of the server."""
 
     host: str = "127.0.0.1"
     """Address to listen on; `0.0.0.0` is every interface."""
     port: int = 50051
     """TCP port; 0 takes a free one."""
     grace_seconds: float = 10.0
-    """Seconds that requests in flight get to finish after SIGTERM or SIGINT."""
+    """Time for requests in flight to finish after SIGTERM or SIGINT, seconds."""
     max_message_bytes: int = 4 << 20
-    """Bytes of the largest request, and of the largest answer."""
+    """Size limit of a request and of an answer, bytes."""
     reload_seconds: float = 1.0
-    """How often to look whether another release has become live, s; SIGHUP looks at once."""
+    """Interval between checks for a new live release, seconds; SIGHUP checks at once."""
     queue: QueueConfig = field(default_factory=QueueConfig)
-    """How requests wait for the engine."""
+    """Queue of requests in front of the engine."""
     tokens: Path | None = None
-    """YAML file of the clients that may call, as `python -m serving token` writes it; read again
-    when it changes. Without it whoever reaches the port may call everything."""
+    """YAML file of the clients, with entries from `python -m serving token`; read again when it
+    changes. Without it, everyone who reaches the port may call everything."""
     tls: TlsConfig = field(default_factory=TlsConfig)
-    """Certificates; without them everything is sent in the clear."""
+    """Certificates; without them, nothing is encrypted."""
     cache: CacheConfig = field(default_factory=CacheConfig)
-    """What is kept, so that it need not be computed again."""
+    """Caches of answers and of shoppers' embeddings."""
     metrics_port: int | None = None
-    """TCP port of the host that Prometheus reads; by default none."""
+    """TCP port that Prometheus reads; by default none."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -104,7 +104,7 @@ class ServerConfig:
 class Server:
     """Serves inside `async with`: entering opens the port, leaving drains.
 
-    Health says NOT_SERVING until `ready` returns, and again while draining.
+    Health is NOT_SERVING until `ready` returns, and again while draining.
     """
 
     def __init__(
@@ -116,22 +116,22 @@ class Server:
         events: EventsConfig | None = None,
         reloader: Reloader | None = None,
     ) -> None:
-        """Take what is served.
+        """Build the server; the port stays closed.
 
         Args:
-            load: Makes the engine; called once, in the engine's thread.
-            config: Where to listen.
-            store: Of events, closed with the server; without one, none are recorded or looked up.
-            events: Which of them tell of a user.
-            reloader: Of the releases; without one, none can be looked at or activated.
+            load: Loads the engine; called once, in the engine's thread.
+            config: Configuration of the server.
+            store: Event store, closed with the server; without it, no events are stored or read.
+            events: Configuration of the users' events.
+            reloader: Loads the releases; without it, releases cannot be listed or activated.
         """
         self._config = config
         self.metrics = Metrics(config.host, config.metrics_port)
-        """What operators watch"""
-        self.observing = TelemetryInterceptor(self.metrics)
-        """What sees every call"""
+        """Prometheus metrics"""
+        self.telemetry = TelemetryInterceptor(self.metrics)
+        """Interceptor that observes every call"""
         self.engine = EngineThread(load, config.queue)
-        """What answers"""
+        """Thread of the engine"""
         self._draining = asyncio.Event()
         self._health = health.aio.HealthServicer()
         self._server = aio.server(
@@ -140,40 +140,40 @@ class Server:
                 *KEEP_ALIVE,
                 ("grpc.max_receive_message_length", config.max_message_bytes),
                 ("grpc.max_send_message_length", config.max_message_bytes),
-                ("grpc.so_reuseport", 0),  # by default a second server shares the port silently
+                ("grpc.so_reuseport", 0),  # by default, a second server shares the port silently
             ],
         )
-        self._histories: UserEvents | None = None
+        self._user_events: UserEvents | None = None
         if store is not None:
-            self._histories = UserEvents(store, events or EventsConfig(), self.engine)
-        self._kept = AnswerCache(config.cache) if config.cache.answers_mb else None
+            self._user_events = UserEvents(store, events or EventsConfig(), self.engine)
+        self._answers = AnswerCache(config.cache) if config.cache.answers_mb else None
         self.metrics.registry.register(CacheLookupsCollector(self._lookups))
         self._catalog = CatalogServicer(self.engine, self._draining)
         self._admin = AdminServicer(
-            self.engine, reloader, metrics=self.metrics, histories=self._histories
+            self.engine, reloader, metrics=self.metrics, user_events=self._user_events
         )
         self._services = self._add_services()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         self.port = config.port
-        """TCP port that it listens on, once entered."""
+        """TCP port of the server, known once entered."""
 
     @property
     def address(self) -> str:
-        """`host:port` that it listens on."""
+        """`host:port` of the server."""
         return f"{self._config.host}:{self.port}"
 
     async def __aenter__(self) -> "Server":
-        """Open the port and begin to load the engine.
+        """Open the port and start to load the engine.
 
         Raises:
-            ValueError: the port is taken, or the host is none of this machine's.
+            ValueError: the port is taken, or the host is not an address of this machine.
         """
         await self._announce(NOT_SERVING)
-        if self._config.tokens is None and not _local(self._config.host):
+        if self._config.tokens is None and not _is_loopback(self._config.host):
             logger.warning(
-                "anybody who reaches %s may call everything: give `tokens`", self.address
+                "everyone who reaches %s may call everything; set `tokens`", self.address
             )
         try:
             self.port = self._open_port()
@@ -185,14 +185,14 @@ class Server:
         return self
 
     async def ready(self) -> None:
-        """Wait until the engine is loaded, then say SERVING.
+        """Wait until the engine is loaded, then set health to SERVING.
 
         Raises:
-            Exception: whatever loading raised.
+            Exception: the error of loading.
         """
         versions = await self.engine.ready()
-        if self._histories is not None:
-            self._histories.begin()
+        if self._user_events is not None:
+            self._user_events.start_pruning()
         await self._announce(SERVING)
         parts = ", ".join(f"{stage} {fingerprint}" for stage, fingerprint in versions.items())
         logger.info("serving on %s: %s", self.address, parts)
@@ -203,25 +203,25 @@ class Server:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Say NOT_SERVING, accept nothing new, and let what is in flight finish."""
+        """Set health to NOT_SERVING, refuse new calls and let calls in flight finish."""
         await self._health.enter_graceful_shutdown()
         self._draining.set()
         await self._server.stop(self._config.grace_seconds)
         self.engine.__exit__(kind, error, trace)
         await self._catalog.close()
         await self._admin.close()
-        if self._histories is not None:
-            await self._histories.close()
+        if self._user_events is not None:
+            await self._user_events.close()
         self.metrics.__exit__(kind, error, trace)
 
     def _interceptors(self) -> list[aio.ServerInterceptor]:
-        """What a call goes through, outermost first."""
+        """The interceptors, outermost first."""
         tokens = self._config.tokens
-        admission = [AuthInterceptor(AccessControl(tokens))] if tokens else []
-        return [self.observing, *admission, ErrorInterceptor()]
+        auth = [AuthInterceptor(AccessControl(tokens))] if tokens else []
+        return [self.telemetry, *auth, ErrorInterceptor()]
 
     def _lookups(self) -> Mapping[str, CacheLookups]:
-        answers = {} if self._kept is None else {"answers": self._kept.lookups}
+        answers = {} if self._answers is None else {"answers": self._answers.lookups}
         return {**answers, **self.engine.cache_lookups}
 
     def _open_port(self) -> int:
@@ -231,20 +231,21 @@ class Server:
         return self._server.add_insecure_port(self.address)
 
     def _add_services(self) -> Sequence[str]:
-        """Add those that the parts suffice for, and return their names."""
+        """Add the services and return their names; without an event store, no FeedbackService."""
         recommender = RecommenderServicer(
             self.engine,
-            self._histories,
-            self._kept,
+            self._user_events,
+            self._answers,
             draining=self._draining,
-            streamed=2 * self._config.queue.stream_requests,  # as many wait as are worked on
+            # twice: as many requests wait as are in progress
+            stream_requests=2 * self._config.queue.stream_requests,
         )
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(recommender, self._server)
         add_CatalogServiceServicer_to_server(self._catalog, self._server)
         add_AdminServiceServicer_to_server(self._admin, self._server)
-        if self._histories is None:
+        if self._user_events is None:
             return (SERVICE, CATALOG, ADMIN)
-        feedback = FeedbackServicer(self._histories, self._draining)
+        feedback = FeedbackServicer(self._user_events, self._draining)
         add_FeedbackServiceServicer_to_server(feedback, self._server)
         return (SERVICE, CATALOG, ADMIN, FEEDBACK)
 
@@ -253,7 +254,7 @@ class Server:
             await self._health.set(service, status)
 
 
-def _local(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -271,27 +272,27 @@ async def serve(
     """Serve until SIGTERM or SIGINT, then drain.
 
     Args:
-        load: As of `Server`.
-        config: As of `Server`.
-        store: As of `Server`.
-        events: As of `Server`.
-        reloader: Follows what is live; None where the engine stays.
+        load: Loads the engine, as in `Server`.
+        config: Configuration of the server.
+        store: Event store, as in `Server`.
+        events: Configuration of the users' events.
+        reloader: Switches the engine to a new live release; None to stay with the first one.
 
     Raises:
         ValueError: the port is taken.
-        Exception: whatever loading raised.
+        Exception: the error of loading.
     """
-    loop, stopped, asked = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    loop, stopped, hangup = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     async with Server(load, config, store=store, events=events, reloader=reloader) as server:
         await server.ready()
-        gc.freeze()  # what stays for good: looking through it again stops everybody for .2 s
+        gc.freeze()  # scanning the loaded release would stop all requests for 0.2 s
         following: AbstractAsyncContextManager[None] = nullcontext()
         if reloader is not None:
-            loop.add_signal_handler(signal.SIGHUP, asked.set)
-            following = _meanwhile(
-                reloader.follow(server.engine, every=config.reload_seconds, asked=asked)
+            loop.add_signal_handler(signal.SIGHUP, hangup.set)
+            following = _in_background(
+                reloader.follow(server.engine, every=config.reload_seconds, asked=hangup)
             )
         async with following:
             await stopped.wait()
@@ -300,8 +301,8 @@ async def serve(
 
 
 @asynccontextmanager
-async def _meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Do endless work until the block ends."""
+async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run endless work until the block ends."""
     task = asyncio.create_task(work)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What users did since the release was built, kept and looked up off the event loop."""
+"""Users' events since the release was built, stored and read off the event loop."""
 
 import asyncio
 import logging
@@ -19,36 +19,38 @@ from shortlist_client.api.event import ID_LENGTH, PURCHASE, Event
 
 logger = logging.getLogger(__name__)
 EVENTS = "events.sqlite"
-"""Beside a dataset's releases, or beside stages as they were built; as the items' changes are."""
+"""File beside a dataset's releases or beside unpublished stages, like the journal of changes."""
 READERS = 2
+"""Threads that read the store."""
 PAUSE_SECONDS = 1.0
-"""Between two looks whether a store that was away is there again"""
+"""Time between two attempts to reach a store that failed."""
 PRUNE_SECONDS = 3_600.0
-"""Between two times that old events are removed"""
+"""Time between two removals of old events."""
 COUNT_SECONDS = 5.0
-TOGETHER = 5_000
-"""Events of a transaction"""
+"""Time limit for counting the events."""
+BATCH_EVENTS = 5_000
+"""Maximum number of events in one transaction."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventsConfig:
-    """Where events are kept, and which of them tell of a user."""
+    """Where events are stored, and which of them belong to a user's history."""
 
     store: str | None = None
     """Path of an SQLite file, or `postgresql://user@host/database`, which several servers may
     share; by default `events.sqlite` beside the releases."""
     history: tuple[str, ...] | None = None
-    """Actions that belong to a user's history; by default `purchase`, and those that the release's
-    interactions know."""
+    """Actions that belong to a user's history; by default `purchase` and the actions of the
+    release's interactions."""
     history_length: int = 1_000
-    """The newest events of a user that are looked up; the release's own come before them."""
+    """How many of a user's newest events are read; they follow the history in the release."""
 
     lookup_seconds: float = 0.5
-    """How long a user's events may take to be read, s; beyond it, as while the store is away, the
-    answer rests on what the release knows and is marked so."""
+    """Time limit for reading a user's events, seconds. Beyond it, or while the store is out of
+    reach, the answer uses the release alone and is marked as degraded."""
 
     keep_days: float | None = None
-    """Days after which the server removes events for good, once an hour; by default never."""
+    """Age at which the server removes events for good, days; checked hourly, by default never."""
 
     def __post_init__(self) -> None:
         if self.keep_days is not None and not 0 < self.keep_days < math.inf:
@@ -59,78 +61,79 @@ class EventsConfig:
             raise ValueError(f"lookup_seconds must be positive, got {self.lookup_seconds}")
 
     def address(self, root: Path) -> str:
-        """Where the events beside a release, or beside stages as they were built, are."""
+        """Address of the event store for a release or for unpublished stages in folder `root`."""
         return self.store or str(changes_path(root).with_name(EVENTS))
 
-    def counted(self, known: Sequence[str]) -> tuple[str, ...]:
+    def history_actions(self, known: Sequence[str]) -> tuple[str, ...]:
         """Actions that belong to a history.
 
         Args:
-            known: Those of the release's interactions.
+            known: Actions of the release's interactions.
         """
         return tuple(dict.fromkeys((PURCHASE, *known))) if self.history is None else self.history
 
 
 class UserEvents:
-    """Appends events and looks users up. Of the engine it asks what its release calls actions."""
+    """Appends events and reads users' events; uses the engine only for the release's actions."""
 
     def __init__(self, store: EventStore, config: EventsConfig, engine: EngineThread) -> None:
         """Take the parts.
 
         Args:
-            store: Open; it is closed with these.
-            config: What counts.
-            engine: Whose release it is.
+            store: Open event store; `close` closes it.
+            config: Configuration of the events.
+            engine: Engine of the release.
         """
         self._store, self._config, self._engine = store, config, engine
-        self._gathered = MicroBatcher(store.append, most=TOGETHER, name="events")
+        self._appends = MicroBatcher(store.append, most=BATCH_EVENTS, name="events")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="histories")
-        self._looking: set[asyncio.Task[Sequence[Event] | None]] = set()
-        self._away, self._again = False, 0.0
+        self._lookups: set[asyncio.Task[Sequence[Event] | None]] = set()
+        self._unreachable, self._retry_at = False, 0.0
         self._pruning: asyncio.Task[None] | None = None
 
     async def append(self, events: Sequence[Event]) -> Sequence[Outcome]:
-        """Keep events that keep the rules; they are on the disk when this returns.
+        """Store valid events; they are on disk when this returns.
 
         Raises:
-            UnavailableError: they cannot be kept now.
+            UnavailableError: events cannot be stored now.
         """
         try:
-            return await self._gathered(events)
+            return await self._appends(events)
         except StoreError as error:
-            raise _unavailable(error, "events cannot be kept now") from error
+            raise _unavailable(error, "events cannot be stored now") from error
 
-    async def of(self, user_id: str, *, patience: float = math.inf) -> Sequence[Event] | None:
-        """What belongs to a user's history, oldest first; None where it cannot be read now.
+    async def history(self, user_id: str, *, timeout: float = math.inf) -> Sequence[Event] | None:
+        """The events of a user's history, oldest first; None if they cannot be read now.
 
-        While the store is away one look a second tries it again, and nobody else waits for it.
+        While the store is out of reach, one call a second tries it again; the others return at
+        once.
 
         Args:
-            user_id: Who.
-            patience: How long to wait for it at most, s.
+            user_id: The user.
+            timeout: How long to wait at most, seconds.
         """
         if "\0" in user_id or not 1 <= len(user_id) <= ID_LENGTH:
-            return ()  # nothing can be kept of such a user
+            return ()  # the store accepts no event of such a user
         if self._engine.version_token is None:
             await self._engine.ready()
-        if self._away:
-            if time.monotonic() < self._again:
+        if self._unreachable:
+            if time.monotonic() < self._retry_at:
                 return None
-            self._again = time.monotonic() + PAUSE_SECONDS
-        looking = asyncio.create_task(self._looked_up(user_id))
-        self._looking.add(looking)
-        looking.add_done_callback(self._looking.discard)
-        await asyncio.wait({looking}, timeout=min(patience, self._config.lookup_seconds))
-        return looking.result() if looking.done() else None
+            self._retry_at = time.monotonic() + PAUSE_SECONDS
+        lookup = asyncio.create_task(self._look_up(user_id))
+        self._lookups.add(lookup)
+        lookup.add_done_callback(self._lookups.discard)
+        await asyncio.wait({lookup}, timeout=min(timeout, self._config.lookup_seconds))
+        return lookup.result() if lookup.done() else None
 
-    def begin(self) -> None:
-        """Remove old events from now on, where that is wanted."""
+    def start_pruning(self) -> None:
+        """Remove old events regularly from now on, if `keep_days` is set."""
         if self._config.keep_days is not None and self._pruning is None:
             self._pruning = asyncio.create_task(self._prune(self._config.keep_days))
 
     async def count(self) -> int | None:
-        """How many events are kept; None where they cannot be counted now."""
-        if self._away:
+        """The number of stored events; None if they cannot be counted now."""
+        if self._unreachable:
             return None
         loop = asyncio.get_running_loop()
         try:
@@ -141,49 +144,49 @@ class UserEvents:
             return None
 
     async def close(self) -> None:
-        """Finish what is in work and close the store."""
-        for task in (*self._looking, self._pruning):
+        """Finish appending, cancel the rest and close the store."""
+        for task in (*self._lookups, self._pruning):
             if task is not None:
                 task.cancel()
-        await self._gathered.close()
+        await self._appends.close()
         self._readers.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self._store.close)
 
-    async def _looked_up(self, user_id: str) -> Sequence[Event] | None:
-        """A look that goes on when who wanted it has gone: it tells whether the store is there."""
+    async def _look_up(self, user_id: str) -> Sequence[Event] | None:
+        """Read a user's events; goes on after its caller left, to learn if the store answers."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._config.lookup_seconds):
-                events = await loop.run_in_executor(self._readers, self._look, user_id)
+                events = await loop.run_in_executor(self._readers, self._read, user_id)
         except (StoreError, TimeoutError) as error:
-            reason = str(error) or f"nothing came within {self._config.lookup_seconds:g} s"
+            reason = str(error) or f"no answer within {self._config.lookup_seconds:g} s"
             logger.error("users' events cannot be read now: %s", reason)
-            self._away, self._again = True, time.monotonic() + PAUSE_SECONDS
+            self._unreachable, self._retry_at = True, time.monotonic() + PAUSE_SECONDS
             return None
-        if self._away:
+        if self._unreachable:
             logger.info("users' events can be read again")
-        self._away = False
+        self._unreachable = False
         return events
 
     async def _prune(self, days: float) -> None:
         while True:
             try:
-                pruned = await asyncio.to_thread(self._store.prune, oldest_kept(days))
-                logger.info("%d events were older than %g days and are removed", pruned, days)
+                pruned = await asyncio.to_thread(self._store.prune, oldest_retained(days))
+                logger.info("removed %d events older than %g days", pruned, days)
             except StoreError as error:
                 logger.error("old events cannot be removed now: %s", error)
             await asyncio.sleep(PRUNE_SECONDS)
 
-    def _look(self, user_id: str) -> Sequence[Event]:
-        actions = self._config.counted(self._engine.engine.current.actions)
+    def _read(self, user_id: str) -> Sequence[Event]:
+        actions = self._config.history_actions(self._engine.engine.current.actions)
         return self._store.history(user_id, actions, self._config.history_length)
 
 
-def oldest_kept(days: float) -> int:
-    """Unix seconds before which events are older than so many days."""
+def oldest_retained(days: float) -> int:
+    """The time before which events are older than `days`, Unix seconds."""
     return math.ceil(time.time() - 86_400 * days)
 
 
-def _unavailable(error: StoreError, told: str) -> UnavailableError:
+def _unavailable(error: StoreError, message: str) -> UnavailableError:
     logger.error("%s", error)
-    return UnavailableError(told)
+    return UnavailableError(message)

@@ -6,58 +6,60 @@ from enum import Enum
 
 
 class Basis(Enum):
-    """What an answer rests on."""
+    """What the order of an answer is based on."""
 
     HISTORY = "history"
     """The shopper's history."""
     POPULARITY = "popularity"
     """Nothing is known of the shopper: the best-selling items."""
     ITEM = "item"
-    """The item that was asked about."""
+    """The item of the request."""
     SEARCH = "search"
-    """What the shopper is looking for, and the history where there is one."""
+    """The search, and the history if there is one."""
     VECTOR = "vector"
-    """An embedding that was given."""
+    """The vector of the request."""
 
 
 class Source(Enum):
     """What recalled an item."""
 
     TOWERS = "towers"
-    """It is near the shopper's embedding."""
+    """The towers: the item is near the shopper's embedding."""
     NEIGHBOURS = "neighbours"
-    """It shares users with the items of the history."""
+    """The neighbour lists: the item shares users with the items of the history."""
 
 
 class Degraded(Enum):
     """What an answer lacks, and why."""
 
     DEADLINE = "deadline"
-    """Too little time was left to rank: the order is that of the shortlist, without reasons."""
+    """The ranking and the explanations: the deadline left too little time. The order is that of
+    the shortlist."""
     REASONS = "reasons"
-    """Too little time was left for the reasons."""
+    """The explanations alone: the deadline left too little time."""
     HISTORY = "history"
-    """The user's events could not be read: it rests on what the release knows alone."""
+    """The user's events since the release was built: they could not be read in time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reason:
-    """What one item of a history did to an item's score."""
+    """How one item of the history changed the score of an item."""
 
     item_id: str
-    """Of the history."""
+    """An item of the history."""
     contribution: float
-    """By how much the score would be lower without it, the same shortlist judged again."""
+    """How much lower the score would be without this item of the history, with the same
+    shortlist."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextReason:
-    """What one field of an item's text did to its score by the towers."""
+    """How one field of an item's text changed its score by the towers."""
 
     field: str
     """`title`, or the name of a text or an attribute."""
     contribution: float
-    """By how much `tower_score` would be lower without it, all else as it was."""
+    """How much lower `tower_score` would be without this field, all else equal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,66 +69,70 @@ class RankedItem:
     item_id: str
     title: str
     score: float
-    """What the answer is ordered by."""
+    """What the answer is ordered by, descending unless the request has diversity."""
     tower_score: float | None
-    """Cosine of user and item embedding; None where no shopper is embedded."""
+    """Cosine of the item's and the shopper's embeddings; None if no shopper is embedded."""
     neighbour_score: float | None
-    """Recency-weighted co-occurrence with the history, 0 where there is none; None as above."""
+    """Recency-weighted co-occurrence with the history, 0 if there is none; None like
+    `tower_score`."""
     sources: Sequence[Source]
-    """Which of them recalled it; empty where nothing was recalled."""
+    """What recalled the item; empty if nothing was recalled."""
     shortlist_rank: int | None
-    """Position in the shortlist, from 1; None where there is none."""
+    """Position in the shortlist, from 1; None if `sources` is empty."""
     ranker_score: float | None
-    """Logit of the ranker; None where it did not look."""
+    """Logit of the ranker; None if the ranker did not score the item."""
     reasons: Sequence[Reason] = ()
-    """Of the newest items of the history, what helped most first; empty where not asked for."""
+    """Reasons by the newest items of the history, most helpful first; empty unless the request has
+    `explain`."""
     text_reasons: Sequence[TextReason] = ()
-    """Of the fields of the item's text, in the same order; empty where not asked for."""
+    """Reasons by field of the text, most helpful first; empty unless the request has
+    `explain_texts`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Embedding:
-    """What a tower makes of a shopper or an item."""
+    """The embedding of a shopper, an item or a text."""
 
     values: tuple[float, ...]
-    """Of unit length."""
+    """Coordinates; the vector has unit length."""
     item_id: str = ""
-    """Whose it is; empty for a shopper and for texts."""
+    """The item; empty for a shopper and for texts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """How many items each stage of an answer looked at, widest first."""
+    """How many items each stage looked at, widest first."""
 
     corpus: int
-    """Items of the catalogue, as of now."""
+    """Items of the catalogue now."""
     searched: int
-    """Those that could have come back; of `RANK`, the known candidates."""
+    """Items that could have been returned; for `rank`, the known candidates."""
     recalled: int
-    """Those that were recalled: the shortlist."""
+    """Items in the shortlist."""
     ranked: int
-    """Those that the ranker looked at."""
+    """Items that the ranker scored."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """Items, best first, and how they came about."""
+    """Items, best first, and how they were found."""
 
     items: Sequence[RankedItem]
     basis: Basis
+    """What the order is based on."""
     coverage: Coverage
-    """How many items it was chosen from."""
+    """How many items the answer was chosen from."""
     unknown_item_ids: Sequence[str] = ()
-    """Ids of the history that the catalogue does not hold; they were skipped."""
+    """Ids of the request that the catalogue does not have; they were skipped."""
     unknown_user: bool = False
-    """The query named a user of whom neither the release nor `recent` tells."""
+    """Whether neither the release nor any event knows the user."""
     degraded: Degraded | None = None
-    """What it lacks; None where it is whole."""
+    """What the answer lacks; None if it is complete."""
     embeddings: Sequence[Embedding] = ()
-    """Of what was to be embedded; there are then no items."""
+    """Embeddings of an `Embed` call, whose answer has no items."""
     milliseconds: Mapping[str, float]
-    """Wall time a stage, of all that was answered together: `user_tower`, `index`, `ranker`,
-    `total`; `reasons`, of this one; and `queue`, before any."""
+    """Wall time by stage: `user_tower`, `index`, `ranker` and `total` are of all requests that were
+    answered together, `reasons` and `text_reasons` of this one; `queue` is the time before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +140,7 @@ class Response(Answer):
     """An answer as a client receives it."""
 
     versions: Mapping[str, str]
-    """Fingerprint of each stage of the release that answered, and its id under `release`."""
+    """Fingerprint of each stage of the release that answered; `release` has the id of the release,
+    if it was published."""
     request_id: str
     """As in the wishes."""

@@ -60,7 +60,7 @@ def members(name: str, values: object, kind: Kind) -> tuple[Any, ...]:
 
 
 def check_iterable(name: str, values: object, kind: Kind) -> None:
-    """Refuse a single string and whatever cannot be iterated.
+    """Refuse a single string and any value that is not iterable.
 
     Raises:
         TypeError: names the field and the value.
@@ -70,7 +70,7 @@ def check_iterable(name: str, values: object, kind: Kind) -> None:
 
 
 def check_mapping(name: str, value: object, kind: Kind | None = None) -> None:
-    """Refuse anything but a mapping with string keys, and values of a kind where one is given.
+    """Refuse a value that is not a mapping with string keys and, if given, values of a kind.
 
     Raises:
         TypeError: names the field and the value.

@@ -10,42 +10,42 @@ IMPRESSION, CLICK, PURCHASE = "impression", "click", "purchase"
 
 
 ID_LENGTH = 256
-"""Characters of an id and of an action."""
+"""Maximum length of an id and of an action, characters."""
 
 
 def new_event_id() -> str:
-    """An id that nobody else has."""
+    """A random id, unique among all events."""
     return uuid.uuid4().hex
 
 
 def now() -> int:
-    """Unix seconds."""
+    """The current time, Unix seconds."""
     return int(time.time())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Recorded again under the same id, it counts once, so whoever is in doubt may send it again.
+    """What a user did with an item. An event gets its id when it is created.
 
-    It gets its id as it is made: to send it again is to send the same object.
+    Recorded again under the same id, an event counts once: when in doubt, send the object again.
     """
 
     user_id: str
     item_id: str
     action: str
-    """`impression`, `click`, `purchase`, or what the shop's own interactions call it."""
+    """`impression`, `click`, `purchase`, or an action of the release's interactions."""
     time: int = field(default_factory=now)
-    """Unix seconds."""
+    """Unix seconds; by default the time of creation."""
     request_id: str = ""
-    """Of the request whose answer the shopper saw, where there was one."""
+    """The request whose answer the shopper saw, if there was one."""
     position: int | None = None
-    """Of the item in that answer, from 1."""
+    """Position of the item in that answer, from 1."""
     event_id: str = field(default_factory=new_event_id)
-    """Its name among all events."""
+    """Id, unique among all events."""
 
     def __post_init__(self) -> None:
         for name in ("user_id", "item_id", "action", "request_id", "event_id"):
-            if type(value := getattr(self, name)) is not str:  # a history is 1,000 of them
+            if type(value := getattr(self, name)) is not str:  # quick: a history has 1,000 events
                 check(name, value, STRING)
         if type(self.time) is not int:
             check("time", self.time, WHOLE_NUMBER)
@@ -53,7 +53,7 @@ class Event:
             check("position", self.position, WHOLE_NUMBER)
 
     def is_again(self, other: "Event") -> bool:
-        """Whether another one under the same id tells of the same; the clock does not count."""
+        """Whether another event with the same id repeats this one; the time may differ."""
         return all(
             getattr(self, name) == getattr(other, name)
             for name in ("user_id", "item_id", "action", "request_id", "position")

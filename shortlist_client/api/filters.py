@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime
 from shortlist_client.api.checks import ATTRIBUTE_VALUE, STRING, Kind, check, members
 
 Value = str | float | bool | date
-"""Keyword, number, boolean, or date or time; without a zone it is UTC, a date is its midnight."""
+"""Keyword, number, boolean, date or time. A time without a zone is in UTC; a date is its midnight
+in UTC."""
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -15,7 +16,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class AnyOf:
-    """The item's attribute is one of the values; of several keywords, one is."""
+    """Matches when the attribute is one of the values or, for several keywords, has one of them."""
 
     attribute: str
     values: Sequence[Value]
@@ -27,7 +28,10 @@ class AnyOf:
 
 @dataclass(frozen=True)
 class Range:
-    """The item's number or time lies within bounds: one lower, one upper, or both."""
+    """Matches when the attribute, a number or a time, lies within the bounds.
+
+    There is one lower bound, one upper bound, or both.
+    """
 
     attribute: str
     _: KW_ONLY
@@ -43,7 +47,7 @@ class Range:
 
     @property
     def bounds(self) -> Mapping[str, Value]:
-        """Those that are given, by name."""
+        """The given bounds, by name."""
         named = {"gt": self.gt, "gte": self.gte, "lt": self.lt, "lte": self.lte}
         return {name: value for name, value in named.items() if value is not None}
 
@@ -54,17 +58,17 @@ CLAUSE = Kind("AnyOf or Range", "AnyOf and Range", (AnyOf, Range))
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
-    """Clauses that an item fits or not; one without a value for an attribute fits no clause on it.
+    """Conditions on the attributes of items; without any clause, every item matches.
 
-    Without any clause, every item fits.
+    An item without a value for an attribute matches no clause on it.
     """
 
     must: Sequence[Clause] = ()
-    """All of them fit."""
+    """Every clause must match."""
     should: Sequence[Clause] = ()
-    """At least one of them fits, where there are any."""
+    """At least one clause must match, if there are any."""
     must_not: Sequence[Clause] = ()
-    """None of them fits."""
+    """No clause may match."""
 
     def __post_init__(self) -> None:
         for name in ("must", "should", "must_not"):
@@ -78,7 +82,7 @@ class Filters:
 
 
 def moment(value: date) -> datetime:
-    """A date or time as a time with a zone."""
+    """The time with a zone of a date or time; UTC unless it has a zone."""
     if not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
     return value if value.tzinfo else value.replace(tzinfo=UTC)

@@ -16,17 +16,18 @@ class Item:
     texts: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     """Other text columns (`brand`, `category`, …), as in `items.parquet`."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    """Typed columns that the release has, by which filters look: plain JSON values, times as
-    ISO 8601 writes them. A text that is a keyword in the release is looked at too."""
+    """Attributes of the release, for filters: plain JSON values, times in ISO 8601. Filters also
+    use the texts that are keyword attributes of the release."""
 
     def __post_init__(self) -> None:
         check("item_id", self.item_id, STRING)
         check("title", self.title, STRING)
-        check_mapping("texts", self.texts)
-        check_mapping("attributes", self.attributes)
+        for name in ("texts", "attributes"):
+            check_mapping(name, getattr(self, name))
+            object.__setattr__(self, name, dict(getattr(self, name)))  # the caller keeps its own
 
     def described(self) -> dict[str, Any]:
-        """Everything but the id, by the names of the fields."""
+        """All fields except the id, by name."""
         return {
             "title": self.title,
             "texts": dict(self.texts),
@@ -39,6 +40,6 @@ class KnownItem:
     """An item of the catalogue."""
 
     item: Item
-    """As it was upserted, or as the release's data describe it: upserting it changes nothing."""
+    """As it was upserted, or as the release describes it. Upserting it changes nothing."""
     changed: bool
     """Whether it was upserted since the release was built."""

@@ -1,4 +1,4 @@
-"""Releases and statistics, as an operator sees them."""
+"""Releases and statistics of a server, for operators."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,62 +11,64 @@ class ReleaseFacts:
 
     release_id: str
     published: datetime | None
-    """UTC; None of a damaged one, as are the other facts"""
+    """Time of publication, UTC. This and the other facts are None for a damaged release."""
     items: int | None
-    """Of the corpus"""
+    """Items of the corpus."""
     recall: float | None
-    """Recall@100 of the index against exact search"""
+    """Recall@100 of the index against exact search, 0 to 1."""
     bytes: int | None
-    """Of all files"""
+    """Size of all files."""
     replaces: str | None
-    """What was live before it; None where nothing was"""
+    """Id of the release that was live before it; None if there was none."""
     live: bool
-    """Whether it is what servers load"""
+    """Whether it is the live release, which servers load."""
     serving: bool
-    """Whether this server answers from it"""
+    """Whether this server answers from it."""
     damaged: bool
-    """Whether what it says of itself cannot be read"""
+    """Whether its record cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodStatistics:
-    """How a method was answered since the server was started."""
+    """Calls of one method since the server started."""
 
     calls: Mapping[str, int]
-    """That ended, by status"""
+    """Finished calls, by status."""
     p50_milliseconds: float
-    """Median time of the last 1,000 calls"""
+    """Median time of the last 1,000 calls."""
     p99_milliseconds: float
-    """As long as this 99 of 100 of them took at most"""
+    """99th percentile of the same times."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """How many items there are, and how many of them changed since the release was built."""
+    """How many items there are, and how many changed since the release was built."""
 
     items: int
-    """That can be recommended."""
+    """Items that can be recommended."""
     upserted: int
-    """Of these, upserted since."""
+    """How many of them were upserted since the release was built."""
     deleted: int
-    """Items of the release that were deleted since."""
+    """Items of the release that were deleted since it was built."""
     journal_bytes: int
-    """Of the journal of changes."""
+    """Size of the journal of changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:
-    """What a server serves, and what it did since it was started."""
+    """What a server serves, and its counts since it started."""
 
     versions: Mapping[str, str]
-    """Fingerprints by stage, and under `release` the id of the release"""
+    """Fingerprint of each stage; `release` has the id of the release, if it was published."""
     uptime_seconds: float
+    """Time since the server started."""
     counts: Counts
+    """Items and changes."""
     events: int | None
-    """That are kept; None where they cannot be counted"""
+    """Stored events; None if they cannot be counted now or are not stored here."""
     waiting: int
-    """Requests that wait for the engine"""
+    """Requests in the queue."""
     memory_bytes: int
-    """Resident"""
+    """Resident memory of the server."""
     methods: Mapping[str, MethodStatistics]
-    """By name"""
+    """Every method that was called, by name."""

@@ -30,9 +30,9 @@ class Shopper:
     history: Sequence[str] = ()
     """Item ids, oldest first. Replaces the history that is known of the user."""
     history_times: Sequence[int] = ()
-    """Unix seconds of each item, never decreasing; empty where unknown."""
+    """Unix seconds of each item, never decreasing; empty if unknown."""
     history_actions: Sequence[str] = ()
-    """What the shopper did to each item (`view`, `purchase`, …); empty where unknown."""
+    """Action on each item (`view`, `purchase`, …); empty if unknown."""
     search: str = ""
     """What the shopper is looking for, in words. The towers alone then decide the order."""
     vector: Sequence[float] = ()
@@ -120,5 +120,5 @@ DIVERSITY = Kind("a Diversity", "Diversity", (Diversity,))
 
 
 def _freeze(instance: Any, name: str, kind: Kind) -> None:
-    """Check a sequence and store it as a tuple, which nobody can change afterwards."""
+    """Check a sequence and store it as a tuple, so that it cannot change afterwards."""
     object.__setattr__(instance, name, members(name, getattr(instance, name), kind))

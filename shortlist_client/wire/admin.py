@@ -1,4 +1,4 @@
-"""Releases and statistics, as operators see them, as messages; what servicer and client share."""
+"""Converts releases and statistics to messages and back."""
 
 from datetime import UTC
 
@@ -7,7 +7,7 @@ from shortlist_client.proto.recommender.v1 import admin_pb2 as pb
 
 
 def release_message(release: ReleaseFacts) -> pb.Release:
-    """Message of a release."""
+    """The message of a release."""
     message = pb.Release(
         release_id=release.release_id,
         items=release.items or 0,
@@ -24,14 +24,14 @@ def release_message(release: ReleaseFacts) -> pb.Release:
 
 
 def to_release(message: pb.Release) -> ReleaseFacts:
-    """A release as a client is told of it."""
-    whole = not message.damaged
+    """The release of a message."""
+    known = not message.damaged
     return ReleaseFacts(
         release_id=message.release_id,
-        published=message.published.ToDatetime(UTC) if whole else None,
-        items=message.items if whole else None,
-        recall=message.recall if whole else None,
-        bytes=message.bytes if whole else None,
+        published=message.published.ToDatetime(UTC) if known else None,
+        items=message.items if known else None,
+        recall=message.recall if known else None,
+        bytes=message.bytes if known else None,
         replaces=message.replaces or None,
         live=message.live,
         serving=message.serving,
@@ -40,7 +40,7 @@ def to_release(message: pb.Release) -> ReleaseFacts:
 
 
 def statistics_message(statistics: Statistics) -> pb.GetStatisticsResponse:
-    """Statistics as they travel."""
+    """The message of statistics."""
     return pb.GetStatisticsResponse(
         versions=statistics.versions,
         uptime_seconds=statistics.uptime_seconds,
@@ -64,7 +64,7 @@ def statistics_message(statistics: Statistics) -> pb.GetStatisticsResponse:
 
 
 def to_statistics(message: pb.GetStatisticsResponse) -> Statistics:
-    """Statistics as the server made them."""
+    """The statistics of a message."""
     return Statistics(
         versions=dict(message.versions),
         uptime_seconds=message.uptime_seconds,

@@ -1,29 +1,15 @@
-"""Events and items as messages and messages as events and items."""
+"""Converts items to messages and back."""
 
 from typing import Any
 
 from google.protobuf.struct_pb2 import Struct, Value
 
-from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item
 from shortlist_client.proto.recommender.v1 import catalog_pb2
 
-ROWS = 1_000
-"""Of a message."""
-
-
-def check_rows(name: str, rows: int) -> None:
-    """Refuse a message with too few or too many rows.
-
-    Raises:
-        InvalidRequestError: names the field, the rule and the number.
-    """
-    if not 1 <= rows <= ROWS:
-        raise InvalidRequestError(f"{name} must be 1 to {ROWS:,} a message, got {rows:,}")
-
 
 def to_item(message: catalog_pb2.CatalogItem) -> Item:
-    """An item as it travelled, before any rule is checked."""
+    """The item of a message, before any rule is checked."""
     return Item(
         item_id=message.item_id,
         title=message.title,
@@ -33,10 +19,10 @@ def to_item(message: catalog_pb2.CatalogItem) -> Item:
 
 
 def item_message(item: Item) -> catalog_pb2.CatalogItem:
-    """An item as it travels.
+    """The message of an item.
 
     Raises:
-        ValueError: a text or an attribute is no plain JSON value.
+        ValueError: a text or an attribute is not a plain JSON value.
     """
     message = catalog_pb2.CatalogItem(item_id=item.item_id, title=item.title)
     for struct, fields in ((message.texts, item.texts), (message.attributes, item.attributes)):
@@ -53,7 +39,7 @@ def _fields(struct: Struct) -> dict[str, Any]:
 
 
 def _plain(value: Value) -> Any:
-    """A JSON value; a whole number as such, though on the wire every number is a double."""
+    """The JSON value; whole numbers become integers, because messages have only doubles."""
     kind = value.WhichOneof("kind")
     if kind == "struct_value":
         return _fields(value.struct_value)

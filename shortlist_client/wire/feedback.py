@@ -5,7 +5,7 @@ from shortlist_client.proto.recommender.v1 import feedback_pb2
 
 
 def to_event(message: feedback_pb2.Event, *, at: float) -> Event:
-    """An event as it travelled, before any rule is checked; without a time, it was just now."""
+    """The event of a message, before any rule is checked; `at` is its time if it has none."""
     return Event(
         event_id=message.event_id,
         user_id=message.user_id,
@@ -18,7 +18,7 @@ def to_event(message: feedback_pb2.Event, *, at: float) -> Event:
 
 
 def event_message(event: Event) -> feedback_pb2.Event:
-    """An event as it travels."""
+    """The message of an event."""
     return feedback_pb2.Event(
         event_id=event.event_id,
         user_id=event.user_id,

@@ -12,29 +12,29 @@ from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 
 
 def diversity_message(diversity: Diversity) -> pb.Diversity:
-    """How items must differ, as it travels."""
+    """The message of a diversity."""
     at_most = [pb.AtMost(attribute=name, items=items) for name, items in diversity.at_most.items()]
     return pb.Diversity(strength=diversity.strength, at_most=at_most)
 
 
 def to_diversity(message: pb.Diversity) -> Diversity:
-    """How items must differ, before any rule is checked.
+    """The diversity of a message, before any rule is checked.
 
     Raises:
-        InvalidRequestError: an attribute comes twice.
+        InvalidRequestError: an attribute occurs twice.
     """
     at_most: dict[str, int] = {}
     for one in message.at_most:
         if one.attribute in at_most:
             raise InvalidRequestError(
-                f"attribute of diversity must not come twice, got {one.attribute!r}"
+                f"attribute of diversity must occur once, got {one.attribute!r} twice"
             )
         at_most[one.attribute] = one.items
     return Diversity(strength=message.strength, at_most=at_most)
 
 
 def filters_message(filters: Filters) -> pb.Filters:
-    """Filters as they travel.
+    """The message of filters.
 
     Raises:
         TypeError: a value is neither keyword, number, boolean, date nor time.
@@ -47,10 +47,10 @@ def filters_message(filters: Filters) -> pb.Filters:
 
 
 def to_filters(message: pb.Filters) -> Filters:
-    """Filters as they are asked, before any rule is checked; a clause of nothing has no value.
+    """The filters of a message, before any rule is checked; an empty clause has no values.
 
     Raises:
-        InvalidRequestError: a value is none at all, or a time is out of range.
+        InvalidRequestError: a value is missing, or a time is out of range.
     """
     return Filters(
         must=tuple(map(_to_clause, message.must)),
@@ -60,10 +60,10 @@ def to_filters(message: pb.Filters) -> Filters:
 
 
 def read_filters(text: str) -> Filters:
-    """Filters of the contract's JSON.
+    """The filters of a JSON text, in the form of the contract's `Filters`.
 
     Raises:
-        ValueError: it is not JSON of `Filters`.
+        ValueError: the text is not JSON of `Filters`.
     """
     try:
         return to_filters(json_format.Parse(text, pb.Filters()))

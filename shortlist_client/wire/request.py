@@ -18,7 +18,7 @@ def shopper_message(shopper: Shopper) -> pb.Shopper:
     """The message of a shopper.
 
     Raises:
-        TypeError: it is not a Shopper.
+        TypeError: the value is not a Shopper.
     """
     check("shopper", shopper, SHOPPER)
     return pb.Shopper(
@@ -47,7 +47,7 @@ def wishes_message(wishes: Wishes) -> pb.Wishes:
     """The message of wishes.
 
     Raises:
-        TypeError: they are not Wishes.
+        TypeError: the value is not Wishes.
     """
     check("wishes", wishes, WISHES)
     return pb.Wishes(

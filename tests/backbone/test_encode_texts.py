@@ -96,7 +96,7 @@ def test_only_changed_texts_are_encoded_when_the_others_are_reordered(read, text
 
 def test_an_interrupted_encoding_resumes(read, texts, tmp_path, monkeypatch, reads):
     monkeypatch.setattr("backbone.encode_texts.TOKEN_BUDGET", 40)
-    monkeypatch.setattr("backbone.encode_texts.KEPT_AT_ONCE", 10)
+    monkeypatch.setattr("backbone.encode_texts.CACHED_AT_ONCE", 10)
     expected = read(texts)
     reads.clear()
     add, left = TextCache.add, [2]

@@ -24,8 +24,11 @@ def data(items, times, splits=None, offsets=None):
 
 
 def pairs(data, **options):
-    points = training_examples(data, **options)
-    return [(points.history(p).tolist(), int(points.targets[p])) for p in range(len(points))]
+    examples = training_examples(data, **options)
+    return [
+        (examples.history(example).tolist(), int(target))
+        for example, target in enumerate(examples.targets)
+    ]
 
 
 def test_every_interaction_with_a_history_is_a_training_example():
@@ -55,6 +58,6 @@ def test_a_history_never_reaches_into_another_user():
 
 
 def test_positives_are_all_of_the_users_training_items():
-    points = training_examples(data([4, 2, 7, 1], [5, 6, 6, 7], offsets=[0, 2, 4]))
+    examples = training_examples(data([4, 2, 7, 1], [5, 6, 6, 7], offsets=[0, 2, 4]))
 
-    assert points.positives(1).tolist() == [7, 1]
+    assert examples.positives(1).tolist() == [7, 1]

@@ -12,7 +12,7 @@ SUPERSEDED = re.compile(r"^Superseded (?:in part )?by \[\d+\]\(.+?\)", re.MULTIL
 LINK = re.compile(r"\]\(([^)#]+)\)")
 
 
-def test_index_lists_each_decision_once_with_its_title_and_status() -> None:
+def test_the_index_lists_each_decision_once_with_its_title_and_status() -> None:
     listed = LINE.findall((DECISIONS / "README.md").read_text())
 
     expected = []
@@ -27,7 +27,7 @@ def test_index_lists_each_decision_once_with_its_title_and_status() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_decision_has_its_number_and_its_sections(page: Path) -> None:
+def test_a_decision_has_its_number_and_its_sections(page: Path) -> None:
     text = page.read_text()
 
     assert re.match(rf"# {int(page.name[:4])}\. \S", text)

@@ -11,7 +11,7 @@ DATED = re.compile(r"(\d{4}-\d{2}-\d{2})-[a-z0-9-]+\.md")
 LINE = re.compile(r"^- (.+?): \[(.+)\]\((.+)\)$", re.MULTILINE)
 
 
-def test_index_lists_each_page_once_with_its_date_and_verdict() -> None:
+def test_the_index_lists_each_page_once_with_its_date_and_verdict() -> None:
     listed = LINE.findall((EXPERIMENTS / "README.md").read_text())
 
     expected = [
@@ -23,6 +23,6 @@ def test_index_lists_each_page_once_with_its_date_and_verdict() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_page_has_a_date_in_its_name_and_a_title(page: Path) -> None:
+def test_a_page_has_a_date_in_its_name_and_a_title(page: Path) -> None:
     assert DATED.fullmatch(page.name), f"the name must be like 2026-11-28-subject.md, got {page}"
     assert re.match(r"# \S", page.read_text()), f"the first line must be `# verdict`: {page}"

@@ -1,6 +1,6 @@
 """The commands of the pages exist, and their Python snippets run as written.
 
-The snippets run against a server whose shop is like the demo's.
+The snippets run against a server with a shop like the demo's.
 """
 
 import re

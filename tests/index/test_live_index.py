@@ -62,13 +62,13 @@ class Oracle:
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_changes_and_searches_agree_with_a_dictionary(base_of, unit_vectors, kind):
     rng = np.random.default_rng(7)
-    index, oracle = LiveIndex(base_of(kind)), Oracle(unit_vectors[:400])
+    index, oracle = LiveIndex.of(base_of(kind)), Oracle(unit_vectors[:400])
     next_item = 1_000
     for step in range(600):
-        move = rng.choice(["new", "renewed", "deleted", "searched", "compacted"], p=PARTS)
+        move = rng.choice(["new", "renewed", "deleted", "searched", "renumbered"], p=PARTS)
         items = list(oracle.vectors)
-        if move == "compacted":
-            index, rows = index.compacted()
+        if move == "renumbered":
+            index, rows = index.renumbered()
             for place, row in enumerate(rows.tolist()):
                 oracle.row_of[oracle.item_at[row]] = 400 + place
             oracle.item_at = {row: item for item, row in oracle.row_of.items()}
@@ -121,7 +121,7 @@ def search_agrees(index, oracle, query, k, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_visible_items_are_found_even_at_the_least_search_effort(base_of, unit_vectors, kind):
     parameters = {"ivf-pq": "nprobe=1", "ivf-sq": "nprobe=1", "hnsw": "efSearch=1"}.get(kind, "")
-    index = LiveIndex(base_of(kind, parameters=parameters))
+    index = LiveIndex.of(base_of(kind, parameters=parameters))
     kept = np.array([3, 77, 140, 399])
     index = index.changed(hidden=np.setdiff1d(np.arange(400), kept))
 
@@ -133,7 +133,7 @@ def test_all_visible_items_are_found_even_at_the_least_search_effort(base_of, un
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_corpus_with_every_item_deleted_finds_nothing(base_of, unit_vectors, kind):
-    index = LiveIndex(base_of(kind)).changed(hidden=np.arange(400))
+    index = LiveIndex.of(base_of(kind)).changed(hidden=np.arange(400))
 
     scores, rows = index.search(unit_vectors[:2], 7)
 
@@ -146,7 +146,7 @@ def test_an_unchanged_index_answers_as_its_base(base_of, unit_vectors):
     base = base_of("ivf-sq", parameters="nprobe=2")
 
     for ours, theirs in zip(
-        LiveIndex(base).search(unit_vectors[:20], 300),
+        LiveIndex.of(base).search(unit_vectors[:20], 300),
         base.search(unit_vectors[:20], 300),
         strict=True,
     ):
@@ -154,7 +154,7 @@ def test_an_unchanged_index_answers_as_its_base(base_of, unit_vectors):
 
 
 def test_a_change_does_not_affect_searches_of_older_indexes(base_of, unit_vectors):
-    before = LiveIndex(base_of("exact"))
+    before = LiveIndex.of(base_of("exact"))
     answer = before.search(unit_vectors[:9], 20)
     between = before.changed(unit_vectors[500:502], np.array([0, -1]), hidden=np.array([0]))
     seen = between.search(unit_vectors[:9], 20)
@@ -166,7 +166,7 @@ def test_a_change_does_not_affect_searches_of_older_indexes(base_of, unit_vector
 
 
 def test_rows_map_to_their_origins_and_back(base_of, unit_vectors):
-    index = LiveIndex(base_of("exact"))
+    index = LiveIndex.of(base_of("exact"))
     index = index.changed(unit_vectors[500:502], np.array([7, -1]), hidden=np.array([7, 9]))
 
     assert index.origins(np.array([3, 7, 400, 401])).tolist() == [3, 7, 7, 401]
@@ -191,7 +191,7 @@ def test_rows_map_to_their_origins_and_back(base_of, unit_vectors):
     ],
 )
 def test_invalid_vectors_are_refused_and_change_nothing(base_of, unit_vectors, vectors, rule):
-    index = LiveIndex(base_of("exact"))
+    index = LiveIndex.of(base_of("exact"))
 
     with pytest.raises(ValueError, match=rule):
         index.changed(vectors, np.array([-1]), hidden=NOTHING)
@@ -199,7 +199,7 @@ def test_invalid_vectors_are_refused_and_change_nothing(base_of, unit_vectors, v
 
 
 def test_unknown_rows_and_invalid_searches_are_refused(base_of, unit_vectors):
-    index = LiveIndex(base_of("exact")).changed(hidden=np.array([5]))
+    index = LiveIndex.of(base_of("exact")).changed(hidden=np.array([5]))
 
     for rows in ([-1], [400]):
         with pytest.raises(ValueError, match=r"hidden rows must be in \[0, 400\)"):
@@ -215,7 +215,7 @@ class Shop:
     """A live index and attributes that change, with the same items in a dictionary."""
 
     def __init__(self, index, vectors, rng, folder):
-        self.index, self._rng = LiveIndex(index), rng
+        self.index, self._rng = LiveIndex.of(index), rng
         self.items = {
             item: (described(rng), vector, item) for item, vector in enumerate(vectors[:400])
         }
@@ -231,15 +231,15 @@ class Shop:
         self.index = self.index.changed(vectors, origins, hidden=np.array(gone, np.int64))
         for place, item in enumerate(items):
             self.items[item] = described(self._rng), vectors[place], first + place
-            self._held.append(self.attributes.held(self.items[item][0]))
+            self._held.append(self.attributes.item_values(self.items[item][0]))
 
     def delete(self, items):
         gone = [self.items.pop(item)[2] for item in items]
         self.index = self.index.changed(hidden=np.array(gone, np.int64))
 
-    def compact(self):
+    def renumber(self):
         before = {row: item for item, (_, _, row) in self.items.items()}
-        self.index, rows = self.index.compacted()
+        self.index, rows = self.index.renumbered()
         self._held = [self._held[row - 400] for row in rows.tolist()]
         for place, row in enumerate(rows.tolist()):
             self.items[before[row]] = (*self.items[before[row]][:2], 400 + place)
@@ -295,7 +295,7 @@ def test_random_changes_and_filters_agree_with_a_dictionary(base_of, unit_vector
             gone = rng.choice(known, min(len(known), 40 if step % 40 == 1 else 2), replace=False)
             shop.delete(gone.tolist())
         elif step % 50 == 2:
-            shop.compact()
+            shop.renumber()
         filters, fits = random_filters(rng)
         fitting = {row: vector for one, vector, row in shop.items.values() if fits(one)}
         allowed = shop.matching(filters)
@@ -320,7 +320,7 @@ def test_random_changes_and_filters_agree_with_a_dictionary(base_of, unit_vector
 
 
 def test_invalid_searches_among_rows_are_refused(base_of, unit_vectors):
-    index = LiveIndex(base_of("exact")).changed(
+    index = LiveIndex.of(base_of("exact")).changed(
         unit_vectors[500:501], np.array([-1]), hidden=np.array([5])
     )
 

@@ -142,7 +142,7 @@ def test_an_invalid_operating_point_is_refused(store):
 
 def test_a_live_index_finds_added_rows_and_no_hidden_rows(store, unit_vectors):
     query = unit_vectors[5]
-    live = LiveIndex(store).changed(query[None], np.array([5]), hidden=np.array([5, 6]))
+    live = LiveIndex.of(store).changed(query[None], np.array([5]), hidden=np.array([5, 6]))
 
     _, rows = live.search(query[None], 10)
     _, among = live.search_among(query, 3, BitMap([5, 6, 7, 8, ITEMS]))

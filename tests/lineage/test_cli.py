@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from lineage.cli import reported_errors, run
+from lineage.cli import is_ours_or_serious, reported_errors, run
 from lineage.manifest import MissingArtifactError, read_manifest, writing
 
 runs = []
@@ -95,11 +95,9 @@ def test_a_bug_keeps_its_traceback():
 
 
 def test_other_libraries_log_only_warnings_and_errors():
-    from lineage.cli import _is_ours_or_serious
-
     def record(name, level):
         return logging.LogRecord(name, level, "", 0, "", (), None)
 
-    assert _is_ours_or_serious(record("towers.train", logging.INFO))
-    assert not _is_ours_or_serious(record("pytorch_lightning.x", logging.INFO))
-    assert _is_ours_or_serious(record("pytorch_lightning.x", logging.WARNING))
+    assert is_ours_or_serious(record("towers.train", logging.INFO))
+    assert not is_ours_or_serious(record("pytorch_lightning.x", logging.INFO))
+    assert is_ours_or_serious(record("pytorch_lightning.x", logging.WARNING))

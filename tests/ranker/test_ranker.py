@@ -98,7 +98,7 @@ def test_quantised_states_are_within_half_a_step():
     error = np.abs(inputs.read(np.arange(9)) - states)
     half_steps = 0.5 * np.abs(states).max(axis=0) / 127
     assert (error <= half_steps + rounding(states, terms=1)).all()
-    clipped = inputs.kept(2 * states, texts)
+    clipped = inputs.quantised(2 * states, texts)
     assert (clipped[:, :4].min(), clipped[:, :4].max()) == (-127, 127)
     np.testing.assert_array_equal(np.sign(clipped[:, :3]), np.sign(states[:, :3]))
     np.testing.assert_array_equal(clipped[:, 4:], inputs.states[:, 4:])
@@ -115,7 +115,7 @@ def test_attention_inputs_survive_saving_and_loading(tmp_path):
     np.testing.assert_array_equal(loaded.read(np.arange(2)), saved.read(np.arange(2)))
     np.testing.assert_array_equal(loaded.words(np.arange(2)), saved.words(np.arange(2)))
     new = np.zeros((1, 2), np.float32)
-    np.testing.assert_array_equal(loaded.kept(new, ["mug"]), saved.kept(new, ["mug"]))
+    np.testing.assert_array_equal(loaded.quantised(new, ["mug"]), saved.quantised(new, ["mug"]))
 
 
 def test_a_shared_word_changes_the_score_of_the_candidate_that_has_it(tmp_path):

@@ -1,4 +1,4 @@
-"""Every command that the repository names exists and explains itself quickly."""
+"""Every command that the repository mentions exists and prints its help quickly."""
 
 import importlib.util
 import os
@@ -12,7 +12,7 @@ import pytest
 from lineage.cli import PACKAGES
 
 ROOT = Path(__file__).parents[2]
-NAMED = re.compile(r"(?:\$\(RUN\)|python) -m ([a-z_]+(?:\.[a-z_]+)*)")
+MENTIONED = re.compile(r"(?:\$\(RUN\)|python) -m ([a-z_]+(?:\.[a-z_]+)*)")
 CODE = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 SLOW_TO_LOAD = ("peft", "pytorch_lightning", "torch", "transformers")
 
@@ -25,14 +25,14 @@ def module(path: Path) -> str:
 COMMANDS = [module(path) for path in CODE if 'if __name__ == "__main__"' in path.read_text()]
 
 
-def named() -> set[str]:
+def mentioned() -> set[str]:
     """Modules after `python -m` in the Makefile, the README, `deploy` and the code."""
-    places = [ROOT / "Makefile", ROOT / "README.md", *(ROOT / "deploy").iterdir(), *CODE]
-    return {found for place in places for found in NAMED.findall(place.read_text())}
+    files = [ROOT / "Makefile", ROOT / "README.md", *(ROOT / "deploy").iterdir(), *CODE]
+    return {name for file in files for name in MENTIONED.findall(file.read_text())}
 
 
-def test_every_named_module_can_be_run():
-    modules = named()
+def test_every_mentioned_module_can_be_run():
+    modules = mentioned()
 
     assert {"towers", "towers.trial", "pytest", "serving"} <= modules
     for name in modules:

@@ -1,4 +1,4 @@
-"""No string hides an import: import-linter and a reader see every edge between packages."""
+"""No import is hidden in a string, so import-linter and readers see every dependency."""
 
 import ast
 import re

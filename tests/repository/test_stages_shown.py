@@ -1,4 +1,4 @@
-"""The Makefile and the README show the graph of the stages as it is."""
+"""The Makefile and the README match the graph of the stages."""
 
 import re
 

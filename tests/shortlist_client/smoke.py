@@ -1,4 +1,4 @@
-"""Calls a server as a backend would that has only the client installed: `smoke.py host:port`."""
+"""Calls a server with only the client installed, like a shop's backend: `smoke.py host:port`."""
 
 import sys
 import time
@@ -23,7 +23,7 @@ from shortlist_client import (
 
 
 def main(address: str) -> None:
-    """Make every kind of call and check what comes back."""
+    """Make every kind of call and check the answers."""
     since = datetime(2024, 2, 29, 23, 59, 59, 123456, UTC)
     clauses = [AnyOf("brand", ["Été"]), Range("price", gte=1.5, lt=20), Range("since", gt=since)]
     shopper = Shopper(

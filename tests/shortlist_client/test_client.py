@@ -10,7 +10,7 @@ from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 
 SECONDS = 10
-NOBODY = "127.0.0.1:1"
+NO_SERVER = "127.0.0.1:1"
 
 
 def test_waiting_ends_when_the_engine_is_loaded(start, fake):
@@ -36,16 +36,16 @@ def test_waiting_for_a_server_that_never_loads_times_out(start, fake):
     loaded.set()
 
 
-def test_waiting_for_nobody_times_out():
+def test_waiting_without_a_server_times_out():
     started = time.monotonic()
 
-    with RecommenderClient(NOBODY) as client, pytest.raises(TimeoutError):
+    with RecommenderClient(NO_SERVER) as client, pytest.raises(TimeoutError):
         client.wait_until_ready(0.3)
 
     assert time.monotonic() - started < 2
 
 
-def test_a_client_may_come_before_its_server(start, fake):
+def test_a_client_may_start_before_its_server(start, fake):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -58,7 +58,7 @@ def test_a_client_may_come_before_its_server(start, fake):
 
 
 def test_a_request_without_a_server_is_unavailable():
-    with RecommenderClient(NOBODY, timeout=2) as client, pytest.raises(grpc.RpcError) as caught:
+    with RecommenderClient(NO_SERVER, timeout=2) as client, pytest.raises(grpc.RpcError) as caught:
         client.recommend(Shopper())
 
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
@@ -78,9 +78,9 @@ def test_every_request_has_a_deadline(server, fake):
             assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_a_proxy_of_the_environment_is_not_asked(server, monkeypatch):
+def test_proxies_of_the_environment_are_ignored(server, monkeypatch):
     for name in ("http_proxy", "https_proxy", "grpc_proxy"):
-        monkeypatch.setenv(name, f"http://{NOBODY}")
+        monkeypatch.setenv(name, f"http://{NO_SERVER}")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
 
@@ -88,7 +88,7 @@ def test_a_proxy_of_the_environment_is_not_asked(server, monkeypatch):
         assert client.recommend(Shopper()).items
 
 
-def test_a_call_may_have_a_deadline_of_its_own(server, fake):
+def test_a_call_may_have_its_own_deadline(server, fake):
     fake.gate.clear()
     shopper = Shopper()
     with RecommenderClient(server.address, timeout=60) as client:
@@ -108,7 +108,7 @@ def test_a_call_may_have_a_deadline_of_its_own(server, fake):
 
 
 def test_arguments_of_a_wrong_type_are_refused_before_anything_is_sent():
-    with RecommenderClient(NOBODY) as client:
+    with RecommenderClient(NO_SERVER) as client:
         for call, message in (
             (lambda: client.recommend("u"), "shopper must be a Shopper, got 'u'"),
             (lambda: client.recommend(Shopper(), {"limit": 1}), "wishes must be Wishes, got {"),

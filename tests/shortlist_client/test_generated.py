@@ -1,4 +1,4 @@
-"""The committed generated code is that of the `.proto` files."""
+"""The committed generated code matches the `.proto` files."""
 
 import subprocess
 import sys
@@ -13,8 +13,8 @@ NAMES = ["admin", "catalog", "feedback", "recommender"]
 
 
 @pytest.fixture(scope="module")
-def made(pytestconfig, tmp_path_factory):
-    """Folder of what today's protoc makes: descriptors and stubs."""
+def generated(pytestconfig, tmp_path_factory):
+    """Folder of newly generated descriptors and type stubs."""
     folder = tmp_path_factory.mktemp("protos")
     plugins = {name: Path(sys.executable).with_name(f"protoc-gen-{name}") for name in PLUGINS}
     command = [
@@ -32,8 +32,9 @@ PLUGINS = ["mypy", "mypy_grpc"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_messages_and_services_are_those_of_the_proto(made, name):
-    files = descriptor_pb2.FileDescriptorSet.FromString((made / "contract").read_bytes()).file
+def test_messages_and_services_match_the_proto(generated, name):
+    contract = (generated / "contract").read_bytes()
+    files = descriptor_pb2.FileDescriptorSet.FromString(contract).file
     (expected,) = [file for file in files if file.name.endswith(f"/{name}.proto")]
     found = descriptor_pb2.FileDescriptorProto()
     import_module(f"{PACKAGE}.{name}_pb2".replace("/", ".")).DESCRIPTOR.CopyToProto(found)
@@ -44,7 +45,7 @@ def test_messages_and_services_are_those_of_the_proto(made, name):
 
 
 def without_json_names(messages):
-    """The Python code does not keep them."""
+    """Clear the JSON names, which the generated Python code does not have."""
     for message in messages:
         for field in message.field:
             field.ClearField("json_name")
@@ -63,9 +64,9 @@ def test_stubs_call_every_method(pytestconfig, name):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", ["pb2", "pb2_grpc"])
-def test_types_are_those_of_the_proto(pytestconfig, made, name, kind):
+def test_type_stubs_match_the_proto(pytestconfig, generated, name, kind):
     file = f"{PACKAGE}/{name}_{kind}.pyi"
 
     committed = (pytestconfig.rootpath / file).read_text()
 
-    assert committed == (made / file).read_text(), "run `make protos`"
+    assert committed == (generated / file).read_text(), "run `make protos`"

@@ -1,4 +1,4 @@
-"""A value of a wrong type is refused when an object is created, by name."""
+"""Types are checked when an object is created; errors name the field."""
 
 import time
 from datetime import date
@@ -6,9 +6,19 @@ from datetime import date
 import numpy as np
 import pytest
 
-from shortlist_client import AnyOf, Diversity, Event, Filters, Item, Range, Shopper, Wishes
+from shortlist_client import (
+    AnyOf,
+    Diversity,
+    Event,
+    Filters,
+    Item,
+    Range,
+    RecommenderClient,
+    Shopper,
+    Wishes,
+)
 
-DONE = {"user_id": "u", "item_id": "i", "action": "click"}
+EVENT = {"user_id": "u", "item_id": "i", "action": "click"}
 
 
 @pytest.mark.parametrize(
@@ -49,9 +59,9 @@ DONE = {"user_id": "u", "item_id": "i", "action": "click"}
             {"item_id": "b", "title": "t", "attributes": {1: 2}},
             "a key of attributes must be a st",
         ),
-        (Event, {**DONE, "user_id": 196}, "user_id must be a string, got 196"),
-        (Event, {**DONE, "time": 1.5}, "time must be a whole number, got 1.5"),
-        (Event, {**DONE, "position": "1"}, "position must be a whole number, got '1'"),
+        (Event, {**EVENT, "user_id": 196}, "user_id must be a string, got 196"),
+        (Event, {**EVENT, "time": 1.5}, "time must be a whole number, got 1.5"),
+        (Event, {**EVENT, "position": "1"}, "position must be a whole number, got '1'"),
     ],
 )
 def test_a_wrong_type_is_refused_by_name(kind, fields, message):
@@ -73,14 +83,14 @@ def test_a_clause_of_a_wrong_type_is_refused_by_name(make, message):
         make()
 
 
-def test_a_long_value_is_cut_in_the_message():
+def test_the_message_shortens_a_long_value():
     with pytest.raises(TypeError) as caught:
         Shopper(user_id=["x" * 100] * 1000)
 
     assert len(str(caught.value)) < 700
 
 
-def test_numbers_of_other_libraries_are_numbers():
+def test_numpy_numbers_are_accepted():
     rows = np.arange(3)
     shopper = Shopper(history_times=list(rows), vector=list(np.float32([0.5, 1])))
 
@@ -89,7 +99,7 @@ def test_numbers_of_other_libraries_are_numbers():
     assert Range("day", gte=date(2024, 1, 1), lt=np.float64(2)).bounds["lt"] == 2
 
 
-def test_lists_become_tuples_that_nobody_can_change():
+def test_lists_become_immutable_tuples():
     history = ["i1"]
     shopper = Shopper(history=history)
     history.append("i2")
@@ -108,3 +118,38 @@ def test_a_history_of_10_000_items_is_checked_in_a_few_milliseconds():
         taken.append(time.perf_counter() - started)
 
     assert min(taken) < 0.005
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: RecommenderClient(5), "target must be a string, got 5"),
+        (
+            lambda: RecommenderClient("localhost:1", timeout="5"),
+            "timeout must be a number, got '5'",
+        ),
+        (
+            lambda: RecommenderClient("localhost:1").recommend(Shopper(), timeout="1"),
+            "timeout must be a number, got '1'",
+        ),
+        (
+            lambda: RecommenderClient("localhost:1").recommend({"user_id": "196"}),
+            "shopper must be a Shopper, got",
+        ),
+        (
+            lambda: list(RecommenderClient("localhost:1").recommend_many([Shopper()])),
+            r"requests\[0\] must be a Shopper and Wishes, got Shopper",
+        ),
+    ],
+)
+def test_a_wrong_argument_of_a_call_is_refused_before_anything_is_sent(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+def test_an_item_does_not_change_with_the_dictionary_it_was_made_of():
+    texts = {"brand": "Acme"}
+    item = Item(item_id="b", title="t", texts=texts)
+    texts["brand"] = "Zeta"
+
+    assert item.texts == {"brand": "Acme"}

@@ -38,7 +38,7 @@ CALLS = {
 
 
 def any_answer(seed):
-    """Whatever an engine may say: absent scores, odd texts, float32 and float64, no items."""
+    """A random answer: absent scores, unusual texts, float32 and float64, maybe no items."""
     rng = np.random.default_rng(seed)
 
     def maybe(value):
@@ -89,7 +89,7 @@ def test_the_grpc_answer_equals_the_engines_answer(client, fake, method, seed):
     assert response.versions == fake.versions
 
 
-def test_the_engine_is_asked_what_the_client_asked(client, fake):
+def test_the_engine_receives_the_clients_requests(client, fake):
     for call in CALLS.values():
         call(client)
 
@@ -101,7 +101,7 @@ def test_the_engine_is_asked_what_the_client_asked(client, fake):
     ]
 
 
-def test_every_field_of_a_request_travels():
+def test_every_field_of_a_request_survives_the_conversion():
     shopper = Shopper(
         user_id="",
         history=["a", "b"],
@@ -120,9 +120,9 @@ def test_every_field_of_a_request_travels():
         release="r-1",
         request_id="name",
     )
-    for given, nothing in ((shopper, Shopper()), (wishes, Wishes())):
-        for field in fields(given):  # a new one must have a value here
-            assert getattr(given, field.name) != getattr(nothing, field.name), field.name
+    for given, default in ((shopper, Shopper()), (wishes, Wishes())):
+        for field in fields(given):  # so that a new field gets a value above
+            assert getattr(given, field.name) != getattr(default, field.name), field.name
 
     assert to_shopper(shopper_message(shopper)) == shopper
     assert to_wishes(wishes_message(wishes)) == wishes
@@ -142,7 +142,7 @@ FILTERS = Filters(
 )
 
 
-def test_filters_and_items_to_leave_out_travel(client, fake):
+def test_filters_and_excluded_items_reach_the_engine(client, fake):
     wishes = Wishes(filters=FILTERS, exclude=("x", "y"))
     client.recommend(Shopper(), wishes)
     client.retrieve(Shopper(), wishes)
@@ -153,7 +153,7 @@ def test_filters_and_items_to_leave_out_travel(client, fake):
     assert fake.calls[2] == ("similar", "c", wishes)
 
 
-def test_times_travel_as_utc_and_dates_as_their_midnights():
+def test_times_are_sent_in_utc_and_dates_as_their_midnight():
     paris = timezone(timedelta(hours=1))
     given = (date(2024, 5, 1), datetime(2024, 5, 1), datetime(2024, 5, 1, 1, tzinfo=paris))
 
@@ -169,7 +169,7 @@ def test_times_travel_as_utc_and_dates_as_their_midnights():
         (pb.Value(time={"seconds": 1 << 60}), "times must be within the years 1 and 9999"),
     ],
 )
-def test_what_no_value_can_be_is_an_invalid_argument(client, value, message):
+def test_an_impossible_filter_value_is_an_invalid_argument(client, value, message):
     clause = pb.Clause(attribute="a", any_of=pb.AnyOf(values=[value]))
     requests = {
         client._stub.Recommend: pb.RecommendRequest(
@@ -199,20 +199,20 @@ def test_filters_are_read_from_the_contracts_json():
 
 
 @pytest.mark.parametrize("user_id", [None, "", "u"])
-def test_no_user_and_a_user_without_a_name_differ(client, fake, user_id):
+def test_an_absent_and_an_empty_user_id_differ(client, fake, user_id):
     client.recommend(Shopper(user_id=user_id))
 
     assert fake.calls == [("recommend", Shopper(user_id=user_id), Wishes())]
 
 
 @pytest.mark.parametrize("limit", [None, 0, -1])
-def test_a_limit_without_sense_is_left_to_the_engine(client, fake, limit):
+def test_the_engine_checks_the_limit(client, fake, limit):
     client.recommend(Shopper(), Wishes(limit=limit))
 
     assert fake.calls == [("recommend", Shopper(), Wishes(limit=limit))]
 
 
-def test_a_request_id_comes_back(client):
+def test_an_answer_repeats_the_request_id(client):
     assert client.recommend(Shopper(), Wishes(request_id="r-1")).request_id == "r-1"
     assert client.retrieve(Shopper(), Wishes(request_id="r-2")).request_id == "r-2"
     assert client.rank(["c"], Shopper(), Wishes(request_id="r-3")).request_id == "r-3"

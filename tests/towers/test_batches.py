@@ -15,10 +15,10 @@ from towers.windows import windows
 
 def source(shop, tiny_bert, *, uniform, twins=None):
     inputs = text_inputs(shop, load_tokenizer(str(tiny_bert)), TowersConfig(history_tokens=16))
-    points = training_examples(shop)
-    counts = np.bincount(points.targets, minlength=len(shop.item_ids))
+    examples = training_examples(shop)
+    counts = np.bincount(examples.targets, minlength=len(shop.item_ids))
     return Training(
-        points=points,
+        examples=examples,
         inputs=inputs,
         twins=twins or Twins(inputs.titles[row] for row in range(len(inputs.titles))),
         sampler=NegativeSampler(
@@ -35,9 +35,10 @@ def source(shop, tiny_bert, *, uniform, twins=None):
 def collate(request):
     def of(training):
         if request.param == "titles":
-            return TitleBatches(training=training), training.points
-        cut = windows(training.points, 4)
-        return WindowBatches(training=training, windows=cut, width=4, searches=0.0), training.points
+            return TitleBatches(training=training), training.examples
+        cut = windows(training.examples, 4)
+        batches = WindowBatches(training=training, windows=cut, width=4, searches=0.0)
+        return batches, training.examples
 
     return of
 
@@ -46,19 +47,19 @@ def members(collator, chosen):
     """Training examples of a batch, in its order."""
     if isinstance(collator, TitleBatches):
         return np.asarray(chosen)
-    bounds = collator.windows.points
+    bounds = collator.windows.examples
     return np.concatenate([np.arange(bounds[w], bounds[w + 1]) for w in chosen])
 
 
 @pytest.mark.parametrize("uniform", [0, 20, 240])
 def test_masked_candidates_are_exactly_the_purchases_of_the_user(collate, shop, tiny_bert, uniform):
-    collator, points = collate(source(shop, tiny_bert, uniform=uniform))
+    collator, examples = collate(source(shop, tiny_bert, uniform=uniform))
     chosen = [0, 5, 17, 40]
 
     batch = collator(chosen)
 
     candidates = batch.rows[batch.candidates].numpy()
-    owners = points.user_rows[members(collator, chosen)]
+    owners = examples.user_rows[members(collator, chosen)]
     for choice, owner in enumerate(owners.tolist()):
         shopper = batch.choices.users[choice]
         columns = batch.choices.excluded_candidates[batch.choices.excluded_users == shopper]
@@ -68,18 +69,18 @@ def test_masked_candidates_are_exactly_the_purchases_of_the_user(collate, shop, 
 
 @pytest.mark.parametrize("uniform", [0, 20, 240])
 def test_every_choice_has_its_own_target(collate, shop, tiny_bert, uniform):
-    collator, points = collate(source(shop, tiny_bert, uniform=uniform))
+    collator, examples = collate(source(shop, tiny_bert, uniform=uniform))
     chosen = [3, 8, 11]
 
     batch = collator(chosen)
 
     targets = batch.rows[batch.candidates[batch.choices.targets]].numpy()
-    np.testing.assert_array_equal(targets, points.targets[members(collator, chosen)])
+    np.testing.assert_array_equal(targets, examples.targets[members(collator, chosen)])
 
 
 def test_a_shopper_is_embedded_at_the_last_item_of_the_history(shop, tiny_bert):
     training = source(shop, tiny_bert, uniform=20)
-    cut = windows(training.points, 4)
+    cut = windows(training.examples, 4)
     collator = WindowBatches(training=training, windows=cut, width=4, searches=0.0)
     chosen = [3, 8, 11]
 
@@ -87,25 +88,25 @@ def test_a_shopper_is_embedded_at_the_last_item_of_the_history(shop, tiny_bert):
 
     packed = batch.histories
     ids, owners = packed.ids.flatten(), packed.owners.flatten()
-    for choice, point in enumerate(members(collator, chosen).tolist()):
+    for choice, example in enumerate(members(collator, chosen).tolist()):
         cell = int(batch.cells[batch.choices.users[choice]])
         seen = ids[: cell + 1][owners[: cell + 1] == owners[cell]]
         np.testing.assert_array_equal(
-            batch.rows[seen].numpy(), training.points.history(point)[-len(seen) :]
+            batch.rows[seen].numpy(), training.examples.history(example)[-len(seen) :]
         )
-        assert len(seen) == min(len(training.points.history(point)), 4)
+        assert len(seen) == min(len(training.examples.history(example)), 4)
 
 
 def test_texts_encoded_with_gradients_are_those_of_targets(collate, shop, tiny_bert):
     training = source(shop, tiny_bert, uniform=20)
-    collator, points = collate(training)
+    collator, examples = collate(training)
     chosen = list(range(12))
 
     batch = collator(chosen)
 
     rows = batch.rows[batch.fresh].numpy()
     assert len(rows) == 5
-    assert np.isin(rows, points.targets[members(collator, chosen)]).all()
+    assert np.isin(rows, examples.targets[members(collator, chosen)]).all()
     for row, ids, mask in zip(rows, batch.texts.ids, batch.texts.mask, strict=True):
         np.testing.assert_array_equal(ids[mask.bool()].numpy(), training.inputs.item(int(row)))
 
@@ -120,12 +121,12 @@ def test_items_with_the_same_title_words_are_no_negatives(collate, shop, tiny_be
     titles = [np.array([row // 2, row % 2]) for row in range(240)]
     titles[7] = titles[0][::-1]
     training = source(shop, tiny_bert, uniform=240, twins=Twins(titles))
-    collator, points = collate(training)
-    chosen = list(range(len(points.targets) // 4))
+    collator, examples = collate(training)
+    chosen = list(range(len(examples.targets) // 4))
 
     batch = collator(chosen)
 
-    owners = points.user_rows[members(collator, chosen)]
+    owners = examples.user_rows[members(collator, chosen)]
     checked = 0
     for choice, owner in enumerate(owners.tolist()):
         own = {0, 7} & set(shop.history(owner).tolist())
@@ -142,8 +143,8 @@ class OneHardNegative:
 
     share = np.array([0, 0, 0, 0, 0, 0, 0, 1.0])
 
-    def draw(self, points, rng):
-        return np.full(len(points), 7, np.int32)
+    def draw(self, examples, rng):
+        return np.full(len(examples), 7, np.int32)
 
 
 @pytest.mark.parametrize("hard", [None, OneHardNegative()])
@@ -186,7 +187,7 @@ def test_items_without_purchases_are_no_negatives():
 
 def test_a_search_is_words_of_the_target_after_or_without_the_history(shop, tiny_bert):
     training = source(shop, tiny_bert, uniform=20)
-    cut = windows(training.points, 4)
+    cut = windows(training.examples, 4)
     plain = WindowBatches(training=training, windows=cut, width=12, searches=0.0)
     collator = replace(plain, searches=1.0)
     chosen = list(range(20))
@@ -218,9 +219,10 @@ def test_a_search_is_words_of_the_target_after_or_without_the_history(shop, tiny
 
 def test_every_item_of_a_sequence_has_its_own_interaction_code_or_none_has(shop, tiny_bert):
     training = source(shop, tiny_bert, uniform=20)
-    numbered = replace(training.points, interaction_codes=1 + np.arange(len(training.points.items)))
-    training = replace(training, points=numbered)
-    cut = windows(training.points, 4)
+    codes = 1 + np.arange(len(training.examples.items))
+    numbered = replace(training.examples, interaction_codes=codes)
+    training = replace(training, examples=numbered)
+    cut = windows(training.examples, 4)
     collator = WindowBatches(training=training, windows=cut, width=12, searches=0.5)
 
     batch = collator(list(range(120)))
@@ -239,6 +241,6 @@ def test_every_item_of_a_sequence_has_its_own_interaction_code_or_none_has(shop,
             without_codes += is_item.any()
             continue
         np.testing.assert_array_equal(
-            training.points.items[interaction_codes[is_item] - 1], rows[ids[is_item]]
+            training.examples.items[interaction_codes[is_item] - 1], rows[ids[is_item]]
         )
     assert 5 < without_codes < 40

@@ -38,7 +38,7 @@ def test_encoding_from_cached_states_equals_encoding_from_words(tower, sequences
 
     def states():
         path = tmp_path / "states.npy"
-        return FrozenStatesCache.kept(
+        return FrozenStatesCache.load_or_compute(
             path, lengths, 32, lambda: in_batches(below, lengths, "texts")
         )
 
@@ -62,7 +62,7 @@ def test_an_interrupted_cache_is_not_written(sequences, tmp_path):
         raise KeyError("killed")
 
     with pytest.raises(KeyError):
-        FrozenStatesCache.kept(tmp_path / "states.npy", lengths, 32, killed)
+        FrozenStatesCache.load_or_compute(tmp_path / "states.npy", lengths, 32, killed)
 
     assert not list(tmp_path.iterdir())
 

@@ -12,12 +12,12 @@ pytestmark = pytest.mark.numeric
 
 
 @pytest.fixture
-def points(shop):
+def examples(shop):
     return training_examples(shop)
 
 
-def test_items_that_share_users_are_near_each_other(points):
-    embeddings = svd_embeddings(points, 240, dimension=16, seed=0)
+def test_items_that_share_users_are_near_each_other(examples):
+    embeddings = svd_embeddings(examples, 240, dimension=16, seed=0)
 
     cosines = embeddings @ embeddings.T
     same = (
@@ -27,12 +27,12 @@ def test_items_that_share_users_are_near_each_other(points):
     assert cosines[~same].mean().abs() < 0.1
 
 
-def test_full_rank_gives_the_cosines_of_an_exact_decomposition(points, shop):
-    embeddings = svd_embeddings(points, 240, dimension=240, seed=0).double()
+def test_full_rank_gives_the_cosines_of_an_exact_decomposition(examples, shop):
+    embeddings = svd_embeddings(examples, 240, dimension=240, seed=0).double()
 
-    matrix = np.zeros((len(points.user_starts) - 1, 240))
-    owners = np.repeat(np.arange(len(matrix)), np.diff(points.user_starts))
-    matrix[owners, points.items] = 1
+    matrix = np.zeros((len(examples.user_starts) - 1, 240))
+    owners = np.repeat(np.arange(len(matrix)), np.diff(examples.user_starts))
+    matrix[owners, examples.items] = 1
     of_users, of_items = (np.sqrt(matrix.sum(axis, keepdims=True)) for axis in (1, 0))
     matrix /= np.maximum(of_users, 1) * np.maximum(of_items, 1)
     matrix -= of_users * of_items / np.linalg.norm(of_users) / np.linalg.norm(of_items)
@@ -44,13 +44,14 @@ def test_full_rank_gives_the_cosines_of_an_exact_decomposition(points, shop):
     np.testing.assert_allclose(embeddings @ embeddings.T, exact @ exact.T, atol=tolerance)
 
 
-def test_items_without_purchases_have_zero_embeddings(points):
-    kept = points.items != 7
-    owners = np.repeat(np.arange(len(points.user_starts) - 1), np.diff(points.user_starts))[kept]
+def test_items_without_purchases_have_zero_embeddings(examples):
+    kept = examples.items != 7
+    users = np.arange(len(examples.user_starts) - 1)
+    owners = np.repeat(users, np.diff(examples.user_starts))[kept]
     without = replace(
-        points,
-        items=points.items[kept],
-        user_starts=np.searchsorted(owners, np.arange(len(points.user_starts))),
+        examples,
+        items=examples.items[kept],
+        user_starts=np.searchsorted(owners, np.arange(len(examples.user_starts))),
     )
 
     embeddings = svd_embeddings(without, 240, dimension=500, seed=0)
@@ -61,12 +62,12 @@ def test_items_without_purchases_have_zero_embeddings(points):
     np.testing.assert_allclose(embeddings.norm(dim=1), bought, atol=rounding(1, terms=500))
 
 
-def test_the_seed_fixes_the_result_and_the_global_random_state_is_unchanged(points):
+def test_the_seed_fixes_the_result_and_the_global_random_state_is_unchanged(examples):
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
 
-    first, second = (svd_embeddings(points, 240, dimension=16, seed=5) for _ in range(2))
+    first, second = (svd_embeddings(examples, 240, dimension=16, seed=5) for _ in range(2))
 
     torch.testing.assert_close(first, second, atol=rounding(first, terms=240), rtol=0)
     assert torch.equal(torch.rand(2), expected)

@@ -104,9 +104,9 @@ def test_gradients_of_two_processes_equal_those_of_one_with_both_batches(shop, t
 
 
 def test_a_single_process_uses_its_own_pool(shop):
-    points = training_examples(shop)
+    examples = training_examples(shop)
     sampler = NegativeSampler(target_share=np.full(240, 1 / 240), bought=np.arange(240), uniform=0)
 
-    rows, _ = sampler(np.arange(5), points.targets[:5], np.random.default_rng(0))
+    rows, _ = sampler(np.arange(5), examples.targets[:5], np.random.default_rng(0))
 
-    np.testing.assert_array_equal(rows, np.unique(points.targets[:5]))
+    np.testing.assert_array_equal(rows, np.unique(examples.targets[:5]))

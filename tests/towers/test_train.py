@@ -216,8 +216,8 @@ def test_served_towers_train_on_both_splits_for_as_many_epochs_as_the_trial(
     assert read_manifest(root / "trial/towers", "towers").facts["epochs"] == 2
     (refit,) = refits
     valid, test = (int((np.asarray(shop.splits) == code).sum()) for code in (VALID, TEST))
-    assert len(first.points.items) == len(shop.items) - valid - test
-    assert len(refit.points.items) == len(shop.items) - test
+    assert len(first.examples.items) == len(shop.items) - valid - test
+    assert len(refit.examples.items) == len(shop.items) - test
 
 
 @pytest.mark.parametrize(

@@ -34,11 +34,11 @@ SHOPPERS = shoppers([1] * 4, [1] * 40, [7, 1, 1], [30, 2, 3], [1, 1], [5, 20, 3,
 def test_every_example_is_predicted_once_from_a_window_that_ends_in_its_history(length):
     found = windows(SHOPPERS, length)
 
-    assert found.points[0] == 0
-    assert found.points[-1] == len(SHOPPERS)
-    assert (np.diff(found.points) > 0).all()
+    assert found.examples[0] == 0
+    assert found.examples[-1] == len(SHOPPERS)
+    assert (np.diff(found.examples) > 0).all()
     for start, end, first, last in zip(
-        found.starts, found.ends, found.points[:-1], found.points[1:], strict=True
+        found.starts, found.ends, found.examples[:-1], found.examples[1:], strict=True
     ):
         users = SHOPPERS.user_rows[first:last]
         assert len(set(users.tolist())) == 1
@@ -57,7 +57,7 @@ def test_a_short_history_is_one_window_from_its_start():
 
 def test_an_example_sees_at_least_half_a_window_if_the_history_is_long_enough():
     found = windows(SHOPPERS, 10)
-    window = np.searchsorted(found.points, np.arange(len(SHOPPERS)), side="right") - 1
+    window = np.searchsorted(found.examples, np.arange(len(SHOPPERS)), side="right") - 1
     seen = SHOPPERS.ends - found.starts[window]
     available = SHOPPERS.ends - SHOPPERS.user_starts[SHOPPERS.user_rows]
 

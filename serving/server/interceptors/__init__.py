@@ -1,1 +1,1 @@
-"""What wraps every call: telemetry, authentication, statuses."""
+"""Interceptors of every call: telemetry, authentication, error statuses."""

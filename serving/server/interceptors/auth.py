@@ -1,4 +1,4 @@
-"""Refuses calls for who makes them, before they are read."""
+"""Refuses unauthorised calls before their messages are read."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,11 +17,11 @@ from serving.server.interceptors.wrapping import Call, Handler, wrap
 logger = logging.getLogger(__name__)
 
 CLIENT: ContextVar[str] = ContextVar("client", default="")
-"""Name of who made the call that is being answered; empty where nobody need say"""
+"""Name of the client of the current call; empty for the public service and without tokens"""
 
 
 class AuthInterceptor(aio.ServerInterceptor):
-    """Lets a call through, or answers it with why it may not be made and nothing else."""
+    """Passes an authorised call on; ends any other call with the reason alone."""
 
     def __init__(self, access: AccessControl) -> None:
         self._access = access
@@ -47,7 +47,7 @@ class AuthInterceptor(aio.ServerInterceptor):
 
 
 def _refused(handler: "Handler | None", error: AccessError, method: str) -> Any:
-    """What answers in a method's place; a method that is not there tells nothing more."""
+    """A handler that refuses the call; a missing method is refused in the same way."""
 
     @asynccontextmanager
     async def refusing(call: Call) -> AsyncIterator[None]:
@@ -55,8 +55,8 @@ def _refused(handler: "Handler | None", error: AccessError, method: str) -> Any:
         await call.context.abort(status, message, trailing_metadata(error, status))
         yield
 
-    return wrap(handler or grpc.unary_unary_rpc_method_handler(_nothing), refusing)
+    return wrap(handler or grpc.unary_unary_rpc_method_handler(_unreachable), refusing)
 
 
-async def _nothing(request: Any, context: Any) -> bytes:  # noqa: ARG001  # as gRPC calls it
-    raise AssertionError("refused before")
+async def _unreachable(request: Any, context: Any) -> bytes:  # noqa: ARG001  # gRPC's signature
+    raise AssertionError("the call was refused before")

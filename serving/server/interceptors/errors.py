@@ -1,4 +1,4 @@
-"""Ends a call whose method raised with the status of the error."""
+"""Ends a call with the status of the error that its method raised."""
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,7 +17,7 @@ StreamMethod = Callable[[Any, Any], AsyncIterator[Any]]
 
 
 class ErrorInterceptor(aio.ServerInterceptor):
-    """Ends a call whose method raised with the status of the error."""
+    """Ends a call with the status of the error that its method raised."""
 
     @override
     async def intercept_service(
@@ -30,7 +30,7 @@ class ErrorInterceptor(aio.ServerInterceptor):
             return handler
         name = handler_call_details.method
         codec = {
-            "request_deserializer": _or_why_not(handler.request_deserializer),
+            "request_deserializer": _returning_errors(handler.request_deserializer),
             "response_serializer": handler.response_serializer,
         }
         if handler.unary_unary is not None:
@@ -38,14 +38,14 @@ class ErrorInterceptor(aio.ServerInterceptor):
         if inspect.isasyncgenfunction(handler.stream_stream):
             streaming = _guarded_stream(handler.stream_stream, name)
             return grpc.stream_stream_rpc_method_handler(streaming, **codec)
-        if inspect.iscoroutinefunction(handler.unary_stream):  # health's
+        if inspect.iscoroutinefunction(handler.unary_stream):  # `Watch` of the health service
             watching = _guarded(handler.unary_stream, name)
             return grpc.unary_stream_rpc_method_handler(watching, **codec)
         return handler
 
 
-def _or_why_not(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    """Reads a message, or returns why it cannot: what is raised here, gRPC answers itself."""
+def _returning_errors(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """The deserialiser, returning its error: gRPC would answer a raised one with its own status."""
 
     def read(wire: bytes) -> Any:
         try:
@@ -56,21 +56,21 @@ def _or_why_not(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
     return read
 
 
-def _readable(request: Any) -> Any:
+def _checked(request: Any) -> Any:
     if isinstance(request, DecodeError):
         raise InvalidRequestError("request must be a message of the contract, got other bytes")
     return request
 
 
-async def _all_readable(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+async def _all_checked(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
     async for request in requests:
-        yield _readable(request)
+        yield _checked(request)
 
 
 def _guarded(method: Method, name: str) -> Method:
     async def call(request: Any, context: Any) -> Any:
         try:
-            return await method(_readable(request), context)
+            return await method(_checked(request), context)
         except aio.AbortError:
             raise
         except Exception as error:
@@ -82,7 +82,7 @@ def _guarded(method: Method, name: str) -> Method:
 def _guarded_stream(method: StreamMethod, name: str) -> StreamMethod:
     async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
         try:
-            async for response in method(_all_readable(requests), context):
+            async for response in method(_all_checked(requests), context):
                 yield response
         except aio.AbortError:
             raise

@@ -39,17 +39,17 @@ STATUS_OF: Mapping[type[Exception], grpc.StatusCode] = {
     TimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
 }
-"""Errors that a caller can act on; their messages are sent. All others are INTERNAL."""
+"""Errors that a caller can act on; the caller gets their messages. All others are INTERNAL."""
 
 Trailing = tuple[tuple[str, str | bytes], ...]
 
 
 def status_of(error: Exception, method: str) -> tuple[grpc.StatusCode, str]:
-    """Status and message of an error; an unknown error is logged and its message not sent.
+    """Status and message of an error. Logs an unknown error and hides its message.
 
     Args:
-        error: What a method raised.
-        method: Its name, for the log.
+        error: Error that the method raised.
+        method: Name of the method, for the log.
     """
     for kind, status in STATUS_OF.items():
         if isinstance(error, kind):
@@ -59,7 +59,7 @@ def status_of(error: Exception, method: str) -> tuple[grpc.StatusCode, str]:
 
 
 def trailing_metadata(error: Exception, status: grpc.StatusCode) -> Trailing:
-    """What a program can read of an error besides its message, in the form of google.rpc."""
+    """Details of an error that a program can act on, as a `google.rpc.Status`; maybe none."""
     detail: Any
     if isinstance(error, QueueFullError | TooManyRequestsError):
         detail = error_details_pb2.RetryInfo()

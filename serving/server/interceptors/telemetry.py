@@ -1,4 +1,4 @@
-"""Counts, times, traces and logs every call; says nothing of who the shopper is."""
+"""Counts, times, traces and logs every call; never records who the shopper is."""
 
 import asyncio
 import logging
@@ -13,20 +13,19 @@ from opentelemetry import propagate, trace
 from opentelemetry.trace import Span, SpanKind
 from typing_extensions import override
 
+from serving.api.request import ANSWER_STAGES
 from serving.server.interceptors.auth import CLIENT
 from serving.server.interceptors.wrapping import Call, wrap
 from serving.server.metrics import Metrics
 
 logger = logging.getLogger("serving.calls")
-SEQUENCE = ("user_tower", "index", "ranker", "reasons", "text_reasons")
-"""Stages of an answer, one after another."""
 STATUSES = {status.value[0]: status.name for status in grpc.StatusCode}
 
 
 class TelemetryInterceptor(aio.ServerInterceptor):
-    """Outermost: sees what the caller sees.
+    """Observes calls as the caller sees them; must be the outermost interceptor.
 
-    Spans go wherever OpenTelemetry was told to send them, and nowhere if it was not.
+    Spans go to the exporter that OpenTelemetry is configured with; without one, nowhere.
     """
 
     def __init__(self, metrics: Metrics) -> None:
@@ -63,20 +62,20 @@ class TelemetryInterceptor(aio.ServerInterceptor):
                     self._metrics.in_flight.dec()
                     end = time.time_ns()
                     span.set_attribute("rpc.grpc.status", status)
-                    # counted in the loop's next turn: the answer goes out before it
+                    # in the loop's next turn, so that the answer is sent first
                     asyncio.get_running_loop().call_soon(
-                        self._ended, call, method, status, started, end
+                        self._report, call, method, status, started, end
                     )
 
         return wrap(handler, observed)
 
-    def _ended(self, call: Call, method: str, status: str, started: int, end: int) -> None:
-        """Count, trace and log a call between two times in ns."""
+    def _report(self, call: Call, method: str, status: str, started: int, end: int) -> None:
+        """Count, trace and log a finished call; `started` and `end` are in ns."""
         client, seconds = CLIENT.get(), (end - started) / 1e9
-        self._metrics.ended(method, status, client, seconds)
+        self._metrics.count_call(method, status, client, seconds)
         stages = _stages(call)
         for stage, milliseconds in stages.items():
-            self._metrics.stage(stage, milliseconds / 1e3)
+            self._metrics.count_stage(stage, milliseconds / 1e3)
         self._trace_stages(stages, end)
         logger.debug(
             "%s %s",
@@ -100,8 +99,8 @@ class TelemetryInterceptor(aio.ServerInterceptor):
             yield span
 
     def _trace_stages(self, milliseconds: Mapping[str, float], end: int) -> None:
-        """Spans of the stages, which followed one another until a time in ns."""
-        for stage in reversed([name for name in SEQUENCE if name in milliseconds]):
+        """Add a span for each stage; the stages ran one after another until `end`, ns."""
+        for stage in reversed([name for name in ANSWER_STAGES if name in milliseconds]):
             start = end - round(1e6 * milliseconds[stage])
             self._tracer.start_span(stage, start_time=start).end(end)
             end = start

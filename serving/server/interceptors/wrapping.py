@@ -1,4 +1,4 @@
-"""Wraps a gRPC method of any kind in what happens before and after it."""
+"""Wraps a gRPC method of any kind in a context manager."""
 
 import inspect
 from collections.abc import AsyncIterator, Callable
@@ -11,37 +11,37 @@ import grpc
 
 @dataclass
 class Call:
-    """A call while it is answered."""
+    """A call in progress."""
 
     context: Any
     request: Any = None
-    """The message; None where they come in a stream"""
+    """The request; None if requests are streamed"""
     response: Any = field(default=None)
-    """The message, once it is there; None where they go in a stream"""
+    """The response, None until it is ready; always None if responses are streamed"""
 
 
 Wrapper = Callable[[Call], AbstractAsyncContextManager[None]]
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in its types alone
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic only in the type stubs
 
 
 def wrap(handler: Handler, manager: Wrapper) -> Handler:
-    """The same method inside a context manager; what the method raises passes through it."""
+    """The method inside a context manager, which sees the errors that the method raises."""
     kinds = {
-        (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler, _one),
-        (True, False): ("stream_unary", grpc.stream_unary_rpc_method_handler, _one),
-        (False, True): ("unary_stream", grpc.unary_stream_rpc_method_handler, _many),
-        (True, True): ("stream_stream", grpc.stream_stream_rpc_method_handler, _many),
+        (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler, _unary),
+        (True, False): ("stream_unary", grpc.stream_unary_rpc_method_handler, _unary),
+        (False, True): ("unary_stream", grpc.unary_stream_rpc_method_handler, _streaming),
+        (True, True): ("stream_stream", grpc.stream_stream_rpc_method_handler, _streaming),
     }
-    name, make, wrap = kinds[bool(handler.request_streaming), bool(handler.response_streaming)]
+    name, make, inside = kinds[bool(handler.request_streaming), bool(handler.response_streaming)]
     method = getattr(handler, name)
     return make(
-        wrap(method, manager, streamed=bool(handler.request_streaming)),
+        inside(method, manager, streamed=bool(handler.request_streaming)),
         request_deserializer=handler.request_deserializer,
         response_serializer=handler.response_serializer,
     )
 
 
-def _one(method: Callable[..., Any], manager: Wrapper, *, streamed: bool) -> Callable[..., Any]:
+def _unary(method: Callable[..., Any], manager: Wrapper, *, streamed: bool) -> Callable[..., Any]:
     async def call(request: Any, context: Any) -> Any:
         made = Call(context=context, request=None if streamed else request)
         async with manager(made):
@@ -51,11 +51,13 @@ def _one(method: Callable[..., Any], manager: Wrapper, *, streamed: bool) -> Cal
     return call
 
 
-def _many(method: Callable[..., Any], manager: Wrapper, *, streamed: bool) -> Callable[..., Any]:
+def _streaming(
+    method: Callable[..., Any], manager: Wrapper, *, streamed: bool
+) -> Callable[..., Any]:
     async def call(request: Any, context: Any) -> AsyncIterator[Any]:
         async with manager(Call(context=context, request=None if streamed else request)):
             result = method(request, context)
-            if inspect.isawaitable(result):  # it writes to the context itself
+            if inspect.isawaitable(result):  # a method that writes to the context itself
                 await result
                 return
             async for response in result:

@@ -1,1 +1,1 @@
-"""The services of the contract: translate, call, translate back."""
+"""The gRPC services: translate requests, call the engine, translate answers."""

@@ -1,4 +1,4 @@
-"""Releases and statistics over the wire; loads in a thread of its own."""
+"""The AdminService: releases and statistics. Loads releases in its own thread."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from typing_extensions import override
 
-from serving.api.protocol import LiveCatalogue
+from serving.api.protocol import LiveRecommender
 from serving.batching.engine_thread import EngineThread
 from serving.releases.administration import Administration, Timed
 from serving.releases.reloader import Reloader
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class AdminServicer(AdminServiceServicer):
-    """The methods of `AdminService`. What they raise, the interceptor makes a status."""
+    """The methods of `AdminService`. ErrorInterceptor turns their errors into statuses."""
 
     def __init__(
         self,
@@ -34,15 +34,15 @@ class AdminServicer(AdminServiceServicer):
         reloader: Reloader | None,
         *,
         metrics: Metrics,
-        histories: UserEvents | None,
+        user_events: UserEvents | None,
     ) -> None:
-        self._engine, self._metrics, self._histories = engine, metrics, histories
+        self._engine, self._metrics, self._user_events = engine, metrics, user_events
         self._administration = Administration(engine, reloader)
         self._one_at_a_time = ThreadPoolExecutor(1, thread_name_prefix="admin")
         self._started = time.monotonic()
 
     async def close(self) -> None:
-        """Let what is in work end by itself, and drop the rest."""
+        """Let the current call end by itself and drop the waiting ones."""
         self._one_at_a_time.shutdown(wait=False, cancel_futures=True)
 
     @override
@@ -56,7 +56,7 @@ class AdminServicer(AdminServiceServicer):
     async def LoadRelease(
         self, request: pb.LoadReleaseRequest, context: Any
     ) -> pb.LoadReleaseResponse:
-        release, seconds = await self._in_turn(
+        release, seconds = await self._alone(
             lambda _: self._administration.load(request.release_id)
         )
         return pb.LoadReleaseResponse(release=release_message(release), seconds=seconds)
@@ -65,14 +65,14 @@ class AdminServicer(AdminServiceServicer):
     async def ActivateRelease(
         self, request: pb.ActivateReleaseRequest, context: Any
     ) -> pb.ActivateReleaseResponse:
-        release, seconds = await self._in_turn(
-            lambda wanted: self._administration.activate(request.release_id, wanted)
+        release, seconds = await self._alone(
+            lambda is_wanted: self._administration.activate(request.release_id, is_wanted)
         )
         return pb.ActivateReleaseResponse(release=release_message(release), seconds=seconds)
 
     @override
     async def RollBack(self, request: pb.RollBackRequest, context: Any) -> pb.RollBackResponse:
-        release, seconds = await self._in_turn(self._administration.roll_back)
+        release, seconds = await self._alone(self._administration.roll_back)
         return pb.RollBackResponse(release=release_message(release), seconds=seconds)
 
     @override
@@ -80,33 +80,32 @@ class AdminServicer(AdminServiceServicer):
         self, request: pb.GetStatisticsRequest, context: Any
     ) -> pb.GetStatisticsResponse:
         engine = await asyncio.to_thread(lambda: self._engine.engine)
-        assert isinstance(engine, LiveCatalogue), engine
         statistics = Statistics(
             versions=engine.current.versions,
             uptime_seconds=time.monotonic() - self._started,
             counts=await asyncio.to_thread(_counts, engine),
-            events=None if self._histories is None else await self._histories.count(),
+            events=None if self._user_events is None else await self._user_events.count(),
             waiting=self._engine.waiting,
-            memory_bytes=_resident(),
+            memory_bytes=_resident_bytes(),
             methods=self._metrics.methods(),
         )
         return statistics_message(statistics)
 
-    async def _in_turn(self, work: Callable[[Callable[[], bool]], Timed]) -> Timed:
-        """Do what may take long; it learns when nobody waits for it any more."""
-        gone = threading.Event()
+    async def _alone(self, work: Callable[[Callable[[], bool]], Timed]) -> Timed:
+        """Run long work, one at a time. Its argument returns False once the caller has left."""
+        left = threading.Event()
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._one_at_a_time, work, lambda: not gone.is_set())
+            return await loop.run_in_executor(self._one_at_a_time, work, lambda: not left.is_set())
         finally:
-            gone.set()
+            left.set()
 
 
-def _counts(engine: LiveCatalogue) -> Counts:
+def _counts(engine: LiveRecommender) -> Counts:
     return engine.counts
 
 
-def _resident() -> int:
-    """Bytes of memory that this process holds, as Linux counts them."""
+def _resident_bytes() -> int:
+    """Resident memory of this process, from Linux's `/proc`."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""Changes of items from the wire to the engine, row by row, in a thread of their own."""
+"""The CatalogService: upserts, deletes and returns items, off the event loop."""
 
 import asyncio
 import logging
@@ -10,7 +10,8 @@ from typing_extensions import override
 
 from lineage.manifest import ArtifactError
 from serving.api.errors import UnavailableError
-from serving.api.protocol import LiveCatalogue
+from serving.api.protocol import LiveRecommender
+from serving.api.validation import check_rows
 from serving.batching.engine_thread import EngineThread
 from serving.batching.micro_batcher import MicroBatcher
 from serving.server.servicers.streaming import answered
@@ -18,29 +19,31 @@ from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item
 from shortlist_client.proto.recommender.v1 import catalog_pb2 as pb
 from shortlist_client.proto.recommender.v1.catalog_pb2_grpc import CatalogServiceServicer
-from shortlist_client.wire.catalog import check_rows, item_message, to_item
+from shortlist_client.wire.catalog import item_message, to_item
 
 logger = logging.getLogger(__name__)
-TOGETHER = 256
-"""Items that are read together, of as many messages as wait"""
+BATCH_ITEMS = 256
+"""Maximum number of items encoded together, from all waiting messages."""
 
 
 class CatalogServicer(CatalogServiceServicer):
-    """The methods of `CatalogService`. What they raise, the interceptor makes a status."""
+    """The methods of `CatalogService`. ErrorInterceptor turns their errors into statuses."""
 
     def __init__(self, engine: EngineThread, draining: asyncio.Event) -> None:
         self._engine, self._draining = engine, draining
-        self._upserts = MicroBatcher(self._upsert, most=TOGETHER, name="catalogue")
+        self._upserts = MicroBatcher(self._upsert, most=BATCH_ITEMS, name="catalogue")
 
     async def close(self) -> None:
-        """Finish what is in work."""
+        """Finish the accepted upserts."""
         await self._upserts.close()
 
     @override
     async def Upsert(
         self, request_iterator: AsyncIterator[pb.UpsertRequest], context: Any
     ) -> AsyncIterator[pb.UpsertResponse]:
-        async for response in answered(request_iterator, self._taken, draining=self._draining):
+        async for response in answered(
+            request_iterator, self._upsert_message, draining=self._draining
+        ):
             yield response
 
     @override
@@ -55,7 +58,7 @@ class CatalogServicer(CatalogServiceServicer):
         check_rows("item_ids", len(request.item_ids))
         return await asyncio.to_thread(self._get, list(dict.fromkeys(request.item_ids)))
 
-    async def _taken(self, request: pb.UpsertRequest) -> pb.UpsertResponse:
+    async def _upsert_message(self, request: pb.UpsertRequest) -> pb.UpsertResponse:
         check_rows("items", len(request.items))
         reasons = await self._upserts([to_item(message) for message in request.items])
         rejected = [
@@ -66,28 +69,28 @@ class CatalogServicer(CatalogServiceServicer):
         return pb.UpsertResponse(upserted=len(reasons) - len(rejected), rejected=rejected)
 
     def _upsert(self, items: Sequence[Item]) -> Sequence[str | None]:
-        """Take those items that keep the rules; why not, of the others."""
-        engine = self._changeable()
+        """Upsert the valid items. Returns for each item the rule that it breaks, or None."""
+        engine = self._engine.engine
         reasons = [_broken_rule(engine, item) for item in items]
-        good = {
+        valid = {
             item.item_id: item
             for item, reason in zip(items, reasons, strict=True)
             if reason is None
         }
-        with _told():
-            engine.upsert(list(good.values()))
+        with _failures_as_unavailable():
+            engine.upsert(list(valid.values()))
         return reasons
 
     def _delete(self, item_ids: Sequence[str]) -> Sequence[str]:
-        """Delete what is there; ids of the rest."""
-        engine = self._changeable()
+        """Delete the known items; returns the unknown ids."""
+        engine = self._engine.engine
         unknown = [item_id for item_id in item_ids if engine.find(item_id) is None]
-        with _told():
+        with _failures_as_unavailable():
             engine.delete([item_id for item_id in item_ids if item_id not in set(unknown)])
         return unknown
 
     def _get(self, item_ids: Sequence[str]) -> pb.GetResponse:
-        engine, response = self._changeable(), pb.GetResponse()
+        engine, response = self._engine.engine, pb.GetResponse()
         for item_id in item_ids:
             known = engine.find(item_id)
             if known is None:
@@ -96,13 +99,8 @@ class CatalogServicer(CatalogServiceServicer):
                 response.items.add(item=item_message(known.item), changed=known.changed)
         return response
 
-    def _changeable(self) -> LiveCatalogue:
-        engine = self._engine.engine
-        assert isinstance(engine, LiveCatalogue), engine
-        return engine
 
-
-def _broken_rule(engine: LiveCatalogue, item: Item) -> str | None:
+def _broken_rule(engine: LiveRecommender, item: Item) -> str | None:
     try:
         engine.check(item)
     except InvalidRequestError as error:
@@ -111,8 +109,8 @@ def _broken_rule(engine: LiveCatalogue, item: Item) -> str | None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What the disk or another process refuses is for the log; callers may try again."""
+def _failures_as_unavailable() -> Iterator[None]:
+    """Log failures of the disk and of the lock; callers only learn that a retry may help."""
     try:
         yield
     except (ArtifactError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Events from the wire to where they are kept, row by row."""
+"""The FeedbackService: checks events one by one and stores the valid ones."""
 
 import asyncio
 import time
@@ -8,20 +8,20 @@ from typing import Any
 from typing_extensions import override
 
 from events.event import Outcome, check_event
+from serving.api.validation import check_rows
 from serving.server.servicers.streaming import answered
 from serving.server.user_events import UserEvents
 from shortlist_client.api.event import Event
 from shortlist_client.proto.recommender.v1 import feedback_pb2 as pb
 from shortlist_client.proto.recommender.v1.feedback_pb2_grpc import FeedbackServiceServicer
-from shortlist_client.wire.catalog import check_rows
 from shortlist_client.wire.feedback import to_event
 
 
 class FeedbackServicer(FeedbackServiceServicer):
-    """The methods of `FeedbackService`. What they raise, the interceptor makes a status."""
+    """The methods of `FeedbackService`. ErrorInterceptor turns their errors into statuses."""
 
-    def __init__(self, histories: UserEvents, draining: asyncio.Event) -> None:
-        self._histories, self._draining = histories, draining
+    def __init__(self, user_events: UserEvents, draining: asyncio.Event) -> None:
+        self._user_events, self._draining = user_events, draining
 
     @override
     async def Record(
@@ -35,9 +35,9 @@ class FeedbackServicer(FeedbackServiceServicer):
         now = time.time()
         events = [to_event(message, at=now) for message in request.events]
         reasons = [_broken_rule(event, at=now) for event in events]
-        good = [row for row, reason in enumerate(reasons) if reason is None]
-        outcomes = await self._histories.append([events[row] for row in good]) if good else ()
-        for row, outcome in zip(good, outcomes, strict=True):
+        valid = [row for row, reason in enumerate(reasons) if reason is None]
+        outcomes = await self._user_events.append([events[row] for row in valid]) if valid else ()
+        for row, outcome in zip(valid, outcomes, strict=True):
             if outcome is Outcome.CONFLICT:
                 reasons[row] = "event_id must be new, got that of another event"
         return pb.RecordResponse(

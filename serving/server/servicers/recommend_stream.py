@@ -1,4 +1,4 @@
-"""Recommendations for many shoppers over one stream, behind everybody who waits for an answer."""
+"""RecommendStream: recommendations for many shoppers, answered after all other calls."""
 
 import asyncio
 import itertools
@@ -16,7 +16,7 @@ NAME = "RecommendStream"
 
 
 class RecommendStreams:
-    """Answers the requests of all streams, so many at once; knows nothing of the engine."""
+    """Answers the requests of all streams, with a common limit; does not know the engine."""
 
     def __init__(
         self,
@@ -28,21 +28,21 @@ class RecommendStreams:
         """Take the parts.
 
         Args:
-            answer: Answers one request, after all that are not of streams.
-            draining: Once set, nothing more is read.
-            at_once: Requests of all streams together that are asked at a time.
+            answer: Answers one request, after all requests outside streams.
+            draining: Once set, no more requests are read.
+            at_once: Maximum number of requests in progress, of all streams together.
         """
         self._answer, self._draining = answer, draining
-        self._turn = asyncio.Semaphore(at_once)
+        self._slots = asyncio.Semaphore(at_once)
 
     async def answers(
         self, requests: AsyncIterator[pb.RecommendStreamRequest], *, deadline: float
     ) -> AsyncIterator[pb.RecommendStreamResponse]:
-        """Answer every request of a stream, each as soon as its answer is there.
+        """Answer every request of a stream, each as soon as its answer is ready.
 
         Args:
-            requests: What comes in.
-            deadline: Of the stream, in seconds of `time.monotonic`.
+            requests: Requests of the stream.
+            deadline: Deadline of the stream, in seconds of `time.monotonic`.
 
         Raises:
             UnavailableError: the stream was cut short by `draining`.
@@ -67,12 +67,13 @@ class RecommendStreams:
                 wishes=to_wishes(message.wishes),
                 deadline=deadline,
             )
-            async with self._turn:
+            async with self._slots:
                 answer, versions = await self._answer(request)
         except Exception as error:
             status, reason = status_of(error, NAME)
             response.error.CopyFrom(pb.RowError(code=status.value[0], message=reason))
         else:
-            message_of = answer_message(answer, versions=versions, request_id=request_id)
-            response.answer.CopyFrom(message_of)
+            response.answer.CopyFrom(
+                answer_message(answer, versions=versions, request_id=request_id)
+            )
         return response

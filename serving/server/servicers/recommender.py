@@ -1,4 +1,4 @@
-"""Translates requests for the engine and its answers for the wire; decides nothing."""
+"""The RecommenderService: translates requests and answers; decides nothing."""
 
 import asyncio
 import time
@@ -25,37 +25,34 @@ from shortlist_client.wire.request import to_shopper, to_wishes
 
 
 class RecommenderServicer(RecommenderServiceServicer):
-    """The methods of `RecommenderService`. What they raise, the interceptor makes a status."""
+    """The methods of `RecommenderService`. ErrorInterceptor turns their errors into statuses."""
 
     def __init__(
         self,
         engine: EngineThread,
-        histories: UserEvents | None = None,
-        kept: AnswerCache | None = None,
+        user_events: UserEvents | None = None,
+        cache: AnswerCache | None = None,
         *,
         draining: asyncio.Event,
-        streamed: int,
+        stream_requests: int,
     ) -> None:
         """Take the parts.
 
         Args:
-            engine: What answers.
-            histories: What users did since the release was built; None where nobody tells.
-            kept: Answers that need not be computed again; None computes all.
+            engine: Thread of the engine.
+            user_events: Users' events since the release was built; None without an event store.
+            cache: Cache of answers; None computes every answer.
             draining: Set when the server stops.
-            streamed: Requests of all streams that wait for the engine or are worked on at a time.
+            stream_requests: Maximum number of requests in progress, of all streams together.
         """
-        self._engine, self._histories, self._kept = engine, histories, kept
-        self._streams = RecommendStreams(self._patiently, draining=draining, at_once=streamed)
+        self._engine, self._user_events, self._cache = engine, user_events, cache
+        self._streams = RecommendStreams(
+            self._answer_of_stream, draining=draining, at_once=stream_requests
+        )
 
     @override
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:
-        asked = Request(
-            method=Method.RECOMMEND,
-            shopper=to_shopper(request.shopper),
-            wishes=to_wishes(request.wishes),
-            deadline=_deadline(context),
-        )
+        asked = _about_shopper(Method.RECOMMEND, request, context)
         return pb.RecommendResponse(answer=await self._answer(asked, request))
 
     @override
@@ -69,33 +66,23 @@ class RecommenderServicer(RecommenderServiceServicer):
     async def SimilarItems(
         self, request: pb.SimilarItemsRequest, context: Any
     ) -> pb.SimilarItemsResponse:
-        asked = Request(
+        engine_request = Request(
             method=Method.SIMILAR,
             wishes=to_wishes(request.wishes),
             item_id=request.item_id,
             deadline=_deadline(context),
         )
-        return pb.SimilarItemsResponse(answer=await self._answer(asked, request))
+        return pb.SimilarItemsResponse(answer=await self._answer(engine_request, request))
 
     @override
     async def Retrieve(self, request: pb.RetrieveRequest, context: Any) -> pb.RetrieveResponse:
-        asked = Request(
-            method=Method.RETRIEVE,
-            shopper=to_shopper(request.shopper),
-            wishes=to_wishes(request.wishes),
-            deadline=_deadline(context),
-        )
+        asked = _about_shopper(Method.RETRIEVE, request, context)
         return pb.RetrieveResponse(answer=await self._answer(asked, request))
 
     @override
     async def Rank(self, request: pb.RankRequest, context: Any) -> pb.RankResponse:
-        asked = Request(
-            method=Method.RANK,
-            shopper=to_shopper(request.shopper),
-            wishes=to_wishes(request.wishes),
-            candidates=tuple(request.candidate_item_ids),
-            deadline=_deadline(context),
-        )
+        asked = _about_shopper(Method.RANK, request, context)
+        asked = replace(asked, candidates=tuple(request.candidate_item_ids))
         return pb.RankResponse(answer=await self._answer(asked, request))
 
     @override
@@ -107,35 +94,35 @@ class RecommenderServicer(RecommenderServiceServicer):
         return embed_response(answer, versions=versions, request_id=embed.wishes.request_id)
 
     async def _with_recent(self, request: Request) -> tuple[Request, bool]:
-        """Add what the user did since the release was built; also whether it cannot be read."""
+        """The request with the user's recent events, and whether they could not be read."""
         user_id = request.shopper.user_id
-        if self._histories is None or user_id is None or request.shopper.history:
+        if self._user_events is None or user_id is None or request.shopper.history:
             return request, False
         half = (request.deadline - time.monotonic()) / 2
-        recent = await self._histories.of(user_id, patience=half)
+        recent = await self._user_events.history(user_id, timeout=half)
         return replace(request, recent=recent or ()), recent is None
 
-    async def _patiently(self, request: Request) -> Answered:
-        """Answer a request of a stream."""
+    async def _answer_of_stream(self, request: Request) -> Answered:
+        """Answer a request of a stream, after all requests outside streams."""
         request, incomplete = await self._with_recent(request)
         answer, versions = await self._engine.answer(request, patient=True)
         return (replace(answer, degraded=Degraded.HISTORY) if incomplete else answer), versions
 
     async def _answer(self, request: Request, message: Message) -> pb.Answer:
         request, incomplete = await self._with_recent(request)
-        answer = await self._kept_or_computed(request, message)
+        answer = await self._cached_or_computed(request, message)
         if incomplete:
             answer.degraded = pb.DEGRADED_HISTORY
         return answer
 
-    async def _kept_or_computed(self, request: Request, message: Message) -> pb.Answer:
-        if self._kept is None or (token := self._engine.version_token) is None:
+    async def _cached_or_computed(self, request: Request, message: Message) -> pb.Answer:
+        if self._cache is None or (token := self._engine.version_token) is None:
             return await self._computed(request)
         started, key = time.perf_counter(), key_of(request.method, message, request.recent)
-        answer = self._kept.get(key, token)
+        answer = self._cache.get(key, token)
         if answer is None:
             answer = await self._computed(request)
-            self._kept.put(key, token, answer)
+            self._cache.put(key, token, answer)
         else:
             answer.request_id = request.wishes.request_id
             answer.milliseconds.clear()
@@ -147,11 +134,25 @@ class RecommenderServicer(RecommenderServiceServicer):
         return answer_message(answer, versions=versions, request_id=request.wishes.request_id)
 
 
+def _about_shopper(
+    method: Method,
+    message: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest,
+    context: Any,
+) -> Request:
+    """The request of a message about a shopper, before any rule is checked."""
+    return Request(
+        method=method,
+        shopper=to_shopper(message.shopper),
+        wishes=to_wishes(message.wishes),
+        deadline=_deadline(context),
+    )
+
+
 def _embed_request(message: pb.EmbedRequest, deadline: float) -> Request:
-    """What is to be embedded, before any other rule is checked.
+    """The request of a message, before any other rule is checked.
 
     Raises:
-        InvalidRequestError: nothing is to be embedded.
+        InvalidRequestError: the message has no target.
     """
     target = message.WhichOneof("target")
     if target is None:
@@ -167,6 +168,6 @@ def _embed_request(message: pb.EmbedRequest, deadline: float) -> Request:
 
 
 def _deadline(context: Any) -> float:
-    """When the caller stops waiting, in seconds of `time.monotonic`; infinite if never."""
+    """Deadline of a call, in seconds of `time.monotonic`; infinite if it has none."""
     left = context.time_remaining()
     return float("inf") if left is None else time.monotonic() + left

@@ -1,4 +1,4 @@
-"""Streams whose every message is answered, while later ones are worked on already."""
+"""Answers every message of a stream; works on several messages at once."""
 
 import asyncio
 from collections import deque
@@ -9,8 +9,8 @@ from serving.api.errors import UnavailableError
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
-AHEAD = 8
-"""Messages of one stream that are worked on at once."""
+AT_ONCE = 8
+"""Maximum number of messages of one stream in progress."""
 
 
 async def answered(
@@ -22,18 +22,18 @@ async def answered(
 ) -> AsyncIterator[Response]:
     """Answer every request of a stream.
 
-    Work on them begins in their order. No more are read than are worked on, so that who sends too
-    fast waits; who goes away takes the unfinished ones along.
+    Work on the requests starts in their order. Only `AT_ONCE` requests are read ahead, so a fast
+    sender has to wait. When the caller leaves, its unfinished requests are cancelled.
 
     Args:
-        requests: What comes in.
-        work: What is done with one.
-        draining: Once set, nothing more is read; what was read is answered.
-        in_order: Whether answers come in the order of the requests, or each as soon as it is there.
+        requests: Requests of the stream.
+        work: Answers one request.
+        draining: Once set, no more requests are read; the requests read before are answered.
+        in_order: Whether answers come in the order of the requests, or each as soon as it is ready.
 
     Raises:
         UnavailableError: the stream was cut short by `draining`.
-        Exception: whatever `work` raised; what came before it was answered.
+        Exception: the error of `work`, after the answers to earlier requests.
     """
     begun: deque[asyncio.Task[Response]] = deque()
     stopped = asyncio.create_task(draining.wait())
@@ -42,10 +42,10 @@ async def answered(
     try:
         while reading or begun:
             waiting: set[asyncio.Task[Any]] = set(_next_done(begun, in_order=in_order))
-            if reading and len(begun) < AHEAD:
+            if reading and len(begun) < AT_ONCE:
                 waiting |= {reading, stopped}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if reading and reading.done() and len(begun) < AHEAD:
+            if reading and reading.done() and len(begun) < AT_ONCE:
                 request = reading.result()
                 reading = None if request is None else _next(requests)
                 if request is not None:
@@ -57,7 +57,7 @@ async def answered(
                 begun.remove(done[0])
                 yield done[0].result()
         if cut:
-            raise UnavailableError("the server stops; what was not acknowledged may be sent again")
+            raise UnavailableError("the server is stopping; send what was not acknowledged again")
     finally:
         for task in (reading, stopped, *begun):
             if task is not None:
@@ -67,7 +67,7 @@ async def answered(
 def _next_done(
     begun: "deque[asyncio.Task[Response]]", *, in_order: bool
 ) -> list["asyncio.Task[Response]"]:
-    """Those of which one may be answered next."""
+    """The requests of which one may be answered next."""
     return list(begun)[:1] if in_order else list(begun)
 
 

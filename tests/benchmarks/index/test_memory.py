@@ -4,7 +4,7 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks.index.memory import _sampled_memory, built_within
+from benchmarks.index.memory import built_within, sampled_memory
 
 BYTES, PAGE = 205 << 20, 4096
 """A fifth of a GiB."""
@@ -17,7 +17,7 @@ def wait_for_two_samples(own):
 
 
 def test_samples_rise_and_fall_with_allocated_memory():
-    with _sampled_memory() as own:
+    with sampled_memory() as own:
         allocated = mmap.mmap(-1, BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         allocated[::PAGE] = b"1" * (BYTES // PAGE)
         wait_for_two_samples(own)
@@ -31,7 +31,7 @@ def test_samples_rise_and_fall_with_allocated_memory():
 def test_samples_exclude_pages_of_mapped_files(tmp_path):
     np.save(tmp_path / "vectors.npy", np.ones(BYTES, np.uint8))
 
-    with _sampled_memory() as own:
+    with sampled_memory() as own:
         mapped = np.load(tmp_path / "vectors.npy", mmap_mode="r")
         assert mapped[::PAGE].all()
         wait_for_two_samples(own)

@@ -11,7 +11,7 @@ from index.config import IndexConfig
 from index.faiss_store import filtered
 from index.faiss_store.build import LISTS, build_index
 from index.faiss_store.store import FaissStore
-from index.stage import tuned
+from index.stage import tune
 from tests.rounding import rounding
 
 KINDS = ["exact", "ivf-pq", "ivf-sq", "hnsw"]
@@ -35,7 +35,7 @@ def index(request, vectors, queries, tmp_path_factory):
     """An index of each kind, tuned as `make index` does."""
     config = IndexConfig(kind=request.param)
     built = build_index(vectors, config, tmp_path_factory.mktemp(request.param))
-    point, _ = tuned(built, config, vectors, queries[:200])
+    point, _ = tune(built, config, vectors, queries[:200])
     built.set_operating_point(point.parameters)
     return built
 

@@ -14,7 +14,7 @@ from index.faiss_store.build import build_index, chosen_kind
 from index.faiss_store.gpus import WIDEST, GpuIndex
 from index.faiss_store.installation import load_faiss
 from index.faiss_store.store import FaissStore
-from index.stage import tuned
+from index.stage import tune
 from tests.rounding import rounding
 
 
@@ -327,7 +327,7 @@ def test_auto_on_a_gpu_stores_fp16_vectors_and_is_tuned_there(unit_vectors, tmp_
     config = IndexConfig(exact_up_to=100, nlist=16)
 
     index = build_index(unit_vectors, config, tmp_path)
-    point, points = tuned(index, config, unit_vectors, unit_vectors[:100])
+    point, points = tune(index, config, unit_vectors, unit_vectors[:100])
 
     assert chosen_kind(config, 2000, 16) == "ivf-sq"
     assert point.recall >= 0.98

@@ -13,7 +13,7 @@ from index.faiss_store.build import build_index
 from index.faiss_store.gpus import WIDEST_OF_GRAPH, cloned, to_cpu
 from index.faiss_store.installation import builds_graphs, gpu_count, load_faiss
 from index.faiss_store.store import FaissStore
-from index.stage import tuned
+from index.stage import tune
 from tests.rounding import rounding
 
 pytestmark = [
@@ -186,7 +186,7 @@ def test_tuning_measures_the_gpu(kind, vectors, queries, tmp_path):
     config = IndexConfig(kind=kind, nlist=100, target_recall=target)
     index = build_index(vectors, config, tmp_path)
 
-    point, points = tuned(index, config, vectors, queries)
+    point, points = tune(index, config, vectors, queries)
 
     assert index._on_gpus is not None
     assert point.recall >= target

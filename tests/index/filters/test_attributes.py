@@ -221,5 +221,5 @@ def test_item_values_read_from_postings_equal_those_read_from_a_description(attr
     for row in rows:
         (item,) = items[row].drop("item_id").to_dicts()
         times = {name: str(item[name]) for name in ("day", "since") if item[name] is not None}
-        expected = known.held(item | times)
+        expected = known.item_values(item | times)
         assert found[row] == {name: values for name, values in expected.items() if values}

@@ -24,7 +24,7 @@ from index.milvus_store.collection import (
     takes_templates,
 )
 from index.milvus_store.store import MilvusStore
-from index.milvus_store.upload import _create, upload
+from index.milvus_store.upload import create_collection, upload
 from index.open_store import load_store, require_store
 from index.recall_sources import WEIGHT, RecallSources
 from index.stage import LATENCY, POINT, RECALL, build, trial
@@ -127,9 +127,9 @@ def test_a_collection_that_another_process_also_filled_is_refused(
 ):
     insert = client.insert
     monkeypatch.setattr(
-        "index.milvus_store.upload._create",
+        "index.milvus_store.upload.create_collection",
         lambda given, record: (
-            _create(given, record),
+            create_collection(given, record),
             insert(record.partial, [{"row": 5000, "embedding": unit_vectors[0]}]),
         ),
     )

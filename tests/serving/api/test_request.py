@@ -1,4 +1,4 @@
-"""What a call honours, and what it refuses by name."""
+"""Fields that a call honours, and fields that it refuses."""
 
 from dataclasses import fields
 
@@ -31,7 +31,7 @@ SET = {
 NAMES = {kind: {field.name for field in fields(kind)} for kind in (Shopper, Wishes)}
 
 
-def test_every_field_is_known():
+def test_the_tables_list_every_field_and_method():
     assert set(SET) == NAMES[Shopper] | NAMES[Wishes]
     assert set(HONOURED) == {method.value for method in Method}
     assert set.union(*map(set, HONOURED.values())) == set(SET)
@@ -64,7 +64,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_and_so_it_is_over_grpc(start, engine, call):
+def test_a_grpc_call_refuses_fields_that_it_cannot_honour(start, engine, call):
     server = start(lambda: engine)
     server.loaded.result(10)
     request, refused = CALLS[call]
@@ -88,7 +88,7 @@ def test_and_so_it_is_over_grpc(start, engine, call):
             assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_without_a_limit_20_items_are_wanted_or_all_candidates():
+def test_the_default_limit_is_20_or_all_candidates():
     candidates = [f"i{row}" for row in range(50)]
 
     assert Request(method=Method.RECOMMEND).limit == 20
@@ -96,7 +96,7 @@ def test_without_a_limit_20_items_are_wanted_or_all_candidates():
     assert Request(method=Method.RANK, candidates=candidates, wishes=Wishes(limit=3)).limit == 3
 
 
-def test_rank_returns_all_that_it_was_given(base):
+def test_rank_returns_every_candidate(base):
     candidates = [f"i{row}" for row in range(100, 140)]
 
     answer = base.rank(Shopper(history=["i3"]), candidates)

@@ -22,7 +22,7 @@ def line_of(text, word):
     return line
 
 
-def test_releases_are_listed_with_what_is_live_and_what_serves():
+def test_the_table_of_releases_marks_the_live_and_serving_one():
     whole = ReleaseFacts(
         release_id="r1",
         published=datetime(2026, 11, 25, 2, 53, 1, tzinfo=UTC),
@@ -45,7 +45,7 @@ def test_releases_are_listed_with_what_is_live_and_what_serves():
     assert "live" not in line_of(text, "r0")
 
 
-def test_statistics_are_shown_by_method():
+def test_the_table_of_statistics_has_facts_and_methods():
     statistics = Statistics(
         versions={"release": "r1"},
         uptime_seconds=61.4,
@@ -62,19 +62,19 @@ def test_statistics_are_shown_by_method():
 
     text = printed(statistics_table(statistics, title="shop:1"))
 
-    assert "900, of these 7 upserted; 3 deleted; journal 2.1 MB" in text
+    assert "900, 7 of them upserted; 3 deleted; journal 2.1 MB" in text
     assert "unknown" in line_of(text, "events")
     for cell in ("OK 1,500, INTERNAL 2", "1.2", "30.0"):
         assert cell in line_of(text, "S/Ask")
 
 
-def test_times_are_those_of_the_last_thousand_calls():
+def test_percentiles_are_of_the_last_1000_calls():
     metrics = Metrics("127.0.0.1", None)
     for _ in range(500):
-        metrics.ended("m", "OK", "a", 60.0)
+        metrics.count_call("m", "OK", "a", 60.0)
     for n in range(1000):
-        metrics.ended("m", "OK", "b", (n + 1) / 1e3)
-    metrics.ended("once", "INTERNAL", "", 0.002)
+        metrics.count_call("m", "OK", "b", (n + 1) / 1e3)
+    metrics.count_call("once", "INTERNAL", "", 0.002)
 
     methods = metrics.methods()
 
@@ -83,7 +83,7 @@ def test_times_are_those_of_the_last_thousand_calls():
     assert (methods["once"].p50_milliseconds, methods["once"].p99_milliseconds) == (2, 2)
 
 
-def test_a_command_that_is_refused_ends_with_status_1(start, fake, capsys):
+def test_a_refused_command_ends_with_status_1(start, fake, capsys):
     running = start(lambda: fake)
     with pytest.raises(SystemExit) as stop:
         main(["admin", "rollback", "--target", running.address])

@@ -26,7 +26,7 @@ def store(root):
     store.close()
 
 
-def test_lines_are_recorded_and_what_is_rejected_is_named(start, fake, store, monkeypatch, capsys):
+def test_lines_are_recorded_and_rejected_ones_are_listed(start, fake, store, monkeypatch, capsys):
     server = start(lambda: fake, parts={"store": store, "events": EventsConfig()})
     server.loaded.result(10)
     rows = [{"event_id": "a", "user_id": "u", "item_id": "i", "action": "view", "time": 5}]
@@ -38,11 +38,11 @@ def test_lines_are_recorded_and_what_is_rejected_is_named(start, fake, store, mo
 
     assert caught.value.code == 1
     assert "error: line 2: item_id must not be empty" in capsys.readouterr().err
-    told = Event(event_id="a", user_id="u", item_id="i", action="view", time=5)
-    assert list(store.scan()) == [told]
+    expected = Event(event_id="a", user_id="u", item_id="i", action="view", time=5)
+    assert list(store.scan()) == [expected]
 
 
-def test_a_line_that_is_no_event_is_named(monkeypatch, capsys):
+def test_a_line_that_is_not_an_event_is_refused_by_number(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.StringIO('{"user": "u"}\n'))
 
     with pytest.raises(SystemExit) as caught:
@@ -82,7 +82,7 @@ def test_old_events_are_removed(root, store, caplog):
 
 
 @pytest.mark.parametrize("days", ["0", "-1"])
-def test_days_without_sense_remove_nothing(root, store, days, capsys):
+def test_invalid_days_remove_nothing(root, store, days, capsys):
     store.append([Event(event_id="a", user_id="u", item_id="i", action="view", time=1)])
 
     with pytest.raises(SystemExit) as stop:
@@ -93,7 +93,7 @@ def test_days_without_sense_remove_nothing(root, store, days, capsys):
     assert store.count() == 1
 
 
-def test_a_server_removes_old_events_by_itself(start, fake, store):
+def test_a_server_with_keep_days_removes_old_events(start, fake, store):
     old = Event(event_id="old", user_id="u", item_id="i", action="view", time=1)
     new = Event(event_id="new", user_id="u", item_id="i", action="view", time=int(time.time()))
     store.append([old, new])
@@ -106,7 +106,7 @@ def test_a_server_removes_old_events_by_itself(start, fake, store):
     assert [event.event_id for event in store.scan()] == ["new"]
 
 
-def test_a_server_that_is_not_told_to_keeps_all(start, fake, store):
+def test_a_server_without_keep_days_removes_no_events(start, fake, store):
     store.append([Event(event_id="old", user_id="u", item_id="i", action="view", time=1)])
 
     start(lambda: fake, parts={"store": store, "events": EventsConfig()}).loaded.result(10)
@@ -116,6 +116,6 @@ def test_a_server_that_is_not_told_to_keeps_all(start, fake, store):
 
 
 @pytest.mark.parametrize("days", [0, -1, float("inf"), float("nan")])
-def test_a_retention_without_sense_is_refused(days):
+def test_invalid_keep_days_are_refused(days):
     with pytest.raises(ValueError, match="keep_days must be positive"):
         EventsConfig(keep_days=days)

@@ -11,7 +11,7 @@ from shortlist_client.client import RecommenderClient
 
 
 class Shop:
-    """An engine that keeps what it is told to, but for items without a title."""
+    """An engine that stores items in a dictionary and refuses items without a title."""
 
     versions, version_token, cache_lookups, actions = {"data": "d1"}, 0, {}, ()
     counts = None
@@ -23,7 +23,7 @@ class Shop:
     def current(self):
         return self
 
-    def cost(self, ask):
+    def cost(self, request):
         return 1
 
     def check(self, item):
@@ -61,7 +61,7 @@ def run(start, shop):
     return run
 
 
-def test_a_table_of_items_is_upserted(run, shop, tmp_path):
+def test_a_parquet_file_is_upserted(run, shop, tmp_path):
     path = tmp_path / "items.parquet"
     table = {
         "item_id": [f"b{n}" for n in range(450)],
@@ -82,7 +82,7 @@ def test_a_table_of_items_is_upserted(run, shop, tmp_path):
     )
 
 
-def test_rows_that_are_rejected_are_listed_and_the_others_taken(run, shop, tmp_path, capsys):
+def test_rejected_rows_are_listed_and_the_others_upserted(run, shop, tmp_path, capsys):
     path = tmp_path / "items.jsonl"
     rows = [{"item_id": f"b{n}", "title": "" if n in (3, 250) else "x"} for n in range(300)]
     path.write_text("\n".join(map(json.dumps, rows)))
@@ -91,8 +91,8 @@ def test_rows_that_are_rejected_are_listed_and_the_others_taken(run, shop, tmp_p
         run("upsert", path)
 
     assert stop.value.code == 1
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
-    assert told == [
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+    assert errors == [
         "error: row 4, item 'b3': title must not be empty",
         "error: row 251, item 'b250': title must not be empty",
     ]
@@ -100,7 +100,7 @@ def test_rows_that_are_rejected_are_listed_and_the_others_taken(run, shop, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "expected"),
     [
         ("items.csv", "item_id,title", "file must be .parquet or .jsonl, got"),
         ("items.jsonl", '{"item_id": "a", "title": "x"}\n{"item_id": "b"}', "line 2 must be"),
@@ -108,17 +108,17 @@ def test_rows_that_are_rejected_are_listed_and_the_others_taken(run, shop, tmp_p
         ("items.parquet", "no table", "must be a Parquet file"),
     ],
 )
-def test_a_file_of_something_else_is_refused_whole(tmp_path, capsys, name, content, told):
+def test_a_file_without_items_is_refused(tmp_path, capsys, name, content, expected):
     (tmp_path / name).write_text(content)
 
     with pytest.raises(SystemExit) as stop:
         main(["upsert", str(tmp_path / name), "--target", "127.0.0.1:1"])
 
     assert stop.value.code == 2
-    assert told in capsys.readouterr().err
+    assert expected in capsys.readouterr().err
 
 
-def test_items_are_deleted_and_what_was_not_there_is_named(run, shop, tmp_path, capsys):
+def test_items_are_deleted_and_unknown_ids_are_listed(run, shop, tmp_path, capsys):
     path = tmp_path / "items.jsonl"
     path.write_text("\n".join(json.dumps({"item_id": i, "title": "x"}) for i in "abc"))
     run("upsert", path)
@@ -126,10 +126,10 @@ def test_items_are_deleted_and_what_was_not_there_is_named(run, shop, tmp_path, 
     run("delete", "a", "nope", "c")
 
     assert list(shop.items) == ["b"]
-    assert "not there: nope" in capsys.readouterr().err
+    assert "unknown item: nope" in capsys.readouterr().err
 
 
-def test_where_no_server_answers_the_command_says_so(tmp_path, capsys):
+def test_a_command_without_a_server_ends_with_status_1(tmp_path, capsys):
     path = tmp_path / "items.jsonl"
     path.write_text(json.dumps({"item_id": "a", "title": "x"}))
 

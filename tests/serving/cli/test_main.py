@@ -30,11 +30,11 @@ class Slow:
     def current(self):
         return self
 
-    def cost(self, ask):
+    def cost(self, request):
         return 1
 
-    def answers(self, asks):
-        print("asked", file=sys.stderr, flush=True)
+    def answers(self, requests):
+        print("request received", file=sys.stderr, flush=True)
         time.sleep(0.5)
         yield 0, Answer(
             items=[],
@@ -67,7 +67,7 @@ def serve(tmp_path):
 
 
 def error_of(capsys, call, *arguments):
-    """Status and message of a command that fails."""
+    """Exit status and message of a failing command."""
     with pytest.raises(SystemExit) as caught:
         call(*arguments)
     return caught.value.code, capsys.readouterr().err
@@ -81,7 +81,7 @@ def test_ask_prints_titles_and_scores(ask, fake):
     assert fake.calls == [("recommend", Shopper(user_id="196"), Wishes(limit=3))]
 
 
-def test_ask_takes_ids_as_they_are_written(ask, fake):
+def test_ask_sends_ids_as_strings(ask, fake):
     ask("--user_id", "0050")
     ask("--history", "007,1e3,null")
     ask("--similar", "0050")
@@ -93,7 +93,7 @@ def test_ask_takes_ids_as_they_are_written(ask, fake):
     ]
 
 
-def test_ask_takes_filters_and_items_to_leave_out(ask, fake, capsys):
+def test_ask_sends_filters_and_excluded_items(ask, fake, capsys):
     text = '{"must": [{"attribute": "price", "range": {"lte": {"number": 20}}}]}'
     filters = Filters(must=(Range("price", lte=20),))
 
@@ -109,7 +109,7 @@ def test_ask_takes_filters_and_items_to_leave_out(ask, fake, capsys):
     assert "error: filters must be JSON of the contract's `Filters`" in error
 
 
-def test_ask_takes_wishes(ask, fake):
+def test_ask_sends_diversity_and_explanations(ask, fake):
     ask("--strength", "0.5", "--at_most", '{"brand": 2}', "--explain", "--explain_texts")
 
     diversity = Diversity(strength=0.5, at_most={"brand": 2})
@@ -117,7 +117,7 @@ def test_ask_takes_wishes(ask, fake):
     assert fake.calls == [("recommend", Shopper(), wishes)]
 
 
-def test_ask_shows_the_history_by_id_and_with_the_release_by_title(ask, shop, tmp_path):
+def test_ask_shows_the_history_by_id_or_with_a_release_by_title(ask, shop, tmp_path):
     (tmp_path / "data").mkdir()
     save_dataset(tmp_path / "data", shop)
     title_of = dict(zip(shop.item_ids, shop.titles, strict=True))
@@ -126,11 +126,11 @@ def test_ask_shows_the_history_by_id_and_with_the_release_by_title(ask, shop, tm
     assert "i17" in ask("--history", "i3,i17")
     assert title_of["i17"] in ask("--history", "i3,i17", "--artifacts", str(tmp_path))
     assert last in ask("--user_id", "u0", "--artifacts", str(tmp_path))
-    assert "took last" not in ask("--user_id", "nobody", "--artifacts", str(tmp_path))
-    assert "took last" not in ask("--similar", "i3", "--artifacts", str(tmp_path))
+    assert "newest first" not in ask("--user_id", "nobody", "--artifacts", str(tmp_path))
+    assert "newest first" not in ask("--similar", "i3", "--artifacts", str(tmp_path))
 
 
-def test_asking_nobody_ends_with_status_1_and_one_line(capsys):
+def test_ask_without_a_server_ends_with_status_1_and_one_line(capsys):
     status, error = error_of(capsys, main, ["ask", "--target", "127.0.0.1:1"])
 
     assert status == 1
@@ -138,7 +138,7 @@ def test_asking_nobody_ends_with_status_1_and_one_line(capsys):
     assert "start one with `python -m serving serve" in error
 
 
-def test_waiting_for_nobody_ends_with_status_1_and_one_line(capsys):
+def test_waiting_without_a_server_ends_with_status_1_and_one_line(capsys):
     status, error = error_of(capsys, main, ["ask", "--target", "127.0.0.1:1", "--wait", "0.2"])
 
     assert (status, error) == (1, "error: 127.0.0.1:1 must be ready within 0.2 s, but is not\n")
@@ -165,38 +165,38 @@ def test_a_release_that_does_not_load_ends_with_status_2_and_its_message(serve, 
     assert "Traceback" not in error
 
 
-def test_flags_win_over_the_file_and_the_file_over_the_defaults(serve, tmp_path):
-    seen = []
+def test_flags_override_the_file_and_the_file_overrides_the_defaults(serve, tmp_path):
+    loaded = []
     path = tmp_path / "serving.yaml"
     path.write_text("server: {grace_seconds: 3}\nlimits: {shortlist: 50, history: 9}\nranked: 7\n")
 
     def load(folder, config):
-        seen.append((folder, config))
-        raise MissingArtifactError("seen enough")
+        loaded.append((folder, config))
+        raise MissingArtifactError("stop here")
 
     with pytest.raises(SystemExit):
         serve(load, "--config", str(path), "--limits.history", "8")
 
-    ((folder, config),) = seen
+    ((folder, config),) = loaded
     assert folder == tmp_path
     assert config.limits == Limits(shortlist=50, history=8)
     assert (config.server.grace_seconds, config.server.port, config.ranked) == (3, 0, 7)
 
 
-def test_serve_takes_the_live_release_by_its_own_folder(build_stages, tmp_path):
+def test_serve_loads_the_folder_of_the_live_release(build_stages, tmp_path):
     root, releases = build_stages(tmp_path / "artifacts" / "shop", "one"), tmp_path / "releases"
-    live, seen = publish(root, releases, PublishConfig()), []
+    live, loaded = publish(root, releases, PublishConfig()), []
 
     def load(folder, config):
-        seen.append(folder)
-        raise MissingArtifactError("seen enough")
+        loaded.append(folder)
+        raise MissingArtifactError("stop here")
 
     with pytest.raises(SystemExit):
         main(["serve", "--releases", str(releases), "--server.port", "0"], load=load)
-    assert seen == [releases / live]
+    assert loaded == [releases / live]
 
 
-def test_serving_what_was_never_published_names_the_command(tmp_path, capsys):
+def test_serving_without_a_live_release_names_the_command_that_publishes_one(tmp_path, capsys):
     arguments = ["serve", "--releases", str(tmp_path / "shop")]
 
     status, error = error_of(capsys, main, arguments)
@@ -206,23 +206,23 @@ def test_serving_what_was_never_published_names_the_command(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("folders", [[], ["--releases", "a", "--artifacts", "b"]])
-def test_serve_takes_one_folder(folders, capsys):
+def test_serve_requires_exactly_one_folder(folders, capsys):
     status, error = error_of(capsys, main, ["serve", *folders])
 
     assert status == 2
     assert "serve must be given either --releases or --artifacts, got" in error
 
 
-def test_the_shipped_configuration_is_understood(serve, pytestconfig, capsys):
+def test_the_shipped_configuration_is_valid(serve, pytestconfig, capsys):
     def load(folder, config):
-        raise MissingArtifactError("understood")
+        raise MissingArtifactError("valid")
 
     path = pytestconfig.rootpath / "configs" / "serving.yaml"
 
-    assert "error: understood" in error_of(capsys, serve, load, "--config", str(path))[1]
+    assert "error: valid" in error_of(capsys, serve, load, "--config", str(path))[1]
 
 
-def test_a_configuration_without_sense_ends_with_status_2(serve, capsys):
+def test_an_invalid_configuration_ends_with_status_2(serve, capsys):
     status, error = error_of(capsys, serve, None, "--server.grace_seconds", "-1")
 
     assert status == 2
@@ -241,7 +241,7 @@ def test_a_signal_lets_the_request_in_flight_finish(pytestconfig, tmp_path, numb
         target = re.search(r"serving on (\S+): data d1", seen)[1]
         with RecommenderClient(target, timeout=SECONDS) as client, ThreadPoolExecutor() as pool:
             answer = pool.submit(client.recommend, Shopper())
-            wait_for(process, "asked")
+            wait_for(process, "request received")
             process.send_signal(number)
             assert answer.result(SECONDS).basis.value == "popularity"
             assert process.wait(SECONDS) == 0
@@ -255,7 +255,7 @@ def test_a_signal_lets_the_request_in_flight_finish(pytestconfig, tmp_path, numb
 
 
 def wait_for(process, words):
-    """The first line of a process's log that holds some words."""
+    """The first line of a process's log that contains the words."""
     seen = []
     for line in process.stderr:
         seen.append(line)
@@ -264,7 +264,7 @@ def wait_for(process, words):
     raise AssertionError("".join(seen))
 
 
-def test_asking_loads_neither_torch_nor_polars(pytestconfig):
+def test_ask_loads_neither_torch_nor_polars_nor_faiss(pytestconfig):
     code = """
 import sys
 from serving.__main__ import main
@@ -280,7 +280,7 @@ except SystemExit:
     assert done.returncode == 0
 
 
-def test_a_token_is_shown_once_and_its_client_is_let_in(start, fake, ask_with, tmp_path, capsys):
+def test_a_new_token_is_printed_and_admits_its_client(start, fake, ask_with, tmp_path, capsys):
     main(["token", "--client", "shop", "--roles", "[READ,FEEDBACK]"])
     shown = capsys.readouterr()
     token = shown.err.strip()
@@ -305,9 +305,9 @@ def ask_with(monkeypatch, capsys):
     return ask
 
 
-def test_a_probe_says_by_its_status_whether_the_server_is_ready(server, capsys):
+def test_the_exit_status_of_probe_is_0_only_if_the_server_is_ready(server, capsys):
     main(["probe", "--target", server.address])
 
-    nobody = ["probe", "--target", "127.0.0.1:1", "--timeout", "0.3"]
-    status, message = error_of(capsys, main, nobody)
+    no_server = ["probe", "--target", "127.0.0.1:1", "--timeout", "0.3"]
+    status, message = error_of(capsys, main, no_server)
     assert (status, "not ready" in message) == (1, True)

@@ -21,14 +21,14 @@ def listed(releases, capsys):
     return capsys.readouterr().out
 
 
-def test_a_release_is_published_listed_and_rolled_back_from(shop, build_stages, capsys):
+def test_a_release_is_published_listed_and_rolled_back(shop, build_stages, capsys):
     root, releases = shop
     first = publish(root, releases)
     second = publish(build_stages(root, "two"), releases)
 
     new, old = (line for line in listed(releases, capsys).splitlines() if "0.5000" in line)
     assert new.split()[1:4:2] == ["live", second]
-    assert old.split()[1:4:2] == ["before", first]
+    assert old.split()[1:4:2] == ["previous", first]
 
     main(["rollback", "--releases", str(releases)])
     assert live_id(releases) == first
@@ -36,7 +36,7 @@ def test_a_release_is_published_listed_and_rolled_back_from(shop, build_stages, 
     assert live_id(releases) == second
 
 
-def test_the_shipped_configuration_keeps_five(shop, build_stages, pytestconfig):
+def test_the_shipped_configuration_retains_five_releases(shop, build_stages, pytestconfig):
     root, releases = shop
     path = pytestconfig.rootpath / "configs" / "publish.yaml"
 
@@ -46,7 +46,7 @@ def test_the_shipped_configuration_keeps_five(shop, build_stages, pytestconfig):
     assert len(release_ids(releases)) == 5
 
 
-def test_a_damaged_release_is_listed_as_such(shop, capsys):
+def test_a_damaged_release_is_listed_as_damaged(shop, capsys):
     root, releases = shop
     release_id = publish(root, releases)
     (releases / release_id / "release.json").unlink()
@@ -55,7 +55,7 @@ def test_a_damaged_release_is_listed_as_such(shop, capsys):
     assert "damaged" in line
 
 
-def test_releases_are_listed_although_current_is_broken(shop, capsys, caplog):
+def test_releases_are_listed_although_the_link_to_the_live_one_is_broken(shop, capsys, caplog):
     root, releases = shop
     release_id = publish(root, releases)
     (releases / "CURRENT").unlink()
@@ -65,11 +65,11 @@ def test_releases_are_listed_although_current_is_broken(shop, capsys, caplog):
     assert "CURRENT must be a link to a release beside it" in caplog.text
 
 
-def test_where_nothing_was_published_the_list_says_so(tmp_path, capsys):
+def test_an_empty_list_of_releases_says_that_nothing_was_published(tmp_path, capsys):
     assert "nothing was published" in " ".join(listed(tmp_path / "shop", capsys).split())
 
 
-def test_a_mistake_ends_with_status_2_and_its_message(shop, capsys):
+def test_a_missing_artifact_ends_with_status_2_and_names_the_command(shop, capsys):
     root, releases = shop
 
     for arguments, message in [

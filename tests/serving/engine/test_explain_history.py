@@ -8,7 +8,7 @@ import pytest
 from serving.api.limits import Limits
 from serving.api.request import Method, Request
 from serving.engine.engine import Engine, EngineConfig
-from serving.engine.explain_history import EXPLAINED
+from serving.engine.explain_history import REMOVED_ITEMS
 from shortlist_client.api.answer import Degraded
 from shortlist_client.api.request import Diversity, Shopper, Wishes
 from shortlist_client.client import RecommenderClient
@@ -135,7 +135,7 @@ def test_only_the_newest_history_items_are_reasons(narrow):
     answer = narrow.recommend(Shopper(history=history), Wishes(limit=3, explain=True))
 
     for item in answer.items:
-        assert {reason.item_id for reason in item.reasons} == set(history[-EXPLAINED:])
+        assert {reason.item_id for reason in item.reasons} == set(history[-REMOVED_ITEMS:])
 
 
 def test_a_users_reasons_cover_the_whole_recorded_history(narrow, shop):

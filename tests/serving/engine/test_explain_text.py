@@ -13,7 +13,7 @@ from serving.api.limits import Limits
 from serving.api.request import Method, Request
 from serving.catalogue.item_text import text_of
 from serving.engine.engine import Engine, EngineConfig
-from serving.engine.explain_text import EXPLAINED, FIELDS, TextReasons
+from serving.engine.explain_text import EXPLAINED_ITEMS, FIELDS, TextReasons
 from serving.engine.latency import REMEMBERED
 from serving.live.live_engine import LiveEngine
 from shortlist_client.api.answer import Degraded, TextReason
@@ -225,7 +225,9 @@ def test_only_the_first_items_have_text_reasons(release):
     answer = wide.recommend(Shopper(history=HISTORY), Wishes(limit=30, explain_texts=True))
 
     assert len(answer.items) == 30
-    assert [bool(item.text_reasons) for item in answer.items] == [n < EXPLAINED for n in range(30)]
+    assert [bool(item.text_reasons) for item in answer.items] == [
+        n < EXPLAINED_ITEMS for n in range(30)
+    ]
 
 
 def test_without_a_shopper_there_are_no_text_reasons(base):

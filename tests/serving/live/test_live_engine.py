@@ -340,7 +340,7 @@ def test_a_damaged_journal_is_refused(start, root):
 def test_items_encoded_by_other_towers_are_encoded_again(start, monkeypatch):
     engine = start()
     with monkeypatch.context() as other:
-        other.setattr(engine, "_made_by", "other towers")
+        other.setattr(engine, "_encoded_by", "other towers")
         zeros = np.eye(1, 16, dtype=np.float32), np.zeros((1, 48 + WORD_BYTES), np.int8)
         other.setattr("serving.live.item_encoder.ItemEncoder.__call__", lambda *_: zeros)
         engine.upsert([Item(item_id="new", title="red shirt shirt")])
@@ -352,6 +352,23 @@ def test_items_encoded_by_other_towers_are_encoded_again(start, monkeypatch):
     again.delete(["i9"])
     monkeypatch.setattr("serving.live.item_encoder.ItemEncoder.__call__", None)
     np.testing.assert_array_equal(vector_of(start(), "new"), fresh)
+
+
+def test_another_processs_changes_do_not_affect_readers_of_an_older_engine(start, base, root):
+    other = start()
+    other.upsert([Item(item_id="new", title="red shirt")])
+    reader = LiveEngine(base, root)
+    index = reader.current.cascade.retriever.sources.index
+    before = index.vectors(np.array([240]))
+    other.delete(["new"])
+    other.upsert([Item(item_id="newer", title="navy lamp")])
+    other.close()
+
+    reader.upsert([Item(item_id="newest", title="blue mug")])  # replays the other's changes
+
+    assert reader.find("new") is None
+    np.testing.assert_array_equal(index.vectors(np.array([240])), before)
+    reader.close()
 
 
 def vector_of(engine, item_id):
@@ -382,7 +399,7 @@ def test_an_unchanged_text_gets_the_state_from_the_rankers_training(base, root, 
 
 def test_a_backbone_other_than_the_rankers_is_refused(base, root, monkeypatch):
     engine = LiveEngine(base, root)
-    monkeypatch.setattr("ranker.attention.new_item_states.ALIKE", 1.1)
+    monkeypatch.setattr("ranker.attention.new_item_states.LEAST_COSINE", 1.1)
     with pytest.raises(MismatchedArtifactError, match="backbone must be the one"):
         engine.upsert([Item(item_id="new", title="red shirt")])
     assert engine.current.cascade.catalogue.row("new") is None

@@ -1,6 +1,6 @@
-"""Requests as nobody should send them, made from the descriptors of whatever the contract holds.
+"""Hypothesis strategies for hostile requests, generated from the contract's descriptors.
 
-Most values are such as the tiny shop understands, so that a request gets far before one is not.
+Most values are valid in the tiny shop, so that a request gets far before an invalid value stops it.
 """
 
 import importlib
@@ -23,8 +23,8 @@ KNOWN = [
     *("colour", "thing", "price", "new", "since", "brand"),
     *("red", "pink", "shirt", "red shirt", "buy", "view", "purchase", "click"),
 ]
-"""Ids, attributes and words of the shop, most of them anywhere but at home."""
-AT_HOME = {
+"""Ids, attributes and words of the shop, put into any string field."""
+VALID = {
     "item_id": st.sampled_from([f"i{row}" for row in range(0, 240, 7)] + NEW),
     "user_id": st.sampled_from([f"u{row}" for row in range(30)] + ["stranger"]),
     "attribute": st.sampled_from(["colour", "thing", "price", "new", "since"]),
@@ -34,7 +34,7 @@ AT_HOME = {
     "keyword": st.sampled_from(["red", "pink", "shirt", "lamp"]),
     "limit": st.integers(1, 12),
 }
-"""By the end of a field's name."""
+"""Valid values by the end of a field's name."""
 LENGTHS = (255, 256, 257, 1_000, 1_001, 10_000, 70_000)
 TEXTS = ["", " ", "\0", "a\0b", "\t\r\n", "\uffff", "\ufdd0", "\u202eabc\u202c", "e\u0301" * 9]
 TEXTS += ["\U0001f9d1\u200d\U0001f4bb", "\U0010ffff", "%s%n{0}{x}", "'; DROP TABLE events; --"]
@@ -51,11 +51,11 @@ RANGES = {
     **dict.fromkeys((Field.TYPE_UINT64, Field.TYPE_FIXED64), (0, 2**64)),
 }
 DEPTH = 5
-"""Of messages within messages; one kind of hostile bytes goes deeper."""
+"""Maximum depth of nested messages; only NESTED is deeper."""
 MOST_BYTES = 6_000_000
-"""Of a list: more than a server takes."""
+"""Maximum size of a list; more than a server accepts."""
 NESTED = b""
-for _ in range(90):  # a list in a list in …: as deep as protobuf reads
+for _ in range(90):  # lists nested as deep as protobuf decodes
     NESTED = b"\x32" + bytes([128 | (len(NESTED) + 6) % 128, (len(NESTED) + 6) // 128]) + NESTED
 GARBAGE = [b"", b"\x00", b"\xff" * 9, b"\x08", b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x02\xc3\x28"]
 GARBAGE += [b"\x0a\x03\xed\xa0\x80", b"\x12\x02\xff\xfe", b"\x0b\x0c", b"\x0b", b"\x0c"]
@@ -64,18 +64,18 @@ GARBAGE += [b"\xc2\x3e\x03abc", b"\xf8\xff\xff\xff\x0f\x01", b"\x1a\x05\x0a\x03\
 
 @dataclass(frozen=True)
 class Sent:
-    """One call: the full name of a method, and the bytes of the messages that it is sent."""
+    """One call: the path of a method and the bytes of its messages."""
 
     method: str
     messages: tuple[bytes, ...]
 
     def __repr__(self):
-        told = [f"{message[:300]!r}, {len(message)} bytes" for message in self.messages]
-        return f"Sent({self.method!r}, {'; '.join(told)})"
+        parts = [f"{message[:300]!r}, {len(message)} bytes" for message in self.messages]
+        return f"Sent({self.method!r}, {'; '.join(parts)})"
 
 
 def methods():
-    """Every method of every service of the contract, by the path that it is called by."""
+    """Descriptors of all methods of the contract, by path."""
     found = {}
     for module in pkgutil.iter_modules(contract.__path__, f"{contract.__name__}."):
         if module.name.endswith("_pb2"):
@@ -88,17 +88,17 @@ def methods():
 
 @st.composite
 def calls(draw, chosen):
-    """A call of one of some methods."""
+    """A call of one of the chosen methods."""
     path = draw(st.sampled_from(sorted(chosen)))
     method = chosen[path]
     most = 3 if method.client_streaming else 1
     of = _message(method.input_type, DEPTH)
-    wire = of.map(lambda message: message.SerializePartialToString()).flatmap(_spoilt)
+    wire = of.map(lambda message: message.SerializePartialToString()).flatmap(_corrupted)
     return Sent(path, tuple(draw(st.lists(wire, min_size=1, max_size=most))))
 
 
-def _spoilt(wire):
-    """Mostly the bytes as they are."""
+def _corrupted(wire):
+    """The bytes, mostly unchanged, sometimes corrupted."""
     place = st.integers(0, max(len(wire) - 1, 0))
     other = st.one_of(
         place.map(lambda end: wire[:end]),
@@ -162,7 +162,7 @@ def _fill_map(draw, held, entry, depth):
 
 
 def _fill_list(draw, held, field, depth, length):
-    """Lists of one message are mostly as long as one another, and numbers in them rise."""
+    """Fill a list; mostly all lists of a message have one length, and numbers ascend."""
     if draw(st.integers(0, 7)) == 4:
         length = draw(st.integers(0, 4))
     if field.message_type is not None:
@@ -188,14 +188,14 @@ def _scalar(field):
     if field.type in RANGES:
         least, beyond = RANGES[field.type]
         hostile = st.sampled_from(WHOLE).flatmap(lambda n: st.sampled_from([n, -n]))
-        usual = _at_home(field.name, st.integers(0, 20))
+        usual = _valid(field.name, st.integers(0, 20))
         if field.name.endswith(("time", "times", "seconds")):
             usual = st.integers(int(time.time()) - 10**6, int(time.time()))
         return _mostly(usual, hostile.filter(lambda n: least <= n < beyond))
     if field.type == Field.TYPE_STRING:
         long = st.tuples(st.sampled_from("aé日\U0001f9d1"), st.sampled_from(LENGTHS))
         odd = st.one_of(st.sampled_from(TEXTS), long.map(lambda two: two[0] * two[1]), st.text())
-        return _mostly(_at_home(field.name, st.sampled_from(KNOWN)), odd)
+        return _mostly(_valid(field.name, st.sampled_from(KNOWN)), odd)
     if field.type in (Field.TYPE_DOUBLE, Field.TYPE_FLOAT):
         limit = st.floats(width=64 if field.type == Field.TYPE_DOUBLE else 32)
         return _mostly(st.integers(-2, 240).map(float), st.one_of(st.sampled_from(DOUBLES), limit))
@@ -205,6 +205,6 @@ def _scalar(field):
     return st.booleans() if field.type == Field.TYPE_BOOL else st.binary(max_size=40)
 
 
-def _at_home(name, otherwise):
-    ends = (end for end in AT_HOME if name.removesuffix("s").endswith(end))
-    return next((AT_HOME[end] for end in ends), otherwise)
+def _valid(name, otherwise):
+    ends = (end for end in VALID if name.removesuffix("s").endswith(end))
+    return next((VALID[end] for end in ends), otherwise)

@@ -23,27 +23,27 @@ SECONDS = 60
 CONFIG = EngineConfig(ranked=6, limits=Limits(shortlist=12))
 
 
-class Loading:
-    """Loads releases, once `gate` is open."""
+class GatedLoad:
+    """Loads releases once `gate` is open."""
 
     def __init__(self):
-        self.began, self.gate = threading.Event(), threading.Event()
+        self.started, self.gate = threading.Event(), threading.Event()
         self.gate.set()
 
     def __call__(self, root):
-        self.began.set()
+        self.started.set()
         assert self.gate.wait(SECONDS)
         return LiveEngine.load(root, CONFIG)
 
 
 @pytest.fixture
 def loading():
-    return Loading()
+    return GatedLoad()
 
 
 @pytest.fixture
 def releases(tmp_path, release, renamed):
-    """Two of them; the first is live."""
+    """Folder of two releases; the newer one is live."""
     folder = tmp_path / "releases" / "shop"
     publish(renamed, folder, PublishConfig())
     publish(release, folder, PublishConfig())
@@ -52,7 +52,7 @@ def releases(tmp_path, release, renamed):
 
 @pytest.fixture
 def ids(releases):
-    """Of the live release, and of the one before."""
+    """Ids of the live release and of the previous one."""
     return release_ids(releases)
 
 
@@ -74,12 +74,12 @@ def client(server):
         yield client
 
 
-def serves(client):
+def serving_id(client):
     return client.retrieve(Shopper(history=["i3"]), Wishes(limit=1)).versions["release"]
 
 
-def refused(call, *arguments, **options):
-    """Status and message of a call that is refused."""
+def refusal(call, *arguments, **options):
+    """Status and message of a refused call."""
     with pytest.raises(grpc.RpcError) as caught:
         call(*arguments, **options)
     return caught.value.code().name, caught.value.details()
@@ -92,7 +92,7 @@ def damage(path):
     path.write_bytes(content[:-1])
 
 
-def test_the_releases_are_told_as_their_records_have_them(client, releases, ids, shop):
+def test_releases_are_listed_as_their_records_describe_them(client, releases, ids, shop):
     new, old = client.admin.releases()
 
     assert [new.release_id, old.release_id] == ids
@@ -108,7 +108,7 @@ def test_the_releases_are_told_as_their_records_have_them(client, releases, ids,
     assert f"{new.published:%Y%m%dT%H%M%S}" == ids[0][:15]
 
 
-def test_a_release_whose_record_is_damaged_is_told_as_such(client, releases, ids):
+def test_a_release_with_a_damaged_record_is_listed_as_damaged(client, releases, ids):
     damage(releases / ids[1] / "release.json")
 
     new, old = client.admin.releases()
@@ -117,25 +117,25 @@ def test_a_release_whose_record_is_damaged_is_told_as_such(client, releases, ids
     assert old.items is old.published is old.recall is None
 
 
-def test_what_is_activated_is_live_and_answers_when_it_returns(client, releases, ids):
+def test_an_activated_release_is_live_and_serving_when_the_call_returns(client, releases, ids):
     active = client.admin.activate(ids[1])
 
     assert (active.release_id, active.live, active.serving) == (ids[1], True, True)
-    assert live_id(releases) == serves(client) == ids[1]
+    assert live_id(releases) == serving_id(client) == ids[1]
     assert client.admin.activate(ids[1]).serving
     assert client.admin.activate(ids[0]).serving
-    assert live_id(releases) == serves(client) == ids[0]
+    assert live_id(releases) == serving_id(client) == ids[0]
 
 
-def test_rolling_back_returns_to_what_the_live_release_replaced(client, releases, ids):
+def test_rolling_back_activates_the_release_that_the_live_one_replaced(client, releases, ids):
     assert client.admin.roll_back().release_id == ids[1]
-    assert live_id(releases) == serves(client) == ids[1]
+    assert live_id(releases) == serving_id(client) == ids[1]
 
-    status, told = refused(client.admin.roll_back)
+    status, message = refusal(client.admin.roll_back)
 
     assert status == "FAILED_PRECONDITION"
-    assert "replaced nothing" in told
-    assert serves(client) == ids[1]
+    assert "replaced nothing" in message
+    assert serving_id(client) == ids[1]
 
 
 def test_loading_a_release_changes_nothing(client, server, releases, ids):
@@ -152,49 +152,49 @@ def test_loading_a_release_changes_nothing(client, server, releases, ids):
 def test_a_damaged_release_is_refused_and_nothing_changes(client, releases, ids, call):
     damage(releases / ids[1] / "data" / "manifest.json")
 
-    status, told = refused(getattr(client.admin, call), ids[1])
+    status, message = refusal(getattr(client.admin, call), ids[1])
 
     assert status == "FAILED_PRECONDITION"
-    assert "data/manifest.json" in told
-    assert live_id(releases) == serves(client) == ids[0]
+    assert "data/manifest.json" in message
+    assert live_id(releases) == serving_id(client) == ids[0]
 
 
 @pytest.mark.parametrize("call", ["load", "activate"])
-def test_a_release_that_is_none_or_not_kept_is_refused(client, call):
+def test_a_malformed_or_unknown_release_id_is_refused(client, call):
     activate = getattr(client.admin, call)
 
-    assert refused(activate, "../../etc")[0] == "INVALID_ARGUMENT"
-    assert refused(activate, "")[0] == "INVALID_ARGUMENT"
-    assert refused(activate, "20261125T025301.123Z-00000000")[0] == "NOT_FOUND"
+    assert refusal(activate, "../../etc")[0] == "INVALID_ARGUMENT"
+    assert refusal(activate, "")[0] == "INVALID_ARGUMENT"
+    assert refusal(activate, "20261125T025301.123Z-00000000")[0] == "NOT_FOUND"
 
 
-def test_while_another_process_changes_the_releases_the_server_does_not(client, releases, ids):
+def test_nothing_is_activated_while_another_process_changes_the_releases(client, releases, ids):
     with changing(releases):
-        status, told = refused(client.admin.activate, ids[1])
+        status, message = refusal(client.admin.activate, ids[1])
 
     assert status == "UNAVAILABLE"
-    assert "is being changed by process" in told
-    assert live_id(releases) == serves(client) == ids[0]
+    assert "is being changed by process" in message
+    assert live_id(releases) == serving_id(client) == ids[0]
     assert client.admin.activate(ids[1]).serving
 
 
-def test_what_is_not_loaded_by_the_deadline_does_not_become_live(client, loading, releases, ids):
+def test_a_release_not_loaded_by_the_deadline_does_not_go_live(client, loading, releases, ids):
     loading.gate.clear()
 
-    status, _ = refused(client.admin.activate, ids[1], timeout=0.3)
+    status, _ = refusal(client.admin.activate, ids[1], timeout=0.3)
     assert status == "DEADLINE_EXCEEDED"
     loading.gate.set()
 
-    assert client.admin.load(ids[1])  # comes after it
-    assert live_id(releases) == serves(client) == ids[0]
+    assert client.admin.load(ids[1])  # runs after the activation
+    assert live_id(releases) == serving_id(client) == ids[0]
 
 
-def test_questions_and_lists_are_answered_while_a_release_is_loaded(client, loading, ids):
+def test_other_calls_are_answered_while_a_release_is_loaded(client, loading, ids):
     loading.gate.clear()
     with ThreadPoolExecutor() as pool:
         activating = pool.submit(client.admin.activate, ids[1])
-        assert loading.began.wait(SECONDS)
-        assert serves(client) == ids[0]
+        assert loading.started.wait(SECONDS)
+        assert serving_id(client) == ids[0]
         assert len(client.admin.releases()) == 2
         assert client.admin.statistics().versions["release"] == ids[0]
         assert not activating.done()
@@ -202,7 +202,7 @@ def test_questions_and_lists_are_answered_while_a_release_is_loaded(client, load
         assert activating.result(SECONDS).serving
 
 
-def test_items_changed_before_and_after_activation_are_all_there(client, server, ids):
+def test_items_upserted_before_and_after_an_activation_are_found(client, server, ids):
     client.catalog.upsert([Item(item_id="b-1", title="teal rug")])
     client.admin.activate(ids[1])
     client.catalog.upsert([Item(item_id="b-2", title="lime jar")])
@@ -211,14 +211,14 @@ def test_items_changed_before_and_after_activation_are_all_there(client, server,
     server.server.engine.engine.close()
 
 
-def test_statistics_count_what_there_is_and_what_was_asked(client, server, ids, shop):
+def test_statistics_count_items_events_and_calls(client, server, ids, shop):
     size = len(shop.item_ids)
     client.catalog.upsert([Item(item_id=name, title="teal rug") for name in ("b-1", "b-2", "i5")])
     client.catalog.delete(["i7", "i8", "b-2"])
     client.feedback.record([Event(user_id="u", item_id="i3", action="purchase")] * 2)
     for _ in range(3):
         client.retrieve(Shopper(history=["i3"]), Wishes(limit=1))
-    refused(client.retrieve, Shopper(history=["i3"]), Wishes(limit=0))
+    refusal(client.retrieve, Shopper(history=["i3"]), Wishes(limit=0))
 
     statistics = client.admin.statistics()
 
@@ -235,7 +235,7 @@ def test_statistics_count_what_there_is_and_what_was_asked(client, server, ids, 
     server.server.engine.engine.close()
 
 
-def test_statistics_are_there_while_events_cannot_be_counted(start, releases, tmp_path):
+def test_statistics_are_returned_although_events_cannot_be_counted(start, releases, tmp_path):
     store = open_store(str(tmp_path / "events.sqlite"))
     root = live_release(releases)
     running = start(lambda: LiveEngine.load(root, CONFIG), parts={"store": store})
@@ -246,7 +246,7 @@ def test_statistics_are_there_while_events_cannot_be_counted(start, releases, tm
         assert client.admin.statistics().events is None
 
 
-def test_a_server_of_plain_stages_says_so(start, release):
+def test_a_server_of_unpublished_stages_refuses_release_calls(start, release):
     running = start(lambda: LiveEngine.load(release, CONFIG))
     running.loaded.result(SECONDS)
 
@@ -257,13 +257,13 @@ def test_a_server_of_plain_stages_says_so(start, release):
             (client.admin.activate, "20261125T025301.123Z-00000000"),
             (client.admin.roll_back,),
         ):
-            status, told = refused(call, *arguments)
+            status, message = refusal(call, *arguments)
             assert status == "FAILED_PRECONDITION"
-            assert "--releases" in told
+            assert "--releases" in message
         assert "release" not in client.admin.statistics().versions
 
 
-def test_only_the_role_admin_may(start, fake, tmp_path):
+def test_only_the_role_admin_may_list_releases(start, fake, tmp_path):
     clients = [
         {"client": role, "sha256": digest_of(role).hex(), "roles": [role]}
         for role in ("read", "catalogue", "feedback", "admin")
@@ -276,12 +276,12 @@ def test_only_the_role_admin_may(start, fake, tmp_path):
     for role in ("read", "catalogue", "feedback", "admin"):
         with RecommenderClient(running.address, timeout=SECONDS, token=role) as client:
             allowed = "FAILED_PRECONDITION" if role == "admin" else "PERMISSION_DENIED"
-            assert refused(client.admin.releases)[0] == allowed
+            assert refusal(client.admin.releases)[0] == allowed
 
 
-def test_two_activations_at_once_are_done_one_after_the_other(client, releases, ids):
+def test_concurrent_activations_run_one_after_another(client, releases, ids):
     with ThreadPoolExecutor() as pool:
         done = list(pool.map(client.admin.activate, ids * 2))
 
     assert [one.release_id for one in done] == ids * 2
-    assert live_id(releases) == serves(client)
+    assert live_id(releases) == serving_id(client)

@@ -7,7 +7,7 @@ import pytest
 
 from events.open_store import open_store
 from lineage.releases import live_release
-from retrieval.embedding_cache import CacheConfig
+from retrieval.cache_config import CacheConfig
 from serving.api.limits import Limits
 from serving.api.request import Method, Request
 from serving.engine.engine import EngineConfig
@@ -26,7 +26,7 @@ from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 SECONDS = 60
 CACHE = CacheConfig()
 CONFIG = EngineConfig(ranked=6, limits=Limits(shortlist=12), cache=CACHE)
-NOW, LATER = object(), object()
+TOKEN, NEW_TOKEN = object(), object()
 
 
 @pytest.fixture
@@ -38,24 +38,24 @@ def cached(start, fake):
         yield client
 
 
-def was_kept(answer):
+def from_cache(answer):
     return list(answer.milliseconds) == ["cache"]
 
 
-def test_the_same_question_is_answered_once_and_says_so(cached, fake):
+def test_a_repeated_request_is_answered_from_the_cache(cached, fake):
     first = cached.recommend(Shopper(user_id="u"), Wishes(request_id="a"))
     second = cached.recommend(Shopper(user_id="u"), Wishes(request_id="b"))
 
     assert len(fake.calls) == 1
-    assert (was_kept(first), was_kept(second)) == (False, True)
+    assert (from_cache(first), from_cache(second)) == (False, True)
     assert second.request_id == "b"
     assert replace(second, milliseconds={}, request_id="a") == replace(first, milliseconds={})
 
 
-def test_another_question_is_another(cached, fake):
-    red = Filters(must=[AnyOf("new", [True])])
+def test_different_requests_are_answered_separately(cached, fake):
+    true = Filters(must=[AnyOf("new", [True])])
     one = Filters(must=[AnyOf("new", [1])])
-    questions = [
+    requests = [
         lambda: cached.recommend(Shopper(user_id="u")),
         lambda: cached.recommend(Shopper(user_id="v")),
         lambda: cached.recommend(Shopper(history=["u"])),
@@ -65,38 +65,38 @@ def test_another_question_is_another(cached, fake):
         lambda: cached.recommend(Shopper(user_id="u"), Wishes(limit=3)),
         lambda: cached.recommend(Shopper(user_id="u", search="u")),
         lambda: cached.recommend(Shopper(user_id="u"), Wishes(exclude=["u"])),
-        lambda: cached.recommend(Shopper(user_id="u"), Wishes(filters=red)),
+        lambda: cached.recommend(Shopper(user_id="u"), Wishes(filters=true)),
         lambda: cached.recommend(Shopper(user_id="u"), Wishes(filters=one)),
         lambda: cached.retrieve(Shopper(user_id="u")),
         lambda: cached.rank(["u"], Shopper()),
         lambda: cached.similar("u"),
     ]
 
-    for ask in questions * 2:
-        ask()
+    for send in requests * 2:
+        send()
 
-    assert len(fake.calls) == len(questions)
+    assert len(fake.calls) == len(requests)
 
 
-def test_after_a_change_everything_is_asked_anew(cached, fake):
+def test_a_new_version_token_clears_the_cache(cached, fake):
     cached.recommend(Shopper(user_id="u"))
     fake.version_token = object()
 
-    assert not was_kept(cached.recommend(Shopper(user_id="u")))
-    assert was_kept(cached.recommend(Shopper(user_id="u")))
+    assert not from_cache(cached.recommend(Shopper(user_id="u")))
+    assert from_cache(cached.recommend(Shopper(user_id="u")))
 
 
-def test_what_was_asked_before_a_change_and_answered_after_it_is_not_kept(fake):
-    kept, answer = AnswerCache(CACHE), pb.Answer(request_id="a")
+def test_an_answer_computed_during_a_change_is_not_cached(fake):
+    cache, answer = AnswerCache(CACHE), pb.Answer(request_id="a")
 
-    assert kept.get(b"k", NOW) is None
-    assert kept.get(b"other", LATER) is None
-    kept.put(b"k", NOW, answer)
+    assert cache.get(b"k", TOKEN) is None
+    assert cache.get(b"other", NEW_TOKEN) is None
+    cache.put(b"k", TOKEN, answer)
 
-    assert kept.get(b"k", LATER) is None
+    assert cache.get(b"k", NEW_TOKEN) is None
 
 
-def test_an_answer_that_lacks_something_and_an_error_are_not_kept(cached, fake):
+def test_a_degraded_answer_is_not_cached(cached, fake):
     whole, fake.answer = fake.answer, replace(fake.answer, degraded=Degraded.DEADLINE)
     assert cached.recommend(Shopper(user_id="u")).degraded
     fake.answer = whole
@@ -104,42 +104,42 @@ def test_an_answer_that_lacks_something_and_an_error_are_not_kept(cached, fake):
     assert len(fake.calls) == 2
 
 
-def test_memory_is_bounded_and_a_larger_answer_is_not_kept():
-    kept = AnswerCache(CacheConfig(answers_mb=1))
-    kept.get(b"", NOW)
+def test_memory_is_bounded_and_a_larger_answer_is_not_cached():
+    cache = AnswerCache(CacheConfig(answers_mb=1))
+    cache.get(b"", TOKEN)
     for number in range(300):
-        kept.put(str(number).encode(), NOW, pb.Answer(request_id="x" * 10_000))
-    kept.put(b"large", NOW, pb.Answer(request_id="x" * 1_000_000))
+        cache.put(str(number).encode(), TOKEN, pb.Answer(request_id="x" * 10_000))
+    cache.put(b"large", TOKEN, pb.Answer(request_id="x" * 1_000_000))
 
-    there = [number for number in range(300) if kept.get(str(number).encode(), NOW)]
-    assert 90 < len(there) < 100
-    assert there[-1] == 299
-    assert kept.get(b"large", NOW) is None
+    cached = [number for number in range(300) if cache.get(str(number).encode(), TOKEN)]
+    assert 90 < len(cached) < 100
+    assert cached[-1] == 299
+    assert cache.get(b"large", TOKEN) is None
 
 
-def test_nothing_is_kept_beyond_its_time():
-    kept = AnswerCache(CacheConfig(seconds=0.05))
-    kept.get(b"k", NOW)
-    kept.put(b"k", NOW, pb.Answer())
-    assert kept.get(b"k", NOW) is not None
+def test_an_answer_expires():
+    cache = AnswerCache(CacheConfig(seconds=0.05))
+    cache.get(b"k", TOKEN)
+    cache.put(b"k", TOKEN, pb.Answer())
+    assert cache.get(b"k", TOKEN) is not None
 
     time.sleep(0.1)
 
-    assert kept.get(b"k", NOW) is None
+    assert cache.get(b"k", TOKEN) is None
 
 
-def test_a_key_hangs_on_what_the_user_did_and_not_on_the_name_of_the_request():
-    def key(*did, name=""):
-        events = [Event(user_id="u", item_id=i, action=a, time=t) for i, a, t in did]
+def test_a_key_depends_on_the_recent_events_and_not_on_the_request_id():
+    def key(*recent, request_id=""):
+        events = [Event(user_id="u", item_id=i, action=a, time=t) for i, a, t in recent]
         request = pb.RecommendRequest(
-            shopper=pb.Shopper(user_id="u"), wishes=pb.Wishes(request_id=name)
+            shopper=pb.Shopper(user_id="u"), wishes=pb.Wishes(request_id=request_id)
         )
         return key_of(Method.RECOMMEND, request, events)
 
     buy = ("i1", "buy", 5)
-    assert key(buy) == key(buy, name="n")
+    assert key(buy) == key(buy, request_id="n")
     others = [(), (buy, buy), (("i2", "buy", 5),), (("i1", "view", 5),), (("i1", "buy", 6),)]
-    assert len({key(buy), *(key(*did) for did in others)}) == 6
+    assert len({key(buy), *(key(*recent) for recent in others)}) == 6
 
 
 def test_hits_and_misses_are_counted(cached):
@@ -156,7 +156,7 @@ def test_hits_and_misses_are_counted(cached):
 
 @pytest.fixture
 def shop_server(start, release, renamed, tmp_path):
-    """A server of two releases that keeps answers, its store, and what makes another one live."""
+    """A server of two releases with a cache, its event store, and a switch to a random release."""
     releases = tmp_path / "releases" / "shop"
     publish(renamed, releases, PublishConfig())
     publish(release, releases, PublishConfig())
@@ -167,25 +167,25 @@ def shop_server(start, release, renamed, tmp_path):
     running.loaded.result(SECONDS)
     names = [folder.name for folder in releases.iterdir() if folder.name[0].isdigit()]
 
-    def another(chosen):
+    def switch(chosen):
         roll_back(releases, chosen.choice(names))
         reloader.look(running.server.engine)
 
-    yield running, store, another
+    yield running, store, switch
     running.server.engine.engine.close()
 
 
 def computed(engine, request):
-    """What the engine makes of a request without anything that is kept."""
+    """The engine's answer to a request without any cache."""
     cascade = engine.current.cascade
-    retriever = replace(cascade.retriever, kept=None)
+    retriever = replace(cascade.retriever, cache=None)
     plain = replace(engine.current, cascade=replace(cascade, retriever=retriever))
     ((_, answer),) = plain.answers([request])
     return answer
 
 
-def question(chosen):
-    """One request out of few."""
+def random_request(chosen):
+    """One of a few different requests."""
     blue = Filters(must=[AnyOf("colour", ["blue", "red"])])
     limit, who = chosen.choice([5, 12]), chosen.randrange(4)
     user_id = chosen.choice(["u1", "u2", "stranger"]) if who < 3 else None
@@ -200,8 +200,8 @@ def question(chosen):
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_what_is_kept_is_what_would_have_been_computed(shop_server, seed):
-    running, store, another = shop_server
+def test_a_cached_answer_equals_the_computed_one(shop_server, seed):
+    running, store, switch = shop_server
     thread, chosen, hits = running.server.engine, random.Random(seed), 0
     with RecommenderClient(running.address, timeout=SECONDS) as client:
         for step in range(120):
@@ -218,26 +218,27 @@ def test_what_is_kept_is_what_would_have_been_computed(shop_server, seed):
                 event = Event(user_id=user, item_id=item, action="purchase", time=step)
                 client.feedback.record([event])
             elif action < 0.11:
-                another(chosen)
-            request = question(chosen)
+                switch(chosen)
+            request = random_request(chosen)
             answer = getattr(client, request.method.value)(request.shopper, request.wishes)
             recent, user_id = (), request.shopper.user_id
             if user_id is not None:
                 recent = store.history(user_id, ["purchase", "buy", "view"], 1000)
-            right = computed(thread.engine, replace(request, recent=recent))
+            expected = computed(thread.engine, replace(request, recent=recent))
             assert [(i.item_id, i.title) for i in answer.items] == [
-                (i.item_id, i.title) for i in right.items
+                (i.item_id, i.title) for i in expected.items
             ]
-            assert [i.score for i in answer.items] == pytest.approx([i.score for i in right.items])
-            assert (answer.basis, answer.unknown_user) == (right.basis, right.unknown_user)
+            scores = [item.score for item in expected.items]
+            assert [i.score for i in answer.items] == pytest.approx(scores)
+            assert (answer.basis, answer.unknown_user) == (expected.basis, expected.unknown_user)
             assert answer.versions == thread.engine.current.versions
-            hits += was_kept(answer)
+            hits += from_cache(answer)
 
     assert hits > 5
     assert thread.engine.current.cache_lookups["shoppers"].hits > 0
 
 
-def test_another_question_about_the_same_history_reads_it_once(shop_server):
+def test_different_requests_with_one_history_embed_it_once(shop_server):
     running, _, _ = shop_server
     engine = running.server.engine.engine
     before = replace(engine.current.cache_lookups["shoppers"])

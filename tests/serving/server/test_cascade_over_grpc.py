@@ -32,7 +32,7 @@ HISTORIES = [["i3", "i1"], ["i45", "nope", "i44", "i45"], [], ["nope"]]
 
 
 @pytest.mark.parametrize("history", HISTORIES)
-def test_the_cascade_through_grpc_is_exactly_the_engines(client, engine, history):
+def test_the_grpc_answer_equals_the_engines_answer_for_a_history(client, engine, history):
     shopper, wishes = Shopper(history=tuple(history)), Wishes(limit=100)
 
     assert_same(
@@ -50,7 +50,7 @@ def test_the_cascade_through_grpc_is_exactly_the_engines(client, engine, history
     )
 
 
-def test_users_and_items_through_grpc_are_exactly_the_engines(client, engine):
+def test_the_grpc_answer_equals_the_engines_answer_for_users_and_items(client, engine):
     for user_id in ("u0", "u7", "stranger"):
         assert_same(
             client.recommend(Shopper(user_id=user_id), Wishes(limit=20)),
@@ -59,7 +59,7 @@ def test_users_and_items_through_grpc_are_exactly_the_engines(client, engine):
     assert_same(client.similar("i4", Wishes(limit=15)), engine.similar("i4", Wishes(limit=15)))
 
 
-def test_a_search_travels(client, engine):
+def test_the_grpc_answer_equals_the_engines_answer_for_a_search(client, engine):
     shopper, wishes = Shopper(search="blue lamp", history=("i3",)), Wishes(limit=20)
 
     recommended = client.recommend(Shopper(search="blue lamp", history=["i3"]), Wishes(limit=20))

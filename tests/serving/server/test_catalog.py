@@ -59,7 +59,7 @@ def test_an_upserted_item_is_searchable_when_it_is_acknowledged(client):
     assert "new" in ids(client.recommend(Shopper(search="red"), Wishes(filters=priced, limit=3)))
 
 
-def test_every_message_is_acknowledged_in_order_and_the_last_of_an_id_counts(channel, client):
+def test_messages_are_acknowledged_in_order_and_the_last_item_of_an_id_counts(channel, client):
     sizes = [1, 4, 2, 3] * 3
     messages = [
         message(*(Item(item_id=f"n{m}", title=f"form {n}") for m in range(size)))
@@ -73,7 +73,7 @@ def test_every_message_is_acknowledged_in_order_and_the_last_of_an_id_counts(cha
     assert titles == {"n0": "form 11", "n3": "form 9"}
 
 
-def test_items_that_wait_are_read_together(channel, engine, monkeypatch):
+def test_waiting_items_are_upserted_together(channel, engine, monkeypatch):
     sizes, upsert, gate = [], engine.upsert, threading.Event()
 
     def counted(items):
@@ -92,7 +92,7 @@ def test_items_that_wait_are_read_together(channel, engine, monkeypatch):
     assert sum(sizes) == 8
 
 
-def test_rows_that_break_a_rule_are_named_and_the_others_taken(client):
+def test_invalid_items_are_rejected_by_row_and_the_others_upserted(client):
     items = [
         red("a"),
         Item(item_id="b", title=" "),
@@ -129,7 +129,7 @@ def test_an_item_comes_back_as_it_was_sent(client):
     assert list(found) == ["new", "i3"]
 
 
-def test_an_item_of_the_release_comes_back_as_its_data_describe_it(client):
+def test_an_item_of_the_release_comes_back_as_its_data_stage_has_it(client):
     found = client.catalog.get(["i3"])["i3"]
 
     assert found == KnownItem(
@@ -153,7 +153,7 @@ def test_whole_numbers_stay_whole(client):
     assert repr(client.catalog.get(["new"])["new"].item.attributes["price"]) == "1995"
 
 
-def test_a_deleted_item_is_gone_and_deleting_it_again_is_no_error(client):
+def test_a_deleted_item_is_gone_and_can_be_deleted_again(client):
     client.catalog.upsert([red("new")])
 
     first = client.catalog.delete(["new", "i3", "nope"])
@@ -168,7 +168,7 @@ def test_a_deleted_item_is_gone_and_deleting_it_again_is_no_error(client):
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "expected"),
     [
         (lambda stub: stub.Delete(pb.DeleteRequest()), "item_ids must be 1 to 1,000 a message"),
         (lambda stub: stub.Get(pb.GetRequest()), "item_ids must be 1 to 1,000 a message, got 0"),
@@ -176,15 +176,15 @@ def test_a_deleted_item_is_gone_and_deleting_it_again_is_no_error(client):
         (lambda stub: list(stub.Upsert(iter([message()]))), "items must be 1 to 1,000 a message"),
     ],
 )
-def test_a_message_that_breaks_a_rule_is_refused(channel, call, told):
+def test_a_message_that_breaks_a_rule_is_refused(channel, call, expected):
     with pytest.raises(grpc.RpcError) as caught:
         call(CatalogServiceStub(channel))
 
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert told in caught.value.details()
+    assert expected in caught.value.details()
 
 
-def test_while_another_process_changes_items_none_is_taken_here(client, base, root, caplog):
+def test_items_are_refused_while_another_process_changes_them(client, base, root, caplog):
     other = LiveEngine(base, root)
     other.delete(["i0"])
 
@@ -198,25 +198,25 @@ def test_while_another_process_changes_items_none_is_taken_here(client, base, ro
     assert client.catalog.upsert([red("new")]).upserted == 1
 
 
-def test_questions_are_answered_while_items_are_read(client, engine, monkeypatch):
-    reading, gate, upsert = threading.Event(), threading.Event(), engine.upsert
+def test_requests_are_answered_during_an_upsert(client, engine, monkeypatch):
+    started, gate, upsert = threading.Event(), threading.Event(), engine.upsert
 
     def slow(items):
-        reading.set()
+        started.set()
         gate.wait(SECONDS)
         upsert(items)
 
     monkeypatch.setattr(engine, "upsert", slow)
     with ThreadPoolExecutor() as pool:
         done = pool.submit(client.catalog.upsert, [red("new")])
-        reading.wait(SECONDS)
+        started.wait(SECONDS)
         assert client.recommend(Shopper(search="red"), Wishes(limit=3)).items
         assert client.catalog.get(["new"]) == {}
         gate.set()
         assert done.result().upserted == 1
 
 
-def test_a_purchase_counts_in_the_very_next_answer(client, shop):
+def test_a_purchase_counts_in_the_next_answer(client, shop):
     before = client.recommend(Shopper(user_id="u4"), Wishes(limit=12))
     bought = before.items[0].item_id
     event = Event(user_id="u4", item_id=bought, action="buy")
@@ -232,7 +232,7 @@ def test_a_purchase_counts_in_the_very_next_answer(client, shop):
     assert set(ids(after)) & set(ids(given))
 
 
-def test_a_stranger_is_none_after_the_first_purchase(client):
+def test_a_stranger_is_known_after_the_first_purchase(client):
     assert client.recommend(Shopper(user_id="stranger"), Wishes(limit=3)).unknown_user
     client.feedback.record(
         [
@@ -253,7 +253,7 @@ def test_a_stranger_is_none_after_the_first_purchase(client):
     assert answer.basis == same.basis
 
 
-def test_bought_items_that_are_new_count_too(client):
+def test_a_purchase_of_a_new_item_counts(client):
     client.catalog.upsert([red("new")])
     client.feedback.record([Event(user_id="s", item_id="new", action="purchase")])
 

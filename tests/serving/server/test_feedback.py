@@ -60,16 +60,16 @@ def message(*events):
 
 
 def event(event_id, **fields):
-    told = {"user_id": "u", "item_id": "i", "action": "purchase", "time": 100, **fields}
-    return Event(event_id=event_id, **told)
+    values = {"user_id": "u", "item_id": "i", "action": "purchase", "time": 100, **fields}
+    return Event(event_id=event_id, **values)
 
 
 def recent(fake):
-    """What the engine was told of the users, call by call."""
-    return [[kept.event_id for kept in request.recent] for request in fake.requests]
+    """Ids of the recent events in each of the engine's requests."""
+    return [[event.event_id for event in request.recent] for request in fake.requests]
 
 
-def test_what_is_acknowledged_is_kept_as_it_was_sent(channel, store):
+def test_acknowledged_events_are_stored_as_sent(channel, store):
     sent = [event("a", request_id="r", position=4), event("b", action="view", user_id="日本")]
 
     (response,) = record(channel, message(*sent))
@@ -78,7 +78,7 @@ def test_what_is_acknowledged_is_kept_as_it_was_sent(channel, store):
     assert list(store.scan()) == sent
 
 
-def test_every_message_is_acknowledged_by_one_of_its_own_in_order(channel, store):
+def test_every_message_is_acknowledged_in_order(channel, store):
     sizes = [1, 5, 2, 7, 3] * 8
     names = iter(range(1000))
     messages = [message(*(event(f"e{next(names):03}") for _ in range(size))) for size in sizes]
@@ -86,12 +86,12 @@ def test_every_message_is_acknowledged_by_one_of_its_own_in_order(channel, store
     responses = record(channel, *messages)
 
     assert [response.recorded for response in responses] == sizes
-    kept = [kept.event_id for kept in store.scan()]
-    assert kept == sorted(kept)
-    assert len(kept) == sum(sizes)
+    stored = [event.event_id for event in store.scan()]
+    assert stored == sorted(stored)
+    assert len(stored) == sum(sizes)
 
 
-def test_a_message_that_is_sent_again_is_known(channel, store):
+def test_events_that_are_sent_again_are_stored_once(channel, store):
     record(channel, message(event("a"), event("b")))
 
     (response,) = record(channel, message(event("a"), event("b"), event("c")))
@@ -100,7 +100,7 @@ def test_a_message_that_is_sent_again_is_known(channel, store):
     assert len(list(store.scan())) == 3
 
 
-def test_rows_that_break_a_rule_are_named_and_the_others_kept(channel, store):
+def test_invalid_events_are_rejected_by_row_and_the_others_stored(channel, store):
     record(channel, message(event("taken")))
     rows = [
         event("a"),
@@ -124,11 +124,11 @@ def test_rows_that_break_a_rule_are_named_and_the_others_kept(channel, store):
         6: ("e", "position"),
         7: ("f", "action"),
     }
-    assert [kept.event_id for kept in store.scan()] == ["taken", "a", "d"]
+    assert [event.event_id for event in store.scan()] == ["taken", "a", "d"]
 
 
 @pytest.mark.parametrize("rows", [0, 1001])
-def test_a_message_of_too_few_or_too_many_rows_ends_the_stream(channel, store, rows):
+def test_a_message_with_too_few_or_too_many_events_ends_the_stream(channel, store, rows):
     stub = FeedbackServiceStub(channel)
     messages = [message(event("a")), message(*(event(str(n)) for n in range(rows)))]
 
@@ -142,27 +142,27 @@ def test_a_message_of_too_few_or_too_many_rows_ends_the_stream(channel, store, r
     assert len(list(store.scan())) == 1
 
 
-def test_an_event_without_a_time_was_just_now(channel, store):
+def test_an_event_without_a_time_gets_the_time_of_arrival(channel, store):
     bare = pb.Event(event_id="a", user_id="u", item_id="i", action="click")
 
     record(channel, pb.RecordRequest(events=[bare]))
 
-    (kept,) = store.scan()
-    assert abs(kept.time - time.time()) < 60
+    (stored,) = store.scan()
+    assert abs(stored.time - time.time()) < 60
 
 
-def test_what_a_store_refuses_is_unavailable_and_tells_no_internals(channel, store, caplog):
+def test_a_failing_store_is_unavailable_and_its_error_only_logged(channel, store, caplog):
     store.close()
 
     with pytest.raises(grpc.RpcError) as caught:
         record(channel, message(event("a")))
 
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert caught.value.details() == "events cannot be kept now"
+    assert caught.value.details() == "events cannot be stored now"
     assert "events.sqlite" in caplog.text
 
 
-def test_a_purchase_is_in_the_history_of_the_very_next_request(channel, client, fake):
+def test_a_purchase_is_in_the_history_of_the_next_request(channel, client, fake):
     for n in range(10):
         record(channel, message(event(f"e{n}", time=n)))
         client.recommend(Shopper(user_id="u"))
@@ -173,7 +173,7 @@ def test_a_purchase_is_in_the_history_of_the_very_next_request(channel, client, 
     assert recent(fake) == [*(everything[: n + 1] for n in range(10)), everything, everything]
 
 
-def test_events_are_looked_up_for_a_user_whose_history_is_not_given_alone(channel, client, fake):
+def test_events_are_read_only_for_a_user_without_a_given_history(channel, client, fake):
     record(channel, message(event("a")))
 
     client.recommend(Shopper(user_id="other"))
@@ -199,7 +199,7 @@ ALL = ["purchase", "click", "view", "impression"]
         (("view",), (), []),
     ],
 )
-def test_actions_that_the_release_knows_and_purchases_count_unless_told_otherwise(
+def test_by_default_purchases_and_the_releases_actions_belong_to_a_history(
     serving, fake, known, config, counted
 ):
     fake.actions = known
@@ -213,7 +213,7 @@ def test_actions_that_the_release_knows_and_purchases_count_unless_told_otherwis
     assert recent(fake) == [counted]
 
 
-def test_the_newest_of_a_long_history_are_looked_up(serving, fake):
+def test_only_the_newest_events_of_a_long_history_are_read(serving, fake):
     server = serving(history_length=3)
     with grpc.insecure_channel(server.address) as channel:
         record(channel, message(*(event(f"e{n}", time=n) for n in range(10))))
@@ -224,7 +224,7 @@ def test_the_newest_of_a_long_history_are_looked_up(serving, fake):
     assert recent(fake) == [["e7", "e8", "e9"]]
 
 
-def test_a_stream_that_stays_open_ends_when_the_server_stops(serving, store):
+def test_an_open_stream_ends_when_the_server_stops(serving, store):
     server = serving()
     more, responses = [message(event("a"))], None
 
@@ -244,11 +244,11 @@ def test_a_stream_that_stays_open_ends_when_the_server_stops(serving, store):
         drained.result(SECONDS)
 
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert "may be sent again" in caught.value.details()
+    assert "send what was not acknowledged again" in caught.value.details()
     assert time.monotonic() - started < 3
 
 
-def test_many_streams_at_once_lose_and_mix_up_nothing(serving, store):
+def test_concurrent_streams_lose_no_event_and_keep_its_order(serving, store):
     server = serving()
 
     def send(worker):
@@ -264,7 +264,7 @@ def test_many_streams_at_once_lose_and_mix_up_nothing(serving, store):
 
     assert len(list(store.scan())) == 480
     for worker in range(8):
-        mine = [kept.event_id for kept in store.history(f"u{worker}", ["purchase"], 1000)]
+        mine = [event.event_id for event in store.history(f"u{worker}", ["purchase"], 1000)]
         assert mine == [f"{worker}-{n}-{m}" for n in range(20) for m in range(3)]
 
 

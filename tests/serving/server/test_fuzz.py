@@ -1,4 +1,4 @@
-"""Every method is sent what nobody should send; no call fails inside, and the server lives on."""
+"""Fuzzing: hostile requests to every method cause no internal error and do not stop the server."""
 
 import gc
 import logging
@@ -29,12 +29,12 @@ NEVER = {
 }
 METHODS = methods()
 OF_RELEASES = {"ListReleases", "LoadRelease", "ActivateRelease", "RollBack"}
-"""Methods that fail where releases are not followed, as here."""
+"""Methods that fail here, because the server serves unpublished stages."""
 RULES = settings(
     max_examples=BLOCK,
     deadline=None,
     database=None,
-    phases=[Phase.generate],  # ten requests that are sent again and again get no smaller soon
+    phases=[Phase.generate],  # shrinking ten requests takes too long
     suppress_health_check=list(HealthCheck),
 )
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
@@ -42,30 +42,30 @@ pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 
 @pytest.fixture
 def fuzz(start, engine, base, root):
-    """Send so many requests with seeds from one on, see that all is well; what became of them."""
+    """Function that sends fuzzed requests, checks log and answers, and counts the statuses."""
     running = start(lambda: engine, parts={"store": open_store(str(root / "events.sqlite"))})
     running.loaded.result(SECONDS)
     shopper, wishes = Shopper(history=["i3", "i8"]), Wishes(limit=12)
 
     def run(requests, first):
         with logged() as records:
-            became = fuzzed(running.address, requests, first)
-            gc.collect()  # tasks whose exceptions nobody asked for say so now
+            statuses = fuzzed(running.address, requests, first)
+            gc.collect()  # makes tasks log exceptions that were never retrieved
             with RecommenderClient(running.address, timeout=SECONDS) as client:
                 answer = client.recommend(shopper, wishes)
         assert [record.getMessage() for record in records] == []
         assert len(answer.items) == 12
         assert answer.items == engine.current.recommend(shopper, wishes).items
         engine.close()
-        again = LiveEngine(base, root).current.recommend(shopper, wishes)
-        assert engine.current.recommend(shopper, wishes).items == again.items
-        return became
+        restarted = LiveEngine(base, root).current.recommend(shopper, wishes)
+        assert engine.current.recommend(shopper, wishes).items == restarted.items
+        return statuses
 
     return run
 
 
 def send(channel, call):
-    """Status of a call, and what it says."""
+    """Status and message of a call."""
     method, first = METHODS[call.method], call.messages[0]
     try:
         if method.client_streaming:
@@ -81,15 +81,15 @@ def send(channel, call):
 
 @contextmanager
 def logged():
-    """Records of errors and exceptions, of all loggers."""
+    """The records of errors and exceptions, from all loggers."""
     records = []
 
-    class Kept(logging.Handler):
+    class Collector(logging.Handler):
         def emit(self, record):
             if record.levelno >= logging.ERROR or record.exc_info:
                 records.append(record)
 
-    handler = Kept()
+    handler = Collector()
     logging.getLogger().addHandler(handler)
     try:
         yield records
@@ -98,37 +98,37 @@ def logged():
 
 
 def fuzzed(address, requests, first):
-    """Send requests, some together, by blocks of seeds of their own; what became of them."""
-    became = Counter()
+    """Send requests, `TOGETHER` at a time; each block has its own seed. Counts the statuses."""
+    counts = Counter()
 
     with grpc.insecure_channel(address) as channel, ThreadPoolExecutor(TOGETHER) as pool:
 
         def one(together):
             statuses = list(pool.map(send, [channel] * TOGETHER, together))
             for call, (status, details) in zip(together, statuses, strict=True):
-                became[call.method.rsplit("/", 1)[1], status.name] += 1
+                counts[call.method.rsplit("/", 1)[1], status.name] += 1
                 assert status not in NEVER, (status, details, call)
 
         blocks = range(first, first + requests // (TOGETHER * BLOCK))
         for number in tqdm(blocks, "fuzzed", unit="block", disable=len(blocks) < 10):
             together = st.lists(calls(METHODS), min_size=TOGETHER, max_size=TOGETHER)
             seed(number)(RULES(given(together)(one)))()
-    return became
+    return counts
 
 
-def test_no_request_makes_the_server_fail(fuzz):
-    became = fuzz(500, first=1)
+def test_no_hostile_request_makes_the_server_fail(fuzz):
+    counts = fuzz(500, first=1)
 
-    assert {path.rsplit("/", 1)[1] for path in METHODS} == {method for method, _ in became}
+    assert {path.rsplit("/", 1)[1] for path in METHODS} == {method for method, _ in counts}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3 * 3600)
-def test_none_of_a_hundred_thousand_requests_makes_the_server_fail(fuzz, capsys):
+def test_none_of_100_000_hostile_requests_makes_the_server_fail(fuzz, capsys):
     with capsys.disabled():
-        became = fuzz(100_000, first=1)
-        for (method, status), count in sorted(became.items()):
+        counts = fuzz(100_000, first=1)
+        for (method, status), count in sorted(counts.items()):
             tqdm.write(f"{count:6} {method} {status}")
 
-    answered = {method for method, status in became if status == "OK"}
+    answered = {method for method, status in counts if status == "OK"}
     assert answered == {path.rsplit("/", 1)[1] for path in METHODS} - OF_RELEASES

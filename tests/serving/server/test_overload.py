@@ -1,4 +1,4 @@
-"""Deadlines and a full queue, as a client sees them."""
+"""Deadlines and a full queue, seen from a client."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ from shortlist_client.errors import OverloadedError
 SECONDS = 10
 
 
-def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(start, fake):
+def test_a_full_queue_refuses_at_once_and_says_when_to_retry(start, fake):
     server = start(lambda: fake, queue=QueueConfig(requests=1))
     server.loaded.result(SECONDS)
     fake.gate.clear()
@@ -46,7 +46,7 @@ def _error(future, seconds):
         return None
 
 
-def test_a_request_with_too_many_bytes_is_no_overload(start, fake):
+def test_a_too_large_request_is_not_reported_as_overload(start, fake):
     server = start(lambda: fake, max_message_bytes=1_000)
 
     with RecommenderClient(server.address) as client, pytest.raises(grpc.RpcError) as caught:
@@ -56,7 +56,7 @@ def test_a_request_with_too_many_bytes_is_no_overload(start, fake):
 
 
 class SlowRanker:
-    """Takes a while; everything else is the ranker's own."""
+    """A ranker that needs `seconds` longer to score."""
 
     def __init__(self, ranker, seconds):
         self._ranker, self._seconds = ranker, seconds
@@ -69,7 +69,7 @@ class SlowRanker:
         return getattr(self._ranker, name)
 
 
-def test_a_deadline_that_does_not_cover_the_ranker_gets_the_shortlist_in_time(start, release):
+def test_a_deadline_too_short_to_rank_gets_the_shortlist_in_time(start, release):
     engine = Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
     slow = SlowRanker(engine.cascade.ranker, 0.6)
     engine = replace(engine, cascade=replace(engine.cascade, ranker=slow))
@@ -79,7 +79,7 @@ def test_a_deadline_that_does_not_cover_the_ranker_gets_the_shortlist_in_time(st
         RecommenderClient(server.address, timeout=30) as patient,
         RecommenderClient(server.address, timeout=0.4) as hasty,
     ):
-        for _ in range(3):  # it learns how long ranking takes
+        for _ in range(3):  # the latency estimator learns how long ranking takes
             whole = patient.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=12))
         hurried = hasty.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=12))
         retrieved = hasty.retrieve(Shopper(history=["i3", "i1"]), Wishes(limit=12))

@@ -1,4 +1,4 @@
-"""Many recommendations over one stream, behind all who wait for an answer."""
+"""RecommendStream: many recommendations over one stream, answered after all other calls."""
 
 import asyncio
 import time
@@ -37,11 +37,11 @@ def wait_for(condition):
 
 
 def waiting(server):
-    """Requests that wait for the engine of a server."""
+    """Number of requests in a server's queue."""
     return len(server.server.engine._waiting)
 
 
-def test_every_request_is_answered_as_it_would_be_alone(start, engine):
+def test_the_answers_of_a_stream_equal_the_engines_answers(start, engine):
     server = start(lambda: engine)
     queries = [
         *((Shopper(user_id=f"u{user}"), Wishes(limit=5)) for user in range(30)),
@@ -60,7 +60,7 @@ def test_every_request_is_answered_as_it_would_be_alone(start, engine):
         assert answers[place].versions == engine.versions
 
 
-def test_a_request_that_cannot_be_answered_is_told_why_and_the_others_go_on(start, engine):
+def test_an_invalid_request_gets_its_error_and_the_others_are_answered(start, engine):
     server = start(lambda: engine)
     queries = [
         (Shopper(history=["i3"]), Wishes(limit=5)),
@@ -79,13 +79,13 @@ def test_a_request_that_cannot_be_answered_is_told_why_and_the_others_go_on(star
     assert pinned[0].code is grpc.StatusCode.FAILED_PRECONDITION
 
 
-def test_what_fails_inside_tells_a_stream_nothing(server, fake, caplog):
+def test_an_internal_error_is_logged_and_hidden_from_the_stream(server, fake, caplog):
     fake.error = RuntimeError("secret")
 
     with RecommenderClient(server.address) as client:
-        ((_, told),) = client.recommend_many([(Shopper(), Wishes())])
+        ((_, row),) = client.recommend_many([(Shopper(), Wishes())])
 
-    assert told == RefusedRow(code=grpc.StatusCode.INTERNAL, message="internal error")
+    assert row == RefusedRow(code=grpc.StatusCode.INTERNAL, message="internal error")
     assert "secret" in caplog.text
 
 
@@ -102,7 +102,7 @@ def test_request_ids_come_back_with_their_rows(server, fake):
         assert response.request_id == response.answer.request_id == f"r{response.row}"
 
 
-def test_whoever_waits_for_an_answer_comes_before_all_requests_of_streams(start, fake):
+def test_single_requests_come_before_all_requests_of_streams(start, fake):
     server = start(lambda: fake, queue=QueueConfig(stream_requests=1))
     server.loaded.result(SECONDS)
     fake.gate.clear()
@@ -123,7 +123,7 @@ def test_whoever_waits_for_an_answer_comes_before_all_requests_of_streams(start,
     assert users(fake)[4:] == ["job"] * 5
 
 
-def test_streams_together_never_fill_the_queue_of_the_others(start, fake):
+def test_streams_never_fill_the_queue_of_single_requests(start, fake):
     server = start(lambda: fake, queue=QueueConfig(requests=2, stream_requests=2))
     server.loaded.result(SECONDS)
     fake.gate.clear()
@@ -135,7 +135,7 @@ def test_streams_together_never_fill_the_queue_of_the_others(start, fake):
             for _ in range(3)
         ]
         fake.entered.wait(SECONDS)
-        wait_for(lambda: waiting(server) in (2, 3))  # of 4, 1 or 2 are in work
+        wait_for(lambda: waiting(server) in (2, 3))  # of 4, the engine has taken 1 or 2
         one = pool.submit(client.recommend, Shopper(user_id="u"))
         wait_for(lambda: waiting(server) in (3, 4))
         fake.gate.set()
@@ -144,15 +144,15 @@ def test_streams_together_never_fill_the_queue_of_the_others(start, fake):
         assert all(len(job.result(SECONDS)) == 20 for job in jobs)
 
 
-def test_no_more_are_asked_at_once_than_may_be_whatever_the_streams():
-    asked = most = 0
+def test_all_streams_together_have_at_most_the_given_number_of_requests_in_progress():
+    in_progress = most = 0
 
-    async def ask(ask_):
-        nonlocal asked, most
-        asked += 1
-        most = max(most, asked)
+    async def answer(request):
+        nonlocal in_progress, most
+        in_progress += 1
+        most = max(most, in_progress)
         await asyncio.sleep(0.001)
-        asked -= 1
+        in_progress -= 1
         raise LookupError("nothing")
 
     async def requests():
@@ -160,7 +160,7 @@ def test_no_more_are_asked_at_once_than_may_be_whatever_the_streams():
             yield pb.RecommendStreamRequest()
 
     async def run():
-        streams = RecommendStreams(ask, draining=asyncio.Event(), at_once=3)
+        streams = RecommendStreams(answer, draining=asyncio.Event(), at_once=3)
 
         async def job():
             return [row async for row in streams.answers(requests(), deadline=float("inf"))]
@@ -173,11 +173,11 @@ def test_no_more_are_asked_at_once_than_may_be_whatever_the_streams():
     assert [len(rows) for rows in jobs] == [25] * 4
 
 
-def test_an_answer_does_not_wait_for_those_of_earlier_requests():
+def test_an_answer_does_not_wait_for_the_answers_to_earlier_requests():
     gate = asyncio.Event()
 
-    async def ask(ask_):
-        if ask_.shopper.user_id == "slow":
+    async def answer(request):
+        if request.shopper.user_id == "slow":
             await gate.wait()
         raise LookupError("nothing")
 
@@ -186,7 +186,7 @@ def test_an_answer_does_not_wait_for_those_of_earlier_requests():
             yield pb.RecommendStreamRequest(shopper=pb.Shopper(user_id=user_id))
 
     async def run():
-        streams = RecommendStreams(ask, draining=asyncio.Event(), at_once=8)
+        streams = RecommendStreams(answer, draining=asyncio.Event(), at_once=8)
         rows = []
         async for response in streams.answers(requests(), deadline=float("inf")):
             rows.append(response.row)
@@ -197,13 +197,13 @@ def test_an_answer_does_not_wait_for_those_of_earlier_requests():
     assert asyncio.run(run()) == [1, 2, 0]
 
 
-def test_what_was_read_before_the_server_stops_is_answered():
+def test_requests_read_before_the_server_stops_are_answered():
     async def run():
-        draining, asked = asyncio.Event(), 0
+        draining, read = asyncio.Event(), 0
 
-        async def ask(ask_):
-            nonlocal asked
-            asked += 1
+        async def answer(request):
+            nonlocal read
+            read += 1
             draining.set()
             await asyncio.sleep(0.01)
             raise LookupError("nothing")
@@ -213,31 +213,31 @@ def test_what_was_read_before_the_server_stops_is_answered():
                 await asyncio.sleep(0)
                 yield pb.RecommendStreamRequest()
 
-        streams, rows = RecommendStreams(ask, draining=draining, at_once=8), set()
+        streams, rows = RecommendStreams(answer, draining=draining, at_once=8), set()
         try:
             async for response in streams.answers(endless(), deadline=float("inf")):
                 rows.add(response.row)
         except UnavailableError as error:
-            return asked, rows, str(error)
+            return read, rows, str(error)
 
-    asked, rows, message = asyncio.run(run())
+    read, rows, message = asyncio.run(run())
 
-    assert "the server stops" in message
-    assert rows == set(range(asked)) != set()
+    assert "the server is stopping" in message
+    assert rows == set(range(read)) != set()
 
 
-def test_a_server_that_stops_cuts_a_stream_short_and_says_so(start, fake):
+def test_a_stopping_server_ends_a_stream_as_unavailable(start, fake):
     server = start(lambda: fake)
     server.loaded.result(SECONDS)
     fake.gate.clear()
-    told = []
+    received = []
 
     def endless():
         while True:
             yield (Shopper(user_id="job"), Wishes())
 
     def job(client):
-        told.extend(client.recommend_many(endless()))
+        received.extend(client.recommend_many(endless()))
 
     with RecommenderClient(server.address) as client, ThreadPoolExecutor() as pool:
         running = pool.submit(job, client)
@@ -249,11 +249,11 @@ def test_a_server_that_stops_cuts_a_stream_short_and_says_so(start, fake):
         drained.result(SECONDS)
 
     assert error.code() is grpc.StatusCode.UNAVAILABLE
-    # gRPC's client may tell of the end before it hands out what came just before it
-    assert len(told) <= len(fake.calls) > 0
+    # gRPC's client may report the end before it hands out the last answers
+    assert len(received) <= len(fake.calls) > 0
 
 
-def test_requests_of_a_job_that_went_away_are_dropped(start, fake):
+def test_requests_of_a_cancelled_stream_are_dropped(start, fake):
     server = start(lambda: fake, queue=QueueConfig(stream_requests=1))
     server.loaded.result(SECONDS)
     fake.gate.clear()
@@ -266,7 +266,7 @@ def test_requests_of_a_job_that_went_away_are_dropped(start, fake):
         fake.entered.wait(SECONDS)
         wait_for(lambda: waiting(server) == 1)
         call.cancel()
-        assert client.is_ready()  # by now the server knows
+        assert client.is_ready()  # by now the server has seen the cancellation
         fake.gate.set()
         client.recommend(Shopper(user_id="u"))
         client.recommend(Shopper(user_id="v"))
@@ -274,6 +274,6 @@ def test_requests_of_a_job_that_went_away_are_dropped(start, fake):
     assert users(fake) == ["job", "u", "v"]
 
 
-def test_streams_must_be_let_in_at_all():
+def test_a_queue_without_room_for_stream_requests_is_refused():
     with pytest.raises(ValueError, match="stream_requests must be at least 1, got 0"):
         QueueConfig(stream_requests=0)

@@ -41,7 +41,7 @@ def users(fake):
 
 
 def wait_until_refused(port):
-    """Return when nobody listens any more."""
+    """Return once the port refuses connections."""
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         with socket.socket() as probe:
@@ -52,7 +52,7 @@ def wait_until_refused(port):
 
 
 @pytest.mark.parametrize("service", ["", SERVICE])
-def test_health_says_not_serving_until_the_engine_is_loaded(start, fake, service):
+def test_health_is_not_serving_until_the_engine_is_loaded(start, fake, service):
     loaded = threading.Event()
     server = start(lambda: fake if loaded.wait(SECONDS) else None)
 
@@ -63,7 +63,7 @@ def test_health_says_not_serving_until_the_engine_is_loaded(start, fake, service
         assert health(channel, service) == SERVING
 
 
-def test_a_request_that_comes_while_the_engine_loads_is_answered_then(start, fake):
+def test_a_request_waits_until_the_engine_is_loaded(start, fake):
     loaded = threading.Event()
     server = start(lambda: fake if loaded.wait(SECONDS) else None)
 
@@ -75,7 +75,7 @@ def test_a_request_that_comes_while_the_engine_loads_is_answered_then(start, fak
         assert len(early.result().answer.items) == len(fake.answer.items)
 
 
-def test_what_loading_raises_reaches_whoever_started_the_server(start):
+def test_ready_raises_the_error_of_loading(start):
     def load():
         raise LookupError("no release")
 
@@ -101,7 +101,7 @@ def test_watchers_see_health_change_when_the_server_drains(server, fake, channel
     drained.result(SECONDS)
 
 
-def test_draining_finishes_what_is_in_flight_and_refuses_what_is_new(server, fake, channel):
+def test_draining_finishes_calls_in_flight_and_refuses_new_ones(server, fake, channel):
     fake.gate.clear()
     in_flight = [recommend(channel, "first")]
     fake.entered.wait(SECONDS)
@@ -120,7 +120,7 @@ def test_draining_finishes_what_is_in_flight_and_refuses_what_is_new(server, fak
     assert users(fake) == ["first", "second"]
 
 
-def test_draining_ends_with_the_grace(start, fake):
+def test_draining_ends_after_the_grace_period(start, fake):
     server = start(lambda: fake, grace_seconds=0.2)
     fake.gate.clear()
     with grpc.insecure_channel(server.address) as channel:
@@ -140,7 +140,7 @@ def test_a_cancelled_request_never_reaches_the_engine(fake, channel):
     second, third = recommend(channel, "second"), recommend(channel, "third")
     health(channel)  # by now all three have arrived
     second.cancel()
-    health(channel)  # by now the server knows
+    health(channel)  # by now the server has seen the cancellation
 
     fake.gate.set()
 
@@ -166,7 +166,7 @@ def test_a_request_whose_deadline_passed_never_reaches_the_engine(server, fake, 
     assert users(fake) == ["first", "last"]
 
 
-def test_every_call_is_made_in_one_thread_that_is_not_the_event_loops(client, fake, server):
+def test_the_engine_is_called_in_one_thread_only(client, fake, server):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: client.recommend(Shopper(user_id=str(n))), range(40)))
 
@@ -197,7 +197,7 @@ def test_reflection_lists_the_services_and_knows_the_messages(channel):
     assert any(b"RecommendRequest" in file for file in files)
 
 
-def test_a_request_above_the_limit_in_bytes_is_refused(start, fake):
+def test_a_too_large_request_is_refused(start, fake):
     server = start(lambda: fake, max_message_bytes=10_000)
 
     with RecommenderClient(server.address) as client:
@@ -209,7 +209,7 @@ def test_a_request_above_the_limit_in_bytes_is_refused(start, fake):
     assert len(fake.calls) == 1
 
 
-def test_a_port_that_is_taken_is_refused(server, start, fake):
+def test_a_taken_port_is_refused(server, start, fake):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -226,6 +226,6 @@ def test_a_port_that_is_taken_is_refused(server, start, fake):
         ({"max_message_bytes": 0}, "max_message_bytes must be at least 1"),
     ],
 )
-def test_a_configuration_without_sense_is_refused(options, rule):
+def test_an_invalid_configuration_is_refused(options, rule):
     with pytest.raises(ValueError, match=rule):
         ServerConfig(**options)

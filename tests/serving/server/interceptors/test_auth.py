@@ -11,9 +11,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from serving.server.access_control import digest_of
-from serving.tls import TlsConfig
-from shortlist_client import client_credentials
+from serving.server.access_control import Role, digest_of
+from serving.server.tls import TlsConfig
+from shortlist_client import Event, Item, OverloadedError, client_credentials
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.channel import open_channel
 from shortlist_client.client import RecommenderClient
@@ -53,7 +53,7 @@ def code(caught):
     ("token", "status"),
     [(None, "UNAUTHENTICATED"), ("wrong", "UNAUTHENTICATED"), ("rules", "PERMISSION_DENIED")],
 )
-def test_who_may_not_call_learns_nothing_and_reaches_nothing(guarded, fake, token, status):
+def test_an_unauthorised_call_does_not_reach_the_engine(guarded, fake, token, status):
     with (
         RecommenderClient(guarded.address, timeout=SECONDS, token=token) as client,
         pytest.raises(grpc.RpcError) as caught,
@@ -65,13 +65,13 @@ def test_who_may_not_call_learns_nothing_and_reaches_nothing(guarded, fake, toke
     assert not fake.calls
 
 
-def test_who_may_call_is_answered(guarded, fake):
+def test_an_authorised_call_is_answered(guarded, fake):
     with RecommenderClient(guarded.address, timeout=SECONDS, token="reads") as client:
         assert client.recommend(Shopper(user_id="u")).items == fake.answer.items
         assert client.is_ready(timeout=SECONDS)
 
 
-def test_a_stream_is_refused_too(guarded):
+def test_a_stream_without_a_token_is_refused(guarded):
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     with open_channel(guarded.address) as channel:
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)
@@ -82,7 +82,7 @@ def test_a_stream_is_refused_too(guarded):
     assert code(caught) == "UNAUTHENTICATED"
 
 
-def test_probes_ask_without_a_token(guarded):
+def test_probes_need_no_token(guarded):
     with open_channel(guarded.address) as channel:
         status = health_pb2_grpc.HealthStub(channel).Check(
             health_pb2.HealthCheckRequest(), timeout=SECONDS
@@ -91,7 +91,7 @@ def test_probes_ask_without_a_token(guarded):
     assert status.status == health_pb2.HealthCheckResponse.SERVING
 
 
-def test_beyond_its_rate_a_client_is_told_when_to_come_again(guarded):
+def test_a_client_over_its_rate_limit_is_told_when_to_retry(guarded):
     with RecommenderClient(guarded.address, timeout=SECONDS, token="seldom") as client:
         client.recommend(Shopper(user_id="u"))
         with pytest.raises(grpc.RpcError) as caught:
@@ -103,7 +103,7 @@ def test_beyond_its_rate_a_client_is_told_when_to_come_again(guarded):
 
 @pytest.fixture
 def certificates(tmp_path):
-    """Files of one authority, a server of localhost and a client."""
+    """Certificate files of an authority, a server on localhost and a client."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     for name, issued in (
@@ -115,7 +115,7 @@ def certificates(tmp_path):
     return tmp_path
 
 
-def test_over_tls_who_trusts_the_authority_is_answered(start, fake, certificates):
+def test_over_tls_only_encrypted_calls_are_answered(start, fake, certificates):
     tls = TlsConfig(certificate=certificates / "server.pem", key=certificates / "server.key")
     running = start(lambda: fake, tls=tls)
     running.loaded.result(SECONDS)
@@ -130,7 +130,7 @@ def test_over_tls_who_trusts_the_authority_is_answered(start, fake, certificates
         plain.recommend(Shopper(user_id="u"))
 
 
-def test_with_mutual_tls_only_clients_of_the_authority_get_in(start, fake, certificates):
+def test_with_mutual_tls_only_certified_clients_are_answered(start, fake, certificates):
     tls = TlsConfig(
         certificate=certificates / "server.pem",
         key=certificates / "server.key",
@@ -154,7 +154,7 @@ def test_with_mutual_tls_only_clients_of_the_authority_get_in(start, fake, certi
 
 
 @pytest.mark.parametrize("given", [{"certificate": "a"}, {"key": "a"}, {"client_ca": "a"}])
-def test_half_a_certificate_is_refused(given):
+def test_an_incomplete_tls_configuration_is_refused(given):
     with pytest.raises(ValueError, match="must"):
         TlsConfig(**given)
 
@@ -199,7 +199,7 @@ def test_calls_are_counted_by_status_and_client_and_stages_are_timed(measured, f
     assert "somebody" not in text
 
 
-def test_stages_of_embeddings_are_counted_too(measured):
+def test_stages_of_embed_calls_are_counted(measured):
     with RecommenderClient(measured.address, token="reads", timeout=SECONDS) as client:
         client.embed.items(["50"])
 
@@ -207,10 +207,10 @@ def test_stages_of_embeddings_are_counted_too(measured):
 
 
 def test_a_call_is_traced_with_its_stages_below_the_callers_span(measured, monkeypatch):
-    seen = InMemorySpanExporter()
+    exporter = InMemorySpanExporter()
     provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(seen))
-    monkeypatch.setattr(measured.server.observing, "_tracer", provider.get_tracer("test"))
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(measured.server.telemetry, "_tracer", provider.get_tracer("test"))
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
     with open_channel(measured.address, token="reads") as channel:
@@ -221,7 +221,7 @@ def test_a_call_is_traced_with_its_stages_below_the_callers_span(measured, monke
         call(b"\x18\x01", timeout=SECONDS, metadata=[("traceparent", parent)])
 
     measured.settle()
-    spans = {span.name: span for span in seen.get_finished_spans()}
+    spans = {span.name: span for span in exporter.get_finished_spans()}
     whole = spans["recommender.v1.RecommenderService/Recommend"]
     assert whole.parent.span_id == int(parent.split("-")[2], 16)
     for stage, milliseconds in (("user_tower", 1.5), ("index", 0.25), ("ranker", 20)):
@@ -230,3 +230,32 @@ def test_a_call_is_traced_with_its_stages_below_the_callers_span(measured, monke
         assert span.end_time - span.start_time == pytest.approx(1e6 * milliseconds)
     assert spans["index"].end_time == spans["ranker"].start_time
     assert trace.get_tracer_provider() is not provider
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.recommend(Shopper()),
+        lambda client: list(client.recommend_many([(Shopper(), Wishes())])),
+        lambda client: client.embed.texts(["a"]),
+        lambda client: client.catalog.get(["50"]),
+        lambda client: client.catalog.delete(["50"]),
+        lambda client: client.catalog.upsert([Item(item_id="50", title="t")]),
+        lambda client: client.feedback.record([Event(user_id="u", item_id="i", action="view")]),
+        lambda client: client.admin.releases(),
+        lambda client: client.admin.statistics(),
+    ],
+)
+def test_every_call_says_when_to_retry(start, fake, tmp_path, call):
+    path, digest = tmp_path / "clients.yaml", digest_of("seldom").hex()
+    roles = [role.value for role in Role]
+    client = {"client": "slow", "sha256": digest, "roles": roles, "per_second": 1}
+    path.write_text(yaml.safe_dump([client]))
+    running = start(lambda: fake, tokens=path)
+    running.loaded.result(SECONDS)
+    with RecommenderClient(running.address, token="seldom", timeout=SECONDS) as client:
+        client.recommend(Shopper())
+        with pytest.raises(OverloadedError) as refused:
+            list(map(call, [client] * 3))  # on a busy machine, the first may be in the next second
+
+    assert 0 < refused.value.retry_seconds <= 1

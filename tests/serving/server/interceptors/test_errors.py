@@ -43,7 +43,7 @@ def failure(call, client):
     return caught.value.code(), caught.value.details()
 
 
-def test_the_table_holds_what_callers_can_mend_and_no_more():
+def test_the_status_table_has_exactly_the_errors_that_callers_can_act_on():
     more = {
         QueueFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
         OtherReleaseError: grpc.StatusCode.FAILED_PRECONDITION,
@@ -57,13 +57,13 @@ def test_the_table_holds_what_callers_can_mend_and_no_more():
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("kind", TABLE)
-def test_an_error_of_the_table_has_its_status_and_its_message(client, fake, kind, call):
+def test_a_known_error_reaches_the_caller_with_its_status_and_message(client, fake, kind, call):
     fake.error = kind("limit must be within 1 and 100, got 0")
 
     assert failure(call, client) == (TABLE[kind], "limit must be within 1 and 100, got 0")
 
 
-def test_a_refinement_of_an_error_has_the_status_of_its_kind(client, fake):
+def test_a_subclass_of_a_known_error_has_its_status(client, fake):
     class OversizedHistoryError(InvalidRequestError):
         pass
 
@@ -76,7 +76,7 @@ def test_a_refinement_of_an_error_has_the_status_of_its_kind(client, fake):
 @pytest.mark.parametrize(
     "error", [RuntimeError("secret"), KeyError("secret"), ValueError("secret")]
 )
-def test_an_unknown_error_is_logged_whole_and_told_to_nobody(client, fake, error, call, caplog):
+def test_an_unknown_error_is_logged_and_hidden_from_the_caller(client, fake, error, call, caplog):
     fake.error = error
 
     code, details = failure(call, client)
@@ -88,7 +88,7 @@ def test_an_unknown_error_is_logged_whole_and_told_to_nobody(client, fake, error
     assert "recommender.v1.RecommenderService" in record.getMessage()
 
 
-def test_nothing_of_an_unknown_error_is_in_the_trailing_metadata(client, fake):
+def test_the_trailing_metadata_hide_an_unknown_error(client, fake):
     fake.error = RuntimeError("secret")
 
     with pytest.raises(grpc.RpcError) as caught:
@@ -98,7 +98,7 @@ def test_nothing_of_an_unknown_error_is_in_the_trailing_metadata(client, fake):
     assert "secret" not in repr(caught.value.trailing_metadata())
 
 
-def test_the_server_answers_on_after_an_error(client, fake):
+def test_the_server_keeps_answering_after_an_error(client, fake):
     fake.error = RuntimeError("secret")
     failure(CALLS[0], client)
     fake.error = None
@@ -106,7 +106,7 @@ def test_the_server_answers_on_after_an_error(client, fake):
     assert client.recommend(Shopper()).items == fake.answer.items
 
 
-def test_a_request_that_is_no_message_does_not_reach_the_engine(server, fake):
+def test_undecodable_bytes_do_not_reach_the_engine(server, fake):
     with grpc.insecure_channel(server.address) as channel:
         call = channel.unary_unary(
             "/recommender.v1.RecommenderService/Recommend",
@@ -135,10 +135,10 @@ def test_a_known_error_is_not_logged(client, fake, caplog):
     assert fake.calls == [("recommend", Shopper(user_id="u"), Wishes())]
 
 
-NO_MESSAGES = [b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x03\xed\xa0\x80", b"\xff"]
+UNDECODABLE = [b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x03\xed\xa0\x80", b"\xff"]
 
 
-@pytest.mark.parametrize("wire", NO_MESSAGES)
+@pytest.mark.parametrize("wire", UNDECODABLE)
 @pytest.mark.parametrize(
     "method",
     [
@@ -149,11 +149,11 @@ NO_MESSAGES = [b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x03\xed\xa0\x80", b"\xff"]
         "/grpc.health.v1.Health/Watch",
     ],
 )
-def test_bytes_that_are_no_message_are_refused_and_nothing_is_logged(server, method, wire, caplog):
+def test_undecodable_bytes_are_refused_and_not_logged(server, method, wire, caplog):
     with grpc.insecure_channel(server.address) as channel, pytest.raises(grpc.RpcError) as caught:
         list(channel.stream_stream(method)(iter([wire]), timeout=10))
 
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    told = "request must be a message of the contract, got other bytes"
-    assert caught.value.details() == told
+    expected = "request must be a message of the contract, got other bytes"
+    assert caught.value.details() == expected
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -1,4 +1,4 @@
-"""Certificates of the server, read again when they are renewed."""
+"""TLS certificates of the server, read again when they are renewed."""
 
 import logging
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class TlsConfig:
-    """What a server proves and what it asks for; with neither file it speaks plainly."""
+    """Certificates of the server; without them, the server does not use TLS."""
 
     certificate: Path | None = None
-    """PEM chain that names the server."""
+    """PEM certificate chain of the server."""
     key: Path | None = None
     """PEM private key of the certificate."""
     client_ca: Path | None = None
-    """PEM certificates that sign those of clients; with it only clients that prove who they are
-    get in (mutual TLS)."""
+    """PEM certificates of the clients' authority; with them, the server refuses clients without a
+    certificate of this authority (mutual TLS)."""
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):
@@ -29,12 +29,12 @@ class TlsConfig:
 
     @property
     def enabled(self) -> bool:
-        """Whether the server speaks TLS."""
+        """Whether the server uses TLS."""
         return self.certificate is not None
 
 
 def server_credentials(config: TlsConfig) -> grpc.ServerCredentials:
-    """Credentials that follow the files: a renewed certificate needs no restart.
+    """Credentials that change with the files: a renewed certificate needs no restart.
 
     Raises:
         OSError: a file cannot be read.
@@ -48,15 +48,15 @@ def server_credentials(config: TlsConfig) -> grpc.ServerCredentials:
             if changed == seen[0]:
                 return None
             fresh = _read(config)
-        except OSError as error:  # half renewed: the next caller finds it whole
-            logger.warning("certificates stay as they were: %s", error)
+        except OSError as error:  # files in the middle of a renewal; the next connection retries
+            logger.warning("the certificates read before stay in use: %s", error)
             return None
         seen[0] = changed
         return fresh
 
     return grpc.dynamic_ssl_server_credentials(
         read,
-        renewed,  # type: ignore[arg-type]  # None, which its types forbid, keeps what there is
+        renewed,  # type: ignore[arg-type]  # None means no change, which gRPC's types forbid
         require_client_authentication=config.client_ca is not None,
     )
 
