@@ -26,9 +26,9 @@ AVX2 := SHORTLIST_PRECISION=fp32 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX
 	MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell FAISS_SIMD_LEVEL=AVX2
 HAS_MORE := $(shell grep -sm1 -oE 'avx512f|amx_tile' /proc/cpuinfo)
 
-# Threads of FAISS and of torch, each with an OpenMP of its own, wait awake for some 50 μs, then sleep.
+# OpenMP threads of FAISS and torch spin for about 50 μs, then sleep.
 export GOMP_SPINCOUNT ?= 10000
-# Large blocks stay with the process, which would get them from the kernel anew at every step.
+# Keep large blocks in the process; otherwise every training step requests them from the kernel again.
 export MALLOC_MMAP_THRESHOLD_ ?= 8589934592
 export MALLOC_TRIM_THRESHOLD_ ?= 17179869184
 export MALLOC_TOP_PAD_ ?= 268435456
@@ -172,7 +172,7 @@ gpu-check: install ## On a machine with a GPU: GPU tests, then every kind of ind
 fuzz: install ## Send 100,000 hostile requests to a server; takes about 20 minutes
 	@$(RUN) -m pytest tests/serving/server/test_fuzz.py -m slow -q
 
-check: install ## Lint, and the quick tests of what changed since main; within 30 seconds
+check: install ## Lint, and the quick tests of what changed since main; within 30 seconds after the first run
 	@.ci/check
 
 lint: install ## ruff, mypy --strict, import contracts, the gRPC contract

@@ -56,10 +56,8 @@ def publish(root: Path, releases: Path, config: PublishConfig) -> str:
             changes the releases or the disk refuses. The live release stays live.
     """
     built = open_release(root)
-    require_store(root / "index")
-    index = built.manifests[
-        "index"
-    ].facts  # refuses an index whose figures do not allow it to go live
+    require_store(root / INDEX)
+    index = built.manifests[INDEX].facts
     with changing(releases):
         live = live_id(releases)
         if live is not None and _holds(releases / live, built.fingerprints):

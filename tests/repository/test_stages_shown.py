@@ -17,6 +17,19 @@ def test_the_makefile_target_of_a_stage_runs_its_module(pytestconfig, stage):
     assert re.search(rf"-m {re.escape(stage.module)} ", recipe[1])
 
 
+def test_the_pipeline_makes_every_stage_in_order_then_the_report(pytestconfig):
+    makefile = (pytestconfig.rootpath / "Makefile").read_text()
+    targets = [*dict.fromkeys(stage.target for stage in STAGES.values()), "bench"]
+
+    loop = re.search(r"^pipeline:.*\n\t@for stage in (.+); do", makefile, re.MULTILINE)
+    phony = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)$", makefile, re.MULTILINE)
+
+    assert loop is not None
+    assert loop[1].split() == targets
+    assert phony is not None
+    assert set(targets) <= set(phony[1].split())
+
+
 def test_the_readme_lists_the_stages(pytestconfig):
     readme = (pytestconfig.rootpath / "README.md").read_text()
     lines = ["| stage | what it does | made by | needs | main files |", "|---|---|---|---|---|"]

@@ -147,6 +147,8 @@ def test_the_wheel_works_alone(pytestconfig, complete, tmp_path, versions):
     packages = tmp_path.glob("venv/lib/python*/site-packages")
     (folder,) = packages
     assert not any((folder / name).exists() for name in ("serving", "protos", "events"))
+    (licence,) = folder.glob("shortlist_client-*.dist-info/licenses/LICENSE")
+    assert licence.read_bytes() == (root / "LICENSE").read_bytes()
 
 
 def test_the_engine_loads_no_grpc(pytestconfig):
