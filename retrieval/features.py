@@ -16,8 +16,8 @@ from index.arrays import Rows, Scores
 from index.item_knn import NeighbourLists
 from index.ranked_list import RankedList
 from index.recall_sources import RecallSources
-from lineage.manifest import MismatchedArtifactError, command
-from lineage.stages import INDEX
+from lineage.manifest import RECORD, MismatchedArtifactError, command
+from lineage.stages import INDEX, RANKER
 
 FLOOR = 1e-3
 """Added to a share before taking its logarithm."""
@@ -194,9 +194,12 @@ def require_features(names: Sequence[str], folder: Path) -> None:
         for kind, different in differences.items()
         if different
     )
+    made = command(folder, RANKER)
+    if (folder.parent / RECORD).is_file():
+        made = f"make ranker DATASET={folder.parents[1].name}` and `{made}"
     raise MismatchedArtifactError(
         f"'ranker' in {folder} was trained on other features than this version computes "
-        f"({described}); make it again with `{command(folder, 'ranker')}`"
+        f"({described}); make it again with `{made}`"
     )
 
 

@@ -55,6 +55,8 @@ class RecommenderClient:
             credentials: For TLS, made by `client_credentials`; without them, nothing is encrypted.
         """
         check("target", target, STRING)
+        if token is not None:
+            check("token", token, STRING)
         self._target, self._calls = target, Calls(timeout=timeout)
         self._channel = open_channel(target, token=token, credentials=credentials)
         self._stub = RecommenderServiceStub(self._channel)

@@ -1,6 +1,6 @@
 """Resolves requests: checks their rules, turns ids into rows and fills in defaults."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pyroaring import BitMap
@@ -83,6 +83,9 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
     """
     catalogue, attributes = cascade.catalogue, cascade.attributes
     check_answerable(request, cascade.versions.get("release"), limits)
+    if request.wishes.limit is None and request.method is not Method.RANK:
+        limit = min(request.limit, limits.shortlist)
+        request = replace(request, wishes=replace(request.wishes, limit=limit))
     if request.method is Method.SIMILAR:
         return _resolve_similar(request, catalogue, attributes, limits)
     if request.method in (Method.EMBED_ITEMS, Method.EMBED_TEXTS):

@@ -9,7 +9,7 @@ from index.stage import RECALL
 from lineage.journal import Journal
 from lineage.locking import changing
 from lineage.manifest import ArtifactError, CorruptArtifactError, MissingArtifactError
-from lineage.open_release import open_release
+from lineage.open_release import Release, open_release
 from lineage.publishing import add_release, go_live, retire
 from lineage.releases import (
     ReleaseError,
@@ -19,7 +19,8 @@ from lineage.releases import (
     release_ids,
     verify_release,
 )
-from lineage.stages import INDEX, NOT_SERVED
+from lineage.stages import INDEX, NOT_SERVED, RANKER, SHORTLISTS
+from retrieval.features import require_features
 from serving.catalogue.change_log import CHANGES
 from serving.live.compaction import compact
 
@@ -55,8 +56,7 @@ def publish(root: Path, releases: Path, config: PublishConfig) -> str:
         ArtifactError: a stage is missing, corrupt or does not match the others; or another process
             changes the releases or the disk refuses. The live release stays live.
     """
-    built = open_release(root)
-    require_store(root / INDEX)
+    built = _servable(root)
     index = built.manifests[INDEX].facts
     with changing(releases):
         live = live_id(releases)
@@ -105,11 +105,25 @@ def roll_back(releases: Path, release_id: str | None = None) -> str:
                 f"release must be one of {', '.join(known)}, got {chosen}; "
                 f"`make releases DATASET={releases.name}` lists them"
             )
-        open_release(releases / chosen)
-        require_store(releases / chosen / INDEX)
+        _servable(releases / chosen)
         go_live(releases, chosen)
     logger.info("%s is live", chosen)
     return chosen
+
+
+def _servable(root: Path) -> Release:
+    """Check that a server of this version can load the stages below a folder.
+
+    Raises:
+        ArtifactError: a stage is missing, corrupt or does not match the others, or the ranker was
+            trained on other features than this version computes.
+        ConnectionError: Milvus does not answer.
+    """
+    release = open_release(root)
+    require_store(root / INDEX)
+    if (names := release.manifests[SHORTLISTS].config.get("features")) is not None:
+        require_features(names, root / RANKER)
+    return release
 
 
 def _compact_changes(releases: Path) -> None:

@@ -61,6 +61,7 @@ class Diversity:
     def __post_init__(self) -> None:
         check("strength", self.strength, NUMBER)
         check_mapping("at_most", self.at_most, WHOLE_NUMBER)
+        object.__setattr__(self, "at_most", dict(self.at_most))  # the caller keeps its own
 
     def __bool__(self) -> bool:
         return bool(self.strength or self.at_most)

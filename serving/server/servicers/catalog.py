@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from typing_extensions import override
 
 from lineage.manifest import ArtifactError
-from serving.api.errors import UnavailableError
+from serving.api.errors import UnavailableError, UnknownItemError
 from serving.api.protocol import LiveRecommender
 from serving.api.validation import check_rows
 from serving.batching.engine_thread import EngineThread
@@ -84,10 +84,13 @@ class CatalogServicer(CatalogServiceServicer):
     def _delete(self, item_ids: Sequence[str]) -> Sequence[str]:
         """Delete the known items; returns the unknown ids."""
         engine = self._engine.engine
-        unknown = [item_id for item_id in item_ids if engine.find(item_id) is None]
-        with _failures_as_unavailable():
-            engine.delete([item_id for item_id in item_ids if item_id not in set(unknown)])
-        return unknown
+        while True:
+            unknown = [item_id for item_id in item_ids if engine.find(item_id) is None]
+            known = [item_id for item_id in item_ids if item_id not in set(unknown)]
+            with suppress(UnknownItemError), _failures_as_unavailable():
+                engine.delete(known)
+                return unknown
+            # another call deleted one of them in between; look again
 
     def _get(self, item_ids: Sequence[str]) -> pb.GetResponse:
         engine, response = self._engine.engine, pb.GetResponse()

@@ -345,3 +345,11 @@ def test_a_release_without_times_ignores_history_times(shop):
 def test_times_and_actions_that_do_not_fit_are_refused(engine, given, rule):
     with pytest.raises(InvalidRequestError, match=rule):
         engine.recommend(Shopper(history=["i3", "i1"], **given))
+
+
+def test_without_a_limit_an_answer_has_no_more_items_than_the_shortlist(engine):
+    few = replace(engine, limits=replace(LIMITS, shortlist=5))
+
+    assert len(few.similar("i3").items) == 5
+    assert len(few.recommend(Shopper(history=["i3", "i1"])).items) == 5
+    assert len(few.rank(Shopper(history=["i3"]), [f"i{row}" for row in range(4, 12)]).items) == 8

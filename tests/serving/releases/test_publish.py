@@ -22,6 +22,7 @@ from lineage.releases import (
     release_ids,
     verify_release,
 )
+from retrieval.features import FEATURES
 from serving.releases.publish import PublishConfig, publish, roll_back
 
 CONFIG = PublishConfig(keep=3)
@@ -259,6 +260,7 @@ def test_a_full_disk_leaves_the_live_release(releases, publish_content, monkeypa
 LIMITED = """
 import resource, sys
 from pathlib import Path
+from retrieval.features import FEATURES
 from serving.releases.publish import PublishConfig, publish, roll_back
 releases, root, limit = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -309,3 +311,17 @@ def test_publishing_into_a_folder_with_other_files_is_refused(root, build_stages
 
     with pytest.raises(ReleaseError, match="folder of releases, but holds 'data'"):
         publish(root, root, CONFIG)
+
+
+def test_a_ranker_of_other_features_does_not_go_live(release, tmp_path, monkeypatch):
+    releases = tmp_path / "releases" / "shop"
+    live = publish(release, releases, CONFIG)
+    monkeypatch.setattr("retrieval.features.FEATURES", FEATURES[1:])
+
+    with pytest.raises(MismatchedArtifactError, match=r"extra: .*`make ranker DATASET=shop`$"):
+        publish(release, releases, CONFIG)
+    with pytest.raises(
+        MismatchedArtifactError, match="make ranker DATASET=shop` and `make publish"
+    ):
+        roll_back(releases, live)
+    assert live_id(releases) == live

@@ -260,3 +260,19 @@ def test_a_purchase_of_a_new_item_counts(client):
     answer = client.recommend(Shopper(user_id="s"), Wishes(limit=12))
     assert not answer.unknown_user
     assert "new" not in ids(answer)
+
+
+def test_an_item_that_another_call_deletes_in_between_is_reported_as_unknown(client, monkeypatch):
+    delete, others = LiveEngine.delete, [["i1"]]
+
+    def after_another(engine, item_ids):
+        if others:
+            delete(engine, others.pop())
+        delete(engine, item_ids)
+
+    monkeypatch.setattr(LiveEngine, "delete", after_another)
+
+    deleted = client.catalog.delete(["i1", "i2"])
+
+    assert (deleted.deleted, list(deleted.unknown_item_ids)) == (1, ["i1"])
+    assert client.catalog.get(["i1", "i2"]) == {}
