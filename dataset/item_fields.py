@@ -21,7 +21,7 @@ class ItemFields:
         """Memory-map the fields that `dataset.prepare.item_fields_writer` wrote."""
         return cls(StringColumn.load(folder, FIELDS))
 
-    def __getitem__(self, row: int) -> dict[str, dict[str, Any]]:
+    def __getitem__(self, row: int) -> dict[str, Any]:
         """`texts` and `attributes` of an item, by name, in the form that `Upsert` takes."""
-        fields: dict[str, dict[str, Any]] = json.loads(self._lines[row])
+        fields: dict[str, Any] = json.loads(self._lines[row])
         return fields

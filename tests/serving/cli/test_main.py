@@ -218,8 +218,9 @@ def test_the_shipped_configuration_is_valid(serve, pytestconfig, capsys):
         raise MissingArtifactError("valid")
 
     path = pytestconfig.rootpath / "configs" / "serving.yaml"
+    options = ["--config", str(path), "--server.port", "0"]
 
-    assert "error: valid" in error_of(capsys, serve, load, "--config", str(path))[1]
+    assert "error: valid" in error_of(capsys, serve, load, *options)[1]
 
 
 def test_an_invalid_configuration_ends_with_status_2(serve, capsys):
