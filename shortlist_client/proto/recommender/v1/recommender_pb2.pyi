@@ -569,7 +569,7 @@ class EmbedRequest(_message.Message):
     WISHES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def shopper(self) -> Global___Shopper:
-        """A shopper. A shopper of whom nothing is known has no embedding."""
+        """A shopper. An unknown shopper without a history or search has no embedding."""
 
     @_builtins.property
     def items(self) -> Global___ItemsToEmbed:
