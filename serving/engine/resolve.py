@@ -83,9 +83,9 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
     """
     catalogue, attributes = cascade.catalogue, cascade.attributes
     check_answerable(request, cascade.versions.get("release"), limits)
-    if request.wishes.limit is None and request.method is not Method.RANK:
-        limit = min(request.limit, limits.shortlist)
-        request = replace(request, wishes=replace(request.wishes, limit=limit))
+    by_default = request.wishes.limit is None and request.method is not Method.RANK
+    if by_default and request.limit > limits.shortlist:
+        request = replace(request, wishes=replace(request.wishes, limit=limits.shortlist))
     if request.method is Method.SIMILAR:
         return _resolve_similar(request, catalogue, attributes, limits)
     if request.method in (Method.EMBED_ITEMS, Method.EMBED_TEXTS):

@@ -85,11 +85,11 @@ class CatalogServicer(CatalogServiceServicer):
         """Delete the known items; returns the unknown ids."""
         engine = self._engine.engine
         while True:
-            unknown = [item_id for item_id in item_ids if engine.find(item_id) is None]
-            known = [item_id for item_id in item_ids if item_id not in set(unknown)]
+            known = [item_id for item_id in item_ids if engine.find(item_id) is not None]
             with suppress(UnknownItemError), _failures_as_unavailable():
                 engine.delete(known)
-                return unknown
+                deleted = set(known)
+                return [item_id for item_id in item_ids if item_id not in deleted]
             # another call deleted one of them in between; look again
 
     def _get(self, item_ids: Sequence[str]) -> pb.GetResponse:
