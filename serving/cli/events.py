@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -100,7 +101,7 @@ def prune(options: jsonargparse.Namespace) -> None:
     if options.days <= 0:
         raise ValueError(f"days must be positive, got {options.days:g}")
     with closing(open_store(options.events.address(_root(options)))) as store:
-        pruned = store.prune(oldest_retained(options.days))
+        pruned = store.prune(oldest_retained(options.days, at=time.time()))
         logger.info("%d events removed, %d left", pruned, store.count())
 
 

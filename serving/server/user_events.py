@@ -15,6 +15,7 @@ from serving.api.errors import UnavailableError
 from serving.batching.engine_thread import EngineThread
 from serving.batching.micro_batcher import MicroBatcher
 from serving.catalogue.change_log import changes_path
+from serving.server.clock import Clock
 from shortlist_client.api.event import ID_LENGTH, PURCHASE, Event
 
 logger = logging.getLogger(__name__)
@@ -85,20 +86,22 @@ class UserEvents:
             engine: Engine of the release.
         """
         self._store, self._config, self._engine = store, config, engine
-        self._appends = MicroBatcher(store.append, most=BATCH_EVENTS, name="events")
+        self.clock = Clock()
+        """Clock of the events"""
+        self._appends = MicroBatcher(self._append, most=BATCH_EVENTS, name="events")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="histories")
         self._lookups: set[asyncio.Task[Sequence[Event] | None]] = set()
         self._unreachable, self._retry_at = False, 0.0
         self._pruning: asyncio.Task[None] | None = None
 
-    async def append(self, events: Sequence[Event]) -> Sequence[Outcome]:
-        """Store valid events; they are on disk when this returns.
+    async def append(self, events: Sequence[Event], *, client: str = "") -> Sequence[Outcome]:
+        """Store valid events of a client; they are on disk when this returns.
 
         Raises:
             UnavailableError: events cannot be stored now.
         """
         try:
-            return await self._appends(events)
+            return await self._appends([(client, event) for event in events])
         except StoreError as error:
             raise _unavailable(error, "events cannot be stored now") from error
 
@@ -171,20 +174,25 @@ class UserEvents:
     async def _prune(self, days: float) -> None:
         while True:
             try:
-                pruned = await asyncio.to_thread(self._store.prune, oldest_retained(days))
+                before = oldest_retained(days, at=self.clock.earliest())
+                pruned = await asyncio.to_thread(self._store.prune, before)
                 logger.info("removed %d events older than %g days", pruned, days)
             except StoreError as error:
                 logger.error("old events cannot be removed now: %s", error)
             await asyncio.sleep(PRUNE_SECONDS)
+
+    def _append(self, sent: Sequence[tuple[str, Event]]) -> Sequence[Outcome]:
+        clients, events = zip(*sent, strict=True)
+        return self._store.append(events, clients=clients)
 
     def _read(self, user_id: str) -> Sequence[Event]:
         actions = self._config.history_actions(self._engine.engine.current.actions)
         return self._store.history(user_id, actions, self._config.history_length)
 
 
-def oldest_retained(days: float) -> int:
-    """The time before which events are older than `days`, Unix seconds."""
-    return math.ceil(time.time() - 86_400 * days)
+def oldest_retained(days: float, *, at: float) -> int:
+    """The time before which events are older than `days` at a time, Unix seconds."""
+    return math.ceil(at - 86_400 * days)
 
 
 def _unavailable(error: StoreError, message: str) -> UnavailableError:

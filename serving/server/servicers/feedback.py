@@ -1,7 +1,6 @@
 """The FeedbackService: checks events one by one and stores the valid ones."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from typing_extensions import override
 
 from events.event import Outcome, check_event
 from serving.api.validation import check_rows
+from serving.server.interceptors.auth import CLIENT
 from serving.server.servicers.streaming import answered
 from serving.server.user_events import UserEvents
 from shortlist_client.api.event import Event
@@ -32,11 +32,12 @@ class FeedbackServicer(FeedbackServiceServicer):
 
     async def _record(self, request: pb.RecordRequest) -> pb.RecordResponse:
         check_rows("events", len(request.events))
-        now = time.time()
+        now = self._user_events.clock.latest()
         events = [to_event(message, at=now) for message in request.events]
         reasons = [_broken_rule(event, at=now) for event in events]
         valid = [row for row, reason in enumerate(reasons) if reason is None]
-        outcomes = await self._user_events.append([events[row] for row in valid]) if valid else ()
+        sent = [events[row] for row in valid]
+        outcomes = await self._user_events.append(sent, client=_client()) if sent else ()
         for row, outcome in zip(valid, outcomes, strict=True):
             if outcome is Outcome.CONFLICT:
                 reasons[row] = "event_id must be new, got that of another event"
@@ -45,6 +46,11 @@ class FeedbackServicer(FeedbackServiceServicer):
             known_before=sum(outcome is Outcome.REPEATED for outcome in outcomes),
             rejected=_rejected(events, reasons),
         )
+
+
+def _client() -> str:
+    """Name of the client of this call, to which its event ids belong; "" without tokens."""
+    return CLIENT.get()
 
 
 def _broken_rule(event: Event, *, at: float) -> str | None:
