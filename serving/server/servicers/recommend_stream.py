@@ -5,6 +5,7 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from serving.api.request import Method, Request
+from serving.batching.fair_slots import FairSlots
 from serving.batching.request_queue import Answered
 from serving.server.interceptors.statuses import status_of
 from serving.server.servicers.streaming import answered
@@ -16,7 +17,10 @@ NAME = "RecommendStream"
 
 
 class RecommendStreams:
-    """Answers the requests of all streams, with a common limit; does not know the engine."""
+    """Answers the requests of all streams, with a common limit; does not know the engine.
+
+    Clients take turns, however many streams each has.
+    """
 
     def __init__(
         self,
@@ -33,16 +37,17 @@ class RecommendStreams:
             at_once: Maximum number of requests in progress, of all streams together.
         """
         self._answer, self._draining = answer, draining
-        self._slots = asyncio.Semaphore(at_once)
+        self._slots = FairSlots(at_once)
 
     async def answers(
-        self, requests: AsyncIterator[pb.RecommendStreamRequest], *, deadline: float
+        self, requests: AsyncIterator[pb.RecommendStreamRequest], *, deadline: float, client: str
     ) -> AsyncIterator[pb.RecommendStreamResponse]:
         """Answer every request of a stream, each as soon as its answer is ready.
 
         Args:
             requests: Requests of the stream.
             deadline: Deadline of the stream, in seconds of `time.monotonic`.
+            client: Client whose turns the requests take.
 
         Raises:
             UnavailableError: the stream was cut short by `draining`.
@@ -50,13 +55,13 @@ class RecommendStreams:
         rows = itertools.count()
 
         async def work(request: pb.RecommendStreamRequest) -> pb.RecommendStreamResponse:
-            return await self._row(next(rows), request, deadline)
+            return await self._row(next(rows), request, deadline, client)
 
         async for response in answered(requests, work, draining=self._draining, in_order=False):
             yield response
 
     async def _row(
-        self, row: int, message: pb.RecommendStreamRequest, deadline: float
+        self, row: int, message: pb.RecommendStreamRequest, deadline: float, client: str
     ) -> pb.RecommendStreamResponse:
         request_id = message.wishes.request_id
         response = pb.RecommendStreamResponse(row=row, request_id=request_id)
@@ -66,8 +71,9 @@ class RecommendStreams:
                 shopper=to_shopper(message.shopper),
                 wishes=to_wishes(message.wishes),
                 deadline=deadline,
+                client=client,
             )
-            async with self._slots:
+            async with self._slots.one_for(client):
                 answer, versions = await self._answer(request)
         except Exception as error:
             status, reason = status_of(error, NAME)

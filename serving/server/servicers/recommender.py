@@ -13,6 +13,7 @@ from serving.api.request import Method, Request
 from serving.batching.engine_thread import EngineThread
 from serving.batching.request_queue import Answered
 from serving.server.answer_cache import AnswerCache, Message, key_of
+from serving.server.caller import caller_of
 from serving.server.servicers.recommend_stream import RecommendStreams
 from serving.server.user_events import UserEvents
 from shortlist_client.api.answer import Degraded
@@ -59,7 +60,9 @@ class RecommenderServicer(RecommenderServiceServicer):
     async def RecommendStream(
         self, request_iterator: AsyncIterator[pb.RecommendStreamRequest], context: Any
     ) -> AsyncIterator[pb.RecommendStreamResponse]:
-        async for response in self._streams.answers(request_iterator, deadline=_deadline(context)):
+        async for response in self._streams.answers(
+            request_iterator, deadline=_deadline(context), client=caller_of(context)
+        ):
             yield response
 
     @override
@@ -71,6 +74,7 @@ class RecommenderServicer(RecommenderServiceServicer):
             wishes=to_wishes(request.wishes),
             item_id=request.item_id,
             deadline=_deadline(context),
+            client=caller_of(context),
         )
         return pb.SimilarItemsResponse(answer=await self._answer(engine_request, request))
 
@@ -87,7 +91,7 @@ class RecommenderServicer(RecommenderServiceServicer):
 
     @override
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
-        embed, incomplete = await self._with_recent(_embed_request(request, _deadline(context)))
+        embed, incomplete = await self._with_recent(_embed_request(request, context))
         if incomplete:
             raise UnavailableError("the user's events cannot be read now")
         answer, versions = await self._engine.answer(embed)
@@ -99,7 +103,7 @@ class RecommenderServicer(RecommenderServiceServicer):
         if self._user_events is None or user_id is None or request.shopper.history:
             return request, False
         half = (request.deadline - time.monotonic()) / 2
-        recent = await self._user_events.history(user_id, timeout=half)
+        recent = await self._user_events.history(user_id, client=request.client, timeout=half)
         return replace(request, recent=recent or ()), recent is None
 
     async def _answer_of_stream(self, request: Request) -> Answered:
@@ -145,10 +149,11 @@ def _about_shopper(
         shopper=to_shopper(message.shopper),
         wishes=to_wishes(message.wishes),
         deadline=_deadline(context),
+        client=caller_of(context),
     )
 
 
-def _embed_request(message: pb.EmbedRequest, deadline: float) -> Request:
+def _embed_request(message: pb.EmbedRequest, context: Any) -> Request:
     """The request of a message, before any other rule is checked.
 
     Raises:
@@ -163,7 +168,8 @@ def _embed_request(message: pb.EmbedRequest, deadline: float) -> Request:
         wishes=to_wishes(message.wishes),
         candidates=tuple(message.items.item_ids),
         texts=tuple(message.texts.texts),
-        deadline=deadline,
+        deadline=_deadline(context),
+        client=caller_of(context),
     )
 
 
