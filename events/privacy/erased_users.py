@@ -50,6 +50,11 @@ class ErasedUsers:
         self._read()
 
     @property
+    def names(self) -> UserNames:
+        """Names under which users are stored."""
+        return self._keys.names
+
+    @property
     def version(self) -> int:
         """Rises with every erasure."""
         self._refresh()
@@ -161,7 +166,6 @@ class ErasedUsers:
                 self._version += 1
 
 
-@cache
 def erased_beside(folder: Path, key: Path | None = None) -> ErasedUsers:
     """The erased users of a folder of releases or unpublished stages; one object a process.
 
@@ -172,7 +176,12 @@ def erased_beside(folder: Path, key: Path | None = None) -> ErasedUsers:
     Raises:
         ArtifactError: the file of the erased users is damaged, or the keys cannot be read.
     """
-    return ErasedUsers(folder / FILE, KeyFile(key))
+    return _shared(folder.resolve() / FILE, key)
+
+
+@cache
+def _shared(path: Path, key: Path | None) -> ErasedUsers:
+    return ErasedUsers(path, KeyFile(key))
 
 
 def _opened(path: Path) -> Journal:

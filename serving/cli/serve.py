@@ -10,7 +10,7 @@ from typing import Literal
 
 import jsonargparse
 
-from events.open_store import open_store
+from lineage.manifest import ArtifactError
 from lineage.releases import live_release
 from serving.api.limits import Limits
 from serving.api.protocol import LiveRecommender
@@ -52,9 +52,18 @@ def load(folder: Path, config: ServeConfig) -> LiveRecommender:
     from serving.engine.engine import EngineConfig
     from serving.live.live_engine import LiveEngine
 
-    return LiveEngine.load(
-        folder, EngineConfig(ranked=config.ranked, limits=config.limits, cache=config.server.cache)
+    engine = LiveEngine.load(
+        folder,
+        EngineConfig(
+            ranked=config.ranked,
+            limits=config.limits,
+            cache=config.server.cache,
+            user_key=config.events.user_key,
+        ),
     )
+    if engine.current.cascade.catalogue.named and config.events.user_key is None:
+        raise ArtifactError(f"{folder} names users by keys; give their file as `events.user_key`")
+    return engine
 
 
 def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
@@ -80,7 +89,7 @@ def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
         logs=options.logs,
     )
     folder = options.artifacts or live_release(options.releases)
-    store = open_store(config.events.address(folder))
+    store, erased = config.events.opened(folder), config.events.erased(folder)
     logger.info("loading %s", folder)
     reloader = None
     if options.releases is not None:
@@ -92,6 +101,7 @@ def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
             config.server,
             store=store,
             events=config.events,
+            erased=erased,
             reloader=reloader,
             limits=config.limits,
         )

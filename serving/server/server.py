@@ -17,6 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from events.event_store import EventStore
+from events.privacy.erased_users import ErasedUsers
 from retrieval.cache_config import CacheConfig, CacheLookups
 from serving.api.limits import Limits
 from serving.batching.engine_thread import EngineThread, Load
@@ -32,13 +33,16 @@ from serving.server.metrics import Metrics
 from serving.server.servicers.admin import AdminServicer
 from serving.server.servicers.catalog import CatalogServicer
 from serving.server.servicers.feedback import FeedbackServicer
+from serving.server.servicers.privacy import PrivacyServicer
 from serving.server.servicers.recommender import RecommenderServicer
 from serving.server.tls import TlsConfig, server_credentials
 from serving.server.user_events import EventsConfig, UserEvents
+from serving.server.user_privacy import UserPrivacy
 from shortlist_client.proto.recommender.v1 import (
     admin_pb2,
     catalog_pb2,
     feedback_pb2,
+    privacy_pb2,
     recommender_pb2,
     recommender_pb2_grpc,
 )
@@ -49,12 +53,16 @@ from shortlist_client.proto.recommender.v1.catalog_pb2_grpc import (
 from shortlist_client.proto.recommender.v1.feedback_pb2_grpc import (
     add_FeedbackServiceServicer_to_server,
 )
+from shortlist_client.proto.recommender.v1.privacy_pb2_grpc import (
+    add_PrivacyServiceServicer_to_server,
+)
 
 logger = logging.getLogger(__name__)
 
 SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
 CATALOG = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
 FEEDBACK = feedback_pb2.DESCRIPTOR.services_by_name["FeedbackService"].full_name
+PRIVACY = privacy_pb2.DESCRIPTOR.services_by_name["PrivacyService"].full_name
 ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -116,6 +124,7 @@ class Server:
         *,
         store: EventStore | None = None,
         events: EventsConfig | None = None,
+        erased: ErasedUsers | None = None,
         reloader: Reloader | None = None,
         limits: Limits = Limits(),
     ) -> None:
@@ -126,6 +135,7 @@ class Server:
             config: Configuration of the server.
             store: Event store, closed with the server; without it, no events are stored or read.
             events: Configuration of the users' events.
+            erased: Erased users, as the engine knows them.
             reloader: Loads the releases; without it, releases cannot be listed or activated.
             limits: Limits on one request.
         """
@@ -148,8 +158,10 @@ class Server:
             ],
         )
         self._user_events: UserEvents | None = None
+        self._privacy: UserPrivacy | None = None
         if store is not None:
             self._user_events = UserEvents(store, events or EventsConfig(), self.engine)
+            self._privacy = UserPrivacy(store, erased or ErasedUsers(), self._user_events.clock)
         self._answers = AnswerCache(config.cache) if config.cache.answers_mb else None
         self.metrics.registry.register(CacheLookupsCollector(self._lookups))
         self._catalog = CatalogServicer(self.engine, self._draining)
@@ -197,6 +209,8 @@ class Server:
         versions = await self.engine.ready()
         if self._user_events is not None:
             self._user_events.start_pruning()
+        if self._privacy is not None:
+            await self._privacy.start_following()
         await self._announce(SERVING)
         parts = ", ".join(f"{stage} {fingerprint}" for stage, fingerprint in versions.items())
         logger.info("serving on %s: %s", self.address, parts)
@@ -214,6 +228,8 @@ class Server:
         self.engine.__exit__(kind, error, trace)
         await self._catalog.close()
         await self._admin.close()
+        if self._privacy is not None:
+            await self._privacy.close()
         if self._user_events is not None:
             await self._user_events.close()
         self.metrics.__exit__(kind, error, trace)
@@ -240,11 +256,12 @@ class Server:
         return self._server.add_insecure_port(self.address)
 
     def _add_services(self) -> Sequence[str]:
-        """Add the services and return their names; without an event store, no FeedbackService."""
+        """Add the services, those of events if there is a store, and return their names."""
         recommender = RecommenderServicer(
             self.engine,
             self._user_events,
             self._answers,
+            erased=None if self._privacy is None else self._privacy.erased,
             draining=self._draining,
             limits=self._limits,
             # twice: as many requests wait as are in progress
@@ -253,11 +270,14 @@ class Server:
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(recommender, self._server)
         add_CatalogServiceServicer_to_server(self._catalog, self._server)
         add_AdminServiceServicer_to_server(self._admin, self._server)
-        if self._user_events is None:
+        if self._user_events is None or self._privacy is None:
             return (SERVICE, CATALOG, ADMIN)
         feedback = FeedbackServicer(self._user_events, self._draining)
         add_FeedbackServiceServicer_to_server(feedback, self._server)
-        return (SERVICE, CATALOG, ADMIN, FEEDBACK)
+        add_PrivacyServiceServicer_to_server(
+            PrivacyServicer(self.engine, self._privacy), self._server
+        )
+        return (SERVICE, CATALOG, ADMIN, FEEDBACK, PRIVACY)
 
     async def _announce(self, status: int) -> None:
         for service in (health.OVERALL_HEALTH, *self._services):
@@ -277,6 +297,7 @@ async def serve(
     *,
     store: EventStore | None = None,
     events: EventsConfig | None = None,
+    erased: ErasedUsers | None = None,
     reloader: Reloader | None = None,
     limits: Limits = Limits(),
 ) -> None:
@@ -287,6 +308,7 @@ async def serve(
         config: Configuration of the server.
         store: Event store, as in `Server`.
         events: Configuration of the users' events.
+        erased: Erased users, as in `Server`.
         reloader: Switches the engine to a new live release; None to stay with the first one.
         limits: Limits on one request, as the engine's.
 
@@ -298,7 +320,13 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     async with Server(
-        load, config, store=store, events=events, reloader=reloader, limits=limits
+        load,
+        config,
+        store=store,
+        events=events,
+        erased=erased,
+        reloader=reloader,
+        limits=limits,
     ) as server:
         await server.ready()
         gc.freeze()  # scanning the loaded release would stop all requests for 0.2 s

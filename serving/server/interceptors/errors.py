@@ -39,6 +39,9 @@ class ErrorInterceptor(aio.ServerInterceptor):
         if inspect.isasyncgenfunction(handler.stream_stream):
             streaming = _guarded_stream(handler.stream_stream, name)
             return grpc.stream_stream_rpc_method_handler(streaming, **codec)
+        if inspect.isasyncgenfunction(handler.unary_stream):  # `Export`
+            answering = _guarded_stream(handler.unary_stream, name, _checked)
+            return grpc.unary_stream_rpc_method_handler(answering, **codec)
         if inspect.iscoroutinefunction(handler.unary_stream):  # `Watch` of the health service
             watching = _guarded(handler.unary_stream, name)
             return grpc.unary_stream_rpc_method_handler(watching, **codec)
@@ -82,10 +85,12 @@ def _guarded(method: Method, name: str) -> Method:
     return call
 
 
-def _guarded_stream(method: StreamMethod, name: str) -> StreamMethod:
+def _guarded_stream(
+    method: StreamMethod, name: str, checked: Callable[[Any], Any] = _all_checked
+) -> StreamMethod:
     async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
         try:
-            async for response in method(_all_checked(requests), context):
+            async for response in method(checked(requests), context):
                 yield response
         except aio.AbortError:
             raise
