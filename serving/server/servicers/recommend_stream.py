@@ -40,13 +40,8 @@ class RecommendStreams:
             at_once: Maximum number of requests in progress, of all streams together.
             limits: Limits on one request.
         """
-<<<<<<< HEAD
-        self._answer, self._draining = answer, draining
-        self._slots = FairSlots(at_once)
-=======
         self._answer, self._draining, self._limits = answer, draining, limits
-        self._slots = asyncio.Semaphore(at_once)
->>>>>>> i23-bounds
+        self._slots = FairSlots(at_once)
 
     async def answers(
         self, requests: AsyncIterator[pb.RecommendStreamRequest], *, deadline: float, client: str
