@@ -7,9 +7,7 @@ from serving.server.transport.addresses import is_loopback, joined
 logger = logging.getLogger(__name__)
 
 
-def check_exposure(
-    host: str, port: int, *, tokens: bool, encrypted: bool, insecure: bool
-) -> None:
+def check_exposure(host: str, port: int, *, tokens: bool, encrypted: bool, insecure: bool) -> None:
     """Refuse to listen beyond the loopback without tokens and TLS, unless `insecure` is said.
 
     Args:
@@ -36,4 +34,6 @@ def check_exposure(
     if not tokens:
         logger.warning("everyone who reaches %s may call everything", joined(host, port))
     if not encrypted:
-        logger.warning("everyone on the way to %s can read and change the calls", joined(host, port))
+        logger.warning(
+            "everyone on the way to %s can read and change the calls", joined(host, port)
+        )

@@ -35,7 +35,7 @@ PACKETS = {
     "traceparent": headers(extra=[(b"traceparent", BYTES)]),
     "user agent": headers(extra=[(b"user-agent", BYTES)]),
     "host": headers(extra=[(b"host", BYTES)]),
-    "large headers": headers(extra=[(b"x-a", b"a" * 16_000)] ),
+    "large headers": headers(extra=[(b"x-a", b"a" * 16_000)]),
 }
 
 
