@@ -107,6 +107,8 @@ class TelemetryInterceptor(aio.ServerInterceptor):
 
 
 def _stages(call: Call) -> Mapping[str, float]:
+    if call.stages is not None:
+        return call.stages
     answer = getattr(call.response, "answer", call.response)
     return dict(getattr(answer, "milliseconds", {}))
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from serving.api.request import Method, Request
 from serving.batching.request_queue import Answered
+from serving.server.access.about_users import is_withheld, withhold
 from serving.server.interceptors.statuses import status_of
 from serving.server.servicers.streaming import answered
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
@@ -76,4 +77,6 @@ class RecommendStreams:
             response.answer.CopyFrom(
                 answer_message(answer, versions=versions, request_id=request_id)
             )
+            if is_withheld(request):
+                withhold(response.answer)
         return response
