@@ -47,12 +47,11 @@ class MeteringInterceptor(aio.ServerInterceptor):
         }
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary), **codec)
-        if handler.stream_stream is not None:
-            streaming = self._streaming(handler.stream_stream, name)
-            return grpc.stream_stream_rpc_method_handler(streaming, **codec)
-        assert handler.unary_stream is not None, f"{name} must have a kind that is metered"
-        watching = self._watching(handler.unary_stream, name)
-        return grpc.unary_stream_rpc_method_handler(watching, **codec)
+        if handler.stream_unary is not None:
+            return grpc.stream_unary_rpc_method_handler(self._reader(handler.stream_unary), **codec)
+        assert handler.stream_stream is not None, f"{name} must be of a kind that is metered"
+        streaming = self._streaming(handler.stream_stream, name)
+        return grpc.stream_stream_rpc_method_handler(streaming, **codec)
 
     def _unary(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def call(request: Any, context: Any) -> Any:
@@ -61,15 +60,9 @@ class MeteringInterceptor(aio.ServerInterceptor):
 
         return call
 
-    def _watching(
-        self, method: Callable[..., Awaitable[None]], name: str
-    ) -> Callable[..., Awaitable[None]]:
-        """A method that writes to the context itself, such as `Watch` of the health service."""
-
-        async def call(request: Any, context: Any) -> None:
-            self._charge(request, prepaid=1)
-            async with self._checked_again(name) as ended:
-                await _unless_ended(ended, method(request, context))
+    def _reader(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def call(requests: AsyncIterator[Any], context: Any) -> Any:
+            return await method(self._charged(requests), context)
 
         return call
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -12,6 +13,7 @@ from events.event import Outcome, check_event
 from serving.api.validation import check_rows
 from serving.server.access.about_users import broken_user_rule
 from serving.server.access.budgets import UserBudgets
+from serving.server.caller import caller_of
 from serving.server.servicers.streaming import answered
 from serving.server.user_events import UserEvents
 from shortlist_client.api.event import Event
@@ -31,10 +33,11 @@ class FeedbackServicer(FeedbackServiceServicer):
     async def Record(
         self, request_iterator: AsyncIterator[pb.RecordRequest], context: Any
     ) -> AsyncIterator[pb.RecordResponse]:
-        async for response in answered(request_iterator, self._record, draining=self._draining):
+        record = partial(self._record, caller_of(context))
+        async for response in answered(request_iterator, record, draining=self._draining):
             yield response
 
-    async def _record(self, request: pb.RecordRequest) -> pb.RecordResponse:
+    async def _record(self, client: str, request: pb.RecordRequest) -> pb.RecordResponse:
         check_rows("events", len(request.events))
         now = time.time()
         events = [to_event(message, at=now) for message in request.events]
@@ -45,7 +48,7 @@ class FeedbackServicer(FeedbackServiceServicer):
             for event in events
         ]
         valid = [row for row, reason in enumerate(reasons) if reason is None]
-        outcomes = await self._append([events[row] for row in valid])
+        outcomes = await self._append([events[row] for row in valid], client)
         for row, outcome in zip(valid, outcomes, strict=True):
             if outcome is Outcome.CONFLICT:
                 reasons[row] = "event_id must be new, got that of another event"
@@ -55,11 +58,12 @@ class FeedbackServicer(FeedbackServiceServicer):
             rejected=_rejected(events, reasons),
         )
 
-    async def _append(self, events: Sequence[Event]) -> Sequence[Outcome]:
+    async def _append(self, events: Sequence[Event], client: str) -> Sequence[Outcome]:
         """Store events; those that are not new do not count against their users' budgets."""
         outcomes: Sequence[Outcome] = ()
         try:
-            outcomes = await self._user_events.append(events) if events else ()
+            if events:
+                outcomes = await self._user_events.append(events, client=client)
         finally:
             for event, outcome in zip_longest(events, outcomes):
                 if outcome is not Outcome.RECORDED:

@@ -8,7 +8,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from serving.server.server import ServerConfig
+from serving.server.config import ServerConfig
 from shortlist_client.api.request import Shopper
 from shortlist_client.client import RecommenderClient
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb

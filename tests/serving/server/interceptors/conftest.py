@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from events.open_store import open_store
 from serving.server.access.credentials import digest_of
 from serving.server.access.roles import Role
-from serving.server.tls import TlsConfig
+from serving.server.transport.tls import TlsConfig
 from shortlist_client import client_credentials
 
 SECONDS = 10
