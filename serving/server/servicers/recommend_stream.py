@@ -8,6 +8,7 @@ from serving.api.limits import Limits
 from serving.api.request import Method, Request
 from serving.batching.fair_slots import FairSlots
 from serving.batching.request_queue import Answered
+from serving.server.access.about_users import is_withheld, withhold
 from serving.server.interceptors.statuses import status_of
 from serving.server.message_counts import check_counts
 from serving.server.servicers.streaming import answered
@@ -87,4 +88,6 @@ class RecommendStreams:
             response.answer.CopyFrom(
                 answer_message(answer, versions=versions, request_id=request_id)
             )
+            if is_withheld(request):
+                withhold(response.answer)
         return response

@@ -12,7 +12,7 @@ import yaml
 from grpc import aio
 
 from serving.batching.request_queue import QueueConfig
-from serving.server.access_control import digest_of
+from serving.server.access.credentials import digest_of
 from serving.server.caller import caller_of
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 
