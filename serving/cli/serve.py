@@ -86,7 +86,16 @@ def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
     if options.releases is not None:
         reloader = Reloader(folder, lambda live: load(live, config))
     loading = partial(load, folder, config)
-    uvloop.run(serve(loading, config.server, store=store, events=config.events, reloader=reloader))
+    uvloop.run(
+        serve(
+            loading,
+            config.server,
+            store=store,
+            events=config.events,
+            reloader=reloader,
+            limits=config.limits,
+        )
+    )
 
 
 def parser() -> jsonargparse.ArgumentParser:

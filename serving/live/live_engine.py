@@ -67,7 +67,9 @@ class LiveEngine:
         Raises:
             ArtifactError: the release is incomplete, corrupt or mixed, or the journal is damaged.
         """
-        return cls(Engine.load(folder, config), folder)
+        engine = cls(Engine.load(folder, config), folder)
+        engine._encode.load()
+        return engine
 
     @property
     def current(self) -> Engine:

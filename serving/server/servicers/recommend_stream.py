@@ -4,10 +4,12 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from serving.api.limits import Limits
 from serving.api.request import Method, Request
 from serving.batching.fair_slots import FairSlots
 from serving.batching.request_queue import Answered
 from serving.server.interceptors.statuses import status_of
+from serving.server.message_counts import check_counts
 from serving.server.servicers.streaming import answered
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.wire.answer import answer_message
@@ -28,6 +30,7 @@ class RecommendStreams:
         *,
         draining: asyncio.Event,
         at_once: int,
+        limits: Limits = Limits(),
     ) -> None:
         """Take the parts.
 
@@ -35,8 +38,9 @@ class RecommendStreams:
             answer: Answers one request, after all requests outside streams.
             draining: Once set, no more requests are read.
             at_once: Maximum number of requests in progress, of all streams together.
+            limits: Limits on one request.
         """
-        self._answer, self._draining = answer, draining
+        self._answer, self._draining, self._limits = answer, draining, limits
         self._slots = FairSlots(at_once)
 
     async def answers(
@@ -66,6 +70,7 @@ class RecommendStreams:
         request_id = message.wishes.request_id
         response = pb.RecommendStreamResponse(row=row, request_id=request_id)
         try:
+            check_counts(message, self._limits)
             request = Request(
                 method=Method.RECOMMEND,
                 shopper=to_shopper(message.shopper),

@@ -9,11 +9,13 @@ from typing import Any
 from typing_extensions import override
 
 from serving.api.errors import UnavailableError
+from serving.api.limits import Limits
 from serving.api.request import Method, Request
 from serving.batching.engine_thread import EngineThread
 from serving.batching.request_queue import Answered
 from serving.server.answer_cache import AnswerCache, Message, key_of
 from serving.server.caller import caller_of
+from serving.server.message_counts import check_counts
 from serving.server.servicers.recommend_stream import RecommendStreams
 from serving.server.user_events import UserEvents
 from shortlist_client.api.answer import Degraded
@@ -36,6 +38,7 @@ class RecommenderServicer(RecommenderServiceServicer):
         *,
         draining: asyncio.Event,
         stream_requests: int,
+        limits: Limits = Limits(),
     ) -> None:
         """Take the parts.
 
@@ -45,14 +48,17 @@ class RecommenderServicer(RecommenderServiceServicer):
             cache: Cache of answers; None computes every answer.
             draining: Set when the server stops.
             stream_requests: Maximum number of requests in progress, of all streams together.
+            limits: Limits on one request.
         """
+        self._limits = limits
         self._engine, self._user_events, self._cache = engine, user_events, cache
         self._streams = RecommendStreams(
-            self._answer_of_stream, draining=draining, at_once=stream_requests
+            self._answer_of_stream, draining=draining, at_once=stream_requests, limits=limits
         )
 
     @override
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:
+        check_counts(request, self._limits)
         asked = _about_shopper(Method.RECOMMEND, request, context)
         return pb.RecommendResponse(answer=await self._answer(asked, request))
 
@@ -69,6 +75,7 @@ class RecommenderServicer(RecommenderServiceServicer):
     async def SimilarItems(
         self, request: pb.SimilarItemsRequest, context: Any
     ) -> pb.SimilarItemsResponse:
+        check_counts(request, self._limits)
         engine_request = Request(
             method=Method.SIMILAR,
             wishes=to_wishes(request.wishes),
@@ -80,17 +87,20 @@ class RecommenderServicer(RecommenderServiceServicer):
 
     @override
     async def Retrieve(self, request: pb.RetrieveRequest, context: Any) -> pb.RetrieveResponse:
+        check_counts(request, self._limits)
         asked = _about_shopper(Method.RETRIEVE, request, context)
         return pb.RetrieveResponse(answer=await self._answer(asked, request))
 
     @override
     async def Rank(self, request: pb.RankRequest, context: Any) -> pb.RankResponse:
+        check_counts(request, self._limits)
         asked = _about_shopper(Method.RANK, request, context)
         asked = replace(asked, candidates=tuple(request.candidate_item_ids))
         return pb.RankResponse(answer=await self._answer(asked, request))
 
     @override
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
+        check_counts(request, self._limits)
         embed, incomplete = await self._with_recent(_embed_request(request, context))
         if incomplete:
             raise UnavailableError("the user's events cannot be read now")
