@@ -1,8 +1,7 @@
 """Refuses unauthorised calls before their messages are read."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -12,8 +11,7 @@ from typing_extensions import override
 from serving.server.access.client import CLIENT
 from serving.server.access.errors import AccessError
 from serving.server.access_control import AccessControl
-from serving.server.interceptors.statuses import status_of, trailing_metadata
-from serving.server.interceptors.wrapping import Call, Handler, wrap
+from serving.server.interceptors.refusal import refused
 
 logger = logging.getLogger(__name__)
 
@@ -38,23 +36,7 @@ class AuthInterceptor(aio.ServerInterceptor):
                 method, authorization if isinstance(authorization, str) else None
             )
         except AccessError as error:
-            logger.info("%s refused: %s", method, error)
-            return _refused(await continuation(handler_call_details), error, method)
+            logger.info("%.200s refused: %s", method, error)
+            return refused(error, method)
         CLIENT.set(client)
         return await continuation(handler_call_details)
-
-
-def _refused(handler: "Handler | None", error: AccessError, method: str) -> Any:
-    """A handler that refuses the call; a missing method is refused in the same way."""
-
-    @asynccontextmanager
-    async def refusing(call: Call) -> AsyncIterator[None]:
-        status, message = status_of(error, method)
-        await call.context.abort(status, message, trailing_metadata(error, status))
-        yield
-
-    return wrap(handler or grpc.unary_unary_rpc_method_handler(_unreachable), refusing)
-
-
-async def _unreachable(request: Any, context: Any) -> bytes:  # noqa: ARG001  # gRPC's signature
-    raise AssertionError("the call was refused before")

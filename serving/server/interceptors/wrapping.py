@@ -1,8 +1,8 @@
 """Wraps a gRPC method of any kind in a context manager."""
 
 import inspect
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -54,13 +54,16 @@ def _unary(method: Callable[..., Any], manager: Wrapper, *, streamed: bool) -> C
 def _streaming(
     method: Callable[..., Any], manager: Wrapper, *, streamed: bool
 ) -> Callable[..., Any]:
-    async def call(request: Any, context: Any) -> AsyncIterator[Any]:
+    # Writes to the context: gRPC would leave a generator, at the yield, to the garbage collector
+    # when its caller cancels, and the context manager would end late and in another task.
+    async def call(request: Any, context: Any) -> None:
         async with manager(Call(context=context, request=None if streamed else request)):
             result = method(request, context)
             if inspect.isawaitable(result):  # a method that writes to the context itself
                 await result
                 return
-            async for response in result:
-                yield response
+            async with aclosing(result) as responses:
+                async for response in responses:
+                    await context.write(response)
 
     return call

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from serving.server.access.roles import Role
 from serving.server.access_control import digest_of
-from serving.server.tls import TlsConfig
+from serving.server.transport.tls import TlsConfig
 from shortlist_client import Event, Item, OverloadedError, client_credentials
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.channel import open_channel
@@ -169,7 +169,7 @@ def measured(start, fake, tokens):
 
 def metrics_of(running):
     running.settle()
-    url = f"http://127.0.0.1:{running.server.metrics.port}/metrics"
+    url = f"http://127.0.0.1:{running.server.metrics_port.port}/metrics"
     with urllib.request.urlopen(url, timeout=SECONDS) as response:
         return response.read().decode()
 
@@ -219,7 +219,7 @@ def test_a_call_is_traced_with_its_stages_below_the_callers_span(measured, monke
             "/recommender.v1.RecommenderService/Recommend",
             request_serializer=lambda text: text,
         )
-        call(b"\x18\x01", timeout=SECONDS, metadata=[("traceparent", parent)])
+        call(b"", timeout=SECONDS, metadata=[("traceparent", parent)])
 
     measured.settle()
     spans = {span.name: span for span in exporter.get_finished_spans()}
