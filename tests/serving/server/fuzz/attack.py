@@ -101,7 +101,9 @@ def attack(requests, *, seed, tls=False, bounds=Bounds(), first=0, shown=False):
             if number < first + 3:
                 before = Levels(server)  # the first batches fill caches
             if reason:
-                cause = explained(batch, f"{seed}-{number}", tls=tls, bounds=bounds)
+                cause = explained(
+                    batch, f"{seed}-{number}", reason.partition(":")[0], tls=tls, bounds=bounds
+                )
                 raise AssertionError(f"seed {seed}, batch {number}: {reason}\n{cause}")
             bar.update(report.requests.total() - bar.n)
             number += 1
@@ -149,12 +151,13 @@ def _left_open(server, before, bounds):
     return ""
 
 
-def explained(batch, name, *, tls, bounds):
+def explained(batch, name, kind, *, tls, bounds):
     """The least sessions and writes that repeat it against a new server."""
 
     def fails(chosen):
         with new_server(tls=tls) as server:
-            return after(chosen, server, Levels(server), bounds)
+            found = after(chosen, server, Levels(server), bounds)
+        return found if found.partition(":")[0] == kind else ""
 
     least = shrunk(batch, lambda chosen: bool(fails(chosen)))
     again = fails(least)

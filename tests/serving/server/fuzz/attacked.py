@@ -1,5 +1,6 @@
 """A server process under attack: starts it, watches its memory, log and event loop, asks it."""
 
+import hashlib
 import json
 import os
 import re
@@ -17,14 +18,13 @@ import psutil
 import trustme
 import yaml
 
-from serving.server.access_control import Role, digest_of
 from shortlist_client import client_credentials
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 from tests.serving.server.fuzz.polite import TOKENS
 
 START_SECONDS, PROBE_SECONDS = 60, 10
-ROLES = dict(zip(TOKENS, (Role.READ, Role.CATALOGUE, Role.FEEDBACK, Role.ADMIN), strict=True))
+ROLES = dict(zip(TOKENS, ("read", "catalogue", "feedback", "admin"), strict=True))
 SERVING = re.compile(r"serving on \S+:(\d+):")
 
 
@@ -111,7 +111,7 @@ def _process(folder, options):
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
     try:
         yield process
@@ -123,16 +123,19 @@ def _process(folder, options):
 def _options(folder, authority):
     (folder / "shop").mkdir()
     clients = [
-        {"client": token, "sha256": digest_of(token).hex(), "roles": [role.value]}
+        {"client": token, "sha256": _digest(token), "roles": [role]}
         for token, role in ROLES.items()
     ]
-    every = [role.value for role in ROLES.values()]
-    gone = {"client": "gone", "sha256": digest_of("gone").hex(), "roles": every}
+    gone = {"client": "gone", "sha256": _digest("gone"), "roles": list(ROLES.values())}
     clients.append({**gone, "expires": datetime(2020, 1, 1, tzinfo=UTC)})
     (folder / "clients.yaml").write_text(yaml.safe_dump(clients))
     options = ["--artifacts", str(folder / "shop"), "--server.port", "0"]
     options += ["--server.tokens", str(folder / "clients.yaml"), "--server.grace_seconds", "1"]
     return options + ([] if authority is None else _certificate(folder, authority))
+
+
+def _digest(token):
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _certificate(folder, authority):
