@@ -18,7 +18,7 @@ from grpc_reflection.v1alpha import reflection
 
 from events.event_store import EventStore
 from retrieval.cache_config import CacheConfig, CacheLookups
-from serving.api.limits import Limits
+from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.batching.engine_thread import EngineThread, Load
 from serving.batching.request_queue import QueueConfig
 from serving.releases.reloader import Reloader
@@ -117,7 +117,7 @@ class Server:
         store: EventStore | None = None,
         events: EventsConfig | None = None,
         reloader: Reloader | None = None,
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Build the server; the port stays closed.
 
@@ -278,7 +278,7 @@ async def serve(
     store: EventStore | None = None,
     events: EventsConfig | None = None,
     reloader: Reloader | None = None,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT_LIMITS,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 

@@ -61,10 +61,14 @@ def bounded(deserialize: Callable[[bytes], Message], most: int) -> Callable[[byt
 
     def read(wire: bytes) -> Message:
         if len(wire) > most:
-            raise MessageTooLargeError(f"message must have at most {most:,} bytes, got {len(wire):,}")
+            raise MessageTooLargeError(
+                f"message must have at most {most:,} bytes, got {len(wire):,}"
+            )
         message = deserialize(wire)
         if wire and not message.ListFields() and message.ByteSize():
-            raise InvalidRequestError("message must hold a field of this contract, got unknown ones")
+            raise InvalidRequestError(
+                "message must hold a field of this contract, got unknown ones"
+            )
         return message
 
     return read
