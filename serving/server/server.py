@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection
 
 from events.event_store import EventStore
 from retrieval.cache_config import CacheLookups
-from serving.api.limits import Limits
+from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.batching.engine_thread import EngineThread, Load
 from serving.releases.reloader import Reloader
 from serving.server.access.control import AccessControl
@@ -77,7 +77,7 @@ class Server:
         store: EventStore | None = None,
         events: EventsConfig | None = None,
         reloader: Reloader | None = None,
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Build the server; the port stays closed.
 
