@@ -28,6 +28,7 @@ class FakeRecommender:
         self.actions = ()
         self.version_token = object()
         self.cache_lookups = {}
+        self.pasts = {}
         self.answer = Answer(
             items=[
                 RankedItem(
@@ -66,6 +67,9 @@ class FakeRecommender:
     @property
     def current(self):
         return self
+
+    def past(self, user_id):
+        return self.pasts.get(user_id, [])
 
     def cost(self, request):
         return 1

@@ -10,7 +10,7 @@ from typing import Literal
 
 import jsonargparse
 
-from events.open_store import open_store
+from lineage.manifest import ArtifactError
 from lineage.releases import live_release
 from serving.api.limits import Limits
 from serving.api.protocol import LiveRecommender
@@ -63,15 +63,19 @@ def load(folder: Path, config: ServeConfig) -> LiveRecommender:
     from serving.engine.engine import EngineConfig
     from serving.live.live_engine import LiveEngine
 
-    return LiveEngine.load(
+    engine = LiveEngine.load(
         folder,
         EngineConfig(
             ranked=config.ranked,
             limits=config.limits,
             cache=config.server.cache,
             verify_keys=config.verify_keys,
+            user_key=config.events.user_key,
         ),
     )
+    if engine.current.cascade.catalogue.named and config.events.user_key is None:
+        raise ArtifactError(f"{folder} names users by keys; give their file as `events.user_key`")
+    return engine
 
 
 def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
@@ -101,7 +105,7 @@ def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
     if config.verify_keys and options.releases is None:
         raise ValueError("verify_key must come with --releases: unpublished stages are not signed")
     folder = options.artifacts or live_release(options.releases)
-    store = open_store(config.events.address(folder))
+    store, erased = config.events.opened(folder), config.events.erased(folder)
     logger.info("loading %s", folder)
     reloader = None
     if options.releases is not None:
@@ -112,6 +116,7 @@ def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
         config.server,
         store=store,
         events=config.events,
+        erased=erased,
         reloader=reloader,
         limits=config.limits,
     )

@@ -1,7 +1,6 @@
 """The FeedbackService: checks events one by one and stores the valid ones."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from itertools import zip_longest
@@ -13,6 +12,7 @@ from events.event import Outcome, check_event
 from serving.api.validation import check_rows
 from serving.server.access.about_users import broken_user_rule
 from serving.server.access.budgets import UserBudgets
+from serving.server.access.client import current_client_name
 from serving.server.caller import caller_of
 from serving.server.servicers.streaming import answered
 from serving.server.user_events import UserEvents
@@ -39,7 +39,7 @@ class FeedbackServicer(FeedbackServiceServicer):
 
     async def _record(self, client: str, request: pb.RecordRequest) -> pb.RecordResponse:
         check_rows("events", len(request.events))
-        now = time.time()
+        now = self._user_events.clock.latest()
         events = [to_event(message, at=now) for message in request.events]
         reasons = [
             _broken_rule(event, at=now)
@@ -63,7 +63,9 @@ class FeedbackServicer(FeedbackServiceServicer):
         outcomes: Sequence[Outcome] = ()
         try:
             if events:
-                outcomes = await self._user_events.append(events, client=client)
+                outcomes = await self._user_events.append(
+                    events, client=client, owner=current_client_name()
+                )
         finally:
             for event, outcome in zip_longest(events, outcomes):
                 if outcome is not Outcome.RECORDED:
