@@ -6,7 +6,7 @@ from pathlib import Path
 
 from index.open_store import require_store
 from index.stage import RECALL
-from lineage.journal import Journal
+from lineage.journal import JournalHeldError
 from lineage.locking import changing
 from lineage.manifest import ArtifactError, CorruptArtifactError, MissingArtifactError
 from lineage.open_release import Release, open_release
@@ -23,6 +23,7 @@ from lineage.stages import INDEX, NOT_SERVED, RANKER, SHORTLISTS
 from retrieval.features import require_features
 from serving.catalogue.change_log import CHANGES
 from serving.live.compaction import compact
+from serving.replication.journal_log import JournalLog
 
 logger = logging.getLogger(__name__)
 
@@ -130,15 +131,18 @@ def _compact_changes(releases: Path) -> None:
     """Compact the journal of item changes; if that fails, keep all changes and log a warning."""
     if not (releases / CHANGES).exists():
         return
+    log = JournalLog(releases / CHANGES)
     try:
-        journal = Journal(releases / CHANGES)
-        try:
-            dropped = compact(journal, release_folders(releases))
-        finally:
-            journal.close()
-        logger.info("%d changes of items dropped: all releases contain them", dropped)
+        log.claim()
+        done = compact(log, release_folders(releases))
+        if done is not None:
+            logger.info("%d changes of items dropped: all releases contain them", done.dropped)
+    except JournalHeldError as error:
+        logger.info("changes of items stay until the server loads the release: %s", error)
     except (ArtifactError, OSError) as error:
         logger.warning("changes of items stay as they are: %s", error)
+    finally:
+        log.close()
 
 
 def _holds(release: Path, fingerprints: dict[str, str]) -> bool:
