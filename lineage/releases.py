@@ -9,6 +9,7 @@ Errors:
     ArtifactError
         MissingArtifactError: no release is live.
         CorruptArtifactError: a file of a release is gone, changed or not part of the release.
+        OtherFormatError: an older or a newer version published the release.
         ReleaseError: the folder of releases cannot be read, or cannot be changed now.
             ReleasesBusyError: another process is changing the folder.
 """
@@ -26,6 +27,7 @@ from lineage.manifest import (
     ArtifactError,
     CorruptArtifactError,
     MissingArtifactError,
+    OtherFormatError,
     checksum,
 )
 
@@ -149,13 +151,14 @@ def read_record(release: Path) -> ReleaseRecord:
     """Read `release.json` of a release's folder.
 
     Raises:
-        CorruptArtifactError: the file is gone, changed, or of another release or format.
+        CorruptArtifactError: the file is gone, changed, or of another release.
+        OtherFormatError: the record has a format that this version does not read.
     """
     try:
         text = (release / RECORD).read_text()
         content = json.loads(text)
-        if content["format"] != FORMAT:
-            raise _corrupt(release, RECORD, f"of format {content['format']}, not {FORMAT}")
+        if int(content["format"]) != FORMAT:
+            raise _of_another_format(release, int(content["format"]))
         content.pop(SEAL)
         record = ReleaseRecord(**content)
     except OSError as error:
@@ -190,6 +193,14 @@ def verify_release(release: Path) -> ReleaseRecord:
 
 def _state(error: OSError) -> str:
     return "missing" if isinstance(error, FileNotFoundError) else f"unreadable ({error.strerror})"
+
+
+def _of_another_format(release: Path, found: int) -> OtherFormatError:
+    age = "older" if found < FORMAT else "newer than this version, use a newer one"
+    return OtherFormatError(
+        f"{release} is {age}: its record has format {found}, and this version reads {FORMAT}; "
+        f"publish the stages again with `make publish DATASET={release.parent.name}`"
+    )
 
 
 def _corrupt(release: Path, name: str, state: str) -> CorruptArtifactError:

@@ -2,6 +2,7 @@
 
 InvalidRequestError (`shortlist_client.api.errors`): the request breaks a rule.
 UnknownItemError: the catalogue does not have the item of the request.
+MessageTooLargeError: a message has too many bytes.
 QueueFullError: too many requests wait; says when to retry.
 OtherReleaseError: the request names a release that is not live; names both.
 UnavailableError: a part of the server is out of reach or shutting down; a retry may help.
@@ -12,6 +13,10 @@ PreconditionError: the state of the server forbids the call; gives the reason.
 
 class UnknownItemError(LookupError):
     """The catalogue does not have the item of the request."""
+
+
+class MessageTooLargeError(ValueError):
+    """The message, or the answer that it asks for, has too many bytes; names the limit."""
 
 
 class QueueFullError(RuntimeError):

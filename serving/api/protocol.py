@@ -74,7 +74,7 @@ class LiveRecommender(Protocol):
 
     @property
     def age_seconds(self) -> float | None:
-        """Time since all item changes of other servers were known, seconds; None before `follow`."""
+        """Time since all item changes were known, seconds; None before `follow`."""
 
     def close(self) -> None:
         """Stop following, and let other processes change items."""

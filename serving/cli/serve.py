@@ -14,8 +14,11 @@ from events.open_store import open_store
 from lineage.releases import live_release
 from serving.api.limits import Limits
 from serving.api.protocol import LiveRecommender
+from serving.catalogue.change_log import changes_path
 from serving.cli import releases
 from serving.releases.reloader import Reloader
+from serving.replication.open_log import open_log
+from serving.replication.protocol import ChangeLog
 from serving.server.server import ServerConfig, serve
 from serving.server.user_events import EventsConfig
 
@@ -32,6 +35,10 @@ class ServeConfig:
     """Limits on one request."""
     events: EventsConfig = field(default_factory=EventsConfig)
     """Where events are stored, and which of them belong to a user's history."""
+    changes: str | None = None
+    """Where item changes are stored: `postgresql://user@host/database`, which several servers may
+    share, or `journal`, the file `CHANGES` beside the releases; by default the database of the
+    events, or the journal if events are stored in a file."""
     ranked: int | None = None
     """Length of the shortlist's head that the ranker scores; by default as in its validation."""
     logs: Literal["text", "json"] = "text"
@@ -41,8 +48,8 @@ class ServeConfig:
 LoadRelease = Callable[[Path, ServeConfig], LiveRecommender]
 
 
-def load(folder: Path, config: ServeConfig) -> LiveRecommender:
-    """Load the engine of a release.
+def load_release(folder: Path, config: ServeConfig, *, log: ChangeLog) -> LiveRecommender:
+    """Load the engine of a release, with the item changes of a log.
 
     Raises:
         ArtifactError: the release is incomplete, corrupt or mixed.
@@ -53,16 +60,18 @@ def load(folder: Path, config: ServeConfig) -> LiveRecommender:
     from serving.live.live_engine import LiveEngine
 
     return LiveEngine.load(
-        folder, EngineConfig(ranked=config.ranked, limits=config.limits, cache=config.server.cache)
+        folder,
+        EngineConfig(ranked=config.ranked, limits=config.limits, cache=config.server.cache),
+        log,
     )
 
 
-def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
+def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         options: Options of `parser`.
-        load: Loads a release.
+        load: Loads a release; by default, with the item changes of the log.
 
     Raises:
         ValueError: the options contradict each other.
@@ -76,17 +85,33 @@ def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
         server=options.server,
         limits=options.limits,
         events=options.events,
+        changes=options.changes,
         ranked=options.ranked,
         logs=options.logs,
     )
     folder = options.artifacts or live_release(options.releases)
     store = open_store(config.events.address(folder))
+    loads = load or partial(load_release, log=_log(config, folder))
     logger.info("loading %s", folder)
     reloader = None
     if options.releases is not None:
-        reloader = Reloader(folder, lambda live: load(live, config))
-    loading = partial(load, folder, config)
-    uvloop.run(serve(loading, config.server, store=store, events=config.events, reloader=reloader))
+        reloader = Reloader(folder, lambda live: loads(live, config))
+    loading = partial(loads, folder, config)
+    uvloop.run(
+        serve(
+            loading,
+            config.server,
+            store=store,
+            events=config.events,
+            reloader=reloader,
+            limits=config.limits,
+        )
+    )
+
+
+def _log(config: ServeConfig, folder: Path) -> ChangeLog:
+    events = config.events.address(folder)
+    return open_log(config.changes, changes_path(folder), events=events)
 
 
 def parser() -> jsonargparse.ArgumentParser:

@@ -4,7 +4,8 @@ import sys
 
 import jsonargparse
 
-from serving.server.access_control import Role, new_token
+from serving.server.access.roles import Role
+from serving.server.access_control import new_token
 
 
 def parser() -> jsonargparse.ArgumentParser:

@@ -10,7 +10,7 @@ from pathlib import Path
 from dataset.arrays import load_dataset
 from index.filters.attributes import Attributes
 from index.filters.item_values import ItemValues
-from lineage.manifest import RECORD, CorruptArtifactError
+from lineage.manifest import RECORD, CorruptArtifactError, OtherFormatError
 from lineage.releases import read_record
 from lineage.stages import DATA
 from serving.catalogue.change_log import Change, decoded, encoded, latest
@@ -114,8 +114,8 @@ def _needed(changes: Mapping[str, Change], releases: Sequence[Path]) -> Iterable
     for release in releases:
         try:
             yield needed_ids(changes, release)
-        except CorruptArtifactError as error:
-            logger.warning("all changes are kept because a release is damaged: %s", error)
+        except (CorruptArtifactError, OtherFormatError) as error:
+            logger.warning("all changes are kept because a release cannot be read: %s", error)
             yield set(changes)
 
 

@@ -43,6 +43,14 @@ class ItemChanges:
         self.encoded_by = " ".join(base.versions[stage] for stage in ENCODING_STAGES)
         """Fingerprints of the models, as changes record them"""
 
+    def load_models(self) -> None:
+        """Load the models that encode items now, so that the release's files are read no more.
+
+        Raises:
+            ArtifactError: the backbone is not the one that the ranker was made with.
+        """
+        self._encode.load()
+
     def unchanged(self) -> LiveState:
         """The release without changes."""
         items = LiveItems.of(

@@ -68,7 +68,9 @@ class LiveEngine:
             ArtifactError: the release is incomplete, corrupt or mixed, or the log is damaged or out
                 of reach.
         """
-        return cls(Engine.load(folder, config), folder, log)
+        engine = cls(Engine.load(folder, config), folder, log)
+        engine._items.changes.load_models()
+        return engine
 
     @property
     def current(self) -> Engine:

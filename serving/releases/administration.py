@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from lineage.manifest import ArtifactError, CorruptArtifactError
+from lineage.manifest import ArtifactError, CorruptArtifactError, OtherFormatError
 from lineage.releases import (
     ID,
     ReleasesBusyError,
@@ -129,7 +129,7 @@ def release_facts(
     """
     try:
         record = read_record(releases / release_id)
-    except CorruptArtifactError:
+    except (CorruptArtifactError, OtherFormatError):
         record = None
     return ReleaseFacts(
         release_id=release_id,

@@ -8,7 +8,13 @@ from index.open_store import require_store
 from index.stage import RECALL
 from lineage.journal import JournalHeldError
 from lineage.locking import changing
-from lineage.manifest import ArtifactError, CorruptArtifactError, MissingArtifactError
+from lineage.manifest import (
+    ArtifactError,
+    CorruptArtifactError,
+    MissingArtifactError,
+    OtherFormatError,
+    require_newest_format,
+)
 from lineage.open_release import Release, open_release
 from lineage.publishing import add_release, go_live, retire
 from lineage.releases import (
@@ -58,6 +64,8 @@ def publish(root: Path, releases: Path, config: PublishConfig) -> str:
             changes the releases or the disk refuses. The live release stays live.
     """
     built = _servable(root)
+    for stage, manifest in built.manifests.items():
+        require_newest_format(root / stage, manifest, stage)
     index = built.manifests[INDEX].facts
     with changing(releases):
         live = live_id(releases)
@@ -149,8 +157,8 @@ def _holds(release: Path, fingerprints: dict[str, str]) -> bool:
     """Whether a release is whole and has the stages with these fingerprints."""
     try:
         return verify_release(release).stages == fingerprints
-    except CorruptArtifactError as error:
-        logger.warning("the live release is damaged: %s", error)
+    except (CorruptArtifactError, OtherFormatError) as error:
+        logger.warning("the live release cannot be kept: %s", error)
         return False
 
 

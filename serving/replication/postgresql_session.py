@@ -40,6 +40,7 @@ class Session:
         with self._lock:
             if time.monotonic() < self._retry_at:
                 raise LogUnavailableError(self._failure)
+            started = time.monotonic()
             for remaining in reversed(range(TRIES)):
                 try:
                     if self._connection is None:
@@ -48,7 +49,8 @@ class Session:
                         return work(self._connection)
                 except psycopg.Error as error:
                     self._disconnect()
-                    if remaining and isinstance(error, psycopg.OperationalError):
+                    in_time = time.monotonic() < started + PATIENCE_SECONDS
+                    if remaining and in_time and isinstance(error, psycopg.OperationalError):
                         continue
                     self._failure = f"PostgreSQL cannot store item changes: {error}"
                     self._retry_at = time.monotonic() + PAUSE_SECONDS

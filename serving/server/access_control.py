@@ -1,11 +1,4 @@
-"""Access control: bearer tokens, stored as hashes, each with roles, an expiry and a rate limit.
-
-Errors:
-    AccessError
-        UnauthenticatedError: the token is missing, unknown or expired.
-        PermissionDeniedError: the token lacks the role.
-        TooManyRequestsError: the client exceeds its rate limit; says when to retry.
-"""
+"""Access control: bearer tokens, stored as hashes, each with roles, an expiry and a rate limit."""
 
 import hashlib
 import hmac
@@ -13,9 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -24,69 +15,18 @@ from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from serving.server.access.client import Client
+from serving.server.access.errors import (
+    PermissionDeniedError,
+    TooManyRequestsError,
+    UnauthenticatedError,
+)
+from serving.server.access.roles import PUBLIC_SERVICE, ROLE_OF, Role, service_of
+
 logger = logging.getLogger(__name__)
 SCHEME = "bearer "
 TOKEN_BYTES = 32
 """Random bytes in a token."""
-
-
-class AccessError(Exception):
-    """The client may not make the call."""
-
-
-class UnauthenticatedError(AccessError):
-    """The token is missing, unknown or expired."""
-
-
-class PermissionDeniedError(AccessError):
-    """The token lacks the role."""
-
-
-class TooManyRequestsError(AccessError):
-    """The client exceeds its rate limit."""
-
-    def __init__(self, message: str, *, retry_seconds: float) -> None:
-        """Take the message and the time after which to retry."""
-        super().__init__(message)
-        self.retry_seconds = retry_seconds
-
-
-class Role(Enum):
-    """Permissions of a client."""
-
-    READ = "read"
-    """Recommend, retrieve, rank, find similar items, embed."""
-    CATALOGUE = "catalogue"
-    """Change items."""
-    FEEDBACK = "feedback"
-    """Record events."""
-    ADMIN = "admin"
-    """List, load and activate releases; get statistics."""
-
-
-ROLE_OF: Mapping[str, Role] = {
-    "recommender.v1.RecommenderService": Role.READ,
-    "recommender.v1.CatalogService": Role.CATALOGUE,
-    "recommender.v1.FeedbackService": Role.FEEDBACK,
-    "recommender.v1.AdminService": Role.ADMIN,
-}
-"""Role that each service requires. Any other service requires a token, but no role."""
-PUBLIC_SERVICE = "grpc.health.v1.Health"
-"""Service that needs no token, because probes have none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Client:
-    """A client that holds a token."""
-
-    name: str
-    digest: bytes
-    """SHA-256 of the token"""
-    roles: frozenset[Role]
-    expires: datetime | None
-    """Expiry of the token; None for never"""
-    per_second: int | None
-    """Rate limit, calls a second; None for no limit"""
 
 
 class AccessControl:
@@ -114,7 +54,7 @@ class AccessControl:
         Raises:
             AccessError: the client may not make the call.
         """
-        service = method.strip("/").partition("/")[0]
+        service = service_of(method)
         if service == PUBLIC_SERVICE:
             return None
         client = self._client(authorization)
@@ -129,9 +69,9 @@ class AccessControl:
             raise UnauthenticatedError("authorization must be `Bearer <token>`")
         given, found = digest_of(authorization[len(SCHEME) :].strip()), None
         for client in self._current_clients():  # no early exit: timing must not reveal a match
-            if hmac.compare_digest(client.digest, given):
+            if client.digest and hmac.compare_digest(client.digest, given):
                 found = client
-        if found is None or (found.expires is not None and found.expires <= datetime.now(UTC)):
+        if found is None or found.expired:
             raise UnauthenticatedError("token must be one that the server knows")
         return found
 

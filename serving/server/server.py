@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection
 
 from events.event_store import EventStore
 from retrieval.cache_config import CacheConfig, CacheLookups
+from serving.api.limits import Limits
 from serving.batching.engine_thread import EngineThread, Load
 from serving.batching.request_queue import QueueConfig
 from serving.releases.reloader import Reloader
@@ -25,7 +26,9 @@ from serving.server.access_control import AccessControl
 from serving.server.answer_cache import AnswerCache, CacheLookupsCollector
 from serving.server.interceptors.auth import AuthInterceptor
 from serving.server.interceptors.errors import ErrorInterceptor
+from serving.server.interceptors.message_size import MessageSizeInterceptor
 from serving.server.interceptors.telemetry import TelemetryInterceptor
+from serving.server.item_changes_age import ItemChangesCollector
 from serving.server.metrics import Metrics
 from serving.server.servicers.admin import AdminServicer
 from serving.server.servicers.catalog import CatalogServicer
@@ -115,6 +118,7 @@ class Server:
         store: EventStore | None = None,
         events: EventsConfig | None = None,
         reloader: Reloader | None = None,
+        limits: Limits = Limits(),
     ) -> None:
         """Build the server; the port stays closed.
 
@@ -124,8 +128,9 @@ class Server:
             store: Event store, closed with the server; without it, no events are stored or read.
             events: Configuration of the users' events.
             reloader: Loads the releases; without it, releases cannot be listed or activated.
+            limits: Limits on one request.
         """
-        self._config = config
+        self._config, self._limits = config, limits
         self.metrics = Metrics(config.host, config.metrics_port)
         """Prometheus metrics"""
         self.telemetry = TelemetryInterceptor(self.metrics)
@@ -148,6 +153,7 @@ class Server:
             self._user_events = UserEvents(store, events or EventsConfig(), self.engine)
         self._answers = AnswerCache(config.cache) if config.cache.answers_mb else None
         self.metrics.registry.register(CacheLookupsCollector(self._lookups))
+        self.metrics.registry.register(ItemChangesCollector(self.engine))
         self._catalog = CatalogServicer(self.engine, self._draining)
         self._admin = AdminServicer(
             self.engine, reloader, metrics=self.metrics, user_events=self._user_events
@@ -191,6 +197,7 @@ class Server:
             Exception: the error of loading.
         """
         versions = await self.engine.ready()
+        await self._catalog.start()
         if self._user_events is not None:
             self._user_events.start_pruning()
         await self._announce(SERVING)
@@ -218,7 +225,12 @@ class Server:
         """The interceptors, outermost first."""
         tokens = self._config.tokens
         auth = [AuthInterceptor(AccessControl(tokens))] if tokens else []
-        return [self.telemetry, *auth, ErrorInterceptor()]
+        return [
+            self.telemetry,
+            *auth,
+            ErrorInterceptor(),
+            MessageSizeInterceptor(self._limits),
+        ]
 
     def _lookups(self) -> Mapping[str, CacheLookups]:
         answers = {} if self._answers is None else {"answers": self._answers.lookups}
@@ -237,6 +249,7 @@ class Server:
             self._user_events,
             self._answers,
             draining=self._draining,
+            limits=self._limits,
             # twice: as many requests wait as are in progress
             stream_requests=2 * self._config.queue.stream_requests,
         )
@@ -268,6 +281,7 @@ async def serve(
     store: EventStore | None = None,
     events: EventsConfig | None = None,
     reloader: Reloader | None = None,
+    limits: Limits = Limits(),
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
@@ -277,6 +291,7 @@ async def serve(
         store: Event store, as in `Server`.
         events: Configuration of the users' events.
         reloader: Switches the engine to a new live release; None to stay with the first one.
+        limits: Limits on one request, as the engine's.
 
     Raises:
         ValueError: the port is taken.
@@ -285,7 +300,9 @@ async def serve(
     loop, stopped, hangup = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with Server(load, config, store=store, events=events, reloader=reloader) as server:
+    async with Server(
+        load, config, store=store, events=events, reloader=reloader, limits=limits
+    ) as server:
         await server.ready()
         gc.freeze()  # scanning the loaded release would stop all requests for 0.2 s
         following: AbstractAsyncContextManager[None] = nullcontext()

@@ -3,21 +3,19 @@
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import grpc
 from grpc import aio
 from typing_extensions import override
 
-from serving.server.access_control import AccessControl, AccessError
+from serving.server.access.client import CLIENT
+from serving.server.access.errors import AccessError
+from serving.server.access_control import AccessControl
 from serving.server.interceptors.statuses import status_of, trailing_metadata
 from serving.server.interceptors.wrapping import Call, Handler, wrap
 
 logger = logging.getLogger(__name__)
-
-CLIENT: ContextVar[str] = ContextVar("client", default="")
-"""Name of the client of the current call; empty for the public service and without tokens"""
 
 
 class AuthInterceptor(aio.ServerInterceptor):
@@ -42,7 +40,7 @@ class AuthInterceptor(aio.ServerInterceptor):
         except AccessError as error:
             logger.info("%s refused: %s", method, error)
             return _refused(await continuation(handler_call_details), error, method)
-        CLIENT.set(client.name if client else "")
+        CLIENT.set(client)
         return await continuation(handler_call_details)
 
 

@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 from grpc import aio
 from typing_extensions import override
 
+from serving.api.errors import MessageTooLargeError
 from serving.server.interceptors.statuses import status_of, trailing_metadata
 from shortlist_client.api.errors import InvalidRequestError
 
@@ -50,7 +51,7 @@ def _returning_errors(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], 
     def read(wire: bytes) -> Any:
         try:
             return deserialize(wire)
-        except DecodeError as error:
+        except (DecodeError, InvalidRequestError, MessageTooLargeError) as error:
             return error
 
     return read
@@ -59,6 +60,8 @@ def _returning_errors(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], 
 def _checked(request: Any) -> Any:
     if isinstance(request, DecodeError):
         raise InvalidRequestError("request must be a message of the contract, got other bytes")
+    if isinstance(request, InvalidRequestError | MessageTooLargeError):
+        raise request
     return request
 
 

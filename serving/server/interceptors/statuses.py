@@ -9,6 +9,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from serving.api.errors import (
+    MessageTooLargeError,
     OtherReleaseError,
     PreconditionError,
     QueueFullError,
@@ -16,7 +17,7 @@ from serving.api.errors import (
     UnknownItemError,
     UnknownReleaseError,
 )
-from serving.server.access_control import (
+from serving.server.access.errors import (
     PermissionDeniedError,
     TooManyRequestsError,
     UnauthenticatedError,
@@ -34,6 +35,7 @@ STATUS_OF: Mapping[type[Exception], grpc.StatusCode] = {
     PreconditionError: grpc.StatusCode.FAILED_PRECONDITION,
     UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
     PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
+    MessageTooLargeError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     QueueFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     TooManyRequestsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     TimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,

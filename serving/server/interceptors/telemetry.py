@@ -14,7 +14,7 @@ from opentelemetry.trace import Span, SpanKind
 from typing_extensions import override
 
 from serving.api.request import ANSWER_STAGES
-from serving.server.interceptors.auth import CLIENT
+from serving.server.access.client import current_client_name
 from serving.server.interceptors.wrapping import Call, wrap
 from serving.server.metrics import Metrics
 
@@ -71,7 +71,7 @@ class TelemetryInterceptor(aio.ServerInterceptor):
 
     def _report(self, call: Call, method: str, status: str, started: int, end: int) -> None:
         """Count, trace and log a finished call; `started` and `end` are in ns."""
-        client, seconds = CLIENT.get(), (end - started) / 1e9
+        client, seconds = current_client_name(), (end - started) / 1e9
         self._metrics.count_call(method, status, client, seconds)
         stages = _stages(call)
         for stage, milliseconds in stages.items():

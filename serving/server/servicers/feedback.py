@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 from typing_extensions import override
 
 from events.event import Outcome, check_event
 from serving.api.validation import check_rows
+from serving.server.caller import caller_of
 from serving.server.servicers.streaming import answered
 from serving.server.user_events import UserEvents
 from shortlist_client.api.event import Event
@@ -27,16 +29,19 @@ class FeedbackServicer(FeedbackServiceServicer):
     async def Record(
         self, request_iterator: AsyncIterator[pb.RecordRequest], context: Any
     ) -> AsyncIterator[pb.RecordResponse]:
-        async for response in answered(request_iterator, self._record, draining=self._draining):
+        record = partial(self._record, caller_of(context))
+        async for response in answered(request_iterator, record, draining=self._draining):
             yield response
 
-    async def _record(self, request: pb.RecordRequest) -> pb.RecordResponse:
+    async def _record(self, client: str, request: pb.RecordRequest) -> pb.RecordResponse:
         check_rows("events", len(request.events))
         now = time.time()
         events = [to_event(message, at=now) for message in request.events]
         reasons = [_broken_rule(event, at=now) for event in events]
         valid = [row for row, reason in enumerate(reasons) if reason is None]
-        outcomes = await self._user_events.append([events[row] for row in valid]) if valid else ()
+        outcomes: Sequence[Outcome] = ()
+        if valid:
+            outcomes = await self._user_events.append([events[row] for row in valid], client=client)
         for row, outcome in zip(valid, outcomes, strict=True):
             if outcome is Outcome.CONFLICT:
                 reasons[row] = "event_id must be new, got that of another event"

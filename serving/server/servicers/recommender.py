@@ -9,10 +9,13 @@ from typing import Any
 from typing_extensions import override
 
 from serving.api.errors import UnavailableError
+from serving.api.limits import Limits
 from serving.api.request import Method, Request
 from serving.batching.engine_thread import EngineThread
 from serving.batching.request_queue import Answered
 from serving.server.answer_cache import AnswerCache, Message, key_of
+from serving.server.caller import caller_of
+from serving.server.message_counts import check_counts
 from serving.server.servicers.recommend_stream import RecommendStreams
 from serving.server.user_events import UserEvents
 from shortlist_client.api.answer import Degraded
@@ -35,6 +38,7 @@ class RecommenderServicer(RecommenderServiceServicer):
         *,
         draining: asyncio.Event,
         stream_requests: int,
+        limits: Limits = Limits(),
     ) -> None:
         """Take the parts.
 
@@ -44,14 +48,17 @@ class RecommenderServicer(RecommenderServiceServicer):
             cache: Cache of answers; None computes every answer.
             draining: Set when the server stops.
             stream_requests: Maximum number of requests in progress, of all streams together.
+            limits: Limits on one request.
         """
+        self._limits = limits
         self._engine, self._user_events, self._cache = engine, user_events, cache
         self._streams = RecommendStreams(
-            self._answer_of_stream, draining=draining, at_once=stream_requests
+            self._answer_of_stream, draining=draining, at_once=stream_requests, limits=limits
         )
 
     @override
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:
+        check_counts(request, self._limits)
         asked = _about_shopper(Method.RECOMMEND, request, context)
         return pb.RecommendResponse(answer=await self._answer(asked, request))
 
@@ -59,35 +66,42 @@ class RecommenderServicer(RecommenderServiceServicer):
     async def RecommendStream(
         self, request_iterator: AsyncIterator[pb.RecommendStreamRequest], context: Any
     ) -> AsyncIterator[pb.RecommendStreamResponse]:
-        async for response in self._streams.answers(request_iterator, deadline=_deadline(context)):
+        async for response in self._streams.answers(
+            request_iterator, deadline=_deadline(context), client=caller_of(context)
+        ):
             yield response
 
     @override
     async def SimilarItems(
         self, request: pb.SimilarItemsRequest, context: Any
     ) -> pb.SimilarItemsResponse:
+        check_counts(request, self._limits)
         engine_request = Request(
             method=Method.SIMILAR,
             wishes=to_wishes(request.wishes),
             item_id=request.item_id,
             deadline=_deadline(context),
+            client=caller_of(context),
         )
         return pb.SimilarItemsResponse(answer=await self._answer(engine_request, request))
 
     @override
     async def Retrieve(self, request: pb.RetrieveRequest, context: Any) -> pb.RetrieveResponse:
+        check_counts(request, self._limits)
         asked = _about_shopper(Method.RETRIEVE, request, context)
         return pb.RetrieveResponse(answer=await self._answer(asked, request))
 
     @override
     async def Rank(self, request: pb.RankRequest, context: Any) -> pb.RankResponse:
+        check_counts(request, self._limits)
         asked = _about_shopper(Method.RANK, request, context)
         asked = replace(asked, candidates=tuple(request.candidate_item_ids))
         return pb.RankResponse(answer=await self._answer(asked, request))
 
     @override
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
-        embed, incomplete = await self._with_recent(_embed_request(request, _deadline(context)))
+        check_counts(request, self._limits)
+        embed, incomplete = await self._with_recent(_embed_request(request, context))
         if incomplete:
             raise UnavailableError("the user's events cannot be read now")
         answer, versions = await self._engine.answer(embed)
@@ -99,7 +113,7 @@ class RecommenderServicer(RecommenderServiceServicer):
         if self._user_events is None or user_id is None or request.shopper.history:
             return request, False
         half = (request.deadline - time.monotonic()) / 2
-        recent = await self._user_events.history(user_id, timeout=half)
+        recent = await self._user_events.history(user_id, client=request.client, timeout=half)
         return replace(request, recent=recent or ()), recent is None
 
     async def _answer_of_stream(self, request: Request) -> Answered:
@@ -145,10 +159,11 @@ def _about_shopper(
         shopper=to_shopper(message.shopper),
         wishes=to_wishes(message.wishes),
         deadline=_deadline(context),
+        client=caller_of(context),
     )
 
 
-def _embed_request(message: pb.EmbedRequest, deadline: float) -> Request:
+def _embed_request(message: pb.EmbedRequest, context: Any) -> Request:
     """The request of a message, before any other rule is checked.
 
     Raises:
@@ -163,7 +178,8 @@ def _embed_request(message: pb.EmbedRequest, deadline: float) -> Request:
         wishes=to_wishes(message.wishes),
         candidates=tuple(message.items.item_ids),
         texts=tuple(message.texts.texts),
-        deadline=deadline,
+        deadline=_deadline(context),
+        client=caller_of(context),
     )
 
 

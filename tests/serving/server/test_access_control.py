@@ -4,16 +4,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
-from serving.server.access_control import (
-    AccessControl,
+from serving.server.access.errors import (
     PermissionDeniedError,
-    Role,
     TooManyRequestsError,
     UnauthenticatedError,
-    digest_of,
-    new_token,
-    read_clients,
 )
+from serving.server.access.roles import Role
+from serving.server.access_control import AccessControl, digest_of, new_token, read_clients
 
 RECOMMEND = "/recommender.v1.RecommenderService/Recommend"
 HEALTH = "/grpc.health.v1.Health/Check"
@@ -123,7 +120,7 @@ def test_clients_stay_valid_when_the_file_becomes_unreadable(path):
         ([{"sha256": "00"}], "must have a name"),
         ([entry(sha256="00")], "64 hexadecimal"),
         ([entry(sha256="zz")], "in hexadecimal"),
-        ([entry(roles=["king"])], "read, catalogue"),
+        ([entry(roles=["king"])], "read, explain, catalogue"),
         ([entry(rate=3)], "unknown fields: rate"),
         ([entry(per_second=0)], "at least 1"),
         ([entry(expires="soon")], "date or a time"),

@@ -184,18 +184,23 @@ def test_a_message_that_breaks_a_rule_is_refused(channel, call, expected):
     assert expected in caught.value.details()
 
 
-def test_items_are_refused_while_another_process_changes_them(client, base, root, caplog):
+def test_items_are_refused_while_another_process_changes_them(start, base, root, caplog):
     other = LiveEngine(base, root)
     other.delete(["i0"])
+    running = start(lambda: LiveEngine(base, root))
+    running.loaded.result(SECONDS)
+    assert "this server follows the item changes and refuses its own" in caplog.text
+    client = RecommenderClient(running.address, timeout=SECONDS)
 
     with pytest.raises(grpc.RpcError) as caught:
         client.catalog.upsert([red("new")])
 
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert caught.value.details() == "items cannot be changed now"
+    assert "while another one writes the journal of its folder" in caught.value.details()
     assert "written by process" in caplog.text
     other.close()
     assert client.catalog.upsert([red("new")]).upserted == 1
+    client.close()
 
 
 def test_requests_are_answered_during_an_upsert(client, engine, monkeypatch):

@@ -11,7 +11,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from serving.server.access_control import Role, digest_of
+from serving.server.access.roles import Role
+from serving.server.access_control import digest_of
 from serving.server.tls import TlsConfig
 from shortlist_client import Event, Item, OverloadedError, client_credentials
 from shortlist_client.api.request import Shopper, Wishes

@@ -11,7 +11,7 @@ from serving.api.errors import (
     UnknownItemError,
     UnknownReleaseError,
 )
-from serving.server.access_control import (
+from serving.server.access.errors import (
     PermissionDeniedError,
     TooManyRequestsError,
     UnauthenticatedError,
