@@ -12,6 +12,16 @@ from serving.replication.protocol import Position
 SECONDS = 20
 
 
+@pytest.fixture
+def opened(opened_log):
+    return opened_log
+
+
+@pytest.fixture
+def log(opened):
+    return opened()
+
+
 def appended(log, *records):
     """Append records at the end of a log that nobody else writes; return the end."""
     end = log.read(None).position
