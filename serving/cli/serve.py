@@ -19,7 +19,9 @@ from serving.cli import releases
 from serving.releases.reloader import Reloader
 from serving.replication.open_log import open_log
 from serving.replication.protocol import ChangeLog
-from serving.server.server import ServerConfig, serve
+from serving.server.config import ServerConfig
+from serving.server.run import ENDED, serve
+from serving.server.transport.supervision import ServerEndedError
 from serving.server.user_events import EventsConfig
 
 logger = logging.getLogger("serving")
@@ -41,8 +43,17 @@ class ServeConfig:
     events, or the journal if events are stored in a file."""
     ranked: int | None = None
     """Length of the shortlist's head that the ranker scores; by default as in its validation."""
+    verify_key: list[Path] | Path | None = None
+    """Public keys, of which one must have signed every release that is loaded; a file, or a list
+    `[a.pub,b.pub]`. They are read again for every release. By default none is demanded."""
     logs: Literal["text", "json"] = "text"
     """`json` writes an object per line, and a line for every call."""
+
+    @property
+    def verify_keys(self) -> tuple[Path, ...]:
+        """Files of the public keys; empty if no signature is demanded."""
+        given = self.verify_key or ()
+        return (given,) if isinstance(given, Path) else tuple(given)
 
 
 LoadRelease = Callable[[Path, ServeConfig], LiveRecommender]
@@ -61,7 +72,12 @@ def load_release(folder: Path, config: ServeConfig, *, log: ChangeLog) -> LiveRe
 
     return LiveEngine.load(
         folder,
-        EngineConfig(ranked=config.ranked, limits=config.limits, cache=config.server.cache),
+        EngineConfig(
+            ranked=config.ranked,
+            limits=config.limits,
+            cache=config.server.cache,
+            verify_keys=config.verify_keys,
+        ),
         log,
     )
 
@@ -76,6 +92,7 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
     Raises:
         ValueError: the options contradict each other.
         ArtifactError: the release is incomplete, corrupt or mixed.
+        SystemExit: the server ended by itself; status `ENDED`.
     """
     import uvloop
 
@@ -87,8 +104,11 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
         events=options.events,
         changes=options.changes,
         ranked=options.ranked,
+        verify_key=options.verify_key,
         logs=options.logs,
     )
+    if config.verify_keys and options.releases is None:
+        raise ValueError("verify_key must come with --releases: unpublished stages are not signed")
     folder = options.artifacts or live_release(options.releases)
     store = open_store(config.events.address(folder))
     loads = load or partial(load_release, log=_log(config, folder))
@@ -97,16 +117,19 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
     if options.releases is not None:
         reloader = Reloader(folder, lambda live: loads(live, config))
     loading = partial(loads, folder, config)
-    uvloop.run(
-        serve(
-            loading,
-            config.server,
-            store=store,
-            events=config.events,
-            reloader=reloader,
-            limits=config.limits,
-        )
+    serving = serve(
+        loading,
+        config.server,
+        store=store,
+        events=config.events,
+        reloader=reloader,
+        limits=config.limits,
     )
+    try:
+        uvloop.run(serving)
+    except ServerEndedError as error:
+        logger.critical("the server ended by itself, and so does the process: %s", error)
+        raise SystemExit(ENDED) from error
 
 
 def _log(config: ServeConfig, folder: Path) -> ChangeLog:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lineage.manifest import ArtifactError
+from lineage.open_release import held_while_loading
 from serving.api.errors import UnknownItemError
 from serving.api.validation import check_id, check_item
 from serving.catalogue.change_log import Change, changes_path
@@ -68,8 +69,9 @@ class LiveEngine:
             ArtifactError: the release is incomplete, corrupt or mixed, or the log is damaged or out
                 of reach.
         """
-        engine = cls(Engine.load(folder, config), folder, log)
-        engine._items.changes.load_models()
+        with held_while_loading(folder):
+            engine = cls(Engine.load(folder, config), folder, log)
+            engine._items.changes.load_models()
         return engine
 
     @property
