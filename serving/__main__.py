@@ -13,7 +13,7 @@ Command = tuple[Callable[[], jsonargparse.ArgumentParser], Callable[[Any], None]
 """Parser, function and help line of a command."""
 
 
-def commands(load: serve.LoadRelease) -> Mapping[str, Command]:
+def commands(load: serve.LoadRelease | None) -> Mapping[str, Command]:
     """Every command, by name.
 
     Args:
@@ -41,7 +41,7 @@ def commands(load: serve.LoadRelease) -> Mapping[str, Command]:
     }
 
 
-def main(arguments: Sequence[str] | None = None, *, load: serve.LoadRelease = serve.load) -> None:
+def main(arguments: Sequence[str] | None = None, *, load: serve.LoadRelease | None = None) -> None:
     """Run the command that the command line names."""
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = jsonargparse.ArgumentParser(prog="python -m serving", description=__doc__)

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from types import SimpleNamespace
 
 import pytest
 
@@ -29,6 +28,7 @@ class FakeRecommender:
         self.version_token = object()
         self.cache_lookups = {}
         self.pasts = {}
+        self.age_seconds = None
         self.answer = Answer(
             items=[
                 RankedItem(
@@ -71,6 +71,11 @@ class FakeRecommender:
     def past(self, user_id):
         return self.pasts.get(user_id, [])
 
+    def follow(self):
+        """Nobody else changes items."""
+
+    close = follow
+
     def cost(self, request):
         return 1
 
@@ -99,6 +104,20 @@ class FakeRecommender:
         return self.answer
 
 
+class _Unchanging:
+    """A release whose items nobody changes."""
+
+    age_seconds = None
+
+    def __init__(self, engine):
+        self.current = engine
+
+    def follow(self):
+        pass
+
+    close = follow
+
+
 class RunningServer:
     """A server on the event loop of another thread."""
 
@@ -123,7 +142,7 @@ class RunningServer:
     def _live(self):
         """The loaded engine; an `Engine`, whose items never change, is wrapped to look live."""
         loaded = self._load()
-        return SimpleNamespace(current=loaded) if isinstance(loaded, Engine) else loaded
+        return _Unchanging(loaded) if isinstance(loaded, Engine) else loaded
 
     async def _start(self):
         return await Server(self._live, self._config, **self._parts).__aenter__()

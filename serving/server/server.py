@@ -25,6 +25,7 @@ from serving.server.interceptors.loading import LoadingInterceptor
 from serving.server.interceptors.message_size import MessageSizeInterceptor
 from serving.server.interceptors.metering import MeteringInterceptor
 from serving.server.interceptors.telemetry import TelemetryInterceptor
+from serving.server.item_changes_age import ItemChangesCollector
 from serving.server.metrics import Metrics
 from serving.server.servicers.admin import AdminServicer
 from serving.server.servicers.catalog import CatalogServicer
@@ -122,6 +123,7 @@ class Server:
             self._privacy = UserPrivacy(store, erased or ErasedUsers(), self._user_events.clock)
         self._answers = AnswerCache(config.cache) if config.cache.answers_mb else None
         self.metrics.registry.register(CacheLookupsCollector(self._lookups))
+        self.metrics.registry.register(ItemChangesCollector(self.engine))
         if reloader is not None:
             self.metrics.registry.register(ReleaseCollector(reloader))
         self._catalog = CatalogServicer(self.engine, self._draining)
@@ -175,6 +177,7 @@ class Server:
             Exception: the error of loading.
         """
         versions = await self.engine.ready()
+        await self._catalog.start()
         if self._user_events is not None:
             self._user_events.start_pruning()
         if self._privacy is not None:
