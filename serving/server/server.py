@@ -11,8 +11,9 @@ from grpc_reflection.v1alpha import reflection
 
 from events.event_store import EventStore
 from retrieval.cache_config import CacheLookups
-from serving.api.limits import Limits
+from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.batching.engine_thread import EngineThread, Load
+from serving.releases.release_metrics import ReleaseCollector
 from serving.releases.reloader import Reloader
 from serving.server.access.control import AccessControl
 from serving.server.answer_cache import AnswerCache, CacheLookupsCollector
@@ -77,7 +78,7 @@ class Server:
         store: EventStore | None = None,
         events: EventsConfig | None = None,
         reloader: Reloader | None = None,
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Build the server; the port stays closed.
 
@@ -109,6 +110,8 @@ class Server:
             self._user_events = UserEvents(store, events or EventsConfig(), self.engine)
         self._answers = AnswerCache(config.cache) if config.cache.answers_mb else None
         self.metrics.registry.register(CacheLookupsCollector(self._lookups))
+        if reloader is not None:
+            self.metrics.registry.register(ReleaseCollector(reloader))
         self._catalog = CatalogServicer(self.engine, self._draining)
         self._admin = AdminServicer(
             self.engine, reloader, metrics=self.metrics, user_events=self._user_events

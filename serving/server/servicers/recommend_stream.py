@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from serving.api.limits import Limits
+from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.api.request import Method, Request
 from serving.batching.fair_slots import FairSlots
 from serving.batching.request_queue import Answered
@@ -31,7 +31,7 @@ class RecommendStreams:
         *,
         draining: asyncio.Event,
         at_once: int,
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Take the parts.
 

@@ -9,7 +9,7 @@ from typing import Any
 from typing_extensions import override
 
 from serving.api.errors import UnavailableError
-from serving.api.limits import Limits
+from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.api.request import Method, Request
 from serving.batching.engine_thread import EngineThread
 from serving.batching.request_queue import Answered
@@ -40,7 +40,7 @@ class RecommenderServicer(RecommenderServiceServicer):
         *,
         draining: asyncio.Event,
         stream_requests: int,
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Take the parts.
 
