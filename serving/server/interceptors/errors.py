@@ -53,7 +53,8 @@ def _returning_errors(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], 
         try:
             return deserialize(wire)
         except (DecodeError, InvalidRequestError, MessageTooLargeError) as error:
-            return error
+            # its frames hold the message, and would until the next collection of cycles
+            return error.with_traceback(None)
 
     return read
 
@@ -91,7 +92,7 @@ def _guarded_reader(method: Method, name: str) -> Method:
 
 
 def _guarded_stream(method: StreamMethod, name: str) -> StreamMethod:
-    async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
+    async def call(requests: Any, context: Any) -> AsyncGenerator[Any, None]:
         try:
             async with aclosing(method(_all_checked(requests), context)) as responses:
                 async for response in responses:

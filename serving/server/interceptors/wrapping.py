@@ -1,12 +1,12 @@
 """Wraps a gRPC method of any kind in a context manager."""
 
-import inspect
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import grpc
+from grpc import aio
 
 
 @dataclass
@@ -44,9 +44,13 @@ def wrap(handler: Handler, manager: Wrapper) -> Handler:
 def _unary(method: Callable[..., Any], manager: Wrapper, *, streamed: bool) -> Callable[..., Any]:
     async def call(request: Any, context: Any) -> Any:
         made = Call(context=context, request=None if streamed else request)
-        async with manager(made):
-            made.response = await method(request, context)
-            return made.response
+        try:
+            async with manager(made):
+                made.response = await method(request, context)
+                return made.response
+        except aio.AbortError as error:
+            del request, made
+            raise _forgetful(error) from None
 
     return call
 
@@ -57,13 +61,24 @@ def _streaming(
     # Writes to the context: gRPC would leave a generator, at the yield, to the garbage collector
     # when its caller cancels, and the context manager would end late and in another task.
     async def call(request: Any, context: Any) -> None:
-        async with manager(Call(context=context, request=None if streamed else request)):
-            result = method(request, context)
-            if inspect.isawaitable(result):  # a method that writes to the context itself
-                await result
-                return
-            async with aclosing(result) as responses:
+        try:
+            async with (
+                manager(Call(context=context, request=None if streamed else request)),
+                aclosing(method(request, context)) as responses,
+            ):
                 async for response in responses:
                     await context.write(response)
+        except aio.AbortError as error:
+            del request
+            raise _forgetful(error) from None
 
     return call
+
+
+def _forgetful(error: aio.AbortError) -> aio.AbortError:
+    """The error without its frames. gRPC stores it with the call, which the frames refer to.
+
+    Messages of refused calls would pile up until Python's next full collection of cycles.
+    """
+    error.__context__ = None
+    return error.with_traceback(None)
