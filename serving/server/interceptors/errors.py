@@ -56,7 +56,8 @@ def _returning_errors(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], 
         try:
             return deserialize(wire)
         except (DecodeError, InvalidRequestError, MessageTooLargeError) as error:
-            return error
+            # its frames hold the message, and would until the next collection of cycles
+            return error.with_traceback(None)
 
     return read
 
@@ -96,7 +97,7 @@ def _guarded_reader(method: Method, name: str) -> Method:
 def _guarded_stream(
     method: StreamMethod, name: str, checked: Callable[[Any], Any] = _all_checked
 ) -> StreamMethod:
-    async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
+    async def call(requests: Any, context: Any) -> AsyncGenerator[Any, None]:
         try:
             async with aclosing(method(checked(requests), context)) as responses:
                 async for response in responses:
