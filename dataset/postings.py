@@ -19,6 +19,7 @@ from pyroaring import BitMap
 
 from dataset.arrays import StringColumn
 from dataset.attribute_kind import Kind
+from dataset.spans import Span
 from lineage.arrays import read_array
 
 FOLDER, ABOUT = "attributes", "about.json"
@@ -61,14 +62,7 @@ class KeywordPostings:
 
     def place(self, value: str) -> int | None:
         """Position of a keyword among the values; None if no item has it."""
-        low, high = 0, len(self.values)
-        while low < high:
-            middle = (low + high) // 2
-            if self.values[middle] < value:
-                low = middle + 1
-            else:
-                high = middle
-        return low if low < len(self.values) and self.values[low] == value else None
+        return self.values.place(value)
 
     def values_of(self, rows: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Keywords of the given items: positions among the rows, and positions among the values.
@@ -140,25 +134,20 @@ class OrderedPostings:
     item_rows: NDArray[np.int32]
     """(known,): item row of each value"""
 
-    def rows(self, wanted: Iterable[float]) -> BitMap:
-        """Item rows that have one of the values."""
-        spans = [self._span(value, value) for value in set(wanted)]
-        return self._bitmap(spans)
-
     def of_rows(self, rows: BitMap) -> Iterator[tuple[int, float]]:
         """Yield pairs of an item row and its value."""
         for place in np.flatnonzero(np.isin(self.item_rows, rows_of(rows))).tolist():
             yield int(self.item_rows[place]), self.values[place].item()
 
-    def between(
+    def span(
         self,
         lower: float | None,
         upper: float | None,
         *,
         above: bool = False,
         below: bool = False,
-    ) -> BitMap:
-        """Item rows with a value within bounds.
+    ) -> Span:
+        """Positions of the values within bounds.
 
         Args:
             lower: Lower bound; None for none.
@@ -166,22 +155,20 @@ class OrderedPostings:
             above: Whether the lower bound itself is excluded.
             below: Whether the upper bound itself is excluded.
         """
-        return self._bitmap([self._span(lower, upper, above=above, below=below)])
-
-    def _span(
-        self,
-        lower: float | None,
-        upper: float | None,
-        *,
-        above: bool = False,
-        below: bool = False,
-    ) -> slice:
         start, stop = 0, len(self.values)
         if lower is not None:
             start = self._search(lower, after=above)
         if upper is not None:
             stop = self._search(upper, after=not below)
-        return slice(start, max(start, stop))
+        return start, max(start, stop)
+
+    def at(self, spans: Sequence[Span]) -> BitMap:
+        """Item rows of the values at some positions."""
+        found = [self.item_rows[start:stop] for start, stop in spans]
+        mask = np.zeros(1 + max((int(rows.max()) for rows in found if len(rows)), default=-1), bool)
+        for rows in found:
+            mask[rows] = True
+        return bitmap_of(np.flatnonzero(mask))
 
     def as_stored(self, value: float) -> float:
         """A value in the precision of the column: 9.99 as float32 is not 9.99 as float64."""
@@ -192,13 +179,6 @@ class OrderedPostings:
     def _search(self, value: float, *, after: bool) -> int:
         bound = self.values.dtype.type(self.as_stored(value))  # else numpy converts all values
         return int(np.searchsorted(self.values, bound, "right" if after else "left"))
-
-    def _bitmap(self, spans: Sequence[slice]) -> BitMap:
-        found = [self.item_rows[span] for span in spans]
-        mask = np.zeros(1 + max((int(rows.max()) for rows in found if len(rows)), default=-1), bool)
-        for rows in found:
-            mask[rows] = True
-        return bitmap_of(np.flatnonzero(mask))
 
     @classmethod
     def of(cls, values: NDArray[Any], item_rows: NDArray[Any]) -> "OrderedPostings":

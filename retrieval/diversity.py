@@ -77,8 +77,10 @@ def choose_diverse(
         places.append(place)
         relevance[place] = -np.inf
         for cap, per_value in zip(caps, remaining, strict=True):
-            per_value[cap.holders[:, place]] -= 1
-            relevance[cap.holders[per_value <= 0].any(axis=0)] = -np.inf
+            held = np.flatnonzero(cap.holders[:, place])
+            per_value[held] -= 1
+            used_up = held[per_value[held] <= 0]
+            relevance[cap.holders[used_up].any(axis=0)] = -np.inf
         if strength and vectors is not None:
             cosines = vectors @ vectors[place]
             similarity = np.maximum(similarity, cosines) if len(places) > 1 else cosines

@@ -1,7 +1,6 @@
 """Fixtures of a server on a free port, with a fake or a real engine."""
 
 import asyncio
-import socketserver
 import threading
 from types import SimpleNamespace
 
@@ -12,7 +11,8 @@ from retrieval.cache_config import NO_CACHE
 from serving.api.errors import UnknownItemError
 from serving.api.request import Method
 from serving.engine.engine import Engine
-from serving.server.server import Server, ServerConfig
+from serving.server.config import ServerConfig
+from serving.server.server import Server
 from shortlist_client.api.answer import Answer, Basis, Coverage, RankedItem, Source
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.client import RecommenderClient
@@ -108,6 +108,10 @@ class RunningServer:
         """Wait for the loop's work after the answers that were sent."""
         self._wait(asyncio.sleep(0))
 
+    def tasks(self):
+        """Descriptions of the loop's tasks."""
+        return [repr(task) for task in asyncio.all_tasks(self._loop)]
+
     def drain(self):
         """Start to drain; the future is done when the server has stopped."""
         return self._submit(self.server.__aexit__(None, None, None))
@@ -129,7 +133,7 @@ class RunningServer:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_idle_waits():
-    """Clients retry after a tenth of the usual pause; the metrics server stops quickly."""
+    """Clients retry after a tenth of the usual pause."""
     with pytest.MonkeyPatch.context() as patch:
         quick = [
             (name, value.replace('"0.1s"', '"0.01s"') if isinstance(value, str) else value)
@@ -137,7 +141,6 @@ def no_idle_waits():
         ]
         assert quick != list(shortlist_client.channel.OPTIONS)
         patch.setattr(shortlist_client.channel, "OPTIONS", tuple(quick))
-        patch.setattr(socketserver.BaseServer.serve_forever, "__defaults__", (0.02,))
         yield
 
 

@@ -1,8 +1,9 @@
 """The attributes of all items, and the item rows that fit a filter."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,18 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from dataset.attribute_kind import Kind
-from dataset.postings import KeywordPostings, OrderedPostings, Postings, load_postings
-from index.filters.clauses import as_keyword, as_number, check_clause
-from index.filters.item_values import NOTHING, ItemValues, Values, fits, read
+from dataset.postings import (
+    KeywordPostings,
+    OrderedPostings,
+    Postings,
+    bitmap_of,
+    load_postings,
+)
+from index.filters.clauses import check_clause
+from index.filters.item_values import NOTHING, ItemValues, Values, read
+from index.filters.matching import KeywordRows, matching
 from index.live_index import LiveIndex
-from shortlist_client.api.filters import AnyOf, Clause, Filters
+from shortlist_client.api.filters import Filters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,58 +119,30 @@ class Attributes:
         """
         for clause in filters:
             check_clause(clause, self.kinds)
-        rows = self._of_release(filters)
+        rows = matching(filters, self._postings, lambda: BitMap(range(self.items)))
         if self.live is not None:
-            rows -= self.live.hidden
-            rows |= self._of_added(filters, self.live)
+            live = self.live
+            rows -= live.hidden
+            postings = cache(self._added_postings)
+            rows |= matching(filters, postings, lambda: bitmap_of(live.visible_added()))
         return rows
 
-    def _of_added(self, filters: Filters, index: LiveIndex) -> BitMap:
-        """Added rows that are not hidden and fit, checked one by one."""
-        must, should, must_not = (
-            [self._test(clause) for clause in clauses]
-            for clauses in (filters.must, filters.should, filters.must_not)
-        )
-
-        def fit(values: ItemValues) -> bool:
-            return (
-                all(test(values) for test in must)
-                and (not should or any(test(values) for test in should))
-                and not any(test(values) for test in must_not)
-            )
-
-        return BitMap(
-            [row for row in index.visible_added().tolist() if fit(self.added[row - self.items])]
-        )
-
-    def _test(self, clause: Clause) -> Callable[[ItemValues], bool]:
-        name, postings = clause.attribute, self._postings(clause.attribute)
-        test = fits(clause, postings.as_stored if isinstance(postings, OrderedPostings) else float)
-        return lambda values: test(values.get(name, NOTHING))
-
-    def _of_release(self, filters: Filters) -> BitMap:
-        wanted = [self._rows(clause) for clause in filters.must]
-        if filters.should:
-            wanted.append(BitMap.union(BitMap(), *map(self._rows, filters.should)))
-        rows = BitMap.intersection(*wanted) if wanted else BitMap(range(self.items))
-        for clause in filters.must_not:
-            rows -= self._rows(clause)
-        return rows
-
-    def _rows(self, clause: Clause) -> BitMap:
-        postings = self._postings(clause.attribute)
-        if isinstance(clause, AnyOf):
-            if isinstance(postings, KeywordPostings):
-                return postings.rows(map(as_keyword, clause.values))
-            return postings.rows(map(as_number, clause.values))
-        assert isinstance(postings, OrderedPostings)
-        bounds = {name: as_number(value) for name, value in clause.bounds.items()}
-        return postings.between(
-            bounds.get("gt", bounds.get("gte")),
-            bounds.get("lt", bounds.get("lte")),
-            above="gt" in bounds,
-            below="lt" in bounds,
-        )
+    def _added_postings(self, name: str) -> KeywordRows | OrderedPostings:
+        """Postings of one attribute over the added rows that are not hidden."""
+        assert self.live is not None
+        held = [
+            (row, value)
+            for row in self.live.visible_added().tolist()
+            for value in self.added[row - self.items].get(name, NOTHING)
+        ]
+        of_release = self._postings(name)
+        if isinstance(of_release, OrderedPostings):
+            values = np.array([value for _, value in held], of_release.values.dtype)
+            return OrderedPostings.of(values, np.array([row for row, _ in held], np.int64))
+        rows_of: dict[str, list[int]] = defaultdict(list)
+        for row, keyword in held:
+            rows_of[keyword].append(row)
+        return KeywordRows(rows_of)
 
 
 def _number(postings: KeywordPostings, keyword: str, unknown: dict[str, int]) -> int:

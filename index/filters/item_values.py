@@ -1,20 +1,19 @@
-"""Attribute values of a single item: reads them from JSON and tests them against clauses."""
+"""Attribute values of a single item: reads them from JSON."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from dataset.attribute_kind import Kind
 from index.filters.clauses import as_keyword, as_number
-from shortlist_client.api.filters import AnyOf, Clause, Value
+from shortlist_client.api.filters import Value
 
 Values = frozenset[Any]
 """Values of one attribute: keywords and booleans by `as_keyword`, others by `as_number`."""
 ItemValues = Mapping[str, Values]
 """Values of one item, by attribute."""
 NOTHING: Values = frozenset()
-BOUNDS = (("gt", "gte"), ("lt", "lte"))
 
 
 def read(name: str, kind: Kind, value: Any) -> Values:
@@ -32,29 +31,6 @@ def read(name: str, kind: Kind, value: Any) -> Values:
     given = value if kind == "keyword" and isinstance(value, list | tuple) else [value]
     known = [_typed(name, kind, one) for one in given if one is not None and one != ""]
     return frozenset(map(as_keyword if kind in ("keyword", "boolean") else as_number, known))
-
-
-def fits(clause: Clause, as_stored: Callable[[float], float]) -> Callable[[Values], bool]:
-    """A test of an item's values: whether any of them fits a valid clause.
-
-    Args:
-        clause: Clause that `check_clause` accepts.
-        as_stored: Converts a number or time to the form that the attribute's postings store.
-    """
-    if isinstance(clause, AnyOf):
-        wanted = frozenset(
-            as_keyword(value) if isinstance(value, str | bool) else as_stored(as_number(value))
-            for value in clause.values
-        )
-        return lambda values: not wanted.isdisjoint(values)
-    bounds = {name: as_stored(as_number(value)) for name, value in clause.bounds.items()}
-    low, high = (bounds.get(strict, bounds.get(inclusive)) for strict, inclusive in BOUNDS)
-
-    def within(value: float) -> bool:
-        above = low is None or (value > low if "gt" in bounds else value >= low)
-        return above and (high is None or (value < high if "lt" in bounds else value <= high))
-
-    return lambda values: any(map(within, values))
 
 
 def _typed(name: str, kind: Kind, value: Any) -> Value:

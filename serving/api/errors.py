@@ -2,9 +2,11 @@
 
 InvalidRequestError (`shortlist_client.api.errors`): the request breaks a rule.
 UnknownItemError: the catalogue does not have the item of the request.
+MessageTooLargeError: a message has too many bytes.
 QueueFullError: too many requests wait; says when to retry.
 OtherReleaseError: the request names a release that is not live; names both.
 UnavailableError: a part of the server is out of reach or shutting down; a retry may help.
+    LoadingError: the server has not loaded its release yet; says when to retry.
 UnknownReleaseError: the release does not exist.
 PreconditionError: the state of the server forbids the call; gives the reason.
 """
@@ -12,6 +14,10 @@ PreconditionError: the state of the server forbids the call; gives the reason.
 
 class UnknownItemError(LookupError):
     """The catalogue does not have the item of the request."""
+
+
+class MessageTooLargeError(ValueError):
+    """The message, or the answer that it asks for, has too many bytes; names the limit."""
 
 
 class QueueFullError(RuntimeError):
@@ -35,6 +41,15 @@ class OtherReleaseError(RuntimeError):
 
 class UnavailableError(Exception):
     """A part of the server is out of reach or shutting down; a retry may help."""
+
+
+class LoadingError(UnavailableError):
+    """The server has not loaded its release yet."""
+
+    def __init__(self, retry_seconds: float) -> None:
+        """Take the time after which to retry."""
+        super().__init__(f"the release is being loaded; try again in {retry_seconds:g} s")
+        self.retry_seconds = retry_seconds
 
 
 class UnknownReleaseError(LookupError):

@@ -8,15 +8,15 @@ from dataset.attribute_kind import Kind
 from serving.api.errors import OtherReleaseError
 from serving.api.limits import Limits
 from serving.api.request import Method, Request, check_honoured
+from shortlist_client.api.checks import shown
 from shortlist_client.api.errors import InvalidRequestError
+from shortlist_client.api.event import ID_LENGTH
 from shortlist_client.api.filters import AnyOf
-from shortlist_client.api.item import Item
+from shortlist_client.api.item import ITEM_BYTES, TEXT_BYTES, TITLE_BYTES, Item
 from shortlist_client.api.request import Diversity, Shopper, Wishes
 
 MESSAGE_ROWS = 1_000
 """Largest number of events or items in one message."""
-ITEM_BYTES = 1 << 16
-"""Maximum size of an item's fields together, as JSON."""
 
 
 def check_request(request: Request, limits: Limits) -> None:
@@ -37,7 +37,7 @@ def check_request(request: Request, limits: Limits) -> None:
     if wishes.limit is not None and not 1 <= wishes.limit <= most:
         raise InvalidRequestError(f"limit must be within 1 and {of} of {most}, got {wishes.limit}")
     _check_history(shopper, limits)
-    _check_filters(wishes, limits)
+    _check_wishes(wishes, limits)
     if len(shopper.search) > limits.search_length:
         raise InvalidRequestError(
             f"search must be at most {limits.search_length} characters, got {len(shopper.search)}"
@@ -49,10 +49,8 @@ def check_request(request: Request, limits: Limits) -> None:
 
 
 def _check_history(shopper: Shopper, limits: Limits) -> None:
-    if len(shopper.history) > limits.history:
-        raise InvalidRequestError(
-            f"history must be at most {limits.history} item ids, got {len(shopper.history)}"
-        )
+    check_count("history", len(shopper.history), limits.history, "item ids")
+    check_count("vector", len(shopper.vector), limits.vector, "numbers")
     for name, given in (
         ("history_times", shopper.history_times),
         ("history_actions", shopper.history_actions),
@@ -75,23 +73,14 @@ def _check_history(shopper: Shopper, limits: Limits) -> None:
             )
 
 
-def _check_filters(wishes: Wishes, limits: Limits) -> None:
+def _check_wishes(wishes: Wishes, limits: Limits) -> None:
     """Checks the sizes only; the attribute index checks the clauses."""
-    if len(wishes.exclude) > limits.excluded:
-        raise InvalidRequestError(
-            f"exclude must be at most {limits.excluded} item ids, got {len(wishes.exclude)}"
-        )
+    check_count("exclude", len(wishes.exclude), limits.excluded, "item ids")
+    check_count("at_most", len(wishes.diversity.at_most), limits.at_most, "attributes")
     clauses = list(wishes.filters)
-    if len(clauses) > limits.clauses:
-        raise InvalidRequestError(
-            f"filters must have at most {limits.clauses} clauses, got {len(clauses)}"
-        )
-    for clause in clauses:
-        if isinstance(clause, AnyOf) and len(clause.values) > limits.values:
-            raise InvalidRequestError(
-                f"values of attribute {clause.attribute!r} must be at most {limits.values}, "
-                f"got {len(clause.values)}"
-            )
+    check_count("filters", len(clauses), limits.clauses, "clauses")
+    values = sum(len(clause.values) for clause in clauses if isinstance(clause, AnyOf))
+    check_count("filters", values, limits.values, "values")
 
 
 def check_answerable(request: Request, live: str | None, limits: Limits) -> None:
@@ -186,13 +175,22 @@ def check_item(item: Item, limits: Limits) -> None:
         raise InvalidRequestError(
             f"title of {item.item_id!r} must not be empty, got {item.title!r}"
         )
+    _check_bytes(f"title of {item.item_id!r}", item.title, TITLE_BYTES)
+    for name in (*item.texts, *item.attributes):
+        if len(name) > ID_LENGTH:
+            raise InvalidRequestError(
+                f"names of fields of {item.item_id!r} must have at most {ID_LENGTH} characters, "
+                f"got {len(name)}"
+            )
     for name, value in item.texts.items():
         lines = [value] if isinstance(value, str) else value
         if not isinstance(lines, list | tuple) or not all(isinstance(line, str) for line in lines):
             raise InvalidRequestError(
                 f"texts of {item.item_id!r} must be strings or lists of strings, "
-                f"got {name}={value!r}"
+                f"got {name}={shown(value)}"
             )
+        for line in lines:
+            _check_bytes(f"{name} of {item.item_id!r}", line, TEXT_BYTES)
     try:
         size = len(json.dumps(item.described(), allow_nan=False).encode())
     except (TypeError, ValueError) as error:
@@ -203,6 +201,21 @@ def check_item(item: Item, limits: Limits) -> None:
         raise InvalidRequestError(
             f"fields of {item.item_id!r} must have at most {ITEM_BYTES} bytes, got {size}"
         )
+
+
+def _check_bytes(name: str, text: str, most: int) -> None:
+    if (size := len(text.encode(errors="surrogatepass"))) > most:
+        raise InvalidRequestError(f"{name} must have at most {most:,} bytes, got {size:,}")
+
+
+def check_count(name: str, got: int, most: int, of: str) -> None:
+    """Refuse more elements than a field may have.
+
+    Raises:
+        InvalidRequestError: names the field, the limit and the number.
+    """
+    if got > most:
+        raise InvalidRequestError(f"{name} must be at most {most} {of}, got {got}")
 
 
 def check_rows(name: str, rows: int) -> None:

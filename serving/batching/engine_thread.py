@@ -90,7 +90,8 @@ class EngineThread:
         Raises:
             Exception: loading failed.
         """
-        engine = await asyncio.wrap_future(self._loaded)
+        # shielded: who gives up waiting would otherwise cancel the future of all who wait
+        engine = await asyncio.shield(asyncio.wrap_future(self._loaded))
         return engine.current.versions
 
     async def answer(self, request: Request, *, patient: bool = False) -> Answered:

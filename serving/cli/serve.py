@@ -17,7 +17,9 @@ from serving.api.limits import Limits
 from serving.api.protocol import LiveRecommender
 from serving.cli import releases
 from serving.releases.reloader import Reloader
-from serving.server.server import ServerConfig, serve
+from serving.server.config import ServerConfig
+from serving.server.run import ENDED, serve
+from serving.server.transport.supervision import ServerEndedError
 from serving.server.user_events import EventsConfig
 
 logger = logging.getLogger("serving")
@@ -83,6 +85,7 @@ def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
     Raises:
         ValueError: the options contradict each other.
         ArtifactError: the release is incomplete, corrupt or mixed.
+        SystemExit: the server ended by itself; status `ENDED`.
     """
     import uvloop
 
@@ -106,7 +109,19 @@ def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
     if options.releases is not None:
         reloader = Reloader(folder, lambda live: load(live, config))
     loading = partial(load, folder, config)
-    uvloop.run(serve(loading, config.server, store=store, events=config.events, reloader=reloader))
+    serving = serve(
+        loading,
+        config.server,
+        store=store,
+        events=config.events,
+        reloader=reloader,
+        limits=config.limits,
+    )
+    try:
+        uvloop.run(serving)
+    except ServerEndedError as error:
+        logger.critical("the server ended by itself, and so does the process: %s", error)
+        raise SystemExit(ENDED) from error
 
 
 def parser() -> jsonargparse.ArgumentParser:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from events.event import Outcome
 from events.event_store import EventStore, StoreError
 from serving.api.errors import UnavailableError
 from serving.batching.engine_thread import EngineThread
+from serving.batching.fair_slots import FairSlots
 from serving.batching.micro_batcher import MicroBatcher
 from serving.catalogue.change_log import changes_path
 from shortlist_client.api.event import ID_LENGTH, PURCHASE, Event
@@ -87,22 +89,29 @@ class UserEvents:
         self._store, self._config, self._engine = store, config, engine
         self._appends = MicroBatcher(store.append, most=BATCH_EVENTS, name="events")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="histories")
+        self._reading = FairSlots(READERS)
         self._lookups: set[asyncio.Task[Sequence[Event] | None]] = set()
         self._unreachable, self._retry_at = False, 0.0
         self._pruning: asyncio.Task[None] | None = None
 
-    async def append(self, events: Sequence[Event]) -> Sequence[Outcome]:
+    async def append(self, events: Sequence[Event], *, client: str) -> Sequence[Outcome]:
         """Store valid events; they are on disk when this returns.
+
+        Args:
+            events: Valid events.
+            client: Client whose turn the call takes.
 
         Raises:
             UnavailableError: events cannot be stored now.
         """
         try:
-            return await self._appends(events)
+            return await self._appends(events, client=client)
         except StoreError as error:
             raise _unavailable(error, "events cannot be stored now") from error
 
-    async def history(self, user_id: str, *, timeout: float = math.inf) -> Sequence[Event] | None:
+    async def history(
+        self, user_id: str, *, client: str, timeout: float = math.inf
+    ) -> Sequence[Event] | None:
         """The events of a user's history, oldest first; None if they cannot be read now.
 
         While the store is out of reach, one call a second tries it again; the others return at
@@ -110,6 +119,7 @@ class UserEvents:
 
         Args:
             user_id: The user.
+            client: Client whose turn the call takes.
             timeout: How long to wait at most, seconds.
         """
         if "\0" in user_id or not 1 <= len(user_id) <= ID_LENGTH:
@@ -120,11 +130,11 @@ class UserEvents:
             if time.monotonic() < self._retry_at:
                 return None
             self._retry_at = time.monotonic() + PAUSE_SECONDS
-        lookup = asyncio.create_task(self._look_up(user_id))
-        self._lookups.add(lookup)
-        lookup.add_done_callback(self._lookups.discard)
-        await asyncio.wait({lookup}, timeout=min(timeout, self._config.lookup_seconds))
-        return lookup.result() if lookup.done() else None
+        with suppress(TimeoutError):  # too many others; the store may be well
+            async with asyncio.timeout(min(timeout, self._config.lookup_seconds)):
+                await self._reading.acquire(client)
+                return await asyncio.shield(self._begin_look_up(user_id))
+        return None
 
     def start_pruning(self) -> None:
         """Remove old events regularly from now on, if `keep_days` is set."""
@@ -151,6 +161,14 @@ class UserEvents:
         await self._appends.close()
         self._readers.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self._store.close)
+
+    def _begin_look_up(self, user_id: str) -> asyncio.Task[Sequence[Event] | None]:
+        """Read a user's events in a slot that was acquired."""
+        lookup = asyncio.create_task(self._look_up(user_id))
+        self._lookups.add(lookup)
+        lookup.add_done_callback(self._lookups.discard)
+        lookup.add_done_callback(lambda _: self._reading.release())
+        return lookup
 
     async def _look_up(self, user_id: str) -> Sequence[Event] | None:
         """Read a user's events; goes on after its caller left, to learn if the store answers."""

@@ -91,3 +91,14 @@ def test_cases_of_users_are_in_the_order_of_the_users(shop):
     np.testing.assert_array_equal(found.targets[1], cases.targets[2])
     with pytest.raises(ValueError, match="user_rows must be of users with a case"):
         found.of_users(np.array([cases.user_rows[0]]))
+
+
+def test_the_place_of_a_string_is_found_by_code_point():
+    strings = sorted(["", "a", "ab", "b", "é", "日本", "\uffff", "\U0001f3ae"])
+    column = StringColumn.of(strings)
+
+    assert [column.place(string) for string in strings] == list(range(len(strings)))
+    assert [column.place(string) for string in ("A", "aa", "z", "\ud800", "\U0010ffff")] == [
+        None
+    ] * 5
+    assert StringColumn.of([]).place("a") is None

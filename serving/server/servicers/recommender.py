@@ -9,10 +9,15 @@ from typing import Any
 from typing_extensions import override
 
 from serving.api.errors import UnavailableError
+from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.api.request import Method, Request
 from serving.batching.engine_thread import EngineThread
 from serving.batching.request_queue import Answered
+from serving.server.access.about_users import check_about_user, is_withheld, withhold
 from serving.server.answer_cache import AnswerCache, Message, key_of
+from serving.server.caller import caller_of
+from serving.server.interceptors.wrapping import CALL
+from serving.server.message_counts import check_counts
 from serving.server.servicers.recommend_stream import RecommendStreams
 from serving.server.user_events import UserEvents
 from shortlist_client.api.answer import Degraded
@@ -35,6 +40,7 @@ class RecommenderServicer(RecommenderServiceServicer):
         *,
         draining: asyncio.Event,
         stream_requests: int,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Take the parts.
 
@@ -44,14 +50,17 @@ class RecommenderServicer(RecommenderServiceServicer):
             cache: Cache of answers; None computes every answer.
             draining: Set when the server stops.
             stream_requests: Maximum number of requests in progress, of all streams together.
+            limits: Limits on one request.
         """
+        self._limits = limits
         self._engine, self._user_events, self._cache = engine, user_events, cache
         self._streams = RecommendStreams(
-            self._answer_of_stream, draining=draining, at_once=stream_requests
+            self._answer_of_stream, draining=draining, at_once=stream_requests, limits=limits
         )
 
     @override
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:
+        check_counts(request, self._limits)
         asked = _about_shopper(Method.RECOMMEND, request, context)
         return pb.RecommendResponse(answer=await self._answer(asked, request))
 
@@ -59,47 +68,59 @@ class RecommenderServicer(RecommenderServiceServicer):
     async def RecommendStream(
         self, request_iterator: AsyncIterator[pb.RecommendStreamRequest], context: Any
     ) -> AsyncIterator[pb.RecommendStreamResponse]:
-        async for response in self._streams.answers(request_iterator, deadline=_deadline(context)):
+        async for response in self._streams.answers(
+            request_iterator, deadline=_deadline(context), client=caller_of(context)
+        ):
             yield response
 
     @override
     async def SimilarItems(
         self, request: pb.SimilarItemsRequest, context: Any
     ) -> pb.SimilarItemsResponse:
+        check_counts(request, self._limits)
         engine_request = Request(
             method=Method.SIMILAR,
             wishes=to_wishes(request.wishes),
             item_id=request.item_id,
             deadline=_deadline(context),
+            client=caller_of(context),
         )
         return pb.SimilarItemsResponse(answer=await self._answer(engine_request, request))
 
     @override
     async def Retrieve(self, request: pb.RetrieveRequest, context: Any) -> pb.RetrieveResponse:
+        check_counts(request, self._limits)
         asked = _about_shopper(Method.RETRIEVE, request, context)
         return pb.RetrieveResponse(answer=await self._answer(asked, request))
 
     @override
     async def Rank(self, request: pb.RankRequest, context: Any) -> pb.RankResponse:
+        check_counts(request, self._limits)
         asked = _about_shopper(Method.RANK, request, context)
         asked = replace(asked, candidates=tuple(request.candidate_item_ids))
         return pb.RankResponse(answer=await self._answer(asked, request))
 
     @override
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
-        embed, incomplete = await self._with_recent(_embed_request(request, _deadline(context)))
+        check_counts(request, self._limits)
+        embed, incomplete = await self._with_recent(_embed_request(request, context))
         if incomplete:
             raise UnavailableError("the user's events cannot be read now")
         answer, versions = await self._engine.answer(embed)
         return embed_response(answer, versions=versions, request_id=embed.wishes.request_id)
 
     async def _with_recent(self, request: Request) -> tuple[Request, bool]:
-        """The request with the user's recent events, and whether they could not be read."""
+        """The request with the user's recent events, and whether they could not be read.
+
+        Raises:
+            PermissionDeniedError: the client may not ask this about the user.
+        """
+        check_about_user(request)
         user_id = request.shopper.user_id
         if self._user_events is None or user_id is None or request.shopper.history:
             return request, False
         half = (request.deadline - time.monotonic()) / 2
-        recent = await self._user_events.history(user_id, timeout=half)
+        recent = await self._user_events.history(user_id, client=request.client, timeout=half)
         return replace(request, recent=recent or ()), recent is None
 
     async def _answer_of_stream(self, request: Request) -> Answered:
@@ -113,6 +134,10 @@ class RecommenderServicer(RecommenderServiceServicer):
         answer = await self._cached_or_computed(request, message)
         if incomplete:
             answer.degraded = pb.DEGRADED_HISTORY
+        if is_withheld(request):
+            if (call := CALL.get()) is not None:
+                call.stages = dict(answer.milliseconds)
+            withhold(answer)
         return answer
 
     async def _cached_or_computed(self, request: Request, message: Message) -> pb.Answer:
@@ -145,10 +170,11 @@ def _about_shopper(
         shopper=to_shopper(message.shopper),
         wishes=to_wishes(message.wishes),
         deadline=_deadline(context),
+        client=caller_of(context),
     )
 
 
-def _embed_request(message: pb.EmbedRequest, deadline: float) -> Request:
+def _embed_request(message: pb.EmbedRequest, context: Any) -> Request:
     """The request of a message, before any other rule is checked.
 
     Raises:
@@ -163,7 +189,8 @@ def _embed_request(message: pb.EmbedRequest, deadline: float) -> Request:
         wishes=to_wishes(message.wishes),
         candidates=tuple(message.items.item_ids),
         texts=tuple(message.texts.texts),
-        deadline=deadline,
+        deadline=_deadline(context),
+        client=caller_of(context),
     )
 
 

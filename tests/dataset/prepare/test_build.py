@@ -123,7 +123,8 @@ def test_text_columns_can_be_filtered_by(built, tmp_path):
     assert ids("brand", "Acme") == {"a", "c"}
     assert ids("tags", "y", "x") == {"a", "b"}
     assert "Acme" in data.texts[0] + data.texts[1] + data.texts[2] + data.texts[3]
-    assert {data.item_ids[row] for row in postings["price"][1].between(3, 8)} == {"b", "d"}
+    price = postings["price"][1]
+    assert {data.item_ids[row] for row in price.at([price.span(3, 8)])} == {"b", "d"}
 
 
 def test_the_manifest_counts_kept_rows_and_the_report_dropped_ones(built, tmp_path):

@@ -15,7 +15,7 @@ from serving.engine.engine import EngineConfig
 from serving.live.live_engine import LiveEngine
 from serving.releases.publish import PublishConfig, publish, roll_back
 from serving.releases.reloader import Reloader
-from serving.server.access_control import digest_of
+from serving.server.access.credentials import digest_of
 from shortlist_client.api.event import Event
 from shortlist_client.api.item import Item
 from shortlist_client.api.request import Shopper, Wishes
