@@ -9,9 +9,9 @@ from serving.api.request import Method, Request
 from serving.batching.request_queue import Answered
 from serving.server.interceptors.statuses import status_of
 from serving.server.message_counts import check_counts
+from serving.server.servicers.answers import message_of
 from serving.server.servicers.streaming import answered
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
-from shortlist_client.wire.answer import answer_message
 from shortlist_client.wire.request import to_shopper, to_wishes
 
 NAME = "RecommendStream"
@@ -79,6 +79,6 @@ class RecommendStreams:
             response.error.CopyFrom(pb.RowError(code=status.value[0], message=reason))
         else:
             response.answer.CopyFrom(
-                answer_message(answer, versions=versions, request_id=request_id)
+                await message_of(answer, versions=versions, request_id=request_id)
             )
         return response
