@@ -47,7 +47,7 @@ def held(number: int, content: bytes) -> bytes:
 
 
 def filled(root: Descriptor, size: int) -> Iterator[tuple[str, Make]]:
-    """Description of messages of one type, and a function that makes one of at most `size` bytes."""
+    """Description of messages of one type, and what makes one of at most `size` bytes."""
     for where, descriptor, wrap in _places(root):
         room = size - 8 * (where.count(".") + 1)  # tags and lengths around it
         for what, element in _elements(descriptor):
