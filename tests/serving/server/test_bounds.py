@@ -12,6 +12,7 @@ from grpc import aio
 from tqdm import tqdm
 
 from events.event import Outcome
+from events.open_store import open_store
 from retrieval.cache_config import CacheConfig
 from serving.api.errors import MessageTooLargeError
 from serving.api.limits import DEFAULT_LIMITS, Limits
@@ -297,6 +298,21 @@ def test_every_largest_message_is_accepted(loop):
         for wire in messages:
             assert len(wire) <= most_bytes(path, DEFAULT_LIMITS), name
             assert loop.busy(path, wire)[1] is grpc.StatusCode.OK, name
+
+
+@pytest.mark.parametrize("path", sorted(METHODS))
+def test_a_server_refuses_more_bytes_than_a_call_accepts(start, fake, tmp_path, path):
+    running = start(lambda: fake, parts={"store": open_store(str(tmp_path / "events.sqlite"))})
+    wire = bytes(most_bytes(path, DEFAULT_LIMITS) + 1)
+
+    with grpc.insecure_channel(running.address) as channel, pytest.raises(grpc.RpcError) as caught:
+        if METHODS[path].client_streaming:
+            list(channel.stream_stream(path)(iter([wire]), timeout=10))
+        else:
+            channel.unary_unary(path)(wire, timeout=10)
+
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert f"must have at most {len(wire) - 1:,} bytes" in caught.value.details()
 
 
 @pytest.mark.parametrize(
