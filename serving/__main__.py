@@ -32,6 +32,8 @@ def commands(load: serve.LoadRelease) -> Mapping[str, Command]:
         "publish": (releases.publish_parser, releases.publish, "make the built stages live"),
         "rollback": (releases.rollback_parser, releases.rollback, "make an older release live"),
         "releases": (releases.list_parser, releases.list_all, "list the releases"),
+        "keygen": (releases.keygen_parser, releases.keygen, "create keys that sign releases"),
+        "sign": (releases.sign_parser, releases.sign, "sign a release"),
         "token": (tokens.parser, tokens.run, "create a token for a client"),
     }
 

@@ -108,6 +108,10 @@ class RunningServer:
         """Wait for the loop's work after the answers that were sent."""
         self._wait(asyncio.sleep(0))
 
+    def tasks(self):
+        """Descriptions of the loop's tasks."""
+        return [repr(task) for task in asyncio.all_tasks(self._loop)]
+
     def drain(self):
         """Start to drain; the future is done when the server has stopped."""
         return self._submit(self.server.__aexit__(None, None, None))

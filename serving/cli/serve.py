@@ -36,8 +36,17 @@ class ServeConfig:
     """Where events are stored, and which of them belong to a user's history."""
     ranked: int | None = None
     """Length of the shortlist's head that the ranker scores; by default as in its validation."""
+    verify_key: list[Path] | Path | None = None
+    """Public keys, of which one must have signed every release that is loaded; a file, or a list
+    `[a.pub,b.pub]`. They are read again for every release. By default none is demanded."""
     logs: Literal["text", "json"] = "text"
     """`json` writes an object per line, and a line for every call."""
+
+    @property
+    def verify_keys(self) -> tuple[Path, ...]:
+        """Files of the public keys; empty if no signature is demanded."""
+        given = self.verify_key or ()
+        return (given,) if isinstance(given, Path) else tuple(given)
 
 
 LoadRelease = Callable[[Path, ServeConfig], LiveRecommender]
@@ -55,7 +64,13 @@ def load(folder: Path, config: ServeConfig) -> LiveRecommender:
     from serving.live.live_engine import LiveEngine
 
     return LiveEngine.load(
-        folder, EngineConfig(ranked=config.ranked, limits=config.limits, cache=config.server.cache)
+        folder,
+        EngineConfig(
+            ranked=config.ranked,
+            limits=config.limits,
+            cache=config.server.cache,
+            verify_keys=config.verify_keys,
+        ),
     )
 
 
@@ -80,8 +95,11 @@ def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
         limits=options.limits,
         events=options.events,
         ranked=options.ranked,
+        verify_key=options.verify_key,
         logs=options.logs,
     )
+    if config.verify_keys and options.releases is None:
+        raise ValueError("verify_key must come with --releases: unpublished stages are not signed")
     folder = options.artifacts or live_release(options.releases)
     store = open_store(config.events.address(folder))
     logger.info("loading %s", folder)

@@ -50,6 +50,8 @@ class EngineConfig:
     """Limits on one request."""
     cache: CacheConfig = NO_CACHE
     """Cache sizes; the engine uses `shoppers` and `seconds`."""
+    verify_keys: tuple[Path, ...] = ()
+    """Files of public keys, of which one must have signed the release; none demand no signature."""
 
     def __post_init__(self) -> None:
         if self.ranked is not None and not 1 <= self.ranked <= self.limits.shortlist:
@@ -84,7 +86,7 @@ class Engine:
             ArtifactError: the release is incomplete, corrupt or mixed; the message names the part.
         """
         limit_blas_threads()
-        cascade = Cascade.load(folder, config.cache)
+        cascade = Cascade.load(folder, config.cache, verify_keys=config.verify_keys)
         head = config.ranked or cascade.validated_head
         engine = cls(cascade=cascade, limits=config.limits, head=head)
         engine.warm_up()

@@ -12,6 +12,7 @@ import numpy as np
 
 from lineage.journal import Journal, read_journal
 from lineage.manifest import RECORD
+from lineage.open_release import held_while_loading
 from lineage.releases import release_folders
 from lineage.stages import DATA, RANKER, TOWERS
 from serving.api.errors import UnknownItemError
@@ -67,8 +68,9 @@ class LiveEngine:
         Raises:
             ArtifactError: the release is incomplete, corrupt or mixed, or the journal is damaged.
         """
-        engine = cls(Engine.load(folder, config), folder)
-        engine._encode.load()
+        with held_while_loading(folder):
+            engine = cls(Engine.load(folder, config), folder)
+            engine._encode.load()
         return engine
 
     @property

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from events.event_store import EventStore
-from serving.api.limits import Limits
+from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.batching.engine_thread import Load
 from serving.releases.reloader import Reloader
 from serving.server.config import ServerConfig
@@ -35,7 +35,7 @@ async def serve(
     store: EventStore | None = None,
     events: EventsConfig | None = None,
     reloader: Reloader | None = None,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT_LIMITS,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 

@@ -11,16 +11,18 @@ from grpc_reflection.v1alpha import reflection
 
 from events.event_store import EventStore
 from retrieval.cache_config import CacheLookups
-from serving.api.limits import Limits
+from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.batching.engine_thread import EngineThread, Load
+from serving.releases.release_metrics import ReleaseCollector
 from serving.releases.reloader import Reloader
-from serving.server.access_control import AccessControl
+from serving.server.access.control import AccessControl
 from serving.server.answer_cache import AnswerCache, CacheLookupsCollector
 from serving.server.config import ServerConfig
 from serving.server.interceptors.auth import AuthInterceptor
 from serving.server.interceptors.errors import ErrorInterceptor
 from serving.server.interceptors.loading import LoadingInterceptor
 from serving.server.interceptors.message_size import MessageSizeInterceptor
+from serving.server.interceptors.metering import MeteringInterceptor
 from serving.server.interceptors.telemetry import TelemetryInterceptor
 from serving.server.metrics import Metrics
 from serving.server.servicers.admin import AdminServicer
@@ -76,7 +78,7 @@ class Server:
         store: EventStore | None = None,
         events: EventsConfig | None = None,
         reloader: Reloader | None = None,
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Build the server; the port stays closed.
 
@@ -108,6 +110,8 @@ class Server:
             self._user_events = UserEvents(store, events or EventsConfig(), self.engine)
         self._answers = AnswerCache(config.cache) if config.cache.answers_mb else None
         self.metrics.registry.register(CacheLookupsCollector(self._lookups))
+        if reloader is not None:
+            self.metrics.registry.register(ReleaseCollector(reloader))
         self._catalog = CatalogServicer(self.engine, self._draining)
         self._admin = AdminServicer(
             self.engine, reloader, metrics=self.metrics, user_events=self._user_events
@@ -192,15 +196,13 @@ class Server:
 
     def _interceptors(self) -> list[aio.ServerInterceptor]:
         """The interceptors, outermost first."""
-        tokens = self._config.tokens
-        auth = [AuthInterceptor(AccessControl(tokens))] if tokens else []
-        return [
-            self.telemetry,
-            *auth,
-            self._loading,
-            ErrorInterceptor(),
-            MessageSizeInterceptor(self._limits),
-        ]
+        errors, sizes = ErrorInterceptor(), MessageSizeInterceptor(self._limits)
+        if self._config.tokens is None:
+            return [self.telemetry, self._loading, errors, sizes]
+        mutual_tls = self._config.tls.client_ca is not None
+        access = AccessControl(self._config.tokens, mutual_tls=mutual_tls)
+        auth, metering = AuthInterceptor(access), MeteringInterceptor(access)
+        return [self.telemetry, auth, self._loading, errors, sizes, metering]
 
     def _lookups(self) -> Mapping[str, CacheLookups]:
         answers = {} if self._answers is None else {"answers": self._answers.lookups}

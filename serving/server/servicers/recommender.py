@@ -9,12 +9,14 @@ from typing import Any
 from typing_extensions import override
 
 from serving.api.errors import UnavailableError
-from serving.api.limits import Limits
+from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.api.request import Method, Request
 from serving.batching.engine_thread import EngineThread
 from serving.batching.request_queue import Answered
+from serving.server.access.about_users import check_about_user, is_withheld, withhold
 from serving.server.answer_cache import AnswerCache, Message, key_of
 from serving.server.caller import caller_of
+from serving.server.interceptors.wrapping import CALL
 from serving.server.message_counts import check_counts
 from serving.server.servicers.recommend_stream import RecommendStreams
 from serving.server.user_events import UserEvents
@@ -38,7 +40,7 @@ class RecommenderServicer(RecommenderServiceServicer):
         *,
         draining: asyncio.Event,
         stream_requests: int,
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Take the parts.
 
@@ -108,7 +110,12 @@ class RecommenderServicer(RecommenderServiceServicer):
         return embed_response(answer, versions=versions, request_id=embed.wishes.request_id)
 
     async def _with_recent(self, request: Request) -> tuple[Request, bool]:
-        """The request with the user's recent events, and whether they could not be read."""
+        """The request with the user's recent events, and whether they could not be read.
+
+        Raises:
+            PermissionDeniedError: the client may not ask this about the user.
+        """
+        check_about_user(request)
         user_id = request.shopper.user_id
         if self._user_events is None or user_id is None or request.shopper.history:
             return request, False
@@ -127,6 +134,10 @@ class RecommenderServicer(RecommenderServiceServicer):
         answer = await self._cached_or_computed(request, message)
         if incomplete:
             answer.degraded = pb.DEGRADED_HISTORY
+        if is_withheld(request):
+            if (call := CALL.get()) is not None:
+                call.stages = dict(answer.milliseconds)
+            withhold(answer)
         return answer
 
     async def _cached_or_computed(self, request: Request, message: Message) -> pb.Answer:
