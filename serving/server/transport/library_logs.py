@@ -6,6 +6,7 @@ GRPC = "grpc._cython.cygrpc"
 FAULTS_OF_CALLERS = (
     "Invalid encoding on",  # with the value of metadata that is not UTF-8: maybe of a token
     "ExecuteBatchError raised in core",  # the caller left before it took the answer
+    "Failed sending error status from server",  # the same, for a refusal
 )
 """Starts of messages that come with a traceback for every such call"""
 
