@@ -13,7 +13,7 @@ Command = tuple[Callable[[], jsonargparse.ArgumentParser], Callable[[Any], None]
 """Parser, function and help line of a command."""
 
 
-def commands(load: serve.LoadRelease) -> Mapping[str, Command]:
+def commands(load: serve.LoadRelease | None) -> Mapping[str, Command]:
     """Every command, by name.
 
     Args:
@@ -35,11 +35,13 @@ def commands(load: serve.LoadRelease) -> Mapping[str, Command]:
         "publish": (releases.publish_parser, releases.publish, "make the built stages live"),
         "rollback": (releases.rollback_parser, releases.rollback, "make an older release live"),
         "releases": (releases.list_parser, releases.list_all, "list the releases"),
+        "keygen": (releases.keygen_parser, releases.keygen, "create keys that sign releases"),
+        "sign": (releases.sign_parser, releases.sign, "sign a release"),
         "token": (tokens.parser, tokens.run, "create a token for a client"),
     }
 
 
-def main(arguments: Sequence[str] | None = None, *, load: serve.LoadRelease = serve.load) -> None:
+def main(arguments: Sequence[str] | None = None, *, load: serve.LoadRelease | None = None) -> None:
     """Run the command that the command line names."""
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = jsonargparse.ArgumentParser(prog="python -m serving", description=__doc__)

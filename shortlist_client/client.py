@@ -22,6 +22,7 @@ from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from shortlist_client.stream import RefusedRow, recommendations
 from shortlist_client.wire.answer import to_response
+from shortlist_client.wire.build import built
 from shortlist_client.wire.request import shopper_message, wishes_message
 
 POLL_SECONDS = 0.1
@@ -189,7 +190,8 @@ class RecommenderClient:
             TypeError: the candidates are not a list or tuple of strings.
             grpc.RpcError: like `recommend`.
         """
-        request = pb.RankRequest(
+        request = built(
+            pb.RankRequest,
             shopper=shopper_message(shopper),
             candidate_item_ids=members("candidates", candidates, STRING),
             wishes=wishes_message(wishes),
@@ -211,7 +213,7 @@ class RecommenderClient:
             grpc.RpcError: the item is unknown (NOT_FOUND); otherwise like `recommend`.
         """
         check("item_id", item_id, STRING)
-        request = pb.SimilarItemsRequest(item_id=item_id, wishes=wishes_message(wishes))
+        request = built(pb.SimilarItemsRequest, item_id=item_id, wishes=wishes_message(wishes))
         return self._answer(self._stub.SimilarItems, request, timeout)
 
     def _answer(self, method: Any, request: Any, timeout: float | None) -> Response:

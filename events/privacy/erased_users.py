@@ -15,7 +15,8 @@ from pathlib import Path
 from events.event import GRACE
 from events.privacy.key_file import KeyFile
 from events.privacy.user_names import UserNames, digest_of, length_of
-from lineage.journal import Journal, JournalError, read_journal
+from lineage.journal import Journal, JournalError
+from lineage.journal_records import read_journal
 from lineage.manifest import ArtifactError
 
 logger = logging.getLogger(__name__)

@@ -73,6 +73,16 @@ class LiveRecommender(Protocol):
     def find(self, item_id: str) -> KnownItem | None:
         """The current form of an item; None if it is unknown or deleted."""
 
+    def follow(self) -> None:
+        """Apply the item changes of other servers from now on, until `close`."""
+
+    @property
+    def age_seconds(self) -> float | None:
+        """Time since all item changes were known, seconds; None before `follow`."""
+
+    def close(self) -> None:
+        """Stop following, and let other processes change items."""
+
     def hand_over(self, successor: Any) -> AbstractContextManager[None]:
         """Context manager that hands item changes over to the engine of another release.
 

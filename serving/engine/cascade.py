@@ -1,6 +1,6 @@
 """The parts of one release, in one consistent state, that answer requests together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from dataset.item_fields import ItemFields
 from events.privacy.erased_users import erased_beside
 from index.filters.attributes import Attributes
 from lineage.open_release import open_release
+from lineage.signing import TrustedKeys
 from lineage.stages import DATA, RANKER
 from ranker.attention.inputs import AttentionInputs
 from ranker.ranker import Ranker
@@ -49,19 +50,28 @@ class Cascade:
 
     @classmethod
     def load(
-        cls, folder: Path, cache: CacheConfig = NO_CACHE, *, user_key: Path | None = None
+        cls,
+        folder: Path,
+        cache: CacheConfig = NO_CACHE,
+        *,
+        verify_keys: Sequence[Path] = (),
+        user_key: Path | None = None,
     ) -> "Cascade":
         """Check that a release is whole, and load it.
 
         Args:
             folder: Folder of a dataset's stages, or of a published release.
             cache: How many shoppers' embeddings to cache.
+            verify_keys: Files of public keys, of which one must have signed the release; none
+                demand no signature. They are read now.
             user_key: Key file of the users' names, if they are keyed.
 
         Raises:
-            ArtifactError: the release is incomplete, corrupt or mixed; the message names the part.
+            ArtifactError: the release is incomplete, corrupt, mixed, or not signed by these keys;
+                the message names the part.
         """
-        release = open_release(folder)
+        trusted = TrustedKeys.read(verify_keys) if verify_keys else None
+        release = open_release(folder, trusted=trusted)
         erased = erased_beside(changes_path(folder).parent, user_key)
         data, retriever = load_dataset(folder / DATA).for_refit(), Retriever.load(folder)
         if cache.shoppers:

@@ -51,6 +51,8 @@ class EngineConfig:
     """Limits on one request."""
     cache: CacheConfig = NO_CACHE
     """Cache sizes; the engine uses `shoppers` and `seconds`."""
+    verify_keys: tuple[Path, ...] = ()
+    """Files of public keys, of which one must have signed the release; none demand no signature."""
     user_key: Path | None = None
     """Key file of the users' names, if they are keyed."""
 
@@ -87,7 +89,9 @@ class Engine:
             ArtifactError: the release is incomplete, corrupt or mixed; the message names the part.
         """
         limit_blas_threads()
-        cascade = Cascade.load(folder, config.cache, user_key=config.user_key)
+        cascade = Cascade.load(
+            folder, config.cache, verify_keys=config.verify_keys, user_key=config.user_key
+        )
         head = config.ranked or cascade.validated_head
         engine = cls(cascade=cascade, limits=config.limits, head=head)
         engine.warm_up()

@@ -4,15 +4,16 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from serving.api.limits import Limits
+from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.api.request import Method, Request
 from serving.batching.fair_slots import FairSlots
 from serving.batching.request_queue import Answered
+from serving.server.access.about_users import is_withheld, withhold
 from serving.server.interceptors.statuses import status_of
 from serving.server.message_counts import check_counts
+from serving.server.servicers.answers import message_of
 from serving.server.servicers.streaming import answered
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
-from shortlist_client.wire.answer import answer_message
 from shortlist_client.wire.request import to_shopper, to_wishes
 
 NAME = "RecommendStream"
@@ -30,7 +31,7 @@ class RecommendStreams:
         *,
         draining: asyncio.Event,
         at_once: int,
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Take the parts.
 
@@ -85,6 +86,8 @@ class RecommendStreams:
             response.error.CopyFrom(pb.RowError(code=status.value[0], message=reason))
         else:
             response.answer.CopyFrom(
-                answer_message(answer, versions=versions, request_id=request_id)
+                await message_of(answer, versions=versions, request_id=request_id)
             )
+            if is_withheld(request):
+                withhold(response.answer)
         return response

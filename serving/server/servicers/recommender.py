@@ -10,13 +10,16 @@ from typing_extensions import override
 
 from events.privacy.erased_users import ErasedUsers
 from serving.api.errors import UnavailableError
-from serving.api.limits import Limits
+from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.api.request import Method, Request
 from serving.batching.engine_thread import EngineThread
 from serving.batching.request_queue import Answered
+from serving.server.access.about_users import check_about_user, is_withheld, withhold
 from serving.server.answer_cache import AnswerCache, Message, key_of
 from serving.server.caller import caller_of
+from serving.server.interceptors.wrapping import CALL
 from serving.server.message_counts import check_counts
+from serving.server.servicers.answers import message_of
 from serving.server.servicers.recommend_stream import RecommendStreams
 from serving.server.user_events import UserEvents
 from shortlist_client.api.answer import Degraded
@@ -24,7 +27,7 @@ from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.request import Shopper
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceServicer
-from shortlist_client.wire.answer import answer_message, embed_response
+from shortlist_client.wire.answer import embed_response
 from shortlist_client.wire.request import to_shopper, to_wishes
 
 
@@ -40,7 +43,7 @@ class RecommenderServicer(RecommenderServiceServicer):
         erased: ErasedUsers | None = None,
         draining: asyncio.Event,
         stream_requests: int,
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Take the parts.
 
@@ -112,7 +115,12 @@ class RecommenderServicer(RecommenderServiceServicer):
         return embed_response(answer, versions=versions, request_id=embed.wishes.request_id)
 
     async def _with_recent(self, request: Request) -> tuple[Request, bool]:
-        """The request with the user's recent events, and whether they could not be read."""
+        """The request with the user's recent events, and whether they could not be read.
+
+        Raises:
+            PermissionDeniedError: the client may not ask this about the user.
+        """
+        check_about_user(request)
         user_id = request.shopper.user_id
         if self._user_events is None or user_id is None or request.shopper.history:
             return request, False
@@ -131,6 +139,10 @@ class RecommenderServicer(RecommenderServiceServicer):
         answer = await self._cached_or_computed(request, message)
         if incomplete:
             answer.degraded = pb.DEGRADED_HISTORY
+        if is_withheld(request):
+            if (call := CALL.get()) is not None:
+                call.stages = dict(answer.milliseconds)
+            withhold(answer)
         return answer
 
     async def _cached_or_computed(self, request: Request, message: Message) -> pb.Answer:
@@ -150,7 +162,7 @@ class RecommenderServicer(RecommenderServiceServicer):
 
     async def _computed(self, request: Request) -> pb.Answer:
         answer, versions = await self._engine.answer(request)
-        return answer_message(answer, versions=versions, request_id=request.wishes.request_id)
+        return await message_of(answer, versions=versions, request_id=request.wishes.request_id)
 
 
 def _about_shopper(
