@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.interaction_codes import interaction_codes
+from lineage.arrays import read_array
 
 TRAIN, VALID, TEST = 0, 1, 2
 ABOUT = "about.json"
@@ -243,5 +244,5 @@ def load_dataset(folder: Path) -> Dataset:
 
 
 def _map(folder: Path, name: str) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(folder / f"{name}.npy", mmap_mode="r")
+    array: NDArray[Any] = read_array(folder / f"{name}.npy")
     return array

@@ -1,5 +1,6 @@
 """Item-kNN as a recall source: stored lists of the items that were bought by the same users."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from evaluation.baselines import ItemKNN
+from lineage.arrays import read_array
 from lineage.stages import NEIGHBOURS
 
 PARTS = ("starts", "rows", "weights")
 NEXT_ITEMS = "next_items"
 """File name prefix of the lists of items bought next."""
+LEAST = -150.0
+"""Smaller powers of two are 0 in float32."""
 AHEAD = 3
 """Largest distance in a history, in places, at which a later item counts as bought next."""
 
@@ -44,12 +48,15 @@ class NeighbourLists:
         Returns:
             The item rows that have a score, ascending and distinct, and their scores, above 0.
         """
-        newest_first = history[::-1]
+        newest_first = history[::-1][: _ages_that_count(decay)]
         if not len(newest_first):
             return np.empty(0, np.int32), np.empty(0, np.float32)
         ages, listed, weights = self._lists(newest_first)
-        rows, position = np.unique(listed, return_inverse=True)
         weights = (weights * np.float64(decay) ** ages).astype(np.float32)
+        if len(listed) > len(self):  # counting all rows is quicker than sorting the listed ones
+            rows = np.flatnonzero(np.bincount(listed, minlength=len(self))).astype(np.int32)
+            return rows, np.bincount(listed, weights, len(self))[rows].astype(np.float32)
+        rows, position = np.unique(listed, return_inverse=True)
         return rows, np.bincount(position, weights, len(rows)).astype(np.float32)
 
     def between(
@@ -93,12 +100,12 @@ class NeighbourLists:
     @classmethod
     def load(cls, folder: Path, name: str = NEIGHBOURS) -> "NeighbourLists":
         """Memory-map the arrays that `save` wrote."""
-        return cls(
-            **{
-                part: np.asarray(np.load(folder / f"{name}.{part}.npy", mmap_mode="r"))
-                for part in PARTS
-            }
-        )
+        return cls(**{part: read_array(folder / f"{name}.{part}.npy") for part in PARTS})
+
+
+def _ages_that_count(decay: float) -> int | None:
+    """Number of ages at which decay^age is above 0 in float32; None if all are."""
+    return None if decay == 1 else int(LEAST / math.log2(decay)) + 1
 
 
 def nearest_neighbours(

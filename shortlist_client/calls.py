@@ -1,22 +1,26 @@
 """Makes calls: default deadlines, precise errors, retries and parts of uploads."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
-from shortlist_client.api.checks import NUMBER, Kind, check, check_iterable
+from shortlist_client.api.checks import NUMBER, Kind, check, check_iterable, shown
 from shortlist_client.errors import precise_error
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Message | str)
 PAUSE_SECONDS, LAST_PAUSE = 0.1, 1.0
 """First and longest pause before a retry; each is three times as long as the one before."""
-UPLOAD_ROWS = 200
-"""Events or items of a message; each message has the deadline of a call."""
+UPLOAD_ROWS, UPLOAD_BYTES = 200, 256 << 10
+"""Events or items of a message, and their bytes; each message has the deadline of a call. A larger
+row has a message of its own."""
+ROW_BYTES = 8
+"""Tag and length of a row, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,16 +86,52 @@ def precise_errors() -> Iterator[None]:
         raise precise from error
 
 
-def in_parts(name: str, rows: Iterable[T], kind: Kind) -> Iterator[tuple[int, list[T]]]:
-    """Rows in parts of a message each, with the position of the first.
+def in_parts(
+    name: str, rows: Iterable[T], kind: Kind, message_of: Callable[[T], M]
+) -> Iterator[tuple[int, list[M]]]:
+    """Messages of rows, in parts of one request each, with the position of the first.
+
+    Args:
+        name: Name of the rows, for errors.
+        rows: The rows.
+        kind: Kind of every row.
+        message_of: Returns the message of a row, or the string itself.
 
     Raises:
         TypeError: the rows are one string, or one is of another kind.
+        ValueError: no message can hold a row; names the position and the field.
     """
     check_iterable(name, rows, kind)
-    rows, first = iter(rows), 0
-    while part := list(islice(rows, UPLOAD_ROWS)):
-        for place, row in enumerate(part, first):
-            check(f"{name}[{place}]", row, kind)
+    part, size, first = list[M](), 0, 0
+    for place, row in enumerate(rows):
+        check(f"{name}[{place}]", row, kind)
+        try:
+            message = message_of(row)
+        except ValueError as error:
+            raise ValueError(f"{name}[{place}]: {error}") from error
+        added = _bytes(message)
+        if part and (len(part) == UPLOAD_ROWS or size + added > UPLOAD_BYTES):
+            yield first, part
+            part, size, first = [], 0, place
+        part.append(message)
+        size += added
+    if part:
         yield first, part
-        first += len(part)
+
+
+def encodable(text: str) -> str:
+    """The text, which a message can hold.
+
+    Raises:
+        ValueError: the text is not valid Unicode.
+    """
+    try:
+        text.encode()
+    except UnicodeError as error:
+        raise ValueError(f"must be valid Unicode, got {shown(text)}") from error
+    return text
+
+
+def _bytes(row: Message | str) -> int:
+    """Upper bound of a row's size in its request, bytes."""
+    return ROW_BYTES + (len(row.encode()) if isinstance(row, str) else row.ByteSize())

@@ -17,10 +17,12 @@ from shortlist_client.catalog import CatalogClient
 from shortlist_client.channel import open_channel
 from shortlist_client.embed import EmbedClient
 from shortlist_client.feedback import FeedbackClient
+from shortlist_client.privacy import PrivacyClient
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from shortlist_client.stream import RefusedRow, recommendations
 from shortlist_client.wire.answer import to_response
+from shortlist_client.wire.build import built
 from shortlist_client.wire.request import shopper_message, wishes_message
 
 POLL_SECONDS = 0.1
@@ -68,6 +70,8 @@ class RecommenderClient:
         """Records events."""
         self.admin = AdminClient(self._channel, self._calls)
         """Lists and activates releases, returns statistics."""
+        self.privacy = PrivacyClient(self._channel, self._calls)
+        """Exports and erases users."""
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # Any: its types lack methods
 
     def __enter__(self) -> "RecommenderClient":
@@ -186,7 +190,8 @@ class RecommenderClient:
             TypeError: the candidates are not a list or tuple of strings.
             grpc.RpcError: like `recommend`.
         """
-        request = pb.RankRequest(
+        request = built(
+            pb.RankRequest,
             shopper=shopper_message(shopper),
             candidate_item_ids=members("candidates", candidates, STRING),
             wishes=wishes_message(wishes),
@@ -208,7 +213,7 @@ class RecommenderClient:
             grpc.RpcError: the item is unknown (NOT_FOUND); otherwise like `recommend`.
         """
         check("item_id", item_id, STRING)
-        request = pb.SimilarItemsRequest(item_id=item_id, wishes=wishes_message(wishes))
+        request = built(pb.SimilarItemsRequest, item_id=item_id, wishes=wishes_message(wishes))
         return self._answer(self._stub.SimilarItems, request, timeout)
 
     def _answer(self, method: Any, request: Any, timeout: float | None) -> Response:

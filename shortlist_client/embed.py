@@ -13,6 +13,7 @@ from shortlist_client.calls import Calls
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from shortlist_client.wire.answer import to_embeddings
+from shortlist_client.wire.build import built
 from shortlist_client.wire.request import shopper_message, wishes_message
 
 
@@ -71,7 +72,7 @@ class EmbedClient:
         Raises:
             grpc.RpcError: a rule is broken, or the server failed or is out of reach.
         """
-        items = pb.ItemsToEmbed(item_ids=members("item_ids", item_ids, STRING))
+        items = built(pb.ItemsToEmbed, item_ids=members("item_ids", item_ids, STRING))
         return self._embed(pb.EmbedRequest(items=items), wishes, timeout)
 
     def texts(
@@ -87,7 +88,7 @@ class EmbedClient:
         Raises:
             grpc.RpcError: a rule is broken, or the server failed or is out of reach.
         """
-        message = pb.TextsToEmbed(texts=members("texts", texts, STRING))
+        message = built(pb.TextsToEmbed, texts=members("texts", texts, STRING))
         return self._embed(pb.EmbedRequest(texts=message), wishes, timeout)
 
     def _embed(self, request: pb.EmbedRequest, wishes: Wishes, timeout: float | None) -> Embedded:

@@ -23,6 +23,10 @@ class _RefusedError(grpc.RpcError):
         self._code: grpc.StatusCode = error.code()
         self._details: str = error.details()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle, so that a process can hand the error to another one."""
+        return _restored, (type(self), self.args, vars(self))
+
     def code(self) -> grpc.StatusCode:
         """The gRPC status."""
         return self._code
@@ -48,6 +52,12 @@ class ReleaseChangedError(_RefusedError):
         """Take the error and the live release; None if it was never published."""
         super().__init__(error)
         self.live = live
+
+
+def _restored(kind: type[_RefusedError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error
 
 
 def precise_error(error: Any) -> grpc.RpcError:

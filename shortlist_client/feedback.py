@@ -43,12 +43,13 @@ class FeedbackClient:
 
         Raises:
             TypeError: a member is not an Event.
+            ValueError: no message can hold a field; names the position and the field.
             grpc.RpcError: the server failed or is out of reach; some events may be recorded.
         """
         recorded = known_before = 0
         rejected: dict[int, str] = {}
-        for first, part in in_parts("events", events, EVENT):
-            request = feedback_pb2.RecordRequest(events=map(event_message, part))
+        for first, part in in_parts("events", events, EVENT, event_message):
+            request = feedback_pb2.RecordRequest(events=part)
             response = self._calls.acknowledged(self._stub.Record, request, timeout)
             recorded += response.recorded
             known_before += response.known_before

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from dataset.prepare.schema import (
 )
 from dataset.prepare.sources import Source
 from dataset.prepare.split import CODES, assign_split
+from dataset.prepare.text_lengths import cut_table
 from dataset.prepare.validation import InputError, Table, first_rows, read_schema, reading
 from lineage.manifest import is_up_to_date, writing
 from lineage.stages import DATA
@@ -61,7 +62,9 @@ def build(config: DataConfig, source: Source, folder: Path) -> tuple[Dropped, ..
         partial,
         facts,
     ):
-        cleaned = _cleaned(config, source)
+        tables = canonical(source)
+        kept, cut = cut_table(tables.items)
+        cleaned = _cleaned(config, replace(tables, items=kept))
         with reading(source.interactions.path):
             items, users, events = collected(
                 cleaned.items, assign_split(cleaned.interactions, config)
@@ -76,15 +79,14 @@ def build(config: DataConfig, source: Source, folder: Path) -> tuple[Dropped, ..
         save_fields(partial, items)
         report = [dropped.plain() for dropped in cleaned.report]
         (partial / "cleaning.json").write_text(json.dumps(report, indent=1))
-        facts.update(_facts(items, users, events, cleaned.report), attributes=kinds)
+        facts.update(_facts(items, users, events, cleaned.report), attributes=kinds, cut_texts=cut)
     return cleaned.report
 
 
-def _cleaned(config: DataConfig, source: Source) -> Cleaned:
-    tables = canonical(source)
+def _cleaned(config: DataConfig, tables: Source) -> Cleaned:
     if config.split == "time-cut":
         _require_times(tables.interactions)
-    with reading(source.interactions.path):
+    with reading(tables.interactions.path):
         cleaned = clean(
             tables.items.frame,
             tables.interactions.frame,

@@ -30,6 +30,7 @@ from dataset.prepare.validation import (
     require_rows,
     require_type,
 )
+from shortlist_client.api.event import ID_LENGTH
 
 SPLITS = ("train", "valid", "test")
 
@@ -64,7 +65,7 @@ def _checked_items(items: Table) -> Table:
     require_type(items, TITLE, "be text", is_string)
     require_rows(items)
     unique = Rule(column=ITEM, must="be unique", broken=pl.col(ITEM).is_duplicated())
-    require(items, [_required(ITEM), unique])
+    require(items, [_required(ITEM), unique, _short(ITEM)])
     strings = [name for name, kind in read_schema(items).items() if is_string(kind) or name == ITEM]
     return replace(items, frame=items.frame.with_columns(pl.col(strings).cast(pl.String)))
 
@@ -78,7 +79,7 @@ def _checked_interactions(events: Table, now: float) -> Table:
             f"got the columns {list(schema)}"
         )
     columns = {USER: pl.col(USER).cast(pl.String), ITEM: pl.col(ITEM).cast(pl.String)}
-    rules = [_required(USER), _required(ITEM)]
+    rules = [_required(USER), _required(ITEM), _short(USER), _short(ITEM)]
     for name in (USER, ITEM):
         require_type(events, name, "be text or whole numbers", _is_id)
     if ORDER in schema:
@@ -96,6 +97,7 @@ def _checked_interactions(events: Table, now: float) -> Table:
         rules.append(Rule(column=SPLIT, must="be train, valid or test", broken=~known))
     if ACTION in schema:
         require_type(events, ACTION, "be text", is_string)
+        rules.append(_short(ACTION))
         columns[ACTION] = pl.col(ACTION).cast(pl.String).fill_null("").str.strip_chars()
     require_rows(events)
     require(events, rules)
@@ -116,6 +118,16 @@ def _required(column: str) -> Rule:
         column=column,
         must="not be null or empty",
         broken=pl.col(column).is_null() | empty.fill_null(value=True),
+    )
+
+
+def _short(column: str) -> Rule:
+    """No request could name a longer id or action."""
+    length = pl.col(column).cast(pl.String).str.len_chars()
+    return Rule(
+        column=column,
+        must=f"have at most {ID_LENGTH} characters",
+        broken=(length > ID_LENGTH).fill_null(value=False),
     )
 
 

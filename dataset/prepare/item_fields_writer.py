@@ -11,7 +11,12 @@ from dataset.arrays import StringColumn
 from dataset.item_fields import FIELDS
 from dataset.prepare.attributes import kind_of
 from dataset.prepare.schema import ITEM, TITLE, is_string, is_string_list
+from dataset.prepare.text_lengths import cut, long_columns
+from dataset.prepare.validation import InputError
+from shortlist_client.api.item import ITEM_BYTES, TITLE_BYTES
 
+ESCAPED = 6
+"""Most bytes of a character in JSON."""
 ROWS = 10_000
 """Rows of a table that are Python objects at a time"""
 
@@ -42,13 +47,24 @@ def save_fields(folder: Path, items: pl.DataFrame) -> None:
     Args:
         folder: Folder of the data stage.
         items: One row per item, in the order of the items.
+
+    Raises:
+        InputError: the fields of an item are together larger than a server accepts; names it.
     """
     lines = [json.dumps(fields, ensure_ascii=False) for fields in fields_of(items)]
+    for item_id, title, line in zip(items[ITEM], items[TITLE], lines, strict=True):
+        if ESCAPED * (len(line) + TITLE_BYTES) > ITEM_BYTES:
+            size = len(json.dumps({"title": title, **json.loads(line)}))
+            if size > ITEM_BYTES:
+                raise InputError(
+                    f"fields of item {item_id!r} must have at most {ITEM_BYTES:,} bytes together, "
+                    f"as JSON, got {size:,}"
+                )
     StringColumn.save(folder, FIELDS, lines)
 
 
 def read_items(path: Path) -> tuple[int, Iterator[dict[str, Any]]]:
-    """Read a Parquet file in the form of `items.parquet`.
+    """Read a Parquet file in the form of `items.parquet`; texts are cut as in the data stage.
 
     Returns:
         Number of items, and an iterator over their `item_id`, `title`, `texts` and `attributes`.
@@ -64,6 +80,7 @@ def read_items(path: Path) -> tuple[int, Iterator[dict[str, Any]]]:
     for name in (ITEM, TITLE):
         if name not in items.columns:
             raise ValueError(f"{path} must have a column {name!r}, got {', '.join(items.columns)}")
+    items = cut(items.lazy(), long_columns(items.lazy())).collect()
     named = items.select(pl.col(ITEM, TITLE).cast(pl.String).fill_null(""))
     rows = zip(named.iter_rows(named=True), fields_of(items), strict=True)
     return len(items), ({**name, **fields} for name, fields in rows)

@@ -31,9 +31,9 @@ class Limits:
     """Maximum number of attributes in `at_most` of a request's diversity."""
     vector: int = 4_096
     """Maximum number of numbers in `vector`."""
-    embedded: int = 64
+    embedded: int = 32
     """Maximum number of items or texts in an `Embed` call."""
-    text_length: int = 5_000
+    text_length: int = 2_000
     """Maximum length of a text in an `Embed` call, characters."""
     request_bytes: int = 512 << 10
     """Maximum size of a message to the RecommenderService: 10,000 ids of 36 bytes with their times
@@ -46,3 +46,7 @@ class Limits:
         for one in fields(self):
             if getattr(self, one.name) < 1:
                 raise ValueError(f"{one.name} must be at least 1, got {getattr(self, one.name)}")
+
+
+DEFAULT_LIMITS = Limits()
+"""Limits of a server that is not configured otherwise."""

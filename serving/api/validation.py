@@ -8,15 +8,15 @@ from dataset.attribute_kind import Kind
 from serving.api.errors import OtherReleaseError
 from serving.api.limits import Limits
 from serving.api.request import Method, Request, check_honoured
+from shortlist_client.api.checks import shown
 from shortlist_client.api.errors import InvalidRequestError
+from shortlist_client.api.event import ID_LENGTH
 from shortlist_client.api.filters import AnyOf
-from shortlist_client.api.item import Item
+from shortlist_client.api.item import ITEM_BYTES, TEXT_BYTES, TITLE_BYTES, Item
 from shortlist_client.api.request import Diversity, Shopper, Wishes
 
 MESSAGE_ROWS = 1_000
 """Largest number of events or items in one message."""
-ITEM_BYTES = 1 << 16
-"""Maximum size of an item's fields together, as JSON."""
 
 
 def check_request(request: Request, limits: Limits) -> None:
@@ -175,13 +175,22 @@ def check_item(item: Item, limits: Limits) -> None:
         raise InvalidRequestError(
             f"title of {item.item_id!r} must not be empty, got {item.title!r}"
         )
+    _check_bytes(f"title of {item.item_id!r}", item.title, TITLE_BYTES)
+    for name in (*item.texts, *item.attributes):
+        if len(name) > ID_LENGTH:
+            raise InvalidRequestError(
+                f"names of fields of {item.item_id!r} must have at most {ID_LENGTH} characters, "
+                f"got {len(name)}"
+            )
     for name, value in item.texts.items():
         lines = [value] if isinstance(value, str) else value
         if not isinstance(lines, list | tuple) or not all(isinstance(line, str) for line in lines):
             raise InvalidRequestError(
                 f"texts of {item.item_id!r} must be strings or lists of strings, "
-                f"got {name}={value!r}"
+                f"got {name}={shown(value)}"
             )
+        for line in lines:
+            _check_bytes(f"{name} of {item.item_id!r}", line, TEXT_BYTES)
     try:
         size = len(json.dumps(item.described(), allow_nan=False).encode())
     except (TypeError, ValueError) as error:
@@ -192,6 +201,11 @@ def check_item(item: Item, limits: Limits) -> None:
         raise InvalidRequestError(
             f"fields of {item.item_id!r} must have at most {ITEM_BYTES} bytes, got {size}"
         )
+
+
+def _check_bytes(name: str, text: str, most: int) -> None:
+    if (size := len(text.encode(errors="surrogatepass"))) > most:
+        raise InvalidRequestError(f"{name} must have at most {most:,} bytes, got {size:,}")
 
 
 def check_count(name: str, got: int, most: int, of: str) -> None:

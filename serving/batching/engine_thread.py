@@ -68,6 +68,11 @@ class EngineThread:
         return self.engine.current.version_token if self._is_loaded else None
 
     @property
+    def item_changes_age(self) -> float | None:
+        """Time since all item changes were known, seconds; None until they are followed."""
+        return self.engine.age_seconds if self._is_loaded else None
+
+    @property
     def cache_lookups(self) -> Mapping[str, CacheLookups]:
         """Hits and misses of the engine's caches, by name; empty until an engine is loaded."""
         return self.engine.current.cache_lookups if self._is_loaded else {}

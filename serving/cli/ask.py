@@ -16,11 +16,23 @@ from shortlist_client.api.request import Diversity, Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 from shortlist_client.wire.filters import read_filters
 
+OF_SHOPPERS = (
+    "user_id",
+    "history",
+    "search",
+    "strength",
+    "at_most",
+    "explain",
+    "explain_texts",
+)
+"""Options that only recommendations honour."""
+
 
 def ask(options: jsonargparse.Namespace) -> None:
     """Call a server and print the history, if any, and the answer.
 
     Raises:
+        ValueError: the options contradict each other.
         SystemExit: the server is out of reach or returned an error; status 1.
     """
     history = [item_id for item_id in options.history.split(",") if item_id]
@@ -52,6 +64,7 @@ def _answer(
     filters = read_filters(options.filters)
     exclude = [item_id for item_id in options.exclude.split(",") if item_id]
     if options.similar:
+        _check_similar(options)
         wishes = Wishes(
             filters=filters, exclude=exclude, release=options.release, limit=options.limit
         )
@@ -67,6 +80,17 @@ def _answer(
         limit=options.limit,
     )
     return client.recommend(shopper, wishes), f"recommended to {_who(options)}"
+
+
+def _check_similar(options: jsonargparse.Namespace) -> None:
+    """Refuse options that `--similar` cannot honour.
+
+    Raises:
+        ValueError: names the option.
+    """
+    for name in OF_SHOPPERS:
+        if options[name]:
+            raise ValueError(f"--{name} must be absent with --similar, got {options[name]!r}")
 
 
 def _who(options: jsonargparse.Namespace) -> str:
@@ -97,7 +121,9 @@ def ask_parser() -> jsonargparse.ArgumentParser:
     parser.add_argument("--user_id", type=str | None, help="a user that the release knows")
     parser.add_argument("--history", default="", help="item ids, oldest first: `50,181,172`")
     parser.add_argument("--search", default="", help="what the shopper is looking for, in words")
-    parser.add_argument("--similar", default="", help="an item id; asks for its neighbours")
+    parser.add_argument(
+        "--similar", default="", help="an item id; asks for its neighbours, not for recommendations"
+    )
     parser.add_argument(
         "--filters",
         default="{}",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.arrays import read_array
 from lineage.manifest import MismatchedArtifactError
 from lineage.stages import BACKBONE, EMBEDDINGS, RANKER, TOWERS
 from ranker.attention.inputs import AttentionInputs
@@ -37,7 +38,7 @@ class ItemEncoder:
         """
         self._root, self._catalogue, self._ranker = root, catalogue, ranker
         self._config = data_config(root)
-        self._embeddings = np.load(root / TOWERS / EMBEDDINGS, mmap_mode="r")
+        self._embeddings = read_array(root / TOWERS / EMBEDDINGS)
 
     def load(self) -> None:
         """Load the models now, so that the release's files are read no more.

@@ -14,4 +14,5 @@ def caller_of(context: Any) -> str:
         context: Context of the call.
     """
     peer: str = context.peer()  # ipv4:10.0.0.7:49152, ipv6:[::1]:49152 or unix:path
-    return current_client_name() or (peer if peer.startswith("unix") else peer.rpartition(":")[0])
+    host = peer if peer.startswith("unix") else peer.rpartition(":")[0]
+    return current_client_name() or host

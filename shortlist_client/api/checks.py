@@ -85,5 +85,10 @@ def check_mapping(name: str, value: object, kind: Kind | None = None) -> None:
             check(f"{name}[{key!r}]", one, kind)
 
 
+def shown(value: object) -> str:
+    """A value in an error message, cut."""
+    return _shown.repr(value)
+
+
 def _wrong(name: str, rule: str, value: object) -> TypeError:
-    return TypeError(f"{name} must be {rule}, got {_shown.repr(value)}")
+    return TypeError(f"{name} must be {rule}, got {shown(value)}")

@@ -6,6 +6,13 @@ from typing import Any
 
 from shortlist_client.api.checks import STRING, check, check_mapping
 
+TITLE_BYTES = 2_048
+"""Maximum size of a title, bytes of UTF-8: every item of an answer has one."""
+TEXT_BYTES = 16_384
+"""Maximum size of each other text, bytes of UTF-8."""
+ITEM_BYTES = 1 << 16
+"""Maximum size of an item's fields together, as JSON."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Item:

@@ -1,11 +1,14 @@
 """Converts items to messages and back."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.struct_pb2 import Struct, Value
 
+from shortlist_client.api.checks import shown
 from shortlist_client.api.item import Item
 from shortlist_client.proto.recommender.v1 import catalog_pb2
+from shortlist_client.wire.build import built, check_text, refused
 
 
 def to_item(message: catalog_pb2.CatalogItem) -> Item:
@@ -22,16 +25,26 @@ def item_message(item: Item) -> catalog_pb2.CatalogItem:
     """The message of an item.
 
     Raises:
-        ValueError: a text or an attribute is not a plain JSON value.
+        ValueError: a text or an attribute is not a plain JSON value, or no message can hold a
+            value; names the field.
     """
-    message = catalog_pb2.CatalogItem(item_id=item.item_id, title=item.title)
-    for struct, fields in ((message.texts, item.texts), (message.attributes, item.attributes)):
-        _fill(struct, fields)
+    message = built(catalog_pb2.CatalogItem, item_id=item.item_id, title=item.title)
+    _fill("texts", message.texts, item.texts)
+    _fill("attributes", message.attributes, item.attributes)
     return message
 
 
-def _fill(struct: Struct, fields: Any) -> None:
-    struct.update({n: list(v) if isinstance(v, tuple) else v for n, v in fields.items()})
+def _fill(name: str, struct: Struct, fields: Mapping[str, Any]) -> None:
+    check_text(name, fields)
+    for field, value in fields.items():
+        try:
+            struct[field] = list(value) if isinstance(value, tuple) else value
+        except (UnicodeError, OverflowError) as error:
+            raise refused(f"{name}[{field!r}]", value, error) from None
+        except ValueError as error:
+            raise ValueError(
+                f"{name}[{field!r}] must be a plain JSON value, got {shown(value)}"
+            ) from error
 
 
 def _fields(struct: Struct) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from shortlist_client.api.event import Event
 from shortlist_client.proto.recommender.v1 import feedback_pb2
+from shortlist_client.wire.build import built
 
 
 def to_event(message: feedback_pb2.Event, *, at: float) -> Event:
@@ -18,8 +19,13 @@ def to_event(message: feedback_pb2.Event, *, at: float) -> Event:
 
 
 def event_message(event: Event) -> feedback_pb2.Event:
-    """The message of an event."""
-    return feedback_pb2.Event(
+    """The message of an event.
+
+    Raises:
+        ValueError: a field does not fit the contract's type; names it.
+    """
+    return built(
+        feedback_pb2.Event,
         event_id=event.event_id,
         user_id=event.user_id,
         item_id=event.item_id,

@@ -9,12 +9,15 @@ from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.filters import EPOCH, AnyOf, Clause, Filters, Range, Value, moment
 from shortlist_client.api.request import Diversity
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
+from shortlist_client.wire.build import built
 
 
 def diversity_message(diversity: Diversity) -> pb.Diversity:
     """The message of a diversity."""
-    at_most = [pb.AtMost(attribute=name, items=items) for name, items in diversity.at_most.items()]
-    return pb.Diversity(strength=diversity.strength, at_most=at_most)
+    at_most = [
+        built(pb.AtMost, attribute=name, items=items) for name, items in diversity.at_most.items()
+    ]
+    return built(pb.Diversity, strength=diversity.strength, at_most=at_most)
 
 
 def to_diversity(message: pb.Diversity) -> Diversity:
@@ -97,18 +100,18 @@ def _to_value(message: pb.Value) -> Value:
 def _clause_message(clause: Clause) -> pb.Clause:
     if isinstance(clause, AnyOf):
         any_of = pb.AnyOf(values=map(_value_message, clause.values))
-        return pb.Clause(attribute=clause.attribute, any_of=any_of)
+        return built(pb.Clause, attribute=clause.attribute, any_of=any_of)
     bounds = {name: _value_message(value) for name, value in clause.bounds.items()}
-    return pb.Clause(attribute=clause.attribute, range=pb.Range(**bounds))
+    return built(pb.Clause, attribute=clause.attribute, range=pb.Range(**bounds))
 
 
 def _value_message(value: Value) -> pb.Value:
     if isinstance(value, bool):
         return pb.Value(boolean=value)
     if isinstance(value, str):
-        return pb.Value(keyword=value)
+        return built(pb.Value, keyword=value)
     if isinstance(value, date):
         since = moment(value) - EPOCH
         seconds, rest = divmod(since, timedelta(seconds=1))
         return pb.Value(time=Timestamp(seconds=seconds, nanos=1000 * rest.microseconds))
-    return pb.Value(number=value)
+    return built(pb.Value, number=value)

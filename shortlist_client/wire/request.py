@@ -3,6 +3,7 @@
 from shortlist_client.api.checks import Kind, check
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
+from shortlist_client.wire.build import built
 from shortlist_client.wire.filters import (
     diversity_message,
     filters_message,
@@ -19,9 +20,11 @@ def shopper_message(shopper: Shopper) -> pb.Shopper:
 
     Raises:
         TypeError: the value is not a Shopper.
+        ValueError: a field does not fit the contract's type; names it.
     """
     check("shopper", shopper, SHOPPER)
-    return pb.Shopper(
+    return built(
+        pb.Shopper,
         user_id=shopper.user_id,
         history_item_ids=shopper.history,
         history_times=shopper.history_times,
@@ -48,9 +51,11 @@ def wishes_message(wishes: Wishes) -> pb.Wishes:
 
     Raises:
         TypeError: the value is not Wishes.
+        ValueError: a field does not fit the contract's type; names it.
     """
     check("wishes", wishes, WISHES)
-    return pb.Wishes(
+    return built(
+        pb.Wishes,
         limit=wishes.limit,
         filters=filters_message(wishes.filters) if wishes.filters else None,
         exclude_item_ids=wishes.exclude,

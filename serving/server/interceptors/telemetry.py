@@ -116,6 +116,8 @@ def _request_id(call: Call) -> str:
 
 
 def _stages(call: Call) -> Mapping[str, float]:
+    if call.stages is not None:
+        return call.stages
     answer = getattr(call.response, "answer", call.response)
     return dict(getattr(answer, "milliseconds", {}))
 

@@ -1,7 +1,9 @@
 """Wraps a gRPC method of any kind in a context manager."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -18,6 +20,12 @@ class Call:
     """The request; None if requests are streamed"""
     response: Any = field(default=None)
     """The response, None until it is ready; always None if responses are streamed"""
+    stages: Mapping[str, float] | None = None
+    """Times by stage that the response withholds from the client, ms; None if it withholds none"""
+
+
+CALL: ContextVar[Call | None] = ContextVar("call", default=None)
+"""The call in progress, inside `wrap`"""
 
 
 Wrapper = Callable[[Call], AbstractAsyncContextManager[None]]
@@ -44,6 +52,7 @@ def wrap(handler: Handler, manager: Wrapper) -> Handler:
 def _unary(method: Callable[..., Any], manager: Wrapper, *, streamed: bool) -> Callable[..., Any]:
     async def call(request: Any, context: Any) -> Any:
         made = Call(context=context, request=None if streamed else request)
+        CALL.set(made)
         try:
             async with manager(made):
                 made.response = await method(request, context)
@@ -61,15 +70,19 @@ def _streaming(
     # Writes to the context: gRPC would leave a generator, at the yield, to the garbage collector
     # when its caller cancels, and the context manager would end late and in another task.
     async def call(request: Any, context: Any) -> None:
+        made = Call(context=context, request=None if streamed else request)
+        CALL.set(made)
         try:
-            async with (
-                manager(Call(context=context, request=None if streamed else request)),
-                aclosing(method(request, context)) as responses,
-            ):
-                async for response in responses:
-                    await context.write(response)
+            async with manager(made):
+                result = method(request, context)
+                if inspect.isawaitable(result):  # a method that writes to the context itself
+                    await result
+                    return
+                async with aclosing(result) as responses:
+                    async for response in responses:
+                        await context.write(response)
         except aio.AbortError as error:
-            del request
+            del request, made
             raise _forgetful(error) from None
 
     return call

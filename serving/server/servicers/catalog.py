@@ -9,8 +9,9 @@ from typing import Any
 
 from typing_extensions import override
 
+from lineage.journal import JournalHeldError
 from lineage.manifest import ArtifactError
-from serving.api.errors import UnavailableError, UnknownItemError
+from serving.api.errors import MessageTooLargeError, UnavailableError, UnknownItemError
 from serving.api.protocol import LiveRecommender
 from serving.api.validation import check_rows
 from serving.batching.engine_thread import EngineThread
@@ -29,6 +30,8 @@ BATCH_ITEMS = 256
 """Maximum number of items encoded together, from all waiting messages."""
 CALLS = 4
 """Calls of Get and Delete in progress; others wait for their client's turn."""
+GET_BYTES = 2 << 20
+"""Maximum size of the items of an answer to `Get`, bytes."""
 
 
 class CatalogServicer(CatalogServiceServicer):
@@ -38,10 +41,18 @@ class CatalogServicer(CatalogServiceServicer):
         self._engine, self._draining = engine, draining
         self._upserts = MicroBatcher(self._upsert, most=BATCH_ITEMS, name="catalogue")
         self._calls = FairSlots(CALLS)
+        self._is_following = False
+
+    async def start(self) -> None:
+        """Follow the item changes of other servers; the engine must be loaded."""
+        await asyncio.to_thread(self._engine.engine.follow)
+        self._is_following = True
 
     async def close(self) -> None:
-        """Finish the accepted upserts."""
+        """Finish the accepted upserts, and let other servers change items."""
         await self._upserts.close()
+        if self._is_following:
+            await asyncio.to_thread(self._engine.engine.close)
 
     @override
     async def Upsert(
@@ -67,8 +78,7 @@ class CatalogServicer(CatalogServiceServicer):
 
     async def _upsert_message(self, client: str, request: pb.UpsertRequest) -> pb.UpsertResponse:
         check_rows("items", len(request.items))
-        items = [to_item(message) for message in request.items]
-        reasons = await self._upserts(items, client=client)
+        reasons = await self._upserts(request.items, client=client)
         rejected = [
             pb.RejectedItem(row=row, item_id=message.item_id, reason=reason)
             for row, (message, reason) in enumerate(zip(request.items, reasons, strict=True))
@@ -76,9 +86,10 @@ class CatalogServicer(CatalogServiceServicer):
         ]
         return pb.UpsertResponse(upserted=len(reasons) - len(rejected), rejected=rejected)
 
-    def _upsert(self, items: Sequence[Item]) -> Sequence[str | None]:
+    def _upsert(self, messages: Sequence[pb.CatalogItem]) -> Sequence[str | None]:
         """Upsert the valid items. Returns for each item the rule that it breaks, or None."""
         engine = self._engine.engine
+        items = [to_item(message) for message in messages]  # long for the event loop
         reasons = [_broken_rule(engine, item) for item in items]
         valid = {
             item.item_id: item
@@ -101,13 +112,18 @@ class CatalogServicer(CatalogServiceServicer):
             # another call deleted one of them in between; look again
 
     def _get(self, item_ids: Sequence[str]) -> pb.GetResponse:
-        engine, response = self._engine.engine, pb.GetResponse()
+        engine, response, size = self._engine.engine, pb.GetResponse(), 0
         for item_id in item_ids:
             known = engine.find(item_id)
             if known is None:
                 response.unknown_item_ids.append(item_id)
-            else:
-                response.items.add(item=item_message(known.item), changed=known.changed)
+                continue
+            found = response.items.add(item=item_message(known.item), changed=known.changed)
+            if (size := size + found.ByteSize()) > GET_BYTES:
+                raise MessageTooLargeError(
+                    f"items of an answer must have at most {GET_BYTES:,} bytes, "
+                    f"got more; ask for fewer than {len(item_ids)}"
+                )
         return response
 
 
@@ -124,6 +140,12 @@ def _failures_as_unavailable() -> Iterator[None]:
     """Log failures of the disk and of the lock; callers only learn that a retry may help."""
     try:
         yield
+    except JournalHeldError as error:
+        logger.error("%s", error)
+        raise UnavailableError(
+            "items cannot be changed by this server while another one writes the journal of its "
+            "folder; send item changes to that one"
+        ) from error
     except (ArtifactError, OSError) as error:
         logger.error("%s", error)
         raise UnavailableError("items cannot be changed now") from error

@@ -4,10 +4,11 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from serving.api.limits import Limits
+from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.api.request import Method, Request
 from serving.batching.fair_slots import FairSlots
 from serving.batching.request_queue import Answered
+from serving.server.access.about_users import is_withheld, withhold
 from serving.server.interceptors.statuses import status_of
 from serving.server.message_counts import check_counts
 from serving.server.servicers.streaming import answered
@@ -30,7 +31,7 @@ class RecommendStreams:
         *,
         draining: asyncio.Event,
         at_once: int,
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Take the parts.
 
@@ -87,4 +88,6 @@ class RecommendStreams:
             response.answer.CopyFrom(
                 answer_message(answer, versions=versions, request_id=request_id)
             )
+            if is_withheld(request):
+                withhold(response.answer)
         return response

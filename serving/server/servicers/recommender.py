@@ -8,13 +8,16 @@ from typing import Any
 
 from typing_extensions import override
 
+from events.privacy.erased_users import ErasedUsers
 from serving.api.errors import UnavailableError
-from serving.api.limits import Limits
+from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.api.request import Method, Request
 from serving.batching.engine_thread import EngineThread
 from serving.batching.request_queue import Answered
+from serving.server.access.about_users import check_about_user, is_withheld, withhold
 from serving.server.answer_cache import AnswerCache, Message, key_of
 from serving.server.caller import caller_of
+from serving.server.interceptors.wrapping import CALL
 from serving.server.message_counts import check_counts
 from serving.server.servicers.recommend_stream import RecommendStreams
 from serving.server.user_events import UserEvents
@@ -36,9 +39,10 @@ class RecommenderServicer(RecommenderServiceServicer):
         user_events: UserEvents | None = None,
         cache: AnswerCache | None = None,
         *,
+        erased: ErasedUsers | None = None,
         draining: asyncio.Event,
         stream_requests: int,
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Take the parts.
 
@@ -46,12 +50,14 @@ class RecommenderServicer(RecommenderServiceServicer):
             engine: Thread of the engine.
             user_events: Users' events since the release was built; None without an event store.
             cache: Cache of answers; None computes every answer.
+            erased: Erased users, as the engine knows them; None without an event store.
             draining: Set when the server stops.
             stream_requests: Maximum number of requests in progress, of all streams together.
             limits: Limits on one request.
         """
         self._limits = limits
         self._engine, self._user_events, self._cache = engine, user_events, cache
+        self._erased = erased
         self._streams = RecommendStreams(
             self._answer_of_stream, draining=draining, at_once=stream_requests, limits=limits
         )
@@ -108,7 +114,12 @@ class RecommenderServicer(RecommenderServiceServicer):
         return embed_response(answer, versions=versions, request_id=embed.wishes.request_id)
 
     async def _with_recent(self, request: Request) -> tuple[Request, bool]:
-        """The request with the user's recent events, and whether they could not be read."""
+        """The request with the user's recent events, and whether they could not be read.
+
+        Raises:
+            PermissionDeniedError: the client may not ask this about the user.
+        """
+        check_about_user(request)
         user_id = request.shopper.user_id
         if self._user_events is None or user_id is None or request.shopper.history:
             return request, False
@@ -127,11 +138,16 @@ class RecommenderServicer(RecommenderServiceServicer):
         answer = await self._cached_or_computed(request, message)
         if incomplete:
             answer.degraded = pb.DEGRADED_HISTORY
+        if is_withheld(request):
+            if (call := CALL.get()) is not None:
+                call.stages = dict(answer.milliseconds)
+            withhold(answer)
         return answer
 
     async def _cached_or_computed(self, request: Request, message: Message) -> pb.Answer:
         if self._cache is None or (token := self._engine.version_token) is None:
             return await self._computed(request)
+        token = token, None if self._erased is None else self._erased.version
         started, key = time.perf_counter(), key_of(request.method, message, request.recent)
         answer = self._cache.get(key, token)
         if answer is None:

@@ -25,6 +25,8 @@ from shortlist_client.api.answer import Answer, Basis, Coverage
 
 class Slow:
     versions, version_token, cache_lookups = {"data": "d1"}, 0, {}
+    age_seconds = None
+    follow = close = lambda self: None
 
     @property
     def current(self):
@@ -115,6 +117,26 @@ def test_ask_sends_diversity_and_explanations(ask, fake):
     diversity = Diversity(strength=0.5, at_most={"brand": 2})
     wishes = Wishes(limit=10, diversity=diversity, explain=True, explain_texts=True)
     assert fake.calls == [("recommend", Shopper(), wishes)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--user_id", "1"),
+        ("--history", "7"),
+        ("--search", "lamp"),
+        ("--strength", "0.5"),
+        ("--at_most", '{"brand": 2}'),
+        ("--explain",),
+        ("--explain_texts",),
+    ],
+)
+def test_ask_refuses_options_that_similar_cannot_honour(ask, fake, capsys, options):
+    status, error = error_of(capsys, ask, "--similar", "50", *options)
+
+    assert status != 0
+    assert f"{options[0]} must be absent with --similar" in error
+    assert fake.calls == []
 
 
 def test_ask_shows_the_history_by_id_or_with_a_release_by_title(ask, shop, tmp_path):

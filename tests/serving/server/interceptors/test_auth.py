@@ -11,8 +11,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from serving.server.access.credentials import digest_of
 from serving.server.access.roles import Role
-from serving.server.access_control import digest_of
 from serving.server.transport.tls import TlsConfig
 from shortlist_client import Event, Item, OverloadedError, client_credentials
 from shortlist_client.api.request import Shopper, Wishes
@@ -26,7 +26,7 @@ SECONDS = 10
 def tokens(tmp_path):
     path = tmp_path / "clients.yaml"
     clients = [
-        {"client": "shop", "sha256": digest_of("reads").hex(), "roles": ["read"]},
+        {"client": "shop", "sha256": digest_of("reads").hex(), "roles": ["read", "explain"]},
         {"client": "ops", "sha256": digest_of("rules").hex(), "roles": ["admin"]},
         {
             "client": "slow",
