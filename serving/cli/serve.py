@@ -1,5 +1,6 @@
 """`python -m serving serve`: serve a release over gRPC."""
 
+import faulthandler
 import logging
 import os
 from collections.abc import Callable
@@ -100,6 +101,7 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
     """
     import uvloop
 
+    faulthandler.enable()  # logs where a signal such as SIGBUS ended the process
     if (options.releases is None) == (options.artifacts is None):
         raise ValueError("serve must be given either --releases or --artifacts, got both or none")
     config = ServeConfig(

@@ -17,6 +17,7 @@ from serving.batching.engine_thread import Load
 from serving.releases.reloader import Reloader
 from serving.server.config import ServerConfig
 from serving.server.server import Server
+from serving.server.transport.library_logs import hide_faults_of_callers
 from serving.server.transport.supervision import ServerEndedError
 from serving.server.user_events import EventsConfig
 
@@ -55,6 +56,7 @@ async def serve(
             keep it alive, it does so within `EXIT_SECONDS`.
         Exception: the error of loading.
     """
+    hide_faults_of_callers()
     loop, stopped, hangup = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)

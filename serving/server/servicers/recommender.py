@@ -19,6 +19,7 @@ from serving.server.answer_cache import AnswerCache, Message, key_of
 from serving.server.caller import caller_of
 from serving.server.interceptors.wrapping import CALL
 from serving.server.message_counts import check_counts
+from serving.server.servicers.answers import message_of
 from serving.server.servicers.recommend_stream import RecommendStreams
 from serving.server.user_events import UserEvents
 from shortlist_client.api.answer import Degraded
@@ -26,7 +27,7 @@ from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.request import Shopper
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceServicer
-from shortlist_client.wire.answer import answer_message, embed_response
+from shortlist_client.wire.answer import embed_response
 from shortlist_client.wire.request import to_shopper, to_wishes
 
 
@@ -161,7 +162,7 @@ class RecommenderServicer(RecommenderServiceServicer):
 
     async def _computed(self, request: Request) -> pb.Answer:
         answer, versions = await self._engine.answer(request)
-        return answer_message(answer, versions=versions, request_id=request.wishes.request_id)
+        return await message_of(answer, versions=versions, request_id=request.wishes.request_id)
 
 
 def _about_shopper(

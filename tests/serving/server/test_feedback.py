@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import grpc
 import pytest
 import yaml
-from serving.server.access_control import digest_of
+from serving.server.access.credentials import digest_of
 
 from events.open_store import open_store
 from serving.server.user_events import EventsConfig

@@ -6,7 +6,7 @@ from dataclasses import replace
 import grpc
 import pytest
 import yaml
-from serving.server.access_control import digest_of
+from serving.server.access.credentials import digest_of
 
 from dataset.arrays import StringColumn
 from events.event_store import StoreError
