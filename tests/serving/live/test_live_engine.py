@@ -340,7 +340,7 @@ def test_a_damaged_journal_is_refused(start, root):
 def test_items_encoded_by_other_towers_are_encoded_again(start, monkeypatch):
     engine = start()
     with monkeypatch.context() as other:
-        other.setattr(engine, "_encoded_by", "other towers")
+        other.setattr(engine._items.changes, "encoded_by", "other towers")
         zeros = np.eye(1, 16, dtype=np.float32), np.zeros((1, 48 + WORD_BYTES), np.int8)
         other.setattr("serving.live.item_encoder.ItemEncoder.__call__", lambda *_: zeros)
         engine.upsert([Item(item_id="new", title="red shirt shirt")])
@@ -381,7 +381,9 @@ def vector_of(engine, item_id):
 def test_an_unchanged_text_gets_the_state_from_the_rankers_training(base, root, texts):
     from serving.live.item_encoder import ItemEncoder
 
-    reader = ItemEncoder(root, base.cascade.catalogue, base.cascade.ranker)
+    reader = ItemEncoder(
+        root, base.cascade.catalogue, base.cascade.ranker, base.cascade.retriever.texts
+    )
     inputs = base.cascade.ranker.inputs
     stored = inputs.read(np.arange(240))
 
