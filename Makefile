@@ -102,9 +102,9 @@ ranker: trial ## Train the ranker on the trial's shortlists
 
 ##@ Publish and serve
 
-publish: install ## Check the finished stages and make them the live release
+publish: install ## Check the finished stages and make them the live release; KEY=file signs it
 	@$(RUN) -m serving publish --config $(call config,publish) --artifacts $(ARTIFACTS)/$(NAME) \
-		--releases $(RELEASES)/$(NAME)
+		--releases $(RELEASES)/$(NAME) $(if $(KEY),--key $(KEY))
 
 rollback: install ## Return to the release before the live one, or to RELEASE=id
 	@$(RUN) -m serving rollback --releases $(RELEASES)/$(NAME) $(if $(RELEASE),--release $(RELEASE))
