@@ -305,11 +305,13 @@ def test_a_server_refuses_more_bytes_than_a_call_accepts(start, fake, tmp_path, 
     running = start(lambda: fake, parts={"store": open_store(str(tmp_path / "events.sqlite"))})
     wire = bytes(most_bytes(path, DEFAULT_LIMITS) + 1)
 
-    with grpc.insecure_channel(running.address) as channel, pytest.raises(grpc.RpcError) as caught:
+    def send(channel):
         if METHODS[path].client_streaming:
-            list(channel.stream_stream(path)(iter([wire]), timeout=10))
-        else:
-            channel.unary_unary(path)(wire, timeout=10)
+            return list(channel.stream_stream(path)(iter([wire]), timeout=10))
+        return channel.unary_unary(path)(wire, timeout=10)
+
+    with grpc.insecure_channel(running.address) as channel, pytest.raises(grpc.RpcError) as caught:
+        send(channel)
 
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert f"must have at most {len(wire) - 1:,} bytes" in caught.value.details()
