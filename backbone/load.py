@@ -1,6 +1,8 @@
-"""Loads a pretrained BERT and its tokenizer by hub name or from a local folder."""
+"""Loads a pretrained BERT and its tokenizer from a local folder or a revision on the hub."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,15 +19,45 @@ from transformers.utils import logging as transformers_logging
 from backbone.attention import fast_on_short_texts
 from backbone.layers import layers_of
 
+HUB_NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*(/[\w.-]+)?)@(?P<revision>[0-9a-f]{40})")
+"""A name on the hub and the commit of its revision."""
+
+
+def source_of(name: str) -> tuple[str, dict[str, Any]]:
+    """Folder or hub name of a backbone, and the options that make it always the same bytes.
+
+    A local folder is read without the network. On the hub, a branch or a tag may move to other
+    weights, so only a commit is accepted.
+
+    Returns:
+        The first argument of `from_pretrained`, and its keyword arguments.
+
+    Raises:
+        FileNotFoundError: the name looks like a folder, but is none.
+        ValueError: the name is that of the hub, but without a commit.
+    """
+    if Path(name).is_dir():
+        return name, {"local_files_only": True}
+    if found := HUB_NAME.fullmatch(name):
+        return found["name"], {"revision": found["revision"]}
+    if name.startswith((".", "/", "~")):
+        raise _not_found(name)
+    raise ValueError(
+        "backbone must be a local folder, or a hub name with the commit of its revision, "
+        f"`name@` and 40 hexadecimal digits, got {name!r}"
+    )
+
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """Tokenizer of a hub name or local folder.
+    """Tokenizer of a hub name with its revision, or of a local folder.
 
     Raises:
         FileNotFoundError: the name is neither a local folder nor reachable on the hub.
+        ValueError: the name is that of the hub, but without a commit.
     """
+    place, options = source_of(name)
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(name)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(place, **options)
     except OSError as error:
         raise _not_found(name) from error
     return tokenizer
@@ -37,7 +69,7 @@ def load_bert(
     """Pretrained encoder without its pooler, fp32, in evaluation mode.
 
     Args:
-        name: Hub name or local folder of a BERT-like encoder.
+        name: Local folder of a BERT-like encoder, or hub name with its revision.
         dropout: Probability of zeroing an activation in training.
         layers: Number of lowest layers to keep; by default all.
         words: Whether to keep the word embeddings, which are half of a small model. Without them
@@ -45,13 +77,15 @@ def load_bert(
 
     Raises:
         FileNotFoundError: the name is neither a local folder nor reachable on the hub.
-        ValueError: the encoder has fewer layers.
+        ValueError: the encoder has fewer layers, or the hub name has no commit.
     """
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers does not type it
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers does not type it
+    place, options = source_of(name)
     try:
         model: PreTrainedModel = AutoModel.from_pretrained(
-            name,
+            place,
+            **options,
             add_pooling_layer=False,
             hidden_dropout_prob=dropout,
             attention_probs_dropout_prob=dropout,
@@ -59,6 +93,7 @@ def load_bert(
         )
     except OSError as error:
         raise _not_found(name) from error
+    _copy_from_file(model)
     fast_on_short_texts(model)
     if layers is not None:
         _keep_lowest(model, layers)
@@ -67,6 +102,12 @@ def load_bert(
         model.config.vocab_size = 1
     model.train(mode=False)
     return model
+
+
+def _copy_from_file(model: nn.Module) -> None:
+    """Copy the weights into memory: they are mapped, and a change of the file would change them."""
+    for values in (*model.parameters(), *model.buffers()):
+        values.data = values.data.clone()
 
 
 def _keep_lowest(bert: PreTrainedModel, layers: int) -> None:
@@ -79,7 +120,7 @@ def _keep_lowest(bert: PreTrainedModel, layers: int) -> None:
 
 def empty_bert(folder: Path) -> PreTrainedModel:
     """A model of the architecture in a folder's `config.json`, with uninitialised weights."""
-    config = AutoConfig.from_pretrained(folder)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
     with no_init_weights():
         model: PreTrainedModel = AutoModel.from_config(  # type: ignore[no-untyped-call]  # as above
             config, add_pooling_layer=False
@@ -89,8 +130,14 @@ def empty_bert(folder: Path) -> PreTrainedModel:
     return model
 
 
+def save_backbone(folder: Path, bert: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Write a backbone and its tokenizer, as `load_bert` and `load_tokenizer` read them."""
+    bert.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
 def _not_found(name: str) -> FileNotFoundError:
     return FileNotFoundError(
-        f"backbone must be a local folder or a reachable hub name, got {name!r}; "
+        f"backbone must be a local folder or a reachable `name@commit` of the hub, got {name!r}; "
         "`make weights` fetches the default one"
     )

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
+from lineage.arrays import read_array
+
 Ids = NDArray[np.int32]
 TEXTS_AT_ONCE = 10_000
 
@@ -33,8 +35,8 @@ class TokenTable:
     def load(cls, folder: Path, name: str) -> "TokenTable":
         """Memory-map the table that `save` wrote."""
         return cls(
-            np.load(folder / f"{name}.ids.npy", mmap_mode="r"),
-            np.load(folder / f"{name}.offsets.npy", mmap_mode="r"),
+            read_array(folder / f"{name}.ids.npy"),
+            read_array(folder / f"{name}.offsets.npy"),
         )
 
 

@@ -20,6 +20,7 @@ from pyroaring import BitMap
 from dataset.arrays import StringColumn
 from dataset.attribute_kind import Kind
 from dataset.spans import Span
+from lineage.arrays import read_array
 
 FOLDER, ABOUT = "attributes", "about.json"
 """Folder below the data stage, and the file with the attributes' names and kinds."""
@@ -119,8 +120,8 @@ class KeywordPostings:
         """Memory-map what `save` wrote."""
         return cls(
             values=StringColumn.load(folder, f"{name}.{VALUES}"),
-            postings=np.load(folder / f"{name}.{POSTINGS}.npy", mmap_mode="r"),
-            bounds=np.load(folder / f"{name}.{BOUNDS}.npy", mmap_mode="r"),
+            postings=read_array(folder / f"{name}.{POSTINGS}.npy"),
+            bounds=read_array(folder / f"{name}.{BOUNDS}.npy"),
         )
 
 
@@ -194,8 +195,8 @@ class OrderedPostings:
     def load(cls, folder: Path, name: str) -> "OrderedPostings":
         """Memory-map what `save` wrote."""
         return cls(
-            values=np.load(folder / f"{name}.{VALUES}.npy", mmap_mode="r"),
-            item_rows=np.load(folder / f"{name}.{ROWS}.npy", mmap_mode="r"),
+            values=read_array(folder / f"{name}.{VALUES}.npy"),
+            item_rows=read_array(folder / f"{name}.{ROWS}.npy"),
         )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from evaluation.baselines import ItemKNN
+from lineage.arrays import read_array
 from lineage.stages import NEIGHBOURS
 
 PARTS = ("starts", "rows", "weights")
@@ -99,12 +100,7 @@ class NeighbourLists:
     @classmethod
     def load(cls, folder: Path, name: str = NEIGHBOURS) -> "NeighbourLists":
         """Memory-map the arrays that `save` wrote."""
-        return cls(
-            **{
-                part: np.asarray(np.load(folder / f"{name}.{part}.npy", mmap_mode="r"))
-                for part in PARTS
-            }
-        )
+        return cls(**{part: read_array(folder / f"{name}.{part}.npy") for part in PARTS})
 
 
 def _ages_that_count(decay: float) -> int | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import jsonargparse
 
+from lineage.log_lines import LineFormatter, json_formatter
 from lineage.manifest import ArtifactError, is_up_to_date, read_manifest, writing
 from lineage.stages import STAGES
 
@@ -101,13 +102,10 @@ def configure_logging(*, as_json: bool = False) -> None:
     handler = logging.StreamHandler()
     handler.addFilter(is_ours_or_serious)
     if as_json:
-        from pythonjsonlogger.json import JsonFormatter
-
-        fields = ["levelname", "name", "message"]
-        handler.setFormatter(JsonFormatter(fields, timestamp=True))
+        handler.setFormatter(json_formatter())
         logging.getLogger("serving.calls").setLevel(logging.DEBUG)
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+        handler.setFormatter(LineFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 

@@ -7,7 +7,8 @@ checksums. Two stages fit if the manifest of one names the other's fingerprint.
 Errors:
     ArtifactError: the folder cannot be used.
         MissingArtifactError: the folder holds no finished stage.
-        CorruptArtifactError: a file is gone, its bytes changed, or another version wrote it.
+        CorruptArtifactError: a file is gone or its bytes changed.
+        OtherFormatError: an older or a newer version wrote the folder.
         MismatchedArtifactError: the stage was made from inputs that have changed since.
 """
 
@@ -22,10 +23,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
-from lineage.stages import DATA, STAGES, TRIAL_FOLDER
+from lineage.stages import DATA, FORMAT, STAGES, TRIAL_FOLDER, stage_named
 
-FORMAT = 8
-"""Format version of all stages; raise it whenever a stage writes other files than before."""
 MANIFEST = "manifest.json"
 RECORD = "release.json"
 """Record of a published release, in the folder that holds its stages."""
@@ -42,6 +41,10 @@ class MissingArtifactError(ArtifactError):
 
 class CorruptArtifactError(ArtifactError):
     """A file of the stage is gone or its bytes changed."""
+
+
+class OtherFormatError(ArtifactError):
+    """An older or a newer version wrote the stage or the release; nothing is damaged."""
 
 
 class MismatchedArtifactError(ArtifactError):
@@ -90,7 +93,8 @@ def read_manifest(folder: Path, stage: str) -> Manifest:
     Raises:
         MissingArtifactError: the folder holds no finished stage; the message names the command
             that makes it.
-        CorruptArtifactError: the manifest is unreadable or of another stage or format.
+        CorruptArtifactError: the manifest is unreadable or of another stage.
+        OtherFormatError: the stage has a format that this version does not read.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -98,22 +102,32 @@ def read_manifest(folder: Path, stage: str) -> Manifest:
             f"{folder} holds no finished {stage!r} stage; make it with `{command(folder, stage)}`"
         )
     try:
-        manifest = Manifest(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
+        content = json.loads(path.read_text())
+        _require_format(folder, stage, int(content["format"]))
+        manifest = Manifest(**content)
+    except (ValueError, TypeError, KeyError) as error:
         raise CorruptArtifactError(f"{path} is not a manifest: {error}") from error
     stage = PurePath(stage).name
-    if manifest.format != FORMAT:
-        age = "an older" if manifest.format < FORMAT else "a newer"
-        raise CorruptArtifactError(
-            f"{folder} was made by {age} version (format {manifest.format}, this one reads "
-            f"{FORMAT}): make it again with `{command(folder, stage)}`"
-        )
     if manifest.stage != stage:
         raise CorruptArtifactError(
             f"{path} must be of stage {stage!r}, got {manifest.stage!r}; "
             f"make it again with `{command(folder, stage)}`"
         )
     return manifest
+
+
+def require_newest_format(folder: Path, manifest: Manifest, stage: str) -> None:
+    """Check that a stage has all files that this version writes, not only those that it reads.
+
+    Raises:
+        OtherFormatError: the stage is older; the message names the command that makes it again.
+    """
+    newest = stage_named(stage).format
+    if manifest.format != newest:
+        raise OtherFormatError(
+            f"{folder} is older: it has format {manifest.format}, and this version writes "
+            f"{newest}; rebuild with `{command(folder, stage)}`"
+        )
 
 
 def verify_files(folder: Path, manifest: Manifest) -> None:
@@ -152,13 +166,17 @@ def require_inputs(folder: Path, manifest: Manifest, inputs: Mapping[str, Manife
 def is_up_to_date(
     folder: Path, *, stage: str, config: Mapping[str, Any], inputs: Mapping[str, str]
 ) -> bool:
-    """Whether the folder holds an undamaged stage with this configuration and these inputs."""
+    """Whether the folder holds an undamaged stage with this configuration and these inputs.
+
+    A stage of an older format is not up to date, even if it can be read.
+    """
     try:
         manifest = read_manifest(folder, stage)
         verify_files(folder, manifest)
     except ArtifactError:
         return False
-    return _canonical(manifest.config) == _canonical(config) and manifest.inputs == inputs
+    same = _canonical(manifest.config) == _canonical(config) and manifest.inputs == inputs
+    return same and manifest.format == stage_named(stage).format
 
 
 @contextmanager
@@ -192,6 +210,7 @@ def writing(
         files={name: checksum(partial / name, flush=True) for name in names},
         facts=facts,
         seconds=round(time.monotonic() - started, 1),
+        format=stage_named(stage).format,
     )
     with (partial / MANIFEST).open("w") as file:
         json.dump(asdict(manifest), file, indent=1)
@@ -222,6 +241,26 @@ def command(folder: Path, stage: str) -> str:
     if path == DATA and dataset != "ml-100k":
         dataset = f"path/to/{dataset}"
     return f"make {STAGES[path].target} DATASET={dataset}"
+
+
+def _require_format(folder: Path, stage: str, found: int) -> None:
+    """Check that this version reads a format version.
+
+    Raises:
+        OtherFormatError: it does not; the message says which version is needed or how to rebuild.
+    """
+    made = stage_named(stage)
+    if made.reads_from <= found <= made.format:
+        return
+    reads = " to ".join(map(str, sorted({made.reads_from, made.format})))
+    rebuild = f"`{command(folder, stage)}`"
+    if rebuild.startswith("`make publish"):  # the release's stages are as old as it is
+        rebuild = f"{rebuild.replace('publish', 'pipeline', 1)} and {rebuild}"
+    age = "older" if found < made.format else "newer than this version, use a newer one"
+    raise OtherFormatError(
+        f"{folder} is {age}: it has format {found}, and this version reads {reads}; "
+        f"rebuild with {rebuild}"
+    )
 
 
 def _canonical(value: object) -> bytes:

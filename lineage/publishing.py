@@ -7,7 +7,7 @@ the next process can continue after a crash. `lineage.locking` excludes other pr
 import os
 import shutil
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lineage.locking import flush
@@ -31,6 +31,7 @@ from lineage.releases import (
 
 PARTIAL, RETIRED = ".partial", ".retired"
 READ_ONLY = 0o444
+TIME_LENGTH = len("20261125T025301.123Z")
 
 
 def add_release(
@@ -62,7 +63,7 @@ def add_release(
     _sweep(folder)
     now = datetime.now(UTC)
     stages = {stage: manifest.fingerprint for stage, manifest in manifests.items()}
-    release_id = f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03d}Z-{fingerprint(stages)[:8]}"
+    release_id = f"{_later_time(folder, now)}-{fingerprint(stages)[:8]}"
     partial = folder / f"{release_id}{PARTIAL}"
     try:
         files = _fill(partial, root, manifests, bare)
@@ -119,6 +120,23 @@ def retire(folder: Path, keep: int) -> list[str]:
     return retired
 
 
+def _later_time(folder: Path, now: datetime) -> str:
+    """A time for a new id, to the millisecond: now, or just after the newest release.
+
+    So ids are unique and in the order of publication, however fast or wrong the clock is.
+    """
+    newest = max((release_id[:TIME_LENGTH] for release_id in release_ids(folder)), default="")
+    time = _to_milliseconds(now)
+    if time <= newest:
+        after = datetime.strptime(newest, "%Y%m%dT%H%M%S.%fZ") + timedelta(milliseconds=1)
+        time = _to_milliseconds(after)
+    return time
+
+
+def _to_milliseconds(time: datetime) -> str:
+    return f"{time:%Y%m%dT%H%M%S}.{time.microsecond // 1000:03d}Z"
+
+
 def _fill(
     partial: Path, root: Path, manifests: Mapping[str, Manifest], bare: Collection[str]
 ) -> dict[str, str]:
@@ -164,7 +182,9 @@ def _bytes(folder: Path) -> int:
 
 
 def _sweep(folder: Path) -> None:
-    """Delete unfinished and half-deleted releases."""
+    """Delete unfinished and half-deleted releases, and unfinished signatures."""
+    for path in folder.glob(f"*.sig{PARTIAL}"):
+        path.unlink()
     for path in folder.iterdir():
         if path.suffix in {PARTIAL, RETIRED} and ID.fullmatch(path.stem):
             shutil.rmtree(path)

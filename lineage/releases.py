@@ -1,7 +1,7 @@
 """Published releases: one immutable folder each, and `CURRENT`, a link to the live release.
 
     releases/<dataset>/
-        20261125T025301.123Z-1f0c8a3e/    a folder per stage, and `release.json`, written last
+        20261125T025301.123Z-1f0c8a3e/    a folder per stage, `release.json`, perhaps signatures
         CURRENT -> 20261125T025301.123Z-1f0c8a3e
         LOCK                              names the process that changes this folder
 
@@ -9,6 +9,8 @@ Errors:
     ArtifactError
         MissingArtifactError: no release is live.
         CorruptArtifactError: a file of a release is gone, changed or not part of the release.
+        OtherFormatError: an older or a newer version published the release.
+        SignatureError: no trusted key signed the release (`lineage.signing`).
         ReleaseError: the folder of releases cannot be read, or cannot be changed now.
             ReleasesBusyError: another process is changing the folder.
 """
@@ -26,8 +28,10 @@ from lineage.manifest import (
     ArtifactError,
     CorruptArtifactError,
     MissingArtifactError,
+    OtherFormatError,
     checksum,
 )
+from lineage.signing import SIGNATURE, TrustedKeys
 
 FORMAT = 1
 """Format version of `release.json`."""
@@ -145,17 +149,26 @@ def release_folders(folder: Path) -> list[Path]:
     return [folder / release_id for release_id in release_ids(folder)]
 
 
-def read_record(release: Path) -> ReleaseRecord:
+def read_record(release: Path, trusted: TrustedKeys | None = None) -> ReleaseRecord:
     """Read `release.json` of a release's folder.
 
+    Args:
+        release: Folder of the release.
+        trusted: Keys of which one must have signed the record; None demands no signature.
+
     Raises:
-        CorruptArtifactError: the file is gone, changed, or of another release or format.
+        SignatureError: no trusted key signed exactly this record.
+        CorruptArtifactError: the file is gone, changed, or of another release.
+        OtherFormatError: the record has a format that this version does not read.
     """
     try:
-        text = (release / RECORD).read_text()
+        written = (release / RECORD).read_bytes()
+        if trusted is not None:
+            trusted.require(release, written)
+        text = written.decode()
         content = json.loads(text)
-        if content["format"] != FORMAT:
-            raise _corrupt(release, RECORD, f"of format {content['format']}, not {FORMAT}")
+        if int(content["format"]) != FORMAT:
+            raise _of_another_format(release, int(content["format"]))
         content.pop(SEAL)
         record = ReleaseRecord(**content)
     except OSError as error:
@@ -167,16 +180,20 @@ def read_record(release: Path) -> ReleaseRecord:
     return record
 
 
-def verify_release(release: Path) -> ReleaseRecord:
+def verify_release(release: Path, trusted: TrustedKeys | None = None) -> ReleaseRecord:
     """Compare every file of a release with its checksum.
 
+    Args:
+        release: Folder of the release.
+        trusted: Keys of which one must have signed the record; None demands no signature.
+
     Raises:
+        SignatureError: no trusted key signed the record.
         CorruptArtifactError: a file is gone, changed or not part of the release; the message names
             the file and the commands that help.
     """
-    record = read_record(release)
-    found = {str(path.relative_to(release)) for path in release.rglob("*") if not path.is_dir()}
-    if unknown := found - set(record.files) - {RECORD}:
+    record = read_record(release, trusted)
+    if unknown := _names(release) - set(record.files) - {RECORD}:
         raise _corrupt(release, min(unknown), "not part of this release")
     for name, expected in record.files.items():
         try:
@@ -188,8 +205,23 @@ def verify_release(release: Path) -> ReleaseRecord:
     return record
 
 
+def _names(release: Path) -> set[str]:
+    """Relative paths of all files and links of a release but its signatures."""
+    paths = (path for path in release.rglob("*") if path.is_symlink() or not path.is_dir())
+    names = {str(path.relative_to(release)) for path in paths}
+    return {name for name in names if not SIGNATURE.fullmatch(name)}
+
+
 def _state(error: OSError) -> str:
     return "missing" if isinstance(error, FileNotFoundError) else f"unreadable ({error.strerror})"
+
+
+def _of_another_format(release: Path, found: int) -> OtherFormatError:
+    age = "older" if found < FORMAT else "newer than this version, use a newer one"
+    return OtherFormatError(
+        f"{release} is {age}: its record has format {found}, and this version reads {FORMAT}; "
+        f"publish the stages again with `make publish DATASET={release.parent.name}`"
+    )
 
 
 def _corrupt(release: Path, name: str, state: str) -> CorruptArtifactError:

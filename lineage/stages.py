@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 
 TRIAL_FOLDER = "trial"
 """Folder of the stages that are trained on the training split only."""
@@ -23,6 +24,10 @@ FAISS_INDEX = "index.faiss"
 """The index over the item embeddings, if FAISS searches it."""
 NEIGHBOURS = "neighbours"
 """File name prefix of the items' neighbour lists."""
+BACKBONE = "backbone"
+"""Folder of the backbone that encodes the texts of new items: weights, configuration, tokenizer."""
+FORMAT = 8
+"""Format version of the stages whose files have not changed since."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +48,10 @@ class Stage:
     """Names of the main files."""
     served: bool = True
     """Whether a server reads more than the stage's manifest."""
+    format: int = FORMAT
+    """Format version; raise it whenever the stage writes other files than before."""
+    reads_from: int = FORMAT
+    """Oldest format version that can still be read."""
 
 
 STAGES: Mapping[str, Stage] = {
@@ -105,11 +114,23 @@ STAGES: Mapping[str, Stage] = {
             module="ranker",
             target="ranker",
             needs=(DATA, TRIAL_TOWERS, SHORTLISTS),
-            writes=(ITEM_STATES, "model/model.safetensors"),
+            writes=(ITEM_STATES, "model/model.safetensors", f"{BACKBONE}/model.safetensors"),
+            format=9,  # 8 has no backbone
         ),
     )
 }
 """Every stage by its path; each follows its inputs."""
+
+
+def stage_named(name: str) -> Stage:
+    """The stage of a path, or the first whose path ends with a name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    if name in STAGES:
+        return STAGES[name]
+    return {PurePath(stage.path).name: stage for stage in reversed(list(STAGES.values()))}[name]
 
 
 def with_inputs(path: str) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ class RankerConfig:
     """BERT cross-attention over history and candidates, trained on mined shortlists."""
 
     backbone: str = ".cache/all-MiniLM-L6-v2"
-    """Hub name or local folder of a BERT-like encoder."""
+    """Local folder of a BERT-like encoder, or hub name with the commit of its revision:
+    `sentence-transformers/all-MiniLM-L6-v2@` and 40 hexadecimal digits."""
     kind: Literal["attention", "late", "joint"] = "attention"
     """`attention` lets candidates attend to the items of the history; the backbone encodes all
     texts once, when the ranker is made: fast. With `late`, candidates attend to the history only

@@ -15,13 +15,13 @@ from transformers import PreTrainedTokenizerBase
 from backbone.adapters import fine_tuned, merged
 from backbone.device import best_device
 from backbone.encode_texts import encode_texts
-from backbone.load import load_bert, load_tokenizer
+from backbone.load import load_bert, load_tokenizer, save_backbone
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from backbone.training import EpochSampler, fit, seed_everything, total_steps, training_folder
 from dataset.arrays import Cases, Dataset, load_dataset
 from evaluation.metrics import ndcg
 from lineage.manifest import read_manifest
-from lineage.stages import DATA, EMBEDDINGS, RANKER, SHORTLISTS, TRIAL_TOWERS
+from lineage.stages import BACKBONE, DATA, EMBEDDINGS, RANKER, SHORTLISTS, TRIAL_TOWERS
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.model import AttentionRanker
 from ranker.attention.new_item_states import item_states
@@ -97,8 +97,10 @@ def _inputs(
     folder: Path,
 ) -> RankerInputs | LateInputs | AttentionInputs:
     if config.kind == "attention":
+        bert = load_bert(config.backbone)
+        save_backbone(folder / BACKBONE, bert, tokenizer)  # encodes items that are added later
         text_states = encode_texts(
-            load_bert(config.backbone),
+            bert,
             data.texts,
             tokenizer,
             max_tokens=config.item_tokens,

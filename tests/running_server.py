@@ -1,9 +1,7 @@
 """Fixtures of a server on a free port, with a fake or a real engine."""
 
 import asyncio
-import socketserver
 import threading
-from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +10,8 @@ from retrieval.cache_config import NO_CACHE
 from serving.api.errors import UnknownItemError
 from serving.api.request import Method
 from serving.engine.engine import Engine
-from serving.server.server import Server, ServerConfig
+from serving.server.config import ServerConfig
+from serving.server.server import Server
 from shortlist_client.api.answer import Answer, Basis, Coverage, RankedItem, Source
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.client import RecommenderClient
@@ -28,6 +27,8 @@ class FakeRecommender:
         self.actions = ()
         self.version_token = object()
         self.cache_lookups = {}
+        self.pasts = {}
+        self.age_seconds = None
         self.answer = Answer(
             items=[
                 RankedItem(
@@ -67,6 +68,14 @@ class FakeRecommender:
     def current(self):
         return self
 
+    def past(self, user_id):
+        return self.pasts.get(user_id, [])
+
+    def follow(self):
+        """Nobody else changes items."""
+
+    close = follow
+
     def cost(self, request):
         return 1
 
@@ -95,6 +104,20 @@ class FakeRecommender:
         return self.answer
 
 
+class _Unchanging:
+    """A release whose items nobody changes."""
+
+    age_seconds = None
+
+    def __init__(self, engine):
+        self.current = engine
+
+    def follow(self):
+        pass
+
+    close = follow
+
+
 class RunningServer:
     """A server on the event loop of another thread."""
 
@@ -108,6 +131,10 @@ class RunningServer:
         """Wait for the loop's work after the answers that were sent."""
         self._wait(asyncio.sleep(0))
 
+    def tasks(self):
+        """Descriptions of the loop's tasks."""
+        return [repr(task) for task in asyncio.all_tasks(self._loop)]
+
     def drain(self):
         """Start to drain; the future is done when the server has stopped."""
         return self._submit(self.server.__aexit__(None, None, None))
@@ -115,7 +142,7 @@ class RunningServer:
     def _live(self):
         """The loaded engine; an `Engine`, whose items never change, is wrapped to look live."""
         loaded = self._load()
-        return SimpleNamespace(current=loaded) if isinstance(loaded, Engine) else loaded
+        return _Unchanging(loaded) if isinstance(loaded, Engine) else loaded
 
     async def _start(self):
         return await Server(self._live, self._config, **self._parts).__aenter__()
@@ -129,7 +156,7 @@ class RunningServer:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_idle_waits():
-    """Clients retry after a tenth of the usual pause; the metrics server stops quickly."""
+    """Clients retry after a tenth of the usual pause."""
     with pytest.MonkeyPatch.context() as patch:
         quick = [
             (name, value.replace('"0.1s"', '"0.01s"') if isinstance(value, str) else value)
@@ -137,7 +164,6 @@ def no_idle_waits():
         ]
         assert quick != list(shortlist_client.channel.OPTIONS)
         patch.setattr(shortlist_client.channel, "OPTIONS", tuple(quick))
-        patch.setattr(socketserver.BaseServer.serve_forever, "__defaults__", (0.02,))
         yield
 
 

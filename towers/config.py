@@ -11,7 +11,8 @@ class TowersConfig:
     """A BERT user tower and a BERT item tower, trained contrastively."""
 
     backbone: str = ".cache/all-MiniLM-L6-v2"
-    """Hub name or local folder of a BERT-like encoder."""
+    """Local folder of a BERT-like encoder, or hub name with the commit of its revision:
+    `sentence-transformers/all-MiniLM-L6-v2@` and 40 hexadecimal digits."""
     dimension: int = 384
     """Dimension of an embedding."""
     widths: list[int] = field(default_factory=lambda: [64, 128, 256])

@@ -16,6 +16,7 @@ from backbone.load import empty_bert, load_tokenizer
 from backbone.packing import pack, padded_width
 from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
 from dataset.append_only import ExtendedArray
+from lineage.arrays import read_array
 from lineage.stages import EMBEDDINGS
 from towers.artifact import OPTIONS, USER, WEIGHTS, load_item_tower, ready_to_serve
 from towers.history_tower import HistoryTower
@@ -48,7 +49,7 @@ class ItemHistoryEncoder:
         tower = HistoryTower(empty_bert(part), dimension=dimension, actions=actions)
         return cls(
             tower=ready_to_serve(tower, load_file(part / WEIGHTS)),
-            embeddings=np.load(folder / EMBEDDINGS, mmap_mode="r"),
+            embeddings=read_array(folder / EMBEDDINGS),
             length=length,
             item_tower=load_item_tower(folder),
             tokenizer=load_tokenizer(str(part)),

@@ -78,6 +78,7 @@ def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
     from sentence_transformers import CrossEncoder
 
     from backbone.device import best_device
+    from backbone.load import source_of
     from ranker.ranker import Ranker
     from retrieval.retriever import Retriever
 
@@ -95,8 +96,10 @@ def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
         return ranker(request.history, shortlist.rows, shortlist.scores, columns)
 
     def cross_encoder(dtype: torch.dtype) -> Callable[[_Request], object]:
+        place, options = source_of(config.backbone)
         peer = CrossEncoder(
-            config.backbone,
+            place,
+            **options,
             num_labels=1,
             device=best_device().type,
             model_kwargs={"dtype": dtype},

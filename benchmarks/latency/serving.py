@@ -52,7 +52,7 @@ class ServingConfig:
     """Number of requests and duration of each measurement."""
 
     backbone: str = ".cache/all-MiniLM-L6-v2"
-    """Backbone of the peer: hub name or local folder."""
+    """Backbone of the peer: local folder, or hub name with the commit of its revision."""
     requests: int = 400
     """Requests with one in flight."""
     peer_requests: int = 20

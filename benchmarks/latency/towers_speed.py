@@ -18,7 +18,7 @@ from transformers import TrainerCallback
 
 from backbone.device import best_device, serving_dtype
 from backbone.encode_texts import encode_texts
-from backbone.load import load_bert, load_tokenizer
+from backbone.load import load_bert, load_tokenizer, source_of
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from dataset.arrays import Dataset
 from dataset.training_examples import TrainingExamples, training_examples
@@ -76,7 +76,8 @@ def encoding(data: Dataset, config: TowersConfig, rounds: int) -> Comparison:
             dtype=dtype,
         )
 
-    peer = SentenceTransformer(config.backbone, device=device.type)
+    place, options = source_of(config.backbone)
+    peer = SentenceTransformer(place, device=device.type, **options)
     exact = ours(torch.float32)
     tower.to(serving_dtype(device))
     seconds, theirs = [], []
@@ -203,7 +204,8 @@ def _peer_training(data: Dataset, config: TowersConfig, examples: TrainingExampl
             "positive": [data.titles[int(row)] for row in examples.targets[chosen]],
         }
     )
-    model = SentenceTransformer(config.backbone, device=best_device().type)
+    place, options = source_of(config.backbone)
+    model = SentenceTransformer(place, device=best_device().type, **options)
     steps = _Steps()
     with tempfile.TemporaryDirectory() as folder:
         arguments = SentenceTransformerTrainingArguments(
@@ -244,7 +246,8 @@ def user_embedding(data: Dataset, config: TowersConfig, rounds: int) -> Comparis
             search_tokens=config.search_tokens,
         )
     )
-    peer = SentenceTransformer(config.backbone, device=device.type)
+    place, options = source_of(config.backbone)
+    peer = SentenceTransformer(place, device=device.type, **options)
     times: list[float] = []
     theirs: list[float] = []
     for _ in range(rounds):

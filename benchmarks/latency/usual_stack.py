@@ -22,7 +22,7 @@ def peer(data: Dataset, shoppers: Sequence[Shopper], backbone: str) -> dict[str,
     Args:
         data: The corpus.
         shoppers: Two warm-up shoppers, then the measured ones.
-        backbone: Backbone of both encoders: hub name or local folder.
+        backbone: Backbone of both encoders: local folder, or hub name with its revision.
     """
     recommend = stack(data, backbone)
     times = []
@@ -42,10 +42,12 @@ def stack(data: Dataset, backbone: str) -> Callable[[Shopper], object]:
     from sentence_transformers import CrossEncoder, SentenceTransformer
 
     from backbone.device import best_device
+    from backbone.load import source_of
 
     device = best_device().type
-    bi_encoder = SentenceTransformer(backbone, device=device)
-    cross_encoder = CrossEncoder(backbone, num_labels=1, device=device)
+    place, options = source_of(backbone)
+    bi_encoder = SentenceTransformer(place, device=device, **options)
+    cross_encoder = CrossEncoder(place, num_labels=1, device=device, **options)
     titles = list(data.titles)
     corpus = bi_encoder.encode(titles, normalize_embeddings=True, show_progress_bar=False)
     index = load_faiss().IndexFlatIP(corpus.shape[1])

@@ -13,6 +13,7 @@ from torch import Tensor
 from backbone.batch import Batch
 from backbone.packing import padded_width
 from dataset.append_only import ExtendedArray
+from lineage.arrays import read_array
 from lineage.stages import ITEM_STATES
 from ranker.attention.word_overlap import (
     MATCHES,
@@ -147,7 +148,7 @@ class AttentionInputs:
     def load(cls, folder: Path) -> "AttentionInputs":
         """Map the files that `save` wrote."""
         return cls(
-            states=np.load(folder / ITEM_STATES, mmap_mode="r"),
+            states=read_array(folder / ITEM_STATES),
             steps=np.load(folder / STEPS),
             rarity=WordRarity.load(folder / RARITY),
             length=json.loads((folder / OPTIONS).read_text())["length"],

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from backbone.encode_texts import encode_texts
 from backbone.load import load_bert, load_tokenizer
 from lineage.manifest import MismatchedArtifactError, read_manifest
-from lineage.stages import RANKER
+from lineage.stages import BACKBONE, RANKER
 from ranker.attention.inputs import AttentionInputs
 from ranker.config import RankerConfig
 
@@ -56,6 +56,8 @@ class NewItemStates:
     ) -> "NewItemStates":
         """Load the backbone of a finished ranker stage and fit the map between the embeddings.
 
+        A stage of format 8 has no backbone: it is loaded from where the ranker found it.
+
         Args:
             folder: Folder of the stage.
             inputs: The ranker's states of the corpus.
@@ -63,12 +65,16 @@ class NewItemStates:
             text: Text of the first item; it checks that the backbone is unchanged.
 
         Raises:
-            FileNotFoundError: the backbone is gone.
-            MismatchedArtifactError: the backbone differs from the one that made the ranker.
+            FileNotFoundError: a stage of format 8 has no backbone, and the backbone is gone.
+            MismatchedArtifactError: such a backbone differs from the one that made the ranker.
         """
         config = read_manifest(folder, RANKER).config
-        name = config.get("backbone", RankerConfig.backbone)
-        bert = load_bert(name)
+        own = folder / BACKBONE
+        name = str(own) if own.is_dir() else config.get("backbone", RankerConfig.backbone)
+        try:
+            bert = load_bert(name)
+        except ValueError as error:
+            raise MismatchedArtifactError(f"{error}; make the ranker again and publish") from error
         hidden = bert.config.hidden_size
         rows = np.random.default_rng(0).permutation(len(embeddings))[:FITTED_ON].astype(np.int32)
         trial_embeddings = inputs.read(rows)[:, hidden:]

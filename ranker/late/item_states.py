@@ -14,6 +14,7 @@ from backbone.batch import pad
 from backbone.device import autocast
 from backbone.encode_texts import in_batches
 from backbone.layers import states_below
+from lineage.arrays import read_array
 from lineage.stages import ITEM_STATES
 
 COUNTS = "item_states.counts.npy"
@@ -32,8 +33,8 @@ class ItemStates:
     def load(cls, folder: Path) -> "ItemStates":
         """Map the files that `write_item_states` wrote."""
         return cls(
-            states=np.load(folder / ITEM_STATES, mmap_mode="r"),
-            counts=np.load(folder / COUNTS, mmap_mode="r"),
+            states=read_array(folder / ITEM_STATES),
+            counts=read_array(folder / COUNTS),
         )
 
     def of(self, rows: NDArray[np.int32]) -> tuple[Tensor, Tensor]:

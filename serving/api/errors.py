@@ -6,6 +6,7 @@ MessageTooLargeError: a message has too many bytes.
 QueueFullError: too many requests wait; says when to retry.
 OtherReleaseError: the request names a release that is not live; names both.
 UnavailableError: a part of the server is out of reach or shutting down; a retry may help.
+    LoadingError: the server has not loaded its release yet; says when to retry.
 UnknownReleaseError: the release does not exist.
 PreconditionError: the state of the server forbids the call; gives the reason.
 """
@@ -40,6 +41,15 @@ class OtherReleaseError(RuntimeError):
 
 class UnavailableError(Exception):
     """A part of the server is out of reach or shutting down; a retry may help."""
+
+
+class LoadingError(UnavailableError):
+    """The server has not loaded its release yet."""
+
+    def __init__(self, retry_seconds: float) -> None:
+        """Take the time after which to retry."""
+        super().__init__(f"the release is being loaded; try again in {retry_seconds:g} s")
+        self.retry_seconds = retry_seconds
 
 
 class UnknownReleaseError(LookupError):

@@ -51,6 +51,8 @@ class Request:
     """The user's events since the release was built, oldest first."""
     deadline: float = math.inf
     """Deadline of the answer, in seconds of `time.monotonic`."""
+    client: str = ""
+    """Who asks. Requests of several clients take turns, whichever client has more of them."""
 
     @property
     def limit(self) -> int:

@@ -1,10 +1,11 @@
 """Gathers rows of many callers into batches for one thread."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
+
+from serving.batching.fair_queue import FairQueue
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
@@ -16,7 +17,8 @@ class MicroBatcher(Generic[Row, Result]):
     """Gathers the rows that arrive during one batch and processes them as the next batch.
 
     Many callers thus share one transaction or one pass through a model, and a lone caller never
-    waits for others. Rows keep the order of the calls. Knows nothing about the work.
+    waits for others. Clients take turns by rows; a client's rows keep the order of its calls. Knows
+    nothing about the work.
     """
 
     def __init__(
@@ -32,20 +34,24 @@ class MicroBatcher(Generic[Row, Result]):
         """
         self._work, self._most = work, most
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
-        self._waiting: deque[Call[Row, Result]] = deque()
+        self._waiting: FairQueue[Call[Row, Result]] = FairQueue()
         self._working: asyncio.Task[None] | None = None
 
-    async def __call__(self, rows: Sequence[Row]) -> Sequence[Result]:
+    async def __call__(self, rows: Sequence[Row], *, client: str) -> Sequence[Result]:
         """Process some rows in one batch and return their results.
 
         A call that is cancelled before its batch begins costs no work.
+
+        Args:
+            rows: Rows to process.
+            client: Client whose turn the call takes.
 
         Raises:
             Exception: the work failed.
         """
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Sequence[Result]] = loop.create_future()
-        self._waiting.append((rows, result))
+        self._waiting.add(client, (rows, result))
         if self._working is None:
             self._working = loop.create_task(self._work_until_empty())
         return await result
@@ -71,13 +77,14 @@ class MicroBatcher(Generic[Row, Result]):
         batch: list[Call[Row, Result]] = []
         size = 0
         while self._waiting:
-            rows, result = self._waiting[0]
+            rows, result = self._waiting.next()
+            if result.done():  # the caller has cancelled
+                self._waiting.take(0)
+                continue
             if batch and size + len(rows) > self._most:
                 break
-            self._waiting.popleft()
-            if not result.done():  # the caller has not cancelled
-                batch.append((rows, result))
-                size += len(rows)
+            batch.append(self._waiting.take(max(len(rows), 1)))
+            size += len(rows)
         return batch
 
 

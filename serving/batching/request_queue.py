@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from serving.api.errors import QueueFullError
 from serving.api.request import Request
+from serving.batching.fair_queue import FairQueue
 from shortlist_client.api.answer import Answer
 
 LEAST_RETRY = 0.01
@@ -24,7 +24,10 @@ class QueueConfig:
     """Queueing and batching of requests."""
 
     requests: int = 32
-    """Requests that may wait; further requests are refused at once with a time to retry."""
+    """Requests that may wait; further requests are refused at once with a time to retry. Then the
+    client with the most waiting requests is refused, not one that has fewer."""
+    client_requests: int | None = None
+    """Requests of one client that may wait; by default as many as of all clients together."""
     batch_items: int = 2048
     """Largest batch, in items of histories plus items to rank; a larger request is answered alone.
     A higher value gives more requests per second and a longer latency of each."""
@@ -40,6 +43,8 @@ class QueueConfig:
         for name, minimum in minimums.items():
             if getattr(self, name) < minimum:
                 raise ValueError(f"{name} must be at least {minimum}, got {getattr(self, name)}")
+        if self.client_requests is not None and self.client_requests < 1:
+            raise ValueError(f"client_requests must be at least 1, got {self.client_requests}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,37 +78,38 @@ class QueuedRequest:
 
 
 class RequestQueue:
-    """A bounded queue in order of arrival. Not thread-safe: callers hold a lock.
+    """A bounded queue in which clients take turns. Not thread-safe: callers hold a lock.
 
     Patient requests wait in a second queue, whose length the callers bound.
     """
 
     def __init__(self, config: QueueConfig) -> None:
         self._config = config
-        self._waiting: deque[QueuedRequest] = deque()
-        self._patient: deque[QueuedRequest] = deque()
+        self._waiting: FairQueue[QueuedRequest] = FairQueue()
+        self._patient: FairQueue[QueuedRequest] = FairQueue()
         self._seconds = 0.0
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._patient)
 
     def add(self, request: QueuedRequest) -> None:
-        """Add a request to the queue.
+        """Add a request to the queue. A full queue refuses the client with the most requests.
 
         Raises:
-            QueueFullError: the queue is full.
+            QueueFullError: the queue is full, and no other client has more requests in it.
         """
+        client = request.request.client
         if request.patient:
-            self._patient.append(request)
+            self._patient.add(client, request)
             return
-        if len(self._waiting) >= self._config.requests:
-            self._waiting = deque(filter(self._pending, self._waiting))
-        if (count := len(self._waiting)) >= self._config.requests:
-            raise QueueFullError(count, max(count * self._seconds, LEAST_RETRY))
-        self._waiting.append(request)
+        if self._is_full_for(client):
+            self._waiting.retain(self._pending)
+            if self._is_full_for(client):
+                self._make_room(client)
+        self._waiting.add(client, request)
 
     def take(self, cost: Callable[[Request], int]) -> list[QueuedRequest]:
-        """Take the next batch, oldest first, without cancelled and late requests.
+        """Take the next batch, clients in turns, without cancelled and late requests.
 
         Patient requests are taken only if there are no others.
         """
@@ -111,18 +117,34 @@ class RequestQueue:
             self._patient, cost, self._config.stream_requests
         )
 
+    def _is_full_for(self, client: str) -> bool:
+        most = self._config.client_requests or self._config.requests
+        return len(self._waiting) >= self._config.requests or self._waiting.of(client) >= most
+
+    def _make_room(self, client: str) -> None:
+        """Refuse the newest request of the client that has the most, or else raise."""
+        waiting, own, longest = len(self._waiting), self._waiting.of(client), self._waiting.longest
+        refused = QueueFullError(waiting, max(waiting * self._seconds, LEAST_RETRY))
+        # with one request more they would only change places
+        if waiting < self._config.requests or self._waiting.of(longest) <= own + 1:
+            raise refused
+        self._waiting.take_newest(longest).deliver(refused)
+
     def _take_from(
-        self, waiting: deque[QueuedRequest], cost: Callable[[Request], int], most: int
+        self, waiting: FairQueue[QueuedRequest], cost: Callable[[Request], int], most: int
     ) -> list[QueuedRequest]:
         taken: list[QueuedRequest] = []
         left = self._config.batch_items
         while waiting and len(taken) < most:
-            if self._pending(waiting[0]):
-                left -= cost(waiting[0].request)
-                if taken and left < 0:
-                    break
-                taken.append(waiting[0])
-            waiting.popleft()
+            request = waiting.next()
+            if not self._pending(request):
+                waiting.take(0)
+                continue
+            size = cost(request.request)
+            left -= size
+            if taken and left < 0:
+                break
+            taken.append(waiting.take(max(size, 1)))
         return taken
 
     @staticmethod

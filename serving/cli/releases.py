@@ -1,6 +1,7 @@
-"""`python -m serving publish`, `rollback` and `releases`."""
+"""`python -m serving publish`, `rollback`, `releases`, `keygen` and `sign`."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import jsonargparse
@@ -8,9 +9,10 @@ from rich.console import Console
 
 from lineage.manifest import CorruptArtifactError
 from lineage.releases import live_id, release_ids
+from lineage.signing import TrustedKeys, read_signing_key, write_keys
 from serving.cli.tables import releases_table
 from serving.releases.administration import release_facts
-from serving.releases.publish import PublishConfig, roll_back
+from serving.releases.publish import PublishConfig, roll_back, sign_release
 from serving.releases.publish import publish as make_release
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,9 @@ def publish_parser() -> jsonargparse.ArgumentParser:
         "--artifacts", type=Path, required=True, help="finished stages: `artifacts/ml-100k`"
     )
     parser.add_argument("--releases", type=Path, required=True, help=RELEASES)
+    parser.add_argument(
+        "--key", type=Path | None, help="private key, from `keygen`, that signs the release"
+    )
     parser.add_class_arguments(PublishConfig)
     return parser
 
@@ -43,15 +48,43 @@ def rollback_parser() -> jsonargparse.ArgumentParser:
     parser.add_argument(
         "--release", type=str | None, help="id; by default the release that the live one replaced"
     )
+    _add_verify_key(parser)
     return parser
 
 
 def list_parser() -> jsonargparse.ArgumentParser:
     """Options of `releases`."""
     parser = jsonargparse.ArgumentParser(
-        description="List the stored releases, newest first, and mark the live one."
+        description="List the stored releases, newest first, with their age and who signed them, "
+        "and mark the live one."
     )
     parser.add_argument("--releases", type=Path, required=True, help=RELEASES)
+    _add_verify_key(parser)
+    return parser
+
+
+def keygen_parser() -> jsonargparse.ArgumentParser:
+    """Options of `keygen`."""
+    parser = jsonargparse.ArgumentParser(
+        description="Create an Ed25519 key pair. The private key, NAME.key, signs releases: "
+        "`publish --key NAME.key`. Servers get the public key, NAME.pub: `serve --verify_key "
+        "NAME.pub`. The private key has no password; only its owner may read the file."
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, help="NAME of the two files, with its folder"
+    )
+    return parser
+
+
+def sign_parser() -> jsonargparse.ArgumentParser:
+    """Options of `sign`."""
+    parser = jsonargparse.ArgumentParser(
+        description="Check that a published release is whole, and sign it. A release may have the "
+        "signatures of several keys, so that keys can be exchanged without a gap."
+    )
+    parser.add_argument("--releases", type=Path, required=True, help=RELEASES)
+    parser.add_argument("--release", type=str | None, help="id; by default the live release")
+    parser.add_argument("--key", type=Path, required=True, help="private key, from `keygen`")
     return parser
 
 
@@ -59,20 +92,21 @@ def publish(options: jsonargparse.Namespace) -> None:
     """Publish the finished stages.
 
     Raises:
-        ArtifactError: a stage is missing or belongs to others, or another process is changing the
-            releases.
+        ArtifactError: a stage is missing or belongs to others, the key cannot be used, or another
+            process is changing the releases.
     """
-    make_release(options.artifacts, options.releases, PublishConfig(keep=options.keep))
+    key = None if options.key is None else read_signing_key(options.key)
+    make_release(options.artifacts, options.releases, PublishConfig(keep=options.keep), key=key)
 
 
 def rollback(options: jsonargparse.Namespace) -> None:
     """Make another release live.
 
     Raises:
-        ArtifactError: there is no such release, it is damaged, or another process is changing the
-            releases.
+        ArtifactError: there is no such release, it is damaged or not signed by these keys, or
+            another process is changing the releases.
     """
-    roll_back(options.releases, options.release)
+    roll_back(options.releases, options.release, trusted=_trusted(options.verify_key))
 
 
 def list_all(options: jsonargparse.Namespace) -> None:
@@ -80,14 +114,52 @@ def list_all(options: jsonargparse.Namespace) -> None:
 
     Raises:
         ReleaseError: the folder cannot be read.
+        SignatureError: a file holds no public key.
     """
+    trusted = _trusted(options.verify_key)
     try:
         live = live_id(options.releases)
     except CorruptArtifactError as error:
         logger.warning("%s", error)
         live = None
     facts = [
-        release_facts(options.releases, release_id, live=live)
+        release_facts(options.releases, release_id, live=live, trusted=trusted)
         for release_id in release_ids(options.releases)
     ]
     Console().print(releases_table(facts, title=str(options.releases)))
+
+
+def keygen(options: jsonargparse.Namespace) -> None:
+    """Create a key pair and log its files and its id.
+
+    Raises:
+        OSError: a file exists or cannot be written.
+    """
+    secret, public = write_keys(options.output)
+    (name,) = TrustedKeys.read([public]).keys
+    logger.info("key %s: %s signs, %s verifies", name, secret, public)
+
+
+def sign(options: jsonargparse.Namespace) -> None:
+    """Sign a release.
+
+    Raises:
+        ArtifactError: the key cannot be used; the release is missing or damaged; or another process
+            is changing the releases.
+    """
+    sign_release(options.releases, options.release, read_signing_key(options.key))
+
+
+def _add_verify_key(parser: jsonargparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--verify_key",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="public keys, of which one must have signed the release",
+    )
+
+
+def _trusted(paths: Sequence[Path]) -> TrustedKeys | None:
+    """The keys in some files; None for no files, which demands no signature."""
+    return TrustedKeys.read(paths) if paths else None

@@ -1,6 +1,7 @@
 """Tables of histories, answers, releases and statistics for the terminal."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -12,6 +13,7 @@ from shortlist_client.api.operations import ReleaseFacts, Statistics
 
 SHOWN_REASONS, LEAST_SHOWN = 2, 0.005
 """Reasons shown of an item, and the smallest contribution of a text field that is shown."""
+MINUTES_A_DAY = 24 * 60
 NUMBER, WHOLE = "number", "whole"
 """Layouts of a column: right-aligned, or never wrapped; otherwise long text is wrapped."""
 
@@ -106,6 +108,7 @@ def releases_table(releases: Sequence[ReleaseFacts], *, title: str) -> Renderabl
         "published, UTC": "",
         **dict.fromkeys(("items", "recall@100", "MB"), NUMBER),
     }
+    columns |= {"signed by": ""} if any(release.signed_by for release in releases) else {}
     rows = []
     for release in releases:
         marks = {
@@ -114,7 +117,8 @@ def releases_table(releases: Sequence[ReleaseFacts], *, title: str) -> Renderabl
             "previous": release.release_id in previous,
         }
         marked = ", ".join(mark for mark, applies in marks.items() if applies)
-        rows.append([marked, release.release_id, *_about(release)])
+        signed = [", ".join(release.signed_by)] if "signed by" in columns else []
+        rows.append([marked, release.release_id, *_about(release), *signed])
     note = "recall of the index against exact search; a rollback returns to `previous`"
     return table(title, columns, rows, notes=[note])
 
@@ -152,8 +156,16 @@ def _about(release: ReleaseFacts) -> list[str]:
         return ["damaged", "", "", ""]
     assert release.published is not None
     assert release.bytes is not None
-    when = f"{release.published:%F %T}"
+    when = f"{release.published:%F %T}, {_age(datetime.now(UTC) - release.published)} ago"
     return [when, f"{release.items:,}", f"{release.recall:.4f}", f"{release.bytes / 1e6:,.1f}"]
+
+
+def _age(age: timedelta) -> str:
+    """An age in its largest whole unit: `3 d`, `5 h` or `20 min`."""
+    minutes = max(age // timedelta(minutes=1), 0)
+    if minutes >= 2 * MINUTES_A_DAY:
+        return f"{minutes // MINUTES_A_DAY} d"
+    return f"{minutes // 60} h" if minutes >= 120 else f"{minutes} min"  # 2 hours
 
 
 def _because(item: RankedItem) -> str:

@@ -19,6 +19,7 @@ from dataset.config import DataConfig
 from dataset.item_text import SEPARATOR, joined, text_lines
 from index.arrays import Rows, Scores
 from index.live_index import LiveIndex
+from lineage.arrays import read_array
 from lineage.stages import LENGTHS, TOWERS
 from serving.api.request import Request
 from serving.catalogue.catalogue import Catalogue
@@ -63,7 +64,7 @@ class TextReasons:
             root: Folder of a dataset's stages.
             texts: Encodes raw texts with the item tower.
         """
-        lengths = np.load(root / TOWERS / LENGTHS, mmap_mode="r")
+        lengths = read_array(root / TOWERS / LENGTHS)
         return cls(texts=texts, lengths=lengths, config=data_config(root))
 
     def __call__(

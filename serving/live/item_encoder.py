@@ -1,5 +1,6 @@
 """Encodes new and changed items for the index and the ranker of a release."""
 
+import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.arrays import read_array
 from lineage.manifest import MismatchedArtifactError
-from lineage.stages import EMBEDDINGS, RANKER, TOWERS
+from lineage.stages import BACKBONE, EMBEDDINGS, RANKER, TOWERS
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.new_item_states import NewItemStates
 from ranker.ranker import Ranker
@@ -17,9 +19,11 @@ from serving.catalogue.item_text import data_config, text_of
 from shortlist_client.api.item import Item
 from towers.item_encoder import TextEncoder
 
+logger = logging.getLogger(__name__)
+
 
 class ItemEncoder:
-    """Computes embeddings and ranker states of items; loads its models on first use.
+    """Computes embeddings and ranker states of items; loads its models by `load` or on first use.
 
     An item with the same text as in the release keeps its learnt embedding and state.
     """
@@ -34,7 +38,27 @@ class ItemEncoder:
         """
         self._root, self._catalogue, self._ranker = root, catalogue, ranker
         self._config = data_config(root)
-        self._embeddings = np.load(root / TOWERS / EMBEDDINGS, mmap_mode="r")
+        self._embeddings = read_array(root / TOWERS / EMBEDDINGS)
+
+    def load(self) -> None:
+        """Load the models now, so that the release's files are read no more.
+
+        Raises:
+            ArtifactError: the backbone is not the one that the ranker was made with.
+        """
+        if not isinstance(self._ranker.inputs, AttentionInputs):
+            return
+        _ = self._towers
+        try:
+            _ = self._new_states
+        except (FileNotFoundError, MismatchedArtifactError) as error:
+            if (self._root / RANKER / BACKBONE).is_dir():
+                raise
+            logger.warning(
+                "items with new texts are refused, because this release is older and lacks its "
+                "backbone: %s",
+                error,
+            )
 
     @property
     def state_bytes(self) -> int:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from lineage.manifest import ArtifactError, CorruptArtifactError
+from lineage.manifest import ArtifactError, CorruptArtifactError, OtherFormatError
 from lineage.releases import (
     ID,
     ReleasesBusyError,
@@ -14,6 +14,7 @@ from lineage.releases import (
     read_record,
     release_ids,
 )
+from lineage.signing import TrustedKeys, claimed_signers
 from serving.api.errors import PreconditionError, UnavailableError, UnknownReleaseError
 from serving.batching.engine_thread import EngineThread
 from serving.releases.publish import release_before
@@ -117,7 +118,12 @@ class Administration:
 
 
 def release_facts(
-    releases: Path, release_id: str, *, live: str | None, serving: str | None = None
+    releases: Path,
+    release_id: str,
+    *,
+    live: str | None,
+    serving: str | None = None,
+    trusted: TrustedKeys | None = None,
 ) -> ReleaseFacts:
     """Facts of a published release; only the id and flags if it is damaged.
 
@@ -126,10 +132,12 @@ def release_facts(
         release_id: Id of the release.
         live: Id of the live release.
         serving: Id of the serving release.
+        trusted: Keys whose valid signatures are listed; None lists all signatures, valid or not.
     """
+    folder = releases / release_id
     try:
-        record = read_record(releases / release_id)
-    except CorruptArtifactError:
+        record = read_record(folder)
+    except (CorruptArtifactError, OtherFormatError):
         record = None
     return ReleaseFacts(
         release_id=release_id,
@@ -141,6 +149,11 @@ def release_facts(
         live=release_id == live,
         serving=release_id == serving,
         damaged=record is None,
+        signed_by=tuple(
+            claimed_signers(folder)
+            if trusted is None or record is None
+            else trusted.signers(folder, record.text.encode())
+        ),
     )
 
 

@@ -3,26 +3,39 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from index.open_store import require_store
 from index.stage import RECALL
-from lineage.journal import Journal
+from lineage.journal import JournalHeldError
 from lineage.locking import changing
-from lineage.manifest import ArtifactError, CorruptArtifactError, MissingArtifactError
+from lineage.manifest import (
+    ArtifactError,
+    CorruptArtifactError,
+    MissingArtifactError,
+    OtherFormatError,
+    require_newest_format,
+)
 from lineage.open_release import Release, open_release
 from lineage.publishing import add_release, go_live, retire
 from lineage.releases import (
     ReleaseError,
     live_id,
+    live_release,
     read_record,
     release_folders,
     release_ids,
     verify_release,
 )
+from lineage.signing import TrustedKeys, sign
 from lineage.stages import INDEX, NOT_SERVED, RANKER, SHORTLISTS
 from retrieval.features import require_features
 from serving.catalogue.change_log import CHANGES
 from serving.live.compaction import compact
+from serving.replication.journal_log import JournalLog
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +52,13 @@ class PublishConfig:
             raise ValueError(f"keep must be at least 2, got {self.keep}")
 
 
-def publish(root: Path, releases: Path, config: PublishConfig) -> str:
+def publish(
+    root: Path,
+    releases: Path,
+    config: PublishConfig,
+    *,
+    key: "Ed25519PrivateKey | None" = None,
+) -> str:
     """Make the finished stages the live release, unless the live release already has them.
 
     If the process is killed at any moment, either the old or the new release is live and whole.
@@ -48,6 +67,8 @@ def publish(root: Path, releases: Path, config: PublishConfig) -> str:
         root: Folder of a dataset's stages.
         releases: Folder of its releases.
         config: Number of releases to keep.
+        key: Signs the release before it goes live, or the live one if it already has these stages;
+            None signs nothing.
 
     Returns:
         Id of the live release.
@@ -57,11 +78,15 @@ def publish(root: Path, releases: Path, config: PublishConfig) -> str:
             changes the releases or the disk refuses. The live release stays live.
     """
     built = _servable(root)
+    for stage, manifest in built.manifests.items():
+        require_newest_format(root / stage, manifest, stage)
     index = built.manifests[INDEX].facts
     with changing(releases):
         live = live_id(releases)
         if live is not None and _holds(releases / live, built.fingerprints):
             logger.info("nothing to publish: %s is live and has these stages", live)
+            if key is not None:
+                _sign(releases / live, key)
             return live
         record = add_release(
             releases,
@@ -71,6 +96,8 @@ def publish(root: Path, releases: Path, config: PublishConfig) -> str:
             recall=index[RECALL],
             bare=NOT_SERVED,
         )
+        if key is not None:
+            _sign(releases / record.release_id, key)
         go_live(releases, record.release_id)
         logger.info("%s is live; it replaces %s", record.release_id, live or "nothing")
         for release_id in retire(releases, config.keep):
@@ -79,12 +106,33 @@ def publish(root: Path, releases: Path, config: PublishConfig) -> str:
     return record.release_id
 
 
-def roll_back(releases: Path, release_id: str | None = None) -> str:
+def sign_release(releases: Path, release_id: str | None, key: "Ed25519PrivateKey") -> None:
+    """Sign a release that is whole, such as with a newer key.
+
+    Args:
+        releases: Folder of a dataset's releases.
+        release_id: Id of the release; None for the live one.
+        key: The key that signs.
+
+    Raises:
+        ArtifactError: the release is missing or damaged, or another process changes the releases.
+    """
+    with changing(releases):
+        chosen = release_id or live_release(releases).name
+        _require_known(releases, chosen)
+        verify_release(releases / chosen)
+        _sign(releases / chosen, key)
+
+
+def roll_back(
+    releases: Path, release_id: str | None = None, *, trusted: TrustedKeys | None = None
+) -> str:
     """Make another release live: the named one, or the one that the live release replaced.
 
     Args:
         releases: Folder of a dataset's releases.
         release_id: Id of the release; by default the one that the live release replaced.
+        trusted: Keys of which one must have signed the release; None demands no signature.
 
     Returns:
         Id of the live release.
@@ -93,25 +141,33 @@ def roll_back(releases: Path, release_id: str | None = None) -> str:
         ArtifactError: the release is missing or damaged, or another process changes the releases.
             The live release stays live.
     """
-    known = release_ids(releases)
-    if not known:
+    if not release_ids(releases):
         raise MissingArtifactError(
             f"{releases} holds no release; publish one with `make publish DATASET={releases.name}`"
         )
     with changing(releases):
         chosen = release_before(releases) if release_id is None else release_id
-        if chosen not in release_ids(releases):
-            raise ReleaseError(
-                f"release must be one of {', '.join(known)}, got {chosen}; "
-                f"`make releases DATASET={releases.name}` lists them"
-            )
-        _servable(releases / chosen)
+        _require_known(releases, chosen)
+        _servable(releases / chosen, trusted)
         go_live(releases, chosen)
     logger.info("%s is live", chosen)
     return chosen
 
 
-def _servable(root: Path) -> Release:
+def _require_known(releases: Path, release_id: str) -> None:
+    known = release_ids(releases)
+    if release_id not in known:
+        raise ReleaseError(
+            f"release must be one of {', '.join(known)}, got {release_id}; "
+            f"`make releases DATASET={releases.name}` lists them"
+        )
+
+
+def _sign(release: Path, key: "Ed25519PrivateKey") -> None:
+    logger.info("%s is signed by the key %s", release.name, sign(release, key))
+
+
+def _servable(root: Path, trusted: TrustedKeys | None = None) -> Release:
     """Check that a server of this version can load the stages below a folder.
 
     Raises:
@@ -119,7 +175,7 @@ def _servable(root: Path) -> Release:
             trained on other features than this version computes.
         ConnectionError: Milvus does not answer.
     """
-    release = open_release(root)
+    release = open_release(root, trusted=trusted)
     require_store(root / INDEX)
     if (names := release.manifests[SHORTLISTS].config.get("features")) is not None:
         require_features(names, root / RANKER)
@@ -130,23 +186,26 @@ def _compact_changes(releases: Path) -> None:
     """Compact the journal of item changes; if that fails, keep all changes and log a warning."""
     if not (releases / CHANGES).exists():
         return
+    log = JournalLog(releases / CHANGES)
     try:
-        journal = Journal(releases / CHANGES)
-        try:
-            dropped = compact(journal, release_folders(releases))
-        finally:
-            journal.close()
-        logger.info("%d changes of items dropped: all releases contain them", dropped)
+        log.claim()
+        done = compact(log, release_folders(releases))
+        if done is not None:
+            logger.info("%d changes of items dropped: all releases contain them", done.dropped)
+    except JournalHeldError as error:
+        logger.info("changes of items stay until the server loads the release: %s", error)
     except (ArtifactError, OSError) as error:
         logger.warning("changes of items stay as they are: %s", error)
+    finally:
+        log.close()
 
 
 def _holds(release: Path, fingerprints: dict[str, str]) -> bool:
     """Whether a release is whole and has the stages with these fingerprints."""
     try:
         return verify_release(release).stages == fingerprints
-    except CorruptArtifactError as error:
-        logger.warning("the live release is damaged: %s", error)
+    except (CorruptArtifactError, OtherFormatError) as error:
+        logger.warning("the live release cannot be kept: %s", error)
         return False
 
 

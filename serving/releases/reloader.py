@@ -10,14 +10,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 from lineage.manifest import ArtifactError
-from lineage.releases import live_id
+from lineage.releases import CURRENT, live_id, read_record
 from serving.api.errors import UnavailableError
 from serving.api.protocol import LiveRecommender
 from serving.batching.engine_thread import EngineThread
 from serving.releases.publish import roll_back
+from serving.releases.retries import Retries
 
 logger = logging.getLogger(__name__)
 NICE = 10
@@ -29,27 +31,50 @@ SWITCH_SECONDS = 2e-4
 class Reloader:
     """Makes the server serve the live release.
 
-    If a release cannot be loaded, the reloader logs it once and the old release serves on. It
-    tries again when another release becomes live or when a caller asks for it.
+    If a release cannot be loaded, the old release serves on. The reloader tries again, with growing
+    pauses, until it succeeds or another release becomes live. It logs each reason once.
     """
 
-    def __init__(self, root: Path, load: Callable[[Path], LiveRecommender]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        load: Callable[[Path], LiveRecommender],
+        *,
+        retries: Callable[[str], Retries] = Retries,
+    ) -> None:
         """Start with the serving release.
 
         Args:
             root: Folder of the serving release, in the folder with the `CURRENT` link.
             load: Loads a release from its folder as a warm engine.
+            retries: Schedules the attempts at a release, by its id.
+
+        Raises:
+            CorruptArtifactError: the release's record cannot be read.
         """
         self.releases = root.parent
         """Folder of the dataset's releases"""
-        self._load = load
-        self._serving = self._tried = root.name
+        self._load, self._retries = load, retries
+        self._serving = read_record(root)
+        self._pending: Retries | None = None
+        self._asked = False
         self._lock = threading.Lock()
 
     @property
     def serving(self) -> str:
         """Id of the serving release."""
-        return self._serving
+        return self._serving.release_id
+
+    @property
+    def published(self) -> datetime:
+        """Time when the serving release was published, UTC."""
+        return datetime.fromisoformat(self._serving.when)
+
+    @property
+    def failures(self) -> int:
+        """Failed attempts at serving the live release; 0 if it is served."""
+        pending = self._pending
+        return 0 if pending is None else pending.failures
 
     async def follow(self, thread: EngineThread, *, every: float, asked: asyncio.Event) -> None:
         """Check for a new live release periodically, until cancelled.
@@ -57,23 +82,26 @@ class Reloader:
         Args:
             thread: Thread that serves.
             every: Interval between checks, seconds.
-            asked: Set to check at once and to retry a release that failed before.
+            asked: Set to check at once and to retry a release that failed before. However often
+                it is set, attempts at a release are at least a second apart.
         """
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(asked.wait(), every)
-            await asyncio.to_thread(self.look, thread, again=asked.is_set())
-            asked.clear()
+            again = asked.is_set()
+            asked.clear()  # before the look, so that none that is set meanwhile is lost
+            await asyncio.to_thread(self.look, thread, again=again)
 
     def look(self, thread: EngineThread, *, again: bool = False) -> None:
-        """Serve the live release; return when it serves or cannot be loaded.
+        """Serve the live release; return when it serves, cannot be loaded or has to wait.
 
         Args:
             thread: Thread that serves.
-            again: Whether to retry a release that failed before.
+            again: Whether to retry a release that failed before soon, without a growing pause.
         """
         with self._lock:
-            self._look(thread, again=again)
+            self._asked |= again
+            self._look(thread)
 
     def activate(
         self, thread: EngineThread, release_id: str, *, wanted: Callable[[], bool]
@@ -93,11 +121,11 @@ class Reloader:
             TimeoutError: `wanted` returned false.
         """
         with self._lock:
-            if release_id == self._serving:
+            if release_id == self.serving:
                 roll_back(self.releases, release_id)
                 return
             self._swap(thread, release_id, before=lambda: self._go_live(release_id, wanted))
-            self._tried = release_id
+            self._pending = None
         _give_back_memory()
 
     def try_out(self, release_id: str) -> None:
@@ -115,28 +143,44 @@ class Reloader:
             raise TimeoutError(f"the deadline passed before {release_id} could become live")
         roll_back(self.releases, release_id)
 
-    def _look(self, thread: EngineThread, *, again: bool) -> None:
+    def _look(self, thread: EngineThread) -> None:
         try:
-            live = live_id(self.releases) or ""
+            live = live_id(self.releases) or self.serving
         except ArtifactError as error:
-            live = str(error)  # logged once, like a release that cannot be loaded
-        tried, self._tried = self._tried, live
-        if live in {"", self._serving} or (live == tried and not again):
+            self._count_failure(CURRENT, error)
             return
+        if live == self.serving:
+            self._pending, self._asked = None, False
+            return
+        if not self._pending_for(live).is_due(asked=self._asked):
+            return
+        self._asked, started = False, time.perf_counter()
         try:
             self._swap(thread, live)
+            self._pending = None
         except UnavailableError:  # the server stopped meanwhile
             return
         except Exception as error:
-            reason = error if isinstance(error, ArtifactError) else "it failed"
-            logger.error(  # errors that an operator can fix need no traceback
-                "%s goes on, %s cannot be loaded: %s",
-                self._serving,
-                live,
-                reason,
-                exc_info=None if isinstance(error, ArtifactError) else error,
-            )
+            self._count_failure(live, error, time.perf_counter() - started)
         _give_back_memory()
+
+    def _pending_for(self, live: str) -> Retries:
+        """The attempts at a release, forgetting those at another one."""
+        if self._pending is None or self._pending.release_id != live:
+            self._pending = self._retries(live)
+        return self._pending
+
+    def _count_failure(self, live: str, error: Exception, seconds: float = 0.0) -> None:
+        """Schedule the next attempt, and log the reason unless it was logged before."""
+        own = isinstance(error, ArtifactError)  # an operator can mend it, without a traceback
+        if self._pending_for(live).failed(f"{type(error).__name__}: {error}", seconds):
+            logger.error(
+                "%s goes on, %s cannot be loaded, and is tried again: %s",
+                self.serving,
+                live,
+                error if own else "it failed",
+                exc_info=None if own else error,
+            )
 
     def _swap(
         self, thread: EngineThread, live: str, *, before: Callable[[], None] = lambda: None
@@ -145,19 +189,20 @@ class Reloader:
         started = time.perf_counter()
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-        logger.info("loading %s beside %s", live, self._serving)
+        logger.info("loading %s beside %s", live, self.serving)
         with _short_switch_interval():
             engine = self._load(self.releases / live)
+        record = read_record(self.releases / live)
         with thread.engine.hand_over(engine):
             before()
             thread.replace(engine)
         logger.info(
             "serving %s instead of %s, after %.1f s",
             live,
-            self._serving,
+            self.serving,
             time.perf_counter() - started,
         )
-        self._serving = live
+        self._serving = record
 
 
 @contextmanager

@@ -3,9 +3,8 @@
 import math
 from collections import defaultdict, deque
 from collections.abc import Collection
-from types import TracebackType
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shortlist_client.api.operations import MethodStatistics
 
@@ -16,17 +15,11 @@ RECENT = 1_000
 
 
 class Metrics:
-    """Metrics of one server; served over HTTP inside `with`."""
+    """Metrics of one server, all 0 at first."""
 
-    def __init__(self, host: str, port: int | None) -> None:
-        """Create the metrics, all at 0.
-
-        Args:
-            host: Address to serve them on.
-            port: TCP port; 0 takes a free one, None does not serve them.
-        """
-        self._host, self._port = host, port
+    def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        """Where Prometheus's client finds them"""
         self._calls = Counter(
             "shortlist_calls",
             "Finished calls, by method, status and client",
@@ -77,39 +70,6 @@ class Metrics:
     def count_stage(self, name: str, seconds: float) -> None:
         """Count a finished stage of an answer."""
         self._stages.labels(name).observe(seconds)
-
-    def __enter__(self) -> "Metrics":
-        """Open the port.
-
-        Raises:
-            ValueError: the port is taken.
-        """
-        if self._port is not None:
-            try:
-                self._server, self._thread = start_http_server(
-                    self._port, addr=self._host, registry=self.registry
-                )
-            except OSError as error:
-                raise ValueError(
-                    f"metrics_port must be free to bind, got {self._host}:{self._port}"
-                ) from error
-        return self
-
-    @property
-    def port(self) -> int:
-        """TCP port of the metrics."""
-        return int(self._server.server_port)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._port is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join()
 
 
 def _percentile(seconds: Collection[float], share: float) -> float:

@@ -18,6 +18,8 @@ class Basis(Enum):
     """The search, and the history if there is one."""
     VECTOR = "vector"
     """The vector of the request."""
+    WITHHELD = "withheld"
+    """Not told: the client lacks the role `explain`."""
 
 
 class Source(Enum):

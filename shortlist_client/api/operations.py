@@ -26,6 +26,8 @@ class ReleaseFacts:
     """Whether this server answers from it."""
     damaged: bool
     """Whether its record cannot be read."""
+    signed_by: tuple[str, ...] = ()
+    """Ids of the keys that it has signatures of; a server that demands one checks it on loading."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ def release_message(release: ReleaseFacts) -> pb.Release:
         live=release.live,
         serving=release.serving,
         damaged=release.damaged,
+        signed_by=release.signed_by,
     )
     if release.published is not None:
         message.published.FromDatetime(release.published)
@@ -36,6 +37,7 @@ def to_release(message: pb.Release) -> ReleaseFacts:
         live=message.live,
         serving=message.serving,
         damaged=message.damaged,
+        signed_by=tuple(message.signed_by),
     )
 
 

@@ -7,18 +7,20 @@ import sys
 import pytest
 
 from lineage.manifest import (
-    FORMAT,
     CorruptArtifactError,
     Manifest,
     MismatchedArtifactError,
     MissingArtifactError,
+    OtherFormatError,
     checksum,
     is_up_to_date,
     read_manifest,
     require_inputs,
+    require_newest_format,
     verify_files,
     writing,
 )
+from lineage.stages import FORMAT, STAGES
 
 CONFIG = {"budget": 3, "fields": ("a", "b")}
 
@@ -86,21 +88,48 @@ def test_an_unreadable_manifest_is_refused(folder, text):
         read_manifest(folder, "data")
 
 
+def change(folder, **changes):
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_manifest_of_another_stage_is_refused(folder):
+    write(folder)
+    change(folder, stage="towers")
+
+    with pytest.raises(CorruptArtifactError, match=r"'data', got 'towers'.*make data DATASET=path"):
+        read_manifest(folder, "data")
+
+
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("changes", "message"),
     [
-        ({"stage": "towers"}, "must be of stage 'data', got 'towers'"),
-        ({"format": FORMAT - 1}, "was made by an older version"),
-        ({"format": FORMAT + 1}, "was made by a newer version"),
+        ({"format": FORMAT - 1}, f"is older: it has format {FORMAT - 1}, .* reads {FORMAT}"),
+        ({"format": FORMAT + 1}, f"is newer .* it has format {FORMAT + 1}, .* reads {FORMAT}"),
+        ({"format": FORMAT + 1, "field": 3}, "is newer"),
     ],
 )
-def test_a_manifest_of_another_stage_or_format_is_refused(folder, change, message):
+def test_a_manifest_of_another_format_is_not_called_damaged(folder, changes, message):
     write(folder)
-    path = folder / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    change(folder, **changes)
 
-    with pytest.raises(CorruptArtifactError, match=f"{message}.*make data DATASET=path/to/shop"):
+    with pytest.raises(OtherFormatError, match=f"{message}.*`make data DATASET=path/to/shop`"):
         read_manifest(folder, "data")
+
+
+def test_a_ranker_of_the_previous_format_is_read_but_not_up_to_date(tmp_path):
+    folder, newest = tmp_path / "shop" / "ranker", STAGES["ranker"].format
+    with writing(folder, stage="ranker", config={}, inputs={}):
+        pass
+    assert is_up_to_date(folder, stage="ranker", config={}, inputs={})
+    require_newest_format(folder, read_manifest(folder, "ranker"), "ranker")
+
+    change(folder, format=newest - 1)
+
+    assert read_manifest(folder, "ranker").format == newest - 1
+    assert not is_up_to_date(folder, stage="ranker", config={}, inputs={})
+    with pytest.raises(OtherFormatError, match=r"older: .*`make ranker DATASET=shop`"):
+        require_newest_format(folder, read_manifest(folder, "ranker"), "ranker")
 
 
 def test_a_flipped_bit_is_refused(folder):

@@ -9,7 +9,7 @@ from lineage.manifest import (
     read_manifest,
     writing,
 )
-from lineage.open_release import open_release
+from lineage.open_release import held_while_loading, open_release
 from lineage.releases import live_release
 from lineage.stages import STAGES
 from serving.engine.engine import Engine, EngineConfig
@@ -78,3 +78,34 @@ def test_a_published_release_answers_as_its_stages_do(copy, tmp_path):
 
     assert published.recommend(shopper, wishes).items == built.recommend(shopper, wishes).items
     assert published.versions == {"release": release_id, **built.versions}
+
+
+@pytest.mark.parametrize("change", ["replaced", "written", "deleted"])
+def test_a_file_that_changes_while_a_release_is_loaded_is_noticed(build_stages, tmp_path, change):
+    root = build_stages(tmp_path / "artifacts" / "shop", "one")
+    publish(root, tmp_path / "releases" / "shop", PublishConfig())
+    live = live_release(tmp_path / "releases" / "shop")
+    path = live / "index" / "rows.npy"
+    path.chmod(0o644)
+
+    def load():
+        with held_while_loading(live):
+            open_release(live)
+            if change == "written":
+                path.write_text("other")
+            else:
+                content = path.read_bytes()
+                path.unlink()
+                if change == "replaced":
+                    path.write_bytes(content)
+
+    with pytest.raises(CorruptArtifactError, match=r"index/rows\.npy changed while"):
+        load()
+
+
+def test_an_unchanged_release_is_loaded(build_stages, tmp_path):
+    root = build_stages(tmp_path / "artifacts" / "shop", "one")
+    publish(root, tmp_path / "releases" / "shop", PublishConfig())
+    for folder in (root, live_release(tmp_path / "releases" / "shop")):
+        with held_while_loading(folder):
+            open_release(folder)

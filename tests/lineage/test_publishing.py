@@ -1,7 +1,7 @@
 import errno
 import os
 import stat
-import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -30,10 +30,30 @@ def manifests(root):
 
 def add(folder, root):
     """Add a release, make it live, and return its id."""
-    time.sleep(0.001)  # release ids of the same stages differ only in milliseconds
     record = add_release(folder, root, manifests(root), items=7, recall=0.5, bare=())
     go_live(folder, record.release_id)
     return record.release_id
+
+
+def test_releases_of_one_millisecond_and_of_a_clock_set_back_keep_their_order(
+    folder, root, monkeypatch
+):
+    class Clock(datetime):
+        when = datetime(2026, 11, 29, 12, 0, 0, 999_500, UTC)
+
+        @classmethod
+        def now(cls, tz):
+            return cls.when
+
+    monkeypatch.setattr(publishing, "datetime", Clock)
+    added = [add(folder, root) for _ in range(3)]
+    Clock.when -= timedelta(hours=1)
+    added.append(add(folder, root))
+
+    assert release_ids(folder) == added[::-1]
+    assert [release_id[9:20] for release_id in added] == [
+        "120000.999Z", "120001.000Z", "120001.001Z", "120001.002Z",
+    ]  # fmt: skip
 
 
 def files(release):

@@ -3,7 +3,12 @@ import json
 import pytest
 
 from lineage.locking import changing
-from lineage.manifest import CorruptArtifactError, MissingArtifactError, read_manifest
+from lineage.manifest import (
+    CorruptArtifactError,
+    MissingArtifactError,
+    OtherFormatError,
+    read_manifest,
+)
 from lineage.publishing import add_release, go_live
 from lineage.releases import (
     ReleaseError,
@@ -102,7 +107,7 @@ def test_the_record_of_another_release_or_format_is_refused(live):
     record = json.loads(path.read_text())
     path.unlink()
     path.write_text(json.dumps({**record, "format": 99}))
-    with pytest.raises(CorruptArtifactError, match="of format 99, not 1"):
+    with pytest.raises(OtherFormatError, match=r"newer .* has format 99, .* reads 1; .*`make pub"):
         read_record(live)
 
     moved = live.rename(live.with_name("20200101T000000.000Z-00000000"))

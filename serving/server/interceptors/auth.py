@@ -1,23 +1,23 @@
-"""Refuses unauthorised calls before their messages are read."""
+"""Refuses unauthorised calls without reading their messages."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from contextvars import ContextVar
+from contextlib import aclosing
 from typing import Any
 
 import grpc
 from grpc import aio
 from typing_extensions import override
 
-from serving.server.access_control import AccessControl, AccessError
-from serving.server.interceptors.statuses import status_of, trailing_metadata
-from serving.server.interceptors.wrapping import Call, Handler, wrap
+from serving.server.access.client import CLIENT
+from serving.server.access.control import AccessControl
+from serving.server.access.credentials import CREDENTIALS, Credentials, sent_credentials
+from serving.server.access.errors import AccessError
+from serving.server.interceptors.refusal import refused
+from serving.server.interceptors.statuses import UnknownMethodError
+from serving.server.interceptors.wrapping import CALL, Handler
 
 logger = logging.getLogger(__name__)
-
-CLIENT: ContextVar[str] = ContextVar("client", default="")
-"""Name of the client of the current call; empty for the public service and without tokens"""
 
 
 class AuthInterceptor(aio.ServerInterceptor):
@@ -33,30 +33,70 @@ class AuthInterceptor(aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         method = handler_call_details.method
-        sent = dict(handler_call_details.invocation_metadata or ())
-        authorization = sent.get("authorization")
-        try:
-            client = self._access.admit(
-                method, authorization if isinstance(authorization, str) else None
+        sent = sent_credentials(handler_call_details.invocation_metadata)
+        handler = await continuation(handler_call_details)
+
+        def admit(credentials: Credentials) -> None:
+            client = self._access.admit(method, credentials, exists=handler is not None)
+            CLIENT.set(client)
+            CREDENTIALS.set(credentials)
+
+        def refuse(error: AccessError) -> Handler:
+            # whoever calls chooses the name of a method that does not exist
+            shown = "an unknown method" if handler is None else method
+            logger.info("%s refused: %s", shown, error)
+            return refused(error, shown)
+
+        if self._access.needs_certificate(method, sent):
+            found = handler or refused(UnknownMethodError(), method)
+            return _admitted_first(
+                found, lambda context: admit(sent.with_certificate(context.auth_context())), refuse
             )
+        try:
+            admit(sent)
         except AccessError as error:
-            logger.info("%s refused: %s", method, error)
-            return _refused(await continuation(handler_call_details), error, method)
-        CLIENT.set(client.name if client else "")
-        return await continuation(handler_call_details)
+            return refuse(error)
+        return handler
 
 
-def _refused(handler: "Handler | None", error: AccessError, method: str) -> Any:
-    """A handler that refuses the call; a missing method is refused in the same way."""
+def _admitted_first(
+    handler: Handler, admit: Callable[[Any], None], refuse: Callable[[AccessError], Handler]
+) -> Handler:
+    """A handler that admits the call by the connection's certificate, then reads its messages.
 
-    @asynccontextmanager
-    async def refusing(call: Call) -> AsyncIterator[None]:
-        status, message = status_of(error, method)
-        await call.context.abort(status, message, trailing_metadata(error, status))
-        yield
+    Only the context of a call has the certificate, and gRPC reads the message of a unary call
+    before it makes one. So the handler is made for streams.
+    """
 
-    return wrap(handler or grpc.unary_unary_rpc_method_handler(_unreachable), refusing)
+    async def call(requests: AsyncIterator[Any], context: Any) -> None:
+        try:
+            admit(context)
+        except AccessError as error:
+            refusal: Any = refuse(error)
+            await refusal.stream_unary(requests, context)
+        await _respond(handler, requests, context)
+
+    return grpc.stream_stream_rpc_method_handler(
+        call,
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
 
 
-async def _unreachable(request: Any, context: Any) -> bytes:  # noqa: ARG001  # gRPC's signature
-    raise AssertionError("the call was refused before")
+async def _respond(handler: Any, requests: AsyncIterator[Any], context: Any) -> None:
+    """Answer a stream of requests by a method of any kind."""
+    request: Any = requests
+    if not handler.request_streaming:
+        request = await anext(requests, None)
+        if request is None:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "request must be one, got none")
+    if handler.response_streaming:
+        result = (handler.unary_stream or handler.stream_stream)(request, context)
+        async with aclosing(result) as responses:
+            async for response in responses:
+                await context.write(response)
+        return
+    response = await (handler.unary_unary or handler.stream_unary)(request, context)
+    if (call := CALL.get()) is not None:  # the telemetry looks at both
+        call.request, call.response = request, response
+    await context.write(response)

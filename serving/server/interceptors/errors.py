@@ -1,7 +1,8 @@
 """Ends a call with the status of the error that its method raised."""
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, NoReturn
 
 import grpc
@@ -14,7 +15,7 @@ from serving.server.interceptors.statuses import status_of, trailing_metadata
 from shortlist_client.api.errors import InvalidRequestError
 
 Method = Callable[[Any, Any], Awaitable[Any]]
-StreamMethod = Callable[[Any, Any], AsyncIterator[Any]]
+StreamMethod = Callable[[Any, Any], AsyncGenerator[Any, None]]
 
 
 class ErrorInterceptor(aio.ServerInterceptor):
@@ -39,9 +40,12 @@ class ErrorInterceptor(aio.ServerInterceptor):
         if inspect.isasyncgenfunction(handler.stream_stream):
             streaming = _guarded_stream(handler.stream_stream, name)
             return grpc.stream_stream_rpc_method_handler(streaming, **codec)
-        if inspect.iscoroutinefunction(handler.unary_stream):  # `Watch` of the health service
-            watching = _guarded(handler.unary_stream, name)
-            return grpc.unary_stream_rpc_method_handler(watching, **codec)
+        if handler.stream_unary is not None:  # `Check` of the health service
+            checking = _guarded_reader(handler.stream_unary, name)
+            return grpc.stream_unary_rpc_method_handler(checking, **codec)
+        if inspect.isasyncgenfunction(handler.unary_stream):  # `Export`
+            answering = _guarded_stream(handler.unary_stream, name, _checked)
+            return grpc.unary_stream_rpc_method_handler(answering, **codec)
         return handler
 
 
@@ -52,7 +56,8 @@ def _returning_errors(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], 
         try:
             return deserialize(wire)
         except (DecodeError, InvalidRequestError, MessageTooLargeError) as error:
-            return error
+            # its frames hold the message, and would until the next collection of cycles
+            return error.with_traceback(None)
 
     return read
 
@@ -82,11 +87,21 @@ def _guarded(method: Method, name: str) -> Method:
     return call
 
 
-def _guarded_stream(method: StreamMethod, name: str) -> StreamMethod:
-    async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
+def _guarded_reader(method: Method, name: str) -> Method:
+    async def call(requests: Any, context: Any) -> Any:
+        return await method(_all_checked(requests), context)
+
+    return _guarded(call, name)
+
+
+def _guarded_stream(
+    method: StreamMethod, name: str, checked: Callable[[Any], Any] = _all_checked
+) -> StreamMethod:
+    async def call(requests: Any, context: Any) -> AsyncGenerator[Any, None]:
         try:
-            async for response in method(_all_checked(requests), context):
-                yield response
+            async with aclosing(method(checked(requests), context)) as responses:
+                async for response in responses:
+                    yield response
         except aio.AbortError:
             raise
         except Exception as error:

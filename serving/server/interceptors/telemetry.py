@@ -14,11 +14,16 @@ from opentelemetry.trace import Span, SpanKind
 from typing_extensions import override
 
 from serving.api.request import ANSWER_STAGES
-from serving.server.interceptors.auth import CLIENT
+from serving.server.access.client import current_client_name
+from serving.server.interceptors.refusal import refused
+from serving.server.interceptors.statuses import UnknownMethodError
 from serving.server.interceptors.wrapping import Call, wrap
 from serving.server.metrics import Metrics
+from serving.server.transport.methods import MethodNames
 
 logger = logging.getLogger("serving.calls")
+LOGGED = 128
+"""Characters of a text of the caller's in a log line."""
 STATUSES = {status.value[0]: status.name for status in grpc.StatusCode}
 
 
@@ -28,8 +33,9 @@ class TelemetryInterceptor(aio.ServerInterceptor):
     Spans go to the exporter that OpenTelemetry is configured with; without one, nowhere.
     """
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(self, metrics: Metrics, names: MethodNames) -> None:
+        """Take the metrics, and the names under which methods are counted."""
+        self._metrics, self._names = metrics, names
         self._tracer = trace.get_tracer("shortlist")
 
     @override
@@ -38,10 +44,8 @@ class TelemetryInterceptor(aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
-        method = handler_call_details.method.strip("/")
+        method = self._names.name_of(handler_call_details.method)
+        handler = await continuation(handler_call_details) or refused(UnknownMethodError(), method)
         sent = dict(handler_call_details.invocation_metadata or ())
 
         @asynccontextmanager
@@ -52,7 +56,7 @@ class TelemetryInterceptor(aio.ServerInterceptor):
                 try:
                     yield
                     status = _status(call)
-                except asyncio.CancelledError:
+                except (asyncio.CancelledError, aio.InternalError):  # or the caller left first
                     status = "CANCELLED"
                     raise
                 except BaseException:
@@ -71,7 +75,7 @@ class TelemetryInterceptor(aio.ServerInterceptor):
 
     def _report(self, call: Call, method: str, status: str, started: int, end: int) -> None:
         """Count, trace and log a finished call; `started` and `end` are in ns."""
-        client, seconds = CLIENT.get(), (end - started) / 1e9
+        client, seconds = current_client_name(), (end - started) / 1e9
         self._metrics.count_call(method, status, client, seconds)
         stages = _stages(call)
         for stage, milliseconds in stages.items():
@@ -86,7 +90,7 @@ class TelemetryInterceptor(aio.ServerInterceptor):
                 "status": status,
                 "milliseconds": round(1e3 * seconds, 3),
                 "client": client,
-                "request_id": getattr(getattr(call.request, "wishes", None), "request_id", ""),
+                "request_id": _request_id(call),
             },
         )
 
@@ -106,7 +110,14 @@ class TelemetryInterceptor(aio.ServerInterceptor):
             end = start
 
 
+def _request_id(call: Call) -> str:
+    """The caller's name for the request, cut; the log's formatter escapes it."""
+    return str(getattr(getattr(call.request, "wishes", None), "request_id", ""))[:LOGGED]
+
+
 def _stages(call: Call) -> Mapping[str, float]:
+    if call.stages is not None:
+        return call.stages
     answer = getattr(call.response, "answer", call.response)
     return dict(getattr(answer, "milliseconds", {}))
 

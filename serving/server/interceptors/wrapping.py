@@ -1,12 +1,13 @@
 """Wraps a gRPC method of any kind in a context manager."""
 
-import inspect
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import grpc
+from grpc import aio
 
 
 @dataclass
@@ -18,6 +19,12 @@ class Call:
     """The request; None if requests are streamed"""
     response: Any = field(default=None)
     """The response, None until it is ready; always None if responses are streamed"""
+    stages: Mapping[str, float] | None = None
+    """Times by stage that the response withholds from the client, ms; None if it withholds none"""
+
+
+CALL: ContextVar[Call | None] = ContextVar("call", default=None)
+"""The call in progress, inside `wrap`"""
 
 
 Wrapper = Callable[[Call], AbstractAsyncContextManager[None]]
@@ -44,9 +51,14 @@ def wrap(handler: Handler, manager: Wrapper) -> Handler:
 def _unary(method: Callable[..., Any], manager: Wrapper, *, streamed: bool) -> Callable[..., Any]:
     async def call(request: Any, context: Any) -> Any:
         made = Call(context=context, request=None if streamed else request)
-        async with manager(made):
-            made.response = await method(request, context)
-            return made.response
+        CALL.set(made)
+        try:
+            async with manager(made):
+                made.response = await method(request, context)
+                return made.response
+        except aio.AbortError as error:
+            del request, made
+            raise _forgetful(error) from None
 
     return call
 
@@ -54,13 +66,26 @@ def _unary(method: Callable[..., Any], manager: Wrapper, *, streamed: bool) -> C
 def _streaming(
     method: Callable[..., Any], manager: Wrapper, *, streamed: bool
 ) -> Callable[..., Any]:
-    async def call(request: Any, context: Any) -> AsyncIterator[Any]:
-        async with manager(Call(context=context, request=None if streamed else request)):
-            result = method(request, context)
-            if inspect.isawaitable(result):  # a method that writes to the context itself
-                await result
-                return
-            async for response in result:
-                yield response
+    # Writes to the context: gRPC would leave a generator, at the yield, to the garbage collector
+    # when its caller cancels, and the context manager would end late and in another task.
+    async def call(request: Any, context: Any) -> None:
+        made = Call(context=context, request=None if streamed else request)
+        CALL.set(made)
+        try:
+            async with manager(made), aclosing(method(request, context)) as responses:
+                async for response in responses:
+                    await context.write(response)
+        except aio.AbortError as error:
+            del request, made
+            raise _forgetful(error) from None
 
     return call
+
+
+def _forgetful(error: aio.AbortError) -> aio.AbortError:
+    """The error without its frames. gRPC stores it with the call, which the frames refer to.
+
+    Messages of refused calls would pile up until Python's next full collection of cycles.
+    """
+    error.__context__ = None
+    return error.with_traceback(None)

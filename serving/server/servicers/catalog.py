@@ -4,16 +4,20 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from typing_extensions import override
 
+from lineage.journal import JournalHeldError
 from lineage.manifest import ArtifactError
 from serving.api.errors import MessageTooLargeError, UnavailableError, UnknownItemError
 from serving.api.protocol import LiveRecommender
 from serving.api.validation import check_rows
 from serving.batching.engine_thread import EngineThread
+from serving.batching.fair_slots import FairSlots
 from serving.batching.micro_batcher import MicroBatcher
+from serving.server.caller import caller_of
 from serving.server.servicers.streaming import answered
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item
@@ -24,6 +28,8 @@ from shortlist_client.wire.catalog import item_message, to_item
 logger = logging.getLogger(__name__)
 BATCH_ITEMS = 256
 """Maximum number of items encoded together, from all waiting messages."""
+CALLS = 4
+"""Calls of Get and Delete in progress; others wait for their client's turn."""
 GET_BYTES = 2 << 20
 """Maximum size of the items of an answer to `Get`, bytes."""
 
@@ -34,35 +40,45 @@ class CatalogServicer(CatalogServiceServicer):
     def __init__(self, engine: EngineThread, draining: asyncio.Event) -> None:
         self._engine, self._draining = engine, draining
         self._upserts = MicroBatcher(self._upsert, most=BATCH_ITEMS, name="catalogue")
+        self._calls = FairSlots(CALLS)
+        self._is_following = False
+
+    async def start(self) -> None:
+        """Follow the item changes of other servers; the engine must be loaded."""
+        await asyncio.to_thread(self._engine.engine.follow)
+        self._is_following = True
 
     async def close(self) -> None:
-        """Finish the accepted upserts."""
+        """Finish the accepted upserts, and let other servers change items."""
         await self._upserts.close()
+        if self._is_following:
+            await asyncio.to_thread(self._engine.engine.close)
 
     @override
     async def Upsert(
         self, request_iterator: AsyncIterator[pb.UpsertRequest], context: Any
     ) -> AsyncIterator[pb.UpsertResponse]:
-        async for response in answered(
-            request_iterator, self._upsert_message, draining=self._draining
-        ):
+        upsert = partial(self._upsert_message, caller_of(context))
+        async for response in answered(request_iterator, upsert, draining=self._draining):
             yield response
 
     @override
     async def Delete(self, request: pb.DeleteRequest, context: Any) -> pb.DeleteResponse:
         check_rows("item_ids", len(request.item_ids))
         item_ids = list(dict.fromkeys(request.item_ids))
-        unknown = await asyncio.to_thread(self._delete, item_ids)
+        async with self._calls.one_for(caller_of(context)):
+            unknown = await asyncio.to_thread(self._delete, item_ids)
         return pb.DeleteResponse(deleted=len(item_ids) - len(unknown), unknown_item_ids=unknown)
 
     @override
     async def Get(self, request: pb.GetRequest, context: Any) -> pb.GetResponse:
         check_rows("item_ids", len(request.item_ids))
-        return await asyncio.to_thread(self._get, list(dict.fromkeys(request.item_ids)))
+        async with self._calls.one_for(caller_of(context)):
+            return await asyncio.to_thread(self._get, list(dict.fromkeys(request.item_ids)))
 
-    async def _upsert_message(self, request: pb.UpsertRequest) -> pb.UpsertResponse:
+    async def _upsert_message(self, client: str, request: pb.UpsertRequest) -> pb.UpsertResponse:
         check_rows("items", len(request.items))
-        reasons = await self._upserts(request.items)
+        reasons = await self._upserts(request.items, client=client)
         rejected = [
             pb.RejectedItem(row=row, item_id=message.item_id, reason=reason)
             for row, (message, reason) in enumerate(zip(request.items, reasons, strict=True))
@@ -124,6 +140,12 @@ def _failures_as_unavailable() -> Iterator[None]:
     """Log failures of the disk and of the lock; callers only learn that a retry may help."""
     try:
         yield
+    except JournalHeldError as error:
+        logger.error("%s", error)
+        raise UnavailableError(
+            "items cannot be changed by this server while another one writes the journal of its "
+            "folder; send item changes to that one"
+        ) from error
     except (ArtifactError, OSError) as error:
         logger.error("%s", error)
         raise UnavailableError("items cannot be changed now") from error

@@ -1,14 +1,19 @@
 """The FeedbackService: checks events one by one and stores the valid ones."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 from typing_extensions import override
 
 from events.event import Outcome, check_event
 from serving.api.validation import check_rows
+from serving.server.access.about_users import broken_user_rule
+from serving.server.access.budgets import UserBudgets
+from serving.server.access.client import current_client_name
+from serving.server.caller import caller_of
 from serving.server.servicers.streaming import answered
 from serving.server.user_events import UserEvents
 from shortlist_client.api.event import Event
@@ -25,22 +30,30 @@ class FeedbackServicer(FeedbackServiceServicer):
 
     def __init__(self, user_events: UserEvents, draining: asyncio.Event) -> None:
         self._user_events, self._draining = user_events, draining
+        self._budgets = UserBudgets()
         self._reading = asyncio.Lock()
 
     @override
     async def Record(
         self, request_iterator: AsyncIterator[pb.RecordRequest], context: Any
     ) -> AsyncIterator[pb.RecordResponse]:
-        async for response in answered(request_iterator, self._record, draining=self._draining):
+        record = partial(self._record, caller_of(context))
+        async for response in answered(request_iterator, record, draining=self._draining):
             yield response
 
-    async def _record(self, request: pb.RecordRequest) -> pb.RecordResponse:
+    async def _record(self, client: str, request: pb.RecordRequest) -> pb.RecordResponse:
         check_rows("events", len(request.events))
-        now = time.time()
+        now = self._user_events.clock.latest()
         async with self._reading:  # one message after the other, so that events stay in order
             events, reasons = await _read(request.events, at=now)
+        reasons = [
+            reason
+            or broken_user_rule(event.user_id)
+            or self._budgets.broken_rule(event.user_id)
+            for event, reason in zip(events, reasons, strict=True)
+        ]
         valid = [row for row, reason in enumerate(reasons) if reason is None]
-        outcomes = await self._user_events.append([events[row] for row in valid]) if valid else ()
+        outcomes = await self._append([events[row] for row in valid], client)
         for row, outcome in zip(valid, outcomes, strict=True):
             if outcome is Outcome.CONFLICT:
                 reasons[row] = "event_id must be new, got that of another event"
@@ -49,6 +62,20 @@ class FeedbackServicer(FeedbackServiceServicer):
             known_before=sum(outcome is Outcome.REPEATED for outcome in outcomes),
             rejected=_rejected(events, reasons),
         )
+
+    async def _append(self, events: Sequence[Event], client: str) -> Sequence[Outcome]:
+        """Store events; those that are not new do not count against their users' budgets."""
+        outcomes: Sequence[Outcome] = ()
+        try:
+            if events:
+                outcomes = await self._user_events.append(
+                    events, client=client, owner=current_client_name()
+                )
+        finally:
+            for event, outcome in zip_longest(events, outcomes):
+                if outcome is not Outcome.RECORDED:
+                    self._budgets.give_back(event.user_id)
+        return outcomes
 
 
 async def _read(messages: Sequence[pb.Event], *, at: float) -> tuple[list[Event], list[str | None]]:

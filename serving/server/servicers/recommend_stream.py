@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.api.request import Method, Request
+from serving.batching.fair_slots import FairSlots
 from serving.batching.request_queue import Answered
+from serving.server.access.about_users import is_withheld, withhold
 from serving.server.interceptors.statuses import status_of
 from serving.server.message_counts import check_counts
 from serving.server.servicers.answers import message_of
@@ -18,7 +20,10 @@ NAME = "RecommendStream"
 
 
 class RecommendStreams:
-    """Answers the requests of all streams, with a common limit; does not know the engine."""
+    """Answers the requests of all streams, with a common limit; does not know the engine.
+
+    Clients take turns, however many streams each has.
+    """
 
     def __init__(
         self,
@@ -37,16 +42,17 @@ class RecommendStreams:
             limits: Limits on one request.
         """
         self._answer, self._draining, self._limits = answer, draining, limits
-        self._slots = asyncio.Semaphore(at_once)
+        self._slots = FairSlots(at_once)
 
     async def answers(
-        self, requests: AsyncIterator[pb.RecommendStreamRequest], *, deadline: float
+        self, requests: AsyncIterator[pb.RecommendStreamRequest], *, deadline: float, client: str
     ) -> AsyncIterator[pb.RecommendStreamResponse]:
         """Answer every request of a stream, each as soon as its answer is ready.
 
         Args:
             requests: Requests of the stream.
             deadline: Deadline of the stream, in seconds of `time.monotonic`.
+            client: Client whose turns the requests take.
 
         Raises:
             UnavailableError: the stream was cut short by `draining`.
@@ -54,13 +60,13 @@ class RecommendStreams:
         rows = itertools.count()
 
         async def work(request: pb.RecommendStreamRequest) -> pb.RecommendStreamResponse:
-            return await self._row(next(rows), request, deadline)
+            return await self._row(next(rows), request, deadline, client)
 
         async for response in answered(requests, work, draining=self._draining, in_order=False):
             yield response
 
     async def _row(
-        self, row: int, message: pb.RecommendStreamRequest, deadline: float
+        self, row: int, message: pb.RecommendStreamRequest, deadline: float, client: str
     ) -> pb.RecommendStreamResponse:
         request_id = message.wishes.request_id
         response = pb.RecommendStreamResponse(row=row, request_id=request_id)
@@ -71,8 +77,9 @@ class RecommendStreams:
                 shopper=to_shopper(message.shopper),
                 wishes=to_wishes(message.wishes),
                 deadline=deadline,
+                client=client,
             )
-            async with self._slots:
+            async with self._slots.one_for(client):
                 answer, versions = await self._answer(request)
         except Exception as error:
             status, reason = status_of(error, NAME)
@@ -81,4 +88,6 @@ class RecommendStreams:
             response.answer.CopyFrom(
                 await message_of(answer, versions=versions, request_id=request_id)
             )
+            if is_withheld(request):
+                withhold(response.answer)
         return response

@@ -8,12 +8,16 @@ from typing import Any
 
 from typing_extensions import override
 
+from events.privacy.erased_users import ErasedUsers
 from serving.api.errors import UnavailableError
 from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.api.request import Method, Request
 from serving.batching.engine_thread import EngineThread
 from serving.batching.request_queue import Answered
+from serving.server.access.about_users import check_about_user, is_withheld, withhold
 from serving.server.answer_cache import AnswerCache, Message, key_of
+from serving.server.caller import caller_of
+from serving.server.interceptors.wrapping import CALL
 from serving.server.message_counts import check_counts
 from serving.server.servicers.answers import message_of
 from serving.server.servicers.recommend_stream import RecommendStreams
@@ -36,6 +40,7 @@ class RecommenderServicer(RecommenderServiceServicer):
         user_events: UserEvents | None = None,
         cache: AnswerCache | None = None,
         *,
+        erased: ErasedUsers | None = None,
         draining: asyncio.Event,
         stream_requests: int,
         limits: Limits = DEFAULT_LIMITS,
@@ -46,12 +51,14 @@ class RecommenderServicer(RecommenderServiceServicer):
             engine: Thread of the engine.
             user_events: Users' events since the release was built; None without an event store.
             cache: Cache of answers; None computes every answer.
+            erased: Erased users, as the engine knows them; None without an event store.
             draining: Set when the server stops.
             stream_requests: Maximum number of requests in progress, of all streams together.
             limits: Limits on one request.
         """
         self._limits = limits
         self._engine, self._user_events, self._cache = engine, user_events, cache
+        self._erased = erased
         self._streams = RecommendStreams(
             self._answer_of_stream, draining=draining, at_once=stream_requests, limits=limits
         )
@@ -66,7 +73,9 @@ class RecommenderServicer(RecommenderServiceServicer):
     async def RecommendStream(
         self, request_iterator: AsyncIterator[pb.RecommendStreamRequest], context: Any
     ) -> AsyncIterator[pb.RecommendStreamResponse]:
-        async for response in self._streams.answers(request_iterator, deadline=_deadline(context)):
+        async for response in self._streams.answers(
+            request_iterator, deadline=_deadline(context), client=caller_of(context)
+        ):
             yield response
 
     @override
@@ -79,6 +88,7 @@ class RecommenderServicer(RecommenderServiceServicer):
             wishes=to_wishes(request.wishes),
             item_id=request.item_id,
             deadline=_deadline(context),
+            client=caller_of(context),
         )
         return pb.SimilarItemsResponse(answer=await self._answer(engine_request, request))
 
@@ -98,19 +108,24 @@ class RecommenderServicer(RecommenderServiceServicer):
     @override
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
         check_counts(request, self._limits)
-        embed, incomplete = await self._with_recent(_embed_request(request, _deadline(context)))
+        embed, incomplete = await self._with_recent(_embed_request(request, context))
         if incomplete:
             raise UnavailableError("the user's events cannot be read now")
         answer, versions = await self._engine.answer(embed)
         return embed_response(answer, versions=versions, request_id=embed.wishes.request_id)
 
     async def _with_recent(self, request: Request) -> tuple[Request, bool]:
-        """The request with the user's recent events, and whether they could not be read."""
+        """The request with the user's recent events, and whether they could not be read.
+
+        Raises:
+            PermissionDeniedError: the client may not ask this about the user.
+        """
+        check_about_user(request)
         user_id = request.shopper.user_id
         if self._user_events is None or user_id is None or request.shopper.history:
             return request, False
         half = (request.deadline - time.monotonic()) / 2
-        recent = await self._user_events.history(user_id, timeout=half)
+        recent = await self._user_events.history(user_id, client=request.client, timeout=half)
         return replace(request, recent=recent or ()), recent is None
 
     async def _answer_of_stream(self, request: Request) -> Answered:
@@ -124,11 +139,16 @@ class RecommenderServicer(RecommenderServiceServicer):
         answer = await self._cached_or_computed(request, message)
         if incomplete:
             answer.degraded = pb.DEGRADED_HISTORY
+        if is_withheld(request):
+            if (call := CALL.get()) is not None:
+                call.stages = dict(answer.milliseconds)
+            withhold(answer)
         return answer
 
     async def _cached_or_computed(self, request: Request, message: Message) -> pb.Answer:
         if self._cache is None or (token := self._engine.version_token) is None:
             return await self._computed(request)
+        token = token, None if self._erased is None else self._erased.version
         started, key = time.perf_counter(), key_of(request.method, message, request.recent)
         answer = self._cache.get(key, token)
         if answer is None:
@@ -156,10 +176,11 @@ def _about_shopper(
         shopper=to_shopper(message.shopper),
         wishes=to_wishes(message.wishes),
         deadline=_deadline(context),
+        client=caller_of(context),
     )
 
 
-def _embed_request(message: pb.EmbedRequest, deadline: float) -> Request:
+def _embed_request(message: pb.EmbedRequest, context: Any) -> Request:
     """The request of a message, before any other rule is checked.
 
     Raises:
@@ -174,7 +195,8 @@ def _embed_request(message: pb.EmbedRequest, deadline: float) -> Request:
         wishes=to_wishes(message.wishes),
         candidates=tuple(message.items.item_ids),
         texts=tuple(message.texts.texts),
-        deadline=deadline,
+        deadline=_deadline(context),
+        client=caller_of(context),
     )
 
 

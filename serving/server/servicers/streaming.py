@@ -33,12 +33,12 @@ async def answered(
 
     Raises:
         UnavailableError: the stream was cut short by `draining`.
-        Exception: the error of `work`, after the answers to earlier requests.
+        Exception: the error of `work` or of reading, after the answers to earlier requests.
     """
     begun: deque[asyncio.Task[Response]] = deque()
     stopped = asyncio.create_task(draining.wait())
     reading: asyncio.Task[Request | None] | None = _next(requests)
-    cut = False
+    cut, failed = False, None
     try:
         while reading or begun:
             waiting: set[asyncio.Task[Any]] = set(_next_done(begun, in_order=in_order))
@@ -46,7 +46,9 @@ async def answered(
                 waiting |= {reading, stopped}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if reading and reading.done() and len(begun) < AT_ONCE:
-                request = reading.result()
+                request, failed = None, reading.exception()
+                if failed is None:
+                    request = reading.result()
                 reading = None if request is None else _next(requests)
                 if request is not None:
                     begun.append(asyncio.create_task(_begin(work, request)))
@@ -56,6 +58,8 @@ async def answered(
             while done := [task for task in _next_done(begun, in_order=in_order) if task.done()]:
                 begun.remove(done[0])
                 yield done[0].result()
+        if failed is not None:
+            raise failed
         if cut:
             raise UnavailableError("the server is stopping; send what was not acknowledged again")
     finally:

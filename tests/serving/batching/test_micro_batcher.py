@@ -44,7 +44,7 @@ async def begun(gathering, *calls):
     """Tasks of some calls: the first is being processed, the others wait."""
     tasks = []
     for rows in calls:
-        tasks.append(asyncio.create_task(gathering(rows)))
+        tasks.append(asyncio.create_task(gathering(rows, client="a")))
         await asyncio.sleep(0.05)
     return tasks
 
@@ -95,8 +95,24 @@ def test_an_error_reaches_only_the_callers_in_its_batch(work):
         work.gate.set()
         failed = await asyncio.gather(*tasks, return_exceptions=True)
         work.error = None
-        return failed, await gathering([4])
+        return failed, await gathering([4], client="a")
 
     failed, later = run(work, scenario)
     assert [str(error) for error in failed] == ["full"] * 3
     assert later == [8]
+
+
+def test_a_client_with_many_calls_does_not_delay_the_call_of_another(work):
+    async def scenario(gathering):
+        work.gate.clear()
+        greedy = await begun(gathering, [0])
+        greedy += [asyncio.create_task(gathering([n], client="a")) for n in range(1, 20)]
+        await asyncio.sleep(0.05)
+        other = asyncio.create_task(gathering([100], client="b"))
+        await asyncio.sleep(0.05)
+        work.gate.set()
+        return await asyncio.gather(*greedy, other)
+
+    assert run(work, scenario, most=4)[-1] == [200]
+    assert [len(batch) for batch in work.batches] == [1, 4, 4, 4, 4, 4]
+    assert 100 in work.batches[1]

@@ -1,6 +1,7 @@
 import pytest
 
 from lineage.releases import live_id, release_ids
+from lineage.signing import TrustedKeys, claimed_signers
 from serving.__main__ import main
 
 
@@ -90,3 +91,49 @@ def test_help_explains_every_option(command, capsys):
     printed = capsys.readouterr().out
     example = "`shop-backend`" if command == "token" else "`releases/ml-100k`"
     assert example in " ".join(printed.split())
+
+
+def test_a_release_is_signed_before_it_is_live_and_listed_with_its_signers(
+    shop, build_stages, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "120")
+    root, releases = shop
+    for name in ("old", "new"):
+        main(["keygen", "--output", str(tmp_path / name)])
+    ids = {n: next(iter(TrustedKeys.read([tmp_path / f"{n}.pub"]).keys)) for n in ("old", "new")}
+    first = publish(root, releases, "--key", str(tmp_path / "old.key"))
+    assert ids["old"] in listed(releases, capsys)
+    assert publish(root, releases, "--key", str(tmp_path / "new.key")) == first
+    assert claimed_signers(releases / first) == sorted(ids.values())
+
+    unsigned = publish(build_stages(root, "two"), releases)
+    verify = ["--verify_key", str(tmp_path / "new.pub")]
+    main(["rollback", "--releases", str(releases), *verify])
+    with pytest.raises(SystemExit, match="2"):
+        main(["rollback", "--releases", str(releases), "--release", unsigned, *verify])
+    assert f"{unsigned} must be signed by one of the keys {ids['new']}" in capsys.readouterr().err
+    assert live_id(releases) == first
+
+    key = str(tmp_path / "new.key")
+    main(["sign", "--releases", str(releases), "--release", unsigned, "--key", key])
+    main(["rollback", "--releases", str(releases), "--release", unsigned, *verify])
+    assert live_id(releases) == unsigned
+
+
+def test_a_damaged_release_is_not_signed(shop, capsys, tmp_path):
+    root, releases = shop
+    release = releases / publish(root, releases)
+    main(["keygen", "--output", str(tmp_path / "shop")])
+    (release / "data" / "rows.npy").unlink()
+
+    with pytest.raises(SystemExit, match="2"):
+        main(["sign", "--releases", str(releases), "--key", str(tmp_path / "shop.key")])
+    assert "data/rows.npy is missing" in capsys.readouterr().err
+    assert claimed_signers(release) == []
+
+
+def test_serving_stages_with_a_demanded_signature_is_refused(shop, capsys, tmp_path):
+    root, _ = shop
+    with pytest.raises(SystemExit, match="2"):
+        main(["serve", "--artifacts", str(root), "--verify_key", str(tmp_path / "shop.pub")])
+    assert "verify_key must come with --releases" in capsys.readouterr().err

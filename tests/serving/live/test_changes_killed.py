@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from events.open_store import open_store
-from lineage.journal import read_journal
+from lineage.journal_records import read_journal
 from serving.catalogue.change_log import changes_path, latest
 from shortlist_client.api.event import Event
 from shortlist_client.api.item import Item
@@ -27,7 +27,8 @@ from events.open_store import open_store
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
 from serving.api.limits import Limits
-from serving.server.server import Server, ServerConfig
+from serving.server.config import ServerConfig
+from serving.server.server import Server
 from tqdm import tqdm
 
 root = Path(sys.argv[1])

@@ -3,15 +3,16 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from lineage.locking import changing
 from lineage.manifest import (
-    FORMAT,
     CorruptArtifactError,
     MismatchedArtifactError,
     MissingArtifactError,
+    OtherFormatError,
 )
 from lineage.open_release import open_release
 from lineage.releases import (
@@ -22,6 +23,7 @@ from lineage.releases import (
     release_ids,
     verify_release,
 )
+from lineage.stages import STAGES
 from retrieval.features import FEATURES
 from serving.releases.publish import PublishConfig, publish, roll_back
 
@@ -180,11 +182,29 @@ def test_a_damaged_release_does_not_go_live(releases, publish_content, file):
 def test_a_release_in_another_format_does_not_go_live(releases, publish_content, monkeypatch):
     publish_content("one")
     second = publish_content("two")
-    monkeypatch.setattr("lineage.manifest.FORMAT", FORMAT + 1)
+    later = replace(STAGES["towers"], format=11, reads_from=11)
+    monkeypatch.setitem(STAGES, "towers", later)
 
-    with pytest.raises(CorruptArtifactError, match="again with `make publish DATASET=shop`"):
+    with pytest.raises(
+        OtherFormatError,
+        match=r"older: .*`make pipeline DATASET=shop` and `make publish DATASET=shop`",
+    ):
         roll_back(releases)
     assert live_id(releases) == second
+
+
+def test_stages_of_a_format_that_is_only_read_are_not_published(
+    releases, publish_content, monkeypatch
+):
+    live = publish_content("one")
+    monkeypatch.setitem(STAGES, "ranker", replace(STAGES["ranker"], format=8))
+    older = publish_content("two")
+    monkeypatch.undo()
+
+    with pytest.raises(OtherFormatError, match=r"older: .*`make ranker DATASET=shop`"):
+        publish(releases.parents[1] / "artifacts" / "shop", releases, CONFIG)
+    assert roll_back(releases, live) == live
+    assert roll_back(releases, older) == older
 
 
 def test_rolling_back_to_a_named_release_repairs_a_broken_current(releases, publish_content):

@@ -1,3 +1,4 @@
+import asyncio
 import gc
 import logging
 import os
@@ -8,17 +9,23 @@ import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from lineage.manifest import ArtifactError
-from lineage.releases import live_release
+from lineage.releases import live_release, read_record
 from serving.api.errors import UnknownItemError
 from serving.api.limits import Limits
 from serving.engine.engine import EngineConfig
 from serving.live.live_engine import LiveEngine
 from serving.releases.publish import PublishConfig, publish, roll_back
+from serving.releases.release_metrics import ReleaseCollector
 from serving.releases.reloader import Reloader
+from serving.releases.retries import LONGEST_SECONDS, Retries
 from shortlist_client.api.item import Item
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
@@ -45,6 +52,43 @@ def serving(start, releases):
     server = start(lambda: load(root))
     server.loaded.result(SECONDS)
     return server.server.engine, Reloader(root, load), server.address
+
+
+class Clock:
+    """Monotonic time that passes when a test says so."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def failing(serving, releases, renamed, clock):
+    """Reloader whose attempts at a newly live release fail with `errors`, newest last."""
+    attempts, errors = [], []
+
+    def loaded(root):
+        attempts.append(clock.now)
+        if errors:
+            raise errors[-1]
+        return load(root)
+
+    reloader = Reloader(
+        live_release(releases), loaded, retries=partial(Retries, clock=clock, chance=lambda: 1.0)
+    )
+    publish(renamed, releases, PublishConfig())
+    return SimpleNamespace(reloader=reloader, attempts=attempts, errors=errors, thread=serving[0])
+
+
+def errors_logged(caplog):
+    return [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR]
 
 
 def version(client):
@@ -87,10 +131,11 @@ def test_the_serving_release_is_not_loaded_again(serving):
     assert thread.engine is engine
 
 
-def test_a_damaged_release_leaves_the_old_one_serving_until_a_retry(
-    serving, releases, renamed, release, caplog
+def test_a_damaged_release_leaves_the_old_one_serving_until_it_is_mended(
+    serving, releases, renamed, clock, caplog
 ):
-    thread, reloader, address = serving
+    thread, _, address = serving
+    reloader = Reloader(live_release(releases), load, retries=partial(Retries, clock=clock))
     first = live_release(releases).name
     second = publish(renamed, releases, PublishConfig())
     damaged = releases / second / "data" / "manifest.json"
@@ -102,15 +147,137 @@ def test_a_damaged_release_leaves_the_old_one_serving_until_a_retry(
     with RecommenderClient(address, timeout=SECONDS) as client:
         for _ in range(3):
             reloader.look(thread)
+            clock.now += LONGEST_SECONDS
         assert version(client) == first
-        (error,) = [r for r in caplog.records if r.levelno == logging.ERROR]
-        assert f"{first} goes on, {second} cannot be loaded: " in error.getMessage()
-        assert "manifest.json" in error.getMessage()
+        (error,) = errors_logged(caplog)
+        assert f"{first} goes on, {second} cannot be loaded, and is tried again: " in error
+        assert "manifest.json" in error
         damaged.write_bytes(whole)
         reloader.look(thread)
-        assert version(client) == first
-        reloader.look(thread, again=True)
         assert version(client) == second
+        assert reloader.serving == second
+
+
+def test_a_failed_swap_is_tried_again_with_growing_pauses_until_it_succeeds(failing, clock, caplog):
+    failing.errors.append(OSError("too many open files"))
+    first = failing.reloader.serving
+    for _ in range(2_000):
+        failing.reloader.look(failing.thread)
+        clock.now += 0.1
+    pauses = [b - a for a, b in zip(failing.attempts, failing.attempts[1:], strict=False)]
+
+    assert pauses == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60], abs=0.11)
+    assert failing.reloader.failures == len(failing.attempts)
+    assert failing.reloader.serving == first
+    assert len(errors_logged(caplog)) == 1
+    failing.errors.clear()
+    clock.now += LONGEST_SECONDS
+    failing.reloader.look(failing.thread)
+    assert failing.reloader.serving != first
+    assert failing.thread.engine.current.versions["release"] == failing.reloader.serving
+    assert failing.reloader.failures == 0
+
+
+def test_each_reason_of_a_failed_swap_is_logged_once(failing, clock, caplog):
+    for reason in ("no space", "no file", "no space", "no space", "no file"):
+        failing.errors.append(ArtifactError(reason))
+        failing.reloader.look(failing.thread)
+        clock.now += LONGEST_SECONDS
+
+    assert [error.rpartition(": ")[2] for error in errors_logged(caplog)] == ["no space", "no file"]
+
+
+def test_a_release_that_becomes_live_again_is_tried_at_once(failing, releases):
+    failing.errors.append(ArtifactError("no"))
+    first, second = failing.reloader.serving, live_release(releases).name
+    failing.reloader.look(failing.thread)
+    failing.errors.clear()
+    failing.reloader.look(failing.thread)
+    assert (failing.reloader.failures, failing.reloader.serving) == (1, first)  # it waits
+
+    roll_back(releases, first)
+    failing.reloader.look(failing.thread)
+    assert failing.reloader.failures == 0
+    roll_back(releases, second)
+    failing.reloader.look(failing.thread)
+
+    assert failing.reloader.serving == second
+
+
+def test_asking_shortens_the_pause_to_a_second(failing, clock):
+    failing.errors.append(ArtifactError("no"))
+    for _ in range(5):
+        failing.reloader.look(failing.thread)
+        clock.now += LONGEST_SECONDS
+    tried = len(failing.attempts)
+    failing.reloader.look(failing.thread)
+    for _ in range(300):
+        failing.reloader.look(failing.thread, again=True)
+    assert len(failing.attempts) == tried + 1
+    clock.now += 1
+    failing.reloader.look(failing.thread)  # it is still known that somebody asked
+    assert len(failing.attempts) == tried + 2
+    clock.now += 1
+    failing.reloader.look(failing.thread)
+    assert len(failing.attempts) == tried + 2
+
+
+def test_attempts_take_at_most_half_of_the_time(clock):
+    retries = Retries("r", clock=clock, chance=lambda: 0.0)
+    retries.failed("slow", seconds=300)
+    clock.now += 299
+    assert not retries.is_due(asked=False)
+    clock.now += 1
+    assert retries.is_due(asked=False)
+
+
+def test_a_request_to_look_that_comes_during_a_look_is_not_lost(serving):
+    thread, reloader, _ = serving
+    looks, begun, go_on = [], threading.Event(), threading.Event()
+
+    def look(thread, *, again):
+        looks.append(again)
+        begun.set()
+        assert go_on.wait(SECONDS)
+
+    reloader.look = look
+
+    async def follow():
+        asked = asyncio.Event()
+        following = asyncio.create_task(reloader.follow(thread, every=SECONDS, asked=asked))
+        asked.set()
+        await asyncio.to_thread(begun.wait, SECONDS)
+        for _ in range(300):
+            asked.set()
+        go_on.set()
+        while len(looks) < 2:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        following.cancel()
+
+    asyncio.run(follow())
+
+    assert looks == [True, True]
+
+
+def test_metrics_name_the_served_release_its_age_and_the_failed_swaps(failing, clock):
+    registry = CollectorRegistry()
+    registry.register(ReleaseCollector(failing.reloader))
+    failing.errors.append(ArtifactError("no"))
+    served = failing.reloader.serving
+    for _ in range(2):
+        failing.reloader.look(failing.thread)
+        clock.now += LONGEST_SECONDS
+
+    assert registry.get_sample_value("shortlist_release_info", {"release_id": served}) == 1
+    assert registry.get_sample_value("shortlist_release_swap_failures") == 2
+    published = datetime.fromisoformat(read_record(failing.reloader.releases / served).when)
+    age = registry.get_sample_value("shortlist_release_age_seconds")
+    assert age == pytest.approx(time.time() - published.timestamp(), abs=1)
+    failing.errors.clear()
+    failing.reloader.look(failing.thread)
+    assert registry.get_sample_value("shortlist_release_swap_failures") == 0
+    assert registry.get_sample_value("shortlist_release_info", {"release_id": served}) is None
 
 
 def test_a_broken_link_is_logged_once(serving, releases, caplog):
@@ -284,7 +451,7 @@ def test_a_server_follows_published_releases(pytestconfig, releases, renamed):
         process.stderr.close()
 
 
-def test_the_switch_interval_is_short_while_a_release_loads(serving, releases, renamed):
+def test_the_switch_interval_is_short_while_a_release_loads(serving, releases, renamed, clock):
     thread, _, _ = serving
     usual, meanwhile = sys.getswitchinterval(), []
 
@@ -294,10 +461,12 @@ def test_the_switch_interval_is_short_while_a_release_loads(serving, releases, r
             raise OSError("the disk is away")
         return load(root)
 
-    reloader = Reloader(live_release(releases), loaded)
+    retries = partial(Retries, clock=clock)
+    reloader = Reloader(live_release(releases), loaded, retries=retries)
     publish(renamed, releases, PublishConfig())
     for _ in range(2):
-        reloader.look(thread, again=True)
+        reloader.look(thread)
+        clock.now += LONGEST_SECONDS
         assert sys.getswitchinterval() == usual
 
     assert max(meanwhile) < usual / 10

@@ -1,5 +1,6 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -8,12 +9,13 @@ import yaml
 from events.open_store import open_store
 from lineage.locking import changing
 from lineage.releases import live_id, live_release, release_ids
+from lineage.signing import SignatureError, read_signing_key, sign, write_keys
 from serving.api.limits import Limits
 from serving.engine.engine import EngineConfig
 from serving.live.live_engine import LiveEngine
-from serving.releases.publish import PublishConfig, publish
+from serving.releases.publish import PublishConfig, publish, roll_back
 from serving.releases.reloader import Reloader
-from serving.server.access_control import digest_of
+from serving.server.access.credentials import digest_of
 from shortlist_client.api.event import Event
 from shortlist_client.api.item import Item
 from shortlist_client.api.request import Shopper, Wishes
@@ -285,3 +287,34 @@ def test_concurrent_activations_run_one_after_another(client, releases, ids):
 
     assert [one.release_id for one in done] == ids * 2
     assert live_id(releases) == serving_id(client)
+
+
+def test_a_server_with_keys_neither_loads_nor_activates_nor_follows_what_they_did_not_sign(
+    start, releases, ids, tmp_path, caplog
+):
+    secret, public = write_keys(tmp_path / "shop")
+    key, root = read_signing_key(secret), live_release(releases)
+    config = replace(CONFIG, verify_keys=(public,))
+    with pytest.raises(SignatureError, match=f"{ids[0]} must be signed"):
+        LiveEngine.load(root, config)
+    sign(root, key)
+    reloader = Reloader(root, lambda folder: LiveEngine.load(folder, config))
+    running = start(lambda: LiveEngine.load(root, config), parts={"reloader": reloader})
+    running.loaded.result(SECONDS)
+    with RecommenderClient(running.address, timeout=SECONDS) as client:
+        for call in (client.admin.load, client.admin.activate):
+            status, message = refusal(call, ids[1])
+            assert status == "FAILED_PRECONDITION"
+            assert f"{ids[1]} must be signed by one of the keys" in message
+        assert refusal(client.admin.roll_back)[0] == "FAILED_PRECONDITION"
+        assert live_id(releases) == ids[0]
+
+        roll_back(releases)  # by someone who has no keys
+        reloader.look(running.server.engine)
+        assert serving_id(client) == ids[0]
+        assert f"{ids[0]} goes on, {ids[1]} cannot be loaded" in caplog.text
+
+        name = sign(releases / ids[1], key)
+        assert [release.signed_by for release in client.admin.releases()] == [(name,), (name,)]
+        client.admin.activate(ids[1])
+        assert serving_id(client) == ids[1]

@@ -146,7 +146,7 @@ def test_hits_and_misses_are_counted(cached):
     for _ in range(3):
         cached.recommend(Shopper(user_id="u"))
 
-    url = f"http://127.0.0.1:{cached.server.metrics.port}/metrics"
+    url = f"http://127.0.0.1:{cached.server.metrics_port.port}/metrics"
     with urllib.request.urlopen(url, timeout=SECONDS) as response:
         text = response.read().decode()
 

@@ -163,7 +163,8 @@ def test_all_streams_together_have_at_most_the_given_number_of_requests_in_progr
         streams = RecommendStreams(answer, draining=asyncio.Event(), at_once=3)
 
         async def job():
-            return [row async for row in streams.answers(requests(), deadline=float("inf"))]
+            answers = streams.answers(requests(), deadline=float("inf"), client="a")
+            return [row async for row in answers]
 
         return await asyncio.gather(*(job() for _ in range(4)))
 
@@ -188,7 +189,7 @@ def test_an_answer_does_not_wait_for_the_answers_to_earlier_requests():
     async def run():
         streams = RecommendStreams(answer, draining=asyncio.Event(), at_once=8)
         rows = []
-        async for response in streams.answers(requests(), deadline=float("inf")):
+        async for response in streams.answers(requests(), deadline=float("inf"), client="a"):
             rows.append(response.row)
             if len(rows) == 2:
                 gate.set()
@@ -215,7 +216,7 @@ def test_requests_read_before_the_server_stops_are_answered():
 
         streams, rows = RecommendStreams(answer, draining=draining, at_once=8), set()
         try:
-            async for response in streams.answers(endless(), deadline=float("inf")):
+            async for response in streams.answers(endless(), deadline=float("inf"), client="a"):
                 rows.add(response.row)
         except UnavailableError as error:
             return read, rows, str(error)

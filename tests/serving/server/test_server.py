@@ -1,3 +1,4 @@
+import asyncio
 import socket
 import threading
 import time
@@ -5,10 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_status import rpc_status
 
-from serving.server.server import ServerConfig
+from serving.server.config import ServerConfig
 from shortlist_client.api.request import Shopper
 from shortlist_client.client import RecommenderClient
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
@@ -63,16 +66,35 @@ def test_health_is_not_serving_until_the_engine_is_loaded(start, fake, service):
         assert health(channel, service) == SERVING
 
 
-def test_a_request_waits_until_the_engine_is_loaded(start, fake):
+def test_a_request_before_the_engine_is_loaded_is_refused_with_a_time_to_retry(start, fake):
     loaded = threading.Event()
     server = start(lambda: fake if loaded.wait(SECONDS) else None)
 
     with grpc.insecure_channel(server.address) as channel:
-        early = recommend(channel, "early")
-        health(channel)
-        assert not early.done()
+        early = recommend(channel, "early").exception(timeout=SECONDS)
         loaded.set()
-        assert len(early.result().answer.items) == len(fake.answer.items)
+        server.loaded.result(SECONDS)
+        assert recommend(channel, "late").result()
+
+    assert early.code() is grpc.StatusCode.UNAVAILABLE
+    detail = error_details_pb2.RetryInfo()
+    assert rpc_status.from_call(early).details[0].Unpack(detail)
+    assert detail.retry_delay.ToNanoseconds() == 1e9
+    assert users(fake) == ["late"]
+
+
+def test_who_gives_up_waiting_for_the_engine_takes_it_from_nobody(start, fake, event_loop_thread):
+    loaded = threading.Event()
+    server = start(lambda: fake if loaded.wait(SECONDS) else None)
+
+    async def impatient():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(server.server.engine.ready(), 0.05)
+
+    asyncio.run_coroutine_threadsafe(impatient(), event_loop_thread).result(SECONDS)
+    loaded.set()
+
+    server.loaded.result(SECONDS)
 
 
 def test_ready_raises_the_error_of_loading(start):

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1shortlist_client/proto/recommender/v1/admin.proto\x12\x0erecommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x15\n\x13ListReleasesRequest\"A\n\x14ListReleasesResponse\x12)\n\x08releases\x18\x01 \x03(\x0b\x32\x17.recommender.v1.Release\"\xbc\x01\n\x07Release\x12\x12\n\nrelease_id\x18\x01 \x01(\t\x12-\n\tpublished\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05items\x18\x03 \x01(\x03\x12\x0e\n\x06recall\x18\x04 \x01(\x01\x12\r\n\x05\x62ytes\x18\x05 \x01(\x03\x12\x10\n\x08replaces\x18\x06 \x01(\t\x12\x0c\n\x04live\x18\x07 \x01(\x08\x12\x0f\n\x07serving\x18\x08 \x01(\x08\x12\x0f\n\x07\x64\x61maged\x18\t \x01(\x08\"(\n\x12LoadReleaseRequest\x12\x12\n\nrelease_id\x18\x01 \x01(\t\"P\n\x13LoadReleaseResponse\x12(\n\x07release\x18\x01 \x01(\x0b\x32\x17.recommender.v1.Release\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\",\n\x16\x41\x63tivateReleaseRequest\x12\x12\n\nrelease_id\x18\x01 \x01(\t\"T\n\x17\x41\x63tivateReleaseResponse\x12(\n\x07release\x18\x01 \x01(\x0b\x32\x17.recommender.v1.Release\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\"\x11\n\x0fRollBackRequest\"M\n\x10RollBackResponse\x12(\n\x07release\x18\x01 \x01(\x0b\x32\x17.recommender.v1.Release\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\"\x16\n\x14GetStatisticsRequest\"\xf6\x02\n\x15GetStatisticsResponse\x12\x45\n\x08versions\x18\x01 \x03(\x0b\x32\x33.recommender.v1.GetStatisticsResponse.VersionsEntry\x12\x16\n\x0euptime_seconds\x18\x02 \x01(\x01\x12\r\n\x05items\x18\x03 \x01(\x03\x12\x16\n\x0eupserted_items\x18\x04 \x01(\x03\x12\x15\n\rdeleted_items\x18\x05 \x01(\x03\x12\x15\n\rjournal_bytes\x18\x06 \x01(\x03\x12\x13\n\x06\x65vents\x18\x07 \x01(\x03H\x00\x88\x01\x01\x12\x0f\n\x07waiting\x18\x08 \x01(\x05\x12\x14\n\x0cmemory_bytes\x18\t \x01(\x03\x12\x31\n\x07methods\x18\n \x03(\x0b\x32 .recommender.v1.MethodStatistics\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07_events\"\xc0\x01\n\x10MethodStatistics\x12\x0e\n\x06method\x18\x01 \x01(\t\x12:\n\x05\x63\x61lls\x18\x02 \x03(\x0b\x32+.recommender.v1.MethodStatistics.CallsEntry\x12\x18\n\x10p50_milliseconds\x18\x03 \x01(\x01\x12\x18\n\x10p99_milliseconds\x18\x04 \x01(\x01\x1a,\n\nCallsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x32\xd2\x03\n\x0c\x41\x64minService\x12Y\n\x0cListReleases\x12#.recommender.v1.ListReleasesRequest\x1a$.recommender.v1.ListReleasesResponse\x12V\n\x0bLoadRelease\x12\".recommender.v1.LoadReleaseRequest\x1a#.recommender.v1.LoadReleaseResponse\x12\x62\n\x0f\x41\x63tivateRelease\x12&.recommender.v1.ActivateReleaseRequest\x1a\'.recommender.v1.ActivateReleaseResponse\x12M\n\x08RollBack\x12\x1f.recommender.v1.RollBackRequest\x1a .recommender.v1.RollBackResponse\x12\\\n\rGetStatistics\x12$.recommender.v1.GetStatisticsRequest\x1a%.recommender.v1.GetStatisticsResponseB_\n\x18shortlist.recommender.v1P\x01Z&shortlist/recommender/v1;recommenderv1\xaa\x02\x18Shortlist.Recommender.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1shortlist_client/proto/recommender/v1/admin.proto\x12\x0erecommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x15\n\x13ListReleasesRequest\"A\n\x14ListReleasesResponse\x12)\n\x08releases\x18\x01 \x03(\x0b\x32\x17.recommender.v1.Release\"\xcf\x01\n\x07Release\x12\x12\n\nrelease_id\x18\x01 \x01(\t\x12-\n\tpublished\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05items\x18\x03 \x01(\x03\x12\x0e\n\x06recall\x18\x04 \x01(\x01\x12\r\n\x05\x62ytes\x18\x05 \x01(\x03\x12\x10\n\x08replaces\x18\x06 \x01(\t\x12\x0c\n\x04live\x18\x07 \x01(\x08\x12\x0f\n\x07serving\x18\x08 \x01(\x08\x12\x0f\n\x07\x64\x61maged\x18\t \x01(\x08\x12\x11\n\tsigned_by\x18\n \x03(\t\"(\n\x12LoadReleaseRequest\x12\x12\n\nrelease_id\x18\x01 \x01(\t\"P\n\x13LoadReleaseResponse\x12(\n\x07release\x18\x01 \x01(\x0b\x32\x17.recommender.v1.Release\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\",\n\x16\x41\x63tivateReleaseRequest\x12\x12\n\nrelease_id\x18\x01 \x01(\t\"T\n\x17\x41\x63tivateReleaseResponse\x12(\n\x07release\x18\x01 \x01(\x0b\x32\x17.recommender.v1.Release\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\"\x11\n\x0fRollBackRequest\"M\n\x10RollBackResponse\x12(\n\x07release\x18\x01 \x01(\x0b\x32\x17.recommender.v1.Release\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\"\x16\n\x14GetStatisticsRequest\"\xf6\x02\n\x15GetStatisticsResponse\x12\x45\n\x08versions\x18\x01 \x03(\x0b\x32\x33.recommender.v1.GetStatisticsResponse.VersionsEntry\x12\x16\n\x0euptime_seconds\x18\x02 \x01(\x01\x12\r\n\x05items\x18\x03 \x01(\x03\x12\x16\n\x0eupserted_items\x18\x04 \x01(\x03\x12\x15\n\rdeleted_items\x18\x05 \x01(\x03\x12\x15\n\rjournal_bytes\x18\x06 \x01(\x03\x12\x13\n\x06\x65vents\x18\x07 \x01(\x03H\x00\x88\x01\x01\x12\x0f\n\x07waiting\x18\x08 \x01(\x05\x12\x14\n\x0cmemory_bytes\x18\t \x01(\x03\x12\x31\n\x07methods\x18\n \x03(\x0b\x32 .recommender.v1.MethodStatistics\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07_events\"\xc0\x01\n\x10MethodStatistics\x12\x0e\n\x06method\x18\x01 \x01(\t\x12:\n\x05\x63\x61lls\x18\x02 \x03(\x0b\x32+.recommender.v1.MethodStatistics.CallsEntry\x12\x18\n\x10p50_milliseconds\x18\x03 \x01(\x01\x12\x18\n\x10p99_milliseconds\x18\x04 \x01(\x01\x1a,\n\nCallsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x32\xd2\x03\n\x0c\x41\x64minService\x12Y\n\x0cListReleases\x12#.recommender.v1.ListReleasesRequest\x1a$.recommender.v1.ListReleasesResponse\x12V\n\x0bLoadRelease\x12\".recommender.v1.LoadReleaseRequest\x1a#.recommender.v1.LoadReleaseResponse\x12\x62\n\x0f\x41\x63tivateRelease\x12&.recommender.v1.ActivateReleaseRequest\x1a\'.recommender.v1.ActivateReleaseResponse\x12M\n\x08RollBack\x12\x1f.recommender.v1.RollBackRequest\x1a .recommender.v1.RollBackResponse\x12\\\n\rGetStatistics\x12$.recommender.v1.GetStatisticsRequest\x1a%.recommender.v1.GetStatisticsResponseB_\n\x18shortlist.recommender.v1P\x01Z&shortlist/recommender/v1;recommenderv1\xaa\x02\x18Shortlist.Recommender.V1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shortlist_client.proto.recommender.v1.admin_pb2', globals())
@@ -31,29 +31,29 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _LISTRELEASESRESPONSE._serialized_start=125
   _LISTRELEASESRESPONSE._serialized_end=190
   _RELEASE._serialized_start=193
-  _RELEASE._serialized_end=381
-  _LOADRELEASEREQUEST._serialized_start=383
-  _LOADRELEASEREQUEST._serialized_end=423
-  _LOADRELEASERESPONSE._serialized_start=425
-  _LOADRELEASERESPONSE._serialized_end=505
-  _ACTIVATERELEASEREQUEST._serialized_start=507
-  _ACTIVATERELEASEREQUEST._serialized_end=551
-  _ACTIVATERELEASERESPONSE._serialized_start=553
-  _ACTIVATERELEASERESPONSE._serialized_end=637
-  _ROLLBACKREQUEST._serialized_start=639
-  _ROLLBACKREQUEST._serialized_end=656
-  _ROLLBACKRESPONSE._serialized_start=658
-  _ROLLBACKRESPONSE._serialized_end=735
-  _GETSTATISTICSREQUEST._serialized_start=737
-  _GETSTATISTICSREQUEST._serialized_end=759
-  _GETSTATISTICSRESPONSE._serialized_start=762
-  _GETSTATISTICSRESPONSE._serialized_end=1136
-  _GETSTATISTICSRESPONSE_VERSIONSENTRY._serialized_start=1078
-  _GETSTATISTICSRESPONSE_VERSIONSENTRY._serialized_end=1125
-  _METHODSTATISTICS._serialized_start=1139
-  _METHODSTATISTICS._serialized_end=1331
-  _METHODSTATISTICS_CALLSENTRY._serialized_start=1287
-  _METHODSTATISTICS_CALLSENTRY._serialized_end=1331
-  _ADMINSERVICE._serialized_start=1334
-  _ADMINSERVICE._serialized_end=1800
+  _RELEASE._serialized_end=400
+  _LOADRELEASEREQUEST._serialized_start=402
+  _LOADRELEASEREQUEST._serialized_end=442
+  _LOADRELEASERESPONSE._serialized_start=444
+  _LOADRELEASERESPONSE._serialized_end=524
+  _ACTIVATERELEASEREQUEST._serialized_start=526
+  _ACTIVATERELEASEREQUEST._serialized_end=570
+  _ACTIVATERELEASERESPONSE._serialized_start=572
+  _ACTIVATERELEASERESPONSE._serialized_end=656
+  _ROLLBACKREQUEST._serialized_start=658
+  _ROLLBACKREQUEST._serialized_end=675
+  _ROLLBACKRESPONSE._serialized_start=677
+  _ROLLBACKRESPONSE._serialized_end=754
+  _GETSTATISTICSREQUEST._serialized_start=756
+  _GETSTATISTICSREQUEST._serialized_end=778
+  _GETSTATISTICSRESPONSE._serialized_start=781
+  _GETSTATISTICSRESPONSE._serialized_end=1155
+  _GETSTATISTICSRESPONSE_VERSIONSENTRY._serialized_start=1097
+  _GETSTATISTICSRESPONSE_VERSIONSENTRY._serialized_end=1144
+  _METHODSTATISTICS._serialized_start=1158
+  _METHODSTATISTICS._serialized_end=1350
+  _METHODSTATISTICS_CALLSENTRY._serialized_start=1306
+  _METHODSTATISTICS_CALLSENTRY._serialized_end=1350
+  _ADMINSERVICE._serialized_start=1353
+  _ADMINSERVICE._serialized_end=1819
 # @@protoc_insertion_point(module_scope)

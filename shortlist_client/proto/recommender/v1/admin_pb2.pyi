@@ -75,6 +75,7 @@ class Release(_message.Message):
     LIVE_FIELD_NUMBER: _builtins.int
     SERVING_FIELD_NUMBER: _builtins.int
     DAMAGED_FIELD_NUMBER: _builtins.int
+    SIGNED_BY_FIELD_NUMBER: _builtins.int
     release_id: _builtins.str
     """Time of publication and the start of its fingerprint."""
     items: _builtins.int
@@ -95,6 +96,12 @@ class Release(_message.Message):
     def published(self) -> _timestamp_pb2.Timestamp:
         """Time of publication."""
 
+    @_builtins.property
+    def signed_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the keys that it has signatures of, valid or not. A server that demands a signature checks
+        it when it loads the release.
+        """
+
     def __init__(
         self,
         *,
@@ -107,10 +114,11 @@ class Release(_message.Message):
         live: _builtins.bool = ...,
         serving: _builtins.bool = ...,
         damaged: _builtins.bool = ...,
+        signed_by: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["published", b"published"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "damaged", b"damaged", "items", b"items", "live", b"live", "published", b"published", "recall", b"recall", "release_id", b"release_id", "replaces", b"replaces", "serving", b"serving"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "damaged", b"damaged", "items", b"items", "live", b"live", "published", b"published", "recall", b"recall", "release_id", b"release_id", "replaces", b"replaces", "serving", b"serving", "signed_by", b"signed_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

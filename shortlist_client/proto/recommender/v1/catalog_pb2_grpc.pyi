@@ -35,7 +35,8 @@ class CatalogServiceStub:
                          rejected itself
       UNAVAILABLE        items cannot be changed now, or the server is stopping; send what was not
                          acknowledged again
-      RESOURCE_EXHAUSTED the message has more bytes than the server accepts
+      RESOURCE_EXHAUSTED the message has more bytes than the server accepts, or the client's rows a
+                         second are used up: `google.rpc.RetryInfo` says when to retry
       INTERNAL           the server failed; its log says why
     """
 
@@ -62,7 +63,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
                          rejected itself
       UNAVAILABLE        items cannot be changed now, or the server is stopping; send what was not
                          acknowledged again
-      RESOURCE_EXHAUSTED the message has more bytes than the server accepts
+      RESOURCE_EXHAUSTED the message has more bytes than the server accepts, or the client's rows a
+                         second are used up: `google.rpc.RetryInfo` says when to retry
       INTERNAL           the server failed; its log says why
     """
 
@@ -85,7 +87,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
                          rejected itself
       UNAVAILABLE        items cannot be changed now, or the server is stopping; send what was not
                          acknowledged again
-      RESOURCE_EXHAUSTED the message has more bytes than the server accepts
+      RESOURCE_EXHAUSTED the message has more bytes than the server accepts, or the client's rows a
+                         second are used up: `google.rpc.RetryInfo` says when to retry
       INTERNAL           the server failed; its log says why
     """
 

@@ -35,7 +35,8 @@ class FeedbackServiceStub:
                          rejected itself
       UNAVAILABLE        events cannot be stored now, or the server is stopping; send what was not
                          acknowledged again: an event counts once
-      RESOURCE_EXHAUSTED the message has more bytes than the server accepts
+      RESOURCE_EXHAUSTED the message has more bytes than the server accepts, or the client's rows a
+                         second are used up: `google.rpc.RetryInfo` says when to retry
       INTERNAL           the server failed; its log says why
     """
 
@@ -56,7 +57,8 @@ class FeedbackServiceAsyncStub(FeedbackServiceStub):
                          rejected itself
       UNAVAILABLE        events cannot be stored now, or the server is stopping; send what was not
                          acknowledged again: an event counts once
-      RESOURCE_EXHAUSTED the message has more bytes than the server accepts
+      RESOURCE_EXHAUSTED the message has more bytes than the server accepts, or the client's rows a
+                         second are used up: `google.rpc.RetryInfo` says when to retry
       INTERNAL           the server failed; its log says why
     """
 
@@ -73,7 +75,8 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
                          rejected itself
       UNAVAILABLE        events cannot be stored now, or the server is stopping; send what was not
                          acknowledged again: an event counts once
-      RESOURCE_EXHAUSTED the message has more bytes than the server accepts
+      RESOURCE_EXHAUSTED the message has more bytes than the server accepts, or the client's rows a
+                         second are used up: `google.rpc.RetryInfo` says when to retry
       INTERNAL           the server failed; its log says why
     """
 

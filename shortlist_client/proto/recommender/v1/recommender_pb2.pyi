@@ -51,7 +51,7 @@ class _Basis:
 class _BasisEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Basis.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     BASIS_UNSPECIFIED: _Basis.ValueType  # 0
-    """Never sent."""
+    """Not told: the request is by `user_id`, and the client lacks the role `explain`."""
     BASIS_HISTORY: _Basis.ValueType  # 1
     """The shopper's history."""
     BASIS_POPULARITY: _Basis.ValueType  # 2
@@ -67,7 +67,7 @@ class Basis(_Basis, metaclass=_BasisEnumTypeWrapper):
     """What the order of an answer is based on."""
 
 BASIS_UNSPECIFIED: Basis.ValueType  # 0
-"""Never sent."""
+"""Not told: the request is by `user_id`, and the client lacks the role `explain`."""
 BASIS_HISTORY: Basis.ValueType  # 1
 """The shopper's history."""
 BASIS_POPULARITY: Basis.ValueType  # 2

@@ -4,6 +4,7 @@ import grpc
 import pytest
 
 from serving.api.errors import (
+    MessageTooLargeError,
     OtherReleaseError,
     PreconditionError,
     QueueFullError,
@@ -11,12 +12,12 @@ from serving.api.errors import (
     UnknownItemError,
     UnknownReleaseError,
 )
-from serving.server.access_control import (
+from serving.server.access.errors import (
     PermissionDeniedError,
     TooManyRequestsError,
     UnauthenticatedError,
 )
-from serving.server.interceptors.statuses import STATUS_OF
+from serving.server.interceptors.statuses import STATUS_OF, UnknownMethodError
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
@@ -50,6 +51,8 @@ def test_the_status_table_has_exactly_the_errors_that_callers_can_act_on():
         UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
         PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
         TooManyRequestsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+        MessageTooLargeError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+        UnknownMethodError: grpc.StatusCode.UNIMPLEMENTED,
     }
 
     assert {**TABLE, **more} == STATUS_OF
@@ -157,3 +160,23 @@ def test_undecodable_bytes_are_refused_and_not_logged(server, method, wire, capl
     expected = "request must be a message of the contract, got other bytes"
     assert caught.value.details() == expected
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("text", ["x" * 200_000, "é日𝄞" * 50_000, "\ud800" * 9_000])
+def test_a_long_message_is_cut_and_keeps_its_status(client, fake, text):
+    fake.error = InvalidRequestError(text)
+
+    code, details = failure(CALLS[0], client)
+
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert 1000 < len(details.encode()) <= 1024
+    assert details.endswith("…")
+
+
+def test_a_long_message_beside_details_is_cut_too(client, fake):
+    fake.error = OtherReleaseError("日" * 100_000, "r1")
+
+    code, details = failure(CALLS[0], client)
+
+    assert code is grpc.StatusCode.FAILED_PRECONDITION
+    assert len(details.encode()) <= 1024

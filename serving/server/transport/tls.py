@@ -1,6 +1,7 @@
 """TLS certificates of the server, read again when they are renewed."""
 
 import logging
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,8 @@ class TlsConfig:
     """PEM private key of the certificate."""
     client_ca: Path | None = None
     """PEM certificates of the clients' authority; with them, the server refuses clients without a
-    certificate of this authority (mutual TLS)."""
+    certificate of this authority (mutual TLS). Without `tokens`, each of its certificates may call
+    everything; with `tokens`, what the clients' file says."""
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):
@@ -37,6 +39,7 @@ def server_credentials(config: TlsConfig) -> grpc.ServerCredentials:
     """Credentials that change with the files: a renewed certificate needs no restart.
 
     Raises:
+        ValueError: a file is not PEM, or the key does not fit the certificate.
         OSError: a file cannot be read.
     """
     read = _read(config)
@@ -48,7 +51,10 @@ def server_credentials(config: TlsConfig) -> grpc.ServerCredentials:
             if changed == seen[0]:
                 return None
             fresh = _read(config)
-        except OSError as error:  # files in the middle of a renewal; the next connection retries
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # files in the middle of a renewal; the next connection retries
             logger.warning("the certificates read before stay in use: %s", error)
             return None
         seen[0] = changed
@@ -62,12 +68,52 @@ def server_credentials(config: TlsConfig) -> grpc.ServerCredentials:
 
 
 def _read(config: TlsConfig) -> grpc.ServerCertificateConfiguration:
+    """The files' contents. gRPC would only say that it cannot open the port with wrong ones.
+
+    Raises:
+        ValueError: a file is not PEM, or the key does not fit the certificate.
+        OSError: a file cannot be read.
+    """
     assert config.certificate is not None
     assert config.key is not None
+    _check_pair(config.certificate, config.key)
+    if config.client_ca is not None:
+        _check_authority(config.client_ca)
     return grpc.ssl_server_certificate_configuration(
         [(config.key.read_bytes(), config.certificate.read_bytes())],
         config.client_ca.read_bytes() if config.client_ca else None,
     )
+
+
+def _check_pair(certificate: Path, key: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for name, path in (("certificate", certificate), ("key", key)):
+        if b"-----BEGIN " not in path.read_bytes():
+            raise ValueError(f"{name} must be a PEM file, got {path}")
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise ValueError(
+                f"key must be the private key of the certificate {certificate}, got {key}"
+            ) from error
+        raise ValueError(
+            f"certificate and key must be a PEM certificate and its private key, got {certificate} "
+            f"and {key}: {error.reason or error}"
+        ) from error
+
+
+def _no_password() -> str:
+    raise ValueError("key must be a private key without a password, got an encrypted one")
+
+
+def _check_authority(path: Path) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(path)
+    except ssl.SSLError as error:
+        raise ValueError(
+            f"client_ca must be PEM certificates, got {path}: {error.reason or error}"
+        ) from error
 
 
 def _changed_at(config: TlsConfig) -> list[int]:

@@ -1,0 +1,1 @@
+"""Who may call what, how much and for how long."""

@@ -1,0 +1,115 @@
+"""Runs a server until it is told to stop, or until it stops by itself."""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+from events.event_store import EventStore
+from events.privacy.erased_users import ErasedUsers
+from serving.api.limits import DEFAULT_LIMITS, Limits
+from serving.batching.engine_thread import Load
+from serving.releases.reloader import Reloader
+from serving.server.config import ServerConfig
+from serving.server.server import Server
+from serving.server.transport.library_logs import hide_faults_of_callers
+from serving.server.transport.supervision import ServerEndedError
+from serving.server.user_events import EventsConfig
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+ENDED = 70
+"""Exit status of a process whose server ended by itself: a fault in the software (`sysexits.h`)."""
+EXIT_SECONDS = 5.0
+"""Time for such a process to close its stores."""
+
+
+async def serve(
+    load: Load,
+    config: ServerConfig,
+    *,
+    store: EventStore | None = None,
+    events: EventsConfig | None = None,
+    erased: ErasedUsers | None = None,
+    reloader: Reloader | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    Args:
+        load: Loads the engine, as in `Server`.
+        config: Configuration of the server.
+        store: Event store, as in `Server`.
+        events: Configuration of the users' events.
+        erased: Erased users, as in `Server`.
+        reloader: Switches the engine to a new live release; None to stay with the first one.
+        limits: Limits on one request, as the engine's.
+
+    Raises:
+        ValueError: the port is taken, or the options contradict each other.
+        ServerEndedError: gRPC stopped serving by itself. The process must end; if other threads
+            keep it alive, it does so within `EXIT_SECONDS`.
+        Exception: the error of loading.
+    """
+    hide_faults_of_callers()
+    loop, stopped, hangup = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with (
+        Server(
+            load,
+            config,
+            store=store,
+            events=events,
+            erased=erased,
+            reloader=reloader,
+            limits=limits,
+        ) as server,
+        _in_background(server.ended()) as ended,
+        _in_background(stopped.wait()) as told,
+        _in_background(server.ready()) as loaded,
+    ):
+        await _first_of(loaded, told, ended)
+        if loaded.done():
+            loaded.result()
+            gc.freeze()  # scanning the loaded release would stop all requests for 0.2 s
+            if reloader is not None:
+                loop.add_signal_handler(signal.SIGHUP, hangup.set)
+                follow = reloader.follow(server.engine, every=config.reload_seconds, asked=hangup)
+                async with _in_background(follow):
+                    await _first_of(told, ended)
+            else:
+                await _first_of(told, ended)
+        if ended.done():
+            _end_soon()
+            raise ServerEndedError(ended.result())
+        logger.info("draining for at most %g s", config.grace_seconds)
+    logger.info("stopped")
+
+
+async def _first_of(*tasks: asyncio.Task[Any]) -> None:
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _end_soon() -> None:
+    """End the process even if a thread of it, such as one that loads a release, goes on."""
+    timer = threading.Timer(EXIT_SECONDS, os._exit, (ENDED,))
+    timer.daemon = True
+    timer.start()
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
+    """Work until the block ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({task})

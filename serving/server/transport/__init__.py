@@ -1,0 +1,1 @@
+"""What lies between the network and the services: addresses, TLS, limits before authentication."""
