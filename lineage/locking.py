@@ -47,21 +47,34 @@ def lock_file(path: Path) -> tuple[int | None, str]:
     Raises:
         OSError: the file cannot be opened or locked.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.pread(descriptor, 1000, 0).decode(errors="replace").strip()
-        os.close(descriptor)
-        return None, owner or "another process"
-    except BaseException:
-        os.close(descriptor)
-        raise
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(descriptor, 1000, 0).decode(errors="replace").strip()
+            os.close(descriptor)
+            return None, owner or "another process"
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if is_at(path, descriptor):
+            break
+        os.close(descriptor)  # removed in between: a lock of it would exclude nobody
     owner = f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC):%F %T} UTC"
     with suppress(OSError):  # on a full disk the lock works without an owner's name
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{owner}\n".encode(), 0)
     return descriptor, owner
+
+
+def is_at(path: Path, descriptor: int) -> bool:
+    """Whether a path leads to the very file of an open descriptor."""
+    try:
+        found, held = path.stat(), os.fstat(descriptor)
+    except FileNotFoundError:
+        return False
+    return (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)
 
 
 def flush(folder: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from dataset.arrays import TEST, TRAIN, VALID, Dataset, StringColumn
 
-pytest_plugins = ["tests.running_server"]
+pytest_plugins = ["tests.running_server", "tests.postgres_server"]
 
 gc.disable()  # until all tests are collected
 os.fsync = lambda descriptor: None  # no test cuts the power

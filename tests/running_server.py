@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from types import SimpleNamespace
 
 import pytest
 
@@ -28,6 +27,8 @@ class FakeRecommender:
         self.actions = ()
         self.version_token = object()
         self.cache_lookups = {}
+        self.pasts = {}
+        self.age_seconds = None
         self.answer = Answer(
             items=[
                 RankedItem(
@@ -67,6 +68,14 @@ class FakeRecommender:
     def current(self):
         return self
 
+    def past(self, user_id):
+        return self.pasts.get(user_id, [])
+
+    def follow(self):
+        """Nobody else changes items."""
+
+    close = follow
+
     def cost(self, request):
         return 1
 
@@ -95,6 +104,20 @@ class FakeRecommender:
         return self.answer
 
 
+class _Unchanging:
+    """A release whose items nobody changes."""
+
+    age_seconds = None
+
+    def __init__(self, engine):
+        self.current = engine
+
+    def follow(self):
+        pass
+
+    close = follow
+
+
 class RunningServer:
     """A server on the event loop of another thread."""
 
@@ -119,7 +142,7 @@ class RunningServer:
     def _live(self):
         """The loaded engine; an `Engine`, whose items never change, is wrapped to look live."""
         loaded = self._load()
-        return SimpleNamespace(current=loaded) if isinstance(loaded, Engine) else loaded
+        return _Unchanging(loaded) if isinstance(loaded, Engine) else loaded
 
     async def _start(self):
         return await Server(self._live, self._config, **self._parts).__aenter__()

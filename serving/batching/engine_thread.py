@@ -68,6 +68,11 @@ class EngineThread:
         return self.engine.current.version_token if self._is_loaded else None
 
     @property
+    def item_changes_age(self) -> float | None:
+        """Time since all item changes were known, seconds; None until they are followed."""
+        return self.engine.age_seconds if self._is_loaded else None
+
+    @property
     def cache_lookups(self) -> Mapping[str, CacheLookups]:
         """Hits and misses of the engine's caches, by name; empty until an engine is loaded."""
         return self.engine.current.cache_lookups if self._is_loaded else {}
@@ -116,7 +121,12 @@ class EngineThread:
             self._check_open()
             self._waiting.add(waiting)
             self._changed.notify()
-        return await waiting.future
+        future = waiting.future
+        del waiting  # an error refers to this frame: the request would outlive its refusal
+        try:
+            return await future
+        finally:
+            del future, request
 
     def replace(self, engine: LiveRecommender) -> None:
         """Use another engine from the next batch on; return when it is in use.

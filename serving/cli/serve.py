@@ -1,5 +1,6 @@
 """`python -m serving serve`: serve a release over gRPC."""
 
+import faulthandler
 import logging
 import os
 from collections.abc import Callable
@@ -10,12 +11,15 @@ from typing import Literal
 
 import jsonargparse
 
-from events.open_store import open_store
+from lineage.manifest import ArtifactError
 from lineage.releases import live_release
 from serving.api.limits import Limits
 from serving.api.protocol import LiveRecommender
+from serving.catalogue.change_log import changes_path
 from serving.cli import releases
 from serving.releases.reloader import Reloader
+from serving.replication.open_log import open_log
+from serving.replication.protocol import ChangeLog
 from serving.server.config import ServerConfig
 from serving.server.run import ENDED, serve
 from serving.server.transport.supervision import ServerEndedError
@@ -34,6 +38,10 @@ class ServeConfig:
     """Limits on one request."""
     events: EventsConfig = field(default_factory=EventsConfig)
     """Where events are stored, and which of them belong to a user's history."""
+    changes: str | None = None
+    """Where item changes are stored: `postgresql://user@host/database`, which several servers may
+    share, or `journal`, the file `CHANGES` beside the releases; by default the database of the
+    events, or the journal if events are stored in a file."""
     ranked: int | None = None
     """Length of the shortlist's head that the ranker scores; by default as in its validation."""
     verify_key: list[Path] | Path | None = None
@@ -52,8 +60,8 @@ class ServeConfig:
 LoadRelease = Callable[[Path, ServeConfig], LiveRecommender]
 
 
-def load(folder: Path, config: ServeConfig) -> LiveRecommender:
-    """Load the engine of a release.
+def load_release(folder: Path, config: ServeConfig, *, log: ChangeLog) -> LiveRecommender:
+    """Load the engine of a release, with the item changes of a log.
 
     Raises:
         ArtifactError: the release is incomplete, corrupt or mixed.
@@ -63,23 +71,28 @@ def load(folder: Path, config: ServeConfig) -> LiveRecommender:
     from serving.engine.engine import EngineConfig
     from serving.live.live_engine import LiveEngine
 
-    return LiveEngine.load(
+    engine = LiveEngine.load(
         folder,
         EngineConfig(
             ranked=config.ranked,
             limits=config.limits,
             cache=config.server.cache,
             verify_keys=config.verify_keys,
+            user_key=config.events.user_key,
         ),
+        log,
     )
+    if engine.current.cascade.catalogue.named and config.events.user_key is None:
+        raise ArtifactError(f"{folder} names users by keys; give their file as `events.user_key`")
+    return engine
 
 
-def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
+def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         options: Options of `parser`.
-        load: Loads a release.
+        load: Loads a release; by default, with the item changes of the log.
 
     Raises:
         ValueError: the options contradict each other.
@@ -88,12 +101,14 @@ def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
     """
     import uvloop
 
+    faulthandler.enable()  # logs where a signal such as SIGBUS ended the process
     if (options.releases is None) == (options.artifacts is None):
         raise ValueError("serve must be given either --releases or --artifacts, got both or none")
     config = ServeConfig(
         server=options.server,
         limits=options.limits,
         events=options.events,
+        changes=options.changes,
         ranked=options.ranked,
         verify_key=options.verify_key,
         logs=options.logs,
@@ -101,17 +116,19 @@ def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
     if config.verify_keys and options.releases is None:
         raise ValueError("verify_key must come with --releases: unpublished stages are not signed")
     folder = options.artifacts or live_release(options.releases)
-    store = open_store(config.events.address(folder))
+    store, erased = config.events.opened(folder), config.events.erased(folder)
+    loads = load or partial(load_release, log=_log(config, folder))
     logger.info("loading %s", folder)
     reloader = None
     if options.releases is not None:
-        reloader = Reloader(folder, lambda live: load(live, config))
-    loading = partial(load, folder, config)
+        reloader = Reloader(folder, lambda live: loads(live, config))
+    loading = partial(loads, folder, config)
     serving = serve(
         loading,
         config.server,
         store=store,
         events=config.events,
+        erased=erased,
         reloader=reloader,
         limits=config.limits,
     )
@@ -120,6 +137,11 @@ def run(options: jsonargparse.Namespace, load: LoadRelease = load) -> None:
     except ServerEndedError as error:
         logger.critical("the server ended by itself, and so does the process: %s", error)
         raise SystemExit(ENDED) from error
+
+
+def _log(config: ServeConfig, folder: Path) -> ChangeLog:
+    events = config.events.address(folder)
+    return open_log(config.changes, changes_path(folder), events=events)
 
 
 def parser() -> jsonargparse.ArgumentParser:

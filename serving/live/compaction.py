@@ -1,7 +1,8 @@
-"""Compaction of the journal: drops item changes that every retained release already contains."""
+"""Compaction of a change log: drops item changes that every retained release already contains."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -9,13 +10,13 @@ from pathlib import Path
 from dataset.arrays import load_dataset
 from index.filters.attributes import Attributes
 from index.filters.item_values import ItemValues
-from lineage.journal import Journal, read_journal
 from lineage.manifest import RECORD, CorruptArtifactError, OtherFormatError
 from lineage.releases import read_record
 from lineage.stages import DATA
 from serving.catalogue.change_log import Change, decoded, encoded, latest
 from serving.catalogue.item_text import data_config, text_of
 from serving.catalogue.live_items import fitting
+from serving.replication.protocol import ChangeLog, Position
 from shortlist_client.api.item import Item
 
 logger = logging.getLogger(__name__)
@@ -59,41 +60,54 @@ def _with_values(values: ItemValues) -> ItemValues:
     return {name: of_name for name, of_name in values.items() if of_name}
 
 
+@dataclass(frozen=True)
+class Compaction:
+    """What a compaction did."""
+
+    dropped: int
+    """Number of changes that the log no longer has"""
+    before: Position
+    """End of the log before"""
+    after: Position
+    """End of the log afterwards"""
+
+
 def compact(
-    journal: Journal, releases: Sequence[Path], *, reencoded: Mapping[str, Change] | None = None
-) -> int:
-    """Compact a journal: keep the last change of each item if a release needs it.
+    log: ChangeLog,
+    releases: Sequence[Path],
+    *,
+    improved: Callable[[Mapping[str, Change]], Mapping[str, Change]] = dict,
+) -> Compaction | None:
+    """Compact a log: keep the last change of each item if a release needs it.
 
     Args:
-        journal: Journal of the item changes.
+        log: Log of the item changes.
         releases: Folders of the retained releases. Rolling back to any of them must not restore a
             deleted item. Without releases, every item's last change is kept.
-        reencoded: Changes with vectors of other models, by item id; they replace the recorded ones.
+        improved: Gives the form in which changes are kept; by default as they are.
 
     Returns:
-        Number of changes dropped.
+        What was done; None if another server changed items meanwhile, and nothing was done.
 
     Raises:
-        OSError: the disk is full or refuses the write; the journal is unchanged.
+        ArtifactError: the log is damaged, out of reach, or another process writes it.
+        OSError: the disk is full or refuses the write; the log is unchanged.
     """
-    records = read_journal(journal.path)
-    changes = latest(records)
-    written = sum(len(decoded(record)) for record in records)
+    tail = log.read(None)
+    changes = latest(tail.records)
+    written = sum(len(decoded(record)) for record in tail.records)
     needed = set(changes) if not releases else set[str]().union(*_needed(changes, releases))
-    kept = [
-        (reencoded or {}).get(item_id, change)
-        for item_id, change in changes.items()
-        if item_id in needed
+    kept = improved({i: change for i, change in changes.items() if i in needed})
+    same = all(kept[i] is changes[i] for i in kept)
+    if len(kept) == written and same:
+        return Compaction(0, tail.position, tail.position)
+    records = [
+        encoded(part[start : start + AT_ONCE])
+        for part in _same_models(list(kept.values()))
+        for start in range(0, len(part), AT_ONCE)
     ]
-    if reencoded or len(kept) < written:
-        journal.replace(
-            [
-                encoded(part[start : start + AT_ONCE])
-                for part in _same_models(kept)
-                for start in range(0, len(part), AT_ONCE)
-            ]
-        )
-    return written - len(kept)
+    after = log.replace(records, after=tail.position)
+    return None if after is None else Compaction(written - len(kept), tail.position, after)
 
 
 def _needed(changes: Mapping[str, Change], releases: Sequence[Path]) -> Iterable[set[str]]:

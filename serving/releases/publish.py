@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from index.open_store import require_store
 from index.stage import RECALL
-from lineage.journal import Journal
+from lineage.journal import JournalHeldError
 from lineage.locking import changing
 from lineage.manifest import (
     ArtifactError,
@@ -32,6 +32,7 @@ from lineage.stages import INDEX, NOT_SERVED, RANKER, SHORTLISTS
 from retrieval.features import require_features
 from serving.catalogue.change_log import CHANGES
 from serving.live.compaction import compact
+from serving.replication.journal_log import JournalLog
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -185,15 +186,18 @@ def _compact_changes(releases: Path) -> None:
     """Compact the journal of item changes; if that fails, keep all changes and log a warning."""
     if not (releases / CHANGES).exists():
         return
+    log = JournalLog(releases / CHANGES)
     try:
-        journal = Journal(releases / CHANGES)
-        try:
-            dropped = compact(journal, release_folders(releases))
-        finally:
-            journal.close()
-        logger.info("%d changes of items dropped: all releases contain them", dropped)
+        log.claim()
+        done = compact(log, release_folders(releases))
+        if done is not None:
+            logger.info("%d changes of items dropped: all releases contain them", done.dropped)
+    except JournalHeldError as error:
+        logger.info("changes of items stay until the server loads the release: %s", error)
     except (ArtifactError, OSError) as error:
         logger.warning("changes of items stay as they are: %s", error)
+    finally:
+        log.close()
 
 
 def _holds(release: Path, fingerprints: dict[str, str]) -> bool:

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from lineage.journal import HEADER, Journal, JournalError, read_journal
+from lineage.journal import Journal, JournalError
+from lineage.journal_records import HEADER, read_journal
 from lineage.manifest import CorruptArtifactError
 
 RECORDS = [b"first", b"", b"x" * 5000, "fünf".encode(), bytes(range(256))]

@@ -9,6 +9,8 @@ from dataset.arrays import StringColumn
 from serving.api.limits import Limits
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
+from serving.replication.journal_log import JournalLog
+from serving.replication.postgresql_log import PostgresqlLog
 from shortlist_client.client import RecommenderClient
 
 
@@ -24,6 +26,26 @@ def renamed(build_release, tmp_path_factory, shop):
 @pytest.fixture(scope="session")
 def base(release):
     return Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
+
+
+@pytest.fixture(params=["journal", "postgresql"])
+def opened_log(request, tmp_path):
+    """Opens the same change log again, as another process would."""
+    logs = []
+    if request.param == "postgresql":
+        address = request.getfixturevalue("postgres").empty()
+
+    def opened():
+        logs.append(
+            JournalLog(tmp_path / "CHANGES")
+            if request.param == "journal"
+            else PostgresqlLog(address)
+        )
+        return logs[-1]
+
+    yield opened
+    for log in logs:
+        log.close()
 
 
 @pytest.fixture

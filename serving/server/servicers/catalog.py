@@ -9,6 +9,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from lineage.journal import JournalHeldError
 from lineage.manifest import ArtifactError
 from serving.api.errors import MessageTooLargeError, UnavailableError, UnknownItemError
 from serving.api.protocol import LiveRecommender
@@ -40,10 +41,18 @@ class CatalogServicer(CatalogServiceServicer):
         self._engine, self._draining = engine, draining
         self._upserts = MicroBatcher(self._upsert, most=BATCH_ITEMS, name="catalogue")
         self._calls = FairSlots(CALLS)
+        self._is_following = False
+
+    async def start(self) -> None:
+        """Follow the item changes of other servers; the engine must be loaded."""
+        await asyncio.to_thread(self._engine.engine.follow)
+        self._is_following = True
 
     async def close(self) -> None:
-        """Finish the accepted upserts."""
+        """Finish the accepted upserts, and let other servers change items."""
         await self._upserts.close()
+        if self._is_following:
+            await asyncio.to_thread(self._engine.engine.close)
 
     @override
     async def Upsert(
@@ -131,6 +140,12 @@ def _failures_as_unavailable() -> Iterator[None]:
     """Log failures of the disk and of the lock; callers only learn that a retry may help."""
     try:
         yield
+    except JournalHeldError as error:
+        logger.error("%s", error)
+        raise UnavailableError(
+            "items cannot be changed by this server while another one writes the journal of its "
+            "folder; send item changes to that one"
+        ) from error
     except (ArtifactError, OSError) as error:
         logger.error("%s", error)
         raise UnavailableError("items cannot be changed now") from error

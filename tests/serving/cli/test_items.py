@@ -14,7 +14,8 @@ class Shop:
     """An engine that stores items in a dictionary and refuses items without a title."""
 
     versions, version_token, cache_lookups, actions = {"data": "d1"}, 0, {}, ()
-    counts = None
+    counts = age_seconds = None
+    follow = close = lambda self: None
 
     def __init__(self):
         self.items = {}

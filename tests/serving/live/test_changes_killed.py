@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from events.open_store import open_store
-from lineage.journal import read_journal
+from lineage.journal_records import read_journal
 from serving.catalogue.change_log import changes_path, latest
 from shortlist_client.api.event import Event
 from shortlist_client.api.item import Item

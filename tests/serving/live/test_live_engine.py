@@ -340,7 +340,7 @@ def test_a_damaged_journal_is_refused(start, root):
 def test_items_encoded_by_other_towers_are_encoded_again(start, monkeypatch):
     engine = start()
     with monkeypatch.context() as other:
-        other.setattr(engine, "_encoded_by", "other towers")
+        other.setattr(engine._items.changes, "encoded_by", "other towers")
         zeros = np.eye(1, 16, dtype=np.float32), np.zeros((1, 48 + WORD_BYTES), np.int8)
         other.setattr("serving.live.item_encoder.ItemEncoder.__call__", lambda *_: zeros)
         engine.upsert([Item(item_id="new", title="red shirt shirt")])

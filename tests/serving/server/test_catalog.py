@@ -142,7 +142,8 @@ def test_an_item_of_the_release_comes_back_as_its_data_stage_has_it(client):
         changed=False,
     )
     assert client.catalog.upsert([found.item]).rejected == {}
-    assert client.catalog.get(["i3"])["i3"] == KnownItem(item=found.item, changed=True)
+    assert client.catalog.get(["i3"])["i3"] == found
+    assert client.admin.statistics().counts.journal_bytes < 100  # nothing was written
     priced = Filters(must=[AnyOf("price", [3]), AnyOf("colour", ["red"])])
     assert ids(client.recommend(Shopper(search="red"), Wishes(filters=priced, limit=3))) == ["i3"]
 
@@ -184,18 +185,23 @@ def test_a_message_that_breaks_a_rule_is_refused(channel, call, expected):
     assert expected in caught.value.details()
 
 
-def test_items_are_refused_while_another_process_changes_them(client, base, root, caplog):
+def test_items_are_refused_while_another_process_changes_them(start, base, root, caplog):
     other = LiveEngine(base, root)
     other.delete(["i0"])
+    running = start(lambda: LiveEngine(base, root))
+    running.loaded.result(SECONDS)
+    assert "this server follows the item changes and refuses its own" in caplog.text
+    client = RecommenderClient(running.address, timeout=SECONDS)
 
     with pytest.raises(grpc.RpcError) as caught:
         client.catalog.upsert([red("new")])
 
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert caught.value.details() == "items cannot be changed now"
+    assert "while another one writes the journal of its folder" in caught.value.details()
     assert "written by process" in caplog.text
     other.close()
     assert client.catalog.upsert([red("new")]).upserted == 1
+    client.close()
 
 
 def test_requests_are_answered_during_an_upsert(client, engine, monkeypatch):

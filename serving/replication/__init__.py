@@ -1,0 +1,1 @@
+"""Logs of item changes that one server writes and others follow."""

@@ -1,0 +1,106 @@
+"""One connection to PostgreSQL that replaces itself, and gives up on a server that hangs."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import psycopg
+
+from serving.replication.protocol import LogUnavailableError
+
+T = TypeVar("T")
+Connection = psycopg.Connection[tuple[Any, ...]]
+PATIENCE_SECONDS = 5.0
+"""Longest wait for a connection, and for the work of one call."""
+PAUSE_SECONDS = 1.0
+"""Time after a failure during which calls fail at once."""
+TRIES = 2
+"""Attempts at a call whose connection broke."""
+
+
+class Session:
+    """Does one call at a time. Thread-safe."""
+
+    def __init__(self, address: str) -> None:
+        """Take the address; the first call connects."""
+        self._address, self._lock = address, threading.Lock()
+        self._connection: Connection | None = None
+        self._failure, self._retry_at = "", 0.0
+
+    def call(self, work: Callable[[Connection], T]) -> T:
+        """Do work on the connection, and again on a new one if it broke.
+
+        Raises:
+            LogUnavailableError: the server is unreachable, refuses or does not answer in time.
+        """
+        with self._lock:
+            if time.monotonic() < self._retry_at:
+                raise LogUnavailableError(self._failure)
+            started = time.monotonic()
+            for remaining in reversed(range(TRIES)):
+                try:
+                    if self._connection is None:
+                        self._connection = connect(self._address)
+                    with cut_off_after(PATIENCE_SECONDS, self._connection):
+                        return work(self._connection)
+                except psycopg.Error as error:
+                    self._disconnect()
+                    in_time = time.monotonic() < started + PATIENCE_SECONDS
+                    if remaining and in_time and isinstance(error, psycopg.OperationalError):
+                        continue
+                    self._failure = f"PostgreSQL cannot store item changes: {error}"
+                    self._retry_at = time.monotonic() + PAUSE_SECONDS
+                    raise LogUnavailableError(self._failure) from error
+        raise AssertionError("the last try returns or raises")
+
+    def close(self) -> None:
+        """Close the connection; a later call opens another."""
+        with self._lock:
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
+def connect(address: str) -> Connection:
+    """Connect; commits wait for the disk, whatever the server's default is.
+
+    Raises:
+        psycopg.Error: the server is unreachable, refuses or does not answer in time.
+    """
+    connection = psycopg.connect(
+        address,
+        autocommit=True,
+        connect_timeout=int(PATIENCE_SECONDS),
+        tcp_user_timeout=int(1e3 * PATIENCE_SECONDS),
+        keepalives_idle=int(PATIENCE_SECONDS),
+        application_name="shortlist item changes",
+    )
+    with cut_off_after(PATIENCE_SECONDS, connection):
+        connection.execute("SET synchronous_commit TO on")
+    return connection
+
+
+@contextmanager
+def cut_off_after(seconds: float, connection: Connection) -> Iterator[None]:
+    """Break the connection if the block takes longer; a server that is stopped never answers."""
+    doubled = socket.socket(fileno=os.dup(connection.fileno()))
+
+    def cut() -> None:
+        with suppress(OSError):
+            doubled.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        doubled.close()
