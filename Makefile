@@ -182,11 +182,12 @@ fuzz: install ## Send REQUESTS=100000 hostile requests on the wire, and as many 
 check: install ## Lint, and the quick tests of what changed since main; within 30 seconds after the first run
 	@.ci/check
 
-lint: install ## ruff, mypy --strict, import contracts, the gRPC contract
+lint: install ## ruff, mypy --strict, import contracts, the Dockerfile, the gRPC contract
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/hadolint deploy/Dockerfile
 	@$(VENV)/bin/buf lint
 	@$(VENV)/bin/buf breaking --against $(PUBLISHED)
 	@$(DESCRIBE) | cmp -s - $(PUBLISHED) || \
