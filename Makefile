@@ -14,6 +14,12 @@ RUN := $(VENV)/bin/python
 PUBLISHED := protos/published.json
 PROTOS = -Ishortlist_client/proto=protos protos/recommender/v1/*.proto
 OLD_PROTOC := .cache/protos-venv/bin/python
+LOCK_UV := .cache/lock-venv/bin/uv
+SBOM_TOOL := .cache/sbom-venv/bin/cyclonedx-py
+# Where wheels of torch without CUDA are listed: a page of links, or a folder.
+TORCH_WHEELS ?= https://download.pytorch.org/whl/cpu/torch/
+LOCKED = $(LOCK_UV) pip compile --quiet --no-header --no-annotate --generate-hashes -c constraints.txt \
+	--python-version 3.11 --python-platform x86_64-manylinux_2_28
 DESCRIBE = $(VENV)/bin/buf build --exclude-source-info -o -\#format=json | $(RUN) -m json.tool --indent 1
 NAME := $(notdir $(patsubst %/,%,$(DATASET)))
 $(if $(wildcard $(CONFIG)/.),,$(error CONFIG must be a folder, got $(CONFIG)))
@@ -36,7 +42,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow gpu-check fuzz check lint format install weights data trial towers index tune \
         ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving pipeline publish rollback \
-        releases collections serve upsert delete export-events prune-events protos client-wheel clean
+        releases collections serve upsert delete export-events prune-events protos client-wheel lock sbom clean
 
 ##@ Setup
 
@@ -169,7 +175,8 @@ gpu-check: install ## On a machine with a GPU: GPU tests, then every kind of ind
 	@$(RUN) -m pytest -m gpu -q
 	@$(RUN) -m benchmarks.index.gpu --reports $(REPORTS)
 
-fuzz: install ## Send 100,000 hostile requests to a server; takes about 20 minutes
+fuzz: install ## Send REQUESTS=100000 hostile requests on the wire, and as many to the engine; 35 minutes
+	@$(RUN) -m tests.serving.server.fuzz --requests $(or $(REQUESTS),100000) --seed $(or $(SEED),1)
 	@$(RUN) -m pytest tests/serving/server/test_fuzz.py -m slow -q
 
 check: install ## Lint, and the quick tests of what changed since main; within 30 seconds after the first run
@@ -202,3 +209,27 @@ $(OLD_PROTOC): # the oldest one for Python 3.11: its code runs with every later 
 
 client-wheel: install ## Build dist/shortlist_client-*.whl, the client alone
 	@$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist packaging/client
+
+##@ Image
+
+lock: $(LOCK_UV) ## Pin the image's dependencies by hash; run it after a change of a dependency
+	@{ cat deploy/lock-head.txt; $(LOCKED) pyproject.toml --extra cpu --extra postgresql \
+		--find-links $(TORCH_WHEELS); } > deploy/requirements.lock.new
+	@{ cat deploy/lock-head.txt; echo hatchling | $(LOCKED) -; } > deploy/build.lock.new
+	@mv deploy/requirements.lock.new deploy/requirements.lock
+	@mv deploy/build.lock.new deploy/build.lock
+
+$(LOCK_UV):
+	@$(PYTHON) -m venv .cache/lock-venv
+	@.cache/lock-venv/bin/pip install --quiet --disable-pip-version-check uv==0.13.9 || \
+		{ rm -rf .cache/lock-venv; exit 1; }
+
+sbom: $(SBOM_TOOL) ## List the image's dependencies as CycloneDX in dist/shortlist.cdx.json
+	@mkdir -p dist
+	@$(SBOM_TOOL) requirements deploy/requirements.lock --pyproject pyproject.toml --output-reproducible \
+		--output-format JSON --output-file dist/shortlist.cdx.json
+
+$(SBOM_TOOL):
+	@$(PYTHON) -m venv .cache/sbom-venv
+	@.cache/sbom-venv/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0 || \
+		{ rm -rf .cache/sbom-venv; exit 1; }

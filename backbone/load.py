@@ -93,6 +93,7 @@ def load_bert(
         )
     except OSError as error:
         raise _not_found(name) from error
+    _copy_from_file(model)
     fast_on_short_texts(model)
     if layers is not None:
         _keep_lowest(model, layers)
@@ -101,6 +102,12 @@ def load_bert(
         model.config.vocab_size = 1
     model.train(mode=False)
     return model
+
+
+def _copy_from_file(model: nn.Module) -> None:
+    """Copy the weights into memory: they are mapped, and a change of the file would change them."""
+    for values in (*model.parameters(), *model.buffers()):
+        values.data = values.data.clone()
 
 
 def _keep_lowest(bert: PreTrainedModel, layers: int) -> None:

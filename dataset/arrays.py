@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.interaction_codes import interaction_codes
+from dataset.popularity import first_of_day
 from lineage.arrays import read_array
 
 TRAIN, VALID, TEST = 0, 1, 2
@@ -149,7 +150,7 @@ class Dataset:
     splits: NDArray[np.uint8]
     """(interactions,): 0 train, 1 valid, 2 test."""
     popularity: NDArray[np.int64]
-    """(items,): training interactions of each item."""
+    """(items,): training interactions of each item, once for each user, action and day."""
 
     @property
     def users(self) -> int:
@@ -162,8 +163,23 @@ class Dataset:
         return replace(
             self,
             splits=np.where(learnt, TRAIN, self.splits).astype(np.uint8),
-            popularity=np.bincount(np.asarray(self.items)[learnt], minlength=len(self.item_ids)),
+            popularity=np.bincount(
+                np.asarray(self.items)[self.counted(learnt)], minlength=len(self.item_ids)
+            ),
         )
+
+    def counted(self, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(interactions,): the first of each user, item, action and day.
+
+        Args:
+            among: (interactions,) which interactions to choose from.
+        """
+        users = np.repeat(np.arange(self.users), np.diff(self.offsets))[among]
+        items, actions = np.asarray(self.items)[among], np.asarray(self.actions)[among]
+        times = np.asarray(self.times)[among] if self.timed else None
+        counted = np.zeros(len(among), bool)
+        counted[among] = first_of_day(users, items, actions, times)
+        return counted
 
     def history(self, user_row: int, *, before: int = VALID) -> NDArray[np.int32]:
         """Item rows of a user in the splits below `before` (by default training), oldest first."""

@@ -5,7 +5,8 @@ Errors:
         StoreError: the store is unreachable, refuses, or is no event store.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from events.event import Outcome
@@ -20,17 +21,34 @@ class StoreError(ArtifactError):
     """The store is unreachable, refuses, or is no event store."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Erasure:
+    """One erasure of a user, as the store remembers it: by a digest, never by the id."""
+
+    sequence: int
+    """Place among the erasures of the store; rises"""
+    digest: str
+    """Digest of the user's id"""
+    time: int
+    """When the user was erased, Unix seconds"""
+
+
 class EventStore(Protocol):
     """Stores events for many threads and processes at once.
 
     Every method raises StoreError if the store cannot do its work.
     """
 
-    def append(self, events: Sequence[Event]) -> list[Outcome]:
+    def append(self, events: Sequence[Event], *, clients: Sequence[str] = ()) -> list[Outcome]:
         """Store events in their order, all or none.
 
         When this returns they are on the disk, and every later call sees them. They must keep the
         rules of `check_event`.
+
+        Args:
+            events: The events.
+            clients: Name of the client that sends each event, by default ""; event ids of two
+                clients never meet.
 
         Returns:
             Outcome of each event.
@@ -66,6 +84,47 @@ class EventStore(Protocol):
 
     def scan(self) -> Iterator[Event]:
         """Yield all events with all fields, in the order of recording."""
+
+    def export(self, user_id: str) -> Iterator[Event]:
+        """Yield all events of a user with all fields, whatever their client and action."""
+
+    def erase(self, user_ids: Sequence[str], *, digest: str, at: int) -> int:
+        """Remove all events of a user for good, and remember the erasure: both, or neither.
+
+        Events that are recorded later count again: the user starts anew.
+
+        Args:
+            user_ids: All ids under which the user is stored.
+            digest: Digest of the user's id, to remember the erasure by.
+            at: Unix seconds.
+
+        Returns:
+            Number of removed events.
+        """
+
+    def erasures(self, after: int = 0) -> Sequence[Erasure]:
+        """The erasures in their order.
+
+        Args:
+            after: Sequence number of the last erasure that the caller knows.
+        """
+
+    def rename(self, names: Mapping[str, str]) -> int:
+        """Replace users' ids in events, and digests of erasures: all of them, or none.
+
+        Args:
+            names: The new id or digest, by the present one.
+
+        Returns:
+            Number of changed events.
+        """
+
+    def users(self, after: str = "") -> Sequence[str]:
+        """Some of the ids of users with events, ascending; empty at the end.
+
+        Args:
+            after: Only ids behind this one, in the order of their characters' numbers.
+        """
 
     def close(self) -> None:
         """Release files and connections; later calls raise StoreError."""

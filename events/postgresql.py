@@ -1,54 +1,42 @@
 """Stores events in PostgreSQL, for several servers."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, LiteralString, TypeVar
 
 from typing_extensions import override
 
 from events.event import Outcome
-from events.event_store import BATCH, EventStore, StoreError
+from events.event_store import BATCH, Erasure, EventStore, StoreError
 from shortlist_client.api.event import Event
 
 try:
     import psycopg
     from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+    from events.postgresql_schema import Connection, prepare
 except ImportError as missing:
     raise StoreError(
         f"PostgreSQL needs the extra `postgresql`: `pip install '.[postgresql]'` ({missing})"
     ) from missing
 
 T = TypeVar("T")
-Connection = psycopg.Connection[tuple[Any, ...]]
+Key = tuple[str, str]
+"""Client and id of an event"""
 CONNECTIONS = 4
 PATIENCE_SECONDS = 5.0
 """Longest wait for a connection."""
 TRIES = 3
 """Attempts at a transaction whose connection broke or that the server aborted."""
-LOCK = 0x53484C45
-"""Key of the advisory lock that is held while the tables are created."""
-SCHEMA: tuple[LiteralString, ...] = (
-    """CREATE TABLE IF NOT EXISTS events (
-        sequence bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        event_id text NOT NULL UNIQUE,
-        user_id text NOT NULL,
-        item_id text NOT NULL,
-        action text NOT NULL,
-        time bigint NOT NULL,
-        request_id text NOT NULL,
-        position integer
-    )""",
-    """CREATE INDEX IF NOT EXISTS events_of_user ON events (user_id, action, time, sequence)
-        INCLUDE (item_id, event_id)""",
-)
 APPEND: LiteralString = """
-INSERT INTO events (event_id, user_id, item_id, action, time, request_id, position)
-SELECT a, b, c, d, e, f, g FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[],
-    %s::bigint[], %s::text[], %s::integer[]) WITH ORDINALITY AS rows (a, b, c, d, e, f, g, place)
-ORDER BY place ON CONFLICT (event_id) DO NOTHING RETURNING event_id"""
+INSERT INTO events (client, event_id, user_id, item_id, action, time, request_id, position)
+SELECT o, a, b, c, d, e, f, g FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[],
+    %s::text[], %s::bigint[], %s::text[], %s::integer[])
+    WITH ORDINALITY AS rows (o, a, b, c, d, e, f, g, place)
+ORDER BY place ON CONFLICT (client, event_id) DO NOTHING RETURNING client, event_id"""
 NAMES = ("event_id", "user_id", "item_id", "action", "time", "request_id", "position")
 STORED: LiteralString = """
-SELECT event_id, user_id, item_id, action, time, request_id, position FROM events
-WHERE event_id = ANY(%s)"""
+SELECT client, event_id, user_id, item_id, action, time, request_id, position FROM events
+WHERE (client, event_id) IN (SELECT * FROM unnest(%s::text[], %s::text[]))"""
 HISTORY: LiteralString = """
 SELECT item_id, action, time, event_id FROM events
 WHERE user_id = %s AND action = ANY(%s) ORDER BY time DESC, sequence DESC LIMIT %s"""
@@ -59,13 +47,30 @@ PRUNE: LiteralString = "DELETE FROM events WHERE sequence > %s AND sequence <= %
 SCAN: LiteralString = """
 SELECT sequence, event_id, user_id, item_id, action, time, request_id, position FROM events
 WHERE sequence > %s ORDER BY sequence LIMIT %s"""
+EXPORT: LiteralString = """
+SELECT sequence, event_id, user_id, item_id, action, time, request_id, position FROM events
+WHERE user_id = %s AND sequence > %s ORDER BY sequence LIMIT %s"""
+ERASE: LiteralString = "DELETE FROM events WHERE user_id = ANY(%s)"
+REMEMBER: LiteralString = "INSERT INTO erased (digest, time) VALUES (%s, %s)"
+ERASURES: LiteralString = """
+SELECT sequence, digest, time FROM erased WHERE sequence > %s ORDER BY sequence"""
+ERASING: LiteralString = "LOCK TABLE erased IN SHARE ROW EXCLUSIVE MODE"
+RENAME: LiteralString = """
+UPDATE events SET user_id = new FROM unnest(%s::text[], %s::text[]) AS names (old, new)
+WHERE user_id = old"""
+RENAME_ERASED: LiteralString = """
+UPDATE erased SET digest = new FROM unnest(%s::text[], %s::text[]) AS names (old, new)
+WHERE digest = old"""
+USERS: LiteralString = """
+SELECT DISTINCT user_id COLLATE "C" AS name FROM events
+WHERE user_id COLLATE "C" > %s ORDER BY name LIMIT %s"""
 
 
 class PostgresqlStore(EventStore):
     """Uses a pool of connections; replaces a broken one and repeats its work."""
 
     def __init__(self, address: str) -> None:
-        """Connect, and create the table if it is missing.
+        """Connect, and create the tables or bring them up to date.
 
         Raises:
             StoreError: the server is unreachable or refuses.
@@ -80,7 +85,7 @@ class PostgresqlStore(EventStore):
         )
         try:
             self._pool.open(wait=True, timeout=PATIENCE_SECONDS)
-            self._transact(_prepare)
+            self._transact(prepare)
         except BaseException as error:
             self._pool.close()
             if isinstance(error, PoolTimeout):  # the address may hold a password
@@ -88,8 +93,9 @@ class PostgresqlStore(EventStore):
             raise
 
     @override
-    def append(self, events: Sequence[Event]) -> list[Outcome]:
-        return self._transact(lambda connection: _append(connection, events))
+    def append(self, events: Sequence[Event], *, clients: Sequence[str] = ()) -> list[Outcome]:
+        owners = clients or [""] * len(events)
+        return self._transact(lambda connection: _append(connection, events, owners))
 
     @override
     def history(self, user_id: str, actions: Sequence[str], limit: int) -> list[Event]:
@@ -115,19 +121,55 @@ class PostgresqlStore(EventStore):
 
     @override
     def scan(self) -> Iterator[Event]:
-        last = 0
-        while rows := self._after(last):
-            last = rows[-1][0]
-            yield from (_event(row[1:]) for row in rows)
+        return self._events(SCAN)
+
+    @override
+    def export(self, user_id: str) -> Iterator[Event]:
+        return self._events(EXPORT, user_id)
+
+    @override
+    def erase(self, user_ids: Sequence[str], *, digest: str, at: int) -> int:
+        def erase(connection: Connection) -> int:
+            connection.execute(ERASING)  # so that sequence numbers appear in their order
+            connection.execute(REMEMBER, (digest, at))
+            return connection.execute(ERASE, (list(user_ids),)).rowcount
+
+        return self._transact(erase)
+
+    @override
+    def erasures(self, after: int = 0) -> Sequence[Erasure]:
+        rows = self._transact(lambda connection: connection.execute(ERASURES, (after,)).fetchall())
+        return [Erasure(sequence=n, digest=digest, time=time) for n, digest, time in rows]
+
+    @override
+    def rename(self, names: Mapping[str, str]) -> int:
+        given = list(names), list(names.values())
+
+        def rename(connection: Connection) -> int:
+            connection.execute(RENAME_ERASED, given)
+            return connection.execute(RENAME, given).rowcount
+
+        return self._transact(rename)
+
+    @override
+    def users(self, after: str = "") -> Sequence[str]:
+        rows = self._transact(
+            lambda connection: connection.execute(USERS, (after, BATCH)).fetchall()
+        )
+        return [row[0] for row in rows]
 
     @override
     def close(self) -> None:
         self._pool.close()
 
-    def _after(self, sequence: int) -> list[tuple[Any, ...]]:
-        return self._transact(
-            lambda connection: connection.execute(SCAN, (sequence, BATCH)).fetchall()
-        )
+    def _events(self, query: LiteralString, *given: str) -> Iterator[Event]:
+        """Events of a query whose last parameters are a sequence number and a number of rows."""
+        last = 0
+        while rows := self._transact(
+            lambda c: c.execute(query, (*given, last, BATCH)).fetchall()  # noqa: B023  # called at once
+        ):
+            last = rows[-1][0]
+            yield from (_event(row[1:]) for row in rows)
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
         """Run work in one transaction, again after a lost connection: appending twice is safe."""
@@ -150,22 +192,19 @@ def _durable(connection: Connection) -> None:
     connection.commit()
 
 
-def _prepare(connection: Connection) -> None:
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-    for statement in SCHEMA:
-        connection.execute(statement)
-
-
-def _append(connection: Connection, events: Sequence[Event]) -> list[Outcome]:
+def _append(
+    connection: Connection, events: Sequence[Event], clients: Sequence[str]
+) -> list[Outcome]:
     columns = [[getattr(event, name) for event in events] for name in NAMES]
-    added = {row[0] for row in connection.execute(APPEND, columns)}
-    others = [event.event_id for event in events if event.event_id not in added]
+    added = {(row[0], row[1]) for row in connection.execute(APPEND, [list(clients), *columns])}
+    keys = [(client, event.event_id) for client, event in zip(clients, events, strict=True)]
+    others = [key for key in keys if key not in added]
     twice = len(events) > len(added) + len(others)
-    looked_up = [event.event_id for event in events] if twice else others
     stored = {}
-    if looked_up:
-        stored = {row[0]: _event(row) for row in connection.execute(STORED, (looked_up,))}
-    return [_outcome(event, added, stored) for event in events]
+    if looked_up := keys if twice else others:
+        sought = [list(column) for column in zip(*looked_up, strict=True)]
+        stored = {(row[0], row[1]): _event(row[1:]) for row in connection.execute(STORED, sought)}
+    return [_outcome(key, event, added, stored) for key, event in zip(keys, events, strict=True)]
 
 
 def _prune(connection: Connection, last: int, before: int) -> tuple[int, int] | None:
@@ -176,12 +215,12 @@ def _prune(connection: Connection, last: int, before: int) -> tuple[int, int] | 
     return int(row[0]), connection.execute(PRUNE, (last, row[0], before)).rowcount
 
 
-def _outcome(event: Event, added: set[str], stored: dict[str, Event]) -> Outcome:
-    """Outcome of an event; the first of its id in a batch removes the id from `added`."""
-    if event.event_id in added:
-        added.remove(event.event_id)
+def _outcome(key: Key, event: Event, added: set[Key], stored: Mapping[Key, Event]) -> Outcome:
+    """Outcome of an event; the first of its key in a batch removes the key from `added`."""
+    if key in added:
+        added.remove(key)
         return Outcome.RECORDED
-    return Outcome.REPEATED if event.is_again(stored[event.event_id]) else Outcome.CONFLICT
+    return Outcome.REPEATED if event.is_again(stored[key]) else Outcome.CONFLICT
 
 
 def _event(row: tuple[Any, ...]) -> Event:

@@ -1,77 +1,57 @@
 """Stores events in one SQLite file, without a server."""
 
+import logging
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from typing_extensions import override
 
 from events.event import Outcome
-from events.event_store import BATCH, EventStore, StoreError
+from events.event_store import BATCH, Erasure, EventStore, StoreError
+from events.sqlite_file import MovedError, SqliteFile
+from events.sqlite_schema import prepare
 from lineage.locking import flush
 from shortlist_client.api.event import Event
 
-APPLICATION = 0x53484C45
-"""SQLite application id that marks the file as an event store."""
-VERSION = 1
-PATIENCE_SECONDS = 10.0
-"""Longest wait for another process that writes."""
-SCHEMA = f"""
-CREATE TABLE events (
-    sequence INTEGER PRIMARY KEY,
-    event_id TEXT NOT NULL UNIQUE,
-    user_id TEXT NOT NULL,
-    item_id TEXT NOT NULL,
-    action TEXT NOT NULL,
-    time INTEGER NOT NULL,
-    request_id TEXT NOT NULL,
-    position INTEGER
-) STRICT;
-CREATE INDEX events_of_user ON events (user_id, action, time, sequence, item_id, event_id);
-PRAGMA application_id = {APPLICATION};
-PRAGMA user_version = {VERSION};
-"""
+logger = logging.getLogger(__name__)
 BATCH_END = """SELECT max(sequence) FROM
     (SELECT sequence FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?)"""
 PRUNE = "DELETE FROM events WHERE sequence > ? AND sequence <= ? AND time < ?"
 COLUMNS = "event_id, user_id, item_id, action, time, request_id, position"
+USERS = "SELECT DISTINCT user_id FROM events WHERE user_id > ? ORDER BY user_id LIMIT ?"
 
 
 class SqliteStore(EventStore):
-    """Writes one transaction at a time, each flushed to the disk; readers never wait."""
+    """Writes one transaction at a time, each flushed to the disk; readers never wait.
+
+    When its files are removed or replaced, it stores nothing until they are back.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Open a file; create it if it is missing.
+        """Open a file; create it if it is missing, bring it up to date if it is older.
 
         Raises:
             StoreError: the file cannot be opened or is no event store.
         """
         self._path = path
-        self._own = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        self._changed = threading.Condition()
-        self._working = 0
+        self._reopening = threading.Lock()
         self._closed = False
+        self._reason = ""
         with _named_errors(path):
             with suppress(FileExistsError):
                 path.touch(exist_ok=False)
                 flush(path.parent)
-            _prepare(path)
+            prepare(path, create=True)
+            self._file = SqliteFile(path)
 
     @override
-    def append(self, events: Sequence[Event]) -> list[Outcome]:
-        with _named_errors(self._path), self._connected() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                outcomes = [_append(connection, event) for event in events]
-                connection.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                raise
-        return outcomes
+    def append(self, events: Sequence[Event], *, clients: Sequence[str] = ()) -> list[Outcome]:
+        pairs = list(zip(events, clients or [""] * len(events), strict=True))
+        with self._transaction() as connection:
+            return [_append(connection, event, client) for event, client in pairs]
 
     @override
     def history(self, user_id: str, actions: Sequence[str], limit: int) -> list[Event]:
@@ -80,7 +60,7 @@ class SqliteStore(EventStore):
             "SELECT item_id, action, time, event_id FROM events INDEXED BY events_of_user "
             f"WHERE user_id = ? AND action IN ({marks}) ORDER BY time DESC, sequence DESC LIMIT ?"
         )
-        with _named_errors(self._path), self._connected() as connection:
+        with self._connected() as connection:
             rows = connection.execute(query, (user_id, *actions, limit)).fetchall()
         return [
             Event(user_id=user_id, item_id=item_id, action=action, time=time, event_id=event_id)
@@ -89,100 +69,151 @@ class SqliteStore(EventStore):
 
     @override
     def count(self) -> int:
-        with _named_errors(self._path), self._connected() as connection:
+        with self._connected() as connection:
             return int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
 
     @override
     def prune(self, before: int) -> int:
         pruned = last = 0
         while True:
-            with _named_errors(self._path), self._connected() as connection:
+            with self._connected() as connection:
                 (end,) = connection.execute(BATCH_END, (last, BATCH)).fetchone()
                 if end is None:
-                    return pruned
+                    break
                 pruned += connection.execute(PRUNE, (last, end, before)).rowcount
             last = end
+        if pruned:
+            with _named_errors(self._path):
+                self._file.empty_log()
+        return pruned
 
     @override
     def scan(self) -> Iterator[Event]:
-        query = f"SELECT sequence, {COLUMNS} FROM events WHERE sequence > ? ORDER BY sequence LIMIT"
+        return self._events("sequence > ?")
+
+    @override
+    def export(self, user_id: str) -> Iterator[Event]:
+        return self._events("sequence > ? AND user_id = ?", user_id)
+
+    @override
+    def erase(self, user_ids: Sequence[str], *, digest: str, at: int) -> int:
+        with self._transaction() as connection:
+            erased = [
+                connection.execute("DELETE FROM events WHERE user_id = ?", (user_id,)).rowcount
+                for user_id in user_ids
+            ]
+            connection.execute("INSERT INTO erased (digest, time) VALUES (?, ?)", (digest, at))
+        self._empty_log()
+        return sum(erased)
+
+    @override
+    def erasures(self, after: int = 0) -> Sequence[Erasure]:
+        query = "SELECT sequence, digest, time FROM erased WHERE sequence > ? ORDER BY sequence"
+        with self._connected() as connection:
+            rows = connection.execute(query, (after,)).fetchall()
+        return [Erasure(sequence=n, digest=digest, time=time) for n, digest, time in rows]
+
+    @override
+    def rename(self, names: Mapping[str, str]) -> int:
+        given = [(new, old) for old, new in names.items()]
+        with self._transaction() as connection:
+            renamed = connection.executemany(
+                "UPDATE events SET user_id = ? WHERE user_id = ?", given
+            ).rowcount
+            connection.executemany("UPDATE erased SET digest = ? WHERE digest = ?", given)
+        self._empty_log()
+        return renamed
+
+    @override
+    def users(self, after: str = "") -> Sequence[str]:
+        with self._connected() as connection:
+            return [row[0] for row in connection.execute(USERS, (after, BATCH))]
+
+    @override
+    def close(self) -> None:
+        self._closed = True
+        self._file.close()
+
+    def _events(self, condition: str, *given: str) -> Iterator[Event]:
+        """Events that fulfil a condition, whose first parameter is the last sequence number."""
+        query = f"SELECT sequence, {COLUMNS} FROM events WHERE {condition} ORDER BY sequence LIMIT"
         last = 0
         while True:
-            with _named_errors(self._path), self._connected() as connection:
-                rows = connection.execute(f"{query} {BATCH}", (last,)).fetchall()
+            with self._connected() as connection:
+                rows = connection.execute(f"{query} {BATCH}", (last, *given)).fetchall()
             if not rows:
                 return
             last = rows[-1][0]
             yield from (_event(row[1:]) for row in rows)
 
-    @override
-    def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            if not self._changed.wait_for(lambda: not self._working, PATIENCE_SECONDS):
-                return  # closing a busy connection would crash; the end of the process closes it
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
+    def _empty_log(self) -> None:
+        """Overwrite what the log holds of deleted rows.
+
+        Raises:
+            StoreError: another process reads the file; the rows are deleted, but still in the log.
+        """
+        with _named_errors(self._path):
+            if not self._file.empty_log():
+                raise StoreError(
+                    f"{self._path}-wal still holds deleted rows, because another process reads it; "
+                    "try again"
+                )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """As `_connected`, in one transaction; it counts if this ends without an error."""
+        with self._connected() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        """The connection of this thread; it is not closed inside `with`."""
-        with self._changed:
-            if self._closed:
-                raise StoreError(f"{self._path} was closed")
-            self._working += 1
+        """The connection of this thread to the files in place; opens files that were put back."""
+        with _named_errors(self._path):
+            self._require_in_place()
+            with self._file.connected() as connection:
+                yield connection
+
+    def _require_in_place(self) -> None:
+        """Open the files again if they were moved and are back; a missing one is not made anew.
+
+        Raises:
+            StoreError: the files are not back.
+        """
+        if self._closed:
+            raise StoreError(f"{self._path} was closed")
         try:
-            yield self._connection()
-        finally:
-            with self._changed:
-                self._working -= 1
-                self._changed.notify_all()
-
-    def _connection(self) -> sqlite3.Connection:
-        """The connection of this thread; a committed write is on the disk."""
-        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
-        if connection is not None:
-            return connection
-        with self._changed:
-            connection = sqlite3.connect(
-                self._path,
-                timeout=PATIENCE_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,  # the thread that closes the store closes all
-            )
-            self._connections.append(connection)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        self._own.connection = connection
-        return connection
+            return self._file.require_in_place()
+        except MovedError as error:
+            reason = str(error)
+        with self._reopening:
+            with suppress(MovedError):
+                return self._file.require_in_place()  # another thread was quicker
+            if reason != self._reason:
+                logger.error("%s: no event is stored until it is back", reason)
+                self._reason = reason
+            self._file.require_own_log()
+            if not self._path.exists():
+                raise StoreError(f"{reason}; bring it back, or restart the server for a new one")
+            prepare(self._path, create=False)
+            self._file.close()
+            self._file, self._reason = SqliteFile(self._path), ""
+        logger.warning("%s: opened again, events are stored", self._path)
+        return None
 
 
-def _prepare(path: Path) -> None:
-    """Create the table in an empty file; refuse any other file that is no event store."""
-    with closing(
-        sqlite3.connect(path, timeout=PATIENCE_SECONDS, isolation_level=None)
-    ) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        if not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-            for statement in filter(str.strip, SCHEMA.split(";")):
-                connection.execute(statement)
-        marks = [
-            connection.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("application_id", "user_version")
-        ]
-        connection.execute("COMMIT")
-    if marks != [APPLICATION, VERSION]:
-        raise StoreError(
-            f"{path} must be an event store of version {VERSION}, got another SQLite file"
-        )
-
-
-def _append(connection: sqlite3.Connection, event: Event) -> Outcome:
+def _append(connection: sqlite3.Connection, event: Event, client: str) -> Outcome:
     added = connection.execute(
-        f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (event_id) DO NOTHING",
+        f"INSERT INTO events (client, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (client, event_id) DO NOTHING",
         (
+            client,
             event.event_id,
             event.user_id,
             event.item_id,
@@ -194,8 +225,8 @@ def _append(connection: sqlite3.Connection, event: Event) -> Outcome:
     )
     if added.rowcount:
         return Outcome.RECORDED
-    query = f"SELECT {COLUMNS} FROM events WHERE event_id = ?"
-    stored = _event(connection.execute(query, (event.event_id,)).fetchone())
+    query = f"SELECT {COLUMNS} FROM events WHERE client = ? AND event_id = ?"
+    stored = _event(connection.execute(query, (client, event.event_id)).fetchone())
     return Outcome.REPEATED if event.is_again(stored) else Outcome.CONFLICT
 
 

@@ -122,7 +122,7 @@ def _built(
         **_as_facts(point),
         CURVE: [_as_facts(other) for other in curve],
     }
-    training = data.splits == TRAIN
+    training = data.counted(data.splits == TRAIN)
     users = np.repeat(np.arange(data.users), np.diff(data.offsets))[training]
     offsets = np.searchsorted(users, np.arange(data.users + 1))
     items = np.asarray(data.items[training])

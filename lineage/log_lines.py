@@ -3,6 +3,7 @@
 import copy
 import logging
 import re
+from typing import Any
 
 LONGEST_LINE = 4096
 """Characters of a message, and of each line of a traceback."""
@@ -63,8 +64,8 @@ def json_formatter() -> logging.Formatter:
         def format(self, record: logging.LogRecord) -> str:
             return super().format(cleaned(record))
 
-        def formatException(self, ei: object) -> str:  # noqa: N802  # logging's name
-            lines = super().formatException(ei).split("\n")  # type: ignore[arg-type]
+        def formatException(self, ei: Any) -> Any:  # noqa: N802  # logging's name
+            lines = str(super().formatException(ei)).split("\n")
             return "\n".join(map(escaped, lines))
 
     return CleanJsonFormatter(["levelname", "name", "message"], timestamp=True)

@@ -146,7 +146,8 @@ class Ranker:
         model.load_state_dict(weights)
         device = best_device()
         model.eval().requires_grad_(requires_grad=False).to(device, serving_dtype(device))
-        model.mean, model.scale = weights["mean"].to(device), weights["scale"].to(device)
+        mapped = (weights["mean"], weights["scale"])  # to the file, which may change
+        model.mean, model.scale = (values.clone().to(device) for values in mapped)
         return cls(model=model, inputs=inputs, feature_names=names)
 
 

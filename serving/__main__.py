@@ -7,7 +7,7 @@ from typing import Any
 import jsonargparse
 
 from lineage.cli import configure_logging, reported_errors
-from serving.cli import admin, ask, events, items, releases, serve, tokens
+from serving.cli import admin, ask, events, items, privacy, releases, serve, tokens
 
 Command = tuple[Callable[[], jsonargparse.ArgumentParser], Callable[[Any], None], str]
 """Parser, function and help line of a command."""
@@ -26,6 +26,9 @@ def commands(load: serve.LoadRelease | None) -> Mapping[str, Command]:
         "record": (events.record_parser, events.record, "record events"),
         "export-events": (events.export_parser, events.export, "write events as interactions"),
         "prune-events": (events.prune_parser, events.prune, "remove old events"),
+        "export": (privacy.export_parser, privacy.export, "print what is stored of a user"),
+        "erase": (privacy.erase_parser, privacy.erase, "erase a user"),
+        "rotate-key": (privacy.rotate_parser, privacy.rotate, "change the key of users' names"),
         "upsert": (items.upsert_parser, items.upsert, "add or replace items of a server"),
         "delete": (items.delete_parser, items.delete, "remove items from a server's answers"),
         "admin": (admin.parser, admin.run, "releases and statistics of a server"),

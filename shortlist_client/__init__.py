@@ -25,6 +25,7 @@ from shortlist_client.api.event import CLICK, IMPRESSION, PURCHASE, Event
 from shortlist_client.api.filters import AnyOf, Filters, Range
 from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.api.operations import Counts, MethodStatistics, ReleaseFacts, Statistics
+from shortlist_client.api.privacy import Erased, PastInteraction
 from shortlist_client.api.request import Diversity, Shopper, Wishes
 
 if TYPE_CHECKING:
@@ -54,12 +55,14 @@ __all__ = [
     "Diversity",
     "Embedded",
     "Embedding",
+    "Erased",
     "Event",
     "Filters",
     "Item",
     "KnownItem",
     "MethodStatistics",
     "OverloadedError",
+    "PastInteraction",
     "Range",
     "RankedItem",
     "Reason",

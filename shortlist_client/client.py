@@ -17,6 +17,7 @@ from shortlist_client.catalog import CatalogClient
 from shortlist_client.channel import open_channel
 from shortlist_client.embed import EmbedClient
 from shortlist_client.feedback import FeedbackClient
+from shortlist_client.privacy import PrivacyClient
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from shortlist_client.stream import RefusedRow, recommendations
@@ -69,6 +70,8 @@ class RecommenderClient:
         """Records events."""
         self.admin = AdminClient(self._channel, self._calls)
         """Lists and activates releases, returns statistics."""
+        self.privacy = PrivacyClient(self._channel, self._calls)
+        """Exports and erases users."""
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # Any: its types lack methods
 
     def __enter__(self) -> "RecommenderClient":

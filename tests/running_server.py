@@ -27,6 +27,7 @@ class FakeRecommender:
         self.actions = ()
         self.version_token = object()
         self.cache_lookups = {}
+        self.pasts = {}
         self.age_seconds = None
         self.answer = Answer(
             items=[
@@ -66,6 +67,9 @@ class FakeRecommender:
     @property
     def current(self):
         return self
+
+    def past(self, user_id):
+        return self.pasts.get(user_id, [])
 
     def follow(self):
         """Nobody else changes items."""

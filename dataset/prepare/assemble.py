@@ -1,5 +1,7 @@
 """Turns cleaned tables into arrays: rows instead of ids, and each history contiguous."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -42,7 +44,7 @@ def collected(
 def to_arrays(items: pl.DataFrame, users: pl.DataFrame, events: pl.DataFrame) -> Dataset:
     """Build a dataset from the tables of `collected`, with a `text` column on the items.
 
-    Popularity counts the training split only.
+    Popularity counts the training split only, and each user, item, action and day once.
     """
     item_rows = events[ITEM_ROW].cast(pl.Int32).to_numpy()
     splits = events[SPLIT].to_numpy()
@@ -51,7 +53,7 @@ def to_arrays(items: pl.DataFrame, users: pl.DataFrame, events: pl.DataFrame) ->
     if names:
         numbers = {name: number for number, name in enumerate(names, 1)}
         actions = action_numbers(events[ACTION].to_list(), numbers)
-    return Dataset(
+    data = Dataset(
         item_ids=StringColumn.of(items[ITEM].to_list()),
         titles=StringColumn.of(items[TITLE].to_list()),
         texts=StringColumn.of(items[TEXT].to_list()),
@@ -63,8 +65,10 @@ def to_arrays(items: pl.DataFrame, users: pl.DataFrame, events: pl.DataFrame) ->
         actions=actions,
         action_names=names,
         splits=splits,
-        popularity=np.bincount(item_rows[splits == TRAIN], minlength=len(items)),
+        popularity=np.zeros(len(items), np.int64),
     )
+    counted = data.counted(splits == TRAIN)
+    return replace(data, popularity=np.bincount(item_rows[counted], minlength=len(items)))
 
 
 def _actions(events: pl.DataFrame) -> list[str]:

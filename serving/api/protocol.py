@@ -9,6 +9,7 @@ from serving.api.request import Request
 from shortlist_client.api.answer import Answer
 from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.api.operations import Counts
+from shortlist_client.api.privacy import PastInteraction
 
 
 class Recommender(Protocol):
@@ -29,6 +30,9 @@ class Recommender(Protocol):
     @property
     def cache_lookups(self) -> Mapping[str, CacheLookups]:
         """Hits and misses of the engine's caches, by name."""
+
+    def past(self, user_id: str) -> Sequence[PastInteraction]:
+        """A user's history in the release, oldest first; empty for an unknown or erased user."""
 
     def cost(self, request: Request) -> int:
         """Upper bound of the items to read for an answer: those of the history and those ranked."""

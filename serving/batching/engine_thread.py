@@ -121,7 +121,12 @@ class EngineThread:
             self._check_open()
             self._waiting.add(waiting)
             self._changed.notify()
-        return await waiting.future
+        future = waiting.future
+        del waiting  # an error refers to this frame: the request would outlive its refusal
+        try:
+            return await future
+        finally:
+            del future, request
 
     def replace(self, engine: LiveRecommender) -> None:
         """Use another engine from the next batch on; return when it is in use.

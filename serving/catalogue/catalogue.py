@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,17 @@ from dataset.interaction_codes import action_numbers, interaction_codes
 from dataset.item_fields import ItemFields
 from dataset.postings import bitmap_of, rows_of
 from evaluation.baselines import popularity_rank
+from events.privacy.erased_users import ErasedUsers
+from events.privacy.user_names import length_of
 from retrieval.features import purchases
 from serving.catalogue.live_items import LiveItems
-from serving.catalogue.user_history import history_with
+from serving.catalogue.user_history import history_with, span_after
 from shortlist_client.api.event import Event
 from shortlist_client.api.item import Item, KnownItem
+from shortlist_client.api.privacy import PastInteraction
 from shortlist_client.api.request import Shopper
+
+NOBODY = ErasedUsers()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +44,20 @@ class Catalogue:
     """(items of the release,) item rows, best-selling first; ties in random order"""
     live: LiveItems | None = None
     """Items that changed since the release was built; None if none did"""
+    erased: ErasedUsers = NOBODY
+    """Users whose histories count no more; grows while the release answers"""
 
     @classmethod
-    def of(cls, data: Dataset, fields: ItemFields | None = None) -> "Catalogue":
-        """Index a release's items and users by id."""
+    def of(
+        cls, data: Dataset, fields: ItemFields | None = None, erased: ErasedUsers = NOBODY
+    ) -> "Catalogue":
+        """Index a release's items and users by id.
+
+        Raises:
+            KeysError: other keys than those of `erased` made the users' names.
+        """
+        if erased.names.keys and len(data.user_ids):
+            erased.names.require(data.user_ids[0])
         ranks = popularity_rank(data.popularity)
         return cls(
             data=data,
@@ -50,6 +66,7 @@ class Catalogue:
             user_of={user_id: row for row, user_id in enumerate(data.user_ids)},
             action_codes={name: code for code, name in enumerate(data.action_names, 1)},
             by_popularity=np.argsort(-ranks).astype(np.int32),
+            erased=erased,
         )
 
     def __len__(self) -> int:
@@ -144,19 +161,47 @@ class Catalogue:
         """Full history of a user, oldest first; None if neither release nor events know the user.
 
         Args:
-            user_id: Id of the user.
+            user_id: Id of the user. What the release knows of an erased user does not count.
             recent: Events of the user since the release was built. Events that the release already
                 contains and events with unknown items are ignored.
 
         Returns:
             Item rows and their interaction codes.
         """
-        user = self.user_of.get(user_id)
+        span = self._span(user_id)
         rows = [self._history_row(event.item_id) for event in recent]
         since = [(row, event) for row, event in zip(rows, recent, strict=True) if row is not None]
-        if user is None and not since:
+        if span.start == span.stop and not since:
             return None
-        return history_with(self.data, user, since, self.action_codes)
+        return history_with(self.data, span, since, self.action_codes)
+
+    def past(self, user_id: str) -> list[PastInteraction]:
+        """A user's history in the release, oldest first; empty for an unknown or erased user."""
+        span, names = self._span(user_id), ("", *self.data.action_names)
+        columns = (self.data.items, self.data.actions, self.data.times)
+        return [
+            PastInteraction(
+                item_id=self.data.item_ids[row],
+                action=names[action],
+                time=time if self.data.timed else None,
+            )
+            for row, action, time in zip(
+                *(column[span].tolist() for column in columns), strict=True
+            )
+        ]
+
+    @cached_property
+    def named(self) -> int:
+        """How many keys named the users of the release; 0 if it has their ids."""
+        return length_of(self.data.user_ids[0]) if len(self.data.user_ids) else 0
+
+    def _span(self, user_id: str) -> slice:
+        """Places of a user's interactions that count, in the release."""
+        names = self.erased.names
+        user = self.user_of.get(names.at(user_id, self.named) if names.keys else user_id)
+        if user is None:
+            return slice(0, 0)
+        return span_after(self.data, user, self.erased.until(user_id))
 
     def interaction_codes(self, shopper: Shopper) -> NDArray[np.int32]:
         """Interaction codes of a given history's known items, as if it had no unknown ones.

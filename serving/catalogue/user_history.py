@@ -15,7 +15,7 @@ START = np.zeros(1, np.int64)
 
 def history_with(
     data: Dataset,
-    user: int | None,
+    span: slice,
     since: Sequence[tuple[int, Event]],
     actions: Mapping[str, int],
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -26,12 +26,11 @@ def history_with(
 
     Args:
         data: Data stage of the release.
-        user: Row of the user in the release; None for a user who is not in it.
+        span: Places of the user's interactions in the release; empty for an unknown user.
         since: Item rows and events, oldest first. An event older than the last interaction in the
             release is placed after it, with that interaction's time.
         actions: Numbers of the release's actions, by name.
     """
-    span = slice(0, 0) if user is None else slice(data.offsets[user], data.offsets[user + 1])
     items, times, numbers = data.items[span], data.times[span], data.actions[span]
     if since:
         new = _not_contained(items, times, since, timed=data.timed)
@@ -41,6 +40,23 @@ def history_with(
         numbers = np.concatenate([numbers, new_numbers])
     when = np.maximum.accumulate(times) if data.timed else None
     return items, interaction_codes(when, numbers, START)
+
+
+def span_after(data: Dataset, user: int, until: int | None) -> slice:
+    """Places of a user's interactions in the release that an erasure left.
+
+    Args:
+        data: Data stage of the release.
+        user: Row of the user.
+        until: Unix seconds up to which interactions count no more; None if all count. Without
+            times, none counts after an erasure.
+    """
+    start, end = int(data.offsets[user]), int(data.offsets[user + 1])
+    if until is None:
+        return slice(start, end)
+    if not data.timed:
+        return slice(end, end)
+    return slice(start + int(np.searchsorted(data.times[start:end], until, side="right")), end)
 
 
 def _not_contained(

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,6 @@ from pathlib import Path
 import jsonargparse
 
 from dataset.arrays import load_dataset
-from events.open_store import open_store
 from lineage.releases import live_release
 from serving.cli.connection import FAILED, TOKEN, add_server, connected
 from serving.server.user_events import EventsConfig, oldest_retained
@@ -37,7 +37,7 @@ def export_parser() -> jsonargparse.ArgumentParser:
         description="Write the events that belong to histories as a table of interactions, in the "
         "format of `interactions.parquet`. A server may record events at the same time."
     )
-    _add_store(parser)
+    add_store(parser)
     parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
     return parser
 
@@ -50,7 +50,7 @@ def prune_parser() -> jsonargparse.ArgumentParser:
         "`events.keep_days` it removes old events itself. The file of an SQLite store does not "
         "become smaller; later events reuse the space."
     )
-    _add_store(parser)
+    add_store(parser)
     parser.add_argument(
         "--days", type=float, required=True, help="age up to which events are retained, days"
     )
@@ -81,9 +81,9 @@ def export(options: jsonargparse.Namespace) -> None:
         ArtifactError: there is no release, or the store is out of reach.
         OSError: the file cannot be written.
     """
-    root = _root(options)
+    root = root_of(options)
     actions = options.events.history_actions(_actions(root))
-    with closing(open_store(options.events.address(root))) as store:
+    with closing(options.events.opened(root)) as store:
         from dataset.prepare.events_file import write_events
 
         rows = write_events(store.scan(), options.output, actions)
@@ -99,12 +99,13 @@ def prune(options: jsonargparse.Namespace) -> None:
     """
     if options.days <= 0:
         raise ValueError(f"days must be positive, got {options.days:g}")
-    with closing(open_store(options.events.address(_root(options)))) as store:
-        pruned = store.prune(oldest_retained(options.days))
+    with closing(options.events.opened(root_of(options))) as store:
+        pruned = store.prune(oldest_retained(options.days, at=time.time()))
         logger.info("%d events removed, %d left", pruned, store.count())
 
 
-def _add_store(parser: jsonargparse.ArgumentParser) -> None:
+def add_store(parser: jsonargparse.ArgumentParser) -> None:
+    """Add the options of an event store beside releases or unpublished stages."""
     parser.add_argument("--config", action="config", help="YAML file with the options below")
     parser.add_argument("--releases", type=Path | None, help="folder of a dataset's releases")
     parser.add_argument(
@@ -113,7 +114,13 @@ def _add_store(parser: jsonargparse.ArgumentParser) -> None:
     parser.add_argument("--events", type=EventsConfig, default=EventsConfig())
 
 
-def _root(options: jsonargparse.Namespace) -> Path:
+def root_of(options: jsonargparse.Namespace) -> Path:
+    """Folder of the live release, or of the unpublished stages.
+
+    Raises:
+        ValueError: both are given, or none.
+        ArtifactError: nothing is published.
+    """
     if (options.releases is None) == (options.artifacts is None):
         raise ValueError("the command must get either --releases or --artifacts, got both or none")
     root: Path = options.artifacts or live_release(options.releases)

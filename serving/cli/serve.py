@@ -1,5 +1,6 @@
 """`python -m serving serve`: serve a release over gRPC."""
 
+import faulthandler
 import logging
 import os
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Literal
 
 import jsonargparse
 
-from events.open_store import open_store
+from lineage.manifest import ArtifactError
 from lineage.releases import live_release
 from serving.api.limits import Limits
 from serving.api.protocol import LiveRecommender
@@ -70,16 +71,20 @@ def load_release(folder: Path, config: ServeConfig, *, log: ChangeLog) -> LiveRe
     from serving.engine.engine import EngineConfig
     from serving.live.live_engine import LiveEngine
 
-    return LiveEngine.load(
+    engine = LiveEngine.load(
         folder,
         EngineConfig(
             ranked=config.ranked,
             limits=config.limits,
             cache=config.server.cache,
             verify_keys=config.verify_keys,
+            user_key=config.events.user_key,
         ),
         log,
     )
+    if engine.current.cascade.catalogue.named and config.events.user_key is None:
+        raise ArtifactError(f"{folder} names users by keys; give their file as `events.user_key`")
+    return engine
 
 
 def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> None:
@@ -96,6 +101,7 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
     """
     import uvloop
 
+    faulthandler.enable()  # logs where a signal such as SIGBUS ended the process
     if (options.releases is None) == (options.artifacts is None):
         raise ValueError("serve must be given either --releases or --artifacts, got both or none")
     config = ServeConfig(
@@ -110,7 +116,7 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
     if config.verify_keys and options.releases is None:
         raise ValueError("verify_key must come with --releases: unpublished stages are not signed")
     folder = options.artifacts or live_release(options.releases)
-    store = open_store(config.events.address(folder))
+    store, erased = config.events.opened(folder), config.events.erased(folder)
     loads = load or partial(load_release, log=_log(config, folder))
     logger.info("loading %s", folder)
     reloader = None
@@ -122,6 +128,7 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
         config.server,
         store=store,
         events=config.events,
+        erased=erased,
         reloader=reloader,
         limits=config.limits,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from dataset.append_only import extended
 from dataset.arrays import load_dataset
 from dataset.item_fields import ItemFields
+from events.privacy.erased_users import erased_beside
 from index.filters.attributes import Attributes
 from lineage.open_release import open_release
 from lineage.signing import TrustedKeys
@@ -18,6 +19,7 @@ from retrieval.embedding_cache import EmbeddingCache
 from retrieval.features import Features, require_features
 from retrieval.retriever import Retriever
 from serving.catalogue.catalogue import Catalogue
+from serving.catalogue.change_log import changes_path
 from serving.catalogue.live_items import LiveItems
 from serving.engine.explain_text import TextReasons
 from towers.user_encoder import ItemHistoryEncoder
@@ -48,7 +50,12 @@ class Cascade:
 
     @classmethod
     def load(
-        cls, folder: Path, cache: CacheConfig = NO_CACHE, *, verify_keys: Sequence[Path] = ()
+        cls,
+        folder: Path,
+        cache: CacheConfig = NO_CACHE,
+        *,
+        verify_keys: Sequence[Path] = (),
+        user_key: Path | None = None,
     ) -> "Cascade":
         """Check that a release is whole, and load it.
 
@@ -57,6 +64,7 @@ class Cascade:
             cache: How many shoppers' embeddings to cache.
             verify_keys: Files of public keys, of which one must have signed the release; none
                 demand no signature. They are read now.
+            user_key: Key file of the users' names, if they are keyed.
 
         Raises:
             ArtifactError: the release is incomplete, corrupt, mixed, or not signed by these keys;
@@ -64,13 +72,14 @@ class Cascade:
         """
         trusted = TrustedKeys.read(verify_keys) if verify_keys else None
         release = open_release(folder, trusted=trusted)
+        erased = erased_beside(changes_path(folder).parent, user_key)
         data, retriever = load_dataset(folder / DATA).for_refit(), Retriever.load(folder)
         if cache.shoppers:
             retriever = replace(retriever, cache=EmbeddingCache(cache.shoppers, cache.seconds))
         ranker = Ranker.load(folder / RANKER)
         require_features(ranker.feature_names, folder / RANKER)
         return cls(
-            catalogue=Catalogue.of(data, ItemFields.load(folder / DATA)),
+            catalogue=Catalogue.of(data, ItemFields.load(folder / DATA), erased),
             retriever=retriever,
             ranker=ranker,
             features=Features.load(folder, retriever.sources, data.popularity),

@@ -32,6 +32,7 @@ from serving.engine.warmup import warmup_requests
 from shortlist_client.api.answer import Answer
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.event import Event
+from shortlist_client.api.privacy import PastInteraction
 from shortlist_client.api.request import Shopper, Wishes
 
 WARM_UPS = 2
@@ -52,6 +53,8 @@ class EngineConfig:
     """Cache sizes; the engine uses `shoppers` and `seconds`."""
     verify_keys: tuple[Path, ...] = ()
     """Files of public keys, of which one must have signed the release; none demand no signature."""
+    user_key: Path | None = None
+    """Key file of the users' names, if they are keyed."""
 
     def __post_init__(self) -> None:
         if self.ranked is not None and not 1 <= self.ranked <= self.limits.shortlist:
@@ -86,7 +89,9 @@ class Engine:
             ArtifactError: the release is incomplete, corrupt or mixed; the message names the part.
         """
         limit_blas_threads()
-        cascade = Cascade.load(folder, config.cache, verify_keys=config.verify_keys)
+        cascade = Cascade.load(
+            folder, config.cache, verify_keys=config.verify_keys, user_key=config.user_key
+        )
         head = config.ranked or cascade.validated_head
         engine = cls(cascade=cascade, limits=config.limits, head=head)
         engine.warm_up()
@@ -122,6 +127,10 @@ class Engine:
     def shortlist(self) -> int:
         """Items that recall returns: the limit, or the whole corpus if it is smaller."""
         return max(1, min(self.limits.shortlist, len(self.cascade.catalogue)))
+
+    def past(self, user_id: str) -> Sequence[PastInteraction]:
+        """A user's history in the release, oldest first."""
+        return self.cascade.catalogue.past(user_id)
 
     def warm_up(self) -> None:
         """Answer one request of every kind and width, so that no caller pays a first-call cost."""

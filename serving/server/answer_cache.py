@@ -34,10 +34,10 @@ class AnswerCache:
 
         Args:
             key: Key of the request, from `key_of`.
-            version_token: Token of the engine that would answer; another token than before clears
-                the cache.
+            version_token: Token of the engine that would answer and of the erased users; another
+                token than before clears the cache.
         """
-        if version_token is not self._version_token:
+        if version_token != self._version_token:
             self._entries.clear()
             self._version_token = version_token
         found = self._entries.get(key)
@@ -52,7 +52,7 @@ class AnswerCache:
         complete = answer.degraded == pb.DEGRADED_UNSPECIFIED
         value = answer.SerializeToString()
         fits = _size(value) <= self._entries.maxsize
-        if complete and version_token is self._version_token and fits:
+        if complete and version_token == self._version_token and fits:
             self._entries[key] = value
 
 

@@ -30,8 +30,9 @@ class ServerConfig:
     queue: QueueConfig = field(default_factory=QueueConfig)
     """Queue of requests in front of the engine."""
     tokens: Path | None = None
-    """YAML file of the clients, with entries from `python -m serving token`; read again when it
-    changes. Without it, everyone who reaches the port may call everything."""
+    """YAML file of the clients, with entries from `python -m serving token`: tokens, certificates
+    or both. Read again when it changes; deleting it revokes every client. Without it, everyone who
+    reaches the port may call everything."""
     tls: TlsConfig = field(default_factory=TlsConfig)
     """Certificates; without them, nothing is encrypted."""
     cache: CacheConfig = field(default_factory=CacheConfig)

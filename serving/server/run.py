@@ -11,11 +11,13 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from events.event_store import EventStore
+from events.privacy.erased_users import ErasedUsers
 from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.batching.engine_thread import Load
 from serving.releases.reloader import Reloader
 from serving.server.config import ServerConfig
 from serving.server.server import Server
+from serving.server.transport.library_logs import hide_faults_of_callers
 from serving.server.transport.supervision import ServerEndedError
 from serving.server.user_events import EventsConfig
 
@@ -33,6 +35,7 @@ async def serve(
     *,
     store: EventStore | None = None,
     events: EventsConfig | None = None,
+    erased: ErasedUsers | None = None,
     reloader: Reloader | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> None:
@@ -43,6 +46,7 @@ async def serve(
         config: Configuration of the server.
         store: Event store, as in `Server`.
         events: Configuration of the users' events.
+        erased: Erased users, as in `Server`.
         reloader: Switches the engine to a new live release; None to stay with the first one.
         limits: Limits on one request, as the engine's.
 
@@ -52,12 +56,19 @@ async def serve(
             keep it alive, it does so within `EXIT_SECONDS`.
         Exception: the error of loading.
     """
+    hide_faults_of_callers()
     loop, stopped, hangup = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     async with (
         Server(
-            load, config, store=store, events=events, reloader=reloader, limits=limits
+            load,
+            config,
+            store=store,
+            events=events,
+            erased=erased,
+            reloader=reloader,
+            limits=limits,
         ) as server,
         _in_background(server.ended()) as ended,
         _in_background(stopped.wait()) as told,

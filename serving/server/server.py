@@ -10,6 +10,7 @@ from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
 from events.event_store import EventStore
+from events.privacy.erased_users import ErasedUsers
 from retrieval.cache_config import CacheLookups
 from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.batching.engine_thread import EngineThread, Load
@@ -29,6 +30,7 @@ from serving.server.metrics import Metrics
 from serving.server.servicers.admin import AdminServicer
 from serving.server.servicers.catalog import CatalogServicer
 from serving.server.servicers.feedback import FeedbackServicer
+from serving.server.servicers.privacy import PrivacyServicer
 from serving.server.servicers.recommender import RecommenderServicer
 from serving.server.transport.addresses import explained, joined
 from serving.server.transport.exposure import check_exposure
@@ -39,10 +41,12 @@ from serving.server.transport.options import server_options
 from serving.server.transport.supervision import ServerEndedError, serving_ended
 from serving.server.transport.tls import server_credentials
 from serving.server.user_events import EventsConfig, UserEvents
+from serving.server.user_privacy import UserPrivacy
 from shortlist_client.proto.recommender.v1 import (
     admin_pb2,
     catalog_pb2,
     feedback_pb2,
+    privacy_pb2,
     recommender_pb2,
     recommender_pb2_grpc,
 )
@@ -53,16 +57,20 @@ from shortlist_client.proto.recommender.v1.catalog_pb2_grpc import (
 from shortlist_client.proto.recommender.v1.feedback_pb2_grpc import (
     add_FeedbackServiceServicer_to_server,
 )
+from shortlist_client.proto.recommender.v1.privacy_pb2_grpc import (
+    add_PrivacyServiceServicer_to_server,
+)
 
 logger = logging.getLogger(__name__)
 
 SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
 CATALOG = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
 FEEDBACK = feedback_pb2.DESCRIPTOR.services_by_name["FeedbackService"].full_name
+PRIVACY = privacy_pb2.DESCRIPTOR.services_by_name["PrivacyService"].full_name
 ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 STOP_SECONDS = 3.0
 """Time for gRPC to cancel the calls that are left after the grace period."""
-CONTRACT = (SERVICE, CATALOG, FEEDBACK, ADMIN)
+CONTRACT = (SERVICE, CATALOG, FEEDBACK, PRIVACY, ADMIN)
 
 
 class Server:
@@ -78,6 +86,7 @@ class Server:
         *,
         store: EventStore | None = None,
         events: EventsConfig | None = None,
+        erased: ErasedUsers | None = None,
         reloader: Reloader | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
@@ -88,6 +97,7 @@ class Server:
             config: Configuration of the server.
             store: Event store, closed with the server; without it, no events are stored or read.
             events: Configuration of the users' events.
+            erased: Erased users, as the engine knows them.
             reloader: Loads the releases; without it, releases cannot be listed or activated.
             limits: Limits on one request.
         """
@@ -107,8 +117,10 @@ class Server:
             interceptors=self._interceptors(), options=server_options(config.max_message_bytes)
         )
         self._user_events: UserEvents | None = None
+        self._privacy: UserPrivacy | None = None
         if store is not None:
             self._user_events = UserEvents(store, events or EventsConfig(), self.engine)
+            self._privacy = UserPrivacy(store, erased or ErasedUsers(), self._user_events.clock)
         self._answers = AnswerCache(config.cache) if config.cache.answers_mb else None
         self.metrics.registry.register(CacheLookupsCollector(self._lookups))
         self.metrics.registry.register(ItemChangesCollector(self.engine))
@@ -168,6 +180,8 @@ class Server:
         await self._catalog.start()
         if self._user_events is not None:
             self._user_events.start_pruning()
+        if self._privacy is not None:
+            await self._privacy.start_following()
         self._loading.loaded = True
         self._health.announce(serving=True)
         parts = ", ".join(f"{stage} {fingerprint}" for stage, fingerprint in versions.items())
@@ -186,6 +200,8 @@ class Server:
         self.engine.__exit__(kind, error, trace)
         await self._catalog.close()
         await self._admin.close()
+        if self._privacy is not None:
+            await self._privacy.close()
         if self._user_events is not None:
             await self._user_events.close()
         await self.metrics_port.__aexit__(kind, error, trace)
@@ -221,11 +237,12 @@ class Server:
             raise explained(self._config.host, self._config.port, name="port") from error
 
     def _add_services(self) -> Sequence[str]:
-        """Add the services and return their names; without an event store, no FeedbackService."""
+        """Add the services, those of events if there is a store, and return their names."""
         recommender = RecommenderServicer(
             self.engine,
             self._user_events,
             self._answers,
+            erased=None if self._privacy is None else self._privacy.erased,
             draining=self._draining,
             limits=self._limits,
             # twice: as many requests wait as are in progress
@@ -234,8 +251,11 @@ class Server:
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(recommender, self._server)
         add_CatalogServiceServicer_to_server(self._catalog, self._server)
         add_AdminServiceServicer_to_server(self._admin, self._server)
-        if self._user_events is None:
+        if self._user_events is None or self._privacy is None:
             return (SERVICE, CATALOG, ADMIN)
         feedback = FeedbackServicer(self._user_events, self._draining)
         add_FeedbackServiceServicer_to_server(feedback, self._server)
-        return (SERVICE, CATALOG, ADMIN, FEEDBACK)
+        add_PrivacyServiceServicer_to_server(
+            PrivacyServicer(self.engine, self._privacy), self._server
+        )
+        return (SERVICE, CATALOG, ADMIN, FEEDBACK, PRIVACY)

@@ -9,14 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from events.event import Outcome
 from events.event_store import EventStore, StoreError
+from events.open_store import open_store
+from events.privacy.erased_users import ErasedUsers, erased_beside
+from events.privacy.key_file import KeyFile
+from events.privacy.keyed_store import KeyedStore
 from serving.api.errors import UnavailableError
 from serving.batching.engine_thread import EngineThread
 from serving.batching.fair_slots import FairSlots
 from serving.batching.micro_batcher import MicroBatcher
 from serving.catalogue.change_log import changes_path
+from serving.server.clock import Clock
 from shortlist_client.api.event import ID_LENGTH, PURCHASE, Event
 
 logger = logging.getLogger(__name__)
@@ -51,10 +57,20 @@ class EventsConfig:
     """Time limit for reading a user's events, seconds. Beyond it, or while the store is out of
     reach, the answer uses the release alone and is marked as degraded."""
 
+    user_ids: Literal["plain", "keyed"] = "plain"
+    """`keyed` stores users under hashes of their ids that need a key."""
+    user_key: Path | None = None
+    """File of the keys of `keyed`; `python -m serving rotate-key` makes it and changes the key."""
+
     keep_days: float | None = None
     """Age at which the server removes events for good, days; checked hourly, by default never."""
 
     def __post_init__(self) -> None:
+        if (self.user_ids == "keyed") != (self.user_key is not None):
+            raise ValueError(
+                f"user_key must be a file with keyed user_ids, and absent with plain ones, "
+                f"got {self.user_key} with {self.user_ids}"
+            )
         if self.keep_days is not None and not 0 < self.keep_days < math.inf:
             raise ValueError(f"keep_days must be positive, got {self.keep_days:g}")
         if self.history_length < 1:
@@ -65,6 +81,29 @@ class EventsConfig:
     def address(self, root: Path) -> str:
         """Address of the event store for a release or for unpublished stages in folder `root`."""
         return self.store or str(changes_path(root).with_name(EVENTS))
+
+    def opened(self, root: Path) -> EventStore:
+        """The event store for a release or for unpublished stages; callers pass ids of users.
+
+        Raises:
+            ArtifactError: the store or the keys cannot be opened.
+        """
+        store = open_store(self.address(root))
+        if self.user_key is None:
+            return store
+        try:
+            return KeyedStore(store, KeyFile(self.user_key))
+        except BaseException:
+            store.close()
+            raise
+
+    def erased(self, root: Path) -> ErasedUsers:
+        """The erased users beside a release or unpublished stages.
+
+        Raises:
+            ArtifactError: the list or the keys cannot be read.
+        """
+        return erased_beside(changes_path(root).parent, self.user_key)
 
     def history_actions(self, known: Sequence[str]) -> tuple[str, ...]:
         """Actions that belong to a history.
@@ -87,25 +126,30 @@ class UserEvents:
             engine: Engine of the release.
         """
         self._store, self._config, self._engine = store, config, engine
-        self._appends = MicroBatcher(store.append, most=BATCH_EVENTS, name="events")
+        self.clock = Clock()
+        """Clock of the events"""
+        self._appends = MicroBatcher(self._append, most=BATCH_EVENTS, name="events")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="histories")
         self._reading = FairSlots(READERS)
         self._lookups: set[asyncio.Task[Sequence[Event] | None]] = set()
         self._unreachable, self._retry_at = False, 0.0
         self._pruning: asyncio.Task[None] | None = None
 
-    async def append(self, events: Sequence[Event], *, client: str) -> Sequence[Outcome]:
+    async def append(
+        self, events: Sequence[Event], *, client: str, owner: str = ""
+    ) -> Sequence[Outcome]:
         """Store valid events; they are on disk when this returns.
 
         Args:
             events: Valid events.
             client: Client whose turn the call takes.
+            owner: Client to which the events' ids belong.
 
         Raises:
             UnavailableError: events cannot be stored now.
         """
         try:
-            return await self._appends(events, client=client)
+            return await self._appends([(owner, event) for event in events], client=client)
         except StoreError as error:
             raise _unavailable(error, "events cannot be stored now") from error
 
@@ -189,20 +233,25 @@ class UserEvents:
     async def _prune(self, days: float) -> None:
         while True:
             try:
-                pruned = await asyncio.to_thread(self._store.prune, oldest_retained(days))
+                before = oldest_retained(days, at=self.clock.earliest())
+                pruned = await asyncio.to_thread(self._store.prune, before)
                 logger.info("removed %d events older than %g days", pruned, days)
             except StoreError as error:
                 logger.error("old events cannot be removed now: %s", error)
             await asyncio.sleep(PRUNE_SECONDS)
+
+    def _append(self, sent: Sequence[tuple[str, Event]]) -> Sequence[Outcome]:
+        owners, events = zip(*sent, strict=True)
+        return self._store.append(events, clients=owners)
 
     def _read(self, user_id: str) -> Sequence[Event]:
         actions = self._config.history_actions(self._engine.engine.current.actions)
         return self._store.history(user_id, actions, self._config.history_length)
 
 
-def oldest_retained(days: float) -> int:
-    """The time before which events are older than `days`, Unix seconds."""
-    return math.ceil(time.time() - 86_400 * days)
+def oldest_retained(days: float, *, at: float) -> int:
+    """The time before which events are older than `days` at a time, Unix seconds."""
+    return math.ceil(at - 86_400 * days)
 
 
 def _unavailable(error: StoreError, message: str) -> UnavailableError:

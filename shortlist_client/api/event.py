@@ -41,7 +41,7 @@ class Event:
     position: int | None = None
     """Position of the item in that answer, from 1."""
     event_id: str = field(default_factory=new_event_id)
-    """Id, unique among all events."""
+    """Id, unique among all events of the client."""
 
     def __post_init__(self) -> None:
         for name in ("user_id", "item_id", "action", "request_id", "event_id"):

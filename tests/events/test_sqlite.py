@@ -1,3 +1,4 @@
+import random
 import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ def path(tmp_path):
 def test_every_connection_flushes_commits_to_the_disk(path):
     store = SqliteStore(path)
 
-    connection = store._connection()
+    connection = store._file._connection()
     settings = {
         name: connection.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("journal_mode", "synchronous")
@@ -32,7 +33,7 @@ def test_every_connection_flushes_commits_to_the_disk(path):
 
 def test_a_history_is_read_only_from_the_index(path):
     store = SqliteStore(path)
-    plan = store._connection().execute(
+    plan = store._file._connection().execute(
         "EXPLAIN QUERY PLAN SELECT item_id, action, time, event_id FROM events "
         "WHERE user_id = 'u' AND action IN ('a', 'b') ORDER BY time DESC, sequence DESC LIMIT 9"
     )
@@ -49,7 +50,7 @@ def test_a_file_of_another_program_is_refused_and_not_changed(path):
     other.close()
     before = path.read_bytes()
 
-    with pytest.raises(StoreError, match=f"{path} must be an event store of version 1"):
+    with pytest.raises(StoreError, match=f"{path} must be an event store of version 2"):
         open_store(str(path))
 
     assert path.read_bytes() == before
@@ -71,7 +72,7 @@ def test_a_folder_that_is_missing_is_named(tmp_path):
 def test_a_full_file_raises_and_keeps_its_events(path, event):
     store = SqliteStore(path)
     store.append([event("a")])
-    store._connection().execute("PRAGMA max_page_count = 8")
+    store._file._connection().execute("PRAGMA max_page_count = 8")
 
     def fill():
         for n in range(1000):
@@ -129,3 +130,52 @@ def test_closing_the_store_during_reads_lets_them_finish_or_raise(tmp_path):
             store.close()
             for one in looking:
                 one.result(60)
+
+
+def test_no_byte_of_an_erased_user_stays_in_the_folder(path):
+    store = SqliteStore(path)
+    chosen, users = random.Random(0), [f"user-{n}@example.com" for n in range(40)]
+    for batch in range(150):
+        store.append(
+            [
+                Event(
+                    event_id=f"{batch}-{n}",
+                    user_id=(user := chosen.choice(users)),
+                    item_id=f"item bought by {user}",
+                    action="purchase",
+                    time=chosen.randrange(10**9),
+                    request_id=f"session of {user}" * chosen.randrange(9),
+                )
+                for n in range(chosen.randrange(1, 20))
+            ]
+        )
+        if batch % 4 == 0:
+            store.prune(chosen.randrange(10**8))
+
+    def times(user):
+        return sum(file.read_bytes().count(user.encode()) for file in path.parent.iterdir())
+
+    assert min(times(users[7]), times(users[8])) > 100
+
+    store.erase([users[7]], digest="d", at=1)
+
+    assert times(users[7]) == 0
+    assert times(users[8]) > 100
+    store.close()
+
+
+def test_an_erasure_that_stays_in_the_log_is_not_acknowledged(path, event, monkeypatch):
+    monkeypatch.setattr("events.sqlite_file.PATIENCE_SECONDS", 0.1)
+    store = SqliteStore(path)
+    store.append([event("a")])
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM events").fetchall()
+
+    with pytest.raises(StoreError, match="still holds deleted rows"):
+        store.erase(["u"], digest="d", at=1)
+
+    reader.close()
+    assert store.erase(["u"], digest="d", at=1) == 0
+    assert [erasure.digest for erasure in store.erasures()] == ["d", "d"]
+    store.close()

@@ -242,3 +242,98 @@ def test_a_closed_store_raises(store, event):
         store.append([event("b")])
     with pytest.raises(StoreError):
         store.history("u", ACTIONS, 3)
+
+
+def test_event_ids_of_two_clients_never_meet(store, event):
+    assert store.append([event("a")], clients=["shop"]) == [RECORDED]
+
+    assert store.append([event("a")], clients=["app"]) == [RECORDED]
+    assert store.append([event("a", item_id="j")], clients=["kiosk"]) == [RECORDED]
+    assert store.append([event("a"), event("a", item_id="j")], clients=["shop"] * 2) == [
+        REPEATED,
+        CONFLICT,
+    ]
+    assert names(store.scan()) == ["a", "a", "a"]
+
+
+def test_one_append_may_hold_events_of_several_clients(store, event):
+    store.append([event("b")], clients=["app"])
+
+    outcomes = store.append(
+        [event("a"), event("a"), event("a"), event("b"), event("b", item_id="j")],
+        clients=["shop", "app", "shop", "app", "app"],
+    )
+
+    assert outcomes == [RECORDED, RECORDED, REPEATED, REPEATED, CONFLICT]
+    assert names(store.scan()) == ["b", "a", "a"]
+
+
+def test_an_export_holds_all_events_of_one_user_with_all_fields(store, event, monkeypatch):
+    for module in ("events.sqlite", "events.postgresql"):
+        monkeypatch.setattr(f"{module}.BATCH", 2)
+    mine = [
+        event("a", request_id="r", position=3),
+        event("b", action="view", time=0),
+        event("c", item_id="日本"),
+    ]
+    store.append([mine[0], event("x", user_id="v"), mine[1]], clients=["shop", "app", "app"])
+    store.append([event("y", user_id="u2"), mine[2]])
+
+    assert list(store.export("u")) == mine
+    assert list(store.export("nobody")) == []
+
+
+def test_an_erased_user_has_no_events_and_others_keep_theirs(store, event):
+    store.append([event("a"), event("b", user_id="v"), event("c", action="view")])
+
+    assert store.erase(["u"], digest="d1", at=500) == 2
+
+    assert store.history("u", ["purchase", "view"], 9) == list(store.export("u")) == []
+    assert names(store.scan()) == ["b"]
+    assert store.erase(["u"], digest="d1", at=501) == 0
+
+
+def test_an_erased_user_starts_anew(store, event):
+    store.append([event("a")])
+    store.erase(["u"], digest="d", at=500)
+
+    assert store.append([event("a"), event("b", time=600)]) == [RECORDED, RECORDED]
+    assert names(store.history("u", ACTIONS, 9)) == ["a", "b"]
+
+
+def test_erasures_are_remembered_in_order_and_reach_other_connections(opened, event):
+    one, other = opened(), opened()
+    assert list(other.erasures()) == []
+
+    one.erase(["u"], digest="d1", at=5)
+    one.erase(["v", "w"], digest="d2", at=6)
+
+    found = other.erasures()
+    assert [(e.digest, e.time) for e in found] == [("d1", 5), ("d2", 6)]
+    assert [e.digest for e in other.erasures(after=found[0].sequence)] == ["d2"]
+    assert list(other.erasures(after=found[1].sequence)) == []
+
+
+def test_renamed_users_keep_their_events_and_erasures(store, event):
+    store.append([event("a"), event("b", user_id="v"), event("c")])
+    store.erase(["v"], digest="v", at=5)
+
+    assert store.rename({"u": "h(u)", "v": "h(v)", "nobody": "h(nobody)"}) == 2
+
+    assert names(store.history("h(u)", ACTIONS, 9)) == ["a", "c"]
+    assert [e.digest for e in store.erasures()] == ["h(v)"]
+    assert store.append([event("a", user_id="h(u)")]) == [REPEATED]
+
+
+def test_users_are_listed_once_each_in_parts(store, event, monkeypatch):
+    for module in ("events.sqlite", "events.postgresql"):
+        monkeypatch.setattr(f"{module}.BATCH", 2)
+    ids = ["b", "a", "Z", "日本", "é", "a"]
+    store.append([event(str(n), user_id=user_id) for n, user_id in enumerate(ids)])
+
+    listed, part = [], store.users()
+    while part:
+        listed += part
+        part = store.users(after=part[-1])
+
+    assert listed == sorted(set(ids))

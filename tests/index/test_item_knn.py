@@ -60,3 +60,22 @@ def test_an_item_without_purchases_and_an_empty_history_find_nothing(training):
 def test_storing_no_neighbours_is_refused(training):
     with pytest.raises(ValueError, match="kept"):
         nearest_neighbours(*training, ITEMS, shrinkage=3, kept=0)
+
+
+def test_ages_whose_weight_is_0_are_not_read_and_long_histories_score_alike(training):
+    neighbours = nearest_neighbours(*training, ITEMS, shrinkage=3, kept=ITEMS)
+    history = np.random.default_rng(1).integers(ITEMS - 1, size=2_000).astype(np.int32)
+
+    for decay in (0.5, 0.7, 0.99, 1):
+        rows, scores = neighbours.scores(history, decay=decay)
+
+        weights = np.float64(decay) ** np.arange(len(history))
+        expected = np.zeros(ITEMS)
+        for item, weight in zip(history[::-1].tolist(), weights, strict=True):
+            own = slice(neighbours.starts[item], neighbours.starts[item + 1])
+            expected[neighbours.rows[own]] += weight * neighbours.weights[own]
+        np.testing.assert_array_equal(rows, np.flatnonzero(expected.astype(np.float32)))
+        np.testing.assert_allclose(scores, expected[rows], rtol=1e-5)
+        read = sum(weights.astype(np.float32) > 0)
+        short = neighbours.scores(history[-read:], decay=decay)
+        np.testing.assert_array_equal(short[1], scores)

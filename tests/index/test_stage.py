@@ -1,14 +1,17 @@
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
+from dataset.arrays import TRAIN, save_dataset
 from index.config import IndexConfig, NeighboursConfig
+from index.item_knn import NEXT_ITEMS
 from index.recall_sources import RecallSources
 from index.stage import CURVE, LATENCY, POINT, RECALL, build
 from lineage.cli import run
 from lineage.manifest import CorruptArtifactError, read_manifest, verify_files
+from lineage.stages import NEIGHBOURS
 
 OFF = NeighboursConfig(kept=0)
 
@@ -16,6 +19,16 @@ OFF = NeighboursConfig(kept=0)
 @pytest.fixture
 def root(release, tmp_path):
     return shutil.copytree(release, tmp_path / "shop")
+
+
+def with_repeats(shop, times):
+    """The shop, with every interaction of its training split a second later again, and again."""
+    rows = np.arange(len(shop.items)).repeat(np.where(shop.splits == TRAIN, times, 1))
+    return replace(
+        shop,
+        offsets=np.searchsorted(rows // 7, np.arange(shop.users + 1)),
+        **{name: getattr(shop, name)[rows] for name in ("items", "times", "actions", "splits")},
+    )
 
 
 def built(root, **options):
@@ -93,3 +106,19 @@ def test_items_are_the_tuning_queries_if_users_are_few(root):
     np.save(root / "towers" / "user_embeddings.npy", users[:0])
 
     assert built(root, kind="exact")[RECALL] == 1
+
+
+def test_what_a_user_repeats_in_a_day_changes_neither_neighbours_nor_eras(root, shop):
+    stages = {}
+    for times in (1, 40):
+        save_dataset(root / "data", with_repeats(shop, times))
+        run("index", IndexConfig(), root, build)
+        stages[times] = {
+            path.name: np.load(path)
+            for path in (root / "index").glob("*.npy")
+            if path.name.startswith((NEIGHBOURS, NEXT_ITEMS, "item_times"))
+        }
+
+    assert len(stages[1]) == 7
+    for name, array in stages[1].items():
+        np.testing.assert_array_equal(stages[40][name], array, err_msg=name)

@@ -12,6 +12,11 @@ def path(tmp_path):
     return tmp_path / "rows.npy"
 
 
+def fill(path):
+    with path.open("r+b") as file:
+        file.write(b"x" * 500_000)
+
+
 @pytest.mark.parametrize("mapped_mib", ["0", "1"])
 @pytest.mark.parametrize("change", ["replaced", "deleted"])
 def test_replacing_or_deleting_a_file_does_not_change_its_array(
@@ -26,17 +31,12 @@ def test_replacing_or_deleting_a_file_does_not_change_its_array(
     np.testing.assert_array_equal(array, np.arange(100_000))
 
 
-@pytest.mark.parametrize("change", [lambda path: os.truncate(path, 0), lambda path: fill(path)])
+@pytest.mark.parametrize("change", [lambda path: os.truncate(path, 0), fill])
 def test_writing_into_or_truncating_a_small_file_does_not_change_its_array(path, change):
     array = read_array(path)
     change(path)
 
     np.testing.assert_array_equal(array, np.arange(100_000))
-
-
-def fill(path):
-    with path.open("r+b") as file:
-        file.write(b"x" * 500_000)
 
 
 def test_only_large_files_are_mapped(path, monkeypatch):

@@ -1,7 +1,5 @@
 """Roles of clients, and the role that each service of the contract requires."""
 
-import importlib
-import pkgutil
 from collections.abc import Iterator, Mapping
 from enum import Enum
 
@@ -9,7 +7,12 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
-from shortlist_client.proto.recommender import v1
+from shortlist_client.proto.recommender.v1 import (
+    admin_pb2,
+    catalog_pb2,
+    feedback_pb2,
+    recommender_pb2,
+)
 
 
 class Role(Enum):
@@ -35,6 +38,8 @@ ROLES: Mapping[str, Role] = {
     "PrivacyService": Role.ADMIN,
 }
 """Role that each service of the contract requires."""
+CONTRACT = (admin_pb2, catalog_pb2, feedback_pb2, recommender_pb2)
+"""The files of the contract."""
 PUBLIC_SERVICE = health.SERVICE_NAME
 """Service that needs no token, because probes have none."""
 ANY_ROLE = frozenset({reflection.SERVICE_NAME})
@@ -42,11 +47,9 @@ ANY_ROLE = frozenset({reflection.SERVICE_NAME})
 
 
 def contract_services() -> Iterator[ServiceDescriptor]:
-    """Every service that the contract's generated code describes."""
-    for module in pkgutil.iter_modules(v1.__path__, f"{v1.__name__}."):
-        if module.name.endswith("_pb2"):
-            services = importlib.import_module(module.name).DESCRIPTOR.services_by_name
-            yield from services.values()
+    """Every service of the contract."""
+    for file in CONTRACT:
+        yield from file.DESCRIPTOR.services_by_name.values()
 
 
 ROLE_OF: Mapping[str, Role] = {

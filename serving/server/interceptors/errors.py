@@ -43,6 +43,9 @@ class ErrorInterceptor(aio.ServerInterceptor):
         if handler.stream_unary is not None:  # `Check` of the health service
             checking = _guarded_reader(handler.stream_unary, name)
             return grpc.stream_unary_rpc_method_handler(checking, **codec)
+        if inspect.isasyncgenfunction(handler.unary_stream):  # `Export`
+            answering = _guarded_stream(handler.unary_stream, name, _checked)
+            return grpc.unary_stream_rpc_method_handler(answering, **codec)
         return handler
 
 
@@ -53,7 +56,8 @@ def _returning_errors(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], 
         try:
             return deserialize(wire)
         except (DecodeError, InvalidRequestError, MessageTooLargeError) as error:
-            return error
+            # its frames hold the message, and would until the next collection of cycles
+            return error.with_traceback(None)
 
     return read
 
@@ -90,10 +94,12 @@ def _guarded_reader(method: Method, name: str) -> Method:
     return _guarded(call, name)
 
 
-def _guarded_stream(method: StreamMethod, name: str) -> StreamMethod:
-    async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
+def _guarded_stream(
+    method: StreamMethod, name: str, checked: Callable[[Any], Any] = _all_checked
+) -> StreamMethod:
+    async def call(requests: Any, context: Any) -> AsyncGenerator[Any, None]:
         try:
-            async with aclosing(method(_all_checked(requests), context)) as responses:
+            async with aclosing(method(checked(requests), context)) as responses:
                 async for response in responses:
                     yield response
         except aio.AbortError:

@@ -61,7 +61,9 @@ Trailing = tuple[tuple[str, str | bytes], ...]
 
 
 def status_of(error: Exception, method: str) -> tuple[grpc.StatusCode, str]:
-    """Status and message of an error, cut to `MESSAGE_BYTES`. Logs an unknown error and hides its message.
+    """Status and message, within `MESSAGE_BYTES`, of an error.
+
+    Logs an unknown error and hides its message.
 
     Args:
         error: Error that the method raised.

@@ -1,6 +1,5 @@
 """Wraps a gRPC method of any kind in a context manager."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from contextvars import ContextVar
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import grpc
+from grpc import aio
 
 
 @dataclass
@@ -52,9 +52,13 @@ def _unary(method: Callable[..., Any], manager: Wrapper, *, streamed: bool) -> C
     async def call(request: Any, context: Any) -> Any:
         made = Call(context=context, request=None if streamed else request)
         CALL.set(made)
-        async with manager(made):
-            made.response = await method(request, context)
-            return made.response
+        try:
+            async with manager(made):
+                made.response = await method(request, context)
+                return made.response
+        except aio.AbortError as error:
+            del request, made
+            raise _forgetful(error) from None
 
     return call
 
@@ -67,13 +71,21 @@ def _streaming(
     async def call(request: Any, context: Any) -> None:
         made = Call(context=context, request=None if streamed else request)
         CALL.set(made)
-        async with manager(made):
-            result = method(request, context)
-            if inspect.isawaitable(result):  # a method that writes to the context itself
-                await result
-                return
-            async with aclosing(result) as responses:
+        try:
+            async with manager(made), aclosing(method(request, context)) as responses:
                 async for response in responses:
                     await context.write(response)
+        except aio.AbortError as error:
+            del request, made
+            raise _forgetful(error) from None
 
     return call
+
+
+def _forgetful(error: aio.AbortError) -> aio.AbortError:
+    """The error without its frames. gRPC stores it with the call, which the frames refer to.
+
+    Messages of refused calls would pile up until Python's next full collection of cycles.
+    """
+    error.__context__ = None
+    return error.with_traceback(None)

@@ -11,9 +11,9 @@ from serving.batching.request_queue import Answered
 from serving.server.access.about_users import is_withheld, withhold
 from serving.server.interceptors.statuses import status_of
 from serving.server.message_counts import check_counts
+from serving.server.servicers.answers import message_of
 from serving.server.servicers.streaming import answered
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
-from shortlist_client.wire.answer import answer_message
 from shortlist_client.wire.request import to_shopper, to_wishes
 
 NAME = "RecommendStream"
@@ -86,7 +86,7 @@ class RecommendStreams:
             response.error.CopyFrom(pb.RowError(code=status.value[0], message=reason))
         else:
             response.answer.CopyFrom(
-                answer_message(answer, versions=versions, request_id=request_id)
+                await message_of(answer, versions=versions, request_id=request_id)
             )
             if is_withheld(request):
                 withhold(response.answer)

@@ -8,6 +8,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from events.privacy.erased_users import ErasedUsers
 from serving.api.errors import UnavailableError
 from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.api.request import Method, Request
@@ -18,6 +19,7 @@ from serving.server.answer_cache import AnswerCache, Message, key_of
 from serving.server.caller import caller_of
 from serving.server.interceptors.wrapping import CALL
 from serving.server.message_counts import check_counts
+from serving.server.servicers.answers import message_of
 from serving.server.servicers.recommend_stream import RecommendStreams
 from serving.server.user_events import UserEvents
 from shortlist_client.api.answer import Degraded
@@ -25,7 +27,7 @@ from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.request import Shopper
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceServicer
-from shortlist_client.wire.answer import answer_message, embed_response
+from shortlist_client.wire.answer import embed_response
 from shortlist_client.wire.request import to_shopper, to_wishes
 
 
@@ -38,6 +40,7 @@ class RecommenderServicer(RecommenderServiceServicer):
         user_events: UserEvents | None = None,
         cache: AnswerCache | None = None,
         *,
+        erased: ErasedUsers | None = None,
         draining: asyncio.Event,
         stream_requests: int,
         limits: Limits = DEFAULT_LIMITS,
@@ -48,12 +51,14 @@ class RecommenderServicer(RecommenderServiceServicer):
             engine: Thread of the engine.
             user_events: Users' events since the release was built; None without an event store.
             cache: Cache of answers; None computes every answer.
+            erased: Erased users, as the engine knows them; None without an event store.
             draining: Set when the server stops.
             stream_requests: Maximum number of requests in progress, of all streams together.
             limits: Limits on one request.
         """
         self._limits = limits
         self._engine, self._user_events, self._cache = engine, user_events, cache
+        self._erased = erased
         self._streams = RecommendStreams(
             self._answer_of_stream, draining=draining, at_once=stream_requests, limits=limits
         )
@@ -143,6 +148,7 @@ class RecommenderServicer(RecommenderServiceServicer):
     async def _cached_or_computed(self, request: Request, message: Message) -> pb.Answer:
         if self._cache is None or (token := self._engine.version_token) is None:
             return await self._computed(request)
+        token = token, None if self._erased is None else self._erased.version
         started, key = time.perf_counter(), key_of(request.method, message, request.recent)
         answer = self._cache.get(key, token)
         if answer is None:
@@ -156,7 +162,7 @@ class RecommenderServicer(RecommenderServiceServicer):
 
     async def _computed(self, request: Request) -> pb.Answer:
         answer, versions = await self._engine.answer(request)
-        return answer_message(answer, versions=versions, request_id=request.wishes.request_id)
+        return await message_of(answer, versions=versions, request_id=request.wishes.request_id)
 
 
 def _about_shopper(

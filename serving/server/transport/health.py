@@ -18,11 +18,11 @@ from serving.api.errors import UnavailableError
 from serving.batching.fair_slots import FairSlots
 from serving.server.transport.quota import Quota, host_of
 
-READS = 4
+READS = 6
 """Messages read at once, each of at most `max_message_bytes`; hosts take turns."""
-READ_SECONDS = 1.0
+READ_SECONDS = 0.5
 """Time in which the message of a call must arrive; it fits in one packet."""
-WAITING, WAITING_OF_A_HOST = 256, 64
+WAITING, WAITING_OF_A_HOST = 256, 32
 """Calls whose message is not read yet. gRPC holds at most 64 KiB of each."""
 WATCHES, WATCHES_OF_A_HOST = 512, 64
 """Calls of Watch in progress."""
@@ -34,7 +34,7 @@ class HealthService:
     def __init__(self, services: Sequence[str]) -> None:
         """Take the names of the services; none of them serves yet. `""` is the whole server."""
         self._services = frozenset(services)
-        self._status = HealthCheckResponse.NOT_SERVING
+        self._status: Any = HealthCheckResponse.NOT_SERVING
         self._changed = asyncio.Event()
         self._reads = FairSlots(READS)
         self._waiting = Quota(WAITING, of_one_host=WAITING_OF_A_HOST)

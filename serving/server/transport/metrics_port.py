@@ -1,4 +1,4 @@
-"""Serves metrics over HTTP to Prometheus, from the event loop, with a bounded number of connections.
+"""Serves metrics over HTTP to Prometheus, with a bounded number of connections and no threads.
 
 The server of `prometheus_client` starts a thread for each connection and waits for ever for the
 rest of a request.

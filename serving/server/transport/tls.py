@@ -20,7 +20,8 @@ class TlsConfig:
     """PEM private key of the certificate."""
     client_ca: Path | None = None
     """PEM certificates of the clients' authority; with them, the server refuses clients without a
-    certificate of this authority (mutual TLS)."""
+    certificate of this authority (mutual TLS). Without `tokens`, each of its certificates may call
+    everything; with `tokens`, what the clients' file says."""
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):

@@ -163,8 +163,14 @@ BROKEN = [
     ({"filters": Filters(must_not=[Range("price")])}, "must have a bound, got none"),
     ({"filters": Filters(must=[Range("thing", gt="a")])}, "a range must be over numbers or times"),
     ({"filters": Filters(must=[Range("price", gt=2, lt=1)])}, "lower bound that is at most"),
-    ({"filters": Filters(must=[Range("price", gt=1)] * 6)}, "filters must be at most 5 clauses, got 6"),
-    ({"filters": Filters(must=[AnyOf("price", [1] * 21)])}, "filters must be at most 20 values, got 21"),
+    (
+        {"filters": Filters(must=[Range("price", gt=1)] * 6)},
+        "filters must be at most 5 clauses, got 6",
+    ),
+    (
+        {"filters": Filters(must=[AnyOf("price", [1] * 21)])},
+        "filters must be at most 20 values, got 21",
+    ),
     (
         {"filters": Filters(must=[AnyOf("price", [1] * 11)], must_not=[AnyOf("price", [1] * 10)])},
         "filters must be at most 20 values, got 21",

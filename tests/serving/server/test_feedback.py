@@ -1,8 +1,11 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import grpc
 import pytest
+import yaml
+from serving.server.access.credentials import digest_of
 
 from events.open_store import open_store
 from serving.server.user_events import EventsConfig
@@ -50,9 +53,10 @@ def client(served):
         yield client
 
 
-def record(channel, *messages):
+def record(channel, *messages, token=None):
     stub = FeedbackServiceStub(channel)
-    return list(stub.Record(iter(messages), timeout=SECONDS))
+    metadata = [("authorization", f"Bearer {token}")] if token else []
+    return list(stub.Record(iter(messages), timeout=SECONDS, metadata=metadata))
 
 
 def message(*events):
@@ -125,6 +129,44 @@ def test_invalid_events_are_rejected_by_row_and_the_others_stored(channel, store
         7: ("f", "action"),
     }
     assert [event.event_id for event in store.scan()] == ["taken", "a", "d"]
+
+
+def test_event_ids_belong_to_the_client_that_sends_them(start, fake, store, tmp_path):
+    path = tmp_path / "clients.yaml"
+    path.write_text(
+        yaml.safe_dump(
+            [
+                {"client": name, "sha256": digest_of(name).hex(), "roles": ["feedback"]}
+                for name in ("shop", "app")
+            ]
+        )
+    )
+    running = start(lambda: fake, parts={"store": store}, tokens=path)
+    running.loaded.result(SECONDS)
+
+    with grpc.insecure_channel(running.address) as channel:
+        record(channel, message(event("order-1")), token="shop")
+        guessed = record(channel, message(event("order-1")), token="app")
+        squatted = record(channel, message(event("order-1", item_id="j")), token="app")
+        again = record(channel, message(event("order-1")), token="shop")
+
+    assert guessed == [pb.RecordResponse(recorded=1)]
+    assert squatted[0].rejected[0].event_id == "order-1"
+    assert again == [pb.RecordResponse(known_before=1)]
+
+
+def test_a_clock_that_is_set_back_refuses_no_event_of_now(channel, served, store, monkeypatch):
+    now = int(time.time())
+    back = SimpleNamespace(time=lambda: now - 3 * 86_400, monotonic=time.monotonic)
+    monkeypatch.setattr("serving.server.clock.time", back)
+    bare = pb.Event(event_id="b", user_id="u", item_id="i", action="click")
+
+    (response,) = record(channel, message(event("a", time=now)), pb.RecordRequest(events=[bare]))[
+        :1
+    ]
+
+    assert response == pb.RecordResponse(recorded=1)
+    assert all(stored.time >= now for stored in store.scan())
 
 
 @pytest.mark.parametrize("rows", [0, 1001])

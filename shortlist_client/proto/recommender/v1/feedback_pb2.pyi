@@ -118,8 +118,8 @@ class Event(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
-    """The caller's id, unique among all events. An event that is sent twice counts once; a different
-    event under a known id is rejected.
+    """The caller's id, unique among all events of the client whose token is sent; without tokens, among
+    all events. An event that is sent twice counts once; a different event under a known id is rejected.
     """
     user_id: _builtins.str
     """The user."""

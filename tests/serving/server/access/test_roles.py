@@ -1,3 +1,5 @@
+import pkgutil
+
 import pytest
 
 from serving.server.access.client import Client
@@ -5,7 +7,8 @@ from serving.server.access.control import AccessControl
 from serving.server.access.credentials import Credentials, digest_of
 from serving.server.access.entries import entry_of
 from serving.server.access.errors import PermissionDeniedError
-from serving.server.access.roles import ROLE_OF, ROLES, Role, contract_services
+from serving.server.access.roles import CONTRACT, ROLE_OF, ROLES, Role, contract_services
+from shortlist_client.proto.recommender import v1
 
 REQUIRED = {
     "RecommenderService": Role.READ,
@@ -18,6 +21,14 @@ REQUIRED = {
 
 def test_every_service_has_the_role_that_guards_it():
     assert ROLES == REQUIRED
+
+
+def test_every_file_of_the_contract_is_looked_at_for_services():
+    generated = {
+        module.name for module in pkgutil.iter_modules(v1.__path__) if module.name.endswith("_pb2")
+    }
+
+    assert {file.__name__.rpartition(".")[2] for file in CONTRACT} == generated
 
 
 def test_every_method_of_the_contract_is_refused_without_its_role_and_admitted_with_it(tmp_path):

@@ -101,6 +101,7 @@ def attack(requests, *, seed, tls=False, bounds=Bounds(), first=0, shown=False):
             if number < first + 3:
                 before = Levels(server)  # the first batches fill caches
             if reason:
+                tqdm.write(f"seed {seed}, batch {number}: {reason}; looking for the least cause")
                 cause = explained(
                     batch, f"{seed}-{number}", reason.partition(":")[0], tls=tls, bounds=bounds
                 )

@@ -25,6 +25,11 @@ from tests.serving.server.fuzz.polite import TOKENS
 
 START_SECONDS, PROBE_SECONDS = 60, 10
 ROLES = dict(zip(TOKENS, ("read", "catalogue", "feedback", "admin"), strict=True))
+TRACEBACK = re.compile(
+    r"^( *)Traceback \(most recent call last\):\n(?:\1 .*\n)+\1(\S.*)$", re.MULTILINE
+)
+LEFT = "grpc._cython.cygrpc.ExecuteBatchError"
+"""What gRPC prints, not logs, when the caller of a refused call has left."""
 SERVING = re.compile(r"serving on \S+:(\d+):")
 
 
@@ -64,8 +69,10 @@ class Attacked:
         """The log's tracebacks and errors since the last call."""
         text = self._log.read_text(errors="replace")
         new, self._read = text[self._read :], len(text)
-        at = new.find("Traceback (most recent call last)")
-        return new[max(at - 300, 0) : at + 2_000] if at >= 0 else ""
+        for found in TRACEBACK.finditer(new):
+            if not found[2].startswith(LEFT):
+                return new[max(found.start() - 300, 0) : found.end()]
+        return ""
 
     def probe(self):
         """What is wrong with the server: empty if it answers a proper call as it should."""

@@ -30,19 +30,20 @@ def files(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("certificate", "key", "client_ca", "fault"),
+    ("given", "fault"),
     [
-        ("a.pem", "b.key", None, "key must be the private key of the certificate .*a.pem"),
-        ("a.pem", "text", None, "key must be a PEM file, got .*text"),
-        ("text", "a.key", None, "certificate must be a PEM file, got .*text"),
-        ("broken", "a.key", None, "certificate and key must be a PEM certificate and its"),
-        ("a.key", "a.key", None, "certificate and key must be a PEM certificate and its"),
-        ("a.pem", "locked.key", None, "key must be a private key without a password"),
-        ("a.pem", "a.key", "text", "client_ca must be PEM certificates, got .*text"),
-        ("a.pem", "a.key", "a.key", "client_ca must be PEM certificates, got .*a.key"),
+        (("a.pem", "b.key", None), "key must be the private key of the certificate .*a.pem"),
+        (("a.pem", "text", None), "key must be a PEM file, got .*text"),
+        (("text", "a.key", None), "certificate must be a PEM file, got .*text"),
+        (("broken", "a.key", None), "certificate and key must be a PEM certificate and its"),
+        (("a.key", "a.key", None), "certificate and key must be a PEM certificate and its"),
+        (("a.pem", "locked.key", None), "key must be a private key without a password"),
+        (("a.pem", "a.key", "text"), "client_ca must be PEM certificates, got .*text"),
+        (("a.pem", "a.key", "a.key"), "client_ca must be PEM certificates, got .*a.key"),
     ],
 )
-def test_the_fault_of_a_file_is_named(start, fake, files, certificate, key, client_ca, fault):
+def test_the_fault_of_a_file_is_named(start, fake, files, given, fault):
+    certificate, key, client_ca = given
     ca = files / client_ca if client_ca else None
     tls = TlsConfig(certificate=files / certificate, key=files / key, client_ca=ca)
 

@@ -1,0 +1,1 @@
+"""Under which names users are stored, and which users are erased."""

@@ -1,0 +1,42 @@
+import logging
+
+import pytest
+from grpc._cython import cygrpc
+
+from serving.server.transport.library_logs import (
+    FAULTS_OF_CALLERS,
+    GRPC,
+    hide_faults_of_callers,
+)
+
+
+@pytest.fixture
+def grpc_logger():
+    logger = logging.getLogger(GRPC)
+    before = list(logger.filters)
+    yield logger
+    logger.filters[:] = before
+
+
+def test_faults_of_callers_are_not_logged_by_grpc(grpc_logger, caplog):
+    hide_faults_of_callers()
+    hide_faults_of_callers()
+
+    grpc_logger.error("Invalid encoding on %s", b"Bearer secret\xff")
+    grpc_logger.error("ExecuteBatchError raised in core by servicer method [%s]", "/a/b")
+    try:
+        b"/\xff".decode()
+    except UnicodeDecodeError:
+        grpc_logger.exception("Unexpected [%s] raised by servicer method [%s]", "x", "/y")
+    grpc_logger.error("other fault")
+
+    assert len(grpc_logger.filters) == 1
+    assert [record.getMessage() for record in caplog.records] == ["other fault"]
+
+
+def test_grpc_has_these_messages():
+    with open(cygrpc.__file__, "rb") as file:
+        library = file.read()
+
+    for message in FAULTS_OF_CALLERS:
+        assert message.encode() in library

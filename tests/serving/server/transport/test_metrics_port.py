@@ -1,0 +1,112 @@
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from serving.server.transport import metrics_port
+from serving.server.transport.metrics_port import CONNECTIONS
+
+SECONDS = 10
+
+
+@pytest.fixture
+def port(start, fake):
+    running = start(lambda: fake, metrics_port=0)
+    running.loaded.result(SECONDS)
+    return running.server.metrics_port.port
+
+
+def url(port, path="/metrics"):
+    return f"http://127.0.0.1:{port}{path}"
+
+
+def scrape(port):
+    with urllib.request.urlopen(url(port), timeout=SECONDS) as response:
+        return response.read().decode()
+
+
+def connected(port):
+    return socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
+
+
+def test_prometheus_reads_the_metrics(port):
+    names = {family.name for family in text_string_to_metric_families(scrape(port))}
+
+    assert {"shortlist_calls", "shortlist_call_seconds", "shortlist_calls_in_flight"} <= names
+
+
+def test_openmetrics_is_answered_to_who_asks_for_it(port):
+    accept = "application/openmetrics-text; version=1.0.0"
+    request = urllib.request.Request(url(port), headers={"Accept": accept})
+
+    with urllib.request.urlopen(request, timeout=SECONDS) as response:
+        assert "openmetrics" in response.headers["Content-Type"]
+        assert response.read().endswith(b"# EOF\n")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("POST", "/metrics", 405), ("GET", "/other", 404)]
+)
+def test_anything_else_is_refused(port, method, path, status):
+    request = urllib.request.Request(url(port, path), method=method)
+
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=SECONDS)
+
+    caught.value.close()
+    assert caught.value.code == status
+
+
+def test_half_requests_neither_hold_threads_nor_put_it_out(port):
+    threads = threading.active_count()
+    connections = []
+    try:
+        for _ in range(300):
+            connections.append(connected(port))
+            connections[-1].sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        assert "shortlist_calls" in scrape(port)
+        assert threading.active_count() <= threads + 2
+        open_ones = [one for one in connections if not is_closed(one)]
+        assert len(open_ones) <= CONNECTIONS
+    finally:
+        for one in connections:
+            one.close()
+
+
+def is_closed(connection, *, seconds=0.001):
+    connection.settimeout(seconds)
+    try:
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def test_a_slow_client_is_dropped(start, fake, monkeypatch):
+    monkeypatch.setattr(metrics_port, "SECONDS", 0.1)
+    running = start(lambda: fake, metrics_port=0)
+    with connected(running.server.metrics_port.port) as slow:
+        slow.sendall(b"GET /metrics")
+        started = time.monotonic()
+        assert is_closed(slow, seconds=SECONDS)
+
+    assert time.monotonic() - started < 2
+
+
+def test_a_long_request_is_dropped(port):
+    with connected(port) as long:
+        long.sendall(b"x" * 65_536)
+        assert is_closed(long, seconds=SECONDS)
+
+
+@pytest.mark.parametrize("head", [b"\xff\xfe\r\n\r\n", b"GET \r\n\r\n", b"\r\n\r\n", b"GET /\xff"])
+def test_nonsense_changes_nothing(port, head):
+    with connected(port) as connection:
+        connection.sendall(head)
+
+    assert "shortlist_calls" in scrape(port)
