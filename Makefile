@@ -103,9 +103,9 @@ ranker: trial ## Train the ranker on the trial's shortlists
 
 ##@ Publish and serve
 
-publish: install ## Check the finished stages and make them the live release
+publish: install ## Check the finished stages and make them the live release; KEY=file signs it
 	@$(RUN) -m serving publish --config $(call config,publish) --artifacts $(ARTIFACTS)/$(NAME) \
-		--releases $(RELEASES)/$(NAME)
+		--releases $(RELEASES)/$(NAME) $(if $(KEY),--key $(KEY))
 
 rollback: install ## Return to the release before the live one, or to RELEASE=id
 	@$(RUN) -m serving rollback --releases $(RELEASES)/$(NAME) $(if $(RELEASE),--release $(RELEASE))
@@ -183,11 +183,12 @@ fuzz: install ## Send REQUESTS=100000 hostile requests on the wire, and as many 
 check: install ## Lint, and the quick tests of what changed since main; within 30 seconds after the first run
 	@.ci/check
 
-lint: install ## ruff, mypy --strict, import contracts, the gRPC contract
+lint: install ## ruff, mypy --strict, import contracts, the Dockerfile, the gRPC contract
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/hadolint deploy/Dockerfile
 	@$(VENV)/bin/buf lint
 	@$(VENV)/bin/buf breaking --against $(PUBLISHED)
 	@$(DESCRIBE) | cmp -s - $(PUBLISHED) || \

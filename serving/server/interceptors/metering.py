@@ -50,9 +50,9 @@ class MeteringInterceptor(aio.ServerInterceptor):
         if handler.stream_unary is not None:
             return grpc.stream_unary_rpc_method_handler(self._reader(handler.stream_unary), **codec)
         if handler.unary_stream is not None:
-            answering = self._streaming(handler.unary_stream, name, self._charged_once)
-            return grpc.unary_stream_rpc_method_handler(answering, **codec)
-        streaming = self._streaming(handler.stream_stream, name, self._charged)
+            reading = self._streaming(handler.unary_stream, name)
+            return grpc.unary_stream_rpc_method_handler(reading, **codec)
+        streaming = self._streaming(handler.stream_stream, name)
         return grpc.stream_stream_rpc_method_handler(streaming, **codec)
 
     def _unary(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -69,24 +69,21 @@ class MeteringInterceptor(aio.ServerInterceptor):
         return call
 
     def _streaming(
-        self,
-        method: Callable[..., AsyncGenerator[Any]],
-        name: str,
-        charged: Callable[[Any], Any],
+        self, method: Callable[..., AsyncGenerator[Any]], name: str
     ) -> Callable[..., AsyncIterator[Any]]:
-        async def call(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        async def call(sent: Any, context: Any) -> AsyncIterator[Any]:
+            if isinstance(sent, AsyncIterator):
+                sent = self._charged(sent)
+            else:
+                self._charge(sent, prepaid=1)
             async with (
                 self._checked_again(name) as ended,
-                aclosing(method(charged(requests), context)) as responses,
+                aclosing(method(sent, context)) as responses,
             ):
                 while (response := await _unless_ended(ended, anext(responses, END))) is not END:
                     yield response
 
         return call
-
-    def _charged_once(self, request: Any) -> Any:
-        self._charge(request, prepaid=1)
-        return request
 
     async def _charged(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         prepaid = 1
