@@ -87,6 +87,16 @@ def test_an_erased_user_is_a_stranger_at_once_although_answers_are_cached(client
     assert client.privacy.erase("u3") == Erased(events=0, interactions=0)
 
 
+def test_an_answer_from_before_the_erasure_is_not_repeated_from_the_cache(client):
+    before = client.recommend(Shopper(user_id="u5"))
+    assert list(client.recommend(Shopper(user_id="u5")).milliseconds) == ["cache"]
+
+    client.privacy.erase("u5")
+
+    after = client.recommend(Shopper(user_id="u5"))
+    assert (before.unknown_user, after.unknown_user) == (False, True)
+
+
 def test_every_later_load_honours_an_erasure(client, root):
     client.privacy.erase("u3")
 
