@@ -1,5 +1,7 @@
 """Rows count against a client's budget, and a stream ends with the rights of its client."""
 
+import asyncio
+import gc
 import queue
 import time
 
@@ -286,3 +288,27 @@ def test_a_stream_that_has_ended_leaves_no_task_behind(channel, guarded, clients
 
     assert any("_refused_later" in name for name in during)
     assert not any("_refused_later" in name for name in guarded.tasks())
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_a_caller_that_leaves_as_its_stream_fails_leaves_no_forgotten_error(turns, caplog):
+    async def main():
+        broken, ended = asyncio.Event(), asyncio.create_task(asyncio.sleep(SECONDS))
+
+        async def work():
+            await broken.wait()
+            raise LookupError("no message")
+
+        waiting = asyncio.create_task(metering._unless_ended(ended, work()))
+        await asyncio.sleep(0.01)
+        broken.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        ended.cancel()
+
+    asyncio.run(main())
+    gc.collect()
+
+    assert not caplog.records
