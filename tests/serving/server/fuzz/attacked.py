@@ -11,6 +11,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 
 import grpc
@@ -69,7 +70,7 @@ class Attacked:
         text = self._log.read_text(errors="replace")
         new, self._read = text[self._read :], len(text)
         found = list(ONE.finditer(new))
-        for one, following in zip(found, [*found[1:], None], strict=True):
+        for one, following in zip_longest(found, found[1:]):
             chained = following and CHAINED.fullmatch(new[one.end() : following.start()])
             if not chained and not one[2].startswith(LEFT):
                 return new[max(one.start() - 300, 0) : one.end()]
