@@ -20,6 +20,7 @@ from serving.api.validation import check_item
 from serving.batching.engine_thread import EngineThread
 from serving.batching.request_queue import QueueConfig
 from serving.server.answer_cache import AnswerCache
+from serving.server.clock import Clock
 from serving.server.interceptors.errors import ErrorInterceptor
 from serving.server.interceptors.message_size import (
     MessageSizeInterceptor,
@@ -146,7 +147,7 @@ class Loop:
         self._handlers = self._runner.run(self._made())
 
     async def _made(self):
-        async def append(events):
+        async def append(events, *, client, owner):
             await asyncio.sleep(0)
             return [Outcome.RECORDED] * len(events)
 
@@ -165,9 +166,9 @@ class Loop:
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(recommender, handlers)
         catalog = CatalogServicer(self._engine, draining)
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(catalog, handlers)
-        feedback = FeedbackServicer(SimpleNamespace(append=append), draining)
+        feedback = FeedbackServicer(SimpleNamespace(append=append, clock=Clock()), draining)
         feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(feedback, handlers)
-        admin = AdminServicer(self._engine, None, metrics=Metrics("", None), user_events=None)
+        admin = AdminServicer(self._engine, None, metrics=Metrics(), user_events=None)
         admin_pb2_grpc.add_AdminServiceServicer_to_server(admin, handlers)
         self._closing = [catalog, admin]
         return {path: await self._guarded(path, one) for path, one in handlers.items()}
@@ -303,13 +304,13 @@ def test_every_largest_message_is_accepted(loop):
 @pytest.mark.parametrize("path", sorted(METHODS))
 def test_a_server_refuses_more_bytes_than_a_call_accepts(start, fake, tmp_path, path):
     running = start(lambda: fake, parts={"store": open_store(str(tmp_path / "events.sqlite"))})
+    running.loaded.result(10)
     wire = bytes(most_bytes(path, DEFAULT_LIMITS) + 1)
 
-    with grpc.insecure_channel(running.address) as channel, pytest.raises(grpc.RpcError) as caught:
-        if METHODS[path].client_streaming:
-            list(channel.stream_stream(path)(iter([wire]), timeout=10))
-        else:
-            channel.unary_unary(path)(wire, timeout=10)
+    with grpc.insecure_channel(running.address) as channel:
+        stub = channel.stream_stream(path)
+        with pytest.raises(grpc.RpcError) as caught:
+            next(stub(iter([wire]), timeout=10))
 
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert f"must have at most {len(wire) - 1:,} bytes" in caught.value.details()

@@ -6,7 +6,6 @@ from dataclasses import replace
 import grpc
 import pytest
 import yaml
-from serving.server.access.credentials import digest_of
 
 from dataset.arrays import StringColumn
 from events.event_store import StoreError
@@ -17,6 +16,7 @@ from retrieval.cache_config import CacheConfig
 from serving.api.limits import Limits
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
+from serving.server.access.credentials import digest_of
 from serving.server.user_events import EventsConfig
 from shortlist_client.api.answer import Basis
 from shortlist_client.api.event import Event

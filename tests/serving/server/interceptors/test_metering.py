@@ -125,7 +125,7 @@ def test_requests_of_a_stream_count_against_the_budget(channel, clients, fake):
         ),
         lambda channel: RecommenderServiceStub(channel).Embed(
             recommender_pb2.EmbedRequest(
-                texts=recommender_pb2.TextsToEmbed(texts=["a"] * 60),
+                texts=recommender_pb2.TextsToEmbed(texts=["a"] * 30),
             ),
             timeout=SECONDS,
         ),
