@@ -49,8 +49,10 @@ class MeteringInterceptor(aio.ServerInterceptor):
             return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary), **codec)
         if handler.stream_unary is not None:
             return grpc.stream_unary_rpc_method_handler(self._reader(handler.stream_unary), **codec)
-        assert handler.stream_stream is not None, f"{name} must be of a kind that is metered"
-        streaming = self._streaming(handler.stream_stream, name)
+        if handler.unary_stream is not None:
+            writing = self._streaming(handler.unary_stream, name, self._charged_once)
+            return grpc.unary_stream_rpc_method_handler(writing, **codec)
+        streaming = self._streaming(handler.stream_stream, name, self._charged)
         return grpc.stream_stream_rpc_method_handler(streaming, **codec)
 
     def _unary(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -67,12 +69,15 @@ class MeteringInterceptor(aio.ServerInterceptor):
         return call
 
     def _streaming(
-        self, method: Callable[..., AsyncGenerator[Any]], name: str
+        self,
+        method: Callable[..., AsyncGenerator[Any]],
+        name: str,
+        charged: Callable[[Any], Any],
     ) -> Callable[..., AsyncIterator[Any]]:
-        async def call(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        async def call(sent: Any, context: Any) -> AsyncIterator[Any]:
             async with (
                 self._checked_again(name) as ended,
-                aclosing(method(self._charged(requests), context)) as responses,
+                aclosing(method(charged(sent), context)) as responses,
             ):
                 while (response := await _unless_ended(ended, anext(responses, END))) is not END:
                     yield response
@@ -85,6 +90,10 @@ class MeteringInterceptor(aio.ServerInterceptor):
             self._charge(request, prepaid=prepaid)
             prepaid = 0
             yield request
+
+    def _charged_once(self, request: Any) -> Any:
+        self._charge(request, prepaid=1)
+        return request
 
     def _charge(self, request: Any, *, prepaid: int) -> None:
         if (client := CLIENT.get()) is not None:

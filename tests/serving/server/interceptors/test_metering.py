@@ -4,6 +4,7 @@ import asyncio
 import gc
 import queue
 import time
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -312,3 +313,26 @@ def test_a_caller_that_leaves_as_its_stream_fails_leaves_no_forgotten_error(turn
     gc.collect()
 
     assert not caplog.records
+
+
+def test_one_request_with_many_answers_is_charged_once_and_answered(monkeypatch):
+    charged = []
+    budgets = SimpleNamespace(charge=lambda client, rows, prepaid: charged.append((rows, prepaid)))
+    monkeypatch.setattr(metering, "rows_of", lambda request: 7)
+
+    async def answers(request, context):
+        for number in range(3):
+            yield request, number
+
+    async def continuation(details):
+        return grpc.unary_stream_rpc_method_handler(answers)
+
+    async def main():
+        metering.CLIENT.set(SimpleNamespace(name="ops"))
+        interceptor = metering.MeteringInterceptor(SimpleNamespace(budgets=budgets))
+        details = SimpleNamespace(method="/recommender.v1.PrivacyService/Export")
+        handler = await interceptor.intercept_service(continuation, details)
+        return [answer async for answer in handler.unary_stream("asked", None)]
+
+    assert asyncio.run(main()) == [("asked", 0), ("asked", 1), ("asked", 2)]
+    assert charged == [(7, 1)]
