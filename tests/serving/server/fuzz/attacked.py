@@ -65,9 +65,13 @@ class Attacked:
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
+    def log(self):
+        """All that the process has written."""
+        return self._log.read_text(errors="replace")
+
     def complaints(self):
         """The log's tracebacks and errors since the last call."""
-        text = self._log.read_text(errors="replace")
+        text = self.log()
         new, self._read = text[self._read :], len(text)
         found = list(ONE.finditer(new))
         for one, following in zip_longest(found, found[1:]):

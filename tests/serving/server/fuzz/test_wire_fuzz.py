@@ -4,6 +4,7 @@ import pytest
 
 from tests.serving.server.fuzz import polite, rude, wire
 from tests.serving.server.fuzz.attack import attack, sessions, shrunk
+from tests.serving.server.fuzz.attacked import new_server
 from tests.serving.server.fuzz.corpus import CONTRACT, PUBLIC, Corpus
 
 EMPTY = Corpus({path: [b""] for path in {**CONTRACT, **PUBLIC}})
@@ -40,6 +41,20 @@ def test_statuses_are_read_from_frames_that_come_in_pieces():
 
     assert connection.statuses == {3: 16}
     assert connection.ended == {3, 5}
+
+
+@pytest.mark.slow
+def test_a_peer_cannot_write_lines_of_the_log():
+    last, code = b"\0\0\0\1", b"\x80\0\0\0"
+    leaving = wire.frame(wire.GOAWAY, payload=last + code + b"x\n00:00:00 root: FORGED")
+    with new_server() as server:
+        played = wire.Session("forger", (wire.OPENING, leaving), linger=0.5)
+        wire.play(played, server.port)
+        assert server.probe() == ""
+        log = server.log()
+
+    assert "serving on" in log
+    assert "FORGED" not in log
 
 
 @pytest.mark.slow
