@@ -24,6 +24,7 @@ DESCRIBE = $(VENV)/bin/buf build --exclude-source-info -o -\#format=json | $(RUN
 NAME := $(notdir $(patsubst %/,%,$(DATASET)))
 $(if $(wildcard $(CONFIG)/.),,$(error CONFIG must be a folder, got $(CONFIG)))
 config = $(firstword $(wildcard $(CONFIG)/$(1).yaml) configs/$(1).yaml)
+ERASED = $(RELEASES)/$(NAME)/ERASED
 ARGS = --dataset $(DATASET) --artifacts $(ARTIFACTS)
 
 PYTEST = $(RUN) -m pytest -q -n 2 --dist worksteal
@@ -81,7 +82,7 @@ pipeline: weights ## Run every stage in order, from raw data to the report
 		$(MAKE) --no-print-directory $$stage || exit $$?; done
 
 data: install ## Check, clean, split and render a dataset
-	@$(RUN) -m dataset --config $(call config,data) $(ARGS)
+	@$(RUN) -m dataset --config $(call config,data) $(ARGS) $(if $(wildcard $(ERASED)),--erased $(ERASED))
 
 trial: install ## Train towers on the training split and recall the ranker's shortlists
 	@$(RUN) -m towers.trial --config $(call config,towers) $(ARGS)
@@ -102,9 +103,9 @@ ranker: trial ## Train the ranker on the trial's shortlists
 
 ##@ Publish and serve
 
-publish: install ## Check the finished stages and make them the live release
+publish: install ## Check the finished stages and make them the live release; KEY=file signs it
 	@$(RUN) -m serving publish --config $(call config,publish) --artifacts $(ARTIFACTS)/$(NAME) \
-		--releases $(RELEASES)/$(NAME)
+		--releases $(RELEASES)/$(NAME) $(if $(KEY),--key $(KEY))
 
 rollback: install ## Return to the release before the live one, or to RELEASE=id
 	@$(RUN) -m serving rollback --releases $(RELEASES)/$(NAME) $(if $(RELEASE),--release $(RELEASE))

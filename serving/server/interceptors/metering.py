@@ -50,9 +50,9 @@ class MeteringInterceptor(aio.ServerInterceptor):
         if handler.stream_unary is not None:
             return grpc.stream_unary_rpc_method_handler(self._reader(handler.stream_unary), **codec)
         if handler.unary_stream is not None:
-            writing = self._streaming(handler.unary_stream, name, self._charged_once)
-            return grpc.unary_stream_rpc_method_handler(writing, **codec)
-        streaming = self._streaming(handler.stream_stream, name, self._charged)
+            reading = self._streaming(handler.unary_stream, name)
+            return grpc.unary_stream_rpc_method_handler(reading, **codec)
+        streaming = self._streaming(handler.stream_stream, name)
         return grpc.stream_stream_rpc_method_handler(streaming, **codec)
 
     def _unary(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -69,15 +69,16 @@ class MeteringInterceptor(aio.ServerInterceptor):
         return call
 
     def _streaming(
-        self,
-        method: Callable[..., AsyncGenerator[Any]],
-        name: str,
-        charged: Callable[[Any], Any],
+        self, method: Callable[..., AsyncGenerator[Any]], name: str
     ) -> Callable[..., AsyncIterator[Any]]:
         async def call(sent: Any, context: Any) -> AsyncIterator[Any]:
+            if isinstance(sent, AsyncIterator):
+                sent = self._charged(sent)
+            else:
+                self._charge(sent, prepaid=1)
             async with (
                 self._checked_again(name) as ended,
-                aclosing(method(charged(sent), context)) as responses,
+                aclosing(method(sent, context)) as responses,
             ):
                 while (response := await _unless_ended(ended, anext(responses, END))) is not END:
                     yield response
@@ -90,10 +91,6 @@ class MeteringInterceptor(aio.ServerInterceptor):
             self._charge(request, prepaid=prepaid)
             prepaid = 0
             yield request
-
-    def _charged_once(self, request: Any) -> Any:
-        self._charge(request, prepaid=1)
-        return request
 
     def _charge(self, request: Any, *, prepaid: int) -> None:
         if (client := CLIENT.get()) is not None:

@@ -381,7 +381,9 @@ def vector_of(engine, item_id):
 def test_an_unchanged_text_gets_the_state_from_the_rankers_training(base, root, texts):
     from serving.live.item_encoder import ItemEncoder
 
-    reader = ItemEncoder(root, base.cascade.catalogue, base.cascade.ranker)
+    reader = ItemEncoder(
+        root, base.cascade.catalogue, base.cascade.ranker, base.cascade.retriever.texts
+    )
     inputs = base.cascade.ranker.inputs
     stored = inputs.read(np.arange(240))
 
