@@ -9,7 +9,7 @@ import pytest
 import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from serving.server.access_control import digest_of
+from serving.server.access.credentials import digest_of
 from serving.server.transport.health import READ_SECONDS, WAITING_OF_A_HOST, WATCHES_OF_A_HOST
 from shortlist_client.api.request import Shopper
 from shortlist_client.client import RecommenderClient
