@@ -101,7 +101,6 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
     """
     import uvloop
 
-    faulthandler.enable()  # logs where a signal such as SIGBUS ended the process
     if (options.releases is None) == (options.artifacts is None):
         raise ValueError("serve must be given either --releases or --artifacts, got both or none")
     config = ServeConfig(
@@ -133,7 +132,8 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
         limits=config.limits,
     )
     try:
-        uvloop.run(serving)
+        faulthandler.enable(2)  # logs to stderr where a signal such as SIGBUS ended the process
+    uvloop.run(serving)
     except ServerEndedError as error:
         logger.critical("the server ended by itself, and so does the process: %s", error)
         raise SystemExit(ENDED) from error
