@@ -1,5 +1,6 @@
 """Wraps a gRPC method of any kind in a context manager."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from contextvars import ContextVar
@@ -72,9 +73,14 @@ def _streaming(
         made = Call(context=context, request=None if streamed else request)
         CALL.set(made)
         try:
-            async with manager(made), aclosing(method(request, context)) as responses:
-                async for response in responses:
-                    await context.write(response)
+            async with manager(made):
+                result = method(request, context)
+                if inspect.isawaitable(result):  # a method that writes to the context itself
+                    await result
+                    return
+                async with aclosing(result) as responses:
+                    async for response in responses:
+                        await context.write(response)
         except aio.AbortError as error:
             del request, made
             raise _forgetful(error) from None

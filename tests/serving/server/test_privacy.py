@@ -251,3 +251,27 @@ def test_keyed_users_are_served_exported_and_erased_and_no_file_holds_their_ids(
     held = [path.read_bytes() for path in root.glob("*") if path.is_file()]
     assert not any(b"jane" in content for content in held)
     assert "jane" not in caplog.text
+
+
+def test_an_export_ends_with_the_rights_of_its_client(start, fake, store, tmp_path, monkeypatch):
+    monkeypatch.setattr("serving.server.interceptors.metering.RECHECK_SECONDS", 0.1)
+    path = tmp_path / "clients.yaml"
+    entry = {"client": "ops", "sha256": digest_of("t").hex(), "roles": ["admin"]}
+    path.write_text(yaml.safe_dump([entry]))
+    running = start(lambda: fake, parts={"store": store}, tokens=path)
+    running.loaded.result(SECONDS)
+
+    def endless(user_id):
+        while True:
+            time.sleep(0.001)
+            yield bought(user_id, "i5")
+
+    monkeypatch.setattr(store, "export", endless)
+    with RecommenderClient(running.address, timeout=SECONDS, token="t") as client:
+        exported = client.privacy.export("u3")
+        assert next(exported).item_id == "i5"
+        path.write_text(yaml.safe_dump([{**entry, "roles": ["read"]}]))
+        with pytest.raises(grpc.RpcError) as caught:
+            list(exported)
+
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED

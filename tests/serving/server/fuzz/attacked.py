@@ -25,9 +25,8 @@ from tests.serving.server.fuzz.polite import TOKENS
 
 START_SECONDS, PROBE_SECONDS = 60, 10
 ROLES = dict(zip(TOKENS, ("read", "catalogue", "feedback", "admin"), strict=True))
-TRACEBACK = re.compile(
-    r"^( *)Traceback \(most recent call last\):\n(?:\1 .*\n)+\1(\S.*)$", re.MULTILINE
-)
+ONE = re.compile(r"^( *)Traceback \(most recent call last\):\n(?:\1 .*\n)+\1(\S.*)\n", re.MULTILINE)
+CHAINED = re.compile(r"\s*During handling of the above exception, another exception occurred:\s*")
 LEFT = "grpc._cython.cygrpc.ExecuteBatchError"
 """What gRPC prints, not logs, when the caller of a refused call has left."""
 SERVING = re.compile(r"serving on \S+:(\d+):")
@@ -69,9 +68,11 @@ class Attacked:
         """The log's tracebacks and errors since the last call."""
         text = self._log.read_text(errors="replace")
         new, self._read = text[self._read :], len(text)
-        for found in TRACEBACK.finditer(new):
-            if not found[2].startswith(LEFT):
-                return new[max(found.start() - 300, 0) : found.end()]
+        found = list(ONE.finditer(new))
+        for one, following in zip(found, [*found[1:], None], strict=True):
+            chained = following and CHAINED.fullmatch(new[one.end() : following.start()])
+            if not chained and not one[2].startswith(LEFT):
+                return new[max(one.start() - 300, 0) : one.end()]
         return ""
 
     def probe(self):
