@@ -131,9 +131,9 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
         reloader=reloader,
         limits=config.limits,
     )
+    faulthandler.enable(2)  # logs to stderr where a signal such as SIGBUS ended the process
     try:
-        faulthandler.enable(2)  # logs to stderr where a signal such as SIGBUS ended the process
-    uvloop.run(serving)
+        uvloop.run(serving)
     except ServerEndedError as error:
         logger.critical("the server ended by itself, and so does the process: %s", error)
         raise SystemExit(ENDED) from error
