@@ -42,7 +42,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow gpu-check fuzz check lint format install weights data trial towers index tune \
-        ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving pipeline publish rollback \
+        ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving soak pipeline publish rollback \
         releases collections serve upsert delete export-events prune-events protos client-wheel lock sbom clean
 
 ##@ Setup
@@ -159,6 +159,9 @@ bench-live: install ## Latency of searches while items change, beside idle
 bench-serving: install ## The server under load, beside sentence-transformers; FULL=--full runs 10 minutes
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
 	@$(RUN) -m benchmarks.latency.serving $(ARGS) --reports $(REPORTS) $(FULL)
+
+soak: install ## An hour of load on two servers of one PostgreSQL, one killed every minute: STORE=postgresql://…
+	@$(RUN) -m benchmarks.soak $(ARGS) --reports $(REPORTS) --store $(STORE) $(if $(MINUTES),--minutes $(MINUTES))
 
 bench-cold: install ## Recall of items that are new: train without 5% of them
 	@$(RUN) -m benchmarks.quality.cold --config $(call config,towers) $(ARGS) --reports $(REPORTS)

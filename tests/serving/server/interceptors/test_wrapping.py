@@ -26,14 +26,18 @@ def test_refused_requests_are_freed_without_a_collection(server, client, fake, m
     try:
         for _ in range(20):
             with pytest.raises(grpc.RpcError):
-                client.recommend(Shopper(history=["a"]), Wishes(limit=1))
+                client.recommend(Shopper(history=["a"]), Wishes(request_id="refused"))
         fake.requests.clear()
         server.settle()
-        held = [one for one in gc.get_objects() if type(one) is Request]
+        held = [one for one in gc.get_objects() if _is_ours(one)]
     finally:
         gc.enable()
 
     assert len(held) <= 1  # the engine's thread still has the last one
+
+
+def _is_ours(one):
+    return type(one) is Request and one.wishes.request_id == "refused"
 
 
 def test_streams_that_their_client_cancels_are_counted_as_cancelled(server, caplog):
