@@ -32,10 +32,11 @@ from benchmarks.soak.callers import (
 )
 from benchmarks.soak.ledger import VISIBLE_SECONDS, EventLedger, ItemLedger
 from benchmarks.soak.replicas import Replica, two_replicas
-from benchmarks.soak.verdict import answers, events_lost, growth, versions_lost
+from benchmarks.soak.verdict import answers, await_release, events_lost, growth, versions_lost
 from dataset.arrays import load_dataset
 from lineage.cli import configure_logging, reported_errors
 from lineage.publishing import go_live
+from lineage.releases import live_id
 from lineage.stages import DATA
 
 logger = logging.getLogger("benchmarks.soak")
@@ -86,6 +87,7 @@ def soaked(config: SoakConfig, root: Path, folder: Path) -> dict[str, Any]:
         memory, kills, reloads = _loaded(soak, config, releases, steady, killed)
         time.sleep(2 * VISIBLE_SECONDS)
         for replica in (steady, killed):
+            await_release(replica, live_id(releases))
             soak.findings.wrong.extend(versions_lost(soak, replica))
         before = [answers(replica, soak) for replica in (steady, killed)]
         killed.stop()
@@ -115,7 +117,7 @@ def _loaded(
     threads = _callers(soak, (steady, killed))
     for thread in threads:
         thread.start()
-    started, memory, kills, reloads = time.monotonic(), list[int](), 0, 0
+    started, memory, sampled, kills, reloads = time.monotonic(), list[int](), 0.0, 0, 0
     try:
         while (now := time.monotonic() - started) < 60 * config.minutes:
             if now >= (kills + 1) * config.kill_seconds:
@@ -125,7 +127,8 @@ def _loaded(
             if now >= (reloads + 1) * config.reload_seconds:
                 reloads += 1
                 go_live(releases, soak.releases[reloads % len(soak.releases)])
-            if now >= len(memory) * SAMPLE_SECONDS:
+            if now >= sampled + SAMPLE_SECONDS:
+                sampled = now
                 memory.append(resident(steady.process_id))
                 wrong = len(soak.findings.wrong)
                 logger.info("%.0f s: %d MiB, %d wrong answers", now, memory[-1], wrong)

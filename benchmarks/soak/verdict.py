@@ -1,6 +1,7 @@
 """What must hold at the end of a soak."""
 
 import random
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,26 @@ from events.open_store import open_store
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 
+SWAP_SECONDS = 180.0
+"""Longest wait for the last live release."""
 COMPARED = 100
 """Shoppers whose answers the replicas must agree on."""
+
+
+def await_release(replica: Replica, live: str | None) -> None:
+    """Wait until a replica serves the live release.
+
+    Raises:
+        TimeoutError: it still serves another one.
+    """
+    end = time.monotonic() + SWAP_SECONDS
+    with RecommenderClient(replica.address, timeout=60) as client:
+        while (serving := client.retrieve(Shopper(), Wishes(limit=1)).versions["release"]) != live:
+            if time.monotonic() > end:
+                raise TimeoutError(
+                    f"replica {replica.name} must serve {live}, but serves {serving}"
+                )
+            time.sleep(0.5)
 
 
 def versions_lost(soak: Soak, replica: Replica) -> list[str]:

@@ -6,7 +6,6 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from serving.__main__ import commands
 from serving.cli import serve
 from serving.cli.ask import probe_parser
 from serving.server.config import ServerConfig
@@ -55,7 +54,6 @@ def test_the_servers_options_exist_and_demand_tokens_and_certificates():
     assert options.server.tls.key
     assert not options.server.insecure
     assert options.events.store.startswith("postgresql://")
-    assert "serve" in commands(serve.load)
 
 
 @pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe"])

@@ -129,6 +129,6 @@ async def _unless_ended(ended: "asyncio.Task[Exception]", work: Awaitable[T]) ->
             raise ended.result()
         return task.result()
     finally:
-        if not task.done() or ended.done():
-            task.cancel()
+        task.cancel()  # or, if it is done: its error is not reported as forgotten
+        if not task.done():
             await asyncio.gather(task, return_exceptions=True)

@@ -65,13 +65,7 @@ async def answered(
     finally:
         for task in (reading, stopped, *begun):
             if task is not None:
-                _drop(task)
-
-
-def _drop(task: "asyncio.Task[Any]") -> None:
-    """Cancel a task that nobody waits for; an error of it is not reported as forgotten."""
-    task.cancel()
-    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+                task.cancel()
 
 
 def _next_done(

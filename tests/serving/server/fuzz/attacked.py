@@ -11,6 +11,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 
 import grpc
@@ -64,12 +65,16 @@ class Attacked:
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
+    def log(self):
+        """All that the process has written."""
+        return self._log.read_text(errors="replace")
+
     def complaints(self):
         """The log's tracebacks and errors since the last call."""
-        text = self._log.read_text(errors="replace")
+        text = self.log()
         new, self._read = text[self._read :], len(text)
         found = list(ONE.finditer(new))
-        for one, following in zip(found, [*found[1:], None], strict=True):
+        for one, following in zip_longest(found, found[1:]):
             chained = following and CHAINED.fullmatch(new[one.end() : following.start()])
             if not chained and not one[2].startswith(LEFT):
                 return new[max(one.start() - 300, 0) : one.end()]
