@@ -75,6 +75,11 @@ class ErasedUsers:
         Returns:
             Unix seconds, inclusive.
         """
+        at = self.erased_at(user_id)
+        return None if at is None else at + GRACE
+
+    def erased_at(self, user_id: str) -> int | None:
+        """Time of a user's last erasure, Unix seconds; None if there was none."""
         self._refresh()
         if not self._times:
             return None
@@ -82,7 +87,7 @@ class ErasedUsers:
         times = [
             self._times[digest] for name in names if (digest := digest_of(name)) in self._times
         ]
-        return max(times) + GRACE if times else None
+        return max(times, default=None)
 
     def add(self, erased: Mapping[str, int]) -> None:
         """Add users; the file is on the disk when this returns.

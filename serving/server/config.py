@@ -24,7 +24,7 @@ class ServerConfig:
     grace_seconds: float = 10.0
     """Time for requests in flight to finish after SIGTERM or SIGINT, seconds."""
     max_message_bytes: int = 4 << 20
-    """Size limit of a request and of an answer, bytes."""
+    """Size limit of a request and of an answer, bytes; `limits` bounds requests further."""
     reload_seconds: float = 1.0
     """Interval between checks for a new live release, seconds; SIGHUP checks at once."""
     queue: QueueConfig = field(default_factory=QueueConfig)

@@ -254,7 +254,7 @@ class Server:
         add_AdminServiceServicer_to_server(self._admin, self._server)
         if self._user_events is None or self._privacy is None:
             return (SERVICE, CATALOG, ADMIN)
-        feedback = FeedbackServicer(self._user_events, self._draining)
+        feedback = FeedbackServicer(self._user_events, self._draining, erased=self._privacy.erased)
         add_FeedbackServiceServicer_to_server(feedback, self._server)
         add_PrivacyServiceServicer_to_server(
             PrivacyServicer(self.engine, self._privacy), self._server

@@ -9,6 +9,7 @@ from typing import Any
 from typing_extensions import override
 
 from events.event import Outcome, check_event
+from events.privacy.erased_users import ErasedUsers
 from serving.api.validation import check_rows
 from serving.batching.fair_slots import FairSlots
 from serving.server.access.about_users import broken_user_rule
@@ -29,8 +30,15 @@ SLICE = 200
 class FeedbackServicer(FeedbackServiceServicer):
     """The methods of `FeedbackService`. ErrorInterceptor turns their errors into statuses."""
 
-    def __init__(self, user_events: UserEvents, draining: asyncio.Event) -> None:
+    def __init__(
+        self,
+        user_events: UserEvents,
+        draining: asyncio.Event,
+        *,
+        erased: ErasedUsers | None = None,
+    ) -> None:
         self._user_events, self._draining = user_events, draining
+        self._erased = erased or ErasedUsers()
         self._budgets = UserBudgets()
         self._reading = FairSlots(1)
 
@@ -46,7 +54,7 @@ class FeedbackServicer(FeedbackServiceServicer):
         check_rows("events", len(request.events))
         now = self._user_events.clock.latest()
         async with self._reading.one_for(client):  # one by one, so that its events stay in order
-            events, reasons = await _read(request.events, at=now)
+            events, reasons = await _read(request.events, self._erased, at=now)
         reasons = [
             reason or broken_user_rule(event.user_id) or self._budgets.broken_rule(event.user_id)
             for event, reason in zip(events, reasons, strict=True)
@@ -77,7 +85,9 @@ class FeedbackServicer(FeedbackServiceServicer):
         return outcomes
 
 
-async def _read(messages: Sequence[pb.Event], *, at: float) -> tuple[list[Event], list[str | None]]:
+async def _read(
+    messages: Sequence[pb.Event], erased: ErasedUsers, *, at: float
+) -> tuple[list[Event], list[str | None]]:
     """The events and the rule that each breaks; lets other calls go between two slices."""
     events, reasons = list[Event](), list[str | None]()
     for start in range(0, len(messages), SLICE):
@@ -85,15 +95,18 @@ async def _read(messages: Sequence[pb.Event], *, at: float) -> tuple[list[Event]
             await asyncio.sleep(0)
         read = [to_event(message, at=at) for message in messages[start : start + SLICE]]
         events += read
-        reasons += [_broken_rule(event, at=at) for event in read]
+        reasons += [_broken_rule(event, erased, at=at) for event in read]
     return events, reasons
 
 
-def _broken_rule(event: Event, *, at: float) -> str | None:
+def _broken_rule(event: Event, erased: ErasedUsers, *, at: float) -> str | None:
     try:
         check_event(event, at=at)
     except ValueError as error:
         return str(error)
+    erased_at = erased.erased_at(event.user_id)
+    if erased_at is not None and event.time < erased_at:  # sent again, maybe from a file
+        return f"time must be after the user's erasure, got {event.time}"
     return None
 
 

@@ -107,6 +107,18 @@ def test_every_later_load_honours_an_erasure(client, root):
     assert b"u3" not in (root / FILE).read_bytes()
 
 
+def test_events_from_before_the_erasure_are_refused_when_they_are_sent_again(client):
+    sent = [bought("u3", "i5", time=int(time.time()) - 60), bought("u4", "i5", time=1)]
+    client.feedback.record(sent)
+    client.privacy.erase("u3")
+
+    again = client.feedback.record([*sent, bought("u3", "i6")])
+
+    assert (again.recorded, again.known_before) == (1, 1)
+    assert "time must be after the user's erasure" in again.rejected[0]
+    assert [event.item_id for event in client.privacy.export("u3")] == ["i6"]
+
+
 def test_an_erased_user_starts_anew(client, shop):
     client.privacy.erase("u3")
 
