@@ -24,6 +24,7 @@ DESCRIBE = $(VENV)/bin/buf build --exclude-source-info -o -\#format=json | $(RUN
 NAME := $(notdir $(patsubst %/,%,$(DATASET)))
 $(if $(wildcard $(CONFIG)/.),,$(error CONFIG must be a folder, got $(CONFIG)))
 config = $(firstword $(wildcard $(CONFIG)/$(1).yaml) configs/$(1).yaml)
+ERASED = $(RELEASES)/$(NAME)/ERASED
 ARGS = --dataset $(DATASET) --artifacts $(ARTIFACTS)
 
 PYTEST = $(RUN) -m pytest -q -n 2 --dist worksteal
@@ -41,7 +42,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow gpu-check fuzz check lint format install weights data trial towers index tune \
-        ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving pipeline publish rollback \
+        ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving soak pipeline publish rollback \
         releases collections serve upsert delete export-events prune-events protos client-wheel lock sbom clean
 
 ##@ Setup
@@ -81,7 +82,7 @@ pipeline: weights ## Run every stage in order, from raw data to the report
 		$(MAKE) --no-print-directory $$stage || exit $$?; done
 
 data: install ## Check, clean, split and render a dataset
-	@$(RUN) -m dataset --config $(call config,data) $(ARGS)
+	@$(RUN) -m dataset --config $(call config,data) $(ARGS) $(if $(wildcard $(ERASED)),--erased $(ERASED))
 
 trial: install ## Train towers on the training split and recall the ranker's shortlists
 	@$(RUN) -m towers.trial --config $(call config,towers) $(ARGS)
@@ -102,9 +103,9 @@ ranker: trial ## Train the ranker on the trial's shortlists
 
 ##@ Publish and serve
 
-publish: install ## Check the finished stages and make them the live release
+publish: install ## Check the finished stages and make them the live release; KEY=file signs it
 	@$(RUN) -m serving publish --config $(call config,publish) --artifacts $(ARTIFACTS)/$(NAME) \
-		--releases $(RELEASES)/$(NAME)
+		--releases $(RELEASES)/$(NAME) $(if $(KEY),--key $(KEY))
 
 rollback: install ## Return to the release before the live one, or to RELEASE=id
 	@$(RUN) -m serving rollback --releases $(RELEASES)/$(NAME) $(if $(RELEASE),--release $(RELEASE))
@@ -159,6 +160,9 @@ bench-serving: install ## The server under load, beside sentence-transformers; F
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
 	@$(RUN) -m benchmarks.latency.serving $(ARGS) --reports $(REPORTS) $(FULL)
 
+soak: install ## An hour of load on two servers of one PostgreSQL, one killed every minute: STORE=postgresql://…
+	@$(RUN) -m benchmarks.soak $(ARGS) --reports $(REPORTS) --store $(STORE) $(if $(MINUTES),--minutes $(MINUTES))
+
 bench-cold: install ## Recall of items that are new: train without 5% of them
 	@$(RUN) -m benchmarks.quality.cold --config $(call config,towers) $(ARGS) --reports $(REPORTS)
 
@@ -182,11 +186,12 @@ fuzz: install ## Send REQUESTS=100000 hostile requests on the wire, and as many 
 check: install ## Lint, and the quick tests of what changed since main; within 30 seconds after the first run
 	@.ci/check
 
-lint: install ## ruff, mypy --strict, import contracts, the gRPC contract
+lint: install ## ruff, mypy --strict, import contracts, the Dockerfile, the gRPC contract
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/hadolint deploy/Dockerfile
 	@$(VENV)/bin/buf lint
 	@$(VENV)/bin/buf breaking --against $(PUBLISHED)
 	@$(DESCRIBE) | cmp -s - $(PUBLISHED) || \

@@ -12,6 +12,7 @@ from rich.table import Table
 from dataset.config import DataConfig
 from dataset.paths import CACHE, dataset_name
 from dataset.prepare.build import build, is_current
+from dataset.prepare.privacy import PrivacyFiles
 from dataset.prepare.sources import open_source
 from lineage.cli import configure_logging, reported_errors
 from lineage.manifest import read_manifest
@@ -29,15 +30,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="output root")
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder for downloads")
     parser.add_class_arguments(DataConfig)
+    parser.add_class_arguments(PrivacyFiles)
     options = parser.parse_args(arguments)
     configure_logging()
     with reported_errors():
         config = DataConfig(**{field.name: options[field.name] for field in fields(DataConfig)})
         folder = options.artifacts / dataset_name(options.dataset) / DATA
-        run(config, options.dataset, folder, options.cache)
+        privacy = PrivacyFiles(erased=options.erased, user_key=options.user_key)
+        run(config, options.dataset, folder, options.cache, privacy)
 
 
-def run(config: DataConfig, dataset: str, folder: Path, cache: Path) -> None:
+def run(config: DataConfig, dataset: str, folder: Path, cache: Path, privacy: PrivacyFiles) -> None:
     """Build the stage into a folder and print what cleaning dropped; skip it if it is up to date.
 
     Raises:
@@ -45,10 +48,10 @@ def run(config: DataConfig, dataset: str, folder: Path, cache: Path) -> None:
         DownloadError: the dataset cannot be fetched.
     """
     source = open_source(dataset, cache)
-    if is_current(config, source, folder):
+    if is_current(config, source, folder, privacy):
         logger.info("data is up to date in %s", folder)
         return
-    report = build(config, source, folder)
+    report = build(config, source, folder, privacy)
     rows = [(r.table, r.rule, f"{r.rows_in:,}", f"{r.rows_out:,}", f"{r.rows:,}") for r in report]
     Console(stderr=True).print(_table(rows))
     manifest = read_manifest(folder, DATA)

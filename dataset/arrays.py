@@ -61,7 +61,7 @@ class StringColumn(Sequence[str]):
     @cached_property
     def _views(self) -> tuple[memoryview, memoryview]:
         """Block and offsets, ten times as quick to slice as memory-mapped arrays."""
-        return memoryview(self._block), memoryview(self._offsets)
+        return self._block.data, self._offsets.data
 
     @classmethod
     def of(cls, strings: Sequence[str]) -> "StringColumn":

@@ -7,6 +7,7 @@ So every transaction compares the files in the folder with the opened ones, befo
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ SETTINGS = (
     "PRAGMA synchronous = FULL",  # a committed write is on the disk
     "PRAGMA secure_delete = ON",  # what is deleted is overwritten
 )
+PAUSE_SECONDS = 0.01
+"""Time between two attempts to empty the log"""
 WAL = "-wal"
 SUFFIXES = ("", WAL, "-shm")
 
@@ -128,10 +131,17 @@ class SqliteFile:
             )
 
     def empty_log(self) -> bool:
-        """Move the log's content into the file and cut the log; False if a reader hinders."""
-        with self.connected() as connection:
-            (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return not busy
+        """Move the log's content into the file and cut the log; False if a reader hinders for long.
+
+        SQLite waits for readers and writers, but not for another checkpoint.
+        """
+        end = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            with self.connected() as connection:
+                (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy or time.monotonic() > end:
+                return not busy
+            time.sleep(PAUSE_SECONDS)
 
     def close(self) -> None:
         """Close all connections, once no thread uses them."""

@@ -1,6 +1,7 @@
 """Item-kNN as a recall source: stored lists of the items that were bought by the same users."""
 
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,27 +38,34 @@ class NeighbourLists:
         return len(self.starts) - 1
 
     def scores(
-        self, history: NDArray[np.integer[Any]], *, decay: float
+        self, history: NDArray[np.integer[Any]], *, decay: float, forgotten: bool = True
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Item-kNN scores: the sum over a history of decay^age × weight; the last item has age 0.
 
         Args:
             history: Item rows, oldest first; rows beyond the lists add nothing.
             decay: Weight of an item relative to the next newer one.
+            forgotten: Whether rows count that only items too old to weigh anything list; they
+                score 0.
 
         Returns:
-            The item rows that have a score, ascending and distinct, and their scores, above 0.
+            The item rows in the lists of the history, ascending and distinct, and their scores.
         """
-        newest_first = history[::-1][: _ages_that_count(decay)]
+        newest_first, ages_read = history[::-1], _ages_that_count(decay)
         if not len(newest_first):
             return np.empty(0, np.int32), np.empty(0, np.float32)
-        ages, listed, weights = self._lists(newest_first)
+        ages, listed, weights = self._lists(newest_first[:ages_read])
         weights = (weights * np.float64(decay) ** ages).astype(np.float32)
-        if len(listed) > len(self):  # counting all rows is quicker than sorting the listed ones
-            rows = np.flatnonzero(np.bincount(listed, minlength=len(self))).astype(np.int32)
+        every = listed
+        if forgotten and len(newest_first) > ages_read:
+            _, older, _ = self._lists(np.unique(newest_first[ages_read:]))
+            every = np.concatenate([listed, older])
+        if len(every) > len(self):  # counting all rows is quicker than sorting the listed ones
+            rows = np.flatnonzero(np.bincount(every, minlength=len(self))).astype(np.int32)
             return rows, np.bincount(listed, weights, len(self))[rows].astype(np.float32)
-        rows, position = np.unique(listed, return_inverse=True)
-        return rows, np.bincount(position, weights, len(rows)).astype(np.float32)
+        rows = np.unique(every)
+        place = np.searchsorted(rows, listed)
+        return rows, np.bincount(place, weights, len(rows)).astype(np.float32)
 
     def between(
         self, owners: NDArray[np.integer[Any]], rows: NDArray[np.integer[Any]]
@@ -103,9 +111,9 @@ class NeighbourLists:
         return cls(**{part: read_array(folder / f"{name}.{part}.npy") for part in PARTS})
 
 
-def _ages_that_count(decay: float) -> int | None:
-    """Number of ages at which decay^age is above 0 in float32; None if all are."""
-    return None if decay == 1 else int(LEAST / math.log2(decay)) + 1
+def _ages_that_count(decay: float) -> int:
+    """Number of ages at which decay^age is above 0 in float32."""
+    return sys.maxsize if decay == 1 else int(LEAST / math.log2(decay)) + 1
 
 
 def nearest_neighbours(

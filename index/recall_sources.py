@@ -220,7 +220,9 @@ class RecallSources:
         allowed: BitMap | None,
     ) -> RankedList:
         """Union of the items that the towers recalled and those that the lists recall."""
-        known, scores = self._neighbour_scores(history if uses_neighbours else history[:0])
+        known, scores = self._neighbour_scores(
+            history if uses_neighbours else history[:0], forgotten=True
+        )
         current = self.index.current(known)
         fresh = ~np.isin(known, self.index.origins(history)) & (current >= 0)
         if allowed is not None:
@@ -236,7 +238,7 @@ class RecallSources:
 
     def score_items(self, embedding: Scores, history: Rows, rows: Rows) -> RankedList:
         """Scores of both sources for given items, in the given order, marked as not recalled."""
-        return self._scored(embedding, rows, *self._neighbour_scores(history))
+        return self._scored(embedding, rows, *self._neighbour_scores(history, forgotten=False))
 
     def merged(
         self, cosines: Scores, neighbour_scores: Scores, *, weight: float | None = None
@@ -255,11 +257,13 @@ class RecallSources:
         scores: Scores = logits.astype(np.float32)
         return scores
 
-    def _neighbour_scores(self, history: Rows) -> tuple[Rows, Scores]:
+    def _neighbour_scores(self, history: Rows, *, forgotten: bool) -> tuple[Rows, Scores]:
         """Item rows with an item-kNN score, ascending, and the scores; empty without the lists."""
         if self.neighbours is None:
             return np.empty(0, np.int32), np.empty(0, np.float32)
-        return self.neighbours.scores(self.index.origins(history), decay=self.config.decay)
+        return self.neighbours.scores(
+            self.index.origins(history), decay=self.config.decay, forgotten=forgotten
+        )
 
     def _scored(self, embedding: Scores, rows: Rows, known: Rows, scores: Scores) -> RankedList:
         """Scores of both sources for `rows`; `scores` are the item-kNN scores of rows `known`."""

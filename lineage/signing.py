@@ -77,10 +77,13 @@ class TrustedKeys:
         """
         if self.signers(release, content):
             return
-        found = ", ".join(claimed_signers(release)) or "nobody"
+        signers = claimed_signers(release)
+        found = f"signed by {', '.join(signers) or 'nobody'}"
+        if changed := [name for name in signers if name in self.keys]:
+            found = f"its {RECORD} was changed after {', '.join(changed)} signed it"
         raise SignatureError(
-            f"{release} must be signed by one of the keys {', '.join(self.keys)}, but is signed by "
-            f"{found}, or its record was changed since; sign it with `python -m serving sign`"
+            f"{release} must be signed by one of the keys {', '.join(self.keys)}, got {found}; "
+            "if you know its content, sign it with `python -m serving sign`"
         )
 
     def _has_signed(self, name: str, release: Path, content: bytes) -> bool:

@@ -168,7 +168,7 @@ def build_release(tiny_bert):
         with writing(root / "data", stage="data", config={}, inputs={}) as (folder, _):
             save_dataset(folder, shop)
             save_attributes(folder, columns)
-            save_fields(folder, columns)
+            save_fields(folder, columns.with_columns(pl.Series("title", list(shop.titles))))
         training = TrainingConfig(
             max_epochs=epochs,
             examples_per_epoch=320,

@@ -44,7 +44,7 @@ class TextEncoder:
     def beside(cls, folder: Path, user_tower: UserTower) -> "TextEncoder":
         """Like `load`, but shares the item tower that a user tower uses for searches, if any.
 
-        Both must then be used in the same thread.
+        Encoding changes nothing of a tower, so several threads may use it at once.
         """
         reader = user_tower.reader
         if isinstance(reader, TitleHistoryEncoder):

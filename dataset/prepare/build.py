@@ -17,6 +17,7 @@ from dataset.prepare.canonical import canonical
 from dataset.prepare.cleaning import Cleaned, Dropped, clean
 from dataset.prepare.item_fields_writer import save_fields
 from dataset.prepare.item_text_columns import rendered
+from dataset.prepare.privacy import PrivacyFiles
 from dataset.prepare.schema import (
     ITEM,
     SPLIT,
@@ -35,14 +36,21 @@ from lineage.manifest import is_up_to_date, writing
 from lineage.stages import DATA
 
 logger = logging.getLogger(__name__)
+OPEN = PrivacyFiles()
+"""No user is erased, and users are stored under their ids"""
 
 
-def is_current(config: DataConfig, source: Source, folder: Path) -> bool:
+def is_current(
+    config: DataConfig, source: Source, folder: Path, privacy: PrivacyFiles = OPEN
+) -> bool:
     """Whether the folder holds a complete stage of the same configuration and source."""
-    return is_up_to_date(folder, stage=DATA, config=asdict(config), inputs=source.checksums())
+    inputs = {**source.checksums(), **privacy.checksums()}
+    return is_up_to_date(folder, stage=DATA, config=asdict(config), inputs=inputs)
 
 
-def build(config: DataConfig, source: Source, folder: Path) -> tuple[Dropped, ...]:
+def build(
+    config: DataConfig, source: Source, folder: Path, privacy: PrivacyFiles = OPEN
+) -> tuple[Dropped, ...]:
     """Check, clean, split and render a source, and write the stage into a folder.
 
     Beside the arrays the folder gets:
@@ -58,13 +66,14 @@ def build(config: DataConfig, source: Source, folder: Path) -> tuple[Dropped, ..
     Raises:
         InputError: the source breaks a rule, or no training rows are left.
     """
-    with writing(folder, stage=DATA, config=asdict(config), inputs=source.checksums()) as (
+    inputs = {**source.checksums(), **privacy.checksums()}
+    with writing(folder, stage=DATA, config=asdict(config), inputs=inputs) as (
         partial,
         facts,
     ):
         tables = canonical(source)
         kept, cut = cut_table(tables.items)
-        cleaned = _cleaned(config, replace(tables, items=kept))
+        cleaned = _cleaned(config, replace(tables, items=kept), privacy)
         with reading(source.interactions.path):
             items, users, events = collected(
                 cleaned.items, assign_split(cleaned.interactions, config)
@@ -83,16 +92,18 @@ def build(config: DataConfig, source: Source, folder: Path) -> tuple[Dropped, ..
     return cleaned.report
 
 
-def _cleaned(config: DataConfig, tables: Source) -> Cleaned:
+def _cleaned(config: DataConfig, tables: Source, privacy: PrivacyFiles) -> Cleaned:
     if config.split == "time-cut":
         _require_times(tables.interactions)
     with reading(tables.interactions.path):
+        interactions, steps = privacy.apply(tables.interactions.frame)
         cleaned = clean(
             tables.items.frame,
-            tables.interactions.frame,
+            interactions,
             user_core=config.user_core,
             item_core=config.item_core,
         )
+    cleaned = replace(cleaned, report=(*steps, *cleaned.report))
     for step in cleaned.report:
         if not step.rows_out:
             table: Table = getattr(tables, step.table)

@@ -46,13 +46,14 @@ def save_fields(folder: Path, items: pl.DataFrame) -> None:
 
     Args:
         folder: Folder of the data stage.
-        items: One row per item, in the order of the items.
+        items: One row per item, in the order of the items; may lack titles.
 
     Raises:
         InputError: the fields of an item are together larger than a server accepts; names it.
     """
     lines = [json.dumps(fields, ensure_ascii=False) for fields in fields_of(items)]
-    for item_id, title, line in zip(items[ITEM], items[TITLE], lines, strict=True):
+    titles = items[TITLE] if TITLE in items.columns else [""] * len(items)
+    for item_id, title, line in zip(items[ITEM], titles, lines, strict=True):
         if ESCAPED * (len(line) + TITLE_BYTES) > ITEM_BYTES:
             size = len(json.dumps({"title": title, **json.loads(line)}))
             if size > ITEM_BYTES:

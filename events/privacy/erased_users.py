@@ -78,10 +78,7 @@ class ErasedUsers:
         self._refresh()
         if not self._times:
             return None
-        return self.until_of(self._keys.names.all(user_id))
-
-    def until_of(self, names: Iterable[str]) -> int | None:
-        """As `until`, for a user with some names."""
+        names = self._keys.names.all(user_id)
         times = [
             self._times[digest] for name in names if (digest := digest_of(name)) in self._times
         ]

@@ -4,6 +4,7 @@ import logging
 
 from events.event_store import EventStore
 from events.privacy.erased_users import ErasedUsers
+from events.privacy.keyed_store import KeyedStore
 from events.privacy.user_names import digest_of
 
 logger = logging.getLogger(__name__)
@@ -33,10 +34,13 @@ def erase_user(store: EventStore, erased: ErasedUsers, user_id: str, *, at: int)
 def carry_erasures(store: EventStore, erased: ErasedUsers, *, after: int) -> int:
     """Add the erasures that the store holds to the erased users.
 
+    A store without the last one was brought back from a copy, or is another one: users who are
+    erased beside the releases are then erased from it too. So is a store at first.
+
     Args:
         store: Store of the events.
         erased: Erased users of the releases.
-        after: Sequence number of the last erasure that was added.
+        after: Sequence number of the last erasure that was added; 0 at first.
 
     Returns:
         Sequence number of the last erasure.
@@ -44,10 +48,30 @@ def carry_erasures(store: EventStore, erased: ErasedUsers, *, after: int) -> int
     Raises:
         ArtifactError: the store is out of reach, or the list of erased users is damaged.
     """
-    new = store.erasures(after)
-    if new:
-        _add(erased, {erasure.digest: erasure.time for erasure in new})
-    return new[-1].sequence if new else after
+    found = store.erasures(max(after - 1, 0))
+    if not after or not found or found[0].sequence != after:
+        _erase_again(store, erased)
+        found = store.erasures()
+    if new := {erasure.digest: erasure.time for erasure in found if erasure.sequence != after}:
+        _add(erased, new)
+    return found[-1].sequence if found else 0
+
+
+def _erase_again(store: EventStore, erased: ErasedUsers) -> None:
+    """Erase the users from a store that does not know of their erasure."""
+    names = store.store if isinstance(store, KeyedStore) else store
+    known = {erasure.digest for erasure in names.erasures()}
+    missing = {digest: at for digest, at in erased.digests.items() if digest not in known}
+    if not missing:
+        return
+    stored, last = dict[str, str](), ""
+    while users := names.users(after=last):
+        last = users[-1]
+        stored |= {digest: user for user in users if (digest := digest_of(user)) in missing}
+    for digest, at in missing.items():
+        removed = names.erase([stored[digest]] if digest in stored else [], digest=digest, at=at)
+        if removed:
+            logger.warning("%d events of an erased user are removed again", removed)
 
 
 def _add(erased: ErasedUsers, users: dict[str, int]) -> None:

@@ -20,13 +20,15 @@ class KeyedStore(EventStore):
 
     def __init__(self, store: EventStore, keys: KeyFile) -> None:
         """Take the store, which `close` closes, and the keys."""
-        self._store, self._keys = store, keys
+        self._keys = keys
+        self.store = store
+        """The store of the names"""
 
     @override
     def append(self, events: Sequence[Event], *, clients: Sequence[str] = ()) -> list[Outcome]:
         names = self._keys.names
         named = [replace(event, user_id=names.current(event.user_id)) for event in events]
-        outcomes = self._store.append(named, clients=clients)
+        outcomes = self.store.append(named, clients=clients)
         for length in reversed(range(len(names.keys))):
             unsure = [n for n, outcome in enumerate(outcomes) if outcome is Outcome.CONFLICT]
             if not unsure:
@@ -35,53 +37,51 @@ class KeyedStore(EventStore):
                 replace(events[n], user_id=names.at(events[n].user_id, length)) for n in unsure
             ]
             senders = [clients[n] for n in unsure] if clients else ()
-            for n, outcome in zip(unsure, self._store.append(before, clients=senders), strict=True):
+            for n, outcome in zip(unsure, self.store.append(before, clients=senders), strict=True):
                 outcomes[n] = outcome
         return outcomes
 
     @override
     def history(self, user_id: str, actions: Sequence[str], limit: int) -> list[Event]:
-        found = [
-            self._store.history(name, actions, limit) for name in self._keys.names.all(user_id)
-        ]
+        found = [self.store.history(name, actions, limit) for name in self._keys.names.all(user_id)]
         merged = list(heapq.merge(*filter(None, found), key=lambda event: event.time))
         return merged[max(0, len(merged) - limit) :]
 
     @override
     def count(self) -> int:
-        return self._store.count()
+        return self.store.count()
 
     @override
     def prune(self, before: int) -> int:
-        return self._store.prune(before)
+        return self.store.prune(before)
 
     @override
     def scan(self) -> Iterator[Event]:
-        return self._store.scan()
+        return self.store.scan()
 
     @override
     def export(self, user_id: str) -> Iterator[Event]:
         for name in self._keys.names.all(user_id):
-            for event in self._store.export(name):
+            for event in self.store.export(name):
                 yield replace(event, user_id=user_id)
 
     @override
     def erase(self, user_ids: Sequence[str], *, digest: str, at: int) -> int:
         names = [name for user_id in user_ids for name in self._keys.names.all(user_id)]
-        return self._store.erase(names, digest=digest, at=at)
+        return self.store.erase(names, digest=digest, at=at)
 
     @override
     def erasures(self, after: int = 0) -> Sequence[Erasure]:
-        return self._store.erasures(after)
+        return self.store.erasures(after)
 
     @override
     def rename(self, names: Mapping[str, str]) -> int:
-        return self._store.rename(names)
+        return self.store.rename(names)
 
     @override
     def users(self, after: str = "") -> Sequence[str]:
-        return self._store.users(after)
+        return self.store.users(after)
 
     @override
     def close(self) -> None:
-        self._store.close()
+        self.store.close()

@@ -8,7 +8,7 @@ class Limits:
     """Limits on one request; a request beyond them is an InvalidRequestError.
 
     They bound the work of one message: the event loop is busy for at most 20 ms, the engine for at
-    most 200 ms. Higher limits stretch both.
+    most 200 ms, except for explanations. Higher limits stretch both.
     """
 
     shortlist: int = 200
@@ -38,7 +38,7 @@ class Limits:
     request_bytes: int = 512 << 10
     """Maximum size of a message to the RecommenderService: 10,000 ids of 36 bytes with their times
     fit. The event loop decodes it in one piece, about 13 ms for a MiB."""
-    rows_bytes: int = 384 << 10
+    rows_bytes: int = 320 << 10
     """Maximum size of a message to the CatalogService or the FeedbackService, whose rows take
     longer to decode. The largest item fits."""
 

@@ -101,7 +101,6 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
     """
     import uvloop
 
-    faulthandler.enable()  # logs where a signal such as SIGBUS ended the process
     if (options.releases is None) == (options.artifacts is None):
         raise ValueError("serve must be given either --releases or --artifacts, got both or none")
     config = ServeConfig(
@@ -132,6 +131,7 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
         reloader=reloader,
         limits=config.limits,
     )
+    faulthandler.enable(2)  # logs to stderr where a signal such as SIGBUS ended the process
     try:
         uvloop.run(serving)
     except ServerEndedError as error:

@@ -39,7 +39,9 @@ class ItemChanges:
     def __init__(self, base: Engine, root: Path) -> None:
         """Take the engine of the release in folder `root`."""
         self._base, self._root = base, root
-        self._encode = ItemEncoder(root, base.cascade.catalogue, base.cascade.ranker)
+        self._encode = ItemEncoder(
+            root, base.cascade.catalogue, base.cascade.ranker, base.cascade.retriever.texts
+        )
         self.encoded_by = " ".join(base.versions[stage] for stage in ENCODING_STAGES)
         """Fingerprints of the models, as changes record them"""
 

@@ -28,14 +28,18 @@ class ItemEncoder:
     An item with the same text as in the release keeps its learnt embedding and state.
     """
 
-    def __init__(self, root: Path, catalogue: Catalogue, ranker: Ranker) -> None:
+    def __init__(
+        self, root: Path, catalogue: Catalogue, ranker: Ranker, towers: TextEncoder
+    ) -> None:
         """Keep the parts of a release.
 
         Args:
             root: Folder of the release.
             catalogue: Catalogue of the release.
             ranker: Ranker of the release.
+            towers: Encodes texts with the release's item tower; other threads may use it too.
         """
+        self._towers = towers
         self._root, self._catalogue, self._ranker = root, catalogue, ranker
         self._config = data_config(root)
         self._embeddings = read_array(root / TOWERS / EMBEDDINGS)
@@ -48,7 +52,6 @@ class ItemEncoder:
         """
         if not isinstance(self._ranker.inputs, AttentionInputs):
             return
-        _ = self._towers
         try:
             _ = self._new_states
         except (FileNotFoundError, MismatchedArtifactError) as error:
@@ -99,10 +102,6 @@ class ItemEncoder:
             vectors[new] = self._towers(new_texts)
             states[new] = inputs.quantised(self._new_states(new_texts, vectors[new]), new_texts)
         return vectors, states
-
-    @cached_property
-    def _towers(self) -> TextEncoder:
-        return TextEncoder.load(self._root / TOWERS)
 
     @cached_property
     def _new_states(self) -> NewItemStates:

@@ -25,21 +25,20 @@ LOCK = 0x53484C46
 SCHEMA: LiteralString = """CREATE TABLE IF NOT EXISTS item_changes (
     position bigint PRIMARY KEY,
     token bigint NOT NULL,
-    starts boolean NOT NULL,
     record bytea NOT NULL
 )"""
 FIRST: LiteralString = """INSERT INTO item_changes
-SELECT 0, %s, true, '' WHERE NOT EXISTS (SELECT FROM item_changes)"""
+SELECT 0, %s, '' WHERE NOT EXISTS (SELECT FROM item_changes)"""
 LAST: LiteralString = "SELECT position, token FROM item_changes ORDER BY position DESC LIMIT 1"
 READ: LiteralString = """
-SELECT position, token, starts, CASE WHEN position > %(after)s THEN record END
+SELECT position, token, CASE WHEN position > %(after)s THEN record END
 FROM item_changes WHERE position >= %(after)s ORDER BY position"""
 NOTIFY: LiteralString = "SELECT pg_notify('shortlist_item_changes', '')"
 LISTEN: LiteralString = "LISTEN shortlist_item_changes"
 APPEND: LiteralString = """
 WITH added AS (
     INSERT INTO item_changes
-    SELECT %(place)s, %(token)s, false, %(record)s
+    SELECT %(place)s, %(token)s, %(record)s
     WHERE EXISTS (SELECT FROM (SELECT position, token FROM item_changes
         ORDER BY position DESC LIMIT 1) AS last WHERE (position, token) = (%(after)s, %(seen)s))
     ON CONFLICT (position) DO NOTHING RETURNING position)
@@ -47,7 +46,7 @@ SELECT position, pg_notify('shortlist_item_changes', '') FROM added"""
 STORED: LiteralString = "SELECT FROM item_changes WHERE position = %s AND token = %s"
 EXCLUSIVE: LiteralString = "LOCK TABLE item_changes IN EXCLUSIVE MODE"
 DELETE: LiteralString = "DELETE FROM item_changes"
-INSERT: LiteralString = "INSERT INTO item_changes VALUES (%s, %s, %s, %s)"
+INSERT: LiteralString = "INSERT INTO item_changes VALUES (%s, %s, %s)"
 SIZE: LiteralString = "SELECT coalesce(sum(octet_length(record)), 0)::bigint FROM item_changes"
 
 
@@ -56,8 +55,8 @@ class PostgresqlLog(ChangeLog):
 
     Who appends has read the record before. So records become visible in the order of their
     positions, without gaps, and no client holds a lock while it thinks. A replacement goes on
-    counting; its first record `starts`, and everything before it is gone. Tokens are random: they
-    tell a server that comes back to a restored database that its place is another one now.
+    counting, and everything before it is gone: a reader whose last record is gone reads all. Tokens
+    are random: they tell a reader of a restored database that its place is another one now.
     """
 
     def __init__(self, address: str) -> None:
@@ -158,14 +157,11 @@ def _read(connection: Connection, after: Position | None) -> Tail:
     whole = after is None or not rows or rows[0][:2] != (after.place, after.generation)
     if whole and after is not None:
         rows = _rows_after(connection, -1)
-    starts = [number for number, row in enumerate(rows) if row[2]]
     first = 0 if whole else 1
-    if starts and starts[-1] >= first:
-        first, whole = starts[-1], True
     if not rows:
         raise psycopg.DataError("the table item_changes was emptied")
     position = Position(rows[-1][1], rows[-1][0])
-    return Tail([row[3] for row in rows[first:] if row[3]], position, whole=whole)
+    return Tail([row[2] for row in rows[first:] if row[2]], position, whole=whole)
 
 
 def _rows_after(connection: Connection, place: int) -> list[tuple[Any, ...]]:
@@ -174,7 +170,7 @@ def _rows_after(connection: Connection, place: int) -> list[tuple[Any, ...]]:
 
 def _replace(connection: Connection, records: Sequence[bytes], after: Position) -> Position | None:
     rows = [
-        (after.place + number, secrets.randbits(63), number == 1, record)
+        (after.place + number, secrets.randbits(63), record)
         for number, record in enumerate(records or [b""], 1)
     ]
     with connection.transaction():

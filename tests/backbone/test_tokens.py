@@ -81,6 +81,6 @@ def test_padding_marks_tokens_and_the_second_text():
 
 def test_a_missing_backbone_names_the_command_that_fetches_the_default():
     with pytest.raises(FileNotFoundError, match="make weights"):
-        load_bert("no/such-model")
+        load_bert(f"no/such-model@{'0' * 40}")
     with pytest.raises(FileNotFoundError, match="no/such-model"):
-        load_tokenizer("no/such-model")
+        load_tokenizer(f"no/such-model@{'0' * 40}")

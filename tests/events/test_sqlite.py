@@ -1,6 +1,8 @@
 import random
 import shutil
 import sqlite3
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Semaphore
@@ -178,4 +180,31 @@ def test_an_erasure_that_stays_in_the_log_is_not_acknowledged(path, event, monke
     reader.close()
     assert store.erase(["u"], digest="d", at=1) == 0
     assert [erasure.digest for erasure in store.erasures()] == ["d", "d"]
+    store.close()
+
+
+def test_users_are_erased_at_once_while_others_are_read_and_written(path):
+    def event(event_id, user):
+        return Event(event_id=event_id, user_id=user, item_id="i", action="click", time=1)
+
+    store = SqliteStore(path)
+    store.append([event(str(n), f"u{n % 9}") for n in range(900)])
+    done = threading.Event()
+
+    def disturb(number):
+        while not done.is_set():
+            store.append([event(f"{number} {time.perf_counter_ns()}", "busy")])
+            list(store.scan())
+
+    with ThreadPoolExecutor(12) as threads:
+        others = [threads.submit(disturb, number) for number in range(3)]
+        erasing = [
+            threads.submit(store.erase, [f"u{n}"], digest=f"d{n}", at=n + 1) for n in range(9)
+        ]
+        try:
+            assert [one.result() for one in erasing] == [100] * 9
+        finally:
+            done.set()
+        for other in others:
+            other.result()
     store.close()

@@ -108,14 +108,16 @@ def test_items_are_the_tuning_queries_if_users_are_few(root):
     assert built(root, kind="exact")[RECALL] == 1
 
 
-def test_what_a_user_repeats_in_a_day_changes_neither_neighbours_nor_eras(root, shop):
+def test_what_a_user_repeats_in_a_day_changes_neither_neighbours_nor_eras(root, shop, tmp_path):
     stages = {}
     for times in (1, 40):
         save_dataset(root / "data", with_repeats(shop, times))
-        run("index", IndexConfig(), root, build)
+        folder = tmp_path / f"{times} times"
+        folder.mkdir()
+        build(IndexConfig(), root, folder)
         stages[times] = {
             path.name: np.load(path)
-            for path in (root / "index").glob("*.npy")
+            for path in folder.glob("*.npy")
             if path.name.startswith((NEIGHBOURS, NEXT_ITEMS, "item_times"))
         }
 

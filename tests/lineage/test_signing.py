@@ -69,7 +69,9 @@ def test_a_signed_release_is_accepted_with_its_key_and_without_any(release, keys
 def test_an_unsigned_release_is_refused_by_name(release, keys):
     _, trusted = keys("shop")
 
-    with pytest.raises(SignatureError, match=f"{release.name} must be signed .* signed by nobody"):
+    with pytest.raises(
+        SignatureError, match=f"{release.name} must be signed .* got signed by nobody"
+    ):
         open_release(release, trusted=trusted)
 
 
@@ -78,7 +80,7 @@ def test_a_release_signed_by_another_key_is_refused_and_both_keys_are_named(rele
     name = sign(release, other)
 
     (wanted,) = trusted.keys
-    with pytest.raises(SignatureError, match=f"keys {wanted}, but is signed by {name}"):
+    with pytest.raises(SignatureError, match=f"keys {wanted}, got signed by {name}"):
         verify_release(release, trusted)
 
 
@@ -89,7 +91,7 @@ def test_a_file_that_was_changed_with_its_checksum_is_refused(release, keys, nam
     tamper(release, name)
     verify_release(release)  # the seal alone accepts it
 
-    with pytest.raises(SignatureError, match="its record was changed since"):
+    with pytest.raises(SignatureError, match=r"its release\.json was changed after"):
         verify_release(release, trusted)
 
 

@@ -42,7 +42,6 @@ class ClientsFile:
             self._stamp, self._content, self._clients = (), None, ()
             self._say(f"{self._path} is gone: no client is known until it is back")
         except (OSError, ValueError) as error:
-            self._stamp = ()  # read again next time
             self._say(f"the clients read before stay valid: {error}")
         else:
             self._say("")

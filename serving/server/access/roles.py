@@ -11,6 +11,7 @@ from shortlist_client.proto.recommender.v1 import (
     admin_pb2,
     catalog_pb2,
     feedback_pb2,
+    privacy_pb2,
     recommender_pb2,
 )
 
@@ -38,7 +39,7 @@ ROLES: Mapping[str, Role] = {
     "PrivacyService": Role.ADMIN,
 }
 """Role that each service of the contract requires."""
-CONTRACT = (admin_pb2, catalog_pb2, feedback_pb2, recommender_pb2)
+CONTRACT = (admin_pb2, catalog_pb2, feedback_pb2, privacy_pb2, recommender_pb2)
 """The files of the contract."""
 PUBLIC_SERVICE = health.SERVICE_NAME
 """Service that needs no token, because probes have none."""

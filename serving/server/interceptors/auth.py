@@ -1,7 +1,7 @@
 """Refuses unauthorised calls without reading their messages."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -68,13 +68,15 @@ def _admitted_first(
     before it makes one. So the handler is made for streams.
     """
 
-    async def call(requests: AsyncIterator[Any], context: Any) -> None:
+    async def call(requests: AsyncIterator[Any], context: Any) -> AsyncGenerator[Any, None]:
         try:
             admit(context)
         except AccessError as error:
             refusal: Any = refuse(error)
             await refusal.stream_unary(requests, context)
-        await _respond(handler, requests, context)
+        async with aclosing(_responses(handler, requests, context)) as responses:
+            async for response in responses:
+                yield response
 
     return grpc.stream_stream_rpc_method_handler(
         call,
@@ -83,8 +85,10 @@ def _admitted_first(
     )
 
 
-async def _respond(handler: Any, requests: AsyncIterator[Any], context: Any) -> None:
-    """Answer a stream of requests by a method of any kind."""
+async def _responses(
+    handler: Any, requests: AsyncIterator[Any], context: Any
+) -> AsyncGenerator[Any, None]:
+    """The responses of a method of any kind to a stream of requests."""
     request: Any = requests
     if not handler.request_streaming:
         request = await anext(requests, None)
@@ -94,9 +98,9 @@ async def _respond(handler: Any, requests: AsyncIterator[Any], context: Any) -> 
         result = (handler.unary_stream or handler.stream_stream)(request, context)
         async with aclosing(result) as responses:
             async for response in responses:
-                await context.write(response)
+                yield response
         return
     response = await (handler.unary_unary or handler.stream_unary)(request, context)
     if (call := CALL.get()) is not None:  # the telemetry looks at both
         call.request, call.response = request, response
-    await context.write(response)
+    yield response

@@ -79,7 +79,7 @@ def _guarded(method: Method, name: str) -> Method:
     async def call(request: Any, context: Any) -> Any:
         try:
             return await method(_checked(request), context)
-        except aio.AbortError:
+        except (aio.AbortError, aio.InternalError):  # refused, or the caller has left
             raise
         except Exception as error:
             await _abort(error, context, name)
@@ -102,7 +102,7 @@ def _guarded_stream(
             async with aclosing(method(checked(requests), context)) as responses:
                 async for response in responses:
                     yield response
-        except aio.AbortError:
+        except (aio.AbortError, aio.InternalError):  # refused, or the caller has left
             raise
         except Exception as error:
             await _abort(error, context, name)

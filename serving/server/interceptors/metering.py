@@ -49,7 +49,9 @@ class MeteringInterceptor(aio.ServerInterceptor):
             return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary), **codec)
         if handler.stream_unary is not None:
             return grpc.stream_unary_rpc_method_handler(self._reader(handler.stream_unary), **codec)
-        assert handler.stream_stream is not None, f"{name} must be of a kind that is metered"
+        if handler.unary_stream is not None:
+            reading = self._streaming(handler.unary_stream, name)
+            return grpc.unary_stream_rpc_method_handler(reading, **codec)
         streaming = self._streaming(handler.stream_stream, name)
         return grpc.stream_stream_rpc_method_handler(streaming, **codec)
 
@@ -69,10 +71,14 @@ class MeteringInterceptor(aio.ServerInterceptor):
     def _streaming(
         self, method: Callable[..., AsyncGenerator[Any]], name: str
     ) -> Callable[..., AsyncIterator[Any]]:
-        async def call(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        async def call(sent: Any, context: Any) -> AsyncIterator[Any]:
+            if isinstance(sent, AsyncIterator):
+                sent = self._charged(sent)
+            else:
+                self._charge(sent, prepaid=1)
             async with (
                 self._checked_again(name) as ended,
-                aclosing(method(self._charged(requests), context)) as responses,
+                aclosing(method(sent, context)) as responses,
             ):
                 while (response := await _unless_ended(ended, anext(responses, END))) is not END:
                     yield response
@@ -123,6 +129,6 @@ async def _unless_ended(ended: "asyncio.Task[Exception]", work: Awaitable[T]) ->
             raise ended.result()
         return task.result()
     finally:
-        if not task.done() or ended.done():
-            task.cancel()
+        task.cancel()  # or, if it is done: its error is not reported as forgotten
+        if not task.done():
             await asyncio.gather(task, return_exceptions=True)

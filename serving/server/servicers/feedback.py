@@ -47,9 +47,7 @@ class FeedbackServicer(FeedbackServiceServicer):
         async with self._reading:  # one message after the other, so that events stay in order
             events, reasons = await _read(request.events, at=now)
         reasons = [
-            reason
-            or broken_user_rule(event.user_id)
-            or self._budgets.broken_rule(event.user_id)
+            reason or broken_user_rule(event.user_id) or self._budgets.broken_rule(event.user_id)
             for event, reason in zip(events, reasons, strict=True)
         ]
         valid = [row for row, reason in enumerate(reasons) if reason is None]

@@ -8,6 +8,7 @@ from typing import Any
 from typing_extensions import override
 
 from serving.batching.engine_thread import EngineThread
+from serving.server.access.about_users import check_user
 from serving.server.user_privacy import UserPrivacy
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.event import ID_LENGTH
@@ -57,3 +58,4 @@ def _check(user_id: str) -> None:
         raise InvalidRequestError(
             f"user_id must have 1 to {ID_LENGTH} characters without NUL, got {len(user_id)}"
         )
+    check_user(user_id)

@@ -12,7 +12,10 @@ FAULTS_OF_CALLERS = (
 
 
 def hide_faults_of_callers() -> None:
-    """Drop gRPC's log lines about calls that are refused, or whose callers have left."""
+    """Drop gRPC's log lines about calls that are refused, or whose callers have left.
+
+    Its core writes to standard error by itself; `serving/__init__.py` sets the level.
+    """
     logging.getLogger(GRPC).addFilter(_is_fault_of_ours)
 
 

@@ -301,7 +301,11 @@ def test_a_full_disk_changes_neither_answers_nor_the_journal(start, monkeypatch)
         ([Item(item_id="a", title="x", texts={"brand": 3})], "texts of 'a' .* got brand=3"),
         ([Item(item_id="a", title="x", attributes={"p": float("nan")})], "plain JSON values"),
         ([Item(item_id="a", title="x", attributes={"p": object()})], "plain JSON values"),
-        ([Item(item_id="a", title="x" * 70_000)], "at most 65536 bytes"),
+        ([Item(item_id="a", title="x" * 2_049)], "title of .a. must have at most 2,048 bytes"),
+        (
+            [Item(item_id="a", title="x", texts={f"t{n}": "x" * 16_000 for n in range(5)})],
+            "at most 65,?536 bytes",
+        ),
     ],
 )
 def test_an_invalid_item_refuses_the_whole_change(start, items, rule):
@@ -381,7 +385,9 @@ def vector_of(engine, item_id):
 def test_an_unchanged_text_gets_the_state_from_the_rankers_training(base, root, texts):
     from serving.live.item_encoder import ItemEncoder
 
-    reader = ItemEncoder(root, base.cascade.catalogue, base.cascade.ranker)
+    reader = ItemEncoder(
+        root, base.cascade.catalogue, base.cascade.ranker, base.cascade.retriever.texts
+    )
     inputs = base.cascade.ranker.inputs
     stored = inputs.read(np.arange(240))
 

@@ -94,7 +94,7 @@ def test_killing_the_process_loses_no_acknowledged_change(root, run_script):
     assert {what for what, _, _ in results} <= {"as promised", "one more"}
     assert {signal for _, _, signal in results} == {9}
     assert len(results) == 8
-    assert sum(done for _, done, _ in results) > 4
+    assert sum(done for _, done, _ in results) > 2
 
 
 @pytest.mark.slow
@@ -104,4 +104,4 @@ def test_two_hundred_kills_of_the_process_lose_no_acknowledged_change(root, run_
 
     assert {what for what, _, _ in results} == {"as promised", "one more"}
     assert {signal for _, _, signal in results} == {9}
-    assert sum(done for _, done, _ in results) > 400
+    assert sum(done for _, done, _ in results) > 200

@@ -8,7 +8,8 @@ import pytest
 
 from lineage.manifest import CorruptArtifactError, read_manifest
 from lineage.releases import live_release
-from serving.engine.engine import EngineConfig
+from serving.engine.engine import Engine, EngineConfig
+from serving.live.item_encoder import ItemEncoder
 from serving.live.live_engine import LiveEngine
 from serving.releases.publish import PublishConfig, publish
 from shortlist_client.api.item import Item
@@ -60,7 +61,9 @@ def test_a_release_upserts_and_searches_in_any_folder_without_backbone_and_netwo
 
 
 def test_the_releases_backbone_encodes_as_the_configured_one(live, release):
-    stored = LiveEngine.load(live, EngineConfig())._encode._new_states
+    cascade = Engine.load(live, EngineConfig()).cascade
+    encoder = ItemEncoder(live, cascade.catalogue, cascade.ranker, cascade.retriever.texts)
+    stored = encoder._new_states
     config = read_manifest(release / "ranker", "ranker").config
     texts = ["red shirt", "teal rug mug", ""]
 

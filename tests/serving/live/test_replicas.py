@@ -311,8 +311,11 @@ def test_the_successor_of_an_engine_goes_on_following(shared, monkeypatch):
     assert other.find("c")
     assert successor.find("c")
     assert engine.age_seconds is None
+    assert successor.age_seconds < 5
     engine.close()
     successor.upsert([item("d")])
+    successor.close()
+    assert "item changes" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_failed_hand_over_leaves_both_as_they_were(shared):

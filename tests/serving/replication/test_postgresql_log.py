@@ -131,7 +131,7 @@ def test_an_append_waits_for_a_replacement_and_then_changes_nothing(address, log
     with psycopg.connect(address) as replacing:
         replacing.execute("LOCK TABLE item_changes IN EXCLUSIVE MODE")
         replacing.execute("DELETE FROM item_changes")
-        replacing.execute("INSERT INTO item_changes VALUES (%s, 7, true, 'ab')", (end.place + 1,))
+        replacing.execute("INSERT INTO item_changes VALUES (%s, 7, 'ab')", (end.place + 1,))
         outcome = []
         thread = threading.Thread(target=lambda: outcome.append(log.append(b"c", after=end)))
         thread.start()

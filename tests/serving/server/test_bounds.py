@@ -30,6 +30,7 @@ from serving.server.metrics import Metrics
 from serving.server.servicers.admin import AdminServicer
 from serving.server.servicers.catalog import CatalogServicer
 from serving.server.servicers.feedback import FeedbackServicer
+from serving.server.servicers.privacy import PrivacyServicer
 from serving.server.servicers.recommender import RecommenderServicer
 from shortlist_client.api.answer import Answer, Basis, Coverage, RankedItem, Reason, TextReason
 from shortlist_client.api.errors import InvalidRequestError
@@ -38,6 +39,7 @@ from shortlist_client.proto.recommender.v1 import (
     admin_pb2_grpc,
     catalog_pb2_grpc,
     feedback_pb2_grpc,
+    privacy_pb2_grpc,
     recommender_pb2,
     recommender_pb2_grpc,
 )
@@ -125,6 +127,9 @@ class FullRecommender(FakeRecommender):
     def version_token(self, _):
         pass
 
+    def past(self, user_id):
+        return ()
+
     def check(self, item):
         check_item(item, DEFAULT_LIMITS)
 
@@ -146,9 +151,12 @@ class Loop:
         self._handlers = self._runner.run(self._made())
 
     async def _made(self):
-        async def append(events):
+        async def append(events, **_):
             await asyncio.sleep(0)
             return [Outcome.RECORDED] * len(events)
+
+        async def nothing(_):
+            return 0
 
         self._engine = EngineThread(FullRecommender, QueueConfig())
         self._engine.__enter__()
@@ -165,10 +173,14 @@ class Loop:
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(recommender, handlers)
         catalog = CatalogServicer(self._engine, draining)
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(catalog, handlers)
-        feedback = FeedbackServicer(SimpleNamespace(append=append), draining)
+        clock = SimpleNamespace(latest=time.time)
+        feedback = FeedbackServicer(SimpleNamespace(append=append, clock=clock), draining)
         feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(feedback, handlers)
-        admin = AdminServicer(self._engine, None, metrics=Metrics("", None), user_events=None)
+        admin = AdminServicer(self._engine, None, metrics=Metrics(), user_events=None)
         admin_pb2_grpc.add_AdminServiceServicer_to_server(admin, handlers)
+        users = SimpleNamespace(erase=nothing, export=lambda _: iter(()), read=nothing)
+        privacy = PrivacyServicer(self._engine, users)
+        privacy_pb2_grpc.add_PrivacyServiceServicer_to_server(privacy, handlers)
         self._closing = [catalog, admin]
         return {path: await self._guarded(path, one) for path, one in handlers.items()}
 
@@ -220,6 +232,10 @@ class Loop:
             if handler.unary_unary is not None:
                 request = handler.request_deserializer(wire)
                 responses = [await handler.unary_unary(request, context)]
+                del request
+            elif handler.unary_stream is not None:
+                request = handler.request_deserializer(wire)
+                responses = [one async for one in handler.unary_stream(request, context)]
                 del request
             else:
                 responses = [one async for one in handler.stream_stream(stream(), context)]
@@ -303,13 +319,18 @@ def test_every_largest_message_is_accepted(loop):
 @pytest.mark.parametrize("path", sorted(METHODS))
 def test_a_server_refuses_more_bytes_than_a_call_accepts(start, fake, tmp_path, path):
     running = start(lambda: fake, parts={"store": open_store(str(tmp_path / "events.sqlite"))})
+    running.loaded.result(10)
     wire = bytes(most_bytes(path, DEFAULT_LIMITS) + 1)
 
-    with grpc.insecure_channel(running.address) as channel, pytest.raises(grpc.RpcError) as caught:
+    def send(channel):
         if METHODS[path].client_streaming:
-            list(channel.stream_stream(path)(iter([wire]), timeout=10))
-        else:
-            channel.unary_unary(path)(wire, timeout=10)
+            return list(channel.stream_stream(path)(iter([wire]), timeout=10))
+        if METHODS[path].server_streaming:
+            return list(channel.unary_stream(path)(wire, timeout=10))
+        return channel.unary_unary(path)(wire, timeout=10)
+
+    with grpc.insecure_channel(running.address) as channel, pytest.raises(grpc.RpcError) as caught:
+        send(channel)
 
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert f"must have at most {len(wire) - 1:,} bytes" in caught.value.details()

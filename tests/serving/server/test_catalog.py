@@ -282,3 +282,36 @@ def test_an_item_that_another_call_deletes_in_between_is_reported_as_unknown(cli
 
     assert (deleted.deleted, list(deleted.unknown_item_ids)) == (1, ["i1"])
     assert client.catalog.get(["i1", "i2"]) == {}
+
+
+def test_titles_and_texts_that_are_too_long_are_rejected_row_by_row(client):
+    items = [
+        Item(item_id="i1", title="t" * 2_049),
+        Item(item_id="i2", title="é" * 1_024),
+        Item(item_id="i3", title="t", texts={"brand": "b" * 16_385}),
+        Item(item_id="i4", title="t", attributes={"a" * 257: 1}),
+    ]
+
+    result = client.catalog.upsert(items)
+
+    assert result.upserted == 1
+    assert "title of 'i1' must have at most 2,048 bytes, got 2,049" in result.rejected[0]
+    assert "brand of 'i3' must have at most 16,384 bytes" in result.rejected[2]
+    assert "must have at most 256 characters, got 257" in result.rejected[3]
+    assert client.catalog.get(["i2"])["i2"].item.title == "é" * 1_024
+
+
+def test_get_returns_items_that_are_together_too_large_for_one_answer(client, channel):
+    large = {f"text_{n}": "x" * 15_000 for n in range(4)}
+    items = [Item(item_id=f"i{row}", title="t", texts=large) for row in range(50)]
+    assert client.catalog.upsert(items).upserted == 50
+
+    found = client.catalog.get([item.item_id for item in items])
+
+    assert {item_id: known.item.texts for item_id, known in found.items()} == {
+        item.item_id: large for item in items
+    }
+    with pytest.raises(grpc.RpcError, match="must have at most 2,097,152 bytes"):
+        CatalogServiceStub(channel).Get(
+            pb.GetRequest(item_ids=[item.item_id for item in items]), timeout=SECONDS
+        )

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import grpc
 import pytest
 import yaml
-from serving.server.access.credentials import digest_of
 
 from events.open_store import open_store
+from serving.server.access.credentials import digest_of
 from serving.server.user_events import EventsConfig
 from shortlist_client.api.event import Event
 from shortlist_client.api.request import Shopper

@@ -6,7 +6,6 @@ from dataclasses import replace
 import grpc
 import pytest
 import yaml
-from serving.server.access.credentials import digest_of
 
 from dataset.arrays import StringColumn
 from events.event_store import StoreError
@@ -17,6 +16,7 @@ from retrieval.cache_config import CacheConfig
 from serving.api.limits import Limits
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
+from serving.server.access.credentials import digest_of
 from serving.server.user_events import EventsConfig
 from shortlist_client.api.answer import Basis
 from shortlist_client.api.event import Event
@@ -85,6 +85,16 @@ def test_an_erased_user_is_a_stranger_at_once_although_answers_are_cached(client
     assert client.embed.shopper(Shopper(user_id="u3")).unknown_user
     assert list(client.privacy.export("u3")) == []
     assert client.privacy.erase("u3") == Erased(events=0, interactions=0)
+
+
+def test_an_answer_from_before_the_erasure_is_not_repeated_from_the_cache(client):
+    before = client.recommend(Shopper(user_id="u5"))
+    assert list(client.recommend(Shopper(user_id="u5")).milliseconds) == ["cache"]
+
+    client.privacy.erase("u5")
+
+    after = client.recommend(Shopper(user_id="u5"))
+    assert (before.unknown_user, after.unknown_user) == (False, True)
 
 
 def test_every_later_load_honours_an_erasure(client, root):
@@ -251,3 +261,27 @@ def test_keyed_users_are_served_exported_and_erased_and_no_file_holds_their_ids(
     held = [path.read_bytes() for path in root.glob("*") if path.is_file()]
     assert not any(b"jane" in content for content in held)
     assert "jane" not in caplog.text
+
+
+def test_an_export_ends_with_the_rights_of_its_client(start, fake, store, tmp_path, monkeypatch):
+    monkeypatch.setattr("serving.server.interceptors.metering.RECHECK_SECONDS", 0.1)
+    path = tmp_path / "clients.yaml"
+    entry = {"client": "ops", "sha256": digest_of("t").hex(), "roles": ["admin"]}
+    path.write_text(yaml.safe_dump([entry]))
+    running = start(lambda: fake, parts={"store": store}, tokens=path)
+    running.loaded.result(SECONDS)
+
+    def endless(user_id):
+        while True:
+            time.sleep(0.001)
+            yield bought(user_id, "i5")
+
+    monkeypatch.setattr(store, "export", endless)
+    with RecommenderClient(running.address, timeout=SECONDS, token="t") as client:
+        exported = client.privacy.export("u3")
+        assert next(exported).item_id == "i5"
+        path.write_text(yaml.safe_dump([{**entry, "roles": ["read"]}]))
+        with pytest.raises(grpc.RpcError) as caught:
+            list(exported)
+
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED

@@ -184,6 +184,21 @@ def test_events_beyond_a_users_day_are_rejected_and_those_sent_again_are_free(as
     assert [event.user_id for event in store.scan()] == ["u"] * 6 + ["v"]
 
 
+def test_an_operator_exports_and_erases_only_its_own_users(as_client, fake, store):
+    fake.past = lambda user_id: []
+    everybody = as_client(["feedback", "admin"])
+    everybody.feedback.record([purchase("a", "eu-1"), purchase("b", "us-1")])
+    privacy = as_client(["admin"], users="eu-").privacy
+
+    assert [event.user_id for event in privacy.export("eu-1")] == ["eu-1"]
+    assert privacy.erase("eu-1").events == 1
+    for call in (privacy.erase, lambda user_id: list(privacy.export(user_id))):
+        with pytest.raises(grpc.RpcError) as refused:
+            call("us-1")
+        assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert [event.user_id for event in store.scan()] == ["us-1"]
+
+
 def test_without_clients_everything_is_told(client, fake):
     fake.answer = replace(fake.answer, unknown_user=True)
 

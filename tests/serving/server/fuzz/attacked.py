@@ -11,6 +11,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 
 import grpc
@@ -25,9 +26,8 @@ from tests.serving.server.fuzz.polite import TOKENS
 
 START_SECONDS, PROBE_SECONDS = 60, 10
 ROLES = dict(zip(TOKENS, ("read", "catalogue", "feedback", "admin"), strict=True))
-TRACEBACK = re.compile(
-    r"^( *)Traceback \(most recent call last\):\n(?:\1 .*\n)+\1(\S.*)$", re.MULTILINE
-)
+ONE = re.compile(r"^( *)Traceback \(most recent call last\):\n(?:\1 .*\n)+\1(\S.*)\n", re.MULTILINE)
+CHAINED = re.compile(r"\s*During handling of the above exception, another exception occurred:\s*")
 LEFT = "grpc._cython.cygrpc.ExecuteBatchError"
 """What gRPC prints, not logs, when the caller of a refused call has left."""
 SERVING = re.compile(r"serving on \S+:(\d+):")
@@ -65,13 +65,19 @@ class Attacked:
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
+    def log(self):
+        """All that the process has written."""
+        return self._log.read_text(errors="replace")
+
     def complaints(self):
         """The log's tracebacks and errors since the last call."""
-        text = self._log.read_text(errors="replace")
+        text = self.log()
         new, self._read = text[self._read :], len(text)
-        for found in TRACEBACK.finditer(new):
-            if not found[2].startswith(LEFT):
-                return new[max(found.start() - 300, 0) : found.end()]
+        found = list(ONE.finditer(new))
+        for one, following in zip_longest(found, found[1:]):
+            chained = following and CHAINED.fullmatch(new[one.end() : following.start()])
+            if not chained and not one[2].startswith(LEFT):
+                return new[max(one.start() - 300, 0) : one.end()]
         return ""
 
     def probe(self):

@@ -54,6 +54,18 @@ class FakeEngine:
     def counts(self):
         return Counts(items=len(self._items), upserted=0, deleted=0, journal_bytes=0)
 
+    def past(self, user_id):
+        return []
+
+    def follow(self):
+        """Nobody else changes items."""
+
+    close = follow
+
+    @property
+    def age_seconds(self):
+        return 0.0
+
     def cost(self, request):
         return 1
 

@@ -96,7 +96,8 @@ class Connection:
     """Reads the statuses of streams from a server's frames."""
 
     def __init__(self):
-        self._left, self._decoder, self.statuses, self.ended = b"", Decoder(), {}, set()
+        self._left, self._decoder = b"", Decoder()
+        self.statuses, self.words, self.ended = {}, {}, set()
 
     def read(self, received):
         self._left += received
@@ -114,6 +115,7 @@ class Connection:
             headers = dict(self._decoder.decode(payload, raw=True))
             if (status := headers.get(b"grpc-status")) is not None:
                 self.statuses[stream] = int(status)
+                self.words[stream] = headers.get(b"grpc-message", b"")
         if kind == RESET or (kind in (HEADERS, DATA) and flags & END_STREAM):
             self.ended.add(stream)
 
@@ -134,7 +136,8 @@ def play(session, port, tls=None):
         return {}, f"the server's headers cannot be decoded: {error}"
     for stream, forbidden in session.forbidden.items():
         if (status := connection.statuses.get(stream)) in forbidden:
-            return connection.statuses, f"stream {stream} ended with status {status}"
+            words = connection.words[stream]
+            return connection.statuses, f"stream {stream} ended with status {status}: {words!r}"
     left = sorted(set(session.forbidden) - connection.ended)
     return connection.statuses, f"streams {left[:5]} got no answer" if left else ""
 

@@ -1,7 +1,10 @@
 """Rows count against a client's budget, and a stream ends with the rights of its client."""
 
+import asyncio
+import gc
 import queue
 import time
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -123,7 +126,7 @@ def test_requests_of_a_stream_count_against_the_budget(channel, clients, fake):
         ),
         lambda channel: RecommenderServiceStub(channel).Embed(
             recommender_pb2.EmbedRequest(
-                texts=recommender_pb2.TextsToEmbed(texts=["a"] * 60),
+                texts=recommender_pb2.TextsToEmbed(texts=["a"] * 30),
             ),
             timeout=SECONDS,
         ),
@@ -286,3 +289,50 @@ def test_a_stream_that_has_ended_leaves_no_task_behind(channel, guarded, clients
 
     assert any("_refused_later" in name for name in during)
     assert not any("_refused_later" in name for name in guarded.tasks())
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_a_caller_that_leaves_as_its_stream_fails_leaves_no_forgotten_error(turns, caplog):
+    async def main():
+        broken, ended = asyncio.Event(), asyncio.create_task(asyncio.sleep(SECONDS))
+
+        async def work():
+            await broken.wait()
+            raise LookupError("no message")
+
+        waiting = asyncio.create_task(metering._unless_ended(ended, work()))
+        await asyncio.sleep(0.01)
+        broken.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        ended.cancel()
+
+    asyncio.run(main())
+    gc.collect()
+
+    assert not caplog.records
+
+
+def test_one_request_with_many_answers_is_charged_once_and_answered(monkeypatch):
+    charged = []
+    budgets = SimpleNamespace(charge=lambda client, rows, prepaid: charged.append((rows, prepaid)))
+    monkeypatch.setattr(metering, "rows_of", lambda request: 7)
+
+    async def answers(request, context):
+        for number in range(3):
+            yield request, number
+
+    async def continuation(details):
+        return grpc.unary_stream_rpc_method_handler(answers)
+
+    async def main():
+        metering.CLIENT.set(SimpleNamespace(name="ops"))
+        interceptor = metering.MeteringInterceptor(SimpleNamespace(budgets=budgets))
+        details = SimpleNamespace(method="/recommender.v1.PrivacyService/Export")
+        handler = await interceptor.intercept_service(continuation, details)
+        return [answer async for answer in handler.unary_stream("asked", None)]
+
+    assert asyncio.run(main()) == [("asked", 0), ("asked", 1), ("asked", 2)]
+    assert charged == [(7, 1)]

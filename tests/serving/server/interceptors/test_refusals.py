@@ -20,7 +20,6 @@ REFLECTION = f"/{reflection.SERVICE_NAME}/ServerReflectionInfo"
 CONTRACT = [
     f"/{service.full_name}/{method.name}"
     for service in contract_services()
-    if service.name != "PrivacyService"  # not served by every server
     for method in service.methods
 ]
 METHODS = [*CONTRACT, REFLECTION, "/other.Service/Any", "/recommender.v1.AdminService/Any"]
@@ -132,6 +131,7 @@ def test_another_certificate_is_refused_before_it_sends_a_message(
 
 
 def test_every_kind_of_call_works_with_a_bound_certificate(mutual, clients, authority, fake):
+    fake.past = lambda user_id: []
     clients.put("shop", certificate="CN=shop")
     credentials = authority.credentials("shop", common_name="shop")
     with RecommenderClient(
@@ -141,6 +141,7 @@ def test_every_kind_of_call_works_with_a_bound_certificate(mutual, clients, auth
         assert len(list(client.recommend_many([(Shopper(), Wishes())] * 3))) == 3
         event = Event(user_id="u", item_id="i", action="purchase")
         assert client.feedback.record([event]).recorded == 1
+        assert [event.item_id for event in client.privacy.export("u")] == ["i"]
         assert client.is_ready(timeout=SECONDS)
     with open_channel(mutual.address, token="shop", credentials=credentials) as channel:
         assert outcome(channel, "/other.Service/Any") == "UNIMPLEMENTED"
