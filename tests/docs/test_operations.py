@@ -9,7 +9,7 @@ from serving.__main__ import commands
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text()
-COMMAND = re.compile(r"python -m serving ([a-z-]+)((?:[^\n`#]|\\\n)*)")
+COMMAND = re.compile(r"python -m serving ([a-z-]+)((?:\\\n|[^\n`#])*)")
 OPTION = re.compile(r"(?<=\s)--([\w.]+)")
 SETTING = re.compile(r"`((?:server|limits|events)\.[a-z_.]+)`")
 FILES = {"events.sqlite"}
