@@ -28,23 +28,39 @@ class KeyFile:
                 it.
         """
         self.path, self._read_at = path, (0, 0)
-        self._names = PLAIN
+        self._names, self._failure = PLAIN, ""
         if path is not None:
             self._read_at = _changed_at(path)
             self._names = UserNames(keys=read_keys(path))
 
     @property
     def names(self) -> UserNames:
-        """The names by the current keys; by those read before, if the file cannot be read."""
+        """The names by the current keys; by those read before, if the file cannot be read.
+
+        Keys are only added. A file without one of those read before is another one, or an older
+        copy: users would be looked for under names that they do not have.
+        """
         if self.path is not None:
             try:
                 changed = _changed_at(self.path)
                 if changed != self._read_at:
-                    self._names = UserNames(keys=read_keys(self.path))
+                    self._names = UserNames(keys=self._more_keys(self.path))
                     self._read_at = changed
+                self._failure = ""
             except KeysError as error:
-                logger.error("the keys read before stay in use: %s", error)
+                if str(error) != self._failure:
+                    logger.error("the keys read before stay in use: %s", error)
+                self._failure = str(error)
         return self._names
+
+    def _more_keys(self, path: Path) -> Sequence[bytes]:
+        keys, known = read_keys(path), self._names.keys
+        if list(keys[: len(known)]) != list(known):
+            raise KeysError(
+                f"{path} must begin with the {len(known)} keys that were read before, got other "
+                "ones; bring the newest copy of it back"
+            )
+        return keys
 
 
 def read_keys(path: Path) -> Sequence[bytes]:

@@ -133,7 +133,7 @@ def rotate(options: jsonargparse.Namespace) -> None:
 def _rename(config: EventsConfig, root: Path, keys: KeyFile) -> None:
     with closing(open_store(config.address(root))) as store:
         erased = config.erased(root)
-        carry_erasures(store, erased, after=0)
+        carry_erasures(store, erased)
         logger.info("%d users renamed", prolong(store, erased, keys.names))
 
 
@@ -148,7 +148,7 @@ def _opened(config: EventsConfig, root: Path) -> Iterator[tuple[EventStore, Eras
     """Event store and erased users beside a release, with what the store knows of erasures."""
     with closing(config.opened(root)) as store:
         erased = config.erased(root)
-        carry_erasures(store, erased, after=0)
+        carry_erasures(store, erased)
         yield store, erased
 
 

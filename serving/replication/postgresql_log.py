@@ -9,13 +9,8 @@ from typing import Any, LiteralString
 import psycopg
 from typing_extensions import override
 
-from serving.replication.postgresql_session import (
-    PATIENCE_SECONDS,
-    Connection,
-    Session,
-    connect,
-    cut_off_after,
-)
+from events.postgresql_connection import PATIENCE_SECONDS, Connection, cut_off_after
+from serving.replication.postgresql_session import Session, connect
 from serving.replication.protocol import ChangeLog, LogUnavailableError, Position, Tail
 
 POLL_SECONDS = 0.5
