@@ -13,7 +13,8 @@ import jsonargparse
 from dataset.arrays import load_dataset
 from lineage.releases import live_release
 from serving.cli.connection import FAILED, TOKEN, add_server, connected
-from serving.server.user_events import EventsConfig, oldest_retained
+from serving.server.users.events_config import EventsConfig
+from serving.server.users.user_events import oldest_retained
 from shortlist_client.api.event import Event
 
 logger = logging.getLogger(__name__)

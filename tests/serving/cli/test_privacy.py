@@ -10,7 +10,7 @@ from events.privacy.erased_users import FILE, ErasedUsers
 from events.privacy.key_file import KeyFile, read_keys
 from events.privacy.user_names import length_of
 from serving.__main__ import main
-from serving.server.user_events import EventsConfig
+from serving.server.users.events_config import EventsConfig
 from shortlist_client.api.event import Event
 from shortlist_client.api.privacy import PastInteraction
 

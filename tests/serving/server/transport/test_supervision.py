@@ -18,12 +18,11 @@ SECONDS = 10
 SERVED = """
 import asyncio, logging, sys
 from pathlib import Path
-from types import SimpleNamespace
 import serving.server.run
 from serving.__main__ import main
 from serving.server.server import Server
+from tests.running_server import FakeRecommender
 
-release = SimpleNamespace(current=SimpleNamespace(versions={}, version_token=1, cache_lookups={}))
 
 class Mortal(Server):
     async def ready(self):
@@ -40,7 +39,7 @@ class Mortal(Server):
 serving.server.run.Server = Mortal
 Path(sys.argv[1], "stages").mkdir(exist_ok=True)
 main(["serve", "--artifacts", sys.argv[1] + "/stages", "--server.port", "0"],
-     load=lambda folder, config: release)
+     load=lambda folder, config: FakeRecommender())
 """
 
 
