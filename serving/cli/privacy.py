@@ -23,7 +23,7 @@ from lineage.locking import lock_file
 from lineage.stages import DATA
 from serving.cli.connection import TOKEN, add_server, connected
 from serving.cli.events import add_store, root_of
-from serving.server.user_events import EventsConfig
+from serving.server.users.events_config import EventsConfig
 from shortlist_client.api.event import Event
 from shortlist_client.api.privacy import PastInteraction
 

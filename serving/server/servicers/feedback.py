@@ -16,7 +16,7 @@ from serving.server.access.client import current_client_name
 from serving.server.caller import caller_of
 from serving.server.interceptors.statuses import shortened
 from serving.server.servicers.streaming import answered
-from serving.server.user_events import UserEvents
+from serving.server.users.user_events import UserEvents
 from shortlist_client.api.event import Event
 from shortlist_client.proto.recommender.v1 import feedback_pb2 as pb
 from shortlist_client.proto.recommender.v1.feedback_pb2_grpc import FeedbackServiceServicer

@@ -8,7 +8,7 @@ import pytest
 from dataset.arrays import save_dataset
 from events.open_store import open_store
 from serving.__main__ import main
-from serving.server.user_events import EventsConfig
+from serving.server.users.events_config import EventsConfig
 from shortlist_client.api.event import Event
 
 

@@ -9,7 +9,7 @@ import yaml
 from events.open_store import open_store
 from serving.server.access.credentials import digest_of
 from serving.server.interceptors.statuses import MESSAGE_BYTES
-from serving.server.user_events import EventsConfig
+from serving.server.users.events_config import EventsConfig
 from shortlist_client.api.event import Event
 from shortlist_client.api.request import Shopper
 from shortlist_client.client import RecommenderClient
@@ -166,7 +166,7 @@ def test_event_ids_belong_to_the_client_that_sends_them(start, fake, store, tmp_
 def test_a_clock_that_is_set_back_refuses_no_event_of_now(channel, served, store, monkeypatch):
     now = int(time.time())
     back = SimpleNamespace(time=lambda: now - 3 * 86_400, monotonic=time.monotonic)
-    monkeypatch.setattr("serving.server.clock.time", back)
+    monkeypatch.setattr("serving.server.users.clock.time", back)
     bare = pb.Event(event_id="b", user_id="u", item_id="i", action="click")
 
     (response,) = record(channel, message(event("a", time=now)), pb.RecordRequest(events=[bare]))[

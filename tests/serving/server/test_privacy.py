@@ -17,7 +17,7 @@ from serving.api.limits import Limits
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
 from serving.server.access.credentials import digest_of
-from serving.server.user_events import EventsConfig
+from serving.server.users.events_config import EventsConfig
 from shortlist_client.api.answer import Basis
 from shortlist_client.api.event import Event
 from shortlist_client.api.privacy import Erased, PastInteraction

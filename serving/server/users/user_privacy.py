@@ -10,7 +10,7 @@ from events.privacy.erased_users import ErasedUsers
 from events.privacy.erasure import carry_erasures, erase_user
 from lineage.manifest import ArtifactError
 from serving.api.errors import UnavailableError
-from serving.server.clock import Clock
+from serving.server.users.clock import Clock
 from shortlist_client.api.event import Event
 
 logger = logging.getLogger(__name__)
