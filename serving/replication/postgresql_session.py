@@ -31,8 +31,12 @@ class Session:
         self._connection: Connection | None = None
         self._failure, self._retry_at = "", 0.0
 
-    def call(self, work: Callable[[Connection], T]) -> T:
+    def call(self, work: Callable[[Connection], T], *, seconds: float | None = None) -> T:
         """Do work on the connection, and again on a new one if it broke.
+
+        Args:
+            work: Does the work.
+            seconds: Longest time that it may take; by default a few seconds.
 
         Raises:
             LogUnavailableError: the server is unreachable, refuses or does not answer in time.
@@ -40,16 +44,16 @@ class Session:
         with self._lock:
             if time.monotonic() < self._retry_at:
                 raise LogUnavailableError(self._failure)
-            started = time.monotonic()
+            started, limit = time.monotonic(), PATIENCE_SECONDS if seconds is None else seconds
             for remaining in reversed(range(TRIES)):
                 try:
                     if self._connection is None:
                         self._connection = connect(self._address)
-                    with cut_off_after(PATIENCE_SECONDS, self._connection):
+                    with cut_off_after(limit, self._connection):
                         return work(self._connection)
                 except psycopg.Error as error:
                     self._disconnect()
-                    in_time = time.monotonic() < started + PATIENCE_SECONDS
+                    in_time = time.monotonic() < started + limit
                     if remaining and in_time and isinstance(error, psycopg.OperationalError):
                         continue
                     self._failure = f"PostgreSQL cannot store item changes: {error}"
