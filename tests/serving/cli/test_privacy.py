@@ -3,9 +3,7 @@ import time
 
 import pytest
 
-from dataset.arrays import save_dataset
 from events.event import GRACE
-from events.open_store import open_store
 from events.privacy.erased_users import FILE, ErasedUsers
 from events.privacy.key_file import KeyFile, read_keys
 from events.privacy.user_names import digest_of, length_of
@@ -13,20 +11,6 @@ from serving.__main__ import main
 from serving.server.users.events_config import EventsConfig
 from shortlist_client.api.event import Event
 from shortlist_client.api.privacy import PastInteraction
-
-
-@pytest.fixture
-def root(tmp_path, shop):
-    (tmp_path / "data").mkdir()
-    save_dataset(tmp_path / "data", shop)
-    return tmp_path
-
-
-@pytest.fixture
-def store(root):
-    store = open_store(str(root / "events.sqlite"))
-    yield store
-    store.close()
 
 
 def event(event_id, user_id="u3"):

@@ -295,7 +295,7 @@ def test_an_open_stream_ends_when_the_server_stops(serving, store):
 
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert "send what was not acknowledged again" in caught.value.details()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 4.5  # the grace period has 5
 
 
 def test_concurrent_streams_lose_no_event_and_keep_its_order(serving, store):
