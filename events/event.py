@@ -2,6 +2,7 @@
 
 from enum import Enum
 
+from events.privacy.user_names import length_of
 from shortlist_client.api.event import ID_LENGTH, Event
 
 LAST_POSITION = 2**31 - 1
@@ -35,6 +36,8 @@ def check_event(event: Event, *, at: float) -> None:
         _check_text(name, value)
         if not value.strip():
             raise ValueError(f"{name} must not be empty, got {value!r}")
+    if length_of(event.user_id):  # stored as it is, it would pass for one and bar every new key
+        raise ValueError(f"user_id must not look like a keyed name, got {event.user_id!r}")
     _check_text("request_id", event.request_id)
     if not 0 <= event.time <= at + GRACE:
         raise ValueError(

@@ -3,6 +3,7 @@
 import faulthandler
 import logging
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -99,6 +100,7 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
         ArtifactError: the release is incomplete, corrupt or mixed.
         SystemExit: the server ended by itself; status `ENDED`.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server listens for it
     import uvloop
 
     if (options.releases is None) == (options.artifacts is None):

@@ -3,6 +3,9 @@
 import logging
 
 GRPC = "grpc._cython.cygrpc"
+TRACE_HEADERS = ("opentelemetry.baggage.propagation", "opentelemetry.trace.span")
+"""Loggers that warn of each malformed member of a caller's headers: 100 lines and more a call, also
+before any token is looked at"""
 FAULTS_OF_CALLERS = (
     "Invalid encoding on",  # with the value of metadata that is not UTF-8: maybe of a token
     "ExecuteBatchError raised in core",  # the caller left before it took the answer
@@ -12,11 +15,13 @@ FAULTS_OF_CALLERS = (
 
 
 def hide_faults_of_callers() -> None:
-    """Drop gRPC's log lines about calls that are refused, or whose callers have left.
+    """Drop libraries' log lines about calls that are refused, and what callers put into headers.
 
     Its core writes to standard error by itself; `serving/__init__.py` sets the level.
     """
     logging.getLogger(GRPC).addFilter(_is_fault_of_ours)
+    for name in TRACE_HEADERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _is_fault_of_ours(record: logging.LogRecord) -> bool:

@@ -60,6 +60,7 @@ async def serve(
     loop, stopped, hangup = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    loop.add_signal_handler(signal.SIGHUP, hangup.set)  # at once: by default it ends the process
     async with (
         Server(
             load,
@@ -79,7 +80,6 @@ async def serve(
             loaded.result()
             gc.freeze()  # scanning the loaded release would stop all requests for 0.2 s
             if reloader is not None:
-                loop.add_signal_handler(signal.SIGHUP, hangup.set)
                 follow = reloader.follow(server.engine, every=config.reload_seconds, asked=hangup)
                 async with _in_background(follow):
                     await _first_of(told, ended)

@@ -23,7 +23,7 @@ from serving.server.contract import CONTRACT, Servicers
 from serving.server.interceptors.auth import AuthInterceptor
 from serving.server.interceptors.errors import ErrorInterceptor
 from serving.server.interceptors.loading import LoadingInterceptor
-from serving.server.interceptors.message_size import MessageSizeInterceptor
+from serving.server.interceptors.message_size import MessageSizeInterceptor, largest_request
 from serving.server.interceptors.metering import MeteringInterceptor
 from serving.server.interceptors.telemetry import TelemetryInterceptor
 from serving.server.item_changes_age import ItemChangesCollector
@@ -92,7 +92,8 @@ class Server:
         """Thread of the engine"""
         self._draining = asyncio.Event()
         self._server = aio.server(
-            interceptors=self._interceptors(), options=server_options(config.max_message_bytes)
+            interceptors=self._interceptors(),
+            options=server_options(config.max_message_bytes, request_bytes=largest_request(limits)),
         )
         self._user_events: UserEvents | None = None
         self._privacy: UserPrivacy | None = None

@@ -24,6 +24,7 @@ def test_a_new_event_gets_an_id_and_a_time():
         ({"action": ""}, "action must not be empty"),
         ({"event_id": ""}, "event_id must not be empty"),
         ({"user_id": "x" * 257}, "user_id must have at most 256 characters, got 257"),
+        ({"user_id": f"key2.9f3a01bc:{'0' * 64}"}, "user_id must not look like a keyed name"),
         ({"request_id": "x" * 257}, "request_id must have at most 256 characters"),
         ({"item_id": "a\0b"}, "item_id must be text without NUL"),
         ({"item_id": "a\ud800"}, "item_id must be text without NUL or lone surrogates"),

@@ -1,7 +1,8 @@
 """Access control: who a caller is, and whether it may make a call, now and while a stream lasts."""
 
-import hmac
 import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from serving.api.errors import UnavailableError
@@ -30,6 +31,7 @@ class AccessControl:
             OSError: the file cannot be read.
         """
         self._file = ClientsFile(path)
+        self._index = _Listed()
         self.budgets = ClientBudgets()
         """Rows a second of each client"""
         bound = [client.name for client in self._file.clients() if client.certificate]
@@ -49,7 +51,7 @@ class AccessControl:
         if service_of(method) == PUBLIC_SERVICE:
             return False
         if credentials.digest is None:
-            return any(client.digest is None for client in self._file.clients())
+            return bool(self._listed().alone)
         client = self._by_token(credentials.digest)
         return client is not None and client.certificate is not None
 
@@ -112,20 +114,38 @@ class AccessControl:
         return None if bound and found.certificate not in credentials.names else found
 
     def _by_token(self, digest: bytes) -> Client | None:
-        found = None
-        for client in self._file.clients():  # no early exit: timing must not reveal a match
-            if client.digest is not None and hmac.compare_digest(client.digest, digest):
-                found = client
-        return found
+        # nobody can choose the digest of a token, so the time of a look-up tells nothing about one
+        return self._listed().by_digest.get(digest)
 
     def _by_certificate(self, names: frozenset[str]) -> Client | None:
         """The client whose certificate alone identifies it; None unless exactly one fits."""
-        fitting = [
-            client
-            for client in self._file.clients()
-            if client.digest is None and client.certificate in names
-        ]
+        fitting = [client for client in self._listed().alone if client.certificate in names]
         return fitting[0] if len(fitting) == 1 else None
+
+    def _listed(self) -> "_Listed":
+        clients = self._file.clients()
+        if clients is not self._index.clients:
+            self._index = _Listed.of(clients)
+        return self._index
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Listed:
+    """The clients of the file, by what they show of themselves."""
+
+    clients: Sequence[Client] = ()
+    by_digest: Mapping[bytes, Client] = field(default_factory=dict)
+    alone: Sequence[Client] = ()
+    """Those that a certificate alone identifies"""
+
+    @classmethod
+    def of(cls, clients: Sequence[Client]) -> "_Listed":
+        """Index the clients."""
+        return cls(
+            clients=clients,
+            by_digest={c.digest: c for c in clients if c.digest is not None},
+            alone=tuple(c for c in clients if c.digest is None),
+        )
 
 
 def _check_role(method: str, client: Client) -> None:

@@ -45,6 +45,11 @@ class MessageSizeInterceptor(aio.ServerInterceptor):
         return handler._replace(request_deserializer=bounded(handler.request_deserializer, most))
 
 
+def largest_request(limits: Limits) -> int:
+    """Maximum size of a message to any method, bytes."""
+    return max(limits.request_bytes, limits.rows_bytes, OTHER_BYTES)
+
+
 def most_bytes(method: str, limits: Limits) -> int:
     """Maximum size of a message to a method, `/service/method`, bytes."""
     service = method.split("/")[1]

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from events.event import Outcome, check_event
 from serving.api.validation import check_rows
+from serving.batching.fair_slots import FairSlots
 from serving.server.access.about_users import broken_user_rule
 from serving.server.access.budgets import UserBudgets
 from serving.server.access.client import current_client_name
@@ -32,7 +33,7 @@ class FeedbackServicer(FeedbackServiceServicer):
     def __init__(self, user_events: UserEvents, draining: asyncio.Event) -> None:
         self._user_events, self._draining = user_events, draining
         self._budgets = UserBudgets()
-        self._reading = asyncio.Lock()
+        self._reading = FairSlots(1)
 
     @override
     async def Record(
@@ -45,7 +46,7 @@ class FeedbackServicer(FeedbackServiceServicer):
     async def _record(self, client: str, request: pb.RecordRequest) -> pb.RecordResponse:
         check_rows("events", len(request.events))
         now = self._user_events.clock.latest()
-        async with self._reading:  # one message after the other, so that events stay in order
+        async with self._reading.one_for(client):  # one by one, so that its events stay in order
             events, reasons = await _read(request.events, at=now)
         reasons = [
             reason or broken_user_rule(event.user_id) or self._budgets.broken_rule(event.user_id)

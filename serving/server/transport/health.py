@@ -18,11 +18,14 @@ from serving.api.errors import UnavailableError
 from serving.batching.fair_slots import FairSlots
 from serving.server.transport.quota import Quota, host_of
 
-READS = 3
-"""Messages read at once, each of at most `max_message_bytes`; hosts take turns."""
+READS = 48
+"""Messages read at once, each of at most the largest that any service takes; hosts take turns."""
 READ_SECONDS = 0.5
 """Time in which the message of a call must arrive; it fits in one packet."""
-WAITING, WAITING_OF_A_HOST = 256, 16
+PATIENCE_SECONDS = 0.02
+"""The same while other calls wait to be read: silent calls must not keep a probe out, which may
+come from the same host as they do."""
+WAITING, WAITING_OF_A_HOST = 512, 128
 """Calls whose message is not read yet. gRPC holds at most 64 KiB of each."""
 WATCHES, WATCHES_OF_A_HOST = 512, 64
 """Calls of Watch in progress."""
@@ -94,11 +97,27 @@ class HealthService:
         host = host_of(context.peer())
         with self._waiting.one_for(host):
             async with self._reads.one_for(host):
-                try:
-                    async with asyncio.timeout(READ_SECONDS):
-                        request = await anext(requests, None)
-                except TimeoutError as error:
-                    raise UnavailableError(
-                        f"message must arrive within {READ_SECONDS:g} s"
-                    ) from error
+                request = await self._read(requests)
         return "" if request is None else request.service
+
+    async def _read(self, requests: AsyncIterator[HealthCheckRequest]) -> HealthCheckRequest | None:
+        """The message of a call; None if it has none.
+
+        Raises:
+            UnavailableError: the message did not arrive in time.
+        """
+
+        async def read() -> HealthCheckRequest | None:
+            return await anext(requests, None)
+
+        reading = asyncio.create_task(read())
+        try:
+            for _ in range(round(READ_SECONDS / PATIENCE_SECONDS)):
+                await asyncio.wait({reading}, timeout=PATIENCE_SECONDS)
+                if reading.done():
+                    return reading.result()
+                if self._waiting.held > READS:
+                    break
+        finally:
+            reading.cancel()
+        raise UnavailableError(f"message must arrive within {READ_SECONDS:g} s")

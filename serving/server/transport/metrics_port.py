@@ -97,7 +97,10 @@ class MetricsPort:
         if path not in PATHS:
             return _response("404 Not Found", "text/plain", b"")
         headers: Message = BytesParser().parsebytes(rest, headersonly=True)
-        encode, kind = choose_encoder(str(headers.get("Accept", "")))
+        try:
+            encode, kind = choose_encoder(str(headers.get("Accept", "")))
+        except (TypeError, ValueError):  # a version that is no number: as if none were named
+            encode, kind = choose_encoder("")
         async with self._answering:
             body = await asyncio.to_thread(encode, self._registry)
         return _response("200 OK", kind, body, head=method == b"HEAD")

@@ -19,16 +19,18 @@ LIMITS = (
 )
 
 
-def server_options(max_message_bytes: int) -> Sequence[tuple[str, int]]:
+def server_options(max_message_bytes: int, *, request_bytes: int) -> Sequence[tuple[str, int]]:
     """Options of the server.
 
     Args:
         max_message_bytes: Size limit of a request and of an answer.
+        request_bytes: Size of the largest request that any method takes. A slow sender of a larger
+            one would only make the server hold more of it.
     """
     return (
         *KEEP_ALIVE,
         *LIMITS,
-        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_receive_message_length", min(max_message_bytes, request_bytes)),
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.so_reuseport", 0),  # by default, a second server shares the port silently
     )

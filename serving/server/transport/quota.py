@@ -18,6 +18,11 @@ class Quota:
         self._most, self._of_one_host = most, of_one_host
         self._held: Counter[str] = Counter()
 
+    @property
+    def held(self) -> int:
+        """How many are in progress."""
+        return self._held.total()
+
     @contextmanager
     def one_for(self, host: str) -> Iterator[None]:
         """Count one more inside the block.
@@ -25,7 +30,7 @@ class Quota:
         Raises:
             QueueFullError: too many are in progress.
         """
-        held = self._held.total()
+        held = self.held
         if held >= self._most or self._held[host] >= self._of_one_host:
             raise QueueFullError(held, RETRY_SECONDS)
         self._held[host] += 1

@@ -1,3 +1,4 @@
+import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ import yaml
 from events.open_store import open_store
 from serving.server.access.credentials import digest_of
 from serving.server.interceptors.statuses import MESSAGE_BYTES
+from serving.server.servicers.feedback import FeedbackServicer
 from serving.server.users.events_config import EventsConfig
 from shortlist_client.api.event import Event
 from shortlist_client.api.request import Shopper
@@ -323,3 +325,27 @@ def test_a_server_without_a_store_has_no_feedback_service(server):
         record(channel, message(event("a")))
 
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_client_does_not_wait_for_all_messages_of_another_one():
+    events = SimpleNamespace(clock=SimpleNamespace(latest=time.time))
+    long = pb.RecordRequest(events=[pb.Event()] * 1_000)  # breaks rules: nothing is stored
+    finished = []
+
+    async def ask(servicer, host, message):
+        async def once():
+            yield message
+
+        context = SimpleNamespace(peer=lambda: f"ipv4:{host}:1")
+        assert len([answer async for answer in servicer.Record(once(), context)]) == 1
+        finished.append(host)
+
+    async def all_at_once():
+        servicer = FeedbackServicer(events, asyncio.Event())
+        short = pb.RecordRequest(events=[pb.Event()])
+        greedy = [ask(servicer, "greedy", long) for _ in range(20)]
+        await asyncio.gather(*greedy, ask(servicer, "quiet", short))
+
+    asyncio.run(all_at_once())
+
+    assert finished.index("quiet") < 5

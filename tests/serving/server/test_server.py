@@ -251,3 +251,22 @@ def test_a_taken_port_is_refused(server, start, fake):
 def test_an_invalid_configuration_is_refused(options, rule):
     with pytest.raises(ValueError, match=rule):
         ServerConfig(**options)
+
+
+def test_a_hangup_while_loading_does_not_end_the_process(run_script):
+    script = """
+import asyncio, os, signal, time
+
+from serving.server.config import ServerConfig
+from serving.server.run import serve
+
+def load():
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        os.kill(os.getpid(), number)
+        time.sleep(0.2)
+    raise RuntimeError("loading takes longer than anyone waits")
+
+asyncio.run(serve(load, ServerConfig(port=0)))
+print('"stopped in order"')
+"""
+    assert run_script(script) == ["stopped in order"]

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from serving.server.access import clients_file
 from serving.server.access.clients_file import ClientsFile
 from serving.server.access.credentials import digest_of
 
@@ -153,3 +154,66 @@ def test_the_last_of_two_writes_under_constant_reading_is_taken(path):
         reader.join()
 
         assert names(file) == "b"
+
+
+def many(count):
+    digests = (digest_of(str(number)).hex() for number in range(count))
+    return "".join(
+        f"- {{client: c{number}, sha256: {digest}, roles: [read]}}\n"
+        for number, digest in enumerate(digests)
+    )
+
+
+def eventually(file, count):
+    deadline = time.monotonic() + 10
+    while len(file.clients()) != count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_large_file_is_parsed_while_the_clients_read_before_stay(file, path, monkeypatch):
+    allowed, read = threading.Event(), clients_file.read_entries
+
+    def slowly(content):
+        assert allowed.wait(10)
+        return read(content)
+
+    monkeypatch.setattr(clients_file, "read_entries", slowly)
+    path.write_text(many(100))
+
+    assert names(file) == "ab"
+    allowed.set()
+    eventually(file, 100)
+
+
+def test_a_large_file_that_was_deleted_meanwhile_has_no_clients(file, path):
+    path.write_text(many(100))
+    file.clients()
+    path.unlink()
+    assert not file.clients()
+    time.sleep(0.2)
+    assert not file.clients()
+
+    path.write_text(many(100))
+    eventually(file, 100)
+
+
+def test_a_file_that_breaks_a_rule_is_parsed_once(file, path, monkeypatch):
+    read, parsed = clients_file.read_entries, []
+
+    def counted(content):
+        parsed.append(content)
+        return read(content)
+
+    monkeypatch.setattr(clients_file, "read_entries", counted)
+    path.write_text("- {}")
+
+    assert [names(file) for _ in range(5)] == ["ab"] * 5
+    assert len(parsed) == 1
+
+
+def test_a_file_nested_too_deeply_is_refused(file, path, caplog):
+    path.write_text("[" * 5_000)
+
+    assert names(file) == "ab"
+    assert "it must be YAML" in logged(caplog)[0]

@@ -48,6 +48,15 @@ def test_openmetrics_is_answered_to_who_asks_for_it(port):
         assert response.read().endswith(b"# EOF\n")
 
 
+@pytest.mark.parametrize("kind", ["application/openmetrics-text", "text/plain"])
+@pytest.mark.parametrize("version", ["abc", "1e9", "", "\u00b2.0"])
+def test_a_version_that_is_no_number_is_answered_as_text(port, kind, version):
+    request = urllib.request.Request(url(port), headers={"Accept": f"{kind}; version={version}"})
+
+    with urllib.request.urlopen(request, timeout=SECONDS) as response:
+        assert b"shortlist_calls" in response.read()
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("POST", "/metrics", 405), ("GET", "/other", 404)]
 )
