@@ -69,25 +69,11 @@ class JournalLog(ChangeLog):
 
     @override
     def append(self, record: bytes, after: Position) -> Position | None:
-        with self._lock:
-            self.claim()
-            self._keep()
-            if self._end() != after:
-                return None
-            assert self._writer is not None
-            self._writer.append(record)
-            return self._end()
+        return self._write(lambda writer: writer.append(record), after)
 
     @override
     def replace(self, records: Sequence[bytes], after: Position) -> Position | None:
-        with self._lock:
-            self.claim()
-            self._keep()
-            if self._end() != after:
-                return None
-            assert self._writer is not None
-            self._writer.replace(records)
-            return self._end()
+        return self._write(lambda writer: writer.replace(records), after)
 
     @override
     def wait(self, seconds: float, stopped: threading.Event) -> None:
@@ -104,6 +90,17 @@ class JournalLog(ChangeLog):
                 self._writer.close()
             self._close_file()
             self._writer, self._file = None, -1
+
+    def _write(self, work: Callable[[Journal], None], after: Position) -> Position | None:
+        """The end after some work of the writer; None if the end was not at `after`."""
+        with self._lock:
+            self.claim()
+            self._keep()
+            if self._end() != after:
+                return None
+            assert self._writer is not None
+            work(self._writer)
+            return self._end()
 
     def _keep(self) -> None:
         """Let the writer keep its file in the folder; stop writing if another process does."""

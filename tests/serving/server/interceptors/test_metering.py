@@ -166,7 +166,7 @@ def test_an_empty_message_is_a_row():
     assert rows_of(feedback_pb2.RecordRequest()) == 1
 
 
-LATE = 10 * RECHECK
+LATE = 50 * RECHECK  # half of the time limit of a stream; the machine may be busy
 
 
 def record(channel):
