@@ -99,11 +99,15 @@ def add_key(path: Path) -> int:
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)
     mode = path.stat().st_mode & 0o777 if before else 0o600
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-        json.dump({"keys": [key.hex() for key in keys]}, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+            json.dump({"keys": [key.hex() for key in keys]}, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
     flush(path.parent)
     return len(keys)
 

@@ -48,7 +48,7 @@ class EngineThread:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop the thread after the running batch; requests that wait are dropped."""
+        """Stop the thread after the running batch or piece; what waits or is aside is dropped."""
         with self._changed:
             self._closed = True
             self._changed.notify()

@@ -3,7 +3,7 @@
 import logging
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, LiteralString
@@ -74,6 +74,8 @@ class PostgresqlLog(ChangeLog):
         self._address, self._session = address, Session(address)
         self._listening: Connection | None = None
         self._claimed, self._size = False, 0
+        self.on_close: Callable[[], object] = lambda: None
+        """Called by `close`"""
         self._session.call(_prepare)
 
     @override
@@ -151,6 +153,7 @@ class PostgresqlLog(ChangeLog):
     def close(self) -> None:
         self._stop_listening()
         self._session.close()
+        self.on_close()
 
     def _stop_listening(self) -> None:
         if self._listening is not None:

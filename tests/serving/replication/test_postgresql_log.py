@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from events.postgresql_connection import PATIENCE_SECONDS
-from lineage.journal import Journal
+from lineage.journal import Journal, JournalHeldError
+from lineage.journal_records import read_journal
 from lineage.manifest import ArtifactError
 from serving.replication import postgresql_log
 from serving.replication.open_log import open_log
@@ -243,6 +244,30 @@ def test_a_new_table_takes_over_the_journal_once(address, tmp_path, caplog):
     assert list(third.read(None).records) == []
     for log in (first, second, third):
         log.close()
+
+
+def test_no_process_writes_the_journal_while_servers_share_the_table(address, tmp_path, caplog):
+    """Such as an older version, or a server with `--changes journal`, on the same folder."""
+    path = tmp_path / "CHANGES"
+    writer = Journal(path)
+    writer.append(b"a")
+    with pytest.raises(ArtifactError, match=r"CHANGES is being written by process .* stop it"):
+        open_log(address, path, events="")
+    writer.close()
+
+    servers = [open_log(address, path, events="") for _ in range(2)]
+    with pytest.raises(JournalHeldError, match="written by servers that share item changes in"):
+        Journal(path)
+    for server in servers:
+        server.close()
+
+    assert read_journal(tmp_path / "CHANGES.in-postgresql") == [b"a"]
+    writer = Journal(path)  # after going back to the journal
+    writer.append(b"b")
+    writer.close()
+    open_log(address, path, events="").close()
+    assert "its 1 records are not used, because PostgreSQL has others" in caplog.text
+    assert read_journal(path) == [b"b"]
 
 
 def test_servers_that_start_together_make_one_table(postgres):

@@ -8,6 +8,7 @@ import yaml
 
 from events.open_store import open_store
 from serving.server.access.credentials import digest_of
+from serving.server.interceptors.statuses import MESSAGE_BYTES
 from serving.server.users.events_config import EventsConfig
 from shortlist_client.api.event import Event
 from shortlist_client.api.request import Shopper
@@ -102,6 +103,13 @@ def test_events_that_are_sent_again_are_stored_once(channel, store):
 
     assert response == pb.RecordResponse(recorded=1, known_before=2)
     assert len(list(store.scan())) == 3
+
+
+def test_the_reason_of_a_rejected_event_is_cut(channel):
+    (response,) = record(channel, message(event("a", user_id="\0" * 256)))
+
+    assert response.rejected[0].reason.startswith("user_id must be text without NUL")
+    assert len(response.rejected[0].reason.encode()) == MESSAGE_BYTES
 
 
 def test_invalid_events_are_rejected_by_row_and_the_others_stored(channel, store):

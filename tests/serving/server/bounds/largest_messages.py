@@ -27,19 +27,31 @@ def largest(limits: Limits) -> dict[str, list[bytes]]:
         for wishes in _wishes(limits)
     ]
     answers = [wire for wire in answers if len(wire) <= limits.request_bytes]
-    ranked = pb.RankRequest(candidate_item_ids=ids(limits.candidates, limits.id_length))
+    candidates = ids(limits.candidates, limits.id_length)
+    explained = pb.Wishes(explain=True, explain_texts=True)
+    shopper = _shoppers(limits)[1]
+    ranked = [
+        pb.RankRequest(candidate_item_ids=candidates),
+        pb.RankRequest(candidate_item_ids=candidates, shopper=shopper, wishes=explained),
+    ]
+    texts = ("日" * limits.text_length, "red lamp " * (limits.text_length // 9))
+    items = pb.ItemsToEmbed(item_ids=ids(limits.embedded, limits.id_length))
     similar = [pb.SimilarItemsRequest(item_id="a", wishes=one) for one in _wishes(limits)]
     rows = ids(MESSAGE_ROWS, limits.id_length)
     return {
         "Recommend": answers,
         "RecommendStream": answers,
         "Retrieve": answers,
-        "Rank": [ranked.SerializeToString()],
+        "Rank": [one.SerializeToString() for one in ranked],
         "SimilarItems": [one.SerializeToString() for one in similar],
         "Embed": [
-            pb.EmbedRequest(
-                texts=pb.TextsToEmbed(texts=["日" * limits.text_length] * limits.embedded)
-            ).SerializeToString(),
+            *(
+                pb.EmbedRequest(
+                    texts=pb.TextsToEmbed(texts=[text] * limits.embedded)
+                ).SerializeToString()
+                for text in texts
+            ),
+            pb.EmbedRequest(items=items).SerializeToString(),
             *(pb.EmbedRequest(shopper=one).SerializeToString() for one in _shoppers(limits)),
         ],
         "Upsert": list(_upserts(limits)),
