@@ -27,7 +27,7 @@ from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from tests.conftest import make_shop, save_bert
 from tests.rounding import BATCHES, SERVED, rounding
-from tests.serving.server.worst_messages import largest
+from tests.serving.server.bounds.largest_messages import largest
 
 PIECE_SECONDS = 0.200
 """Longest time for which no other request can be begun, processor seconds of one core"""
