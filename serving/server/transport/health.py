@@ -18,11 +18,11 @@ from serving.api.errors import UnavailableError
 from serving.batching.fair_slots import FairSlots
 from serving.server.transport.quota import Quota, host_of
 
-READS = 6
+READS = 3
 """Messages read at once, each of at most `max_message_bytes`; hosts take turns."""
 READ_SECONDS = 0.5
 """Time in which the message of a call must arrive; it fits in one packet."""
-WAITING, WAITING_OF_A_HOST = 256, 32
+WAITING, WAITING_OF_A_HOST = 256, 16
 """Calls whose message is not read yet. gRPC holds at most 64 KiB of each."""
 WATCHES, WATCHES_OF_A_HOST = 512, 64
 """Calls of Watch in progress."""

@@ -3,7 +3,7 @@ import logging
 import pytest
 from grpc._cython import cygrpc
 
-from serving.server.transport.library_logs import (
+from serving.server.library_logs import (
     FAULTS_OF_CALLERS,
     GRPC,
     hide_faults_of_callers,
