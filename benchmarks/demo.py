@@ -14,7 +14,7 @@ from rich.console import Console
 from dataset.arrays import TEST, Dataset, load_dataset
 from lineage.cli import configure_logging, reported_errors
 from lineage.stages import DATA
-from serving.cli.tables import answer_table, history_table
+from serving.cli.tables.answers import answer_table, history_table
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 

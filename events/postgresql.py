@@ -1,5 +1,6 @@
 """Stores events in PostgreSQL, for several servers."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, LiteralString, TypeVar
 
@@ -13,7 +14,13 @@ try:
     import psycopg
     from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-    from events.postgresql_schema import Connection, prepare
+    from events.postgresql_connection import (
+        PARAMETERS,
+        PATIENCE_SECONDS,
+        Connection,
+        cut_off_after,
+    )
+    from events.postgresql_schema import prepare
 except ImportError as missing:
     raise StoreError(
         f"PostgreSQL needs the extra `postgresql`: `pip install '.[postgresql]'` ({missing})"
@@ -23,8 +30,10 @@ T = TypeVar("T")
 Key = tuple[str, str]
 """Client and id of an event"""
 CONNECTIONS = 4
-PATIENCE_SECONDS = 5.0
-"""Longest wait for a connection."""
+LONG_SECONDS = 600.0
+"""Longest wait for an answer about many rows."""
+CHECK_SECONDS = 1.0
+"""Longest wait for an answer of a connection that may have broken with another one."""
 TRIES = 3
 """Attempts at a transaction whose connection broke or that the server aborted."""
 APPEND: LiteralString = """
@@ -75,17 +84,19 @@ class PostgresqlStore(EventStore):
         Raises:
             StoreError: the server is unreachable or refuses.
         """
-        self._pool = ConnectionPool(
+        self._pool = _Pool(
             address,
+            kwargs=dict(PARAMETERS),
             min_size=1,
             max_size=CONNECTIONS,
             timeout=PATIENCE_SECONDS,
+            reconnect_timeout=PATIENCE_SECONDS,
             configure=_durable,
             open=False,
         )
         try:
             self._pool.open(wait=True, timeout=PATIENCE_SECONDS)
-            self._transact(prepare)
+            self._transact(prepare, seconds=LONG_SECONDS)
         except BaseException as error:
             self._pool.close()
             if isinstance(error, PoolTimeout):  # the address may hold a password
@@ -108,13 +119,20 @@ class PostgresqlStore(EventStore):
 
     @override
     def count(self) -> int:
-        row = self._transact(lambda connection: connection.execute(COUNT).fetchone())
+        row = self._transact(
+            lambda connection: connection.execute(COUNT).fetchone(), seconds=LONG_SECONDS
+        )
         return int(row[0]) if row else 0
 
     @override
     def prune(self, before: int) -> int:
         pruned = last = 0
-        while (done := self._transact(lambda c: _prune(c, last, before))) is not None:  # noqa: B023  # called at once
+        while (
+            done := self._transact(
+                lambda c: _prune(c, last, before),  # noqa: B023  # called at once
+                seconds=LONG_SECONDS,
+            )
+        ) is not None:
             last, count = done
             pruned += count
         return pruned
@@ -134,7 +152,7 @@ class PostgresqlStore(EventStore):
             connection.execute(REMEMBER, (digest, at))
             return connection.execute(ERASE, (list(user_ids),)).rowcount
 
-        return self._transact(erase)
+        return self._transact(erase, seconds=LONG_SECONDS)
 
     @override
     def erasures(self, after: int = 0) -> Sequence[Erasure]:
@@ -149,12 +167,13 @@ class PostgresqlStore(EventStore):
             connection.execute(RENAME_ERASED, given)
             return connection.execute(RENAME, given).rowcount
 
-        return self._transact(rename)
+        return self._transact(rename, seconds=LONG_SECONDS)
 
     @override
     def users(self, after: str = "") -> Sequence[str]:
         rows = self._transact(
-            lambda connection: connection.execute(USERS, (after, BATCH)).fetchall()
+            lambda connection: connection.execute(USERS, (after, BATCH)).fetchall(),
+            seconds=LONG_SECONDS,
         )
         return [row[0] for row in rows]
 
@@ -166,30 +185,51 @@ class PostgresqlStore(EventStore):
         """Events of a query whose last parameters are a sequence number and a number of rows."""
         last = 0
         while rows := self._transact(
-            lambda c: c.execute(query, (*given, last, BATCH)).fetchall()  # noqa: B023  # called at once
+            lambda c: c.execute(query, (*given, last, BATCH)).fetchall(),  # noqa: B023  # called at once
+            seconds=LONG_SECONDS,
         ):
             last = rows[-1][0]
             yield from (_event(row[1:]) for row in rows)
 
-    def _transact(self, work: Callable[[Connection], T]) -> T:
-        """Run work in one transaction, again after a lost connection: appending twice is safe."""
+    def _transact(self, work: Callable[[Connection], T], *, seconds: float | None = None) -> T:
+        """Run work in one transaction, again after a lost connection: appending twice is safe.
+
+        A connection that does not answer within some seconds counts as lost.
+        """
+        limit = PATIENCE_SECONDS if seconds is None else seconds
+        end = time.monotonic() + limit
         for remaining in reversed(range(TRIES)):
             try:
-                with self._pool.connection() as connection:
-                    return work(connection)
+                with self._pool.connection() as connection, cut_off_after(limit, connection):
+                    done = work(connection)
+                    connection.commit()
+                    return done
             except psycopg.OperationalError as error:
-                if not remaining or isinstance(error, PoolTimeout | PoolClosed):
+                if isinstance(error, PoolTimeout | PoolClosed):
                     raise StoreError(f"PostgreSQL cannot store events: {error}") from error
                 self._pool.check()  # replaces connections that broke with this one
+                if not remaining or time.monotonic() > end:
+                    raise StoreError(f"PostgreSQL cannot store events: {error}") from error
             except psycopg.Error as error:
                 raise StoreError(f"PostgreSQL cannot store events: {error}") from error
         raise AssertionError("the last try returns or raises")
 
 
+class _Pool(ConnectionPool[Connection]):
+    """Checks its connections without waiting for a server that does not answer."""
+
+    @override
+    @staticmethod
+    def check_connection(conn: Connection) -> None:
+        with cut_off_after(CHECK_SECONDS, conn):
+            ConnectionPool.check_connection(conn)
+
+
 def _durable(connection: Connection) -> None:
     """Make commits wait for the disk, whatever the server's default is."""
-    connection.execute("SET synchronous_commit TO on")
-    connection.commit()
+    with cut_off_after(PATIENCE_SECONDS, connection):
+        connection.execute("SET synchronous_commit TO on")
+        connection.commit()
 
 
 def _append(

@@ -1,10 +1,9 @@
 """Tables of an event store in PostgreSQL, and how older ones are brought up to date."""
 
-from typing import Any, LiteralString
+from typing import LiteralString
 
-import psycopg
+from events.postgresql_connection import Connection
 
-Connection = psycopg.Connection[tuple[Any, ...]]
 LOCK = 0x53484C45
 """Key of the advisory lock that is held while the tables are created."""
 TABLES: tuple[LiteralString, ...] = (

@@ -13,7 +13,7 @@ Errors:
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -85,15 +85,7 @@ class Journal:
         """
         self.keep()
         partial = self._written([HEADER, *map(framed, records)])
-        try:
-            partial.replace(self.path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-        replaced, self._file = self._file, -1
-        os.close(replaced)
-        flush(self.path.parent)
-        self._open()
+        self._go_on_with(partial, lambda: partial.replace(self.path))
 
     def keep(self) -> None:
         """Check that the folder holds this very file; write it again if it was removed.
@@ -159,7 +151,8 @@ class Journal:
             return
         partial = self._written([read_all(self._file)])
         try:
-            os.link(partial, self.path)  # unlike a rename, never overwrites
+            # a link, unlike a rename, never overwrites
+            self._go_on_with(partial, lambda: os.link(partial, self.path))
         except FileExistsError as error:
             raise JournalError(
                 f"{self.path} is no longer the file that this process writes; restart the process "
@@ -167,10 +160,24 @@ class Journal:
             ) from error
         finally:
             partial.unlink(missing_ok=True)
-        flush(self.path.parent)
-        removed, self._file = self._file, os.open(self.path, os.O_RDWR | os.O_APPEND)
-        os.close(removed)
         logger.warning("%s was removed under this process; all of it is written again", self.path)
+
+    def _go_on_with(self, partial: Path, publish: Callable[[], object]) -> None:
+        """Publish a file as the journal and write that from now on; or neither.
+
+        It is opened before: afterwards, opening could fail or find what another program put there.
+        """
+        opened = os.open(partial, os.O_RDWR | os.O_APPEND)
+        try:
+            publish()
+        except BaseException:
+            os.close(opened)
+            partial.unlink(missing_ok=True)
+            raise
+        former, self._file = self._file, opened
+        self._size = os.fstat(opened).st_size
+        os.close(former)
+        flush(self.path.parent)
 
     def _written(self, parts: Sequence[bytes]) -> Path:
         """Write a file beside the journal; it is on the disk."""

@@ -38,8 +38,12 @@ def changing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def lock_file(path: Path) -> tuple[int | None, str]:
+def lock_file(path: Path, *, sharers: str = "") -> tuple[int | None, str]:
     """Lock a file until its descriptor is closed; create the file if it is missing.
+
+    Args:
+        path: The file.
+        sharers: Who may hold the lock together; by default one process holds it alone.
 
     Returns:
         The descriptor, or None where another process holds the lock; and the lock's owner.
@@ -50,7 +54,7 @@ def lock_file(path: Path) -> tuple[int | None, str]:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if sharers else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             owner = os.pread(descriptor, 1000, 0).decode(errors="replace").strip()
             os.close(descriptor)
@@ -61,7 +65,8 @@ def lock_file(path: Path) -> tuple[int | None, str]:
         if is_at(path, descriptor):
             break
         os.close(descriptor)  # removed in between: a lock of it would exclude nobody
-    owner = f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC):%F %T} UTC"
+    started = f"{datetime.now(UTC):%F %T} UTC"
+    owner = sharers or f"process {os.getpid()} on {socket.gethostname()} since {started}"
     with suppress(OSError):  # on a full disk the lock works without an owner's name
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{owner}\n".encode(), 0)

@@ -182,9 +182,12 @@ def _bytes(folder: Path) -> int:
 
 
 def _sweep(folder: Path) -> None:
-    """Delete unfinished and half-deleted releases, and unfinished signatures."""
+    """Delete unfinished and half-deleted releases, and unfinished signatures.
+
+    Of a release that was moved elsewhere, with a link in its place, the link alone is deleted.
+    """
     for path in folder.glob(f"*.sig{PARTIAL}"):
         path.unlink()
     for path in folder.iterdir():
         if path.suffix in {PARTIAL, RETIRED} and ID.fullmatch(path.stem):
-            shutil.rmtree(path)
+            path.unlink() if path.is_symlink() else shutil.rmtree(path)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SIGNATURE = re.compile(re.escape(RECORD) + r"\.([0-9a-f]{16})\.sig")
 """Name of a signature in a release's folder; the group is the id of its key."""
+LENGTH = 64
+"""Size of a signature, bytes"""
 
 
 class SignatureError(ArtifactError):
@@ -90,7 +92,9 @@ class TrustedKeys:
         from cryptography.exceptions import InvalidSignature
 
         try:
-            self.keys[name].verify(_signature(release, name).read_bytes(), content)
+            with _signature(release, name).open("rb") as file:
+                signature = file.read(LENGTH + 1)  # however large the file is
+            self.keys[name].verify(signature, content)
         except (OSError, InvalidSignature):
             return False
         return True

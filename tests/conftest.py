@@ -45,20 +45,24 @@ def seeded():
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory) -> Path:
     """Folder of a 2-layer BERT with 32 hidden units and a word-level vocabulary."""
+    return save_bert(tmp_path_factory.mktemp("tiny-bert"), layers=2, hidden=32, heads=2)
+
+
+def save_bert(folder: Path, *, layers: int, hidden: int, heads: int) -> Path:
+    """Write an untrained BERT with a word-level vocabulary."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
-    folder = tmp_path_factory.mktemp("tiny-bert")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *COLOURS, *THINGS, "##s", "a", "b"]
     (folder / "vocab.txt").write_text("\n".join(words))
     BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(words),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=2 * hidden,
         max_position_embeddings=64,
     )
     BertModel(config, add_pooling_layer=False).save_pretrained(folder)
@@ -162,7 +166,14 @@ def build_release(tiny_bert):
     from towers.config import TowersConfig
 
     def build(
-        root: Path, shop: Dataset, attributes: pl.DataFrame | None = None, *, epochs: int = 5
+        root: Path,
+        shop: Dataset,
+        attributes: pl.DataFrame | None = None,
+        *,
+        epochs: int = 5,
+        backbone: Path = tiny_bert,
+        dimension: int = 16,
+        width: int = 32,
     ) -> Path:
         columns = shop_attributes(shop) if attributes is None else attributes
         with writing(root / "data", stage="data", config={}, inputs={}) as (folder, _):
@@ -176,10 +187,12 @@ def build_release(tiny_bert):
             learning_rate=3e-3,
             trained_layers=2,
         )
-        towers = TowersConfig(backbone=str(tiny_bert), dimension=16, widths=[8], training=training)
+        towers = TowersConfig(
+            backbone=str(backbone), dimension=dimension, widths=[8], training=training
+        )
         shortlists = ShortlistsConfig(valid_users=20, size=40)
         few = replace(training, max_epochs=1, examples_per_epoch=32)
-        ranker = RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few)
+        ranker = RankerConfig(backbone=str(backbone), width=width, ranked=6, training=few)
         for stage, config, make in (
             ("trial/towers", towers, towers_train.trial),
             ("trial/index", IndexConfig(), index_stage.trial),

@@ -24,21 +24,22 @@ class Postgres:
     """A PostgreSQL server that listens on a Unix socket in its own folder."""
 
     def __init__(self, folder, user):
-        self.folder, self._user = folder, user
-        self._as = {"user": user, "group": user, "extra_groups": []} if user else {}
+        self.folder = folder
+        # not `user=` of subprocess: it forks, which crashes beside the threads of gRPC's clients
+        drop = ["setpriv", "--clear-groups", f"--reuid={user}", f"--regid={user}", "--"]
+        self._as = drop if user else []
         self._run("initdb", "-D", folder / "data", "-U", "shop", "-A", "trust", "-E", "UTF8", "-N")
         self.start()
         self._schemas = 0
 
     def _run(self, program, *arguments):
         subprocess.run(
-            [programs() / program, *arguments],
+            [*self._as, programs() / program, *arguments],
             cwd=self.folder,
             env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
             stdout=subprocess.DEVNULL,
             timeout=SECONDS,
             check=True,
-            **self._as,
         )
 
     def start(self):

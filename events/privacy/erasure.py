@@ -2,7 +2,7 @@
 
 import logging
 
-from events.event_store import EventStore
+from events.event_store import Erasure, EventStore
 from events.privacy.erased_users import ErasedUsers
 from events.privacy.keyed_store import KeyedStore
 from events.privacy.user_names import digest_of
@@ -31,7 +31,9 @@ def erase_user(store: EventStore, erased: ErasedUsers, user_id: str, *, at: int)
     return removed
 
 
-def carry_erasures(store: EventStore, erased: ErasedUsers, *, after: int) -> int:
+def carry_erasures(
+    store: EventStore, erased: ErasedUsers, *, last: Erasure | None = None
+) -> Erasure | None:
     """Add the erasures that the store holds to the erased users.
 
     A store without the last one was brought back from a copy, or is another one: users who are
@@ -40,28 +42,36 @@ def carry_erasures(store: EventStore, erased: ErasedUsers, *, after: int) -> int
     Args:
         store: Store of the events.
         erased: Erased users of the releases.
-        after: Sequence number of the last erasure that was added; 0 at first.
+        last: The last erasure that was added; None at first.
 
     Returns:
-        Sequence number of the last erasure.
+        The last erasure; None if there is none.
 
     Raises:
         ArtifactError: the store is out of reach, or the list of erased users is damaged.
     """
-    found = store.erasures(max(after - 1, 0))
-    if not after or not found or found[0].sequence != after:
+    found = [] if last is None else store.erasures(last.sequence - 1)
+    if last is None or not found or _place(found[0]) != _place(last):
         _erase_again(store, erased)
-        found = store.erasures()
-    if new := {erasure.digest: erasure.time for erasure in found if erasure.sequence != after}:
+        found, last = store.erasures(), None
+    if new := {
+        one.digest: one.time for one in found if last is None or one.sequence > last.sequence
+    }:
         _add(erased, new)
-    return found[-1].sequence if found else 0
+    return found[-1] if found else None
+
+
+def _place(erasure: Erasure) -> tuple[int, int]:
+    """What stays the same when names are prolonged, and is another one in a restored store."""
+    return erasure.sequence, erasure.time
 
 
 def _erase_again(store: EventStore, erased: ErasedUsers) -> None:
     """Erase the users from a store that does not know of their erasure."""
     names = store.store if isinstance(store, KeyedStore) else store
-    known = {erasure.digest for erasure in names.erasures()}
-    missing = {digest: at for digest, at in erased.digests.items() if digest not in known}
+    prolonged = erased.names.prolonged_digest  # some may be renamed by a new key, others not yet
+    known = {prolonged(erasure.digest) for erasure in names.erasures()}
+    missing = {d: at for d, at in erased.digests.items() if prolonged(d) not in known}
     if not missing:
         return
     stored, last = dict[str, str](), ""

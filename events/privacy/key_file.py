@@ -28,23 +28,39 @@ class KeyFile:
                 it.
         """
         self.path, self._read_at = path, (0, 0)
-        self._names = PLAIN
+        self._names, self._failure = PLAIN, ""
         if path is not None:
             self._read_at = _changed_at(path)
             self._names = UserNames(keys=read_keys(path))
 
     @property
     def names(self) -> UserNames:
-        """The names by the current keys; by those read before, if the file cannot be read."""
+        """The names by the current keys; by those read before, if the file cannot be read.
+
+        Keys are only added. A file without one of those read before is another one, or an older
+        copy: users would be looked for under names that they do not have.
+        """
         if self.path is not None:
             try:
                 changed = _changed_at(self.path)
                 if changed != self._read_at:
-                    self._names = UserNames(keys=read_keys(self.path))
+                    self._names = UserNames(keys=self._more_keys(self.path))
                     self._read_at = changed
+                self._failure = ""
             except KeysError as error:
-                logger.error("the keys read before stay in use: %s", error)
+                if str(error) != self._failure:
+                    logger.error("the keys read before stay in use: %s", error)
+                self._failure = str(error)
         return self._names
+
+    def _more_keys(self, path: Path) -> Sequence[bytes]:
+        keys, known = read_keys(path), self._names.keys
+        if list(keys[: len(known)]) != list(known):
+            raise KeysError(
+                f"{path} must begin with the {len(known)} keys that were read before, got other "
+                "ones; bring the newest copy of it back"
+            )
+        return keys
 
 
 def read_keys(path: Path) -> Sequence[bytes]:
@@ -83,11 +99,15 @@ def add_key(path: Path) -> int:
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)
     mode = path.stat().st_mode & 0o777 if before else 0o600
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-        json.dump({"keys": [key.hex() for key in keys]}, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+            json.dump({"keys": [key.hex() for key in keys]}, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
     flush(path.parent)
     return len(keys)
 

@@ -66,6 +66,15 @@ class UserNames:
         digest = self._digests(bytes.fromhex(found[3]), length, len(self.keys))
         return self._name(digest, len(self.keys))
 
+    def prolonged_digest(self, digest: str) -> str:
+        """The current form of what an erasure keeps of a name; as it is if other keys made it."""
+        if not length_of(digest):
+            return digest
+        try:
+            return self.prolonged(digest)
+        except KeysError:
+            return digest
+
     def require(self, name: str) -> None:
         """Refuse a name that other keys made.
 

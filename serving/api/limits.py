@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 class Limits:
     """Limits on one request; a request beyond them is an InvalidRequestError.
 
-    They bound the work of one message: the event loop is busy for at most 20 ms, the engine for at
-    most 200 ms, except for explanations. Higher limits stretch both.
+    They bound the work of one message: the event loop is busy for at most 20 ms, and the engine
+    kept from other requests for at most 200 ms. Higher limits stretch both.
     """
 
     shortlist: int = 200

@@ -11,6 +11,9 @@ from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.api.operations import Counts
 from shortlist_client.api.privacy import PastInteraction
 
+Placed = tuple[int, Answer | Exception]
+"""Position of a request in its batch, and its answer"""
+
 
 class Recommender(Protocol):
     """Answers requests from one immutable state of a release. Not thread-safe."""
@@ -37,12 +40,13 @@ class Recommender(Protocol):
     def cost(self, request: Request) -> int:
         """Upper bound of the items to read for an answer: those of the history and those ranked."""
 
-    def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Exception]]:
+    def answers(self, requests: Sequence[Request]) -> Iterator[Placed | None]:
         """Answer requests together.
 
         Yields:
             Positions among the requests, in any order, each with its answer as soon as it is ready,
-            or with its InvalidRequestError, UnknownItemError or OtherReleaseError.
+            or with its InvalidRequestError, UnknownItemError or OtherReleaseError. None between
+            two pieces of long work: then the caller may let others go first.
         """
 
 

@@ -11,6 +11,8 @@ from shortlist_client.api.request import HONOURED, Shopper, Wishes
 
 ANSWER_STAGES = ("user_tower", "index", "ranker", "reasons", "text_reasons")
 """Stages of an answer whose times it reports, in the order in which they run."""
+TEXTS_AT_ONCE = 8
+"""Texts of an `Embed` call that are embedded in one piece, at most."""
 DEFAULT_LIMIT = 20
 """Items of an answer to a request without a limit."""
 
@@ -53,6 +55,12 @@ class Request:
     """Deadline of the answer, in seconds of `time.monotonic`."""
     client: str = ""
     """Who asks. Requests of several clients take turns, whichever client has more of them."""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the answer takes so long that it is computed in pieces, others in between."""
+        explains = self.wishes.explain or self.wishes.explain_texts
+        return explains or len(self.texts) > TEXTS_AT_ONCE
 
     @property
     def limit(self) -> int:

@@ -1,27 +1,26 @@
-"""The one thread that runs the engine: takes queued requests and answers them in batches."""
+"""The one thread that runs the engine: answers queued requests in batches, long ones in pieces."""
 
 import asyncio
-import logging
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import replace
 from types import TracebackType
 
 from retrieval.cache_config import CacheLookups
 from serving.api.errors import UnavailableError
 from serving.api.protocol import LiveRecommender
 from serving.api.request import Request
+from serving.batching.job import Job, JobsAside
 from serving.batching.request_queue import Answered, QueueConfig, QueuedRequest, RequestQueue
-from shortlist_client.api.answer import Answer
 
-logger = logging.getLogger(__name__)
 Load = Callable[[], LiveRecommender]
 
 
 class EngineThread:
     """Answers requests in batches, in order of arrival, off the event loop.
+
+    Long requests are answered in pieces: after each piece, a batch of the quick requests that wait
+    is answered. Up to `ASIDE` long requests take turns.
 
     The thread loads the engine itself; earlier requests wait. A request is dropped before any work
     if its caller is gone or its deadline has passed. Knows nothing of gRPC.
@@ -30,6 +29,7 @@ class EngineThread:
     def __init__(self, load: Load, config: QueueConfig) -> None:
         self._load, self._config = load, config
         self._waiting = RequestQueue(config)
+        self._aside = JobsAside()
         self._changed = threading.Condition()
         self._closed = False
         self._loaded: Future[LiveRecommender] = Future()
@@ -48,7 +48,7 @@ class EngineThread:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop the thread after the running batch; requests that wait are dropped."""
+        """Stop the thread after the running batch or piece; what waits or is aside is dropped."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -152,71 +152,66 @@ class EngineThread:
             self._loaded.set_exception(error)
             with self._changed:
                 self._closed = True
-                while requests := self._waiting.take(lambda _: 0):
-                    for request in requests:
-                        request.deliver(RuntimeError("the engine could not be loaded"))
+                for request in self._waiting.take_all():
+                    request.deliver(RuntimeError("the engine could not be loaded"))
             return
         self._loaded.set_result(engine)
         del engine
         while self._wait():
-            batch = self._take_batch()
-            if batch:
-                self._last_batch = len(batch)
-                self._work(batch)
-            del batch
+            self._work(self._quick_job())
+            self._work(self._long_job())
 
     def _wait(self) -> bool:
-        """Wait for requests; wait `delay_ms` longer for as many as in the last batch.
+        """Wait for work; wait `delay_ms` longer for as many requests as in the last batch.
 
         Returns:
             False once the thread is to end.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._next or len(self._waiting))
+            self._changed.wait_for(
+                lambda: self._closed or self._next or len(self._waiting) or len(self._aside)
+            )
             if self._next is not None:
                 engine, done = self._next
                 self._next, self._loaded = None, _done(engine)
                 done.set_result(None)
-            if len(self._waiting) < self._last_batch:
+            if len(self._waiting) < self._last_batch and not len(self._aside):
                 self._changed.wait_for(
                     lambda: self._closed or len(self._waiting) >= self._last_batch,
                     timeout=self._config.delay_ms / 1e3,
                 )
             return not self._closed
 
-    def _take_batch(self) -> list[QueuedRequest]:
+    def _quick_job(self) -> Job | None:
+        """The next batch of quick requests."""
         with self._changed:
-            return self._waiting.take(self.engine.current.cost)
+            engine = self.engine.current
+            batch = self._waiting.take(engine.cost)
+        self._last_batch = max(len(batch), 1)
+        return Job(batch=batch, engine=engine) if batch else None
 
-    def _work(self, batch: Sequence[QueuedRequest]) -> None:
-        """Answer a batch; if the batch fails, answer each request alone."""
-        started, engine, left = time.monotonic(), self.engine.current, list(batch)
-        try:
-            for place, answer in engine.answers([one.request for one in batch]):
-                left.remove(batch[place])
-                self._deliver(batch[place], answer, engine.versions, started)
-        except Exception as error:
-            if len(left) == 1:
-                self._deliver(left[0], error, engine.versions, started)
-            else:
-                logger.exception("a batch of %d requests failed; trying each alone", len(left))
-                for request in left:
-                    self._work([request])
+    def _long_job(self) -> Job | None:
+        """The long job whose turn it is: new ones first, a patient one if there is no other."""
         with self._changed:
-            self._waiting.record(len(batch), time.monotonic() - started)
+            engine, batch = self.engine.current, list[QueuedRequest]()
+            if self._aside.may_begin_long:
+                batch = self._waiting.take_long(engine.cost)
+            if not batch and (job := self._aside.take_long()):
+                return job
+            if not batch and not self._waiting.hasty and (job := self._aside.take_patient()):
+                return job
+            batch = batch or self._waiting.take_patient(engine.cost)
+        return Job(batch=batch, engine=engine) if batch else None
 
-    @staticmethod
-    def _deliver(
-        request: QueuedRequest,
-        answer: Answer | Exception,
-        versions: Mapping[str, str],
-        started: float,
-    ) -> None:
-        if isinstance(answer, Exception):
-            request.deliver(answer)
-        else:
-            timed = {"queue": 1e3 * (started - request.since), **answer.milliseconds}
-            request.deliver((replace(answer, milliseconds=timed), versions))
+    def _work(self, job: Job | None) -> None:
+        """Do the next piece of a job; set it aside if there is more to do."""
+        if job is None:
+            return
+        if job.advance():
+            self._aside.add(job)
+            return
+        with self._changed:
+            self._waiting.record(len(job.batch), job.seconds)
 
 
 def _done(engine: LiveRecommender) -> Future[LiveRecommender]:

@@ -1,7 +1,7 @@
 """Queue that gives every client the same share of the work."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -30,9 +30,9 @@ class FairQueue(Generic[Item]):
         return len(self._waiting.get(client, ()))
 
     @property
-    def longest(self) -> str:
-        """The client with the most items; the queue must not be empty."""
-        return max(self._waiting, key=self.of)
+    def clients(self) -> Collection[str]:
+        """The clients with items."""
+        return self._waiting.keys()
 
     def add(self, client: str, item: Item) -> None:
         """Add an item behind the others of its client."""

@@ -63,6 +63,16 @@ class QueuedRequest:
         """Whether the deadline has passed."""
         return self.request.deadline <= time.monotonic()
 
+    def is_wanted(self, late: str) -> bool:
+        """Whether the caller waits and has time left.
+
+        Args:
+            late: What a caller is told whose deadline has passed.
+        """
+        if self.late and not self.future.done():
+            self.deliver(TimeoutError(late))
+        return not (self.late or self.future.done())
+
     def deliver(self, result: Answered | Exception) -> None:
         """Set the answer or error in the caller's event loop, unless loop or caller are gone."""
         with suppress(RuntimeError):  # the loop has ended
@@ -80,17 +90,19 @@ class QueuedRequest:
 class RequestQueue:
     """A bounded queue in which clients take turns. Not thread-safe: callers hold a lock.
 
-    Patient requests wait in a second queue, whose length the callers bound.
+    It has three lanes: quick requests are answered in batches, long ones in pieces, and patient
+    ones after all others. The callers bound the number of patient requests.
     """
 
     def __init__(self, config: QueueConfig) -> None:
         self._config = config
-        self._waiting: FairQueue[QueuedRequest] = FairQueue()
+        self._quick: FairQueue[QueuedRequest] = FairQueue()
+        self._long: FairQueue[QueuedRequest] = FairQueue()
         self._patient: FairQueue[QueuedRequest] = FairQueue()
         self._seconds = 0.0
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._patient)
+        return len(self._quick) + len(self._long) + len(self._patient)
 
     def add(self, request: QueuedRequest) -> None:
         """Add a request to the queue. A full queue refuses the client with the most requests.
@@ -103,32 +115,58 @@ class RequestQueue:
             self._patient.add(client, request)
             return
         if self._is_full_for(client):
-            self._waiting.retain(self._pending)
+            for lane in (self._quick, self._long):
+                lane.retain(_is_wanted)
             if self._is_full_for(client):
                 self._make_room(client)
-        self._waiting.add(client, request)
+        (self._long if request.request.is_long else self._quick).add(client, request)
 
     def take(self, cost: Callable[[Request], int]) -> list[QueuedRequest]:
-        """Take the next batch, clients in turns, without cancelled and late requests.
+        """Take the next batch of quick requests, clients in turns, without cancelled and late ones.
 
-        Patient requests are taken only if there are no others.
+        Args:
+            cost: Work for a request, items.
         """
-        return self._take_from(self._waiting, cost, len(self._waiting)) or self._take_from(
-            self._patient, cost, self._config.stream_requests
-        )
+        return self._take_from(self._quick, cost, len(self._quick))
+
+    def take_long(self, cost: Callable[[Request], int]) -> list[QueuedRequest]:
+        """Take the next long request, as a batch of its own."""
+        return self._take_from(self._long, cost, 1)
+
+    def take_patient(self, cost: Callable[[Request], int]) -> list[QueuedRequest]:
+        """Take the next batch of patient requests, if no others wait."""
+        if self.hasty:
+            return []
+        return self._take_from(self._patient, cost, self._config.stream_requests)
+
+    def take_all(self) -> list[QueuedRequest]:
+        """Take every request."""
+        lanes = (self._quick, self._long, self._patient)
+        return [lane.take(0) for lane in lanes for _ in range(len(lane))]
+
+    def _of(self, client: str) -> int:
+        """Number of requests of a client that are not patient."""
+        return self._quick.of(client) + self._long.of(client)
 
     def _is_full_for(self, client: str) -> bool:
         most = self._config.client_requests or self._config.requests
-        return len(self._waiting) >= self._config.requests or self._waiting.of(client) >= most
+        return self.hasty >= self._config.requests or self._of(client) >= most
+
+    @property
+    def hasty(self) -> int:
+        """Number of requests that are not patient."""
+        return len(self._quick) + len(self._long)
 
     def _make_room(self, client: str) -> None:
-        """Refuse the newest request of the client that has the most, or else raise."""
-        waiting, own, longest = len(self._waiting), self._waiting.of(client), self._waiting.longest
+        """Refuse a newest request of the client that has the most, or else raise."""
+        waiting, own = self.hasty, self._of(client)
+        longest = max({*self._quick.clients, *self._long.clients}, key=self._of)
         refused = QueueFullError(waiting, max(waiting * self._seconds, LEAST_RETRY))
         # with one request more they would only change places
-        if waiting < self._config.requests or self._waiting.of(longest) <= own + 1:
+        if waiting < self._config.requests or self._of(longest) <= own + 1:
             raise refused
-        self._waiting.take_newest(longest).deliver(refused)
+        fuller = max(self._quick, self._long, key=lambda lane: lane.of(longest))
+        fuller.take_newest(longest).deliver(refused)
 
     def _take_from(
         self, waiting: FairQueue[QueuedRequest], cost: Callable[[Request], int], most: int
@@ -137,7 +175,7 @@ class RequestQueue:
         left = self._config.batch_items
         while waiting and len(taken) < most:
             request = waiting.next()
-            if not self._pending(request):
+            if not _is_wanted(request):
                 waiting.take(0)
                 continue
             size = cost(request.request)
@@ -147,13 +185,11 @@ class RequestQueue:
             taken.append(waiting.take(max(size, 1)))
         return taken
 
-    @staticmethod
-    def _pending(request: QueuedRequest) -> bool:
-        if request.late and not request.future.done():
-            request.deliver(TimeoutError("the deadline passed before the engine was free"))
-        return not (request.late or request.future.done())
-
     def record(self, requests: int, seconds: float) -> None:
         """Update the average time per request with a batch of `requests` that took `seconds`."""
         each = seconds / requests
         self._seconds += (RECENT if self._seconds else 1.0) * (each - self._seconds)
+
+
+def _is_wanted(request: QueuedRequest) -> bool:
+    return request.is_wanted("the deadline passed before the engine was free")

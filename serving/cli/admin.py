@@ -6,7 +6,7 @@ import jsonargparse
 from rich.console import Console, RenderableType
 
 from serving.cli.connection import TOKEN, add_server, connected
-from serving.cli.tables import releases_table, statistics_table
+from serving.cli.tables.operations import releases_table, statistics_table
 from shortlist_client import RecommenderClient
 from shortlist_client.admin import LOADING_SECONDS
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from dataset.arrays import load_dataset
 from serving.catalogue.catalogue import Catalogue
 from serving.cli.connection import FAILED, TOKEN, add_server, connected
-from serving.cli.tables import answer_table, history_table
+from serving.cli.tables.answers import answer_table, history_table
 from shortlist_client.api.answer import Response
 from shortlist_client.api.request import Diversity, Shopper, Wishes
 from shortlist_client.client import RecommenderClient

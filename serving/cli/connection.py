@@ -24,7 +24,11 @@ def add_server(parser: jsonargparse.ArgumentParser, *, timeout: float) -> None:
         parser: Parser of the command.
         timeout: Default deadline of a call, seconds.
     """
-    parser.add_argument("--target", default="127.0.0.1:50051", help="host:port of the server")
+    parser.add_argument(
+        "--target",
+        default="127.0.0.1:50051",
+        help="host:port of the server, an IPv6 address as [::1]:50051",
+    )
     parser.add_argument(
         "--timeout", type=float, default=timeout, help="deadline of a call, seconds"
     )

@@ -11,9 +11,11 @@ from pathlib import Path
 import jsonargparse
 
 from dataset.arrays import load_dataset
+from events.privacy.erasure import carry_erasures
 from lineage.releases import live_release
 from serving.cli.connection import FAILED, TOKEN, add_server, connected
-from serving.server.user_events import EventsConfig, oldest_retained
+from serving.server.users.events_config import EventsConfig
+from serving.server.users.user_events import oldest_retained
 from shortlist_client.api.event import Event
 
 logger = logging.getLogger(__name__)
@@ -35,7 +37,8 @@ def export_parser() -> jsonargparse.ArgumentParser:
     """Options of `export-events`."""
     parser = jsonargparse.ArgumentParser(
         description="Write the events that belong to histories as a table of interactions, in the "
-        "format of `interactions.parquet`. A server may record events at the same time."
+        "format of `interactions.parquet`, and note the users that the store knows as erased in "
+        "`ERASED`, which `make data` leaves out. A server may record events at the same time."
     )
     add_store(parser)
     parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
@@ -86,6 +89,7 @@ def export(options: jsonargparse.Namespace) -> None:
     with closing(options.events.opened(root)) as store:
         from dataset.prepare.events_file import write_events
 
+        carry_erasures(store, options.events.erased(root))
         rows = write_events(store.scan(), options.output, actions)
     logger.info("%s: %d events with action %s", options.output, rows, ", ".join(actions))
 

@@ -23,7 +23,7 @@ from lineage.locking import lock_file
 from lineage.stages import DATA
 from serving.cli.connection import TOKEN, add_server, connected
 from serving.cli.events import add_store, root_of
-from serving.server.user_events import EventsConfig
+from serving.server.users.events_config import EventsConfig
 from shortlist_client.api.event import Event
 from shortlist_client.api.privacy import PastInteraction
 
@@ -133,7 +133,7 @@ def rotate(options: jsonargparse.Namespace) -> None:
 def _rename(config: EventsConfig, root: Path, keys: KeyFile) -> None:
     with closing(open_store(config.address(root))) as store:
         erased = config.erased(root)
-        carry_erasures(store, erased, after=0)
+        carry_erasures(store, erased)
         logger.info("%d users renamed", prolong(store, erased, keys.names))
 
 
@@ -148,7 +148,7 @@ def _opened(config: EventsConfig, root: Path) -> Iterator[tuple[EventStore, Eras
     """Event store and erased users beside a release, with what the store knows of erasures."""
     with closing(config.opened(root)) as store:
         erased = config.erased(root)
-        carry_erasures(store, erased, after=0)
+        carry_erasures(store, erased)
         yield store, erased
 
 

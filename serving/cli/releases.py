@@ -10,7 +10,7 @@ from rich.console import Console
 from lineage.manifest import CorruptArtifactError
 from lineage.releases import live_id, release_ids
 from lineage.signing import TrustedKeys, read_signing_key, write_keys
-from serving.cli.tables import releases_table
+from serving.cli.tables.operations import releases_table
 from serving.releases.administration import release_facts
 from serving.releases.publish import PublishConfig, roll_back, sign_release
 from serving.releases.publish import publish as make_release

@@ -24,7 +24,7 @@ from serving.replication.protocol import ChangeLog
 from serving.server.config import ServerConfig
 from serving.server.run import ENDED, serve
 from serving.server.transport.supervision import ServerEndedError
-from serving.server.user_events import EventsConfig
+from serving.server.users.events_config import EventsConfig
 
 logger = logging.getLogger("serving")
 

@@ -18,11 +18,17 @@ from serving.engine.explain_history import contributions, rows_to_remove
 from serving.engine.explain_text import EXPLAINED_ITEMS
 from serving.engine.latency import Latencies
 from serving.engine.lookups import embeddings
+from serving.engine.pieces import Paused, Pieces, within_deadline
 from serving.engine.resolve import ResolvedRequest
-from shortlist_client.api.answer import Answer, Coverage, Degraded, RankedItem, Reason, Source
-
-MARGIN = 0.005
-"""Time to serialise and send an answer, seconds"""
+from shortlist_client.api.answer import (
+    Answer,
+    Coverage,
+    Degraded,
+    RankedItem,
+    Reason,
+    Source,
+    TextReason,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +46,8 @@ class AnswerBuilder:
         started: float,
         *,
         out_of_time: bool = False,
-    ) -> Answer:
-        """Build the answer to a request.
+    ) -> Paused[Answer]:
+        """Build the answer to a request, in pieces if it is explained.
 
         Args:
             resolved: The request, its ids resolved.
@@ -58,17 +64,11 @@ class AnswerBuilder:
         items = [self._item(chosen, place) for place in range(min(limit, len(chosen)))]
         degraded, times = Degraded.DEADLINE if out_of_time else None, dict(stage_times)
         if items and not out_of_time and resolved.explains_history:
-            size = len(items) * len(rows_to_remove(resolved.shopper))
-            if _in_time(resolved, self.latencies.history_reasons.estimate(size)):
-                items = self._with_reasons(resolved, ranked_list, places, items, times)
-            else:
-                degraded = Degraded.REASONS
+            reasoned = yield from self._with_reasons(resolved, ranked_list, places, items, times)
+            items, degraded = reasoned or items, degraded if reasoned else Degraded.REASONS
         if items and not out_of_time and resolved.explains_texts:
-            size = len(items[:EXPLAINED_ITEMS])
-            if _in_time(resolved, self.latencies.text_reasons.estimate(size)):
-                items = self._with_text_reasons(resolved, chosen.rows, items, times)
-            else:
-                degraded = Degraded.REASONS
+            reasoned = yield from self._with_text_reasons(resolved, chosen.rows, items, times)
+            items, degraded = reasoned or items, degraded if reasoned else Degraded.REASONS
         return Answer(
             items=items,
             basis=resolved.basis,
@@ -79,12 +79,13 @@ class AnswerBuilder:
             milliseconds={**times, "total": 1e3 * (time.perf_counter() - started)},
         )
 
-    def embedded(self, resolved: ResolvedRequest, started: float) -> Answer:
-        """Build an answer of embeddings, without items."""
+    def embedded(self, resolved: ResolvedRequest, started: float) -> Paused[Answer]:
+        """Build an answer of embeddings, without items; in pieces if there are many texts."""
         stage_times: dict[str, float] = {}
-        embedded = embeddings(resolved, self.cascade, stage_times)
+        embedded = yield from embeddings(resolved, self.cascade, stage_times)
         nothing = RankedList.of(np.empty(0, np.int32), np.empty(0, np.float32))
-        return replace(self(resolved, nothing, stage_times, started), embeddings=embedded)
+        answer = yield from self(resolved, nothing, stage_times, started)
+        return replace(answer, embeddings=embedded)
 
     def _item(self, ranked_list: RankedList, place: int) -> RankedItem:
         row, catalogue = int(ranked_list.rows[place]), self.cascade.catalogue
@@ -110,15 +111,16 @@ class AnswerBuilder:
         places: NDArray[np.int64],
         items: list[RankedItem],
         stage_times: dict[str, float],
-    ) -> list[RankedItem]:
-        """The items with their reasons, the largest contribution first."""
-        rows, started = rows_to_remove(resolved.shopper), time.perf_counter()
-        contribution = contributions(
-            resolved.shopper, rows, ranked_list, places, cascade=self.cascade
-        )
-        taken = time.perf_counter() - started
-        self.latencies.history_reasons.record(contribution.size, taken)
-        stage_times["reasons"] = 1e3 * taken
+    ) -> Paused[list[RankedItem] | None]:
+        """The items with their reasons, the largest contribution first; None without the time."""
+        rows, latency = rows_to_remove(resolved.shopper), self.latencies.history_reasons
+        work = contributions(resolved.shopper, rows, ranked_list, places, cascade=self.cascade)
+        size = len(items) * len(rows)
+        done = yield from within_deadline(work, resolved.request.deadline, latency, size)
+        if done is None:
+            return None
+        contribution, seconds = done
+        stage_times["reasons"] = 1e3 * seconds
         item_ids = [self.cascade.catalogue.item_id(row) for row in rows.tolist()]
         return [
             replace(
@@ -137,21 +139,32 @@ class AnswerBuilder:
         rows: Rows,
         items: list[RankedItem],
         stage_times: dict[str, float],
-    ) -> list[RankedItem]:
-        """All items; the first `EXPLAINED_ITEMS` have reasons from their texts."""
-        started, first = time.perf_counter(), rows[:EXPLAINED_ITEMS]
-        (user,) = self.cascade.retriever.embed_all([resolved.shopper], {})
-        reasons = self.cascade.text_reasons(
-            user, first, self.cascade.catalogue, self.cascade.retriever.sources.index
-        )
-        taken = time.perf_counter() - started
-        self.latencies.text_reasons.record(len(first), taken)
-        stage_times["text_reasons"] = 1e3 * taken
+    ) -> Paused[list[RankedItem] | None]:
+        """All items; the first `EXPLAINED_ITEMS` have reasons from their texts.
+
+        None if the deadline left no time.
+        """
+        first, latency = rows[:EXPLAINED_ITEMS], self.latencies.text_reasons
+        work = self._text_reasons(resolved, first)
+        done = yield from within_deadline(work, resolved.request.deadline, latency, len(first))
+        if done is None:
+            return None
+        reasons, seconds = done
+        stage_times["text_reasons"] = 1e3 * seconds
         explained = [
             replace(item, text_reasons=of_item)
             for item, of_item in zip(items, reasons, strict=False)
         ]
         return explained + items[len(explained) :]
+
+    def _text_reasons(
+        self, resolved: ResolvedRequest, rows: Rows
+    ) -> Pieces[list[tuple[TextReason, ...]]]:
+        yield 0.0
+        retriever = self.cascade.retriever
+        (user,) = retriever.embed_all([resolved.shopper], {})
+        catalogue, index = self.cascade.catalogue, retriever.sources.index
+        return (yield from self.cascade.text_reasons(user, rows, catalogue, index))
 
 
 def coverage(resolved: ResolvedRequest, ranked_list: RankedList, index: LiveIndex) -> Coverage:
@@ -180,10 +193,6 @@ def _searched(resolved: ResolvedRequest, index: LiveIndex) -> int:
     if shopper.allowed is None:
         return index.live - len(removed)
     return len(shopper.allowed) - shopper.allowed.intersection_cardinality(bitmap_of(removed))
-
-
-def _in_time(resolved: ResolvedRequest, seconds: float) -> bool:
-    return resolved.request.deadline >= time.monotonic() + MARGIN + seconds
 
 
 def _none_if_nan(value: float) -> float | None:

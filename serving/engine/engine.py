@@ -20,13 +20,15 @@ from retrieval.cache_config import NO_CACHE, CacheConfig, CacheLookups
 from retrieval.features import NEWEST
 from serving.api.errors import OtherReleaseError, UnknownItemError
 from serving.api.limits import Limits
+from serving.api.protocol import Placed
 from serving.api.request import Method, Request
-from serving.engine.answer_builder import MARGIN, AnswerBuilder
+from serving.engine.answer_builder import AnswerBuilder
 from serving.engine.cascade import Cascade
 from serving.engine.explain_history import history_reasons_cost
 from serving.engine.explain_text import TEXT_COST, text_reasons_cost
 from serving.engine.latency import Latencies
 from serving.engine.lookups import EMBEDS, look_up
+from serving.engine.pieces import MARGIN
 from serving.engine.resolve import ResolvedRequest, resolve
 from serving.engine.warmup import warmup_requests
 from shortlist_client.api.answer import Answer
@@ -36,8 +38,6 @@ from shortlist_client.api.privacy import PastInteraction
 from shortlist_client.api.request import Shopper, Wishes
 
 WARM_UPS = 2
-Placed = tuple[int, Answer | Exception]
-"""Position of a request in its batch, and its answer"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +202,7 @@ class Engine:
         return self._one(Request(method=Method.SIMILAR, item_id=item_id, wishes=wishes))
 
     def _one(self, request: Request, *, ranked: int | None = None) -> Answer:
-        ((_, answer),) = self.answers([request], ranked=ranked)
+        ((_, answer),) = filter(None, self.answers([request], ranked=ranked))
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -221,7 +221,7 @@ class Engine:
 
     def answers(
         self, requests: Sequence[Request], *, ranked: int | None = None
-    ) -> Iterator[Placed]:
+    ) -> Iterator[Placed | None]:
         """Answer a batch of requests and yield each answer as soon as it is ready.
 
         Args:
@@ -230,7 +230,8 @@ class Engine:
 
         Yields:
             Position in the batch and its answer, in any order; InvalidRequestError,
-            UnknownItemError or OtherReleaseError if a request cannot be answered.
+            UnknownItemError or OtherReleaseError if a request cannot be answered. None between two
+            pieces of long work.
         """
         started, to_embed = time.perf_counter(), dict[int, ResolvedRequest]()
         for place, request in enumerate(requests):
@@ -240,12 +241,14 @@ class Engine:
                 yield place, error
                 continue
             if request.method in EMBEDS:
-                yield place, self._build.embedded(resolved, started)
+                embedded = yield from self._build.embedded(resolved, started)
+                yield place, embedded
             elif resolved.embeds:
                 to_embed[place] = resolved
             else:
                 ranked_list = look_up(resolved, self.cascade, size=self.shortlist)
-                yield place, self._build(resolved, ranked_list, {}, started)
+                answer = yield from self._build(resolved, ranked_list, {}, started)
+                yield place, answer
         if to_embed:
             yield from self._run_cascade(
                 to_embed, self.ranked if ranked is None else ranked, started
@@ -257,7 +260,7 @@ class Engine:
 
     def _run_cascade(
         self, requests: Mapping[int, ResolvedRequest], ranked: int, started: float
-    ) -> Iterator[Placed]:
+    ) -> Iterator[Placed | None]:
         """Run the cascade; answers without ranking come first, explained answers come last."""
         stage_times: dict[str, float] = {}
         lists = self._recall(requests, stage_times)
@@ -267,24 +270,27 @@ class Engine:
         }
         in_time = self._in_time(requests, {place: size for place, size in heads.items() if size})
 
-        def answer(place: int) -> Placed:
+        def answer(place: int) -> Iterator[Placed | None]:
             request, out_of_time = requests[place], heads[place] > 0 and place not in in_time
             ranked_list = lists[place]
             if out_of_time and request.given is not None:
                 ranked_list = ranked_list.take(np.argsort(-ranked_list.scores, kind="stable"))
-            return place, self._build(
+            built = yield from self._build(
                 request, ranked_list, stage_times, started, out_of_time=out_of_time
             )
+            yield place, built
 
         unranked = [place for place in requests if place not in in_time]
         late = [place for place in unranked if requests[place].explains and not heads[place]]
-        yield from (answer(place) for place in unranked if place not in late)
+        for place in unranked:
+            if place not in late:
+                yield from answer(place)
         if in_time:
             sizes = {place: heads[place] for place in in_time}
             lists |= self._rank(requests, lists, sizes, stage_times)
-        yield from (answer(place) for place in in_time if not requests[place].explains)
-        yield from map(answer, late)
-        yield from (answer(place) for place in in_time if requests[place].explains)
+        explained = [place for place in in_time if requests[place].explains]
+        for place in (*(one for one in in_time if one not in explained), *late, *explained):
+            yield from answer(place)
 
     def _recall(
         self, requests: Mapping[int, ResolvedRequest], stage_times: dict[str, float]

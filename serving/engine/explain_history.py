@@ -16,9 +16,14 @@ from index.ranked_list import RankedList
 from retrieval.retriever import ResolvedShopper
 from serving.api.request import Request
 from serving.engine.cascade import Cascade
+from serving.engine.pieces import Pieces
 
 REMOVED_ITEMS = 20
 """Newest items of a history to remove, one at a time"""
+HISTORY_COST = 100
+"""Approximate cost of embedding a shortened history, in items that the ranker scores for it"""
+COST_AT_ONCE = 900
+"""Cost of the shortened histories that are scored in one piece, at most"""
 
 
 def history_reasons_cost(request: Request) -> int:
@@ -47,8 +52,8 @@ def contributions(
     places: NDArray[np.int64],
     *,
     cascade: Cascade,
-) -> Scores:
-    """By how much scores fall when one item of the history is removed.
+) -> Pieces[Scores]:
+    """By how much scores fall when one item of the history is removed, in pieces.
 
     Args:
         shopper: The shopper, with a history or search for the user tower.
@@ -61,6 +66,25 @@ def contributions(
         (rows, places) contributions, in the units of the scores.
     """
     variants = [shopper, *(_without(shopper, row) for row in rows.tolist())]
+    at_once, scores = max(COST_AT_ONCE // (HISTORY_COST + len(places)), 1), list[Scores]()
+    for start in range(0, len(variants), at_once):
+        yield start / len(variants)
+        scores.append(
+            _scores(variants[start : start + at_once], ranked_list, places, cascade=cascade)
+        )
+    with_all, *without_one = np.concatenate(scores)
+    fall: Scores = with_all - np.stack(without_one)
+    return fall
+
+
+def _scores(
+    variants: Sequence[ResolvedShopper],
+    ranked_list: RankedList,
+    places: NDArray[np.int64],
+    *,
+    cascade: Cascade,
+) -> Scores:
+    """(variants, places) scores of the shortlist's items for each variant of the shopper."""
     users = cascade.retriever.embed_all(variants, {})
     rescored = [
         _rescored(cascade, user, variant, ranked_list)
@@ -72,8 +96,7 @@ def contributions(
         ranked = np.flatnonzero(~np.isnan(ranked_list.ranker_scores[places]))
         if len(ranked):
             scores[:, ranked] = _logits(cascade, variants, rescored, places[ranked])
-    fall: Scores = scores[0] - scores[1:]
-    return fall
+    return scores
 
 
 def _without(shopper: ResolvedShopper, row: int) -> ResolvedShopper:

@@ -24,6 +24,7 @@ from lineage.stages import LENGTHS, TOWERS
 from serving.api.request import Request
 from serving.catalogue.catalogue import Catalogue
 from serving.catalogue.item_text import data_config, fields_of
+from serving.engine.pieces import Pieces
 from shortlist_client.api.answer import TextReason
 from shortlist_client.api.item import Item
 from towers.item_encoder import TextEncoder
@@ -34,6 +35,8 @@ EXPLAINED_ITEMS = 20
 """Items at the head of an answer that get text reasons"""
 FIELDS = 8
 """Most important fields of an item that get a reason, at most"""
+TEXTS_AT_ONCE = 16
+"""Texts that are encoded in one piece, at most"""
 USUAL_FIELDS = 4
 """Typical number of fields of an item"""
 SHORTEST = 1e-6
@@ -69,8 +72,8 @@ class TextReasons:
 
     def __call__(
         self, user: Scores, rows: Rows, catalogue: Catalogue, index: LiveIndex
-    ) -> list[tuple[TextReason, ...]]:
-        """By how much cosines fall when one field of an item's text is removed.
+    ) -> Pieces[list[tuple[TextReason, ...]]]:
+        """By how much cosines fall when one field of an item's text is removed, in pieces.
 
         Args:
             user: (dimension,) user embedding of unit length.
@@ -85,7 +88,7 @@ class TextReasons:
         distinct = list(
             {text: None for whole, shortened in rendered for text in (whole, *shortened.values())}
         )
-        encoded = dict(zip(distinct, self.texts.unnormalised(distinct), strict=True))
+        encoded = yield from self._encoded(sorted(distinct, key=len))
         reasons = []
         for row, (whole, shortened), embedding in zip(
             rows.tolist(), rendered, index.vectors(rows), strict=True
@@ -97,6 +100,15 @@ class TextReasons:
             sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), SHORTEST)
             reasons.append(_sorted(list(shortened), (sums[0] - sums[1:]) @ user))
         return reasons
+
+    def _encoded(self, texts: Sequence[str]) -> Pieces[dict[str, Scores]]:
+        """Embeddings of the texts, before normalisation."""
+        encoded: dict[str, Scores] = {}
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            yield start / len(texts)
+            piece = texts[start : start + TEXTS_AT_ONCE]
+            encoded |= zip(piece, self.texts.unnormalised(piece), strict=True)
+        return encoded
 
     def _rendered(self, item: Item) -> tuple[str, dict[str, str]]:
         """Text of an item, and by field name the text without that field."""

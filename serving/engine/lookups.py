@@ -1,15 +1,16 @@
 """Answers without recall and ranking: neighbours of an item, best sellers, embeddings."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from index.arrays import Rows
+from index.arrays import Rows, Scores
 from index.ranked_list import RankedList
-from serving.api.request import Method
+from serving.api.request import TEXTS_AT_ONCE, Method
 from serving.catalogue.catalogue import Catalogue
 from serving.engine.cascade import Cascade
+from serving.engine.pieces import Paused
 from serving.engine.resolve import ResolvedRequest
 from shortlist_client.api.answer import Basis, Embedding
 
@@ -47,7 +48,7 @@ def _by_popularity(rows: Rows, catalogue: Catalogue) -> RankedList:
 
 def embeddings(
     resolved: ResolvedRequest, cascade: Cascade, stage_times: dict[str, float]
-) -> list[Embedding]:
+) -> Paused[list[Embedding]]:
     """Embeddings of the shopper, items or texts of a request; none for an unknown shopper.
 
     Args:
@@ -63,7 +64,7 @@ def embeddings(
     if method is Method.EMBED_SHOPPER:
         vectors = cascade.retriever.embed_all([resolved.shopper], {})
     elif method is Method.EMBED_TEXTS:
-        vectors = cascade.retriever.texts(resolved.request.texts)
+        vectors = yield from _texts(resolved.request.texts, cascade)
         item_ids *= len(vectors)
     else:
         assert given is not None
@@ -74,3 +75,12 @@ def embeddings(
         Embedding(values=tuple(vector), item_id=item_id)
         for vector, item_id in zip(vectors.tolist(), item_ids, strict=True)
     ]
+
+
+def _texts(texts: Sequence[str], cascade: Cascade) -> Paused[Scores]:
+    vectors = list[Scores]()
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        if start:
+            yield
+        vectors.append(cascade.retriever.texts(texts[start : start + TEXTS_AT_ONCE]))
+    return np.concatenate(vectors)

@@ -18,6 +18,8 @@ from serving.replication.protocol import ChangeLog, Position, Tail
 logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.25
 """Longest time until a follower notices a record."""
+LAST_BYTES = 64
+"""How much of the file a follower compares with what it has read"""
 
 
 class JournalLog(ChangeLog):
@@ -36,6 +38,7 @@ class JournalLog(ChangeLog):
         self._missing = False
         self._close_file: Callable[[], object] = lambda: None
         self._fruitless: tuple[Position, int] | None = None
+        self._last: tuple[Position, bytes] | None = None
 
     @override
     def claim(self) -> bool:
@@ -58,29 +61,19 @@ class JournalLog(ChangeLog):
             if self._file < 0 or (self._missing and after is not None):
                 known = after or Position(self._generation, 0)
                 return Tail((), known, whole=after is None)
-            return self._tail(after)
+            if after is not None:
+                self._notice_rewriting(after)
+            tail = self._tail(after)
+            self._last = tail.position, self._bytes_before(tail.position)
+            return tail
 
     @override
     def append(self, record: bytes, after: Position) -> Position | None:
-        with self._lock:
-            self.claim()
-            self._keep()
-            if self._end() != after:
-                return None
-            assert self._writer is not None
-            self._writer.append(record)
-            return self._end()
+        return self._write(lambda writer: writer.append(record), after)
 
     @override
     def replace(self, records: Sequence[bytes], after: Position) -> Position | None:
-        with self._lock:
-            self.claim()
-            self._keep()
-            if self._end() != after:
-                return None
-            assert self._writer is not None
-            self._writer.replace(records)
-            return self._end()
+        return self._write(lambda writer: writer.replace(records), after)
 
     @override
     def wait(self, seconds: float, stopped: threading.Event) -> None:
@@ -97,6 +90,17 @@ class JournalLog(ChangeLog):
                 self._writer.close()
             self._close_file()
             self._writer, self._file = None, -1
+
+    def _write(self, work: Callable[[Journal], None], after: Position) -> Position | None:
+        """The end after some work of the writer; None if the end was not at `after`."""
+        with self._lock:
+            self.claim()
+            self._keep()
+            if self._end() != after:
+                return None
+            assert self._writer is not None
+            work(self._writer)
+            return self._end()
 
     def _keep(self) -> None:
         """Let the writer keep its file in the folder; stop writing if another process does."""
@@ -140,6 +144,22 @@ class JournalLog(ChangeLog):
         if after is not None and after.generation == self._generation and end < after.place:
             self._generation += 1  # somebody cut it: older places mean nothing any more
         return Tail(records, Position(self._generation, end), whole=True)
+
+    def _notice_rewriting(self, after: Position) -> None:
+        """Count a new generation if the record before a position is another one than was read.
+
+        Such as when a write failed, was undone, and one of the same length was made.
+        """
+        if self._last is not None and self._last[0] == after:
+            if self._last[1] == self._bytes_before(after):
+                return
+            logger.warning("%s was cut or written anew: it is read from its start", self.path)
+            self._generation += 1
+
+    def _bytes_before(self, position: Position) -> bytes:
+        """The last bytes before a position; they tell records apart, which hold their time."""
+        length = min(LAST_BYTES, position.place)
+        return os.pread(self._file, length, position.place - length)
 
     def _news(self, after: Position) -> Tail | None:
         """The records after a position; None where no whole record begins."""

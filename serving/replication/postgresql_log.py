@@ -1,23 +1,21 @@
 """A change log in a table of PostgreSQL, which several servers share."""
 
+import logging
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, LiteralString
 
 import psycopg
 from typing_extensions import override
 
-from serving.replication.postgresql_session import (
-    PATIENCE_SECONDS,
-    Connection,
-    Session,
-    connect,
-    cut_off_after,
-)
+from events.postgresql_connection import PATIENCE_SECONDS, Connection, cut_off_after
+from serving.replication.postgresql_session import Session, connect
 from serving.replication.protocol import ChangeLog, LogUnavailableError, Position, Tail
 
+logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 """Longest time until a record is noticed whose notification got lost."""
 LOCK = 0x53484C46
@@ -31,8 +29,16 @@ FIRST: LiteralString = """INSERT INTO item_changes
 SELECT 0, %s, '' WHERE NOT EXISTS (SELECT FROM item_changes)"""
 LAST: LiteralString = "SELECT position, token FROM item_changes ORDER BY position DESC LIMIT 1"
 READ: LiteralString = """
-SELECT position, token, CASE WHEN position > %(after)s THEN record END
-FROM item_changes WHERE position >= %(after)s ORDER BY position"""
+SELECT position, token, record FROM (
+    SELECT *, sum(octet_length(record)) OVER (ORDER BY position) - octet_length(record) AS before
+    FROM (SELECT position, token, CASE WHEN position > %(after)s THEN record ELSE '' END AS record
+        FROM item_changes WHERE position >= %(after)s ORDER BY position LIMIT %(rows)s) AS portion
+    ) AS measured
+WHERE before <= %(bytes)s ORDER BY position"""
+PORTION: Mapping[str, int] = MappingProxyType({"rows": 1_000, "bytes": 1 << 24})
+"""Rows of one query, at most, and bytes of all but the last"""
+BYTES_A_SECOND = 4e6
+"""Slowest writing of a replacement that is waited for"""
 NOTIFY: LiteralString = "SELECT pg_notify('shortlist_item_changes', '')"
 LISTEN: LiteralString = "LISTEN shortlist_item_changes"
 APPEND: LiteralString = """
@@ -68,6 +74,8 @@ class PostgresqlLog(ChangeLog):
         self._address, self._session = address, Session(address)
         self._listening: Connection | None = None
         self._claimed, self._size = False, 0
+        self.on_close: Callable[[], object] = lambda: None
+        """Called by `close`"""
         self._session.call(_prepare)
 
     @override
@@ -87,7 +95,16 @@ class PostgresqlLog(ChangeLog):
 
     @override
     def read(self, after: Position | None) -> Tail:
-        return self._session.call(lambda connection: _read(connection, after))
+        """As in the protocol; in portions, so that none takes long, however long the log is."""
+        records, whole, position = list[bytes](), after is None, after
+        while True:
+            tail = self._session.call(lambda connection: _read(connection, position))  # noqa: B023  # called at once
+            if tail.whole:  # at first, or replaced between two portions
+                records, whole = [], True
+            records += tail.records
+            if tail.position == position:
+                return Tail(records, tail.position, whole=whole)
+            position = tail.position
 
     @override
     def append(self, record: bytes, after: Position) -> Position | None:
@@ -105,7 +122,10 @@ class PostgresqlLog(ChangeLog):
 
     @override
     def replace(self, records: Sequence[bytes], after: Position) -> Position | None:
-        return self._session.call(lambda connection: _replace(connection, records, after))
+        return self._session.call(
+            lambda connection: _replace(connection, records, after),
+            seconds=PATIENCE_SECONDS + sum(map(len, records)) / BYTES_A_SECOND,
+        )
 
     @override
     def wait(self, seconds: float, stopped: threading.Event) -> None:
@@ -133,6 +153,7 @@ class PostgresqlLog(ChangeLog):
     def close(self) -> None:
         self._stop_listening()
         self._session.close()
+        self.on_close()
 
     def _stop_listening(self) -> None:
         if self._listening is not None:
@@ -161,11 +182,16 @@ def _read(connection: Connection, after: Position | None) -> Tail:
     if not rows:
         raise psycopg.DataError("the table item_changes was emptied")
     position = Position(rows[-1][1], rows[-1][0])
+    if whole and after is not None and rows[0][0] <= after.place:
+        logger.warning(
+            "the table item_changes is not the one of before: it was made anew or restored from a "
+            "copy; changes that it does not have are in force no more"
+        )
     return Tail([row[2] for row in rows[first:] if row[2]], position, whole=whole)
 
 
 def _rows_after(connection: Connection, place: int) -> list[tuple[Any, ...]]:
-    return connection.execute(READ, {"after": place}, binary=True).fetchall()
+    return connection.execute(READ, {"after": place, **PORTION}, binary=True).fetchall()
 
 
 def _replace(connection: Connection, records: Sequence[bytes], after: Position) -> Position | None:

@@ -1,21 +1,21 @@
 """One connection to PostgreSQL that replaces itself, and gives up on a server that hangs."""
 
-import os
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 import psycopg
 
+from events.postgresql_connection import (
+    PARAMETERS,
+    PATIENCE_SECONDS,
+    Connection,
+    cut_off_after,
+)
 from serving.replication.protocol import LogUnavailableError
 
 T = TypeVar("T")
-Connection = psycopg.Connection[tuple[Any, ...]]
-PATIENCE_SECONDS = 5.0
-"""Longest wait for a connection, and for the work of one call."""
 PAUSE_SECONDS = 1.0
 """Time after a failure during which calls fail at once."""
 TRIES = 2
@@ -31,8 +31,12 @@ class Session:
         self._connection: Connection | None = None
         self._failure, self._retry_at = "", 0.0
 
-    def call(self, work: Callable[[Connection], T]) -> T:
+    def call(self, work: Callable[[Connection], T], *, seconds: float | None = None) -> T:
         """Do work on the connection, and again on a new one if it broke.
+
+        Args:
+            work: Does the work.
+            seconds: Longest time that it may take; by default a few seconds.
 
         Raises:
             LogUnavailableError: the server is unreachable, refuses or does not answer in time.
@@ -40,16 +44,16 @@ class Session:
         with self._lock:
             if time.monotonic() < self._retry_at:
                 raise LogUnavailableError(self._failure)
-            started = time.monotonic()
+            started, limit = time.monotonic(), PATIENCE_SECONDS if seconds is None else seconds
             for remaining in reversed(range(TRIES)):
                 try:
                     if self._connection is None:
                         self._connection = connect(self._address)
-                    with cut_off_after(PATIENCE_SECONDS, self._connection):
+                    with cut_off_after(limit, self._connection):
                         return work(self._connection)
                 except psycopg.Error as error:
                     self._disconnect()
-                    in_time = time.monotonic() < started + PATIENCE_SECONDS
+                    in_time = time.monotonic() < started + limit
                     if remaining and in_time and isinstance(error, psycopg.OperationalError):
                         continue
                     self._failure = f"PostgreSQL cannot store item changes: {error}"
@@ -77,30 +81,9 @@ def connect(address: str) -> Connection:
     connection = psycopg.connect(
         address,
         autocommit=True,
-        connect_timeout=int(PATIENCE_SECONDS),
-        tcp_user_timeout=int(1e3 * PATIENCE_SECONDS),
-        keepalives_idle=int(PATIENCE_SECONDS),
         application_name="shortlist item changes",
+        **PARAMETERS,
     )
     with cut_off_after(PATIENCE_SECONDS, connection):
         connection.execute("SET synchronous_commit TO on")
     return connection
-
-
-@contextmanager
-def cut_off_after(seconds: float, connection: Connection) -> Iterator[None]:
-    """Break the connection if the block takes longer; a server that is stopped never answers."""
-    doubled = socket.socket(fileno=os.dup(connection.fileno()))
-
-    def cut() -> None:
-        with suppress(OSError):
-            doubled.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        doubled.close()

@@ -16,10 +16,10 @@ from serving.api.limits import DEFAULT_LIMITS, Limits
 from serving.batching.engine_thread import Load
 from serving.releases.reloader import Reloader
 from serving.server.config import ServerConfig
+from serving.server.library_logs import hide_faults_of_callers
 from serving.server.server import Server
-from serving.server.transport.library_logs import hide_faults_of_callers
 from serving.server.transport.supervision import ServerEndedError
-from serving.server.user_events import EventsConfig
+from serving.server.users.events_config import EventsConfig
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

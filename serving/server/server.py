@@ -19,6 +19,7 @@ from serving.releases.reloader import Reloader
 from serving.server.access.control import AccessControl
 from serving.server.answer_cache import AnswerCache, CacheLookupsCollector
 from serving.server.config import ServerConfig
+from serving.server.contract import CONTRACT, Servicers
 from serving.server.interceptors.auth import AuthInterceptor
 from serving.server.interceptors.errors import ErrorInterceptor
 from serving.server.interceptors.loading import LoadingInterceptor
@@ -40,37 +41,14 @@ from serving.server.transport.metrics_port import MetricsPort
 from serving.server.transport.options import server_options
 from serving.server.transport.supervision import ServerEndedError, serving_ended
 from serving.server.transport.tls import server_credentials
-from serving.server.user_events import EventsConfig, UserEvents
-from serving.server.user_privacy import UserPrivacy
-from shortlist_client.proto.recommender.v1 import (
-    admin_pb2,
-    catalog_pb2,
-    feedback_pb2,
-    privacy_pb2,
-    recommender_pb2,
-    recommender_pb2_grpc,
-)
-from shortlist_client.proto.recommender.v1.admin_pb2_grpc import add_AdminServiceServicer_to_server
-from shortlist_client.proto.recommender.v1.catalog_pb2_grpc import (
-    add_CatalogServiceServicer_to_server,
-)
-from shortlist_client.proto.recommender.v1.feedback_pb2_grpc import (
-    add_FeedbackServiceServicer_to_server,
-)
-from shortlist_client.proto.recommender.v1.privacy_pb2_grpc import (
-    add_PrivacyServiceServicer_to_server,
-)
+from serving.server.users.events_config import EventsConfig
+from serving.server.users.user_events import UserEvents
+from serving.server.users.user_privacy import UserPrivacy
 
 logger = logging.getLogger(__name__)
 
-SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
-CATALOG = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
-FEEDBACK = feedback_pb2.DESCRIPTOR.services_by_name["FeedbackService"].full_name
-PRIVACY = privacy_pb2.DESCRIPTOR.services_by_name["PrivacyService"].full_name
-ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 STOP_SECONDS = 3.0
 """Time for gRPC to cancel the calls that are left after the grace period."""
-CONTRACT = (SERVICE, CATALOG, FEEDBACK, PRIVACY, ADMIN)
 
 
 class Server:
@@ -239,6 +217,12 @@ class Server:
 
     def _add_services(self) -> Sequence[str]:
         """Add the services, those of events if there is a store, and return their names."""
+        feedback = privacy = None
+        if self._user_events is not None and self._privacy is not None:
+            feedback = FeedbackServicer(
+                self._user_events, self._draining, erased=self._privacy.erased
+            )
+            privacy = PrivacyServicer(self.engine, self._privacy)
         recommender = RecommenderServicer(
             self.engine,
             self._user_events,
@@ -249,14 +233,11 @@ class Server:
             # twice: as many requests wait as are in progress
             stream_requests=2 * self._config.queue.stream_requests,
         )
-        recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(recommender, self._server)
-        add_CatalogServiceServicer_to_server(self._catalog, self._server)
-        add_AdminServiceServicer_to_server(self._admin, self._server)
-        if self._user_events is None or self._privacy is None:
-            return (SERVICE, CATALOG, ADMIN)
-        feedback = FeedbackServicer(self._user_events, self._draining, erased=self._privacy.erased)
-        add_FeedbackServiceServicer_to_server(feedback, self._server)
-        add_PrivacyServiceServicer_to_server(
-            PrivacyServicer(self.engine, self._privacy), self._server
+        servicers = Servicers(
+            recommender=recommender,
+            catalog=self._catalog,
+            admin=self._admin,
+            feedback=feedback,
+            privacy=privacy,
         )
-        return (SERVICE, CATALOG, ADMIN, FEEDBACK, PRIVACY)
+        return servicers.add_to(self._server)

@@ -1,6 +1,7 @@
 """The image's lock: complete, hashed, and what `constraints.txt` and `pyproject.toml` say."""
 
 import re
+import subprocess
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
@@ -77,3 +78,13 @@ def test_all_that_the_server_requires_is_locked():
 def test_the_lock_brings_no_cuda():
     assert LOCK["torch"].endswith("+cpu")
     assert not [name for name in LOCK if name.startswith(("nvidia", "triton", "cuda"))]
+
+
+def test_the_list_of_contents_is_made_from_the_lock():
+    made = subprocess.run(
+        ["make", "--dry-run", "sbom"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    (command,) = [line for line in made.stdout.splitlines() if "requirements.lock" in line]
+    assert "cyclonedx-py requirements deploy/requirements.lock" in command
+    assert "--output-format JSON" in made.stdout

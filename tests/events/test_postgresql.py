@@ -1,3 +1,8 @@
+import os
+import signal
+import threading
+import time
+
 import pytest
 
 from events.event import Outcome
@@ -34,6 +39,43 @@ def test_while_the_server_is_down_every_call_raises(postgres, store, event, monk
             store.history("u", ["purchase"], 9)
     finally:
         postgres.start()
+
+
+def test_a_server_that_hangs_holds_no_call_and_is_used_again(postgres, store, event, monkeypatch):
+    """Stopped, or behind a network that drops everything and says nothing."""
+    monkeypatch.setattr("events.postgresql.PATIENCE_SECONDS", 1.0)
+    store.append([event("a")])
+    stopped = postgres.processes()
+    for process in stopped:
+        os.kill(process, signal.SIGSTOP)
+    outcomes = []
+
+    def call():
+        with pytest.raises(StoreError, match="PostgreSQL cannot store events"):
+            store.append([event("b")])
+        outcomes.append(time.monotonic())
+
+    started = time.monotonic()
+    threads = [threading.Thread(target=call, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join(20)
+    finally:
+        for process in stopped:
+            os.kill(process, signal.SIGCONT)
+
+    assert len(outcomes) == 3
+    assert max(outcomes) - started < 15
+    end = time.monotonic() + 15
+    while time.monotonic() < end:
+        try:
+            store.append([event("c")])
+            break
+        except StoreError:
+            time.sleep(0.2)
+    assert {"a", "c"} <= {stored.event_id for stored in store.history("u", ["purchase"], 9)}
 
 
 def test_a_commit_waits_for_the_disk_whatever_the_server_defaults_to(postgres):

@@ -184,3 +184,17 @@ def test_a_closed_journal_refuses_records(written):
 
     with pytest.raises(JournalError, match="closed"):
         journal.append(b"late")
+
+
+def test_a_replacement_whose_end_fails_leaves_a_journal_that_is_written_on(written, monkeypatch):
+    """Such as by a folder that cannot be synced, or by too many open files."""
+    journal = Journal(written)
+    with monkeypatch.context() as failing:
+        failing.setattr("lineage.journal.flush", lambda folder: os.listdir(folder / "missing"))
+        with pytest.raises(FileNotFoundError):
+            journal.replace([b"all"])
+
+    journal.append(b"next")
+
+    assert read_journal(written) == [b"all", b"next"]
+    journal.close()

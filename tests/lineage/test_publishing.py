@@ -153,6 +153,19 @@ def test_only_unfinished_and_half_deleted_releases_are_deleted(folder, root):
     assert names == {"CURRENT", "LOCK", live, added, "notes.partial"}
 
 
+def test_an_old_release_with_a_link_in_its_place_hinders_no_publication(folder, root, tmp_path):
+    oldest = add(folder, root)
+    moved = (folder / oldest).rename(tmp_path / oldest)
+    (folder / oldest).symlink_to(moved)
+    ids = [add(folder, root) for _ in range(2)]
+
+    assert retire(folder, 2) == [oldest]
+    ids.append(add(folder, root))
+
+    assert release_ids(folder) == ids[::-1]
+    assert verify_release(moved).release_id == oldest
+
+
 def test_every_file_is_synced_before_the_renames_that_publish_it(folder, root, monkeypatch):
     log, fsync, rename, replace = [], os.fsync, os.rename, os.replace
 

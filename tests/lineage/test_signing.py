@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -182,3 +183,16 @@ def test_openssl_verifies_a_signature(release, keys, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert "Verified Successfully" in done.stdout
+
+
+def test_a_huge_or_cut_signature_is_refused_without_being_read(release, keys):
+    secret, trusted = keys("shop")
+    path = release / f"release.json.{sign(release, secret)}.sig"
+    path.chmod(0o644)
+    os.truncate(path, 1 << 40)  # a sparse file of a tebibyte
+
+    with pytest.raises(SignatureError):
+        verify_release(release, trusted)
+    os.truncate(path, 63)
+    with pytest.raises(SignatureError):
+        verify_release(release, trusted)

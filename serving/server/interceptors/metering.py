@@ -1,7 +1,7 @@
 """Charges every message by its rows, and ends a stream once its client may no longer call."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
@@ -14,10 +14,20 @@ from serving.server.access.client import CLIENT
 from serving.server.access.control import AccessControl
 from serving.server.access.credentials import CREDENTIALS
 from serving.server.access.errors import AccessError
-from serving.server.interceptors.rows import rows_of
+from shortlist_client.proto.recommender.v1 import catalog_pb2, feedback_pb2, recommender_pb2
 
 RECHECK_SECONDS = 1.0
 """Time between two checks of a stream's client."""
+ROWS: Mapping[type, Callable[[Any], int]] = {
+    feedback_pb2.RecordRequest: lambda message: len(message.events),
+    catalog_pb2.UpsertRequest: lambda message: len(message.items),
+    catalog_pb2.DeleteRequest: lambda message: len(message.item_ids),
+    catalog_pb2.GetRequest: lambda message: len(message.item_ids),
+    recommender_pb2.EmbedRequest: lambda message: (
+        len(message.items.item_ids) + len(message.texts.texts)
+    ),
+}
+"""Messages that carry several rows. Any other message is one row."""
 END: Any = object()
 T = TypeVar("T")
 
@@ -132,3 +142,9 @@ async def _unless_ended(ended: "asyncio.Task[Exception]", work: Awaitable[T]) ->
         task.cancel()  # or, if it is done: its error is not reported as forgotten
         if not task.done():
             await asyncio.gather(task, return_exceptions=True)
+
+
+def rows_of(message: Any) -> int:
+    """Rows of a message, at least 1."""
+    count = ROWS.get(type(message))
+    return 1 if count is None else max(count(message), 1)

@@ -16,7 +16,7 @@ from serving.batching.engine_thread import EngineThread
 from serving.releases.administration import Administration, Timed
 from serving.releases.reloader import Reloader
 from serving.server.metrics import Metrics
-from serving.server.user_events import UserEvents
+from serving.server.users.user_events import UserEvents
 from shortlist_client.api.operations import Counts, Statistics
 from shortlist_client.proto.recommender.v1 import admin_pb2 as pb
 from shortlist_client.proto.recommender.v1.admin_pb2_grpc import AdminServiceServicer

@@ -18,6 +18,7 @@ from serving.batching.engine_thread import EngineThread
 from serving.batching.fair_slots import FairSlots
 from serving.batching.micro_batcher import MicroBatcher
 from serving.server.caller import caller_of
+from serving.server.interceptors.statuses import shortened
 from serving.server.servicers.streaming import answered
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item
@@ -80,7 +81,7 @@ class CatalogServicer(CatalogServiceServicer):
         check_rows("items", len(request.items))
         reasons = await self._upserts(request.items, client=client)
         rejected = [
-            pb.RejectedItem(row=row, item_id=message.item_id, reason=reason)
+            pb.RejectedItem(row=row, item_id=message.item_id, reason=shortened(reason))
             for row, (message, reason) in enumerate(zip(request.items, reasons, strict=True))
             if reason is not None
         ]

@@ -16,8 +16,9 @@ from serving.server.access.about_users import broken_user_rule
 from serving.server.access.budgets import UserBudgets
 from serving.server.access.client import current_client_name
 from serving.server.caller import caller_of
+from serving.server.interceptors.statuses import shortened
 from serving.server.servicers.streaming import answered
-from serving.server.user_events import UserEvents
+from serving.server.users.user_events import UserEvents
 from shortlist_client.api.event import Event
 from shortlist_client.proto.recommender.v1 import feedback_pb2 as pb
 from shortlist_client.proto.recommender.v1.feedback_pb2_grpc import FeedbackServiceServicer
@@ -112,7 +113,7 @@ def _broken_rule(event: Event, erased: ErasedUsers, *, at: float) -> str | None:
 
 def _rejected(events: Sequence[Event], reasons: Sequence[str | None]) -> list[pb.RejectedEvent]:
     return [
-        pb.RejectedEvent(row=row, event_id=event.event_id, reason=reason)
+        pb.RejectedEvent(row=row, event_id=event.event_id, reason=shortened(reason))
         for row, (event, reason) in enumerate(zip(events, reasons, strict=True))
         if reason is not None
     ]

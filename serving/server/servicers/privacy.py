@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from serving.batching.engine_thread import EngineThread
 from serving.server.access.about_users import check_user
-from serving.server.user_privacy import UserPrivacy
+from serving.server.users.user_privacy import UserPrivacy
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.event import ID_LENGTH
 from shortlist_client.proto.recommender.v1 import privacy_pb2 as pb

@@ -10,8 +10,8 @@ from serving.batching.fair_slots import FairSlots
 from serving.batching.request_queue import Answered
 from serving.server.access.about_users import is_withheld, withhold
 from serving.server.interceptors.statuses import status_of
-from serving.server.message_counts import check_counts
 from serving.server.servicers.answers import message_of
+from serving.server.servicers.message_counts import check_counts
 from serving.server.servicers.streaming import answered
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.wire.request import to_shopper, to_wishes

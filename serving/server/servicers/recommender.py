@@ -18,10 +18,10 @@ from serving.server.access.about_users import check_about_user, is_withheld, wit
 from serving.server.answer_cache import AnswerCache, Message, key_of
 from serving.server.caller import caller_of
 from serving.server.interceptors.wrapping import CALL
-from serving.server.message_counts import check_counts
 from serving.server.servicers.answers import message_of
+from serving.server.servicers.message_counts import check_counts
 from serving.server.servicers.recommend_stream import RecommendStreams
-from serving.server.user_events import UserEvents
+from serving.server.users.user_events import UserEvents
 from shortlist_client.api.answer import Degraded
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.request import Shopper

@@ -149,3 +149,20 @@ def test_a_rotation_that_was_killed_loses_nothing_and_can_be_finished(
     assert {length_of(stored.user_id) for stored in store.scan()} == {2}
     assert [names(keyed.history(f"u{n}", ACTIONS, 99)) for n in range(10)] == before
     assert open_store(address).count() == 50
+
+
+def test_an_older_copy_of_the_key_file_is_not_used_under_a_server(keys, keyed, event, caplog):
+    """Else the user's newest events would be found no more, and survive an erasure."""
+    older = keys.path.read_text()
+    add_key(keys.path)
+    keyed.append([event("a", user_id="jane")])
+    keys.path.write_text(older)
+
+    for _ in range(3):
+        assert names(keyed.history("jane", ACTIONS, 9)) == ["a"]
+    keys.path.unlink()
+    for _ in range(3):
+        assert names(keyed.history("jane", ACTIONS, 9)) == ["a"]
+
+    assert caplog.text.count("must begin with the 2 keys that were read before") == 1
+    assert caplog.text.count("the keys read before stay in use") == 2

@@ -80,7 +80,7 @@ def test_a_client_that_asks_for_one_large_item_at_a_time_gets_no_more_than_its_s
 def test_the_newest_item_of_the_longest_client_can_be_removed():
     queue = queue_of(*"abbb")
 
-    assert queue.longest == "b"
+    assert max(queue.clients, key=queue.of) == "b"
     assert queue.take_newest("b") == "b2"
     assert len(queue) == 3
     assert taken(queue) == ["a0", "b0", "b1"]

@@ -105,7 +105,7 @@ def test_patient_requests_of_several_clients_take_turns():
     for client in "aaaabb":
         queue.add(one(client, patient=True))
 
-    assert clients_of(queue.take(lambda _: 1)) == "abab"
+    assert clients_of(queue.take_patient(lambda _: 1)) == "abab"
 
 
 def test_a_cancelled_request_costs_its_client_no_turn():

@@ -5,7 +5,7 @@ from rich.console import Console
 
 from serving.__main__ import main
 from serving.cli.admin import COMMANDS
-from serving.cli.tables import releases_table, statistics_table
+from serving.cli.tables.operations import releases_table, statistics_table
 from serving.server.metrics import Metrics
 from shortlist_client.api.operations import Counts, MethodStatistics, ReleaseFacts, Statistics
 

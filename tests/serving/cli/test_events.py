@@ -5,25 +5,9 @@ import time
 import polars as pl
 import pytest
 
-from dataset.arrays import save_dataset
-from events.open_store import open_store
 from serving.__main__ import main
-from serving.server.user_events import EventsConfig
+from serving.server.users.events_config import EventsConfig
 from shortlist_client.api.event import Event
-
-
-@pytest.fixture
-def root(tmp_path, shop):
-    (tmp_path / "data").mkdir()
-    save_dataset(tmp_path / "data", shop)
-    return tmp_path
-
-
-@pytest.fixture
-def store(root):
-    store = open_store(str(root / "events.sqlite"))
-    yield store
-    store.close()
 
 
 def test_lines_are_recorded_and_rejected_ones_are_listed(start, fake, store, monkeypatch, capsys):

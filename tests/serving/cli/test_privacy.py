@@ -3,30 +3,14 @@ import time
 
 import pytest
 
-from dataset.arrays import save_dataset
 from events.event import GRACE
-from events.open_store import open_store
 from events.privacy.erased_users import FILE, ErasedUsers
 from events.privacy.key_file import KeyFile, read_keys
-from events.privacy.user_names import length_of
+from events.privacy.user_names import digest_of, length_of
 from serving.__main__ import main
-from serving.server.user_events import EventsConfig
+from serving.server.users.events_config import EventsConfig
 from shortlist_client.api.event import Event
 from shortlist_client.api.privacy import PastInteraction
-
-
-@pytest.fixture
-def root(tmp_path, shop):
-    (tmp_path / "data").mkdir()
-    save_dataset(tmp_path / "data", shop)
-    return tmp_path
-
-
-@pytest.fixture
-def store(root):
-    store = open_store(str(root / "events.sqlite"))
-    yield store
-    store.close()
 
 
 def event(event_id, user_id="u3"):
@@ -53,6 +37,16 @@ def test_a_user_is_exported_and_erased_without_a_server(root, store, shop, capsy
     assert [stored.event_id for stored in store.scan()] == ["b"]
     until = ErasedUsers(root / FILE).until("u3")
     assert abs(until - time.time() - GRACE) < 60
+
+
+def test_an_export_of_events_brings_erasures_to_the_folder_of_the_rebuild(root, store, tmp_path):
+    store.erase(["u3"], digest=digest_of("u3"), at=1_000)  # by a server with another folder
+
+    table = str(tmp_path / "events.parquet")
+    main(["export-events", "--artifacts", str(root), "--output", table])
+
+    assert ErasedUsers(root / FILE).until("u3") == 1_000 + GRACE
+    assert ErasedUsers(root / FILE).until("u4") is None
 
 
 def test_a_user_is_exported_and_erased_by_a_server(start, fake, store, capsys):

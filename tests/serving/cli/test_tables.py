@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from serving.cli.tables import answer_table, history_table
+from serving.cli.tables.answers import answer_table, history_table
 from shortlist_client.api.answer import Basis, Degraded, Reason, TextReason
 
 

@@ -1,11 +1,7 @@
 """Server processes over one log of item changes, and clients that change items of them."""
 
 import math
-import os
 import random
-import signal
-import subprocess
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -15,77 +11,13 @@ import grpc
 
 from shortlist_client.api.item import Item
 from shortlist_client.client import RecommenderClient
-
-REPLICA = """
-import asyncio, os, sys, threading
-from pathlib import Path
-import torch
-from serving.catalogue.change_log import changes_path
-from serving.engine.engine import Engine, EngineConfig
-from serving.live.live_engine import LiveEngine
-from serving.api.limits import Limits
-from serving.replication.open_log import open_log
-from serving.server.server import Server, ServerConfig
-from tqdm import tqdm
-
-root, address = Path(sys.argv[1]), sys.argv[2]
-torch.set_num_threads(1)
-base = Engine.load(root, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
-
-async def serve():
-    log = open_log(address, changes_path(root), events="")
-    async with Server(lambda: LiveEngine(base, root, log), ServerConfig(port=0)) as server:
-        await server.ready()
-        print(os.getpid(), server.address, flush=True)
-        await asyncio.Event().wait()
-
-for _ in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        tqdm.set_lock(threading.RLock())  # the default lock is shared with killed children
-        asyncio.run(serve())
-    os.waitpid(child, 0)
-    print("gone", flush=True)
-"""
-"""Forks a server for every line that it reads, so that the engine is loaded only once."""
-
-
-class Replica:
-    """A server process that can be killed and started again."""
-
-    def __init__(self, root, address, cwd):
-        command = [sys.executable, "-c", REPLICA, str(root), address]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self._process = subprocess.Popen(command, cwd=cwd, text=True, **pipes)
-        self.target = None
-
-    def start(self):
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        number, self.target = self._process.stdout.readline().split()
-        self.number = int(number)
-
-    def send(self, what):
-        os.kill(self.number, what)
-
-    def kill(self):
-        target, self.target = self.target, None
-        self.send(signal.SIGKILL)
-        assert self._process.stdout.readline() == "gone\n"
-        return target
-
-    def close(self):
-        if self.target is not None:
-            self.kill()
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait(20)
+from tests.serving.live.forked_server import ForkedServer
 
 
 @contextmanager
 def replicas(root, address, cwd, count=2):
     """Running replicas."""
-    made = [Replica(root, address, cwd) for _ in range(count)]
+    made = [ForkedServer(root, cwd, items=address) for _ in range(count)]
     try:
         for one in made:
             one.start()

@@ -1,9 +1,5 @@
 """Kills servers that record events and change items; acknowledged writes must survive."""
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -17,40 +13,9 @@ from serving.catalogue.change_log import changes_path, latest
 from shortlist_client.api.event import Event
 from shortlist_client.api.item import Item
 from shortlist_client.client import RecommenderClient
+from tests.serving.live.forked_server import ForkedServer
 
 SECONDS = 60
-SERVERS = """
-import asyncio, os, sys, threading
-from pathlib import Path
-import torch
-from events.open_store import open_store
-from serving.engine.engine import Engine, EngineConfig
-from serving.live.live_engine import LiveEngine
-from serving.api.limits import Limits
-from serving.server.config import ServerConfig
-from serving.server.server import Server
-from tqdm import tqdm
-
-root = Path(sys.argv[1])
-torch.set_num_threads(1)
-base = Engine.load(root, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
-
-async def serve():
-    store = open_store(str(root / "events.sqlite"))
-    async with Server(lambda: LiveEngine(base, root), ServerConfig(port=0), store=store) as server:
-        await server.ready()
-        print(os.getpid(), server.address, flush=True)
-        await asyncio.Event().wait()
-
-for _ in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        tqdm.set_lock(threading.RLock())  # the default lock is shared with killed children
-        asyncio.run(serve())
-    os.waitpid(child, 0)
-    print("gone", flush=True)
-"""
-"""Forks a server for every line that it reads, so that the engine is loaded only once."""
 
 
 class Writer(threading.Thread):
@@ -104,32 +69,19 @@ def upserter(target, kill):
 
 
 @contextmanager
-def servers(root, cwd):
-    """Process that starts servers, one at a time."""
-    command = [sys.executable, "-c", SERVERS, str(root)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=cwd, text=True, **pipes) as process:
-        yield process
-        process.stdin.close()
-
-
-@contextmanager
-def serving(process):
+def serving(server):
     """Start a server, give its address and kill it at the end."""
-    process.stdin.write("\n")
-    process.stdin.flush()
-    number, address = process.stdout.readline().split()
-    yield address
-    os.kill(int(number), signal.SIGKILL)
-    assert process.stdout.readline() == "gone\n"
+    server.start()
+    yield server.target
+    server.kill()
 
 
 def killed(root, times, cwd):
     """Acknowledged events, acknowledged items, and all writes begun."""
     events, items, begun = set(), set(), set()
-    with servers(root, cwd) as process:
+    with ForkedServer(root, cwd, events=str(root / "events.sqlite")) as server:
         for kill in range(times):
-            with serving(process) as target:
+            with serving(server) as target:
                 recorders = [recorder(target, kill, worker) for worker in range(3)]
                 writers = [*recorders, upserter(target, kill)]
                 for writer in writers:

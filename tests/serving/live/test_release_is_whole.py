@@ -50,6 +50,7 @@ def without_backbone(live, tiny_bert, tmp_path):
     away.rename(tiny_bert)
 
 
+@pytest.mark.slow
 def test_a_release_upserts_and_searches_in_any_folder_without_backbone_and_network(
     release, without_backbone, tmp_path, monkeypatch, run_script
 ):

@@ -35,9 +35,19 @@ RED = Filters(must=[AnyOf("colour", ["red"])])
 
 
 @pytest.fixture
-def live(release, renamed, tmp_path):
-    folder = tmp_path / "releases" / "shop"
-    publish(renamed, folder, PublishConfig())
+def folder(tmp_path):
+    return tmp_path / "releases" / "shop"
+
+
+@pytest.fixture
+def previous(renamed, folder):
+    """The release before the live one."""
+    return publish(renamed, folder, PublishConfig())
+
+
+@pytest.fixture
+def live(release, folder, tmp_path):
+    """The live release, whose files may be changed."""
     publish(shutil.copytree(release, tmp_path / "artifacts" / "shop"), folder, PublishConfig())
     return live_release(folder)
 
@@ -53,6 +63,14 @@ def answers(engine):
     found.append(now.similar("i3", Wishes(limit=9)).items)
     found.append(now.recommend(SHOPPERS[0], Wishes(limit=3, explain_texts=True)).items)
     return found, [now.cascade.catalogue.find(f"i{row}") for row in (3, 99, 239)]
+
+
+@pytest.fixture(scope="module")
+def expected(release):
+    """The answers of the release while nobody touches its files."""
+    engine = LiveEngine.load(release, CONFIG)
+    yield answers(engine)
+    engine.close()
 
 
 def truncate(path):
@@ -74,10 +92,10 @@ def exchange(path):
 
 
 @pytest.mark.parametrize("change", [truncate, overwrite, exchange, os.unlink])
-def test_no_answer_and_no_upsert_depends_on_a_file_after_the_release_is_loaded(live, change):
-    untouched = LiveEngine.load(live, CONFIG)
+def test_no_answer_and_no_upsert_depends_on_a_file_after_the_release_is_loaded(
+    live, change, expected
+):
     engine = LiveEngine.load(live, CONFIG)
-    expected = answers(untouched)
     for path in [path for path in live.rglob("*.*") if path.is_file() and path.parent != live]:
         change(path)
 
@@ -88,10 +106,9 @@ def test_no_answer_and_no_upsert_depends_on_a_file_after_the_release_is_loaded(l
 
 
 @pytest.mark.parametrize("change", [exchange, os.unlink])
-def test_mapped_files_may_be_replaced_and_deleted(live, change, monkeypatch):
+def test_mapped_files_may_be_replaced_and_deleted(live, change, monkeypatch, expected):
     monkeypatch.setenv(MAPPED_MIB, "0")
     engine = LiveEngine.load(live, CONFIG)
-    expected = answers(engine)
     for path in [path for path in live.rglob("*") if path.is_file()]:
         change(path)
 
@@ -148,7 +165,7 @@ class Supervisor:
 
 
 @pytest.fixture
-def supervised(pytestconfig, live):
+def supervised(pytestconfig, previous, live):
     command = [sys.executable, "-m", "serving", "serve", "--releases", str(live.parent)]
     command += ["--server.port", "0", "--limits.shortlist", "12"]
     supervisor = Supervisor(command, cwd=pytestconfig.rootpath, env={**os.environ, MAPPED_MIB: "0"})
@@ -158,7 +175,7 @@ def supervised(pytestconfig, live):
 
 @pytest.mark.slow
 def test_a_server_whose_mapped_file_is_truncated_ends_by_sigbus_and_refuses_the_release_afterwards(
-    supervised, live
+    supervised, previous, live
 ):
     with RecommenderClient(supervised.address(), timeout=SECONDS) as client:
         truncate(live / "data" / "fields.utf8.npy")
@@ -170,7 +187,7 @@ def test_a_server_whose_mapped_file_is_truncated_ends_by_sigbus_and_refuses_the_
     refused = supervised.until("data/fields.utf8.npy is changed since it was published")
     assert "`make rollback DATASET=shop RELEASE=id`" in refused
     supervised.until("the server ended by status 2; starting it again")
-    before = roll_back(live.parent)
+    assert roll_back(live.parent) == previous
     with RecommenderClient(supervised.address(), timeout=SECONDS) as client:
         answer = client.retrieve(Shopper(history=["i3"]), Wishes(limit=1))
-        assert answer.versions["release"] == before
+        assert answer.versions["release"] == previous

@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from lineage.journal import JournalError, JournalHeldError
-from lineage.journal_records import read_journal
+from lineage.journal_records import framed, read_journal
 from lineage.manifest import CorruptArtifactError
 from serving.replication.journal_log import JournalLog
 
@@ -94,6 +94,25 @@ def test_a_record_that_was_undone_after_it_had_been_read_is_forgotten(writer, op
     assert (list(tail.records), tail.whole) == ([b"a", b"b", b"c"], True)
     path.write_bytes(before + before[20:])
     assert list(reader.read(tail.position).records) == [b"a", b"b", b"c"]
+
+
+@pytest.mark.parametrize("more", [[], [b"f"]])
+def test_a_record_in_place_of_an_undone_one_is_read_even_if_it_is_as_long(
+    writer, opened, path, more
+):
+    follower = opened()
+    size = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(framed(b"undone"))
+    seen = follower.read(None)
+    os.truncate(path, size)
+    for record in (b"stored", *more):
+        writer.end = writer.append(record, after=writer.end)
+
+    tail = follower.read(seen.position)
+
+    assert (list(tail.records), tail.whole) == ([b"a", b"b", b"c", b"stored", *more], True)
+    assert list(follower.read(tail.position).records) == []
 
 
 def test_damage_is_reported_with_its_place(writer, opened, path):

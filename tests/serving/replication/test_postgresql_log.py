@@ -7,8 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from lineage.journal import Journal
+from events.postgresql_connection import PATIENCE_SECONDS
+from lineage.journal import Journal, JournalHeldError
+from lineage.journal_records import read_journal
 from lineage.manifest import ArtifactError
+from serving.replication import postgresql_log
 from serving.replication.open_log import open_log
 from serving.replication.postgresql_log import PostgresqlLog
 from serving.replication.protocol import LogUnavailableError, Position
@@ -55,7 +58,7 @@ def test_while_the_server_is_down_every_call_raises_at_once(postgres, log):
             started = time.monotonic()
             with pytest.raises(LogUnavailableError, match="PostgreSQL cannot store item changes"):
                 call()
-            assert time.monotonic() - started < 0.5
+            assert time.monotonic() - started < PATIENCE_SECONDS / 2
         log.wait(0.01, threading.Event())
         assert log.size() == 0  # the last known one
     finally:
@@ -109,6 +112,64 @@ def test_a_commit_waits_for_the_disk_whatever_the_server_defaults_to(postgres):
 
     assert shown == ("on",)
     log.close()
+
+
+def test_a_long_log_is_read_in_portions(address, log, monkeypatch):
+    """However slow the network is: one call may take a few seconds, all of them may take longer."""
+    monkeypatch.setattr("serving.replication.postgresql_log.PORTION", {"rows": 4, "bytes": 10})
+    wanted = [b"%d" % number * (number % 7 + 1) for number in range(40)]
+    end = appended(log, *wanted)
+    portions, at_once = [], postgresql_log._read
+    monkeypatch.setattr(
+        "serving.replication.postgresql_log._read",
+        lambda *given: portions.append(at_once(*given)) or portions[-1],
+    )
+
+    tail = log.read(None)
+
+    assert (list(tail.records), tail.position, tail.whole) == (wanted, end, True)
+    assert max(len(portion.records) for portion in portions) <= 4
+    assert max(sum(map(len, portion.records[:-1])) for portion in portions) <= 10
+    assert list(log.read(end).records) == []
+
+
+def test_a_log_that_is_replaced_between_two_portions_is_read_anew(address, log, monkeypatch):
+    monkeypatch.setattr("serving.replication.postgresql_log.PORTION", {"rows": 3, "bytes": 99})
+    end = appended(log, b"a", b"b", b"c", b"d")
+    other, at_once = PostgresqlLog(address), postgresql_log._read
+    replaced = []
+
+    def read(connection, after):
+        tail = at_once(connection, after)
+        if not replaced:
+            replaced.append(other.replace([b"ad"], after=end))
+        return tail
+
+    monkeypatch.setattr("serving.replication.postgresql_log._read", read)
+
+    tail = log.read(None)
+
+    assert (list(tail.records), tail.whole) == ([b"ad"], True)
+    assert tail.position == replaced[0]
+    other.close()
+
+
+def test_a_table_that_was_made_anew_is_said_to_be_another_one(address, log, caplog):
+    end = appended(log, b"a", b"b")
+    after = log.replace([b"ab"], after=end)
+    assert log.read(end).whole
+    assert not caplog.text
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("DROP TABLE item_changes")
+    with pytest.raises(LogUnavailableError, match='"item_changes" does not exist'):
+        log.read(after)
+    PostgresqlLog(address).close()  # another server starts
+    log._session._retry_at = 0.0
+
+    tail = log.read(after)
+
+    assert (list(tail.records), tail.whole) == ([], True)
+    assert "changes that it does not have are in force no more" in caplog.text
 
 
 def test_a_database_that_was_restored_is_read_anew(address, log):
@@ -183,6 +244,30 @@ def test_a_new_table_takes_over_the_journal_once(address, tmp_path, caplog):
     assert list(third.read(None).records) == []
     for log in (first, second, third):
         log.close()
+
+
+def test_no_process_writes_the_journal_while_servers_share_the_table(address, tmp_path, caplog):
+    """Such as an older version, or a server with `--changes journal`, on the same folder."""
+    path = tmp_path / "CHANGES"
+    writer = Journal(path)
+    writer.append(b"a")
+    with pytest.raises(ArtifactError, match=r"CHANGES is being written by process .* stop it"):
+        open_log(address, path, events="")
+    writer.close()
+
+    servers = [open_log(address, path, events="") for _ in range(2)]
+    with pytest.raises(JournalHeldError, match="written by servers that share item changes in"):
+        Journal(path)
+    for server in servers:
+        server.close()
+
+    assert read_journal(tmp_path / "CHANGES.in-postgresql") == [b"a"]
+    writer = Journal(path)  # after going back to the journal
+    writer.append(b"b")
+    writer.close()
+    open_log(address, path, events="").close()
+    assert "its 1 records are not used, because PostgreSQL has others" in caplog.text
+    assert read_journal(path) == [b"b"]
 
 
 def test_servers_that_start_together_make_one_table(postgres):

@@ -7,6 +7,7 @@ import pytest
 
 from events.open_store import open_store
 from serving.live.live_engine import LiveEngine
+from serving.server.interceptors.statuses import MESSAGE_BYTES
 from shortlist_client.api.event import Event
 from shortlist_client.api.filters import AnyOf, Filters
 from shortlist_client.api.item import Item, KnownItem
@@ -299,6 +300,13 @@ def test_titles_and_texts_that_are_too_long_are_rejected_row_by_row(client):
     assert "brand of 'i3' must have at most 16,384 bytes" in result.rejected[2]
     assert "must have at most 256 characters, got 257" in result.rejected[3]
     assert client.catalog.get(["i2"])["i2"].item.title == "é" * 1_024
+
+
+def test_the_reason_of_a_rejected_item_is_cut(client):
+    result = client.catalog.upsert([Item(item_id="i1", title=" " * 200_000)])
+
+    assert result.rejected[0].startswith("title of 'i1' must not be empty")
+    assert len(result.rejected[0].encode()) == MESSAGE_BYTES
 
 
 def test_get_returns_items_that_are_together_too_large_for_one_answer(client, channel):

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from serving.server.clock import Clock
+from serving.server.users.clock import Clock
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from serving.api.limits import Limits
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
 from serving.server.access.credentials import digest_of
-from serving.server.user_events import EventsConfig
+from serving.server.users.events_config import EventsConfig
+from serving.server.users.user_privacy import FOLLOW_SECONDS
 from shortlist_client.api.answer import Basis
 from shortlist_client.api.event import Event
 from shortlist_client.api.privacy import Erased, PastInteraction
@@ -165,6 +166,7 @@ def test_a_long_export_comes_in_bounded_messages(client):
 
 
 def test_erasures_of_another_server_are_honoured_within_a_second(client, store, root):
+    assert FOLLOW_SECONDS <= 0.5  # the machine may be busy
     assert not is_unknown(client, "u3")
     other = open_store(str(root / "events.sqlite"))
 
@@ -172,8 +174,10 @@ def test_erasures_of_another_server_are_honoured_within_a_second(client, store, 
 
     other.erase(["u3"], digest=erased_digest("u3"), at=int(time.time()))
 
-    time.sleep(1)
-    assert is_unknown(client, "u3")
+    end = time.monotonic() + SECONDS
+    while not is_unknown(client, "u3"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
     other.close()
 
 

@@ -1,98 +1,11 @@
-"""Sessions whose HTTP/2 is hostile: paths, headers, HPACK, frames, windows, floods, lengths."""
+"""Sessions whose HTTP/2 is hostile: headers, frames, windows, floods, lengths."""
 
 import struct
 
-from hpack.huffman import HuffmanEncoder
-from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
-
-from tests.serving.server.fuzz import polite, wire
+from tests.serving.server.fuzz import polite, rude_headers, wire
 from tests.serving.server.fuzz.polite import bearer
-from tests.serving.server.fuzz.wire import Session, block, call, frame, literal, setting
-
-RECOMMEND = b"/recommender.v1.RecommenderService/Recommend"
-END = wire.END_STREAM | wire.END_HEADERS
-EMPTY = wire.message(b"")
-ODD_PATHS = [b"", b"/", b"*", b"//", b"/a", b"/a/b/c", b"a/b", RECOMMEND + b"?x=1", b"/\0/\0"]
-ODD_PATHS += [b"/" + b"a" * 9_000, b"/a\nFORGED 00:00:00 root: hello/b", b'/a"} 1\nevil{x="/b']
-ODD_PATHS += [b"/\x1b[2J/b", "/é/日".encode(), b"/%ff/%00", b"http://x/a/b", RECOMMEND + b"/"]
-NOT_UTF8 = [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80", b"\x80", b"\xfe\xff"]
-HUFFMAN = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH)
-
-
-def _good(stream):
-    return call(stream, block(RECOMMEND, bearer("reader")), EMPTY)
-
-
-def _session(kind, *writes, **options):
-    return Session(kind, (wire.OPENING, *writes), **options)
-
-
-def paths(random):
-    """A path that is odd, or not UTF-8, before or after a good call."""
-    path = random.choice(ODD_PATHS)
-    if random.random() < 0.4:
-        path = b"/" + random.choice(NOT_UTF8) + random.choice([b"/x", b"", RECOMMEND])
-    made = [call(stream, block(path), EMPTY) for stream in range(1, random.choice([3, 9]), 2)]
-    return _session("paths", *made, _good(99))
-
-
-def pseudo_headers(random):
-    """Pseudo-headers that are missing, doubled, unknown, late or of another protocol."""
-    known = [
-        literal(b":method", b"POST"),
-        literal(b":scheme", b"http"),
-        literal(b":path", RECOMMEND),
-    ]
-    known += [literal(b":authority", b"x"), literal(b"te", b"trailers")]
-    known.append(literal(b"content-type", b"application/grpc"))
-    odd = [literal(b":status", b"200"), literal(b":protocol", b"websocket"), literal(b":x", b"y")]
-    odd += [literal(b"content-type", b"text/html"), literal(b"connection", b"close")]
-    odd += [literal(b":method", random.choice([b"GET", b"CONNECT", b"\xff", b""]))]
-    odd += [literal(b"host", b"\xff"), literal(b"content-length", b"-1"), literal(b"", b"")]
-    for _ in range(random.randint(1, 3)):
-        if random.random() < 0.5:
-            known.remove(random.choice(known))
-        known.insert(random.randint(0, len(known)), random.choice(odd + known))
-    return _session("pseudo-headers", call(1, b"".join(known), EMPTY), _good(3))
-
-
-def many_headers(random):
-    """Thousands of headers or long ones, in continuations that may never end."""
-    name, value = random.choice([(b"a", b""), (b"a" * 200, b"b" * 200), (b"a-bin", b"AAAA" * 900)])
-    headers = block(RECOMMEND) + literal(name, value) * random.choice([50, 1_000, 5_000])
-    parts = [headers[at : at + 16_384] for at in range(0, min(len(headers), 400_000), 16_384)]
-    writes = [frame(wire.HEADERS, 0, 1, parts[0])]
-    writes += [frame(wire.CONTINUATION, 0, 1, part) for part in parts[1:]]
-    if random.random() < 0.3:
-        writes += [frame(wire.CONTINUATION, 0, 1)] * random.choice([10, 2_000])
-    if random.random() < 0.7:
-        writes.append(frame(wire.CONTINUATION, wire.END_HEADERS, 1))
-    return _session("many headers", *writes)
-
-
-def bad_hpack(random):
-    """Blocks of headers that no decoder may accept, or that ask it for much."""
-    grown = b"\x40\x01a" + wire.integer(4_000, 7) + b"b" * 4_000
-    odd = random.choice(
-        [
-            b"\x80",
-            b"\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
-            wire.integer(62, 7, 128),
-            wire.integer(1 << 60, 7, 128),
-            b"\x00\x7f\xff\xff\xff\xff\x0fa",
-            b"\x00\x05ab",
-            b"\x00\x01a\x81\xff",
-            b"\x00\x01a\x84\xff\xff\xff\xff",
-            wire.integer(1 << 30, 5, 32),
-            b"\x3f\xe1\xff\x03" * 20,
-            grown + wire.integer(62, 7, 128) * 4_000,
-            b"\x00" + bytes([128 | 1]) + b"\x00" + b"\x00",
-            random.randbytes(random.randint(1, 300)),
-            b"\x00\x04Name" + bytes([128 | 3]) + HUFFMAN.encode(b"\xff\xfe\xfd\x00")[:3],
-        ]
-    )
-    headers = odd + block(RECOMMEND) if random.random() < 0.5 else block(RECOMMEND) + odd
-    return _session("bad HPACK", frame(wire.HEADERS, END, 1, headers), _good(3))
+from tests.serving.server.fuzz.rude_headers import EMPTY, END, RECOMMEND, begun, good
+from tests.serving.server.fuzz.wire import Session, block, call, frame, setting
 
 
 def frames_out_of_order(random):
@@ -131,23 +44,23 @@ def frames_out_of_order(random):
         frame(random.randrange(10), random.randrange(256), 1, random.randbytes(30)),
         frame(random.randrange(10), 0, 1, b"x" * 30, length=random.choice([0, 29, 31, 1 << 23])),
         wire.PREFACE,
-        _good(21),
+        good(21),
     ]
-    return _session("frames out of order", *random.choices(pool, k=random.randint(1, 10)))
+    return begun("frames out of order", *random.choices(pool, k=random.randint(1, 10)))
 
 
 def settings_of_the_peer(random):
     """Settings with values that are extreme, forbidden, unknown or change all the time."""
     values = [0, 1, 16_383, 16_385, (1 << 31) - 1, 1 << 31, (1 << 32) - 1]
     pairs = [(random.choice([*range(10), 0xFE03]), random.choice(values)) for _ in range(6)]
-    writes = [setting(*pairs), _good(1), setting((4, 0)), setting((4, (1 << 31) - 1)), _good(3)]
+    writes = [setting(*pairs), good(1), setting((4, 0)), setting((4, (1 << 31) - 1)), good(3)]
     return Session("settings", (wire.PREFACE, *random.sample(writes, 4)))
 
 
 def zero_windows(random):
     """Calls whose answers the peer never lets through, or one byte at a time."""
     first = wire.PREFACE + setting((4, random.choice([0, 0, 1])))
-    calls = [_good(stream) for stream in range(1, 2 * random.choice([2, 20, 60]), 2)]
+    calls = [good(stream) for stream in range(1, 2 * random.choice([2, 20, 60]), 2)]
     drips = [frame(wire.WINDOW, 0, stream, struct.pack(">I", 1)) for stream in range(1, 20, 2)]
     return Session("zero windows", (first, *calls, *random.choice([[], drips * 3])), linger=0.1)
 
@@ -162,7 +75,7 @@ def rapid_reset(random):
         frame(wire.HEADERS, flags, stream, headers) + frame(wire.RESET, 0, stream, reset)
         for stream in range(1, 2 * count, 2)
     ]
-    return _session("rapid reset", *_together(made, 10))
+    return begun("rapid reset", *_together(made, 10))
 
 
 def floods(random):
@@ -181,7 +94,7 @@ def floods(random):
         ]
     )
     opened = frame(wire.HEADERS, wire.END_HEADERS, 1, block(RECOMMEND, bearer("reader")))
-    return _session("floods", opened, *_together([one] * random.choice([100, 3_000]), 100))
+    return begun("floods", opened, *_together([one] * random.choice([100, 3_000]), 100))
 
 
 def lying_lengths(random):
@@ -194,9 +107,9 @@ def lying_lengths(random):
     headers = block(RECOMMEND, *encoding, *random.choice([[], [bearer("reader")]]))
     cut = random.choice([len(body), random.randint(0, len(body))])
     if random.random() < 0.7:
-        return _session("lying lengths", call(1, headers, body[:cut]), _good(3))
+        return begun("lying lengths", call(1, headers, body[:cut]), good(3))
     opened = frame(wire.HEADERS, wire.END_HEADERS, 1, headers)
-    return _session("lying lengths", opened, frame(wire.DATA, 0, 1, body[:cut]), _good(3))
+    return begun("lying lengths", opened, frame(wire.DATA, 0, 1, body[:cut]), good(3))
 
 
 def other_protocols(random):
@@ -235,7 +148,13 @@ def _together(frames, count):
     return [b"".join(frames[at : at + count]) for at in range(0, len(frames), count)]
 
 
-KINDS = {paths: 3, pseudo_headers: 3, many_headers: 1, bad_hpack: 3, frames_out_of_order: 4}
+KINDS = {
+    rude_headers.paths: 3,
+    rude_headers.pseudo_headers: 3,
+    rude_headers.many_headers: 1,
+    rude_headers.bad_hpack: 3,
+    frames_out_of_order: 4,
+}
 KINDS |= {settings_of_the_peer: 2, zero_windows: 1, rapid_reset: 1, floods: 1, lying_lengths: 3}
 KINDS |= {other_protocols: 2}
 """The kinds of session that need no messages, and how often each is drawn"""

@@ -15,7 +15,7 @@ from grpc_status import rpc_status
 
 from serving.server.access.roles import contract_services
 from serving.server.interceptors import metering
-from serving.server.interceptors.rows import ROWS, rows_of
+from serving.server.interceptors.metering import ROWS, rows_of
 from shortlist_client.channel import open_channel
 from shortlist_client.proto.recommender.v1 import catalog_pb2, feedback_pb2, recommender_pb2
 from shortlist_client.proto.recommender.v1.catalog_pb2_grpc import CatalogServiceStub
@@ -159,14 +159,14 @@ def test_every_message_with_a_list_of_its_own_is_counted_by_its_rows():
             counted = message._concrete_class in ROWS
             assert counted == (bool(lists) and message.name not in ONE_ROW) or (
                 message.name == "EmbedRequest"
-            ), f"{message.name}: decide in `rows.py` what {lists} count"
+            ), f"{message.name}: decide in `metering.py` what {lists} count"
 
 
 def test_an_empty_message_is_a_row():
     assert rows_of(feedback_pb2.RecordRequest()) == 1
 
 
-LATE = 10 * RECHECK
+LATE = 50 * RECHECK  # half of the time limit of a stream; the machine may be busy
 
 
 def record(channel):

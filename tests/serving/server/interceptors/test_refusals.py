@@ -15,7 +15,8 @@ from shortlist_client.channel import open_channel
 from shortlist_client.client import RecommenderClient
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 
-SECONDS = 10
+SECONDS = 30
+"""Longest wait; none of these calls should take more than a fraction of it"""
 REFLECTION = f"/{reflection.SERVICE_NAME}/ServerReflectionInfo"
 CONTRACT = [
     f"/{service.full_name}/{method.name}"

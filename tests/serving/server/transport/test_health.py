@@ -103,7 +103,7 @@ def test_a_call_that_sends_no_message_is_refused_in_time(guarded):
     silence.set()
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert "must arrive within" in caught.value.details()
-    assert time.monotonic() - started < READ_SECONDS + 2
+    assert time.monotonic() - started < READ_SECONDS + SECONDS / 2
 
 
 def held(port, count, path, *, claim, sent):
@@ -132,7 +132,7 @@ def test_slow_senders_of_one_host_do_not_keep_others_waiting_long(guarded, stub)
     with held(guarded.server.port, 8, CHECK, claim=100_000, sent=10):
         started = time.monotonic()
         assert stub.Check(asked(), timeout=SECONDS).status == SERVING
-        assert time.monotonic() - started < 3 * READ_SECONDS + 1
+        assert time.monotonic() - started < 3 * READ_SECONDS + SECONDS / 2
 
 
 def test_calls_that_wait_to_be_read_are_bounded(monkeypatch, request):

@@ -5,12 +5,12 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from events.event_store import EventStore, StoreError
+from events.event_store import Erasure, EventStore, StoreError
 from events.privacy.erased_users import ErasedUsers
 from events.privacy.erasure import carry_erasures, erase_user
 from lineage.manifest import ArtifactError
 from serving.api.errors import UnavailableError
-from serving.server.clock import Clock
+from serving.server.users.clock import Clock
 from shortlist_client.api.event import Event
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,8 @@ class UserPrivacy:
     def __init__(self, store: EventStore, erased: ErasedUsers, clock: Clock) -> None:
         """Take the open event store, the erased users of the releases, and the events' clock."""
         self._store, self._clock = store, clock
-        self._last, self._silent = 0, False
+        self._last: Erasure | None = None
+        self._silent = False
         self._following: asyncio.Task[None] | None = None
         self.erased = erased
         """The erased users"""
@@ -80,7 +81,7 @@ class UserPrivacy:
         """Add new erasures; says once that it cannot."""
         try:
             self._last = await asyncio.to_thread(
-                carry_erasures, self._store, self.erased, after=self._last
+                carry_erasures, self._store, self.erased, last=self._last
             )
         except ArtifactError as error:
             if not self._silent:

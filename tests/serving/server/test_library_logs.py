@@ -4,7 +4,7 @@ import pytest
 from grpc._cython import cygrpc
 from opentelemetry import propagate
 
-from serving.server.transport.library_logs import (
+from serving.server.library_logs import (
     FAULTS_OF_CALLERS,
     GRPC,
     hide_faults_of_callers,

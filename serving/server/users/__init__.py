@@ -1,0 +1,1 @@
+"""Users of the shop: their events, and what operators may ask about them."""
