@@ -7,15 +7,13 @@ its chain is, and which keys it has: `key2.9f3a01bc:<64 hexadecimal digits>`.
 
 import hashlib
 import hmac
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from events.event import KEYED
 from lineage.manifest import ArtifactError
 
-KEYED = re.compile(r"key([1-9][0-9]{0,3})\.([0-9a-f]{8}):([0-9a-f]{64})")
-"""A keyed name: length of the chain, fingerprint of its keys, hash"""
 ERASED = b"shortlist: erased user\0"
 """Begins what `digest_of` hashes, so that the digest is of use for nothing else"""
 
