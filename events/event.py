@@ -41,7 +41,7 @@ def check_event(event: Event, *, at: float) -> None:
             raise ValueError(f"{name} must not be empty, got {value!r}")
     if KEYED.fullmatch(
         event.user_id
-    ):  # it would bar every new key
+    ):  # stored as it is, it would pass for one and bar every new key
         raise ValueError(f"user_id must not look like a keyed name, got {event.user_id!r}")
     _check_text("request_id", event.request_id)
     if not 0 <= event.time <= at + GRACE:
