@@ -45,7 +45,7 @@ def keys(tmp_path):
 
 
 def tamper(release, name):
-    """Change a file, and write its checksum into the record as whoever may write the folder can."""
+    """Change a file and its checksum in the record, as an attacker with write access can."""
     from dataclasses import replace
 
     path = release / name

@@ -42,7 +42,7 @@ class AuthInterceptor(aio.ServerInterceptor):
             CREDENTIALS.set(credentials)
 
         def refuse(error: AccessError) -> Handler:
-            # whoever calls chooses the name of a method that does not exist
+            # the caller chooses the name of an unknown method, so it must not be logged
             shown = "an unknown method" if handler is None else method
             logger.info("%s refused: %s", shown, error)
             return refused(error, shown)

@@ -1,4 +1,4 @@
-"""What a server tells of itself, or refuses, when others than this machine reach it."""
+"""Refuses, or warns of, a server that other machines can reach without tokens or TLS."""
 
 import logging
 

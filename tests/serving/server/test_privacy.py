@@ -27,6 +27,7 @@ from shortlist_client.client import RecommenderClient
 
 SECONDS = 20
 CONFIG = EngineConfig(ranked=6, limits=Limits(shortlist=12))
+EVENTS = EventsConfig()
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def serving(start, root, base):
     """Starts a server of the release in `root`, with caches, and returns its client."""
     clients = []
 
-    def serving(config=EventsConfig()):  # noqa: B008
+    def serving(config=EVENTS):
         erased = config.erased(root)
         if config.user_key is None:  # the engine that is loaded, with the users erased in `root`
             catalogue = replace(base.cascade.catalogue, erased=erased)
