@@ -23,6 +23,7 @@ from serving.replication.open_log import open_log
 from serving.replication.protocol import ChangeLog
 from serving.server.config import ServerConfig
 from serving.server.run import ENDED, serve
+from serving.server.server import Server
 from serving.server.transport.supervision import ServerEndedError
 from serving.server.users.events_config import EventsConfig
 
@@ -124,7 +125,8 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
     if options.releases is not None:
         reloader = Reloader(folder, lambda live: loads(live, config))
     loading = partial(loads, folder, config)
-    serving = serve(
+    make = partial(
+        Server,
         loading,
         config.server,
         store=store,
@@ -135,7 +137,7 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
     )
     faulthandler.enable(2)  # logs to stderr where a signal such as SIGBUS ended the process
     try:
-        uvloop.run(serving)
+        uvloop.run(serve(make))
     except ServerEndedError as error:
         logger.critical("the server ended by itself, and so does the process: %s", error)
         raise SystemExit(ENDED) from error

@@ -27,6 +27,8 @@ class ServerConfig:
     """Size limit of a request and of an answer, bytes; `limits` bounds requests further."""
     reload_seconds: float = 1.0
     """Interval between checks for a new live release, seconds; SIGHUP checks at once."""
+    connections: int = 512
+    """Connections at once; a further one is closed at once. Each takes a file descriptor."""
     queue: QueueConfig = field(default_factory=QueueConfig)
     """Queue of requests in front of the engine."""
     tokens: Path | None = None
@@ -54,5 +56,6 @@ class ServerConfig:
             raise ValueError(f"grace_seconds must be at least 0, got {self.grace_seconds}")
         if self.reload_seconds <= 0:
             raise ValueError(f"reload_seconds must be positive, got {self.reload_seconds}")
-        if self.max_message_bytes < 1:
-            raise ValueError(f"max_message_bytes must be at least 1, got {self.max_message_bytes}")
+        for name in ("max_message_bytes", "connections"):
+            if (number := getattr(self, name)) < 1:
+                raise ValueError(f"{name} must be at least 1, got {number}")

@@ -6,20 +6,13 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
-from events.event_store import EventStore
-from events.privacy.erased_users import ErasedUsers
-from serving.api.limits import DEFAULT_LIMITS, Limits
-from serving.batching.engine_thread import Load
-from serving.releases.reloader import Reloader
-from serving.server.config import ServerConfig
 from serving.server.library_logs import hide_faults_of_callers
 from serving.server.server import Server
 from serving.server.transport.supervision import ServerEndedError
-from serving.server.users.events_config import EventsConfig
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -29,26 +22,11 @@ EXIT_SECONDS = 5.0
 """Time for such a process to close its stores."""
 
 
-async def serve(
-    load: Load,
-    config: ServerConfig,
-    *,
-    store: EventStore | None = None,
-    events: EventsConfig | None = None,
-    erased: ErasedUsers | None = None,
-    reloader: Reloader | None = None,
-    limits: Limits = DEFAULT_LIMITS,
-) -> None:
+async def serve(make: Callable[[], Server]) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
     Args:
-        load: Loads the engine, as in `Server`.
-        config: Configuration of the server.
-        store: Event store, as in `Server`.
-        events: Configuration of the users' events.
-        erased: Erased users, as in `Server`.
-        reloader: Switches the engine to a new live release; None to stay with the first one.
-        limits: Limits on one request, as the engine's.
+        make: Makes the server, which gRPC binds to the running event loop.
 
     Raises:
         ValueError: the port is taken, or the options contradict each other.
@@ -62,15 +40,7 @@ async def serve(
         loop.add_signal_handler(number, stopped.set)
     loop.add_signal_handler(signal.SIGHUP, hangup.set)  # at once: by default it ends the process
     async with (
-        Server(
-            load,
-            config,
-            store=store,
-            events=events,
-            erased=erased,
-            reloader=reloader,
-            limits=limits,
-        ) as server,
+        make() as server,
         _in_background(server.ended()) as ended,
         _in_background(stopped.wait()) as told,
         _in_background(server.ready()) as loaded,
@@ -79,8 +49,10 @@ async def serve(
         if loaded.done():
             loaded.result()
             gc.freeze()  # scanning the loaded release would stop all requests for 0.2 s
-            if reloader is not None:
-                follow = reloader.follow(server.engine, every=config.reload_seconds, asked=hangup)
+            if server.reloader is not None:
+                follow = server.reloader.follow(
+                    server.engine, every=server.config.reload_seconds, asked=hangup
+                )
                 async with _in_background(follow):
                     await _first_of(told, ended)
             else:
@@ -88,7 +60,7 @@ async def serve(
         if ended.done():
             _end_soon()
             raise ServerEndedError(ended.result())
-        logger.info("draining for at most %g s", config.grace_seconds)
+        logger.info("draining for at most %g s", server.config.grace_seconds)
     logger.info("stopped")
 
 

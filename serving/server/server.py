@@ -79,7 +79,8 @@ class Server:
             reloader: Loads the releases; without it, releases cannot be listed or activated.
             limits: Limits on one request.
         """
-        self._config, self._limits = config, limits
+        self.config, self.reloader = config, reloader
+        self._limits = limits
         self.metrics = Metrics()
         """Prometheus metrics"""
         self.metrics_port = MetricsPort(self.metrics.registry, config.host, config.metrics_port)
@@ -93,7 +94,11 @@ class Server:
         self._draining = asyncio.Event()
         self._server = aio.server(
             interceptors=self._interceptors(),
-            options=server_options(config.max_message_bytes, request_bytes=largest_request(limits)),
+            options=server_options(
+                config.max_message_bytes,
+                request_bytes=largest_request(limits),
+                connections=config.connections,
+            ),
         )
         self._user_events: UserEvents | None = None
         self._privacy: UserPrivacy | None = None
@@ -121,7 +126,7 @@ class Server:
     @property
     def address(self) -> str:
         """`host:port` of the server."""
-        return joined(self._config.host, self.port)
+        return joined(self.config.host, self.port)
 
     async def __aenter__(self) -> "Server":
         """Open the port and start to load the engine.
@@ -131,7 +136,7 @@ class Server:
                 reach the server without tokens or TLS, or the certificates do not fit.
             OSError: a certificate cannot be read.
         """
-        config = self._config
+        config = self.config
         check_exposure(
             config.host,
             config.port,
@@ -175,7 +180,7 @@ class Server:
         """Set health to NOT_SERVING, refuse new calls and let calls in flight finish."""
         self._health.announce(serving=False)
         self._draining.set()
-        await self._stop(0 if kind is ServerEndedError else self._config.grace_seconds)
+        await self._stop(0 if kind is ServerEndedError else self.config.grace_seconds)
         self.engine.__exit__(kind, error, trace)
         await self._catalog.close()
         await self._admin.close()
@@ -195,10 +200,10 @@ class Server:
     def _interceptors(self) -> list[aio.ServerInterceptor]:
         """The interceptors, outermost first."""
         errors, sizes = ErrorInterceptor(), MessageSizeInterceptor(self._limits)
-        if self._config.tokens is None:
+        if self.config.tokens is None:
             return [self.telemetry, self._loading, errors, sizes]
-        mutual_tls = self._config.tls.client_ca is not None
-        access = AccessControl(self._config.tokens, mutual_tls=mutual_tls)
+        mutual_tls = self.config.tls.client_ca is not None
+        access = AccessControl(self.config.tokens, mutual_tls=mutual_tls)
         auth, metering = AuthInterceptor(access), MeteringInterceptor(access)
         return [self.telemetry, auth, self._loading, errors, sizes, metering]
 
@@ -207,13 +212,13 @@ class Server:
         return {**answers, **self.engine.cache_lookups}
 
     def _open_port(self) -> int:
-        tls = server_credentials(self._config.tls) if self._config.tls.enabled else None
+        tls = server_credentials(self.config.tls) if self.config.tls.enabled else None
         try:
             if tls is None:
                 return self._server.add_insecure_port(self.address)
             return self._server.add_secure_port(self.address, tls)
         except RuntimeError as error:
-            raise explained(self._config.host, self._config.port, name="port") from error
+            raise explained(self.config.host, self.config.port, name="port") from error
 
     def _add_services(self) -> Sequence[str]:
         """Add the services, those of events if there is a store, and return their names."""
@@ -231,7 +236,7 @@ class Server:
             draining=self._draining,
             limits=self._limits,
             # twice: as many requests wait as are in progress
-            stream_requests=2 * self._config.queue.stream_requests,
+            stream_requests=2 * self.config.queue.stream_requests,
         )
         servicers = Servicers(
             recommender=recommender,

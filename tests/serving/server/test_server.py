@@ -259,6 +259,7 @@ import asyncio, os, signal, time
 
 from serving.server.config import ServerConfig
 from serving.server.run import serve
+from serving.server.server import Server
 
 def load():
     for number in (signal.SIGHUP, signal.SIGTERM):
@@ -266,7 +267,7 @@ def load():
         time.sleep(0.2)
     raise RuntimeError("loading takes longer than anyone waits")
 
-asyncio.run(serve(load, ServerConfig(port=0)))
+asyncio.run(serve(lambda: Server(load, ServerConfig(port=0))))
 print('"stopped in order"')
 """
     assert run_script(script) == ["stopped in order"]

@@ -112,10 +112,10 @@ class Stops:
 def main():
     stops, serve = Stops(), command.serve
 
-    async def watched(*given, **options):
+    async def watched(make):
         watching = asyncio.create_task(stops.watch())
         try:
-            await serve(*given, **options)
+            await serve(make)
         finally:
             watching.cancel()
 

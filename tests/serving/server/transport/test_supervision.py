@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import grpc
 import pytest
@@ -11,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving.server.config import ServerConfig
 from serving.server.run import ENDED, serve
+from serving.server.server import Server
 from serving.server.transport.supervision import ServerEndedError
 from tests.running_server import FakeRecommender
 
@@ -18,7 +20,7 @@ SECONDS = 10
 SERVED = """
 import asyncio, logging, sys
 from pathlib import Path
-import serving.server.run
+import serving.cli.serve
 from serving.__main__ import main
 from serving.server.server import Server
 from tests.running_server import FakeRecommender
@@ -36,7 +38,7 @@ class Mortal(Server):
         Path(sys.argv[1], "die").unlink()
         await self._server.stop(None)  # gRPC's core ends, and nobody here asked for it
 
-serving.server.run.Server = Mortal
+serving.cli.serve.Server = Mortal
 Path(sys.argv[1], "stages").mkdir(exist_ok=True)
 main(["serve", "--artifacts", sys.argv[1] + "/stages", "--server.port", "0"],
      load=lambda folder, config: FakeRecommender())
@@ -61,11 +63,9 @@ def test_serving_ends_with_an_error_when_grpc_ends_by_itself(monkeypatch, event_
     monkeypatch.setattr(asyncio.AbstractEventLoop, "add_signal_handler", lambda *_: None)
     monkeypatch.setattr(type(event_loop_thread), "add_signal_handler", lambda *_: None)
     made = []
-    monkeypatch.setattr("serving.server.run.Server", _remembering(made))
+    make = partial(_remembering(made), FakeRecommender, ServerConfig(port=0, grace_seconds=60))
 
-    future = asyncio.run_coroutine_threadsafe(
-        serve(FakeRecommender, ServerConfig(port=0, grace_seconds=60)), event_loop_thread
-    )
+    future = asyncio.run_coroutine_threadsafe(serve(make), event_loop_thread)
     wait_for(lambda: made and made[0].port)
     with grpc.insecure_channel(made[0].address) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
@@ -80,8 +80,6 @@ def test_serving_ends_with_an_error_when_grpc_ends_by_itself(monkeypatch, event_
 
 
 def _remembering(made):
-    from serving.server.server import Server
-
     class Remembered(Server):
         async def __aenter__(self):
             await super().__aenter__()
