@@ -1,6 +1,5 @@
 """Refuses unauthorised calls without reading their messages."""
 
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
@@ -14,17 +13,16 @@ from serving.server.access.control import AccessControl
 from serving.server.access.credentials import CREDENTIALS, Credentials, sent_credentials
 from serving.server.access.errors import AccessError
 from serving.server.interceptors.refusal import refused
+from serving.server.interceptors.refusal_log import RefusalLog
 from serving.server.interceptors.statuses import UnknownMethodError
 from serving.server.interceptors.wrapping import CALL, Handler
-
-logger = logging.getLogger(__name__)
 
 
 class AuthInterceptor(aio.ServerInterceptor):
     """Passes an authorised call on; ends any other call with the reason alone."""
 
     def __init__(self, access: AccessControl) -> None:
-        self._access = access
+        self._access, self._log = access, RefusalLog()
 
     @override
     async def intercept_service(
@@ -44,7 +42,7 @@ class AuthInterceptor(aio.ServerInterceptor):
         def refuse(error: AccessError) -> Handler:
             # the caller chooses the name of an unknown method, so it must not be logged
             shown = "an unknown method" if handler is None else method
-            logger.info("%s refused: %s", shown, error)
+            self._log.add(shown, error)
             return refused(error, shown)
 
         if self._access.needs_certificate(method, sent):
