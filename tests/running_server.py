@@ -4,6 +4,7 @@ import asyncio
 import threading
 
 import pytest
+import uvloop
 
 import shortlist_client.channel
 from retrieval.cache_config import NO_CACHE
@@ -17,6 +18,13 @@ from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.client import RecommenderClient
 
 SECONDS = 10
+
+
+class LoopOfAThread(uvloop.Loop):
+    """The kind of event loop that `serving serve` runs, in a thread that signals do not reach."""
+
+    def add_signal_handler(self, *_):
+        pass
 
 
 class FakeRecommender:
@@ -169,7 +177,7 @@ def no_idle_waits():
 
 @pytest.fixture(scope="session")
 def event_loop_thread():
-    loop = asyncio.new_event_loop()
+    loop = LoopOfAThread()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     yield loop

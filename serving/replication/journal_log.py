@@ -9,8 +9,8 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from lineage.journal import Journal, JournalHeldError
-from lineage.journal_records import HEADER, parsed, parsed_tail, read_all
+from lineage.journal import Journal, JournalError, JournalHeldError
+from lineage.journal_records import HEADER, framed, parsed, parsed_tail, read_all
 from lineage.locking import is_at
 from lineage.manifest import CorruptArtifactError
 from serving.replication.protocol import ChangeLog, Position, Tail
@@ -39,6 +39,7 @@ class JournalLog(ChangeLog):
         self._close_file: Callable[[], object] = lambda: None
         self._fruitless: tuple[Position, int] | None = None
         self._last: tuple[Position, bytes] | None = None
+        self._last_record = 0  # where it begins
 
     @override
     def claim(self) -> bool:
@@ -62,8 +63,11 @@ class JournalLog(ChangeLog):
                 known = after or Position(self._generation, 0)
                 return Tail((), known, whole=after is None)
             if after is not None:
+                self._require_length(after)
                 self._notice_rewriting(after)
             tail = self._tail(after)
+            if tail.records:
+                self._last_record = tail.position.place - len(framed(tail.records[-1]))
             self._last = tail.position, self._bytes_before(tail.position)
             return tail
 
@@ -144,6 +148,15 @@ class JournalLog(ChangeLog):
         if after is not None and after.generation == self._generation and end < after.place:
             self._generation += 1  # somebody cut it: older places mean nothing any more
         return Tail(records, Position(self._generation, end), whole=True)
+
+    def _require_length(self, after: Position) -> None:
+        """Refuse a file that lost more than a writer undoes: its last record, if writing failed."""
+        size = os.fstat(self._file).st_size
+        if after.generation == self._generation and size < self._last_record:
+            raise JournalError(
+                f"{self.path} must have {after.place} bytes as before, got {size}: another program "
+                "cut it; stop its writer, bring it back from a copy and restart the servers"
+            )
 
     def _notice_rewriting(self, after: Position) -> None:
         """Count a new generation if the record before a position is another one than was read.

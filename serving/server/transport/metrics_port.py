@@ -16,7 +16,8 @@ from prometheus_client.exposition import choose_encoder
 from serving.server.transport.addresses import opened, without_brackets
 
 CONNECTIONS = 32
-"""Connections at once. One more closes the oldest whose request is not complete."""
+"""Connections at once that have not asked yet, of which one more closes the oldest; and requests
+at once that wait for their answer."""
 SECONDS = 5.0
 """Time for a whole request and its answer."""
 REQUEST_BYTES = 8 << 10
@@ -38,7 +39,7 @@ class MetricsPort:
         self._registry, self._host, self._port = registry, without_brackets(host), port
         self._server: asyncio.Server | None = None
         self._asking: deque[asyncio.StreamWriter] = deque()
-        self._answering = asyncio.Semaphore(1)
+        self._answering, self._waiting = asyncio.Semaphore(1), 0
 
     @property
     def port(self) -> int:
@@ -78,8 +79,11 @@ class MetricsPort:
         try:
             async with asyncio.timeout(SECONDS):
                 request = await reader.readuntil(b"\r\n\r\n")
-                writer.write(await self._answer(request))
-                await writer.drain()
+                self._asking.remove(writer)
+                answer = await self._answer(request)
+                if not writer.is_closing():  # or the caller left
+                    writer.write(answer)
+                    await writer.drain()
                 writer.close()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             writer.transport.abort()
@@ -101,8 +105,14 @@ class MetricsPort:
             encode, kind = choose_encoder(str(headers.get("Accept", "")))
         except (TypeError, ValueError):  # a version that is no number: as if none were named
             encode, kind = choose_encoder("")
-        async with self._answering:
-            body = await asyncio.to_thread(encode, self._registry)
+        if self._waiting == CONNECTIONS:
+            return _response("503 Service Unavailable", "text/plain", b"")
+        self._waiting += 1
+        try:
+            async with self._answering:
+                body = await asyncio.to_thread(encode, self._registry)
+        finally:
+            self._waiting -= 1
         return _response("200 OK", kind, body, head=method == b"HEAD")
 
 

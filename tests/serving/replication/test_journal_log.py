@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from lineage.journal import JournalError, JournalHeldError
-from lineage.journal_records import framed, read_journal
+from lineage.journal_records import HEADER, framed, read_journal
 from lineage.manifest import CorruptArtifactError
 from serving.replication.journal_log import JournalLog
 
@@ -94,6 +94,26 @@ def test_a_record_that_was_undone_after_it_had_been_read_is_forgotten(writer, op
     assert (list(tail.records), tail.whole) == ([b"a", b"b", b"c"], True)
     path.write_bytes(before + before[20:])
     assert list(reader.read(tail.position).records) == [b"a", b"b", b"c"]
+
+
+@pytest.mark.parametrize("size", [0, len(HEADER), len(HEADER) + 5])
+def test_a_follower_of_a_journal_that_was_cut_keeps_what_it_knows_and_says_so(
+    writer, opened, path, size
+):
+    follower, whole = opened(), path.read_bytes()
+    end = follower.read(None).position
+    os.truncate(path, size)
+
+    for _ in range(2):
+        with pytest.raises(JournalError, match="another program cut it"):
+            follower.read(end)
+    writer.close()
+    assert follower.append(b"d", after=end) is None  # it could not follow from there either
+    with pytest.raises(JournalError, match="another program cut it"):
+        follower.read(end)
+
+    path.write_bytes(whole)  # brought back
+    assert list(opened().read(None).records) == [b"a", b"b", b"c"]
 
 
 @pytest.mark.parametrize("more", [[], [b"f"]])

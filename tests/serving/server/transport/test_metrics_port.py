@@ -1,4 +1,5 @@
 import socket
+import struct
 import threading
 import time
 import urllib.error
@@ -120,3 +121,52 @@ def test_nonsense_changes_nothing(port, head):
         connection.sendall(head)
 
     assert "shortlist_calls" in scrape(port)
+
+
+@pytest.fixture
+def encoding(monkeypatch):
+    """Metrics are encoded once this is set."""
+    released = threading.Event()
+
+    def encode(registry):
+        released.wait(SECONDS)
+        return b"shortlist_calls"
+
+    monkeypatch.setattr(metrics_port, "choose_encoder", lambda accept: (encode, "text/plain"))
+    yield released
+    released.set()
+
+
+def asked(port):
+    connection = connected(port)
+    connection.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+    return connection
+
+
+def test_callers_who_leave_before_the_answer_leave_no_trace_in_the_log(port, encoding, caplog):
+    for _ in range(3):
+        connection = asked(port)
+        time.sleep(0.05)
+        reset = struct.pack("ii", 1, 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        connection.close()
+    time.sleep(0.1)
+    encoding.set()
+
+    assert scrape(port) == "shortlist_calls"
+    assert caplog.text == ""
+
+
+def test_whole_requests_are_answered_or_told_to_come_again(port, encoding):
+    whole = [asked(port) for _ in range(CONNECTIONS)]
+    time.sleep(0.2)
+    silent = [connected(port) for _ in range(2 * CONNECTIONS)]  # they push nobody out who asked
+    late = asked(port)
+    refused = late.recv(100)
+    encoding.set()
+    answers = [one.recv(100) for one in whole]
+    for one in (*whole, *silent, late):
+        one.close()
+
+    assert refused.startswith(b"HTTP/1.1 503")
+    assert all(answer.startswith(b"HTTP/1.1 200") for answer in answers)

@@ -60,8 +60,6 @@ def wait_for(condition):
 
 def test_serving_ends_with_an_error_when_grpc_ends_by_itself(monkeypatch, event_loop_thread):
     monkeypatch.setattr("serving.server.run._end_soon", lambda: None)
-    monkeypatch.setattr(asyncio.AbstractEventLoop, "add_signal_handler", lambda *_: None)
-    monkeypatch.setattr(type(event_loop_thread), "add_signal_handler", lambda *_: None)
     made = []
     make = partial(_remembering(made), FakeRecommender, ServerConfig(port=0, grace_seconds=60))
 
