@@ -13,8 +13,9 @@ from events.event import Outcome
 from lineage.manifest import ArtifactError
 from shortlist_client.api.event import Event
 
-BATCH = 10_000
-"""Rows of one query of a scan, and of one transaction of `prune`."""
+BATCH = 1_000
+"""Rows of one query of a scan or export, and of one transaction of `prune`; a caller who does not read
+an export makes the server hold so many."""
 
 
 class StoreError(ArtifactError):
