@@ -26,7 +26,7 @@ PATIENCE_SECONDS = 0.02
 """The same while other calls wait to be read: silent calls must not keep a probe out, which may
 come from the same host as they do."""
 WAITING, WAITING_OF_A_HOST = 512, 128
-"""Calls whose message is not read yet. gRPC holds at most 64 KiB of each."""
+"""Calls whose message is not read yet. gRPC holds at most 16 KiB of each."""
 WATCHES, WATCHES_OF_A_HOST = 512, 64
 """Calls of Watch in progress."""
 

@@ -11,7 +11,7 @@ KEEP_ALIVE = (
 )
 LIMITS = (
     # bytes of a message that nobody reads yet; by default 4 MB, and more on a fast network
-    ("grpc.http2.lookahead_bytes", 64 << 10),
+    ("grpc.http2.lookahead_bytes", 16 << 10),
     ("grpc.http2.bdp_probe", 0),
     ("grpc.max_concurrent_streams", 1_000),  # of one connection
     ("grpc.max_metadata_size", 16 << 10),
