@@ -14,8 +14,8 @@ from lineage.manifest import ArtifactError
 from shortlist_client.api.event import Event
 
 BATCH = 1_000
-"""Rows of one query of a scan or export, and of one transaction of `prune`; a caller who does not read
-an export makes the server hold so many."""
+"""Rows of one query of a scan or export, and of one transaction of `prune`. An export that its
+caller does not read holds so many."""
 
 
 class StoreError(ArtifactError):

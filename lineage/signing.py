@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lineage.manifest import RECORD, ArtifactError
+from lineage.small_files import read_small
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -54,7 +55,7 @@ class TrustedKeys:
         keys = {}
         for path in paths:
             try:
-                key = load_pem_public_key(path.read_bytes())
+                key = load_pem_public_key(read_small(path))
             except (OSError, ValueError) as error:
                 raise _unusable(path, "public", str(error)) from error
             if not isinstance(key, Ed25519PublicKey):
@@ -148,7 +149,7 @@ def read_signing_key(path: Path) -> "Ed25519PrivateKey":
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        key = load_pem_private_key(read_small(path), password=None)
     except (OSError, ValueError, TypeError) as error:
         raise _unusable(path, "private", str(error)) from error
     if not isinstance(key, Ed25519PrivateKey):

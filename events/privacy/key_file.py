@@ -9,6 +9,7 @@ from pathlib import Path
 
 from events.privacy.user_names import PLAIN, KeysError, UserNames
 from lineage.locking import flush
+from lineage.small_files import read_small
 
 logger = logging.getLogger(__name__)
 KEY_BYTES = 32
@@ -70,7 +71,7 @@ def read_keys(path: Path) -> Sequence[bytes]:
         KeysError: the file is missing or unreadable.
     """
     try:
-        keys = [bytes.fromhex(key) for key in json.loads(path.read_text())["keys"]]
+        keys = [bytes.fromhex(key) for key in json.loads(read_small(path))["keys"]]
     except FileNotFoundError as error:
         raise KeysError(
             f"{path} must exist; make it with `python -m serving rotate-key`"

@@ -39,7 +39,7 @@ class JournalLog(ChangeLog):
         self._close_file: Callable[[], object] = lambda: None
         self._fruitless: tuple[Position, int] | None = None
         self._last: tuple[Position, bytes] | None = None
-        self._last_record = 0  # where it begins
+        self._last_record = Position(-1, 0)  # where it begins
 
     @override
     def claim(self) -> bool:
@@ -66,8 +66,10 @@ class JournalLog(ChangeLog):
                 self._require_length(after)
                 self._notice_rewriting(after)
             tail = self._tail(after)
-            if tail.records:
-                self._last_record = tail.position.place - len(framed(tail.records[-1]))
+            if tail.records or tail.whole:
+                last = framed(tail.records[-1]) if tail.records else b""
+                start = tail.position.place - len(last)
+                self._last_record = Position(tail.position.generation, start)
             self._last = tail.position, self._bytes_before(tail.position)
             return tail
 
@@ -152,7 +154,8 @@ class JournalLog(ChangeLog):
     def _require_length(self, after: Position) -> None:
         """Refuse a file that lost more than a writer undoes: its last record, if writing failed."""
         size = os.fstat(self._file).st_size
-        if after.generation == self._generation and size < self._last_record:
+        last = self._last_record
+        if after.generation == self._generation == last.generation and size < last.place:
             raise JournalError(
                 f"{self.path} must have {after.place} bytes as before, got {size}: another program "
                 "cut it; stop its writer, bring it back from a copy and restart the servers"

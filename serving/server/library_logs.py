@@ -1,6 +1,12 @@
 """Keeps out of the logs what gRPC's own code says about the faults of callers."""
 
 import logging
+import traceback
+from types import ModuleType
+from typing import Any
+
+from grpc._cython import cygrpc  # type: ignore[attr-defined]  # has no types
+from typing_extensions import override
 
 GRPC = "grpc._cython.cygrpc"
 TRACE_HEADERS = ("opentelemetry.baggage.propagation", "opentelemetry.trace.span")
@@ -20,8 +26,20 @@ def hide_faults_of_callers() -> None:
     Its core writes to standard error by itself; `serving/__init__.py` sets the level.
     """
     logging.getLogger(GRPC).addFilter(_is_fault_of_ours)
+    cygrpc.traceback = _NothingPrinted("traceback")
     for name in TRACE_HEADERS:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+class _NothingPrinted(ModuleType):
+    """The module `traceback` for gRPC, which prints some errors beside logging them."""
+
+    def print_exc(self) -> None:
+        """Print nothing."""
+
+    @override
+    def __getattr__(self, name: str) -> Any:
+        return getattr(traceback, name)
 
 
 def _is_fault_of_ours(record: logging.LogRecord) -> bool:

@@ -25,6 +25,7 @@ from serving.server.interceptors.errors import ErrorInterceptor
 from serving.server.interceptors.loading import LoadingInterceptor
 from serving.server.interceptors.message_size import MessageSizeInterceptor, largest_request
 from serving.server.interceptors.metering import MeteringInterceptor
+from serving.server.interceptors.stream_count import StreamCountInterceptor
 from serving.server.interceptors.telemetry import TelemetryInterceptor
 from serving.server.item_changes_age import ItemChangesCollector
 from serving.server.metrics import Metrics
@@ -89,6 +90,7 @@ class Server:
         self.telemetry = TelemetryInterceptor(self.metrics, names)
         """Interceptor that observes every call"""
         self._loading = LoadingInterceptor(names.is_of_contract)
+        self._streams = StreamCountInterceptor(names.is_of_contract)
         self.engine = EngineThread(load, config.queue)
         """Thread of the engine"""
         self._draining = asyncio.Event()
@@ -201,11 +203,11 @@ class Server:
         """The interceptors, outermost first."""
         errors, sizes = ErrorInterceptor(), MessageSizeInterceptor(self._limits)
         if self.config.tokens is None:
-            return [self.telemetry, self._loading, errors, sizes]
+            return [self.telemetry, self._loading, errors, self._streams, sizes]
         mutual_tls = self.config.tls.client_ca is not None
         access = AccessControl(self.config.tokens, mutual_tls=mutual_tls)
         auth, metering = AuthInterceptor(access), MeteringInterceptor(access)
-        return [self.telemetry, auth, self._loading, errors, sizes, metering]
+        return [self.telemetry, auth, self._loading, errors, self._streams, sizes, metering]
 
     def _lookups(self) -> Mapping[str, CacheLookups]:
         answers = {} if self._answers is None else {"answers": self._answers.lookups}

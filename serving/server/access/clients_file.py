@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
+from lineage.small_files import read_small
 from serving.server.access.client import Client
 from serving.server.access.entries import read_entries
 
@@ -40,7 +41,7 @@ class ClientsFile:
         self._trouble = ""
         self._parsed: tuple[bytes, Future[Sequence[Client]]] | None = None
         self._stamp = self._stamp_now()
-        self._take(path.read_bytes(), in_thread=False)
+        self._take(read_small(path), in_thread=False)
         self._stamp = self._settled(self._stamp)
 
     def clients(self) -> Sequence[Client]:
@@ -61,7 +62,7 @@ class ClientsFile:
         stamp = self._stamp_now()
         if stamp == self._stamp:
             return
-        content = self._path.read_bytes()
+        content = read_small(self._path)
         if content != self._content:
             self._take(content, in_thread=len(content) > PARSED_AT_ONCE)
         if content == self._content:

@@ -13,7 +13,7 @@ LIMITS = (
     # bytes of a message that nobody reads yet; by default 4 MB, and more on a fast network
     ("grpc.http2.lookahead_bytes", 16 << 10),
     ("grpc.http2.bdp_probe", 0),
-    ("grpc.max_concurrent_streams", 1_000),  # of one connection
+    ("grpc.max_concurrent_streams", 128),  # of one connection; a client waits with further ones
     ("grpc.max_metadata_size", 16 << 10),
     ("grpc.absolute_max_metadata_size", 16 << 10),
     ("grpc.server_handshake_timeout_ms", 10_000),  # also for the first bytes without TLS

@@ -1,4 +1,4 @@
-"""Bounds what callers without a token keep busy, together and from one host."""
+"""Bounds what callers keep busy, together and each of them."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import grpc
 
+from lineage.small_files import read_small
+
 logger = logging.getLogger(__name__)
 
 
@@ -80,15 +82,15 @@ def _read(config: TlsConfig) -> grpc.ServerCertificateConfiguration:
     if config.client_ca is not None:
         _check_authority(config.client_ca)
     return grpc.ssl_server_certificate_configuration(
-        [(config.key.read_bytes(), config.certificate.read_bytes())],
-        config.client_ca.read_bytes() if config.client_ca else None,
+        [(read_small(config.key), read_small(config.certificate))],
+        read_small(config.client_ca) if config.client_ca else None,
     )
 
 
 def _check_pair(certificate: Path, key: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     for name, path in (("certificate", certificate), ("key", key)):
-        if b"-----BEGIN " not in path.read_bytes():
+        if b"-----BEGIN " not in read_small(path):
             raise ValueError(f"{name} must be a PEM file, got {path}")
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
@@ -108,6 +110,7 @@ def _no_password() -> str:
 
 
 def _check_authority(path: Path) -> None:
+    read_small(path)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(path)
     except ssl.SSLError as error:

@@ -1,4 +1,5 @@
 import logging
+import traceback
 
 import pytest
 from grpc._cython import cygrpc
@@ -9,6 +10,8 @@ from serving.server.library_logs import (
     GRPC,
     hide_faults_of_callers,
 )
+from shortlist_client.api.request import Shopper
+from tests.serving.server.transport.http2 import connected, data, headers
 
 TRACE_PARENT = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 
@@ -35,6 +38,22 @@ def test_faults_of_callers_are_not_logged_by_grpc(grpc_logger, caplog):
 
     assert len(grpc_logger.filters) == 1
     assert [record.getMessage() for record in caplog.records] == ["other fault"]
+
+
+def test_grpc_prints_no_traceback_about_callers_who_left(
+    grpc_logger, server, client, capfd, monkeypatch
+):
+    monkeypatch.setattr(cygrpc, "traceback", traceback)
+    hide_faults_of_callers()
+    for _ in range(40):
+        with connected(server.server.port) as connection:
+            for number in range(20):
+                connection.sendall(
+                    headers(2 * number + 1, path=b"/\xff") + data(b"", 2 * number + 1)
+                )
+
+    assert client.recommend(Shopper(user_id="u")).items
+    assert capfd.readouterr().err == ""
 
 
 def test_malformed_trace_headers_of_callers_are_not_logged(grpc_logger, caplog):

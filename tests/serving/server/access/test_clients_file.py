@@ -72,7 +72,7 @@ def test_a_change_within_one_tick_of_the_clock_is_read(path, file, monkeypatch):
 def test_an_unchanged_file_is_not_read_again(path, monkeypatch):
     make_old(path)
     file = ClientsFile(path)
-    monkeypatch.setattr(type(path), "read_bytes", lambda self: pytest.fail("read again"))
+    monkeypatch.setattr(clients_file, "read_small", lambda path: pytest.fail("read again"))
 
     assert names(file) == "ab"
 
@@ -96,18 +96,30 @@ def test_a_file_that_comes_back_unchanged_admits_its_clients_again(file, path):
 def test_a_failed_read_keeps_the_clients_is_logged_once_and_retried(
     file, path, monkeypatch, caplog
 ):
-    def fail(self):
+    def fail(path):
         raise OSError(24, "Too many open files")
 
     with monkeypatch.context() as patch:
         path.write_text(B)
         make_old(path)
-        patch.setattr(type(path), "read_bytes", fail)
+        patch.setattr(clients_file, "read_small", fail)
         assert [names(file) for _ in range(3)] == ["ab"] * 3
 
     assert names(file) == "b"  # though the file has not changed since the read that failed
     assert len(logged(caplog)) == 1
     assert "Too many open files" in logged(caplog)[0]
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_in_its_place_keeps_the_clients_and_holds_no_call(file, path, caplog):
+    path.unlink()
+    os.mkfifo(path)
+
+    assert [names(file) for _ in range(3)] == ["ab"] * 3
+    assert "must be a regular file" in logged(caplog)[0]
+    path.unlink()
+    path.write_text(B)
+    assert names(file) == "b"
 
 
 def test_a_half_written_file_keeps_the_clients_and_each_reason_is_logged_once(file, path, caplog):

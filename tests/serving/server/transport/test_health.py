@@ -2,6 +2,7 @@ import itertools
 import threading
 import time
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
@@ -119,10 +120,10 @@ def held(port, count, path, *, claim, sent):
 @pytest.mark.parametrize("claim", [1 << 30, 4_000_000])
 def test_unfinished_messages_without_a_token_take_little_memory(guarded, stub, path, claim):
     before = memory()
-    with (
-        held(guarded.server.port, 150, path, claim=claim, sent=16_000),
-        held(guarded.server.port, 150, path, claim=claim, sent=16_000),
-    ):
+    with ExitStack() as connections:
+        for _ in range(3):  # of at most 128 streams each
+            sender = held(guarded.server.port, 100, path, claim=claim, sent=16_000)
+            connections.enter_context(sender)
         eventually(lambda: stub.Check(asked(), timeout=SECONDS))  # once the senders' time is over
 
     assert memory() - before < 30
