@@ -27,7 +27,7 @@ config = $(firstword $(wildcard $(CONFIG)/$(1).yaml) configs/$(1).yaml)
 ERASED = $(RELEASES)/$(NAME)/ERASED
 ARGS = --dataset $(DATASET) --artifacts $(ARTIFACTS)
 
-PYTEST = $(RUN) -m pytest -q -n 2 --dist worksteal
+PYTEST = $(RUN) -m pytest -q -n 3 --dist worksteal
 # With these settings, a CPU that has AVX-512 or AMX computes like one that has AVX2 alone.
 AVX2 := SHORTLIST_PRECISION=fp32 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \
 	MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell FAISS_SIMD_LEVEL=AVX2

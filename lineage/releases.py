@@ -37,7 +37,7 @@ FORMAT = 1
 """Format version of `release.json`."""
 CURRENT, SEAL = "CURRENT", "seal"
 CHANGED = "changed since it was published"
-ID = re.compile(r"\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{8}")
+ID = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}Z-[0-9a-f]{8}")
 
 
 class ReleaseError(ArtifactError):

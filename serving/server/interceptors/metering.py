@@ -18,6 +18,8 @@ from shortlist_client.proto.recommender.v1 import catalog_pb2, feedback_pb2, rec
 
 RECHECK_SECONDS = 1.0
 """Time between two checks of a stream's client."""
+UNREAD_SECONDS = 2.0
+"""Time for the caller to read the status that ends its stream."""
 ROWS: Mapping[type, Callable[[Any], int]] = {
     feedback_pb2.RecordRequest: lambda message: len(message.events),
     catalog_pb2.UpsertRequest: lambda message: len(message.items),
@@ -108,12 +110,20 @@ class MeteringInterceptor(aio.ServerInterceptor):
 
     @asynccontextmanager
     async def _checked_again(self, method: str) -> AsyncIterator["asyncio.Task[Exception]"]:
-        """Check the client from time to time; the task is done once it may no longer call."""
+        """Check the client from time to time; the task is done once it may no longer call.
+
+        A call that is busy with an answer which nobody reads is cancelled soon after that.
+        """
+        loop, call = asyncio.get_running_loop(), asyncio.current_task()
+        assert call is not None
+        late: list[asyncio.TimerHandle] = []
         ended = asyncio.create_task(self._refused_later(method))
+        ended.add_done_callback(lambda _: late.append(loop.call_later(UNREAD_SECONDS, call.cancel)))
         try:
             yield ended
         finally:
             ended.cancel()
+            loop.call_soon(lambda: [handle.cancel() for handle in late])
 
     async def _refused_later(self, method: str) -> Exception:
         client, shown = CLIENT.get(), CREDENTIALS.get()

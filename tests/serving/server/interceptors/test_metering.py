@@ -13,9 +13,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
+from serving.server.access.client import CLIENT
+from serving.server.access.credentials import CREDENTIALS
+from serving.server.access.errors import UnauthenticatedError
 from serving.server.access.roles import contract_services
 from serving.server.interceptors import metering
-from serving.server.interceptors.metering import ROWS, rows_of
+from serving.server.interceptors.metering import ROWS, MeteringInterceptor, rows_of
 from shortlist_client.channel import open_channel
 from shortlist_client.proto.recommender.v1 import catalog_pb2, feedback_pb2, recommender_pb2
 from shortlist_client.proto.recommender.v1.catalog_pb2_grpc import CatalogServiceStub
@@ -336,3 +339,35 @@ def test_one_request_with_many_answers_is_charged_once_and_answered(monkeypatch)
 
     assert asyncio.run(main()) == [("asked", 0), ("asked", 1), ("asked", 2)]
     assert charged == [(7, 1)]
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_stream_ends_after_its_clients_rights_though_nobody_reads_its_answers(monkeypatch, reads):
+    monkeypatch.setattr(metering, "RECHECK_SECONDS", 0.05)
+    monkeypatch.setattr(metering, "UNREAD_SECONDS", 0.1)
+
+    def refuse(*_):
+        raise UnauthenticatedError("struck out")
+
+    interceptor = MeteringInterceptor(SimpleNamespace(check_still=refuse))
+
+    async def answers(request, context):
+        while True:
+            yield "answer"
+            await asyncio.sleep(0.01)
+
+    async def rpc():
+        CLIENT.set("shop")
+        CREDENTIALS.set("shown")
+        monkeypatch.setattr(interceptor, "_charge", lambda *_, **__: None)
+        async for _ in interceptor._streaming(answers, "/a/b")("request", None):
+            await asyncio.sleep(0 if reads else SECONDS)  # as gRPC waits for the caller to read
+
+    async def main():
+        began = time.monotonic()
+        with pytest.raises(UnauthenticatedError if reads else asyncio.CancelledError):
+            await asyncio.create_task(rpc())
+        await asyncio.sleep(0.2)  # an ended call is not cancelled later
+        return time.monotonic() - began
+
+    assert asyncio.run(main()) < SECONDS / 2
