@@ -1,7 +1,7 @@
 """Sources of items and interactions: `ml-100k`, or a folder with the files of a shop."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +11,7 @@ from dataset.item_text import is_key
 from dataset.paths import CACHE, ML_100K
 from dataset.prepare.column_names import mapped
 from dataset.prepare.download import ML_100K_FILES, fetch
-from dataset.prepare.schema import ACTION, ITEM, SPLIT, TIMESTAMP, TITLE, USER
+from dataset.prepare.schema import ACTION, ITEM, ORDER, SPLIT, TIMESTAMP, TITLE, USER
 from dataset.prepare.tables.files import Files, relative_names, table_files
 from dataset.prepare.tables.scan import scanned
 from dataset.prepare.tables.text_types import typed
@@ -21,6 +21,8 @@ from lineage.manifest import checksum
 ITEMS, INTERACTIONS = "items", "interactions"
 AS_TEXT = (ITEM, USER, TITLE, ACTION, SPLIT)
 """Columns that stay text in CSV, so that `0012` and `1.10` stay ids"""
+OF_INTERACTIONS = (USER, TIMESTAMP, ORDER, ACTION, SPLIT)
+"""Columns that are no attributes of an item if one file holds both tables"""
 DEFAULT = DataConfig()
 
 
@@ -76,7 +78,10 @@ def shop_folder(folder: Path, config: DataConfig = DEFAULT) -> Source:
     if problems:
         raise InputError("\n".join(problems))
     _require_mapped(config.columns, tables)
-    return Source(items=tables[ITEMS], interactions=tables[INTERACTIONS], root=folder)
+    items, interactions = tables[ITEMS], tables[INTERACTIONS]
+    if items.files == interactions.files:
+        items = replace(items, frame=items.frame.drop(OF_INTERACTIONS, strict=False))
+    return Source(items=items, interactions=interactions, root=folder)
 
 
 def opened_table(files: Files, config: DataConfig) -> Table:

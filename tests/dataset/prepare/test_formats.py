@@ -138,6 +138,8 @@ def test_one_file_may_hold_both_tables(tmp_path):
     build(config, open_source(str(tmp_path), config=config), tmp_path / "data")
 
     assert len(load_dataset(tmp_path / "data").item_ids) == 4
+    attributes = read_manifest(tmp_path / "data", "data").facts["attributes"]
+    assert set(attributes) == {"price", "stock", "new"}
 
 
 def test_a_stage_is_out_of_date_once_a_part_changes(tmp_path):
