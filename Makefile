@@ -121,7 +121,7 @@ serve: install ## Serve the live release over gRPC
 
 ##@ Change items and events
 
-upsert: install ## Add or change items: FILE=items.parquet or .jsonl, TARGET=host:port
+upsert: install ## Add or change items: FILE=items.parquet, .csv or .jsonl, TARGET=host:port
 	@$(RUN) -m serving upsert $(FILE) $(if $(TARGET),--target $(TARGET))
 
 delete: install ## Delete items: IDS="b-16 b-17", TARGET=host:port

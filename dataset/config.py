@@ -1,8 +1,10 @@
 """Options of the data stage; importable without polars."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
+Duplicates = Literal["refuse", "first", "last"]
 SplitStrategy = Literal["leave-one-out", "time-cut"]
 
 
@@ -10,6 +12,16 @@ SplitStrategy = Literal["leave-one-out", "time-cut"]
 class DataConfig:
     """How the data stage turns interactions and items into histories and texts."""
 
+    items: str = ""
+    """File, folder of parts or glob of the items, relative to the dataset; empty for `items.*`."""
+    interactions: str = ""
+    """File, folder of parts or glob of the interactions; empty for `interactions.*`."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Our name of a column by the shop's name, in both tables: `{sku: item_id}`."""
+    delimiter: str = ""
+    """Separates the columns of CSV files; empty to detect it."""
+    duplicates: Duplicates = "refuse"
+    """Which row of an item id that comes more than once is used; `refuse` ends the stage."""
     fields: tuple[str, ...] = ("title", "brand", "category", "description")
     """Columns of an item's text, most important first; other text columns follow by name."""
     token_budget: int = 64
@@ -28,6 +40,10 @@ class DataConfig:
     def __post_init__(self) -> None:
         if not self.fields or len(set(self.fields)) < len(self.fields):
             raise ValueError(f"fields must be distinct names, got {list(self.fields)}")
+        if len(set(self.columns.values())) < len(self.columns):
+            raise ValueError(f"columns must have distinct targets, got {dict(self.columns)}")
+        if len(self.delimiter.encode()) > 1:
+            raise ValueError(f"delimiter must be one ASCII character, got {self.delimiter!r}")
         for name in ("token_budget", "user_core", "item_core"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")

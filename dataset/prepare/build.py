@@ -14,7 +14,7 @@ from dataset.config import DataConfig
 from dataset.prepare.assemble import collected, to_arrays
 from dataset.prepare.attributes import save_attributes
 from dataset.prepare.canonical import canonical
-from dataset.prepare.cleaning import Cleaned, Dropped, clean
+from dataset.prepare.cleaning import NO_TITLE, UNKNOWN_ITEM, Cleaned, Dropped, clean, with_title
 from dataset.prepare.item_fields_writer import save_fields
 from dataset.prepare.item_text_columns import rendered
 from dataset.prepare.privacy import PrivacyFiles
@@ -31,11 +31,15 @@ from dataset.prepare.schema import (
 from dataset.prepare.sources import Source
 from dataset.prepare.split import CODES, assign_split
 from dataset.prepare.text_lengths import cut_table
+from dataset.prepare.unknown_ids import unknown_ids
 from dataset.prepare.validation import InputError, Table, first_rows, read_schema, reading
 from lineage.manifest import is_up_to_date, writing
 from lineage.stages import DATA
 
 logger = logging.getLogger(__name__)
+REMEDIES = {
+    NO_TITLE: "; fill the titles, or map another column in data.yaml: `columns: {name: title}`"
+}
 OPEN = PrivacyFiles()
 """No user is erased, and users are stored under their ids"""
 
@@ -71,9 +75,12 @@ def build(
         partial,
         facts,
     ):
-        tables = canonical(source)
+        tables = canonical(source, duplicates=config.duplicates)
         kept, cut = cut_table(tables.items)
-        cleaned = _cleaned(config, replace(tables, items=kept), privacy)
+        cleaned = cleaned_tables(config, replace(tables, items=kept), privacy)
+        for table in (kept, tables.interactions):
+            for note in table.findings.notes:
+                logger.warning("%s: %s", table.path, note)
         with reading(source.interactions.path):
             items, users, events = collected(
                 cleaned.items, assign_split(cleaned.interactions, config)
@@ -92,7 +99,12 @@ def build(
     return cleaned.report
 
 
-def _cleaned(config: DataConfig, tables: Source, privacy: PrivacyFiles) -> Cleaned:
+def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = OPEN) -> Cleaned:
+    """Drop rows of canonical tables by every rule; notes unknown items.
+
+    Raises:
+        InputError: a rule leaves no rows.
+    """
     if config.split == "time-cut":
         _require_times(tables.interactions)
     with reading(tables.interactions.path):
@@ -103,16 +115,23 @@ def _cleaned(config: DataConfig, tables: Source, privacy: PrivacyFiles) -> Clean
             user_core=config.user_core,
             item_core=config.item_core,
         )
-    cleaned = replace(cleaned, report=(*steps, *cleaned.report))
+    cleaned = replace(cleaned, report=(*tables.items.findings.dropped, *steps, *cleaned.report))
+    unknown = ""
     for step in cleaned.report:
+        if step.rule == UNKNOWN_ITEM and step.rows:
+            found = unknown_ids(interactions.unique(), with_title(tables.items.frame))
+            unknown = found.message(step.rows_in)
         if not step.rows_out:
             table: Table = getattr(tables, step.table)
             with reading(table.path):
                 rows = table.frame.head(3).collect()
+            said = f": {unknown}" if step.rule == UNKNOWN_ITEM else REMEDIES.get(step.rule, "")
             raise InputError(
                 f"{table.path}: the table must have rows left after the rule {step.rule!r}, "
-                f"got none of {step.rows_in:,}; first rows of the file:\n{first_rows(rows)}"
+                f"got none of {step.rows_in:,}{said}; first rows of the file:\n{first_rows(rows)}"
             )
+    if unknown:
+        tables.interactions.findings.notes.append(unknown)
     return cleaned
 
 

@@ -7,6 +7,9 @@ import polars as pl
 
 from dataset.prepare.schema import ITEM, TITLE, USER
 
+NO_TITLE, UNKNOWN_ITEM = "no title", "unknown item"
+"""Names of rules"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dropped:
@@ -53,9 +56,9 @@ def clean(
     core = k_core(known, user_core=user_core, item_core=item_core)
     kept = titled.join(core, on=ITEM, how="semi") if item_core > 1 else titled
     steps = [
-        ("items", "no title", items, titled),
+        ("items", NO_TITLE, items, titled),
         ("interactions", "exact duplicate", interactions, distinct),
-        ("interactions", "unknown item", distinct, known),
+        ("interactions", UNKNOWN_ITEM, distinct, known),
         ("interactions", f"user core {user_core}, item core {item_core}", known, core),
         ("items", f"item core {item_core}", titled, kept),
     ]

@@ -1,6 +1,7 @@
 """Converts rows of an items table to texts and attributes, as plain JSON values."""
 
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,18 @@ from typing import Any
 import polars as pl
 
 from dataset.arrays import StringColumn
+from dataset.config import DataConfig
 from dataset.item_fields import FIELDS
 from dataset.prepare.attributes import kind_of
+from dataset.prepare.catalogue.canonical_items import canonical_items
 from dataset.prepare.schema import ITEM, TITLE, is_string, is_string_list
+from dataset.prepare.sources import DEFAULT, opened_table
+from dataset.prepare.tables.files import files_at
 from dataset.prepare.text_lengths import cut, long_columns
-from dataset.prepare.validation import InputError
+from dataset.prepare.validation import InputError, require_unbroken
 from shortlist_client.api.item import ITEM_BYTES, TITLE_BYTES
 
+logger = logging.getLogger(__name__)
 ESCAPED = 6
 """Most bytes of a character in JSON."""
 ROWS = 10_000
@@ -64,24 +70,25 @@ def save_fields(folder: Path, items: pl.DataFrame) -> None:
     StringColumn.save(folder, FIELDS, lines)
 
 
-def read_items(path: Path) -> tuple[int, Iterator[dict[str, Any]]]:
-    """Read a Parquet file in the form of `items.parquet`; texts are cut as in the data stage.
+def read_items(path: Path, *, config: DataConfig = DEFAULT) -> tuple[int, Iterator[dict[str, Any]]]:
+    """Read a file of items as the data stage does: columns, types, plain texts, cut lengths.
+
+    Args:
+        path: File, folder of parts or glob, in the form of the data stage's items.
+        config: Names of columns, delimiter, and what to do about duplicate ids.
 
     Returns:
         Number of items, and an iterator over their `item_id`, `title`, `texts` and `attributes`.
 
     Raises:
-        ValueError: the file is no Parquet file or lacks a column; names the column.
+        InputError: the file breaks a rule of items; names all of them.
         OSError: the file cannot be read.
     """
-    try:
-        items = pl.read_parquet(path)
-    except pl.exceptions.PolarsError as error:
-        raise ValueError(f"{path} must be a Parquet file: {error}") from error
-    for name in (ITEM, TITLE):
-        if name not in items.columns:
-            raise ValueError(f"{path} must have a column {name!r}, got {', '.join(items.columns)}")
-    items = cut(items.lazy(), long_columns(items.lazy())).collect()
+    table = canonical_items(opened_table(files_at(path), config), config.duplicates)
+    require_unbroken(table)
+    for note in table.findings.notes:
+        logger.warning("%s: %s", path, note)
+    items = cut(table.frame, long_columns(table.frame)).collect()
     named = items.select(pl.col(ITEM, TITLE).cast(pl.String).fill_null(""))
     rows = zip(named.iter_rows(named=True), fields_of(items), strict=True)
     return len(items), ({**name, **fields} for name, fields in rows)

@@ -1,17 +1,29 @@
-"""Sources of items and interactions: `ml-100k`, or a folder of two parquet files."""
+"""Sources of items and interactions: `ml-100k`, or a folder with the files of a shop."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
+from dataset.config import DataConfig
+from dataset.item_text import is_key
 from dataset.paths import CACHE, ML_100K
+from dataset.prepare.column_names import mapped
 from dataset.prepare.download import ML_100K_FILES, fetch
-from dataset.prepare.schema import ITEM, TIMESTAMP, TITLE, USER
-from dataset.prepare.validation import InputError, Table
+from dataset.prepare.schema import ACTION, ITEM, ORDER, SPLIT, TIMESTAMP, TITLE, USER
+from dataset.prepare.tables.files import Files, relative_names, table_files
+from dataset.prepare.tables.scan import scanned
+from dataset.prepare.tables.text_types import typed
+from dataset.prepare.validation import InputError, Table, read_schema, reading
 from lineage.manifest import checksum
 
-ITEMS_FILE, INTERACTIONS_FILE = "items.parquet", "interactions.parquet"
+ITEMS, INTERACTIONS = "items", "interactions"
+AS_TEXT = (ITEM, USER, TITLE, ACTION, SPLIT)
+"""Columns that stay text in CSV, so that `0012` and `1.10` stay ids"""
+OF_INTERACTIONS = (USER, TIMESTAMP, ORDER, ACTION, SPLIT)
+"""Columns that are no attributes of an item if one file holds both tables"""
+DEFAULT = DataConfig()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,47 +32,90 @@ class Source:
 
     items: Table
     interactions: Table
+    root: Path
+    """Folder of the dataset."""
 
     def checksums(self) -> dict[str, str]:
-        """SHA-256 of each file, by its name."""
-        return {table.path.name: checksum(table.path) for table in (self.items, self.interactions)}
+        """SHA-256 of each file, by its path in the folder of the dataset."""
+        files = relative_names((*self.items.files, *self.interactions.files), self.root)
+        return {name: checksum(path) for name, path in files.items()}
 
 
-def open_source(source: str, cache: Path = CACHE) -> Source:
+def open_source(source: str, cache: Path = CACHE, config: DataConfig = DEFAULT) -> Source:
     """Open the files of a source; `ml-100k` is downloaded if it is not in the cache.
 
     Args:
-        source: `ml-100k`, or a folder with `items.parquet` and `interactions.parquet`.
+        source: `ml-100k`, or a folder with items and interactions.
         cache: Folder for downloads.
+        config: How a folder's files and columns are named.
 
     Raises:
-        InputError: a file or the folder is missing.
+        InputError: a file or the folder is missing, or its content is not what its name says.
         DownloadError: the download failed or has another checksum.
     """
     if source == ML_100K:
         return ml_100k(fetch(ML_100K_FILES, cache))
-    return parquet_folder(Path(source))
+    return shop_folder(Path(source), config)
 
 
-def parquet_folder(folder: Path) -> Source:
-    """Open the two parquet files of a folder.
+def shop_folder(folder: Path, config: DataConfig = DEFAULT) -> Source:
+    """Open the items and interactions in a folder.
 
     Raises:
-        InputError: a file or the folder is missing.
+        InputError: a file or the folder is missing, or its content is not what its name says.
     """
     if not folder.is_dir():
         raise InputError(
-            f"{folder}: dataset must be `{ML_100K}` or a folder with "
-            f"{ITEMS_FILE} and {INTERACTIONS_FILE}, got no such folder"
+            f"{folder}: dataset must be `{ML_100K}` or a folder with {ITEMS} and {INTERACTIONS} "
+            "(.parquet, .csv or .jsonl), got no such folder"
         )
-    for name in (ITEMS_FILE, INTERACTIONS_FILE):
-        if not (folder / name).is_file():
-            raise InputError(f"{folder / name}: the file must exist, got none")
-    items, interactions = folder / ITEMS_FILE, folder / INTERACTIONS_FILE
-    return Source(
-        items=Table(frame=pl.scan_parquet(items, glob=False), path=items),
-        interactions=Table(frame=pl.scan_parquet(interactions, glob=False), path=interactions),
-    )
+    problems, tables = list[str](), dict[str, Table]()
+    for name, pattern in ((ITEMS, config.items), (INTERACTIONS, config.interactions)):
+        try:
+            tables[name] = opened_table(table_files(folder, name, pattern), config)
+        except InputError as error:
+            problems.append(str(error))
+    if problems:
+        raise InputError("\n".join(problems))
+    _require_mapped(config.columns, tables)
+    items, interactions = tables[ITEMS], tables[INTERACTIONS]
+    if items.files == interactions.files:
+        items = replace(items, frame=items.frame.drop(OF_INTERACTIONS, strict=False))
+    return Source(items=items, interactions=interactions, root=folder)
+
+
+def opened_table(files: Files, config: DataConfig) -> Table:
+    """Open the files of one table under our column names.
+
+    Raises:
+        InputError: their content is not what their names say.
+    """
+    frame = scanned(files, delimiter=config.delimiter)
+    before = frame.collect_schema().names()
+    frame = mapped(frame, config.columns)
+    after = frame.collect_schema().names()
+    if files.format == "csv":
+        keys = [column for column in after if is_key(column)]
+        with reading(files.path):
+            frame = typed(frame, as_text={*AS_TEXT, *keys})
+    renamed = {ours: theirs for theirs, ours in zip(before, after, strict=True) if ours != theirs}
+    return Table(frame=frame, path=files.path, files=files.parts, kind=files.format, names=renamed)
+
+
+def _require_mapped(columns: Mapping[str, str], tables: Mapping[str, Table]) -> None:
+    """Refuse a mapping that no table follows, because its column is missing or the target there.
+
+    Raises:
+        InputError: names the mapping and the columns.
+    """
+    for theirs, ours in columns.items():
+        if any(table.names.get(ours) == theirs for table in tables.values()):
+            continue
+        present = {name: list(read_schema(table)) for name, table in tables.items()}
+        raise InputError(
+            f"columns must map columns of a table to names that it lacks, got {theirs}: {ours}, "
+            + " and ".join(f"{name} with {found}" for name, found in present.items())
+        )
 
 
 def ml_100k(folder: Path) -> Source:
@@ -75,13 +130,16 @@ def ml_100k(folder: Path) -> Source:
                 pl.col("release_year").cast(pl.Int32, strict=False).alias("year"),
             ),
             path=items,
+            files=(items,),
         ),
         interactions=Table(
             frame=_scan_atomic(interactions).select(
                 USER, ITEM, pl.col(TIMESTAMP).cast(pl.Float64).cast(pl.Int64)
             ),
             path=interactions,
+            files=(interactions,),
         ),
+        root=folder,
     )
 
 

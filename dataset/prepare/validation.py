@@ -1,25 +1,55 @@
-"""Refuses bad input before any work, and shows the rows that break a rule."""
+"""Collects the rules that a table breaks, with the rows that break them, and refuses it for all."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
+
+from dataset.prepare.cleaning import Dropped
+from dataset.prepare.column_names import suggestion
 
 SHOWN = 5
 
 
 class InputError(ValueError):
-    """A source breaks a rule; names file, column and rule, and shows the first rows."""
+    """A source breaks rules; names file, column, rule and remedy, and shows the first rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What was found in a table so far; each check adds to it."""
+
+    broken: list[str] = field(default_factory=list)
+    """One message for each broken rule."""
+    columns: set[str] = field(default_factory=set)
+    """Columns that later rules cannot be checked on: missing, or of the wrong type."""
+    notes: list[str] = field(default_factory=list)
+    """Warnings: columns that cannot be used, and why."""
+    unused: dict[str, str] = field(default_factory=dict)
+    """Why a column is not used, by its name in the file."""
+    dropped: list[Dropped] = field(default_factory=list)
+    """Rows that were left out before cleaning."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows that are not read yet, and their file."""
+    """Rows that are not read yet, their files, and what was found in them."""
 
     frame: pl.LazyFrame
     path: Path
+    files: tuple[Path, ...]
+    kind: str = ""
+    """Format of the files, as `tables.files` calls it."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Name in the file of each renamed column."""
+    findings: Findings = field(default_factory=Findings)
+    """Shared by all forms of the table."""
+
+    def refuse(self, message: str) -> None:
+        """Add a broken rule to the findings."""
+        self.findings.broken.append(f"{self.path}: {message}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,71 +61,89 @@ class Rule:
     """The end of the sentence "column must …"."""
     broken: pl.Expr
     """True in the rows that break the rule."""
+    remedy: str = ""
+    """What to do about it, as a command."""
 
 
 def require_columns(table: Table, names: Sequence[str]) -> None:
-    """Refuse a table that lacks one of the columns.
-
-    Raises:
-        InputError: a column is missing; names it and the existing columns.
-    """
+    """Find the missing ones of some columns; says which existing column may be meant."""
     schema = read_schema(table)
     for name in names:
         if name not in schema:
-            raise InputError(
-                f"{table.path}: column {name!r} must exist, got the columns {list(schema)}"
+            table.findings.columns.add(name)
+            table.refuse(
+                f"column {name!r} must exist, got the columns {list(schema)}"
+                f"{suggestion(name, schema)}"
             )
 
 
 def require_type(
-    table: Table, column: str, must: str, accepted: Callable[[pl.DataType], bool]
+    table: Table,
+    column: str,
+    must: str,
+    accepted: Callable[[pl.DataType], bool],
+    *,
+    remedy: str = "",
 ) -> None:
-    """Refuse a column whose type is not accepted.
-
-    Raises:
-        InputError: the type is not accepted; names column and type, and shows the first rows.
-    """
-    kind = read_schema(table)[column]
-    if not accepted(kind):
-        with reading(table.path):
-            rows = table.frame.select(column).head(SHOWN).collect()
-        raise InputError(
-            f"{table.path}: column {column!r} must {must}, got {kind}\n{first_rows(rows)}"
-        )
+    """Find a column whose type is not accepted; says the type and shows the first rows."""
+    kind = read_schema(table).get(column)
+    if kind is None or accepted(kind):
+        return
+    with reading(table.path):
+        rows = table.frame.select(column).head(SHOWN).collect()
+    table.findings.columns.add(column)
+    found = "no value" if kind == pl.Null else str(kind)
+    said = f"; {remedy}" if remedy else ""
+    table.refuse(f"column {column!r} must {must}, got {found}{said}\n{first_rows(rows)}")
 
 
 def require_rows(table: Table) -> None:
-    """Refuse a table without rows.
-
-    Raises:
-        InputError: the table has no rows.
-    """
+    """Find a table without rows."""
     with reading(table.path):
         empty = table.frame.select(pl.len()).head(1).collect().item() == 0
     if empty:
-        raise InputError(f"{table.path}: the table must have rows, got none")
+        table.refuse("the table must have rows, got none; export it again")
 
 
 def require(table: Table, rules: Sequence[Rule]) -> None:
-    """Refuse a table that breaks a rule; checks all rules in one pass.
-
-    Raises:
-        InputError: a rule is broken; names the first one and its column, and shows rows.
-    """
+    """Find the rules that rows break, in one pass; shows the first rows of each."""
+    checked = [rule for rule in rules if rule.column not in table.findings.columns]
     broken = [
         table.frame.select(rule.column, broken=rule.broken)
         .with_row_index("row")
         .filter("broken")
         .drop("broken")
-        for rule in rules
+        for rule in checked
     ]
     with reading(table.path):
-        for rule, rows in zip(rules, pl.collect_all(broken), strict=True):
+        for rule, rows in zip(checked, pl.collect_all(broken), strict=True):
             if len(rows):
-                raise InputError(
-                    f"{table.path}: column {rule.column!r} must {rule.must}, "
-                    f"got {len(rows):,} rows that break it; the first are:\n{first_rows(rows)}"
+                remedy = f"; {rule.remedy}" if rule.remedy else ""
+                table.refuse(
+                    f"column {rule.column!r} must {rule.must}, got {len(rows):,} rows that break "
+                    f"it{remedy}; the first are:\n{first_rows(rows)}"
                 )
+
+
+def checked(table: Table, check: Callable[[Table], Table]) -> Table:
+    """A table after a check; a check that cannot go on adds its reason to the findings."""
+    try:
+        return check(table)
+    except InputError as error:
+        table.findings.broken.append(str(error))
+        return table
+
+
+def require_unbroken(*tables: Table) -> None:
+    """Refuse tables that break rules.
+
+    Raises:
+        InputError: has the messages of all broken rules.
+    """
+    broken = [message for table in tables for message in table.findings.broken]
+    if broken:
+        count = f"{len(broken)} rules are broken:\n" if len(broken) > 1 else ""
+        raise InputError(count + "\n".join(broken))
 
 
 def read_schema(table: Table) -> pl.Schema:
@@ -110,12 +158,13 @@ def read_schema(table: Table) -> pl.Schema:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Raise errors of reading a file as InputError that names the file."""
+    """Raise errors of reading a file as InputError that names the file, in one line."""
     try:
         yield
-    except (pl.exceptions.ComputeError, OSError) as error:
+    except (pl.exceptions.PolarsError, OSError) as error:
+        kind = path.suffix[1:] or "table"
         raise InputError(
-            f"{path}: must be a readable {path.suffix[1:]} file, got: {error}"
+            f"{path}: must be a readable {kind} file, got: {_reason(error)}"
         ) from error
 
 
@@ -128,3 +177,15 @@ def first_rows(rows: pl.DataFrame) -> str:
         fmt_str_lengths=60,
     ):
         return str(rows.head(SHOWN))
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error of polars, with what to do about the frequent ones."""
+    reason = str(error).split("\n", 1)[0]
+    if "invalid utf-8" in reason:
+        return f"{reason}; convert it: `iconv -f WINDOWS-1252 -t UTF-8`"
+    if "found more fields" in reason:
+        return "a line with more columns than the first; check quotes and `delimiter` in data.yaml"
+    if "could not parse" in reason:
+        return f"{reason[:120]}; a quote may be missing"
+    return reason

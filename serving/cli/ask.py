@@ -118,7 +118,7 @@ def ask_parser() -> jsonargparse.ArgumentParser:
         f"{TOKEN} as the token."
     )
     add_server(parser, timeout=10.0)
-    parser.add_argument("--user_id", type=str | None, help="a user that the release knows")
+    parser.add_argument("--user_id", type=str, help="a user that the release knows")
     parser.add_argument("--history", default="", help="item ids, oldest first: `50,181,172`")
     parser.add_argument("--search", default="", help="what the shopper is looking for, in words")
     parser.add_argument(

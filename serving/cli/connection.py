@@ -1,4 +1,4 @@
-"""Options and errors of commands that call a server."""
+"""Options and errors of commands that call a server or send it a file."""
 
 import os
 import sys
@@ -39,6 +39,19 @@ def add_server(parser: jsonargparse.ArgumentParser, *, timeout: float) -> None:
         "--certificate", type=Path | None, help="PEM certificate of the client, for mutual TLS"
     )
     parser.add_argument("--key", type=Path | None, help="PEM private key of the certificate")
+
+
+def add_columns(parser: jsonargparse.ArgumentParser) -> None:
+    """Add the options of how a file's columns are named and separated."""
+    parser.add_argument(
+        "--columns",
+        type=dict[str, str],
+        default={},
+        help="our name of a column by the file's name: `{sku: item_id}`",
+    )
+    parser.add_argument(
+        "--delimiter", type=str, default="", help="separates the columns of CSV; else detected"
+    )
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """`python -m serving record`, `export-events` and `prune-events`: events of users."""
 
-import json
 import logging
 import sys
 import time
@@ -13,10 +12,10 @@ import jsonargparse
 from dataset.arrays import load_dataset
 from events.privacy.erasure import carry_erasures
 from lineage.releases import live_release
-from serving.cli.connection import FAILED, TOKEN, add_server, connected
+from serving.cli.connection import FAILED, TOKEN, add_columns, add_server, connected
+from serving.cli.event_lines import events_of_file, events_of_lines
 from serving.server.users.events_config import EventsConfig
 from serving.server.users.user_events import oldest_retained
-from shortlist_client.api.event import Event
 
 logger = logging.getLogger(__name__)
 
@@ -24,11 +23,20 @@ logger = logging.getLogger(__name__)
 def record_parser() -> jsonargparse.ArgumentParser:
     """Options of `record`."""
     parser = jsonargparse.ArgumentParser(
-        description="Record events from standard input, one JSON object a line: `user_id`, "
-        "`item_id`, `action`, and optionally `time` (Unix seconds), `request_id`, `position` and "
-        "`event_id`. An event with an `event_id` may be recorded again and counts once. "
-        f"Sends the environment's {TOKEN} as the token."
+        description="Record events of a file or of standard input, one JSON object a line: "
+        "`user_id`, `item_id`, `action`, and optionally `time` (Unix seconds), `request_id`, "
+        "`position` and `event_id`. All lines are checked before anything is sent. An event with "
+        "a `time` or an `event_id` may be recorded again and counts once; equal lines are one "
+        f"event. Sends the environment's {TOKEN} as the token."
     )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        type=Path | None,
+        help="a .jsonl or .csv file, also with .gz or .zst, a folder of parts or a glob, whose "
+        "lines have `time` or `event_id`; by default standard input",
+    )
+    add_columns(parser)
     add_server(parser, timeout=10.0)
     return parser
 
@@ -61,18 +69,22 @@ def prune_parser() -> jsonargparse.ArgumentParser:
 
 
 def record(options: jsonargparse.Namespace, lines: Iterable[str] | None = None) -> None:
-    """Record the events of the given lines, by default of standard input.
+    """Record the events of a file, or else of the given lines, by default of standard input.
 
     Raises:
-        ValueError: a line is not an event; names the line.
+        ValueError: a line is no event; names the lines, and nothing is sent.
         SystemExit: the server rejected an event, or is out of reach; status 1.
     """
-    events = [_event(n, line) for n, line in enumerate(lines or sys.stdin, 1)]
+    if options.file is not None:
+        events = events_of_file(options.file, options.columns, options.delimiter)
+    else:
+        events = events_of_lines(lines or sys.stdin)
     with connected(options) as client:
         result = client.feedback.record(events)
     logger.info("%d events recorded, %d were known", result.recorded, result.known_before)
     for row, reason in result.rejected.items():
-        sys.stderr.write(f"error: line {row + 1}: {reason}\n")
+        event = events[row]
+        sys.stderr.write(f"error: event {row + 1}, user {event.user_id!r}: {reason}\n")
     if result.rejected:
         raise SystemExit(FAILED)
 
@@ -133,10 +145,3 @@ def root_of(options: jsonargparse.Namespace) -> Path:
 
 def _actions(root: Path) -> Sequence[str]:
     return load_dataset(root / "data").action_names
-
-
-def _event(number: int, line: str) -> Event:
-    try:
-        return Event(**json.loads(line))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"line {number} must be a JSON object of an event: {error}") from error

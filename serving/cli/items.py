@@ -1,6 +1,5 @@
 """`python -m serving upsert` and `delete`: change the items of a running server."""
 
-import json
 import logging
 import sys
 from collections.abc import Iterable
@@ -9,7 +8,9 @@ from pathlib import Path
 import jsonargparse
 from tqdm import tqdm
 
-from serving.cli.connection import FAILED, TOKEN, add_server, connected
+from dataset.config import DataConfig, Duplicates
+from serving.cli.connection import FAILED, TOKEN, add_columns, add_server, connected
+from serving.cli.item_lines import items_of_file
 from shortlist_client.api.item import Item
 
 logger = logging.getLogger(__name__)
@@ -18,16 +19,25 @@ logger = logging.getLogger(__name__)
 def upsert_parser() -> jsonargparse.ArgumentParser:
     """Options of `upsert`."""
     parser = jsonargparse.ArgumentParser(
-        description="Add items to a server's catalogue, or replace them. Lists rejected items with "
-        "their row and the rule that they break, and then exits with status 1. A file may be "
-        f"upserted again. Sends the environment's {TOKEN} as the token."
+        description="Add items to a server's catalogue, or replace them. All lines are checked "
+        "before anything is sent. Lists items that the server rejects, each with the rule that it "
+        "breaks, and then exits with status 1. A file may be upserted again. Sends the "
+        f"environment's {TOKEN} as the token."
     )
     parser.add_argument(
         "file",
         type=Path,
-        help="a Parquet file in the format of `items.parquet`, whose string columns become texts "
-        "and whose other columns become attributes; or a `.jsonl` file with an object a line: "
-        "`item_id`, `title`, and optionally `texts` and `attributes` by name",
+        help="items in a form that the data stage reads: .parquet, .csv or .jsonl, also .csv.gz "
+        "and the like, a folder of parts, or a glob; its string columns become texts and its other "
+        "columns attributes. A line of `.jsonl` may also have `item_id`, `title`, and optionally "
+        "`texts` and `attributes` by name",
+    )
+    add_columns(parser)
+    parser.add_argument(
+        "--duplicates",
+        type=Duplicates,
+        default="refuse",
+        help="which row of an item id that comes more than once is sent",
     )
     add_server(parser, timeout=60.0)
     return parser
@@ -48,13 +58,16 @@ def upsert(options: jsonargparse.Namespace) -> None:
     """Upsert the items of a file.
 
     Raises:
-        ValueError: a line or the table is not one of items; names the line.
+        ValueError: a line is no item; names the lines, and nothing is sent.
         OSError: the file cannot be read.
         SystemExit: the server rejected an item, or is out of reach; status 1.
     """
-    count, items = _items(options.file)
+    config = DataConfig(
+        columns=options.columns, delimiter=options.delimiter, duplicates=options.duplicates
+    )
+    items = items_of_file(options.file, config)
     ids: list[str] = []
-    with tqdm(total=count, unit="item", leave=False, disable=None) as bar:
+    with tqdm(total=len(items), unit="item", leave=False, disable=None) as bar:
 
         def sent() -> Iterable[Item]:
             for item in items:
@@ -85,25 +98,3 @@ def delete(options: jsonargparse.Namespace) -> None:
     logger.info("%d items deleted", result.deleted)
     for item_id in result.unknown_item_ids:
         sys.stderr.write(f"unknown item: {item_id}\n")
-
-
-def _items(path: Path) -> tuple[int, Iterable[Item]]:
-    if path.suffix == ".parquet":
-        from dataset.prepare.item_fields_writer import read_items
-
-        count, rows = read_items(path)
-        return count, (Item(**row) for row in rows)
-    if path.suffix == ".jsonl":
-        with path.open() as lines:
-            items = [_item(path, number, line) for number, line in enumerate(lines, 1)]
-        return len(items), items
-    raise ValueError(f"file must be .parquet or .jsonl, got {path}")
-
-
-def _item(path: Path, number: int, line: str) -> Item:
-    try:
-        return Item(**json.loads(line))
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path}, line {number} must be a JSON object of an item: {error}"
-        ) from error

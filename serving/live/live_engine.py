@@ -14,6 +14,7 @@ from serving.api.errors import UnknownItemError
 from serving.api.validation import check_id, check_item
 from serving.catalogue.change_log import Change, changes_path
 from serving.catalogue.live_items import filter_values
+from serving.catalogue.plain_item import plain_item
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.logged_items import LoggedItems
 from serving.live.rules import changed_items, require_distinct
@@ -112,6 +113,7 @@ class LiveEngine:
         Raises:
             InvalidRequestError: names the field, the rule and the value.
         """
+        item = plain_item(item)
         check_item(item, self._base.limits)
         attributes = self._base.cascade.attributes
         try:
@@ -122,12 +124,15 @@ class LiveEngine:
     def upsert(self, items: Sequence[Item]) -> None:
         """Add or replace items: all of them, or none. An item that stays as it is costs nothing.
 
+        HTML is removed from their texts, as the data stage does.
+
         Raises:
             InvalidRequestError: an item breaks a rule, or an id comes twice.
             ArtifactError: the log is out of reach or written by another process; or the release's
                 models cannot encode new items.
             OSError: the disk is full or refuses the write; nothing has changed.
         """
+        items = [plain_item(item) for item in items]
         for item in items:
             self.check(item)
         require_distinct([item.item_id for item in items])

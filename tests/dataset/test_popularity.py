@@ -8,7 +8,7 @@ from dataset.arrays import TEST, TRAIN, VALID, load_dataset
 from dataset.config import DataConfig
 from dataset.popularity import first_of_day
 from dataset.prepare.build import build
-from dataset.prepare.sources import parquet_folder
+from dataset.prepare.sources import shop_folder
 
 DAY = 86_400
 
@@ -43,7 +43,7 @@ def bought(tmp_path):
         items.write_parquet(tmp_path / "items.parquet")
         table = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row")
         table.with_columns(**columns).write_parquet(tmp_path / "interactions.parquet")
-        build(DataConfig(), parquet_folder(tmp_path), tmp_path / "data")
+        build(DataConfig(), shop_folder(tmp_path), tmp_path / "data")
         return load_dataset(tmp_path / "data")
 
     return bought

@@ -55,7 +55,8 @@ def test_interactions_need_a_timestamp_or_an_order(refusal):
     [
         ({"item_id": [0.5, 1.5, 2.5, 3.5]}, {}, "'item_id' must be text or whole numbers"),
         ({"title": [1, 2, 3, 4]}, {}, "'title' must be text, got Int64"),
-        ({}, {"user_id": [0.5] * SEVEN}, "'user_id' must be text or whole numbers, got Float64"),
+        ({}, {"user_id": [0.5] * SEVEN}, "'user_id' must be text or whole numbers, got 7 rows"),
+        ({}, {"user_id": [True] * SEVEN}, "'user_id' must be text or whole numbers, got Boolean"),
         ({}, {"order": ["first"] * SEVEN}, "'order' must be whole numbers, got String"),
         ({}, {"timestamp": [True] * SEVEN}, "'timestamp' must be numbers, dates or ISO 8601"),
         ({}, {"split": [1] * SEVEN}, "'split' must be text, got Int64"),
@@ -183,7 +184,7 @@ def test_a_missing_file_is_named(make_folder, file):
     folder = make_folder()
     (folder / file).unlink()
 
-    with pytest.raises(InputError, match=f"{file}: the file must exist"):
+    with pytest.raises(InputError, match=f"{file.removesuffix('.parquet')} must exist"):
         open_source(str(folder))
 
 
@@ -216,3 +217,48 @@ def test_a_file_that_is_not_parquet_is_named(make_folder, tmp_path, content):
 def test_an_invalid_option_is_named(options, expected):
     with pytest.raises(ValueError, match=expected):
         DataConfig(**options)
+
+
+def test_the_broken_rules_of_both_tables_are_reported_together(refusal):
+    message = refusal(
+        {"item_id": ["a", "b", "b", None]},
+        {"user_id": ["u"] * 6 + [""], "split": ["Train"] * SEVEN, "action": [1] * SEVEN},
+    )
+
+    assert message.startswith("5 rules are broken:")
+    for column, file in (
+        ("'item_id' must be unique", ITEMS),
+        ("'item_id' must not be null", ITEMS),
+        ("'user_id' must not be null", EVENTS),
+        ("'split' must be train", EVENTS),
+        ("'action' must be text", EVENTS),
+    ):
+        assert f"{file}: column {column}" in message
+
+
+def test_both_missing_files_are_reported_with_what_is_there(tmp_path):
+    (tmp_path / "products.csv").write_text("a,b")
+
+    with pytest.raises(InputError) as caught:
+        open_source(str(tmp_path))
+
+    assert "items must exist" in str(caught.value)
+    assert "`items: products.csv`" in str(caught.value)
+    assert "interactions must exist" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("ids", "shown"),
+    [
+        (["000a", "000b", "000c", "000d"], "'a' / '000a'"),
+        (["a ", "b ", "c ", "d "], "'a' / 'a '"),
+        (["A", "B", "C", "D"], "'a' / 'A'"),
+        (["x-1", "x-2", "x-3", "x-4"], "'a' / 'x-1'"),
+    ],
+)
+def test_ids_that_match_no_item_are_shown_beside_the_items(refusal, ids, shown):
+    message = refusal({"item_id": ids})
+
+    assert "7 of 7 interactions name items that the catalogue lacks" in message
+    assert shown in message
+    assert "write the ids alike in both tables" in message

@@ -5,7 +5,7 @@ from dataset.arrays import load_dataset
 from dataset.config import DataConfig
 from dataset.prepare.build import build
 from dataset.prepare.events_file import write_events
-from dataset.prepare.sources import parquet_folder
+from dataset.prepare.sources import shop_folder
 from shortlist_client.api.event import Event
 
 
@@ -21,7 +21,7 @@ def test_the_data_stage_reads_exported_events(tmp_path):
 
     rows = write_events(map(event, range(9)), shop / "interactions.parquet", ["purchase"])
 
-    build(DataConfig(), parquet_folder(shop), tmp_path / "data")
+    build(DataConfig(), shop_folder(shop), tmp_path / "data")
     data = load_dataset(tmp_path / "data")
     assert rows == 9
     user = list(data.user_ids).index("u1")

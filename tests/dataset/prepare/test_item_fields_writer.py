@@ -10,7 +10,7 @@ from dataset.item_fields import ItemFields
 from dataset.item_text import item_text
 from dataset.prepare.build import build
 from dataset.prepare.item_fields_writer import fields_of, read_items
-from dataset.prepare.sources import parquet_folder
+from dataset.prepare.sources import shop_folder
 
 START = datetime(2026, 5, 1, 9, tzinfo=UTC)
 TABLE = pl.DataFrame(
@@ -65,7 +65,7 @@ def test_a_table_of_ids_and_titles_has_no_texts_or_attributes():
 def test_stored_fields_of_an_item_render_to_its_text(make_folder, tmp_path):
     items = {"tags": [["x", "y"], [], None, ["z"]], "year": [1995, None, 3, 4]}
     config = DataConfig(fields=("title", "tags", "year", "description"), item_core=1, user_core=1)
-    build(config, parquet_folder(make_folder(items=items)), tmp_path / "data")
+    build(config, shop_folder(make_folder(items=items)), tmp_path / "data")
 
     data, fields = load_dataset(tmp_path / "data"), ItemFields.load(tmp_path / "data")
 
@@ -78,22 +78,42 @@ def test_stored_fields_of_an_item_render_to_its_text(make_folder, tmp_path):
 
 def test_a_file_of_items_is_read_row_by_row(tmp_path):
     path = tmp_path / "items.parquet"
-    named = {"item_id": pl.Series([1, None]), "title": pl.Series(["A", None])}
+    named = {"item_id": pl.Series([1, 2]), "title": pl.Series(["<b>A</b> &amp; B", None])}
     TABLE.with_columns(**named).write_parquet(path)
 
     count, items = read_items(path)
 
     assert count == 2
     first, second = items
-    assert (first["item_id"], first["title"], first["texts"]["brand"]) == ("1", "A", "Acme")
-    assert (second["item_id"], second["title"]) == ("", "")
+    assert (first["item_id"], first["title"], first["texts"]["brand"]) == ("1", "A & B", "Acme")
+    assert first["attributes"]["size.w"] == 1
+    assert (second["item_id"], second["title"]) == ("2", "")
+
+
+def test_a_file_of_items_is_read_like_the_data_stage_reads_it(make_folder, tmp_path):
+    items = {
+        "price": ["€ 9.50", "€ 1.00", None, "€ 1,000.00"],
+        "maker": [{"name": "Acme", "tags": ["x"]}] * 4,
+        "tags": pl.Series([["p"], [], None, ["q"]], dtype=pl.List(pl.Categorical)),
+        "description": ["<p>Boils</p>", None, "a &lt; b", "Shines"],
+    }
+    folder = make_folder(items=items)
+    build(DataConfig(), shop_folder(folder), tmp_path / "data")
+
+    _, read = read_items(folder / "items.parquet")
+
+    data, fields = load_dataset(tmp_path / "data"), ItemFields.load(tmp_path / "data")
+    stored = {item_id: fields[row] for row, item_id in enumerate(data.item_ids)}
+    assert {item["item_id"]: {k: item[k] for k in ("texts", "attributes")} for item in read} == (
+        stored
+    )
 
 
 def test_a_file_without_items_is_refused(tmp_path):
     (tmp_path / "text.parquet").write_text("no table")
     TABLE.drop("title").write_parquet(tmp_path / "untitled.parquet")
 
-    with pytest.raises(ValueError, match=r"text.parquet must be a Parquet file"):
+    with pytest.raises(ValueError, match=r"text.parquet: must be a readable parquet file"):
         read_items(tmp_path / "text.parquet")
-    with pytest.raises(ValueError, match="must have a column 'title', got item_id, brand"):
+    with pytest.raises(ValueError, match="column 'title' must exist, got the columns"):
         read_items(tmp_path / "untitled.parquet")

@@ -9,7 +9,7 @@ from dataset.arrays import load_dataset
 from dataset.config import DataConfig
 from dataset.prepare.build import build, is_current
 from dataset.prepare.privacy import PrivacyFiles
-from dataset.prepare.sources import parquet_folder
+from dataset.prepare.sources import shop_folder
 from events.event import GRACE
 from events.privacy.erased_users import ErasedUsers
 from events.privacy.key_file import KeyFile, add_key
@@ -50,7 +50,7 @@ def key(tmp_path):
 
 
 def built(folder, tmp_path, **files):
-    build(DataConfig(), parquet_folder(folder), tmp_path / "data", PrivacyFiles(**files))
+    build(DataConfig(), shop_folder(folder), tmp_path / "data", PrivacyFiles(**files))
     data = load_dataset(tmp_path / "data")
     return {
         user: [data.item_ids[item] for item in data.history(row, before=3)]
@@ -89,11 +89,11 @@ def test_without_times_all_of_an_erased_user_is_left_out(make_folder, erased, tm
 
 def test_the_stage_is_out_of_date_once_another_user_is_erased(folder, erased, tmp_path):
     files = PrivacyFiles(erased=erased("u"))
-    build(DataConfig(), parquet_folder(folder), tmp_path / "data", files)
+    build(DataConfig(), shop_folder(folder), tmp_path / "data", files)
 
-    assert is_current(DataConfig(), parquet_folder(folder), tmp_path / "data", files)
+    assert is_current(DataConfig(), shop_folder(folder), tmp_path / "data", files)
     erased("v")
-    assert not is_current(DataConfig(), parquet_folder(folder), tmp_path / "data", files)
+    assert not is_current(DataConfig(), shop_folder(folder), tmp_path / "data", files)
 
 
 def test_keyed_users_keep_their_histories_and_no_file_holds_an_id(make_folder, key, tmp_path):

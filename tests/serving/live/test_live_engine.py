@@ -111,6 +111,20 @@ def test_upserting_an_unchanged_text_keeps_the_learnt_vectors(start, texts):
     assert after[4] == before[4]
 
 
+def test_html_around_an_unchanged_text_changes_nothing(start, texts):
+    engine = start()
+    before = engine.counts
+
+    engine.upsert([Item(item_id="i5", title=f"<p>{texts[5]}</p><script>x</script>")])
+
+    known = engine.find("i5")
+    assert known is not None
+    assert known.item.title == texts[5]
+    assert engine.counts.upserted - before.upserted <= 1
+    with pytest.raises(InvalidRequestError, match="title of 'i6' must not be empty"):
+        engine.upsert([Item(item_id="i6", title="<p></p>")])
+
+
 def test_an_upsert_replaces_the_old_item_in_every_answer(start):
     engine = start()
     engine.upsert([Item(item_id="i5", title="pink candle")])

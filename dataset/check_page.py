@@ -1,0 +1,91 @@
+"""The page of `python -m dataset check`: what was understood of a source, for the terminal."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from dataset.prepare.check import CheckReport, TableReport
+
+SHOWN_ACTIONS = 20
+
+
+def page(report: "CheckReport") -> RenderableType:
+    """The report as headlines, tables and lines."""
+    parts: list[RenderableType] = []
+    for name, table in report.tables.items():
+        parts += _columns(name, table)
+    if report.interactions:
+        parts += _figures(report)
+    if report.warnings:
+        parts += [
+            _headline("Warnings"),
+            *(Text(f"· {line}", style="yellow") for line in report.warnings),
+        ]
+    if report.broken:
+        parts += [_headline("Broken rules"), *(Text(line, style="red") for line in report.broken)]
+    else:
+        parts.append(Text("No rule is broken.", style="bold green"))
+    return Group(*parts)
+
+
+def _columns(name: str, table: "TableReport") -> list[RenderableType]:
+    files = f"{table.files} files" if table.files > 1 else "1 file"
+    line = f"{table.path}: {table.format}, {files}, {table.megabytes:,.1f} MB, {table.rows:,} rows"
+    rows = [
+        (
+            column.name if column.name == column.named else f"{column.named} → {column.name}",
+            column.type,
+            column.use,
+            column.example,
+        )
+        for column in table.columns
+    ]
+    return [
+        _headline(name.capitalize()),
+        Text(line),
+        _table(("column", "type", "used as", "example"), rows),
+    ]
+
+
+def _figures(report: "CheckReport") -> list[RenderableType]:
+    lines = {
+        "users": f"{report.users:,}",
+        "items": f"{report.items:,}",
+        "interactions": f"{report.interactions:,} ({_counts(report.splits)})",
+        "times": " to ".join(report.times) + " UTC" if report.times else "none",
+        "actions": _counts(dict(list(report.actions.items())[:SHOWN_ACTIONS])) or "none",
+        "of unknown items": f"{report.unknown_items or 0:.1%} of the interactions",
+    }
+    dropped = [
+        (step.table, step.rule, f"{step.rows_in:,}", f"{step.rows_out:,}", f"{step.rows:,}")
+        for step in report.dropped
+    ]
+    return [
+        _headline("After cleaning"),
+        _table(("", ""), lines.items(), header=False),
+        _headline("Dropped"),
+        _table(("table", "rule", "rows in", "rows out", "dropped"), dropped),
+    ]
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name or 'no name'} {count:,}" for name, count in counts.items())
+
+
+def _headline(text: str) -> Text:
+    return Text(f"\n{text}", style="bold")
+
+
+def _table(
+    columns: Sequence[str], rows: Iterable[tuple[str, ...]], *, header: bool = True
+) -> Table:
+    table = Table(show_header=header)
+    for name in columns:
+        table.add_column(name, overflow="fold", justify="right" if "row" in name else "left")
+    for row in rows:
+        table.add_row(*map(Text, row))  # Text: brackets in values are not markup
+    return table

@@ -1,0 +1,1 @@
+"""Checks the items and makes their columns usable."""

@@ -1,0 +1,77 @@
+"""Checks the rules that items must keep, and converts them to canonical form."""
+
+from dataclasses import replace
+
+import polars as pl
+
+from dataset.config import Duplicates
+from dataset.prepare.catalogue.item_columns import usable
+from dataset.prepare.cleaning import Dropped
+from dataset.prepare.ids import AS_IDS, id_rules, id_text, is_id
+from dataset.prepare.schema import ITEM, TITLE, is_string
+from dataset.prepare.validation import (
+    Rule,
+    Table,
+    read_schema,
+    reading,
+    require,
+    require_columns,
+    require_rows,
+    require_type,
+)
+
+
+def canonical_items(items: Table, duplicates: Duplicates) -> Table:
+    """Items with string ids and usable columns, read into memory; broken rules are in the findings.
+
+    Args:
+        items: The table as found.
+        duplicates: Which row of an id that comes more than once stays; `refuse` breaks a rule.
+    """
+    require_columns(items, [ITEM, TITLE])
+    require_type(items, ITEM, "be text or whole numbers", is_id, remedy=AS_IDS)
+    remedy = "fill it, or map another column in data.yaml: `columns: {name: title}`"
+    require_type(items, TITLE, "be text", _is_title, remedy=remedy)
+    if items.findings.broken:
+        return items
+    require_rows(items)
+    kind = read_schema(items)[ITEM]
+    rules = id_rules(ITEM, kind)
+    if duplicates == "refuse":
+        rules.append(_unique(kind))
+    require(items, rules)
+    if items.findings.broken:
+        return items
+    with reading(items.path):
+        rows = items.frame.with_columns(id_text(ITEM, kind)).collect()
+    if duplicates != "refuse":
+        rows = _one_of_each(rows, items, duplicates)
+    return replace(items, frame=usable(rows, items.findings).lazy())
+
+
+def _unique(kind: pl.DataType) -> Rule:
+    return Rule(
+        column=ITEM,
+        must="be unique",
+        broken=id_text(ITEM, kind).is_duplicated(),
+        remedy="keep one row of each with `duplicates: last` or `duplicates: first` in data.yaml",
+    )
+
+
+def _one_of_each(rows: pl.DataFrame, items: Table, keep: Duplicates) -> pl.DataFrame:
+    kept = rows.unique(
+        subset=ITEM, keep="first" if keep == "first" else "last", maintain_order=True
+    )
+    items.findings.dropped.append(
+        Dropped(
+            table="items",
+            rule=f"duplicate item id, {keep} row kept",
+            rows_in=len(rows),
+            rows_out=len(kept),
+        )
+    )
+    return kept
+
+
+def _is_title(kind: pl.DataType) -> bool:
+    return is_string(kind) or isinstance(kind, pl.Binary)

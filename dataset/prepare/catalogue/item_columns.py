@@ -1,0 +1,110 @@
+"""Makes every column of the items one that texts or filters can use, or says why it cannot."""
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from dataset.plain_text import plain_text
+from dataset.prepare.attributes import kind_of
+from dataset.prepare.catalogue.prices import price_numbers
+from dataset.prepare.schema import ITEM, STRINGS, TITLE, is_string
+from dataset.prepare.validation import Findings
+from shortlist_client.api.event import ID_LENGTH
+
+
+def usable(items: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+    """The items with usable columns alone; adds a note for each column that is left out.
+
+    Fields of structs become columns (`meta.brand`), strings of every type become strings, HTML is
+    removed from texts, and columns of prices become numbers.
+
+    Args:
+        items: At least `item_id` and `title`.
+        findings: Gets the notes.
+    """
+    items = _unnested(items, findings)
+    columns = []
+    for column in items:
+        if column.name == ITEM:
+            columns.append(column)
+            continue
+        plain, reason = _plain(column)
+        if plain is None:
+            findings.unused[column.name] = reason
+            findings.notes.append(f"column {column.name!r} is not used: {reason}")
+            continue
+        if is_string(plain.dtype) and column.name != TITLE:
+            number, reason_for_text = price_numbers(plain)
+            if reason_for_text is not None:
+                findings.notes.append(
+                    f"column {column.name!r} looks like prices but stays text: {reason_for_text}"
+                )
+            plain = plain if number is None else number
+        columns.append(plain)
+    return pl.DataFrame(columns)
+
+
+def _unnested(items: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+    """The items with each field of a struct as a column of its own, named by its path."""
+    while structs := [c.name for c in items if isinstance(c.dtype, pl.Struct)]:
+        columns: list[pl.Series] = []
+        for column in items:
+            if column.name not in structs:
+                columns.append(column)
+                continue
+            fields = column.struct.unnest()
+            columns += [fields[name].alias(f"{column.name}.{name}") for name in fields.columns]
+        items = pl.DataFrame(_distinct(columns, findings))
+    return items
+
+
+def _distinct(columns: Iterable[pl.Series], findings: Findings) -> list[pl.Series]:
+    kept: dict[str, pl.Series] = {}
+    for column in columns:
+        if column.name in kept:
+            findings.notes.append(f"column {column.name!r} is not used: another one has its name")
+        else:
+            kept[column.name] = column
+    return list(kept.values())
+
+
+def _plain(column: pl.Series) -> tuple[pl.Series | None, str]:
+    """A column in a usable type, or None and the reason."""
+    if isinstance(column.dtype, pl.Array):
+        column = column.arr.to_list()
+    kind = column.dtype
+    text = _text(column)
+    if not column.name.strip():
+        reason = "it has no name"
+    elif len(column.name) > ID_LENGTH:
+        reason = f"its name has more than {ID_LENGTH} characters"
+    elif kind == pl.Null:
+        reason = "it has no values"
+    elif text is None and isinstance(kind, pl.Binary):
+        reason = "its bytes are no UTF-8 text"
+    elif text is None and kind_of(kind) is None:
+        reason = f"neither texts nor filters can use values of type {kind}"
+    else:
+        return (column if text is None else text), ""
+    return None, reason
+
+
+def _text(column: pl.Series) -> pl.Series | None:
+    """A column of strings or lists of strings, without HTML; None of other types."""
+    kind = column.dtype
+    if is_string(kind) or isinstance(kind, pl.Binary):
+        try:
+            text = column.cast(pl.String)
+        except pl.exceptions.PolarsError:
+            return None
+        return text.map_elements(plain_text, return_dtype=pl.String)
+    if isinstance(kind, pl.List) and isinstance(kind.inner, (*STRINGS, pl.Null)):
+        return _plain_list(column.cast(pl.List(pl.String)))
+    return None
+
+
+def _plain_list(column: pl.Series) -> pl.Series:
+    if not column.explode().str.contains("[<&\0]").any():
+        return column
+    text = pl.element().map_elements(plain_text, return_dtype=pl.String)
+    return column.list.eval(text)

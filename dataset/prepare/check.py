@@ -1,0 +1,219 @@
+"""Examines a source without writing: what was understood, what is dropped, which rules break."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from dataset.config import DataConfig
+from dataset.prepare.attributes import kind_of
+from dataset.prepare.build import cleaned_tables
+from dataset.prepare.canonical import examined
+from dataset.prepare.cleaning import Cleaned, Dropped
+from dataset.prepare.schema import (
+    ACTION,
+    ITEM,
+    ORDER,
+    SPLIT,
+    TIME,
+    TIMESTAMP,
+    TITLE,
+    USER,
+    attribute_columns,
+    text_columns,
+)
+from dataset.prepare.sources import Source, open_source
+from dataset.prepare.split import CODES, assign_split
+from dataset.prepare.text_lengths import cut_table
+from dataset.prepare.unknown_ids import unknown_ids
+from dataset.prepare.validation import InputError, Table, read_schema, reading
+
+EXAMPLE = 40
+"""Most characters of an example"""
+USES = {
+    USER: "user",
+    ITEM: "item",
+    TIMESTAMP: "time",
+    ORDER: "order within a user's history",
+    ACTION: "action",
+    SPLIT: "split",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnUse:
+    """What one column of a file is used for."""
+
+    name: str
+    """Our name."""
+    named: str
+    """Name in the file."""
+    type: str
+    use: str
+    example: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableReport:
+    """What was understood of one table."""
+
+    path: str
+    format: str
+    files: int
+    megabytes: float
+    rows: int
+    columns: Sequence[ColumnUse]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """What was understood of a source."""
+
+    dataset: str
+    broken: Sequence[str] = ()
+    """Broken rules, each in one line with example rows below."""
+    warnings: Sequence[str] = ()
+    tables: Mapping[str, TableReport] = field(default_factory=dict)
+    users: int = 0
+    items: int = 0
+    interactions: int = 0
+    splits: Mapping[str, int] = field(default_factory=dict)
+    times: tuple[str, str] | None = None
+    """First and last time, UTC; None without timestamps."""
+    actions: Mapping[str, int] = field(default_factory=dict)
+    """Interactions of each action, most frequent first."""
+    unknown_items: float | None = None
+    """Share of the interactions whose item is not in the catalogue."""
+    dropped: Sequence[Dropped] = ()
+
+
+def check_source(dataset: str, cache: Path, config: DataConfig) -> CheckReport:
+    """Examine a source with the rules of the data stage; broken rules are in the report."""
+    try:
+        source = open_source(dataset, cache, config)
+    except InputError as error:
+        return CheckReport(dataset=dataset, broken=str(error).split("\n"))
+    tables = examined(source, duplicates=config.duplicates)
+    found = (tables.items.findings, tables.interactions.findings)
+    report = CheckReport(
+        dataset=dataset,
+        broken=[message for each in found for message in each.broken],
+        warnings=[note for each in found for note in each.notes],
+    )
+    try:
+        report = replace(report, tables=_tables(source, tables, config))
+        if not report.broken:
+            report = _figures(report, config, tables)
+    except InputError as error:
+        report = replace(report, broken=[*report.broken, str(error)])
+    return report
+
+
+def _tables(source: Source, canonical: Source, config: DataConfig) -> dict[str, TableReport]:
+    items = source.items
+    uses = _item_uses(canonical.items, config) if not items.findings.broken else {}
+    return {
+        "items": _table(items, uses),
+        "interactions": _table(source.interactions, USES),
+    }
+
+
+def _item_uses(items: Table, config: DataConfig) -> dict[str, str]:
+    """What each usable column of the items is used for, by its name."""
+    rows = items.frame.collect()
+    texts, attributes = text_columns(rows.schema, config.fields), attribute_columns(rows)
+    uses = {ITEM: "item", TITLE: "title"}
+    for name, kind in rows.schema.items():
+        said = [uses[name]] if name in uses else []
+        said += [f"text {texts.index(name) + 1}"] if name in texts else []
+        said += [f"filter ({kind_of(kind)})"] if name in attributes and kind_of(kind) else []
+        uses[name] = ", ".join(said)
+    return uses
+
+
+def _table(table: Table, uses: Mapping[str, str]) -> TableReport:
+    with reading(table.path):
+        first = table.frame.head(100).collect()
+        rows = table.frame.select(pl.len()).collect().item()
+    columns = [
+        ColumnUse(
+            name=name,
+            named=table.names.get(name, name),
+            type=str(kind),
+            use=_use(name, uses, table) if uses else "",
+            example=_example(first[name]),
+        )
+        for name, kind in read_schema(table).items()
+    ]
+    return TableReport(
+        path=str(table.path),
+        format=table.kind or "text",
+        files=len(table.files),
+        megabytes=round(sum(file.stat().st_size for file in table.files) / 1e6, 3),
+        rows=rows,
+        columns=columns,
+    )
+
+
+def _use(name: str, uses: Mapping[str, str], table: Table) -> str:
+    inside = ", ".join(
+        f"{path}: {use}" for path, use in uses.items() if path.startswith(f"{name}.")
+    )
+    reason = table.findings.unused.get(name)
+    return uses.get(name) or inside or ("not used" if reason is None else f"not used: {reason}")
+
+
+def _example(values: pl.Series) -> str:
+    known = values.drop_nulls()
+    value = known.to_list()[0] if len(known) else ""
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= EXAMPLE else f"{text[: EXAMPLE - 1]}…"
+
+
+def _figures(report: CheckReport, config: DataConfig, tables: Source) -> CheckReport:
+    kept, _ = cut_table(tables.items)
+    events = tables.interactions.frame
+    with reading(tables.interactions.path):
+        unknown = unknown_ids(events, kept.frame).rows / events.select(pl.len()).collect().item()
+    report = replace(report, unknown_items=unknown, times=_times(events), actions=_actions(events))
+    cleaned = cleaned_tables(config, replace(tables, items=kept))
+    warnings = [note for table in (kept, tables.interactions) for note in table.findings.notes]
+    counts = _counts(cleaned, config)
+    return replace(report, dropped=cleaned.report, warnings=warnings, **counts)
+
+
+def _counts(cleaned: Cleaned, config: DataConfig) -> dict[str, Any]:
+    events = assign_split(cleaned.interactions, config)
+    counted = events.select(
+        users=pl.col(USER).n_unique(),
+        rows=pl.len(),
+        **{name: (pl.col(SPLIT) == code).sum() for name, code in CODES.items()},
+    ).collect()
+    row = counted.row(0, named=True)
+    return {
+        "users": row["users"],
+        "items": cleaned.items.select(pl.len()).collect().item(),
+        "interactions": row["rows"],
+        "splits": {name: row[name] for name in CODES},
+    }
+
+
+def _times(events: pl.LazyFrame) -> tuple[str, str] | None:
+    if TIME not in events.collect_schema():
+        return None
+    first, last = events.select(first=pl.col(TIME).min(), last=pl.col(TIME).max()).collect().row(0)
+    return _shown(first), _shown(last)
+
+
+def _shown(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _actions(events: pl.LazyFrame) -> dict[str, int]:
+    if ACTION not in events.collect_schema():
+        return {}
+    counts = events.group_by(ACTION).len().sort(["len", ACTION], descending=[True, False]).collect()
+    return dict(counts.iter_rows())

@@ -1,0 +1,1 @@
+"""Finds, names and reads the files of a table."""

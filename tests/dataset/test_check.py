@@ -1,0 +1,101 @@
+import json
+
+import pytest
+
+from dataset.__main__ import main
+
+
+@pytest.fixture
+def check(tmp_path, capsys):
+    """Runs `check` and returns status, page and the report as JSON."""
+
+    def run(folder, *options):
+        before = sorted(folder.parent.rglob("*"))
+        status = 0
+        try:
+            main(["check", str(folder), "--json", str(tmp_path / "report.json"), *options])
+        except SystemExit as stop:
+            status = stop.code
+        report = tmp_path / "report.json"
+        found = json.loads(report.read_text())
+        report.unlink()
+        assert sorted(folder.parent.rglob("*")) == before
+        return status, " ".join(capsys.readouterr().out.split()), found
+
+    return run
+
+
+def test_a_good_source_is_described_and_nothing_is_written(check, make_folder):
+    events = {
+        "item_id": ["a", "b", "c", "b", "a", "b", "gone"],
+        "action": ["view"] * 5 + ["buy", None],
+    }
+    folder = make_folder({"brand": ["Acme"] * 4, "vector": [[0.5]] * 4}, events)
+
+    status, page, report = check(folder)
+
+    assert status == 0
+    assert (report["users"], report["items"], report["interactions"]) == (2, 4, 6)
+    assert report["times"] == ["1970-01-01 00:00:01", "1970-01-01 00:00:30"]
+    assert report["actions"] == {"view": 5, "": 1, "buy": 1}
+    assert report["unknown_items"] == pytest.approx(1 / 7)
+    uses = {column["name"]: column["use"] for column in report["tables"]["items"]["columns"]}
+    assert uses["brand"] == "text 2, filter (keyword)"
+    assert uses["price"] == "filter (number)"
+    assert uses["vector"].startswith("not used: ")
+    dropped = {step["rule"]: step["rows_in"] - step["rows_out"] for step in report["dropped"]}
+    assert dropped["unknown item"] == 1
+    assert any("1 of 7 interactions name items" in line for line in report["warnings"])
+    assert "No rule is broken." in page
+
+
+def test_all_broken_rules_are_listed_with_rows_and_status_1(check, make_folder):
+    folder = make_folder({"item_id": ["a", "a", "b", "c"]}, {"user_id": [""] * 7})
+
+    status, page, report = check(folder)
+
+    assert status == 1
+    assert len(report["broken"]) == 2
+    assert "'item_id' must be unique" in page
+    assert "'user_id' must not be null or empty" in page
+    assert "| 0 | a" in page
+
+
+def test_a_rule_that_drops_all_rows_is_a_broken_one(check, make_folder):
+    status, page, _ = check(make_folder({"item_id": ["0a", "0b", "0c", "0d"]}))
+
+    assert status == 1
+    assert "'a' / '0a'" in page
+
+
+def test_a_missing_table_is_a_broken_rule(check, make_folder):
+    folder = make_folder()
+    (folder / "items.parquet").unlink()
+
+    status, page, report = check(folder)
+
+    assert (status, len(report["broken"])) == (1, 1)
+    assert "items must exist" in page
+
+
+def test_the_options_of_the_data_stage_are_taken_from_its_configuration(
+    check, make_folder, tmp_path
+):
+    folder = make_folder({"item_id": ["a", "a", "b", "c"]})
+    config = tmp_path / "data.yaml"
+    config.write_text("duplicates: last\ncolumns: {title: title}\n")
+    assert check(folder, "--config", str(config))[0] == 1  # maps nothing
+
+    config.write_text("duplicates: last\n")
+
+    status, page, _ = check(folder, "--config", str(config))
+    assert status == 0
+    assert "duplicate item id, last row kept" in page
+
+
+def test_the_page_is_written_as_html(make_folder, tmp_path, capsys):
+    main(["check", str(make_folder()), "--html", str(tmp_path / "page.html")])
+
+    html = (tmp_path / "page.html").read_text()
+    assert html.lstrip().lower().startswith("<!doctype html>")
+    assert "item_id" in html
