@@ -12,6 +12,7 @@ from dataset.item_fields import FIELDS
 from dataset.prepare.attributes import kind_of
 from dataset.prepare.schema import ITEM, TITLE, is_string, is_string_list
 from dataset.prepare.text_lengths import cut, long_columns
+from dataset.prepare.timestamps import beyond_years
 from dataset.prepare.validation import InputError
 from shortlist_client.api.item import ITEM_BYTES, TITLE_BYTES
 
@@ -81,6 +82,13 @@ def read_items(path: Path) -> tuple[int, Iterator[dict[str, Any]]]:
     for name in (ITEM, TITLE):
         if name not in items.columns:
             raise ValueError(f"{path} must have a column {name!r}, got {', '.join(items.columns)}")
+    dates = {n: kind for n, kind in items.schema.items() if kind in (pl.Date, pl.Datetime)}
+    for name, kind in dates.items():
+        if beyond := items.filter(beyond_years(name, kind)).height:
+            raise ValueError(
+                f"{path}: column {name!r} must be within the years 1 to 9999, "
+                f"got {beyond:,} rows that are not"
+            )
     items = cut(items.lazy(), long_columns(items.lazy())).collect()
     named = items.select(pl.col(ITEM, TITLE).cast(pl.String).fill_null(""))
     rows = zip(named.iter_rows(named=True), fields_of(items), strict=True)
@@ -97,6 +105,8 @@ def _plain(name: str, kind: pl.DataType) -> pl.Expr:
         return pl.when(column.is_finite()).then(column)
     if kind.is_decimal():
         return column.cast(pl.Float64)
+    if isinstance(kind, pl.Datetime) and kind.time_zone:
+        return column.dt.convert_time_zone("UTC")  # a zone may reach beyond the years of Python
     return column
 
 

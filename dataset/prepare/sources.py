@@ -20,6 +20,10 @@ class Source:
 
     items: Table
     interactions: Table
+    earliest: str = ""
+    """First day of the source's times, where it is known to be right; or else empty."""
+    notes: tuple[str, ...] = ()
+    """What was understood differently than one might expect; for the log and the report."""
 
     def checksums(self) -> dict[str, str]:
         """SHA-256 of each file, by its name."""
@@ -82,6 +86,7 @@ def ml_100k(folder: Path) -> Source:
             ),
             path=interactions,
         ),
+        earliest="1997-01-01",
     )
 
 
