@@ -11,7 +11,8 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.interaction_codes import interaction_codes
+from dataset.cases import Cases, moment_starts
+from dataset.interaction_codes import interaction_codes, whole_seconds
 from dataset.popularity import first_of_day
 from lineage.arrays import read_array
 
@@ -84,49 +85,6 @@ class StringColumn(Sequence[str]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cases:
-    """Evaluation cases: users, each with a history and the targets to find."""
-
-    user_rows: NDArray[np.int64]
-    """(cases,) user rows."""
-    histories: list[NDArray[np.int32]]
-    """Item rows of each user, oldest first, never empty."""
-    interaction_codes: list[NDArray[np.int32]]
-    """Interaction codes of each history, see `dataset.interaction_codes`."""
-    targets: list[NDArray[np.int32]]
-    """Item rows to find for each user, none of them in the history, never empty."""
-
-    def __len__(self) -> int:
-        return len(self.user_rows)
-
-    def select(self, positions: NDArray[np.int64]) -> "Cases":
-        """The cases at some positions, in the given order."""
-        return Cases(
-            user_rows=self.user_rows[positions],
-            histories=[self.histories[p] for p in positions],
-            interaction_codes=[self.interaction_codes[p] for p in positions],
-            targets=[self.targets[p] for p in positions],
-        )
-
-    def of_users(self, user_rows: NDArray[np.int64]) -> "Cases":
-        """The cases of the given users, in the order of the users.
-
-        Raises:
-            ValueError: a user has no case.
-        """
-        place = {row: at for at, row in enumerate(self.user_rows.tolist())}
-        missing = [row for row in user_rows.tolist() if row not in place]
-        if missing:
-            raise ValueError(f"user_rows must be of users with a case, got {missing[:5]}")
-        return self.select(np.array([place[row] for row in user_rows.tolist()], np.int64))
-
-    def sample(self, users: int, seed: int) -> "Cases":
-        """A seeded sample without replacement; all cases if there are fewer."""
-        order = np.random.default_rng(seed).permutation(len(self))[:users]
-        return self.select(np.sort(order))
-
-
-@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """Items and users' histories. Ids are strings; rows count from 0."""
 
@@ -140,9 +98,12 @@ class Dataset:
     items: NDArray[np.int32]
     """(interactions,): item rows, oldest first within a user."""
     times: NDArray[np.int64]
-    """(interactions,): Unix seconds, or the source's order if it has no times."""
+    """(interactions,): Unix microseconds, or the source's order if it has no times."""
     timed: bool
     """Whether the source has times, and they agree with its order."""
+    moments: NDArray[np.int32]
+    """(interactions,): number of the user's moment, not decreasing; interactions of one moment
+    happened together, so none of them is in another's history."""
     actions: NDArray[np.int32]
     """(interactions,): action numbers; 0 for unknown."""
     action_names: Sequence[str]
@@ -176,7 +137,7 @@ class Dataset:
         """
         users = np.repeat(np.arange(self.users), np.diff(self.offsets))[among]
         items, actions = np.asarray(self.items)[among], np.asarray(self.actions)[among]
-        times = np.asarray(self.times)[among] if self.timed else None
+        times = whole_seconds(np.asarray(self.times)[among]) if self.timed else None
         counted = np.zeros(len(among), bool)
         counted[among] = first_of_day(users, items, actions, times)
         return counted
@@ -190,40 +151,45 @@ class Dataset:
         """Interaction codes of `history`, see `dataset.interaction_codes`."""
         span = slice(self.offsets[user_row], self.offsets[user_row + 1])
         kept = self.splits[span] < before
-        times = self.times[span][kept] if self.timed else None
+        times = whole_seconds(self.times[span][kept]) if self.timed else None
         return interaction_codes(times, self.actions[span][kept], np.zeros(1, np.int64))
 
     def codes_before(self, split: int) -> NDArray[np.int32]:
         """Interaction codes of all users in the splits below `split`; others have no influence."""
         kept = self.splits < split
-        times = self.times[kept] if self.timed else None
+        times = whole_seconds(self.times[kept]) if self.timed else None
         return interaction_codes(times, self.actions[kept], places_among(kept)[self.offsets[:-1]])
 
     def cases(self, split: Split) -> Cases:
-        """Users with a history and at least one target in a split.
+        """Moments of a split that have a target, in the order of the interactions.
 
-        The history is the training split for `valid`, and training and valid for `test`. Items of
-        the history are no targets.
+        The history is everything of the user before the moment, in the split and those before it,
+        so earlier moments of the split count. Items of the history are no targets.
         """
         code = {"valid": VALID, "test": TEST}[split]
-        rows, histories, known, targets = [], [], [], []
         all_items, all_splits = np.asarray(self.items), np.asarray(self.splits)  # memmaps are slow
-        all_contexts = self.codes_before(code)
-        bounds = places_among(all_splits < code)[self.offsets]
-        for row, (start, end) in enumerate(pairwise(self.offsets.tolist())):
-            items, splits = all_items[start:end], all_splits[start:end]
-            history = items[splits < code]
-            target = np.setdiff1d(items[splits == code], history)  # sorted, distinct
-            if len(history) and len(target):
-                rows.append(row)
-                histories.append(history)
-                known.append(all_contexts[bounds[row] : bounds[row + 1]])
-                targets.append(target)
+        of_split = np.flatnonzero(all_splits == code)
+        users = np.searchsorted(self.offsets, of_split, side="right") - 1
+        owners = np.repeat(np.arange(self.users), np.diff(self.offsets))
+        places, first = np.unique(
+            moment_starts(owners, np.asarray(self.moments))[of_split], return_index=True
+        )
+        kept = all_splits <= code
+        items, codes, before = all_items[kept], self.codes_before(code + 1), places_among(kept)
+        starts, ends = before[self.offsets[users[first]]], before[places]
+        bounds = pairwise([*first.tolist(), len(of_split)])
+        targets = [
+            np.setdiff1d(all_items[of_split[begin:end]], items[start:until])  # sorted, distinct
+            for (begin, end), start, until in zip(bounds, starts, ends, strict=True)
+        ]
+        chosen = [case for case in np.flatnonzero(starts < ends).tolist() if len(targets[case])]
+        histories = [slice(int(starts[case]), int(ends[case])) for case in chosen]
         return Cases(
-            user_rows=np.array(rows, np.int64),
-            histories=histories,
-            interaction_codes=known,
-            targets=targets,
+            places=places[chosen].astype(np.int64),
+            user_rows=users[first[chosen]].astype(np.int64),
+            histories=[items[history] for history in histories],
+            interaction_codes=[codes[history] for history in histories],
+            targets=[targets[case] for case in chosen],
         )
 
 
@@ -236,7 +202,7 @@ def save_dataset(folder: Path, data: Dataset) -> None:
     """Write all arrays of a dataset into a folder."""
     for name in ("item_ids", "titles", "texts", "user_ids"):
         StringColumn.save(folder, name, getattr(data, name))
-    for name in ("offsets", "items", "times", "actions", "splits", "popularity"):
+    for name in ("offsets", "items", "times", "moments", "actions", "splits", "popularity"):
         np.save(folder / f"{name}.npy", getattr(data, name))
     about = {"timed": data.timed, "action_names": list(data.action_names)}
     (folder / ABOUT).write_text(json.dumps(about))
@@ -252,6 +218,7 @@ def load_dataset(folder: Path) -> Dataset:
         offsets=_map(folder, "offsets"),
         items=_map(folder, "items"),
         times=_map(folder, "times"),
+        moments=_map(folder, "moments"),
         actions=_map(folder, "actions"),
         splits=_map(folder, "splits"),
         popularity=_map(folder, "popularity"),

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal
 
+HOW, NOTES = "split", "notes"
+"""Facts of the stage: how the interactions were split, and notes for the report."""
 Duplicates = Literal["refuse", "first", "last"]
-SplitStrategy = Literal["leave-one-out", "time-cut"]
+SplitStrategy = Literal["auto", "leave-one-out", "time-cut"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +33,13 @@ class DataConfig:
     """Least interactions of a user; 1 keeps all users."""
     item_core: int = 1
     """Least interactions of an item; 1 also keeps items without interactions."""
-    split: SplitStrategy = "leave-one-out"
-    """How to split if the interactions have no `split` column."""
+    earliest: str = "2000-01-01"
+    """First day that a timestamp may be of; earlier ones, such as 0, stand for unknown times."""
+    basket_minutes: float = 0
+    """Longest gap in time within a moment, minutes; interactions of one moment stay together."""
+    split: SplitStrategy = "auto"
+    """How to split if the interactions have no `split` column; `auto` is `time-cut` where there are
+    times to cut by, and `leave-one-out` elsewhere."""
     valid_share: float = 0.1
     """Share of the interactions that `time-cut` validates on: the newest before the test's."""
     test_share: float = 0.1
@@ -47,6 +55,14 @@ class DataConfig:
         for name in ("token_budget", "user_core", "item_core"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        try:
+            date.fromisoformat(self.earliest)
+        except ValueError as error:
+            raise ValueError(
+                f"earliest must be a date like 2000-01-31, got {self.earliest!r}"
+            ) from error
+        if not 0 <= self.basket_minutes < float("inf"):
+            raise ValueError(f"basket_minutes must be at least 0, got {self.basket_minutes}")
         for name in ("valid_share", "test_share"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}")

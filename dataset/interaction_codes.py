@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
+MICROSECONDS = 1_000_000
+"""In a second; the data stage stores times in Unix microseconds, so that they order events."""
 EDGES = (1, MINUTE, HOUR, DAY, 7 * DAY, 28 * DAY, 182 * DAY)
 """Seconds at which each kind of gap longer than the same second begins."""
 GAPS = 2 + len(EDGES)
@@ -35,6 +37,11 @@ def interaction_codes(
     gaps[starts[starts < len(gaps)]] = 0
     known: NDArray[np.int32] = codes + gaps.astype(np.int32)
     return known
+
+
+def whole_seconds(times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Unix seconds of stored times; requests and recorded events have no finer ones."""
+    return times // MICROSECONDS
 
 
 def action_numbers(actions: Sequence[str], known: Mapping[str, int]) -> NDArray[np.int32]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.arrays import TRAIN, VALID, Dataset
+from dataset.cases import moment_starts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +50,7 @@ class TrainingExamples:
 def training_examples(data: Dataset, *, within_baskets: bool = False) -> TrainingExamples:
     """All training examples of a dataset; an item that the user met before is no target.
 
-    The history holds the user's strictly earlier interactions. Items of the same basket, or of the
-    same second, are not in it.
+    The history holds the user's interactions before the target's moment.
 
     Args:
         data: The dataset.
@@ -59,23 +59,20 @@ def training_examples(data: Dataset, *, within_baskets: bool = False) -> Trainin
             information and differs between users.
 
     Raises:
-        ValueError: no user has two training interactions at different times.
+        ValueError: no user has two moments in the training split.
     """
     kept = data.splits == TRAIN
     users = np.repeat(np.arange(data.users), np.diff(data.offsets))[kept]
-    items, times = data.items[kept], data.times[kept]
+    items = data.items[kept]
     starts = np.searchsorted(users, np.arange(data.users + 1))
-    row = np.arange(len(items))
-    first_of_moment = np.ones(len(items), bool)
-    first_of_moment[1:] = (np.diff(users) != 0) | (np.diff(times) != 0)
-    ends = np.maximum.accumulate(np.where(first_of_moment, row, 0))  # start of the basket
+    begins = moment_starts(users, np.asarray(data.moments[kept]))
     first_time = _first_time(users, items)
-    places = np.flatnonzero((ends > starts[users]) & first_time)
+    places = np.flatnonzero((begins > starts[users]) & first_time)
     if not len(places):
-        raise ValueError("training split must hold a user with two interactions at different times")
-    ends = ends[places]
+        raise ValueError("training split must hold a user with two moments, got none")
+    ends = begins[places]
     if within_baskets:
-        inside = np.flatnonzero(~first_of_moment & first_time)
+        inside = np.flatnonzero((begins < np.arange(len(items))) & first_time)
         places, ends = np.concatenate([places, inside]), np.concatenate([ends, inside])
         order = np.lexsort((ends, users[places]))
         places, ends = places[order], ends[order]

@@ -13,6 +13,8 @@ RESAMPLES = 1000
 PERCENTILES = (2.5, 97.5)
 BLOCK = 1 << 21
 """Most users drawn in one block of resamples."""
+Users = NDArray[np.int64] | None
+"""(cases,) user of each case, as any number; None if each case is of another user"""
 
 
 class Interval(TypedDict):
@@ -24,21 +26,32 @@ class Interval(TypedDict):
 
 
 def mean_interval(
-    values: NDArray[np.float64], *, seed: int = 0, resamples: int = RESAMPLES
+    values: NDArray[np.float64],
+    *,
+    users: Users = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> Interval:
-    """Mean over users, with its percentile interval.
+    """Mean over cases, with its percentile interval.
 
     Args:
-        values: (users,) one value per user.
+        values: (cases,) one value per case.
+        users: Users of the cases. A resample draws users, each with all cases, because cases of
+            one user are alike.
         seed: Seed of the resampling; the same seed draws the same users.
         resamples: Number of resamples, each of as many users as there are.
 
     Raises:
-        ValueError: there are no users, or a value is not finite.
+        ValueError: there are no cases, or a value is not finite.
     """
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
-        raise ValueError(f"values must be (users,), not empty and finite, got {values}")
-    means = [values[rows].mean(axis=1) for rows in _resampled(len(values), resamples, seed)]
+        raise ValueError(f"values must be (cases,), not empty and finite, got {values}")
+    count, of_user = _numbered(users, len(values))
+    sums, cases = np.bincount(of_user, values, count), np.bincount(of_user, minlength=count)
+    means = [
+        sums[rows].sum(axis=1) / cases[rows].sum(axis=1)
+        for rows in _resampled(count, resamples, seed)
+    ]
     low, high = np.percentile(np.concatenate(means), PERCENTILES)
     return Interval(value=float(values.mean()), low=float(low), high=float(high))
 
@@ -47,47 +60,64 @@ def difference_interval(
     first: NDArray[np.float64],
     second: NDArray[np.float64],
     *,
+    users: Users = None,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Interval:
-    """Mean of `first - second` with its interval: a paired comparison over the same users.
+    """Mean of `first - second` with its interval: a paired comparison over the same cases.
 
     Raises:
         ValueError: the shapes differ.
     """
     if first.shape != second.shape:
         raise ValueError(f"second must have the shape {first.shape}, got {second.shape}")
-    return mean_interval(first - second, seed=seed, resamples=resamples)
+    return mean_interval(first - second, users=users, seed=seed, resamples=resamples)
 
 
 def coverage_interval(
-    recommended: Rows, n_items: int, k: int, *, seed: int = 0, resamples: int = RESAMPLES
+    recommended: Rows,
+    n_items: int,
+    k: int,
+    *,
+    users: Users = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> Interval:
-    """coverage@k over users, with an interval from resampling, corrected for bias.
+    """coverage@k over cases, with an interval from resampling, corrected for bias.
 
     A resample has about 63% of the distinct users and so covers fewer items. The percentiles are
     shifted by this bias and clipped to [0, 1].
 
     Args:
-        recommended: (users, k) item rows, -1 for no item.
+        recommended: (cases, k) item rows, -1 for no item.
         n_items: Size of the corpus.
         k: Number of leading items to use.
+        users: Users of the cases, as in `mean_interval`.
         seed: Seed of the resampling.
         resamples: Number of resamples, each of as many users as there are.
     """
-    value, users = coverage(recommended, n_items, k), len(recommended)
+    value = coverage(recommended, n_items, k)
+    count, of_user = _numbered(users, len(recommended))
     shown = recommended[:, :k]
     owners, places = np.nonzero(shown >= 0)
-    pairs = (np.ones(len(owners), np.float32), (shown[owners, places], owners))
-    shown_to = sparse.csr_array(pairs, shape=(n_items, users))
+    pairs = (np.ones(len(owners), np.float32), (shown[owners, places], of_user[owners]))
+    shown_to = sparse.csr_array(pairs, shape=(n_items, count))
     shares = []
-    for rows in _resampled(users, resamples, seed):
-        drawn = np.zeros((users, len(rows)), np.float32)
+    for rows in _resampled(count, resamples, seed):
+        drawn = np.zeros((count, len(rows)), np.float32)
         drawn[rows, np.arange(len(rows))[:, None]] = 1
         shares.append((shown_to @ drawn > 0).sum(axis=0) / n_items)
     share = np.concatenate(shares)
     low, high = np.clip(np.percentile(share, PERCENTILES) + value - share.mean(), 0, 1)
     return Interval(value=value, low=min(value, float(low)), high=max(value, float(high)))
+
+
+def _numbered(users: Users, cases: int) -> tuple[int, NDArray[np.int64]]:
+    """Number of users, and (cases,) which of them each case is of."""
+    if users is None:
+        return cases, np.arange(cases)
+    distinct, of_user = np.unique(users, return_inverse=True)
+    return len(distinct), of_user
 
 
 def _resampled(users: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:

@@ -19,7 +19,7 @@ STEPS = 60
 def item_times(
     offsets: NDArray[np.int64],
     items: NDArray[np.int32],
-    times: NDArray[np.int64],
+    moments: NDArray[np.int32],
     n_items: int,
 ) -> NDArray[np.float32]:
     """Features of when each item is in demand, from its places in histories.
@@ -27,8 +27,8 @@ def item_times(
     Args:
         offsets: (users + 1,): user u owns `[offsets[u], offsets[u + 1])` of the arrays below.
         items: (interactions,) item rows of the training split, oldest first within a user.
-        times: (interactions,) only equality counts: consecutive purchases with equal times are
-            simultaneous. The order comes from `items`.
+        moments: (interactions,) numbers of the users' moments, not decreasing within a user;
+            purchases of one moment are simultaneous.
         n_items: Size of the corpus.
 
     Returns:
@@ -39,7 +39,6 @@ def item_times(
     """
     lengths = np.diff(offsets)
     users, kept = np.repeat(np.arange(len(lengths)), lengths), lengths > 0
-    moments = np.cumsum(np.diff(times, prepend=times[:1]) != 0)
     first, last = (np.zeros(len(lengths), np.int64) for _ in range(2))
     first[kept], last[kept] = moments[offsets[:-1][kept]], moments[offsets[1:][kept] - 1]
     size = n_items + 1  # one more for an item without purchases
@@ -58,7 +57,7 @@ def item_times(
 def eras(
     users: NDArray[np.int64],
     items: NDArray[np.int32],
-    times: NDArray[np.int64],
+    moments: NDArray[np.int32],
     n_items: int,
 ) -> NDArray[np.float64]:
     """Estimate a position in time for each item from the order of purchases within histories.
@@ -69,13 +68,13 @@ def eras(
     Args:
         users: (interactions,) user rows, ascending.
         items: (interactions,) item rows, oldest first within a user.
-        times: (interactions,) rising along a history, equal for simultaneous purchases.
+        moments: (interactions,) rising along a history, equal for simultaneous purchases.
         n_items: Size of the corpus.
 
     Returns:
         (items,) larger is later, standard deviation 1; 0 for an item in no pair.
     """
-    pairs = [_pairs(users, items, times, apart) for apart in range(1, APART + 1)]
+    pairs = [_pairs(users, items, moments, apart) for apart in range(1, APART + 1)]
     earlier, later, weights = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     if not len(earlier):
         return np.zeros(n_items)
@@ -96,13 +95,13 @@ def eras(
 
 
 def _pairs(
-    users: NDArray[np.int64], items: NDArray[np.int32], times: NDArray[np.int64], apart: int
+    users: NDArray[np.int64], items: NDArray[np.int32], moments: NDArray[np.int32], apart: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
-    """Earlier and later items of purchases `apart` places apart, at different times; weights."""
+    """Earlier and later items of purchases `apart` places apart, of different moments; weights."""
     counted = (
         (users[:-apart] == users[apart:])
         & (items[:-apart] != items[apart:])
-        & (times[:-apart] != times[apart:])
+        & (moments[:-apart] != moments[apart:])
     )
     earlier, later = items[:-apart][counted], items[apart:][counted]
     return earlier, later, np.full(len(earlier), apart**-0.5)

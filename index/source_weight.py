@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from dataset.arrays import Cases
+from dataset.cases import Cases
 from index.recall_sources import RecallSources
 
 WEIGHTS = (0.0, 0.125, 0.25, 0.5, 1.0, 2.0)

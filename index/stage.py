@@ -28,7 +28,7 @@ from lineage.stages import (
     TRIAL_INDEX,
     TRIAL_TOWERS,
     USER_EMBEDDINGS,
-    VALID_USERS,
+    VALID_CASES,
 )
 
 RECALL = "recall@100 against exact"
@@ -71,7 +71,7 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
                 config=replace(config.neighbours, weight=0.0),
             ),
             np.load(towers / USER_EMBEDDINGS),
-            data.cases("valid").of_users(np.load(towers / VALID_USERS)),
+            data.cases("valid").at(np.load(towers / VALID_CASES)),
         )
         facts[WEIGHT] = max(recalls, key=lambda weight: (recalls[weight], -weight))
         facts["recall by weight"] = {str(w): round(r, 4) for w, r in recalls.items()}
@@ -127,7 +127,7 @@ def _built(
     offsets = np.searchsorted(users, np.arange(data.users + 1))
     items = np.asarray(data.items[training])
     demand_eras.save(
-        folder, demand_eras.item_times(offsets, items, data.times[training], len(data.item_ids))
+        folder, demand_eras.item_times(offsets, items, data.moments[training], len(data.item_ids))
     )
     if not config.neighbours.kept:
         return index, None, facts

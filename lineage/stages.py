@@ -16,8 +16,8 @@ LENGTHS = "item_lengths.npy"
 """Lengths of the item embeddings before normalisation, (items,)."""
 USER_EMBEDDINGS = "user_embeddings.npy"
 """Embeddings of sampled users, the queries that an index is tuned on, (users, dimension)."""
-VALID_USERS = "valid_users.npy"
-"""User rows of the trial's validation users, in the order of `USER_EMBEDDINGS`."""
+VALID_CASES = "valid_cases.npy"
+"""Places of the trial's validation cases, in the order of `USER_EMBEDDINGS`."""
 ITEM_STATES = "item_states.npy"
 """Hidden states of the items' texts, which the ranker attends to."""
 FAISS_INDEX = "index.faiss"
@@ -64,6 +64,8 @@ STAGES: Mapping[str, Stage] = {
             target="data",
             needs=(),
             writes=("items.npy", "times.npy", "texts.utf8.npy"),
+            format=9,  # 8 has times in seconds, and no moments
+            reads_from=9,
         ),
         Stage(
             path=TRIAL_TOWERS,
@@ -71,7 +73,7 @@ STAGES: Mapping[str, Stage] = {
             module="towers.trial",
             target="trial",
             needs=(DATA,),
-            writes=(EMBEDDINGS, USER_EMBEDDINGS, VALID_USERS),
+            writes=(EMBEDDINGS, USER_EMBEDDINGS, VALID_CASES),
             served=False,
         ),
         Stage(
@@ -91,6 +93,8 @@ STAGES: Mapping[str, Stage] = {
             needs=(DATA, TRIAL_TOWERS, TRIAL_INDEX),
             writes=("rows.npy", "scores.npy"),
             served=False,
+            format=9,  # 8 names users by row
+            reads_from=9,
         ),
         Stage(
             path=TOWERS,

@@ -10,28 +10,28 @@ from numpy.typing import NDArray
 
 from lineage.manifest import MismatchedArtifactError, command
 
-ARRAYS = ("users", "learnt", "rows", "scores", "features")
+ARRAYS = ("places", "learnt", "rows", "scores", "features")
 NAMES = "feature_names.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shortlists:
-    """Shortlists of users of the validation split.
+    """Shortlists of cases of the validation split.
 
-    The towers were not trained on these users' targets, so a target ranks in its shortlist as a
-    future purchase would.
+    The towers were not trained on the targets of these cases, so a target ranks in its shortlist
+    as a future purchase would.
     """
 
-    users: NDArray[np.int64]
-    """(users,) user rows, the training users first"""
+    places: NDArray[np.int64]
+    """(cases,) places of the cases among all interactions, the training cases first"""
     learnt: int
-    """Number of training users; the ranker is tuned on the others"""
+    """Number of training cases; the ranker is tuned on the others"""
     rows: NDArray[np.int32]
-    """(users, shortlist) item rows without the history, best first; -1 for padding"""
+    """(cases, shortlist) item rows without the history, best first; -1 for padding"""
     scores: NDArray[np.float32]
-    """(users, shortlist) scores that order the items, logits"""
+    """(cases, shortlist) scores that order the items, logits"""
     features: NDArray[np.float32]
-    """(users, shortlist, features) features of each item"""
+    """(cases, shortlist, features) features of each item"""
     feature_names: tuple[str, ...]
     """Names of the features, in column order"""
 
@@ -39,7 +39,7 @@ class Shortlists:
     def create(
         cls,
         folder: Path,
-        users: NDArray[np.int64],
+        places: NDArray[np.int64],
         learnt: int,
         size: int,
         feature_names: Sequence[str],
@@ -48,15 +48,15 @@ class Shortlists:
 
         Args:
             folder: Folder to write to.
-            users: (users,) user rows, the training users first.
-            learnt: Number of training users.
+            places: (cases,) places of the cases, the training cases first.
+            learnt: Number of training cases.
             size: Items per list at most.
             feature_names: Names of the features, in column order.
         """
-        np.save(folder / "users.npy", users)
+        np.save(folder / "places.npy", places)
         np.save(folder / "learnt.npy", learnt)
         (folder / NAMES).write_text(json.dumps(list(feature_names), indent=1))
-        shape = (len(users), size)
+        shape = (len(places), size)
         kinds: dict[str, tuple[tuple[int, ...], type]] = {
             "rows": (shape, np.int32),
             "scores": (shape, np.float32),
@@ -67,7 +67,7 @@ class Shortlists:
             for name, (size, dtype) in kinds.items()
         }
         parts["rows"][:] = -1
-        return cls(users=users, learnt=learnt, feature_names=tuple(feature_names), **parts)
+        return cls(places=places, learnt=learnt, feature_names=tuple(feature_names), **parts)
 
     def flush(self) -> None:
         """Write the arrays that `create` mapped."""

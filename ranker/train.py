@@ -18,7 +18,8 @@ from backbone.encode_texts import encode_texts
 from backbone.load import load_bert, load_tokenizer, save_backbone
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from backbone.training import EpochSampler, fit, seed_everything, total_steps, training_folder
-from dataset.arrays import Cases, Dataset, load_dataset
+from dataset.arrays import Dataset, load_dataset
+from dataset.cases import Cases
 from evaluation.metrics import ndcg
 from lineage.manifest import read_manifest
 from lineage.stages import BACKBONE, DATA, EMBEDDINGS, RANKER, SHORTLISTS, TRIAL_TOWERS
@@ -54,7 +55,7 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         Facts for the manifest: validation figures and the number of epochs.
     """
     data, shortlists = load_dataset(root / DATA), Shortlists.load(root / SHORTLISTS)
-    cases = data.cases("valid").of_users(shortlists.users)
+    cases = data.cases("valid").at(shortlists.places)
     tokenizer = load_tokenizer(config.backbone)
     inputs = _inputs(config, data, tokenizer, root, folder)
     seed_everything(config.training.seed)

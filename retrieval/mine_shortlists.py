@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from dataset.arrays import Cases, load_dataset
+from dataset.arrays import load_dataset
+from dataset.cases import Cases
 from index.arrays import Rows
 from index.ranked_list import RankedList
 from lineage.open_release import open_release
-from lineage.stages import DATA, TRIAL, TRIAL_FOLDER, TRIAL_TOWERS, VALID_USERS
+from lineage.stages import DATA, TRIAL, TRIAL_FOLDER, TRIAL_TOWERS, VALID_CASES
 from ranker.shortlists import Shortlists
 from retrieval.blas_threads import limit_blas_threads
 from retrieval.config import ShortlistsConfig
@@ -40,9 +41,10 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
     limit_blas_threads()
     open_release(root, TRIAL)
     data, retriever = load_dataset(root / DATA), Retriever.load(root / TRIAL_FOLDER)
-    cases, tuned_on = data.cases("valid"), np.load(root / TRIAL_TOWERS / VALID_USERS)
-    tuned = cases.of_users(tuned_on).sample(config.valid_users, config.seed)
-    others = cases.select(np.flatnonzero(~np.isin(cases.user_rows, tuned_on)))
+    cases = data.cases("valid")
+    tuned_on = cases.at(np.load(root / TRIAL_TOWERS / VALID_CASES))
+    tuned = tuned_on.sample(config.valid_users, config.seed)
+    others = cases.select(np.flatnonzero(~np.isin(cases.user_rows, tuned_on.user_rows)))
     chosen = others.sample(config.learnt_users, config.seed)
     learnt = [
         case
@@ -66,9 +68,9 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
 
 @dataclass(frozen=True, kw_only=True)
 class _RecalledCase:
-    """A user and the recalled shortlist."""
+    """A case and the recalled shortlist."""
 
-    user: int
+    place: int
     history: Rows
     targets: Rows
     recalled: RankedList
@@ -86,7 +88,7 @@ def _recall(retriever: Retriever, cases: Cases, size: int, description: str) -> 
             for case, recalled in enumerate(retriever.recall(batch, size, {}), start):
                 recalled_cases.append(
                     _RecalledCase(
-                        user=int(cases.user_rows[case]),
+                        place=int(cases.places[case]),
                         history=cases.histories[case],
                         targets=cases.targets[case],
                         recalled=recalled,
@@ -107,7 +109,7 @@ def _write(
     cases = [*learnt, *tuning]
     created = Shortlists.create(
         folder,
-        np.array([case.user for case in cases]),
+        np.array([case.place for case in cases]),
         len(learnt),
         config.size,
         config.features,

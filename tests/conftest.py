@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 from dataset.arrays import TEST, TRAIN, VALID, Dataset, StringColumn
+from dataset.interaction_codes import MICROSECONDS
 
 pytest_plugins = ["tests.running_server", "tests.postgres_server"]
 
@@ -87,8 +88,9 @@ def make_shop(*, users: int = 200, seed: int = 0) -> Dataset:
         user_ids=StringColumn.of([f"u{row}" for row in range(users)]),
         offsets=np.arange(users + 1) * 7,
         items=items,
-        times=np.cumsum(rng.choice([1, 50, 5_000, 900_000], size=7 * users)),
+        times=MICROSECONDS * np.cumsum(rng.choice([1, 50, 5_000, 900_000], size=7 * users)),
         timed=True,
+        moments=np.tile(np.arange(7, dtype=np.int32), users),
         actions=rng.integers(3, size=7 * users).astype(np.int32),
         action_names=["buy", "view"],
         splits=splits,
@@ -152,6 +154,7 @@ def build_release(tiny_bert):
     """
     from backbone.config import TrainingConfig
     from dataset.arrays import save_dataset
+    from dataset.config import HOW, NOTES
     from dataset.prepare.attributes import save_attributes
     from dataset.prepare.item_fields_writer import save_fields
     from index import stage as index_stage
@@ -176,7 +179,8 @@ def build_release(tiny_bert):
         width: int = 32,
     ) -> Path:
         columns = shop_attributes(shop) if attributes is None else attributes
-        with writing(root / "data", stage="data", config={}, inputs={}) as (folder, _):
+        with writing(root / "data", stage="data", config={}, inputs={}) as (folder, facts):
+            facts.update({HOW: "the test", NOTES: []})
             save_dataset(folder, shop)
             save_attributes(folder, columns)
             save_fields(folder, columns.with_columns(pl.Series("title", list(shop.titles))))

@@ -19,7 +19,7 @@ from backbone.device import autocast, serving_dtype
 from backbone.encode_texts import in_batches, in_order
 from backbone.layers import states_below
 from backbone.training import adamw
-from dataset.arrays import Cases
+from dataset.cases import Cases
 from evaluation.metrics import recall
 from evaluation.search import exact_search
 from towers.batches import TowersBatch, Training

@@ -30,7 +30,8 @@ from backbone.training import (
     total_steps,
     training_folder,
 )
-from dataset.arrays import Cases, Dataset, load_dataset
+from dataset.arrays import Dataset, load_dataset
+from dataset.cases import Cases
 from dataset.training_examples import training_examples
 from lineage.manifest import read_manifest
 from lineage.stages import (
@@ -40,7 +41,7 @@ from lineage.stages import (
     TOWERS,
     TRIAL_TOWERS,
     USER_EMBEDDINGS,
-    VALID_USERS,
+    VALID_CASES,
 )
 from towers.artifact import (
     save_item_tower,
@@ -78,7 +79,7 @@ def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     module, fitted = fit_towers(
         config, data, tokenizer, workplace, valid=valid, cache_below=root / "training"
     )
-    np.save(folder / VALID_USERS, valid.user_rows)
+    np.save(folder / VALID_CASES, valid.places)
     return {
         **_written(config, module, (valid.histories, valid.interaction_codes), tokenizer, folder),
         MONITOR: round(fitted.best, 4),
@@ -196,7 +197,7 @@ def text_inputs(
 
 
 def valid_cases(data: Dataset, users: int) -> Cases:
-    """Users for early stopping, at most a quarter of the validation split.
+    """Cases for early stopping, at most `users`, of at most a quarter of the split's users.
 
     The ranker learns from the other users.
 
@@ -206,7 +207,8 @@ def valid_cases(data: Dataset, users: int) -> Cases:
     cases = data.cases("valid")
     if not len(cases):
         raise ValueError("valid split must hold a user with a history and a new item, got none")
-    return cases.sample(min(users, max(len(cases) // 4, 1)), 0)
+    quarter = max(len(np.unique(cases.user_rows)) // 4, 1)
+    return cases.sample_users(min(users, quarter), 0).sample(users, 0)
 
 
 def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> Training:

@@ -27,7 +27,7 @@ from benchmarks.latency.load import at_rate, in_flight
 from benchmarks.latency.server_process import SHORTLIST, running, two_releases
 from benchmarks.latency.under_load import Figures, Served, outcome, overload, steady
 from benchmarks.latency.usual_stack import LIMIT, WARM, peer
-from benchmarks.quality.cascade_lists import history_shopper
+from benchmarks.quality.cascade_lists import case_shoppers
 from dataset.arrays import load_dataset
 from lineage.cli import configure_logging, reported_errors
 from lineage.stages import DATA
@@ -118,8 +118,7 @@ def measured(config: ServingConfig, root: Path, folder: Path) -> Figures:
     releases = folder / root.name
     ids = two_releases(root, releases)
     data = load_dataset(root / DATA).for_refit()
-    users = data.cases("test").sample(USERS, 0).user_rows.tolist()
-    shoppers = [history_shopper(data, user) for user in users]
+    shoppers = case_shoppers(data, data.cases("test").sample(USERS, 0))
     requests = [_message(shopper) for shopper in shoppers]
     with running(releases) as (address, process):
         limits = Limits(shortlist=SHORTLIST)

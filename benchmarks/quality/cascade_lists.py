@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from dataset.arrays import TEST, Cases, Dataset
+from dataset.arrays import TEST, Dataset
+from dataset.cases import Cases
+from dataset.interaction_codes import whole_seconds
 from shortlist_client.api.answer import Answer
 from shortlist_client.api.request import Shopper, Wishes
 
@@ -20,36 +22,45 @@ LISTED = 100
 
 @dataclass(frozen=True, kw_only=True)
 class CascadeLists:
-    """The engine's answers for every user, and the intermediate lists."""
+    """The engine's answers for every case, and the intermediate lists."""
 
     cascade: NDArray[np.int32]
-    """(users, shortlist) item rows of the answers, best first; -1 for padding"""
+    """(cases, shortlist) item rows of the answers, best first; -1 for padding"""
     shortlist: NDArray[np.int32]
-    """(users, shortlist) item rows in the shortlist's order; -1 for padding"""
+    """(cases, shortlist) item rows in the shortlist's order; -1 for padding"""
     towers: NDArray[np.int32]
-    """(users, 100) item rows that the towers alone recall; -1 for padding"""
+    """(cases, 100) item rows that the towers alone recall; -1 for padding"""
     users: NDArray[np.float32]
-    """(users, dimension) embeddings by the user tower, computed one at a time"""
+    """(cases, dimension) embeddings by the user tower, computed one at a time"""
     answers: Sequence[Answer]
     milliseconds: dict[str, float]
     """Median wall time of each stage, ms"""
 
 
-def history_shopper(data: Dataset, user_row: int) -> Shopper:
-    """A shopper with a user's training and validation events, and no later ones.
+def history_shopper(data: Dataset, user_row: int, *, place: int | None = None) -> Shopper:
+    """A shopper with a user's interactions before a moment, or before the test.
 
     Args:
         data: Ids and histories.
         user_row: Row of the user.
+        place: Place of the moment's first interaction; None for the interactions of training and
+            validation.
     """
     span = slice(data.offsets[user_row], data.offsets[user_row + 1])
-    places = np.arange(span.start, span.stop)[data.splits[span] < TEST]
+    places = np.arange(span.start, span.stop)
+    places = places[data.splits[span] < TEST] if place is None else places[places < place]
     names = ["", *data.action_names]
     return Shopper(
         history=[data.item_ids[int(row)] for row in data.items[places]],
-        history_times=data.times[places].tolist() if data.timed else (),
+        history_times=whole_seconds(data.times[places]).tolist() if data.timed else (),
         history_actions=[names[action] for action in data.actions[places].tolist()],
     )
+
+
+def case_shoppers(data: Dataset, cases: Cases) -> list[Shopper]:
+    """A shopper for each case, with the user's interactions before the case's moment."""
+    moments = zip(cases.user_rows.tolist(), cases.places.tolist(), strict=True)
+    return [history_shopper(data, user, place=place) for user, place in moments]
 
 
 def cascade_lists(engine: "Engine", data: Dataset, cases: Cases) -> CascadeLists:
@@ -57,8 +68,8 @@ def cascade_lists(engine: "Engine", data: Dataset, cases: Cases) -> CascadeLists
     row_of = {item_id: row for row, item_id in enumerate(data.item_ids)}
     limit = engine.shortlist
     answers = [
-        engine.recommend(history_shopper(data, user), Wishes(limit=limit))
-        for user in tqdm(cases.user_rows.tolist(), desc="cascade", unit="user")
+        engine.recommend(shopper, Wishes(limit=limit))
+        for shopper in tqdm(case_shoppers(data, cases), desc="cascade", unit="case")
     ]
     cascade = np.full((len(cases), limit), -1, np.int32)
     shortlist, towers = cascade.copy(), cascade.copy()

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.quality import lambdarank
-from benchmarks.quality.cascade_lists import LISTED, CascadeLists, cascade_lists, history_shopper
+from benchmarks.quality.cascade_lists import LISTED, CascadeLists, cascade_lists, case_shoppers
 from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.saved_lists import LISTS, USERS, evaluation_users, saved_lists
 from benchmarks.report.report import Example, Report, make_example, write_report
-from dataset.arrays import Cases, Dataset, load_dataset
+from dataset.arrays import Dataset, load_dataset
+from dataset.cases import Cases
+from dataset.config import HOW, NOTES
 from dataset.training_examples import training_examples
 from evaluation.baselines import ItemKNN, popularity_lists
 from evaluation.intervals import Interval, mean_interval
@@ -45,7 +47,7 @@ TIMED = 100
 TRAININGS = 5
 """Trainings of LambdaRank where they differ by seed; figures are means over them"""
 Lists = Mapping[str, NDArray[np.int32]]
-"""(users, k) or (trainings, users, k) item rows of every system, by name"""
+"""(cases, k) or (trainings, cases, k) item rows of every system, by name"""
 
 
 def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Report:
@@ -64,7 +66,9 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
     started = time.monotonic()
     data = load_dataset(root / DATA).for_refit()
     cases = evaluated_cases(config, data, Path(dataset))
-    logger.info("scoring %d users of the test split, history excluded", len(cases))
+    users = len(np.unique(cases.user_rows))
+    made = read_manifest(root / DATA, DATA).facts
+    logger.info("scoring %d moments of %d users, split by %s", len(cases), users, made[HOW])
     systems = {**baselines(config, data, cases), **peers(data, cases, Path(dataset))}
     engine = Engine.load(root, EngineConfig())
     own = cascade_lists(engine, data, cases)
@@ -78,10 +82,14 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
     seconds = {stage: read_manifest(root / stage, stage).seconds for stage in CASCADE}
     report = Report(
         dataset=root.name,
-        users=len(cases),
+        users=users,
+        cases=len(cases),
+        notes=(f"split by {made[HOW]}", *made[NOTES]),
         history="excluded",
         systems={
-            name: summarise(lists, cases.targets, len(data.item_ids), config.seed)
+            name: summarise(
+                lists, cases.targets, len(data.item_ids), config.seed, users=cases.user_rows
+            )
             for name, lists in systems.items()
         },
         seconds={**seconds, "bench": round(time.monotonic() - started, 1)},
@@ -109,7 +117,7 @@ def made_from(config: BenchConfig, dataset: str, root: Path) -> dict[str, Any]:
 
 
 def evaluated_cases(config: BenchConfig, data: Dataset, folder: Path) -> Cases:
-    """Test cases of the users that the dataset names, or of a seeded sample.
+    """Test cases of the users that the dataset names, or a seeded sample.
 
     Raises:
         ValueError: no user is left.
@@ -117,10 +125,12 @@ def evaluated_cases(config: BenchConfig, data: Dataset, folder: Path) -> Cases:
     cases = data.cases("test")
     named = evaluation_users(folder)
     if named is None:
-        cases = cases.sample(config.max_users, config.seed)
+        cases = cases.sample_users(config.max_users, config.seed)
     else:
-        position = {data.user_ids[int(row)]: at for at, row in enumerate(cases.user_rows)}
-        cases = cases.select(np.array([position[u] for u in named if u in position], np.int64))
+        order = {user: at for at, user in enumerate(named)}
+        places = [order.get(data.user_ids[int(row)], -1) for row in cases.user_rows]
+        chosen = np.argsort(places, kind="stable")[np.sum(np.array(places) < 0) :]
+        cases = cases.select(chosen.astype(np.int64))
     if not len(cases):
         raise ValueError("test split must hold a user with a history and a new item, got none")
     return cases
@@ -147,13 +157,13 @@ def boosted(
     own: CascadeLists,
     cases: Cases,
 ) -> NDArray[np.int32]:
-    """(trainings, users, shortlist) shortlists in LambdaRank's order.
+    """(trainings, cases, shortlist) shortlists in LambdaRank's order.
 
     LambdaRank is trained on the ranker's training lists. If LightGBM bins features by a random
     sample, its quality depends on that sample, so it is trained several times.
     """
     shortlists = Shortlists.load(root / SHORTLISTS)
-    valid = load_dataset(root / DATA).cases("valid").of_users(shortlists.users)
+    valid = load_dataset(root / DATA).cases("valid").at(shortlists.places)
     sources = engine.cascade.retriever.sources
     features = Features.load(root, sources, data.popularity)
     size, trainings = shortlists.rows.shape[1], TRAININGS if lambdarank.drawn(shortlists) else 1
@@ -173,7 +183,9 @@ def boosted(
 def paired(config: BenchConfig, systems: Lists, cases: Cases) -> dict[str, Mapping[str, Interval]]:
     """Paired differences between systems, which show whether a stage improves the lists."""
     return {
-        f"{first} − {second}": compare(systems[first], systems[second], cases.targets, config.seed)
+        f"{first} − {second}": compare(
+            systems[first], systems[second], cases.targets, config.seed, users=cases.user_rows
+        )
         for first, second in (
             ("cascade", "shortlist"),
             ("cascade", "towers"),
@@ -189,7 +201,7 @@ def slices(
 ) -> dict[str, dict[str, Interval]]:
     """recall@100 by rarity of the targets and by length of the history.
 
-    A user with rare and other targets is in both slices, with the targets of each kind.
+    A case with rare and other targets is in both slices, with the targets of each kind.
     """
     rare = [data.popularity[targets] <= RARE for targets in cases.targets]
     short = [
@@ -204,12 +216,13 @@ def slices(
     }
     figures = {}
     for kind, chosen in kinds.items():
-        users = np.flatnonzero([of_kind.any() for of_kind in chosen])
-        if len(users):
-            targets = [cases.targets[user][chosen[user]] for user in users]
-            figures[f"{kind} ({len(users):,} users)"] = {
+        having = np.flatnonzero([of_kind.any() for of_kind in chosen])
+        if len(having):
+            targets = [cases.targets[case][chosen[case]] for case in having]
+            figures[f"{kind} ({len(having):,} cases)"] = {
                 name: mean_interval(
-                    over_trainings(recall, lists[..., users, :], targets, LISTED),
+                    over_trainings(recall, lists[..., having, :], targets, LISTED),
+                    users=cases.user_rows[having],
                     seed=config.seed,
                 )
                 for name, lists in systems.items()
@@ -229,7 +242,10 @@ def decomposition(
         "shown (10), ranker": recall(own.cascade, cases.targets, 10),
         "shown (10), shortlist": recall(own.shortlist, cases.targets, 10),
     }
-    return {name: mean_interval(values, seed=config.seed) for name, values in steps.items()}
+    return {
+        name: mean_interval(values, users=cases.user_rows, seed=config.seed)
+        for name, values in steps.items()
+    }
 
 
 def by_length(
@@ -241,7 +257,7 @@ def by_length(
     ranking; only the times are measured again.
     """
     lengths = [length for length in LENGTHS if length < engine.ranked] + [engine.ranked]
-    shoppers = [history_shopper(data, user) for user in cases.user_rows[:TIMED].tolist()]
+    shoppers = case_shoppers(data, cases.select(np.arange(min(TIMED, len(cases)))))
     wishes = Wishes(limit=10)
     figures = {}
     for length in lengths:
@@ -256,7 +272,9 @@ def by_length(
             ]
         )
         label = f"{length} ranked, {np.median(milliseconds):.1f} ms"
-        figures[label] = mean_interval(ndcg(shown, cases.targets, SHOWN), seed=config.seed)
+        figures[label] = mean_interval(
+            ndcg(shown, cases.targets, SHOWN), users=cases.user_rows, seed=config.seed
+        )
     return figures
 
 
@@ -270,7 +288,7 @@ def head_ranked(
 
 
 def examples(config: BenchConfig, data: Dataset, cases: Cases, own: CascadeLists) -> list[Example]:
-    """Lists of a seeded random sample of users, with hits and misses."""
+    """Lists of a seeded random sample of cases, with hits and misses."""
     chosen = np.random.default_rng(config.seed).permutation(len(cases))[: config.examples]
     shown = []
     for case in chosen.tolist():

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from backbone.load import load_tokenizer
 from backbone.training import training_folder
 from benchmarks.quality.untrained import Untrained
-from dataset.arrays import TEST, Cases, Dataset, load_dataset
+from dataset.arrays import TEST, Dataset, load_dataset
+from dataset.cases import Cases
 from evaluation.intervals import Interval, difference_interval, mean_interval
 from evaluation.metrics import recall
 from evaluation.search import exact_search
@@ -60,6 +61,7 @@ def hold_out(data: Dataset, share: float, seed: int) -> tuple[Dataset, NDArray[n
         offsets=np.searchsorted(users, np.arange(data.users + 1)),
         items=np.asarray(data.items)[kept],
         times=np.asarray(data.times)[kept],
+        moments=np.asarray(data.moments)[kept],
         actions=np.asarray(data.actions)[kept],
         splits=np.asarray(data.splits)[kept],
         popularity=popularity,
@@ -123,11 +125,15 @@ def compare(config: TowersConfig, root: Path, share: float) -> Mapping[str, Mapp
     }
     values = {name: {k: recall(rows, cases.targets, k) for k in KS} for name, rows in lists.items()}
     figures: dict[str, Mapping[str, Interval]] = {
-        name: {f"recall@{k}": mean_interval(shares, seed=seed) for k, shares in by_k.items()}
+        name: {
+            f"recall@{k}": mean_interval(shares, users=cases.user_rows, seed=seed)
+            for k, shares in by_k.items()
+        }
         for name, by_k in values.items()
     }
     first, second = values.values()
     figures["towers − untrained text"] = {
-        f"recall@{k}": difference_interval(first[k], second[k], seed=seed) for k in KS
+        f"recall@{k}": difference_interval(first[k], second[k], users=cases.user_rows, seed=seed)
+        for k in KS
     }
     return figures

@@ -17,7 +17,8 @@ from tqdm import tqdm
 from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.evaluate import RARE, Lists, baselines, evaluated_cases, peers
 from benchmarks.quality.untrained import Untrained
-from dataset.arrays import Cases, Dataset, load_dataset
+from dataset.arrays import Dataset, load_dataset
+from dataset.cases import Cases
 from evaluation.intervals import Interval, difference_interval, mean_interval
 from evaluation.metrics import ndcg, recall
 from evaluation.search import exact_search
@@ -114,21 +115,21 @@ def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, 
         **own_lists(retriever, cases, trained.widths),
     }
     by_user = {name: values(data, rows, cases) for name, rows in lists.items()}
-    systems = {name: _means(figures, config.seed) for name, figures in by_user.items()}
+    systems = {name: _means(figures, cases, config.seed) for name, figures in by_user.items()}
     for ours, theirs in (
         ("towers", "item-knn"),
         ("towers", "untrained text"),
         ("towers and neighbours", "towers"),
     ):
         systems[f"{ours} − {theirs}"] = {
-            metric: _difference(by_user[ours][metric], by_user[theirs][metric], config.seed)
+            metric: _difference(by_user[ours][metric], by_user[theirs][metric], cases, config.seed)
             for metric in systems[ours]
         }
     searching = one_target(cases.sample(SEARCHING, config.seed), config.seed)
     for name, rows in search_lists(retriever, untrained, data, searching, config.seed).items():
         figures = values(data, rows, searching)
         systems[f"{name} ({len(searching):,} users, one target each)"] = _means(
-            figures, config.seed
+            figures, searching, config.seed
         )
     return systems
 
@@ -176,14 +177,18 @@ def _words(title: str, rng: np.random.Generator) -> str:
     return " ".join(words[start : start + SEARCH_WORDS])
 
 
-def _means(figures: Values, seed: int) -> dict[str, Interval]:
-    """Mean of each figure over the users that have it; omits figures that no user has."""
-    known = {metric: column[~np.isnan(column)] for metric, column in figures.items()}
+def _means(figures: Values, cases: Cases, seed: int) -> dict[str, Interval]:
+    """Mean of each figure over the cases that have it; omits figures that no case has."""
+    known = {metric: np.flatnonzero(~np.isnan(column)) for metric, column in figures.items()}
     return {
-        metric: mean_interval(column, seed=seed) for metric, column in known.items() if len(column)
+        metric: mean_interval(figures[metric][having], users=cases.user_rows[having], seed=seed)
+        for metric, having in known.items()
+        if len(having)
     }
 
 
-def _difference(ours: NDArray[np.float64], theirs: NDArray[np.float64], seed: int) -> Interval:
+def _difference(
+    ours: NDArray[np.float64], theirs: NDArray[np.float64], cases: Cases, seed: int
+) -> Interval:
     known = ~np.isnan(ours)
-    return difference_interval(ours[known], theirs[known], seed=seed)
+    return difference_interval(ours[known], theirs[known], users=cases.user_rows[known], seed=seed)

@@ -13,7 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from backbone.encode_texts import encode_texts
 from backbone.load import load_bert, load_tokenizer
-from dataset.arrays import Cases, Dataset
+from dataset.arrays import Dataset
+from dataset.cases import Cases
 from evaluation.search import exact_search
 from towers.config import TowersConfig
 

@@ -57,10 +57,12 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Figures of every system over the same users."""
+    """Figures of every system over the same cases."""
 
     dataset: str
     users: int
+    cases: int
+    """Moments to predict; a user may have several."""
     history: Literal["excluded", "included"]
     """Whether lists may hold items of the user's history."""
     systems: Mapping[str, Mapping[str, Interval]]
@@ -68,6 +70,8 @@ class Report:
     seconds: Mapping[str, float]
     """Wall time by stage, s."""
     split: str = "test"
+    notes: Sequence[str] = ()
+    """How the data was split, and what was understood differently than one might expect."""
     machine: str = ""
     """Machine that the figures were measured on."""
     command: str = ""
@@ -187,7 +191,7 @@ def is_up_to_date(folder: Path, made_from: Mapping[str, Any]) -> bool:
 
 def as_json(report: Report) -> dict[str, Any]:
     """The report's figures without examples and without empty optional parts."""
-    always = ("dataset", "users", "history", "split", "systems", "seconds")
+    always = ("dataset", "users", "cases", "history", "split", "notes", "systems", "seconds")
     optional = ("machine", "command", "decomposition", "by_length", "paired", "slices", "made_from")
     content = {name: getattr(report, name) for name in (*always, *optional)}
     return {name: value for name, value in content.items() if value or name in always}

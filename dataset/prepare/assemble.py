@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dataset.arrays import TRAIN, Dataset, StringColumn
 from dataset.interaction_codes import action_numbers
 from dataset.prepare.ordering import chronology, stable_hash
-from dataset.prepare.schema import ACTION, ITEM, ORDER, SPLIT, TEXT, TIME, TITLE, USER
+from dataset.prepare.schema import ACTION, ITEM, MOMENT, ORDER, SPLIT, TEXT, TIME, TITLE, USER
 
 ITEM_ROW, USER_ROW = "item_row", "user_row"
 
@@ -23,7 +23,7 @@ def collected(
 
     Args:
         items: One row per item.
-        interactions: Canonical columns, with `split` as a code.
+        interactions: Canonical columns, with `moment`, and `split` as a code.
 
     Returns:
         Items; users (`user_id`); interactions with `user_row` and `item_row`, by user, oldest
@@ -35,7 +35,7 @@ def collected(
     events = (
         interactions.join(items.select(ITEM).with_row_index(ITEM_ROW), on=ITEM)
         .join(users.with_row_index(USER_ROW), on=USER)
-        .sort(USER_ROW, *keys, SPLIT)
+        .sort(USER_ROW, MOMENT, *keys, SPLIT)
     )
     all_items, all_users, all_events = pl.collect_all([items, users, events])
     return all_items, all_users, all_events
@@ -62,6 +62,7 @@ def to_arrays(items: pl.DataFrame, users: pl.DataFrame, events: pl.DataFrame) ->
         items=item_rows,
         times=events[TIME if TIME in events.columns else ORDER].to_numpy(),
         timed=_timed(events),
+        moments=events[MOMENT].cast(pl.Int32).to_numpy(),
         actions=actions,
         action_names=names,
         splits=splits,

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from dataset.arrays import TRAIN, save_dataset
-from dataset.config import DataConfig
+from dataset.config import HOW, NOTES, DataConfig
 from dataset.prepare.assemble import collected, to_arrays
 from dataset.prepare.attributes import save_attributes
 from dataset.prepare.canonical import canonical
@@ -29,7 +29,7 @@ from dataset.prepare.schema import (
     text_columns,
 )
 from dataset.prepare.sources import Source
-from dataset.prepare.split import CODES, assign_split
+from dataset.prepare.split import CODES, TIME_CUT, assign_split, cut_times
 from dataset.prepare.text_lengths import cut_table
 from dataset.prepare.unknown_ids import unknown_ids
 from dataset.prepare.validation import InputError, Table, first_rows, read_schema, reading
@@ -75,16 +75,19 @@ def build(
         partial,
         facts,
     ):
-        tables = canonical(source, duplicates=config.duplicates)
+        tables = canonical(source, earliest=config.earliest, duplicates=config.duplicates)
         kept, cut = cut_table(tables.items)
         cleaned = cleaned_tables(config, replace(tables, items=kept), privacy)
+        with reading(source.interactions.path):
+            splitted = assign_split(cleaned.interactions, config)
+            items, users, events = collected(cleaned.items, splitted.interactions)
+        notes = [*kept.findings.notes, *tables.interactions.findings.notes]
         for table in (kept, tables.interactions):
             for note in table.findings.notes:
                 logger.warning("%s: %s", table.path, note)
-        with reading(source.interactions.path):
-            items, users, events = collected(
-                cleaned.items, assign_split(cleaned.interactions, config)
-            )
+        if splitted.note:
+            notes.append(splitted.note)
+            logger.info("%s: %s", source.interactions.path, splitted.note)
         _require_training(source.interactions, events)
         texts = text_columns(items.schema, config.fields)
         text = rendered(items.schema, texts, token_budget=config.token_budget).alias(TEXT)
@@ -96,6 +99,9 @@ def build(
         report = [dropped.plain() for dropped in cleaned.report]
         (partial / "cleaning.json").write_text(json.dumps(report, indent=1))
         facts.update(_facts(items, users, events, cleaned.report), attributes=kinds, cut_texts=cut)
+        cuts = cut_times(events) if splitted.by == TIME_CUT else {}
+        since = [f"{name} from {time}" for name, time in cuts.items()]
+        facts.update({HOW: ", ".join([splitted.by, *since]), NOTES: notes})
     return cleaned.report
 
 

@@ -2,22 +2,40 @@
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import polars as pl
 
 from dataset.config import Duplicates
-from dataset.interaction_codes import DAY
+from dataset.interaction_codes import DAY, MICROSECONDS
 from dataset.prepare.catalogue.canonical_items import canonical_items
 from dataset.prepare.column_names import suggestion
 from dataset.prepare.ids import AS_IDS, id_rules, id_text, is_id, short
-from dataset.prepare.schema import ACTION, ITEM, ORDER, SPLIT, TIME, TIMESTAMP, USER, is_string
+from dataset.prepare.schema import (
+    ACTION,
+    BASKET,
+    ITEM,
+    ORDER,
+    SPLIT,
+    TIME,
+    TIMESTAMP,
+    USER,
+    is_string,
+)
 from dataset.prepare.sources import Source
-from dataset.prepare.timestamps import is_time, unix_seconds
+from dataset.prepare.timestamps import (
+    from_date,
+    is_ambiguous,
+    is_time,
+    read_as,
+    unix_microseconds,
+)
 from dataset.prepare.validation import (
     Rule,
     Table,
     checked,
     read_schema,
+    reading,
     require,
     require_columns,
     require_rows,
@@ -26,46 +44,57 @@ from dataset.prepare.validation import (
 )
 
 SPLITS = ("train", "valid", "test")
+EARLIEST = "2000-01-01"
 
 
 def canonical(
-    source: Source, *, now: float | None = None, duplicates: Duplicates = "refuse"
+    source: Source,
+    *,
+    earliest: str = EARLIEST,
+    now: float | None = None,
+    duplicates: Duplicates = "refuse",
 ) -> Source:
-    """Check a source and convert it to canonical form: string ids, Unix seconds, known splits.
+    """Check a source and convert it to canonical form: string ids, Unix times, known splits.
 
     Args:
         source: The tables as found.
-        duplicates: What to do about an item id that comes more than once.
+        earliest: First day that a timestamp may be of, unless the source states its own.
         now: Unix seconds; times more than a day later are in the future. By default the clock.
+        duplicates: What to do about an item id that comes more than once.
 
     Returns:
         Items with all columns that can be used. Interactions with `user_id`, `item_id` and the
-        optional columns they had: `order` (int), `time` (Unix seconds), `action` (text, empty for
-        none), `split` (`train`, `valid`, `test`).
+        optional columns they had: `order` (int), `time` (Unix microseconds), `basket` (text, null
+        for none), `action` (text, empty for none), `split` (`train`, `valid`, `test`). Notes on
+        timestamps that are read in several ways.
 
     Raises:
         InputError: rules are broken; names all of them.
     """
-    found = examined(source, now=now, duplicates=duplicates)
+    found = examined(source, earliest=earliest, now=now, duplicates=duplicates)
     require_unbroken(found.items, found.interactions)
     return found
 
 
 def examined(
-    source: Source, *, now: float | None = None, duplicates: Duplicates = "refuse"
+    source: Source,
+    *,
+    earliest: str = EARLIEST,
+    now: float | None = None,
+    duplicates: Duplicates = "refuse",
 ) -> Source:
     """Like `canonical`, but leaves broken rules in the findings; such a table is not canonical."""
-    now = time.time() if now is None else now
+    earliest, now = source.earliest or earliest, time.time() if now is None else now
     return replace(
         source,
         items=checked(source.items, lambda items: canonical_items(items, duplicates)),
         interactions=checked(
-            source.interactions, lambda events: _checked_interactions(events, now)
+            source.interactions, lambda events: _checked_interactions(events, earliest, now)
         ),
     )
 
 
-def _checked_interactions(events: Table, now: float) -> Table:
+def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
     require_columns(events, [USER, ITEM])
     schema = read_schema(events)
     if TIMESTAMP not in schema and ORDER not in schema:
@@ -81,12 +110,16 @@ def _checked_interactions(events: Table, now: float) -> Table:
             rules += id_rules(name, schema[name])
     if ORDER in schema:
         require_type(events, ORDER, "be whole numbers", lambda kind: kind.is_integer())
+        columns[ORDER] = pl.col(ORDER).cast(pl.Int64, strict=False)
         rules.append(Rule(column=ORDER, must="not be null", broken=pl.col(ORDER).is_null()))
-        columns[ORDER] = pl.col(ORDER).cast(pl.Int64)
+        rules.append(Rule(column=ORDER, must="be below 2^63", broken=columns[ORDER].is_null()))
     if TIMESTAMP in schema:
         require_type(events, TIMESTAMP, "be numbers, dates or ISO 8601 text", is_time)
-        columns[TIME] = unix_seconds(TIMESTAMP, schema[TIMESTAMP])
-        rules += _time_rules(columns[TIME], now)
+        columns[TIME] = unix_microseconds(TIMESTAMP, schema[TIMESTAMP])
+        rules += _time_rules(schema[TIMESTAMP], columns[TIME], earliest, now)
+    if BASKET in schema:
+        require_type(events, BASKET, "be text or whole numbers", is_id, remedy=AS_IDS)
+        columns[BASKET] = id_text(BASKET, schema[BASKET])
     if SPLIT in schema:
         require_type(events, SPLIT, "be text", is_string, remedy="write train, valid or test")
         columns[SPLIT] = pl.col(SPLIT).cast(pl.String)
@@ -105,12 +138,35 @@ def _checked_interactions(events: Table, now: float) -> Table:
         columns[ACTION] = pl.col(ACTION).cast(pl.String).fill_null("").str.strip_chars()
     require_rows(events)
     require(events, rules)
+    if not events.findings.broken:
+        events.findings.notes.extend(_mixed_times(events))
     return replace(events, frame=events.frame.select(**columns))
 
 
-def _time_rules(seconds: pl.Expr, now: float) -> list[Rule]:
-    return [
-        Rule(column=TIMESTAMP, must="be a readable time", broken=seconds.is_null()),
-        Rule(column=TIMESTAMP, must="not be before 1970", broken=seconds < 0),
-        Rule(column=TIMESTAMP, must="not be in the future", broken=seconds > now + DAY),
-    ]
+def _time_rules(kind: pl.DataType, times: pl.Expr, earliest: str, now: float) -> list[Rule]:
+    """Rules for timestamps, of which each row breaks at most one."""
+    ambiguous = is_ambiguous(TIMESTAMP, kind)
+    broken = {
+        "show whether day or month comes first (write 2024-04-03 for 03/04/2024)": ambiguous,
+        "be a readable time (write 2024-12-31T14:05:00 or Unix time, or drop the row)": (
+            times.is_null() & ~ambiguous
+        ),
+        f"not be before {earliest} (drop rows of unknown time; call places in a history {ORDER!r}; "
+        "`earliest` in data.yaml allows older times)": times < from_date(earliest),
+        "not be in the future (drop or correct the rows)": times > (now + DAY) * MICROSECONDS,
+    }
+    return [Rule(column=TIMESTAMP, must=must, broken=rows) for must, rows in broken.items()]
+
+
+def _mixed_times(events: Table) -> tuple[str, ...]:
+    """One note if the timestamps are read in several ways."""
+    kind = read_schema(events).get(TIMESTAMP)
+    if kind is None or not (kind.is_numeric() or is_string(kind)):
+        return ()
+    with reading(events.path):
+        ways = events.frame.select(way=read_as(TIMESTAMP, kind)).group_by("way").len()
+        found: list[tuple[Any, ...]] = ways.sort("len", descending=True).collect().rows()
+    if len(found) < 2:
+        return ()
+    counts = " and ".join(f"{rows:,} as {way}" for way, rows in found)
+    return (f"column {TIMESTAMP!r} mixes units, and each value is read by its own: {counts}",)

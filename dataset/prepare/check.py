@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from dataset.config import DataConfig
+from dataset.interaction_codes import MICROSECONDS
 from dataset.prepare.attributes import kind_of
 from dataset.prepare.build import cleaned_tables
 from dataset.prepare.canonical import examined
@@ -96,7 +97,7 @@ def check_source(dataset: str, cache: Path, config: DataConfig) -> CheckReport:
         source = open_source(dataset, cache, config)
     except InputError as error:
         return CheckReport(dataset=dataset, broken=str(error).split("\n"))
-    tables = examined(source, duplicates=config.duplicates)
+    tables = examined(source, earliest=config.earliest, duplicates=config.duplicates)
     found = (tables.items.findings, tables.interactions.findings)
     report = CheckReport(
         dataset=dataset,
@@ -186,7 +187,7 @@ def _figures(report: CheckReport, config: DataConfig, tables: Source) -> CheckRe
 
 
 def _counts(cleaned: Cleaned, config: DataConfig) -> dict[str, Any]:
-    events = assign_split(cleaned.interactions, config)
+    events = assign_split(cleaned.interactions, config).interactions
     counted = events.select(
         users=pl.col(USER).n_unique(),
         rows=pl.len(),
@@ -208,8 +209,8 @@ def _times(events: pl.LazyFrame) -> tuple[str, str] | None:
     return _shown(first), _shown(last)
 
 
-def _shown(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+def _shown(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds / MICROSECONDS, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _actions(events: pl.LazyFrame) -> dict[str, int]:

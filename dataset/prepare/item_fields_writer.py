@@ -104,6 +104,8 @@ def _plain(name: str, kind: pl.DataType) -> pl.Expr:
         return pl.when(column.is_finite()).then(column)
     if kind.is_decimal():
         return column.cast(pl.Float64)
+    if isinstance(kind, pl.Datetime) and kind.time_zone:
+        return column.dt.convert_time_zone("UTC")  # a zone may reach beyond the years of Python
     return column
 
 

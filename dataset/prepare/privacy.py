@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from dataset.interaction_codes import MICROSECONDS
 from dataset.prepare.cleaning import Dropped
 from dataset.prepare.schema import TIME, USER
 from events.event import GRACE
@@ -73,7 +74,7 @@ def _without_erased(
     known = pl.DataFrame({USER: users, UNTIL: pl.Series(until, dtype=pl.Int64)})
     later = pl.lit(value=False)
     if TIME in interactions.collect_schema():
-        later = pl.col(TIME) > pl.col(UNTIL)
+        later = pl.col(TIME) // MICROSECONDS > pl.col(UNTIL)
     marked = interactions.join(known.lazy(), on=USER, how="left")
     kept = marked.filter(pl.col(UNTIL).is_null() | later).drop(UNTIL)
     before, after = (frame.select(pl.len()).collect().item() for frame in (interactions, kept))

@@ -34,6 +34,8 @@ class Source:
     interactions: Table
     root: Path
     """Folder of the dataset."""
+    earliest: str = ""
+    """First day of the source's times, where it is known to be right; or else empty."""
 
     def checksums(self) -> dict[str, str]:
         """SHA-256 of each file, by its path in the folder of the dataset."""
@@ -140,6 +142,7 @@ def ml_100k(folder: Path) -> Source:
             files=(interactions,),
         ),
         root=folder,
+        earliest="1997-01-01",
     )
 
 

@@ -1,69 +1,147 @@
-"""Splits interactions into training, validation and test."""
+"""Splits interactions into training, validation and test; no split divides a moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import polars as pl
 
 from dataset.arrays import TEST, TRAIN, VALID
 from dataset.config import DataConfig
-from dataset.prepare.ordering import chronology
-from dataset.prepare.schema import SPLIT, TIME, USER
+from dataset.interaction_codes import MICROSECONDS
+from dataset.prepare.moments import with_moments
+from dataset.prepare.schema import ITEM, MOMENT, ORDER, SPLIT, TIME, USER
 
 CODES = {"train": TRAIN, "valid": VALID, "test": TEST}
+COLUMN, LEAVE_ONE_OUT, TIME_CUT = "the column `split`", "leave-one-out", "time-cut"
 
 
-def assign_split(interactions: pl.LazyFrame, config: DataConfig) -> pl.LazyFrame:
-    """Give every interaction its split: the stated one, or that of the configured strategy.
+@dataclass(frozen=True, kw_only=True)
+class Splitted:
+    """Interactions with their splits, and how they were found."""
+
+    interactions: pl.LazyFrame
+    """Canonical columns with `moment`, and `split` as a code: 0 train, 1 valid, 2 test."""
+    by: str
+    """What decided: the column, or the strategy."""
+    note: str = ""
+    """Why it was not the configured strategy; empty if it was."""
+
+
+def assign_split(interactions: pl.LazyFrame, config: DataConfig) -> Splitted:
+    """Give every interaction its moment and its split: the stated one, or the strategy's.
 
     Args:
         interactions: Canonical columns; `time-cut` needs `time`.
-        config: The strategy and its shares.
-
-    Returns:
-        The interactions with `split` as a code: 0 train, 1 valid, 2 test.
+        config: The strategy and its options.
     """
-    if SPLIT in interactions.collect_schema():
+    events = with_moments(interactions, basket_minutes=config.basket_minutes).collect().lazy()
+    schema = events.collect_schema()
+    if SPLIT in schema:
         code = pl.col(SPLIT).replace_strict(CODES, return_dtype=pl.UInt8)
-        return interactions.with_columns(code)
-    if config.split == "leave-one-out":
-        return leave_one_out(interactions)
-    return time_cut(interactions, valid_share=config.valid_share, test_share=config.test_share)
+        note = f"{COLUMN} decides, and the option split: {config.split} does not count"
+        events = events.with_columns(code)
+        return Splitted(interactions=events, by=COLUMN, note="" if config.split == "auto" else note)
+    cut = _cut_or_why_not(events, config)
+    if isinstance(cut, str):
+        return Splitted(interactions=leave_one_out(events), by=LEAVE_ONE_OUT, note=cut)
+    return Splitted(interactions=cut, by=TIME_CUT)
+
+
+def _cut_or_why_not(events: pl.LazyFrame, config: DataConfig) -> pl.LazyFrame | str:
+    """The interactions cut by time, or the reason for leave-one-out; empty if it is configured."""
+    if config.split == LEAVE_ONE_OUT:
+        return ""
+    cut_by = {"valid_share": config.valid_share, "test_share": config.test_share}
+    if config.split == TIME_CUT:
+        return time_cut(events, **cut_by)
+    if TIME not in events.collect_schema():
+        return f"{LEAVE_ONE_OUT}, because there are no times to cut by"
+    if not ordered_by_time(events):
+        return f"{LEAVE_ONE_OUT}, because the column `{ORDER}` contradicts the times"
+    cut = time_cut(events, **cut_by)
+    for code, name in ((TRAIN, "train"), (VALID, "valid"), (TEST, "test")):
+        if not _usable(cut, code):
+            return f"{LEAVE_ONE_OUT}, because a cut by time leaves nothing to predict in {name}"
+    return cut
+
+
+def ordered_by_time(interactions: pl.LazyFrame) -> bool:
+    """Whether no time decreases within the stated order of a user."""
+    if ORDER not in interactions.collect_schema():
+        return True
+    back = (pl.col(TIME).sort_by(ORDER, TIME).diff() < 0).any().over(USER)
+    return not interactions.select(back.any()).collect().item()
+
+
+def _usable(events: pl.LazyFrame, code: int) -> bool:
+    """Whether a split has a target: an item that is new to a user who has a history."""
+    new = (pl.col(SPLIT) == code) & (pl.col(MOMENT) > 0) & _is_new()
+    return bool(events.select(new.any()).collect().item())
 
 
 def leave_one_out(interactions: pl.LazyFrame) -> pl.LazyFrame:
-    """Assign each user's last interaction to the test and the second last to validation.
+    """Assign each user's last moment with new items to the test, and that before to validation.
 
-    All interactions of users with fewer than three are training.
+    An item is new if no earlier moment of the user has it. A moment without new items belongs to
+    the split of the moment before. Users with fewer than three moments with new items are training.
+
+    Args:
+        interactions: Have `moment`.
     """
-    keys = chronology(interactions.collect_schema())
-    length = pl.len().over(USER)
-    from_end = length - pl.int_range(pl.len()).over(USER)  # 1 = the newest
-    return interactions.sort(USER, *keys).with_columns(
-        pl.when((length < 3) | (from_end > 2))
-        .then(pl.lit(TRAIN, pl.UInt8))
-        .when(from_end == 2)
-        .then(pl.lit(VALID, pl.UInt8))
-        .otherwise(pl.lit(TEST, pl.UInt8))
-        .alias(SPLIT)
+    moment = pl.col(MOMENT)
+    new, test, valid = (pl.col(name) for name in ("new", "test", "valid"))
+    return (
+        interactions.with_columns(new=pl.when(_is_new()).then(moment))
+        .with_columns(test=new.max().over(USER))
+        .with_columns(new=pl.when(new < test).then(new))
+        .with_columns(valid=new.max().over(USER))
+        .with_columns(
+            pl.when((valid > 0) & (moment >= test))
+            .then(pl.lit(TEST, pl.UInt8))
+            .when((valid > 0) & (moment >= valid))
+            .then(pl.lit(VALID, pl.UInt8))
+            .otherwise(pl.lit(TRAIN, pl.UInt8))
+            .alias(SPLIT)
+        )
+        .drop("new", "test", "valid")
     )
+
+
+def _is_new() -> pl.Expr:
+    return pl.col(MOMENT) == pl.col(MOMENT).min().over(USER, ITEM)
 
 
 def time_cut(interactions: pl.LazyFrame, *, valid_share: float, test_share: float) -> pl.LazyFrame:
-    """Assign interactions before one time to training, and from a later time on to the test.
+    """Assign moments before one time to training, and from a later time on to the test.
 
-    Interactions at the time of a cut belong to the later split, so training never sees them.
+    A moment belongs to the split in which it begins. One that begins at a cut belongs to the later
+    split, so training never sees it.
 
     Args:
-        interactions: Have `time` (Unix seconds).
+        interactions: Have `time` (Unix microseconds) and `moment`.
         valid_share: Share of the interactions between the two times.
         test_share: Share of the interactions from the second time on.
     """
-    time = pl.col(TIME)
-    first_valid = time.quantile(1 - valid_share - test_share, interpolation="higher")
-    first_test = time.quantile(1 - test_share, interpolation="higher")
+    begin = pl.col(TIME).min().over(USER, MOMENT)
+    first_valid = begin.quantile(1 - valid_share - test_share, interpolation="higher")
+    first_test = begin.quantile(1 - test_share, interpolation="higher")
     return interactions.with_columns(
-        pl.when(time < first_valid)
+        pl.when(begin < first_valid)
         .then(pl.lit(TRAIN, pl.UInt8))
-        .when(time < first_test)
+        .when(begin < first_test)
         .then(pl.lit(VALID, pl.UInt8))
         .otherwise(pl.lit(TEST, pl.UInt8))
         .alias(SPLIT)
     )
+
+
+def cut_times(events: pl.DataFrame) -> Mapping[str, str]:
+    """First times of the validation and of the test split, ISO 8601, by name; of `time-cut`."""
+    firsts = events.group_by(SPLIT).agg(pl.col(TIME).min()).rows()
+    by_code = {code: datetime.fromtimestamp(time // MICROSECONDS, UTC) for code, time in firsts}
+    return {
+        name: by_code[CODES[name]].isoformat()
+        for name in ("valid", "test")
+        if CODES[name] in by_code
+    }

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import polars as pl
 
+from dataset.interaction_codes import DAY
 from dataset.prepare.cleaning import Dropped
 from dataset.prepare.column_names import suggestion
 
 SHOWN = 5
+PRINTED = 365 * 200_000
+"""Days from 1970 within which polars can print a date; it reaches 262,000 years"""
 
 
 class InputError(ValueError):
@@ -176,7 +179,18 @@ def first_rows(rows: pl.DataFrame) -> str:
         tbl_hide_column_data_types=True,
         fmt_str_lengths=60,
     ):
-        return str(rows.head(SHOWN))
+        return str(rows.head(SHOWN).select(_printable(column) for column in rows.head(SHOWN)))
+
+
+def _printable(column: pl.Series) -> pl.Series:
+    """The column, or the numbers behind its dates if polars cannot print one."""
+    if column.dtype not in (pl.Date, pl.Datetime):
+        return column
+    in_day = {"ns": 1e9 * DAY, "us": 1e6 * DAY, "ms": 1e3 * DAY}
+    days = column.to_physical().cast(pl.Float64) / in_day.get(
+        getattr(column.dtype, "time_unit", ""), 1.0
+    )
+    return column if days.is_between(-PRINTED, PRINTED).all() else column.to_physical()
 
 
 def _reason(error: Exception) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from dataset.arrays import Dataset
-from dataset.interaction_codes import action_numbers, interaction_codes
+from dataset.interaction_codes import MICROSECONDS, action_numbers, interaction_codes
 from dataset.item_fields import ItemFields
 from dataset.postings import bitmap_of, rows_of
 from evaluation.baselines import popularity_rank
@@ -183,7 +183,7 @@ class Catalogue:
             PastInteraction(
                 item_id=self.data.item_ids[row],
                 action=names[action],
-                time=time if self.data.timed else None,
+                time=time // MICROSECONDS if self.data.timed else None,
             )
             for row, action, time in zip(
                 *(column[span].tolist() for column in columns), strict=True

@@ -6,7 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.arrays import Dataset
-from dataset.interaction_codes import action_numbers, interaction_codes
+from dataset.interaction_codes import (
+    MICROSECONDS,
+    action_numbers,
+    interaction_codes,
+    whole_seconds,
+)
 from shortlist_client.api.event import Event
 
 START = np.zeros(1, np.int64)
@@ -31,7 +36,8 @@ def history_with(
             release is placed after it, with that interaction's time.
         actions: Numbers of the release's actions, by name.
     """
-    items, times, numbers = data.items[span], data.times[span], data.actions[span]
+    items, numbers = data.items[span], data.actions[span]
+    times = whole_seconds(data.times[span]) if data.timed else data.times[span]
     if since:
         new = _not_contained(items, times, since, timed=data.timed)
         items = np.concatenate([items, np.array([row for row, _ in new], np.int32)])
@@ -56,7 +62,8 @@ def span_after(data: Dataset, user: int, until: int | None) -> slice:
         return slice(start, end)
     if not data.timed:
         return slice(end, end)
-    return slice(start + int(np.searchsorted(data.times[start:end], until, side="right")), end)
+    later = (until + 1) * MICROSECONDS  # the release knows finer times than an erasure
+    return slice(start + int(np.searchsorted(data.times[start:end], later)), end)
 
 
 def _not_contained(

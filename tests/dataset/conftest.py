@@ -3,6 +3,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+START = 1_700_000_000
+"""Unix seconds after which the interactions are"""
 ITEMS = {
     "item_id": ["a", "b", "c", "d"],
     "title": ["Red kettle", "Blue kettle", "Été: 日本 🎮", "Lamp"],
@@ -13,7 +15,7 @@ ITEMS = {
 EVENTS = {
     "user_id": ["u", "u", "u", "v", "v", "v", "w"],
     "item_id": ["a", "b", "c", "b", "a", "b", "d"],
-    "timestamp": [1, 2, 3, 10, 20, 30, 5],
+    "timestamp": [START + second for second in (1, 2, 3, 10, 20, 30, 5)],
 }
 
 

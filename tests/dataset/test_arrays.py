@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dataset.arrays import Dataset, StringColumn, load_dataset, save_dataset
+from dataset.interaction_codes import MICROSECONDS
 
 STRINGS = ["", "plain", "Été", "日本語", "🎮🎮", "tab\tand\nline", " ", "é"]
 
@@ -18,8 +19,9 @@ def data():
         user_ids=StringColumn.of(["u", "v", "w"]),
         offsets=np.array([0, 4, 8, 9]),
         items=np.array([0, 1, 2, 3, 1, 2, 1, 3, 0], np.int32),
-        times=np.array([1, 2, 2, 90, 5, 3_600 + 5, 90_000, 90_000, 7]),
+        times=MICROSECONDS * np.array([1, 2, 2, 90, 5, 3_600 + 5, 90_000, 90_000, 7]),
         timed=True,
+        moments=np.array([0, 1, 1, 2, 0, 1, 2, 2, 0], np.int32),
         actions=np.array([1, 1, 2, 2, 0, 0, 1, 2, 1], np.int32),
         action_names=["buy", "view"],
         splits=np.array([0, 0, 1, 2, 0, 1, 2, 2, 2], np.uint8),
@@ -64,11 +66,11 @@ def test_a_history_holds_only_earlier_splits(data):
     assert data.history(2).tolist() == []
 
 
-def test_valid_histories_are_training_and_test_histories_include_valid(data):
+def test_a_history_is_all_before_the_moment_of_its_targets(data):
     valid, test = data.cases("valid"), data.cases("test")
 
     assert valid.user_rows.tolist() == [0, 1]
-    assert [h.tolist() for h in valid.histories] == [[0, 1], [1]]
+    assert [h.tolist() for h in valid.histories] == [[0], [1]]  # item 1 shares its moment
     assert [t.tolist() for t in valid.targets] == [[2], [2]]
     assert [h.tolist() for h in test.histories] == [[0, 1, 2], [1, 2]]
 
@@ -77,20 +79,54 @@ def test_items_of_the_history_are_no_targets(data):
     assert [t.tolist() for t in data.cases("test").targets] == [[3], [3]]
 
 
+def test_earlier_moments_of_a_split_are_history_of_its_later_ones(data):
+    rolling = dataclasses.replace(
+        data,
+        moments=np.array([0, 1, 1, 2, 0, 1, 2, 3, 0], np.int32),
+        items=np.array([0, 1, 2, 3, 1, 2, 0, 3, 0], np.int32),
+        splits=np.array([0, 2, 2, 2, 0, 1, 2, 2, 2], np.uint8),
+    )
+
+    cases = rolling.cases("test")
+
+    assert cases.places.tolist() == [1, 3, 6, 7]
+    assert cases.user_rows.tolist() == [0, 0, 1, 1]
+    assert [h.tolist() for h in cases.histories] == [[0], [0, 1, 2], [1, 2], [1, 2, 0]]
+    assert [t.tolist() for t in cases.targets] == [[1, 2], [3], [0], [3]]
+    assert [len(codes) for codes in cases.interaction_codes] == [1, 3, 2, 3]
+    assert rolling.cases("valid").places.tolist() == [5]
+
+
+def test_a_sample_of_users_has_all_their_cases(shop):
+    cases = replace_moments(shop).cases("test")
+
+    chosen = cases.sample_users(20, 3)
+
+    users = np.unique(chosen.user_rows)
+    assert len(users) == 20
+    assert len(chosen) == np.isin(cases.user_rows, users).sum() == 60
+
+
+def replace_moments(shop):
+    """The shop with three test moments of each user."""
+    splits = np.tile(np.array([0, 0, 0, 1, 2, 2, 2], np.uint8), shop.users)
+    return dataclasses.replace(shop, splits=splits)
+
+
 def test_a_user_without_a_history_is_no_case(data):
     assert 2 not in data.cases("test").user_rows
 
 
-def test_cases_of_users_are_in_the_order_of_the_users(shop):
+def test_cases_at_places_are_in_the_order_of_the_places(shop):
     cases = shop.cases("valid")
-    rows = cases.user_rows[[5, 2, 9]]
+    places = cases.places[[5, 2, 9]]
 
-    found = cases.of_users(rows)
+    found = cases.at(places)
 
-    np.testing.assert_array_equal(found.user_rows, rows)
+    np.testing.assert_array_equal(found.places, places)
     np.testing.assert_array_equal(found.targets[1], cases.targets[2])
-    with pytest.raises(ValueError, match="user_rows must be of users with a case"):
-        found.of_users(np.array([cases.user_rows[0]]))
+    with pytest.raises(ValueError, match="places must be of moments with a case"):
+        found.at(np.array([cases.places[0]]))
 
 
 def test_the_place_of_a_string_is_found_by_code_point():

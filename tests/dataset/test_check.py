@@ -36,7 +36,7 @@ def test_a_good_source_is_described_and_nothing_is_written(check, make_folder):
 
     assert status == 0
     assert (report["users"], report["items"], report["interactions"]) == (2, 4, 6)
-    assert report["times"] == ["1970-01-01 00:00:01", "1970-01-01 00:00:30"]
+    assert report["times"] == ["2023-11-14 22:13:21", "2023-11-14 22:13:50"]
     assert report["actions"] == {"view": 5, "": 1, "buy": 1}
     assert report["unknown_items"] == pytest.approx(1 / 7)
     uses = {column["name"]: column["use"] for column in report["tables"]["items"]["columns"]}

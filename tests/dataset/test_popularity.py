@@ -43,7 +43,7 @@ def bought(tmp_path):
         items.write_parquet(tmp_path / "items.parquet")
         table = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row")
         table.with_columns(**columns).write_parquet(tmp_path / "interactions.parquet")
-        build(DataConfig(), shop_folder(tmp_path), tmp_path / "data")
+        build(DataConfig(earliest="1970-01-01"), shop_folder(tmp_path), tmp_path / "data")
         return load_dataset(tmp_path / "data")
 
     return bought

@@ -16,6 +16,7 @@ def data(items, times, splits=None, offsets=None):
         items=items,
         times=np.array(times),
         timed=False,
+        moments=np.array(times, np.int32),
         actions=np.zeros(len(items), np.int32),
         action_names=[],
         splits=np.array([TRAIN] * len(items) if splits is None else splits, np.uint8),

@@ -81,3 +81,32 @@ def test_equal_lists_have_a_coverage_interval_of_zero_width():
     interval = coverage_interval(np.tile(np.arange(10), (20, 1)), 40, 10)
 
     assert interval == {"value": 0.25, "low": 0.25, "high": 0.25}
+
+
+def test_cases_of_a_user_are_drawn_together():
+    rng = np.random.default_rng(0)
+    of_user = rng.random(30)
+    users = rng.permutation(np.repeat(np.arange(30), 20)) + 7
+
+    together = mean_interval(of_user[users - 7], users=users, seed=2)
+    once = mean_interval(of_user, seed=2)
+    apart = mean_interval(of_user[users - 7], seed=2)
+
+    assert together == pytest.approx(once)
+    assert apart["high"] - apart["low"] < 0.4 * (once["high"] - once["low"])
+
+
+def test_a_user_with_more_cases_weighs_more():
+    interval = mean_interval(np.array([1.0, 1.0, 1.0, 0.0]), users=np.array([4, 4, 4, 9]))
+
+    assert interval == {"value": 0.75, "low": 0.0, "high": 1.0}
+
+
+def test_coverage_of_equal_cases_of_a_user_is_as_wide_as_of_one():
+    rng = np.random.default_rng(1)
+    lists = np.stack([rng.permutation(400)[:5] for _ in range(40)])
+
+    once = coverage_interval(lists, 400, 5)
+    twice = coverage_interval(np.repeat(lists, 3, axis=0), 400, 5, users=np.repeat(range(40), 3))
+
+    assert twice == pytest.approx(once)

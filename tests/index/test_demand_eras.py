@@ -51,14 +51,6 @@ def test_simultaneous_purchases_have_no_order_and_are_all_last():
     np.testing.assert_allclose(known[:2, 3], np.log(2.5 / 5), atol=rounding(1, terms=2))
 
 
-def test_the_order_of_items_overrides_contradicting_times():
-    offsets, items = np.array([0, 3, 6]), np.array([0, 1, 2, 0, 1, 2], np.int32)
-
-    stated = item_times(offsets, items, np.array([5, 9, 5, 7, 1, 3]), 3)
-
-    np.testing.assert_array_equal(stated, item_times(offsets, items, np.arange(6), 3))
-
-
 def test_an_item_without_purchases_has_the_features_of_a_new_item():
     known = item_times(np.array([0, 2, 2]), np.array([0, 1], np.int32), np.arange(2), 3)
 

@@ -14,14 +14,14 @@ from lineage.manifest import read_manifest
 def parts(release):
     cases = load_dataset(release / "data").cases("valid")
     users = np.load(release / "trial" / "towers" / "user_embeddings.npy")
-    rows = np.load(release / "trial" / "towers" / "valid_users.npy")
+    places = np.load(release / "trial" / "towers" / "valid_cases.npy")
     sources = RecallSources.of(
         FaissStore.load(release / "trial" / "index"),
         NeighbourLists.load(release / "trial" / "index"),
         temperature=0.05,
         config=NeighboursConfig(weight=0.0),
     )
-    return {"sources": sources, "users": users, "cases": cases.of_users(rows)}
+    return {"sources": sources, "users": users, "cases": cases.at(places)}
 
 
 def test_recall_by_weight_equals_recall_of_scores_over_the_whole_corpus(parts, monkeypatch):

@@ -21,13 +21,16 @@ def root(release, tmp_path):
     return shutil.copytree(release, tmp_path / "shop")
 
 
+PER_INTERACTION = ("items", "times", "moments", "actions", "splits")
+
+
 def with_repeats(shop, times):
-    """The shop, with every interaction of its training split a second later again, and again."""
+    """The shop, with every interaction of its training split again, and again."""
     rows = np.arange(len(shop.items)).repeat(np.where(shop.splits == TRAIN, times, 1))
     return replace(
         shop,
         offsets=np.searchsorted(rows // 7, np.arange(shop.users + 1)),
-        **{name: getattr(shop, name)[rows] for name in ("items", "times", "actions", "splits")},
+        **{name: getattr(shop, name)[rows] for name in PER_INTERACTION},
     )
 
 

@@ -177,7 +177,7 @@ def shortlists(release):
 
 @pytest.fixture
 def cases(shop, shortlists):
-    return shop.cases("valid").of_users(shortlists.users)
+    return shop.cases("valid").at(shortlists.places)
 
 
 @pytest.fixture
@@ -363,7 +363,7 @@ def test_the_draw_from_a_list_does_not_depend_on_the_batch(collator):
 
 
 def test_shortlists_exclude_the_history_and_training_lists_hold_a_target(shortlists, cases):
-    assert 0 < shortlists.learnt < len(shortlists.users)
+    assert 0 < shortlists.learnt < len(shortlists.places)
     for place, rows in enumerate(shortlists.rows):
         assert not np.isin(rows, cases.histories[place]).any()
         if place < shortlists.learnt:
@@ -381,11 +381,12 @@ def test_shortlists_with_missing_or_repeated_feature_names_are_refused(release, 
 
 
 def test_no_user_is_both_trained_and_tuned_on(shop, release, shortlists):
-    towers_valid = np.load(release / "trial" / "towers" / "valid_users.npy")
-    training, tuning = np.split(shortlists.users, [shortlists.learnt])
+    places = np.load(release / "trial" / "towers" / "valid_cases.npy")
+    cases = shop.cases("valid")
+    training, tuning = np.split(cases.at(shortlists.places).user_rows, [shortlists.learnt])
 
     assert not np.isin(training, tuning).any()
-    assert not np.isin(training, towers_valid).any()
+    assert not np.isin(training, cases.at(places).user_rows).any()
 
 
 def test_equal_scores_keep_the_shortlists_order():

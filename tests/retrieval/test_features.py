@@ -171,10 +171,9 @@ def test_every_feature_has_the_value_that_its_name_promises(features, retriever,
 def test_features_are_the_same_in_training_and_in_serving(features, retriever, data, release):
     stored = Shortlists.load(release / "trial" / "shortlists")
 
-    for place in (0, len(stored.users) - 1):
-        user = int(stored.users[place])
-        history = data.history(user)
-        interaction_codes = data.history_codes(user)
+    cases = data.cases("valid").at(stored.places)
+    for place in (0, len(cases) - 1):
+        history, interaction_codes = cases.histories[place], cases.interaction_codes[place]
         served = retriever.shortlist(
             history, stored.rows.shape[1], {}, interaction_codes=interaction_codes
         )

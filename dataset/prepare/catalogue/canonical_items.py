@@ -9,6 +9,7 @@ from dataset.prepare.catalogue.item_columns import usable
 from dataset.prepare.cleaning import Dropped
 from dataset.prepare.ids import AS_IDS, id_rules, id_text, is_id
 from dataset.prepare.schema import ITEM, TITLE, is_string
+from dataset.prepare.timestamps import beyond_years
 from dataset.prepare.validation import (
     Rule,
     Table,
@@ -39,6 +40,11 @@ def canonical_items(items: Table, duplicates: Duplicates) -> Table:
     rules = id_rules(ITEM, kind)
     if duplicates == "refuse":
         rules.append(_unique(kind))
+    dates = {n: kind for n, kind in read_schema(items).items() if kind in (pl.Date, pl.Datetime)}
+    rules += [
+        Rule(column=name, must="be within the years 1 to 9999", broken=beyond_years(name, kind))
+        for name, kind in dates.items()
+    ]
     require(items, rules)
     if items.findings.broken:
         return items

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.quality.cascade_lists import cascade_lists, history_shopper
+from benchmarks.quality.cascade_lists import cascade_lists, case_shoppers
 from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.evaluate import benchmark, evaluated_cases, head_ranked, made_from, slices
 from benchmarks.report.report import is_up_to_date
@@ -40,8 +40,8 @@ def rows(answer):
 def test_offline_lists_equal_the_served_lists(engine, shop, cases):
     offline = cascade_lists(engine, shop, cases)
 
-    for case, user in enumerate(cases.user_rows.tolist()):
-        shopper, wishes = history_shopper(shop, user), Wishes(limit=engine.shortlist)
+    wishes = Wishes(limit=engine.shortlist)
+    for case, shopper in enumerate(case_shoppers(shop, cases)):
         assert offline.cascade[case].tolist() == rows(engine.recommend(shopper, wishes))
         assert offline.shortlist[case].tolist() == rows(engine.retrieve(shopper, wishes))
 
@@ -50,7 +50,8 @@ def test_the_report_holds_every_metric_of_every_system(report):
     content = json.loads((report[1] / "report.json").read_text())
 
     assert content["dataset"] == "shop"
-    assert content["users"] == 25
+    assert (content["users"], content["cases"]) == (25, 25)
+    assert content["notes"] == ["split by the test"]
     assert content["history"] == "excluded"
     assert list(content["systems"]) == SYSTEMS
     for metrics in content["systems"].values():

@@ -10,7 +10,7 @@ from benchmarks.quality.evaluate import evaluated_cases
 from benchmarks.quality.recall import main
 from benchmarks.quality.retrieval_recall import own_lists, score, values
 from benchmarks.quality.untrained import Untrained
-from dataset.arrays import Cases
+from dataset.cases import Cases
 from evaluation.metrics import recall
 from lineage.manifest import read_manifest
 from retrieval.retriever import Retriever
@@ -80,6 +80,7 @@ def test_the_untrained_backbone_finds_the_texts_nearest_to_a_search(release, sho
 def test_rare_recall_is_nan_for_users_without_a_rare_target(shop):
     common = int(np.argmax(shop.popularity))
     case = Cases(
+        places=np.arange(1),
         user_rows=np.arange(1),
         histories=[np.array([0])],
         interaction_codes=[np.array([0])],
@@ -95,6 +96,7 @@ def test_rare_recall_counts_only_targets_with_few_training_purchases(shop):
     rare, common = int(np.argmin(shop.popularity)), int(np.argmax(shop.popularity))
     assert shop.popularity[rare] <= 5 < shop.popularity[common]
     cases = Cases(
+        places=np.arange(3),
         user_rows=np.arange(3),
         histories=[np.array([0])] * 3,
         interaction_codes=[np.array([0])] * 3,

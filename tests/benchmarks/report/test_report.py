@@ -33,6 +33,8 @@ def report() -> Report:
     return Report(
         dataset="tiny & small",
         users=40,
+        cases=40,
+        notes=["split by time-cut"],
         history="excluded",
         systems=systems,
         seconds={"data": 1.5, "towers": 63.0},
@@ -51,6 +53,7 @@ def test_report_json_holds_the_figures_of_every_system(report, tmp_path):
     content = json.loads((tmp_path / "deep" / "folder" / "report.json").read_text())
     assert content.keys() >= {"dataset", "users", "history", "systems", "seconds"}
     assert (content["users"], content["history"]) == (40, "excluded")
+    assert content["notes"] == ["split by time-cut"]
     assert list(content["systems"]) == ["popularity", "item-knn", "towers", "cascade"]
     for metrics in content["systems"].values():
         assert tuple(metrics) == METRICS
@@ -73,7 +76,12 @@ def test_a_figure_of_nan_is_refused_and_leaves_the_old_report(report, tmp_path):
     write_report(tmp_path, report)
     before = (tmp_path / "report.html").read_text()
     broken = Report(
-        dataset="broken", users=1, history="excluded", systems=report.systems, seconds={"x": np.nan}
+        dataset="broken",
+        users=1,
+        cases=1,
+        history="excluded",
+        systems=report.systems,
+        seconds={"x": np.nan},
     )
     with pytest.raises(ValueError, match=r"nan|JSON"):
         write_report(tmp_path, broken)
@@ -108,7 +116,9 @@ def test_the_page_shows_every_figure_and_user(report):
 
 
 def test_the_page_renders_without_optional_parts(report):
-    bare = Report(dataset="bare", users=40, history="included", systems=report.systems, seconds={})
+    bare = Report(
+        dataset="bare", users=40, cases=40, history="included", systems=report.systems, seconds={}
+    )
     page = render(bare)
 
     assert "</html>" in page
@@ -130,6 +140,7 @@ def test_the_best_of_a_column_is_bold_and_the_best_peer_is_found():
     report = Report(
         dataset="d",
         users=1,
+        cases=1,
         history="excluded",
         systems={
             "item-knn": {"mrr": {"value": 0.2, **figure}, "coverage@10": {"value": 0.9, **figure}},
@@ -146,7 +157,7 @@ def test_the_best_of_a_column_is_bold_and_the_best_peer_is_found():
 
 def test_a_report_without_systems_is_refused():
     with pytest.raises(ValueError, match="systems must hold at least one"):
-        Report(dataset="d", users=1, history="excluded", systems={}, seconds={})
+        Report(dataset="d", users=1, cases=1, history="excluded", systems={}, seconds={})
 
 
 @pytest.mark.parametrize(

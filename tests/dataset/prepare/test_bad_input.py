@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -11,6 +12,7 @@ from dataset.prepare.validation import InputError
 
 ITEMS, EVENTS = "items.parquet", "interactions.parquet"
 SEVEN = 7
+START = 1_700_000_000
 
 
 @pytest.fixture
@@ -107,16 +109,27 @@ def test_null_or_empty_ids_are_refused(refusal, items, events):
 def test_a_timestamp_in_the_future_is_shown(refusal):
     future = int(time.time()) + 10 * 86_400
 
-    message = refusal(events={"timestamp": [1, 2, 3, future, 20, 30, 5]})
+    message = refusal(events={"timestamp": [*[START] * 3, future, *[START] * 3]})
 
-    assert f"{EVENTS}: column 'timestamp' must not be in the future, got 1 rows" in message
+    assert f"{EVENTS}: column 'timestamp' must not be in the future (drop or" in message
+    assert "got 1 rows" in message
     assert f"| 3   | {future} " in message
 
 
-def test_one_timestamp_in_milliseconds_among_seconds_is_in_the_future(refusal):
-    message = refusal(events={"timestamp": [1_500_000_000] * 6 + [1_500_000_000_000]})
+@pytest.mark.parametrize(
+    "later",
+    [
+        pl.Series([2**63 - 1] * SEVEN).cast(pl.Datetime("ms")),
+        pl.Series([9_999_999] * SEVEN, dtype=pl.Int32).cast(pl.Date),
+        ["9999-12-31"] * SEVEN,
+        [2**62] * SEVEN,
+    ],
+)
+def test_times_beyond_all_years_are_in_the_future(refusal, later):
+    message = refusal(events={"timestamp": later})
 
-    assert "must not be in the future, got 1 rows" in message
+    assert "column 'timestamp' must not be in the future" in message
+    assert "got 7 rows" in message
 
 
 @pytest.mark.parametrize(
@@ -130,12 +143,61 @@ def test_one_timestamp_in_milliseconds_among_seconds_is_in_the_future(refusal):
 def test_an_unreadable_timestamp_is_shown(refusal, bad):
     message = refusal(events={"timestamp": bad})
 
-    assert "column 'timestamp' must be a readable time, got 2 rows" in message
+    assert "column 'timestamp' must be a readable time (write 2024-12-31T14:05" in message
+    assert "got 2 rows" in message
     assert "\n| 5 " in message
 
 
-def test_a_timestamp_before_1970_is_refused(refusal):
-    assert "must not be before 1970" in refusal(events={"timestamp": [1, 2, 3, -1, 20, 30, 5]})
+def test_dates_whose_day_and_month_are_unclear_are_refused(refusal):
+    message = refusal(events={"timestamp": ["2020-01-01"] * 4 + ["03/04/2024 02:05 PM"] * 3})
+
+    assert "must show whether day or month comes first (write 2024-04-03 for" in message
+    assert "got 3 rows" in message
+    assert "\n| 4   | 03/04/2024 02:05 PM |" in message
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        [0, -1, 1, START, START, START, START],
+        [datetime(1900, 1, 1)] * 3 + [datetime(2020, 1, 1)] * 4,
+        ["1900-01-01", "1970-01-01", "1999-12-31T23:59:59Z"] + ["2000-01-01"] * 4,
+        [946_684_799_999, 0, 19_991_231, *[946_684_800] * 4],
+    ],
+)
+def test_timestamps_that_stand_for_an_unknown_time_are_refused(refusal, unknown):
+    message = refusal(events={"timestamp": unknown})
+
+    assert "column 'timestamp' must not be before 2000-01-01 (drop rows of unknown" in message
+    assert "got 3 rows" in message
+
+
+def test_an_option_allows_older_times_and_a_source_may_state_its_own(make_folder, tmp_path):
+    source = open_source(str(make_folder(events={"timestamp": [800_000_000] * SEVEN})))
+
+    build(DataConfig(earliest="1990-01-01"), source, tmp_path / "out")
+    build(DataConfig(), replace(source, earliest="1990-01-01"), tmp_path / "out")
+
+
+@pytest.mark.parametrize("places", [[2**63] * SEVEN, [2**64 - 1] * SEVEN])
+def test_an_order_that_int64_does_not_hold_is_refused(refusal, places):
+    message = refusal(events={"order": pl.Series(places, dtype=pl.UInt64)})
+
+    assert "column 'order' must be below 2^63, got 7 rows" in message
+
+
+@pytest.mark.parametrize(
+    "until",
+    [
+        pl.Series([2**63 - 1] * 4).cast(pl.Datetime("ms")),
+        pl.Series([9_999_999] * 4, dtype=pl.Int32).cast(pl.Date),
+    ],
+)
+def test_an_attribute_beyond_the_years_of_python_is_shown(refusal, until):
+    message = refusal({"valid_until": until})
+
+    assert f"{ITEMS}: column 'valid_until' must be within the years 1 to 9999, got 4" in message
+    assert message.count("\n| ") >= 4
 
 
 def test_a_null_order_is_refused(refusal):
@@ -160,7 +222,7 @@ def test_a_stated_split_without_training_rows_is_refused(refusal):
 
 
 def test_a_time_cut_without_training_rows_is_refused(refusal):
-    message = refusal(events={"timestamp": [5] * SEVEN}, split="time-cut")
+    message = refusal(events={"timestamp": [START] * SEVEN}, split="time-cut")
 
     assert "column 'timestamp' must leave training rows" in message
 
@@ -210,6 +272,9 @@ def test_a_file_that_is_not_parquet_is_named(make_folder, tmp_path, content):
         ({"item_core": -1}, "item_core must be at least 1, got -1"),
         ({"valid_share": 0.0}, "valid_share must be between 0 and 1, got 0.0"),
         ({"valid_share": 0.5, "test_share": 0.5}, r"valid_share \+ test_share must be below 1"),
+        ({"earliest": "soon"}, "earliest must be a date like 2000-01-31, got 'soon'"),
+        ({"basket_minutes": -1}, "basket_minutes must be at least 0, got -1"),
+        ({"basket_minutes": float("nan")}, "basket_minutes must be at least 0, got nan"),
         ({"fields": ()}, "fields must be distinct names"),
         ({"fields": ("title", "title")}, "fields must be distinct names"),
     ],

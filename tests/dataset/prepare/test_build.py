@@ -12,6 +12,8 @@ from dataset.prepare.build import build, is_current
 from dataset.prepare.sources import ml_100k, open_source
 from lineage.manifest import MissingArtifactError, read_manifest, verify_files
 
+START = 1_700_000_000
+
 
 @pytest.fixture
 def built(make_folder, tmp_path):
@@ -31,7 +33,7 @@ def histories(data):
 
 
 def test_histories_are_oldest_first(built):
-    data = built(events={"timestamp": [3, 2, 1, 20, 10, 30, 5]})
+    data = built(events={"timestamp": [START + n for n in (3, 2, 1, 20, 10, 30, 5)]})
 
     assert histories(data) == {"u": ["c", "b", "a"], "v": ["a", "b", "b"], "w": ["d"]}
 
@@ -46,15 +48,16 @@ def test_titles_stay_whole_and_texts_are_cut(built):
 
 
 def test_popularity_counts_only_the_training_split(built):
-    data = built()
+    data = built(events={"item_id": ["a", "b", "c", "b", "a", "c", "d"]})
 
     for row, item in enumerate(data.item_ids):
         trained = int(np.sum(data.items[data.splits == TRAIN] == row))
         assert data.popularity[row] == trained, item
 
 
-def test_times_are_seconds_or_else_the_stated_order(built):
-    assert sorted(built().times) == [1, 2, 3, 5, 10, 20, 30]
+def test_times_are_microseconds_or_else_the_stated_order(built):
+    seconds = [START + n for n in (1, 2, 3, 5, 10, 20, 30)]
+    assert sorted(built().times) == [second * 1_000_000 for second in seconds]
     ordered = built(events={"timestamp": None, "order": [0, 1, 2, 0, 1, 2, 7]})
     assert sorted(ordered.times) == [0, 0, 1, 1, 2, 2, 7]
 
@@ -64,7 +67,7 @@ def test_the_order_of_rows_in_the_source_changes_nothing(make_folder, tmp_path):
         {
             "user_id": [f"u{n % 9}" for n in range(80)],
             "item_id": [f"i{n * 7 % 31}" for n in range(80)],
-            "timestamp": [n % 4 for n in range(80)],
+            "timestamp": [START + n % 4 for n in range(80)],
         }
     )
     items = pl.DataFrame({"item_id": [f"i{n}" for n in range(31)], "title": ["t"] * 31})
@@ -134,7 +137,7 @@ def test_the_manifest_counts_kept_rows_and_the_report_dropped_ones(built, tmp_pa
     report = json.loads((tmp_path / "data" / "cleaning.json").read_text())
 
     assert (facts["users"], facts["items"]) == (2, 4)
-    assert facts["interactions"] == {"train": 2, "valid": 2, "test": 2}
+    assert facts["interactions"] == {"train": 4, "valid": 1, "test": 1}  # v has no third item
     assert facts["dropped"]["interactions: unknown item"] == 1
     unknown = next(step for step in report if step["rule"] == "unknown item")
     assert (unknown["rows_in"], unknown["rows_out"], unknown["dropped"]) == (7, 6, 1)
@@ -198,7 +201,7 @@ def test_ml_100k_is_read_as_recbole_ships_it(tmp_path):
     data = load_dataset(tmp_path / "data")
     texts = dict(zip(data.item_ids, data.texts, strict=True))
     assert texts == {"1": 'Toy "Story". Animation Comedy', "2": "Odd. Drama"}
-    assert sorted(data.times) == [881250941] * 2 + [881250942] * 2
+    assert sorted(data.times) == [881250941 * 10**6] * 2 + [881250942 * 10**6] * 2
     attributes = pl.read_parquet(tmp_path / "data" / "attributes.parquet")
     assert dict(attributes.select("item_id", "year").rows()) == {"1": 1995, "2": None}
 
@@ -231,10 +234,57 @@ def test_times_that_contradict_the_order_give_no_gaps(built):
 
 
 def test_actions_on_one_item_at_one_time_have_a_fixed_order(built):
-    columns = {"user_id": ["u"] * 6, "item_id": ["a"] * 3 + ["b"] * 3, "timestamp": [1] * 6}
+    columns = {"user_id": ["u"] * 6, "item_id": ["a"] * 3 + ["b"] * 3, "timestamp": [START] * 6}
     first = built(events={**columns, "action": ["view", "buy", "cart"] * 2}, user_core=1)
     again = built(events={**columns, "action": ["cart", "buy", "view"] * 2}, user_core=1)
 
     np.testing.assert_array_equal(first.items, again.items)
     np.testing.assert_array_equal(first.actions, again.actions)
     np.testing.assert_array_equal(first.splits, again.splits)
+
+
+def test_mixed_units_are_read_by_value_and_noted(built, tmp_path, caplog):
+    caplog.set_level("INFO")
+    seconds = [START + n for n in (1, 2, 3, 10, 20, 30, 5)]
+    mixed = [second * 1_000 if n % 3 else second for n, second in enumerate(seconds)]
+
+    data = built(events={"timestamp": mixed})
+
+    assert sorted(data.times) == [second * 1_000_000 for second in sorted(seconds)]
+    (note,) = [n for n in read_manifest(tmp_path / "data", "data").facts["notes"] if "units" in n]
+    assert note == (
+        "column 'timestamp' mixes units, and each value is read by its own: "
+        "4 as milliseconds and 3 as seconds"
+    )
+    assert note in caplog.text
+
+
+def test_the_manifest_says_how_the_data_was_split(built, tmp_path, caplog):
+    caplog.set_level("INFO")
+    times = {"user_id": ["u"] * 7, "item_id": list("abcdabc")}
+
+    built(events=times, valid_share=0.2, test_share=0.5)
+    assert read_manifest(tmp_path / "data", "data").facts["split"] == (
+        "time-cut, valid from 2023-11-14T22:13:23+00:00, test from 2023-11-14T22:13:25+00:00"
+    )
+
+    built(events={**times, "split": ["train"] * 7}, split="time-cut")
+    facts, note = read_manifest(tmp_path / "data", "data").facts, "the option split: time-cut does"
+    assert facts["split"] == "the column `split`"
+    assert note in facts["notes"][0]
+    assert note in caplog.text
+
+
+def test_items_of_one_basket_are_one_moment(built):
+    baskets = ["x", "x", "y", "p", "q", "q", None]
+
+    data = built(events={"basket": baskets})
+
+    of_user = {
+        user: data.moments[start:end].tolist()
+        for user, start, end in zip(data.user_ids, data.offsets, data.offsets[1:], strict=False)
+    }
+    assert of_user == {"u": [0, 0, 1], "v": [0, 1, 1], "w": [0]}
+    assert built(events={"basket": [1, 1, 2, 3, 4, 4, None]}).moments.tolist() == (
+        data.moments.tolist()
+    )

@@ -3,14 +3,19 @@ import pytest
 
 from dataset.arrays import load_dataset
 from dataset.config import DataConfig
+from dataset.interaction_codes import MICROSECONDS
 from dataset.prepare.build import build
 from dataset.prepare.events_file import write_events
 from dataset.prepare.sources import shop_folder
 from shortlist_client.api.event import Event
 
+START = 1_700_000_000
+
 
 def event(n, action="purchase"):
-    return Event(event_id=str(n), user_id=f"u{n % 3}", item_id=f"i{n}", action=action, time=n)
+    return Event(
+        event_id=str(n), user_id=f"u{n % 3}", item_id=f"i{n}", action=action, time=START + n
+    )
 
 
 def test_the_data_stage_reads_exported_events(tmp_path):
@@ -27,7 +32,7 @@ def test_the_data_stage_reads_exported_events(tmp_path):
     user = list(data.user_ids).index("u1")
     span = slice(data.offsets[user], data.offsets[user + 1])
     assert [data.item_ids[row] for row in data.items[span]] == ["i1", "i4", "i7"]
-    assert list(data.times[span]) == [1, 4, 7]
+    assert list(data.times[span]) == [(START + n) * MICROSECONDS for n in (1, 4, 7)]
     assert list(data.action_names) == ["purchase"]
 
 

@@ -117,3 +117,21 @@ def test_a_file_without_items_is_refused(tmp_path):
         read_items(tmp_path / "text.parquet")
     with pytest.raises(ValueError, match="column 'title' must exist, got the columns"):
         read_items(tmp_path / "untitled.parquet")
+
+
+def test_a_time_that_only_its_zone_moves_beyond_year_9999_is_written_in_utc():
+    last = pl.Series([datetime(9999, 12, 31, 23, 59, 59)]).dt.replace_time_zone("UTC")
+    until = last.dt.convert_time_zone("Asia/Tokyo")
+
+    (fields,) = fields_of(pl.DataFrame({"item_id": ["a"], "title": ["A"], "until": until}))
+
+    assert fields["attributes"] == {"until": "9999-12-31T23:59:59+00:00"}
+
+
+def test_a_file_of_items_with_a_date_beyond_year_9999_is_refused_by_column(tmp_path):
+    until = pl.Series([9_999_999], dtype=pl.Int32).cast(pl.Date)
+    table = pl.DataFrame({"item_id": ["a"], "title": ["A"], "until": until})
+    table.write_parquet(tmp_path / "items.parquet")
+
+    with pytest.raises(ValueError, match=r"column 'until' must be within the years 1 to 9999"):
+        read_items(tmp_path / "items.parquet")

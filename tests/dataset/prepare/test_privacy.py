@@ -17,6 +17,7 @@ from events.privacy.user_names import KeysError, digest_of, length_of
 
 DAY = 86_400
 LATER = 10 * DAY
+CONFIG = DataConfig(earliest="1970-01-01")
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def key(tmp_path):
 
 
 def built(folder, tmp_path, **files):
-    build(DataConfig(), shop_folder(folder), tmp_path / "data", PrivacyFiles(**files))
+    build(CONFIG, shop_folder(folder), tmp_path / "data", PrivacyFiles(**files))
     data = load_dataset(tmp_path / "data")
     return {
         user: [data.item_ids[item] for item in data.history(row, before=3)]
@@ -89,11 +90,11 @@ def test_without_times_all_of_an_erased_user_is_left_out(make_folder, erased, tm
 
 def test_the_stage_is_out_of_date_once_another_user_is_erased(folder, erased, tmp_path):
     files = PrivacyFiles(erased=erased("u"))
-    build(DataConfig(), shop_folder(folder), tmp_path / "data", files)
+    build(CONFIG, shop_folder(folder), tmp_path / "data", files)
 
-    assert is_current(DataConfig(), shop_folder(folder), tmp_path / "data", files)
+    assert is_current(CONFIG, shop_folder(folder), tmp_path / "data", files)
     erased("v")
-    assert not is_current(DataConfig(), shop_folder(folder), tmp_path / "data", files)
+    assert not is_current(CONFIG, shop_folder(folder), tmp_path / "data", files)
 
 
 def test_keyed_users_keep_their_histories_and_no_file_holds_an_id(make_folder, key, tmp_path):
@@ -147,6 +148,7 @@ def test_the_command_takes_both_files_and_names_a_missing_one(
     folder, key, erased, tmp_path, capsys
 ):
     base = ["--dataset", str(folder), "--artifacts", str(tmp_path / "artifacts")]
+    base += ["--earliest", "1970-01-01"]
 
     main([*base, "--erased", str(erased("u")), "--user_key", str(key)])
     users = load_dataset(tmp_path / "artifacts" / "shop" / "data").user_ids

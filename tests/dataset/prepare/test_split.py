@@ -1,6 +1,5 @@
 import random
 from collections import Counter, defaultdict
-from hashlib import blake2b
 from itertools import pairwise
 
 import polars as pl
@@ -8,18 +7,9 @@ import pytest
 
 from dataset.arrays import TEST, TRAIN, VALID
 from dataset.config import DataConfig
+from dataset.prepare.moments import with_moments
 from dataset.prepare.ordering import chronology
-from dataset.prepare.split import assign_split, leave_one_out, time_cut
-
-
-def digest(string):
-    return int.from_bytes(blake2b(string.encode(), digest_size=8).digest(), "big")
-
-
-def mixed(number):
-    number = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
-    number = (number ^ (number >> 27)) * 0x94D049BB133111EB % 2**64
-    return number ^ (number >> 31)
+from dataset.prepare.split import TIME_CUT, assign_split, leave_one_out, time_cut
 
 
 def events_of(seed, users=40):
@@ -40,45 +30,66 @@ def by_row(events):
     }
 
 
+def left_out(events, **options):
+    return leave_one_out(with_moments(events, **options))
+
+
+def frame(*rows):
+    return pl.LazyFrame(rows, schema=["user_id", "item_id", "time"], orient="row")
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_leave_one_out_equals_a_plain_loop(seed):
+def test_leave_one_out_equals_a_plain_loop_over_moments(seed):
     events = events_of(seed)
-    histories = defaultdict(list)
+    histories = defaultdict(lambda: defaultdict(set))
     for user, item, time in events.collect().rows():
-        histories[user].append((time, mixed(digest(item) ^ digest(user)), item))
+        histories[user][time].add(item)
     expected = {}
-    for user, history in histories.items():
-        codes = [TRAIN] * (len(history) - 2) + [VALID, TEST]
-        codes = codes if len(history) > 2 else [TRAIN] * len(history)
-        for (time, _, item), code in zip(sorted(history), codes, strict=True):
-            expected[user, item, time] = code
+    for user, moments in histories.items():
+        seen, fresh = set(), []
+        for time in sorted(moments):
+            if moments[time] - seen:
+                fresh.append(time)
+            seen |= moments[time]
+        test, valid = (fresh[-1], fresh[-2]) if len(fresh) > 2 else (99, 99)
+        for time, items in moments.items():
+            code = TEST if time >= test else VALID if time >= valid else TRAIN
+            expected |= {(user, item, time): code for item in items}
 
-    assert by_row(leave_one_out(events)) == expected
+    assert by_row(left_out(events)) == expected
 
 
-def test_ties_in_time_do_not_depend_on_the_order_of_rows():
-    events = events_of(1).with_columns(time=pl.lit(7))
+def test_a_whole_basket_is_the_test_and_the_one_before_the_validation():
+    basket = [("u", item, time) for time, items in enumerate(["ab", "cd", "efg"]) for item in items]
+
+    splits = by_row(left_out(frame(*basket)))
+
+    assert [splits[row] for row in basket] == [TRAIN] * 2 + [VALID] * 2 + [TEST] * 3
+
+
+def test_a_last_moment_without_a_new_item_follows_the_test():
+    rows = [("u", "a", 1), ("u", "b", 2), ("u", "c", 3), ("u", "a", 4)]
+
+    assert list(by_row(left_out(frame(*rows))).values()) == [TRAIN, VALID, TEST, TEST]
+
+
+def test_users_with_two_moments_of_new_items_are_training():
+    rows = [("u", "a", 1), ("u", "b", 2), ("u", "a", 3)]
+
+    assert set(by_row(left_out(frame(*rows))).values()) == {TRAIN}
+
+
+def test_the_order_of_rows_decides_nothing():
+    events = events_of(1)
     shuffled = events.collect().sample(fraction=1.0, shuffle=True, seed=3).lazy()
 
-    assert by_row(leave_one_out(events)) == by_row(leave_one_out(shuffled))
+    assert by_row(left_out(events)) == by_row(left_out(shuffled))
+    assert by_row(cut(events)) == by_row(cut(shuffled))
 
 
-def test_ties_in_time_are_not_broken_by_the_id():
-    rows = [(f"u{n}", f"{item}{n}", 1) for n in range(60) for item in "abc"]
-    events = pl.LazyFrame(rows, schema=["user_id", "item_id", "time"], orient="row")
-
-    last = [item for (_, item, _), code in by_row(leave_one_out(events)).items() if code == TEST]
-
-    assert {item[0] for item in last} == {"a", "b", "c"}
-
-
-def test_the_order_of_items_of_one_time_differs_between_users():
-    rows = [(f"u{n}", item, 1) for n in range(60) for item in "abc"]
-    events = pl.LazyFrame(rows, schema=["user_id", "item_id", "time"], orient="row")
-
-    last = [item for (_, item, _), code in by_row(leave_one_out(events)).items() if code == TEST]
-
-    assert set(last) == {"a", "b", "c"}
+def cut(events, *, valid_share=0.3, test_share=0.3, **options):
+    moments = with_moments(events, **options)
+    return time_cut(moments, valid_share=valid_share, test_share=test_share)
 
 
 def test_all_pairs_of_items_of_one_time_are_adjacent_equally_often():
@@ -100,14 +111,27 @@ def test_a_stated_order_precedes_the_time():
         {"user_id": ["u"] * 3, "item_id": ["a", "b", "c"], "order": [2, 1, 0], "time": [1, 2, 3]}
     )
 
-    assert by_row(leave_one_out(events)) == {
+    assert by_row(left_out(events)) == {
         ("u", "a", 1): TEST,
         ("u", "b", 2): VALID,
         ("u", "c", 3): TRAIN,
     }
 
 
-def test_a_stated_split_is_kept():
+def test_a_stated_order_does_not_divide_a_moment():
+    events = pl.LazyFrame(
+        {
+            "user_id": ["u"] * 6,
+            "item_id": list("abcdef"),
+            "order": range(6),
+            "time": [1, 1, 2, 2, 3, 3],
+        }
+    )
+
+    assert list(by_row(left_out(events)).values()) == [TRAIN] * 2 + [VALID] * 2 + [TEST] * 2
+
+
+def test_a_stated_split_is_kept_and_the_overridden_option_is_said():
     events = pl.LazyFrame(
         {
             "user_id": ["u"] * 3,
@@ -118,23 +142,84 @@ def test_a_stated_split_is_kept():
     )
 
     split = assign_split(events, DataConfig())
+    overridden = assign_split(events, DataConfig(split="time-cut"))
 
-    assert split.collect()["split"].to_list() == [TEST, TRAIN, VALID]
+    assert split.interactions.sort("time").collect()["split"].to_list() == [TEST, TRAIN, VALID]
+    assert (split.by, split.note) == ("the column `split`", "")
+    assert overridden.by == split.by
+    assert overridden.note == (
+        "the column `split` decides, and the option split: time-cut does not count"
+    )
+
+
+def test_times_are_cut_by_default():
+    rows = [("u", f"i{n}", n) for n in range(30)]
+
+    split = assign_split(frame(*rows), DataConfig())
+
+    assert (split.by, split.note) == (TIME_CUT, "")
+    assert split.interactions.sort("time").collect()["split"].to_list() == (
+        [TRAIN] * 24 + [VALID] * 3 + [TEST] * 3
+    )
+    assert assign_split(frame(*rows), DataConfig(split="leave-one-out")).note == ""
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        (
+            pl.LazyFrame({"user_id": "u", "item_id": list("abcdef"), "order": range(6)}),
+            "because there are no times to cut by",
+        ),
+        (
+            pl.LazyFrame(
+                {
+                    "user_id": "u",
+                    "item_id": list("abcd"),
+                    "order": range(4),
+                    "time": [4, 3, 2, 1],
+                }
+            ),
+            "because the column `order` contradicts the times",
+        ),
+        (
+            frame(("u", "a", 1), ("u", "b", 2), ("u", "c", 3), ("v", "a", 9), ("v", "b", 9)),
+            "because a cut by time leaves nothing to predict in valid",
+        ),
+    ],
+)
+def test_leave_one_out_is_the_default_where_a_cut_by_time_is_impossible(events, reason):
+    split = assign_split(events, DataConfig())
+
+    assert split.by == "leave-one-out"
+    assert split.note == f"leave-one-out, {reason}"
+    assert set(split.interactions.collect()["split"]) == {TRAIN, VALID, TEST}
 
 
 def test_a_time_cut_gives_each_split_its_share():
     events = pl.LazyFrame({"user_id": "u", "item_id": "a", "time": range(100)})
 
-    split = time_cut(events, valid_share=0.2, test_share=0.1).collect()["split"].to_list()
+    split = cut(events, valid_share=0.2, test_share=0.1).sort("time").collect()["split"].to_list()
 
     assert split == [TRAIN] * 70 + [VALID] * 20 + [TEST] * 10
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_time_cut_never_divides_interactions_of_one_time(seed):
-    split = time_cut(events_of(seed), valid_share=0.3, test_share=0.3).collect()
+    split = cut(events_of(seed)).collect()
 
     sides = [split.filter(pl.col("split") == code)["time"] for code in (TRAIN, VALID, TEST)]
 
     assert sides[0].max() < sides[1].min()
     assert sides[1].max() < sides[2].min()
+
+
+def test_a_time_cut_never_divides_a_session():
+    minute = 60_000_000
+    rows = [("u", f"i{n}", n * minute) for n in range(40)]
+    rows += [("v", f"i{n}", n * 600 * minute) for n in range(40)]
+
+    split = cut(frame(*rows), valid_share=0.2, test_share=0.2, basket_minutes=1).collect()
+
+    assert split.filter(pl.col("user_id") == "u")["split"].n_unique() == 1
+    assert split.filter(pl.col("user_id") == "v")["split"].n_unique() == 3

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from dataset.arrays import TEST
+from dataset.interaction_codes import MICROSECONDS, whole_seconds
 from serving.catalogue.catalogue import Catalogue
+from serving.catalogue.user_history import span_after
 from shortlist_client.api.event import Event
 
 DAY = 86_400
@@ -20,7 +22,8 @@ def span(shop):
 
 
 def test_events_come_after_the_history_of_the_release(shop, span):
-    last = int(shop.times[span][-1])
+    last = int(whole_seconds(shop.times[span])[-1])
+    later = MICROSECONDS * (last + np.array([30, 30 + 8 * DAY, 9 * DAY]))
     rows, codes = Catalogue.of(shop).history(
         "u3", [event(5, last + 30), event(5, last + 30 + 8 * DAY, "view"), event(6, last + 9 * DAY)]
     )
@@ -29,7 +32,7 @@ def test_events_come_after_the_history_of_the_release(shop, span):
         shop,
         offsets=np.array([0, 10]),
         items=np.concatenate([shop.items[span], [5, 5, 6]]).astype(np.int32),
-        times=np.concatenate([shop.times[span], last + np.array([30, 30 + 8 * DAY, 9 * DAY])]),
+        times=np.concatenate([shop.times[span], later]),
         actions=np.concatenate([shop.actions[span], [1, 2, 1]]).astype(np.int32),
         splits=np.zeros(10, np.uint8),
     )
@@ -45,8 +48,9 @@ def test_without_events_the_history_is_the_releases(shop, span):
 
 
 def test_events_that_a_rebuild_contains_count_once(shop, span):
-    known = [event(*pair) for pair in zip(shop.items[span], shop.times[span], strict=True)]
-    again = event(int(shop.items[span][0]), shop.times[span][-1] + 5)
+    seconds = whole_seconds(shop.times[span])
+    known = [event(*pair) for pair in zip(shop.items[span], seconds, strict=True)]
+    again = event(int(shop.items[span][0]), seconds[-1] + 5)
 
     rows, _ = Catalogue.of(shop).history("u3", [*known, again])
 
@@ -65,7 +69,7 @@ def test_without_times_a_known_item_counts_once(shop, span):
 
 
 def test_an_event_older_than_the_release_gets_its_last_time(shop, span):
-    last = int(shop.times[span][-1])
+    last = int(whole_seconds(shop.times[span])[-1])
 
     late = Catalogue.of(shop).history("u3", [event(239, last - 9 * DAY), event(238, last + 30)])
     same = Catalogue.of(shop).history("u3", [event(239, last), event(238, last + 30)])
@@ -77,3 +81,22 @@ def test_events_with_unknown_items_are_ignored(shop):
     assert Catalogue.of(shop).history("stranger", [event(999, 5)]) is None
     rows, _ = Catalogue.of(shop).history("stranger", [event(999, 5), event(3, 6)])
     np.testing.assert_array_equal(rows, [3])
+
+
+def test_a_release_with_finer_times_contains_the_event_of_the_same_second(shop, span):
+    finer = replace(shop, times=shop.times + 999_999)
+    known = event(shop.items[span][-1], whole_seconds(shop.times[span])[-1])
+
+    rows, codes = Catalogue.of(finer).history("u3", [known])
+
+    np.testing.assert_array_equal(rows, shop.items[span])
+    np.testing.assert_array_equal(codes, shop.history_codes(3, before=TEST + 1))
+
+
+def test_an_erasure_covers_the_whole_of_its_last_second(shop, span):
+    until = int(whole_seconds(shop.times[span])[3])
+    within = replace(shop, times=shop.times + 999_999)
+    after = replace(shop, times=shop.times + 1_000_000)
+
+    assert span_after(within, 3, until) == slice(span.start + 4, span.stop)
+    assert span_after(after, 3, until) == slice(span.start + 3, span.stop)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController
 
-from benchmarks.quality.cascade_lists import history_shopper
+from benchmarks.quality.cascade_lists import case_shoppers, history_shopper
 from dataset.arrays import TEST
-from dataset.interaction_codes import GAPS
+from dataset.interaction_codes import GAPS, whole_seconds
 from evaluation.search import exact_search
 from serving.api.errors import UnknownItemError
 from serving.api.limits import Limits
@@ -154,7 +154,7 @@ def test_a_known_user_is_served_by_the_whole_recorded_history(engine, shop):
     own = slice(shop.offsets[4], shop.offsets[5])
     same = Shopper(
         history=[f"i{row}" for row in shop.items[own]],
-        history_times=shop.times[own].tolist(),
+        history_times=whole_seconds(shop.times[own]).tolist(),
         history_actions=[["", *shop.action_names][action] for action in shop.actions[own]],
     )
 
@@ -294,8 +294,7 @@ def test_a_search_that_is_too_long_is_refused(engine):
 
 def test_times_and_actions_of_a_history_are_encoded_as_in_training(engine, release, shop):
     catalogue, cases = Catalogue.of(shop), shop.cases("test")
-    for case, user in enumerate(cases.user_rows[:50].tolist()):
-        shopper = history_shopper(shop, user)
+    for case, shopper in enumerate(case_shoppers(shop, cases)[:50]):
         np.testing.assert_array_equal(
             catalogue.interaction_codes(shopper), cases.interaction_codes[case]
         )

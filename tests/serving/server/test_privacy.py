@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from dataset.arrays import StringColumn
+from dataset.interaction_codes import whole_seconds
 from events.event_store import StoreError
 from events.open_store import open_store
 from events.privacy.erased_users import FILE, ErasedUsers
@@ -149,7 +150,7 @@ def test_an_export_holds_events_of_every_action_and_the_history(client, shop):
         for row, action, time in zip(
             shop.items[span].tolist(),
             shop.actions[span].tolist(),
-            shop.times[span].tolist(),
+            whole_seconds(shop.times[span]).tolist(),
             strict=True,
         )
     ]

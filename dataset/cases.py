@@ -1,0 +1,72 @@
+"""Evaluation cases: what a user did in one moment, to be found from everything before it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cases:
+    """Evaluation cases: moments of users, each with the history before it and targets to find."""
+
+    places: NDArray[np.int64]
+    """(cases,) place of the moment's first interaction among all interactions; ascending, unless
+    cases were selected in another order."""
+    user_rows: NDArray[np.int64]
+    """(cases,) user rows; a user may have several cases."""
+    histories: list[NDArray[np.int32]]
+    """Item rows of the user before the moment, oldest first, never empty."""
+    interaction_codes: list[NDArray[np.int32]]
+    """Interaction codes of each history, see `dataset.interaction_codes`."""
+    targets: list[NDArray[np.int32]]
+    """Item rows to find in each moment, none of them in the history, never empty."""
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def select(self, positions: NDArray[np.int64]) -> "Cases":
+        """The cases at some positions, in the given order."""
+        return Cases(
+            places=self.places[positions],
+            user_rows=self.user_rows[positions],
+            histories=[self.histories[p] for p in positions],
+            interaction_codes=[self.interaction_codes[p] for p in positions],
+            targets=[self.targets[p] for p in positions],
+        )
+
+    def at(self, places: NDArray[np.int64]) -> "Cases":
+        """The cases of the moments at the given places, in the order of the places.
+
+        Raises:
+            ValueError: there is no case at a place.
+        """
+        position = {place: at for at, place in enumerate(self.places.tolist())}
+        missing = [place for place in places.tolist() if place not in position]
+        if missing:
+            raise ValueError(f"places must be of moments with a case, got {missing[:5]}")
+        return self.select(np.array([position[place] for place in places.tolist()], np.int64))
+
+    def sample(self, cases: int, seed: int) -> "Cases":
+        """A seeded sample without replacement; all cases if there are fewer."""
+        order = np.random.default_rng(seed).permutation(len(self))[:cases]
+        return self.select(np.sort(order))
+
+    def sample_users(self, users: int, seed: int) -> "Cases":
+        """All cases of a seeded sample of users without replacement."""
+        distinct = np.unique(self.user_rows)
+        chosen = distinct[np.random.default_rng(seed).permutation(len(distinct))[:users]]
+        return self.select(np.flatnonzero(np.isin(self.user_rows, chosen)))
+
+
+def moment_starts(users: NDArray[np.int64], moments: NDArray[np.int32]) -> NDArray[np.int64]:
+    """(interactions,): place of the first interaction of each one's moment.
+
+    Args:
+        users: (interactions,) user rows, ascending.
+        moments: (interactions,) numbers of the users' moments, not decreasing within a user.
+    """
+    first = np.ones(len(users), bool)
+    first[1:] = (np.diff(users) != 0) | (np.diff(moments) != 0)
+    starts: NDArray[np.int64] = np.maximum.accumulate(np.where(first, np.arange(len(users)), 0))
+    return starts
