@@ -116,14 +116,19 @@ class MeteringInterceptor(aio.ServerInterceptor):
         """
         loop, call = asyncio.get_running_loop(), asyncio.current_task()
         assert call is not None
-        late: list[asyncio.TimerHandle] = []
+        over = asyncio.Event()
+
+        def cancel() -> None:
+            if not over.is_set():
+                call.cancel()
+
         ended = asyncio.create_task(self._refused_later(method))
-        ended.add_done_callback(lambda _: late.append(loop.call_later(UNREAD_SECONDS, call.cancel)))
+        ended.add_done_callback(lambda _: loop.call_later(UNREAD_SECONDS, cancel))
         try:
             yield ended
         finally:
+            over.set()
             ended.cancel()
-            loop.call_soon(lambda: [handle.cancel() for handle in late])
 
     async def _refused_later(self, method: str) -> Exception:
         client, shown = CLIENT.get(), CREDENTIALS.get()
