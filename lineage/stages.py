@@ -16,8 +16,9 @@ LENGTHS = "item_lengths.npy"
 """Lengths of the item embeddings before normalisation, (items,)."""
 USER_EMBEDDINGS = "user_embeddings.npy"
 """Embeddings of sampled users, the queries that an index is tuned on, (users, dimension)."""
-VALID_USERS = "valid_users.npy"
-"""User rows of the trial's validation users, in the order of `USER_EMBEDDINGS`."""
+WEIGHING_USERS = "weighing_users.npy"
+"""User rows of the validation users who weigh the recall sources, in the order of the trial's
+`USER_EMBEDDINGS`."""
 ITEM_STATES = "item_states.npy"
 """Hidden states of the items' texts, which the ranker attends to."""
 FAISS_INDEX = "index.faiss"
@@ -64,6 +65,7 @@ STAGES: Mapping[str, Stage] = {
             target="data",
             needs=(),
             writes=("items.npy", "times.npy", "texts.utf8.npy"),
+            format=9,  # 8 has whole numbers of attributes as float64
         ),
         Stage(
             path=TRIAL_TOWERS,
@@ -71,8 +73,9 @@ STAGES: Mapping[str, Stage] = {
             module="towers.trial",
             target="trial",
             needs=(DATA,),
-            writes=(EMBEDDINGS, USER_EMBEDDINGS, VALID_USERS),
+            writes=(EMBEDDINGS, USER_EMBEDDINGS, WEIGHING_USERS),
             served=False,
+            format=9,  # 8 has the users who stopped the towers, and no number of warm-up steps
         ),
         Stage(
             path=TRIAL_INDEX,
@@ -91,6 +94,7 @@ STAGES: Mapping[str, Stage] = {
             needs=(DATA, TRIAL_TOWERS, TRIAL_INDEX),
             writes=("rows.npy", "scores.npy"),
             served=False,
+            format=9,  # 8 does not divide the users whom the ranker is tuned on
         ),
         Stage(
             path=TOWERS,
@@ -99,6 +103,7 @@ STAGES: Mapping[str, Stage] = {
             target="towers",
             needs=(DATA, TRIAL_TOWERS),
             writes=(EMBEDDINGS, LENGTHS, USER_EMBEDDINGS),
+            format=9,  # as the trial's towers, which are read by the same name
         ),
         Stage(
             path=INDEX,

@@ -1,4 +1,4 @@
-"""Stored shortlists that the ranker is trained and tuned on."""
+"""Stored shortlists that the ranker is trained, tuned and judged on."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lineage.manifest import MismatchedArtifactError, command
 
-ARRAYS = ("users", "learnt", "rows", "scores", "features")
+ARRAYS = ("users", "learnt", "choosing", "rows", "scores", "features")
 NAMES = "feature_names.json"
 
 
@@ -23,9 +23,12 @@ class Shortlists:
     """
 
     users: NDArray[np.int64]
-    """(users,) user rows, the training users first"""
+    """(users,) user rows: first those whom the ranker learns from, then those who choose its pass,
+    then those who decide whether ranking pays"""
     learnt: int
-    """Number of training users; the ranker is tuned on the others"""
+    """Number of users whom the ranker learns from"""
+    choosing: int
+    """Number of users who choose the ranker's pass"""
     rows: NDArray[np.int32]
     """(users, shortlist) item rows without the history, best first; -1 for padding"""
     scores: NDArray[np.float32]
@@ -40,7 +43,7 @@ class Shortlists:
         cls,
         folder: Path,
         users: NDArray[np.int64],
-        learnt: int,
+        counts: tuple[int, int],
         size: int,
         feature_names: Sequence[str],
     ) -> "Shortlists":
@@ -48,13 +51,14 @@ class Shortlists:
 
         Args:
             folder: Folder to write to.
-            users: (users,) user rows, the training users first.
-            learnt: Number of training users.
+            users: (users,) user rows, in the order of `Shortlists.users`.
+            counts: Number of users to learn from, and of users who choose the pass.
             size: Items per list at most.
             feature_names: Names of the features, in column order.
         """
         np.save(folder / "users.npy", users)
-        np.save(folder / "learnt.npy", learnt)
+        for name, count in zip(("learnt", "choosing"), counts, strict=True):
+            np.save(folder / f"{name}.npy", count)
         (folder / NAMES).write_text(json.dumps(list(feature_names), indent=1))
         shape = (len(users), size)
         kinds: dict[str, tuple[tuple[int, ...], type]] = {
@@ -67,7 +71,23 @@ class Shortlists:
             for name, (size, dtype) in kinds.items()
         }
         parts["rows"][:] = -1
-        return cls(users=users, learnt=learnt, feature_names=tuple(feature_names), **parts)
+        return cls(
+            users=users,
+            learnt=counts[0],
+            choosing=counts[1],
+            feature_names=tuple(feature_names),
+            **parts,
+        )
+
+    @property
+    def chooses(self) -> slice:
+        """Places of the users who choose the ranker's pass."""
+        return slice(self.learnt, self.learnt + self.choosing)
+
+    @property
+    def gates(self) -> slice:
+        """Places of the users who decide whether ranking pays."""
+        return slice(self.learnt + self.choosing, len(self.users))
 
     def flush(self) -> None:
         """Write the arrays that `create` mapped."""
@@ -89,4 +109,5 @@ class Shortlists:
                 f"{folder / NAMES} must name each of {columns} columns once, got {names}; "
                 f"make it again with `{command(folder, 'shortlists')}`"
             )
-        return cls(**{**parts, "learnt": int(parts["learnt"])}, feature_names=tuple(names))
+        counts = {name: int(parts[name]) for name in ("learnt", "choosing")}
+        return cls(**{**parts, **counts}, feature_names=tuple(names))
