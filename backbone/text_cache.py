@@ -1,6 +1,7 @@
 """Cache on disk of encoded texts, shared by all stages: a backbone encodes each text once."""
 
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,13 +99,14 @@ def weights_digest(bert: nn.Module) -> blake2b:
 def writing(path: Path) -> Iterator[Path]:
     """Write a file atomically: yields a temporary path, which becomes `path` on success.
 
-    Removes temporary files of processes that have ended.
+    Removes temporary files of this host's processes that have ended.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for stale in path.parent.glob(f"{path.stem}.[0-9]*"):
-        if not Path("/proc", stale.suffix[1:]).exists():
+    host = socket.gethostname().replace(".", "-")
+    for stale in path.parent.glob(f"{path.stem}.{host}-[0-9]*"):
+        if not Path("/proc", stale.suffix.rpartition("-")[2]).exists():
             stale.unlink(missing_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}")
+    partial = path.with_suffix(f".{host}-{os.getpid()}")
     try:
         yield partial
     except BaseException:

@@ -5,6 +5,7 @@ Numbers and times are sorted arrays with their item rows.
 """
 
 import json
+import math
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from lineage.arrays import read_array
 
 FOLDER, ABOUT = "attributes", "about.json"
 """Folder below the data stage, and the file with the attributes' names and kinds."""
+INT64 = np.iinfo(np.int64)
 POSTINGS, BOUNDS, VALUES, ROWS = "postings", "bounds", "values", "rows"
 
 
@@ -127,10 +129,14 @@ class KeywordPostings:
 
 @dataclass(frozen=True, kw_only=True)
 class OrderedPostings:
-    """Item rows sorted by number, or by time in microseconds since 1970, UTC."""
+    """Item rows sorted by number, or by time in microseconds since 1970, UTC.
+
+    Whole numbers keep 64 bits: a search compares them with any number exactly.
+    """
 
     values: NDArray[Any]
-    """(known,) ascending values: float32, float64, or int64 for times"""
+    """(known,) ascending values: float32, float64, int64 for whole numbers and times; Python's own
+    numbers where live items mix whole numbers with others"""
     item_rows: NDArray[np.int32]
     """(known,): item row of each value"""
 
@@ -171,13 +177,44 @@ class OrderedPostings:
         return bitmap_of(np.flatnonzero(mask))
 
     def as_stored(self, value: float) -> float:
-        """A value in the precision of the column: 9.99 as float32 is not 9.99 as float64."""
+        """A value in the precision of the column: 9.99 as float32 is not 9.99 as float64.
+
+        A column of whole numbers has no precision to lose.
+        """
+        if not self._rounds:
+            return value
         with np.errstate(over="ignore"):
-            rounded: float = self.values.dtype.type(value).item()
+            try:
+                rounded: float = self.values.dtype.type(value).item()
+            except OverflowError:  # a whole number that is larger than any float
+                return math.inf if value > 0 else -math.inf
         return rounded
 
+    def like(self, values: Sequence[float], item_rows: NDArray[Any]) -> "OrderedPostings":
+        """Postings of other items in the same column; whole numbers and others may mix."""
+        whole = all(value == int(value) and INT64.min <= value <= INT64.max for value in values)
+        if self._rounds:
+            array_of_values = np.array(values, self.values.dtype)
+        elif whole:
+            array_of_values = np.array([int(value) for value in values], np.int64)
+        else:
+            array_of_values = np.array(values, object)
+        return OrderedPostings.of(array_of_values, item_rows)
+
+    @property
+    def _rounds(self) -> bool:
+        return self.values.dtype.kind == "f"
+
     def _search(self, value: float, *, after: bool) -> int:
-        bound = self.values.dtype.type(self.as_stored(value))  # else numpy converts all values
+        bound: Any = value
+        if self._rounds:
+            bound = self.values.dtype.type(self.as_stored(value))  # else numpy converts all values
+        elif self.values.dtype == np.int64:
+            bound = math.floor(value)
+            after = after or bound != value  # no whole number lies between them
+            if not INT64.min <= bound <= INT64.max:
+                return 0 if bound < 0 else len(self.values)
+            bound = np.int64(bound)
         return int(np.searchsorted(self.values, bound, "right" if after else "left"))
 
     @classmethod

@@ -1,6 +1,8 @@
 """The ranked list that the stages of the cascade pass on: items in order, with their scores."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,8 @@ class RankedList:
     """Position in the shortlist, from 1; 0 if the item was not recalled"""
     ranker_scores: Scores
     """Logits of the ranker; NaN for items that it did not score"""
+    shortlist: "RankedList | None" = None
+    """For items that a request gave: the shopper's shortlist, which their features refer to"""
 
     @classmethod
     def of(cls, rows: Rows, scores: Scores) -> "RankedList":
@@ -54,7 +58,11 @@ class RankedList:
 
     def take(self, places: NDArray[np.integer] | slice) -> "RankedList":
         """The items at the given places, in that order."""
-        return RankedList(**{name: values[places] for name, values in vars(self).items()})
+        return replace(self, **{name: values[places] for name, values in self._columns.items()})
+
+    @property
+    def _columns(self) -> Mapping[str, Any]:
+        return {name: values for name, values in vars(self).items() if name != "shortlist"}
 
     def reranked(self, logits: Scores, *, shortlist_weight: float) -> "RankedList":
         """The list with its head in the ranker's order; ties keep their order.
@@ -68,11 +76,12 @@ class RankedList:
         head, tail = self.take(order), self.take(slice(len(logits), None))
         ranked = logits[order]
         below = shortlist_weight * (tail.scores - head.scores.min())
-        joined = {
-            name: np.concatenate([values, vars(tail)[name]]) for name, values in vars(head).items()
+        joined: dict[str, Any] = {
+            name: np.concatenate([values, tail._columns[name]])
+            for name, values in head._columns.items()
         }
         return replace(
-            RankedList(**joined),
+            replace(self, **joined),
             scores=np.concatenate([ranked, ranked[-1] + below]),
             ranker_scores=np.concatenate([ranked, tail.ranker_scores]),
         )

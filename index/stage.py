@@ -17,10 +17,10 @@ from index.item_knn import NEXT_ITEMS, NeighbourLists, nearest_neighbours, next_
 from index.milvus_store.upload import upload
 from index.recall_sources import WEIGHT, RecallSources
 from index.source_weight import recall_by_weight
-from index.tuning import OperatingPoint, explore, measure, nearest, reaching, widest_effort
+from index.tuning import OperatingPoint, Truth, explore, measure, reaching, widest_effort
 from index.vector_store import TunableStore
 from index.vectors import Vectors
-from lineage.manifest import CorruptArtifactError, command, read_manifest
+from lineage.manifest import CorruptArtifactError, command, read_manifest, require_newest_format
 from lineage.stages import (
     DATA,
     EMBEDDINGS,
@@ -28,7 +28,7 @@ from lineage.stages import (
     TRIAL_INDEX,
     TRIAL_TOWERS,
     USER_EMBEDDINGS,
-    VALID_CASES,
+    WEIGHING_CASES,
 )
 
 RECALL = "recall@100 against exact"
@@ -58,6 +58,7 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         ValueError, CorruptArtifactError: as `build` does.
     """
     towers = root / TRIAL_TOWERS
+    require_newest_format(towers, read_manifest(towers, TRIAL_TOWERS), TRIAL_TOWERS)
     data = load_dataset(root / DATA)
     if config.kind == "milvus":  # the trial is never served, so its index stays on this machine
         config = replace(config, kind="auto", operating_point="")
@@ -71,7 +72,7 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
                 config=replace(config.neighbours, weight=0.0),
             ),
             np.load(towers / USER_EMBEDDINGS),
-            data.cases("valid").at(np.load(towers / VALID_CASES)),
+            data.cases("valid").at(np.load(towers / WEIGHING_CASES)),
         )
         facts[WEIGHT] = max(recalls, key=lambda weight: (recalls[weight], -weight))
         facts["recall by weight"] = {str(w): round(r, 4) for w, r in recalls.items()}
@@ -178,13 +179,13 @@ def tune(
     Raises:
         ValueError: no operating point reaches the target recall.
     """
-    truth = nearest(queries, embeddings, min(SHORTLIST, len(index)))
+    truth = Truth.of(queries, embeddings, min(SHORTLIST, len(index)))
     if config.operating_point:
-        given = measure(index, config.operating_point, queries, truth)
+        given = measure(index, config.operating_point, truth)
         return given, [given]
     kind = chosen_kind(config, *embeddings.shape)
     points = explore(
-        lambda parameters: measure(index, parameters, queries, truth),
+        lambda parameters: measure(index, parameters, truth),
         kind,
         most=widest_effort(kind, list_count(config, len(index)), on_gpu=used(config.gpus)),
         target=config.target_recall,

@@ -15,6 +15,8 @@ from index.vectors import Vectors, blocks
 
 K_FACTORS = (16, 8, 6, 4, 3, 2, 1)
 """Values of `k_factor_rf` to try: `ivf-pq` rescores this many times k items."""
+ROUNDING = 1e-6
+"""Difference of two equal inner products that were summed in another order."""
 TIMED = 100
 """Number of queries whose latency is measured."""
 FIRST_SEARCH, WIDEST_SEARCH = 64, 4096
@@ -37,6 +39,47 @@ class OperatingPoint:
     """Median latency of a single query on one thread, in ms"""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """What exact search finds for some queries, to compare other searches with."""
+
+    queries: NDArray[np.float32]
+    """(queries, dimension) of unit length"""
+    rows: NDArray[np.int64]
+    """(queries, k) item rows, best first"""
+    embeddings: Vectors
+    """(items, dimension) of the whole corpus"""
+
+    @classmethod
+    def of(cls, queries: NDArray[np.float32], embeddings: Vectors, k: int) -> "Truth":
+        """Search all embeddings for the k best of each query."""
+        return cls(queries=queries, rows=nearest(queries, embeddings, k), embeddings=embeddings)
+
+    def shares(self, found: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(queries,) recall of each query.
+
+        An item that scores as high as the last one of exact search is as good as it, so it counts
+        as found: which of equal items come first is chance.
+
+        Args:
+            found: (queries, k) item rows that a search found; -1 for none.
+        """
+        k = self.rows.shape[1]
+        shares = np.zeros(len(found))
+        for place, (query, exact, own) in enumerate(
+            zip(self.queries, self.rows, found, strict=True)
+        ):
+            distinct = np.unique(own[own >= 0])
+            same = np.isin(distinct, exact)
+            others = distinct[~same]
+            hits = int(same.sum())
+            if len(others):
+                least = float(np.min(self.embeddings[exact] @ query))
+                hits += int((self.embeddings[others] @ query >= least - ROUNDING).sum())
+            shares[place] = min(hits, k) / k
+        return shares
+
+
 def nearest(queries: NDArray[np.float32], embeddings: Vectors, k: int) -> NDArray[np.int64]:
     """(queries, k): item rows found by exact search, best first; reads embeddings in blocks."""
     faiss = load_faiss()
@@ -53,26 +96,23 @@ def nearest(queries: NDArray[np.float32], embeddings: Vectors, k: int) -> NDArra
     return found
 
 
-def measure(
-    index: TunableStore, parameters: str, queries: NDArray[np.float32], truth: NDArray[np.int64]
-) -> OperatingPoint:
+def measure(index: TunableStore, parameters: str, truth: Truth) -> OperatingPoint:
     """Measure one operating point; the index stays at it.
 
     Args:
         index: Index to search.
         parameters: Search parameters in FAISS's words.
-        queries: (queries, dimension) of unit length.
-        truth: (queries, k) item rows found by exact search.
+        truth: Queries, and what exact search finds for them.
 
     Raises:
         ValueError: the index has no such parameter.
     """
     index.set_operating_point(parameters)
-    k = truth.shape[1]
-    _, found = index.search(queries, k)
-    shares = [np.isin(a, b).mean() for a, b in zip(truth, found, strict=True)]
+    k = truth.rows.shape[1]
+    _, found = index.search(truth.queries, k)
+    shares = truth.shares(found)
     seconds = []
-    for query in queries[:TIMED]:
+    for query in truth.queries[:TIMED]:
         started = time.perf_counter()
         index.search(query[None], k)
         seconds.append(time.perf_counter() - started)

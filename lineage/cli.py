@@ -3,6 +3,7 @@
 import logging
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -13,6 +14,7 @@ import jsonargparse
 
 from lineage.log_lines import LineFormatter, json_formatter
 from lineage.manifest import ArtifactError, is_up_to_date, read_manifest, writing
+from lineage.processes import writes
 from lineage.stages import STAGES
 
 logger = logging.getLogger(__name__)
@@ -68,6 +70,9 @@ def run_stage(stage: str, config_type: type[Any], build: Build) -> None:
 def run(stage: str, config: Any, root: Path, build: Build, *, force: bool = False) -> None:
     """Make a stage, unless it is finished with the same configuration and inputs.
 
+    Of processes that train together, the first one writes the stage; the others take part in the
+    training and leave nothing behind.
+
     Args:
         stage: Path of the stage in `STAGES`.
         config: The stage's options.
@@ -83,6 +88,10 @@ def run(stage: str, config: Any, root: Path, build: Build, *, force: bool = Fals
     folder = root / stage
     if not force and is_up_to_date(folder, stage=stage, config=options, inputs=inputs):
         logger.info("%s is up to date in %s", stage, folder)
+        return
+    if not writes():
+        with tempfile.TemporaryDirectory() as scratch:
+            build(config, root, Path(scratch))
         return
     with writing(folder, stage=stage, config=options, inputs=inputs) as (partial, facts):
         facts.update(build(config, root, partial))
@@ -101,6 +110,8 @@ def configure_logging(*, as_json: bool = False) -> None:
     """
     handler = logging.StreamHandler()
     handler.addFilter(is_ours_or_serious)
+    if not writes():  # the first of the processes that train together tells
+        handler.setLevel(logging.ERROR)
     if as_json:
         handler.setFormatter(json_formatter())
         logging.getLogger("serving.calls").setLevel(logging.DEBUG)

@@ -16,8 +16,9 @@ LENGTHS = "item_lengths.npy"
 """Lengths of the item embeddings before normalisation, (items,)."""
 USER_EMBEDDINGS = "user_embeddings.npy"
 """Embeddings of sampled users, the queries that an index is tuned on, (users, dimension)."""
-VALID_CASES = "valid_cases.npy"
-"""Places of the trial's validation cases, in the order of `USER_EMBEDDINGS`."""
+WEIGHING_CASES = "weighing_cases.npy"
+"""Places of the validation cases that weigh the recall sources, in the order of the trial's
+`USER_EMBEDDINGS`."""
 ITEM_STATES = "item_states.npy"
 """Hidden states of the items' texts, which the ranker attends to."""
 FAISS_INDEX = "index.faiss"
@@ -64,7 +65,7 @@ STAGES: Mapping[str, Stage] = {
             target="data",
             needs=(),
             writes=("items.npy", "times.npy", "texts.utf8.npy"),
-            format=9,  # 8 has times in seconds, and no moments
+            format=9,  # 8 has times in seconds, no moments, and whole numbers as float64
             reads_from=9,
         ),
         Stage(
@@ -73,8 +74,9 @@ STAGES: Mapping[str, Stage] = {
             module="towers.trial",
             target="trial",
             needs=(DATA,),
-            writes=(EMBEDDINGS, USER_EMBEDDINGS, VALID_CASES),
+            writes=(EMBEDDINGS, USER_EMBEDDINGS, WEIGHING_CASES),
             served=False,
+            format=9,  # 8 has the users who stopped the towers, and no number of warm-up steps
         ),
         Stage(
             path=TRIAL_INDEX,
@@ -93,7 +95,7 @@ STAGES: Mapping[str, Stage] = {
             needs=(DATA, TRIAL_TOWERS, TRIAL_INDEX),
             writes=("rows.npy", "scores.npy"),
             served=False,
-            format=9,  # 8 names users by row
+            format=9,  # 8 names users by row, and does not divide those whom the ranker is tuned on
             reads_from=9,
         ),
         Stage(
@@ -103,6 +105,7 @@ STAGES: Mapping[str, Stage] = {
             target="towers",
             needs=(DATA, TRIAL_TOWERS),
             writes=(EMBEDDINGS, LENGTHS, USER_EMBEDDINGS),
+            format=9,  # as the trial's towers, which are read by the same name
         ),
         Stage(
             path=INDEX,

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backbone.batch import Batch, TokenBatch
+from dataset.cases import Cases
+from lineage.processes import Processes
 from ranker.attention.inputs import AttentionBatch, AttentionInputs
 from ranker.joint.inputs import RankerInputs
 from ranker.late.inputs import LateBatch, LateInputs
@@ -29,6 +31,8 @@ class ListBatch(Batch):
     """(lists, candidates) bool: false for padding"""
     bought: Tensor
     """(lists, candidates) bool: whether the user bought the candidate next"""
+    weight: Tensor
+    """Scalar: weight of the loss among the processes that train together, 1 on average"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +51,13 @@ class ListCollator:
     candidates: int
     """Candidates per list at most"""
     seed: int
+    processes: Processes = Processes()
+    """Each builds its share of the lists"""
 
-    def __call__(self, chosen: Sequence[int]) -> ListBatch:
-        """Build the batch of the chosen rows of the shortlists."""
+    def __call__(self, batch: Sequence[int]) -> ListBatch:
+        """Build this process's share of a batch of rows of the shortlists."""
+        chosen = np.asarray(batch)[self.processes.owns(len(batch))].tolist()
+        weight = self.processes.weight(len(chosen), len(batch))
         places, bought = zip(*(self._draw(row) for row in chosen), strict=True)
         width = max(len(drawn) for drawn in places)
         table = np.stack([np.pad(drawn, (0, width - len(drawn)), "edge") for drawn in places])
@@ -67,6 +75,7 @@ class ListCollator:
             bought=torch.from_numpy(
                 np.stack([np.pad(labels, (0, width - len(labels))) for labels in bought])
             ),
+            weight=torch.tensor(weight, dtype=torch.float32),
         )
 
     def _draw(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -78,3 +87,48 @@ class ListCollator:
         places = np.concatenate([positives[: max(self.candidates // 2, 1)], negatives])
         places = places[: self.candidates]
         return places, bought[places]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationLists:
+    """History, item rows, scores and features of each user whom the ranker is validated on."""
+
+    histories: Sequence[NDArray[np.int32]]
+    rows: NDArray[np.int32]
+    """(users, ranked) item rows; -1 for padding"""
+    scores: NDArray[np.float32]
+    features: NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls, cases: Cases, shortlists: Shortlists, part: slice, ranked: int
+    ) -> "ValidationLists":
+        """The heads of some users' shortlists.
+
+        Args:
+            cases: Histories of all users of the shortlists.
+            shortlists: The shortlists.
+            part: Places of the users.
+            ranked: Items of each list that are ranked.
+        """
+        return cls(
+            histories=cases.histories[part],
+            rows=shortlists.rows[part, :ranked],
+            scores=shortlists.scores[part, :ranked],
+            features=shortlists.features[part, :ranked],
+        )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(
+        self, user: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+        rows = self.rows[user]
+        present = rows >= 0
+        return (
+            self.histories[user],
+            rows[present],
+            self.scores[user][present],
+            self.features[user][present],
+        )

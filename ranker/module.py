@@ -10,7 +10,7 @@ from torch import Tensor
 
 from backbone.adapters import orthogonality
 from backbone.config import TrainingConfig
-from backbone.training import adamw
+from backbone.optimizer import adamw
 from evaluation.metrics import ndcg
 from ranker.list_batches import ListBatch
 from ranker.losses import listwise_softmax
@@ -47,7 +47,7 @@ class RankerModule(LightningModule):
         loss = listwise_softmax(logits, batch.bought)
         self.log("train/loss", loss, prog_bar=True)
         self.log("train/shortlist_weight", self.model.shortlist_weight.detach())
-        return loss + orthogonality(self.model)
+        return batch.weight * loss + orthogonality(self.model)
 
     def validation_step(
         self,
@@ -67,7 +67,9 @@ class RankerModule(LightningModule):
         for row, items in enumerate(self.ranked):
             shown[row, : len(items)] = items
         self.ranked.clear()
-        self.log(MONITOR, float(ndcg(shown, self.targets, 10).mean()), prog_bar=True)
+        # of several processes: their mean, so that all stop after the same pass
+        mean = float(ndcg(shown, self.targets, 10).mean())
+        self.log(MONITOR, mean, prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine decay, updated every step."""

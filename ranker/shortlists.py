@@ -1,4 +1,4 @@
-"""Stored shortlists that the ranker is trained and tuned on."""
+"""Stored shortlists that the ranker is trained, tuned and judged on."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lineage.manifest import MismatchedArtifactError, command
 
-ARRAYS = ("places", "learnt", "rows", "scores", "features")
+ARRAYS = ("places", "learnt", "choosing", "rows", "scores", "features")
 NAMES = "feature_names.json"
 
 
@@ -23,9 +23,12 @@ class Shortlists:
     """
 
     places: NDArray[np.int64]
-    """(cases,) places of the cases among all interactions, the training cases first"""
+    """(cases,) places of the cases among all interactions: first those that the ranker learns from,
+    then those that choose its pass, then those that decide whether ranking pays"""
     learnt: int
-    """Number of training cases; the ranker is tuned on the others"""
+    """Number of cases that the ranker learns from"""
+    choosing: int
+    """Number of cases that choose the ranker's pass"""
     rows: NDArray[np.int32]
     """(cases, shortlist) item rows without the history, best first; -1 for padding"""
     scores: NDArray[np.float32]
@@ -40,7 +43,7 @@ class Shortlists:
         cls,
         folder: Path,
         places: NDArray[np.int64],
-        learnt: int,
+        counts: tuple[int, int],
         size: int,
         feature_names: Sequence[str],
     ) -> "Shortlists":
@@ -48,13 +51,14 @@ class Shortlists:
 
         Args:
             folder: Folder to write to.
-            places: (cases,) places of the cases, the training cases first.
-            learnt: Number of training cases.
+            places: (cases,) places of the cases, in the order of `Shortlists.places`.
+            counts: Number of cases to learn from, and of cases that choose the pass.
             size: Items per list at most.
             feature_names: Names of the features, in column order.
         """
         np.save(folder / "places.npy", places)
-        np.save(folder / "learnt.npy", learnt)
+        for name, count in zip(("learnt", "choosing"), counts, strict=True):
+            np.save(folder / f"{name}.npy", count)
         (folder / NAMES).write_text(json.dumps(list(feature_names), indent=1))
         shape = (len(places), size)
         kinds: dict[str, tuple[tuple[int, ...], type]] = {
@@ -67,7 +71,23 @@ class Shortlists:
             for name, (size, dtype) in kinds.items()
         }
         parts["rows"][:] = -1
-        return cls(places=places, learnt=learnt, feature_names=tuple(feature_names), **parts)
+        return cls(
+            places=places,
+            learnt=counts[0],
+            choosing=counts[1],
+            feature_names=tuple(feature_names),
+            **parts,
+        )
+
+    @property
+    def chooses(self) -> slice:
+        """Positions of the cases that choose the ranker's pass."""
+        return slice(self.learnt, self.learnt + self.choosing)
+
+    @property
+    def gates(self) -> slice:
+        """Positions of the cases that decide whether ranking pays."""
+        return slice(self.learnt + self.choosing, len(self.places))
 
     def flush(self) -> None:
         """Write the arrays that `create` mapped."""
@@ -89,4 +109,5 @@ class Shortlists:
                 f"{folder / NAMES} must name each of {columns} columns once, got {names}; "
                 f"make it again with `{command(folder, 'shortlists')}`"
             )
-        return cls(**{**parts, "learnt": int(parts["learnt"])}, feature_names=tuple(names))
+        counts = {name: int(parts[name]) for name in ("learnt", "choosing")}
+        return cls(**{**parts, **counts}, feature_names=tuple(names))

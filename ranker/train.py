@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +15,27 @@ from transformers import PreTrainedTokenizerBase
 from backbone.adapters import fine_tuned, merged
 from backbone.device import best_device
 from backbone.encode_texts import encode_texts
+from backbone.epoch_batches import EpochBatches, EpochSampler
 from backbone.load import load_bert, load_tokenizer, save_backbone
 from backbone.tokens import SpecialTokens, item_input, tokenize
-from backbone.training import EpochSampler, fit, seed_everything, total_steps, training_folder
+from backbone.training import fit, seed_everything, total_steps, training_folder
 from dataset.arrays import Dataset, load_dataset
 from dataset.cases import Cases
-from evaluation.metrics import ndcg
-from lineage.manifest import read_manifest
+from lineage.manifest import read_manifest, require_newest_format
+from lineage.processes import Processes
 from lineage.stages import BACKBONE, DATA, EMBEDDINGS, RANKER, SHORTLISTS, TRIAL_TOWERS
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.model import AttentionRanker
 from ranker.attention.new_item_states import item_states
 from ranker.config import RankerConfig
 from ranker.corrector import Corrector
+from ranker.gate import ranking_gain
 from ranker.joint.inputs import RankerInputs
 from ranker.joint.model import CrossEncoder
 from ranker.late.inputs import LateInputs
 from ranker.late.item_states import write_item_states
 from ranker.late.model import LateRanker
-from ranker.list_batches import ListCollator
+from ranker.list_batches import ListCollator, ValidationLists
 from ranker.module import MONITOR, RankerModule, no_transfer
 from ranker.ranker import Ranker
 from ranker.shortlists import Shortlists
@@ -41,6 +43,8 @@ from ranker.shortlists import Shortlists
 logger = logging.getLogger(__name__)
 STANDARDISING_LISTS = 2_000
 """Most training lists over which features' means and deviations are computed"""
+FLAT = 1e-6
+"""Standard deviation, relative to a column's largest number, at which it has no spread"""
 
 
 def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
@@ -54,6 +58,8 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     Returns:
         Facts for the manifest: validation figures and the number of epochs.
     """
+    mined = read_manifest(root / SHORTLISTS, SHORTLISTS)
+    require_newest_format(root / SHORTLISTS, mined, SHORTLISTS)
     data, shortlists = load_dataset(root / DATA), Shortlists.load(root / SHORTLISTS)
     cases = data.cases("valid").at(shortlists.places)
     tokenizer = load_tokenizer(config.backbone)
@@ -62,29 +68,43 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     loader = _training_loader(config, cases, shortlists, inputs)
     steps = total_steps(loader, config.training)
     module = _module(config, cases, shortlists, inputs, steps)
-    fingerprint = read_manifest(root / SHORTLISTS, SHORTLISTS).fingerprint
-    checkpoints = training_folder(root, RANKER, asdict(config), fingerprint)
+    checkpoints = training_folder(root, RANKER, asdict(config), mined.fingerprint)
     fitted = fit(
         module,
         loader,
-        _validation_loader(config, cases, shortlists),
+        DataLoader(
+            ValidationLists.of(cases, shortlists, shortlists.chooses, config.ranked),  # type: ignore[arg-type]  # a map-style dataset needs only a length and items
+            batch_size=1,
+            collate_fn=no_transfer,
+        ),
         config=config.training,
         monitor=MONITOR,
         folder=checkpoints,
     )
-    unranked = float(ndcg(shortlists.rows[shortlists.learnt :], module.targets, 10).mean())
-    if fitted.best <= unranked:
-        logger.warning(
-            "the ranker is no better than the shortlist on the validation split; "
-            "the shortlist's order stays"
-        )
+    module.model.eval()
+    gate = ValidationLists.of(cases, shortlists, shortlists.gates, config.ranked)
+    gates = shortlists.gates
+    gain = ranking_gain(module.ranker, gate, cases.targets[gates], cases.user_rows[gates])
+    logger.info(
+        "ranking %s: NDCG@10 %.4f against %.4f of the shortlist, gain %.4f ± %.4f over %d users",
+        "pays" if gain.pays else "does not pay, so the shortlist's order stays",
+        gain.after,
+        gain.before,
+        gain.mean,
+        gain.standard_error,
+        gain.users,
+    )
+    if not gain.pays:
         module.model.trust_shortlist()
     if not isinstance(module.model, AttentionRanker):
         module.model.bert = merged(module.model.bert)
     module.ranker.save(folder, tokenizer)
     return {
-        MONITOR: round(max(fitted.best, unranked), 4),
-        f"{MONITOR} of the shortlist": round(unranked, 4),
+        MONITOR: round(gain.after, 4),
+        f"{MONITOR} of the shortlist": round(gain.before, 4),
+        "standard error of the gain": round(gain.standard_error, 4) if gain.users > 1 else None,
+        "users who decided": gain.users,
+        "ranking pays": gain.pays,
         "shortlist_weight": round(float(module.model.shortlist_weight.detach()), 3),
         "epochs": fitted.epochs,
     }
@@ -163,7 +183,7 @@ def _module(
         )
     _standardise(model, shortlists)
     ranker = Ranker(model=model, inputs=inputs, feature_names=shortlists.feature_names)
-    return RankerModule(ranker, cases.targets[shortlists.learnt :], training)
+    return RankerModule(ranker, cases.targets[shortlists.chooses], training)
 
 
 def _standardise(model: Corrector, shortlists: Shortlists) -> None:
@@ -171,7 +191,18 @@ def _standardise(model: Corrector, shortlists: Shortlists) -> None:
     first = slice(min(shortlists.learnt, STANDARDISING_LISTS))
     features = shortlists.features[first][shortlists.rows[first] >= 0]
     model.mean.copy_(torch.from_numpy(features.mean(axis=0)))
-    model.scale.copy_(torch.from_numpy(features.std(axis=0) + np.float32(1e-6)))
+    model.scale.copy_(torch.from_numpy(spread(features)))
+
+
+def spread(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(features,): standard deviation of each column of (rows, features).
+
+    1 for a column without spread: divided by the rounding of its deviation, whatever else comes in
+    serving would be as far off as possible.
+    """
+    deviations = features.std(axis=0, dtype=np.float64)
+    level = np.abs(features).max(axis=0, initial=0)
+    return np.where(deviations > FLAT * np.maximum(level, 1), deviations, 1).astype(np.float32)
 
 
 def _training_loader(
@@ -180,11 +211,15 @@ def _training_loader(
     shortlists: Shortlists,
     inputs: RankerInputs | LateInputs | AttentionInputs,
 ) -> DataLoader[int]:
-    training = config.training
+    training, processes = config.training, Processes.training(config.training.devices)
     return DataLoader(
         range(shortlists.learnt),  # type: ignore[arg-type]  # a range is a map-style dataset
-        batch_size=training.batch_size,
-        sampler=EpochSampler(shortlists.learnt, training.examples_per_epoch, training.seed),
+        batch_sampler=EpochBatches(
+            EpochSampler(shortlists.learnt, training.examples_per_epoch, training.seed),
+            training.batch_size,
+            np.ones(shortlists.learnt, np.int64),
+            processes,
+        ),
         collate_fn=ListCollator(
             histories=cases.histories,
             targets=cases.targets,
@@ -192,36 +227,6 @@ def _training_loader(
             inputs=inputs,
             candidates=config.candidates,
             seed=training.seed,
+            processes=processes,
         ),
     )
-
-
-def _validation_loader(
-    config: RankerConfig, cases: Cases, shortlists: Shortlists
-) -> DataLoader[Any]:
-    lists = _ValidationLists(cases=cases, shortlists=shortlists, ranked=config.ranked)
-    return DataLoader(
-        lists,  # type: ignore[arg-type]  # a map-style dataset needs only a length and items
-        batch_size=1,
-        collate_fn=no_transfer,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _ValidationLists:
-    """History, item rows, scores and features of each user whom the ranker is tuned on."""
-
-    cases: Cases
-    shortlists: Shortlists
-    ranked: int
-
-    def __len__(self) -> int:
-        return len(self.cases) - self.shortlists.learnt
-
-    def __getitem__(self, user: int) -> tuple[NDArray[Any], ...]:
-        place = self.shortlists.learnt + user
-        rows = self.shortlists.rows[place, : self.ranked]
-        present = rows >= 0
-        scores = self.shortlists.scores[place, : self.ranked][present]
-        features = self.shortlists.features[place, : self.ranked][present]
-        return self.cases.histories[place], rows[present], scores, features

@@ -7,13 +7,13 @@ from retrieval.features import feature_names
 
 @dataclass(frozen=True, kw_only=True)
 class ShortlistsConfig:
-    """Shortlists that the ranker is trained and tuned on."""
+    """Shortlists that the ranker is trained, tuned and judged on."""
 
     learnt_users: int = 50_000
     """Most users whose shortlists the ranker is trained on; a list without a target is dropped."""
     valid_users: int = 5_000
-    """Most users whom the ranker is tuned on, out of the users whom the towers were tuned on. The
-    ranker is trained on none of the latter."""
+    """Most users who choose the ranker's pass, and most other users who decide whether ranking
+    pays."""
     size: int = 200
     """Items per shortlist."""
     seed: int = 11

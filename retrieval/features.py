@@ -38,6 +38,18 @@ class FeatureContext:
     """(all items,) item rows, oldest first"""
     candidates: RankedList
 
+    @property
+    def shortlist(self) -> RankedList:
+        """The list among which candidates have ranks: their own, or the shopper's shortlist."""
+        return self.candidates if self.candidates.shortlist is None else self.candidates.shortlist
+
+    def in_shortlist(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(candidates,) flags of the shortlist's items; false for candidates that it lacks."""
+        if self.candidates.shortlist is None:
+            return flags
+        flagged: NDArray[np.bool_] = np.isin(self.candidates.rows, self.shortlist.rows[flags])
+        return flagged
+
     @cached_property
     def newest(self) -> Rows:
         """(history,) item rows of the `NEWEST` newest items, newest first."""
@@ -117,16 +129,18 @@ class Feature:
 
 FEATURES = (
     Feature("shortlist score", "logit", lambda c: c.candidates.scores),
-    Feature("gap to the best shortlist score", "logit", lambda c: _gap(c.candidates.scores)),
-    Feature("rank by shortlist score", "log rank", lambda c: _log_rank(c.candidates.scores)),
+    Feature("gap to the best shortlist score", "logit", lambda c: _gap(c, "scores")),
+    Feature("rank by shortlist score", "log rank", lambda c: _log_rank(c, "scores")),
     Feature("cosine to the user", "cosine", lambda c: c.candidates.cosines),
-    Feature("rank by cosine", "log rank", lambda c: _log_rank(c.candidates.cosines)),
+    Feature("rank by cosine", "log rank", lambda c: _log_rank(c, "cosines")),
     Feature("neighbour score", "log score", lambda c: _log(c.candidates.neighbour_scores)),
+    Feature("rank by neighbour score", "log rank", lambda c: _log_rank(c, "neighbour_scores")),
+    Feature("recalled by the towers", "bool", lambda c: c.in_shortlist(c.shortlist.by_towers)),
     Feature(
-        "rank by neighbour score", "log rank", lambda c: _log_rank(c.candidates.neighbour_scores)
+        "recalled by the neighbour lists",
+        "bool",
+        lambda c: c.in_shortlist(c.shortlist.by_neighbours),
     ),
-    Feature("recalled by the towers", "bool", lambda c: c.candidates.by_towers),
-    Feature("recalled by the neighbour lists", "bool", lambda c: c.candidates.by_neighbours),
     Feature("popularity", "log count", lambda c: np.log1p(purchases(c.popularity, c.origins))),
     Feature("history length", "log count", lambda c: np.full(c.count, np.log1p(len(c.history)))),
     Feature("bought with the last item", "log share", lambda c: _log(_at(c.together, 0))),
@@ -227,7 +241,8 @@ class Features:
 
         Args:
             history: Item rows, oldest first.
-            candidates: Distinct items, none of them in the history.
+            candidates: Distinct items, a shortlist or with one; then the ranks among others are
+                those that they would have in that shortlist, as in training.
 
         Returns:
             (candidates, features) float32, columns as in `FEATURES`.
@@ -290,9 +305,10 @@ def _decayed_mean(context: FeatureContext, values: Scores) -> Scores:
     return mean
 
 
-def _gap(scores: Scores) -> Scores:
-    """Difference from the best score, at most 0."""
-    gap: Scores = scores - scores.max(initial=-np.inf)
+def _gap(context: FeatureContext, scores: str) -> Scores:
+    """Difference from the shortlist's best score, at most 0 for its own items."""
+    best = getattr(context.shortlist, scores).max(initial=-np.inf)
+    gap: Scores = getattr(context.candidates, scores) - best
     return gap
 
 
@@ -301,8 +317,9 @@ def _log(share: Scores) -> Scores:
     return logarithm
 
 
-def _log_rank(scores: Scores) -> Scores:
-    """log(1 + rank), where the best item has rank 0 and ties share their best rank."""
-    order = np.sort(-scores)
-    ranks: Scores = np.log1p(np.searchsorted(order, -scores)).astype(np.float32)
+def _log_rank(context: FeatureContext, scores: str) -> Scores:
+    """log(1 + rank) in the shortlist: the best has rank 0, and ties share their best rank."""
+    order = np.sort(-getattr(context.shortlist, scores))
+    place = np.searchsorted(order, -getattr(context.candidates, scores))
+    ranks: Scores = np.log1p(place).astype(np.float32)
     return ranks

@@ -10,10 +10,11 @@ from tqdm import tqdm
 
 from dataset.arrays import load_dataset
 from dataset.cases import Cases
+from dataset.validation_users import ValidationUsers
 from index.arrays import Rows
 from index.ranked_list import RankedList
 from lineage.open_release import open_release
-from lineage.stages import DATA, TRIAL, TRIAL_FOLDER, TRIAL_TOWERS, VALID_CASES
+from lineage.stages import DATA, TRIAL, TRIAL_FOLDER
 from ranker.shortlists import Shortlists
 from retrieval.blas_threads import limit_blas_threads
 from retrieval.config import ShortlistsConfig
@@ -41,28 +42,30 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
     limit_blas_threads()
     open_release(root, TRIAL)
     data, retriever = load_dataset(root / DATA), Retriever.load(root / TRIAL_FOLDER)
-    cases = data.cases("valid")
-    tuned_on = cases.at(np.load(root / TRIAL_TOWERS / VALID_CASES))
-    tuned = tuned_on.sample(config.valid_users, config.seed)
-    others = cases.select(np.flatnonzero(~np.isin(cases.user_rows, tuned_on.user_rows)))
-    chosen = others.sample(config.learnt_users, config.seed)
+    users = ValidationUsers.of(data)
+    learn = users.learn.sample(config.learnt_users, config.seed)
+    choose, gate = (
+        part.sample(config.valid_users, config.seed) for part in (users.choose, users.gate)
+    )
     learnt = [
         case
-        for case in _recall(retriever, chosen, config.size, "shortlists to train on")
+        for case in _recall(retriever, learn, config.size, "shortlists to train on")
         if np.isin(case.targets, case.recalled.rows).any()
     ]
-    tuning = _recall(retriever, tuned, config.size, "shortlists to tune on")
+    choosing = _recall(retriever, choose, config.size, "shortlists to choose the pass")
+    gating = _recall(retriever, gate, config.size, "shortlists to judge the ranker")
     if not learnt:
         raise ValueError(
-            f"size must be large enough to recall a target for at least one of {len(chosen)} "
+            f"size must be large enough to recall a target for at least one of {len(learn)} "
             f"users, got {config.size}; raise it or train the towers for longer"
         )
     features = Features.load(root / TRIAL_FOLDER, retriever.sources, data.popularity)
-    _write(folder, features, learnt, tuning, config)
+    _write(folder, features, (learnt, choosing, gating), config)
     return {
-        "users to learn from": len(chosen),
+        "users to learn from": len(learn),
         "with a target in the shortlist": len(learnt),
-        "users to tune on": len(tuned),
+        "users who choose the pass": len(choose),
+        "users who decide whether ranking pays": len(gate),
     }
 
 
@@ -101,16 +104,15 @@ def _recall(retriever: Retriever, cases: Cases, size: int, description: str) -> 
 def _write(
     folder: Path,
     features: Features,
-    learnt: list[_RecalledCase],
-    tuning: list[_RecalledCase],
+    parts: tuple[list[_RecalledCase], list[_RecalledCase], list[_RecalledCase]],
     config: ShortlistsConfig,
 ) -> None:
     """Write one list at a time, so that all features need not fit into memory."""
-    cases = [*learnt, *tuning]
+    cases = [case for part in parts for case in part]
     created = Shortlists.create(
         folder,
         np.array([case.place for case in cases]),
-        len(learnt),
+        (len(parts[0]), len(parts[1])),
         config.size,
         config.features,
     )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -142,28 +142,25 @@ class Retriever:
             shoppers: Shoppers to recommend to.
             size: Items wanted from each source, and from both together.
             stage_times: Receives the times `user_tower` and `index`, ms.
-            given: For each shopper, item rows to score instead of recalling items, or None. They
-                keep their order and are marked as recalled by neither source.
+            given: For each shopper, item rows to score instead of the recalled items, or None. They
+                keep their order, are marked as recalled by neither source, and come with the
+                shopper's shortlist.
         """
         users = self.embed_all(shoppers, stage_times)
         started = time.perf_counter()
-        rows = [None for _ in shoppers] if given is None else given
-        to_recall = [place for place, judged in enumerate(rows) if judged is None]
-        recalled = self.sources.shortlists(
-            users[to_recall],
-            [shoppers[place].history for place in to_recall],
+        lists = self.sources.shortlists(
+            users,
+            [shopper.history for shopper in shoppers],
             size,
-            uses_neighbours=[shoppers[place].uses_neighbours for place in to_recall],
-            allowed=[shoppers[place].allowed for place in to_recall],
+            uses_neighbours=[shopper.uses_neighbours for shopper in shoppers],
+            allowed=[shopper.allowed for shopper in shoppers],
         )
-        lists = dict(zip(to_recall, recalled, strict=True))
-        for place, judged in enumerate(rows):
+        for place, judged in enumerate(given or ()):
             if judged is not None:
-                lists[place] = self.sources.score_items(
-                    users[place], shoppers[place].history, judged
-                )
+                scored = self.sources.score_items(users[place], shoppers[place].history, judged)
+                lists[place] = replace(scored, shortlist=lists[place])
         stage_times["index"] = 1e3 * (time.perf_counter() - started)
-        return [lists[place] for place in range(len(shoppers))]
+        return lists
 
     def shortlist(
         self,

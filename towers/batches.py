@@ -12,6 +12,7 @@ from backbone.batch import Batch, TokenBatch, pad
 from backbone.packing import PackedBatch, pack
 from backbone.tokens import item_input
 from dataset.training_examples import TrainingExamples
+from lineage.processes import Processes
 from towers.inputs import TextInputs, Twins
 from towers.negative_sampler import NegativeSampler
 from towers.sampled_softmax import Choices
@@ -45,6 +46,8 @@ class TowersBatch(Batch):
     """(candidates,) int64 positions in `rows`"""
     choices: Choices
     """Targets and masked candidates of each shopper"""
+    weight: Tensor
+    """Scalar: weight of the loss among the processes that train together, 1 on average"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,40 +63,51 @@ class Training:
     seed: int
     prior: NDArray[np.float32] | None = None
     """(items,) added to an item's logit in training, nats"""
+    processes: Processes = Processes()
+    """All draw the same batch and the same candidates; each builds its share of the shoppers"""
 
     def rng(self, chosen: Sequence[int]) -> np.random.Generator:
         """Random generator of a batch, which depends only on the seed and the batch's members."""
         return np.random.default_rng([self.seed, *chosen[:8]])
 
+    def pool(
+        self, examples: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
+        """Draw the candidates for the training examples of a batch, as the sampler returns them."""
+        return self.sampler(examples, self.examples.targets[examples], rng)
+
     def choices(
-        self, examples: NDArray[np.int64], shoppers: NDArray[np.int64], rng: np.random.Generator
-    ) -> tuple[NDArray[np.int64], Choices]:
-        """Draw the pool of candidates for some training examples.
+        self,
+        pool: tuple[NDArray[np.int64], NDArray[np.float32] | None],
+        examples: NDArray[np.int64],
+        shoppers: NDArray[np.int64],
+    ) -> Choices:
+        """Choices of some training examples out of a pool, with their masked candidates.
 
         Args:
+            pool: The candidates, as `pool` returned them.
             examples: (choices,) training examples.
             shoppers: (choices,) number of each example's shopper in the batch, ascending.
-            rng: Random generator of the batch.
-
-        Returns:
-            Item rows of the pool, ascending, and the choices with their masked candidates.
         """
-        targets = self.examples.targets[examples]
-        pool, log_inclusion = self.sampler(examples, targets, rng)
+        rows, log_inclusion = pool
         _, first = np.unique(shoppers, return_index=True)
         users = self.examples.user_rows[examples[first]]
-        masked = {user: self._not_negative(user, pool) for user in dict.fromkeys(users.tolist())}
+        masked = {user: self._not_negative(user, rows) for user in dict.fromkeys(users.tolist())}
         excluded = [masked[user] for user in users.tolist()]
-        return pool, Choices(
+        return Choices(
             users=torch.from_numpy(shoppers),
-            targets=torch.from_numpy(np.searchsorted(pool, targets)),
+            targets=torch.from_numpy(np.searchsorted(rows, self.examples.targets[examples])),
             excluded_users=torch.from_numpy(
                 np.repeat(np.arange(len(users)), [len(columns) for columns in excluded])
             ),
             excluded_candidates=torch.from_numpy(np.concatenate(excluded)),
             log_inclusion=None if log_inclusion is None else torch.from_numpy(log_inclusion),
-            prior=None if self.prior is None else torch.from_numpy(self.prior[pool]),
+            prior=None if self.prior is None else torch.from_numpy(self.prior[rows]),
         )
+
+    def weight(self, own: int, members: int) -> Tensor:
+        """Scalar: weight of the loss of this process's part of a batch's choices."""
+        return torch.tensor(self.processes.weight(own, members), dtype=torch.float32)
 
     def _not_negative(self, user: int, pool: NDArray[np.int64]) -> NDArray[np.int64]:
         """Positions in the pool of a user's training purchases and of their twins."""
@@ -150,11 +164,9 @@ class WindowBatches:
         place = examples.ends[members] - 1 - windows.starts[np.asarray(chosen)][of_window]
         new = np.ones(len(members), bool)  # whether an example begins another shopper
         new[1:] = (np.diff(of_window) != 0) | (np.diff(place) != 0)
-        shoppers = np.cumsum(new) - 1
         searching = rng.permutation(members)[: round(self.searches * len(chosen))]
         everyone = np.concatenate([members, searching])
-        numbers = np.concatenate([shoppers, 1 + shoppers[-1] + np.arange(len(searching))])
-        pool, choices = training.choices(everyone, numbers, rng)
+        pool = training.pool(everyone, rng)
         words = [training.search(int(example), rng) for example in searching]
         histories = [examples.items[span] for span in spans]
         interaction_codes = [examples.interaction_codes[span] for span in spans]
@@ -166,16 +178,33 @@ class WindowBatches:
             rng.random(len(interaction_codes)) < CONTEXTS_UNKNOWN
         ).tolist():
             interaction_codes[unknown] = np.zeros_like(interaction_codes[unknown])
-        rows = pool if training.sampler.takes_all else np.union1d(pool, np.concatenate(histories))
+        # from here on this process's share: whole windows, and searches
+        windowed, searched = (training.processes.owns(len(all_)) for all_ in (chosen, searching))
+        owned_sequences = np.flatnonzero(np.concatenate([windowed, searched])).tolist()
+        histories = [histories[sequence] for sequence in owned_sequences]
+        interaction_codes = [interaction_codes[sequence] for sequence in owned_sequences]
+        words = [words[search] for search in np.flatnonzero(searched).tolist()]
+        ours = windowed[of_window]
+        shoppers = np.cumsum(new[ours]) - 1
+        own = np.concatenate([members[ours], searching[searched]])
+        numbers = np.concatenate([shoppers, 1 + shoppers[-1] + np.arange(len(words))])
+        candidates, own_windows = pool[0], int(windowed.sum())
+        rows = (
+            candidates
+            if training.sampler.takes_all
+            else np.union1d(candidates, np.concatenate(histories))
+        )
         sequences = [np.searchsorted(rows, history).astype(np.int32) for history in histories]
         for search in range(len(words)):
-            shopper = len(chosen) + search
+            shopper = own_windows + search
             sequences[shopper] = np.append(sequences[shopper], np.int32(1 + len(rows) + search))
         packed = pack(sequences, interaction_codes, width=self.width, filler=len(rows))
         fresh, texts = training.fresh(examples.targets[members], rows, rng)
-        last = np.array([len(s) - 1 for s in sequences[len(chosen) :]], np.int64)
-        cells = np.concatenate([place[new], last])
-        owner = np.concatenate([of_window[new], len(chosen) + np.arange(len(searching))])
+        last = np.array([len(s) - 1 for s in sequences[own_windows:]], np.int64)
+        begins = ours & new
+        cells = np.concatenate([place[begins], last])
+        sequence_of = (np.cumsum(windowed) - 1)[of_window[begins]]
+        owner = np.concatenate([sequence_of, own_windows + np.arange(len(words))])
         return TowersBatch(
             rows=torch.from_numpy(rows),
             fresh=fresh,
@@ -183,8 +212,9 @@ class WindowBatches:
             histories=packed,
             searches=pad(words, training.inputs.special.pad),
             cells=packed.starts[owner] + torch.from_numpy(cells),
-            candidates=torch.from_numpy(np.searchsorted(rows, pool)),
-            choices=choices,
+            candidates=torch.from_numpy(np.searchsorted(rows, candidates)),
+            choices=training.choices(pool, own, numbers),
+            weight=training.weight(len(own), len(everyone)),
         )
 
 
@@ -198,16 +228,18 @@ class TitleBatches:
         """Build the batch of some training examples, by their position."""
         training, examples, members = self.training, self.training.examples, np.asarray(chosen)
         rng = training.rng(chosen)
-        pool, choices = training.choices(members, np.arange(len(members)), rng)
-        fresh, texts = training.fresh(examples.targets[members], pool, rng)
-        histories = [training.inputs.history(examples.history(example)) for example in chosen]
+        pool = training.pool(members, rng)
+        fresh, texts = training.fresh(examples.targets[members], pool[0], rng)
+        own = members[training.processes.owns(len(members))]
+        histories = [training.inputs.history(examples.history(example)) for example in own.tolist()]
         return TowersBatch(
-            rows=torch.from_numpy(pool),
+            rows=torch.from_numpy(pool[0]),
             fresh=fresh,
             texts=texts,
             histories=pad(histories, training.inputs.special.pad),
             searches=pad([], training.inputs.special.pad),
-            cells=torch.arange(len(members)),
-            candidates=torch.arange(len(pool)),
-            choices=choices,
+            cells=torch.arange(len(own)),
+            candidates=torch.arange(len(pool[0])),
+            choices=training.choices(pool, own, np.arange(len(own))),
+            weight=training.weight(len(own), len(members)),
         )

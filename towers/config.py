@@ -65,7 +65,8 @@ class TowersConfig:
     """Packed rows, or texts, whose activations are in memory at once in training, for batches that
     exceed memory; by default the whole batch."""
     valid_users: int = 2_000
-    """Users of the validation split that early stopping evaluates."""
+    """Most validation users whom early stopping evaluates, and most others who weigh the recall
+    sources."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """How the towers are fine-tuned. `trained_layers` counts layers of the user tower. An example
     is a history, and `batch_size` counts items; for `reads: titles` both count purchases."""

@@ -18,7 +18,7 @@ from backbone.batch import pad
 from backbone.device import autocast, serving_dtype
 from backbone.encode_texts import in_batches, in_order
 from backbone.layers import states_below
-from backbone.training import adamw
+from backbone.optimizer import adamw
 from dataset.cases import Cases
 from evaluation.metrics import recall
 from evaluation.search import exact_search
@@ -60,6 +60,7 @@ class TowersModule(LightningModule):
         """
         super().__init__()
         self.model, self.valid, self.config = model, valid, config
+        self.warmup: int | None = None  # steps; None for as many as configured
         self.average = deepcopy(model).requires_grad_(requires_grad=False)
         self.inputs, self.examples = training.inputs, training.examples
         self.hard = training.sampler.hard
@@ -161,10 +162,6 @@ class TowersModule(LightningModule):
         interaction_codes = [self.examples.history_codes(int(example)) for example in chosen]
         self.hard.renew(chosen, self.embed_users(items, histories, interaction_codes), items)
 
-    def on_train_batch_start(self, batch: TowersBatch, batch_idx: int) -> None:  # noqa: ARG002
-        """Seed each step by its number, so that a resumed training draws the same numbers."""
-        torch.manual_seed(self.config.training.seed + self.global_step)
-
     def training_step(self, batch: TowersBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """Score every shopper of the batch against every candidate of the batch."""
         texts = self.texts[batch.rows]
@@ -185,7 +182,7 @@ class TowersModule(LightningModule):
                 functional.normalize(candidates[:, :width], dim=-1),
                 batch,
             )
-        return loss + orthogonality(self.model)
+        return batch.weight * loss + orthogonality(self.model)
 
     def _read_fresh(self, batch: TowersBatch) -> Tensor:
         """(texts, hidden): the texts of a batch that are encoded with gradients."""
@@ -228,11 +225,12 @@ class TowersModule(LightningModule):
             )
             for k in (10, 100):
                 share = float(recall(found, self.valid.targets, k).mean())
-                self.log(f"valid/recall@{k}", share, prog_bar=True)
+                # of several processes: their mean, so that all stop after the same epoch
+                self.log(f"valid/recall@{k}", share, prog_bar=True, sync_dist=True)
         self._mine(items, epoch=self.current_epoch + 1)
 
     def configure_optimizers(self) -> Any:
         """AdamW and a learning-rate schedule that advances at each step."""
         steps = int(self.trainer.estimated_stepping_batches)
-        optimizer, schedule = adamw(self.model, self.config.training, steps)
+        optimizer, schedule = adamw(self.model, self.config.training, steps, self.warmup)
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]

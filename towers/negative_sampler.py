@@ -1,15 +1,11 @@
 """Draws the pool of items that a batch is scored against, with inclusion probabilities."""
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import distributed
 
 from towers.hard_negatives import HardNegatives
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +33,14 @@ class NegativeSampler:
     def __call__(
         self, examples: NDArray[np.int64], targets: NDArray[np.int32], rng: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
-        """Draw a pool; processes that train together share one pool.
+        """Draw a pool.
 
         An item is in the pool unless every source missed it: π = 1 - (1 - share of the targets)^n
-        × (1 - uniform / bought items)^p × (1 - share of the hard negatives)^n, for n training
-        examples in p processes.
+        × (1 - uniform / bought items) × (1 - share of the hard negatives)^n, for n distinct
+        training examples. A repeated example adds nothing to the pool.
 
         Args:
-            examples: (examples,) training examples of this process's batch.
+            examples: (examples,) training examples of the batch; may repeat.
             targets: (examples,) item rows of their targets.
             rng: Random generator.
 
@@ -53,21 +49,12 @@ class NegativeSampler:
         """
         if self.takes_all:
             return self.bought, None
+        distinct = np.unique(examples)
         drawn = rng.choice(self.bought, self.uniform, replace=False)
-        hard = np.empty(0, np.int32) if self.hard is None else self.hard.draw(examples, rng)
-        pools = gathered(np.concatenate([drawn, targets, hard]))
-        rows = np.unique(np.concatenate(pools)).astype(np.int64)
-        n = sum(gathered(len(targets)))
-        missed = (1 - self.target_share) ** n * (1 - self.uniform / len(self.bought)) ** len(pools)
+        hard = np.empty(0, np.int32) if self.hard is None else self.hard.draw(distinct, rng)
+        rows = np.unique(np.concatenate([drawn, targets, hard])).astype(np.int64)
+        n = len(distinct)
+        missed = (1 - self.target_share) ** n * (1 - self.uniform / len(self.bought))
         if self.hard is not None:
             missed = missed * (1 - self.hard.share) ** n
         return rows, np.log1p(-missed[rows]).astype(np.float32)
-
-
-def gathered(value: T) -> list[T]:
-    """The values of all processes that train together, in rank order."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return [value]
-    values: list[T] = [value] * distributed.get_world_size()
-    distributed.all_gather_object(values, value)
-    return values

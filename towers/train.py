@@ -19,11 +19,11 @@ from transformers import PreTrainedTokenizerBase
 
 from backbone.device import best_device
 from backbone.encode_texts import encode_texts
+from backbone.epoch_batches import EpochBatches, EpochSampler
 from backbone.load import load_tokenizer
+from backbone.optimizer import warmup_steps
 from backbone.tokens import SpecialTokens, tokenize
 from backbone.training import (
-    BudgetBatchSampler,
-    EpochSampler,
     FitResult,
     fit,
     seed_everything,
@@ -33,7 +33,9 @@ from backbone.training import (
 from dataset.arrays import Dataset, load_dataset
 from dataset.cases import Cases
 from dataset.training_examples import training_examples
-from lineage.manifest import read_manifest
+from dataset.validation_users import ValidationUsers
+from lineage.manifest import read_manifest, require_newest_format
+from lineage.processes import Processes
 from lineage.stages import (
     DATA,
     EMBEDDINGS,
@@ -41,7 +43,7 @@ from lineage.stages import (
     TOWERS,
     TRIAL_TOWERS,
     USER_EMBEDDINGS,
-    VALID_CASES,
+    WEIGHING_CASES,
 )
 from towers.artifact import (
     save_item_tower,
@@ -57,7 +59,8 @@ from towers.negative_sampler import NegativeSampler
 from towers.svd_init import svd_embeddings
 from towers.windows import windows
 
-EPOCHS = "epochs"
+EPOCHS, WARMUP = "epochs", "warm-up steps"
+"""Keys of facts of the trial that the refit repeats."""
 
 
 def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
@@ -75,15 +78,22 @@ def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     tokenizer = load_tokenizer(config.backbone)
     fingerprint = read_manifest(root / DATA, DATA).fingerprint
     workplace = training_folder(root, TRIAL_TOWERS, asdict(config), fingerprint)
-    valid = valid_cases(data, config.valid_users)
+    users = ValidationUsers.of(data)
     module, fitted = fit_towers(
-        config, data, tokenizer, workplace, valid=valid, cache_below=root / "training"
+        config,
+        data,
+        tokenizer,
+        workplace,
+        valid=users.stop.sample(config.valid_users, 0),
+        cache_below=root / "training",
     )
-    np.save(folder / VALID_CASES, valid.places)
+    weigh = users.weigh.sample(config.valid_users, 0)
+    np.save(folder / WEIGHING_CASES, weigh.places)
     return {
-        **_written(config, module, (valid.histories, valid.interaction_codes), tokenizer, folder),
+        **_written(config, module, (weigh.histories, weigh.interaction_codes), tokenizer, folder),
         MONITOR: round(fitted.best, 4),
         EPOCHS: fitted.epochs,
+        WARMUP: module.warmup,
     }
 
 
@@ -91,7 +101,8 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     """Train both towers on the training and the validation split, and write them.
 
     Args:
-        config: Options of the towers; the number of epochs comes from the trial.
+        config: Options of the towers; the numbers of epochs and of warm-up steps come from the
+            trial.
         root: Folder of the dataset's stages; checkpoints and logs go to `root/training`.
         folder: Where to write.
 
@@ -101,10 +112,18 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     data = load_dataset(root / DATA).for_refit()
     tokenizer = load_tokenizer(config.backbone)
     decided = read_manifest(root / TRIAL_TOWERS, TRIAL_TOWERS)
+    require_newest_format(root / TRIAL_TOWERS, decided, TRIAL_TOWERS)
     workplace = training_folder(root, TOWERS, asdict(config), decided.fingerprint)
     epochs = decided.facts[EPOCHS]
     config = replace(config, training=replace(config.training, max_epochs=epochs))
-    module, _ = fit_towers(config, data, tokenizer, workplace, cache_below=root / "training")
+    module, _ = fit_towers(
+        config,
+        data,
+        tokenizer,
+        workplace,
+        warmup=decided.facts[WARMUP],
+        cache_below=root / "training",
+    )
     known = np.flatnonzero(np.diff(module.examples.user_starts))
     users = np.random.default_rng(config.training.seed).permutation(known)[: config.valid_users]
     histories = [data.history(user) for user in users.tolist()]
@@ -150,6 +169,7 @@ def fit_towers(
     folder: Path,
     *,
     valid: Cases | None = None,
+    warmup: int | None = None,
     cache_below: Path,
 ) -> tuple[TowersModule, FitResult]:
     """Train both towers on the training split.
@@ -160,6 +180,7 @@ def fit_towers(
         tokenizer: Tokenizer of the backbone.
         folder: Folder of checkpoints and logs; an interrupted training resumes from it.
         valid: Users whose recall@100 selects the best epoch; None selects the last one.
+        warmup: Steps during which the learning rate rises; by default as configured.
         cache_below: Folder of the cached outputs of the pretrained backbone.
 
     Returns:
@@ -170,6 +191,7 @@ def fit_towers(
     loader = batches(config, source)
     steps = total_steps(loader, config.training)
     module = build_module(config, data, source, steps, valid=valid, cache_below=cache_below)
+    module.warmup = warmup_steps(config.training, steps) if warmup is None else warmup
     fitted = fit(
         module,
         loader,
@@ -196,21 +218,6 @@ def text_inputs(
     )
 
 
-def valid_cases(data: Dataset, users: int) -> Cases:
-    """Cases for early stopping, at most `users`, of at most a quarter of the split's users.
-
-    The ranker learns from the other users.
-
-    Raises:
-        ValueError: the validation split has no usable user.
-    """
-    cases = data.cases("valid")
-    if not len(cases):
-        raise ValueError("valid split must hold a user with a history and a new item, got none")
-    quarter = max(len(np.unique(cases.user_rows)) // 4, 1)
-    return cases.sample_users(min(users, quarter), 0).sample(users, 0)
-
-
 def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> Training:
     """The source of training batches: examples, inputs and the negative sampler."""
     examples = training_examples(data, within_baskets=config.reads == "items")
@@ -231,6 +238,7 @@ def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> 
         fresh_texts=config.fresh_texts if config.item_layers else 0,
         seed=config.training.seed,
         prior=(config.prior * np.log1p(counts)).astype(np.float32) if config.prior else None,
+        processes=Processes.training(config.training.devices),
     )
 
 
@@ -292,20 +300,19 @@ def sequence_length(config: TowersConfig) -> int:
 def batches(config: TowersConfig, source: Training) -> DataLoader[int]:
     """Loader of training batches, in a seeded order."""
     examples, training = source.examples, config.training
+    collate: TitleBatches | WindowBatches
     if config.reads == "titles":
-        return DataLoader(
-            range(len(examples)),  # type: ignore[arg-type]  # a range is a map-style dataset
-            batch_size=training.batch_size,
-            sampler=EpochSampler(len(examples), training.examples_per_epoch, training.seed),
-            collate_fn=TitleBatches(training=source),
-            drop_last=len(examples) > training.batch_size,
-        )
-    cut = windows(examples, config.history_length)
-    order = EpochSampler(len(cut), training.examples_per_epoch, training.seed)
-    return DataLoader(
-        range(len(cut)),  # type: ignore[arg-type]
-        batch_sampler=BudgetBatchSampler(order, training.batch_size, cut.ends - cut.starts),
-        collate_fn=WindowBatches(
+        sizes = np.ones(len(examples), np.int64)
+        collate = TitleBatches(training=source)
+    else:
+        cut = windows(examples, config.history_length)
+        sizes = cut.ends - cut.starts
+        collate = WindowBatches(
             training=source, windows=cut, width=sequence_length(config), searches=config.searches
-        ),
+        )
+    order = EpochSampler(len(sizes), training.examples_per_epoch, training.seed)
+    return DataLoader(
+        range(len(sizes)),  # type: ignore[arg-type]  # a range is a map-style dataset
+        batch_sampler=EpochBatches(order, training.batch_size, sizes, source.processes),
+        collate_fn=collate,
     )

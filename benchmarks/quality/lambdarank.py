@@ -33,7 +33,7 @@ def fit(shortlists: Shortlists, targets: Sequence[Rows], seed: int) -> lightgbm.
         targets: Item rows that each of their users bought next.
         seed: Seed of LightGBM.
     """
-    learnt, tuned = slice(shortlists.learnt), slice(shortlists.learnt, len(shortlists.places))
+    learnt, tuned = slice(shortlists.learnt), shortlists.chooses
     training = lightgbm.Dataset(**_pool(shortlists, targets, learnt), free_raw_data=False)
     tuning = lightgbm.Dataset(
         **_pool(shortlists, targets, tuned), reference=training, free_raw_data=False
@@ -115,8 +115,8 @@ def _pool(shortlists: Shortlists, targets: Sequence[Rows], part: slice) -> dict[
 
 def _quality(booster: lightgbm.Booster, shortlists: Shortlists, targets: Sequence[Rows]) -> float:
     lists = []
-    for place in range(shortlists.learnt, len(shortlists.places)):
+    for place in range(len(shortlists.places))[shortlists.chooses]:
         present = shortlists.rows[place] >= 0
         lists.append((shortlists.rows[place][present], shortlists.features[place][present]))
     shown = rank(booster, lists, shortlists.rows.shape[1])
-    return float(ndcg(shown, targets[shortlists.learnt :], 10).mean())
+    return float(ndcg(shown, targets[shortlists.chooses], 10).mean())

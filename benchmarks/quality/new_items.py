@@ -20,13 +20,14 @@ from backbone.training import training_folder
 from benchmarks.quality.untrained import Untrained
 from dataset.arrays import TEST, Dataset, load_dataset
 from dataset.cases import Cases
+from dataset.validation_users import ValidationUsers
 from evaluation.intervals import Interval, difference_interval, mean_interval
 from evaluation.metrics import recall
 from evaluation.search import exact_search
 from lineage.manifest import read_manifest
 from lineage.stages import DATA
 from towers.config import TowersConfig
-from towers.train import fit_towers, valid_cases
+from towers.train import fit_towers
 
 logger = logging.getLogger(__name__)
 KS = (10, 50, 100)
@@ -113,7 +114,7 @@ def compare(config: TowersConfig, root: Path, share: float) -> Mapping[str, Mapp
         data,
         load_tokenizer(config.backbone),
         folder,
-        valid=valid_cases(data, config.valid_users),
+        valid=ValidationUsers.of(data).stop.sample(config.valid_users, 0),
         cache_below=root / "training",
     )
     items = module.embed_items()

@@ -1,5 +1,6 @@
 """Writes the postings of the items' typed columns, for filters."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from dataset.attribute_kind import Kind
 from dataset.postings import KeywordPostings, OrderedPostings, Postings, save_postings
 from dataset.prepare.schema import ITEM, is_string, is_string_list
 
+logger = logging.getLogger(__name__)
 _ROW, _VALUE = "row", "value"
 
 
@@ -44,6 +46,24 @@ def save_attributes(folder: Path, items: pl.DataFrame) -> dict[str, Kind]:
     return kinds
 
 
+def numbers(column: pl.Series) -> pl.Series:
+    """A numeric column in the type that filters compare: Int64, Float32 or Float64.
+
+    Whole numbers keep 64 bits; a column with one beyond them becomes Float64, with a warning.
+    """
+    kind = column.dtype
+    if kind.is_integer() or (isinstance(kind, pl.Decimal) and kind.scale == 0):
+        whole = column.cast(pl.Int64, strict=False)
+        if whole.null_count() == column.null_count():
+            return whole
+        logger.warning(
+            "column %r has whole numbers of more than 64 bits; filters compare their first 15 "
+            "digits; give them as text to compare them whole",
+            column.name,
+        )
+    return column.cast(pl.Float32 if kind == pl.Float32 else pl.Float64)
+
+
 def _postings(column: pl.Series, kind: Kind) -> Postings:
     return _ordered(column) if kind in ("number", "time") else _keywords(column.rename(_VALUE))
 
@@ -63,7 +83,7 @@ def _ordered(column: pl.Series) -> OrderedPostings:
     if column.dtype.is_temporal():
         values = column.dt.epoch("us").cast(pl.Int64)
     else:
-        single = column.dtype == pl.Float32
-        values = column.cast(pl.Float32 if single else pl.Float64).fill_nan(None)
+        values = numbers(column)
+        values = values.fill_nan(None) if values.dtype.is_float() else values
     rows: NDArray[np.int64] = np.flatnonzero(values.is_not_null().to_numpy())
     return OrderedPostings.of(values.drop_nulls().to_numpy(), rows)

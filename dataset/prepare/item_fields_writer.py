@@ -11,7 +11,7 @@ import polars as pl
 from dataset.arrays import StringColumn
 from dataset.config import DataConfig
 from dataset.item_fields import FIELDS
-from dataset.prepare.attributes import kind_of
+from dataset.prepare.attributes import kind_of, numbers
 from dataset.prepare.catalogue.canonical_items import canonical_items
 from dataset.prepare.schema import ITEM, TITLE, is_string, is_string_list
 from dataset.prepare.sources import DEFAULT, opened_table
@@ -34,6 +34,8 @@ def fields_of(items: pl.DataFrame) -> Iterator[dict[str, dict[str, Any]]]:
     all other columns that filters can use; times are in ISO 8601. Nulls, NaN, infinities, empty
     strings and empty lists are left out.
     """
+    numeric = [name for name, kind in items.schema.items() if kind.is_numeric()]
+    items = items.with_columns(numbers(items[name]) for name in numeric)
     kinds = {name: kind for name, kind in items.schema.items() if name not in (ITEM, TITLE)}
     texts = [name for name, kind in kinds.items() if is_string(kind) or is_string_list(kind)]
     typed = [name for name, kind in kinds.items() if name not in texts and kind_of(kind)]
@@ -102,8 +104,6 @@ def _plain(name: str, kind: pl.DataType) -> pl.Expr:
         return column.list.drop_nulls()
     if kind.is_float():
         return pl.when(column.is_finite()).then(column)
-    if kind.is_decimal():
-        return column.cast(pl.Float64)
     if isinstance(kind, pl.Datetime) and kind.time_zone:
         return column.dt.convert_time_zone("UTC")  # a zone may reach beyond the years of Python
     return column

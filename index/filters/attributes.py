@@ -137,8 +137,8 @@ class Attributes:
         ]
         of_release = self._postings(name)
         if isinstance(of_release, OrderedPostings):
-            values = np.array([value for _, value in held], of_release.values.dtype)
-            return OrderedPostings.of(values, np.array([row for row, _ in held], np.int64))
+            rows = np.array([row for row, _ in held], np.int64)
+            return of_release.like([value for _, value in held], rows)
         rows_of: dict[str, list[int]] = defaultdict(list)
         for row, keyword in held:
             rows_of[keyword].append(row)

@@ -4,9 +4,11 @@ Errors:
     FilterError: a clause is invalid.
 """
 
-import math
 from collections.abc import Mapping
 from datetime import date, timedelta
+from math import inf
+from numbers import Integral
+from typing import Any
 
 from dataset.attribute_kind import Kind
 from shortlist_client.api.filters import EPOCH, AnyOf, Clause, Range, Value, moment
@@ -46,11 +48,12 @@ def as_keyword(value: Value) -> str:
 
 
 def as_number(value: Value) -> float:
-    """A number unchanged, a time as whole microseconds since 1970."""
+    """A number as Python's int or float, a time as whole microseconds since 1970."""
     if isinstance(value, date):
         return (moment(value) - EPOCH) // timedelta(microseconds=1)
     assert not isinstance(value, str)
-    return value
+    number: Any = value  # NumPy's numbers too
+    return int(number) if isinstance(number, Integral) else float(number)
 
 
 def _check_range(clause: Range, kind: Kind) -> None:
@@ -83,7 +86,7 @@ def _check_value(name: str, kind: Kind, value: Value) -> None:
         raise FilterError(
             f"values of attribute {name!r} must be {kind}s, got the {given} {_shown(value)}"
         )
-    if given == "number" and not math.isfinite(as_number(value)):
+    if given == "number" and not abs(as_number(value)) < inf:  # nor NaN
         raise FilterError(f"values of attribute {name!r} must be finite, got {value}")
     if value == "":
         raise FilterError(f"values of attribute {name!r} must not be empty, got ''")

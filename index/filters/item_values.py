@@ -50,10 +50,11 @@ def _typed(name: str, kind: Kind, value: Any) -> Value:
 
 
 def _finite(name: str, value: float) -> float:
+    """The number as it is: a whole number keeps its digits."""
     try:
-        number = float(value)
+        finite = math.isfinite(value)
     except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
+        finite = False
+    if not finite:
         raise ValueError(f"attribute {name!r} must be finite, got {value}")
-    return number
+    return value

@@ -114,10 +114,12 @@ def _rescored(
     """The same items with the sources' scores for a changed history."""
     history = shopper.history if shopper.uses_neighbours else shopper.history[:0]
     rescored = cascade.retriever.sources.score_items(user, history, ranked_list.rows)
+    shortlist = ranked_list.shortlist
     return replace(
         rescored,
         by_towers=ranked_list.by_towers,
         by_neighbours=ranked_list.by_neighbours & (rescored.neighbour_scores > 0),
+        shortlist=None if shortlist is None else _rescored(cascade, user, shopper, shortlist),
     )
 
 

@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime
 from shortlist_client.api.checks import ATTRIBUTE_VALUE, STRING, Kind, check, members
 
 Value = str | float | bool | date
-"""Keyword, number, boolean, date or time. A time without a zone is in UTC; a date is its midnight
-in UTC."""
+"""Keyword, number, boolean, date or time. Whole numbers keep 64 bits. A time without a zone is in
+UTC; a date is its midnight in UTC."""
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,6 +1,7 @@
 """Builds messages, naming the field of a value that no message can hold."""
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -10,6 +11,8 @@ from shortlist_client.api.checks import shown
 M = TypeVar("M", bound=Message)
 TOO_LARGE = (ValueError, OverflowError)
 """What protobuf raises for a number beyond its type, and for text that is not valid Unicode."""
+EXACT = 1 << 53
+"""Largest whole number up to which a double holds every one."""
 NAMES = {
     "history_item_ids": "history",
     "exclude_item_ids": "exclude",
@@ -66,3 +69,10 @@ def check_text(name: str, fields: Mapping[str, Any]) -> None:
             one.encode()
         except UnicodeError as error:
             raise refused(f"a key of {name}", one, error) from None
+
+
+def needs_integer(value: object) -> bool:
+    """Whether a value is a whole number that fits 64 bits, but not a double."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        return False
+    return abs(int(value)) > EXACT and -(1 << 63) <= int(value) < 1 << 63

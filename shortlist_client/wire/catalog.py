@@ -6,18 +6,27 @@ from typing import Any
 from google.protobuf.struct_pb2 import Struct, Value
 
 from shortlist_client.api.checks import shown
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item
 from shortlist_client.proto.recommender.v1 import catalog_pb2
-from shortlist_client.wire.build import built, check_text, refused
+from shortlist_client.wire.build import built, check_text, needs_integer, refused
 
 
 def to_item(message: catalog_pb2.CatalogItem) -> Item:
-    """The item of a message, before any rule is checked."""
+    """The item of a message, before any rule is checked.
+
+    Raises:
+        InvalidRequestError: an attribute is in both fields for attributes.
+    """
+    attributes, integers = _fields(message.attributes), dict(message.integers)
+    for name in integers:
+        if name in attributes:
+            raise InvalidRequestError(f"integers must not repeat an attribute, got {name!r}")
     return Item(
         item_id=message.item_id,
         title=message.title,
         texts=_fields(message.texts),
-        attributes=_fields(message.attributes),
+        attributes={**attributes, **integers},
     )
 
 
@@ -30,7 +39,11 @@ def item_message(item: Item) -> catalog_pb2.CatalogItem:
     """
     message = built(catalog_pb2.CatalogItem, item_id=item.item_id, title=item.title)
     _fill("texts", message.texts, item.texts)
-    _fill("attributes", message.attributes, item.attributes)
+    large = {n: int(v) for n, v in item.attributes.items() if needs_integer(v)}
+    others = {n: v for n, v in item.attributes.items() if n not in large}
+    _fill("attributes", message.attributes, others)
+    check_text("attributes", large)
+    message.integers.update(large)
     return message
 
 
@@ -52,7 +65,7 @@ def _fields(struct: Struct) -> dict[str, Any]:
 
 
 def _plain(value: Value) -> Any:
-    """The JSON value; whole numbers become integers, because messages have only doubles."""
+    """The JSON value; whole numbers become integers, because `Struct` has only doubles."""
     kind = value.WhichOneof("kind")
     if kind == "struct_value":
         return _fields(value.struct_value)

@@ -9,7 +9,7 @@ from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.filters import EPOCH, AnyOf, Clause, Filters, Range, Value, moment
 from shortlist_client.api.request import Diversity
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
-from shortlist_client.wire.build import built
+from shortlist_client.wire.build import built, needs_integer
 
 
 def diversity_message(diversity: Diversity) -> pb.Diversity:
@@ -114,4 +114,6 @@ def _value_message(value: Value) -> pb.Value:
         since = moment(value) - EPOCH
         seconds, rest = divmod(since, timedelta(seconds=1))
         return pb.Value(time=Timestamp(seconds=seconds, nanos=1000 * rest.microseconds))
+    if needs_integer(value):
+        return pb.Value(integer=int(value))
     return built(pb.Value, number=value)

@@ -3,11 +3,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pytorch_lightning.loggers import TensorBoardLogger
+from torch import nn
 
 from backbone.config import LoggerConfig, TrainingConfig
+from backbone.epoch_batches import EpochBatches, EpochSampler
 from backbone.layers import freeze_below
 from backbone.load import load_bert
-from backbone.training import BudgetBatchSampler, EpochSampler, make_logger, training_folder
+from backbone.optimizer import adamw
+from backbone.training import make_logger, training_folder
+from lineage.processes import Processes
 
 
 def test_epochs_yield_all_examples_before_repeating():
@@ -33,7 +37,7 @@ def test_every_pass_over_the_examples_has_a_new_order():
 @pytest.mark.parametrize("budget", [1, 40, 100, 10_000])
 def test_batches_have_about_equal_size_and_hold_every_example_once(budget):
     sizes = np.random.default_rng(0).integers(1, 20, 300)
-    sampler = BudgetBatchSampler(EpochSampler(300, 10**9, seed=0), budget, sizes)
+    sampler = EpochBatches(EpochSampler(300, 10**9, seed=0), budget, sizes)
 
     batches = list(sampler)
 
@@ -43,6 +47,42 @@ def test_batches_have_about_equal_size_and_hold_every_example_once(budget):
         assert len(batches) == len(sampler)
         totals = [sizes[batch].sum() for batch in batches]
         assert max(totals) - min(totals) <= 2 * sizes.max()
+
+
+@pytest.mark.parametrize("budget", [1, 40, 10_000])
+@pytest.mark.parametrize("number", [2, 3])
+def test_each_process_has_a_share_of_every_batch_and_every_example_is_in_one(budget, number):
+    sizes = np.random.default_rng(0).integers(1, 20, 300)
+    order = EpochSampler(300, 200, seed=0)
+
+    batches = list(EpochBatches(order, budget, sizes, Processes(0, number)))
+
+    shares = [
+        np.array(batch)[Processes(rank, number).owns(len(batch))].tolist()
+        for batch in batches
+        for rank in range(number)
+    ]
+    assert all(shares)
+    assert sorted(example for share in shares for example in share) == sorted(order)
+    alone = len(EpochBatches(order, budget, sizes))
+    assert len(batches) <= max(1, alone // number + 1)
+
+
+def test_more_processes_than_examples_are_refused():
+    with pytest.raises(ValueError, match=r"training.devices must be at most the 2 examples"):
+        EpochBatches(EpochSampler(5, 2, seed=0), 8, np.ones(5, np.int64), Processes(0, 3))
+
+
+def test_torchrun_must_start_as_many_processes_as_are_configured(monkeypatch):
+    started = {"TORCHELASTIC_RUN_ID": "x", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}
+    for name, value in started.items():
+        monkeypatch.setenv(name, value)
+
+    processes = Processes.training(4)
+
+    assert (processes.rank, processes.number, processes.hosts) == (3, 4, 2)
+    with pytest.raises(ValueError, match=r"training.devices must be 4, .* got 1"):
+        Processes.training(1)
 
 
 def test_an_epoch_depends_only_on_its_number():
@@ -74,6 +114,24 @@ def test_training_all_layers_trains_the_word_embeddings_too(tiny_bert):
 def test_more_trained_layers_than_the_model_has_are_refused(tiny_bert):
     with pytest.raises(ValueError, match=r"in \[0, 2\], got 3"):
         freeze_below(load_bert(str(tiny_bert)), 3)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_the_learning_rate_rises_for_as_many_steps_as_are_given(schedule):
+    """A refit of fewer epochs warms up for as long as the trial."""
+    config = TrainingConfig(learning_rate=0.5, warmup=0.1, schedule=schedule)
+
+    def peak(warmup):
+        optimizer, rising = adamw(nn.Linear(2, 2), config, 40, warmup)
+        rates = []
+        for _ in range(40):
+            rates.append(rising.get_last_lr()[0])
+            optimizer.step()
+            rising.step()
+        return int(np.argmax(rates))
+
+    assert peak(None) == 4
+    assert peak(10) == 10
 
 
 def test_another_configuration_has_another_checkpoint_folder(tmp_path):

@@ -14,7 +14,7 @@ from lineage.manifest import read_manifest
 def parts(release):
     cases = load_dataset(release / "data").cases("valid")
     users = np.load(release / "trial" / "towers" / "user_embeddings.npy")
-    places = np.load(release / "trial" / "towers" / "valid_cases.npy")
+    places = np.load(release / "trial" / "towers" / "weighing_cases.npy")
     sources = RecallSources.of(
         FaissStore.load(release / "trial" / "index"),
         NeighbourLists.load(release / "trial" / "index"),

@@ -4,7 +4,7 @@ import pytest
 from index.config import IndexConfig
 from index.faiss_store.build import build_index, list_count
 from index.faiss_store.store import FaissStore
-from index.tuning import OperatingPoint, explore, measure, nearest, reaching, widest_effort
+from index.tuning import OperatingPoint, Truth, explore, measure, nearest, reaching, widest_effort
 
 ITEMS, K = 4000, 20
 
@@ -17,10 +17,10 @@ def clustered(size, seed):
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def explored(index, kind, queries, truth, target):
+def explored(index, kind, truth, target):
     most = 1000 if kind == "hnsw" else 64
     return explore(
-        lambda parameters: measure(index, parameters, queries, truth),
+        lambda parameters: measure(index, parameters, truth),
         kind,
         most=most,
         target=target,
@@ -45,54 +45,73 @@ def test_the_tuned_point_reaches_the_target_on_other_queries(
     config = IndexConfig(kind=kind, nlist=64)
     index = build_index(corpus, config, tmp_path)
 
-    points = explored(index, kind, queries, nearest(queries, corpus, K), target)
+    points = explored(index, kind, Truth.of(queries, corpus, K), target)
     point = reaching(points, target)[0]
 
     others = clustered(400, 3)
-    found = measure(index, point.parameters, others, nearest(others, corpus, K))
+    found = measure(index, point.parameters, Truth.of(others, corpus, K))
     assert found.recall >= target
     assert point.milliseconds == min(p.milliseconds for p in points if p.least_recall >= target)
 
 
 def test_tuning_finds_the_least_effort_that_reaches_the_target(corpus, queries, tmp_path):
     index = build_index(corpus, IndexConfig(kind="ivf-sq", nlist=64), tmp_path)
-    truth = nearest(queries, corpus, K)
+    truth = Truth.of(queries, corpus, K)
 
-    points = explored(index, "ivf-sq", queries, truth, 0.9)
+    points = explored(index, "ivf-sq", truth, 0.9)
 
     tuned = int(reaching(points, 0.9)[0].parameters.removeprefix("nprobe="))
     less = tuned - max(1, tuned // 8) - 1
     assert 1 < tuned < 64
-    assert measure(index, f"nprobe={less}", queries, truth).least_recall < 0.9
+    assert measure(index, f"nprobe={less}", truth).least_recall < 0.9
 
 
 def test_an_unreachable_target_is_searched_for_up_to_every_list(corpus, queries, tmp_path):
     index = build_index(corpus, IndexConfig(kind="ivf-sq", nlist=64), tmp_path)
-    truth = nearest(queries, corpus, K)[:, ::-1] + 1
+    truth = Truth.of(queries, np.roll(corpus, 1, axis=0), K)  # of other rows
 
-    points = explored(index, "ivf-sq", queries, truth, 0.9)
+    points = explored(index, "ivf-sq", truth, 0.9)
 
     assert reaching(points, 0.9) == []
     assert points[-1].parameters == "nprobe=64"
 
 
-def test_recall_is_the_share_of_the_items_of_exact_search(queries):
-    truth = np.array([[1, 2, 3, 4], [5, 6, 7, 8]])
+class Found(FaissStore):
+    """Finds the same rows for every query."""
 
-    class Found(FaissStore):
-        def __init__(self):
-            pass
+    def __init__(self, rows):
+        self.rows = np.array(rows)
 
-        def set_operating_point(self, parameters):
-            pass
+    def set_operating_point(self, parameters):
+        pass
 
-        def search(self, given, k):
-            return None, np.array([[4, 3, -1, 9], [8, 7, 6, 5]])[: len(given)]
+    def search(self, given, k):
+        return None, self.rows[: len(given)]
 
-    point = measure(Found(), "", queries[:2], truth)
+
+def test_recall_is_the_share_of_the_items_of_exact_search():
+    cosines = np.float32([1, 0.9, 0.8, 0.7, 0.6, 0.5])
+    embeddings = np.stack([cosines, np.sqrt(1 - cosines**2)], axis=1)
+    truth = Truth.of(np.float32([[1, 0], [1, 0]]), embeddings, 4)
+
+    point = measure(Found([[3, 2, -1, 5], [3, 2, 1, 0]]), "", truth)
 
     assert point.recall == 0.75
     assert point.least_recall == pytest.approx(0.75 - 2 * 0.25 / 2**0.5)
+
+
+def test_an_item_that_scores_as_high_as_the_last_one_counts_as_found():
+    """Items 2 to 5 are copies: any two of them are right; item 6 is worse than all."""
+    cosines = np.float32([1, 0.9, 0.8, 0.8, 0.8, 0.8, 0.7])
+    embeddings = np.stack([cosines, np.sqrt(1 - cosines**2)], axis=1)
+    truth = Truth.of(np.float32([[1, 0]]), embeddings, 4)
+
+    recalls = [
+        measure(Found([found]), "", truth).recall
+        for found in ([0, 1, 2, 3], [0, 1, 4, 5], [5, 0, 3, 1], [0, 1, 5, 6], [3, 3, 3, 3])
+    ]
+
+    assert recalls == [1, 1, 1, 0.75, 0.25]
 
 
 def test_exact_search_in_blocks_is_exact_search(corpus, queries, monkeypatch):

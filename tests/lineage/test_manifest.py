@@ -101,12 +101,16 @@ def test_a_manifest_of_another_stage_is_refused(folder):
         read_manifest(folder, "data")
 
 
+NEWEST = STAGES["data"].format
+READS = f"{FORMAT} to {NEWEST}"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": FORMAT - 1}, f"is older: it has format {FORMAT - 1}, .* reads {FORMAT}"),
-        ({"format": FORMAT + 1}, f"is newer .* it has format {FORMAT + 1}, .* reads {FORMAT}"),
-        ({"format": FORMAT + 1, "field": 3}, "is newer"),
+        ({"format": FORMAT - 1}, f"is older: it has format {FORMAT - 1}, .* reads {READS}"),
+        ({"format": NEWEST + 1}, f"is newer .* it has format {NEWEST + 1}, .* reads {READS}"),
+        ({"format": NEWEST + 1, "field": 3}, "is newer"),
     ],
 )
 def test_a_manifest_of_another_format_is_not_called_damaged(folder, changes, message):

@@ -11,6 +11,7 @@ from backbone.layers import states_below
 from backbone.load import load_bert, load_tokenizer
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from dataset.arrays import load_dataset
+from dataset.validation_users import ValidationUsers
 from lineage.cli import run
 from lineage.manifest import MismatchedArtifactError, read_manifest
 from ranker.attention.inputs import AttentionInputs
@@ -25,7 +26,7 @@ from ranker.list_batches import ListCollator
 from ranker.losses import listwise_softmax
 from ranker.ranker import Ranker, reorder
 from ranker.shortlists import Shortlists
-from ranker.train import train
+from ranker.train import spread, train
 from retrieval.features import Features
 from retrieval.retriever import ResolvedShopper
 from serving.engine.engine import Engine, EngineConfig
@@ -380,13 +381,28 @@ def test_shortlists_with_missing_or_repeated_feature_names_are_refused(release, 
         Shortlists.load(folder)
 
 
-def test_no_user_is_both_trained_and_tuned_on(shop, release, shortlists):
-    places = np.load(release / "trial" / "towers" / "valid_cases.npy")
+def test_no_user_makes_two_choices_or_is_learnt_from_and_chooses(shop, release, shortlists):
+    users = ValidationUsers.of(shop)
     cases = shop.cases("valid")
-    training, tuning = np.split(cases.at(shortlists.places).user_rows, [shortlists.learnt])
+    weighing = cases.at(np.load(release / "trial" / "towers" / "weighing_cases.npy")).user_rows
+    owners = cases.at(shortlists.places).user_rows
+    learnt, choosing, gating = (
+        np.unique(owners[part])
+        for part in (slice(shortlists.learnt), shortlists.chooses, shortlists.gates)
+    )
 
-    assert not np.isin(training, tuning).any()
-    assert not np.isin(training, cases.at(places).user_rows).any()
+    parts = [choosing, gating, np.unique(weighing), np.unique(users.stop.user_rows)]
+    assert all(len(part) for part in parts)
+    assert len(np.unique(np.concatenate(parts))) == sum(map(len, parts))
+    assert not np.isin(learnt, np.concatenate([choosing, gating])).any()
+
+
+def test_a_column_without_spread_has_scale_one():
+    """5.3 has no exact float32, so its computed deviation need not be zero."""
+    features = np.random.default_rng(0).normal(size=(1000, 3)).astype(np.float32)
+    features[:, 1] = 5.3
+
+    np.testing.assert_allclose(spread(features), [features[:, 0].std(), 1, features[:, 2].std()])
 
 
 def test_equal_scores_keep_the_shortlists_order():
@@ -418,7 +434,7 @@ def test_a_ranker_of_another_kind_is_served_with_the_scores_that_it_computes(
     assert isinstance(ranker.model, {"joint": CrossEncoder, "late": LateRanker}[kind])
     history, rows = np.array([3, 11], np.int32), np.arange(20, 60, dtype=np.int32)
     (judged,) = engine.cascade.retriever.recall(
-        [ResolvedShopper(history=history)], 1, {}, given=[rows]
+        [ResolvedShopper(history=history)], engine.shortlist, {}, given=[rows]
     )
     popularity = load_dataset(root / "data").for_refit().popularity
     compute_features = Features.load(root, engine.cascade.retriever.sources, popularity)
@@ -437,7 +453,9 @@ def test_a_ranker_no_better_than_the_shortlist_leaves_its_scores_unchanged(
     shutil.copytree(release, root, ignore=shutil.ignore_patterns("ranker", "training"))
     few = TrainingConfig(max_epochs=1, examples_per_epoch=32, batch_size=16, learning_rate=3e-3)
     config = RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few)
-    monkeypatch.setattr("ranker.module.ndcg", lambda *_: np.zeros(1))
+    monkeypatch.setattr("ranker.gate.ndcg", lambda shown, targets, k: np.zeros(len(shown)))
+
+    caplog.set_level("INFO")
 
     run("ranker", config, root, train)
 
@@ -446,4 +464,5 @@ def test_a_ranker_no_better_than_the_shortlist_leaves_its_scores_unchanged(
     features = np.zeros((3, len(ranker.feature_names)), np.float32)
     history, rows = np.array([3, 11], np.int32), np.array([20, 21, 22], np.int32)
     np.testing.assert_array_equal(ranker(history, rows, scores, features), scores)
-    assert "no better than the shortlist" in caplog.text
+    assert "ranking does not pay" in caplog.text
+    assert not read_manifest(root / "ranker", "ranker").facts["ranking pays"]

@@ -23,7 +23,7 @@ from retrieval.features import (
     require_features,
 )
 from retrieval.mine_shortlists import mine
-from retrieval.retriever import Retriever
+from retrieval.retriever import ResolvedShopper, Retriever
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.request import Shopper, Wishes
 from tests.rounding import BATCHES, SERVED, rounding
@@ -223,3 +223,31 @@ def test_neighbour_weights_do_not_depend_on_the_order_of_the_rows():
     found = lists.between(np.array([1, 0, 2], np.int32), np.array([2, 0, 1], np.int32))
 
     assert found.tolist() == [[0, 0.125, 0], [0.5, 0, 0.25], [0, 0, 0]]
+
+
+def test_a_given_item_has_the_features_that_it_has_in_the_shortlist(features, retriever):
+    history = np.array([3, 11, 7], np.int32)
+    shopper = ResolvedShopper(history=history)
+    (shortlist,) = retriever.recall([shopper], 30, {})
+    few = shortlist.rows[[20, 3, 9]]
+
+    (given,) = retriever.recall([shopper], 30, {}, given=[few])
+
+    expected = features(history, shortlist)[[20, 3, 9]]
+    tolerance = rounding(expected, terms=16)
+    np.testing.assert_allclose(features(history, given), expected, atol=tolerance)
+    assert not (given.by_towers | given.by_neighbours).any()
+
+
+def test_a_given_item_beyond_the_shortlist_ranks_below_it(features, retriever):
+    history = np.array([3, 11, 7], np.int32)
+    shopper = ResolvedShopper(history=history)
+    (shortlist,) = retriever.recall([shopper], 10, {})
+    other = np.setdiff1d(np.arange(100, 240), np.append(shortlist.rows, history))[:1]
+
+    (given,) = retriever.recall([shopper], 10, {}, given=[other.astype(np.int32)])
+
+    table = features(history, given)
+    assert column(table, "rank by shortlist score") == pytest.approx(np.log1p(10))
+    assert column(table, "gap to the best shortlist score") < 0
+    assert column(table, "recalled by the towers") == 0

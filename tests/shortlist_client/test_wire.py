@@ -14,9 +14,13 @@ from shortlist_client.api.answer import (
     Reason,
     Source,
 )
+from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.filters import AnyOf, Filters, Range
+from shortlist_client.api.item import Item
 from shortlist_client.api.request import Diversity, Shopper, Wishes
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
+from shortlist_client.proto.recommender.v1.catalog_pb2 import CatalogItem
+from shortlist_client.wire.catalog import item_message, to_item
 from shortlist_client.wire.filters import filters_message, read_filters, to_filters
 from shortlist_client.wire.request import (
     shopper_message,
@@ -218,3 +222,32 @@ def test_an_answer_repeats_the_request_id(client):
     assert client.rank(["c"], Shopper(), Wishes(request_id="r-3")).request_id == "r-3"
     assert client.similar("c", Wishes(request_id="r-4")).request_id == "r-4"
     assert client.recommend(Shopper()).request_id == ""
+
+
+@pytest.mark.parametrize("value", [2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63), 7, 2.5])
+def test_whole_numbers_of_64_bits_arrive_whole(value):
+    filters = Filters(must=[AnyOf("seller", [value]), Range("seller", gte=value)])
+    item = Item(item_id="a", title="b", attributes={"seller": value, "new": True})
+
+    received = to_filters(pb.Filters.FromString(filters_message(filters).SerializeToString()))
+    back = to_item(CatalogItem.FromString(item_message(item).SerializeToString()))
+
+    assert received == filters
+    assert back == item
+    assert type(back.attributes["seller"]) is type(value)
+
+
+def test_a_whole_number_that_a_double_holds_is_sent_as_before():
+    """Older servers know neither field."""
+    message = filters_message(Filters(must=[AnyOf("year", [1995])]))
+
+    assert message.must[0].any_of.values[0].WhichOneof("kind") == "number"
+    assert not item_message(Item(item_id="a", title="b", attributes={"year": 1995})).integers
+
+
+def test_an_attribute_in_both_fields_is_refused():
+    message = item_message(Item(item_id="a", title="b", attributes={"seller": 7}))
+    message.integers["seller"] = 7
+
+    with pytest.raises(InvalidRequestError, match=r"integers must not repeat .* 'seller'"):
+        to_item(message)

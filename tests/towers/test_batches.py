@@ -5,6 +5,7 @@ import pytest
 
 from backbone.load import load_tokenizer
 from dataset.training_examples import training_examples
+from lineage.processes import Processes
 from towers.batches import TitleBatches, Training, WindowBatches
 from towers.config import TowersConfig
 from towers.inputs import Twins
@@ -162,6 +163,49 @@ def test_stated_inclusion_probabilities_are_the_observed_frequencies(hard):
     error = 0.5 / np.sqrt(4000)  # standard error of a share, at most
     np.testing.assert_allclose(drawn / 4000, stated, atol=4 * error)
     assert stated[7] == (1 if hard else stated[6])
+
+
+def test_a_repeated_example_is_counted_once_in_the_inclusion_probability():
+    """A shopper with a search repeats an example of the batch."""
+    share = np.array([0.5, 0.3, 0.2, 0.0])
+    sampler = NegativeSampler(target_share=share, bought=np.arange(4), uniform=1)
+    targets = np.array([0, 1], np.int32)
+
+    once = sampler(np.array([7, 9]), targets, np.random.default_rng(0))
+    twice = sampler(np.array([7, 9, 9, 7, 9]), targets[[0, 1, 1, 0, 1]], np.random.default_rng(0))
+
+    for one, other in zip(once, twice, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def owned_batches(collate, training, chosen):
+    """Batches of the same members in each of two processes, and in a process that is alone."""
+    alone, _ = collate(training)
+    return [
+        collate(replace(training, processes=Processes(rank, 2)))[0](chosen) for rank in range(2)
+    ], alone(chosen)
+
+
+def test_two_processes_divide_the_choices_of_a_batch(collate, shop, tiny_bert):
+    """Each shopper is in one of them, with the same candidates and negatives as in one process."""
+    parts, whole = owned_batches(collate, source(shop, tiny_bert, uniform=20), list(range(7)))
+
+    def choices(batch):
+        rows, found = batch.rows[batch.candidates], batch.choices
+        excluded = [
+            tuple(rows[found.excluded_candidates[found.excluded_users == user]].tolist())
+            for user in found.users
+        ]
+        return sorted(zip(rows[found.targets].tolist(), excluded, strict=True))
+
+    for part in parts:
+        assert part.rows[part.candidates].tolist() == whole.rows[whole.candidates].tolist()
+        assert part.choices.log_inclusion.tolist() == whole.choices.log_inclusion.tolist()
+    assert sorted(choices(parts[0]) + choices(parts[1])) == choices(whole)
+    sizes = [len(part.choices.users) for part in parts]
+    weights = [float(part.weight) for part in parts]
+    assert weights == pytest.approx([2 * size / sum(sizes) for size in sizes])
+    assert float(whole.weight) == 1
 
 
 @pytest.mark.parametrize("bought", [range(8), [0, 3, 4, 7]])

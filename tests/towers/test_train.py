@@ -215,6 +215,11 @@ def test_served_towers_train_on_both_splits_for_as_many_epochs_as_the_trial(
     assert epochs == [0, 1]
     assert read_manifest(root / "trial/towers", "towers").facts["epochs"] == 2
     (refit,) = refits
+    assert (
+        refit.warmup
+        == first.warmup
+        == read_manifest(root / "trial/towers", "towers").facts["warm-up steps"]
+    )
     valid, test = (int((np.asarray(shop.splits) == code).sum()) for code in (VALID, TEST))
     assert len(first.examples.items) == len(shop.items) - valid - test
     assert len(refit.examples.items) == len(shop.items) - test

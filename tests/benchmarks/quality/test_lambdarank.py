@@ -12,7 +12,7 @@ def shortlists(tmp_path_factory):
     """The bought item has the largest third feature; some lists end with padding."""
     rng = np.random.default_rng(0)
     made = Shortlists.create(
-        tmp_path_factory.mktemp("lists"), np.arange(LISTS), 60, SIZE, ["a", "b", "c"]
+        tmp_path_factory.mktemp("lists"), np.arange(LISTS), (60, LISTS - 60), SIZE, ["a", "b", "c"]
     )
     made.rows[:] = np.stack([rng.permutation(500)[:SIZE] for _ in range(LISTS)])
     made.rows[::3, -4:] = -1

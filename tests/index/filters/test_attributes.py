@@ -13,6 +13,8 @@ ITEMS = 300
 START = datetime(2023, 12, 31, 22, tzinfo=UTC)
 BRANDS = ["Acme", "acme", "Été", "日本", "🎮", "Z", " "]
 TAGS = ["a", "b", "c", "d"]
+LARGE = 2**53 + 4
+"""Doubles hold every second number from here on."""
 
 
 def table(rng):
@@ -30,6 +32,7 @@ def table(rng):
             "brand": column(lambda: str(rng.choice(BRANDS))),
             "tags": column(lambda: rng.choice(TAGS, size=rng.integers(4)).tolist()),
             "stock": column(lambda: int(rng.integers(-3, 4))),
+            "seller": column(lambda: LARGE + int(rng.integers(-3, 4))),
             "price": column(lambda: float(rng.choice([0.5, 0.1, 9.99, -1.0, 1e9]))),
             "weight": column(lambda: float(rng.choice([0.1, 9.99, 3.5]))),
             "new": column(lambda: bool(rng.random() < 0.5)),
@@ -45,6 +48,7 @@ VALUES = {
     "brand": [*BRANDS, "never"],
     "tags": [*TAGS, "never"],
     "stock": [-3, 0, 2, 2.5, 99],
+    "seller": [LARGE - 2, LARGE - 1, LARGE + 1, LARGE + 0.5, float(LARGE), 2**70, -(10**400)],
     "price": [0.1, 0.5, 9.99, 1e9, 7],
     "weight": [0.1, 3.5, 9.99, 7],
     "new": [True, False],
@@ -52,7 +56,7 @@ VALUES = {
     "since": [START + timedelta(hours=hour) for hour in (0, 3, 4, 30)],
     "nothing": [0, 1],
 }
-ORDERED = ("stock", "price", "weight", "day", "since", "nothing")
+ORDERED = ("stock", "seller", "price", "weight", "day", "since", "nothing")
 
 
 def random_clause(rng):
@@ -129,6 +133,46 @@ def test_random_filters_match_the_items_that_fit_one_by_one(attributes, seed):
         assert list(known.matching(filters)) == expected, filters
         sizes.add(len(expected))
     assert len(sizes) > 50
+
+
+@pytest.mark.parametrize("kind", [pl.Int64, pl.UInt64, pl.Decimal(38, 0)])
+def test_whole_numbers_beyond_53_bits_are_told_apart(attributes, kind):
+    first = 1_768_907_445_451_174_113  # nanoseconds
+    column = pl.Series([first + row for row in range(60)]).cast(kind)
+    known = attributes(pl.DataFrame({"item_id": [f"i{row}" for row in range(60)], "at": column}))
+
+    def rows(**clauses):
+        return list(known.matching(Filters(**clauses)))
+
+    assert rows(must=[AnyOf("at", [first + 30])]) == [30]
+    assert rows(must=[Range("at", gt=first + 3, lt=first + 5)]) == [4]
+    assert rows(must=[Range("at", gte=first + 58)]) == [58, 59]
+    assert rows(must_not=[AnyOf("at", [first + 4])]) == [r for r in range(60) if r != 4]
+    assert rows(must=[AnyOf("at", [np.int64(first + 7)])]) == [7]
+    assert known.of_release([9]) == {9: {"at": frozenset([first + 9])}}
+
+
+def test_numbers_of_more_than_64_bits_are_rounded_and_a_line_says_so(attributes, caplog):
+    column = pl.Series([2**63 + 1, 5], dtype=pl.UInt64)
+    known = attributes(pl.DataFrame({"item_id": ["a", "b"], "code": column}))
+
+    assert list(known.matching(Filters(must=[Range("code", gt=2**62)]))) == [0]
+    assert "'code' has whole numbers of more than 64 bits" in caplog.text
+
+
+def test_added_items_may_mix_whole_numbers_with_others(attributes):
+    known = attributes(pl.DataFrame({"item_id": ["a", "b"], "price": [2**53 + 1, 7]}))
+    values = [2**53 + 3, 9.5, 2**70, 9]
+
+    mixed = known.attributes["price"][1].like(values, np.arange(4))
+
+    def found(lower, upper):
+        return list(mixed.at([mixed.span(lower, upper)]))
+
+    assert found(2**53 + 3, 2**53 + 3) == [0]
+    assert found(2**53 + 2, 2**53 + 2) == []
+    assert found(9, 9.5) == [1, 3]
+    assert found(2**60, None) == [2]
 
 
 def test_a_filter_without_clauses_matches_every_item(attributes):

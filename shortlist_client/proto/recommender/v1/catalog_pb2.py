@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3shortlist_client/proto/recommender/v1/catalog.proto\x12\x0erecommender.v1\x1a\x1cgoogle/protobuf/struct.proto\"\x82\x01\n\x0b\x43\x61talogItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12&\n\x05texts\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12+\n\nattributes\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\";\n\rUpsertRequest\x12*\n\x05items\x18\x01 \x03(\x0b\x32\x1b.recommender.v1.CatalogItem\"R\n\x0eUpsertResponse\x12\x10\n\x08upserted\x18\x01 \x01(\x05\x12.\n\x08rejected\x18\x02 \x03(\x0b\x32\x1c.recommender.v1.RejectedItem\"<\n\x0cRejectedItem\x12\x0b\n\x03row\x18\x01 \x01(\x05\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"!\n\rDeleteRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\t\";\n\x0e\x44\x65leteResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x05\x12\x18\n\x10unknown_item_ids\x18\x02 \x03(\t\"\x1e\n\nGetRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\t\"Q\n\x0bGetResponse\x12(\n\x05items\x18\x01 \x03(\x0b\x32\x19.recommender.v1.KnownItem\x12\x18\n\x10unknown_item_ids\x18\x02 \x03(\t\"G\n\tKnownItem\x12)\n\x04item\x18\x01 \x01(\x0b\x32\x1b.recommender.v1.CatalogItem\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\x32\xe6\x01\n\x0e\x43\x61talogService\x12K\n\x06Upsert\x12\x1d.recommender.v1.UpsertRequest\x1a\x1e.recommender.v1.UpsertResponse(\x01\x30\x01\x12G\n\x06\x44\x65lete\x12\x1d.recommender.v1.DeleteRequest\x1a\x1e.recommender.v1.DeleteResponse\x12>\n\x03Get\x12\x1a.recommender.v1.GetRequest\x1a\x1b.recommender.v1.GetResponseB_\n\x18shortlist.recommender.v1P\x01Z&shortlist/recommender/v1;recommenderv1\xaa\x02\x18Shortlist.Recommender.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3shortlist_client/proto/recommender/v1/catalog.proto\x12\x0erecommender.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xf0\x01\n\x0b\x43\x61talogItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12&\n\x05texts\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12+\n\nattributes\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12;\n\x08integers\x18\x05 \x03(\x0b\x32).recommender.v1.CatalogItem.IntegersEntry\x1a/\n\rIntegersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\";\n\rUpsertRequest\x12*\n\x05items\x18\x01 \x03(\x0b\x32\x1b.recommender.v1.CatalogItem\"R\n\x0eUpsertResponse\x12\x10\n\x08upserted\x18\x01 \x01(\x05\x12.\n\x08rejected\x18\x02 \x03(\x0b\x32\x1c.recommender.v1.RejectedItem\"<\n\x0cRejectedItem\x12\x0b\n\x03row\x18\x01 \x01(\x05\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"!\n\rDeleteRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\t\";\n\x0e\x44\x65leteResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x05\x12\x18\n\x10unknown_item_ids\x18\x02 \x03(\t\"\x1e\n\nGetRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\t\"Q\n\x0bGetResponse\x12(\n\x05items\x18\x01 \x03(\x0b\x32\x19.recommender.v1.KnownItem\x12\x18\n\x10unknown_item_ids\x18\x02 \x03(\t\"G\n\tKnownItem\x12)\n\x04item\x18\x01 \x01(\x0b\x32\x1b.recommender.v1.CatalogItem\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\x32\xe6\x01\n\x0e\x43\x61talogService\x12K\n\x06Upsert\x12\x1d.recommender.v1.UpsertRequest\x1a\x1e.recommender.v1.UpsertResponse(\x01\x30\x01\x12G\n\x06\x44\x65lete\x12\x1d.recommender.v1.DeleteRequest\x1a\x1e.recommender.v1.DeleteResponse\x12>\n\x03Get\x12\x1a.recommender.v1.GetRequest\x1a\x1b.recommender.v1.GetResponseB_\n\x18shortlist.recommender.v1P\x01Z&shortlist/recommender/v1;recommenderv1\xaa\x02\x18Shortlist.Recommender.V1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shortlist_client.proto.recommender.v1.catalog_pb2', globals())
@@ -22,24 +22,28 @@ if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
   DESCRIPTOR._serialized_options = b'\n\030shortlist.recommender.v1P\001Z&shortlist/recommender/v1;recommenderv1\252\002\030Shortlist.Recommender.V1'
+  _CATALOGITEM_INTEGERSENTRY._options = None
+  _CATALOGITEM_INTEGERSENTRY._serialized_options = b'8\001'
   _CATALOGITEM._serialized_start=102
-  _CATALOGITEM._serialized_end=232
-  _UPSERTREQUEST._serialized_start=234
-  _UPSERTREQUEST._serialized_end=293
-  _UPSERTRESPONSE._serialized_start=295
-  _UPSERTRESPONSE._serialized_end=377
-  _REJECTEDITEM._serialized_start=379
-  _REJECTEDITEM._serialized_end=439
-  _DELETEREQUEST._serialized_start=441
-  _DELETEREQUEST._serialized_end=474
-  _DELETERESPONSE._serialized_start=476
-  _DELETERESPONSE._serialized_end=535
-  _GETREQUEST._serialized_start=537
-  _GETREQUEST._serialized_end=567
-  _GETRESPONSE._serialized_start=569
-  _GETRESPONSE._serialized_end=650
-  _KNOWNITEM._serialized_start=652
-  _KNOWNITEM._serialized_end=723
-  _CATALOGSERVICE._serialized_start=726
-  _CATALOGSERVICE._serialized_end=956
+  _CATALOGITEM._serialized_end=342
+  _CATALOGITEM_INTEGERSENTRY._serialized_start=295
+  _CATALOGITEM_INTEGERSENTRY._serialized_end=342
+  _UPSERTREQUEST._serialized_start=344
+  _UPSERTREQUEST._serialized_end=403
+  _UPSERTRESPONSE._serialized_start=405
+  _UPSERTRESPONSE._serialized_end=487
+  _REJECTEDITEM._serialized_start=489
+  _REJECTEDITEM._serialized_end=549
+  _DELETEREQUEST._serialized_start=551
+  _DELETEREQUEST._serialized_end=584
+  _DELETERESPONSE._serialized_start=586
+  _DELETERESPONSE._serialized_end=645
+  _GETREQUEST._serialized_start=647
+  _GETREQUEST._serialized_end=677
+  _GETRESPONSE._serialized_start=679
+  _GETRESPONSE._serialized_end=760
+  _KNOWNITEM._serialized_start=762
+  _KNOWNITEM._serialized_end=833
+  _CATALOGSERVICE._serialized_start=836
+  _CATALOGSERVICE._serialized_end=1066
 # @@protoc_insertion_point(module_scope)

@@ -14,7 +14,8 @@ class CatalogServiceStub(object):
     rejected itself
     UNAVAILABLE        items cannot be changed now, or the server is stopping; send what was not
     acknowledged again
-    RESOURCE_EXHAUSTED the message has more bytes than the server accepts
+    RESOURCE_EXHAUSTED the message has more bytes than the server accepts, or the client's rows a
+    second are used up: `google.rpc.RetryInfo` says when to retry
     INTERNAL           the server failed; its log says why
     """
 
@@ -50,7 +51,8 @@ class CatalogServiceServicer(object):
     rejected itself
     UNAVAILABLE        items cannot be changed now, or the server is stopping; send what was not
     acknowledged again
-    RESOURCE_EXHAUSTED the message has more bytes than the server accepts
+    RESOURCE_EXHAUSTED the message has more bytes than the server accepts, or the client's rows a
+    second are used up: `google.rpc.RetryInfo` says when to retry
     INTERNAL           the server failed; its log says why
     """
 
@@ -110,7 +112,8 @@ class CatalogService(object):
     rejected itself
     UNAVAILABLE        items cannot be changed now, or the server is stopping; send what was not
     acknowledged again
-    RESOURCE_EXHAUSTED the message has more bytes than the server accepts
+    RESOURCE_EXHAUSTED the message has more bytes than the server accepts, or the client's rows a
+    second are used up: `google.rpc.RetryInfo` says when to retry
     INTERNAL           the server failed; its log says why
     """
 

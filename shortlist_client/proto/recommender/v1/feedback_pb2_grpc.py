@@ -14,7 +14,8 @@ class FeedbackServiceStub(object):
     rejected itself
     UNAVAILABLE        events cannot be stored now, or the server is stopping; send what was not
     acknowledged again: an event counts once
-    RESOURCE_EXHAUSTED the message has more bytes than the server accepts
+    RESOURCE_EXHAUSTED the message has more bytes than the server accepts, or the client's rows a
+    second are used up: `google.rpc.RetryInfo` says when to retry
     INTERNAL           the server failed; its log says why
     """
 
@@ -40,7 +41,8 @@ class FeedbackServiceServicer(object):
     rejected itself
     UNAVAILABLE        events cannot be stored now, or the server is stopping; send what was not
     acknowledged again: an event counts once
-    RESOURCE_EXHAUSTED the message has more bytes than the server accepts
+    RESOURCE_EXHAUSTED the message has more bytes than the server accepts, or the client's rows a
+    second are used up: `google.rpc.RetryInfo` says when to retry
     INTERNAL           the server failed; its log says why
     """
 
@@ -75,7 +77,8 @@ class FeedbackService(object):
     rejected itself
     UNAVAILABLE        events cannot be stored now, or the server is stopping; send what was not
     acknowledged again: an event counts once
-    RESOURCE_EXHAUSTED the message has more bytes than the server accepts
+    RESOURCE_EXHAUSTED the message has more bytes than the server accepts, or the client's rows a
+    second are used up: `google.rpc.RetryInfo` says when to retry
     INTERNAL           the server failed; its log says why
     """
 

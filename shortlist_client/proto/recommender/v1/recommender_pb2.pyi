@@ -921,12 +921,15 @@ class Value(_message.Message):
     NUMBER_FIELD_NUMBER: _builtins.int
     BOOLEAN_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    INTEGER_FIELD_NUMBER: _builtins.int
     keyword: _builtins.str
     """Exactly as the items have it."""
     number: _builtins.float
-    """Compared in the precision of the release's column."""
+    """Compared in the precision of the release's column; for a whole number beyond 2^53, use `integer`."""
     boolean: _builtins.bool
     """True or false."""
+    integer: _builtins.int
+    """A number that is whole: a column of whole numbers compares all its 64 bits."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """To the microsecond."""
@@ -938,12 +941,13 @@ class Value(_message.Message):
         number: _builtins.float = ...,
         boolean: _builtins.bool = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
+        integer: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["boolean", b"boolean", "keyword", b"keyword", "kind", b"kind", "number", b"number", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["boolean", b"boolean", "integer", b"integer", "keyword", b"keyword", "kind", b"kind", "number", b"number", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boolean", b"boolean", "keyword", b"keyword", "kind", b"kind", "number", b"number", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boolean", b"boolean", "integer", b"integer", "keyword", b"keyword", "kind", b"kind", "number", b"number", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["keyword", "number", "boolean", "time"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["keyword", "number", "boolean", "time", "integer"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 

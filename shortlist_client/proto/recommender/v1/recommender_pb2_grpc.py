@@ -15,14 +15,22 @@ class RecommenderServiceStub(object):
     in its own order and the answer is marked `degraded`. When the user's events cannot be read, the
     answer rests on the release alone and is marked too.
 
+    A server that knows its clients tells only those with the role `explain` what an answer by
+    `user_id` rests on. The others get ids, titles and scores of items, but no `basis`, `unknown_user`,
+    `coverage`, other scores, sources and stage times. This does not concern a request that brings a
+    history.
+
     Errors:
     INVALID_ARGUMENT    a field breaks a rule; the message names the field, the rule and the value
+    UNAUTHENTICATED     the server does not know the token, or the certificate that belongs to it
+    PERMISSION_DENIED   the client lacks the role, or names a user that is not one of its users
     NOT_FOUND           the catalogue does not have the item of the request
     FAILED_PRECONDITION the request names a release that is not live; the message names both, and
     `google.rpc.ErrorInfo` has the `live` one
     DEADLINE_EXCEEDED   the deadline passed before the answer was ready
-    RESOURCE_EXHAUSTED  too many requests wait, and `google.rpc.RetryInfo` says when to retry; or
-    the request has more bytes than the server accepts
+    RESOURCE_EXHAUSTED  too many requests wait, or the client's rows a second are used up:
+    `google.rpc.RetryInfo` says when to retry; or the request has more bytes than
+    the server accepts
     UNAVAILABLE         the server is stopping
     INTERNAL            the server failed; its log says why
     """
@@ -75,14 +83,22 @@ class RecommenderServiceServicer(object):
     in its own order and the answer is marked `degraded`. When the user's events cannot be read, the
     answer rests on the release alone and is marked too.
 
+    A server that knows its clients tells only those with the role `explain` what an answer by
+    `user_id` rests on. The others get ids, titles and scores of items, but no `basis`, `unknown_user`,
+    `coverage`, other scores, sources and stage times. This does not concern a request that brings a
+    history.
+
     Errors:
     INVALID_ARGUMENT    a field breaks a rule; the message names the field, the rule and the value
+    UNAUTHENTICATED     the server does not know the token, or the certificate that belongs to it
+    PERMISSION_DENIED   the client lacks the role, or names a user that is not one of its users
     NOT_FOUND           the catalogue does not have the item of the request
     FAILED_PRECONDITION the request names a release that is not live; the message names both, and
     `google.rpc.ErrorInfo` has the `live` one
     DEADLINE_EXCEEDED   the deadline passed before the answer was ready
-    RESOURCE_EXHAUSTED  too many requests wait, and `google.rpc.RetryInfo` says when to retry; or
-    the request has more bytes than the server accepts
+    RESOURCE_EXHAUSTED  too many requests wait, or the client's rows a second are used up:
+    `google.rpc.RetryInfo` says when to retry; or the request has more bytes than
+    the server accepts
     UNAVAILABLE         the server is stopping
     INTERNAL            the server failed; its log says why
     """
@@ -187,14 +203,22 @@ class RecommenderService(object):
     in its own order and the answer is marked `degraded`. When the user's events cannot be read, the
     answer rests on the release alone and is marked too.
 
+    A server that knows its clients tells only those with the role `explain` what an answer by
+    `user_id` rests on. The others get ids, titles and scores of items, but no `basis`, `unknown_user`,
+    `coverage`, other scores, sources and stage times. This does not concern a request that brings a
+    history.
+
     Errors:
     INVALID_ARGUMENT    a field breaks a rule; the message names the field, the rule and the value
+    UNAUTHENTICATED     the server does not know the token, or the certificate that belongs to it
+    PERMISSION_DENIED   the client lacks the role, or names a user that is not one of its users
     NOT_FOUND           the catalogue does not have the item of the request
     FAILED_PRECONDITION the request names a release that is not live; the message names both, and
     `google.rpc.ErrorInfo` has the `live` one
     DEADLINE_EXCEEDED   the deadline passed before the answer was ready
-    RESOURCE_EXHAUSTED  too many requests wait, and `google.rpc.RetryInfo` says when to retry; or
-    the request has more bytes than the server accepts
+    RESOURCE_EXHAUSTED  too many requests wait, or the client's rows a second are used up:
+    `google.rpc.RetryInfo` says when to retry; or the request has more bytes than
+    the server accepts
     UNAVAILABLE         the server is stopping
     INTERNAL            the server failed; its log says why
     """
