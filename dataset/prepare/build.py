@@ -26,7 +26,6 @@ from dataset.prepare.schema import (
     TIMESTAMP,
     USER,
     attribute_columns,
-    text_columns,
 )
 from dataset.prepare.sources import Source
 from dataset.prepare.split import CODES, assign_split
@@ -79,8 +78,7 @@ def build(
                 cleaned.items, assign_split(cleaned.interactions, config)
             )
         _require_training(source.interactions, events)
-        texts = text_columns(items.schema, config.fields)
-        text = rendered(items.schema, texts, token_budget=config.token_budget).alias(TEXT)
+        text = pl.Series(TEXT, rendered(items, config), pl.String)
         save_dataset(partial, to_arrays(items.with_columns(text), users, events))
         attributes = items.select(ITEM, *attribute_columns(items))
         attributes.write_parquet(partial / "attributes.parquet")
