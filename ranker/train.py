@@ -15,9 +15,11 @@ from transformers import PreTrainedTokenizerBase
 from backbone.adapters import fine_tuned, merged
 from backbone.device import best_device
 from backbone.encode_texts import encode_texts
+from backbone.kinds import splits
 from backbone.load import load_bert, load_tokenizer, save_backbone
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from backbone.training import EpochSampler, fit, seed_everything, total_steps, training_folder
+from backbone.unknown_pieces import warn_of_unknown_pieces
 from dataset.arrays import Cases, Dataset, load_dataset
 from evaluation.metrics import ndcg
 from lineage.manifest import read_manifest
@@ -38,6 +40,8 @@ from ranker.ranker import Ranker
 from ranker.shortlists import Shortlists
 
 logger = logging.getLogger(__name__)
+SAMPLED_TEXTS = 10_000
+"""Most texts in which unknown word pieces are counted"""
 STANDARDISING_LISTS = 2_000
 """Most training lists over which features' means and deviations are computed"""
 
@@ -96,6 +100,10 @@ def _inputs(
     root: Path,
     folder: Path,
 ) -> RankerInputs | LateInputs | AttentionInputs:
+    if config.backbone != read_manifest(root / TRIAL_TOWERS, TRIAL_TOWERS).config.get("backbone"):
+        sampled = slice(SAMPLED_TEXTS)  # the towers have warned of their own backbone
+        pieces = tokenize(data.texts[sampled], tokenizer, max_tokens=config.item_tokens - 2)
+        warn_of_unknown_pieces(pieces, data.titles, tokenizer, config.backbone)
     if config.kind == "attention":
         bert = load_bert(config.backbone)
         save_backbone(folder / BACKBONE, bert, tokenizer)  # encodes items that are added later
@@ -116,6 +124,11 @@ def _inputs(
             texts=texts, titles=titles, special=special, history_tokens=config.history_tokens
         )
     bert = load_bert(config.backbone)
+    if not splits(bert):
+        raise ValueError(
+            f"kind must be 'attention' or 'joint' for a backbone of the kind "
+            f"{bert.config.model_type!r}, got 'late', which runs layers of BERT in parts"
+        )
     bert.to(best_device())  # type: ignore[arg-type]  # transformers wraps `to`
     items = write_item_states(
         folder,

@@ -205,7 +205,7 @@ class TitleBatches:
             rows=torch.from_numpy(pool),
             fresh=fresh,
             texts=texts,
-            histories=pad(histories, training.inputs.special.pad),
+            histories=pad(histories, training.inputs.title_special.pad),
             searches=pad([], training.inputs.special.pad),
             cells=torch.arange(len(members)),
             candidates=torch.arange(len(pool)),
