@@ -9,11 +9,12 @@ import torch
 from peft import AdaLoraConfig, AdaLoraModel, LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from backbone.config import AdapterConfig, TrainingConfig
+from backbone.kinds import top_layers
 from backbone.layers import freeze_below
 
-LINEAR = ["query", "key", "value", "dense"]
 STATISTICS = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 
 
@@ -51,11 +52,15 @@ def _adapted(
 
     Source: Hu et al., "LoRA", ICLR 2022; Zhang et al., "AdaLoRA", ICLR 2023.
     """
-    deepest = bert.config.num_hidden_layers
+    top = {id(part) for layer in top_layers(bert, layers) for part in layer.modules()}
+    linear = {
+        name: part
+        for name, part in bert.named_modules()
+        if id(part) in top and isinstance(part, nn.Linear | Conv1D)
+    }
     shared: dict[str, Any] = {
-        "target_modules": LINEAR,
-        "layers_to_transform": list(range(deepest - layers, deepest)),
-        "layers_pattern": "layer",
+        "target_modules": list(linear),
+        "fan_in_fan_out": any(isinstance(part, Conv1D) for part in linear.values()),
         "lora_alpha": 2 * config.rank,
         "lora_dropout": 0.0,
     }

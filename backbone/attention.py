@@ -20,9 +20,7 @@ SAFE = 2 / 3
 
 
 def fast_on_short_texts(bert: PreTrainedModel) -> None:
-    """Make a backbone use `short_text_attention`, if its attention can be replaced."""
-    if not getattr(bert, "_supports_attention_backend", False):
-        return
+    """Make a backbone use `short_text_attention`; its attention must not be causal."""
     AttentionInterface.register(SHORT_TEXTS, short_text_attention)
     AttentionMaskInterface.register(SHORT_TEXTS, sdpa_mask)
     bert.set_attn_implementation(SHORT_TEXTS)
@@ -69,7 +67,8 @@ def short_text_attention(  # noqa: PLR0917  # as `transformers` calls it
             logits.masked_fill_(~attention_mask, NOWHERE)
         if max(-low, high) < SAFE * math.log(torch.finfo(logits.dtype).max):
             weights = logits.exp_()
-            attended = (weights @ value) / weights.sum(dim=-1, keepdim=True)
+            total = weights.sum(dim=-1, keepdim=True)  # 0 where a window holds padding alone
+            attended = (weights @ value) / total.clamp(min=torch.finfo(total.dtype).tiny)
         else:
             attended = logits.softmax(dim=-1).to(value.dtype) @ value
     return attended.transpose(1, 2).contiguous(), None

@@ -3,6 +3,7 @@
 import os
 
 import torch
+from torch import nn
 
 PRECISION = "SHORTLIST_PRECISION"
 """Environment variable that sets the precision of training and serving."""
@@ -34,6 +35,16 @@ def serving_dtype(device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     flags = torch.cpu.get_capabilities()
     return torch.bfloat16 if flags.get("avx512_bf16") or flags.get("amx_bf16") else torch.float32
+
+
+def in_precision(module: nn.Module, device: torch.device, dtype: torch.dtype | None = None) -> None:
+    """Move a module to a device, with its weights in a precision, by default the serving one.
+
+    Buffers stay exact: ModernBERT's rotations by position need more digits than bf16 has.
+    """
+    module.to(device)
+    for weights in module.parameters():
+        weights.data = weights.data.to(dtype or serving_dtype(device))
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None = None) -> torch.autocast:

@@ -12,8 +12,9 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from backbone.batch import pad
-from backbone.device import best_device, serving_dtype
-from backbone.layers import mean_over_tokens, states_below
+from backbone.device import best_device, in_precision
+from backbone.kinds import pooling_of
+from backbone.layers import states_of
 from backbone.text_cache import TextCache, keys_of
 from backbone.tokens import SpecialTokens, item_input, token_budget_batches, tokenize
 
@@ -65,7 +66,7 @@ def encode_texts(
     description: str = "texts",
     cache_below: Path | None = None,
 ) -> NDArray[np.float32]:
-    """Encode texts with a backbone: the mean of each text's states, of unit length.
+    """Encode texts with a backbone: each text's states pooled as its kind asks, of unit length.
 
     Args:
         bert: Backbone; moved to the best device, in its serving precision.
@@ -78,8 +79,7 @@ def encode_texts(
     Returns:
         (texts, hidden) float32, unit length.
     """
-    device = best_device()
-    bert.to(device, serving_dtype(device))  # type: ignore[arg-type]  # transformers wraps `to`
+    in_precision(bert, best_device())
     bert.train(mode=False)
     keys, first, place = np.unique(keys_of(texts), return_index=True, return_inverse=True)
     means = np.empty((len(keys), bert.config.hidden_size), np.float32)
@@ -107,14 +107,13 @@ def _means(
     max_tokens: int,
     description: str,
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-    device, special = best_device(), SpecialTokens.of(tokenizer)
+    device, special, pooled = best_device(), SpecialTokens.of(tokenizer), pooling_of(bert)
     pieces = tokenize(texts, tokenizer, max_tokens=max_tokens - 2)
     sequences = [item_input(pieces[row], special) for row in range(len(pieces))]
 
     def read(rows: NDArray[np.int64]) -> Tensor:
         batch = pad([sequences[row] for row in rows], special.pad).to(device)
-        states = states_below(bert, batch, trained_layers=0)
-        return functional.normalize(mean_over_tokens(states, batch.mask).float(), dim=-1)
+        return functional.normalize(pooled(states_of(bert, batch), batch.mask).float(), dim=-1)
 
     lengths = np.array([len(sequence) for sequence in sequences])
     return in_batches(read, lengths, description)

@@ -1,6 +1,8 @@
-"""Loads a pretrained BERT and its tokenizer from a local folder or a revision on the hub."""
+"""Loads a pretrained backbone and its tokenizer from a local folder or a revision on the hub."""
 
+import logging
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,16 @@ from transformers.initialization import no_init_weights
 from transformers.utils import logging as transformers_logging
 
 from backbone.attention import fast_on_short_texts
-from backbone.layers import layers_of
+from backbone.kinds import (
+    SPLIT,
+    is_causal,
+    keep_lowest,
+    model_options,
+    set_dropout,
+    without_words,
+)
 
+logger = logging.getLogger(__name__)
 HUB_NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*(/[\w.-]+)?)@(?P<revision>[0-9a-f]{40})")
 """A name on the hub and the commit of its revision."""
 
@@ -66,42 +76,71 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
 def load_bert(
     name: str, *, dropout: float = 0.0, layers: int | None = None, words: bool = True
 ) -> PreTrainedModel:
-    """Pretrained encoder without its pooler, fp32, in evaluation mode.
+    """Pretrained encoder or decoder without its pooler, fp32, in evaluation mode.
 
     Args:
-        name: Local folder of a BERT-like encoder, or hub name with its revision.
+        name: Local folder of a backbone, or hub name with its revision.
         dropout: Probability of zeroing an activation in training.
         layers: Number of lowest layers to keep; by default all.
         words: Whether to keep the word embeddings, which are half of a small model. Without them
-            the encoder takes soft tokens only.
+            the backbone takes soft tokens only.
 
     Raises:
         FileNotFoundError: the name is neither a local folder nor reachable on the hub.
-        ValueError: the encoder has fewer layers, or the hub name has no commit.
+        ValueError: the backbone has fewer layers, is an encoder with a decoder, or the hub name has
+            no commit.
     """
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers does not type it
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers does not type it
     place, options = source_of(name)
     try:
+        config = AutoConfig.from_pretrained(place, **options)
+        if getattr(config, "is_encoder_decoder", False):
+            raise ValueError(
+                f"backbone must be an encoder or a decoder, got {name!r}, which is both "
+                f"({config.model_type})"
+            )
+        set_dropout(config, dropout)
         model: PreTrainedModel = AutoModel.from_pretrained(
-            place,
-            **options,
-            add_pooling_layer=False,
-            hidden_dropout_prob=dropout,
-            attention_probs_dropout_prob=dropout,
-            dtype=torch.float32,
+            place, **options, **model_options(config), config=config, dtype=torch.float32
         )
     except OSError as error:
         raise _not_found(name) from error
     _copy_from_file(model)
-    fast_on_short_texts(model)
+    _prepare(model)
+    _say_what_is_slower(name, model.config.model_type, fast=_takes_fast_attention(model))
     if layers is not None:
-        _keep_lowest(model, layers)
+        keep_lowest(model, layers)
     if not words:
-        model.set_input_embeddings(nn.Embedding(1, model.config.hidden_size, padding_idx=0))
-        model.config.vocab_size = 1
+        without_words(model)
     model.train(mode=False)
     return model
+
+
+def _prepare(model: PreTrainedModel) -> None:
+    """Choose the fastest attention that the kind has, and make a text independent of its batch."""
+    if _takes_fast_attention(model):
+        fast_on_short_texts(model)
+    if is_causal(model):
+        model.config.use_cache = False
+    words = model.get_input_embeddings()
+    if model.config.model_type == "mobilebert" and isinstance(words, nn.Embedding):
+        # It reads each word's neighbours: padding must be like the end of a text.
+        words.weight.data[words.padding_idx] = 0.0
+
+
+def _takes_fast_attention(model: PreTrainedModel) -> bool:
+    return bool(getattr(model, "_supports_attention_backend", False)) and not is_causal(model)
+
+
+@cache
+def _say_what_is_slower(name: str, kind: str, *, fast: bool) -> None:
+    """Log once which fast paths a backbone does not have."""
+    lacking = [] if fast else ["attention for short texts"]
+    if kind not in SPLIT:
+        lacking.append("the cache of frozen layers")
+    if lacking:
+        logger.info("backbone %s (%s) runs without %s", name, kind, " and ".join(lacking))
 
 
 def _copy_from_file(model: nn.Module) -> None:
@@ -110,22 +149,14 @@ def _copy_from_file(model: nn.Module) -> None:
         values.data = values.data.clone()
 
 
-def _keep_lowest(bert: PreTrainedModel, layers: int) -> None:
-    stack = layers_of(bert)
-    if not 1 <= layers <= len(stack):
-        raise ValueError(f"layers must be in [1, {len(stack)}], got {layers}")
-    del stack[layers:]
-    bert.config.num_hidden_layers = layers
-
-
 def empty_bert(folder: Path) -> PreTrainedModel:
     """A model of the architecture in a folder's `config.json`, with uninitialised weights."""
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     with no_init_weights():
         model: PreTrainedModel = AutoModel.from_config(  # type: ignore[no-untyped-call]  # as above
-            config, add_pooling_layer=False
+            config, **model_options(config)
         )
-    fast_on_short_texts(model)
+    _prepare(model)
     model.train(mode=False)
     return model
 

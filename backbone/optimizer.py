@@ -57,5 +57,5 @@ def adamw(
 
 def _layer(name: str) -> int:
     """Number of the backbone's layer with a parameter; -1 for the embeddings, below all layers."""
-    found = re.search(r"\.layer\.(\d+)\.", name)
+    found = re.search(r"\.bert\..*?\.(?:layer|layers|h)\.(\d+)\.", f".{name}")
     return int(found[1]) if found else -1

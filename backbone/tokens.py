@@ -1,4 +1,4 @@
-"""Word pieces of many texts, and the inputs of BERT that are built from them."""
+"""Word pieces of many texts, and the inputs of backbones that are built from them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -42,23 +42,34 @@ class TokenTable:
 
 @dataclass(frozen=True, kw_only=True)
 class SpecialTokens:
-    """Ids of the special tokens of a BERT input."""
+    """Ids of the special tokens of an input."""
 
-    cls: int
+    cls: int | None
+    """Begins an input; None for decoders, which have none"""
     sep: int
+    """Ends every text; decoders are read at this token"""
     pad: int
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase) -> "SpecialTokens":
-        """The special tokens of a tokenizer.
+        """The special tokens of a tokenizer; a decoder's end of text is its separator and padding.
 
         Raises:
-            ValueError: the tokenizer lacks one of them, so it is not that of a BERT.
+            ValueError: the tokenizer has neither a separator nor an end of text.
         """
-        ids = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
-        if not all(isinstance(i, int) for i in ids):
-            raise ValueError(f"tokenizer must have [CLS], [SEP] and [PAD], got ids {ids}")
-        return cls(cls=int(ids[0]), sep=int(ids[1]), pad=int(ids[2]))
+        end = tokenizer.eos_token_id if tokenizer.sep_token_id is None else tokenizer.sep_token_id
+        if not isinstance(end, int):
+            raise ValueError(
+                "tokenizer must have a separator or an end of text, got special tokens "
+                f"{tokenizer.special_tokens_map}"
+            )
+        pad = end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        return cls(cls=tokenizer.cls_token_id, sep=end, pad=int(pad))
+
+    @property
+    def start(self) -> list[int]:
+        """What begins an input: [CLS], or nothing."""
+        return [] if self.cls is None else [self.cls]
 
 
 def tokenize(
@@ -81,8 +92,8 @@ def tokenize(
 
 
 def item_input(tokens: Ids, special: SpecialTokens) -> Ids:
-    """[CLS] text [SEP]."""
-    return np.concatenate([[special.cls], tokens, [special.sep]]).astype(np.int32)
+    """[CLS] text [SEP]; a decoder has no [CLS]."""
+    return np.concatenate([special.start, tokens, [special.sep]]).astype(np.int32)
 
 
 def history_input(
@@ -96,7 +107,7 @@ def history_input(
         special: Special tokens.
         max_tokens: Most tokens of the result; the newest title is cut to fit.
     """
-    parts, length = [np.array([special.cls], np.int32)], 1
+    parts, length = [np.array(special.start, np.int32)], 1
     for row in reversed(history):
         title = titles[int(row)][: max_tokens - 2]
         if length + len(title) + 1 > max_tokens:

@@ -52,6 +52,12 @@ class Cases:
         order = np.random.default_rng(seed).permutation(len(self))[:cases]
         return self.select(np.sort(order))
 
+    def sample_users(self, users: int, seed: int) -> "Cases":
+        """All cases of a seeded sample of users without replacement."""
+        distinct = np.unique(self.user_rows)
+        chosen = distinct[np.random.default_rng(seed).permutation(len(distinct))[:users]]
+        return self.select(np.flatnonzero(np.isin(self.user_rows, chosen)))
+
 
 def moment_starts(users: NDArray[np.int64], moments: NDArray[np.int32]) -> NDArray[np.int64]:
     """(interactions,): place of the first interaction of each one's moment.

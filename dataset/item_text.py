@@ -1,12 +1,15 @@
-"""Text of one item, equal to the text that `dataset.prepare` renders for a row of a table."""
+"""Renders the text of an item from its fields: the data stage, upserts and explanations call it."""
 
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from dataset.config import DataConfig
 
 SEPARATOR = ". "
+EXACT = 2**53
+"""Whole numbers below this are the same as doubles, which messages of the API hold"""
 _KEYS = ("_id", "_code")
 Field = str | int | float | bool | Sequence[str] | None
 
@@ -42,6 +45,21 @@ def text_fields(fields: Mapping[str, Field], first: Sequence[str]) -> list[str]:
     return [*(name for name in first if name in fields), *rest]
 
 
+def fields_of_text(
+    title: str, texts: Mapping[str, Field], attributes: Mapping[str, Field], config: DataConfig
+) -> dict[str, Field]:
+    """Fields that an item's text is rendered from, by name.
+
+    Args:
+        title: Title of the item.
+        texts: Its other texts.
+        attributes: Its attributes; only those named in `config.fields` are read.
+        config: Options of the data stage.
+    """
+    read = {name: value for name, value in attributes.items() if name in config.fields}
+    return {**read, **texts, "title": title}
+
+
 def is_key(name: str) -> bool:
     """Whether a column's name says that it holds keys or addresses instead of words."""
     return name.lower().endswith(_KEYS) or "url" in name.lower()
@@ -52,27 +70,45 @@ def _one_line(value: Field) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    text = str(value) if isinstance(value, str | int | float) else ", ".join(value)
+    if isinstance(value, int | float):
+        return _number(value)
+    text = value if isinstance(value, str) else ", ".join(value)
     return re.sub(r"\s+", " ", text).strip()
 
 
+def _number(value: float) -> str:
+    """A number as text, the same for 7 and 7.0: messages of the API do not tell them apart."""
+    number = float(value)
+    whole = number.is_integer() and abs(number) < EXACT
+    return str(int(number)) if whole else str(number)
+
+
 def _head(text: str, budget: int) -> str:
-    """The first `budget` words and punctuation marks, with the spaces between them."""
+    """The first `budget` words and punctuation marks, with the spaces between them.
+
+    A word has at least one word piece, so a text of this length has at least as many word pieces.
+    """
+    if len(text) <= budget:
+        return text
     pieces, in_word = 0, False
     for place, character in enumerate(text):
-        if character.isspace():
-            in_word = False
-            continue
-        word = _is_word(character)
-        if not (word and in_word):
+        kind = _kind(character)
+        if kind is not None and not (kind and in_word):
             pieces += 1
             if pieces > budget:
                 return text[:place].rstrip()
-        in_word = word
+        in_word = kind is True
     return text
 
 
-def _is_word(character: str) -> bool:
-    r"""Whether `\w` of polars matches a character: letters, marks, digits and connectors."""
+@lru_cache(maxsize=16_384)
+def _kind(character: str) -> bool | None:
+    r"""Whether a character belongs to a word: a letter, mark, digit, connector; None for a space.
+
+    Marks and joiners count, unlike in Python's `\w`: a word in Devanagari with its vowel signs is
+    one word.
+    """
+    if character.isspace():
+        return None
     kind = unicodedata.category(character)
     return kind[0] in "LM" or kind in ("Nd", "Nl", "Pc") or character in "\u200c\u200d"

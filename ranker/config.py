@@ -11,7 +11,7 @@ class RankerConfig:
     """BERT cross-attention over history and candidates, trained on mined shortlists."""
 
     backbone: str = ".cache/all-MiniLM-L6-v2"
-    """Local folder of a BERT-like encoder, or hub name with the commit of its revision:
+    """Local folder of an encoder or a decoder, or hub name with the commit of its revision:
     `sentence-transformers/all-MiniLM-L6-v2@` and 40 hexadecimal digits."""
     kind: Literal["attention", "late", "joint"] = "attention"
     """`attention` lets candidates attend to the items of the history; the backbone encodes all

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerBase
 
-from backbone.device import best_device, serving_dtype
+from backbone.device import best_device, in_precision
 from backbone.load import empty_bert
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.model import AttentionRanker
@@ -145,7 +145,7 @@ class Ranker:
         weights = load_file(part / WEIGHTS)
         model.load_state_dict(weights)
         device = best_device()
-        model.eval().requires_grad_(requires_grad=False).to(device, serving_dtype(device))
+        in_precision(model.eval().requires_grad_(requires_grad=False), device)
         mapped = (weights["mean"], weights["scale"])  # to the file, which may change
         model.mean, model.scale = (values.clone().to(device) for values in mapped)
         return cls(model=model, inputs=inputs, feature_names=names)

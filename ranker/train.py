@@ -16,9 +16,11 @@ from backbone.adapters import fine_tuned, merged
 from backbone.device import best_device
 from backbone.encode_texts import encode_texts
 from backbone.epoch_batches import EpochBatches, EpochSampler
+from backbone.kinds import splits
 from backbone.load import load_bert, load_tokenizer, save_backbone
 from backbone.tokens import SpecialTokens, item_input, tokenize
 from backbone.training import fit, seed_everything, total_steps, training_folder
+from backbone.unknown_pieces import warn_of_unknown_pieces
 from dataset.arrays import Dataset, load_dataset
 from dataset.cases import Cases
 from lineage.manifest import read_manifest, require_newest_format
@@ -41,6 +43,8 @@ from ranker.ranker import Ranker
 from ranker.shortlists import Shortlists
 
 logger = logging.getLogger(__name__)
+SAMPLED_TEXTS = 10_000
+"""Most texts in which unknown word pieces are counted"""
 STANDARDISING_LISTS = 2_000
 """Most training lists over which features' means and deviations are computed"""
 FLAT = 1e-6
@@ -117,6 +121,10 @@ def _inputs(
     root: Path,
     folder: Path,
 ) -> RankerInputs | LateInputs | AttentionInputs:
+    if config.backbone != read_manifest(root / TRIAL_TOWERS, TRIAL_TOWERS).config.get("backbone"):
+        sampled = slice(SAMPLED_TEXTS)  # the towers have warned of their own backbone
+        pieces = tokenize(data.texts[sampled], tokenizer, max_tokens=config.item_tokens - 2)
+        warn_of_unknown_pieces(pieces, data.titles, tokenizer, config.backbone)
     if config.kind == "attention":
         bert = load_bert(config.backbone)
         save_backbone(folder / BACKBONE, bert, tokenizer)  # encodes items that are added later
@@ -137,6 +145,11 @@ def _inputs(
             texts=texts, titles=titles, special=special, history_tokens=config.history_tokens
         )
     bert = load_bert(config.backbone)
+    if not splits(bert):
+        raise ValueError(
+            f"kind must be 'attention' or 'joint' for a backbone of the kind "
+            f"{bert.config.model_type!r}, got 'late', which runs layers of BERT in parts"
+        )
     bert.to(best_device())  # type: ignore[arg-type]  # transformers wraps `to`
     items = write_item_states(
         folder,

@@ -54,6 +54,7 @@ def save_bert(folder: Path, *, layers: int, hidden: int, heads: int) -> Path:
     import torch
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
+    folder.mkdir(exist_ok=True)
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *COLOURS, *THINGS, "##s", "a", "b"]
     (folder / "vocab.txt").write_text("\n".join(words))
     BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
@@ -150,7 +151,8 @@ def build_stages():
 def build_release(tiny_bert):
     """Function that runs every stage on a shop with the tiny BERT, below a folder.
 
-    By default, the items have the attributes of `shop_attributes`.
+    By default, the items have the attributes of `shop_attributes`. Further options are those of
+    the towers.
     """
     from backbone.config import TrainingConfig
     from dataset.arrays import save_dataset
@@ -177,6 +179,7 @@ def build_release(tiny_bert):
         backbone: Path = tiny_bert,
         dimension: int = 16,
         width: int = 32,
+        **options: object,
     ) -> Path:
         columns = shop_attributes(shop) if attributes is None else attributes
         with writing(root / "data", stage="data", config={}, inputs={}) as (folder, facts):
@@ -192,7 +195,7 @@ def build_release(tiny_bert):
             trained_layers=2,
         )
         towers = TowersConfig(
-            backbone=str(backbone), dimension=dimension, widths=[8], training=training
+            backbone=str(backbone), dimension=dimension, widths=[8], training=training, **options
         )
         shortlists = ShortlistsConfig(valid_users=20, size=40)
         few = replace(training, max_epochs=1, examples_per_epoch=32)

@@ -9,13 +9,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from backbone.device import best_device, serving_dtype
+from backbone.device import best_device, in_precision
 from backbone.load import empty_bert
 from towers.config import TowersConfig
 from towers.history_tower import HistoryTower
 from towers.inputs import TextInputs
 from towers.item_tower import ItemTower
-from towers.model import TitlesTower
+from towers.titles_tower import TitlesTower
 
 USER, ITEM, OPTIONS = "user_tower", "item_tower", "tower.json"
 WEIGHTS = "tower.safetensors"
@@ -74,5 +74,5 @@ def _save(
 def ready_to_serve(tower: Tower, weights: dict[str, torch.Tensor]) -> Tower:
     """The tower with these weights, on the best device in its serving precision."""
     tower.load_state_dict(weights)
-    device = best_device()
-    return tower.eval().requires_grad_(requires_grad=False).to(device, serving_dtype(device))
+    in_precision(tower.eval().requires_grad_(requires_grad=False), best_device())
+    return tower

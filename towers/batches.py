@@ -236,7 +236,7 @@ class TitleBatches:
             rows=torch.from_numpy(pool[0]),
             fresh=fresh,
             texts=texts,
-            histories=pad(histories, training.inputs.special.pad),
+            histories=pad(histories, training.inputs.title_special.pad),
             searches=pad([], training.inputs.special.pad),
             cells=torch.arange(len(own)),
             candidates=torch.arange(len(pool[0])),

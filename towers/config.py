@@ -11,8 +11,12 @@ class TowersConfig:
     """A BERT user tower and a BERT item tower, trained contrastively."""
 
     backbone: str = ".cache/all-MiniLM-L6-v2"
-    """Local folder of a BERT-like encoder, or hub name with the commit of its revision:
+    """Backbone of the item tower, and of the user tower unless `user_backbone` is set: local folder
+    of an encoder or a decoder, or hub name with the commit of its revision:
     `sentence-transformers/all-MiniLM-L6-v2@` and 40 hexadecimal digits."""
+    user_backbone: str | None = None
+    """Backbone of the user tower, named as `backbone`. For `reads: items` its layers are the
+    initial weights; for `reads: titles` its tokenizer also reads the titles."""
     dimension: int = 384
     """Dimension of an embedding."""
     widths: list[int] = field(default_factory=lambda: [64, 128, 256])
@@ -70,6 +74,16 @@ class TowersConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """How the towers are fine-tuned. `trained_layers` counts layers of the user tower. An example
     is a history, and `batch_size` counts items; for `reads: titles` both count purchases."""
+
+    @property
+    def of_user(self) -> str:
+        """Name of the user tower's backbone."""
+        return self.user_backbone or self.backbone
+
+    @property
+    def of_titles(self) -> str:
+        """Name of the backbone whose tokenizer splits titles."""
+        return self.of_user if self.reads == "titles" else self.backbone
 
     def __post_init__(self) -> None:
         for name in ("dimension", "title_tokens", "valid_users"):

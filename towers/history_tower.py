@@ -6,6 +6,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from backbone.chunked_gradients import in_chunks
+from backbone.kinds import first_position, soft_token_size
 from backbone.packing import PackedBatch, causal_mask
 from dataset.interaction_codes import GAPS
 
@@ -41,7 +42,7 @@ class HistoryTower(nn.Module):
         """Build the tower around a backbone.
 
         Args:
-            bert: Encoder; its word embeddings are not used.
+            bert: Backbone; its word embeddings are not used.
             dimension: Dimension of an embedding.
             actions: Number of kinds of actions.
             dropout: Probability of zeroing an entry of a soft token in training.
@@ -50,11 +51,12 @@ class HistoryTower(nn.Module):
         """
         super().__init__()
         self.bert = bert
-        hidden = bert.config.hidden_size
-        self.into = nn.Linear(dimension, hidden)
+        hidden, size = bert.config.hidden_size, soft_token_size(bert)
+        self._first_position = first_position(bert)
+        self.into = nn.Linear(dimension, size)
         self.out = nn.Linear(hidden, dimension, bias=False)
-        self.gaps, self.actions = nn.Embedding(GAPS, hidden), nn.Embedding(1 + actions, hidden)
-        self.search = nn.Parameter(torch.zeros(hidden))
+        self.gaps, self.actions = nn.Embedding(GAPS, size), nn.Embedding(1 + actions, size)
+        self.search = nn.Parameter(torch.zeros(size))
         self.dropout = nn.Dropout(dropout)
         self.rows_at_once = rows_at_once
         nn.init.normal_(self.into.weight, std=bert.config.initializer_range)
@@ -89,7 +91,7 @@ class HistoryTower(nn.Module):
             mask = causal_mask(owners)
             known = functional.embedding(ids, table)
             searched = (ids > len(items)).unsqueeze(-1)
-            tokens = self.into(known.to(self.into.weight.dtype))  # (rows, width, hidden)
+            tokens = self.into(known.to(self.into.weight.dtype))  # (rows, width, size)
             tokens = (
                 tokens
                 + self.gaps(interaction_codes % GAPS)
@@ -97,7 +99,9 @@ class HistoryTower(nn.Module):
             )
             tokens = tokens + searched * self.search
             states = self.bert(
-                inputs_embeds=self.dropout(tokens), position_ids=positions, attention_mask=mask
+                inputs_embeds=self.dropout(tokens),
+                position_ids=positions + self._first_position,
+                attention_mask=mask,
             ).last_hidden_state  # (rows, width, hidden)
             own = torch.where(searched, self.own_search, self.own_items) * known
             recent = recent_sum(own, positions, mask.squeeze(1), torch.sigmoid(self.decay))

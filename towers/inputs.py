@@ -18,8 +18,13 @@ class TextInputs:
     titles: TokenTable
     """Word pieces of every item's title."""
     special: SpecialTokens
+    """Special tokens of the items' texts."""
+    title_special: SpecialTokens
+    """Special tokens of the titles in a history, which another tokenizer may have split."""
     history_tokens: int
     """Most word pieces of a history's input."""
+    unknown: float = 0.0
+    """Share of the texts' word pieces that the tokenizer does not know."""
 
     def item(self, row: int) -> NDArray[np.int32]:
         """Word pieces of an item's text for the item tower."""
@@ -31,7 +36,8 @@ class TextInputs:
         Item rows beyond the titles are left out.
         """
         known = rows[rows < len(self.titles)]
-        return history_input(self.titles, known, self.special, max_tokens=self.history_tokens)
+        most = self.history_tokens
+        return history_input(self.titles, known, self.title_special, max_tokens=most)
 
     def corpus(self) -> list[NDArray[np.int32]]:
         """Word pieces of every item's text for the item tower."""

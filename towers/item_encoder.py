@@ -21,6 +21,9 @@ from towers.encode import encode
 from towers.item_tower import ItemTower
 from towers.user_encoder import TitleHistoryEncoder, UserTower
 
+SHORTEST = 1e-6
+"""Lower bound on the length of a vector; avoids division by zero"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextEncoder:
@@ -63,6 +66,32 @@ class TextEncoder:
         """(texts, dimension): the texts' share of item embeddings, before normalisation."""
         return self._encoded(self.tower.unnormalised_words, texts)
 
+    def edited(
+        self,
+        texts: Sequence[str],
+        *,
+        before: Sequence[str],
+        embeddings: NDArray[np.float32],
+        lengths: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Embeddings of known items whose text changed: what purchases taught of them stays.
+
+        An item's embedding is the normalised sum of its text and its residual. Embedding times
+        length is that sum, so the residual is what remains of it without the old text.
+
+        Args:
+            texts: New text of each item.
+            before: Text of each item when its embedding was learnt.
+            embeddings: (items, dimension) learnt embeddings, of unit length.
+            lengths: (items,) lengths of the sums.
+
+        Returns:
+            (items, dimension) of unit length.
+        """
+        encoded = self.unnormalised([*texts, *before])
+        residuals = lengths[:, None] * embeddings - encoded[len(texts) :]
+        return unit(encoded[: len(texts)] + residuals)
+
     def _encoded(
         self, read: Callable[[TokenBatch], Tensor], texts: Sequence[str]
     ) -> NDArray[np.float32]:
@@ -79,6 +108,13 @@ class TextEncoder:
             )
         vectors: NDArray[np.float32] = embeddings.cpu().numpy()
         return vectors
+
+
+def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(vectors, dimension) of unit length."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    result: NDArray[np.float32] = vectors / np.maximum(lengths, SHORTEST)
+    return result
 
 
 def _item_tokens(folder: Path) -> int:

@@ -7,7 +7,8 @@ from transformers import PreTrainedModel
 
 from backbone.batch import TokenBatch
 from backbone.chunked_gradients import in_chunks
-from backbone.layers import mean_over_tokens, through_top
+from backbone.kinds import pooling_of
+from backbone.layers import through_top, token_states
 
 BEHAVIOUR = 2.0
 """Initial length of the part from purchases; the text's part has a length of about 1."""
@@ -16,7 +17,7 @@ RIDGE = 30.0
 
 
 class ItemTower(nn.Module):
-    """BERT over an item's text, projected, plus a learned residual of the item; unit length.
+    """A backbone over an item's text, projected, plus a learned residual of the item; unit length.
 
     All texts of the corpus are encoded once and stored in a table. A training step encodes some of
     them again, with gradients, and updates the table. The residual starts from the SVD of purchases
@@ -47,7 +48,7 @@ class ItemTower(nn.Module):
                 all.
         """
         super().__init__()
-        self.bert = bert
+        self.bert, self._pooled = bert, pooling_of(bert)
         self.projection = nn.Linear(bert.config.hidden_size, dimension)
         self.residual: nn.Embedding | None = None
         if support is not None:
@@ -57,15 +58,12 @@ class ItemTower(nn.Module):
         self.residual_dropout, self.texts_at_once = residual_dropout, texts_at_once
 
     def read(self, texts: TokenBatch) -> Tensor:
-        """(texts, hidden) float32, unit length: mean state over each text's tokens."""
+        """(texts, hidden) float32, unit length: each text's states, pooled as its kind asks."""
 
-        def mean(ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
-            states = self.bert(
-                input_ids=ids, attention_mask=mask, token_type_ids=segments
-            ).last_hidden_state  # (texts, length, hidden)
-            return mean_over_tokens(states, mask)
+        def pooled(ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
+            return self._pooled(token_states(self.bert, ids, mask, segments), mask)
 
-        read = in_chunks(mean, texts.ids, texts.mask, texts.segments, size=self.texts_at_once)
+        read = in_chunks(pooled, texts.ids, texts.mask, texts.segments, size=self.texts_at_once)
         return functional.normalize(read.float(), dim=-1)
 
     def read_on(self, states: Tensor, mask: Tensor, *, layers: int) -> Tensor:
@@ -77,12 +75,11 @@ class ItemTower(nn.Module):
             layers: Number of top layers.
         """
 
-        def mean(states: Tensor, mask: Tensor) -> Tensor:
-            return mean_over_tokens(
-                through_top(self.bert, states, mask, trained_layers=layers), mask
-            )
+        def pooled(states: Tensor, mask: Tensor) -> Tensor:
+            top = through_top(self.bert, states, mask, trained_layers=layers)
+            return self._pooled(top, mask)
 
-        read = in_chunks(mean, states, mask, size=self.texts_at_once)
+        read = in_chunks(pooled, states, mask, size=self.texts_at_once)
         return functional.normalize(read.float(), dim=-1)
 
     def forward(self, texts: Tensor, rows: Tensor | None = None) -> Tensor:
@@ -155,13 +152,29 @@ class ItemTower(nn.Module):
         support = self.support[:, None]
         left, _, right = torch.linalg.svd((behaviour * support).T @ self.projection(texts))
         rotated = BEHAVIOUR * behaviour @ (left @ right)  # (items, dimension)
-        mean, spread = texts.mean(dim=0), texts.std()
-        design = functional.pad((texts - mean) / spread, (0, 1), value=1.0)  # (items, hidden + 1)
-        ridge = RIDGE * torch.eye(design.shape[1], device=design.device)
-        solution = torch.linalg.solve(
-            (design * support).T @ design + ridge, (design * support).T @ rotated
-        )
-        weight = solution[:-1].T / spread
+        weight, bias, predicted = ridge(texts, rotated, support)
         self.projection.weight.add_(weight)
-        self.projection.bias.add_(solution[-1] - weight @ mean)
-        self.residual.weight.copy_((rotated - design @ solution) * (support > 0))
+        self.projection.bias.add_(bias)
+        self.residual.weight.copy_((rotated - predicted) * (support > 0))
+
+
+def ridge(texts: Tensor, targets: Tensor, support: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Linear map of a ridge regression on standardised texts.
+
+    Args:
+        texts: (items, hidden) encoded texts.
+        targets: (items, dimension) what is predicted.
+        support: (items, 1) weight of each item.
+
+    Returns:
+        Weight (dimension, hidden) and bias (dimension,) of the map from texts as they are, and its
+        (items, dimension) predictions.
+    """
+    mean, spread = texts.mean(dim=0), texts.std()
+    design = functional.pad((texts - mean) / spread, (0, 1), value=1.0)  # (items, hidden + 1)
+    penalty = RIDGE * torch.eye(design.shape[1], device=design.device)
+    solution = torch.linalg.solve(
+        (design * support).T @ design + penalty, (design * support).T @ targets
+    )
+    weight = solution[:-1].T / spread
+    return weight, solution[-1] - weight @ mean, design @ solution

@@ -4,34 +4,14 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from transformers import PreTrainedModel
 
 from backbone.adapters import fine_tuned, merged
-from backbone.batch import TokenBatch
-from backbone.layers import mean_over_tokens
 from backbone.load import load_bert
 from towers.batches import TowersBatch
 from towers.config import TowersConfig
 from towers.history_tower import HistoryTower
 from towers.item_tower import ItemTower
-
-
-class TitlesTower(nn.Module):
-    """The user tower over titles: BERT over the last titles, mean over the tokens, unit length."""
-
-    def __init__(self, bert: PreTrainedModel, dimension: int) -> None:
-        super().__init__()
-        self.bert = bert
-        self.projection = nn.Linear(bert.config.hidden_size, dimension)
-
-    def forward(self, batch: TokenBatch) -> Tensor:
-        """(shoppers, dimension) float32, unit length."""
-        states = self.bert(
-            input_ids=batch.ids, attention_mask=batch.mask, token_type_ids=batch.segments
-        ).last_hidden_state  # (shoppers, length, hidden)
-        mean = functional.normalize(mean_over_tokens(states, batch.mask), dim=-1)
-        return functional.normalize(self.projection(mean).float(), dim=-1)
+from towers.titles_tower import TitlesTower
 
 
 class TwoTower(nn.Module):
@@ -76,7 +56,7 @@ def support(purchases: Tensor, shrinkage: float) -> Tensor:
 def build_two_tower(
     config: TowersConfig, *, purchases: Tensor, actions: int, total_steps: int
 ) -> TwoTower:
-    """Two towers that start from copies of the same pretrained weights.
+    """Two towers that start from pretrained weights, the same unless the configuration says so.
 
     Args:
         config: Options of the towers.
@@ -90,7 +70,7 @@ def build_two_tower(
     )
     user_bert = fine_tuned(
         load_bert(
-            config.backbone,
+            config.of_user,
             dropout=training.dropout,
             layers=config.user_layers,
             words=config.reads == "titles",

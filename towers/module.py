@@ -139,7 +139,7 @@ class TowersModule(LightningModule):
         return encode(
             tower,
             [self.inputs.history(history) for history in histories],
-            pad_id=self.inputs.special.pad,
+            pad_id=self.inputs.title_special.pad,
             device=self.device,
             description="users",
         )

@@ -20,6 +20,7 @@ from transformers import PreTrainedTokenizerBase
 from backbone.device import best_device
 from backbone.encode_texts import encode_texts
 from backbone.epoch_batches import EpochBatches, EpochSampler
+from backbone.kinds import splits
 from backbone.load import load_tokenizer
 from backbone.optimizer import warmup_steps
 from backbone.tokens import SpecialTokens, tokenize
@@ -30,6 +31,7 @@ from backbone.training import (
     total_steps,
     training_folder,
 )
+from backbone.unknown_pieces import warn_of_unknown_pieces
 from dataset.arrays import Dataset, load_dataset
 from dataset.cases import Cases
 from dataset.training_examples import training_examples
@@ -53,10 +55,11 @@ from towers.batches import TitleBatches, Training, WindowBatches
 from towers.config import TowersConfig
 from towers.hard_negatives import HardNegatives
 from towers.inputs import TextInputs, Twins
-from towers.model import TitlesTower, build_two_tower
+from towers.model import build_two_tower
 from towers.module import MONITOR, TowersModule
 from towers.negative_sampler import NegativeSampler
 from towers.svd_init import svd_embeddings
+from towers.titles_tower import TitlesTower, start_titles_tower
 from towers.windows import windows
 
 EPOCHS, WARMUP = "epochs", "warm-up steps"
@@ -152,13 +155,15 @@ def _written(
     np.save(folder / EMBEDDINGS, items.cpu().numpy())
     np.save(folder / LENGTHS, unnormalised.norm(dim=-1).cpu().numpy())
     np.save(folder / USER_EMBEDDINGS, users.cpu().numpy())
-    save_user_tower(folder, module.average.user_tower, module.inputs, tokenizer, config)
+    user_tower, titles = module.average.user_tower, load_tokenizer(config.of_titles)
+    save_user_tower(folder, user_tower, module.inputs, titles, config)
     save_item_tower(folder, module.average.item_tower, tokenizer)
     return {
         "items": len(items),
         "dimension": config.dimension,
         "metric": "inner product",
         "temperature": round(float(module.average.temperature), 4),
+        "unknown_pieces": round(module.inputs.unknown, 4),
     }
 
 
@@ -209,12 +214,18 @@ def fit_towers(
 def text_inputs(
     data: Dataset, tokenizer: PreTrainedTokenizerBase, config: TowersConfig
 ) -> TextInputs:
-    """Split every item's text and title into word pieces."""
+    """Split every item's text and title into word pieces; warns if many are unknown."""
+    reads_titles = tokenizer
+    if config.of_titles != config.backbone:
+        reads_titles = load_tokenizer(config.of_titles)
+    texts = tokenize(data.texts, tokenizer, max_tokens=config.item_tokens - 2)
     return TextInputs(
-        texts=tokenize(data.texts, tokenizer, max_tokens=config.item_tokens - 2),
-        titles=tokenize(data.titles, tokenizer, max_tokens=config.title_tokens),
+        texts=texts,
+        titles=tokenize(data.titles, reads_titles, max_tokens=config.title_tokens),
         special=SpecialTokens.of(tokenizer),
+        title_special=SpecialTokens.of(reads_titles),
         history_tokens=config.history_tokens,
+        unknown=warn_of_unknown_pieces(texts, data.titles, tokenizer, config.backbone),
     )
 
 
@@ -268,7 +279,8 @@ def build_module(
     )
     module = TowersModule(model, valid, source, config).to(best_device())
     bert = model.item_tower.bert
-    if cache_below is not None and 0 < config.item_layers < bert.config.num_hidden_layers:
+    some_trained = 0 < config.item_layers < bert.config.num_hidden_layers
+    if cache_below is not None and some_trained and splits(bert):
         module.cache_frozen_states(cache_below)
     texts = encode_texts(
         deepcopy(bert),
@@ -287,7 +299,7 @@ def build_module(
         )
         model.item_tower.fit_behaviour(module.texts, behaviour)
     if isinstance(model.user_tower, TitlesTower):
-        model.user_tower.projection.load_state_dict(model.item_tower.projection.state_dict())
+        start_titles_tower(model.user_tower, model.item_tower, module.texts, data.titles, config)
     module.average.load_state_dict(model.state_dict())
     return module.train()
 

@@ -18,11 +18,11 @@ from backbone.tokens import SpecialTokens, TokenTable, item_input, tokenize
 from dataset.append_only import ExtendedArray
 from lineage.arrays import read_array
 from lineage.stages import EMBEDDINGS
-from towers.artifact import OPTIONS, USER, WEIGHTS, load_item_tower, ready_to_serve
+from towers.artifact import ITEM, OPTIONS, USER, WEIGHTS, load_item_tower, ready_to_serve
 from towers.history_tower import HistoryTower
 from towers.inputs import TextInputs
 from towers.item_tower import ItemTower
-from towers.model import TitlesTower
+from towers.titles_tower import TitlesTower
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class ItemHistoryEncoder:
             embeddings=read_array(folder / EMBEDDINGS),
             length=length,
             item_tower=load_item_tower(folder),
-            tokenizer=load_tokenizer(str(part)),
+            tokenizer=load_tokenizer(str(folder / ITEM)),
             search_tokens=search_tokens,
         )
 
@@ -119,6 +119,7 @@ class TitleHistoryEncoder:
             texts=titles,
             titles=titles,
             special=SpecialTokens.of(tokenizer),
+            title_special=SpecialTokens.of(tokenizer),
             history_tokens=history_tokens,
         )
         tower = TitlesTower(empty_bert(part), dimension)
@@ -145,7 +146,8 @@ class TitleHistoryEncoder:
             return titles
         pieces = tokenize([search], self.tokenizer, max_tokens=self.inputs.history_tokens - 2)
         searched = item_input(pieces[0], self.inputs.special)
-        return np.concatenate([searched, titles[1:]])[: self.inputs.history_tokens]
+        after = len(self.inputs.special.start)
+        return np.concatenate([searched, titles[after:]])[: self.inputs.history_tokens]
 
 
 @dataclass(frozen=True, kw_only=True)

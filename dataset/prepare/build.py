@@ -26,7 +26,6 @@ from dataset.prepare.schema import (
     TIMESTAMP,
     USER,
     attribute_columns,
-    text_columns,
 )
 from dataset.prepare.sources import Source
 from dataset.prepare.split import CODES, TIME_CUT, assign_split, cut_times
@@ -89,8 +88,7 @@ def build(
             notes.append(splitted.note)
             logger.info("%s: %s", source.interactions.path, splitted.note)
         _require_training(source.interactions, events)
-        texts = text_columns(items.schema, config.fields)
-        text = rendered(items.schema, texts, token_budget=config.token_budget).alias(TEXT)
+        text = pl.Series(TEXT, rendered(items, config), pl.String)
         save_dataset(partial, to_arrays(items.with_columns(text), users, events))
         attributes = items.select(ITEM, *attribute_columns(items))
         attributes.write_parquet(partial / "attributes.parquet")

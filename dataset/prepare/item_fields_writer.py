@@ -32,7 +32,8 @@ def fields_of(items: pl.DataFrame) -> Iterator[dict[str, dict[str, Any]]]:
 
     Texts are the columns of strings and of lists of strings, except id and title. Attributes are
     all other columns that filters can use; times are in ISO 8601. Nulls, NaN, infinities, empty
-    strings and empty lists are left out.
+    strings and empty lists are left out. A single-precision number keeps its shortest decimal form,
+    5.99 and not 5.989999771118164.
     """
     numeric = [name for name, kind in items.schema.items() if kind.is_numeric()]
     items = items.with_columns(numbers(items[name]) for name in numeric)
@@ -103,7 +104,8 @@ def _plain(name: str, kind: pl.DataType) -> pl.Expr:
     if is_string_list(kind):
         return column.list.drop_nulls()
     if kind.is_float():
-        return pl.when(column.is_finite()).then(column)
+        finite = pl.when(column.is_finite()).then(column)
+        return finite.cast(pl.String).cast(pl.Float64) if kind == pl.Float32 else finite
     if isinstance(kind, pl.Datetime) and kind.time_zone:
         return column.dt.convert_time_zone("UTC")  # a zone may reach beyond the years of Python
     return column

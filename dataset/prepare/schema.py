@@ -73,4 +73,5 @@ def _is_long(strings: pl.Series) -> bool:
 
 
 def _is_readable(kind: pl.DataType) -> bool:
-    return is_string_list(kind) or not (kind.is_nested() or isinstance(kind, pl.Binary | pl.Object))
+    typed = kind.is_numeric() or isinstance(kind, pl.Boolean | pl.Date | pl.Datetime)
+    return typed or is_string(kind) or is_string_list(kind)

@@ -1,4 +1,4 @@
-"""Item states of the attention ranker, for the corpus and for items added later."""
+"""Item states of the attention ranker: for the corpus, and for items added or edited later."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def item_states(
 
 @dataclass(frozen=True, kw_only=True)
 class NewItemStates:
-    """Computes states of items that were added after the ranker was made.
+    """Computes states of items that were added or edited after the ranker was made.
 
     The ranker was trained on embeddings of the trial's towers, but a new item has an embedding of
     the serving towers. A linear map, fitted on the corpus, converts it into the trial's space.
@@ -105,9 +105,40 @@ class NewItemStates:
             texts: Texts of the items.
             embeddings: (items, dimension) embeddings by the serving towers.
         """
-        mapped = embeddings @ self.into_trial
-        mapped /= np.maximum(np.linalg.norm(mapped, axis=1, keepdims=True), 1e-6)
-        return np.concatenate(item_states(self.read(texts), mapped), axis=1)
+        return np.concatenate(item_states(self.read(texts), self._mapped(embeddings)), axis=1)
+
+    def edited(
+        self,
+        texts: Sequence[str],
+        embeddings: NDArray[np.float32],
+        *,
+        before: NDArray[np.float32],
+        states: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """(items, hidden + trial's dimension) states of known items whose text changed.
+
+        The embedding by the trial's towers moves as the mapped serving embedding does; the rest of
+        it stays, which is what purchases taught the trial.
+
+        Args:
+            texts: New texts of the items.
+            embeddings: (items, dimension) new embeddings by the serving towers.
+            before: (items, dimension) embeddings of the corpus by the serving towers.
+            states: (items, hidden + trial's dimension) states of the corpus.
+        """
+        trial = _unit(states[:, -self.into_trial.shape[1] :])
+        moved = _unit(trial + self._mapped(embeddings) - self._mapped(before))
+        return np.concatenate(item_states(self.read(texts), moved), axis=1)
+
+    def _mapped(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(items, trial's dimension) serving embeddings in the trial's space, of unit length."""
+        return _unit(embeddings @ self.into_trial)
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    result: NDArray[np.float32] = vectors / np.maximum(lengths, 1e-6)
+    return result
 
 
 def _ridge(inputs: NDArray[np.float32], outputs: NDArray[np.float32]) -> NDArray[np.float32]:

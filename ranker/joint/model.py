@@ -4,6 +4,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from backbone.batch import TokenBatch
+from backbone.kinds import pooling_of
+from backbone.layers import token_states
 from ranker.corrector import Corrector
 
 
@@ -11,9 +13,9 @@ class CrossEncoder(Corrector):
     """BERT over the history and the candidate in one text."""
 
     def __init__(self, bert: PreTrainedModel, features: int) -> None:
-        """Put a head on an encoder that has token types."""
+        """Put a head on a backbone."""
         super().__init__(int(bert.config.hidden_size), features)
-        self.bert = bert
+        self.bert, self._pooled = bert, pooling_of(bert)
 
     def forward(self, batch: TokenBatch, shortlist_scores: Tensor, features: Tensor) -> Tensor:
         """Score pairs.
@@ -26,9 +28,6 @@ class CrossEncoder(Corrector):
         Returns:
             (batch,) logits, float32.
         """
-        states = self.bert(
-            input_ids=batch.ids, attention_mask=batch.mask, token_type_ids=batch.segments
-        ).last_hidden_state  # (batch, length, hidden)
-        weights = batch.segments.unsqueeze(-1).to(states.dtype)
-        candidate = (states * weights).sum(1) / weights.sum(1).clamp(min=1)
+        states = token_states(self.bert, batch.ids, batch.mask, batch.segments)
+        candidate = self._pooled(states, batch.segments)
         return self.corrected(candidate, shortlist_scores, self.standardised(features))

@@ -13,7 +13,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from backbone.batch import TokenBatch
-from backbone.layers import layers_of, states_below
+from backbone.kinds import stack_of
+from backbone.layers import states_below
 
 
 def prefix_states(bert: PreTrainedModel, prefix: TokenBatch, *, joined_layers: int) -> list[Tensor]:
@@ -29,7 +30,7 @@ def prefix_states(bert: PreTrainedModel, prefix: TokenBatch, *, joined_layers: i
     """
     mask = prefix.mask.bool()[:, None, None, :]
     inputs = [states_below(bert, prefix, trained_layers=joined_layers)]
-    for layer in layers_of(bert)[-joined_layers:-1]:  # the last layer's output is not needed
+    for layer in stack_of(bert)[-joined_layers:-1]:  # the last layer's output is not needed
         inputs.append(layer(inputs[-1], mask))
     return inputs
 
@@ -49,7 +50,7 @@ def joined(
     Returns:
         (shoppers, candidates, tokens, hidden) states above the joined layers.
     """
-    for layer, shared in zip(layers_of(bert)[-len(prefix) :], prefix, strict=True):
+    for layer, shared in zip(stack_of(bert)[-len(prefix) :], prefix, strict=True):
         states = _layer_forward(layer, states, mask, shared, prefix_mask.bool())
     return states
 

@@ -107,11 +107,6 @@ class Catalogue:
         """Text of a row of the release, as the towers encode it."""
         return self.data.texts[row]
 
-    def learnt_row(self, item_id: str, text: str) -> int | None:
-        """Row of the item in the release if its text is unchanged; else None."""
-        row = self.base_row(item_id)
-        return row if row is not None and self.data.texts[row] == text else None
-
     def popularity(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
         """(rows,): training purchases of each item."""
         origins = rows.astype(np.int64) if self.live is None else self.live.index.origins(rows)

@@ -1,10 +1,9 @@
 """Renders an item's text exactly as the data stage does."""
 
 from pathlib import Path
-from typing import Any
 
 from dataset.config import DataConfig
-from dataset.item_text import item_text
+from dataset.item_text import Field, fields_of_text, item_text
 from lineage.manifest import read_manifest
 from lineage.stages import DATA
 from shortlist_client.api.item import Item
@@ -15,10 +14,9 @@ def text_of(item: Item, config: DataConfig) -> str:
     return item_text(fields_of(item, config), config)
 
 
-def fields_of(item: Item, config: DataConfig) -> dict[str, Any]:
+def fields_of(item: Item, config: DataConfig) -> dict[str, Field]:
     """Fields that an item's text is rendered from, by name."""
-    read = {name: value for name, value in item.attributes.items() if name in config.fields}
-    return {**read, **item.texts, "title": item.title}
+    return fields_of_text(item.title, item.texts, item.attributes, config)
 
 
 def data_config(root: Path) -> DataConfig:

@@ -2,9 +2,9 @@
 
 An item's embedding is the normalised sum of a text embedding and a residual learnt from purchases.
 The release stores the direction (the embedding) and the length of the sum. The item tower encodes
-the text again; the sum minus the text embedding gives the residual. The residual plus the embedding
-of a text without one field gives the item's embedding without that field (feature ablation; Covert
-et al., "Explaining by removing", JMLR 2021).
+the text again; the sum minus the text embedding gives the residual, which an item keeps if its text
+changes. The residual plus the embedding of a text without one field gives the item's embedding
+without that field (feature ablation; Covert et al., "Explaining by removing", JMLR 2021).
 """
 
 from collections.abc import Sequence
@@ -85,18 +85,17 @@ class TextReasons:
             For each item its fields within the token budget, largest contribution first.
         """
         rendered = [self._rendered(catalogue.item(row)) for row in rows.tolist()]
-        distinct = list(
-            {text: None for whole, shortened in rendered for text in (whole, *shortened.values())}
-        )
+        learnt = [catalogue.base_row(catalogue.item_id(row)) for row in rows.tolist()]
+        before = {row: catalogue.text(row) for row in learnt if row is not None}
+        needed = [text for whole, shortened in rendered for text in (whole, *shortened.values())]
+        distinct = list(dict.fromkeys([*needed, *before.values()]))
         encoded = yield from self._encoded(sorted(distinct, key=len))
         reasons = []
-        for row, (whole, shortened), embedding in zip(
-            rows.tolist(), rendered, index.vectors(rows), strict=True
-        ):
-            learnt = catalogue.learnt_row(catalogue.item_id(row), whole)
-            length = np.linalg.norm(encoded[whole]) if learnt is None else self.lengths[learnt]
-            residual = length * embedding - encoded[whole]
-            sums = residual + np.stack([encoded[text] for text in (whole, *shortened.values())])
+        for row, (whole, shortened) in zip(learnt, rendered, strict=True):
+            sums = np.stack([encoded[text] for text in (whole, *shortened.values())])
+            if row is not None:
+                embedding = index.vectors(np.array([row]))[0]
+                sums += self.lengths[row] * embedding - encoded[before[row]]
             sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), SHORTEST)
             reasons.append(_sorted(list(shortened), (sums[0] - sums[1:]) @ user))
         return reasons

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lineage.arrays import read_array
 from lineage.manifest import MismatchedArtifactError
-from lineage.stages import BACKBONE, EMBEDDINGS, RANKER, TOWERS
+from lineage.stages import BACKBONE, EMBEDDINGS, LENGTHS, RANKER, TOWERS
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.new_item_states import NewItemStates
 from ranker.ranker import Ranker
@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 class ItemEncoder:
     """Computes embeddings and ranker states of items; loads its models by `load` or on first use.
 
-    An item with the same text as in the release keeps its learnt embedding and state.
+    An item with the same text as in the release keeps its learnt embedding and state. One with
+    another text keeps what purchases taught of it: the residual.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class ItemEncoder:
         self._root, self._catalogue, self._ranker = root, catalogue, ranker
         self._config = data_config(root)
         self._embeddings = read_array(root / TOWERS / EMBEDDINGS)
+        self._lengths = read_array(root / TOWERS / LENGTHS)
 
     def load(self) -> None:
         """Load the models now, so that the release's files are read no more.
@@ -87,21 +89,52 @@ class ItemEncoder:
                 "not in its training; set it in configs/ranker.yaml and publish again"
             )
         texts = [text_of(item, self._config) for item in items]
-        learnt = [
-            self._catalogue.learnt_row(item.item_id, text)
-            for item, text in zip(items, texts, strict=True)
-        ]
-        same = np.array([-1 if row is None else row for row in learnt])
         vectors = np.empty((len(items), self._embeddings.shape[1]), np.float32)
         states = np.empty((len(items), self.state_bytes), np.int8)
-        known, new = np.flatnonzero(same >= 0), np.flatnonzero(same < 0)
-        vectors[known] = self._embeddings[same[known]]
-        states[known] = inputs.states[same[known]]
-        if len(new):
-            new_texts = [texts[place] for place in new.tolist()]
-            vectors[new] = self._towers(new_texts)
-            states[new] = inputs.quantised(self._new_states(new_texts, vectors[new]), new_texts)
+        bases = [self._catalogue.base_row(item.item_id) for item in items]
+        rows = np.array([-1 if row is None else row for row in bases], np.int32)
+        same = np.array(
+            [
+                row is not None and self._catalogue.text(row) == text
+                for row, text in zip(bases, texts, strict=True)
+            ],
+            bool,
+        )
+        vectors[same] = self._embeddings[rows[same]]
+        states[same] = inputs.states[rows[same]]
+        for places, encode in (
+            (np.flatnonzero(~same & (rows < 0)), self._new),
+            (np.flatnonzero(~same & (rows >= 0)), self._edited),
+        ):
+            if len(places):
+                changed = [texts[place] for place in places.tolist()]
+                vectors[places], read = encode(changed, rows[places])
+                states[places] = inputs.quantised(read, changed)
         return vectors, states
+
+    def _new(
+        self, texts: Sequence[str], rows: NDArray[np.int32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Embeddings and states of items that the release does not know."""
+        del rows
+        vectors = self._towers(texts)
+        return vectors, self._new_states(texts, vectors)
+
+    def _edited(
+        self, texts: Sequence[str], rows: NDArray[np.int32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Embeddings and states of items of the release whose text changed, by their rows."""
+        inputs, known = self._ranker.inputs, np.asarray(self._embeddings[rows], np.float32)
+        assert isinstance(inputs, AttentionInputs)
+        vectors = self._towers.edited(
+            texts,
+            before=[self._catalogue.text(row) for row in rows.tolist()],
+            embeddings=known,
+            lengths=np.asarray(self._lengths[rows], np.float32),
+        )
+        return vectors, self._new_states.edited(
+            texts, vectors, before=known, states=inputs.read(rows)
+        )
 
     @cached_property
     def _new_states(self) -> NewItemStates:

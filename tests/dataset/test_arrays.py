@@ -97,6 +97,16 @@ def test_earlier_moments_of_a_split_are_history_of_its_later_ones(data):
     assert rolling.cases("valid").places.tolist() == [5]
 
 
+def test_a_sample_of_users_has_all_their_cases(shop):
+    cases = replace_moments(shop).cases("test")
+
+    chosen = cases.sample_users(20, 3)
+
+    users = np.unique(chosen.user_rows)
+    assert len(users) == 20
+    assert len(chosen) == np.isin(cases.user_rows, users).sum() == 60
+
+
 def replace_moments(shop):
     """The shop with three test moments of each user."""
     splits = np.tile(np.array([0, 0, 0, 1, 2, 2, 2], np.uint8), shop.users)

@@ -1,48 +1,37 @@
-import re
+from datetime import UTC, date, datetime
 
 import polars as pl
-import pytest
 
+from dataset.config import DataConfig
 from dataset.prepare.item_text_columns import rendered
 from dataset.prepare.schema import attribute_columns, text_columns
 
-LONG = "Disney/Pixar's “Monsters”, Inc:   Scream Team — 日本語版 (PS2) é_1"
 
+def test_columns_of_every_kind_are_rendered_in_the_order_of_priority():
+    columns = {
+        "item_id": ["a", "b"],
+        "title": ["Kite", "Mug"],
+        "zest": ["z", None],
+        "size": pl.Series(["L", None], dtype=pl.Categorical),
+        "tags": [["red", None, "silk"], []],
+        "year": [1995, None],
+        "price": pl.Series([5.99, float("nan")], dtype=pl.Float32),
+        "weight": [2.0, None],
+        "cost": pl.Series(["19.90", None]).str.to_decimal(scale=2),
+        "new": [True, None],
+        "day": [date(2026, 5, 1), None],
+        "since": [datetime(2026, 5, 1, 9, tzinfo=UTC), None],
+        "image_url": ["http", None],
+        "stock": [3, 4],
+    }
+    named = "title,tags,year,price,weight,cost,new,day,since,size,none"
 
-def render(columns, budget=64, **values):
-    frame = pl.DataFrame({name: [value] for name, value in values.items()})
-    return frame.select(rendered(frame.schema, columns, token_budget=budget)).item()
+    texts = rendered(pl.DataFrame(columns), DataConfig(fields=tuple(named.split(","))))
 
-
-def test_fields_are_joined_by_priority_and_blanks_are_skipped():
-    text = render(
-        ["title", "brand", "category"], category="Toys ", brand=None, title="  Big\n kite"
+    first = (
+        "Kite. red, silk. 1995. 5.99. 2. 19.9. true. 2026-05-01. 2026-05-01T09:00:00+00:00. L. z"
     )
-
-    assert text == "Big kite. Toys"
-    assert render(["brand", "title"], brand=" ", title="Kite") == "Kite"
-
-
-def test_typed_columns_and_lists_of_strings_can_be_rendered():
-    text = render(["title", "year", "tags"], title="Kite", year=1995, tags=["red", "silk"])
-
-    assert text == "Kite. 1995. red, silk"
-
-
-@pytest.mark.parametrize("budget", [1, 2, 3, 7, 12, 19, 20, 500])
-def test_a_text_is_cut_after_the_budgeted_words_and_marks(budget):
-    whole = render(["title"], title=LONG)
-
-    text = render(["title"], budget, title=LONG)
-
-    pieces = re.findall(r"\w+|[^\w\s]", whole)
-    assert whole.startswith(text)
-    assert re.findall(r"\w+|[^\w\s]", text) == pieces[:budget]
-    assert text == text.strip()
-
-
-def test_a_text_of_exactly_the_budget_is_unchanged():
-    assert render(["title"], 4, title="one, two three") == "one, two three"
+    assert texts == [first, "Mug"]
 
 
 def test_other_text_columns_follow_by_name_without_keys_and_addresses():
@@ -102,6 +91,6 @@ def test_a_column_with_one_percent_of_long_strings_is_an_attribute():
 
 
 def test_columns_of_unreadable_types_are_no_text():
-    schema = pl.Schema({"title": pl.String, "category": pl.List(pl.Int8), "brand": pl.Binary})
+    schema = {"title": pl.String, "category": pl.List(pl.Int8), "brand": pl.Binary, "t": pl.Time}
 
-    assert text_columns(schema, ("title", "brand", "category")) == ["title"]
+    assert text_columns(pl.Schema(schema), ("title", "brand", "category", "t")) == ["title"]

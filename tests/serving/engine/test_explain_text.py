@@ -60,12 +60,13 @@ def whole(work):
             return finished.value
 
 
-def catalogue_of(items):
+def catalogue_of(items, config=None):
     """Catalogue of a release with the given items."""
     return SimpleNamespace(
         item=items.__getitem__,
         item_id=lambda row: items[row].item_id,
-        learnt_row=lambda item_id, _: [item.item_id for item in items].index(item_id),
+        base_row=[item.item_id for item in items].index,
+        text=lambda row: text_of(items[row], config or DataConfig()),
     )
 
 
@@ -121,7 +122,7 @@ def test_a_field_beyond_the_token_budget_is_no_reason(tower, reader):
     sums = at(tower, reader, ["red shirt"], [0])
 
     reasons = TextReasons(texts=reader, lengths=np.linalg.norm(sums, axis=1), config=config)
-    (told,) = whole(reasons(unit(sums)[0], rows, catalogue_of(ITEMS), index_of(unit(sums))))
+    (told,) = whole(reasons(unit(sums)[0], rows, catalogue_of(ITEMS, config), index_of(unit(sums))))
 
     assert {reason.field for reason in told} == {"title"}
 
@@ -204,6 +205,29 @@ def test_an_upserted_item_with_the_same_text_keeps_its_residual(engine, base):
     assert reason.contribution == pytest.approx(
         float(user @ (unit(said) - unit(without))), abs=SERVED_ALIKE
     )
+
+
+def test_an_upserted_item_with_another_text_keeps_its_residual(engine, base):
+    engine.upsert([Item(item_id="i20", title="red shirt", texts={"note": "navy"})])
+
+    (found,) = engine.current.rank(
+        Shopper(history=HISTORY), ["i20"], Wishes(limit=1, explain_texts=True)
+    ).items
+
+    cascade, user = base.cascade, shopper_of(base)
+    row = cascade.catalogue.base_row("i20")
+    now, title, note, before = cascade.retriever.texts.unnormalised(
+        ["red shirt. navy", "red shirt", "navy", cascade.catalogue.text(row)]
+    )
+    embedding = cascade.retriever.sources.index.vectors(np.array([row]))[0]
+    residual = cascade.text_reasons.lengths[row] * embedding - before
+    assert np.linalg.norm(residual) > 0.1
+    whole = float(user @ unit(now + residual))
+    assert found.tower_score == pytest.approx(whole, abs=SERVED_ALIKE)
+    assert {one.field: one.contribution for one in found.text_reasons} == {
+        "note": pytest.approx(whole - float(user @ unit(title + residual)), abs=SERVED_ALIKE),
+        "title": pytest.approx(whole - float(user @ unit(note + residual)), abs=SERVED_ALIKE),
+    }
 
 
 def shopper_of(engine):

@@ -17,7 +17,7 @@ from serving.live.live_engine import LiveEngine
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.item import Item
 from shortlist_client.api.request import Shopper, Wishes
-from tests.rounding import SERVED, TINY_BERT, rounding
+from tests.rounding import BATCHES, SERVED, TINY_BERT, rounding
 
 CONFIG = EngineConfig(ranked=6, limits=Limits(shortlist=12, history=50, candidates=10))
 
@@ -395,13 +395,61 @@ def vector_of(engine, item_id):
     return now.cascade.retriever.sources.index.vectors(row)[0]
 
 
-@pytest.mark.numeric
-def test_an_unchanged_text_gets_the_state_from_the_rankers_training(base, root, texts):
+def encoder_of(base, root):
     from serving.live.item_encoder import ItemEncoder
 
-    reader = ItemEncoder(
-        root, base.cascade.catalogue, base.cascade.ranker, base.cascade.retriever.texts
+    parts = base.cascade.catalogue, base.cascade.ranker, base.cascade.retriever.texts
+    return ItemEncoder(root, *parts)
+
+
+@pytest.mark.numeric
+def test_an_edited_text_keeps_what_purchases_taught(base, root, texts):
+    encode, towers = encoder_of(base, root), base.cascade.retriever.texts
+    rows = np.arange(0, 240, 7)
+    edited = [Item(item_id=f"i{row}", title=f"{texts[row]} mug") for row in rows]
+    learnt = np.load(root / "towers" / "item_embeddings.npy")[rows]
+    lengths = np.load(root / "towers" / "item_lengths.npy")[rows, None]
+    old = towers.unnormalised([texts[row] for row in rows])
+    new = towers.unnormalised([item.title for item in edited])
+
+    vectors, states = encode(edited)
+
+    sums = new + lengths * learnt - old
+    expected = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    np.testing.assert_allclose(vectors, expected, atol=rounding(1, **BATCHES, dtype=SERVED))
+    by_text = new / np.linalg.norm(new, axis=1, keepdims=True)
+    assert (vectors * learnt).sum(axis=1).mean() > (by_text * learnt).sum(axis=1).mean()
+    inputs = base.cascade.ranker.inputs
+    trial = inputs.read(rows.astype(np.int32))[:, 32:] / 4
+    kept, alone = (
+        (trial * (state[:, 32:48] * inputs.steps[32:] / 4)).sum(axis=1).mean()
+        for state in (states, encode([Item(item_id="n", title=i.title) for i in edited])[1])
     )
+    assert kept > alone
+    before = inputs.read(rows.astype(np.int32))
+    unedited = encode._new_states.edited(
+        [texts[row] for row in rows], learnt, before=learnt, states=before
+    )
+    tolerance = inputs.steps.max() + 4 * rounding(1, **TINY_BERT, dtype=SERVED)
+    np.testing.assert_allclose(unedited, before, atol=tolerance)
+
+
+def test_a_text_that_is_changed_back_is_as_learnt(start, base):
+    engine = start()
+    (title,) = [base.cascade.catalogue.title(20)]
+    engine.upsert([Item(item_id="i20", title="pink candle")])
+    changed = vector_of(engine, "i20")
+    engine.upsert([Item(item_id="i20", title=title)])
+
+    np.testing.assert_array_equal(vector_of(engine, "i20"), vector_of(start(), "i20"))
+    learnt = base.cascade.retriever.sources.index.vectors(np.array([20]))[0]
+    np.testing.assert_array_equal(vector_of(start(), "i20"), learnt)
+    assert changed @ learnt < 0.999
+
+
+@pytest.mark.numeric
+def test_an_unchanged_text_gets_the_state_from_the_rankers_training(base, root, texts):
+    reader = encoder_of(base, root)
     inputs = base.cascade.ranker.inputs
     stored = inputs.read(np.arange(240))
 
