@@ -21,7 +21,8 @@ from evaluation.intervals import Interval
 from lineage.cli import configure_logging, reported_errors
 
 if TYPE_CHECKING:
-    from dataset.arrays import Cases, Dataset
+    from dataset.arrays import Dataset
+    from dataset.cases import Cases
     from serving.engine.engine import Engine
 
 LISTED = 100
@@ -83,16 +84,16 @@ def compare(config: EditedItemsConfig, root: Path) -> Mapping[str, Mapping[str, 
     edited = np.sort(order[: max(1, round(config.share * items))])
     cases = _bought(data, edited)
     before = _recall(engine, data, cases)
-    figures = {"unedited": {name: mean_interval(v, seed=config.seed) for name, v in before.items()}}
+    figures = {"unedited": {name: mean_interval(v, **drawn) for name, v in before.items()}}
     for name, edit in EDITS.items():
         with tempfile.TemporaryDirectory() as folder:
             live = LiveEngine(engine, root, JournalLog(Path(folder) / "CHANGES"))
             _upsert(live.upsert, engine, edited, edit, random.Random(config.seed))
             after = _recall(live.current, data, cases)
             live.close()
-        figures[name] = {n: mean_interval(v, seed=config.seed) for n, v in after.items()}
+        figures[name] = {n: mean_interval(v, **drawn) for n, v in after.items()}
         figures[f"{name} − unedited"] = {
-            n: difference_interval(v, before[n], seed=config.seed) for n, v in after.items()
+            n: difference_interval(v, before[n], **drawn) for n, v in after.items()
         }
     return figures
 

@@ -38,13 +38,13 @@ def texts():
 def reads(monkeypatch):
     """Number of texts in each batch that a backbone encoded."""
     found = []
-    states = backbone.encode_texts.states_below
+    states = backbone.encode_texts.states_of
 
-    def counted(bert, batch, *, trained_layers):
+    def counted(bert, batch):
         found.append(len(batch.ids))
-        return states(bert, batch, trained_layers=trained_layers)
+        return states(bert, batch)
 
-    monkeypatch.setattr("backbone.encode_texts.states_below", counted)
+    monkeypatch.setattr("backbone.encode_texts.states_of", counted)
     return found
 
 

@@ -20,8 +20,8 @@ from backbone.load import (
     load_tokenizer,
     save_backbone,
 )
+from backbone.optimizer import adamw
 from backbone.tokens import SpecialTokens, history_input, item_input, tokenize
-from backbone.training import adamw
 from tests.rounding import SERVED, TINY_BERT, least_cosine, rounding
 from tests.tiny_backbones import HIDDEN, KINDS, LINES, save_tiny
 

@@ -10,7 +10,7 @@ from dataset.config import DataConfig
 from dataset.item_fields import ItemFields
 from dataset.prepare.build import build
 from dataset.prepare.item_fields_writer import read_items
-from dataset.prepare.sources import parquet_folder
+from dataset.prepare.sources import shop_folder
 from serving.catalogue.item_text import data_config, text_of
 from serving.live.rules import changed_items
 from shortlist_client.api.item import Item
@@ -56,10 +56,8 @@ def test_an_item_sent_again_has_the_text_and_the_fields_of_the_release(tmp_path,
     items = pl.DataFrame({"item_id": ids, "title": ["Mug 7", "Été 日本", "Rug"], **columns})
     items.write_parquet(tmp_path / "items.parquet")
     events = {"user_id": ["u", "u", "u", "u"], "item_id": ["a", "b", "c", "a"]}
-    pl.DataFrame({**events, "timestamp": [1, 2, 3, 4]}).write_parquet(
-        tmp_path / "interactions.parquet"
-    )
-    build(config, parquet_folder(tmp_path), tmp_path / "data")
+    pl.DataFrame({**events, "order": [1, 2, 3, 4]}).write_parquet(tmp_path / "interactions.parquet")
+    build(config, shop_folder(tmp_path), tmp_path / "data")
     data, fields = load_dataset(tmp_path / "data"), ItemFields.load(tmp_path / "data")
     rows = {item_id: row for row, item_id in enumerate(data.item_ids)}
     stored = {i: Item(item_id=i, title=data.titles[row], **fields[row]) for i, row in rows.items()}
