@@ -84,6 +84,7 @@ def compare(config: EditedItemsConfig, root: Path) -> Mapping[str, Mapping[str, 
     edited = np.sort(order[: max(1, round(config.share * items))])
     cases = _bought(data, edited)
     before = _recall(engine, data, cases)
+    drawn: Any = {"users": cases.user_rows, "seed": config.seed}
     figures = {"unedited": {name: mean_interval(v, **drawn) for name, v in before.items()}}
     for name, edit in EDITS.items():
         with tempfile.TemporaryDirectory() as folder:
