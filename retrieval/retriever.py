@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pyroaring import BitMap
@@ -158,7 +159,7 @@ class Retriever:
         for place, judged in enumerate(given or ()):
             if judged is not None:
                 scored = self.sources.score_items(users[place], shoppers[place].history, judged)
-                lists[place] = replace(scored, shortlist=lists[place])
+                lists[place] = _beside(scored, lists[place])
         stage_times["index"] = 1e3 * (time.perf_counter() - started)
         return lists
 
@@ -176,3 +177,19 @@ class Retriever:
             size,
             stage_times,
         )[0]
+
+
+def _beside(given: RankedList, shortlist: RankedList) -> RankedList:
+    """Given items with their shortlist, and its scores for the items that it has.
+
+    Scores that are computed one by one differ in the last bits, and would move an item's rank.
+    """
+    if not len(shortlist):
+        return replace(given, shortlist=shortlist)
+    place = {row: at for at, row in enumerate(shortlist.rows.tolist())}
+    places = np.array([place.get(row, -1) for row in given.rows.tolist()], np.int64)
+    columns: dict[str, Any] = {
+        name: np.where(places >= 0, getattr(shortlist, name)[places], getattr(given, name))
+        for name in ("scores", "cosines", "neighbour_scores")
+    }
+    return replace(given, **columns, shortlist=shortlist)
