@@ -22,11 +22,11 @@ PARQUET = buffer.getvalue()
         ("a.csv", LINES, "got jsonl; name it a.jsonl"),
         ("a.jsonl", CSV, "must be a readable jsonl file, got csv; name it a.csv"),
         ("a.jsonl", b'[{"a": 1}]', "got one JSON array; write an object a line"),
-        ("a.csv", gzip.compress(CSV), "got one packed with gzip; name it a.csv.gz"),
+        ("a.csv", gzip.compress(CSV, mtime=0), "got one packed with gzip; name it a.csv.gz"),
         ("a.csv.gz", CSV, "got one that is not packed with gzip; name it a.csv"),
-        ("a.csv.zst", gzip.compress(CSV), "got one packed with gzip; name it a.csv.gz"),
-        ("a.csv.gz", gzip.compress(LINES), "got jsonl; name it a.jsonl.gz"),
-        ("a.parquet.gz", gzip.compress(PARQUET), "unpack it: `gunzip a.parquet.gz`"),
+        ("a.csv.zst", gzip.compress(CSV, mtime=0), "got one packed with gzip; name it a.csv.gz"),
+        ("a.csv.gz", gzip.compress(LINES, mtime=0), "got jsonl; name it a.jsonl.gz"),
+        ("a.parquet.gz", gzip.compress(PARQUET, mtime=0), "unpack it: `gunzip a.parquet.gz`"),
         (
             "a.csv",
             b"PK\x03\x04rest",
@@ -59,9 +59,9 @@ def test_content_that_is_not_what_the_name_says_is_named_in_one_line(
         ("a.parquet", PARQUET),
         ("a.csv", b"\xef\xbb\xbf" + CSV),
         ("a.csv", b"\nitem_id\ttitle\n"),
-        ("a.csv.gz", gzip.compress(CSV)),
+        ("a.csv.gz", gzip.compress(CSV, mtime=0)),
         ("a.jsonl", b"\n" + LINES),
-        ("a.ndjson.gz", gzip.compress(LINES)),
+        ("a.ndjson.gz", gzip.compress(LINES, mtime=0)),
     ],
 )
 def test_content_that_is_what_the_name_says_is_accepted(tmp_path, name, content):
