@@ -1,31 +1,34 @@
 # Shortlist: `make demo` shows everything, `make test` tests it, `make help` lists the rest.
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell packaging/venv.sh find-python)
 DATASET ?= ml-100k
 CONFIG ?= configs
 ARTIFACTS ?= artifacts
 RELEASES ?= releases
 REPORTS ?= reports
 EXTRA ?= cpu
-comma := ,
-LITE := $(if $(findstring cpu,$(EXTRA)),$(comma)milvus-lite)
 VENV := .venv
 RUN := $(VENV)/bin/python
+# What fails here starts anew: an interrupted install, a moved checkout, a Python other than PYTHON=… asks for.
+IS_WHOLE := $(shell packaging/venv.sh is-whole '$(EXTRA)' $(if $(findstring file,$(origin PYTHON)),,'$(PYTHON)'))
+PEERS = $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
 PUBLISHED := protos/published.json
 PROTOS = -Ishortlist_client/proto=protos protos/recommender/v1/*.proto
 OLD_PROTOC := .cache/protos-venv/bin/python
 LOCK_UV := .cache/lock-venv/bin/uv
 SBOM_TOOL := .cache/sbom-venv/bin/cyclonedx-py
 # Where wheels of torch without CUDA are listed: a page of links, or a folder.
-TORCH_WHEELS ?= https://download.pytorch.org/whl/cpu/torch/
+export TORCH_WHEELS ?= https://download.pytorch.org/whl/cpu/torch/
 LOCKED = $(LOCK_UV) pip compile --quiet --no-header --no-annotate --generate-hashes -c constraints.txt \
 	--python-version 3.11 --python-platform x86_64-manylinux_2_28
 DESCRIBE = $(VENV)/bin/buf build --exclude-source-info -o -\#format=json | $(RUN) -m json.tool --indent 1
-NAME := $(notdir $(patsubst %/,%,$(DATASET)))
-$(if $(wildcard $(CONFIG)/.),,$(error CONFIG must be a folder, got $(CONFIG)))
-config = $(firstword $(wildcard $(CONFIG)/$(1).yaml) configs/$(1).yaml)
+NAME := $(shell basename -- '$(DATASET)')
+path = $(if $(1),'$(1)')
+there = $(shell test -e '$(1)' && echo yes)
+$(if $(call there,$(CONFIG)/.),,$(error CONFIG must be a folder, got $(CONFIG)))
+config = '$(if $(call there,$(CONFIG)/$(1).yaml),$(CONFIG),configs)/$(1).yaml'
 ERASED = $(RELEASES)/$(NAME)/ERASED
-ARGS = --dataset $(DATASET) --artifacts $(ARTIFACTS)
+ARGS = --dataset '$(DATASET)' --artifacts '$(ARTIFACTS)'
 
 PYTEST = $(RUN) -m pytest -q -n 3 --dist worksteal
 # With these settings, a CPU that has AVX-512 or AMX computes like one that has AVX2 alone.
@@ -56,25 +59,22 @@ help: ## List these targets
 
 install: $(VENV)/installed-$(EXTRA) ## Create .venv and install the pinned dependencies
 
-$(VENV)/installed-$(EXTRA): pyproject.toml constraints.txt
-	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	@rm -f $(VENV)/installed-*
-	@$(RUN) -m pip uninstall --quiet --yes faiss-cpu faiss-gpu 2>/dev/null # one overwrites the other
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench$(LITE)]'
-	@touch $@
+$(VENV)/installed-$(EXTRA): pyproject.toml constraints.txt $(if $(IS_WHOLE),,FORCE)
+	@packaging/venv.sh install '$(EXTRA)' '$(PYTHON)'
+
+FORCE:
 
 weights: install ## Fetch the default backbone into .cache
 	@$(RUN) -m dataset.prepare.download weights
 
 clean: ## Delete artefacts and reports; releases, .venv and .cache stay
-	rm -rf $(ARTIFACTS) $(REPORTS)
+	rm -rf '$(ARTIFACTS)' '$(REPORTS)'
 
 ##@ Pipeline
 
 demo: ## Run every stage on ml-100k, serve the result, ask it over gRPC
 	@$(MAKE) --no-print-directory pipeline CONFIG=configs/demo DATASET=ml-100k
-	@$(RUN) -m benchmarks.demo --artifacts $(ARTIFACTS)/ml-100k --config configs/serving.yaml
+	@$(RUN) -m benchmarks.demo --artifacts '$(ARTIFACTS)/ml-100k' --config configs/serving.yaml
 	@echo "report: $(REPORTS)/ml-100k/report.html"
 
 pipeline: weights ## Run every stage in order, from raw data to the report
@@ -82,7 +82,7 @@ pipeline: weights ## Run every stage in order, from raw data to the report
 		$(MAKE) --no-print-directory $$stage || exit $$?; done
 
 data: install ## Check, clean, split and render a dataset
-	@$(RUN) -m dataset --config $(call config,data) $(ARGS) $(if $(wildcard $(ERASED)),--erased $(ERASED))
+	@$(RUN) -m dataset --config $(call config,data) $(ARGS) $(if $(call there,$(ERASED)),--erased '$(ERASED)')
 
 trial: install ## Train towers on the training split and recall the ranker's shortlists
 	@$(RUN) -m towers.trial --config $(call config,towers) $(ARGS)
@@ -96,7 +96,7 @@ index: install ## Build the index and tune its operating point
 	@$(RUN) -m index --config $(call config,index) $(ARGS)
 
 tune: install ## Rebuild the index; show recall and latency of every operating point
-	@$(RUN) -m benchmarks.index.operating_points --config $(call config,index) $(ARGS) --reports $(REPORTS)
+	@$(RUN) -m benchmarks.index.operating_points --config $(call config,index) $(ARGS) --reports '$(REPORTS)'
 
 ranker: trial ## Train the ranker on the trial's shortlists
 	@$(RUN) -m ranker --config $(call config,ranker) $(ARGS)
@@ -104,67 +104,67 @@ ranker: trial ## Train the ranker on the trial's shortlists
 ##@ Publish and serve
 
 publish: install ## Check the finished stages and make them the live release; KEY=file signs it
-	@$(RUN) -m serving publish --config $(call config,publish) --artifacts $(ARTIFACTS)/$(NAME) \
-		--releases $(RELEASES)/$(NAME) $(if $(KEY),--key $(KEY))
+	@$(RUN) -m serving publish --config $(call config,publish) --artifacts '$(ARTIFACTS)/$(NAME)' \
+		--releases '$(RELEASES)/$(NAME)' $(if $(KEY),--key '$(KEY)')
 
 rollback: install ## Return to the release before the live one, or to RELEASE=id
-	@$(RUN) -m serving rollback --releases $(RELEASES)/$(NAME) $(if $(RELEASE),--release $(RELEASE))
+	@$(RUN) -m serving rollback --releases '$(RELEASES)/$(NAME)' $(if $(RELEASE),--release $(RELEASE))
 
 releases: install ## List the releases; which is live, which was before
-	@$(RUN) -m serving releases --releases $(RELEASES)/$(NAME)
+	@$(RUN) -m serving releases --releases '$(RELEASES)/$(NAME)'
 
 collections: install ## List the collections in Milvus at URI=…; DO=drop drops the unused ones
-	@$(RUN) -m index.milvus_store $(or $(DO),list) --uri $(URI) --artifacts $(ARTIFACTS) --releases $(RELEASES)
+	@$(RUN) -m index.milvus_store $(or $(DO),list) --uri $(call path,$(URI)) --artifacts '$(ARTIFACTS)' --releases '$(RELEASES)'
 
 serve: install ## Serve the live release over gRPC
-	@$(RUN) -m serving serve --releases $(RELEASES)/$(NAME) --config $(call config,serving)
+	@$(RUN) -m serving serve --releases '$(RELEASES)/$(NAME)' --config $(call config,serving)
 
 ##@ Change items and events
 
 upsert: install ## Add or change items: FILE=items.parquet, .csv or .jsonl, TARGET=host:port
-	@$(RUN) -m serving upsert $(FILE) $(if $(TARGET),--target $(TARGET))
+	@$(RUN) -m serving upsert $(call path,$(FILE)) $(if $(TARGET),--target $(TARGET))
 
 delete: install ## Delete items: IDS="b-16 b-17", TARGET=host:port
 	@$(RUN) -m serving delete $(IDS) $(if $(TARGET),--target $(TARGET))
 
 export-events: install ## Write the events as interactions: OUTPUT=events.parquet
-	@$(RUN) -m serving export-events --releases $(RELEASES)/$(NAME) --output $(or $(OUTPUT),events.parquet)
+	@$(RUN) -m serving export-events --releases '$(RELEASES)/$(NAME)' --output '$(or $(OUTPUT),events.parquet)'
 
 prune-events: install ## Delete the events that are older than DAYS
-	@$(RUN) -m serving prune-events --releases $(RELEASES)/$(NAME) --days $(DAYS)
+	@$(RUN) -m serving prune-events --releases '$(RELEASES)/$(NAME)' --days $(DAYS)
 
 ##@ Benchmarks
 
 bench: install ## Recall and NDCG beside the baselines; writes reports/<dataset>/
-	@$(RUN) -m benchmarks --config $(call config,bench) $(ARGS) --reports $(REPORTS)
+	@$(RUN) -m benchmarks --config $(call config,bench) $(ARGS) --reports '$(REPORTS)'
 
 bench-speed: install ## Encoding, training and embedding beside sentence-transformers
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
-	@$(RUN) -m benchmarks.latency.encoding --config $(call config,towers) $(ARGS) --reports $(REPORTS)
+	@$(PEERS)
+	@$(RUN) -m benchmarks.latency.encoding --config $(call config,towers) $(ARGS) --reports '$(REPORTS)'
 
 bench-ranking: install ## Latency of the finished ranker beside sentence-transformers' CrossEncoder
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
-	@$(RUN) -m benchmarks.latency.ranking --config $(call config,ranker) $(ARGS) --reports $(REPORTS)
+	@$(PEERS)
+	@$(RUN) -m benchmarks.latency.ranking --config $(call config,ranker) $(ARGS) --reports '$(REPORTS)'
 
 bench-recall: install ## Recall of both sources before the ranker, by width, beside peers
-	@$(RUN) -m benchmarks.quality.recall --config $(call config,bench) $(ARGS) --reports $(REPORTS)
+	@$(RUN) -m benchmarks.quality.recall --config $(call config,bench) $(ARGS) --reports '$(REPORTS)'
 
 bench-index: install ## The index beside hnswlib and ScaNN; FULL=--full for 1M and 5M vectors
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
-	@$(RUN) -m benchmarks.index.compare --config $(call config,index) $(ARGS) --reports $(REPORTS) $(FULL)
+	@$(PEERS)
+	@$(RUN) -m benchmarks.index.compare --config $(call config,index) $(ARGS) --reports '$(REPORTS)' $(FULL)
 
 bench-live: install ## Latency of searches while items change, beside idle
-	@$(RUN) -m benchmarks.index.live $(ARGS) --reports $(REPORTS)
+	@$(RUN) -m benchmarks.index.live $(ARGS) --reports '$(REPORTS)'
 
 bench-serving: install ## The server under load, beside sentence-transformers; FULL=--full runs 10 minutes
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA),dev,bench,peers]'
-	@$(RUN) -m benchmarks.latency.serving $(ARGS) --reports $(REPORTS) $(FULL)
+	@$(PEERS)
+	@$(RUN) -m benchmarks.latency.serving $(ARGS) --reports '$(REPORTS)' $(FULL)
 
 soak: install ## An hour of load on two servers of one PostgreSQL, one killed every minute: STORE=postgresql://…
-	@$(RUN) -m benchmarks.soak $(ARGS) --reports $(REPORTS) --store $(STORE) $(if $(MINUTES),--minutes $(MINUTES))
+	@$(RUN) -m benchmarks.soak $(ARGS) --reports '$(REPORTS)' --store $(call path,$(STORE)) $(if $(MINUTES),--minutes $(MINUTES))
 
 bench-cold: install ## Recall of items that are new: train without 5% of them
-	@$(RUN) -m benchmarks.quality.cold --config $(call config,towers) $(ARGS) --reports $(REPORTS)
+	@$(RUN) -m benchmarks.quality.cold --config $(call config,towers) $(ARGS) --reports '$(REPORTS)'
 
 ##@ Checks
 
@@ -177,7 +177,7 @@ test-slow: install weights ## Run all tests: the slow ones too, and GPU tests wh
 
 gpu-check: install ## On a machine with a GPU: GPU tests, then every kind of index beside the CPU
 	@$(RUN) -m pytest -m gpu -q
-	@$(RUN) -m benchmarks.index.gpu --reports $(REPORTS)
+	@$(RUN) -m benchmarks.index.gpu --reports '$(REPORTS)'
 
 fuzz: install ## Send REQUESTS=100000 hostile requests on the wire, and as many to the engine; 35 minutes
 	@$(RUN) -m tests.serving.server.fuzz --requests $(or $(REQUESTS),100000) --seed $(or $(SEED),1)
@@ -219,7 +219,7 @@ client-wheel: install ## Build dist/shortlist_client-*.whl, the client alone
 
 lock: $(LOCK_UV) ## Pin the image's dependencies by hash; run it after a change of a dependency
 	@{ cat deploy/lock-head.txt; $(LOCKED) pyproject.toml --extra cpu --extra postgresql \
-		--find-links $(TORCH_WHEELS); } > deploy/requirements.lock.new
+		--find-links '$(TORCH_WHEELS)'; } > deploy/requirements.lock.new
 	@{ cat deploy/lock-head.txt; echo hatchling | $(LOCKED) -; } > deploy/build.lock.new
 	@mv deploy/requirements.lock.new deploy/requirements.lock
 	@mv deploy/build.lock.new deploy/build.lock

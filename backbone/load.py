@@ -29,6 +29,7 @@ from backbone.kinds import (
 )
 
 logger = logging.getLogger(__name__)
+CHECKOUT = Path(__file__).parents[1]
 HUB_NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*(/[\w.-]+)?)@(?P<revision>[0-9a-f]{40})")
 """A name on the hub and the commit of its revision."""
 
@@ -36,8 +37,9 @@ HUB_NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*(/[\w.-]+)?)@(?P<revision>[0-
 def source_of(name: str) -> tuple[str, dict[str, Any]]:
     """Folder or hub name of a backbone, and the options that make it always the same bytes.
 
-    A local folder is read without the network. On the hub, a branch or a tag may move to other
-    weights, so only a commit is accepted.
+    A local folder is read without the network. A relative one is looked for in the working directory,
+    then in the checkout. On the hub, a branch or a tag may move to other weights, so only a commit is
+    accepted.
 
     Returns:
         The first argument of `from_pretrained`, and its keyword arguments.
@@ -46,8 +48,9 @@ def source_of(name: str) -> tuple[str, dict[str, Any]]:
         FileNotFoundError: the name looks like a folder, but is none.
         ValueError: the name is that of the hub, but without a commit.
     """
-    if Path(name).is_dir():
-        return name, {"local_files_only": True}
+    for folder in (name, str(CHECKOUT / name)):
+        if Path(folder).is_dir():
+            return folder, {"local_files_only": True}
     if found := HUB_NAME.fullmatch(name):
         return found["name"], {"revision": found["revision"]}
     if name.startswith((".", "/", "~")):
@@ -169,6 +172,6 @@ def save_backbone(folder: Path, bert: PreTrainedModel, tokenizer: PreTrainedToke
 
 def _not_found(name: str) -> FileNotFoundError:
     return FileNotFoundError(
-        f"backbone must be a local folder or a reachable `name@commit` of the hub, got {name!r}; "
-        "`make weights` fetches the default one"
+        f"backbone must be a local folder or a reachable `name@commit` of the hub, got {name!r} "
+        f"in {Path.cwd()}; `make weights` fetches the default one"
     )
