@@ -60,7 +60,7 @@ help: ## List these targets
 install: $(VENV)/installed-$(EXTRA) ## Create .venv and install the pinned dependencies
 
 $(VENV)/installed-$(EXTRA): pyproject.toml constraints.txt $(if $(IS_WHOLE),,FORCE)
-	@packaging/venv.sh install '$(EXTRA)' '$(PYTHON)'
+	@packaging/venv.sh install '$(EXTRA)' '$(PYTHON)' $(IS_WHOLE)
 
 FORCE:
 

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 BY_HAND = {
     "configs": ("tests/dataset", "tests/serving/cli"),
-    "packaging": ("tests/docs", "tests/shortlist_client"),
+    "packaging": ("tests/docs", "tests/repository", "tests/shortlist_client"),
     "protos": ("tests/shortlist_client",),
 }
 """Tests of the folders that no folder of tests mirrors."""

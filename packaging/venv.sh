@@ -1,8 +1,8 @@
 #!/bin/sh
 # Keeps .venv: the Makefile calls it from the repository's root.
-#   venv.sh find-python              prints the first Python that fits, of those in PATH
-#   venv.sh is-whole EXTRA [PYTHON]  prints "yes" if .venv needs no new start
-#   venv.sh install EXTRA PYTHON     creates .venv, unless it is whole, and installs
+#   venv.sh find-python                 prints the first Python that fits, of those in PATH
+#   venv.sh is-whole EXTRA [PYTHON]     prints "yes" if .venv needs no new start
+#   venv.sh install EXTRA PYTHON [yes]  creates .venv, unless it is whole, and installs
 # TORCH_WHEELS: where wheels of torch without CUDA are listed; empty leaves torch to the package index.
 set -eu
 venv=.venv
@@ -61,7 +61,7 @@ install_torch() { # PyPI's torch for Linux brings 3 GB of CUDA, so the one witho
 
 install() {
     require_python "$2"
-    is_whole "$1" || "$2" -m venv --clear $venv
+    [ "${3:-}" = yes ] || "$2" -m venv --clear $venv
     rm -f $venv/installed-* # until the end: what is interrupted starts anew
     case ,$1, in *,cpu,*) install_torch ;; esac
     pip install -e ".[$1,dev,bench$(case ,$1, in *,cpu,*) echo ,milvus-lite ;; esac)]"
@@ -71,5 +71,5 @@ install() {
 case $1 in
     find-python) find_python ;;
     is-whole) if is_whole "$2" "${3:-}"; then echo yes; fi ;;
-    install) install "$2" "$3" ;;
+    install) install "$2" "$3" "${4:-}" ;;
 esac

@@ -21,6 +21,16 @@ def test_a_hub_name_without_a_commit_is_refused(revision):
             load(f"org/name{revision}")
 
 
+def test_a_relative_folder_is_also_found_in_the_checkout(tiny_bert, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("backbone.load.CHECKOUT", tiny_bert.parent)
+
+    assert source_of(f"./{tiny_bert.name}")[0] == str(tiny_bert)
+
+    (tmp_path / tiny_bert.name).mkdir()
+    assert source_of(f"./{tiny_bert.name}")[0] == f"./{tiny_bert.name}"
+
+
 def test_a_folder_that_is_gone_is_refused_with_the_command_that_fetches_the_default():
     with pytest.raises(FileNotFoundError, match="`make weights`"):
         load_bert(".cache/gone")
