@@ -37,9 +37,9 @@ HUB_NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*(/[\w.-]+)?)@(?P<revision>[0-
 def source_of(name: str) -> tuple[str, dict[str, Any]]:
     """Folder or hub name of a backbone, and the options that make it always the same bytes.
 
-    A local folder is read without the network. A relative one is looked for in the working directory,
-    then in the checkout. On the hub, a branch or a tag may move to other weights, so only a commit is
-    accepted.
+    A local folder is read without the network. A relative one is looked for in the working
+    directory, then in the checkout. On the hub, a branch or a tag may move to other weights, so
+    only a commit is accepted.
 
     Returns:
         The first argument of `from_pretrained`, and its keyword arguments.

@@ -4,15 +4,14 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
 import jsonargparse
 from rich.console import Console
-from rich.table import Table
 
-from dataset.check_page import page
+from dataset.check_page import dropped_table, page
 from dataset.config import DataConfig
 from dataset.paths import CACHE, dataset_name
 from dataset.prepare.build import build, is_current
@@ -93,8 +92,7 @@ def run(config: DataConfig, dataset: str, folder: Path, cache: Path, privacy: Pr
         logger.info("data is up to date in %s", folder)
         return
     report = build(config, source, folder, privacy)
-    rows = [(r.table, r.rule, f"{r.rows_in:,}", f"{r.rows_out:,}", f"{r.rows:,}") for r in report]
-    Console(stderr=True).print(_table(rows))
+    Console(stderr=True).print(dropped_table(report))
     manifest = read_manifest(folder, DATA)
     logger.info("data took %.1f s: %s", manifest.seconds, dict(manifest.facts))
 
@@ -112,15 +110,6 @@ def _show(report: CheckReport, as_json: Path | None, as_html: Path | None) -> No
         recorded = Console(record=True, width=WIDTH, file=io.StringIO())
         recorded.print(shown)
         as_html.write_text(recorded.export_html())
-
-
-def _table(rows: Iterable[tuple[str, ...]]) -> Table:
-    table = Table("table", "rule", title="Cleaning")
-    for name in ("rows in", "rows out", "dropped"):
-        table.add_column(name, justify="right")
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 if __name__ == "__main__":

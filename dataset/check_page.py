@@ -9,6 +9,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from dataset.prepare.check import CheckReport, TableReport
+    from dataset.prepare.cleaning import Dropped
 
 SHOWN_ACTIONS = 20
 
@@ -60,16 +61,25 @@ def _figures(report: "CheckReport") -> list[RenderableType]:
         "actions": _counts(dict(list(report.actions.items())[:SHOWN_ACTIONS])) or "none",
         "of unknown items": f"{report.unknown_items or 0:.1%} of the interactions",
     }
-    dropped = [
-        (step.table, step.rule, f"{step.rows_in:,}", f"{step.rows_out:,}", f"{step.rows:,}")
-        for step in report.dropped
-    ]
     return [
         _headline("After cleaning"),
         _table(("", ""), lines.items(), header=False),
         _headline("Dropped"),
-        _table(("table", "rule", "rows in", "rows out", "dropped"), dropped),
+        dropped_table(report.dropped),
     ]
+
+
+def dropped_table(steps: Sequence["Dropped"]) -> Table:
+    """Rows that each rule dropped, and the users who lost most by a cap."""
+    columns = ["table", "rule", "rows in", "rows out", "dropped rows"]
+    rows = [
+        [step.table, step.rule, *(f"{n:,}" for n in (step.rows_in, step.rows_out, step.rows))]
+        for step in steps
+    ]
+    if any(step.lost.users for step in steps):
+        columns.append("users who lost most")
+        rows = [[*row, _counts(step.lost.most)] for row, step in zip(rows, steps, strict=True)]
+    return _table(columns, rows)
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -80,9 +90,7 @@ def _headline(text: str) -> Text:
     return Text(f"\n{text}", style="bold")
 
 
-def _table(
-    columns: Sequence[str], rows: Iterable[tuple[str, ...]], *, header: bool = True
-) -> Table:
+def _table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, header: bool = True) -> Table:
     table = Table(show_header=header)
     for name in columns:
         table.add_column(name, overflow="fold", justify="right" if "row" in name else "left")

@@ -35,6 +35,14 @@ class DataConfig:
     """Least interactions of an item; 1 also keeps items without interactions."""
     earliest: str = "2000-01-01"
     """First day that a timestamp may be of; earlier ones, such as 0, stand for unknown times."""
+    burst_seconds: float | None = 3
+    """Longest gap between repeats of an action on an item that count once, seconds; null for no
+    such cap."""
+    daily_cap: int | None = 20
+    """Most repeats of an action of a user on an item in a day; null for no such cap."""
+    account_cap: int | None = 500
+    """Mean number of moments in an active day from which an account may be a program's: it is left
+    out if it is also far beyond the other users; null for no such cap."""
     basket_minutes: float = 0
     """Longest gap in time within a moment, minutes; interactions of one moment stay together."""
     split: SplitStrategy = "auto"
@@ -61,6 +69,9 @@ class DataConfig:
             raise ValueError(
                 f"earliest must be a date like 2000-01-31, got {self.earliest!r}"
             ) from error
+        for name in ("burst_seconds", "daily_cap", "account_cap"):
+            if not 0 <= (getattr(self, name) or 0) < float("inf"):
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
         if not 0 <= self.basket_minutes < float("inf"):
             raise ValueError(f"basket_minutes must be at least 0, got {self.basket_minutes}")
         for name in ("valid_share", "test_share"):

@@ -65,7 +65,7 @@ STAGES: Mapping[str, Stage] = {
             target="data",
             needs=(),
             writes=("items.npy", "times.npy", "texts.utf8.npy"),
-            format=9,  # 8 has times in seconds, no moments, and whole numbers as float64
+            format=10,  # 9 has what bots did
             reads_from=9,
         ),
         Stage(

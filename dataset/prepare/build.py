@@ -14,6 +14,7 @@ from dataset.config import HOW, NOTES, DataConfig
 from dataset.prepare.assemble import collected, to_arrays
 from dataset.prepare.attributes import save_attributes
 from dataset.prepare.canonical import canonical
+from dataset.prepare.caps import Caps
 from dataset.prepare.cleaning import NO_TITLE, UNKNOWN_ITEM, Cleaned, Dropped, clean, with_title
 from dataset.prepare.item_fields_writer import save_fields
 from dataset.prepare.item_text_columns import rendered
@@ -118,6 +119,7 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
             interactions,
             user_core=config.user_core,
             item_core=config.item_core,
+            caps=caps_of(config),
         )
     cleaned = replace(cleaned, report=(*tables.items.findings.dropped, *steps, *cleaned.report))
     unknown = ""
@@ -125,6 +127,8 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
         if step.rule == UNKNOWN_ITEM and step.rows:
             found = unknown_ids(interactions.unique(), with_title(tables.items.frame))
             unknown = found.message(step.rows_in)
+        if step.lost.users:
+            tables.interactions.findings.notes.append(_left_out(step))
         if not step.rows_out:
             table: Table = getattr(tables, step.table)
             with reading(table.path):
@@ -137,6 +141,25 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
     if unknown:
         tables.interactions.findings.notes.append(unknown)
     return cleaned
+
+
+def caps_of(config: DataConfig) -> Caps:
+    """Caps of a configuration."""
+    return Caps(
+        burst_seconds=config.burst_seconds or 0,
+        daily=config.daily_cap or 0,
+        account=config.account_cap or 0,
+        held_out=config.valid_share + config.test_share,
+    )
+
+
+def _left_out(step: Dropped) -> str:
+    """What a cap dropped, without the users' ids: notes are logged and published."""
+    who = "1 user" if step.lost.users == 1 else f"{step.lost.users:,} users"
+    return (
+        f"{step.rule!r} leaves out {step.rows:,} of {step.rows_in:,} interactions ({who}); "
+        "`cleaning.json` names those who lost most"
+    )
 
 
 def _require_times(interactions: Table) -> None:

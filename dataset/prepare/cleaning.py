@@ -1,12 +1,15 @@
 """Drops rows that carry no information for training, and counts them by rule."""
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
 
+from dataset.prepare.caps import Caps, Lost, capped
 from dataset.prepare.schema import ITEM, TITLE, USER
 
+NO_CAPS, NOBODY = Caps(), Lost()
 NO_TITLE, UNKNOWN_ITEM = "no title", "unknown item"
 """Names of rules"""
 
@@ -19,6 +22,8 @@ class Dropped:
     rule: str
     rows_in: int
     rows_out: int
+    lost: Lost = NOBODY
+    """Users whose rows a cap dropped."""
 
     @property
     def rows(self) -> int:
@@ -40,32 +45,49 @@ class Cleaned:
 
 
 def clean(
-    items: pl.LazyFrame, interactions: pl.LazyFrame, *, user_core: int, item_core: int
+    items: pl.LazyFrame,
+    interactions: pl.LazyFrame,
+    *,
+    user_core: int,
+    item_core: int,
+    caps: Caps = NO_CAPS,
 ) -> Cleaned:
-    """Apply every rule, in this order: missing titles, duplicates, unknown items, k-core.
+    """Apply every rule, in this order: missing titles, duplicates, unknown items, caps, k-core.
 
     Args:
         items: `item_id`, `title` and any other columns.
         interactions: Canonical columns only, so that equal rows are one interaction.
         user_core: Least interactions of a user.
         item_core: Least interactions of an item; above 1, items without any are dropped too.
+        caps: What one user may do.
     """
     titled = with_title(items)
     distinct = interactions.unique()
     known = of_known_items(distinct, titled)
-    core = k_core(known, user_core=user_core, item_core=item_core)
+    of_caps = capped(known, caps)
+    human = [known, *(step.kept for step in of_caps)]
+    core = k_core(human[-1], user_core=user_core, item_core=item_core)
     kept = titled.join(core, on=ITEM, how="semi") if item_core > 1 else titled
+    of_human = zip(of_caps, pairwise(human), strict=True)
     steps = [
         ("items", NO_TITLE, items, titled),
         ("interactions", "exact duplicate", interactions, distinct),
         ("interactions", UNKNOWN_ITEM, distinct, known),
-        ("interactions", f"user core {user_core}, item core {item_core}", known, core),
+        *(("interactions", step.rule, *pair) for step, pair in of_human),
+        ("interactions", f"user core {user_core}, item core {item_core}", human[-1], core),
         ("items", f"item core {item_core}", titled, kept),
     ]
     counts = pl.collect_all([t.select(pl.len()) for _, _, *pair in steps for t in pair])
     rows = [frame.item() for frame in counts]
+    lost = {step.rule: step.lost for step in of_caps}
     report = tuple(
-        Dropped(table=table, rule=rule, rows_in=before, rows_out=after)
+        Dropped(
+            table=table,
+            rule=rule,
+            rows_in=before,
+            rows_out=after,
+            lost=lost.get(rule, NOBODY),
+        )
         for (table, rule, *_), before, after in zip(steps, rows[::2], rows[1::2], strict=True)
     )
     return Cleaned(items=kept, interactions=core, report=report)

@@ -49,6 +49,18 @@ def test_a_good_source_is_described_and_nothing_is_written(check, make_folder):
     assert "No rule is broken." in page
 
 
+def test_the_page_names_the_users_whom_a_cap_cost_most(check, make_folder):
+    events = {"user_id": ["u"] * 7, "item_id": ["a"] * 7}
+
+    _, page, report = check(make_folder(events=events), "--burst_seconds", "10")
+
+    (step,) = [step for step in report["dropped"] if step["lost"]["users"]]
+    assert step["lost"] == {"users": 1, "most": {"u": 6}}
+    assert "users who lost most" in page
+    assert "u 6" in page
+    assert "users who lost most" not in check(make_folder(events=events), "--burst_seconds=null")[1]
+
+
 def test_all_broken_rules_are_listed_with_rows_and_status_1(check, make_folder):
     folder = make_folder({"item_id": ["a", "a", "b", "c"]}, {"user_id": [""] * 7})
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOOLS = "awk basename cat chmod cp env grep make mkdir rm sed sh test touch".split()
+TOOLS = ["awk", "basename", "cat", "chmod", "cp", "env", "grep", "make", "mkdir", "rm", "sed", "sh"]
+TOOLS += ["test", "touch"]
 PYTHON = """#!/bin/sh
 # A Python of version {version}: it answers what the script asks, and logs what pip is told.
 case $1 in

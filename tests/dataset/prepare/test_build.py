@@ -263,16 +263,62 @@ def test_the_manifest_says_how_the_data_was_split(built, tmp_path, caplog):
     caplog.set_level("INFO")
     times = {"user_id": ["u"] * 7, "item_id": list("abcdabc")}
 
-    built(events=times, valid_share=0.2, test_share=0.5)
+    built(events=times, valid_share=0.2, test_share=0.5, burst_seconds=None)
     assert read_manifest(tmp_path / "data", "data").facts["split"] == (
         "time-cut, valid from 2023-11-14T22:13:23+00:00, test from 2023-11-14T22:13:25+00:00"
     )
 
-    built(events={**times, "split": ["train"] * 7}, split="time-cut")
+    built(events={**times, "split": ["train"] * 7}, split="time-cut", burst_seconds=None)
     facts, note = read_manifest(tmp_path / "data", "data").facts, "the option split: time-cut does"
     assert facts["split"] == "the column `split`"
     assert note in facts["notes"][0]
     assert note in caplog.text
+
+
+def with_a_bot(people=6):
+    """Days of people, one double click, and a bot that looks at one item for hours."""
+    rows = [
+        (f"p{person}", item, START + day * 86_400 + 61 * place)
+        for person in range(people)
+        for day in range(4)
+        for place, item in enumerate("abcd"[: 2 + person % 2])
+    ]
+    rows += [("p0", "d", START + 400_000), ("p0", "d", START + 400_002)] if people else []
+    rows += [("bot", "d", START + second) for second in range(0, 12_000, 5)]
+    columns = ["user_id", "item_id", "timestamp"]
+    return pl.DataFrame(rows, schema=columns, orient="row").with_columns(action=pl.lit("view"))
+
+
+def test_what_is_capped_is_counted_and_only_the_report_names_the_users(built, tmp_path, caplog):
+    data = built(events=with_a_bot())
+
+    assert "bot" not in data.user_ids
+    report = json.loads((tmp_path / "data" / "cleaning.json").read_text())
+    lost = {step["rule"]: step["lost"] for step in report if step["lost"]["users"]}
+    assert lost == {
+        "account beyond 500 moments a day": {"users": 1, "most": {"bot": 2_400}},
+        "repeated within 3 seconds": {"users": 1, "most": {"p0": 1}},
+    }
+    notes = read_manifest(tmp_path / "data", "data").facts["notes"]
+    assert "leaves out 2,400 of 2,462 interactions (1 user); `cleaning.json` names" in notes[0]
+    assert not [note for note in notes if "bot" in note or "p0" in note]
+    assert all(note in caplog.text for note in notes)
+
+
+@pytest.mark.parametrize("off", [None, 0])
+def test_every_cap_can_be_turned_off(built, off):
+    events = with_a_bot()
+
+    data = built(events=events, account_cap=off, burst_seconds=off, daily_cap=off)
+
+    assert len(data.items) == len(events)
+
+
+def test_a_shop_of_a_bot_alone_is_built(built):
+    data = built(events=with_a_bot(people=0))
+
+    assert list(data.user_ids) == ["bot"]
+    assert len(data.items) == 20
 
 
 def test_items_of_one_basket_are_one_moment(built):
