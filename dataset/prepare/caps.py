@@ -55,7 +55,7 @@ def capped(interactions: pl.LazyFrame, caps: Caps) -> list[Capped]:
     Reads the data, unless there are no times or no caps: without times nothing can be said.
 
     Args:
-        interactions: Canonical columns.
+        interactions: Canonical columns; all rows differ.
         caps: The caps.
     """
     if TIME not in interactions.collect_schema() or not (
@@ -122,20 +122,36 @@ def without_bursts(events: pl.DataFrame, seconds: float) -> pl.DataFrame:
     """
     if not (events[TIME] % (MINUTE * MICROSECONDS) != 0).any():
         return events
-    gap = pl.col(TIME).diff().over(_same(events))
-    return _oldest_first(events).filter((gap > seconds * MICROSECONDS).fill_null(value=True))
+    key, gap = pl.struct(_same(events)).hash().alias("key"), seconds * MICROSECONDS
+    keyed = events.select(key, TIME).sort("key", TIME)
+    near = (pl.col("key") == pl.col("key").shift()) & (pl.col(TIME).diff() <= gap)
+    suspects = events.with_columns(key).join(keyed.filter(near), on="key", how="semi").drop("key")
+    after = pl.col(TIME).diff().over(_same(events))
+    repeats = _oldest_first(suspects).filter(after <= gap)
+    return _without(events, repeats)
 
 
 def first_of_day(events: pl.DataFrame, most: int) -> pl.DataFrame:
     """The first interactions of each user, item, action and day."""
-    return _oldest_first(events).filter(pl.int_range(pl.len()).over(*_same(events), _DAY) < most)
+    of_day = [*_same(events), _DAY]
+    many = events.group_by(of_day).len().filter(pl.col("len") > most)
+    suspects = events.with_columns(_DAY).join(many, on=[*_same(events), "day"], how="semi")
+    place = pl.int_range(pl.len()).over(*_same(events), "day")
+    return _without(events, _oldest_first(suspects).filter(place >= most).drop("day"))
+
+
+def _without(events: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Interactions without some of them; all differ from each other."""
+    if rows.is_empty():
+        return events
+    return events.join(rows, on=events.columns, how="anti", nulls_equal=True)
 
 
 def _days(events: pl.DataFrame) -> pl.DataFrame:
     """One row for each user and active day, with the number of moments."""
-    moment = pl.col(TIME).cast(pl.String)
+    moment = pl.col(TIME)
     if BASKET in events.columns:
-        moment = pl.coalesce(pl.lit("basket ") + pl.col(BASKET), moment)
+        moment = pl.coalesce(pl.lit("basket ") + pl.col(BASKET), moment.cast(pl.String))
     return events.group_by(USER, _DAY).agg(moments=moment.n_unique())
 
 

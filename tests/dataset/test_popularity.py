@@ -43,7 +43,9 @@ def bought(tmp_path):
         items.write_parquet(tmp_path / "items.parquet")
         table = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row")
         table.with_columns(**columns).write_parquet(tmp_path / "interactions.parquet")
-        build(DataConfig(earliest="1970-01-01"), shop_folder(tmp_path), tmp_path / "data")
+        uncapped = {"account_cap": None, "burst_seconds": None, "daily_cap": None}
+        config = DataConfig(earliest="1970-01-01", **uncapped)
+        build(config, shop_folder(tmp_path), tmp_path / "data")
         return load_dataset(tmp_path / "data")
 
     return bought

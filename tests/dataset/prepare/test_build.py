@@ -290,6 +290,8 @@ def with_a_bot(people=6):
 
 
 def test_what_is_capped_is_counted_and_only_the_report_names_the_users(built, tmp_path, caplog):
+    caplog.set_level("INFO")
+
     data = built(events=with_a_bot())
 
     assert "bot" not in data.user_ids
@@ -318,7 +320,7 @@ def test_a_shop_of_a_bot_alone_is_built(built):
     data = built(events=with_a_bot(people=0))
 
     assert list(data.user_ids) == ["bot"]
-    assert len(data.items) == 20
+    assert len(data.items) == 2 * 20  # of two days
 
 
 def test_items_of_one_basket_are_one_moment(built):
