@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.cases import Cases, moment_starts
+from dataset.demand import Demand
 from dataset.interaction_codes import interaction_codes, whole_seconds
 from dataset.popularity import first_of_day
 from lineage.arrays import read_array
@@ -184,13 +185,25 @@ class Dataset:
         ]
         chosen = [case for case in np.flatnonzero(starts < ends).tolist() if len(targets[case])]
         histories = [slice(int(starts[case]), int(ends[case])) for case in chosen]
+        times = whole_seconds(np.asarray(self.times)) if self.timed else None
+        known = None if times is None else times[kept]
         return Cases(
             places=places[chosen].astype(np.int64),
             user_rows=users[first[chosen]].astype(np.int64),
             histories=[items[history] for history in histories],
             interaction_codes=[codes[history] for history in histories],
             targets=[targets[case] for case in chosen],
+            times=None if times is None else times[places[chosen]],
+            history_times=None if known is None else [known[history] for history in histories],
         )
+
+    def demand(self, *, before: int = TEST + 1) -> Demand | None:
+        """Purchases by time of the splits below `before`, as `counted`; None without times."""
+        if not self.timed:
+            return None
+        counted = self.counted(np.asarray(self.splits) < before)
+        times = whole_seconds(np.asarray(self.times)[counted])
+        return Demand.of(np.asarray(self.items)[counted], times)
 
 
 def places_among(kept: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.clock import full_hour
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cases:
@@ -21,6 +23,19 @@ class Cases:
     """Interaction codes of each history, see `dataset.interaction_codes`."""
     targets: list[NDArray[np.int32]]
     """Item rows to find in each moment, none of them in the history, never empty."""
+    times: NDArray[np.int64] | None = None
+    """(cases,) Unix seconds of each moment's first interaction; None without times."""
+    history_times: list[NDArray[np.int64]] | None = None
+    """Unix seconds of each history's interactions; None without times."""
+
+    def when(self, case: int) -> tuple[int | None, NDArray[np.int64] | None]:
+        """ "Now" of a case and the times of its history, Unix seconds; None without times.
+
+        Now is the full hour before the moment: purchases count up to there, as when serving.
+        """
+        if self.times is None or self.history_times is None:
+            return None, None
+        return full_hour(int(self.times[case])), self.history_times[case]
 
     def __len__(self) -> int:
         return len(self.places)
@@ -33,6 +48,10 @@ class Cases:
             histories=[self.histories[p] for p in positions],
             interaction_codes=[self.interaction_codes[p] for p in positions],
             targets=[self.targets[p] for p in positions],
+            times=None if self.times is None else self.times[positions],
+            history_times=(
+                None if self.history_times is None else [self.history_times[p] for p in positions]
+            ),
         )
 
     def at(self, places: NDArray[np.int64]) -> "Cases":

@@ -35,7 +35,8 @@ def item_times(
         (items + 1, columns) as in `COLUMNS`: the era (see `eras`); the logarithm of the share of
         an item's purchases that are their shopper's last; the logarithm of their number; the
         logarithm of the share that are their shopper's first. If a shopper's last purchases are
-        simultaneous, all of them count as last. The last row is for an item without purchases.
+        simultaneous, all of them count as last. The last row is for an item that is newer than the
+        histories. Like every item without purchases, it has the newest era.
     """
     lengths = np.diff(offsets)
     users, kept = np.repeat(np.arange(len(lengths)), lengths), lengths > 0
@@ -45,8 +46,11 @@ def item_times(
     bought = np.bincount(items, minlength=size)
     lasts = np.bincount(items[moments == last[users]], minlength=size)
     firsts = np.bincount(items[moments == first[users]], minlength=size)
+    era = eras(users, items, moments, size)
+    if bought.any():
+        era[bought == 0] = era[bought > 0].max()
     columns = [
-        eras(users, items, moments, size),
+        era,
         np.log((lasts + 0.5) / (bought + 3)),
         np.log1p(lasts),
         np.log((firsts + 0.5) / (bought + 3)),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.arrays import TRAIN, Dataset, load_dataset
+from dataset.arrays import TEST, TRAIN, Dataset, load_dataset
 from index import demand_eras
 from index.config import IndexConfig, NeighboursConfig
 from index.faiss_store.build import build_index, chosen_kind, list_count
@@ -63,6 +63,8 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     if config.kind == "milvus":  # the trial is never served, so its index stays on this machine
         config = replace(config, kind="auto", operating_point="")
     index, neighbours, facts = _built(config, towers, data, folder)
+    if (demand := data.demand(before=TEST)) is not None:
+        demand.save(folder)
     if neighbours is not None and config.neighbours.weight is None:
         recalls = recall_by_weight(
             RecallSources.of(
@@ -97,6 +99,8 @@ def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     """
     data = load_dataset(root / DATA).for_refit()
     _, neighbours, facts = _built(config, root / TOWERS, data, folder)
+    if (demand := data.demand()) is not None:
+        demand.save(folder)
     if neighbours is not None and config.neighbours.weight is None:
         facts[WEIGHT] = read_manifest(root / TRIAL_INDEX, TRIAL_INDEX).facts[WEIGHT]
     return facts

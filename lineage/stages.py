@@ -86,6 +86,8 @@ STAGES: Mapping[str, Stage] = {
             needs=(DATA, TRIAL_TOWERS),
             writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
             served=False,
+            format=10,  # 8 has no purchases by time
+            reads_from=10,
         ),
         Stage(
             path=SHORTLISTS,
@@ -114,6 +116,8 @@ STAGES: Mapping[str, Stage] = {
             target="index",
             needs=(DATA, TOWERS, TRIAL_INDEX),
             writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
+            format=10,  # 8 has no purchases by time
+            reads_from=10,
         ),
         Stage(
             path=RANKER,

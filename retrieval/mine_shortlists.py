@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dataset.arrays import load_dataset
@@ -18,7 +19,7 @@ from lineage.stages import DATA, TRIAL, TRIAL_FOLDER
 from ranker.shortlists import Shortlists
 from retrieval.blas_threads import limit_blas_threads
 from retrieval.config import ShortlistsConfig
-from retrieval.features import Features
+from retrieval.features import Features, feature_names
 from retrieval.retriever import ResolvedShopper, Retriever
 
 BATCH_SIZE = 128
@@ -75,6 +76,7 @@ class _RecalledCase:
 
     place: int
     history: Rows
+    when: tuple[int | None, NDArray[np.int64] | None]
     targets: Rows
     recalled: RankedList
 
@@ -93,6 +95,7 @@ def _recall(retriever: Retriever, cases: Cases, size: int, description: str) -> 
                     _RecalledCase(
                         place=int(cases.places[case]),
                         history=cases.histories[case],
+                        when=cases.when(case),
                         targets=cases.targets[case],
                         recalled=recalled,
                     )
@@ -114,11 +117,13 @@ def _write(
         np.array([case.place for case in cases]),
         (len(parts[0]), len(parts[1])),
         config.size,
-        config.features,
+        feature_names(timed=features.demand is not None),
     )
     for place, case in enumerate(tqdm(cases, "features", unit="user", leave=False)):
-        length = len(case.recalled.rows)
+        length, (now, times) = len(case.recalled.rows), case.when
         created.rows[place, :length] = case.recalled.rows
         created.scores[place, :length] = case.recalled.scores
-        created.features[place, :length] = features(case.history, case.recalled)
+        created.features[place, :length] = features(
+            case.history, case.recalled, now=now, times=times
+        )
     created.flush()

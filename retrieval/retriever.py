@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from index.arrays import Rows, Scores
@@ -27,6 +28,10 @@ class ResolvedShopper:
     """(history,) item rows, oldest first; may be empty where there is a search"""
     interaction_codes: Rows | None = None
     """(history,) interaction codes (`dataset.interaction_codes`); None where unknown"""
+    times: NDArray[np.int64] | None = None
+    """(history,) Unix seconds of the interactions, not decreasing; None where unknown"""
+    now: int | None = None
+    """Unix seconds as of which purchases are counted; None where interactions have no times"""
     search: str = ""
     """Search words; with a search, the neighbour lists are not used, because they cannot match
     words"""

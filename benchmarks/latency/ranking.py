@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -57,6 +58,7 @@ class _Request:
     """A shopper and the recalled candidates."""
 
     history: Rows
+    when: tuple[int | None, NDArray[np.int64] | None]
     shortlist: RankedList
 
 
@@ -87,12 +89,13 @@ def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
     data, retriever = load_dataset(root / DATA).for_refit(), Retriever.load(root)
     features = Features.load(root, retriever.sources, data.popularity)
     ranker = Ranker.load(root / RANKER)
-    require_features(ranker.feature_names, root / RANKER)
+    require_features(ranker.feature_names, root / RANKER, timed=data.timed)
     requests = _requests(data, retriever)
 
     def ours(request: _Request) -> object:
         shortlist = request.shortlist
-        columns = features(request.history, shortlist)
+        now, times = request.when
+        columns = features(request.history, shortlist, now=now, times=times)
         return ranker(request.history, shortlist.rows, shortlist.scores, columns)
 
     def cross_encoder(dtype: torch.dtype) -> Callable[[_Request], object]:
@@ -136,11 +139,12 @@ def _requests(data: Dataset, retriever: "Retriever") -> list[_Request]:
     return [
         _Request(
             history=history,
+            when=cases.when(case),
             shortlist=retriever.shortlist(
-                history, CANDIDATES, {}, interaction_codes=interaction_codes
+                history, CANDIDATES, {}, interaction_codes=cases.interaction_codes[case]
             ),
         )
-        for history, interaction_codes in zip(cases.histories, cases.interaction_codes, strict=True)
+        for case, history in enumerate(cases.histories)
     ]
 
 

@@ -68,8 +68,10 @@ def cascade_lists(engine: "Engine", data: Dataset, cases: Cases) -> CascadeLists
     row_of = {item_id: row for row, item_id in enumerate(data.item_ids)}
     limit = engine.shortlist
     answers = [
-        engine.recommend(shopper, Wishes(limit=limit))
-        for shopper in tqdm(case_shoppers(data, cases), desc="cascade", unit="case")
+        engine.recommend(shopper, Wishes(limit=limit), now=cases.when(case)[0])
+        for case, shopper in enumerate(
+            tqdm(case_shoppers(data, cases), desc="cascade", unit="case")
+        )
     ]
     cascade = np.full((len(cases), limit), -1, np.int32)
     shortlist, towers = cascade.copy(), cascade.copy()

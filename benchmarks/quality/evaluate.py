@@ -171,7 +171,8 @@ def boosted(
     lists = []
     for case, history in enumerate(tqdm(cases.histories, desc="features", unit="user")):
         recalled = sources.shortlist(own.users[case], history, size)
-        lists.append((recalled.rows, features(history, recalled)))
+        now, times = cases.when(case)
+        lists.append((recalled.rows, features(history, recalled, now=now, times=times)))
     return np.stack(
         [
             lambdarank.rank(lambdarank.fit(shortlists, valid.targets, seed), lists, size)
@@ -257,13 +258,16 @@ def by_length(
     ranking; only the times are measured again.
     """
     lengths = [length for length in LENGTHS if length < engine.ranked] + [engine.ranked]
-    shoppers = case_shoppers(data, cases.select(np.arange(min(TIMED, len(cases)))))
+    few = cases.select(np.arange(min(TIMED, len(cases))))
+    shoppers = case_shoppers(data, few)
     wishes = Wishes(limit=10)
     figures = {}
     for length in lengths:
         milliseconds = [
-            engine.recommend(shopper, wishes, ranked=length).milliseconds["total"]
-            for shopper in shoppers
+            engine.recommend(shopper, wishes, ranked=length, now=few.when(case)[0]).milliseconds[
+                "total"
+            ]
+            for case, shopper in enumerate(shoppers)
         ]
         shown = np.stack(
             [

@@ -51,6 +51,8 @@ class Request:
     """Item whose neighbours are wanted (`SIMILAR`)."""
     recent: Sequence[Event] = ()
     """The user's events since the release was built, oldest first."""
+    now: int | None = None
+    """Unix seconds as of which purchases are counted; None for the clock's time."""
     deadline: float = math.inf
     """Deadline of the answer, in seconds of `time.monotonic`."""
     client: str = ""

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from dataset.arrays import Dataset
+from dataset.demand import Demand
 from dataset.interaction_codes import MICROSECONDS, action_numbers, interaction_codes
 from dataset.item_fields import ItemFields
 from dataset.postings import bitmap_of, rows_of
-from evaluation.baselines import popularity_rank
 from events.privacy.erased_users import ErasedUsers
 from events.privacy.user_names import length_of
-from retrieval.features import purchases
 from serving.catalogue.live_items import LiveItems
+from serving.catalogue.sales import Sales
 from serving.catalogue.user_history import history_with, span_after
 from shortlist_client.api.event import Event
 from shortlist_client.api.item import Item, KnownItem
@@ -40,8 +40,8 @@ class Catalogue:
     """Row of every user of the release, by id"""
     action_codes: Mapping[str, int]
     """Codes of the release's actions, by name"""
-    by_popularity: NDArray[np.int32]
-    """(items of the release,) item rows, best-selling first; ties in random order"""
+    sales: Sales
+    """What sells best"""
     live: LiveItems | None = None
     """Items that changed since the release was built; None if none did"""
     erased: ErasedUsers = NOBODY
@@ -49,7 +49,11 @@ class Catalogue:
 
     @classmethod
     def of(
-        cls, data: Dataset, fields: ItemFields | None = None, erased: ErasedUsers = NOBODY
+        cls,
+        data: Dataset,
+        fields: ItemFields | None = None,
+        erased: ErasedUsers = NOBODY,
+        demand: Demand | None = None,
     ) -> "Catalogue":
         """Index a release's items and users by id.
 
@@ -58,14 +62,13 @@ class Catalogue:
         """
         if erased.names.keys and len(data.user_ids):
             erased.names.require(data.user_ids[0])
-        ranks = popularity_rank(data.popularity)
         return cls(
             data=data,
             fields=fields,
             row_of={item_id: row for row, item_id in enumerate(data.item_ids)},
             user_of={user_id: row for row, user_id in enumerate(data.user_ids)},
             action_codes={name: code for code, name in enumerate(data.action_names, 1)},
-            by_popularity=np.argsort(-ranks).astype(np.int32),
+            sales=Sales(popularity=data.popularity, demand=demand),
             erased=erased,
         )
 
@@ -107,25 +110,29 @@ class Catalogue:
         """Text of a row of the release, as the towers encode it."""
         return self.data.texts[row]
 
-    def popularity(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
-        """(rows,): training purchases of each item."""
+    def purchases(self, rows: NDArray[np.int32], now: int | None) -> NDArray[np.int64]:
+        """(rows,): newest purchases of each item, as `Sales.counts`."""
         origins = rows.astype(np.int64) if self.live is None else self.live.index.origins(rows)
-        return purchases(self.data.popularity, origins)
+        return self.sales.counts(origins, now)
 
-    def best_selling(self, size: int, allowed: BitMap | None = None) -> NDArray[np.int32]:
+    def best_selling(
+        self, size: int, allowed: BitMap | None = None, *, now: int | None = None
+    ) -> NDArray[np.int32]:
         """Rows of the best-selling items; new items come last.
 
         Args:
             size: Number of items, at most.
             allowed: Item rows to choose from, without hidden rows; None for all.
+            now: Unix seconds as of which items sell; None where interactions have no times.
         """
+        by_sales = self.sales.best_first(now)
         if allowed is None and self.live is None:
-            return self.by_popularity[:size]
+            return by_sales[:size]
         new = _among(self._new(), allowed)
         wanted, found, start, block = min(size, self._size(allowed) - len(new)), 0, 0, size
         parts: list[NDArray[np.int64]] = []
         while found < wanted:
-            rows = self._current(self.by_popularity[start : start + block])
+            rows = self._current(by_sales[start : start + block])
             parts.append(_among(rows, allowed))
             found, start, block = found + len(parts[-1]), start + block, 2 * block
         return np.concatenate([*parts, new])[:size].astype(np.int32)
@@ -152,7 +159,7 @@ class Catalogue:
 
     def history(
         self, user_id: str, recent: Sequence[Event] = ()
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32]] | None:
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64] | None] | None:
         """Full history of a user, oldest first; None if neither release nor events know the user.
 
         Args:
@@ -161,7 +168,7 @@ class Catalogue:
                 contains and events with unknown items are ignored.
 
         Returns:
-            Item rows and their interaction codes.
+            Item rows, their interaction codes, and their times in Unix seconds, None without times.
         """
         span = self._span(user_id)
         rows = [self._history_row(event.item_id) for event in recent]
@@ -198,8 +205,10 @@ class Catalogue:
             return slice(0, 0)
         return span_after(self.data, user, self.erased.until(user_id))
 
-    def interaction_codes(self, shopper: Shopper) -> NDArray[np.int32]:
-        """Interaction codes of a given history's known items, as if it had no unknown ones.
+    def interaction_codes(
+        self, shopper: Shopper
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64] | None]:
+        """Interaction codes and times of a given history's known items, as if it had no others.
 
         If the release's interactions have no times, the given times are ignored.
         """
@@ -210,7 +219,7 @@ class Catalogue:
         times = None
         if shopper.history_times and self.data.timed:
             times = np.asarray(shopper.history_times, np.int64)[known]
-        return interaction_codes(times, numbers[known], np.zeros(1, np.int64))
+        return interaction_codes(times, numbers[known], np.zeros(1, np.int64)), times
 
     def _new(self) -> NDArray[np.int64]:
         """Rows of the items that are not in the release, newest first."""

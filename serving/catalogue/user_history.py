@@ -23,8 +23,10 @@ def history_with(
     span: slice,
     since: Sequence[tuple[int, Event]],
     actions: Mapping[str, int],
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Item rows and interaction codes of a user's full history, oldest first.
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64] | None]:
+    """Item rows, interaction codes and times of a user's full history, oldest first.
+
+    The times are Unix seconds, None if the release has none.
 
     A release may contain some of the events; those count once. The release contains an event if
     the user's history has the same item in the same second; without times, the same item suffices.
@@ -45,7 +47,7 @@ def history_with(
         new_numbers = action_numbers([event.action for _, event in new], actions)
         numbers = np.concatenate([numbers, new_numbers])
     when = np.maximum.accumulate(times) if data.timed else None
-    return items, interaction_codes(when, numbers, START)
+    return items, interaction_codes(when, numbers, START), when
 
 
 def span_after(data: Dataset, user: int, until: int | None) -> slice:

@@ -1,11 +1,14 @@
 """The parts of one release, in one consistent state, that answer requests together."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dataset.append_only import extended
 from dataset.arrays import load_dataset
+from dataset.clock import Clock
+from dataset.demand import Demand
 from dataset.item_fields import ItemFields
 from events.privacy.erased_users import erased_beside
 from index.filters.attributes import Attributes
@@ -45,6 +48,8 @@ class Cascade:
     """Fingerprint of every stage, and the `release` id if it was published"""
     validated_head: int
     """Items at the head of a shortlist that the ranker scored in validation"""
+    wall: Callable[[], float] = time.time
+    """Returns the asking time, Unix seconds"""
     version_token: object = field(default_factory=object)
     """Changes when the catalogue or the release changes"""
 
@@ -74,19 +79,39 @@ class Cascade:
         release = open_release(folder, trusted=trusted)
         erased = erased_beside(changes_path(folder).parent, user_key)
         data, retriever = load_dataset(folder / DATA).for_refit(), Retriever.load(folder)
+        features = Features.load(folder, retriever.sources, data.popularity)
         if cache.shoppers:
             retriever = replace(retriever, cache=EmbeddingCache(cache.shoppers, cache.seconds))
         ranker = Ranker.load(folder / RANKER)
-        require_features(ranker.feature_names, folder / RANKER)
+        require_features(ranker.feature_names, folder / RANKER, timed=data.timed)
         return cls(
-            catalogue=Catalogue.of(data, ItemFields.load(folder / DATA), erased),
+            catalogue=Catalogue.of(data, ItemFields.load(folder / DATA), erased, features.demand),
             retriever=retriever,
             ranker=ranker,
-            features=Features.load(folder, retriever.sources, data.popularity),
+            features=features,
             attributes=Attributes.load(folder / DATA, len(data.item_ids)),
             text_reasons=TextReasons.load(folder, retriever.texts),
             versions=release.versions,
             validated_head=release.manifests[RANKER].config["ranked"],
+        )
+
+    @property
+    def now(self) -> int | None:
+        """Full hour as of which it answers, Unix seconds; None where interactions have no times."""
+        demand = self.features.demand
+        return None if demand is None else Clock(newest=demand.newest, wall=self.wall).now()
+
+    def with_demand(self, demand: Demand) -> "Cascade":
+        """The cascade with other counts of purchases.
+
+        Args:
+            demand: Purchases of the release and later ones, as `Demand.with_events` returns.
+        """
+        return replace(
+            self,
+            catalogue=replace(self.catalogue, sales=self.catalogue.sales.with_demand(demand)),
+            features=replace(self.features, demand=demand),
+            version_token=object(),
         )
 
     def with_updates(self, items: LiveItems) -> "Cascade":

@@ -17,7 +17,7 @@ from pyroaring import BitMap
 from index.ranked_list import RankedList
 from retrieval.blas_threads import limit_blas_threads
 from retrieval.cache_config import NO_CACHE, CacheConfig, CacheLookups
-from retrieval.features import NEWEST
+from retrieval.feature_context import NEWEST
 from serving.api.errors import OtherReleaseError, UnknownItemError
 from serving.api.limits import Limits
 from serving.api.protocol import Placed
@@ -109,8 +109,8 @@ class Engine:
 
     @property
     def version_token(self) -> object:
-        """Identifies the cascade; changes when answers may change."""
-        return self.cascade.version_token
+        """Identifies the cascade and the hour; changes when answers may change."""
+        return self.cascade.version_token, self.cascade.now
 
     @property
     def cache_lookups(self) -> Mapping[str, CacheLookups]:
@@ -157,6 +157,7 @@ class Engine:
         *,
         recent: Sequence[Event] = (),
         ranked: int | None = None,
+        now: int | None = None,
     ) -> Answer:
         """Recall a shortlist, rank its head, and return the first `limit` without the history.
 
@@ -165,11 +166,14 @@ class Engine:
             wishes: Options of the answer.
             recent: Events of the user since the release was built, oldest first.
             ranked: Items to rank; by default as configured.
+            now: Unix seconds as of which purchases are counted; by default the clock's.
 
         Raises:
             InvalidRequestError: the request breaks a rule.
         """
-        request = Request(method=Method.RECOMMEND, shopper=shopper, wishes=wishes, recent=recent)
+        request = Request(
+            method=Method.RECOMMEND, shopper=shopper, wishes=wishes, recent=recent, now=now
+        )
         return self._one(request, ranked=ranked)
 
     def retrieve(self, shopper: Shopper, wishes: Wishes = Wishes()) -> Answer:
@@ -333,10 +337,13 @@ class Engine:
     ) -> dict[int, RankedList]:
         """Lists with their heads in the ranker's order, by place, for the places in `heads`."""
         started, ranker = time.perf_counter(), self.cascade.ranker
-        histories = [requests[place].shopper.history for place in heads]
+        shoppers = {place: requests[place].shopper for place in heads}
+        histories = [shopper.history for shopper in shoppers.values()]
         features = [
-            self.cascade.features(history, lists[place])[:size]
-            for history, (place, size) in zip(histories, heads.items(), strict=True)
+            self.cascade.features(
+                shopper.history, lists[place], now=shopper.now, times=shopper.times
+            )[: heads[place]]
+            for place, shopper in shoppers.items()
         ]
         logits = ranker.score_all(
             histories,

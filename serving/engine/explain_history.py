@@ -105,7 +105,13 @@ def _without(shopper: ResolvedShopper, row: int) -> ResolvedShopper:
     interaction_codes = (
         None if shopper.interaction_codes is None else shopper.interaction_codes[others]
     )
-    return replace(shopper, history=shopper.history[others], interaction_codes=interaction_codes)
+    times = None if shopper.times is None else shopper.times[others]
+    return replace(
+        shopper,
+        history=shopper.history[others],
+        interaction_codes=interaction_codes,
+        times=times,
+    )
 
 
 def _rescored(
@@ -133,8 +139,8 @@ def _logits(
     histories = [variant.history for variant in variants]
     heads = [one.take(places) for one in rescored]
     features = [
-        cascade.features(history, one)[places]
-        for history, one in zip(histories, rescored, strict=True)
+        cascade.features(variant.history, one, now=variant.now, times=variant.times)[places]
+        for variant, one in zip(variants, rescored, strict=True)
     ]
     logits = cascade.ranker.score_all(
         histories, [head.rows for head in heads], [head.scores for head in heads], features

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from index.arrays import Rows, Scores
+from index.arrays import Scores
 from index.ranked_list import RankedList
 from serving.api.request import TEXTS_AT_ONCE, Method
-from serving.catalogue.catalogue import Catalogue
 from serving.engine.cascade import Cascade
 from serving.engine.pieces import Paused
 from serving.engine.resolve import ResolvedRequest
@@ -37,13 +36,11 @@ def look_up(resolved: ResolvedRequest, cascade: Cascade, *, size: int) -> Ranked
         item = sources.index.vectors(given)[0]
         return RankedList.of(*sources.nearest(item, given, limit, allowed=shopper.allowed))
     if given is None:
-        return _by_popularity(catalogue.best_selling(size, shopper.allowed), catalogue)
-    by_sales = np.argsort(-catalogue.popularity(given), kind="stable")
-    return _by_popularity(given[by_sales], catalogue)
-
-
-def _by_popularity(rows: Rows, catalogue: Catalogue) -> RankedList:
-    return RankedList.of(rows, catalogue.popularity(rows).astype(np.float32))
+        rows = catalogue.best_selling(size, shopper.allowed, now=shopper.now)
+        return RankedList.of(rows, catalogue.purchases(rows, shopper.now).astype(np.float32))
+    sold = catalogue.purchases(given, shopper.now).astype(np.float32)
+    by_sales = np.argsort(-sold, kind="stable")
+    return RankedList.of(given[by_sales], sold[by_sales])
 
 
 def embeddings(

@@ -92,7 +92,7 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
         return _resolve_embed(request, catalogue, limits)
     check_request(request, limits)
     check_diversity(request.wishes.diversity, attributes.kinds)
-    history, interaction_codes, unknown, unknown_user = _history(request, catalogue)
+    past, unknown, unknown_user = _history(request, catalogue)
     given, allowed, search, vector = None, None, "", None
     if request.method is Method.RANK:
         given, also_unknown = catalogue.rows(list(dict.fromkeys(request.candidates)))
@@ -102,14 +102,14 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
         allowed, also_unknown = _allowed(request, catalogue, attributes)
     return ResolvedRequest(
         request=request,
-        shopper=ResolvedShopper(
-            history=history,
-            interaction_codes=interaction_codes,
+        shopper=replace(
+            past,
+            now=cascade.now if request.now is None else request.now,
             search=search,
             vector=vector,
             allowed=allowed,
         ),
-        basis=Basis.VECTOR if vector is not None else _basis(search, history),
+        basis=Basis.VECTOR if vector is not None else _basis(search, past.history),
         unknown_item_ids=tuple(dict.fromkeys(unknown + also_unknown)),
         unknown_user=unknown_user,
         given=given,
@@ -146,22 +146,27 @@ def _resolve_embed(request: Request, catalogue: Catalogue, limits: Limits) -> Re
     )
 
 
-def _history(request: Request, catalogue: Catalogue) -> tuple[Rows, Rows, tuple[str, ...], bool]:
-    """History rows, interaction codes, unknown item ids, and whether the user is unknown.
+def _history(
+    request: Request, catalogue: Catalogue
+) -> tuple[ResolvedShopper, tuple[str, ...], bool]:
+    """The shopper's history, unknown item ids, and whether the user is unknown.
 
     A history in the request replaces the user's recorded history.
     """
-    shopper = request.shopper
+    shopper, unknown_user = request.shopper, False
+    unknown: tuple[str, ...] = ()
     if shopper.history:
-        history, unknown = catalogue.history_rows(shopper.history)
-        return history, catalogue.interaction_codes(shopper), unknown, False
-    known = None
-    if shopper.user_id is not None:
-        known = catalogue.history(shopper.user_id, request.recent)
-    if known is None:
+        rows, unknown = catalogue.history_rows(shopper.history)
+        codes, times = catalogue.interaction_codes(shopper)
+    else:
+        known = None
+        if shopper.user_id is not None:
+            known = catalogue.history(shopper.user_id, request.recent)
+            unknown_user = known is None
         nothing = np.empty(0, np.int32)
-        return nothing, nothing, (), shopper.user_id is not None
-    return *known, (), False
+        rows, codes, times = (nothing, nothing, None) if known is None else known
+    past = ResolvedShopper(history=rows, interaction_codes=codes, times=times)
+    return past, unknown, unknown_user
 
 
 def _allowed(

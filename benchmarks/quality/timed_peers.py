@@ -1,0 +1,136 @@
+"""Peers that know the time, with options chosen on the validation split."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.arrays import TEST, TRAIN, Dataset
+from dataset.cases import Cases, moment_starts
+from dataset.demand import Demand
+from dataset.interaction_codes import DAY
+from evaluation.metrics import ndcg
+from evaluation.timed_baselines import TimedKNN, windowed_popularity_lists
+
+POPULARITY, KNN = "popularity, newest", "item-knn, time decay"
+WINDOWS = (7, 28)
+"""Days before now whose purchases may make an item popular"""
+HALF_LIVES = (7.0, 30.0, 90.0, 1e9)
+"""Days in which the weight of an interaction may halve; the last one never does"""
+EXPONENTS = (0.0, 0.5)
+"""Powers of the purchases in `BOOST_DAYS` days that may multiply an item-kNN score"""
+BOOST_DAYS = 28
+CHOOSING = 2_000
+"""Most validation cases that choose the options"""
+KEPT_HOURS = 64
+"""Counts of all items that are kept, by hour"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """Options of the peers."""
+
+    window: int
+    half_life: float
+    exponent: float
+
+    def __str__(self) -> str:
+        half = "none" if self.half_life == HALF_LIVES[-1] else f"{self.half_life:.0f} days"
+        return (
+            f"{POPULARITY}: last {self.window} days; {KNN}: half-life {half}, times popularity of "
+            f"{BOOST_DAYS} days to the power {self.exponent:g}; both chosen on valid"
+        )
+
+
+def timed_peers(
+    trial: Dataset, data: Dataset, cases: Cases, listed: int
+) -> tuple[Mapping[str, NDArray[np.int32]], Chosen]:
+    """Lists of the peers for test cases, and the options that the validation split chose.
+
+    Args:
+        trial: The dataset, whose training split the peers learn while options are chosen.
+        data: The dataset for the refit, which the peers learn then.
+        cases: Test cases, with times.
+        listed: Items per case.
+    """
+    chosen = choose(trial)
+    demand = data.demand()
+    assert demand is not None
+    peers = _Peers(data, demand, cases, listed)
+    return {
+        POPULARITY: peers.popularity(chosen.window),
+        KNN: peers.knn(chosen.half_life, chosen.exponent),
+    }, chosen
+
+
+def choose(trial: Dataset) -> Chosen:
+    """The options of the highest NDCG@10 on validation cases, fitted on the training split."""
+    demand = trial.demand(before=TEST)
+    assert demand is not None
+    cases = trial.cases("valid").sample(CHOOSING, 0)
+    peers = _Peers(trial, demand, cases, 10)
+    windows = {days: peers.popularity(days) for days in WINDOWS}
+    pairs = {pair: peers.knn(*pair) for pair in product(HALF_LIVES, EXPONENTS)}
+
+    def quality(lists: NDArray[np.int32]) -> float:
+        return float(ndcg(lists, cases.targets, 10).mean())
+
+    half_life, exponent = max(pairs, key=lambda pair: quality(pairs[pair]))
+    window = max(windows, key=lambda days: quality(windows[days]))
+    return Chosen(window=window, half_life=half_life, exponent=exponent)
+
+
+class _Peers:
+    """Both peers, fitted on the training split of a dataset, for some cases."""
+
+    def __init__(self, data: Dataset, demand: Demand, cases: Cases, listed: int) -> None:
+        self._cases, self._demand, self._listed = cases, demand, listed
+        self._popularity, self._items = data.popularity, np.arange(len(data.item_ids))
+        now_and_times = [cases.when(case) for case in range(len(cases))]
+        self._nows = np.array([now for now, _ in now_and_times], np.int64)
+        self._ages = [
+            now - times for now, times in now_and_times if now is not None and times is not None
+        ]
+        self._knn = _fitted(data)
+        self._counts = lru_cache(KEPT_HOURS)(self._count)
+
+    def _count(self, days: int, now: int) -> NDArray[np.int64]:
+        return self._demand.between(self._items, now - days * DAY, now)
+
+    def popularity(self, days: int) -> NDArray[np.int32]:
+        return windowed_popularity_lists(
+            lambda now: self._counts(days, now),
+            self._popularity,
+            self._cases.histories,
+            self._nows,
+            self._listed,
+        )
+
+    def knn(self, half_life: float, exponent: float) -> NDArray[np.int32]:
+        def boost(case: int) -> NDArray[np.float32]:
+            counts = self._counts(BOOST_DAYS, int(self._nows[case]))
+            factors = (counts / max(counts.max(), 1) + 0.01) ** exponent
+            return factors.astype(np.float32)
+
+        return self._knn.lists(
+            self._cases.histories,
+            self._ages,
+            self._listed,
+            half_life=half_life,
+            boost=boost if exponent else None,
+        )
+
+
+def _fitted(data: Dataset) -> TimedKNN:
+    kept = np.asarray(data.splits) == TRAIN
+    users = np.repeat(np.arange(data.users), np.diff(data.offsets))[kept]
+    starts = np.unique(moment_starts(users, np.asarray(data.moments)[kept]))
+    return TimedKNN.fit(
+        np.searchsorted(users, np.arange(data.users + 1)),
+        np.append(starts, len(users)),
+        np.asarray(data.items)[kept],
+        len(data.item_ids),
+    )

@@ -1,0 +1,34 @@
+"""The time as of which a release answers."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dataset.interaction_codes import DAY, HOUR
+
+
+def full_hour(seconds: int) -> int:
+    """The full hour before a time, in Unix seconds: "now" of all that happens within that hour."""
+    return seconds - seconds % HOUR
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """Asking time by full hours, or the release's own time if its events end long before."""
+
+    newest: int
+    """Unix seconds of the newest event that is counted"""
+    wall: Callable[[], float] = time.time
+    """Returns Unix seconds"""
+
+    def now(self) -> int:
+        """Unix seconds, a full hour.
+
+        If the newest event is older than a day, nobody tells this release what happens now: an
+        archive, or a server without events. Then it answers as of the hour in which its events end,
+        because every count up to the asking time would be low.
+        """
+        asked = int(self.wall())
+        if asked - self.newest > DAY:
+            return full_hour(self.newest) + HOUR
+        return full_hour(asked)
