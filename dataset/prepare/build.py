@@ -125,7 +125,7 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
         if step.rule == UNKNOWN_ITEM and step.rows:
             found = unknown_ids(interactions.unique(), with_title(tables.items.frame))
             unknown = found.message(step.rows_in)
-        if not step.rows_out:
+        if step.rows_in and not step.rows_out:
             table: Table = getattr(tables, step.table)
             with reading(table.path):
                 rows = table.frame.head(3).collect()
@@ -148,7 +148,7 @@ def _require_times(interactions: Table) -> None:
 
 
 def _require_training(interactions: Table, events: pl.DataFrame) -> None:
-    if not (events[SPLIT] == TRAIN).any():
+    if len(events) and not (events[SPLIT] == TRAIN).any():
         column = SPLIT if SPLIT in read_schema(interactions) else TIMESTAMP
         raise InputError(
             f"{interactions.path}: column {column!r} must leave training rows, "

@@ -11,6 +11,7 @@ from dataset.interaction_codes import DAY, MICROSECONDS
 from dataset.prepare.catalogue.canonical_items import canonical_items
 from dataset.prepare.column_names import suggestion
 from dataset.prepare.ids import AS_IDS, id_rules, id_text, is_id, short
+from dataset.prepare.no_interactions import emptied, has_rows
 from dataset.prepare.schema import (
     ACTION,
     BASKET,
@@ -38,7 +39,6 @@ from dataset.prepare.validation import (
     reading,
     require,
     require_columns,
-    require_rows,
     require_type,
     require_unbroken,
 )
@@ -95,6 +95,8 @@ def examined(
 
 
 def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
+    if not has_rows(events):
+        return emptied(events)
     require_columns(events, [USER, ITEM])
     schema = read_schema(events)
     if TIMESTAMP not in schema and ORDER not in schema:
@@ -136,7 +138,6 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
         require_type(events, ACTION, "be text", is_string, remedy="write names, such as view")
         rules.append(short(ACTION))
         columns[ACTION] = pl.col(ACTION).cast(pl.String).fill_null("").str.strip_chars()
-    require_rows(events)
     require(events, rules)
     if not events.findings.broken:
         events.findings.notes.extend(_mixed_times(events))

@@ -178,7 +178,8 @@ def _figures(report: CheckReport, config: DataConfig, tables: Source) -> CheckRe
     kept, _ = cut_table(tables.items)
     events = tables.interactions.frame
     with reading(tables.interactions.path):
-        unknown = unknown_ids(events, kept.frame).rows / events.select(pl.len()).collect().item()
+        rows = events.select(pl.len()).collect().item()
+        unknown = unknown_ids(events, kept.frame).rows / max(rows, 1)
     report = replace(report, unknown_items=unknown, times=_times(events), actions=_actions(events))
     cleaned = cleaned_tables(config, replace(tables, items=kept))
     warnings = [note for table in (kept, tables.interactions) for note in table.findings.notes]
