@@ -88,7 +88,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
         made_from=made_from(config, dataset, root),
     )
     if len(cases):
-        report = _scored(report, config, data, cases, dataset, root)
+        report = _scored(report, config, data=data, cases=cases, dataset=dataset, root=root)
     else:
         logger.warning(NO_CASES)
         report = replace(report, notes=(*notes, NO_CASES))
@@ -99,7 +99,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
 
 
 def _scored(
-    report: Report, config: BenchConfig, data: Dataset, cases: Cases, dataset: str, root: Path
+    report: Report, config: BenchConfig, *, data: Dataset, cases: Cases, dataset: str, root: Path
 ) -> Report:
     """The report with the figures of every system."""
     systems = {**baselines(config, data, cases), **peers(data, cases, Path(dataset))}

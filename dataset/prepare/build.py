@@ -17,7 +17,7 @@ from dataset.prepare.canonical import canonical
 from dataset.prepare.cleaning import NO_TITLE, UNKNOWN_ITEM, Cleaned, Dropped, clean, with_title
 from dataset.prepare.item_fields_writer import save_fields
 from dataset.prepare.item_text_columns import rendered
-from dataset.prepare.privacy import PrivacyFiles
+from dataset.prepare.privacy import ERASED, PrivacyFiles
 from dataset.prepare.schema import (
     ITEM,
     SPLIT,
@@ -125,7 +125,7 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
         if step.rule == UNKNOWN_ITEM and step.rows:
             found = unknown_ids(interactions.unique(), with_title(tables.items.frame))
             unknown = found.message(step.rows_in)
-        if step.rows_in and not step.rows_out:
+        if step.rows_in and not step.rows_out and step.rule != ERASED:
             table: Table = getattr(tables, step.table)
             with reading(table.path):
                 rows = table.frame.head(3).collect()

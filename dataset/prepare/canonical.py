@@ -44,6 +44,8 @@ from dataset.prepare.validation import (
 )
 
 SPLITS = ("train", "valid", "test")
+AS_TIMES = "write date and time, as 2024-12-31T14:05:00 or Unix time"
+NO_TIMES = f"; export the times, or number each user's rows from the oldest in {ORDER!r}"
 EARLIEST = "2000-01-01"
 
 
@@ -102,7 +104,7 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
     if TIMESTAMP not in schema and ORDER not in schema:
         events.refuse(
             f"column {TIMESTAMP!r} or {ORDER!r} must exist, "
-            f"got the columns {list(schema)}{suggestion(TIMESTAMP, schema)}"
+            f"got the columns {list(schema)}{suggestion(TIMESTAMP, schema) or NO_TIMES}"
         )
     columns, rules = dict[str, pl.Expr](), list[Rule]()
     for name in (USER, ITEM):
@@ -116,7 +118,9 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
         rules.append(Rule(column=ORDER, must="not be null", broken=pl.col(ORDER).is_null()))
         rules.append(Rule(column=ORDER, must="be below 2^63", broken=columns[ORDER].is_null()))
     if TIMESTAMP in schema:
-        require_type(events, TIMESTAMP, "be numbers, dates or ISO 8601 text", is_time)
+        require_type(
+            events, TIMESTAMP, "be numbers, dates or ISO 8601 text", is_time, remedy=AS_TIMES
+        )
         columns[TIME] = unix_microseconds(TIMESTAMP, schema[TIMESTAMP])
         rules += _time_rules(schema[TIMESTAMP], columns[TIME], earliest, now)
     if BASKET in schema:

@@ -182,13 +182,14 @@ def _figures(report: CheckReport, config: DataConfig, tables: Source) -> CheckRe
         unknown = unknown_ids(events, kept.frame).rows / max(rows, 1)
     report = replace(report, unknown_items=unknown, times=_times(events), actions=_actions(events))
     cleaned = cleaned_tables(config, replace(tables, items=kept))
+    splitted = assign_split(cleaned.interactions, config)
     warnings = [note for table in (kept, tables.interactions) for note in table.findings.notes]
-    counts = _counts(cleaned, config)
+    warnings += [splitted.note] if splitted.note else []
+    counts = _counts(cleaned, splitted.interactions)
     return replace(report, dropped=cleaned.report, warnings=warnings, **counts)
 
 
-def _counts(cleaned: Cleaned, config: DataConfig) -> dict[str, Any]:
-    events = assign_split(cleaned.interactions, config).interactions
+def _counts(cleaned: Cleaned, events: pl.LazyFrame) -> dict[str, Any]:
     counted = events.select(
         users=pl.col(USER).n_unique(),
         rows=pl.len(),

@@ -11,7 +11,7 @@ from dataset.prepare.validation import Table, reading
 EMPTY = pl.LazyFrame(schema={USER: pl.String, ITEM: pl.String, TIME: pl.Int64})
 """Canonical interactions without rows"""
 NOTE = (
-    "the table has no rows, so that items are told apart by their texts alone; put "
+    "there are no interactions, so that items are told apart by their texts alone; put "
     "interactions.parquet or interactions.csv beside the items as soon as there are any"
 )
 
@@ -36,6 +36,5 @@ def has_rows(table: Table) -> bool:
 
 
 def emptied(table: Table) -> Table:
-    """A table without rows in canonical form, whatever its columns; notes it."""
-    table.findings.notes.append(NOTE)
+    """A table without rows in canonical form, whatever its columns."""
     return replace(table, frame=EMPTY)
