@@ -100,7 +100,9 @@ class Shortlists:
         if not self.learnt:
             return "no shortlist to learn from holds an item that its user bought next"
         if not self.choosing or len(np.unique(users[self.gates])) < 2:
-            return "fewer than two users are left to decide whether ranking pays"
+            return (
+                "too few users are left to choose the ranker's pass and decide whether ranking pays"
+            )
         return ""
 
     def flush(self) -> None:

@@ -208,7 +208,7 @@ def _times(events: pl.LazyFrame) -> tuple[str, str] | None:
     if TIME not in events.collect_schema():
         return None
     first, last = events.select(first=pl.col(TIME).min(), last=pl.col(TIME).max()).collect().row(0)
-    return _shown(first), _shown(last)
+    return None if first is None else (_shown(first), _shown(last))
 
 
 def _shown(microseconds: int) -> str:
