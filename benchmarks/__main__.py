@@ -30,7 +30,8 @@ def main() -> None:
             return
         report = benchmark(config, options.dataset, root, folder)
         console = Console(width=None if sys.stdout.isatty() else 160)
-        console.print(results_table(report))
+        if report.systems:
+            console.print(results_table(report))
         logger.info("report: %s", folder / "report.html")
 
 

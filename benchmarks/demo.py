@@ -49,6 +49,8 @@ def show(release: Path, config: Path, users: int) -> None:
             client.wait_until_ready(START_SECONDS)
             for user in np.random.default_rng(1).permutation(data.users)[:users].tolist():
                 _print(client, data, user)
+            if not data.users:
+                _print_without_users(client, data)
     finally:
         server.send_signal(signal.SIGTERM)
         logger.info("server stopped with status %d", server.wait(START_SECONDS))
@@ -62,6 +64,17 @@ def _print(client: RecommenderClient, data: Dataset, user: int) -> None:
     console = Console()
     console.print(history_table(titles, of=f"user {user_id}"))
     console.print(answer_table(answer, title=f"recommended to user {user_id}"), "")
+
+
+def _print_without_users(client: RecommenderClient, data: Dataset) -> None:
+    """Print what a shop without interactions can answer: a search, and neighbours of an item."""
+    row = int(np.random.default_rng(1).integers(len(data.item_ids)))
+    title, wishes = data.titles[row], Wishes(limit=RECOMMENDED)
+    console = Console()
+    found = client.recommend(Shopper(search=title), wishes)
+    console.print(answer_table(found, title=f"found for {title!r}"), "")
+    similar = client.similar(data.item_ids[row], wishes)
+    console.print(answer_table(similar, title=f"similar to {title!r}"), "")
 
 
 if __name__ == "__main__":

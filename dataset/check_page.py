@@ -19,7 +19,7 @@ def page(report: "CheckReport") -> RenderableType:
     parts: list[RenderableType] = []
     for name, table in report.tables.items():
         parts += _columns(name, table)
-    if report.interactions:
+    if report.items:
         parts += _figures(report)
     if report.warnings:
         parts += [

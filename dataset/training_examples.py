@@ -58,8 +58,8 @@ def training_examples(data: Dataset, *, within_baskets: bool = False) -> Trainin
             history and the basket's earlier items. The order within a basket carries no
             information and differs between users.
 
-    Raises:
-        ValueError: no user has two moments in the training split.
+    Returns:
+        The examples; none if no user has two moments in the training split.
     """
     kept = data.splits == TRAIN
     users = np.repeat(np.arange(data.users), np.diff(data.offsets))[kept]
@@ -68,8 +68,6 @@ def training_examples(data: Dataset, *, within_baskets: bool = False) -> Trainin
     begins = moment_starts(users, np.asarray(data.moments[kept]))
     first_time = _first_time(users, items)
     places = np.flatnonzero((begins > starts[users]) & first_time)
-    if not len(places):
-        raise ValueError("training split must hold a user with two moments, got none")
     ends = begins[places]
     if within_baskets:
         inside = np.flatnonzero((begins < np.arange(len(items))) & first_time)

@@ -39,12 +39,11 @@ class ValidationUsers:
     def of(cls, data: Dataset) -> "ValidationUsers":
         """Divide the validation users of a dataset; logs a line if they are too few to divide.
 
-        Raises:
-            ValueError: the validation split has no usable user.
+        All parts are empty if the validation split has no user with a history and a new item.
         """
         cases = data.cases("valid")
         if not len(cases):
-            raise ValueError("valid split must hold a user with a history and a new item, got none")
+            return cls(stop=cases, weigh=cases, choose=cases, gate=cases, learn=cases)
         users, of_case = np.unique(cases.user_rows, return_inverse=True)
         hashes = _hashes(data, users)
         if len(users) < FEWEST:

@@ -11,6 +11,12 @@ from index.recall_sources import RecallSources
 
 WEIGHTS = (0.0, 0.125, 0.25, 0.5, 1.0, 2.0)
 SHORTLIST = 200
+UNDECIDED = 1.0
+"""Weight where no user can decide: suits the head of a list, as no ranker is trained then"""
+UNDECIDED_NOTE = (
+    "no user's next item can be predicted in the validation split, so the neighbour lists weigh "
+    f"{UNDECIDED} (neighbours.weight)"
+)
 
 
 def recall_by_weight(

@@ -1,5 +1,6 @@
 """The index stage: builds, tunes and measures the recall sources."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.arrays import TEST, TRAIN, Dataset, load_dataset
+from dataset.config import NOTES
 from index import demand_eras
 from index.config import IndexConfig, NeighboursConfig
 from index.faiss_store.build import build_index, chosen_kind, list_count
@@ -16,7 +18,7 @@ from index.faiss_store.gpus import used
 from index.item_knn import NEXT_ITEMS, NeighbourLists, nearest_neighbours, next_items
 from index.milvus_store.upload import upload
 from index.recall_sources import WEIGHT, RecallSources
-from index.source_weight import recall_by_weight
+from index.source_weight import UNDECIDED, UNDECIDED_NOTE, recall_by_weight
 from index.tuning import OperatingPoint, Truth, explore, measure, reaching, widest_effort
 from index.vector_store import TunableStore
 from index.vectors import Vectors
@@ -31,6 +33,7 @@ from lineage.stages import (
     WEIGHING_CASES,
 )
 
+logger = logging.getLogger(__name__)
 RECALL = "recall@100 against exact"
 LATENCY = "p50 ms"
 POINT = "operating point"
@@ -65,7 +68,12 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     index, neighbours, facts = _built(config, towers, data, folder)
     if (demand := data.demand(before=TEST)) is not None:
         demand.save(folder)
-    if neighbours is not None and config.neighbours.weight is None:
+    facts[NOTES] = []
+    cases = data.cases("valid").at(np.load(towers / WEIGHING_CASES))
+    if neighbours is not None and config.neighbours.weight is None and not len(cases):
+        facts[WEIGHT], facts[NOTES] = UNDECIDED, [UNDECIDED_NOTE]
+        logger.warning(UNDECIDED_NOTE)
+    elif neighbours is not None and config.neighbours.weight is None:
         recalls = recall_by_weight(
             RecallSources.of(
                 index,
@@ -74,7 +82,7 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
                 config=replace(config.neighbours, weight=0.0),
             ),
             np.load(towers / USER_EMBEDDINGS),
-            data.cases("valid").at(np.load(towers / WEIGHING_CASES)),
+            cases,
         )
         facts[WEIGHT] = max(recalls, key=lambda weight: (recalls[weight], -weight))
         facts["recall by weight"] = {str(w): round(r, 4) for w, r in recalls.items()}

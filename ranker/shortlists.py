@@ -89,6 +89,22 @@ class Shortlists:
         """Positions of the cases that decide whether ranking pays."""
         return slice(self.learnt + self.choosing, len(self.places))
 
+    def lacking(self, users: NDArray[np.int64]) -> str:
+        """What the lists lack to train a ranker and to decide whether it pays; empty for nothing.
+
+        Args:
+            users: (cases,) user row of each case.
+        """
+        if not len(self.places):
+            return "no user's next item can be predicted in the validation split"
+        if not self.learnt:
+            return "no shortlist to learn from holds an item that its user bought next"
+        if not self.choosing or len(np.unique(users[self.gates])) < 2:
+            return (
+                "too few users are left to choose the ranker's pass and decide whether ranking pays"
+            )
+        return ""
+
     def flush(self) -> None:
         """Write the arrays that `create` mapped."""
         for values in (self.rows, self.scores, self.features):

@@ -23,6 +23,7 @@ from backbone.training import fit, seed_everything, total_steps, training_folder
 from backbone.unknown_pieces import warn_of_unknown_pieces
 from dataset.arrays import Dataset, load_dataset
 from dataset.cases import Cases
+from dataset.config import NOTES
 from lineage.manifest import read_manifest, require_newest_format
 from lineage.processes import Processes
 from lineage.stages import BACKBONE, DATA, EMBEDDINGS, RANKER, SHORTLISTS, TRIAL_TOWERS
@@ -43,6 +44,8 @@ from ranker.ranker import Ranker
 from ranker.shortlists import Shortlists
 
 logger = logging.getLogger(__name__)
+PAYS = "ranking pays"
+"""Key of the fact whether the ranker's order is better than the shortlist's."""
 SAMPLED_TEXTS = 10_000
 """Most texts in which unknown word pieces are counted"""
 STANDARDISING_LISTS = 2_000
@@ -69,10 +72,45 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     tokenizer = load_tokenizer(config.backbone)
     inputs = _inputs(config, data, tokenizer, root, folder)
     seed_everything(config.training.seed)
+    lacking = shortlists.lacking(cases.user_rows)
+    if lacking:
+        module = _module(config, cases, shortlists, inputs, 1)
+        facts = _skipped(f"{lacking}, so the ranker is not trained and the shortlist's order stays")
+    else:
+        checkpoints = training_folder(root, RANKER, asdict(config), mined.fingerprint)
+        module, facts = _trained(config, cases, shortlists, inputs, checkpoints)
+    if not isinstance(module.model, AttentionRanker):
+        module.model.bert = merged(module.model.bert)
+    module.ranker.save(folder, tokenizer)
+    weight = float(module.model.shortlist_weight.detach())
+    return {**facts, "shortlist_weight": round(weight, 3)}
+
+
+def _skipped(note: str) -> dict[str, Any]:
+    """Facts of a ranker that is not trained, and why; logs it."""
+    logger.warning(note)
+    return {
+        MONITOR: None,
+        f"{MONITOR} of the shortlist": None,
+        "standard error of the gain": None,
+        "users who decided": 0,
+        PAYS: False,
+        "epochs": 0,
+        NOTES: [note],
+    }
+
+
+def _trained(
+    config: RankerConfig,
+    cases: Cases,
+    shortlists: Shortlists,
+    inputs: RankerInputs | LateInputs | AttentionInputs,
+    checkpoints: Path,
+) -> tuple[RankerModule, dict[str, Any]]:
+    """Train the ranker; the shortlist's order stays if ranking does not pay. Also facts."""
     loader = _training_loader(config, cases, shortlists, inputs)
     steps = total_steps(loader, config.training)
     module = _module(config, cases, shortlists, inputs, steps)
-    checkpoints = training_folder(root, RANKER, asdict(config), mined.fingerprint)
     fitted = fit(
         module,
         loader,
@@ -100,17 +138,14 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     )
     if not gain.pays:
         module.model.trust_shortlist()
-    if not isinstance(module.model, AttentionRanker):
-        module.model.bert = merged(module.model.bert)
-    module.ranker.save(folder, tokenizer)
-    return {
+    return module, {
         MONITOR: round(gain.after, 4),
         f"{MONITOR} of the shortlist": round(gain.before, 4),
-        "standard error of the gain": round(gain.standard_error, 4) if gain.users > 1 else None,
+        "standard error of the gain": round(gain.standard_error, 4),
         "users who decided": gain.users,
-        "ranking pays": gain.pays,
-        "shortlist_weight": round(float(module.model.shortlist_weight.detach()), 3),
+        PAYS: gain.pays,
         "epochs": fitted.epochs,
+        NOTES: [],
     }
 
 
@@ -203,6 +238,8 @@ def _standardise(model: Corrector, shortlists: Shortlists) -> None:
     """Set the features' means and standard deviations from the first training lists."""
     first = slice(min(shortlists.learnt, STANDARDISING_LISTS))
     features = shortlists.features[first][shortlists.rows[first] >= 0]
+    if not len(features):
+        return
     model.mean.copy_(torch.from_numpy(features.mean(axis=0)))
     model.scale.copy_(torch.from_numpy(spread(features)))
 

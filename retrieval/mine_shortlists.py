@@ -36,9 +36,6 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
 
     Returns:
         Facts for the manifest: counts of users, and of lists that hold a target.
-
-    Raises:
-        ValueError: no list to train on holds a target.
     """
     limit_blas_threads()
     open_release(root, TRIAL)
@@ -55,11 +52,6 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
     ]
     choosing = _recall(retriever, choose, config.size, "shortlists to choose the pass")
     gating = _recall(retriever, gate, config.size, "shortlists to judge the ranker")
-    if not learnt:
-        raise ValueError(
-            f"size must be large enough to recall a target for at least one of {len(learn)} "
-            f"users, got {config.size}; raise it or train the towers for longer"
-        )
     features = Features.load(root / TRIAL_FOLDER, retriever.sources, data.popularity)
     _write(folder, features, (learnt, choosing, gating), config)
     return {

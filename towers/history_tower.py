@@ -67,6 +67,11 @@ class HistoryTower(nn.Module):
         self.own_search = nn.Parameter(torch.tensor(OWN_SEARCH))
         self.decay = nn.Parameter(torch.logit(torch.tensor(DECAY)))
 
+    @torch.no_grad()
+    def trust_items(self) -> None:
+        """Reset the projected state to zero, so that an embedding is the sum of its own tokens."""
+        self.out.weight.zero_()
+
     def forward(
         self, items: Tensor, packed: PackedBatch, cells: Tensor, searches: Tensor
     ) -> Tensor:

@@ -15,6 +15,9 @@ BEHAVIOUR = 2.0
 RIDGE = 30.0
 """Penalty of the ridge regression on standardised texts, in items."""
 
+SAME = 1e-3
+"""Share of the texts' length within which they are all the same"""
+
 
 class ItemTower(nn.Module):
     """A backbone over an item's text, projected, plus a learned residual of the item; unit length.
@@ -121,11 +124,15 @@ class ItemTower(nn.Module):
     def fit_projection(self, texts: Tensor) -> None:
         """Initialise the projection with the principal components of the texts, strongest first.
 
+        Texts that are all the same, such as the only one, are not centred: nothing would be left.
+
         Args:
             texts: (items, hidden) texts of the corpus, encoded by `read`.
         """
         mean = texts.mean(dim=0)
         centred = texts - mean
+        if centred.norm() <= SAME * texts.norm():
+            mean, centred = torch.zeros_like(mean), texts
         _, _, directions = torch.linalg.svd(centred, full_matrices=False)
         scale = centred.norm(dim=1).pow(2).mean().rsqrt()
         weight = nn.init.orthogonal_(torch.empty_like(self.projection.weight))

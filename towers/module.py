@@ -133,6 +133,8 @@ class TowersModule(LightningModule):
         """(users, dimension): embeddings of shoppers after their histories."""
         self.average.eval()
         tower = self.average.user_tower
+        if not histories:
+            return items[:0]
         if isinstance(tower, HistoryTower):
             length = self.config.history_length
             return embed_histories(tower, items, histories, interaction_codes, length=length)

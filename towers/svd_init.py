@@ -41,6 +41,8 @@ def svd_embeddings(examples: TrainingExamples, items: int, *, dimension: int, se
     left, right = (sparse.diags_array(1 / np.maximum(roots, 1)) for roots in (of_users, of_items))
     scaled = (left @ bought @ right).tocoo()
     rank = min(dimension, users, items)
+    if not rank:
+        return torch.zeros(items, dimension)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         of_rank, values, directions = torch.svd_lowrank(

@@ -34,6 +34,7 @@ from backbone.training import (
 from backbone.unknown_pieces import warn_of_unknown_pieces
 from dataset.arrays import Dataset, load_dataset
 from dataset.cases import Cases
+from dataset.config import NOTES
 from dataset.training_examples import training_examples
 from dataset.validation_users import ValidationUsers
 from lineage.manifest import read_manifest, require_newest_format
@@ -60,6 +61,7 @@ from towers.module import MONITOR, TowersModule
 from towers.negative_sampler import NegativeSampler
 from towers.svd_init import svd_embeddings
 from towers.titles_tower import TitlesTower, start_titles_tower
+from towers.untrained import notes_of_refit, notes_of_trial, untrained
 from towers.windows import windows
 
 EPOCHS, WARMUP = "epochs", "warm-up steps"
@@ -87,16 +89,17 @@ def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         data,
         tokenizer,
         workplace,
-        valid=users.stop.sample(config.valid_users, 0),
+        valid=users.stop.sample(config.valid_users, 0) if len(users.stop) else None,
         cache_below=root / "training",
     )
     weigh = users.weigh.sample(config.valid_users, 0)
     np.save(folder / WEIGHING_CASES, weigh.places)
     return {
         **_written(config, module, (weigh.histories, weigh.interaction_codes), tokenizer, folder),
-        MONITOR: round(fitted.best, 4),
-        EPOCHS: fitted.epochs,
+        MONITOR: None if np.isnan(fitted.best) else round(fitted.best, 4),
+        EPOCHS: fitted.epochs or config.training.max_epochs,
         WARMUP: module.warmup,
+        NOTES: notes_of_trial(data, stopping=len(users.stop), epochs=config.training.max_epochs),
     }
 
 
@@ -134,6 +137,7 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     return {
         **_written(config, module, (histories, interaction_codes), tokenizer, folder),
         EPOCHS: epochs,
+        NOTES: notes_of_refit(len(module.examples)),
     }
 
 
@@ -193,6 +197,9 @@ def fit_towers(
         training.
     """
     source = training_source(config, data, text_inputs(data, tokenizer, config))
+    if not len(source.examples):
+        module = build_module(config, data, source, 1, cache_below=cache_below)
+        return on_device(module), untrained(module)
     loader = batches(config, source)
     steps = total_steps(loader, config.training)
     module = build_module(config, data, source, steps, valid=valid, cache_below=cache_below)
@@ -205,10 +212,15 @@ def fit_towers(
         monitor=MONITOR if valid else None,
         folder=folder,
     )
-    module.to(best_device())  # Lightning leaves it on the CPU
-    if config.item_layers:
+    return on_device(module), fitted
+
+
+def on_device(module: TowersModule) -> TowersModule:
+    """The towers on the fastest device, where Lightning does not leave them, with every text."""
+    module.to(best_device())
+    if module.config.item_layers:
         module.encode_texts()
-    return module, fitted
+    return module
 
 
 def text_inputs(
@@ -244,7 +256,10 @@ def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> 
         inputs=inputs,
         twins=twins,
         sampler=NegativeSampler(
-            target_share=counts / counts.sum(), bought=bought, uniform=config.uniform, hard=hard
+            target_share=counts / max(counts.sum(), 1),
+            bought=bought,
+            uniform=config.uniform,
+            hard=hard,
         ),
         fresh_texts=config.fresh_texts if config.item_layers else 0,
         seed=config.training.seed,

@@ -5,7 +5,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from benchmarks.quality import lambdarank
 from benchmarks.quality.cascade_lists import LISTED, CascadeLists, cascade_lists, case_shoppers
 from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.saved_lists import LISTS, USERS, evaluation_users, saved_lists
+from benchmarks.quality.unmeasured import NO_CASES, NO_TREES, stage_notes
 from benchmarks.report.report import Example, Report, make_example, write_report
 from dataset.arrays import Dataset, load_dataset
 from dataset.cases import Cases
-from dataset.config import HOW, NOTES
 from dataset.training_examples import training_examples
 from evaluation.baselines import ItemKNN, popularity_lists
 from evaluation.intervals import Interval, mean_interval
@@ -46,6 +46,14 @@ TIMED = 100
 """Users whose requests are timed for each number of candidates."""
 TRAININGS = 5
 """Trainings of LambdaRank where they differ by seed; figures are means over them"""
+COMPARED = (
+    ("cascade", "shortlist"),
+    ("cascade", "towers"),
+    ("cascade", "lambdarank"),
+    ("cascade", "item-knn"),
+    ("towers", "item-knn"),
+)
+"""Pairs of systems whose differences the report shows"""
 Lists = Mapping[str, NDArray[np.int32]]
 """(cases, k) or (trainings, cases, k) item rows of every system, by name"""
 
@@ -61,49 +69,65 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
 
     Raises:
         ArtifactError: the release is incomplete, corrupt or mixed.
-        ValueError: the test split has no user to score.
     """
     started = time.monotonic()
     data = load_dataset(root / DATA).for_refit()
-    cases = evaluated_cases(config, data, Path(dataset))
+    cases, notes = _cases(config, data, Path(dataset)), stage_notes(root)
     users = len(np.unique(cases.user_rows))
-    made = read_manifest(root / DATA, DATA).facts
-    logger.info("scoring %d moments of %d users, split by %s", len(cases), users, made[HOW])
+    logger.info("scoring %d moments of %d users, %s", len(cases), users, notes[0])
+    report = Report(
+        dataset=root.name,
+        users=users,
+        cases=len(cases),
+        notes=notes,
+        history="excluded",
+        systems={},
+        seconds={stage: read_manifest(root / stage, stage).seconds for stage in CASCADE},
+        machine=_machine(),
+        command=f"make bench DATASET={root.name if root.name == dataset else dataset}",
+        made_from=made_from(config, dataset, root),
+    )
+    if len(cases):
+        report = _scored(report, config, data=data, cases=cases, dataset=dataset, root=root)
+    else:
+        logger.warning(NO_CASES)
+        report = replace(report, notes=(*notes, NO_CASES))
+    seconds = {**report.seconds, "bench": round(time.monotonic() - started, 1)}
+    report = replace(report, seconds=seconds)
+    write_report(folder, report)
+    return report
+
+
+def _scored(
+    report: Report, config: BenchConfig, *, data: Dataset, cases: Cases, dataset: str, root: Path
+) -> Report:
+    """The report with the figures of every system."""
     systems = {**baselines(config, data, cases), **peers(data, cases, Path(dataset))}
     engine = Engine.load(root, EngineConfig())
     own = cascade_lists(engine, data, cases)
+    trees = boosted(config, root, engine, data, own=own, cases=cases)
     systems |= {
-        "lambdarank": boosted(config, root, engine, data, own=own, cases=cases)[..., :LISTED],
+        **({} if trees is None else {"lambdarank": trees[..., :LISTED]}),
         "towers": own.towers,
         "shortlist": own.shortlist[:, :LISTED],
         "cascade": own.cascade[:, :LISTED],
     }
     logger.info("median ms a request: %s", {k: round(v, 1) for k, v in own.milliseconds.items()})
-    seconds = {stage: read_manifest(root / stage, stage).seconds for stage in CASCADE}
-    report = Report(
-        dataset=root.name,
-        users=users,
-        cases=len(cases),
-        notes=(f"split by {made[HOW]}", *made[NOTES]),
-        history="excluded",
+    return replace(
+        report,
+        notes=report.notes if trees is not None else (*report.notes, NO_TREES),
         systems={
             name: summarise(
                 lists, cases.targets, len(data.item_ids), config.seed, users=cases.user_rows
             )
             for name, lists in systems.items()
         },
-        seconds={**seconds, "bench": round(time.monotonic() - started, 1)},
-        machine=_machine(),
-        command=f"make bench DATASET={root.name if root.name == dataset else dataset}",
         decomposition=decomposition(config, root, own, cases),
         by_length=by_length(config, engine, data, own, cases),
         paired=paired(config, systems, cases),
         slices=slices(config, data, systems, cases),
         examples=examples(config, data, cases, own),
-        made_from=made_from(config, dataset, root),
     )
-    write_report(folder, report)
-    return report
 
 
 def made_from(config: BenchConfig, dataset: str, root: Path) -> dict[str, Any]:
@@ -122,6 +146,14 @@ def evaluated_cases(config: BenchConfig, data: Dataset, folder: Path) -> Cases:
     Raises:
         ValueError: no user is left.
     """
+    cases = _cases(config, data, folder)
+    if not len(cases):
+        raise ValueError("test split must hold a user with a history and a new item, got none")
+    return cases
+
+
+def _cases(config: BenchConfig, data: Dataset, folder: Path) -> Cases:
+    """`evaluated_cases`, maybe none."""
     cases = data.cases("test")
     named = evaluation_users(folder)
     if named is None:
@@ -131,8 +163,6 @@ def evaluated_cases(config: BenchConfig, data: Dataset, folder: Path) -> Cases:
         places = [order.get(data.user_ids[int(row)], -1) for row in cases.user_rows]
         chosen = np.argsort(places, kind="stable")[np.sum(np.array(places) < 0) :]
         cases = cases.select(chosen.astype(np.int64))
-    if not len(cases):
-        raise ValueError("test split must hold a user with a history and a new item, got none")
     return cases
 
 
@@ -156,14 +186,16 @@ def boosted(
     *,
     own: CascadeLists,
     cases: Cases,
-) -> NDArray[np.int32]:
-    """(trainings, cases, shortlist) shortlists in LambdaRank's order.
+) -> NDArray[np.int32] | None:
+    """(trainings, cases, shortlist) shortlists in LambdaRank's order; None without training lists.
 
     LambdaRank is trained on the ranker's training lists. If LightGBM bins features by a random
     sample, its quality depends on that sample, so it is trained several times.
     """
     shortlists = Shortlists.load(root / SHORTLISTS)
     valid = load_dataset(root / DATA).cases("valid").at(shortlists.places)
+    if shortlists.lacking(valid.user_rows):
+        return None
     sources = engine.cascade.retriever.sources
     features = Features.load(root, sources, data.popularity)
     size, trainings = shortlists.rows.shape[1], TRAININGS if lambdarank.drawn(shortlists) else 1
@@ -187,13 +219,8 @@ def paired(config: BenchConfig, systems: Lists, cases: Cases) -> dict[str, Mappi
         f"{first} − {second}": compare(
             systems[first], systems[second], cases.targets, config.seed, users=cases.user_rows
         )
-        for first, second in (
-            ("cascade", "shortlist"),
-            ("cascade", "towers"),
-            ("cascade", "lambdarank"),
-            ("cascade", "item-knn"),
-            ("towers", "item-knn"),
-        )
+        for first, second in COMPARED
+        if first in systems and second in systems
     }
 
 

@@ -66,7 +66,7 @@ class Report:
     history: Literal["excluded", "included"]
     """Whether lists may hold items of the user's history."""
     systems: Mapping[str, Mapping[str, Interval]]
-    """Intervals by system and metric, in the order to show."""
+    """Intervals by system and metric, in the order to show; none if nothing can be measured."""
     seconds: Mapping[str, float]
     """Wall time by stage, s."""
     split: str = "test"
@@ -89,10 +89,6 @@ class Report:
     examples: Sequence[Example] = ()
     made_from: Mapping[str, Any] = field(default_factory=dict)
     """Release, options and saved lists; equal ones give equal figures."""
-
-    def __post_init__(self) -> None:
-        if not self.systems:
-            raise ValueError("systems must hold at least one, got none")
 
     @property
     def metrics(self) -> list[str]:

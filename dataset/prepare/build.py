@@ -18,7 +18,7 @@ from dataset.prepare.caps import Caps
 from dataset.prepare.cleaning import NO_TITLE, UNKNOWN_ITEM, Cleaned, Dropped, clean, with_title
 from dataset.prepare.item_fields_writer import save_fields
 from dataset.prepare.item_text_columns import rendered
-from dataset.prepare.privacy import PrivacyFiles
+from dataset.prepare.privacy import ERASED, PrivacyFiles
 from dataset.prepare.schema import (
     ITEM,
     SPLIT,
@@ -129,7 +129,7 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
             unknown = found.message(step.rows_in)
         if step.lost.users:
             tables.interactions.findings.notes.append(_left_out(step))
-        if not step.rows_out:
+        if step.rows_in and not step.rows_out and step.rule != ERASED:
             table: Table = getattr(tables, step.table)
             with reading(table.path):
                 rows = table.frame.head(3).collect()
@@ -171,7 +171,7 @@ def _require_times(interactions: Table) -> None:
 
 
 def _require_training(interactions: Table, events: pl.DataFrame) -> None:
-    if not (events[SPLIT] == TRAIN).any():
+    if len(events) and not (events[SPLIT] == TRAIN).any():
         column = SPLIT if SPLIT in read_schema(interactions) else TIMESTAMP
         raise InputError(
             f"{interactions.path}: column {column!r} must leave training rows, "

@@ -11,6 +11,7 @@ from dataset.interaction_codes import DAY, MICROSECONDS
 from dataset.prepare.catalogue.canonical_items import canonical_items
 from dataset.prepare.column_names import suggestion
 from dataset.prepare.ids import AS_IDS, id_rules, id_text, is_id, short
+from dataset.prepare.no_interactions import emptied, has_rows
 from dataset.prepare.schema import (
     ACTION,
     BASKET,
@@ -38,12 +39,13 @@ from dataset.prepare.validation import (
     reading,
     require,
     require_columns,
-    require_rows,
     require_type,
     require_unbroken,
 )
 
 SPLITS = ("train", "valid", "test")
+AS_TIMES = "write date and time, as 2024-12-31T14:05:00 or Unix time"
+NO_TIMES = f"; export the times, or number each user's rows from the oldest in {ORDER!r}"
 EARLIEST = "2000-01-01"
 
 
@@ -95,12 +97,14 @@ def examined(
 
 
 def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
+    if not has_rows(events):
+        return emptied(events)
     require_columns(events, [USER, ITEM])
     schema = read_schema(events)
     if TIMESTAMP not in schema and ORDER not in schema:
         events.refuse(
             f"column {TIMESTAMP!r} or {ORDER!r} must exist, "
-            f"got the columns {list(schema)}{suggestion(TIMESTAMP, schema)}"
+            f"got the columns {list(schema)}{suggestion(TIMESTAMP, schema) or NO_TIMES}"
         )
     columns, rules = dict[str, pl.Expr](), list[Rule]()
     for name in (USER, ITEM):
@@ -114,7 +118,9 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
         rules.append(Rule(column=ORDER, must="not be null", broken=pl.col(ORDER).is_null()))
         rules.append(Rule(column=ORDER, must="be below 2^63", broken=columns[ORDER].is_null()))
     if TIMESTAMP in schema:
-        require_type(events, TIMESTAMP, "be numbers, dates or ISO 8601 text", is_time)
+        require_type(
+            events, TIMESTAMP, "be numbers, dates or ISO 8601 text", is_time, remedy=AS_TIMES
+        )
         columns[TIME] = unix_microseconds(TIMESTAMP, schema[TIMESTAMP])
         rules += _time_rules(schema[TIMESTAMP], columns[TIME], earliest, now)
     if BASKET in schema:
@@ -136,7 +142,6 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
         require_type(events, ACTION, "be text", is_string, remedy="write names, such as view")
         rules.append(short(ACTION))
         columns[ACTION] = pl.col(ACTION).cast(pl.String).fill_null("").str.strip_chars()
-    require_rows(events)
     require(events, rules)
     if not events.findings.broken:
         events.findings.notes.extend(_mixed_times(events))

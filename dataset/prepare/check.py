@@ -178,16 +178,18 @@ def _figures(report: CheckReport, config: DataConfig, tables: Source) -> CheckRe
     kept, _ = cut_table(tables.items)
     events = tables.interactions.frame
     with reading(tables.interactions.path):
-        unknown = unknown_ids(events, kept.frame).rows / events.select(pl.len()).collect().item()
+        rows = events.select(pl.len()).collect().item()
+        unknown = unknown_ids(events, kept.frame).rows / max(rows, 1)
     report = replace(report, unknown_items=unknown, times=_times(events), actions=_actions(events))
     cleaned = cleaned_tables(config, replace(tables, items=kept))
+    splitted = assign_split(cleaned.interactions, config)
     warnings = [note for table in (kept, tables.interactions) for note in table.findings.notes]
-    counts = _counts(cleaned, config)
+    warnings += [splitted.note] if splitted.note else []
+    counts = _counts(cleaned, splitted.interactions)
     return replace(report, dropped=cleaned.report, warnings=warnings, **counts)
 
 
-def _counts(cleaned: Cleaned, config: DataConfig) -> dict[str, Any]:
-    events = assign_split(cleaned.interactions, config).interactions
+def _counts(cleaned: Cleaned, events: pl.LazyFrame) -> dict[str, Any]:
     counted = events.select(
         users=pl.col(USER).n_unique(),
         rows=pl.len(),
@@ -206,7 +208,7 @@ def _times(events: pl.LazyFrame) -> tuple[str, str] | None:
     if TIME not in events.collect_schema():
         return None
     first, last = events.select(first=pl.col(TIME).min(), last=pl.col(TIME).max()).collect().row(0)
-    return _shown(first), _shown(last)
+    return None if first is None else (_shown(first), _shown(last))
 
 
 def _shown(microseconds: int) -> str:

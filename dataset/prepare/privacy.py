@@ -16,6 +16,8 @@ from events.privacy.user_names import length_of
 from lineage.manifest import checksum
 
 UNTIL = "erased until"
+ERASED = "erased user"
+"""Name of the rule; it may leave nothing, or else a shop could not forget its only user"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,7 @@ def _without_erased(
     marked = interactions.join(known.lazy(), on=USER, how="left")
     kept = marked.filter(pl.col(UNTIL).is_null() | later).drop(UNTIL)
     before, after = (frame.select(pl.len()).collect().item() for frame in (interactions, kept))
-    step = Dropped(table="interactions", rule="erased user", rows_in=before, rows_out=after)
+    step = Dropped(table="interactions", rule=ERASED, rows_in=before, rows_out=after)
     return kept, (step,)
 
 

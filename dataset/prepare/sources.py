@@ -11,8 +11,9 @@ from dataset.item_text import is_key
 from dataset.paths import CACHE, ML_100K
 from dataset.prepare.column_names import mapped
 from dataset.prepare.download import ML_100K_FILES, fetch
+from dataset.prepare.no_interactions import absent
 from dataset.prepare.schema import ACTION, ITEM, ORDER, SPLIT, TIMESTAMP, TITLE, USER
-from dataset.prepare.tables.files import Files, relative_names, table_files
+from dataset.prepare.tables.files import Files, is_absent, relative_names, table_files
 from dataset.prepare.tables.scan import scanned
 from dataset.prepare.tables.text_types import typed
 from dataset.prepare.validation import InputError, Table, read_schema, reading
@@ -73,6 +74,9 @@ def shop_folder(folder: Path, config: DataConfig = DEFAULT) -> Source:
         )
     problems, tables = list[str](), dict[str, Table]()
     for name, pattern in ((ITEMS, config.items), (INTERACTIONS, config.interactions)):
+        if name == INTERACTIONS and is_absent(folder, name, pattern):
+            tables[name] = absent(folder / name)
+            continue
         try:
             tables[name] = opened_table(table_files(folder, name, pattern), config)
         except InputError as error:

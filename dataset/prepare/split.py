@@ -10,6 +10,7 @@ from dataset.arrays import TEST, TRAIN, VALID
 from dataset.config import DataConfig
 from dataset.interaction_codes import MICROSECONDS
 from dataset.prepare.moments import with_moments
+from dataset.prepare.no_interactions import NOTE
 from dataset.prepare.schema import ITEM, MOMENT, ORDER, SPLIT, TIME, USER
 
 CODES = {"train": TRAIN, "valid": VALID, "test": TEST}
@@ -36,6 +37,8 @@ def assign_split(interactions: pl.LazyFrame, config: DataConfig) -> Splitted:
         config: The strategy and its options.
     """
     events = with_moments(interactions, basket_minutes=config.basket_minutes).collect().lazy()
+    if not events.select(pl.len()).collect().item():
+        return Splitted(interactions=leave_one_out(events), by=LEAVE_ONE_OUT, note=NOTE)
     schema = events.collect_schema()
     if SPLIT in schema:
         code = pl.col(SPLIT).replace_strict(CODES, return_dtype=pl.UInt8)

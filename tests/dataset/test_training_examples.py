@@ -54,6 +54,11 @@ def test_only_the_training_split_is_used():
     assert pairs(data([4, 2, 7], [1, 2, 3], splits=[TRAIN, TRAIN, VALID])) == [([4], 2)]
 
 
+def test_users_of_one_moment_give_no_examples():
+    assert pairs(data([4, 2, 7], [1, 1, 1])) == []
+    assert pairs(data([], [], offsets=[0])) == []
+
+
 def test_a_history_never_reaches_into_another_user():
     assert pairs(data([4, 2, 7, 1], [5, 6, 6, 7], offsets=[0, 2, 4])) == [([4], 2), ([7], 1)]
 

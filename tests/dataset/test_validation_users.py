@@ -43,6 +43,13 @@ def test_few_users_make_every_choice_together_and_one_line_says_so(users, caplog
         assert not np.isin(found.learn.user_rows, found.gate.user_rows).any()
 
 
+def test_without_validation_users_all_parts_are_empty():
+    shop = make_shop(users=3)
+    found = ValidationUsers.of(replace(shop, splits=np.zeros_like(shop.splits)))
+
+    assert not any(len(getattr(found, part)) for part in (*CHOICES, "learn"))
+
+
 def test_enough_users_are_divided_without_a_word(caplog):
     caplog.set_level(logging.INFO)
 

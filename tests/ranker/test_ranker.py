@@ -397,6 +397,26 @@ def test_no_user_makes_two_choices_or_is_learnt_from_and_chooses(shop, release, 
     assert not np.isin(learnt, np.concatenate([choosing, gating])).any()
 
 
+@pytest.mark.parametrize(
+    ("cases", "learnt", "choosing", "lacking"),
+    [
+        (0, 0, 0, "no user's next item can be predicted"),
+        (4, 0, 2, "no shortlist to learn from"),
+        (4, 2, 0, "too few users"),
+        (4, 2, 1, "too few users"),
+        (4, 1, 3, "too few users"),
+        (4, 1, 1, ""),
+    ],
+)
+def test_lists_that_can_train_no_ranker_say_what_they_lack(
+    tmp_path, cases, learnt, choosing, lacking
+):
+    lists = Shortlists.create(tmp_path, np.arange(cases), (learnt, choosing), 5, ["popularity"])
+
+    assert lists.lacking(np.arange(cases)).startswith(lacking)
+    assert bool(lists.lacking(np.arange(cases))) == bool(lacking)
+
+
 def test_a_column_without_spread_has_scale_one():
     """5.3 has no exact float32, so its computed deviation need not be zero."""
     features = np.random.default_rng(0).normal(size=(1000, 3)).astype(np.float32)

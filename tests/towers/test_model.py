@@ -68,6 +68,21 @@ def test_residuals_start_at_zero_and_do_not_affect_new_items(tiny_bert):
     assert not torch.allclose(tower(read, rows), expected, atol=tolerance)
 
 
+@pytest.mark.parametrize("items", [1, 5])
+def test_texts_that_are_all_the_same_have_an_embedding_that_other_texts_differ_from(
+    tiny_bert, items
+):
+    """The mean of the texts is all that they have, so it is not taken away."""
+    tower = item_tower(tiny_bert, dimension=32, items=items).eval()
+    same, other = (tower.read(pad(texts(1, seed), 0)) for seed in (1, 2))
+    tower.fit_projection(same.expand(items, -1))
+
+    embedded = tower(torch.cat([same, other]))
+
+    torch.testing.assert_close(embedded.norm(dim=1), torch.ones(2))
+    assert embedded[0] @ embedded[1] < 0.99
+
+
 @pytest.fixture
 def purchased(tiny_bert):
     """A tower, its texts, and SVD embeddings of purchases that the texts partly predict."""

@@ -91,6 +91,24 @@ def compression_of(path: Path) -> str | None:
     return COMPRESSIONS.get(path.suffix.lower())
 
 
+def is_absent(folder: Path, name: str, pattern: str) -> bool:
+    """Whether a folder has other tables, and nothing that could be this one.
+
+    Args:
+        folder: Folder of the dataset.
+        name: `items` or `interactions`.
+        pattern: Configured file, folder or glob; empty for `name` with any known ending.
+    """
+    found = [path for path in folder.iterdir() if path.name[0] not in "._"]
+    others = [path for path in found if any(_is_named(path, one) for one in TABLES if one != name)]
+    meant = [
+        path
+        for path in found
+        if path.is_dir() or format_of(path) is not None or path.name.lower().startswith(name)
+    ]
+    return not pattern and bool(others) and set(meant) <= set(others)
+
+
 def relative_names(parts: Iterable[Path], root: Path) -> dict[str, Path]:
     """Each file by its path relative to a folder."""
     return {os.path.relpath(part, root): part for part in parts}
