@@ -27,8 +27,8 @@ from evaluation.intervals import Interval, mean_interval
 from evaluation.metrics import ndcg, recall
 from evaluation.summary import compare, over_trainings, summarise
 from lineage.manifest import checksum, read_manifest
-from lineage.open_release import open_release
-from lineage.stages import CASCADE, DATA, RANKER, SHORTLISTS
+from lineage.open_release import open_evaluated
+from lineage.stages import CASCADE, DATA, FIGURES, RANKER, SHORTLISTS
 from ranker.shortlists import Shortlists
 from retrieval.features import Features
 from serving.engine.engine import Engine, EngineConfig
@@ -64,6 +64,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
         ValueError: the test split has no user to score.
     """
     started = time.monotonic()
+    open_evaluated(root)
     data = load_dataset(root / DATA).for_refit()
     cases = evaluated_cases(config, data, Path(dataset))
     users = len(np.unique(cases.user_rows))
@@ -84,7 +85,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
         dataset=root.name,
         users=users,
         cases=len(cases),
-        notes=(f"split by {made[HOW]}", *made[NOTES]),
+        notes=(f"split by {made[HOW]}", *made[NOTES], FIGURES),
         history="excluded",
         systems={
             name: summarise(
@@ -110,7 +111,7 @@ def made_from(config: BenchConfig, dataset: str, root: Path) -> dict[str, Any]:
     """Fingerprints and checksums of everything that the figures depend on."""
     saved = [Path(dataset) / name for name in (USERS, LISTS)]
     return {
-        "release": open_release(root).versions,
+        "release": open_evaluated(root).versions,
         "options": {**asdict(config), "lambdarank trainings": TRAININGS},
         "saved": {path.name: checksum(path) for path in saved if path.is_file()},
     }

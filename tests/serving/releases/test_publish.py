@@ -51,7 +51,7 @@ def publish_content(root, releases, build_stages):
 
 
 def content_of(release):
-    return (release / "towers" / "rows.npy").read_text().removeprefix("towers ")
+    return (release / "towers" / "rows.npy").read_text().removeprefix("last/towers ")
 
 
 def damage(path):
