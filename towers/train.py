@@ -147,6 +147,7 @@ def _refit(
     return {
         **_written(config, module, (histories, interaction_codes), tokenizer, folder),
         EPOCHS: epochs,
+        "learnt": "everything" if stage == LAST_TOWERS else "everything but the test split",
     }
 
 

@@ -19,6 +19,7 @@ def main() -> None:
     options.add_argument("--newest", type=int, default=7, help="days that one training lacks")
     options.add_argument("--tested", type=int, default=14, help="days of each test")
     options.add_argument("--weight", type=float, default=0.5, help="of the neighbour lists")
+    options.add_argument("--towers", type=bool, default=True, help="false: item-kNN alone")
     parsed = options.parse_args()
     from benchmarks.quality.newest_days import compare
 
@@ -26,7 +27,7 @@ def main() -> None:
     with reported_errors():
         arguments = options.instantiate(parsed)
         root, reports = folders(arguments)
-        asked = {name: arguments[name] for name in ("cuts", "newest", "tested", "weight")}
+        asked = {name: arguments[name] for name in ("cuts", "newest", "tested", "weight", "towers")}
         figures = compare(configuration(arguments, TowersConfig), root, **asked)
         for day, systems in figures.items():
             Console(width=120).print(intervals_table(f"{root.name}: test from {day}", systems))

@@ -79,7 +79,7 @@ def days_of(data: Dataset, cuts: int, tested: int) -> list[datetime]:
 def recommended(
     module: TowersModule, data: Dataset, cases: Cases, config: NeighboursConfig
 ) -> Lists:
-    """Lists of both sources merged, of the towers, of item-kNN and of popularity.
+    """Lists of both sources merged, and of the towers alone.
 
     Args:
         module: Trained towers.
@@ -109,7 +109,6 @@ def recommended(
     return {
         "towers and neighbours": _padded([answer.rows for answer in merged]),
         "towers": _padded([rows for rows, _ in towers]),
-        **baselines(BenchConfig(), data, cases, listed=LISTED),
     }
 
 
@@ -121,6 +120,7 @@ def compare(
     newest: int,
     tested: int,
     weight: float,
+    towers: bool = True,
 ) -> dict[str, Systems]:
     """Train with and without the newest days before each test, and measure both on it.
 
@@ -133,6 +133,7 @@ def compare(
         newest: Days before each test that the second training does without.
         tested: Days of each test.
         weight: Weight of the neighbour lists.
+        towers: Whether towers are trained; without, item-kNN and popularity are measured alone.
 
     Returns:
         For each first day of a test, and for all together: figures by system.
@@ -146,10 +147,15 @@ def compare(
         without = cut(whole, day, newest=newest, tested=tested)
         cases = without.cases("test")
         for name, data in ((WITH, without.for_refit()), (WITHOUT, without)):
-            identity = (asdict(config), fingerprint, day.isoformat(), newest, tested, name)
-            folder = training_folder(root, "newest", *identity)
-            module, _ = fit_towers(config, data, tokenizer, folder, cache_below=root / "training")
-            for system, lists in recommended(module, data, cases, neighbours).items():
+            answers = dict(baselines(BenchConfig(), data, cases, listed=LISTED))
+            if towers:
+                identity = (asdict(config), fingerprint, day.isoformat(), newest, tested, name)
+                folder = training_folder(root, "newest", *identity)
+                module, _ = fit_towers(
+                    config, data, tokenizer, folder, cache_below=root / "training"
+                )
+                answers |= recommended(module, data, cases, neighbours)
+            for system, lists in answers.items():
                 values.setdefault(f"{system}, {name}", []).append(_metrics(lists, cases))
         users.append(cases.user_rows)
         newest_values = {system: parts[-1:] for system, parts in values.items()}

@@ -41,17 +41,13 @@ def make_last_fit(root: Path) -> None:
 
 
 def _up_to_date(root: Path, stage: str) -> bool:
-    """Whether a stage has the options of the evaluated one and its inputs have not changed.
-
-    Raises:
-        ArtifactError: a stage of the pipeline is missing or cannot be read.
-    """
+    """Whether a stage has the options of the evaluated one and its inputs have not changed."""
     evaluated = served_as(stage)
-    config = read_manifest(root / evaluated, evaluated).config
     try:
+        config = read_manifest(root / evaluated, evaluated).config
         inputs = {
             name: read_manifest(root / name, name).fingerprint for name in STAGES[stage].needs
         }
-    except ArtifactError:  # the last fit's towers, or an input, which is reported when it is opened
+    except ArtifactError:
         return False
     return is_up_to_date(root / stage, stage=stage, config=config, inputs=inputs)

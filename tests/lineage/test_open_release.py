@@ -70,7 +70,7 @@ def test_a_release_opens_with_only_the_manifests_of_the_trial(copy):
 
 
 def test_a_published_release_answers_as_its_stages_do(copy, tmp_path):
-    release_id = publish(copy, tmp_path / "releases", PublishConfig())
+    release_id = publish(copy, tmp_path / "releases", PublishConfig(last_fit=False))
     shopper, wishes = Shopper(history=["i3", "i17"]), Wishes(limit=10)
 
     built = Engine.load(copy, EngineConfig())
