@@ -107,7 +107,7 @@ def finished_config(root: Path, stage: str, config_type: type[Config]) -> Config
     manifest = read_manifest(root / stage, stage)
     require_newest_format(root / stage, manifest, stage)
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser = jsonargparse.ArgumentParser()
     parser.add_class_arguments(config_type)
     options = parser.instantiate(parser.parse_object(dict(manifest.config)))
     return config_type(**{name: options[name] for name in manifest.config})

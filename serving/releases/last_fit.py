@@ -30,8 +30,9 @@ def make_last_fit(root: Path) -> None:
         return
     open_release(root)  # before a long training
     logger.info("the last fit learns everything, the test split too")
+    whole = root.absolute()
+    options = ["--dataset", whole.name, "--artifacts", str(whole.parent)]
     for stage in outdated:
-        options = ["--dataset", root.name, "--artifacts", str(root.parent)]
         made = subprocess.run([sys.executable, "-m", LAST[stage].module, *options], check=False)
         if made.returncode:
             raise ArtifactError(

@@ -2,17 +2,18 @@
 
 import shutil
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from index.config import IndexConfig
 from index.item_knn import NeighbourLists
+from index.recall_sources import WEIGHT
 from index.stage import build_last
 from lineage.cli import run
 from lineage.manifest import ArtifactError, MissingArtifactError, read_manifest
 from lineage.releases import live_release
+from lineage.stages import LAST, served_as
 from serving.__main__ import main
 from serving.engine.cascade import Cascade
 from serving.releases import last_fit
@@ -110,18 +111,19 @@ def test_a_last_fit_is_missing_with_the_command_that_makes_it(root, tmp_path):
         publish(root, tmp_path / "releases" / "shop", PublishConfig())
 
 
-def test_the_command_repeats_the_evaluated_options(release, tmp_path, pytestconfig):
-    """The fixture made both stages, so the command finds them up to date."""
+def test_publishing_makes_the_last_fit_with_the_evaluated_options(release, tmp_path):
     root = shutil.copytree(release, tmp_path / "artifacts" / "shop")
-    for module in ("towers.last", "index.last"):
-        made = subprocess.run(
-            [sys.executable, "-m", module, "--dataset", "shop", "--artifacts", root.parent],
-            cwd=pytestconfig.rootpath,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        assert "is up to date" in made.stderr
+    shutil.rmtree(root / "last")
+    releases = tmp_path / "releases" / "shop"
+
+    main(["publish", "--artifacts", str(root), "--releases", str(releases)])
+
+    for path in LAST:
+        made, evaluated = (read_manifest(root / name, name) for name in (path, served_as(path)))
+        assert made.config == evaluated.config
+        assert made.inputs == read_manifest(release / path, path).inputs
+        assert read_manifest(live_release(releases) / served_as(path), path) == made
+    assert not list((root / "training").glob("last/towers-*/checkpoints"))
 
 
 def test_the_last_fit_repeats_what_the_trial_decided(release):
@@ -131,7 +133,7 @@ def test_the_last_fit_repeats_what_the_trial_decided(release):
     }
 
     assert facts["last/towers"]["epochs"] == facts["trial/towers"]["epochs"]
-    assert facts["last/index"]["weight"] == facts["trial/index"]["weight"]
+    assert facts["last/index"][WEIGHT] == facts["trial/index"][WEIGHT]
     assert facts["last/towers"]["learnt"] == "everything"
     assert facts["towers"]["learnt"] == "everything but the test split"
 
