@@ -45,7 +45,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow gpu-check fuzz check lint format install weights data trial towers index tune \
-        ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving soak pipeline publish rollback \
+        ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving soak pipeline last publish rollback \
         releases collections serve upsert delete export-events prune-events protos client-wheel lock sbom clean
 
 ##@ Setup
@@ -103,7 +103,11 @@ ranker: trial ## Train the ranker on the trial's shortlists
 
 ##@ Publish and serve
 
-publish: install ## Check the finished stages and make them the live release; KEY=file signs it
+last: install ## Train towers and build the index again on everything, the test split too
+	@$(RUN) -m towers.last $(ARGS)
+	@$(RUN) -m index.last $(ARGS)
+
+publish: install ## Make the last fit, check all stages, make them the live release; KEY=file signs it
 	@$(RUN) -m serving publish --config $(call config,publish) --artifacts '$(ARTIFACTS)/$(NAME)' \
 		--releases '$(RELEASES)/$(NAME)' $(if $(KEY),--key '$(KEY)')
 

@@ -119,9 +119,9 @@ class Dataset:
         """Number of users."""
         return len(self.offsets) - 1
 
-    def for_refit(self) -> "Dataset":
-        """The dataset with the validation split as training data, for the served models."""
-        learnt = np.asarray(self.splits) < TEST
+    def for_refit(self, *, before: int = TEST) -> "Dataset":
+        """The dataset with the splits below `before`, by default the test, as training data."""
+        learnt = np.asarray(self.splits) < before
         return replace(
             self,
             splits=np.where(learnt, TRAIN, self.splits).astype(np.uint8),
@@ -129,6 +129,10 @@ class Dataset:
                 np.asarray(self.items)[self.counted(learnt)], minlength=len(self.item_ids)
             ),
         )
+
+    def for_last_fit(self) -> "Dataset":
+        """The dataset with every split as training data, for the models that are published."""
+        return self.for_refit(before=TEST + 1)
 
     def counted(self, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """(interactions,): the first of each user, item, action and day.

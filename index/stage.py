@@ -26,6 +26,7 @@ from lineage.manifest import CorruptArtifactError, command, read_manifest, requi
 from lineage.stages import (
     DATA,
     EMBEDDINGS,
+    LAST_TOWERS,
     TOWERS,
     TRIAL_INDEX,
     TRIAL_TOWERS,
@@ -105,8 +106,19 @@ def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         ValueError: the embeddings are invalid, or no operating point reaches `target_recall`.
         CorruptArtifactError: the embeddings cannot be read.
     """
-    data = load_dataset(root / DATA).for_refit()
-    _, neighbours, facts = _built(config, root / TOWERS, data, folder)
+    return _refit(config, root, TOWERS, load_dataset(root / DATA).for_refit(), folder)
+
+
+def build_last(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
+    """`build` over the last fit's embeddings, with neighbour lists of everything."""
+    return _refit(config, root, LAST_TOWERS, load_dataset(root / DATA).for_last_fit(), folder)
+
+
+def _refit(
+    config: IndexConfig, root: Path, towers: str, data: Dataset, folder: Path
+) -> Mapping[str, Any]:
+    """Build and write the recall sources over a stage of towers, with the trial's weight."""
+    _, neighbours, facts = _built(config, root / towers, data, folder)
     if (demand := data.demand()) is not None:
         demand.save(folder)
     if neighbours is not None and config.neighbours.weight is None:

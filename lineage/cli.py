@@ -1,5 +1,6 @@
 """The command line that every stage shares: reads a configuration and makes the stage's folder."""
 
+import argparse
 import logging
 import shutil
 import sys
@@ -8,16 +9,23 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jsonargparse
 
 from lineage.log_lines import LineFormatter, json_formatter
-from lineage.manifest import ArtifactError, is_up_to_date, read_manifest, writing
+from lineage.manifest import (
+    ArtifactError,
+    is_up_to_date,
+    read_manifest,
+    require_newest_format,
+    writing,
+)
 from lineage.processes import writes
 from lineage.stages import STAGES
 
 logger = logging.getLogger(__name__)
+Config = TypeVar("Config")
 PACKAGES = (
     "backbone",
     "benchmarks",
@@ -65,6 +73,44 @@ def run_stage(stage: str, config_type: type[Any], build: Build) -> None:
         config = config_type(**{f.name: arguments[f.name] for f in fields(config_type) if f.init})
         root = arguments.artifacts / Path(arguments.dataset).resolve().name
         run(stage, config, root, build)
+
+
+def run_again(stage: str, repeated: str, config_type: type[Any], build: Build) -> None:
+    """Parse the command line and run a stage with the options of a finished stage.
+
+    Args:
+        stage: Path of the stage in `STAGES`.
+        repeated: Path of the stage whose options it repeats.
+        config_type: Frozen dataclass of the options.
+        build: Makes the stage, see `run_stage`.
+    """
+    made = STAGES[stage]
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {made.module}",
+        description=f"{made.about} The options are those of the finished {repeated} stage.",
+    )
+    parser.add_argument("--dataset", required=True, help="as for the other stages")
+    parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="output root")
+    arguments = parser.parse_args()
+    configure_logging()
+    with reported_errors():
+        root = arguments.artifacts / Path(arguments.dataset).resolve().name
+        run(stage, finished_config(root, repeated, config_type), root, build)
+
+
+def finished_config(root: Path, stage: str, config_type: type[Config]) -> Config:
+    """The options of a finished stage, from its manifest.
+
+    Raises:
+        ArtifactError: the stage is missing or older.
+    """
+    manifest = read_manifest(root / stage, stage)
+    require_newest_format(root / stage, manifest, stage)
+    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = jsonargparse.ArgumentParser()
+    parser.add_class_arguments(config_type)
+    options = parser.instantiate(parser.parse_object(dict(manifest.config)))
+    return config_type(**{name: options[name] for name in manifest.config})
 
 
 def run(stage: str, config: Any, root: Path, build: Build, *, force: bool = False) -> None:

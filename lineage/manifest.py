@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
-from lineage.stages import DATA, FORMAT, STAGES, TRIAL_FOLDER, stage_named
+from lineage.stages import DATA, FORMAT, LAST, STAGES, stage_named
 
 MANIFEST = "manifest.json"
 RECORD = "release.json"
@@ -56,7 +56,7 @@ class Manifest:
     """Files, inputs and configuration of one finished stage."""
 
     stage: str
-    """Last part of the stage's path: `towers` for `trial/towers`."""
+    """Last part of the stage's path, `towers` for `trial/towers`; the path of a last fit."""
     config: Mapping[str, Any]
     """The stage's configuration, as plain JSON values."""
     inputs: Mapping[str, str]
@@ -69,6 +69,11 @@ class Manifest:
     """Wall time of the stage, s."""
     format: int = FORMAT
     """Format version of the stage."""
+
+    @property
+    def of_last_fit(self) -> bool:
+        """Whether the stage has learnt from the test split."""
+        return self.stage in LAST
 
     @property
     def fingerprint(self) -> str:
@@ -107,10 +112,10 @@ def read_manifest(folder: Path, stage: str) -> Manifest:
         manifest = Manifest(**content)
     except (ValueError, TypeError, KeyError) as error:
         raise CorruptArtifactError(f"{path} is not a manifest: {error}") from error
-    stage = PurePath(stage).name
-    if manifest.stage != stage:
+    name = PurePath(stage).name
+    if PurePath(manifest.stage).name != name or (stage in LAST and not manifest.of_last_fit):
         raise CorruptArtifactError(
-            f"{path} must be of stage {stage!r}, got {manifest.stage!r}; "
+            f"{path} must be of stage {name!r}, got {manifest.stage!r}; "
             f"make it again with `{command(folder, stage)}`"
         )
     return manifest
@@ -204,7 +209,7 @@ def writing(
     yield partial, facts
     names = sorted(str(p.relative_to(partial)) for p in partial.rglob("*") if p.is_file())
     manifest = Manifest(
-        stage=PurePath(stage).name,
+        stage=stage if stage in LAST else PurePath(stage).name,
         config=dict(config),
         inputs=dict(inputs),
         files={name: checksum(partial / name, flush=True) for name in names},
@@ -233,8 +238,8 @@ def checksum(path: Path, *, flush: bool = False) -> str:
 def command(folder: Path, stage: str) -> str:
     """The `make` command that makes a folder's stage, or publishes the release that holds it."""
     root, path = folder.parent, PurePath(stage).name
-    if root.name == TRIAL_FOLDER and f"{TRIAL_FOLDER}/{path}" in STAGES:
-        root, path = root.parent, f"{TRIAL_FOLDER}/{path}"
+    if f"{root.name}/{path}" in STAGES:
+        root, path = root.parent, f"{root.name}/{path}"
     if (root / RECORD).is_file():
         return f"make publish DATASET={root.parent.name}"
     dataset = root.name

@@ -9,13 +9,15 @@ from lineage.manifest import (
     RECORD,
     CorruptArtifactError,
     Manifest,
+    MismatchedArtifactError,
+    command,
     read_manifest,
     require_inputs,
     verify_files,
 )
 from lineage.releases import verify_release
 from lineage.signing import SignatureError, TrustedKeys
-from lineage.stages import CASCADE, NOT_SERVED, STAGES
+from lineage.stages import CASCADE, INDEX, LAST, NOT_SERVED, STAGES, TOWERS, served_as
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,11 @@ class Release:
     manifests: Mapping[str, Manifest]
     release_id: str | None = None
     """Id of a published release; None for the stages' own folder."""
+
+    @property
+    def last_fit(self) -> bool:
+        """Whether what is served has learnt from the test split; its figures are of another fit."""
+        return self.manifests[TOWERS].of_last_fit
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -72,6 +79,9 @@ def open_release(
 ) -> Release:
     """Check that the stages are whole and made from one another.
 
+    A published release may hold the last fit in the places of towers and index. Stages that were
+    not published may not, so whatever reads them finds the fit that is evaluated.
+
     Args:
         root: Folder of a dataset's stages, or of a published release.
         stages: Paths of the stages to check.
@@ -91,8 +101,43 @@ def open_release(
     record = verify_release(root, trusted) if published else None
     manifests = {stage: read_manifest(root / stage, stage) for stage in stages}
     for stage, manifest in manifests.items():
-        inputs = {name: manifests[name] for name in STAGES[stage].needs}
-        require_inputs(root / stage, manifest, inputs)
+        if manifest.of_last_fit and stage not in LAST and not published:
+            raise MismatchedArtifactError(
+                f"{root / stage} holds {manifest.stage!r}, which has learnt the test split; "
+                f"make it again with `{command(root / stage, stage)}`"
+            )
+        require_inputs(root / stage, manifest, _inputs(stage, manifests, published=published))
         if record is None and stage not in NOT_SERVED:
             verify_files(root / stage, manifest)
     return Release(root=root, manifests=manifests, release_id=record.release_id if record else None)
+
+
+def open_evaluated(root: Path, stages: tuple[str, ...] = CASCADE) -> Release:
+    """`open_release` for measurements on the test split.
+
+    Raises:
+        MismatchedArtifactError: towers or index have learnt from the test split, or `open_release`
+            raises it.
+        ArtifactError: as `open_release` does.
+    """
+    release = open_release(root, stages)
+    if release.last_fit:
+        raise MismatchedArtifactError(
+            f"{root} holds the last fit, which has learnt the test split, so nothing can be "
+            "measured on it; measure the stages that it was published from, with --artifacts"
+        )
+    return release
+
+
+def _inputs(
+    stage: str, manifests: Mapping[str, Manifest], *, published: bool
+) -> dict[str, Manifest]:
+    """Manifests of a stage's inputs, by path; a release has none of the fit that it replaces."""
+    manifest = manifests[stage]
+    if not (published and manifest.of_last_fit):
+        return {name: manifests[name] for name in STAGES[stage].needs}
+    return {
+        name: manifests[served_as(name)]
+        for name in STAGES[manifest.stage].needs
+        if name not in (TOWERS, INDEX)
+    }

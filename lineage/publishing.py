@@ -28,6 +28,7 @@ from lineage.releases import (
     read_record,
     release_ids,
 )
+from lineage.stages import served_as
 
 PARTIAL, RETIRED = ".partial", ".retired"
 READ_ONLY = 0o444
@@ -51,7 +52,8 @@ def add_release(
     Args:
         folder: Folder of the dataset's releases; the caller holds its lock.
         root: Folder of the dataset's stages.
-        manifests: The checked manifests, by stage.
+        manifests: The checked manifests, by stage; a stage of the last fit is published in the
+            place of the one that it repeats (`served_as`).
         items: Number of items in the corpus.
         recall: Recall@100 of the index against exact search.
         bare: Stages whose manifest alone is published.
@@ -62,7 +64,7 @@ def add_release(
     """
     _sweep(folder)
     now = datetime.now(UTC)
-    stages = {stage: manifest.fingerprint for stage, manifest in manifests.items()}
+    stages = {served_as(stage): manifest.fingerprint for stage, manifest in manifests.items()}
     release_id = f"{_later_time(folder, now)}-{fingerprint(stages)[:8]}"
     partial = folder / f"{release_id}{PARTIAL}"
     try:
@@ -144,13 +146,14 @@ def _fill(
     files: dict[str, str] = {}
     for stage, manifest in manifests.items():
         wanted = {} if stage in bare else dict(manifest.files)
+        place = served_as(stage)
         for name in (*wanted, MANIFEST):
-            target = partial / stage / name
+            target = partial / place / name
             target.parent.mkdir(parents=True, exist_ok=True)
             _link_or_copy(root / stage / name, target)
-            files[f"{stage}/{name}"] = checksum(target, flush=True)
-        same = all(files[f"{stage}/{name}"] == digest for name, digest in wanted.items())
-        if not same or read_manifest(partial / stage, stage) != manifest:
+            files[f"{place}/{name}"] = checksum(target, flush=True)
+        same = all(files[f"{place}/{name}"] == digest for name, digest in wanted.items())
+        if not same or read_manifest(partial / place, stage) != manifest:
             raise MismatchedArtifactError(
                 f"{stage!r} in {root / stage} changed while it was published; "
                 f"publish again with `make publish DATASET={root.name}`"

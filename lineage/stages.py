@@ -1,14 +1,17 @@
 """Graph of the stages: the inputs, the main files and the command of each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 TRIAL_FOLDER = "trial"
 """Folder of the stages that are trained on the training split only."""
+LAST_FOLDER = "last"
+"""Folder of the stages that learn everything, the test split too, to be published."""
 DATA, TOWERS, INDEX, RANKER = "data", "towers", "index", "ranker"
 TRIAL_TOWERS, TRIAL_INDEX = f"{TRIAL_FOLDER}/towers", f"{TRIAL_FOLDER}/index"
 SHORTLISTS = f"{TRIAL_FOLDER}/shortlists"
+LAST_TOWERS, LAST_INDEX = f"{LAST_FOLDER}/towers", f"{LAST_FOLDER}/index"
 
 EMBEDDINGS = "item_embeddings.npy"
 """Item embeddings, (items, dimension)."""
@@ -29,6 +32,11 @@ BACKBONE = "backbone"
 """Folder of the backbone that encodes the texts of new items: weights, configuration, tokenizer."""
 FORMAT = 8
 """Format version of the stages whose files have not changed since."""
+FIGURES = (
+    "figures are of the fit that has not seen the test; "
+    "a release of the last fit has learnt the test split too"
+)
+"""Which figures belong to which fit, for reports and logs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +63,7 @@ class Stage:
     """Oldest format version that can still be read."""
 
 
-STAGES: Mapping[str, Stage] = {
+EVALUATED: Mapping[str, Stage] = {
     stage.path: stage
     for stage in (
         Stage(
@@ -130,6 +138,28 @@ STAGES: Mapping[str, Stage] = {
         ),
     )
 }
+"""Stages of the pipeline by path; none of them learns from the test split."""
+LAST: Mapping[str, Stage] = {
+    LAST_TOWERS: replace(
+        EVALUATED[TOWERS],
+        path=LAST_TOWERS,
+        about="Train both towers again on everything, the test split too, to be published.",
+        module="towers.last",
+        target="last",
+        needs=(DATA, TRIAL_TOWERS, TOWERS),
+    ),
+    LAST_INDEX: replace(
+        EVALUATED[INDEX],
+        path=LAST_INDEX,
+        about="Build the index and the neighbour lists again from everything, to be published.",
+        module="index.last",
+        target="last",
+        needs=(DATA, LAST_TOWERS, TRIAL_INDEX, INDEX),
+    ),
+}
+"""Stages of the last fit by path. They repeat the options of `TOWERS` and `INDEX`, and a release
+holds them in the places of these."""
+STAGES: Mapping[str, Stage] = {**EVALUATED, **LAST}
 """Every stage by its path; each follows its inputs."""
 
 
@@ -144,6 +174,11 @@ def stage_named(name: str) -> Stage:
     return {PurePath(stage.path).name: stage for stage in reversed(list(STAGES.values()))}[name]
 
 
+def served_as(path: str) -> str:
+    """Folder of a stage in a release: `towers` for `last/towers`, else the stage's path."""
+    return path.removeprefix(f"{LAST_FOLDER}/")
+
+
 def with_inputs(path: str) -> tuple[str, ...]:
     """Paths of a stage and of all its direct and indirect inputs, in the order of `STAGES`."""
     needed = {path}
@@ -153,8 +188,8 @@ def with_inputs(path: str) -> tuple[str, ...]:
     return tuple(known for known in STAGES if known in needed)
 
 
-CASCADE = tuple(STAGES)
-"""All stages of a release."""
+CASCADE = tuple(EVALUATED)
+"""All stages of the pipeline, which are evaluated together."""
 RETRIEVAL = with_inputs(INDEX)
 """Stages that recall a shortlist."""
 TRIAL = with_inputs(TRIAL_INDEX)

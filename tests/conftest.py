@@ -207,6 +207,8 @@ def build_release(tiny_bert):
             ("towers", towers, towers_train.train),
             ("index", IndexConfig(), index_stage.build),
             ("ranker", ranker, ranker_train.train),
+            ("last/towers", towers, towers_train.train_last),
+            ("last/index", IndexConfig(), index_stage.build_last),
         ):
             run(stage, config, root, make)
         return root

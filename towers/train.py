@@ -1,7 +1,8 @@
 """The towers stage: trains and exports both towers, and embeds the corpus.
 
-It runs twice. The trial trains on the training split, with early stopping by validation users. The
-served towers then train on the training and validation split for the same number of epochs.
+It runs three times. The trial trains on the training split, with early stopping by validation
+users. The evaluated towers then train on the training and validation split for the same number of
+epochs, and those of the last fit, which are published, on everything.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,7 @@ from lineage.processes import Processes
 from lineage.stages import (
     DATA,
     EMBEDDINGS,
+    LAST_TOWERS,
     LENGTHS,
     TOWERS,
     TRIAL_TOWERS,
@@ -115,11 +117,22 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     Returns:
         Facts for the manifest.
     """
-    data = load_dataset(root / DATA).for_refit()
+    return _refit(config, load_dataset(root / DATA).for_refit(), root, folder, TOWERS)
+
+
+def train_last(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
+    """`train` on everything, the test split too, for the towers that are published."""
+    return _refit(config, load_dataset(root / DATA).for_last_fit(), root, folder, LAST_TOWERS)
+
+
+def _refit(
+    config: TowersConfig, data: Dataset, root: Path, folder: Path, stage: str
+) -> Mapping[str, Any]:
+    """Train both towers of a stage on the training split of some data, as the trial decided."""
     tokenizer = load_tokenizer(config.backbone)
     decided = read_manifest(root / TRIAL_TOWERS, TRIAL_TOWERS)
     require_newest_format(root / TRIAL_TOWERS, decided, TRIAL_TOWERS)
-    workplace = training_folder(root, TOWERS, asdict(config), decided.fingerprint)
+    workplace = training_folder(root, stage, asdict(config), decided.fingerprint)
     epochs = decided.facts[EPOCHS]
     config = replace(config, training=replace(config.training, max_epochs=epochs))
     module, _ = fit_towers(
@@ -138,6 +151,7 @@ def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         **_written(config, module, (histories, interaction_codes), tokenizer, folder),
         EPOCHS: epochs,
         NOTES: notes_of_refit(len(module.examples)),
+        "learnt": "everything" if stage == LAST_TOWERS else "everything but the test split",
     }
 
 

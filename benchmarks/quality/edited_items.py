@@ -73,11 +73,13 @@ def compare(config: EditedItemsConfig, root: Path) -> Mapping[str, Mapping[str, 
     """
     from dataset.arrays import load_dataset
     from evaluation.intervals import difference_interval, mean_interval
+    from lineage.open_release import open_evaluated
     from lineage.stages import DATA
     from serving.engine.engine import Engine, EngineConfig
     from serving.live.live_engine import LiveEngine
     from serving.replication.journal_log import JournalLog
 
+    open_evaluated(root)
     data, engine = load_dataset(root / DATA).for_refit(), Engine.load(root, EngineConfig())
     items = len(data.item_ids)
     order = np.random.default_rng(config.seed).permutation(items)

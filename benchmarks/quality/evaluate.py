@@ -27,7 +27,7 @@ from evaluation.intervals import Interval, mean_interval
 from evaluation.metrics import ndcg, recall
 from evaluation.summary import compare, over_trainings, summarise
 from lineage.manifest import checksum, read_manifest
-from lineage.open_release import open_release
+from lineage.open_release import open_evaluated
 from lineage.stages import CASCADE, DATA, RANKER, SHORTLISTS
 from ranker.shortlists import Shortlists
 from retrieval.features import Features
@@ -71,6 +71,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
         ArtifactError: the release is incomplete, corrupt or mixed.
     """
     started = time.monotonic()
+    open_evaluated(root)
     data = load_dataset(root / DATA).for_refit()
     cases, notes = _cases(config, data, Path(dataset)), stage_notes(root)
     users = len(np.unique(cases.user_rows))
@@ -134,7 +135,7 @@ def made_from(config: BenchConfig, dataset: str, root: Path) -> dict[str, Any]:
     """Fingerprints and checksums of everything that the figures depend on."""
     saved = [Path(dataset) / name for name in (USERS, LISTS)]
     return {
-        "release": open_release(root).versions,
+        "release": open_evaluated(root).versions,
         "options": {**asdict(config), "lambdarank trainings": TRAININGS},
         "saved": {path.name: checksum(path) for path in saved if path.is_file()},
     }

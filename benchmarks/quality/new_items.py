@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from backbone.load import load_tokenizer
 from backbone.training import training_folder
+from benchmarks.quality.subsets import with_interactions
 from benchmarks.quality.untrained import Untrained
 from dataset.arrays import TEST, Dataset, load_dataset
 from dataset.cases import Cases
@@ -54,20 +55,7 @@ def hold_out(data: Dataset, share: float, seed: int) -> tuple[Dataset, NDArray[n
     if not len(held):
         raise ValueError(f"share must hold out at least one of {len(bought)} items, got {share}")
     kept = (np.asarray(data.splits) == TEST) | ~np.isin(data.items, held)
-    users = np.repeat(np.arange(data.users), np.diff(data.offsets))[kept]
-    popularity = np.array(data.popularity)
-    popularity[held] = 0
-    without = replace(
-        data,
-        offsets=np.searchsorted(users, np.arange(data.users + 1)),
-        items=np.asarray(data.items)[kept],
-        times=np.asarray(data.times)[kept],
-        moments=np.asarray(data.moments)[kept],
-        actions=np.asarray(data.actions)[kept],
-        splits=np.asarray(data.splits)[kept],
-        popularity=popularity,
-    )
-    return without, held
+    return with_interactions(data, kept), held
 
 
 def cold_cases(data: Dataset, held: NDArray[np.int64]) -> Cases:

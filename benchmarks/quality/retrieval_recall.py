@@ -23,7 +23,7 @@ from evaluation.intervals import Interval, difference_interval, mean_interval
 from evaluation.metrics import ndcg, recall
 from evaluation.search import exact_search
 from lineage.manifest import read_manifest
-from lineage.open_release import open_release
+from lineage.open_release import open_evaluated
 from lineage.stages import DATA, RETRIEVAL, TOWERS
 from retrieval.retriever import Retriever
 from towers.config import TowersConfig
@@ -101,7 +101,7 @@ def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, 
         ArtifactError: a stage is missing, corrupt or made from other inputs.
         ValueError: the test split has no user to score.
     """
-    open_release(root, RETRIEVAL)
+    open_evaluated(root, RETRIEVAL)
     data = load_dataset(root / DATA).for_refit()
     cases = evaluated_cases(config, data, Path(dataset))
     logger.info("scoring %d users of the test split, history excluded", len(cases))

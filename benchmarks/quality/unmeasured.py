@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dataset.config import HOW, NOTES
 from lineage.manifest import read_manifest
-from lineage.stages import CASCADE, DATA
+from lineage.stages import CASCADE, DATA, FIGURES
 
 NO_CASES = (
     "no figure is measured, because no user's next item can be predicted in the test split: a user "
@@ -22,5 +22,5 @@ def stage_notes(root: Path) -> tuple[str, ...]:
     facts = [read_manifest(root / stage, stage).facts for stage in CASCADE]
     split = read_manifest(root / DATA, DATA).facts[HOW]
     return tuple(
-        dict.fromkeys([f"split by {split}", *(n for f in facts for n in f.get(NOTES, []))])
+        dict.fromkeys([f"split by {split}", *(n for f in facts for n in f.get(NOTES, [])), FIGURES])
     )

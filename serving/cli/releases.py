@@ -11,7 +11,8 @@ from lineage.manifest import CorruptArtifactError
 from lineage.releases import live_id, release_ids
 from lineage.signing import TrustedKeys, read_signing_key, write_keys
 from serving.cli.tables.operations import releases_table
-from serving.releases.administration import release_facts
+from serving.releases.administration import has_learnt_test, release_facts
+from serving.releases.last_fit import make_last_fit
 from serving.releases.publish import PublishConfig, roll_back, sign_release
 from serving.releases.publish import publish as make_release
 
@@ -24,7 +25,8 @@ def publish_parser() -> jsonargparse.ArgumentParser:
     parser = jsonargparse.ArgumentParser(
         description="Check that the finished stages are complete and belong together, copy them "
         "into an immutable release and make it live. Does nothing if the live release has the same "
-        "stages. Deletes all but the newest releases."
+        "stages. Deletes all but the newest releases. First makes the last fit where it is missing "
+        "or outdated: towers and index that have learnt the test split, too."
     )
     parser.add_argument("--config", action="config", help="YAML file with the options below")
     parser.add_argument(
@@ -96,7 +98,10 @@ def publish(options: jsonargparse.Namespace) -> None:
             process is changing the releases.
     """
     key = None if options.key is None else read_signing_key(options.key)
-    make_release(options.artifacts, options.releases, PublishConfig(keep=options.keep), key=key)
+    config = PublishConfig(keep=options.keep, last_fit=options.last_fit)
+    if config.last_fit:
+        make_last_fit(options.artifacts)
+    make_release(options.artifacts, options.releases, config, key=key)
 
 
 def rollback(options: jsonargparse.Namespace) -> None:
@@ -126,7 +131,10 @@ def list_all(options: jsonargparse.Namespace) -> None:
         release_facts(options.releases, release_id, live=live, trusted=trusted)
         for release_id in release_ids(options.releases)
     ]
-    Console().print(releases_table(facts, title=str(options.releases)))
+    evaluated = [
+        fact.release_id for fact in facts if has_learnt_test(options.releases, fact) is False
+    ]
+    Console().print(releases_table(facts, title=str(options.releases), evaluated=evaluated))
 
 
 def keygen(options: jsonargparse.Namespace) -> None:

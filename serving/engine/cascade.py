@@ -1,5 +1,6 @@
 """The parts of one release, in one consistent state, that answer requests together."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,8 @@ from serving.catalogue.change_log import changes_path
 from serving.catalogue.live_items import LiveItems
 from serving.engine.explain_text import TextReasons
 from towers.user_encoder import ItemHistoryEncoder
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,11 @@ class Cascade:
         trusted = TrustedKeys.read(verify_keys) if verify_keys else None
         release = open_release(folder, trusted=trusted)
         erased = erased_beside(changes_path(folder).parent, user_key)
-        data, retriever = load_dataset(folder / DATA).for_refit(), Retriever.load(folder)
+        data = load_dataset(folder / DATA)
+        data = data.for_last_fit() if release.last_fit else data.for_refit()
+        learnt = "everything" if release.last_fit else "everything but the test split"
+        logger.info("%s has learnt %s", folder, learnt)
+        retriever = Retriever.load(folder)
         features = Features.load(folder, retriever.sources, data.popularity)
         if cache.shoppers:
             retriever = replace(retriever, cache=EmbeddingCache(cache.shoppers, cache.seconds))

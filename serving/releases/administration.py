@@ -6,7 +6,12 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from lineage.manifest import ArtifactError, CorruptArtifactError, OtherFormatError
+from lineage.manifest import (
+    ArtifactError,
+    CorruptArtifactError,
+    OtherFormatError,
+    read_manifest,
+)
 from lineage.releases import (
     ID,
     ReleasesBusyError,
@@ -15,6 +20,7 @@ from lineage.releases import (
     release_ids,
 )
 from lineage.signing import TrustedKeys, claimed_signers
+from lineage.stages import TOWERS
 from serving.api.errors import PreconditionError, UnavailableError, UnknownReleaseError
 from serving.batching.engine_thread import EngineThread
 from serving.releases.publish import release_before
@@ -155,6 +161,14 @@ def release_facts(
             else trusted.signers(folder, record.text.encode())
         ),
     )
+
+
+def has_learnt_test(releases: Path, release: ReleaseFacts) -> bool | None:
+    """Whether a published release holds the last fit; None if it is damaged."""
+    try:
+        return read_manifest(releases / release.release_id / TOWERS, TOWERS).of_last_fit
+    except ArtifactError:
+        return None
 
 
 @contextmanager

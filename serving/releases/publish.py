@@ -12,6 +12,7 @@ from lineage.locking import changing
 from lineage.manifest import (
     ArtifactError,
     CorruptArtifactError,
+    Manifest,
     MissingArtifactError,
     OtherFormatError,
     require_newest_format,
@@ -28,7 +29,17 @@ from lineage.releases import (
     verify_release,
 )
 from lineage.signing import TrustedKeys, sign
-from lineage.stages import INDEX, NOT_SERVED, RANKER, SHORTLISTS
+from lineage.stages import (
+    CASCADE,
+    FIGURES,
+    INDEX,
+    LAST,
+    LAST_INDEX,
+    NOT_SERVED,
+    RANKER,
+    SHORTLISTS,
+    served_as,
+)
 from retrieval.features import require_features
 from serving.catalogue.change_log import CHANGES
 from serving.live.compaction import compact
@@ -42,10 +53,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class PublishConfig:
-    """Retention of older releases."""
+    """What is published, and how many older releases are retained."""
 
     keep: int = 5
     """Newest releases to keep; the live one and the one that it replaced are always kept."""
+    last_fit: bool = True
+    """Publish towers and index that have learnt everything; false publishes the evaluated ones,
+    which have not seen the test split."""
 
     def __post_init__(self) -> None:
         if self.keep < 2:
@@ -66,7 +80,7 @@ def publish(
     Args:
         root: Folder of a dataset's stages.
         releases: Folder of its releases.
-        config: Number of releases to keep.
+        config: Number of releases to keep, and whether the last fit is published.
         key: Signs the release before it goes live, or the live one if it already has these stages;
             None signs nothing.
 
@@ -77,13 +91,14 @@ def publish(
         ArtifactError: a stage is missing, corrupt or does not match the others; or another process
             changes the releases or the disk refuses. The live release stays live.
     """
-    built = _servable(root)
-    for stage, manifest in built.manifests.items():
+    built = _published(_servable(root, last_fit=config.last_fit))
+    for stage, manifest in built.items():
         require_newest_format(root / stage, manifest, stage)
-    index = built.manifests[INDEX].facts
+    fingerprints = {served_as(stage): manifest.fingerprint for stage, manifest in built.items()}
+    (index,) = (manifest.facts for stage, manifest in built.items() if served_as(stage) == INDEX)
     with changing(releases):
         live = live_id(releases)
-        if live is not None and _holds(releases / live, built.fingerprints):
+        if live is not None and _holds(releases / live, fingerprints):
             logger.info("nothing to publish: %s is live and has these stages", live)
             if key is not None:
                 _sign(releases / live, key)
@@ -91,7 +106,7 @@ def publish(
         record = add_release(
             releases,
             root,
-            built.manifests,
+            built,
             items=index["items"],
             recall=index[RECALL],
             bare=NOT_SERVED,
@@ -100,6 +115,8 @@ def publish(
             _sign(releases / record.release_id, key)
         go_live(releases, record.release_id)
         logger.info("%s is live; it replaces %s", record.release_id, live or "nothing")
+        if config.last_fit:
+            logger.info(FIGURES)
         for release_id in retire(releases, config.keep):
             logger.info("deleted %s", release_id)
         _compact_changes(releases)
@@ -167,16 +184,28 @@ def _sign(release: Path, key: "Ed25519PrivateKey") -> None:
     logger.info("%s is signed by the key %s", release.name, sign(release, key))
 
 
-def _servable(root: Path, trusted: TrustedKeys | None = None) -> Release:
+def _published(built: Release) -> dict[str, Manifest]:
+    """Manifests of the stages that are published; the last fit replaces the evaluated one."""
+    replaced = {served_as(stage) for stage in built.manifests if stage in LAST}
+    return {stage: made for stage, made in built.manifests.items() if stage not in replaced}
+
+
+def _servable(root: Path, trusted: TrustedKeys | None = None, *, last_fit: bool = False) -> Release:
     """Check that a server of this version can load the stages below a folder.
+
+    Args:
+        root: Folder of a dataset's stages, or of a published release.
+        trusted: Keys of which one must have signed the release; None demands no signature.
+        last_fit: Whether the stages of the last fit, below the dataset's folder, are checked, too.
 
     Raises:
         ArtifactError: a stage is missing, corrupt or does not match the others, or the ranker was
             trained on other features than this version computes.
         ConnectionError: Milvus does not answer.
     """
-    release = open_release(root, trusted=trusted)
-    require_store(root / INDEX)
+    stages = (*CASCADE, *LAST) if last_fit else CASCADE
+    release = open_release(root, stages, trusted=trusted)
+    require_store(root / (LAST_INDEX if last_fit else INDEX))
     if (names := release.manifests[SHORTLISTS].config.get("features")) is not None:
         require_features(names, root / RANKER)
     return release

@@ -29,6 +29,16 @@ def data():
     )
 
 
+def test_the_last_fit_learns_every_split_and_the_refit_all_but_the_test(data):
+    refit, last = data.for_refit(), data.for_last_fit()
+
+    assert refit.splits.tolist() == [0, 0, 0, 2, 0, 0, 2, 2, 2]
+    assert last.splits.tolist() == [0] * 9
+    assert refit.popularity.tolist() == [1, 2, 2, 0]
+    assert last.popularity.tolist() == [2, 3, 2, 2]
+    assert last.cases("test").places.tolist() == []
+
+
 def test_a_string_column_is_equal_after_saving_and_loading(tmp_path):
     StringColumn.save(tmp_path, "titles", STRINGS)
 

@@ -11,7 +11,7 @@ from lineage.manifest import (
 )
 from lineage.open_release import held_while_loading, open_release
 from lineage.releases import live_release
-from lineage.stages import STAGES
+from lineage.stages import CASCADE, STAGES
 from serving.engine.engine import Engine, EngineConfig
 from serving.releases.publish import PublishConfig, publish
 from shortlist_client.api.request import Shopper, Wishes
@@ -25,10 +25,10 @@ def copy(release, tmp_path):
 def test_a_whole_release_opens_with_the_version_of_every_stage(release):
     versions = open_release(release).versions
 
-    assert set(versions) == set(STAGES)
+    assert set(versions) == set(CASCADE)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", CASCADE)
 def test_a_missing_stage_is_named_with_the_command_that_makes_it(copy, stage):
     shutil.rmtree(copy / stage)
 
@@ -70,7 +70,7 @@ def test_a_release_opens_with_only_the_manifests_of_the_trial(copy):
 
 
 def test_a_published_release_answers_as_its_stages_do(copy, tmp_path):
-    release_id = publish(copy, tmp_path / "releases", PublishConfig())
+    release_id = publish(copy, tmp_path / "releases", PublishConfig(last_fit=False))
     shopper, wishes = Shopper(history=["i3", "i17"]), Wishes(limit=10)
 
     built = Engine.load(copy, EngineConfig())

@@ -19,14 +19,14 @@ from lineage.signing import (
     sign,
     write_keys,
 )
-from lineage.stages import STAGES
+from lineage.stages import CASCADE
 
 
 @pytest.fixture
 def release(build_stages, tmp_path):
     root = build_stages(tmp_path / "artifacts" / "shop", "one")
     folder = tmp_path / "releases" / "shop"
-    manifests = {stage: read_manifest(root / stage, stage) for stage in STAGES}
+    manifests = {stage: read_manifest(root / stage, stage) for stage in CASCADE}
     with changing(folder):
         record = add_release(folder, root, manifests, items=7, recall=0.5, bare=())
         go_live(folder, record.release_id)

@@ -1,23 +1,27 @@
 """Tables of releases and of a server's statistics."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from lineage.stages import FIGURES
 from serving.cli.tables.layout import NUMBER, WHOLE, table
 from shortlist_client.api.operations import ReleaseFacts, Statistics
 
 MINUTES_A_DAY = 24 * 60
 
 
-def releases_table(releases: Sequence[ReleaseFacts], *, title: str) -> RenderableType:
+def releases_table(
+    releases: Sequence[ReleaseFacts], *, title: str, evaluated: Collection[str] | None = None
+) -> RenderableType:
     """Table of releases: time of publication, facts, and which one is live, serving or previous.
 
     Args:
         releases: Newest first.
         title: Headline.
+        evaluated: Ids of the releases that have not learnt the test split; None if unknown.
     """
     if not releases:
         return Text(f"{title}: nothing was published")
@@ -39,8 +43,10 @@ def releases_table(releases: Sequence[ReleaseFacts], *, title: str) -> Renderabl
         marked = ", ".join(mark for mark, applies in marks.items() if applies)
         signed = [", ".join(release.signed_by)] if "signed by" in columns else []
         rows.append([marked, release.release_id, *_about(release), *signed])
-    note = "recall of the index against exact search; a rollback returns to `previous`"
-    return table(title, columns, rows, notes=[note])
+    notes = ["recall of the index against exact search; a rollback returns to `previous`"]
+    notes += [] if evaluated is None else [FIGURES]
+    notes += [f"{release_id} has not learnt the test split" for release_id in evaluated or ()]
+    return table(title, columns, rows, notes=notes)
 
 
 def statistics_table(statistics: Statistics, *, title: str) -> RenderableType:

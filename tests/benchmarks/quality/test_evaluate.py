@@ -9,7 +9,7 @@ from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.evaluate import benchmark, evaluated_cases, head_ranked, made_from, slices
 from benchmarks.report.report import is_up_to_date
 from benchmarks.report.tables import results_table
-from lineage.stages import STAGES
+from lineage.stages import CASCADE, FIGURES
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.request import Wishes
 
@@ -51,7 +51,7 @@ def test_the_report_holds_every_metric_of_every_system(report):
 
     assert content["dataset"] == "shop"
     assert (content["users"], content["cases"]) == (25, 25)
-    assert content["notes"] == ["split by the test"]
+    assert content["notes"] == ["split by the test", FIGURES]
     assert content["history"] == "excluded"
     assert list(content["systems"]) == SYSTEMS
     for metrics in content["systems"].values():
@@ -60,7 +60,7 @@ def test_the_report_holds_every_metric_of_every_system(report):
         }  # fmt: skip
         for interval in metrics.values():
             assert 0 <= interval["low"] <= interval["value"] <= interval["high"] <= 1
-    assert set(content["seconds"]) == {*STAGES, "bench"}
+    assert set(content["seconds"]) == {*CASCADE, "bench"}
 
 
 def test_the_page_shows_the_examples(report, shop):

@@ -23,7 +23,7 @@ from lineage.releases import (
     release_ids,
     verify_release,
 )
-from lineage.stages import STAGES
+from lineage.stages import CASCADE, LAST, STAGES
 from retrieval.features import FEATURES
 from serving.releases.publish import PublishConfig, publish, roll_back
 
@@ -51,7 +51,7 @@ def publish_content(root, releases, build_stages):
 
 
 def content_of(release):
-    return (release / "towers" / "rows.npy").read_text().removeprefix("towers ")
+    return (release / "towers" / "rows.npy").read_text().removeprefix("last/towers ")
 
 
 def damage(path):
@@ -65,7 +65,11 @@ def test_a_published_release_is_live_and_whole(releases, root, publish_content):
     release_id = publish_content("one")
 
     release = open_release(live_release(releases))
-    assert release.versions == {"release": release_id, **open_release(root).fingerprints}
+    fingerprints = open_release(root, (*CASCADE, *LAST)).fingerprints
+    served = {path: fingerprints[f"last/{path}"] for path in ("towers", "index")}
+    evaluated = open_release(root).fingerprints
+    assert release.versions == {"release": release_id, **evaluated, **served}
+    assert release.last_fit
     record = verify_release(release.root)
     assert (record.items, record.recall) == (7, 0.5)
 

@@ -1,0 +1,33 @@
+"""Datasets with some of their interactions, for benchmarks that learn from less."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.arrays import TRAIN, Dataset
+
+
+def with_interactions(
+    data: Dataset, kept: NDArray[np.bool_], splits: NDArray[np.uint8] | None = None
+) -> Dataset:
+    """The same items and users with some of the interactions; popularity is counted again.
+
+    Args:
+        data: Items and histories.
+        kept: (interactions,) which ones stay.
+        splits: (interactions,) split of each one; by default as before.
+    """
+    users = np.repeat(np.arange(data.users), np.diff(data.offsets))[kept]
+    fewer = replace(
+        data,
+        offsets=np.searchsorted(users, np.arange(data.users + 1)),
+        items=np.asarray(data.items)[kept],
+        times=np.asarray(data.times)[kept],
+        moments=np.asarray(data.moments)[kept],
+        actions=np.asarray(data.actions)[kept],
+        splits=np.asarray(data.splits if splits is None else splits)[kept],
+    )
+    counted = fewer.counted(np.asarray(fewer.splits) == TRAIN)
+    bought = np.bincount(fewer.items[counted], minlength=len(data.item_ids))
+    return replace(fewer, popularity=bought)
