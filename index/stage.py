@@ -132,7 +132,7 @@ def _built(
     )
     if not config.neighbours.kept:
         return index, None, facts
-    neighbours, following = _pairs(config.neighbours, offsets, items, len(data.item_ids))
+    neighbours, following = _pairs(config.neighbours, offsets, items, data)
     neighbours.save(folder)
     following.save(folder, NEXT_ITEMS)
     facts["neighbour pairs"] = len(neighbours.rows)
@@ -141,12 +141,17 @@ def _built(
 
 
 def _pairs(
-    config: NeighboursConfig, offsets: NDArray[np.int64], items: NDArray[np.int32], size: int
+    config: NeighboursConfig, offsets: NDArray[np.int64], items: NDArray[np.int32], data: Dataset
 ) -> tuple[NeighbourLists, NeighbourLists]:
-    """Lists of the items bought by the same users, and of the items bought next."""
-    shrinkage, kept = config.shrinkage, config.kept
+    """Lists of the items bought by the same users, and of the items bought next.
+
+    A basket without a user counts as one more user, but what came next in it is unknown.
+    """
+    shrinkage, kept, size = config.shrinkage, config.kept, len(data.item_ids)
+    baskets = data.purchases_without_user
+    everyone = baskets.after_users(offsets, items, kept=np.asarray(baskets.splits) == TRAIN)
     return (
-        nearest_neighbours(offsets, items, size, shrinkage=shrinkage, kept=kept),
+        nearest_neighbours(*everyone, size, shrinkage=shrinkage, kept=kept),
         next_items(offsets, items, size, shrinkage=shrinkage, kept=kept),
     )
 
