@@ -10,6 +10,9 @@ from lineage.arrays import read_array
 
 PARTS = ("offsets", "items", "times", "actions", "splits")
 _NAME = "baskets"
+FULL = 20
+"""Items up to which a basket counts as much as a user; chosen on the validation of a shop whose
+largest baskets are a day's orders of its website."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,18 @@ class Baskets:
         bounds = len(items) + before[np.asarray(self.offsets)]
         joined = np.concatenate([items, np.asarray(self.items)[kept]])
         return np.concatenate([offsets, bounds[1:]]).astype(np.int64), joined
+
+    def strengths(self, *, kept: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """(kept interactions,): how much each counts for neighbours; less in a large basket.
+
+        Every two items of a basket share it, but those of a large one have little in common.
+
+        Args:
+            kept: (interactions,) which interactions count.
+        """
+        baskets = np.repeat(np.arange(len(self)), np.diff(self.offsets))[kept]
+        sizes = np.bincount(baskets, minlength=len(self))[baskets]
+        return np.minimum(1, FULL / sizes).astype(np.float32)
 
     def save(self, folder: Path) -> None:
         """Write `baskets.<part>.npy`."""

@@ -145,13 +145,17 @@ def _pairs(
 ) -> tuple[NeighbourLists, NeighbourLists]:
     """Lists of the items bought by the same users, and of the items bought next.
 
-    A basket without a user counts as one more user, but what came next in it is unknown.
+    A basket without a user counts as one more user, a large one for less. What came next in it is
+    unknown.
     """
     shrinkage, kept, size = config.shrinkage, config.kept, len(data.item_ids)
     baskets = data.purchases_without_user
-    everyone = baskets.after_users(offsets, items, kept=np.asarray(baskets.splits) == TRAIN)
+    learnt = np.asarray(baskets.splits) == TRAIN
+    everyone = baskets.after_users(offsets, items, kept=learnt)
+    of_users = np.ones(len(items), np.float32)
+    strengths = np.concatenate([of_users, baskets.strengths(kept=learnt)])
     return (
-        nearest_neighbours(*everyone, size, shrinkage=shrinkage, kept=kept),
+        nearest_neighbours(*everyone, size, shrinkage=shrinkage, kept=kept, strengths=strengths),
         next_items(offsets, items, size, shrinkage=shrinkage, kept=kept),
     )
 

@@ -78,7 +78,7 @@ def shop_folder(folder: Path, config: DataConfig = DEFAULT) -> Source:
         except InputError as error:
             problems.append(str(error))
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError("\n".join(dict.fromkeys(problems)))  # one file may be both tables
     require_applied(rules, {table.path: table.own for table in tables.values()})
     _require_mapped(config.columns, tables)
     _require_ignored(config.ignore, tables)
