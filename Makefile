@@ -1,7 +1,8 @@
 # Shortlist: `make demo` shows everything, `make test` tests it, `make help` lists the rest.
 
 PYTHON ?= $(shell packaging/venv.sh find-python)
-DATASET ?= ml-100k
+SHOP := demo/gift-shop
+DATASET ?= $(SHOP)
 CONFIG ?= configs
 ARTIFACTS ?= artifacts
 RELEASES ?= releases
@@ -27,6 +28,11 @@ path = $(if $(1),'$(1)')
 there = $(shell test -e '$(1)' && echo yes)
 $(if $(call there,$(CONFIG)/.),,$(error CONFIG must be a folder, got $(CONFIG)))
 config = '$(if $(call there,$(CONFIG)/$(1).yaml),$(CONFIG),configs)/$(1).yaml'
+# The columns of the demo's shop stand in configs/demo/data.yaml, which no other dataset can use.
+OF_SHOP := $(filter $(SHOP),$(DATASET:/=))
+data_config = $(if $(and $(OF_SHOP),$(filter configs,$(CONFIG))),configs/demo/data.yaml,$(if \
+	$(or $(OF_SHOP),$(filter-out configs/demo,$(CONFIG))),$(call config,data),configs/data.yaml))
+DEMO_CONFIG = $(if $(filter ml-100k,$(DATASET)),configs/ml-100k,configs/demo)
 ERASED = $(RELEASES)/$(NAME)/ERASED
 ARGS = --dataset '$(DATASET)' --artifacts '$(ARTIFACTS)'
 
@@ -54,7 +60,7 @@ help: ## List these targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
 		/^[a-z-]+:.*## / {printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' Makefile
 	@echo
-	@echo "  DATASET=ml-100k or a folder with items.parquet and interactions.parquet   (now $(DATASET))"
+	@echo "  DATASET=ml-100k or a folder with the items and interactions of a shop    (now $(DATASET))"
 	@echo "  CONFIG=folder with a YAML a stage; what it lacks is taken from configs/  (now $(CONFIG))"
 
 install: $(VENV)/installed-$(EXTRA) ## Create .venv and install the pinned dependencies
@@ -72,17 +78,17 @@ clean: ## Delete artefacts and reports; releases, .venv and .cache stay
 
 ##@ Pipeline
 
-demo: ## Run every stage on ml-100k, serve the result, ask it over gRPC
-	@$(MAKE) --no-print-directory pipeline CONFIG=configs/demo DATASET=ml-100k
-	@$(RUN) -m benchmarks.demo --artifacts '$(ARTIFACTS)/ml-100k' --config configs/serving.yaml
-	@echo "report: $(REPORTS)/ml-100k/report.html"
+demo: ## Run every stage on a gift shop's sales, serve the result, ask it over gRPC
+	@$(MAKE) --no-print-directory pipeline CONFIG=$(DEMO_CONFIG) DATASET='$(DATASET)'
+	@$(RUN) -m benchmarks.demo --artifacts '$(ARTIFACTS)/$(NAME)' --config configs/serving.yaml
+	@echo "report: $(REPORTS)/$(NAME)/report.html"
 
 pipeline: weights ## Run every stage in order, from raw data to the report
 	@for stage in data trial towers index ranker bench; do \
 		$(MAKE) --no-print-directory $$stage || exit $$?; done
 
 data: install ## Check, clean, split and render a dataset
-	@$(RUN) -m dataset --config $(call config,data) $(ARGS) $(if $(call there,$(ERASED)),--erased '$(ERASED)')
+	@$(RUN) -m dataset --config $(data_config) $(ARGS) $(if $(call there,$(ERASED)),--erased '$(ERASED)')
 
 trial: install ## Train towers on the training split and recall the ranker's shortlists
 	@$(RUN) -m towers.trial --config $(call config,towers) $(ARGS)

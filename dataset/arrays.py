@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.baskets import Baskets
 from dataset.cases import Cases, moment_starts
 from dataset.demand import Demand
 from dataset.interaction_codes import interaction_codes, whole_seconds
@@ -113,6 +114,8 @@ class Dataset:
     """(interactions,): 0 train, 1 valid, 2 test."""
     popularity: NDArray[np.int64]
     """(items,): training interactions of each item, once for each user, action and day."""
+    purchases_without_user: Baskets = field(default_factory=Baskets)
+    """Baskets of nobody known, in none of the arrays above."""
 
     @property
     def users(self) -> int:
@@ -121,10 +124,11 @@ class Dataset:
 
     def for_refit(self, *, before: int = TEST) -> "Dataset":
         """The dataset with the splits below `before`, by default the test, as training data."""
-        learnt = np.asarray(self.splits) < before
+        learnt, baskets = np.asarray(self.splits) < before, self.purchases_without_user
         return replace(
             self,
-            splits=np.where(learnt, TRAIN, self.splits).astype(np.uint8),
+            splits=_learnt(self.splits, before),
+            purchases_without_user=baskets.with_splits(_learnt(baskets.splits, before)),
             popularity=np.bincount(
                 np.asarray(self.items)[self.counted(learnt)], minlength=len(self.item_ids)
             ),
@@ -210,6 +214,11 @@ class Dataset:
         return Demand.of(np.asarray(self.items)[counted], times)
 
 
+def _learnt(splits: NDArray[np.uint8], before: int) -> NDArray[np.uint8]:
+    """Splits in which those below `before` are training data."""
+    return np.where(np.asarray(splits) < before, TRAIN, splits).astype(np.uint8)
+
+
 def places_among(kept: NDArray[np.bool_]) -> NDArray[np.int64]:
     """(interactions + 1,): number of kept interactions before each, and in total at the end."""
     return np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
@@ -221,6 +230,7 @@ def save_dataset(folder: Path, data: Dataset) -> None:
         StringColumn.save(folder, name, getattr(data, name))
     for name in ("offsets", "items", "times", "moments", "actions", "splits", "popularity"):
         np.save(folder / f"{name}.npy", getattr(data, name))
+    data.purchases_without_user.save(folder)
     about = {"timed": data.timed, "action_names": list(data.action_names)}
     (folder / ABOUT).write_text(json.dumps(about))
 
@@ -239,6 +249,7 @@ def load_dataset(folder: Path) -> Dataset:
         actions=_map(folder, "actions"),
         splits=_map(folder, "splits"),
         popularity=_map(folder, "popularity"),
+        purchases_without_user=Baskets.load(folder),
         **json.loads((folder / ABOUT).read_text()),
     )
 

@@ -29,7 +29,7 @@ class Cases:
     """Unix seconds of each history's interactions; None without times."""
 
     def when(self, case: int) -> tuple[int | None, NDArray[np.int64] | None]:
-        """ "Now" of a case and the times of its history, Unix seconds; None without times.
+        """The "now" of a case and the times of its history, Unix seconds; None without times.
 
         Now is the full hour before the moment: purchases count up to there, as when serving.
         """

@@ -7,7 +7,7 @@ from typing import Literal
 
 HOW, NOTES = "split", "notes"
 """Facts of the stage: how the interactions were split, and notes for the report."""
-Duplicates = Literal["refuse", "first", "last"]
+Duplicates = Literal["refuse", "first", "last", "merge"]
 SplitStrategy = Literal["auto", "leave-one-out", "time-cut"]
 
 
@@ -21,10 +21,19 @@ class DataConfig:
     """File, folder of parts or glob of the interactions; empty for `interactions.*`."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Our name of a column by the shop's name, in both tables: `{sku: item_id}`."""
+    compute: Mapping[str, str] = field(default_factory=dict)
+    """SQL expressions over the file's own columns, by the name of the column that gets the result:
+    `{action: "CASE WHEN Quantity < 0 THEN 'refund' ELSE 'purchase' END"}`."""
+    drop: Mapping[str, str] = field(default_factory=dict)
+    """SQL conditions of rows to leave out, by the name under which the report counts them:
+    `{samples: "UnitPrice <= 0"}`."""
+    ignore: tuple[str, ...] = ()
+    """Columns of the files that only expressions read."""
     delimiter: str = ""
     """Separates the columns of CSV files; empty to detect it."""
     duplicates: Duplicates = "refuse"
-    """Which row of an item id that comes more than once is used; `refuse` ends the stage."""
+    """Which row of an item id that comes more than once is used. `merge` joins them: the most
+    frequent text, the newest of everything else. `refuse` ends the stage."""
     fields: tuple[str, ...] = ("title", "brand", "category", "description")
     """Columns of an item's text, most important first; other text columns follow by name."""
     token_budget: int = 64
@@ -52,6 +61,9 @@ class DataConfig:
     """Share of the interactions that `time-cut` validates on: the newest before the test's."""
     test_share: float = 0.1
     """Share of the interactions that `time-cut` tests on: the newest."""
+    cuts: tuple[str, ...] = ()
+    """First days (UTC) of validation and test by `time-cut`, instead of the two shares:
+    `[2024-11-10, 2024-11-25]`."""
 
     def __post_init__(self) -> None:
         if not self.fields or len(set(self.fields)) < len(self.fields):
@@ -63,17 +75,20 @@ class DataConfig:
         for name in ("token_budget", "user_core", "item_core"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        try:
-            date.fromisoformat(self.earliest)
-        except ValueError as error:
-            raise ValueError(
-                f"earliest must be a date like 2000-01-31, got {self.earliest!r}"
-            ) from error
-        for name in ("burst_seconds", "daily_cap", "account_cap"):
+        for name in ("basket_minutes", "burst_seconds", "daily_cap", "account_cap"):
             if not 0 <= (getattr(self, name) or 0) < float("inf"):
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
-        if not 0 <= self.basket_minutes < float("inf"):
-            raise ValueError(f"basket_minutes must be at least 0, got {self.basket_minutes}")
+        self._check_cuts()
+
+    def _check_cuts(self) -> None:
+        """Refuse days that are none, and splits that leave nothing."""
+        for name, day in (("earliest", self.earliest), *(("cuts", day) for day in self.cuts)):
+            try:
+                date.fromisoformat(day)
+            except ValueError as error:
+                raise ValueError(f"{name} must be a date like 2000-01-31, got {day!r}") from error
+        if self.cuts and (len(self.cuts) != 2 or not self.cuts[0] < self.cuts[1]):
+            raise ValueError(f"cuts must be two days, the earlier first, got {list(self.cuts)}")
         for name in ("valid_share", "test_share"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}")

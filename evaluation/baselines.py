@@ -37,7 +37,7 @@ def popularity_lists(
     return lists
 
 
-def popularity_rank(popularity: Rows, *, seed: int = 0) -> NDArray[np.int64]:
+def popularity_rank(popularity: NDArray[np.number], *, seed: int = 0) -> NDArray[np.int64]:
     """(items,): distinct ranks, 0 for the least popular; ties are in random order, not by row."""
     shuffled = np.random.default_rng(seed).permutation(len(popularity))
     ranks = np.empty(len(popularity), np.int64)
@@ -55,8 +55,8 @@ class ItemKNN:
 
     similarity: sparse.csr_array[np.float32]
     """(items, items), symmetric, 0 on the diagonal, at most 1."""
-    popularity: NDArray[np.int64]
-    """(items,): number of users of each item; breaks ties in scores."""
+    popularity: NDArray[np.float64]
+    """(items,): weighted number of users of each item; breaks ties in scores."""
 
     @classmethod
     def fit(
@@ -65,14 +65,20 @@ class ItemKNN:
         items: Rows,
         n_items: int,
         shrinkage: float = 20.0,
+        strengths: NDArray[np.floating] | None = None,
     ) -> "ItemKNN":
         """Count which items share users: c_ij / (sqrt(n_i n_j) + shrinkage).
+
+        With strengths, n_i is the sum of the item's strengths over its users, and c_ij the sum of
+        sqrt(strength of i × strength of j) over the users of both.
 
         Args:
             offsets: (users + 1,): user u owns `items[offsets[u]:offsets[u + 1]]`.
             items: (interactions,) item rows of the training split; repeats count once.
             n_items: Size of the corpus.
             shrinkage: The larger, the less a rare pair counts; at least 0.
+            strengths: (interactions,) how much each one's user and item count, at most 1, equal for
+                repeats; by default 1.
 
         Raises:
             ValueError: `shrinkage` is negative.
@@ -81,10 +87,13 @@ class ItemKNN:
             raise ValueError(f"shrinkage must be at least 0, got {shrinkage}")
         shape = (len(offsets) - 1, n_items)
         users = np.repeat(np.arange(shape[0]), np.diff(offsets))
-        taken = sparse.csr_array((np.ones(len(items), np.float32), (users, items)), shape=shape)
-        taken.sum_duplicates()
-        taken.data[:] = 1
-        counts = np.bincount(taken.indices, minlength=n_items).astype(np.int64)
+        given = np.ones(len(items)) if strengths is None else strengths
+        _, once = np.unique(users * n_items + items, return_index=True)
+        of_pairs = given[once].astype(np.float64)
+        taken = sparse.csr_array(
+            (np.sqrt(of_pairs).astype(np.float32), (users[once], items[once])), shape=shape
+        )
+        counts = np.bincount(items[once], of_pairs, n_items).astype(np.float64)
         shared = (taken.T @ taken).tocoo()
         left, right = shared.coords
         weights = shared.data / (np.sqrt(counts[left] * counts[right]) + shrinkage)

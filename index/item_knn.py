@@ -124,6 +124,7 @@ def nearest_neighbours(
     shrinkage: float,
     kept: int,
     seed: int = 0,
+    strengths: NDArray[np.float32] | None = None,
 ) -> NeighbourLists:
     """Count which items share users, and keep the strongest neighbours of each item.
 
@@ -134,13 +135,14 @@ def nearest_neighbours(
         shrinkage: The larger, the less a rare pair counts; at least 0.
         kept: Most neighbours per item.
         seed: Seed of the random order among equal weights, so that row numbers do not decide it.
+        strengths: (interactions,) as of `ItemKNN.fit`.
 
     Raises:
         ValueError: `shrinkage` is negative or `kept` is below 1.
     """
     if kept < 1:
         raise ValueError(f"kept must be at least 1, got {kept}")
-    similarity = ItemKNN.fit(offsets, items, n_items, shrinkage).similarity
+    similarity = ItemKNN.fit(offsets, items, n_items, shrinkage, strengths).similarity
     return _strongest(similarity, kept, seed)
 
 

@@ -156,7 +156,7 @@ def _built(
     )
     if not config.neighbours.kept:
         return index, None, facts
-    neighbours, following = _pairs(config.neighbours, offsets, items, len(data.item_ids))
+    neighbours, following = _pairs(config.neighbours, offsets, items, data)
     neighbours.save(folder)
     following.save(folder, NEXT_ITEMS)
     facts["neighbour pairs"] = len(neighbours.rows)
@@ -165,12 +165,21 @@ def _built(
 
 
 def _pairs(
-    config: NeighboursConfig, offsets: NDArray[np.int64], items: NDArray[np.int32], size: int
+    config: NeighboursConfig, offsets: NDArray[np.int64], items: NDArray[np.int32], data: Dataset
 ) -> tuple[NeighbourLists, NeighbourLists]:
-    """Lists of the items bought by the same users, and of the items bought next."""
-    shrinkage, kept = config.shrinkage, config.kept
+    """Lists of the items bought by the same users, and of the items bought next.
+
+    A basket without a user counts as one more user, a large one for less. What came next in it is
+    unknown.
+    """
+    shrinkage, kept, size = config.shrinkage, config.kept, len(data.item_ids)
+    baskets = data.purchases_without_user
+    learnt = np.asarray(baskets.splits) == TRAIN
+    everyone = baskets.after_users(offsets, items, kept=learnt)
+    of_users = np.ones(len(items), np.float32)
+    strengths = np.concatenate([of_users, baskets.strengths(kept=learnt)])
     return (
-        nearest_neighbours(offsets, items, size, shrinkage=shrinkage, kept=kept),
+        nearest_neighbours(*everyone, size, shrinkage=shrinkage, kept=kept, strengths=strengths),
         next_items(offsets, items, size, shrinkage=shrinkage, kept=kept),
     )
 

@@ -73,8 +73,8 @@ EVALUATED: Mapping[str, Stage] = {
             target="data",
             needs=(),
             writes=("items.npy", "times.npy", "texts.utf8.npy"),
-            format=10,  # 9 has what bots did
-            reads_from=9,
+            format=10,  # 9 has no baskets without a user
+            reads_from=10,
         ),
         Stage(
             path=TRIAL_TOWERS,

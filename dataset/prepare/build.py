@@ -29,10 +29,12 @@ from dataset.prepare.schema import (
     attribute_columns,
 )
 from dataset.prepare.sources import Source
-from dataset.prepare.split import CODES, TIME_CUT, assign_split, cut_times
+from dataset.prepare.split import CODES, TIME_CUT, Splitted, assign_split, cut_times
 from dataset.prepare.text_lengths import cut_table
 from dataset.prepare.unknown_ids import unknown_ids
 from dataset.prepare.validation import InputError, Table, first_rows, read_schema, reading
+from dataset.prepare.without_user import TABLE as BASKETS
+from dataset.prepare.without_user import clean_baskets, divided, note, split_baskets, to_baskets
 from lineage.manifest import is_up_to_date, writing
 from lineage.stages import DATA
 
@@ -40,6 +42,8 @@ logger = logging.getLogger(__name__)
 REMEDIES = {
     NO_TITLE: "; fill the titles, or map another column in data.yaml: `columns: {name: title}`"
 }
+WITHOUT_USER = "without user"
+"""Fact of the stage: baskets without a user, and their interactions by split."""
 OPEN = PrivacyFiles()
 """No user is erased, and users are stored under their ids"""
 
@@ -81,6 +85,7 @@ def build(
         with reading(source.interactions.path):
             splitted = assign_split(cleaned.interactions, config)
             items, users, events = collected(cleaned.items, splitted.interactions)
+            baskets = _baskets(cleaned, splitted)
         notes = [*kept.findings.notes, *tables.interactions.findings.notes]
         for table in (kept, tables.interactions):
             for note in table.findings.notes:
@@ -90,7 +95,12 @@ def build(
             logger.info("%s: %s", source.interactions.path, splitted.note)
         _require_training(source.interactions, events)
         text = pl.Series(TEXT, rendered(items, config), pl.String)
-        save_dataset(partial, to_arrays(items.with_columns(text), users, events))
+        data = to_arrays(items.with_columns(text), users, events)
+        if baskets is not None:
+            found = to_baskets(baskets, items, data.action_names)
+            data = replace(data, purchases_without_user=found)
+            facts[WITHOUT_USER] = {BASKETS: len(found), **_by_split(baskets)}
+        save_dataset(partial, data)
         attributes = items.select(ITEM, *attribute_columns(items))
         attributes.write_parquet(partial / "attributes.parquet")
         kinds = save_attributes(partial, attributes)
@@ -113,7 +123,8 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
     if config.split == "time-cut":
         _require_times(tables.interactions)
     with reading(tables.interactions.path):
-        interactions, steps = privacy.apply(tables.interactions.frame)
+        of_users, without, aside = divided(tables.interactions.frame)
+        interactions, steps = privacy.apply(of_users)
         cleaned = clean(
             tables.items.frame,
             interactions,
@@ -121,9 +132,16 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
             item_core=config.item_core,
             caps=caps_of(config),
         )
-    cleaned = replace(cleaned, report=(*tables.items.findings.dropped, *steps, *cleaned.report))
+        if without is not None:
+            baskets, of_baskets = clean_baskets(without, cleaned.items)
+            cleaned = replace(cleaned, baskets=baskets, report=(*cleaned.report, *of_baskets))
+            tables.interactions.findings.notes.append(note(baskets))
+    before = (*tables.items.findings.dropped, *tables.interactions.findings.dropped, *aside)
+    cleaned = replace(cleaned, report=(*before, *steps, *cleaned.report))
     unknown = ""
     for step in cleaned.report:
+        if step.table == BASKETS:
+            continue
         if step.rule == UNKNOWN_ITEM and step.rows:
             found = unknown_ids(interactions.unique(), with_title(tables.items.frame))
             unknown = found.message(step.rows_in)
@@ -160,6 +178,9 @@ def _left_out(step: Dropped) -> str:
         f"{step.rule!r} leaves out {step.rows:,} of {step.rows_in:,} interactions ({who}); "
         "`cleaning.json` names those who lost most"
     )
+def _baskets(cleaned: Cleaned, splitted: Splitted) -> pl.DataFrame | None:
+    """Baskets without a user with their splits; None if there are none."""
+    return None if cleaned.baskets is None else split_baskets(cleaned.baskets, splitted)
 
 
 def _require_times(interactions: Table) -> None:

@@ -9,8 +9,17 @@ import polars as pl
 from dataset.config import Duplicates
 from dataset.interaction_codes import DAY, MICROSECONDS
 from dataset.prepare.catalogue.canonical_items import canonical_items
-from dataset.prepare.column_names import suggestion
-from dataset.prepare.ids import AS_IDS, id_rules, id_text, is_id, short
+from dataset.prepare.column_names import nearest, suggestion
+from dataset.prepare.ids import (
+    AS_IDS,
+    id_rules,
+    id_text,
+    is_empty,
+    is_id,
+    not_empty,
+    short,
+    user_or_basket,
+)
 from dataset.prepare.no_interactions import emptied, has_rows
 from dataset.prepare.schema import (
     ACTION,
@@ -65,10 +74,10 @@ def canonical(
         duplicates: What to do about an item id that comes more than once.
 
     Returns:
-        Items with all columns that can be used. Interactions with `user_id`, `item_id` and the
-        optional columns they had: `order` (int), `time` (Unix microseconds), `basket` (text, null
-        for none), `action` (text, empty for none), `split` (`train`, `valid`, `test`). Notes on
-        timestamps that are read in several ways.
+        Items with all columns that can be used. Interactions with `user_id` (null only in rows
+        with a basket), `item_id` and the optional columns they had: `order` (int), `time` (Unix
+        microseconds), `basket` (text, null for none), `action` (text, empty for none), `split`
+        (`train`, `valid`, `test`). Notes on timestamps that are read in several ways.
 
     Raises:
         InputError: rules are broken; names all of them.
@@ -111,7 +120,8 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
         require_type(events, name, "be text or whole numbers", is_id, remedy=AS_IDS)
         if name in schema:
             columns[name] = id_text(name, schema[name])
-            rules += id_rules(name, schema[name])
+            required = _required_user(schema) if name == USER else None
+            rules += id_rules(name, schema[name], required=required)
     if ORDER in schema:
         require_type(events, ORDER, "be whole numbers", lambda kind: kind.is_integer())
         columns[ORDER] = pl.col(ORDER).cast(pl.Int64, strict=False)
@@ -125,7 +135,9 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
         rules += _time_rules(schema[TIMESTAMP], columns[TIME], earliest, now)
     if BASKET in schema:
         require_type(events, BASKET, "be text or whole numbers", is_id, remedy=AS_IDS)
-        columns[BASKET] = id_text(BASKET, schema[BASKET])
+        columns[BASKET] = _or_null(BASKET, schema[BASKET])
+        if USER in columns:
+            columns[USER] = _or_null(USER, schema[USER])
     if SPLIT in schema:
         require_type(events, SPLIT, "be text", is_string, remedy="write train, valid or test")
         columns[SPLIT] = pl.col(SPLIT).cast(pl.String)
@@ -146,6 +158,25 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
     if not events.findings.broken:
         events.findings.notes.extend(_mixed_times(events))
     return replace(events, frame=events.frame.select(**columns))
+
+
+def _required_user(schema: pl.Schema) -> Rule:
+    """Who must have a user: every row, or every one that has no basket."""
+    if BASKET in schema and is_id(schema[BASKET]):
+        return user_or_basket(USER, schema[USER], BASKET, schema[BASKET])
+    rule = not_empty(USER, schema[USER])
+    near = nearest(BASKET, schema)
+    column = near if near is not None else "invoice"
+    return replace(
+        rule,
+        remedy=f"{rule.remedy}; rows of a basket may lack them, if its column is mapped in "
+        f"data.yaml: `columns: {{{column}: {BASKET}}}`",
+    )
+
+
+def _or_null(column: str, kind: pl.DataType) -> pl.Expr:
+    """Ids as strings; null where they are empty."""
+    return pl.when(~is_empty(column, kind)).then(id_text(column, kind))
 
 
 def _time_rules(kind: pl.DataType, times: pl.Expr, earliest: str, now: float) -> list[Rule]:

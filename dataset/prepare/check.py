@@ -16,6 +16,7 @@ from dataset.prepare.canonical import examined
 from dataset.prepare.cleaning import Cleaned, Dropped
 from dataset.prepare.schema import (
     ACTION,
+    BASKET,
     ITEM,
     ORDER,
     SPLIT,
@@ -39,6 +40,7 @@ USES = {
     ITEM: "item",
     TIMESTAMP: "time",
     ORDER: "order within a user's history",
+    BASKET: "basket",
     ACTION: "action",
     SPLIT: "split",
 }

@@ -42,6 +42,8 @@ class Cleaned:
     items: pl.LazyFrame
     interactions: pl.LazyFrame
     report: tuple[Dropped, ...]
+    baskets: pl.DataFrame | None = None
+    """Interactions without a user; see `dataset.prepare.without_user`."""
 
 
 def clean(

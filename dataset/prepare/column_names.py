@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 
-from dataset.prepare.schema import ACTION, ITEM, TIMESTAMP, TITLE, USER
+from dataset.prepare.schema import ACTION, BASKET, ITEM, TIMESTAMP, TITLE, USER
 
 KNOWN: Mapping[str, tuple[str, ...]] = {
     ITEM: (
@@ -40,6 +40,10 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     TIMESTAMP: (
         *("time", "ts", "date", "datetime", "eventtime", "createdat", "unixtime", "orderdate"),
         *("unixreviewtime", "invoicedate", "purchasedate", "occurredat"),
+    ),
+    BASKET: (
+        *("basketid", "invoice", "invoiceno", "invoiceid", "invoicenumber", "orderid", "orderno"),
+        *("ordernumber", "transactionid", "transaction", "receiptid", "receipt", "cartid"),
     ),
     ACTION: ("event", "eventtype", "type", "behavior", "behaviour", "eventname", "actiontype"),
 }

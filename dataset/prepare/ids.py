@@ -24,9 +24,15 @@ def id_text(column: str, kind: pl.DataType) -> pl.Expr:
     return pl.col(column).cast(pl.String)
 
 
-def id_rules(column: str, kind: pl.DataType) -> list[Rule]:
-    """Rules of a column of ids, accepted by `is_id`."""
-    rules = [required(column, kind), short(column), without_nul(column)]
+def id_rules(column: str, kind: pl.DataType, *, required: Rule | None = None) -> list[Rule]:
+    """Rules of a column of ids, accepted by `is_id`.
+
+    Args:
+        column: Name of the column.
+        kind: Its type.
+        required: Which ids must not be empty; by default all.
+    """
+    rules = [required or not_empty(column, kind), short(column), without_nul(column)]
     if kind.is_float():
         number = pl.col(column)
         odd = (number != number.floor()) | (number.abs() > EXACT)
@@ -41,14 +47,29 @@ def id_rules(column: str, kind: pl.DataType) -> list[Rule]:
     return rules
 
 
-def required(column: str, kind: pl.DataType) -> Rule:
-    """No id is null, NaN or blank."""
+def is_empty(column: str, kind: pl.DataType) -> pl.Expr:
+    """Whether an id is null, NaN or blank."""
     ids = pl.col(column)
     empty = ids.is_nan() if kind.is_float() else ids.cast(pl.String).str.strip_chars() == ""
+    return ids.is_null() | empty.fill_null(value=True)
+
+
+def not_empty(column: str, kind: pl.DataType) -> Rule:
+    """No id is null, NaN or blank."""
     return Rule(
         column=column,
         must="not be null or empty",
-        broken=ids.is_null() | empty.fill_null(value=True),
+        broken=is_empty(column, kind),
+        remedy="leave out these rows or fill the ids",
+    )
+
+
+def user_or_basket(user: str, kind: pl.DataType, basket: str, basket_kind: pl.DataType) -> Rule:
+    """Every row has a user or a basket."""
+    return Rule(
+        column=user,
+        must="not be null or empty in rows without a basket",
+        broken=is_empty(user, kind) & is_empty(basket, basket_kind),
         remedy="leave out these rows or fill the ids",
     )
 

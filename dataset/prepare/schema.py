@@ -15,12 +15,14 @@ TIMESTAMP = "timestamp"
 TIME = "time"
 """Unix microseconds, converted from the timestamp."""
 BASKET = "basket"
-"""Interactions of a user in one basket happened together."""
+"""Interactions of a user in one basket happened together; one may also have no user."""
 MOMENT = "moment"
 """Number of the user's moment, from 0; see `dataset.prepare.moments`."""
 ACTION = "action"
 """Kind of interaction: `view`, `cart`, `purchase` or another name that the shop uses."""
 SPLIT = "split"
+OF_INTERACTIONS = (USER, TIMESTAMP, ORDER, BASKET, ACTION, SPLIT)
+"""Columns that are no attributes of an item if one file holds both tables"""
 
 KEYWORD_LENGTH = 100
 """Most characters of a keyword; a longer string is prose."""

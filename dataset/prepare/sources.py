@@ -1,6 +1,6 @@
 """Sources of items and interactions: `ml-100k`, or a folder with the files of a shop."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,18 +12,17 @@ from dataset.paths import CACHE, ML_100K
 from dataset.prepare.column_names import mapped
 from dataset.prepare.download import ML_100K_FILES, fetch
 from dataset.prepare.no_interactions import absent
-from dataset.prepare.schema import ACTION, ITEM, ORDER, SPLIT, TIMESTAMP, TITLE, USER
+from dataset.prepare.rules import Expression, applied, expressions, require_applied
+from dataset.prepare.schema import ACTION, BASKET, ITEM, SPLIT, TIMESTAMP, TITLE, USER
 from dataset.prepare.tables.files import Files, is_absent, relative_names, table_files
 from dataset.prepare.tables.scan import scanned
 from dataset.prepare.tables.text_types import typed
-from dataset.prepare.validation import InputError, Table, read_schema, reading
+from dataset.prepare.validation import Findings, InputError, Table, read_schema, reading
 from lineage.manifest import checksum
 
 ITEMS, INTERACTIONS = "items", "interactions"
-AS_TEXT = (ITEM, USER, TITLE, ACTION, SPLIT)
+AS_TEXT = (ITEM, USER, BASKET, TITLE, ACTION, SPLIT)
 """Columns that stay text in CSV, so that `0012` and `1.10` stay ids"""
-OF_INTERACTIONS = (USER, TIMESTAMP, ORDER, ACTION, SPLIT)
-"""Columns that are no attributes of an item if one file holds both tables"""
 DEFAULT = DataConfig()
 
 
@@ -72,40 +71,78 @@ def shop_folder(folder: Path, config: DataConfig = DEFAULT) -> Source:
             f"{folder}: dataset must be `{ML_100K}` or a folder with {ITEMS} and {INTERACTIONS} "
             "(.parquet, .csv or .jsonl), got no such folder"
         )
-    problems, tables = list[str](), dict[str, Table]()
+    problems, tables, rules = list[str](), dict[str, Table](), expressions(config)
     for name, pattern in ((ITEMS, config.items), (INTERACTIONS, config.interactions)):
         if name == INTERACTIONS and is_absent(folder, name, pattern):
             tables[name] = absent(folder / name)
             continue
         try:
-            tables[name] = opened_table(table_files(folder, name, pattern), config)
+            files = table_files(folder, name, pattern)
+            tables[name] = opened_table(files, config, rules=rules, table=name)
         except InputError as error:
             problems.append(str(error))
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError("\n".join(dict.fromkeys(problems)))  # one file may be both tables
+    require_applied(rules, {table.path: table.own for table in tables.values()})
     _require_mapped(config.columns, tables)
+    _require_ignored(config.ignore, tables)
     items, interactions = tables[ITEMS], tables[INTERACTIONS]
-    if items.files == interactions.files:
-        items = replace(items, frame=items.frame.drop(OF_INTERACTIONS, strict=False))
-    return Source(items=items, interactions=interactions, root=folder)
+    shared = items.files == interactions.files
+    return Source(items=replace(items, shared=shared), interactions=interactions, root=folder)
 
 
-def opened_table(files: Files, config: DataConfig) -> Table:
+def opened_table(
+    files: Files, config: DataConfig, *, rules: Sequence[Expression] = (), table: str = ITEMS
+) -> Table:
     """Open the files of one table under our column names.
 
+    Args:
+        files: The files.
+        config: How the columns are named, and which are ignored.
+        rules: Drop rules and computed columns.
+        table: `items` or `interactions`.
+
     Raises:
-        InputError: their content is not what their names say.
+        InputError: their content is not what their names say, or a rule does not fit it.
     """
     frame = scanned(files, delimiter=config.delimiter)
+    own = frame.collect_schema().names()
+    if files.format == "csv":
+        with reading(files.path):
+            frame = typed(frame, as_text=_ids_and_names(own, config.columns))
+    frame, dropped = applied(frame, rules, path=files.path, table=table)
+    frame = frame.drop(config.ignore, strict=False)
     before = frame.collect_schema().names()
     frame = mapped(frame, config.columns)
     after = frame.collect_schema().names()
-    if files.format == "csv":
-        keys = [column for column in after if is_key(column)]
-        with reading(files.path):
-            frame = typed(frame, as_text={*AS_TEXT, *keys})
     renamed = {ours: theirs for theirs, ours in zip(before, after, strict=True) if ours != theirs}
-    return Table(frame=frame, path=files.path, files=files.parts, kind=files.format, names=renamed)
+    return Table(
+        frame=frame,
+        path=files.path,
+        files=files.parts,
+        kind=files.format,
+        names=renamed,
+        own=tuple(own),
+        findings=Findings(dropped=dropped),
+    )
+
+
+def _ids_and_names(own: Iterable[str], columns: Mapping[str, str]) -> set[str]:
+    """Columns of a CSV, as the file names them, that stay text."""
+    ours = {name: columns.get(name, name) for name in own}
+    return {name for name, meant in ours.items() if meant in AS_TEXT or is_key(meant)}
+
+
+def _require_ignored(names: Iterable[str], tables: Mapping[str, Table]) -> None:
+    """Refuse names of columns to ignore that no table has.
+
+    Raises:
+        InputError: names them and the columns that there are.
+    """
+    known = dict.fromkeys(name for table in tables.values() for name in table.own)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InputError(f"ignore must name columns of a table, got {unknown} beside {list(known)}")
 
 
 def _require_mapped(columns: Mapping[str, str], tables: Mapping[str, Table]) -> None:

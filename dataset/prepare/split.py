@@ -12,6 +12,7 @@ from dataset.interaction_codes import MICROSECONDS
 from dataset.prepare.moments import with_moments
 from dataset.prepare.no_interactions import NOTE
 from dataset.prepare.schema import ITEM, MOMENT, ORDER, SPLIT, TIME, USER
+from dataset.prepare.timestamps import from_date
 
 CODES = {"train": TRAIN, "valid": VALID, "test": TEST}
 COLUMN, LEAVE_ONE_OUT, TIME_CUT = "the column `split`", "leave-one-out", "time-cut"
@@ -27,6 +28,8 @@ class Splitted:
     """What decided: the column, or the strategy."""
     note: str = ""
     """Why it was not the configured strategy; empty if it was."""
+    cuts: tuple[int, ...] = ()
+    """First moments of the validation and of the test, Unix microseconds; of `time-cut` alone."""
 
 
 def assign_split(interactions: pl.LazyFrame, config: DataConfig) -> Splitted:
@@ -48,21 +51,20 @@ def assign_split(interactions: pl.LazyFrame, config: DataConfig) -> Splitted:
     cut = _cut_or_why_not(events, config)
     if isinstance(cut, str):
         return Splitted(interactions=leave_one_out(events), by=LEAVE_ONE_OUT, note=cut)
-    return Splitted(interactions=cut, by=TIME_CUT)
+    return Splitted(interactions=cut, by=TIME_CUT, cuts=cuts_of(events, config))
 
 
 def _cut_or_why_not(events: pl.LazyFrame, config: DataConfig) -> pl.LazyFrame | str:
     """The interactions cut by time, or the reason for leave-one-out; empty if it is configured."""
     if config.split == LEAVE_ONE_OUT:
         return ""
-    cut_by = {"valid_share": config.valid_share, "test_share": config.test_share}
     if config.split == TIME_CUT:
-        return time_cut(events, **cut_by)
+        return time_cut(events, cuts_of(events, config))
     if TIME not in events.collect_schema():
         return f"{LEAVE_ONE_OUT}, because there are no times to cut by"
     if not ordered_by_time(events):
         return f"{LEAVE_ONE_OUT}, because the column `{ORDER}` contradicts the times"
-    cut = time_cut(events, **cut_by)
+    cut = time_cut(events, cuts_of(events, config))
     for code, name in ((TRAIN, "train"), (VALID, "valid"), (TEST, "test")):
         if not _usable(cut, code):
             return f"{LEAVE_ONE_OUT}, because a cut by time leaves nothing to predict in {name}"
@@ -115,7 +117,24 @@ def _is_new() -> pl.Expr:
     return pl.col(MOMENT) == pl.col(MOMENT).min().over(USER, ITEM)
 
 
-def time_cut(interactions: pl.LazyFrame, *, valid_share: float, test_share: float) -> pl.LazyFrame:
+def cuts_of(interactions: pl.LazyFrame, config: DataConfig) -> tuple[int, int]:
+    """Times at which the validation and the test begin, Unix microseconds.
+
+    Args:
+        interactions: Have `time` (Unix microseconds) and `moment`.
+        config: The two days, or the shares of the interactions that follow each time.
+    """
+    if config.cuts:
+        valid, test = map(from_date, config.cuts)
+        return valid, test
+    begin = pl.col(TIME).min().over(USER, MOMENT)
+    shares = (config.valid_share + config.test_share, config.test_share)
+    at = [begin.quantile(1 - share, interpolation="higher") for share in shares]
+    valid, test = interactions.select(valid=at[0], test=at[1]).collect().row(0)
+    return int(valid), int(test)
+
+
+def time_cut(interactions: pl.LazyFrame, cuts: tuple[int, int]) -> pl.LazyFrame:
     """Assign moments before one time to training, and from a later time on to the test.
 
     A moment belongs to the split in which it begins. One that begins at a cut belongs to the later
@@ -123,12 +142,10 @@ def time_cut(interactions: pl.LazyFrame, *, valid_share: float, test_share: floa
 
     Args:
         interactions: Have `time` (Unix microseconds) and `moment`.
-        valid_share: Share of the interactions between the two times.
-        test_share: Share of the interactions from the second time on.
+        cuts: Times at which the validation and the test begin.
     """
+    first_valid, first_test = cuts
     begin = pl.col(TIME).min().over(USER, MOMENT)
-    first_valid = begin.quantile(1 - valid_share - test_share, interpolation="higher")
-    first_test = begin.quantile(1 - test_share, interpolation="higher")
     return interactions.with_columns(
         pl.when(begin < first_valid)
         .then(pl.lit(TRAIN, pl.UInt8))

@@ -47,6 +47,10 @@ class Table:
     """Format of the files, as `tables.files` calls it."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Name in the file of each renamed column."""
+    own: tuple[str, ...] = ()
+    """Columns as the files name them."""
+    shared: bool = False
+    """Whether the same files hold the other table, too."""
     findings: Findings = field(default_factory=Findings)
     """Shared by all forms of the table."""
 
@@ -193,9 +197,14 @@ def _printable(column: pl.Series) -> pl.Series:
     return column if days.is_between(-PRINTED, PRINTED).all() else column.to_physical()
 
 
+def one_line(error: Exception) -> str:
+    """The first line of an error."""
+    return str(error).split("\n", 1)[0]
+
+
 def _reason(error: Exception) -> str:
     """The first line of an error of polars, with what to do about the frequent ones."""
-    reason = str(error).split("\n", 1)[0]
+    reason = one_line(error)
     if "invalid utf-8" in reason:
         return f"{reason}; convert it: `iconv -f WINDOWS-1252 -t UTF-8`"
     if "found more fields" in reason:

@@ -4,11 +4,12 @@ import logging
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import jsonargparse
 from tqdm import tqdm
 
-from dataset.config import DataConfig, Duplicates
+from dataset.config import DataConfig
 from serving.cli.connection import FAILED, TOKEN, add_columns, add_server, connected
 from serving.cli.item_lines import items_of_file
 from shortlist_client.api.item import Item
@@ -35,7 +36,7 @@ def upsert_parser() -> jsonargparse.ArgumentParser:
     add_columns(parser)
     parser.add_argument(
         "--duplicates",
-        type=Duplicates,
+        type=Literal["refuse", "first", "last"],
         default="refuse",
         help="which row of an item id that comes more than once is sent",
     )

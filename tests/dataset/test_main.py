@@ -52,7 +52,7 @@ def test_an_invalid_option_ends_with_status_2(command, make_folder, capsys):
     assert "user_core must be at least 1, got 0" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["data", "demo/data", "tiny/data"])
+@pytest.mark.parametrize("name", ["data", "leave-one-out/data", "ml-100k/data", "tiny/data"])
 def test_every_shipped_configuration_runs(command, make_folder, pytestconfig, name):
     command(make_folder(), "--config", str(pytestconfig.rootpath / "configs" / f"{name}.yaml"))
 

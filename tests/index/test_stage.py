@@ -4,11 +4,12 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from dataset.arrays import TRAIN, save_dataset
+from dataset.arrays import TEST, TRAIN, load_dataset, save_dataset
+from dataset.baskets import Baskets
 from index.config import IndexConfig, NeighboursConfig
 from index.item_knn import NEXT_ITEMS
 from index.recall_sources import RecallSources
-from index.stage import CURVE, LATENCY, POINT, RECALL, build
+from index.stage import CURVE, LATENCY, POINT, RECALL, _pairs, build
 from lineage.cli import run
 from lineage.manifest import CorruptArtifactError, read_manifest, verify_files
 from lineage.stages import NEIGHBOURS
@@ -127,3 +128,38 @@ def test_what_a_user_repeats_in_a_day_changes_neither_neighbours_nor_eras(root, 
     assert len(stages[1]) == 7
     for name, array in stages[1].items():
         np.testing.assert_array_equal(stages[40][name], array, err_msg=name)
+
+
+def test_items_of_one_basket_without_a_user_are_neighbours(root):
+    data = load_dataset(root / "data")
+    pairs = 30
+    baskets = Baskets(
+        offsets=np.arange(pairs + 2) * 2,
+        items=np.tile(np.array([0, 21], np.int32), pairs + 1),
+        times=np.zeros(2 * pairs + 2, np.int64),
+        actions=np.zeros(2 * pairs + 2, np.int32),
+        splits=np.array([TRAIN] * 2 * pairs + [TEST] * 2, np.uint8),
+    )
+    before = nearest(data, baskets=Baskets())
+    after = nearest(data, baskets=baskets)
+
+    assert 21 not in before  # two items of different colours share no user
+    shared = pairs / (np.sqrt((users_of(data, 0) + pairs) * (users_of(data, 21) + pairs)) + 20)
+    assert after[21] == pytest.approx(shared)
+
+
+def nearest(data, *, baskets):
+    """Weights of the first item's neighbours, by row, as the stage counts them."""
+    learnt = data.counted(data.splits == TRAIN)
+    users = np.repeat(np.arange(data.users), np.diff(data.offsets))[learnt]
+    offsets = np.searchsorted(users, np.arange(data.users + 1))
+    items = np.asarray(data.items[learnt])
+    found, _ = _pairs(
+        NeighboursConfig(), offsets, items, replace(data, purchases_without_user=baskets)
+    )
+    rows = slice(found.starts[0], found.starts[1])
+    return dict(zip(found.rows[rows].tolist(), found.weights[rows].tolist(), strict=True))
+
+
+def users_of(data, row):
+    return int(((data.items == row) & (data.splits == TRAIN)).sum())

@@ -6,9 +6,10 @@ import polars as pl
 
 from dataset.config import Duplicates
 from dataset.prepare.catalogue.item_columns import usable
+from dataset.prepare.catalogue.merged_items import merged
 from dataset.prepare.cleaning import Dropped
 from dataset.prepare.ids import AS_IDS, id_rules, id_text, is_id
-from dataset.prepare.schema import ITEM, TITLE, is_string
+from dataset.prepare.schema import ITEM, OF_INTERACTIONS, TITLE, is_string
 from dataset.prepare.timestamps import beyond_years
 from dataset.prepare.validation import (
     Rule,
@@ -27,7 +28,7 @@ def canonical_items(items: Table, duplicates: Duplicates) -> Table:
 
     Args:
         items: The table as found.
-        duplicates: Which row of an id that comes more than once stays; `refuse` breaks a rule.
+        duplicates: What to do about an id that comes more than once; `refuse` breaks a rule.
     """
     require_columns(items, [ITEM, TITLE])
     require_type(items, ITEM, "be text or whole numbers", is_id, remedy=AS_IDS)
@@ -52,6 +53,9 @@ def canonical_items(items: Table, duplicates: Duplicates) -> Table:
         rows = items.frame.with_columns(id_text(ITEM, kind)).collect()
     if duplicates != "refuse":
         rows = _one_of_each(rows, items, duplicates)
+    if items.shared:
+        rows = rows.drop(OF_INTERACTIONS, strict=False)
+        items.findings.unused.update(dict.fromkeys(OF_INTERACTIONS, "not of the item"))
     return replace(items, frame=usable(rows, items.findings).lazy())
 
 
@@ -60,18 +64,23 @@ def _unique(kind: pl.DataType) -> Rule:
         column=ITEM,
         must="be unique",
         broken=id_text(ITEM, kind).is_duplicated(),
-        remedy="keep one row of each with `duplicates: last` or `duplicates: first` in data.yaml",
+        remedy="keep one row of each with `duplicates: last` or `duplicates: first` in data.yaml, "
+        "or join sales lines with `duplicates: merge`",
     )
 
 
 def _one_of_each(rows: pl.DataFrame, items: Table, keep: Duplicates) -> pl.DataFrame:
-    kept = rows.unique(
-        subset=ITEM, keep="first" if keep == "first" else "last", maintain_order=True
-    )
+    if keep == "merge":
+        kept = merged(rows, leave_out=OF_INTERACTIONS if items.shared else ())
+    else:
+        kept = rows.unique(
+            subset=ITEM, keep="first" if keep == "first" else "last", maintain_order=True
+        )
+    said = "rows merged" if keep == "merge" else f"{keep} row kept"
     items.findings.dropped.append(
         Dropped(
             table="items",
-            rule=f"duplicate item id, {keep} row kept",
+            rule=f"duplicate item id, {said}",
             rows_in=len(rows),
             rows_out=len(kept),
         )

@@ -9,7 +9,7 @@ from dataset.arrays import TEST, TRAIN, VALID
 from dataset.config import DataConfig
 from dataset.prepare.moments import with_moments
 from dataset.prepare.ordering import chronology
-from dataset.prepare.split import TIME_CUT, assign_split, leave_one_out, time_cut
+from dataset.prepare.split import TIME_CUT, assign_split, cuts_of, leave_one_out, time_cut
 
 
 def events_of(seed, users=40):
@@ -89,7 +89,8 @@ def test_the_order_of_rows_decides_nothing():
 
 def cut(events, *, valid_share=0.3, test_share=0.3, **options):
     moments = with_moments(events, **options)
-    return time_cut(moments, valid_share=valid_share, test_share=test_share)
+    config = DataConfig(valid_share=valid_share, test_share=test_share)
+    return time_cut(moments, cuts_of(moments, config))
 
 
 def test_all_pairs_of_items_of_one_time_are_adjacent_equally_often():

@@ -1,0 +1,112 @@
+"""Rows without a user: baskets of nobody known, which count for items and are in no history."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from dataset.arrays import TEST, TRAIN, VALID
+from dataset.baskets import Baskets
+from dataset.interaction_codes import action_numbers
+from dataset.prepare.cleaning import Dropped, of_known_items
+from dataset.prepare.ordering import stable_hash
+from dataset.prepare.schema import ACTION, BASKET, ITEM, ORDER, SPLIT, TIME, USER
+from dataset.prepare.split import CODES, Splitted
+
+TABLE = "baskets"
+NO_USER = "no user, kept as baskets"
+_ROW = "item_row"
+
+
+def divided(
+    interactions: pl.LazyFrame,
+) -> tuple[pl.LazyFrame, pl.LazyFrame | None, tuple[Dropped, ...]]:
+    """Divide interactions into those of users, and those of baskets without a user.
+
+    Args:
+        interactions: Canonical columns.
+
+    Returns:
+        Interactions of users; the others, or None without any; how many were set aside.
+    """
+    if BASKET not in interactions.collect_schema():
+        return interactions, None, ()
+    nobody = pl.col(USER).is_null()
+    rows, without = interactions.select(pl.len(), nobody.sum().alias("none")).collect().row(0)
+    if not without:
+        return interactions, None, ()
+    step = Dropped(table="interactions", rule=NO_USER, rows_in=rows, rows_out=rows - without)
+    return interactions.filter(~nobody), interactions.filter(nobody), (step,)
+
+
+def clean_baskets(
+    baskets: pl.LazyFrame, items: pl.LazyFrame
+) -> tuple[pl.DataFrame, tuple[Dropped, ...]]:
+    """Baskets without duplicate rows and unknown items, and how many rows each rule dropped.
+
+    Args:
+        baskets: Interactions without a user.
+        items: The items that are kept.
+    """
+    distinct = baskets.unique()
+    frames = (baskets, distinct, of_known_items(distinct, items))
+    *counts, kept = pl.collect_all([*(frame.select(pl.len()) for frame in frames), frames[-1]])
+    rows = [count.item() for count in counts]
+    rules = ("exact duplicate", "unknown item")
+    return kept, tuple(
+        Dropped(table=TABLE, rule=rule, rows_in=before, rows_out=after)
+        for rule, before, after in zip(rules, rows, rows[1:], strict=False)
+    )
+
+
+def note(baskets: pl.DataFrame) -> str:
+    """What becomes of the rows without a user, in one line."""
+    return (
+        f"{len(baskets):,} rows without a user are {baskets[BASKET].n_unique():,} baskets: they "
+        "count for items, and are in no history"
+    )
+
+
+def split_baskets(baskets: pl.DataFrame, splitted: Splitted) -> pl.DataFrame:
+    """Baskets with `split` as a code: the stated one, or by the times at which the users' are cut.
+
+    Where users are split by leave-one-out, all baskets are training data. A basket that a cut
+    divides is in both splits.
+
+    Args:
+        baskets: Cleaned interactions without a user.
+        splitted: The interactions of users.
+    """
+    if SPLIT in baskets.columns:
+        return baskets.with_columns(pl.col(SPLIT).replace_strict(CODES, return_dtype=pl.UInt8))
+    code = pl.lit(TRAIN, pl.UInt8)
+    for later, start in zip((VALID, TEST), splitted.cuts, strict=False):
+        code = pl.when(pl.col(TIME) >= start).then(pl.lit(later, pl.UInt8)).otherwise(code)
+    return baskets.with_columns(code.alias(SPLIT))
+
+
+def to_baskets(baskets: pl.DataFrame, items: pl.DataFrame, actions: Sequence[str]) -> Baskets:
+    """The arrays of baskets; their order carries no information.
+
+    Args:
+        baskets: Cleaned interactions without a user, with `split` as a code.
+        items: The items in the order of the arrays.
+        actions: Names of the actions; numbers count from 1.
+    """
+    rows = (
+        baskets.join(items.select(ITEM).with_row_index(_ROW), on=ITEM)
+        .with_columns(stable_hash(BASKET).alias("hash"))
+        .sort("hash", BASKET, _ROW, TIME if TIME in baskets.columns else ORDER)
+    )
+    starts = np.flatnonzero(rows[BASKET].ne_missing(rows[BASKET].shift(1)).to_numpy())
+    numbers = np.zeros(len(rows), np.int32)
+    if ACTION in rows.columns:
+        known = {name: number for number, name in enumerate(actions, 1)}
+        numbers = action_numbers(rows[ACTION].to_list(), known)
+    return Baskets(
+        offsets=np.append(starts, len(rows)).astype(np.int64),
+        items=rows[_ROW].cast(pl.Int32).to_numpy(),
+        times=rows[TIME if TIME in rows.columns else ORDER].to_numpy(),
+        actions=numbers,
+        splits=rows[SPLIT].to_numpy(),
+    )
