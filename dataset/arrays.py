@@ -1,8 +1,8 @@
 """Arrays that the data stage writes and every later stage reads, memory-mapped."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -11,9 +11,11 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.actions import PLAIN, standing, strengths, takes_away
 from dataset.cases import Cases, moment_starts
+from dataset.histories import Histories
 from dataset.interaction_codes import interaction_codes, whole_seconds
-from dataset.popularity import first_of_day
+from dataset.popularity import first_of_day, weighted_users
 from lineage.arrays import read_array
 
 TRAIN, VALID, TEST = 0, 1, 2
@@ -110,13 +112,60 @@ class Dataset:
     """Names of the actions; numbers count from 1."""
     splits: NDArray[np.uint8]
     """(interactions,): 0 train, 1 valid, 2 test."""
-    popularity: NDArray[np.int64]
-    """(items,): training interactions of each item, once for each user, action and day."""
+    popularity: NDArray[np.float64]
+    """(items,): users of each item in the training split, each counted by the largest weight of the
+    standing interactions with it."""
+    action_weights: Mapping[str, float] = field(default_factory=dict)
+    """Weight of every known action by name, and of "" for none; see `dataset.actions`. Names that
+    are not in it have a weight of 1."""
 
     @property
     def users(self) -> int:
         """Number of users."""
         return len(self.offsets) - 1
+
+    @cached_property
+    def user_of(self) -> NDArray[np.int64]:
+        """(interactions,): user rows."""
+        return np.repeat(np.arange(self.users), np.diff(self.offsets))
+
+    @cached_property
+    def weight_of_action(self) -> NDArray[np.float32]:
+        """(1 + actions,): weight of each action number."""
+        names = ("", *self.action_names)
+        return np.array([self.action_weights.get(name, PLAIN) for name in names], np.float32)
+
+    @property
+    def acting(self) -> tuple[str, ...]:
+        """Names of the actions that change a history, also those that only requests have."""
+        own = zip(self.action_names, self.weight_of_action[1:].tolist(), strict=True)
+        changing = (name for name, weight in own if weight)
+        return tuple(dict.fromkeys((*changing, *takes_away(self.action_weights))))
+
+    @cached_property
+    def weights(self) -> NDArray[np.float32]:
+        """(interactions,): weights of the actions, at most 1; negative for those that take away."""
+        return self.weight_of_action[np.asarray(self.actions)]
+
+    def standing(self, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(interactions,): which of some interactions count, and none of them takes away.
+
+        Args:
+            among: (interactions,) which interactions to look at; others have no influence.
+        """
+        if (self.weight_of_action > 0).all():
+            return among
+        stands = np.zeros(len(among), bool)
+        items = np.asarray(self.items)[among]
+        stands[among] = standing(self.user_of[among], items, self.weights[among])
+        return stands
+
+    def popularity_among(self, among: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """(items,): `popularity` of some interactions, (interactions,) bool."""
+        stands = self.standing(among)
+        users, items = self.user_of[stands], np.asarray(self.items)[stands]
+        of_pair = strengths(users, items, self.weights[stands])
+        return weighted_users(users, items, of_pair, len(self.item_ids))
 
     def for_refit(self) -> "Dataset":
         """The dataset with the validation split as training data, for the served models."""
@@ -124,9 +173,7 @@ class Dataset:
         return replace(
             self,
             splits=np.where(learnt, TRAIN, self.splits).astype(np.uint8),
-            popularity=np.bincount(
-                np.asarray(self.items)[self.counted(learnt)], minlength=len(self.item_ids)
-            ),
+            popularity=self.popularity_among(learnt),
         )
 
     def counted(self, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -135,7 +182,7 @@ class Dataset:
         Args:
             among: (interactions,) which interactions to choose from.
         """
-        users = np.repeat(np.arange(self.users), np.diff(self.offsets))[among]
+        users = self.user_of[among]
         items, actions = np.asarray(self.items)[among], np.asarray(self.actions)[among]
         times = whole_seconds(np.asarray(self.times)[among]) if self.timed else None
         counted = np.zeros(len(among), bool)
@@ -143,53 +190,64 @@ class Dataset:
         return counted
 
     def history(self, user_row: int, *, before: int = VALID) -> NDArray[np.int32]:
-        """Item rows of a user in the splits below `before` (by default training), oldest first."""
-        span = slice(self.offsets[user_row], self.offsets[user_row + 1])
-        return self.items[span][self.splits[span] < before]
+        """Item rows that stand of a user in the splits below `before` (by default training)."""
+        return self.items[self._places(user_row, before)]
 
     def history_codes(self, user_row: int, *, before: int = VALID) -> NDArray[np.int32]:
         """Interaction codes of `history`, see `dataset.interaction_codes`."""
-        span = slice(self.offsets[user_row], self.offsets[user_row + 1])
-        kept = self.splits[span] < before
-        times = whole_seconds(self.times[span][kept]) if self.timed else None
-        return interaction_codes(times, self.actions[span][kept], np.zeros(1, np.int64))
+        return self.codes(self._places(user_row, before), np.zeros(1, np.int64))
 
-    def codes_before(self, split: int) -> NDArray[np.int32]:
-        """Interaction codes of all users in the splits below `split`; others have no influence."""
-        kept = self.splits < split
-        times = whole_seconds(self.times[kept]) if self.timed else None
-        return interaction_codes(times, self.actions[kept], places_among(kept)[self.offsets[:-1]])
+    def _places(self, user_row: int, before: int) -> NDArray[np.int64]:
+        """Places of a user's standing interactions in the splits below `before`, oldest first."""
+        start, end = int(self.offsets[user_row]), int(self.offsets[user_row + 1])
+        places = start + np.flatnonzero(self.splits[start:end] < before)
+        weights = self.weight_of_action[self.actions[places]]
+        return places[standing(np.zeros_like(places), self.items[places], weights)]
+
+    def codes(
+        self, places: NDArray[np.int64] | NDArray[np.bool_], starts: NDArray[np.int64]
+    ) -> NDArray[np.int32]:
+        """Interaction codes of some interactions, which are histories that begin at `starts`."""
+        times = whole_seconds(self.times[places]) if self.timed else None
+        return interaction_codes(times, self.actions[places], starts)
 
     def cases(self, split: Split) -> Cases:
         """Moments of a split that have a target, in the order of the interactions.
 
-        The history is everything of the user before the moment, in the split and those before it,
-        so earlier moments of the split count. Items of the history are no targets.
+        The history is what stands of the user before the moment, in the split and those before it,
+        so earlier moments of the split count. Targets are new items that still stand at the end of
+        the split; items of the history are none, nor are those that were taken away before.
         """
         code = {"valid": VALID, "test": TEST}[split]
         all_items, all_splits = np.asarray(self.items), np.asarray(self.splits)  # memmaps are slow
         of_split = np.flatnonzero(all_splits == code)
-        users = np.searchsorted(self.offsets, of_split, side="right") - 1
-        owners = np.repeat(np.arange(self.users), np.diff(self.offsets))
+        users = self.user_of[of_split]
         places, first = np.unique(
-            moment_starts(owners, np.asarray(self.moments))[of_split], return_index=True
+            moment_starts(self.user_of, np.asarray(self.moments))[of_split], return_index=True
         )
         kept = all_splits <= code
-        items, codes, before = all_items[kept], self.codes_before(code + 1), places_among(kept)
+        before, stands = places_among(kept), self.standing(kept)
+        past = Histories(
+            items=all_items[kept],
+            weights=self.weights[kept],
+            actions=np.asarray(self.actions)[kept],
+            seconds=whole_seconds(np.asarray(self.times)[kept]) if self.timed else None,
+            interaction_codes=self.codes(kept, before[self.offsets[:-1]]),
+        )
         starts, ends = before[self.offsets[users[first]]], before[places]
-        bounds = pairwise([*first.tolist(), len(of_split)])
+        histories = [past.at(*span) for span in zip(starts.tolist(), ends.tolist(), strict=True)]
         targets = [
-            np.setdiff1d(all_items[of_split[begin:end]], items[start:until])  # sorted, distinct
-            for (begin, end), start, until in zip(bounds, starts, ends, strict=True)
+            np.setdiff1d(all_items[moment[stands[moment]]], history.known)  # sorted, distinct
+            for moment, history in zip(np.split(of_split, first)[1:], histories, strict=True)
         ]
-        chosen = [case for case in np.flatnonzero(starts < ends).tolist() if len(targets[case])]
-        histories = [slice(int(starts[case]), int(ends[case])) for case in chosen]
+        chosen = [at for at, of in enumerate(histories) if len(of.items) and len(targets[at])]
         return Cases(
             places=places[chosen].astype(np.int64),
             user_rows=users[first[chosen]].astype(np.int64),
-            histories=[items[history] for history in histories],
-            interaction_codes=[codes[history] for history in histories],
+            histories=[histories[case].items for case in chosen],
+            interaction_codes=[histories[case].interaction_codes for case in chosen],
             targets=[targets[case] for case in chosen],
+            taken=[histories[case].taken for case in chosen],
         )
 
 
@@ -204,7 +262,11 @@ def save_dataset(folder: Path, data: Dataset) -> None:
         StringColumn.save(folder, name, getattr(data, name))
     for name in ("offsets", "items", "times", "moments", "actions", "splits", "popularity"):
         np.save(folder / f"{name}.npy", getattr(data, name))
-    about = {"timed": data.timed, "action_names": list(data.action_names)}
+    about = {
+        "timed": data.timed,
+        "action_names": list(data.action_names),
+        "action_weights": dict(data.action_weights),
+    }
     (folder / ABOUT).write_text(json.dumps(about))
 
 

@@ -16,14 +16,23 @@ class Cases:
     user_rows: NDArray[np.int64]
     """(cases,) user rows; a user may have several cases."""
     histories: list[NDArray[np.int32]]
-    """Item rows of the user before the moment, oldest first, never empty."""
+    """Item rows that stand of the user before the moment, oldest first, never empty."""
     interaction_codes: list[NDArray[np.int32]]
     """Interaction codes of each history, see `dataset.interaction_codes`."""
     targets: list[NDArray[np.int32]]
     """Item rows to find in each moment, none of them in the history, never empty."""
+    taken: list[NDArray[np.int32]]
+    """Item rows that the user took away before the moment, such as refunded ones; they are not
+    recommended."""
 
     def __len__(self) -> int:
         return len(self.places)
+
+    @property
+    def excluded(self) -> list[NDArray[np.int32]]:
+        """Item rows that are not recommended: those of the history and those taken away."""
+        pairs = zip(self.histories, self.taken, strict=True)
+        return [np.concatenate(pair) if len(pair[1]) else pair[0] for pair in pairs]
 
     def select(self, positions: NDArray[np.int64]) -> "Cases":
         """The cases at some positions, in the given order."""
@@ -33,6 +42,7 @@ class Cases:
             histories=[self.histories[p] for p in positions],
             interaction_codes=[self.interaction_codes[p] for p in positions],
             targets=[self.targets[p] for p in positions],
+            taken=[self.taken[p] for p in positions],
         )
 
     def at(self, places: NDArray[np.int64]) -> "Cases":

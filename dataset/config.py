@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
+from dataset.actions import check_weights
+
 HOW, NOTES = "split", "notes"
 """Facts of the stage: how the interactions were split, and notes for the report."""
 Duplicates = Literal["refuse", "first", "last"]
@@ -35,6 +37,9 @@ class DataConfig:
     """Least interactions of an item; 1 also keeps items without interactions."""
     earliest: str = "2000-01-01"
     """First day that a timestamp may be of; earlier ones, such as 0, stand for unknown times."""
+    actions: Mapping[str, float] = field(default_factory=dict)
+    """Weights of actions by name, which add to the common ones of docs/data.md: `{cart: 3, gift: 8,
+    refund: -8, hide: -.inf}`. A negative one takes away, -.inf all; names ignore case."""
     basket_minutes: float = 0
     """Longest gap in time within a moment, minutes; interactions of one moment stay together."""
     split: SplitStrategy = "auto"
@@ -50,6 +55,7 @@ class DataConfig:
             raise ValueError(f"fields must be distinct names, got {list(self.fields)}")
         if len(set(self.columns.values())) < len(self.columns):
             raise ValueError(f"columns must have distinct targets, got {dict(self.columns)}")
+        check_weights(self.actions)
         if len(self.delimiter.encode()) > 1:
             raise ValueError(f"delimiter must be one ASCII character, got {self.delimiter!r}")
         for name in ("token_budget", "user_core", "item_core"):

@@ -15,12 +15,12 @@ BLOCK = 1 << 23
 
 
 def popularity_lists(
-    popularity: Rows, histories: Sequence[Rows], k: int, *, seed: int = 0
+    popularity: NDArray[np.number], histories: Sequence[Rows], k: int, *, seed: int = 0
 ) -> NDArray[np.int32]:
     """The most popular items that are not in each user's history.
 
     Args:
-        popularity: (items,) number of training interactions.
+        popularity: (items,) number of users in training.
         histories: Item rows of each user.
         k: Items per user.
         seed: Seed of the order among equally popular items.
@@ -37,7 +37,7 @@ def popularity_lists(
     return lists
 
 
-def popularity_rank(popularity: Rows, *, seed: int = 0) -> NDArray[np.int64]:
+def popularity_rank(popularity: NDArray[np.number], *, seed: int = 0) -> NDArray[np.int64]:
     """(items,): distinct ranks, 0 for the least popular; ties are in random order, not by row."""
     shuffled = np.random.default_rng(seed).permutation(len(popularity))
     ranks = np.empty(len(popularity), np.int64)
@@ -55,8 +55,8 @@ class ItemKNN:
 
     similarity: sparse.csr_array[np.float32]
     """(items, items), symmetric, 0 on the diagonal, at most 1."""
-    popularity: NDArray[np.int64]
-    """(items,): number of users of each item; breaks ties in scores."""
+    popularity: NDArray[np.float64]
+    """(items,): weighted number of users of each item; breaks ties in scores."""
 
     @classmethod
     def fit(
@@ -65,14 +65,20 @@ class ItemKNN:
         items: Rows,
         n_items: int,
         shrinkage: float = 20.0,
+        strengths: NDArray[np.floating] | None = None,
     ) -> "ItemKNN":
         """Count which items share users: c_ij / (sqrt(n_i n_j) + shrinkage).
+
+        With strengths, n_i is the sum of the item's strengths over its users, and c_ij the sum of
+        sqrt(strength of i × strength of j) over the users of both.
 
         Args:
             offsets: (users + 1,): user u owns `items[offsets[u]:offsets[u + 1]]`.
             items: (interactions,) item rows of the training split; repeats count once.
             n_items: Size of the corpus.
             shrinkage: The larger, the less a rare pair counts; at least 0.
+            strengths: (interactions,) how much each one's user and item count, at most 1, equal for
+                repeats; by default 1.
 
         Raises:
             ValueError: `shrinkage` is negative.
@@ -81,10 +87,13 @@ class ItemKNN:
             raise ValueError(f"shrinkage must be at least 0, got {shrinkage}")
         shape = (len(offsets) - 1, n_items)
         users = np.repeat(np.arange(shape[0]), np.diff(offsets))
-        taken = sparse.csr_array((np.ones(len(items), np.float32), (users, items)), shape=shape)
-        taken.sum_duplicates()
-        taken.data[:] = 1
-        counts = np.bincount(taken.indices, minlength=n_items).astype(np.int64)
+        given = np.ones(len(items)) if strengths is None else strengths
+        _, once = np.unique(users * n_items + items, return_index=True)
+        of_pairs = given[once].astype(np.float64)
+        taken = sparse.csr_array(
+            (np.sqrt(of_pairs).astype(np.float32), (users[once], items[once])), shape=shape
+        )
+        counts = np.bincount(items[once], of_pairs, n_items).astype(np.float64)
         shared = (taken.T @ taken).tocoo()
         left, right = shared.coords
         weights = shared.data / (np.sqrt(counts[left] * counts[right]) + shrinkage)
@@ -95,12 +104,19 @@ class ItemKNN:
         )
         return cls(similarity=similarity, popularity=counts)
 
-    def scores(self, histories: Sequence[Rows], *, decay: float = 0.7) -> NDArray[np.float32]:
+    def scores(
+        self,
+        histories: Sequence[Rows],
+        *,
+        decay: float = 0.7,
+        weights: Sequence[NDArray[np.floating]] | None = None,
+    ) -> NDArray[np.float32]:
         """Scores: the sum over a history of decay^age × similarity; the last item has age 0.
 
         Args:
             histories: Item rows of each user, oldest first.
             decay: Weight of an item relative to the next newer one.
+            weights: Further weights of each history's items; by default 1.
 
         Returns:
             (users, items) scores, at least 0.
@@ -110,14 +126,23 @@ class ItemKNN:
         ages = np.concatenate([np.arange(length)[::-1] for length in lengths])
         users = np.repeat(np.arange(len(histories)), lengths)
         shape = (len(histories), len(self.popularity))
-        weights = (np.float32(decay) ** ages).astype(np.float32)
-        recent = sparse.csr_array((weights, (users, flat)), shape=shape)
+        by_age = (np.float32(decay) ** ages).astype(np.float32)
+        if weights is not None:
+            by_age *= np.concatenate(weights).astype(np.float32)
+        recent = sparse.csr_array((by_age, (users, flat)), shape=shape)
         return (recent @ self.similarity).toarray()
 
     def lists(
-        self, histories: Sequence[Rows], k: int, *, decay: float = 0.7, seed: int = 0
+        self,
+        histories: Sequence[Rows],
+        k: int,
+        *,
+        decay: float = 0.7,
+        seed: int = 0,
+        weights: Sequence[NDArray[np.floating]] | None = None,
+        excluded: Sequence[Rows] | None = None,
     ) -> NDArray[np.int32]:
-        """The k best items of each user, without the history's items.
+        """The k best items of each user, without those excluded.
 
         The most popular items follow the items with a score.
 
@@ -126,6 +151,8 @@ class ItemKNN:
             k: Items per user.
             decay: Weight of an item relative to the next newer one.
             seed: Seed of the order among items of equal score and popularity.
+            weights: Further weights of each history's items; by default 1.
+            excluded: Item rows of each user to leave out; by default the history's.
 
         Returns:
             (users, k) item rows, best first, -1 if no item is left.
@@ -135,7 +162,8 @@ class ItemKNN:
         step = max(1, BLOCK // len(self.popularity))
         for start in range(0, len(histories), step):
             block = histories[start : start + step]
-            scores = self.scores(block, decay=decay)
-            remove(scores, block)
+            of_block = None if weights is None else weights[start : start + step]
+            scores = self.scores(block, decay=decay, weights=of_block)
+            remove(scores, block if excluded is None else excluded[start : start + step])
             found[start : start + step] = top_k(scores, k, preference)[1]
         return found

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.actions import strengths
 from dataset.arrays import TRAIN, Dataset, load_dataset
 from index import demand_eras
 from index.config import IndexConfig, NeighboursConfig
@@ -15,7 +16,7 @@ from index.faiss_store.build import build_index, chosen_kind, list_count
 from index.faiss_store.gpus import used
 from index.item_knn import NEXT_ITEMS, NeighbourLists, nearest_neighbours, next_items
 from index.milvus_store.upload import upload
-from index.recall_sources import WEIGHT, RecallSources
+from index.recall_sources import ACTION_WEIGHTS, WEIGHT, RecallSources
 from index.source_weight import recall_by_weight
 from index.tuning import OperatingPoint, Truth, explore, measure, reaching, widest_effort
 from index.vector_store import TunableStore
@@ -70,6 +71,7 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
                 neighbours,
                 temperature=read_manifest(towers, TOWERS).facts["temperature"],
                 config=replace(config.neighbours, weight=0.0),
+                action_weights=facts[ACTION_WEIGHTS],
             ),
             np.load(towers / USER_EMBEDDINGS),
             data.cases("valid").at(np.load(towers / WEIGHING_CASES)),
@@ -123,8 +125,8 @@ def _built(
         **_as_facts(point),
         CURVE: [_as_facts(other) for other in curve],
     }
-    training = data.counted(data.splits == TRAIN)
-    users = np.repeat(np.arange(data.users), np.diff(data.offsets))[training]
+    training = data.counted(data.standing(data.splits == TRAIN))
+    users = data.user_of[training]
     offsets = np.searchsorted(users, np.arange(data.users + 1))
     items = np.asarray(data.items[training])
     demand_eras.save(
@@ -132,22 +134,33 @@ def _built(
     )
     if not config.neighbours.kept:
         return index, None, facts
-    neighbours, following = _pairs(config.neighbours, offsets, items, len(data.item_ids))
+    of_pair = strengths(users, items, data.weights[training])
+    neighbours, following = _pairs(
+        config.neighbours, offsets, items, len(data.item_ids), strengths=of_pair
+    )
     neighbours.save(folder)
     following.save(folder, NEXT_ITEMS)
     facts["neighbour pairs"] = len(neighbours.rows)
+    facts[ACTION_WEIGHTS] = [max(float(weight), 0.0) for weight in data.weight_of_action]
     facts[WEIGHT] = config.neighbours.weight
     return index, neighbours, facts
 
 
 def _pairs(
-    config: NeighboursConfig, offsets: NDArray[np.int64], items: NDArray[np.int32], size: int
+    config: NeighboursConfig,
+    offsets: NDArray[np.int64],
+    items: NDArray[np.int32],
+    size: int,
+    *,
+    strengths: NDArray[np.float32],
 ) -> tuple[NeighbourLists, NeighbourLists]:
     """Lists of the items bought by the same users, and of the items bought next."""
     shrinkage, kept = config.shrinkage, config.kept
     return (
-        nearest_neighbours(offsets, items, size, shrinkage=shrinkage, kept=kept),
-        next_items(offsets, items, size, shrinkage=shrinkage, kept=kept),
+        nearest_neighbours(
+            offsets, items, size, shrinkage=shrinkage, kept=kept, strengths=strengths
+        ),
+        next_items(offsets, items, size, shrinkage=shrinkage, kept=kept, strengths=strengths),
     )
 
 

@@ -65,8 +65,8 @@ STAGES: Mapping[str, Stage] = {
             target="data",
             needs=(),
             writes=("items.npy", "times.npy", "texts.utf8.npy"),
-            format=9,  # 8 has times in seconds, no moments, and whole numbers as float64
-            reads_from=9,
+            format=10,  # 9 has no weights of actions, and counts days in the popularity
+            reads_from=10,
         ),
         Stage(
             path=TRIAL_TOWERS,

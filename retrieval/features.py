@@ -32,7 +32,7 @@ class FeatureContext:
     """One user's history and candidates; computes each intermediate result once."""
 
     sources: RecallSources
-    popularity: NDArray[np.int64]
+    popularity: NDArray[np.float64]
     item_times: NDArray[np.float32]
     history: Rows
     """(all items,) item rows, oldest first"""
@@ -223,14 +223,14 @@ class Features:
 
     sources: RecallSources
     """Index and neighbour lists, the same that recall the candidates"""
-    popularity: NDArray[np.int64]
-    """(items,) training purchases"""
+    popularity: NDArray[np.float64]
+    """(items,) weighted users in training"""
     item_times: NDArray[np.float32]
     """(items + 1, columns) as returned by `index.demand_eras.item_times`"""
 
     @classmethod
     def load(
-        cls, folder: Path, sources: RecallSources, popularity: NDArray[np.int64]
+        cls, folder: Path, sources: RecallSources, popularity: NDArray[np.float64]
     ) -> "Features":
         """Load the item times that the index stage wrote below a folder."""
         times = demand_eras.load(folder / INDEX)
@@ -260,10 +260,10 @@ class Features:
         return table
 
 
-def purchases(popularity: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(rows,) purchases of each item; 0 for items newer than the release."""
+def purchases(popularity: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(rows,) popularity of each item; 0 for items newer than the release."""
     known = rows < len(popularity)
-    counts: NDArray[np.int64] = np.where(known, popularity[np.where(known, rows, 0)], 0)
+    counts: NDArray[np.float64] = np.where(known, popularity[np.where(known, rows, 0)], 0)
     return counts
 
 

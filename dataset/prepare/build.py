@@ -11,6 +11,7 @@ import polars as pl
 
 from dataset.arrays import TRAIN, save_dataset
 from dataset.config import HOW, NOTES, DataConfig
+from dataset.prepare.actions import actions_of, notes_on_actions, require_positive
 from dataset.prepare.assemble import collected, to_arrays
 from dataset.prepare.attributes import save_attributes
 from dataset.prepare.canonical import canonical
@@ -88,8 +89,13 @@ def build(
             notes.append(splitted.note)
             logger.info("%s: %s", source.interactions.path, splitted.note)
         _require_training(source.interactions, events)
+        require_positive(source.interactions.path, events, TRAIN)
         text = pl.Series(TEXT, rendered(items, config), pl.String)
-        save_dataset(partial, to_arrays(items.with_columns(text), users, events))
+        data = to_arrays(items.with_columns(text), users, events, config.actions)
+        save_dataset(partial, data)
+        for note in notes_on_actions(actions_of(events), data.action_weights, config.actions):
+            notes.append(note)
+            logger.info("%s: %s", source.interactions.path, note)
         attributes = items.select(ITEM, *attribute_columns(items))
         attributes.write_parquet(partial / "attributes.parquet")
         kinds = save_attributes(partial, attributes)

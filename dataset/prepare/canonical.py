@@ -8,6 +8,7 @@ import polars as pl
 
 from dataset.config import Duplicates
 from dataset.interaction_codes import DAY, MICROSECONDS
+from dataset.prepare.actions import folded
 from dataset.prepare.catalogue.canonical_items import canonical_items
 from dataset.prepare.column_names import suggestion
 from dataset.prepare.ids import AS_IDS, id_rules, id_text, is_id, short
@@ -65,8 +66,8 @@ def canonical(
     Returns:
         Items with all columns that can be used. Interactions with `user_id`, `item_id` and the
         optional columns they had: `order` (int), `time` (Unix microseconds), `basket` (text, null
-        for none), `action` (text, empty for none), `split` (`train`, `valid`, `test`). Notes on
-        timestamps that are read in several ways.
+        for none), `action` (folded text, empty for none), `split` (`train`, `valid`, `test`).
+        Notes on timestamps that are read in several ways.
 
     Raises:
         InputError: rules are broken; names all of them.
@@ -135,7 +136,7 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
     if ACTION in schema:
         require_type(events, ACTION, "be text", is_string, remedy="write names, such as view")
         rules.append(short(ACTION))
-        columns[ACTION] = pl.col(ACTION).cast(pl.String).fill_null("").str.strip_chars()
+        columns[ACTION] = folded(ACTION)
     require_rows(events)
     require(events, rules)
     if not events.findings.broken:
