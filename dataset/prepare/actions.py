@@ -73,12 +73,18 @@ def notes_on_actions(
     """
     if len(names) < 2:
         return []
-    notes = [f"actions count by weight: {described(weights, names)}"]
+    counted = f"actions count by weight: {described(weights, names)}"
+    return [counted, *notes_without_weight(names, given)]
+
+
+def notes_without_weight(names: list[str], given: Mapping[str, float]) -> list[str]:
+    """One note that names the actions without a weight, if there are any beside others."""
     missing = without_weight(names, given)
-    if missing:
-        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-        notes.append(
-            f"actions without a weight count {PLAIN:g}: {', '.join(missing[:SHOWN])}{more}; set it "
-            f"in data.yaml: `actions: {{{missing[0]}: 3}}`"
-        )
-    return notes
+    if not missing or len(names) < 2:
+        return []
+    more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+    return [
+        f"column {ACTION!r} has names without a weight, which count {PLAIN:g}: "
+        f"{', '.join(missing[:SHOWN])}{more}; set it in data.yaml: "
+        f"`actions: {{{missing[0]}: 3}}`"
+    ]
