@@ -1,7 +1,7 @@
 """Arrays that the data stage writes and every later stage reads, memory-mapped."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -11,15 +11,19 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.actions import PLAIN, standing, strengths, takes_away
 from dataset.baskets import Baskets
 from dataset.cases import Cases, moment_starts
 from dataset.demand import Demand
+from dataset.histories import Histories
 from dataset.interaction_codes import interaction_codes, whole_seconds
-from dataset.popularity import first_of_day
+from dataset.popularity import first_of_day, weighted_users
 from lineage.arrays import read_array
 
 TRAIN, VALID, TEST = 0, 1, 2
 ABOUT = "about.json"
+STRONG = 0.5
+"""Least weight of an action that counts as a purchase, relative to the strongest"""
 Split = Literal["valid", "test"]
 
 
@@ -112,8 +116,12 @@ class Dataset:
     """Names of the actions; numbers count from 1."""
     splits: NDArray[np.uint8]
     """(interactions,): 0 train, 1 valid, 2 test."""
-    popularity: NDArray[np.int64]
-    """(items,): training interactions of each item, once for each user, action and day."""
+    popularity: NDArray[np.float64]
+    """(items,): users of each item in the training split, each counted by the largest weight of the
+    standing interactions with it."""
+    action_weights: Mapping[str, float] = field(default_factory=dict)
+    """Weight of every known action by name, and of "" for none; see `dataset.actions`. Names that
+    are not in it have a weight of 1."""
     purchases_without_user: Baskets = field(default_factory=Baskets)
     """Baskets of nobody known, in none of the arrays above."""
 
@@ -122,16 +130,67 @@ class Dataset:
         """Number of users."""
         return len(self.offsets) - 1
 
+    @cached_property
+    def user_of(self) -> NDArray[np.int64]:
+        """(interactions,): user rows."""
+        return np.repeat(np.arange(self.users), np.diff(self.offsets))
+
+    @cached_property
+    def weight_of_action(self) -> NDArray[np.float32]:
+        """(1 + actions,): weight of each action number."""
+        names = ("", *self.action_names)
+        return np.array([self.action_weights.get(name, PLAIN) for name in names], np.float32)
+
+    @property
+    def acting(self) -> tuple[str, ...]:
+        """Names of the actions that change a history, also those that only requests have."""
+        own = zip(self.action_names, self.weight_of_action[1:].tolist(), strict=True)
+        changing = (name for name, weight in own if weight)
+        return tuple(dict.fromkeys((*changing, *takes_away(self.action_weights))))
+
+    @cached_property
+    def weights(self) -> NDArray[np.float32]:
+        """(interactions,): weights of the actions, at most 1; negative for those that take away."""
+        return self.weight_of_action[np.asarray(self.actions)]
+
+    def standing(self, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(interactions,): which of some interactions count, and none of them takes away.
+
+        Args:
+            among: (interactions,) which interactions to look at; others have no influence.
+        """
+        if (self.weight_of_action > 0).all():
+            return among
+        stands = np.zeros(len(among), bool)
+        items = np.asarray(self.items)[among]
+        stands[among] = standing(self.user_of[among], items, self.weights[among])
+        return stands
+
+    def popularity_before(self, split: int) -> NDArray[np.float64]:
+        """(items,): `popularity` in the splits below `split`."""
+        stands = self.standing(np.asarray(self.splits) < split)
+        baskets, among = self.purchases_without_user, self.bought_without_user(split)
+        users = np.concatenate([self.user_of[stands], self.users + baskets.basket_of[among]])
+        items = np.concatenate([np.asarray(self.items)[stands], np.asarray(baskets.items)[among]])
+        weights = self.weight_of_action[np.asarray(baskets.actions)[among]]
+        of_pair = strengths(users, items, np.concatenate([self.weights[stands], weights]))
+        return weighted_users(users, items, of_pair, len(self.item_ids))
+
+    def bought_without_user(self, before: int) -> NDArray[np.bool_]:
+        """(interactions of baskets,): those of positive weight in the splits below `before`."""
+        baskets = self.purchases_without_user
+        weights = self.weight_of_action[np.asarray(baskets.actions)]
+        chosen: NDArray[np.bool_] = (np.asarray(baskets.splits) < before) & (weights > 0)
+        return chosen
+
     def for_refit(self, *, before: int = TEST) -> "Dataset":
         """The dataset with the splits below `before`, by default the test, as training data."""
-        learnt, baskets = np.asarray(self.splits) < before, self.purchases_without_user
+        baskets = self.purchases_without_user
         return replace(
             self,
             splits=_learnt(self.splits, before),
             purchases_without_user=baskets.with_splits(_learnt(baskets.splits, before)),
-            popularity=np.bincount(
-                np.asarray(self.items)[self.counted(learnt)], minlength=len(self.item_ids)
-            ),
+            popularity=self.popularity_before(before),
         )
 
     def for_last_fit(self) -> "Dataset":
@@ -144,7 +203,7 @@ class Dataset:
         Args:
             among: (interactions,) which interactions to choose from.
         """
-        users = np.repeat(np.arange(self.users), np.diff(self.offsets))[among]
+        users = self.user_of[among]
         items, actions = np.asarray(self.items)[among], np.asarray(self.actions)[among]
         times = whole_seconds(np.asarray(self.times)[among]) if self.timed else None
         counted = np.zeros(len(among), bool)
@@ -152,66 +211,84 @@ class Dataset:
         return counted
 
     def history(self, user_row: int, *, before: int = VALID) -> NDArray[np.int32]:
-        """Item rows of a user in the splits below `before` (by default training), oldest first."""
-        span = slice(self.offsets[user_row], self.offsets[user_row + 1])
-        return self.items[span][self.splits[span] < before]
+        """Item rows that stand of a user in the splits below `before` (by default training)."""
+        return self.items[self._places(user_row, before)]
 
     def history_codes(self, user_row: int, *, before: int = VALID) -> NDArray[np.int32]:
         """Interaction codes of `history`, see `dataset.interaction_codes`."""
-        span = slice(self.offsets[user_row], self.offsets[user_row + 1])
-        kept = self.splits[span] < before
-        times = whole_seconds(self.times[span][kept]) if self.timed else None
-        return interaction_codes(times, self.actions[span][kept], np.zeros(1, np.int64))
+        return self.codes(self._places(user_row, before), np.zeros(1, np.int64))
 
-    def codes_before(self, split: int) -> NDArray[np.int32]:
-        """Interaction codes of all users in the splits below `split`; others have no influence."""
-        kept = self.splits < split
-        times = whole_seconds(self.times[kept]) if self.timed else None
-        return interaction_codes(times, self.actions[kept], places_among(kept)[self.offsets[:-1]])
+    def _places(self, user_row: int, before: int) -> NDArray[np.int64]:
+        """Places of a user's standing interactions in the splits below `before`, oldest first."""
+        start, end = int(self.offsets[user_row]), int(self.offsets[user_row + 1])
+        places = start + np.flatnonzero(self.splits[start:end] < before)
+        weights = self.weight_of_action[self.actions[places]]
+        return places[standing(np.zeros_like(places), self.items[places], weights)]
+
+    def codes(
+        self, places: NDArray[np.int64] | NDArray[np.bool_], starts: NDArray[np.int64]
+    ) -> NDArray[np.int32]:
+        """Interaction codes of some interactions, which are histories that begin at `starts`."""
+        times = whole_seconds(self.times[places]) if self.timed else None
+        return interaction_codes(times, self.actions[places], starts)
 
     def cases(self, split: Split) -> Cases:
         """Moments of a split that have a target, in the order of the interactions.
 
-        The history is everything of the user before the moment, in the split and those before it,
-        so earlier moments of the split count. Items of the history are no targets.
+        The history is what stands of the user before the moment, in the split and those before it,
+        so earlier moments of the split count. Targets are new items that still stand at the end of
+        the split; items of the history are none, nor are those that were taken away before.
         """
         code = {"valid": VALID, "test": TEST}[split]
         all_items, all_splits = np.asarray(self.items), np.asarray(self.splits)  # memmaps are slow
         of_split = np.flatnonzero(all_splits == code)
-        users = np.searchsorted(self.offsets, of_split, side="right") - 1
-        owners = np.repeat(np.arange(self.users), np.diff(self.offsets))
+        users = self.user_of[of_split]
         places, first = np.unique(
-            moment_starts(owners, np.asarray(self.moments))[of_split], return_index=True
+            moment_starts(self.user_of, np.asarray(self.moments))[of_split], return_index=True
         )
         kept = all_splits <= code
-        items, codes, before = all_items[kept], self.codes_before(code + 1), places_among(kept)
+        before, stands = places_among(kept), self.standing(kept)
+        past = Histories(
+            items=all_items[kept],
+            weights=self.weights[kept],
+            actions=np.asarray(self.actions)[kept],
+            seconds=whole_seconds(np.asarray(self.times)[kept]) if self.timed else None,
+            interaction_codes=self.codes(kept, before[self.offsets[:-1]]),
+        )
         starts, ends = before[self.offsets[users[first]]], before[places]
-        bounds = pairwise([*first.tolist(), len(of_split)])
+        histories = [past.at(*span) for span in zip(starts.tolist(), ends.tolist(), strict=True)]
         targets = [
-            np.setdiff1d(all_items[of_split[begin:end]], items[start:until])  # sorted, distinct
-            for (begin, end), start, until in zip(bounds, starts, ends, strict=True)
+            np.setdiff1d(all_items[moment[stands[moment]]], history.known)  # sorted, distinct
+            for moment, history in zip(np.split(of_split, first)[1:], histories, strict=True)
         ]
-        chosen = [case for case in np.flatnonzero(starts < ends).tolist() if len(targets[case])]
-        histories = [slice(int(starts[case]), int(ends[case])) for case in chosen]
-        times = whole_seconds(np.asarray(self.times)) if self.timed else None
-        known = None if times is None else times[kept]
+        chosen = [at for at, of in enumerate(histories) if len(of.items) and len(targets[at])]
         return Cases(
             places=places[chosen].astype(np.int64),
             user_rows=users[first[chosen]].astype(np.int64),
-            histories=[items[history] for history in histories],
-            interaction_codes=[codes[history] for history in histories],
+            histories=[histories[case].items for case in chosen],
+            interaction_codes=[histories[case].interaction_codes for case in chosen],
             targets=[targets[case] for case in chosen],
-            times=None if times is None else times[places[chosen]],
-            history_times=None if known is None else [known[history] for history in histories],
+            taken=[histories[case].taken for case in chosen],
+            times=whole_seconds(np.asarray(self.times)[places[chosen]]) if self.timed else None,
+            history_times=[histories[case].times for case in chosen],
         )
 
     def demand(self, *, before: int = TEST + 1) -> Demand | None:
-        """Purchases by time of the splits below `before`, as `counted`; None without times."""
+        """Purchases by time of the splits below `before`; None without times.
+
+        Each user, item, action and day counts once, as does each basket without a user. Of several
+        actions, those count that weigh at least half as much as the strongest, such as purchases
+        beside views. Refunds take nothing away: they come after what they would change.
+        """
         if not self.timed:
             return None
-        counted = self.counted(np.asarray(self.splits) < before)
-        times = whole_seconds(np.asarray(self.times)[counted])
-        return Demand.of(np.asarray(self.items)[counted], times)
+        strong, baskets = self.weight_of_action >= STRONG, self.purchases_without_user
+        learnt = np.asarray(self.splits) < before
+        counted = self.counted(learnt & strong[np.asarray(self.actions)])
+        of_baskets = self.bought_without_user(before) & strong[np.asarray(baskets.actions)]
+        times = [np.asarray(self.times)[counted], np.asarray(baskets.times)[of_baskets]]
+        items = [np.asarray(self.items)[counted], np.asarray(baskets.items)[of_baskets]]
+        return Demand.of(np.concatenate(items), whole_seconds(np.concatenate(times)))
 
 
 def _learnt(splits: NDArray[np.uint8], before: int) -> NDArray[np.uint8]:
@@ -231,7 +308,11 @@ def save_dataset(folder: Path, data: Dataset) -> None:
     for name in ("offsets", "items", "times", "moments", "actions", "splits", "popularity"):
         np.save(folder / f"{name}.npy", getattr(data, name))
     data.purchases_without_user.save(folder)
-    about = {"timed": data.timed, "action_names": list(data.action_names)}
+    about = {
+        "timed": data.timed,
+        "action_names": list(data.action_names),
+        "action_weights": dict(data.action_weights),
+    }
     (folder / ABOUT).write_text(json.dumps(about))
 
 

@@ -33,6 +33,11 @@ class Baskets:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    @property
+    def basket_of(self) -> NDArray[np.int64]:
+        """(interactions,): numbers of the baskets."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
     def with_splits(self, splits: NDArray[np.uint8]) -> "Baskets":
         """The same baskets in other splits."""
         return replace(self, splits=splits)
@@ -60,7 +65,7 @@ class Baskets:
         Args:
             kept: (interactions,) which interactions count.
         """
-        baskets = np.repeat(np.arange(len(self)), np.diff(self.offsets))[kept]
+        baskets = self.basket_of[kept]
         sizes = np.bincount(baskets, minlength=len(self))[baskets]
         return np.minimum(1, FULL / sizes).astype(np.float32)
 

@@ -18,14 +18,17 @@ class Cases:
     user_rows: NDArray[np.int64]
     """(cases,) user rows; a user may have several cases."""
     histories: list[NDArray[np.int32]]
-    """Item rows of the user before the moment, oldest first, never empty."""
+    """Item rows that stand of the user before the moment, oldest first, never empty."""
     interaction_codes: list[NDArray[np.int32]]
     """Interaction codes of each history, see `dataset.interaction_codes`."""
     targets: list[NDArray[np.int32]]
     """Item rows to find in each moment, none of them in the history, never empty."""
-    times: NDArray[np.int64] | None = None
+    taken: list[NDArray[np.int32]]
+    """Item rows that the user took away before the moment, such as refunded ones; they are not
+    recommended."""
+    times: NDArray[np.int64] | None
     """(cases,) Unix seconds of each moment's first interaction; None without times."""
-    history_times: list[NDArray[np.int64]] | None = None
+    history_times: list[NDArray[np.int64] | None]
     """Unix seconds of each history's interactions; None without times."""
 
     def when(self, case: int) -> tuple[int | None, NDArray[np.int64] | None]:
@@ -33,12 +36,18 @@ class Cases:
 
         Now is the full hour before the moment: purchases count up to there, as when serving.
         """
-        if self.times is None or self.history_times is None:
+        if self.times is None:
             return None, None
         return full_hour(int(self.times[case])), self.history_times[case]
 
     def __len__(self) -> int:
         return len(self.places)
+
+    @property
+    def excluded(self) -> list[NDArray[np.int32]]:
+        """Item rows that are not recommended: those of the history and those taken away."""
+        pairs = zip(self.histories, self.taken, strict=True)
+        return [np.concatenate(pair) if len(pair[1]) else pair[0] for pair in pairs]
 
     def select(self, positions: NDArray[np.int64]) -> "Cases":
         """The cases at some positions, in the given order."""
@@ -49,9 +58,8 @@ class Cases:
             interaction_codes=[self.interaction_codes[p] for p in positions],
             targets=[self.targets[p] for p in positions],
             times=None if self.times is None else self.times[positions],
-            history_times=(
-                None if self.history_times is None else [self.history_times[p] for p in positions]
-            ),
+            history_times=[self.history_times[p] for p in positions],
+            taken=[self.taken[p] for p in positions],
         )
 
     def at(self, places: NDArray[np.int64]) -> "Cases":

@@ -58,7 +58,7 @@ def _figures(report: "CheckReport") -> list[RenderableType]:
         "items": f"{report.items:,}",
         "interactions": f"{report.interactions:,} ({_counts(report.splits)})",
         "times": " to ".join(report.times) + " UTC" if report.times else "none",
-        "actions": _counts(dict(list(report.actions.items())[:SHOWN_ACTIONS])) or "none",
+        "actions": _actions(report) or "none",
         "of unknown items": f"{report.unknown_items or 0:.1%} of the interactions",
     }
     return [
@@ -80,6 +80,20 @@ def dropped_table(steps: Sequence["Dropped"]) -> Table:
         columns.append("users who lost most")
         rows = [[*row, _counts(step.lost.most)] for row, step in zip(rows, steps, strict=True)]
     return _table(columns, rows)
+
+
+def _actions(report: "CheckReport") -> str:
+    """Counts of the most frequent actions, with their weights where there are several."""
+    shown = dict(list(report.actions.items())[:SHOWN_ACTIONS])
+    if len(report.actions) < 2:
+        return _counts(shown)
+    weights = report.action_weights
+    return ", ".join(
+        f"{name or 'no name'} {count:,} (weight {weights[name]})"
+        if name in weights
+        else _counts({name: count})
+        for name, count in shown.items()
+    )
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
+from dataset.actions import check_weights
+
 HOW, NOTES = "split", "notes"
 """Facts of the stage: how the interactions were split, and notes for the report."""
 Duplicates = Literal["refuse", "first", "last", "merge"]
@@ -52,6 +54,9 @@ class DataConfig:
     account_cap: int | None = 500
     """Mean number of moments in an active day from which an account may be a program's: it is left
     out if it is also far beyond the other users; null for no such cap."""
+    actions: Mapping[str, float] = field(default_factory=dict)
+    """Weights of actions by name, which add to the common ones of docs/data.md: `{cart: 3, gift: 8,
+    refund: -8, hide: -.inf}`. A negative one takes away, -.inf all; names ignore case."""
     basket_minutes: float = 0
     """Longest gap in time within a moment, minutes; interactions of one moment stay together."""
     split: SplitStrategy = "auto"
@@ -70,6 +75,7 @@ class DataConfig:
             raise ValueError(f"fields must be distinct names, got {list(self.fields)}")
         if len(set(self.columns.values())) < len(self.columns):
             raise ValueError(f"columns must have distinct targets, got {dict(self.columns)}")
+        check_weights(self.actions)
         if len(self.delimiter.encode()) > 1:
             raise ValueError(f"delimiter must be one ASCII character, got {self.delimiter!r}")
         for name in ("token_budget", "user_core", "item_core"):

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.actions import fold_action
+
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 MICROSECONDS = 1_000_000
 """In a second; the data stage stores times in Unix microseconds, so that they order events."""
@@ -45,5 +47,22 @@ def whole_seconds(times: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def action_numbers(actions: Sequence[str], known: Mapping[str, int]) -> NDArray[np.int32]:
-    """(actions,) number of each action; 0 for an unknown one."""
-    return np.array([known.get(action, 0) for action in actions], np.int32)
+    """(actions,) number of each action by its folded name; 0 for an unknown one."""
+    number = {name: known.get(fold_action(name), 0) for name in set(actions)}
+    return np.array([number[action] for action in actions], np.int32)
+
+
+def history_weights(
+    of_action: NDArray[np.float32], codes: NDArray[np.integer]
+) -> NDArray[np.float32] | None:
+    """(history,): weights of a history's interactions, the largest is 1; None if all are equal.
+
+    Args:
+        of_action: (1 + actions,) weight of each action number; 0 for those that take away.
+        codes: (history,) interaction codes.
+    """
+    weights = of_action[np.minimum(codes // GAPS, len(of_action) - 1)]
+    if not len(weights) or weights.min() == weights.max():
+        return None
+    relative: NDArray[np.float32] = weights / weights.max()
+    return relative

@@ -1,4 +1,4 @@
-"""How often items were bought, so that no user can make an item popular alone in a day."""
+"""How popular items are, so that no user can make an item popular alone."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,3 +31,21 @@ def first_of_day(
     first = np.ones(len(items), bool)
     first[order[1:]] = ~again
     return first
+
+
+def weighted_users(
+    users: NDArray[np.int64], items: NDArray[np.int32], strengths: NDArray[np.float32], n_items: int
+) -> NDArray[np.float64]:
+    """(items,): number of users of each item, each counted by the largest weight of the two.
+
+    Args:
+        users: (interactions,) user rows.
+        items: (interactions,) item rows.
+        strengths: (interactions,) as returned by `dataset.actions.strengths`.
+        n_items: Size of the corpus.
+    """
+    _, first = np.unique(users.astype(np.int64) * n_items + items, return_index=True)
+    counts: NDArray[np.float64] = np.bincount(
+        items[first], weights=strengths[first].astype(np.float64), minlength=n_items
+    ).astype(np.float64)
+    return counts

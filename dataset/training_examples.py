@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.arrays import TRAIN, VALID, Dataset
+from dataset.actions import strengths
+from dataset.arrays import TRAIN, Dataset
 from dataset.cases import moment_starts
 
 
@@ -14,9 +15,11 @@ class TrainingExamples:
     """(history, target) pairs of the training split, by user, the shortest history first."""
 
     items: NDArray[np.int32]
-    """(interactions,): item rows of the training split, by user, oldest first."""
+    """(interactions,): item rows that stand in the training split, by user, oldest first."""
     interaction_codes: NDArray[np.int32]
     """(interactions,): interaction codes, see `dataset.interaction_codes`."""
+    strengths: NDArray[np.float32]
+    """(interactions,): the largest weight of each one's user and item, at most 1."""
     user_starts: NDArray[np.int64]
     """(users + 1,): user u owns `items[user_starts[u]:user_starts[u + 1]]`."""
     user_rows: NDArray[np.int64]
@@ -25,6 +28,8 @@ class TrainingExamples:
     """(examples,): the history is `items[user_starts[user_row]:end]`, never empty."""
     targets: NDArray[np.int32]
     """(examples,): item row of the target."""
+    weights: NDArray[np.float32] | None
+    """(examples,): strength of each target, 1 on average; None if all have the same."""
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -50,7 +55,9 @@ class TrainingExamples:
 def training_examples(data: Dataset, *, within_baskets: bool = False) -> TrainingExamples:
     """All training examples of a dataset; an item that the user met before is no target.
 
-    The history holds the user's interactions before the target's moment.
+    The history holds the user's interactions before the target's moment. What a later interaction
+    of the split takes away is neither target nor history. A target weighs as much as the strongest
+    that its user did with it: an item that is viewed first and bought later counts as bought.
 
     Args:
         data: The dataset.
@@ -61,8 +68,8 @@ def training_examples(data: Dataset, *, within_baskets: bool = False) -> Trainin
     Returns:
         The examples; none if no user has two moments in the training split.
     """
-    kept = data.splits == TRAIN
-    users = np.repeat(np.arange(data.users), np.diff(data.offsets))[kept]
+    kept = data.standing(data.splits == TRAIN)
+    users = data.user_of[kept]
     items = data.items[kept]
     starts = np.searchsorted(users, np.arange(data.users + 1))
     begins = moment_starts(users, np.asarray(data.moments[kept]))
@@ -74,14 +81,25 @@ def training_examples(data: Dataset, *, within_baskets: bool = False) -> Trainin
         places, ends = np.concatenate([places, inside]), np.concatenate([ends, inside])
         order = np.lexsort((ends, users[places]))
         places, ends = places[order], ends[order]
+    of_pair = strengths(users, items, data.weights[kept])
     return TrainingExamples(
         items=items,
-        interaction_codes=data.codes_before(VALID),
+        interaction_codes=data.codes(kept, starts),
+        strengths=of_pair,
         user_starts=starts,
         user_rows=users[places],
         ends=ends,
         targets=items[places],
+        weights=_relative(of_pair[places]),
     )
+
+
+def _relative(weights: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """(examples,): weights with a mean of 1; None if all are equal."""
+    if (weights == weights[0]).all():
+        return None
+    relative: NDArray[np.float32] = (weights / weights.mean(dtype=np.float64)).astype(np.float32)
+    return relative
 
 
 def _first_time(users: NDArray[np.int64], items: NDArray[np.int32]) -> NDArray[np.bool_]:

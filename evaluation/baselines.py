@@ -15,12 +15,12 @@ BLOCK = 1 << 23
 
 
 def popularity_lists(
-    popularity: Rows, histories: Sequence[Rows], k: int, *, seed: int = 0
+    popularity: NDArray[np.number], histories: Sequence[Rows], k: int, *, seed: int = 0
 ) -> NDArray[np.int32]:
     """The most popular items that are not in each user's history.
 
     Args:
-        popularity: (items,) number of training interactions.
+        popularity: (items,) number of users in training.
         histories: Item rows of each user.
         k: Items per user.
         seed: Seed of the order among equally popular items.
@@ -104,12 +104,19 @@ class ItemKNN:
         )
         return cls(similarity=similarity, popularity=counts)
 
-    def scores(self, histories: Sequence[Rows], *, decay: float = 0.7) -> NDArray[np.float32]:
+    def scores(
+        self,
+        histories: Sequence[Rows],
+        *,
+        decay: float = 0.7,
+        weights: Sequence[NDArray[np.floating]] | None = None,
+    ) -> NDArray[np.float32]:
         """Scores: the sum over a history of decay^age × similarity; the last item has age 0.
 
         Args:
             histories: Item rows of each user, oldest first.
             decay: Weight of an item relative to the next newer one.
+            weights: Further weights of each history's items; by default 1.
 
         Returns:
             (users, items) scores, at least 0.
@@ -119,14 +126,23 @@ class ItemKNN:
         ages = np.concatenate([np.arange(length)[::-1] for length in lengths])
         users = np.repeat(np.arange(len(histories)), lengths)
         shape = (len(histories), len(self.popularity))
-        weights = (np.float32(decay) ** ages).astype(np.float32)
-        recent = sparse.csr_array((weights, (users, flat)), shape=shape)
+        by_age = (np.float32(decay) ** ages).astype(np.float32)
+        if weights is not None:
+            by_age *= np.concatenate(weights).astype(np.float32)
+        recent = sparse.csr_array((by_age, (users, flat)), shape=shape)
         return (recent @ self.similarity).toarray()
 
     def lists(
-        self, histories: Sequence[Rows], k: int, *, decay: float = 0.7, seed: int = 0
+        self,
+        histories: Sequence[Rows],
+        k: int,
+        *,
+        decay: float = 0.7,
+        seed: int = 0,
+        weights: Sequence[NDArray[np.floating]] | None = None,
+        excluded: Sequence[Rows] | None = None,
     ) -> NDArray[np.int32]:
-        """The k best items of each user, without the history's items.
+        """The k best items of each user, without those excluded.
 
         The most popular items follow the items with a score.
 
@@ -135,6 +151,8 @@ class ItemKNN:
             k: Items per user.
             decay: Weight of an item relative to the next newer one.
             seed: Seed of the order among items of equal score and popularity.
+            weights: Further weights of each history's items; by default 1.
+            excluded: Item rows of each user to leave out; by default the history's.
 
         Returns:
             (users, k) item rows, best first, -1 if no item is left.
@@ -144,7 +162,8 @@ class ItemKNN:
         step = max(1, BLOCK // len(self.popularity))
         for start in range(0, len(histories), step):
             block = histories[start : start + step]
-            scores = self.scores(block, decay=decay)
-            remove(scores, block)
+            of_block = None if weights is None else weights[start : start + step]
+            scores = self.scores(block, decay=decay, weights=of_block)
+            remove(scores, block if excluded is None else excluded[start : start + step])
             found[start : start + step] = top_k(scores, k, preference)[1]
         return found

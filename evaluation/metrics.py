@@ -97,7 +97,7 @@ def novelty(recommended: Rows, popularity: Rows, k: int) -> NDArray[np.float64]:
 
     Args:
         recommended: (users, k) item rows, -1 for no item.
-        popularity: (items,) number of training interactions; smoothed by adding one to each.
+        popularity: (items,) number of users in training; smoothed by adding one to each.
         k: Number of leading items to use.
 
     Returns:

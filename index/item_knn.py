@@ -38,7 +38,12 @@ class NeighbourLists:
         return len(self.starts) - 1
 
     def scores(
-        self, history: NDArray[np.integer[Any]], *, decay: float, forgotten: bool = True
+        self,
+        history: NDArray[np.integer[Any]],
+        *,
+        decay: float,
+        forgotten: bool = True,
+        weights: NDArray[np.floating] | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Item-kNN scores: the sum over a history of decay^age × weight; the last item has age 0.
 
@@ -47,6 +52,7 @@ class NeighbourLists:
             decay: Weight of an item relative to the next newer one.
             forgotten: Whether rows count that only items too old to weigh anything list; they
                 score 0.
+            weights: (history,) further weights of the history's items, at most 1; by default 1.
 
         Returns:
             The item rows in the lists of the history, ascending and distinct, and their scores.
@@ -54,18 +60,21 @@ class NeighbourLists:
         newest_first, ages_read = history[::-1], _ages_that_count(decay)
         if not len(newest_first):
             return np.empty(0, np.int32), np.empty(0, np.float32)
-        ages, listed, weights = self._lists(newest_first[:ages_read])
-        weights = (weights * np.float64(decay) ** ages).astype(np.float32)
+        ages, listed, similar = self._lists(newest_first[:ages_read])
+        scores = similar * np.float64(decay) ** ages
+        if weights is not None:
+            scores *= weights[::-1][ages]
+        scores = scores.astype(np.float32)
         every = listed
         if forgotten and len(newest_first) > ages_read:
             _, older, _ = self._lists(np.unique(newest_first[ages_read:]))
             every = np.concatenate([listed, older])
         if len(every) > len(self):  # counting all rows is quicker than sorting the listed ones
             rows = np.flatnonzero(np.bincount(every, minlength=len(self))).astype(np.int32)
-            return rows, np.bincount(listed, weights, len(self))[rows].astype(np.float32)
+            return rows, np.bincount(listed, scores, len(self))[rows].astype(np.float32)
         rows = np.unique(every)
         place = np.searchsorted(rows, listed)
-        return rows, np.bincount(place, weights, len(rows)).astype(np.float32)
+        return rows, np.bincount(place, scores, len(rows)).astype(np.float32)
 
     def between(
         self, owners: NDArray[np.integer[Any]], rows: NDArray[np.integer[Any]]
@@ -154,11 +163,13 @@ def next_items(
     shrinkage: float,
     kept: int,
     seed: int = 0,
+    strengths: NDArray[np.float32] | None = None,
 ) -> NeighbourLists:
     """Count which items were bought after each item, and keep the most frequent ones.
 
-    A pair adds the reciprocal of its distance in the history, up to `AHEAD` places. Its weight is
-    its count, divided by the sum of the shrinkage and of all counts of the first item.
+    A pair adds the reciprocal of its distance in the history, up to `AHEAD` places, times the
+    square root of both strengths, if there are any. Its weight is its count, divided by the sum of
+    the shrinkage and of all counts of the first item.
 
     Args:
         offsets: (users + 1,): user u owns `items[offsets[u]:offsets[u + 1]]`.
@@ -167,7 +178,9 @@ def next_items(
         shrinkage: The larger, the less a rare pair counts; at least 0.
         kept: Most next items per item.
         seed: Seed of the random order among equal weights.
+        strengths: (interactions,) as of `ItemKNN.fit`.
     """
+    roots = np.ones(len(items), np.float32) if strengths is None else np.sqrt(strengths)
     users = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     shape = (n_items, n_items)
     counts = sparse.csr_array(shape, dtype=np.float32)
@@ -175,9 +188,10 @@ def next_items(
         same = users[:-ahead] == users[ahead:]
         first, then = items[:-ahead][same], items[ahead:][same]
         apart = first != then
-        ones = np.full(int(apart.sum()), 1 / ahead, np.float32)
+        both = (roots[:-ahead] * roots[ahead:])[same][apart]
+        counted = (both / np.float32(ahead)).astype(np.float32)
         pairs = (first[apart].astype(np.int64), then[apart].astype(np.int64))
-        counts = counts + sparse.csr_array((ones, pairs), shape=shape)
+        counts = counts + sparse.csr_array((counted, pairs), shape=shape)
     followed = np.asarray(counts.sum(axis=1)) + shrinkage
     counts.data /= np.repeat(followed, np.diff(counts.indptr)).astype(np.float32)
     return _strongest(counts, kept, seed)

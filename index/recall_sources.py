@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from dataset.interaction_codes import history_weights
 from dataset.postings import bitmap_of, rows_of
 from index.arrays import Rows, Scores
 from index.config import NeighboursConfig
@@ -22,6 +23,8 @@ from lineage.stages import INDEX, TOWERS
 
 WEIGHT = "neighbour weight"
 """Key of an index stage's fact: the weight that it chose or was given."""
+ACTION_WEIGHTS = "action weights"
+"""Key of an index stage's fact: weight of each action number, 0 for actions that take away."""
 WIDTH = 64
 """Searches round their size up to a multiple of this, so that more of them share a batch."""
 
@@ -42,6 +45,8 @@ class RecallSources:
     """How the sources are merged; its weight is set"""
     preference: NDArray[np.int64]
     """(items of the release,) random order that breaks ties of item-kNN scores"""
+    action_weights: Scores
+    """(1 + actions,) weight of each action number in item-kNN scores"""
 
     @classmethod
     def of(
@@ -52,6 +57,7 @@ class RecallSources:
         temperature: float,
         config: NeighboursConfig,
         next_items: NeighbourLists | None = None,
+        action_weights: Sequence[float] = (1.0,),
     ) -> "RecallSources":
         """Assemble the recall sources of a release, without changes.
 
@@ -61,6 +67,8 @@ class RecallSources:
             temperature: Divides cosines, as in the towers' training.
             config: How the sources are merged.
             next_items: Items bought after each item.
+            action_weights: Weight of each action number in a history; a larger number weighs as
+                the last.
 
         Raises:
             ValueError: there are item-kNN lists, but no weight for them.
@@ -74,6 +82,7 @@ class RecallSources:
             temperature=temperature,
             config=config,
             preference=np.random.default_rng(0).permutation(len(store)),
+            action_weights=np.asarray(action_weights, np.float32),
         )
 
     @classmethod
@@ -89,6 +98,7 @@ class RecallSources:
             temperature=read_manifest(root / TOWERS, TOWERS).facts["temperature"],
             config=config,
             next_items=NeighbourLists.load(root / INDEX, NEXT_ITEMS) if config.kept else None,
+            action_weights=manifest.facts[ACTION_WEIGHTS] if config.kept else (1.0,),
         )
 
     def nearest(
@@ -154,6 +164,7 @@ class RecallSources:
         *,
         uses_neighbours: bool = True,
         allowed: BitMap | None = None,
+        interaction_codes: Rows | None = None,
     ) -> RankedList:
         """The best items of both sources without the history's items, best first.
 
@@ -163,9 +174,16 @@ class RecallSources:
             size: Items to recall from each source, and to return after merging.
             uses_neighbours: Whether the neighbour lists are used.
             allowed: Item rows to choose from; None for all.
+            interaction_codes: (history,) interaction codes, whose actions weigh the history in
+                item-kNN scores; None if unknown.
         """
         return self.shortlists(
-            embedding[None], [history], size, uses_neighbours=[uses_neighbours], allowed=[allowed]
+            embedding[None],
+            [history],
+            size,
+            uses_neighbours=[uses_neighbours],
+            allowed=[allowed],
+            interaction_codes=[interaction_codes],
         )[0]
 
     def shortlists(
@@ -176,6 +194,7 @@ class RecallSources:
         *,
         uses_neighbours: Sequence[bool] | None = None,
         allowed: Sequence[BitMap | None] | None = None,
+        interaction_codes: Sequence[Rows | None] | None = None,
     ) -> list[RankedList]:
         """`shortlist` for a batch of shoppers, embeddings (shoppers, dimension), in one search."""
         shoppers = range(len(histories))
@@ -189,6 +208,7 @@ class RecallSources:
                 size,
                 uses_neighbours=uses_neighbours is None or uses_neighbours[place],
                 allowed=None if allowed is None else allowed[place],
+                interaction_codes=None if interaction_codes is None else interaction_codes[place],
             )
             for place in shoppers
         ]
@@ -202,11 +222,18 @@ class RecallSources:
         *,
         uses_neighbours: bool = True,
         allowed: BitMap | None = None,
+        interaction_codes: Rows | None = None,
     ) -> RankedList:
         """The items that `shortlist` chooses from: the `size` best of each source, unordered."""
         by_towers, _ = self.nearest(embedding, history, size, allowed=allowed)
         return self._with_neighbours(
-            embedding, history, by_towers, size, uses_neighbours=uses_neighbours, allowed=allowed
+            embedding,
+            history,
+            by_towers,
+            size,
+            uses_neighbours=uses_neighbours,
+            allowed=allowed,
+            interaction_codes=interaction_codes,
         )
 
     def _with_neighbours(
@@ -218,10 +245,11 @@ class RecallSources:
         *,
         uses_neighbours: bool,
         allowed: BitMap | None,
+        interaction_codes: Rows | None,
     ) -> RankedList:
         """Union of the items that the towers recalled and those that the lists recall."""
         known, scores = self._neighbour_scores(
-            history if uses_neighbours else history[:0], forgotten=True
+            history if uses_neighbours else history[:0], interaction_codes, forgotten=True
         )
         current = self.index.current(known)
         fresh = ~np.isin(known, self.index.origins(history)) & (current >= 0)
@@ -236,9 +264,17 @@ class RecallSources:
             by_neighbours=np.isin(rows, by_neighbours),
         )
 
-    def score_items(self, embedding: Scores, history: Rows, rows: Rows) -> RankedList:
+    def score_items(
+        self,
+        embedding: Scores,
+        history: Rows,
+        rows: Rows,
+        *,
+        interaction_codes: Rows | None = None,
+    ) -> RankedList:
         """Scores of both sources for given items, in the given order, marked as not recalled."""
-        return self._scored(embedding, rows, *self._neighbour_scores(history, forgotten=False))
+        known, scores = self._neighbour_scores(history, interaction_codes, forgotten=False)
+        return self._scored(embedding, rows, known, scores)
 
     def merged(
         self, cosines: Scores, neighbour_scores: Scores, *, weight: float | None = None
@@ -257,12 +293,20 @@ class RecallSources:
         scores: Scores = logits.astype(np.float32)
         return scores
 
-    def _neighbour_scores(self, history: Rows, *, forgotten: bool) -> tuple[Rows, Scores]:
+    def _neighbour_scores(
+        self, history: Rows, interaction_codes: Rows | None, *, forgotten: bool
+    ) -> tuple[Rows, Scores]:
         """Item rows with an item-kNN score, ascending, and the scores; empty without the lists."""
         if self.neighbours is None:
             return np.empty(0, np.int32), np.empty(0, np.float32)
+        weights = None
+        if interaction_codes is not None and len(history):
+            weights = history_weights(self.action_weights, interaction_codes)
         return self.neighbours.scores(
-            self.index.origins(history), decay=self.config.decay, forgotten=forgotten
+            self.index.origins(history),
+            decay=self.config.decay,
+            forgotten=forgotten,
+            weights=weights,
         )
 
     def _scored(self, embedding: Scores, rows: Rows, known: Rows, scores: Scores) -> RankedList:

@@ -39,7 +39,12 @@ def recall_by_weight(
         raise ValueError("cases must have at least one user, got none")
     found = np.zeros((len(cases), len(WEIGHTS)))
     for case in tqdm(range(len(cases)), "weigh", unit="user", leave=False):
-        union = sources.union(users[case], cases.histories[case], SHORTLIST)
+        union = sources.union(
+            users[case],
+            cases.histories[case],
+            SHORTLIST,
+            interaction_codes=cases.interaction_codes[case],
+        )
         for column, weight in enumerate(WEIGHTS):
             scores = sources.merged(union.cosines, union.neighbour_scores, weight=weight)
             head = union.rows[np.argsort(-scores, kind="stable")[:SHORTLIST]]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.arrays import TEST, TRAIN, Dataset, load_dataset
+from dataset.actions import strengths
+from dataset.arrays import TEST, TRAIN, VALID, Dataset, load_dataset
 from dataset.config import NOTES
 from index import demand_eras
 from index.config import IndexConfig, NeighboursConfig
@@ -17,7 +18,7 @@ from index.faiss_store.build import build_index, chosen_kind, list_count
 from index.faiss_store.gpus import used
 from index.item_knn import NEXT_ITEMS, NeighbourLists, nearest_neighbours, next_items
 from index.milvus_store.upload import upload
-from index.recall_sources import WEIGHT, RecallSources
+from index.recall_sources import ACTION_WEIGHTS, WEIGHT, RecallSources
 from index.source_weight import UNDECIDED, UNDECIDED_NOTE, recall_by_weight
 from index.tuning import OperatingPoint, Truth, explore, measure, reaching, widest_effort
 from index.vector_store import TunableStore
@@ -81,6 +82,7 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
                 neighbours,
                 temperature=read_manifest(towers, TOWERS).facts["temperature"],
                 config=replace(config.neighbours, weight=0.0),
+                action_weights=facts[ACTION_WEIGHTS],
             ),
             np.load(towers / USER_EMBEDDINGS),
             cases,
@@ -147,8 +149,8 @@ def _built(
         **_as_facts(point),
         CURVE: [_as_facts(other) for other in curve],
     }
-    training = data.counted(data.splits == TRAIN)
-    users = np.repeat(np.arange(data.users), np.diff(data.offsets))[training]
+    training = data.counted(data.standing(data.splits == TRAIN))
+    users = data.user_of[training]
     offsets = np.searchsorted(users, np.arange(data.users + 1))
     items = np.asarray(data.items[training])
     demand_eras.save(
@@ -156,16 +158,23 @@ def _built(
     )
     if not config.neighbours.kept:
         return index, None, facts
-    neighbours, following = _pairs(config.neighbours, offsets, items, data)
+    of_pair = strengths(users, items, data.weights[training])
+    neighbours, following = _pairs(config.neighbours, offsets, items, data, strengths=of_pair)
     neighbours.save(folder)
     following.save(folder, NEXT_ITEMS)
     facts["neighbour pairs"] = len(neighbours.rows)
+    facts[ACTION_WEIGHTS] = [max(float(weight), 0.0) for weight in data.weight_of_action]
     facts[WEIGHT] = config.neighbours.weight
     return index, neighbours, facts
 
 
 def _pairs(
-    config: NeighboursConfig, offsets: NDArray[np.int64], items: NDArray[np.int32], data: Dataset
+    config: NeighboursConfig,
+    offsets: NDArray[np.int64],
+    items: NDArray[np.int32],
+    data: Dataset,
+    *,
+    strengths: NDArray[np.float32],
 ) -> tuple[NeighbourLists, NeighbourLists]:
     """Lists of the items bought by the same users, and of the items bought next.
 
@@ -174,13 +183,14 @@ def _pairs(
     """
     shrinkage, kept, size = config.shrinkage, config.kept, len(data.item_ids)
     baskets = data.purchases_without_user
-    learnt = np.asarray(baskets.splits) == TRAIN
+    learnt = data.bought_without_user(VALID)
     everyone = baskets.after_users(offsets, items, kept=learnt)
-    of_users = np.ones(len(items), np.float32)
-    strengths = np.concatenate([of_users, baskets.strengths(kept=learnt)])
+    all_strengths = np.concatenate([strengths, baskets.strengths(kept=learnt)])
     return (
-        nearest_neighbours(*everyone, size, shrinkage=shrinkage, kept=kept, strengths=strengths),
-        next_items(offsets, items, size, shrinkage=shrinkage, kept=kept),
+        nearest_neighbours(
+            *everyone, size, shrinkage=shrinkage, kept=kept, strengths=all_strengths
+        ),
+        next_items(offsets, items, size, shrinkage=shrinkage, kept=kept, strengths=strengths),
     )
 
 

@@ -30,7 +30,7 @@ class FeatureContext:
     """One user's history and candidates; computes each intermediate result once."""
 
     sources: RecallSources
-    popularity: NDArray[np.int64]
+    popularity: NDArray[np.float64]
     all_item_times: NDArray[np.float32]
     candidates: RankedList
     history: Rows
@@ -110,12 +110,11 @@ class FeatureContext:
         return self.demand.windows(self.origins, WINDOWS, self.now)
 
     @property
-    def purchases(self) -> NDArray[np.int64]:
-        """(candidates,) purchases before now; without times, those that were learnt."""
+    def purchases(self) -> NDArray[np.float64]:
+        """(candidates,) purchases before now; without times, learnt popularity."""
         if self.demand is None:
-            return purchases(self.popularity, self.origins)
-        counts: NDArray[np.int64] = self.bought[-1]
-        return counts
+            return learnt_popularity(self.popularity, self.origins)
+        return self.bought[-1].astype(np.float64)
 
     @property
     def age(self) -> NDArray[np.int64]:
@@ -154,10 +153,12 @@ class FeatureContext:
         return self.all_item_times[np.minimum(origins, len(self.all_item_times) - 1)]
 
 
-def purchases(popularity: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(rows,) purchases of each item; 0 for items newer than the release."""
+def learnt_popularity(
+    popularity: NDArray[np.float64], rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(rows,) popularity of each item; 0 for items newer than the release."""
     known = rows < len(popularity)
-    counts: NDArray[np.int64] = np.where(known, popularity[np.where(known, rows, 0)], 0)
+    counts: NDArray[np.float64] = np.where(known, popularity[np.where(known, rows, 0)], 0)
     return counts
 
 

@@ -181,8 +181,8 @@ class Features:
 
     sources: RecallSources
     """Index and neighbour lists, the same that recall the candidates"""
-    popularity: NDArray[np.int64]
-    """(items,) training purchases"""
+    popularity: NDArray[np.float64]
+    """(items,) weighted users in training"""
     item_times: NDArray[np.float32]
     """(items + 1, columns) as returned by `index.demand_eras.item_times`"""
     demand: Demand | None = None
@@ -190,7 +190,7 @@ class Features:
 
     @classmethod
     def load(
-        cls, folder: Path, sources: RecallSources, popularity: NDArray[np.int64]
+        cls, folder: Path, sources: RecallSources, popularity: NDArray[np.float64]
     ) -> "Features":
         """Load what the index stage wrote below a folder: item times and demand."""
         return cls(

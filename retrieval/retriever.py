@@ -160,10 +160,16 @@ class Retriever:
             size,
             uses_neighbours=[shopper.uses_neighbours for shopper in shoppers],
             allowed=[shopper.allowed for shopper in shoppers],
+            interaction_codes=[shopper.interaction_codes for shopper in shoppers],
         )
         for place, judged in enumerate(given or ()):
             if judged is not None:
-                scored = self.sources.score_items(users[place], shoppers[place].history, judged)
+                scored = self.sources.score_items(
+                    users[place],
+                    shoppers[place].history,
+                    judged,
+                    interaction_codes=shoppers[place].interaction_codes,
+                )
                 lists[place] = _beside(scored, lists[place])
         stage_times["index"] = 1e3 * (time.perf_counter() - started)
         return lists

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from dataset.actions import relative_weights
 from dataset.arrays import TEST, TRAIN, VALID, Dataset, StringColumn
 from dataset.interaction_codes import MICROSECONDS
 
@@ -81,7 +82,7 @@ def make_shop(*, users: int = 200, seed: int = 0) -> Dataset:
     ]
     items = np.concatenate(histories).astype(np.int32)
     splits = np.tile(np.array([TRAIN] * 5 + [VALID, TEST], np.uint8), users)
-    popularity = np.bincount(items[splits == TRAIN], minlength=len(titles)).astype(np.int64)
+    popularity = np.bincount(items[splits == TRAIN], minlength=len(titles)).astype(float)
     return Dataset(
         item_ids=StringColumn.of([f"i{row}" for row in range(len(titles))]),
         titles=StringColumn.of(titles),
@@ -96,6 +97,7 @@ def make_shop(*, users: int = 200, seed: int = 0) -> Dataset:
         action_names=["buy", "view"],
         splits=splits,
         popularity=popularity,
+        action_weights=relative_weights(["", "buy", "view"], {"buy": 1, "view": 1}),
     )
 
 

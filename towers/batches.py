@@ -90,6 +90,7 @@ class Training:
             shoppers: (choices,) number of each example's shopper in the batch, ascending.
         """
         rows, log_inclusion = pool
+        weights = self.examples.weights
         _, first = np.unique(shoppers, return_index=True)
         users = self.examples.user_rows[examples[first]]
         masked = {user: self._not_negative(user, rows) for user in dict.fromkeys(users.tolist())}
@@ -103,6 +104,7 @@ class Training:
             excluded_candidates=torch.from_numpy(np.concatenate(excluded)),
             log_inclusion=None if log_inclusion is None else torch.from_numpy(log_inclusion),
             prior=None if self.prior is None else torch.from_numpy(self.prior[rows]),
+            weights=None if weights is None else torch.from_numpy(weights[examples]),
         )
 
     def weight(self, own: int, members: int) -> Tensor:

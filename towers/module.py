@@ -223,7 +223,7 @@ class TowersModule(LightningModule):
         if self.valid:
             users = self.embed_users(items, self.valid.histories, self.valid.interaction_codes)
             _, found = exact_search(
-                users.cpu().numpy(), items.cpu().numpy(), 100, exclude=self.valid.histories
+                users.cpu().numpy(), items.cpu().numpy(), 100, exclude=self.valid.excluded
             )
             for k in (10, 100):
                 share = float(recall(found, self.valid.targets, k).mean())

@@ -30,6 +30,8 @@ class Choices(Batch):
     prior: Tensor | None = None
     """(candidates,) added to a candidate's logit for every user, nats, so that embeddings need not
     express it"""
+    weights: Tensor | None = None
+    """(choices,) weight of each choice's loss, 1 on average over all; None for equal weights"""
 
 
 def sampled_softmax(
@@ -53,7 +55,7 @@ def sampled_softmax(
         dtype: Precision of the matrix products.
 
     Returns:
-        Mean over the choices, nats.
+        Mean over the choices of their weighted losses, nats.
 
     Source: Bengio & Senécal, IEEE Trans. Neural Networks 2008; Khrylchenko et al., "Correcting
     the LogQ Correction", RecSys 2025.
@@ -99,8 +101,11 @@ class _SampledSoftmax(torch.autograd.Function):
             negatives = logits.logsumexp(dim=1)  # (block,)
             rows = choices.users[mine] - first
             margins = negatives[rows] - chosen[mine]
-            loss += functional.softplus(margins).sum()
+            losses = functional.softplus(margins)
             missed = torch.sigmoid(margins)  # probability of all negatives
+            if choices.weights is not None:
+                losses, missed = losses * choices.weights[mine], missed * choices.weights[mine]
+            loss += losses.sum()
             pull = torch.zeros_like(negatives).index_add_(0, rows, missed)
             d_logits = logits.sub_(negatives[:, None]).exp_().mul_(pull[:, None])
             d_logits[masked] = 0.0

@@ -15,8 +15,8 @@ ITERATIONS = 4
 def svd_embeddings(examples: TrainingExamples, items: int, *, dimension: int, seed: int) -> Tensor:
     """Embed items so that items with common users are near each other.
 
-    Takes the matrix of purchases, each divided by the square roots of its user's and its item's
-    number of purchases. The embeddings are its right singular vectors times its singular values,
+    Takes the matrix of purchases' strengths, each divided by the square roots of the sums of its
+    user and of its item. The embeddings are its right singular vectors times its singular values,
     without the largest component. That component's vectors are the square roots, so it encodes
     popularity alone.
 
@@ -34,11 +34,13 @@ def svd_embeddings(examples: TrainingExamples, items: int, *, dimension: int, se
     """
     users = len(examples.user_starts) - 1
     owners = np.repeat(np.arange(users), np.diff(examples.user_starts))
-    ones = np.ones(len(examples.items), np.float32)
-    bought = sparse.csr_array((ones, (owners, examples.items)), shape=(users, items))
-    bought.data[:] = 1.0
+    _, once = np.unique(owners * items + examples.items, return_index=True)
+    entries = (examples.strengths[once], (owners[once], examples.items[once]))
+    bought = sparse.csr_array(entries, shape=(users, items))
     of_users, of_items = (np.sqrt(bought.sum(axis=axis)) for axis in (1, 0))
-    left, right = (sparse.diags_array(1 / np.maximum(roots, 1)) for roots in (of_users, of_items))
+    left, right = (
+        sparse.diags_array(1 / np.where(roots > 0, roots, 1)) for roots in (of_users, of_items)
+    )
     scaled = (left @ bought @ right).tocoo()
     rank = min(dimension, users, items)
     if not rank:

@@ -261,6 +261,7 @@ def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> 
     items = len(data.item_ids)
     twins = Twins(inputs.titles[row] for row in range(len(inputs.titles)))
     counts = np.bincount(examples.targets, minlength=items)
+    weighted = np.bincount(examples.targets, examples.weights, items)
     hard = None
     bought = np.flatnonzero(data.popularity)
     if config.hard and config.uniform < len(bought):
@@ -277,7 +278,7 @@ def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> 
         ),
         fresh_texts=config.fresh_texts if config.item_layers else 0,
         seed=config.training.seed,
-        prior=(config.prior * np.log1p(counts)).astype(np.float32) if config.prior else None,
+        prior=(config.prior * np.log1p(weighted)).astype(np.float32) if config.prior else None,
         processes=Processes.training(config.training.devices),
     )
 

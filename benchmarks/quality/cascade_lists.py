@@ -87,7 +87,7 @@ def cascade_lists(engine: "Engine", data: Dataset, cases: Cases) -> CascadeLists
         users[user] = engine.cascade.retriever.embed(
             history, {}, interaction_codes=cases.interaction_codes[user]
         )
-        found, _ = sources.nearest(users[user], history, limit)
+        found, _ = sources.nearest(users[user], cases.excluded[user], limit)
         towers[user, : len(found)] = found
     stages = answers[0].milliseconds
     return CascadeLists(

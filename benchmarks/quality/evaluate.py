@@ -21,6 +21,7 @@ from benchmarks.quality.unmeasured import NO_CASES, NO_TREES, stage_notes
 from benchmarks.report.report import Example, Report, make_example, write_report
 from dataset.arrays import Dataset, load_dataset
 from dataset.cases import Cases
+from dataset.interaction_codes import history_weights
 from dataset.training_examples import training_examples
 from evaluation.baselines import ItemKNN, popularity_lists
 from evaluation.intervals import Interval, mean_interval
@@ -171,11 +172,23 @@ def baselines(config: BenchConfig, data: Dataset, cases: Cases, *, listed: int =
     """Lists of popularity and item-kNN, both fitted on the towers' training data."""
     training = training_examples(data)
     knn = ItemKNN.fit(
-        training.user_starts, training.items, len(data.item_ids), shrinkage=config.shrinkage
+        training.user_starts,
+        training.items,
+        len(data.item_ids),
+        shrinkage=config.shrinkage,
+        strengths=training.strengths,
     )
+    weights = [history_weights(data.weight_of_action, codes) for codes in cases.interaction_codes]
+    ones = [np.ones(len(history), np.float32) for history in cases.histories]
     return {
-        "popularity": popularity_lists(data.popularity, cases.histories, listed),
-        "item-knn": knn.lists(cases.histories, listed, decay=config.decay),
+        "popularity": popularity_lists(data.popularity, cases.excluded, listed),
+        "item-knn": knn.lists(
+            cases.histories,
+            listed,
+            decay=config.decay,
+            weights=[one if of is None else of for of, one in zip(weights, ones, strict=True)],
+            excluded=cases.excluded,
+        ),
     }
 
 
@@ -203,9 +216,10 @@ def boosted(
     seeds = range(config.seed, config.seed + trainings)
     lists = []
     for case, history in enumerate(tqdm(cases.histories, desc="features", unit="user")):
-        recalled = sources.shortlist(own.users[case], history, size)
-        now, times = cases.when(case)
-        lists.append((recalled.rows, features(history, recalled, now=now, times=times)))
+        recalled = sources.shortlist(
+            own.users[case], history, size, interaction_codes=cases.interaction_codes[case]
+        )
+        lists.append((recalled.rows, features(history, recalled)))
     return np.stack(
         [
             lambdarank.rank(lambdarank.fit(shortlists, valid.targets, seed), lists, size)

@@ -56,12 +56,13 @@ def own_lists(retriever: Retriever, cases: Cases, widths: Sequence[int]) -> List
     for width in (items.shape[1], *sorted(widths, reverse=True)):
         name = "towers" if width == items.shape[1] else f"towers, first {width} of {len(items[0])}"
         lists[name] = exact_search(
-            _unit(users[:, :width]), _unit(items[:, :width]), LISTED, exclude=cases.histories
+            _unit(users[:, :width]), _unit(items[:, :width]), LISTED, exclude=cases.excluded
         )[1]
     merged = np.full((len(cases), LISTED), -1, np.int32)
     for user, history in enumerate(tqdm(cases.histories, "merge", unit="user", leave=False)):
-        rows = retriever.sources.shortlist(users[user], history, LISTED).rows
-        merged[user, : len(rows)] = rows
+        codes = cases.interaction_codes[user]
+        found = retriever.sources.shortlist(users[user], history, LISTED, interaction_codes=codes)
+        merged[user, : len(found.rows)] = found.rows
     return {**lists, "towers and neighbours": merged}
 
 

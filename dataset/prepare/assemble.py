@@ -1,15 +1,29 @@
 """Turns cleaned tables into arrays: rows instead of ids, and each history contiguous."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dataset.arrays import TRAIN, Dataset, StringColumn
+from dataset.actions import relative_weights
+from dataset.arrays import TRAIN, VALID, Dataset, StringColumn
 from dataset.interaction_codes import action_numbers
+from dataset.prepare.actions import actions_of
 from dataset.prepare.ordering import chronology, stable_hash
-from dataset.prepare.schema import ACTION, ITEM, MOMENT, ORDER, SPLIT, TEXT, TIME, TITLE, USER
+from dataset.prepare.schema import (
+    ACTION,
+    ITEM,
+    MOMENT,
+    ORDER,
+    SPLIT,
+    TEXT,
+    TIME,
+    TITLE,
+    USER,
+    WEIGHT,
+)
 
 ITEM_ROW, USER_ROW = "item_row", "user_row"
 
@@ -41,18 +55,27 @@ def collected(
     return all_items, all_users, all_events
 
 
-def to_arrays(items: pl.DataFrame, users: pl.DataFrame, events: pl.DataFrame) -> Dataset:
+def to_arrays(
+    items: pl.DataFrame,
+    users: pl.DataFrame,
+    events: pl.DataFrame,
+    actions: Mapping[str, float] | None = None,
+) -> Dataset:
     """Build a dataset from the tables of `collected`, with a `text` column on the items.
 
-    Popularity counts the training split only, and each user, item, action and day once.
+    Args:
+        items: One row per item.
+        users: One row per user.
+        events: Interactions with their `weight`.
+        actions: Weights of actions that the configuration gives, by name.
     """
     item_rows = events[ITEM_ROW].cast(pl.Int32).to_numpy()
     splits = events[SPLIT].to_numpy()
     names = _actions(events)
-    actions = np.zeros(len(events), np.int32)
+    numbers = np.zeros(len(events), np.int32)
     if names:
-        numbers = {name: number for number, name in enumerate(names, 1)}
-        actions = action_numbers(events[ACTION].to_list(), numbers)
+        number_of = {name: number for number, name in enumerate(names, 1)}
+        numbers = action_numbers(events[ACTION].to_list(), number_of)
     data = Dataset(
         item_ids=StringColumn.of(items[ITEM].to_list()),
         titles=StringColumn.of(items[TITLE].to_list()),
@@ -63,21 +86,23 @@ def to_arrays(items: pl.DataFrame, users: pl.DataFrame, events: pl.DataFrame) ->
         times=events[TIME if TIME in events.columns else ORDER].to_numpy(),
         timed=_timed(events),
         moments=events[MOMENT].cast(pl.Int32).to_numpy(),
-        actions=actions,
+        actions=numbers,
         action_names=names,
         splits=splits,
-        popularity=np.zeros(len(items), np.int64),
+        popularity=np.zeros(len(items)),
+        action_weights=relative_weights(actions_of(events, TRAIN), actions or {}),
     )
-    counted = data.counted(splits == TRAIN)
-    return replace(data, popularity=np.bincount(item_rows[counted], minlength=len(items)))
+    return replace(data, popularity=data.popularity_before(VALID))
 
 
 def _actions(events: pl.DataFrame) -> list[str]:
-    """Sorted names of the training split's actions; an empty name is no action."""
-    if ACTION not in events.columns:
-        return []
-    learnt = events.filter((pl.col(SPLIT) == TRAIN) & (pl.col(ACTION) != ""))
-    return sorted(learnt[ACTION].unique().to_list())
+    """Sorted names of the training split's actions, then others that do not count as positive.
+
+    An empty name is no action.
+    """
+    learnt = [name for name in actions_of(events, TRAIN) if name]
+    others = actions_of(events.filter(pl.col(WEIGHT) <= 0))
+    return [*learnt, *(name for name in others if name not in learnt)]
 
 
 def _timed(events: pl.DataFrame) -> bool:

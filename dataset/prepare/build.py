@@ -9,8 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from dataset.arrays import TRAIN, save_dataset
+from dataset.arrays import TRAIN, VALID, save_dataset
 from dataset.config import HOW, NOTES, DataConfig
+from dataset.prepare.actions import actions_of, notes_on_actions, require_positive
 from dataset.prepare.assemble import collected, to_arrays
 from dataset.prepare.attributes import save_attributes
 from dataset.prepare.canonical import canonical
@@ -94,13 +95,18 @@ def build(
             notes.append(splitted.note)
             logger.info("%s: %s", source.interactions.path, splitted.note)
         _require_training(source.interactions, events)
+        require_positive(source.interactions.path, events, TRAIN)
         text = pl.Series(TEXT, rendered(items, config), pl.String)
-        data = to_arrays(items.with_columns(text), users, events)
+        data = to_arrays(items.with_columns(text), users, events, config.actions)
         if baskets is not None:
             found = to_baskets(baskets, items, data.action_names)
             data = replace(data, purchases_without_user=found)
+            data = replace(data, popularity=data.popularity_before(VALID))
             facts[WITHOUT_USER] = {BASKETS: len(found), **_by_split(baskets)}
         save_dataset(partial, data)
+        for note in notes_on_actions(actions_of(events), data.action_weights, config.actions):
+            notes.append(note)
+            logger.info("%s: %s", source.interactions.path, note)
         attributes = items.select(ITEM, *attribute_columns(items))
         attributes.write_parquet(partial / "attributes.parquet")
         kinds = save_attributes(partial, attributes)
@@ -178,6 +184,8 @@ def _left_out(step: Dropped) -> str:
         f"{step.rule!r} leaves out {step.rows:,} of {step.rows_in:,} interactions ({who}); "
         "`cleaning.json` names those who lost most"
     )
+
+
 def _baskets(cleaned: Cleaned, splitted: Splitted) -> pl.DataFrame | None:
     """Baskets without a user with their splits; None if there are none."""
     return None if cleaned.baskets is None else split_baskets(cleaned.baskets, splitted)

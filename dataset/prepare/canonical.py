@@ -8,6 +8,7 @@ import polars as pl
 
 from dataset.config import Duplicates
 from dataset.interaction_codes import DAY, MICROSECONDS
+from dataset.prepare.actions import folded
 from dataset.prepare.catalogue.canonical_items import canonical_items
 from dataset.prepare.column_names import nearest, suggestion
 from dataset.prepare.ids import (
@@ -153,7 +154,7 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
     if ACTION in schema:
         require_type(events, ACTION, "be text", is_string, remedy="write names, such as view")
         rules.append(short(ACTION))
-        columns[ACTION] = pl.col(ACTION).cast(pl.String).fill_null("").str.strip_chars()
+        columns[ACTION] = folded(ACTION)
     require(events, rules)
     if not events.findings.broken:
         events.findings.notes.extend(_mixed_times(events))

@@ -8,8 +8,11 @@ from typing import Any
 
 import polars as pl
 
+from dataset.actions import in_words, relative_weights
+from dataset.arrays import TRAIN
 from dataset.config import DataConfig
 from dataset.interaction_codes import MICROSECONDS
+from dataset.prepare.actions import actions_of, notes_without_weight
 from dataset.prepare.attributes import kind_of
 from dataset.prepare.build import cleaned_tables
 from dataset.prepare.canonical import examined
@@ -88,6 +91,8 @@ class CheckReport:
     """First and last time, UTC; None without timestamps."""
     actions: Mapping[str, int] = field(default_factory=dict)
     """Interactions of each action, most frequent first."""
+    action_weights: Mapping[str, str] = field(default_factory=dict)
+    """How much each action counts, in words."""
     unknown_items: float | None = None
     """Share of the interactions whose item is not in the catalogue."""
     dropped: Sequence[Dropped] = ()
@@ -185,10 +190,24 @@ def _figures(report: CheckReport, config: DataConfig, tables: Source) -> CheckRe
     report = replace(report, unknown_items=unknown, times=_times(events), actions=_actions(events))
     cleaned = cleaned_tables(config, replace(tables, items=kept))
     splitted = assign_split(cleaned.interactions, config)
+    weights = _weights(splitted.interactions, config)
+    tables.interactions.findings.notes.extend(
+        notes_without_weight(list(report.actions), config.actions)
+    )
     warnings = [note for table in (kept, tables.interactions) for note in table.findings.notes]
     warnings += [splitted.note] if splitted.note else []
+    shown = {name: in_words(weights.get(name, weights[""])) for name in report.actions}
     counts = _counts(cleaned, splitted.interactions)
-    return replace(report, dropped=cleaned.report, warnings=warnings, **counts)
+    return replace(
+        report, dropped=cleaned.report, warnings=warnings, action_weights=shown, **counts
+    )
+
+
+def _weights(events: pl.LazyFrame, config: DataConfig) -> Mapping[str, float]:
+    learnt = events.filter(pl.col(SPLIT) == TRAIN)
+    if ACTION not in learnt.collect_schema():
+        return relative_weights([], config.actions)
+    return relative_weights(actions_of(learnt.select(ACTION).unique().collect()), config.actions)
 
 
 def _counts(cleaned: Cleaned, events: pl.LazyFrame) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from dataset.actions import fold_action
 from dataset.prepare.schema import ACTION, ITEM, TIMESTAMP, USER
 from lineage.locking import flush
 from shortlist_client.api.event import Event
@@ -23,8 +24,8 @@ def write_events(events: Iterable[Event], path: Path, actions: Collection[str]) 
     Args:
         events: In the order of the rows.
         path: File to write or replace.
-        actions: Actions to write. Events with others are left out, because the models would not
-            learn from them.
+        actions: Folded names of the actions to write. Events with others are left out, because
+            the models would not learn from them.
 
     Returns:
         Number of rows written.
@@ -34,7 +35,11 @@ def write_events(events: Iterable[Event], path: Path, actions: Collection[str]) 
     """
     remaining, parts = iter(events), [pl.DataFrame(schema=SCHEMA)]
     while batch := list(islice(remaining, BATCH)):
-        rows = [(e.user_id, e.item_id, e.time, e.action) for e in batch if e.action in actions]
+        rows = [
+            (e.user_id, e.item_id, e.time, e.action)
+            for e in batch
+            if fold_action(e.action) in actions
+        ]
         parts.append(pl.DataFrame(rows, schema=SCHEMA, orient="row"))
     table, partial = pl.concat(parts), path.with_name(f"{path.name}.partial")
     try:

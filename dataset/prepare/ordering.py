@@ -5,7 +5,7 @@ from hashlib import blake2b
 import numpy as np
 import polars as pl
 
-from dataset.prepare.schema import ACTION, ITEM, ORDER, TIME, USER
+from dataset.prepare.schema import ACTION, ITEM, ORDER, TIME, USER, WEIGHT
 
 
 def stable_hash(column: str) -> pl.Expr:
@@ -18,7 +18,7 @@ def chronology(schema: pl.Schema) -> list[pl.Expr]:
 
     A stated order precedes the time. A hash of user and item breaks ties in both. So the order of
     items within a basket carries no information and differs between users. Several actions of a
-    user on one item at one time are ordered by name.
+    user on one item at one time are ordered by name, those that take away last.
 
     Args:
         schema: Schema of the interactions.
@@ -26,7 +26,8 @@ def chronology(schema: pl.Schema) -> list[pl.Expr]:
     stated = [pl.col(name) for name in (ORDER, TIME) if name in schema]
     pair = stable_hash(ITEM) ^ stable_hash(USER)
     mixed = pair.map_batches(_mixed, return_dtype=pl.UInt64, is_elementwise=True)
-    return [*stated, mixed, *(pl.col(name) for name in (ACTION,) if name in schema)]
+    takes_away = [pl.col(WEIGHT) < 0] if WEIGHT in schema else []
+    return [*stated, mixed, *takes_away, *(pl.col(name) for name in (ACTION,) if name in schema)]
 
 
 def _mixed(numbers: pl.Series) -> pl.Series:

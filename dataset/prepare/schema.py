@@ -20,6 +20,8 @@ MOMENT = "moment"
 """Number of the user's moment, from 0; see `dataset.prepare.moments`."""
 ACTION = "action"
 """Kind of interaction: `view`, `cart`, `purchase` or another name that the shop uses."""
+WEIGHT = "action weight"
+"""How much the action counts, unscaled; negative if it takes away."""
 SPLIT = "split"
 OF_INTERACTIONS = (USER, TIMESTAMP, ORDER, BASKET, ACTION, SPLIT)
 """Columns that are no attributes of an item if one file holds both tables"""

@@ -9,9 +9,10 @@ import polars as pl
 from dataset.arrays import TEST, TRAIN, VALID
 from dataset.config import DataConfig
 from dataset.interaction_codes import MICROSECONDS
+from dataset.prepare.actions import with_weights
 from dataset.prepare.moments import with_moments
 from dataset.prepare.no_interactions import NOTE
-from dataset.prepare.schema import ITEM, MOMENT, ORDER, SPLIT, TIME, USER
+from dataset.prepare.schema import ITEM, MOMENT, ORDER, SPLIT, TIME, USER, WEIGHT
 from dataset.prepare.timestamps import from_date
 
 CODES = {"train": TRAIN, "valid": VALID, "test": TEST}
@@ -23,7 +24,8 @@ class Splitted:
     """Interactions with their splits, and how they were found."""
 
     interactions: pl.LazyFrame
-    """Canonical columns with `moment`, and `split` as a code: 0 train, 1 valid, 2 test."""
+    """Canonical columns with `moment`, the `weight` of the action, and `split` as a code: 0 train,
+    1 valid, 2 test."""
     by: str
     """What decided: the column, or the strategy."""
     note: str = ""
@@ -42,6 +44,8 @@ def assign_split(interactions: pl.LazyFrame, config: DataConfig) -> Splitted:
     events = with_moments(interactions, basket_minutes=config.basket_minutes).collect().lazy()
     if not events.select(pl.len()).collect().item():
         return Splitted(interactions=leave_one_out(events), by=LEAVE_ONE_OUT, note=NOTE)
+    moments = with_moments(interactions, basket_minutes=config.basket_minutes)
+    events = with_weights(moments, config.actions).collect().lazy()
     schema = events.collect_schema()
     if SPLIT in schema:
         code = pl.col(SPLIT).replace_strict(CODES, return_dtype=pl.UInt8)
@@ -88,11 +92,12 @@ def _usable(events: pl.LazyFrame, code: int) -> bool:
 def leave_one_out(interactions: pl.LazyFrame) -> pl.LazyFrame:
     """Assign each user's last moment with new items to the test, and that before to validation.
 
-    An item is new if no earlier moment of the user has it. A moment without new items belongs to
-    the split of the moment before. Users with fewer than three moments with new items are training.
+    An item is new if no earlier moment of the user has it, and the action does not take it away. A
+    moment without new items belongs to the split of the moment before. Users with fewer than three
+    moments with new items are training.
 
     Args:
-        interactions: Have `moment`.
+        interactions: Have `moment` and `weight`.
     """
     moment = pl.col(MOMENT)
     new, test, valid = (pl.col(name) for name in ("new", "test", "valid"))
@@ -114,7 +119,7 @@ def leave_one_out(interactions: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _is_new() -> pl.Expr:
-    return pl.col(MOMENT) == pl.col(MOMENT).min().over(USER, ITEM)
+    return (pl.col(MOMENT) == pl.col(MOMENT).min().over(USER, ITEM)) & (pl.col(WEIGHT) > 0)
 
 
 def cuts_of(interactions: pl.LazyFrame, config: DataConfig) -> tuple[int, int]:

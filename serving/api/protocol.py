@@ -28,7 +28,7 @@ class Recommender(Protocol):
 
     @property
     def actions(self) -> Sequence[str]:
-        """Names of the actions in the release's interactions; empty if it has none."""
+        """Names of the actions that change a history."""
 
     @property
     def cache_lookups(self) -> Mapping[str, CacheLookups]:

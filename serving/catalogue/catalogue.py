@@ -10,14 +10,15 @@ from pyroaring import BitMap
 
 from dataset.arrays import Dataset
 from dataset.demand import Demand
-from dataset.interaction_codes import MICROSECONDS, action_numbers, interaction_codes
+from dataset.histories import History, history_of
+from dataset.interaction_codes import MICROSECONDS, action_numbers
 from dataset.item_fields import ItemFields
 from dataset.postings import bitmap_of, rows_of
 from events.privacy.erased_users import ErasedUsers
 from events.privacy.user_names import length_of
 from serving.catalogue.live_items import LiveItems
 from serving.catalogue.sales import Sales
-from serving.catalogue.user_history import history_with, span_after
+from serving.catalogue.user_history import history_with, span_after, weights_by_name
 from shortlist_client.api.event import Event
 from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.api.privacy import PastInteraction
@@ -77,8 +78,8 @@ class Catalogue:
 
     @property
     def actions(self) -> Sequence[str]:
-        """Names of the actions in the release's interactions."""
-        return self.data.action_names
+        """Names of the actions that change a history, see `Dataset.acting`."""
+        return self.data.acting
 
     def item_id(self, row: int) -> str:
         """Id of an item row."""
@@ -110,7 +111,7 @@ class Catalogue:
         """Text of a row of the release, as the towers encode it."""
         return self.data.texts[row]
 
-    def purchases(self, rows: NDArray[np.int32], now: int | None) -> NDArray[np.int64]:
+    def purchases(self, rows: NDArray[np.int32], now: int | None) -> NDArray[np.float64]:
         """(rows,): newest purchases of each item, as `Sales.counts`."""
         origins = rows.astype(np.int64) if self.live is None else self.live.index.origins(rows)
         return self.sales.counts(origins, now)
@@ -132,10 +133,15 @@ class Catalogue:
         wanted, found, start, block = min(size, self._size(allowed) - len(new)), 0, 0, size
         parts: list[NDArray[np.int64]] = []
         while found < wanted:
-            rows = self._current(by_sales[start : start + block])
+            rows = self.current(by_sales[start : start + block])
             parts.append(_among(rows, allowed))
             found, start, block = found + len(parts[-1]), start + block, 2 * block
         return np.concatenate([*parts, new])[:size].astype(np.int32)
+
+    def current(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Current rows of some items, by their rows in the release; without deleted items."""
+        now = rows.astype(np.int64) if self.live is None else self.live.index.current(rows)
+        return now[now >= 0]
 
     def base_row(self, item_id: str) -> int | None:
         """Row of an item in the release, even if it was changed or deleted; None if not there."""
@@ -153,22 +159,31 @@ class Catalogue:
         """Rows of the known ids, in order, and the unknown ids."""
         return _look_up(self.row, item_ids)
 
-    def history_rows(self, item_ids: Sequence[str]) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-        """As `rows`, for a history: includes deleted items, which still describe the shopper."""
-        return _look_up(self._history_row, item_ids)
+    def given_history(self, shopper: Shopper) -> tuple[History, tuple[str, ...]]:
+        """The history of a request, and its unknown ids, without which it is read.
 
-    def history(
-        self, user_id: str, recent: Sequence[Event] = ()
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64] | None] | None:
+        Deleted items count, because they still describe the shopper. If the release's interactions
+        have no times, the given times are ignored. Without actions, all weigh the same.
+        """
+        items, unknown = _look_up(self._history_row, shopper.history)
+        missing = set(unknown)
+        known = np.array([item_id not in missing for item_id in shopper.history], bool)
+        numbers, weights = np.zeros(len(known), np.int32), np.ones(len(known), np.float32)
+        if shopper.history_actions:
+            numbers = action_numbers(shopper.history_actions, self.action_codes)
+            weights = weights_by_name(self.data, shopper.history_actions)
+        times = None
+        if shopper.history_times and self.data.timed:
+            times = np.asarray(shopper.history_times, np.int64)[known]
+        return history_of(items, weights[known], numbers[known], times), unknown
+
+    def history(self, user_id: str, recent: Sequence[Event] = ()) -> History | None:
         """Full history of a user, oldest first; None if neither release nor events know the user.
 
         Args:
             user_id: Id of the user. What the release knows of an erased user does not count.
             recent: Events of the user since the release was built. Events that the release already
                 contains and events with unknown items are ignored.
-
-        Returns:
-            Item rows, their interaction codes, and their times in Unix seconds, None without times.
         """
         span = self._span(user_id)
         rows = [self._history_row(event.item_id) for event in recent]
@@ -205,22 +220,6 @@ class Catalogue:
             return slice(0, 0)
         return span_after(self.data, user, self.erased.until(user_id))
 
-    def interaction_codes(
-        self, shopper: Shopper
-    ) -> tuple[NDArray[np.int32], NDArray[np.int64] | None]:
-        """Interaction codes and times of a given history's known items, as if it had no others.
-
-        If the release's interactions have no times, the given times are ignored.
-        """
-        known = np.array([self._history_row(i) is not None for i in shopper.history], bool)
-        numbers = np.zeros(len(shopper.history), np.int32)
-        if shopper.history_actions:
-            numbers = action_numbers(shopper.history_actions, self.action_codes)
-        times = None
-        if shopper.history_times and self.data.timed:
-            times = np.asarray(shopper.history_times, np.int64)[known]
-        return interaction_codes(times, numbers[known], np.zeros(1, np.int64)), times
-
     def _new(self) -> NDArray[np.int64]:
         """Rows of the items that are not in the release, newest first."""
         if self.live is None:
@@ -231,11 +230,6 @@ class Catalogue:
 
     def _size(self, allowed: BitMap | None) -> int:
         return len(self) if allowed is None else len(allowed)
-
-    def _current(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Current rows of some items of the release, without deleted items."""
-        now = rows.astype(np.int64) if self.live is None else self.live.index.current(rows)
-        return now[now >= 0]
 
     def _history_row(self, item_id: str) -> int | None:
         """Row of an item for histories: the release's row if it has one, else the added row."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from dataset.demand import Demand
 from dataset.interaction_codes import DAY
 from evaluation.baselines import popularity_rank
-from retrieval.feature_context import purchases
+from retrieval.feature_context import learnt_popularity
 
 WINDOW = 28
 """Days before now whose purchases make a best seller"""
@@ -18,8 +18,8 @@ WINDOW = 28
 class Sales:
     """Purchases of the release's items. Frozen, but remembers the order of the last hour asked."""
 
-    popularity: NDArray[np.int64]
-    """(items,) learnt purchases"""
+    popularity: NDArray[np.float64]
+    """(items,) weighted users in training"""
     demand: Demand | None = None
     """Purchases by time; None where interactions have no times"""
     _orders: dict[int | None, NDArray[np.int32]] = field(default_factory=dict, repr=False)
@@ -29,16 +29,16 @@ class Sales:
         """The sales with other purchases by time."""
         return replace(self, demand=demand, _orders={})
 
-    def counts(self, origins: NDArray[np.int64], now: int | None) -> NDArray[np.int64]:
-        """(items,) purchases in the `WINDOW` days before now; without times, all learnt ones.
+    def counts(self, origins: NDArray[np.int64], now: int | None) -> NDArray[np.float64]:
+        """(items,) purchases in the `WINDOW` days before now; without times, learnt popularity.
 
         Args:
             origins: (items,) the release's rows; other rows have none.
             now: Unix seconds; None where interactions have no times.
         """
         if self.demand is None or now is None:
-            return purchases(self.popularity, origins)
-        return self.demand.between(origins, now - WINDOW * DAY, now)
+            return learnt_popularity(self.popularity, origins)
+        return self.demand.between(origins, now - WINDOW * DAY, now).astype(np.float64)
 
     def best_first(self, now: int | None) -> NDArray[np.int32]:
         """(items,) the release's rows, best-selling first; ties by all purchases, then at random.

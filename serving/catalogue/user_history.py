@@ -5,17 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.actions import fold_action
 from dataset.arrays import Dataset
-from dataset.interaction_codes import (
-    MICROSECONDS,
-    action_numbers,
-    interaction_codes,
-    whole_seconds,
-)
+from dataset.histories import History, history_of
+from dataset.interaction_codes import MICROSECONDS, action_numbers, whole_seconds
 from shortlist_client.api.event import Event
-
-START = np.zeros(1, np.int64)
-"""Offsets for a batch of one history"""
 
 
 def history_with(
@@ -23,13 +17,12 @@ def history_with(
     span: slice,
     since: Sequence[tuple[int, Event]],
     actions: Mapping[str, int],
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64] | None]:
-    """Item rows, interaction codes and times of a user's full history, oldest first.
-
-    The times are Unix seconds, None if the release has none.
+) -> History:
+    """What stands of a user's full history, and what the user took away.
 
     A release may contain some of the events; those count once. The release contains an event if
     the user's history has the same item in the same second; without times, the same item suffices.
+    It contains one that takes away only if its interaction takes away, too.
 
     Args:
         data: Data stage of the release.
@@ -39,15 +32,29 @@ def history_with(
         actions: Numbers of the release's actions, by name.
     """
     items, numbers = data.items[span], data.actions[span]
+    weights = data.weight_of_action[numbers]
     times = whole_seconds(data.times[span]) if data.timed else data.times[span]
     if since:
-        new = _not_contained(items, times, since, timed=data.timed)
+        weighed = weights_by_name(data, [event.action for _, event in since])
+        known = set(_keys(items, times if data.timed else None, weights))
+        rows = np.array([row for row, _ in since], np.int32)
+        seconds = np.array([event.time for _, event in since], np.int64)
+        keys = _keys(rows, seconds if data.timed else None, weighed)
+        fresh = [at for at, key in enumerate(keys) if key not in known]
+        new = [since[at] for at in fresh]
+        weights = np.concatenate([weights, weighed[fresh]])
         items = np.concatenate([items, np.array([row for row, _ in new], np.int32)])
         times = np.concatenate([times, np.array([event.time for _, event in new], np.int64)])
         new_numbers = action_numbers([event.action for _, event in new], actions)
         numbers = np.concatenate([numbers, new_numbers])
     when = np.maximum.accumulate(times) if data.timed else None
-    return items, interaction_codes(when, numbers, START), when
+    return history_of(items, weights, numbers, when)
+
+
+def weights_by_name(data: Dataset, actions: Sequence[str]) -> NDArray[np.float32]:
+    """(actions,) weights of named actions, also of those that the release's interactions lack."""
+    plain, known = data.weight_of_action[0], data.action_weights
+    return np.array([known.get(fold_action(name), plain) for name in actions], np.float32)
 
 
 def span_after(data: Dataset, user: int, until: int | None) -> slice:
@@ -68,16 +75,9 @@ def span_after(data: Dataset, user: int, until: int | None) -> slice:
     return slice(start + int(np.searchsorted(data.times[start:end], later)), end)
 
 
-def _not_contained(
-    items: NDArray[np.int32],
-    times: NDArray[np.int64],
-    since: Sequence[tuple[int, Event]],
-    *,
-    timed: bool,
-) -> list[tuple[int, Event]]:
-    """Events that a history of the release does not contain."""
-    if timed:
-        met = set(zip(items.tolist(), times.tolist(), strict=True))
-        return [(row, event) for row, event in since if (row, event.time) not in met]
-    known = set(items.tolist())
-    return [(row, event) for row, event in since if row not in known]
+def _keys(
+    items: NDArray[np.int32], times: NDArray[np.int64] | None, weights: NDArray[np.float32]
+) -> list[tuple[int, int, bool]]:
+    """What tells whether a release contains an event: item, second, and whether it takes away."""
+    seconds = [0] * len(items) if times is None else times.tolist()
+    return list(zip(items.tolist(), seconds, (weights < 0).tolist(), strict=True))

@@ -106,7 +106,7 @@ def _titles(options: jsonargparse.Namespace, history: Sequence[str]) -> Sequence
         rows, _ = catalogue.rows(history)
         return [catalogue.title(row) for row in rows.tolist()]
     known = catalogue.history(options.user_id) if options.user_id else None
-    return [] if known is None else [catalogue.title(row) for row in known[0].tolist()]
+    return [] if known is None else [catalogue.title(row) for row in known.items.tolist()]
 
 
 def ask_parser() -> jsonargparse.ArgumentParser:

@@ -144,4 +144,4 @@ def root_of(options: jsonargparse.Namespace) -> Path:
 
 
 def _actions(root: Path) -> Sequence[str]:
-    return load_dataset(root / "data").action_names
+    return load_dataset(root / "data").acting

@@ -104,7 +104,7 @@ class Engine:
 
     @property
     def actions(self) -> Sequence[str]:
-        """Names of the actions in the release's interactions."""
+        """Names of the actions that change a history."""
         return self.cascade.catalogue.actions
 
     @property

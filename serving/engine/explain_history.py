@@ -119,7 +119,9 @@ def _rescored(
 ) -> RankedList:
     """The same items with the sources' scores for a changed history."""
     history = shopper.history if shopper.uses_neighbours else shopper.history[:0]
-    rescored = cascade.retriever.sources.score_items(user, history, ranked_list.rows)
+    rescored = cascade.retriever.sources.score_items(
+        user, history, ranked_list.rows, interaction_codes=shopper.interaction_codes
+    )
     shortlist = ranked_list.shortlist
     return replace(
         rescored,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from pyroaring import BitMap
 
+from dataset.histories import NO_HISTORY, NOTHING, History
 from dataset.postings import bitmap_of
 from index.arrays import Rows, Scores
 from index.filters.attributes import Attributes
@@ -92,24 +93,26 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
         return _resolve_embed(request, catalogue, limits)
     check_request(request, limits)
     check_diversity(request.wishes.diversity, attributes.kinds)
-    past, unknown, unknown_user = _history(request, catalogue)
+    history, unknown, unknown_user = _history(request, catalogue)
     given, allowed, search, vector = None, None, "", None
     if request.method is Method.RANK:
         given, also_unknown = catalogue.rows(list(dict.fromkeys(request.candidates)))
     else:
         search = request.shopper.search
         vector = unit_vector(request, cascade.retriever.sources.index.dimension)
-        allowed, also_unknown = _allowed(request, catalogue, attributes)
+        allowed, also_unknown = _allowed(request, catalogue, attributes, history.taken)
     return ResolvedRequest(
         request=request,
-        shopper=replace(
-            past,
+        shopper=ResolvedShopper(
+            history=history.items,
+            interaction_codes=history.interaction_codes,
+            times=history.times,
             now=cascade.now if request.now is None else request.now,
             search=search,
             vector=vector,
             allowed=allowed,
         ),
-        basis=Basis.VECTOR if vector is not None else _basis(search, past.history),
+        basis=Basis.VECTOR if vector is not None else _basis(search, history.items),
         unknown_item_ids=tuple(dict.fromkeys(unknown + also_unknown)),
         unknown_user=unknown_user,
         given=given,
@@ -146,42 +149,39 @@ def _resolve_embed(request: Request, catalogue: Catalogue, limits: Limits) -> Re
     )
 
 
-def _history(
-    request: Request, catalogue: Catalogue
-) -> tuple[ResolvedShopper, tuple[str, ...], bool]:
-    """The shopper's history, unknown item ids, and whether the user is unknown.
+def _history(request: Request, catalogue: Catalogue) -> tuple[History, tuple[str, ...], bool]:
+    """The history, unknown item ids, and whether the user is unknown.
 
     A history in the request replaces the user's recorded history.
     """
-    shopper, unknown_user = request.shopper, False
-    unknown: tuple[str, ...] = ()
+    shopper = request.shopper
     if shopper.history:
-        rows, unknown = catalogue.history_rows(shopper.history)
-        codes, times = catalogue.interaction_codes(shopper)
-    else:
-        known = None
-        if shopper.user_id is not None:
-            known = catalogue.history(shopper.user_id, request.recent)
-            unknown_user = known is None
-        nothing = np.empty(0, np.int32)
-        rows, codes, times = (nothing, nothing, None) if known is None else known
-    past = ResolvedShopper(history=rows, interaction_codes=codes, times=times)
-    return past, unknown, unknown_user
+        return *catalogue.given_history(shopper), False
+    known = None
+    if shopper.user_id is not None:
+        known = catalogue.history(shopper.user_id, request.recent)
+    if known is None:
+        return NO_HISTORY, (), shopper.user_id is not None
+    return known, (), False
 
 
 def _allowed(
-    request: Request, catalogue: Catalogue, attributes: Attributes
+    request: Request, catalogue: Catalogue, attributes: Attributes, taken: Rows = NOTHING
 ) -> tuple[BitMap | None, tuple[str, ...]]:
-    """Rows of the items that a request allows, None for all; and its unknown excluded ids."""
+    """Rows of the items that a request allows, None for all; and its unknown excluded ids.
+
+    Items that the shopper took away are left out like those that the request excludes.
+    """
     wishes = request.wishes
-    if not wishes.filters and not wishes.exclude:
+    if not wishes.filters and not wishes.exclude and not len(taken):
         return None, ()
     try:
         allowed = attributes.matching(wishes.filters)
     except FilterError as error:
         raise InvalidRequestError(str(error)) from error
     excluded, unknown = catalogue.rows(wishes.exclude)
-    return allowed - bitmap_of(excluded), unknown
+    left_out = np.union1d(excluded, catalogue.current(taken))
+    return allowed - bitmap_of(left_out), unknown
 
 
 def _basis(search: str, history: Rows) -> Basis:

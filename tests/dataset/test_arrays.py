@@ -26,7 +26,8 @@ def data():
         actions=np.array([1, 1, 2, 2, 0, 0, 1, 2, 1], np.int32),
         action_names=["buy", "view"],
         splits=np.array([0, 0, 1, 2, 0, 1, 2, 2, 2], np.uint8),
-        popularity=np.array([1, 2, 0, 0]),
+        popularity=np.array([1.0, 2.0, 0.0, 0.0]),
+        action_weights={"": 0.125, "buy": 1.0, "view": 0.125, "hide": -np.inf},
     )
 
 
@@ -64,7 +65,7 @@ def test_a_dataset_is_equal_after_saving_and_loading(data, tmp_path):
 
     for field in dataclasses.fields(Dataset):
         before, after = getattr(data, field.name), getattr(loaded, field.name)
-        if field.name in ("timed", "action_names"):
+        if field.name in ("timed", "action_names", "action_weights"):
             assert after == before
         elif field.name == "purchases_without_user":
             for part in PARTS:

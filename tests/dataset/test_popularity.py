@@ -66,10 +66,10 @@ def test_one_account_cannot_make_a_best_seller_in_a_day(bought):
     assert len(data.items) == 90 + 600  # histories are whole
 
 
-def test_the_days_of_a_regular_count_each(bought):
+def test_a_regular_counts_once(bought):
     data = bought([("u", "i1", day * DAY) for day in range(9)], split=pl.lit("train"))
 
-    assert counts(data)["i1"] == 9
+    assert counts(data)["i1"] == 1
 
 
 def test_a_refit_counts_what_validation_repeats_once(shop):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from evaluation.baselines import ItemKNN
-from index.item_knn import NeighbourLists, nearest_neighbours
+from index.item_knn import NeighbourLists, nearest_neighbours, next_items
 from tests.rounding import rounding
 
 ITEMS = 30
@@ -79,3 +79,47 @@ def test_ages_whose_weight_is_0_are_not_read_and_long_histories_score_alike(trai
         known, quick = neighbours.scores(history, decay=decay, forgotten=False)
         np.testing.assert_array_equal(quick[quick > 0], scores[scores > 0])
         np.testing.assert_array_equal(known[quick > 0], rows[scores > 0])
+
+
+def strengths_of(offsets, items, seed=1):
+    """A random strength for each user and item, the same for repeats."""
+    table = np.random.default_rng(seed).uniform(0.1, 1, (len(offsets) - 1, ITEMS))
+    return table[np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)), items].astype(np.float32)
+
+
+def test_strengths_of_1_give_the_same_lists(training):
+    ones, options = np.ones(len(training[1]), np.float32), {"shrinkage": 3, "kept": 9}
+    for lists in (nearest_neighbours, next_items):
+        plain, weighted = (
+            lists(*training, ITEMS, **options, strengths=strengths) for strengths in (None, ones)
+        )
+        for part in ("starts", "rows", "weights"):
+            np.testing.assert_array_equal(getattr(plain, part), getattr(weighted, part))
+
+
+def test_similarity_weighs_users_by_their_strengths(training):
+    offsets, items = training
+    strengths = strengths_of(offsets, items)
+    dense = np.zeros((len(offsets) - 1, ITEMS))
+    dense[np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)), items] = strengths
+
+    found = ItemKNN.fit(offsets, items, ITEMS, 3, strengths)
+
+    roots, counts = np.sqrt(dense), dense.sum(axis=0)
+    expected = roots.T @ roots / (np.sqrt(np.outer(counts, counts)) + 3)
+    np.fill_diagonal(expected, 0)
+    np.testing.assert_allclose(found.similarity.toarray(), expected, rtol=1e-5)
+    np.testing.assert_allclose(found.popularity, counts, rtol=1e-6)
+
+
+def test_weighted_histories_score_as_the_baseline(training):
+    neighbours = nearest_neighbours(*training, ITEMS, shrinkage=3, kept=ITEMS)
+    history, weights = np.array([4, 9, 2], np.int32), np.array([0.125, 1, 0.375], np.float32)
+
+    rows, scores = neighbours.scores(history, decay=0.6, weights=weights)
+
+    knn = ItemKNN.fit(*training, ITEMS, shrinkage=3)
+    expected = knn.scores([history], decay=0.6, weights=[weights])[0]
+    dense = np.zeros(ITEMS, np.float32)
+    dense[rows] = scores
+    np.testing.assert_allclose(dense, expected, atol=rounding(expected, terms=4))

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.numeric
 ITEMS, DIM = 40, 8
 
 
-def case(n_users, *, corrected=True, prior=False, seed=0):
+def case(n_users, *, corrected=True, prior=False, weighted=False, seed=0):
     """Users with one to three choices each; every choice and two more items are masked."""
     rng = np.random.default_rng(seed)
     users, targets, pairs = [], [], []
@@ -36,6 +36,7 @@ def case(n_users, *, corrected=True, prior=False, seed=0):
             if corrected
             else None,
             prior=torch.from_numpy(rng.uniform(0, 3, ITEMS)).float() if prior else None,
+            weights=torch.from_numpy(rng.uniform(0, 2, len(users))).float() if weighted else None,
         ),
     )
 
@@ -53,14 +54,16 @@ def naive(users, items, temperature, choices):
         row = (logits[user] - correction)[negatives]
         with_target = torch.cat([logits[user, target][None], row])
         losses.append(with_target.logsumexp(0) - logits[user, target])
-    return torch.stack(losses).mean()
+    weights = 1 if choices.weights is None else choices.weights
+    return (torch.stack(losses) * weights).mean()
 
 
+@pytest.mark.parametrize("weighted", [True, False])
 @pytest.mark.parametrize("prior", [True, False])
 @pytest.mark.parametrize("corrected", [True, False])
 @pytest.mark.parametrize("n_users", [7, BLOCK + 5])
-def test_value_and_gradients_equal_those_of_the_formula(n_users, corrected, prior):
-    *parameters, choices = case(n_users, corrected=corrected, prior=prior)
+def test_value_and_gradients_equal_those_of_the_formula(n_users, corrected, prior, weighted):
+    *parameters, choices = case(n_users, corrected=corrected, prior=prior, weighted=weighted)
     expected = naive(*parameters, choices)
     gradients = torch.autograd.grad(expected, parameters)
 

@@ -20,10 +20,12 @@ def shoppers(*baskets_of_users):
     return TrainingExamples(
         items=np.array(items, np.int32),
         interaction_codes=np.zeros(len(items), np.int32),
+        strengths=np.ones(len(items), np.float32),
         user_starts=np.array(user_starts),
         user_rows=np.array(rows),
         ends=np.array(ends),
         targets=np.array(targets, np.int32),
+        weights=None,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from dataset.actions import fold_action
 from events.event_store import EventStore
 from events.open_store import open_store
 from events.privacy.erased_users import ErasedUsers, erased_beside
@@ -26,8 +27,8 @@ class EventsConfig:
     """Path of an SQLite file, or `postgresql://user@host/database`, which several servers may
     share; by default `events.sqlite` beside the releases."""
     history: tuple[str, ...] | None = None
-    """Actions that belong to a user's history; by default `purchase` and the actions of the
-    release's interactions."""
+    """Actions that change a user's history; by default `purchase`, the actions of the release's
+    interactions, and all that take away, such as `refund` and `hide`."""
     history_length: int = 1_000
     """How many of a user's newest events are read; they follow the history in the release."""
 
@@ -87,6 +88,7 @@ class EventsConfig:
         """Actions that belong to a history.
 
         Args:
-            known: Actions of the release's interactions.
+            known: Actions that change a history, as the release knows them.
         """
-        return tuple(dict.fromkeys((PURCHASE, *known))) if self.history is None else self.history
+        names = (PURCHASE, *known) if self.history is None else self.history
+        return tuple(dict.fromkeys(map(fold_action, names)))

@@ -7,7 +7,9 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
+from dataset.actions import fold_action
 from events.event import Outcome
 from events.event_store import EventStore, StoreError
 from serving.api.errors import UnavailableError
@@ -55,7 +57,7 @@ class UserEvents:
     async def append(
         self, events: Sequence[Event], *, client: str, owner: str = ""
     ) -> Sequence[Outcome]:
-        """Store valid events; they are on disk when this returns.
+        """Store valid events, with folded actions; they are on disk when this returns.
 
         Args:
             events: Valid events.
@@ -66,7 +68,8 @@ class UserEvents:
             UnavailableError: events cannot be stored now.
         """
         try:
-            return await self._appends([(owner, event) for event in events], client=client)
+            folded = [replace(event, action=fold_action(event.action)) for event in events]
+            return await self._appends([(owner, event) for event in folded], client=client)
         except StoreError as error:
             raise _unavailable(error, "events cannot be stored now") from error
 

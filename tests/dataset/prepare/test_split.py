@@ -7,6 +7,7 @@ import pytest
 
 from dataset.arrays import TEST, TRAIN, VALID
 from dataset.config import DataConfig
+from dataset.prepare.actions import with_weights
 from dataset.prepare.moments import with_moments
 from dataset.prepare.ordering import chronology
 from dataset.prepare.split import TIME_CUT, assign_split, cuts_of, leave_one_out, time_cut
@@ -31,7 +32,7 @@ def by_row(events):
 
 
 def left_out(events, **options):
-    return leave_one_out(with_moments(events, **options))
+    return leave_one_out(with_weights(with_moments(events, **options), {}))
 
 
 def frame(*rows):

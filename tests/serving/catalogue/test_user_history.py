@@ -24,7 +24,7 @@ def span(shop):
 def test_events_come_after_the_history_of_the_release(shop, span):
     last = int(whole_seconds(shop.times[span])[-1])
     later = MICROSECONDS * (last + np.array([30, 30 + 8 * DAY, 9 * DAY]))
-    rows, codes = Catalogue.of(shop).history(
+    found = Catalogue.of(shop).history(
         "u3", [event(5, last + 30), event(5, last + 30 + 8 * DAY, "view"), event(6, last + 9 * DAY)]
     )
 
@@ -36,15 +36,15 @@ def test_events_come_after_the_history_of_the_release(shop, span):
         actions=np.concatenate([shop.actions[span], [1, 2, 1]]).astype(np.int32),
         splits=np.zeros(10, np.uint8),
     )
-    np.testing.assert_array_equal(rows, longer.history(0, before=TEST + 1))
-    np.testing.assert_array_equal(codes, longer.history_codes(0, before=TEST + 1))
+    np.testing.assert_array_equal(found.items, longer.history(0, before=TEST + 1))
+    np.testing.assert_array_equal(found.interaction_codes, longer.history_codes(0, before=TEST + 1))
 
 
 def test_without_events_the_history_is_the_releases(shop, span):
-    rows, codes = Catalogue.of(shop).history("u3")
+    found = Catalogue.of(shop).history("u3")
 
-    np.testing.assert_array_equal(rows, shop.items[span])
-    np.testing.assert_array_equal(codes, shop.history_codes(3, before=TEST + 1))
+    np.testing.assert_array_equal(found.items, shop.items[span])
+    np.testing.assert_array_equal(found.interaction_codes, shop.history_codes(3, before=TEST + 1))
 
 
 def test_events_that_a_rebuild_contains_count_once(shop, span):
@@ -52,20 +52,19 @@ def test_events_that_a_rebuild_contains_count_once(shop, span):
     known = [event(*pair) for pair in zip(shop.items[span], seconds, strict=True)]
     again = event(int(shop.items[span][0]), seconds[-1] + 5)
 
-    rows, _ = Catalogue.of(shop).history("u3", [*known, again])
+    found = Catalogue.of(shop).history("u3", [*known, again])
 
-    np.testing.assert_array_equal(rows, [*shop.items[span], shop.items[span][0]])
+    np.testing.assert_array_equal(found.items, [*shop.items[span], shop.items[span][0]])
 
 
 def test_without_times_a_known_item_counts_once(shop, span):
     untimed = replace(shop, timed=False)
 
-    rows, codes = Catalogue.of(untimed).history(
-        "u3", [event(shop.items[span][2], 7), event(239, 9)]
-    )
+    found = Catalogue.of(untimed).history("u3", [event(shop.items[span][2], 7), event(239, 9)])
 
-    np.testing.assert_array_equal(rows, [*shop.items[span], 239])
-    assert codes[-1] == Catalogue.of(untimed).history("x", [event(239, 9)])[1][-1]
+    np.testing.assert_array_equal(found.items, [*shop.items[span], 239])
+    alone = Catalogue.of(untimed).history("x", [event(239, 9)])
+    assert found.interaction_codes[-1] == alone.interaction_codes[-1]
 
 
 def test_an_event_older_than_the_release_gets_its_last_time(shop, span):
@@ -74,23 +73,24 @@ def test_an_event_older_than_the_release_gets_its_last_time(shop, span):
     late = Catalogue.of(shop).history("u3", [event(239, last - 9 * DAY), event(238, last + 30)])
     same = Catalogue.of(shop).history("u3", [event(239, last), event(238, last + 30)])
 
-    np.testing.assert_array_equal(late, same)
+    np.testing.assert_array_equal(late.items, same.items)
+    np.testing.assert_array_equal(late.interaction_codes, same.interaction_codes)
 
 
 def test_events_with_unknown_items_are_ignored(shop):
     assert Catalogue.of(shop).history("stranger", [event(999, 5)]) is None
-    rows, _ = Catalogue.of(shop).history("stranger", [event(999, 5), event(3, 6)])
-    np.testing.assert_array_equal(rows, [3])
+    found = Catalogue.of(shop).history("stranger", [event(999, 5), event(3, 6)])
+    np.testing.assert_array_equal(found.items, [3])
 
 
 def test_a_release_with_finer_times_contains_the_event_of_the_same_second(shop, span):
     finer = replace(shop, times=shop.times + 999_999)
     known = event(shop.items[span][-1], whole_seconds(shop.times[span])[-1])
 
-    rows, codes = Catalogue.of(finer).history("u3", [known])
+    found = Catalogue.of(finer).history("u3", [known])
 
-    np.testing.assert_array_equal(rows, shop.items[span])
-    np.testing.assert_array_equal(codes, shop.history_codes(3, before=TEST + 1))
+    np.testing.assert_array_equal(found.items, shop.items[span])
+    np.testing.assert_array_equal(found.interaction_codes, shop.history_codes(3, before=TEST + 1))
 
 
 def test_an_erasure_covers_the_whole_of_its_last_second(shop, span):

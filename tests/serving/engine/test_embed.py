@@ -60,11 +60,13 @@ def test_a_shoppers_embedding_finds_the_same_items_as_the_shopper(engine_client)
 
 
 def test_a_users_embedding_uses_the_whole_recorded_history(engine_client, engine, shop):
-    rows, interaction_codes = engine.cascade.catalogue.history("u4")
+    history = engine.cascade.catalogue.history("u4")
 
     (vector,) = values(engine_client.embed.shopper(Shopper(user_id="u4")))
 
-    expected = engine.cascade.retriever.embed(rows, {}, interaction_codes=interaction_codes)
+    expected = engine.cascade.retriever.embed(
+        history.items, {}, interaction_codes=history.interaction_codes
+    )
     tolerance = rounding(expected, **BATCHES, dtype=SERVED)
     np.testing.assert_allclose(vector, expected, atol=tolerance)
 

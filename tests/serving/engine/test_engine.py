@@ -296,7 +296,7 @@ def test_times_and_actions_of_a_history_are_encoded_as_in_training(engine, relea
     catalogue, cases = Catalogue.of(shop), shop.cases("test")
     for case, shopper in enumerate(case_shoppers(shop, cases)[:50]):
         np.testing.assert_array_equal(
-            catalogue.interaction_codes(shopper), cases.interaction_codes[case]
+            catalogue.given_history(shopper)[0].interaction_codes, cases.interaction_codes[case]
         )
     item = engine.retrieve(history_shopper(shop, 3), Wishes(limit=12)).items[0]
     user = engine.cascade.retriever.embed(
@@ -317,19 +317,20 @@ def test_an_unknown_item_is_dropped_with_its_time_and_action(shop):
         history_times=[5, 90_004, 90_005],
         history_actions=["buy", "view", "view"],
     )
-    found, other = (
-        Catalogue.of(shop).interaction_codes(known),
-        Catalogue.of(shop).interaction_codes(mixed),
+    (found, _), (other, unknown) = (
+        Catalogue.of(shop).given_history(shopper) for shopper in (known, mixed)
     )
 
-    assert found.tolist() == other.tolist() == [GAPS, 2 * GAPS + 5]
+    assert unknown == ("gone",)
+    assert found.interaction_codes.tolist() == [GAPS, 2 * GAPS + 5]
+    assert other.interaction_codes.tolist() == [GAPS, 2 * GAPS + 5]
 
 
 def test_a_release_without_times_ignores_history_times(shop):
     untimed = Catalogue.of(replace(shop, timed=False))
     shopper = Shopper(history=["i3", "i1"], history_times=[5, 90_005], history_actions=["buy", ""])
 
-    assert untimed.interaction_codes(shopper).tolist() == [GAPS, 0]
+    assert untimed.given_history(shopper)[0].interaction_codes.tolist() == [GAPS, 0]
 
 
 @pytest.mark.parametrize(

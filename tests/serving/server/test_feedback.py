@@ -265,6 +265,20 @@ def test_by_default_purchases_and_the_releases_actions_belong_to_a_history(
     assert recent(fake) == [counted]
 
 
+def test_actions_are_folded_when_they_are_recorded(serving, fake):
+    fake.actions = ("view", "hide")
+    sent = [event("a", action=" Hide"), event("b", action="VIEW "), event("c", action="scan")]
+    server = serving()
+    with grpc.insecure_channel(server.address) as channel:
+        record(channel, message(*sent))
+
+    with RecommenderClient(server.address) as client:
+        client.recommend(Shopper(user_id="u"))
+
+    (request,) = fake.requests
+    assert [event.action for event in request.recent] == ["hide", "view"]
+
+
 def test_only_the_newest_events_of_a_long_history_are_read(serving, fake):
     server = serving(history_length=3)
     with grpc.insecure_channel(server.address) as channel:

@@ -1,0 +1,151 @@
+"""What actions mean: how much each counts, and which take away what came before."""
+
+import math
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ALL = -math.inf
+"""Weight of an action that takes away all earlier interactions with the item"""
+WEIGHTS: Mapping[str, float] = {
+    **dict.fromkeys(("impression", "impressions", "exposure"), 0.0),
+    **dict.fromkeys(("view", "click", "detail_view", "page_view", "product_view"), 1.0),
+    **dict.fromkeys(("view_item", "visit", "open", "pv"), 1.0),
+    **dict.fromkeys(("cart", "add_to_cart", "addtocart", "wishlist", "add_to_wishlist"), 3.0),
+    **dict.fromkeys(("favorite", "favourite", "fav", "like", "save", "bookmark"), 3.0),
+    **dict.fromkeys(("checkout", "begin_checkout"), 5.0),
+    **dict.fromkeys(("purchase", "buy", "order", "transaction", "sale"), 8.0),
+    **dict.fromkeys(("purchased", "bought", "ordered", "sold"), 8.0),
+    **dict.fromkeys(("remove_from_cart", "removefromcart", "remove_from_wishlist"), -3.0),
+    **dict.fromkeys(("refund", "refunded", "return", "returned"), -8.0),
+    **dict.fromkeys(("cancel", "cancelled", "canceled", "cancellation"), -8.0),
+    **dict.fromkeys(("hide", "dislike", "not_interested", "block"), ALL),
+}
+"""Weights of common actions, by folded name"""
+PLAIN = 1.0
+"""Weight of an action that has none, and of interactions without action"""
+ROUNDING = 1e-6
+"""Difference of weights that is only rounding"""
+
+
+def fold_action(name: str) -> str:
+    """An action's name without differences of case, blanks, hyphens and underscores."""
+    return re.sub(r"[\s_-]+", "_", name.strip().lower())
+
+
+def check_weights(given: Mapping[str, float]) -> None:
+    """Refuse weights of a configuration that break a rule.
+
+    Raises:
+        ValueError: two names are the same once they are folded, or a weight is not below infinity.
+    """
+    folded = [fold_action(name) for name in given]
+    if len(set(folded)) < len(folded) or "" in folded:
+        raise ValueError(f"actions must have distinct names, got {list(given)}")
+    for name, weight in given.items():
+        if not weight < math.inf:
+            raise ValueError(f"actions must have weights below .inf, got {name}: {weight}")
+
+
+def raw_weights(given: Mapping[str, float]) -> dict[str, float]:
+    """Weight by folded name: those of common actions, overridden by the given ones."""
+    return {**WEIGHTS, **{fold_action(name): weight for name, weight in given.items()}}
+
+
+def without_weight(names: Collection[str], given: Mapping[str, float]) -> list[str]:
+    """Folded names that neither the common actions nor the given ones hold, sorted."""
+    return sorted({name for name in names if name} - raw_weights(given).keys())
+
+
+def relative_weights(learnt: Collection[str], given: Mapping[str, float]) -> dict[str, float]:
+    """Weights relative to the largest weight of the data, so that their scale does not matter.
+
+    Args:
+        learnt: Folded names of the training split's actions; "" for interactions without action.
+        given: Weights of the configuration.
+
+    Returns:
+        Weight of every known name and of "", between -1 and 1, or `ALL`. The largest of the names
+        learnt is 1; so a log of one action has weights of 1, and one refund takes one away.
+    """
+    raw = {"": PLAIN, **dict.fromkeys(learnt, PLAIN), **raw_weights(given)}
+    largest = max((raw[name] for name in learnt if raw[name] > 0), default=max(raw.values()))
+    return {name: _within(weight / largest) for name, weight in raw.items()}
+
+
+def _within(weight: float) -> float:
+    return weight if weight == ALL else min(max(weight, -1.0), 1.0)
+
+
+def takes_away(weights: Mapping[str, float]) -> tuple[str, ...]:
+    """Names of the actions that take away earlier interactions, sorted."""
+    return tuple(sorted(name for name, weight in weights.items() if weight < 0))
+
+
+def described(weights: Mapping[str, float], names: Collection[str]) -> str:
+    """The weights of some actions in words, the largest first."""
+    known = {name: weights.get(name, weights[""]) for name in names}
+    order = sorted(known, key=lambda name: (-known[name], name))
+    return ", ".join(f"{name or 'no action'} {in_words(known[name])}" for name in order)
+
+
+def in_words(weight: float) -> str:
+    """A weight as the report and `check` show it."""
+    if weight == ALL:
+        return "takes away all"
+    return f"takes away {-weight:.3g}" if weight < 0 else f"{weight:.3g}"
+
+
+def standing(
+    users: NDArray[np.integer[Any]], items: NDArray[np.integer[Any]], weights: NDArray[np.floating]
+) -> NDArray[np.bool_]:
+    """(interactions,): which of them count in the end, and no other takes them away.
+
+    One with a negative weight takes away the user's latest standing interactions with the item
+    until their weights reach its own; with `ALL`, it takes away every one. Only those of positive
+    weight ever stand.
+
+    Args:
+        users: (interactions,) user rows.
+        items: (interactions,) item rows, oldest first within a user.
+        weights: (interactions,) weights of the actions.
+    """
+    stands, negative = weights > 0, weights < 0
+    if not negative.any():
+        return stands
+    pairs = users.astype(np.int64) * (1 + int(items.max())) + items
+    touched = np.flatnonzero(np.isin(pairs, pairs[negative]))
+    order = touched[np.argsort(pairs[touched], kind="stable")]
+    latest, current = list[tuple[int, float]](), -1
+    columns = (order.tolist(), pairs[order].tolist(), weights[order].tolist())
+    for place, pair, weight in zip(*columns, strict=True):
+        if pair != current:
+            latest, current = [], pair
+        if weight > 0:
+            latest.append((place, weight))
+        left = -weight
+        while left > ROUNDING and latest:
+            taken, its_weight = latest.pop()
+            stands[taken] = False
+            left -= its_weight
+    return stands
+
+
+def strengths(
+    users: NDArray[np.integer[Any]], items: NDArray[np.integer[Any]], weights: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """(interactions,): the largest weight of each one's user and item."""
+    if len(weights) and (weights == weights[0]).all():
+        return weights.astype(np.float32)
+    order = np.lexsort((items, users))
+    first = np.ones(len(order), bool)
+    first[1:] = (np.diff(users[order]) != 0) | (np.diff(items[order]) != 0)
+    largest = np.empty(len(order), np.float32)
+    starts = np.flatnonzero(first)
+    if len(starts):
+        of_pair = np.maximum.reduceat(weights[order], starts)
+        largest[order] = of_pair[np.cumsum(first) - 1]
+    return largest

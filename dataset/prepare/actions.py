@@ -1,0 +1,90 @@
+"""The weights of actions in tables: names folded, rows weighted, and what the report says."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from dataset.actions import PLAIN, described, fold_action, raw_weights, without_weight
+from dataset.prepare.schema import ACTION, SPLIT, WEIGHT
+from dataset.prepare.validation import InputError
+
+SHOWN = 5
+"""Most names in a note"""
+
+
+def folded(column: str) -> pl.Expr:
+    """Names of actions, folded as `dataset.actions.fold_action` does; empty for none."""
+    names = pl.col(column).cast(pl.String).fill_null("")
+    return names.map_batches(_fold, return_dtype=pl.String, is_elementwise=True)
+
+
+def _fold(names: pl.Series) -> pl.Series:
+    distinct = names.unique()
+    return names.replace_strict(
+        distinct, [fold_action(name) for name in distinct], return_dtype=pl.String
+    )
+
+
+def with_weights(interactions: pl.LazyFrame, given: Mapping[str, float]) -> pl.LazyFrame:
+    """Add `weight`, before any scaling: negative where an action takes away.
+
+    Args:
+        interactions: Canonical columns.
+        given: Weights of the configuration.
+    """
+    weight = pl.lit(PLAIN, pl.Float64)
+    if ACTION in interactions.collect_schema():
+        known = raw_weights(given)
+        weight = pl.col(ACTION).replace_strict(known, default=PLAIN, return_dtype=pl.Float64)
+    return interactions.with_columns(weight.alias(WEIGHT))
+
+
+def actions_of(events: pl.DataFrame, code: int | None = None) -> list[str]:
+    """Sorted names of the actions, "" for none; of one split, or of all."""
+    chosen = events if code is None else events.filter(pl.col(SPLIT) == code)
+    if ACTION not in events.columns:
+        return [""] if len(chosen) else []
+    return sorted(chosen[ACTION].unique().to_list())
+
+
+def require_positive(path: object, events: pl.DataFrame, code: int) -> None:
+    """Refuse interactions of which none counts.
+
+    Raises:
+        InputError: no action of the split has a positive weight.
+    """
+    learnt = events.filter(pl.col(SPLIT) == code)
+    if len(learnt) and not (learnt[WEIGHT] > 0).any():
+        raise InputError(
+            f"{path}: column {ACTION!r} must have an action of positive weight in training, got "
+            f"{actions_of(events, code)}; set one in data.yaml: `actions: {{view: 1}}`"
+        )
+
+
+def notes_on_actions(
+    names: list[str], weights: Mapping[str, float], given: Mapping[str, float]
+) -> list[str]:
+    """What the report says of the actions; nothing where there is only one kind.
+
+    Args:
+        names: Names of the actions, "" for none.
+        weights: Relative weights by name.
+        given: Weights of the configuration.
+    """
+    if len(names) < 2:
+        return []
+    counted = f"actions count by weight: {described(weights, names)}"
+    return [counted, *notes_without_weight(names, given)]
+
+
+def notes_without_weight(names: list[str], given: Mapping[str, float]) -> list[str]:
+    """One note that names the actions without a weight, if there are any beside others."""
+    missing = without_weight(names, given)
+    if not missing or len(names) < 2:
+        return []
+    more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+    return [
+        f"column {ACTION!r} has names without a weight, which count {PLAIN:g}: "
+        f"{', '.join(missing[:SHOWN])}{more}; set it in data.yaml: "
+        f"`actions: {{{missing[0]}: 3}}`"
+    ]
