@@ -3,9 +3,10 @@ import json
 import polars as pl
 import pytest
 
+from dataset.__main__ import main
 from dataset.arrays import ABOUT, load_dataset
 from dataset.config import NOTES, DataConfig
-from dataset.prepare.build import build
+from dataset.prepare.build import build, is_current
 from dataset.prepare.check import check_source
 from dataset.prepare.sources import shop_folder
 from dataset.prepare.validation import InputError
@@ -60,8 +61,11 @@ def test_spellings_of_an_action_are_one(built):
 
 
 def test_weights_are_stored_beside_the_names(built, tmp_path):
-    built([("u", "a", "view"), ("u", "b", "gift")], actions={"Gift": 4, "hide": -float("inf")})
+    given = {"Gift": 4, "hide": -float("inf")}
+    built([("u", "a", "view"), ("u", "b", "gift")], actions=given)
 
+    source = shop_folder(tmp_path / "shop")
+    assert is_current(DataConfig(actions=given), source, tmp_path / "data")
     about = json.loads((tmp_path / "data" / ABOUT).read_text())
 
     assert about["action_weights"]["gift"] == 1
@@ -147,3 +151,13 @@ def test_check_lists_actions_with_their_weights(shop_of, tmp_path):
         "view": "0.125",
     }
     assert any("actions: {scan: 3}" in warning for warning in report.warnings)
+
+
+def test_weights_are_options_of_the_command_and_shown_on_the_page(shop_of, capsys):
+    rows = [("u", "a", "view"), ("u", "b", "gift"), ("u", "b", "mute")]
+    folder = shop_of([(*row, "train") for row in rows])
+
+    main(["check", str(folder), "--actions", "{gift: 4, mute: -.inf}"])
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "gift 1 (weight 1), mute 1 (weight takes away all), view 1 (weight 0.25)" in shown
