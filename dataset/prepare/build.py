@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from dataset.arrays import TRAIN, save_dataset
+from dataset.arrays import TRAIN, Dataset, save_dataset
 from dataset.config import HOW, NOTES, DataConfig
 from dataset.prepare.assemble import collected, to_arrays
 from dataset.prepare.attributes import save_attributes
@@ -33,7 +33,13 @@ from dataset.prepare.text_lengths import cut_table
 from dataset.prepare.unknown_ids import unknown_ids
 from dataset.prepare.validation import InputError, Table, first_rows, read_schema, reading
 from dataset.prepare.without_user import TABLE as BASKETS
-from dataset.prepare.without_user import clean_baskets, divided, note, split_baskets, to_baskets
+from dataset.prepare.without_user import (
+    clean_baskets,
+    divided,
+    said_of,
+    split_baskets,
+    to_baskets,
+)
 from lineage.manifest import is_up_to_date, writing
 from lineage.stages import DATA
 
@@ -74,17 +80,13 @@ def build(
         InputError: the source breaks a rule, or no training rows are left.
     """
     inputs = {**source.checksums(), **privacy.checksums()}
-    with writing(folder, stage=DATA, config=asdict(config), inputs=inputs) as (
-        partial,
-        facts,
-    ):
+    with writing(folder, stage=DATA, config=asdict(config), inputs=inputs) as (partial, facts):
         tables = canonical(source, earliest=config.earliest, duplicates=config.duplicates)
         kept, cut = cut_table(tables.items)
         cleaned = cleaned_tables(config, replace(tables, items=kept), privacy)
         with reading(source.interactions.path):
             splitted = assign_split(cleaned.interactions, config)
             items, users, events = collected(cleaned.items, splitted.interactions)
-            baskets = _baskets(cleaned, splitted)
         notes = [*kept.findings.notes, *tables.interactions.findings.notes]
         for table in (kept, tables.interactions):
             for note in table.findings.notes:
@@ -95,10 +97,8 @@ def build(
         _require_training(source.interactions, events)
         text = pl.Series(TEXT, rendered(items, config), pl.String)
         data = to_arrays(items.with_columns(text), users, events)
-        if baskets is not None:
-            found = to_baskets(baskets, items, data.action_names)
-            data = replace(data, purchases_without_user=found)
-            facts[WITHOUT_USER] = {BASKETS: len(found), **_by_split(baskets)}
+        if cleaned.baskets is not None:
+            data, facts[WITHOUT_USER] = _with_baskets(data, cleaned.baskets, splitted, items)
         save_dataset(partial, data)
         attributes = items.select(ITEM, *attribute_columns(items))
         attributes.write_parquet(partial / "attributes.parquet")
@@ -133,7 +133,7 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
         if without is not None:
             baskets, of_baskets = clean_baskets(without, cleaned.items)
             cleaned = replace(cleaned, baskets=baskets, report=(*cleaned.report, *of_baskets))
-            tables.interactions.findings.notes.append(note(baskets))
+            tables.interactions.findings.notes.append(said_of(baskets))
     before = (*tables.items.findings.dropped, *tables.interactions.findings.dropped, *aside)
     cleaned = replace(cleaned, report=(*before, *steps, *cleaned.report))
     unknown = ""
@@ -157,9 +157,14 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
     return cleaned
 
 
-def _baskets(cleaned: Cleaned, splitted: Splitted) -> pl.DataFrame | None:
-    """Baskets without a user with their splits; None if there are none."""
-    return None if cleaned.baskets is None else split_baskets(cleaned.baskets, splitted)
+def _with_baskets(
+    data: Dataset, baskets: pl.DataFrame, splitted: Splitted, items: pl.DataFrame
+) -> tuple[Dataset, dict[str, int]]:
+    """The dataset with its baskets without a user, and how many there are."""
+    baskets = split_baskets(baskets, splitted)
+    found = to_baskets(baskets, items, data.action_names)
+    counts = {BASKETS: len(found), **_by_split(baskets)}
+    return replace(data, purchases_without_user=found), counts
 
 
 def _require_times(interactions: Table) -> None:
