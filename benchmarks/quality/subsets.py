@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.arrays import TRAIN, Dataset
+from dataset.arrays import VALID, Dataset
 
 
 def with_interactions(
@@ -18,7 +18,7 @@ def with_interactions(
         kept: (interactions,) which ones stay.
         splits: (interactions,) split of each one; by default as before.
     """
-    users = np.repeat(np.arange(data.users), np.diff(data.offsets))[kept]
+    users = data.user_of[kept]
     fewer = replace(
         data,
         offsets=np.searchsorted(users, np.arange(data.users + 1)),
@@ -28,6 +28,4 @@ def with_interactions(
         actions=np.asarray(data.actions)[kept],
         splits=np.asarray(data.splits if splits is None else splits)[kept],
     )
-    counted = fewer.counted(np.asarray(fewer.splits) == TRAIN)
-    bought = np.bincount(fewer.items[counted], minlength=len(data.item_ids))
-    return replace(fewer, popularity=bought)
+    return replace(fewer, popularity=fewer.popularity_before(VALID))

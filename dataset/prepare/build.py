@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from dataset.arrays import TRAIN, VALID, save_dataset
+from dataset.arrays import TRAIN, VALID, Dataset, save_dataset
 from dataset.config import HOW, NOTES, DataConfig
 from dataset.prepare.actions import actions_of, notes_on_actions, require_positive
 from dataset.prepare.assemble import collected, to_arrays
@@ -35,7 +35,13 @@ from dataset.prepare.text_lengths import cut_table
 from dataset.prepare.unknown_ids import unknown_ids
 from dataset.prepare.validation import InputError, Table, first_rows, read_schema, reading
 from dataset.prepare.without_user import TABLE as BASKETS
-from dataset.prepare.without_user import clean_baskets, divided, note, split_baskets, to_baskets
+from dataset.prepare.without_user import (
+    clean_baskets,
+    divided,
+    said_of,
+    split_baskets,
+    to_baskets,
+)
 from lineage.manifest import is_up_to_date, writing
 from lineage.stages import DATA
 
@@ -76,17 +82,13 @@ def build(
         InputError: the source breaks a rule, or no training rows are left.
     """
     inputs = {**source.checksums(), **privacy.checksums()}
-    with writing(folder, stage=DATA, config=asdict(config), inputs=inputs) as (
-        partial,
-        facts,
-    ):
+    with writing(folder, stage=DATA, config=asdict(config), inputs=inputs) as (partial, facts):
         tables = canonical(source, earliest=config.earliest, duplicates=config.duplicates)
         kept, cut = cut_table(tables.items)
         cleaned = cleaned_tables(config, replace(tables, items=kept), privacy)
         with reading(source.interactions.path):
             splitted = assign_split(cleaned.interactions, config)
             items, users, events = collected(cleaned.items, splitted.interactions)
-            baskets = _baskets(cleaned, splitted)
         notes = [*kept.findings.notes, *tables.interactions.findings.notes]
         for table in (kept, tables.interactions):
             for note in table.findings.notes:
@@ -98,11 +100,8 @@ def build(
         require_positive(source.interactions.path, events, TRAIN)
         text = pl.Series(TEXT, rendered(items, config), pl.String)
         data = to_arrays(items.with_columns(text), users, events, config.actions)
-        if baskets is not None:
-            found = to_baskets(baskets, items, data.action_names)
-            data = replace(data, purchases_without_user=found)
-            data = replace(data, popularity=data.popularity_before(VALID))
-            facts[WITHOUT_USER] = {BASKETS: len(found), **_by_split(baskets)}
+        if cleaned.baskets is not None:
+            data, facts[WITHOUT_USER] = _with_baskets(data, cleaned.baskets, splitted, items)
         save_dataset(partial, data)
         for note in notes_on_actions(actions_of(events), data.action_weights, config.actions):
             notes.append(note)
@@ -141,7 +140,7 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
         if without is not None:
             baskets, of_baskets = clean_baskets(without, cleaned.items)
             cleaned = replace(cleaned, baskets=baskets, report=(*cleaned.report, *of_baskets))
-            tables.interactions.findings.notes.append(note(baskets))
+            tables.interactions.findings.notes.append(said_of(baskets))
     before = (*tables.items.findings.dropped, *tables.interactions.findings.dropped, *aside)
     cleaned = replace(cleaned, report=(*before, *steps, *cleaned.report))
     unknown = ""
@@ -186,9 +185,15 @@ def _left_out(step: Dropped) -> str:
     )
 
 
-def _baskets(cleaned: Cleaned, splitted: Splitted) -> pl.DataFrame | None:
-    """Baskets without a user with their splits; None if there are none."""
-    return None if cleaned.baskets is None else split_baskets(cleaned.baskets, splitted)
+def _with_baskets(
+    data: Dataset, baskets: pl.DataFrame, splitted: Splitted, items: pl.DataFrame
+) -> tuple[Dataset, dict[str, int]]:
+    """The dataset with its baskets without a user, and how many there are."""
+    baskets = split_baskets(baskets, splitted)
+    found = to_baskets(baskets, items, data.action_names)
+    counts = {BASKETS: len(found), **_by_split(baskets)}
+    data = replace(data, purchases_without_user=found)
+    return replace(data, popularity=data.popularity_before(VALID)), counts
 
 
 def _require_times(interactions: Table) -> None:

@@ -120,7 +120,7 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
     for name in (USER, ITEM):
         require_type(events, name, "be text or whole numbers", is_id, remedy=AS_IDS)
         if name in schema:
-            columns[name] = id_text(name, schema[name])
+            columns[name] = _or_null(name, schema[name])
             required = _required_user(schema) if name == USER else None
             rules += id_rules(name, schema[name], required=required)
     if ORDER in schema:
@@ -137,8 +137,6 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
     if BASKET in schema:
         require_type(events, BASKET, "be text or whole numbers", is_id, remedy=AS_IDS)
         columns[BASKET] = _or_null(BASKET, schema[BASKET])
-        if USER in columns:
-            columns[USER] = _or_null(USER, schema[USER])
     if SPLIT in schema:
         require_type(events, SPLIT, "be text", is_string, remedy="write train, valid or test")
         columns[SPLIT] = pl.col(SPLIT).cast(pl.String)

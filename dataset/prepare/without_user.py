@@ -59,7 +59,7 @@ def clean_baskets(
     )
 
 
-def note(baskets: pl.DataFrame) -> str:
+def said_of(baskets: pl.DataFrame) -> str:
     """What becomes of the rows without a user, in one line."""
     return (
         f"{len(baskets):,} rows without a user are {baskets[BASKET].n_unique():,} baskets: they "
