@@ -28,7 +28,8 @@ from tqdm import tqdm
 
 kills, releases, *roots = int(sys.argv[1]), *map(Path, sys.argv[2:])
 torch.set_num_threads(1)
-CONFIG, TWO = EngineConfig(ranked=6, limits=Limits(shortlist=12)), PublishConfig(keep=2)
+CONFIG = EngineConfig(ranked=6, limits=Limits(shortlist=12))
+TWO = PublishConfig(keep=2, last_fit=False)
 NAMES = [f"i{row}" for row in range(30)] + [f"n{n}" for n in range(20)]
 WORDS = ["red", "blue", "pink", "shirt", "mug", "lamp", "vase"]
 

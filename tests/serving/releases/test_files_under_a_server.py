@@ -48,7 +48,8 @@ def previous(renamed, folder):
 @pytest.fixture
 def live(release, folder, tmp_path):
     """The live release, whose files may be changed."""
-    publish(shutil.copytree(release, tmp_path / "artifacts" / "shop"), folder, PublishConfig())
+    stages = shutil.copytree(release, tmp_path / "artifacts" / "shop")
+    publish(stages, folder, PublishConfig(last_fit=False))
     return live_release(folder)
 
 
