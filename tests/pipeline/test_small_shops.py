@@ -81,4 +81,4 @@ def test_the_report_says_what_could_not_be_decided_or_measured(
     ):
         assert said.count(part) == 1
     assert "no figure is measured" in caplog.text
-    assert "no figure is measured" in (tmp_path / "report.html").read_text()
+    assert "No figure is measured" in (tmp_path / "report.html").read_text()

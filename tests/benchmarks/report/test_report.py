@@ -155,9 +155,15 @@ def test_the_best_of_a_column_is_bold_and_the_best_peer_is_found():
     assert not re.search(r'class="best"><span class="value">0.2000', render(report))
 
 
-def test_a_report_without_systems_is_refused():
-    with pytest.raises(ValueError, match="systems must hold at least one"):
-        Report(dataset="d", users=1, cases=1, history="excluded", systems={}, seconds={})
+def test_a_report_without_figures_shows_its_notes_and_no_table():
+    report = Report(
+        dataset="d", users=0, cases=0, history="excluded", systems={}, seconds={}, notes=["none"]
+    )
+
+    page = render(report)
+
+    assert "None." in page
+    assert "<table>" not in page
 
 
 @pytest.mark.parametrize(
