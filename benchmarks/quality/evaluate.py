@@ -17,13 +17,14 @@ from benchmarks.quality import lambdarank
 from benchmarks.quality.cascade_lists import LISTED, CascadeLists, cascade_lists, case_shoppers
 from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.saved_lists import LISTS, USERS, evaluation_users, saved_lists
+from benchmarks.quality.timed_peers import TIMED_PEERS, timed_peers
 from benchmarks.report.report import Example, Report, make_example, write_report
 from dataset.arrays import Dataset, load_dataset
 from dataset.cases import Cases
 from dataset.config import HOW, NOTES
 from dataset.training_examples import training_examples
 from evaluation.baselines import ItemKNN, popularity_lists
-from evaluation.intervals import Interval, mean_interval
+from evaluation.intervals import Interval, mean_interval, ratio_interval
 from evaluation.metrics import ndcg, recall
 from evaluation.summary import compare, over_trainings, summarise
 from lineage.manifest import checksum, read_manifest
@@ -70,6 +71,11 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
     made = read_manifest(root / DATA, DATA).facts
     logger.info("scoring %d moments of %d users, split by %s", len(cases), users, made[HOW])
     systems = {**baselines(config, data, cases), **peers(data, cases, Path(dataset))}
+    notes = [f"split by {made[HOW]}", *made[NOTES]]
+    if data.timed:
+        by_time, chosen = timed_peers(load_dataset(root / DATA), data, cases, LISTED)
+        systems |= by_time
+        notes.append(str(chosen))
     engine = Engine.load(root, EngineConfig())
     own = cascade_lists(engine, data, cases)
     systems |= {
@@ -84,7 +90,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
         dataset=root.name,
         users=users,
         cases=len(cases),
-        notes=(f"split by {made[HOW]}", *made[NOTES]),
+        notes=notes,
         history="excluded",
         systems={
             name: summarise(
@@ -98,6 +104,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
         decomposition=decomposition(config, root, own, cases),
         by_length=by_length(config, engine, data, own, cases),
         paired=paired(config, systems, cases),
+        ratios=ratios(config, systems, cases),
         slices=slices(config, data, systems, cases),
         examples=examples(config, data, cases, own),
         made_from=made_from(config, dataset, root),
@@ -194,6 +201,22 @@ def paired(config: BenchConfig, systems: Lists, cases: Cases) -> dict[str, Mappi
             ("cascade", "item-knn"),
             ("towers", "item-knn"),
         )
+    }
+
+
+def ratios(config: BenchConfig, systems: Lists, cases: Cases) -> dict[str, Interval]:
+    """NDCG@10 of the cascade divided by that of the peers that know the time, if any."""
+    values = {
+        name: over_trainings(ndcg, systems[name], cases.targets, SHOWN)
+        for name in ("cascade", *TIMED_PEERS)
+        if name in systems
+    }
+    return {
+        f"cascade / {name}": ratio_interval(
+            values["cascade"], values[name], users=cases.user_rows, seed=config.seed
+        )
+        for name in TIMED_PEERS
+        if name in values and values[name].any()
     }
 
 

@@ -15,7 +15,7 @@ from dataset.interaction_codes import DAY
 from evaluation.metrics import ndcg
 from evaluation.timed_baselines import TimedKNN, windowed_popularity_lists
 
-POPULARITY, KNN = "popularity, newest", "item-knn, time decay"
+POPULARITY, KNN = TIMED_PEERS = "popularity, newest", "item-knn, time decay"
 WINDOWS = (7, 28)
 """Days before now whose purchases may make an item popular"""
 HALF_LIVES = (7.0, 30.0, 90.0, 1e9)

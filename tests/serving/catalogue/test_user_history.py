@@ -24,7 +24,7 @@ def span(shop):
 def test_events_come_after_the_history_of_the_release(shop, span):
     last = int(whole_seconds(shop.times[span])[-1])
     later = MICROSECONDS * (last + np.array([30, 30 + 8 * DAY, 9 * DAY]))
-    rows, codes = Catalogue.of(shop).history(
+    rows, codes, _ = Catalogue.of(shop).history(
         "u3", [event(5, last + 30), event(5, last + 30 + 8 * DAY, "view"), event(6, last + 9 * DAY)]
     )
 
@@ -41,7 +41,7 @@ def test_events_come_after_the_history_of_the_release(shop, span):
 
 
 def test_without_events_the_history_is_the_releases(shop, span):
-    rows, codes = Catalogue.of(shop).history("u3")
+    rows, codes, _ = Catalogue.of(shop).history("u3")
 
     np.testing.assert_array_equal(rows, shop.items[span])
     np.testing.assert_array_equal(codes, shop.history_codes(3, before=TEST + 1))
@@ -52,7 +52,7 @@ def test_events_that_a_rebuild_contains_count_once(shop, span):
     known = [event(*pair) for pair in zip(shop.items[span], seconds, strict=True)]
     again = event(int(shop.items[span][0]), seconds[-1] + 5)
 
-    rows, _ = Catalogue.of(shop).history("u3", [*known, again])
+    rows, *_ = Catalogue.of(shop).history("u3", [*known, again])
 
     np.testing.assert_array_equal(rows, [*shop.items[span], shop.items[span][0]])
 
@@ -60,7 +60,7 @@ def test_events_that_a_rebuild_contains_count_once(shop, span):
 def test_without_times_a_known_item_counts_once(shop, span):
     untimed = replace(shop, timed=False)
 
-    rows, codes = Catalogue.of(untimed).history(
+    rows, codes, _ = Catalogue.of(untimed).history(
         "u3", [event(shop.items[span][2], 7), event(239, 9)]
     )
 
@@ -79,7 +79,7 @@ def test_an_event_older_than_the_release_gets_its_last_time(shop, span):
 
 def test_events_with_unknown_items_are_ignored(shop):
     assert Catalogue.of(shop).history("stranger", [event(999, 5)]) is None
-    rows, _ = Catalogue.of(shop).history("stranger", [event(999, 5), event(3, 6)])
+    rows, *_ = Catalogue.of(shop).history("stranger", [event(999, 5), event(3, 6)])
     np.testing.assert_array_equal(rows, [3])
 
 
@@ -87,7 +87,7 @@ def test_a_release_with_finer_times_contains_the_event_of_the_same_second(shop, 
     finer = replace(shop, times=shop.times + 999_999)
     known = event(shop.items[span][-1], whole_seconds(shop.times[span])[-1])
 
-    rows, codes = Catalogue.of(finer).history("u3", [known])
+    rows, codes, _ = Catalogue.of(finer).history("u3", [known])
 
     np.testing.assert_array_equal(rows, shop.items[span])
     np.testing.assert_array_equal(codes, shop.history_codes(3, before=TEST + 1))

@@ -60,7 +60,7 @@ def test_a_shoppers_embedding_finds_the_same_items_as_the_shopper(engine_client)
 
 
 def test_a_users_embedding_uses_the_whole_recorded_history(engine_client, engine, shop):
-    rows, interaction_codes = engine.cascade.catalogue.history("u4")
+    rows, interaction_codes, _ = engine.cascade.catalogue.history("u4")
 
     (vector,) = values(engine_client.embed.shopper(Shopper(user_id="u4")))
 
