@@ -32,9 +32,9 @@ class Cases:
     """Unix seconds of each history's interactions; None without times."""
 
     def when(self, case: int) -> tuple[int | None, NDArray[np.int64] | None]:
-        """The "now" of a case and the times of its history, Unix seconds; None without times.
+        """The full hour before a case's moment, and the times of its history, Unix seconds.
 
-        Now is the full hour before the moment: purchases count up to there, as when serving.
+        Purchases count up to that hour, as when serving. None without times.
         """
         if self.times is None:
             return None, None

@@ -74,6 +74,35 @@ def difference_interval(
     return mean_interval(first - second, users=users, seed=seed, resamples=resamples)
 
 
+def ratio_interval(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    *,
+    users: Users = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """Mean of `first` divided by the mean of `second`, over the same cases, with its interval.
+
+    Resamples in which all of `second` is 0 do not count.
+
+    Raises:
+        ValueError: the shapes differ, or the mean of `second` is not positive.
+    """
+    if first.shape != second.shape:
+        raise ValueError(f"second must have the shape {first.shape}, got {second.shape}")
+    if not second.mean() > 0:
+        raise ValueError(f"second must have a positive mean, got {second.mean()}")
+    count, of_user = _numbered(users, len(first))
+    above, below = (np.bincount(of_user, values, count) for values in (first, second))
+    ratios = []
+    for rows in _resampled(count, resamples, seed):
+        divisors = below[rows].sum(axis=1)
+        ratios.append(above[rows].sum(axis=1)[divisors > 0] / divisors[divisors > 0])
+    low, high = np.percentile(np.concatenate(ratios), PERCENTILES)
+    return Interval(value=float(first.mean() / second.mean()), low=float(low), high=float(high))
+
+
 def coverage_interval(
     recommended: Rows,
     n_items: int,

@@ -1,7 +1,7 @@
 """Features of a user and a candidate item, computed by one function for training and serving.
 
-`FEATURES` lists those of every shop; `TIMED` or `UNTIMED` follow. To add one, add a line there;
-where a line is too short, add a function.
+`FEATURES` lists those of every shop; those of `TIMED` follow where interactions have times. To add
+one, add a line there; where a line is too short, add a function.
 """
 
 from collections.abc import Callable, Sequence
@@ -85,26 +85,6 @@ FEATURES = (
     Feature(
         "cosine to all items, decayed mean", "cosine", lambda c: decayed_mean(c, c.item_cosines)
     ),
-)
-"""Features of every shop, in column order."""
-TIMED = (
-    Feature("purchases in the last 7 days", "log count", lambda c: np.log1p(c.bought[0])),
-    Feature("purchases in the last 28 days", "log count", lambda c: np.log1p(c.bought[1])),
-    Feature("purchases in the last 90 days", "log count", lambda c: np.log1p(c.bought[2])),
-    Feature("purchases in the last 7 days, share", "log share", lambda c: share_in(c, 0)),
-    Feature("purchases in the last 28 days, share", "log share", lambda c: share_in(c, 1)),
-    Feature("purchases in the last 90 days, share", "log share", lambda c: share_in(c, 2)),
-    Feature("purchases in 7 days against 28", "log ratio", trend),
-    Feature("age of the item", "log days", lambda c: log_days(c.age)),
-    Feature("gap to now", "log days", lambda c: np.full(c.count, log_days(c.gap))),
-    Feature(
-        "bought with all items, decayed by time",
-        "log share",
-        lambda c: log_share(decayed_by_time(c, c.together)),
-    ),
-)
-"""Features that follow where interactions have times."""
-UNTIMED = (
     Feature("era", "standard deviations", lambda c: c.item_times[0]),
     Feature(
         "era minus the last item's",
@@ -125,26 +105,43 @@ UNTIMED = (
     Feature("purchases that are a user's last", "log count", lambda c: c.item_times[2]),
     Feature("purchases that are a user's first, share", "log share", lambda c: c.item_times[3]),
 )
-"""Features that follow where interactions have no times."""
+"""Features of every shop, in column order."""
+TIMED = (
+    Feature("purchases in the last 7 days", "log count", lambda c: np.log1p(c.bought[0])),
+    Feature("purchases in the last 28 days", "log count", lambda c: np.log1p(c.bought[1])),
+    Feature("purchases in the last 90 days", "log count", lambda c: np.log1p(c.bought[2])),
+    Feature("purchases in the last 7 days, share", "log share", lambda c: share_in(c, 0)),
+    Feature("purchases in the last 28 days, share", "log share", lambda c: share_in(c, 1)),
+    Feature("purchases in the last 90 days, share", "log share", lambda c: share_in(c, 2)),
+    Feature("purchases in 7 days against 28", "log ratio", trend),
+    Feature("age of the item", "log days", lambda c: log_days(c.age)),
+    Feature("gap to now", "log days", lambda c: np.full(c.count, log_days(c.gap))),
+    Feature(
+        "bought with all items, decayed by time",
+        "log share",
+        lambda c: log_share(decayed_by_time(c, c.together)),
+    ),
+)
+"""Features that follow where interactions have times."""
 
 
-def features_of(*, timed: bool | None) -> tuple[Feature, ...]:
-    """Features of data with or without times, in column order; None for all features."""
-    return (*FEATURES, *(TIMED if timed is not False else ()), *(UNTIMED if not timed else ()))
+def features_of(*, timed: bool) -> tuple[Feature, ...]:
+    """Features of data with or without times, in column order."""
+    return (*FEATURES, *TIMED) if timed else FEATURES
 
 
-def feature_names(*, timed: bool | None = None) -> tuple[str, ...]:
+def feature_names(*, timed: bool = True) -> tuple[str, ...]:
     """Names of the features of `features_of`."""
     return tuple(feature.name for feature in features_of(timed=timed))
 
 
-def require_features(names: Sequence[str], folder: Path, *, timed: bool | None = None) -> None:
+def require_features(names: Sequence[str], folder: Path, *, timed: bool = True) -> None:
     """Check that a ranker was trained on exactly the features of `features_of`, in this order.
 
     Args:
         names: Features that the ranker was trained on.
         folder: Folder of the ranker stage.
-        timed: Whether the data has times; None if the names are those of all features.
+        timed: Whether interactions have times.
 
     Raises:
         MismatchedArtifactError: features are missing, extra or moved; the message names them and

@@ -17,6 +17,7 @@ from benchmarks.quality import lambdarank
 from benchmarks.quality.cascade_lists import LISTED, CascadeLists, cascade_lists, case_shoppers
 from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.saved_lists import LISTS, USERS, evaluation_users, saved_lists
+from benchmarks.quality.timed_peers import TIMED_PEERS, timed_peers
 from benchmarks.quality.unmeasured import NO_CASES, NO_TREES, stage_notes
 from benchmarks.report.report import Example, Report, make_example, write_report
 from dataset.arrays import Dataset, load_dataset
@@ -24,7 +25,7 @@ from dataset.cases import Cases
 from dataset.interaction_codes import history_weights
 from dataset.training_examples import training_examples
 from evaluation.baselines import ItemKNN, popularity_lists
-from evaluation.intervals import Interval, mean_interval
+from evaluation.intervals import Interval, mean_interval, ratio_interval
 from evaluation.metrics import ndcg, recall
 from evaluation.summary import compare, over_trainings, summarise
 from lineage.manifest import checksum, read_manifest
@@ -105,6 +106,11 @@ def _scored(
 ) -> Report:
     """The report with the figures of every system."""
     systems = {**baselines(config, data, cases), **peers(data, cases, Path(dataset))}
+    notes = list(report.notes)
+    if data.timed:
+        by_time, chosen = timed_peers(load_dataset(root / DATA), data, cases, LISTED)
+        systems |= by_time
+        notes.append(str(chosen))
     engine = Engine.load(root, EngineConfig())
     own = cascade_lists(engine, data, cases)
     trees = boosted(config, root, engine, data, own=own, cases=cases)
@@ -117,7 +123,7 @@ def _scored(
     logger.info("median ms a request: %s", {k: round(v, 1) for k, v in own.milliseconds.items()})
     return replace(
         report,
-        notes=report.notes if trees is not None else (*report.notes, NO_TREES),
+        notes=(*notes, *([] if trees is not None else [NO_TREES])),
         systems={
             name: summarise(
                 lists, cases.targets, len(data.item_ids), config.seed, users=cases.user_rows
@@ -127,6 +133,7 @@ def _scored(
         decomposition=decomposition(config, root, own, cases),
         by_length=by_length(config, engine, data, own, cases),
         paired=paired(config, systems, cases),
+        ratios=ratios(config, systems, cases),
         slices=slices(config, data, systems, cases),
         examples=examples(config, data, cases, own),
     )
@@ -236,6 +243,22 @@ def paired(config: BenchConfig, systems: Lists, cases: Cases) -> dict[str, Mappi
         )
         for first, second in COMPARED
         if first in systems and second in systems
+    }
+
+
+def ratios(config: BenchConfig, systems: Lists, cases: Cases) -> dict[str, Interval]:
+    """NDCG@10 of the cascade divided by that of the peers that know the time, if any."""
+    values = {
+        name: over_trainings(ndcg, systems[name], cases.targets, SHOWN)
+        for name in ("cascade", *TIMED_PEERS)
+        if name in systems
+    }
+    return {
+        f"cascade / {name}": ratio_interval(
+            values["cascade"], values[name], users=cases.user_rows, seed=config.seed
+        )
+        for name in TIMED_PEERS
+        if name in values and values[name].any()
     }
 
 

@@ -15,8 +15,8 @@ from dataset.interaction_codes import DAY
 from evaluation.metrics import ndcg
 from evaluation.timed_baselines import TimedKNN, windowed_popularity_lists
 
-POPULARITY, KNN = "popularity, newest", "item-knn, time decay"
-WINDOWS = (7, 28)
+POPULARITY, KNN = TIMED_PEERS = "popularity, newest", "item-knn, time decay"
+WINDOWS = (7, 14, 28)
 """Days before now whose purchases may make an item popular"""
 HALF_LIVES = (7.0, 30.0, 90.0, 1e9)
 """Days in which the weight of an interaction may halve; the last one never does"""
@@ -112,8 +112,8 @@ class _Peers:
     def knn(self, half_life: float, exponent: float) -> NDArray[np.int32]:
         def boost(case: int) -> NDArray[np.float32]:
             counts = self._counts(BOOST_DAYS, int(self._nows[case]))
-            factors = (counts / max(counts.max(), 1) + 0.01) ** exponent
-            return factors.astype(np.float32)
+            share: NDArray[np.float64] = counts / max(int(counts.max()), 1)
+            return ((share + 0.01) ** exponent).astype(np.float32)
 
         return self._knn.lists(
             self._cases.histories,

@@ -84,6 +84,8 @@ class Report:
     """NDCG@10 by number of ranked candidates and time of a request."""
     paired: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
     """Paired differences by comparison ("cascade − item-knn") and metric."""
+    ratios: Mapping[str, Interval] = field(default_factory=dict)
+    """NDCG@10 of the headline divided by that of peers ("cascade / item-knn, time decay")."""
     slices: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
     """recall@100 of every system, by kind of target or user."""
     examples: Sequence[Example] = ()
@@ -188,7 +190,16 @@ def is_up_to_date(folder: Path, made_from: Mapping[str, Any]) -> bool:
 def as_json(report: Report) -> dict[str, Any]:
     """The report's figures without examples and without empty optional parts."""
     always = ("dataset", "users", "cases", "history", "split", "notes", "systems", "seconds")
-    optional = ("machine", "command", "decomposition", "by_length", "paired", "slices", "made_from")
+    optional = (
+        "machine",
+        "command",
+        "decomposition",
+        "by_length",
+        "paired",
+        "ratios",
+        "slices",
+        "made_from",
+    )
     content = {name: getattr(report, name) for name in (*always, *optional)}
     return {name: value for name, value in content.items() if value or name in always}
 

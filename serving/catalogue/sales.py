@@ -10,7 +10,7 @@ from dataset.interaction_codes import DAY
 from evaluation.baselines import popularity_rank
 from retrieval.feature_context import learnt_popularity
 
-WINDOW = 28
+WINDOW = 14
 """Days before now whose purchases make a best seller"""
 
 

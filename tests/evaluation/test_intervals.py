@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from evaluation.intervals import coverage_interval, difference_interval, mean_interval
+from evaluation.intervals import (
+    coverage_interval,
+    difference_interval,
+    mean_interval,
+    ratio_interval,
+)
 from evaluation.metrics import coverage
 
 
@@ -110,3 +115,16 @@ def test_coverage_of_equal_cases_of_a_user_is_as_wide_as_of_one():
     twice = coverage_interval(np.repeat(lists, 3, axis=0), 400, 5, users=np.repeat(range(40), 3))
 
     assert twice == pytest.approx(once)
+
+
+def test_a_ratio_is_of_means_and_its_interval_ignores_what_both_share():
+    second = np.random.default_rng(0).random(400)
+
+    interval = ratio_interval(1.2 * second, second)
+
+    assert [interval[key] for key in ("value", "low", "high")] == pytest.approx([1.2] * 3)
+
+
+def test_a_ratio_to_nothing_is_an_error():
+    with pytest.raises(ValueError, match="second must have a positive mean, got 0"):
+        ratio_interval(np.ones(3), np.zeros(3))

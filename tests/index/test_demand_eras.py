@@ -62,3 +62,11 @@ def test_users_without_purchases_change_nothing():
     more = item_times(np.array([0, 0, 2, 2]), np.array([0, 1], np.int32), np.arange(2), 2)
 
     np.testing.assert_array_equal(some, more)
+
+
+def test_an_item_newer_than_the_histories_has_the_newest_era():
+    offsets, items = shoppers(np.random.default_rng(0))
+
+    known = item_times(offsets, items, np.arange(len(items)), 60)
+
+    assert known[-1, COLUMNS.index("era")] == known[:-1, COLUMNS.index("era")].max() > 1

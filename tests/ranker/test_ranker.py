@@ -458,7 +458,8 @@ def test_a_ranker_of_another_kind_is_served_with_the_scores_that_it_computes(
     )
     popularity = load_dataset(root / "data").for_refit().popularity
     compute_features = Features.load(root, engine.cascade.retriever.sources, popularity)
-    scores = ranker(history, rows, judged.scores, compute_features(history, judged))
+    features_of_judged = compute_features(history, judged, now=engine.cascade.now)
+    scores = ranker(history, rows, judged.scores, features_of_judged)
     answer = engine.rank(
         Shopper(history=["i3", "i11"]), [f"i{row}" for row in rows], Wishes(limit=5)
     )

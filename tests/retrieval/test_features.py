@@ -1,10 +1,12 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from backbone.config import TrainingConfig
-from dataset.arrays import load_dataset
+from dataset.arrays import TEST, load_dataset
+from dataset.interaction_codes import DAY
 from index import demand_eras
 from index.item_knn import NeighbourLists, next_items
 from lineage.cli import run
@@ -13,13 +15,14 @@ from ranker.config import RankerConfig
 from ranker.shortlists import Shortlists
 from ranker.train import train
 from retrieval.config import ShortlistsConfig
+from retrieval.feature_context import DECAY, FLOOR, HALF_LIFE, WINDOWS
 from retrieval.features import (
-    DECAY,
     FEATURES,
-    FLOOR,
+    TIMED,
     Feature,
     Features,
     feature_names,
+    features_of,
     require_features,
 )
 from retrieval.mine_shortlists import mine
@@ -44,8 +47,8 @@ def data(release):
 def test_every_feature_has_a_unit_and_a_name_of_its_own():
     names = feature_names()
 
-    assert len(set(names)) == len(names) == len(FEATURES)
-    assert all(feature.name.strip() and feature.unit.strip() for feature in FEATURES)
+    assert len(set(names)) == len(names) == len(FEATURES) + len(TIMED)
+    assert all(feature.name.strip() and feature.unit.strip() for feature in features_of(timed=True))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +92,8 @@ def test_a_new_feature_is_mined_trained_on_and_served(release, tiny_bert, tmp_pa
         Shortlists.load(root / "trial" / "shortlists"),
         Engine.load(root, EngineConfig()),
     )
-    assert mined.feature_names == engine.cascade.ranker.feature_names == feature_names()
+    names = feature_names(timed=True)
+    assert mined.feature_names == engine.cascade.ranker.feature_names == names
     new, cosines = (mined.feature_names.index(name) for name in (twice.name, "cosine to the user"))
     np.testing.assert_array_equal(mined.features[..., new], 2 * mined.features[..., cosines])
     answer = engine.recommend(Shopper(history=["i3", "i11"]), Wishes(limit=5))
@@ -98,11 +102,26 @@ def test_a_new_feature_is_mined_trained_on_and_served(release, tiny_bert, tmp_pa
 
 @pytest.fixture
 def features(retriever, data, release):
-    return Features.load(release / "trial", retriever.sources, data.popularity)
+    """Features as of long after the shop's last purchase, unless another now is given."""
+    timed = Features.load(release / "trial", retriever.sources, data.popularity)
+
+    def compute(history, candidates, *, now=NOW, times=None):
+        return timed(history, candidates, now=now, times=times)
+
+    return compute
+
+
+@pytest.fixture
+def untimed_features(retriever, data, release):
+    timed = Features.load(release / "trial", retriever.sources, data.popularity)
+    return replace(timed, demand=None)
+
+
+NOW = 4_000_000_000  # after the shop's last purchase
 
 
 def column(table, name):
-    return table[:, feature_names().index(name)]
+    return table[:, feature_names(timed=True).index(name)]
 
 
 def weight(lists, owner, row):
@@ -112,10 +131,12 @@ def weight(lists, owner, row):
     return float(found[0]) if len(found) else 0.0
 
 
-def test_every_feature_has_the_value_that_its_name_promises(features, retriever, data, release):
+def test_every_feature_has_the_value_that_its_name_promises(
+    untimed_features, retriever, data, release
+):
     history = np.array([3, 11, 3, 25], np.int32)
     recalled = retriever.shortlist(history, 30, {})
-    table = features(history, recalled)
+    table = untimed_features(history, recalled)
     vectors = retriever.sources.index.vectors(np.arange(len(data.item_ids), dtype=np.int32))
     together, after = retriever.sources.neighbours, retriever.sources.next_items
     era = demand_eras.load(release / "trial" / "index")[:, 0]
@@ -165,7 +186,75 @@ def test_every_feature_has_the_value_that_its_name_promises(features, retriever,
             ),
         }
         for name, value in expected.items():
+            found = table[place, feature_names(timed=False).index(name)]
+            assert found == pytest.approx(value, abs=tolerance), name
+
+
+def test_every_timed_feature_counts_what_came_before_now(features, retriever, data):
+    history = np.array([3, 11, 3, 25], np.int32)
+    recalled = retriever.shortlist(history, 30, {})
+    counted = np.flatnonzero(data.counted(data.splits < TEST))
+    items, times = data.items[counted], data.times[counted] // 1_000_000
+    now = int(np.quantile(times, 0.8))
+    of_history = np.array([now - 40 * DAY, now - 9 * DAY, now - 9 * DAY, now - 2 * DAY])
+    weights = 0.5 ** (np.array([2, 9, 9, 40]) / HALF_LIFE)
+    together = retriever.sources.neighbours
+
+    table = features(history, recalled, now=now, times=of_history)
+
+    assert table.shape == (30, len(FEATURES) + len(TIMED))
+    tolerance = rounding(table, terms=16)
+    for place, row in enumerate(recalled.rows.tolist()):
+        mine = times[(items == row) & (times < now)]
+        bought = {days: (mine >= now - days * DAY).sum() for days in WINDOWS}
+        expected = {
+            "popularity": np.log1p(len(mine)),
+            "purchases in 7 days against 28": np.log((bought[7] + 0.5) / (bought[28] / 4 + 0.5)),
+            "age of the item": np.log1p((now - mine.min()) / DAY) if len(mine) else 0,
+            "gap to now": np.log1p(2),
+            "bought with all items, decayed by time": np.log(
+                sum(weights * [weight(together, item, row) for item in history[::-1]]) + FLOOR
+            ),
+        }
+        for days, count in bought.items():
+            name = f"purchases in the last {days} days"
+            expected |= {
+                name: np.log1p(count),
+                f"{name}, share": np.log((count + 0.5) / (len(mine) + 3)),
+            }
+        assert {*expected} - {"popularity"} == {feature.name for feature in TIMED}
+        for name, value in expected.items():
             assert column(table, name)[place] == pytest.approx(value, abs=tolerance), name
+
+
+def test_timed_features_without_a_now_are_an_error(retriever, data, release):
+    timed = Features.load(release / "trial", retriever.sources, data.popularity)
+    history = np.array([3], np.int32)
+
+    with pytest.raises(ValueError, match="now must be given where interactions have times"):
+        timed(history, retriever.shortlist(history, 5, {}))
+
+
+def test_a_shopper_of_unknown_times_acts_now(features, retriever):
+    history = np.array([3, 11], np.int32)
+
+    table = features(history, retriever.shortlist(history, 10, {}))
+
+    assert (column(table, "gap to now") == 0).all()
+
+
+def test_the_trial_counts_nothing_of_the_test(release, data):
+    training = data.demand(before=TEST)
+
+    loaded = Features.load(release / "trial", None, data.popularity).demand
+
+    np.testing.assert_array_equal(loaded.keys, training.keys)
+    assert len(loaded.keys) < len(data.demand().keys)
+
+
+def test_a_ranker_of_timed_features_is_refused_where_there_are_no_times(tmp_path):
+    with pytest.raises(MismatchedArtifactError, match=r"\(extra: 'purchases in the"):
+        require_features(feature_names(timed=True), tmp_path, timed=False)
 
 
 def test_features_are_the_same_in_training_and_in_serving(features, retriever, data, release):
@@ -181,10 +270,11 @@ def test_features_are_the_same_in_training_and_in_serving(features, retriever, d
         position = order[np.searchsorted(stored.rows[place][order], served.rows)]
         assert (stored.rows[place][position] == served.rows).all()
         # bf16 sums depend on the batch, so items with nearly equal scores may swap places
-        unranked = [column for column, name in enumerate(feature_names()) if "rank" not in name]
+        names, (now, times) = feature_names(timed=True), cases.when(place)
+        unranked = [column for column, name in enumerate(names) if "rank" not in name]
         expected = stored.features[place][position][:, unranked]
         np.testing.assert_allclose(
-            features(history, served)[:, unranked],
+            features(history, served, now=now, times=times)[:, unranked],
             expected,
             atol=rounding(expected, **BATCHES, dtype=SERVED),
         )

@@ -7,6 +7,7 @@ import pytest
 from benchmarks.quality.cascade_lists import cascade_lists, case_shoppers
 from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.evaluate import benchmark, evaluated_cases, head_ranked, made_from, slices
+from benchmarks.quality.timed_peers import TIMED_PEERS
 from benchmarks.report.report import is_up_to_date
 from benchmarks.report.tables import results_table
 from lineage.stages import CASCADE, FIGURES
@@ -14,7 +15,8 @@ from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.request import Wishes
 
 CONFIG = BenchConfig(max_users=25, examples=4)
-SYSTEMS = ["popularity", "item-knn", "lambdarank", "towers", "shortlist", "cascade"]
+SYSTEMS = ["popularity", "item-knn", *TIMED_PEERS, "lambdarank"]
+SYSTEMS += ["towers", "shortlist", "cascade"]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,8 @@ def test_offline_lists_equal_the_served_lists(engine, shop, cases):
 
     wishes = Wishes(limit=engine.shortlist)
     for case, shopper in enumerate(case_shoppers(shop, cases)):
-        assert offline.cascade[case].tolist() == rows(engine.recommend(shopper, wishes))
+        answer = engine.recommend(shopper, wishes, now=cases.when(case)[0])
+        assert offline.cascade[case].tolist() == rows(answer)
         assert offline.shortlist[case].tolist() == rows(engine.retrieve(shopper, wishes))
 
 
@@ -51,7 +54,10 @@ def test_the_report_holds_every_metric_of_every_system(report):
 
     assert content["dataset"] == "shop"
     assert (content["users"], content["cases"]) == (25, 25)
-    assert content["notes"] == ["split by the test", FIGURES]
+    assert content["notes"][0] == "split by the test"
+    assert FIGURES in content["notes"]
+    assert any("chosen on valid" in note for note in content["notes"])
+    assert {*content["ratios"]} <= {f"cascade / {name}" for name in TIMED_PEERS}
     assert content["history"] == "excluded"
     assert list(content["systems"]) == SYSTEMS
     for metrics in content["systems"].values():

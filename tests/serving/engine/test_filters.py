@@ -136,7 +136,7 @@ def test_a_filter_that_passes_every_item_changes_nothing(engine):
 
 def test_popular_items_that_fit_keep_their_order(engine, shop):
     fits = Filters(must=[Range("price", gte=120)])
-    best = engine.cascade.catalogue.by_popularity
+    best = engine.cascade.catalogue.sales.best_first(engine.cascade.now)
 
     found = ids(engine.recommend(Shopper(), Wishes(filters=fits, limit=SHORTLIST)))
 

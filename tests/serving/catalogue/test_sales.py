@@ -1,0 +1,55 @@
+import numpy as np
+
+from dataset.demand import Demand
+from dataset.interaction_codes import DAY
+from serving.catalogue.sales import WINDOW, Sales
+
+SUMMER, WINTER = 1_720_000_000, 1_735_000_000
+LAMP, PARASOL, SLEDGE, UNSOLD = range(4)
+
+
+def seasonal():
+    """A parasol sells in summer, a sledge more often in winter, a lamp always."""
+    times = {
+        PARASOL: SUMMER - DAY * np.arange(1, 20),
+        SLEDGE: WINTER - DAY * np.repeat(np.arange(1, 20), 3),
+        LAMP: np.concatenate([end - DAY * np.arange(1, 6) for end in (SUMMER, WINTER)]),
+    }
+    items = np.repeat(list(times), [len(of_item) for of_item in times.values()])
+    return Demand.of(items, np.concatenate(list(times.values())))
+
+
+def sales(demand):
+    return Sales(popularity=np.array([10, 19, 57, 0]), demand=demand)
+
+
+def test_a_winter_item_does_not_lead_in_summer():
+    timed = sales(seasonal())
+
+    assert timed.best_first(SUMMER).tolist()[:2] == [PARASOL, LAMP]
+    assert timed.best_first(WINTER).tolist()[:2] == [SLEDGE, LAMP]
+    assert timed.counts(np.array([SLEDGE, PARASOL]), SUMMER).tolist() == [0, WINDOW]
+
+
+def test_items_that_nobody_bought_of_late_follow_by_all_purchases():
+    after = WINTER + 2 * WINDOW * DAY
+
+    assert sales(seasonal()).best_first(after).tolist() == [SLEDGE, PARASOL, LAMP, UNSOLD]
+
+
+def test_without_times_all_purchases_count():
+    untimed = sales(None)
+
+    assert untimed.best_first(None).tolist() == [SLEDGE, PARASOL, LAMP, UNSOLD]
+    assert untimed.counts(np.array([LAMP, 99]), None).tolist() == [10, 0]
+
+
+def test_live_events_move_the_best_sellers():
+    before = sales(seasonal())
+    assert before.best_first(SUMMER)[0] == PARASOL
+
+    bought = np.full(30, LAMP), np.full(30, SUMMER - 60)
+    after = before.with_demand(seasonal().with_events(*bought))
+
+    assert after.best_first(SUMMER)[0] == LAMP
+    assert before.best_first(SUMMER)[0] == PARASOL
