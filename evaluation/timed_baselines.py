@@ -17,7 +17,7 @@ Counts = Callable[[int], NDArray[np.int64]]
 
 
 def windowed_popularity_lists(
-    counts: Counts, popularity: Rows, histories: Sequence[Rows], nows: NDArray[np.int64], k: int
+    counts: Counts, popularity: NDArray[np.float64], histories: Sequence[Rows], nows: NDArray[np.int64], k: int
 ) -> NDArray[np.int32]:
     """The items most bought in a window before now, without each user's history.
 
@@ -51,7 +51,7 @@ class TimedKNN:
 
     similarity: sparse.csr_array[np.float32]
     """(items, items), symmetric, 0 on the diagonal"""
-    popularity: NDArray[np.int64]
+    popularity: NDArray[np.float64]
     """(items,) number of users of each item; breaks ties in scores"""
 
     @classmethod

@@ -114,7 +114,8 @@ class FeatureContext:
         """(candidates,) purchases before now; without times, learnt popularity."""
         if self.demand is None:
             return learnt_popularity(self.popularity, self.origins)
-        return self.bought[-1].astype(np.float64)
+        counts: NDArray[np.float64] = self.bought[-1].astype(np.float64)
+        return counts
 
     @property
     def age(self) -> NDArray[np.int64]:
