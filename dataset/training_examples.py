@@ -96,7 +96,7 @@ def training_examples(data: Dataset, *, within_baskets: bool = False) -> Trainin
 
 def _relative(weights: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """(examples,): weights with a mean of 1; None if all are equal."""
-    if (weights == weights[0]).all():
+    if (weights == weights[:1]).all():
         return None
     relative: NDArray[np.float32] = (weights / weights.mean(dtype=np.float64)).astype(np.float32)
     return relative

@@ -168,7 +168,7 @@ def test_training_learns_nothing_from_what_training_takes_away(shop):
     assert examples.items.tolist() == [1, 2, 3]  # the refund of 2 is in the test
     assert examples.targets.tolist() == [2, 3]
     np.testing.assert_allclose(examples.weights, np.array([1, 0.125]) / 0.5625)
-    assert data.popularity_among(data.splits == TRAIN)[:5].tolist() == [0, 0.125, 1, 0.125, 0]
+    assert data.popularity_before(VALID)[:5].tolist() == [0, 0.125, 1, 0.125, 0]
 
 
 def test_weights_of_one_action_change_nothing(shop):
@@ -180,6 +180,6 @@ def test_weights_of_one_action_change_nothing(shop):
 
     assert one.weights is other.weights is None
     np.testing.assert_array_equal(one.targets, other.targets)
-    np.testing.assert_array_equal(weighted.popularity_among(shop.splits == TRAIN), shop.popularity)
+    np.testing.assert_array_equal(weighted.popularity_before(VALID), shop.popularity)
     cases = zip(plain.cases("test").histories, weighted.cases("test").histories, strict=True)
     assert all(np.array_equal(*pair) for pair in cases)
