@@ -226,7 +226,8 @@ def boosted(
         recalled = sources.shortlist(
             own.users[case], history, size, interaction_codes=cases.interaction_codes[case]
         )
-        lists.append((recalled.rows, features(history, recalled)))
+        now, times = cases.when(case)
+        lists.append((recalled.rows, features(history, recalled, now=now, times=times)))
     return np.stack(
         [
             lambdarank.rank(lambdarank.fit(shortlists, valid.targets, seed), lists, size)

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.quality.cascade_lists import case_shoppers
 from dataset.actions import relative_weights
-from dataset.arrays import TEST, TRAIN
+from dataset.arrays import TEST, VALID
 from serving.api.limits import Limits
 from serving.catalogue.catalogue import Catalogue
 from serving.engine.engine import Engine, EngineConfig
@@ -33,7 +33,7 @@ def weighted(shop):
         action_names=NAMES,
         action_weights=relative_weights(NAMES, {}),
     )
-    return replace(data, popularity=data.popularity_among(data.splits == TRAIN))
+    return replace(data, popularity=data.popularity_before(VALID))
 
 
 @pytest.fixture(scope="module")
