@@ -67,10 +67,15 @@ def timed_peers(
 
 
 def choose(trial: Dataset) -> Chosen:
-    """The options of the highest NDCG@10 on validation cases, fitted on the training split."""
+    """The options of the highest NDCG@10 on validation cases; the first ones if there are none.
+
+    The peers are fitted on the training split for it.
+    """
     demand = trial.demand(before=TEST)
     assert demand is not None
     cases = trial.cases("valid").sample(CHOOSING, 0)
+    if not len(cases):
+        return Chosen(window=WINDOWS[0], half_life=HALF_LIVES[0], exponent=EXPONENTS[0])
     peers = _Peers(trial, demand, cases, 10)
     windows = {days: peers.popularity(days) for days in WINDOWS}
     pairs = {pair: peers.knn(*pair) for pair in product(HALF_LIVES, EXPONENTS)}
@@ -125,7 +130,7 @@ class _Peers:
 
 
 def _fitted(data: Dataset) -> TimedKNN:
-    kept = np.asarray(data.splits) == TRAIN
+    kept = data.standing(np.asarray(data.splits) == TRAIN)
     users = np.repeat(np.arange(data.users), np.diff(data.offsets))[kept]
     starts = np.unique(moment_starts(users, np.asarray(data.moments)[kept]))
     return TimedKNN.fit(
