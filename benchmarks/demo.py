@@ -12,8 +12,10 @@ import numpy as np
 from rich.console import Console
 
 from dataset.arrays import TEST, Dataset, load_dataset
+from dataset.config import NOTES
 from lineage.cli import configure_logging, reported_errors
-from lineage.stages import DATA
+from lineage.manifest import read_manifest
+from lineage.stages import DATA, RANKER
 from serving.cli.tables.answers import answer_table, history_table
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
@@ -51,6 +53,8 @@ def show(release: Path, config: Path, users: int) -> None:
                 _print(client, data, user)
             if not data.users:
                 _print_without_users(client, data)
+        for note in read_manifest(release / RANKER, RANKER).facts[NOTES]:
+            Console().print(note, "")
     finally:
         server.send_signal(signal.SIGTERM)
         logger.info("server stopped with status %d", server.wait(START_SECONDS))

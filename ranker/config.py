@@ -5,6 +5,9 @@ from typing import Literal
 
 from backbone.config import TrainingConfig
 
+PAYS = "ranking pays"
+"""Key of a ranker stage's fact: whether its order is better than the shortlist's"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RankerConfig:

@@ -36,6 +36,16 @@ class Gain:
         """Whether the gain is beyond one standard error."""
         return self.mean > self.standard_error
 
+    @property
+    def verdict(self) -> str:
+        """Whether ranking pays, and by how much, in one sentence."""
+        says = "pays" if self.pays else "does not pay, so the shortlist's order stays"
+        return (
+            f"ranking {says}: NDCG@10 {self.after:.4f} against {self.before:.4f} of the shortlist, "
+            f"gain {self.mean:+.4f} ± {self.standard_error:.4f} over {self.users} users who chose "
+            "nothing else"
+        )
+
 
 def paired_gain(
     before: NDArray[np.float64], after: NDArray[np.float64], users: NDArray[np.int64]

@@ -30,7 +30,7 @@ from lineage.stages import BACKBONE, DATA, EMBEDDINGS, RANKER, SHORTLISTS, TRIAL
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.model import AttentionRanker
 from ranker.attention.new_item_states import item_states
-from ranker.config import RankerConfig
+from ranker.config import PAYS, RankerConfig
 from ranker.corrector import Corrector
 from ranker.gate import ranking_gain
 from ranker.joint.inputs import RankerInputs
@@ -44,8 +44,6 @@ from ranker.ranker import Ranker
 from ranker.shortlists import Shortlists
 
 logger = logging.getLogger(__name__)
-PAYS = "ranking pays"
-"""Key of the fact whether the ranker's order is better than the shortlist's."""
 SAMPLED_TEXTS = 10_000
 """Most texts in which unknown word pieces are counted"""
 STANDARDISING_LISTS = 2_000
@@ -127,15 +125,7 @@ def _trained(
     gate = ValidationLists.of(cases, shortlists, shortlists.gates, config.ranked)
     gates = shortlists.gates
     gain = ranking_gain(module.ranker, gate, cases.targets[gates], cases.user_rows[gates])
-    logger.info(
-        "ranking %s: NDCG@10 %.4f against %.4f of the shortlist, gain %.4f ± %.4f over %d users",
-        "pays" if gain.pays else "does not pay, so the shortlist's order stays",
-        gain.after,
-        gain.before,
-        gain.mean,
-        gain.standard_error,
-        gain.users,
-    )
+    logger.info(gain.verdict)
     if not gain.pays:
         module.model.trust_shortlist()
     return module, {
@@ -145,7 +135,7 @@ def _trained(
         "users who decided": gain.users,
         PAYS: gain.pays,
         "epochs": fitted.epochs,
-        NOTES: [],
+        NOTES: [gain.verdict],
     }
 
 

@@ -181,6 +181,7 @@ def build_release(tiny_bert):
         backbone: Path = tiny_bert,
         dimension: int = 16,
         width: int = 32,
+        ranking_pays: bool = True,
         **options: object,
     ) -> Path:
         columns = shop_attributes(shop) if attributes is None else attributes
@@ -212,7 +213,11 @@ def build_release(tiny_bert):
             ("last/towers", towers, towers_train.train_last),
             ("last/index", IndexConfig(), index_stage.build_last),
         ):
-            run(stage, config, root, make)
+            with (
+                pytest.MonkeyPatch.context() as always
+            ):  # tests of serving need a ranker that ranks
+                always.setattr("ranker.gate.Gain.pays", ranking_pays)
+                run(stage, config, root, make)
         return root
 
     return build

@@ -13,10 +13,12 @@ from dataset.demand import Demand
 from dataset.item_fields import ItemFields
 from events.privacy.erased_users import erased_beside
 from index.filters.attributes import Attributes
+from lineage.manifest import Manifest
 from lineage.open_release import open_release
 from lineage.signing import TrustedKeys
 from lineage.stages import DATA, RANKER
 from ranker.attention.inputs import AttentionInputs
+from ranker.config import PAYS
 from ranker.ranker import Ranker
 from retrieval.cache_config import NO_CACHE, CacheConfig
 from retrieval.embedding_cache import EmbeddingCache
@@ -50,7 +52,7 @@ class Cascade:
     versions: Mapping[str, str]
     """Fingerprint of every stage, and the `release` id if it was published"""
     validated_head: int
-    """Items at the head of a shortlist that the ranker scored in validation"""
+    """Items at the head of a shortlist that the ranker scored in validation, 0 if it did not pay"""
     wall: Callable[[], float] = time.time
     """Returns the asking time, Unix seconds"""
     version_token: object = field(default_factory=object)
@@ -99,7 +101,7 @@ class Cascade:
             attributes=Attributes.load(folder / DATA, len(data.item_ids)),
             text_reasons=TextReasons.load(folder, retriever.texts),
             versions=release.versions,
-            validated_head=release.manifests[RANKER].config["ranked"],
+            validated_head=_validated_head(release.manifests[RANKER]),
         )
 
     @property
@@ -144,3 +146,8 @@ class Cascade:
             attributes=replace(self.attributes, live=items.index, added=items.values),
             version_token=object(),
         )
+
+
+def _validated_head(ranker: Manifest) -> int:
+    """Items to rank: as many as in validation, none if the shortlist's own order was as good."""
+    return int(ranker.config["ranked"]) if ranker.facts[PAYS] else 0
