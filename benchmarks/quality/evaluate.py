@@ -224,7 +224,11 @@ def boosted(
     lists = []
     for case, history in enumerate(tqdm(cases.histories, desc="features", unit="user")):
         recalled = sources.shortlist(
-            own.users[case], history, size, interaction_codes=cases.interaction_codes[case]
+            own.users[case],
+            history,
+            size,
+            interaction_codes=cases.interaction_codes[case],
+            excluded=cases.excluded[case],
         )
         lists.append((recalled.rows, features(history, recalled)))
     return np.stack(
@@ -385,7 +389,7 @@ def peers(data: Dataset, cases: Cases, folder: Path) -> Lists:
         folder,
         user_ids=[data.user_ids[int(row)] for row in cases.user_rows],
         item_ids=data.item_ids,
-        histories=cases.histories,
+        excluded=cases.excluded,
     )
 
 

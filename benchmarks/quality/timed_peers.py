@@ -104,7 +104,7 @@ class _Peers:
         return windowed_popularity_lists(
             lambda now: self._counts(days, now),
             self._popularity,
-            self._cases.histories,
+            self._cases.excluded,
             self._nows,
             self._listed,
         )
@@ -121,6 +121,7 @@ class _Peers:
             self._listed,
             half_life=half_life,
             boost=boost if exponent else None,
+            excluded=self._cases.excluded,
         )
 
 
