@@ -36,9 +36,11 @@ def drawn(shop, *, seed=0, names=NAMES, users=60, length=14):
         items=np.array([draw.randrange(5) for _ in range(count)], np.int32),
         times=MICROSECONDS * np.array(times),
         moments=np.array(moments, np.int32),
-        actions=np.array([draw.randint(1, len(names)) for _ in range(count)], np.int32),
+        actions=np.array(
+            [draw.randint(min(1, len(names)), len(names)) for _ in range(count)], np.int32
+        ),
         action_names=names,
-        action_weights=relative_weights(names, {}),
+        action_weights=relative_weights(names or [""], {}),
         splits=np.tile(np.array([TRAIN] * (length - 4) + [TEST] * 4, np.uint8), users),
     )
 

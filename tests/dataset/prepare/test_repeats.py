@@ -10,7 +10,7 @@ from dataset.prepare.sources import shop_folder
 from dataset.prepare.validation import InputError
 from tests.dataset.conftest import START
 
-ROWS = [("a", "x", "view"), ("a", "y", "Purchase"), ("b", "x", "Purchase"), ("b", "y", "view")]
+ROWS = [("u", "a", "view"), ("u", "b", "Purchase"), ("v", "a", "Purchase"), ("v", "b", "view")]
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def built(make_folder, tmp_path):
     def built(*, timed=True, **options):
         events = pl.DataFrame(ROWS, schema=["user_id", "item_id", "action"], orient="row")
         events = events.with_columns(split=pl.lit("train"))
-        times = pl.Series("timestamp", [START + second for second in range(len(ROWS))])
-        events = events.with_columns(times) if timed else events
+        times = [START + second for second in range(len(ROWS))]
+        events = events.with_columns(pl.Series("timestamp" if timed else "order", times))
         build(DataConfig(**options), shop_folder(make_folder(events=events)), tmp_path / "data")
         return tmp_path / "data"
 
@@ -50,11 +50,12 @@ def test_actions_that_cannot_exclude_are_refused_by_name(built, name):
     if name == "purchased":
         assert load_dataset(built(exclude=(name,))).exclude == [name]  # known, maybe recorded later
         return
-    with pytest.raises(InputError, match=rf"exclude must name actions.*{name}.*'purchase', 'view'"):
+    said = rf"exclude must name actions.*'{name}'.*'purchase', 'view'"
+    with pytest.raises(InputError, match=said):
         built(exclude=(name,))
 
 
 def test_days_need_times(built):
-    with pytest.raises(InputError, match="repeats must be exclude or allow where .* no times"):
+    with pytest.raises(InputError, match=r"repeats must be exclude or allow where .* no times"):
         built(timed=False, repeats=30)
     assert load_dataset(built(timed=False, repeats="allow")).may_repeat.after_days == 0
