@@ -41,11 +41,10 @@ def assign_split(interactions: pl.LazyFrame, config: DataConfig) -> Splitted:
         interactions: Canonical columns; `time-cut` needs `time`.
         config: The strategy and its options.
     """
-    events = with_moments(interactions, basket_minutes=config.basket_minutes).collect().lazy()
-    if not events.select(pl.len()).collect().item():
-        return Splitted(interactions=leave_one_out(events), by=LEAVE_ONE_OUT, note=NOTE)
     moments = with_moments(interactions, basket_minutes=config.basket_minutes)
     events = with_weights(moments, config.actions).collect().lazy()
+    if not events.select(pl.len()).collect().item():
+        return Splitted(interactions=leave_one_out(events), by=LEAVE_ONE_OUT, note=NOTE)
     schema = events.collect_schema()
     if SPLIT in schema:
         code = pl.col(SPLIT).replace_strict(CODES, return_dtype=pl.UInt8)

@@ -38,8 +38,8 @@ def test_the_last_fit_learns_every_split_and_the_refit_all_but_the_test(data):
 
     assert refit.splits.tolist() == [0, 0, 0, 2, 0, 0, 2, 2, 2]
     assert last.splits.tolist() == [0] * 9
-    assert refit.popularity.tolist() == [1, 2, 2, 0]
-    assert last.popularity.tolist() == [2, 3, 2, 2]
+    assert refit.popularity.tolist() == [1, 1.125, 0.25, 0]
+    assert last.popularity.tolist() == [2, 2, 0.25, 0.25]
     assert last.cases("test").places.tolist() == []
 
 

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from dataset.arrays import TEST, TRAIN, VALID, load_dataset
+from dataset.baskets import Baskets
 from dataset.config import DataConfig
 from dataset.prepare.build import build
 from dataset.prepare.privacy import PrivacyFiles
@@ -60,11 +63,12 @@ def test_rows_without_a_user_are_baskets_and_no_users(built, tmp_path):
     assert "3 rows without a user are 2 baskets" in facts["notes"][0]
 
 
-def test_popularity_and_actions_are_of_users_alone(built):
+def test_a_basket_counts_as_one_more_user_in_the_popularity(built):
     data, _ = built(**CUT)
+    alone = replace(data, purchases_without_user=Baskets()).popularity_before(VALID)
 
-    counts = {item: int(data.popularity[row]) for row, item in enumerate(data.item_ids)}
-    assert counts == {"a": 1, "b": 2, "c": 0, "d": 0}
+    more = dict(zip(data.item_ids, (data.popularity - alone).tolist(), strict=True))
+    assert more == {"a": 1, "b": 0.125, "c": 1, "d": 0}  # b was viewed
     names = ["", *data.action_names]
     assert [names[code] for code in data.purchases_without_user.actions.tolist()].count("view") == 1
 

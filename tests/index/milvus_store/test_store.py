@@ -11,6 +11,7 @@ from pyroaring import BitMap
 
 pytest.importorskip("milvus_lite")
 
+from dataset import demand
 from index import demand_eras
 from index.config import IndexConfig, MilvusConfig, NeighboursConfig
 from index.milvus_store.__main__ import collections, drop, main, restore
@@ -70,7 +71,7 @@ def test_the_stage_is_tuned_and_its_recall_sources_agree_with_exact_search(root,
 
     rows, cosines = RecallSources.load(root).nearest(user, np.array([3], np.int32), 20)
 
-    assert set(manifest.files) == {RECORD, demand_eras.FILE}
+    assert set(manifest.files) == {RECORD, demand_eras.FILE, demand.FILE}
     assert manifest.facts["kind"] == "milvus"
     assert manifest.facts[RECALL] >= 0.9
     assert manifest.facts[LATENCY] > 0
