@@ -16,6 +16,7 @@ from tqdm import tqdm
 from benchmarks.quality import lambdarank
 from benchmarks.quality.cascade_lists import LISTED, CascadeLists, cascade_lists, case_shoppers
 from benchmarks.quality.config import BenchConfig
+from benchmarks.quality.repeated import by_repeat, come_back
 from benchmarks.quality.saved_lists import LISTS, USERS, evaluation_users, saved_lists
 from benchmarks.quality.timed_peers import TIMED_PEERS, timed_peers
 from benchmarks.quality.unmeasured import NO_CASES, NO_TREES, stage_notes
@@ -83,7 +84,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
         users=users,
         cases=len(cases),
         notes=notes,
-        history="excluded",
+        history="included" if come_back(cases) else "excluded",
         systems={},
         seconds={stage: read_manifest(root / stage, stage).seconds for stage in CASCADE},
         machine=_machine(),
@@ -134,7 +135,10 @@ def _scored(
         by_length=by_length(config, engine, data, own, cases),
         paired=paired(config, systems, cases),
         ratios=ratios(config, systems, cases),
-        slices=slices(config, data, systems, cases),
+        slices={
+            **slices(config, data, systems, cases),
+            **by_repeat(systems, cases, config.seed),
+        },
         examples=examples(config, data, cases, own),
     )
 

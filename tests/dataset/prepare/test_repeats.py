@@ -4,10 +4,11 @@ import polars as pl
 import pytest
 
 from dataset.arrays import ABOUT, load_dataset
-from dataset.config import DataConfig
+from dataset.config import NOTES, DataConfig
 from dataset.prepare.build import build
 from dataset.prepare.sources import shop_folder
 from dataset.prepare.validation import InputError
+from lineage.manifest import read_manifest
 from tests.dataset.conftest import START
 
 ROWS = [("u", "a", "view"), ("u", "b", "Purchase"), ("v", "a", "Purchase"), ("v", "b", "view")]
@@ -53,6 +54,23 @@ def test_actions_that_cannot_exclude_are_refused_by_name(built, name):
     said = rf"exclude must name actions.*'{name}'.*'purchase', 'view'"
     with pytest.raises(InputError, match=said):
         built(exclude=(name,))
+
+
+def test_the_report_says_which_items_come_back(built):
+    def notes(**options):
+        return [
+            note
+            for note in read_manifest(built(**options), "data").facts[NOTES]
+            if "(exclude)" in note or "(repeats)" in note
+        ]
+
+    views = (
+        "items of the history come back after: view; they are left out after: purchase (exclude)"
+    )
+    assert notes() == [views]
+    days = "items left out after an action may come back 30 days after the last of it (repeats)"
+    assert notes(repeats=30) == [views, days]
+    assert notes(actions={"view": 8}) == []
 
 
 def test_days_need_times(built):
