@@ -234,7 +234,8 @@ def boosted(
             interaction_codes=cases.interaction_codes[case],
             excluded=cases.excluded[case],
         )
-        lists.append((recalled.rows, features(history, recalled)))
+        now, times = cases.when(case)
+        lists.append((recalled.rows, features(history, recalled, now=now, times=times)))
     return np.stack(
         [
             lambdarank.rank(lambdarank.fit(shortlists, valid.targets, seed), lists, size)
