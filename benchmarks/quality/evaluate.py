@@ -18,7 +18,7 @@ from benchmarks.quality.cascade_lists import LISTED, CascadeLists, cascade_lists
 from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.repeated import by_repeat, come_back
 from benchmarks.quality.saved_lists import LISTS, USERS, evaluation_users, saved_lists
-from benchmarks.quality.timed_peers import TIMED_PEERS, timed_peers
+from benchmarks.quality.timed_peers import TIMED_PEERS, buy_again, timed_peers
 from benchmarks.quality.unmeasured import NO_CASES, NO_TREES, stage_notes
 from benchmarks.report.report import Example, Report, make_example, write_report
 from dataset.arrays import Dataset, load_dataset
@@ -111,6 +111,8 @@ def _scored(
     if data.timed:
         by_time, chosen = timed_peers(load_dataset(root / DATA), data, cases, LISTED)
         systems |= by_time
+        if come_back(cases):
+            systems["buy again"] = buy_again(data, cases, LISTED)
         notes.append(str(chosen))
     engine = Engine.load(root, EngineConfig())
     own = cascade_lists(engine, data, cases)

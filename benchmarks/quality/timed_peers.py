@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from dataset.arrays import TEST, TRAIN, Dataset
 from dataset.cases import Cases, moment_starts
 from dataset.demand import Demand
-from dataset.interaction_codes import DAY
+from dataset.interaction_codes import DAY, GAPS
+from evaluation.buy_again import buy_again_lists
 from evaluation.metrics import ndcg
 from evaluation.timed_baselines import TimedKNN, windowed_popularity_lists
 
@@ -90,6 +91,25 @@ def choose(trial: Dataset) -> Chosen:
 
 
 UNCHOSEN = Chosen(window=14, half_life=30, exponent=0.5, how="by default, as valid has no case")
+
+
+def buy_again(data: Dataset, cases: Cases, listed: int) -> NDArray[np.int32]:
+    """Lists of each case's own items again, see `evaluation.buy_again`.
+
+    Args:
+        data: Weights of the actions.
+        cases: Cases with times.
+        listed: Items per case.
+    """
+    whens = [cases.when(case) for case in range(len(cases))]
+    numbers = [codes // GAPS for codes in cases.interaction_codes]
+    return buy_again_lists(
+        cases.histories,
+        [now - times for now, times in whens if now is not None and times is not None],
+        [data.weight_of_action[of_case] for of_case in numbers],
+        listed,
+        excluded=cases.excluded,
+    )
 
 
 class _Peers:
