@@ -3,7 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.quality.config import BenchConfig
+from benchmarks.quality.evaluate import benchmark
 from benchmarks.quality.repeated import by_repeat, come_back
+from tests.conftest import make_shop
 
 
 @pytest.fixture
@@ -48,3 +51,22 @@ def test_cases_without_targets_of_the_history_have_no_such_figures(shop, cases):
     assert by_repeat({"none": np.full((3, 5), -1, np.int32)}, plain, 0) == {}
     assert not come_back(plain)
     assert come_back(cases)
+
+
+@pytest.mark.numeric
+def test_a_shop_whose_purchases_come_back_learns_recommends_and_reports_them(
+    tmp_path, build_release
+):
+    shop = make_shop(users=80)
+    items = shop.items.copy()
+    items[6::7] = items[4::7]  # everybody buys the last item of the training again
+    again = replace(shop, items=items, repeats=0.0)
+    root = build_release(tmp_path / "again", again, epochs=1, uniform=40)
+
+    report = benchmark(BenchConfig(max_users=80, examples=2), "again", root, tmp_path)
+
+    assert report.history == "included"
+    (kind,) = (name for name in report.slices if "targets of the history, recall@100" in name)
+    assert report.slices[kind]["buy again"]["value"] == 1
+    assert report.slices[kind]["cascade"]["value"] > 0
+    assert report.systems["cascade"]["recall@100"]["value"] > 0
