@@ -37,13 +37,12 @@ class Chosen:
     window: int
     half_life: float
     exponent: float
-    how: str = "chosen on valid"
 
     def __str__(self) -> str:
         half = "none" if self.half_life == HALF_LIVES[-1] else f"{self.half_life:.0f} days"
         return (
             f"{POPULARITY}: last {self.window} days; {KNN}: half-life {half}, times popularity of "
-            f"{BOOST_DAYS} days to the power {self.exponent:g}; both {self.how}"
+            f"{BOOST_DAYS} days to the power {self.exponent:g}; both chosen on valid"
         )
 
 
@@ -69,15 +68,15 @@ def timed_peers(
 
 
 def choose(trial: Dataset) -> Chosen:
-    """The options of the highest NDCG@10 on validation cases, fitted on the training split.
+    """The options of the highest NDCG@10 on validation cases; the first ones if there are none.
 
-    Without validation cases, `UNCHOSEN`.
+    The peers are fitted on the training split for it.
     """
     demand = trial.demand(before=TEST)
     assert demand is not None
     cases = trial.cases("valid").sample(CHOOSING, 0)
     if not len(cases):
-        return UNCHOSEN
+        return Chosen(window=WINDOWS[0], half_life=HALF_LIVES[0], exponent=EXPONENTS[0])
     peers = _Peers(trial, demand, cases, 10)
     windows = {days: peers.popularity(days) for days in WINDOWS}
     pairs = {pair: peers.knn(*pair) for pair in product(HALF_LIVES, EXPONENTS)}
@@ -88,9 +87,6 @@ def choose(trial: Dataset) -> Chosen:
     half_life, exponent = max(pairs, key=lambda pair: quality(pairs[pair]))
     window = max(windows, key=lambda days: quality(windows[days]))
     return Chosen(window=window, half_life=half_life, exponent=exponent)
-
-
-UNCHOSEN = Chosen(window=14, half_life=30, exponent=0.5, how="by default, as valid has no case")
 
 
 def buy_again(data: Dataset, cases: Cases, listed: int) -> NDArray[np.int32]:
@@ -155,7 +151,7 @@ class _Peers:
 
 
 def _fitted(data: Dataset) -> TimedKNN:
-    kept = np.asarray(data.splits) == TRAIN
+    kept = data.standing(np.asarray(data.splits) == TRAIN)
     users = np.repeat(np.arange(data.users), np.diff(data.offsets))[kept]
     starts = np.unique(moment_starts(users, np.asarray(data.moments)[kept]))
     return TimedKNN.fit(
