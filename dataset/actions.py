@@ -27,6 +27,8 @@ WEIGHTS: Mapping[str, float] = {
 """Weights of common actions, by folded name"""
 PLAIN = 1.0
 """Weight of an action that has none, and of interactions without action"""
+STRONG = 0.5
+"""Least weight of an action that counts as a purchase, relative to the strongest"""
 ROUNDING = 1e-6
 """Difference of weights that is only rounding"""
 

@@ -11,19 +11,19 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.actions import PLAIN, standing, strengths, takes_away
+from dataset.actions import PLAIN, STRONG, standing, strengths, takes_away
 from dataset.baskets import Baskets
-from dataset.cases import Cases, moment_starts
+from dataset.cases import Cases, moment_starts, places_among
 from dataset.demand import Demand
 from dataset.histories import Histories
 from dataset.interaction_codes import interaction_codes, whole_seconds
+from dataset.make_cases import Moments, make_cases
 from dataset.popularity import first_of_day, weighted_users
+from dataset.repeats import Repeats
 from lineage.arrays import read_array
 
 TRAIN, VALID, TEST = 0, 1, 2
 ABOUT = "about.json"
-STRONG = 0.5
-"""Least weight of an action that counts as a purchase, relative to the strongest"""
 Split = Literal["valid", "test"]
 
 
@@ -122,6 +122,11 @@ class Dataset:
     action_weights: Mapping[str, float] = field(default_factory=dict)
     """Weight of every known action by name, and of "" for none; see `dataset.actions`. Names that
     are not in it have a weight of 1."""
+    exclude: Sequence[str] = ()
+    """Names of the actions that exclude an item from answers; none for those that count as
+    purchases, see `dataset.repeats`."""
+    repeats: float | None = None
+    """Days after which an excluded item may come back, 0 for at once; None for never."""
     purchases_without_user: Baskets = field(default_factory=Baskets)
     """Baskets of nobody known, in none of the arrays above."""
 
@@ -140,6 +145,18 @@ class Dataset:
         """(1 + actions,): weight of each action number."""
         names = ("", *self.action_names)
         return np.array([self.action_weights.get(name, PLAIN) for name in names], np.float32)
+
+    @cached_property
+    def may_repeat(self) -> Repeats:
+        """Rule of the items that may come back."""
+        return Repeats(
+            actions=tuple(self.exclude), after_days=self.repeats, weights=self.action_weights
+        )
+
+    @cached_property
+    def action_excludes(self) -> NDArray[np.bool_]:
+        """(1 + actions,): whether each action number excludes its item from answers."""
+        return np.array([self.may_repeat.excludes(name) for name in ("", *self.action_names)])
 
     @property
     def acting(self) -> tuple[str, ...]:
@@ -236,42 +253,33 @@ class Dataset:
         """Moments of a split that have a target, in the order of the interactions.
 
         The history is what stands of the user before the moment, in the split and those before it,
-        so earlier moments of the split count. Targets are new items that still stand at the end of
-        the split; items of the history are none, nor are those that were taken away before.
+        so earlier moments of the split count. `dataset.make_cases` says what the targets are.
         """
         code = {"valid": VALID, "test": TEST}[split]
-        all_items, all_splits = np.asarray(self.items), np.asarray(self.splits)  # memmaps are slow
-        of_split = np.flatnonzero(all_splits == code)
-        users = self.user_of[of_split]
-        places, first = np.unique(
-            moment_starts(self.user_of, np.asarray(self.moments))[of_split], return_index=True
-        )
-        kept = all_splits <= code
+        splits, actions = np.asarray(self.splits), np.asarray(self.actions)  # memmaps are slow
+        of_split, kept = np.flatnonzero(splits == code), splits <= code
         before, stands = places_among(kept), self.standing(kept)
+        seconds = whole_seconds(np.asarray(self.times)) if self.timed else None
         past = Histories(
-            items=all_items[kept],
+            items=np.asarray(self.items)[kept],
             weights=self.weights[kept],
-            actions=np.asarray(self.actions)[kept],
-            seconds=whole_seconds(np.asarray(self.times)[kept]) if self.timed else None,
+            actions=actions[kept],
+            seconds=None if seconds is None else seconds[kept],
             interaction_codes=self.codes(kept, before[self.offsets[:-1]]),
+            excluding=self.action_excludes[actions[kept]],
         )
-        starts, ends = before[self.offsets[users[first]]], before[places]
-        histories = [past.at(*span) for span in zip(starts.tolist(), ends.tolist(), strict=True)]
-        targets = [
-            np.setdiff1d(all_items[moment[stands[moment]]], history.known)  # sorted, distinct
-            for moment, history in zip(np.split(of_split, first)[1:], histories, strict=True)
-        ]
-        chosen = [at for at, of in enumerate(histories) if len(of.items) and len(targets[at])]
-        return Cases(
-            places=places[chosen].astype(np.int64),
-            user_rows=users[first[chosen]].astype(np.int64),
-            histories=[histories[case].items for case in chosen],
-            interaction_codes=[histories[case].interaction_codes for case in chosen],
-            targets=[targets[case] for case in chosen],
-            taken=[histories[case].taken for case in chosen],
-            times=whole_seconds(np.asarray(self.times)[places[chosen]]) if self.timed else None,
-            history_times=[histories[case].times for case in chosen],
+        begins = moment_starts(self.user_of, np.asarray(self.moments))[of_split]
+        places, first = np.unique(begins, return_index=True)
+        users = self.user_of[of_split[first]]
+        moments = Moments(
+            places=places,
+            user_rows=users,
+            starts=before[self.offsets[users]],
+            ends=before[places],
+            members=[before[own[stands[own]]] for own in np.split(of_split, first)[1:]],
+            times=None if seconds is None else seconds[places],
         )
+        return make_cases(past, moments, self.may_repeat)
 
     def demand(self, *, before: int = TEST + 1) -> Demand | None:
         """Purchases by time of the splits below `before`; None without times.
@@ -296,11 +304,6 @@ def _learnt(splits: NDArray[np.uint8], before: int) -> NDArray[np.uint8]:
     return np.where(np.asarray(splits) < before, TRAIN, splits).astype(np.uint8)
 
 
-def places_among(kept: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(interactions + 1,): number of kept interactions before each, and in total at the end."""
-    return np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
-
-
 def save_dataset(folder: Path, data: Dataset) -> None:
     """Write all arrays of a dataset into a folder."""
     for name in ("item_ids", "titles", "texts", "user_ids"):
@@ -312,6 +315,8 @@ def save_dataset(folder: Path, data: Dataset) -> None:
         "timed": data.timed,
         "action_names": list(data.action_names),
         "action_weights": dict(data.action_weights),
+        "exclude": list(data.exclude),
+        "repeats": data.repeats,
     }
     (folder / ABOUT).write_text(json.dumps(about))
 

@@ -22,10 +22,10 @@ class Cases:
     interaction_codes: list[NDArray[np.int32]]
     """Interaction codes of each history, see `dataset.interaction_codes`."""
     targets: list[NDArray[np.int32]]
-    """Item rows to find in each moment, none of them in the history, never empty."""
-    taken: list[NDArray[np.int32]]
-    """Item rows that the user took away before the moment, such as refunded ones; they are not
-    recommended."""
+    """Item rows to find in each moment, none of them excluded, never empty."""
+    excluded: list[NDArray[np.int32]]
+    """Item rows that are not recommended: those of the history that may not come back, see
+    `dataset.repeats`, and those that the user took away, such as refunded ones."""
     times: NDArray[np.int64] | None
     """(cases,) Unix seconds of each moment's first interaction; None without times."""
     history_times: list[NDArray[np.int64] | None]
@@ -43,12 +43,6 @@ class Cases:
     def __len__(self) -> int:
         return len(self.places)
 
-    @property
-    def excluded(self) -> list[NDArray[np.int32]]:
-        """Item rows that are not recommended: those of the history and those taken away."""
-        pairs = zip(self.histories, self.taken, strict=True)
-        return [np.concatenate(pair) if len(pair[1]) else pair[0] for pair in pairs]
-
     def select(self, positions: NDArray[np.int64]) -> "Cases":
         """The cases at some positions, in the given order."""
         return Cases(
@@ -59,7 +53,7 @@ class Cases:
             targets=[self.targets[p] for p in positions],
             times=None if self.times is None else self.times[positions],
             history_times=[self.history_times[p] for p in positions],
-            taken=[self.taken[p] for p in positions],
+            excluded=[self.excluded[p] for p in positions],
         )
 
     def at(self, places: NDArray[np.int64]) -> "Cases":
@@ -97,3 +91,8 @@ def moment_starts(users: NDArray[np.int64], moments: NDArray[np.int32]) -> NDArr
     first[1:] = (np.diff(users) != 0) | (np.diff(moments) != 0)
     starts: NDArray[np.int64] = np.maximum.accumulate(np.where(first, np.arange(len(users)), 0))
     return starts
+
+
+def places_among(kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(interactions + 1,): number of kept interactions before each, and in total at the end."""
+    return np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)

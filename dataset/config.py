@@ -6,6 +6,7 @@ from datetime import date
 from typing import Literal
 
 from dataset.actions import check_weights
+from dataset.repeats import Repeated, check_repeats
 
 HOW, NOTES = "split", "notes"
 """Facts of the stage: how the interactions were split, and notes for the report."""
@@ -57,6 +58,12 @@ class DataConfig:
     actions: Mapping[str, float] = field(default_factory=dict)
     """Weights of actions by name, which add to the common ones of docs/data.md: `{cart: 3, gift: 8,
     refund: -8, hide: -.inf}`. A negative one takes away, -.inf all; names ignore case."""
+    exclude: tuple[str, ...] = ()
+    """Actions that exclude an item from later answers, by name: `[purchase]`; empty for those that
+    weigh at least half as much as the strongest, so that viewed items come back."""
+    repeats: Repeated = "exclude"
+    """Whether excluded items may come back and be targets again: `exclude`, `allow`, or the number
+    of days after their last such action."""
     basket_minutes: float = 0
     """Longest gap in time within a moment, minutes; interactions of one moment stay together."""
     split: SplitStrategy = "auto"
@@ -76,6 +83,7 @@ class DataConfig:
         if len(set(self.columns.values())) < len(self.columns):
             raise ValueError(f"columns must have distinct targets, got {dict(self.columns)}")
         check_weights(self.actions)
+        check_repeats(self.exclude, self.repeats)
         if len(self.delimiter.encode()) > 1:
             raise ValueError(f"delimiter must be one ASCII character, got {self.delimiter!r}")
         for name in ("token_budget", "user_core", "item_core"):

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from dataset.actions import standing
 from dataset.interaction_codes import interaction_codes
+from dataset.repeats import Repeats
 
 START = np.zeros(1, np.int64)
 """Offsets for a batch of one history"""
@@ -23,16 +24,23 @@ class History:
     """(history,) interaction codes, see `dataset.interaction_codes`."""
     times: NDArray[np.int64] | None = None
     """(history,) Unix seconds, not decreasing; None where unknown."""
+    excluding: NDArray[np.bool_]
+    """(history,) whether the interaction's action excludes its item, see `dataset.repeats`."""
     taken: NDArray[np.int32] = field(default_factory=lambda: NOTHING)
-    """Item rows that were refunded, hidden or the like and do not stand, ascending."""
+    """Item rows that were refunded, hidden or the like and not bought again, ascending."""
 
-    @property
-    def known(self) -> NDArray[np.int32]:
-        """Item rows that are not recommended: those of the history and those taken away."""
-        return np.concatenate([self.items, self.taken]) if len(self.taken) else self.items
+    def excluded(self, repeats: Repeats, now: int | None) -> NDArray[np.int32]:
+        """Item rows that are not recommended: those that may not come back, and those taken away.
+
+        Args:
+            repeats: Rule of the items that may come back.
+            now: Unix seconds of the answer; None where unknown.
+        """
+        own = repeats.excluded(self.items, self.excluding, self.times, now)
+        return np.concatenate([own, self.taken]) if len(self.taken) else own
 
 
-NO_HISTORY = History(items=NOTHING, interaction_codes=NOTHING)
+NO_HISTORY = History(items=NOTHING, interaction_codes=NOTHING, excluding=NOTHING.astype(bool))
 
 
 def history_of(
@@ -40,6 +48,7 @@ def history_of(
     weights: NDArray[np.float32],
     actions: NDArray[np.int32],
     seconds: NDArray[np.int64] | None,
+    excluding: NDArray[np.bool_],
 ) -> History:
     """The history of one user's interactions.
 
@@ -48,6 +57,7 @@ def history_of(
         weights: (interactions,) weights of the actions, see `dataset.actions`.
         actions: (interactions,) action numbers.
         seconds: (interactions,) Unix seconds, not decreasing; None if there are no times.
+        excluding: (interactions,) whether the actions exclude their items.
     """
     stands = standing(np.zeros_like(items), items, weights)
     kept = items[stands]
@@ -56,7 +66,8 @@ def history_of(
         items=kept,
         interaction_codes=interaction_codes(times, actions[stands], START),
         times=times,
-        taken=np.setdiff1d(items[weights < 0], kept).astype(np.int32),
+        excluding=excluding[stands],
+        taken=np.setdiff1d(items[weights < 0], items[stands & excluding]).astype(np.int32),
     )
 
 
@@ -71,6 +82,8 @@ class Histories:
     seconds: NDArray[np.int64] | None
     interaction_codes: NDArray[np.int32]
     """(interactions,) as if all stood."""
+    excluding: NDArray[np.bool_]
+    """(interactions,) whether the actions exclude their items."""
 
     def at(self, start: int, end: int) -> History:
         """The history of a user whose interactions before a moment are `[start, end)`."""
@@ -79,5 +92,6 @@ class Histories:
         seconds = None if self.seconds is None else self.seconds[span]
         if (weights > 0).all():
             codes = self.interaction_codes[span]
-            return History(items=items, interaction_codes=codes, times=seconds)
-        return history_of(items, weights, self.actions[span], seconds)
+            excluding = self.excluding[span]
+            return History(items=items, interaction_codes=codes, times=seconds, excluding=excluding)
+        return history_of(items, weights, self.actions[span], seconds, self.excluding[span])

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from dataset.actions import strengths
 from dataset.arrays import TRAIN, Dataset
 from dataset.cases import moment_starts
+from dataset.interaction_codes import whole_seconds
+from dataset.training_targets import sought, until_the_next
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +55,13 @@ class TrainingExamples:
 
 
 def training_examples(data: Dataset, *, within_baskets: bool = False) -> TrainingExamples:
-    """All training examples of a dataset; an item that the user met before is no target.
+    """All training examples of a dataset.
 
     The history holds the user's interactions before the target's moment. What a later interaction
-    of the split takes away is neither target nor history. A target weighs as much as the strongest
-    that its user did with it: an item that is viewed first and bought later counts as bought.
+    of the split takes away is neither target nor history. An item that the user met before is a
+    target again as in evaluation: if it may come back, and the action would exclude it, such as a
+    purchase of a viewed item. A target weighs as much as the strongest that its user did with the
+    item until it is a target again.
 
     Args:
         data: The dataset.
@@ -73,24 +77,31 @@ def training_examples(data: Dataset, *, within_baskets: bool = False) -> Trainin
     items = data.items[kept]
     starts = np.searchsorted(users, np.arange(data.users + 1))
     begins = moment_starts(users, np.asarray(data.moments[kept]))
-    first_time = _first_time(users, items)
-    places = np.flatnonzero((begins > starts[users]) & first_time)
+    targets = sought(
+        users,
+        items,
+        begins,
+        data.action_excludes[np.asarray(data.actions[kept])],
+        seconds=whole_seconds(np.asarray(data.times[kept])) if data.timed else None,
+        repeats=data.may_repeat,
+    )
+    places = np.flatnonzero((begins > starts[users]) & targets)
     ends = begins[places]
     if within_baskets:
-        inside = np.flatnonzero((begins < np.arange(len(items))) & first_time)
+        inside = np.flatnonzero((begins < np.arange(len(items))) & targets)
         places, ends = np.concatenate([places, inside]), np.concatenate([ends, inside])
         order = np.lexsort((ends, users[places]))
         places, ends = places[order], ends[order]
-    of_pair = strengths(users, items, data.weights[kept])
+    weights = data.weights[kept]
     return TrainingExamples(
         items=items,
         interaction_codes=data.codes(kept, starts),
-        strengths=of_pair,
+        strengths=strengths(users, items, weights),
         user_starts=starts,
         user_rows=users[places],
         ends=ends,
         targets=items[places],
-        weights=_relative(of_pair[places]),
+        weights=_relative(until_the_next(users, items, targets, weights)[places]),
     )
 
 
@@ -100,12 +111,3 @@ def _relative(weights: NDArray[np.float32]) -> NDArray[np.float32] | None:
         return None
     relative: NDArray[np.float32] = (weights / weights.mean(dtype=np.float64)).astype(np.float32)
     return relative
-
-
-def _first_time(users: NDArray[np.int64], items: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """(interactions,): whether it is the user's first with the item."""
-    order = np.lexsort((np.arange(len(items)), items, users))
-    same = (np.diff(users[order]) == 0) & (np.diff(items[order]) == 0)
-    first = np.ones(len(items), bool)
-    first[order[1:]] = ~same
-    return first

@@ -15,24 +15,24 @@ BLOCK = 1 << 23
 
 
 def popularity_lists(
-    popularity: NDArray[np.number], histories: Sequence[Rows], k: int, *, seed: int = 0
+    popularity: NDArray[np.number], excluded: Sequence[Rows], k: int, *, seed: int = 0
 ) -> NDArray[np.int32]:
-    """The most popular items that are not in each user's history.
+    """The most popular items that are not excluded.
 
     Args:
         popularity: (items,) number of users in training.
-        histories: Item rows of each user.
+        excluded: Item rows of each user to leave out, such as the history's.
         k: Items per user.
         seed: Seed of the order among equally popular items.
 
     Returns:
         (users, k) item rows, best first, -1 if no item is left.
     """
-    longest = max((len(history) for history in histories), default=0)
+    longest = max((len(rows) for rows in excluded), default=0)
     best_first = np.argsort(-popularity_rank(popularity, seed=seed))[: k + longest]
-    lists = np.full((len(histories), k), -1, np.int32)
-    for row, history in zip(lists, histories, strict=True):
-        best = best_first[~np.isin(best_first, history)][:k]
+    lists = np.full((len(excluded), k), -1, np.int32)
+    for row, left_out in zip(lists, excluded, strict=True):
+        best = best_first[~np.isin(best_first, left_out)][:k]
         row[: len(best)] = best
     return lists
 

@@ -19,29 +19,29 @@ Counts = Callable[[int], NDArray[np.int64]]
 def windowed_popularity_lists(
     counts: Counts,
     popularity: NDArray[np.float64],
-    histories: Sequence[Rows],
+    excluded: Sequence[Rows],
     nows: NDArray[np.int64],
     k: int,
 ) -> NDArray[np.int32]:
-    """The items most bought in a window before now, without each user's history.
+    """The items most bought in a window before now that are not excluded.
 
     Args:
         counts: Purchases in the window.
         popularity: (items,) purchases of all time, which order items of equal counts.
-        histories: Item rows of each case.
+        excluded: Item rows of each case to leave out, such as the history's.
         nows: (cases,) Unix seconds.
         k: Items per case.
 
     Returns:
         (cases, k) item rows, best first, -1 if no item is left.
     """
-    lists = np.empty((len(histories), k), np.int32)
+    lists = np.empty((len(excluded), k), np.int32)
     ranks = popularity_rank(popularity)
     for now, cases in _by_now(nows):
         order = np.lexsort((ranks, counts(now)))
         places = np.empty(len(order), np.int64)
         places[order] = np.arange(len(order))
-        lists[cases] = popularity_lists(places, [histories[case] for case in cases.tolist()], k)
+        lists[cases] = popularity_lists(places, [excluded[case] for case in cases.tolist()], k)
     return lists
 
 
@@ -90,8 +90,9 @@ class TimedKNN:
         *,
         half_life: float,
         boost: Callable[[int], NDArray[np.float32]] | None = None,
+        excluded: Sequence[Rows] | None = None,
     ) -> NDArray[np.int32]:
-        """The k best items of each case, without the history's items.
+        """The k best items of each case that are not excluded.
 
         Args:
             histories: Item rows of each case.
@@ -99,6 +100,7 @@ class TimedKNN:
             k: Items per case.
             half_life: Days in which an interaction's weight halves.
             boost: Returns the factors (items,) of a case's scores, by its position.
+            excluded: Item rows of each case to leave out; by default the history's.
 
         Returns:
             (cases, k) item rows, best first; popular items follow those with a score.
@@ -112,7 +114,7 @@ class TimedKNN:
             if boost is not None:
                 for row in range(len(scores)):
                     scores[row] *= boost(start + row)
-            remove(scores, histories[block])
+            remove(scores, (histories if excluded is None else excluded)[block])
             found[block] = top_k(scores, k, preference)[1]
         return found
 

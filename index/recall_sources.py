@@ -165,8 +165,9 @@ class RecallSources:
         uses_neighbours: bool = True,
         allowed: BitMap | None = None,
         interaction_codes: Rows | None = None,
+        excluded: Rows | None = None,
     ) -> RankedList:
-        """The best items of both sources without the history's items, best first.
+        """The best items of both sources without the excluded ones, best first.
 
         Args:
             embedding: (dimension,) of the shopper, of unit length.
@@ -176,6 +177,7 @@ class RecallSources:
             allowed: Item rows to choose from; None for all.
             interaction_codes: (history,) interaction codes, whose actions weigh the history in
                 item-kNN scores; None if unknown.
+            excluded: Item rows to leave out; None for the history's.
         """
         return self.shortlists(
             embedding[None],
@@ -184,6 +186,7 @@ class RecallSources:
             uses_neighbours=[uses_neighbours],
             allowed=[allowed],
             interaction_codes=[interaction_codes],
+            excluded=[history if excluded is None else excluded],
         )[0]
 
     def shortlists(
@@ -195,11 +198,13 @@ class RecallSources:
         uses_neighbours: Sequence[bool] | None = None,
         allowed: Sequence[BitMap | None] | None = None,
         interaction_codes: Sequence[Rows | None] | None = None,
+        excluded: Sequence[Rows] | None = None,
     ) -> list[RankedList]:
         """`shortlist` for a batch of shoppers, embeddings (shoppers, dimension), in one search."""
         shoppers = range(len(histories))
         all_items = [None for _ in shoppers]
-        by_towers = self.nearest_all(embeddings, histories, size, allowed=allowed or all_items)
+        left_out = histories if excluded is None else excluded
+        by_towers = self.nearest_all(embeddings, left_out, size, allowed=allowed or all_items)
         unions = [
             self._with_neighbours(
                 embeddings[place],
@@ -209,6 +214,7 @@ class RecallSources:
                 uses_neighbours=uses_neighbours is None or uses_neighbours[place],
                 allowed=None if allowed is None else allowed[place],
                 interaction_codes=None if interaction_codes is None else interaction_codes[place],
+                excluded=left_out[place],
             )
             for place in shoppers
         ]
@@ -223,9 +229,11 @@ class RecallSources:
         uses_neighbours: bool = True,
         allowed: BitMap | None = None,
         interaction_codes: Rows | None = None,
+        excluded: Rows | None = None,
     ) -> RankedList:
         """The items that `shortlist` chooses from: the `size` best of each source, unordered."""
-        by_towers, _ = self.nearest(embedding, history, size, allowed=allowed)
+        left_out = history if excluded is None else excluded
+        by_towers, _ = self.nearest(embedding, left_out, size, allowed=allowed)
         return self._with_neighbours(
             embedding,
             history,
@@ -234,6 +242,7 @@ class RecallSources:
             uses_neighbours=uses_neighbours,
             allowed=allowed,
             interaction_codes=interaction_codes,
+            excluded=left_out,
         )
 
     def _with_neighbours(
@@ -246,13 +255,14 @@ class RecallSources:
         uses_neighbours: bool,
         allowed: BitMap | None,
         interaction_codes: Rows | None,
+        excluded: Rows,
     ) -> RankedList:
         """Union of the items that the towers recalled and those that the lists recall."""
         known, scores = self._neighbour_scores(
             history if uses_neighbours else history[:0], interaction_codes, forgotten=True
         )
         current = self.index.current(known)
-        fresh = ~np.isin(known, self.index.origins(history)) & (current >= 0)
+        fresh = ~np.isin(known, self.index.origins(excluded)) & (current >= 0)
         if allowed is not None:
             fresh[fresh] = np.isin(current[fresh], rows_of(bitmap_of(current[fresh]) & allowed))
         best = np.lexsort((self.preference[known[fresh]], -scores[fresh]))[:size]

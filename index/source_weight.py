@@ -44,6 +44,7 @@ def recall_by_weight(
             cases.histories[case],
             SHORTLIST,
             interaction_codes=cases.interaction_codes[case],
+            excluded=cases.excluded[case],
         )
         for column, weight in enumerate(WEIGHTS):
             scores = sources.merged(union.cosines, union.neighbour_scores, weight=weight)

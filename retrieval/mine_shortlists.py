@@ -75,8 +75,10 @@ class _RecalledCase:
 
 def _recall(retriever: Retriever, cases: Cases, size: int, description: str) -> list[_RecalledCase]:
     shoppers = [
-        ResolvedShopper(history=history, interaction_codes=interaction_codes)
-        for history, interaction_codes in zip(cases.histories, cases.interaction_codes, strict=True)
+        ResolvedShopper(history=history, interaction_codes=interaction_codes, excluded=excluded)
+        for history, interaction_codes, excluded in zip(
+            cases.histories, cases.interaction_codes, cases.excluded, strict=True
+        )
     ]
     recalled_cases: list[_RecalledCase] = []
     with tqdm(total=len(shoppers), desc=description, unit="user", leave=False) as progress:

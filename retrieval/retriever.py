@@ -40,6 +40,13 @@ class ResolvedShopper:
     neighbour lists are not used"""
     allowed: BitMap | None = None
     """Item rows that may be recalled; None for all"""
+    excluded: Rows | None = None
+    """Item rows that are not recalled, see `dataset.repeats`; None for those of the history"""
+
+    @property
+    def left_out(self) -> Rows:
+        """Item rows that are not recalled."""
+        return self.history if self.excluded is None else self.excluded
 
     @property
     def uses_neighbours(self) -> bool:
@@ -142,7 +149,7 @@ class Retriever:
         *,
         given: Sequence[Rows | None] | None = None,
     ) -> list[RankedList]:
-        """Shortlist of every shopper: the best items of both sources, best first, without history.
+        """Shortlist of every shopper: the best items of both sources, best first.
 
         Args:
             shoppers: Shoppers to recommend to.
@@ -161,6 +168,7 @@ class Retriever:
             uses_neighbours=[shopper.uses_neighbours for shopper in shoppers],
             allowed=[shopper.allowed for shopper in shoppers],
             interaction_codes=[shopper.interaction_codes for shopper in shoppers],
+            excluded=[shopper.left_out for shopper in shoppers],
         )
         for place, judged in enumerate(given or ()):
             if judged is not None:
@@ -181,10 +189,15 @@ class Retriever:
         stage_times: dict[str, float],
         *,
         interaction_codes: Rows | None = None,
+        excluded: Rows | None = None,
     ) -> RankedList:
         """Shortlist of one shopper."""
         return self.recall(
-            [ResolvedShopper(history=history, interaction_codes=interaction_codes)],
+            [
+                ResolvedShopper(
+                    history=history, interaction_codes=interaction_codes, excluded=excluded
+                )
+            ],
             size,
             stage_times,
         )[0]

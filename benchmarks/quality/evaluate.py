@@ -16,8 +16,9 @@ from tqdm import tqdm
 from benchmarks.quality import lambdarank
 from benchmarks.quality.cascade_lists import LISTED, CascadeLists, cascade_lists, case_shoppers
 from benchmarks.quality.config import BenchConfig
+from benchmarks.quality.repeated import by_repeat, come_back
 from benchmarks.quality.saved_lists import LISTS, USERS, evaluation_users, saved_lists
-from benchmarks.quality.timed_peers import TIMED_PEERS, timed_peers
+from benchmarks.quality.timed_peers import TIMED_PEERS, buy_again, timed_peers
 from benchmarks.quality.unmeasured import NO_CASES, NO_TREES, stage_notes
 from benchmarks.report.report import Example, Report, make_example, write_report
 from dataset.arrays import Dataset, load_dataset
@@ -83,7 +84,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
         users=users,
         cases=len(cases),
         notes=notes,
-        history="excluded",
+        history="included" if come_back(cases) else "excluded",
         systems={},
         seconds={stage: read_manifest(root / stage, stage).seconds for stage in CASCADE},
         machine=_machine(),
@@ -110,6 +111,8 @@ def _scored(
     if data.timed:
         by_time, chosen = timed_peers(load_dataset(root / DATA), data, cases, LISTED)
         systems |= by_time
+        if come_back(cases):
+            systems["buy again"] = buy_again(data, cases, LISTED)
         notes.append(str(chosen))
     engine = Engine.load(root, EngineConfig())
     own = cascade_lists(engine, data, cases)
@@ -134,7 +137,10 @@ def _scored(
         by_length=by_length(config, engine, data, own, cases),
         paired=paired(config, systems, cases),
         ratios=ratios(config, systems, cases),
-        slices=slices(config, data, systems, cases),
+        slices={
+            **slices(config, data, systems, cases),
+            **by_repeat(systems, cases, config.seed),
+        },
         examples=examples(config, data, cases, own),
     )
 
@@ -224,7 +230,11 @@ def boosted(
     lists = []
     for case, history in enumerate(tqdm(cases.histories, desc="features", unit="user")):
         recalled = sources.shortlist(
-            own.users[case], history, size, interaction_codes=cases.interaction_codes[case]
+            own.users[case],
+            history,
+            size,
+            interaction_codes=cases.interaction_codes[case],
+            excluded=cases.excluded[case],
         )
         now, times = cases.when(case)
         lists.append((recalled.rows, features(history, recalled, now=now, times=times)))
@@ -386,7 +396,7 @@ def peers(data: Dataset, cases: Cases, folder: Path) -> Lists:
         folder,
         user_ids=[data.user_ids[int(row)] for row in cases.user_rows],
         item_ids=data.item_ids,
-        histories=cases.histories,
+        excluded=cases.excluded,
     )
 
 

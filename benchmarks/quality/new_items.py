@@ -74,7 +74,7 @@ def cold_cases(data: Dataset, held: NDArray[np.int64]) -> Cases:
 
 def _nearest(users: torch.Tensor, items: torch.Tensor, cases: Cases) -> NDArray[np.int32]:
     _, rows = exact_search(
-        users.cpu().numpy(), items.cpu().numpy(), max(KS), exclude=cases.histories
+        users.cpu().numpy(), items.cpu().numpy(), max(KS), exclude=cases.excluded
     )
     return rows
 

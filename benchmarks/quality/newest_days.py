@@ -102,9 +102,9 @@ def recommended(
             temperature=float(module.average.temperature),
             config=config,
         )
-        merged = sources.shortlists(users, cases.histories, LISTED)
+        merged = sources.shortlists(users, cases.histories, LISTED, excluded=cases.excluded)
         towers = sources.nearest_all(
-            users, cases.histories, LISTED, allowed=[None for _ in cases.histories]
+            users, cases.excluded, LISTED, allowed=[None for _ in cases.excluded]
         )
     return {
         "towers and neighbours": _padded([answer.rows for answer in merged]),

@@ -61,7 +61,13 @@ def own_lists(retriever: Retriever, cases: Cases, widths: Sequence[int]) -> List
     merged = np.full((len(cases), LISTED), -1, np.int32)
     for user, history in enumerate(tqdm(cases.histories, "merge", unit="user", leave=False)):
         codes = cases.interaction_codes[user]
-        found = retriever.sources.shortlist(users[user], history, LISTED, interaction_codes=codes)
+        found = retriever.sources.shortlist(
+            users[user],
+            history,
+            LISTED,
+            interaction_codes=codes,
+            excluded=cases.excluded[user],
+        )
         merged[user, : len(found.rows)] = found.rows
     return {**lists, "towers and neighbours": merged}
 
@@ -168,7 +174,7 @@ def search_lists(
             retriever.embed(history, {}, interaction_codes=codes, search=search)
             for history, codes, search in tqdm(inputs, name, len(cases), unit="user", leave=False)
         ]
-        lists[name] = exact_search(np.stack(embeddings), items, LISTED, exclude=cases.histories)[1]
+        lists[name] = exact_search(np.stack(embeddings), items, LISTED, exclude=cases.excluded)[1]
     return lists
 
 

@@ -28,7 +28,7 @@ def saved_lists(
     *,
     user_ids: Sequence[str],
     item_ids: Sequence[str],
-    histories: Sequence[Rows],
+    excluded: Sequence[Rows],
 ) -> dict[str, NDArray[np.int32]]:
     """Peers' saved lists without the users' histories.
 
@@ -36,7 +36,7 @@ def saved_lists(
         folder: Folder of the dataset.
         user_ids: Users whose lists to read, in the order of the result.
         item_ids: Item ids of the corpus, by row; other saved items are left out.
-        histories: Item rows of each user's history.
+        excluded: Item rows of each user to leave out, such as the history's.
 
     Returns:
         (users, k) item rows by method, best first, padded with -1 at the end; methods are sorted.
@@ -61,22 +61,22 @@ def saved_lists(
     )
     tables = places.partition_by("method", as_dict=True)
     return {
-        str(method): without(_table(str(method), table, len(user_ids)), histories)
+        str(method): without(_table(str(method), table, len(user_ids)), excluded)
         for (method,), table in sorted(tables.items())
     }
 
 
-def without(recommended: Rows, histories: Sequence[Rows]) -> NDArray[np.int32]:
-    """Remove the items of each user's history from the list; later items move up.
+def without(recommended: Rows, excluded: Sequence[Rows]) -> NDArray[np.int32]:
+    """Remove each user's excluded items from the list; later items move up.
 
     Args:
         recommended: (users, k) item rows; -1 for padding.
-        histories: Item rows of each user's history.
+        excluded: Item rows of each user to leave out, such as the history's.
 
     Returns:
         (users, k) item rows, padded with -1 at the end.
     """
-    masked = np.where(hits(recommended, histories), -1, recommended).astype(np.int32)
+    masked = np.where(hits(recommended, excluded), -1, recommended).astype(np.int32)
     return np.take_along_axis(masked, np.argsort(masked < 0, axis=1, kind="stable"), axis=1)
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from dataset.arrays import TEST, TRAIN, Dataset
 from dataset.cases import Cases, moment_starts
 from dataset.demand import Demand
-from dataset.interaction_codes import DAY
+from dataset.interaction_codes import DAY, GAPS
+from evaluation.buy_again import buy_again_lists
 from evaluation.metrics import ndcg
 from evaluation.timed_baselines import TimedKNN, windowed_popularity_lists
 
@@ -88,6 +89,25 @@ def choose(trial: Dataset) -> Chosen:
     return Chosen(window=window, half_life=half_life, exponent=exponent)
 
 
+def buy_again(data: Dataset, cases: Cases, listed: int) -> NDArray[np.int32]:
+    """Lists of each case's own items again, see `evaluation.buy_again`.
+
+    Args:
+        data: Weights of the actions.
+        cases: Cases with times.
+        listed: Items per case.
+    """
+    whens = [cases.when(case) for case in range(len(cases))]
+    numbers = [codes // GAPS for codes in cases.interaction_codes]
+    return buy_again_lists(
+        cases.histories,
+        [now - times for now, times in whens if now is not None and times is not None],
+        [data.weight_of_action[of_case] for of_case in numbers],
+        listed,
+        excluded=cases.excluded,
+    )
+
+
 class _Peers:
     """Both peers, fitted on the training split of a dataset, for some cases."""
 
@@ -109,7 +129,7 @@ class _Peers:
         return windowed_popularity_lists(
             lambda now: self._counts(days, now),
             self._popularity,
-            self._cases.histories,
+            self._cases.excluded,
             self._nows,
             self._listed,
         )
@@ -126,6 +146,7 @@ class _Peers:
             self._listed,
             half_life=half_life,
             boost=boost if exponent else None,
+            excluded=self._cases.excluded,
         )
 
 

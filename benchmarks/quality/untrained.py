@@ -71,4 +71,4 @@ class Untrained:
 
     def _nearest(self, users: Tensor, cases: Cases, k: int) -> NDArray[np.int32]:
         unit = functional.normalize(users, dim=-1).cpu().numpy()
-        return exact_search(unit, self.texts.cpu().numpy(), k, exclude=cases.histories)[1]
+        return exact_search(unit, self.texts.cpu().numpy(), k, exclude=cases.excluded)[1]

@@ -20,6 +20,7 @@ from dataset.prepare.cleaning import NO_TITLE, UNKNOWN_ITEM, Cleaned, Dropped, c
 from dataset.prepare.item_fields_writer import save_fields
 from dataset.prepare.item_text_columns import rendered
 from dataset.prepare.privacy import ERASED, PrivacyFiles
+from dataset.prepare.repeats import notes_on_repeats, with_repeats
 from dataset.prepare.schema import (
     ITEM,
     SPLIT,
@@ -100,10 +101,12 @@ def build(
         require_positive(source.interactions.path, events, TRAIN)
         text = pl.Series(TEXT, rendered(items, config), pl.String)
         data = to_arrays(items.with_columns(text), users, events, config.actions)
+        data = with_repeats(source.interactions.path, data, config)
         if cleaned.baskets is not None:
             data, facts[WITHOUT_USER] = _with_baskets(data, cleaned.baskets, splitted, items)
         save_dataset(partial, data)
-        for note in notes_on_actions(actions_of(events), data.action_weights, config.actions):
+        of_actions = notes_on_actions(actions_of(events), data.action_weights, config.actions)
+        for note in (*of_actions, *notes_on_repeats(data)):
             notes.append(note)
             logger.info("%s: %s", source.interactions.path, note)
         attributes = items.select(ITEM, *attribute_columns(items))

@@ -18,7 +18,12 @@ from events.privacy.erased_users import ErasedUsers
 from events.privacy.user_names import length_of
 from serving.catalogue.live_items import LiveItems
 from serving.catalogue.sales import Sales
-from serving.catalogue.user_history import history_with, span_after, weights_by_name
+from serving.catalogue.user_history import (
+    excluding_by_name,
+    history_with,
+    span_after,
+    weights_by_name,
+)
 from shortlist_client.api.event import Event
 from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.api.privacy import PastInteraction
@@ -163,19 +168,23 @@ class Catalogue:
         """The history of a request, and its unknown ids, without which it is read.
 
         Deleted items count, because they still describe the shopper. If the release's interactions
-        have no times, the given times are ignored. Without actions, all weigh the same.
+        have no times, the given times are ignored. Without actions, all weigh the same and
+        exclude their items.
         """
         items, unknown = _look_up(self._history_row, shopper.history)
         missing = set(unknown)
         known = np.array([item_id not in missing for item_id in shopper.history], bool)
         numbers, weights = np.zeros(len(known), np.int32), np.ones(len(known), np.float32)
+        excluding = np.ones(len(known), bool)
         if shopper.history_actions:
             numbers = action_numbers(shopper.history_actions, self.action_codes)
             weights = weights_by_name(self.data, shopper.history_actions)
+            excluding = excluding_by_name(self.data, shopper.history_actions)
         times = None
         if shopper.history_times and self.data.timed:
             times = np.asarray(shopper.history_times, np.int64)[known]
-        return history_of(items, weights[known], numbers[known], times), unknown
+        found = history_of(items, weights[known], numbers[known], times, excluding[known])
+        return found, unknown
 
     def history(self, user_id: str, recent: Sequence[Event] = ()) -> History | None:
         """Full history of a user, oldest first; None if neither release nor events know the user.

@@ -32,7 +32,7 @@ def history_with(
         actions: Numbers of the release's actions, by name.
     """
     items, numbers = data.items[span], data.actions[span]
-    weights = data.weight_of_action[numbers]
+    weights, excluding = data.weight_of_action[numbers], data.action_excludes[numbers]
     times = whole_seconds(data.times[span]) if data.timed else data.times[span]
     if since:
         weighed = weights_by_name(data, [event.action for _, event in since])
@@ -47,14 +47,21 @@ def history_with(
         times = np.concatenate([times, np.array([event.time for _, event in new], np.int64)])
         new_numbers = action_numbers([event.action for _, event in new], actions)
         numbers = np.concatenate([numbers, new_numbers])
+        named = excluding_by_name(data, [event.action for _, event in new])
+        excluding = np.concatenate([excluding, named])
     when = np.maximum.accumulate(times) if data.timed else None
-    return history_of(items, weights, numbers, when)
+    return history_of(items, weights, numbers, when, excluding)
 
 
 def weights_by_name(data: Dataset, actions: Sequence[str]) -> NDArray[np.float32]:
     """(actions,) weights of named actions, also of those that the release's interactions lack."""
     plain, known = data.weight_of_action[0], data.action_weights
     return np.array([known.get(fold_action(name), plain) for name in actions], np.float32)
+
+
+def excluding_by_name(data: Dataset, actions: Sequence[str]) -> NDArray[np.bool_]:
+    """(actions,) whether named actions exclude their items from answers."""
+    return np.array([data.may_repeat.excludes(fold_action(name)) for name in actions], bool)
 
 
 def span_after(data: Dataset, user: int, until: int | None) -> slice:

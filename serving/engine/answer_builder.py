@@ -187,7 +187,7 @@ def _searched(resolved: ResolvedRequest, index: LiveIndex) -> int:
     shopper, given = resolved.shopper, resolved.given
     if given is not None and resolved.request.method is Method.RANK:
         return len(given)
-    excluded = shopper.history if given is None else given
+    excluded = shopper.left_out if given is None else given
     current = index.current(np.unique(index.origins(excluded)))
     removed = current[current >= 0]
     if shopper.allowed is None:

@@ -27,6 +27,9 @@ from serving.engine.explain_history import rows_to_remove
 from shortlist_client.api.answer import Basis
 from shortlist_client.api.errors import InvalidRequestError
 
+RECALLING = (Method.RECOMMEND, Method.RETRIEVE)
+"""Methods that choose among all items"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedRequest:
@@ -101,18 +104,25 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
         search = request.shopper.search
         vector = unit_vector(request, cascade.retriever.sources.index.dimension)
         allowed, also_unknown = _allowed(request, catalogue, attributes, history.taken)
+    now = cascade.now if request.now is None else request.now
+    excluded = history.excluded(catalogue.data.may_repeat, now)
+    basis = Basis.VECTOR if vector is not None else _basis(search, history.items)
+    if request.method in RECALLING and nothing_left(catalogue, allowed, excluded):
+        excluded = NOTHING  # those taken away are not allowed
+        basis = Basis.POPULARITY if basis is Basis.HISTORY else basis
     return ResolvedRequest(
         request=request,
         shopper=ResolvedShopper(
             history=history.items,
             interaction_codes=history.interaction_codes,
             times=history.times,
-            now=cascade.now if request.now is None else request.now,
+            now=now,
             search=search,
             vector=vector,
             allowed=allowed,
+            excluded=excluded,
         ),
-        basis=Basis.VECTOR if vector is not None else _basis(search, history.items),
+        basis=basis,
         unknown_item_ids=tuple(dict.fromkeys(unknown + also_unknown)),
         unknown_user=unknown_user,
         given=given,
@@ -182,6 +192,23 @@ def _allowed(
     excluded, unknown = catalogue.rows(wishes.exclude)
     left_out = np.union1d(excluded, catalogue.current(taken))
     return allowed - bitmap_of(left_out), unknown
+
+
+def nothing_left(catalogue: Catalogue, allowed: BitMap | None, excluded: Rows) -> bool:
+    """Whether a history excludes every item that a request allows, of which there is at least one.
+
+    Then the shop is so small, or the filters so narrow, that excluding would leave an empty answer.
+
+    Args:
+        catalogue: The items.
+        allowed: Item rows that the request allows; None for all.
+        excluded: Item rows that the history excludes.
+    """
+    size = len(catalogue) if allowed is None else len(allowed)
+    if not 0 < size <= len(excluded):
+        return False
+    rows = np.unique(catalogue.current(excluded))
+    return size == (len(rows) if allowed is None else len(allowed & bitmap_of(rows)))
 
 
 def _basis(search: str, history: Rows) -> Basis:

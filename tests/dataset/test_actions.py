@@ -6,6 +6,7 @@ import pytest
 
 from dataset.actions import (
     ALL,
+    STRONG,
     fold_action,
     relative_weights,
     standing,
@@ -16,6 +17,7 @@ from dataset.actions import (
 from dataset.arrays import TEST, TRAIN, VALID
 from dataset.histories import history_of
 from dataset.interaction_codes import action_numbers, history_weights
+from dataset.repeats import Repeats
 from dataset.training_examples import training_examples
 
 NAMES = {"view": 0.125, "cart": 0.375, "purchase": 1.0, "refund": -1.0, "hide": ALL}
@@ -104,12 +106,16 @@ def test_strengths_are_the_largest_weight_of_a_user_and_item():
 def test_a_history_has_what_stands_and_knows_what_was_taken():
     weights = np.array([NAMES[name] for name in ("view", "purchase", "refund")], np.float32)
     found = history_of(
-        np.array([5, 7, 7], np.int32), weights, np.array([2, 1, 3], np.int32), np.array([1, 2, 3])
+        np.array([5, 7, 7], np.int32),
+        weights,
+        np.array([2, 1, 3], np.int32),
+        np.array([1, 2, 3]),
+        weights >= STRONG,
     )
 
     assert found.items.tolist() == [5]
     assert found.taken.tolist() == [7]
-    assert sorted(found.known.tolist()) == [5, 7]
+    assert found.excluded(Repeats(), None).tolist() == [7]  # 5 was only viewed
 
 
 def test_weights_of_a_history_of_one_action_are_none():
@@ -146,7 +152,6 @@ def test_a_case_knows_only_what_was_taken_away_before_it(shop):
     assert [history.tolist() for history in valid.histories] == [[1, 2]]
     assert [history.tolist() for history in test.histories] == [[2, 3]]
     assert [targets.tolist() for targets in test.targets] == [[4]]
-    assert [taken.tolist() for taken in test.taken] == [[1]]
     assert sorted(test.excluded[0].tolist()) == [1, 2, 3]
     assert data.history(0, before=TEST + 1).tolist() == [3, 4]
 

@@ -28,6 +28,8 @@ def data():
         splits=np.array([0, 0, 1, 2, 0, 1, 2, 2, 2], np.uint8),
         popularity=np.array([1.0, 2.0, 0.0, 0.0]),
         action_weights={"": 0.125, "buy": 1.0, "view": 0.125, "hide": -np.inf},
+        exclude=["buy"],
+        repeats=30.0,
     )
 
 
@@ -65,7 +67,7 @@ def test_a_dataset_is_equal_after_saving_and_loading(data, tmp_path):
 
     for field in dataclasses.fields(Dataset):
         before, after = getattr(data, field.name), getattr(loaded, field.name)
-        if field.name in ("timed", "action_names", "action_weights"):
+        if field.name in ("timed", "action_names", "action_weights", "exclude", "repeats"):
             assert after == before
         elif field.name == "purchases_without_user":
             for part in PARTS:
@@ -90,8 +92,14 @@ def test_a_history_is_all_before_the_moment_of_its_targets(data):
     assert [h.tolist() for h in test.histories] == [[0, 1, 2], [1, 2]]
 
 
-def test_items_of_the_history_are_no_targets(data):
-    assert [t.tolist() for t in data.cases("test").targets] == [[3], [3]]
+def test_bought_items_of_the_history_are_no_targets(data):
+    bought = dataclasses.replace(data, action_weights={}, exclude=[], repeats=None)
+
+    assert [t.tolist() for t in bought.cases("test").targets] == [[3], [3]]
+
+
+def test_viewed_items_of_the_history_are_targets_once_they_are_bought(data):
+    assert [t.tolist() for t in data.cases("test").targets] == [[3], [1, 3]]
 
 
 def test_earlier_moments_of_a_split_are_history_of_its_later_ones(data):

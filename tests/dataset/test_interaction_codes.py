@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dataset.arrays import TEST, VALID, places_among
+from dataset.arrays import TEST, VALID
+from dataset.cases import places_among
 from dataset.interaction_codes import DAY, GAPS, HOUR, MINUTE, action_numbers, interaction_codes
 
 FIRST = np.zeros(1, np.int64)

@@ -13,7 +13,7 @@ from shortlist_client.api.request import Shopper, Wishes
 from tests.pipeline.run import every_stage
 from tests.pipeline.shops import ITEMS, SMALL, write
 
-TRIED = ("one event", "one item", "two events each", "no validation")
+TRIED = ("one event", "one item", "three items", "two events each", "no validation")
 """The others are tried in the slow suite."""
 
 
@@ -32,16 +32,25 @@ def test_a_small_shop_builds_and_answers(name, tmp_path, tiny_bert):
     engine, data = Engine.load(root, EngineConfig()), load_dataset(root / "data")
     engine.warm_up()
     first, others = data.item_ids[0], len(data.item_ids) - 1
+    every = list(data.item_ids)
     wishes = Wishes(limit=3)
     asked = {
         "anyone": (engine.recommend(Shopper(), wishes), others + 1),
         "search": (engine.recommend(Shopper(search="red mug"), wishes), others + 1),
-        "history": (engine.recommend(Shopper(history=[first]), wishes), others),
+        "history": (engine.recommend(Shopper(history=[first]), wishes), max(others, 1)),
+        "everything": (engine.recommend(Shopper(history=every), wishes), others + 1),
+        "retrieve": (engine.retrieve(Shopper(history=every), wishes), others + 1),
+        "search and history": (
+            engine.recommend(Shopper(history=every, search="red mug"), wishes),
+            others + 1,
+        ),
         "similar": (engine.similar(first, wishes), others),
         "rank": (engine.rank(Shopper(history=[first]), [first], wishes), 1),
     }
     for answer, most in asked.values():
         assert len(answer.items) == min(3, most)
+    for user in list(data.user_ids)[:5]:
+        assert engine.recommend(Shopper(user_id=user), wishes).items
 
 
 @pytest.fixture(scope="module")

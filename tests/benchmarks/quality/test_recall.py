@@ -85,7 +85,7 @@ def test_rare_recall_is_nan_for_users_without_a_rare_target(shop):
         histories=[np.array([0])],
         interaction_codes=[np.array([0])],
         targets=[np.array([common])],
-        taken=[np.empty(0, np.int32)],
+        excluded=[np.empty(0, np.int32)],
         times=None,
         history_times=[None],
     )
@@ -104,7 +104,7 @@ def test_rare_recall_counts_only_targets_with_few_training_purchases(shop):
         histories=[np.array([0])] * 3,
         interaction_codes=[np.array([0])] * 3,
         targets=[np.array([rare]), np.array([common]), np.array(sorted([rare, common]))],
-        taken=[np.empty(0, np.int32)] * 3,
+        excluded=[np.empty(0, np.int32)] * 3,
         times=None,
         history_times=[None] * 3,
     )

@@ -36,11 +36,11 @@ def test_evaluation_users_are_in_the_order_of_their_rows(folder):
 
 def test_a_folder_without_saved_files_has_no_users_and_no_lists(tmp_path):
     assert evaluation_users(tmp_path) is None
-    assert saved_lists(tmp_path, user_ids=["a"], item_ids=ITEM_IDS, histories=HISTORIES[:1]) == {}
+    assert saved_lists(tmp_path, user_ids=["a"], item_ids=ITEM_IDS, excluded=HISTORIES[:1]) == {}
 
 
 def test_saved_lists_are_in_the_order_of_users_without_history_and_unknown_items(folder):
-    found = saved_lists(folder, user_ids=["c", "b"], item_ids=ITEM_IDS, histories=HISTORIES)
+    found = saved_lists(folder, user_ids=["c", "b"], item_ids=ITEM_IDS, excluded=HISTORIES)
 
     assert list(found) == ["bpr", "sasrec"]
     np.testing.assert_array_equal(found["sasrec"], [[0, 1, -1], [3, -1, -1]])
@@ -50,7 +50,7 @@ def test_saved_lists_are_in_the_order_of_users_without_history_and_unknown_items
 
 def test_a_user_without_a_list_is_refused(folder):
     with pytest.raises(ValueError, match="must hold one list of 'bpr' per user, got 0"):
-        saved_lists(folder, user_ids=["a", "nobody"], item_ids=ITEM_IDS, histories=HISTORIES)
+        saved_lists(folder, user_ids=["a", "nobody"], item_ids=ITEM_IDS, excluded=HISTORIES)
 
 
 def test_items_after_a_removed_item_move_up_in_order():
