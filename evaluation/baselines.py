@@ -85,15 +85,7 @@ class ItemKNN:
         """
         if shrinkage < 0:
             raise ValueError(f"shrinkage must be at least 0, got {shrinkage}")
-        shape = (len(offsets) - 1, n_items)
-        users = np.repeat(np.arange(shape[0]), np.diff(offsets))
-        given = np.ones(len(items)) if strengths is None else strengths
-        _, once = np.unique(users * n_items + items, return_index=True)
-        of_pairs = given[once].astype(np.float64)
-        taken = sparse.csr_array(
-            (np.sqrt(of_pairs).astype(np.float32), (users[once], items[once])), shape=shape
-        )
-        counts = np.bincount(items[once], of_pairs, n_items).astype(np.float64)
+        taken, counts = users_by_items(offsets, items, n_items, strengths)
         shared = (taken.T @ taken).tocoo()
         left, right = shared.coords
         weights = shared.data / (np.sqrt(counts[left] * counts[right]) + shrinkage)
@@ -167,3 +159,26 @@ class ItemKNN:
             remove(scores, block if excluded is None else excluded[start : start + step])
             found[start : start + step] = top_k(scores, k, preference)[1]
         return found
+
+
+def users_by_items(
+    offsets: NDArray[np.int64],
+    items: Rows,
+    n_items: int,
+    strengths: NDArray[np.floating] | None = None,
+) -> tuple[sparse.csr_array[np.float32], NDArray[np.float64]]:
+    """Which users have which items.
+
+    Returns:
+        (users, items) square roots of the strengths, and (items,) sums of the strengths, for the
+        arguments of `ItemKNN.fit`.
+    """
+    shape = (len(offsets) - 1, n_items)
+    users = np.repeat(np.arange(shape[0]), np.diff(offsets))
+    given = np.ones(len(items)) if strengths is None else strengths
+    _, once = np.unique(users * n_items + items, return_index=True)
+    of_pairs = given[once].astype(np.float64)
+    taken = sparse.csr_array(
+        (np.sqrt(of_pairs).astype(np.float32), (users[once], items[once])), shape=shape
+    )
+    return taken, np.bincount(items[once], of_pairs, n_items).astype(np.float64)

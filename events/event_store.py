@@ -18,6 +18,10 @@ BATCH = 1_000
 caller does not read holds so many."""
 
 
+Row = tuple[int, str, str, str, int]
+"""Sequence number, user as stored, item, action and time of an event"""
+
+
 class StoreError(ArtifactError):
     """The store is unreachable, refuses, or is no event store."""
 
@@ -85,6 +89,20 @@ class EventStore(Protocol):
 
     def scan(self) -> Iterator[Event]:
         """Yield all events with all fields, in the order of recording."""
+
+    def since(
+        self, sequence: int, actions: Sequence[str], *, later_than: int
+    ) -> Iterator[Sequence[Row]]:
+        """Yield batches of the events that have a later sequence number, ascending by it.
+
+        Events that are being recorded at the same time may get lower numbers and be seen later:
+        who wants all of them looks again some numbers further back, after some seconds.
+
+        Args:
+            sequence: Sequence number of an event; 0 to begin.
+            actions: Actions to include; an empty sequence finds nothing.
+            later_than: Unix seconds; events of this second and before it are left out.
+        """
 
     def export(self, user_id: str) -> Iterator[Event]:
         """Yield all events of a user with all fields, whatever their client and action."""

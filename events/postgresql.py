@@ -7,7 +7,7 @@ from typing import Any, LiteralString, TypeVar
 from typing_extensions import override
 
 from events.event import Outcome
-from events.event_store import BATCH, Erasure, EventStore, StoreError
+from events.event_store import BATCH, Erasure, EventStore, Row, StoreError
 from shortlist_client.api.event import Event
 
 try:
@@ -56,6 +56,9 @@ PRUNE: LiteralString = "DELETE FROM events WHERE sequence > %s AND sequence <= %
 SCAN: LiteralString = """
 SELECT sequence, event_id, user_id, item_id, action, time, request_id, position FROM events
 WHERE sequence > %s ORDER BY sequence LIMIT %s"""
+SINCE: LiteralString = """
+SELECT sequence, user_id, item_id, action, time FROM events
+WHERE sequence > %s AND time > %s AND action = ANY(%s) ORDER BY sequence LIMIT %s"""
 EXPORT: LiteralString = """
 SELECT sequence, event_id, user_id, item_id, action, time, request_id, position FROM events
 WHERE user_id = %s AND sequence > %s ORDER BY sequence LIMIT %s"""
@@ -140,6 +143,18 @@ class PostgresqlStore(EventStore):
     @override
     def scan(self) -> Iterator[Event]:
         return self._events(SCAN)
+
+    @override
+    def since(
+        self, sequence: int, actions: Sequence[str], *, later_than: int
+    ) -> Iterator[Sequence[Row]]:
+        names = list(actions)
+        while rows := self._transact(
+            lambda c: c.execute(SINCE, (sequence, later_than, names, BATCH)).fetchall(),  # noqa: B023  # called at once
+            seconds=LONG_SECONDS,
+        ):
+            sequence = rows[-1][0]
+            yield rows
 
     @override
     def export(self, user_id: str) -> Iterator[Event]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from events.event import Outcome
-from events.event_store import BATCH, Erasure, EventStore, StoreError
+from events.event_store import BATCH, Erasure, EventStore, Row, StoreError
 from events.sqlite_file import MovedError, SqliteFile
 from events.sqlite_schema import prepare
 from lineage.locking import flush
@@ -90,6 +90,23 @@ class SqliteStore(EventStore):
     @override
     def scan(self) -> Iterator[Event]:
         return self._events("sequence > ?")
+
+    @override
+    def since(
+        self, sequence: int, actions: Sequence[str], *, later_than: int
+    ) -> Iterator[Sequence[Row]]:
+        marks = ", ".join("?" * len(actions))
+        query = (
+            "SELECT sequence, user_id, item_id, action, time FROM events NOT INDEXED "
+            f"WHERE sequence > ? AND time > ? AND action IN ({marks}) ORDER BY sequence LIMIT ?"
+        )
+        while True:
+            with self._connected() as connection:
+                rows = connection.execute(query, (sequence, later_than, *actions, BATCH)).fetchall()
+            if not rows:
+                return
+            sequence = rows[-1][0]
+            yield rows
 
     @override
     def export(self, user_id: str) -> Iterator[Event]:

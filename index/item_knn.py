@@ -2,7 +2,9 @@
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from evaluation.baselines import ItemKNN
+from evaluation.baselines import users_by_items
 from lineage.arrays import read_array
 from lineage.stages import NEIGHBOURS
 
@@ -19,6 +21,8 @@ NEXT_ITEMS = "next_items"
 """File name prefix of the lists of items bought next."""
 LEAST = -150.0
 """Smaller powers of two are 0 in float32."""
+BLOCK = 1 << 22
+"""Pairs of items of one user that are added up at once, which bounds memory."""
 AHEAD = 3
 """Largest distance in a history, in places, at which a later item counts as bought next."""
 
@@ -137,6 +141,8 @@ def nearest_neighbours(
 ) -> NeighbourLists:
     """Count which items share users, and keep the strongest neighbours of each item.
 
+    The weights are those of `ItemKNN`, computed in blocks of items.
+
     Args:
         offsets: (users + 1,): user u owns `items[offsets[u]:offsets[u + 1]]`.
         items: (interactions,) item rows of the training split; repeats count once.
@@ -151,8 +157,40 @@ def nearest_neighbours(
     """
     if kept < 1:
         raise ValueError(f"kept must be at least 1, got {kept}")
-    similarity = ItemKNN.fit(offsets, items, n_items, shrinkage, strengths).similarity
-    return _strongest(similarity, kept, seed)
+    if shrinkage < 0:
+        raise ValueError(f"shrinkage must be at least 0, got {shrinkage}")
+    taken, counts = users_by_items(offsets, items, n_items, strengths)
+    owned, chance = taken.T.tocsr(), np.random.default_rng(seed)
+    lists = []
+    for start, end in pairwise(_blocks(taken)):
+        shared = owned[start:end] @ taken
+        shared.sort_indices()
+        owners = np.repeat(np.arange(start, end), np.diff(shared.indptr))
+        apart = shared.indices != owners
+        owners, rows = owners[apart], shared.indices[apart]
+        weights = shared.data[apart] / (np.sqrt(counts[owners] * counts[rows]) + shrinkage)
+        lengths = np.bincount(owners - start, minlength=end - start)
+        lists.append(_strongest(lengths, rows, weights.astype(np.float32), kept, chance))
+    return _joined(lists)
+
+
+def _blocks(taken: Any) -> list[int]:
+    """Bounds of blocks of items with about `BLOCK` pairs each, for (users, items)."""
+    n_items, lengths = taken.shape[1], np.diff(taken.indptr)
+    pairs = np.bincount(taken.indices, np.repeat(lengths, lengths), n_items)
+    blocks = np.cumsum(pairs) // BLOCK
+    return [0, *(1 + np.flatnonzero(np.diff(blocks))).tolist(), n_items]
+
+
+def _joined(lists: Sequence[NeighbourLists]) -> NeighbourLists:
+    """The lists of consecutive blocks of items as one."""
+    before = np.cumsum([0, *(len(block.rows) for block in lists)])
+    starts = [block.starts[:-1] + shift for block, shift in zip(lists, before, strict=False)]
+    return NeighbourLists(
+        starts=np.concatenate([*starts, before[-1:]]).astype(np.int64),
+        rows=np.concatenate([block.rows for block in lists]),
+        weights=np.concatenate([block.weights for block in lists]),
+    )
 
 
 def next_items(
@@ -194,19 +232,39 @@ def next_items(
         counts = counts + sparse.csr_array((counted, pairs), shape=shape)
     followed = np.asarray(counts.sum(axis=1)) + shrinkage
     counts.data /= np.repeat(followed, np.diff(counts.indptr)).astype(np.float32)
-    return _strongest(counts, kept, seed)
+    chance = np.random.default_rng(seed)
+    return _strongest(np.diff(counts.indptr), counts.indices, counts.data, kept, chance)
 
 
-def _strongest(weights: Any, kept: int, seed: int) -> NeighbourLists:
-    """The `kept` largest weights of each row of a sparse matrix, ties in random order."""
-    chance = np.random.default_rng(seed).random(weights.nnz)
-    lengths = np.diff(weights.indptr)
+def _strongest(
+    lengths: NDArray[np.integer[Any]],
+    rows: NDArray[np.integer[Any]],
+    weights: NDArray[np.float32],
+    kept: int,
+    chance: np.random.Generator,
+) -> NeighbourLists:
+    """The `kept` largest weights of each item's pairs, ties in random order.
+
+    Args:
+        lengths: (items,) number of pairs of each item, which follow each other.
+        rows: (pairs,) the other items.
+        weights: (pairs,)
+        kept: Most pairs of an item.
+        chance: Draws a number for each pair, so that row numbers do not decide.
+    """
+    drawn, ends = chance.random(len(weights)), np.cumsum(lengths)
+    least = np.zeros(len(lengths), np.float32)
+    for item in np.flatnonzero(lengths > kept).tolist():
+        of_item = weights[ends[item] - lengths[item] : ends[item]]
+        least[item] = np.partition(of_item, -kept)[-kept]  # sorting all of them takes long
     owners = np.repeat(np.arange(len(lengths)), lengths)
-    order = np.lexsort((chance, -weights.data, owners))
-    place = np.arange(len(order)) - np.repeat(weights.indptr[:-1], lengths)
+    among = np.flatnonzero(weights >= least[owners])
+    order = among[np.lexsort((drawn[among], -weights[among], owners[among]))]
+    sizes = np.bincount(owners[among], minlength=len(lengths))
+    place = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     head = order[place < kept]
     return NeighbourLists(
         starts=np.cumsum([0, *np.minimum(lengths, kept)], dtype=np.int64),
-        rows=weights.indices[head].astype(np.int32),
-        weights=weights.data[head].astype(np.float32),
+        rows=rows[head].astype(np.int32),
+        weights=weights[head].astype(np.float32),
     )

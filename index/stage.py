@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.actions import strengths
-from dataset.arrays import TEST, TRAIN, VALID, Dataset, load_dataset
+from dataset.arrays import TEST, Dataset, load_dataset
 from dataset.config import NOTES
 from index import demand_eras
-from index.config import IndexConfig, NeighboursConfig
+from index.config import IndexConfig
 from index.faiss_store.build import build_index, chosen_kind, list_count
 from index.faiss_store.gpus import used
-from index.item_knn import NEXT_ITEMS, NeighbourLists, nearest_neighbours, next_items
+from index.item_knn import NEXT_ITEMS, NeighbourLists
 from index.milvus_store.upload import upload
+from index.pair_lists import Purchases, pair_lists
 from index.recall_sources import ACTION_WEIGHTS, WEIGHT, RecallSources
 from index.source_weight import UNDECIDED, UNDECIDED_NOTE, recall_by_weight
 from index.tuning import OperatingPoint, Truth, explore, measure, reaching, widest_effort
@@ -149,49 +149,21 @@ def _built(
         **_as_facts(point),
         CURVE: [_as_facts(other) for other in curve],
     }
-    training = data.counted(data.standing(data.splits == TRAIN))
-    users = data.user_of[training]
-    offsets = np.searchsorted(users, np.arange(data.users + 1))
-    items = np.asarray(data.items[training])
+    learnt = Purchases.of(data)
+    moments = data.moments[learnt.places]
     demand_eras.save(
-        folder, demand_eras.item_times(offsets, items, data.moments[training], len(data.item_ids))
+        folder,
+        demand_eras.item_times(learnt.offsets, learnt.items, moments, len(data.item_ids)),
     )
     if not config.neighbours.kept:
         return index, None, facts
-    of_pair = strengths(users, items, data.weights[training])
-    neighbours, following = _pairs(config.neighbours, offsets, items, data, strengths=of_pair)
+    neighbours, following = pair_lists(config.neighbours, data, learnt)
     neighbours.save(folder)
     following.save(folder, NEXT_ITEMS)
     facts["neighbour pairs"] = len(neighbours.rows)
     facts[ACTION_WEIGHTS] = [max(float(weight), 0.0) for weight in data.weight_of_action]
     facts[WEIGHT] = config.neighbours.weight
     return index, neighbours, facts
-
-
-def _pairs(
-    config: NeighboursConfig,
-    offsets: NDArray[np.int64],
-    items: NDArray[np.int32],
-    data: Dataset,
-    *,
-    strengths: NDArray[np.float32],
-) -> tuple[NeighbourLists, NeighbourLists]:
-    """Lists of the items bought by the same users, and of the items bought next.
-
-    A basket without a user counts as one more user, a large one for less. What came next in it is
-    unknown.
-    """
-    shrinkage, kept, size = config.shrinkage, config.kept, len(data.item_ids)
-    baskets = data.purchases_without_user
-    learnt = data.bought_without_user(VALID)
-    everyone = baskets.after_users(offsets, items, kept=learnt)
-    all_strengths = np.concatenate([strengths, baskets.strengths(kept=learnt)])
-    return (
-        nearest_neighbours(
-            *everyone, size, shrinkage=shrinkage, kept=kept, strengths=all_strengths
-        ),
-        next_items(offsets, items, size, shrinkage=shrinkage, kept=kept, strengths=strengths),
-    )
 
 
 def _embeddings(towers: Path) -> Vectors:

@@ -84,6 +84,9 @@ class FakeRecommender:
 
     close = follow
 
+    def recount(self, store, actions, *, stopped):
+        """Counts nothing."""
+
     def cost(self, request):
         return 1
 
@@ -122,6 +125,9 @@ class _Unchanging:
 
     def follow(self):
         pass
+
+    def recount(self, store, actions, *, stopped):
+        """Counts nothing."""
 
     close = follow
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing_extensions import override
 
 from events.event import Outcome
-from events.event_store import Erasure, EventStore
+from events.event_store import Erasure, EventStore, Row
 from events.privacy.key_file import KeyFile
 from shortlist_client.api.event import Event
 
@@ -58,6 +58,12 @@ class KeyedStore(EventStore):
     @override
     def scan(self) -> Iterator[Event]:
         return self.store.scan()
+
+    @override
+    def since(
+        self, sequence: int, actions: Sequence[str], *, later_than: int
+    ) -> Iterator[Sequence[Row]]:
+        return self.store.since(sequence, actions, later_than=later_than)
 
     @override
     def export(self, user_id: str) -> Iterator[Event]:

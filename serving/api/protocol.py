@@ -1,9 +1,11 @@
 """Protocols of an engine, as the server uses it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from events.event_store import EventStore
 from retrieval.cache_config import CacheLookups
 from serving.api.request import Request
 from shortlist_client.api.answer import Answer
@@ -13,6 +15,22 @@ from shortlist_client.api.privacy import PastInteraction
 
 Placed = tuple[int, Answer | Exception]
 """Position of a request in its batch, and its answer"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recounted:
+    """What one look at the recorded events brought."""
+
+    read: int
+    """Events of known items that were not known before"""
+    events: int
+    """All such events since the release's data end"""
+    counted: int
+    """Those of them that count as purchases"""
+    as_of: int
+    """Unix seconds before which purchases count"""
+    pairs: int | None
+    """Pairs in the neighbour lists if they were made again, else None"""
 
 
 class Recommender(Protocol):
@@ -76,6 +94,15 @@ class LiveRecommender(Protocol):
 
     def find(self, item_id: str) -> KnownItem | None:
         """The current form of an item; None if it is unknown or deleted."""
+
+    def recount(
+        self, store: EventStore, actions: Sequence[str], *, stopped: Callable[[], bool]
+    ) -> Recounted | None:
+        """Count the recorded events that the release does not contain; None if that is impossible.
+
+        Raises:
+            StoreError: the store cannot be read; the counts stay as they were.
+        """
 
     def follow(self) -> None:
         """Apply the item changes of other servers from now on, until `close`."""

@@ -13,6 +13,7 @@ from dataset.demand import Demand
 from dataset.item_fields import ItemFields
 from events.privacy.erased_users import erased_beside
 from index.filters.attributes import Attributes
+from index.item_knn import NeighbourLists
 from lineage.manifest import Manifest
 from lineage.open_release import open_release
 from lineage.signing import TrustedKeys
@@ -120,6 +121,21 @@ class Cascade:
             self,
             catalogue=replace(self.catalogue, sales=self.catalogue.sales.with_demand(demand)),
             features=replace(self.features, demand=demand),
+            version_token=object(),
+        )
+
+    def with_neighbours(self, neighbours: NeighbourLists, next_items: NeighbourLists) -> "Cascade":
+        """The cascade with other neighbour lists.
+
+        Args:
+            neighbours: For every item, the items that share users with it.
+            next_items: For every item, the items bought after it.
+        """
+        sources = replace(self.retriever.sources, neighbours=neighbours, next_items=next_items)
+        return replace(
+            self,
+            retriever=replace(self.retriever, sources=sources),
+            features=replace(self.features, sources=sources),
             version_token=object(),
         )
 

@@ -10,6 +10,7 @@ import numpy as np
 from lineage.stages import DATA, RANKER, TOWERS
 from serving.catalogue.change_log import Change
 from serving.catalogue.live_items import LiveItems
+from serving.engine.cascade import Cascade
 from serving.engine.engine import Engine
 from serving.live.compaction import needed_ids
 from serving.live.item_encoder import ItemEncoder
@@ -61,6 +62,20 @@ class ItemChanges:
             self._encode.state_bytes,
         )
         return LiveState(items, self._base)
+
+    def recounted(self, cascade: Cascade, state: LiveState) -> LiveState:
+        """The same items with other counts of purchases, in this and every later state.
+
+        Args:
+            cascade: The release without changes, with the counts.
+            state: The newest state.
+        """
+        unchanged = state.engine is self._base
+        self._base = replace(self._base, cascade=cascade)
+        if unchanged:
+            return LiveState(state.items, self._base)
+        updated = replace(self._base, cascade=cascade.with_updates(state.items))
+        return LiveState(state.items, updated)
 
     def upserts(self, items: Sequence[Item], state: LiveState) -> list[Change]:
         """Encoded changes that upsert items, at least one; without their time.

@@ -4,18 +4,21 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from events.event_store import EventStore
 from lineage.manifest import ArtifactError
 from lineage.open_release import held_while_loading
 from serving.api.errors import UnknownItemError
+from serving.api.protocol import Recounted
 from serving.api.validation import check_id, check_item
 from serving.catalogue.change_log import Change, changes_path
 from serving.catalogue.live_items import filter_values
 from serving.catalogue.plain_item import plain_item
 from serving.engine.engine import Engine, EngineConfig
+from serving.live.event_counts import EventCounts
 from serving.live.logged_items import LoggedItems
 from serving.live.rules import changed_items, require_distinct
 from serving.replication.follower import Follower
@@ -56,6 +59,7 @@ class LiveEngine:
         self._writing = threading.Lock()
         self._successor: LiveEngine | None = None
         self._follower: Follower | None = None
+        self._counts: EventCounts | None = None
 
     @classmethod
     def load(cls, folder: Path, config: EngineConfig, log: ChangeLog | None = None) -> "LiveEngine":
@@ -178,6 +182,37 @@ class LiveEngine:
                     return
             time.sleep(_pause_seconds(attempt))
         self._pass_on().delete(item_ids)
+
+    def recount(
+        self, store: EventStore, actions: Sequence[str], *, stopped: Callable[[], bool]
+    ) -> Recounted | None:
+        """Count the recorded events that the release does not contain, in all later answers.
+
+        Call it from one thread at a time. Answers go on meanwhile.
+
+        Args:
+            store: Store of the events.
+            actions: Actions that belong to a history; always the same.
+            stopped: Whether to give up soon; then nothing changes.
+
+        Returns:
+            What was counted; None if the release cannot be recounted: its interactions have no
+            times.
+
+        Raises:
+            StoreError: the store cannot be read; the counts stay as they were.
+        """
+        release = self._base.cascade
+        if self._counts is None:
+            self._counts = EventCounts.of(release, actions)
+        if self._counts is None:
+            return None
+        done, cascade = self._counts.look(store, stopped)
+        if cascade is not None:
+            cascade.catalogue.sales.best_first(cascade.now)  # sorts now, not in the first answer
+            with self._writing:
+                self._items.recount(cascade)
+        return done
 
     def catch_up(self) -> None:
         """Apply the changes of other servers.

@@ -10,6 +10,7 @@ from pathlib import Path
 from lineage.manifest import RECORD, ArtifactError
 from lineage.releases import release_folders
 from serving.catalogue.change_log import Change, encoded, latest
+from serving.engine.cascade import Cascade
 from serving.engine.engine import Engine
 from serving.live.compaction import compact
 from serving.live.item_changes import ItemChanges
@@ -56,6 +57,10 @@ class LoggedItems:
         else:
             self.state = self.changes.applied(changes, self.state)
         self._position = tail.position
+
+    def recount(self, cascade: Cascade) -> None:
+        """Use other counts of purchases from now on: those of a release without changes."""
+        self.state = self.changes.recounted(cascade, self.state)
 
     def claim(self) -> None:
         """Become the writer of the log, with everything in it applied.

@@ -4,12 +4,10 @@ import asyncio
 import ctypes
 import gc
 import logging
-import os
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -18,14 +16,11 @@ from lineage.releases import CURRENT, live_id, read_record
 from serving.api.errors import UnavailableError
 from serving.api.protocol import LiveRecommender
 from serving.batching.engine_thread import EngineThread
+from serving.live.low_priority import short_switch_interval, yield_processor
 from serving.releases.publish import roll_back
 from serving.releases.retries import Retries
 
 logger = logging.getLogger(__name__)
-NICE = 10
-"""Niceness of the loading thread; lowers its priority below the answering thread"""
-SWITCH_SECONDS = 2e-4
-"""Switch interval of the interpreter lock while a release loads, seconds; the default is 5 ms"""
 
 
 class Reloader:
@@ -134,7 +129,7 @@ class Reloader:
         Raises:
             ArtifactError: the release is missing, damaged or cannot be loaded.
         """
-        with self._lock, _short_switch_interval():
+        with self._lock, short_switch_interval():
             self._load(self.releases / release_id)
         _give_back_memory()
 
@@ -187,10 +182,9 @@ class Reloader:
     ) -> None:
         """Load a release, call `before`, serve the release; on any failure the old one stays."""
         started = time.perf_counter()
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        yield_processor()
         logger.info("loading %s beside %s", live, self.serving)
-        with _short_switch_interval():
+        with short_switch_interval():
             engine = self._load(self.releases / live)
         record = read_record(self.releases / live)
         with thread.engine.hand_over(engine):
@@ -203,17 +197,6 @@ class Reloader:
             time.perf_counter() - started,
         )
         self._serving = record
-
-
-@contextmanager
-def _short_switch_interval() -> Iterator[None]:
-    """Shorten the switch interval, so that the answering thread gets the interpreter lock soon."""
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual)
 
 
 def _give_back_memory() -> None:

@@ -43,6 +43,7 @@ from serving.server.transport.options import server_options
 from serving.server.transport.supervision import ServerEndedError, serving_ended
 from serving.server.transport.tls import server_credentials
 from serving.server.users.events_config import EventsConfig
+from serving.server.users.recounting import CountsCollector, Recounting
 from serving.server.users.user_events import UserEvents
 from serving.server.users.user_privacy import UserPrivacy
 
@@ -104,8 +105,13 @@ class Server:
         )
         self._user_events: UserEvents | None = None
         self._privacy: UserPrivacy | None = None
+        self._recounting: Recounting | None = None
         if store is not None:
-            self._user_events = UserEvents(store, events or EventsConfig(), self.engine)
+            events = events or EventsConfig()
+            self._user_events = UserEvents(store, events, self.engine)
+            if events.recount_minutes:
+                self._recounting = Recounting(store, events, self.engine)
+                self.metrics.registry.register(CountsCollector(self._recounting))
             self._privacy = UserPrivacy(store, erased or ErasedUsers(), self._user_events.clock)
         self._answers = AnswerCache(config.cache) if config.cache.answers_mb else None
         self.metrics.registry.register(CacheLookupsCollector(self._lookups))
@@ -168,6 +174,8 @@ class Server:
             self._user_events.start_pruning()
         if self._privacy is not None:
             await self._privacy.start_following()
+        if self._recounting is not None:
+            self._recounting.start()
         self._loading.loaded = True
         self._health.announce(serving=True)
         parts = ", ".join(f"{stage} {fingerprint}" for stage, fingerprint in versions.items())
@@ -186,6 +194,8 @@ class Server:
         self.engine.__exit__(kind, error, trace)
         await self._catalog.close()
         await self._admin.close()
+        if self._recounting is not None:
+            await asyncio.to_thread(self._recounting.stop)
         if self._privacy is not None:
             await self._privacy.close()
         if self._user_events is not None:

@@ -120,6 +120,26 @@ def test_a_scan_of_several_batches_returns_every_event_once(store, event, monkey
     assert names(store.scan()) == [str(n) for n in range(30)]
 
 
+def test_what_is_new_since_a_place_is_read_in_batches_by_action_and_time(store, event, monkeypatch):
+    for module in ("events.sqlite", "events.postgresql"):
+        monkeypatch.setattr(f"{module}.BATCH", 2)
+    times = {"a": 5, "b": 3, "c": 9, "d": 7, "e": 8}
+    store.append([event(name, time=time, item_id=name) for name, time in times.items()])
+    store.append([event("f", time=9, action="view"), event("g", time=9, action="click")])
+
+    def since(place, actions=("purchase", "view")):
+        batches = list(store.since(place, actions, later_than=3))
+        assert all(1 <= len(batch) <= 2 for batch in batches)
+        return [row for batch in batches for row in batch]
+
+    rows = since(0)
+    assert [row[2] for row in rows] == ["a", "c", "d", "e", "i"]
+    assert [row[1:] for row in rows[:2]] == [("u", "a", "purchase", 5), ("u", "c", "purchase", 9)]
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+    assert since(rows[2][0]) == rows[3:]
+    assert since(rows[-1][0]) == since(0, actions=()) == []
+
+
 def test_events_are_counted_once_each(store, event):
     assert store.count() == 0
     store.append([event("a"), event("b"), event("a")])

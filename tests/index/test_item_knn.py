@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -123,3 +125,22 @@ def test_weighted_histories_score_as_the_baseline(training):
     dense = np.zeros(ITEMS, np.float32)
     dense[rows] = scores
     np.testing.assert_allclose(dense, expected, atol=rounding(expected, terms=4))
+
+
+def test_lists_do_not_depend_on_the_size_of_the_blocks_they_are_computed_in(monkeypatch):
+    chosen = np.random.default_rng(0)
+    items = chosen.integers(60, size=900).astype(np.int32)
+    offsets = np.sort(np.concatenate([[0, 900], chosen.integers(900, size=80)]))
+    strengths = np.where(items % 3, 1, 0.5).astype(np.float32)
+    whole = nearest_neighbours(offsets, items, 61, shrinkage=2, kept=7, strengths=strengths)
+
+    monkeypatch.setattr("index.item_knn.BLOCK", 500)
+    parts = nearest_neighbours(offsets, items, 61, shrinkage=2, kept=7, strengths=strengths)
+
+    similarity = ItemKNN.fit(offsets, items, 61, 2, strengths).similarity.toarray()
+    for item, (start, end) in enumerate(pairwise(parts.starts)):
+        best = np.sort(similarity[item])[::-1][:7]
+        np.testing.assert_array_equal(parts.weights[start:end], best[best > 0])
+        np.testing.assert_array_equal(similarity[item, parts.rows[start:end]], best[best > 0])
+    for part in ("starts", "rows", "weights"):
+        np.testing.assert_array_equal(getattr(parts, part), getattr(whole, part))

@@ -8,8 +8,9 @@ from dataset.arrays import TEST, TRAIN, load_dataset, save_dataset
 from dataset.baskets import Baskets
 from index.config import IndexConfig, NeighboursConfig
 from index.item_knn import NEXT_ITEMS
+from index.pair_lists import Purchases, pair_lists
 from index.recall_sources import RecallSources
-from index.stage import CURVE, LATENCY, POINT, RECALL, _pairs, build
+from index.stage import CURVE, LATENCY, POINT, RECALL, build
 from lineage.cli import run
 from lineage.manifest import CorruptArtifactError, read_manifest, verify_files
 from lineage.stages import NEIGHBOURS
@@ -150,17 +151,8 @@ def test_items_of_one_basket_without_a_user_are_neighbours(root):
 
 def nearest(data, *, baskets):
     """Weights of the first item's neighbours, by row, as the stage counts them."""
-    learnt = data.counted(data.splits == TRAIN)
-    users = np.repeat(np.arange(data.users), np.diff(data.offsets))[learnt]
-    offsets = np.searchsorted(users, np.arange(data.users + 1))
-    items = np.asarray(data.items[learnt])
-    found, _ = _pairs(
-        NeighboursConfig(),
-        offsets,
-        items,
-        replace(data, purchases_without_user=baskets),
-        strengths=np.ones(len(items), np.float32),
-    )
+    whole = replace(data, purchases_without_user=baskets)
+    found, _ = pair_lists(NeighboursConfig(), whole, Purchases.of(whole))
     rows = slice(found.starts[0], found.starts[1])
     return dict(zip(found.rows[rows].tolist(), found.weights[rows].tolist(), strict=True))
 

@@ -41,6 +41,10 @@ class EventsConfig:
     user_key: Path | None = None
     """File of the keys of `keyed`; `python -m serving rotate-key` makes it and changes the key."""
 
+    recount_minutes: float = 10
+    """Interval at which new events move purchase counts, best sellers and neighbours, minutes; they
+    count from the next full hour on. 0 keeps the counts of the release."""
+
     keep_days: float | None = None
     """Age at which the server removes events for good, days; checked hourly, by default never."""
 
@@ -52,6 +56,8 @@ class EventsConfig:
             )
         if self.keep_days is not None and not 0 < self.keep_days < math.inf:
             raise ValueError(f"keep_days must be positive, got {self.keep_days:g}")
+        if not 0 <= self.recount_minutes < math.inf:
+            raise ValueError(f"recount_minutes must be at least 0, got {self.recount_minutes:g}")
         if self.history_length < 1:
             raise ValueError(f"history_length must be at least 1, got {self.history_length}")
         if self.lookup_seconds <= 0:

@@ -62,6 +62,9 @@ class FakeEngine:
 
     close = follow
 
+    def recount(self, store, actions, *, stopped):
+        """Counts nothing."""
+
     @property
     def age_seconds(self):
         return 0.0

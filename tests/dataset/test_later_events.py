@@ -1,0 +1,111 @@
+"""A dataset with events that happened after it ended."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dataset.arrays import TEST, TRAIN
+from dataset.interaction_codes import DAY, MICROSECONDS
+from dataset.later_events import (
+    LaterEvents,
+    end_of,
+    last_day,
+    purchases_of,
+    with_actions,
+    with_later,
+    with_purchases,
+)
+
+START = 1_700_006_400
+"""Midnight, UTC"""
+ANN, BEN, CLEO, DORA = range(4)
+"""Ben has no interactions, Cleo and Dora come later"""
+
+
+@pytest.fixture
+def data(shop):
+    """Two users on one day; Ann bought items 1 and 2 at once, and item 3."""
+    times = START + np.array([10, 10, 20])
+    return replace(
+        shop,
+        user_ids=shop.user_ids[:2],
+        offsets=np.array([0, 3, 3]),
+        items=np.array([1, 2, 3], np.int32),
+        times=times * MICROSECONDS,
+        moments=np.array([0, 0, 1], np.int32),
+        actions=np.ones(3, np.int32),
+        splits=np.array([TRAIN, TRAIN, TEST], np.uint8),
+    ).for_last_fit()
+
+
+def events(*rows):
+    """Events of user, item, seconds after the start, and action number."""
+    users, items, times, actions = (np.array(column) for column in zip(*rows, strict=True))
+    return LaterEvents(
+        users=users,
+        items=items.astype(np.int32),
+        times=START + times,
+        actions=actions.astype(np.int32),
+    )
+
+
+def test_events_follow_the_history_of_their_user_and_new_users_follow_the_known(data):
+    later = events((DORA, 9, 30, 1), (ANN, 4, 40, 1), (BEN, 5, 40, 2), (ANN, 6, 40, 1))
+
+    whole = with_later(data, later)
+
+    assert whole.users == 4
+    assert whole.offsets.tolist() == [0, 5, 6, 6, 7]
+    assert whole.items.tolist() == [1, 2, 3, 4, 6, 5, 9]
+    assert whole.moments.tolist() == [0, 0, 1, 2, 2, 0, 0]
+    assert (whole.times // MICROSECONDS - START).tolist() == [10, 10, 20, 40, 40, 40, 30]
+    assert whole.actions.tolist() == [1, 1, 1, 1, 1, 2, 1]
+    assert (whole.splits == TRAIN).all()
+    assert data.users == 2
+    assert len(data.items) == 3
+
+
+def test_purchases_are_those_that_the_whole_data_would_count(data):
+    """Also on the last day of the data, whose purchases the events repeat."""
+    rows = np.random.default_rng(0)
+    size = 400
+    times = np.sort(rows.integers(21, 3 * DAY, size))
+    columns = (rows.integers(4, size=size), rows.integers(1, 8, size), times)
+    later = events(*zip(*columns, rows.integers(1, 3, size), strict=True))
+
+    purchases = purchases_of(data, later, last_day(data))
+
+    counted = data.demand().with_events(purchases.items, purchases.times)
+    together = np.sort(np.concatenate([counted.keys, counted.added]))
+    assert 0 < len(purchases) < size
+    np.testing.assert_array_equal(together, with_later(data, later).demand().keys)
+
+
+def test_weak_actions_and_those_that_take_away_are_no_purchases(data):
+    known = with_actions(
+        replace(data, action_weights={"": 0.2, "buy": 1, "view": 0.1, "refund": -1}),
+        ["refund", "rent"],
+    )
+    buy, view, refund, rent = 1, 2, 3, 4
+
+    later = events((BEN, 1, 30, view), (BEN, 2, 31, refund), (BEN, 3, 32, rent), (BEN, 4, 33, buy))
+
+    assert known.action_names == ("buy", "view", "refund", "rent")
+    assert purchases_of(known, later, last_day(known)).items.tolist() == [4]
+
+
+def test_now_moves_with_several_users_and_not_with_one(data):
+    demand = data.demand()
+    alone = events(*((ANN, item, DAY + item, 1) for item in range(50)))
+    together = events(*((user, 1, DAY + 100 * user, 1) for user in range(12)))
+
+    assert with_purchases(demand, alone).newest == demand.newest == end_of(data)
+    assert with_purchases(demand, together).newest == START + DAY + 200
+
+
+def test_events_before_a_time_are_those_of_earlier_seconds():
+    later = events((ANN, 1, 5, 1), (ANN, 2, 6, 1), (ANN, 3, 6, 1), (ANN, 4, 7, 1))
+
+    assert later.before(START + 6).items.tolist() == [1]
+    assert len(later.before(START)) == 0
