@@ -17,7 +17,11 @@ Counts = Callable[[int], NDArray[np.int64]]
 
 
 def windowed_popularity_lists(
-    counts: Counts, popularity: NDArray[np.float64], histories: Sequence[Rows], nows: NDArray[np.int64], k: int
+    counts: Counts,
+    popularity: NDArray[np.float64],
+    histories: Sequence[Rows],
+    nows: NDArray[np.int64],
+    k: int,
 ) -> NDArray[np.int32]:
     """The items most bought in a window before now, without each user's history.
 

@@ -141,7 +141,11 @@ def _requests(data: Dataset, retriever: "Retriever") -> list[_Request]:
             history=history,
             when=cases.when(case),
             shortlist=retriever.shortlist(
-                history, CANDIDATES, {}, interaction_codes=cases.interaction_codes[case]
+                history,
+                CANDIDATES,
+                {},
+                interaction_codes=cases.interaction_codes[case],
+                when=cases.when(case),
             ),
         )
         for case, history in enumerate(cases.histories)

@@ -2,7 +2,7 @@ import numpy as np
 
 from dataset.demand import Demand
 from dataset.interaction_codes import DAY
-from serving.catalogue.sales import WINDOW, Sales
+from index.sales import WINDOW, Sales
 
 SUMMER, WINTER = 1_720_000_000, 1_735_000_000
 LAMP, PARASOL, SLEDGE, UNSOLD = range(4)
