@@ -155,7 +155,11 @@ def nearest(data, *, baskets):
     offsets = np.searchsorted(users, np.arange(data.users + 1))
     items = np.asarray(data.items[learnt])
     found, _ = _pairs(
-        NeighboursConfig(), offsets, items, replace(data, purchases_without_user=baskets)
+        NeighboursConfig(),
+        offsets,
+        items,
+        replace(data, purchases_without_user=baskets),
+        strengths=np.ones(len(items), np.float32),
     )
     rows = slice(found.starts[0], found.starts[1])
     return dict(zip(found.rows[rows].tolist(), found.weights[rows].tolist(), strict=True))
