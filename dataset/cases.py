@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.clock import full_hour
+from dataset.clock import NEVER, When, full_hour
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,14 +31,14 @@ class Cases:
     history_times: list[NDArray[np.int64] | None]
     """Unix seconds of each history's interactions; None without times."""
 
-    def when(self, case: int) -> tuple[int | None, NDArray[np.int64] | None]:
+    def when(self, case: int) -> When:
         """The full hour before a case's moment, and the times of its history, Unix seconds.
 
         Purchases count up to that hour, as when serving. None without times.
         """
         if self.times is None:
-            return None, None
-        return full_hour(int(self.times[case])), self.history_times[case]
+            return NEVER
+        return When(full_hour(int(self.times[case])), self.history_times[case])
 
     def __len__(self) -> int:
         return len(self.places)

@@ -3,6 +3,10 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dataset.interaction_codes import DAY, HOUR
 
@@ -10,6 +14,19 @@ from dataset.interaction_codes import DAY, HOUR
 def full_hour(seconds: int) -> int:
     """The full hour before a time, in Unix seconds: "now" of all that happens within that hour."""
     return seconds - seconds % HOUR
+
+
+class When(NamedTuple):
+    """The time as of which one shopper is answered, and the times of the shopper's history."""
+
+    now: int | None = None
+    """Unix seconds before which purchases count; None where interactions have no times"""
+    times: NDArray[np.int64] | None = None
+    """(history,) Unix seconds of the history, not decreasing; None where unknown"""
+
+
+NEVER = When()
+"""Nothing is known of time"""
 
 
 @dataclass(frozen=True, kw_only=True)

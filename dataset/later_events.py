@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.arrays import STRONG, TRAIN, Dataset
+from dataset.actions import STRONG
+from dataset.arrays import TRAIN, Dataset
 from dataset.demand import Demand
 from dataset.interaction_codes import DAY, MICROSECONDS, whole_seconds
 from dataset.popularity import first_of_day

@@ -13,7 +13,8 @@ GPUs = Literal["auto", "replicas", "shards", "none"]
 class NeighboursConfig:
     """Item-kNN as a second recall source, and how its scores are merged with the towers'.
 
-    An item's score is cosine / temperature + weight × log(item-kNN score + floor).
+    An item's score is cosine / temperature + weight × log(item-kNN score + floor), to which best
+    sellers add their part.
     """
 
     kept: int = 200
@@ -22,6 +23,9 @@ class NeighboursConfig:
     """Shrinks pairs that few users share: the larger, the less such a pair counts."""
     decay: float = 0.7
     """Weight of a history item relative to the next newer one."""
+    half_life: float | None = None
+    """Days in which the weight of a history item halves, instead of `decay`, where interactions
+    have times; 0 keeps `decay`. By default whichever recalls most for validation users."""
     weight: float | None = None
     """Weight of the logarithm of the item-kNN score, added to the towers' logit; by default the
     weight with the highest recall for validation users."""
@@ -32,12 +36,35 @@ class NeighboursConfig:
         for name in ("kept", "shrinkage"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        if self.weight is not None and self.weight < 0:
-            raise ValueError(f"weight must not be negative, got {self.weight}")
+        for name in ("weight", "half_life"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ValueError(f"{name} must not be negative, got {value}")
         if not 0 < self.decay <= 1:
             raise ValueError(f"decay must be in (0, 1], got {self.decay}")
         if self.floor <= 0:
             raise ValueError(f"floor must be positive, got {self.floor}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestSellersConfig:
+    """Best sellers as of now as a third recall source, where interactions have times.
+
+    An item's score gains weight × log(purchases in the window + 1).
+    """
+
+    window: int | None = None
+    """Days before now whose purchases count; by default those that recall most for validation
+    users."""
+    weight: float | None = None
+    """Weight of the logarithm; 0 turns the source off. By default the weight with the highest
+    recall for validation users."""
+
+    def __post_init__(self) -> None:
+        if self.window is not None and self.window < 1:
+            raise ValueError(f"window must be at least 1, got {self.window}")
+        if self.weight is not None and self.weight < 0:
+            raise ValueError(f"weight must not be negative, got {self.weight}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +126,8 @@ class IndexConfig:
     """Options of kind `milvus`."""
     neighbours: NeighboursConfig = field(default_factory=NeighboursConfig)
     """Options of the second recall source, item-kNN."""
+    best_sellers: BestSellersConfig = field(default_factory=BestSellersConfig)
+    """Options of the third recall source, best sellers as of now."""
 
     def __post_init__(self) -> None:
         for name in ("exact_up_to", "nlist"):

@@ -1,4 +1,4 @@
-"""Both recall sources, the index and the neighbour lists, merged by one score."""
+"""The recall sources, index, neighbour lists and best sellers, merged by one score."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,29 +9,39 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from dataset.interaction_codes import history_weights
+from dataset.clock import NEVER, When
+from dataset.demand import Demand
+from dataset.interaction_codes import DAY, history_weights
 from dataset.postings import bitmap_of, rows_of
 from index.arrays import Rows, Scores
-from index.config import NeighboursConfig
+from index.config import BestSellersConfig, NeighboursConfig
 from index.item_knn import NEXT_ITEMS, NeighbourLists
 from index.live_index import LiveIndex
 from index.open_store import load_store
 from index.ranked_list import RankedList
+from index.sales import WINDOW, Sales
 from index.vector_store import VectorStore
 from lineage.manifest import read_manifest
 from lineage.stages import INDEX, TOWERS
 
 WEIGHT = "neighbour weight"
 """Key of an index stage's fact: the weight that it chose or was given."""
+HALF_LIFE = "history half-life"
+"""Key of an index stage's fact: days that it chose or was given, 0 for decay by place."""
+SALES_WEIGHT, SALES_WINDOW = "best sellers weight", "best sellers window"
+"""Keys of an index stage's facts: weight and days that it chose or was given."""
 ACTION_WEIGHTS = "action weights"
 """Key of an index stage's fact: weight of each action number, 0 for actions that take away."""
+NEWEST = 300
+"""Newest items of a history that weigh something where it decays by time"""
+OFF = BestSellersConfig(weight=0.0)
 WIDTH = 64
 """Searches round their size up to a multiple of this, so that more of them share a batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecallSources:
-    """The index and the neighbour lists of one release."""
+    """The index, the neighbour lists and the best sellers of one release."""
 
     index: LiveIndex
     """Index over the items' embeddings"""
@@ -47,6 +57,10 @@ class RecallSources:
     """(items of the release,) random order that breaks ties of item-kNN scores"""
     action_weights: Scores
     """(1 + actions,) weight of each action number in item-kNN scores"""
+    sales: Sales | None = None
+    """Purchases in the window of the best sellers; None where interactions have no times"""
+    sales_weight: float = 0.0
+    """Weight of the best sellers; 0 if they recall nothing"""
 
     @classmethod
     def of(
@@ -58,6 +72,8 @@ class RecallSources:
         config: NeighboursConfig,
         next_items: NeighbourLists | None = None,
         action_weights: Sequence[float] = (1.0,),
+        demand: Demand | None = None,
+        best_sellers: BestSellersConfig = OFF,
     ) -> "RecallSources":
         """Assemble the recall sources of a release, without changes.
 
@@ -69,6 +85,8 @@ class RecallSources:
             next_items: Items bought after each item.
             action_weights: Weight of each action number in a history; a larger number weighs as
                 the last.
+            demand: Purchases by time; None turns the best sellers off.
+            best_sellers: How they are merged, with a weight and a window.
 
         Raises:
             ValueError: there are item-kNN lists, but no weight for them.
@@ -83,6 +101,10 @@ class RecallSources:
             config=config,
             preference=np.random.default_rng(0).permutation(len(store)),
             action_weights=np.asarray(action_weights, np.float32),
+            sales=None
+            if demand is None
+            else Sales.of(demand, len(store), window=best_sellers.window or WINDOW),
+            sales_weight=0.0 if demand is None else best_sellers.weight or 0.0,
         )
 
     @classmethod
@@ -91,7 +113,8 @@ class RecallSources:
         manifest = read_manifest(root / INDEX, INDEX)
         config = NeighboursConfig(**manifest.config["neighbours"])
         if config.kept:
-            config = replace(config, weight=manifest.facts[WEIGHT])
+            facts = manifest.facts
+            config = replace(config, weight=facts[WEIGHT], half_life=facts[HALF_LIFE])
         return cls.of(
             load_store(root / INDEX, manifest.config.get("gpus", "auto")),
             NeighbourLists.load(root / INDEX) if config.kept else None,
@@ -99,7 +122,16 @@ class RecallSources:
             config=config,
             next_items=NeighbourLists.load(root / INDEX, NEXT_ITEMS) if config.kept else None,
             action_weights=manifest.facts[ACTION_WEIGHTS] if config.kept else (1.0,),
+            demand=Demand.load(root / INDEX),
+            best_sellers=BestSellersConfig(
+                window=manifest.facts[SALES_WINDOW], weight=manifest.facts[SALES_WEIGHT]
+            ),
         )
+
+    def with_demand(self, demand: Demand) -> "RecallSources":
+        """The sources with other purchases by time."""
+        sales = None if self.sales is None else self.sales.with_demand(demand)
+        return replace(self, sales=sales)
 
     def nearest(
         self, embedding: Scores, excluded: Rows, size: int, *, allowed: BitMap | None = None
@@ -166,18 +198,23 @@ class RecallSources:
         allowed: BitMap | None = None,
         interaction_codes: Rows | None = None,
         excluded: Rows | None = None,
+        when: When = NEVER,
     ) -> RankedList:
-        """The best items of both sources without the excluded ones, best first.
+        """The best items of all sources without the excluded ones, best first.
 
         Args:
             embedding: (dimension,) of the shopper, of unit length.
             history: Item rows, oldest first; may be empty.
             size: Items to recall from each source, and to return after merging.
-            uses_neighbours: Whether the neighbour lists are used.
+            uses_neighbours: Whether the neighbour lists and the best sellers are used.
             allowed: Item rows to choose from; None for all.
             interaction_codes: (history,) interaction codes, whose actions weigh the history in
                 item-kNN scores; None if unknown.
             excluded: Item rows to leave out; None for the history's.
+            when: Time as of which items sell, and times of the history.
+
+        Raises:
+            ValueError: best sellers are used, but `when` has no now.
         """
         return self.shortlists(
             embedding[None],
@@ -187,6 +224,7 @@ class RecallSources:
             allowed=[allowed],
             interaction_codes=[interaction_codes],
             excluded=[history if excluded is None else excluded],
+            when=[when],
         )[0]
 
     def shortlists(
@@ -199,6 +237,7 @@ class RecallSources:
         allowed: Sequence[BitMap | None] | None = None,
         interaction_codes: Sequence[Rows | None] | None = None,
         excluded: Sequence[Rows] | None = None,
+        when: Sequence[When] | None = None,
     ) -> list[RankedList]:
         """`shortlist` for a batch of shoppers, embeddings (shoppers, dimension), in one search."""
         shoppers = range(len(histories))
@@ -206,7 +245,7 @@ class RecallSources:
         left_out = histories if excluded is None else excluded
         by_towers = self.nearest_all(embeddings, left_out, size, allowed=allowed or all_items)
         unions = [
-            self._with_neighbours(
+            self.united(
                 embeddings[place],
                 histories[place],
                 by_towers[place][0],
@@ -215,64 +254,78 @@ class RecallSources:
                 allowed=None if allowed is None else allowed[place],
                 interaction_codes=None if interaction_codes is None else interaction_codes[place],
                 excluded=left_out[place],
+                when=NEVER if when is None else when[place],
             )
             for place in shoppers
         ]
         return [_shortlisted(union, size) for union in unions]
 
-    def union(
-        self,
-        embedding: Scores,
-        history: Rows,
-        size: int,
-        *,
-        uses_neighbours: bool = True,
-        allowed: BitMap | None = None,
-        interaction_codes: Rows | None = None,
-        excluded: Rows | None = None,
-    ) -> RankedList:
-        """The items that `shortlist` chooses from: the `size` best of each source, unordered."""
-        left_out = history if excluded is None else excluded
-        by_towers, _ = self.nearest(embedding, left_out, size, allowed=allowed)
-        return self._with_neighbours(
-            embedding,
-            history,
-            by_towers,
-            size,
-            uses_neighbours=uses_neighbours,
-            allowed=allowed,
-            interaction_codes=interaction_codes,
-            excluded=left_out,
-        )
-
-    def _with_neighbours(
+    def united(
         self,
         embedding: Scores,
         history: Rows,
         by_towers: Rows,
         size: int,
         *,
-        uses_neighbours: bool,
-        allowed: BitMap | None,
-        interaction_codes: Rows | None,
-        excluded: Rows,
+        uses_neighbours: bool = True,
+        allowed: BitMap | None = None,
+        interaction_codes: Rows | None = None,
+        excluded: Rows | None = None,
+        when: When = NEVER,
     ) -> RankedList:
-        """Union of the items that the towers recalled and those that the lists recall."""
+        """Items from which `shortlist` chooses: the `size` best of each source, unordered.
+
+        Its further arguments are those of `shortlist`; `by_towers` are the item rows that the
+        towers recalled.
+        """
         known, scores = self._neighbour_scores(
-            history if uses_neighbours else history[:0], interaction_codes, forgotten=True
+            history if uses_neighbours else history[:0], interaction_codes, when, forgotten=True
         )
-        current = self.index.current(known)
-        fresh = ~np.isin(known, self.index.origins(excluded)) & (current >= 0)
-        if allowed is not None:
-            fresh[fresh] = np.isin(current[fresh], rows_of(bitmap_of(current[fresh]) & allowed))
-        best = np.lexsort((self.preference[known[fresh]], -scores[fresh]))[:size]
-        by_neighbours = current[fresh][best].astype(np.int32)
-        rows = np.concatenate([by_towers, by_neighbours[~np.isin(by_neighbours, by_towers)]])
+        left_out = self.index.origins(history if excluded is None else excluded)
+        current = self._fresh(known, left_out, allowed)
+        best = np.lexsort((self.preference[known], -scores))
+        by_neighbours = current[best][current[best] >= 0][:size].astype(np.int32)
+        when = when if uses_neighbours else NEVER
+        best_sellers = uses_neighbours and self.sales is not None and self.sales_weight > 0
+        by_sales = (
+            self._best_sellers(left_out, size, allowed, when) if best_sellers else by_towers[:0]
+        )
+        rows = by_towers
+        for recalled in (by_neighbours, by_sales):
+            rows = np.concatenate([rows, recalled[~np.isin(recalled, rows)]])
         return replace(
-            self._scored(embedding, rows, known, scores),
+            self._scored(embedding, rows, known, scores, when),
             by_towers=np.isin(rows, by_towers),
             by_neighbours=np.isin(rows, by_neighbours),
+            by_sales=np.isin(rows, by_sales),
         )
+
+    def _fresh(
+        self, origins: NDArray[np.integer], excluded: NDArray[np.integer], allowed: BitMap | None
+    ) -> NDArray[np.int64]:
+        """(items,) current rows of the release's rows, -1 for items that must not be recalled."""
+        current = self.index.current(origins)
+        fresh = ~np.isin(origins, excluded) & (current >= 0)
+        if allowed is not None:
+            fresh[fresh] = np.isin(current[fresh], rows_of(bitmap_of(current[fresh]) & allowed))
+        return np.where(fresh, current, -1)
+
+    def _best_sellers(
+        self, excluded: NDArray[np.integer], size: int, allowed: BitMap | None, when: When
+    ) -> Rows:
+        """(found,) item rows of the best sellers as of now, best first; `size` at most."""
+        assert self.sales is not None
+        if when.now is None:
+            raise ValueError("now must be given where best sellers are recalled, got None")
+        parts, found, start, block = [], 0, 0, size + len(excluded)
+        while found < size:
+            sold = self.sales.sold(when.now, start, start + block)
+            current = self._fresh(sold, excluded, allowed)
+            parts.append(current[current >= 0])
+            if len(sold) < block:
+                break
+            found, start, block = found + len(parts[-1]), start + block, 2 * block
+        return np.concatenate(parts)[:size].astype(np.int32)
 
     def score_items(
         self,
@@ -281,56 +334,84 @@ class RecallSources:
         rows: Rows,
         *,
         interaction_codes: Rows | None = None,
+        when: When = NEVER,
     ) -> RankedList:
-        """Scores of both sources for given items, in the given order, marked as not recalled."""
-        known, scores = self._neighbour_scores(history, interaction_codes, forgotten=False)
-        return self._scored(embedding, rows, known, scores)
+        """Scores of all sources for given items, in the given order, marked as not recalled.
+
+        Without a now in `when`, sales do not count.
+        """
+        known, scores = self._neighbour_scores(history, interaction_codes, when, forgotten=False)
+        return self._scored(embedding, rows, known, scores, when)
 
     def merged(
-        self, cosines: Scores, neighbour_scores: Scores, *, weight: float | None = None
+        self,
+        cosines: Scores,
+        neighbour_scores: Scores,
+        sales: Scores,
+        *,
+        weight: float | Scores | None = None,
+        sales_weight: float | Scores | None = None,
     ) -> Scores:
-        """(items,): logits that order a shortlist.
+        """(items,): logits that order a shortlist; (merges, items) for several weights.
 
         Args:
             cosines: (items,) cosines of the shopper's and the items' embeddings.
             neighbour_scores: (items,) item-kNN scores.
-            weight: Weight of the neighbour lists; by default the configured one.
+            sales: (items,) purchases in the window of the best sellers.
+            weight: Weight of the neighbour lists, one or (merges, 1); by default as configured.
+            sales_weight: Weight of the best sellers, likewise.
         """
+        weight = self.config.weight if weight is None else weight
+        sales_weight = self.sales_weight if sales_weight is None else sales_weight
         logits = cosines / self.temperature
         if self.neighbours is not None:
-            weight = self.config.weight if weight is None else weight
             logits = logits + weight * np.log(neighbour_scores + self.config.floor)
+        if self.sales is not None and np.any(sales_weight):
+            logits = logits + sales_weight * np.log1p(sales)
         scores: Scores = logits.astype(np.float32)
         return scores
 
     def _neighbour_scores(
-        self, history: Rows, interaction_codes: Rows | None, *, forgotten: bool
+        self, history: Rows, interaction_codes: Rows | None, when: When, *, forgotten: bool
     ) -> tuple[Rows, Scores]:
         """Item rows with an item-kNN score, ascending, and the scores; empty without the lists."""
         if self.neighbours is None:
             return np.empty(0, np.int32), np.empty(0, np.float32)
-        weights = None
+        weights, decay = None, self.config.decay
         if interaction_codes is not None and len(history):
             weights = history_weights(self.action_weights, interaction_codes)
+        if self.config.half_life and when.now is not None and when.times is not None:
+            decay, history = 1.0, history[-NEWEST:]
+            by_time = self._by_time(when.now, when.times[-NEWEST:])
+            weights = by_time if weights is None else by_time * weights[-NEWEST:]
         return self.neighbours.scores(
-            self.index.origins(history),
-            decay=self.config.decay,
-            forgotten=forgotten,
-            weights=weights,
+            self.index.origins(history), decay=decay, forgotten=forgotten, weights=weights
         )
 
-    def _scored(self, embedding: Scores, rows: Rows, known: Rows, scores: Scores) -> RankedList:
-        """Scores of both sources for `rows`; `scores` are the item-kNN scores of rows `known`."""
+    def _by_time(self, now: int, times: NDArray[np.int64]) -> Scores:
+        """(history,) weights that halve with every half-life."""
+        assert self.config.half_life
+        days = np.maximum(now - times, 0) / DAY
+        weights: Scores = (0.5 ** (days / self.config.half_life)).astype(np.float32)
+        return weights
+
+    def _scored(
+        self, embedding: Scores, rows: Rows, known: Rows, scores: Scores, when: When
+    ) -> RankedList:
+        """Scores of all sources for `rows`; `scores` are the item-kNN scores of rows `known`."""
         cosines = (self.index.vectors(rows) @ embedding).astype(np.float32)
-        shared = np.zeros(len(rows), np.float32)
+        origins, shared = self.index.origins(rows), np.zeros(len(rows), np.float32)
         if len(known):
-            origins = self.index.origins(rows)
             place = np.minimum(np.searchsorted(known, origins), len(known) - 1)
             shared = np.where(known[place] == origins, scores[place], 0).astype(np.float32)
+        sales = np.zeros(len(rows), np.float32)
+        if self.sales is not None and when.now is not None:
+            sales = self.sales.counts(origins, when.now).astype(np.float32)
         return replace(
-            RankedList.of(rows, self.merged(cosines, shared)),
+            RankedList.of(rows, self.merged(cosines, shared, sales)),
             cosines=cosines,
             neighbour_scores=shared,
+            sales=sales,
         )
 
 

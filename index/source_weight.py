@@ -1,53 +1,115 @@
-"""Chooses the weight of the neighbour lists by the recall of validation users."""
+"""Chooses how the recall sources are merged by the recall of validation users."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dataset.cases import Cases
+from index.arrays import Scores
+from index.merge import Choices, Merge
+from index.ranked_list import RankedList
 from index.recall_sources import RecallSources
 
-WEIGHTS = (0.0, 0.125, 0.25, 0.5, 1.0, 2.0)
 SHORTLIST = 200
-UNDECIDED = 1.0
-"""Weight where no user can decide: suits the head of a list, as no ranker is trained then"""
-UNDECIDED_NOTE = (
-    "no user's next item can be predicted in the validation split, so the neighbour lists weigh "
-    f"{UNDECIDED} (neighbours.weight)"
-)
 
 
-def recall_by_weight(
-    sources: RecallSources, users: NDArray[np.float32], cases: Cases
-) -> Mapping[float, float]:
-    """Recall@200 of future purchases by the merged shortlist, for each weight.
+def choose(
+    sources: RecallSources, users: NDArray[np.float32], cases: Cases, choices: Choices
+) -> tuple[Merge, Mapping[Merge, float]]:
+    """The merge that recalls most, the simplest of equals, and the recall of all that were tried.
+
+    First windows and weights are chosen with decay by place, then the half-life, and the weight of
+    the neighbour lists again. A half-life is taken if the paired gain exceeds a standard error.
+
+    Raises:
+        ValueError: there are no cases.
+    """
+    found = dict(recall_by_merge(sources, users, cases, choices.of_sales))
+    best = by_place = _best(found)
+    if len(choices.half_lives) > 1:
+        then = choices.of_half_lives(by_place)
+        new = [merge for merge in then if merge not in found]
+        found |= recall_by_merge(sources, users, cases, new)
+        by_time = _best(found)
+        gain = found[by_time] - found[by_place]
+        if gain.mean() > gain.std() / np.sqrt(len(gain)):
+            best = by_time
+    return best, {merge: float(recalls.mean()) for merge, recalls in found.items()}
+
+
+def _best(found: Mapping[Merge, NDArray[np.float64]]) -> Merge:
+    means = np.stack(list(found.values()), axis=1).mean(axis=0)
+    return min(merge for merge, mean in zip(found, means, strict=True) if mean == means.max())
+
+
+def recall_by_merge(
+    sources: RecallSources, users: NDArray[np.float32], cases: Cases, merges: Sequence[Merge]
+) -> Mapping[Merge, NDArray[np.float64]]:
+    """Recall@200 of future purchases by the merged shortlist, for each way to merge.
 
     Args:
-        sources: Recall sources whose weight is to be chosen.
+        sources: Recall sources.
         users: (cases, dimension) user embeddings.
         cases: Histories and the items to recall.
+        merges: Ways to merge them.
 
     Returns:
-        Mean recall over the cases by weight, smallest weight first.
+        Recalls of the cases, (cases,), by merge.
 
     Raises:
         ValueError: there are no cases.
     """
     if not len(cases):
         raise ValueError("cases must have at least one user, got none")
-    found = np.zeros((len(cases), len(WEIGHTS)))
+    unions: dict[tuple[float, int, bool], list[Merge]] = {}
+    for merge in merges:
+        key = merge.half_life, merge.window, merge.sales_weight > 0
+        unions.setdefault(key, []).append(merge)
+    recalling = [(those[-1].of(sources), those) for those in unions.values()]
+    found: list[list[float]] = []
     for case in tqdm(range(len(cases)), "weigh", unit="user", leave=False):
-        union = sources.union(
-            users[case],
-            cases.histories[case],
-            SHORTLIST,
-            interaction_codes=cases.interaction_codes[case],
-            excluded=cases.excluded[case],
-        )
-        for column, weight in enumerate(WEIGHTS):
-            scores = sources.merged(union.cosines, union.neighbour_scores, weight=weight)
-            head = union.rows[np.argsort(-scores, kind="stable")[:SHORTLIST]]
-            found[case, column] = np.isin(cases.targets[case], head).mean()
-    return dict(zip(WEIGHTS, found.mean(axis=0).tolist(), strict=True))
+        by_towers, _ = sources.nearest(users[case], cases.excluded[case], SHORTLIST)
+        found.append([])
+        for variant, those in recalling:
+            union = variant.united(
+                users[case],
+                cases.histories[case],
+                by_towers,
+                SHORTLIST,
+                interaction_codes=cases.interaction_codes[case],
+                excluded=cases.excluded[case],
+                when=cases.when(case),
+            )
+            wanted = np.isin(union.rows, cases.targets[case])
+            heads = _first(_scores(variant, union, those), SHORTLIST)
+            found[-1] += ((heads & wanted).sum(axis=1) / len(cases.targets[case])).tolist()
+    tried = [merge for _, those in recalling for merge in those]
+    return dict(zip(tried, np.array(found).T, strict=True))
+
+
+def _scores(variant: RecallSources, union: RankedList, merges: Sequence[Merge]) -> Scores:
+    """(merges, items) logits of a union by each merge's weights."""
+    weight, sales_weight = (
+        np.array([[getattr(merge, field)] for merge in merges], np.float32)
+        for field in ("weight", "sales_weight")
+    )
+    return variant.merged(
+        union.cosines,
+        union.neighbour_scores,
+        union.sales,
+        weight=weight,
+        sales_weight=sales_weight,
+    )
+
+
+def _first(scores: Scores, size: int) -> NDArray[np.bool_]:
+    """Whether each score is among the `size` largest of its row; the first of equals are."""
+    if scores.shape[1] <= size:
+        return np.ones(scores.shape, bool)
+    least = -np.partition(-scores, size - 1, axis=1)[:, size - 1 : size]
+    above, equal = scores > least, scores == least
+    free = size - above.sum(axis=1, keepdims=True)
+    first: NDArray[np.bool_] = above | (equal & (np.cumsum(equal, axis=1) <= free))
+    return first

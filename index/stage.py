@@ -16,10 +16,11 @@ from index.config import IndexConfig
 from index.faiss_store.build import build_index, chosen_kind, list_count
 from index.faiss_store.gpus import used
 from index.item_knn import NEXT_ITEMS, NeighbourLists
+from index.merge import UNDECIDED_NOTE, Choices, chosen, recall_facts
 from index.milvus_store.upload import upload
 from index.pair_lists import Purchases, pair_lists
-from index.recall_sources import ACTION_WEIGHTS, WEIGHT, RecallSources
-from index.source_weight import UNDECIDED, UNDECIDED_NOTE, recall_by_weight
+from index.recall_sources import ACTION_WEIGHTS, RecallSources
+from index.source_weight import choose
 from index.tuning import OperatingPoint, Truth, explore, measure, reaching, widest_effort
 from index.vector_store import TunableStore
 from index.vectors import Vectors
@@ -49,7 +50,7 @@ SHORTLIST = 100
 
 
 def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
-    """Build the recall sources of the trial and choose the weight of the neighbour lists.
+    """Build the recall sources of the trial and choose how they are merged.
 
     Args:
         config: Options of the stage.
@@ -57,7 +58,7 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         folder: Where to write.
 
     Returns:
-        The facts that `build` returns, and recall by weight.
+        The facts that `build` returns, and recall by each of what was chosen.
 
     Raises:
         ValueError, CorruptArtifactError: as `build` does.
@@ -71,32 +72,35 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     if (demand := data.demand(before=TEST)) is not None:
         demand.save(folder)
     facts[NOTES] = []
+    choices = Choices.of(config.neighbours, config.best_sellers, timed=demand is not None)
+    merge = choices.first
     cases = data.cases("valid").at(np.load(towers / WEIGHING_CASES))
-    if neighbours is not None and config.neighbours.weight is None and not len(cases):
-        facts[WEIGHT], facts[NOTES] = UNDECIDED, [UNDECIDED_NOTE]
+    if len(choices.weights) > 1 and not len(cases):
+        facts[NOTES] = [UNDECIDED_NOTE]
         logger.warning(UNDECIDED_NOTE)
-    elif neighbours is not None and config.neighbours.weight is None:
-        recalls = recall_by_weight(
+    elif len(choices) > 1 and len(cases):
+        merge, recalls = choose(
             RecallSources.of(
                 index,
                 neighbours,
                 temperature=read_manifest(towers, TOWERS).facts["temperature"],
                 config=replace(config.neighbours, weight=0.0),
-                action_weights=facts[ACTION_WEIGHTS],
+                action_weights=facts.get(ACTION_WEIGHTS, (1.0,)),
+                demand=demand,
             ),
             np.load(towers / USER_EMBEDDINGS),
             cases,
+            choices,
         )
-        facts[WEIGHT] = max(recalls, key=lambda weight: (recalls[weight], -weight))
-        facts["recall by weight"] = {str(w): round(r, 4) for w, r in recalls.items()}
-    return facts
+        facts |= recall_facts(merge, recalls)
+    return facts | merge.facts
 
 
 def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     """Build the index over a finished towers stage's embeddings, and the neighbour lists.
 
     Args:
-        config: Options of the stage; without a weight of the lists, the trial's is used.
+        config: Options of the stage; what they leave open is as the trial chose.
         root: Folder of the dataset's stages.
         folder: Where to write.
 
@@ -119,13 +123,12 @@ def build_last(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, An
 def _refit(
     config: IndexConfig, root: Path, towers: str, data: Dataset, folder: Path
 ) -> Mapping[str, Any]:
-    """Build and write the recall sources over a stage of towers, with the trial's weight."""
-    _, neighbours, facts = _built(config, root / towers, data, folder)
+    """Build and write the recall sources over a stage of towers, merged as the trial chose."""
+    _, _, facts = _built(config, root / towers, data, folder)
     if (demand := data.demand()) is not None:
         demand.save(folder)
-    if neighbours is not None and config.neighbours.weight is None:
-        facts[WEIGHT] = read_manifest(root / TRIAL_INDEX, TRIAL_INDEX).facts[WEIGHT]
-    return facts
+    of_trial = read_manifest(root / TRIAL_INDEX, TRIAL_INDEX).facts
+    return facts | chosen(config.neighbours, config.best_sellers, of_trial).facts
 
 
 def _built(
@@ -162,7 +165,6 @@ def _built(
     following.save(folder, NEXT_ITEMS)
     facts["neighbour pairs"] = len(neighbours.rows)
     facts[ACTION_WEIGHTS] = [max(float(weight), 0.0) for weight in data.weight_of_action]
-    facts[WEIGHT] = config.neighbours.weight
     return index, neighbours, facts
 
 

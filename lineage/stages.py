@@ -88,14 +88,14 @@ EVALUATED: Mapping[str, Stage] = {
         ),
         Stage(
             path=TRIAL_INDEX,
-            about="Build the trial's recall sources and choose the weight of the neighbour lists.",
+            about="Build the trial's recall sources and choose how they are merged.",
             module="index.trial",
             target="trial",
             needs=(DATA, TRIAL_TOWERS),
             writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
             served=False,
-            format=10,  # 8 has no purchases by time
-            reads_from=10,
+            format=11,  # 8 has no purchases by time, 10 no weight of best sellers
+            reads_from=11,
         ),
         Stage(
             path=SHORTLISTS,
@@ -124,8 +124,8 @@ EVALUATED: Mapping[str, Stage] = {
             target="index",
             needs=(DATA, TOWERS, TRIAL_INDEX),
             writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
-            format=10,  # 8 has no purchases by time
-            reads_from=10,
+            format=11,  # 8 has no purchases by time, 10 no weight of best sellers
+            reads_from=11,
         ),
         Stage(
             path=RANKER,

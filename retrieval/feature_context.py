@@ -12,6 +12,7 @@ from index.arrays import Rows, Scores
 from index.item_knn import NeighbourLists
 from index.ranked_list import RankedList
 from index.recall_sources import RecallSources
+from index.sales import learnt_popularity
 
 FLOOR = 1e-3
 """Added to a share before taking its logarithm."""
@@ -152,15 +153,6 @@ class FeatureContext:
 
     def _item_times(self, origins: NDArray[np.int64]) -> Scores:
         return self.all_item_times[np.minimum(origins, len(self.all_item_times) - 1)]
-
-
-def learnt_popularity(
-    popularity: NDArray[np.float64], rows: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """(rows,) popularity of each item; 0 for items newer than the release."""
-    known = rows < len(popularity)
-    counts: NDArray[np.float64] = np.where(known, popularity[np.where(known, rows, 0)], 0)
-    return counts
 
 
 def _weights(

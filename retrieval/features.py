@@ -121,6 +121,8 @@ TIMED = (
         "log share",
         lambda c: log_share(decayed_by_time(c, c.together)),
     ),
+    Feature("recalled by best sellers", "bool", lambda c: c.in_shortlist(c.shortlist.by_sales)),
+    Feature("rank by sales", "log rank", lambda c: log_rank(c, "sales")),
 )
 """Features that follow where interactions have times."""
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dataset.arrays import load_dataset
 from dataset.cases import Cases
+from dataset.clock import When
 from dataset.validation_users import ValidationUsers
 from index.arrays import Rows
 from index.ranked_list import RankedList
@@ -68,17 +68,21 @@ class _RecalledCase:
 
     place: int
     history: Rows
-    when: tuple[int | None, NDArray[np.int64] | None]
+    when: When
     targets: Rows
     recalled: RankedList
 
 
 def _recall(retriever: Retriever, cases: Cases, size: int, description: str) -> list[_RecalledCase]:
     shoppers = [
-        ResolvedShopper(history=history, interaction_codes=interaction_codes, excluded=excluded)
-        for history, interaction_codes, excluded in zip(
-            cases.histories, cases.interaction_codes, cases.excluded, strict=True
+        ResolvedShopper(
+            history=history,
+            interaction_codes=cases.interaction_codes[case],
+            excluded=cases.excluded[case],
+            now=cases.when(case).now,
+            times=cases.when(case).times,
         )
+        for case, history in enumerate(cases.histories)
     ]
     recalled_cases: list[_RecalledCase] = []
     with tqdm(total=len(shoppers), desc=description, unit="user", leave=False) as progress:

@@ -1,4 +1,4 @@
-"""The first half of the cascade: turns histories into shortlists, recalled by both sources."""
+"""The first half of the cascade: turns histories into shortlists, recalled by all sources."""
 
 import time
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from dataset.clock import NEVER, When
 from index.arrays import Rows, Scores
 from index.ranked_list import RankedList
 from index.recall_sources import RecallSources
@@ -33,11 +34,11 @@ class ResolvedShopper:
     now: int | None = None
     """Unix seconds as of which purchases are counted; None where interactions have no times"""
     search: str = ""
-    """Search words; with a search, the neighbour lists are not used, because they cannot match
-    words"""
+    """Search words; with a search, neither neighbour lists nor best sellers are used, because they
+    cannot match words"""
     vector: Scores | None = None
-    """(dimension,) of unit length, used instead of the user tower's embedding; with a vector, the
-    neighbour lists are not used"""
+    """(dimension,) of unit length, used instead of the user tower's embedding; with a vector, only
+    the towers are used"""
     allowed: BitMap | None = None
     """Item rows that may be recalled; None for all"""
     excluded: Rows | None = None
@@ -50,8 +51,13 @@ class ResolvedShopper:
 
     @property
     def uses_neighbours(self) -> bool:
-        """Whether the neighbour lists recall items for this shopper."""
+        """Whether neighbour lists and best sellers recall items for this shopper."""
         return not self.search and self.vector is None
+
+    @property
+    def when(self) -> When:
+        """Time as of which items sell, and times of the history."""
+        return When(self.now, self.times)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,14 +155,14 @@ class Retriever:
         *,
         given: Sequence[Rows | None] | None = None,
     ) -> list[RankedList]:
-        """Shortlist of every shopper: the best items of both sources, best first.
+        """Shortlist of every shopper: the best items of all sources, best first.
 
         Args:
             shoppers: Shoppers to recommend to.
-            size: Items wanted from each source, and from both together.
+            size: Items wanted from each source, and from all together.
             stage_times: Receives the times `user_tower` and `index`, ms.
             given: For each shopper, item rows to score instead of the recalled items, or None. They
-                keep their order, are marked as recalled by neither source, and come with the
+                keep their order, are marked as recalled by no source, and come with the
                 shopper's shortlist.
         """
         users = self.embed_all(shoppers, stage_times)
@@ -169,6 +175,7 @@ class Retriever:
             allowed=[shopper.allowed for shopper in shoppers],
             interaction_codes=[shopper.interaction_codes for shopper in shoppers],
             excluded=[shopper.left_out for shopper in shoppers],
+            when=[shopper.when for shopper in shoppers],
         )
         for place, judged in enumerate(given or ()):
             if judged is not None:
@@ -177,6 +184,7 @@ class Retriever:
                     shoppers[place].history,
                     judged,
                     interaction_codes=shoppers[place].interaction_codes,
+                    when=shoppers[place].when if shoppers[place].uses_neighbours else NEVER,
                 )
                 lists[place] = _beside(scored, lists[place])
         stage_times["index"] = 1e3 * (time.perf_counter() - started)
@@ -190,17 +198,17 @@ class Retriever:
         *,
         interaction_codes: Rows | None = None,
         excluded: Rows | None = None,
+        when: When = NEVER,
     ) -> RankedList:
         """Shortlist of one shopper."""
-        return self.recall(
-            [
-                ResolvedShopper(
-                    history=history, interaction_codes=interaction_codes, excluded=excluded
-                )
-            ],
-            size,
-            stage_times,
-        )[0]
+        shopper = ResolvedShopper(
+            history=history,
+            interaction_codes=interaction_codes,
+            excluded=excluded,
+            now=when.now,
+            times=when.times,
+        )
+        return self.recall([shopper], size, stage_times)[0]
 
 
 def _beside(given: RankedList, shortlist: RankedList) -> RankedList:
@@ -214,6 +222,6 @@ def _beside(given: RankedList, shortlist: RankedList) -> RankedList:
     places = np.array([place.get(row, -1) for row in given.rows.tolist()], np.int64)
     columns: dict[str, Any] = {
         name: np.where(places >= 0, getattr(shortlist, name)[places], getattr(given, name))
-        for name in ("scores", "cosines", "neighbour_scores")
+        for name in ("scores", "cosines", "neighbour_scores", "sales")
     }
     return replace(given, **columns, shortlist=shortlist)

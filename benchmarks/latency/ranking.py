@@ -146,6 +146,7 @@ def _requests(data: Dataset, retriever: "Retriever") -> list[_Request]:
                 {},
                 interaction_codes=cases.interaction_codes[case],
                 excluded=cases.excluded[case],
+                when=cases.when(case),
             ),
         )
         for case, history in enumerate(cases.histories)

@@ -229,14 +229,15 @@ def boosted(
     seeds = range(config.seed, config.seed + trainings)
     lists = []
     for case, history in enumerate(tqdm(cases.histories, desc="features", unit="user")):
+        now, times = when = cases.when(case)
         recalled = sources.shortlist(
             own.users[case],
             history,
             size,
             interaction_codes=cases.interaction_codes[case],
             excluded=cases.excluded[case],
+            when=when,
         )
-        now, times = cases.when(case)
         lists.append((recalled.rows, features(history, recalled, now=now, times=times)))
     return np.stack(
         [

@@ -60,13 +60,13 @@ def own_lists(retriever: Retriever, cases: Cases, widths: Sequence[int]) -> List
         )[1]
     merged = np.full((len(cases), LISTED), -1, np.int32)
     for user, history in enumerate(tqdm(cases.histories, "merge", unit="user", leave=False)):
-        codes = cases.interaction_codes[user]
         found = retriever.sources.shortlist(
             users[user],
             history,
             LISTED,
-            interaction_codes=codes,
+            interaction_codes=cases.interaction_codes[user],
             excluded=cases.excluded[user],
+            when=cases.when(user),
         )
         merged[user, : len(found.rows)] = found.rows
     return {**lists, "towers and neighbours": merged}

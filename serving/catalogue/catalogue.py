@@ -16,8 +16,8 @@ from dataset.item_fields import ItemFields
 from dataset.postings import bitmap_of, rows_of
 from events.privacy.erased_users import ErasedUsers
 from events.privacy.user_names import length_of
+from index.sales import Sales
 from serving.catalogue.live_items import LiveItems
-from serving.catalogue.sales import Sales
 from serving.catalogue.user_history import (
     excluding_by_name,
     history_with,

@@ -92,6 +92,7 @@ class AnswerBuilder:
         by = (
             (Source.TOWERS, ranked_list.by_towers),
             (Source.NEIGHBOURS, ranked_list.by_neighbours),
+            (Source.BEST_SELLERS, ranked_list.by_sales),
         )
         return RankedItem(
             item_id=catalogue.item_id(row),

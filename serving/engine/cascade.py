@@ -117,10 +117,12 @@ class Cascade:
         Args:
             demand: Purchases of the release and later ones, as `Demand.with_events` returns.
         """
+        sources = self.retriever.sources.with_demand(demand)
         return replace(
             self,
             catalogue=replace(self.catalogue, sales=self.catalogue.sales.with_demand(demand)),
-            features=replace(self.features, demand=demand),
+            retriever=replace(self.retriever, sources=sources),
+            features=replace(self.features, sources=sources, demand=demand),
             version_token=object(),
         )
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.clock import NEVER
 from index.arrays import Rows, Scores
 from index.ranked_list import RankedList
 from retrieval.retriever import ResolvedShopper
@@ -120,13 +121,18 @@ def _rescored(
     """The same items with the sources' scores for a changed history."""
     history = shopper.history if shopper.uses_neighbours else shopper.history[:0]
     rescored = cascade.retriever.sources.score_items(
-        user, history, ranked_list.rows, interaction_codes=shopper.interaction_codes
+        user,
+        history,
+        ranked_list.rows,
+        interaction_codes=shopper.interaction_codes,
+        when=shopper.when if shopper.uses_neighbours else NEVER,
     )
     shortlist = ranked_list.shortlist
     return replace(
         rescored,
         by_towers=ranked_list.by_towers,
         by_neighbours=ranked_list.by_neighbours & (rescored.neighbour_scores > 0),
+        by_sales=ranked_list.by_sales,
         shortlist=None if shortlist is None else _rescored(cascade, user, shopper, shortlist),
     )
 

@@ -29,6 +29,8 @@ class Source(Enum):
     """The towers: the item is near the shopper's embedding."""
     NEIGHBOURS = "neighbours"
     """The neighbour lists: the item shares users with the items of the history."""
+    BEST_SELLERS = "best sellers"
+    """The best sellers: the item sells well as of now."""
 
 
 class Degraded(Enum):

@@ -32,7 +32,11 @@ TO_DEGRADED = {
 }
 FROM_DEGRADED = {message: degraded for degraded, message in TO_DEGRADED.items()}
 FROM_BASIS = {message: basis for basis, message in TO_BASIS.items()}
-TO_SOURCE = {Source.TOWERS: pb.SOURCE_TOWERS, Source.NEIGHBOURS: pb.SOURCE_NEIGHBOURS}
+TO_SOURCE = {
+    Source.TOWERS: pb.SOURCE_TOWERS,
+    Source.NEIGHBOURS: pb.SOURCE_NEIGHBOURS,
+    Source.BEST_SELLERS: pb.SOURCE_BEST_SELLERS,
+}
 FROM_SOURCE = {message: source for source, message in TO_SOURCE.items()}
 
 

@@ -1,13 +1,26 @@
 import numpy as np
 import pytest
 
-from dataset.arrays import load_dataset
-from index.config import NeighboursConfig
+from dataset.arrays import TEST, load_dataset
+from dataset.demand import Demand
+from index.config import BestSellersConfig, NeighboursConfig
 from index.faiss_store.store import FaissStore
 from index.item_knn import NeighbourLists
+from index.merge import (
+    HALF_LIVES,
+    SALES_WEIGHTS,
+    WEIGHTS,
+    WINDOWS,
+    Choices,
+    Merge,
+    chosen,
+    recall_facts,
+)
 from index.recall_sources import RecallSources
-from index.source_weight import SHORTLIST, WEIGHTS, recall_by_weight
+from index.source_weight import SHORTLIST, choose, recall_by_merge
 from lineage.manifest import read_manifest
+
+OPEN = NeighboursConfig(), BestSellersConfig()
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +33,7 @@ def parts(release):
         NeighbourLists.load(release / "trial" / "index"),
         temperature=0.05,
         config=NeighboursConfig(weight=0.0),
+        demand=load_dataset(release / "data").demand(before=TEST),
     )
     return {"sources": sources, "users": users, "cases": cases.at(places)}
 
@@ -28,7 +42,7 @@ def test_recall_by_weight_equals_recall_of_scores_over_the_whole_corpus(parts, m
     monkeypatch.setattr("index.source_weight.SHORTLIST", 12)
     sources, cases = parts["sources"], parts["cases"]
 
-    found = recall_by_weight(**parts)
+    found = recall_by_merge(**parts, merges=[Merge(weight=weight) for weight in WEIGHTS])
 
     vectors = sources.index.vectors(np.arange(240, dtype=np.int32))
     for weight in WEIGHTS:
@@ -42,7 +56,7 @@ def test_recall_by_weight_equals_recall_of_scores_over_the_whole_corpus(parts, m
             logits = vectors @ user / 0.05 + weight * np.log(shared + 1e-3)
             logits[history] = -np.inf
             shares.append(np.isin(targets, np.argsort(-logits)[:12]).mean())
-        assert found[weight] == pytest.approx(
+        assert found[Merge(weight=weight)].mean() == pytest.approx(
             np.mean(shares), abs=0.02
         )  # an item 13th in both is missed
     assert SHORTLIST == 200
@@ -52,7 +66,70 @@ def test_no_cases_are_refused(parts):
     no_cases = parts["cases"].select(np.empty(0, np.int64))
 
     with pytest.raises(ValueError, match="cases must have at least one user, got none"):
-        recall_by_weight(**{**parts, "cases": no_cases, "users": parts["users"][:0]})
+        recall_by_merge(parts["sources"], parts["users"][:0], no_cases, [Merge()])
+
+
+def test_the_recall_of_a_merge_is_that_of_the_shortlists_that_it_serves(parts, monkeypatch):
+    monkeypatch.setattr("index.source_weight.SHORTLIST", 12)
+    cases = parts["cases"]
+    merges = [Merge(), Merge(weight=0.5, sales_weight=2.0, window=28), Merge(30.0, 0.5, 1.0, 7)]
+
+    found = recall_by_merge(**parts, merges=merges)
+
+    for merge in merges:
+        served = merge.of(parts["sources"])
+        for case, recall in enumerate(found[merge].tolist()):
+            shortlist = served.shortlist(
+                parts["users"][case],
+                cases.histories[case],
+                12,
+                interaction_codes=cases.interaction_codes[case],
+                when=cases.when(case),
+            )
+            assert recall == np.isin(cases.targets[case], shortlist.rows).mean()
+
+
+def test_best_sellers_are_chosen_where_they_hold_what_is_bought(parts, monkeypatch):
+    """Each target was sold twice in the days before it, nothing else was."""
+    monkeypatch.setattr("index.source_weight.SHORTLIST", 12)
+    cases = parts["cases"]
+    targets, times = [], []
+    for case, of_case in enumerate(cases.targets):
+        targets += [*of_case.tolist()] * 2
+        times += [cases.when(case).now - 3600] * (2 * len(of_case))
+    sold = Demand.of(np.array(targets), np.array(times))
+    sources = parts["sources"].with_demand(sold)
+
+    merge, recalls = choose(sources, parts["users"], cases, Choices.of(*OPEN, timed=True))
+
+    assert merge.sales_weight > 0
+    assert merge.window == 7
+    facts = recall_facts(merge, recalls)
+    by_weight = facts["recall by weight of best sellers"]
+    assert by_weight[str(merge.sales_weight)] == round(recalls[merge], 4)
+    assert recalls[merge] > recalls[Merge(weight=merge.weight, window=7)]
+
+
+def test_without_times_only_the_weight_of_the_lists_is_open(parts):
+    untimed = Choices.of(*OPEN, timed=False)
+
+    assert untimed.of_sales == [Merge(weight=weight) for weight in WEIGHTS]
+    assert len(untimed) == len(WEIGHTS)
+    timed = Choices.of(*OPEN, timed=True)
+    by_place = 1 + len(WINDOWS) * (len(SALES_WEIGHTS) - 1)
+    assert len(timed) == len(WEIGHTS) * (by_place + len(HALF_LIVES) - 1)
+
+
+def test_options_close_choices_and_overrule_the_trial():
+    neighbours = NeighboursConfig(weight=0.5, half_life=30.0)
+    best_sellers = BestSellersConfig(weight=1.0, window=7)
+
+    assert len(Choices.of(neighbours, best_sellers, timed=True)) == 1
+    of_trial = Merge(90.0, 2.0, 1.0, 28).facts
+    assert chosen(neighbours, best_sellers, of_trial) == Merge(30.0, 1.0, 0.5, 7)
+    assert chosen(*OPEN, of_trial) == Merge(90.0, 2.0, 1.0, 28)
+    off = Choices.of(NeighboursConfig(kept=0), BestSellersConfig(weight=0.0), timed=True)
+    assert off.first == Merge(window=7)
 
 
 def test_the_trial_chooses_the_weight_of_highest_recall_and_the_index_uses_it(release):
@@ -62,4 +139,6 @@ def test_the_trial_chooses_the_weight_of_highest_recall_and_the_index_uses_it(re
     assert set(recalls) == set(WEIGHTS)
     assert recalls[facts["neighbour weight"]] == max(recalls.values())
     served = read_manifest(release / "index", "index").facts
-    assert served["neighbour weight"] == facts["neighbour weight"]
+    for name in ("neighbour weight", "history half-life", "best sellers weight"):
+        assert served[name] == facts[name]
+    assert served["best sellers window"] == facts["best sellers window"]

@@ -213,6 +213,8 @@ def test_every_timed_feature_counts_what_came_before_now(features, retriever, da
             "purchases in 7 days against 28": np.log((bought[7] + 0.5) / (bought[28] / 4 + 0.5)),
             "age of the item": np.log1p((now - mine.min()) / DAY) if len(mine) else 0,
             "gap to now": np.log1p(2),
+            "recalled by best sellers": float(recalled.by_sales[place]),
+            "rank by sales": np.log1p((recalled.sales > recalled.sales[place]).sum()),
             "bought with all items, decayed by time": np.log(
                 sum(weights * [weight(together, item, row) for item in history[::-1]]) + FLOOR
             ),

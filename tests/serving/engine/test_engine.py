@@ -8,10 +8,10 @@ from benchmarks.quality.cascade_lists import case_shoppers, history_shopper
 from dataset.arrays import TEST
 from dataset.interaction_codes import DAY, GAPS, whole_seconds
 from evaluation.search import exact_search
+from index.sales import WINDOW
 from serving.api.errors import UnknownItemError
 from serving.api.limits import Limits
 from serving.catalogue.catalogue import Catalogue
-from serving.catalogue.sales import WINDOW
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.answer import Basis, Source
 from shortlist_client.api.errors import InvalidRequestError

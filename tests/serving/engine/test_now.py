@@ -7,6 +7,7 @@ import pytest
 
 from dataset.interaction_codes import DAY, HOUR
 from serving.engine.engine import Engine, EngineConfig
+from shortlist_client.api.answer import Source
 from shortlist_client.api.request import Shopper, Wishes
 
 
@@ -47,6 +48,24 @@ def test_later_events_move_counts_best_sellers_and_now_without_touching_the_old_
     answer = replace(engine, cascade=new).recommend(Shopper(), Wishes(limit=1))
     assert (answer.items[0].item_id, answer.items[0].score) == ("i7", 50)
     assert engine.cascade.now == old.now
+
+
+def test_what_sells_now_is_recommended_and_says_so(engine):
+    sources = replace(engine.cascade.retriever.sources, sales_weight=20.0)
+    retriever = replace(engine.cascade.retriever, sources=sources)
+    cascade = replace(engine.cascade, retriever=retriever)
+    bought = np.full(50, 7), np.full(50, cascade.now - 2 * HOUR)
+    cascade = cascade.with_demand(cascade.features.demand.with_events(*bought))
+    selling = replace(engine, cascade=cascade)
+
+    answer = selling.recommend(Shopper(history=["i3", "i11"]), Wishes(limit=200), now=cascade.now)
+    ranked = selling.rank(Shopper(history=["i3", "i11"]), ["i7"], Wishes(explain=True))
+
+    found = next(item for item in answer.items if item.item_id == "i7")
+    assert (found.shortlist_rank, Source.BEST_SELLERS in found.sources) == (1, True)
+    assert ranked.items[0].item_id == "i7"
+    before = engine.recommend(Shopper(history=["i3", "i11"]), Wishes(limit=200))
+    assert not any(Source.BEST_SELLERS in item.sources for item in before.items)
 
 
 def test_the_ranker_sees_the_purchases_before_the_given_now(engine, shop):

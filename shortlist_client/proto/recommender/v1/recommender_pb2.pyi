@@ -32,6 +32,8 @@ class _SourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Source.ValueTy
     """The towers: the item is near the shopper's embedding."""
     SOURCE_NEIGHBOURS: _Source.ValueType  # 2
     """The neighbour lists: the item shares users with the items of the history."""
+    SOURCE_BEST_SELLERS: _Source.ValueType  # 3
+    """The best sellers: the item sells well as of now."""
 
 class Source(_Source, metaclass=_SourceEnumTypeWrapper):
     """What recalled an item."""
@@ -42,6 +44,8 @@ SOURCE_TOWERS: Source.ValueType  # 1
 """The towers: the item is near the shopper's embedding."""
 SOURCE_NEIGHBOURS: Source.ValueType  # 2
 """The neighbour lists: the item shares users with the items of the history."""
+SOURCE_BEST_SELLERS: Source.ValueType  # 3
+"""The best sellers: the item sells well as of now."""
 Global___Source: _TypeAlias = Source  # noqa: Y015
 
 class _Basis:

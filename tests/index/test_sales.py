@@ -2,7 +2,7 @@ import numpy as np
 
 from dataset.demand import Demand
 from dataset.interaction_codes import DAY
-from serving.catalogue.sales import WINDOW, Sales
+from index.sales import WINDOW, Sales
 
 SUMMER, WINTER = 1_720_000_000, 1_735_000_000
 LAMP, PARASOL, SLEDGE, UNSOLD = range(4)
@@ -53,3 +53,22 @@ def test_live_events_move_the_best_sellers():
 
     assert after.best_first(SUMMER)[0] == LAMP
     assert before.best_first(SUMMER)[0] == PARASOL
+
+
+def test_what_was_sold_equals_the_head_of_all_whichever_hour_is_asked(monkeypatch):
+    monkeypatch.setattr("index.sales.HEAD", 2)
+    monkeypatch.setattr("index.sales.HOURS", 1)
+    timed = sales(seasonal())
+
+    for now in (SUMMER, WINTER, SUMMER):
+        best, sold = timed.best_first(now), int((timed.counts(np.arange(4), now) > 0).sum())
+        assert timed.sold(now, 0, 2).tolist() == best[:2].tolist()
+        assert timed.sold(now, 1, 4).tolist() == best[1:sold].tolist()
+        assert sold < 4
+
+
+def test_sales_by_time_alone_order_equals_by_all_purchases():
+    alone = Sales.of(seasonal(), 4)
+
+    assert alone.best_first(SUMMER).tolist() == sales(seasonal()).best_first(SUMMER).tolist()
+    assert Sales.of(seasonal(), 4, window=1).counts(np.array([PARASOL]), SUMMER).tolist() == [1]
