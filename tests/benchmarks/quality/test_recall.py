@@ -86,6 +86,8 @@ def test_rare_recall_is_nan_for_users_without_a_rare_target(shop):
         interaction_codes=[np.array([0])],
         targets=[np.array([common])],
         taken=[np.empty(0, np.int32)],
+        times=None,
+        history_times=[None],
     )
 
     found = values(shop, np.array([[common, -1]], np.int32), case)
@@ -103,6 +105,8 @@ def test_rare_recall_counts_only_targets_with_few_training_purchases(shop):
         interaction_codes=[np.array([0])] * 3,
         targets=[np.array([rare]), np.array([common]), np.array(sorted([rare, common]))],
         taken=[np.empty(0, np.int32)] * 3,
+        times=None,
+        history_times=[None] * 3,
     )
     lists = np.array([[rare, common]] * 2 + [[common, -1]], np.int32)
 
