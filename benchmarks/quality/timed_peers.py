@@ -24,7 +24,7 @@ HALF_LIVES = (7.0, 30.0, 90.0, 1e9)
 EXPONENTS = (0.0, 0.5)
 """Powers of the purchases in `BOOST_DAYS` days that may multiply an item-kNN score"""
 BOOST_DAYS = 28
-CHOOSING = 2_000
+CHOOSING = 1_000
 """Most validation cases that choose the options"""
 KEPT_HOURS = 64
 """Counts of all items that are kept, by hour"""
