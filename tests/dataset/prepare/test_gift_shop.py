@@ -48,7 +48,7 @@ def test_every_product_line_is_a_purchase_or_a_refund_of_a_user_or_of_a_basket(d
 
 
 def test_users_and_baskets_are_cut_at_the_same_days(data):
-    valid, test = from_date("2011-11-10"), from_date("2011-11-25")
+    valid, test = from_date("2011-10-14"), from_date("2011-11-25")
 
     for found in (data, data.purchases_without_user):
         np.testing.assert_array_equal(found.splits == TRAIN, found.times < valid)
