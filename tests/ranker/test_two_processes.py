@@ -18,6 +18,7 @@ from tests.stage_command import started
 pytestmark = [pytest.mark.training, pytest.mark.numeric]
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_ranker_of_one_with_the_double_batch(
     release, tiny_bert, tmp_path, monkeypatch
 ):

@@ -54,6 +54,7 @@ def test_cases_without_targets_of_the_history_have_no_such_figures(shop, cases):
 
 
 @pytest.mark.numeric
+@pytest.mark.slow
 def test_a_shop_whose_purchases_come_back_learns_recommends_and_reports_them(
     tmp_path, build_release
 ):
