@@ -163,6 +163,7 @@ def outcome(rounds):
     return Counter(cut for cut, *_ in rounds), sum(done for _, done, *_ in rounds)
 
 
+@pytest.mark.slow  # killing a server and a publication are quick tests
 def test_killing_a_rebuild_loses_no_acknowledged_change(release, tmp_path, run_script):
     roots = [stages(release, tmp_path / name / "shop") for name in ("one", "two")]
 

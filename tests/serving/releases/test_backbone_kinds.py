@@ -18,6 +18,8 @@ from tests.tiny_backbones import KINDS, save_tiny
 
 pytestmark = pytest.mark.training
 CONFIG = EngineConfig(ranked=6, limits=Limits(shortlist=12))
+QUICK = ("bert", "xlm-roberta", "gpt2")
+SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS if kind not in QUICK]
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def check(engine):
     assert all(np.isfinite([item.score, item.ranker_score]).all() for item in ranked.items)
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", [*QUICK, *SLOW])
 def test_a_release_of_every_kind_answers_and_takes_items(served, tmp_path, kind):
     backbone = save_tiny(tmp_path / kind, kind)
 
