@@ -62,8 +62,7 @@ def with_later(data: Dataset, later: LaterEvents) -> Dataset:
         data: Timed dataset of `with_actions`; its user ids stay, so that new users have none.
         later: Events later than `end_of` the dataset.
     """
-    known = np.repeat(np.arange(data.users), np.diff(data.offsets))
-    users = np.concatenate([known, later.users])
+    users = np.concatenate([data.user_of, later.users])
     order = np.argsort(users, kind="stable")
     size = max(data.users, 1 + int(later.users.max(initial=-1)))
     return replace(

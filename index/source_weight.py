@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dataset.cases import Cases
+from evaluation.paired_gain import paired_gain
 from index.arrays import Scores
 from index.merge import Choices, Merge
 from index.ranked_list import RankedList
@@ -21,7 +22,8 @@ def choose(
     """The merge that recalls most, the simplest of equals, and the recall of all that were tried.
 
     First windows and weights are chosen with decay by place, then the half-life, and the weight of
-    the neighbour lists again. A half-life is taken if the paired gain exceeds a standard error.
+    the neighbour lists again. A half-life is taken if its gain exceeds the standard error over
+    users.
 
     Raises:
         ValueError: there are no cases.
@@ -33,8 +35,7 @@ def choose(
         new = [merge for merge in then if merge not in found]
         found |= recall_by_merge(sources, users, cases, new)
         by_time = _best(found)
-        gain = found[by_time] - found[by_place]
-        if gain.mean() > gain.std() / np.sqrt(len(gain)):
+        if paired_gain(found[by_place], found[by_time], cases.user_rows).pays:
             best = by_time
     return best, {merge: float(recalls.mean()) for merge, recalls in found.items()}
 

@@ -32,7 +32,7 @@ from ranker.attention.model import AttentionRanker
 from ranker.attention.new_item_states import item_states
 from ranker.config import PAYS, RankerConfig
 from ranker.corrector import Corrector
-from ranker.gate import ranking_gain
+from ranker.gate import ranking_gain, verdict
 from ranker.joint.inputs import RankerInputs
 from ranker.joint.model import CrossEncoder
 from ranker.late.inputs import LateInputs
@@ -125,7 +125,8 @@ def _trained(
     gate = ValidationLists.of(cases, shortlists, shortlists.gates, config.ranked)
     gates = shortlists.gates
     gain = ranking_gain(module.ranker, gate, cases.targets[gates], cases.user_rows[gates])
-    logger.info(gain.verdict)
+    says = verdict(gain)
+    logger.info(says)
     if not gain.pays:
         module.model.trust_shortlist()
     return module, {
@@ -135,7 +136,7 @@ def _trained(
         "users who decided": gain.users,
         PAYS: gain.pays,
         "epochs": fitted.epochs,
-        NOTES: [gain.verdict],
+        NOTES: [says],
     }
 
 

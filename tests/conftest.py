@@ -216,7 +216,7 @@ def build_release(tiny_bert):
             with (
                 pytest.MonkeyPatch.context() as always
             ):  # tests of serving need a ranker that ranks
-                always.setattr("ranker.gate.Gain.pays", ranking_pays)
+                always.setattr("evaluation.paired_gain.Gain.pays", ranking_pays)
                 run(stage, config, root, make)
         return root
 

@@ -27,7 +27,7 @@ from evaluation.intervals import Interval, difference_interval, mean_interval
 from evaluation.metrics import ndcg, recall
 from index.config import IndexConfig, NeighboursConfig
 from index.faiss_store.build import build_index
-from index.item_knn import nearest_neighbours
+from index.pair_lists import Purchases, pair_lists
 from index.recall_sources import RecallSources
 from lineage.manifest import read_manifest
 from lineage.stages import DATA
@@ -57,8 +57,7 @@ def cut(data: Dataset, day: datetime, *, newest: int, tested: int) -> Dataset:
     """
     if not data.timed:
         raise ValueError("interactions must have times to be cut by time, got none")
-    owners = np.repeat(np.arange(data.users), np.diff(data.offsets))
-    times = np.asarray(data.times)[moment_starts(owners, np.asarray(data.moments))]
+    times = np.asarray(data.times)[moment_starts(data.user_of, np.asarray(data.moments))]
     start = round(day.timestamp() * MICROSECONDS)
     held, end = (start + days * DAY * MICROSECONDS for days in (-newest, tested))
     splits = np.where(times < held, TRAIN, np.where(times < start, VALID, TEST)).astype(np.uint8)
@@ -89,16 +88,12 @@ def recommended(
     """
     items = module.embed_items()
     users = module.embed_users(items, cases.histories, cases.interaction_codes).cpu().numpy()
-    kept = np.asarray(data.splits) == TRAIN
-    owners = np.repeat(np.arange(data.users), np.diff(data.offsets))
-    counted = data.counted(kept)
-    offsets = np.searchsorted(owners[counted], np.arange(data.users + 1))
-    bought, size = np.asarray(data.items)[counted], len(data.item_ids)
+    neighbours, _ = pair_lists(config, data, Purchases.of(data))
     with tempfile.TemporaryDirectory() as scratch:
         exact = IndexConfig(kind="exact", gpus="none")
         sources = RecallSources.of(
             build_index(items.cpu().numpy(), exact, Path(scratch)),
-            nearest_neighbours(offsets, bought, size, shrinkage=config.shrinkage, kept=config.kept),
+            neighbours,
             temperature=float(module.average.temperature),
             config=config,
         )

@@ -152,7 +152,7 @@ class _Peers:
 
 def _fitted(data: Dataset) -> TimedKNN:
     kept = data.standing(np.asarray(data.splits) == TRAIN)
-    users = np.repeat(np.arange(data.users), np.diff(data.offsets))[kept]
+    users = data.user_of[kept]
     starts = np.unique(moment_starts(users, np.asarray(data.moments)[kept]))
     return TimedKNN.fit(
         np.searchsorted(users, np.arange(data.users + 1)),

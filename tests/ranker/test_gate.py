@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ranker.gate import paired_gain
+from evaluation.paired_gain import paired_gain
 
 
 def test_a_gain_within_one_standard_error_does_not_pay():

@@ -78,7 +78,7 @@ def test_a_new_feature_is_mined_trained_on_and_served(release, tiny_bert, tmp_pa
     root = shutil.copytree(release, tmp_path / "shop", ignore=shutil.ignore_patterns("training"))
     twice = Feature("twice the cosine", "cosine", lambda c: 2 * c.candidates.cosines)
     monkeypatch.setattr("retrieval.features.FEATURES", (twice, *FEATURES))
-    monkeypatch.setattr("ranker.gate.Gain.pays", True)
+    monkeypatch.setattr("evaluation.paired_gain.Gain.pays", True)
     few = TrainingConfig(max_epochs=1, examples_per_epoch=32, batch_size=16, learning_rate=3e-3)
 
     with pytest.raises(MismatchedArtifactError, match="missing: 'twice the cosine'"):
