@@ -25,9 +25,9 @@ from dataset.training_examples import TrainingExamples, training_examples
 from towers.batches import TowersBatch
 from towers.config import TowersConfig
 from towers.encode import encode
+from towers.fit import batches, build_module, text_inputs, training_source
 from towers.history_tower import HistoryTower
 from towers.item_tower import ItemTower
-from towers.train import batches, build_module, text_inputs, training_source
 from towers.user_encoder import ItemHistoryEncoder, UserTower
 
 TITLES = 10

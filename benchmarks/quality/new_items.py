@@ -28,7 +28,7 @@ from evaluation.search import exact_search
 from lineage.manifest import read_manifest
 from lineage.stages import DATA
 from towers.config import TowersConfig
-from towers.train import fit_towers
+from towers.fit import fit_towers
 
 logger = logging.getLogger(__name__)
 KS = (10, 50, 100)

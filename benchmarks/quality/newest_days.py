@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from backbone.load import load_tokenizer
 from backbone.training import training_folder
 from benchmarks.quality.config import BenchConfig
-from benchmarks.quality.evaluate import Lists, baselines
 from benchmarks.quality.subsets import with_interactions
+from benchmarks.quality.systems import Lists, baselines
 from dataset.arrays import TEST, TRAIN, VALID, Dataset, load_dataset
 from dataset.cases import Cases, moment_starts
 from dataset.interaction_codes import DAY, MICROSECONDS
@@ -32,8 +32,8 @@ from index.recall_sources import RecallSources
 from lineage.manifest import read_manifest
 from lineage.stages import DATA
 from towers.config import TowersConfig
+from towers.fit import fit_towers
 from towers.module import TowersModule
-from towers.train import fit_towers
 
 logger = logging.getLogger(__name__)
 LISTED = 100

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.quality.config import BenchConfig
-from benchmarks.quality.evaluate import RARE, Lists, baselines, evaluated_cases, peers
+from benchmarks.quality.figures import RARE
+from benchmarks.quality.systems import Lists, baselines, evaluated_cases, peers
 from benchmarks.quality.untrained import Untrained
 from dataset.arrays import Dataset, load_dataset
 from dataset.cases import Cases

@@ -8,9 +8,9 @@ from dataset.training_examples import training_examples
 from lineage.processes import Processes
 from towers.batches import TitleBatches, Training, WindowBatches
 from towers.config import TowersConfig
+from towers.fit import text_inputs
 from towers.inputs import Twins
 from towers.negative_sampler import NegativeSampler
-from towers.train import text_inputs
 from towers.windows import windows
 
 

@@ -6,9 +6,9 @@ import torch
 from backbone.load import load_tokenizer
 from tests.rounding import rounding
 from towers.config import TowersConfig
+from towers.fit import batches, text_inputs, training_source
 from towers.model import build_two_tower
 from towers.sampled_softmax import sampled_softmax
-from towers.train import batches, text_inputs, training_source
 
 pytestmark = pytest.mark.numeric
 

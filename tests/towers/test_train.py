@@ -13,9 +13,10 @@ from lineage.manifest import MissingArtifactError, read_manifest, writing
 from tests.rounding import SERVED, TINY_BERT, least_cosine, rounding
 from towers.artifact import load_item_tower
 from towers.config import TowersConfig
+from towers.fit import text_inputs
 from towers.item_tower import ItemTower
 from towers.module import TowersModule
-from towers.train import text_inputs, train, trial
+from towers.train import train, trial
 from towers.user_encoder import UserTower
 
 pytestmark = pytest.mark.training

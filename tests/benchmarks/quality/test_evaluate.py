@@ -6,7 +6,9 @@ import pytest
 
 from benchmarks.quality.cascade_lists import cascade_lists, case_shoppers
 from benchmarks.quality.config import BenchConfig
-from benchmarks.quality.evaluate import benchmark, evaluated_cases, head_ranked, made_from, slices
+from benchmarks.quality.evaluate import benchmark, made_from
+from benchmarks.quality.figures import head_ranked, slices
+from benchmarks.quality.systems import evaluated_cases
 from benchmarks.quality.timed_peers import TIMED_PEERS
 from benchmarks.report.report import is_up_to_date
 from benchmarks.report.tables import results_table

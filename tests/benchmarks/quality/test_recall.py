@@ -6,9 +6,9 @@ import pytest
 
 from benchmarks.quality.cascade_lists import cascade_lists
 from benchmarks.quality.config import BenchConfig
-from benchmarks.quality.evaluate import evaluated_cases
 from benchmarks.quality.recall import main
 from benchmarks.quality.retrieval_recall import own_lists, score, values
+from benchmarks.quality.systems import evaluated_cases
 from benchmarks.quality.untrained import Untrained
 from dataset.cases import Cases
 from evaluation.metrics import recall

@@ -1,0 +1,209 @@
+"""Trains both towers on a split: from a dataset to the towers after the selected epoch."""
+
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+from transformers import PreTrainedTokenizerBase
+
+from backbone.device import best_device
+from backbone.encode_texts import encode_texts
+from backbone.epoch_batches import EpochBatches, EpochSampler
+from backbone.kinds import splits
+from backbone.load import load_tokenizer
+from backbone.optimizer import warmup_steps
+from backbone.tokens import SpecialTokens, tokenize
+from backbone.training import FitResult, fit, seed_everything, total_steps
+from backbone.unknown_pieces import warn_of_unknown_pieces
+from dataset.arrays import Dataset
+from dataset.cases import Cases
+from dataset.training_examples import training_examples
+from lineage.processes import Processes
+from towers.batches import TitleBatches, Training, WindowBatches
+from towers.config import TowersConfig
+from towers.hard_negatives import HardNegatives
+from towers.inputs import TextInputs, Twins
+from towers.model import build_two_tower
+from towers.module import MONITOR, TowersModule
+from towers.negative_sampler import NegativeSampler
+from towers.svd_init import svd_embeddings
+from towers.titles_tower import TitlesTower, start_titles_tower
+from towers.untrained import untrained
+from towers.windows import windows
+
+
+def fit_towers(
+    config: TowersConfig,
+    data: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    *,
+    valid: Cases | None = None,
+    warmup: int | None = None,
+    cache_below: Path,
+) -> tuple[TowersModule, FitResult]:
+    """Train both towers on the training split.
+
+    Args:
+        config: Options of the towers.
+        data: Items and histories.
+        tokenizer: Tokenizer of the backbone.
+        folder: Folder of checkpoints and logs; an interrupted training resumes from it.
+        valid: Users whose recall@100 selects the best epoch; None selects the last one.
+        warmup: Steps during which the learning rate rises; by default as configured.
+        cache_below: Folder of the cached outputs of the pretrained backbone.
+
+    Returns:
+        The towers after the selected epoch, with every text encoded, and the result of the
+        training.
+    """
+    source = training_source(config, data, text_inputs(data, tokenizer, config))
+    if not len(source.examples):
+        module = build_module(config, data, source, 1, cache_below=cache_below)
+        return on_device(module), untrained(module)
+    loader = batches(config, source)
+    steps = total_steps(loader, config.training)
+    module = build_module(config, data, source, steps, valid=valid, cache_below=cache_below)
+    module.warmup = warmup_steps(config.training, steps) if warmup is None else warmup
+    fitted = fit(
+        module,
+        loader,
+        DataLoader(TensorDataset(torch.zeros(1))),  # validation handles all users at once
+        config=config.training,
+        monitor=MONITOR if valid else None,
+        folder=folder,
+    )
+    return on_device(module), fitted
+
+
+def on_device(module: TowersModule) -> TowersModule:
+    """The towers on the fastest device, where Lightning does not leave them, with every text."""
+    module.to(best_device())
+    if module.config.item_layers:
+        module.encode_texts()
+    return module
+
+
+def text_inputs(
+    data: Dataset, tokenizer: PreTrainedTokenizerBase, config: TowersConfig
+) -> TextInputs:
+    """Split every item's text and title into word pieces; warns if many are unknown."""
+    reads_titles = tokenizer
+    if config.of_titles != config.backbone:
+        reads_titles = load_tokenizer(config.of_titles)
+    texts = tokenize(data.texts, tokenizer, max_tokens=config.item_tokens - 2)
+    return TextInputs(
+        texts=texts,
+        titles=tokenize(data.titles, reads_titles, max_tokens=config.title_tokens),
+        special=SpecialTokens.of(tokenizer),
+        title_special=SpecialTokens.of(reads_titles),
+        history_tokens=config.history_tokens,
+        unknown=warn_of_unknown_pieces(texts, data.titles, tokenizer, config.backbone),
+    )
+
+
+def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> Training:
+    """The source of training batches: examples, inputs and the negative sampler."""
+    examples = training_examples(data, within_baskets=config.reads == "items")
+    items = len(data.item_ids)
+    twins = Twins(inputs.titles[row] for row in range(len(inputs.titles)))
+    counts = np.bincount(examples.targets, minlength=items)
+    weighted = np.bincount(examples.targets, examples.weights, items)
+    hard = None
+    bought = np.flatnonzero(data.popularity)
+    if config.hard and config.uniform < len(bought):
+        hard = HardNegatives(examples, twins, items=items, margin=config.hard_margin)
+    return Training(
+        examples=examples,
+        inputs=inputs,
+        twins=twins,
+        sampler=NegativeSampler(
+            target_share=counts / max(counts.sum(), 1),
+            bought=bought,
+            uniform=config.uniform,
+            hard=hard,
+        ),
+        fresh_texts=config.fresh_texts if config.item_layers else 0,
+        seed=config.training.seed,
+        prior=(config.prior * np.log1p(weighted)).astype(np.float32) if config.prior else None,
+        processes=Processes.training(config.training.devices),
+    )
+
+
+def build_module(
+    config: TowersConfig,
+    data: Dataset,
+    source: Training,
+    steps: int,
+    *,
+    valid: Cases | None = None,
+    cache_below: Path | None = None,
+) -> TowersModule:
+    """Build the towers, encode the corpus once, and initialise both projections from its texts.
+
+    Args:
+        config: Options of the towers.
+        data: Items and histories.
+        source: Source of the batches.
+        steps: Steps of the training.
+        valid: Users whose recall is monitored, if any.
+        cache_below: Folder of the cached outputs of the pretrained backbone, if any.
+    """
+    seed_everything(config.training.seed)
+    purchases = torch.from_numpy(np.array(data.popularity))
+    model = build_two_tower(
+        config, purchases=purchases, actions=len(data.action_names), total_steps=steps
+    )
+    module = TowersModule(model, valid, source, config).to(best_device())
+    bert = model.item_tower.bert
+    some_trained = 0 < config.item_layers < bert.config.num_hidden_layers
+    if cache_below is not None and some_trained and splits(bert):
+        module.cache_frozen_states(cache_below)
+    texts = encode_texts(
+        deepcopy(bert),
+        data.texts,
+        load_tokenizer(config.backbone),
+        max_tokens=config.item_tokens,
+        description="corpus",
+        cache_below=cache_below,
+    )
+    module.texts = torch.from_numpy(texts)
+    module.cpu()
+    model.item_tower.fit_projection(module.texts)
+    if config.residual:
+        behaviour = svd_embeddings(
+            source.examples, len(purchases), dimension=config.dimension, seed=config.training.seed
+        )
+        model.item_tower.fit_behaviour(module.texts, behaviour)
+    if isinstance(model.user_tower, TitlesTower):
+        start_titles_tower(model.user_tower, model.item_tower, module.texts, data.titles, config)
+    module.average.load_state_dict(model.state_dict())
+    return module.train()
+
+
+def sequence_length(config: TowersConfig) -> int:
+    """Most cells of a sequence: a history and a search."""
+    return config.history_length + 1
+
+
+def batches(config: TowersConfig, source: Training) -> DataLoader[int]:
+    """Loader of training batches, in a seeded order."""
+    examples, training = source.examples, config.training
+    collate: TitleBatches | WindowBatches
+    if config.reads == "titles":
+        sizes = np.ones(len(examples), np.int64)
+        collate = TitleBatches(training=source)
+    else:
+        cut = windows(examples, config.history_length)
+        sizes = cut.ends - cut.starts
+        collate = WindowBatches(
+            training=source, windows=cut, width=sequence_length(config), searches=config.searches
+        )
+    order = EpochSampler(len(sizes), training.examples_per_epoch, training.seed)
+    return DataLoader(
+        range(len(sizes)),  # type: ignore[arg-type]  # a range is a map-style dataset
+        batch_sampler=EpochBatches(order, training.batch_size, sizes, source.processes),
+        collate_fn=collate,
+    )
