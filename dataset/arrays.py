@@ -158,6 +158,13 @@ class Dataset:
         """(1 + actions,): whether each action number excludes its item from answers."""
         return np.array([self.may_repeat.excludes(name) for name in ("", *self.action_names)])
 
+    @cached_property
+    def items_return(self) -> bool:
+        """Whether an item of a history may be recommended: some action does not keep it out."""
+        acting = np.unique(np.asarray(self.actions))
+        keeping = self.action_excludes[acting][self.weight_of_action[acting] > 0]
+        return self.may_repeat.coming_back or not bool(keeping.all())
+
     @property
     def acting(self) -> tuple[str, ...]:
         """Names of the actions that change a history, also those that only requests have."""

@@ -59,9 +59,24 @@ def ndcg(recommended: Rows, targets: Sequence[Rows], k: int) -> NDArray[np.float
         (users,) within [0, 1].
     """
     counts = _target_counts(targets)
-    found = _top(hits(recommended, targets), k)
+    return ndcg_of_hits(_top(hits(recommended, targets), k), counts, k)
+
+
+def ndcg_of_hits(
+    found: NDArray[np.bool_], targets: NDArray[np.int64] | int, k: int
+) -> NDArray[np.float64]:
+    """NDCG@k as `ndcg`, of lists whose hits are known.
+
+    Args:
+        found: (lists, k) or narrower: whether each place holds a target.
+        targets: Number of targets of each list, (lists,), or of all; at least one.
+        k: Places that count.
+
+    Returns:
+        (lists,) within [0, 1].
+    """
     discounts = 1.0 / np.log2(np.arange(k) + 2.0)
-    ideal = np.cumsum(discounts)[np.minimum(counts, k) - 1]
+    ideal = np.cumsum(discounts)[np.minimum(targets, k) - 1]
     share: NDArray[np.float64] = (found @ discounts[: found.shape[1]]) / ideal
     return share
 

@@ -25,10 +25,10 @@ class NeighboursConfig:
     """Weight of a history item relative to the next newer one."""
     half_life: float | None = None
     """Days in which the weight of a history item halves, instead of `decay`, where interactions
-    have times; 0 keeps `decay`. By default whichever recalls most for validation users."""
+    have times; 0 keeps `decay`. By default whichever serves validation users best."""
     weight: float | None = None
-    """Weight of the logarithm of the item-kNN score, added to the towers' logit; by default the
-    weight with the highest recall for validation users."""
+    """Weight of the logarithm of the item-kNN score, added to the towers' logit; by default the one
+    that serves validation users best (`index.source_weight`)."""
     floor: float = 1e-3
     """Added to item-kNN scores, which are 0 for an item that shares no user with the history."""
 
@@ -54,15 +54,32 @@ class BestSellersConfig:
     """
 
     window: int | None = None
-    """Days before now whose purchases count; by default those that recall most for validation
-    users."""
+    """Days before now whose purchases count; by default those that serve validation users
+    best."""
     weight: float | None = None
-    """Weight of the logarithm; 0 turns the source off. By default the weight with the highest
-    recall for validation users."""
+    """Weight of the logarithm; 0 turns the source off. By default the one that serves
+    validation users best."""
 
     def __post_init__(self) -> None:
         if self.window is not None and self.window < 1:
             raise ValueError(f"window must be at least 1, got {self.window}")
+        if self.weight is not None and self.weight < 0:
+            raise ValueError(f"weight must not be negative, got {self.weight}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnItemsConfig:
+    """What the shopper had before as a fourth recall source, where such items may come back.
+
+    An item's score gains weight × log(1 + amount / 0.05). The amount is the sum of the weights of
+    the shopper's interactions with it, which halve in 120 days.
+    """
+
+    weight: float | None = None
+    """Weight of the logarithm; 0 turns the source off. By default the one that serves
+    validation users best."""
+
+    def __post_init__(self) -> None:
         if self.weight is not None and self.weight < 0:
             raise ValueError(f"weight must not be negative, got {self.weight}")
 
@@ -128,6 +145,8 @@ class IndexConfig:
     """Options of the second recall source, item-kNN."""
     best_sellers: BestSellersConfig = field(default_factory=BestSellersConfig)
     """Options of the third recall source, best sellers as of now."""
+    own_items: OwnItemsConfig = field(default_factory=OwnItemsConfig)
+    """Options of the fourth recall source, what the shopper had before."""
 
     def __post_init__(self) -> None:
         for name in ("exact_up_to", "nlist"):

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from index.config import BestSellersConfig, NeighboursConfig
+from index.config import IndexConfig
 from index.recall_sources import (
     HALF_LIFE,
+    OWN_WEIGHT,
     SALES_WEIGHT,
     SALES_WINDOW,
     WEIGHT,
@@ -16,6 +17,7 @@ from index.sales import WINDOW
 
 WEIGHTS = (0.0, 0.125, 0.25, 0.5, 1.0, 2.0)
 SALES_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+OWN_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 WINDOWS = (7, 14, 28)
 """Days before now whose purchases may make a best seller"""
 HALF_LIVES = (0.0, 7.0, 30.0, 90.0, 365.0, 3650.0)
@@ -31,6 +33,7 @@ FIELDS = {
     "half-life": "half_life",
     "weight of best sellers": "sales_weight",
     "window of best sellers": "window",
+    "weight of own items": "own_weight",
 }
 """Fields of a merge by the words of a manifest"""
 
@@ -47,6 +50,8 @@ class Merge:
     """Weight of the neighbour lists"""
     window: int = WINDOW
     """Days whose purchases make a best seller"""
+    own_weight: float | None = None
+    """Weight of what the shopper had before; None where nothing may come back"""
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -56,15 +61,17 @@ class Merge:
             SALES_WEIGHT: self.sales_weight,
             WEIGHT: self.weight,
             SALES_WINDOW: self.window,
+            OWN_WEIGHT: self.own_weight,
         }
 
     def of(self, sources: RecallSources) -> RecallSources:
         """The sources, merged in this way."""
         config = replace(sources.config, weight=self.weight, half_life=self.half_life)
+        merged = replace(sources, config=config, own_weight=self.own_weight)
         if sources.sales is None:
-            return replace(sources, config=config)
+            return merged
         sales = sources.sales.with_window(self.window)
-        return replace(sources, config=config, sales=sales, sales_weight=self.sales_weight)
+        return replace(merged, sales=sales, sales_weight=self.sales_weight)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,14 +82,23 @@ class Choices:
     sales_weights: Sequence[float] = (0.0,)
     windows: Sequence[int] = (WINDOW,)
     half_lives: Sequence[float] = (0.0,)
+    own_weights: Sequence[float | None] = (None,)
 
     @classmethod
-    def of(
-        cls, neighbours: NeighboursConfig, best_sellers: BestSellersConfig, *, timed: bool
-    ) -> "Choices":
-        """What the options leave open; without times neither best sellers nor decay by time."""
+    def of(cls, config: IndexConfig, *, timed: bool, returning: bool) -> "Choices":
+        """What the options leave open.
+
+        Args:
+            config: Options of the stage.
+            timed: Whether interactions have times; else neither best sellers nor decay by time.
+            returning: Whether items of a history may come back; else none of them is recalled.
+        """
+        neighbours, best_sellers = config.neighbours, config.best_sellers
         weights = _given_or(neighbours.weight, WEIGHTS)
-        chosen = cls(weights=weights if neighbours.kept else (0.0,))
+        chosen = cls(
+            weights=weights if neighbours.kept else (0.0,),
+            own_weights=_given_or(config.own_items.weight, OWN_WEIGHTS) if returning else (None,),
+        )
         if not timed:
             return chosen
         return replace(
@@ -93,7 +109,8 @@ class Choices:
         )
 
     def __len__(self) -> int:
-        return len(self.of_sales) + len(self.of_half_lives(self.first)) - len(self.weights)
+        by_place = len(self.of_sales) + len(self.of_half_lives(self.first)) - len(self.weights)
+        return by_place + len(self.own_weights) - 1
 
     @property
     def first(self) -> Merge:
@@ -103,6 +120,7 @@ class Choices:
             sales_weight=self.sales_weights[0],
             weight=UNDECIDED if len(self.weights) > 1 else self.weights[0],
             window=self.windows[0],
+            own_weight=self.own_weights[0],
         )
 
     @property
@@ -124,16 +142,20 @@ class Choices:
             for weight in self.weights
         ]
 
+    def of_own(self, merge: Merge) -> list[Merge]:
+        """Every weight of what the shopper had before, otherwise like a merge."""
+        return [replace(merge, own_weight=own_weight) for own_weight in self.own_weights]
 
-def chosen(
-    neighbours: NeighboursConfig, best_sellers: BestSellersConfig, facts: Mapping[str, Any]
-) -> Merge:
+
+def chosen(config: IndexConfig, facts: Mapping[str, Any]) -> Merge:
     """The merge of the options; what they leave open is as in the trial's facts."""
+    neighbours, best_sellers, own = config.neighbours, config.best_sellers, facts.get(OWN_WEIGHT)
     return Merge(
         half_life=_given(neighbours.half_life, facts[HALF_LIFE]),
         sales_weight=_given(best_sellers.weight, facts[SALES_WEIGHT]),
         weight=_given(neighbours.weight, facts[WEIGHT]),
         window=int(_given(best_sellers.window, facts[SALES_WINDOW])),
+        own_weight=None if own is None else _given(config.own_items.weight, own),
     )
 
 

@@ -24,12 +24,16 @@ class RankedList:
     """Item-kNN score, 0 if the item shares no user with the history; NaN as for `cosines`"""
     sales: Scores
     """Purchases in the window of the best sellers, 0 if they do not count; NaN as for `cosines`"""
+    own: Scores
+    """How much the shopper had of the item before, see `index.own_items`; NaN as for `cosines`"""
     by_towers: NDArray[np.bool_]
     """Whether the towers alone would have recalled the item"""
     by_neighbours: NDArray[np.bool_]
     """Whether item-kNN alone would have recalled the item"""
     by_sales: NDArray[np.bool_]
     """Whether best sellers alone would have recalled the item"""
+    by_own: NDArray[np.bool_]
+    """Whether what the shopper had before alone would have recalled the item"""
     shortlist_ranks: NDArray[np.int64]
     """Position in the shortlist, from 1; 0 if the item was not recalled"""
     ranker_scores: Scores
@@ -47,9 +51,11 @@ class RankedList:
             cosines=unknown,
             neighbour_scores=unknown,
             sales=unknown,
+            own=unknown,
             by_towers=nowhere,
             by_neighbours=nowhere,
             by_sales=nowhere,
+            by_own=nowhere,
             shortlist_ranks=np.zeros(len(rows), np.int64),
             ranker_scores=unknown,
         )

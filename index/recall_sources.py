@@ -18,6 +18,7 @@ from index.config import BestSellersConfig, NeighboursConfig
 from index.item_knn import NEXT_ITEMS, NeighbourLists
 from index.live_index import LiveIndex
 from index.open_store import load_store
+from index.own_items import own_amounts, own_logits
 from index.ranked_list import RankedList
 from index.sales import WINDOW, Sales
 from index.vector_store import VectorStore
@@ -30,6 +31,8 @@ HALF_LIFE = "history half-life"
 """Key of an index stage's fact: days that it chose or was given, 0 for decay by place."""
 SALES_WEIGHT, SALES_WINDOW = "best sellers weight", "best sellers window"
 """Keys of an index stage's facts: weight and days that it chose or was given."""
+OWN_WEIGHT = "own items weight"
+"""Key of an index stage's fact: weight that it chose or was given, None if nothing comes back."""
 ACTION_WEIGHTS = "action weights"
 """Key of an index stage's fact: weight of each action number, 0 for actions that take away."""
 NEWEST = 300
@@ -61,6 +64,8 @@ class RecallSources:
     """Purchases in the window of the best sellers; None where interactions have no times"""
     sales_weight: float = 0.0
     """Weight of the best sellers; 0 if they recall nothing"""
+    own_weight: float | None = None
+    """Weight of what the shopper had before; None where nothing may come back"""
 
     @classmethod
     def of(
@@ -74,6 +79,7 @@ class RecallSources:
         action_weights: Sequence[float] = (1.0,),
         demand: Demand | None = None,
         best_sellers: BestSellersConfig = OFF,
+        own_weight: float | None = None,
     ) -> "RecallSources":
         """Assemble the recall sources of a release, without changes.
 
@@ -87,6 +93,7 @@ class RecallSources:
                 the last.
             demand: Purchases by time; None turns the best sellers off.
             best_sellers: How they are merged, with a weight and a window.
+            own_weight: Weight of what the shopper had before; None where nothing may come back.
 
         Raises:
             ValueError: there are item-kNN lists, but no weight for them.
@@ -105,6 +112,7 @@ class RecallSources:
             if demand is None
             else Sales.of(demand, len(store), window=best_sellers.window or WINDOW),
             sales_weight=0.0 if demand is None else best_sellers.weight or 0.0,
+            own_weight=own_weight,
         )
 
     @classmethod
@@ -126,6 +134,7 @@ class RecallSources:
             best_sellers=BestSellersConfig(
                 window=manifest.facts[SALES_WINDOW], weight=manifest.facts[SALES_WEIGHT]
             ),
+            own_weight=manifest.facts.get(OWN_WEIGHT),
         )
 
     def with_demand(self, demand: Demand) -> "RecallSources":
@@ -281,23 +290,28 @@ class RecallSources:
         known, scores = self._neighbour_scores(
             history if uses_neighbours else history[:0], interaction_codes, when, forgotten=True
         )
+        own_items, amounts = self._own_amounts(
+            history if uses_neighbours else history[:0], interaction_codes, when
+        )
         left_out = self.index.origins(history if excluded is None else excluded)
-        current = self._fresh(known, left_out, allowed)
-        best = np.lexsort((self.preference[known], -scores))
-        by_neighbours = current[best][current[best] >= 0][:size].astype(np.int32)
+        by_neighbours = self._first(known, scores, left_out, size, allowed)
+        by_own = by_neighbours[:0]
+        if self.own_weight:
+            by_own = self._first(own_items, amounts, left_out, size, allowed)
         when = when if uses_neighbours else NEVER
         best_sellers = uses_neighbours and self.sales is not None and self.sales_weight > 0
         by_sales = (
             self._best_sellers(left_out, size, allowed, when) if best_sellers else by_towers[:0]
         )
         rows = by_towers
-        for recalled in (by_neighbours, by_sales):
+        for recalled in (by_neighbours, by_sales, by_own):
             rows = np.concatenate([rows, recalled[~np.isin(recalled, rows)]])
         return replace(
-            self._scored(embedding, rows, known, scores, when),
+            self._scored(embedding, rows, (known, scores), (own_items, amounts), when),
             by_towers=np.isin(rows, by_towers),
             by_neighbours=np.isin(rows, by_neighbours),
             by_sales=np.isin(rows, by_sales),
+            by_own=np.isin(rows, by_own),
         )
 
     def _fresh(
@@ -309,6 +323,15 @@ class RecallSources:
         if allowed is not None:
             fresh[fresh] = np.isin(current[fresh], rows_of(bitmap_of(current[fresh]) & allowed))
         return np.where(fresh, current, -1)
+
+    def _first(
+        self, origins: Rows, scores: Scores, excluded: Rows, size: int, allowed: BitMap | None
+    ) -> Rows:
+        """(found,) current rows of the best-scored rows of the release that may be recalled."""
+        current = self._fresh(origins, excluded, allowed)
+        preference = self.preference[np.minimum(origins, len(self.preference) - 1)]
+        best = np.lexsort((preference, -scores))
+        return current[best][current[best] >= 0][:size].astype(np.int32)
 
     def _best_sellers(
         self, excluded: NDArray[np.integer], size: int, allowed: BitMap | None, when: When
@@ -340,17 +363,20 @@ class RecallSources:
 
         Without a now in `when`, sales do not count.
         """
-        known, scores = self._neighbour_scores(history, interaction_codes, when, forgotten=False)
-        return self._scored(embedding, rows, known, scores, when)
+        by_neighbours = self._neighbour_scores(history, interaction_codes, when, forgotten=False)
+        own = self._own_amounts(history, interaction_codes, when)
+        return self._scored(embedding, rows, by_neighbours, own, when)
 
     def merged(
         self,
         cosines: Scores,
         neighbour_scores: Scores,
         sales: Scores,
+        own: Scores,
         *,
         weight: float | Scores | None = None,
         sales_weight: float | Scores | None = None,
+        own_weight: float | Scores | None = None,
     ) -> Scores:
         """(items,): logits that order a shortlist; (merges, items) for several weights.
 
@@ -358,8 +384,10 @@ class RecallSources:
             cosines: (items,) cosines of the shopper's and the items' embeddings.
             neighbour_scores: (items,) item-kNN scores.
             sales: (items,) purchases in the window of the best sellers.
+            own: (items,) amounts that the shopper had before.
             weight: Weight of the neighbour lists, one or (merges, 1); by default as configured.
             sales_weight: Weight of the best sellers, likewise.
+            own_weight: Weight of what the shopper had before, likewise.
         """
         weight = self.config.weight if weight is None else weight
         sales_weight = self.sales_weight if sales_weight is None else sales_weight
@@ -368,6 +396,9 @@ class RecallSources:
             logits = logits + weight * np.log(neighbour_scores + self.config.floor)
         if self.sales is not None and np.any(sales_weight):
             logits = logits + sales_weight * np.log1p(sales)
+        own_weight = self.own_weight if own_weight is None else own_weight
+        if own_weight is not None and np.any(own_weight):
+            logits = logits + own_weight * own_logits(own)
         scores: Scores = logits.astype(np.float32)
         return scores
 
@@ -388,6 +419,17 @@ class RecallSources:
             self.index.origins(history), decay=decay, forgotten=forgotten, weights=weights
         )
 
+    def _own_amounts(
+        self, history: Rows, interaction_codes: Rows | None, when: When
+    ) -> tuple[Rows, Scores]:
+        """Item rows that the shopper had, ascending, and amounts; empty if nothing comes back."""
+        if self.own_weight is None or not len(history):
+            return np.empty(0, np.int32), np.empty(0, np.float32)
+        weights = None
+        if interaction_codes is not None:
+            weights = history_weights(self.action_weights, interaction_codes)
+        return own_amounts(self.index.origins(history), weights, when)
+
     def _by_time(self, now: int, times: NDArray[np.int64]) -> Scores:
         """(history,) weights that halve with every half-life."""
         assert self.config.half_life
@@ -396,23 +438,38 @@ class RecallSources:
         return weights
 
     def _scored(
-        self, embedding: Scores, rows: Rows, known: Rows, scores: Scores, when: When
+        self,
+        embedding: Scores,
+        rows: Rows,
+        by_neighbours: tuple[Rows, Scores],
+        own: tuple[Rows, Scores],
+        when: When,
     ) -> RankedList:
-        """Scores of all sources for `rows`; `scores` are the item-kNN scores of rows `known`."""
+        """Scores of all sources for `rows`.
+
+        `by_neighbours` are item-kNN scores and `own` amounts that the shopper had, with their rows.
+        """
         cosines = (self.index.vectors(rows) @ embedding).astype(np.float32)
-        origins, shared = self.index.origins(rows), np.zeros(len(rows), np.float32)
-        if len(known):
-            place = np.minimum(np.searchsorted(known, origins), len(known) - 1)
-            shared = np.where(known[place] == origins, scores[place], 0).astype(np.float32)
+        origins = self.index.origins(rows)
+        shared, amounts = _looked_up(origins, *by_neighbours), _looked_up(origins, *own)
         sales = np.zeros(len(rows), np.float32)
         if self.sales is not None and when.now is not None:
             sales = self.sales.counts(origins, when.now).astype(np.float32)
         return replace(
-            RankedList.of(rows, self.merged(cosines, shared, sales)),
+            RankedList.of(rows, self.merged(cosines, shared, sales, amounts)),
             cosines=cosines,
             neighbour_scores=shared,
             sales=sales,
+            own=amounts,
         )
+
+
+def _looked_up(origins: NDArray[np.integer], known: Rows, scores: Scores) -> Scores:
+    """(items,) scores of rows among `known`, ascending; 0 for others."""
+    if not len(known):
+        return np.zeros(len(origins), np.float32)
+    place = np.minimum(np.searchsorted(known, origins), len(known) - 1)
+    return np.where(known[place] == origins, scores[place], 0).astype(np.float32)
 
 
 def _shortlisted(union: RankedList, size: int) -> RankedList:

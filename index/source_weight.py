@@ -1,12 +1,14 @@
-"""Chooses how the recall sources are merged by the recall of validation users."""
+"""Chooses how the recall sources are merged, by validation users."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dataset.cases import Cases
+from evaluation.metrics import ndcg_of_hits
 from evaluation.paired_gain import paired_gain
 from index.arrays import Scores
 from index.merge import Choices, Merge
@@ -14,41 +16,72 @@ from index.ranked_list import RankedList
 from index.recall_sources import RecallSources
 
 SHORTLIST = 200
+"""Items of which recall is computed"""
+SHOWN = 10
+"""Items of which NDCG is computed"""
+
+
+class Figures(NamedTuple):
+    """How well one merge serves each case, (cases,) both."""
+
+    recall: NDArray[np.float64]
+    """Share of the targets in a shortlist of `SHORTLIST`"""
+    ndcg: NDArray[np.float64]
+    """NDCG of the first `SHOWN` items"""
 
 
 def choose(
     sources: RecallSources, users: NDArray[np.float32], cases: Cases, choices: Choices
 ) -> tuple[Merge, Mapping[Merge, float]]:
-    """The merge that recalls most, the simplest of equals, and the recall of all that were tried.
+    """The best merge for validation users, and the recall of all that were tried.
+
+    Of those whose recall is within one standard error of the highest, it is the one of the highest
+    NDCG@10, the simplest of equals: a ranker reorders what was recalled, but where ranking does not
+    pay, or the shortlist holds the whole shop, the merge orders the answer.
 
     First windows and weights are chosen with decay by place, then the half-life, and the weight of
-    the neighbour lists again. A half-life is taken if its gain exceeds the standard error over
-    users.
+    the neighbour lists again. A half-life is taken if it gains more than the standard error over
+    users. Last comes the weight of what the shopper had before.
 
     Raises:
         ValueError: there are no cases.
+
+    Source of the rule of one standard error: Breiman et al., "Classification and regression trees",
+    1984.
     """
-    found = dict(recall_by_merge(sources, users, cases, choices.of_sales))
-    best = by_place = _best(found)
+    found = dict(figures_by_merge(sources, users, cases, choices.of_sales))
+    best = by_place = _best(found, cases)
     if len(choices.half_lives) > 1:
         then = choices.of_half_lives(by_place)
         new = [merge for merge in then if merge not in found]
-        found |= recall_by_merge(sources, users, cases, new)
-        by_time = _best(found)
-        if paired_gain(found[by_place], found[by_time], cases.user_rows).pays:
+        found |= figures_by_merge(sources, users, cases, new)
+        by_time = _best(found, cases)
+        pairs = zip(found[by_place], found[by_time], strict=True)
+        if any(paired_gain(before, after, cases.user_rows).pays for before, after in pairs):
             best = by_time
-    return best, {merge: float(recalls.mean()) for merge, recalls in found.items()}
+    if len(choices.own_weights) > 1:
+        then = choices.of_own(best)
+        new = [merge for merge in then if merge not in found]
+        found |= figures_by_merge(sources, users, cases, new)
+        best = _best({merge: found[merge] for merge in then}, cases)
+    return best, {merge: float(figures.recall.mean()) for merge, figures in found.items()}
 
 
-def _best(found: Mapping[Merge, NDArray[np.float64]]) -> Merge:
-    means = np.stack(list(found.values()), axis=1).mean(axis=0)
-    return min(merge for merge, mean in zip(found, means, strict=True) if mean == means.max())
+def _best(found: Mapping[Merge, Figures], cases: Cases) -> Merge:
+    most = max(figures.recall.mean() for figures in found.values())
+    highest = min(merge for merge, figures in found.items() if figures.recall.mean() == most)
+    enough = {}
+    for merge, figures in found.items():
+        lost = paired_gain(figures.recall, found[highest].recall, cases.user_rows)
+        if lost.mean <= lost.standard_error:
+            enough[merge] = figures.ndcg.mean()
+    return min(merge for merge, ndcg in enough.items() if ndcg == max(enough.values()))
 
 
-def recall_by_merge(
+def figures_by_merge(
     sources: RecallSources, users: NDArray[np.float32], cases: Cases, merges: Sequence[Merge]
-) -> Mapping[Merge, NDArray[np.float64]]:
-    """Recall@200 of future purchases by the merged shortlist, for each way to merge.
+) -> Mapping[Merge, Figures]:
+    """How well the merged shortlist finds future purchases, for each way to merge.
 
     Args:
         sources: Recall sources.
@@ -57,19 +90,19 @@ def recall_by_merge(
         merges: Ways to merge them.
 
     Returns:
-        Recalls of the cases, (cases,), by merge.
+        Figures of the cases by merge.
 
     Raises:
         ValueError: there are no cases.
     """
     if not len(cases):
         raise ValueError("cases must have at least one user, got none")
-    unions: dict[tuple[float, int, bool], list[Merge]] = {}
+    unions: dict[tuple[float, int, bool, bool], list[Merge]] = {}
     for merge in merges:
-        key = merge.half_life, merge.window, merge.sales_weight > 0
+        key = merge.half_life, merge.window, merge.sales_weight > 0, bool(merge.own_weight)
         unions.setdefault(key, []).append(merge)
     recalling = [(those[-1].of(sources), those) for those in unions.values()]
-    found: list[list[float]] = []
+    found: list[list[Scores]] = []
     for case in tqdm(range(len(cases)), "weigh", unit="user", leave=False):
         by_towers, _ = sources.nearest(users[case], cases.excluded[case], SHORTLIST)
         found.append([])
@@ -83,25 +116,30 @@ def recall_by_merge(
                 excluded=cases.excluded[case],
                 when=cases.when(case),
             )
-            wanted = np.isin(union.rows, cases.targets[case])
-            heads = _first(_scores(variant, union, those), SHORTLIST)
-            found[-1] += ((heads & wanted).sum(axis=1) / len(cases.targets[case])).tolist()
+            scores, targets = _scores(variant, union, those), cases.targets[case]
+            wanted = np.isin(union.rows, targets)
+            recalls = (_first(scores, SHORTLIST) & wanted).sum(axis=1) / len(targets)
+            ndcgs = ndcg_of_hits(wanted[_in_order(scores, SHOWN)], len(targets), SHOWN)
+            found[-1].append(np.stack([recalls, ndcgs], axis=1))
     tried = [merge for _, those in recalling for merge in those]
-    return dict(zip(tried, np.array(found).T, strict=True))
+    by_merge = np.stack([np.concatenate(of_case) for of_case in found], axis=1)
+    return {merge: Figures(*figures.T) for merge, figures in zip(tried, by_merge, strict=True)}
 
 
 def _scores(variant: RecallSources, union: RankedList, merges: Sequence[Merge]) -> Scores:
     """(merges, items) logits of a union by each merge's weights."""
-    weight, sales_weight = (
-        np.array([[getattr(merge, field)] for merge in merges], np.float32)
-        for field in ("weight", "sales_weight")
+    weight, sales_weight, own_weight = (
+        np.array([[getattr(merge, field) or 0.0] for merge in merges], np.float32)
+        for field in ("weight", "sales_weight", "own_weight")
     )
     return variant.merged(
         union.cosines,
         union.neighbour_scores,
         union.sales,
+        union.own,
         weight=weight,
         sales_weight=sales_weight,
+        own_weight=own_weight,
     )
 
 
@@ -114,3 +152,10 @@ def _first(scores: Scores, size: int) -> NDArray[np.bool_]:
     free = size - above.sum(axis=1, keepdims=True)
     first: NDArray[np.bool_] = above | (equal & (np.cumsum(equal, axis=1) <= free))
     return first
+
+
+def _in_order(scores: Scores, size: int) -> NDArray[np.int64]:
+    """(rows, size at most) places of the largest scores of each row, the largest first."""
+    first = np.nonzero(_first(scores, size))[1].reshape(len(scores), -1)
+    order = np.argsort(-np.take_along_axis(scores, first, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(first, order, axis=1)

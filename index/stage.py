@@ -72,7 +72,7 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     if (demand := data.demand(before=TEST)) is not None:
         demand.save(folder)
     facts[NOTES] = []
-    choices = Choices.of(config.neighbours, config.best_sellers, timed=demand is not None)
+    choices = Choices.of(config, timed=demand is not None, returning=data.items_return)
     merge = choices.first
     cases = data.cases("valid").at(np.load(towers / WEIGHING_CASES))
     if len(choices.weights) > 1 and not len(cases):
@@ -128,7 +128,7 @@ def _refit(
     if (demand := data.demand()) is not None:
         demand.save(folder)
     of_trial = read_manifest(root / TRIAL_INDEX, TRIAL_INDEX).facts
-    return facts | chosen(config.neighbours, config.best_sellers, of_trial).facts
+    return facts | chosen(config, of_trial).facts
 
 
 def _built(

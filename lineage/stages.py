@@ -94,7 +94,7 @@ EVALUATED: Mapping[str, Stage] = {
             needs=(DATA, TRIAL_TOWERS),
             writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
             served=False,
-            format=11,  # 8 has no purchases by time, 10 no weight of best sellers
+            format=12,  # 10 has no weight of best sellers, 11 none of own items
             reads_from=11,
         ),
         Stage(
@@ -124,7 +124,7 @@ EVALUATED: Mapping[str, Stage] = {
             target="index",
             needs=(DATA, TOWERS, TRIAL_INDEX),
             writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
-            format=11,  # 8 has no purchases by time, 10 no weight of best sellers
+            format=12,  # 10 has no weight of best sellers, 11 none of own items
             reads_from=11,
         ),
         Stage(

@@ -131,6 +131,40 @@ class FeatureContext:
         return 0 if self.times is None or not len(self.times) else self.now - int(self.times[-1])
 
     @cached_property
+    def _had(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(candidates,) interactions of the user with each, and interactions since the last one.
+
+        The whole history for an item that the user never had.
+        """
+        newest_first = self.sources.index.origins(self.history[::-1])
+        items, last, counts = np.unique(newest_first, return_index=True, return_counts=True)
+        if not len(items):
+            return np.zeros(self.count, np.int64), np.zeros(self.count, np.int64)
+        place = np.minimum(np.searchsorted(items, self.origins), len(items) - 1)
+        had = items[place] == self.origins
+        return np.where(had, counts[place], 0), np.where(had, last[place], len(self.history))
+
+    @property
+    def times_had(self) -> NDArray[np.int64]:
+        """(candidates,) interactions of the user with each."""
+        return self._had[0]
+
+    @property
+    def recency_had(self) -> Scores:
+        """(candidates,) 1 / (1 + interactions since the last one with it); 0 if there was none."""
+        recency: Scores = np.where(self.times_had > 0, 1 / (1 + self._had[1]), 0.0)
+        return recency
+
+    @property
+    def recency_had_by_time(self) -> Scores:
+        """(candidates,) 0.5^(time since the last one with it / `HALF_LIFE`); 0 if none is known."""
+        if self.times is None:
+            return np.zeros(self.count, np.float32)
+        ages = np.append(np.maximum(self.now - self.times[::-1], 0), 0) / DAY
+        recency: Scores = np.where(self.times_had > 0, 0.5 ** (ages[self._had[1]] / HALF_LIFE), 0.0)
+        return recency
+
+    @cached_property
     def recency_by_time(self) -> Scores:
         """(history, 1) weights that halve with every `HALF_LIFE` days, newest first."""
         if self.times is None:

@@ -1,7 +1,8 @@
 """Features of a user and a candidate item, computed by one function for training and serving.
 
-`FEATURES` lists those of every shop; those of `TIMED` follow where interactions have times. To add
-one, add a line there; where a line is too short, add a function.
+`FEATURES` lists those of every shop. Those of `TIMED` follow where interactions have times, and
+those of `RETURNING` where items of a history may be recommended. To add one, add a line there;
+where a line is too short, add a function.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from dataset.demand import Demand
 from index import demand_eras
 from index.arrays import Rows, Scores
+from index.own_items import own_logits
 from index.ranked_list import RankedList
 from index.recall_sources import RecallSources
 from lineage.manifest import RECORD, MismatchedArtifactError, command
@@ -125,31 +127,48 @@ TIMED = (
     Feature("rank by sales", "log rank", lambda c: log_rank(c, "sales")),
 )
 """Features that follow where interactions have times."""
+RETURNING = (
+    Feature("amount that the user had", "logit", lambda c: own_logits(c.candidates.own)),
+    Feature("rank by that amount", "log rank", lambda c: log_rank(c, "own")),
+    Feature("recalled as an own item", "bool", lambda c: c.in_shortlist(c.shortlist.by_own)),
+    Feature("interactions with the item", "log count", lambda c: np.log1p(c.times_had)),
+    Feature("recency of the last one by place", "reciprocal", lambda c: c.recency_had),
+    Feature("recency of the last one by time", "share", lambda c: c.recency_had_by_time),
+)
+"""Features that come last where items of a history may be recommended."""
 
 
-def features_of(*, timed: bool) -> tuple[Feature, ...]:
-    """Features of data with or without times, in column order."""
-    return (*FEATURES, *TIMED) if timed else FEATURES
+def features_of(*, timed: bool, returning: bool) -> tuple[Feature, ...]:
+    """Features of a dataset, in column order.
+
+    Args:
+        timed: Whether interactions have times.
+        returning: Whether items of a history may be recommended.
+    """
+    return (*FEATURES, *(TIMED if timed else ()), *(RETURNING if returning else ()))
 
 
-def feature_names(*, timed: bool = True) -> tuple[str, ...]:
+def feature_names(*, timed: bool = True, returning: bool = True) -> tuple[str, ...]:
     """Names of the features of `features_of`."""
-    return tuple(feature.name for feature in features_of(timed=timed))
+    return tuple(feature.name for feature in features_of(timed=timed, returning=returning))
 
 
-def require_features(names: Sequence[str], folder: Path, *, timed: bool = True) -> None:
+def require_features(
+    names: Sequence[str], folder: Path, *, timed: bool = True, returning: bool = True
+) -> None:
     """Check that a ranker was trained on exactly the features of `features_of`, in this order.
 
     Args:
         names: Features that the ranker was trained on.
         folder: Folder of the ranker stage.
         timed: Whether interactions have times.
+        returning: Whether items of a history may be recommended.
 
     Raises:
         MismatchedArtifactError: features are missing, extra or moved; the message names them and
             the command that makes the ranker again.
     """
-    computed = feature_names(timed=timed)
+    computed = feature_names(timed=timed, returning=returning)
     if tuple(names) == computed:
         return
     stored, expected = (
@@ -199,6 +218,21 @@ class Features:
             demand=Demand.load(folder / INDEX),
         )
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(feature.name for feature in self._columns)
+
+    @property
+    def _columns(self) -> tuple[Feature, ...]:
+        returning = self.sources.own_weight is not None
+        return features_of(timed=self.demand is not None, returning=returning)
+
+    def require(self, names: Sequence[str], folder: Path) -> None:
+        """`require_features` for the columns of this release."""
+        returning = self.sources.own_weight is not None
+        require_features(names, folder, timed=self.demand is not None, returning=returning)
+
     def __call__(
         self,
         history: Rows,
@@ -234,7 +268,7 @@ class Features:
             times=times,
             candidates=candidates,
         )
-        columns = features_of(timed=self.demand is not None)
+        columns = self._columns
         table = np.empty((len(candidates.rows), len(columns)), np.float32)
         for column, feature in enumerate(columns):
             table[:, column] = feature.function(context)

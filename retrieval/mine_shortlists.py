@@ -19,7 +19,7 @@ from lineage.stages import DATA, TRIAL, TRIAL_FOLDER
 from ranker.shortlists import Shortlists
 from retrieval.blas_threads import limit_blas_threads
 from retrieval.config import ShortlistsConfig
-from retrieval.features import Features, feature_names
+from retrieval.features import Features
 from retrieval.retriever import ResolvedShopper, Retriever
 
 BATCH_SIZE = 128
@@ -115,7 +115,7 @@ def _write(
         np.array([case.place for case in cases]),
         (len(parts[0]), len(parts[1])),
         config.size,
-        feature_names(timed=features.demand is not None),
+        features.names,
     )
     for place, case in enumerate(tqdm(cases, "features", unit="user", leave=False)):
         length, (now, times) = len(case.recalled.rows), case.when

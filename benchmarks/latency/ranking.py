@@ -30,7 +30,7 @@ from lineage.open_release import open_release
 from lineage.stages import DATA, ITEM_STATES, RANKER
 from ranker.config import RankerConfig
 from retrieval.blas_threads import limit_blas_threads
-from retrieval.features import Features, require_features
+from retrieval.features import Features
 
 if TYPE_CHECKING:
     from retrieval.retriever import Retriever
@@ -89,7 +89,7 @@ def latencies(config: RankerConfig, root: Path, rounds: int) -> list[Latency]:
     data, retriever = load_dataset(root / DATA).for_refit(), Retriever.load(root)
     features = Features.load(root, retriever.sources, data.popularity)
     ranker = Ranker.load(root / RANKER)
-    require_features(ranker.feature_names, root / RANKER, timed=data.timed)
+    features.require(ranker.feature_names, root / RANKER)
     requests = _requests(data, retriever)
 
     def ours(request: _Request) -> object:

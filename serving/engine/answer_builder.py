@@ -93,6 +93,7 @@ class AnswerBuilder:
             (Source.TOWERS, ranked_list.by_towers),
             (Source.NEIGHBOURS, ranked_list.by_neighbours),
             (Source.BEST_SELLERS, ranked_list.by_sales),
+            (Source.OWN_ITEMS, ranked_list.by_own),
         )
         return RankedItem(
             item_id=catalogue.item_id(row),

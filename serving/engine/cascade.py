@@ -23,7 +23,7 @@ from ranker.config import PAYS
 from ranker.ranker import Ranker
 from retrieval.cache_config import NO_CACHE, CacheConfig
 from retrieval.embedding_cache import EmbeddingCache
-from retrieval.features import Features, require_features
+from retrieval.features import Features
 from retrieval.retriever import Retriever
 from serving.catalogue.catalogue import Catalogue
 from serving.catalogue.change_log import changes_path
@@ -93,7 +93,7 @@ class Cascade:
         if cache.shoppers:
             retriever = replace(retriever, cache=EmbeddingCache(cache.shoppers, cache.seconds))
         ranker = Ranker.load(folder / RANKER)
-        require_features(ranker.feature_names, folder / RANKER, timed=data.timed)
+        features.require(ranker.feature_names, folder / RANKER)
         return cls(
             catalogue=Catalogue.of(data, ItemFields.load(folder / DATA), erased, features.demand),
             retriever=retriever,

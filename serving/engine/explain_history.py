@@ -133,6 +133,7 @@ def _rescored(
         by_towers=ranked_list.by_towers,
         by_neighbours=ranked_list.by_neighbours & (rescored.neighbour_scores > 0),
         by_sales=ranked_list.by_sales,
+        by_own=ranked_list.by_own & (rescored.own > 0),
         shortlist=None if shortlist is None else _rescored(cascade, user, shopper, shortlist),
     )
 

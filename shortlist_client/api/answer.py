@@ -31,6 +31,8 @@ class Source(Enum):
     """The neighbour lists: the item shares users with the items of the history."""
     BEST_SELLERS = "best sellers"
     """The best sellers: the item sells well as of now."""
+    OWN_ITEMS = "own items"
+    """The shopper's own items: the shopper had the item before, and it may come back."""
 
 
 class Degraded(Enum):

@@ -36,6 +36,7 @@ TO_SOURCE = {
     Source.TOWERS: pb.SOURCE_TOWERS,
     Source.NEIGHBOURS: pb.SOURCE_NEIGHBOURS,
     Source.BEST_SELLERS: pb.SOURCE_BEST_SELLERS,
+    Source.OWN_ITEMS: pb.SOURCE_OWN_ITEMS,
 }
 FROM_SOURCE = {message: source for source, message in TO_SOURCE.items()}
 

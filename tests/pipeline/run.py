@@ -17,10 +17,12 @@ from towers import train as towers_train
 from towers.config import TowersConfig
 
 
-def every_stage(source: Path, artifacts: Path, backbone: Path) -> Path:
+def every_stage(
+    source: Path, artifacts: Path, backbone: Path, data: DataConfig | None = None
+) -> Path:
     """Folder of the finished stages of a shop's folder."""
     root = artifacts / source.name
-    build(DataConfig(), open_source(str(source)), root / "data")
+    build(data or DataConfig(), open_source(str(source)), root / "data")
     training = TrainingConfig(
         max_epochs=2, examples_per_epoch=64, batch_size=32, learning_rate=3e-3, trained_layers=1
     )

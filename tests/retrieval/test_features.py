@@ -18,6 +18,7 @@ from retrieval.config import ShortlistsConfig
 from retrieval.feature_context import DECAY, FLOOR, HALF_LIFE, WINDOWS
 from retrieval.features import (
     FEATURES,
+    RETURNING,
     TIMED,
     Feature,
     Features,
@@ -47,8 +48,9 @@ def data(release):
 def test_every_feature_has_a_unit_and_a_name_of_its_own():
     names = feature_names()
 
-    assert len(set(names)) == len(names) == len(FEATURES) + len(TIMED)
-    assert all(feature.name.strip() and feature.unit.strip() for feature in features_of(timed=True))
+    assert len(set(names)) == len(names) == len(FEATURES) + len(TIMED) + len(RETURNING)
+    every = features_of(timed=True, returning=True)
+    assert all(feature.name.strip() and feature.unit.strip() for feature in every)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_a_new_feature_is_mined_trained_on_and_served(release, tiny_bert, tmp_pa
         Shortlists.load(root / "trial" / "shortlists"),
         Engine.load(root, EngineConfig()),
     )
-    names = feature_names(timed=True)
+    names = feature_names(returning=False)
     assert mined.feature_names == engine.cascade.ranker.feature_names == names
     new, cosines = (mined.feature_names.index(name) for name in (twice.name, "cosine to the user"))
     np.testing.assert_array_equal(mined.features[..., new], 2 * mined.features[..., cosines])
@@ -122,7 +124,7 @@ NOW = 4_000_000_000  # after the shop's last purchase
 
 
 def column(table, name):
-    return table[:, feature_names(timed=True).index(name)]
+    return table[:, feature_names(returning=False).index(name)]
 
 
 def weight(lists, owner, row):
@@ -187,7 +189,7 @@ def test_every_feature_has_the_value_that_its_name_promises(
             ),
         }
         for name, value in expected.items():
-            found = table[place, feature_names(timed=False).index(name)]
+            found = table[place, feature_names(timed=False, returning=False).index(name)]
             assert found == pytest.approx(value, abs=tolerance), name
 
 
@@ -257,7 +259,7 @@ def test_the_trial_counts_nothing_of_the_test(release, data):
 
 def test_a_ranker_of_timed_features_is_refused_where_there_are_no_times(tmp_path):
     with pytest.raises(MismatchedArtifactError, match=r"\(extra: 'purchases in the"):
-        require_features(feature_names(timed=True), tmp_path, timed=False)
+        require_features(feature_names(), tmp_path, timed=False)
 
 
 def test_features_are_the_same_in_training_and_in_serving(features, retriever, data, release):
@@ -273,7 +275,7 @@ def test_features_are_the_same_in_training_and_in_serving(features, retriever, d
         position = order[np.searchsorted(stored.rows[place][order], served.rows)]
         assert (stored.rows[place][position] == served.rows).all()
         # bf16 sums depend on the batch, so items with nearly equal scores may swap places
-        names, (now, times) = feature_names(timed=True), cases.when(place)
+        names, (now, times) = feature_names(returning=False), cases.when(place)
         unranked = [column for column, name in enumerate(names) if "rank" not in name]
         expected = stored.features[place][position][:, unranked]
         np.testing.assert_allclose(

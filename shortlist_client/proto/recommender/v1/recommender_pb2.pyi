@@ -34,6 +34,8 @@ class _SourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Source.ValueTy
     """The neighbour lists: the item shares users with the items of the history."""
     SOURCE_BEST_SELLERS: _Source.ValueType  # 3
     """The best sellers: the item sells well as of now."""
+    SOURCE_OWN_ITEMS: _Source.ValueType  # 4
+    """The shopper's own items: the shopper had the item before, and it may come back."""
 
 class Source(_Source, metaclass=_SourceEnumTypeWrapper):
     """What recalled an item."""
@@ -46,6 +48,8 @@ SOURCE_NEIGHBOURS: Source.ValueType  # 2
 """The neighbour lists: the item shares users with the items of the history."""
 SOURCE_BEST_SELLERS: Source.ValueType  # 3
 """The best sellers: the item sells well as of now."""
+SOURCE_OWN_ITEMS: Source.ValueType  # 4
+"""The shopper's own items: the shopper had the item before, and it may come back."""
 Global___Source: _TypeAlias = Source  # noqa: Y015
 
 class _Basis:
