@@ -25,7 +25,7 @@ class RankedList:
     sales: Scores
     """Purchases in the window of the best sellers, 0 if they do not count; NaN as for `cosines`"""
     own: Scores
-    """How much the shopper had of the item before, see `index.own_items`; NaN as for `cosines`"""
+    """How much the shopper had of the item before, see `index.by_history`; NaN as for `cosines`"""
     by_towers: NDArray[np.bool_]
     """Whether the towers alone would have recalled the item"""
     by_neighbours: NDArray[np.bool_]

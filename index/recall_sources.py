@@ -1,6 +1,5 @@
 """The recall sources, index, neighbour lists and best sellers, merged by one score."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,14 +10,22 @@ from pyroaring import BitMap
 
 from dataset.clock import NEVER, When
 from dataset.demand import Demand
-from dataset.interaction_codes import DAY, history_weights
+from dataset.interaction_codes import history_weights
 from dataset.postings import bitmap_of, rows_of
 from index.arrays import Rows, Scores
+from index.by_history import (
+    NOTHING,
+    ByHistory,
+    looked_up,
+    neighbour_scores,
+    own_amounts,
+    own_logits,
+)
 from index.config import BestSellersConfig, NeighboursConfig
 from index.item_knn import NEXT_ITEMS, NeighbourLists
 from index.live_index import LiveIndex
+from index.nearest import nearest_all
 from index.open_store import load_store
-from index.own_items import own_amounts, own_logits
 from index.ranked_list import RankedList
 from index.sales import WINDOW, Sales
 from index.vector_store import VectorStore
@@ -35,11 +42,7 @@ OWN_WEIGHT = "own items weight"
 """Key of an index stage's fact: weight that it chose or was given, None if nothing comes back."""
 ACTION_WEIGHTS = "action weights"
 """Key of an index stage's fact: weight of each action number, 0 for actions that take away."""
-NEWEST = 300
-"""Newest items of a history that weigh something where it decays by time"""
 OFF = BestSellersConfig(weight=0.0)
-WIDTH = 64
-"""Searches round their size up to a multiple of this, so that more of them share a batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +132,7 @@ class RecallSources:
             temperature=read_manifest(root / TOWERS, TOWERS).facts["temperature"],
             config=config,
             next_items=NeighbourLists.load(root / INDEX, NEXT_ITEMS) if config.kept else None,
-            action_weights=manifest.facts[ACTION_WEIGHTS] if config.kept else (1.0,),
+            action_weights=manifest.facts.get(ACTION_WEIGHTS, (1.0,)),
             demand=Demand.load(root / INDEX),
             best_sellers=BestSellersConfig(
                 window=manifest.facts[SALES_WINDOW], weight=manifest.facts[SALES_WEIGHT]
@@ -157,45 +160,7 @@ class RecallSources:
         Returns:
             Item rows and cosines, both (found,), best first.
         """
-        return self.nearest_all(embedding[None], [excluded], size, allowed=[allowed])[0]
-
-    def nearest_all(
-        self,
-        embeddings: Scores,
-        excluded: Sequence[Rows],
-        size: int,
-        *,
-        allowed: Sequence[BitMap | None],
-    ) -> list[tuple[Rows, Scores]]:
-        """`nearest` for a batch of embeddings, (embeddings, dimension), each with its own rows.
-
-        The search width of an embedding depends only on its own rows, not on the rest of the batch.
-        """
-        origins = [np.unique(self.index.origins(rows)) for rows in excluded]
-        found: dict[int, tuple[Rows, Scores]] = {}
-        batches: dict[int, list[int]] = defaultdict(list)
-        for place, (left_out, among) in enumerate(zip(origins, allowed, strict=True)):
-            if among is None:
-                k = WIDTH * -(-(size + len(left_out)) // WIDTH)
-                batches[min(k, len(self.index))].append(place)
-            else:
-                found[place] = self._among(embeddings[place], left_out, size, among)
-        for k, places in batches.items():
-            cosines, rows = self.index.search(embeddings[places], k)
-            for place, own_rows, own_cosines in zip(places, rows, cosines, strict=True):
-                left_out = np.isin(self.index.origins(own_rows), origins[place])
-                best = np.flatnonzero((own_rows >= 0) & ~left_out)[:size]
-                found[place] = own_rows[best].astype(np.int32), own_cosines[best]
-        return [found[place] for place in range(len(origins))]
-
-    def _among(
-        self, embedding: Scores, left_out: Rows, size: int, allowed: BitMap
-    ) -> tuple[Rows, Scores]:
-        current = self.index.current(left_out)
-        cosines, rows = self.index.search_among(
-            embedding, size, allowed - bitmap_of(np.sort(current[current >= 0]))
-        )
-        return rows.astype(np.int32), cosines
+        return nearest_all(self.index, embedding[None], [excluded], size, allowed=[allowed])[0]
 
     def shortlist(
         self,
@@ -252,7 +217,9 @@ class RecallSources:
         shoppers = range(len(histories))
         all_items = [None for _ in shoppers]
         left_out = histories if excluded is None else excluded
-        by_towers = self.nearest_all(embeddings, left_out, size, allowed=allowed or all_items)
+        by_towers = nearest_all(
+            self.index, embeddings, left_out, size, allowed=allowed or all_items
+        )
         unions = [
             self.united(
                 embeddings[place],
@@ -287,17 +254,14 @@ class RecallSources:
         Its further arguments are those of `shortlist`; `by_towers` are the item rows that the
         towers recalled.
         """
-        known, scores = self._neighbour_scores(
+        by_history = self._by_history(
             history if uses_neighbours else history[:0], interaction_codes, when, forgotten=True
         )
-        own_items, amounts = self._own_amounts(
-            history if uses_neighbours else history[:0], interaction_codes, when
-        )
         left_out = self.index.origins(history if excluded is None else excluded)
-        by_neighbours = self._first(known, scores, left_out, size, allowed)
+        by_neighbours = self._first(*by_history.neighbours, left_out, size, allowed)
         by_own = by_neighbours[:0]
         if self.own_weight:
-            by_own = self._first(own_items, amounts, left_out, size, allowed)
+            by_own = self._first(*by_history.own, left_out, size, allowed)
         when = when if uses_neighbours else NEVER
         best_sellers = uses_neighbours and self.sales is not None and self.sales_weight > 0
         by_sales = (
@@ -307,7 +271,7 @@ class RecallSources:
         for recalled in (by_neighbours, by_sales, by_own):
             rows = np.concatenate([rows, recalled[~np.isin(recalled, rows)]])
         return replace(
-            self._scored(embedding, rows, (known, scores), (own_items, amounts), when),
+            self._scored(embedding, rows, by_history, when),
             by_towers=np.isin(rows, by_towers),
             by_neighbours=np.isin(rows, by_neighbours),
             by_sales=np.isin(rows, by_sales),
@@ -363,9 +327,8 @@ class RecallSources:
 
         Without a now in `when`, sales do not count.
         """
-        by_neighbours = self._neighbour_scores(history, interaction_codes, when, forgotten=False)
-        own = self._own_amounts(history, interaction_codes, when)
-        return self._scored(embedding, rows, by_neighbours, own, when)
+        by_history = self._by_history(history, interaction_codes, when, forgotten=False)
+        return self._scored(embedding, rows, by_history, when)
 
     def merged(
         self,
@@ -402,56 +365,29 @@ class RecallSources:
         scores: Scores = logits.astype(np.float32)
         return scores
 
-    def _neighbour_scores(
+    def _by_history(
         self, history: Rows, interaction_codes: Rows | None, when: When, *, forgotten: bool
-    ) -> tuple[Rows, Scores]:
-        """Item rows with an item-kNN score, ascending, and the scores; empty without the lists."""
-        if self.neighbours is None:
-            return np.empty(0, np.int32), np.empty(0, np.float32)
-        weights, decay = None, self.config.decay
+    ) -> ByHistory:
+        """What the sources know of a history alone."""
+        weights = None
         if interaction_codes is not None and len(history):
             weights = history_weights(self.action_weights, interaction_codes)
-        if self.config.half_life and when.now is not None and when.times is not None:
-            decay, history = 1.0, history[-NEWEST:]
-            by_time = self._by_time(when.now, when.times[-NEWEST:])
-            weights = by_time if weights is None else by_time * weights[-NEWEST:]
-        return self.neighbours.scores(
-            self.index.origins(history), decay=decay, forgotten=forgotten, weights=weights
+        origins = self.index.origins(history)
+        return ByHistory(
+            neighbours=neighbour_scores(
+                self.neighbours, self.config, origins, weights, when, forgotten=forgotten
+            ),
+            own=NOTHING if self.own_weight is None else own_amounts(origins, weights, when),
         )
 
-    def _own_amounts(
-        self, history: Rows, interaction_codes: Rows | None, when: When
-    ) -> tuple[Rows, Scores]:
-        """Item rows that the shopper had, ascending, and amounts; empty if nothing comes back."""
-        if self.own_weight is None or not len(history):
-            return np.empty(0, np.int32), np.empty(0, np.float32)
-        weights = None
-        if interaction_codes is not None:
-            weights = history_weights(self.action_weights, interaction_codes)
-        return own_amounts(self.index.origins(history), weights, when)
-
-    def _by_time(self, now: int, times: NDArray[np.int64]) -> Scores:
-        """(history,) weights that halve with every half-life."""
-        assert self.config.half_life
-        days = np.maximum(now - times, 0) / DAY
-        weights: Scores = (0.5 ** (days / self.config.half_life)).astype(np.float32)
-        return weights
-
     def _scored(
-        self,
-        embedding: Scores,
-        rows: Rows,
-        by_neighbours: tuple[Rows, Scores],
-        own: tuple[Rows, Scores],
-        when: When,
+        self, embedding: Scores, rows: Rows, by_history: ByHistory, when: When
     ) -> RankedList:
-        """Scores of all sources for `rows`.
-
-        `by_neighbours` are item-kNN scores and `own` amounts that the shopper had, with their rows.
-        """
+        """Scores of all sources for `rows`."""
         cosines = (self.index.vectors(rows) @ embedding).astype(np.float32)
         origins = self.index.origins(rows)
-        shared, amounts = _looked_up(origins, *by_neighbours), _looked_up(origins, *own)
+        shared = looked_up(origins, *by_history.neighbours)
+        amounts = looked_up(origins, *by_history.own)
         sales = np.zeros(len(rows), np.float32)
         if self.sales is not None and when.now is not None:
             sales = self.sales.counts(origins, when.now).astype(np.float32)
@@ -462,14 +398,6 @@ class RecallSources:
             sales=sales,
             own=amounts,
         )
-
-
-def _looked_up(origins: NDArray[np.integer], known: Rows, scores: Scores) -> Scores:
-    """(items,) scores of rows among `known`, ascending; 0 for others."""
-    if not len(known):
-        return np.zeros(len(origins), np.float32)
-    place = np.minimum(np.searchsorted(known, origins), len(known) - 1)
-    return np.where(known[place] == origins, scores[place], 0).astype(np.float32)
 
 
 def _shortlisted(union: RankedList, size: int) -> RankedList:

@@ -85,7 +85,7 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
                 neighbours,
                 temperature=read_manifest(towers, TOWERS).facts["temperature"],
                 config=replace(config.neighbours, weight=0.0),
-                action_weights=facts.get(ACTION_WEIGHTS, (1.0,)),
+                action_weights=facts[ACTION_WEIGHTS],
                 demand=demand,
             ),
             np.load(towers / USER_EMBEDDINGS),
@@ -151,6 +151,7 @@ def _built(
         "kind": chosen_kind(config, len(index), index.dimension),
         **_as_facts(point),
         CURVE: [_as_facts(other) for other in curve],
+        ACTION_WEIGHTS: [max(float(weight), 0.0) for weight in data.weight_of_action],
     }
     learnt = Purchases.of(data)
     moments = data.moments[learnt.places]
@@ -164,7 +165,6 @@ def _built(
     neighbours.save(folder)
     following.save(folder, NEXT_ITEMS)
     facts["neighbour pairs"] = len(neighbours.rows)
-    facts[ACTION_WEIGHTS] = [max(float(weight), 0.0) for weight in data.weight_of_action]
     return index, neighbours, facts
 
 

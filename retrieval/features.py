@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dataset.demand import Demand
 from index import demand_eras
 from index.arrays import Rows, Scores
-from index.own_items import own_logits
+from index.by_history import own_logits
 from index.ranked_list import RankedList
 from index.recall_sources import RecallSources
 from lineage.manifest import RECORD, MismatchedArtifactError, command

@@ -27,6 +27,7 @@ from evaluation.intervals import Interval, difference_interval, mean_interval
 from evaluation.metrics import ndcg, recall
 from index.config import IndexConfig, NeighboursConfig
 from index.faiss_store.build import build_index
+from index.nearest import nearest_all
 from index.pair_lists import Purchases, pair_lists
 from index.recall_sources import RecallSources
 from lineage.manifest import read_manifest
@@ -98,8 +99,8 @@ def recommended(
             config=config,
         )
         merged = sources.shortlists(users, cases.histories, LISTED, excluded=cases.excluded)
-        towers = sources.nearest_all(
-            users, cases.excluded, LISTED, allowed=[None for _ in cases.excluded]
+        towers = nearest_all(
+            sources.index, users, cases.excluded, LISTED, allowed=[None for _ in cases.excluded]
         )
     return {
         "towers and neighbours": _padded([answer.rows for answer in merged]),

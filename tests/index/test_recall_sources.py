@@ -9,10 +9,11 @@ from pyroaring import BitMap
 from dataset.clock import When
 from dataset.demand import Demand
 from dataset.interaction_codes import DAY
+from index.by_history import NEWEST
 from index.config import BestSellersConfig, NeighboursConfig
 from index.faiss_store.store import FaissStore
 from index.item_knn import NeighbourLists
-from index.recall_sources import NEWEST, RecallSources
+from index.recall_sources import RecallSources
 from tests.rounding import rounding
 
 pytestmark = pytest.mark.numeric

@@ -6,14 +6,14 @@ from pyroaring import BitMap
 
 from dataset.clock import NEVER, When
 from dataset.interaction_codes import DAY, GAPS
+from index.by_history import OWN_HALF_LIFE, OWN_UNIT, own_amounts, own_logits
 from index.config import NeighboursConfig, OwnItemsConfig
 from index.faiss_store.store import FaissStore
-from index.own_items import HALF_LIFE, UNIT, own_amounts, own_logits
 from index.recall_sources import RecallSources
 
 NOW = 1_735_000_000
 HISTORY = np.array([9, 3, 9, 200], np.int32)
-TIMES = NOW - np.array([2 * HALF_LIFE, HALF_LIFE, HALF_LIFE, 0]).astype(np.int64) * DAY
+TIMES = NOW - np.array([2 * OWN_HALF_LIFE, OWN_HALF_LIFE, OWN_HALF_LIFE, 0]).astype(np.int64) * DAY
 NOTHING = HISTORY[:0]
 
 
@@ -30,7 +30,7 @@ def test_amounts_add_weights_and_halve_with_time():
 
 
 def test_an_item_that_the_shopper_never_had_adds_nothing():
-    np.testing.assert_allclose(own_logits(np.array([0, UNIT], np.float32)), [0, np.log(2)])
+    np.testing.assert_allclose(own_logits(np.array([0, OWN_UNIT], np.float32)), [0, np.log(2)])
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_own_items_are_recalled_unless_they_are_left_out(make, user):
     assert found.own[place] == 0.75
     plain = make(0.0).score_items(user, HISTORY, found.rows[[place]], when=When(NOW, TIMES))
     assert found.scores[place] - plain.scores[0] == pytest.approx(
-        40 * np.log1p(0.75 / UNIT), abs=1e-3
+        40 * np.log1p(0.75 / OWN_UNIT), abs=1e-3
     )
     assert not without.by_own.any()
     assert 9 not in without.rows
