@@ -38,11 +38,15 @@ class EditedItemsConfig:
     share: float = 1.0
     """Share of the items that are edited."""
     seed: int = 7
-    """Seed of the choice of items and words, and of the intervals."""
+    """Seed of the choice of items, words and users, and of the intervals."""
+    max_users: int = 1000
+    """Most test users who are asked for."""
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
             raise ValueError(f"share must be in (0, 1], got {self.share}")
+        if self.max_users < 1:
+            raise ValueError(f"max_users must be at least 1, got {self.max_users}")
 
 
 def without_a_word(title: str, chosen: random.Random) -> str:
@@ -84,7 +88,7 @@ def compare(config: EditedItemsConfig, root: Path) -> Mapping[str, Mapping[str, 
     items = len(data.item_ids)
     order = np.random.default_rng(config.seed).permutation(items)
     edited = np.sort(order[: max(1, round(config.share * items))])
-    cases = _bought(data, edited)
+    cases = _bought(data, edited).sample_users(config.max_users, config.seed)
     before = _recall(engine, data, cases)
     drawn: Any = {"users": cases.user_rows, "seed": config.seed}
     figures = {"unedited": {name: mean_interval(v, **drawn) for name, v in before.items()}}
@@ -125,15 +129,15 @@ def _upsert(
 
 
 def _recall(engine: "Engine", data: "Dataset", cases: "Cases") -> dict[str, NDArray[np.float64]]:
-    """(users,) recall@10 and recall@100 of the cascade's answers."""
-    from benchmarks.quality.cascade_lists import history_shopper
+    """(cases,) recall@10 and recall@100 of the cascade's answers."""
+    from benchmarks.quality.cascade_lists import case_shoppers
     from evaluation.metrics import recall
     from shortlist_client.api.request import Wishes
 
     row_of = {item_id: row for row, item_id in enumerate(data.item_ids)}
     lists = np.full((len(cases), LISTED), -1, np.int32)
-    for place, user in enumerate(cases.user_rows.tolist()):
-        answer = engine.recommend(history_shopper(data, user), Wishes(limit=LISTED))
+    for place, shopper in enumerate(case_shoppers(data, cases)):
+        answer = engine.recommend(shopper, Wishes(limit=LISTED), now=cases.when(place)[0])
         found = [row_of[item.item_id] for item in answer.items]
         lists[place, : len(found)] = found
     return {f"recall@{k}": recall(lists, cases.targets, k) for k in (10, LISTED)}

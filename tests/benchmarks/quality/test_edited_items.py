@@ -22,6 +22,11 @@ def test_edited_items_are_compared_with_what_they_were(release):
     assert all(set(by_k) == {"recall@10", "recall@100"} for by_k in figures.values())
 
 
+def test_users_are_at_least_one():
+    with pytest.raises(ValueError, match="max_users must be at least 1, got 0"):
+        EditedItemsConfig(max_users=0)
+
+
 @pytest.mark.parametrize("share", [0, 1.1])
 def test_a_share_is_above_0_and_at_most_1(share):
     with pytest.raises(ValueError, match=r"share must be in \(0, 1\], got"):
