@@ -19,6 +19,7 @@ from towers.artifact import ITEM, load_item_tower
 from towers.config import TowersConfig
 from towers.encode import encode
 from towers.item_tower import ItemTower
+from towers.model import support
 from towers.user_encoder import TitleHistoryEncoder, UserTower
 
 SHORTEST = 1e-6
@@ -33,6 +34,8 @@ class TextEncoder:
     tokenizer: PreTrainedTokenizerBase
     item_tokens: int
     """Most word pieces of a text, including the special tokens"""
+    shrinkage: float | None = None
+    """Purchases at which the residual of an item has half of its weight; None without residuals"""
 
     @classmethod
     def load(cls, folder: Path) -> "TextEncoder":
@@ -41,6 +44,7 @@ class TextEncoder:
             tower=load_item_tower(folder),
             tokenizer=load_tokenizer(str(folder / ITEM)),
             item_tokens=_item_tokens(folder),
+            shrinkage=_shrinkage(folder),
         )
 
     @classmethod
@@ -56,6 +60,7 @@ class TextEncoder:
             tower=reader.item_tower,
             tokenizer=reader.tokenizer,
             item_tokens=_item_tokens(folder),
+            shrinkage=_shrinkage(folder),
         )
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -73,24 +78,36 @@ class TextEncoder:
         before: Sequence[str],
         embeddings: NDArray[np.float32],
         lengths: NDArray[np.float32],
+        purchases: NDArray[np.floating],
     ) -> NDArray[np.float32]:
         """Embeddings of known items whose text changed: what purchases taught of them stays.
 
-        An item's embedding is the normalised sum of its text and its residual. Embedding times
-        length is that sum, so the residual is what remains of it without the old text.
+        An item's embedding is the normalised sum of its text and its residual. The residual is what
+        training found to be missing from the text. Of another text, another part would be missing:
+        with n purchases, training makes up for n / (n + `shrinkage`) of the difference. Only the
+        rest of it moves the item.
 
         Args:
             texts: New text of each item.
             before: Text of each item when its embedding was learnt.
             embeddings: (items, dimension) learnt embeddings, of unit length.
             lengths: (items,) lengths of the sums.
+            purchases: (items,) purchases that the towers learnt from.
 
         Returns:
             (items, dimension) of unit length.
         """
         encoded = self.unnormalised([*texts, *before])
-        residuals = lengths[:, None] * embeddings - encoded[len(texts) :]
-        return unit(encoded[: len(texts)] + residuals)
+        difference = encoded[: len(texts)] - encoded[len(texts) :]
+        return unit(lengths[:, None] * embeddings + self.untaught(purchases)[:, None] * difference)
+
+    def untaught(self, purchases: NDArray[np.floating]) -> NDArray[np.float32]:
+        """(items,) share of a change of text that moves an item, 1 without purchases."""
+        if self.shrinkage is None:
+            return np.ones(len(purchases), np.float32)
+        learnt = torch.from_numpy(np.asarray(purchases, np.float64))
+        share: NDArray[np.float32] = 1 - support(learnt, self.shrinkage).numpy()
+        return share
 
     def _encoded(
         self, read: Callable[[TokenBatch], Tensor], texts: Sequence[str]
@@ -115,6 +132,11 @@ def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     result: NDArray[np.float32] = vectors / np.maximum(lengths, SHORTEST)
     return result
+
+
+def _shrinkage(folder: Path) -> float | None:
+    config = read_manifest(folder, TOWERS).config
+    return config["residual_shrinkage"] if config["residual"] else None
 
 
 def _item_tokens(folder: Path) -> int:

@@ -2,9 +2,10 @@
 
 An item's embedding is the normalised sum of a text embedding and a residual learnt from purchases.
 The release stores the direction (the embedding) and the length of the sum. The item tower encodes
-the text again; the sum minus the text embedding gives the residual, which an item keeps if its text
-changes. The residual plus the embedding of a text without one field gives the item's embedding
-without that field (feature ablation; Covert et al., "Explaining by removing", JMLR 2021).
+the text again; the sum minus the text embedding gives the residual. If the text changed, the
+residual makes up for a part of the change (`TextEncoder.edited`). The residual plus the embedding
+of a text without one field gives the item's embedding without that field (feature ablation; Covert
+et al., "Explaining by removing", JMLR 2021).
 """
 
 from collections.abc import Sequence
@@ -96,6 +97,9 @@ class TextReasons:
             if row is not None:
                 embedding = index.vectors(np.array([row]))[0]
                 sums += self.lengths[row] * embedding - encoded[before[row]]
+                if whole != before[row]:
+                    untaught = self.texts.untaught(catalogue.data.popularity[[row]])
+                    sums += (1 - untaught) * (encoded[before[row]] - encoded[whole])
             sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), SHORTEST)
             reasons.append(_sorted(list(shortened), (sums[0] - sums[1:]) @ user))
         return reasons

@@ -26,7 +26,7 @@ class ItemEncoder:
     """Computes embeddings and ranker states of items; loads its models by `load` or on first use.
 
     An item with the same text as in the release keeps its learnt embedding and state. One with
-    another text keeps what purchases taught of it: the residual.
+    another text keeps what purchases taught of it, see `TextEncoder.edited`.
     """
 
     def __init__(
@@ -131,6 +131,7 @@ class ItemEncoder:
             before=[self._catalogue.text(row) for row in rows.tolist()],
             embeddings=known,
             lengths=np.asarray(self._lengths[rows], np.float32),
+            purchases=self._catalogue.data.popularity[rows],
         )
         return vectors, self._new_states.edited(
             texts, vectors, before=known, states=inputs.read(rows)

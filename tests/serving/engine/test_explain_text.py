@@ -221,6 +221,8 @@ def test_an_upserted_item_with_another_text_keeps_its_residual(engine, base):
     )
     embedding = cascade.retriever.sources.index.vectors(np.array([row]))[0]
     residual = cascade.text_reasons.lengths[row] * embedding - before
+    purchases = cascade.catalogue.data.popularity[row]
+    residual += purchases / (purchases + 10) * (before - now)
     assert np.linalg.norm(residual) > 0.1
     whole = float(user @ unit(now + residual))
     assert found.tower_score == pytest.approx(whole, abs=SERVED_ALIKE)
