@@ -6,9 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.demand import TIMES, Demand
+from dataset.demand import Demand
 from dataset.interaction_codes import DAY
-from evaluation.baselines import popularity_rank
 
 WINDOW = 14
 """Days before now whose purchases make a best seller, unless others were chosen"""
@@ -23,7 +22,7 @@ class Sales:
     """Purchases of the release's items. Frozen, but remembers the orders of hours asked before."""
 
     popularity: NDArray[np.float64]
-    """(items,) purchases of all time, which order items of equal counts"""
+    """(items,) learnt popularity, which counts where interactions have no times"""
     demand: Demand | None = None
     """Purchases by time; None where interactions have no times"""
     window: int = WINDOW
@@ -37,15 +36,14 @@ class Sales:
 
     @classmethod
     def of(cls, demand: Demand, items: int, *, window: int = WINDOW) -> "Sales":
-        """Sales by time alone; all purchases order items of equal counts.
+        """Sales by time alone.
 
         Args:
             demand: Purchases by time.
             items: Number of items of the release.
             window: Days before now that count.
         """
-        everything = demand.between(np.arange(items), 0, TIMES)
-        return cls(popularity=everything.astype(np.float64), demand=demand, window=window)
+        return cls(popularity=np.zeros(items), demand=demand, window=window)
 
     def with_demand(self, demand: Demand) -> "Sales":
         """The sales with other purchases by time."""
@@ -67,9 +65,10 @@ class Sales:
         return self.demand.between(origins, now - self.window * DAY, now).astype(np.float64)
 
     def best_first(self, now: int | None) -> NDArray[np.int32]:
-        """(items,) the release's rows, best-selling first; ties by all purchases, then at random.
+        """(items,) the release's rows, best-selling first.
 
-        Sorts all items when it is asked for another time than before.
+        Ties are by all purchases before now, never by later ones, then at random. Sorts all items
+        when it is asked for another time than before.
         """
         return self._order(now)[0]
 
@@ -89,19 +88,30 @@ class Sales:
         return self._heads[now][start:stop]
 
     @cached_property
-    def _by_popularity(self) -> NDArray[np.int64]:
-        return np.argsort(-popularity_rank(self.popularity))
+    def _at_random(self) -> NDArray[np.int64]:
+        """(items,) places in a random order."""
+        return np.random.default_rng(0).permutation(len(self.popularity))
 
     def _order(self, now: int | None) -> tuple[NDArray[np.int32], int]:
         if now not in self._orders:
-            order = self._by_popularity
-            counts = self.counts(np.arange(len(order)), now)[order]
-            bought = np.flatnonzero(counts)
-            best = bought[np.argsort(-counts[bought], kind="stable")]
-            rows = order[np.concatenate([best, np.flatnonzero(counts == 0)])]
+            items = np.arange(len(self.popularity))
+            counts = self.counts(items, now)
+            sold, unsold = np.flatnonzero(counts > 0), np.flatnonzero(counts <= 0)
+            rows = np.concatenate(
+                [self._sorted(sold, counts, now), self._sorted(unsold, counts, now)]
+            )
             self._orders.clear()
-            self._orders[now] = rows.astype(np.int32), len(bought)
+            self._orders[now] = rows.astype(np.int32), len(sold)
         return self._orders[now]
+
+    def _sorted(
+        self, rows: NDArray[np.int64], counts: NDArray[np.float64], now: int | None
+    ) -> NDArray[np.int64]:
+        """The rows by descending counts, then by all purchases before now, then at random."""
+        keys = [self._at_random[rows], -counts[rows]]
+        if self.demand is not None and now is not None:
+            keys.insert(1, -self.demand.between(rows, 0, now))
+        return rows[np.lexsort(keys)]
 
 
 def learnt_popularity(

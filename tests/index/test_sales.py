@@ -67,8 +67,21 @@ def test_what_was_sold_equals_the_head_of_all_whichever_hour_is_asked(monkeypatc
         assert sold < 4
 
 
-def test_sales_by_time_alone_order_equals_by_all_purchases():
-    alone = Sales.of(seasonal(), 4)
+def test_neither_later_purchases_nor_rows_order_items_of_equal_counts():
+    """Of four items that sold once in the window, one had sold before and another sells later."""
+    first, early, later, last = range(4)
+    items = np.array([first, early, later, last, early, *[later] * 50])
+    before = [WINTER - DAY] * 4 + [WINTER - 100 * DAY]
+    demand = Demand.of(items, np.array(before + [WINTER + DAY] * 50))
 
-    assert alone.best_first(SUMMER).tolist() == sales(seasonal()).best_first(SUMMER).tolist()
+    orders = {
+        tuple(Sales.of(demand, 4).best_first(WINTER).tolist()),
+        tuple(Sales(popularity=np.array([1, 2, 51, 1]), demand=demand).best_first(WINTER).tolist()),
+    }
+
+    ((best, *others),) = orders
+    assert best == early
+    assert sorted(others) == [first, later, last]
+    assert others != sorted(others)
+    assert Sales.of(demand, 4).sold(WINTER, 0, 9).tolist() == [best, *others]
     assert Sales.of(seasonal(), 4, window=1).counts(np.array([PARASOL]), SUMMER).tolist() == [1]
