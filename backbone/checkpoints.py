@@ -23,7 +23,8 @@ class Checkpoints(Checkpoint):
 
         Args:
             folder: Folder of both files; created when the first epoch is finished.
-            monitor: Metric to maximise; None takes every epoch for better than the one before.
+            monitor: Metric to maximise, the last epoch of equals; None takes every epoch for better
+                than the one before.
         """
         self._folder, self._monitor = folder, monitor
         self.best = float("nan")
@@ -50,7 +51,7 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Save the epoch; Lightning calls this after all other callbacks, early stopping too."""
         value = float(trainer.callback_metrics[self._monitor]) if self._monitor else float("nan")
-        better = not self.epochs or self._monitor is None or value > self.best
+        better = not self.epochs or self._monitor is None or value >= self.best
         if better:
             self.best, self.epochs = value, trainer.current_epoch + 1
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -14,13 +14,18 @@ TOP = 10
 """Items of which the gate computes NDCG"""
 
 
-def verdict(gain: Gain) -> str:
-    """Whether ranking pays, and by how much, in one sentence."""
+def verdict(gain: Gain, *, shared: bool = False) -> str:
+    """Whether ranking pays, and by how much, in one sentence.
+
+    Args:
+        gain: Gain of the users who decide.
+        shared: Whether they made the other choices, too, because there are too few users.
+    """
+    who = "who made the other choices, too" if shared else "who chose nothing else"
     says = "pays" if gain.pays else "does not pay, so the shortlist's order stays"
     return (
         f"ranking {says}: NDCG@10 {gain.after:.4f} against {gain.before:.4f} of the shortlist, "
-        f"gain {gain.mean:+.4f} ± {gain.standard_error:.4f} over {gain.users} users who chose "
-        "nothing else"
+        f"gain {gain.mean:+.4f} ± {gain.standard_error:.4f} over {gain.users} users {who}"
     )
 
 

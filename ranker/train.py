@@ -125,7 +125,8 @@ def _trained(
     gate = ValidationLists.of(cases, shortlists, shortlists.gates, config.ranked)
     gates = shortlists.gates
     gain = ranking_gain(module.ranker, gate, cases.targets[gates], cases.user_rows[gates])
-    says = verdict(gain)
+    choosing = cases.user_rows[shortlists.chooses]
+    says = verdict(gain, shared=bool(np.isin(cases.user_rows[gates], choosing).any()))
     logger.info(says)
     if not gain.pays:
         module.model.trust_shortlist()

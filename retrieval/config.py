@@ -10,14 +10,15 @@ class ShortlistsConfig:
     """Shortlists that the ranker is trained, tuned and judged on."""
 
     learnt_users: int = 50_000
-    """Most users whose shortlists the ranker is trained on; a list without a target is dropped."""
+    """Most moments of users whose shortlists the ranker is trained on; a list without a target is
+    dropped."""
     valid_users: int = 5_000
-    """Most users who choose the ranker's pass, and most other users who decide whether ranking
-    pays."""
+    """Most moments that choose the ranker's pass, and most of other users that decide whether
+    ranking pays."""
     size: int = 200
     """Items per shortlist."""
     seed: int = 11
-    """Seed for sampling users."""
+    """Seed for sampling moments."""
     features: tuple[str, ...] = field(init=False, default_factory=feature_names)
     """Names of all features, in order. Not an option: a change makes the stage mine new lists."""
 

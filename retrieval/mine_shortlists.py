@@ -35,7 +35,7 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
         folder: Folder to write to.
 
     Returns:
-        Facts for the manifest: counts of users, and of lists that hold a target.
+        Facts for the manifest: counts of moments, and of lists that hold a target.
     """
     limit_blas_threads()
     open_release(root, TRIAL)
@@ -55,10 +55,10 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
     features = Features.load(root / TRIAL_FOLDER, retriever.sources, data.popularity)
     _write(folder, features, (learnt, choosing, gating), config)
     return {
-        "users to learn from": len(learn),
+        "moments to learn from": len(learn),
         "with a target in the shortlist": len(learnt),
-        "users who choose the pass": len(choose),
-        "users who decide whether ranking pays": len(gate),
+        "moments that choose the pass": len(choose),
+        "moments that decide whether ranking pays": len(gate),
     }
 
 

@@ -69,8 +69,8 @@ class TowersConfig:
     """Packed rows, or texts, whose activations are in memory at once in training, for batches that
     exceed memory; by default the whole batch."""
     valid_users: int = 2_000
-    """Most validation users whom early stopping evaluates, and most others who weigh the recall
-    sources."""
+    """Most moments of validation users that early stopping evaluates, and most of other users that
+    weigh the recall sources."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """How the towers are fine-tuned. `trained_layers` counts layers of the user tower. An example
     is a history, and `batch_size` counts items; for `reads: titles` both count purchases."""

@@ -85,6 +85,15 @@ def test_the_best_epoch_is_loaded_and_patience_ends_the_training(whole):
     assert whole[0].best == pytest.approx(0.4)
 
 
+def test_of_epochs_of_equal_quality_the_last_is_loaded(tmp_path, monkeypatch):
+    """A shop of at most 100 items has a recall@100 of 1 after every epoch."""
+    monkeypatch.setitem(globals(), "SCORES", (1.0,) * 6)
+
+    result, _ = fitted(tmp_path, Module())
+
+    assert result.epochs == 3  # after the first, patience is two epochs
+
+
 @pytest.mark.parametrize("killed", range(8))
 def test_a_training_killed_at_any_step_ends_as_if_it_had_not_been(tmp_path, whole, killed):
     def kill(step):

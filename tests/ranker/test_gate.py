@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from evaluation.paired_gain import paired_gain
+from evaluation.paired_gain import Gain, paired_gain
+from ranker.gate import verdict
 
 
 def test_a_gain_within_one_standard_error_does_not_pay():
@@ -37,3 +38,16 @@ def test_copies_of_the_same_cases_make_no_gain_more_certain():
     assert nine_times.mean == pytest.approx(once.mean)
     assert nine_times.standard_error == pytest.approx(once.standard_error)
     assert nine_times.users == 40
+
+
+@pytest.mark.parametrize(
+    ("shared", "who"),
+    [(False, "who chose nothing else"), (True, "who made the other choices, too")],
+)
+def test_the_verdict_says_whether_its_users_made_other_choices(shared, who):
+    gain = Gain(before=0.1, after=0.12, standard_error=0.01, users=7)
+
+    assert verdict(gain, shared=shared) == (
+        "ranking pays: NDCG@10 0.1200 against 0.1000 of the shortlist, gain +0.0200 ± 0.0100 over "
+        f"7 users {who}"
+    )
