@@ -269,7 +269,11 @@ def test_features_are_the_same_in_training_and_in_serving(features, retriever, d
     for place in (0, len(cases) - 1):
         history, interaction_codes = cases.histories[place], cases.interaction_codes[place]
         served = retriever.shortlist(
-            history, stored.rows.shape[1], {}, interaction_codes=interaction_codes
+            history,
+            stored.rows.shape[1],
+            {},
+            interaction_codes=interaction_codes,
+            when=cases.when(place),
         )
         order = np.argsort(stored.rows[place])
         position = order[np.searchsorted(stored.rows[place][order], served.rows)]
