@@ -6,8 +6,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.demand import TIMES, Demand
+from dataset.demand import Demand
 from dataset.interaction_codes import DAY
+from dataset.timed_keys import TIMES
 from evaluation.baselines import popularity_rank
 
 WINDOW = 14
