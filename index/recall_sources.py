@@ -378,8 +378,8 @@ class RecallSources:
         if self.neighbours is None:
             return np.empty(0, np.int32), np.empty(0, np.float32)
         weights, decay = None, self.config.decay
-        if interaction_codes is not None and len(history):
-            weights = history_weights(self.action_weights, interaction_codes)
+        if len(history):
+            weights = self.weights_of(interaction_codes)
         if self.config.half_life and when.now is not None and when.times is not None:
             decay, history = 1.0, history[-NEWEST:]
             by_time = self._by_time(when.now, when.times[-NEWEST:])
@@ -387,6 +387,12 @@ class RecallSources:
         return self.neighbours.scores(
             self.index.origins(history), decay=decay, forgotten=forgotten, weights=weights
         )
+
+    def weights_of(self, interaction_codes: Rows | None) -> Scores | None:
+        """(history,) weights of a history's actions, the largest is 1; None if equal or unknown."""
+        if interaction_codes is None:
+            return None
+        return history_weights(self.action_weights, interaction_codes)
 
     def _by_time(self, now: int, times: NDArray[np.int64]) -> Scores:
         """(history,) weights that halve with every half-life."""

@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.actions import strengths
 from dataset.arrays import TEST, TRAIN, Dataset
 from dataset.cases import Cases, moment_starts
 from dataset.demand import Demand
@@ -120,6 +121,7 @@ class _Peers:
             now - times for now, times in now_and_times if now is not None and times is not None
         ]
         self._knn = _fitted(data)
+        self._weights = [data.weight_of_action[codes // GAPS] for codes in cases.interaction_codes]
         self._counts = lru_cache(KEPT_HOURS)(self._count)
 
     def _count(self, days: int, now: int) -> NDArray[np.int64]:
@@ -147,16 +149,18 @@ class _Peers:
             half_life=half_life,
             boost=boost if exponent else None,
             excluded=self._cases.excluded,
+            weights=self._weights,
         )
 
 
 def _fitted(data: Dataset) -> TimedKNN:
     kept = data.standing(np.asarray(data.splits) == TRAIN)
-    users = data.user_of[kept]
+    users, items = data.user_of[kept], np.asarray(data.items)[kept]
     starts = np.unique(moment_starts(users, np.asarray(data.moments)[kept]))
     return TimedKNN.fit(
         np.searchsorted(users, np.arange(data.users + 1)),
         np.append(starts, len(users)),
-        np.asarray(data.items)[kept],
+        items,
         len(data.item_ids),
+        strengths=strengths(users, items, data.weights[kept]),
     )
