@@ -115,9 +115,21 @@ def standing(
         items: (interactions,) item rows, oldest first within a user.
         weights: (interactions,) weights of the actions.
     """
-    stands, negative = weights > 0, weights < 0
+    if not (weights < 0).any():
+        return weights > 0
+    return (weights > 0) & (taken_by(users, items, weights) < 0)
+
+
+def taken_by(
+    users: NDArray[np.integer[Any]], items: NDArray[np.integer[Any]], weights: NDArray[np.floating]
+) -> NDArray[np.int64]:
+    """(interactions,): place of the interaction that takes each one away, as `standing` says.
+
+    -1 for those that nothing takes away. Its arguments are those of `standing`.
+    """
+    taken, negative = np.full(len(items), -1), weights < 0
     if not negative.any():
-        return stands
+        return taken
     pairs = users.astype(np.int64) * (1 + int(items.max())) + items
     touched = np.flatnonzero(np.isin(pairs, pairs[negative]))
     order = touched[np.argsort(pairs[touched], kind="stable")]
@@ -130,10 +142,10 @@ def standing(
             latest.append((place, weight))
         left = -weight
         while left > ROUNDING and latest:
-            taken, its_weight = latest.pop()
-            stands[taken] = False
+            gone, its_weight = latest.pop()
+            taken[gone] = place
             left -= its_weight
-    return stands
+    return taken
 
 
 def strengths(

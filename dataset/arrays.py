@@ -11,7 +11,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.actions import PLAIN, STRONG, standing, strengths, takes_away
+from dataset.actions import PLAIN, STRONG, standing, strengths, taken_by, takes_away
 from dataset.baskets import Baskets
 from dataset.cases import Cases, moment_starts, places_among
 from dataset.demand import Demand
@@ -19,6 +19,7 @@ from dataset.histories import Histories
 from dataset.interaction_codes import interaction_codes, whole_seconds
 from dataset.make_cases import Moments, make_cases
 from dataset.popularity import first_of_day, weighted_users
+from dataset.purchases import STANDS, purchases
 from dataset.repeats import Repeats
 from lineage.arrays import read_array
 
@@ -201,11 +202,13 @@ class Dataset:
         return weighted_users(users, items, of_pair, len(self.item_ids))
 
     def bought_without_user(self, before: int) -> NDArray[np.bool_]:
-        """(interactions of baskets,): those of positive weight in the splits below `before`."""
+        """(interactions of baskets,): those that stand in the splits below `before`."""
         baskets = self.purchases_without_user
-        weights = self.weight_of_action[np.asarray(baskets.actions)]
-        chosen: NDArray[np.bool_] = (np.asarray(baskets.splits) < before) & (weights > 0)
-        return chosen
+        stands: NDArray[np.bool_] = np.asarray(baskets.splits) < before
+        weights = self.weight_of_action[np.asarray(baskets.actions)][stands]
+        items = np.asarray(baskets.items)[stands]
+        stands[stands] = standing(baskets.basket_of[stands], items, weights)
+        return stands
 
     def for_refit(self, *, before: int = TEST) -> "Dataset":
         """The dataset with the splits below `before`, by default the test, as training data."""
@@ -293,17 +296,25 @@ class Dataset:
 
         Each user, item, action and day counts once, as does each basket without a user. Of several
         actions, those count that weigh at least half as much as the strongest, such as purchases
-        beside views. Refunds take nothing away: they come after what they would change.
+        beside views. What a later action takes away, such as a refund, counts up to that time.
         """
         if not self.timed:
             return None
-        strong, baskets = self.weight_of_action >= STRONG, self.purchases_without_user
-        learnt = np.asarray(self.splits) < before
-        counted = self.counted(learnt & strong[np.asarray(self.actions)])
-        of_baskets = self.bought_without_user(before) & strong[np.asarray(baskets.actions)]
-        times = [np.asarray(self.times)[counted], np.asarray(baskets.times)[of_baskets]]
-        items = [np.asarray(self.items)[counted], np.asarray(baskets.items)[of_baskets]]
-        return Demand.of(np.concatenate(items), whole_seconds(np.concatenate(times)))
+        learnt, baskets = np.asarray(self.splits) < before, self.purchases_without_user
+        items, actions = np.asarray(self.items)[learnt], np.asarray(self.actions)[learnt]
+        times = whole_seconds(np.asarray(self.times)[learnt])
+        weights = self.weights[learnt]
+        counted, taken = purchases(self.user_of[learnt], items, actions, times, weights)
+        known = np.asarray(baskets.splits) < before
+        of_baskets, sold = np.asarray(baskets.items)[known], whole_seconds(baskets.times[known])
+        weights = self.weight_of_action[np.asarray(baskets.actions)[known]]
+        by = taken_by(baskets.basket_of[known], of_baskets, weights)
+        strong = weights >= STRONG
+        return Demand.of(
+            np.concatenate([items[counted], of_baskets[strong]]),
+            np.concatenate([times[counted], sold[strong]]),
+            np.concatenate([taken[counted], np.where(by < 0, STANDS, sold[by])[strong]]),
+        )
 
 
 def _learnt(splits: NDArray[np.uint8], before: int) -> NDArray[np.uint8]:

@@ -6,11 +6,10 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.actions import STRONG
 from dataset.arrays import TRAIN, Dataset
 from dataset.demand import Demand
 from dataset.interaction_codes import DAY, MICROSECONDS, whole_seconds
-from dataset.popularity import first_of_day
+from dataset.purchases import purchases
 
 SEVERAL = 10
 """Users who must have acted since a time before that time is now, so that nobody moves now alone"""
@@ -95,37 +94,91 @@ def _moments(data: Dataset, later: LaterEvents) -> NDArray[np.int32]:
 
 def last_day(data: Dataset) -> LaterEvents:
     """The interactions of a dataset on its last day (UTC), which later events may repeat."""
+    return _interactions(data, np.flatnonzero(np.asarray(data.times) >= _start_of_last_day(data)))
+
+
+def _start_of_last_day(data: Dataset) -> int:
     end = end_of(data)
-    times = np.asarray(data.times)
-    places = np.flatnonzero(times >= (end - end % DAY) * MICROSECONDS)
+    return (end - end % DAY) * MICROSECONDS
+
+
+def _interactions(data: Dataset, places: NDArray[np.int64]) -> LaterEvents:
     return LaterEvents(
         users=np.searchsorted(data.offsets, places, side="right") - 1,
         items=np.asarray(data.items)[places],
         actions=np.asarray(data.actions)[places],
-        times=whole_seconds(times[places]),
+        times=whole_seconds(np.asarray(data.times)[places]),
     )
 
 
-def purchases_of(data: Dataset, later: LaterEvents, of_last_day: LaterEvents) -> LaterEvents:
-    """The events that `Dataset.demand` would count: strong ones, as often as their users may.
+def _joined(first: LaterEvents, second: LaterEvents) -> LaterEvents:
+    both = {
+        f.name: np.concatenate([getattr(first, f.name), getattr(second, f.name)])
+        for f in fields(LaterEvents)
+    }
+    return LaterEvents(**both)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaterPurchases:
+    """Purchases after a dataset ended, and those of the dataset that were taken away since."""
+
+    events: LaterEvents
+    """The purchases"""
+    taken: NDArray[np.int64]
+    """(purchases,) Unix seconds since which they do not count, negative for those that stand"""
+    undone: LaterEvents
+    """Purchases of the dataset"""
+    undone_at: NDArray[np.int64]
+    """(undone,) Unix seconds since which they do not count"""
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+
+def purchases_of(data: Dataset, later: LaterEvents, of_last_day: LaterEvents) -> LaterPurchases:
+    """What the events change in `Dataset.demand`, which counts a user's purchases of a day once.
 
     Args:
         data: Dataset of `with_actions`.
         later: Later events.
         of_last_day: `last_day` of the dataset.
     """
-    strong = later.chosen(data.weight_of_action[later.actions] >= STRONG)
-    both = [
-        np.concatenate([getattr(of_last_day, f.name), getattr(strong, f.name)])
-        for f in fields(LaterEvents)
-    ]
-    return strong.chosen(first_of_day(*both)[len(of_last_day) :])
+    known = _joined(_what_may_be_undone(data, later), of_last_day)
+    own, (counted, taken) = _purchases(data, known)[1], _purchases(data, _joined(known, later))
+    size = len(known)
+    since = counted[:size] & (taken[:size] >= 0) & (own < 0)
+    return LaterPurchases(
+        events=later.chosen(counted[size:]),
+        taken=taken[size:][counted[size:]],
+        undone=known.chosen(since),
+        undone_at=taken[:size][since],
+    )
 
 
-def with_purchases(demand: Demand, purchases: LaterEvents) -> Demand:
+def _purchases(data: Dataset, events: LaterEvents) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    columns = (events.users, events.items, events.actions, events.times)
+    return purchases(*columns, data.weight_of_action[events.actions])
+
+
+def _what_may_be_undone(data: Dataset, later: LaterEvents) -> LaterEvents:
+    """Interactions before the dataset's last day with items that their users took away since."""
+    away = later.chosen(data.weight_of_action[later.actions] < 0)
+    users = np.unique(away.users[away.users < data.users])
+    spans = [np.arange(data.offsets[user], data.offsets[user + 1]) for user in users.tolist()]
+    places = np.concatenate([np.empty(0, np.int64), *spans])
+    of_users = np.repeat(users, [len(span) for span in spans])
+    items, size = np.asarray(data.items)[places], len(data.item_ids)
+    touched = np.isin(of_users * size + items, away.users * size + away.items)
+    touched &= np.asarray(data.times)[places] < _start_of_last_day(data)
+    return _interactions(data, places[touched])
+
+
+def with_purchases(demand: Demand, bought: LaterPurchases) -> Demand:
     """Demand with later purchases; its newest time moves with `SEVERAL` users, not with one."""
-    moved = demand.with_events(purchases.items, purchases.times)
-    return replace(moved, newest=max(demand.newest, _time_of_several(purchases)))
+    moved = demand.with_events(bought.events.items, bought.events.times, bought.taken)
+    moved = moved.with_taken(bought.undone.items, bought.undone.times, bought.undone_at)
+    return replace(moved, newest=max(demand.newest, _time_of_several(bought.events)))
 
 
 def _time_of_several(purchases: LaterEvents) -> int:

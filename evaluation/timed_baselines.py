@@ -65,7 +65,9 @@ class TimedKNN:
         moment_starts: NDArray[np.int64],
         items: Rows,
         n_items: int,
+        *,
         shrinkage: float = 10.0,
+        strengths: NDArray[np.floating] | None = None,
     ) -> "TimedKNN":
         """Count which items share users, and which share moments.
 
@@ -75,9 +77,10 @@ class TimedKNN:
             items: (interactions,) item rows of the training split.
             n_items: Size of the corpus.
             shrinkage: The larger, the less a rare pair counts; at least 0.
+            strengths: (interactions,) as of `ItemKNN.fit`.
         """
-        by_user = ItemKNN.fit(user_starts, items, n_items, shrinkage)
-        by_moment = ItemKNN.fit(moment_starts, items, n_items, shrinkage)
+        by_user = ItemKNN.fit(user_starts, items, n_items, shrinkage, strengths)
+        by_moment = ItemKNN.fit(moment_starts, items, n_items, shrinkage, strengths)
         return cls(
             similarity=by_user.similarity + by_moment.similarity, popularity=by_user.popularity
         )
@@ -91,6 +94,7 @@ class TimedKNN:
         half_life: float,
         boost: Callable[[int], NDArray[np.float32]] | None = None,
         excluded: Sequence[Rows] | None = None,
+        weights: Sequence[NDArray[np.floating]] | None = None,
     ) -> NDArray[np.int32]:
         """The k best items of each case that are not excluded.
 
@@ -101,6 +105,7 @@ class TimedKNN:
             half_life: Days in which an interaction's weight halves.
             boost: Returns the factors (items,) of a case's scores, by its position.
             excluded: Item rows of each case to leave out; by default the history's.
+            weights: Further weights of each history's items; by default 1.
 
         Returns:
             (cases, k) item rows, best first; popular items follow those with a score.
@@ -110,7 +115,8 @@ class TimedKNN:
         step = max(1, BLOCK // len(self.popularity))
         for start in range(0, len(histories), step):
             block = slice(start, start + step)
-            scores = self._scores(histories[block], ages[block], half_life)
+            of_block = None if weights is None else weights[block]
+            scores = self._scores(histories[block], ages[block], half_life, of_block)
             if boost is not None:
                 for row in range(len(scores)):
                     scores[row] *= boost(start + row)
@@ -119,11 +125,17 @@ class TimedKNN:
         return found
 
     def _scores(
-        self, histories: Sequence[Rows], ages: Sequence[NDArray[np.int64]], half_life: float
+        self,
+        histories: Sequence[Rows],
+        ages: Sequence[NDArray[np.int64]],
+        half_life: float,
+        of_items: Sequence[NDArray[np.floating]] | None,
     ) -> NDArray[np.float32]:
         """(cases, items) sums over the histories of 0.5^(days / half-life) × similarity."""
         owners = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
         weights = 0.5 ** (np.maximum(np.concatenate(ages), 0) / DAY / half_life)
+        if of_items is not None:
+            weights = weights * np.concatenate(of_items)
         past = sparse.csr_array(
             (weights.astype(np.float32), (owners, np.concatenate(histories).astype(np.int64))),
             shape=(len(histories), len(self.popularity)),

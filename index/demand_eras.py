@@ -21,8 +21,11 @@ def item_times(
     items: NDArray[np.int32],
     moments: NDArray[np.int32],
     n_items: int,
+    strengths: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Features of when each item is in demand, from its places in histories.
+
+    Each interaction counts by its strength, so views beside purchases count for little.
 
     Args:
         offsets: (users + 1,): user u owns `[offsets[u], offsets[u + 1])` of the arrays below.
@@ -30,6 +33,7 @@ def item_times(
         moments: (interactions,) numbers of the users' moments, not decreasing within a user;
             purchases of one moment are simultaneous.
         n_items: Size of the corpus.
+        strengths: (interactions,) largest weight of each one's user and item, at most 1.
 
     Returns:
         (items + 1, columns) as in `COLUMNS`: the era (see `eras`); the logarithm of the share of
@@ -43,10 +47,11 @@ def item_times(
     first, last = (np.zeros(len(lengths), np.int64) for _ in range(2))
     first[kept], last[kept] = moments[offsets[:-1][kept]], moments[offsets[1:][kept] - 1]
     size = n_items + 1  # one more for an item without purchases
-    bought = np.bincount(items, minlength=size)
-    lasts = np.bincount(items[moments == last[users]], minlength=size)
-    firsts = np.bincount(items[moments == first[users]], minlength=size)
-    era = eras(users, items, moments, size)
+    bought, lasts, firsts = (
+        np.bincount(items[which], strengths[which], size)
+        for which in (slice(None), moments == last[users], moments == first[users])
+    )
+    era = eras(users, items, moments, size, strengths)
     if bought.any():
         era[bought == 0] = era[bought > 0].max()
     columns = [
@@ -63,22 +68,26 @@ def eras(
     items: NDArray[np.int32],
     moments: NDArray[np.int32],
     n_items: int,
+    strengths: NDArray[np.float32],
 ) -> NDArray[np.float64]:
     """Estimate a position in time for each item from the order of purchases within histories.
 
     A Bradley-Terry model (Biometrika 1952): of two purchases of a shopper, the later item beats the
-    earlier one. Pairs that lie closer together in the history weigh more.
+    earlier one. Pairs that lie closer together in the history weigh more. As in the lists of next
+    items, a pair weighs the square root of both strengths.
 
     Args:
         users: (interactions,) user rows, ascending.
         items: (interactions,) item rows, oldest first within a user.
         moments: (interactions,) rising along a history, equal for simultaneous purchases.
         n_items: Size of the corpus.
+        strengths: (interactions,) as in `item_times`.
 
     Returns:
         (items,) larger is later, standard deviation 1; 0 for an item in no pair.
     """
-    pairs = [_pairs(users, items, moments, apart) for apart in range(1, APART + 1)]
+    roots = np.sqrt(strengths.astype(np.float64))
+    pairs = [_pairs(users, items, moments, roots, apart) for apart in range(1, APART + 1)]
     earlier, later, weights = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     if not len(earlier):
         return np.zeros(n_items)
@@ -99,7 +108,11 @@ def eras(
 
 
 def _pairs(
-    users: NDArray[np.int64], items: NDArray[np.int32], moments: NDArray[np.int32], apart: int
+    users: NDArray[np.int64],
+    items: NDArray[np.int32],
+    moments: NDArray[np.int32],
+    roots: NDArray[np.float64],
+    apart: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
     """Earlier and later items of purchases `apart` places apart, of different moments; weights."""
     counted = (
@@ -108,7 +121,7 @@ def _pairs(
         & (moments[:-apart] != moments[apart:])
     )
     earlier, later = items[:-apart][counted], items[apart:][counted]
-    return earlier, later, np.full(len(earlier), apart**-0.5)
+    return earlier, later, (roots[:-apart] * roots[apart:])[counted] * apart**-0.5
 
 
 def save(folder: Path, features: NDArray[np.float32]) -> None:

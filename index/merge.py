@@ -149,7 +149,7 @@ class Choices:
 
 def chosen(config: IndexConfig, facts: Mapping[str, Any]) -> Merge:
     """The merge of the options; what they leave open is as in the trial's facts."""
-    neighbours, best_sellers, own = config.neighbours, config.best_sellers, facts.get(OWN_WEIGHT)
+    neighbours, best_sellers, own = config.neighbours, config.best_sellers, facts[OWN_WEIGHT]
     return Merge(
         half_life=_given(neighbours.half_life, facts[HALF_LIFE]),
         sales_weight=_given(best_sellers.weight, facts[SALES_WEIGHT]),

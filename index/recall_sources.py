@@ -132,12 +132,12 @@ class RecallSources:
             temperature=read_manifest(root / TOWERS, TOWERS).facts["temperature"],
             config=config,
             next_items=NeighbourLists.load(root / INDEX, NEXT_ITEMS) if config.kept else None,
-            action_weights=manifest.facts.get(ACTION_WEIGHTS, (1.0,)),
+            action_weights=manifest.facts[ACTION_WEIGHTS],
             demand=Demand.load(root / INDEX),
             best_sellers=BestSellersConfig(
                 window=manifest.facts[SALES_WINDOW], weight=manifest.facts[SALES_WEIGHT]
             ),
-            own_weight=manifest.facts.get(OWN_WEIGHT),
+            own_weight=manifest.facts[OWN_WEIGHT],
         )
 
     def with_demand(self, demand: Demand) -> "RecallSources":
@@ -369,9 +369,7 @@ class RecallSources:
         self, history: Rows, interaction_codes: Rows | None, when: When, *, forgotten: bool
     ) -> ByHistory:
         """What the sources know of a history alone."""
-        weights = None
-        if interaction_codes is not None and len(history):
-            weights = history_weights(self.action_weights, interaction_codes)
+        weights = self.weights_of(interaction_codes) if len(history) else None
         origins = self.index.origins(history)
         return ByHistory(
             neighbours=neighbour_scores(
@@ -379,6 +377,12 @@ class RecallSources:
             ),
             own=NOTHING if self.own_weight is None else own_amounts(origins, weights, when),
         )
+
+    def weights_of(self, interaction_codes: Rows | None) -> Scores | None:
+        """(history,) weights of a history's actions, the largest is 1; None if equal or unknown."""
+        if interaction_codes is None:
+            return None
+        return history_weights(self.action_weights, interaction_codes)
 
     def _scored(
         self, embedding: Scores, rows: Rows, by_history: ByHistory, when: When

@@ -157,7 +157,9 @@ def _built(
     moments = data.moments[learnt.places]
     demand_eras.save(
         folder,
-        demand_eras.item_times(learnt.offsets, learnt.items, moments, len(data.item_ids)),
+        demand_eras.item_times(
+            learnt.offsets, learnt.items, moments, len(data.item_ids), learnt.strengths
+        ),
     )
     if not config.neighbours.kept:
         return index, None, facts

@@ -94,8 +94,8 @@ EVALUATED: Mapping[str, Stage] = {
             needs=(DATA, TRIAL_TOWERS),
             writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
             served=False,
-            format=12,  # 10 has no weight of best sellers, 11 none of own items
-            reads_from=11,
+            format=12,  # 10 has no weight of best sellers, 11 counts refunds and has no own items
+            reads_from=12,
         ),
         Stage(
             path=SHORTLISTS,
@@ -124,8 +124,8 @@ EVALUATED: Mapping[str, Stage] = {
             target="index",
             needs=(DATA, TOWERS, TRIAL_INDEX),
             writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
-            format=12,  # 10 has no weight of best sellers, 11 none of own items
-            reads_from=11,
+            format=12,  # 10 has no weight of best sellers, 11 counts refunds and has no own items
+            reads_from=12,
         ),
         Stage(
             path=RANKER,

@@ -36,6 +36,8 @@ class FeatureContext:
     candidates: RankedList
     history: Rows
     """(all items,) item rows, oldest first"""
+    action_weights: Scores | None = None
+    """(all items,) weights of the history's actions, the largest is 1; None if all are equal"""
     times: NDArray[np.int64] | None = None
     """(all items,) Unix seconds of the history; None if unknown"""
     now: int = 0
@@ -86,17 +88,27 @@ class FeatureContext:
     @cached_property
     def together(self) -> Scores:
         """(history, candidates) item-kNN weight: how much the same users buy both."""
-        return _weights(self.sources.neighbours, self.history_origins, self.origins)
+        weights = _weights(self.sources.neighbours, self.history_origins, self.origins)
+        return self._by_action(weights)
 
     @cached_property
     def after(self) -> Scores:
         """(history, candidates) weight of buying the candidate after the history item."""
-        return _weights(self.sources.next_items, self.history_origins, self.origins)
+        weights = _weights(self.sources.next_items, self.history_origins, self.origins)
+        return self._by_action(weights)
 
     @cached_property
     def before(self) -> Scores:
         """(history, candidates) weight of buying the history item after the candidate."""
-        return _weights(self.sources.next_items, self.origins, self.history_origins).T
+        weights = _weights(self.sources.next_items, self.origins, self.history_origins).T
+        return self._by_action(weights)
+
+    def _by_action(self, values: Scores) -> Scores:
+        """Values of (history, candidates), those of weaker actions smaller, as in recall."""
+        if self.action_weights is None:
+            return values
+        weighted: Scores = values * self.action_weights[-NEWEST:][::-1, None]
+        return weighted
 
     @cached_property
     def recency(self) -> Scores:

@@ -240,6 +240,7 @@ class Features:
         *,
         now: int | None = None,
         times: NDArray[np.int64] | None = None,
+        interaction_codes: Rows | None = None,
     ) -> Scores:
         """Compute the features of one user's candidates.
 
@@ -249,6 +250,8 @@ class Features:
                 those that they would have in that shortlist, as in training.
             now: Unix seconds before which purchases count; needed where interactions have times.
             times: (history,) Unix seconds of the history's interactions; None if unknown.
+            interaction_codes: (history,) interaction codes, whose actions weigh the history's items
+                beside each other; None if unknown.
 
         Returns:
             (candidates, features) float32, columns as in `features_of`.
@@ -265,6 +268,7 @@ class Features:
             demand=self.demand,
             now=now or 0,
             history=history,
+            action_weights=self.sources.weights_of(interaction_codes),
             times=times,
             candidates=candidates,
         )

@@ -68,6 +68,7 @@ class _RecalledCase:
 
     place: int
     history: Rows
+    interaction_codes: Rows
     when: When
     targets: Rows
     recalled: RankedList
@@ -93,6 +94,7 @@ def _recall(retriever: Retriever, cases: Cases, size: int, description: str) -> 
                     _RecalledCase(
                         place=int(cases.places[case]),
                         history=cases.histories[case],
+                        interaction_codes=cases.interaction_codes[case],
                         when=cases.when(case),
                         targets=cases.targets[case],
                         recalled=recalled,
@@ -122,6 +124,10 @@ def _write(
         created.rows[place, :length] = case.recalled.rows
         created.scores[place, :length] = case.recalled.scores
         created.features[place, :length] = features(
-            case.history, case.recalled, now=now, times=times
+            case.history,
+            case.recalled,
+            now=now,
+            times=times,
+            interaction_codes=case.interaction_codes,
         )
     created.flush()

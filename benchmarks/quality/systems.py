@@ -110,7 +110,14 @@ def boosted(
             excluded=cases.excluded[case],
             when=when,
         )
-        lists.append((recalled.rows, features(history, recalled, now=now, times=times)))
+        columns = features(
+            history,
+            recalled,
+            now=now,
+            times=times,
+            interaction_codes=cases.interaction_codes[case],
+        )
+        lists.append((recalled.rows, columns))
     return np.stack(
         [
             lambdarank.rank(lambdarank.fit(shortlists, valid.targets, seed), lists, size)

@@ -8,7 +8,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.arrays import TEST, TRAIN, Dataset
+from dataset.actions import strengths
+from dataset.arrays import TEST, TRAIN, VALID, Dataset
 from dataset.cases import Cases, moment_starts
 from dataset.demand import Demand
 from dataset.interaction_codes import DAY, GAPS
@@ -120,6 +121,7 @@ class _Peers:
             now - times for now, times in now_and_times if now is not None and times is not None
         ]
         self._knn = _fitted(data)
+        self._weights = [data.weight_of_action[codes // GAPS] for codes in cases.interaction_codes]
         self._counts = lru_cache(KEPT_HOURS)(self._count)
 
     def _count(self, days: int, now: int) -> NDArray[np.int64]:
@@ -147,16 +149,24 @@ class _Peers:
             half_life=half_life,
             boost=boost if exponent else None,
             excluded=self._cases.excluded,
+            weights=self._weights,
         )
 
 
 def _fitted(data: Dataset) -> TimedKNN:
+    """Item-kNN over users and moments of the training split; a basket without a user is both."""
     kept = data.standing(np.asarray(data.splits) == TRAIN)
-    users = data.user_of[kept]
-    starts = np.unique(moment_starts(users, np.asarray(data.moments)[kept]))
+    users, items = data.user_of[kept], np.asarray(data.items)[kept]
+    of_users = np.searchsorted(users, np.arange(data.users + 1))
+    moments = np.unique(moment_starts(users, np.asarray(data.moments)[kept]))
+    baskets, chosen = data.purchases_without_user, data.bought_without_user(VALID)
+    user_starts, everything = baskets.after_users(of_users, items, kept=chosen)
+    starts, _ = baskets.after_users(np.append(moments, len(users)), items, kept=chosen)
+    of_pair = strengths(users, items, data.weights[kept])
     return TimedKNN.fit(
-        np.searchsorted(users, np.arange(data.users + 1)),
-        np.append(starts, len(users)),
-        np.asarray(data.items)[kept],
+        user_starts,
+        starts,
+        everything,
         len(data.item_ids),
+        strengths=np.concatenate([of_pair, baskets.strengths(kept=chosen)]),
     )

@@ -42,6 +42,7 @@ from dataset.prepare.without_user import (
     said_of,
     split_baskets,
     to_baskets,
+    with_taking_away,
 )
 from lineage.manifest import is_up_to_date, writing
 from lineage.stages import DATA
@@ -193,7 +194,8 @@ def _with_baskets(
 ) -> tuple[Dataset, dict[str, int]]:
     """The dataset with its baskets without a user, and how many there are."""
     baskets = split_baskets(baskets, splitted)
-    found = to_baskets(baskets, items, data.action_names)
+    data = with_taking_away(data, baskets)
+    found = to_baskets(baskets, items, data)
     counts = {BASKETS: len(found), **_by_split(baskets)}
     data = replace(data, purchases_without_user=found)
     return replace(data, popularity=data.popularity_before(VALID)), counts

@@ -1,11 +1,12 @@
 """Rows without a user: baskets of nobody known, which count for items and are in no history."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
-from dataset.arrays import TEST, TRAIN, VALID
+from dataset.actions import takes_away
+from dataset.arrays import TEST, TRAIN, VALID, Dataset
 from dataset.baskets import Baskets
 from dataset.interaction_codes import action_numbers
 from dataset.prepare.cleaning import Dropped, of_known_items
@@ -85,23 +86,34 @@ def split_baskets(baskets: pl.DataFrame, splitted: Splitted) -> pl.DataFrame:
     return baskets.with_columns(code.alias(SPLIT))
 
 
-def to_baskets(baskets: pl.DataFrame, items: pl.DataFrame, actions: Sequence[str]) -> Baskets:
-    """The arrays of baskets; their order carries no information.
+def with_taking_away(data: Dataset, baskets: pl.DataFrame) -> Dataset:
+    """The dataset with the names of the actions by which only strangers take away."""
+    if ACTION not in baskets.columns:
+        return data
+    away = set(takes_away(data.action_weights)) & set(baskets[ACTION].unique().to_list())
+    return replace(data, action_names=[*data.action_names, *sorted(away - set(data.action_names))])
+
+
+def to_baskets(baskets: pl.DataFrame, items: pl.DataFrame, data: Dataset) -> Baskets:
+    """The arrays of baskets; only an item's actions within a basket are in order, oldest first.
 
     Args:
         baskets: Cleaned interactions without a user, with `split` as a code.
         items: The items in the order of the arrays.
-        actions: Names of the actions; numbers count from 1.
+        data: Names and weights of the actions.
     """
+    order = [pl.col(TIME if TIME in baskets.columns else ORDER)]
+    if ACTION in baskets.columns:
+        order += [pl.col(ACTION).is_in(takes_away(data.action_weights)), pl.col(ACTION)]
     rows = (
         baskets.join(items.select(ITEM).with_row_index(_ROW), on=ITEM)
         .with_columns(stable_hash(BASKET).alias("hash"))
-        .sort("hash", BASKET, _ROW, TIME if TIME in baskets.columns else ORDER)
+        .sort("hash", BASKET, _ROW, *order)
     )
     starts = np.flatnonzero(rows[BASKET].ne_missing(rows[BASKET].shift(1)).to_numpy())
     numbers = np.zeros(len(rows), np.int32)
     if ACTION in rows.columns:
-        known = {name: number for number, name in enumerate(actions, 1)}
+        known = {name: number for number, name in enumerate(data.action_names, 1)}
         numbers = action_numbers(rows[ACTION].to_list(), known)
     return Baskets(
         offsets=np.append(starts, len(rows)).astype(np.int64),

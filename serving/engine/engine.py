@@ -341,7 +341,11 @@ class Engine:
         histories = [shopper.history for shopper in shoppers.values()]
         features = [
             self.cascade.features(
-                shopper.history, lists[place], now=shopper.now, times=shopper.times
+                shopper.history,
+                lists[place],
+                now=shopper.now,
+                times=shopper.times,
+                interaction_codes=shopper.interaction_codes,
             )[: heads[place]]
             for place, shopper in shoppers.items()
         ]

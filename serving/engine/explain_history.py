@@ -148,7 +148,13 @@ def _logits(
     histories = [variant.history for variant in variants]
     heads = [one.take(places) for one in rescored]
     features = [
-        cascade.features(variant.history, one, now=variant.now, times=variant.times)[places]
+        cascade.features(
+            variant.history,
+            one,
+            now=variant.now,
+            times=variant.times,
+            interaction_codes=variant.interaction_codes,
+        )[places]
         for variant, one in zip(variants, rescored, strict=True)
     ]
     logits = cascade.ranker.score_all(

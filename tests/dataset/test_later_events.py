@@ -66,20 +66,40 @@ def test_events_follow_the_history_of_their_user_and_new_users_follow_the_known(
     assert len(data.items) == 3
 
 
-def test_purchases_are_those_that_the_whole_data_would_count(data):
-    """Also on the last day of the data, whose purchases the events repeat."""
-    rows = np.random.default_rng(0)
-    size = 400
-    times = np.sort(rows.integers(21, 3 * DAY, size))
-    columns = (rows.integers(4, size=size), rows.integers(1, 8, size), times)
-    later = events(*zip(*columns, rows.integers(1, 3, size), strict=True))
+WEIGHTS = {"": 0.125, "buy": 1, "view": 0.125, "refund": -1}
 
-    purchases = purchases_of(data, later, last_day(data))
 
-    counted = data.demand().with_events(purchases.items, purchases.times)
+@pytest.mark.parametrize("actions", [(1, 2), (1, 1, 2, 3)])
+def test_demand_is_that_of_the_whole_data(data, actions):
+    """Events repeat and take away purchases of the data, of its last day and before it."""
+    rng, size = np.random.default_rng(0), 600
+    weights = WEIGHTS if 3 in actions else {}
+    known = with_actions(replace(data, action_weights=weights), ["refund"])
+    columns = (rng.integers(3, size=size), rng.integers(1, 6, size=size))
+    times = np.sort(rng.integers(-2 * DAY, 3 * DAY, size))
+    rows = events(*zip(*columns, times, rng.choice(actions, size), strict=True))
+    old = (times < 100) & (rows.users < 2)
+    nothing = replace(known, offsets=np.zeros(3, int), **empty(data))
+    released = with_later(nothing, rows.chosen(old))
+    later = rows.chosen(~old & (times > times[old].max()))
+    whole = with_later(released, later)
+
+    bought = purchases_of(released, later, last_day(released))
+
+    counted = with_purchases(released.demand(), bought)
+    expected = whole.demand()
     together = np.sort(np.concatenate([counted.keys, counted.added]))
-    assert 0 < len(purchases) < size
-    np.testing.assert_array_equal(together, with_later(data, later).demand().keys)
+    assert 0 < len(bought) < size
+    np.testing.assert_array_equal(together, expected.keys)
+    np.testing.assert_array_equal(counted.taken.keys, expected.taken.keys)
+    np.testing.assert_array_equal(counted.taken.bought, expected.taken.bought)
+    assert (len(bought.undone) > 0) == (3 in actions)
+
+
+def empty(data):
+    """Arrays of a dataset without interactions."""
+    names = ("items", "times", "moments", "actions", "splits")
+    return {name: getattr(data, name)[:0] for name in names}
 
 
 def test_weak_actions_and_those_that_take_away_are_no_purchases(data):
@@ -92,7 +112,7 @@ def test_weak_actions_and_those_that_take_away_are_no_purchases(data):
     later = events((BEN, 1, 30, view), (BEN, 2, 31, refund), (BEN, 3, 32, rent), (BEN, 4, 33, buy))
 
     assert known.action_names == ("buy", "view", "refund", "rent")
-    assert purchases_of(known, later, last_day(known)).items.tolist() == [4]
+    assert purchases_of(known, later, last_day(known)).events.items.tolist() == [4]
 
 
 def test_now_moves_with_several_users_and_not_with_one(data):
@@ -100,8 +120,13 @@ def test_now_moves_with_several_users_and_not_with_one(data):
     alone = events(*((ANN, item, DAY + item, 1) for item in range(50)))
     together = events(*((user, 1, DAY + 100 * user, 1) for user in range(12)))
 
-    assert with_purchases(demand, alone).newest == demand.newest == end_of(data)
-    assert with_purchases(demand, together).newest == START + DAY + 200
+    moved = [
+        with_purchases(demand, purchases_of(data, later, last_day(data)))
+        for later in (alone, together)
+    ]
+
+    assert moved[0].newest == demand.newest == end_of(data)
+    assert moved[1].newest == START + DAY + 200
 
 
 def test_events_before_a_time_are_those_of_earlier_seconds():

@@ -2,8 +2,15 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from index.demand_eras import COLUMNS, eras, item_times
+from index import demand_eras
+from index.demand_eras import COLUMNS, eras
 from tests.rounding import rounding
+
+
+def item_times(offsets, items, moments, n_items):
+    """Of interactions that all count alike."""
+    alike = np.ones(len(items), np.float32)
+    return demand_eras.item_times(offsets, items, moments, n_items, alike)
 
 
 def shoppers(rng, *, items=60, users=800):
@@ -31,7 +38,7 @@ def test_eras_follow_the_order_in_which_items_are_bought():
 def test_eras_maximise_the_likelihood():
     users, items = np.zeros(2, np.int64), np.array([0, 1], np.int32)
 
-    early, late, never = eras(users, items, np.arange(2), 3)
+    early, late, never = eras(users, items, np.arange(2), 3, np.ones(2, np.float32))
 
     # one pair and the prior: σ(−2s) = .1 s at ±s, divided by the standard deviation s
     assert (early, late) == pytest.approx((-1, 1), abs=rounding(1, terms=2))
@@ -70,3 +77,17 @@ def test_an_item_newer_than_the_histories_has_the_newest_era():
     known = item_times(offsets, items, np.arange(len(items)), 60)
 
     assert known[-1, COLUMNS.index("era")] == known[:-1, COLUMNS.index("era")].max() > 1
+
+
+def test_purchases_outweigh_views_in_the_order_and_in_the_counts():
+    """Three users viewed item 0 after item 1, one bought them the other way round."""
+    offsets, moments = np.array([0, 2, 4, 6, 8]), np.tile([0, 1], 4)
+    items = np.array([1, 0, 1, 0, 1, 0, 0, 1], np.int32)
+    strengths = np.repeat(np.array([0.125, 1], np.float32), [6, 2])
+
+    known = demand_eras.item_times(offsets, items, moments, 2, strengths)
+
+    era, lasts = known[:2, COLUMNS.index("era")], known[:2, COLUMNS.index("lasts")]
+    assert era[0] < 0 < era[1]
+    assert item_times(offsets, items, moments, 2)[0, 0] > 0
+    np.testing.assert_allclose(lasts, np.log1p([0.375, 1]), atol=rounding(1, terms=4))

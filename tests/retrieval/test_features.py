@@ -6,7 +6,7 @@ import pytest
 
 from backbone.config import TrainingConfig
 from dataset.arrays import TEST, load_dataset
-from dataset.interaction_codes import DAY
+from dataset.interaction_codes import DAY, GAPS
 from index import demand_eras
 from index.item_knn import NeighbourLists, next_items
 from lineage.cli import run
@@ -230,6 +230,31 @@ def test_every_timed_feature_counts_what_came_before_now(features, retriever, da
         assert {*expected} - {"popularity"} == {feature.name for feature in TIMED}
         for name, value in expected.items():
             assert column(table, name)[place] == pytest.approx(value, abs=tolerance), name
+
+
+def test_what_was_viewed_counts_less_beside_a_purchase_and_alike_alone(retriever, data, release):
+    history, names = np.array([3, 11], np.int32), ("bought with", "bought after", "bought before")
+    weighed = replace(retriever.sources, action_weights=np.array([1, 1, 0.125], np.float32))
+    features = replace(
+        Features.load(release / "trial", retriever.sources, data.popularity), sources=weighed
+    )
+    recalled, buy, view = retriever.shortlist(history, 30, {}), GAPS, 2 * GAPS
+
+    def of(*codes):
+        codes = None if codes == (None,) else np.array(codes, np.int32)
+        return features(history, recalled, now=NOW, interaction_codes=codes)
+
+    equal = of(None)
+    np.testing.assert_array_equal(of(buy, buy), equal)
+    np.testing.assert_array_equal(of(view, view), equal)
+    after_view = of(buy, view)
+    for place, name in enumerate(feature_names(returning=False)):
+        if name.startswith(names) and "the last item" in name:
+            share = np.exp(equal[:, place]) - FLOOR
+            expected = np.log(share / 8 + FLOOR)
+            np.testing.assert_allclose(after_view[:, place], expected, atol=1e-4)
+        elif not name.startswith(names):
+            np.testing.assert_array_equal(after_view[:, place], equal[:, place])
 
 
 def test_timed_features_without_a_now_are_an_error(retriever, data, release):

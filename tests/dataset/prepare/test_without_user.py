@@ -166,3 +166,19 @@ def test_the_order_of_rows_changes_nothing(make_folder, tmp_path):
         files.append(read_manifest(tmp_path / f"out{seed}", "data").files)
 
     assert files[0] == files[1]
+
+
+def test_a_basket_is_refunded_within_itself_also_by_an_action_that_no_user_does(built):
+    """Basket 3 brings back item a in the second of its purchase."""
+    columns = zip(*EVENTS.values(), strict=True)
+    rows = [*columns, (None, "a", START + 5, "3", "cancel"), (None, "c", START + 6, "8", "cancel")]
+    events = dict(zip(EVENTS, map(list, zip(*rows, strict=True)), strict=True))
+
+    data, _ = built(events, **CUT)
+
+    stands = data.bought_without_user(TEST + 1)
+    found = data.purchases_without_user.items[stands].tolist()
+    assert sorted(data.item_ids[row] for row in found) == ["b", "c"]
+    assert data.action_names[-1] == "cancel"
+    sold = data.demand().between(np.arange(4), 0, START + 100)
+    assert dict(zip(data.item_ids, sold.tolist(), strict=True)) == {"a": 2, "b": 1, "c": 1, "d": 1}

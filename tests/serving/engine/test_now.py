@@ -72,9 +72,9 @@ def test_the_ranker_sees_the_purchases_before_the_given_now(engine, shop):
     shopper, wishes = Shopper(history=["i3", "i11"]), Wishes(limit=6)
     seen = []
 
-    def features(history, candidates, *, now, times):
+    def features(history, candidates, *, now, times, **codes):
         seen.append((now, times))
-        return engine.cascade.features(history, candidates, now=now, times=times)
+        return engine.cascade.features(history, candidates, now=now, times=times, **codes)
 
     watched = replace(engine, cascade=replace(engine.cascade, features=features))
     watched.recommend(shopper, wishes, now=12 * HOUR)
