@@ -55,9 +55,11 @@ def require_positive(path: object, events: pl.DataFrame, code: int) -> None:
     """
     learnt = events.filter(pl.col(SPLIT) == code)
     if len(learnt) and not (learnt[WEIGHT] > 0).any():
+        names = actions_of(events, code)
         raise InputError(
             f"{path}: column {ACTION!r} must have an action of positive weight in training, got "
-            f"{actions_of(events, code)}; set one in data.yaml: `actions: {{view: 1}}`"
+            f"{names}; export views or purchases, too, or give one of these a positive weight in "
+            f"data.yaml: `actions: {{{names[0]}: 1}}`"
         )
 
 

@@ -22,7 +22,6 @@ from dataset.prepare.schema import (
     TIME,
     TITLE,
     USER,
-    WEIGHT,
 )
 
 ITEM_ROW, USER_ROW = "item_row", "user_row"
@@ -90,19 +89,18 @@ def to_arrays(
         action_names=names,
         splits=splits,
         popularity=np.zeros(len(items)),
-        action_weights=relative_weights(actions_of(events, TRAIN), actions or {}),
+        action_weights=relative_weights(actions_of(events, TRAIN), actions or {}, names),
     )
     return replace(data, popularity=data.popularity_before(VALID))
 
 
 def _actions(events: pl.DataFrame) -> list[str]:
-    """Sorted names of the training split's actions, then others that do not count as positive.
+    """Sorted names of the training split's actions, then those of later actions.
 
     An empty name is no action.
     """
     learnt = [name for name in actions_of(events, TRAIN) if name]
-    others = actions_of(events.filter(pl.col(WEIGHT) <= 0))
-    return [*learnt, *(name for name in others if name not in learnt)]
+    return [*learnt, *(name for name in actions_of(events) if name and name not in learnt)]
 
 
 def _timed(events: pl.DataFrame) -> bool:

@@ -16,7 +16,7 @@ from dataset.prepare.assemble import collected, to_arrays
 from dataset.prepare.attributes import save_attributes
 from dataset.prepare.canonical import canonical
 from dataset.prepare.caps import Caps
-from dataset.prepare.cleaning import NO_TITLE, UNKNOWN_ITEM, Cleaned, Dropped, clean, with_title
+from dataset.prepare.cleaning import NO_TITLE, UNKNOWN_ITEM, Cleaned, Dropped, clean
 from dataset.prepare.item_fields_writer import save_fields
 from dataset.prepare.item_text_columns import rendered
 from dataset.prepare.privacy import ERASED, PrivacyFiles
@@ -51,6 +51,7 @@ logger = logging.getLogger(__name__)
 REMEDIES = {
     NO_TITLE: "; fill the titles, or map another column in data.yaml: `columns: {name: title}`"
 }
+OPTIONS = "; change the options of this rule in data.yaml"
 WITHOUT_USER = "without user"
 """Fact of the stage: baskets without a user, and their interactions by split."""
 OPEN = PrivacyFiles()
@@ -152,22 +153,35 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
         if step.table == BASKETS:
             continue
         if step.rule == UNKNOWN_ITEM and step.rows:
-            found = unknown_ids(interactions.unique(), with_title(tables.items.frame))
-            unknown = found.message(step.rows_in)
+            unknown = _unknown(step, interactions.unique(), tables.items.frame)
         if step.lost.users:
             tables.interactions.findings.notes.append(_left_out(step))
         if step.rows_in and not step.rows_out and step.rule != ERASED:
             table: Table = getattr(tables, step.table)
             with reading(table.path):
                 rows = table.frame.head(3).collect()
-            said = f": {unknown}" if step.rule == UNKNOWN_ITEM else REMEDIES.get(step.rule, "")
+            if TIME in rows.columns:
+                rows = rows.with_columns(pl.from_epoch(TIME, time_unit="us"))
+            said = f": {unknown}" if step.rule == UNKNOWN_ITEM else REMEDIES.get(step.rule, OPTIONS)
             raise InputError(
                 f"{table.path}: the table must have rows left after the rule {step.rule!r}, "
-                f"got none of {step.rows_in:,}{said}; first rows of the file:\n{first_rows(rows)}"
+                f"got none of {step.rows_in:,}{said}; first rows:\n{first_rows(rows)}"
             )
     if unknown:
         tables.interactions.findings.notes.append(unknown)
     return cleaned
+
+
+def _unknown(step: Dropped, interactions: pl.LazyFrame, items: pl.LazyFrame) -> str:
+    """Why interactions have no item: it is not in the catalogue, or has no title."""
+    found = unknown_ids(interactions, items)
+    said = [found.message(step.rows_in)] if found.rows else []
+    if untitled := step.rows - found.rows:
+        said.append(
+            f"{untitled:,} of {step.rows_in:,} interactions are on items without a title; "
+            "fill the titles to keep them"
+        )
+    return "; ".join(said)
 
 
 def caps_of(config: DataConfig) -> Caps:
@@ -205,7 +219,8 @@ def _require_times(interactions: Table) -> None:
     schema = read_schema(interactions)
     if SPLIT not in schema and TIME not in schema:
         raise InputError(
-            f"{interactions.path}: column {TIMESTAMP!r} must exist to split by 'time-cut'"
+            f"{interactions.path}: column {TIMESTAMP!r} must exist to split by 'time-cut'; "
+            "export the times, or write `split: leave-one-out` in data.yaml"
         )
 
 
@@ -214,8 +229,16 @@ def _require_training(interactions: Table, events: pl.DataFrame) -> None:
         column = SPLIT if SPLIT in read_schema(interactions) else TIMESTAMP
         raise InputError(
             f"{interactions.path}: column {column!r} must leave training rows, "
-            f"got {_by_split(events)}; first rows:\n{first_rows(events.select(USER, ITEM, SPLIT))}"
+            f"got {_by_split(events)}; {_as_training(column)}; "
+            f"first rows:\n{first_rows(events.select(USER, ITEM, SPLIT))}"
         )
+
+
+def _as_training(column: str) -> str:
+    """How to get training rows, by the column that splits."""
+    if column == SPLIT:
+        return "name some rows train, or leave the column out: `ignore: [split]` in data.yaml"
+    return "write later `cuts`, or `split: leave-one-out` in data.yaml"
 
 
 def _by_split(events: pl.DataFrame) -> dict[str, int]:

@@ -2,14 +2,13 @@
 
 import time
 from dataclasses import replace
-from typing import Any
 
 import polars as pl
 
 from dataset.config import Duplicates
-from dataset.interaction_codes import DAY, MICROSECONDS
 from dataset.prepare.actions import folded
 from dataset.prepare.catalogue.canonical_items import canonical_items
+from dataset.prepare.checked_times import mixed_times, time_rules, with_times
 from dataset.prepare.column_names import nearest, suggestion
 from dataset.prepare.ids import (
     AS_IDS,
@@ -26,6 +25,7 @@ from dataset.prepare.schema import (
     ACTION,
     BASKET,
     ITEM,
+    OF_INTERACTIONS,
     ORDER,
     SPLIT,
     TIME,
@@ -34,19 +34,12 @@ from dataset.prepare.schema import (
     is_string,
 )
 from dataset.prepare.sources import Source
-from dataset.prepare.timestamps import (
-    from_date,
-    is_ambiguous,
-    is_time,
-    read_as,
-    unix_microseconds,
-)
+from dataset.prepare.timestamps import is_time
 from dataset.prepare.validation import (
     Rule,
     Table,
     checked,
     read_schema,
-    reading,
     require,
     require_columns,
     require_type,
@@ -55,8 +48,11 @@ from dataset.prepare.validation import (
 
 SPLITS = ("train", "valid", "test")
 AS_TIMES = "write date and time, as 2024-12-31T14:05:00 or Unix time"
-NO_TIMES = f"; export the times, or number each user's rows from the oldest in {ORDER!r}"
+AS_PLACES = "number each user's rows from the oldest"
+NO_TIMES = f"; export the times, or {AS_PLACES} in {ORDER!r}"
 EARLIEST = "2000-01-01"
+MOST = 5
+"""Most columns that a note names"""
 
 
 def canonical(
@@ -111,11 +107,16 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
         return emptied(events)
     require_columns(events, [USER, ITEM])
     schema = read_schema(events)
+
+    def named(column: str) -> str:
+        return events.names.get(column, column)
+
     if TIMESTAMP not in schema and ORDER not in schema:
         events.refuse(
             f"column {TIMESTAMP!r} or {ORDER!r} must exist, "
             f"got the columns {list(schema)}{suggestion(TIMESTAMP, schema) or NO_TIMES}"
         )
+    events.findings.notes.extend(_unused(events, schema))
     columns, rules = dict[str, pl.Expr](), list[Rule]()
     for name in (USER, ITEM):
         require_type(events, name, "be text or whole numbers", is_id, remedy=AS_IDS)
@@ -124,21 +125,28 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
             required = _required_user(schema) if name == USER else None
             rules += id_rules(name, schema[name], required=required)
     if ORDER in schema:
-        require_type(events, ORDER, "be whole numbers", lambda kind: kind.is_integer())
+        require_type(
+            events, ORDER, "be whole numbers", lambda kind: kind.is_integer(), remedy=AS_PLACES
+        )
         columns[ORDER] = pl.col(ORDER).cast(pl.Int64, strict=False)
-        rules.append(Rule(column=ORDER, must="not be null", broken=pl.col(ORDER).is_null()))
-        rules.append(Rule(column=ORDER, must="be below 2^63", broken=columns[ORDER].is_null()))
+        missing, read = pl.col(ORDER).is_null(), columns[ORDER].is_null()
+        rules += [
+            Rule(column=ORDER, must="not be null", broken=missing, remedy=AS_PLACES),
+            Rule(column=ORDER, must="be below 2^63", broken=read & ~missing, remedy=AS_PLACES),
+        ]
     if TIMESTAMP in schema:
         require_type(
             events, TIMESTAMP, "be numbers, dates or ISO 8601 text", is_time, remedy=AS_TIMES
         )
-        columns[TIME] = unix_microseconds(TIMESTAMP, schema[TIMESTAMP])
-        rules += _time_rules(schema[TIMESTAMP], columns[TIME], earliest, now)
+        events, columns[TIME] = with_times(events, schema[TIMESTAMP])
+        rules += time_rules(schema[TIMESTAMP], columns[TIME], earliest, now)
     if BASKET in schema:
         require_type(events, BASKET, "be text or whole numbers", is_id, remedy=AS_IDS)
         columns[BASKET] = _or_null(BASKET, schema[BASKET])
     if SPLIT in schema:
-        require_type(events, SPLIT, "be text", is_string, remedy="write train, valid or test")
+        leave_out = f"leave the column out: `ignore: [{named(SPLIT)}]` in data.yaml"
+        remedy = f"write train, valid or test, or {leave_out}"
+        require_type(events, SPLIT, "be text", is_string, remedy=remedy)
         columns[SPLIT] = pl.col(SPLIT).cast(pl.String)
         known = columns[SPLIT].is_in(SPLITS).fill_null(value=False)
         rules.append(
@@ -146,17 +154,38 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
                 column=SPLIT,
                 must="be train, valid or test",
                 broken=~known,
-                remedy="write them so, or leave the column out",
+                remedy=f"write them so, or {leave_out}",
             )
         )
     if ACTION in schema:
-        require_type(events, ACTION, "be text", is_string, remedy="write names, such as view")
+        require_type(events, ACTION, "be text", is_string, remedy=_as_actions(named(ACTION)))
         rules.append(short(ACTION))
         columns[ACTION] = folded(ACTION)
     require(events, rules)
     if not events.findings.broken:
-        events.findings.notes.extend(_mixed_times(events))
+        events.findings.notes.extend(mixed_times(events))
     return replace(events, frame=events.frame.select(**columns))
+
+
+def _as_actions(column: str) -> str:
+    """Remedy of actions that are not text."""
+    return (
+        "write names, such as view, or name the values in data.yaml: "
+        f"`compute: {{{column}: CASE {column} WHEN 1 THEN 'view' WHEN 2 THEN 'purchase' END}}`"
+    )
+
+
+def _unused(events: Table, schema: pl.Schema) -> list[str]:
+    """One note if a table of interactions alone has columns that mean nothing here."""
+    unused = [events.names.get(name, name) for name in schema if name not in OF_INTERACTIONS]
+    unused = [name for name in unused if name != ITEM]
+    if not unused or events.shared:
+        return []
+    more = f" and {len(unused) - MOST} more" if len(unused) > MOST else ""
+    return [
+        f"columns without a use: {', '.join(map(repr, unused[:MOST]))}{more}; `compute` in "
+        "data.yaml can make actions of them, such as refunds of negative quantities"
+    ]
 
 
 def _required_user(schema: pl.Schema) -> Rule:
@@ -176,32 +205,3 @@ def _required_user(schema: pl.Schema) -> Rule:
 def _or_null(column: str, kind: pl.DataType) -> pl.Expr:
     """Ids as strings; null where they are empty."""
     return pl.when(~is_empty(column, kind)).then(id_text(column, kind))
-
-
-def _time_rules(kind: pl.DataType, times: pl.Expr, earliest: str, now: float) -> list[Rule]:
-    """Rules for timestamps, of which each row breaks at most one."""
-    ambiguous = is_ambiguous(TIMESTAMP, kind)
-    broken = {
-        "show whether day or month comes first (write 2024-04-03 for 03/04/2024)": ambiguous,
-        "be a readable time (write 2024-12-31T14:05:00 or Unix time, or drop the row)": (
-            times.is_null() & ~ambiguous
-        ),
-        f"not be before {earliest} (drop rows of unknown time; call places in a history {ORDER!r}; "
-        "`earliest` in data.yaml allows older times)": times < from_date(earliest),
-        "not be in the future (drop or correct the rows)": times > (now + DAY) * MICROSECONDS,
-    }
-    return [Rule(column=TIMESTAMP, must=must, broken=rows) for must, rows in broken.items()]
-
-
-def _mixed_times(events: Table) -> tuple[str, ...]:
-    """One note if the timestamps are read in several ways."""
-    kind = read_schema(events).get(TIMESTAMP)
-    if kind is None or not (kind.is_numeric() or is_string(kind)):
-        return ()
-    with reading(events.path):
-        ways = events.frame.select(way=read_as(TIMESTAMP, kind)).group_by("way").len()
-        found: list[tuple[Any, ...]] = ways.sort("len", descending=True).collect().rows()
-    if len(found) < 2:
-        return ()
-    counts = " and ".join(f"{rows:,} as {way}" for way, rows in found)
-    return (f"column {TIMESTAMP!r} mixes units, and each value is read by its own: {counts}",)

@@ -61,6 +61,7 @@ def not_empty(column: str, kind: pl.DataType) -> Rule:
         must="not be null or empty",
         broken=is_empty(column, kind),
         remedy="leave out these rows or fill the ids",
+        drop=f"no {column}",
     )
 
 

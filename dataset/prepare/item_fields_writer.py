@@ -68,7 +68,7 @@ def save_fields(folder: Path, items: pl.DataFrame) -> None:
             if size > ITEM_BYTES:
                 raise InputError(
                     f"fields of item {item_id!r} must have at most {ITEM_BYTES:,} bytes together, "
-                    f"as JSON, got {size:,}"
+                    f"as JSON, got {size:,}; shorten its texts, or leave columns out by `ignore`"
                 )
     StringColumn.save(folder, FIELDS, lines)
 

@@ -88,7 +88,8 @@ def shop_folder(folder: Path, config: DataConfig = DEFAULT) -> Source:
     _require_ignored(config.ignore, tables)
     items, interactions = tables[ITEMS], tables[INTERACTIONS]
     shared = items.files == interactions.files
-    return Source(items=replace(items, shared=shared), interactions=interactions, root=folder)
+    items, interactions = replace(items, shared=shared), replace(interactions, shared=shared)
+    return Source(items=items, interactions=interactions, root=folder)
 
 
 def opened_table(

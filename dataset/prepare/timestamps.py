@@ -6,6 +6,7 @@ import polars as pl
 
 from dataset.interaction_codes import DAY, MICROSECONDS
 from dataset.prepare.schema import is_string
+from dataset.prepare.timestamp_texts import read_dates, show_no_order
 
 # Upper limits of seconds, milliseconds and microseconds, and what one of them is in microseconds.
 # Dates from 1973 to 5138 are in one range each, so every number is read by its own size.
@@ -19,9 +20,6 @@ _SPELT = (
     (19_000_101_000_000, 21_001_231_235_959, "%Y%m%d%H%M%S"),
 )
 _SPELT_DATE = "dates like 20240131"
-_TIMES = (" %H:%M:%S%.f", " %H:%M", " %I:%M:%S %p", " %I:%M %p", "")
-_ZONED = (" %H:%M:%S%.f%#z", " %H:%M%#z")
-_DAY_OR_MONTH = r"^(\d{1,2})[/-](\d{1,2})[/-](\d{4})\b"
 _DIGITS = r"^\d{8,19}(\.\d+)?$"
 _TEXT = "text"
 _FIRST, _END = -62_135_596_800, 253_402_300_800
@@ -48,7 +46,7 @@ def unix_microseconds(column: str, kind: pl.DataType) -> pl.Expr:
     if kind.is_numeric():
         return _from_number(_number(column, kind))
     if is_string(kind):
-        return _from_text(_text(column))
+        return pl.col(column).map_batches(_from_texts, return_dtype=pl.Int64)
     return _from_datetime(pl.col(column), kind)
 
 
@@ -56,9 +54,7 @@ def is_ambiguous(column: str, kind: pl.DataType) -> pl.Expr:
     """Whether a text is a date of which either of two numbers may be the month."""
     if not is_string(kind):
         return pl.lit(value=False)
-    text = _text(column)
-    found = text.str.contains(_DAY_OR_MONTH)
-    return (found & (_day_first(text) == _month_first(text))).fill_null(value=False)
+    return pl.col(column).map_batches(show_no_order, return_dtype=pl.Boolean)
 
 
 def read_as(column: str, kind: pl.DataType) -> pl.Expr:
@@ -66,7 +62,7 @@ def read_as(column: str, kind: pl.DataType) -> pl.Expr:
     if kind.is_numeric():
         return _unit(_number(column, kind))
     if is_string(kind):
-        text = _text(column)
+        text = pl.col(column).cast(pl.String).str.strip_chars()
         whole = text.str.contains(_DIGITS)
         return pl.when(whole).then(_unit(_digits(text))).otherwise(pl.lit(_TEXT))
     return pl.lit(str(kind))
@@ -102,6 +98,13 @@ def _number(column: str, kind: pl.DataType) -> pl.Expr:
     return pl.when(number.is_finite()).then(number)
 
 
+def _from_texts(texts: pl.Series) -> pl.Series:
+    """Unix microseconds of texts; each step once, because polars repeats an inlined expression."""
+    rows = pl.DataFrame({"text": texts.cast(pl.String).str.strip_chars()})
+    rows = rows.with_columns(number=_digits(pl.col("text")), date=read_dates(rows["text"]))
+    return rows.select(pl.coalesce("date", _from_number(pl.col("number")))).to_series()
+
+
 def _digits(text: pl.Expr) -> pl.Expr:
     """Numbers of texts of digits, float64, exact for seconds down to the microsecond."""
     return pl.when(text.str.contains(_DIGITS)).then(text).cast(pl.Float64, strict=False)
@@ -131,47 +134,6 @@ def _spelt(number: pl.Expr) -> pl.Expr:
         .dt.epoch("us")
         for first, last, form in _SPELT
     )
-
-
-def _text(column: str) -> pl.Expr:
-    """Texts with one form of blanks and zones, and the year first where it can only be last."""
-    return (
-        pl.col(column)
-        .cast(pl.String)
-        .str.strip_chars()
-        .str.replace_all(r",?\s+", " ")
-        .str.replace(r"(?i) ?(utc|gmt|z)$", "Z")
-        .str.replace(r"^(\d{4})(\d\d)(\d\d)[Tt](\d\d)(\d\d)(\d\d)", "${1}-${2}-${3} ${4}:${5}:${6}")
-        .str.replace(r"^([\d./-]{8,10})[Tt](\d)", "${1} ${2}")
-        .str.replace(r"^(\d{4})[./](\d{1,2})[./](\d{1,2})\b", "${1}-${2}-${3}")
-        .str.replace(r"^(\d{1,2})\.(\d{1,2})\.(\d{4})\b", "${3}-${2}-${1}")
-    )
-
-
-def _day_first(text: pl.Expr) -> pl.Expr:
-    return (text.str.extract(_DAY_OR_MONTH, 1).cast(pl.UInt8) > 12).any()
-
-
-def _month_first(text: pl.Expr) -> pl.Expr:
-    return (text.str.extract(_DAY_OR_MONTH, 2).cast(pl.UInt8) > 12).any()
-
-
-def _from_text(text: pl.Expr) -> pl.Expr:
-    day, month = _day_first(text), _month_first(text)
-    ordered = (
-        pl.when(day & ~month)
-        .then(text.str.replace(_DAY_OR_MONTH, "${3}-${2}-${1}"))
-        .when(month & ~day)
-        .then(text.str.replace(_DAY_OR_MONTH, "${3}-${1}-${2}"))
-        .otherwise(text)
-    )
-    naive = [ordered.str.to_datetime(f"%Y-%m-%d{t}", strict=False, time_unit="us") for t in _TIMES]
-    zoned = [
-        ordered.str.to_datetime(f"%Y-%m-%d{t}", strict=False, time_unit="us", time_zone="UTC")
-        for t in _ZONED
-    ]
-    moments = [moment.dt.epoch("us") for moment in (*naive, *zoned)]
-    return pl.coalesce(*moments, _from_number(_digits(text)))
 
 
 def _from_datetime(column: pl.Expr, kind: pl.DataType) -> pl.Expr:

@@ -30,7 +30,7 @@ class UnknownIds:
         """
         said = f"{self.rows:,} of {rows:,} interactions name items that the catalogue lacks"
         if not self.alike and self.rows < rows:
-            return f"{said}, or has without a title, like {self.pairs[0][0]!r}"
+            return f"{said}, like {self.pairs[0][0]!r}"
         shown = ", ".join(f"{ours!r} / {theirs!r}" for ours, theirs in self.pairs)
         if not self.alike:
             return f"{said} (interactions / items: {shown}); write the ids alike in both tables"

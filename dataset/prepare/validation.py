@@ -10,7 +10,9 @@ import polars as pl
 from dataset.interaction_codes import DAY
 from dataset.prepare.cleaning import Dropped
 from dataset.prepare.column_names import suggestion
+from dataset.prepare.drop_remedy import drop_rule
 
+EXPORT = "; export it, or map the column that has it by `columns` in data.yaml"
 SHOWN = 5
 PRINTED = 365 * 200_000
 """Days from 1970 within which polars can print a date; it reaches 262,000 years"""
@@ -70,6 +72,8 @@ class Rule:
     """True in the rows that break the rule."""
     remedy: str = ""
     """What to do about it, as a command."""
+    drop: str = ""
+    """Name of the drop rule that may leave such rows out; empty if they are to be mended."""
 
 
 def require_columns(table: Table, names: Sequence[str]) -> None:
@@ -80,7 +84,7 @@ def require_columns(table: Table, names: Sequence[str]) -> None:
             table.findings.columns.add(name)
             table.refuse(
                 f"column {name!r} must exist, got the columns {list(schema)}"
-                f"{suggestion(name, schema)}"
+                f"{suggestion(name, schema) or EXPORT}"
             )
 
 
@@ -115,21 +119,29 @@ def require_rows(table: Table) -> None:
 def require(table: Table, rules: Sequence[Rule]) -> None:
     """Find the rules that rows break, in one pass; shows the first rows of each."""
     checked = [rule for rule in rules if rule.column not in table.findings.columns]
-    broken = [
-        table.frame.select(rule.column, broken=rule.broken)
-        .with_row_index("row")
-        .filter("broken")
-        .drop("broken")
-        for rule in checked
-    ]
     with reading(table.path):
-        for rule, rows in zip(checked, pl.collect_all(broken), strict=True):
-            if len(rows):
-                remedy = f"; {rule.remedy}" if rule.remedy else ""
-                table.refuse(
-                    f"column {rule.column!r} must {rule.must}, got {len(rows):,} rows that break "
-                    f"it{remedy}; the first are:\n{first_rows(rows)}"
-                )
+        counts = [rule.broken.sum().alias(str(place)) for place, rule in enumerate(checked)]
+        rows, *broken = table.frame.select(pl.len(), *counts).collect().row(0)
+        for rule, count in zip(checked, broken, strict=True):
+            if count:
+                _refuse(table, rule, count, everywhere=count == rows)
+
+
+def _refuse(table: Table, rule: Rule, count: int, *, everywhere: bool) -> None:
+    marked = table.frame.select(rule.column, broken=rule.broken).with_row_index("row")
+    broken = marked.filter("broken").drop("broken")
+    first = broken.head(SHOWN).collect()
+    remedies = [rule.remedy] if rule.remedy else []
+    named = table.names.get(rule.column, rule.column)
+    if rule.drop and not everywhere and named in table.own:
+        values = broken.select(pl.col(rule.column).unique()).head(2).collect().to_series()
+        if line := drop_rule(rule.drop, named, values):
+            remedies.append(f"to leave them out, write `{line}` in data.yaml")
+    said = "".join(f"; {remedy}" for remedy in remedies)
+    table.refuse(
+        f"column {rule.column!r} must {rule.must}, got {count:,} rows that break it{said}; "
+        f"the first are:\n{first_rows(first)}"
+    )
 
 
 def checked(table: Table, check: Callable[[Table], Table]) -> Table:

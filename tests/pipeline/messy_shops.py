@@ -48,6 +48,7 @@ BUILT: dict[str, tuple[pl.DataFrame, pl.DataFrame]] = {
 }
 REFUSED: dict[str, tuple[tuple[pl.DataFrame | None, pl.DataFrame | None], str]] = {
     "no items": ((None, EVENTS), "put items.parquet or items.csv there"),
+    "only refunds": (sold(action=pl.lit("refund")), "export views or purchases, too"),
     "no titles": (items(title=pl.lit(None, pl.String)), "fill the titles"),
     "another name": ((ITEMS.rename({"title": "name"}), EVENTS), r"`columns: \{name: title\}`"),
     "ids apart": (items(item_id=pl.format("{} ", "item_id")), "write the ids alike"),
@@ -60,3 +61,23 @@ REFUSED: dict[str, tuple[tuple[pl.DataFrame | None, pl.DataFrame | None], str]] 
     "the future": (sold(timestamp=pl.lit(4_102_444_800)), "drop or correct the rows"),
     "split names": (sold(split=pl.lit("Train")), "or leave the column out"),
 }
+FEW = ROW < 3
+REMEDIED: dict[str, tuple[pl.DataFrame, pl.DataFrame]] = {
+    "another name": (ITEMS.rename({"title": "name"}), EVENTS),
+    "repeated items": (pl.concat([ITEMS, ITEMS.head(2)]), EVENTS),
+    "only refunds": sold(action=pl.lit("refund")),
+    "numbers as actions": sold(action=1 + ROW % 2),
+    "split names": sold(split=pl.lit("Train")),
+    "numbers as split names": sold(split=pl.lit(1)),
+    "some times of zero": sold(timestamp=pl.when(FEW).then(0).otherwise("timestamp")),
+    "some times missing": sold(timestamp=pl.when(FEW).then(None).otherwise("timestamp")),
+    "some times of zero in text": sold(
+        timestamp=pl.when(FEW)
+        .then(pl.lit("0000-00-00, 'none'"))
+        .otherwise(TIMES.dt.strftime("%Y-%m-%d"))
+    ),
+    "some of the future": sold(timestamp=pl.when(FEW).then(4e9).otherwise("timestamp")),
+    "some users missing": sold(user_id=pl.when(~FEW).then("user_id")),
+    "some items blank": sold(item_id=pl.when(FEW).then(pl.lit(" ")).otherwise("item_id")),
+}
+"""Refused shops that are built with the options which the refusal gives."""

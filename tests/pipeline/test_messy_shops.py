@@ -1,4 +1,7 @@
+import re
+
 import pytest
+import yaml
 
 from dataset.arrays import load_dataset
 from dataset.config import DataConfig
@@ -7,7 +10,7 @@ from dataset.prepare.sources import open_source
 from dataset.prepare.validation import InputError
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.request import Shopper, Wishes
-from tests.pipeline.messy_shops import BUILT, REFUSED
+from tests.pipeline.messy_shops import BUILT, REFUSED, REMEDIED
 from tests.pipeline.run import every_stage
 from tests.pipeline.shops import write
 
@@ -28,6 +31,20 @@ def test_a_shop_that_cannot_be_read_is_refused_with_a_remedy(name, tmp_path):
 
     with pytest.raises(InputError, match=remedy):
         build(DataConfig(), open_source(str(folder)), tmp_path / "data")
+
+
+@pytest.mark.parametrize("name", list(REMEDIED))
+def test_the_options_that_a_refusal_gives_let_the_shop_be_built(name, tmp_path):
+    source = str(write(tmp_path / "shop", *REMEDIED[name]))
+    with pytest.raises(InputError) as refusal:
+        build(DataConfig(), open_source(source), tmp_path / "data")
+    given = re.findall(r"`(\w+: [^`]+)`", str(refusal.value))
+    options = yaml.safe_load(given[0 if name == "repeated items" else -1])
+
+    config = DataConfig(**options)
+    build(config, open_source(source, config=config), tmp_path / "data")
+
+    assert load_dataset(tmp_path / "data").users
 
 
 @pytest.mark.slow

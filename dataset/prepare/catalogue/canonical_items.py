@@ -43,7 +43,13 @@ def canonical_items(items: Table, duplicates: Duplicates) -> Table:
         rules.append(_unique(kind))
     dates = {n: kind for n, kind in read_schema(items).items() if kind in (pl.Date, pl.Datetime)}
     rules += [
-        Rule(column=name, must="be within the years 1 to 9999", broken=beyond_years(name, kind))
+        Rule(
+            column=name,
+            must="be within the years 1 to 9999",
+            broken=beyond_years(name, kind),
+            remedy="correct them, or leave the column out: "
+            f"`ignore: [{items.names.get(name, name)}]` in data.yaml",
+        )
         for name, kind in dates.items()
     ]
     require(items, rules)

@@ -28,7 +28,7 @@ def usable(items: pl.DataFrame, findings: Findings) -> pl.DataFrame:
         if column.name == ITEM:
             columns.append(column)
             continue
-        plain, reason = _plain(column)
+        plain, reason = _plain(_finite(column, findings))
         if plain is None:
             findings.unused[column.name] = reason
             findings.notes.append(f"column {column.name!r} is not used: {reason}")
@@ -68,6 +68,16 @@ def _distinct(columns: Iterable[pl.Series], findings: Findings) -> list[pl.Serie
     return list(kept.values())
 
 
+def _finite(column: pl.Series, findings: Findings) -> pl.Series:
+    """The column with null for infinities and NaN, which no text shows and no request can name."""
+    if not column.dtype.is_float():
+        return column
+    infinite = int(column.is_infinite().sum())
+    if infinite:
+        findings.notes.append(f"column {column.name!r}: {infinite:,} infinite values count as none")
+    return pl.select(pl.when(column.is_finite()).then(column).alias(column.name)).to_series()
+
+
 def _plain(column: pl.Series) -> tuple[pl.Series | None, str]:
     """A column in a usable type, or None and the reason."""
     if isinstance(column.dtype, pl.Array):
@@ -78,7 +88,7 @@ def _plain(column: pl.Series) -> tuple[pl.Series | None, str]:
         reason = "it has no name"
     elif len(column.name) > ID_LENGTH:
         reason = f"its name has more than {ID_LENGTH} characters"
-    elif kind == pl.Null:
+    elif column.null_count() == len(column) and column.name != TITLE:
         reason = "it has no values"
     elif text is None and isinstance(kind, pl.Binary):
         reason = "its bytes are no UTF-8 text"

@@ -69,14 +69,17 @@ def files_at(path: Path) -> Files:
         parts = [Path(name) for name in glob.glob(str(path)) if Path(name).is_file()]
     parts.sort()
     if not parts or not parts[0].exists():
-        raise InputError(f"{path}: the file must exist, got none")
+        raise InputError(f"{path}: the file must exist, got none; correct its name in data.yaml")
     formats = {part: format_of(part) or format_of(path) for part in parts}
     for part, kind in formats.items():
         if kind is None:
             raise InputError(f"{part}: the name must end with {KINDS}, got {part.name!r}")
     kinds = {kind for kind in formats.values() if kind}
     if len(kinds) > 1:
-        raise InputError(f"{path}: all parts must have one format, got {', '.join(sorted(kinds))}")
+        raise InputError(
+            f"{path}: all parts must have one format, got {', '.join(sorted(kinds))}; name those "
+            "of one in data.yaml"
+        )
     return Files(path=path, parts=tuple(parts), format=kinds.pop())
 
 

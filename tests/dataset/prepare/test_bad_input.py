@@ -1,3 +1,4 @@
+import re
 import time
 from dataclasses import replace
 from datetime import datetime
@@ -12,6 +13,10 @@ from dataset.prepare.validation import InputError
 
 ITEMS, EVENTS = "items.parquet", "interactions.parquet"
 SEVEN = 7
+REMEDY = re.compile(
+    r"\b(write|drop|export|correct|fill|keep|map|shorten|remove|number|put|name|change) "
+)
+"""Begins what to do about a broken rule"""
 START = 1_700_000_000
 
 
@@ -24,6 +29,9 @@ def refusal(make_folder, tmp_path):
         with pytest.raises(InputError) as caught:
             build(DataConfig(**options), open_source(str(folder)), tmp_path / "out")
         assert not (tmp_path / "out").exists()
+        for line in str(caught.value).splitlines():
+            said = re.sub("(the first are|first rows):$", "", line)
+            assert REMEDY.search(said) or re.match(r"\||\d+ rules are broken", line), line
         return str(caught.value)
 
     return build_and_catch

@@ -8,8 +8,10 @@ from dataset.arrays import TRAIN, load_dataset
 from dataset.config import DataConfig
 from dataset.postings import load_postings
 from dataset.prepare import build as build_module
+from dataset.prepare import timestamps
 from dataset.prepare.build import build, is_current
 from dataset.prepare.sources import ml_100k, open_source
+from dataset.prepare.timestamp_texts import read_dates
 from lineage.manifest import MissingArtifactError, read_manifest, verify_files
 
 START = 1_700_000_000
@@ -211,12 +213,54 @@ def test_actions_are_numbered_from_1_and_an_empty_one_is_unknown(built):
     data = built(events={"action": actions, "split": ["train"] * 5 + ["test", "train"]})
 
     assert data.timed
-    assert data.action_names == ["buy", "view"]  # `wish` is not in the training split
+    assert data.action_names == ["buy", "view", "wish"]  # `wish` is not in the training split
     by_user = {
         user: data.actions[start:end].tolist()
         for user, start, end in zip(data.user_ids, data.offsets, data.offsets[1:], strict=False)
     }
-    assert by_user == {"u": [2, 1, 0], "v": [1, 0, 0], "w": [2]}
+    assert by_user == {"u": [2, 1, 0], "v": [1, 0, 3], "w": [2]}
+
+
+def test_an_action_that_begins_after_the_training_split_keeps_its_weight(built):
+    split = ["train"] * 5 + ["test", "train"]
+    data = built(events={"action": ["view"] * 4 + ["cart", "purchase", "view"], "split": split})
+
+    weights = dict(zip(data.action_names, data.weight_of_action[1:], strict=True))
+    assert weights == {"cart": 1, "view": np.float32(1 / 3), "purchase": 1}
+    excluded = dict(zip(data.action_names, data.action_excludes[1:], strict=True))
+    assert excluded["purchase"]
+
+
+def test_an_action_without_a_weight_counts_like_a_view_whenever_it_begins(built):
+    split = ["train"] * 5 + ["test", "train"]
+    data = built(events={"action": ["purchase"] * 4 + ["view", "wave", "view"], "split": split})
+
+    weights = dict(zip(data.action_names, data.weight_of_action[1:], strict=True))
+    assert weights["wave"] == weights["view"] < weights["purchase"]
+
+
+def test_columns_of_interactions_without_a_use_are_named_once(built, caplog):
+    built(events={"quantity": [3] * 7, "currency": ["EUR"] * 7})
+
+    assert caplog.text.count("columns without a use: 'quantity', 'currency'") == 1
+
+
+def test_interactions_of_untitled_and_of_unknown_items_are_told_apart(built, caplog):
+    built({"title": [None, "B", "C", "D"]}, {"item_id": ["a", "b", "c", "b", "a", "x", "d"]})
+
+    assert "1 of 7 interactions name items that the catalogue lacks, like 'x'" in caplog.text
+    assert "2 of 7 interactions are on items without a title; fill the titles" in caplog.text
+
+
+def test_texts_of_times_are_read_once(built, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        timestamps, "read_dates", lambda texts: read.append(len(texts)) or read_dates(texts)
+    )
+
+    built(events={"timestamp": [f"2024-01-0{day}T12:00:00Z" for day in range(1, 8)]})
+
+    assert read == [7]
 
 
 def test_an_order_without_times_gives_no_gaps(built):

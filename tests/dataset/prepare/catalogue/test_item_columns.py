@@ -56,6 +56,9 @@ def test_columns_that_nothing_can_use_are_named_with_the_reason():
         pl.lit([0.5]).alias("vector"),
         pl.lit(b"\x00\xff").alias("image"),
         pl.lit(None).alias("nothing"),
+        pl.lit(None, pl.String).alias("no text"),
+        pl.lit(None, pl.List(pl.String)).alias("no list"),
+        pl.lit(float("nan")).alias("no number"),
         pl.lit(timedelta(1)).alias("duration"),
         pl.lit(time(8)).alias("opens"),
         pl.Series("objects", [[{"a": 1}]]),
@@ -70,9 +73,21 @@ def test_columns_that_nothing_can_use_are_named_with_the_reason():
 
     assert table.columns == ["item_id", "title", "meta.brand"]
     named = " ".join(findings.notes)
-    for name in ("vector", "image", "nothing", "duration", "opens", "objects", " ", "long" * 100):
+    empty = ("nothing", "no text", "no list", "no number")
+    for name in (*empty, "vector", "image", "duration", "opens", "objects", " ", "long" * 100):
         assert f"column {name!r} is not used" in named
     assert "column 'meta.brand' is not used: another one has its name" in named
+
+
+def test_infinite_numbers_count_as_none_and_a_note_says_so():
+    prices = [1.5, float("inf"), float("-inf"), float("nan"), None]
+    items = pl.DataFrame({"item_id": list("abcde"), "title": list("ABCDE"), "price": prices})
+    findings = Findings()
+
+    table = usable(items, findings)
+
+    assert table["price"].to_list() == [1.5, None, None, None, None]
+    assert findings.notes == ["column 'price': 2 infinite values count as none"]
 
 
 def test_texts_lose_html_in_lists_and_titles_too(make_folder, tmp_path):
