@@ -27,10 +27,10 @@ class Sales:
     """Purchases by time; None where interactions have no times"""
     window: int = WINDOW
     """Days before now that count"""
-    _orders: dict[int | None, tuple[NDArray[np.int32], int]] = field(
-        default_factory=dict, repr=False
-    )
-    """All items, best-selling first, and how many of them were sold, as of the last time asked"""
+    _orders: dict[int | None, NDArray[np.int32]] = field(default_factory=dict, repr=False)
+    """All items, best-selling first, as of the last time asked"""
+    _last: dict[int | None, NDArray[np.int32]] = field(default_factory=dict, repr=False)
+    """The items sold, as of the last time asked"""
     _heads: dict[int, NDArray[np.int32]] = field(default_factory=dict, repr=False)
     """The first of the items sold, by hour"""
 
@@ -47,11 +47,11 @@ class Sales:
 
     def with_demand(self, demand: Demand) -> "Sales":
         """The sales with other purchases by time."""
-        return replace(self, demand=demand, _orders={}, _heads={})
+        return replace(self, demand=demand, _orders={}, _last={}, _heads={})
 
     def with_window(self, window: int) -> "Sales":
         """The sales in another window."""
-        return replace(self, window=window, _orders={}, _heads={})
+        return replace(self, window=window, _orders={}, _last={}, _heads={})
 
     def counts(self, origins: NDArray[np.integer], now: int | None) -> NDArray[np.float64]:
         """(items,) purchases in the window before now; without times, learnt popularity.
@@ -70,7 +70,14 @@ class Sales:
         Ties are by all purchases before now, never by later ones, then at random. Sorts all items
         when it is asked for another time than before.
         """
-        return self._order(now)[0]
+        if now not in self._orders:
+            items = np.arange(len(self.popularity))
+            counts = self.counts(items, now)
+            others = self._sorted(np.flatnonzero(counts <= 0), counts, now)
+            order = np.concatenate([self._sold(now), others])
+            self._orders.clear()
+            self._orders[now] = order
+        return self._orders[now]
 
     def sold(self, now: int, start: int, stop: int) -> NDArray[np.int32]:
         """Places `[start, stop)` of the release's rows that were sold in the window, best first.
@@ -78,13 +85,12 @@ class Sales:
         Fewer come back if fewer were sold. The best of many hours are remembered.
         """
         if stop > HEAD:
-            order, sold = self._order(now)
-            return order[start : min(stop, sold)]
+            return self._sold(now)[start:stop]
         if now not in self._heads:
-            order, sold = self._order(now)
+            head = self._sold(now)[:HEAD].copy()
             if len(self._heads) >= HOURS:
                 self._heads.pop(next(iter(self._heads)))
-            self._heads[now] = order[: min(HEAD, sold)].copy()
+            self._heads[now] = head
         return self._heads[now][start:stop]
 
     @cached_property
@@ -92,26 +98,23 @@ class Sales:
         """(items,) places in a random order."""
         return np.random.default_rng(0).permutation(len(self.popularity))
 
-    def _order(self, now: int | None) -> tuple[NDArray[np.int32], int]:
-        if now not in self._orders:
-            items = np.arange(len(self.popularity))
-            counts = self.counts(items, now)
-            sold, unsold = np.flatnonzero(counts > 0), np.flatnonzero(counts <= 0)
-            rows = np.concatenate(
-                [self._sorted(sold, counts, now), self._sorted(unsold, counts, now)]
-            )
-            self._orders.clear()
-            self._orders[now] = rows.astype(np.int32), len(sold)
-        return self._orders[now]
+    def _sold(self, now: int | None) -> NDArray[np.int32]:
+        """(sold items,) rows that were sold in the window, best first; of the last time asked."""
+        if now not in self._last:
+            counts = self.counts(np.arange(len(self.popularity)), now)
+            rows = self._sorted(np.flatnonzero(counts > 0), counts, now)
+            self._last.clear()
+            self._last[now] = rows
+        return self._last[now]
 
     def _sorted(
         self, rows: NDArray[np.int64], counts: NDArray[np.float64], now: int | None
-    ) -> NDArray[np.int64]:
+    ) -> NDArray[np.int32]:
         """The rows by descending counts, then by all purchases before now, then at random."""
         keys = [self._at_random[rows], -counts[rows]]
         if self.demand is not None and now is not None:
             keys.insert(1, -self.demand.between(rows, 0, now))
-        return rows[np.lexsort(keys)]
+        return rows[np.lexsort(keys)].astype(np.int32)
 
 
 def learnt_popularity(
