@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from dataset.interaction_codes import DAY, history_weights
 from dataset.postings import bitmap_of, rows_of
 from index.arrays import Rows, Scores
 from index.config import BestSellersConfig, NeighboursConfig
+from index.count_rows import CountRows
 from index.item_knn import NEXT_ITEMS, NeighbourLists
 from index.live_index import LiveIndex
 from index.open_store import load_store
@@ -54,13 +56,20 @@ class RecallSources:
     config: NeighboursConfig
     """How the sources are merged; its weight is set"""
     preference: NDArray[np.int64]
-    """(items of the release,) random order that breaks ties of item-kNN scores"""
+    """(items in the counts,) random order that breaks ties of item-kNN scores"""
     action_weights: Scores
     """(1 + actions,) weight of each action number in item-kNN scores"""
     sales: Sales | None = None
     """Purchases in the window of the best sellers; None where interactions have no times"""
     sales_weight: float = 0.0
     """Weight of the best sellers; 0 if they recall nothing"""
+    added: tuple[tuple[int, ...], ...] = ()
+    """Added rows of each new item in the counts"""
+
+    @cached_property
+    def count_rows(self) -> CountRows:
+        """Rows of the items in the counts."""
+        return CountRows.of(self.index, self.added)
 
     @classmethod
     def of(
@@ -128,10 +137,14 @@ class RecallSources:
             ),
         )
 
-    def with_demand(self, demand: Demand) -> "RecallSources":
-        """The sources with other purchases by time."""
-        sales = None if self.sales is None else self.sales.with_demand(demand)
-        return replace(self, sales=sales)
+    def with_demand(self, demand: Demand, new: int = 0) -> "RecallSources":
+        """The sources with other purchases by time, also of `new` items that the release lacks."""
+        sales, built = self.sales, self.index.built
+        return replace(
+            self,
+            sales=None if sales is None else sales.with_demand(demand, new),
+            preference=np.append(self.preference[:built], np.arange(built, built + new)),
+        )
 
     def nearest(
         self, embedding: Scores, excluded: Rows, size: int, *, allowed: BitMap | None = None
@@ -281,7 +294,7 @@ class RecallSources:
         known, scores = self._neighbour_scores(
             history if uses_neighbours else history[:0], interaction_codes, when, forgotten=True
         )
-        left_out = self.index.origins(history if excluded is None else excluded)
+        left_out = self.count_rows(history if excluded is None else excluded)
         current = self._fresh(known, left_out, allowed)
         best = np.lexsort((self.preference[known], -scores))
         by_neighbours = current[best][current[best] >= 0][:size].astype(np.int32)
@@ -301,11 +314,11 @@ class RecallSources:
         )
 
     def _fresh(
-        self, origins: NDArray[np.integer], excluded: NDArray[np.integer], allowed: BitMap | None
+        self, counted: NDArray[np.integer], excluded: NDArray[np.integer], allowed: BitMap | None
     ) -> NDArray[np.int64]:
-        """(items,) current rows of the release's rows, -1 for items that must not be recalled."""
-        current = self.index.current(origins)
-        fresh = ~np.isin(origins, excluded) & (current >= 0)
+        """(items,) current rows of rows in the counts, -1 for items that must not be recalled."""
+        current = self.count_rows.current(counted)
+        fresh = ~np.isin(counted, excluded) & (current >= 0)
         if allowed is not None:
             fresh[fresh] = np.isin(current[fresh], rows_of(bitmap_of(current[fresh]) & allowed))
         return np.where(fresh, current, -1)
@@ -385,7 +398,7 @@ class RecallSources:
             by_time = self._by_time(when.now, when.times[-NEWEST:])
             weights = by_time if weights is None else by_time * weights[-NEWEST:]
         return self.neighbours.scores(
-            self.index.origins(history), decay=decay, forgotten=forgotten, weights=weights
+            self.count_rows(history), decay=decay, forgotten=forgotten, weights=weights
         )
 
     def weights_of(self, interaction_codes: Rows | None) -> Scores | None:
@@ -406,7 +419,7 @@ class RecallSources:
     ) -> RankedList:
         """Scores of all sources for `rows`; `scores` are the item-kNN scores of rows `known`."""
         cosines = (self.index.vectors(rows) @ embedding).astype(np.float32)
-        origins, shared = self.index.origins(rows), np.zeros(len(rows), np.float32)
+        origins, shared = self.count_rows(rows), np.zeros(len(rows), np.float32)
         if len(known):
             place = np.minimum(np.searchsorted(known, origins), len(known) - 1)
             shared = np.where(known[place] == origins, scores[place], 0).astype(np.float32)

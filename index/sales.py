@@ -21,7 +21,10 @@ HOURS = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Sales:
-    """Purchases of the release's items. Frozen, but remembers the orders of hours asked before."""
+    """Purchases of items by their rows in the counts, see `index.count_rows`.
+
+    Frozen, but remembers the orders of hours asked before.
+    """
 
     popularity: NDArray[np.float64]
     """(items,) purchases of all time, which order items of equal counts"""
@@ -29,6 +32,8 @@ class Sales:
     """Purchases by time; None where interactions have no times"""
     window: int = WINDOW
     """Days before now that count"""
+    new: int = 0
+    """Items that the release lacks, but the demand counts"""
     _orders: dict[int | None, tuple[NDArray[np.int32], int]] = field(
         default_factory=dict, repr=False
     )
@@ -48,9 +53,9 @@ class Sales:
         everything = demand.between(np.arange(items), 0, TIMES)
         return cls(popularity=everything.astype(np.float64), demand=demand, window=window)
 
-    def with_demand(self, demand: Demand) -> "Sales":
-        """The sales with other purchases by time."""
-        return replace(self, demand=demand, _orders={}, _heads={})
+    def with_demand(self, demand: Demand, new: int = 0) -> "Sales":
+        """The sales with other purchases by time, also of `new` items that the release lacks."""
+        return replace(self, demand=demand, new=new, _orders={}, _heads={})
 
     def with_window(self, window: int) -> "Sales":
         """The sales in another window."""
@@ -60,7 +65,7 @@ class Sales:
         """(items,) purchases in the window before now; without times, learnt popularity.
 
         Args:
-            origins: (items,) the release's rows; other rows have none.
+            origins: (items,) rows in the counts; other rows have none.
             now: Unix seconds; None where interactions have no times.
         """
         if self.demand is None or now is None:
@@ -75,7 +80,7 @@ class Sales:
         return self._order(now)[0]
 
     def sold(self, now: int, start: int, stop: int) -> NDArray[np.int32]:
-        """Places `[start, stop)` of the release's rows that were sold in the window, best first.
+        """Places `[start, stop)` of the rows that were sold in the window, best first.
 
         Fewer come back if fewer were sold. The best of many hours are remembered.
         """
@@ -95,7 +100,8 @@ class Sales:
 
     def _order(self, now: int | None) -> tuple[NDArray[np.int32], int]:
         if now not in self._orders:
-            order = self._by_popularity
+            built = len(self.popularity)
+            order = np.append(self._by_popularity, np.arange(built, built + self.new))
             counts = self.counts(np.arange(len(order)), now)[order]
             bought = np.flatnonzero(counts)
             best = bought[np.argsort(-counts[bought], kind="stable")]

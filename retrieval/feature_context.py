@@ -64,13 +64,13 @@ class FeatureContext:
 
     @cached_property
     def history_origins(self) -> NDArray[np.int64]:
-        """(history,) the release's rows of the history items."""
-        return self.sources.index.origins(self.newest)
+        """(history,) rows of the history items in the counts."""
+        return self.sources.count_rows(self.newest)
 
     @cached_property
     def origins(self) -> NDArray[np.int64]:
-        """(candidates,) the release's rows of the candidates."""
-        return self.sources.index.origins(self.candidates.rows)
+        """(candidates,) rows of the candidates in the counts."""
+        return self.sources.count_rows(self.candidates.rows)
 
     @property
     def count(self) -> int:
