@@ -78,6 +78,14 @@ class StringColumn(Sequence[str]):
         offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
         return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
 
+    def followed_by(self, strings: Sequence[str]) -> "StringColumn":
+        """The column with further strings."""
+        more = StringColumn.of(strings)
+        return StringColumn(
+            np.concatenate([self._block, more._block]),
+            np.concatenate([self._offsets, self._offsets[-1] + more._offsets[1:]]),
+        )
+
     @classmethod
     def load(cls, folder: Path, name: str) -> "StringColumn":
         """Memory-map a column that `save` wrote."""

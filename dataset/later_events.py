@@ -22,7 +22,7 @@ class LaterEvents:
     users: NDArray[np.int64]
     """(events,) user rows; from `Dataset.users` on they are new users, in order of appearance"""
     items: NDArray[np.int32]
-    """(events,) item rows"""
+    """(events,) item rows, those of `with_items` included"""
     actions: NDArray[np.int32]
     """(events,) action numbers of `with_actions`"""
     times: NDArray[np.int64]
@@ -52,6 +52,15 @@ def with_actions(data: Dataset, actions: Sequence[str]) -> Dataset:
     plain = float(data.weight_of_action[0])
     weights = {name: plain for name in actions if name not in data.action_names}
     return replace(data, action_names=names, action_weights=weights | dict(data.action_weights))
+
+
+def with_items(data: Dataset, item_ids: Sequence[str]) -> Dataset:
+    """The dataset with further items, which nobody has bought."""
+    return replace(
+        data,
+        item_ids=data.item_ids.followed_by(item_ids),
+        popularity=np.append(data.popularity, np.zeros(len(item_ids))),
+    )
 
 
 def with_later(data: Dataset, later: LaterEvents) -> Dataset:

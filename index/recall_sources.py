@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from index.by_history import (
     own_logits,
 )
 from index.config import BestSellersConfig, NeighboursConfig
+from index.count_rows import CountRows
 from index.item_knn import NEXT_ITEMS, NeighbourLists
 from index.live_index import LiveIndex
 from index.nearest import nearest_all
@@ -60,7 +62,7 @@ class RecallSources:
     config: NeighboursConfig
     """How the sources are merged; its weight is set"""
     preference: NDArray[np.int64]
-    """(items of the release,) random order that breaks ties of item-kNN scores"""
+    """(items in the counts,) random order that breaks ties of item-kNN scores"""
     action_weights: Scores
     """(1 + actions,) weight of each action number in item-kNN scores"""
     sales: Sales | None = None
@@ -69,6 +71,13 @@ class RecallSources:
     """Weight of the best sellers; 0 if they recall nothing"""
     own_weight: float | None = None
     """Weight of what the shopper had before; None where nothing may come back"""
+    added: tuple[tuple[int, ...], ...] = ()
+    """Added rows of each new item in the counts"""
+
+    @cached_property
+    def count_rows(self) -> CountRows:
+        """Rows of the items in the counts."""
+        return CountRows.of(self.index, self.added)
 
     @classmethod
     def of(
@@ -140,10 +149,14 @@ class RecallSources:
             own_weight=manifest.facts[OWN_WEIGHT],
         )
 
-    def with_demand(self, demand: Demand) -> "RecallSources":
-        """The sources with other purchases by time."""
-        sales = None if self.sales is None else self.sales.with_demand(demand)
-        return replace(self, sales=sales)
+    def with_demand(self, demand: Demand, new: int = 0) -> "RecallSources":
+        """The sources with other purchases by time, also of `new` items that the release lacks."""
+        sales, built = self.sales, self.index.built
+        return replace(
+            self,
+            sales=None if sales is None else sales.with_demand(demand, new),
+            preference=np.append(self.preference[:built], np.arange(built, built + new)),
+        )
 
     def nearest(
         self, embedding: Scores, excluded: Rows, size: int, *, allowed: BitMap | None = None
@@ -257,11 +270,15 @@ class RecallSources:
         by_history = self._by_history(
             history if uses_neighbours else history[:0], interaction_codes, when, forgotten=True
         )
-        left_out = self.index.origins(history if excluded is None else excluded)
-        by_neighbours = self._first(*by_history.neighbours, left_out, size, allowed)
+        left = history if excluded is None else excluded
+        left_out = self.count_rows(left)
+        counted, scores = by_history.neighbours
+        current = self._fresh(counted, self.count_rows.current(counted), left_out, allowed)
+        best = np.lexsort((self.preference[counted], -scores))
+        by_neighbours = current[best][current[best] >= 0][:size].astype(np.int32)
         by_own = by_neighbours[:0]
         if self.own_weight:
-            by_own = self._first(*by_history.own, left_out, size, allowed)
+            by_own = self._own_items(*by_history.own, self.index.origins(left), size, allowed)
         when = when if uses_neighbours else NEVER
         best_sellers = uses_neighbours and self.sales is not None and self.sales_weight > 0
         by_sales = (
@@ -278,23 +295,26 @@ class RecallSources:
             by_own=np.isin(rows, by_own),
         )
 
+    @staticmethod
     def _fresh(
-        self, origins: NDArray[np.integer], excluded: NDArray[np.integer], allowed: BitMap | None
+        rows: NDArray[np.integer],
+        current: NDArray[np.integer],
+        excluded: NDArray[np.integer],
+        allowed: BitMap | None,
     ) -> NDArray[np.int64]:
-        """(items,) current rows of the release's rows, -1 for items that must not be recalled."""
-        current = self.index.current(origins)
-        fresh = ~np.isin(origins, excluded) & (current >= 0)
+        """(items,) `current` rows of the items at some rows, -1 for those not to be recalled."""
+        fresh = ~np.isin(rows, excluded) & (current >= 0)
         if allowed is not None:
             fresh[fresh] = np.isin(current[fresh], rows_of(bitmap_of(current[fresh]) & allowed))
         return np.where(fresh, current, -1)
 
-    def _first(
-        self, origins: Rows, scores: Scores, excluded: Rows, size: int, allowed: BitMap | None
+    def _own_items(
+        self, origins: Rows, amounts: Scores, excluded: Rows, size: int, allowed: BitMap | None
     ) -> Rows:
-        """(found,) current rows of the best-scored rows of the release that may be recalled."""
-        current = self._fresh(origins, excluded, allowed)
+        """(found,) current rows of own items that may be recalled, most had first."""
+        current = self._fresh(origins, self.index.current(origins), excluded, allowed)
         preference = self.preference[np.minimum(origins, len(self.preference) - 1)]
-        best = np.lexsort((preference, -scores))
+        best = np.lexsort((preference, -amounts))
         return current[best][current[best] >= 0][:size].astype(np.int32)
 
     def _best_sellers(
@@ -307,7 +327,7 @@ class RecallSources:
         parts, found, start, block = [], 0, 0, size + len(excluded)
         while found < size:
             sold = self.sales.sold(when.now, start, start + block)
-            current = self._fresh(sold, excluded, allowed)
+            current = self._fresh(sold, self.count_rows.current(sold), excluded, allowed)
             parts.append(current[current >= 0])
             if len(sold) < block:
                 break
@@ -370,12 +390,14 @@ class RecallSources:
     ) -> ByHistory:
         """What the sources know of a history alone."""
         weights = self.weights_of(interaction_codes) if len(history) else None
-        origins = self.index.origins(history)
+        counted, own = self.count_rows(history), NOTHING
+        if self.own_weight is not None:
+            own = own_amounts(self.index.origins(history), weights, when)
         return ByHistory(
             neighbours=neighbour_scores(
-                self.neighbours, self.config, origins, weights, when, forgotten=forgotten
+                self.neighbours, self.config, counted, weights, when, forgotten=forgotten
             ),
-            own=NOTHING if self.own_weight is None else own_amounts(origins, weights, when),
+            own=own,
         )
 
     def weights_of(self, interaction_codes: Rows | None) -> Scores | None:
@@ -389,12 +411,12 @@ class RecallSources:
     ) -> RankedList:
         """Scores of all sources for `rows`."""
         cosines = (self.index.vectors(rows) @ embedding).astype(np.float32)
-        origins = self.index.origins(rows)
-        shared = looked_up(origins, *by_history.neighbours)
-        amounts = looked_up(origins, *by_history.own)
+        counted = self.count_rows(rows)
+        shared = looked_up(counted, *by_history.neighbours)
+        amounts = looked_up(self.index.origins(rows), *by_history.own)
         sales = np.zeros(len(rows), np.float32)
         if self.sales is not None and when.now is not None:
-            sales = self.sales.counts(origins, when.now).astype(np.float32)
+            sales = self.sales.counts(counted, when.now).astype(np.float32)
         return replace(
             RankedList.of(rows, self.merged(cosines, shared, sales, amounts)),
             cosines=cosines,

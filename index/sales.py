@@ -19,7 +19,10 @@ HOURS = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Sales:
-    """Purchases of the release's items. Frozen, but remembers the orders of hours asked before."""
+    """Purchases of items by their rows in the counts, see `index.count_rows`.
+
+    Frozen, but remembers the orders of hours asked before.
+    """
 
     popularity: NDArray[np.float64]
     """(items,) learnt popularity, which counts where interactions have no times"""
@@ -27,6 +30,8 @@ class Sales:
     """Purchases by time; None where interactions have no times"""
     window: int = WINDOW
     """Days before now that count"""
+    new: int = 0
+    """Items that the release lacks, but the demand counts"""
     _orders: dict[int | None, NDArray[np.int32]] = field(default_factory=dict, repr=False)
     """All items, best-selling first, as of the last time asked"""
     _last: dict[int | None, NDArray[np.int32]] = field(default_factory=dict, repr=False)
@@ -45,9 +50,9 @@ class Sales:
         """
         return cls(popularity=np.zeros(items), demand=demand, window=window)
 
-    def with_demand(self, demand: Demand) -> "Sales":
-        """The sales with other purchases by time."""
-        return replace(self, demand=demand, _orders={}, _last={}, _heads={})
+    def with_demand(self, demand: Demand, new: int = 0) -> "Sales":
+        """The sales with other purchases by time, also of `new` items that the release lacks."""
+        return replace(self, demand=demand, new=new, _orders={}, _last={}, _heads={})
 
     def with_window(self, window: int) -> "Sales":
         """The sales in another window."""
@@ -57,7 +62,7 @@ class Sales:
         """(items,) purchases in the window before now; without times, learnt popularity.
 
         Args:
-            origins: (items,) the release's rows; other rows have none.
+            origins: (items,) rows in the counts; other rows have none.
             now: Unix seconds; None where interactions have no times.
         """
         if self.demand is None or now is None:
@@ -71,7 +76,7 @@ class Sales:
         when it is asked for another time than before.
         """
         if now not in self._orders:
-            items = np.arange(len(self.popularity))
+            items = np.arange(self._rows)
             counts = self.counts(items, now)
             others = self._sorted(np.flatnonzero(counts <= 0), counts, now)
             order = np.concatenate([self._sold(now), others])
@@ -80,7 +85,7 @@ class Sales:
         return self._orders[now]
 
     def sold(self, now: int, start: int, stop: int) -> NDArray[np.int32]:
-        """Places `[start, stop)` of the release's rows that were sold in the window, best first.
+        """Places `[start, stop)` of the rows that were sold in the window, best first.
 
         Fewer come back if fewer were sold. The best of many hours are remembered.
         """
@@ -95,13 +100,20 @@ class Sales:
 
     @cached_property
     def _at_random(self) -> NDArray[np.int64]:
-        """(items,) places in a random order."""
-        return np.random.default_rng(0).permutation(len(self.popularity))
+        """(rows,) places in a random order, those of new items last."""
+        built = len(self.popularity)
+        order = np.random.default_rng(0).permutation(built)
+        return np.append(order, np.arange(built, self._rows))
+
+    @property
+    def _rows(self) -> int:
+        """Rows of the release and of new items."""
+        return len(self.popularity) + self.new
 
     def _sold(self, now: int | None) -> NDArray[np.int32]:
         """(sold items,) rows that were sold in the window, best first; of the last time asked."""
         if now not in self._last:
-            counts = self.counts(np.arange(len(self.popularity)), now)
+            counts = self.counts(np.arange(self._rows), now)
             rows = self._sorted(np.flatnonzero(counts > 0), counts, now)
             self._last.clear()
             self._last[now] = rows

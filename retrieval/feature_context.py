@@ -64,13 +64,13 @@ class FeatureContext:
 
     @cached_property
     def history_origins(self) -> NDArray[np.int64]:
-        """(history,) the release's rows of the history items."""
-        return self.sources.index.origins(self.newest)
+        """(history,) rows of the history items in the counts."""
+        return self.sources.count_rows(self.newest)
 
     @cached_property
     def origins(self) -> NDArray[np.int64]:
-        """(candidates,) the release's rows of the candidates."""
-        return self.sources.index.origins(self.candidates.rows)
+        """(candidates,) rows of the candidates in the counts."""
+        return self.sources.count_rows(self.candidates.rows)
 
     @property
     def count(self) -> int:
@@ -152,8 +152,9 @@ class FeatureContext:
         items, last, counts = np.unique(newest_first, return_index=True, return_counts=True)
         if not len(items):
             return np.zeros(self.count, np.int64), np.zeros(self.count, np.int64)
-        place = np.minimum(np.searchsorted(items, self.origins), len(items) - 1)
-        had = items[place] == self.origins
+        candidates = self.sources.index.origins(self.candidates.rows)
+        place = np.minimum(np.searchsorted(items, candidates), len(items) - 1)
+        had = items[place] == candidates
         return np.where(had, counts[place], 0), np.where(had, last[place], len(self.history))
 
     @property

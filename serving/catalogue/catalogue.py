@@ -16,6 +16,7 @@ from dataset.item_fields import ItemFields
 from dataset.postings import bitmap_of, rows_of
 from events.privacy.erased_users import ErasedUsers
 from events.privacy.user_names import length_of
+from index.count_rows import CountRows
 from index.sales import Sales
 from serving.catalogue.live_items import LiveItems
 from serving.catalogue.user_history import (
@@ -50,6 +51,8 @@ class Catalogue:
     """What sells best"""
     live: LiveItems | None = None
     """Items that changed since the release was built; None if none did"""
+    count_rows: CountRows | None = None
+    """Rows of the changed items in the counts; None if none changed"""
     erased: ErasedUsers = NOBODY
     """Users whose histories count no more; grows while the release answers"""
 
@@ -118,8 +121,8 @@ class Catalogue:
 
     def purchases(self, rows: NDArray[np.int32], now: int | None) -> NDArray[np.float64]:
         """(rows,): newest purchases of each item, as `Sales.counts`."""
-        origins = rows.astype(np.int64) if self.live is None else self.live.index.origins(rows)
-        return self.sales.counts(origins, now)
+        counted = rows.astype(np.int64) if self.count_rows is None else self.count_rows(rows)
+        return self.sales.counts(counted, now)
 
     def best_selling(
         self, size: int, allowed: BitMap | None = None, *, now: int | None = None
@@ -138,10 +141,14 @@ class Catalogue:
         wanted, found, start, block = min(size, self._size(allowed) - len(new)), 0, 0, size
         parts: list[NDArray[np.int64]] = []
         while found < wanted:
-            rows = self.current(by_sales[start : start + block])
-            parts.append(_among(rows, allowed))
+            parts.append(_among(self._counted(by_sales[start : start + block]), allowed))
             found, start, block = found + len(parts[-1]), start + block, 2 * block
         return np.concatenate([*parts, new])[:size].astype(np.int32)
+
+    def _counted(self, counted: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Current rows of some rows in the counts; without deleted items."""
+        rows = counted if self.count_rows is None else self.count_rows.current(counted)
+        return rows[rows >= 0].astype(np.int64)
 
     def current(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
         """Current rows of some items, by their rows in the release; without deleted items."""
@@ -230,11 +237,11 @@ class Catalogue:
         return span_after(self.data, user, self.erased.until(user_id))
 
     def _new(self) -> NDArray[np.int64]:
-        """Rows of the items that are not in the release, newest first."""
-        if self.live is None:
+        """Rows of the items that are not in the counts, newest first."""
+        if self.live is None or self.count_rows is None:
             return np.empty(0, np.int64)
         added = self.live.index.visible_added()
-        new: NDArray[np.int64] = added[self.live.index.origins(added) == added][::-1]
+        new: NDArray[np.int64] = added[self.count_rows.are_new(added)][::-1]
         return new
 
     def _size(self, allowed: BitMap | None) -> int:

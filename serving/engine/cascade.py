@@ -58,6 +58,8 @@ class Cascade:
     """Returns the asking time, Unix seconds"""
     version_token: object = field(default_factory=object)
     """Changes when the catalogue or the release changes"""
+    counted: tuple[str, ...] = ()
+    """Ids of the items that the release lacks, but the counts have, in their order"""
 
     @classmethod
     def load(
@@ -111,16 +113,20 @@ class Cascade:
         demand = self.features.demand
         return None if demand is None else Clock(newest=demand.newest, wall=self.wall).now()
 
-    def with_demand(self, demand: Demand) -> "Cascade":
+    def with_demand(self, demand: Demand, counted: tuple[str, ...] = ()) -> "Cascade":
         """The cascade with other counts of purchases.
 
         Args:
             demand: Purchases of the release and later ones, as `Demand.with_events` returns.
+            counted: Ids of the further items that the demand counts, in the order of their rows,
+                which follow those of the release. `with_updates` finds the items.
         """
-        sources = self.retriever.sources.with_demand(demand)
+        new = len(counted)
+        sources = self.retriever.sources.with_demand(demand, new)
         return replace(
             self,
-            catalogue=replace(self.catalogue, sales=self.catalogue.sales.with_demand(demand)),
+            counted=counted,
+            catalogue=replace(self.catalogue, sales=self.catalogue.sales.with_demand(demand, new)),
             retriever=replace(self.retriever, sources=sources),
             features=replace(self.features, sources=sources, demand=demand),
             version_token=object(),
@@ -147,7 +153,8 @@ class Cascade:
         Args:
             items: All item changes since the release was built.
         """
-        sources = replace(self.retriever.sources, index=items.index)
+        added = tuple(tuple(items.rows.get(item_id, ())) for item_id in self.counted)
+        sources = replace(self.retriever.sources, index=items.index, added=added)
         user_tower, ranker = self.retriever.user_tower, self.ranker
         if isinstance(reader := user_tower.reader, ItemHistoryEncoder):
             embeddings = extended(reader.embeddings, items.index.added)
@@ -157,7 +164,7 @@ class Cascade:
             ranker = replace(ranker, inputs=replace(inputs, states=states))
         return replace(
             self,
-            catalogue=replace(self.catalogue, live=items),
+            catalogue=replace(self.catalogue, live=items, count_rows=sources.count_rows),
             retriever=replace(self.retriever, user_tower=user_tower, sources=sources),
             ranker=ranker,
             features=replace(self.features, sources=sources),

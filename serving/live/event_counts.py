@@ -3,6 +3,9 @@
 import logging
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
+from dataset.arrays import Dataset
 from dataset.clock import Clock
 from dataset.demand import Demand
 from dataset.later_events import (
@@ -11,6 +14,7 @@ from dataset.later_events import (
     last_day,
     purchases_of,
     with_actions,
+    with_items,
     with_later,
     with_purchases,
 )
@@ -18,6 +22,7 @@ from events.event_store import EventStore
 from index.item_knn import NeighbourLists
 from index.pair_lists import Purchases, pair_lists, pairs_to_count
 from serving.api.protocol import Recounted
+from serving.catalogue.catalogue import Catalogue
 from serving.engine.cascade import Cascade
 from serving.live.event_reader import EventReader
 
@@ -33,7 +38,8 @@ class EventCounts:
 
     An event counts if it is newer than everything in the release's data. Purchases and neighbour
     lists become those that the data stage and the index stage would make of the data with these
-    events. Lists are as of the hour as of which the release answers, so servers of a store agree.
+    events and with the items that were added since. Lists are as of the hour as of which the
+    release answers, so servers of a store agree.
     """
 
     def __init__(self, release: Cascade, demand: Demand, actions: Sequence[str]) -> None:
@@ -49,8 +55,9 @@ class EventCounts:
         self._last_day = last_day(data)
         numbers = {name: n for n, name in enumerate(data.action_names, 1) if name in set(actions)}
         self._reader = EventReader(release.catalogue, numbers, end_of(data))
-        self._version = self._reader.version
-        self._listed, self._as_of = (self._version, 0), 0
+        self._state = (self._reader.version, b"")
+        self._listed, self._as_of = (self._state, 0), 0
+        self._listed_new = tuple[tuple[int, str], ...]()
         self._lists: tuple[NeighbourLists, NeighbourLists] | None = None
         self._counted, self._fits = 0, True
 
@@ -61,12 +68,13 @@ class EventCounts:
         return None if demand is None else cls(release, demand, actions)
 
     def look(
-        self, store: EventStore, stopped: Callable[[], bool]
+        self, store: EventStore, catalogue: Catalogue, stopped: Callable[[], bool]
     ) -> tuple[Recounted, Cascade | None]:
         """Read what is new, and count it.
 
         Args:
             store: The store.
+            catalogue: The items as they are now; events of others do not count.
             stopped: Whether to give up soon; then the counts stay.
 
         Returns:
@@ -76,39 +84,46 @@ class EventCounts:
             StoreError: the store cannot be read; the counts stay.
         """
         read = self._reader.read(store, stopped)
-        later, moved = self._reader.events, self._reader.version != self._version
+        ids, built = self._reader.new_items, len(self._data.item_ids)
+        is_sold = np.array([catalogue.row(item_id) is not None for item_id in ids], bool)
+        later = self._reader.events
+        later = later.chosen(np.append(np.ones(built, bool), is_sold)[later.items])
+        state = (self._reader.version, is_sold.tobytes())
+        moved, data = state != self._state, with_items(self._data, ids)
         if moved:
-            purchases = purchases_of(self._data, later, self._last_day)
+            purchases = purchases_of(data, later, self._last_day)
             assert self._release.features.demand is not None
             self._demand = with_purchases(self._release.features.demand, purchases)
             self._counted = len(purchases)
         now = Clock(newest=self._demand.newest, wall=self._release.wall).now()
         past = later.before(now)
-        listed = (self._reader.version, len(past))
-        due = now != self._as_of and listed != self._listed
+        listed = (state, len(past))
+        new = tuple(
+            (row, ids[row - built]) for row in np.unique(past.items).tolist() if row >= built
+        )
+        due = listed != self._listed and (now != self._as_of or new != self._listed_new)
         if due and not stopped():
-            self._lists = self._made_again(past)
+            self._lists = self._made_again(data, past)
         pairs = len(self._lists[0].rows) if due and self._lists else None
         done = Recounted(
             read=read, events=len(later), counted=self._counted, as_of=now, pairs=pairs
         )
         if stopped() or not (moved or due):
             return done, None
-        self._version = self._reader.version
+        self._state = state
         if due:
-            self._listed, self._as_of = listed, now
-        return done, self._cascade()
+            self._listed, self._as_of, self._listed_new = listed, now, new
+        counted = self._release.with_demand(self._demand, tuple(ids))
+        return done, counted if self._lists is None else counted.with_neighbours(*self._lists)
 
-    def _cascade(self) -> Cascade:
-        counted = self._release.with_demand(self._demand)
-        return counted if self._lists is None else counted.with_neighbours(*self._lists)
-
-    def _made_again(self, past: LaterEvents) -> tuple[NeighbourLists, NeighbourLists] | None:
+    def _made_again(
+        self, data: Dataset, past: LaterEvents
+    ) -> tuple[NeighbourLists, NeighbourLists] | None:
         """Neighbour lists of the data with events; None for those of the release."""
         sources = self._release.retriever.sources
         if sources.neighbours is None or not len(past):
             return None
-        data = with_later(self._data, past)
+        data = with_later(data, past)
         if max(len(sources.neighbours.rows), len(data.items)) > MOST_ROWS or (
             pairs_to_count(data) > MOST_PAIRS
         ):

@@ -4,7 +4,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +35,7 @@ class EventReader:
             after: Unix seconds; events of this second and before it are not read.
         """
         self._catalogue, self._numbers, self._after = catalogue, actions, after
+        self._built = len(catalogue.data.item_ids)
         self._erasure = self._keys = 0
         self.version = 0
         """Changes when the known events do"""
@@ -43,14 +43,10 @@ class EventReader:
 
     @cached_property
     def events(self) -> LaterEvents:
-        """The known events."""
+        """The known events; items that the release lacks follow its own, as in `new_items`."""
         _, users, items, actions, times = self._known
-        known = self._catalogue.data.users
-        new, first, place = np.unique(users[users >= known], return_index=True, return_inverse=True)
-        rank = np.empty(len(new), np.int64)
-        rank[np.argsort(first)] = np.arange(len(new))  # by appearance, as for any other reader
-        users = users.copy()
-        users[users >= known] = known + rank[place]
+        users, _ = _by_appearance(users, self._catalogue.data.users)
+        items, _ = _by_appearance(items, self._built)
         order = np.argsort(times, kind="stable")
         return LaterEvents(
             users=users[order],
@@ -59,8 +55,14 @@ class EventReader:
             times=times[order],
         )
 
+    @cached_property
+    def new_items(self) -> Sequence[str]:
+        """Ids of the items of the events that the release lacks, in order of appearance."""
+        ids = list(self._new_items)
+        return [ids[row - self._built] for row in _by_appearance(self._known[2], self._built)[1]]
+
     def read(self, store: EventStore, stopped: Callable[[], bool]) -> int:
-        """Read what is new; return the number of events of known items that were not known.
+        """Read what is new; return the number of events that were not known.
 
         Args:
             store: The store.
@@ -111,14 +113,19 @@ class EventReader:
         return time.monotonic() - at > SETTLED_SECONDS
 
     def _rows(self, batch: Sequence[Row]) -> NDArray[np.int64]:
-        """(events, columns) of a batch, without unknown items."""
+        """(events, columns) of a batch."""
         sequences, names, item_ids, actions, times = zip(*batch, strict=True)
-        items = np.array(list(map(self._catalogue.row_of.get, item_ids, repeat(-1))), np.int64)
-        known = items >= 0
-        users = np.full(len(batch), -1, np.int64)
-        users[known] = [self._users[names[place]] for place in np.flatnonzero(known).tolist()]
+        items = list(map(self._item, item_ids))
+        users = [self._users[name] for name in names]
         numbers = [self._numbers[action] for action in actions]
-        return np.column_stack([sequences, users, items, numbers, times])[known].astype(np.int64)
+        return np.column_stack([sequences, users, items, numbers, times]).astype(np.int64)
+
+    def _item(self, item_id: str) -> int:
+        """Row of an item; one that the release lacks gets the next row."""
+        row = self._catalogue.row_of.get(item_id)
+        if row is None:
+            row = self._new_items.setdefault(item_id, self._built + len(self._new_items))
+        return row
 
     def _include(self, blocks: Sequence[NDArray[np.int64]]) -> int:
         """Add blocks, each event once, in the order of recording; return how many are new."""
@@ -131,13 +138,30 @@ class EventReader:
 
     def _forget(self) -> None:
         self._ends = deque[tuple[float, Row]]()
-        self._users = _Users(self._catalogue)
+        self._users, self._new_items = _Users(self._catalogue), dict[str, int]()
         self._replace(np.empty((COLUMNS, 0), np.int64))
 
     def _replace(self, known: NDArray[np.int64]) -> None:
         self._known = known
         self.version += 1
-        self.__dict__.pop("events", None)
+        for derived in ("events", "new_items"):
+            self.__dict__.pop(derived, None)
+
+
+def _by_appearance(numbers: NDArray[np.int64], known: int) -> tuple[NDArray[np.int64], list[int]]:
+    """Numbers from `known` on, anew in order of appearance, so that all readers agree.
+
+    Returns:
+        The numbers; and the former numbers of those from `known` on, in the new order.
+    """
+    is_new = numbers >= known
+    new, first, place = np.unique(numbers[is_new], return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(new), np.int64)
+    rank[order] = np.arange(len(new))
+    renumbered = numbers.copy()
+    renumbered[is_new] = known + rank[place]
+    return renumbered, new[order].tolist()
 
 
 class _Users(dict[str, int]):

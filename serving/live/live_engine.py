@@ -207,7 +207,8 @@ class LiveEngine:
             self._counts = EventCounts.of(release, actions)
         if self._counts is None:
             return None
-        done, cascade = self._counts.look(store, stopped)
+        items = self.current.cascade.catalogue
+        done, cascade = self._counts.look(store, items, stopped)
         if cascade is not None:
             cascade.catalogue.sales.best_first(cascade.now)  # sorts now, not in the first answer
             with self._writing:
