@@ -10,6 +10,7 @@ from dataset.repeats import Repeated, check_repeats
 
 HOW, NOTES = "split", "notes"
 """Facts of the stage: how the interactions were split, and notes for the report."""
+DAY_MINUTES = 1_440
 Duplicates = Literal["refuse", "first", "last", "merge"]
 SplitStrategy = Literal["auto", "leave-one-out", "time-cut"]
 
@@ -92,6 +93,10 @@ class DataConfig:
         for name in ("basket_minutes", "burst_seconds", "daily_cap", "account_cap"):
             if not 0 <= (getattr(self, name) or 0) < float("inf"):
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        if self.basket_minutes > DAY_MINUTES:
+            raise ValueError(
+                f"basket_minutes must be at most {DAY_MINUTES}, a day, got {self.basket_minutes}"
+            )
         self._check_cuts()
 
     def _check_cuts(self) -> None:

@@ -21,6 +21,7 @@ from dataset.prepare.item_fields_writer import save_fields
 from dataset.prepare.item_text_columns import rendered
 from dataset.prepare.privacy import ERASED, PrivacyFiles
 from dataset.prepare.repeats import notes_on_repeats, with_repeats
+from dataset.prepare.reused_baskets import divided_baskets
 from dataset.prepare.schema import (
     ITEM,
     SPLIT,
@@ -31,7 +32,7 @@ from dataset.prepare.schema import (
     attribute_columns,
 )
 from dataset.prepare.sources import Source
-from dataset.prepare.split import CODES, TIME_CUT, Splitted, assign_split, cut_times
+from dataset.prepare.split import CODES, Splitted, assign_split, cut_times
 from dataset.prepare.text_lengths import cut_table
 from dataset.prepare.unknown_ids import unknown_ids
 from dataset.prepare.validation import InputError, Table, first_rows, read_schema, reading
@@ -96,9 +97,9 @@ def build(
         for table in (kept, tables.interactions):
             for note in table.findings.notes:
                 logger.warning("%s: %s", table.path, note)
-        if splitted.note:
-            notes.append(splitted.note)
-            logger.info("%s: %s", source.interactions.path, splitted.note)
+        for note in splitted.notes:
+            notes.append(note)
+            logger.info("%s: %s", source.interactions.path, note)
         _require_training(source.interactions, events)
         require_positive(source.interactions.path, events, TRAIN)
         text = pl.Series(TEXT, rendered(items, config), pl.String)
@@ -118,8 +119,7 @@ def build(
         report = [dropped.plain() for dropped in cleaned.report]
         (partial / "cleaning.json").write_text(json.dumps(report, indent=1))
         facts.update(_facts(items, users, events, cleaned.report), attributes=kinds, cut_texts=cut)
-        cuts = cut_times(events) if splitted.by == TIME_CUT else {}
-        since = [f"{name} from {time}" for name, time in cuts.items()]
+        since = [f"{name} from {time}" for name, time in cut_times(splitted.cuts).items()]
         facts.update({HOW: ", ".join([splitted.by, *since]), NOTES: notes})
     return cleaned.report
 
@@ -135,6 +135,8 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
     with reading(tables.interactions.path):
         of_users, without, aside = divided(tables.interactions.frame)
         interactions, steps = privacy.apply(of_users)
+        interactions, of_ids = divided_baskets(interactions)
+        tables.interactions.findings.notes.extend([of_ids] if of_ids else [])
         cleaned = clean(
             tables.items.frame,
             interactions,
@@ -143,6 +145,8 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
             caps=caps_of(config),
         )
         if without is not None:
+            without, of_ids = divided_baskets(without)
+            tables.interactions.findings.notes.extend([of_ids] if of_ids else [])
             baskets, of_baskets = clean_baskets(without, cleaned.items)
             cleaned = replace(cleaned, baskets=baskets, report=(*cleaned.report, *of_baskets))
             tables.interactions.findings.notes.append(said_of(baskets))

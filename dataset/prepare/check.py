@@ -195,7 +195,7 @@ def _figures(report: CheckReport, config: DataConfig, tables: Source) -> CheckRe
         notes_without_weight(list(report.actions), config.actions)
     )
     warnings = [note for table in (kept, tables.interactions) for note in table.findings.notes]
-    warnings += [splitted.note] if splitted.note else []
+    warnings += splitted.notes
     shown = {name: in_words(weights.get(name, weights[""])) for name in report.actions}
     counts = _counts(cleaned, splitted.interactions)
     return replace(

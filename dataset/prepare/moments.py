@@ -2,10 +2,13 @@
 
 import polars as pl
 
-from dataset.interaction_codes import MICROSECONDS
+from dataset.interaction_codes import DAY, MICROSECONDS
 from dataset.prepare.schema import BASKET, MOMENT, ORDER, TIME, USER
 
+LONGEST = DAY * MICROSECONDS
+"""Microseconds that a moment may span, so that none reaches from training into the test"""
 _AXIS, _START, _END, _AGREES = "moment axis", "moment start", "moment end", "moment agrees"
+_DAY = "moment day"
 
 
 def with_moments(interactions: pl.LazyFrame, *, basket_minutes: float = 0) -> pl.LazyFrame:
@@ -46,6 +49,33 @@ def with_moments(interactions: pl.LazyFrame, *, basket_minutes: float = 0) -> pl
         .with_columns((begins.cast(pl.Int32).cum_sum().over(USER) - 1).alias(MOMENT))
         .drop(_AXIS, _START, _END, _AGREES, strict=False)
     )
+
+
+def divided_moments(events: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+    """Divide moments that span more than a day at the days (UTC).
+
+    Many people under one account make such moments: their sessions and baskets overlap.
+
+    Args:
+        events: Have `moment` and `time`, which no stated order contradicts.
+
+    Returns:
+        The interactions, and a note that says how many moments were divided; empty for none.
+    """
+    span = pl.col(TIME).max() - pl.col(TIME).min()
+    long = events.group_by(USER, MOMENT).agg(span).filter(pl.col(TIME) > LONGEST)
+    if long.is_empty():
+        return events, ""
+    day = pl.when(span.over(USER, MOMENT) > LONGEST).then(pl.col(TIME) // LONGEST)
+    keyed = events.with_columns(day.fill_null(0).alias(_DAY)).sort(USER, MOMENT, _DAY)
+    begins = (pl.col(MOMENT).diff() != 0) | (pl.col(_DAY).diff() != 0)
+    number = begins.fill_null(value=False).cast(pl.Int32).cum_sum()
+    note = (
+        f"{len(long):,} moments of {long[USER].n_unique():,} users span more than a day, as where "
+        f"many people share an account or `basket_minutes` is long; they are divided at the days "
+        "(UTC)"
+    )
+    return keyed.with_columns(number.over(USER).alias(MOMENT)).drop(_DAY), note
 
 
 def _agrees() -> pl.Expr:

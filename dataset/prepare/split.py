@@ -10,7 +10,7 @@ from dataset.arrays import TEST, TRAIN, VALID
 from dataset.config import DataConfig
 from dataset.interaction_codes import MICROSECONDS
 from dataset.prepare.actions import with_weights
-from dataset.prepare.moments import with_moments
+from dataset.prepare.moments import divided_moments, with_moments
 from dataset.prepare.no_interactions import NOTE
 from dataset.prepare.schema import ITEM, MOMENT, ORDER, SPLIT, TIME, USER, WEIGHT
 from dataset.prepare.timestamps import from_date
@@ -28,8 +28,8 @@ class Splitted:
     1 valid, 2 test."""
     by: str
     """What decided: the column, or the strategy."""
-    note: str = ""
-    """Why it was not the configured strategy; empty if it was."""
+    notes: tuple[str, ...] = ()
+    """What the report says: why it was not the configured strategy, and moments divided."""
     cuts: tuple[int, ...] = ()
     """First moments of the validation and of the test, Unix microseconds; of `time-cut` alone."""
 
@@ -42,19 +42,24 @@ def assign_split(interactions: pl.LazyFrame, config: DataConfig) -> Splitted:
         config: The strategy and its options.
     """
     moments = with_moments(interactions, basket_minutes=config.basket_minutes)
-    events = with_weights(moments, config.actions).collect().lazy()
-    if not events.select(pl.len()).collect().item():
-        return Splitted(interactions=leave_one_out(events), by=LEAVE_ONE_OUT, note=NOTE)
-    schema = events.collect_schema()
-    if SPLIT in schema:
+    rows, notes = with_weights(moments, config.actions).collect(), list[str]()
+    if rows.is_empty():
+        return Splitted(interactions=leave_one_out(rows.lazy()), by=LEAVE_ONE_OUT, notes=(NOTE,))
+    if TIME in rows.columns and ordered_by_time(rows.lazy()):
+        rows, divided = divided_moments(rows)
+        notes += [divided] if divided else []
+    events = rows.lazy()
+    if SPLIT in rows.columns:
         code = pl.col(SPLIT).replace_strict(CODES, return_dtype=pl.UInt8)
-        note = f"{COLUMN} decides, and the option split: {config.split} does not count"
-        events = events.with_columns(code)
-        return Splitted(interactions=events, by=COLUMN, note="" if config.split == "auto" else note)
+        if config.split != "auto":
+            notes.append(f"{COLUMN} decides, and the option split: {config.split} does not count")
+        return Splitted(interactions=events.with_columns(code), by=COLUMN, notes=tuple(notes))
     cut = _cut_or_why_not(events, config)
     if isinstance(cut, str):
-        return Splitted(interactions=leave_one_out(events), by=LEAVE_ONE_OUT, note=cut)
-    return Splitted(interactions=cut, by=TIME_CUT, cuts=cuts_of(events, config))
+        notes += [cut] if cut else []
+        return Splitted(interactions=leave_one_out(events), by=LEAVE_ONE_OUT, notes=tuple(notes))
+    cuts = cuts_of(events, config)
+    return Splitted(interactions=cut, by=TIME_CUT, cuts=cuts, notes=tuple(notes))
 
 
 def _cut_or_why_not(events: pl.LazyFrame, config: DataConfig) -> pl.LazyFrame | str:
@@ -141,31 +146,30 @@ def cuts_of(interactions: pl.LazyFrame, config: DataConfig) -> tuple[int, int]:
 def time_cut(interactions: pl.LazyFrame, cuts: tuple[int, int]) -> pl.LazyFrame:
     """Assign moments before one time to training, and from a later time on to the test.
 
-    A moment belongs to the split in which it begins. One that begins at a cut belongs to the later
-    split, so training never sees it.
+    A moment belongs to the split in which it ends, so no row at or after a cut is in an earlier
+    split.
 
     Args:
         interactions: Have `time` (Unix microseconds) and `moment`.
         cuts: Times at which the validation and the test begin.
     """
     first_valid, first_test = cuts
-    begin = pl.col(TIME).min().over(USER, MOMENT)
+    end = pl.col(TIME).max().over(USER, MOMENT)
     return interactions.with_columns(
-        pl.when(begin < first_valid)
+        pl.when(end < first_valid)
         .then(pl.lit(TRAIN, pl.UInt8))
-        .when(begin < first_test)
+        .when(end < first_test)
         .then(pl.lit(VALID, pl.UInt8))
         .otherwise(pl.lit(TEST, pl.UInt8))
         .alias(SPLIT)
     )
 
 
-def cut_times(events: pl.DataFrame) -> Mapping[str, str]:
-    """First times of the validation and of the test split, ISO 8601, by name; of `time-cut`."""
-    firsts = events.group_by(SPLIT).agg(pl.col(TIME).min()).rows()
-    by_code = {code: datetime.fromtimestamp(time // MICROSECONDS, UTC) for code, time in firsts}
-    return {
-        name: by_code[CODES[name]].isoformat()
-        for name in ("valid", "test")
-        if CODES[name] in by_code
-    }
+def cut_times(cuts: tuple[int, ...]) -> Mapping[str, str]:
+    """Times at which validation and test begin, ISO 8601, by name; none without cuts.
+
+    Args:
+        cuts: Unix microseconds.
+    """
+    times = (datetime.fromtimestamp(cut // MICROSECONDS, UTC).isoformat() for cut in cuts)
+    return dict(zip(("valid", "test"), times, strict=False))

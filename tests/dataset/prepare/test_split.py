@@ -147,10 +147,10 @@ def test_a_stated_split_is_kept_and_the_overridden_option_is_said():
     overridden = assign_split(events, DataConfig(split="time-cut"))
 
     assert split.interactions.sort("time").collect()["split"].to_list() == [TEST, TRAIN, VALID]
-    assert (split.by, split.note) == ("the column `split`", "")
+    assert (split.by, split.notes) == ("the column `split`", ())
     assert overridden.by == split.by
-    assert overridden.note == (
-        "the column `split` decides, and the option split: time-cut does not count"
+    assert overridden.notes == (
+        "the column `split` decides, and the option split: time-cut does not count",
     )
 
 
@@ -159,11 +159,11 @@ def test_times_are_cut_by_default():
 
     split = assign_split(frame(*rows), DataConfig())
 
-    assert (split.by, split.note) == (TIME_CUT, "")
+    assert (split.by, split.notes) == (TIME_CUT, ())
     assert split.interactions.sort("time").collect()["split"].to_list() == (
         [TRAIN] * 24 + [VALID] * 3 + [TEST] * 3
     )
-    assert assign_split(frame(*rows), DataConfig(split="leave-one-out")).note == ""
+    assert assign_split(frame(*rows), DataConfig(split="leave-one-out")).notes == ()
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_leave_one_out_is_the_default_where_a_cut_by_time_is_impossible(events, 
     split = assign_split(events, DataConfig())
 
     assert split.by == "leave-one-out"
-    assert split.note == f"leave-one-out, {reason}"
+    assert split.notes == (f"leave-one-out, {reason}",)
     assert set(split.interactions.collect()["split"]) == {TRAIN, VALID, TEST}
 
 
@@ -225,3 +225,27 @@ def test_a_time_cut_never_divides_a_session():
 
     assert split.filter(pl.col("user_id") == "u")["split"].n_unique() == 1
     assert split.filter(pl.col("user_id") == "v")["split"].n_unique() == 3
+
+
+def test_no_row_at_or_after_a_cut_is_in_an_earlier_split():
+    minute = 60_000_000
+    rows = [("u", "a", 8 * minute), ("u", "b", 9 * minute), ("u", "c", 11 * minute)]
+    rows += [("v", "a", 1 * minute), ("v", "b", 5 * minute), ("v", "c", 10 * minute)]
+
+    split = time_cut(with_moments(frame(*rows), basket_minutes=2), (5 * minute, 10 * minute))
+
+    assert [by_row(split)[row] for row in rows] == [TEST] * 3 + [TRAIN, VALID, TEST]
+
+
+def test_a_moment_of_more_than_a_day_is_divided_at_the_days_and_said():
+    hour = 3_600_000_000
+    rows = [("guest", f"i{n}", n * hour) for n in range(100)] + [("u", "a", 0)]
+
+    split = assign_split(frame(*rows), DataConfig(basket_minutes=60))
+
+    assert split.by == TIME_CUT
+    (note,) = split.notes
+    assert note.startswith("1 moments of 1 users span more than a day")
+    events = split.interactions.filter(pl.col("user_id") == "guest").sort("time").collect()
+    assert events["moment"].to_list() == [n // 24 for n in range(100)]
+    assert events.filter(pl.col("split") == TRAIN)["time"].max() < split.cuts[0]
