@@ -73,16 +73,12 @@ def relative_weights(
         later: Folded names of actions that are known, too, but decide no scale.
 
     Returns:
-        Weight of every known name and of "", between -1 and 1, or `ALL`. The largest of the names
-        learnt is 1; so a log of one action has weights of 1, and one refund takes one away.
+        Weight of every known name and of "". The largest of the names learnt is 1, so a log of one
+        action has weights of 1. Only names that are not among them may have more.
     """
     raw = {"": PLAIN, **dict.fromkeys((*learnt, *later), PLAIN), **raw_weights(given)}
     largest = max((raw[name] for name in learnt if raw[name] > 0), default=max(raw.values()))
-    return {name: _within(weight / largest) for name, weight in raw.items()}
-
-
-def _within(weight: float) -> float:
-    return weight if weight == ALL else min(max(weight, -1.0), 1.0)
+    return {name: weight / largest for name, weight in raw.items()}
 
 
 def takes_away(weights: Mapping[str, float]) -> tuple[str, ...]:
@@ -104,14 +100,20 @@ def in_words(weight: float) -> str:
     return f"takes away {-weight:.3g}" if weight < 0 else f"{weight:.3g}"
 
 
+def can_undo(away: float, weight: float) -> bool:
+    """Whether an action of a negative weight can take away one of a positive weight."""
+    return weight <= ROUNDING - away
+
+
 def standing(
     users: NDArray[np.integer[Any]], items: NDArray[np.integer[Any]], weights: NDArray[np.floating]
 ) -> NDArray[np.bool_]:
     """(interactions,): which of them count in the end, and no other takes them away.
 
-    One with a negative weight takes away the user's latest standing interactions with the item
-    until their weights reach its own; with `ALL`, it takes away every one. Only those of positive
-    weight ever stand.
+    One with a negative weight takes away one that it can undo: of the user's standing interactions
+    with the item whose weight is at most its own, the latest of the heaviest kind. So a refund
+    takes the purchase and not the view after it, and a removal from the cart takes no purchase.
+    `ALL` takes away every one. Only those of positive weight ever stand.
 
     Args:
         users: (interactions,) user rows.
@@ -136,18 +138,18 @@ def taken_by(
     pairs = users.astype(np.int64) * (1 + int(items.max())) + items
     touched = np.flatnonzero(np.isin(pairs, pairs[negative]))
     order = touched[np.argsort(pairs[touched], kind="stable")]
-    latest, current = list[tuple[int, float]](), -1
+    kinds, current = dict[float, list[int]](), -1  # places of what stands, by weight
     columns = (order.tolist(), pairs[order].tolist(), weights[order].tolist())
     for place, pair, weight in zip(*columns, strict=True):
         if pair != current:
-            latest, current = [], pair
+            kinds, current = {}, pair
         if weight > 0:
-            latest.append((place, weight))
-        left = -weight
-        while left > ROUNDING and latest:
-            gone, its_weight = latest.pop()
-            taken[gone] = place
-            left -= its_weight
+            kinds.setdefault(weight, []).append(place)
+        elif weight == ALL:
+            taken[[gone for places in kinds.values() for gone in places]] = place
+            kinds = {}
+        elif undone := [kind for kind, of in kinds.items() if of and can_undo(weight, kind)]:
+            taken[kinds[max(undone)].pop()] = place
     return taken
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from dataset.actions import PLAIN, described, fold_action, raw_weights, without_weight
+from dataset.actions import PLAIN, can_undo, described, fold_action, raw_weights, without_weight
 from dataset.prepare.schema import ACTION, SPLIT, WEIGHT
 from dataset.prepare.validation import InputError
 
@@ -76,10 +76,33 @@ def notes_on_actions(
     if len(names) < 2:
         return []
     counted = f"actions count by weight: {described(weights, names)}"
-    return [counted, *notes_without_weight(names, given)]
+    return [counted, *doubts_about_actions(names, given)]
 
 
-def notes_without_weight(names: list[str], given: Mapping[str, float]) -> list[str]:
+def doubts_about_actions(names: list[str], given: Mapping[str, float]) -> list[str]:
+    """Notes on names whose weight is probably not what is meant; arguments as of the notes."""
+    return [*_without_effect(names, given), *_without_weight(names, given)]
+
+
+def _without_effect(names: list[str], given: Mapping[str, float]) -> list[str]:
+    """One note that names the actions that can take away none of the data, if there are any."""
+    raw = {name: raw_weights(given).get(name, PLAIN) for name in names}
+    positive = [weight for weight in raw.values() if weight > 0]
+    idle = [
+        name
+        for name, away in raw.items()
+        if away < 0 and not any(can_undo(away, weight) for weight in positive)
+    ]
+    if not idle or not positive:
+        return []
+    return [
+        f"column {ACTION!r} has names that take nothing away, because every action weighs more "
+        f"than they do: {', '.join(idle[:SHOWN])}; set it in data.yaml: "
+        f"`actions: {{{idle[0]}: {-max(positive):g}}}`"
+    ]
+
+
+def _without_weight(names: list[str], given: Mapping[str, float]) -> list[str]:
     """One note that names the actions without a weight, if there are any beside others."""
     missing = without_weight(names, given)
     if not missing or len(names) < 2:

@@ -12,7 +12,7 @@ from dataset.actions import in_words, relative_weights
 from dataset.arrays import TRAIN
 from dataset.config import DataConfig
 from dataset.interaction_codes import MICROSECONDS
-from dataset.prepare.actions import actions_of, notes_without_weight
+from dataset.prepare.actions import actions_of, doubts_about_actions
 from dataset.prepare.attributes import kind_of
 from dataset.prepare.build import cleaned_tables
 from dataset.prepare.canonical import examined
@@ -192,7 +192,7 @@ def _figures(report: CheckReport, config: DataConfig, tables: Source) -> CheckRe
     splitted = assign_split(cleaned.interactions, config)
     weights = _weights(splitted.interactions, config)
     tables.interactions.findings.notes.extend(
-        notes_without_weight(list(report.actions), config.actions)
+        doubts_about_actions(list(report.actions), config.actions)
     )
     warnings = [note for table in (kept, tables.interactions) for note in table.findings.notes]
     warnings += splitted.notes

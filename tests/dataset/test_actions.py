@@ -20,7 +20,10 @@ from dataset.interaction_codes import action_numbers, history_weights
 from dataset.repeats import Repeats
 from dataset.training_examples import training_examples
 
-NAMES = {"view": 0.125, "cart": 0.375, "purchase": 1.0, "refund": -1.0, "hide": ALL}
+NAMES = {
+    **{"view": 0.125, "cart": 0.375, "purchase": 1.0},
+    **{"remove_from_cart": -0.375, "refund": -1.0, "hide": ALL},
+}
 
 
 def stands(*actions):
@@ -34,9 +37,30 @@ def stands(*actions):
 
 def test_a_refund_takes_away_the_latest_purchase_alone():
     assert stands("view", "purchase", "purchase", "refund") == ["view", "purchase"]
-    assert stands("purchase", "view", "refund") == []
+    assert stands("purchase", *["view"] * 9, "refund") == ["view"] * 9
     assert stands("purchase", "refund", "purchase") == ["purchase"]
     assert stands("refund", "purchase") == ["purchase"]
+
+
+def test_a_removal_from_the_cart_takes_no_purchase():
+    assert stands("cart", "purchase", "remove_from_cart") == ["purchase"]
+    assert stands("purchase", "remove_from_cart") == ["purchase"]
+    assert stands("cart", "view", "cart", "remove_from_cart") == ["cart", "view"]
+    assert stands("purchase", "cart", "remove_from_cart", "refund") == []
+
+
+def test_one_action_takes_one_away_of_the_heaviest_kind_that_it_can():
+    assert stands("cart", "view", "view", "refund") == ["view", "view"]
+    assert stands("view", "view", "refund") == ["view"]
+
+
+@pytest.mark.parametrize("learnt", [["view"], ["view", "cart"], ["view", "cart", "purchase"]])
+def test_a_removal_takes_no_purchase_where_the_data_lack_both(learnt):
+    weights = relative_weights(learnt, {})
+    rows = [weights[name] for name in ("cart", "purchase", "remove_from_cart")]
+    zeros = np.zeros(3, np.int64)
+
+    assert standing(zeros, zeros, np.array(rows, np.float32)).tolist() == [False, True, False]
 
 
 def test_hiding_takes_away_everything_before_it():
@@ -51,11 +75,12 @@ def test_what_stands_equals_a_plain_loop():
     users, items, names = zip(*rows, strict=True)
     expected = [NAMES[name] > 0 for name in names]
     for at, (user, item, name) in enumerate(rows):
-        left = -NAMES[name]
-        for before in range(at - 1, -1, -1):
-            if left > 0 and expected[before] and rows[before][:2] == (user, item):
-                expected[before] = False
-                left -= NAMES[names[before]]
+        mine = [b for b in range(at) if expected[b] and rows[b][:2] == (user, item)]
+        undone = [b for b in mine if NAMES[names[b]] <= -NAMES[name]]
+        if name != "hide":
+            undone = sorted(undone, key=lambda b: (NAMES[names[b]], b))[-1:]
+        for before in undone:
+            expected[before] = False
 
     weights = np.array([NAMES[name] for name in names], np.float32)
     found = standing(np.array(users), np.array(items, np.int32), weights)
@@ -77,9 +102,11 @@ def test_the_scale_of_weights_does_not_matter():
 @pytest.mark.parametrize("only", ["view", "purchase", "ratings", ""])
 def test_a_log_of_one_action_has_a_weight_of_1_and_a_refund_takes_one_away(only):
     weights = relative_weights([only], {})
+    rows = np.array([weights[name] for name in (only, only, "refund")], np.float32)
+    zeros = np.zeros(3, np.int64)
 
     assert weights[only] == 1
-    assert weights["refund"] == -1
+    assert standing(zeros, zeros, rows).tolist() == [True, False, False]
     assert weights["hide"] == ALL
 
 

@@ -82,6 +82,19 @@ def test_a_name_without_a_weight_is_noted_once_with_the_option(built, tmp_path):
     assert notes[0] == "actions count by weight: scan 1, view 1"
 
 
+def test_an_action_that_can_take_nothing_away_is_noted_with_the_option(built, tmp_path, shop_of):
+    rows = [("u", "a", "purchase"), ("u", "b", "purchase"), ("u", "a", "remove_from_cart")]
+    built(rows)
+
+    (note,) = read_manifest(tmp_path / "data", "data").facts[NOTES][1:]
+    folder = shop_of([(*row, "train") for row in rows])
+    warnings = check_source(str(folder), tmp_path, DataConfig()).warnings
+
+    assert "take nothing away" in note
+    assert "actions: {remove_from_cart: -8}" in note
+    assert note in warnings
+
+
 def test_a_log_of_one_action_has_no_note(built, tmp_path):
     built([("u", "a", "scan"), ("u", "b", "scan")])
 
