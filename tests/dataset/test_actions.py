@@ -21,8 +21,12 @@ from dataset.repeats import Repeats
 from dataset.training_examples import training_examples
 
 NAMES = {
-    **{"view": 0.125, "cart": 0.375, "purchase": 1.0},
-    **{"remove_from_cart": -0.375, "refund": -1.0, "hide": ALL},
+    "view": 0.125,
+    "cart": 0.375,
+    "purchase": 1.0,
+    "remove_from_cart": -0.375,
+    "refund": -1.0,
+    "hide": ALL,
 }
 
 
