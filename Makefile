@@ -40,6 +40,7 @@ PYTEST = $(RUN) -m pytest -q -n 3 --dist worksteal
 # With these settings, a CPU that has AVX-512 or AMX computes like one that has AVX2 alone.
 AVX2 := SHORTLIST_PRECISION=fp32 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \
 	MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell FAISS_SIMD_LEVEL=AVX2
+NUMERIC = $(shell grep -rl --include='test_*.py' mark.numeric tests)
 HAS_MORE := $(shell grep -sm1 -oE 'avx512f|amx_tile' /proc/cpuinfo)
 
 # OpenMP threads of FAISS and torch spin for about 50 μs, then sleep.
@@ -180,7 +181,7 @@ bench-cold: install ## Recall of items that are new: train without 5% of them
 
 test: install weights ## Run the tests; the numeric ones run again with AVX2 and fp32 alone
 	@$(PYTEST) -m 'not slow and not gpu'
-	@$(if $(HAS_MORE),$(AVX2) $(PYTEST) -m 'numeric and not slow and not gpu')
+	@$(if $(HAS_MORE),$(AVX2) $(PYTEST) -m 'numeric and not slow and not gpu' $(NUMERIC))
 
 test-slow: install weights ## Run all tests: the slow ones too, and GPU tests where there is a GPU
 	@$(RUN) -m pytest

@@ -17,6 +17,17 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def seed_generators(seed: int) -> None:
+    """Seed torch's generators of the CPU and of all GPUs.
+
+    `torch.manual_seed` also formats the call stack, for kinds of device that nothing runs on here;
+    that takes as long as a step of a small model.
+    """
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(seed)
+
+
 def serving_dtype(device: torch.device) -> torch.dtype:
     """Precision of training and serving on the device.
 

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 from backbone.adapters import adapter_state, reallocate, restore_adapter_state
 from backbone.checkpoints import Checkpoints, last_checkpoint
 from backbone.config import LoggerConfig, TrainingConfig
-from backbone.device import best_device, serving_dtype
+from backbone.device import best_device, seed_generators, serving_dtype
 from lineage.processes import Processes
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class SeededSteps(Callback):
     ) -> None:
         """Seed torch; every process draws other numbers, as for other rows of one batch."""
         step = trainer.global_step * self._processes.number + self._processes.rank
-        torch.manual_seed(self._seed + step)
+        seed_generators(self._seed + step)
 
 
 def _trained(module: LightningModule) -> nn.Module:

@@ -1,12 +1,15 @@
 """Fixtures of several packages: a tiny BERT, a tiny shop, its stages and its release."""
 
+import fcntl
 import gc
 import os
+import shutil
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["OMP_NUM_THREADS"] = "1"  # with tiny models, more threads only wait for each other
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,15 +42,36 @@ def pytest_collection_finish():
 @pytest.fixture(autouse=True)
 def seeded():
     """Every test starts with the same random state, whichever test ran before."""
-    import torch
+    from backbone.device import seed_generators
 
-    torch.manual_seed(0)
+    seed_generators(0)
 
 
 @pytest.fixture(scope="session")
-def tiny_bert(tmp_path_factory) -> Path:
+def made_once(tmp_path_factory):
+    """Function that fills a folder, which the workers of pytest-xdist share: only one makes it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+
+    def made_once(name: str, make: Callable[[Path], object]) -> Path:
+        root, whole = folder / name, folder / f"{name}.whole"
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not whole.exists():
+                shutil.rmtree(root, ignore_errors=True)
+                root.mkdir()
+                make(root)
+                whole.touch()
+        return root
+
+    return made_once
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(made_once) -> Path:
     """Folder of a 2-layer BERT with 32 hidden units and a word-level vocabulary."""
-    return save_bert(tmp_path_factory.mktemp("tiny-bert"), layers=2, hidden=32, heads=2)
+    return made_once("tiny-bert", lambda root: save_bert(root, layers=2, hidden=32, heads=2))
 
 
 def save_bert(folder: Path, *, layers: int, hidden: int, heads: int) -> Path:
@@ -153,8 +177,9 @@ def build_stages():
 def build_release(tiny_bert):
     """Function that runs every stage on a shop with the tiny BERT, below a folder.
 
-    By default, the items have the attributes of `shop_attributes`. Further options are those of
-    the towers.
+    By default, the items have the attributes of `shop_attributes`, the towers learn enough to tell
+    the colours apart, and there is a last fit. A single epoch is also a short one.
+    Further options are those of the towers.
     """
     from backbone.config import TrainingConfig
     from dataset.arrays import save_dataset
@@ -181,7 +206,7 @@ def build_release(tiny_bert):
         backbone: Path = tiny_bert,
         dimension: int = 16,
         width: int = 32,
-        ranking_pays: bool = True,
+        last_fit: bool = True,
         **options: object,
     ) -> Path:
         columns = shop_attributes(shop) if attributes is None else attributes
@@ -192,7 +217,7 @@ def build_release(tiny_bert):
             save_fields(folder, columns.with_columns(pl.Series("title", list(shop.titles))))
         training = TrainingConfig(
             max_epochs=epochs,
-            examples_per_epoch=320,
+            examples_per_epoch=64 * epochs,
             batch_size=32,
             learning_rate=3e-3,
             trained_layers=2,
@@ -203,20 +228,22 @@ def build_release(tiny_bert):
         shortlists = ShortlistsConfig(valid_users=20, size=40)
         few = replace(training, max_epochs=1, examples_per_epoch=32)
         ranker = RankerConfig(backbone=str(backbone), width=width, ranked=6, training=few)
-        for stage, config, make in (
+        stages = [
             ("trial/towers", towers, towers_train.trial),
             ("trial/index", IndexConfig(), index_stage.trial),
             ("trial/shortlists", shortlists, mine),
             ("towers", towers, towers_train.train),
             ("index", IndexConfig(), index_stage.build),
             ("ranker", ranker, ranker_train.train),
-            ("last/towers", towers, towers_train.train_last),
-            ("last/index", IndexConfig(), index_stage.build_last),
-        ):
-            with (
-                pytest.MonkeyPatch.context() as always
-            ):  # tests of serving need a ranker that ranks
-                always.setattr("evaluation.paired_gain.Gain.pays", ranking_pays)
+        ]
+        if last_fit:
+            stages += [
+                ("last/towers", towers, towers_train.train_last),
+                ("last/index", IndexConfig(), index_stage.build_last),
+            ]
+        for stage, config, make in stages:
+            with pytest.MonkeyPatch.context() as always:  # serving's tests need a ranker that ranks
+                always.setattr("evaluation.paired_gain.Gain.pays", True)
                 run(stage, config, root, make)
         return root
 
@@ -224,6 +251,20 @@ def build_release(tiny_bert):
 
 
 @pytest.fixture(scope="session")
-def release(tmp_path_factory, build_release, shop) -> Path:
+def own_copy(made_once, tmp_path_factory):
+    """Function that returns this worker's copy of a shop's stages, which `make` builds in a folder.
+
+    Only one worker builds them. A server locks its folder, so workers cannot serve the same one.
+    """
+
+    def own_copy(name: str, make: Callable[[Path], object]) -> Path:
+        made = made_once(name, lambda folder: make(folder / "shop"))
+        return shutil.copytree(made / "shop", tmp_path_factory.mktemp(name) / "shop")
+
+    return own_copy
+
+
+@pytest.fixture(scope="session")
+def release(own_copy, build_release, shop) -> Path:
     """Folder of a complete release."""
-    return build_release(tmp_path_factory.mktemp("artifacts") / "shop", shop)
+    return own_copy("artifacts", lambda root: build_release(root, shop))

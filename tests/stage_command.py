@@ -1,4 +1,4 @@
-"""Starts the command of a stage in a process of its own."""
+"""Starts the command of a stage in processes of its own."""
 
 import os
 import subprocess
@@ -9,6 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+TOGETHER = """
+import os, runpy, socket, sys
+import towers.train  # once for both processes
+
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    port = str(free.getsockname()[1])
+host = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GROUP_RANK": "0"}
+os.environ |= host | {"TORCHELASTIC_RUN_ID": "r", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+processes = []
+for rank in "01":
+    processes.append(os.fork())
+    if processes[-1] == 0:
+        os.environ |= {"RANK": rank, "LOCAL_RANK": rank}
+        runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+        sys.exit()
+sys.exit(any([os.waitpid(process, 0)[1] for process in processes]))
+"""
+"""Runs a module in two processes with the environment that `torchrun` gives them."""
 
 
 def started(

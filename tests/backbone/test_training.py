@@ -2,16 +2,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import nn
 
 from backbone.config import LoggerConfig, TrainingConfig
+from backbone.device import seed_generators
 from backbone.epoch_batches import EpochBatches, EpochSampler
 from backbone.layers import freeze_below
 from backbone.load import load_bert
 from backbone.optimizer import adamw
 from backbone.training import make_logger, training_folder
 from lineage.processes import Processes
+
+
+def test_seeded_generators_draw_the_numbers_of_torchs_own_seed():
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+
+    seed_generators(7)
+
+    assert torch.equal(torch.rand(3), expected)
 
 
 def test_epochs_yield_all_examples_before_repeating():

@@ -41,7 +41,8 @@ def demo_release(tmp_path_factory, build_release, shop):
             "year": [1980 + row % 20 for row in range(items)],
         }
     )
-    return build_release(tmp_path_factory.mktemp("demo") / "ml-100k", movies, attributes)
+    root = tmp_path_factory.mktemp("demo") / "ml-100k"
+    return build_release(root, movies, attributes, epochs=1, last_fit=False)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Every command that the repository mentions exists and prints its help quickly."""
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -15,6 +16,29 @@ ROOT = Path(__file__).parents[2]
 MENTIONED = re.compile(r"(?:\$\(RUN\)|python) -m ([a-z_]+(?:\.[a-z_]+)*)")
 CODE = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 SLOW_TO_LOAD = ("peft", "pytorch_lightning", "torch", "transformers")
+HELPS = """
+import io, json, os, runpy, sys
+import jsonargparse, numpy, rich.console, yaml  # most commands load them
+
+def help_of(command):
+    sys.argv, sys.stdout, status = [command, "--help"], io.StringIO(), None
+    try:
+        runpy.run_module(command, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        status = end.code
+    return status, sys.stdout.getvalue(), sorted(sys.modules)
+
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        try:
+            print(json.dumps(help_of(line.strip())), file=sys.__stdout__, flush=True)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    print("null", flush=True)  # the answer of a child that failed
+"""
+"""Forks for every command that it reads, so that what they share is loaded only once."""
 
 
 def module(path: Path) -> str:
@@ -42,17 +66,34 @@ def test_every_mentioned_module_can_be_run():
             assert importlib.util.find_spec(f"{name}.__main__") is not None, name
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_names_the_command_and_loads_nothing_slow(command):
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", command, "--help"],
+@pytest.fixture(scope="module")
+def help_of():
+    """Function that returns a command's status, its help and the names of all loaded modules."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HELPS],
         cwd=ROOT,
-        check=True,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
-    )
+    ) as process:
 
-    assert done.stdout.startswith(f"usage: python -m {command} ")
-    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert loaded.isdisjoint(SLOW_TO_LOAD)
+        def help_of(command):
+            process.stdin.write(f"{command}\n")
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
+            assert answer is not None
+            assert process.stdout.readline() == "null\n"
+            return answer
+
+        yield help_of
+        process.stdin.close()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_the_command_and_loads_nothing_slow(command, help_of):
+    status, said, loaded = help_of(command)
+
+    assert status == 0
+    assert said.startswith(f"usage: python -m {command} ")
+    assert set(loaded).isdisjoint(SLOW_TO_LOAD)

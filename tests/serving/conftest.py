@@ -15,12 +15,18 @@ from shortlist_client.client import RecommenderClient
 
 
 @pytest.fixture(scope="session")
-def renamed(build_release, tmp_path_factory, shop):
-    """Stages of the shop with a new title of i238."""
-    titles = list(shop.titles)
+def renamed(own_copy, build_release, shop):
+    """Stages of the shop with a new item instead of i239, and a new text of i238."""
+    ids, titles = list(shop.item_ids), list(shop.titles)
+    ids[239], titles[239] = "held", "red shirt mug"
     titles[238] = "navy navy"
-    data = replace(shop, titles=StringColumn.of(titles), texts=StringColumn.of(titles))
-    return build_release(tmp_path_factory.mktemp("renamed") / "shop", data, epochs=1)
+    data = replace(
+        shop,
+        item_ids=StringColumn.of(ids),
+        titles=StringColumn.of(titles),
+        texts=StringColumn.of(titles),
+    )
+    return own_copy("renamed", lambda root: build_release(root, data, epochs=1))
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +81,7 @@ def engine_client(start, engine):
         yield client
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_script(pytestconfig):
     """Run a Python script in another process; return the JSON values that it prints, one a line."""
 

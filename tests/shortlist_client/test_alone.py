@@ -151,14 +151,6 @@ def test_the_wheel_works_alone(pytestconfig, complete, tmp_path, versions):
     assert licence.read_bytes() == (root / "LICENSE").read_bytes()
 
 
-def test_the_engine_loads_no_grpc(pytestconfig):
-    code = (
-        "import serving.engine.engine, serving.live.live_engine, sys; print('grpc' in sys.modules)"
-    )
-
-    assert run(code, path=pytestconfig.rootpath, cwd=pytestconfig.rootpath) == ["False"]
-
-
 def test_every_exported_name_exists():
     import shortlist_client
 

@@ -22,7 +22,10 @@ from towers.user_encoder import UserTower
 pytestmark = pytest.mark.training
 
 
-@pytest.fixture(scope="module", params=["items", "titles", "lora", "adalora", "hard"])
+LORA = pytest.param("lora", marks=pytest.mark.slow)  # AdaLoRA adds ranks to it
+
+
+@pytest.fixture(scope="module", params=["items", "titles", LORA, "adalora", "hard"])
 def config(request, tiny_bert):
     training = TrainingConfig(
         max_epochs=3,

@@ -13,14 +13,14 @@ from lineage.cli import run
 from lineage.manifest import read_manifest, writing
 from lineage.processes import Processes
 from tests.rounding import rounding
-from tests.stage_command import started
+from tests.stage_command import TOGETHER, started
 from towers.config import TowersConfig
 from towers.fit import batches, text_inputs, training_source
 from towers.model import build_two_tower
 from towers.sampled_softmax import sampled_softmax
 from towers.train import trial
 
-pytestmark = [pytest.mark.training, pytest.mark.numeric]
+pytestmark = pytest.mark.training
 
 
 def config_of(tiny_bert, reads):
@@ -44,16 +44,23 @@ def config_of(tiny_bert, reads):
     )
 
 
-@pytest.mark.parametrize("reads", [pytest.param("items", marks=pytest.mark.slow), "titles"])
+@pytest.mark.parametrize(
+    ("reads", "python"),
+    [
+        pytest.param("items", ["-m"], marks=pytest.mark.slow, id="items"),
+        pytest.param("titles", ["-c", TOGETHER], id="titles"),
+    ],
+)
 def test_two_processes_train_the_towers_of_one_with_the_double_batch(
-    shop, tiny_bert, tmp_path, reads, monkeypatch
+    shop, tiny_bert, tmp_path, reads, python, monkeypatch
 ):
+    """The command starts the second process, or `torchrun` starts both."""
     monkeypatch.setenv("SHORTLIST_PRECISION", "fp32")
     config, roots = config_of(tiny_bert, reads), (tmp_path / "two", tmp_path / "one")
     for root in roots:
         with writing(root / "data", stage="data", config={}, inputs={}) as (folder, _):
             save_dataset(folder, shop)
-    process = started(["-m", "towers.trial"], config, roots[0])
+    process = started([*python, "towers.trial"], config, roots[0])
     training = replace(config.training, devices=1, batch_size=80)
     run("trial/towers", replace(config, training=training), roots[1], trial)
     told, _ = process.communicate(timeout=280)
@@ -65,6 +72,7 @@ def test_two_processes_train_the_towers_of_one_with_the_double_batch(
     assert facts[0] == facts[1]
 
 
+@pytest.mark.numeric
 def test_gradients_of_two_shares_add_up_to_those_of_the_whole_batch(shop, tiny_bert):
     config = replace(config_of(tiny_bert, "items"), uniform=0)
     inputs = text_inputs(shop, load_tokenizer(str(tiny_bert)), config)

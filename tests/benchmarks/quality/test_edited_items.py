@@ -16,7 +16,7 @@ def test_an_edit_changes_a_title_as_its_name_says():
 
 @pytest.mark.training
 def test_edited_items_are_compared_with_what_they_were(release):
-    figures = compare(EditedItemsConfig(share=0.5), release)
+    figures = compare(EditedItemsConfig(share=0.1), release)
 
     assert set(figures) == {"unedited", *EDITS, *(f"{name} − unedited" for name in EDITS)}
     assert all(set(by_k) == {"recall@10", "recall@100"} for by_k in figures.values())

@@ -1,15 +1,26 @@
 """A ranker that did not pay in validation is not asked."""
 
+import shutil
+
 import pytest
 
+from lineage.cli import finished_config, run
+from ranker.config import RankerConfig
+from ranker.train import train
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.request import Shopper, Wishes
 
 
 @pytest.fixture(scope="module")
-def without_gain(tmp_path_factory, build_release, shop):
-    root = tmp_path_factory.mktemp("without_gain") / "shop"
-    return build_release(root, shop, ranking_pays=False)
+def without_gain(tmp_path_factory, release):
+    """The release with a ranker that did not pay."""
+    root = shutil.copytree(release, tmp_path_factory.mktemp("without_gain") / "shop")
+    config = finished_config(root, "ranker", RankerConfig)
+    shutil.rmtree(root / "ranker")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("evaluation.paired_gain.Gain.pays", False)
+        run("ranker", config, root, train)
+    return root
 
 
 def test_serving_skips_a_ranker_that_does_not_pay(without_gain):

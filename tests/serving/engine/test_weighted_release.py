@@ -39,7 +39,7 @@ def weighted(shop):
 @pytest.fixture(scope="module")
 def weighted_release(tmp_path_factory, build_release, weighted):
     root = tmp_path_factory.mktemp("artifacts") / "weighted"
-    return build_release(root, weighted, epochs=1, uniform=40)
+    return build_release(root, weighted, epochs=1, last_fit=False, uniform=40)
 
 
 def test_serving_reads_histories_as_the_evaluation_does(weighted):

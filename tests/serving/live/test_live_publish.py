@@ -1,13 +1,12 @@
 """Item changes before a rebuild that contains some of them."""
 
-from dataclasses import replace
+import shutil
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from backbone.config import TrainingConfig
-from dataset.arrays import StringColumn
 from lineage.cli import run
 from lineage.journal import Journal
 from lineage.journal_records import read_journal
@@ -25,21 +24,6 @@ from shortlist_client.api.request import Shopper, Wishes
 
 CONFIG = EngineConfig(ranked=6, limits=Limits(shortlist=12))
 TWO = PublishConfig(keep=2)
-
-
-@pytest.fixture(scope="module")
-def rebuilt(build_release, tmp_path_factory, shop):
-    """Stages of the shop with a new item instead of i239, and a new text of i238."""
-    ids, titles = list(shop.item_ids), list(shop.titles)
-    ids[239], titles[239] = "held", "red shirt mug"
-    titles[238] = "navy navy"
-    data = replace(
-        shop,
-        item_ids=StringColumn.of(ids),
-        titles=StringColumn.of(titles),
-        texts=StringColumn.of(titles),
-    )
-    return build_release(tmp_path_factory.mktemp("rebuilt") / "shop", data, epochs=1)
 
 
 @pytest.fixture
@@ -93,8 +77,9 @@ def journalled(releases):
 
 
 def test_a_rebuild_absorbs_the_changes_it_contains_and_rolling_back_loses_none(
-    releases, rebuilt, release, tiny_bert, caplog
+    releases, renamed, tiny_bert, tmp_path, caplog
 ):
+    rebuilt = shutil.copytree(renamed, tmp_path / "rebuilt" / "shop")
     caplog.set_level("INFO", "serving")
     engine = opened(releases)
     engine.upsert([Item(item_id="i238", title="not yet")])
@@ -148,7 +133,7 @@ CLAUSES = [
 ]
 
 
-def test_a_rebuild_from_older_data_does_not_revert_attributes(releases, rebuilt, shop):
+def test_a_rebuild_from_older_data_does_not_revert_attributes(releases, renamed, shop):
     engine = opened(releases)
     engine.upsert(
         [
@@ -162,7 +147,7 @@ def test_a_rebuild_from_older_data_does_not_revert_attributes(releases, rebuilt,
     )
     engine.close()
 
-    publish(rebuilt, releases, TWO)
+    publish(renamed, releases, TWO)
 
     after = opened(releases)
     now = [after.current.cascade.catalogue.row(f"i{row}") for row in range(7)]
@@ -190,11 +175,11 @@ def test_a_change_after_publishing_is_kept_even_with_the_same_text(releases, sho
     assert row >= 240
 
 
-def test_new_items_are_encoded_by_the_towers_of_the_new_release(releases, rebuilt):
+def test_new_items_are_encoded_by_the_towers_of_the_new_release(releases, renamed):
     engine = opened(releases)
     engine.upsert([Item(item_id="other", title="teal rug")])
     engine.close()
-    publish(rebuilt, releases, TWO)
+    publish(renamed, releases, TWO)
 
     after, fresh = opened(releases), opened(releases)
     fresh.upsert([Item(item_id="same", title="teal rug")])
@@ -209,13 +194,13 @@ def vector_of(engine, item_id):
     return now.cascade.retriever.sources.index.vectors(row)[0]
 
 
-def test_publishing_does_not_touch_the_journal_of_a_running_server(releases, rebuilt, caplog):
+def test_publishing_does_not_touch_the_journal_of_a_running_server(releases, renamed, caplog):
     engine = opened(releases)
     changed(engine)
     written = (releases / CHANGES).read_bytes()
 
     caplog.set_level("INFO", "serving")
-    publish(rebuilt, releases, TWO)
+    publish(renamed, releases, TWO)
 
     assert (releases / CHANGES).read_bytes() == written
     assert "changes of items stay until the server loads the release: " in caplog.text
@@ -226,10 +211,10 @@ def test_publishing_does_not_touch_the_journal_of_a_running_server(releases, reb
     assert after.current.cascade.catalogue.row("i9") is None
 
 
-def test_a_damaged_journal_does_not_prevent_publishing(releases, rebuilt, caplog):
+def test_a_damaged_journal_does_not_prevent_publishing(releases, renamed, caplog):
     (releases / CHANGES).write_text("what is this, that is no journal?")
 
-    publish(rebuilt, releases, TWO)
+    publish(renamed, releases, TWO)
 
     assert live_release(releases).name
     assert "must begin with" in caplog.text

@@ -29,8 +29,9 @@ def served(build_release, tmp_path):
 
     def serve(backbone, **options):
         shop = make_shop(users=40)
-        root = build_release(tmp_path / "stages", shop, epochs=1, backbone=backbone, **options)
-        publish(root, tmp_path / "releases" / "shop", PublishConfig(keep=2))
+        options = {"epochs": 1, "last_fit": False, **options}
+        root = build_release(tmp_path / "stages", shop, backbone=backbone, **options)
+        publish(root, tmp_path / "releases" / "shop", PublishConfig(keep=2, last_fit=False))
         shutil.rmtree(root)
         for name in (backbone, options.get("user_backbone", backbone)):
             shutil.rmtree(name, ignore_errors=True)

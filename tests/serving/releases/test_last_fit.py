@@ -1,7 +1,9 @@
 """`publish` makes the last fit, and a server reads it and counts everything."""
 
+import runpy
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -111,6 +113,21 @@ def test_a_last_fit_is_missing_with_the_command_that_makes_it(root, tmp_path):
         publish(root, tmp_path / "releases" / "shop", PublishConfig())
 
 
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Modules that would be started run in this process, which has loaded torch."""
+
+    def start(command, *, check):
+        python, flag, module, *options = command
+        assert (python, flag, check) == (sys.executable, "-m", False)
+        monkeypatch.setattr(sys, "argv", [module, *options])
+        runpy.run_module(module, run_name="__main__")
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(last_fit.subprocess, "run", start)
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_publishing_makes_the_last_fit_with_the_evaluated_options(release, tmp_path):
     root = shutil.copytree(release, tmp_path / "artifacts" / "shop")
     shutil.rmtree(root / "last")

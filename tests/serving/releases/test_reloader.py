@@ -105,7 +105,7 @@ def test_publishing_and_rolling_back_swap_releases_without_failed_requests(
 
         def ask():
             seen = set()
-            while not stop.is_set():
+            while not stop.wait(0.05):  # loading needs the processor, too
                 answer = client.recommend(Shopper(history=["i3", "i1"]), Wishes(limit=12))
                 assert len(answer.items) == 12
                 seen.add(answer.versions["release"])

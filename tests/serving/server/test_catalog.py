@@ -216,7 +216,7 @@ def test_requests_are_answered_during_an_upsert(client, engine, monkeypatch):
     monkeypatch.setattr(engine, "upsert", slow)
     with ThreadPoolExecutor() as pool:
         done = pool.submit(client.catalog.upsert, [red("new")])
-        started.wait(SECONDS)
+        assert started.wait(SECONDS)
         assert client.recommend(Shopper(search="red"), Wishes(limit=3)).items
         assert client.catalog.get(["new"]) == {}
         gate.set()

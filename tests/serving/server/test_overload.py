@@ -24,7 +24,7 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_retry(start, fake):
     fake.gate.clear()
     with RecommenderClient(server.address) as client, ThreadPoolExecutor() as pool:
         first = pool.submit(client.recommend, Shopper())
-        fake.entered.wait(SECONDS)
+        assert fake.entered.wait(SECONDS)
         others = [pool.submit(client.recommend, Shopper()) for _ in range(3)]
         refused = [o for o in others if isinstance(_error(o, 0.5), OverloadedError)]
         assert len(refused) == 2
@@ -48,6 +48,7 @@ def _error(future, seconds):
 
 def test_a_too_large_request_is_not_reported_as_overload(start, fake):
     server = start(lambda: fake, max_message_bytes=1_000)
+    server.loaded.result(SECONDS)
 
     with RecommenderClient(server.address) as client, pytest.raises(grpc.RpcError) as caught:
         client.recommend(Shopper(history=["x" * 100] * 50))

@@ -110,7 +110,7 @@ def test_single_requests_come_before_all_requests_of_streams(start, fake):
         job = pool.submit(
             list, client.recommend_many((Shopper(user_id="job"), Wishes()) for _ in range(6))
         )
-        fake.entered.wait(SECONDS)
+        assert fake.entered.wait(SECONDS)
         wait_for(lambda: waiting(server) == 1)
         others = [pool.submit(client.recommend, Shopper(user_id=f"u{n}")) for n in range(3)]
         wait_for(lambda: waiting(server) == 4)
@@ -134,7 +134,7 @@ def test_streams_never_fill_the_queue_of_single_requests(start, fake):
             )
             for _ in range(3)
         ]
-        fake.entered.wait(SECONDS)
+        assert fake.entered.wait(SECONDS)
         wait_for(lambda: waiting(server) in (2, 3))  # of 4, the engine has taken 1 or 2
         one = pool.submit(client.recommend, Shopper(user_id="u"))
         wait_for(lambda: waiting(server) in (3, 4))
@@ -242,7 +242,7 @@ def test_a_stopping_server_ends_a_stream_as_unavailable(start, fake):
 
     with RecommenderClient(server.address) as client, ThreadPoolExecutor() as pool:
         running = pool.submit(job, client)
-        fake.entered.wait(SECONDS)
+        assert fake.entered.wait(SECONDS)
         drained = server.drain()
         time.sleep(0.1)
         fake.gate.set()
@@ -264,7 +264,7 @@ def test_requests_of_a_cancelled_stream_are_dropped(start, fake):
             shopper=pb.Shopper(user_id="job"), wishes=pb.Wishes(limit=1)
         )
         call = stub(iter([request] * 6), timeout=SECONDS)
-        fake.entered.wait(SECONDS)
+        assert fake.entered.wait(SECONDS)
         wait_for(lambda: waiting(server) == 1)
         call.cancel()
         assert client.is_ready()  # by now the server has seen the cancellation

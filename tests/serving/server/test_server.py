@@ -112,7 +112,7 @@ def test_watchers_see_health_change_when_the_server_drains(server, fake, channel
     assert next(watch).status == SERVING
     fake.gate.clear()
     in_flight = recommend(channel, "u")
-    fake.entered.wait(SECONDS)
+    assert fake.entered.wait(SECONDS)
 
     drained = server.drain()
 
@@ -126,7 +126,7 @@ def test_watchers_see_health_change_when_the_server_drains(server, fake, channel
 def test_draining_finishes_calls_in_flight_and_refuses_new_ones(server, fake, channel):
     fake.gate.clear()
     in_flight = [recommend(channel, "first")]
-    fake.entered.wait(SECONDS)
+    assert fake.entered.wait(SECONDS)
     in_flight.append(recommend(channel, "second"))
     health(channel)  # by now both have arrived
 
@@ -144,10 +144,11 @@ def test_draining_finishes_calls_in_flight_and_refuses_new_ones(server, fake, ch
 
 def test_draining_ends_after_the_grace_period(start, fake):
     server = start(lambda: fake, grace_seconds=0.2)
+    server.loaded.result(SECONDS)
     fake.gate.clear()
     with grpc.insecure_channel(server.address) as channel:
         stuck = recommend(channel, "stuck")
-        fake.entered.wait(SECONDS)
+        assert fake.entered.wait(SECONDS)
 
         server.drain().result(SECONDS)
 
@@ -158,7 +159,7 @@ def test_draining_ends_after_the_grace_period(start, fake):
 def test_a_cancelled_request_never_reaches_the_engine(fake, channel):
     fake.gate.clear()
     first = recommend(channel, "first")
-    fake.entered.wait(SECONDS)
+    assert fake.entered.wait(SECONDS)
     second, third = recommend(channel, "second"), recommend(channel, "third")
     health(channel)  # by now all three have arrived
     second.cancel()
@@ -174,7 +175,7 @@ def test_a_cancelled_request_never_reaches_the_engine(fake, channel):
 def test_a_request_whose_deadline_passed_never_reaches_the_engine(server, fake, channel):
     fake.gate.clear()
     first = recommend(channel, "first")
-    fake.entered.wait(SECONDS)
+    assert fake.entered.wait(SECONDS)
     with RecommenderClient(server.address, timeout=0.2) as hasty:
         with pytest.raises(grpc.RpcError) as caught:
             hasty.recommend(Shopper(user_id="hasty"))
@@ -199,7 +200,7 @@ def test_the_engine_is_called_in_one_thread_only(client, fake, server):
 def test_health_answers_while_the_engine_is_busy(fake, channel):
     fake.gate.clear()
     busy = recommend(channel, "u")
-    fake.entered.wait(SECONDS)
+    assert fake.entered.wait(SECONDS)
 
     assert health(channel) == SERVING
     fake.gate.set()
