@@ -28,6 +28,9 @@ class Sales:
 
     popularity: NDArray[np.float64]
     """(items,) purchases of all time, which order items of equal counts"""
+    added: NDArray[np.int64] | None = None
+    """(items,) Unix seconds at which the shop added each item, the latest first among items of
+    equal counts; None for an order at random"""
     demand: Demand | None = None
     """Purchases by time; None where interactions have no times"""
     window: int = WINDOW
@@ -73,7 +76,7 @@ class Sales:
         return self.demand.between(origins, now - self.window * DAY, now).astype(np.float64)
 
     def best_first(self, now: int | None) -> NDArray[np.int32]:
-        """(items,) the release's rows, best-selling first; ties by all purchases, then at random.
+        """(items,) all rows, best-selling first; ties by all purchases, by time, then at random.
 
         Sorts all items when it is asked for another time than before.
         """
@@ -96,7 +99,14 @@ class Sales:
 
     @cached_property
     def _by_popularity(self) -> NDArray[np.int64]:
-        return np.argsort(-popularity_rank(self.popularity))
+        ranks = popularity_rank(self.popularity)
+        if self.added is None:
+            return np.argsort(-ranks)
+        return np.lexsort((-ranks, -self.added, -self.popularity))
+
+    def newest_first(self, now: int | None) -> bool:
+        """Whether nothing was sold, and the items are in the order of their times."""
+        return self.added is not None and not self.popularity.any() and not self._order(now)[1]
 
     def _order(self, now: int | None) -> tuple[NDArray[np.int32], int]:
         if now not in self._orders:
