@@ -24,7 +24,9 @@ from dataset.repeats import Repeats
 from lineage.arrays import read_array
 
 TRAIN, VALID, TEST = 0, 1, 2
-ABOUT = "about.json"
+LONG_AGO = -(1 << 40)
+"""Unix seconds of an item of which nobody knows when it was added"""
+ABOUT, ADDED = "about.json", "added"
 Split = Literal["valid", "test"]
 
 
@@ -138,6 +140,9 @@ class Dataset:
     """Days after which an excluded item may come back, 0 for at once; None for never."""
     purchases_without_user: Baskets = field(default_factory=Baskets)
     """Baskets of nobody known, in none of the arrays above."""
+    added: NDArray[np.int64] | None = None
+    """(items,): Unix seconds at which the shop added each item, `LONG_AGO` where unknown; None if
+    the catalogue does not say."""
 
     @property
     def users(self) -> int:
@@ -337,6 +342,8 @@ def save_dataset(folder: Path, data: Dataset) -> None:
     for name in ("offsets", "items", "times", "moments", "actions", "splits", "popularity"):
         np.save(folder / f"{name}.npy", getattr(data, name))
     data.purchases_without_user.save(folder)
+    if data.added is not None:
+        np.save(folder / f"{ADDED}.npy", data.added)
     about = {
         "timed": data.timed,
         "action_names": list(data.action_names),
@@ -362,6 +369,7 @@ def load_dataset(folder: Path) -> Dataset:
         splits=_map(folder, "splits"),
         popularity=_map(folder, "popularity"),
         purchases_without_user=Baskets.load(folder),
+        added=_map(folder, ADDED) if (folder / f"{ADDED}.npy").is_file() else None,
         **json.loads((folder / ABOUT).read_text()),
     )
 

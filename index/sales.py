@@ -26,6 +26,9 @@ class Sales:
 
     popularity: NDArray[np.float64]
     """(items,) learnt popularity, which counts where interactions have no times"""
+    added: NDArray[np.int64] | None = None
+    """(items,) Unix seconds at which the shop added each item, the latest first among items of
+    equal counts; None for an order at random"""
     demand: Demand | None = None
     """Purchases by time; None where interactions have no times"""
     window: int = WINDOW
@@ -72,8 +75,9 @@ class Sales:
     def best_first(self, now: int | None) -> NDArray[np.int32]:
         """(items,) the release's rows, best-selling first.
 
-        Ties are by all purchases before now, never by later ones, then at random. Sorts all items
-        when it is asked for another time than before.
+        Ties are by all purchases before now, never by later ones, then by the time at which the
+        shop added the items, if known, then at random. Sorts all items when it is asked for another
+        time than before.
         """
         if now not in self._orders:
             items = np.arange(self._rows)
@@ -105,6 +109,10 @@ class Sales:
         order = np.random.default_rng(0).permutation(built)
         return np.append(order, np.arange(built, self._rows))
 
+    def newest_first(self, now: int | None) -> bool:
+        """Whether nothing was sold, and the items are in the order of their times."""
+        return self.added is not None and not self.popularity.any() and not len(self._sold(now))
+
     @property
     def _rows(self) -> int:
         """Rows of the release and of new items."""
@@ -122,10 +130,12 @@ class Sales:
     def _sorted(
         self, rows: NDArray[np.int64], counts: NDArray[np.float64], now: int | None
     ) -> NDArray[np.int32]:
-        """The rows by descending counts, then by all purchases before now, then at random."""
+        """The rows by descending counts, with ties as in `best_first`."""
         keys = [self._at_random[rows], -counts[rows]]
         if self.demand is not None and now is not None:
             keys.insert(1, -self.demand.between(rows, 0, now))
+        if self.added is not None:
+            keys.insert(1, -np.append(self.added, np.zeros(self.new, np.int64))[rows])
         return rows[np.lexsort(keys)].astype(np.int32)
 
 

@@ -20,6 +20,7 @@ from dataset.prepare.cleaning import NO_TITLE, UNKNOWN_ITEM, Cleaned, Dropped, c
 from dataset.prepare.item_fields_writer import save_fields
 from dataset.prepare.item_text_columns import rendered
 from dataset.prepare.privacy import ERASED, PrivacyFiles
+from dataset.prepare.recency import note_on, when_added
 from dataset.prepare.repeats import notes_on_repeats, with_repeats
 from dataset.prepare.reused_baskets import divided_baskets
 from dataset.prepare.schema import (
@@ -107,7 +108,11 @@ def build(
         data = with_repeats(source.interactions.path, data, config)
         if cleaned.baskets is not None:
             data, facts[WITHOUT_USER] = _with_baskets(data, cleaned.baskets, splitted, items)
-        save_dataset(partial, data)
+        added, column = when_added(items)
+        if column:
+            notes.append(note_on(column))
+            logger.info("%s: %s", source.items.path, notes[-1])
+        save_dataset(partial, replace(data, added=added))
         of_actions = notes_on_actions(actions_of(events), data.action_weights, config.actions)
         for note in (*of_actions, *notes_on_repeats(data)):
             notes.append(note)

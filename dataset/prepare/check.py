@@ -17,6 +17,7 @@ from dataset.prepare.attributes import kind_of
 from dataset.prepare.build import cleaned_tables
 from dataset.prepare.canonical import examined
 from dataset.prepare.cleaning import Cleaned, Dropped
+from dataset.prepare.recency import when_added
 from dataset.prepare.schema import (
     ACTION,
     BASKET,
@@ -134,6 +135,8 @@ def _item_uses(items: Table, config: DataConfig) -> dict[str, str]:
     rows = items.frame.collect()
     texts, attributes = text_columns(rows.schema, config.fields), attribute_columns(rows)
     uses = {ITEM: "item", TITLE: "title"}
+    if added := when_added(rows)[1]:
+        uses[added] = "when added"
     for name, kind in rows.schema.items():
         said = [uses[name]] if name in uses else []
         said += [f"text {texts.index(name) + 1}"] if name in texts else []

@@ -74,13 +74,14 @@ def suggestion(name: str, present: Iterable[str]) -> str:
 
 def nearest(name: str, present: Iterable[str]) -> str | None:
     """The column that is most likely meant by a name; None if none is alike."""
-    plain = {_plain(other): other for other in reversed(list(present))}
-    for candidate in (_plain(name), *KNOWN.get(name, ())):
+    plain = {plain_name(other): other for other in reversed(list(present))}
+    for candidate in (plain_name(name), *KNOWN.get(name, ())):
         if candidate in plain:
             return plain[candidate]
-    close = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.8)
+    close = difflib.get_close_matches(plain_name(name), plain, n=1, cutoff=0.8)
     return plain[close[0]] if close else None
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A name in small letters and digits alone."""
     return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -77,7 +77,7 @@ class Catalogue:
             row_of={item_id: row for row, item_id in enumerate(data.item_ids)},
             user_of={user_id: row for row, user_id in enumerate(data.user_ids)},
             action_codes={name: code for code, name in enumerate(data.action_names, 1)},
-            sales=Sales(popularity=data.popularity, demand=demand),
+            sales=Sales(popularity=data.popularity, added=data.added, demand=demand),
             erased=erased,
         )
 
@@ -127,7 +127,9 @@ class Catalogue:
     def best_selling(
         self, size: int, allowed: BitMap | None = None, *, now: int | None = None
     ) -> NDArray[np.int32]:
-        """Rows of the best-selling items; new items come last.
+        """Rows of the best-selling items; new items that nobody has bought come last.
+
+        In a shop that has sold nothing and knows the times of its items, new items come first.
 
         Args:
             size: Number of items, at most.
@@ -138,6 +140,9 @@ class Catalogue:
         if allowed is None and self.live is None:
             return by_sales[:size]
         new = _among(self._new(), allowed)
+        if self.sales.newest_first(now):
+            rest = _among(self._counted(by_sales), allowed)
+            return np.concatenate([new, rest])[:size].astype(np.int32)
         wanted, found, start, block = min(size, self._size(allowed) - len(new)), 0, 0, size
         parts: list[NDArray[np.int64]] = []
         while found < wanted:

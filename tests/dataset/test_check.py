@@ -111,3 +111,12 @@ def test_the_page_is_written_as_html(make_folder, tmp_path, capsys):
     html = (tmp_path / "page.html").read_text()
     assert html.lstrip().lower().startswith("<!doctype html>")
     assert "item_id" in html
+
+
+def test_the_column_that_says_when_items_were_added_is_shown(check, make_folder):
+    folder = make_folder({"created": [1_700_000_000, 1_700_000_100, None, 1_700_000_200]})
+
+    _, _, report = check(folder)
+
+    uses = {column["name"]: column["use"] for column in report["tables"]["items"]["columns"]}
+    assert uses["created"] == "when added, filter (number)"

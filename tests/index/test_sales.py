@@ -1,5 +1,6 @@
 import numpy as np
 
+from dataset.arrays import LONG_AGO
 from dataset.demand import Demand
 from dataset.interaction_codes import DAY
 from index.sales import WINDOW, Sales
@@ -85,3 +86,22 @@ def test_neither_later_purchases_nor_rows_order_items_of_equal_counts():
     assert others != sorted(others)
     assert Sales.of(demand, 4).sold(WINTER, 0, 9).tolist() == [best, *others]
     assert Sales.of(seasonal(), 4, window=1).counts(np.array([PARASOL]), SUMMER).tolist() == [1]
+
+
+def test_items_of_equal_sales_are_in_the_order_in_which_they_were_added():
+    added = np.array([5, 9, 7, LONG_AGO])
+    unsold = Sales(popularity=np.zeros(4), added=added)
+    sold = Sales(popularity=np.array([0, 0, 0, 2]), added=added)
+
+    assert unsold.best_first(None).tolist() == [1, 2, 0, 3]
+    assert sold.best_first(None).tolist() == [3, 1, 2, 0]
+    assert [of.newest_first(None) for of in (unsold, sold)] == [True, False]
+    assert not Sales(popularity=np.zeros(4)).newest_first(None)
+
+
+def test_items_that_the_release_lacks_are_sold_like_others_and_unsold_ones_are_last():
+    bought = np.full(30, UNSOLD + 1), np.full(30, SUMMER - 60)
+    timed = sales(seasonal()).with_demand(seasonal().with_events(*bought), new=2)
+
+    assert timed.best_first(SUMMER).tolist() == [UNSOLD + 1, PARASOL, LAMP, SLEDGE, UNSOLD, 5]
+    assert timed.sold(SUMMER, 0, 9).tolist() == [UNSOLD + 1, PARASOL, LAMP]

@@ -51,7 +51,7 @@ def config_of(tiny_bert, reads):
         pytest.param("titles", ["-c", TOGETHER], id="titles"),
     ],
 )
-def test_two_processes_train_the_towers_of_one_with_the_double_batch(
+def test_two_processes_train_the_towers_of_one_with_the_double_batch(  # noqa: PLR0917
     shop, tiny_bert, tmp_path, reads, python, monkeypatch
 ):
     """The command starts the second process, or `torchrun` starts both."""

@@ -7,6 +7,7 @@ import pytest
 
 from dataset.interaction_codes import HOUR
 from events.open_store import open_store
+from index.sales import Sales
 from serving.live.live_engine import LiveEngine
 from serving.replication.journal_log import JournalLog
 from serving.replication.postgresql_log import PostgresqlLog
@@ -188,3 +189,21 @@ def test_a_recorded_refund_takes_a_purchase_back(servers):
     assert server.ids(limit=1) == ["i8"]
     assert server.cascade.catalogue.purchases(np.array([7]), server.cascade.now).tolist() == [10]
     assert server.cascade.catalogue.purchases(np.array([7]), AGO + 60).tolist() == [15]
+
+
+def test_a_shop_that_sold_nothing_answers_with_the_newest_items(base, root, shop):
+    """Those that were added since the release come first, until something is sold."""
+    unsold = Sales(popularity=np.zeros(len(shop.item_ids)), added=np.arange(len(shop.item_ids)))
+    catalogue = replace(base.cascade.catalogue, sales=unsold)
+    engine = LiveEngine(replace(base, cascade=replace(base.cascade, catalogue=catalogue)), root)
+
+    def ids():
+        answer = engine.current.recommend(Shopper(), Wishes(limit=3))
+        return [item.item_id for item in answer.items]
+
+    assert ids() == ["i239", "i238", "i237"]
+    engine.upsert([NEW])
+    assert ids() == ["new", "i239", "i238"]
+    engine.delete(["i239"])
+    assert ids() == ["new", "i238", "i237"]
+    engine.close()
