@@ -6,7 +6,6 @@ import polars as pl
 
 from dataset.actions import PLAIN, can_undo, described, fold_action, raw_weights, without_weight
 from dataset.prepare.schema import ACTION, SPLIT, WEIGHT
-from dataset.prepare.validation import InputError
 
 SHOWN = 5
 """Most names in a note"""
@@ -45,22 +44,6 @@ def actions_of(events: pl.DataFrame, code: int | None = None) -> list[str]:
     if ACTION not in events.columns:
         return [""] if len(chosen) else []
     return sorted(chosen[ACTION].unique().to_list())
-
-
-def require_positive(path: object, events: pl.DataFrame, code: int) -> None:
-    """Refuse interactions of which none counts.
-
-    Raises:
-        InputError: no action of the split has a positive weight.
-    """
-    learnt = events.filter(pl.col(SPLIT) == code)
-    if len(learnt) and not (learnt[WEIGHT] > 0).any():
-        names = actions_of(events, code)
-        raise InputError(
-            f"{path}: column {ACTION!r} must have an action of positive weight in training, got "
-            f"{names}; export views or purchases, too, or give one of these a positive weight in "
-            f"data.yaml: `actions: {{{names[0]}: 1}}`"
-        )
 
 
 def notes_on_actions(

@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from dataset.arrays import TRAIN, VALID, Dataset, save_dataset
+from dataset.arrays import VALID, Dataset, save_dataset
 from dataset.config import HOW, NOTES, DataConfig
-from dataset.prepare.actions import actions_of, notes_on_actions, require_positive
+from dataset.prepare.actions import actions_of, notes_on_actions
 from dataset.prepare.assemble import collected, to_arrays
 from dataset.prepare.attributes import save_attributes
 from dataset.prepare.canonical import canonical
@@ -19,24 +19,27 @@ from dataset.prepare.caps import Caps
 from dataset.prepare.cleaning import NO_TITLE, UNKNOWN_ITEM, Cleaned, Dropped, clean
 from dataset.prepare.item_fields_writer import save_fields
 from dataset.prepare.item_text_columns import rendered
+from dataset.prepare.option_rules import (
+    broken_by_columns,
+    broken_by_split,
+    by_split,
+    require_options,
+)
 from dataset.prepare.privacy import ERASED, PrivacyFiles
 from dataset.prepare.recency import note_on, when_added
 from dataset.prepare.repeats import notes_on_repeats, with_repeats
 from dataset.prepare.reused_baskets import divided_baskets
 from dataset.prepare.schema import (
     ITEM,
-    SPLIT,
     TEXT,
     TIME,
-    TIMESTAMP,
-    USER,
     attribute_columns,
 )
 from dataset.prepare.sources import Source
-from dataset.prepare.split import CODES, Splitted, assign_split, cut_times
+from dataset.prepare.split import Splitted, assign_split, cut_times
 from dataset.prepare.text_lengths import cut_table
 from dataset.prepare.unknown_ids import unknown_ids
-from dataset.prepare.validation import InputError, Table, first_rows, read_schema, reading
+from dataset.prepare.validation import InputError, Table, first_rows, reading
 from dataset.prepare.without_user import TABLE as BASKETS
 from dataset.prepare.without_user import (
     clean_baskets,
@@ -89,6 +92,7 @@ def build(
     inputs = {**source.checksums(), **privacy.checksums()}
     with writing(folder, stage=DATA, config=asdict(config), inputs=inputs) as (partial, facts):
         tables = canonical(source, earliest=config.earliest, duplicates=config.duplicates)
+        require_options(broken_by_columns(tables.interactions, config))
         kept, cut = cut_table(tables.items)
         cleaned = cleaned_tables(config, replace(tables, items=kept), privacy)
         with reading(source.interactions.path):
@@ -101,11 +105,11 @@ def build(
         for note in splitted.notes:
             notes.append(note)
             logger.info("%s: %s", source.interactions.path, note)
-        _require_training(source.interactions, events)
-        require_positive(source.interactions.path, events, TRAIN)
+        path = source.interactions.path
+        require_options(broken_by_split(path, events, splitted, config))
         text = pl.Series(TEXT, rendered(items, config), pl.String)
         data = to_arrays(items.with_columns(text), users, events, config.actions)
-        data = with_repeats(source.interactions.path, data, config)
+        data = with_repeats(data, config)
         if cleaned.baskets is not None:
             data, facts[WITHOUT_USER] = _with_baskets(data, cleaned.baskets, splitted, items)
         added, column = when_added(items)
@@ -135,8 +139,6 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
     Raises:
         InputError: a rule leaves no rows.
     """
-    if config.split == "time-cut":
-        _require_times(tables.interactions)
     with reading(tables.interactions.path):
         of_users, without, aside = divided(tables.interactions.frame)
         interactions, steps = privacy.apply(of_users)
@@ -219,39 +221,9 @@ def _with_baskets(
     baskets = split_baskets(baskets, splitted)
     data = with_taking_away(data, baskets)
     found = to_baskets(baskets, items, data)
-    counts = {BASKETS: len(found), **_by_split(baskets)}
+    counts = {BASKETS: len(found), **by_split(baskets)}
     data = replace(data, purchases_without_user=found)
     return replace(data, popularity=data.popularity_before(VALID)), counts
-
-
-def _require_times(interactions: Table) -> None:
-    schema = read_schema(interactions)
-    if SPLIT not in schema and TIME not in schema:
-        raise InputError(
-            f"{interactions.path}: column {TIMESTAMP!r} must exist to split by 'time-cut'; "
-            "export the times, or write `split: leave-one-out` in data.yaml"
-        )
-
-
-def _require_training(interactions: Table, events: pl.DataFrame) -> None:
-    if len(events) and not (events[SPLIT] == TRAIN).any():
-        column = SPLIT if SPLIT in read_schema(interactions) else TIMESTAMP
-        raise InputError(
-            f"{interactions.path}: column {column!r} must leave training rows, "
-            f"got {_by_split(events)}; {_as_training(column)}; "
-            f"first rows:\n{first_rows(events.select(USER, ITEM, SPLIT))}"
-        )
-
-
-def _as_training(column: str) -> str:
-    """How to get training rows, by the column that splits."""
-    if column == SPLIT:
-        return "name some rows train, or leave the column out: `ignore: [split]` in data.yaml"
-    return "write later `cuts`, or `split: leave-one-out` in data.yaml"
-
-
-def _by_split(events: pl.DataFrame) -> dict[str, int]:
-    return {name: int((events[SPLIT] == code).sum()) for name, code in CODES.items()}
 
 
 def _facts(
@@ -260,6 +232,6 @@ def _facts(
     return {
         "users": len(users),
         "items": len(items),
-        "interactions": _by_split(events),
+        "interactions": by_split(events),
         "dropped": {f"{step.table}: {step.rule}": step.rows for step in report},
     }

@@ -17,6 +17,8 @@ from dataset.prepare.attributes import kind_of
 from dataset.prepare.build import cleaned_tables
 from dataset.prepare.canonical import examined
 from dataset.prepare.cleaning import Cleaned, Dropped
+from dataset.prepare.item_fields_writer import field_lines
+from dataset.prepare.option_rules import broken_by_columns, broken_by_split
 from dataset.prepare.recency import when_added
 from dataset.prepare.schema import (
     ACTION,
@@ -107,18 +109,22 @@ def check_source(dataset: str, cache: Path, config: DataConfig) -> CheckReport:
         return CheckReport(dataset=dataset, broken=str(error).split("\n"))
     tables = examined(source, earliest=config.earliest, duplicates=config.duplicates)
     found = (tables.items.findings, tables.interactions.findings)
+    of_tables = [message for each in found for message in each.broken]
     report = CheckReport(
         dataset=dataset,
-        broken=[message for each in found for message in each.broken],
+        broken=of_tables,
         warnings=[note for each in found for note in each.notes],
     )
+    options = dict[str, str]()
     try:
         report = replace(report, tables=_tables(source, tables, config))
-        if not report.broken:
-            report = _figures(report, config, tables)
+        options = broken_by_columns(tables.interactions, config)
+        if not of_tables:
+            report, of_split = _figures(report, config, tables)
+            options = {**options, **of_split, **options}
     except InputError as error:
-        report = replace(report, broken=[*report.broken, str(error)])
-    return report
+        of_tables = [*of_tables, *str(error).split("\n")]
+    return replace(report, broken=[*of_tables, *options.values()])
 
 
 def _tables(source: Source, canonical: Source, config: DataConfig) -> dict[str, TableReport]:
@@ -184,7 +190,10 @@ def _example(values: pl.Series) -> str:
     return text if len(text) <= EXAMPLE else f"{text[: EXAMPLE - 1]}…"
 
 
-def _figures(report: CheckReport, config: DataConfig, tables: Source) -> CheckReport:
+def _figures(
+    report: CheckReport, config: DataConfig, tables: Source
+) -> tuple[CheckReport, dict[str, str]]:
+    """The report of tables without broken rules, and options that the interactions do not fit."""
     kept, _ = cut_table(tables.items)
     events = tables.interactions.frame
     with reading(tables.interactions.path):
@@ -193,6 +202,12 @@ def _figures(report: CheckReport, config: DataConfig, tables: Source) -> CheckRe
     report = replace(report, unknown_items=unknown, times=_times(events), actions=_actions(events))
     cleaned = cleaned_tables(config, replace(tables, items=kept))
     splitted = assign_split(cleaned.interactions, config)
+    path, events_of_users = tables.interactions.path, splitted.interactions.collect()
+    broken = broken_by_split(path, events_of_users, splitted, config)
+    try:
+        field_lines(cleaned.items.collect())
+    except InputError as error:
+        broken[ITEM] = str(error)
     weights = _weights(splitted.interactions, config)
     tables.interactions.findings.notes.extend(
         doubts_about_actions(list(report.actions), config.actions)
@@ -201,9 +216,10 @@ def _figures(report: CheckReport, config: DataConfig, tables: Source) -> CheckRe
     warnings += splitted.notes
     shown = {name: in_words(weights.get(name, weights[""])) for name in report.actions}
     counts = _counts(cleaned, splitted.interactions)
-    return replace(
+    report = replace(
         report, dropped=cleaned.report, warnings=warnings, action_weights=shown, **counts
     )
+    return report, broken
 
 
 def _weights(events: pl.LazyFrame, config: DataConfig) -> Mapping[str, float]:

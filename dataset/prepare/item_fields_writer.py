@@ -58,6 +58,15 @@ def save_fields(folder: Path, items: pl.DataFrame) -> None:
         items: One row per item, in the order of the items; may lack titles.
 
     Raises:
+        InputError: the fields of an item are too large, see `field_lines`.
+    """
+    StringColumn.save(folder, FIELDS, field_lines(items))
+
+
+def field_lines(items: pl.DataFrame) -> list[str]:
+    """The fields of every item as JSON.
+
+    Raises:
         InputError: the fields of an item are together larger than a server accepts; names it.
     """
     lines = [json.dumps(fields, ensure_ascii=False) for fields in fields_of(items)]
@@ -70,7 +79,7 @@ def save_fields(folder: Path, items: pl.DataFrame) -> None:
                     f"fields of item {item_id!r} must have at most {ITEM_BYTES:,} bytes together, "
                     f"as JSON, got {size:,}; shorten its texts, or leave columns out by `ignore`"
                 )
-    StringColumn.save(folder, FIELDS, lines)
+    return lines
 
 
 def read_items(path: Path, *, config: DataConfig = DEFAULT) -> tuple[int, Iterator[dict[str, Any]]]:

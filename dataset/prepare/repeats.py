@@ -1,4 +1,4 @@
-"""Options of items that may come back, checked against the data."""
+"""Options of items that may come back, and what the report says of them."""
 
 from dataclasses import replace
 
@@ -7,36 +7,13 @@ import numpy as np
 from dataset.actions import fold_action
 from dataset.arrays import Dataset
 from dataset.config import DataConfig
-from dataset.prepare.validation import InputError
 from dataset.repeats import days_of
 
 
-def with_repeats(path: object, data: Dataset, config: DataConfig) -> Dataset:
-    """The dataset with the options `exclude` and `repeats`.
-
-    Raises:
-        InputError: an action to exclude by is unknown or takes away, or items are to come back
-            after days, but there are no times.
-    """
+def with_repeats(data: Dataset, config: DataConfig) -> Dataset:
+    """The dataset with the options `exclude` and `repeats`, which `option_rules` has checked."""
     exclude = tuple(fold_action(name) for name in config.exclude)
-    unknown = [name for name in exclude if not data.action_weights.get(name, 0) > 0]
-    if unknown:
-        names = sorted(
-            name
-            for name, of in zip(data.action_names, data.weight_of_action[1:], strict=True)
-            if of > 0
-        )
-        raise InputError(
-            f"{path}: exclude must name actions of positive weight, got {unknown}; the data have "
-            f"{names}; change `exclude` in data.yaml"
-        )
-    days = days_of(config.repeats)
-    if days and not data.timed and len(data.items):
-        raise InputError(
-            f"{path}: repeats must be exclude or allow where interactions have no times, got "
-            f"{config.repeats}; change `repeats` in data.yaml"
-        )
-    return replace(data, exclude=exclude, repeats=days)
+    return replace(data, exclude=exclude, repeats=days_of(config.repeats))
 
 
 def notes_on_repeats(data: Dataset) -> list[str]:

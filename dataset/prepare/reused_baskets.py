@@ -30,8 +30,8 @@ def divided_baskets(interactions: pl.LazyFrame) -> tuple[pl.LazyFrame, str]:
     """
     if not {BASKET, TIME} <= set(interactions.collect_schema().names()):
         return interactions, ""
-    spans = interactions.filter(pl.col(BASKET).is_not_null()).group_by(_OF)
-    spans = spans.agg(pl.col(TIME).min().alias(_FIRST), pl.col(TIME).max().alias(_LAST))
+    first, last = pl.col(TIME).min().alias(_FIRST), pl.col(TIME).max().alias(_LAST)
+    spans = interactions.filter(pl.col(BASKET).is_not_null()).group_by(_OF).agg(first, last)
     span = pl.col(_LAST) - pl.col(_FIRST)
     long = (
         spans.filter(span > LONGEST * MICROSECONDS)

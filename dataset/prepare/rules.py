@@ -43,19 +43,22 @@ def expressions(config: DataConfig) -> list[Expression]:
     """The expressions of a configuration, drop rules first.
 
     Raises:
-        InputError: one is no SQL expression.
+        InputError: some are no SQL expressions; names all of them.
     """
-    found = []
+    found, refused = list[Expression](), list[str]()
     for kind, given in ((DROP, config.drop), (COMPUTE, config.compute)):
         for name, sql in given.items():
             try:
                 parsed = pl.sql_expr(sql)
             except pl.exceptions.PolarsError as error:
-                raise InputError(
+                refused.append(
                     f"{kind}.{name} in data.yaml must be an expression in SQL, got {sql!r}: "
                     f"{one_line(error)}"
-                ) from error
+                )
+                continue
             found.append(Expression(kind=kind, name=name, sql=sql, parsed=parsed))
+    if refused:
+        raise InputError("\n".join(refused))
     return found
 
 
@@ -93,15 +96,12 @@ def applied(
     return frame.with_columns(rule.parsed.alias(rule.name) for rule in computed), report
 
 
-def require_applied(rules: Sequence[Expression], tables: Mapping[Path, Collection[str]]) -> None:
-    """Refuse expressions that no table has the columns for.
+def not_applied(rules: Sequence[Expression], tables: Mapping[Path, Collection[str]]) -> list[str]:
+    """What is wrong with expressions that no table has the columns for; names the missing columns.
 
     Args:
         rules: Drop rules and computed columns.
         tables: Columns of each table, as its files name them.
-
-    Raises:
-        InputError: names the missing columns of all such expressions.
     """
     refused = []
     for rule in rules:
@@ -109,8 +109,7 @@ def require_applied(rules: Sequence[Expression], tables: Mapping[Path, Collectio
             path, columns = min(tables.items(), key=lambda table: len(rule.columns - set(table[1])))
             missing = ", ".join(sorted(rule.columns - set(columns)))
             refused.append(str(rule.refused(path, f"no {missing} among {list(columns)}")))
-    if refused:
-        raise InputError("\n".join(refused))
+    return refused
 
 
 def _of_other(rule: Expression, table: str) -> bool:

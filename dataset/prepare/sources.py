@@ -12,7 +12,7 @@ from dataset.paths import CACHE, ML_100K
 from dataset.prepare.column_names import mapped
 from dataset.prepare.download import ML_100K_FILES, fetch
 from dataset.prepare.no_interactions import absent
-from dataset.prepare.rules import Expression, applied, expressions, require_applied
+from dataset.prepare.rules import Expression, applied, expressions, not_applied
 from dataset.prepare.schema import ACTION, BASKET, ITEM, SPLIT, TIMESTAMP, TITLE, USER
 from dataset.prepare.tables.files import Files, is_absent, relative_names, table_files
 from dataset.prepare.tables.scan import scanned
@@ -81,11 +81,12 @@ def shop_folder(folder: Path, config: DataConfig = DEFAULT) -> Source:
             tables[name] = opened_table(files, config, rules=rules, table=name)
         except InputError as error:
             problems.append(str(error))
+    if not problems:
+        problems += not_applied(rules, {table.path: table.own for table in tables.values()})
+        problems += _not_mapped(config.columns, tables)
+        problems += _not_ignored(config.ignore, tables)
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))  # one file may be both tables
-    require_applied(rules, {table.path: table.own for table in tables.values()})
-    _require_mapped(config.columns, tables)
-    _require_ignored(config.ignore, tables)
     items, interactions = tables[ITEMS], tables[INTERACTIONS]
     shared = items.files == interactions.files
     items, interactions = replace(items, shared=shared), replace(interactions, shared=shared)
@@ -134,32 +135,30 @@ def _ids_and_names(own: Iterable[str], columns: Mapping[str, str]) -> set[str]:
     return {name for name, meant in ours.items() if meant in AS_TEXT or is_key(meant)}
 
 
-def _require_ignored(names: Iterable[str], tables: Mapping[str, Table]) -> None:
-    """Refuse names of columns to ignore that no table has.
-
-    Raises:
-        InputError: names them and the columns that there are.
-    """
+def _not_ignored(names: Iterable[str], tables: Mapping[str, Table]) -> list[str]:
+    """What is wrong with columns to ignore that no table has; names the columns that there are."""
     known = dict.fromkeys(name for table in tables.values() for name in table.own)
     unknown = [name for name in names if name not in known]
-    if unknown:
-        raise InputError(f"ignore must name columns of a table, got {unknown} beside {list(known)}")
+    if not unknown:
+        return []
+    return [f"ignore must name columns of a table, got {unknown} beside {list(known)}"]
 
 
-def _require_mapped(columns: Mapping[str, str], tables: Mapping[str, Table]) -> None:
-    """Refuse a mapping that no table follows, because its column is missing or the target there.
+def _not_mapped(columns: Mapping[str, str], tables: Mapping[str, Table]) -> list[str]:
+    """What is wrong with mappings that no table follows; names each and the columns.
 
-    Raises:
-        InputError: names the mapping and the columns.
+    Its column is missing, or the target is there.
     """
+    problems = []
     for theirs, ours in columns.items():
         if any(table.names.get(ours) == theirs for table in tables.values()):
             continue
         present = {name: list(read_schema(table)) for name, table in tables.items()}
-        raise InputError(
+        problems.append(
             f"columns must map columns of a table to names that it lacks, got {theirs}: {ours}, "
             + " and ".join(f"{name} with {found}" for name, found in present.items())
         )
+    return problems
 
 
 def ml_100k(folder: Path) -> Source:

@@ -66,10 +66,10 @@ def _cut_or_why_not(events: pl.LazyFrame, config: DataConfig) -> pl.LazyFrame | 
     """The interactions cut by time, or the reason for leave-one-out; empty if it is configured."""
     if config.split == LEAVE_ONE_OUT:
         return ""
-    if config.split == TIME_CUT:
-        return time_cut(events, cuts_of(events, config))
     if TIME not in events.collect_schema():
         return f"{LEAVE_ONE_OUT}, because there are no times to cut by"
+    if config.split == TIME_CUT:
+        return time_cut(events, cuts_of(events, config))
     if not ordered_by_time(events):
         return f"{LEAVE_ONE_OUT}, because the column `{ORDER}` contradicts the times"
     cut = time_cut(events, cuts_of(events, config))

@@ -3,6 +3,11 @@ import json
 import pytest
 
 from dataset.__main__ import main
+from dataset.config import DataConfig
+from dataset.prepare.build import build
+from dataset.prepare.check import check_source
+from dataset.prepare.sources import open_source
+from dataset.prepare.validation import InputError
 
 
 @pytest.fixture
@@ -120,3 +125,54 @@ def test_the_column_that_says_when_items_were_added_is_shown(check, make_folder)
 
     uses = {column["name"]: column["use"] for column in report["tables"]["items"]["columns"]}
     assert uses["created"] == "when added, filter (number)"
+
+
+BUY = {"action": ["view"] * 5 + ["buy"] * 2}
+
+
+@pytest.mark.parametrize(
+    ("events", "options", "broken"),
+    [
+        ({"timestamp": None, "order": list(range(7))}, {"repeats": 30}, ["repeats must be"]),
+        (BUY, {"exclude": ("bvy",)}, ["exclude must name"]),
+        (BUY, {"exclude": ("purchase",)}, ["exclude must name"]),
+        ({}, {"exclude": ("purchase",)}, ["exclude must name"]),
+        ({"action": ["refund"] * 7}, {}, ["have an action of positive weight"]),
+        ({}, {"split": "time-cut", "cuts": ("2020-01-01", "2020-02-01")}, ["cuts must leave"]),
+        ({"split": ["test"] * 7}, {}, ["'split' must leave training rows"]),
+        (
+            {"timestamp": None, "order": list(range(7)), **BUY},
+            {"repeats": 30, "split": "time-cut", "exclude": ("bvy",)},
+            ["split must be auto", "repeats must be", "exclude must name"],
+        ),
+        (
+            {"timestamp": None, "order": list(range(7)), "user_id": [""] * 7, **BUY},
+            {"repeats": 30, "exclude": ("bvy",)},
+            ["'user_id' must not be null", "repeats must be", "exclude must name"],
+        ),
+        (
+            {},
+            {"columns": {"sku": "item_id"}, "ignore": ("size",), "drop": {"samples": "sizes > 3"}},
+            ["drop.samples must", "columns must map", "ignore must name"],
+        ),
+        ({}, {"drop": {"x": "1 +"}, "compute": {"y": "2 +"}}, ["drop.x in", "compute.y in"]),
+    ],
+)
+def test_what_build_refuses_is_a_broken_rule(make_folder, tmp_path, events, options, broken):
+    folder, config = make_folder(events=events), DataConfig(**options)
+
+    report = check_source(str(folder), tmp_path, config)
+
+    assert len(report.broken) == len(broken)
+    assert all(said in line for said, line in zip(broken, report.broken, strict=True))
+    with pytest.raises(InputError):
+        build(config, open_source(str(folder), tmp_path, config), tmp_path / "out")
+
+
+def test_fields_of_an_item_that_are_too_large_are_a_broken_rule(make_folder, tmp_path):
+    columns = {f"notes_{n}": ["long " * 12_000] * 4 for n in range(30)}
+
+    report = check_source(str(make_folder(columns)), tmp_path, DataConfig())
+
+    assert len(report.broken) == 1
+    assert "fields of item" in report.broken[0]

@@ -225,19 +225,28 @@ def test_a_stated_split_without_training_rows_is_refused(refusal):
 
     assert f"{EVENTS}: column 'split' must leave training rows" in message
     assert "'train': 0" in message
-    assert "| u " in message
+    assert "| u       | a       | test" in message
 
 
 def test_a_time_cut_without_training_rows_is_refused(refusal):
     message = refusal(events={"timestamp": [START] * SEVEN}, split="time-cut")
 
-    assert "column 'timestamp' must leave training rows" in message
+    assert "split must be auto or leave-one-out for too few times to cut by" in message
+    assert "from 2023-11-14 to 2023-11-14" in message
+
+
+def test_cuts_before_the_data_are_named_with_the_days_of_the_data(refusal):
+    message = refusal(cuts=("2020-01-01", "2020-02-01"), split="time-cut")
+
+    assert "cuts must leave training rows before the first day, got ['2020-01-01', " in message
+    assert "from 2023-11-14 to 2023-11-14; change `cuts` in data.yaml" in message
 
 
 def test_a_time_cut_needs_timestamps(refusal):
     message = refusal(events={"timestamp": None, "order": [0] * SEVEN}, split="time-cut")
 
-    assert "column 'timestamp' must exist to split by 'time-cut'" in message
+    assert "split must be auto or leave-one-out without times, got time-cut" in message
+    assert "a column 'timestamp', or change `split` in data.yaml" in message
 
 
 def test_a_rule_that_drops_all_rows_is_named(refusal):

@@ -241,7 +241,9 @@ def test_a_moment_of_more_than_a_day_is_divided_at_the_days_and_said():
     hour = 3_600_000_000
     rows = [("guest", f"i{n}", n * hour) for n in range(100)] + [("u", "a", 0)]
 
-    split = assign_split(frame(*rows), DataConfig(basket_minutes=60))
+    split = assign_split(
+        frame(*rows), DataConfig(basket_minutes=60, valid_share=0.25, test_share=0.25)
+    )
 
     assert split.by == TIME_CUT
     (note,) = split.notes
