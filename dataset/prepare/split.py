@@ -1,7 +1,7 @@
 """Splits interactions into training, validation and test; no split divides a moment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -12,7 +12,9 @@ from dataset.interaction_codes import MICROSECONDS
 from dataset.prepare.actions import with_weights
 from dataset.prepare.moments import divided_moments, with_moments
 from dataset.prepare.no_interactions import NOTE
-from dataset.prepare.schema import ITEM, MOMENT, ORDER, SPLIT, TIME, USER, WEIGHT
+from dataset.prepare.schema import MOMENT, ORDER, SPLIT, TIME, USER
+from dataset.prepare.stated_order import settled_order
+from dataset.prepare.targets import TARGET, with_targets
 from dataset.prepare.timestamps import from_date
 
 CODES = {"train": TRAIN, "valid": VALID, "test": TEST}
@@ -29,7 +31,8 @@ class Splitted:
     by: str
     """What decided: the column, or the strategy."""
     notes: tuple[str, ...] = ()
-    """What the report says: why it was not the configured strategy, and moments divided."""
+    """What the report says: why it was not the configured strategy, what a split lacks, what of the
+    order does not count, moments divided."""
     cuts: tuple[int, ...] = ()
     """First moments of the validation and of the test, Unix microseconds; of `time-cut` alone."""
 
@@ -41,42 +44,59 @@ def assign_split(interactions: pl.LazyFrame, config: DataConfig) -> Splitted:
         interactions: Canonical columns; `time-cut` needs `time`.
         config: The strategy and its options.
     """
-    moments = with_moments(interactions, basket_minutes=config.basket_minutes)
-    rows, notes = with_weights(moments, config.actions).collect(), list[str]()
+    ordered, contradicted = settled_order(interactions)
+    moments = with_moments(ordered, basket_minutes=config.basket_minutes)
+    rows = with_weights(moments, config.actions).collect()
     if rows.is_empty():
-        return Splitted(interactions=leave_one_out(rows.lazy()), by=LEAVE_ONE_OUT, notes=(NOTE,))
-    if TIME in rows.columns and ordered_by_time(rows.lazy()):
+        events = rows.lazy().with_columns(pl.lit(TRAIN, pl.UInt8).alias(SPLIT))
+        return Splitted(interactions=events, by=LEAVE_ONE_OUT, notes=(NOTE,))
+    timed, divided = TIME in rows.columns and ordered_by_time(rows.lazy()), ""
+    if timed:
         rows, divided = divided_moments(rows)
-        notes += [divided] if divided else []
-    events = rows.lazy()
     if SPLIT in rows.columns:
         code = pl.col(SPLIT).replace_strict(CODES, return_dtype=pl.UInt8)
-        if config.split != "auto":
-            notes.append(f"{COLUMN} decides, and the option split: {config.split} does not count")
-        return Splitted(interactions=events.with_columns(code), by=COLUMN, notes=tuple(notes))
-    cut = _cut_or_why_not(events, config)
-    if isinstance(cut, str):
-        notes += [cut] if cut else []
-        return Splitted(interactions=leave_one_out(events), by=LEAVE_ONE_OUT, notes=tuple(notes))
-    cuts = cuts_of(events, config)
-    return Splitted(interactions=cut, by=TIME_CUT, cuts=cuts, notes=tuple(notes))
+        said = f"{COLUMN} decides, and the option split: {config.split} does not count"
+        notes: tuple[str, ...] = () if config.split == "auto" else (said,)
+        splitted = Splitted(interactions=rows.lazy().with_columns(code), by=COLUMN, notes=notes)
+    else:
+        splitted = _by_strategy(with_targets(rows, config, timed=timed), config, timed=timed)
+    kept = splitted.interactions.drop(TARGET, strict=False)
+    notes = tuple(note for note in (contradicted, divided, *splitted.notes) if note)
+    return replace(splitted, interactions=kept, notes=notes)
 
 
-def _cut_or_why_not(events: pl.LazyFrame, config: DataConfig) -> pl.LazyFrame | str:
-    """The interactions cut by time, or the reason for leave-one-out; empty if it is configured."""
+def _by_strategy(rows: pl.DataFrame, config: DataConfig, *, timed: bool) -> Splitted:
+    """The interactions, which have `target`, split as configured, or as is possible."""
+    events = rows.lazy()
+    by_users = Splitted(interactions=leave_one_out(events), by=LEAVE_ONE_OUT)
     if config.split == LEAVE_ONE_OUT:
-        return ""
-    if TIME not in events.collect_schema():
-        return f"{LEAVE_ONE_OUT}, because there are no times to cut by"
-    if config.split == TIME_CUT:
-        return time_cut(events, cuts_of(events, config))
-    if not ordered_by_time(events):
-        return f"{LEAVE_ONE_OUT}, because the column `{ORDER}` contradicts the times"
-    cut = time_cut(events, cuts_of(events, config))
-    for code, name in ((TRAIN, "train"), (VALID, "valid"), (TEST, "test")):
-        if not _usable(cut, code):
-            return f"{LEAVE_ONE_OUT}, because a cut by time leaves nothing to predict in {name}"
-    return cut
+        return by_users
+    if TIME not in rows.columns:
+        return replace(by_users, notes=(f"{LEAVE_ONE_OUT}, because there are no times to cut by",))
+    if not timed and config.split != TIME_CUT:
+        reason = f"because the column `{ORDER}` contradicts the times"
+        return replace(by_users, notes=(f"{LEAVE_ONE_OUT}, {reason}",))
+    cuts = cuts_of(events, config)
+    cut = time_cut(events, cuts)
+    lacking = [name for name, code in CODES.items() if not _usable(cut, code)]
+    notes: tuple[str, ...] = ()
+    if lacking:
+        said = f"a cut by time leaves nothing to predict in {' and '.join(lacking)}"
+        if config.split != TIME_CUT:
+            return replace(by_users, notes=(f"{LEAVE_ONE_OUT}, because {said}; {_remedy(rows)}",))
+        notes = (f"{said}; {_remedy(rows)}",)
+    return Splitted(interactions=cut, by=TIME_CUT, cuts=cuts, notes=notes)
+
+
+def _remedy(rows: pl.DataFrame) -> str:
+    first, last = (
+        datetime.fromtimestamp(at // MICROSECONDS, UTC).date()
+        for at in rows.select(first=pl.col(TIME).min(), last=pl.col(TIME).max()).row(0)
+    )
+    return (
+        f"the data reach from {first} to {last}: `cuts`, or `valid_share` and `test_share`, in "
+        "data.yaml choose other times"
+    )
 
 
 def ordered_by_time(interactions: pl.LazyFrame) -> bool:
@@ -88,59 +108,61 @@ def ordered_by_time(interactions: pl.LazyFrame) -> bool:
 
 
 def _usable(events: pl.LazyFrame, code: int) -> bool:
-    """Whether a split has a target: an item that is new to a user who has a history."""
-    new = (pl.col(SPLIT) == code) & (pl.col(MOMENT) > 0) & _is_new()
-    return bool(events.select(new.any()).collect().item())
+    """Whether a split has a target."""
+    found = (pl.col(SPLIT) == code) & pl.col(TARGET)
+    return bool(events.select(found.any()).collect().item())
 
 
 def leave_one_out(interactions: pl.LazyFrame) -> pl.LazyFrame:
-    """Assign each user's last moment with new items to the test, and that before to validation.
+    """Assign each user's last moment with targets to the test, and that before to validation.
 
-    An item is new if no earlier moment of the user has it, and the action does not take it away. A
-    moment without new items belongs to the split of the moment before. Users with fewer than three
-    moments with new items are training.
+    A moment without targets belongs to the split of the moment before. Users with fewer than two
+    moments with targets are training.
 
     Args:
-        interactions: Have `moment` and `weight`.
+        interactions: Have `moment` and `target`, see `dataset.prepare.targets`.
     """
     moment = pl.col(MOMENT)
-    new, test, valid = (pl.col(name) for name in ("new", "test", "valid"))
+    of_target, test, valid = (pl.col(name) for name in ("of target", "test", "valid"))
     return (
-        interactions.with_columns(new=pl.when(_is_new()).then(moment))
-        .with_columns(test=new.max().over(USER))
-        .with_columns(new=pl.when(new < test).then(new))
-        .with_columns(valid=new.max().over(USER))
+        interactions.with_columns(pl.when(TARGET).then(moment).alias("of target"))
+        .with_columns(test=of_target.max().over(USER))
+        .with_columns(pl.when(of_target < test).then(of_target).alias("of target"))
+        .with_columns(valid=of_target.max().over(USER))
         .with_columns(
-            pl.when((valid > 0) & (moment >= test))
+            pl.when(valid.is_not_null() & (moment >= test))
             .then(pl.lit(TEST, pl.UInt8))
-            .when((valid > 0) & (moment >= valid))
+            .when(moment >= valid)
             .then(pl.lit(VALID, pl.UInt8))
             .otherwise(pl.lit(TRAIN, pl.UInt8))
             .alias(SPLIT)
         )
-        .drop("new", "test", "valid")
+        .drop("of target", "test", "valid")
     )
-
-
-def _is_new() -> pl.Expr:
-    return (pl.col(MOMENT) == pl.col(MOMENT).min().over(USER, ITEM)) & (pl.col(WEIGHT) > 0)
 
 
 def cuts_of(interactions: pl.LazyFrame, config: DataConfig) -> tuple[int, int]:
     """Times at which the validation and the test begin, Unix microseconds.
+
+    Where the share of the newest moment, such as a day, is larger than a split's, the cut is the
+    nearest one that leaves moments on both sides.
 
     Args:
         interactions: Have `time` (Unix microseconds) and `moment`.
         config: The two days, or the shares of the interactions that follow each time.
     """
     if config.cuts:
-        valid, test = map(from_date, config.cuts)
-        return valid, test
-    begin = pl.col(TIME).min().over(USER, MOMENT)
+        first, last = map(from_date, config.cuts)
+        return first, last
+    begin = interactions.select(pl.col(TIME).min().over(USER, MOMENT)).collect()[TIME]
     shares = (config.valid_share + config.test_share, config.test_share)
-    at = [begin.quantile(1 - share, interpolation="higher") for share in shares]
-    valid, test = interactions.select(valid=at[0], test=at[1]).collect().row(0)
-    return int(valid), int(test)
+    valid, test = (begin.quantile(1 - share, interpolation="higher") for share in shares)
+    begins = begin.unique().sort()
+    if len(begins) < 3:
+        return int(valid or 0), int(test or 0)
+    test_at = max(int(begins.search_sorted(test)), 2)
+    valid_at = min(max(int(begins.search_sorted(valid)), 1), test_at - 1)
+    return begins[valid_at], begins[test_at]
 
 
 def time_cut(interactions: pl.LazyFrame, cuts: tuple[int, int]) -> pl.LazyFrame:

@@ -11,6 +11,7 @@ from dataset.prepare.actions import with_weights
 from dataset.prepare.moments import with_moments
 from dataset.prepare.ordering import chronology
 from dataset.prepare.split import TIME_CUT, assign_split, cuts_of, leave_one_out, time_cut
+from dataset.prepare.targets import with_targets
 
 
 def events_of(seed, users=40):
@@ -32,7 +33,8 @@ def by_row(events):
 
 
 def left_out(events, **options):
-    return leave_one_out(with_weights(with_moments(events, **options), {}))
+    rows = with_weights(with_moments(events, **options), {}).collect()
+    return leave_one_out(with_targets(rows, DataConfig(), timed=False).lazy())
 
 
 def frame(*rows):
@@ -186,7 +188,8 @@ def test_times_are_cut_by_default():
         ),
         (
             frame(("u", "a", 1), ("u", "b", 2), ("u", "c", 3), ("v", "a", 9), ("v", "b", 9)),
-            "because a cut by time leaves nothing to predict in valid",
+            "because a cut by time leaves nothing to predict in test; the data reach from "
+            "1970-01-01 to 1970-01-01: `cuts`, or",
         ),
     ],
 )
@@ -194,7 +197,7 @@ def test_leave_one_out_is_the_default_where_a_cut_by_time_is_impossible(events, 
     split = assign_split(events, DataConfig())
 
     assert split.by == "leave-one-out"
-    assert split.notes == (f"leave-one-out, {reason}",)
+    assert split.notes[-1].startswith(f"leave-one-out, {reason}")
     assert set(split.interactions.collect()["split"]) == {TRAIN, VALID, TEST}
 
 
@@ -251,3 +254,69 @@ def test_a_moment_of_more_than_a_day_is_divided_at_the_days_and_said():
     events = split.interactions.filter(pl.col("user_id") == "guest").sort("time").collect()
     assert events["moment"].to_list() == [n // 24 for n in range(100)]
     assert events.filter(pl.col("split") == TRAIN)["time"].max() < split.cuts[0]
+
+
+def test_dates_of_which_the_last_has_more_than_the_share_are_cut_between_days():
+    day = 86_400_000_000
+    rows = [(f"u{n % 10}", f"i{n}", (n // 10) * day) for n in range(70)]
+    rows += [(f"u{n % 10}", f"j{n}", 7 * day) for n in range(30)]
+
+    split = assign_split(frame(*rows), DataConfig())
+
+    assert (split.by, split.cuts, split.notes) == (TIME_CUT, (6 * day, 7 * day), ())
+
+
+def test_cuts_beyond_the_data_are_said():
+    rows = [(f"u{n % 5}", f"i{n}", 1_700_000_000_000_000 + n) for n in range(50)]
+
+    split = assign_split(
+        frame(*rows), DataConfig(split="time-cut", cuts=("2024-01-01", "2024-02-01"))
+    )
+
+    assert split.by == TIME_CUT
+    assert split.notes[0].startswith(
+        "a cut by time leaves nothing to predict in valid and test; the data reach from "
+        "2023-11-14 to 2023-11-14: `cuts`, or"
+    )
+
+
+@pytest.mark.parametrize(("contradicting", "counts"), [(1, "the times"), (9, "order")])
+def test_few_users_whose_order_contradicts_their_times_leave_the_times_to_the_others(
+    contradicting, counts
+):
+    rows = [(f"u{user}", f"i{n}", n * 1_000_000, n) for user in range(40) for n in range(30)]
+    rows = [
+        (user, item, time, -place if int(user[1:]) < contradicting else place)
+        for user, item, time, place in rows
+    ]
+    events = pl.LazyFrame(rows, schema=["user_id", "item_id", "time", "order"], orient="row")
+
+    split = assign_split(events, DataConfig())
+
+    assert split.notes[0].startswith(
+        f"column 'order' contradicts the times of {contradicting} of 40 users, such as order -28 "
+        "at 1970-01-01 00:00:28 after -29 at 1970-01-01 00:00:29: "
+    )
+    assert (split.by == TIME_CUT) == (counts == "the times")
+    own = split.interactions.filter(pl.col("user_id") == "u0").sort("moment").collect()
+    assert own["time"].is_sorted(descending=counts == "order")
+
+
+@pytest.mark.parametrize("timed", [True, False])
+@pytest.mark.parametrize(("repeats", "held_out"), [("allow", True), ("exclude", False), (2, True)])
+def test_a_shop_of_consumables_keeps_its_validation_and_test(timed, repeats, held_out):
+    day = 86_400_000_000
+    rows = [
+        (f"u{user}", f"i{user % 3}", n * 3 * day + user) for user in range(40) for n in range(8)
+    ]
+    events = frame(*rows)
+    if not timed:
+        events = events.rename({"time": "order"})
+        if repeats == 2:
+            return
+
+    split = assign_split(events, DataConfig(repeats=repeats)).interactions.collect()["split"]
+
+    assert (set(split) == {TRAIN, VALID, TEST}) == held_out
+    if held_out and not timed:
+        assert [(split == code).sum() for code in (TRAIN, VALID, TEST)] == [240, 40, 40]
