@@ -1,7 +1,9 @@
 """Checks the rules that every source must keep, and converts it to canonical form."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -34,6 +36,7 @@ from dataset.prepare.schema import (
     is_string,
 )
 from dataset.prepare.sources import Source
+from dataset.prepare.time_zones import note_on_zones
 from dataset.prepare.timestamps import (
     from_date,
     is_ambiguous,
@@ -57,6 +60,7 @@ SPLITS = ("train", "valid", "test")
 AS_TIMES = "write date and time, as 2024-12-31T14:05:00 or Unix time"
 NO_TIMES = f"; export the times, or number each user's rows from the oldest in {ORDER!r}"
 EARLIEST = "2000-01-01"
+NONE: Mapping[str, float] = MappingProxyType({})
 
 
 def canonical(
@@ -65,6 +69,7 @@ def canonical(
     earliest: str = EARLIEST,
     now: float | None = None,
     duplicates: Duplicates = "refuse",
+    actions: Mapping[str, float] = NONE,
 ) -> Source:
     """Check a source and convert it to canonical form: string ids, Unix times, known splits.
 
@@ -73,6 +78,7 @@ def canonical(
         earliest: First day that a timestamp may be of, unless the source states its own.
         now: Unix seconds; times more than a day later are in the future. By default the clock.
         duplicates: What to do about an item id that comes more than once.
+        actions: Weights of the configuration; `merge` takes values from sales, not from refunds.
 
     Returns:
         Items with all columns that can be used. Interactions with `user_id` (null only in rows
@@ -83,7 +89,7 @@ def canonical(
     Raises:
         InputError: rules are broken; names all of them.
     """
-    found = examined(source, earliest=earliest, now=now, duplicates=duplicates)
+    found = examined(source, earliest=earliest, now=now, duplicates=duplicates, actions=actions)
     require_unbroken(found.items, found.interactions)
     return found
 
@@ -94,12 +100,13 @@ def examined(
     earliest: str = EARLIEST,
     now: float | None = None,
     duplicates: Duplicates = "refuse",
+    actions: Mapping[str, float] = NONE,
 ) -> Source:
     """Like `canonical`, but leaves broken rules in the findings; such a table is not canonical."""
     earliest, now = source.earliest or earliest, time.time() if now is None else now
     return replace(
         source,
-        items=checked(source.items, lambda items: canonical_items(items, duplicates)),
+        items=checked(source.items, lambda items: canonical_items(items, duplicates, actions)),
         interactions=checked(
             source.interactions, lambda events: _checked_interactions(events, earliest, now)
         ),
@@ -155,7 +162,8 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
         columns[ACTION] = folded(ACTION)
     require(events, rules)
     if not events.findings.broken:
-        events.findings.notes.extend(_mixed_times(events))
+        zones = note_on_zones(events)
+        events.findings.notes.extend([*_mixed_times(events), *([zones] if zones else [])])
     return replace(events, frame=events.frame.select(**columns))
 
 
