@@ -19,6 +19,7 @@ from dataset.prepare.caps import Caps
 from dataset.prepare.cleaning import NO_TITLE, UNKNOWN_ITEM, Cleaned, Dropped, clean
 from dataset.prepare.item_fields_writer import save_fields
 from dataset.prepare.item_text_columns import rendered
+from dataset.prepare.option_notes import notes_on_options
 from dataset.prepare.option_rules import (
     broken_by_columns,
     broken_by_split,
@@ -91,7 +92,12 @@ def build(
     """
     inputs = {**source.checksums(), **privacy.checksums()}
     with writing(folder, stage=DATA, config=asdict(config), inputs=inputs) as (partial, facts):
-        tables = canonical(source, earliest=config.earliest, duplicates=config.duplicates)
+        tables = canonical(
+            source,
+            earliest=config.earliest,
+            duplicates=config.duplicates,
+            actions=config.actions,
+        )
         require_options(broken_by_columns(tables.interactions, config))
         kept, cut = cut_table(tables.items)
         cleaned = cleaned_tables(config, replace(tables, items=kept), privacy)
@@ -102,7 +108,9 @@ def build(
         for table in (kept, tables.interactions):
             for note in table.findings.notes:
                 logger.warning("%s: %s", table.path, note)
-        for note in splitted.notes:
+        columns = kept.frame.collect_schema().names()
+        of_options = notes_on_options(source, columns, events, splitted, config)
+        for note in (*splitted.notes, *of_options):
             notes.append(note)
             logger.info("%s: %s", source.interactions.path, note)
         path = source.interactions.path

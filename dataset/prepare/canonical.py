@@ -1,7 +1,9 @@
 """Checks the rules that every source must keep, and converts it to canonical form."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import polars as pl
 
@@ -34,6 +36,7 @@ from dataset.prepare.schema import (
     is_string,
 )
 from dataset.prepare.sources import Source
+from dataset.prepare.time_zones import note_on_zones
 from dataset.prepare.timestamps import is_time
 from dataset.prepare.validation import (
     Rule,
@@ -53,6 +56,7 @@ NO_TIMES = f"; export the times, or {AS_PLACES} in {ORDER!r}"
 EARLIEST = "2000-01-01"
 MOST = 5
 """Most columns that a note names"""
+NONE: Mapping[str, float] = MappingProxyType({})
 
 
 def canonical(
@@ -61,6 +65,7 @@ def canonical(
     earliest: str = EARLIEST,
     now: float | None = None,
     duplicates: Duplicates = "refuse",
+    actions: Mapping[str, float] = NONE,
 ) -> Source:
     """Check a source and convert it to canonical form: string ids, Unix times, known splits.
 
@@ -69,6 +74,7 @@ def canonical(
         earliest: First day that a timestamp may be of, unless the source states its own.
         now: Unix seconds; times more than a day later are in the future. By default the clock.
         duplicates: What to do about an item id that comes more than once.
+        actions: Weights of the configuration; `merge` takes values from sales, not from refunds.
 
     Returns:
         Items with all columns that can be used. Interactions with `user_id` (null only in rows
@@ -79,7 +85,7 @@ def canonical(
     Raises:
         InputError: rules are broken; names all of them.
     """
-    found = examined(source, earliest=earliest, now=now, duplicates=duplicates)
+    found = examined(source, earliest=earliest, now=now, duplicates=duplicates, actions=actions)
     require_unbroken(found.items, found.interactions)
     return found
 
@@ -90,12 +96,13 @@ def examined(
     earliest: str = EARLIEST,
     now: float | None = None,
     duplicates: Duplicates = "refuse",
+    actions: Mapping[str, float] = NONE,
 ) -> Source:
     """Like `canonical`, but leaves broken rules in the findings; such a table is not canonical."""
     earliest, now = source.earliest or earliest, time.time() if now is None else now
     return replace(
         source,
-        items=checked(source.items, lambda items: canonical_items(items, duplicates)),
+        items=checked(source.items, lambda items: canonical_items(items, duplicates, actions)),
         interactions=checked(
             source.interactions, lambda events: _checked_interactions(events, earliest, now)
         ),
@@ -163,7 +170,8 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
         columns[ACTION] = folded(ACTION)
     require(events, rules)
     if not events.findings.broken:
-        events.findings.notes.extend(mixed_times(events))
+        zones = note_on_zones(events)
+        events.findings.notes.extend([*mixed_times(events), *([zones] if zones else [])])
     return replace(events, frame=events.frame.select(**columns))
 
 

@@ -18,6 +18,7 @@ from dataset.prepare.build import cleaned_tables
 from dataset.prepare.canonical import examined
 from dataset.prepare.cleaning import Cleaned, Dropped
 from dataset.prepare.item_fields_writer import field_lines
+from dataset.prepare.option_notes import notes_on_options
 from dataset.prepare.option_rules import broken_by_columns, broken_by_split
 from dataset.prepare.recency import when_added
 from dataset.prepare.schema import (
@@ -107,7 +108,9 @@ def check_source(dataset: str, cache: Path, config: DataConfig) -> CheckReport:
         source = open_source(dataset, cache, config)
     except InputError as error:
         return CheckReport(dataset=dataset, broken=str(error).split("\n"))
-    tables = examined(source, earliest=config.earliest, duplicates=config.duplicates)
+    tables = examined(
+        source, earliest=config.earliest, duplicates=config.duplicates, actions=config.actions
+    )
     found = (tables.items.findings, tables.interactions.findings)
     of_tables = [message for each in found for message in each.broken]
     report = CheckReport(
@@ -213,7 +216,9 @@ def _figures(
         doubts_about_actions(list(report.actions), config.actions)
     )
     warnings = [note for table in (kept, tables.interactions) for note in table.findings.notes]
-    warnings += splitted.notes
+    columns = kept.frame.collect_schema().names()
+    of_options = notes_on_options(tables, columns, events_of_users, splitted, config)
+    warnings += [*splitted.notes, *of_options]
     shown = {name: in_words(weights.get(name, weights[""])) for name in report.actions}
     counts = _counts(cleaned, splitted.interactions)
     report = replace(

@@ -96,7 +96,7 @@ def read_items(path: Path, *, config: DataConfig = DEFAULT) -> tuple[int, Iterat
         InputError: the file breaks a rule of items; names all of them.
         OSError: the file cannot be read.
     """
-    table = canonical_items(opened_table(files_at(path), config), config.duplicates)
+    table = canonical_items(opened_table(files_at(path), config), config.duplicates, config.actions)
     require_unbroken(table)
     for note in table.findings.notes:
         logger.warning("%s: %s", path, note)

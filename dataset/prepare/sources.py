@@ -1,5 +1,6 @@
 """Sources of items and interactions: `ml-100k`, or a folder with the files of a shop."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,11 @@ ITEMS, INTERACTIONS = "items", "interactions"
 AS_TEXT = (ITEM, USER, BASKET, TITLE, ACTION, SPLIT)
 """Columns that stay text in CSV, so that `0012` and `1.10` stay ids"""
 DEFAULT = DataConfig()
+OF_FILES = (
+    *("items", "interactions", "columns", "compute", "drop", "ignore", "delimiter"),
+    "earliest",
+)
+"""Options of a shop's files"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +42,8 @@ class Source:
     """Folder of the dataset."""
     earliest: str = ""
     """First day of the source's times, where it is known to be right; or else empty."""
+    overrides: tuple[str, ...] = ()
+    """Options that do not count, because the source states them itself."""
 
     def checksums(self) -> dict[str, str]:
         """SHA-256 of each file, by its path in the folder of the dataset."""
@@ -108,7 +116,8 @@ def opened_table(
         InputError: their content is not what their names say, or a rule does not fit it.
     """
     frame = scanned(files, delimiter=config.delimiter)
-    own = frame.collect_schema().names()
+    with reading(files.path):
+        own = frame.collect_schema().names()
     if files.format == "csv":
         with reading(files.path):
             frame = typed(frame, as_text=_ids_and_names(own, config.columns))
@@ -125,8 +134,21 @@ def opened_table(
         kind=files.format,
         names=renamed,
         own=tuple(own),
-        findings=Findings(dropped=dropped),
+        findings=Findings(dropped=dropped, notes=_named_twice(before, files)),
     )
+
+
+def _named_twice(columns: Sequence[str], files: Files) -> list[str]:
+    """A note for each column of CSV whose name comes again, which polars gives another name."""
+    if files.format != "csv":
+        return []
+    again = {name: re.sub(r"_duplicated_\d+$", "", name) for name in columns}
+    return [
+        f"column {first!r} comes more than once: the first one counts, and another is {name!r}; "
+        f"rename it in the file, map it in data.yaml, or leave it out: `ignore: [{name}]`"
+        for name, first in again.items()
+        if first != name and first in columns
+    ]
 
 
 def _ids_and_names(own: Iterable[str], columns: Mapping[str, str]) -> set[str]:
@@ -184,6 +206,7 @@ def ml_100k(folder: Path) -> Source:
         ),
         root=folder,
         earliest="1997-01-01",
+        overrides=OF_FILES,
     )
 
 

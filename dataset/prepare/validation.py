@@ -221,6 +221,8 @@ def _reason(error: Exception) -> str:
         return f"{reason}; convert it: `iconv -f WINDOWS-1252 -t UTF-8`"
     if "found more fields" in reason:
         return "a line with more columns than the first; check quotes and `delimiter` in data.yaml"
+    if "supertype" in reason:
+        return f"parts that give one column two types ({reason}); write all parts alike"
     if "could not parse" in reason:
         return f"{reason[:120]}; a quote may be missing"
     return reason

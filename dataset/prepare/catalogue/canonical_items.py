@@ -1,5 +1,6 @@
 """Checks the rules that items must keep, and converts them to canonical form."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import polars as pl
@@ -23,12 +24,13 @@ from dataset.prepare.validation import (
 )
 
 
-def canonical_items(items: Table, duplicates: Duplicates) -> Table:
+def canonical_items(items: Table, duplicates: Duplicates, actions: Mapping[str, float]) -> Table:
     """Items with string ids and usable columns, read into memory; broken rules are in the findings.
 
     Args:
         items: The table as found.
         duplicates: What to do about an id that comes more than once; `refuse` breaks a rule.
+        actions: Weights of actions that the configuration gives.
     """
     require_columns(items, [ITEM, TITLE])
     require_type(items, ITEM, "be text or whole numbers", is_id, remedy=AS_IDS)
@@ -58,7 +60,7 @@ def canonical_items(items: Table, duplicates: Duplicates) -> Table:
     with reading(items.path):
         rows = items.frame.with_columns(id_text(ITEM, kind)).collect()
     if duplicates != "refuse":
-        rows = _one_of_each(rows, items, duplicates)
+        rows = _one_of_each(rows, items, duplicates, actions)
     if items.shared:
         rows = rows.drop(OF_INTERACTIONS, strict=False)
         items.findings.unused.update(dict.fromkeys(OF_INTERACTIONS, "not of the item"))
@@ -75,9 +77,11 @@ def _unique(kind: pl.DataType) -> Rule:
     )
 
 
-def _one_of_each(rows: pl.DataFrame, items: Table, keep: Duplicates) -> pl.DataFrame:
+def _one_of_each(
+    rows: pl.DataFrame, items: Table, keep: Duplicates, actions: Mapping[str, float]
+) -> pl.DataFrame:
     if keep == "merge":
-        kept = merged(rows, leave_out=OF_INTERACTIONS if items.shared else ())
+        kept = merged(rows, leave_out=OF_INTERACTIONS if items.shared else (), actions=actions)
     else:
         kept = rows.unique(
             subset=ITEM, keep="first" if keep == "first" else "last", maintain_order=True

@@ -1,31 +1,44 @@
 """One row of each item id from many, such as the lines of a shop's sales."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import polars as pl
 
-from dataset.prepare.schema import BASKET, ITEM, ORDER, TIMESTAMP, TITLE, is_string
+from dataset.actions import PLAIN, raw_weights
+from dataset.prepare.actions import folded
+from dataset.prepare.schema import ACTION, BASKET, ITEM, ORDER, TIMESTAMP, TITLE, is_string
 from dataset.prepare.timestamps import is_time, unix_microseconds
 
 SHARED_BY = 3
 """Items from which a title counts as a remark, if it is the usual one of less than half of them"""
 _WHEN, _PLACE, _TIMES, _USUAL, _REMARK = "when", "place", "times", "usual", "remark"
+_SALE = "sale"
 
 
-def merged(rows: pl.DataFrame, *, leave_out: Sequence[str] = ()) -> pl.DataFrame:
+def merged(
+    rows: pl.DataFrame,
+    *,
+    leave_out: Sequence[str] = (),
+    actions: Mapping[str, float] = MappingProxyType({}),
+) -> pl.DataFrame:
     """One row of each item id: the most frequent text, the newest of everything else.
 
     A text counts once a basket, or once a row where there are no baskets. The newest is the last
-    by time, by order, or else by place in the table. A title that several items have, and that is
+    by time, by order, or else by place in the table; a refund, which may be of an old price, only
+    where there is no other. A title that several items have, and that is
     the usual one of few of them, is a remark, such as `damaged`. It names an item only if nothing
     else does. Texts that are equally frequent: the newer one, then the first by alphabet.
 
     Args:
         rows: Ids as text. `timestamp` or `order` dates the rows, `basket` counts them.
         leave_out: Columns that are no attributes of an item.
+        actions: Weights of actions that the configuration gives, which say what takes away.
     """
-    rows = rows.with_columns(_age(rows.schema).alias(_WHEN)).with_row_index(_PLACE)
-    kept = [name for name in rows.columns if name not in (ITEM, _WHEN, _PLACE, *leave_out)]
+    kept = [name for name in rows.columns if name not in (ITEM, *leave_out)]
+    rows = rows.with_columns(
+        _age(rows.schema).alias(_WHEN), _is_sale(rows.schema, actions).alias(_SALE)
+    ).with_row_index(_PLACE)
     texts = [name for name in kept if is_string(rows.schema[name])]
     others = [_newest(name, rows.schema[name]) for name in kept if name not in texts]
     items = rows.group_by(ITEM).agg(others)
@@ -40,11 +53,19 @@ def _age(schema: pl.Schema) -> pl.Expr:
     return pl.col(ORDER) if ORDER in schema else pl.lit(0)
 
 
+def _is_sale(schema: pl.Schema, actions: Mapping[str, float]) -> pl.Expr:
+    """Whether the action of a row has a positive weight; true without actions."""
+    if ACTION not in schema or not is_string(schema[ACTION]):
+        return pl.lit(value=True)
+    known = raw_weights(actions)
+    return folded(ACTION).replace_strict(known, default=PLAIN, return_dtype=pl.Float64) > 0
+
+
 def _newest(name: str, kind: pl.DataType) -> pl.Expr:
     """The last value that is known; of several at one time the largest, if they can be compared."""
     value = pl.col(name).fill_nan(None) if kind.is_float() else pl.col(name)
     comparable = kind.is_numeric() or kind.is_temporal()
-    return value.sort_by(_WHEN, name if comparable else _PLACE).drop_nulls().last()
+    return value.sort_by(_SALE, _WHEN, name if comparable else _PLACE).drop_nulls().last()
 
 
 def _most_frequent(rows: pl.DataFrame, name: str) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from datetime import datetime
 
 import polars as pl
 import pytest
@@ -10,6 +11,7 @@ from dataset.arrays import load_dataset
 from dataset.config import DataConfig
 from dataset.prepare.build import build, is_current
 from dataset.prepare.sources import open_source
+from dataset.prepare.validation import InputError
 from lineage.manifest import read_manifest
 
 ITEMS = pl.DataFrame(
@@ -171,3 +173,26 @@ def test_a_json_null_is_no_id_and_the_word_null_is_one(tmp_path):
 
     with pytest.raises(ValueError, match="'user_id' must not be null or empty, got 1 rows"):
         build(DataConfig(), open_source(str(tmp_path)), tmp_path / "data")
+
+
+def test_a_column_of_csv_that_comes_twice_is_said(tmp_path):
+    (tmp_path / "items.csv").write_text("item_id,title,title\na,Kettle,Red\n")
+    (tmp_path / "interactions.csv").write_text("user_id,item_id,timestamp\nu,a,1700000000\n")
+
+    (note,) = open_source(str(tmp_path), tmp_path).items.findings.notes
+    assert note.startswith("column 'title' comes more than once: the first one counts, and another")
+    assert "`ignore: [title_duplicated_0]`" in note
+    ignored = DataConfig(ignore=("title_duplicated_0",))
+    assert not open_source(str(tmp_path), tmp_path, ignored).items.findings.notes
+
+
+def test_parts_of_which_some_have_a_zone_are_refused_in_one_line(tmp_path):
+    times = pl.Series("timestamp", [datetime(2024, 1, 1)])
+    parts = tmp_path / "interactions.parquet"
+    parts.mkdir()
+    for name, column in (("a", times), ("b", times.dt.replace_time_zone("UTC"))):
+        pl.DataFrame([column]).write_parquet(parts / f"{name}.parquet")
+    ITEMS.write_parquet(tmp_path / "items.parquet")
+
+    with pytest.raises(InputError, match=r"parts that give one column two types .*; write all"):
+        open_source(str(tmp_path))

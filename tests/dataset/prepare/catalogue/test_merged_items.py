@@ -97,3 +97,18 @@ def test_lists_and_dates_are_merged_too():
     )
 
     assert merged(rows).row(0) == ("a", "Kettle", ["old", "red"], False, "Acme")
+
+
+def test_a_refund_gives_a_price_only_where_no_sale_does():
+    rows = lines(
+        ("a", "Kettle", 3.0, 1, "Sale"),
+        ("a", "Kettle", 2.0, 9, "Refund"),
+        ("b", "Lamp", 5.0, 1, "refund"),
+        ("c", "Cup", 6.0, 1, "sale"),
+        ("c", "Cup", 7.0, 2, "swap"),
+        columns=("item_id", "title", "price", "timestamp", "action"),
+    )
+
+    prices = {item: row["price"] for item, row in by_item(rows).items()}
+    assert prices == {"a": 3.0, "b": 5.0, "c": 7.0}
+    assert by_item(rows, actions={"swap": -8})["c"]["price"] == 6.0
