@@ -66,7 +66,7 @@ def relative_weights(learnt: Collection[str], given: Mapping[str, float]) -> dic
     """Weights relative to the largest weight of the data, so that their scale does not matter.
 
     Args:
-        learnt: Folded names of the training split's actions; "" for interactions without action.
+        learnt: Folded names of the data's actions; "" for interactions without action.
         given: Weights of the configuration.
 
     Returns:

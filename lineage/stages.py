@@ -73,7 +73,7 @@ EVALUATED: Mapping[str, Stage] = {
             target="data",
             needs=(),
             writes=("items.npy", "times.npy", "texts.utf8.npy"),
-            format=10,  # 9 has no baskets without a user, no weights of actions, and what bots did
+            format=11,  # 10 takes actions from the training split alone, and lets them undo others
             reads_from=10,
         ),
         Stage(

@@ -42,7 +42,6 @@ from dataset.prepare.without_user import (
     said_of,
     split_baskets,
     to_baskets,
-    with_taking_away,
 )
 from lineage.manifest import is_up_to_date, writing
 from lineage.stages import DATA
@@ -101,12 +100,14 @@ def build(
         _require_training(source.interactions, events)
         require_positive(source.interactions.path, events, TRAIN)
         text = pl.Series(TEXT, rendered(items, config), pl.String)
-        data = to_arrays(items.with_columns(text), users, events, config.actions)
+        others = [] if cleaned.baskets is None else actions_of(cleaned.baskets)
+        data = to_arrays(items.with_columns(text), users, events, config.actions, others)
         data = with_repeats(source.interactions.path, data, config)
         if cleaned.baskets is not None:
             data, facts[WITHOUT_USER] = _with_baskets(data, cleaned.baskets, splitted, items)
         save_dataset(partial, data)
-        of_actions = notes_on_actions(actions_of(events), data.action_weights, config.actions)
+        used = sorted({*actions_of(events), *others})
+        of_actions = notes_on_actions(used, data.action_weights, config.actions)
         for note in (*of_actions, *notes_on_repeats(data)):
             notes.append(note)
             logger.info("%s: %s", source.interactions.path, note)
@@ -194,7 +195,6 @@ def _with_baskets(
 ) -> tuple[Dataset, dict[str, int]]:
     """The dataset with its baskets without a user, and how many there are."""
     baskets = split_baskets(baskets, splitted)
-    data = with_taking_away(data, baskets)
     found = to_baskets(baskets, items, data)
     counts = {BASKETS: len(found), **_by_split(baskets)}
     data = replace(data, purchases_without_user=found)
