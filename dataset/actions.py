@@ -62,22 +62,19 @@ def without_weight(names: Collection[str], given: Mapping[str, float]) -> list[s
     return sorted({name for name in names if name} - raw_weights(given).keys())
 
 
-def relative_weights(
-    learnt: Collection[str], given: Mapping[str, float], later: Collection[str] = ()
-) -> dict[str, float]:
+def relative_weights(names: Collection[str], given: Mapping[str, float]) -> dict[str, float]:
     """Weights relative to the largest weight of the data, so that their scale does not matter.
 
     Args:
-        learnt: Folded names of the training split's actions; "" for interactions without action.
+        names: Folded names of the data's actions; "" for interactions without action.
         given: Weights of the configuration.
-        later: Folded names of actions that are known, too, but decide no scale.
 
     Returns:
-        Weight of every known name and of "". The largest of the names learnt is 1, so a log of one
+        Weight of every known name and of "". The largest of the data's names is 1, so a log of one
         action has weights of 1. Only names that are not among them may have more.
     """
-    raw = {"": PLAIN, **dict.fromkeys((*learnt, *later), PLAIN), **raw_weights(given)}
-    largest = max((raw[name] for name in learnt if raw[name] > 0), default=max(raw.values()))
+    raw = {"": PLAIN, **dict.fromkeys(names, PLAIN), **raw_weights(given)}
+    largest = max((raw[name] for name in names if raw[name] > 0), default=max(raw.values()))
     return {name: weight / largest for name, weight in raw.items()}
 
 

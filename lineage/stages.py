@@ -73,7 +73,7 @@ EVALUATED: Mapping[str, Stage] = {
             target="data",
             needs=(),
             writes=("items.npy", "times.npy", "texts.utf8.npy"),
-            format=11,  # 10 has no times at which items were added
+            format=11,  # 10 has actions of the training split alone, and no times of items
             reads_from=10,
         ),
         Stage(

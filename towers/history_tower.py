@@ -1,5 +1,7 @@
 """The user tower over items: one soft token per purchase, all positions encoded in one pass."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -71,6 +73,13 @@ class HistoryTower(nn.Module):
     def trust_items(self) -> None:
         """Reset the projected state to zero, so that an embedding is the sum of its own tokens."""
         self.out.weight.zero_()
+
+    @torch.no_grad()
+    def know_only(self, actions: Sequence[int]) -> None:
+        """Embed all but some actions as unknown ones, because training has not taught them."""
+        others = torch.ones(len(self.actions.weight), dtype=torch.bool)
+        others[list(actions)] = False
+        self.actions.weight[others.to(self.actions.weight.device)] = self.actions.weight[0].clone()
 
     def forward(
         self, items: Tensor, packed: PackedBatch, cells: Tensor, searches: Tensor

@@ -20,6 +20,7 @@ from backbone.encode_texts import in_batches, in_order
 from backbone.layers import states_below
 from backbone.optimizer import adamw
 from dataset.cases import Cases
+from dataset.interaction_codes import GAPS
 from evaluation.metrics import recall
 from evaluation.search import exact_search
 from towers.batches import TowersBatch, Training
@@ -133,6 +134,8 @@ class TowersModule(LightningModule):
         """(users, dimension): embeddings of shoppers after their histories."""
         self.average.eval()
         tower = self.average.user_tower
+        if isinstance(tower, HistoryTower):
+            tower.know_only(np.unique(self.examples.interaction_codes // GAPS).tolist())
         if not histories:
             return items[:0]
         if isinstance(tower, HistoryTower):

@@ -1,6 +1,6 @@
 """Turns cleaned tables into arrays: rows instead of ids, and each history contiguous."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dataset.actions import relative_weights
-from dataset.arrays import TRAIN, VALID, Dataset, StringColumn
+from dataset.arrays import VALID, Dataset, StringColumn
 from dataset.interaction_codes import action_numbers
 from dataset.prepare.actions import actions_of
 from dataset.prepare.ordering import chronology, stable_hash
@@ -59,20 +59,26 @@ def to_arrays(
     users: pl.DataFrame,
     events: pl.DataFrame,
     actions: Mapping[str, float] | None = None,
+    elsewhere: Collection[str] = (),
 ) -> Dataset:
     """Build a dataset from the tables of `collected`, with a `text` column on the items.
+
+    Names and weights of the actions are those of the shop: of every split, so that they mean the
+    same before and after an action is first used.
 
     Args:
         items: One row per item.
         users: One row per user.
-        events: Interactions with their `weight`.
+        events: Interactions.
         actions: Weights of actions that the configuration gives, by name.
+        elsewhere: Names of actions of the shop's other tables, "" for none.
     """
     item_rows = events[ITEM_ROW].cast(pl.Int32).to_numpy()
     splits = events[SPLIT].to_numpy()
-    names = _actions(events)
+    used = {*actions_of(events), *elsewhere}
+    names = sorted(used - {""})
     numbers = np.zeros(len(events), np.int32)
-    if names:
+    if ACTION in events.columns:
         number_of = {name: number for number, name in enumerate(names, 1)}
         numbers = action_numbers(events[ACTION].to_list(), number_of)
     data = Dataset(
@@ -89,18 +95,9 @@ def to_arrays(
         action_names=names,
         splits=splits,
         popularity=np.zeros(len(items)),
-        action_weights=relative_weights(actions_of(events, TRAIN), actions or {}, names),
+        action_weights=relative_weights(used, actions or {}),
     )
     return replace(data, popularity=data.popularity_before(VALID))
-
-
-def _actions(events: pl.DataFrame) -> list[str]:
-    """Sorted names of the training split's actions, then those of later actions.
-
-    An empty name is no action.
-    """
-    learnt = [name for name in actions_of(events, TRAIN) if name]
-    return [*learnt, *(name for name in actions_of(events) if name and name not in learnt)]
 
 
 def _timed(events: pl.DataFrame) -> bool:

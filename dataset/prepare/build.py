@@ -48,7 +48,6 @@ from dataset.prepare.without_user import (
     said_of,
     split_baskets,
     to_baskets,
-    with_taking_away,
 )
 from lineage.manifest import is_up_to_date, writing
 from lineage.stages import DATA
@@ -116,7 +115,8 @@ def build(
         path = source.interactions.path
         require_options(broken_by_split(path, events, splitted, config))
         text = pl.Series(TEXT, rendered(items, config), pl.String)
-        data = to_arrays(items.with_columns(text), users, events, config.actions)
+        others = [] if cleaned.baskets is None else actions_of(cleaned.baskets)
+        data = to_arrays(items.with_columns(text), users, events, config.actions, others)
         data = with_repeats(data, config)
         if cleaned.baskets is not None:
             data, facts[WITHOUT_USER] = _with_baskets(data, cleaned.baskets, splitted, items)
@@ -125,7 +125,8 @@ def build(
             notes.append(note_on(column))
             logger.info("%s: %s", source.items.path, notes[-1])
         save_dataset(partial, replace(data, added=added))
-        of_actions = notes_on_actions(actions_of(events), data.action_weights, config.actions)
+        used = sorted({*actions_of(events), *others})
+        of_actions = notes_on_actions(used, data.action_weights, config.actions)
         for note in (*of_actions, *notes_on_repeats(data)):
             notes.append(note)
             logger.info("%s: %s", source.interactions.path, note)
@@ -227,7 +228,6 @@ def _with_baskets(
 ) -> tuple[Dataset, dict[str, int]]:
     """The dataset with its baskets without a user, and how many there are."""
     baskets = split_baskets(baskets, splitted)
-    data = with_taking_away(data, baskets)
     found = to_baskets(baskets, items, data)
     counts = {BASKETS: len(found), **by_split(baskets)}
     data = replace(data, purchases_without_user=found)

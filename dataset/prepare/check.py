@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 
 from dataset.actions import in_words, relative_weights
-from dataset.arrays import TRAIN
 from dataset.config import DataConfig
 from dataset.interaction_codes import MICROSECONDS
 from dataset.prepare.actions import actions_of, doubts_about_actions
@@ -211,7 +210,7 @@ def _figures(
         field_lines(cleaned.items.collect())
     except InputError as error:
         broken[ITEM] = str(error)
-    weights = _weights(splitted.interactions, config)
+    weights = _weights(cleaned, config)
     tables.interactions.findings.notes.extend(
         doubts_about_actions(list(report.actions), config.actions)
     )
@@ -227,11 +226,13 @@ def _figures(
     return report, broken
 
 
-def _weights(events: pl.LazyFrame, config: DataConfig) -> Mapping[str, float]:
-    learnt = events.filter(pl.col(SPLIT) == TRAIN)
-    if ACTION not in learnt.collect_schema():
-        return relative_weights([], config.actions)
-    return relative_weights(actions_of(learnt.select(ACTION).unique().collect()), config.actions)
+def _weights(cleaned: Cleaned, config: DataConfig) -> Mapping[str, float]:
+    used = set[str]()
+    if ACTION in cleaned.interactions.collect_schema():
+        used.update(actions_of(cleaned.interactions.select(ACTION).unique().collect()))
+    if cleaned.baskets is not None:
+        used.update(actions_of(cleaned.baskets))
+    return relative_weights(used, config.actions)
 
 
 def _counts(cleaned: Cleaned, events: pl.LazyFrame) -> dict[str, Any]:

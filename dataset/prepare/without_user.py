@@ -1,7 +1,5 @@
 """Rows without a user: baskets of nobody known, which count for items and are in no history."""
 
-from dataclasses import replace
-
 import numpy as np
 import polars as pl
 
@@ -84,14 +82,6 @@ def split_baskets(baskets: pl.DataFrame, splitted: Splitted) -> pl.DataFrame:
     for later, start in zip((VALID, TEST), splitted.cuts, strict=False):
         code = pl.when(pl.col(TIME) >= start).then(pl.lit(later, pl.UInt8)).otherwise(code)
     return baskets.with_columns(code.alias(SPLIT))
-
-
-def with_taking_away(data: Dataset, baskets: pl.DataFrame) -> Dataset:
-    """The dataset with the names of the actions by which only strangers take away."""
-    if ACTION not in baskets.columns:
-        return data
-    away = set(takes_away(data.action_weights)) & set(baskets[ACTION].unique().to_list())
-    return replace(data, action_names=[*data.action_names, *sorted(away - set(data.action_names))])
 
 
 def to_baskets(baskets: pl.DataFrame, items: pl.DataFrame, data: Dataset) -> Baskets:

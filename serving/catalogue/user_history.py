@@ -21,8 +21,7 @@ def history_with(
     """What stands of a user's full history, and what the user took away.
 
     A release may contain some of the events; those count once. The release contains an event if
-    the user's history has the same item in the same second; without times, the same item suffices.
-    It contains one that takes away only if its interaction takes away, too.
+    the user did the same with the same item in the same second; without times, at any time.
 
     Args:
         data: Data stage of the release.
@@ -36,19 +35,19 @@ def history_with(
     times = whole_seconds(data.times[span]) if data.timed else data.times[span]
     if since:
         weighed = weights_by_name(data, [event.action for _, event in since])
-        known = set(_keys(items, times if data.timed else None, weights))
+        known = set(_keys(items, times if data.timed else None, numbers, weights))
+        named = action_numbers([event.action for _, event in since], actions)
         rows = np.array([row for row, _ in since], np.int32)
         seconds = np.array([event.time for _, event in since], np.int64)
-        keys = _keys(rows, seconds if data.timed else None, weighed)
+        keys = _keys(rows, seconds if data.timed else None, named, weighed)
         fresh = [at for at, key in enumerate(keys) if key not in known]
         new = [since[at] for at in fresh]
         weights = np.concatenate([weights, weighed[fresh]])
         items = np.concatenate([items, np.array([row for row, _ in new], np.int32)])
         times = np.concatenate([times, np.array([event.time for _, event in new], np.int64)])
-        new_numbers = action_numbers([event.action for _, event in new], actions)
-        numbers = np.concatenate([numbers, new_numbers])
-        named = excluding_by_name(data, [event.action for _, event in new])
-        excluding = np.concatenate([excluding, named])
+        numbers = np.concatenate([numbers, named[fresh]])
+        left_out = excluding_by_name(data, [event.action for _, event in new])
+        excluding = np.concatenate([excluding, left_out])
     when = np.maximum.accumulate(times) if data.timed else None
     return history_of(items, weights, numbers, when, excluding)
 
@@ -83,8 +82,15 @@ def span_after(data: Dataset, user: int, until: int | None) -> slice:
 
 
 def _keys(
-    items: NDArray[np.int32], times: NDArray[np.int64] | None, weights: NDArray[np.float32]
-) -> list[tuple[int, int, bool]]:
-    """What tells whether a release contains an event: item, second, and whether it takes away."""
+    items: NDArray[np.int32],
+    times: NDArray[np.int64] | None,
+    numbers: NDArray[np.int32],
+    weights: NDArray[np.float32],
+) -> list[tuple[int, int, int, bool]]:
+    """What tells whether a release contains an event: item, second and action.
+
+    Names that the release lacks share a number, so whether one takes away is told apart.
+    """
     seconds = [0] * len(items) if times is None else times.tolist()
-    return list(zip(items.tolist(), seconds, (weights < 0).tolist(), strict=True))
+    columns = (items.tolist(), seconds, numbers.tolist(), (weights < 0).tolist())
+    return list(zip(*columns, strict=True))

@@ -20,14 +20,10 @@ from dataset.interaction_codes import action_numbers, history_weights
 from dataset.repeats import Repeats
 from dataset.training_examples import training_examples
 
-NAMES = {
-    "view": 0.125,
-    "cart": 0.375,
-    "purchase": 1.0,
-    "remove_from_cart": -0.375,
-    "refund": -1.0,
-    "hide": ALL,
-}
+WEIGHED = [0.125, 0.375, 1.0, -0.375, -1.0, ALL]
+NAMES = dict(
+    zip(["view", "cart", "purchase", "remove_from_cart", "refund", "hide"], WEIGHED, strict=True)
+)
 
 
 def stands(*actions):

@@ -2,18 +2,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import towers.module as module_file
 from backbone.batch import pad
 from backbone.config import AdapterConfig, TrainingConfig
 from backbone.load import load_tokenizer
-from dataset.arrays import TEST, VALID, save_dataset
+from dataset.arrays import TEST, TRAIN, VALID, save_dataset
+from dataset.interaction_codes import GAPS
 from lineage.cli import run
 from lineage.manifest import MissingArtifactError, read_manifest, writing
 from tests.rounding import SERVED, TINY_BERT, least_cosine, rounding
 from towers.artifact import load_item_tower
 from towers.config import TowersConfig
-from towers.fit import text_inputs
+from towers.fit import build_module, text_inputs, training_source
 from towers.item_tower import ItemTower
 from towers.module import TowersModule
 from towers.train import train, trial
@@ -131,6 +133,24 @@ def test_a_killed_training_resumes_to_the_same_towers(trained, root, config, mon
     assert epochs == [1, 2]
     tolerance = rounding(uninterrupted, terms=12 * 2 * 512)  # twelve steps, each there and back
     np.testing.assert_allclose(embeddings(root), uninterrupted, atol=tolerance)
+
+
+def test_an_action_that_training_never_saw_is_embedded_as_an_unknown_one(shop, tiny_bert):
+    training = TrainingConfig(trained_layers=2)
+    config = TowersConfig(
+        backbone=str(tiny_bert), dimension=16, widths=[8], item_layers=0, training=training
+    )
+    late = replace(shop, actions=np.where(shop.splits == TRAIN, 1, 2).astype(np.int32))
+    inputs = text_inputs(late, load_tokenizer(str(tiny_bert)), config)
+    source = training_source(config, late, inputs)
+    module = build_module(config, late, source, 1).cpu()
+    torch.nn.init.normal_(module.average.user_tower.actions.weight)
+    histories, codes = [late.items[:2]] * 3, [np.full(2, GAPS * number) for number in range(3)]
+
+    unknown, learnt, unseen = module.embed_users(module.embed_items(), histories, codes)
+
+    torch.testing.assert_close(unseen, unknown)
+    assert (learnt - unknown).abs().max() > 0.01
 
 
 def test_frozen_layers_encode_each_text_once(root, config, monkeypatch):

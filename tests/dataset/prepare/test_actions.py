@@ -1,10 +1,11 @@
 import json
 
+import numpy as np
 import polars as pl
 import pytest
 
 from dataset.__main__ import main
-from dataset.arrays import ABOUT, load_dataset
+from dataset.arrays import ABOUT, TEST, load_dataset
 from dataset.config import NOTES, DataConfig
 from dataset.prepare.build import build, is_current
 from dataset.prepare.check import check_source
@@ -129,7 +130,42 @@ def test_a_test_of_a_refund_alone_is_none(make_folder, tmp_path):
 def test_an_action_that_only_the_test_takes_away_with_is_known(built):
     data = built([("u", "a", "view"), ("u", "b", "view"), ("u", "a", "hide", "test")])
 
-    assert data.action_names == ["view", "hide"]
+    assert data.action_names == ["hide", "view"]
+
+
+def test_an_action_that_is_first_used_after_training_has_its_number_and_weight(built, tmp_path):
+    views = [(user, item, "view") for user in "uvw" for item in "abc"]
+    data = built([*views, ("u", "a", "cart"), ("u", "d", "purchase", "test")])
+    (bought,) = np.flatnonzero(data.splits == TEST)
+
+    assert data.action_names[data.actions[bought] - 1] == "purchase"
+    assert data.weights[bought] == 1
+    assert data.action_excludes[data.actions].sum() == 1
+    assert len(data.demand().keys) == 1
+    assert counts(data)["b"] == 3 / 8
+    (note,) = [n for n in read_manifest(tmp_path / "data", "data").facts[NOTES] if "weight" in n]
+    assert note == "actions count by weight: purchase 1, cart 0.375, view 0.125"
+    report = check_source(str(tmp_path / "shop"), tmp_path, DataConfig())
+    assert report.action_weights == {"purchase": "1", "cart": "0.375", "view": "0.125"}
+
+
+def test_actions_of_baskets_without_a_user_count_by_the_same_weights(make_folder, tmp_path):
+    rows = [("u", "a", "view", "1"), ("u", "b", "view", "2"), (None, "c", "purchase", "3")]
+    users, items, actions, baskets = zip(*rows, strict=True)
+    times = [START + second for second in range(3)]
+    events = pl.DataFrame(
+        {
+            "user_id": users,
+            "item_id": items,
+            "timestamp": times,
+            "split": "train",
+            "action": actions,
+            "basket": baskets,
+        }
+    )
+    build(DataConfig(), shop_folder(make_folder(events=events)), tmp_path / "data")
+
+    assert counts(load_dataset(tmp_path / "data")) == {"a": 0.125, "b": 0.125, "c": 1, "d": 0}
 
 
 def test_a_log_without_a_positive_action_is_refused_with_the_remedy(shop_of, tmp_path):

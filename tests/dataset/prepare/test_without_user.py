@@ -179,6 +179,6 @@ def test_a_basket_is_refunded_within_itself_also_by_an_action_that_no_user_does(
     stands = data.bought_without_user(TEST + 1)
     found = data.purchases_without_user.items[stands].tolist()
     assert sorted(data.item_ids[row] for row in found) == ["b", "c"]
-    assert data.action_names[-1] == "cancel"
+    assert "cancel" in data.action_names
     sold = data.demand().between(np.arange(4), 0, START + 100)
     assert dict(zip(data.item_ids, sold.tolist(), strict=True)) == {"a": 2, "b": 1, "c": 1, "d": 1}

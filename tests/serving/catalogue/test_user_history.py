@@ -16,6 +16,12 @@ def event(row, time, action="buy"):
     return Event(user_id="u3", item_id=f"i{row}", action=action, time=int(time))
 
 
+def exported(data, place):
+    """The event of an interaction of the release; one without action has an unknown one."""
+    action = ["rent", *data.action_names][data.actions[place]]
+    return event(data.items[place], whole_seconds(data.times)[place], action)
+
+
 @pytest.fixture
 def span(shop):
     return slice(shop.offsets[3], shop.offsets[4])
@@ -49,7 +55,7 @@ def test_without_events_the_history_is_the_releases(shop, span):
 
 def test_events_that_a_rebuild_contains_count_once(shop, span):
     seconds = whole_seconds(shop.times[span])
-    known = [event(*pair) for pair in zip(shop.items[span], seconds, strict=True)]
+    known = [exported(shop, place) for place in range(span.start, span.stop)]
     again = event(int(shop.items[span][0]), seconds[-1] + 5)
 
     found = Catalogue.of(shop).history("u3", [*known, again])
@@ -57,14 +63,31 @@ def test_events_that_a_rebuild_contains_count_once(shop, span):
     np.testing.assert_array_equal(found.items, [*shop.items[span], shop.items[span][0]])
 
 
-def test_without_times_a_known_item_counts_once(shop, span):
+def test_without_times_a_known_item_and_action_count_once(shop, span):
     untimed = replace(shop, timed=False)
+    known = replace(exported(shop, span.start + 2), time=7)
 
-    found = Catalogue.of(untimed).history("u3", [event(shop.items[span][2], 7), event(239, 9)])
+    found = Catalogue.of(untimed).history("u3", [known, event(239, 9)])
 
     np.testing.assert_array_equal(found.items, [*shop.items[span], 239])
     alone = Catalogue.of(untimed).history("x", [event(239, 9)])
     assert found.interaction_codes[-1] == alone.interaction_codes[-1]
+
+
+@pytest.mark.parametrize("timed", [True, False])
+@pytest.mark.parametrize("action", ["buy", "rent", "refund"])
+def test_another_action_on_a_known_item_counts_also_in_the_same_second(shop, span, timed, action):
+    weights = {"": 0.125, "view": 0.125, "buy": 1.0, "refund": -1.0}
+    viewed = replace(
+        shop, timed=timed, action_weights=weights, actions=np.full_like(shop.actions, 2)
+    )
+    row, time = shop.items[span][-1], whole_seconds(shop.times[span])[-1]
+
+    found = Catalogue.of(viewed).history("u3", [event(row, time, "view"), event(row, time, action)])
+
+    before = shop.items[span].tolist()
+    assert found.items.tolist() == (before[:-1] if action == "refund" else [*before, row])
+    assert found.excluding.any() == (action == "buy")
 
 
 def test_an_event_older_than_the_release_gets_its_last_time(shop, span):
@@ -85,7 +108,7 @@ def test_events_with_unknown_items_are_ignored(shop):
 
 def test_a_release_with_finer_times_contains_the_event_of_the_same_second(shop, span):
     finer = replace(shop, times=shop.times + 999_999)
-    known = event(shop.items[span][-1], whole_seconds(shop.times[span])[-1])
+    known = exported(shop, span.stop - 1)
 
     found = Catalogue.of(finer).history("u3", [known])
 
