@@ -110,8 +110,12 @@ def _of_pairs_with_negatives(rows: pl.DataFrame, rule: Repeats) -> pl.DataFrame:
     for pair, group in groupby(range(len(touched)), touched[_PAIR].to_list().__getitem__):
         own = list(group)
         found += _of_pair(pair, touched[own[0] : own[-1] + 1], rule)
-    kinds = {_PAIR: pl.Int64, MOMENT: rows.schema[MOMENT], _SEEN: pl.Boolean, _BEFORE: pl.Boolean}
-    schema: dict[str, Any] = dict(kinds)
+    schema: dict[str, Any] = {
+        _PAIR: pl.Int64,
+        MOMENT: rows.schema[MOMENT],
+        _SEEN: pl.Boolean,
+        _BEFORE: pl.Boolean,
+    }
     return pl.DataFrame(found, schema=schema, orient="row")
 
 
