@@ -15,10 +15,9 @@ from lineage.processes import Processes
 from tests.rounding import rounding
 from tests.stage_command import TOGETHER, started
 from towers.config import TowersConfig
-from towers.fit import batches, text_inputs, training_source
 from towers.model import build_two_tower
 from towers.sampled_softmax import sampled_softmax
-from towers.train import trial
+from towers.train import batches, text_inputs, training_source, trial
 
 pytestmark = pytest.mark.training
 
@@ -44,15 +43,9 @@ def config_of(tiny_bert, reads):
     )
 
 
-@pytest.mark.parametrize(
-    ("reads", "python"),
-    [
-        pytest.param("items", ["-m"], marks=pytest.mark.slow, id="items"),
-        pytest.param("titles", ["-c", TOGETHER], id="titles"),
-    ],
-)
-def test_two_processes_train_the_towers_of_one_with_the_double_batch(  # noqa: PLR0917
-    shop, tiny_bert, tmp_path, reads, python, monkeypatch
+@pytest.mark.parametrize("reads", [pytest.param("items", marks=pytest.mark.slow), "titles"])
+def test_two_processes_train_the_towers_of_one_with_the_double_batch(
+    shop, tiny_bert, tmp_path, reads, monkeypatch
 ):
     """The command starts the second process, or `torchrun` starts both."""
     monkeypatch.setenv("SHORTLIST_PRECISION", "fp32")
@@ -60,6 +53,7 @@ def test_two_processes_train_the_towers_of_one_with_the_double_batch(  # noqa: P
     for root in roots:
         with writing(root / "data", stage="data", config={}, inputs={}) as (folder, _):
             save_dataset(folder, shop)
+    python = ["-m"] if reads == "items" else ["-c", TOGETHER]
     process = started([*python, "towers.trial"], config, roots[0])
     training = replace(config.training, devices=1, batch_size=80)
     run("trial/towers", replace(config, training=training), roots[1], trial)
