@@ -34,7 +34,7 @@ class Clock:
     """Asking time by full hours, or the release's own time if its events end long before."""
 
     newest: int
-    """Unix seconds of the newest event that is counted"""
+    """Unix seconds of the newest event of any kind, as of `later_events`"""
     wall: Callable[[], float] = time.time
     """Returns Unix seconds"""
 

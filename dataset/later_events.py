@@ -11,8 +11,10 @@ from dataset.demand import Demand
 from dataset.interaction_codes import DAY, MICROSECONDS, whole_seconds
 from dataset.purchases import purchases
 
+QUIET = 7 * DAY
+"""Longest silence, seconds, after which an event goes on with the data of a shop at work"""
 SEVERAL = 10
-"""Users who must have acted since a time before that time is now, so that nobody moves now alone"""
+"""Users who must have bought since a time before that time is now, after a longer silence"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +142,8 @@ class LaterPurchases:
     """Purchases of the dataset"""
     undone_at: NDArray[np.int64]
     """(undone,) Unix seconds since which they do not count"""
+    newest: int
+    """Unix seconds of the newest event of any kind that tells what happens now"""
 
     def __len__(self) -> int:
         return len(self.events)
@@ -157,11 +161,13 @@ def purchases_of(data: Dataset, later: LaterEvents, of_last_day: LaterEvents) ->
     own, (counted, taken) = _purchases(data, known)[1], _purchases(data, _joined(known, later))
     size = len(known)
     since = counted[:size] & (taken[:size] >= 0) & (own < 0)
+    bought = later.chosen(counted[size:])
     return LaterPurchases(
-        events=later.chosen(counted[size:]),
+        events=bought,
         taken=taken[size:][counted[size:]],
         undone=known.chosen(since),
         undone_at=taken[:size][since],
+        newest=_newest(later.times, max(end_of(data), _time_of_several(bought))),
     )
 
 
@@ -184,10 +190,17 @@ def _what_may_be_undone(data: Dataset, later: LaterEvents) -> LaterEvents:
 
 
 def with_purchases(demand: Demand, bought: LaterPurchases) -> Demand:
-    """Demand with later purchases; its newest time moves with `SEVERAL` users, not with one."""
+    """Demand with later purchases, whose newest time is that of `LaterPurchases`."""
     moved = demand.with_events(bought.events.items, bought.events.times, bought.taken)
     moved = moved.with_taken(bought.undone.items, bought.undone.times, bought.undone_at)
-    return replace(moved, newest=max(demand.newest, _time_of_several(bought.events)))
+    return replace(moved, newest=max(demand.newest, bought.newest))
+
+
+def _newest(times: NDArray[np.int64], since: int) -> int:
+    """Unix seconds up to which events go on from a time without a silence of more than `QUIET`."""
+    known = np.append(since, times[times > since])
+    silences = np.flatnonzero(np.diff(known) > QUIET)
+    return int(known[silences[0] if len(silences) else -1])
 
 
 def _time_of_several(purchases: LaterEvents) -> int:

@@ -11,6 +11,7 @@ from dataset.arrays import load_dataset
 from dataset.clock import Clock
 from dataset.demand import Demand
 from dataset.item_fields import ItemFields
+from dataset.later_events import end_of
 from events.privacy.erased_users import erased_beside
 from index.filters.attributes import Attributes
 from index.item_knn import NeighbourLists
@@ -92,6 +93,9 @@ class Cascade:
         logger.info("%s has learnt %s", folder, learnt)
         retriever = Retriever.load(folder)
         features = Features.load(folder, retriever.sources, data.popularity)
+        if features.demand is not None:  # views, too, tell what happens now
+            newest = max(features.demand.newest, end_of(data))
+            features = replace(features, demand=replace(features.demand, newest=newest))
         if cache.shoppers:
             retriever = replace(retriever, cache=EmbeddingCache(cache.shoppers, cache.seconds))
         ranker = Ranker.load(folder / RANKER)

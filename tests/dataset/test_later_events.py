@@ -115,18 +115,38 @@ def test_weak_actions_and_those_that_take_away_are_no_purchases(data):
     assert purchases_of(known, later, last_day(known)).events.items.tolist() == [4]
 
 
-def test_now_moves_with_several_users_and_not_with_one(data):
-    demand = data.demand()
-    alone = events(*((ANN, item, DAY + item, 1) for item in range(50)))
-    together = events(*((user, 1, DAY + 100 * user, 1) for user in range(12)))
+def newest(data, later):
+    bought = purchases_of(data, later, last_day(data))
+    return with_purchases(data.demand(), bought).newest - START
 
-    moved = [
-        with_purchases(demand, purchases_of(data, later, last_day(data)))
-        for later in (alone, together)
-    ]
 
-    assert moved[0].newest == demand.newest == end_of(data)
-    assert moved[1].newest == START + DAY + 200
+@pytest.mark.parametrize("buyers", [1, 3, 9])
+def test_now_does_not_lag_in_a_shop_of_few_buyers(data, buyers):
+    hours = [24 // buyers * n for n in range(1, 20 * buyers)]
+    later = events(*((CLEO + n, 1, 3600 * hour, 1) for n, hour in enumerate(hours)))
+
+    assert newest(data, later) == 3600 * hours[-1]
+
+
+def test_views_tell_what_happens_now_too(data):
+    data = replace(data, action_weights={"buy": 1, "view": 0.125})
+
+    assert newest(data, events((ANN, 4, 2 * DAY, 2))) == 2 * DAY
+    assert len(purchases_of(data, events((ANN, 4, 2 * DAY, 2)), last_day(data))) == 0
+
+
+def test_an_archive_moves_with_several_buyers_and_not_with_one(data):
+    far = 400 * DAY
+    alone = events(*((ANN, item, far + item, 1) for item in range(50)))
+    together = events(*((user, 1, far + 100 * user, 1) for user in range(12)))
+    then_daily = events(
+        *((user, 1, far + 100 * user, 1) for user in range(12)), (ANN, 1, far + 3 * DAY, 1)
+    )
+
+    assert newest(data, alone) == end_of(data) - START
+    assert newest(data, together) == far + 1100
+    assert newest(data, then_daily) == far + 3 * DAY
+    assert newest(data, events((ANN, 1, 6 * DAY, 1), (ANN, 1, far, 1))) == 6 * DAY
 
 
 def test_events_before_a_time_are_those_of_earlier_seconds():
