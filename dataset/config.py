@@ -70,7 +70,7 @@ class DataConfig:
     split: SplitStrategy = "auto"
     """How to split if the interactions have no `split` column; `auto` is `time-cut` where there are
     times to cut by, and `leave-one-out` elsewhere."""
-    valid_share: float = 0.1
+    valid_share: float = 0.2
     """Share of the interactions that `time-cut` validates on: the newest before the test's."""
     test_share: float = 0.1
     """Share of the interactions that `time-cut` tests on: the newest."""

@@ -15,9 +15,10 @@ from lineage.processes import Processes
 from tests.rounding import rounding
 from tests.stage_command import TOGETHER, started
 from towers.config import TowersConfig
+from towers.fit import batches, text_inputs, training_source
 from towers.model import build_two_tower
 from towers.sampled_softmax import sampled_softmax
-from towers.train import batches, text_inputs, training_source, trial
+from towers.train import trial
 
 pytestmark = pytest.mark.training
 

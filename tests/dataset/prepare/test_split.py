@@ -163,7 +163,7 @@ def test_times_are_cut_by_default():
 
     assert (split.by, split.notes) == (TIME_CUT, ())
     assert split.interactions.sort("time").collect()["split"].to_list() == (
-        [TRAIN] * 24 + [VALID] * 3 + [TEST] * 3
+        [TRAIN] * 21 + [VALID] * 6 + [TEST] * 3
     )
     assert assign_split(frame(*rows), DataConfig(split="leave-one-out")).notes == ()
 
