@@ -24,7 +24,7 @@ LEAST = -150.0
 BLOCK = 1 << 22
 """Pairs of items of one user that are added up at once, which bounds memory."""
 AHEAD = 3
-"""Largest distance in a history, in places, at which a later item counts as bought next."""
+"""Largest distance in a history, in moments, at which a later item counts as bought next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,12 +202,14 @@ def next_items(
     kept: int,
     seed: int = 0,
     strengths: NDArray[np.float32] | None = None,
+    moments: NDArray[np.integer[Any]] | None = None,
 ) -> NeighbourLists:
     """Count which items were bought after each item, and keep the most frequent ones.
 
-    A pair adds the reciprocal of its distance in the history, up to `AHEAD` places, times the
-    square root of both strengths, if there are any. Its weight is its count, divided by the sum of
-    the shrinkage and of all counts of the first item.
+    A pair adds the reciprocal of its distance in moments, up to `AHEAD`, divided by the items of
+    the later moment, so that a large basket counts as much as a small one, times the square root of
+    both strengths, if there are any. Items of one moment are not after each other. A pair's weight
+    is its count, divided by the sum of the shrinkage and of all counts of the first item.
 
     Args:
         offsets: (users + 1,): user u owns `items[offsets[u]:offsets[u + 1]]`.
@@ -217,23 +219,60 @@ def next_items(
         kept: Most next items per item.
         seed: Seed of the random order among equal weights.
         strengths: (interactions,) as of `ItemKNN.fit`.
+        moments: (interactions,) numbers of the users' moments, not decreasing within a user; by
+            default each interaction is one.
     """
     roots = np.ones(len(items), np.float32) if strengths is None else np.sqrt(strengths)
     users = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    shape = (n_items, n_items)
-    counts = sparse.csr_array(shape, dtype=np.float32)
+    begins = np.ones(len(items), bool)
+    if moments is not None:
+        begins[1:] = (np.diff(users) != 0) | (np.diff(moments) != 0)
+    counts = sparse.csr_array((n_items, n_items), dtype=np.float32)
+    starts = np.append(np.flatnonzero(begins), len(items))
+    bought = sparse.csr_array((roots, items, starts), shape=(len(starts) - 1, n_items))
     for ahead in range(1, AHEAD + 1):
-        same = users[:-ahead] == users[ahead:]
-        first, then = items[:-ahead][same], items[ahead:][same]
-        apart = first != then
-        both = (roots[:-ahead] * roots[ahead:])[same][apart]
-        counted = (both / np.float32(ahead)).astype(np.float32)
-        pairs = (first[apart].astype(np.int64), then[apart].astype(np.int64))
-        counts = counts + sparse.csr_array((counted, pairs), shape=shape)
+        if begins.all():
+            counts = counts + _following(users, items, roots, ahead, n_items)
+        else:
+            counts = counts + _following_moments(users[starts[:-1]], bought, ahead)
     followed = np.asarray(counts.sum(axis=1)) + shrinkage
     counts.data /= np.repeat(followed, np.diff(counts.indptr)).astype(np.float32)
     chance = np.random.default_rng(seed)
     return _strongest(np.diff(counts.indptr), counts.indices, counts.data, kept, chance)
+
+
+def _following(
+    users: NDArray[np.int64],
+    items: NDArray[np.int32],
+    roots: NDArray[np.float32],
+    ahead: int,
+    n_items: int,
+) -> Any:
+    """(items, items) sparse: pairs at one distance where each interaction is a moment."""
+    same = users[:-ahead] == users[ahead:]
+    first, then = items[:-ahead][same], items[ahead:][same]
+    apart = first != then
+    both = (roots[:-ahead] * roots[ahead:])[same][apart]
+    counted = (both / np.float32(ahead)).astype(np.float32)
+    pairs = (first[apart].astype(np.int64), then[apart].astype(np.int64))
+    return sparse.csr_array((counted, pairs), shape=(n_items, n_items))
+
+
+def _following_moments(users: NDArray[np.int64], bought: Any, ahead: int) -> Any:
+    """(items, items) sparse: pairs at one distance in moments, as a product of both moments.
+
+    Args:
+        users: (moments,) user rows.
+        bought: (moments, items) sparse square roots of strengths, repeats apart.
+        ahead: The distance.
+    """
+    first = np.flatnonzero(users[:-ahead] == users[ahead:])
+    sizes = np.diff(bought.indptr)[first + ahead].astype(np.float32)
+    shares = sparse.diags_array(1 / (np.float32(ahead) * sizes))
+    counts = (bought[first].T @ (shares @ bought[first + ahead])).tocoo()
+    apart = counts.row != counts.col
+    pairs = (counts.row[apart], counts.col[apart])
+    return sparse.csr_array((counts.data[apart].astype(np.float32), pairs), shape=counts.shape)
 
 
 def _strongest(

@@ -23,6 +23,8 @@ class Purchases:
     """(purchases,) item rows, oldest first within a user"""
     strengths: NDArray[np.float32]
     """(purchases,) as of `ItemKNN.fit`"""
+    moments: NDArray[np.int32]
+    """(purchases,) numbers of the users' moments"""
 
     @classmethod
     def of(cls, data: Dataset) -> "Purchases":
@@ -34,6 +36,7 @@ class Purchases:
             offsets=np.searchsorted(users, np.arange(data.users + 1)),
             items=items,
             strengths=strengths(users, items, data.weights[places]),
+            moments=np.asarray(data.moments)[places],
         )
 
 
@@ -54,11 +57,17 @@ def pair_lists(
     baskets, chosen = data.purchases_without_user, data.bought_without_user(VALID)
     everyone = baskets.after_users(learnt.offsets, learnt.items, kept=chosen)
     of_all = np.concatenate([learnt.strengths, baskets.strengths(kept=chosen)])
-    following = (learnt.offsets, learnt.items, size)
-    return (
-        nearest_neighbours(*everyone, size, shrinkage=shrinkage, kept=kept, strengths=of_all),
-        next_items(*following, shrinkage=shrinkage, kept=kept, strengths=learnt.strengths),
+    following = next_items(
+        learnt.offsets,
+        learnt.items,
+        size,
+        shrinkage=shrinkage,
+        kept=kept,
+        strengths=learnt.strengths,
+        moments=learnt.moments,
     )
+    together = nearest_neighbours(*everyone, size, shrinkage=shrinkage, kept=kept, strengths=of_all)
+    return together, following
 
 
 def pairs_to_count(data: Dataset) -> int:

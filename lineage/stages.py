@@ -94,7 +94,7 @@ EVALUATED: Mapping[str, Stage] = {
             needs=(DATA, TRIAL_TOWERS),
             writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
             served=False,
-            format=12,  # 10 has no weight of best sellers, 11 counts what was refunded
+            format=13,  # 11 counts what was refunded, 12 what follows within a basket
             reads_from=12,
         ),
         Stage(
@@ -124,7 +124,7 @@ EVALUATED: Mapping[str, Stage] = {
             target="index",
             needs=(DATA, TOWERS, TRIAL_INDEX),
             writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
-            format=12,  # 10 has no weight of best sellers, 11 counts what was refunded
+            format=13,  # 11 counts what was refunded, 12 what follows within a basket
             reads_from=12,
         ),
         Stage(

@@ -144,3 +144,43 @@ def test_lists_do_not_depend_on_the_size_of_the_blocks_they_are_computed_in(monk
         np.testing.assert_array_equal(similarity[item, parts.rows[start:end]], best[best > 0])
     for part in ("starts", "rows", "weights"):
         np.testing.assert_array_equal(getattr(parts, part), getattr(whole, part))
+
+
+def weights_of(lists, n_items):
+    found = np.zeros((n_items, n_items), np.float32)
+    found[np.repeat(np.arange(n_items), np.diff(lists.starts)), lists.rows] = lists.weights
+    return found
+
+
+def test_moments_of_one_item_are_counted_by_places_and_as_larger_moments_are():
+    rng = np.random.default_rng(0)
+    items, offsets = rng.integers(9, size=302).astype(np.int32), np.arange(31) * 10
+    offsets = np.append(offsets, 302)
+    options = {"shrinkage": 2.0, "kept": 9}
+
+    plain = next_items(offsets, items, 9, **options)
+    single = next_items(offsets, items, 9, moments=np.arange(302), **options)
+    one_pair = np.append(np.arange(301), 300)  # the last user's moment has two items
+    products = next_items(offsets, items, 9, moments=one_pair, **options)
+    without = next_items(offsets[:-1], items[:300], 9, **options)
+
+    for part in ("starts", "rows", "weights"):
+        np.testing.assert_array_equal(getattr(single, part), getattr(plain, part))
+    np.testing.assert_allclose(weights_of(products, 9), weights_of(without, 9), rtol=1e-5)
+
+
+def test_what_comes_next_is_no_item_of_the_same_moment_whatever_the_order_within():
+    """Users buy 0 and 1 at once, then 2, 3 and 4 at once, then 5."""
+    moments = np.array([0, 0, 1, 1, 1, 2] * 2)
+    offsets, orders = np.array([0, 6, 12]), ([0, 1, 2, 3, 4, 5], [1, 0, 4, 2, 3, 5])
+    rows = [np.array([*order, *orders[0]], np.int32) for order in orders]
+
+    found = [
+        weights_of(next_items(offsets, row, 6, shrinkage=0.0, kept=6, moments=moments), 6)
+        for row in rows
+    ]
+
+    np.testing.assert_array_equal(*found)
+    share = np.float32(1 / 3) / np.float32(1.5)
+    np.testing.assert_allclose(found[0][0], [0, 0, share, share, share, 1 / 3], rtol=1e-6)
+    np.testing.assert_allclose(found[0][3], [0, 0, 0, 0, 0, 1], rtol=1e-6)
