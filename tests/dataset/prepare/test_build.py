@@ -211,12 +211,12 @@ def test_actions_are_numbered_from_1_and_an_empty_one_is_unknown(built):
     data = built(events={"action": actions, "split": ["train"] * 5 + ["test", "train"]})
 
     assert data.timed
-    assert data.action_names == ["buy", "view"]  # `wish` is not in the training split
+    assert data.action_names == ["buy", "view", "wish"]  # also that of the test alone
     by_user = {
         user: data.actions[start:end].tolist()
         for user, start, end in zip(data.user_ids, data.offsets, data.offsets[1:], strict=False)
     }
-    assert by_user == {"u": [2, 1, 0], "v": [1, 0, 0], "w": [2]}
+    assert by_user == {"u": [2, 1, 0], "v": [1, 0, 3], "w": [2]}
 
 
 def test_an_order_without_times_gives_no_gaps(built):
