@@ -232,7 +232,7 @@ def next_items(
     bought = sparse.csr_array((roots, items, starts), shape=(len(starts) - 1, n_items))
     for ahead in range(1, AHEAD + 1):
         if begins.all():
-            counts = counts + _following(users, items, roots, ahead, (n_items, n_items))
+            counts = counts + _following(users, items, roots, ahead, n_items)
         else:
             counts = counts + _following_moments(users[starts[:-1]], bought, ahead)
     followed = np.asarray(counts.sum(axis=1)) + shrinkage
@@ -246,7 +246,7 @@ def _following(
     items: NDArray[np.int32],
     roots: NDArray[np.float32],
     ahead: int,
-    shape: tuple[int, int],
+    n_items: int,
 ) -> Any:
     """(items, items) sparse: pairs at one distance where each interaction is a moment."""
     same = users[:-ahead] == users[ahead:]
@@ -255,7 +255,7 @@ def _following(
     both = (roots[:-ahead] * roots[ahead:])[same][apart]
     counted = (both / np.float32(ahead)).astype(np.float32)
     pairs = (first[apart].astype(np.int64), then[apart].astype(np.int64))
-    return sparse.csr_array((counted, pairs), shape=shape)
+    return sparse.csr_array((counted, pairs), shape=(n_items, n_items))
 
 
 def _following_moments(users: NDArray[np.int64], bought: Any, ahead: int) -> Any:

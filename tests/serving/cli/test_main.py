@@ -25,8 +25,11 @@ from shortlist_client.api.answer import Answer, Basis, Coverage
 
 class Slow:
     versions, version_token, cache_lookups = {"data": "d1"}, 0, {}
-    age_seconds = None
+    age_seconds, actions = None, ()
     follow = close = lambda self: None
+
+    def recount(self, store, actions, *, stopped):
+        return None
 
     @property
     def current(self):
@@ -270,7 +273,8 @@ def test_a_signal_lets_the_request_in_flight_finish(pytestconfig, tmp_path, numb
             assert process.wait(SECONDS) == 0
             with pytest.raises(grpc.RpcError):
                 client.recommend(Shopper())
-        assert "Traceback" not in process.stderr.read()
+        told = process.stderr.read()
+        assert "Traceback" not in told, told
     finally:
         process.kill()
         process.wait()
