@@ -142,7 +142,7 @@ def test_draining_finishes_calls_in_flight_and_refuses_new_ones(server, fake, ch
     assert users(fake) == ["first", "second"]
 
 
-def test_draining_ends_after_the_grace_period(start, fake):
+def test_draining_ends_after_the_grace_period(start, fake, caplog):
     server = start(lambda: fake, grace_seconds=0.2)
     server.loaded.result(SECONDS)
     fake.gate.clear()
@@ -154,6 +154,7 @@ def test_draining_ends_after_the_grace_period(start, fake):
 
         assert stuck.code() in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE)
     fake.gate.set()
+    assert "did not stop" not in caplog.text
 
 
 def test_a_cancelled_request_never_reaches_the_engine(fake, channel):
