@@ -16,8 +16,8 @@ LOOP_SECONDS = 0.020
 """Longest time for which the event loop may do nothing else, processor seconds"""
 NOISE = 1.5
 """Factor for other load on the machine, whose caches the test shares"""
-REPEATS, SUSPECTS = 3, 3
-"""Measurements of the worst messages, of which the shortest counts; messages measured so often"""
+REPEATS, SUSPECTS = 9, 3
+"""Measurements of a message at most, of which the shortest counts; messages measured so often"""
 FILTERS = (
     ".wishes.filters: each field",
     ".wishes.filters: should",
@@ -66,8 +66,13 @@ def legal(path):
 
 
 def shortest(loop, path, make):
-    """Seconds and status of a message, the shortest of some measurements."""
-    return min((loop.busy(path, make()) for _ in range(REPEATS)), key=lambda one: one[0])
+    """Seconds and status of a message: the first measurement that is short enough, or the best."""
+    measured = []
+    for _ in range(REPEATS):
+        measured.append(loop.busy(path, make()))
+        if measured[-1][0] < NOISE * LOOP_SECONDS:
+            return measured[-1]
+    return min(measured, key=lambda one: one[0])
 
 
 @pytest.mark.parametrize("path", sorted(METHODS))
