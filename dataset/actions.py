@@ -34,8 +34,13 @@ ROUNDING = 1e-6
 
 
 def fold_action(name: str) -> str:
-    """An action's name without differences of case, blanks, hyphens and underscores."""
-    return re.sub(r"[\s_-]+", "_", name.strip().lower())
+    """An action's name without differences of case, blanks, hyphens and underscores.
+
+    The plural of a common action is that action.
+    """
+    folded = re.sub(r"[\s_-]+", "_", name.strip().lower())
+    singular = folded.removesuffix("s")
+    return singular if folded not in WEIGHTS and singular in WEIGHTS else folded
 
 
 def check_weights(given: Mapping[str, float]) -> None:

@@ -93,6 +93,6 @@ def _without_weight(names: list[str], given: Mapping[str, float]) -> list[str]:
     more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
     return [
         f"column {ACTION!r} has names without a weight, which count {PLAIN:g}: "
-        f"{', '.join(missing[:SHOWN])}{more}; set it in data.yaml: "
-        f"`actions: {{{missing[0]}: 3}}`"
+        f"{', '.join(missing[:SHOWN])}{more}; set them in data.yaml, beside view 1, cart 3, "
+        f"purchase 8 and refund -8: `actions: {{{', '.join(f'{name}: 1' for name in missing)}}}`"
     ]

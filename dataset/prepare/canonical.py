@@ -185,8 +185,8 @@ def _as_actions(column: str) -> str:
 
 def _unused(events: Table, schema: pl.Schema) -> list[str]:
     """One note if a table of interactions alone has columns that mean nothing here."""
-    unused = [events.names.get(name, name) for name in schema if name not in OF_INTERACTIONS]
-    unused = [name for name in unused if name != ITEM]
+    unused = [name for name in schema if name not in OF_INTERACTIONS and name != ITEM]
+    unused = [events.names.get(name, name) for name in unused]
     if not unused or events.shared:
         return []
     more = f" and {len(unused) - MOST} more" if len(unused) > MOST else ""

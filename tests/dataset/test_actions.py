@@ -119,6 +119,18 @@ def test_case_blanks_and_hyphens_are_folded():
     assert without_weight(["gift", "view", "", "scan"], {"GIFT": 2}) == ["scan"]
 
 
+def test_the_plural_of_a_common_action_is_that_action():
+    plurals = ["Views", "carts", "purchases", "Orders", "refunds"]
+
+    folded = [fold_action(name) for name in plurals]
+
+    assert folded == ["view", "cart", "purchase", "order", "refund"]
+    assert [fold_action(name) for name in ("impressions", "ratings", "s")] == [
+        "impressions", "ratings", "s",
+    ]  # fmt: skip
+    assert relative_weights(folded, {})["refund"] == -1
+
+
 def test_actions_that_take_away_are_known_without_any_in_the_data():
     assert {"refund", "hide", "dislike"} <= set(takes_away(relative_weights(["view"], {})))
 
