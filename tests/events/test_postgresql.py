@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import threading
@@ -41,13 +42,19 @@ def test_while_the_server_is_down_every_call_raises(postgres, store, event, monk
         postgres.start()
 
 
+def send(process, number):
+    """Send a signal, unless the process has ended, as workers of a server do."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, number)
+
+
 def test_a_server_that_hangs_holds_no_call_and_is_used_again(postgres, store, event, monkeypatch):
     """Stopped, or behind a network that drops everything and says nothing."""
     monkeypatch.setattr("events.postgresql.PATIENCE_SECONDS", 1.0)
     store.append([event("a")])
     stopped = postgres.processes()
     for process in stopped:
-        os.kill(process, signal.SIGSTOP)
+        send(process, signal.SIGSTOP)
     outcomes = []
 
     def call():
@@ -64,7 +71,7 @@ def test_a_server_that_hangs_holds_no_call_and_is_used_again(postgres, store, ev
             thread.join(20)
     finally:
         for process in stopped:
-            os.kill(process, signal.SIGCONT)
+            send(process, signal.SIGCONT)
 
     assert len(outcomes) == 3
     assert max(outcomes) - started < 15
