@@ -1,4 +1,4 @@
-"""The recall sources, index, neighbour lists and best sellers, merged by one score."""
+"""The recall sources, index, neighbour lists, best sellers and own items, merged by one score."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -49,7 +49,7 @@ OFF = BestSellersConfig(weight=0.0)
 
 @dataclass(frozen=True, kw_only=True)
 class RecallSources:
-    """The index, the neighbour lists and the best sellers of one release."""
+    """The index, the neighbour lists and the best sellers of one release, and what shoppers had."""
 
     index: LiveIndex
     """Index over the items' embeddings"""
@@ -193,7 +193,7 @@ class RecallSources:
             embedding: (dimension,) of the shopper, of unit length.
             history: Item rows, oldest first; may be empty.
             size: Items to recall from each source, and to return after merging.
-            uses_neighbours: Whether the neighbour lists and the best sellers are used.
+            uses_neighbours: Whether the neighbour lists, the best sellers and own items are used.
             allowed: Item rows to choose from; None for all.
             interaction_codes: (history,) interaction codes, whose actions weigh the history in
                 item-kNN scores; None if unknown.

@@ -51,7 +51,7 @@ class ResolvedShopper:
 
     @property
     def uses_neighbours(self) -> bool:
-        """Whether neighbour lists and best sellers recall items for this shopper."""
+        """Whether neighbour lists, best sellers and own items recall items for this shopper."""
         return not self.search and self.vector is None
 
     @property
