@@ -29,7 +29,7 @@ from dataset.prepare.option_rules import (
 from dataset.prepare.privacy import ERASED, PrivacyFiles
 from dataset.prepare.recency import note_on, when_added
 from dataset.prepare.repeats import notes_on_repeats, with_repeats
-from dataset.prepare.reused_baskets import divided_baskets
+from dataset.prepare.reused_baskets import divided_baskets, note_on_reused
 from dataset.prepare.schema import (
     ITEM,
     TEXT,
@@ -45,6 +45,7 @@ from dataset.prepare.without_user import TABLE as BASKETS
 from dataset.prepare.without_user import (
     clean_baskets,
     divided,
+    note_on_idle,
     said_of,
     split_baskets,
     to_baskets,
@@ -151,8 +152,7 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
     with reading(tables.interactions.path):
         of_users, without, aside = divided(tables.interactions.frame)
         interactions, steps = privacy.apply(of_users)
-        interactions, of_ids = divided_baskets(interactions)
-        tables.interactions.findings.notes.extend([of_ids] if of_ids else [])
+        interactions, reused = divided_baskets(interactions, config.actions)
         cleaned = clean(
             tables.items.frame,
             interactions,
@@ -160,12 +160,15 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
             item_core=config.item_core,
             caps=caps_of(config),
         )
-        if without is not None:
-            without, of_ids = divided_baskets(without)
-            tables.interactions.findings.notes.extend([of_ids] if of_ids else [])
+        if without is None:
+            notes = [note_on_reused(reused)]
+        else:
+            without, reused_without = divided_baskets(without, config.actions)
             baskets, of_baskets = clean_baskets(without, cleaned.items)
             cleaned = replace(cleaned, baskets=baskets, report=(*cleaned.report, *of_baskets))
-            tables.interactions.findings.notes.append(said_of(baskets))
+            idle = note_on_idle(baskets, config.actions)
+            notes = [note_on_reused(reused, reused_without), said_of(baskets), idle]
+        tables.interactions.findings.notes.extend(note for note in notes if note)
     before = (*tables.items.findings.dropped, *tables.interactions.findings.dropped, *aside)
     cleaned = replace(cleaned, report=(*before, *steps, *cleaned.report))
     unknown = ""

@@ -3,7 +3,7 @@
 import polars as pl
 
 from dataset.interaction_codes import DAY, MICROSECONDS
-from dataset.prepare.schema import BASKET, MOMENT, ORDER, TIME, USER
+from dataset.prepare.schema import BASKET, MOMENT, ORDER, TIME, USER, WEIGHT
 
 LONGEST = DAY * MICROSECONDS
 """Microseconds that a moment may span, so that none reaches from training into the test"""
@@ -16,18 +16,20 @@ def with_moments(interactions: pl.LazyFrame, *, basket_minutes: float = 0) -> pl
 
     Interactions of one time are one moment, as are those of one basket, and those that a gap of at
     most `basket_minutes` divides. Baskets that overlap in time are one moment, because neither is
-    before the other. Where there are no times, or they contradict the stated order of a user, the
-    order counts instead; a user's interactions of one time are then one moment with all between.
+    before the other. A refund under its order's number happened at its own time: what has no
+    positive weight belongs to no basket here. Where there are no times, or they contradict the
+    stated order of a user, the order counts instead; a user's interactions of one time are then one
+    moment with all between.
 
     Args:
-        interactions: Canonical columns, with `time` or `order`, and maybe `basket`.
+        interactions: Canonical columns, with `time` or `order`, and maybe `basket` and `weight`.
         basket_minutes: Longest gap within a moment, minutes.
 
     Returns:
         The interactions with `moment`, from 0 for each user.
     """
     schema = interactions.collect_schema()
-    together = [pl.col(BASKET)] if BASKET in schema else []
+    together = [_own_basket(schema)] if BASKET in schema else []
     gap = pl.lit(round(basket_minutes * 60 * MICROSECONDS))
     if TIME not in schema:
         axis, gap = pl.col(ORDER), pl.lit(0)
@@ -76,6 +78,11 @@ def divided_moments(events: pl.DataFrame) -> tuple[pl.DataFrame, str]:
         "(UTC)"
     )
     return keyed.with_columns(number.over(USER).alias(MOMENT)).drop(_DAY), note
+
+
+def _own_basket(schema: pl.Schema) -> pl.Expr:
+    """The basket that an interaction happened in; null for none, and for refunds."""
+    return pl.when(pl.col(WEIGHT) > 0).then(BASKET) if WEIGHT in schema else pl.col(BASKET)
 
 
 def _agrees() -> pl.Expr:

@@ -45,8 +45,8 @@ def assign_split(interactions: pl.LazyFrame, config: DataConfig) -> Splitted:
         config: The strategy and its options.
     """
     ordered, contradicted = settled_order(interactions)
-    moments = with_moments(ordered, basket_minutes=config.basket_minutes)
-    rows = with_weights(moments, config.actions).collect()
+    weighted = with_weights(ordered, config.actions)
+    rows = with_moments(weighted, basket_minutes=config.basket_minutes).collect()
     if rows.is_empty():
         events = rows.lazy().with_columns(pl.lit(TRAIN, pl.UInt8).alias(SPLIT))
         return Splitted(interactions=events, by=LEAVE_ONE_OUT, notes=(NOTE,))
