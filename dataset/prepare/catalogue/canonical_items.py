@@ -8,6 +8,7 @@ import polars as pl
 from dataset.config import Duplicates
 from dataset.prepare.catalogue.item_columns import usable
 from dataset.prepare.catalogue.merged_items import merged
+from dataset.prepare.catalogue.number_notes import Origin
 from dataset.prepare.cleaning import Dropped
 from dataset.prepare.ids import AS_IDS, id_rules, id_text, is_id
 from dataset.prepare.schema import ITEM, OF_INTERACTIONS, TITLE, is_string
@@ -64,7 +65,10 @@ def canonical_items(items: Table, duplicates: Duplicates, actions: Mapping[str, 
     if items.shared:
         rows = rows.drop(OF_INTERACTIONS, strict=False)
         items.findings.unused.update(dict.fromkeys(OF_INTERACTIONS, "not of the item"))
-    return replace(items, frame=usable(rows, items.findings).lazy())
+    origin = Origin(
+        ids=rows[ITEM], names=items.names, own=items.own, numbered=not items.findings.dropped
+    )
+    return replace(items, frame=usable(rows, items.findings, origin).lazy())
 
 
 def _unique(kind: pl.DataType) -> Rule:

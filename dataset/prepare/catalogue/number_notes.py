@@ -1,0 +1,100 @@
+"""Notes on columns of text of which nearly all values are numbers, with what to write about it."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from dataset.item_text import is_key
+from dataset.prepare.catalogue.prices import RARE, Prices
+from dataset.prepare.schema import ITEM
+from dataset.prepare.tables.text_types import NUMBER
+
+WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where the rows of the items come from, so that notes can name values in the file."""
+
+    ids: pl.Series
+    """Item id of each row."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Name in the file of each renamed column."""
+    own: tuple[str, ...] = ()
+    """Columns as the file names them; others cannot be computed."""
+    numbered: bool = False
+    """Whether the rows are those of the file."""
+
+    @classmethod
+    def of(cls, items: pl.DataFrame) -> "Origin":
+        """Rows of unknown origin."""
+        return cls(ids=items[ITEM])
+
+    def example(self, column: pl.Series, place: int) -> str:
+        """One value, and where it is; rows are counted from 1, without a header."""
+        row = f" (row {place + 1:,})" if self.numbered else ""
+        return f"{column[place]!r} of item {self.ids[place]!r}{row}"
+
+    def compute(self, column: str, sql: str) -> str:
+        """The remedy of a column: the line of data.yaml, if the file has the column.
+
+        Args:
+            column: Our name of it.
+            sql: An expression, in which `{}` is the column.
+        """
+        theirs = self.names.get(column, column)
+        if theirs not in self.own:
+            return "by `compute` in data.yaml"
+        word = theirs if WORD.fullmatch(theirs) else f'"{theirs}"'
+        key = theirs if WORD.fullmatch(theirs) else json.dumps(theirs, ensure_ascii=False)
+        line = json.dumps(sql.replace("{}", word), ensure_ascii=False)
+        return f"in data.yaml: `compute: {{{key}: {line}}}`"
+
+
+def note_on_prices(column: pl.Series, prices: Prices, origin: Origin) -> str:
+    """What is said of a column of prices that do not all agree; empty if they do."""
+    if not prices.reason:
+        return ""
+    like = f", such as {origin.example(column, prices.place)}" if prices.place >= 0 else ""
+    said = " looks like prices but stays text" if prices.numbers is None else ""
+    if prices.foreign:
+        remedy = f"convert them {origin.compute(column.name, _conversion(prices))}"
+        remedy += ", RATE being their rate of exchange" if "RATE" in remedy else ""
+    else:
+        remedy = "correct them in the file, or read them by `compute` in data.yaml"
+    return f"column {column.name!r}{said}: {prices.reason}{like}; {remedy}"
+
+
+def note_on_numbers(column: pl.Series, origin: Origin) -> str:
+    """What is said of text that would be numbers without few values; empty for any other.
+
+    It stays text, because it may be codes.
+    """
+    if is_key(column.name):
+        return ""
+    text = column.str.strip_chars()
+    known = ((text != "") & text.is_not_null()).fill_null(value=False)
+    odd = known & ~text.str.contains(NUMBER).fill_null(value=False)
+    count, of = int(odd.sum()), int(known.sum())
+    if not count or count * RARE > of:
+        return ""
+    first = origin.example(column, int(odd.arg_true()[0]))
+    return (
+        f"column {column.name!r} stays text: {count:,} of {of:,} values "
+        f"{'is no number' if count == 1 else 'are no numbers'}, such as {first}; unless they are "
+        f"codes, read numbers alone {origin.compute(column.name, 'TRY_CAST({} AS DOUBLE)')}"
+    )
+
+
+def _conversion(prices: Prices) -> str:
+    """SQL that makes numbers of prices of several currencies."""
+    text = "{}"
+    for mark in sorted(prices.marks, key=len, reverse=True):
+        text = f"REPLACE({text}, '{mark}', '')"
+    text = f"REPLACE({text}, '.', '')" if prices.comma else f"REPLACE({text}, ',', '')"
+    text = f"REPLACE({text}, ',', '.')" if prices.comma else text
+    rates = " ".join(f"WHEN {{}} LIKE '%{mark}%' THEN RATE" for mark in prices.foreign)
+    return f"TRY_CAST(TRIM({text}) AS DOUBLE) * CASE {rates} ELSE 1 END"
