@@ -38,6 +38,7 @@ from dataset.prepare.schema import (
 )
 from dataset.prepare.sources import Source
 from dataset.prepare.split import Splitted, assign_split, cut_times
+from dataset.prepare.tables.blank_rows import RULE as BLANK_ROWS
 from dataset.prepare.text_lengths import cut_table
 from dataset.prepare.unknown_ids import unknown_ids
 from dataset.prepare.validation import InputError, Table, first_rows, reading
@@ -58,6 +59,8 @@ REMEDIES = {
     NO_TITLE: "; fill the titles, or map another column in data.yaml: `columns: {name: title}`"
 }
 OPTIONS = "; change the options of this rule in data.yaml"
+MAY_BE_ALL = (ERASED, BLANK_ROWS)
+"""Rules that may leave no interactions: then the shop has none"""
 WITHOUT_USER = "without user"
 """Fact of the stage: baskets without a user, and their interactions by split."""
 OPEN = PrivacyFiles()
@@ -179,7 +182,7 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
             unknown = _unknown(step, interactions.unique(), tables.items.frame)
         if step.lost.users:
             tables.interactions.findings.notes.append(_left_out(step))
-        if step.rows_in and not step.rows_out and step.rule != ERASED:
+        if step.rows_in and not step.rows_out and step.rule not in MAY_BE_ALL:
             table: Table = getattr(tables, step.table)
             with reading(table.path):
                 rows = table.frame.head(3).collect()

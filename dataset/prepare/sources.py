@@ -15,6 +15,7 @@ from dataset.prepare.download import ML_100K_FILES, fetch
 from dataset.prepare.no_interactions import absent
 from dataset.prepare.rules import Expression, applied, expressions, not_applied
 from dataset.prepare.schema import ACTION, BASKET, ITEM, SPLIT, TIMESTAMP, TITLE, USER
+from dataset.prepare.tables.blank_rows import without_blank_rows
 from dataset.prepare.tables.files import Files, is_absent, relative_names, table_files
 from dataset.prepare.tables.scan import scanned
 from dataset.prepare.tables.text_types import typed
@@ -118,6 +119,8 @@ def opened_table(
     frame = scanned(files, delimiter=config.delimiter)
     with reading(files.path):
         own = frame.collect_schema().names()
+    with reading(files.path):
+        frame, blank = without_blank_rows(frame, files, table)
     if files.format == "csv":
         with reading(files.path):
             frame = typed(frame, as_text=_ids_and_names(own, config.columns))
@@ -134,7 +137,7 @@ def opened_table(
         kind=files.format,
         names=renamed,
         own=tuple(own),
-        findings=Findings(dropped=dropped, notes=_named_twice(before, files)),
+        findings=Findings(dropped=[*blank, *dropped], notes=_named_twice(before, files)),
     )
 
 

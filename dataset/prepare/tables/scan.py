@@ -22,7 +22,8 @@ def scanned(files: Files, *, delimiter: str = "") -> pl.LazyFrame:
         delimiter: Separates the columns of CSV; empty to detect it in each file's first line.
 
     Returns:
-        CSV has columns of strings alone, `text_types` finds the others.
+        CSV has columns of strings alone, `text_types` finds the others. Its blank lines are rows of
+        nulls, which `blank_rows` leaves out.
 
     Raises:
         InputError: the content of a part is not what its name says, or cannot be read.
@@ -58,7 +59,7 @@ def rows_of(
     for part in files.parts:
         head = require_content(part, files.format)
         with reading(part):
-            rows = _csv_with_blanks(part, delimiter, head).collect()
+            rows = _csv(part, delimiter, head).collect()
         line = 2
         for row in rows.iter_rows(named=True):
             if any(value is not None for value in row.values()):
@@ -78,11 +79,6 @@ def lines_of(files: Files) -> Iterator[tuple[Path, int, str]]:
 
 
 def _csv(part: Path, delimiter: str, head: bytes) -> pl.LazyFrame:
-    frame = _csv_with_blanks(part, delimiter, head)
-    return frame.filter(~pl.all_horizontal(pl.all().is_null()))
-
-
-def _csv_with_blanks(part: Path, delimiter: str, head: bytes) -> pl.LazyFrame:
     """Rows of a CSV file as strings; a blank line is a row of nulls."""
     separator = delimiter or delimiter_of(head.decode(errors="replace"))
     return pl.scan_csv(part, separator=separator, infer_schema=False, glob=False)

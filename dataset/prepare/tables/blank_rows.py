@@ -1,0 +1,51 @@
+"""Rows of text files that hold nothing, such as the empty lines of a spreadsheet."""
+
+import polars as pl
+
+from dataset.prepare.cleaning import Dropped
+from dataset.prepare.schema import is_string
+from dataset.prepare.tables.files import Files
+
+RULE = "blank rows"
+
+
+def without_blank_rows(
+    frame: pl.LazyFrame, files: Files, table: str
+) -> tuple[pl.LazyFrame, list[Dropped]]:
+    """A table without rows whose cells are all empty, and how many there were.
+
+    Reads CSV and JSON Lines once; a row of Parquet is never blank. Cells of blanks alone are empty,
+    and so are lines between two objects of JSON Lines.
+
+    Args:
+        frame: All rows of the files.
+        files: The files.
+        table: `items` or `interactions`.
+
+    Returns:
+        The other rows; nothing to report if all rows hold something.
+    """
+    schema = frame.collect_schema()
+    if files.format == "parquet" or not len(schema):
+        return frame, []
+    blank = pl.all_horizontal(_is_empty(name, kind) for name, kind in schema.items())
+    rows, found = frame.select(pl.len(), blank.sum().alias(RULE)).collect().row(0)
+    lines = _blank_lines(files) if files.format == "jsonl" else 0
+    if not found + lines:
+        return frame, []
+    step = Dropped(table=table, rule=RULE, rows_in=rows + lines, rows_out=rows - found)
+    return frame.filter(~blank), [step]
+
+
+def _is_empty(name: str, kind: pl.DataType) -> pl.Expr:
+    column = pl.col(name)
+    if not is_string(kind):
+        return column.is_null()
+    return column.is_null() | (column.cast(pl.String).str.strip_chars() == "")
+
+
+def _blank_lines(files: Files) -> int:
+    """Lines without an object, which no row stands for."""
+    empty = (pl.col("line").str.strip_chars() == "").sum()
+    parts = [pl.scan_lines(part, glob=False).select(empty) for part in files.parts]
+    return sum(frame.item() for frame in pl.collect_all(parts))
