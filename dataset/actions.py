@@ -92,14 +92,18 @@ def described(weights: Mapping[str, float], names: Collection[str]) -> str:
     """The weights of some actions in words, the largest first."""
     known = {name: weights.get(name, weights[""]) for name in names}
     order = sorted(known, key=lambda name: (-known[name], name))
-    return ", ".join(f"{name or 'no action'} {in_words(known[name])}" for name in order)
+    return ", ".join(
+        f"{name or 'no action'} "
+        + (f"{known[name]:.3g}" if known[name] >= 0 else f"({in_words(known[name])})")
+        for name in order
+    )
 
 
 def in_words(weight: float) -> str:
     """A weight as the report and `check` show it."""
     if weight == ALL:
         return "takes away all"
-    return f"takes away {-weight:.3g}" if weight < 0 else f"{weight:.3g}"
+    return f"takes away up to weight {-weight:.3g}" if weight < 0 else f"weight {weight:.3g}"
 
 
 def can_undo(away: float, weight: float) -> bool:

@@ -89,7 +89,7 @@ def _actions(report: "CheckReport") -> str:
         return _counts(shown)
     weights = report.action_weights
     return ", ".join(
-        f"{name or 'no name'} {count:,} (weight {weights[name]})"
+        f"{name or 'no name'} {count:,} ({weights[name]})"
         if name in weights
         else _counts({name: count})
         for name, count in shown.items()

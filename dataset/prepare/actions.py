@@ -1,6 +1,6 @@
 """The weights of actions in tables: names folded, rows weighted, and what the report says."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
@@ -44,6 +44,17 @@ def actions_of(events: pl.DataFrame, code: int | None = None) -> list[str]:
     if ACTION not in events.columns:
         return [""] if len(chosen) else []
     return sorted(chosen[ACTION].unique().to_list())
+
+
+def positive(names: Collection[str], given: Mapping[str, float]) -> list[str]:
+    """Names of positive weight, sorted; without "" for no action.
+
+    Args:
+        names: Folded names.
+        given: Weights of the configuration.
+    """
+    known = raw_weights(given)
+    return sorted(name for name in names if name and known.get(name, PLAIN) > 0)
 
 
 def notes_on_actions(

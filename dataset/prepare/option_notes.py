@@ -7,7 +7,7 @@ import polars as pl
 
 from dataset.actions import fold_action
 from dataset.config import DataConfig
-from dataset.prepare.actions import actions_of
+from dataset.prepare.actions import actions_of, positive
 from dataset.prepare.schema import TIME
 from dataset.prepare.sources import DEFAULT, Source
 from dataset.prepare.split import COLUMN, LEAVE_ONE_OUT, Splitted
@@ -32,8 +32,8 @@ def notes_on_options(
     if len(events):
         notes += [_of_time(events, config), _cuts(events, by, config)]
         found = [name for name in actions_of(events) if name]
-        for option, names in (("actions", config.actions), ("exclude", config.exclude)):
-            notes.append(_actions(option, list(names), found))
+        notes.append(_actions("actions", list(config.actions), found))
+        notes.append(_actions("exclude", list(config.exclude), positive(found, config.actions)))
     return [note for note in notes if note]
 
 

@@ -146,7 +146,11 @@ def test_an_action_that_is_first_used_after_training_has_its_number_and_weight(b
     (note,) = [n for n in read_manifest(tmp_path / "data", "data").facts[NOTES] if "weight" in n]
     assert note == "actions count by weight: purchase 1, cart 0.375, view 0.125"
     report = check_source(str(tmp_path / "shop"), tmp_path, DataConfig())
-    assert report.action_weights == {"purchase": "1", "cart": "0.375", "view": "0.125"}
+    assert report.action_weights == {
+        "purchase": "weight 1",
+        "cart": "weight 0.375",
+        "view": "weight 0.125",
+    }
 
 
 def test_actions_of_baskets_without_a_user_count_by_the_same_weights(make_folder, tmp_path):
@@ -195,18 +199,21 @@ def test_check_lists_actions_with_their_weights(shop_of, tmp_path):
 
     assert report.action_weights == {
         "hide": "takes away all",
-        "purchase": "1",
-        "scan": "0.125",
-        "view": "0.125",
+        "purchase": "weight 1",
+        "scan": "weight 0.125",
+        "view": "weight 0.125",
     }
     assert any("actions: {scan: 1}" in warning for warning in report.warnings)
 
 
 def test_weights_are_options_of_the_command_and_shown_on_the_page(shop_of, capsys):
-    rows = [("u", "a", "view"), ("u", "b", "gift"), ("u", "b", "mute")]
+    rows = [("u", "a", "view"), ("u", "b", "gift"), ("u", "b", "mute"), ("u", "b", "refund")]
     folder = shop_of([(*row, "train") for row in rows])
 
-    main(["check", str(folder), "--actions", "{gift: 4, mute: -.inf}"])
+    main(["check", str(folder), "--actions", "{gift: 4, mute: -.inf, refund: -4}"])
 
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "gift 1 (weight 1), mute 1 (weight takes away all), view 1 (weight 0.25)" in shown
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert (
+        "gift 1 (weight 1), mute 1 (takes away all), refund 1 (takes away up to weight 1), "
+        "view 1 (weight 0.25)"
+    ) in shown
