@@ -10,7 +10,7 @@ import polars as pl
 from dataset.config import DataConfig
 from dataset.item_text import is_key
 from dataset.paths import CACHE, ML_100K
-from dataset.prepare.column_names import mapped
+from dataset.prepare.column_names import mapped, mapped_twice
 from dataset.prepare.download import ML_100K_FILES, fetch
 from dataset.prepare.no_interactions import absent
 from dataset.prepare.rules import Expression, applied, expressions, not_applied
@@ -44,6 +44,8 @@ class Source:
     """First day of the source's times, where it is known to be right; or else empty."""
     overrides: tuple[str, ...] = ()
     """Options that do not count, because the source states them itself."""
+    mapping: str = ""
+    """Line of data.yaml that maps columns which are probably meant; empty if none is missing."""
 
     def checksums(self) -> dict[str, str]:
         """SHA-256 of each file, by its path in the folder of the dataset."""
@@ -124,6 +126,8 @@ def opened_table(
     frame, dropped = applied(frame, rules, path=files.path, table=table)
     frame = frame.drop(config.ignore, strict=False)
     before = frame.collect_schema().names()
+    if problems := mapped_twice(files.path, before, config.columns):
+        raise InputError("\n".join(problems))
     frame = mapped(frame, config.columns)
     after = frame.collect_schema().names()
     renamed = {ours: theirs for theirs, ours in zip(before, after, strict=True) if ours != theirs}

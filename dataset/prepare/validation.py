@@ -9,7 +9,6 @@ import polars as pl
 
 from dataset.interaction_codes import DAY
 from dataset.prepare.cleaning import Dropped
-from dataset.prepare.column_names import suggestion
 from dataset.prepare.drop_remedy import drop_rule
 
 EXPORT = "; export it, or map the column that has it by `columns` in data.yaml"
@@ -32,6 +31,8 @@ class Findings:
     """Columns that later rules cannot be checked on: missing, or of the wrong type."""
     notes: list[str] = field(default_factory=list)
     """Warnings: columns that cannot be used, and why."""
+    guesses: dict[str, str] = field(default_factory=dict)
+    """Our names of columns that probably are ours under another name, by those."""
     unused: dict[str, str] = field(default_factory=dict)
     """Why a column is not used, by its name in the file."""
     dropped: list[Dropped] = field(default_factory=list)
@@ -84,8 +85,19 @@ def require_columns(table: Table, names: Sequence[str]) -> None:
             table.findings.columns.add(name)
             table.refuse(
                 f"column {name!r} must exist, got the columns {list(schema)}"
-                f"{suggestion(name, schema) or EXPORT}"
+                f"{suggestion(table, name) or EXPORT}"
             )
+
+
+def suggestion(table: Table, name: str) -> str:
+    """The end of an error about a missing column: the one that is guessed; empty without one."""
+    near = guess(table, name)
+    return f"; map {near!r} to it by `columns`, if that is meant" if near else ""
+
+
+def guess(table: Table, name: str) -> str | None:
+    """The column that is guessed to be one of ours."""
+    return next((theirs for theirs, ours in table.findings.guesses.items() if ours == name), None)
 
 
 def require_type(
@@ -153,8 +165,12 @@ def checked(table: Table, check: Callable[[Table], Table]) -> Table:
         return table
 
 
-def require_unbroken(*tables: Table) -> None:
+def require_unbroken(*tables: Table, mapping: str = "") -> None:
     """Refuse tables that break rules.
+
+    Args:
+        tables: Checked tables.
+        mapping: Line that maps the columns which are probably meant, or empty.
 
     Raises:
         InputError: has the messages of all broken rules.
@@ -162,7 +178,7 @@ def require_unbroken(*tables: Table) -> None:
     broken = [message for table in tables for message in table.findings.broken]
     if broken:
         count = f"{len(broken)} rules are broken:\n" if len(broken) > 1 else ""
-        raise InputError(count + "\n".join(broken))
+        raise InputError(count + "\n".join([*broken, *([mapping] if mapping else [])]))
 
 
 def read_schema(table: Table) -> pl.Schema:
