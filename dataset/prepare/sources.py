@@ -16,7 +16,8 @@ from dataset.prepare.no_interactions import absent
 from dataset.prepare.rules import Expression, applied, expressions, not_applied
 from dataset.prepare.schema import ACTION, BASKET, ITEM, SPLIT, TIMESTAMP, TITLE, USER
 from dataset.prepare.tables.files import Files, is_absent, relative_names, table_files
-from dataset.prepare.tables.scan import scanned
+from dataset.prepare.tables.places import Places
+from dataset.prepare.tables.scan import PLACE, scanned
 from dataset.prepare.tables.text_types import typed
 from dataset.prepare.validation import Findings, InputError, Table, read_schema, reading
 from lineage.manifest import checksum
@@ -117,14 +118,15 @@ def opened_table(
     Raises:
         InputError: their content is not what their names say, or a rule does not fit it.
     """
-    frame = scanned(files, delimiter=config.delimiter)
+    frame = scanned(files, delimiter=config.delimiter, places=True)
     with reading(files.path):
-        own = frame.collect_schema().names()
+        own = frame.drop(PLACE).collect_schema().names()
     if files.format == "csv":
         with reading(files.path):
             frame = typed(frame, as_text=_ids_and_names(own, config.columns))
     frame, dropped = applied(frame, rules, path=files.path, table=table)
-    frame = frame.drop(config.ignore, strict=False)
+    places = Places(files=files, delimiter=config.delimiter, rows=frame.select(PLACE))
+    frame = frame.drop(PLACE, *config.ignore, strict=False)
     before = frame.collect_schema().names()
     if problems := mapped_twice(files.path, before, config.columns):
         raise InputError("\n".join(problems))
@@ -138,6 +140,7 @@ def opened_table(
         kind=files.format,
         names=renamed,
         own=tuple(own),
+        places=places.of,
         findings=Findings(dropped=dropped, notes=_named_twice(before, files)),
     )
 

@@ -12,7 +12,7 @@ from dataset.prepare.cleaning import Dropped
 from dataset.prepare.drop_remedy import drop_rule
 
 EXPORT = "; export it, or map the column that has it by `columns` in data.yaml"
-SHOWN = 5
+SHOWN, _ROW = 5, "row"
 PRINTED = 365 * 200_000
 """Days from 1970 within which polars can print a date; it reaches 262,000 years"""
 
@@ -52,6 +52,8 @@ class Table:
     """Name in the file of each renamed column."""
     own: tuple[str, ...] = ()
     """Columns as the files name them."""
+    places: Callable[[Sequence[int]], pl.Series] | None = None
+    """Finds rows of the table in its files, see `tables.places`; None if no file has such rows."""
     shared: bool = False
     """Whether the same files hold the other table, too."""
     findings: Findings = field(default_factory=Findings)
@@ -140,9 +142,14 @@ def require(table: Table, rules: Sequence[Rule]) -> None:
 
 
 def _refuse(table: Table, rule: Rule, count: int, *, everywhere: bool) -> None:
-    marked = table.frame.select(rule.column, broken=rule.broken).with_row_index("row")
+    marked = table.frame.select(rule.column, broken=rule.broken).with_row_index(_ROW)
     broken = marked.filter("broken").drop("broken")
     first = broken.head(SHOWN).collect()
+    rows = first[_ROW].to_list()
+    places = pl.Series(_ROW, rows) + 1 if table.places is None else table.places(rows)
+    if places.name == rule.column:
+        places = places.alias(f"{places.name} of the file")
+    first = first.drop(_ROW).insert_column(0, places)
     remedies = [rule.remedy] if rule.remedy else []
     named = table.names.get(rule.column, rule.column)
     if rule.drop and not everywhere and named in table.own:

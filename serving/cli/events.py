@@ -80,11 +80,12 @@ def record(options: jsonargparse.Namespace, lines: Iterable[str] | None = None) 
     else:
         events = events_of_lines(lines or sys.stdin)
     with connected(options) as client:
-        result = client.feedback.record(events)
+        result = client.feedback.record(list(events.values()))
     logger.info("%d events recorded, %d were known", result.recorded, result.known_before)
-    for row, reason in result.rejected.items():
-        event = events[row]
-        sys.stderr.write(f"error: event {row + 1}, user {event.user_id!r}: {reason}\n")
+    places = list(events)
+    for sent, reason in result.rejected.items():
+        place = places[sent]
+        sys.stderr.write(f"error: {place}, user {events[place].user_id!r}: {reason}\n")
     if result.rejected:
         raise SystemExit(FAILED)
 

@@ -83,7 +83,7 @@ def upsert(options: jsonargparse.Namespace) -> None:
             result = client.catalog.upsert(sent())
     logger.info("%s: %d items upserted", options.file, result.upserted)
     for row, reason in result.rejected.items():
-        sys.stderr.write(f"error: row {row + 1}, item {ids[row]!r}: {reason}\n")
+        sys.stderr.write(f"error: item {ids[row]!r}: {reason}\n")
     if result.rejected:
         raise SystemExit(FAILED)
 
