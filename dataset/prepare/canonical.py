@@ -11,7 +11,7 @@ from dataset.config import Duplicates
 from dataset.prepare.actions import folded
 from dataset.prepare.catalogue.canonical_items import canonical_items
 from dataset.prepare.checked_times import mixed_times, time_rules, with_times
-from dataset.prepare.column_guesses import OF_EVENTS, guessed, mapping_line, note_on
+from dataset.prepare.column_guesses import mapping_line, note_on
 from dataset.prepare.ids import (
     AS_IDS,
     id_rules,
@@ -50,7 +50,7 @@ from dataset.prepare.validation import (
     require_unbroken,
     suggestion,
 )
-from dataset.prepare.yaml_lines import option_line
+from lineage.yaml_lines import option_line
 
 SPLITS = ("train", "valid", "test")
 AS_TIMES = "write date and time, as 2024-12-31T14:05:00 or Unix time"
@@ -135,7 +135,6 @@ def _with_guesses(found: Source, source: Source) -> Source:
 def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
     if not has_rows(events):
         return emptied(events)
-    events.findings.guesses.update(guessed(events, OF_EVENTS))
     require_columns(events, [USER, ITEM])
     schema = read_schema(events)
 

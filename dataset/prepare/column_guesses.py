@@ -20,7 +20,7 @@ from dataset.prepare.schema import (
 from dataset.prepare.timestamps import from_date, is_ambiguous, is_time, unix_microseconds
 from dataset.prepare.usual_names import BRAND, CATEGORY, DESCRIPTION, PRICE, alike
 from dataset.prepare.validation import Table, read_schema, reading
-from dataset.prepare.yaml_lines import option_line
+from lineage.yaml_lines import option_line
 
 OF_ITEMS = (ITEM, TITLE, PRICE, BRAND, CATEGORY, DESCRIPTION)
 OF_EVENTS = (ITEM, USER, TIMESTAMP, BASKET, ACTION, ORDER)
@@ -34,7 +34,7 @@ ACTIONS, ACTION_LENGTH = 30, 40
 
 
 def guessed(table: Table, wanted: tuple[str, ...]) -> dict[str, str]:
-    """Our names of columns that have other names, by those; judged by names and first values.
+    """Our names of columns that the file names otherwise; judged by names and first values.
 
     Args:
         table: Under our names where they are known.
@@ -56,7 +56,7 @@ def guessed(table: Table, wanted: tuple[str, ...]) -> dict[str, str]:
         fitting = (n for n in candidates[ours] if n not in found and _fits(ours, sample[n]))
         if (name := next(fitting, None)) is not None:
             found[name] = ours
-    return found
+    return {table.names.get(name, name): ours for name, ours in found.items()}
 
 
 def mapping_line(*tables: Table) -> str:
@@ -71,7 +71,7 @@ def mapping_line(*tables: Table) -> str:
         columns.update(table.findings.guesses)
     chosen = dict[str, str]()
     for table in tables:
-        present = [name for name in read_schema(table) if name in columns]
+        present = [table.names.get(name, name) for name in read_schema(table)]
         for name, ours in table.findings.guesses.items():
             if any(columns.get(other) == ours and other != name for other in present):
                 chosen[ours] = quoted(name)

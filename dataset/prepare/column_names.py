@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from dataset.prepare.drop_remedy import quoted
-from dataset.prepare.yaml_lines import option_line
+from lineage.yaml_lines import option_line
 
 
 def mapped(frame: pl.LazyFrame, columns: Mapping[str, str]) -> pl.LazyFrame:

@@ -4,7 +4,7 @@ import math
 
 import polars as pl
 
-from dataset.prepare.yaml_lines import option_line
+from lineage.yaml_lines import option_line
 
 
 def drop_rule(name: str, column: str, values: pl.Series) -> str:

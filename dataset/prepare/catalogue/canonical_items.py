@@ -9,7 +9,6 @@ from dataset.config import Duplicates
 from dataset.prepare.catalogue.item_columns import usable
 from dataset.prepare.catalogue.merged_items import merged
 from dataset.prepare.cleaning import Dropped
-from dataset.prepare.column_guesses import OF_ITEMS, guessed
 from dataset.prepare.ids import AS_IDS, id_rules, id_text, is_id
 from dataset.prepare.schema import ITEM, OF_INTERACTIONS, TITLE, is_string
 from dataset.prepare.timestamps import beyond_years
@@ -33,7 +32,6 @@ def canonical_items(items: Table, duplicates: Duplicates, actions: Mapping[str, 
         duplicates: What to do about an id that comes more than once; `refuse` breaks a rule.
         actions: Weights of actions that the configuration gives.
     """
-    items.findings.guesses.update(guessed(items, OF_ITEMS))
     require_columns(items, [ITEM, TITLE])
     require_type(items, ITEM, "be text or whole numbers", is_id, remedy=AS_IDS)
     remedy = "fill it, or map another column in data.yaml: `columns: {name: title}`"

@@ -33,9 +33,8 @@ class Places:
         """
         places = self.rows.collect().to_series()[list(positions)].to_list()
         parts = [divmod(place, PART) for place in places]
-        lines = {
-            part: self._lines(part, [row for p, row in parts if p == part]) for part, _ in parts
-        }
+        asked = {part: [row for other, row in parts if other == part] for part, _ in parts}
+        lines = {part: self._lines(part, rows) for part, rows in asked.items()}
         found = [lines[part][row] for part, row in parts]
         unit = ROW if self.files.format == "parquet" else LINE
         if len(self.files.parts) == 1:
