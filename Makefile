@@ -26,7 +26,8 @@ DESCRIBE = $(VENV)/bin/buf build --exclude-source-info -o -\#format=json | $(RUN
 NAME := $(shell basename -- '$(DATASET)')
 path = $(if $(1),'$(1)')
 there = $(shell test -e '$(1)' && echo yes)
-$(if $(call there,$(CONFIG)/.),,$(error CONFIG must be a folder, got $(CONFIG)))
+$(if $(call there,$(CONFIG)/.),,$(error CONFIG must be a folder, got $(CONFIG); put the file into one under the name \
+	of its stage: `mkdir my-configs && cp $(CONFIG) my-configs/data.yaml`))
 config = '$(if $(call there,$(CONFIG)/$(1).yaml),$(CONFIG),configs)/$(1).yaml'
 # The columns of the demo's shop stand in configs/demo/data.yaml, which no other dataset can use.
 OF_SHOP := $(filter $(SHOP),$(DATASET:/=))

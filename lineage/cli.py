@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import jsonargparse
@@ -21,6 +21,7 @@ from lineage.manifest import (
     require_newest_format,
     writing,
 )
+from lineage.options import OptionParser
 from lineage.processes import writes
 from lineage.stages import STAGES
 
@@ -59,8 +60,8 @@ def run_stage(stage: str, config_type: type[Any], build: Build) -> None:
     """
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     made = STAGES[stage]
-    parser = jsonargparse.ArgumentParser(prog=f"python -m {made.module}", description=made.about)
-    parser.add_argument("--config", action="config", help="YAML file with the options below")
+    parser = OptionParser(prog=f"python -m {made.module}", description=made.about)
+    parser.add_config(f"{PurePath(stage).name}.yaml")
     parser.add_argument(
         "--dataset", required=True, help="`ml-100k`, or the folder that the data came from"
     )

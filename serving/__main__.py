@@ -7,9 +7,10 @@ from typing import Any
 import jsonargparse
 
 from lineage.cli import configure_logging, reported_errors
+from lineage.options import OptionParser
 from serving.cli import admin, ask, events, items, privacy, releases, serve, tokens
 
-Command = tuple[Callable[[], jsonargparse.ArgumentParser], Callable[[Any], None], str]
+Command = tuple[Callable[[], OptionParser], Callable[[Any], None], str]
 """Parser, function and help line of a command."""
 
 
@@ -44,7 +45,7 @@ def commands(load: serve.LoadRelease | None) -> Mapping[str, Command]:
 def main(arguments: Sequence[str] | None = None, *, load: serve.LoadRelease | None = None) -> None:
     """Run the command that the command line names."""
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = jsonargparse.ArgumentParser(prog="python -m serving", description=__doc__)
+    parser = OptionParser(prog="python -m serving", description=__doc__)
     table = commands(load)
     subcommands = parser.add_subcommands(dest="command")
     parsers = {name: parser_of() for name, (parser_of, _, _) in table.items()}

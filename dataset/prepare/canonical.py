@@ -11,7 +11,7 @@ from dataset.config import Duplicates
 from dataset.prepare.actions import folded
 from dataset.prepare.catalogue.canonical_items import canonical_items
 from dataset.prepare.checked_times import mixed_times, time_rules, with_times
-from dataset.prepare.column_names import nearest, suggestion
+from dataset.prepare.column_guesses import mapping_line, note_on
 from dataset.prepare.ids import (
     AS_IDS,
     id_rules,
@@ -42,12 +42,15 @@ from dataset.prepare.validation import (
     Rule,
     Table,
     checked,
+    guess,
     read_schema,
     require,
     require_columns,
     require_type,
     require_unbroken,
+    suggestion,
 )
+from lineage.yaml_lines import option_line
 
 SPLITS = ("train", "valid", "test")
 AS_TIMES = "write date and time, as 2024-12-31T14:05:00 or Unix time"
@@ -86,7 +89,7 @@ def canonical(
         InputError: rules are broken; names all of them.
     """
     found = examined(source, earliest=earliest, now=now, duplicates=duplicates, actions=actions)
-    require_unbroken(found.items, found.interactions)
+    require_unbroken(found.items, found.interactions, mapping=found.mapping)
     return found
 
 
@@ -100,13 +103,33 @@ def examined(
 ) -> Source:
     """Like `canonical`, but leaves broken rules in the findings; such a table is not canonical."""
     earliest, now = source.earliest or earliest, time.time() if now is None else now
-    return replace(
+    found = replace(
         source,
         items=checked(source.items, lambda items: canonical_items(items, duplicates, actions)),
         interactions=checked(
             source.interactions, lambda events: _checked_interactions(events, earliest, now)
         ),
     )
+    return _with_guesses(found, source)
+
+
+def _with_guesses(found: Source, source: Source) -> Source:
+    """A checked source with the line that maps its guessed columns; only a note if none is missing.
+
+    Args:
+        found: The checked tables.
+        source: The tables with all columns of the files.
+    """
+    tables = (source.items, source.interactions)
+    line = mapping_line(*tables)
+    if not line:
+        return found
+    if any(table.findings.broken for table in tables):
+        said = f"to map all columns that are probably meant, write in data.yaml: {line}"
+        return replace(found, mapping=said)
+    guesses = {**tables[0].findings.guesses, **tables[1].findings.guesses}
+    tables[1].findings.notes.append(note_on(guesses, line))
+    return found
 
 
 def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
@@ -121,7 +144,8 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
     if TIMESTAMP not in schema and ORDER not in schema:
         events.refuse(
             f"column {TIMESTAMP!r} or {ORDER!r} must exist, "
-            f"got the columns {list(schema)}{suggestion(TIMESTAMP, schema) or NO_TIMES}"
+            f"got the columns {list(schema)}"
+            f"{suggestion(events, TIMESTAMP) or suggestion(events, ORDER) or NO_TIMES}"
         )
     events.findings.notes.extend(_unused(events, schema))
     columns, rules = dict[str, pl.Expr](), list[Rule]()
@@ -129,7 +153,7 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
         require_type(events, name, "be text or whole numbers", is_id, remedy=AS_IDS)
         if name in schema:
             columns[name] = _or_null(name, schema[name])
-            required = _required_user(schema) if name == USER else None
+            required = _required_user(events, schema) if name == USER else None
             rules += id_rules(name, schema[name], required=required)
     if ORDER in schema:
         require_type(
@@ -196,17 +220,16 @@ def _unused(events: Table, schema: pl.Schema) -> list[str]:
     ]
 
 
-def _required_user(schema: pl.Schema) -> Rule:
+def _required_user(events: Table, schema: pl.Schema) -> Rule:
     """Who must have a user: every row, or every one that has no basket."""
     if BASKET in schema and is_id(schema[BASKET]):
         return user_or_basket(USER, schema[USER], BASKET, schema[BASKET])
     rule = not_empty(USER, schema[USER])
-    near = nearest(BASKET, schema)
-    column = near if near is not None else "invoice"
+    line = option_line("columns", {guess(events, BASKET) or "invoice": BASKET})
     return replace(
         rule,
         remedy=f"{rule.remedy}; rows of a basket may lack them, if its column is mapped in "
-        f"data.yaml: `columns: {{{column}: {BASKET}}}`",
+        f"data.yaml: `{line}`",
     )
 
 

@@ -3,7 +3,8 @@
 import math
 
 import polars as pl
-import yaml
+
+from lineage.yaml_lines import option_line
 
 
 def drop_rule(name: str, column: str, values: pl.Series) -> str:
@@ -16,14 +17,13 @@ def drop_rule(name: str, column: str, values: pl.Series) -> str:
     """
     if len(values) != 1 or not _is_named(values[0]):
         return ""
-    value, quoted = values[0], _quoted(column)
+    value, named = values[0], quoted(column)
     if isinstance(value, str):
         escaped = value.replace("'", "''")
-        condition = f"{quoted} = '{escaped}'"
+        condition = f"{named} = '{escaped}'"
     else:
-        condition = f"{quoted} IS NULL" if value is None else f"{quoted} = {value}"
-    line = yaml.safe_dump({name: condition}, default_flow_style=True, width=math.inf)
-    return f"drop: {line.strip()}"
+        condition = f"{named} IS NULL" if value is None else f"{named} = {value}"
+    return option_line("drop", {name: condition})
 
 
 def _is_named(value: object) -> bool:
@@ -33,7 +33,7 @@ def _is_named(value: object) -> bool:
     return value is None or isinstance(value, int | str)
 
 
-def _quoted(column: str) -> str:
+def quoted(column: str) -> str:
     """A column in SQL, quoted if its name is a word of SQL or no word."""
     try:
         if pl.sql_expr(column).meta.root_names() == [column]:

@@ -9,6 +9,7 @@ from dataset.actions import fold_action
 from dataset.config import DataConfig
 from dataset.prepare.actions import actions_of, positive
 from dataset.prepare.schema import TIME
+from dataset.prepare.similar import nearest
 from dataset.prepare.sources import DEFAULT, Source
 from dataset.prepare.split import COLUMN, LEAVE_ONE_OUT, Splitted
 
@@ -54,7 +55,9 @@ def _fields(items: Collection[str], config: DataConfig) -> str:
     lacking = [name for name in config.fields if name not in known]
     if not lacking:
         return ""
-    return f"fields in data.yaml names columns that the items lack: {', '.join(lacking)}"
+    alike = [near for name in lacking if (near := nearest(name, items))]
+    said = f"; write {', '.join(alike)}" if alike else ""
+    return f"fields in data.yaml names columns that the items lack: {', '.join(lacking)}{said}"
 
 
 def _of_time(events: pl.DataFrame, config: DataConfig) -> str:

@@ -8,7 +8,9 @@ import polars as pl
 
 from dataset.config import DataConfig
 from dataset.prepare.cleaning import Dropped
+from dataset.prepare.drop_remedy import quoted
 from dataset.prepare.schema import OF_INTERACTIONS
+from dataset.prepare.similar import nearest
 from dataset.prepare.validation import InputError, one_line
 
 COMPUTE, DROP = "compute", "drop"
@@ -106,10 +108,17 @@ def not_applied(rules: Sequence[Expression], tables: Mapping[Path, Collection[st
     refused = []
     for rule in rules:
         if not any(rule.columns <= set(columns) for columns in tables.values()):
-            path, columns = min(tables.items(), key=lambda table: len(rule.columns - set(table[1])))
-            missing = ", ".join(sorted(rule.columns - set(columns)))
-            refused.append(str(rule.refused(path, f"no {missing} among {list(columns)}")))
+            refused.append(min(_missing(rule, *table) for table in tables.items())[-1])
     return refused
+
+
+def _missing(rule: Expression, path: Path, columns: Collection[str]) -> tuple[int, int, str]:
+    """Columns that an expression misses in a table, those of them that none is like, the error."""
+    missing = sorted(rule.columns - set(columns))
+    alike = [near for name in missing if (near := nearest(name, columns))]
+    said = f"; write {', '.join(map(quoted, alike))}" if alike else ""
+    reason = f"no {', '.join(missing)} among {list(columns)}{said}"
+    return len(missing), len(missing) - len(alike), str(rule.refused(path, reason))
 
 
 def _of_other(rule: Expression, table: str) -> bool:

@@ -10,17 +10,21 @@ import polars as pl
 from dataset.config import DataConfig
 from dataset.item_text import is_key
 from dataset.paths import CACHE, ML_100K
-from dataset.prepare.column_names import mapped
+from dataset.prepare.column_guesses import OF_EVENTS, OF_ITEMS, guessed
+from dataset.prepare.column_names import mapped, mapped_twice
 from dataset.prepare.download import ML_100K_FILES, fetch
 from dataset.prepare.no_interactions import absent
 from dataset.prepare.rules import Expression, applied, expressions, not_applied
 from dataset.prepare.schema import ACTION, BASKET, ITEM, SPLIT, TIMESTAMP, TITLE, USER
+from dataset.prepare.similar import nearest
 from dataset.prepare.tables.blank_rows import without_blank_rows
 from dataset.prepare.tables.files import Files, is_absent, relative_names, table_files
-from dataset.prepare.tables.scan import scanned
+from dataset.prepare.tables.places import Places
+from dataset.prepare.tables.scan import PLACE, scanned
 from dataset.prepare.tables.text_types import typed
 from dataset.prepare.validation import Findings, InputError, Table, read_schema, reading
 from lineage.manifest import checksum
+from lineage.yaml_lines import option_line
 
 ITEMS, INTERACTIONS = "items", "interactions"
 AS_TEXT = (ITEM, USER, BASKET, TITLE, ACTION, SPLIT)
@@ -45,6 +49,8 @@ class Source:
     """First day of the source's times, where it is known to be right; or else empty."""
     overrides: tuple[str, ...] = ()
     """Options that do not count, because the source states them itself."""
+    mapping: str = ""
+    """Line of data.yaml that maps columns which are probably meant; empty if none is missing."""
 
     def checksums(self) -> dict[str, str]:
         """SHA-256 of each file, by its path in the folder of the dataset."""
@@ -116,29 +122,35 @@ def opened_table(
     Raises:
         InputError: their content is not what their names say, or a rule does not fit it.
     """
-    frame = scanned(files, delimiter=config.delimiter)
+    frame = scanned(files, delimiter=config.delimiter, places=True)
     with reading(files.path):
-        own = frame.collect_schema().names()
-    with reading(files.path):
+        own = frame.drop(PLACE).collect_schema().names()
         frame, blank = without_blank_rows(frame, files, table)
     if files.format == "csv":
         with reading(files.path):
             frame = typed(frame, as_text=_ids_and_names(own, config.columns))
     frame, dropped = applied(frame, rules, path=files.path, table=table)
-    frame = frame.drop(config.ignore, strict=False)
+    places = Places(files=files, delimiter=config.delimiter, rows=frame.select(PLACE))
+    frame = frame.drop(PLACE, *config.ignore, strict=False)
     before = frame.collect_schema().names()
+    if problems := mapped_twice(files.path, before, config.columns):
+        raise InputError("\n".join(problems))
     frame = mapped(frame, config.columns)
     after = frame.collect_schema().names()
     renamed = {ours: theirs for theirs, ours in zip(before, after, strict=True) if ours != theirs}
-    return Table(
+    opened = Table(
         frame=frame,
         path=files.path,
         files=files.parts,
         kind=files.format,
         names=renamed,
         own=tuple(own),
+        places=places.of,
         findings=Findings(dropped=[*blank, *dropped], notes=_named_twice(before, files)),
     )
+    wanted = OF_ITEMS if table == ITEMS else OF_EVENTS
+    opened.findings.guesses.update(guessed(opened, wanted))
+    return opened
 
 
 def _named_twice(columns: Sequence[str], files: Files) -> list[str]:
@@ -166,7 +178,9 @@ def _not_ignored(names: Iterable[str], tables: Mapping[str, Table]) -> list[str]
     unknown = [name for name in names if name not in known]
     if not unknown:
         return []
-    return [f"ignore must name columns of a table, got {unknown} beside {list(known)}"]
+    alike = [near for name in unknown if (near := nearest(name, known))]
+    said = f"; write {', '.join(alike)}" if alike else ""
+    return [f"ignore must name columns of a table, got {unknown} beside {list(known)}{said}"]
 
 
 def _not_mapped(columns: Mapping[str, str], tables: Mapping[str, Table]) -> list[str]:
@@ -179,9 +193,13 @@ def _not_mapped(columns: Mapping[str, str], tables: Mapping[str, Table]) -> list
         if any(table.names.get(ours) == theirs for table in tables.values()):
             continue
         present = {name: list(read_schema(table)) for name, table in tables.items()}
+        known = [name for names in present.values() for name in names]
+        near = nearest(theirs, known) if theirs not in known else None
+        said = f"; write `{option_line('columns', {near: ours})}`" if near else ""
         problems.append(
             f"columns must map columns of a table to names that it lacks, got {theirs}: {ours}, "
             + " and ".join(f"{name} with {found}" for name, found in present.items())
+            + said
         )
     return problems
 

@@ -60,14 +60,14 @@ def canonical_items(items: Table, duplicates: Duplicates, actions: Mapping[str, 
         return items
     with reading(items.path):
         rows = items.frame.with_columns(id_text(ITEM, kind)).collect()
+    places = items.places
     if duplicates != "refuse":
+        places = None  # which of the rows is left is not known
         rows = _one_of_each(rows, items, duplicates, actions)
     if items.shared:
         rows = rows.drop(OF_INTERACTIONS, strict=False)
         items.findings.unused.update(dict.fromkeys(OF_INTERACTIONS, "not of the item"))
-    origin = Origin(
-        ids=rows[ITEM], names=items.names, own=items.own, numbered=not items.findings.dropped
-    )
+    origin = Origin(ids=rows[ITEM], names=items.names, own=items.own, places=places)
     return replace(items, frame=usable(rows, items.findings, origin).lazy())
 
 

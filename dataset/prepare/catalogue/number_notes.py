@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -10,6 +10,7 @@ import polars as pl
 from dataset.item_text import is_key
 from dataset.prepare.catalogue.prices import RARE, Prices
 from dataset.prepare.schema import ITEM
+from dataset.prepare.tables.places import BOTH
 from dataset.prepare.tables.text_types import NUMBER
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -25,8 +26,8 @@ class Origin:
     """Name in the file of each renamed column."""
     own: tuple[str, ...] = ()
     """Columns as the file names them; others cannot be computed."""
-    numbered: bool = False
-    """Whether the rows are those of the file."""
+    places: Callable[[Sequence[int]], pl.Series] | None = None
+    """Finds rows in the file, see `tables.places`; None if they are no rows of it."""
 
     @classmethod
     def of(cls, items: pl.DataFrame) -> "Origin":
@@ -34,9 +35,12 @@ class Origin:
         return cls(ids=items[ITEM])
 
     def example(self, column: pl.Series, place: int) -> str:
-        """One value, and where it is; rows are counted from 1, without a header."""
-        row = f" (row {place + 1:,})" if self.numbered else ""
-        return f"{column[place]!r} of item {self.ids[place]!r}{row}"
+        """One value, its item, and where it is in the file."""
+        said = ""
+        if self.places is not None:
+            found = self.places([place])
+            said = f" ({found[0]})" if found.name == BOTH else f" ({found.name} {found[0]:,})"
+        return f"{column[place]!r} of item {self.ids[place]!r}{said}"
 
     def compute(self, column: str, sql: str) -> str:
         """The remedy of a column: the line of data.yaml, if the file has the column.

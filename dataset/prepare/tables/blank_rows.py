@@ -5,6 +5,7 @@ import polars as pl
 from dataset.prepare.cleaning import Dropped
 from dataset.prepare.schema import is_string
 from dataset.prepare.tables.files import Files
+from dataset.prepare.tables.scan import PLACE
 
 RULE = "blank rows"
 
@@ -26,9 +27,11 @@ def without_blank_rows(
         The other rows; nothing to report if all rows hold something.
     """
     schema = frame.collect_schema()
-    if files.format == "parquet" or not len(schema):
+    if files.format == "parquet" or not set(schema) - {PLACE}:
         return frame, []
-    blank = pl.all_horizontal(_is_empty(name, kind) for name, kind in schema.items())
+    blank = pl.all_horizontal(
+        _is_empty(name, kind) for name, kind in schema.items() if name != PLACE
+    )
     rows, found = frame.select(pl.len(), blank.sum().alias(RULE)).collect().row(0)
     lines = _blank_lines(files) if files.format == "jsonl" else 0
     if not found + lines:

@@ -44,7 +44,7 @@ def test_a_pound_among_euros_is_missing_and_the_note_says_where_and_what_to_writ
 
     assert use == "filter (number)"
     assert "1 of 300 values is no price like the others (EUR 299, GBP 1)" in note
-    assert "'£12.00' of item 'i117' (row 118)" in note
+    assert "'£12.00' of item 'i117' (line 119)" in note
     assert "`compute: {UnitPrice: " in note
 
 
@@ -75,7 +75,7 @@ def test_numbers_with_one_other_value_stay_text_and_the_note_reads_them(shop, tm
     use, note = noted(folder, tmp_path, "weight")
 
     assert use.startswith("text")
-    assert "stays text: 1 of 120 values is no number, such as 'n/a' of item 'i7' (row 8)" in note
+    assert "stays text: 1 of 120 values is no number, such as 'n/a' of item 'i7' (line 9)" in note
     compute = yaml.safe_load(re.findall(r"`(compute: .*)`", note)[0])["compute"]
     assert noted(folder, tmp_path, "weight", compute=compute) == ("filter (number)", "")
 
@@ -88,7 +88,7 @@ def test_codes_and_mixed_texts_are_not_said_to_be_numbers(name):
     assert note_on_numbers(column, Origin(ids=column)) == ""
 
 
-def test_rows_are_not_numbered_where_some_were_left_out(shop, tmp_path):
+def test_no_line_is_named_where_one_row_of_each_id_was_chosen(shop, tmp_path):
     prices = ["€1.00"] * 120 + ["£1.00"]
     ids = ["i0", *(f"i{row}" for row in range(120))]
 
