@@ -104,12 +104,12 @@ def _config(options: jsonargparse.Namespace) -> DataConfig:
 
 def _show(report: CheckReport, as_json: Path | None, as_html: Path | None) -> None:
     shown = page(report)
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(shown)
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(shown, crop=False)
     if as_json is not None:
         as_json.write_text(json.dumps(asdict(report), indent=1, ensure_ascii=False))
     if as_html is not None:
         recorded = Console(record=True, width=WIDTH, file=io.StringIO())
-        recorded.print(shown)
+        recorded.print(shown, crop=False)
         as_html.write_text(recorded.export_html())
 
 

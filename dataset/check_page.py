@@ -24,10 +24,10 @@ def page(report: "CheckReport") -> RenderableType:
     if report.warnings:
         parts += [
             _headline("Warnings"),
-            *(Text(f"· {line}", style="yellow") for line in report.warnings),
+            *(_line(f"· {line}", "yellow") for line in report.warnings),
         ]
     if report.broken:
-        parts += [_headline("Broken rules"), *(Text(line, style="red") for line in report.broken)]
+        parts += [_headline("Broken rules"), *(_line(line, "red") for line in report.broken)]
     else:
         parts.append(Text("No rule is broken.", style="bold green"))
     return Group(*parts)
@@ -98,6 +98,12 @@ def _actions(report: "CheckReport") -> str:
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name or 'no name'} {count:,}" for name, count in counts.items())
+
+
+def _line(text: str, style: str) -> Text:
+    """A line of text; unbroken if it has options to paste, which a break would spoil."""
+    pasted = "`columns: {" in text or "`compute: {" in text
+    return Text(text, style=style, no_wrap=pasted, overflow="ignore" if pasted else None)
 
 
 def _headline(text: str) -> Text:

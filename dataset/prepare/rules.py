@@ -105,11 +105,11 @@ def not_applied(rules: Sequence[Expression], tables: Mapping[Path, Collection[st
         rules: Drop rules and computed columns.
         tables: Columns of each table, as its files name them.
     """
-    refused = []
-    for rule in rules:
-        if not any(rule.columns <= set(columns) for columns in tables.values()):
-            refused.append(min(_missing(rule, *table) for table in tables.items())[-1])
-    return refused
+    return [
+        min(_missing(rule, path, columns) for path, columns in tables.items())[-1]
+        for rule in rules
+        if not any(rule.columns <= set(columns) for columns in tables.values())
+    ]
 
 
 def _missing(rule: Expression, path: Path, columns: Collection[str]) -> tuple[int, int, str]:

@@ -2,6 +2,7 @@ import polars as pl
 import pytest
 import yaml
 
+from dataset.__main__ import main
 from dataset.config import DataConfig
 from dataset.prepare.build import build
 from dataset.prepare.check import check_source
@@ -77,6 +78,14 @@ def test_check_shows_the_same_line(shop, tmp_path):
     report = check_source(str(shop()), tmp_path, DataConfig())
 
     assert options_in(report.broken[-1]) == {"columns": MEANT}
+
+
+def test_the_page_does_not_break_the_line(shop, capsys):
+    with pytest.raises(SystemExit):
+        main(["check", str(shop())])
+
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "`columns: {" in line)
+    assert options_in(line) == {"columns": MEANT}
 
 
 def test_what_is_mapped_already_stays_in_the_line(shop, tmp_path):
