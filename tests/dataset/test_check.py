@@ -75,7 +75,7 @@ def test_all_broken_rules_are_listed_with_rows_and_status_1(check, make_folder):
     assert len(report["broken"]) == 2
     assert "'item_id' must be unique" in page
     assert "'user_id' must not be null or empty" in page
-    assert "| 0 | a" in page
+    assert "| 1 | a" in page
 
 
 def test_a_rule_that_drops_all_rows_is_a_broken_one(check, make_folder):
