@@ -13,8 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from backbone.load import load_bert, load_tokenizer, save_backbone
 from classifier.targets import Labels, Numbers, Target, output_slices
-from dataset.config import DataConfig
-from dataset.item_text import Field, item_text
+from dataset.item_text import Field, text_of_columns
 from lineage.manifest import read_manifest
 from lineage.stages import BACKBONE, CLASSIFIER
 
@@ -53,13 +52,7 @@ class Parts:
 
     def text_of(self, fields: Mapping[str, Field]) -> str:
         """The text of an item, rendered from its fields as in training."""
-        known = {name: fields[name] for name in self.text_columns if name in fields}
-        return rendered(known, self.text_columns, self.token_budget)
-
-
-def rendered(fields: Mapping[str, Field], columns: Sequence[str], token_budget: int) -> str:
-    """One text from the fields of a row, in the order of the columns."""
-    return item_text(fields, DataConfig(fields=tuple(columns), token_budget=token_budget))
+        return text_of_columns(fields, self.text_columns, self.token_budget)
 
 
 def save_classifier(

@@ -10,7 +10,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from backbone.encode_texts import encode_texts
 from classifier.artifact import Parts, load_parts
-from classifier.targets import Codes, Labels, Numbers, Target
+from classifier.hierarchy import log_shares
+from classifier.targets import Labels, Numbers, Target
 
 AT_ONCE = 1 << 24
 """Most logits that are in memory at once"""
@@ -159,21 +160,6 @@ class Classifier:
         found = _named(self.parts.targets, target, Numbers)
         assert isinstance(found, Numbers)
         return found
-
-
-def log_shares(logits: States, parents: Codes) -> States:
-    """(texts, classes): logarithm of each class's share among the children of its parent.
-
-    Args:
-        logits: (texts, classes), one text at least.
-        parents: (classes,) parent of each class, ascending.
-    """
-    starts = np.flatnonzero(np.diff(parents, prepend=-1))
-    family = np.cumsum(np.diff(parents, prepend=parents[0]) > 0)
-    shifted = logits - np.maximum.reduceat(logits, starts, axis=1)[:, family]
-    total = np.log(np.add.reduceat(np.exp(shifted), starts, axis=1))
-    shares: States = shifted - total[:, family]
-    return shares
 
 
 def _named(

@@ -110,7 +110,7 @@ class Numbers:
     """Number of outputs."""
 
     @classmethod
-    def of(cls, name: str, values: Values, logarithm: bool | None) -> "Numbers":
+    def of(cls, name: str, values: Values, *, logarithm: bool | None) -> "Numbers":
         """The scale of a column.
 
         Args:
@@ -124,8 +124,8 @@ class Numbers:
         known = values[np.isfinite(values)]
         if logarithm and known.min(initial=1.0) <= 0:
             raise ValueError(
-                f"logarithm must be auto or no for a column with numbers up to 0, got {name!r} with "
-                f"{known.min():g}"
+                "logarithm must be auto or no for numbers that are not all positive, got "
+                f"{name!r} with {known.min():g}"
             )
         taken = (known.min() > 0 and skewness(known) > SKEWED) if logarithm is None else logarithm
         learnt = np.log(known) if taken else known
