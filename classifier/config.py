@@ -49,13 +49,13 @@ class ClassifierConfig:
     """Whether to train again on training and validation rows for the chosen number of epochs."""
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            max_epochs=5,
+            max_epochs=3,
             examples_per_epoch=50_000,
             batch_size=64,
             learning_rate=2e-4,
             new_learning_rate=5e-4,
             layer_decay=0.9,
-            trained_layers=6,
+            trained_layers=5,
             dropout=0.1,
             patience=2,
         )
