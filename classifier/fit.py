@@ -182,7 +182,8 @@ def _module(
         for output in outputs:
             head = cast("nn.Linear", model.heads[output])
             if isinstance(target, Numbers):
-                start_numbers(head, states, data.numbers[rows, output])
+                if is_frozen(config):
+                    start_numbers(head, states, data.numbers[rows, output])
             else:
                 start_labels(head, states, torch.from_numpy(data.classes[rows, output]))
     return ClassifierModule(model, data.targets, source, config).train()

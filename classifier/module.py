@@ -11,7 +11,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from backbone.adapters import orthogonality
-from backbone.optimizer import adamw
+from backbone.optimizer import optimizer_of
 from classifier.batches import TextBatch, TextSource
 from classifier.config import ClassifierConfig
 from classifier.losses import LabelLoss, number_loss
@@ -114,7 +114,7 @@ class ClassifierModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimiser and a learning-rate schedule that advances at each step."""
         steps = int(self.trainer.estimated_stepping_batches)
-        optimizer, schedule = adamw(self.model, self.config.training, steps)
+        optimizer, schedule = optimizer_of(self.model, self.config.training, steps)
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
 

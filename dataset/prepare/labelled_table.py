@@ -188,7 +188,10 @@ def _require(name: str, option: str, table: pl.DataFrame, findings: Findings, fi
     if name in table.columns:
         return
     if reason := findings.unused.get(name):
-        raise InputError(f"{files.path}: column {name!r} cannot be used as {option}: {reason}")
+        raise InputError(
+            f"{files.path}: column {name!r} cannot be used as {option}: {reason}; fill it in, or "
+            "name another"
+        )
     near = nearest(name, table.columns)
     remedy = f"name {near!r} if it is meant" if near else f"name one of {_listed(table.columns)}"
     raise InputError(
