@@ -10,7 +10,7 @@ from classifier.artifact import Parts, States
 from classifier.hierarchy import Logits, log_shares
 from classifier.targets import Codes, Numbers
 
-MOST_LOGITS = 1 << 27
+MOST_LOGITS = 1 << 26
 """Most logits that a temperature is fitted on"""
 BOUNDS = (0.05, 20.0)
 """Least and largest temperature"""
