@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from backbone.load import load_bert, load_tokenizer, save_backbone
+from classifier.kernel import Kernel
 from classifier.targets import Labels, Numbers, Target, output_slices
 from dataset.item_text import Field, text_of_columns
 from lineage.manifest import read_manifest
@@ -38,6 +39,8 @@ class Parts:
     """Most words and punctuation marks of a text."""
     max_tokens: int
     """Most word pieces of a text, including the special tokens."""
+    kernels: Mapping[int, Kernel] = field(default_factory=dict)
+    """Kernels of numbers, by output, where they are better than the linear heads."""
 
     def outputs(self, target: Target) -> range:
         """Numbers of a target's outputs."""
@@ -46,6 +49,8 @@ class Parts:
 
     def logits(self, states: States, output: int) -> States:
         """(texts, classes): one output, given the states (texts, hidden) of unit length."""
+        if output in self.kernels:
+            return self.kernels[output](states)[:, None]
         scale = np.float32(np.sqrt(states.shape[1]))
         logits: States = (scale * states) @ self.weights[output].T + self.biases[output]
         return logits
@@ -62,6 +67,9 @@ def save_classifier(
     save_backbone(folder / BACKBONE, bert, tokenizer)
     tensors = {f"weight.{place}": values for place, values in enumerate(parts.weights)}
     tensors |= {f"bias.{place}": values for place, values in enumerate(parts.biases)}
+    for place, kernel in parts.kernels.items():
+        tensors[f"landmarks.{place}"] = kernel.landmarks
+        tensors[f"kernel.{place}"] = kernel.weights
     save_file(
         {name: np.ascontiguousarray(values) for name, values in tensors.items()}, folder / HEADS
     )
@@ -71,6 +79,10 @@ def save_classifier(
         "text_columns": list(parts.text_columns),
         "token_budget": parts.token_budget,
         "max_tokens": parts.max_tokens,
+        "kernels": {
+            place: {"mean": kernel.mean, "sharpness": kernel.sharpness}
+            for place, kernel in parts.kernels.items()
+        },
     }
     (folder / OPTIONS).write_text(json.dumps(options, ensure_ascii=False), encoding="utf-8")
 
@@ -92,6 +104,12 @@ def load_parts(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, 
         text_columns=tuple(options["text_columns"]),
         token_budget=options["token_budget"],
         max_tokens=options["max_tokens"],
+        kernels={
+            int(place): Kernel(
+                landmarks=tensors[f"landmarks.{place}"], weights=tensors[f"kernel.{place}"], **given
+            )
+            for place, given in options["kernels"].items()
+        },
     )
     backbone = str(folder / BACKBONE)
     return load_bert(backbone), load_tokenizer(backbone), parts
