@@ -61,7 +61,7 @@ def test_a_folder_of_several_tables_is_refused(tmp_path):
     written(tmp_path, "a.parquet")
     written(tmp_path, "b.csv")
 
-    with pytest.raises(InputError, match="got 2 tables, like a.parquet; name a file"):
+    with pytest.raises(InputError, match=r"got 2 tables, like a\.parquet; name a file"):
         labelled_files(tmp_path)
 
 
