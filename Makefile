@@ -53,7 +53,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow gpu-check fuzz check lint format install weights data trial towers index tune \
-        ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving soak pipeline last publish rollback \
+        ranker classify bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving soak pipeline last publish rollback \
         releases collections serve upsert delete export-events prune-events protos client-wheel lock sbom clean
 
 ##@ Setup
@@ -108,6 +108,10 @@ tune: install ## Rebuild the index; show recall and latency of every operating p
 
 ranker: trial ## Train the ranker on the trial's shortlists
 	@$(RUN) -m ranker --config $(call config,ranker) $(ARGS)
+
+classify: weights ## Learn a column from texts: DATASET=folder or file, TARGET=label, TEXT=title,description
+	@$(RUN) -m classifier --config $(call config,classifier) $(ARGS) --reports '$(REPORTS)' --target '$(TARGET)' \
+		$(if $(TEXT),--text '$(TEXT)') $(if $(findstring command,$(origin NAME)),--name '$(NAME)')
 
 ##@ Publish and serve
 

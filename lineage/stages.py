@@ -12,6 +12,7 @@ DATA, TOWERS, INDEX, RANKER = "data", "towers", "index", "ranker"
 TRIAL_TOWERS, TRIAL_INDEX = f"{TRIAL_FOLDER}/towers", f"{TRIAL_FOLDER}/index"
 SHORTLISTS = f"{TRIAL_FOLDER}/shortlists"
 LAST_TOWERS, LAST_INDEX = f"{LAST_FOLDER}/towers", f"{LAST_FOLDER}/index"
+CLASSIFIER = "classifier"
 
 EMBEDDINGS = "item_embeddings.npy"
 """Item embeddings, (items, dimension)."""
@@ -160,7 +161,20 @@ LAST: Mapping[str, Stage] = {
 """Stages of the last fit by path. They repeat the options of `TOWERS` and `INDEX`, and a release
 holds them in the places of these."""
 STAGES: Mapping[str, Stage] = {**EVALUATED, **LAST}
-"""Every stage by its path; each follows its inputs."""
+"""Every stage of a release by its path; each follows its inputs."""
+BESIDE: Mapping[str, Stage] = {
+    CLASSIFIER: Stage(
+        path=CLASSIFIER,
+        about="Train a classifier of texts on a table with labels or numbers.",
+        module="classifier",
+        target="classify",
+        needs=(),
+        writes=("heads.safetensors", "classifier.json", f"{BACKBONE}/model.safetensors"),
+        format=1,
+        reads_from=1,
+    ),
+}
+"""Stages that read a table of their own and belong to no release, by path."""
 
 
 def stage_named(name: str) -> Stage:
@@ -171,6 +185,8 @@ def stage_named(name: str) -> Stage:
     """
     if name in STAGES:
         return STAGES[name]
+    if name in BESIDE:
+        return BESIDE[name]
     return {PurePath(stage.path).name: stage for stage in reversed(list(STAGES.values()))}[name]
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from backbone.adapters import orthogonality
 from backbone.config import TrainingConfig
-from backbone.optimizer import adamw
+from backbone.optimizer import optimizer_of
 from evaluation.metrics import ndcg
 from ranker.list_batches import ListBatch
 from ranker.losses import listwise_softmax
@@ -74,7 +74,7 @@ class RankerModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine decay, updated every step."""
         steps = int(self.trainer.estimated_stepping_batches)
-        optimizer, schedule = adamw(self.model, self.config, steps)
+        optimizer, schedule = optimizer_of(self.model, self.config, steps)
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
 

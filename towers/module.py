@@ -18,7 +18,7 @@ from backbone.batch import pad
 from backbone.device import autocast, serving_dtype
 from backbone.encode_texts import in_batches, in_order
 from backbone.layers import states_below
-from backbone.optimizer import adamw
+from backbone.optimizer import optimizer_of
 from dataset.cases import Cases
 from dataset.interaction_codes import GAPS
 from evaluation.metrics import recall
@@ -237,5 +237,5 @@ class TowersModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW and a learning-rate schedule that advances at each step."""
         steps = int(self.trainer.estimated_stepping_batches)
-        optimizer, schedule = adamw(self.model, self.config.training, steps, self.warmup)
+        optimizer, schedule = optimizer_of(self.model, self.config.training, steps, self.warmup)
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
