@@ -21,9 +21,10 @@ from dataset.arrays import Dataset
 from dataset.cases import Cases
 from dataset.training_examples import training_examples
 from lineage.processes import Processes
-from towers.batches import TitleBatches, Training, WindowBatches
+from towers.batches import TitleBatches, Training, WindowBatches, drawn_targets
 from towers.config import TowersConfig
 from towers.hard_negatives import HardNegatives
+from towers.history_tower import HistoryTower
 from towers.inputs import TextInputs, Twins
 from towers.model import build_two_tower
 from towers.module import MONITOR, TowersModule
@@ -101,6 +102,8 @@ def text_inputs(
         title_special=SpecialTokens.of(reads_titles),
         history_tokens=config.history_tokens,
         unknown=warn_of_unknown_pieces(texts, data.titles, tokenizer, config.backbone),
+        tokenizer=tokenizer,
+        search_tokens=config.search_tokens,
     )
 
 
@@ -179,6 +182,8 @@ def build_module(
         model.item_tower.fit_behaviour(module.texts, behaviour)
     if isinstance(model.user_tower, TitlesTower):
         start_titles_tower(model.user_tower, model.item_tower, module.texts, data.titles, config)
+    if source.examples.groups is not None and isinstance(model.user_tower, HistoryTower):
+        model.user_tower.trust_items()  # a search begins where the pretrained backbone puts it
     module.average.load_state_dict(model.state_dict())
     return module.train()
 
@@ -193,13 +198,16 @@ def batches(config: TowersConfig, source: Training) -> DataLoader[int]:
     examples, training = source.examples, config.training
     collate: TitleBatches | WindowBatches
     if config.reads == "titles":
-        sizes = np.ones(len(examples), np.int64)
+        sizes = np.ones(examples.without_search, np.int64)
         collate = TitleBatches(training=source)
     else:
         cut = windows(examples, config.history_length)
-        sizes = cut.ends - cut.starts
+        sizes = np.concatenate([cut.ends - cut.starts, drawn_targets(examples)])
         collate = WindowBatches(
-            training=source, windows=cut, width=sequence_length(config), searches=config.searches
+            training=source,
+            windows=cut,
+            width=sequence_length(config),
+            searches=config.searches if examples.groups is None else 0.0,
         )
     order = EpochSampler(len(sizes), training.examples_per_epoch, training.seed)
     return DataLoader(

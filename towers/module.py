@@ -130,8 +130,9 @@ class TowersModule(LightningModule):
         items: Tensor,
         histories: Sequence[NDArray[np.int32]],
         interaction_codes: Sequence[NDArray[np.int32]],
+        searches: Sequence[str] = (),
     ) -> Tensor:
-        """(users, dimension): embeddings of shoppers after their histories."""
+        """(users, dimension): embeddings of shoppers after their histories and searches."""
         self.average.eval()
         tower = self.average.user_tower
         if isinstance(tower, HistoryTower):
@@ -140,7 +141,14 @@ class TowersModule(LightningModule):
             return items[:0]
         if isinstance(tower, HistoryTower):
             length = self.config.history_length
-            return embed_histories(tower, items, histories, interaction_codes, length=length)
+            return embed_histories(
+                tower,
+                items,
+                histories,
+                interaction_codes,
+                length=length,
+                searches=self._embed_searches(searches),
+            )
         return encode(
             tower,
             [self.inputs.history(history) for history in histories],
@@ -148,6 +156,23 @@ class TowersModule(LightningModule):
             device=self.device,
             description="users",
         )
+
+    def _embed_searches(self, searches: Sequence[str]) -> list[Tensor | None]:
+        """(dimension,) embedding of each search, None for an empty one; empty if all are."""
+        places = [place for place, words in enumerate(searches) if words]
+        if not places:
+            return []
+        embedded = encode(
+            self.average.item_tower.embed_words,
+            [self.inputs.search(searches[place]) for place in places],
+            pad_id=self.inputs.special.pad,
+            device=self.device,
+            description="searches",
+        )
+        found: list[Tensor | None] = [None] * len(searches)
+        for place, vector in zip(places, embedded, strict=True):
+            found[place] = vector
+        return found
 
     def on_train_start(self) -> None:
         """Restore the state after the last epoch's validation, for a resumed training."""
@@ -162,7 +187,7 @@ class TowersModule(LightningModule):
         if self.hard is None:
             return
         rng = np.random.default_rng([self.config.training.seed, epoch])
-        chosen = np.sort(rng.permutation(len(self.examples))[: self.config.hard])
+        chosen = np.sort(rng.permutation(self.examples.without_search)[: self.config.hard])
         histories = [self.examples.history(int(example)) for example in chosen]
         interaction_codes = [self.examples.history_codes(int(example)) for example in chosen]
         self.hard.renew(chosen, self.embed_users(items, histories, interaction_codes), items)
@@ -224,7 +249,12 @@ class TowersModule(LightningModule):
             self.encode_texts()
         items = self.embed_items()
         if self.valid:
-            users = self.embed_users(items, self.valid.histories, self.valid.interaction_codes)
+            users = self.embed_users(
+                items,
+                self.valid.histories,
+                self.valid.interaction_codes,
+                self.valid.searches,
+            )
             _, found = exact_search(
                 users.cpu().numpy(), items.cpu().numpy(), 100, exclude=self.valid.excluded
             )

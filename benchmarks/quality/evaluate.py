@@ -98,7 +98,12 @@ def _scored(
         notes=(*notes, *([] if trees is not None else [NO_TREES])),
         systems={
             name: summarise(
-                lists, cases.targets, len(data.item_ids), config.seed, users=cases.user_rows
+                lists,
+                cases.targets,
+                len(data.item_ids),
+                config.seed,
+                users=cases.user_rows,
+                gains=cases.gains,
             )
             for name, lists in systems.items()
         },

@@ -91,7 +91,11 @@ def values(data: Dataset, lists: NDArray[np.int32], cases: Cases) -> Values:
     rare_recall = np.full(len(cases), np.nan)
     if len(chosen):
         rare_recall[chosen] = recall(lists[chosen], [rare[user] for user in chosen], 100)
-    return {**figures, "ndcg@10": ndcg(lists, cases.targets, 10), "rare recall@100": rare_recall}
+    return {
+        **figures,
+        "ndcg@10": ndcg(lists, cases.targets, 10, cases.gains),
+        "rare recall@100": rare_recall,
+    }
 
 
 def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, Interval]]:
@@ -145,7 +149,8 @@ def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, 
 def one_target(cases: Cases, seed: int) -> Cases:
     """The same users, each with one random target."""
     rng = np.random.default_rng(seed)
-    return replace(cases, targets=[rng.choice(targets, 1) for targets in cases.targets])
+    targets = [rng.choice(targets, 1) for targets in cases.targets]
+    return replace(cases, targets=targets, gains=None)
 
 
 def search_lists(
