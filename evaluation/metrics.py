@@ -73,12 +73,13 @@ def ndcg(
     if gains is None:
         return ndcg_of_hits(found, counts, k)
     gained = _top(gains_at(recommended, targets, gains), k)
-    ideal = np.zeros((len(gains), k))
-    for user, of_user in enumerate(gains):
-        largest = -np.sort(-of_user)[:k]
-        ideal[user, : len(largest)] = largest
-    share: NDArray[np.float64] = dcg(gained) / dcg(ideal)
+    share: NDArray[np.float64] = dcg(gained) / [ideal_gain(of_user, k) for of_user in gains]
     return share
+
+
+def ideal_gain(gains: NDArray[np.float32], k: int) -> float:
+    """Largest possible `dcg` of k places: the largest gains first."""
+    return float(dcg(-np.sort(-gains.astype(np.float64))[None, :k])[0])
 
 
 def dcg(gained: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

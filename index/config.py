@@ -65,9 +65,9 @@ class LexicalConfig:
     """How soon repeats of a word in a text count no more."""
     b: float = 0.4
     """How much long texts count less, from 0 to 1."""
-    piece: int = 4
+    piece: int = 3
     """Characters of a piece of a word, so that typos match; 0 matches whole words alone."""
-    pieces: float = 0.3
+    pieces: float = 0.5
     """Weight of the pieces beside the words, at least 0."""
 
     def __post_init__(self) -> None:

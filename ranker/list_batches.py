@@ -10,6 +10,7 @@ from torch import Tensor
 
 from backbone.batch import Batch, TokenBatch
 from dataset.cases import Cases
+from evaluation.metrics import gains_at
 from lineage.processes import Processes
 from ranker.attention.inputs import AttentionBatch, AttentionInputs
 from ranker.joint.inputs import RankerInputs
@@ -29,8 +30,8 @@ class ListBatch(Batch):
     """(lists × candidates, features)"""
     present: Tensor
     """(lists, candidates) bool: false for padding"""
-    bought: Tensor
-    """(lists, candidates) bool: whether the user bought the candidate next"""
+    gains: Tensor
+    """(lists, candidates) relevance of what the user bought next, 0 for other candidates"""
     weight: Tensor
     """Scalar: weight of the loss among the processes that train together, 1 on average"""
 
@@ -46,6 +47,8 @@ class ListCollator:
     """History of every list's user, item rows, oldest first"""
     targets: Sequence[NDArray[np.int32]]
     """Item rows that every list's user bought next"""
+    gains: Sequence[NDArray[np.float32]] | None
+    """Relevance of each target; None if all are 1"""
     shortlists: Shortlists
     inputs: RankerInputs | LateInputs | AttentionInputs
     candidates: int
@@ -58,7 +61,7 @@ class ListCollator:
         """Build this process's share of a batch of rows of the shortlists."""
         chosen = np.asarray(batch)[self.processes.owns(len(batch))].tolist()
         weight = self.processes.weight(len(chosen), len(batch))
-        places, bought = zip(*(self._draw(row) for row in chosen), strict=True)
+        places, gains = zip(*(self._draw(row) for row in chosen), strict=True)
         width = max(len(drawn) for drawn in places)
         table = np.stack([np.pad(drawn, (0, width - len(drawn)), "edge") for drawn in places])
         lists = np.asarray(chosen)[:, None]
@@ -72,21 +75,24 @@ class ListCollator:
             present=torch.from_numpy(
                 np.arange(width) < np.array([len(drawn) for drawn in places])[:, None]
             ),
-            bought=torch.from_numpy(
-                np.stack([np.pad(labels, (0, width - len(labels))) for labels in bought])
+            gains=torch.from_numpy(
+                np.stack([np.pad(labels, (0, width - len(labels))) for labels in gains])
             ),
             weight=torch.tensor(weight, dtype=torch.float32),
         )
 
-    def _draw(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Places drawn from a shortlist, and whether each was bought; at most half of them are."""
+    def _draw(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Places drawn from a shortlist, and their gains; at most half of them were bought."""
         recalled = self.shortlists.rows[row]
         bought = np.isin(recalled, self.targets[row]) & (recalled >= 0)
         order = np.random.default_rng((self.seed, row)).permutation(np.flatnonzero(recalled >= 0))
         positives, negatives = order[bought[order]], order[~bought[order]]
         places = np.concatenate([positives[: max(self.candidates // 2, 1)], negatives])
         places = places[: self.candidates]
-        return places, bought[places]
+        if self.gains is None:
+            return places, bought[places].astype(np.float32)
+        targets, of_targets = [self.targets[row]], [self.gains[row]]
+        return places, gains_at(recalled[None, places], targets, of_targets)[0].astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 from backbone.adapters import orthogonality
 from backbone.config import TrainingConfig
 from backbone.optimizer import adamw
-from evaluation.metrics import ndcg
+from evaluation.metrics import Gains, ndcg
 from ranker.list_batches import ListBatch
 from ranker.losses import listwise_softmax
 from ranker.ranker import Ranker, reorder
@@ -27,6 +27,7 @@ class RankerModule(LightningModule):
         ranker: Ranker,
         targets: Sequence[NDArray[np.int32]],
         config: TrainingConfig,
+        gains: Gains = None,
     ) -> None:
         """Wrap a ranker for training.
 
@@ -34,17 +35,18 @@ class RankerModule(LightningModule):
             ranker: The ranker to train.
             targets: Item rows that each validation user bought next.
             config: Options of the training.
+            gains: Relevance of each target; None if all are 1.
         """
         super().__init__()
         self.model = ranker.model  # Lightning trains the modules among the attributes
-        self.ranker, self.targets, self.config = ranker, targets, config
+        self.ranker, self.targets, self.gains, self.config = ranker, targets, gains, config
         self.ranked: list[NDArray[np.int32]] = []
 
     def training_step(self, batch: ListBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """Loss of picking the bought candidates out of their lists."""
         logits = self.model(batch.pairs, batch.shortlist_scores, batch.features)
         logits = logits.view(batch.present.shape).masked_fill(~batch.present, float("-inf"))
-        loss = listwise_softmax(logits, batch.bought)
+        loss = listwise_softmax(logits, batch.gains)
         self.log("train/loss", loss, prog_bar=True)
         self.log("train/shortlist_weight", self.model.shortlist_weight.detach())
         return batch.weight * loss + orthogonality(self.model)
@@ -68,7 +70,7 @@ class RankerModule(LightningModule):
             shown[row, : len(items)] = items
         self.ranked.clear()
         # of several processes: their mean, so that all stop after the same pass
-        mean = float(ndcg(shown, self.targets, 10).mean())
+        mean = float(ndcg(shown, self.targets, 10, self.gains).mean())
         self.log(MONITOR, mean, prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> Any:

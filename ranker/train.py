@@ -124,7 +124,13 @@ def _trained(
     module.model.eval()
     gate = ValidationLists.of(cases, shortlists, shortlists.gates, config.ranked)
     gates = shortlists.gates
-    gain = ranking_gain(module.ranker, gate, cases.targets[gates], cases.user_rows[gates])
+    gain = ranking_gain(
+        module.ranker,
+        gate,
+        cases.targets[gates],
+        cases.user_rows[gates],
+        None if cases.gains is None else cases.gains[gates],
+    )
     choosing = cases.user_rows[shortlists.chooses]
     says = verdict(gain, shared=bool(np.isin(cases.user_rows[gates], choosing).any()))
     logger.info(says)
@@ -223,7 +229,9 @@ def _module(
         )
     _standardise(model, shortlists)
     ranker = Ranker(model=model, inputs=inputs, feature_names=shortlists.feature_names)
-    return RankerModule(ranker, cases.targets[shortlists.chooses], training)
+    chooses = shortlists.chooses
+    gains = None if cases.gains is None else cases.gains[chooses]
+    return RankerModule(ranker, cases.targets[chooses], training, gains)
 
 
 def _standardise(model: Corrector, shortlists: Shortlists) -> None:
@@ -265,6 +273,7 @@ def _training_loader(
         collate_fn=ListCollator(
             histories=cases.histories,
             targets=cases.targets,
+            gains=cases.gains,
             shortlists=shortlists,
             inputs=inputs,
             candidates=config.candidates,

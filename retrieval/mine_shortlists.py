@@ -82,6 +82,7 @@ def _recall(retriever: Retriever, cases: Cases, size: int, description: str) -> 
             excluded=cases.excluded[case],
             now=cases.when(case).now,
             times=cases.when(case).times,
+            search=cases.search(case),
         )
         for case, history in enumerate(cases.histories)
     ]

@@ -27,7 +27,7 @@ from towers.hard_negatives import HardNegatives
 from towers.history_tower import HistoryTower
 from towers.inputs import TextInputs, Twins
 from towers.model import build_two_tower
-from towers.module import MONITOR, TowersModule
+from towers.module import TowersModule, monitored
 from towers.negative_sampler import NegativeSampler
 from towers.svd_init import svd_embeddings
 from towers.titles_tower import TitlesTower, start_titles_tower
@@ -73,7 +73,7 @@ def fit_towers(
         loader,
         DataLoader(TensorDataset(torch.zeros(1))),  # validation handles all users at once
         config=config.training,
-        monitor=MONITOR if valid else None,
+        monitor=monitored(valid) if valid else None,
         folder=folder,
     )
     return on_device(module), fitted
@@ -164,15 +164,18 @@ def build_module(
     some_trained = 0 < config.item_layers < bert.config.num_hidden_layers
     if cache_below is not None and some_trained and splits(bert):
         module.cache_frozen_states(cache_below)
-    texts = encode_texts(
-        deepcopy(bert),
-        data.texts,
-        load_tokenizer(config.backbone),
-        max_tokens=config.item_tokens,
-        description="corpus",
-        cache_below=cache_below,
-    )
-    module.texts = torch.from_numpy(texts)
+    if module.below is not None:
+        module.encode_texts()
+    else:
+        texts = encode_texts(
+            deepcopy(bert),
+            data.texts,
+            load_tokenizer(config.backbone),
+            max_tokens=config.item_tokens,
+            description="corpus",
+            cache_below=cache_below,
+        )
+        module.texts = torch.from_numpy(texts)
     module.cpu()
     model.item_tower.fit_projection(module.texts)
     if config.residual:

@@ -21,7 +21,7 @@ from backbone.layers import states_below
 from backbone.optimizer import adamw
 from dataset.cases import Cases
 from dataset.interaction_codes import GAPS
-from evaluation.metrics import recall
+from evaluation.metrics import ndcg, recall
 from evaluation.search import exact_search
 from towers.batches import TowersBatch, Training
 from towers.config import TowersConfig
@@ -32,7 +32,14 @@ from towers.item_tower import ItemTower
 from towers.model import TwoTower
 from towers.sampled_softmax import sampled_softmax
 
-MONITOR = "valid/recall@100"
+MONITOR, OF_SEARCHES = "valid/recall@100", "valid/ndcg@10"
+"""What early stopping looks at, and what it looks at where users search: many searches have all of
+their items among the first 100"""
+
+
+def monitored(valid: Cases) -> str:
+    """Name of the figure that early stopping looks at."""
+    return OF_SEARCHES if valid.searching else MONITOR
 
 
 class TowersModule(LightningModule):
@@ -245,6 +252,8 @@ class TowersModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log recall of the validation users over the whole corpus, and mine hard negatives."""
+        if not self.valid and self.hard is None:
+            return
         if self.config.item_layers:
             self.encode_texts()
         items = self.embed_items()
@@ -262,6 +271,8 @@ class TowersModule(LightningModule):
                 share = float(recall(found, self.valid.targets, k).mean())
                 # of several processes: their mean, so that all stop after the same epoch
                 self.log(f"valid/recall@{k}", share, prog_bar=True, sync_dist=True)
+            mean = float(ndcg(found, self.valid.targets, 10, self.valid.gains).mean())
+            self.log(OF_SEARCHES, mean, prog_bar=True, sync_dist=True)
         self._mine(items, epoch=self.current_epoch + 1)
 
     def configure_optimizers(self) -> Any:

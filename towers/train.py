@@ -18,8 +18,10 @@ from transformers import PreTrainedTokenizerBase
 from backbone.load import load_tokenizer
 from backbone.training import training_folder
 from dataset.arrays import Dataset, load_dataset
+from dataset.cases import Cases
 from dataset.config import NOTES
 from dataset.histories import NOTHING
+from dataset.searching_cases import searching_cases
 from dataset.validation_users import ValidationUsers
 from lineage.manifest import read_manifest, require_newest_format
 from lineage.stages import (
@@ -27,6 +29,7 @@ from lineage.stages import (
     EMBEDDINGS,
     LAST_TOWERS,
     LENGTHS,
+    SEARCH_EMBEDDINGS,
     TOWERS,
     TRIAL_TOWERS,
     USER_EMBEDDINGS,
@@ -36,7 +39,7 @@ from towers.artifact import save_item_tower, save_user_tower
 from towers.config import TowersConfig
 from towers.fit import fit_towers
 from towers.history_tower import HistoryTower
-from towers.module import MONITOR, TowersModule
+from towers.module import TowersModule, monitored
 from towers.untrained import notes_of_refit, notes_of_trial
 
 Shoppers = tuple[Sequence[NDArray[np.int32]], Sequence[NDArray[np.int32]], Sequence[str]]
@@ -71,6 +74,7 @@ def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     )
     weigh = users.weigh.sample(config.valid_users, 0)
     np.save(folder / WEIGHING_CASES, weigh.places)
+    _save_searches(module, searching_cases(data, weigh), folder)
     return {
         **_written(
             config,
@@ -79,11 +83,20 @@ def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
             tokenizer,
             folder,
         ),
-        MONITOR: None if np.isnan(fitted.best) else round(fitted.best, 4),
+        monitored(users.stop): None if np.isnan(fitted.best) else round(fitted.best, 4),
         EPOCHS: fitted.epochs or config.training.max_epochs,
         WARMUP: module.warmup,
         NOTES: notes_of_trial(data, stopping=len(users.stop), epochs=config.training.max_epochs),
     }
+
+
+def _save_searches(module: TowersModule, cases: Cases, folder: Path) -> None:
+    """Write the embeddings of cases that search, which weigh words beside the towers."""
+    if not isinstance(module.average.user_tower, HistoryTower):
+        return
+    items = module.embed_items()
+    searching = (cases.histories, cases.interaction_codes, cases.searches)
+    np.save(folder / SEARCH_EMBEDDINGS, module.embed_users(items, *searching).cpu().numpy())
 
 
 def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:

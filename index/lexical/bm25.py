@@ -60,7 +60,7 @@ class BM25:
 
     def scores(self, tokens: Sequence[str]) -> Scores:
         """(texts,) scores of the corpus, in [0, 1]; zeros if it has none of the tokens."""
-        known, size = self.known(tokens), int(self.index.scores["num_docs"])
+        known, size = self.known(tokens), self.size
         if not known:
             return np.zeros(size, np.float32)
         scores: Scores = self.index.get_scores(known)
@@ -68,15 +68,13 @@ class BM25:
 
     def most(self, tokens: Iterable[str]) -> float:
         """Sum of the idf of the distinct tokens; a token that the corpus lacks counts as rarest."""
-        size = int(self.index.scores["num_docs"])
-        return sum(self.idf(token) for token in dict.fromkeys(tokens)) or float(np.log1p(size))
+        return sum(self.idf(token) for token in dict.fromkeys(tokens)) or float(np.log1p(self.size))
 
     def idf(self, token: str) -> float:
         """Inverse document frequency of a token, nats."""
         number = self.index.vocab_dict.get(token)
         having = 0 if number is None else int(self._having[number])
-        size = int(self.index.scores["num_docs"])
-        return float(np.log1p((size - having + 0.5) / (having + 0.5)))
+        return float(np.log1p((self.size - having + 0.5) / (having + 0.5)))
 
     def weights(self, tokens: Sequence[str]) -> dict[str, float]:
         """Weight of each token in a text that the corpus lacks, before division."""
@@ -85,6 +83,11 @@ class BM25:
             token: self.idf(token) * count / (count + self.index.k1 * length)
             for token, count in Counter(tokens).items()
         }
+
+    @property
+    def size(self) -> int:
+        """Number of texts of the corpus."""
+        return int(self.index.scores["num_docs"])
 
     @cached_property
     def _having(self) -> NDArray[np.int64]:

@@ -14,17 +14,25 @@ from index.lexical.bm25 import BM25
 
 FOLDER = "lexical"
 OPTIONS, WORDS, PIECES = "options.json", "words", "pieces"
-Postings = dict[str, list[tuple[int, float]]]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Added:
-    """Postings of the items that were added since the release. Successors share and extend them."""
+class Postings:
+    """Words of the items that were added since the release: shared by successors, which append."""
 
-    rows: int = 0
-    """Added rows; postings of later ones belong to successors."""
-    words: Postings = field(default_factory=dict)
-    pieces: Postings = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.end = 0
+        """Rows appended so far, by whomever"""
+        self.of: dict[str, dict[str, list[tuple[int, float]]]] = {WORDS: {}, PIECES: {}}
+        """Row and weight of every item that has a token, by kind of token and token"""
+
+    def first(self, rows: int) -> "Postings":
+        """A copy with the first rows alone."""
+        copied = Postings()
+        copied.end = rows
+        for kind, postings in self.of.items():
+            for token, having in postings.items():
+                copied.of[kind][token] = [pair for pair in having if pair[0] < rows]
+        return copied
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,7 +45,10 @@ class Lexical:
     """None if words are matched whole"""
     share: float
     """Weight of the pieces"""
-    added: Added = field(default_factory=Added)
+    added: int = 0
+    """Items that were added since the release"""
+    postings: Postings = field(default_factory=Postings)
+    """Their words; those of rows from `added` on belong to successors"""
 
     @classmethod
     def of(cls, texts: Sequence[str], config: LexicalConfig) -> "Lexical":
@@ -81,32 +92,32 @@ class Lexical:
         )
 
     def with_added(self, texts: Sequence[str]) -> "Lexical":
-        """The source with all items that were added since the release.
-
-        Args:
-            texts: Text of every added row; begins with those that this source knows.
-        """
-        added = self.added
-        if len(texts) < added.rows:
-            added = Added()  # rows were renumbered
-        for row, text in enumerate(texts[added.rows :], added.rows):
-            for postings, bm25, tokens in self._parts(text, added):
+        """The source with further items. Call only on the newest one, from one writer."""
+        postings = self.postings
+        if postings.end != self.added:  # a successor was given up
+            postings = postings.first(self.added)
+        for row, text in enumerate(texts, self.added):
+            for kind, bm25, tokens in self._parts(text):
                 for token, weight in bm25.weights(tokens).items():
-                    postings.setdefault(token, []).append((row, weight))
-        return replace(self, added=replace(added, rows=len(texts)))
+                    postings.of[kind].setdefault(token, []).append((row, weight))
+        postings.end = self.added + len(texts)
+        return replace(self, added=postings.end, postings=postings)
+
+    def without_added(self) -> "Lexical":
+        """The source as the release has it."""
+        return replace(self, added=0, postings=Postings())
 
     def scores(self, search: str) -> Scores:
         """(rows,) scores of all items for a search, the added ones last; 0 without a match."""
-        total = np.zeros(int(self.words.index.scores["num_docs"]) + self.added.rows, np.float32)
-        built = len(total) - self.added.rows
-        for share, (postings, bm25, tokens) in zip(
-            (1.0, self.share), self._parts(search, self.added), strict=False
-        ):
+        built = self.words.size
+        total = np.zeros(built + self.added, np.float32)
+        for kind, bm25, tokens in self._parts(search):
+            share = self.share if kind == PIECES else 1.0
             total[:built] += np.float32(share) * bm25.scores(tokens)
             most = bm25.most(tokens)
-            for token in dict.fromkeys(tokens):
-                for row, weight in postings.get(token, ()):
-                    if row < self.added.rows:
+            for token in dict.fromkeys(tokens) if self.added else ():
+                for row, weight in self.postings.of[kind].get(token, ()):
+                    if row < self.added:
                         total[built + row] += share * weight / most
         return total
 
@@ -123,7 +134,7 @@ class Lexical:
             rows = rows[np.argpartition(-scores[rows], size - 1)[:size]]
         return rows[np.lexsort((rows, -scores[rows]))].astype(np.int32)
 
-    def _parts(self, text: str, added: Added) -> Iterator[tuple[Postings, BM25, list[str]]]:
-        yield added.words, self.words, self.analyzer.words(text)
+    def _parts(self, text: str) -> Iterator[tuple[str, BM25, list[str]]]:
+        yield WORDS, self.words, self.analyzer.words(text)
         if self.pieces is not None:
-            yield added.pieces, self.pieces, self.analyzer.pieces(text)
+            yield PIECES, self.pieces, self.analyzer.pieces(text)

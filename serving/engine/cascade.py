@@ -112,6 +112,11 @@ class Cascade:
         )
 
     @property
+    def ranks_searches(self) -> bool:
+        """Whether the ranker has learnt to rank what a search finds."""
+        return self.retriever.sources.searched
+
+    @property
     def now(self) -> int | None:
         """Full hour as of which it answers, Unix seconds; None where interactions have no times."""
         demand = self.features.demand
@@ -158,7 +163,9 @@ class Cascade:
             items: All item changes since the release was built.
         """
         added = tuple(tuple(items.rows.get(item_id, ())) for item_id in self.counted)
-        sources = replace(self.retriever.sources, index=items.index, added=added)
+        sources = replace(
+            self.retriever.sources, index=items.index, added=added, lexical=items.lexical
+        )
         user_tower, ranker = self.retriever.user_tower, self.ranker
         if isinstance(reader := user_tower.reader, ItemHistoryEncoder):
             embeddings = extended(reader.embeddings, items.index.added)

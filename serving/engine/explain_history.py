@@ -126,6 +126,7 @@ def _rescored(
         ranked_list.rows,
         interaction_codes=shopper.interaction_codes,
         when=shopper.when if shopper.uses_neighbours else NEVER,
+        search=shopper.search,
     )
     shortlist = ranked_list.shortlist
     return replace(
@@ -134,6 +135,7 @@ def _rescored(
         by_neighbours=ranked_list.by_neighbours & (rescored.neighbour_scores > 0),
         by_sales=ranked_list.by_sales,
         by_own=ranked_list.by_own & (rescored.own > 0),
+        by_words=ranked_list.by_words,
         shortlist=None if shortlist is None else _rescored(cascade, user, shopper, shortlist),
     )
 
