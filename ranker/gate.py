@@ -47,9 +47,9 @@ def ranking_gain(
     """
     orders = np.full((2, len(lists), TOP), -1, np.int32)
     for user in range(len(lists)):
-        history, rows, scores, features = lists[user]
+        history, rows, scores, features, search = lists[user]
         orders[0, user, : len(rows[:TOP])] = rows[:TOP]
-        ranked = reorder(rows, ranker(history, rows, scores, features))[:TOP]
+        ranked = reorder(rows, ranker(history, rows, scores, features, search))[:TOP]
         orders[1, user, : len(ranked)] = ranked
     before, after = (ndcg(shown, targets, TOP, gains) for shown in orders)
     return paired_gain(before, after, users)

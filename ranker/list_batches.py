@@ -10,11 +10,12 @@ from torch import Tensor
 
 from backbone.batch import Batch, TokenBatch
 from dataset.cases import Cases
-from evaluation.metrics import gains_at
+from evaluation.metrics import Gains, gains_at
 from lineage.processes import Processes
 from ranker.attention.inputs import AttentionBatch, AttentionInputs
 from ranker.joint.inputs import RankerInputs
 from ranker.late.inputs import LateBatch, LateInputs
+from ranker.search import Search, Searches
 from ranker.shortlists import Shortlists
 
 
@@ -47,13 +48,15 @@ class ListCollator:
     """History of every list's user, item rows, oldest first"""
     targets: Sequence[NDArray[np.int32]]
     """Item rows that every list's user bought next"""
-    gains: Sequence[NDArray[np.float32]] | None
-    """Relevance of each target; None if all are 1"""
     shortlists: Shortlists
     inputs: RankerInputs | LateInputs | AttentionInputs
     candidates: int
     """Candidates per list at most"""
     seed: int
+    gains: Gains = None
+    """Relevance of each target; None if all are 1"""
+    searches: Searches = None
+    """Search of every list's user"""
     processes: Processes = Processes()
     """Each builds its share of the lists"""
 
@@ -67,9 +70,7 @@ class ListCollator:
         lists = np.asarray(chosen)[:, None]
         features = self.shortlists.features[lists, table]
         return ListBatch(
-            pairs=self.inputs(
-                [self.histories[row] for row in chosen], self.shortlists.rows[lists, table]
-            ),
+            pairs=self._pairs(chosen, self.shortlists.rows[lists, table]),
             shortlist_scores=torch.from_numpy(self.shortlists.scores[lists, table].ravel()),
             features=torch.from_numpy(features.reshape(-1, features.shape[-1])),
             present=torch.from_numpy(
@@ -80,6 +81,14 @@ class ListCollator:
             ),
             weight=torch.tensor(weight, dtype=torch.float32),
         )
+
+    def _pairs(
+        self, chosen: Sequence[int], rows: NDArray[np.int32]
+    ) -> TokenBatch | LateBatch | AttentionBatch:
+        histories = [self.histories[row] for row in chosen]
+        if self.searches is None or not isinstance(self.inputs, AttentionInputs):
+            return self.inputs(histories, rows)
+        return self.inputs(histories, rows, [self.searches[row] for row in chosen])
 
     def _draw(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Places drawn from a shortlist, and their gains; at most half of them were bought."""
@@ -104,10 +113,16 @@ class ValidationLists:
     """(users, ranked) item rows; -1 for padding"""
     scores: NDArray[np.float32]
     features: NDArray[np.float32]
+    searches: Searches = None
 
     @classmethod
     def of(
-        cls, cases: Cases, shortlists: Shortlists, part: slice, ranked: int
+        cls,
+        cases: Cases,
+        shortlists: Shortlists,
+        part: slice,
+        ranked: int,
+        searches: Searches = None,
     ) -> "ValidationLists":
         """The heads of some users' shortlists.
 
@@ -116,12 +131,14 @@ class ValidationLists:
             shortlists: The shortlists.
             part: Places of the users.
             ranked: Items of each list that are ranked.
+            searches: Searches of all users of the shortlists.
         """
         return cls(
             histories=cases.histories[part],
             rows=shortlists.rows[part, :ranked],
             scores=shortlists.scores[part, :ranked],
             features=shortlists.features[part, :ranked],
+            searches=None if searches is None else searches[part],
         )
 
     def __len__(self) -> int:
@@ -129,7 +146,13 @@ class ValidationLists:
 
     def __getitem__(
         self, user: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    ) -> tuple[
+        NDArray[np.int32],
+        NDArray[np.int32],
+        NDArray[np.float32],
+        NDArray[np.float32],
+        Search | None,
+    ]:
         rows = self.rows[user]
         present = rows >= 0
         return (
@@ -137,4 +160,5 @@ class ValidationLists:
             rows[present],
             self.scores[user][present],
             self.features[user][present],
+            None if self.searches is None else self.searches[user],
         )

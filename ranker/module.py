@@ -15,6 +15,7 @@ from evaluation.metrics import Gains, ndcg
 from ranker.list_batches import ListBatch
 from ranker.losses import listwise_softmax
 from ranker.ranker import Ranker, reorder
+from ranker.search import Search
 
 MONITOR = "valid/ndcg@10"
 
@@ -54,13 +55,17 @@ class RankerModule(LightningModule):
     def validation_step(
         self,
         batch: tuple[
-            NDArray[np.int32], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]
+            NDArray[np.int32],
+            NDArray[np.int32],
+            NDArray[np.float32],
+            NDArray[np.float32],
+            Search | None,
         ],
         batch_idx: int,  # noqa: ARG002
     ) -> None:
-        """Rank one user's shortlist: history, item rows, scores and features."""
-        history, rows, shortlist_scores, features = batch
-        scores = self.ranker(history, rows, shortlist_scores, features)
+        """Rank one user's shortlist: history, item rows, scores, features and search."""
+        _, rows, *_ = batch
+        scores = self.ranker(*batch)
         self.ranked.append(reorder(rows, scores)[:10])
 
     def on_validation_epoch_end(self) -> None:

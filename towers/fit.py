@@ -34,6 +34,11 @@ from towers.titles_tower import TitlesTower, start_titles_tower
 from towers.untrained import untrained
 from towers.windows import windows
 
+PASSES = 8
+"""Most passes over a log of searches in one epoch"""
+SAMPLED_TEXTS = 4_096
+"""Texts whose principal components start the projection where the corpus need not be read"""
+
 
 def fit_towers(
     config: TowersConfig,
@@ -164,7 +169,12 @@ def build_module(
     some_trained = 0 < config.item_layers < bert.config.num_hidden_layers
     if cache_below is not None and some_trained and splits(bert):
         module.cache_frozen_states(cache_below)
-    if module.below is not None:
+    if not reads_the_corpus(config, source):
+        rows = np.random.default_rng(config.training.seed).permutation(len(source.inputs.texts))
+        some = module.encode_some(np.sort(rows[:SAMPLED_TEXTS]))
+        module.cpu()
+        model.item_tower.fit_projection(some.cpu())
+    elif module.below is not None:
         module.encode_texts()
     else:
         texts = encode_texts(
@@ -176,8 +186,9 @@ def build_module(
             cache_below=cache_below,
         )
         module.texts = torch.from_numpy(texts)
-    module.cpu()
-    model.item_tower.fit_projection(module.texts)
+    if reads_the_corpus(config, source):
+        module.cpu()
+        model.item_tower.fit_projection(module.texts)
     if config.residual:
         behaviour = svd_embeddings(
             source.examples, len(purchases), dimension=config.dimension, seed=config.training.seed
@@ -189,6 +200,20 @@ def build_module(
         model.user_tower.trust_items()  # a search begins where the pretrained backbone puts it
     module.average.load_state_dict(model.state_dict())
     return module.train()
+
+
+def reads_the_corpus(config: TowersConfig, source: Training) -> bool:
+    """Whether training needs texts that it does not encode itself.
+
+    It does not where a batch encodes all of its candidates with gradients: no residuals are fitted,
+    nobody has a history, and candidates are the batch's own targets.
+    """
+    examples = source.examples
+    if examples.groups is None or config.residual or config.uniform or config.hard:
+        return True
+    histories = examples.ends > examples.user_starts[examples.user_rows]
+    own = config.item_layers and config.fresh_texts >= 2 * config.training.batch_size
+    return bool(not own or histories.any())
 
 
 def sequence_length(config: TowersConfig) -> int:
@@ -212,7 +237,8 @@ def batches(config: TowersConfig, source: Training) -> DataLoader[int]:
             width=sequence_length(config),
             searches=config.searches if examples.groups is None else 0.0,
         )
-    order = EpochSampler(len(sizes), training.examples_per_epoch, training.seed)
+    passes = 1 if examples.groups is None else PASSES
+    order = EpochSampler(len(sizes), training.examples_per_epoch, training.seed, passes=passes)
     return DataLoader(
         range(len(sizes)),  # type: ignore[arg-type]  # a range is a map-style dataset
         batch_sampler=EpochBatches(order, training.batch_size, sizes, source.processes),

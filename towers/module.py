@@ -73,6 +73,7 @@ class TowersModule(LightningModule):
         self.inputs, self.examples = training.inputs, training.examples
         self.hard = training.sampler.hard
         self.below: FrozenStatesCache | None = None
+        self._encoded: list[float] = []  # fingerprint of the weights that encoded the texts
         hidden = model.item_tower.projection.in_features
         texts = torch.zeros(len(training.inputs.texts), hidden)
         self.register_buffer("texts", texts, persistent=False)
@@ -98,7 +99,11 @@ class TowersModule(LightningModule):
 
     @torch.no_grad()
     def encode_texts(self) -> None:
-        """Encode every item's text with the averaged item tower."""
+        """Encode every item's text with the averaged item tower, unless it has already done so."""
+        weights = [float(part.double().sum()) for part in self.average.item_tower.bert.parameters()]
+        if weights == self._encoded:
+            return
+        self._encoded = weights
         if self.below is not None:
             read_on, lengths = partial(self._read_on, self.average.item_tower), self.below.lengths
             with autocast(self.device):
@@ -111,6 +116,16 @@ class TowersModule(LightningModule):
             device=self.device,
             description="corpus",
         )
+
+    @torch.no_grad()
+    def encode_some(self, rows: NDArray[np.int64]) -> Tensor:
+        """(rows, hidden): texts of some items by the averaged item tower."""
+        tower = self.average.item_tower
+        with autocast(self.device):
+            if self.below is not None:
+                return self._read_on(tower, rows).float()
+            texts = [self.inputs.item(int(row)) for row in rows]
+            return tower.read(pad(texts, self.inputs.special.pad).to(self.device)).float()
 
     def _read_on(self, tower: ItemTower, rows: NDArray[np.int64]) -> Tensor:
         assert self.below is not None

@@ -355,6 +355,7 @@ class Engine:
             [lists[place].rows[:size] for place, size in heads.items()],
             [lists[place].scores[:size] for place, size in heads.items()],
             features,
+            searches=self.cascade.searches([shopper.search for shopper in shoppers.values()]),
         )
         taken = time.perf_counter() - started
         stage_times["ranker"] = 1e3 * taken

@@ -160,6 +160,10 @@ def _logits(
         for variant, one in zip(variants, rescored, strict=True)
     ]
     logits = cascade.ranker.score_all(
-        histories, [head.rows for head in heads], [head.scores for head in heads], features
+        histories,
+        [head.rows for head in heads],
+        [head.scores for head in heads],
+        features,
+        searches=cascade.searches([variant.search for variant in variants]),
     )
     return np.stack(logits)

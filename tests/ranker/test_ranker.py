@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from ranker.late.model import LateRanker
 from ranker.list_batches import ListCollator
 from ranker.losses import listwise_softmax
 from ranker.ranker import Ranker, reorder
+from ranker.search import Search
 from ranker.shortlists import Shortlists
 from ranker.train import spread, train
 from retrieval.features import Features
@@ -203,6 +205,16 @@ def test_the_loss_is_minus_the_mean_log_probability_of_the_bought_candidates():
     )
 
 
+def test_the_loss_weighs_the_bought_candidates_by_their_gains():
+    logits, gains = torch.tensor([[1.0, 0.0, 0.5]]), torch.tensor([[3.0, 1.0, 0.0]])
+
+    log_probabilities = logits.log_softmax(dim=-1)[0]
+    expected = -(0.75 * log_probabilities[0] + 0.25 * log_probabilities[1]).item()
+    assert listwise_softmax(logits, gains).item() == pytest.approx(
+        expected, abs=rounding(expected, terms=4)
+    )
+
+
 def test_a_pair_is_the_history_then_the_candidate_in_segment_1(inputs):
     batch = inputs([np.array([0, 6], np.int32)], [np.array([12], np.int32)])
     tokens = batch.ids[0][batch.mask[0].bool()].tolist()
@@ -261,6 +273,32 @@ def test_a_shoppers_scores_do_not_depend_on_the_batch(ranker):
     np.testing.assert_allclose(
         together.numpy(), np.concatenate(alone), atol=rounding(together, terms=TERMS)
     )
+
+
+@pytest.mark.parametrize("ranker", ["attention"], indirect=True)
+def test_a_search_is_read_as_the_newest_item_and_marked(ranker, shop):
+    model = AttentionRanker(
+        hidden=16, features=len(FEATURE_NAMES), width=64, layers=2, length=20, searches=True
+    ).eval()
+    searching = with_random_head(replace(ranker, model=model))
+    history, rows = np.array([3, 9], np.int32), np.array([4, 5], np.int32)
+    scores, columns, state = np.zeros(2, np.float32), features(2), ranker.inputs.states[7]
+
+    as_item = searching(np.array([3, 9, 7], np.int32), rows, scores, columns)
+    as_search = searching(history, rows, scores, columns, Search(state))
+    unmarked = rounding(as_item, terms=TERMS)
+    np.testing.assert_allclose(as_search, as_item, atol=unmarked)
+
+    torch.nn.init.normal_(model.search)
+    assert np.abs(searching(history, rows, scores, columns, Search(state)) - as_item).max() > 1e-3
+    alone = searching.score_all(
+        [history, history[:0]],
+        [rows, rows],
+        [scores, scores],
+        [columns, columns],
+        searches=[None, Search(state)],
+    )
+    np.testing.assert_allclose(alone[0], searching(history, rows, scores, columns), atol=unmarked)
 
 
 @pytest.mark.parametrize("ranker", ["attention"], indirect=True)
