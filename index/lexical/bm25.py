@@ -92,4 +92,5 @@ class BM25:
     @cached_property
     def _having(self) -> NDArray[np.int64]:
         """(tokens,) number of texts that have each token."""
-        return np.diff(self.index.scores["indptr"])
+        having: NDArray[np.int64] = np.diff(self.index.scores["indptr"])
+        return having

@@ -390,14 +390,14 @@ def test_a_batch_of_lists_holds_the_scores_and_features_of_the_shortlists(collat
         span = slice(position * width, position * width + len(places))
         np.testing.assert_array_equal(batch.shortlist_scores[span], shortlists.scores[row][places])
         np.testing.assert_array_equal(batch.features[span], shortlists.features[row][places])
-        np.testing.assert_array_equal(batch.bought[position, : len(places)], bought)
+        np.testing.assert_array_equal(batch.gains[position, : len(places)], bought)
         assert batch.present[position].sum() == len(places)
 
 
 def test_the_draw_from_a_list_does_not_depend_on_the_batch(collator):
     first, again = collator([3, 5]), collator([5, 3])
 
-    assert torch.equal(first.bought[0], again.bought[1])
+    assert torch.equal(first.gains[0], again.gains[1])
     assert torch.equal(first.features[:4], again.features[4:])
 
 
@@ -512,7 +512,7 @@ def test_a_ranker_no_better_than_the_shortlist_leaves_its_scores_unchanged(
     shutil.copytree(release, root, ignore=shutil.ignore_patterns("ranker", "training"))
     few = TrainingConfig(max_epochs=1, examples_per_epoch=32, batch_size=16, learning_rate=3e-3)
     config = RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few)
-    monkeypatch.setattr("ranker.gate.ndcg", lambda shown, targets, k: np.zeros(len(shown)))
+    monkeypatch.setattr("ranker.gate.ndcg", lambda shown, targets, k, gains: np.zeros(len(shown)))
 
     caplog.set_level("INFO")
 
