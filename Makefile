@@ -3,7 +3,7 @@
 PYTHON ?= $(shell packaging/venv.sh find-python)
 SHOP := demo/gift-shop
 DATASET ?= $(SHOP)
-CONFIG ?= configs
+CONFIG ?= $(if $(wildcard $(DATASET)/queries.*),configs/search,configs)
 ARTIFACTS ?= artifacts
 RELEASES ?= releases
 REPORTS ?= reports

@@ -23,6 +23,8 @@ USER_EMBEDDINGS = "user_embeddings.npy"
 WEIGHING_CASES = "weighing_cases.npy"
 """Places of the validation cases that weigh the recall sources, in the order of the trial's
 `USER_EMBEDDINGS`."""
+SEARCH_EMBEDDINGS = "search_embeddings.npy"
+"""Embeddings of the searches that weigh words beside the towers, see `dataset.searching_cases`."""
 ITEM_STATES = "item_states.npy"
 """Hidden states of the items' texts, which the ranker attends to."""
 FAISS_INDEX = "index.faiss"
@@ -74,7 +76,7 @@ EVALUATED: Mapping[str, Stage] = {
             target="data",
             needs=(),
             writes=("items.npy", "times.npy", "texts.utf8.npy"),
-            format=11,  # 10 has actions of the training split alone, and no times of items
+            format=12,  # 11 has no searches; 10 has actions of the training split alone
             reads_from=10,
         ),
         Stage(
@@ -85,7 +87,8 @@ EVALUATED: Mapping[str, Stage] = {
             needs=(DATA,),
             writes=(EMBEDDINGS, USER_EMBEDDINGS, WEIGHING_CASES),
             served=False,
-            format=9,  # 8 has the users who stopped the towers, and no number of warm-up steps
+            format=10,  # 9 has no embeddings of searches
+            reads_from=10,
         ),
         Stage(
             path=TRIAL_INDEX,
@@ -95,8 +98,8 @@ EVALUATED: Mapping[str, Stage] = {
             needs=(DATA, TRIAL_TOWERS),
             writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
             served=False,
-            format=12,  # 11 counts refunds, has no own items, and orders baskets at random
-            reads_from=12,
+            format=13,  # 12 has no words
+            reads_from=13,
         ),
         Stage(
             path=SHORTLISTS,
@@ -116,7 +119,7 @@ EVALUATED: Mapping[str, Stage] = {
             target="towers",
             needs=(DATA, TRIAL_TOWERS),
             writes=(EMBEDDINGS, LENGTHS, USER_EMBEDDINGS),
-            format=9,  # as the trial's towers, which are read by the same name
+            format=10,  # as the trial's towers, which are read by the same name
         ),
         Stage(
             path=INDEX,
@@ -125,7 +128,7 @@ EVALUATED: Mapping[str, Stage] = {
             target="index",
             needs=(DATA, TOWERS, TRIAL_INDEX),
             writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
-            format=12,  # 11 counts refunds, has no own items, and orders baskets at random
+            format=13,  # 12 has no words
             reads_from=12,
         ),
         Stage(

@@ -35,6 +35,7 @@ from dataset.prepare.schema import (
     USER,
     is_string,
 )
+from dataset.prepare.search_columns import search_columns
 from dataset.prepare.sources import Source
 from dataset.prepare.time_zones import note_on_zones
 from dataset.prepare.timestamps import is_time
@@ -83,7 +84,8 @@ def canonical(
         Items with all columns that can be used. Interactions with `user_id` (null only in rows
         with a basket), `item_id` and the optional columns they had: `order` (int), `time` (Unix
         microseconds), `basket` (text, null for none), `action` (text, empty for none), `split`
-        (`train`, `valid`, `test`). Notes on timestamps that are read in several ways.
+        (`train`, `valid`, `test`), `search` (text, empty for none), `relevance` (at least 0). Notes
+        on timestamps that are read in several ways.
 
     Raises:
         InputError: rules are broken; names all of them.
@@ -192,7 +194,9 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
         require_type(events, ACTION, "be text", is_string, remedy=_as_actions(named(ACTION)))
         rules.append(short(ACTION))
         columns[ACTION] = folded(ACTION)
-    require(events, rules)
+    of_search, more = search_columns(events, schema)
+    columns |= of_search
+    require(events, [*rules, *more])
     if not events.findings.broken:
         zones = note_on_zones(events)
         events.findings.notes.extend([*mixed_times(events), *([zones] if zones else [])])

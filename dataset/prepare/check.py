@@ -25,6 +25,8 @@ from dataset.prepare.schema import (
     BASKET,
     ITEM,
     ORDER,
+    RELEVANCE,
+    SEARCH,
     SPLIT,
     TIME,
     TIMESTAMP,
@@ -49,6 +51,8 @@ USES = {
     BASKET: "basket",
     ACTION: "action",
     SPLIT: "split",
+    SEARCH: "search",
+    RELEVANCE: "relevance",
 }
 
 

@@ -3,7 +3,7 @@
 import polars as pl
 
 from dataset.interaction_codes import DAY, MICROSECONDS
-from dataset.prepare.schema import BASKET, MOMENT, ORDER, TIME, USER, WEIGHT
+from dataset.prepare.schema import BASKET, MOMENT, ORDER, SEARCH, TIME, USER, WEIGHT
 
 LONGEST = DAY * MICROSECONDS
 """Microseconds that a moment may span, so that none reaches from training into the test"""
@@ -83,6 +83,21 @@ def divided_moments(events: pl.DataFrame) -> tuple[pl.DataFrame, str]:
 def _own_basket(schema: pl.Schema) -> pl.Expr:
     """The basket that an interaction happened in; null for none, and for refunds."""
     return pl.when(pl.col(WEIGHT) > 0).then(BASKET) if WEIGHT in schema else pl.col(BASKET)
+
+
+def divided_searches(events: pl.DataFrame) -> pl.DataFrame:
+    """Give every search of a moment a moment of its own, in the order of time.
+
+    Args:
+        events: Have `moment`, and maybe `search`.
+    """
+    if SEARCH not in events.columns:
+        return events
+    stated = [name for name in (ORDER, TIME) if name in events.columns]
+    rows = events.sort(USER, MOMENT, *stated, SEARCH)
+    begins = (pl.col(MOMENT).diff() != 0) | pl.col(SEARCH).ne_missing(pl.col(SEARCH).shift(1))
+    number = begins.fill_null(value=False).cast(pl.Int32).cum_sum()
+    return rows.with_columns(number.over(USER).alias(MOMENT))
 
 
 def _agrees() -> pl.Expr:

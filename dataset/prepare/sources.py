@@ -16,6 +16,7 @@ from dataset.prepare.download import ML_100K_FILES, fetch
 from dataset.prepare.no_interactions import absent
 from dataset.prepare.rules import Expression, applied, expressions, not_applied
 from dataset.prepare.schema import ACTION, BASKET, ITEM, SPLIT, TIMESTAMP, TITLE, USER
+from dataset.prepare.search_log import is_search_log, search_log
 from dataset.prepare.similar import nearest
 from dataset.prepare.tables.blank_rows import without_blank_rows
 from dataset.prepare.tables.files import Files, is_absent, relative_names, table_files
@@ -87,11 +88,18 @@ def shop_folder(folder: Path, config: DataConfig = DEFAULT) -> Source:
             "(.parquet, .csv or .jsonl), got no such folder"
         )
     problems, tables, rules = list[str](), dict[str, Table](), expressions(config)
+    searched = is_search_log(folder, config.interactions)
     for name, pattern in ((ITEMS, config.items), (INTERACTIONS, config.interactions)):
         if name == INTERACTIONS and is_absent(folder, name, pattern):
             tables[name] = absent(folder / name)
             continue
         try:
+            if name == INTERACTIONS and searched:
+                tables[name] = search_log(
+                    lambda part: opened_table(table_files(folder, part, ""), config, table=part),
+                    (config.valid_share, config.test_share),
+                )
+                continue
             files = table_files(folder, name, pattern)
             tables[name] = opened_table(files, config, rules=rules, table=name)
         except InputError as error:

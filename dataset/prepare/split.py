@@ -10,7 +10,7 @@ from dataset.arrays import TEST, TRAIN, VALID
 from dataset.config import DataConfig
 from dataset.interaction_codes import MICROSECONDS
 from dataset.prepare.actions import with_weights
-from dataset.prepare.moments import divided_moments, with_moments
+from dataset.prepare.moments import divided_moments, divided_searches, with_moments
 from dataset.prepare.no_interactions import NOTE
 from dataset.prepare.schema import MOMENT, ORDER, SPLIT, TIME, USER
 from dataset.prepare.stated_order import settled_order
@@ -53,6 +53,7 @@ def assign_split(interactions: pl.LazyFrame, config: DataConfig) -> Splitted:
     timed, divided = TIME in rows.columns and ordered_by_time(rows.lazy()), ""
     if timed:
         rows, divided = divided_moments(rows)
+    rows = divided_searches(rows)
     if SPLIT in rows.columns:
         code = pl.col(SPLIT).replace_strict(CODES, return_dtype=pl.UInt8)
         said = f"{COLUMN} decides, and the option split: {config.split} does not count"

@@ -15,13 +15,16 @@ from dataset.later_events import end_of
 from events.privacy.erased_users import erased_beside
 from index.filters.attributes import Attributes
 from index.item_knn import NeighbourLists
+from lineage.arrays import read_array
 from lineage.manifest import Manifest
 from lineage.open_release import open_release
 from lineage.signing import TrustedKeys
-from lineage.stages import DATA, RANKER
+from lineage.stages import DATA, EMBEDDINGS, RANKER, TOWERS
 from ranker.attention.inputs import AttentionInputs
+from ranker.attention.new_item_states import NewItemStates
 from ranker.config import PAYS
 from ranker.ranker import Ranker
+from ranker.search import Search, Searches
 from retrieval.cache_config import NO_CACHE, CacheConfig
 from retrieval.embedding_cache import EmbeddingCache
 from retrieval.features import Features
@@ -59,6 +62,8 @@ class Cascade:
     """Returns the asking time, Unix seconds"""
     version_token: object = field(default_factory=object)
     """Changes when the catalogue or the release changes"""
+    search_states: NewItemStates | None = None
+    """Reads searches for the ranker; None if it reads none"""
     counted: tuple[str, ...] = ()
     """Ids of the items that the release lacks, but the counts have, in their order"""
 
@@ -109,7 +114,24 @@ class Cascade:
             text_reasons=TextReasons.load(folder, retriever.texts),
             versions=release.versions,
             validated_head=_validated_head(release.manifests[RANKER]),
+            search_states=_search_states(folder, ranker, data.texts[0]),
         )
+
+    @property
+    def ranks_searches(self) -> bool:
+        """Whether the ranker has learnt to rank what a search finds."""
+        return self.retriever.sources.searched
+
+    def searches(self, words: Sequence[str]) -> Searches:
+        """Searches as the ranker reads them, None for an empty one; None if it reads none."""
+        searched = [search for search in words if search]
+        if self.search_states is None or not searched:
+            return None
+        inputs, states = self.ranker.inputs, self.search_states
+        assert isinstance(inputs, AttentionInputs)
+        read = states(searched, self.retriever.texts(searched))
+        found = iter(inputs.quantised(read, searched))
+        return [Search(next(found)) if search else None for search in words]
 
     @property
     def now(self) -> int | None:
@@ -158,7 +180,9 @@ class Cascade:
             items: All item changes since the release was built.
         """
         added = tuple(tuple(items.rows.get(item_id, ())) for item_id in self.counted)
-        sources = replace(self.retriever.sources, index=items.index, added=added)
+        sources = replace(
+            self.retriever.sources, index=items.index, added=added, lexical=items.lexical
+        )
         user_tower, ranker = self.retriever.user_tower, self.ranker
         if isinstance(reader := user_tower.reader, ItemHistoryEncoder):
             embeddings = extended(reader.embeddings, items.index.added)
@@ -175,6 +199,15 @@ class Cascade:
             attributes=replace(self.attributes, live=items.index, added=items.values),
             version_token=object(),
         )
+
+
+def _search_states(folder: Path, ranker: Ranker, text: str) -> NewItemStates | None:
+    """Reads searches for a ranker that was trained on some."""
+    if not ranker.reads_searches:
+        return None
+    assert isinstance(ranker.inputs, AttentionInputs)
+    embeddings = read_array(folder / TOWERS / EMBEDDINGS)
+    return NewItemStates.load(folder / RANKER, ranker.inputs, embeddings, text)
 
 
 def _validated_head(ranker: Manifest) -> int:

@@ -31,7 +31,7 @@ from serving.engine.lookups import EMBEDS, look_up
 from serving.engine.pieces import MARGIN
 from serving.engine.resolve import ResolvedRequest, resolve
 from serving.engine.warmup import warmup_requests
-from shortlist_client.api.answer import Answer
+from shortlist_client.api.answer import Answer, Basis
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.event import Event
 from shortlist_client.api.privacy import PastInteraction
@@ -310,7 +310,8 @@ class Engine:
     def _head_size(self, request: ResolvedRequest, items: int, ranked: int) -> int:
         """Number of items at the head of a list to rank."""
         heads = {Method.RECOMMEND: ranked, Method.RANK: self.limits.candidates}
-        return 0 if request.by_towers else min(heads.get(request.request.method, 0), items)
+        unranked = {Basis.VECTOR} if self.cascade.ranks_searches else {Basis.VECTOR, Basis.SEARCH}
+        return 0 if request.basis in unranked else min(heads.get(request.request.method, 0), items)
 
     def _in_time(
         self, requests: Mapping[int, ResolvedRequest], heads: Mapping[int, int]
@@ -354,6 +355,7 @@ class Engine:
             [lists[place].rows[:size] for place, size in heads.items()],
             [lists[place].scores[:size] for place, size in heads.items()],
             features,
+            searches=self.cascade.searches([shopper.search for shopper in shoppers.values()]),
         )
         taken = time.perf_counter() - started
         stage_times["ranker"] = 1e3 * taken

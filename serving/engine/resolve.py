@@ -66,11 +66,6 @@ class ResolvedRequest:
         """Whether the answer explains its items by the fields of their own texts."""
         return self.request.wishes.explain_texts and self.embeds
 
-    @property
-    def by_towers(self) -> bool:
-        """Whether only the towers decide the order."""
-        return self.basis in {Basis.SEARCH, Basis.VECTOR}
-
 
 def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedRequest:
     """Check a request and look up its ids.
