@@ -19,6 +19,8 @@ from lineage.manifest import Manifest
 from lineage.open_release import open_release
 from lineage.signing import TrustedKeys
 from lineage.stages import DATA, RANKER
+from profiles.blend import load_blends
+from profiles.tables import ProfileTables
 from ranker.attention.inputs import AttentionInputs
 from ranker.config import PAYS
 from ranker.ranker import Ranker
@@ -51,6 +53,8 @@ class Cascade:
     """Attributes that filters use"""
     text_reasons: TextReasons
     """Explains scores by the fields of items' texts"""
+    profiles: ProfileTables
+    """What profiles of shoppers rest on"""
     versions: Mapping[str, str]
     """Fingerprint of every stage, and the `release` id if it was published"""
     validated_head: int
@@ -106,6 +110,9 @@ class Cascade:
             ranker=ranker,
             features=features,
             attributes=Attributes.load(folder / DATA, len(data.item_ids)),
+            profiles=ProfileTables.load(
+                folder / DATA, data, features.demand, load_blends(folder / RANKER)
+            ),
             text_reasons=TextReasons.load(folder, retriever.texts),
             versions=release.versions,
             validated_head=_validated_head(release.manifests[RANKER]),
@@ -133,6 +140,7 @@ class Cascade:
             catalogue=replace(self.catalogue, sales=self.catalogue.sales.with_demand(demand, new)),
             retriever=replace(self.retriever, sources=sources),
             features=replace(self.features, sources=sources, demand=demand),
+            profiles=self.profiles.with_demand(demand),
             version_token=object(),
         )
 
