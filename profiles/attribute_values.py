@@ -141,6 +141,18 @@ class AttributeValues:
         return bought, float(purchases[np.unique(places)].sum())
 
 
+def target_shares(
+    attribute: AttributeValues, items: NDArray[np.int32]
+) -> NDArray[np.float64] | None:
+    """(values,): share of the next items that have each value; None if none has any.
+
+    Items without a value do not count.
+    """
+    places, numbers = attribute.of_rows(items)
+    having = len(np.unique(places))
+    return np.bincount(numbers, minlength=len(attribute.values)) / having if having else None
+
+
 def load_values(folder: Path, titles: Sequence[str], words: TitleWords) -> list[AttributeValues]:
     """The attributes of a finished data stage that tell items apart, keywords first.
 

@@ -7,7 +7,7 @@ the values follows; where it may have several, a logistic function of each value
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from profiles.evidence import NAMES, PLAIN, Evidence
 
 FILE = "profiles.json"
-"""File of the ranker stage"""
+FOLLOWING = "profiles.{}.npy"
+"""Files of the ranker stage"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,24 +53,47 @@ def inputs(shares: NDArray[np.float64], *, several: bool) -> NDArray[np.float64]
     return logs - np.log1p(-shares) if several else logs
 
 
-def save_blends(folder: Path, blends: Mapping[str, Blend]) -> None:
-    """Write the blends of all attributes, by name."""
+@dataclass(frozen=True, kw_only=True)
+class Learnt:
+    """What is learnt of the attributes, by name."""
+
+    blends: Mapping[str, Blend] = field(default_factory=dict)
+    """Weights of the evidence"""
+    following: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Coefficients of `profiles.following`"""
+
+
+NOTHING = Learnt()
+"""Of a release that has learnt nothing"""
+
+
+def save_learnt(folder: Path, learnt: Learnt) -> None:
+    """Write what is learnt of all attributes."""
+    blends = learnt.blends
     described = {
         name: {"weights": blend.weights.tolist(), "bias": blend.bias, "several": blend.several}
         for name, blend in blends.items()
     }
-    (folder / FILE).write_text(json.dumps({"evidence": NAMES, "blends": described}, indent=1))
+    about = {"evidence": NAMES, "blends": described, "following": list(learnt.following)}
+    (folder / FILE).write_text(json.dumps(about, indent=1))
+    for place, coefficients in enumerate(learnt.following.values()):
+        np.save(folder / FOLLOWING.format(place), coefficients)
 
 
-def load_blends(folder: Path) -> dict[str, Blend]:
-    """Read what `save_blends` wrote; empty if it wrote nothing, or for other kinds of evidence."""
+def load_learnt(folder: Path) -> Learnt:
+    """Read what `save_learnt` wrote; empty if it wrote nothing, or for other kinds of evidence."""
     path = folder / FILE
     if not path.is_file():
-        return {}
+        return NOTHING
     stored: dict[str, Any] = json.loads(path.read_text())
     if tuple(stored["evidence"]) != NAMES:
-        return {}
-    return {
+        return NOTHING
+    following = {
+        name: np.load(folder / FOLLOWING.format(place))
+        for place, name in enumerate(stored["following"])
+    }
+    blends = {
         name: Blend(weights=np.array(one["weights"]), bias=one["bias"], several=one["several"])
         for name, one in stored["blends"].items()
     }
+    return Learnt(blends=blends, following=following)

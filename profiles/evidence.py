@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-HALF_LIVES = (1_000.0, 14.0, 3.0)
+HALF_LIVES = (1_000.0, 14.0)
 """Interactions after which one counts half, for each share of the history"""
-TEMPERATURES = (0.5, 2.0)
+TEMPERATURES = (1.0,)
 """What divides the logits of the shortlist, for each share of the shortlist"""
 NAMES = (
     *(f"history, half-life {half:g}" for half in HALF_LIVES),
@@ -15,6 +15,7 @@ NAMES = (
     "popularity",
     "popularity of late",
     "popularity of what is left",
+    "what follows the history",
 )
 """Names of the kinds of evidence, in their order"""
 PLAIN = 0
@@ -64,7 +65,12 @@ class Evidence:
 
 
 def evidence(
-    history: Items, shortlist: Items, popularity: Popularity, *, several: bool
+    history: Items,
+    shortlist: Items,
+    popularity: Popularity,
+    following: NDArray[np.float64] | None = None,
+    *,
+    several: bool,
 ) -> Evidence:
     """Evidence for the values of a history, of a shortlist and for the most popular ones.
 
@@ -72,11 +78,16 @@ def evidence(
         history: Items of the history, with weights by `history_weights`.
         shortlist: Items of the shortlist, with weights by `shortlist_weights`.
         popularity: Popularity of the values.
+        following: (values,) what `profiles.following` predicts; None where nothing is learnt.
         several: Whether an item may have several values; then no column is of the rest.
     """
     usual = np.argsort(-popularity.always, kind="stable")[:USUAL]
     numbers = np.unique(np.concatenate([history.numbers, shortlist.numbers, usual]))
-    popular = np.stack([popularity.always, popularity.of_late, popularity.left])[:, numbers]
+    after = popularity.always if following is None else following
+    if following is not None and not several:
+        after = following / following.sum()
+    popular = np.stack([popularity.always, popularity.of_late, popularity.left, after])
+    popular = popular[:, numbers]
     prior = popular[:1]
     of_history, sums = _counted(history, numbers)
     of_history = (of_history + PRIOR * prior) / (sums + PRIOR)

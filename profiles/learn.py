@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 
 from dataset.cases import Cases
 from dataset.interaction_codes import history_weights as action_weights
-from profiles.attribute_values import AttributeValues
+from profiles.attribute_values import target_shares
 from profiles.blend import Blend, inputs
 from profiles.evidence import Evidence
 from profiles.tables import ProfileTables, Shopped
@@ -77,18 +77,6 @@ def learn_blends(
             continue
         blends[attribute.name] = fit(found, wanted, several=attribute.several)
     return blends
-
-
-def target_shares(
-    attribute: AttributeValues, items: NDArray[np.int32]
-) -> NDArray[np.float64] | None:
-    """(values,): share of the next items that have each value; None if none has any.
-
-    Items without a value do not count.
-    """
-    places, numbers = attribute.of_rows(items)
-    having = len(np.unique(places))
-    return np.bincount(numbers, minlength=len(attribute.values)) / having if having else None
 
 
 def fit(

@@ -1,6 +1,6 @@
 """Tables of a release from which the values of a shopper's next item are predicted."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from dataset.arrays import Dataset
 from dataset.demand import Demand
 from dataset.interaction_codes import DAY
 from profiles.attribute_values import AttributeValues, Bought, load_values
-from profiles.blend import Blend, plain
+from profiles.blend import NOTHING, Learnt, plain
 from profiles.evidence import (
     Evidence,
     Items,
@@ -21,6 +21,7 @@ from profiles.evidence import (
     history_weights,
     shortlist_weights,
 )
+from profiles.following import following
 from profiles.title_words import TitleWords
 
 LATE = 28
@@ -61,8 +62,8 @@ class ProfileTables:
     """(items,) learnt popularity"""
     demand: Demand | None
     """Purchases by time; None where interactions have no times"""
-    blends: Mapping[str, Blend] = field(default_factory=dict)
-    """Learnt weights of the evidence, by attribute; others have smoothed shares"""
+    learnt: Learnt = NOTHING
+    """What is learnt of the attributes; others have smoothed shares"""
     _late: dict[int, list[NDArray[np.float64]]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -71,7 +72,7 @@ class ProfileTables:
         folder: Path,
         data: Dataset,
         demand: Demand | None,
-        blends: Mapping[str, Blend] | None = None,
+        learnt: Learnt = NOTHING,
     ) -> "ProfileTables":
         """Read the attributes and count the words of titles.
 
@@ -79,7 +80,7 @@ class ProfileTables:
             folder: Folder of the data stage.
             data: What the release has learnt of it.
             demand: Purchases by time; None where interactions have no times.
-            blends: Learnt weights, if there are any.
+            learnt: What is learnt of the attributes, if anything is.
         """
         words = TitleWords.of(data.titles)
         return cls(
@@ -87,7 +88,7 @@ class ProfileTables:
             attributes=load_values(folder, data.titles, words),
             purchases=np.asarray(data.popularity),
             demand=demand,
-            blends=blends or {},
+            learnt=learnt,
         )
 
     def with_demand(self, demand: Demand) -> "ProfileTables":
@@ -103,17 +104,22 @@ class ProfileTables:
             places, numbers = attribute.of_rows(rows, new)
             return Items(places=places, numbers=numbers, weights=weights)
 
+        history = items(shopped.history, history_weights(shopped.actions))
+        coefficients, after = self.learnt.following.get(attribute.name), None
+        if coefficients is not None:
+            after = following(coefficients, history.places, history.numbers, shopped.actions)
         return evidence(
-            items(shopped.history, history_weights(shopped.actions)),
+            history,
             items(shopped.shortlist, shortlist_weights(shopped.scores)),
             self._popularity(place, shopped.excluded, shopped.now),
+            after,
             several=attribute.several,
         )
 
     def probabilities(self, place: int, found: Evidence) -> tuple[NDArray[np.float64], bool]:
         """(candidates,) probabilities of an attribute's values, and whether they are learnt."""
         attribute = self.attributes[place]
-        blend = self.blends.get(attribute.name)
+        blend = self.learnt.blends.get(attribute.name)
         if blend is None or blend.several != attribute.several:
             return plain(found), False
         return blend(found), True

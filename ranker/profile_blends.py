@@ -1,12 +1,14 @@
 """Learns, beside the ranker, how likely the next item has each value of an attribute."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from dataset.arrays import TEST, Dataset
 from dataset.cases import Cases
-from profiles.blend import save_blends
+from profiles.blend import Learnt, save_learnt
+from profiles.following import learn_following
 from profiles.learn import learn_blends, shopped
 from profiles.tables import ProfileTables
 from ranker.shortlists import Shortlists
@@ -31,6 +33,12 @@ def write_blends(
         Names of the attributes whose probabilities are learnt.
     """
     tables = ProfileTables.load(source, data, data.demand(before=TEST))
+    following = {
+        attribute.name: coefficients
+        for attribute in tables.attributes
+        if (coefficients := learn_following(attribute, data)) is not None
+    }
+    tables = replace(tables, learnt=Learnt(following=following))
     held_out = np.arange(shortlists.learnt, len(shortlists.places))
     shoppers = [
         shopped(
@@ -43,5 +51,5 @@ def write_blends(
         for case in held_out.tolist()
     ]
     blends = learn_blends(tables, shoppers, [cases.targets[case] for case in held_out.tolist()])
-    save_blends(folder, blends)
+    save_learnt(folder, Learnt(blends=blends, following=following))
     return list(blends)

@@ -18,8 +18,7 @@ from evaluation.calibration import calibration_error, reliability
 from evaluation.intervals import Interval, difference_interval, mean_interval, ratio_interval
 from lineage.open_release import open_evaluated
 from lineage.stages import DATA
-from profiles.attribute_values import AttributeValues
-from profiles.learn import target_shares
+from profiles.attribute_values import AttributeValues, target_shares
 from serving.engine.engine import Engine, EngineConfig
 
 FREQUENCY = "frequency in the history"

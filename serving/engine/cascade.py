@@ -19,7 +19,7 @@ from lineage.manifest import Manifest
 from lineage.open_release import open_release
 from lineage.signing import TrustedKeys
 from lineage.stages import DATA, RANKER
-from profiles.blend import load_blends
+from profiles.blend import load_learnt
 from profiles.tables import ProfileTables
 from ranker.attention.inputs import AttentionInputs
 from ranker.config import PAYS
@@ -111,7 +111,7 @@ class Cascade:
             features=features,
             attributes=Attributes.load(folder / DATA, len(data.item_ids)),
             profiles=ProfileTables.load(
-                folder / DATA, data, features.demand, load_blends(folder / RANKER)
+                folder / DATA, data, features.demand, load_learnt(folder / RANKER)
             ),
             text_reasons=TextReasons.load(folder, retriever.texts),
             versions=release.versions,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from profiles.blend import Blend, load_blends, plain, save_blends
+from profiles.blend import Blend, Learnt, load_learnt, plain, save_learnt
 from profiles.evidence import (
     HALF_LIVES,
     NAMES,
@@ -72,7 +72,16 @@ def cases(rng, count, several):
     for _ in range(count):
         history = rng.integers(4, size=6)
         following = history[-1] if rng.random() < 0.9 else rng.integers(4)
-        evidences.append(found(history, rng.integers(4, size=5), several=several))
+        share = np.bincount(history, minlength=4) + 6 * np.eye(4)[history[-1]]
+        evidences.append(
+            evidence(
+                items(history, history_weights(np.ones(6))),
+                items(rng.integers(4, size=5), shortlist_weights(np.zeros(5))),
+                EQUAL,
+                share / 12,
+                several=several,
+            )
+        )
         targets.append(np.eye(4)[following])
     return evidences, targets
 
@@ -90,25 +99,27 @@ def test_what_is_learnt_is_calibrated_and_beats_the_plain_shares(several):
         return wanted[np.arange(len(wanted)), probabilities.argmax(axis=1)].mean()
 
     assert right(learnt) > right(shares) + 0.2
-    assert learnt.max(axis=1).mean() == pytest.approx(right(learnt), abs=0.05)
+    assert learnt.max(axis=1).mean() == pytest.approx(right(learnt), abs=0.1)
     if not several:
         np.testing.assert_allclose(learnt.sum(axis=1), 1)
 
 
 def test_saved_blends_answer_the_same(tmp_path):
+    coefficients = np.arange(6, dtype=np.float32).reshape(3, 2)
     blend = Blend(weights=np.linspace(-1, 1, len(NAMES)), bias=0.3, several=True)
-    save_blends(tmp_path, {"genre": blend})
+    save_learnt(tmp_path, Learnt(blends={"genre": blend}, following={"genre": coefficients}))
 
-    loaded = load_blends(tmp_path)["genre"]
+    loaded = load_learnt(tmp_path)
 
     one = found([0, 1], several=True)
-    np.testing.assert_array_equal(loaded(one), blend(one))
-    assert load_blends(tmp_path / "elsewhere") == {}
+    np.testing.assert_array_equal(loaded.blends["genre"](one), blend(one))
+    np.testing.assert_array_equal(loaded.following["genre"], coefficients)
+    assert load_learnt(tmp_path / "elsewhere") == Learnt()
 
 
 def test_blends_of_other_evidence_are_not_used(tmp_path):
-    save_blends(tmp_path, {"genre": Blend(weights=np.ones(len(NAMES)))})
+    save_learnt(tmp_path, Learnt(blends={"genre": Blend(weights=np.ones(len(NAMES)))}))
     path = tmp_path / "profiles.json"
     path.write_text(path.read_text().replace(NAMES[PLAIN], "something else"))
 
-    assert load_blends(tmp_path) == {}
+    assert load_learnt(tmp_path) == Learnt()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from profiles.blend import FILE
+from profiles.blend import FILE, NOTHING
 from serving.api.limits import Limits
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.request import Shopper, Wishes
@@ -76,7 +76,8 @@ def test_a_release_that_learnt_nothing_answers_smoothed_shares_and_says_so(
     engine, release, own_copy
 ):
     cascade = engine.cascade
-    plain = replace(engine, cascade=replace(cascade, profiles=replace(cascade.profiles, blends={})))
+    tables = replace(cascade.profiles, learnt=NOTHING)
+    plain = replace(engine, cascade=replace(cascade, profiles=tables))
 
     learnt, other = (one.profile(Shopper(history=RED)) for one in (engine, plain))
 
