@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-NEWEST = 512
+NEWEST = 256
 """Newest distinct items that are grouped"""
 MOST = 6
 """Groups, at most"""

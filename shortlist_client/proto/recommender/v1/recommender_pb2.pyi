@@ -882,7 +882,7 @@ class ProfileResponse(_message.Message):
     """As in Answer; only `DEGRADED_HISTORY` occurs."""
     @_builtins.property
     def interests(self) -> _containers.RepeatedCompositeFieldContainer[Global___Interest]:
-        """Groups of similar items among the newest 512 of the history, heaviest first; at most 6."""
+        """Groups of similar items among the newest 256 of the history, heaviest first; at most 6."""
 
     @_builtins.property
     def preferences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Preference]:
