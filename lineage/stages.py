@@ -138,7 +138,8 @@ EVALUATED: Mapping[str, Stage] = {
             target="ranker",
             needs=(DATA, TRIAL_TOWERS, SHORTLISTS),
             writes=(ITEM_STATES, "model/model.safetensors", f"{BACKBONE}/model.safetensors"),
-            format=9,  # 8 has no backbone
+            format=10,  # 9 has no blends of profiles
+            reads_from=9,
         ),
     )
 }

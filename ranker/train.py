@@ -40,6 +40,7 @@ from ranker.late.item_states import write_item_states
 from ranker.late.model import LateRanker
 from ranker.list_batches import ListCollator, ValidationLists
 from ranker.module import MONITOR, RankerModule, no_transfer
+from ranker.profile_blends import write_blends
 from ranker.ranker import Ranker
 from ranker.search import Search, Searches
 from ranker.shortlists import Shortlists
@@ -82,8 +83,9 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     if not isinstance(module.model, AttentionRanker):
         module.model.bert = merged(module.model.bert)
     module.ranker.save(folder, tokenizer)
+    learnt = write_blends(data, root / DATA, cases, shortlists, folder)
     weight = float(module.model.shortlist_weight.detach())
-    return {**facts, "shortlist_weight": round(weight, 3)}
+    return {**facts, "shortlist_weight": round(weight, 3), "profiles": learnt}
 
 
 def _skipped(note: str) -> dict[str, Any]:

@@ -26,6 +26,13 @@ from shortlist_client.api.filters import AnyOf, Filters, Range
 from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.api.operations import Counts, MethodStatistics, ReleaseFacts, Statistics
 from shortlist_client.api.privacy import Erased, PastInteraction
+from shortlist_client.api.profile import (
+    Interest,
+    Preference,
+    PreferredValue,
+    Profile,
+    TypicalItem,
+)
 from shortlist_client.api.request import Diversity, Shopper, Wishes
 
 if TYPE_CHECKING:
@@ -33,6 +40,7 @@ if TYPE_CHECKING:
         Deleted,
         Embedded,
         OverloadedError,
+        Profiled,
         RecommenderClient,
         Recorded,
         RefusedRow,
@@ -58,11 +66,16 @@ __all__ = [
     "Erased",
     "Event",
     "Filters",
+    "Interest",
     "Item",
     "KnownItem",
     "MethodStatistics",
     "OverloadedError",
     "PastInteraction",
+    "Preference",
+    "PreferredValue",
+    "Profile",
+    "Profiled",
     "Range",
     "RankedItem",
     "Reason",
@@ -76,6 +89,7 @@ __all__ = [
     "Source",
     "Statistics",
     "TextReason",
+    "TypicalItem",
     "Upserted",
     "Wishes",
     "client_credentials",

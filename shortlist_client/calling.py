@@ -6,12 +6,14 @@ from shortlist_client.client import RecommenderClient
 from shortlist_client.embed import Embedded
 from shortlist_client.errors import OverloadedError, ReleaseChangedError
 from shortlist_client.feedback import Recorded
+from shortlist_client.profile import Profiled
 from shortlist_client.stream import RefusedRow
 
 __all__ = [
     "Deleted",
     "Embedded",
     "OverloadedError",
+    "Profiled",
     "RecommenderClient",
     "Recorded",
     "RefusedRow",

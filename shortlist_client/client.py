@@ -18,6 +18,7 @@ from shortlist_client.channel import open_channel
 from shortlist_client.embed import EmbedClient
 from shortlist_client.feedback import FeedbackClient
 from shortlist_client.privacy import PrivacyClient
+from shortlist_client.profile import Profiled, profile_request, to_profiled
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 from shortlist_client.stream import RefusedRow, recommendations
@@ -215,6 +216,29 @@ class RecommenderClient:
         check("item_id", item_id, STRING)
         request = built(pb.SimilarItemsRequest, item_id=item_id, wishes=wishes_message(wishes))
         return self._answer(self._stub.SimilarItems, request, timeout)
+
+    def profile(
+        self,
+        shopper: Shopper,
+        wishes: Wishes = Wishes(),
+        *,
+        with_embedding: bool = False,
+        timeout: float | None = None,
+    ) -> Profiled:
+        """Interests of a shopper, and likely values of the next item's attributes.
+
+        Args:
+            shopper: Whom to describe, without a search or a vector.
+            wishes: Release and request id.
+            with_embedding: Whether to add the user tower's embedding.
+            timeout: Deadline of this call, seconds; by default the client's.
+
+        Raises:
+            TypeError: an argument is of another type.
+            grpc.RpcError: like `recommend`.
+        """
+        request = profile_request(shopper, wishes, with_embedding=with_embedding)
+        return to_profiled(self._calls.unary(self._stub.Profile, request, timeout))
 
     def _answer(self, method: Any, request: Any, timeout: float | None) -> Response:
         return to_response(self._calls.unary(method, request, timeout).answer)

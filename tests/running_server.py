@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 import uvloop
@@ -15,9 +16,38 @@ from serving.server.config import ServerConfig
 from serving.server.server import Server
 from shortlist_client.api.answer import Answer, Basis, Coverage, RankedItem, Source
 from shortlist_client.api.errors import InvalidRequestError
+from shortlist_client.api.profile import (
+    Interest,
+    Preference,
+    PreferredValue,
+    Profile,
+    TypicalItem,
+)
 from shortlist_client.client import RecommenderClient
 
 SECONDS = 10
+PROFILE = Profile(
+    sentence="Mostly film (100%); likely next: Sci-Fi (61%).",
+    interests=[
+        Interest(
+            weight=1.0,
+            newest_time=None,
+            age=0,
+            size=1,
+            words=("film",),
+            typical_items=[TypicalItem(item_id="50", title="Star Wars [1977]")],
+        )
+    ],
+    preferences=[
+        Preference(
+            attribute="genre",
+            values=[PreferredValue(value="Sci-Fi", probability=0.61, share=1.0)],
+            learnt=False,
+            several=True,
+        )
+    ],
+    history_length=1,
+)
 
 
 class LoopOfAThread(uvloop.Loop):
@@ -65,6 +95,7 @@ class FakeRecommender:
             unknown_item_ids=("gone",),
             milliseconds={"user_tower": 1.5, "index": 0.25, "ranker": 20.0, "total": 22.0},
         )
+        self.profile = PROFILE
         self.error = None
         self.calls, self.requests = [], []
         self.threads = set()
@@ -103,7 +134,10 @@ class FakeRecommender:
             return self._respond("similar", request.item_id, request.wishes)
         if request.method is Method.RANK:
             return self._respond("rank", request.candidates, request.shopper, request.wishes)
-        return self._respond(request.method.value, request.shopper, request.wishes)
+        answer = self._respond(request.method.value, request.shopper, request.wishes)
+        if request.method is Method.PROFILE:
+            return replace(answer, items=[], profile=self.profile)
+        return answer
 
     def _respond(self, *call):
         self.calls.append(call)

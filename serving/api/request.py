@@ -34,6 +34,8 @@ class Method(Enum):
     """Returns the embeddings of the given items. Unknown ones are skipped and reported."""
     EMBED_TEXTS = "embed texts"
     """Returns the embeddings that items with the given texts would have."""
+    PROFILE = "profile"
+    """Describes the shopper: interests, and likely values of the next item's attributes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,8 @@ class Request:
     """Texts to embed (`EMBED_TEXTS`)."""
     item_id: str = ""
     """Item whose neighbours are wanted (`SIMILAR`)."""
+    with_embedding: bool = False
+    """Whether a profile comes with the shopper's embedding (`PROFILE`)."""
     recent: Sequence[Event] = ()
     """The user's events since the release was built, oldest first."""
     now: int | None = None

@@ -17,13 +17,15 @@ from serving.engine.cascade import Cascade
 from serving.engine.explain_history import contributions, rows_to_remove
 from serving.engine.explain_text import EXPLAINED_ITEMS
 from serving.engine.latency import Latencies
-from serving.engine.lookups import embeddings
+from serving.engine.lookups import embeddings as embeddings_of
 from serving.engine.pieces import Paused, Pieces, within_deadline
+from serving.engine.profiler import Profiler
 from serving.engine.resolve import ResolvedRequest
 from shortlist_client.api.answer import (
     Answer,
     Coverage,
     Degraded,
+    Embedding,
     RankedItem,
     Reason,
     Source,
@@ -56,6 +58,8 @@ class AnswerBuilder:
             started: Start of the work, seconds of `time.perf_counter`.
             out_of_time: Whether the deadline left no time to rank the list.
         """
+        if resolved.request.method is Method.PROFILE:
+            return self._profiled(resolved, ranked_list, stage_times, started)
         limit, index = resolved.request.limit, self.cascade.retriever.sources.index
         places = np.arange(min(limit, len(ranked_list)))
         if diversity := resolved.request.wishes.diversity:
@@ -82,10 +86,36 @@ class AnswerBuilder:
     def embedded(self, resolved: ResolvedRequest, started: float) -> Paused[Answer]:
         """Build an answer of embeddings, without items; in pieces if there are many texts."""
         stage_times: dict[str, float] = {}
-        embedded = yield from embeddings(resolved, self.cascade, stage_times)
+        embedded = yield from embeddings_of(resolved, self.cascade, stage_times)
         nothing = RankedList.of(np.empty(0, np.int32), np.empty(0, np.float32))
         answer = yield from self(resolved, nothing, stage_times, started)
         return replace(answer, embeddings=embedded)
+
+    def _profiled(
+        self,
+        resolved: ResolvedRequest,
+        shortlist: RankedList,
+        stage_times: Mapping[str, float],
+        started: float,
+    ) -> Answer:
+        """Build an answer with a profile and, if asked for, the embedding, without items."""
+        begun, embeddings = time.perf_counter(), list[Embedding]()
+        profile = Profiler(cascade=self.cascade)(resolved.shopper, shortlist)
+        if resolved.request.with_embedding and resolved.embeds:
+            (user,) = self.cascade.retriever.embed_all([resolved.shopper], {})
+            embeddings.append(Embedding(values=tuple(user.tolist())))
+        ended = time.perf_counter()
+        times = {"profile": 1e3 * (ended - begun), "total": 1e3 * (ended - started)}
+        return Answer(
+            items=[],
+            basis=resolved.basis,
+            coverage=coverage(resolved, shortlist, self.cascade.retriever.sources.index),
+            unknown_item_ids=resolved.unknown_item_ids,
+            unknown_user=resolved.unknown_user,
+            embeddings=embeddings,
+            profile=profile,
+            milliseconds={**stage_times, **times},
+        )
 
     def _item(self, ranked_list: RankedList, place: int) -> RankedItem:
         row, catalogue = int(ranked_list.rows[place]), self.cascade.catalogue

@@ -20,6 +20,8 @@ from lineage.manifest import Manifest
 from lineage.open_release import open_release
 from lineage.signing import TrustedKeys
 from lineage.stages import DATA, EMBEDDINGS, RANKER, TOWERS
+from profiles.blend import load_learnt
+from profiles.tables import ProfileTables
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.new_item_states import NewItemStates
 from ranker.config import PAYS
@@ -54,6 +56,8 @@ class Cascade:
     """Attributes that filters use"""
     text_reasons: TextReasons
     """Explains scores by the fields of items' texts"""
+    profiles: ProfileTables
+    """What profiles of shoppers rest on"""
     versions: Mapping[str, str]
     """Fingerprint of every stage, and the `release` id if it was published"""
     validated_head: int
@@ -111,6 +115,9 @@ class Cascade:
             ranker=ranker,
             features=features,
             attributes=Attributes.load(folder / DATA, len(data.item_ids)),
+            profiles=ProfileTables.load(
+                folder / DATA, data, features.demand, load_learnt(folder / RANKER)
+            ),
             text_reasons=TextReasons.load(folder, retriever.texts),
             versions=release.versions,
             validated_head=_validated_head(release.manifests[RANKER]),
@@ -155,6 +162,7 @@ class Cascade:
             catalogue=replace(self.catalogue, sales=self.catalogue.sales.with_demand(demand, new)),
             retriever=replace(self.retriever, sources=sources),
             features=replace(self.features, sources=sources, demand=demand),
+            profiles=self.profiles.with_demand(demand),
             version_token=object(),
         )
 

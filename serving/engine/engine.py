@@ -35,6 +35,7 @@ from shortlist_client.api.answer import Answer, Basis
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.event import Event
 from shortlist_client.api.privacy import PastInteraction
+from shortlist_client.api.profile import Profile
 from shortlist_client.api.request import Shopper, Wishes
 
 WARM_UPS = 2
@@ -204,6 +205,20 @@ class Engine:
             UnknownItemError: the item is not in the catalogue.
         """
         return self._one(Request(method=Method.SIMILAR, item_id=item_id, wishes=wishes))
+
+    def profile(self, shopper: Shopper, *, now: int | None = None) -> Profile:
+        """Interests of a shopper, and likely values of the next item's attributes.
+
+        Args:
+            shopper: The shopper, without a search or a vector.
+            now: Unix seconds as of which purchases are counted; by default the clock's.
+
+        Raises:
+            InvalidRequestError: the request breaks a rule.
+        """
+        profile = self._one(Request(method=Method.PROFILE, shopper=shopper, now=now)).profile
+        assert profile is not None
+        return profile
 
     def _one(self, request: Request, *, ranked: int | None = None) -> Answer:
         ((_, answer),) = filter(None, self.answers([request], ranked=ranked))

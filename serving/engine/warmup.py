@@ -38,4 +38,5 @@ def warmup_requests(
         Request(method=Method.SIMILAR, item_id=item_id, wishes=one),
         Request(method=Method.RECOMMEND, wishes=one),
         Request(method=Method.EMBED_TEXTS, texts=["a"]),
+        Request(method=Method.PROFILE, shopper=known),
     ]

@@ -55,6 +55,7 @@ def main(address: str) -> None:
             assert (answer.request_id, answer.unknown_item_ids) == ("r-1", ("gone",))
             assert answer.versions["towers"] == "t1"
             assert (answer.coverage.corpus, answer.coverage.ranked) == (9, 2)
+        assert client.profile(shopper).interests[0].words == ("film",)
         embedded = client.embed.shopper(shopper)
         assert embedded.versions["towers"] == "t1"
         event = Event(user_id="u", item_id="50", action="purchase", time=int(time.time()))

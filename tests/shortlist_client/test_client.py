@@ -100,6 +100,7 @@ def test_a_call_may_have_its_own_deadline(server, fake):
             lambda: client.embed.shopper(shopper, timeout=0.05),
             lambda: client.embed.items(["c"], timeout=0.05),
             lambda: client.embed.texts(["c"], timeout=0.05),
+            lambda: client.profile(shopper, timeout=0.05),
             lambda: list(client.recommend_many([(shopper, Wishes())], timeout=0.05)),
         ):
             with pytest.raises(grpc.RpcError) as caught:
@@ -116,6 +117,10 @@ def test_arguments_of_a_wrong_type_are_refused_before_anything_is_sent():
             (lambda: client.rank(Shopper(), ["c"]), "must be a"),
             (lambda: client.similar(50), "item_id must be a string, got 50"),
             (lambda: client.embed.items("c"), "item_ids must be a list or tuple of strings"),
+            (
+                lambda: client.profile(Shopper(), with_embedding=1),
+                "with_embedding must be True or False, got 1",
+            ),
             (lambda: client.embed.texts([1]), r"texts\[0\] must be a string, got 1"),
             (lambda: client.catalog.upsert("b-1"), "items must be an iterable of Items, got 'b-1'"),
             (lambda: client.catalog.upsert(["b-1"]), r"items\[0\] must be an Item, got 'b-1'"),

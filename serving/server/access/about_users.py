@@ -43,10 +43,10 @@ def check_about_user(request: Request) -> None:
     if (
         request.wishes.explain
         or request.wishes.explain_texts
-        or request.method is Method.EMBED_SHOPPER
+        or request.method in (Method.EMBED_SHOPPER, Method.PROFILE)
     ):
         raise PermissionDeniedError(
-            "token must have the role 'explain' to explain or embed a user_id; "
+            "token must have the role 'explain' to explain, embed or profile a user_id; "
             "a history in the request needs no such role"
         )
 

@@ -20,7 +20,7 @@ class Role(Enum):
     """Permissions of a client."""
 
     READ = "read"
-    """Recommend, retrieve, rank, find similar items, embed."""
+    """Recommend, retrieve, rank, find similar items, embed, profile."""
     EXPLAIN = "explain"
     """With `read`: learn of a user id whether it is known and what recommended items rest on."""
     CATALOGUE = "catalogue"

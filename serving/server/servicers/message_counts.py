@@ -16,6 +16,7 @@ RecommenderMessage = (
     | pb.RankRequest
     | pb.SimilarItemsRequest
     | pb.EmbedRequest
+    | pb.ProfileRequest
 )
 
 

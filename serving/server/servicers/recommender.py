@@ -28,6 +28,7 @@ from shortlist_client.api.request import Shopper
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceServicer
 from shortlist_client.wire.answer import embed_response
+from shortlist_client.wire.profile import profile_response
 from shortlist_client.wire.request import to_shopper, to_wishes
 
 
@@ -114,6 +115,16 @@ class RecommenderServicer(RecommenderServiceServicer):
         answer, versions = await self._engine.answer(embed)
         return embed_response(answer, versions=versions, request_id=embed.wishes.request_id)
 
+    @override
+    async def Profile(self, request: pb.ProfileRequest, context: Any) -> pb.ProfileResponse:
+        check_counts(request, self._limits)
+        asked = _about_shopper(Method.PROFILE, request, context)
+        asked = replace(asked, with_embedding=request.with_embedding)
+        asked, incomplete = await self._with_recent(asked)
+        answer, versions = await self._engine.answer(asked)
+        answer = replace(answer, degraded=Degraded.HISTORY) if incomplete else answer
+        return profile_response(answer, versions=versions, request_id=asked.wishes.request_id)
+
     async def _with_recent(self, request: Request) -> tuple[Request, bool]:
         """The request with the user's recent events, and whether they could not be read.
 
@@ -167,7 +178,7 @@ class RecommenderServicer(RecommenderServiceServicer):
 
 def _about_shopper(
     method: Method,
-    message: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest,
+    message: pb.RecommendRequest | pb.RetrieveRequest | pb.RankRequest | pb.ProfileRequest,
     context: Any,
 ) -> Request:
     """The request of a message about a shopper, before any rule is checked."""

@@ -60,6 +60,7 @@ CALLS = {
     "Rank": (pb.RankRequest(candidate_item_ids=["i1"]), SET.keys() - HONOURED["rank"]),
     "SimilarItems": (pb.SimilarItemsRequest(item_id="i1"), {"diversity", "explain"}),
     "Embed": (pb.EmbedRequest(shopper={}), {"vector", "limit", "filters", "exclude", "explain"}),
+    "Profile": (pb.ProfileRequest(), SET.keys() - HONOURED["profile"]),
 }
 
 

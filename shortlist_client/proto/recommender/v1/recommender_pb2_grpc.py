@@ -71,6 +71,11 @@ class RecommenderServiceStub(object):
                 request_serializer=shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.EmbedRequest.SerializeToString,
                 response_deserializer=shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.EmbedResponse.FromString,
                 )
+        self.Profile = channel.unary_unary(
+                '/recommender.v1.RecommenderService/Profile',
+                request_serializer=shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.ProfileRequest.SerializeToString,
+                response_deserializer=shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.ProfileResponse.FromString,
+                )
 
 
 class RecommenderServiceServicer(object):
@@ -153,6 +158,15 @@ class RecommenderServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Profile(self, request, context):
+        """Describes a shopper: interests, likely values of the next item's attributes, and one sentence.
+        By `user_id`, it needs the role `explain`, because it shows items of the history. Honours no
+        `search` and no `vector`; of the wishes, `release` and `request_id`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecommenderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -185,6 +199,11 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     servicer.Embed,
                     request_deserializer=shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.EmbedRequest.FromString,
                     response_serializer=shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.EmbedResponse.SerializeToString,
+            ),
+            'Profile': grpc.unary_unary_rpc_method_handler(
+                    servicer.Profile,
+                    request_deserializer=shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.ProfileRequest.FromString,
+                    response_serializer=shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.ProfileResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -322,5 +341,22 @@ class RecommenderService(object):
         return grpc.experimental.unary_unary(request, target, '/recommender.v1.RecommenderService/Embed',
             shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.EmbedRequest.SerializeToString,
             shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.EmbedResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def Profile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/recommender.v1.RecommenderService/Profile',
+            shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.ProfileRequest.SerializeToString,
+            shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.ProfileResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

@@ -135,6 +135,16 @@ def test_embedding_a_user_id_needs_the_role(as_client):
     reader.embed.texts(["a"])
 
 
+def test_the_profile_of_a_user_id_needs_the_role(as_client, fake):
+    reader = as_client(READER)
+
+    assert "'explain'" in refusal(reader.profile, Shopper(user_id="u"))
+    assert not fake.calls
+
+    as_client(TRUSTED).profile(Shopper(user_id="u"))
+    reader.profile(Shopper(user_id="u", history=["50"]))
+
+
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_client_asks_only_about_its_own_users(as_client, fake, call):
     client = as_client(TRUSTED, users=["eu-", "uk-"])
@@ -151,6 +161,7 @@ def test_a_client_without_users_names_none(as_client):
 
     assert "must be absent" in refusal(client.recommend, Shopper(user_id="u"))
     assert "must be absent" in refusal(client.embed.shopper, Shopper(user_id="u"))
+    assert "must be absent" in refusal(client.profile, Shopper(user_id="u"))
     client.recommend(Shopper(history=["50"]))
 
 

@@ -54,6 +54,9 @@ def largest(limits: Limits) -> dict[str, list[bytes]]:
             pb.EmbedRequest(items=items).SerializeToString(),
             *(pb.EmbedRequest(shopper=one).SerializeToString() for one in _shoppers(limits)),
         ],
+        "Profile": [
+            pb.ProfileRequest(shopper=one).SerializeToString() for one in _shoppers(limits)
+        ],
         "Upsert": list(_upserts(limits)),
         "Delete": [catalog.DeleteRequest(item_ids=rows).SerializeToString()],
         "Get": [catalog.GetRequest(item_ids=rows).SerializeToString()],

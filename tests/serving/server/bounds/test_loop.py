@@ -34,6 +34,7 @@ WORST = {
     "Rank": FILTERS,
     "SimilarItems": (*FILTERS, ".wishes.diversity: at_most"),
     "Embed": (*FILTERS, "EmbedRequest: shopper of history_item_ids"),
+    "Profile": (*FILTERS, *HISTORY),
     "Upsert": (
         "UpsertRequest: items",
         ".items.texts: each field",
