@@ -13,6 +13,7 @@ import jsonargparse
 from classifier.config import ClassifierConfig
 from dataset.labelled_texts import table_name
 from lineage.cli import configure_logging, reported_errors, run
+from lineage.options import OptionParser
 from lineage.stages import BESIDE, CLASSIFIER
 
 logger = logging.getLogger("classifier")
@@ -44,15 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
 
 
-def parser() -> jsonargparse.ArgumentParser:
+def parser() -> OptionParser:
     """Parser of the options."""
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    made = jsonargparse.ArgumentParser(
+    made = OptionParser(
         prog="python -m classifier",
         description=f"{BESIDE[CLASSIFIER].about} `python -m classifier apply` fills in what a "
         "table lacks.",
     )
-    made.add_argument("--config", action="config", help="YAML file with the options below")
+    made.add_config("classifier.yaml")
     made.add_argument(
         "--dataset", required=True, help="folder with items, or a Parquet, CSV or JSON Lines file"
     )
