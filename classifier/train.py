@@ -25,7 +25,7 @@ from dataset.labelled_texts import LabelledTexts
 from lineage.stages import CLASSIFIER
 
 Rows = NDArray[np.int64]
-Forms = Mapping[int, KernelForm]
+Forms = dict[int, KernelForm]
 """Shape of the kernel of each output of numbers that has one"""
 
 
@@ -92,15 +92,17 @@ class Steps:
 
     def trial(self) -> tuple[PreTrainedModel, Parts, Forms, dict[str, Any]]:
         """Train on the training rows; choose epochs, kernels and calibration by the others."""
-        learnt, checked = self.division.train, self.division.valid
+        train, valid = self.division.train, self.division.valid
         module, fitted = fit_classifier(
-            self.config, self.data, learnt, self.trial_folder, valid=checked
+            self.config, self.data, train, self.trial_folder, valid=valid
         )
         bert, parts = finished(module, self.config, self.table)
-        forms = self._forms(bert, parts)
-        parts = self._with_kernels(bert, parts, learnt, forms)
-        classes, numbers = self.data.classes[checked], self.data.numbers[checked]
-        parts = calibrated(parts, self._states(bert, checked), classes, numbers)
+        checked, forms = self._states(bert, valid), Forms()
+        if any(isinstance(one, Numbers) for one in parts.targets):
+            learnt = self._states(bert, train)
+            forms = self._forms(parts, learnt, checked)
+            parts = self._with_kernels(parts, learnt, train, forms)
+        parts = calibrated(parts, checked, self.data.classes[valid], self.data.numbers[valid])
         return bert, parts, forms, {MONITOR: round(fitted.best, 4), "epochs": fitted.epochs}
 
     def refit(
@@ -112,33 +114,33 @@ class Steps:
         module, _ = fit_classifier(config, self.data, rows, self.refit_folder, valid=None)
         bert, parts = finished(module, config, self.table)
         parts = replace(trial, weights=parts.weights, biases=parts.biases, kernels={})
-        return bert, self._with_kernels(bert, parts, rows, forms)
+        if forms:
+            parts = self._with_kernels(parts, self._states(bert, rows), rows, forms)
+        return bert, parts
 
-    def _forms(self, bert: PreTrainedModel, parts: Parts) -> Forms:
-        """Shapes of the kernels that validation rows prefer to linear heads."""
-        of_numbers = [parts.outputs(one)[0] for one in parts.targets if isinstance(one, Numbers)]
-        if not of_numbers:
-            return {}
-        train, valid = self.division.train, self.division.valid
-        learnt, checked = self._states(bert, train), self._states(bert, valid)
-        found = {
-            output: best_form(
-                (learnt, self.data.numbers[train, output]),
-                (checked, self.data.numbers[valid, output]),
+    def _forms(self, parts: Parts, learnt: States, checked: States) -> Forms:
+        """Shapes of the kernels that validation rows prefer to linear heads.
+
+        `learnt` and `checked` are the states of the training and the validation rows.
+        """
+        forms: Forms = {}
+        for output in (parts.outputs(one)[0] for one in parts.targets if isinstance(one, Numbers)):
+            form = best_form(
+                (learnt, self.data.numbers[self.division.train, output]),
+                (checked, self.data.numbers[self.division.valid, output]),
                 parts.logits(checked, output)[:, 0].astype(np.float64),
                 self.config.training.seed,
             )
-            for output in of_numbers
-        }
-        return {output: form for output, form in found.items() if form is not None}
+            if form is not None:
+                forms[output] = form
+        return forms
 
-    def _with_kernels(self, bert: PreTrainedModel, parts: Parts, rows: Rows, forms: Forms) -> Parts:
-        """The parts with kernels of these shapes, fitted on some rows."""
-        if not forms:
-            return parts
-        states, seed = self._states(bert, rows), self.config.training.seed
+    def _with_kernels(self, parts: Parts, states: States, rows: Rows, forms: Forms) -> Parts:
+        """The parts with kernels of these shapes, fitted on rows with these states."""
         kernels = {
-            output: fit_kernel(states, self.data.numbers[rows, output], form, seed)
+            output: fit_kernel(
+                states, self.data.numbers[rows, output], form, self.config.training.seed
+            )
             for output, form in forms.items()
         }
         return replace(parts, kernels=kernels)
