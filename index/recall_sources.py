@@ -347,7 +347,7 @@ class RecallSources:
         assert self.lexical is not None
         visible = words.copy()
         visible[self.index.hidden_rows] = 0.0
-        among = None if allowed is None else rows_of(allowed)
+        among = None if allowed is None else rows_of(allowed).astype(np.int32)
         left_out = np.unique(self.index.origins(excluded))
         found = self.lexical.best(visible, size + len(left_out), among)
         return found[~np.isin(self.index.origins(found), left_out)][:size]

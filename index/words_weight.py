@@ -11,7 +11,7 @@ from evaluation.metrics import dcg, gains_at, ideal_gain
 from index.recall_sources import RecallSources
 from index.source_weight import SHORTLIST, SHOWN, Figures, best
 
-WEIGHTS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+WEIGHTS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 UNDECIDED = 8.0
 """Weight where no search can decide"""
 

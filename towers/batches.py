@@ -140,7 +140,9 @@ class Training:
         if examples.weights is not None:
             of_group = examples.weights[first:end].astype(np.float64)
             share = of_group / of_group.sum()
-        return first + np.sort(rng.choice(end - first, SEARCH_TARGETS, replace=False, p=share))
+        drawn = rng.choice(np.arange(first, end), SEARCH_TARGETS, replace=False, p=share)
+        chosen: NDArray[np.int64] = np.sort(drawn)
+        return chosen
 
     def fresh(
         self, targets: NDArray[np.int32], rows: NDArray[np.int64], rng: np.random.Generator

@@ -49,7 +49,7 @@ def by_repeat(
         targets = [cases.targets[case][chosen[case]] for case in having]
         graded = None
         if cases.gains is not None:
-            graded = [cases.gains[case][chosen[case]] for case in having]
+            graded = [cases.gains[case][chosen[case]] for case in having.tolist()]
         for name, (metric, k) in FIGURES.items() if len(having) else ():
             figures[f"{kind}, {name} ({len(having):,} cases)"] = {
                 system: mean_interval(
