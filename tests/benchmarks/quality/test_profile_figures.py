@@ -1,4 +1,5 @@
 import json
+import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
