@@ -117,8 +117,9 @@ def shortlist_weights(scores: NDArray[np.floating]) -> NDArray[np.float64]:
     if not len(scores):
         return np.empty((len(TEMPERATURES), 0))
     logits = scores.astype(np.float64) - scores.max()
-    weights = np.exp(logits / np.array(TEMPERATURES)[:, None])
-    return weights / weights.sum(axis=1, keepdims=True)
+    weights: NDArray[np.float64] = np.exp(logits / np.array(TEMPERATURES)[:, None])
+    weights /= weights.sum(axis=1, keepdims=True)
+    return weights
 
 
 def _counted(
@@ -126,11 +127,9 @@ def _counted(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(kinds, candidates) weight of each value, and (kinds, 1) weight of items with any value."""
     columns = np.searchsorted(numbers, items.numbers)
-    counted = np.stack(
-        [
-            np.bincount(columns, weights[items.places], minlength=len(numbers))
-            for weights in items.weights
-        ]
-    )
+    counted = np.zeros((len(items.weights), len(numbers)))
+    for kind, weights in enumerate(items.weights):
+        counted[kind] = np.bincount(columns, weights[items.places], minlength=len(numbers))
     having = np.unique(items.places)
-    return counted, items.weights[:, having].sum(axis=1, keepdims=True)
+    sums: NDArray[np.float64] = items.weights[:, having].sum(axis=1, keepdims=True)
+    return counted, sums
