@@ -113,6 +113,8 @@ def text_of(column: pl.Series) -> pl.Series | None:
             text = column.cast(pl.String)
         except pl.exceptions.PolarsError:
             return None
+        if not text.str.contains("[<&\0]").any():
+            return text
         return text.map_elements(plain_text, return_dtype=pl.String)
     if isinstance(kind, pl.List) and isinstance(kind.inner, (*STRINGS, pl.Null)):
         return _plain_list(column.cast(pl.List(pl.String)))
