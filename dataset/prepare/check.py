@@ -117,11 +117,11 @@ def check_source(dataset: str, cache: Path, config: DataConfig) -> CheckReport:
         source, earliest=config.earliest, duplicates=config.duplicates, actions=config.actions
     )
     found = (tables.items.findings, tables.interactions.findings)
-    of_tables = [message for each in found for message in each.broken]
+    of_tables = list(dict.fromkeys(message for each in found for message in each.broken))
     report = CheckReport(
         dataset=dataset,
         broken=of_tables,
-        warnings=[note for each in found for note in each.notes],
+        warnings=list(dict.fromkeys(note for each in found for note in each.notes)),
     )
     options = dict[str, str]()
     try:
@@ -133,7 +133,8 @@ def check_source(dataset: str, cache: Path, config: DataConfig) -> CheckReport:
     except InputError as error:
         of_tables = [*of_tables, *str(error).split("\n")]
     mapping = [tables.mapping] if tables.mapping else []
-    return replace(report, broken=[*of_tables, *options.values(), *mapping])
+    broken = list(dict.fromkeys([*of_tables, *options.values(), *mapping]))
+    return replace(report, broken=broken)
 
 
 def _tables(source: Source, canonical: Source, config: DataConfig) -> dict[str, TableReport]:
@@ -231,7 +232,7 @@ def _figures(
         actions=of_users,
         without_user=without,
         dropped=cleaned.report,
-        warnings=warnings,
+        warnings=list(dict.fromkeys(warnings)),
         action_weights={name: in_words(weights.get(name, weights[""])) for name in names},
         **_counts(cleaned, splitted.interactions),
     )
