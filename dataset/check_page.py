@@ -58,9 +58,11 @@ def _figures(report: "CheckReport") -> list[RenderableType]:
         "items": f"{report.items:,}",
         "interactions": f"{report.interactions:,} ({_counts(report.splits)})",
         "times": " to ".join(report.times) + " UTC" if report.times else "none",
-        "actions": _actions(report) or "none",
-        "of unknown items": f"{report.unknown_items or 0:.1%} of the interactions",
+        "actions": _actions(report, report.actions) or "none",
+        "of unknown items": f"{report.unknown_items or 0:.1%} of the interactions before cleaning",
     }
+    if report.without_user:
+        lines["actions without a user"] = _actions(report, report.without_user)
     return [
         _headline("After cleaning"),
         _table(("", ""), lines.items(), header=False),
@@ -82,12 +84,12 @@ def dropped_table(steps: Sequence["Dropped"]) -> Table:
     return _table(columns, rows)
 
 
-def _actions(report: "CheckReport") -> str:
+def _actions(report: "CheckReport", counts: Mapping[str, int]) -> str:
     """Counts of the most frequent actions, with their weights where there are several."""
-    shown = dict(list(report.actions.items())[:SHOWN_ACTIONS])
-    if len(report.actions) < 2:
-        return _counts(shown)
+    shown = dict(list(counts.items())[:SHOWN_ACTIONS])
     weights = report.action_weights
+    if len(weights) < 2:
+        return _counts(shown)
     return ", ".join(
         f"{name or 'no name'} {count:,} ({weights[name]})"
         if name in weights

@@ -107,10 +107,14 @@ def build(
         with reading(source.interactions.path):
             splitted = assign_split(cleaned.interactions, config)
             items, users, events = collected(cleaned.items, splitted.interactions)
-        notes = [*kept.findings.notes, *tables.interactions.findings.notes]
-        for table in (kept, tables.interactions):
-            for note in table.findings.notes:
-                logger.warning("%s: %s", table.path, note)
+        of_tables = {
+            (table.path, note): note
+            for table in (kept, tables.interactions)
+            for note in table.findings.notes
+        }
+        for path, note in of_tables:  # one file may be both tables
+            logger.warning("%s: %s", path, note)
+        notes = list(of_tables.values())
         columns = kept.frame.collect_schema().names()
         of_options = notes_on_options(source, columns, events, splitted, config)
         for note in (*splitted.notes, *of_options):

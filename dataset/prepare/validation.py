@@ -173,7 +173,7 @@ def checked(table: Table, check: Callable[[Table], Table]) -> Table:
 
 
 def require_unbroken(*tables: Table, mapping: str = "") -> None:
-    """Refuse tables that break rules.
+    """Refuse tables that break rules; names a rule once that one file breaks as both tables.
 
     Args:
         tables: Checked tables.
@@ -182,7 +182,7 @@ def require_unbroken(*tables: Table, mapping: str = "") -> None:
     Raises:
         InputError: has the messages of all broken rules.
     """
-    broken = [message for table in tables for message in table.findings.broken]
+    broken = list(dict.fromkeys(line for table in tables for line in table.findings.broken))
     if broken:
         count = f"{len(broken)} rules are broken:\n" if len(broken) > 1 else ""
         raise InputError(count + "\n".join([*broken, *([mapping] if mapping else [])]))

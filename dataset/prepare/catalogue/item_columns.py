@@ -89,7 +89,7 @@ def _plain(column: pl.Series) -> tuple[pl.Series | None, str]:
     if isinstance(column.dtype, pl.Array):
         column = column.arr.to_list()
     kind = column.dtype
-    text = _text(column)
+    text = text_of(column)
     if not column.name.strip():
         reason = "it has no name"
     elif len(column.name) > ID_LENGTH:
@@ -105,7 +105,7 @@ def _plain(column: pl.Series) -> tuple[pl.Series | None, str]:
     return None, reason
 
 
-def _text(column: pl.Series) -> pl.Series | None:
+def text_of(column: pl.Series) -> pl.Series | None:
     """A column of strings or lists of strings, without HTML; None of other types."""
     kind = column.dtype
     if is_string(kind) or isinstance(kind, pl.Binary):
@@ -113,6 +113,8 @@ def _text(column: pl.Series) -> pl.Series | None:
             text = column.cast(pl.String)
         except pl.exceptions.PolarsError:
             return None
+        if not text.str.contains("[<&\0]").any():
+            return text
         return text.map_elements(plain_text, return_dtype=pl.String)
     if isinstance(kind, pl.List) and isinstance(kind.inner, (*STRINGS, pl.Null)):
         return _plain_list(column.cast(pl.List(pl.String)))

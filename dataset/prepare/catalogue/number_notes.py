@@ -77,20 +77,29 @@ def note_on_numbers(column: pl.Series, origin: Origin) -> str:
 
     It stays text, because it may be codes.
     """
-    if is_key(column.name):
+    odd = odd_numbers(column)
+    if odd is None or not odd.any():
         return ""
-    text = column.str.strip_chars()
-    known = ((text != "") & text.is_not_null()).fill_null(value=False)
-    odd = known & ~text.str.contains(NUMBER).fill_null(value=False)
-    count, of = int(odd.sum()), int(known.sum())
-    if not count or count * RARE > of:
-        return ""
+    count, of = int(odd.sum()), int((column.str.strip_chars() != "").sum())
     first = origin.example(column, int(odd.arg_true()[0]))
     return (
         f"column {column.name!r} stays text: {count:,} of {of:,} values "
         f"{'is no number' if count == 1 else 'are no numbers'}, such as {first}; unless they are "
         f"codes, read numbers alone {origin.compute(column.name, 'TRY_CAST({} AS DOUBLE)')}"
     )
+
+
+def odd_numbers(column: pl.Series) -> pl.Series | None:
+    """Which values of a column of text are no numbers; None if more than one in `RARE` is none.
+
+    A column that is named like a key has codes.
+    """
+    if is_key(column.name):
+        return None
+    text = column.str.strip_chars()
+    known = (text != "").fill_null(value=False)
+    odd = known & ~text.str.contains(NUMBER).fill_null(value=False)
+    return odd if known.any() and int(odd.sum()) * RARE <= int(known.sum()) else None
 
 
 def _conversion(prices: Prices) -> str:

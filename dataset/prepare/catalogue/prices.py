@@ -45,6 +45,11 @@ class Prices:
     """Whether decimals follow a comma."""
 
 
+def is_named_price(name: str) -> bool:
+    """Whether the name of a column says that it has prices."""
+    return _NAMED.search(name) is not None
+
+
 def price_numbers(column: pl.Series) -> Prices | None:
     """A column of strings as prices, if its values are prices of one currency and notation.
 
@@ -56,7 +61,7 @@ def price_numbers(column: pl.Series) -> Prices | None:
         What was read; None for a column that does not look like prices.
     """
     values = _values(column)
-    named = _NAMED.search(column.name) is not None and values[_DIGITS].is_not_null().any()
+    named = is_named_price(column.name) and values[_DIGITS].is_not_null().any()
     stated = (values[_NAME] != _NONE).sum()
     if not len(values) or not (named or stated >= MOSTLY * len(values)):
         return None

@@ -1,4 +1,4 @@
-"""Rows of text files that hold nothing, such as the empty lines of a spreadsheet."""
+"""Rows that hold nothing, such as the empty lines of a spreadsheet."""
 
 import polars as pl
 
@@ -15,8 +15,9 @@ def without_blank_rows(
 ) -> tuple[pl.LazyFrame, list[Dropped]]:
     """A table without rows whose cells are all empty, and how many there were.
 
-    Reads CSV and JSON Lines once; a row of Parquet is never blank. Cells of blanks alone are empty,
-    and so are lines between two objects of JSON Lines.
+    Reads the table once; of Parquet first one column, which mostly shows that no row is blank.
+    Cells of blanks alone are empty, and so are lines between two objects of JSON Lines. Columns
+    that the path states, such as `country=DE/`, do not count.
 
     Args:
         frame: All rows of the files.
@@ -26,12 +27,14 @@ def without_blank_rows(
     Returns:
         The other rows; nothing to report if all rows hold something.
     """
-    schema = frame.collect_schema()
-    if files.format == "parquet" or not set(schema) - {PLACE}:
+    cells = [
+        _is_empty(name, kind)
+        for name, kind in frame.collect_schema().items()
+        if name != PLACE and not _is_of_path(name, files)
+    ]
+    if not cells or (files.format == "parquet" and not _any(frame, cells[0])):
         return frame, []
-    blank = pl.all_horizontal(
-        _is_empty(name, kind) for name, kind in schema.items() if name != PLACE
-    )
+    blank = pl.all_horizontal(cells)
     rows, found = frame.select(pl.len(), blank.sum().alias(RULE)).collect().row(0)
     lines = _blank_lines(files) if files.format == "jsonl" else 0
     if not found + lines:
@@ -42,9 +45,21 @@ def without_blank_rows(
 
 def _is_empty(name: str, kind: pl.DataType) -> pl.Expr:
     column = pl.col(name)
+    if kind.is_float():
+        return column.is_null() | column.is_nan()
     if not is_string(kind):
         return column.is_null()
     return column.is_null() | (column.cast(pl.String).str.strip_chars() == "")
+
+
+def _is_of_path(name: str, files: Files) -> bool:
+    """Whether a column is part of the path of Parquet files, and in no row."""
+    folders = (folder for part in files.parts for folder in part.parts[:-1])
+    return files.format == "parquet" and any(folder.startswith(f"{name}=") for folder in folders)
+
+
+def _any(frame: pl.LazyFrame, cell: pl.Expr) -> bool:
+    return bool(frame.select(cell.any()).collect().item())
 
 
 def _blank_lines(files: Files) -> int:
