@@ -8,6 +8,7 @@ import jsonargparse
 import yaml
 
 from lineage.option_errors import Options, flat, in_one_line, unknown
+from lineage.repeated_keys import repeated_keys
 
 
 class OptionParser(jsonargparse.ArgumentParser):
@@ -69,6 +70,8 @@ class ConfigFile(jsonargparse.ActionConfigFile):  # type: ignore[name-defined,mi
             self.given |= {name: (str(path), value) for name, value in of_file.items()}
         elif ":" not in str(values):
             raise WrongFileError(f"config must be a file, got {values}, which does not exist")
+        elif repeated := repeated_keys(str(values)):
+            raise WrongFileError("\nerror: ".join(f"config, {line}" for line in repeated))
         super().__call__(parser, cfg, str(path), option_string)
 
     def _path(self, given: Path) -> Path:
@@ -88,15 +91,18 @@ def _content(path: Path) -> dict[str, Any]:
     """Options of a file.
 
     Raises:
-        WrongFileError: it is no YAML, or no mapping.
+        WrongFileError: it is no YAML, no mapping, or has a key twice.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        text = path.read_text()
+        content, repeated = yaml.safe_load(text), repeated_keys(text)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise WrongFileError(f"{path}{line}: must be YAML, got: {error.problem}") from error
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise WrongFileError(f"{path}: must be YAML, got: {error}") from error
+    if repeated:
+        raise WrongFileError("\nerror: ".join(f"{path}, {line}" for line in repeated))
     if content is None:
         return {}
     if not isinstance(content, dict):
