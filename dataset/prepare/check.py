@@ -130,8 +130,7 @@ def check_source(dataset: str, cache: Path, config: DataConfig) -> CheckReport:
             options = {**options, **of_split, **options}
     except InputError as error:
         of_tables = [*of_tables, *str(error).split("\n")]
-    mapping = [tables.mapping] if tables.mapping else []
-    return replace(report, broken=[*of_tables, *options.values(), *mapping])
+    return replace(report, broken=[*of_tables, *options.values(), *tables.lines])
 
 
 def _tables(source: Source, canonical: Source, config: DataConfig) -> dict[str, TableReport]:

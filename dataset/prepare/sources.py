@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -50,8 +50,11 @@ class Source:
     """First day of the source's times, where it is known to be right; or else empty."""
     overrides: tuple[str, ...] = ()
     """Options that do not count, because the source states them itself."""
-    mapping: str = ""
-    """Line of data.yaml that maps columns which are probably meant; empty if none is missing."""
+    drop: Mapping[str, str] = field(default_factory=dict)
+    """Drop rules of the configuration."""
+    lines: tuple[str, ...] = ()
+    """Remedies of all broken rules together: lines of data.yaml that leave rows out or map columns.
+    """
 
     def checksums(self) -> dict[str, str]:
         """SHA-256 of each file, by its path in the folder of the dataset."""
@@ -113,7 +116,7 @@ def shop_folder(folder: Path, config: DataConfig = DEFAULT) -> Source:
     items, interactions = tables[ITEMS], tables[INTERACTIONS]
     shared = items.files == interactions.files
     items, interactions = replace(items, shared=shared), replace(interactions, shared=shared)
-    return Source(items=items, interactions=interactions, root=folder)
+    return Source(items=items, interactions=interactions, root=folder, drop=config.drop)
 
 
 def opened_table(
