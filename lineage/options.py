@@ -14,6 +14,9 @@ from lineage.repeated_keys import repeated_keys
 class OptionParser(jsonargparse.ArgumentParser):
     """Ends with status 2 and one line for each mistake."""
 
+    commands: tuple[str, ...] = ()
+    """Subcommands that have parsers of their own, to name one that is mistyped."""
+
     def add_config(self, file: str) -> None:
         """Add `--config`.
 
@@ -27,7 +30,12 @@ class OptionParser(jsonargparse.ArgumentParser):
         """The known options, and those that the file of `--config` gave."""
         files = [action for action in self._actions if isinstance(action, ConfigFile)]
         known = dict(self.get_defaults().items())
-        return Options(known=known, given=files[0].given if files else {})
+        return Options(
+            known=known,
+            given=files[0].given if files else {},
+            program=self.prog,
+            commands=self.commands,
+        )
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Write the mistake in one line, and exit with status 2."""
