@@ -53,6 +53,7 @@ def parser() -> OptionParser:
         description=f"{BESIDE[CLASSIFIER].about} `python -m classifier apply` fills in what a "
         "table lacks.",
     )
+    made.commands = (APPLY,)
     made.add_config("classifier.yaml")
     made.add_argument(
         "--dataset", required=True, help="folder with items, or a Parquet, CSV or JSON Lines file"

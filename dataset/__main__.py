@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m dataset",
         description=f"{STAGES[DATA].about} `python -m dataset check PATH` reports without writing.",
     )
+    parser.commands = (CHECK,)
     parser.add_config(FILE)
     parser.add_argument("--dataset", required=True, help="`ml-100k`, or a folder of a shop's files")
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="output root")

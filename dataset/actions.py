@@ -2,15 +2,19 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.foreign_actions import FOREIGN
+
 ALL = -math.inf
 """Weight of an action that takes away all earlier interactions with the item"""
 WEIGHTS: Mapping[str, float] = {
+    **FOREIGN,
     **dict.fromkeys(("impression", "impressions", "exposure"), 0.0),
     **dict.fromkeys(("view", "click", "detail_view", "page_view", "product_view"), 1.0),
     **dict.fromkeys(("view_item", "visit", "open", "pv"), 1.0),
@@ -38,7 +42,7 @@ def fold_action(name: str) -> str:
 
     The plural of a common action is that action.
     """
-    folded = re.sub(r"[\s_-]+", "_", name.strip().lower())
+    folded = re.sub(r"[\s_-]+", "_", unicodedata.normalize("NFC", name).strip().lower())
     singular = folded.removesuffix("s")
     return singular if folded not in WEIGHTS and singular in WEIGHTS else folded
 

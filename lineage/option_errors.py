@@ -25,8 +25,14 @@ _PROBLEM = re.compile(r'Parser key "([^"]+)":\s*(.*)', re.DOTALL)
 _EXPECTED = re.compile(r"Expected an? (?:<class ')?(typing\.Literal\[[^\]]*\]|[\w.]+)")
 _GOT = re.compile(r"(?:Got value|Given value): (.*)", re.DOTALL)
 _UNKNOWN = re.compile(r"unrecognized arguments: --([\w.]+)")
+_POSITIONAL = re.compile(r"unrecognized arguments: ([^-\s]\S*)(.*)", re.DOTALL)
+_COMMAND = re.compile(
+    r"argument command: invalid choice: '([^']*)' \(choose from (.*)\)", re.DOTALL
+)
 _CLOSE = 0.7
 """Least similarity of a mistyped name"""
+_CLOSE_COMMAND = 0.6
+"""Least similarity of a mistyped command, which is one of few"""
 _SHORT = 60
 """Most characters of a value that an error repeats"""
 
@@ -39,6 +45,10 @@ class Options:
     """Default of each option, by name; a nested one is `training.batch_size`."""
     given: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
     """File and value of each option that a file gave."""
+    program: str = ""
+    """How the command is called: `python -m dataset`."""
+    commands: tuple[str, ...] = ()
+    """Subcommands that have parsers of their own."""
 
 
 def in_one_line(message: str, options: Options) -> str:
@@ -47,11 +57,26 @@ def in_one_line(message: str, options: Options) -> str:
         near = _near(found[1], options.known)
         said = f"write --{near}" if near else "see --help"
         return f"options must be known, got --{found[1]}; {said}"
+    if found := _COMMAND.match(message):
+        known = [name.strip("' ") for name in found[2].split(",")]
+        near = _near(found[1], known, _CLOSE_COMMAND)
+        said = f"write {near}" if near else "see --help"
+        return f"command must be one of {', '.join(known)}, got {found[1]}; {said}"
+    if found := _POSITIONAL.match(message):
+        return _positional(found[1], found[2], options)
     found = _PROBLEM.match(message)
     kinds = _EXPECTED.findall(found[2]) if found else []
     if not found or not kinds or not (got := _GOT.search(found[2])):
         return " ".join(message.split())
     return _wrong(found[1], list(dict.fromkeys(kinds)), got[1], options)
+
+
+def _positional(name: str, rest: str, options: Options) -> str:
+    """The error of an argument that is no option, such as a mistyped subcommand."""
+    if near := _near(name, options.commands, _CLOSE_COMMAND):
+        line = f"{options.program} {near}{rest}"
+        return f"command must be {' or '.join(options.commands)}, got {name}; write `{line}`"
+    return f"arguments must be options such as `--name value`, got {name}; see --help"
 
 
 def unknown(given: Mapping[str, Any], options: Options) -> list[str]:
@@ -139,8 +164,8 @@ def _file_of(name: str, value: str, options: Options) -> str:
     return f"{file}: " if file and value in map(str, values) else ""
 
 
-def _near(name: str, known: Any) -> str | None:
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=_CLOSE)
+def _near(name: str, known: Any, least: float = _CLOSE) -> str | None:
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=least)
     return str(found[0]) if found else None
 
 

@@ -8,10 +8,14 @@ import jsonargparse
 import yaml
 
 from lineage.option_errors import Options, flat, in_one_line, unknown
+from lineage.repeated_keys import repeated_keys
 
 
 class OptionParser(jsonargparse.ArgumentParser):
     """Ends with status 2 and one line for each mistake."""
+
+    commands: tuple[str, ...] = ()
+    """Subcommands that have parsers of their own, to name one that is mistyped."""
 
     def add_config(self, file: str) -> None:
         """Add `--config`.
@@ -26,7 +30,12 @@ class OptionParser(jsonargparse.ArgumentParser):
         """The known options, and those that the file of `--config` gave."""
         files = [action for action in self._actions if isinstance(action, ConfigFile)]
         known = dict(self.get_defaults().items())
-        return Options(known=known, given=files[0].given if files else {})
+        return Options(
+            known=known,
+            given=files[0].given if files else {},
+            program=self.prog,
+            commands=self.commands,
+        )
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Write the mistake in one line, and exit with status 2."""
@@ -69,6 +78,8 @@ class ConfigFile(jsonargparse.ActionConfigFile):  # type: ignore[name-defined,mi
             self.given |= {name: (str(path), value) for name, value in of_file.items()}
         elif ":" not in str(values):
             raise WrongFileError(f"config must be a file, got {values}, which does not exist")
+        elif repeated := repeated_keys(str(values)):
+            raise WrongFileError("\nerror: ".join(f"config, {line}" for line in repeated))
         super().__call__(parser, cfg, str(path), option_string)
 
     def _path(self, given: Path) -> Path:
@@ -88,15 +99,18 @@ def _content(path: Path) -> dict[str, Any]:
     """Options of a file.
 
     Raises:
-        WrongFileError: it is no YAML, or no mapping.
+        WrongFileError: it is no YAML, no mapping, or has a key twice.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        text = path.read_text()
+        content, repeated = yaml.safe_load(text), repeated_keys(text)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise WrongFileError(f"{path}{line}: must be YAML, got: {error.problem}") from error
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise WrongFileError(f"{path}: must be YAML, got: {error}") from error
+    if repeated:
+        raise WrongFileError("\nerror: ".join(f"{path}, {line}" for line in repeated))
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -12,6 +12,7 @@ from dataset.prepare.actions import folded
 from dataset.prepare.catalogue.canonical_items import canonical_items
 from dataset.prepare.checked_times import mixed_times, time_rules, with_times
 from dataset.prepare.column_guesses import mapping_line, note_on
+from dataset.prepare.drop_remedy import drop_line
 from dataset.prepare.ids import (
     AS_IDS,
     id_rules,
@@ -51,7 +52,6 @@ from dataset.prepare.validation import (
     require_unbroken,
     suggestion,
 )
-from lineage.yaml_lines import option_line
 
 SPLITS = ("train", "valid", "test")
 AS_TIMES = "write date and time, as 2024-12-31T14:05:00 or Unix time"
@@ -91,7 +91,7 @@ def canonical(
         InputError: rules are broken; names all of them.
     """
     found = examined(source, earliest=earliest, now=now, duplicates=duplicates, actions=actions)
-    require_unbroken(found.items, found.interactions, mapping=found.mapping)
+    require_unbroken(found.items, found.interactions, lines=found.lines)
     return found
 
 
@@ -112,23 +112,26 @@ def examined(
             source.interactions, lambda events: _checked_interactions(events, earliest, now)
         ),
     )
-    return _with_guesses(found, source)
+    return _with_lines(found, source)
 
 
-def _with_guesses(found: Source, source: Source) -> Source:
-    """A checked source with the line that maps its guessed columns; only a note if none is missing.
+def _with_lines(found: Source, source: Source) -> Source:
+    """A checked source with the lines that leave rows out and map its guessed columns.
+
+    Guesses are only a note if no rule is broken.
 
     Args:
         found: The checked tables.
         source: The tables with all columns of the files.
     """
     tables = (source.items, source.interactions)
-    line = mapping_line(*tables)
+    dropping = drop_line([rule for table in tables for rule in table.findings.drops], found.drop)
+    lines, line = ((dropping,) if dropping else ()), mapping_line(*tables)
     if not line:
-        return found
+        return replace(found, lines=lines)
     if any(table.findings.broken for table in tables):
         said = f"to map all columns that are probably meant, write in data.yaml: {line}"
-        return replace(found, mapping=said)
+        return replace(found, lines=(*lines, said))
     guesses = {**tables[0].findings.guesses, **tables[1].findings.guesses}
     tables[1].findings.notes.append(note_on(guesses, line))
     return found
@@ -229,12 +232,11 @@ def _required_user(events: Table, schema: pl.Schema) -> Rule:
     if BASKET in schema and is_id(schema[BASKET]):
         return user_or_basket(USER, schema[USER], BASKET, schema[BASKET])
     rule = not_empty(USER, schema[USER])
-    line = option_line("columns", {guess(events, BASKET) or "invoice": BASKET})
-    return replace(
-        rule,
-        remedy=f"{rule.remedy}; rows of a basket may lack them, if its column is mapped in "
-        f"data.yaml: `{line}`",
-    )
+    if near := guess(events, BASKET):
+        keeps = f"map {near!r} to {BASKET!r} by `columns`: rows of a basket may lack them"
+        return replace(rule, remedy=f"{keeps}; or fill the ids", may_stay=True)
+    others = f"rows of a basket may lack them, if `columns` maps its column to {BASKET!r}"
+    return replace(rule, remedy=f"{rule.remedy}; {others}")
 
 
 def _or_null(column: str, kind: pl.DataType) -> pl.Expr:

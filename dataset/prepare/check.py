@@ -132,8 +132,7 @@ def check_source(dataset: str, cache: Path, config: DataConfig) -> CheckReport:
             options = {**options, **of_split, **options}
     except InputError as error:
         of_tables = [*of_tables, *str(error).split("\n")]
-    mapping = [tables.mapping] if tables.mapping else []
-    broken = list(dict.fromkeys([*of_tables, *options.values(), *mapping]))
+    broken = list(dict.fromkeys([*of_tables, *options.values(), *tables.lines]))
     return replace(report, broken=broken)
 
 

@@ -99,7 +99,7 @@ def read_items(path: Path, *, config: DataConfig = DEFAULT) -> tuple[int, Iterat
     """
     table = canonical_items(opened_table(files_at(path), config), config.duplicates, config.actions)
     line = mapping_line(table)
-    require_unbroken(table, mapping=f"to map them: {line}" if line else "")
+    require_unbroken(table, lines=[f"to map them: {line}"] if line else [])
     for note in table.findings.notes:
         logger.warning("%s: %s", path, note)
     items = cut(table.frame, long_columns(table.frame)).collect()

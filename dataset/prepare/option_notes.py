@@ -9,7 +9,7 @@ from dataset.actions import fold_action
 from dataset.config import DataConfig
 from dataset.prepare.actions import actions_of, positive
 from dataset.prepare.schema import TIME
-from dataset.prepare.similar import nearest
+from dataset.prepare.similar import instead, nearest
 from dataset.prepare.sources import DEFAULT, Source
 from dataset.prepare.split import COLUMN, LEAVE_ONE_OUT, Splitted
 
@@ -55,8 +55,8 @@ def _fields(items: Collection[str], config: DataConfig) -> str:
     lacking = [name for name in config.fields if name not in known]
     if not lacking:
         return ""
-    alike = [near for name in lacking if (near := nearest(name, items))]
-    said = f"; write {', '.join(alike)}" if alike else ""
+    meant = [nearest(name, items) or name if name in lacking else name for name in config.fields]
+    said = instead("fields", list(config.fields), meant)
     return f"fields in data.yaml names columns that the items lack: {', '.join(lacking)}{said}"
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -17,7 +17,7 @@ from dataset.prepare.no_interactions import absent
 from dataset.prepare.rules import Expression, applied, expressions, not_applied
 from dataset.prepare.schema import ACTION, BASKET, ITEM, SPLIT, TIMESTAMP, TITLE, USER
 from dataset.prepare.search_log import is_search_log, search_log
-from dataset.prepare.similar import nearest
+from dataset.prepare.similar import corrected, instead, nearest
 from dataset.prepare.tables.blank_rows import without_blank_rows
 from dataset.prepare.tables.files import Files, is_absent, relative_names, table_files
 from dataset.prepare.tables.places import Places
@@ -25,7 +25,6 @@ from dataset.prepare.tables.scan import PLACE, scanned
 from dataset.prepare.tables.text_types import typed
 from dataset.prepare.validation import Findings, InputError, Table, read_schema, reading
 from lineage.manifest import checksum
-from lineage.yaml_lines import option_line
 
 ITEMS, INTERACTIONS = "items", "interactions"
 AS_TEXT = (ITEM, USER, BASKET, TITLE, ACTION, SPLIT)
@@ -50,8 +49,11 @@ class Source:
     """First day of the source's times, where it is known to be right; or else empty."""
     overrides: tuple[str, ...] = ()
     """Options that do not count, because the source states them itself."""
-    mapping: str = ""
-    """Line of data.yaml that maps columns which are probably meant; empty if none is missing."""
+    drop: Mapping[str, str] = field(default_factory=dict)
+    """Drop rules of the configuration."""
+    lines: tuple[str, ...] = ()
+    """Remedies of all broken rules together: lines of data.yaml that leave rows out or map columns.
+    """
 
     def checksums(self) -> dict[str, str]:
         """SHA-256 of each file, by its path in the folder of the dataset."""
@@ -113,7 +115,7 @@ def shop_folder(folder: Path, config: DataConfig = DEFAULT) -> Source:
     items, interactions = tables[ITEMS], tables[INTERACTIONS]
     shared = items.files == interactions.files
     items, interactions = replace(items, shared=shared), replace(interactions, shared=shared)
-    return Source(items=items, interactions=interactions, root=folder)
+    return Source(items=items, interactions=interactions, root=folder, drop=config.drop)
 
 
 def opened_table(
@@ -180,14 +182,13 @@ def _ids_and_names(own: Iterable[str], columns: Mapping[str, str]) -> set[str]:
     return {name for name, meant in ours.items() if meant in AS_TEXT or is_key(meant)}
 
 
-def _not_ignored(names: Iterable[str], tables: Mapping[str, Table]) -> list[str]:
+def _not_ignored(names: Sequence[str], tables: Mapping[str, Table]) -> list[str]:
     """What is wrong with columns to ignore that no table has; names the columns that there are."""
     known = dict.fromkeys(name for table in tables.values() for name in table.own)
     unknown = [name for name in names if name not in known]
     if not unknown:
         return []
-    alike = [near for name in unknown if (near := nearest(name, known))]
-    said = f"; write {', '.join(alike)}" if alike else ""
+    said = instead("ignore", list(names), corrected(names, known))
     return [f"ignore must name columns of a table, got {unknown} beside {list(known)}{said}"]
 
 
@@ -196,14 +197,17 @@ def _not_mapped(columns: Mapping[str, str], tables: Mapping[str, Table]) -> list
 
     Its column is missing, or the target is there.
     """
-    problems = []
+    problems, present = [], {name: list(read_schema(table)) for name, table in tables.items()}
+    renamed = {theirs for table in tables.values() for theirs in table.names.values()}
+    known = [name for names in present.values() for name in names]
+    meant = {
+        theirs if theirs in (*known, *renamed) else nearest(theirs, known) or theirs: ours
+        for theirs, ours in columns.items()
+    }
     for theirs, ours in columns.items():
         if any(table.names.get(ours) == theirs for table in tables.values()):
             continue
-        present = {name: list(read_schema(table)) for name, table in tables.items()}
-        known = [name for names in present.values() for name in names]
-        near = nearest(theirs, known) if theirs not in known else None
-        said = f"; write `{option_line('columns', {near: ours})}`" if near else ""
+        said = instead("columns", dict(columns), meant)
         problems.append(
             f"columns must map columns of a table to names that it lacks, got {theirs}: {ours}, "
             + " and ".join(f"{name} with {found}" for name, found in present.items())

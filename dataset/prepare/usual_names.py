@@ -27,14 +27,20 @@ _NAMES = {
         happenedat createdat createdon created unixtime unixreviewtime orderdate ordertime
         orderedat orderplaced placedat purchasedate purchasetime purchasedat invoicedate
         transactiondate transactiontime saledate salesdate soldat
-        zeitstempel zeitpunkt zeit datum bestelldatum kaufdatum rechnungsdatum erstelltam
-        horodatage dateheure datecommande dateachat datefacture quand""",
+        zeitstempel zeitpunkt zeit uhrzeit datum buchungszeit buchungsdatum bestellzeit bestelldatum
+        kaufzeit kaufdatum verkaufszeit verkaufsdatum belegzeit belegdatum auftragsdatum
+        rechnungsdatum transaktionszeit transaktionsdatum erstelltam erstellt datumzeit
+        horodatage dateheure datecommande heurecommande dateachat heureachat datevente datefacture
+        dateticket datetransaction datecreation quand""",
     BASKET: """basketid invoice invoiceno invoiceid invoicenumber orderid orderno ordernumber
         orderref orderreference transactionid transactionnumber transaction receiptid receiptno
         receiptnumber receipt cartid purchaseid salesorder
-        bestellnummer bestellnr bestellung auftragsnummer auftrag rechnungsnummer rechnungsnr
-        rechnung bonnummer warenkorb numerocommande idcommande commande numerofacture facture
-        panier order""",
+        bestellnummer bestellnr bestellid bestellung auftragsnummer auftragsnr auftragsid auftrag
+        rechnungsnummer rechnungsnr rechnung belegnummer belegnr belegid beleg vorgangsnummer
+        vorgangsnr vorgangsid transaktionsnummer transaktionsnr transaktionsid kassenbon bonnummer
+        bonnr bonid bon warenkorbid warenkorb numerocommande nocommande ncommande idcommande
+        commande referencecommande numerofacture nofacture nfacture idfacture facture numeroticket
+        idticket ticketcaisse numerotransaction idtransaction idpanier panier order""",
     ACTION: """event eventtype eventkind eventname actiontype actionname actionkind behavior
         behaviour activity interaction interactiontype type kind verb
         aktion ereignis ereignistyp ereignisart vorgang evenement typeevenement""",

@@ -9,7 +9,9 @@ import polars as pl
 
 from dataset.interaction_codes import DAY
 from dataset.prepare.cleaning import Dropped
-from dataset.prepare.drop_remedy import drop_rule
+from dataset.prepare.drop_remedy import Offered, drop_condition
+from lineage.counted import counted
+from lineage.yaml_lines import option_line
 
 EXPORT = "; export it, or map the column that has it by `columns` in data.yaml"
 SHOWN, _ROW = 5, "row"
@@ -35,6 +37,8 @@ class Findings:
     """Our names of columns that probably are ours under another name, by those."""
     unused: dict[str, str] = field(default_factory=dict)
     """Why a column is not used, by its name in the file."""
+    drops: list[Offered] = field(default_factory=list)
+    """Rules of `drop` that would leave out rows which break a rule."""
     dropped: list[Dropped] = field(default_factory=list)
     """Rows that were left out before cleaning."""
 
@@ -77,6 +81,8 @@ class Rule:
     """What to do about it, as a command."""
     drop: str = ""
     """Name of the drop rule that may leave such rows out; empty if they are to be mended."""
+    may_stay: bool = False
+    """Whether the remedy keeps such rows, so that to drop them is the second choice."""
 
 
 def require_columns(table: Table, names: Sequence[str]) -> None:
@@ -154,13 +160,22 @@ def _refuse(table: Table, rule: Rule, count: int, *, everywhere: bool) -> None:
     named = table.names.get(rule.column, rule.column)
     if rule.drop and not everywhere and named in table.own:
         values = broken.select(pl.col(rule.column).unique()).head(2).collect().to_series()
-        if line := drop_rule(rule.drop, named, values):
-            remedies.append(f"to leave them out, write `{line}` in data.yaml")
+        if condition := drop_condition(named, values):
+            offered = Offered(name=rule.drop, condition=condition, rows=count)
+            if rule.may_stay:
+                remedies.append(_second_choice(offered))
+            else:
+                table.findings.drops.append(offered)
     said = "".join(f"; {remedy}" for remedy in remedies)
     table.refuse(
-        f"column {rule.column!r} must {rule.must}, got {count:,} rows that break it{said}; "
-        f"the first are:\n{first_rows(first)}"
+        f"column {rule.column!r} must {rule.must}, got {counted(count, 'row')} that "
+        f"{'breaks' if count == 1 else 'break'} it{said}; the first are:\n{first_rows(first)}"
     )
+
+
+def _second_choice(offered: Offered) -> str:
+    added = option_line(offered.name, offered.condition)
+    return f"or lose {counted(offered.rows, 'row')} by adding `{added}` to `drop`"
 
 
 def checked(table: Table, check: Callable[[Table], Table]) -> Table:
@@ -172,12 +187,12 @@ def checked(table: Table, check: Callable[[Table], Table]) -> Table:
         return table
 
 
-def require_unbroken(*tables: Table, mapping: str = "") -> None:
+def require_unbroken(*tables: Table, lines: Sequence[str] = ()) -> None:
     """Refuse tables that break rules; names a rule once that one file breaks as both tables.
 
     Args:
         tables: Checked tables.
-        mapping: Line that maps the columns which are probably meant, or empty.
+        lines: Remedies of all broken rules together, such as the line that maps columns.
 
     Raises:
         InputError: has the messages of all broken rules.
@@ -185,7 +200,7 @@ def require_unbroken(*tables: Table, mapping: str = "") -> None:
     broken = list(dict.fromkeys(line for table in tables for line in table.findings.broken))
     if broken:
         count = f"{len(broken)} rules are broken:\n" if len(broken) > 1 else ""
-        raise InputError(count + "\n".join([*broken, *([mapping] if mapping else [])]))
+        raise InputError(count + "\n".join([*broken, *lines]))
 
 
 def read_schema(table: Table) -> pl.Schema:

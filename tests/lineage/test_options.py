@@ -129,6 +129,36 @@ def test_a_mistake_on_the_command_line_is_one_line_without_the_file(refusal, opt
     assert said.count("\n") == 1
 
 
+def test_a_mistyped_command_is_answered_with_the_one_that_is_meant(parser, capsys):
+    several = OptionParser(prog="python -m several")
+    commands = several.add_subcommands(dest="command")
+    for name in ("serve", "ask"):
+        commands.add_subcommand(name, OptionParser())
+
+    with pytest.raises(SystemExit):
+        several.parse_args(["asc"])
+    with pytest.raises(SystemExit):
+        several.parse_args(["quux"])
+
+    assert capsys.readouterr().err.splitlines() == [
+        "error: command must be one of serve, ask, got asc; write ask",
+        "error: command must be one of serve, ask, got quux; see --help",
+    ]
+
+
+def test_a_mistyped_command_beside_the_options_is_answered_with_the_line(parser, capsys):
+    parser.commands = ("check",)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["chek", "shop", "--fields", "[a]"])
+    with pytest.raises(SystemExit):
+        parser.parse_args(["shop"])
+
+    assert capsys.readouterr().err.splitlines() == [
+        "error: command must be check, got chek; write `python -m stage check shop`",
+        "error: arguments must be options such as `--name value`, got shop; see --help",
+    ]
+
+
 def test_config_may_be_the_folder_of_the_file(parser, tmp_path):
     (tmp_path / "data.yaml").write_text("duplicates: last")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from dataset.item_text import is_key
-from dataset.prepare.catalogue.prices import RARE, Prices
+from dataset.prepare.catalogue.prices import RARE, RATE, Prices
 from dataset.prepare.schema import ITEM
 from dataset.prepare.tables.places import BOTH
 from dataset.prepare.tables.text_types import NUMBER
@@ -66,7 +66,9 @@ def note_on_prices(column: pl.Series, prices: Prices, origin: Origin) -> str:
     said = " looks like prices but stays text" if prices.numbers is None else ""
     if prices.foreign:
         remedy = f"convert them {origin.compute(column.name, _conversion(prices))}"
-        remedy += ", RATE being their rate of exchange" if "RATE" in remedy else ""
+        remedy += (
+            f", and replace {RATE} with the rate of exchange of each" if RATE in remedy else ""
+        )
     else:
         remedy = "correct them in the file, or read them by `compute` in data.yaml"
     return f"column {column.name!r}{said}: {prices.reason}{like}; {remedy}"
@@ -109,5 +111,5 @@ def _conversion(prices: Prices) -> str:
         text = f"REPLACE({text}, '{mark}', '')"
     text = f"REPLACE({text}, '.', '')" if prices.comma else f"REPLACE({text}, ',', '')"
     text = f"REPLACE({text}, ',', '.')" if prices.comma else text
-    rates = " ".join(f"WHEN {{}} LIKE '%{mark}%' THEN RATE" for mark in prices.foreign)
+    rates = " ".join(f"WHEN {{}} LIKE '%{mark}%' THEN {RATE}" for mark in prices.foreign)
     return f"TRY_CAST(TRIM({text}) AS DOUBLE) * CASE {rates} ELSE 1 END"

@@ -21,6 +21,8 @@ _NAMED = re.compile(r"price|cost|amount|msrp|rrp|preis|prix|precio|prezzo", re.I
 _NONE = "none"
 _PLACE, _TEXT, _DIGITS, _MINUS = "place", "text", "digits", "minus"
 _MARK, _NAME, _AGREES = "mark", "currency", "agrees"
+RATE = "RATE"
+"""Stands for a rate of exchange in a line that a message offers"""
 MOSTLY = 0.8
 """Share of prices in a column from which it counts as one of prices"""
 RARE = 100

@@ -109,7 +109,7 @@ def test_duplicate_item_ids_are_shown_with_their_rows(refusal):
 def test_null_or_empty_ids_are_refused(refusal, items, events):
     message = refusal(items, events)
 
-    assert "must not be null or empty, got 1 rows" in message
+    assert "must not be null or empty, got 1 row that" in message
     assert "\n| 2 " in message
 
 
@@ -119,7 +119,7 @@ def test_a_timestamp_in_the_future_is_shown(refusal):
     message = refusal(events={"timestamp": [*[START] * 3, future, *[START] * 3]})
 
     assert f"{EVENTS}: column 'timestamp' must not be in the future (drop or" in message
-    assert "got 1 rows" in message
+    assert "got 1 row that" in message
     assert f"| 4   | {future} " in message
 
 
@@ -217,7 +217,7 @@ def test_a_null_order_is_refused(refusal):
 def test_an_unknown_split_is_shown(refusal, unknown):
     message = refusal(events={"split": ["train", unknown, *["train"] * 5]})
 
-    assert "column 'split' must be train, valid or test, got 1 rows" in message
+    assert "column 'split' must be train, valid or test, got 1 row that" in message
 
 
 def test_a_stated_split_without_training_rows_is_refused(refusal):

@@ -150,6 +150,47 @@ def test_a_name_that_means_two_things_in_two_tables_is_chosen_by_compute(shop, t
     assert check_source(str(folder), tmp_path, DataConfig(**options)).broken == []
 
 
+GERMAN = """Kunde;Artikelnummer;Belegnummer;Buchungszeit
+u;0001;7;30.11.2025 01:02
+;0002;8;01.12.2025 11:30
+"""
+
+
+def test_german_times_and_baskets_are_in_the_line(shop, tmp_path):
+    folder = shop(PRODUCTS.replace(",", ";"), GERMAN)
+
+    report = check_source(str(folder), tmp_path, DataConfig())
+
+    columns = options_in(report.broken[-1])["columns"]
+    assert (columns["Buchungszeit"], columns["Belegnummer"]) == ("timestamp", "basket")
+    assert any("map 'Buchungszeit' to it" in line for line in report.broken)
+    assert not any("export the times" in line for line in report.broken)
+
+
+def test_one_line_has_all_drop_rules_with_those_of_the_configuration(shop, tmp_path):
+    """Both tables lack ids, and one event has no time."""
+    products = PRODUCTS.replace("0003,Lamp", ",Lamp")
+    orders = ORDERS.replace("v,0003,", "v,,").replace("2024-05-03 11:30", "never")
+    config = {"columns": MEANT, "drop": {"dear": '"Unit Price" > 99', "unknown time": "Line > 9"}}
+    folder = shop(products, orders)
+
+    report = check_source(str(folder), tmp_path, DataConfig(**config))
+
+    assert [line for line in report.broken if "drop: {" in line] == [report.broken[-1]]
+    assert report.broken[-1].startswith(
+        "to leave out 1 row (no item_id) and 1 row (no item_id 2) and 1 row (unknown time 2), write"
+    )
+    options = options_in(report.broken[-1])
+    assert options["drop"] == {
+        **config["drop"],
+        "no item_id": "SKU IS NULL",
+        "no item_id 2": '"Product Code" IS NULL',
+        "unknown time 2": "When = 'never'",
+    }
+    again = check_source(str(folder), tmp_path, DataConfig(**{**config, **options}))
+    assert again.broken == []
+
+
 def test_names_that_yaml_reads_as_something_else_are_quoted(shop, tmp_path):
     report = check_source(
         str(shop(orders=ORDERS.replace("Order Number", "Order: Number"))), tmp_path, DataConfig()
