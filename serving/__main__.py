@@ -7,7 +7,7 @@ from typing import Any
 import jsonargparse
 
 from lineage.cli import configure_logging, reported_errors
-from serving.cli import admin, ask, events, items, privacy, releases, serve, tokens
+from serving.cli import admin, ask, classify, events, items, privacy, releases, serve, tokens
 
 Command = tuple[Callable[[], jsonargparse.ArgumentParser], Callable[[Any], None], str]
 """Parser, function and help line of a command."""
@@ -22,6 +22,7 @@ def commands(load: serve.LoadRelease | None) -> Mapping[str, Command]:
     return {
         "serve": (serve.parser, partial(serve.run, load=load), "serve a release over gRPC"),
         "ask": (ask.ask_parser, ask.ask, "call a server and print its answer"),
+        "classify": (classify.parser, classify.classify, "labels or numbers of texts and items"),
         "probe": (ask.probe_parser, ask.probe, "fail unless a server is ready"),
         "record": (events.record_parser, events.record, "record events"),
         "export-events": (events.export_parser, events.export, "write events as interactions"),
