@@ -16,10 +16,10 @@ def classify(options: jsonargparse.Namespace) -> None:
         ValueError: neither texts nor items are given, or both are.
         SystemExit: the server is out of reach or returned an error; status 1.
     """
-    item_ids = [item_id for item_id in options.items.split(",") if item_id]
+    item_ids = [item_id for item_id in options.item_ids.split(",") if item_id]
     if bool(options.texts) == bool(item_ids):
         got = "both" if item_ids else "none"
-        raise ValueError(f"either TEXT or --items must be given, got {got}")
+        raise ValueError(f"either TEXT or --item_ids must be given, got {got}")
     with connected(options) as client:
         classified = client.classify(
             texts=options.texts,
@@ -41,7 +41,7 @@ def parser() -> jsonargparse.ArgumentParser:
     )
     add_server(made, timeout=10.0)
     made.add_argument("texts", nargs="*", type=str, default=[], help="texts, each in quotes")
-    made.add_argument("--items", default="", help="item ids instead of texts: `50,181`")
+    made.add_argument("--item_ids", default="", help="item ids instead of texts: `50,181`")
     made.add_argument(
         "--column", type=str, default="", help="column to predict; by default the first one"
     )

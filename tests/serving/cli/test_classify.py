@@ -42,7 +42,7 @@ def test_numbers_of_items_are_printed(classify, fake):
         fake.answer, predictions=[Prediction(number=12.5, item_id="0050")], target="price"
     )
 
-    printed = classify("--items", "0050,gone")
+    printed = classify("--item_ids", "0050,gone")
 
     for expected in ("price", "0050", "12.5", "unknown items, skipped: gone"):
         assert expected in printed
@@ -50,10 +50,10 @@ def test_numbers_of_items_are_printed(classify, fake):
     assert fake.requests[0].candidates == ("0050", "gone")
 
 
-@pytest.mark.parametrize(("given", "got"), [((), "none"), (("a", "--items", "b"), "both")])
+@pytest.mark.parametrize(("given", "got"), [((), "none"), (("a", "--item_ids", "b"), "both")])
 def test_texts_or_items_are_required(classify, fake, capsys, given, got):
     with pytest.raises(SystemExit):
         classify(*given)
 
-    assert f"either TEXT or --items must be given, got {got}" in capsys.readouterr().err
+    assert f"either TEXT or --item_ids must be given, got {got}" in capsys.readouterr().err
     assert fake.requests == []
