@@ -52,8 +52,8 @@ class Parts:
         if output in self.kernels:
             return self.kernels[output](states)[:, None]
         scale = np.float32(np.sqrt(states.shape[1]))
-        logits: States = (scale * states) @ self.weights[output].T + self.biases[output]
-        return logits
+        logits = (scale * states) @ self.weights[output].T + self.biases[output]
+        return np.asarray(logits, np.float32)
 
     def text_of(self, fields: Mapping[str, Field]) -> str:
         """The text of an item, rendered from its fields as in training."""

@@ -8,7 +8,7 @@ from scipy.optimize import minimize_scalar
 
 from classifier.artifact import Parts, States
 from classifier.hierarchy import Logits, log_shares
-from classifier.targets import Codes, Numbers
+from classifier.targets import Codes, Numbers, Target
 
 MOST_LOGITS = 1 << 26
 """Most logits that a temperature is fitted on"""
@@ -36,7 +36,8 @@ def temperature(logits: Logits, classes: Codes, parents: Codes) -> float:
         shares = log_shares(logits / np.float32(np.exp(logarithm)), parents)
         return -float(shares[texts, classes].mean(dtype=np.float64))
 
-    found = minimize_scalar(loss, bounds=np.log(BOUNDS), method="bounded", options={"xatol": 0.01})
+    low, high = np.log(BOUNDS).tolist()
+    found = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 0.01})
     return float(np.exp(found.x))
 
 
@@ -49,7 +50,7 @@ def calibrated(parts: Parts, states: States, classes: Codes, numbers: NDArray[np
         classes: (texts, outputs) class of each output; negative without a known one.
         numbers: (texts, outputs) number of each output; NaN without one.
     """
-    temperatures, targets = list(parts.temperatures), []
+    temperatures, targets = list(parts.temperatures), list[Target]()
     for target in parts.targets:
         outputs = parts.outputs(target)
         if isinstance(target, Numbers):

@@ -126,7 +126,7 @@ def fit_classifier(
     """
     training = config.training
     source = _source(config, data, train)
-    loader = DataLoader(
+    loader: DataLoader[int] = DataLoader(
         range(len(train)),  # type: ignore[arg-type]  # a range is a map-style dataset
         batch_sampler=EpochBatches(
             EpochSampler(len(train), training.examples_per_epoch, training.seed),

@@ -56,8 +56,10 @@ class TextModel(nn.Module):
             self.pooled(token_states(self.bert, part.ids, part.mask, part.segments), part.mask)
             for part in texts.parts
         ]
-        return functional.normalize(torch.cat(pooled).float(), dim=-1)[texts.order]
+        states: Tensor = functional.normalize(torch.cat(pooled).float(), dim=-1)
+        return states[texts.order]
 
     def scaled(self, states: Tensor) -> Tensor:
         """(texts, hidden): what the heads read, from states of unit length."""
-        return self.dropout(self.length * states)
+        read: Tensor = self.dropout(self.length * states)
+        return read

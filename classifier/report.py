@@ -121,7 +121,11 @@ def _level_as_json(level: LevelFigures) -> dict[str, Any]:
             {"label": true, "predicted": found, "texts": texts}
             for true, found, texts in level.confusions[:100]
         ],
-        "per_class": {label: dict(zip(names, row, strict=True)) for label, *row in rows},
+        "per_class": {
+            label: dict(zip(names, row, strict=True))
+            for (label, *row), seen in zip(rows, classes.support + classes.predicted, strict=True)
+            if seen
+        },
     }
 
 
@@ -147,13 +151,13 @@ def render(report: ClassificationReport) -> str:
 def class_rows(level: LevelFigures, most: int) -> list[tuple[str, float, float, float, int]]:
     """Label, precision, recall, F1 and support of the classes of lowest F1 that occur."""
     classes = level.classes
+    columns = (classes.precision, classes.recall, classes.f1, classes.support)
     rows = [
-        (
-            level.labels[place],
-            *(float(column[place]) for column in (classes.precision, classes.recall, classes.f1)),
-            int(classes.support[place]),
+        (label, precision, recall, f1, texts)
+        for label, precision, recall, f1, texts in zip(
+            level.labels, *(column.tolist() for column in columns), strict=True
         )
-        for place in (classes.support > 0).nonzero()[0].tolist()
+        if texts
     ]
     return sorted(rows, key=lambda row: (row[3], row[0]))[:most]
 

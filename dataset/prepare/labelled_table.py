@@ -60,6 +60,12 @@ def labelled_files(path: Path) -> Files:
     tables = [one for one in sorted(path.iterdir()) if format_of(one) and one.name[0] not in "._"]
     if len(tables) == 1:
         return files_at(tables[0])
+    if not any(one.name.startswith("items") for one in path.iterdir()):
+        there = f"{len(tables)} tables, like {tables[0].name}" if tables else "no table"
+        raise InputError(
+            f"{path}: dataset must be a folder with items or with one table, got {there}; name a "
+            "file"
+        )
     return table_files(path, "items", "")
 
 

@@ -57,6 +57,14 @@ def test_a_folder_stands_for_its_items_or_its_only_table(tmp_path):
     assert labelled_files(only).parts == (only / "items.csv",)
 
 
+def test_a_folder_of_several_tables_is_refused(tmp_path):
+    written(tmp_path, "a.parquet")
+    written(tmp_path, "b.csv")
+
+    with pytest.raises(InputError, match=r"got 2 tables, like a\.parquet; name a file"):
+        labelled_files(tmp_path)
+
+
 def test_several_columns_are_rendered_in_the_order_given(tmp_path):
     found = read(written(tmp_path, "t.parquet"), text=("brand", "title"))
 
