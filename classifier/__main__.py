@@ -1,4 +1,4 @@
-"""`python -m classifier`: train a classifier on a table and measure it, or apply one."""
+"""`python -m classifier`: train a classifier on a table and measure it, apply or watch one."""
 
 import logging
 import shlex
@@ -17,7 +17,7 @@ from lineage.options import OptionParser
 from lineage.stages import BESIDE, CLASSIFIER
 
 logger = logging.getLogger("classifier")
-APPLY = "apply"
+APPLY, WATCH = "apply", "watch"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,6 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from classifier.apply import main as apply
 
         apply(given[1:])
+        return
+    if given[:1] == [WATCH]:
+        from classifier.watch import main as watch
+
+        watch(given[1:])
         return
     options = parser().parse_args(given)
     configure_logging()
@@ -51,7 +56,7 @@ def parser() -> OptionParser:
     made = OptionParser(
         prog="python -m classifier",
         description=f"{BESIDE[CLASSIFIER].about} `python -m classifier apply` fills in what a "
-        "table lacks.",
+        "table lacks; `python -m classifier watch` raises alarms when labels change.",
     )
     made.commands = (APPLY,)
     made.add_config("classifier.yaml")

@@ -178,7 +178,7 @@ BESIDE: Mapping[str, Stage] = {
         reads_from=1,
     ),
 }
-"""Stages that read a table of their own and belong to no release, by path."""
+"""Stages that read a table of their own, by path; a release holds those that are there."""
 
 
 def stage_named(name: str) -> Stage:

@@ -8,7 +8,18 @@ import jsonargparse
 
 from lineage.cli import configure_logging, reported_errors
 from lineage.options import OptionParser
-from serving.cli import admin, ask, events, items, privacy, profile, releases, serve, tokens
+from serving.cli import (
+    admin,
+    ask,
+    classify,
+    events,
+    items,
+    privacy,
+    profile,
+    releases,
+    serve,
+    tokens,
+)
 
 Command = tuple[Callable[[], OptionParser], Callable[[Any], None], str]
 """Parser, function and help line of a command."""
@@ -24,6 +35,7 @@ def commands(load: serve.LoadRelease | None) -> Mapping[str, Command]:
         "serve": (serve.parser, partial(serve.run, load=load), "serve a release over gRPC"),
         "ask": (ask.ask_parser, ask.ask, "call a server and print its answer"),
         "profile": (profile.profile_parser, profile.profile, "describe a shopper"),
+        "classify": (classify.parser, classify.classify, "labels or numbers of texts and items"),
         "probe": (ask.probe_parser, ask.probe, "fail unless a server is ready"),
         "record": (events.record_parser, events.record, "record events"),
         "export-events": (events.export_parser, events.export, "write events as interactions"),

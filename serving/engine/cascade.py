@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from classifier.predict import Classifier
 from dataset.append_only import extended
 from dataset.arrays import load_dataset
 from dataset.clock import Clock
@@ -17,9 +18,9 @@ from index.filters.attributes import Attributes
 from index.item_knn import NeighbourLists
 from lineage.arrays import read_array
 from lineage.manifest import Manifest
-from lineage.open_release import open_release
+from lineage.open_release import Release, open_release, with_beside
 from lineage.signing import TrustedKeys
-from lineage.stages import DATA, EMBEDDINGS, RANKER, TOWERS
+from lineage.stages import CLASSIFIER, DATA, EMBEDDINGS, RANKER, TOWERS
 from profiles.blend import load_learnt
 from profiles.tables import ProfileTables
 from ranker.attention.inputs import AttentionInputs
@@ -62,6 +63,8 @@ class Cascade:
     """Fingerprint of every stage, and the `release` id if it was published"""
     validated_head: int
     """Items at the head of a shortlist that the ranker scored in validation, 0 if it did not pay"""
+    classifier: Classifier | None = None
+    """Predicts labels and numbers of texts; None if the release has no classifier"""
     wall: Callable[[], float] = time.time
     """Returns the asking time, Unix seconds"""
     version_token: object = field(default_factory=object)
@@ -94,7 +97,7 @@ class Cascade:
                 the message names the part.
         """
         trusted = TrustedKeys.read(verify_keys) if verify_keys else None
-        release = open_release(folder, trusted=trusted)
+        release = open_release(folder, with_beside(folder), trusted=trusted)
         erased = erased_beside(changes_path(folder).parent, user_key)
         data = load_dataset(folder / DATA)
         data = data.for_last_fit() if release.last_fit else data.for_refit()
@@ -122,6 +125,7 @@ class Cascade:
             versions=release.versions,
             validated_head=_validated_head(release.manifests[RANKER]),
             search_states=_search_states(folder, ranker, data.texts[0]),
+            classifier=_classifier(folder, release),
         )
 
     @property
@@ -216,6 +220,10 @@ def _search_states(folder: Path, ranker: Ranker, text: str) -> NewItemStates | N
     assert isinstance(ranker.inputs, AttentionInputs)
     embeddings = read_array(folder / TOWERS / EMBEDDINGS)
     return NewItemStates.load(folder / RANKER, ranker.inputs, embeddings, text)
+
+
+def _classifier(folder: Path, release: Release) -> Classifier | None:
+    return Classifier.load(folder / CLASSIFIER) if CLASSIFIER in release.manifests else None
 
 
 def _validated_head(ranker: Manifest) -> int:
