@@ -43,11 +43,12 @@ def with_numbers(rows: pl.DataFrame, findings: Findings, origin: Origin) -> Line
     """
     columns, dated, prices = list[pl.Series](), set[str](), set[str]()
     for column in rows:
-        text = None if column.name in (ITEM, TITLE, *OF_INTERACTIONS) else text_of(column)
-        found = price_numbers(text) if text is not None and is_string(text.dtype) else None
+        text = None if column.name in (ITEM, *OF_INTERACTIONS) else text_of(column)
+        text = None if text is None or not is_string(text.dtype) else text
+        found = None if text is None or column.name == TITLE else price_numbers(text)
         if is_named_price(column.name) or found is not None:
             prices.add(column.name)
-        if text is None or not is_string(text.dtype):
+        if text is None:
             columns.append(column)
         elif found is not None and found.numbers is not None:
             columns.append(found.numbers)
@@ -55,7 +56,7 @@ def with_numbers(rows: pl.DataFrame, findings: Findings, origin: Origin) -> Line
             findings.notes.extend([note] if note else [])
         else:
             columns.append(text)
-            if found is not None or odd_numbers(text) is not None:
+            if found is not None or (column.name != TITLE and odd_numbers(text) is not None):
                 dated.add(column.name)
     return Lines(rows=pl.DataFrame(columns), dated=frozenset(dated), prices=frozenset(prices))
 
