@@ -87,13 +87,16 @@ def _is_of_event(rows: pl.DataFrame) -> bool:
         n=pl.col("times").sum(), equal=(pl.col("times") * (pl.col("times") - 1)).sum()
     )
     items = items.filter(pl.col("n") > 1)
-    if items["n"].sum() < EVIDENCE:
+    n, times = pl.col("n"), pl.col("times")
+    rows_of_items, within = items.select(
+        n.sum(), within=1 - (pl.col("equal") / (n - 1)).sum() / n.sum()
+    ).row(0)
+    if rows_of_items < EVIDENCE:
         return False
-    within = 1 - (items["equal"] / (items["n"] - 1)).sum() / items["n"].sum()
-    values = counts.join(items, on=ITEM, how="semi").group_by("value").agg(pl.col("times").sum())
-    total = values["times"].sum()
-    anywhere = 1 - (values["times"] * (values["times"] - 1)).sum() / (total * (total - 1))
-    return within > STEADY and within >= UNRELATED * anywhere
+    values = counts.join(items, on=ITEM, how="semi").group_by("value").agg(times.sum())
+    pairs = times.sum() * (times.sum() - 1)
+    anywhere = values.select(1 - (times * (times - 1)).sum() / pairs).item()
+    return bool(within > STEADY and within >= UNRELATED * anywhere)
 
 
 def note_on_events(names: Collection[str], origin: Origin) -> str:
