@@ -43,11 +43,12 @@ def with_numbers(rows: pl.DataFrame, findings: Findings, origin: Origin) -> Line
     """
     columns, dated, prices = list[pl.Series](), set[str](), set[str]()
     for column in rows:
-        text = None if column.name in (ITEM, TITLE, *OF_INTERACTIONS) else text_of(column)
-        found = price_numbers(text) if text is not None and is_string(text.dtype) else None
+        text = None if column.name in (ITEM, *OF_INTERACTIONS) else text_of(column)
+        text = None if text is None or not is_string(text.dtype) else text
+        found = None if text is None or column.name == TITLE else price_numbers(text)
         if is_named_price(column.name) or found is not None:
             prices.add(column.name)
-        if text is None or not is_string(text.dtype):
+        if text is None:
             columns.append(column)
         elif found is not None and found.numbers is not None:
             columns.append(found.numbers)
@@ -55,7 +56,7 @@ def with_numbers(rows: pl.DataFrame, findings: Findings, origin: Origin) -> Line
             findings.notes.extend([note] if note else [])
         else:
             columns.append(text)
-            if found is not None or odd_numbers(text) is not None:
+            if found is not None or (column.name != TITLE and odd_numbers(text) is not None):
                 dated.add(column.name)
     return Lines(rows=pl.DataFrame(columns), dated=frozenset(dated), prices=frozenset(prices))
 
@@ -86,13 +87,16 @@ def _is_of_event(rows: pl.DataFrame) -> bool:
         n=pl.col("times").sum(), equal=(pl.col("times") * (pl.col("times") - 1)).sum()
     )
     items = items.filter(pl.col("n") > 1)
-    if items["n"].sum() < EVIDENCE:
+    n, times = pl.col("n"), pl.col("times")
+    rows_of_items, within = items.select(
+        n.sum(), within=1 - (pl.col("equal") / (n - 1)).sum() / n.sum()
+    ).row(0)
+    if rows_of_items < EVIDENCE:
         return False
-    within = 1 - (items["equal"] / (items["n"] - 1)).sum() / items["n"].sum()
-    values = counts.join(items, on=ITEM, how="semi").group_by("value").agg(pl.col("times").sum())
-    total = values["times"].sum()
-    anywhere = 1 - (values["times"] * (values["times"] - 1)).sum() / (total * (total - 1))
-    return within > STEADY and within >= UNRELATED * anywhere
+    values = counts.join(items, on=ITEM, how="semi").group_by("value").agg(times.sum())
+    pairs = times.sum() * (times.sum() - 1)
+    anywhere = values.select(1 - (times * (times - 1)).sum() / pairs).item()
+    return bool(within > STEADY and within >= UNRELATED * anywhere)
 
 
 def note_on_events(names: Collection[str], origin: Origin) -> str:

@@ -89,6 +89,18 @@ def test_numbers_in_text_merge_by_time_and_codes_and_words_by_number(shop, odd):
     assert items["weight"].to_list() == ["2.5", "12.5"]
 
 
+def test_titles_as_bytes_merge_like_texts(shop):
+    bytes_of = [b"Kettle", b"1984"] * 30 + [b"Pot", b"2001"] * 2
+
+    items, _ = shop({"title": bytes_of})
+
+    assert items["title"].to_list() == ["Kettle", "1984"]
+
+
+def test_titles_of_digits_alone_merge_by_number(shop):
+    assert shop({"title": ["1984"] * 30 + ["2001"] * 2})[0]["title"].to_list() == ["1984"] * 2
+
+
 def drawn(values, shares=None):
     """A value of each of many lines, whatever its item."""
     return np.random.default_rng(0).choice(values, ROWS, p=shares).tolist()
