@@ -61,7 +61,7 @@ def following(
     decayed = weights * 0.5 ** (np.arange(len(weights))[::-1] / HALF_LIVES)
     counts = np.stack([np.bincount(numbers, kind[places], minlength=values) for kind in decayed])
     mass = decayed[:, np.unique(places)].sum(axis=1, keepdims=True)
-    shares: NDArray[np.float64] = _inputs(counts, mass) @ coefficients
+    shares: NDArray[np.float64] = _inputs(counts.astype(np.float64), mass) @ coefficients
     return np.clip(shares, 1e-4, 1)
 
 

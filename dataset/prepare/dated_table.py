@@ -8,8 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dataset.interaction_codes import DAY, MICROSECONDS
-from dataset.prepare.column_names import nearest
 from dataset.prepare.labelled_table import as_labels, read_rows, rendered
+from dataset.prepare.similar import nearest
 from dataset.prepare.tables.files import Files
 from dataset.prepare.timestamps import is_time, unix_microseconds
 from dataset.prepare.validation import InputError

@@ -13,8 +13,8 @@ from dataset.config import DataConfig
 from dataset.item_text import text_of_columns
 from dataset.labelled_texts import Column, LabelledTexts, Task
 from dataset.prepare.catalogue.item_columns import usable
-from dataset.prepare.column_names import nearest
 from dataset.prepare.schema import SPLIT, is_string, text_columns
+from dataset.prepare.similar import nearest
 from dataset.prepare.tables.files import Files, files_at, format_of, relative_names, table_files
 from dataset.prepare.tables.scan import scanned
 from dataset.prepare.tables.text_types import typed
