@@ -57,4 +57,5 @@ def _at_least(counts: Numbers, texts: Numbers, shares: Numbers, spreads: Numbers
         + betaln(more + first, texts - more + second)
         - betaln(first, second)
     )
-    return np.minimum(1.0, np.where(within, np.exp(logarithms), 0).sum(axis=0))
+    tails: Numbers = np.minimum(1.0, np.where(within, np.exp(logarithms), 0).sum(axis=0))
+    return tails
