@@ -7,6 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lineage.counted import counted
+
 if TYPE_CHECKING:
     from dataset.prepare.check import CheckReport, TableReport
     from dataset.prepare.cleaning import Dropped
@@ -34,8 +36,9 @@ def page(report: "CheckReport") -> RenderableType:
 
 
 def _columns(name: str, table: "TableReport") -> list[RenderableType]:
-    files = f"{table.files} files" if table.files > 1 else "1 file"
-    line = f"{table.path}: {table.format}, {files}, {table.megabytes:,.1f} MB, {table.rows:,} rows"
+    files = counted(max(table.files, 1), "file")
+    line = f"{table.path}: {table.format}, {files}, {table.megabytes:,.1f} MB, "
+    line += counted(table.rows, "row")
     rows = [
         (
             column.name if column.name == column.named else f"{column.named} → {column.name}",

@@ -51,6 +51,7 @@ from dataset.prepare.without_user import (
     split_baskets,
     to_baskets,
 )
+from lineage.counted import counted
 from lineage.manifest import is_up_to_date, writing
 from lineage.stages import DATA
 
@@ -208,7 +209,8 @@ def _unknown(step: Dropped, interactions: pl.LazyFrame, items: pl.LazyFrame) -> 
     said = [found.message(step.rows_in)] if found.rows else []
     if untitled := step.rows - found.rows:
         said.append(
-            f"{untitled:,} of {step.rows_in:,} interactions are on items without a title; "
+            f"{untitled:,} of {counted(step.rows_in, 'interaction')} "
+            f"{'is' if untitled == 1 else 'are'} on items without a title; "
             "fill the titles to keep them"
         )
     return "; ".join(said)
@@ -226,7 +228,7 @@ def caps_of(config: DataConfig) -> Caps:
 
 def _left_out(step: Dropped) -> str:
     """What a cap dropped, without the users' ids: notes are logged and published."""
-    who = "1 user" if step.lost.users == 1 else f"{step.lost.users:,} users"
+    who = counted(step.lost.users, "user")
     return (
         f"{step.rule!r} leaves out {step.rows:,} of {step.rows_in:,} interactions ({who}); "
         "`cleaning.json` names those who lost most"

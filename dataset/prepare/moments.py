@@ -4,6 +4,7 @@ import polars as pl
 
 from dataset.interaction_codes import DAY, MICROSECONDS
 from dataset.prepare.schema import BASKET, MOMENT, ORDER, SEARCH, TIME, USER, WEIGHT
+from lineage.counted import counted
 
 LONGEST = DAY * MICROSECONDS
 """Microseconds that a moment may span, so that none reaches from training into the test"""
@@ -73,7 +74,8 @@ def divided_moments(events: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     begins = (pl.col(MOMENT).diff() != 0) | (pl.col(_DAY).diff() != 0)
     number = begins.fill_null(value=False).cast(pl.Int32).cum_sum()
     note = (
-        f"{len(long):,} moments of {long[USER].n_unique():,} users span more than a day, as where "
+        f"{counted(len(long), 'moment')} of {counted(long[USER].n_unique(), 'user')} "
+        f"{'spans' if len(long) == 1 else 'span'} more than a day, as where "
         f"many people share an account or `basket_minutes` is long; they are divided at the days "
         "(UTC)"
     )

@@ -19,6 +19,7 @@ from dataset.prepare.validation import (
     require_columns,
     require_type,
 )
+from lineage.counted import counted
 
 QUERIES, LABELS = "queries", "labels"
 QUERY_ID, QUERY = "query_id", "query"
@@ -75,8 +76,8 @@ def _of_queries(table: Table) -> Table:
     schema, again = read_schema(table), pl.col(QUERY_ID).is_duplicated()
     if (count := table.frame.select(again.sum()).collect().item()) > 0:
         table.refuse(
-            f"column {QUERY_ID!r} must be distinct, got {count:,} rows that share one; number the "
-            "queries"
+            f"column {QUERY_ID!r} must be distinct, got {counted(count, 'row')} that share one; "
+            "number the queries"
         )
     kept = [pl.col(SPLIT)] if SPLIT in schema else []
     ids = id_text(QUERY_ID, schema[QUERY_ID]).alias(USER)

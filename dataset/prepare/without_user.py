@@ -14,6 +14,7 @@ from dataset.prepare.cleaning import Dropped, of_known_items
 from dataset.prepare.ordering import stable_hash
 from dataset.prepare.schema import ACTION, BASKET, ITEM, ORDER, SPLIT, TIME, USER, WEIGHT
 from dataset.prepare.split import CODES, Splitted
+from lineage.counted import counted
 
 TABLE = "baskets"
 NO_USER = "no user, kept as baskets"
@@ -64,8 +65,9 @@ def clean_baskets(
 def said_of(baskets: pl.DataFrame) -> str:
     """What becomes of the rows without a user, in one line."""
     return (
-        f"{len(baskets):,} rows without a user are {baskets[BASKET].n_unique():,} baskets: they "
-        "count for items, and are in no history"
+        f"{counted(len(baskets), 'row')} without a user "
+        f"{'is' if len(baskets) == 1 else 'are'} {counted(baskets[BASKET].n_unique(), 'basket')}: "
+        "counted for items, and in no history"
     )
 
 
@@ -86,9 +88,11 @@ def note_on_idle(baskets: pl.DataFrame, actions: Mapping[str, float]) -> str:
     if idle.is_empty():
         return ""
     item, basket, action = idle.select(ITEM, BASKET, ACTION).row(0)
+    of = counted(int((rows[WEIGHT] < 0).sum()), "row")
     return (
-        f"{len(idle):,} of {(rows[WEIGHT] < 0).sum():,} rows without a user that should take away "
-        f"find nothing to take, such as {action!r} of item {item!r}: basket {basket!r} has no "
+        f"{len(idle):,} of {of} without a user that should take away "
+        f"{'finds' if len(idle) == 1 else 'find'} nothing to take, such as {action!r} of item "
+        f"{item!r}: basket {basket!r} has no "
         f"earlier purchase of it left; give such rows the {BASKET!r} of their purchase"
     )
 
