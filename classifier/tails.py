@@ -32,12 +32,14 @@ def with_heavy_tails(p: Numbers, freedom: Numbers) -> Numbers:
         p: (series,) two-sided p-values that take a spread as known.
         freedom: (series,) degrees of freedom from which the spread was estimated.
     """
-    return np.minimum(1.0, 2 * stdtr(freedom, ndtri(np.clip(p / 2, 1e-300, 0.5))))
+    heavy: Numbers = np.minimum(1.0, 2 * stdtr(freedom, ndtri(np.clip(p / 2, 1e-300, 0.5))))
+    return heavy
 
 
 def with_light_tails(p: Numbers, freedom: Numbers) -> Numbers:
     """The inverse of `with_heavy_tails`."""
-    return 2 * ndtr(stdtrit(freedom, p / 2))
+    light: Numbers = 2 * ndtr(stdtrit(freedom, p / 2))
+    return light
 
 
 def _at_least(counts: Numbers, texts: Numbers, shares: Numbers, spreads: Numbers) -> Numbers:
@@ -55,4 +57,5 @@ def _at_least(counts: Numbers, texts: Numbers, shares: Numbers, spreads: Numbers
         + betaln(more + first, texts - more + second)
         - betaln(first, second)
     )
-    return np.minimum(1.0, np.where(within, np.exp(logarithms), 0).sum(axis=0))
+    tails: Numbers = np.where(within, np.exp(logarithms), 0).sum(axis=0)
+    return np.minimum(tails, 1.0)
