@@ -63,9 +63,10 @@ def baseline_of(
         config: Length of the baseline.
     """
     long, short = (slice(max(0, day - size), day) for size in (2 * config.days, config.days))
-    counts = np.where(_used(texts, alarms, long, config.least), texts[long], 0).astype(np.float64)
-    found = np.where(counts > 0, labelled[long], 0).astype(np.float64)
     recent = short.start - long.start
+    used = _used(texts[long], alarms[long], recent, config.least)
+    counts = np.where(used, texts[long], 0).astype(np.float64)
+    found = np.where(counts > 0, labelled[long], 0).astype(np.float64)
     weekdays = np.arange(long.start, day) % WEEK
     pattern, seasonal, of_weekday = _by_weekday(counts, found, weekdays, day % WEEK)
     factors = pattern[weekdays]
@@ -89,12 +90,18 @@ def baseline_of(
     )
 
 
-def _used(texts: Days, alarms: Flags, window: slice, least: int) -> Flags:
-    """(days, series) days of a window with texts and without alarm, or all if these are few."""
-    full = texts[window] > 0
-    usual = full & ~alarms[window]
-    half = np.maximum(least, full.sum(axis=0) / 2)
-    return np.where(usual.sum(axis=0) >= half, usual, full)
+def _used(texts: Days, alarms: Flags, recent: int, least: int) -> Flags:
+    """(days, series) days with texts and without alarm; all with texts if these are few.
+
+    Args:
+        texts: (days, series) texts of the days before a day.
+        alarms: (days, series) days that were out of line.
+        recent: First of the days that give the level.
+        least: Fewest of them.
+    """
+    full, usual = texts > 0, (texts > 0) & ~alarms
+    half = np.maximum(least, full[recent:].sum(axis=0) / 2)
+    return np.where(usual[recent:].sum(axis=0) >= half, usual, full)
 
 
 def _by_weekday(

@@ -57,5 +57,5 @@ def _at_least(counts: Numbers, texts: Numbers, shares: Numbers, spreads: Numbers
         + betaln(more + first, texts - more + second)
         - betaln(first, second)
     )
-    tails: Numbers = np.minimum(1.0, np.where(within, np.exp(logarithms), 0).sum(axis=0))
-    return tails
+    tails: Numbers = np.where(within, np.exp(logarithms), 0).sum(axis=0)
+    return np.minimum(tails, 1.0)

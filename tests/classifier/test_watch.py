@@ -95,6 +95,7 @@ def test_a_share_that_stays_changed_becomes_the_usual_one():
 
     assert found.alarms[80, 0]
     assert not found.alarms[130:, 0].any()
+    assert np.isfinite(found.p[14:, 0]).all()
 
 
 def test_the_first_days_and_days_without_texts_are_not_judged():
