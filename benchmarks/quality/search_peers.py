@@ -13,7 +13,6 @@ from rich.console import Console
 
 from benchmarks.command import configuration, folders, parser, save_figures
 from benchmarks.quality.config import BenchConfig
-from benchmarks.quality.untrained import Untrained
 from benchmarks.report.tables import intervals_table
 from dataset.arrays import Dataset, load_dataset
 from dataset.cases import Cases
@@ -68,6 +67,8 @@ def search_peers(
     """
     if not cases.searches or not all(cases.searches):
         return {}
+    from benchmarks.quality.untrained import Untrained
+
     untrained = Untrained.read(data, config, cache_below=cache_below)
     return {
         BM25: bm25_lists(data, cases, k),
