@@ -143,7 +143,7 @@ def _numbers(
     from dataset.prepare.filled_table import Filling
 
     known = np.asarray(table.targets[target.name], np.float64)
-    scaled = classifier.scaled(states, target)
+    scaled = classifier.scaled(states, table.texts, target)
     expected = [float(f"{value:.4g}") for value in target.in_units(scaled).tolist()]
     has_text = [bool(text) for text in table.texts]
     if deviations is None:

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from backbone.load import load_bert, load_tokenizer, save_backbone
 from classifier.kernel import Kernel
+from classifier.lexical import Lexical
 from classifier.targets import Labels, Numbers, Target, output_slices
 from dataset.item_text import Field, text_of_columns
 from lineage.manifest import read_manifest
@@ -40,7 +41,9 @@ class Parts:
     max_tokens: int
     """Most word pieces of a text, including the special tokens."""
     kernels: Mapping[int, Kernel] = field(default_factory=dict)
-    """Kernels of numbers, by output, where they are better than the linear heads."""
+    """Kernels of numbers, by output, in the place of linear heads where they are better."""
+    lexicals: Mapping[int, Lexical] = field(default_factory=dict)
+    """Words that numbers are also predicted from, by output; the mean of both counts."""
 
     def outputs(self, target: Target) -> range:
         """Numbers of a target's outputs."""
@@ -54,6 +57,13 @@ class Parts:
         scale = np.float32(np.sqrt(states.shape[1]))
         logits = (scale * states) @ self.weights[output].T + self.biases[output]
         return np.asarray(logits, np.float32)
+
+    def numbers(self, states: States, texts: Sequence[str], output: int) -> NDArray[np.float64]:
+        """(texts,): numbers on the learnt scale, given texts and their states."""
+        found = self.logits(states, output)[:, 0].astype(np.float64)
+        if output in self.lexicals:
+            return (found + self.lexicals[output](texts)) / 2
+        return found
 
     def text_of(self, fields: Mapping[str, Field]) -> str:
         """The text of an item, rendered from its fields as in training."""
@@ -70,6 +80,9 @@ def save_classifier(
     for place, kernel in parts.kernels.items():
         tensors[f"landmarks.{place}"] = kernel.landmarks
         tensors[f"kernel.{place}"] = kernel.weights
+    for place, lexical in parts.lexicals.items():
+        tensors[f"rarity.{place}"] = lexical.rarity
+        tensors[f"words.{place}"] = lexical.weights
     save_file(
         {name: np.ascontiguousarray(values) for name, values in tensors.items()}, folder / HEADS
     )
@@ -83,6 +96,7 @@ def save_classifier(
             place: {"mean": kernel.mean, "sharpness": kernel.sharpness}
             for place, kernel in parts.kernels.items()
         },
+        "lexicals": {place: lexical.mean for place, lexical in parts.lexicals.items()},
     }
     (folder / OPTIONS).write_text(json.dumps(options, ensure_ascii=False), encoding="utf-8")
 
@@ -109,6 +123,12 @@ def load_parts(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, 
                 landmarks=tensors[f"landmarks.{place}"], weights=tensors[f"kernel.{place}"], **given
             )
             for place, given in options["kernels"].items()
+        },
+        lexicals={
+            int(place): Lexical(
+                rarity=tensors[f"rarity.{place}"], weights=tensors[f"words.{place}"], mean=mean
+            )
+            for place, mean in options["lexicals"].items()
         },
     )
     backbone = str(folder / BACKBONE)

@@ -1,5 +1,6 @@
 """Calibrates a classifier on validation rows: temperatures of labels, residuals of numbers."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -41,12 +42,19 @@ def temperature(logits: Logits, classes: Codes, parents: Codes) -> float:
     return float(np.exp(found.x))
 
 
-def calibrated(parts: Parts, states: States, classes: Codes, numbers: NDArray[np.float64]) -> Parts:
+def calibrated(
+    parts: Parts,
+    texts: Sequence[str],
+    states: States,
+    classes: Codes,
+    numbers: NDArray[np.float64],
+) -> Parts:
     """The parts with temperatures and residuals of validation rows.
 
     Args:
         parts: Heads as they were trained.
-        states: (texts, hidden) states of the validation rows, of unit length.
+        texts: Texts of the validation rows.
+        states: (texts, hidden) their states, of unit length.
         classes: (texts, outputs) class of each output; negative without a known one.
         numbers: (texts, outputs) number of each output; NaN without one.
     """
@@ -54,7 +62,7 @@ def calibrated(parts: Parts, states: States, classes: Codes, numbers: NDArray[np
     for target in parts.targets:
         outputs = parts.outputs(target)
         if isinstance(target, Numbers):
-            residuals = numbers[:, outputs[0]] - parts.logits(states, outputs[0])[:, 0]
+            residuals = numbers[:, outputs[0]] - parts.numbers(states, texts, outputs[0])
             targets.append(with_residuals(target, residuals[np.isfinite(residuals)]))
             continue
         targets.append(target)

@@ -17,7 +17,6 @@ LEARNT = 20_000
 """Most texts that the weights are fitted on"""
 AT_ONCE = 1 << 24
 """Most numbers of a kernel that are in memory at once"""
-SHARPNESSES, PENALTIES = (1.0, 2.0, 4.0), (0.01, 0.03, 0.1, 0.3)
 JITTER = 1e-6
 States = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -31,6 +30,14 @@ class KernelForm:
     """exp(sharpness · (cosine − 1)) is the similarity of two texts."""
     penalty: float
     """Ridge penalty."""
+
+
+FORMS = tuple(
+    KernelForm(sharpness=sharpness, penalty=penalty)
+    for sharpness in (1.0, 2.0, 4.0)
+    for penalty in (0.03, 0.1, 0.3)
+)
+"""Forms to choose from"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,30 +96,6 @@ def fit_kernel(states: States, numbers: Floats, form: KernelForm, seed: int) -> 
         mean=mean,
         sharpness=form.sharpness,
     )
-
-
-def best_form(
-    learnt: tuple[States, Floats], checked: tuple[States, Floats], linear: Floats, seed: int
-) -> KernelForm | None:
-    """The shape of the least mean absolute error on validation texts; None if the head has less.
-
-    Args:
-        learnt: (texts, hidden) states and (texts,) numbers of training texts.
-        checked: The same of validation texts.
-        linear: (texts,) the linear head's predictions for the validation texts.
-        seed: As for `fit_kernel`.
-    """
-    states, numbers = checked
-    known = np.isfinite(numbers)
-    if not known.any():
-        return None
-    errors: dict[KernelForm | None, float] = {None: float(np.abs(linear - numbers)[known].mean())}
-    for sharpness in SHARPNESSES:
-        for penalty in PENALTIES:
-            form = KernelForm(sharpness=sharpness, penalty=penalty)
-            found = fit_kernel(*learnt, form, seed)(states[known])
-            errors[form] = float(np.abs(found - numbers[known]).mean())
-    return min(errors, key=errors.__getitem__)
 
 
 def _blocks(rows: int, width: int) -> Iterator[slice]:

@@ -172,7 +172,8 @@ def _numbers(
     texts: Sequence[str],
 ) -> NumberFigures:
     kept = np.flatnonzero(np.isfinite(target.scaled(values)))
-    values, scaled = values[kept], classifier.scaled(states[kept], target)
+    read = [texts[row] for row in kept.tolist()]
+    values, scaled = values[kept], classifier.scaled(states[kept], read, target)
     predicted, learnt = target.in_units(scaled), target.learnt(values)
     guessed = scaled * target.scale + target.mean
     worst = np.argsort(-np.abs(learnt - guessed), kind="stable")[:SHOWN]

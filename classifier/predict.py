@@ -86,7 +86,7 @@ class Classifier:
         Raises:
             ValueError: there is no such column of numbers.
         """
-        return self.numbers(self.read(texts), target=target)
+        return self.numbers(self.read(texts), texts, target=target)
 
     def labels(
         self, states: States, top_k: int = 5, *, target: str | None = None, level: int = -1
@@ -123,19 +123,21 @@ class Classifier:
             else np.zeros((0, kept), np.float32),
         )
 
-    def numbers(self, states: States, *, target: str | None = None) -> NDArray[np.float64]:
-        """(texts,): predicted numbers in the units of the column, given the states of texts.
+    def numbers(
+        self, states: States, texts: Sequence[str], *, target: str | None = None
+    ) -> NDArray[np.float64]:
+        """(texts,): predicted numbers in the units of the column, given texts and their states.
 
         Raises:
             ValueError: there is no such column of numbers.
         """
         column = self._numbers(target)
-        return column.in_units(self.scaled(states, column))
+        return column.in_units(self.scaled(states, texts, column))
 
-    def scaled(self, states: States, column: Numbers) -> NDArray[np.float64]:
+    def scaled(self, states: States, texts: Sequence[str], column: Numbers) -> NDArray[np.float64]:
         """(texts,): predicted numbers on the learnt scale."""
         (output,) = self.parts.outputs(column)
-        return self.parts.logits(states, output)[:, 0].astype(np.float64)
+        return self.parts.numbers(states, texts, output)
 
     def probabilities(
         self, states: States, column: Labels, *, level: int = -1

@@ -17,16 +17,17 @@ from classifier.calibrate import calibrated
 from classifier.config import ClassifierConfig
 from classifier.division import Division, divided
 from classifier.fit import Encoded, encoded, finished, fit_classifier
-from classifier.kernel import KernelForm, best_form, fit_kernel
 from classifier.learnt_target import target_of
 from classifier.module import MONITOR
+from classifier.number_form import NumberForm, NumberRows, best_form
+from classifier.number_form import fitted as fitted_form
 from classifier.targets import Labels, Numbers
 from dataset.labelled_texts import LabelledTexts
 from lineage.stages import CLASSIFIER
 
 Rows = NDArray[np.int64]
-Forms = dict[int, KernelForm]
-"""Shape of the kernel of each output of numbers that has one"""
+Forms = dict[int, NumberForm]
+"""How each output of numbers is predicted"""
 
 
 def train(
@@ -73,7 +74,7 @@ def train(
         "texts": {"train": len(division.train), "valid": len(division.valid)},
         "labels": {one.name: len(one.levels[-1]) for one in targets if isinstance(one, Labels)},
         **facts,
-        "kernels": {str(output): asdict(form) for output, form in forms.items()},
+        "numbers": {str(output): asdict(form) for output, form in forms.items()},
         "temperatures": [round(value, 3) for value in parts.temperatures],
     }
 
@@ -91,7 +92,7 @@ class Steps:
     refit_folder: Path
 
     def trial(self) -> tuple[PreTrainedModel, Parts, Forms, dict[str, Any]]:
-        """Train on the training rows; choose epochs, kernels and calibration by the others."""
+        """Train on the training rows; choose epochs, forms and calibration by the others."""
         train, valid = self.division.train, self.division.valid
         module, fitted = fit_classifier(
             self.config, self.data, train, self.trial_folder, valid=valid
@@ -101,8 +102,9 @@ class Steps:
         if any(isinstance(one, Numbers) for one in parts.targets):
             learnt = self._states(bert, train)
             forms = self._forms(parts, learnt, checked)
-            parts = self._with_kernels(parts, learnt, train, forms)
-        parts = calibrated(parts, checked, self.data.classes[valid], self.data.numbers[valid])
+            parts = self._with_forms(parts, learnt, train, forms)
+        classes, numbers = self.data.classes[valid], self.data.numbers[valid]
+        parts = calibrated(parts, self._texts(valid), checked, classes, numbers)
         return bert, parts, forms, {MONITOR: round(fitted.best, 4), "epochs": fitted.epochs}
 
     def refit(
@@ -113,38 +115,48 @@ class Steps:
         config = replace(self.config, training=training)
         module, _ = fit_classifier(config, self.data, rows, self.refit_folder, valid=None)
         bert, parts = finished(module, config, self.table)
-        parts = replace(trial, weights=parts.weights, biases=parts.biases, kernels={})
+        parts = replace(trial, weights=parts.weights, biases=parts.biases)
         if forms:
-            parts = self._with_kernels(parts, self._states(bert, rows), rows, forms)
+            parts = self._with_forms(parts, self._states(bert, rows), rows, forms)
         return bert, parts
 
     def _forms(self, parts: Parts, learnt: States, checked: States) -> Forms:
-        """Shapes of the kernels that validation rows prefer to linear heads.
+        """How validation rows prefer each output of numbers to be predicted.
 
         `learnt` and `checked` are the states of the training and the validation rows.
         """
-        forms: Forms = {}
-        for output in (parts.outputs(one)[0] for one in parts.targets if isinstance(one, Numbers)):
-            form = best_form(
-                (learnt, self.data.numbers[self.division.train, output]),
-                (checked, self.data.numbers[self.division.valid, output]),
+        of_numbers = [parts.outputs(one)[0] for one in parts.targets if isinstance(one, Numbers)]
+        return {
+            output: best_form(
+                self._rows(self.division.train, learnt, output),
+                self._rows(self.division.valid, checked, output),
                 parts.logits(checked, output)[:, 0].astype(np.float64),
                 self.config.training.seed,
             )
-            if form is not None:
-                forms[output] = form
-        return forms
+            for output in of_numbers
+        }
 
-    def _with_kernels(self, parts: Parts, states: States, rows: Rows, forms: Forms) -> Parts:
-        """The parts with kernels of these shapes, fitted on rows with these states."""
-        kernels = {
-            output: fit_kernel(
-                states, self.data.numbers[rows, output], form, self.config.training.seed
-            )
+    def _with_forms(self, parts: Parts, states: States, rows: Rows, forms: Forms) -> Parts:
+        """The parts with kernels and words of these forms, fitted on rows with these states."""
+        seed = self.config.training.seed
+        made = {
+            output: fitted_form(form, self._rows(rows, states, output), seed)
             for output, form in forms.items()
         }
-        return replace(parts, kernels=kernels)
+        return replace(
+            parts,
+            kernels={output: kernel for output, (kernel, _) in made.items() if kernel},
+            lexicals={output: lexical for output, (_, lexical) in made.items() if lexical},
+        )
+
+    def _rows(self, rows: Rows, states: States, output: int) -> NumberRows:
+        return NumberRows(
+            texts=self._texts(rows), states=states, numbers=self.data.numbers[rows, output]
+        )
+
+    def _texts(self, rows: Rows) -> list[str]:
+        return [self.table.texts[row] for row in rows.tolist()]
 
     def _states(self, bert: PreTrainedModel, rows: Rows) -> States:
-        texts = [self.table.texts[row] for row in rows.tolist()]
+        texts = self._texts(rows)
         return encode_texts(bert, texts, self.tokenizer, max_tokens=self.config.max_tokens)

@@ -1,8 +1,7 @@
 import numpy as np
-import pytest
 
 import classifier.kernel as kernel_file
-from classifier.kernel import KernelForm, best_form, fit_kernel, similarities
+from classifier.kernel import KernelForm, fit_kernel, similarities
 
 FORM = KernelForm(sharpness=2.0, penalty=0.01)
 
@@ -50,12 +49,3 @@ def test_missing_numbers_are_not_learnt():
     some = np.where(np.arange(400) < 100, np.nan, numbers)
 
     assert len(fit_kernel(states, some, FORM, 0).landmarks) == 300
-
-
-@pytest.mark.parametrize(("error", "kernel"), [(0.0, False), (5.0, True)])
-def test_the_kernel_is_taken_where_the_linear_head_errs_more(error, kernel):
-    checked = families(2)
-
-    found = best_form(families(1), checked, checked[1] + error, 0)
-
-    assert (found is not None) == kernel
