@@ -36,6 +36,7 @@ PACKAGES = (
     "events",
     "index",
     "lineage",
+    "profiles",
     "ranker",
     "retrieval",
     "serving",

@@ -139,7 +139,7 @@ EVALUATED: Mapping[str, Stage] = {
             needs=(DATA, TRIAL_TOWERS, SHORTLISTS),
             writes=(ITEM_STATES, "model/model.safetensors", f"{BACKBONE}/model.safetensors"),
             format=10,  # 9 has no blends of profiles
-            reads_from=9,
+            reads_from=8,
         ),
     )
 }

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.arrays import Scores
+from lineage.arrays import read_array
 
 LENGTH = "mean_length.npy"
 NOTHING = "\0"
@@ -50,8 +51,10 @@ class BM25:
 
     @classmethod
     def load(cls, folder: Path) -> "BM25":
-        """Memory-map what `save` wrote; the vocabulary is read."""
+        """Load what `save` wrote; large arrays are mapped, as `read_array` does."""
         index = bm25s.BM25.load(str(folder), mmap=True, show_progress=False)
+        for name in ("data", "indices", "indptr"):
+            index.scores[name] = read_array(folder / f"{name}.csc.index.npy")
         return cls(index=index, mean_length=float(np.load(folder / LENGTH)))
 
     def known(self, tokens: Iterable[str]) -> list[str]:

@@ -20,8 +20,8 @@ WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class Origin:
     """Where the rows of the items come from, so that notes can name values in the file."""
 
-    ids: pl.Series
-    """Item id of each row."""
+    ids: pl.Series | None
+    """Item id of each row; None for a table without ids."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Name in the file of each renamed column."""
     own: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class Origin:
     @classmethod
     def of(cls, items: pl.DataFrame) -> "Origin":
         """Rows of unknown origin."""
-        return cls(ids=items[ITEM])
+        return cls(ids=items[ITEM] if ITEM in items.columns else None)
 
     def example(self, column: pl.Series, place: int) -> str:
         """One value, its item, and where it is in the file."""
@@ -40,7 +40,8 @@ class Origin:
         if self.places is not None:
             found = self.places([place])
             said = f" ({found[0]})" if found.name == BOTH else f" ({found.name} {found[0]:,})"
-        return f"{column[place]!r} of item {self.ids[place]!r}{said}"
+        item = "" if self.ids is None else f" of item {self.ids[place]!r}"
+        return f"{column[place]!r}{item}{said}"
 
     def compute(self, column: str, sql: str) -> str:
         """The remedy of a column: the line of data.yaml, if the file has the column.

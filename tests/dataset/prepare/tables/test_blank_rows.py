@@ -105,7 +105,7 @@ def test_a_rule_that_one_file_breaks_as_both_tables_is_named_once(tmp_path):
 
     assert len(set(report.broken)) == len(report.broken)
     assert str(refused.value).count("'item_id' must not be null") == 1
-    assert str(refused.value).startswith(f"{len(report.broken)} rules are broken:")
+    assert str(refused.value).startswith("3 rules are broken:")
 
 
 def test_a_note_on_one_file_is_given_once(tmp_path, caplog):
