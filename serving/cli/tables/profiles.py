@@ -21,7 +21,7 @@ def profile_table(profile: Profiled, *, title: str) -> RenderableType:
         profile: The profile.
         title: Headline.
     """
-    parts = [Text(title, style="bold"), Text(profile.sentence)]
+    parts: list[RenderableType] = [Text(title, style="bold"), Text(profile.sentence)]
     if profile.interests:
         parts.append(_interests(profile.interests))
     if profile.preferences:
