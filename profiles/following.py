@@ -4,7 +4,6 @@ One matrix maps decayed shares of all values, and 1, to the share of each value 
 """
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +11,12 @@ from numpy.typing import NDArray
 from dataset.arrays import TRAIN, Dataset
 from profiles.attribute_values import AttributeValues, target_shares
 
-HALF_LIVES = np.array([200.0, 14.0, 4.0, 1.0])[:, None]
+HALF_LIVES = np.array([1_000.0, 14.0, 4.0, 1.0])[:, None]
 """Interactions after which one counts half, for each kind of share"""
 MOST_VALUES = 400
 """Values of an attribute above which nothing is learnt: the matrix has 4 × values² numbers"""
-EXAMPLES, INTERACTIONS = 12_000, 400_000
-"""Most moments that are learnt from, and most interactions of their users"""
+EXAMPLES = 12_000
+"""Most moments that are learnt from"""
 RIDGE = 30.0
 """Penalty of the squared coefficients, in examples"""
 Example = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -33,9 +32,7 @@ def learn_following(attribute: AttributeValues, data: Dataset) -> NDArray[np.flo
     examples = list(_examples(attribute, data))
     if not examples:
         return None
-    chosen = np.random.default_rng(0).permutation(len(examples))[:EXAMPLES].tolist()
-    x = np.stack([examples[place][0] for place in chosen])
-    y = np.stack([examples[place][1] for place in chosen])
+    x, y = (np.stack(part) for part in zip(*examples, strict=True))
     penalty = RIDGE * np.eye(x.shape[1])
     coefficients: NDArray[np.float32] = np.linalg.solve(x.T @ x + penalty, x.T @ y).astype(
         np.float32
@@ -58,46 +55,36 @@ def following(
         weights: (history,) weights of the actions.
     """
     values = coefficients.shape[1]
-    decayed = weights * 0.5 ** (np.arange(len(weights))[::-1] / HALF_LIVES)
-    counts = np.stack([np.bincount(numbers, kind[places], minlength=values) for kind in decayed])
-    mass = decayed[:, np.unique(places)].sum(axis=1, keepdims=True)
-    shares: NDArray[np.float64] = _inputs(counts.astype(np.float64), mass) @ coefficients
+    shares: NDArray[np.float64] = _inputs(places, numbers, weights, values) @ coefficients
     return np.clip(shares, 1e-4, 1)
 
 
-def _inputs(counts: NDArray[np.float64], mass: NDArray[np.float64]) -> NDArray[np.float64]:
+def _inputs(
+    places: NDArray[np.int64],
+    numbers: NDArray[np.int64],
+    weights: NDArray[np.floating],
+    values: int,
+) -> NDArray[np.float64]:
+    """(half-lives × values + 1,): share of each value with each half-life, and 1."""
+    decayed = weights * 0.5 ** (np.arange(len(weights))[::-1] / HALF_LIVES)
+    counts = np.stack([np.bincount(numbers, kind[places], minlength=values) for kind in decayed])
+    mass = decayed[:, np.unique(places)].sum(axis=1, keepdims=True)
     return np.append((counts / np.maximum(mass, 1e-9)).ravel(), 1.0)
 
 
 def _examples(attribute: AttributeValues, data: Dataset) -> Iterator[Example]:
-    """Inputs before a moment, and shares of the values in it, for a random part of the users."""
-    stands = data.standing(np.asarray(data.splits) == TRAIN)
-    rng, left = np.random.default_rng(0), INTERACTIONS
-    for user in rng.permutation(data.users).tolist():
-        start, end = int(data.offsets[user]), int(data.offsets[user + 1])
-        places = start + np.flatnonzero(stands[start:end])
-        yield from _of_user(attribute, data, places)
-        left -= len(places)
-        if left <= 0:
-            return
-
-
-def _of_user(
-    attribute: AttributeValues, data: Dataset, places: NDArray[np.int64]
-) -> Iterator[Example]:
-    """The examples of one user's standing interactions, oldest first."""
-    items, weights, moments = data.items[places], data.weights[places], data.moments[places]
-    bounds = np.flatnonzero(np.diff(moments, prepend=-1, append=-1)).tolist()
-    counts, mass = np.zeros((len(HALF_LIVES), len(attribute.values))), np.zeros((4, 1))
-    decay, known = 0.5 ** (1 / HALF_LIVES), np.empty(0, np.int32)
-    for first, after in pairwise(bounds):
-        new = np.setdiff1d(items[first:after], known)
-        share = target_shares(attribute, new)
-        if share is not None and mass[0, 0] > 0:
-            yield _inputs(counts, mass), share
-        for item, weight in zip(items[first:after], weights[first:after].tolist(), strict=True):
-            numbers = attribute.numbers[attribute.offsets[item] : attribute.offsets[item + 1]]
-            counts, mass = counts * decay, mass * decay
-            counts[:, numbers] += weight
-            mass += weight if len(numbers) else 0
-        known = np.union1d(known, new)
+    """Inputs before some moments of the training split, and shares of the values in them."""
+    stands = np.flatnonzero(data.standing(np.asarray(data.splits) == TRAIN))
+    items, weights = np.asarray(data.items)[stands], data.weights[stands]
+    users = data.user_of[stands]
+    begins = np.ones(len(stands), bool)
+    begins[1:] = (np.diff(users) != 0) | (np.diff(np.asarray(data.moments)[stands]) != 0)
+    starts = np.flatnonzero(begins)
+    ends, first = np.append(starts[1:], len(stands)), np.searchsorted(users, users[starts])
+    later = np.flatnonzero(starts > first)
+    for at in np.random.default_rng(0).permutation(later)[:EXAMPLES].tolist():
+        history, moment = slice(first[at], starts[at]), slice(starts[at], ends[at])
+        share = target_shares(attribute, np.setdiff1d(items[moment], items[history]))
+        places, numbers = attribute.of_rows(items[history])
+        if share is not None and len(places):
+            yield _inputs(places, numbers, weights[history], len(share)), share
