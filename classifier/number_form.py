@@ -46,12 +46,12 @@ def best_form(learnt: NumberRows, checked: NumberRows, linear: Floats, seed: int
     if not np.isfinite(checked.numbers).any():
         return NumberForm()
     from_states: dict[KernelForm | None, Floats] = {None: linear}
-    for form in FORMS:
-        kernel = fit_kernel(learnt.states, learnt.numbers, form, seed)
-        from_states[form] = kernel(checked.states).astype(np.float64)
+    for of_states in FORMS:
+        kernel = fit_kernel(learnt.states, learnt.numbers, of_states, seed)
+        from_states[of_states] = kernel(checked.states).astype(np.float64)
     from_words: dict[float | None, Floats | None] = {None: None}
-    for penalty in PENALTIES:
-        from_words[penalty] = fit_lexical(learnt.texts, learnt.numbers, penalty)(checked.texts)
+    for weight in PENALTIES:
+        from_words[weight] = fit_lexical(learnt.texts, learnt.numbers, weight)(checked.texts)
     errors = {}
     for (form, found), (penalty, words) in product(from_states.items(), from_words.items()):
         both = found if words is None else (found + words) / 2
@@ -62,8 +62,9 @@ def best_form(learnt: NumberRows, checked: NumberRows, linear: Floats, seed: int
 
 def fitted(form: NumberForm, rows: NumberRows, seed: int) -> tuple[Kernel | None, Lexical | None]:
     """The parts of a form, fitted on some rows."""
-    kernel = form.kernel and fit_kernel(rows.states, rows.numbers, form.kernel, seed)
-    lexical = None
+    kernel, lexical = None, None
+    if form.kernel is not None:
+        kernel = fit_kernel(rows.states, rows.numbers, form.kernel, seed)
     if form.lexical is not None:
         lexical = fit_lexical(rows.texts, rows.numbers, form.lexical)
     return kernel, lexical

@@ -108,7 +108,7 @@ def _predicted(
     assert classifier is not None
     target, states = target_of(labelling, cascade), classifier.read(texts)
     if isinstance(target, Numbers):
-        numbers = classifier.numbers(states, target=target.name).tolist()
+        numbers = classifier.numbers(states, texts, target=target.name).tolist()
         made = [Prediction(number=number) for number in numbers]
     else:
         level = -1 if labelling.level is None else labelling.level - 1
