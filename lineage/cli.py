@@ -34,6 +34,7 @@ PACKAGES = (
     "events",
     "index",
     "lineage",
+    "profiles",
     "ranker",
     "retrieval",
     "serving",
