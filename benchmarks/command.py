@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +11,7 @@ import jsonargparse
 
 from dataset.paths import dataset_name
 from lineage.options import OptionParser
+from lineage.whole_files import replacing
 
 logger = logging.getLogger("benchmarks")
 Config = TypeVar("Config")
@@ -56,9 +56,7 @@ def folders(options: jsonargparse.Namespace) -> tuple[Path, Path]:
 
 def save_figures(reports: Path, name: str, figures: Mapping[str, Any]) -> None:
     """Write the figures to `<name>.json` atomically."""
-    reports.mkdir(parents=True, exist_ok=True)
     path = reports / f"{name}.json"
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(figures, indent=1))
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(figures, indent=1))
     logger.info("figures: %s", path)

@@ -41,7 +41,7 @@ class Parts:
     max_tokens: int
     """Most word pieces of a text, including the special tokens."""
     kernels: Mapping[int, Kernel] = field(default_factory=dict)
-    """Kernels of numbers, by output, in the place of linear heads where they are better."""
+    """Kernels by number of the output; each replaces the linear head of its output."""
     lexicals: Mapping[int, Lexical] = field(default_factory=dict)
     """Words that numbers are also predicted from, by output; the mean of both counts."""
 

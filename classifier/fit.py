@@ -141,7 +141,7 @@ def fit_classifier(
     fitted = fit(
         module,
         loader,
-        DataLoader(checks, batch_size=None),  # type: ignore[arg-type]  # as above
+        DataLoader(checks, batch_size=None),  # type: ignore[arg-type]  # a list, too
         config=training,
         monitor=None if valid is None else MONITOR,
         folder=folder,

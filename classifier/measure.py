@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from classifier.predict import Classifier, States
 from classifier.targets import MISSING, UNKNOWN, Labels, Numbers
 from dataset.labelled_texts import LabelledTexts
+from evaluation.calibration import Bin, reliability
 from evaluation.classification import (
     PerClass,
-    Reliability,
     confusions,
     macro_f1,
     per_class,
     r_squared,
-    reliability,
 )
 from evaluation.intervals import Interval, mean_interval
 
@@ -33,7 +32,8 @@ class LevelFigures:
     accuracy: Interval
     macro_f1: float
     classes: PerClass
-    reliability: Reliability
+    reliability: list[Bin]
+    """Whether predictions are right as often as their confidence says."""
     confusions: Sequence[tuple[str, str, int]]
     """True label, predicted label and number of texts of each confusion, most frequent first."""
 
@@ -159,7 +159,7 @@ def _level(
         accuracy=mean_interval(right.astype(np.float64)),
         macro_f1=macro_f1(classes),
         classes=classes,
-        reliability=reliability(confidence, right),
+        reliability=reliability(np.clip(confidence, 0, 1), right),
         confusions=[(names[a], names[b], texts) for a, b, texts in pairs],
     )
 

@@ -48,7 +48,7 @@ class TextModel(nn.Module):
         self.dropout = nn.Dropout(dropout)
         for head in self.heads:
             nn.init.zeros_(head.weight)  # type: ignore[arg-type]  # a Linear's
-            nn.init.zeros_(head.bias)  # type: ignore[arg-type]
+            nn.init.zeros_(head.bias)  # type: ignore[arg-type]  # a Linear's
 
     def read(self, texts: TextParts) -> Tensor:
         """(texts, hidden): pooled states, of unit length."""

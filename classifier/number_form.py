@@ -18,7 +18,7 @@ class NumberForm:
     """What predicts a number: the mean of a kernel, or of the linear head, and of words."""
 
     kernel: KernelForm | None = None
-    """Kernel over states, in the place of the linear head."""
+    """Kernel over states that replaces the linear head; None keeps the head."""
     lexical: float | None = None
     """Ridge penalty of the words, if they take part."""
 

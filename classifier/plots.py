@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from classifier.measure import LevelFigures, NumberFigures
+from evaluation.calibration import BINS
 
 MOST_CLASSES = 40
 """Classes in a confusion picture: those with most mistakes"""
@@ -89,18 +90,16 @@ def _cell(row: int, column: int, texts: int, support: int, names: tuple[str, str
 
 def reliability_plot(level: LevelFigures) -> list[ReliabilityBar]:
     """Lay out the bins of confidence that hold texts."""
-    bins = level.reliability
-    width = 100 / len(bins.texts)
+    width = 100 / BINS
     return [
         ReliabilityBar(
-            left=round(number * width, 2),
+            left=round(min(int(one["predicted"] * BINS), BINS - 1) * width, 2),
             width=round(width, 2),
-            accuracy=round(100 * float(bins.accuracy[number]), 2),
-            says=f"{texts:,} texts: confidence {bins.confidence[number]:.3f}, "
-            f"accuracy {bins.accuracy[number]:.3f}",
+            accuracy=round(100 * one["happened"], 2),
+            says=f"{one['count']:,} texts: confidence {one['predicted']:.3f}, "
+            f"accuracy {one['happened']:.3f}",
         )
-        for number, texts in enumerate(bins.texts.tolist())
-        if texts
+        for one in level.reliability
     ]
 
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,9 @@ from rich.table import Table
 
 from classifier.measure import Figures, LabelFigures, LevelFigures, NumberFigures
 from classifier.plots import confusion_plot, reliability_plot, scatter_plot
+from evaluation.calibration import calibration_error
 from evaluation.page import environment
+from lineage.whole_files import replacing
 
 JSON, HTML = "classification.json", "classification.html"
 ROWS = 20
@@ -42,11 +43,9 @@ class ClassificationReport:
 def write_report(folder: Path, report: ClassificationReport) -> None:
     """Write the page and the figures to a folder, each atomically."""
     content = json.dumps(as_json(report), indent=1, ensure_ascii=False, allow_nan=False)
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in ((HTML, render(report)), (JSON, content)):
-        partial = folder / f".{name}.partial"
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, folder / name)
+        with replacing(folder / name) as partial:
+            partial.write_text(text, encoding="utf-8")
 
 
 def is_up_to_date(folder: Path, made_from: Mapping[str, str]) -> bool:
@@ -105,17 +104,15 @@ def _level_as_json(level: LevelFigures) -> dict[str, Any]:
     classes = level.classes
     columns = (classes.precision, classes.recall, classes.f1, classes.support)
     rows = zip(level.labels, *(column.tolist() for column in columns), strict=True)
-    bins, names = level.reliability, ("precision", "recall", "f1", "support")
+    names = ("precision", "recall", "f1", "support")
     return {
         "accuracy": level.accuracy["value"],
         "accuracy_interval": level.accuracy,
         "macro_f1": level.macro_f1,
-        "ece": bins.error,
+        "ece": calibration_error(level.reliability),
         "reliability": [
-            {"confidence": _finite(mean), "accuracy": _finite(share), "texts": texts}
-            for mean, share, texts in zip(
-                bins.confidence.tolist(), bins.accuracy.tolist(), bins.texts.tolist(), strict=True
-            )
+            {"confidence": one["predicted"], "accuracy": one["happened"], "texts": one["count"]}
+            for one in level.reliability
         ],
         "confusions": [
             {"label": true, "predicted": found, "texts": texts}
@@ -140,6 +137,7 @@ def render(report: ClassificationReport) -> str:
         report=report,
         label_figures=[one for one in report.figures if isinstance(one, LabelFigures)],
         number_figures=[one for one in report.figures if isinstance(one, NumberFigures)],
+        calibration_error=calibration_error,
         confusion_plot=confusion_plot,
         reliability_plot=reliability_plot,
         scatter_plot=scatter_plot,
@@ -195,7 +193,7 @@ def summary(figures: Figures) -> list[tuple[str, float, Any]]:
         rows += [
             (f"accuracy{of_level}", level.accuracy["value"], level.accuracy),
             (f"macro F1{of_level}", level.macro_f1, None),
-            (f"calibration error{of_level}", level.reliability.error, None),
+            (f"calibration error{of_level}", calibration_error(level.reliability), None),
         ]
     return rows
 

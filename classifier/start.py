@@ -25,10 +25,9 @@ def start_labels(head: nn.Linear, states: Tensor, classes: Tensor) -> None:
     """
     known = classes >= 0
     sums = torch.zeros_like(head.weight).index_add_(0, classes[known], states[known])
-    sizes = torch.bincount(classes[known], minlength=len(sums)).clamp(min=1)
-    centred = sums / sizes[:, None] - states[known].mean(dim=0) * (sizes[:, None] > 0)
-    seen = torch.bincount(classes[known], minlength=len(sums)) > 0
-    means = functional.normalize(centred, dim=1) * seen[:, None]
+    sizes = torch.bincount(classes[known], minlength=len(sums))[:, None]
+    centred = sums / sizes.clamp(min=1) - states[known].mean(dim=0)
+    means = functional.normalize(centred, dim=1) * (sizes > 0)
     head.weight.copy_(SHARPNESS / states.shape[1] ** 0.5 * means)
     head.bias.zero_()
 

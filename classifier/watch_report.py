@@ -1,7 +1,6 @@
 """Page, JSON and terminal table of watched labels."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.table import Table
 from classifier.bands import BandConfig
 from classifier.trends import Alarm, Trends
 from evaluation.page import environment
+from lineage.whole_files import replacing
 
 MOST_PICTURES = 40
 """Pictures of a page: series with alarms first, then the most frequent"""
@@ -101,7 +101,10 @@ def write_watch(
             "series": len(trends.counts.series),
             "alarms": [asdict(alarm) for alarm in trends.alarms],
         }
-        _replace(json_file, json.dumps(written, ensure_ascii=False, indent=1) + "\n")
+        with replacing(json_file) as partial:
+            partial.write_text(
+                json.dumps(written, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+            )
     if html is not None:
         page = environment(Path(__file__).parent).get_template("watch.html.j2")
         shown = page.render(
@@ -113,7 +116,8 @@ def write_watch(
             pictures=pictures(trends),
             size=(WIDTH, HEIGHT),
         )
-        _replace(html, shown)
+        with replacing(html) as partial:
+            partial.write_text(shown, encoding="utf-8")
 
 
 def shown_alarms(trends: Trends, target: str) -> None:
@@ -131,10 +135,3 @@ def _cells(alarm: Alarm) -> list[str]:
     share = f"{'▲' if alarm.share > alarm.expected else '▼'} {alarm.share:.1%}"
     shown = [alarm.day, alarm.label, alarm.topic, share, f"{alarm.expected:.1%}", band]
     return [*shown, f"{alarm.labelled:,} of {alarm.texts:,}"]
-
-
-def _replace(path: Path, content: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(content, encoding="utf-8")
-    os.replace(partial, path)

@@ -1,5 +1,6 @@
 """The page of `python -m dataset check`: what was understood of a source, for the terminal."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from dataset.prepare.check import CheckReport, TableReport
     from dataset.prepare.cleaning import Dropped
 
+OPTION = re.compile(r"`\w+: \{")
+"""A line of data.yaml in a message, for the reader to paste"""
 SHOWN_ACTIONS = 20
 
 
@@ -107,7 +110,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 def _line(text: str, style: str) -> Text:
     """A line of text; unbroken if it has options to paste, which a break would spoil."""
-    pasted = "`columns: {" in text or "`compute: {" in text
+    pasted = OPTION.search(text) is not None
     return Text(text, style=style, no_wrap=pasted, overflow="ignore" if pasted else None)
 
 

@@ -35,4 +35,4 @@ FOREIGN: Mapping[str, float] = {
     for name in names.split()
     for spelling in _spellings(name)
 }
-"""Weights of German and French names, folded but for their plurals"""
+"""Weights by folded name; plurals have entries of their own"""

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS = 15
+"""Bins of equal width (Guo et al., ICML 2017)"""
 Floats = NDArray[np.float64]
 
 
@@ -19,7 +20,9 @@ class Bin(TypedDict):
     count: int
 
 
-def reliability(probabilities: Floats, happened: Floats, bins: int = BINS) -> list[Bin]:
+def reliability(
+    probabilities: Floats, happened: Floats | NDArray[np.bool_], bins: int = BINS
+) -> list[Bin]:
     """Bins of equal width that hold a prediction, the least probable first.
 
     Args:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-BINS = 15
-"""Bins of confidence, of equal width (Guo et al., ICML 2017)"""
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -22,23 +20,6 @@ class PerClass:
     """Texts of the class."""
     predicted: Codes
     """Texts that were predicted to be of the class."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reliability:
-    """How often predictions are right, by their confidence; (bins,) each."""
-
-    confidence: Floats
-    """Mean confidence; NaN for an empty bin."""
-    accuracy: Floats
-    """Share that is right; NaN for an empty bin."""
-    texts: Codes
-
-    @property
-    def error(self) -> float:
-        """Expected calibration error: mean of |accuracy − confidence| over the texts."""
-        gaps = np.nan_to_num(np.abs(self.accuracy - self.confidence))
-        return float((gaps * self.texts).sum() / max(self.texts.sum(), 1))
 
 
 def per_class(true: Codes, predicted: Codes, classes: int) -> PerClass:
@@ -65,24 +46,6 @@ def macro_f1(figures: PerClass) -> float:
     """Mean F1 of the classes that occur or were predicted."""
     counted = (figures.support + figures.predicted) > 0
     return float(figures.f1[counted].mean()) if counted.any() else 0.0
-
-
-def reliability(confidence: Floats, right: NDArray[np.bool_], bins: int = BINS) -> Reliability:
-    """Accuracy by confidence.
-
-    Args:
-        confidence: (texts,) probability of each prediction, in [0, 1].
-        right: (texts,) whether it is right.
-        bins: Number of bins.
-    """
-    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    texts = np.bincount(place, minlength=bins)
-    with np.errstate(invalid="ignore"):
-        return Reliability(
-            confidence=np.bincount(place, confidence, bins) / texts,
-            accuracy=np.bincount(place, right, bins) / texts,
-            texts=texts,
-        )
 
 
 def confusions(true: Codes, predicted: Codes) -> tuple[Codes, Codes, Codes]:

@@ -7,7 +7,6 @@ A change of structure must not change an answer. Record before and after it, the
 """
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
@@ -22,6 +21,7 @@ from dataset.arrays import Dataset, load_dataset
 from lineage.cli import configure_logging, reported_errors
 from lineage.options import OptionParser
 from lineage.stages import DATA
+from lineage.whole_files import replacing
 from shortlist_client.api.answer import Answer
 from shortlist_client.api.filters import AnyOf, Filters, Range
 from shortlist_client.api.request import Wishes
@@ -47,13 +47,11 @@ def record(artifacts: Path, output: Path, *, users: int) -> None:
 
     data, engine = load_dataset(artifacts / DATA), Engine.load(artifacts, EngineConfig())
     chosen = np.random.default_rng(0).permutation(data.users)[:users].tolist()
-    partial = output.with_name(f"{output.name}.partial")
-    with partial.open("w") as lines:
+    with replacing(output) as partial, partial.open("w") as lines:
         for user in tqdm(chosen, desc="answers", unit="user"):
             for call, answer in _calls(engine, data, user):
                 line = {"user": data.user_ids[user], "call": call, "answer": _plain(answer)}
                 lines.write(json.dumps(line) + "\n")
-    os.replace(partial, output)
 
 
 def _calls(engine: "Engine", data: Dataset, user: int) -> Iterator[tuple[str, Answer]]:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.quality.profiles`: whether profiles foretell the next item's attributes."""
+"""`python -m benchmarks.quality.profiles`: whether profiles predict the next item's attributes."""
 
 from rich.console import Console
 

@@ -1,7 +1,6 @@
 """Report of a benchmark: `report.json` for programs, `report.html` for people."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from benchmarks.report.templates import environment
 from evaluation.intervals import RESAMPLES, Interval
 from evaluation.metrics import Rows
 from evaluation.summary import METRICS
+from lineage.whole_files import replacing
 
 PLOTTED = ("recall@10", "recall@100", "ndcg@10")
 
@@ -170,11 +170,9 @@ def make_example(
 def write_report(folder: Path, report: Report) -> None:
     """Write `report.html` and `report.json` to a folder, each atomically."""
     figures, page = json.dumps(as_json(report), indent=1, allow_nan=False), render(report)
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in (("report.html", page), ("report.json", figures)):
-        partial = folder / f".{name}.partial"
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, folder / name)
+        with replacing(folder / name) as partial:
+            partial.write_text(text, encoding="utf-8")
 
 
 def is_up_to_date(folder: Path, made_from: Mapping[str, Any]) -> bool:

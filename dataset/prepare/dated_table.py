@@ -8,8 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dataset.interaction_codes import DAY, MICROSECONDS
-from dataset.prepare.labelled_table import as_labels, read_rows, rendered
-from dataset.prepare.similar import nearest
+from dataset.prepare.labelled_table import as_labels, no_column, read_rows, rendered
 from dataset.prepare.tables.files import Files
 from dataset.prepare.timestamps import is_time, unix_microseconds
 from dataset.prepare.validation import InputError
@@ -47,7 +46,7 @@ def read_dated(
     table, _ = read_rows(files, as_text=text)
     for option, name in (*(("text", one) for one in text), ("time", time), ("topic", topic)):
         if name and name not in table.columns:
-            raise _missing(files, option, name, table.columns)
+            raise no_column(files, option, name, table.columns)
     kind = table.schema[time]
     if not is_time(kind):
         raise InputError(f"{files.path}: time must be a column of times, got {time!r} of {kind}")
@@ -66,9 +65,3 @@ def read_dated(
         topics=as_labels(kept[topic]) if topic else None,
         left_out=int((~used).sum()),
     )
-
-
-def _missing(files: Files, option: str, name: str, columns: Sequence[str]) -> InputError:
-    near = nearest(name, columns)
-    remedy = f"name {near!r} if it is meant" if near else f"name one of {', '.join(columns)}"
-    return InputError(f"{files.path}: {option} must be a column, got {name!r}; {remedy}")

@@ -1,6 +1,5 @@
 """Writes recorded events as a table of interactions, for the next rebuild."""
 
-import os
 from collections.abc import Collection, Iterable
 from itertools import islice
 from pathlib import Path
@@ -9,7 +8,7 @@ import polars as pl
 
 from dataset.actions import fold_action
 from dataset.prepare.schema import ACTION, ITEM, TIMESTAMP, USER
-from lineage.locking import flush
+from lineage.whole_files import replacing
 from shortlist_client.api.event import Event
 
 SCHEMA = {USER: pl.String, ITEM: pl.String, TIMESTAMP: pl.Int64, ACTION: pl.String}
@@ -41,15 +40,7 @@ def write_events(events: Iterable[Event], path: Path, actions: Collection[str]) 
             if fold_action(e.action) in actions
         ]
         parts.append(pl.DataFrame(rows, schema=SCHEMA, orient="row"))
-    table, partial = pl.concat(parts), path.with_name(f"{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            table.write_parquet(file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    flush(path.parent)
+    table = pl.concat(parts)
+    with replacing(path) as partial, partial.open("wb") as file:
+        table.write_parquet(file)
     return len(table)

@@ -1,7 +1,6 @@
 """Reads a table that lacks values, and writes it again with the values filled in."""
 
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from dataset.prepare.labelled_table import as_labels, as_numbers, read_rows, ren
 from dataset.prepare.tables.files import Files, format_of
 from dataset.prepare.tables.scan import scanned
 from dataset.prepare.validation import InputError, reading
-from lineage.locking import flush
+from lineage.whole_files import replacing
 
 logger = logging.getLogger(__name__)
 WRITERS: Mapping[str, Callable[[pl.DataFrame, Path], object]] = {
@@ -83,17 +82,8 @@ def write_filled(files: Files, fillings: Sequence[Filling], output: Path) -> Non
         table = scanned(files).collect()
     for filling in fillings:
         table = _filled(table, filling)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f"{output.name}.partial")
-    try:
+    with replacing(output) as partial:
         WRITERS[format_of(output) or ""](table, partial)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(output)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    flush(output.parent)
 
 
 def require_output(files: Files, output: Path) -> None:

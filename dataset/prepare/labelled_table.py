@@ -190,7 +190,7 @@ def _splits(table: pl.DataFrame, files: Files) -> np.ndarray[tuple[int], np.dtyp
 
 
 def _require(name: str, option: str, table: pl.DataFrame, findings: Findings, files: Files) -> None:
-    """Refuse a column that is missing; names the nearest one."""
+    """Refuse a column that is missing or cannot be used."""
     if name in table.columns:
         return
     if reason := findings.unused.get(name):
@@ -198,9 +198,14 @@ def _require(name: str, option: str, table: pl.DataFrame, findings: Findings, fi
             f"{files.path}: column {name!r} cannot be used as {option}: {reason}; fill it in, or "
             "name another"
         )
-    near = nearest(name, table.columns)
-    remedy = f"name {near!r} if it is meant" if near else f"name one of {_listed(table.columns)}"
-    raise InputError(
+    raise no_column(files, option, name, table.columns)
+
+
+def no_column(files: Files, option: str, name: str, columns: Sequence[str]) -> InputError:
+    """Error of an option that names no column; names the nearest one."""
+    near = nearest(name, columns)
+    remedy = f"name {near!r} if it is meant" if near else f"name one of {_listed(columns)}"
+    return InputError(
         f"{files.path}: {option} must be a column of the table, got {name!r}; {remedy}"
     )
 

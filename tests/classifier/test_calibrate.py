@@ -3,7 +3,7 @@ import pytest
 
 from classifier.calibrate import temperature, with_residuals
 from classifier.targets import Numbers
-from evaluation.classification import reliability
+from evaluation.calibration import calibration_error, reliability
 
 PLAIN = np.zeros(10, np.int64)
 
@@ -26,7 +26,7 @@ def test_the_temperature_undoes_a_wrong_sharpness(sharpness):
     shares = np.exp(logits / found)
     shares /= shares.sum(axis=1, keepdims=True)
     right = shares.argmax(axis=1) == classes
-    assert reliability(shares.max(axis=1), right).error < 0.02
+    assert calibration_error(reliability(shares.max(axis=1), right)) < 0.02
 
 
 def test_without_a_known_class_the_temperature_is_one():

@@ -196,7 +196,9 @@ def test_rows_without_a_text_or_a_time_are_left_out(tmp_path):
 
     assert (list(read.texts), list(read.topics), read.left_out) == (["good"], ["a"], 2)
     assert read.days.tolist() == [(date(2026, 5, 1) - date(1970, 1, 1)).days]
-    with pytest.raises(ValueError, match="time must be a column, got 'att'; name 'at'"):
+    with pytest.raises(
+        ValueError, match="time must be a column of the table, got 'att'; name 'at'"
+    ):
         read_dated(labelled_files(table), ["text"], "att", "", 64)
 
 

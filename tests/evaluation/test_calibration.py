@@ -29,3 +29,11 @@ def test_what_is_no_probability_is_refused():
         reliability(np.array([1.5]), np.ones(1))
     with pytest.raises(ValueError, match="happened must have the shape"):
         reliability(np.ones(2), np.ones(1))
+
+
+def test_predictions_that_are_right_as_often_as_they_say_have_no_error():
+    confidence = np.repeat([0.5, 0.9], 1000)
+    right = np.concatenate([np.arange(1000) < 500, np.arange(1000) < 900])
+
+    assert calibration_error(reliability(confidence, right)) == pytest.approx(0)
+    assert calibration_error(reliability(np.ones(2000), right)) == pytest.approx(0.3)

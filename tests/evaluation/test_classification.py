@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from evaluation.classification import confusions, macro_f1, per_class, r_squared, reliability
+from evaluation.classification import confusions, macro_f1, per_class, r_squared
 
 TRUE, PREDICTED = np.array([0, 0, 0, 1, 1, -2]), np.array([0, 0, 1, 1, 0, 1])
 
@@ -14,14 +14,6 @@ def test_figures_of_a_class_are_counted_by_hand():
     assert figures.support.tolist() == [3, 2, 0, 0]
     assert figures.f1[:2] == pytest.approx([2 / 3, 2 / 5])
     assert macro_f1(figures) == pytest.approx((2 / 3 + 2 / 5) / 2)
-
-
-def test_predictions_that_are_right_as_often_as_they_say_have_no_error():
-    confidence = np.repeat([0.5, 0.9], 1000)
-    right = np.concatenate([np.arange(1000) < 500, np.arange(1000) < 900])
-
-    assert reliability(confidence, right).error == pytest.approx(0)
-    assert reliability(np.ones(2000), right).error == pytest.approx(0.3)
 
 
 def test_confusions_are_listed_by_frequency_without_right_and_new_labels():

@@ -66,7 +66,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     def full(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("dataset.prepare.events_file.os.fsync", full)
+    monkeypatch.setattr("lineage.whole_files.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_events([event(1), event(2)], path, ["purchase"])
 
