@@ -42,21 +42,19 @@ def live(release, tmp_path):
     return live_release(folder)
 
 
-@pytest.fixture
-def without_backbone(live, tiny_bert, tmp_path):
-    """The backbone is not where the configuration names it."""
-    away = tiny_bert.rename(tmp_path / "elsewhere")
-    yield live
-    away.rename(tiny_bert)
-
-
 @pytest.mark.slow
 def test_a_release_upserts_and_searches_in_any_folder_without_backbone_and_network(
-    release, without_backbone, tmp_path, monkeypatch, run_script
+    build_release, shop, tiny_bert, tmp_path, monkeypatch, run_script
 ):
+    backbone = shutil.copytree(tiny_bert, tmp_path / "backbone")
+    root = build_release(tmp_path / "shop", shop, backbone=backbone)
+    publish(root, tmp_path / "releases" / "shop", PublishConfig())
+    shutil.rmtree(backbone)
+    shutil.rmtree(root)
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     script = f"import sys; sys.path.insert(0, {str(sys.path[0])!r})\n{ANSWERS}"
-    (answer,) = run_script(script, without_backbone)
+
+    (answer,) = run_script(script, live_release(tmp_path / "releases" / "shop"))
 
     assert "n1" in {item_id for item_id, _ in answer}
 
@@ -115,11 +113,11 @@ def test_a_ranker_of_the_previous_format_uses_the_configured_backbone(release, t
 
 
 def test_a_ranker_of_the_previous_format_serves_without_its_backbone(
-    release, tmp_path, without_backbone, caplog
+    release, tmp_path, caplog
 ):
     older = shutil.copytree(release, tmp_path / "shop")
     shutil.rmtree(older / "ranker" / "backbone")
-    as_format_8(older / "ranker")
+    as_format_8(older / "ranker", backbone=str(tmp_path / "nowhere"))
 
     engine = LiveEngine.load(older, EngineConfig())
 
@@ -129,10 +127,12 @@ def test_a_ranker_of_the_previous_format_serves_without_its_backbone(
         engine.upsert([Item(item_id="n1", title="teal rug mug")])
 
 
-def as_format_8(ranker):
-    """Rewrite the manifest as version 8 wrote it."""
+def as_format_8(ranker, **options):
+    """Rewrite the manifest as version 8 wrote it, with other options."""
     import json
 
     manifest = json.loads((ranker / "manifest.json").read_text())
     files = {name: digest for name, digest in manifest["files"].items() if "backbone" not in name}
-    (ranker / "manifest.json").write_text(json.dumps({**manifest, "files": files, "format": 8}))
+    config = {**manifest["config"], **options}
+    older = {**manifest, "config": config, "files": files, "format": 8}
+    (ranker / "manifest.json").write_text(json.dumps(older))
