@@ -3,7 +3,7 @@
 PYTHON ?= $(shell packaging/venv.sh find-python)
 SHOP := demo/gift-shop
 DATASET ?= $(SHOP)
-CONFIG ?= configs
+CONFIG ?= $(if $(wildcard $(DATASET)/queries.*),configs/search,configs)
 ARTIFACTS ?= artifacts
 RELEASES ?= releases
 REPORTS ?= reports
@@ -26,7 +26,8 @@ DESCRIBE = $(VENV)/bin/buf build --exclude-source-info -o -\#format=json | $(RUN
 NAME := $(shell basename -- '$(DATASET)')
 path = $(if $(1),'$(1)')
 there = $(shell test -e '$(1)' && echo yes)
-$(if $(call there,$(CONFIG)/.),,$(error CONFIG must be a folder, got $(CONFIG)))
+$(if $(call there,$(CONFIG)/.),,$(error CONFIG must be a folder, got $(CONFIG); put the file into one under the name \
+	of its stage: `mkdir my-configs && cp $(CONFIG) my-configs/data.yaml`))
 config = '$(if $(call there,$(CONFIG)/$(1).yaml),$(CONFIG),configs)/$(1).yaml'
 # The columns of the demo's shop stand in configs/demo/data.yaml, which no other dataset can use.
 OF_SHOP := $(filter $(SHOP),$(DATASET:/=))
@@ -52,7 +53,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow gpu-check fuzz check lint format install weights data trial towers index tune \
-        ranker bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving soak pipeline last publish rollback \
+        ranker classify bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving soak pipeline last publish rollback \
         releases collections serve upsert delete export-events prune-events protos client-wheel lock sbom clean
 
 ##@ Setup
@@ -107,6 +108,10 @@ tune: install ## Rebuild the index; show recall and latency of every operating p
 
 ranker: trial ## Train the ranker on the trial's shortlists
 	@$(RUN) -m ranker --config $(call config,ranker) $(ARGS)
+
+classify: weights ## Learn a column from texts: DATASET=folder or file, TARGET=label, TEXT=title,description
+	@$(RUN) -m classifier --config $(call config,classifier) $(ARGS) --reports '$(REPORTS)' --target '$(TARGET)' \
+		$(if $(TEXT),--text '$(TEXT)') $(if $(findstring command,$(origin NAME)),--name '$(NAME)')
 
 ##@ Publish and serve
 

@@ -47,6 +47,8 @@ class TrainingConfig:
     """Peak learning rate of weights that are not pretrained; by default the backbone's."""
     weight_decay: float = 0.01
     """Decoupled weight decay of matrices; biases and norms have none."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """`sgd` has a momentum of 0.9; it keeps less memory and needs higher learning rates."""
     warmup: float = 0.1
     """Share of the steps during which the learning rate rises."""
     schedule: Literal["cosine", "constant"] = "cosine"

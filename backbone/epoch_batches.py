@@ -15,9 +15,17 @@ class EpochSampler(Sampler[int]):
     Each pass over the examples has a new order. An epoch's examples depend only on its number.
     """
 
-    def __init__(self, examples: int, per_epoch: int, seed: int) -> None:
+    def __init__(self, examples: int, per_epoch: int, seed: int, *, passes: int = 1) -> None:
+        """Sample from a number of examples.
+
+        Args:
+            examples: Number of examples.
+            per_epoch: Examples of an epoch.
+            seed: Seed of the order.
+            passes: Most passes over the examples in one epoch.
+        """
         self._examples, self._seed = examples, seed
-        self._size = min(per_epoch, examples)
+        self._size = min(per_epoch, passes * examples)
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:

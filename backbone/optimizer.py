@@ -1,4 +1,4 @@
-"""AdamW and the schedule of its learning rate."""
+"""AdamW or SGD, and the schedule of the learning rate."""
 
 import re
 from collections import defaultdict
@@ -13,16 +13,19 @@ from transformers import (
 
 from backbone.config import TrainingConfig
 
+MOMENTUM = 0.9
+"""Momentum of SGD"""
+
 
 def warmup_steps(config: TrainingConfig, total_steps: int) -> int:
     """Steps during which the learning rate of a training rises."""
     return max(1, round(config.warmup * total_steps))
 
 
-def adamw(
+def optimizer_of(
     module: nn.Module, config: TrainingConfig, total_steps: int, warmup: int | None = None
-) -> tuple[torch.optim.AdamW, LRScheduler]:
-    """AdamW and a schedule with warm-up (Loshchilov & Hutter, ICLR 2019).
+) -> tuple[torch.optim.Optimizer, LRScheduler]:
+    """AdamW or SGD, and a schedule with warm-up (Loshchilov & Hutter, ICLR 2019).
 
     A module named `bert` is the backbone: from its top layer down, the learning rate falls by
     `layer_decay` per layer. All other weights are not pretrained and use `new_learning_rate`.
@@ -43,11 +46,14 @@ def adamw(
         if ".bert." not in f".{name}" or "lora_" in name:
             rate = config.new_learning_rate or config.learning_rate
         groups[rate, config.weight_decay if parameter.ndim > 1 else 0.0].append(parameter)
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": parameters, "lr": rate, "weight_decay": decay}
-            for (rate, decay), parameters in groups.items()
-        ]
+    trained = [
+        {"params": parameters, "lr": rate, "weight_decay": decay}
+        for (rate, decay), parameters in groups.items()
+    ]
+    optimizer: torch.optim.Optimizer = (
+        torch.optim.SGD(trained, momentum=MOMENTUM)
+        if config.optimizer == "sgd"
+        else torch.optim.AdamW(trained)
     )
     warmup = warmup_steps(config, total_steps) if warmup is None else warmup
     if config.schedule == "constant":

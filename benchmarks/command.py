@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 import jsonargparse
 
 from dataset.paths import dataset_name
+from lineage.options import OptionParser
 
 logger = logging.getLogger("benchmarks")
 Config = TypeVar("Config")
 
 
-def parser(prog: str, about: str, config_type: type[Any]) -> jsonargparse.ArgumentParser:
+def parser(prog: str, about: str, config_type: type[Any]) -> OptionParser:
     """Parser of a benchmark's options: its configuration, the dataset, input and output folders.
 
     Args:
@@ -25,8 +26,8 @@ def parser(prog: str, about: str, config_type: type[Any]) -> jsonargparse.Argume
         config_type: Frozen dataclass of the benchmark's options.
     """
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    created = jsonargparse.ArgumentParser(prog=prog, description=about)
-    created.add_argument("--config", action="config", help="YAML file with the options below")
+    created = OptionParser(prog=prog, description=about)
+    created.add_config(f"{config_type.__name__.removesuffix('Config').lower()}.yaml")
     created.add_argument("--dataset", required=True, help="`ml-100k`, or a folder of parquet files")
     created.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="input root")
     created.add_argument("--reports", type=Path, default=Path("reports"), help="output root")

@@ -20,10 +20,11 @@ from dataset.prepare.privacy import PrivacyFiles
 from dataset.prepare.sources import open_source
 from lineage.cli import configure_logging, reported_errors
 from lineage.manifest import read_manifest
+from lineage.options import OptionParser
 from lineage.stages import DATA, STAGES
 
 logger = logging.getLogger("dataset")
-CHECK = "check"
+CHECK, FILE = "check", f"{DATA}.yaml"
 WIDTH = 120
 """Columns of a page in HTML, and of one that no terminal shows"""
 
@@ -35,11 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given[:1] == [CHECK]:
         check(given[1:])
         return
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         prog="python -m dataset",
         description=f"{STAGES[DATA].about} `python -m dataset check PATH` reports without writing.",
     )
-    parser.add_argument("--config", action="config", help="YAML file with the options below")
+    parser.commands = (CHECK,)
+    parser.add_config(FILE)
     parser.add_argument("--dataset", required=True, help="`ml-100k`, or a folder of a shop's files")
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="output root")
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder for downloads")
@@ -60,12 +62,12 @@ def check(arguments: Sequence[str]) -> None:
     Raises:
         SystemExit: a rule is broken; status 1.
     """
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         prog="python -m dataset check",
         description="Report what the data stage understands of a dataset and which rules it "
         "breaks, without writing. Ends with status 1 if a rule is broken.",
     )
-    parser.add_argument("--config", action="config", help="YAML file with the options below")
+    parser.add_config(FILE)
     parser.add_argument("dataset", type=str, help="`ml-100k`, or a folder of a shop's files")
     parser.add_argument("--json", type=Path | None, help="file for the report as JSON")
     parser.add_argument("--html", type=Path | None, help="file for the page as HTML")
@@ -103,12 +105,12 @@ def _config(options: jsonargparse.Namespace) -> DataConfig:
 
 def _show(report: CheckReport, as_json: Path | None, as_html: Path | None) -> None:
     shown = page(report)
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(shown)
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(shown, crop=False)
     if as_json is not None:
         as_json.write_text(json.dumps(asdict(report), indent=1, ensure_ascii=False))
     if as_html is not None:
         recorded = Console(record=True, width=WIDTH, file=io.StringIO())
-        recorded.print(shown)
+        recorded.print(shown, crop=False)
         as_html.write_text(recorded.export_html())
 
 

@@ -2,15 +2,19 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.foreign_actions import FOREIGN
+
 ALL = -math.inf
 """Weight of an action that takes away all earlier interactions with the item"""
 WEIGHTS: Mapping[str, float] = {
+    **FOREIGN,
     **dict.fromkeys(("impression", "impressions", "exposure"), 0.0),
     **dict.fromkeys(("view", "click", "detail_view", "page_view", "product_view"), 1.0),
     **dict.fromkeys(("view_item", "visit", "open", "pv"), 1.0),
@@ -38,7 +42,7 @@ def fold_action(name: str) -> str:
 
     The plural of a common action is that action.
     """
-    folded = re.sub(r"[\s_-]+", "_", name.strip().lower())
+    folded = re.sub(r"[\s_-]+", "_", unicodedata.normalize("NFC", name).strip().lower())
     singular = folded.removesuffix("s")
     return singular if folded not in WEIGHTS and singular in WEIGHTS else folded
 
@@ -92,14 +96,18 @@ def described(weights: Mapping[str, float], names: Collection[str]) -> str:
     """The weights of some actions in words, the largest first."""
     known = {name: weights.get(name, weights[""]) for name in names}
     order = sorted(known, key=lambda name: (-known[name], name))
-    return ", ".join(f"{name or 'no action'} {in_words(known[name])}" for name in order)
+    return ", ".join(
+        f"{name or 'no action'} "
+        + (f"{known[name]:.3g}" if known[name] >= 0 else f"({in_words(known[name])})")
+        for name in order
+    )
 
 
 def in_words(weight: float) -> str:
     """A weight as the report and `check` show it."""
     if weight == ALL:
         return "takes away all"
-    return f"takes away {-weight:.3g}" if weight < 0 else f"{weight:.3g}"
+    return f"takes away up to weight {-weight:.3g}" if weight < 0 else f"weight {weight:.3g}"
 
 
 def can_undo(away: float, weight: float) -> bool:

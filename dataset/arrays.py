@@ -21,6 +21,7 @@ from dataset.make_cases import Moments, make_cases
 from dataset.popularity import first_of_day, weighted_users
 from dataset.purchases import STANDS, purchases
 from dataset.repeats import Repeats
+from dataset.searches import PLACES, RELEVANCE, TEXTS, Searches, are_saved
 from lineage.arrays import read_array
 
 TRAIN, VALID, TEST = 0, 1, 2
@@ -140,6 +141,8 @@ class Dataset:
     """Days after which an excluded item may come back, 0 for at once; None for never."""
     purchases_without_user: Baskets = field(default_factory=Baskets)
     """Baskets of nobody known, in none of the arrays above."""
+    searches: Searches | None = None
+    """Search and relevance of every interaction; None if the log has neither."""
     added: NDArray[np.int64] | None = None
     """(items,): Unix seconds at which the shop added each item, `LONG_AGO` where unknown; None if
     the catalogue does not say."""
@@ -301,8 +304,16 @@ class Dataset:
             ends=before[places],
             members=[before[own[stands[own]]] for own in np.split(of_split, first)[1:]],
             times=None if seconds is None else seconds[places],
+            searches=self._searches_at(places),
         )
-        return make_cases(past, moments, self.may_repeat)
+        relevance = None if self.searches is None else self.searches.relevance[kept]
+        return make_cases(past, moments, self.may_repeat, relevance)
+
+    def _searches_at(self, places: NDArray[np.int64]) -> list[str]:
+        """The search of each moment, by the place of its first interaction."""
+        if self.searches is None:
+            return [""] * len(places)
+        return [self.searches.text(place) for place in self.searches.of[places].tolist()]
 
     def demand(self, *, before: int = TEST + 1) -> Demand | None:
         """Purchases by time of the splits below `before`; None without times.
@@ -342,6 +353,9 @@ def save_dataset(folder: Path, data: Dataset) -> None:
     for name in ("offsets", "items", "times", "moments", "actions", "splits", "popularity"):
         np.save(folder / f"{name}.npy", getattr(data, name))
     data.purchases_without_user.save(folder)
+    if data.searches is not None:
+        StringColumn.save(folder, TEXTS, data.searches.texts)
+        data.searches.save(folder)
     if data.added is not None:
         np.save(folder / f"{ADDED}.npy", data.added)
     about = {
@@ -369,8 +383,19 @@ def load_dataset(folder: Path) -> Dataset:
         splits=_map(folder, "splits"),
         popularity=_map(folder, "popularity"),
         purchases_without_user=Baskets.load(folder),
+        searches=_load_searches(folder),
         added=_map(folder, ADDED) if (folder / f"{ADDED}.npy").is_file() else None,
         **json.loads((folder / ABOUT).read_text()),
+    )
+
+
+def _load_searches(folder: Path) -> Searches | None:
+    if not are_saved(folder):
+        return None
+    return Searches(
+        texts=StringColumn.load(folder, TEXTS),
+        of=_map(folder, PLACES),
+        relevance=_map(folder, RELEVANCE),
     )
 
 

@@ -1,5 +1,6 @@
 """Evaluation cases: what a user did in one moment, to be found from everything before it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,8 @@ class Cases:
     user_rows: NDArray[np.int64]
     """(cases,) user rows; a user may have several cases."""
     histories: list[NDArray[np.int32]]
-    """Item rows that stand of the user before the moment, oldest first, never empty."""
+    """Item rows that stand of the user before the moment, oldest first; empty only where there is a
+    search."""
     interaction_codes: list[NDArray[np.int32]]
     """Interaction codes of each history, see `dataset.interaction_codes`."""
     targets: list[NDArray[np.int32]]
@@ -30,6 +32,19 @@ class Cases:
     """(cases,) Unix seconds of each moment's first interaction; None without times."""
     history_times: list[NDArray[np.int64] | None]
     """Unix seconds of each history's interactions; None without times."""
+    searches: Sequence[str] = ()
+    """What the user typed before each moment, empty for nothing; no entries if nobody searched."""
+    gains: Sequence[NDArray[np.float32]] | None = None
+    """Relevance of each target, above 0; None if all are 1."""
+
+    def search(self, case: int) -> str:
+        """Words that a case's user searched for; empty for none."""
+        return self.searches[case] if self.searches else ""
+
+    @property
+    def searching(self) -> bool:
+        """Whether some user searched."""
+        return any(self.searches)
 
     def when(self, case: int) -> When:
         """The full hour before a case's moment, and the times of its history, Unix seconds.
@@ -54,6 +69,8 @@ class Cases:
             times=None if self.times is None else self.times[positions],
             history_times=[self.history_times[p] for p in positions],
             excluded=[self.excluded[p] for p in positions],
+            searches=[self.search(p) for p in positions],
+            gains=None if self.gains is None else [self.gains[p] for p in positions],
         )
 
     def at(self, places: NDArray[np.int64]) -> "Cases":

@@ -7,6 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lineage.counted import counted
+
 if TYPE_CHECKING:
     from dataset.prepare.check import CheckReport, TableReport
     from dataset.prepare.cleaning import Dropped
@@ -24,18 +26,19 @@ def page(report: "CheckReport") -> RenderableType:
     if report.warnings:
         parts += [
             _headline("Warnings"),
-            *(Text(f"· {line}", style="yellow") for line in report.warnings),
+            *(_line(f"· {line}", "yellow") for line in report.warnings),
         ]
     if report.broken:
-        parts += [_headline("Broken rules"), *(Text(line, style="red") for line in report.broken)]
+        parts += [_headline("Broken rules"), *(_line(line, "red") for line in report.broken)]
     else:
         parts.append(Text("No rule is broken.", style="bold green"))
     return Group(*parts)
 
 
 def _columns(name: str, table: "TableReport") -> list[RenderableType]:
-    files = f"{table.files} files" if table.files > 1 else "1 file"
-    line = f"{table.path}: {table.format}, {files}, {table.megabytes:,.1f} MB, {table.rows:,} rows"
+    files = counted(max(table.files, 1), "file")
+    line = f"{table.path}: {table.format}, {files}, {table.megabytes:,.1f} MB, "
+    line += counted(table.rows, "row")
     rows = [
         (
             column.name if column.name == column.named else f"{column.named} → {column.name}",
@@ -58,9 +61,11 @@ def _figures(report: "CheckReport") -> list[RenderableType]:
         "items": f"{report.items:,}",
         "interactions": f"{report.interactions:,} ({_counts(report.splits)})",
         "times": " to ".join(report.times) + " UTC" if report.times else "none",
-        "actions": _actions(report) or "none",
-        "of unknown items": f"{report.unknown_items or 0:.1%} of the interactions",
+        "actions": _actions(report, report.actions) or "none",
+        "of unknown items": f"{report.unknown_items or 0:.1%} of the interactions before cleaning",
     }
+    if report.without_user:
+        lines["actions without a user"] = _actions(report, report.without_user)
     return [
         _headline("After cleaning"),
         _table(("", ""), lines.items(), header=False),
@@ -82,14 +87,14 @@ def dropped_table(steps: Sequence["Dropped"]) -> Table:
     return _table(columns, rows)
 
 
-def _actions(report: "CheckReport") -> str:
+def _actions(report: "CheckReport", counts: Mapping[str, int]) -> str:
     """Counts of the most frequent actions, with their weights where there are several."""
-    shown = dict(list(report.actions.items())[:SHOWN_ACTIONS])
-    if len(report.actions) < 2:
-        return _counts(shown)
+    shown = dict(list(counts.items())[:SHOWN_ACTIONS])
     weights = report.action_weights
+    if len(weights) < 2:
+        return _counts(shown)
     return ", ".join(
-        f"{name or 'no name'} {count:,} (weight {weights[name]})"
+        f"{name or 'no name'} {count:,} ({weights[name]})"
         if name in weights
         else _counts({name: count})
         for name, count in shown.items()
@@ -98,6 +103,12 @@ def _actions(report: "CheckReport") -> str:
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name or 'no name'} {count:,}" for name, count in counts.items())
+
+
+def _line(text: str, style: str) -> Text:
+    """A line of text; unbroken if it has options to paste, which a break would spoil."""
+    pasted = "`columns: {" in text or "`compute: {" in text
+    return Text(text, style=style, no_wrap=pasted, overflow="ignore" if pasted else None)
 
 
 def _headline(text: str) -> Text:

@@ -24,7 +24,8 @@ class DataConfig:
     interactions: str = ""
     """File, folder of parts or glob of the interactions; empty for `interactions.*`."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Our name of a column by the shop's name, in both tables: `{sku: item_id}`."""
+    """Our name of a column by the shop's name, in both tables: `{sku: item_id}`. The tables may
+    name a column differently: `{sku: item_id, product: item_id}`."""
     compute: Mapping[str, str] = field(default_factory=dict)
     """SQL expressions over the file's own columns, by the name of the column that gets the result:
     `{action: "CASE WHEN Quantity < 0 THEN 'refund' ELSE 'purchase' END"}`."""
@@ -81,8 +82,6 @@ class DataConfig:
     def __post_init__(self) -> None:
         if not self.fields or len(set(self.fields)) < len(self.fields):
             raise ValueError(f"fields must be distinct names, got {list(self.fields)}")
-        if len(set(self.columns.values())) < len(self.columns):
-            raise ValueError(f"columns must have distinct targets, got {dict(self.columns)}")
         check_weights(self.actions)
         check_repeats(self.exclude, self.repeats)
         if len(self.delimiter.encode()) > 1:

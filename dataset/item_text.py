@@ -24,6 +24,18 @@ def item_text(fields: Mapping[str, Field], config: DataConfig) -> str:
     return joined(text_lines(fields, config).values(), config)
 
 
+def text_of_columns(fields: Mapping[str, Field], columns: Sequence[str], token_budget: int) -> str:
+    """One text from some columns of a row alone, in their order.
+
+    Args:
+        fields: Values by name; columns that are missing, null or blank are skipped.
+        columns: Columns to read.
+        token_budget: Most words and punctuation marks of the text.
+    """
+    read = {name: fields[name] for name in columns if name in fields}
+    return item_text(read, DataConfig(fields=tuple(columns), token_budget=token_budget))
+
+
 def text_lines(fields: Mapping[str, Field], config: DataConfig) -> dict[str, str]:
     """One line for each field, by name, most important first; blank ones are left out."""
     lines = {name: _one_line(fields[name]) for name in text_fields(fields, config.fields)}

@@ -83,6 +83,7 @@ def with_later(data: Dataset, later: LaterEvents) -> Dataset:
         times=np.concatenate([data.times, later.times * MICROSECONDS])[order],
         moments=np.concatenate([data.moments, _moments(data, later)])[order],
         splits=np.concatenate([data.splits, np.full(len(later), TRAIN, np.uint8)])[order],
+        searches=None if data.searches is None else data.searches.extended(len(later)).take(order),
     )
 
 

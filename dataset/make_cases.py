@@ -26,14 +26,21 @@ class Moments:
     """Interactions of each moment that still stand at the end of the split."""
     times: NDArray[np.int64] | None
     """(moments,) Unix seconds of the first interaction; None without times."""
+    searches: list[str]
+    """Search of each moment; empty for none."""
 
     def now(self, moment: int) -> int | None:
         """Unix seconds of a moment; None without times."""
         return None if self.times is None else int(self.times[moment])
 
 
-def make_cases(past: Histories, moments: Moments, repeats: Repeats) -> Cases:
-    """The moments that have a history and a target.
+def make_cases(
+    past: Histories,
+    moments: Moments,
+    repeats: Repeats,
+    relevance: NDArray[np.float32] | None = None,
+) -> Cases:
+    """The moments that have a history or a search, and a target.
 
     Targets are items that still stand at the end of the split: new ones, and those of the history
     that may come back and whose action would exclude them, such as a purchase of a viewed item.
@@ -43,6 +50,7 @@ def make_cases(past: Histories, moments: Moments, repeats: Repeats) -> Cases:
         past: All interactions of the split and those before it.
         moments: Moments of the split.
         repeats: Rule of the items that may come back.
+        relevance: (interactions,) of `past`; None if all are equally relevant.
     """
     spans = zip(moments.starts.tolist(), moments.ends.tolist(), strict=True)
     histories = [past.at(*span) for span in spans]
@@ -51,7 +59,8 @@ def make_cases(past: Histories, moments: Moments, repeats: Repeats) -> Cases:
         _targets(past.items[members], past.excluding[members], history, left_out)
         for members, history, left_out in zip(moments.members, histories, excluded, strict=True)
     ]
-    chosen = [at for at, of in enumerate(histories) if len(of.items) and len(targets[at])]
+    known = [len(of.items) or moments.searches[at] for at, of in enumerate(histories)]
+    chosen = [at for at in range(len(histories)) if known[at] and len(targets[at])]
     return Cases(
         places=moments.places[chosen],
         user_rows=moments.user_rows[chosen],
@@ -61,7 +70,25 @@ def make_cases(past: Histories, moments: Moments, repeats: Repeats) -> Cases:
         excluded=[excluded[case] for case in chosen],
         times=None if moments.times is None else moments.times[chosen],
         history_times=[histories[case].times for case in chosen],
+        searches=[moments.searches[case] for case in chosen],
+        gains=None
+        if relevance is None
+        else [_gains(past.items, relevance, moments.members[at], targets[at]) for at in chosen],
     )
+
+
+def _gains(
+    items: NDArray[np.int32],
+    relevance: NDArray[np.float32],
+    members: NDArray[np.int64],
+    targets: NDArray[np.int32],
+) -> NDArray[np.float32]:
+    """(targets,) largest relevance of each target among the interactions of its moment."""
+    gains = np.zeros(len(targets), np.float32)
+    of_target = np.isin(items[members], targets)
+    places = np.searchsorted(targets, items[members][of_target])
+    np.maximum.at(gains, places, relevance[members][of_target])
+    return gains
 
 
 def _targets(

@@ -1,5 +1,6 @@
-"""Training examples: every interaction that has a history, with its history."""
+"""Training examples: every interaction that has a history or a search, with both."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +10,17 @@ from dataset.actions import strengths
 from dataset.arrays import TRAIN, Dataset
 from dataset.cases import moment_starts
 from dataset.interaction_codes import whole_seconds
+from dataset.searches import NO_SEARCH
 from dataset.training_targets import sought, until_the_next
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingExamples:
-    """(history, target) pairs of the training split, by user, the shortest history first."""
+    """(history, target) pairs of the training split, by user, the shortest history first.
+
+    Those that follow a logged search come once more at the end, with the search; there the history
+    may be empty.
+    """
 
     items: NDArray[np.int32]
     """(interactions,): item rows that stand in the training split, by user, oldest first."""
@@ -27,11 +33,22 @@ class TrainingExamples:
     user_rows: NDArray[np.int64]
     """(examples,): user row."""
     ends: NDArray[np.int64]
-    """(examples,): the history is `items[user_starts[user_row]:end]`, never empty."""
+    """(examples,): the history is `items[user_starts[user_row]:end]`; empty only where there is a
+    search."""
     targets: NDArray[np.int32]
     """(examples,): item row of the target."""
     weights: NDArray[np.float32] | None
     """(examples,): strength of each target, 1 on average; None if all have the same."""
+    searches: Sequence[str] = ()
+    """Search of each group."""
+    groups: NDArray[np.int64] | None = None
+    """(groups + 1,): examples `[groups[g], groups[g + 1])` are the targets of one search; None if
+    nobody searched."""
+
+    @property
+    def without_search(self) -> int:
+        """Number of examples of histories alone, which come first."""
+        return len(self) if self.groups is None else int(self.groups[0])
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -61,7 +78,8 @@ def training_examples(data: Dataset, *, within_baskets: bool = False) -> Trainin
     of the split takes away is neither target nor history. An item that the user met before is a
     target again as in evaluation: if it may come back, and the action would exclude it, such as a
     purchase of a viewed item. A target weighs as much as the strongest that its user did with the
-    item until it is a target again.
+    item until it is a target again, times its relevance. The targets of a moment that follow a
+    logged search are one group.
 
     Args:
         data: The dataset.
@@ -87,12 +105,22 @@ def training_examples(data: Dataset, *, within_baskets: bool = False) -> Trainin
     )
     places = np.flatnonzero((begins > starts[users]) & targets)
     ends = begins[places]
-    if within_baskets:
-        inside = np.flatnonzero((begins < np.arange(len(items))) & targets)
+    of_search = np.full(len(items), NO_SEARCH)
+    if data.searches is not None:
+        of_search = np.asarray(data.searches.of)[kept]
+    if within_baskets:  # what a search found is no basket
+        alone = of_search == NO_SEARCH
+        inside = np.flatnonzero((begins < np.arange(len(items))) & targets & alone)
         places, ends = np.concatenate([places, inside]), np.concatenate([ends, inside])
         order = np.lexsort((ends, users[places]))
         places, ends = places[order], ends[order]
+    searched = np.flatnonzero((of_search != NO_SEARCH) & targets)
+    groups, first = _groups(begins[searched], len(places))
+    places, ends = np.append(places, searched), np.append(ends, begins[searched])
     weights = data.weights[kept]
+    relevant = until_the_next(users, items, targets, weights)[places]
+    if data.searches is not None:
+        relevant = relevant * np.asarray(data.searches.relevance)[kept][places]
     return TrainingExamples(
         items=items,
         interaction_codes=data.codes(kept, starts),
@@ -101,8 +129,27 @@ def training_examples(data: Dataset, *, within_baskets: bool = False) -> Trainin
         user_rows=users[places],
         ends=ends,
         targets=items[places],
-        weights=_relative(until_the_next(users, items, targets, weights)[places]),
+        weights=_relative(relevant),
+        searches=[data.searches.text(place) for place in of_search[searched[first]].tolist()]
+        if data.searches is not None
+        else (),
+        groups=groups,
     )
+
+
+def _groups(
+    begins: NDArray[np.int64], before: int
+) -> tuple[NDArray[np.int64] | None, NDArray[np.int64]]:
+    """Bounds of the groups of examples that follow one search, and the first of each.
+
+    Args:
+        begins: (examples,) first interaction of each one's moment, ascending.
+        before: Examples that precede them.
+    """
+    if not len(begins):
+        return None, np.empty(0, np.int64)
+    first = np.flatnonzero(np.diff(begins, prepend=-1))
+    return before + np.append(first, len(begins)), first
 
 
 def _relative(weights: NDArray[np.float32]) -> NDArray[np.float32] | None:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Rows = NDArray[np.integer[Any]]
+Gains = Sequence[NDArray[np.float32]] | None
+"""Gain of each target of each user; None if all are 1"""
 
 
 def hits(recommended: Rows, targets: Sequence[Rows]) -> NDArray[np.bool_]:
@@ -50,16 +52,59 @@ def recall(recommended: Rows, targets: Sequence[Rows], k: int) -> NDArray[np.flo
     return found
 
 
-def ndcg(recommended: Rows, targets: Sequence[Rows], k: int) -> NDArray[np.float64]:
-    """NDCG@k with binary gains (Järvelin & Kekäläinen, TOIS 2002).
+def ndcg(
+    recommended: Rows, targets: Sequence[Rows], k: int, gains: Gains = None
+) -> NDArray[np.float64]:
+    """NDCG@k: the gain of a hit is its relevance (Järvelin & Kekäläinen, TOIS 2002).
 
-    The ideal list starts with min(k, number of targets) hits.
+    The ideal list has the targets of the largest gains first.
+
+    Args:
+        recommended: (users, k) item rows, best first; -1 for no item.
+        targets: Item rows of each user.
+        k: Places that count.
+        gains: Gain of each target, above 0; None for 1.
 
     Returns:
         (users,) within [0, 1].
     """
     counts = _target_counts(targets)
-    return ndcg_of_hits(_top(hits(recommended, targets), k), counts, k)
+    found = _top(hits(recommended, targets), k)
+    if gains is None:
+        return ndcg_of_hits(found, counts, k)
+    gained = _top(gains_at(recommended, targets, gains), k)
+    share: NDArray[np.float64] = dcg(gained) / [ideal_gain(of_user, k) for of_user in gains]
+    return share
+
+
+def ideal_gain(gains: NDArray[np.float32], k: int) -> float:
+    """Largest possible `dcg` of k places: the largest gains first."""
+    return float(dcg(-np.sort(-gains.astype(np.float64))[None, :k])[0])
+
+
+def dcg(gained: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """(lists,) sum of the gains (lists, k), each divided by log2(1 + place)."""
+    total: NDArray[np.float64] = gained @ (1.0 / np.log2(np.arange(gained.shape[1]) + 2.0))
+    return total
+
+
+def gains_at(
+    recommended: Rows, targets: Sequence[Rows], gains: Sequence[NDArray[np.float32]]
+) -> NDArray[np.float64]:
+    """(users, k) gain of the item at each place of the lists, 0 for items that are no targets.
+
+    Args:
+        recommended: (users, k) item rows; -1 for no item.
+        targets: Distinct item rows of each user.
+        gains: Gain of each target.
+    """
+    gained = np.zeros(recommended.shape)
+    for user, (wanted, of_wanted) in enumerate(zip(targets, gains, strict=True)):
+        order = np.argsort(wanted)
+        places = np.minimum(np.searchsorted(wanted[order], recommended[user]), len(wanted) - 1)
+        hit = wanted[order][places] == recommended[user]
+        gained[user] = np.where(hit, of_wanted[order][places], 0.0)
+    return gained
 
 
 def ndcg_of_hits(

@@ -1,6 +1,7 @@
 """All metrics of one system's lists, and differences between two systems."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from evaluation.intervals import (
     difference_interval,
     mean_interval,
 )
-from evaluation.metrics import Rows, ndcg, recall, reciprocal_rank
+from evaluation.metrics import Gains, Rows, ndcg, recall, reciprocal_rank
 
 RECALL_AT = (10, 20, 50, 100)
 Metric = Callable[..., NDArray[np.float64]]
@@ -26,6 +27,7 @@ def summarise(
     seed: int = 0,
     *,
     users: Users = None,
+    gains: Gains = None,
 ) -> dict[str, Interval]:
     """Every metric of one system with its 95% interval.
 
@@ -37,13 +39,14 @@ def summarise(
         n_items: Size of the corpus, for coverage.
         seed: Seed of the bootstrap.
         users: Users of the cases, if one has several.
+        gains: Relevance of each target, which NDCG counts; None for 1.
 
     Returns:
         Intervals by name, in the order of `METRICS`; all values in [0, 1].
     """
     means = {
         name: mean_interval(values, users=users, seed=seed)
-        for name, values in per_case(recommended, targets).items()
+        for name, values in per_case(recommended, targets, gains).items()
     }
     trained = recommended if recommended.ndim == 3 else recommended[None]
     covered = [coverage_interval(lists, n_items, 10, users=users, seed=seed) for lists in trained]
@@ -59,6 +62,7 @@ def compare(
     seed: int = 0,
     *,
     users: Users = None,
+    gains: Gains = None,
 ) -> dict[str, Interval]:
     """How much better the first system is than the second, for the same cases.
 
@@ -68,22 +72,25 @@ def compare(
         targets: Item rows of each case.
         seed: Seed of the bootstrap.
         users: Users of the cases, if one has several.
+        gains: Relevance of each target, which NDCG counts; None for 1.
 
     Returns:
         Paired differences of the metrics that are means over cases. If an interval excludes 0, the
         difference is significant: other users would show it, too.
     """
-    ours, theirs = per_case(first, targets), per_case(second, targets)
+    ours, theirs = (per_case(lists, targets, gains) for lists in (first, second))
     return {
         name: difference_interval(ours[name], theirs[name], users=users, seed=seed) for name in ours
     }
 
 
-def per_case(recommended: Rows, targets: Sequence[Rows]) -> dict[str, NDArray[np.float64]]:
+def per_case(
+    recommended: Rows, targets: Sequence[Rows], gains: Gains = None
+) -> dict[str, NDArray[np.float64]]:
     """(cases,) values of every metric that is a mean over cases, by name."""
     return {
         **{f"recall@{k}": over_trainings(recall, recommended, targets, k) for k in RECALL_AT},
-        "ndcg@10": over_trainings(ndcg, recommended, targets, 10),
+        "ndcg@10": over_trainings(partial(ndcg, gains=gains), recommended, targets, 10),
         "mrr": over_trainings(reciprocal_rank, recommended, targets),
     }
 

@@ -47,6 +47,40 @@ class NeighboursConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LexicalConfig:
+    """Words as a recall source of searches: BM25 over the items' texts.
+
+    With a search, an item's score is cosine / temperature + weight × the BM25 score, which is
+    within 0 and 1 for the words, plus `pieces` × that of the pieces of words.
+    """
+
+    kept: bool = True
+    """Whether searches recall by words, too."""
+    weight: float | None = None
+    """Weight of the score of words; 0 leaves searches to the towers. By default the one that serves
+    searches of validation users best; of a log without searches, of words of their next item."""
+    language: str = "english"
+    """Language of the Snowball stemmer: `german`, `french`, …; empty to match words as they are."""
+    k1: float = 0.9
+    """How soon repeats of a word in a text count no more."""
+    b: float = 0.4
+    """How much long texts count less, from 0 to 1."""
+    piece: int = 3
+    """Characters of a piece of a word, so that typos match; 0 matches whole words alone."""
+    pieces: float = 0.5
+    """Weight of the pieces beside the words, at least 0."""
+
+    def __post_init__(self) -> None:
+        for name in ("k1", "piece", "pieces"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if not 0 <= self.b <= 1:
+            raise ValueError(f"b must be within 0 and 1, got {self.b}")
+        if self.weight is not None and self.weight < 0:
+            raise ValueError(f"weight must not be negative, got {self.weight}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class BestSellersConfig:
     """Best sellers as of now as a third recall source, where interactions have times.
 
@@ -147,6 +181,9 @@ class IndexConfig:
     """Options of the third recall source, best sellers as of now."""
     own_items: OwnItemsConfig = field(default_factory=OwnItemsConfig)
     """Options of the fourth recall source, what the shopper had before."""
+
+    lexical: LexicalConfig = field(default_factory=LexicalConfig)
+    """Options of the recall source of searches, words."""
 
     def __post_init__(self) -> None:
         for name in ("exact_up_to", "nlist"):

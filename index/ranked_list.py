@@ -26,6 +26,9 @@ class RankedList:
     """Purchases in the window of the best sellers, 0 if they do not count; NaN as for `cosines`"""
     own: Scores
     """How much the shopper had of the item before, see `index.by_history`; NaN as for `cosines`"""
+    words: Scores
+    """How well the item's text matches the search, see `index.lexical`, 0 without a search; NaN as
+    for `cosines`"""
     by_towers: NDArray[np.bool_]
     """Whether the towers alone would have recalled the item"""
     by_neighbours: NDArray[np.bool_]
@@ -34,6 +37,8 @@ class RankedList:
     """Whether best sellers alone would have recalled the item"""
     by_own: NDArray[np.bool_]
     """Whether what the shopper had before alone would have recalled the item"""
+    by_words: NDArray[np.bool_]
+    """Whether the words of the search alone would have recalled the item"""
     shortlist_ranks: NDArray[np.int64]
     """Position in the shortlist, from 1; 0 if the item was not recalled"""
     ranker_scores: Scores
@@ -52,10 +57,12 @@ class RankedList:
             neighbour_scores=unknown,
             sales=unknown,
             own=unknown,
+            words=unknown,
             by_towers=nowhere,
             by_neighbours=nowhere,
             by_sales=nowhere,
             by_own=nowhere,
+            by_words=nowhere,
             shortlist_ranks=np.zeros(len(rows), np.int64),
             ranker_scores=unknown,
         )

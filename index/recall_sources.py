@@ -1,4 +1,4 @@
-"""The recall sources, index, neighbour lists, best sellers and own items, merged by one score."""
+"""The recall sources, index, neighbours, best sellers, own items and words, merged by one score."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +25,7 @@ from index.by_history import (
 from index.config import BestSellersConfig, NeighboursConfig
 from index.count_rows import CountRows
 from index.item_knn import NEXT_ITEMS, NeighbourLists
+from index.lexical.lexical import Lexical
 from index.live_index import LiveIndex
 from index.nearest import nearest_all
 from index.open_store import load_store
@@ -42,6 +43,10 @@ SALES_WEIGHT, SALES_WINDOW = "best sellers weight", "best sellers window"
 """Keys of an index stage's facts: weight and days that it chose or was given."""
 OWN_WEIGHT = "own items weight"
 """Key of an index stage's fact: weight that it chose or was given, None if nothing comes back."""
+SEARCHED = "searches are logged"
+"""Key of an index stage's fact."""
+WORDS_WEIGHT = "words weight"
+"""Key of an index stage's fact: weight of the words of a search that it chose or was given."""
 ACTION_WEIGHTS = "action weights"
 """Key of an index stage's fact: weight of each action number, 0 for actions that take away."""
 OFF = BestSellersConfig(weight=0.0)
@@ -71,6 +76,12 @@ class RecallSources:
     """Weight of the best sellers; 0 if they recall nothing"""
     own_weight: float | None = None
     """Weight of what the shopper had before; None where nothing may come back"""
+    lexical: Lexical | None = None
+    """Finds items by the words of a search; None if searches are left to the towers"""
+    words_weight: float = 0.0
+    """Weight of the words of a search; 0 if they recall nothing"""
+    searched: bool = False
+    """Whether searches are logged, so that the ranker reads them"""
     added: tuple[tuple[int, ...], ...] = ()
     """Added rows of each new item in the counts"""
 
@@ -135,7 +146,7 @@ class RecallSources:
         if config.kept:
             facts = manifest.facts
             config = replace(config, weight=facts[WEIGHT], half_life=facts[HALF_LIFE])
-        return cls.of(
+        sources = cls.of(
             load_store(root / INDEX, manifest.config.get("gpus", "auto")),
             NeighbourLists.load(root / INDEX) if config.kept else None,
             temperature=read_manifest(root / TOWERS, TOWERS).facts["temperature"],
@@ -147,6 +158,12 @@ class RecallSources:
                 window=manifest.facts[SALES_WINDOW], weight=manifest.facts[SALES_WEIGHT]
             ),
             own_weight=manifest.facts[OWN_WEIGHT],
+        )
+        return replace(
+            sources,
+            lexical=Lexical.load(root / INDEX),
+            words_weight=manifest.facts.get(WORDS_WEIGHT, 0.0),
+            searched=manifest.facts.get(SEARCHED, False),
         )
 
     def with_demand(self, demand: Demand, new: int = 0) -> "RecallSources":
@@ -186,6 +203,7 @@ class RecallSources:
         interaction_codes: Rows | None = None,
         excluded: Rows | None = None,
         when: When = NEVER,
+        search: str = "",
     ) -> RankedList:
         """The best items of all sources without the excluded ones, best first.
 
@@ -199,6 +217,7 @@ class RecallSources:
                 item-kNN scores; None if unknown.
             excluded: Item rows to leave out; None for the history's.
             when: Time as of which items sell, and times of the history.
+            search: What the shopper typed; empty for nothing.
 
         Raises:
             ValueError: best sellers are used, but `when` has no now.
@@ -212,6 +231,7 @@ class RecallSources:
             interaction_codes=[interaction_codes],
             excluded=[history if excluded is None else excluded],
             when=[when],
+            searches=[search],
         )[0]
 
     def shortlists(
@@ -225,6 +245,7 @@ class RecallSources:
         interaction_codes: Sequence[Rows | None] | None = None,
         excluded: Sequence[Rows] | None = None,
         when: Sequence[When] | None = None,
+        searches: Sequence[str] | None = None,
     ) -> list[RankedList]:
         """`shortlist` for a batch of shoppers, embeddings (shoppers, dimension), in one search."""
         shoppers = range(len(histories))
@@ -244,6 +265,7 @@ class RecallSources:
                 interaction_codes=None if interaction_codes is None else interaction_codes[place],
                 excluded=left_out[place],
                 when=NEVER if when is None else when[place],
+                search="" if searches is None else searches[place],
             )
             for place in shoppers
         ]
@@ -261,6 +283,7 @@ class RecallSources:
         interaction_codes: Rows | None = None,
         excluded: Rows | None = None,
         when: When = NEVER,
+        search: str = "",
     ) -> RankedList:
         """Items from which `shortlist` chooses: the `size` best of each source, unordered.
 
@@ -284,15 +307,20 @@ class RecallSources:
         by_sales = (
             self._best_sellers(left_out, size, allowed, when) if best_sellers else by_towers[:0]
         )
+        words = self._words(search)
+        by_words = by_towers[:0]
+        if words is not None:
+            by_words = self._best_words(words, left, size, allowed)
         rows = by_towers
-        for recalled in (by_neighbours, by_sales, by_own):
+        for recalled in (by_neighbours, by_sales, by_own, by_words):
             rows = np.concatenate([rows, recalled[~np.isin(recalled, rows)]])
         return replace(
-            self._scored(embedding, rows, by_history, when),
+            self._scored(embedding, rows, by_history, when, words),
             by_towers=np.isin(rows, by_towers),
             by_neighbours=np.isin(rows, by_neighbours),
             by_sales=np.isin(rows, by_sales),
             by_own=np.isin(rows, by_own),
+            by_words=np.isin(rows, by_words),
         )
 
     @staticmethod
@@ -307,6 +335,22 @@ class RecallSources:
         if allowed is not None:
             fresh[fresh] = np.isin(current[fresh], rows_of(bitmap_of(current[fresh]) & allowed))
         return np.where(fresh, current, -1)
+
+    def _words(self, search: str) -> Scores | None:
+        """(rows,) scores of all items by the words of a search; None if words do not count."""
+        if not search or self.lexical is None or not self.words_weight:
+            return None
+        return self.lexical.scores(search)
+
+    def _best_words(self, words: Scores, excluded: Rows, size: int, allowed: BitMap | None) -> Rows:
+        """(found,) rows of the items of the best words that may be recalled; `size` at most."""
+        assert self.lexical is not None
+        visible = words.copy()
+        visible[self.index.hidden_rows] = 0.0
+        among = None if allowed is None else rows_of(allowed).astype(np.int32)
+        left_out = np.unique(self.index.origins(excluded))
+        found = self.lexical.best(visible, size + len(left_out), among)
+        return found[~np.isin(self.index.origins(found), left_out)][:size]
 
     def _own_items(
         self, origins: Rows, amounts: Scores, excluded: Rows, size: int, allowed: BitMap | None
@@ -342,13 +386,14 @@ class RecallSources:
         *,
         interaction_codes: Rows | None = None,
         when: When = NEVER,
+        search: str = "",
     ) -> RankedList:
         """Scores of all sources for given items, in the given order, marked as not recalled.
 
         Without a now in `when`, sales do not count.
         """
         by_history = self._by_history(history, interaction_codes, when, forgotten=False)
-        return self._scored(embedding, rows, by_history, when)
+        return self._scored(embedding, rows, by_history, when, self._words(search))
 
     def merged(
         self,
@@ -356,6 +401,7 @@ class RecallSources:
         neighbour_scores: Scores,
         sales: Scores,
         own: Scores,
+        words: Scores | None = None,
         *,
         weight: float | Scores | None = None,
         sales_weight: float | Scores | None = None,
@@ -368,6 +414,7 @@ class RecallSources:
             neighbour_scores: (items,) item-kNN scores.
             sales: (items,) purchases in the window of the best sellers.
             own: (items,) amounts that the shopper had before.
+            words: (items,) scores by the words of a search; None without one.
             weight: Weight of the neighbour lists, one or (merges, 1); by default as configured.
             sales_weight: Weight of the best sellers, likewise.
             own_weight: Weight of what the shopper had before, likewise.
@@ -382,6 +429,8 @@ class RecallSources:
         own_weight = self.own_weight if own_weight is None else own_weight
         if own_weight is not None and np.any(own_weight):
             logits = logits + own_weight * own_logits(own)
+        if words is not None:
+            logits = logits + self.words_weight * words
         scores: Scores = logits.astype(np.float32)
         return scores
 
@@ -407,9 +456,15 @@ class RecallSources:
         return history_weights(self.action_weights, interaction_codes)
 
     def _scored(
-        self, embedding: Scores, rows: Rows, by_history: ByHistory, when: When
+        self,
+        embedding: Scores,
+        rows: Rows,
+        by_history: ByHistory,
+        when: When,
+        words: Scores | None,
     ) -> RankedList:
-        """Scores of all sources for `rows`."""
+        """Scores of all sources for `rows`; `words` are those of all items."""
+        matched = None if words is None else words[rows]
         cosines = (self.index.vectors(rows) @ embedding).astype(np.float32)
         counted = self.count_rows(rows)
         shared = looked_up(counted, *by_history.neighbours)
@@ -418,11 +473,12 @@ class RecallSources:
         if self.sales is not None and when.now is not None:
             sales = self.sales.counts(counted, when.now).astype(np.float32)
         return replace(
-            RankedList.of(rows, self.merged(cosines, shared, sales, amounts)),
+            RankedList.of(rows, self.merged(cosines, shared, sales, amounts, matched)),
             cosines=cosines,
             neighbour_scores=shared,
             sales=sales,
             own=amounts,
+            words=np.zeros(len(rows), np.float32) if matched is None else matched,
         )
 
 

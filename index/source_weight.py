@@ -1,7 +1,7 @@
 """Chooses how the recall sources are merged, by validation users."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ SHORTLIST = 200
 """Items of which recall is computed"""
 SHOWN = 10
 """Items of which NDCG is computed"""
+
+
+Way = TypeVar("Way", Merge, float)
 
 
 class Figures(NamedTuple):
@@ -50,24 +53,25 @@ def choose(
     1984.
     """
     found = dict(figures_by_merge(sources, users, cases, choices.of_sales))
-    best = by_place = _best(found, cases)
+    chosen = by_place = best(found, cases)
     if len(choices.half_lives) > 1:
         then = choices.of_half_lives(by_place)
         new = [merge for merge in then if merge not in found]
         found |= figures_by_merge(sources, users, cases, new)
-        by_time = _best(found, cases)
+        by_time = best(found, cases)
         pairs = zip(found[by_place], found[by_time], strict=True)
         if any(paired_gain(before, after, cases.user_rows).pays for before, after in pairs):
-            best = by_time
+            chosen = by_time
     if len(choices.own_weights) > 1:
-        then = choices.of_own(best)
+        then = choices.of_own(chosen)
         new = [merge for merge in then if merge not in found]
         found |= figures_by_merge(sources, users, cases, new)
-        best = _best({merge: found[merge] for merge in then}, cases)
-    return best, {merge: float(figures.recall.mean()) for merge, figures in found.items()}
+        chosen = best({merge: found[merge] for merge in then}, cases)
+    return chosen, {merge: float(figures.recall.mean()) for merge, figures in found.items()}
 
 
-def _best(found: Mapping[Merge, Figures], cases: Cases) -> Merge:
+def best(found: Mapping[Way, Figures], cases: Cases) -> Way:
+    """The way of the highest NDCG whose recall is within one standard error of the highest."""
     most = max(figures.recall.mean() for figures in found.values())
     highest = min(merge for merge, figures in found.items() if figures.recall.mean() == most)
     enough = {}

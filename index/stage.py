@@ -10,25 +10,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.arrays import TEST, Dataset, load_dataset
+from dataset.cases import Cases
 from dataset.config import NOTES
+from dataset.searching_cases import searching_cases
 from index import demand_eras
 from index.config import IndexConfig
 from index.faiss_store.build import build_index, chosen_kind, list_count
 from index.faiss_store.gpus import used
 from index.item_knn import NEXT_ITEMS, NeighbourLists
+from index.lexical.lexical import Lexical
 from index.merge import UNDECIDED_NOTE, Choices, chosen, recall_facts
 from index.milvus_store.upload import upload
 from index.pair_lists import Purchases, pair_lists
-from index.recall_sources import ACTION_WEIGHTS, RecallSources
+from index.recall_sources import ACTION_WEIGHTS, SEARCHED, WORDS_WEIGHT, RecallSources
 from index.source_weight import choose
 from index.tuning import OperatingPoint, Truth, explore, measure, reaching, widest_effort
 from index.vector_store import TunableStore
 from index.vectors import Vectors
+from index.words_weight import UNDECIDED, choose_words
 from lineage.manifest import CorruptArtifactError, command, read_manifest, require_newest_format
 from lineage.stages import (
     DATA,
     EMBEDDINGS,
     LAST_TOWERS,
+    SEARCH_EMBEDDINGS,
     TOWERS,
     TRIAL_INDEX,
     TRIAL_TOWERS,
@@ -74,8 +79,11 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     facts[NOTES] = []
     choices = Choices.of(config, timed=demand is not None, returning=data.items_return)
     merge = choices.first
-    cases = data.cases("valid").at(np.load(towers / WEIGHING_CASES))
-    if len(choices.weights) > 1 and not len(cases):
+    weighing = data.cases("valid").at(np.load(towers / WEIGHING_CASES))
+    users = np.load(towers / USER_EMBEDDINGS)
+    alone = np.flatnonzero([not weighing.search(case) for case in range(len(weighing))])
+    cases, users = weighing.select(alone), users[alone]
+    if len(choices.weights) > 1 and not len(weighing):
         facts[NOTES] = [UNDECIDED_NOTE]
         logger.warning(UNDECIDED_NOTE)
     elif len(choices) > 1 and len(cases):
@@ -88,12 +96,36 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
                 action_weights=facts[ACTION_WEIGHTS],
                 demand=demand,
             ),
-            np.load(towers / USER_EMBEDDINGS),
+            users,
             cases,
             choices,
         )
         facts |= recall_facts(merge, recalls)
+    facts |= _words_of_trial(config, towers, index, searching_cases(data, weighing), folder)
     return facts | merge.facts
+
+
+def _words_of_trial(
+    config: IndexConfig, towers: Path, index: TunableStore, cases: Cases, folder: Path
+) -> dict[str, Any]:
+    """The weight of the words of a search, chosen by cases that search unless it is given."""
+    lexical, path = Lexical.load(folder), towers / SEARCH_EMBEDDINGS
+    if lexical is None:
+        return {WORDS_WEIGHT: 0.0}
+    if config.lexical.weight is not None:
+        return {WORDS_WEIGHT: config.lexical.weight}
+    if not path.is_file() or not len(cases):
+        return {WORDS_WEIGHT: UNDECIDED}
+    sources = RecallSources.of(
+        index,
+        None,
+        temperature=read_manifest(towers, TOWERS).facts["temperature"],
+        config=config.neighbours,
+    )
+    sources = replace(sources, lexical=lexical)
+    weight, ndcgs = choose_words(sources, np.load(path), cases)
+    by_weight = {str(other): round(ndcg, 4) for other, ndcg in ndcgs.items()}
+    return {WORDS_WEIGHT: weight, "NDCG@10 of searches by weight of words": by_weight}
 
 
 def build(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
@@ -128,7 +160,9 @@ def _refit(
     if (demand := data.demand()) is not None:
         demand.save(folder)
     of_trial = read_manifest(root / TRIAL_INDEX, TRIAL_INDEX).facts
-    return facts | chosen(config, of_trial).facts
+    given = config.lexical.weight
+    words = of_trial[WORDS_WEIGHT] if given is None else given
+    return facts | chosen(config, of_trial).facts | {WORDS_WEIGHT: words}
 
 
 def _built(
@@ -151,6 +185,7 @@ def _built(
         "kind": chosen_kind(config, len(index), index.dimension),
         **_as_facts(point),
         CURVE: [_as_facts(other) for other in curve],
+        SEARCHED: data.searches is not None and data.searches.any,
         ACTION_WEIGHTS: [max(float(weight), 0.0) for weight in data.weight_of_action],
     }
     learnt = Purchases.of(data)
@@ -161,6 +196,8 @@ def _built(
             learnt.offsets, learnt.items, moments, len(data.item_ids), learnt.strengths
         ),
     )
+    if config.lexical.kept:
+        Lexical.of(data.texts, config.lexical).save(folder)
     if not config.neighbours.kept:
         return index, None, facts
     neighbours, following = pair_lists(config.neighbours, data, learnt)

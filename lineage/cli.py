@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import jsonargparse
@@ -21,14 +21,16 @@ from lineage.manifest import (
     require_newest_format,
     writing,
 )
+from lineage.options import OptionParser
 from lineage.processes import writes
-from lineage.stages import STAGES
+from lineage.stages import STAGES, stage_named
 
 logger = logging.getLogger(__name__)
 Config = TypeVar("Config")
 PACKAGES = (
     "backbone",
     "benchmarks",
+    "classifier",
     "dataset",
     "evaluation",
     "events",
@@ -60,8 +62,8 @@ def run_stage(stage: str, config_type: type[Any], build: Build) -> None:
     """
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     made = STAGES[stage]
-    parser = jsonargparse.ArgumentParser(prog=f"python -m {made.module}", description=made.about)
-    parser.add_argument("--config", action="config", help="YAML file with the options below")
+    parser = OptionParser(prog=f"python -m {made.module}", description=made.about)
+    parser.add_config(f"{PurePath(stage).name}.yaml")
     parser.add_argument(
         "--dataset", required=True, help="`ml-100k`, or the folder that the data came from"
     )
@@ -114,7 +116,15 @@ def finished_config(root: Path, stage: str, config_type: type[Config]) -> Config
     return config_type(**{name: options[name] for name in manifest.config})
 
 
-def run(stage: str, config: Any, root: Path, build: Build, *, force: bool = False) -> None:
+def run(
+    stage: str,
+    config: Any,
+    root: Path,
+    build: Build,
+    *,
+    force: bool = False,
+    inputs: Mapping[str, str] | None = None,
+) -> None:
     """Make a stage, unless it is finished with the same configuration and inputs.
 
     Of processes that train together, the first one writes the stage; the others take part in the
@@ -126,11 +136,14 @@ def run(stage: str, config: Any, root: Path, build: Build, *, force: bool = Fals
         root: Folder of the dataset's stages.
         build: Makes the stage.
         force: Make the stage even if it is up to date.
+        inputs: Fingerprints of the inputs; by default those of the stages that it needs.
 
     Raises:
         ArtifactError: an input stage is missing or cannot be read.
     """
-    inputs = {name: read_manifest(root / name, name).fingerprint for name in STAGES[stage].needs}
+    if inputs is None:
+        needs = stage_named(stage).needs
+        inputs = {name: read_manifest(root / name, name).fingerprint for name in needs}
     options = asdict(config)
     folder = root / stage
     if not force and is_up_to_date(folder, stage=stage, config=options, inputs=inputs):

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
-from lineage.stages import DATA, FORMAT, LAST, STAGES, stage_named
+from lineage.stages import BESIDE, DATA, FORMAT, LAST, STAGES, stage_named
 
 MANIFEST = "manifest.json"
 RECORD = "release.json"
@@ -245,7 +245,9 @@ def command(folder: Path, stage: str) -> str:
     dataset = root.name
     if path == DATA and dataset != "ml-100k":
         dataset = f"path/to/{dataset}"
-    return f"make {STAGES[path].target} DATASET={dataset}"
+    if path in BESIDE:
+        dataset = f"path/to/{dataset} TARGET=column"
+    return f"make {stage_named(path).target} DATASET={dataset}"
 
 
 def _require_format(folder: Path, stage: str, found: int) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lineage.manifest import (
+    MANIFEST,
     RECORD,
     CorruptArtifactError,
     Manifest,
@@ -17,7 +18,17 @@ from lineage.manifest import (
 )
 from lineage.releases import verify_release
 from lineage.signing import SignatureError, TrustedKeys
-from lineage.stages import CASCADE, INDEX, LAST, NOT_SERVED, STAGES, TOWERS, served_as
+from lineage.stages import (
+    BESIDE,
+    CASCADE,
+    INDEX,
+    LAST,
+    NOT_SERVED,
+    STAGES,
+    TOWERS,
+    served_as,
+    stage_named,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +83,16 @@ def _states(root: Path) -> dict[str, tuple[int, int, int]]:
             stat = path.stat()
             found[str(path.relative_to(root))] = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
     return found
+
+
+def with_beside(root: Path, stages: tuple[str, ...] = CASCADE) -> tuple[str, ...]:
+    """Some stages, and the optional ones that are there.
+
+    Args:
+        root: Folder of a dataset's stages, or of a published release.
+        stages: Paths of the stages that must be there.
+    """
+    return *stages, *(stage for stage in BESIDE if (root / stage / MANIFEST).is_file())
 
 
 def open_release(
@@ -135,7 +156,7 @@ def _inputs(
     """Manifests of a stage's inputs, by path; a release has none of the fit that it replaces."""
     manifest = manifests[stage]
     if not (published and manifest.of_last_fit):
-        return {name: manifests[name] for name in STAGES[stage].needs}
+        return {name: manifests[name] for name in stage_named(stage).needs}
     return {
         name: manifests[served_as(name)]
         for name in STAGES[manifest.stage].needs

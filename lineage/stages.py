@@ -12,6 +12,7 @@ DATA, TOWERS, INDEX, RANKER = "data", "towers", "index", "ranker"
 TRIAL_TOWERS, TRIAL_INDEX = f"{TRIAL_FOLDER}/towers", f"{TRIAL_FOLDER}/index"
 SHORTLISTS = f"{TRIAL_FOLDER}/shortlists"
 LAST_TOWERS, LAST_INDEX = f"{LAST_FOLDER}/towers", f"{LAST_FOLDER}/index"
+CLASSIFIER = "classifier"
 
 EMBEDDINGS = "item_embeddings.npy"
 """Item embeddings, (items, dimension)."""
@@ -22,6 +23,8 @@ USER_EMBEDDINGS = "user_embeddings.npy"
 WEIGHING_CASES = "weighing_cases.npy"
 """Places of the validation cases that weigh the recall sources, in the order of the trial's
 `USER_EMBEDDINGS`."""
+SEARCH_EMBEDDINGS = "search_embeddings.npy"
+"""Embeddings of the searches that weigh words beside the towers, see `dataset.searching_cases`."""
 ITEM_STATES = "item_states.npy"
 """Hidden states of the items' texts, which the ranker attends to."""
 FAISS_INDEX = "index.faiss"
@@ -73,7 +76,7 @@ EVALUATED: Mapping[str, Stage] = {
             target="data",
             needs=(),
             writes=("items.npy", "times.npy", "texts.utf8.npy"),
-            format=11,  # 10 has actions of the training split alone, and no times of items
+            format=12,  # 11 has no searches; 10 has actions of the training split alone
             reads_from=10,
         ),
         Stage(
@@ -84,7 +87,8 @@ EVALUATED: Mapping[str, Stage] = {
             needs=(DATA,),
             writes=(EMBEDDINGS, USER_EMBEDDINGS, WEIGHING_CASES),
             served=False,
-            format=9,  # 8 has the users who stopped the towers, and no number of warm-up steps
+            format=10,  # 9 has no embeddings of searches
+            reads_from=10,
         ),
         Stage(
             path=TRIAL_INDEX,
@@ -94,8 +98,8 @@ EVALUATED: Mapping[str, Stage] = {
             needs=(DATA, TRIAL_TOWERS),
             writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
             served=False,
-            format=12,  # 11 counts refunds, has no own items, and orders baskets at random
-            reads_from=12,
+            format=13,  # 12 has no words
+            reads_from=13,
         ),
         Stage(
             path=SHORTLISTS,
@@ -115,7 +119,7 @@ EVALUATED: Mapping[str, Stage] = {
             target="towers",
             needs=(DATA, TRIAL_TOWERS),
             writes=(EMBEDDINGS, LENGTHS, USER_EMBEDDINGS),
-            format=9,  # as the trial's towers, which are read by the same name
+            format=10,  # as the trial's towers, which are read by the same name
         ),
         Stage(
             path=INDEX,
@@ -124,7 +128,7 @@ EVALUATED: Mapping[str, Stage] = {
             target="index",
             needs=(DATA, TOWERS, TRIAL_INDEX),
             writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
-            format=12,  # 11 counts refunds, has no own items, and orders baskets at random
+            format=13,  # 12 has no words
             reads_from=12,
         ),
         Stage(
@@ -135,7 +139,7 @@ EVALUATED: Mapping[str, Stage] = {
             needs=(DATA, TRIAL_TOWERS, SHORTLISTS),
             writes=(ITEM_STATES, "model/model.safetensors", f"{BACKBONE}/model.safetensors"),
             format=10,  # 9 has no blends of profiles
-            reads_from=9,
+            reads_from=8,
         ),
     )
 }
@@ -161,7 +165,20 @@ LAST: Mapping[str, Stage] = {
 """Stages of the last fit by path. They repeat the options of `TOWERS` and `INDEX`, and a release
 holds them in the places of these."""
 STAGES: Mapping[str, Stage] = {**EVALUATED, **LAST}
-"""Every stage by its path; each follows its inputs."""
+"""Every stage of a release by its path; each follows its inputs."""
+BESIDE: Mapping[str, Stage] = {
+    CLASSIFIER: Stage(
+        path=CLASSIFIER,
+        about="Train a classifier of texts on a table with labels or numbers.",
+        module="classifier",
+        target="classify",
+        needs=(),
+        writes=("heads.safetensors", "classifier.json", f"{BACKBONE}/model.safetensors"),
+        format=1,
+        reads_from=1,
+    ),
+}
+"""Stages that read a table of their own, by path; a release holds those that are there."""
 
 
 def stage_named(name: str) -> Stage:
@@ -172,6 +189,8 @@ def stage_named(name: str) -> Stage:
     """
     if name in STAGES:
         return STAGES[name]
+    if name in BESIDE:
+        return BESIDE[name]
     return {PurePath(stage.path).name: stage for stage in reversed(list(STAGES.values()))}[name]
 
 

@@ -84,8 +84,8 @@ class AttributeValues:
             kind = self.words.kind(title)
             return [] if kind is None else [kind]
         if self.bands is not None:
-            numbers = self.bands.of_numbers(np.array(list(values), np.float64))
-            return [int(number) for number in numbers]
+            bands: list[int] = self.bands.of_numbers(np.array(list(values), np.float64)).tolist()
+            return bands
         parts = [part for value in values for part in self._parts(value)]
         found = (self.values.place(part) for part in parts if isinstance(self.values, StringColumn))
         return sorted({place for place in found if place is not None})
@@ -138,9 +138,8 @@ class AttributeValues:
             purchases: (rows,) their purchases.
         """
         places, numbers = self.of_rows(rows)
-        counted = np.bincount(numbers, purchases[places], minlength=len(self.values))
-        bought = counted.astype(np.float64)  # whole numbers where there is no pair
-        return bought, float(purchases[np.unique(places)].sum())
+        bought = np.bincount(numbers, purchases[places], minlength=len(self.values))
+        return bought.astype(np.float64), float(purchases[np.unique(places)].sum())
 
 
 def target_shares(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.metrics import ndcg
+from evaluation.metrics import Gains, ndcg
 from evaluation.paired_gain import Gain, paired_gain
 from ranker.list_batches import ValidationLists
 from ranker.ranker import Ranker, reorder
@@ -34,6 +34,7 @@ def ranking_gain(
     lists: ValidationLists,
     targets: Sequence[NDArray[np.int32]],
     users: NDArray[np.int64],
+    gains: Gains = None,
 ) -> Gain:
     """Gain in NDCG@10 of the ranker's order over the shortlists' own.
 
@@ -42,12 +43,13 @@ def ranking_gain(
         lists: Shortlists of the users who decide.
         targets: Item rows that each of them bought next.
         users: (lists,) user row of each.
+        gains: Relevance of each target; None if all are 1.
     """
     orders = np.full((2, len(lists), TOP), -1, np.int32)
     for user in range(len(lists)):
-        history, rows, scores, features = lists[user]
+        history, rows, scores, features, search = lists[user]
         orders[0, user, : len(rows[:TOP])] = rows[:TOP]
-        ranked = reorder(rows, ranker(history, rows, scores, features))[:TOP]
+        ranked = reorder(rows, ranker(history, rows, scores, features, search))[:TOP]
         orders[1, user, : len(ranked)] = ranked
-    before, after = (ndcg(shown, targets, TOP) for shown in orders)
+    before, after = (ndcg(shown, targets, TOP, gains) for shown in orders)
     return paired_gain(before, after, users)

@@ -10,10 +10,12 @@ from torch import Tensor
 
 from backbone.batch import Batch, TokenBatch
 from dataset.cases import Cases
+from evaluation.metrics import Gains, gains_at
 from lineage.processes import Processes
 from ranker.attention.inputs import AttentionBatch, AttentionInputs
 from ranker.joint.inputs import RankerInputs
 from ranker.late.inputs import LateBatch, LateInputs
+from ranker.search import Search, Searches
 from ranker.shortlists import Shortlists
 
 
@@ -29,8 +31,8 @@ class ListBatch(Batch):
     """(lists × candidates, features)"""
     present: Tensor
     """(lists, candidates) bool: false for padding"""
-    bought: Tensor
-    """(lists, candidates) bool: whether the user bought the candidate next"""
+    gains: Tensor
+    """(lists, candidates) relevance of what the user bought next, 0 for other candidates"""
     weight: Tensor
     """Scalar: weight of the loss among the processes that train together, 1 on average"""
 
@@ -51,6 +53,10 @@ class ListCollator:
     candidates: int
     """Candidates per list at most"""
     seed: int
+    gains: Gains = None
+    """Relevance of each target; None if all are 1"""
+    searches: Searches = None
+    """Search of every list's user"""
     processes: Processes = Processes()
     """Each builds its share of the lists"""
 
@@ -58,35 +64,44 @@ class ListCollator:
         """Build this process's share of a batch of rows of the shortlists."""
         chosen = np.asarray(batch)[self.processes.owns(len(batch))].tolist()
         weight = self.processes.weight(len(chosen), len(batch))
-        places, bought = zip(*(self._draw(row) for row in chosen), strict=True)
+        places, gains = zip(*(self._draw(row) for row in chosen), strict=True)
         width = max(len(drawn) for drawn in places)
         table = np.stack([np.pad(drawn, (0, width - len(drawn)), "edge") for drawn in places])
         lists = np.asarray(chosen)[:, None]
         features = self.shortlists.features[lists, table]
         return ListBatch(
-            pairs=self.inputs(
-                [self.histories[row] for row in chosen], self.shortlists.rows[lists, table]
-            ),
+            pairs=self._pairs(chosen, self.shortlists.rows[lists, table]),
             shortlist_scores=torch.from_numpy(self.shortlists.scores[lists, table].ravel()),
             features=torch.from_numpy(features.reshape(-1, features.shape[-1])),
             present=torch.from_numpy(
                 np.arange(width) < np.array([len(drawn) for drawn in places])[:, None]
             ),
-            bought=torch.from_numpy(
-                np.stack([np.pad(labels, (0, width - len(labels))) for labels in bought])
+            gains=torch.from_numpy(
+                np.stack([np.pad(labels, (0, width - len(labels))) for labels in gains])
             ),
             weight=torch.tensor(weight, dtype=torch.float32),
         )
 
-    def _draw(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Places drawn from a shortlist, and whether each was bought; at most half of them are."""
+    def _pairs(
+        self, chosen: Sequence[int], rows: NDArray[np.int32]
+    ) -> TokenBatch | LateBatch | AttentionBatch:
+        histories = [self.histories[row] for row in chosen]
+        if self.searches is None or not isinstance(self.inputs, AttentionInputs):
+            return self.inputs(histories, rows)
+        return self.inputs(histories, rows, [self.searches[row] for row in chosen])
+
+    def _draw(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Places drawn from a shortlist, and their gains; at most half of them were bought."""
         recalled = self.shortlists.rows[row]
         bought = np.isin(recalled, self.targets[row]) & (recalled >= 0)
         order = np.random.default_rng((self.seed, row)).permutation(np.flatnonzero(recalled >= 0))
         positives, negatives = order[bought[order]], order[~bought[order]]
         places = np.concatenate([positives[: max(self.candidates // 2, 1)], negatives])
         places = places[: self.candidates]
-        return places, bought[places]
+        if self.gains is None:
+            return places, bought[places].astype(np.float32)
+        targets, of_targets = [self.targets[row]], [self.gains[row]]
+        return places, gains_at(recalled[None, places], targets, of_targets)[0].astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +113,16 @@ class ValidationLists:
     """(users, ranked) item rows; -1 for padding"""
     scores: NDArray[np.float32]
     features: NDArray[np.float32]
+    searches: Searches = None
 
     @classmethod
     def of(
-        cls, cases: Cases, shortlists: Shortlists, part: slice, ranked: int
+        cls,
+        cases: Cases,
+        shortlists: Shortlists,
+        part: slice,
+        ranked: int,
+        searches: Searches = None,
     ) -> "ValidationLists":
         """The heads of some users' shortlists.
 
@@ -110,12 +131,14 @@ class ValidationLists:
             shortlists: The shortlists.
             part: Places of the users.
             ranked: Items of each list that are ranked.
+            searches: Searches of all users of the shortlists.
         """
         return cls(
             histories=cases.histories[part],
             rows=shortlists.rows[part, :ranked],
             scores=shortlists.scores[part, :ranked],
             features=shortlists.features[part, :ranked],
+            searches=None if searches is None else searches[part],
         )
 
     def __len__(self) -> int:
@@ -123,7 +146,13 @@ class ValidationLists:
 
     def __getitem__(
         self, user: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    ) -> tuple[
+        NDArray[np.int32],
+        NDArray[np.int32],
+        NDArray[np.float32],
+        NDArray[np.float32],
+        Search | None,
+    ]:
         rows = self.rows[user]
         present = rows >= 0
         return (
@@ -131,4 +160,5 @@ class ValidationLists:
             rows[present],
             self.scores[user][present],
             self.features[user][present],
+            None if self.searches is None else self.searches[user],
         )

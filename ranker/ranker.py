@@ -20,6 +20,7 @@ from ranker.joint.inputs import PART, RankerInputs
 from ranker.joint.model import CrossEncoder
 from ranker.late.inputs import LateInputs
 from ranker.late.model import LateRanker
+from ranker.search import Search, Searches
 
 KIND, WEIGHTS = "ranker.json", "model.safetensors"
 
@@ -39,6 +40,7 @@ class Ranker:
         candidates: NDArray[np.int32],
         shortlist_scores: NDArray[np.float32],
         features: NDArray[np.float32],
+        search: Search | None = None,
     ) -> NDArray[np.float32]:
         """Score the candidates of one shopper.
 
@@ -47,11 +49,13 @@ class Ranker:
             candidates: (candidates,) item rows.
             shortlist_scores: (candidates,) scores in the shortlist, logits.
             features: (candidates, features) columns as in `feature_names`.
+            search: What the shopper searches for, if the ranker reads searches.
 
         Returns:
             (candidates,) logits.
         """
-        return self.score_all([history], [candidates], [shortlist_scores], [features])[0]
+        given = [history], [candidates], [shortlist_scores], [features]
+        return self.score_all(*given, searches=[search])[0]
 
     def score_all(
         self,
@@ -59,6 +63,8 @@ class Ranker:
         candidates: Sequence[NDArray[np.int32]],
         shortlist_scores: Sequence[NDArray[np.float32]],
         features: Sequence[NDArray[np.float32]],
+        *,
+        searches: Searches = None,
     ) -> list[NDArray[np.float32]]:
         """Score the candidates of several shoppers, in one batch where that is faster.
 
@@ -69,7 +75,11 @@ class Ranker:
         for start in range(0, len(histories), batch_size or 1):
             batch = slice(start, start + batch_size)
             logits += self._score_batch(
-                histories[batch], candidates[batch], shortlist_scores[batch], features[batch]
+                histories[batch],
+                candidates[batch],
+                shortlist_scores[batch],
+                features[batch],
+                None if searches is None else searches[batch],
             )
         return logits
 
@@ -79,6 +89,7 @@ class Ranker:
         candidates: Sequence[NDArray[np.int32]],
         shortlist_scores: Sequence[NDArray[np.float32]],
         features: Sequence[NDArray[np.float32]],
+        searches: Searches,
     ) -> list[NDArray[np.float32]]:
         """Score one batch; shorter lists are padded with their last candidate, then cut."""
         lengths = [len(rows) for rows in candidates]
@@ -89,14 +100,30 @@ class Ranker:
         device = self.model.head.weight.device
         with torch.inference_mode():
             logits = self.model(
-                self.inputs(
-                    histories, [candidates[shopper][places] for shopper, places in padded]
+                self._read(
+                    histories, [candidates[shopper][places] for shopper, places in padded], searches
                 ).to(device),
                 torch.from_numpy(np.asarray(scores.ravel(), np.float32)).to(device),
                 torch.from_numpy(np.asarray(columns, np.float32)).to(device),
             )
         scored: NDArray[np.float32] = logits.float().cpu().numpy().reshape(table.shape)
         return [row[:length] for row, length in zip(scored, lengths, strict=True)]
+
+    def _read(
+        self,
+        histories: Sequence[NDArray[np.int32]],
+        candidates: Sequence[NDArray[np.int32]],
+        searches: Searches,
+    ) -> Any:
+        """The model's input."""
+        if isinstance(self.inputs, AttentionInputs):
+            return self.inputs(histories, candidates, searches if self.reads_searches else None)
+        return self.inputs(histories, candidates)
+
+    @property
+    def reads_searches(self) -> bool:
+        """Whether the model was trained on searches."""
+        return isinstance(self.model, AttentionRanker) and self.model.search is not None
 
     @property
     def max_history(self) -> int:

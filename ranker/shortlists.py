@@ -12,6 +12,7 @@ from lineage.manifest import MismatchedArtifactError, command
 
 ARRAYS = ("places", "learnt", "choosing", "rows", "scores", "features")
 NAMES = "feature_names.json"
+SEARCHES = "searches.npy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,9 @@ class Shortlists:
     """(cases, shortlist, features) features of each item"""
     feature_names: tuple[str, ...]
     """Names of the features, in column order"""
+    searches: NDArray[np.float32] | None = None
+    """(cases, dimension) embeddings of the searches' words by the item tower, 0 for none; None if
+    nobody searched"""
 
     @classmethod
     def create(
@@ -126,4 +130,6 @@ class Shortlists:
                 f"make it again with `{command(folder, 'shortlists')}`"
             )
         counts = {name: int(parts[name]) for name in ("learnt", "choosing")}
-        return cls(**{**parts, **counts}, feature_names=tuple(names))
+        path = folder / SEARCHES
+        searches = np.load(path, mmap_mode="r") if path.is_file() else None
+        return cls(**{**parts, **counts}, feature_names=tuple(names), searches=searches)

@@ -42,6 +42,7 @@ from ranker.list_batches import ListCollator, ValidationLists
 from ranker.module import MONITOR, RankerModule, no_transfer
 from ranker.profile_blends import write_blends
 from ranker.ranker import Ranker
+from ranker.search import Search, Searches
 from ranker.shortlists import Shortlists
 
 logger = logging.getLogger(__name__)
@@ -70,14 +71,15 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     cases = data.cases("valid").at(shortlists.places)
     tokenizer = load_tokenizer(config.backbone)
     inputs = _inputs(config, data, tokenizer, root, folder)
+    searches = _searches(config, cases, shortlists, inputs, tokenizer)
     seed_everything(config.training.seed)
     lacking = shortlists.lacking(cases.user_rows)
     if lacking:
-        module = _module(config, cases, shortlists, inputs, 1)
+        module = _module(config, cases, shortlists, inputs, 1, searches=searches is not None)
         facts = _skipped(f"{lacking}, so the ranker is not trained and the shortlist's order stays")
     else:
         checkpoints = training_folder(root, RANKER, asdict(config), mined.fingerprint)
-        module, facts = _trained(config, cases, shortlists, inputs, checkpoints)
+        module, facts = _trained(config, cases, shortlists, inputs, checkpoints, searches=searches)
     if not isinstance(module.model, AttentionRanker):
         module.model.bert = merged(module.model.bert)
     module.ranker.save(folder, tokenizer)
@@ -106,16 +108,18 @@ def _trained(
     shortlists: Shortlists,
     inputs: RankerInputs | LateInputs | AttentionInputs,
     checkpoints: Path,
+    *,
+    searches: Searches,
 ) -> tuple[RankerModule, dict[str, Any]]:
     """Train the ranker; the shortlist's order stays if ranking does not pay. Also facts."""
-    loader = _training_loader(config, cases, shortlists, inputs)
+    loader = _training_loader(config, cases, shortlists, inputs, searches)
     steps = total_steps(loader, config.training)
-    module = _module(config, cases, shortlists, inputs, steps)
+    module = _module(config, cases, shortlists, inputs, steps, searches=searches is not None)
     fitted = fit(
         module,
         loader,
         DataLoader(
-            ValidationLists.of(cases, shortlists, shortlists.chooses, config.ranked),  # type: ignore[arg-type]  # a map-style dataset needs only a length and items
+            ValidationLists.of(cases, shortlists, shortlists.chooses, config.ranked, searches),  # type: ignore[arg-type]  # a map-style dataset needs only a length and items
             batch_size=1,
             collate_fn=no_transfer,
         ),
@@ -124,9 +128,15 @@ def _trained(
         folder=checkpoints,
     )
     module.model.eval()
-    gate = ValidationLists.of(cases, shortlists, shortlists.gates, config.ranked)
+    gate = ValidationLists.of(cases, shortlists, shortlists.gates, config.ranked, searches)
     gates = shortlists.gates
-    gain = ranking_gain(module.ranker, gate, cases.targets[gates], cases.user_rows[gates])
+    gain = ranking_gain(
+        module.ranker,
+        gate,
+        cases.targets[gates],
+        cases.user_rows[gates],
+        None if cases.gains is None else cases.gains[gates],
+    )
     choosing = cases.user_rows[shortlists.chooses]
     says = verdict(gain, shared=bool(np.isin(cases.user_rows[gates], choosing).any()))
     logger.info(says)
@@ -193,12 +203,33 @@ def _inputs(
     )
 
 
+def _searches(
+    config: RankerConfig,
+    cases: Cases,
+    shortlists: Shortlists,
+    inputs: RankerInputs | LateInputs | AttentionInputs,
+    tokenizer: PreTrainedTokenizerBase,
+) -> Searches:
+    """Search of each case; None if nobody searched, or the model reads no searches."""
+    if shortlists.searches is None or not isinstance(inputs, AttentionInputs):
+        return None
+    bert, words = load_bert(config.backbone), list(cases.searches)
+    read = encode_texts(bert, words, tokenizer, max_tokens=config.item_tokens)
+    states = np.concatenate(item_states(read, np.asarray(shortlists.searches)), axis=1)
+    return [
+        Search(state) if search else None
+        for search, state in zip(words, inputs.quantised(states, words), strict=True)
+    ]
+
+
 def _module(
     config: RankerConfig,
     cases: Cases,
     shortlists: Shortlists,
     inputs: RankerInputs | LateInputs | AttentionInputs,
     steps: int,
+    *,
+    searches: bool,
 ) -> RankerModule:
     training, columns = config.training, len(shortlists.feature_names)
     model: CrossEncoder | LateRanker | AttentionRanker
@@ -210,6 +241,7 @@ def _module(
             layers=config.layers,
             length=config.history_length,
             dropout=training.dropout,
+            searches=searches,
         )
     else:
         bert = fine_tuned(
@@ -225,7 +257,9 @@ def _module(
         )
     _standardise(model, shortlists)
     ranker = Ranker(model=model, inputs=inputs, feature_names=shortlists.feature_names)
-    return RankerModule(ranker, cases.targets[shortlists.chooses], training)
+    chooses = shortlists.chooses
+    gains = None if cases.gains is None else cases.gains[chooses]
+    return RankerModule(ranker, cases.targets[chooses], training, gains)
 
 
 def _standardise(model: Corrector, shortlists: Shortlists) -> None:
@@ -254,6 +288,7 @@ def _training_loader(
     cases: Cases,
     shortlists: Shortlists,
     inputs: RankerInputs | LateInputs | AttentionInputs,
+    searches: Searches,
 ) -> DataLoader[int]:
     training, processes = config.training, Processes.training(config.training.devices)
     return DataLoader(
@@ -267,8 +302,10 @@ def _training_loader(
         collate_fn=ListCollator(
             histories=cases.histories,
             targets=cases.targets,
+            gains=cases.gains,
             shortlists=shortlists,
             inputs=inputs,
+            searches=searches,
             candidates=config.candidates,
             seed=training.seed,
             processes=processes,

@@ -1,7 +1,8 @@
 """Features of a user and a candidate item, computed by one function for training and serving.
 
-`FEATURES` lists those of every shop. Those of `TIMED` follow where interactions have times, and
-those of `RETURNING` where items of a history may be recommended. To add one, add a line there;
+`FEATURES` lists those of every shop. Those of `TIMED` follow where interactions have times, those
+of `RETURNING` where items of a history may be recommended, and those of `SEARCHED` where searches
+are logged. To add one, add a line there;
 where a line is too short, add a function.
 """
 
@@ -135,26 +136,52 @@ RETURNING = (
     Feature("recency of the last one by place", "reciprocal", lambda c: c.recency_had),
     Feature("recency of the last one by time", "share", lambda c: c.recency_had_by_time),
 )
-"""Features that come last where items of a history may be recommended."""
+"""Features that follow where items of a history may be recommended."""
+SEARCHED = (
+    Feature("words of the search", "share of idf", lambda c: c.candidates.words),
+    Feature(
+        "gap to the best words of the search", "share of idf", lambda c: gap_to_the_best(c, "words")
+    ),
+    Feature("rank by words of the search", "log rank", lambda c: log_rank(c, "words")),
+    Feature(
+        "recalled by words of the search", "bool", lambda c: c.in_shortlist(c.shortlist.by_words)
+    ),
+    Feature("gap to the best cosine", "cosine", lambda c: gap_to_the_best(c, "cosines")),
+)
+"""Features that come last where searches are logged."""
 
 
-def features_of(*, timed: bool, returning: bool) -> tuple[Feature, ...]:
+def features_of(*, timed: bool, returning: bool, searched: bool = False) -> tuple[Feature, ...]:
     """Features of a dataset, in column order.
 
     Args:
         timed: Whether interactions have times.
         returning: Whether items of a history may be recommended.
+        searched: Whether searches are logged.
     """
-    return (*FEATURES, *(TIMED if timed else ()), *(RETURNING if returning else ()))
+    return (
+        *FEATURES,
+        *(TIMED if timed else ()),
+        *(RETURNING if returning else ()),
+        *(SEARCHED if searched else ()),
+    )
 
 
-def feature_names(*, timed: bool = True, returning: bool = True) -> tuple[str, ...]:
+def feature_names(
+    *, timed: bool = True, returning: bool = True, searched: bool = False
+) -> tuple[str, ...]:
     """Names of the features of `features_of`."""
-    return tuple(feature.name for feature in features_of(timed=timed, returning=returning))
+    columns = features_of(timed=timed, returning=returning, searched=searched)
+    return tuple(feature.name for feature in columns)
 
 
 def require_features(
-    names: Sequence[str], folder: Path, *, timed: bool = True, returning: bool = True
+    names: Sequence[str],
+    folder: Path,
+    *,
+    timed: bool = True,
+    returning: bool = True,
+    searched: bool = False,
 ) -> None:
     """Check that a ranker was trained on exactly the features of `features_of`, in this order.
 
@@ -163,12 +190,13 @@ def require_features(
         folder: Folder of the ranker stage.
         timed: Whether interactions have times.
         returning: Whether items of a history may be recommended.
+        searched: Whether searches are logged.
 
     Raises:
         MismatchedArtifactError: features are missing, extra or moved; the message names them and
             the command that makes the ranker again.
     """
-    computed = feature_names(timed=timed, returning=returning)
+    computed = feature_names(timed=timed, returning=returning, searched=searched)
     if tuple(names) == computed:
         return
     stored, expected = (
@@ -225,13 +253,19 @@ class Features:
 
     @property
     def _columns(self) -> tuple[Feature, ...]:
-        returning = self.sources.own_weight is not None
-        return features_of(timed=self.demand is not None, returning=returning)
+        return features_of(**self._kinds)
+
+    @property
+    def _kinds(self) -> dict[str, bool]:
+        return {
+            "timed": self.demand is not None,
+            "returning": self.sources.own_weight is not None,
+            "searched": self.sources.searched,
+        }
 
     def require(self, names: Sequence[str], folder: Path) -> None:
         """`require_features` for the columns of this release."""
-        returning = self.sources.own_weight is not None
-        require_features(names, folder, timed=self.demand is not None, returning=returning)
+        require_features(names, folder, **self._kinds)
 
     def __call__(
         self,

@@ -1,11 +1,12 @@
 """Recalls shortlists as the server does, for users whose targets the towers have not seen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dataset.arrays import load_dataset
@@ -16,7 +17,7 @@ from index.arrays import Rows
 from index.ranked_list import RankedList
 from lineage.open_release import open_release
 from lineage.stages import DATA, TRIAL, TRIAL_FOLDER
-from ranker.shortlists import Shortlists
+from ranker.shortlists import SEARCHES, Shortlists
 from retrieval.blas_threads import limit_blas_threads
 from retrieval.config import ShortlistsConfig
 from retrieval.features import Features
@@ -54,6 +55,9 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
     gating = _recall(retriever, gate, config.size, "shortlists to judge the ranker")
     features = Features.load(root / TRIAL_FOLDER, retriever.sources, data.popularity)
     _write(folder, features, (learnt, choosing, gating), config)
+    searches = [case.search for case in (*learnt, *choosing, *gating)]
+    if any(searches):
+        np.save(folder / SEARCHES, _embedded(retriever, searches))
     return {
         "moments to learn from": len(learn),
         "with a target in the shortlist": len(learnt),
@@ -71,6 +75,7 @@ class _RecalledCase:
     interaction_codes: Rows
     when: When
     targets: Rows
+    search: str
     recalled: RankedList
 
 
@@ -82,6 +87,7 @@ def _recall(retriever: Retriever, cases: Cases, size: int, description: str) -> 
             excluded=cases.excluded[case],
             now=cases.when(case).now,
             times=cases.when(case).times,
+            search=cases.search(case),
         )
         for case, history in enumerate(cases.histories)
     ]
@@ -97,11 +103,20 @@ def _recall(retriever: Retriever, cases: Cases, size: int, description: str) -> 
                         interaction_codes=cases.interaction_codes[case],
                         when=cases.when(case),
                         targets=cases.targets[case],
+                        search=cases.search(case),
                         recalled=recalled,
                     )
                 )
             progress.update(len(batch))
     return recalled_cases
+
+
+def _embedded(retriever: Retriever, searches: Sequence[str]) -> NDArray[np.float32]:
+    """(searches, dimension) embeddings of the words by the item tower; 0 for no search."""
+    found = np.zeros((len(searches), retriever.sources.index.dimension), np.float32)
+    searched = np.flatnonzero([bool(words) for words in searches])
+    found[searched] = retriever.texts([searches[place] for place in searched.tolist()])
+    return found
 
 
 def _write(

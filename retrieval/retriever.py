@@ -34,8 +34,8 @@ class ResolvedShopper:
     now: int | None = None
     """Unix seconds as of which purchases are counted; None where interactions have no times"""
     search: str = ""
-    """Search words; with a search, neither neighbour lists nor best sellers are used, because they
-    cannot match words"""
+    """Search words; with a search, the towers and the words recall items; neighbour lists and best
+    sellers do not, because they cannot match words"""
     vector: Scores | None = None
     """(dimension,) of unit length, used instead of the user tower's embedding; with a vector, only
     the towers are used"""
@@ -176,6 +176,7 @@ class Retriever:
             interaction_codes=[shopper.interaction_codes for shopper in shoppers],
             excluded=[shopper.left_out for shopper in shoppers],
             when=[shopper.when for shopper in shoppers],
+            searches=[shopper.search for shopper in shoppers],
         )
         for place, judged in enumerate(given or ()):
             if judged is not None:
@@ -185,6 +186,7 @@ class Retriever:
                     judged,
                     interaction_codes=shoppers[place].interaction_codes,
                     when=shoppers[place].when if shoppers[place].uses_neighbours else NEVER,
+                    search=shoppers[place].search,
                 )
                 lists[place] = _beside(scored, lists[place])
         stage_times["index"] = 1e3 * (time.perf_counter() - started)
@@ -199,6 +201,7 @@ class Retriever:
         interaction_codes: Rows | None = None,
         excluded: Rows | None = None,
         when: When = NEVER,
+        search: str = "",
     ) -> RankedList:
         """Shortlist of one shopper."""
         shopper = ResolvedShopper(
@@ -207,6 +210,7 @@ class Retriever:
             excluded=excluded,
             now=when.now,
             times=when.times,
+            search=search,
         )
         return self.recall([shopper], size, stage_times)[0]
 
@@ -222,6 +226,6 @@ def _beside(given: RankedList, shortlist: RankedList) -> RankedList:
     places = np.array([place.get(row, -1) for row in given.rows.tolist()], np.int64)
     columns: dict[str, Any] = {
         name: np.where(places >= 0, getattr(shortlist, name)[places], getattr(given, name))
-        for name in ("scores", "cosines", "neighbour_scores", "sales", "own")
+        for name in ("scores", "cosines", "neighbour_scores", "sales", "own", "words")
     }
     return replace(given, **columns, shortlist=shortlist)

@@ -7,9 +7,21 @@ from typing import Any
 import jsonargparse
 
 from lineage.cli import configure_logging, reported_errors
-from serving.cli import admin, ask, events, items, privacy, profile, releases, serve, tokens
+from lineage.options import OptionParser
+from serving.cli import (
+    admin,
+    ask,
+    classify,
+    events,
+    items,
+    privacy,
+    profile,
+    releases,
+    serve,
+    tokens,
+)
 
-Command = tuple[Callable[[], jsonargparse.ArgumentParser], Callable[[Any], None], str]
+Command = tuple[Callable[[], OptionParser], Callable[[Any], None], str]
 """Parser, function and help line of a command."""
 
 
@@ -23,6 +35,7 @@ def commands(load: serve.LoadRelease | None) -> Mapping[str, Command]:
         "serve": (serve.parser, partial(serve.run, load=load), "serve a release over gRPC"),
         "ask": (ask.ask_parser, ask.ask, "call a server and print its answer"),
         "profile": (profile.profile_parser, profile.profile, "describe a shopper"),
+        "classify": (classify.parser, classify.classify, "labels or numbers of texts and items"),
         "probe": (ask.probe_parser, ask.probe, "fail unless a server is ready"),
         "record": (events.record_parser, events.record, "record events"),
         "export-events": (events.export_parser, events.export, "write events as interactions"),
@@ -45,7 +58,7 @@ def commands(load: serve.LoadRelease | None) -> Mapping[str, Command]:
 def main(arguments: Sequence[str] | None = None, *, load: serve.LoadRelease | None = None) -> None:
     """Run the command that the command line names."""
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = jsonargparse.ArgumentParser(prog="python -m serving", description=__doc__)
+    parser = OptionParser(prog="python -m serving", description=__doc__)
     table = commands(load)
     subcommands = parser.add_subcommands(dest="command")
     parsers = {name: parser_of() for name, (parser_of, _, _) in table.items()}

@@ -21,6 +21,7 @@ from shortlist_client.api.answer import (
     Source,
     TextReason,
 )
+from shortlist_client.api.classification import Label, Prediction
 from shortlist_client.api.event import CLICK, IMPRESSION, PURCHASE, Event
 from shortlist_client.api.filters import AnyOf, Filters, Range
 from shortlist_client.api.item import Item, KnownItem
@@ -37,6 +38,7 @@ from shortlist_client.api.request import Diversity, Shopper, Wishes
 
 if TYPE_CHECKING:
     from shortlist_client.calling import (
+        Classified,
         Deleted,
         Embedded,
         OverloadedError,
@@ -56,6 +58,7 @@ __all__ = [
     "Answer",
     "AnyOf",
     "Basis",
+    "Classified",
     "Counts",
     "Coverage",
     "Degraded",
@@ -69,9 +72,11 @@ __all__ = [
     "Interest",
     "Item",
     "KnownItem",
+    "Label",
     "MethodStatistics",
     "OverloadedError",
     "PastInteraction",
+    "Prediction",
     "Preference",
     "PreferredValue",
     "Profile",

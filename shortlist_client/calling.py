@@ -2,6 +2,7 @@
 
 from shortlist_client.catalog import Deleted, Upserted
 from shortlist_client.channel import client_credentials
+from shortlist_client.classify import Classified
 from shortlist_client.client import RecommenderClient
 from shortlist_client.embed import Embedded
 from shortlist_client.errors import OverloadedError, ReleaseChangedError
@@ -10,6 +11,7 @@ from shortlist_client.profile import Profiled
 from shortlist_client.stream import RefusedRow
 
 __all__ = [
+    "Classified",
     "Deleted",
     "Embedded",
     "OverloadedError",

@@ -8,6 +8,7 @@ import grpc
 
 RETRIED = (
     {"service": "recommender.v1.RecommenderService"},
+    {"service": "recommender.v1.ClassifierService"},
     {"service": "recommender.v1.CatalogService", "method": "Get"},
     {"service": "recommender.v1.CatalogService", "method": "Delete"},
     {"service": "recommender.v1.AdminService", "method": "ListReleases"},

@@ -15,6 +15,7 @@ from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.calls import Calls
 from shortlist_client.catalog import CatalogClient
 from shortlist_client.channel import open_channel
+from shortlist_client.classify import ClassifyClient
 from shortlist_client.embed import EmbedClient
 from shortlist_client.feedback import FeedbackClient
 from shortlist_client.privacy import PrivacyClient
@@ -65,6 +66,8 @@ class RecommenderClient:
         self._stub = RecommenderServiceStub(self._channel)
         self.embed = EmbedClient(self._channel, self._calls)
         """Returns embeddings."""
+        self.classify = ClassifyClient(self._channel, self._calls)
+        """Predicts labels and numbers of texts and items."""
         self.catalog = CatalogClient(self._channel, self._calls)
         """Changes and returns items."""
         self.feedback = FeedbackClient(self._channel, self._calls)

@@ -22,6 +22,9 @@ SEARCH_PIECES = 6
 """Most word pieces of a synthetic search"""
 CONTEXTS_UNKNOWN = 0.1
 """Probability of dropping a sequence's interaction codes, as requests may lack them"""
+SEARCH_TARGETS = 3
+"""Most targets of a logged search in a batch, drawn by their weight"""
+NOBODY = np.empty(0, np.int64)
 HISTORY_KEPT = 0.5
 """Probability that a shopper with a search keeps the history"""
 
@@ -126,6 +129,21 @@ class Training:
         start = int(rng.integers(len(text) - length + 1))
         return item_input(text[start : start + length], self.inputs.special)
 
+    def drawn(self, group: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Training examples of a group of a logged search that a batch learns from."""
+        examples = self.examples
+        assert examples.groups is not None
+        first, end = examples.groups[group : group + 2].tolist()
+        if end - first <= SEARCH_TARGETS:
+            return np.arange(first, end)
+        share = None
+        if examples.weights is not None:
+            of_group = examples.weights[first:end].astype(np.float64)
+            share = of_group / of_group.sum()
+        drawn = rng.choice(np.arange(first, end), SEARCH_TARGETS, replace=False, p=share)
+        chosen: NDArray[np.int64] = np.sort(drawn)
+        return chosen
+
     def fresh(
         self, targets: NDArray[np.int32], rows: NDArray[np.int64], rng: np.random.Generator
     ) -> tuple[Tensor, TokenBatch]:
@@ -144,8 +162,9 @@ class Training:
 class WindowBatches:
     """Collates windows: every position with a training example is a shopper.
 
-    Some training examples give a second shopper, with a search for words of the target after or
-    instead of the history.
+    Further shoppers search after or instead of the history: for what was logged, each group of
+    training examples after one search is a shopper; or else, some training examples give a shopper
+    with a search for words of the target.
     """
 
     training: Training
@@ -153,26 +172,31 @@ class WindowBatches:
     width: int
     """Cells per packed row"""
     searches: float
-    """Shoppers with a search per window, mean"""
+    """Shoppers with a synthetic search per window, mean"""
 
     def __call__(self, chosen: Sequence[int]) -> TowersBatch:
-        """Build the batch of some windows, by their position."""
+        """Build the batch of some windows and groups, by their position; groups come last."""
         training, examples, windows = self.training, self.training.examples, self.windows
         rng = training.rng(chosen)
-        spans = [slice(windows.starts[w], windows.ends[w]) for w in chosen]
-        owned = [np.arange(windows.examples[w], windows.examples[w + 1]) for w in chosen]
-        members = np.concatenate(owned)
-        of_window = np.repeat(np.arange(len(chosen)), [len(part) for part in owned])
-        place = examples.ends[members] - 1 - windows.starts[np.asarray(chosen)][of_window]
+        cut = [window for window in chosen if window < len(windows)]
+        spans = [slice(windows.starts[w], windows.ends[w]) for w in cut]
+        owned = [np.arange(windows.examples[w], windows.examples[w + 1]) for w in cut]
+        members = np.concatenate([NOBODY, *owned])
+        of_window = np.repeat(np.arange(len(cut)), [len(part) for part in owned])
+        place = examples.ends[members] - 1 - windows.starts[np.asarray(cut, np.int64)][of_window]
         new = np.ones(len(members), bool)  # whether an example begins another shopper
         new[1:] = (np.diff(of_window) != 0) | (np.diff(place) != 0)
-        searching = rng.permutation(members)[: round(self.searches * len(chosen))]
-        everyone = np.concatenate([members, searching])
+        synthetic = rng.permutation(members)[: round(self.searches * len(cut))]
+        groups = [number - len(windows) for number in chosen if number >= len(windows)]
+        logged = [training.drawn(group, rng) for group in groups]
+        searching = [*synthetic[:, None], *logged]  # training examples of each search
+        everyone = np.concatenate([members, *searching])
         pool = training.pool(everyone, rng)
-        words = [training.search(int(example), rng) for example in searching]
+        words = [training.search(int(example), rng) for example in synthetic]
+        words += [training.inputs.search(examples.searches[group]) for group in groups]
         histories = [examples.items[span] for span in spans]
         interaction_codes = [examples.interaction_codes[span] for span in spans]
-        for example in searching.tolist():
+        for example, *_ in searching:
             kept = slice(1 - self.width, None if rng.random() < HISTORY_KEPT else 0)
             histories.append(examples.history(example)[kept])
             interaction_codes.append(np.append(examples.history_codes(example)[kept], 0))
@@ -181,15 +205,18 @@ class WindowBatches:
         ).tolist():
             interaction_codes[unknown] = np.zeros_like(interaction_codes[unknown])
         # from here on this process's share: whole windows, and searches
-        windowed, searched = (training.processes.owns(len(all_)) for all_ in (chosen, searching))
+        windowed, searched = (training.processes.owns(len(all_)) for all_ in (cut, searching))
         owned_sequences = np.flatnonzero(np.concatenate([windowed, searched])).tolist()
         histories = [histories[sequence] for sequence in owned_sequences]
         interaction_codes = [interaction_codes[sequence] for sequence in owned_sequences]
-        words = [words[search] for search in np.flatnonzero(searched).tolist()]
+        ours_searched = np.flatnonzero(searched).tolist()
+        words = [words[search] for search in ours_searched]
+        found = [searching[search] for search in ours_searched]
         ours = windowed[of_window]
         shoppers = np.cumsum(new[ours]) - 1
-        own = np.concatenate([members[ours], searching[searched]])
-        numbers = np.concatenate([shoppers, 1 + shoppers[-1] + np.arange(len(words))])
+        own = np.concatenate([members[ours], *found])
+        of_search = np.repeat(np.arange(len(words)), [len(part) for part in found])
+        numbers = np.concatenate([shoppers, 1 + shoppers.max(initial=-1) + of_search])
         candidates, own_windows = pool[0], int(windowed.sum())
         rows = (
             candidates
@@ -201,7 +228,9 @@ class WindowBatches:
             shopper = own_windows + search
             sequences[shopper] = np.append(sequences[shopper], np.int32(1 + len(rows) + search))
         packed = pack(sequences, interaction_codes, width=self.width, filler=len(rows))
-        fresh, texts = training.fresh(examples.targets[members], rows, rng)
+        fresh, texts = training.fresh(
+            examples.targets[np.concatenate([members, *logged])], rows, rng
+        )
         last = np.array([len(s) - 1 for s in sequences[own_windows:]], np.int64)
         begins = ours & new
         cells = np.concatenate([place[begins], last])
@@ -218,6 +247,13 @@ class WindowBatches:
             choices=training.choices(pool, own, numbers),
             weight=training.weight(len(own), len(everyone)),
         )
+
+
+def drawn_targets(examples: TrainingExamples) -> NDArray[np.int64]:
+    """(groups,) number of targets that a batch draws of each group of a search."""
+    if examples.groups is None:
+        return NOBODY
+    return np.minimum(np.diff(examples.groups), SEARCH_TARGETS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,15 +55,18 @@ def embed_histories(
     interaction_codes: Sequence[NDArray[np.int32]],
     *,
     length: int,
+    searches: Sequence[Tensor | None] = (),
 ) -> Tensor:
     """Embed shoppers after the last item of each history.
 
     Args:
         tower: User tower in evaluation mode.
         items: (corpus, dimension) item embeddings.
-        histories: Item rows of each shopper, oldest first, none empty.
+        histories: Item rows of each shopper, oldest first; empty only where there is a search.
         interaction_codes: One per item of the histories (`dataset.interaction_codes`).
         length: Number of newest items that are encoded.
+        searches: (dimension,) embedding of each shopper's search, None without one; empty if nobody
+            searched.
 
     Returns:
         (shoppers, dimension) float32, unit length.
@@ -75,7 +78,16 @@ def embed_histories(
             block = slice(start, start + HISTORIES)
             newest = [history[-length:] for history in histories[block]]
             codes = [context[-length:] for context in interaction_codes[block]]
-            packed = pack(newest, codes, width=length, filler=len(items))
+            known = [vector for vector in searches[block] if vector is not None]
+            number = 1 + len(items)
+            for place, vector in enumerate(searches[block]):
+                if vector is not None:
+                    newest[place] = np.append(newest[place], np.int32(number))
+                    codes[place] = np.append(codes[place], np.int32(0))
+                    number += 1
+            width = max(len(sequence) for sequence in newest) if known else length
+            packed = pack(newest, codes, width=max(width, length), filler=len(items))
             last = packed.starts + torch.tensor([len(history) - 1 for history in newest])
-            users.append(tower(items, packed.to(device), last.to(device), nothing))
+            table = torch.stack(known) if known else nothing
+            users.append(tower(items, packed.to(device), last.to(device), table))
     return torch.cat(users)

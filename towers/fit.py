@@ -21,17 +21,23 @@ from dataset.arrays import Dataset
 from dataset.cases import Cases
 from dataset.training_examples import training_examples
 from lineage.processes import Processes
-from towers.batches import TitleBatches, Training, WindowBatches
+from towers.batches import TitleBatches, Training, WindowBatches, drawn_targets
 from towers.config import TowersConfig
 from towers.hard_negatives import HardNegatives
+from towers.history_tower import HistoryTower
 from towers.inputs import TextInputs, Twins
 from towers.model import build_two_tower
-from towers.module import MONITOR, TowersModule
+from towers.module import TowersModule, monitored
 from towers.negative_sampler import NegativeSampler
 from towers.svd_init import svd_embeddings
 from towers.titles_tower import TitlesTower, start_titles_tower
 from towers.untrained import untrained
 from towers.windows import windows
+
+PASSES = 8
+"""Most passes over a log of searches in one epoch"""
+SAMPLED_TEXTS = 4_096
+"""Texts whose principal components start the projection where the corpus need not be read"""
 
 
 def fit_towers(
@@ -72,7 +78,7 @@ def fit_towers(
         loader,
         DataLoader(TensorDataset(torch.zeros(1))),  # validation handles all users at once
         config=config.training,
-        monitor=MONITOR if valid else None,
+        monitor=monitored(valid) if valid else None,
         folder=folder,
     )
     return on_device(module), fitted
@@ -101,6 +107,8 @@ def text_inputs(
         title_special=SpecialTokens.of(reads_titles),
         history_tokens=config.history_tokens,
         unknown=warn_of_unknown_pieces(texts, data.titles, tokenizer, config.backbone),
+        tokenizer=tokenizer,
+        search_tokens=config.search_tokens,
     )
 
 
@@ -161,17 +169,26 @@ def build_module(
     some_trained = 0 < config.item_layers < bert.config.num_hidden_layers
     if cache_below is not None and some_trained and splits(bert):
         module.cache_frozen_states(cache_below)
-    texts = encode_texts(
-        deepcopy(bert),
-        data.texts,
-        load_tokenizer(config.backbone),
-        max_tokens=config.item_tokens,
-        description="corpus",
-        cache_below=cache_below,
-    )
-    module.texts = torch.from_numpy(texts)
-    module.cpu()
-    model.item_tower.fit_projection(module.texts)
+    if not reads_the_corpus(config, source):
+        rows = np.random.default_rng(config.training.seed).permutation(len(source.inputs.texts))
+        some = module.encode_some(np.sort(rows[:SAMPLED_TEXTS]))
+        module.cpu()
+        model.item_tower.fit_projection(some.cpu())
+    elif module.below is not None:
+        module.encode_texts()
+    else:
+        texts = encode_texts(
+            deepcopy(bert),
+            data.texts,
+            load_tokenizer(config.backbone),
+            max_tokens=config.item_tokens,
+            description="corpus",
+            cache_below=cache_below,
+        )
+        module.texts = torch.from_numpy(texts)
+    if reads_the_corpus(config, source):
+        module.cpu()
+        model.item_tower.fit_projection(module.texts)
     if config.residual:
         behaviour = svd_embeddings(
             source.examples, len(purchases), dimension=config.dimension, seed=config.training.seed
@@ -179,8 +196,24 @@ def build_module(
         model.item_tower.fit_behaviour(module.texts, behaviour)
     if isinstance(model.user_tower, TitlesTower):
         start_titles_tower(model.user_tower, model.item_tower, module.texts, data.titles, config)
+    if source.examples.groups is not None and isinstance(model.user_tower, HistoryTower):
+        model.user_tower.trust_items()  # a search begins where the pretrained backbone puts it
     module.average.load_state_dict(model.state_dict())
     return module.train()
+
+
+def reads_the_corpus(config: TowersConfig, source: Training) -> bool:
+    """Whether training needs texts that it does not encode itself.
+
+    It does not where a batch encodes all of its candidates with gradients: no residuals are fitted,
+    nobody has a history, and candidates are the batch's own targets.
+    """
+    examples = source.examples
+    if examples.groups is None or config.residual or config.uniform or config.hard:
+        return True
+    histories = examples.ends > examples.user_starts[examples.user_rows]
+    own = config.item_layers and config.fresh_texts >= 2 * config.training.batch_size
+    return bool(not own or histories.any())
 
 
 def sequence_length(config: TowersConfig) -> int:
@@ -193,15 +226,19 @@ def batches(config: TowersConfig, source: Training) -> DataLoader[int]:
     examples, training = source.examples, config.training
     collate: TitleBatches | WindowBatches
     if config.reads == "titles":
-        sizes = np.ones(len(examples), np.int64)
+        sizes = np.ones(examples.without_search, np.int64)
         collate = TitleBatches(training=source)
     else:
         cut = windows(examples, config.history_length)
-        sizes = cut.ends - cut.starts
+        sizes = np.concatenate([cut.ends - cut.starts, drawn_targets(examples)])
         collate = WindowBatches(
-            training=source, windows=cut, width=sequence_length(config), searches=config.searches
+            training=source,
+            windows=cut,
+            width=sequence_length(config),
+            searches=config.searches if examples.groups is None else 0.0,
         )
-    order = EpochSampler(len(sizes), training.examples_per_epoch, training.seed)
+    passes = 1 if examples.groups is None else PASSES
+    order = EpochSampler(len(sizes), training.examples_per_epoch, training.seed, passes=passes)
     return DataLoader(
         range(len(sizes)),  # type: ignore[arg-type]  # a range is a map-style dataset
         batch_sampler=EpochBatches(order, training.batch_size, sizes, source.processes),

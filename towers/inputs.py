@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
 
-from backbone.tokens import SpecialTokens, TokenTable, history_input, item_input
+from backbone.tokens import SpecialTokens, TokenTable, history_input, item_input, tokenize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,10 @@ class TextInputs:
     """Most word pieces of a history's input."""
     unknown: float = 0.0
     """Share of the texts' word pieces that the tokenizer does not know."""
+    tokenizer: PreTrainedTokenizerBase | None = None
+    """Tokenizer of the items' texts, which also splits logged searches."""
+    search_tokens: int = 16
+    """Most word pieces of a search, including the special tokens."""
 
     def item(self, row: int) -> NDArray[np.int32]:
         """Word pieces of an item's text for the item tower."""
@@ -38,6 +43,12 @@ class TextInputs:
         known = rows[rows < len(self.titles)]
         most = self.history_tokens
         return history_input(self.titles, known, self.title_special, max_tokens=most)
+
+    def search(self, words: str) -> NDArray[np.int32]:
+        """Word pieces of a logged search, for the item tower."""
+        assert self.tokenizer is not None
+        pieces = tokenize([words], self.tokenizer, max_tokens=self.search_tokens - 2)
+        return item_input(pieces[0], self.special)
 
     def corpus(self) -> list[NDArray[np.int32]]:
         """Word pieces of every item's text for the item tower."""

@@ -108,15 +108,20 @@ class ItemTower(nn.Module):
             embeddings = embeddings + residual
         return embeddings
 
-    def embed_words(self, texts: TokenBatch) -> Tensor:
-        """(texts, dimension): embeddings of new items with these texts; also used for searches."""
-        return functional.normalize(self.unnormalised_words(texts), dim=-1)
+    def embed_words(self, texts: TokenBatch, *, learn: bool = False) -> Tensor:
+        """(texts, dimension): embeddings of new items with these texts; also used for searches.
 
-    def unnormalised_words(self, texts: TokenBatch) -> Tensor:
+        Args:
+            texts: Word pieces.
+            learn: Whether the backbone learns from these texts.
+        """
+        return functional.normalize(self.unnormalised_words(texts, learn=learn), dim=-1)
+
+    def unnormalised_words(self, texts: TokenBatch, *, learn: bool = False) -> Tensor:
         """(texts, dimension): `embed_words` before normalisation."""
         if not len(texts.ids):
             return self.projection.weight.new_empty(0, self.projection.out_features)
-        with torch.no_grad():
+        with torch.set_grad_enabled(learn and torch.is_grad_enabled()):
             read = self.read(texts)
         return self.unnormalised(read)
 

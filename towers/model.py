@@ -29,6 +29,11 @@ class TwoTower(nn.Module):
         """Learned temperature, clamped to [0.01, 1]."""
         return self.log_temperature.exp().clamp(0.01, 1.0)
 
+    @property
+    def learns_texts(self) -> bool:
+        """Whether layers of the item tower's backbone are trained."""
+        return any(weights.requires_grad for weights in self.item_tower.bert.parameters())
+
     def merge_adapters(self) -> None:
         """Merge the adapters' weights into the backbones."""
         for tower in (self.user_tower, self.item_tower):
@@ -37,7 +42,7 @@ class TwoTower(nn.Module):
     def users(self, items: Tensor, batch: TowersBatch) -> Tensor:
         """(shoppers, dimension): embeddings of a batch's shoppers, given those of its items."""
         if isinstance(self.user_tower, HistoryTower):
-            searches = self.item_tower.embed_words(batch.searches)
+            searches = self.item_tower.embed_words(batch.searches, learn=self.learns_texts)
             return self.user_tower(items, batch.histories, batch.cells, searches)  # type: ignore[no-any-return]
         return self.user_tower(batch.histories)  # type: ignore[no-any-return]
 

@@ -18,10 +18,10 @@ from backbone.batch import pad
 from backbone.device import autocast, serving_dtype
 from backbone.encode_texts import in_batches, in_order
 from backbone.layers import states_below
-from backbone.optimizer import adamw
+from backbone.optimizer import optimizer_of
 from dataset.cases import Cases
 from dataset.interaction_codes import GAPS
-from evaluation.metrics import recall
+from evaluation.metrics import ndcg, recall
 from evaluation.search import exact_search
 from towers.batches import TowersBatch, Training
 from towers.config import TowersConfig
@@ -32,7 +32,14 @@ from towers.item_tower import ItemTower
 from towers.model import TwoTower
 from towers.sampled_softmax import sampled_softmax
 
-MONITOR = "valid/recall@100"
+MONITOR, OF_SEARCHES = "valid/recall@100", "valid/ndcg@10"
+"""What early stopping looks at, and what it looks at where users search: many searches have all of
+their items among the first 100"""
+
+
+def monitored(valid: Cases) -> str:
+    """Name of the figure that early stopping looks at."""
+    return OF_SEARCHES if valid.searching else MONITOR
 
 
 class TowersModule(LightningModule):
@@ -66,6 +73,7 @@ class TowersModule(LightningModule):
         self.inputs, self.examples = training.inputs, training.examples
         self.hard = training.sampler.hard
         self.below: FrozenStatesCache | None = None
+        self._encoded: list[float] = []  # fingerprint of the weights that encoded the texts
         hidden = model.item_tower.projection.in_features
         texts = torch.zeros(len(training.inputs.texts), hidden)
         self.register_buffer("texts", texts, persistent=False)
@@ -91,7 +99,11 @@ class TowersModule(LightningModule):
 
     @torch.no_grad()
     def encode_texts(self) -> None:
-        """Encode every item's text with the averaged item tower."""
+        """Encode every item's text with the averaged item tower, unless it has already done so."""
+        weights = [float(part.double().sum()) for part in self.average.item_tower.bert.parameters()]
+        if weights == self._encoded:
+            return
+        self._encoded = weights
         if self.below is not None:
             read_on, lengths = partial(self._read_on, self.average.item_tower), self.below.lengths
             with autocast(self.device):
@@ -104,6 +116,16 @@ class TowersModule(LightningModule):
             device=self.device,
             description="corpus",
         )
+
+    @torch.no_grad()
+    def encode_some(self, rows: NDArray[np.int64]) -> Tensor:
+        """(rows, hidden): texts of some items by the averaged item tower."""
+        tower = self.average.item_tower
+        with autocast(self.device):
+            if self.below is not None:
+                return self._read_on(tower, rows).float()
+            texts = [self.inputs.item(int(row)) for row in rows]
+            return tower.read(pad(texts, self.inputs.special.pad).to(self.device)).float()
 
     def _read_on(self, tower: ItemTower, rows: NDArray[np.int64]) -> Tensor:
         assert self.below is not None
@@ -130,8 +152,9 @@ class TowersModule(LightningModule):
         items: Tensor,
         histories: Sequence[NDArray[np.int32]],
         interaction_codes: Sequence[NDArray[np.int32]],
+        searches: Sequence[str] = (),
     ) -> Tensor:
-        """(users, dimension): embeddings of shoppers after their histories."""
+        """(users, dimension): embeddings of shoppers after their histories and searches."""
         self.average.eval()
         tower = self.average.user_tower
         if isinstance(tower, HistoryTower):
@@ -140,7 +163,14 @@ class TowersModule(LightningModule):
             return items[:0]
         if isinstance(tower, HistoryTower):
             length = self.config.history_length
-            return embed_histories(tower, items, histories, interaction_codes, length=length)
+            return embed_histories(
+                tower,
+                items,
+                histories,
+                interaction_codes,
+                length=length,
+                searches=self._embed_searches(searches),
+            )
         return encode(
             tower,
             [self.inputs.history(history) for history in histories],
@@ -148,6 +178,23 @@ class TowersModule(LightningModule):
             device=self.device,
             description="users",
         )
+
+    def _embed_searches(self, searches: Sequence[str]) -> list[Tensor | None]:
+        """(dimension,) embedding of each search, None for an empty one; empty if all are."""
+        places = [place for place, words in enumerate(searches) if words]
+        if not places:
+            return []
+        embedded = encode(
+            self.average.item_tower.embed_words,
+            [self.inputs.search(searches[place]) for place in places],
+            pad_id=self.inputs.special.pad,
+            device=self.device,
+            description="searches",
+        )
+        found: list[Tensor | None] = [None] * len(searches)
+        for place, vector in zip(places, embedded, strict=True):
+            found[place] = vector
+        return found
 
     def on_train_start(self) -> None:
         """Restore the state after the last epoch's validation, for a resumed training."""
@@ -162,7 +209,7 @@ class TowersModule(LightningModule):
         if self.hard is None:
             return
         rng = np.random.default_rng([self.config.training.seed, epoch])
-        chosen = np.sort(rng.permutation(len(self.examples))[: self.config.hard])
+        chosen = np.sort(rng.permutation(self.examples.without_search)[: self.config.hard])
         histories = [self.examples.history(int(example)) for example in chosen]
         interaction_codes = [self.examples.history_codes(int(example)) for example in chosen]
         self.hard.renew(chosen, self.embed_users(items, histories, interaction_codes), items)
@@ -220,11 +267,18 @@ class TowersModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log recall of the validation users over the whole corpus, and mine hard negatives."""
+        if not self.valid and self.hard is None:
+            return
         if self.config.item_layers:
             self.encode_texts()
         items = self.embed_items()
         if self.valid:
-            users = self.embed_users(items, self.valid.histories, self.valid.interaction_codes)
+            users = self.embed_users(
+                items,
+                self.valid.histories,
+                self.valid.interaction_codes,
+                self.valid.searches,
+            )
             _, found = exact_search(
                 users.cpu().numpy(), items.cpu().numpy(), 100, exclude=self.valid.excluded
             )
@@ -232,10 +286,12 @@ class TowersModule(LightningModule):
                 share = float(recall(found, self.valid.targets, k).mean())
                 # of several processes: their mean, so that all stop after the same epoch
                 self.log(f"valid/recall@{k}", share, prog_bar=True, sync_dist=True)
+            mean = float(ndcg(found, self.valid.targets, 10, self.valid.gains).mean())
+            self.log(OF_SEARCHES, mean, prog_bar=True, sync_dist=True)
         self._mine(items, epoch=self.current_epoch + 1)
 
     def configure_optimizers(self) -> Any:
         """AdamW and a learning-rate schedule that advances at each step."""
         steps = int(self.trainer.estimated_stepping_batches)
-        optimizer, schedule = adamw(self.model, self.config.training, steps, self.warmup)
+        optimizer, schedule = optimizer_of(self.model, self.config.training, steps, self.warmup)
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]

@@ -18,7 +18,10 @@ from transformers import PreTrainedTokenizerBase
 from backbone.load import load_tokenizer
 from backbone.training import training_folder
 from dataset.arrays import Dataset, load_dataset
+from dataset.cases import Cases
 from dataset.config import NOTES
+from dataset.histories import NOTHING
+from dataset.searching_cases import searching_cases
 from dataset.validation_users import ValidationUsers
 from lineage.manifest import read_manifest, require_newest_format
 from lineage.stages import (
@@ -26,6 +29,7 @@ from lineage.stages import (
     EMBEDDINGS,
     LAST_TOWERS,
     LENGTHS,
+    SEARCH_EMBEDDINGS,
     TOWERS,
     TRIAL_TOWERS,
     USER_EMBEDDINGS,
@@ -34,9 +38,12 @@ from lineage.stages import (
 from towers.artifact import save_item_tower, save_user_tower
 from towers.config import TowersConfig
 from towers.fit import fit_towers
-from towers.module import MONITOR, TowersModule
+from towers.history_tower import HistoryTower
+from towers.module import TowersModule, monitored
 from towers.untrained import notes_of_refit, notes_of_trial
 
+Shoppers = tuple[Sequence[NDArray[np.int32]], Sequence[NDArray[np.int32]], Sequence[str]]
+"""Histories, interaction codes and searches"""
 EPOCHS, WARMUP = "epochs", "warm-up steps"
 """Keys of facts of the trial that the refit repeats."""
 
@@ -67,13 +74,29 @@ def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     )
     weigh = users.weigh.sample(config.valid_users, 0)
     np.save(folder / WEIGHING_CASES, weigh.places)
+    _save_searches(module, searching_cases(data, weigh), folder)
     return {
-        **_written(config, module, (weigh.histories, weigh.interaction_codes), tokenizer, folder),
-        MONITOR: None if np.isnan(fitted.best) else round(fitted.best, 4),
+        **_written(
+            config,
+            module,
+            (weigh.histories, weigh.interaction_codes, weigh.searches),
+            tokenizer,
+            folder,
+        ),
+        monitored(users.stop): None if np.isnan(fitted.best) else round(fitted.best, 4),
         EPOCHS: fitted.epochs or config.training.max_epochs,
         WARMUP: module.warmup,
         NOTES: notes_of_trial(data, stopping=len(users.stop), epochs=config.training.max_epochs),
     }
+
+
+def _save_searches(module: TowersModule, cases: Cases, folder: Path) -> None:
+    """Write the embeddings of cases that search, which weigh words beside the towers."""
+    if not isinstance(module.average.user_tower, HistoryTower):
+        return
+    items = module.embed_items()
+    searching = (cases.histories, cases.interaction_codes, cases.searches)
+    np.save(folder / SEARCH_EMBEDDINGS, module.embed_users(items, *searching).cpu().numpy())
 
 
 def train(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
@@ -114,28 +137,39 @@ def _refit(
         warmup=decided.facts[WARMUP],
         cache_below=root / "training",
     )
-    known = np.flatnonzero(np.diff(module.examples.user_starts))
-    users = np.random.default_rng(config.training.seed).permutation(known)[: config.valid_users]
-    histories = [data.history(user) for user in users.tolist()]
-    interaction_codes = [data.history_codes(user) for user in users.tolist()]
     return {
-        **_written(config, module, (histories, interaction_codes), tokenizer, folder),
+        **_written(config, module, _sampled(config, data, module), tokenizer, folder),
         EPOCHS: epochs,
         NOTES: notes_of_refit(len(module.examples)),
         "learnt": "everything" if stage == LAST_TOWERS else "everything but the test split",
     }
 
 
+def _sampled(config: TowersConfig, data: Dataset, module: TowersModule) -> Shoppers:
+    """Histories of some users, or some logged searches where there are any."""
+    rng, examples = np.random.default_rng(config.training.seed), module.examples
+    if examples.groups is not None and isinstance(module.average.user_tower, HistoryTower):
+        searches = rng.permutation(np.array(examples.searches))[: config.valid_users].tolist()
+        return [NOTHING] * len(searches), [NOTHING] * len(searches), searches
+    known = np.flatnonzero(np.diff(examples.user_starts))
+    users = rng.permutation(known)[: config.valid_users].tolist()
+    return (
+        [data.history(user) for user in users],
+        [data.history_codes(user) for user in users],
+        (),
+    )
+
+
 def _written(
     config: TowersConfig,
     module: TowersModule,
-    shoppers: tuple[Sequence[NDArray[np.int32]], Sequence[NDArray[np.int32]]],
+    shoppers: Shoppers,
     tokenizer: PreTrainedTokenizerBase,
     folder: Path,
 ) -> Mapping[str, Any]:
     """Write the towers and the embeddings of the corpus and of some shoppers; return facts.
 
-    `shoppers` are their histories and interaction codes.
+    `shoppers` are their histories, interaction codes and searches.
     """
     unnormalised = module.unnormalised_items()
     items = functional.normalize(unnormalised, dim=-1)

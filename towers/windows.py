@@ -27,7 +27,7 @@ class Windows:
 
 
 def windows(examples: TrainingExamples, length: int) -> Windows:
-    """Cover all training examples with spans of at most `length` interactions.
+    """Cover all training examples of histories alone with spans of at most `length` interactions.
 
     A user with more interactions gets several windows. Each later window starts half a window
     before its first example, so that every example sees at least half a window of history, if the
@@ -42,8 +42,9 @@ def windows(examples: TrainingExamples, length: int) -> Windows:
     """
     if length < 2:
         raise ValueError(f"length must be at least 2, got {length}")
-    first_of_user = np.flatnonzero(np.diff(examples.user_rows, prepend=-1))
-    edges = np.append(first_of_user, len(examples))
+    count = examples.without_search
+    first_of_user = np.flatnonzero(np.diff(examples.user_rows[:count], prepend=-1))
+    edges = np.append(first_of_user, count)
     user_starts = examples.user_starts[examples.user_rows[first_of_user]]
     fits = examples.ends[edges[1:] - 1] - user_starts <= length
     starts, firsts = [user_starts[fits]], [first_of_user[fits]]
@@ -52,7 +53,7 @@ def windows(examples: TrainingExamples, length: int) -> Windows:
         starts.append(np.array([start for start, _ in cuts], np.int64))
         firsts.append(edges[user] + np.array([first for _, first in cuts], np.int64))
     order = np.argsort(np.concatenate(firsts))
-    bounds = np.append(np.concatenate(firsts)[order], len(examples))
+    bounds = np.append(np.concatenate(firsts)[order], count)
     return Windows(
         starts=np.concatenate(starts)[order], ends=examples.ends[bounds[1:] - 1], examples=bounds
     )

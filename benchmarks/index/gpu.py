@@ -30,6 +30,7 @@ from index.faiss_store.store import FaissStore
 from index.stage import tune
 from index.tuning import nearest
 from lineage.cli import configure_logging, reported_errors
+from lineage.options import OptionParser
 
 logger = logging.getLogger("benchmarks.index.gpu")
 K, BATCH = 100, 64
@@ -148,7 +149,7 @@ def timed(call: Callable[..., Any], *arguments: object) -> tuple[float, Any]:
 def main() -> None:
     """Measure, print, and write `gpu.json` to the reports' folder."""
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    options = jsonargparse.ArgumentParser(
+    options = OptionParser(
         prog="python -m benchmarks.index.gpu", description="The index on the GPUs of this machine."
     )
     options.add_argument("--reports", type=Path, default=Path("reports"), help="output root")

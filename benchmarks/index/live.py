@@ -108,7 +108,12 @@ class Changing:
         self._journal.append(encoded(changes))
         current = self.items.index.current(known[1::2])
         self.items = self.items.changed(
-            items, vectors, states, origins=known, hidden=current[current >= 0]
+            items,
+            vectors,
+            states,
+            texts=[item.title for item in items],
+            origins=known,
+            hidden=current[current >= 0],
         )
 
     def delete(self) -> None:
@@ -122,6 +127,7 @@ class Changing:
             [],
             np.empty((0, DIMENSION), np.float32),
             np.empty((0, STATE), np.int8),
+            texts=(),
             origins=np.empty(0, np.int64),
             hidden=current[current >= 0],
         )

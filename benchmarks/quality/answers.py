@@ -14,13 +14,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jsonargparse
 import numpy as np
 from tqdm import tqdm
 
 from benchmarks.quality.cascade_lists import history_shopper
 from dataset.arrays import Dataset, load_dataset
 from lineage.cli import configure_logging, reported_errors
+from lineage.options import OptionParser
 from lineage.stages import DATA
 from shortlist_client.api.answer import Answer
 from shortlist_client.api.filters import AnyOf, Filters, Range
@@ -157,16 +157,14 @@ def _difference(line: str, other: str) -> str:
 
 def main() -> None:
     """Record or compare answers."""
-    parser = jsonargparse.ArgumentParser(
-        prog="python -m benchmarks.quality.answers", description=__doc__
-    )
+    parser = OptionParser(prog="python -m benchmarks.quality.answers", description=__doc__)
     commands = parser.add_subcommands(dest="command")
-    recording = jsonargparse.ArgumentParser(description="Record answers of finished stages.")
+    recording = OptionParser(description="Record answers of finished stages.")
     recording.add_argument("--artifacts", type=Path, required=True, help="`artifacts/ml-100k`")
     recording.add_argument("--output", type=Path, required=True, help="JSON Lines file to write")
     recording.add_argument("--users", type=int, default=500, help="number of users")
     commands.add_subcommand("record", recording, help="record an engine's answers")
-    comparing = jsonargparse.ArgumentParser(description="Compare two recordings bit for bit.")
+    comparing = OptionParser(description="Compare two recordings bit for bit.")
     comparing.add_argument("before", type=Path, help="one recording")
     comparing.add_argument("after", type=Path, help="the other")
     commands.add_subcommand("compare", comparing, help="compare two recordings")

@@ -1,7 +1,7 @@
 """Runs the serving engine over test users, one query per user."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,9 +58,12 @@ def history_shopper(data: Dataset, user_row: int, *, place: int | None = None) -
 
 
 def case_shoppers(data: Dataset, cases: Cases) -> list[Shopper]:
-    """A shopper for each case, with the user's interactions before the case's moment."""
+    """A shopper for each case: the user's interactions before the moment, and the search."""
     moments = zip(cases.user_rows.tolist(), cases.places.tolist(), strict=True)
-    return [history_shopper(data, user, place=place) for user, place in moments]
+    return [
+        replace(history_shopper(data, user, place=place), search=cases.search(case))
+        for case, (user, place) in enumerate(moments)
+    ]
 
 
 def cascade_lists(engine: "Engine", data: Dataset, cases: Cases) -> CascadeLists:
@@ -85,7 +88,10 @@ def cascade_lists(engine: "Engine", data: Dataset, cases: Cases) -> CascadeLists
     users = np.empty((len(cases), sources.index.dimension), np.float32)
     for user, history in enumerate(tqdm(cases.histories, desc="towers", unit="user")):
         users[user] = engine.cascade.retriever.embed(
-            history, {}, interaction_codes=cases.interaction_codes[user]
+            history,
+            {},
+            interaction_codes=cases.interaction_codes[user],
+            search=cases.search(user),
         )
         found, _ = sources.nearest(users[user], cases.excluded[user], limit)
         towers[user, : len(found)] = found

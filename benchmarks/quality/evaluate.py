@@ -15,6 +15,7 @@ from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.figures import by_length, decomposition, examples, paired, ratios, slices
 from benchmarks.quality.repeated import by_repeat, come_back
 from benchmarks.quality.saved_lists import LISTS, USERS
+from benchmarks.quality.search_peers import search_peers
 from benchmarks.quality.systems import TRAININGS, baselines, boosted, cases_of, peers
 from benchmarks.quality.timed_peers import buy_again, timed_peers
 from benchmarks.quality.unmeasured import NO_CASES, NO_TREES, stage_notes
@@ -24,8 +25,9 @@ from dataset.cases import Cases
 from evaluation.summary import summarise
 from lineage.manifest import checksum, read_manifest
 from lineage.open_release import open_evaluated
-from lineage.stages import CASCADE, DATA
+from lineage.stages import CASCADE, DATA, TOWERS
 from serving.engine.engine import Engine, EngineConfig
+from towers.config import TowersConfig
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +77,12 @@ def _scored(
     report: Report, config: BenchConfig, *, data: Dataset, cases: Cases, dataset: str, root: Path
 ) -> Report:
     """The report with the figures of every system."""
-    systems = {**baselines(config, data, cases), **peers(data, cases, Path(dataset))}
+    trained = TowersConfig(**read_manifest(root / TOWERS, TOWERS).config)
+    systems = {
+        **baselines(config, data, cases),
+        **peers(data, cases, Path(dataset)),
+        **search_peers(data, cases, trained, LISTED, cache_below=root / "training"),
+    }
     notes = list(report.notes)
     if data.timed:
         by_time, chosen = timed_peers(load_dataset(root / DATA), data, cases, LISTED)
@@ -98,7 +105,12 @@ def _scored(
         notes=(*notes, *([] if trees is not None else [NO_TREES])),
         systems={
             name: summarise(
-                lists, cases.targets, len(data.item_ids), config.seed, users=cases.user_rows
+                lists,
+                cases.targets,
+                len(data.item_ids),
+                config.seed,
+                users=cases.user_rows,
+                gains=cases.gains,
             )
             for name, lists in systems.items()
         },

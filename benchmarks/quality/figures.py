@@ -1,6 +1,7 @@
 """Figures of compared systems: differences, ratios, slices, and the loss at each step."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,12 @@ def paired(config: BenchConfig, systems: Lists, cases: Cases) -> dict[str, Mappi
     """Paired differences between systems, which show whether a stage improves the lists."""
     return {
         f"{first} − {second}": compare(
-            systems[first], systems[second], cases.targets, config.seed, users=cases.user_rows
+            systems[first],
+            systems[second],
+            cases.targets,
+            config.seed,
+            users=cases.user_rows,
+            gains=cases.gains,
         )
         for first, second in COMPARED
         if first in systems and second in systems
@@ -54,7 +60,7 @@ def paired(config: BenchConfig, systems: Lists, cases: Cases) -> dict[str, Mappi
 def ratios(config: BenchConfig, systems: Lists, cases: Cases) -> dict[str, Interval]:
     """NDCG@10 of the cascade divided by that of the peers that know the time, if any."""
     values = {
-        name: over_trainings(ndcg, systems[name], cases.targets, SHOWN)
+        name: over_trainings(partial(ndcg, gains=cases.gains), systems[name], cases.targets, SHOWN)
         for name in ("cascade", *TIMED_PEERS)
         if name in systems
     }
@@ -147,7 +153,7 @@ def by_length(
         )
         label = f"{length} ranked, {np.median(milliseconds):.1f} ms"
         figures[label] = mean_interval(
-            ndcg(shown, cases.targets, SHOWN), users=cases.user_rows, seed=config.seed
+            ndcg(shown, cases.targets, SHOWN, cases.gains), users=cases.user_rows, seed=config.seed
         )
     return figures
 

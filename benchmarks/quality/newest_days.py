@@ -163,7 +163,7 @@ def compare(
 
 def _metrics(lists: NDArray[np.int32], cases: Cases) -> Mapping[str, NDArray[np.float64]]:
     return {
-        "ndcg@10": ndcg(lists, cases.targets, 10),
+        "ndcg@10": ndcg(lists, cases.targets, 10, cases.gains),
         "recall@10": recall(lists, cases.targets, 10),
         "recall@100": recall(lists, cases.targets, LISTED),
     }

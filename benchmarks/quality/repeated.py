@@ -1,6 +1,7 @@
 """Figures of new targets and of targets that the history holds, where items may come back."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,8 @@ from evaluation.intervals import Interval, mean_interval
 from evaluation.metrics import ndcg, recall
 from evaluation.summary import over_trainings
 
-FIGURES = {"recall@10": (recall, 10), "NDCG@10": (ndcg, 10), "recall@100": (recall, 100)}
+FIGURES = {"recall@10": (recall, 10), "NDCG@10": (None, 10), "recall@100": (recall, 100)}
+"""Metric and k; None for NDCG, which counts the targets' gains"""
 
 
 def come_back(cases: Cases) -> bool:
@@ -45,10 +47,15 @@ def by_repeat(
     ):
         having = np.flatnonzero([of_case.any() for of_case in chosen])
         targets = [cases.targets[case][chosen[case]] for case in having]
+        graded = None
+        if cases.gains is not None:
+            graded = [cases.gains[case][chosen[case]] for case in having.tolist()]
         for name, (metric, k) in FIGURES.items() if len(having) else ():
             figures[f"{kind}, {name} ({len(having):,} cases)"] = {
                 system: mean_interval(
-                    over_trainings(metric, lists[..., having, :], targets, k),
+                    over_trainings(
+                        metric or partial(ndcg, gains=graded), lists[..., having, :], targets, k
+                    ),
                     users=cases.user_rows[having],
                     seed=seed,
                 )

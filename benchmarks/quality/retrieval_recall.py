@@ -20,6 +20,7 @@ from benchmarks.quality.systems import Lists, baselines, evaluated_cases, peers
 from benchmarks.quality.untrained import Untrained
 from dataset.arrays import Dataset, load_dataset
 from dataset.cases import Cases
+from dataset.searching_cases import some_words
 from evaluation.intervals import Interval, difference_interval, mean_interval
 from evaluation.metrics import ndcg, recall
 from evaluation.search import exact_search
@@ -34,7 +35,6 @@ LISTED = 200
 RECALL_AT = (10, 100, 200)
 SEARCHING = 2_000
 """Largest number of users whose searches are measured"""
-SEARCH_WORDS = 3
 Values = Mapping[str, NDArray[np.float64]]
 
 
@@ -91,7 +91,11 @@ def values(data: Dataset, lists: NDArray[np.int32], cases: Cases) -> Values:
     rare_recall = np.full(len(cases), np.nan)
     if len(chosen):
         rare_recall[chosen] = recall(lists[chosen], [rare[user] for user in chosen], 100)
-    return {**figures, "ndcg@10": ndcg(lists, cases.targets, 10), "rare recall@100": rare_recall}
+    return {
+        **figures,
+        "ndcg@10": ndcg(lists, cases.targets, 10, cases.gains),
+        "rare recall@100": rare_recall,
+    }
 
 
 def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, Interval]]:
@@ -145,7 +149,8 @@ def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, 
 def one_target(cases: Cases, seed: int) -> Cases:
     """The same users, each with one random target."""
     rng = np.random.default_rng(seed)
-    return replace(cases, targets=[rng.choice(targets, 1) for targets in cases.targets])
+    targets = [rng.choice(targets, 1) for targets in cases.targets]
+    return replace(cases, targets=targets, gains=None)
 
 
 def search_lists(
@@ -161,7 +166,7 @@ def search_lists(
         seed: Seed of the choice of words.
     """
     rng = np.random.default_rng(seed)
-    searches = [_words(data.titles[int(target)], rng) for (target,) in cases.targets]
+    searches = [some_words(data.titles[int(target)], rng) for (target,) in cases.targets]
     empty = [cases.histories[0][:0]] * len(cases)
     shoppers = {
         "search alone": (empty, empty),
@@ -171,18 +176,29 @@ def search_lists(
     lists = {"search alone, untrained text": untrained.like_searches(searches, cases, LISTED)}
     for name, (histories, interaction_codes) in shoppers.items():
         inputs = zip(histories, interaction_codes, searches, strict=True)
-        embeddings = [
-            retriever.embed(history, {}, interaction_codes=codes, search=search)
-            for history, codes, search in tqdm(inputs, name, len(cases), unit="user", leave=False)
+        embeddings = np.stack(
+            [
+                retriever.embed(history, {}, interaction_codes=codes, search=search)
+                for history, codes, search in tqdm(
+                    inputs, name, len(cases), unit="user", leave=False
+                )
+            ]
+        )
+        lists[f"{name}, towers"] = exact_search(embeddings, items, LISTED, exclude=cases.excluded)[
+            1
         ]
-        lists[name] = exact_search(np.stack(embeddings), items, LISTED, exclude=cases.excluded)[1]
+        lists[name] = np.full((len(cases), LISTED), -1, np.int32)
+        recalled = retriever.sources.shortlists(
+            embeddings,
+            histories,
+            LISTED,
+            uses_neighbours=[False] * len(cases),
+            excluded=cases.excluded,
+            searches=searches,
+        )
+        for case, found in enumerate(recalled):
+            lists[name][case, : len(found.rows)] = found.rows
     return lists
-
-
-def _words(title: str, rng: np.random.Generator) -> str:
-    words = title.split()
-    start = int(rng.integers(max(1, len(words) - SEARCH_WORDS + 1)))
-    return " ".join(words[start : start + SEARCH_WORDS])
 
 
 def _means(figures: Values, cases: Cases, seed: int) -> dict[str, Interval]:

@@ -26,6 +26,7 @@ def with_interactions(
         times=np.asarray(data.times)[kept],
         moments=np.asarray(data.moments)[kept],
         actions=np.asarray(data.actions)[kept],
+        searches=None if data.searches is None else data.searches.take(kept),
         splits=np.asarray(data.splits if splits is None else splits)[kept],
     )
     return replace(fewer, popularity=fewer.popularity_before(VALID))

@@ -107,8 +107,10 @@ def boosted(
             history,
             size,
             interaction_codes=cases.interaction_codes[case],
+            uses_neighbours=not cases.search(case),
             excluded=cases.excluded[case],
             when=when,
+            search=cases.search(case),
         )
         columns = features(
             history,

@@ -83,7 +83,7 @@ def choose(trial: Dataset) -> Chosen:
     pairs = {pair: peers.knn(*pair) for pair in product(HALF_LIVES, EXPONENTS)}
 
     def quality(lists: NDArray[np.int32]) -> float:
-        return float(ndcg(lists, cases.targets, 10).mean())
+        return float(ndcg(lists, cases.targets, 10, cases.gains).mean())
 
     half_life, exponent = max(pairs, key=lambda pair: quality(pairs[pair]))
     window = max(windows, key=lambda days: quality(windows[days]))

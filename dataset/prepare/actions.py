@@ -1,14 +1,17 @@
 """The weights of actions in tables: names folded, rows weighted, and what the report says."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
 from dataset.actions import PLAIN, can_undo, described, fold_action, raw_weights, without_weight
 from dataset.prepare.schema import ACTION, SPLIT, WEIGHT
+from lineage.yaml_lines import option_line
 
 SHOWN = 5
 """Most names in a note"""
+TO_FILL = "WEIGHT"
+"""Stands for a number in a line that a message offers"""
 
 
 def folded(column: str) -> pl.Expr:
@@ -46,6 +49,17 @@ def actions_of(events: pl.DataFrame, code: int | None = None) -> list[str]:
     return sorted(chosen[ACTION].unique().to_list())
 
 
+def positive(names: Collection[str], given: Mapping[str, float]) -> list[str]:
+    """Names of positive weight, sorted; without "" for no action.
+
+    Args:
+        names: Folded names.
+        given: Weights of the configuration.
+    """
+    known = raw_weights(given)
+    return sorted(name for name in names if name and known.get(name, PLAIN) > 0)
+
+
 def notes_on_actions(
     names: list[str], weights: Mapping[str, float], given: Mapping[str, float]
 ) -> list[str]:
@@ -78,10 +92,10 @@ def _without_effect(names: list[str], given: Mapping[str, float]) -> list[str]:
     ]
     if not idle or not positive:
         return []
+    line = _line({**given, **dict.fromkeys(idle, -max(positive))})
     return [
         f"column {ACTION!r} has names that take nothing away, because every action weighs more "
-        f"than they do: {', '.join(idle[:SHOWN])}; set it in data.yaml: "
-        f"`actions: {{{idle[0]}: {-max(positive):g}}}`"
+        f"than they do: {', '.join(idle[:SHOWN])}; set it in data.yaml: `{line}`"
     ]
 
 
@@ -93,6 +107,24 @@ def _without_weight(names: list[str], given: Mapping[str, float]) -> list[str]:
     more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
     return [
         f"column {ACTION!r} has names without a weight, which count {PLAIN:g}: "
-        f"{', '.join(missing[:SHOWN])}{more}; set them in data.yaml, beside view 1, cart 3, "
-        f"purchase 8 and refund -8: `actions: {{{', '.join(f'{name}: 1' for name in missing)}}}`"
+        f"{', '.join(missing[:SHOWN])}{more}; set them in data.yaml, beside view 1, cart 3 and "
+        f"purchase 8, with a negative weight for what takes a purchase back, such as refund -8: "
+        f"{weights_to_fill(missing, given)}"
     ]
+
+
+def weights_to_fill(names: Collection[str], given: Mapping[str, float]) -> str:
+    """The line of data.yaml that weighs actions; it is refused until every WEIGHT is a number.
+
+    Args:
+        names: Folded names whose meaning nobody but the shop knows.
+        given: Weights of the configuration, which stay in the line.
+    """
+    line = _line({**given, **dict.fromkeys(names, TO_FILL)})
+    return f"`{line}` with a number for each {TO_FILL}"
+
+
+def _line(weights: Mapping[str, float | str]) -> str:
+    """The line of data.yaml with some weights, whole numbers without a point."""
+    whole = {name: int(w) for name, w in weights.items() if w != TO_FILL and float(w).is_integer()}
+    return option_line("actions", {**weights, **whole})

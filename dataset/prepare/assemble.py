@@ -17,12 +17,15 @@ from dataset.prepare.schema import (
     ITEM,
     MOMENT,
     ORDER,
+    RELEVANCE,
+    SEARCH,
     SPLIT,
     TEXT,
     TIME,
     TITLE,
     USER,
 )
+from dataset.searches import NO_SEARCH, Searches
 
 ITEM_ROW, USER_ROW = "item_row", "user_row"
 
@@ -96,8 +99,25 @@ def to_arrays(
         splits=splits,
         popularity=np.zeros(len(items)),
         action_weights=relative_weights(used, actions or {}),
+        searches=_searches(events),
     )
     return replace(data, popularity=data.popularity_before(VALID))
+
+
+def _searches(events: pl.DataFrame) -> Searches | None:
+    """Search and relevance of every interaction; None if there is a column of neither."""
+    if SEARCH not in events.columns and RELEVANCE not in events.columns:
+        return None
+    of = np.full(len(events), NO_SEARCH, np.int32)
+    relevance = np.ones(len(events), np.float32)
+    texts: list[str] = []
+    if SEARCH in events.columns:
+        texts = events.filter(pl.col(SEARCH) != "")[SEARCH].unique().sort().to_list()
+        places = {text: place for place, text in enumerate(texts)}
+        of[:] = [places.get(text, NO_SEARCH) for text in events[SEARCH].to_list()]
+    if RELEVANCE in events.columns:
+        relevance[:] = events[RELEVANCE].to_numpy()
+    return Searches(texts=StringColumn.of(texts), of=of, relevance=relevance)
 
 
 def _timed(events: pl.DataFrame) -> bool:

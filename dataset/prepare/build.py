@@ -29,7 +29,7 @@ from dataset.prepare.option_rules import (
 from dataset.prepare.privacy import ERASED, PrivacyFiles
 from dataset.prepare.recency import note_on, when_added
 from dataset.prepare.repeats import notes_on_repeats, with_repeats
-from dataset.prepare.reused_baskets import divided_baskets
+from dataset.prepare.reused_baskets import divided_baskets, note_on_reused
 from dataset.prepare.schema import (
     ITEM,
     TEXT,
@@ -38,6 +38,7 @@ from dataset.prepare.schema import (
 )
 from dataset.prepare.sources import Source
 from dataset.prepare.split import Splitted, assign_split, cut_times
+from dataset.prepare.tables.blank_rows import RULE as BLANK_ROWS
 from dataset.prepare.text_lengths import cut_table
 from dataset.prepare.unknown_ids import unknown_ids
 from dataset.prepare.validation import InputError, Table, first_rows, reading
@@ -45,10 +46,12 @@ from dataset.prepare.without_user import TABLE as BASKETS
 from dataset.prepare.without_user import (
     clean_baskets,
     divided,
+    note_on_idle,
     said_of,
     split_baskets,
     to_baskets,
 )
+from lineage.counted import counted
 from lineage.manifest import is_up_to_date, writing
 from lineage.stages import DATA
 
@@ -57,6 +60,8 @@ REMEDIES = {
     NO_TITLE: "; fill the titles, or map another column in data.yaml: `columns: {name: title}`"
 }
 OPTIONS = "; change the options of this rule in data.yaml"
+MAY_BE_ALL = (ERASED, BLANK_ROWS)
+"""Rules that may leave no interactions: then the shop has none"""
 WITHOUT_USER = "without user"
 """Fact of the stage: baskets without a user, and their interactions by split."""
 OPEN = PrivacyFiles()
@@ -103,10 +108,14 @@ def build(
         with reading(source.interactions.path):
             splitted = assign_split(cleaned.interactions, config)
             items, users, events = collected(cleaned.items, splitted.interactions)
-        notes = [*kept.findings.notes, *tables.interactions.findings.notes]
-        for table in (kept, tables.interactions):
-            for note in table.findings.notes:
-                logger.warning("%s: %s", table.path, note)
+        of_tables = {
+            (table.path, note): note
+            for table in (kept, tables.interactions)
+            for note in table.findings.notes
+        }
+        for path, note in of_tables:  # one file may be both tables
+            logger.warning("%s: %s", path, note)
+        notes = list(of_tables.values())
         columns = kept.frame.collect_schema().names()
         of_options = notes_on_options(source, columns, events, splitted, config)
         for note in (*splitted.notes, *of_options):
@@ -151,8 +160,7 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
     with reading(tables.interactions.path):
         of_users, without, aside = divided(tables.interactions.frame)
         interactions, steps = privacy.apply(of_users)
-        interactions, of_ids = divided_baskets(interactions)
-        tables.interactions.findings.notes.extend([of_ids] if of_ids else [])
+        interactions, reused = divided_baskets(interactions, config.actions)
         cleaned = clean(
             tables.items.frame,
             interactions,
@@ -160,12 +168,15 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
             item_core=config.item_core,
             caps=caps_of(config),
         )
-        if without is not None:
-            without, of_ids = divided_baskets(without)
-            tables.interactions.findings.notes.extend([of_ids] if of_ids else [])
+        if without is None:
+            notes = [note_on_reused(reused)]
+        else:
+            without, reused_without = divided_baskets(without, config.actions)
             baskets, of_baskets = clean_baskets(without, cleaned.items)
             cleaned = replace(cleaned, baskets=baskets, report=(*cleaned.report, *of_baskets))
-            tables.interactions.findings.notes.append(said_of(baskets))
+            idle = note_on_idle(baskets, config.actions)
+            notes = [note_on_reused(reused, reused_without), said_of(baskets), idle]
+        tables.interactions.findings.notes.extend(note for note in notes if note)
     before = (*tables.items.findings.dropped, *tables.interactions.findings.dropped, *aside)
     cleaned = replace(cleaned, report=(*before, *steps, *cleaned.report))
     unknown = ""
@@ -176,7 +187,7 @@ def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = O
             unknown = _unknown(step, interactions.unique(), tables.items.frame)
         if step.lost.users:
             tables.interactions.findings.notes.append(_left_out(step))
-        if step.rows_in and not step.rows_out and step.rule != ERASED:
+        if step.rows_in and not step.rows_out and step.rule not in MAY_BE_ALL:
             table: Table = getattr(tables, step.table)
             with reading(table.path):
                 rows = table.frame.head(3).collect()
@@ -198,7 +209,8 @@ def _unknown(step: Dropped, interactions: pl.LazyFrame, items: pl.LazyFrame) -> 
     said = [found.message(step.rows_in)] if found.rows else []
     if untitled := step.rows - found.rows:
         said.append(
-            f"{untitled:,} of {step.rows_in:,} interactions are on items without a title; "
+            f"{untitled:,} of {counted(step.rows_in, 'interaction')} "
+            f"{'is' if untitled == 1 else 'are'} on items without a title; "
             "fill the titles to keep them"
         )
     return "; ".join(said)
@@ -216,7 +228,7 @@ def caps_of(config: DataConfig) -> Caps:
 
 def _left_out(step: Dropped) -> str:
     """What a cap dropped, without the users' ids: notes are logged and published."""
-    who = "1 user" if step.lost.users == 1 else f"{step.lost.users:,} users"
+    who = counted(step.lost.users, "user")
     return (
         f"{step.rule!r} leaves out {step.rows:,} of {step.rows_in:,} interactions ({who}); "
         "`cleaning.json` names those who lost most"

@@ -11,7 +11,8 @@ from dataset.config import Duplicates
 from dataset.prepare.actions import folded
 from dataset.prepare.catalogue.canonical_items import canonical_items
 from dataset.prepare.checked_times import mixed_times, time_rules, with_times
-from dataset.prepare.column_names import nearest, suggestion
+from dataset.prepare.column_guesses import mapping_line, note_on
+from dataset.prepare.drop_remedy import drop_line
 from dataset.prepare.ids import (
     AS_IDS,
     id_rules,
@@ -35,6 +36,7 @@ from dataset.prepare.schema import (
     USER,
     is_string,
 )
+from dataset.prepare.search_columns import search_columns
 from dataset.prepare.sources import Source
 from dataset.prepare.time_zones import note_on_zones
 from dataset.prepare.timestamps import is_time
@@ -42,11 +44,13 @@ from dataset.prepare.validation import (
     Rule,
     Table,
     checked,
+    guess,
     read_schema,
     require,
     require_columns,
     require_type,
     require_unbroken,
+    suggestion,
 )
 
 SPLITS = ("train", "valid", "test")
@@ -80,13 +84,14 @@ def canonical(
         Items with all columns that can be used. Interactions with `user_id` (null only in rows
         with a basket), `item_id` and the optional columns they had: `order` (int), `time` (Unix
         microseconds), `basket` (text, null for none), `action` (text, empty for none), `split`
-        (`train`, `valid`, `test`). Notes on timestamps that are read in several ways.
+        (`train`, `valid`, `test`), `search` (text, empty for none), `relevance` (at least 0). Notes
+        on timestamps that are read in several ways.
 
     Raises:
         InputError: rules are broken; names all of them.
     """
     found = examined(source, earliest=earliest, now=now, duplicates=duplicates, actions=actions)
-    require_unbroken(found.items, found.interactions)
+    require_unbroken(found.items, found.interactions, lines=found.lines)
     return found
 
 
@@ -100,13 +105,36 @@ def examined(
 ) -> Source:
     """Like `canonical`, but leaves broken rules in the findings; such a table is not canonical."""
     earliest, now = source.earliest or earliest, time.time() if now is None else now
-    return replace(
+    found = replace(
         source,
         items=checked(source.items, lambda items: canonical_items(items, duplicates, actions)),
         interactions=checked(
             source.interactions, lambda events: _checked_interactions(events, earliest, now)
         ),
     )
+    return _with_lines(found, source)
+
+
+def _with_lines(found: Source, source: Source) -> Source:
+    """A checked source with the lines that leave rows out and map its guessed columns.
+
+    Guesses are only a note if no rule is broken.
+
+    Args:
+        found: The checked tables.
+        source: The tables with all columns of the files.
+    """
+    tables = (source.items, source.interactions)
+    dropping = drop_line([rule for table in tables for rule in table.findings.drops], found.drop)
+    lines, line = ((dropping,) if dropping else ()), mapping_line(*tables)
+    if not line:
+        return replace(found, lines=lines)
+    if any(table.findings.broken for table in tables):
+        said = f"to map all columns that are probably meant, write in data.yaml: {line}"
+        return replace(found, lines=(*lines, said))
+    guesses = {**tables[0].findings.guesses, **tables[1].findings.guesses}
+    tables[1].findings.notes.append(note_on(guesses, line))
+    return found
 
 
 def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
@@ -121,7 +149,8 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
     if TIMESTAMP not in schema and ORDER not in schema:
         events.refuse(
             f"column {TIMESTAMP!r} or {ORDER!r} must exist, "
-            f"got the columns {list(schema)}{suggestion(TIMESTAMP, schema) or NO_TIMES}"
+            f"got the columns {list(schema)}"
+            f"{suggestion(events, TIMESTAMP) or suggestion(events, ORDER) or NO_TIMES}"
         )
     events.findings.notes.extend(_unused(events, schema))
     columns, rules = dict[str, pl.Expr](), list[Rule]()
@@ -129,7 +158,7 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
         require_type(events, name, "be text or whole numbers", is_id, remedy=AS_IDS)
         if name in schema:
             columns[name] = _or_null(name, schema[name])
-            required = _required_user(schema) if name == USER else None
+            required = _required_user(events, schema) if name == USER else None
             rules += id_rules(name, schema[name], required=required)
     if ORDER in schema:
         require_type(
@@ -168,7 +197,9 @@ def _checked_interactions(events: Table, earliest: str, now: float) -> Table:
         require_type(events, ACTION, "be text", is_string, remedy=_as_actions(named(ACTION)))
         rules.append(short(ACTION))
         columns[ACTION] = folded(ACTION)
-    require(events, rules)
+    of_search, more = search_columns(events, schema)
+    columns |= of_search
+    require(events, [*rules, *more])
     if not events.findings.broken:
         zones = note_on_zones(events)
         events.findings.notes.extend([*mixed_times(events), *([zones] if zones else [])])
@@ -196,18 +227,16 @@ def _unused(events: Table, schema: pl.Schema) -> list[str]:
     ]
 
 
-def _required_user(schema: pl.Schema) -> Rule:
+def _required_user(events: Table, schema: pl.Schema) -> Rule:
     """Who must have a user: every row, or every one that has no basket."""
     if BASKET in schema and is_id(schema[BASKET]):
         return user_or_basket(USER, schema[USER], BASKET, schema[BASKET])
     rule = not_empty(USER, schema[USER])
-    near = nearest(BASKET, schema)
-    column = near if near is not None else "invoice"
-    return replace(
-        rule,
-        remedy=f"{rule.remedy}; rows of a basket may lack them, if its column is mapped in "
-        f"data.yaml: `columns: {{{column}: {BASKET}}}`",
-    )
+    if near := guess(events, BASKET):
+        keeps = f"map {near!r} to {BASKET!r} by `columns`: rows of a basket may lack them"
+        return replace(rule, remedy=f"{keeps}; or fill the ids", may_stay=True)
+    others = f"rows of a basket may lack them, if `columns` maps its column to {BASKET!r}"
+    return replace(rule, remedy=f"{rule.remedy}; {others}")
 
 
 def _or_null(column: str, kind: pl.DataType) -> pl.Expr:

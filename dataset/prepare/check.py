@@ -11,7 +11,7 @@ import polars as pl
 from dataset.actions import in_words, relative_weights
 from dataset.config import DataConfig
 from dataset.interaction_codes import MICROSECONDS
-from dataset.prepare.actions import actions_of, doubts_about_actions
+from dataset.prepare.actions import doubts_about_actions
 from dataset.prepare.attributes import kind_of
 from dataset.prepare.build import cleaned_tables
 from dataset.prepare.canonical import examined
@@ -25,6 +25,8 @@ from dataset.prepare.schema import (
     BASKET,
     ITEM,
     ORDER,
+    RELEVANCE,
+    SEARCH,
     SPLIT,
     TIME,
     TIMESTAMP,
@@ -49,6 +51,8 @@ USES = {
     BASKET: "basket",
     ACTION: "action",
     SPLIT: "split",
+    SEARCH: "search",
+    RELEVANCE: "relevance",
 }
 
 
@@ -91,13 +95,15 @@ class CheckReport:
     interactions: int = 0
     splits: Mapping[str, int] = field(default_factory=dict)
     times: tuple[str, str] | None = None
-    """First and last time, UTC; None without timestamps."""
+    """First and last time of the interactions, UTC; None without timestamps."""
     actions: Mapping[str, int] = field(default_factory=dict)
-    """Interactions of each action, most frequent first."""
+    """Interactions of each action after cleaning, most frequent first."""
+    without_user: Mapping[str, int] = field(default_factory=dict)
+    """Rows without a user of each action after cleaning, most frequent first."""
     action_weights: Mapping[str, str] = field(default_factory=dict)
     """How much each action counts, in words."""
     unknown_items: float | None = None
-    """Share of the interactions whose item is not in the catalogue."""
+    """Share of the interactions before cleaning whose item is not in the catalogue."""
     dropped: Sequence[Dropped] = ()
 
 
@@ -111,11 +117,11 @@ def check_source(dataset: str, cache: Path, config: DataConfig) -> CheckReport:
         source, earliest=config.earliest, duplicates=config.duplicates, actions=config.actions
     )
     found = (tables.items.findings, tables.interactions.findings)
-    of_tables = [message for each in found for message in each.broken]
+    of_tables = list(dict.fromkeys(message for each in found for message in each.broken))
     report = CheckReport(
         dataset=dataset,
         broken=of_tables,
-        warnings=[note for each in found for note in each.notes],
+        warnings=list(dict.fromkeys(note for each in found for note in each.notes)),
     )
     options = dict[str, str]()
     try:
@@ -126,7 +132,8 @@ def check_source(dataset: str, cache: Path, config: DataConfig) -> CheckReport:
             options = {**options, **of_split, **options}
     except InputError as error:
         of_tables = [*of_tables, *str(error).split("\n")]
-    return replace(report, broken=[*of_tables, *options.values()])
+    broken = list(dict.fromkeys([*of_tables, *options.values(), *tables.lines]))
+    return replace(report, broken=broken)
 
 
 def _tables(source: Source, canonical: Source, config: DataConfig) -> dict[str, TableReport]:
@@ -201,7 +208,6 @@ def _figures(
     with reading(tables.interactions.path):
         rows = events.select(pl.len()).collect().item()
         unknown = unknown_ids(events, kept.frame).rows / max(rows, 1)
-    report = replace(report, unknown_items=unknown, times=_times(events), actions=_actions(events))
     cleaned = cleaned_tables(config, replace(tables, items=kept))
     splitted = assign_split(cleaned.interactions, config)
     path, events_of_users = tables.interactions.path, splitted.interactions.collect()
@@ -210,29 +216,26 @@ def _figures(
         field_lines(cleaned.items.collect())
     except InputError as error:
         broken[ITEM] = str(error)
-    weights = _weights(cleaned, config)
-    tables.interactions.findings.notes.extend(
-        doubts_about_actions(list(report.actions), config.actions)
-    )
+    of_users, without = _actions(events_of_users), _actions(cleaned.baskets)
+    names = sorted({*of_users, *without})
+    weights = relative_weights(set(names), config.actions)
+    tables.interactions.findings.notes.extend(doubts_about_actions(names, config.actions))
     warnings = [note for table in (kept, tables.interactions) for note in table.findings.notes]
     columns = kept.frame.collect_schema().names()
     of_options = notes_on_options(tables, columns, events_of_users, splitted, config)
     warnings += [*splitted.notes, *of_options]
-    shown = {name: in_words(weights.get(name, weights[""])) for name in report.actions}
-    counts = _counts(cleaned, splitted.interactions)
     report = replace(
-        report, dropped=cleaned.report, warnings=warnings, action_weights=shown, **counts
+        report,
+        unknown_items=unknown,
+        times=_times(events_of_users),
+        actions=of_users,
+        without_user=without,
+        dropped=cleaned.report,
+        warnings=list(dict.fromkeys(warnings)),
+        action_weights={name: in_words(weights.get(name, weights[""])) for name in names},
+        **_counts(cleaned, splitted.interactions),
     )
     return report, broken
-
-
-def _weights(cleaned: Cleaned, config: DataConfig) -> Mapping[str, float]:
-    used = set[str]()
-    if ACTION in cleaned.interactions.collect_schema():
-        used.update(actions_of(cleaned.interactions.select(ACTION).unique().collect()))
-    if cleaned.baskets is not None:
-        used.update(actions_of(cleaned.baskets))
-    return relative_weights(used, config.actions)
 
 
 def _counts(cleaned: Cleaned, events: pl.LazyFrame) -> dict[str, Any]:
@@ -250,10 +253,10 @@ def _counts(cleaned: Cleaned, events: pl.LazyFrame) -> dict[str, Any]:
     }
 
 
-def _times(events: pl.LazyFrame) -> tuple[str, str] | None:
-    if TIME not in events.collect_schema():
+def _times(events: pl.DataFrame) -> tuple[str, str] | None:
+    if TIME not in events.columns:
         return None
-    first, last = events.select(first=pl.col(TIME).min(), last=pl.col(TIME).max()).collect().row(0)
+    first, last = events.select(first=pl.col(TIME).min(), last=pl.col(TIME).max()).row(0)
     return None if first is None else (_shown(first), _shown(last))
 
 
@@ -261,8 +264,8 @@ def _shown(microseconds: int) -> str:
     return datetime.fromtimestamp(microseconds / MICROSECONDS, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _actions(events: pl.LazyFrame) -> dict[str, int]:
-    if ACTION not in events.collect_schema():
+def _actions(events: pl.DataFrame | None) -> dict[str, int]:
+    if events is None or ACTION not in events.columns:
         return {}
-    counts = events.group_by(ACTION).len().sort(["len", ACTION], descending=[True, False]).collect()
+    counts = events.group_by(ACTION).len().sort(["len", ACTION], descending=[True, False])
     return dict(counts.iter_rows())

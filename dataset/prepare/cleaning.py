@@ -7,10 +7,10 @@ from typing import Any
 import polars as pl
 
 from dataset.prepare.caps import Caps, Lost, capped
-from dataset.prepare.schema import ITEM, TITLE, USER
+from dataset.prepare.schema import ITEM, RELEVANCE, TITLE, USER
 
 NO_CAPS, NOBODY = Caps(), Lost()
-NO_TITLE, UNKNOWN_ITEM = "no title", "unknown item"
+NO_TITLE, UNKNOWN_ITEM, IRRELEVANT = "no title", "unknown item", "relevance 0"
 """Names of rules"""
 
 
@@ -54,7 +54,7 @@ def clean(
     item_core: int,
     caps: Caps = NO_CAPS,
 ) -> Cleaned:
-    """Apply every rule, in this order: missing titles, duplicates, unknown items, caps, k-core.
+    """Apply every rule: missing titles, duplicates, relevance 0, unknown items, caps, k-core.
 
     Args:
         items: `item_id`, `title` and any other columns.
@@ -65,7 +65,10 @@ def clean(
     """
     titled = with_title(items)
     distinct = interactions.unique()
-    known = of_known_items(distinct, titled)
+    relevant, graded = distinct, RELEVANCE in distinct.collect_schema()
+    if graded:
+        relevant = distinct.filter(pl.col(RELEVANCE) > 0)
+    known = of_known_items(relevant, titled)
     of_caps = capped(known, caps)
     human = [known, *(step.kept for step in of_caps)]
     core = k_core(human[-1], user_core=user_core, item_core=item_core)
@@ -74,7 +77,8 @@ def clean(
     steps = [
         ("items", NO_TITLE, items, titled),
         ("interactions", "exact duplicate", interactions, distinct),
-        ("interactions", UNKNOWN_ITEM, distinct, known),
+        *([("interactions", IRRELEVANT, distinct, relevant)] if graded else []),
+        ("interactions", UNKNOWN_ITEM, relevant, known),
         *(("interactions", step.rule, *pair) for step, pair in of_human),
         ("interactions", f"user core {user_core}, item core {item_core}", human[-1], core),
         ("items", f"item core {item_core}", titled, kept),

@@ -1,53 +1,13 @@
-"""Names of a shop's columns: the configured mapping, and suggestions for missing ones."""
+"""Names of a shop's columns: the configured mapping."""
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 
 import polars as pl
 
-from dataset.prepare.schema import ACTION, BASKET, ITEM, TIMESTAMP, TITLE, USER
-
-KNOWN: Mapping[str, tuple[str, ...]] = {
-    ITEM: (
-        *(
-            "asin",
-            "parentasin",
-            "sku",
-            "item",
-            "id",
-            "productid",
-            "product",
-            "articleid",
-            "article",
-        ),
-        *(
-            "variantid",
-            "goodsid",
-            "movieid",
-            "bookid",
-            "iid",
-            "stockcode",
-            "productcode",
-            "itemcode",
-        ),
-    ),
-    USER: (
-        *("customerid", "customer", "user", "uid", "visitorid", "clientid", "accountid"),
-        *("reviewerid", "memberid", "shopperid", "buyerid", "personid", "sessionid"),
-    ),
-    TITLE: ("name", "productname", "producttitle", "itemname", "itemtitle", "label", "description"),
-    TIMESTAMP: (
-        *("time", "ts", "date", "datetime", "eventtime", "createdat", "unixtime", "orderdate"),
-        *("unixreviewtime", "invoicedate", "purchasedate", "occurredat"),
-    ),
-    BASKET: (
-        *("basketid", "invoice", "invoiceno", "invoiceid", "invoicenumber", "orderid", "orderno"),
-        *("ordernumber", "transactionid", "transaction", "receiptid", "receipt", "cartid"),
-    ),
-    ACTION: ("event", "eventtype", "type", "behavior", "behaviour", "eventname", "actiontype"),
-}
-"""Names that other tools and exports give a column, in small letters and digits alone."""
+from dataset.prepare.drop_remedy import quoted
+from lineage.yaml_lines import option_line
 
 
 def mapped(frame: pl.LazyFrame, columns: Mapping[str, str]) -> pl.LazyFrame:
@@ -62,24 +22,25 @@ def mapped(frame: pl.LazyFrame, columns: Mapping[str, str]) -> pl.LazyFrame:
     return frame.rename({theirs: ours for ours, theirs in targets.items() if ours not in present})
 
 
-def suggestion(name: str, present: Iterable[str]) -> str:
-    """The end of an error about a missing column: how to map the nearest one; empty without one."""
-    near = nearest(name, present)
-    return (
-        f"; if {near!r} is meant, map it in data.yaml: `columns: {{{near}: {name}}}`"
-        if near
-        else ""
-    )
+def mapped_twice(path: Path, present: list[str], columns: Mapping[str, str]) -> list[str]:
+    """What is wrong with columns of one table that would get the same name; says how to choose.
 
-
-def nearest(name: str, present: Iterable[str]) -> str | None:
-    """The column that is most likely meant by a name; None if none is alike."""
-    plain = {plain_name(other): other for other in reversed(list(present))}
-    for candidate in (plain_name(name), *KNOWN.get(name, ())):
-        if candidate in plain:
-            return plain[candidate]
-    close = difflib.get_close_matches(plain_name(name), plain, n=1, cutoff=0.8)
-    return plain[close[0]] if close else None
+    Args:
+        path: Names the table.
+        present: Its columns.
+        columns: Our name by the shop's name.
+    """
+    problems = []
+    for ours in dict.fromkeys(columns.values()):
+        found = [theirs for theirs in columns if columns[theirs] == ours and theirs in present]
+        if len(found) > 1 and ours not in present:
+            chosen = option_line("compute", {ours: quoted(found[0])})
+            problems.append(
+                f"{path}: columns must map one column of a table to {ours!r}, got {found}; map "
+                f"one alone, or if the other table needs {found[1]!r}, too, write `{chosen}` in "
+                f"data.yaml instead of {found[0]!r}"
+            )
+    return problems
 
 
 def plain_name(name: str) -> str:

@@ -1,29 +1,61 @@
 """Drop rules that a refusal offers: those that leave out rows of one value, such as a time of 0."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import polars as pl
-import yaml
+
+from lineage.counted import counted
+from lineage.yaml_lines import option_line
 
 
-def drop_rule(name: str, column: str, values: pl.Series) -> str:
-    """The line of data.yaml that leaves rows out; empty if no condition in SQL names their value.
+@dataclass(frozen=True, kw_only=True)
+class Offered:
+    """A drop rule that would leave out the rows that break a rule."""
+
+    name: str
+    condition: str
+    """In SQL, over columns of the file."""
+    rows: int
+    """Number of rows that it leaves out."""
+
+
+def drop_line(offered: list[Offered], given: Mapping[str, str]) -> str:
+    """The one line of data.yaml that leaves rows out, with the rules that it has already.
 
     Args:
-        name: Name of the rule.
+        offered: Rules of all tables.
+        given: Rules of the configuration.
+    """
+    rules, said = dict(given), list[str]()
+    for rule in dict.fromkeys(offered):
+        name, number = rule.name, 1
+        while rules.get(name, rule.condition) != rule.condition:
+            number += 1
+            name = f"{rule.name} {number}"
+        rules[name] = rule.condition
+        said.append(f"{counted(rule.rows, 'row')} ({name})")
+    if not said:
+        return ""
+    line = option_line("drop", rules)
+    return f"to leave out {' and '.join(said)}, write in data.yaml: `{line}`"
+
+
+def drop_condition(column: str, values: pl.Series) -> str:
+    """The condition of a drop rule; empty if none in SQL names the value of the rows.
+
+    Args:
         column: Name of the column in the file.
         values: Distinct values of the rows, or the first two of them.
     """
     if len(values) != 1 or not _is_named(values[0]):
         return ""
-    value, quoted = values[0], _quoted(column)
+    value, named = values[0], quoted(column)
     if isinstance(value, str):
         escaped = value.replace("'", "''")
-        condition = f"{quoted} = '{escaped}'"
-    else:
-        condition = f"{quoted} IS NULL" if value is None else f"{quoted} = {value}"
-    line = yaml.safe_dump({name: condition}, default_flow_style=True, width=math.inf)
-    return f"drop: {line.strip()}"
+        return f"{named} = '{escaped}'"
+    return f"{named} IS NULL" if value is None else f"{named} = {value}"
 
 
 def _is_named(value: object) -> bool:
@@ -33,7 +65,7 @@ def _is_named(value: object) -> bool:
     return value is None or isinstance(value, int | str)
 
 
-def _quoted(column: str) -> str:
+def quoted(column: str) -> str:
     """A column in SQL, quoted if its name is a word of SQL or no word."""
     try:
         if pl.sql_expr(column).meta.root_names() == [column]:

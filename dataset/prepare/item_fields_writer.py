@@ -13,6 +13,7 @@ from dataset.config import DataConfig
 from dataset.item_fields import FIELDS
 from dataset.prepare.attributes import kind_of, numbers
 from dataset.prepare.catalogue.canonical_items import canonical_items
+from dataset.prepare.column_guesses import mapping_line
 from dataset.prepare.schema import ITEM, TITLE, is_string, is_string_list
 from dataset.prepare.sources import DEFAULT, opened_table
 from dataset.prepare.tables.files import files_at
@@ -97,7 +98,8 @@ def read_items(path: Path, *, config: DataConfig = DEFAULT) -> tuple[int, Iterat
         OSError: the file cannot be read.
     """
     table = canonical_items(opened_table(files_at(path), config), config.duplicates, config.actions)
-    require_unbroken(table)
+    line = mapping_line(table)
+    require_unbroken(table, lines=[f"to map them: {line}"] if line else [])
     for note in table.findings.notes:
         logger.warning("%s: %s", path, note)
     items = cut(table.frame, long_columns(table.frame)).collect()

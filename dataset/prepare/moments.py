@@ -3,7 +3,8 @@
 import polars as pl
 
 from dataset.interaction_codes import DAY, MICROSECONDS
-from dataset.prepare.schema import BASKET, MOMENT, ORDER, TIME, USER
+from dataset.prepare.schema import BASKET, MOMENT, ORDER, SEARCH, TIME, USER, WEIGHT
+from lineage.counted import counted
 
 LONGEST = DAY * MICROSECONDS
 """Microseconds that a moment may span, so that none reaches from training into the test"""
@@ -16,18 +17,20 @@ def with_moments(interactions: pl.LazyFrame, *, basket_minutes: float = 0) -> pl
 
     Interactions of one time are one moment, as are those of one basket, and those that a gap of at
     most `basket_minutes` divides. Baskets that overlap in time are one moment, because neither is
-    before the other. Where there are no times, or they contradict the stated order of a user, the
-    order counts instead; a user's interactions of one time are then one moment with all between.
+    before the other. A refund under its order's number happened at its own time: what has no
+    positive weight belongs to no basket here. Where there are no times, or they contradict the
+    stated order of a user, the order counts instead; a user's interactions of one time are then one
+    moment with all between.
 
     Args:
-        interactions: Canonical columns, with `time` or `order`, and maybe `basket`.
+        interactions: Canonical columns, with `time` or `order`, and maybe `basket` and `weight`.
         basket_minutes: Longest gap within a moment, minutes.
 
     Returns:
         The interactions with `moment`, from 0 for each user.
     """
     schema = interactions.collect_schema()
-    together = [pl.col(BASKET)] if BASKET in schema else []
+    together = [_own_basket(schema)] if BASKET in schema else []
     gap = pl.lit(round(basket_minutes * 60 * MICROSECONDS))
     if TIME not in schema:
         axis, gap = pl.col(ORDER), pl.lit(0)
@@ -71,11 +74,32 @@ def divided_moments(events: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     begins = (pl.col(MOMENT).diff() != 0) | (pl.col(_DAY).diff() != 0)
     number = begins.fill_null(value=False).cast(pl.Int32).cum_sum()
     note = (
-        f"{len(long):,} moments of {long[USER].n_unique():,} users span more than a day, as where "
+        f"{counted(len(long), 'moment')} of {counted(long[USER].n_unique(), 'user')} "
+        f"{'spans' if len(long) == 1 else 'span'} more than a day, as where "
         f"many people share an account or `basket_minutes` is long; they are divided at the days "
         "(UTC)"
     )
     return keyed.with_columns(number.over(USER).alias(MOMENT)).drop(_DAY), note
+
+
+def _own_basket(schema: pl.Schema) -> pl.Expr:
+    """The basket that an interaction happened in; null for none, and for refunds."""
+    return pl.when(pl.col(WEIGHT) > 0).then(BASKET) if WEIGHT in schema else pl.col(BASKET)
+
+
+def divided_searches(events: pl.DataFrame) -> pl.DataFrame:
+    """Give every search of a moment a moment of its own, in the order of time.
+
+    Args:
+        events: Have `moment`, and maybe `search`.
+    """
+    if SEARCH not in events.columns:
+        return events
+    stated = [name for name in (ORDER, TIME) if name in events.columns]
+    rows = events.sort(USER, MOMENT, *stated, SEARCH)
+    begins = (pl.col(MOMENT).diff() != 0) | pl.col(SEARCH).ne_missing(pl.col(SEARCH).shift(1))
+    number = begins.fill_null(value=False).cast(pl.Int32).cum_sum()
+    return rows.with_columns(number.over(USER).alias(MOMENT))
 
 
 def _agrees() -> pl.Expr:

@@ -7,8 +7,9 @@ import polars as pl
 
 from dataset.actions import fold_action
 from dataset.config import DataConfig
-from dataset.prepare.actions import actions_of
+from dataset.prepare.actions import actions_of, positive
 from dataset.prepare.schema import TIME
+from dataset.prepare.similar import instead, nearest
 from dataset.prepare.sources import DEFAULT, Source
 from dataset.prepare.split import COLUMN, LEAVE_ONE_OUT, Splitted
 
@@ -32,8 +33,8 @@ def notes_on_options(
     if len(events):
         notes += [_of_time(events, config), _cuts(events, by, config)]
         found = [name for name in actions_of(events) if name]
-        for option, names in (("actions", config.actions), ("exclude", config.exclude)):
-            notes.append(_actions(option, list(names), found))
+        notes.append(_actions("actions", list(config.actions), found))
+        notes.append(_actions("exclude", list(config.exclude), positive(found, config.actions)))
     return [note for note in notes if note]
 
 
@@ -54,7 +55,9 @@ def _fields(items: Collection[str], config: DataConfig) -> str:
     lacking = [name for name in config.fields if name not in known]
     if not lacking:
         return ""
-    return f"fields in data.yaml names columns that the items lack: {', '.join(lacking)}"
+    meant = [nearest(name, items) or name if name in lacking else name for name in config.fields]
+    said = instead("fields", list(config.fields), meant)
+    return f"fields in data.yaml names columns that the items lack: {', '.join(lacking)}{said}"
 
 
 def _of_time(events: pl.DataFrame, config: DataConfig) -> str:

@@ -1,15 +1,15 @@
 """Rules that options and data must keep together; `build` refuses by them, `check` reports them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import polars as pl
 
-from dataset.actions import fold_action, raw_weights
+from dataset.actions import PLAIN, fold_action, raw_weights, without_weight
 from dataset.arrays import TRAIN
 from dataset.config import DataConfig
 from dataset.interaction_codes import MICROSECONDS
-from dataset.prepare.actions import actions_of, folded
+from dataset.prepare.actions import actions_of, folded, positive, weights_to_fill
 from dataset.prepare.no_interactions import has_rows
 from dataset.prepare.schema import ACTION, ITEM, SPLIT, TIME, TIMESTAMP, USER, WEIGHT, is_string
 from dataset.prepare.split import CODES, TIME_CUT, Splitted, ordered_by_time
@@ -68,8 +68,8 @@ def broken_by_split(
         names = actions_of(learnt)
         broken[ACTION] = (
             f"{path}: column {ACTION!r} must have an action of positive weight in training, got "
-            f"{names}; export views or purchases, too, or give one of these a positive weight in "
-            f"data.yaml: `actions: {{{names[0]}: 1}}`"
+            f"{names}; export views or purchases, too, or if one of these is no refund, give it a "
+            f"positive weight in data.yaml: {weights_to_fill(names[:1], config.actions)}"
         )
     else:
         broken |= _broken_exclude(path, actions_of(learnt), config, "the training")
@@ -142,9 +142,19 @@ def _broken_exclude(
     absent = [name for name in map(fold_action, config.exclude) if name not in found]
     if not wrong and len(absent) < max(len(config.exclude), 1):
         return {}
-    known = sorted(name for name in found if name and weights[name] > 0)
+    known = positive(found, config.actions)
     have = f"has {known}" if known else f"has none; name the column: `columns: {{event: {ACTION}}}`"
+    if unweighted := without_weight(known, config.actions):
+        have += _doubted(unweighted, config)
     return {
         EXCLUDE: f"{path}: exclude must name actions of positive weight that {where} has, got "
         f"{wrong or absent}; it {have}; change `exclude` in data.yaml, or leave it out"
     }
+
+
+def _doubted(names: Sequence[str], config: DataConfig) -> str:
+    """What is said of names that count as positive for lack of a weight."""
+    return (
+        f"; of these, {', '.join(names)} count {PLAIN:g} for lack of a weight, and one that takes "
+        f"away needs a negative one, such as -8: {weights_to_fill(names, config.actions)}"
+    )

@@ -1,5 +1,6 @@
 """Computed columns and named drop rules: SQL expressions over a file's own columns, by polars."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +8,17 @@ from pathlib import Path
 import polars as pl
 
 from dataset.config import DataConfig
+from dataset.prepare.catalogue.prices import RATE
 from dataset.prepare.cleaning import Dropped
+from dataset.prepare.drop_remedy import quoted
 from dataset.prepare.schema import OF_INTERACTIONS
+from dataset.prepare.similar import instead, nearest
 from dataset.prepare.validation import InputError, one_line
+from lineage.counted import counted
 
 COMPUTE, DROP = "compute", "drop"
+TO_REPLACE = f"; replace {RATE} with the currency's rate of exchange, such as 0.92"
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"[^"]+"|\w+""")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +110,55 @@ def not_applied(rules: Sequence[Expression], tables: Mapping[Path, Collection[st
         rules: Drop rules and computed columns.
         tables: Columns of each table, as its files name them.
     """
-    refused = []
-    for rule in rules:
-        if not any(rule.columns <= set(columns) for columns in tables.values()):
-            path, columns = min(tables.items(), key=lambda table: len(rule.columns - set(table[1])))
-            missing = ", ".join(sorted(rule.columns - set(columns)))
-            refused.append(str(rule.refused(path, f"no {missing} among {list(columns)}")))
-    return refused
+    wrong = [
+        min((_missing(rule, path, columns) for path, columns in tables.items()), key=_order)
+        for rule in rules
+        if not any(rule.columns <= set(columns) for columns in tables.values())
+    ]
+    problems = []
+    for found in wrong:
+        given = {rule.name: rule.sql for rule in rules if rule.kind == found.rule.kind}
+        meant = {other.rule.name: other.meant for other in wrong}
+        whole = {name: meant.get(name, sql) for name, sql in given.items()}
+        said = TO_REPLACE if RATE in found.names else ""
+        said = said or instead(found.rule.kind, given, whole if found.alike else given)
+        reason = f"no {', '.join(found.names)} among {found.columns}{said}"
+        problems.append(str(found.rule.refused(found.path, reason)))
+    return problems
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Missing:
+    """Columns that an expression misses in a table."""
+
+    rule: Expression
+    path: Path
+    columns: list[str]
+    """Those of the table."""
+    names: list[str]
+    alike: Mapping[str, str]
+    """Columns that are probably meant, by those that are missing."""
+
+    @property
+    def meant(self) -> str:
+        """The expression with the columns that are probably meant."""
+
+        def replaced(found: re.Match[str]) -> str:
+            name = found[0].strip('"')
+            return quoted(self.alike[name]) if name in self.alike else found[0]
+
+        return _TOKEN.sub(replaced, self.rule.sql)
+
+
+def _missing(rule: Expression, path: Path, columns: Collection[str]) -> _Missing:
+    names = sorted(rule.columns - set(columns))
+    alike = {name: near for name in names if (near := nearest(name, columns))}
+    return _Missing(rule=rule, path=path, columns=list(columns), names=names, alike=alike)
+
+
+def _order(missing: _Missing) -> tuple[int, int]:
+    """Columns that are missing, and those of them that none is like."""
+    return len(missing.names), len(missing.names) - len(missing.alike)
 
 
 def _of_other(rule: Expression, table: str) -> bool:
@@ -122,7 +171,7 @@ def _dropped(
 ) -> tuple[pl.LazyFrame, Dropped]:
     rows, drops = _counted(frame, rule, path)
     if rows and drops == rows:
-        raise rule.refused(path, f"it drops all of {rows:,} rows")
+        raise rule.refused(path, f"it drops all of {counted(rows, 'row')}")
     report = Dropped(table=table, rule=rule.name, rows_in=rows, rows_out=rows - drops)
     return frame.filter(~rule.parsed.fill_null(value=False)), report
 

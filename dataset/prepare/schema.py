@@ -23,7 +23,11 @@ ACTION = "action"
 WEIGHT = "action weight"
 """How much the action counts, unscaled; negative if it takes away."""
 SPLIT = "split"
-OF_INTERACTIONS = (USER, TIMESTAMP, ORDER, BASKET, ACTION, SPLIT)
+SEARCH = "search"
+"""What the shopper typed before the interaction; empty for none."""
+RELEVANCE = "relevance"
+"""How well the item fits the search, or the shopper; the gain of a hit in NDCG."""
+OF_INTERACTIONS = (USER, TIMESTAMP, ORDER, BASKET, ACTION, SPLIT, SEARCH, RELEVANCE)
 """Columns that are no attributes of an item if one file holds both tables"""
 
 KEYWORD_LENGTH = 100

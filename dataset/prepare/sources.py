@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -10,13 +10,18 @@ import polars as pl
 from dataset.config import DataConfig
 from dataset.item_text import is_key
 from dataset.paths import CACHE, ML_100K
-from dataset.prepare.column_names import mapped
+from dataset.prepare.column_guesses import OF_EVENTS, OF_ITEMS, guessed
+from dataset.prepare.column_names import mapped, mapped_twice
 from dataset.prepare.download import ML_100K_FILES, fetch
 from dataset.prepare.no_interactions import absent
 from dataset.prepare.rules import Expression, applied, expressions, not_applied
 from dataset.prepare.schema import ACTION, BASKET, ITEM, SPLIT, TIMESTAMP, TITLE, USER
+from dataset.prepare.search_log import is_search_log, search_log
+from dataset.prepare.similar import corrected, instead, nearest
+from dataset.prepare.tables.blank_rows import without_blank_rows
 from dataset.prepare.tables.files import Files, is_absent, relative_names, table_files
-from dataset.prepare.tables.scan import scanned
+from dataset.prepare.tables.places import Places
+from dataset.prepare.tables.scan import PLACE, scanned
 from dataset.prepare.tables.text_types import typed
 from dataset.prepare.validation import Findings, InputError, Table, read_schema, reading
 from lineage.manifest import checksum
@@ -44,6 +49,11 @@ class Source:
     """First day of the source's times, where it is known to be right; or else empty."""
     overrides: tuple[str, ...] = ()
     """Options that do not count, because the source states them itself."""
+    drop: Mapping[str, str] = field(default_factory=dict)
+    """Drop rules of the configuration."""
+    lines: tuple[str, ...] = ()
+    """Remedies of all broken rules together: lines of data.yaml that leave rows out or map columns.
+    """
 
     def checksums(self) -> dict[str, str]:
         """SHA-256 of each file, by its path in the folder of the dataset."""
@@ -80,11 +90,18 @@ def shop_folder(folder: Path, config: DataConfig = DEFAULT) -> Source:
             "(.parquet, .csv or .jsonl), got no such folder"
         )
     problems, tables, rules = list[str](), dict[str, Table](), expressions(config)
+    searched = is_search_log(folder, config.interactions)
     for name, pattern in ((ITEMS, config.items), (INTERACTIONS, config.interactions)):
         if name == INTERACTIONS and is_absent(folder, name, pattern):
             tables[name] = absent(folder / name)
             continue
         try:
+            if name == INTERACTIONS and searched:
+                tables[name] = search_log(
+                    lambda part: opened_table(table_files(folder, part, ""), config, table=part),
+                    (config.valid_share, config.test_share),
+                )
+                continue
             files = table_files(folder, name, pattern)
             tables[name] = opened_table(files, config, rules=rules, table=name)
         except InputError as error:
@@ -98,7 +115,7 @@ def shop_folder(folder: Path, config: DataConfig = DEFAULT) -> Source:
     items, interactions = tables[ITEMS], tables[INTERACTIONS]
     shared = items.files == interactions.files
     items, interactions = replace(items, shared=shared), replace(interactions, shared=shared)
-    return Source(items=items, interactions=interactions, root=folder)
+    return Source(items=items, interactions=interactions, root=folder, drop=config.drop)
 
 
 def opened_table(
@@ -115,27 +132,35 @@ def opened_table(
     Raises:
         InputError: their content is not what their names say, or a rule does not fit it.
     """
-    frame = scanned(files, delimiter=config.delimiter)
+    frame = scanned(files, delimiter=config.delimiter, places=True)
     with reading(files.path):
-        own = frame.collect_schema().names()
+        own = frame.drop(PLACE).collect_schema().names()
+        frame, blank = without_blank_rows(frame, files, table)
     if files.format == "csv":
         with reading(files.path):
             frame = typed(frame, as_text=_ids_and_names(own, config.columns))
     frame, dropped = applied(frame, rules, path=files.path, table=table)
-    frame = frame.drop(config.ignore, strict=False)
+    places = Places(files=files, delimiter=config.delimiter, rows=frame.select(PLACE))
+    frame = frame.drop(PLACE, *config.ignore, strict=False)
     before = frame.collect_schema().names()
+    if problems := mapped_twice(files.path, before, config.columns):
+        raise InputError("\n".join(problems))
     frame = mapped(frame, config.columns)
     after = frame.collect_schema().names()
     renamed = {ours: theirs for theirs, ours in zip(before, after, strict=True) if ours != theirs}
-    return Table(
+    opened = Table(
         frame=frame,
         path=files.path,
         files=files.parts,
         kind=files.format,
         names=renamed,
         own=tuple(own),
-        findings=Findings(dropped=dropped, notes=_named_twice(before, files)),
+        places=places.of,
+        findings=Findings(dropped=[*blank, *dropped], notes=_named_twice(before, files)),
     )
+    wanted = OF_ITEMS if table == ITEMS else OF_EVENTS
+    opened.findings.guesses.update(guessed(opened, wanted))
+    return opened
 
 
 def _named_twice(columns: Sequence[str], files: Files) -> list[str]:
@@ -157,13 +182,14 @@ def _ids_and_names(own: Iterable[str], columns: Mapping[str, str]) -> set[str]:
     return {name for name, meant in ours.items() if meant in AS_TEXT or is_key(meant)}
 
 
-def _not_ignored(names: Iterable[str], tables: Mapping[str, Table]) -> list[str]:
+def _not_ignored(names: Sequence[str], tables: Mapping[str, Table]) -> list[str]:
     """What is wrong with columns to ignore that no table has; names the columns that there are."""
     known = dict.fromkeys(name for table in tables.values() for name in table.own)
     unknown = [name for name in names if name not in known]
     if not unknown:
         return []
-    return [f"ignore must name columns of a table, got {unknown} beside {list(known)}"]
+    said = instead("ignore", list(names), corrected(names, known))
+    return [f"ignore must name columns of a table, got {unknown} beside {list(known)}{said}"]
 
 
 def _not_mapped(columns: Mapping[str, str], tables: Mapping[str, Table]) -> list[str]:
@@ -171,14 +197,21 @@ def _not_mapped(columns: Mapping[str, str], tables: Mapping[str, Table]) -> list
 
     Its column is missing, or the target is there.
     """
-    problems = []
+    problems, present = [], {name: list(read_schema(table)) for name, table in tables.items()}
+    renamed = {theirs for table in tables.values() for theirs in table.names.values()}
+    known = [name for names in present.values() for name in names]
+    meant = {
+        theirs if theirs in (*known, *renamed) else nearest(theirs, known) or theirs: ours
+        for theirs, ours in columns.items()
+    }
     for theirs, ours in columns.items():
         if any(table.names.get(ours) == theirs for table in tables.values()):
             continue
-        present = {name: list(read_schema(table)) for name, table in tables.items()}
+        said = instead("columns", dict(columns), meant)
         problems.append(
             f"columns must map columns of a table to names that it lacks, got {theirs}: {ours}, "
             + " and ".join(f"{name} with {found}" for name, found in present.items())
+            + said
         )
     return problems
 

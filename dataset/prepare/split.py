@@ -10,7 +10,7 @@ from dataset.arrays import TEST, TRAIN, VALID
 from dataset.config import DataConfig
 from dataset.interaction_codes import MICROSECONDS
 from dataset.prepare.actions import with_weights
-from dataset.prepare.moments import divided_moments, with_moments
+from dataset.prepare.moments import divided_moments, divided_searches, with_moments
 from dataset.prepare.no_interactions import NOTE
 from dataset.prepare.schema import MOMENT, ORDER, SPLIT, TIME, USER
 from dataset.prepare.stated_order import settled_order
@@ -45,14 +45,15 @@ def assign_split(interactions: pl.LazyFrame, config: DataConfig) -> Splitted:
         config: The strategy and its options.
     """
     ordered, contradicted = settled_order(interactions)
-    moments = with_moments(ordered, basket_minutes=config.basket_minutes)
-    rows = with_weights(moments, config.actions).collect()
+    weighted = with_weights(ordered, config.actions)
+    rows = with_moments(weighted, basket_minutes=config.basket_minutes).collect()
     if rows.is_empty():
         events = rows.lazy().with_columns(pl.lit(TRAIN, pl.UInt8).alias(SPLIT))
         return Splitted(interactions=events, by=LEAVE_ONE_OUT, notes=(NOTE,))
     timed, divided = TIME in rows.columns and ordered_by_time(rows.lazy()), ""
     if timed:
         rows, divided = divided_moments(rows)
+    rows = divided_searches(rows)
     if SPLIT in rows.columns:
         code = pl.col(SPLIT).replace_strict(CODES, return_dtype=pl.UInt8)
         said = f"{COLUMN} decides, and the option split: {config.split} does not count"

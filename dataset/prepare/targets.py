@@ -11,7 +11,7 @@ from dataset.actions import fold_action, relative_weights, standing
 from dataset.config import DataConfig
 from dataset.interaction_codes import MICROSECONDS
 from dataset.prepare.actions import actions_of
-from dataset.prepare.schema import ACTION, ITEM, MOMENT, ORDER, TIME, USER
+from dataset.prepare.schema import ACTION, ITEM, MOMENT, ORDER, SEARCH, TIME, USER
 from dataset.repeats import Repeats, days_of
 
 TARGET = "target"
@@ -22,9 +22,9 @@ _SEEN, _BEFORE, _PAIR = "seen", "excluded before", "pair"
 def with_targets(events: pl.DataFrame, config: DataConfig, *, timed: bool) -> pl.DataFrame:
     """Mark the interactions that are to be predicted if a split holds out their moments.
 
-    They still stand at the end, their user has a history, and the item is new to it, or may come
-    back and the action is one that excludes. This is the rule of the cases, except that all
-    interactions count as learnt, and only what stands at the end as a history.
+    They still stand at the end, their user has a history or searched, and the item is new to the
+    history, or may come back and the action is one that excludes. This is the rule of the cases,
+    except that all interactions count as learnt, and only what stands at the end as a history.
 
     Args:
         events: Canonical columns with `moment`.
@@ -53,6 +53,8 @@ def with_targets(events: pl.DataFrame, config: DataConfig, *, timed: bool) -> pl
     ).with_columns(seconds.alias(_SECONDS))
     rows = rows.with_columns(pl.col(_SECONDS).min().over(USER, MOMENT).alias(_NOW))
     known = pl.col(MOMENT) > pl.col(MOMENT).filter(pl.col(_STANDS)).min().over(USER)
+    if SEARCH in rows.columns:
+        known = known | (pl.col(SEARCH) != "")
     allowed = pl.concat([_of_plain_pairs(rows, rule), _of_pairs_with_negatives(rows, rule)])
     marked = rows.join(allowed, on=[_PAIR, MOMENT], how="left", maintain_order="left")
     wanted = pl.col(_STANDS) & (pl.col(_EXCLUDES) | ~pl.col(_SEEN)) & ~pl.col(_BEFORE)

@@ -4,6 +4,7 @@ import polars as pl
 
 from dataset.prepare.schema import TIMESTAMP, is_string
 from dataset.prepare.validation import Table, read_schema, reading
+from lineage.counted import counted
 
 _TIME_OF_DAY = r"(?:\d:\d\d|[Tt]\d{4})"
 _ZONED = rf"(?i){_TIME_OF_DAY}.*(?:z|utc|gmt|[+-]\d\d(?::?\d\d)?)$"
@@ -26,6 +27,7 @@ def note_on_zones(events: Table) -> str:
     if not with_zone or not without:
         return ""
     return (
-        f"column {TIMESTAMP!r} has {with_zone:,} times with a zone and {without:,} without, which "
-        "are read as UTC; export all of them with a zone if that is wrong"
+        f"column {TIMESTAMP!r} has {counted(with_zone, 'time')} with a zone and {without:,} "
+        f"without, which {'is' if without == 1 else 'are'} read as UTC; "
+        "export all of them with a zone if that is wrong"
     )

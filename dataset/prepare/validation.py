@@ -9,11 +9,12 @@ import polars as pl
 
 from dataset.interaction_codes import DAY
 from dataset.prepare.cleaning import Dropped
-from dataset.prepare.column_names import suggestion
-from dataset.prepare.drop_remedy import drop_rule
+from dataset.prepare.drop_remedy import Offered, drop_condition
+from lineage.counted import counted
+from lineage.yaml_lines import option_line
 
 EXPORT = "; export it, or map the column that has it by `columns` in data.yaml"
-SHOWN = 5
+SHOWN, _ROW = 5, "row"
 PRINTED = 365 * 200_000
 """Days from 1970 within which polars can print a date; it reaches 262,000 years"""
 
@@ -32,8 +33,12 @@ class Findings:
     """Columns that later rules cannot be checked on: missing, or of the wrong type."""
     notes: list[str] = field(default_factory=list)
     """Warnings: columns that cannot be used, and why."""
+    guesses: dict[str, str] = field(default_factory=dict)
+    """Our names of columns that probably are ours under another name, by those."""
     unused: dict[str, str] = field(default_factory=dict)
     """Why a column is not used, by its name in the file."""
+    drops: list[Offered] = field(default_factory=list)
+    """Rules of `drop` that would leave out rows which break a rule."""
     dropped: list[Dropped] = field(default_factory=list)
     """Rows that were left out before cleaning."""
 
@@ -51,6 +56,8 @@ class Table:
     """Name in the file of each renamed column."""
     own: tuple[str, ...] = ()
     """Columns as the files name them."""
+    places: Callable[[Sequence[int]], pl.Series] | None = None
+    """Finds rows of the table in its files, see `tables.places`; None if no file has such rows."""
     shared: bool = False
     """Whether the same files hold the other table, too."""
     findings: Findings = field(default_factory=Findings)
@@ -74,6 +81,8 @@ class Rule:
     """What to do about it, as a command."""
     drop: str = ""
     """Name of the drop rule that may leave such rows out; empty if they are to be mended."""
+    may_stay: bool = False
+    """Whether the remedy keeps such rows, so that to drop them is the second choice."""
 
 
 def require_columns(table: Table, names: Sequence[str]) -> None:
@@ -84,8 +93,19 @@ def require_columns(table: Table, names: Sequence[str]) -> None:
             table.findings.columns.add(name)
             table.refuse(
                 f"column {name!r} must exist, got the columns {list(schema)}"
-                f"{suggestion(name, schema) or EXPORT}"
+                f"{suggestion(table, name) or EXPORT}"
             )
+
+
+def suggestion(table: Table, name: str) -> str:
+    """The end of an error about a missing column: the one that is guessed; empty without one."""
+    near = guess(table, name)
+    return f"; map {near!r} to it by `columns`, if that is meant" if near else ""
+
+
+def guess(table: Table, name: str) -> str | None:
+    """The column that is guessed to be one of ours."""
+    return next((theirs for theirs, ours in table.findings.guesses.items() if ours == name), None)
 
 
 def require_type(
@@ -128,20 +148,34 @@ def require(table: Table, rules: Sequence[Rule]) -> None:
 
 
 def _refuse(table: Table, rule: Rule, count: int, *, everywhere: bool) -> None:
-    marked = table.frame.select(rule.column, broken=rule.broken).with_row_index("row")
+    marked = table.frame.select(rule.column, broken=rule.broken).with_row_index(_ROW)
     broken = marked.filter("broken").drop("broken")
     first = broken.head(SHOWN).collect()
+    rows = first[_ROW].to_list()
+    places = pl.Series(_ROW, rows) + 1 if table.places is None else table.places(rows)
+    if places.name == rule.column:
+        places = places.alias(f"{places.name} of the file")
+    first = first.drop(_ROW).insert_column(0, places)
     remedies = [rule.remedy] if rule.remedy else []
     named = table.names.get(rule.column, rule.column)
     if rule.drop and not everywhere and named in table.own:
         values = broken.select(pl.col(rule.column).unique()).head(2).collect().to_series()
-        if line := drop_rule(rule.drop, named, values):
-            remedies.append(f"to leave them out, write `{line}` in data.yaml")
+        if condition := drop_condition(named, values):
+            offered = Offered(name=rule.drop, condition=condition, rows=count)
+            if rule.may_stay:
+                remedies.append(_second_choice(offered))
+            else:
+                table.findings.drops.append(offered)
     said = "".join(f"; {remedy}" for remedy in remedies)
     table.refuse(
-        f"column {rule.column!r} must {rule.must}, got {count:,} rows that break it{said}; "
-        f"the first are:\n{first_rows(first)}"
+        f"column {rule.column!r} must {rule.must}, got {counted(count, 'row')} that "
+        f"{'breaks' if count == 1 else 'break'} it{said}; the first are:\n{first_rows(first)}"
     )
+
+
+def _second_choice(offered: Offered) -> str:
+    added = option_line(offered.name, offered.condition)
+    return f"or lose {counted(offered.rows, 'row')} by adding `{added}` to `drop`"
 
 
 def checked(table: Table, check: Callable[[Table], Table]) -> Table:
@@ -153,16 +187,20 @@ def checked(table: Table, check: Callable[[Table], Table]) -> Table:
         return table
 
 
-def require_unbroken(*tables: Table) -> None:
-    """Refuse tables that break rules.
+def require_unbroken(*tables: Table, lines: Sequence[str] = ()) -> None:
+    """Refuse tables that break rules; names a rule once that one file breaks as both tables.
+
+    Args:
+        tables: Checked tables.
+        lines: Remedies of all broken rules together, such as the line that maps columns.
 
     Raises:
         InputError: has the messages of all broken rules.
     """
-    broken = [message for table in tables for message in table.findings.broken]
+    broken = list(dict.fromkeys(line for table in tables for line in table.findings.broken))
     if broken:
         count = f"{len(broken)} rules are broken:\n" if len(broken) > 1 else ""
-        raise InputError(count + "\n".join(broken))
+        raise InputError(count + "\n".join([*broken, *lines]))
 
 
 def read_schema(table: Table) -> pl.Schema:

@@ -1,16 +1,20 @@
 """Rows without a user: baskets of nobody known, which count for items and are in no history."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 
-from dataset.actions import takes_away
+from dataset.actions import taken_by, takes_away
 from dataset.arrays import TEST, TRAIN, VALID, Dataset
 from dataset.baskets import Baskets
 from dataset.interaction_codes import action_numbers
+from dataset.prepare.actions import with_weights
 from dataset.prepare.cleaning import Dropped, of_known_items
 from dataset.prepare.ordering import stable_hash
-from dataset.prepare.schema import ACTION, BASKET, ITEM, ORDER, SPLIT, TIME, USER
+from dataset.prepare.schema import ACTION, BASKET, ITEM, ORDER, SPLIT, TIME, USER, WEIGHT
 from dataset.prepare.split import CODES, Splitted
+from lineage.counted import counted
 
 TABLE = "baskets"
 NO_USER = "no user, kept as baskets"
@@ -61,8 +65,35 @@ def clean_baskets(
 def said_of(baskets: pl.DataFrame) -> str:
     """What becomes of the rows without a user, in one line."""
     return (
-        f"{len(baskets):,} rows without a user are {baskets[BASKET].n_unique():,} baskets: they "
-        "count for items, and are in no history"
+        f"{counted(len(baskets), 'row')} without a user "
+        f"{'is' if len(baskets) == 1 else 'are'} {counted(baskets[BASKET].n_unique(), 'basket')}: "
+        "counted for items, and in no history"
+    )
+
+
+def note_on_idle(baskets: pl.DataFrame, actions: Mapping[str, float]) -> str:
+    """What the report says of refunds that find nothing in their basket; empty without any.
+
+    Args:
+        baskets: Cleaned interactions without a user.
+        actions: Weights of the configuration.
+    """
+    order = TIME if TIME in baskets.columns else ORDER
+    rows = with_weights(baskets.lazy(), actions).collect()
+    rows = rows.sort(BASKET, order, pl.col(WEIGHT) < 0, ITEM)
+    numbers = [rows[name].rank("dense").cast(pl.Int64).to_numpy() for name in (BASKET, ITEM)]
+    by = taken_by(numbers[0], numbers[1], rows[WEIGHT].to_numpy())
+    working = np.isin(np.arange(len(rows)), by)
+    idle = rows.filter((pl.col(WEIGHT) < 0) & ~pl.Series(working, dtype=pl.Boolean))
+    if idle.is_empty():
+        return ""
+    item, basket, action = idle.select(ITEM, BASKET, ACTION).row(0)
+    of = counted(int((rows[WEIGHT] < 0).sum()), "row")
+    return (
+        f"{len(idle):,} of {of} without a user that should take away "
+        f"{'finds' if len(idle) == 1 else 'find'} nothing to take, such as {action!r} of item "
+        f"{item!r}: basket {basket!r} has no "
+        f"earlier purchase of it left; give such rows the {BASKET!r} of their purchase"
     )
 
 

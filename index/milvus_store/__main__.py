@@ -16,6 +16,7 @@ from index.milvus_store.collection import PARTIAL, RECORD, answering, connect, r
 from index.milvus_store.upload import digest_of, fill
 from lineage.cli import configure_logging, reported_errors
 from lineage.manifest import CorruptArtifactError
+from lineage.options import OptionParser
 from lineage.stages import EMBEDDINGS, INDEX, TOWERS
 
 logger = logging.getLogger("index.milvus_store")
@@ -24,7 +25,7 @@ logger = logging.getLogger("index.milvus_store")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the subcommand that the command line names."""
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = jsonargparse.ArgumentParser(prog="python -m index.milvus_store", description=__doc__)
+    parser = OptionParser(prog="python -m index.milvus_store", description=__doc__)
     commands = parser.add_subcommands(dest="command")
     commands.add_subcommand(
         "list",
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ),
         help="drop collections that no folder names",
     )
-    restoring = jsonargparse.ArgumentParser(
+    restoring = OptionParser(
         description="Fill the collection that a folder names again, from the folder's embeddings."
     )
     restoring.add_argument(
@@ -157,8 +158,8 @@ def _table(found: dict[str, list[Path]]) -> Table:
     return table
 
 
-def _parser(about: str) -> jsonargparse.ArgumentParser:
-    parser = jsonargparse.ArgumentParser(description=about)
+def _parser(about: str) -> OptionParser:
+    parser = OptionParser(description=about)
     parser.add_class_arguments(MilvusConfig)
     for name in ("artifacts", "releases"):
         parser.add_argument(

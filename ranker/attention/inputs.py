@@ -24,6 +24,7 @@ from ranker.attention.word_overlap import (
     from_bytes,
     matches,
 )
+from ranker.search import Search, Searches
 
 STEPS, OPTIONS = "item_states.steps.npy", "inputs.json"
 RARITY = "words.npz"
@@ -39,7 +40,7 @@ class AttentionBatch(Batch):
     """Shoppers, each with the same number of candidates."""
 
     history: Tensor
-    """(shoppers, length, hidden) states of the history items, newest first"""
+    """(shoppers, length, hidden) states of the search, if any, and the items, newest first"""
     known: Tensor
     """(shoppers, length) bool: false for padding"""
     candidates: Tensor
@@ -47,6 +48,8 @@ class AttentionBatch(Batch):
     matches: Tensor
     """(shoppers, candidates, length, matches) word overlap of candidates and history items, see
     `ranker.attention.word_overlap.matches`"""
+    searched: Tensor | None = None
+    """(shoppers,) bool: whether the first state is of a search; None if nobody searches"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,22 +115,32 @@ class AttentionInputs:
         self,
         histories: Sequence[NDArray[np.int32]],
         candidates: Sequence[NDArray[np.int32]] | NDArray[np.int32],
+        searches: Searches = None,
     ) -> AttentionBatch:
         """Pair every history with its candidates.
 
         Args:
             histories: Item rows of each shopper, oldest first.
             candidates: Item rows to be scored for each shopper, the same number for each.
+            searches: Search of each shopper, which is read as the newest item.
         """
-        newest = [history[-self.length :][::-1] for history in histories]
-        lengths = np.array([len(history) for history in newest])
+        given = [None] * len(histories) if searches is None else list(searches)
+        searched = np.array([search is not None for search in given])
+        kept = np.minimum([len(history) for history in histories], self.length - searched)
+        newest = [
+            history[len(history) - count :][::-1]
+            for history, count in zip(histories, kept.tolist(), strict=True)
+        ]
+        lengths = kept + searched
+        states = self._with_searches(np.concatenate(newest), kept, given)
         width = padded_width(int(lengths.max(initial=0)), self.length)
         known = np.arange(width) < lengths[:, None]
-        rows, history_rows = np.stack(list(candidates)), np.concatenate(newest)
+        rows = np.stack(list(candidates))
         history = np.zeros((*known.shape, len(self.steps)), np.float32)
-        history[known] = self.read(history_rows)
+        history[known] = states[:, : len(self.steps)] * self.steps
         overlap = np.zeros((*rows.shape, known.shape[1], len(MATCHES)), np.float32)
-        words = np.split(self.words(history_rows), np.cumsum(lengths)[:-1])
+        own = from_bytes(states[:, len(self.steps) :])
+        words = np.split(own, np.cumsum(lengths)[:-1])
         for shopper, candidate_words in enumerate(self.words(rows)):
             overlap[shopper, :, : lengths[shopper]] = matches(words[shopper], candidate_words)
         return AttentionBatch(
@@ -135,7 +148,29 @@ class AttentionInputs:
             known=torch.from_numpy(known),
             candidates=torch.from_numpy(self.read(rows)),
             matches=torch.from_numpy(overlap),
+            searched=torch.from_numpy(searched) if searched.any() else None,
         )
+
+    def _with_searches(
+        self,
+        rows: NDArray[np.int32],
+        counts: NDArray[np.int64],
+        searches: Sequence[Search | None],
+    ) -> NDArray[np.int8]:
+        """(states, bytes) states of each shopper's search, if any, and of the items after it.
+
+        Args:
+            rows: (items,) rows of the items of all shoppers.
+            counts: (shoppers,) number of items of each.
+            searches: Search of each shopper.
+        """
+        states = self.states[rows]
+        found = [(at, one.state) for at, one in enumerate(searches) if one is not None]
+        if not found:
+            return states
+        starts = np.cumsum(counts) - counts
+        places, own = zip(*found, strict=True)
+        return np.insert(states, starts[list(places)], np.stack(own), axis=0)
 
     def save(self, folder: Path) -> None:
         """Write states, step sizes, word rarities and options."""

@@ -40,6 +40,7 @@ class AttentionRanker(Corrector):
         layers: int,
         length: int,
         dropout: float = 0.0,
+        searches: bool = False,
     ) -> None:
         """Build the layers.
 
@@ -50,9 +51,15 @@ class AttentionRanker(Corrector):
             layers: Number of layers in which candidates attend to the history.
             length: Most items of a history.
             dropout: Probability of zeroing an activation in training.
+            searches: Whether the model learns from searches.
         """
         super().__init__(width, features)
         self.options = {"hidden": hidden, "width": width, "layers": layers, "length": length}
+        self.search: nn.Parameter | None = None
+        if searches:
+            self.options |= {"searches": True}
+            self.search = nn.Parameter(torch.zeros(width))
+            self.search_pair = nn.Parameter(torch.zeros(PAIR))
         self.into = nn.Linear(hidden, width)
         self.ages = nn.Embedding(length, width)
         nn.init.normal_(self.ages.weight, std=0.02)
@@ -83,10 +90,14 @@ class AttentionRanker(Corrector):
         standardised = self.standardised(features)
         dtype, length = standardised.dtype, batch.history.shape[1]
         tokens = self.into(batch.history.to(dtype)) + self.ages.weight[:length]
+        pairs = self.pairs(batch.matches.to(dtype))
+        if self.search is not None and batch.searched is not None:
+            first = functional.pad(batch.searched[:, None], (0, length - 1)).to(dtype)
+            tokens = tokens + first[..., None] * self.search
+            pairs = pairs + first[:, None, :, None] * self.search_pair
         read = self.reader(self.dropout(tokens), src_key_padding_mask=~batch.known)
         shopper = self.read(read).masked_fill(~batch.known.unsqueeze(-1), 0.0)
         states = self.into(batch.candidates.to(dtype))
-        pairs = self.pairs(batch.matches.to(dtype))
         states = states + self.feature_encoder(standardised).view_as(states)
         states = self.dropout(states + self.of_pairs(self.pairs.added_up(pairs, batch.known)))
         for layer in self.layers:

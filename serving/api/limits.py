@@ -32,12 +32,14 @@ class Limits:
     vector: int = 4_096
     """Maximum number of numbers in `vector`."""
     embedded: int = 32
-    """Maximum number of items or texts in an `Embed` call."""
+    """Maximum number of items or texts in an `Embed` or `Classify` call."""
     text_length: int = 2_000
-    """Maximum length of a text in an `Embed` call, characters."""
+    """Maximum length of a text in an `Embed` or `Classify` call, characters."""
+    labels: int = 100
+    """Largest `top_k` of a `Classify` call."""
     request_bytes: int = 512 << 10
-    """Maximum size of a message to the RecommenderService: 10,000 ids of 36 bytes with their times
-    fit. The event loop decodes it in one piece, about 13 ms for a MiB."""
+    """Maximum size of a message to the RecommenderService or the ClassifierService: 10,000 ids of
+    36 bytes with their times fit. The event loop decodes it in one piece, about 13 ms for a MiB."""
     rows_bytes: int = 320 << 10
     """Maximum size of a message to the CatalogService or the FeedbackService, whose rows take
     longer to decode. The largest item fits."""

@@ -63,8 +63,9 @@ class Recommender(Protocol):
 
         Yields:
             Positions among the requests, in any order, each with its answer as soon as it is ready,
-            or with its InvalidRequestError, UnknownItemError or OtherReleaseError. None between
-            two pieces of long work: then the caller may let others go first.
+            or with its InvalidRequestError, UnknownItemError, OtherReleaseError or
+            PreconditionError. None between two pieces of long work: then the caller may let others
+            go first.
         """
 
 

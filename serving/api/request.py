@@ -12,9 +12,11 @@ from shortlist_client.api.request import HONOURED, Shopper, Wishes
 ANSWER_STAGES = ("user_tower", "index", "ranker", "reasons", "text_reasons")
 """Stages of an answer whose times it reports, in the order in which they run."""
 TEXTS_AT_ONCE = 8
-"""Texts of an `Embed` call that are embedded in one piece, at most."""
+"""Texts of an `Embed` or `Classify` call that are read in one piece, at most."""
 DEFAULT_LIMIT = 20
 """Items of an answer to a request without a limit."""
+DEFAULT_TOP_K = 5
+"""Labels of an input in an answer to a `Classify` call without `top_k`."""
 
 
 class Method(Enum):
@@ -36,6 +38,22 @@ class Method(Enum):
     """Returns the embeddings that items with the given texts would have."""
     PROFILE = "profile"
     """Describes the shopper: interests, and likely values of the next item's attributes."""
+    CLASSIFY_ITEMS = "classify items"
+    """Predicts a column of the given items. Unknown ones are skipped and reported."""
+    CLASSIFY_TEXTS = "classify texts"
+    """Predicts a column of the given texts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelling:
+    """What a classification predicts (`CLASSIFY_ITEMS`, `CLASSIFY_TEXTS`)."""
+
+    target: str = ""
+    """Column; empty for the first one of the classifier."""
+    top_k: int | None = None
+    """Labels wanted for each input; None for `DEFAULT_TOP_K`, and for numbers."""
+    level: int | None = None
+    """Level of paths, from 1 at the top; None for whole paths, and for numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +64,11 @@ class Request:
     shopper: Shopper = Shopper()
     wishes: Wishes = Wishes()
     candidates: Sequence[str] = ()
-    """Item ids to rank (`RANK`) or to embed (`EMBED_ITEMS`)."""
+    """Item ids to rank (`RANK`), to embed (`EMBED_ITEMS`) or to classify (`CLASSIFY_ITEMS`)."""
     texts: Sequence[str] = ()
-    """Texts to embed (`EMBED_TEXTS`)."""
+    """Texts to embed (`EMBED_TEXTS`) or to classify (`CLASSIFY_TEXTS`)."""
+    labelling: Labelling = Labelling()
+    """What a classification predicts."""
     item_id: str = ""
     """Item whose neighbours are wanted (`SIMILAR`)."""
     with_embedding: bool = False
@@ -66,7 +86,12 @@ class Request:
     def is_long(self) -> bool:
         """Whether the answer takes so long that it is computed in pieces, others in between."""
         explains = self.wishes.explain or self.wishes.explain_texts
-        return explains or len(self.texts) > TEXTS_AT_ONCE
+        return explains or self.read_texts > TEXTS_AT_ONCE
+
+    @property
+    def read_texts(self) -> int:
+        """Number of texts that are embedded or classified, those of items included."""
+        return len(self.candidates if self.method is Method.CLASSIFY_ITEMS else self.texts)
 
     @property
     def limit(self) -> int:

@@ -20,7 +20,7 @@ MESSAGE_ROWS = 1_000
 
 
 def check_request(request: Request, limits: Limits) -> None:
-    """Refuse a request that breaks a rule; `check_embedded` has the rules of items and texts.
+    """Refuse a request that breaks a rule; `check_inputs` has the rules of items and texts.
 
     Raises:
         InvalidRequestError: names the field, the rule and the value.
@@ -131,14 +131,14 @@ def check_diversity(diversity: Diversity, kinds: Mapping[str, Kind]) -> None:
             )
 
 
-def check_embedded(request: Request, limits: Limits) -> None:
-    """Refuse items or texts to embed that break a rule.
+def check_inputs(request: Request, limits: Limits) -> None:
+    """Refuse items or texts to embed or to classify that break a rule.
 
     Raises:
         InvalidRequestError: names the field, the rule and the value.
     """
     name, given = "item_ids", request.candidates
-    if request.method is Method.EMBED_TEXTS:
+    if request.method in (Method.EMBED_TEXTS, Method.CLASSIFY_TEXTS):
         name, given = "texts", request.texts
     if not 1 <= len(given) <= limits.embedded:
         raise InvalidRequestError(f"{name} must be 1 to {limits.embedded}, got {len(given)}")
@@ -150,6 +150,9 @@ def check_embedded(request: Request, limits: Limits) -> None:
                 f"texts must have 1 to {limits.text_length} characters, not all blank, "
                 f"got {len(text)}"
             )
+    top_k = request.labelling.top_k
+    if top_k is not None and not 1 <= top_k <= limits.labels:
+        raise InvalidRequestError(f"top_k must be within 1 and {limits.labels}, got {top_k}")
 
 
 def check_id(name: str, value: str, limits: Limits) -> None:

@@ -113,6 +113,7 @@ class EngineThread:
             InvalidRequestError: the request breaks a rule.
             UnknownItemError: the item of the request is not in the catalogue.
             OtherReleaseError: the request is pinned to another release.
+            PreconditionError: the release lacks a part that the request needs.
             UnavailableError: the thread has ended.
         """
         loop = asyncio.get_running_loop()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dataset.append_only import BLOCK, AppendOnlyArray
 from index.filters.attributes import Attributes
 from index.filters.item_values import ItemValues, Values
+from index.lexical.lexical import Lexical
 from index.live_index import LiveIndex
 from index.vector_store import VectorStore
 from shortlist_client.api.item import Item
@@ -32,25 +33,36 @@ class LiveItems:
     """Attributes of the release"""
     states: AppendOnlyArray[np.int8]
     """(added rows, bytes) quantised states of the ranker"""
-    # Successors share these three and only append: rows beyond the index belong to successors.
+    lexical: Lexical | None = None
+    """Words of all items, if searches recall by them"""
+    # Successors share these four and only append: rows beyond the index belong to successors.
     items: list[Item] = field(default_factory=list)
     """Item of every added row"""
+    texts: list[str] = field(default_factory=list)
+    """Rendered text of every added row"""
     values: list[ItemValues] = field(default_factory=list)
     """Item values of every added row"""
     rows: dict[str, list[int]] = field(default_factory=dict)
     """Added rows of every changed item by id, ascending"""
 
     @classmethod
-    def of(cls, base: VectorStore, attributes: Attributes, state_bytes: int) -> "LiveItems":
+    def of(
+        cls,
+        base: VectorStore,
+        attributes: Attributes,
+        state_bytes: int,
+        lexical: Lexical | None = None,
+    ) -> "LiveItems":
         """Start without changes.
 
         Args:
             base: Index of the release.
             attributes: Attributes of the release.
             state_bytes: Size of the ranker's state of an item, bytes.
+            lexical: Words of the release's items.
         """
         states = AppendOnlyArray((state_bytes,), np.int8)
-        return cls(index=LiveIndex.of(base), attributes=attributes, states=states)
+        return cls(index=LiveIndex.of(base), attributes=attributes, states=states, lexical=lexical)
 
     def item(self, row: int) -> Item:
         """Item of an added row."""
@@ -67,6 +79,7 @@ class LiveItems:
         vectors: NDArray[np.float32],
         states: NDArray[np.int8],
         *,
+        texts: Sequence[str],
         origins: NDArray[np.int64],
         hidden: NDArray[np.int64],
     ) -> "LiveItems":
@@ -76,6 +89,7 @@ class LiveItems:
             items: Items to add.
             vectors: (items, dimension) embeddings.
             states: (items, bytes) quantised states of the ranker.
+            texts: Rendered texts of the items.
             origins: (items,) rows of the same items in the release, -1 for items not in it.
             hidden: Rows to hide from later searches.
 
@@ -87,10 +101,12 @@ class LiveItems:
             self,
             index=self.index.changed(vectors, origins, hidden=hidden),
             states=self.states.appended(states),
+            lexical=None if self.lexical is None else self.lexical.with_added(texts),
         )
         place = first - self.index.built
-        del self.items[place:], self.values[place:]
+        del self.items[place:], self.texts[place:], self.values[place:]
         self.items.extend(items)
+        self.texts.extend(texts)
         self.values.extend(_all_fitting(items, self.attributes))
         for row, item in enumerate(items, first):
             self.rows.setdefault(item.item_id, []).append(row)
@@ -103,11 +119,14 @@ class LiveItems:
         places = rows - index.built
         items = [self.items[place] for place in places.tolist()]
         states = AppendOnlyArray(self.states.shape[1:], np.int8)
+        texts, lexical = [self.texts[place] for place in places.tolist()], self.lexical
         return replace(
             self,
             index=index,
             states=states.appended(self.states[places]),
+            lexical=None if lexical is None else lexical.without_added().with_added(texts),
             items=items,
+            texts=texts,
             values=[self.values[place] for place in places.tolist()],
             rows={item.item_id: [row] for row, item in enumerate(items, index.built)},
         )

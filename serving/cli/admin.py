@@ -5,26 +5,27 @@ from collections.abc import Callable, Mapping
 import jsonargparse
 from rich.console import Console, RenderableType
 
+from lineage.options import OptionParser
 from serving.cli.connection import TOKEN, add_server, connected
 from serving.cli.tables.operations import releases_table, statistics_table
 from shortlist_client import RecommenderClient
 from shortlist_client.admin import LOADING_SECONDS
 
 
-def parser() -> jsonargparse.ArgumentParser:
+def parser() -> OptionParser:
     """Parser of `admin` without its subcommands."""
-    return jsonargparse.ArgumentParser(
+    return OptionParser(
         description="List and activate the releases of a running server, and show its statistics. "
         f"Sends the environment's {TOKEN}; if the server has a file of clients, the token needs "
         "the role `admin`."
     )
 
 
-def add_subcommands(parser: jsonargparse.ArgumentParser) -> None:
+def add_subcommands(parser: OptionParser) -> None:
     """Add the subcommands; jsonargparse requires that `admin` is itself added before."""
     subcommands = parser.add_subcommands(dest="command")
     for name, (about, loads, _) in COMMANDS.items():
-        added = jsonargparse.ArgumentParser(description=f"{about[0].upper()}{about[1:]}.")
+        added = OptionParser(description=f"{about[0].upper()}{about[1:]}.")
         add_server(added, timeout=LOADING_SECONDS if loads else 10.0)
         if name in ("load", "activate"):
             added.add_argument("--release", required=True, help="id, as `admin releases` lists it")

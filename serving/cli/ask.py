@@ -8,6 +8,7 @@ import jsonargparse
 from rich.console import Console
 
 from dataset.arrays import load_dataset
+from lineage.options import OptionParser
 from serving.catalogue.catalogue import Catalogue
 from serving.cli.connection import FAILED, TOKEN, add_server, connected
 from serving.cli.tables.answers import answer_table, history_table
@@ -109,9 +110,9 @@ def _titles(options: jsonargparse.Namespace, history: Sequence[str]) -> Sequence
     return [] if known is None else [catalogue.title(row) for row in known.items.tolist()]
 
 
-def ask_parser() -> jsonargparse.ArgumentParser:
+def ask_parser() -> OptionParser:
     """Options of `ask`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="Ask a server for recommendations for a user, a history or a search, or for "
         "items similar to an item. Prints the answer with the scores of all stages. Without a "
         "user, history, search or item: the best sellers. Sends the environment's "
@@ -164,9 +165,9 @@ def ask_parser() -> jsonargparse.ArgumentParser:
     return parser
 
 
-def probe_parser() -> jsonargparse.ArgumentParser:
+def probe_parser() -> OptionParser:
     """Options of `probe`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="Check whether a server is ready; the exit status is 0 if it is, else 1."
     )
     add_server(parser, timeout=3.0)

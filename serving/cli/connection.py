@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 import jsonargparse
 
+from lineage.options import OptionParser
 from shortlist_client import RecommenderClient, client_credentials
 
 TOKEN = "SHORTLIST_TOKEN"
@@ -17,7 +18,7 @@ FAILED = 1
 """Exit status of a command whose call failed."""
 
 
-def add_server(parser: jsonargparse.ArgumentParser, *, timeout: float) -> None:
+def add_server(parser: OptionParser, *, timeout: float) -> None:
     """Add the options of the connection.
 
     Args:
@@ -41,7 +42,7 @@ def add_server(parser: jsonargparse.ArgumentParser, *, timeout: float) -> None:
     parser.add_argument("--key", type=Path | None, help="PEM private key of the certificate")
 
 
-def add_columns(parser: jsonargparse.ArgumentParser) -> None:
+def add_columns(parser: OptionParser) -> None:
     """Add the options of how a file's columns are named and separated."""
     parser.add_argument(
         "--columns",

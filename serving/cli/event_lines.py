@@ -18,8 +18,8 @@ NUMBERS = ("time", "position")
 ID_DIGITS = 32
 
 
-def events_of_file(path: Path, columns: Mapping[str, str], delimiter: str) -> list[Event]:
-    """Events of a `.jsonl` or `.csv` file, also with `.gz` or `.zst`.
+def events_of_file(path: Path, columns: Mapping[str, str], delimiter: str) -> dict[str, Event]:
+    """Events of a `.jsonl` or `.csv` file, also with `.gz` or `.zst`, by their places in it.
 
     Each needs a `time` or an `event_id`, so that the file may be recorded again and counts once.
 
@@ -35,7 +35,7 @@ def events_of_file(path: Path, columns: Mapping[str, str], delimiter: str) -> li
     from dataset.prepare.tables.files import files_at
     from dataset.prepare.tables.scan import lines_of, rows_of
 
-    files, lines, events = files_at(path), Lines(str(path), "event"), []
+    files, lines, events = files_at(path), Lines(str(path), "event"), dict[str, Event]()
     several, now = len(files.parts) > 1, time.time()
     rows: Iterator[tuple[Path, int, Any]]
     if files.format == "parquet":
@@ -45,22 +45,24 @@ def events_of_file(path: Path, columns: Mapping[str, str], delimiter: str) -> li
         place = f"{part.name}, line {number}" if several else f"line {number}"
         event = lines.convert(place, partial(_event, row, columns, now))
         if event is not None:
-            events.append(event)
+            events[place] = event
     lines.finish()
     return events
 
 
-def events_of_lines(given: Iterable[str]) -> list[Event]:
-    """Events of lines of JSON; one without `time` happens now.
+def events_of_lines(given: Iterable[str]) -> dict[str, Event]:
+    """Events of lines of JSON, by their places; one without `time` happens now.
 
     Raises:
         ValueError: a line is no event; names the lines.
     """
-    lines, events, now = Lines("standard input", "event"), [], time.time()
+    lines, events, now = Lines("standard input", "event"), dict[str, Event](), time.time()
     for number, line in enumerate(given, 1):
         if line.strip():
-            made = lines.convert(f"line {number}", partial(_event, line, {}, now, timed=False))
-            events += [made] if made is not None else []
+            place = f"line {number}"
+            made = lines.convert(place, partial(_event, line, {}, now, timed=False))
+            if made is not None:
+                events[place] = made
     lines.finish()
     return events
 

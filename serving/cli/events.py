@@ -11,6 +11,7 @@ import jsonargparse
 
 from dataset.arrays import load_dataset
 from events.privacy.erasure import carry_erasures
+from lineage.options import OptionParser
 from lineage.releases import live_release
 from serving.cli.connection import FAILED, TOKEN, add_columns, add_server, connected
 from serving.cli.event_lines import events_of_file, events_of_lines
@@ -20,9 +21,9 @@ from serving.server.users.user_events import oldest_retained
 logger = logging.getLogger(__name__)
 
 
-def record_parser() -> jsonargparse.ArgumentParser:
+def record_parser() -> OptionParser:
     """Options of `record`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="Record events of a file or of standard input, one JSON object a line: "
         "`user_id`, `item_id`, `action`, and optionally `time` (Unix seconds), `request_id`, "
         "`position` and `event_id`. All lines are checked before anything is sent. An event with "
@@ -41,9 +42,9 @@ def record_parser() -> jsonargparse.ArgumentParser:
     return parser
 
 
-def export_parser() -> jsonargparse.ArgumentParser:
+def export_parser() -> OptionParser:
     """Options of `export-events`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="Write the events that belong to histories as a table of interactions, in the "
         "format of `interactions.parquet`, and note the users that the store knows as erased in "
         "`ERASED`, which `make data` leaves out. A server may record events at the same time."
@@ -53,9 +54,9 @@ def export_parser() -> jsonargparse.ArgumentParser:
     return parser
 
 
-def prune_parser() -> jsonargparse.ArgumentParser:
+def prune_parser() -> OptionParser:
     """Options of `prune-events`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="Remove events older than `--days` for good. Export them first if the next "
         "rebuild should learn from them. A server may record events at the same time; with "
         "`events.keep_days` it removes old events itself. The file of an SQLite store does not "
@@ -80,11 +81,12 @@ def record(options: jsonargparse.Namespace, lines: Iterable[str] | None = None) 
     else:
         events = events_of_lines(lines or sys.stdin)
     with connected(options) as client:
-        result = client.feedback.record(events)
+        result = client.feedback.record(list(events.values()))
     logger.info("%d events recorded, %d were known", result.recorded, result.known_before)
-    for row, reason in result.rejected.items():
-        event = events[row]
-        sys.stderr.write(f"error: event {row + 1}, user {event.user_id!r}: {reason}\n")
+    places = list(events)
+    for sent, reason in result.rejected.items():
+        place = places[sent]
+        sys.stderr.write(f"error: {place}, user {events[place].user_id!r}: {reason}\n")
     if result.rejected:
         raise SystemExit(FAILED)
 
@@ -120,9 +122,9 @@ def prune(options: jsonargparse.Namespace) -> None:
         logger.info("%d events removed, %d left", pruned, store.count())
 
 
-def add_store(parser: jsonargparse.ArgumentParser) -> None:
+def add_store(parser: OptionParser) -> None:
     """Add the options of an event store beside releases or unpublished stages."""
-    parser.add_argument("--config", action="config", help="YAML file with the options below")
+    parser.add_config("events.yaml")
     parser.add_argument("--releases", type=Path | None, help="folder of a dataset's releases")
     parser.add_argument(
         "--artifacts", type=Path | None, help="folder of unpublished stages: `artifacts/ml-100k`"

@@ -36,13 +36,16 @@ def items_of_file(path: Path, config: DataConfig) -> list[Item]:
 
     files = files_at(path)
     if files.format == "jsonl" and not config.columns:
-        numbered = [(number, line) for _, number, line in lines_of(files)]
-        if not numbered or _is_nested(numbered[0][1]):
-            named = [(f"line {number}", line) for number, line in numbered]
+        several = len(files.parts) > 1
+        named = [
+            (f"{part.name}, line {number}" if several else f"line {number}", line)
+            for part, number, line in lines_of(files)
+        ]
+        if not named or _is_nested(named[0][1]):
             return _checked(path, named, config.duplicates)
     _, rows = read_items(path, config=config)
-    in_rows = ((f"row {number}", row) for number, row in enumerate(rows, 1))
-    return _checked(path, in_rows, config.duplicates)
+    named_rows = ((f"item {row['item_id']!r}", row) for row in rows)
+    return _checked(path, named_rows, config.duplicates)
 
 
 def _is_nested(line: str) -> bool:

@@ -10,6 +10,7 @@ import jsonargparse
 from tqdm import tqdm
 
 from dataset.config import DataConfig
+from lineage.options import OptionParser
 from serving.cli.connection import FAILED, TOKEN, add_columns, add_server, connected
 from serving.cli.item_lines import items_of_file
 from shortlist_client.api.item import Item
@@ -17,9 +18,9 @@ from shortlist_client.api.item import Item
 logger = logging.getLogger(__name__)
 
 
-def upsert_parser() -> jsonargparse.ArgumentParser:
+def upsert_parser() -> OptionParser:
     """Options of `upsert`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="Add items to a server's catalogue, or replace them. All lines are checked "
         "before anything is sent. Lists items that the server rejects, each with the rule that it "
         "breaks, and then exits with status 1. A file may be upserted again. Sends the "
@@ -44,9 +45,9 @@ def upsert_parser() -> jsonargparse.ArgumentParser:
     return parser
 
 
-def delete_parser() -> jsonargparse.ArgumentParser:
+def delete_parser() -> OptionParser:
     """Options of `delete`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="Remove items from every answer of a server. Lists unknown ids, which are not "
         f"an error. Sends the environment's {TOKEN} as the token."
     )
@@ -83,7 +84,7 @@ def upsert(options: jsonargparse.Namespace) -> None:
             result = client.catalog.upsert(sent())
     logger.info("%s: %d items upserted", options.file, result.upserted)
     for row, reason in result.rejected.items():
-        sys.stderr.write(f"error: row {row + 1}, item {ids[row]!r}: {reason}\n")
+        sys.stderr.write(f"error: item {ids[row]!r}: {reason}\n")
     if result.rejected:
         raise SystemExit(FAILED)
 

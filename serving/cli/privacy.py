@@ -20,6 +20,7 @@ from events.privacy.erasure import carry_erasures, erase_user
 from events.privacy.key_file import KeyFile, add_key
 from events.privacy.rotation import prolong
 from lineage.locking import lock_file
+from lineage.options import OptionParser
 from lineage.stages import DATA
 from serving.cli.connection import TOKEN, add_server, connected
 from serving.cli.events import add_store, root_of
@@ -35,9 +36,9 @@ OFFLINE = (
 )
 
 
-def erase_parser() -> jsonargparse.ArgumentParser:
+def erase_parser() -> OptionParser:
     """Options of `erase`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="Erase a user: remove the user's events for good, and hide the history in "
         f"every release; the next `make data` drops it. {OFFLINE}"
     )
@@ -45,9 +46,9 @@ def erase_parser() -> jsonargparse.ArgumentParser:
     return parser
 
 
-def export_parser() -> jsonargparse.ArgumentParser:
+def export_parser() -> OptionParser:
     """Options of `export`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="Print everything that is stored of a user, one JSON object a line: events, "
         f"then the history in the live release. {OFFLINE}"
     )
@@ -55,9 +56,9 @@ def export_parser() -> jsonargparse.ArgumentParser:
     return parser
 
 
-def rotate_parser() -> jsonargparse.ArgumentParser:
+def rotate_parser() -> OptionParser:
     """Options of `rotate-key`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="Add a key to the file of `events.user_key`, which is made if it is missing, "
         "and rename all stored users by it. A server may run meanwhile. Copy the file to servers "
         "on other machines between `--only add` and `--only rename`. If it is killed, "
@@ -137,7 +138,7 @@ def _rename(config: EventsConfig, root: Path, keys: KeyFile) -> None:
         logger.info("%d users renamed", prolong(store, erased, keys.names))
 
 
-def _add_user(parser: jsonargparse.ArgumentParser) -> None:
+def _add_user(parser: OptionParser) -> None:
     add_store(parser)
     add_server(parser, timeout=60.0)
     parser.add_argument("--user", required=True, help="id of the user")

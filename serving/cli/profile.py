@@ -3,6 +3,7 @@
 import jsonargparse
 from rich.console import Console
 
+from lineage.options import OptionParser
 from serving.cli.connection import TOKEN, add_server, connected
 from serving.cli.tables.profiles import profile_table
 from shortlist_client.api.request import Shopper, Wishes
@@ -27,9 +28,9 @@ def profile(options: jsonargparse.Namespace) -> None:
     Console().print(profile_table(profiled, title=f"profile of {who}"))
 
 
-def profile_parser() -> jsonargparse.ArgumentParser:
+def profile_parser() -> OptionParser:
     """Options of `profile`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="Describe a user or a history: interests, and which values of the items' "
         "attributes the next item will probably have. Sends the environment's "
         f"{TOKEN} as the token."

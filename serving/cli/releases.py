@@ -8,6 +8,7 @@ import jsonargparse
 from rich.console import Console
 
 from lineage.manifest import CorruptArtifactError
+from lineage.options import OptionParser
 from lineage.releases import live_id, release_ids
 from lineage.signing import TrustedKeys, read_signing_key, write_keys
 from serving.cli.tables.operations import releases_table
@@ -20,15 +21,15 @@ logger = logging.getLogger(__name__)
 RELEASES = "folder of a dataset's releases: `releases/ml-100k`"
 
 
-def publish_parser() -> jsonargparse.ArgumentParser:
+def publish_parser() -> OptionParser:
     """Options of `publish`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="Check that the finished stages are complete and belong together, copy them "
         "into an immutable release and make it live. Does nothing if the live release has the same "
         "stages. Deletes all but the newest releases. First makes the last fit where it is missing "
         "or outdated: towers and index that have learnt the test split, too."
     )
-    parser.add_argument("--config", action="config", help="YAML file with the options below")
+    parser.add_config("publish.yaml")
     parser.add_argument(
         "--artifacts", type=Path, required=True, help="finished stages: `artifacts/ml-100k`"
     )
@@ -40,9 +41,9 @@ def publish_parser() -> jsonargparse.ArgumentParser:
     return parser
 
 
-def rollback_parser() -> jsonargparse.ArgumentParser:
+def rollback_parser() -> OptionParser:
     """Options of `rollback`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="Check that another release is complete and make it live. A running server "
         "loads it within seconds and answers from the previous release until then."
     )
@@ -54,9 +55,9 @@ def rollback_parser() -> jsonargparse.ArgumentParser:
     return parser
 
 
-def list_parser() -> jsonargparse.ArgumentParser:
+def list_parser() -> OptionParser:
     """Options of `releases`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="List the stored releases, newest first, with their age and who signed them, "
         "and mark the live one."
     )
@@ -65,9 +66,9 @@ def list_parser() -> jsonargparse.ArgumentParser:
     return parser
 
 
-def keygen_parser() -> jsonargparse.ArgumentParser:
+def keygen_parser() -> OptionParser:
     """Options of `keygen`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="Create an Ed25519 key pair. The private key, NAME.key, signs releases: "
         "`publish --key NAME.key`. Servers get the public key, NAME.pub: `serve --verify_key "
         "NAME.pub`. The private key has no password; only its owner may read the file."
@@ -78,9 +79,9 @@ def keygen_parser() -> jsonargparse.ArgumentParser:
     return parser
 
 
-def sign_parser() -> jsonargparse.ArgumentParser:
+def sign_parser() -> OptionParser:
     """Options of `sign`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="Check that a published release is whole, and sign it. A release may have the "
         "signatures of several keys, so that keys can be exchanged without a gap."
     )
@@ -158,7 +159,7 @@ def sign(options: jsonargparse.Namespace) -> None:
     sign_release(options.releases, options.release, read_signing_key(options.key))
 
 
-def _add_verify_key(parser: jsonargparse.ArgumentParser) -> None:
+def _add_verify_key(parser: OptionParser) -> None:
     parser.add_argument(
         "--verify_key",
         type=Path,

@@ -13,6 +13,7 @@ from typing import Literal
 import jsonargparse
 
 from lineage.manifest import ArtifactError
+from lineage.options import OptionParser
 from lineage.releases import live_release
 from serving.api.limits import Limits
 from serving.api.protocol import LiveRecommender
@@ -148,15 +149,15 @@ def _log(config: ServeConfig, folder: Path) -> ChangeLog:
     return open_log(config.changes, changes_path(folder), events=events)
 
 
-def parser() -> jsonargparse.ArgumentParser:
+def parser() -> OptionParser:
     """Options of `serve`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="Serve a release over gRPC until SIGTERM or SIGINT, then finish the calls in "
         "flight. Health is NOT_SERVING until the release is loaded and warm, and while stopping. "
         "With --releases, the server switches to every new live release without losing a request; "
         "SIGHUP retries a release that could not be loaded."
     )
-    parser.add_argument("--config", action="config", help="YAML file with the options below")
+    parser.add_config("serving.yaml")
     parser.add_argument(
         "--releases", type=Path | None, help=f"{releases.RELEASES}; serves the live release"
     )

@@ -5,15 +5,16 @@ from datetime import datetime
 
 import jsonargparse
 
+from lineage.options import OptionParser
 from serving.server.access.client import Client
 from serving.server.access.credentials import digest_of
 from serving.server.access.entries import entry_of, new_token, read_entries
 from serving.server.access.roles import Role
 
 
-def parser() -> jsonargparse.ArgumentParser:
+def parser() -> OptionParser:
     """Options of `token`."""
-    parser = jsonargparse.ArgumentParser(
+    parser = OptionParser(
         description="Create a token for a client. Prints the token, once, to standard error, and "
         "its entry for the server's `tokens` file to standard output; the entry does not reveal "
         "the token."

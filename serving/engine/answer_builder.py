@@ -19,6 +19,7 @@ from serving.engine.explain_text import EXPLAINED_ITEMS
 from serving.engine.latency import Latencies
 from serving.engine.lookups import embeddings as embeddings_of
 from serving.engine.pieces import Paused, Pieces, within_deadline
+from serving.engine.predictions import predictions, target_of
 from serving.engine.profiler import Profiler
 from serving.engine.resolve import ResolvedRequest
 from shortlist_client.api.answer import (
@@ -116,6 +117,17 @@ class AnswerBuilder:
             profile=profile,
             milliseconds={**stage_times, **times},
         )
+
+    def classified(self, resolved: ResolvedRequest, started: float) -> Paused[Answer]:
+        """Build an answer of predictions, without items; in pieces if there are many texts."""
+        stage_times: dict[str, float] = {}
+        request, given = resolved.request, resolved.given
+        assert given is not None
+        predicted = yield from predictions(request, given, self.cascade, stage_times)
+        nothing = RankedList.of(np.empty(0, np.int32), np.empty(0, np.float32))
+        answer = yield from self(resolved, nothing, stage_times, started)
+        target = target_of(request.labelling, self.cascade)
+        return replace(answer, predictions=predicted, target=target.name)
 
     def _item(self, ranked_list: RankedList, place: int) -> RankedItem:
         row, catalogue = int(ranked_list.rows[place]), self.cascade.catalogue

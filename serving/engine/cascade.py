@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from classifier.predict import Classifier
 from dataset.append_only import extended
 from dataset.arrays import load_dataset
 from dataset.clock import Clock
@@ -15,15 +16,18 @@ from dataset.later_events import end_of
 from events.privacy.erased_users import erased_beside
 from index.filters.attributes import Attributes
 from index.item_knn import NeighbourLists
+from lineage.arrays import read_array
 from lineage.manifest import Manifest
-from lineage.open_release import open_release
+from lineage.open_release import Release, open_release, with_beside
 from lineage.signing import TrustedKeys
-from lineage.stages import DATA, RANKER
+from lineage.stages import CLASSIFIER, DATA, EMBEDDINGS, RANKER, TOWERS
 from profiles.blend import load_learnt
 from profiles.tables import ProfileTables
 from ranker.attention.inputs import AttentionInputs
+from ranker.attention.new_item_states import NewItemStates
 from ranker.config import PAYS
 from ranker.ranker import Ranker
+from ranker.search import Search, Searches
 from retrieval.cache_config import NO_CACHE, CacheConfig
 from retrieval.embedding_cache import EmbeddingCache
 from retrieval.features import Features
@@ -59,10 +63,14 @@ class Cascade:
     """Fingerprint of every stage, and the `release` id if it was published"""
     validated_head: int
     """Items at the head of a shortlist that the ranker scored in validation, 0 if it did not pay"""
+    classifier: Classifier | None = None
+    """Predicts labels and numbers of texts; None if the release has no classifier"""
     wall: Callable[[], float] = time.time
     """Returns the asking time, Unix seconds"""
     version_token: object = field(default_factory=object)
     """Changes when the catalogue or the release changes"""
+    search_states: NewItemStates | None = None
+    """Reads searches for the ranker; None if it reads none"""
     counted: tuple[str, ...] = ()
     """Ids of the items that the release lacks, but the counts have, in their order"""
 
@@ -89,7 +97,7 @@ class Cascade:
                 the message names the part.
         """
         trusted = TrustedKeys.read(verify_keys) if verify_keys else None
-        release = open_release(folder, trusted=trusted)
+        release = open_release(folder, with_beside(folder), trusted=trusted)
         erased = erased_beside(changes_path(folder).parent, user_key)
         data = load_dataset(folder / DATA)
         data = data.for_last_fit() if release.last_fit else data.for_refit()
@@ -116,7 +124,25 @@ class Cascade:
             text_reasons=TextReasons.load(folder, retriever.texts),
             versions=release.versions,
             validated_head=_validated_head(release.manifests[RANKER]),
+            search_states=_search_states(folder, ranker, data.texts[0]),
+            classifier=_classifier(folder, release),
         )
+
+    @property
+    def ranks_searches(self) -> bool:
+        """Whether the ranker has learnt to rank what a search finds."""
+        return self.retriever.sources.searched
+
+    def searches(self, words: Sequence[str]) -> Searches:
+        """Searches as the ranker reads them, None for an empty one; None if it reads none."""
+        searched = [search for search in words if search]
+        if self.search_states is None or not searched:
+            return None
+        inputs, states = self.ranker.inputs, self.search_states
+        assert isinstance(inputs, AttentionInputs)
+        read = states(searched, self.retriever.texts(searched))
+        found = iter(inputs.quantised(read, searched))
+        return [Search(next(found)) if search else None for search in words]
 
     @property
     def now(self) -> int | None:
@@ -166,7 +192,9 @@ class Cascade:
             items: All item changes since the release was built.
         """
         added = tuple(tuple(items.rows.get(item_id, ())) for item_id in self.counted)
-        sources = replace(self.retriever.sources, index=items.index, added=added)
+        sources = replace(
+            self.retriever.sources, index=items.index, added=added, lexical=items.lexical
+        )
         user_tower, ranker = self.retriever.user_tower, self.ranker
         if isinstance(reader := user_tower.reader, ItemHistoryEncoder):
             embeddings = extended(reader.embeddings, items.index.added)
@@ -183,6 +211,19 @@ class Cascade:
             attributes=replace(self.attributes, live=items.index, added=items.values),
             version_token=object(),
         )
+
+
+def _search_states(folder: Path, ranker: Ranker, text: str) -> NewItemStates | None:
+    """Reads searches for a ranker that was trained on some."""
+    if not ranker.reads_searches:
+        return None
+    assert isinstance(ranker.inputs, AttentionInputs)
+    embeddings = read_array(folder / TOWERS / EMBEDDINGS)
+    return NewItemStates.load(folder / RANKER, ranker.inputs, embeddings, text)
+
+
+def _classifier(folder: Path, release: Release) -> Classifier | None:
+    return Classifier.load(folder / CLASSIFIER) if CLASSIFIER in release.manifests else None
 
 
 def _validated_head(ranker: Manifest) -> int:

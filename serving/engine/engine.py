@@ -18,7 +18,7 @@ from index.ranked_list import RankedList
 from retrieval.blas_threads import limit_blas_threads
 from retrieval.cache_config import NO_CACHE, CacheConfig, CacheLookups
 from retrieval.feature_context import NEWEST
-from serving.api.errors import OtherReleaseError, UnknownItemError
+from serving.api.errors import OtherReleaseError, PreconditionError, UnknownItemError
 from serving.api.limits import Limits
 from serving.api.protocol import Placed
 from serving.api.request import Method, Request
@@ -29,9 +29,10 @@ from serving.engine.explain_text import TEXT_COST, text_reasons_cost
 from serving.engine.latency import Latencies
 from serving.engine.lookups import EMBEDS, look_up
 from serving.engine.pieces import MARGIN
+from serving.engine.predictions import CLASSIFIES
 from serving.engine.resolve import ResolvedRequest, resolve
 from serving.engine.warmup import warmup_requests
-from shortlist_client.api.answer import Answer
+from shortlist_client.api.answer import Answer, Basis
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.event import Event
 from shortlist_client.api.privacy import PastInteraction
@@ -39,6 +40,8 @@ from shortlist_client.api.profile import Profile
 from shortlist_client.api.request import Shopper, Wishes
 
 WARM_UPS = 2
+REFUSALS = (InvalidRequestError, UnknownItemError, OtherReleaseError, PreconditionError)
+"""Errors of requests that cannot be answered"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +145,7 @@ class Engine:
             [cascade.catalogue.item_id(row) for row in range(longest)],
             [name for name, kind in cascade.attributes.kinds.items() if kind == "keyword"],
             Method.RECOMMEND if by_ranker else Method.RETRIEVE,
+            classifies=cascade.classifier is not None,
         )
         for _ in range(WARM_UPS):
             self.latencies.ranking.clear()  # cold times predict nothing
@@ -231,7 +235,7 @@ class Engine:
         known = len(request.shopper.history) or (NEWEST if request.shopper.user_id else 0)
         ranked = {Method.RECOMMEND: self.ranked, Method.RANK: len(request.candidates)}
         cost = 1 + min(known, NEWEST) + ranked.get(request.method, 0)
-        cost += TEXT_COST * len(request.texts)
+        cost += TEXT_COST * request.read_texts
         if request.wishes.explain:
             cost += history_reasons_cost(request)
         if request.wishes.explain_texts:
@@ -249,19 +253,22 @@ class Engine:
 
         Yields:
             Position in the batch and its answer, in any order; InvalidRequestError,
-            UnknownItemError or OtherReleaseError if a request cannot be answered. None between two
-            pieces of long work.
+            UnknownItemError, OtherReleaseError or PreconditionError if a request cannot be
+            answered. None between two pieces of long work.
         """
         started, to_embed = time.perf_counter(), dict[int, ResolvedRequest]()
         for place, request in enumerate(requests):
             try:
                 resolved = resolve(request, self.cascade, self.limits)
-            except (InvalidRequestError, UnknownItemError, OtherReleaseError) as error:
+            except REFUSALS as error:
                 yield place, error
                 continue
             if request.method in EMBEDS:
                 embedded = yield from self._build.embedded(resolved, started)
                 yield place, embedded
+            elif request.method in CLASSIFIES:
+                classified = yield from self._build.classified(resolved, started)
+                yield place, classified
             elif resolved.embeds:
                 to_embed[place] = resolved
             else:
@@ -325,7 +332,8 @@ class Engine:
     def _head_size(self, request: ResolvedRequest, items: int, ranked: int) -> int:
         """Number of items at the head of a list to rank."""
         heads = {Method.RECOMMEND: ranked, Method.RANK: self.limits.candidates}
-        return 0 if request.by_towers else min(heads.get(request.request.method, 0), items)
+        unranked = {Basis.VECTOR} if self.cascade.ranks_searches else {Basis.VECTOR, Basis.SEARCH}
+        return 0 if request.basis in unranked else min(heads.get(request.request.method, 0), items)
 
     def _in_time(
         self, requests: Mapping[int, ResolvedRequest], heads: Mapping[int, int]
@@ -369,6 +377,7 @@ class Engine:
             [lists[place].rows[:size] for place, size in heads.items()],
             [lists[place].scores[:size] for place, size in heads.items()],
             features,
+            searches=self.cascade.searches([shopper.search for shopper in shoppers.values()]),
         )
         taken = time.perf_counter() - started
         stage_times["ranker"] = 1e3 * taken

@@ -126,6 +126,7 @@ def _rescored(
         ranked_list.rows,
         interaction_codes=shopper.interaction_codes,
         when=shopper.when if shopper.uses_neighbours else NEVER,
+        search=shopper.search,
     )
     shortlist = ranked_list.shortlist
     return replace(
@@ -134,6 +135,7 @@ def _rescored(
         by_neighbours=ranked_list.by_neighbours & (rescored.neighbour_scores > 0),
         by_sales=ranked_list.by_sales,
         by_own=ranked_list.by_own & (rescored.own > 0),
+        by_words=ranked_list.by_words,
         shortlist=None if shortlist is None else _rescored(cascade, user, shopper, shortlist),
     )
 
@@ -158,6 +160,10 @@ def _logits(
         for variant, one in zip(variants, rescored, strict=True)
     ]
     logits = cascade.ranker.score_all(
-        histories, [head.rows for head in heads], [head.scores for head in heads], features
+        histories,
+        [head.rows for head in heads],
+        [head.scores for head in heads],
+        features,
+        searches=cascade.searches([variant.search for variant in variants]),
     )
     return np.stack(logits)

@@ -76,9 +76,9 @@ class Profiler:
     def _interests(self, shopper: ResolvedShopper, weights: NDArray[np.float64]) -> list[Interest]:
         newest_first = shopper.history[::-1]
         rows, newest, of_row = np.unique(newest_first, return_index=True, return_inverse=True)
-        summed = np.bincount(of_row, weights[::-1], minlength=len(rows)).astype(np.float64)
+        of_item = np.bincount(of_row, weights[::-1], minlength=len(rows)).astype(np.float64)
         chosen = np.argsort(newest)[:NEWEST]
-        rows, ages, of_item = rows[chosen], newest[chosen], summed[chosen]
+        rows, ages, of_item = rows[chosen], newest[chosen], of_item[chosen]
         vectors = self.cascade.retriever.sources.index.vectors(rows.astype(np.int32))
         return [
             self._interest(group, rows, ages, of_item, shopper.times)

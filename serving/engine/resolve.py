@@ -17,18 +17,21 @@ from serving.api.request import Method, Request
 from serving.api.validation import (
     check_answerable,
     check_diversity,
-    check_embedded,
     check_id,
+    check_inputs,
     check_request,
 )
 from serving.catalogue.catalogue import Catalogue
 from serving.engine.cascade import Cascade
 from serving.engine.explain_history import rows_to_remove
+from serving.engine.predictions import CLASSIFIES, target_of
 from shortlist_client.api.answer import Basis
 from shortlist_client.api.errors import InvalidRequestError
 
 RECALLING = (Method.RECOMMEND, Method.RETRIEVE)
 """Methods that choose among all items"""
+READING = (Method.EMBED_ITEMS, Method.EMBED_TEXTS, *CLASSIFIES)
+"""Methods that read the given items or texts"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +44,8 @@ class ResolvedRequest:
     unknown_item_ids: tuple[str, ...] = ()
     unknown_user: bool = False
     given: Rows | None = None
-    """Rows of the items to rank or embed, or of the item whose neighbours are wanted; None if the
-    request recalls items"""
+    """Rows of the items to rank, embed or classify, or of the item whose neighbours are wanted;
+    None if the request recalls items"""
 
     @property
     def embeds(self) -> bool:
@@ -66,11 +69,6 @@ class ResolvedRequest:
         """Whether the answer explains its items by the fields of their own texts."""
         return self.request.wishes.explain_texts and self.embeds
 
-    @property
-    def by_towers(self) -> bool:
-        """Whether only the towers decide the order."""
-        return self.basis in {Basis.SEARCH, Basis.VECTOR}
-
 
 def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedRequest:
     """Check a request and look up its ids.
@@ -84,6 +82,7 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
         OtherReleaseError: the request is pinned to another release.
         InvalidRequestError: the request breaks a rule.
         UnknownItemError: the item whose neighbours are wanted is not in the catalogue.
+        PreconditionError: the release lacks the classifier that the request needs.
     """
     catalogue, attributes = cascade.catalogue, cascade.attributes
     check_answerable(request, cascade.versions.get("release"), limits)
@@ -92,8 +91,8 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
         request = replace(request, wishes=replace(request.wishes, limit=limits.shortlist))
     if request.method is Method.SIMILAR:
         return _resolve_similar(request, catalogue, attributes, limits)
-    if request.method in (Method.EMBED_ITEMS, Method.EMBED_TEXTS):
-        return _resolve_embed(request, catalogue, limits)
+    if request.method in READING:
+        return _resolve_inputs(request, cascade, limits)
     check_request(request, limits)
     check_diversity(request.wishes.diversity, attributes.kinds)
     history, unknown, unknown_user = _history(request, catalogue)
@@ -147,9 +146,11 @@ def _resolve_similar(
     )
 
 
-def _resolve_embed(request: Request, catalogue: Catalogue, limits: Limits) -> ResolvedRequest:
-    check_embedded(request, limits)
-    given, unknown = catalogue.rows(list(dict.fromkeys(request.candidates)))
+def _resolve_inputs(request: Request, cascade: Cascade, limits: Limits) -> ResolvedRequest:
+    check_inputs(request, limits)
+    if request.method in CLASSIFIES:
+        target_of(request.labelling, cascade)
+    given, unknown = cascade.catalogue.rows(list(dict.fromkeys(request.candidates)))
     return ResolvedRequest(
         request=request,
         shopper=ResolvedShopper(history=np.empty(0, np.int32)),

@@ -8,7 +8,7 @@ from shortlist_client.api.request import Diversity, Shopper, Wishes
 
 
 def warmup_requests(
-    item_ids: Sequence[str], keywords: Sequence[str], widest: Method
+    item_ids: Sequence[str], keywords: Sequence[str], widest: Method, *, classifies: bool
 ) -> list[Request]:
     """One request of every kind, and one for every padded width of a history.
 
@@ -17,6 +17,7 @@ def warmup_requests(
             padded width.
         keywords: Keyword attributes of the items.
         widest: Method to call with every width.
+        classifies: Whether the release has a classifier.
     """
     item_id = item_ids[0]
     known, searched, one = Shopper(history=[item_id]), Shopper(search="a"), Wishes(limit=1)
@@ -39,4 +40,5 @@ def warmup_requests(
         Request(method=Method.RECOMMEND, wishes=one),
         Request(method=Method.EMBED_TEXTS, texts=["a"]),
         Request(method=Method.PROFILE, shopper=known),
+        *([Request(method=Method.CLASSIFY_TEXTS, texts=["a"])] if classifies else []),
     ]

@@ -9,6 +9,7 @@ import numpy as np
 
 from lineage.stages import DATA, RANKER, TOWERS
 from serving.catalogue.change_log import Change
+from serving.catalogue.item_text import data_config, text_of
 from serving.catalogue.live_items import LiveItems
 from serving.engine.cascade import Cascade
 from serving.engine.engine import Engine
@@ -39,7 +40,7 @@ class ItemChanges:
 
     def __init__(self, base: Engine, root: Path) -> None:
         """Take the engine of the release in folder `root`."""
-        self._base, self._root = base, root
+        self._base, self._root, self._config = base, root, data_config(root)
         self._encode = ItemEncoder(
             root, base.cascade.catalogue, base.cascade.ranker, base.cascade.retriever.texts
         )
@@ -60,6 +61,7 @@ class ItemChanges:
             self._base.cascade.retriever.sources.index.base,
             self._base.cascade.attributes,
             self._encode.state_bytes,
+            self._base.cascade.retriever.sources.lexical,
         )
         return LiveState(items, self._base)
 
@@ -130,14 +132,17 @@ class ItemChanges:
         for place, change in enumerate(upserts):
             assert change.state is not None  # an upsert has one
             vectors[place], states[place] = change.vector, change.state
-        items = state.items.changed(
-            [change.item for change in upserts if change.item is not None],
+        items = [change.item for change in upserts if change.item is not None]
+        changed = state.items.changed(
+            items,
             vectors,
             states,
+            texts=[text_of(item, self._config) for item in items],
             origins=np.array([-1 if row is None else row for row in origins], np.int64),
             hidden=np.array([row for row in rows if row is not None], np.int64),
         )
-        return LiveState(items, replace(self._base, cascade=self._base.cascade.with_updates(items)))
+        updated = replace(self._base, cascade=self._base.cascade.with_updates(changed))
+        return LiveState(changed, updated)
 
     def in_own_form(self, changes: Mapping[str, Change], known: LiveState) -> dict[str, Change]:
         """The changes; those from other models as this release has already encoded them."""

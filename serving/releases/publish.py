@@ -17,7 +17,7 @@ from lineage.manifest import (
     OtherFormatError,
     require_newest_format,
 )
-from lineage.open_release import Release, open_release
+from lineage.open_release import Release, open_release, with_beside
 from lineage.publishing import add_release, go_live, retire
 from lineage.releases import (
     ReleaseError,
@@ -74,6 +74,8 @@ def publish(
     key: "Ed25519PrivateKey | None" = None,
 ) -> str:
     """Make the finished stages the live release, unless the live release already has them.
+
+    The classifier is published with them if there is one.
 
     If the process is killed at any moment, either the old or the new release is live and whole.
 
@@ -204,7 +206,7 @@ def _servable(root: Path, trusted: TrustedKeys | None = None, *, last_fit: bool 
         ConnectionError: Milvus does not answer.
     """
     stages = (*CASCADE, *LAST) if last_fit else CASCADE
-    release = open_release(root, stages, trusted=trusted)
+    release = open_release(root, with_beside(root, stages), trusted=trusted)
     require_store(root / (LAST_INDEX if last_fit else INDEX))
     if (names := release.manifests[SHORTLISTS].config.get("features")) is not None:
         require_features(names, root / RANKER)

@@ -1,5 +1,6 @@
-"""Whose turn a call takes: clients share the engine and the stores fairly."""
+"""Whose turn a call takes, and until when: clients share the engine and the stores fairly."""
 
+import time
 from typing import Any
 
 from serving.server.access.client import current_client_name
@@ -16,3 +17,13 @@ def caller_of(context: Any) -> str:
     peer: str = context.peer()  # ipv4:10.0.0.7:49152, ipv6:[::1]:49152 or unix:path
     host = peer if peer.startswith("unix") else peer.rpartition(":")[0]
     return current_client_name() or host
+
+
+def deadline_of(context: Any) -> float:
+    """Deadline of a call, in seconds of `time.monotonic`; infinite if it has none.
+
+    Args:
+        context: Context of the call.
+    """
+    left = context.time_remaining()
+    return float("inf") if left is None else time.monotonic() + left

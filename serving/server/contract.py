@@ -7,6 +7,7 @@ from grpc import aio
 
 from serving.server.servicers.admin import AdminServicer
 from serving.server.servicers.catalog import CatalogServicer
+from serving.server.servicers.classifier import ClassifierServicer
 from serving.server.servicers.feedback import FeedbackServicer
 from serving.server.servicers.privacy import PrivacyServicer
 from serving.server.servicers.recommender import RecommenderServicer
@@ -15,6 +16,8 @@ from shortlist_client.proto.recommender.v1 import (
     admin_pb2_grpc,
     catalog_pb2,
     catalog_pb2_grpc,
+    classifier_pb2,
+    classifier_pb2_grpc,
     feedback_pb2,
     feedback_pb2_grpc,
     privacy_pb2,
@@ -24,11 +27,12 @@ from shortlist_client.proto.recommender.v1 import (
 )
 
 SERVICE = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
+CLASSIFIER = classifier_pb2.DESCRIPTOR.services_by_name["ClassifierService"].full_name
 CATALOG = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
 FEEDBACK = feedback_pb2.DESCRIPTOR.services_by_name["FeedbackService"].full_name
 PRIVACY = privacy_pb2.DESCRIPTOR.services_by_name["PrivacyService"].full_name
 ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
-CONTRACT = (SERVICE, CATALOG, FEEDBACK, PRIVACY, ADMIN)
+CONTRACT = (SERVICE, CLASSIFIER, CATALOG, FEEDBACK, PRIVACY, ADMIN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +40,7 @@ class Servicers:
     """What answers the calls of each service; a server without events lacks two."""
 
     recommender: RecommenderServicer
+    classifier: ClassifierServicer
     catalog: CatalogServicer
     admin: AdminServicer
     feedback: FeedbackServicer | None = None
@@ -44,9 +49,10 @@ class Servicers:
     def add_to(self, server: aio.Server) -> Sequence[str]:
         """Add the services and return their names."""
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(self.recommender, server)
+        classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(self.classifier, server)
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(self.catalog, server)
         admin_pb2_grpc.add_AdminServiceServicer_to_server(self.admin, server)
-        names = [SERVICE, CATALOG, ADMIN]
+        names = [SERVICE, CLASSIFIER, CATALOG, ADMIN]
         if self.feedback is not None:
             feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(self.feedback, server)
             names.append(FEEDBACK)

@@ -31,6 +31,7 @@ from serving.server.item_changes_age import ItemChangesCollector
 from serving.server.metrics import Metrics
 from serving.server.servicers.admin import AdminServicer
 from serving.server.servicers.catalog import CatalogServicer
+from serving.server.servicers.classifier import ClassifierServicer
 from serving.server.servicers.feedback import FeedbackServicer
 from serving.server.servicers.privacy import PrivacyServicer
 from serving.server.servicers.recommender import RecommenderServicer
@@ -252,6 +253,7 @@ class Server:
         )
         servicers = Servicers(
             recommender=recommender,
+            classifier=ClassifierServicer(self.engine, limits=self._limits),
             catalog=self._catalog,
             admin=self._admin,
             feedback=feedback,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from shortlist_client.api.classification import Prediction
 from shortlist_client.api.profile import Profile
 
 
@@ -140,6 +141,10 @@ class Answer:
     """Embeddings of an `Embed` call, whose answer has no items."""
     profile: Profile | None = None
     """Profile of a `Profile` call, whose answer has no items."""
+    predictions: Sequence[Prediction] = ()
+    """Predictions of a `Classify` call, whose answer has no items."""
+    target: str = ""
+    """Column that a `Classify` call predicted."""
     milliseconds: Mapping[str, float]
     """Wall time by stage: `user_tower`, `index`, `ranker` and `total` are of all requests that were
     answered together, `reasons` and `text_reasons` of this one; `queue` is the time before."""

@@ -114,6 +114,8 @@ HONOURED: Mapping[str, frozenset[str]] = {
     "embed items": ANY_CALL,
     "embed texts": ANY_CALL,
     "profile": ABOUT_SHOPPER | ANY_CALL,
+    "classify items": ANY_CALL,
+    "classify texts": ANY_CALL,
 }
 """Fields of `Shopper` and `Wishes` that each call honours. The server refuses all others."""
 

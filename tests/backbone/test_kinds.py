@@ -20,7 +20,7 @@ from backbone.load import (
     load_tokenizer,
     save_backbone,
 )
-from backbone.optimizer import adamw
+from backbone.optimizer import optimizer_of
 from backbone.tokens import SpecialTokens, history_input, item_input, tokenize
 from tests.rounding import SERVED, TINY_BERT, least_cosine, rounding
 from tests.tiny_backbones import HIDDEN, KINDS, LINES, save_tiny
@@ -121,7 +121,7 @@ def test_only_the_top_layer_is_trained(bert, batch):
     config = TrainingConfig(learning_rate=0.01, layer_decay=0.5)
     module = nn.Module()
     module.bert = fine_tuned(bert, config, layers=1, total_steps=2)
-    optimizer, schedule = adamw(module, config, 2)
+    optimizer, schedule = optimizer_of(module, config, 2)
 
     plain_states(bert, batch)[batch.mask.bool()].square().mean().backward()
     for part in (optimizer, schedule, optimizer):

@@ -11,7 +11,7 @@ from backbone.device import seed_generators
 from backbone.epoch_batches import EpochBatches, EpochSampler
 from backbone.layers import freeze_below
 from backbone.load import load_bert
-from backbone.optimizer import adamw
+from backbone.optimizer import optimizer_of
 from backbone.training import make_logger, training_folder
 from lineage.processes import Processes
 
@@ -133,7 +133,7 @@ def test_the_learning_rate_rises_for_as_many_steps_as_are_given(schedule):
     config = TrainingConfig(learning_rate=0.5, warmup=0.1, schedule=schedule)
 
     def peak(warmup):
-        optimizer, rising = adamw(nn.Linear(2, 2), config, 40, warmup)
+        optimizer, rising = optimizer_of(nn.Linear(2, 2), config, 40, warmup)
         rates = []
         for _ in range(40):
             rates.append(rising.get_last_lr()[0])

@@ -8,6 +8,7 @@ from dataset.actions import (
     ALL,
     STRONG,
     fold_action,
+    raw_weights,
     relative_weights,
     standing,
     strengths,
@@ -129,6 +130,25 @@ def test_the_plural_of_a_common_action_is_that_action():
         "impressions", "ratings", "s",
     ]  # fmt: skip
     assert relative_weights(folded, {})["refund"] == -1
+
+
+@pytest.mark.parametrize(
+    ("names", "weight"),
+    [
+        (["Ansicht", "Aufrufe", "vues"], 1),
+        (["Warenkorb", "In den Warenkorb", "Panier"], 3),
+        (
+            ["Kauf", "KÄUFE", "verkaeufe", "verkaufe", "Bestellung", "achats", "commandé", "vente"],
+            8,
+        ),
+        (["Rückgabe", "rueckgabe", "ru\u0308ckgabe", "RETOURE", "Storno", "gutschrift"], -8),
+        (["Erstattungen", "remboursement", "rembourse", "retours", "annulation"], -8),
+    ],
+)
+def test_german_and_french_names_weigh_what_the_english_ones_do(names, weight):
+    known = raw_weights({})
+
+    assert {known[fold_action(name)] for name in names} == {weight}
 
 
 def test_actions_that_take_away_are_known_without_any_in_the_data():

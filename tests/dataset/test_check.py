@@ -1,5 +1,6 @@
 import json
 
+import polars as pl
 import pytest
 
 from dataset.__main__ import main
@@ -42,7 +43,7 @@ def test_a_good_source_is_described_and_nothing_is_written(check, make_folder):
     assert status == 0
     assert (report["users"], report["items"], report["interactions"]) == (2, 4, 6)
     assert report["times"] == ["2023-11-14 22:13:21", "2023-11-14 22:13:50"]
-    assert report["actions"] == {"view": 5, "": 1, "buy": 1}
+    assert report["actions"] == {"view": 5, "buy": 1}
     assert report["unknown_items"] == pytest.approx(1 / 7)
     uses = {column["name"]: column["use"] for column in report["tables"]["items"]["columns"]}
     assert uses["brand"] == "text 2, filter (keyword)"
@@ -52,6 +53,31 @@ def test_a_good_source_is_described_and_nothing_is_written(check, make_folder):
     assert dropped["unknown item"] == 1
     assert any("1 of 7 interactions name items" in line for line in report["warnings"])
     assert "No rule is broken." in page
+
+
+def test_actions_and_times_are_those_of_the_rows_that_cleaning_leaves(check, make_folder):
+    rows = [
+        ("u", "a", 1, "view", "1"),
+        ("u", "a", 1, "view", "1"),
+        ("u", "b", 2, "buy", "1"),
+        ("v", "gone", 9, "wave", "2"),
+        (None, "a", 3, "buy", "3"),
+        (None, "b", 3, "refund", "3"),
+        *(("bot", "a", 100 + second, "view", None) for second in range(8)),
+    ]
+    events = pl.DataFrame(
+        rows, schema=["user_id", "item_id", "timestamp", "action", "basket"], orient="row"
+    ).with_columns(pl.col("timestamp") + 1_700_000_000)
+
+    _, page, report = check(make_folder(events=events), "--burst_seconds", "10")
+
+    assert report["actions"] == {"view": 2, "buy": 1}
+    assert sum(report["actions"].values()) == report["interactions"] == 3
+    assert report["without_user"] == {"buy": 1, "refund": 1}
+    assert set(report["action_weights"]) == {"view", "buy", "refund"}
+    assert report["times"] == ["2023-11-14 22:13:21", "2023-11-14 22:15:00"]
+    assert "without a user" in page
+    assert "wave" not in page
 
 
 def test_the_page_names_the_users_whom_a_cap_cost_most(check, make_folder):
@@ -75,7 +101,7 @@ def test_all_broken_rules_are_listed_with_rows_and_status_1(check, make_folder):
     assert len(report["broken"]) == 2
     assert "'item_id' must be unique" in page
     assert "'user_id' must not be null or empty" in page
-    assert "| 0 | a" in page
+    assert "| 1 | a" in page
 
 
 def test_a_rule_that_drops_all_rows_is_a_broken_one(check, make_folder):

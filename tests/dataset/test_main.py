@@ -36,6 +36,13 @@ def test_a_second_run_skips_a_stage_that_is_up_to_date(command, make_folder, cap
     assert "data is up to date in" in caplog.text
 
 
+def test_a_mistyped_check_is_answered_with_the_command(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["chek", "shop"])
+
+    assert "write `python -m dataset check shop`" in capsys.readouterr().err
+
+
 def test_bad_input_ends_with_status_2_and_one_message(command, make_folder, capsys):
     with pytest.raises(SystemExit, match="2"):
         command(make_folder({"item_id": ["a", "a", "b", "c"]}))

@@ -147,14 +147,15 @@ def test_many_refunds_cost_at_most_three_times_as_much_as_none():
     rng = np.random.default_rng(0)
     items, times = rng.integers(1000, size=10**6), rng.integers(10**9, size=10**6)
     gone = np.where(rng.random(10**6) < 0.1, times + 10**6, STANDS)
-    asked, quickest = rng.integers(1000, size=100), []
-    for demand in (Demand.of(items, times), Demand.of(items, times, gone)):
-        demand.windows(asked, DAYS, 10**9)
-        seconds = []
-        for _ in range(100):
+    asked, seconds = rng.integers(1000, size=100), []
+    demands = Demand.of(items, times), Demand.of(items, times, gone)
+    for _ in range(300):  # in turn, so that other load slows both
+        of_both = []
+        for demand in demands:
             started = time.perf_counter()
             demand.windows(asked, DAYS, 10**9)
-            seconds.append(time.perf_counter() - started)
-        quickest.append(min(seconds))
+            of_both.append(time.perf_counter() - started)
+        seconds.append(of_both)
 
-    assert quickest[1] < 3 * quickest[0]
+    plain, refunded = np.min(seconds, axis=0)
+    assert refunded < 3 * plain

@@ -113,3 +113,20 @@ def test_k_below_1_is_refused():
 def test_a_row_outside_the_corpus_is_refused():
     with pytest.raises(ValueError, match=r"rows in \[0, 5\), got 5"):
         coverage(LISTS, 5, 4)
+
+
+def test_graded_gains_count_by_their_relevance():
+    lists = np.array([[7, 2, 9]])
+    gains = [np.array([3.0, 1.0, 2.0], np.float32)]
+
+    found = ndcg(lists, [np.array([9, 2, 4])], 3, gains)
+
+    gained = 1.0 / math.log2(3) + 3.0 / math.log2(4)
+    ideal = 3.0 + 2.0 / math.log2(3) + 1.0 / math.log2(4)
+    np.testing.assert_allclose(found, [gained / ideal])
+
+
+def test_equal_gains_are_the_binary_metric():
+    ones = [np.ones(len(targets), np.float32) for targets in TARGETS]
+
+    np.testing.assert_allclose(ndcg(LISTS, TARGETS, 4, ones), ndcg(LISTS, TARGETS, 4))

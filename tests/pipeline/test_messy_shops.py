@@ -39,7 +39,8 @@ def test_the_options_that_a_refusal_gives_let_the_shop_be_built(name, tmp_path):
     with pytest.raises(InputError) as refusal:
         build(DataConfig(), open_source(source), tmp_path / "data")
     given = re.findall(r"`(\w+: [^`]+)`", str(refusal.value))
-    options = yaml.safe_load(given[0 if name == "repeated items" else -1])
+    offered = given[0 if name == "repeated items" else -1].replace("WEIGHT", "1")
+    options = yaml.safe_load(offered)
 
     config = DataConfig(**options)
     build(config, open_source(source, config=config), tmp_path / "data")

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from ranker.late.model import LateRanker
 from ranker.list_batches import ListCollator
 from ranker.losses import listwise_softmax
 from ranker.ranker import Ranker, reorder
+from ranker.search import Search
 from ranker.shortlists import Shortlists
 from ranker.train import spread, train
 from retrieval.features import Features
@@ -203,6 +205,16 @@ def test_the_loss_is_minus_the_mean_log_probability_of_the_bought_candidates():
     )
 
 
+def test_the_loss_weighs_the_bought_candidates_by_their_gains():
+    logits, gains = torch.tensor([[1.0, 0.0, 0.5]]), torch.tensor([[3.0, 1.0, 0.0]])
+
+    log_probabilities = logits.log_softmax(dim=-1)[0]
+    expected = -(0.75 * log_probabilities[0] + 0.25 * log_probabilities[1]).item()
+    assert listwise_softmax(logits, gains).item() == pytest.approx(
+        expected, abs=rounding(expected, terms=4)
+    )
+
+
 def test_a_pair_is_the_history_then_the_candidate_in_segment_1(inputs):
     batch = inputs([np.array([0, 6], np.int32)], [np.array([12], np.int32)])
     tokens = batch.ids[0][batch.mask[0].bool()].tolist()
@@ -261,6 +273,32 @@ def test_a_shoppers_scores_do_not_depend_on_the_batch(ranker):
     np.testing.assert_allclose(
         together.numpy(), np.concatenate(alone), atol=rounding(together, terms=TERMS)
     )
+
+
+@pytest.mark.parametrize("ranker", ["attention"], indirect=True)
+def test_a_search_is_read_as_the_newest_item_and_marked(ranker, shop):
+    model = AttentionRanker(
+        hidden=16, features=len(FEATURE_NAMES), width=64, layers=2, length=20, searches=True
+    ).eval()
+    searching = with_random_head(replace(ranker, model=model))
+    history, rows = np.array([3, 9], np.int32), np.array([4, 5], np.int32)
+    scores, columns, state = np.zeros(2, np.float32), features(2), ranker.inputs.states[7]
+
+    as_item = searching(np.array([3, 9, 7], np.int32), rows, scores, columns)
+    as_search = searching(history, rows, scores, columns, Search(state))
+    unmarked = rounding(as_item, terms=TERMS)
+    np.testing.assert_allclose(as_search, as_item, atol=unmarked)
+
+    torch.nn.init.normal_(model.search)
+    assert np.abs(searching(history, rows, scores, columns, Search(state)) - as_item).max() > 1e-3
+    alone = searching.score_all(
+        [history, history[:0]],
+        [rows, rows],
+        [scores, scores],
+        [columns, columns],
+        searches=[None, Search(state)],
+    )
+    np.testing.assert_allclose(alone[0], searching(history, rows, scores, columns), atol=unmarked)
 
 
 @pytest.mark.parametrize("ranker", ["attention"], indirect=True)
@@ -352,14 +390,14 @@ def test_a_batch_of_lists_holds_the_scores_and_features_of_the_shortlists(collat
         span = slice(position * width, position * width + len(places))
         np.testing.assert_array_equal(batch.shortlist_scores[span], shortlists.scores[row][places])
         np.testing.assert_array_equal(batch.features[span], shortlists.features[row][places])
-        np.testing.assert_array_equal(batch.bought[position, : len(places)], bought)
+        np.testing.assert_array_equal(batch.gains[position, : len(places)], bought)
         assert batch.present[position].sum() == len(places)
 
 
 def test_the_draw_from_a_list_does_not_depend_on_the_batch(collator):
     first, again = collator([3, 5]), collator([5, 3])
 
-    assert torch.equal(first.bought[0], again.bought[1])
+    assert torch.equal(first.gains[0], again.gains[1])
     assert torch.equal(first.features[:4], again.features[4:])
 
 
@@ -474,7 +512,7 @@ def test_a_ranker_no_better_than_the_shortlist_leaves_its_scores_unchanged(
     shutil.copytree(release, root, ignore=shutil.ignore_patterns("ranker", "training"))
     few = TrainingConfig(max_epochs=1, examples_per_epoch=32, batch_size=16, learning_rate=3e-3)
     config = RankerConfig(backbone=str(tiny_bert), width=32, ranked=6, training=few)
-    monkeypatch.setattr("ranker.gate.ndcg", lambda shown, targets, k: np.zeros(len(shown)))
+    monkeypatch.setattr("ranker.gate.ndcg", lambda shown, targets, k, gains: np.zeros(len(shown)))
 
     caplog.set_level("INFO")
 

@@ -1,10 +1,15 @@
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 
+import polars as pl
 import pytest
 
+from backbone.config import TrainingConfig
+from classifier.__main__ import classify
+from classifier.config import ClassifierConfig
 from dataset.arrays import StringColumn
 from serving.api.limits import Limits
 from serving.engine.engine import Engine, EngineConfig
@@ -12,6 +17,7 @@ from serving.live.live_engine import LiveEngine
 from serving.replication.journal_log import JournalLog
 from serving.replication.postgresql_log import PostgresqlLog
 from shortlist_client.client import RecommenderClient
+from tests.conftest import shop_attributes
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +33,39 @@ def renamed(own_copy, build_release, shop):
         texts=StringColumn.of(titles),
     )
     return own_copy("renamed", lambda root: build_release(root, data, epochs=1))
+
+
+@pytest.fixture(scope="session")
+def labelled_items(made_once, shop):
+    """Folder with the shop's items: a path of shade and colour beside what the catalogue has."""
+
+    def make(root):
+        items = shop_attributes(shop).with_columns(pl.Series("title", list(shop.titles)))
+        shade = pl.when(pl.col("price") < 120).then(pl.lit("light")).otherwise(pl.lit("dark"))
+        path = pl.concat_str(shade, pl.lit(" > "), "colour").alias("place")
+        items.with_columns(path).drop("colour").write_parquet(root / "items.parquet")
+
+    return made_once("labelled", make)
+
+
+@pytest.fixture(scope="session")
+def classified_release(own_copy, release, labelled_items, tiny_bert, tmp_path_factory):
+    """Stages of the shop with a classifier of places and prices."""
+
+    def make(root):
+        shutil.copytree(release, root)
+        training = TrainingConfig(
+            max_epochs=2, batch_size=32, learning_rate=3e-3, new_learning_rate=3e-3
+        )
+        config = ClassifierConfig(
+            target="place,price",
+            backbone=str(tiny_bert),
+            training=replace(training, trained_layers=2),
+            refit=False,
+        )
+        classify(config, labelled_items, root, tmp_path_factory.mktemp("reports"), "the command")
+
+    return own_copy("classified", make)
 
 
 @pytest.fixture(scope="session")

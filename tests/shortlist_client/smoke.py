@@ -58,6 +58,8 @@ def main(address: str) -> None:
         assert client.profile(shopper).interests[0].words == ("film",)
         embedded = client.embed.shopper(shopper)
         assert embedded.versions["towers"] == "t1"
+        classified = client.classify(texts=["red mug"], top_k=3, request_id="r-1")
+        assert (classified.versions["towers"], classified.request_id) == ("t1", "r-1")
         event = Event(user_id="u", item_id="50", action="purchase", time=int(time.time()))
         assert client.feedback.record([event, event]).known_before == 1
         for wrong in (lambda: client.recommend("u"), lambda: client.catalog.upsert(["50"])):

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 
 PACKAGE = "shortlist_client/proto/recommender/v1"
-NAMES = ["admin", "catalog", "feedback", "privacy", "recommender"]
+NAMES = ["admin", "catalog", "classifier", "feedback", "privacy", "recommender"]
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import towers.module as module_file
+import towers.train as train_file
 from backbone.batch import pad
 from backbone.config import AdapterConfig, TrainingConfig
 from backbone.load import load_tokenizer
@@ -164,6 +165,7 @@ def test_frozen_layers_encode_each_text_once(root, config, monkeypatch):
         ItemTower, "read_on", lambda *a, **k: on.append(len(a[1])) or read_on(*a, **k)
     )
     monkeypatch.setattr(ItemTower, "read", None)
+    monkeypatch.setattr(train_file, "_save_searches", lambda *_: None)  # reads the searches alone
 
     run("trial/towers", replace(config, searches=0.0), root, trial)
 

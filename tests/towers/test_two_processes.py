@@ -44,7 +44,8 @@ def config_of(tiny_bert, reads):
     )
 
 
-@pytest.mark.parametrize("reads", [pytest.param("items", marks=pytest.mark.slow), "titles"])
+@pytest.mark.slow
+@pytest.mark.parametrize("reads", ["items", "titles"])
 def test_two_processes_train_the_towers_of_one_with_the_double_batch(
     shop, tiny_bert, tmp_path, reads, monkeypatch
 ):

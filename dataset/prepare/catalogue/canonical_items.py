@@ -7,7 +7,14 @@ import polars as pl
 
 from dataset.config import Duplicates
 from dataset.prepare.catalogue.item_columns import usable
+from dataset.prepare.catalogue.lines_of_sales import (
+    OF_EVENT,
+    columns_of_events,
+    note_on_events,
+    with_numbers,
+)
 from dataset.prepare.catalogue.merged_items import merged
+from dataset.prepare.catalogue.number_notes import Origin
 from dataset.prepare.cleaning import Dropped
 from dataset.prepare.ids import AS_IDS, id_rules, id_text, is_id
 from dataset.prepare.schema import ITEM, OF_INTERACTIONS, TITLE, is_string
@@ -59,12 +66,15 @@ def canonical_items(items: Table, duplicates: Duplicates, actions: Mapping[str, 
         return items
     with reading(items.path):
         rows = items.frame.with_columns(id_text(ITEM, kind)).collect()
+    places = items.places
     if duplicates != "refuse":
+        places = None  # which of the rows is left is not known
         rows = _one_of_each(rows, items, duplicates, actions)
     if items.shared:
         rows = rows.drop(OF_INTERACTIONS, strict=False)
         items.findings.unused.update(dict.fromkeys(OF_INTERACTIONS, "not of the item"))
-    return replace(items, frame=usable(rows, items.findings).lazy())
+    origin = Origin(ids=rows[ITEM], names=items.names, own=items.own, places=places)
+    return replace(items, frame=usable(rows, items.findings, origin).lazy())
 
 
 def _unique(kind: pl.DataType) -> Rule:
@@ -81,7 +91,7 @@ def _one_of_each(
     rows: pl.DataFrame, items: Table, keep: Duplicates, actions: Mapping[str, float]
 ) -> pl.DataFrame:
     if keep == "merge":
-        kept = merged(rows, leave_out=OF_INTERACTIONS if items.shared else (), actions=actions)
+        kept = _merged(rows, items, actions)
     else:
         kept = rows.unique(
             subset=ITEM, keep="first" if keep == "first" else "last", maintain_order=True
@@ -96,6 +106,19 @@ def _one_of_each(
         )
     )
     return kept
+
+
+def _merged(rows: pl.DataFrame, items: Table, actions: Mapping[str, float]) -> pl.DataFrame:
+    origin = Origin(ids=rows[ITEM], names=items.names, own=items.own, places=items.places)
+    lines = with_numbers(rows, items.findings, origin)
+    leave_out = list[str]()
+    if items.shared:
+        varying = columns_of_events(lines.rows, lines.prices)
+        items.findings.unused.update(dict.fromkeys(varying, OF_EVENT))
+        note = note_on_events(varying, origin)
+        items.findings.notes.extend([note] if note else [])
+        leave_out = [*OF_INTERACTIONS, *varying]
+    return merged(lines.rows, leave_out=leave_out, actions=actions, dated=lines.dated)
 
 
 def _is_title(kind: pl.DataType) -> bool:

@@ -6,13 +6,14 @@ import polars as pl
 
 from dataset.plain_text import plain_text
 from dataset.prepare.attributes import kind_of
+from dataset.prepare.catalogue.number_notes import Origin, note_on_numbers, note_on_prices
 from dataset.prepare.catalogue.prices import price_numbers
 from dataset.prepare.schema import ITEM, STRINGS, TITLE, is_string
 from dataset.prepare.validation import Findings
 from shortlist_client.api.event import ID_LENGTH
 
 
-def usable(items: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+def usable(items: pl.DataFrame, findings: Findings, origin: Origin | None = None) -> pl.DataFrame:
     """The items with usable columns alone; adds a note for each column that is left out.
 
     Fields of structs become columns (`meta.brand`), strings of every type become strings, HTML is
@@ -21,8 +22,9 @@ def usable(items: pl.DataFrame, findings: Findings) -> pl.DataFrame:
     Args:
         items: At least `item_id` and `title`.
         findings: Gets the notes.
+        origin: Where the rows come from; by default that is unknown.
     """
-    items = _unnested(items, findings)
+    items, origin = _unnested(items, findings), origin or Origin.of(items)
     columns = []
     for column in items:
         if column.name == ITEM:
@@ -34,14 +36,18 @@ def usable(items: pl.DataFrame, findings: Findings) -> pl.DataFrame:
             findings.notes.append(f"column {column.name!r} is not used: {reason}")
             continue
         if is_string(plain.dtype) and column.name != TITLE:
-            number, reason_for_text = price_numbers(plain)
-            if reason_for_text is not None:
-                findings.notes.append(
-                    f"column {column.name!r} looks like prices but stays text: {reason_for_text}"
-                )
-            plain = plain if number is None else number
+            plain, note = _numbers(plain, origin)
+            findings.notes.extend([note] if note else [])
         columns.append(plain)
     return pl.DataFrame(columns)
+
+
+def _numbers(text: pl.Series, origin: Origin) -> tuple[pl.Series, str]:
+    """A column of text as numbers if they are prices, and what there is to say of it."""
+    prices = price_numbers(text)
+    if prices is None:
+        return text, note_on_numbers(text, origin)
+    return text if prices.numbers is None else prices.numbers, note_on_prices(text, prices, origin)
 
 
 def _unnested(items: pl.DataFrame, findings: Findings) -> pl.DataFrame:
@@ -83,7 +89,7 @@ def _plain(column: pl.Series) -> tuple[pl.Series | None, str]:
     if isinstance(column.dtype, pl.Array):
         column = column.arr.to_list()
     kind = column.dtype
-    text = _text(column)
+    text = text_of(column)
     if not column.name.strip():
         reason = "it has no name"
     elif len(column.name) > ID_LENGTH:
@@ -99,7 +105,7 @@ def _plain(column: pl.Series) -> tuple[pl.Series | None, str]:
     return None, reason
 
 
-def _text(column: pl.Series) -> pl.Series | None:
+def text_of(column: pl.Series) -> pl.Series | None:
     """A column of strings or lists of strings, without HTML; None of other types."""
     kind = column.dtype
     if is_string(kind) or isinstance(kind, pl.Binary):
@@ -107,6 +113,8 @@ def _text(column: pl.Series) -> pl.Series | None:
             text = column.cast(pl.String)
         except pl.exceptions.PolarsError:
             return None
+        if not text.str.contains("[<&\0]").any():
+            return text
         return text.map_elements(plain_text, return_dtype=pl.String)
     if isinstance(kind, pl.List) and isinstance(kind.inner, (*STRINGS, pl.Null)):
         return _plain_list(column.cast(pl.List(pl.String)))

@@ -1,6 +1,6 @@
 """One row of each item id from many, such as the lines of a shop's sales."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 import polars as pl
@@ -21,6 +21,7 @@ def merged(
     *,
     leave_out: Sequence[str] = (),
     actions: Mapping[str, float] = MappingProxyType({}),
+    dated: Collection[str] = (),
 ) -> pl.DataFrame:
     """One row of each item id: the most frequent text, the newest of everything else.
 
@@ -34,12 +35,14 @@ def merged(
         rows: Ids as text. `timestamp` or `order` dates the rows, `basket` counts them.
         leave_out: Columns that are no attributes of an item.
         actions: Weights of actions that the configuration gives, which say what takes away.
+        dated: Columns of text of which the newest counts, such as prices.
     """
     kept = [name for name in rows.columns if name not in (ITEM, *leave_out)]
     rows = rows.with_columns(
         _age(rows.schema).alias(_WHEN), _is_sale(rows.schema, actions).alias(_SALE)
     ).with_row_index(_PLACE)
-    texts = [name for name in kept if is_string(rows.schema[name])]
+    rows = rows.with_columns(_known_text(name) for name in dated)
+    texts = [name for name in kept if is_string(rows.schema[name]) and name not in dated]
     others = [_newest(name, rows.schema[name]) for name in kept if name not in texts]
     items = rows.group_by(ITEM).agg(others)
     for name in texts:
@@ -61,11 +64,20 @@ def _is_sale(schema: pl.Schema, actions: Mapping[str, float]) -> pl.Expr:
     return folded(ACTION).replace_strict(known, default=PLAIN, return_dtype=pl.Float64) > 0
 
 
+def _known_text(name: str) -> pl.Expr:
+    text = pl.col(name).str.strip_chars()
+    return pl.when(text != "").then(text)
+
+
 def _newest(name: str, kind: pl.DataType) -> pl.Expr:
-    """The last value that is known; of several at one time the largest, if they can be compared."""
+    """The last value that is known; of several at one time the largest, if they can be compared.
+
+    A text without a digit, such as `on request`, counts only where there is no other.
+    """
     value = pl.col(name).fill_nan(None) if kind.is_float() else pl.col(name)
-    comparable = kind.is_numeric() or kind.is_temporal()
-    return value.sort_by(_SALE, _WHEN, name if comparable else _PLACE).drop_nulls().last()
+    comparable = kind.is_numeric() or kind.is_temporal() or is_string(kind)
+    says = value.str.contains(r"\d") if is_string(kind) else pl.lit(value=True)
+    return value.sort_by(says, _SALE, _WHEN, name if comparable else _PLACE).drop_nulls().last()
 
 
 def _most_frequent(rows: pl.DataFrame, name: str) -> pl.DataFrame:

@@ -112,6 +112,11 @@ def is_absent(folder: Path, name: str, pattern: str) -> bool:
     return not pattern and bool(others) and set(meant) <= set(others)
 
 
+def has_table(folder: Path, name: str) -> bool:
+    """Whether a folder has a file or a folder of parts of a table, with any known ending."""
+    return any(_is_named(path, name) for path in folder.iterdir())
+
+
 def relative_names(parts: Iterable[Path], root: Path) -> dict[str, Path]:
     """Each file by its path relative to a folder."""
     return {os.path.relpath(part, root): part for part in parts}

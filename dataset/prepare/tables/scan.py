@@ -12,34 +12,42 @@ from dataset.prepare.tables.files import Files, compression_of
 from dataset.prepare.validation import InputError, reading
 
 DELIMITERS = ",;\t|"
+PLACE = "\0place"
+"""Column with the place of each row: its part times `PART`, plus its row in the part, from 0"""
+PART = 1 << 40
 
 
-def scanned(files: Files, *, delimiter: str = "") -> pl.LazyFrame:
+def scanned(files: Files, *, delimiter: str = "", places: bool = False) -> pl.LazyFrame:
     """Rows of all parts, not read yet; a column that a part lacks is null there.
 
     Args:
         files: The parts.
         delimiter: Separates the columns of CSV; empty to detect it in each file's first line.
+        places: Whether the first column is `PLACE`; blank lines of CSV count as rows in it.
 
     Returns:
-        CSV has columns of strings alone, `text_types` finds the others.
+        CSV has columns of strings alone, `text_types` finds the others. Its blank lines are rows of
+        nulls, which `blank_rows` leaves out.
 
     Raises:
         InputError: the content of a part is not what its name says, or cannot be read.
     """
+    place = PLACE if places else None
     readers: dict[str, Callable[[Path, bytes], pl.LazyFrame]] = {
         "parquet": lambda part, _: pl.scan_parquet(
-            part, glob=False, hive_partitioning="=" in str(part)
+            part, glob=False, hive_partitioning="=" in str(part), row_index_name=place
         ),
-        "csv": lambda part, head: _csv(part, delimiter, head),
-        "jsonl": lambda part, _: _json_lines(part),
+        "csv": lambda part, head: _csv_with_blanks(part, delimiter, head, place),
+        "jsonl": lambda part, _: _json_lines(part, place),
     }
     frames = []
-    for part in files.parts:
+    for number, part in enumerate(files.parts):
         head = require_content(part, files.format)
         with reading(part):
             frame = readers[files.format](part, head)
             frame.collect_schema()
+        if places:
+            frame = frame.with_columns(pl.col(PLACE).cast(pl.Int64) + number * PART)
         frames.append(frame)
     return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed")
 
@@ -59,7 +67,7 @@ def rows_of(
         head = require_content(part, files.format)
         with reading(part):
             rows = _csv_with_blanks(part, delimiter, head).collect()
-        line = 2
+        line = 1 + header_lines(head, delimiter)
         for row in rows.iter_rows(named=True):
             if any(value is not None for value in row.values()):
                 yield part, line, row
@@ -77,24 +85,48 @@ def lines_of(files: Files) -> Iterator[tuple[Path, int, str]]:
                 yield part, number, line
 
 
-def _csv(part: Path, delimiter: str, head: bytes) -> pl.LazyFrame:
-    frame = _csv_with_blanks(part, delimiter, head)
-    return frame.filter(~pl.all_horizontal(pl.all().is_null()))
+def header_lines(head: bytes, delimiter: str = "") -> int:
+    """Lines of a CSV file up to the end of its header: blank ones before it, and those within it.
+
+    Args:
+        head: Beginning of the file, decompressed.
+        delimiter: Separates the columns; empty to detect it.
+    """
+    text = head.decode(errors="replace").removeprefix("\ufeff")
+    separator = delimiter or delimiter_of(text)
+    rows = csv.reader(text.splitlines(keepends=True), delimiter=separator)
+    for row in rows:
+        if row:
+            break
+    return max(rows.line_num, 1)
 
 
-def _csv_with_blanks(part: Path, delimiter: str, head: bytes) -> pl.LazyFrame:
+def line_breaks(part: Path, delimiter: str, rows: int) -> tuple[int, pl.Series]:
+    """Lines of a CSV file up to its header's end, and the breaks in the cells of its first rows."""
+    head = require_content(part, "csv")
+    with reading(part):
+        cells = _csv_with_blanks(part, delimiter, head).head(rows)
+        breaks = pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True))
+        return header_lines(head, delimiter), cells.select(breaks).collect().to_series()
+
+
+def _csv_with_blanks(
+    part: Path, delimiter: str, head: bytes, place: str | None = None
+) -> pl.LazyFrame:
     """Rows of a CSV file as strings; a blank line is a row of nulls."""
     separator = delimiter or delimiter_of(head.decode(errors="replace"))
-    return pl.scan_csv(part, separator=separator, infer_schema=False, glob=False)
+    return pl.scan_csv(
+        part, separator=separator, infer_schema=False, glob=False, row_index_name=place
+    )
 
 
-def _json_lines(part: Path) -> pl.LazyFrame:
+def _json_lines(part: Path, place: str | None) -> pl.LazyFrame:
     """All lines decide on the types, so that a number may turn out to be a string late."""
     try:
         schema = pl.scan_ndjson(part, infer_schema_length=None).collect_schema()
     except pl.exceptions.ComputeError as error:
         raise _bad_line(part) or error from error
-    return pl.scan_ndjson(part, schema=schema)
+    return pl.scan_ndjson(part, schema=schema, row_index_name=place)
 
 
 def _bad_line(part: Path) -> InputError | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from lineage.repeated_keys import repeated_keys
 from serving.server.access.client import Client
 from serving.server.access.credentials import CERTIFICATE_NAME
 from serving.server.access.roles import Role
@@ -48,12 +49,15 @@ def read_entries(text: str | bytes) -> tuple[Client, ...]:
     """The clients of a YAML list of entries.
 
     Raises:
-        ValueError: an entry breaks a rule; names the client.
+        ValueError: an entry breaks a rule, or has a key twice; names the client or the lines.
     """
     try:
         entries = yaml.load(text, Loader)
+        repeated = repeated_keys(text)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"it must be YAML, got {error}") from error
+    if repeated:
+        raise ValueError(repeated[0])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ValueError("it must be a list of clients")
     clients = tuple(map(_client, entries))

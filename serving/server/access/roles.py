@@ -10,6 +10,7 @@ from grpc_reflection.v1alpha import reflection
 from shortlist_client.proto.recommender.v1 import (
     admin_pb2,
     catalog_pb2,
+    classifier_pb2,
     feedback_pb2,
     privacy_pb2,
     recommender_pb2,
@@ -20,7 +21,7 @@ class Role(Enum):
     """Permissions of a client."""
 
     READ = "read"
-    """Recommend, retrieve, rank, find similar items, embed, profile."""
+    """Recommend, retrieve, rank, find similar items, embed, classify, profile."""
     EXPLAIN = "explain"
     """With `read`: learn of a user id whether it is known and what recommended items rest on."""
     CATALOGUE = "catalogue"
@@ -33,13 +34,21 @@ class Role(Enum):
 
 ROLES: Mapping[str, Role] = {
     "RecommenderService": Role.READ,
+    "ClassifierService": Role.READ,
     "CatalogService": Role.CATALOGUE,
     "FeedbackService": Role.FEEDBACK,
     "AdminService": Role.ADMIN,
     "PrivacyService": Role.ADMIN,
 }
 """Role that each service of the contract requires."""
-CONTRACT = (admin_pb2, catalog_pb2, feedback_pb2, privacy_pb2, recommender_pb2)
+CONTRACT = (
+    admin_pb2,
+    catalog_pb2,
+    classifier_pb2,
+    feedback_pb2,
+    privacy_pb2,
+    recommender_pb2,
+)
 """The files of the contract."""
 PUBLIC_SERVICE = health.SERVICE_NAME
 """Service that needs no token, because probes have none."""

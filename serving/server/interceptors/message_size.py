@@ -18,7 +18,7 @@ from shortlist_client.api.errors import InvalidRequestError
 
 OTHER_BYTES = 64 << 10
 """Maximum size of a message to any other service, bytes: none of them has lists."""
-OF_REQUESTS = ("recommender.v1.RecommenderService",)
+OF_REQUESTS = ("recommender.v1.RecommenderService", "recommender.v1.ClassifierService")
 OF_ROWS = ("recommender.v1.CatalogService", "recommender.v1.FeedbackService")
 
 

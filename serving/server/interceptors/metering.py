@@ -14,7 +14,12 @@ from serving.server.access.client import CLIENT
 from serving.server.access.control import AccessControl
 from serving.server.access.credentials import CREDENTIALS
 from serving.server.access.errors import AccessError
-from shortlist_client.proto.recommender.v1 import catalog_pb2, feedback_pb2, recommender_pb2
+from shortlist_client.proto.recommender.v1 import (
+    catalog_pb2,
+    classifier_pb2,
+    feedback_pb2,
+    recommender_pb2,
+)
 
 RECHECK_SECONDS = 1.0
 """Time between two checks of a stream's client."""
@@ -28,6 +33,7 @@ ROWS: Mapping[type, Callable[[Any], int]] = {
     recommender_pb2.EmbedRequest: lambda message: (
         len(message.items.item_ids) + len(message.texts.texts)
     ),
+    classifier_pb2.ClassifyRequest: lambda message: len(message.texts) + len(message.item_ids),
 }
 """Messages that carry several rows. Any other message is one row."""
 END: Any = object()

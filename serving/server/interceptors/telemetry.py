@@ -112,7 +112,8 @@ class TelemetryInterceptor(aio.ServerInterceptor):
 
 def _request_id(call: Call) -> str:
     """The caller's name for the request, cut; the log's formatter escapes it."""
-    return str(getattr(getattr(call.request, "wishes", None), "request_id", ""))[:LOGGED]
+    named = getattr(call.request, "wishes", call.request)
+    return str(getattr(named, "request_id", ""))[:LOGGED]
 
 
 def _stages(call: Call) -> Mapping[str, float]:

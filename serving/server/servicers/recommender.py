@@ -16,7 +16,7 @@ from serving.batching.engine_thread import EngineThread
 from serving.batching.request_queue import Answered
 from serving.server.access.about_users import check_about_user, is_withheld, withhold
 from serving.server.answer_cache import AnswerCache, Message, key_of
-from serving.server.caller import caller_of
+from serving.server.caller import caller_of, deadline_of
 from serving.server.interceptors.wrapping import CALL
 from serving.server.servicers.answers import message_of
 from serving.server.servicers.message_counts import check_counts
@@ -75,7 +75,7 @@ class RecommenderServicer(RecommenderServiceServicer):
         self, request_iterator: AsyncIterator[pb.RecommendStreamRequest], context: Any
     ) -> AsyncIterator[pb.RecommendStreamResponse]:
         async for response in self._streams.answers(
-            request_iterator, deadline=_deadline(context), client=caller_of(context)
+            request_iterator, deadline=deadline_of(context), client=caller_of(context)
         ):
             yield response
 
@@ -88,7 +88,7 @@ class RecommenderServicer(RecommenderServiceServicer):
             method=Method.SIMILAR,
             wishes=to_wishes(request.wishes),
             item_id=request.item_id,
-            deadline=_deadline(context),
+            deadline=deadline_of(context),
             client=caller_of(context),
         )
         return pb.SimilarItemsResponse(answer=await self._answer(engine_request, request))
@@ -186,7 +186,7 @@ def _about_shopper(
         method=method,
         shopper=to_shopper(message.shopper),
         wishes=to_wishes(message.wishes),
-        deadline=_deadline(context),
+        deadline=deadline_of(context),
         client=caller_of(context),
     )
 
@@ -206,12 +206,6 @@ def _embed_request(message: pb.EmbedRequest, context: Any) -> Request:
         wishes=to_wishes(message.wishes),
         candidates=tuple(message.items.item_ids),
         texts=tuple(message.texts.texts),
-        deadline=_deadline(context),
+        deadline=deadline_of(context),
         client=caller_of(context),
     )
-
-
-def _deadline(context: Any) -> float:
-    """Deadline of a call, in seconds of `time.monotonic`; infinite if it has none."""
-    left = context.time_remaining()
-    return float("inf") if left is None else time.monotonic() + left

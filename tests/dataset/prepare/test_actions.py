@@ -79,7 +79,9 @@ def test_a_name_without_a_weight_is_noted_once_with_the_option(built, tmp_path):
 
     notes = read_manifest(tmp_path / "data", "data").facts[NOTES]
 
-    assert [note for note in notes if "scan" in note and "actions: {scan: 1}" in note] == notes[1:]
+    assert [
+        note for note in notes if "scan" in note and "actions: {scan: WEIGHT}" in note
+    ] == notes[1:]
     assert notes[0] == "actions count by weight: scan 1, view 1"
 
 
@@ -94,6 +96,34 @@ def test_an_action_that_can_take_nothing_away_is_noted_with_the_option(built, tm
     assert "take nothing away" in note
     assert "actions: {remove_from_cart: -8}" in note
     assert note in warnings
+
+
+def test_the_offered_line_is_refused_until_its_weights_are_filled_in(shop_of, tmp_path, capsys):
+    folder = shop_of([("u", "a", "view", "train"), ("u", "b", "scan", "train")])
+    offered = check_source(str(folder), tmp_path, DataConfig(actions={"gift": 8})).warnings
+    (line,) = (note.split("`")[1] for note in offered if "WEIGHT" in note)
+    assert line == "actions: {gift: 8, scan: WEIGHT}"
+    config = tmp_path / "data.yaml"
+    config.write_text(line)
+
+    with pytest.raises(SystemExit):
+        main(["check", str(folder), f"--config={config}"])
+    refused = capsys.readouterr().err
+    config.write_text(line.replace("WEIGHT", "-8"))
+    main(["check", str(folder), f"--config={config}"])
+
+    assert "the values of actions must be a number" in refused
+
+
+def test_refunds_alone_are_not_offered_a_positive_weight(built):
+    with pytest.raises(InputError, match=r"if one of these is no refund.*\{refund: WEIGHT\}"):
+        built([("u", "a", "refund")])
+
+
+def test_a_german_refund_takes_back_a_german_purchase(built):
+    data = built([("u", "a", "Verkauf"), ("v", "a", "Verkauf"), ("u", "a", "Rückgabe")])
+
+    assert counts(data)["a"] == 1
 
 
 def test_a_log_of_one_action_has_no_note(built, tmp_path):
@@ -146,7 +176,11 @@ def test_an_action_that_is_first_used_after_training_has_its_number_and_weight(b
     (note,) = [n for n in read_manifest(tmp_path / "data", "data").facts[NOTES] if "weight" in n]
     assert note == "actions count by weight: purchase 1, cart 0.375, view 0.125"
     report = check_source(str(tmp_path / "shop"), tmp_path, DataConfig())
-    assert report.action_weights == {"purchase": "1", "cart": "0.375", "view": "0.125"}
+    assert report.action_weights == {
+        "purchase": "weight 1",
+        "cart": "weight 0.375",
+        "view": "weight 0.125",
+    }
 
 
 def test_actions_of_baskets_without_a_user_count_by_the_same_weights(make_folder, tmp_path):
@@ -195,18 +229,21 @@ def test_check_lists_actions_with_their_weights(shop_of, tmp_path):
 
     assert report.action_weights == {
         "hide": "takes away all",
-        "purchase": "1",
-        "scan": "0.125",
-        "view": "0.125",
+        "purchase": "weight 1",
+        "scan": "weight 0.125",
+        "view": "weight 0.125",
     }
-    assert any("actions: {scan: 1}" in warning for warning in report.warnings)
+    assert any("actions: {scan: WEIGHT}" in warning for warning in report.warnings)
 
 
 def test_weights_are_options_of_the_command_and_shown_on_the_page(shop_of, capsys):
-    rows = [("u", "a", "view"), ("u", "b", "gift"), ("u", "b", "mute")]
+    rows = [("u", "a", "view"), ("u", "b", "gift"), ("u", "b", "mute"), ("u", "b", "refund")]
     folder = shop_of([(*row, "train") for row in rows])
 
-    main(["check", str(folder), "--actions", "{gift: 4, mute: -.inf}"])
+    main(["check", str(folder), "--actions", "{gift: 4, mute: -.inf, refund: -4}"])
 
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "gift 1 (weight 1), mute 1 (weight takes away all), view 1 (weight 0.25)" in shown
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert (
+        "gift 1 (weight 1), mute 1 (takes away all), refund 1 (takes away up to weight 1), "
+        "view 1 (weight 0.25)"
+    ) in shown

@@ -93,8 +93,8 @@ def test_duplicate_item_ids_are_shown_with_their_rows(refusal):
     message = refusal({"item_id": ["a", "b", "c", "b"]})
 
     assert f"{ITEMS}: column 'item_id' must be unique, got 2 rows" in message
-    assert "| 1   | b       |" in message
-    assert "| 3   | b       |" in message
+    assert "| 2   | b       |" in message
+    assert "| 4   | b       |" in message
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_duplicate_item_ids_are_shown_with_their_rows(refusal):
 def test_null_or_empty_ids_are_refused(refusal, items, events):
     message = refusal(items, events)
 
-    assert "must not be null or empty, got 1 rows" in message
-    assert "\n| 1 " in message
+    assert "must not be null or empty, got 1 row that" in message
+    assert "\n| 2 " in message
 
 
 def test_a_timestamp_in_the_future_is_shown(refusal):
@@ -119,8 +119,8 @@ def test_a_timestamp_in_the_future_is_shown(refusal):
     message = refusal(events={"timestamp": [*[START] * 3, future, *[START] * 3]})
 
     assert f"{EVENTS}: column 'timestamp' must not be in the future (drop or" in message
-    assert "got 1 rows" in message
-    assert f"| 3   | {future} " in message
+    assert "got 1 row that" in message
+    assert f"| 4   | {future} " in message
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_an_unreadable_timestamp_is_shown(refusal, bad):
 
     assert "column 'timestamp' must be a readable time (write 2024-12-31T14:05" in message
     assert "got 2 rows" in message
-    assert "\n| 5 " in message
+    assert "\n| 6 " in message
 
 
 def test_dates_whose_day_and_month_are_unclear_are_refused(refusal):
@@ -160,7 +160,7 @@ def test_dates_whose_day_and_month_are_unclear_are_refused(refusal):
 
     assert "must show whether day or month comes first (write 2024-04-03 for" in message
     assert "got 3 rows" in message
-    assert "\n| 4   | 03/04/2024 02:05 PM |" in message
+    assert "\n| 5   | 03/04/2024 02:05 PM |" in message
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_null_order_is_refused(refusal):
 def test_an_unknown_split_is_shown(refusal, unknown):
     message = refusal(events={"split": ["train", unknown, *["train"] * 5]})
 
-    assert "column 'split' must be train, valid or test, got 1 rows" in message
+    assert "column 'split' must be train, valid or test, got 1 row that" in message
 
 
 def test_a_stated_split_without_training_rows_is_refused(refusal):

@@ -171,7 +171,7 @@ def test_a_json_null_is_no_id_and_the_word_null_is_one(tmp_path):
     rows = [{"user_id": user, "item_id": "null", "order": 1} for user in ("null", None)]
     (tmp_path / "interactions.jsonl").write_text("\n".join(map(json.dumps, rows)))
 
-    with pytest.raises(ValueError, match="'user_id' must not be null or empty, got 1 rows"):
+    with pytest.raises(ValueError, match="'user_id' must not be null or empty, got 1 row that"):
         build(DataConfig(), open_source(str(tmp_path)), tmp_path / "data")
 
 

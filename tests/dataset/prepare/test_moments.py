@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from dataset.prepare.moments import with_moments
+from dataset.prepare.schema import WEIGHT
 
 MINUTE = 60_000_000
 
@@ -49,6 +50,12 @@ def test_baskets_that_overlap_in_time_are_one_moment():
     columns = {"time": [1, 3, 2, 5, 9], "basket": ["x", "x", "y", "y", "z"]}
 
     assert moments(columns) == [0, 0, 0, 0, 1]
+
+
+def test_a_refund_under_its_orders_number_is_a_moment_of_its_own():
+    columns = {"time": [1, 3, 5, 7], "basket": ["x", "x", "y", "x"], WEIGHT: [8, 8, 8, -8]}
+
+    assert moments(columns) == [0, 0, 1, 2]
 
 
 def test_a_basket_of_another_user_is_another_basket():

@@ -43,6 +43,11 @@ ACTIONS = {"action": ["view"] * 5 + ["purchase"] * 2}
             "exclude in data.yaml names actions that the data lack: buy; they have: purchase, view",
         ),
         (
+            {"action": ["purchase"] * 2 + ["view"] * 4 + ["refund"]},
+            {"exclude": ("purchase", "buy")},
+            "exclude in data.yaml names actions that the data lack: buy; they have: purchase, view",
+        ),
+        (
             {},
             {"fields": ("title", "maker", "brand")},
             "fields in data.yaml names columns that the items lack: maker",

@@ -53,6 +53,21 @@ def test_actions_that_cannot_exclude_are_refused_by_name(built, name):
         built(exclude=(name,))
 
 
+def test_refunds_are_not_offered_to_exclude_by_and_what_has_no_weight_is_said(make_folder):
+    actions = ["sale", "sale", "refund", "swap", "sale", "scan", "sale"]
+    source = shop_folder(make_folder(events={"action": actions}))
+    weighed = DataConfig(exclude=("buy",), actions={"swap": -8})
+
+    said = (
+        r"\['sale', 'scan', 'swap'\]; of these, scan, swap count 1 .*"
+        r"actions: \{scan: WEIGHT, swap: WEIGHT\}"
+    )
+    with pytest.raises(InputError, match=said):
+        build(DataConfig(exclude=("buy",)), source, source.root / "out")
+    with pytest.raises(InputError, match=r"it has \['sale', 'scan'\]; of these, scan count"):
+        build(weighed, source, source.root / "out")
+
+
 def test_a_common_action_may_be_excluded_by_beside_one_of_the_data(built):
     folder = built(exclude=("purchase", "buy"))
 

@@ -250,7 +250,7 @@ def test_a_moment_of_more_than_a_day_is_divided_at_the_days_and_said():
 
     assert split.by == TIME_CUT
     (note,) = split.notes
-    assert note.startswith("1 moments of 1 users span more than a day")
+    assert note.startswith("1 moment of 1 user spans more than a day")
     events = split.interactions.filter(pl.col("user_id") == "guest").sort("time").collect()
     assert events["moment"].to_list() == [n // 24 for n in range(100)]
     assert events.filter(pl.col("split") == TRAIN)["time"].max() < split.cuts[0]

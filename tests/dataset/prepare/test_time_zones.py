@@ -24,7 +24,7 @@ def note(*times):
 )
 def test_times_with_and_without_a_zone_are_counted(zoned):
     assert note(zoned, "2024-12-31 14:05", "2024-12-31", None, "1735653900").startswith(
-        "column 'timestamp' has 1 times with a zone and 2 without, which are read as UTC"
+        "column 'timestamp' has 1 time with a zone and 2 without, which are read as UTC"
     )
 
 

@@ -126,18 +126,27 @@ def test_users_as_numbers_may_be_missing_as_pandas_writes_them(built):
 
 
 def test_without_a_basket_a_missing_user_is_refused_with_the_remedy(built):
-    remedy = r"'user_id' must not be null or empty, got 3 rows .*columns: \{invoice: basket\}"
+    remedy = r"not be null or empty, got 3 rows .*if `columns` maps its column to 'basket'"
     with pytest.raises(InputError, match=remedy):
         built({"basket": None})
 
 
-def test_the_remedy_names_the_column_that_is_probably_the_basket(built):
-    with pytest.raises(InputError, match=r"`columns: \{InvoiceNo: basket\}`"):
-        built({"basket": None, "InvoiceNo": EVENTS["basket"]})
+def test_the_basket_of_the_file_is_offered_before_the_loss_of_rows(built):
+    with pytest.raises(InputError) as caught:
+        built({"basket": None, "Belegnummer": EVENTS["basket"]})
+
+    said = str(caught.value)
+    first, second = said.index("map 'Belegnummer' to 'basket'"), said.index("or lose 3 rows by")
+    assert first < second
+    assert "adding `no user_id: user_id IS NULL` to `drop`" in said
+    assert "`columns: {Belegnummer: basket}`" in said.splitlines()[-1]
+    assert "drop: {" not in said
 
 
 def test_a_row_with_neither_user_nor_basket_is_refused(built):
-    with pytest.raises(InputError, match=r"'user_id' must not be .* without a basket, got 1 rows"):
+    with pytest.raises(
+        InputError, match=r"'user_id' must not be .* without a basket, got 1 row that breaks it"
+    ):
         built({"basket": ["1", "2", None, "3", "4", "5", "6", "7"]})
 
 

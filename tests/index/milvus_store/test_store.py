@@ -71,7 +71,8 @@ def test_the_stage_is_tuned_and_its_recall_sources_agree_with_exact_search(root,
 
     rows, cosines = RecallSources.load(root).nearest(user, np.array([3], np.int32), 20)
 
-    assert set(manifest.files) == {RECORD, demand_eras.FILE, demand.FILE}
+    others = {name for name in manifest.files if not name.startswith("lexical/")}
+    assert others == {RECORD, demand_eras.FILE, demand.FILE}
     assert manifest.facts["kind"] == "milvus"
     assert manifest.facts[RECALL] >= 0.9
     assert manifest.facts[LATENCY] > 0

@@ -97,8 +97,8 @@ def test_items_that_the_server_rejects_are_listed_and_the_others_upserted(
     assert stop.value.code == 1
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
     assert errors == [
-        "error: row 4, item 'b3': title must not be odd",
-        "error: row 251, item 'b250': title must not be odd",
+        "error: item 'b3': title must not be odd",
+        "error: item 'b250': title must not be odd",
     ]
     assert len(shop.items) == 298
 

@@ -62,9 +62,9 @@ class SlowRanker:
     def __init__(self, ranker, seconds):
         self._ranker, self._seconds = ranker, seconds
 
-    def score_all(self, *given):
+    def score_all(self, *given, searches):
         time.sleep(self._seconds)
-        return self._ranker.score_all(*given)
+        return self._ranker.score_all(*given, searches=searches)
 
     def __getattr__(self, name):
         return getattr(self._ranker, name)

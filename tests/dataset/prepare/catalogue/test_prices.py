@@ -20,28 +20,55 @@ from dataset.prepare.catalogue.prices import price_numbers
     ],
 )
 def test_a_column_of_prices_becomes_numbers(values, expected):
-    numbers, reason = price_numbers(pl.Series("price", values))
+    prices = price_numbers(pl.Series("price", values))
 
-    assert reason is None
-    assert numbers is not None
-    assert numbers.to_list() == expected
+    assert prices is not None
+    assert prices.numbers is not None
+    assert (prices.numbers.to_list(), prices.reason) == (expected, "")
 
 
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        (["€ 1.00", "$ 1.00"], "several currencies (EUR, USD)"),
-        (["€ 1.00", "1.00"], "several currencies (EUR, none)"),
+        (["€ 1.00", "$ 1.00"], "several currencies (EUR 1, USD 1)"),
+        (["€ 1.00", "1.00"], "several currencies (EUR 1, none 1)"),
         (["1.00", "on request"], "1 of 2 values are no prices, like 'on request'"),
         (["1.234", "2.500"], "'1.234' may have decimals or thousands after its mark"),
-        (["1.50", "1,50"], "both decimal points and decimal commas"),
+        (["1.50", "1,50"], "both decimal points (1) and decimal commas (1)"),
     ],
 )
 def test_prices_that_do_not_agree_stay_text_and_the_reason_is_given(values, reason):
-    numbers, given = price_numbers(pl.Series("price", values))
+    prices = price_numbers(pl.Series("price", values))
 
-    assert numbers is None
-    assert reason in (given or "")
+    assert prices is not None
+    assert prices.numbers is None
+    assert reason in prices.reason
+
+
+@pytest.mark.parametrize("odd", ["£ 12.00", "12.00", "on request", "€ 12,50", "€ 1.2.3"])
+def test_one_value_in_a_hundred_that_differs_is_missing(odd):
+    euros = [f"€ {number}.50" for number in range(99)]
+
+    prices = price_numbers(pl.Series("price", [*euros[:40], odd, *euros[40:]]))
+
+    assert prices is not None
+    assert prices.numbers is not None
+    assert prices.numbers.to_list() == [n + 0.5 for n in range(40)] + [None] + [
+        n + 0.5 for n in range(40, 99)
+    ]
+    assert prices.reason.startswith("1 of 100 values is no price like the others")
+    assert prices.place == 40
+
+
+def test_two_values_in_a_hundred_that_differ_leave_the_column_to_its_owner():
+    euros = [f"€ {number}.50" for number in range(98)]
+
+    prices = price_numbers(pl.Series("price", [*euros, "£ 1.00", "GBP 2.00"]))
+
+    assert prices is not None
+    assert prices.numbers is None
+    assert prices.reason == "its values have several currencies (EUR 98, GBP 2)"
+    assert prices.foreign == ("GBP", "£")
 
 
 @pytest.mark.parametrize(
@@ -55,4 +82,4 @@ def test_prices_that_do_not_agree_stay_text_and_the_reason_is_given(values, reas
     ],
 )
 def test_other_texts_are_left_alone(name, values):
-    assert price_numbers(pl.Series(name, values, dtype=pl.String)) == (None, None)
+    assert price_numbers(pl.Series(name, values, dtype=pl.String)) is None

@@ -3,6 +3,7 @@ import gzip
 import polars as pl
 import pytest
 
+from dataset.prepare.tables.blank_rows import without_blank_rows
 from dataset.prepare.tables.files import files_at
 from dataset.prepare.tables.scan import delimiter_of, lines_of, rows_of, scanned
 from dataset.prepare.tables.text_types import typed
@@ -10,7 +11,8 @@ from dataset.prepare.validation import InputError, reading
 
 
 def read(path, **options):
-    return scanned(files_at(path), **options).collect()
+    files = files_at(path)
+    return without_blank_rows(scanned(files, **options), files, "items")[0].collect()
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ ALONE = {"client": "shop", "certificate": "CN=a", "roles": ["read"]}
         ("{", "must be YAML"),
         ("\xff\x00", "must be YAML"),
         ("", "list of clients"),
+        ("- client: a\n  client: b", "lines 1 and 2: client must come once"),
         ({"client": "shop"}, "list of clients"),
         ([{"sha256": "00"}], "must have a name"),
         ([entry(sha256="00")], "64 hexadecimal"),

@@ -12,6 +12,7 @@ from shortlist_client.proto.recommender import v1
 
 REQUIRED = {
     "RecommenderService": Role.READ,
+    "ClassifierService": Role.READ,
     "CatalogService": Role.CATALOGUE,
     "FeedbackService": Role.FEEDBACK,
     "AdminService": Role.ADMIN,

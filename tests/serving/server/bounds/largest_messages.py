@@ -5,6 +5,7 @@ from functools import cache
 from itertools import islice
 
 import shortlist_client.proto.recommender.v1.catalog_pb2 as catalog
+import shortlist_client.proto.recommender.v1.classifier_pb2 as classifier
 import shortlist_client.proto.recommender.v1.feedback_pb2 as feedback
 import shortlist_client.proto.recommender.v1.recommender_pb2 as pb
 from serving.api.limits import Limits
@@ -56,6 +57,15 @@ def largest(limits: Limits) -> dict[str, list[bytes]]:
         ],
         "Profile": [
             pb.ProfileRequest(shopper=one).SerializeToString() for one in _shoppers(limits)
+        ],
+        "Classify": [
+            *(
+                classifier.ClassifyRequest(
+                    texts=[text] * limits.embedded, top_k=limits.labels
+                ).SerializeToString()
+                for text in texts
+            ),
+            classifier.ClassifyRequest(item_ids=items.item_ids).SerializeToString(),
         ],
         "Upsert": list(_upserts(limits)),
         "Delete": [catalog.DeleteRequest(item_ids=rows).SerializeToString()],

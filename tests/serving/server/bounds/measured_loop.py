@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import grpc
@@ -11,6 +12,7 @@ from grpc import aio
 from events.event import Outcome
 from retrieval.cache_config import CacheConfig
 from serving.api.limits import DEFAULT_LIMITS
+from serving.api.request import Method
 from serving.api.validation import check_item
 from serving.batching.engine_thread import EngineThread
 from serving.batching.request_queue import QueueConfig
@@ -20,14 +22,17 @@ from serving.server.interceptors.message_size import MessageSizeInterceptor
 from serving.server.metrics import Metrics
 from serving.server.servicers.admin import AdminServicer
 from serving.server.servicers.catalog import CatalogServicer
+from serving.server.servicers.classifier import ClassifierServicer
 from serving.server.servicers.feedback import FeedbackServicer
 from serving.server.servicers.privacy import PrivacyServicer
 from serving.server.servicers.recommender import RecommenderServicer
 from shortlist_client.api.answer import Answer, Basis, Coverage, RankedItem, Reason, TextReason
+from shortlist_client.api.classification import Label, Prediction
 from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.proto.recommender.v1 import (
     admin_pb2_grpc,
     catalog_pb2_grpc,
+    classifier_pb2_grpc,
     feedback_pb2_grpc,
     privacy_pb2_grpc,
     recommender_pb2_grpc,
@@ -99,6 +104,16 @@ class FullRecommender(FakeRecommender):
             milliseconds={"total": 1.0},
             unknown_item_ids=tuple(ids(2_000, 30)),
         )
+        labels = tuple(
+            Label(label="l" * 256, probability=0.5) for _ in range(DEFAULT_LIMITS.labels)
+        )
+        self.predictions = [Prediction(labels=labels)] * DEFAULT_LIMITS.embedded
+
+    def _answer(self, request):
+        answer = super()._answer(request)
+        if request.method in (Method.CLASSIFY_ITEMS, Method.CLASSIFY_TEXTS):
+            return replace(answer, items=[], predictions=self.predictions)
+        return answer
 
     @property
     def version_token(self):
@@ -152,6 +167,8 @@ class Loop:
             limits=self._limits,
         )
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(recommender, handlers)
+        classifier = ClassifierServicer(self._engine, limits=self._limits)
+        classifier_pb2_grpc.add_ClassifierServiceServicer_to_server(classifier, handlers)
         catalog = CatalogServicer(self._engine, draining)
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(catalog, handlers)
         clock = SimpleNamespace(latest=time.time)

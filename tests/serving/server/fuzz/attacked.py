@@ -19,7 +19,6 @@ import psutil
 import trustme
 import yaml
 
-from shortlist_client import client_credentials
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 from tests.serving.server.fuzz.polite import TOKENS
@@ -86,7 +85,7 @@ class Attacked:
             return f"the process ended with status {self._process.returncode}"
         credentials = None
         if self._authority is not None:
-            credentials = client_credentials(self._authority.cert_pem.bytes())
+            credentials = grpc.ssl_channel_credentials(self._authority.cert_pem.bytes())
         target = f"localhost:{self.port}" if credentials else f"127.0.0.1:{self.port}"
         try:
             with RecommenderClient(

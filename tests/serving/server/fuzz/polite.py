@@ -13,7 +13,7 @@ INTERNAL, UNAVAILABLE, DATA_LOSS = 13, 14, 15
 FAILURES = frozenset({CANCELLED, UNKNOWN, DEADLINE, INTERNAL, UNAVAILABLE, DATA_LOSS})
 """Statuses that no well-formed call may end with"""
 ALLOWED_TO = {"Recommender": "reader", "Catalog": "keeper", "Feedback": "writer"}
-ALLOWED_TO |= {"Admin": "ops", "Privacy": "ops"}
+ALLOWED_TO |= {"Admin": "ops", "Classifier": "reader", "Privacy": "ops"}
 TOKENS = ("reader", "keeper", "writer", "ops")
 """Clients of the server under attack; each name is its token, and `gone` has expired."""
 REFLECTION = next(path for path in PUBLIC if "Reflection" in path)

@@ -20,8 +20,14 @@ from serving.server.access.roles import contract_services
 from serving.server.interceptors import metering
 from serving.server.interceptors.metering import ROWS, MeteringInterceptor, rows_of
 from shortlist_client.channel import open_channel
-from shortlist_client.proto.recommender.v1 import catalog_pb2, feedback_pb2, recommender_pb2
+from shortlist_client.proto.recommender.v1 import (
+    catalog_pb2,
+    classifier_pb2,
+    feedback_pb2,
+    recommender_pb2,
+)
 from shortlist_client.proto.recommender.v1.catalog_pb2_grpc import CatalogServiceStub
+from shortlist_client.proto.recommender.v1.classifier_pb2_grpc import ClassifierServiceStub
 from shortlist_client.proto.recommender.v1.feedback_pb2_grpc import FeedbackServiceStub
 from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 
@@ -132,6 +138,9 @@ def test_requests_of_a_stream_count_against_the_budget(channel, clients, fake):
                 texts=recommender_pb2.TextsToEmbed(texts=["a"] * 30),
             ),
             timeout=SECONDS,
+        ),
+        lambda channel: ClassifierServiceStub(channel).Classify(
+            classifier_pb2.ClassifyRequest(texts=["a"] * 30), timeout=SECONDS
         ),
     ],
 )

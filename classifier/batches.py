@@ -1,0 +1,94 @@
+"""Builds batches of texts with their targets."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from backbone.batch import Batch, pad
+from backbone.tokens import Ids, token_budget_batches
+from classifier.model import TextParts
+from lineage.processes import Processes
+
+PART_TOKENS = 512
+"""Padded tokens of a part of a training batch: few enough to waste little padding, many enough for
+fast matrix products"""
+VALID_TOKENS = 4_096
+"""Padded tokens of a validation batch"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextBatch(Batch):
+    """Texts, or their states where the backbone is frozen, and their targets."""
+
+    texts: TextParts | None
+    states: Tensor | None
+    """(texts, hidden) float32 states of unit length"""
+    classes: Tensor
+    """(texts, outputs) int64 class of each output; negative without a known one"""
+    numbers: Tensor
+    """(texts, outputs) float32 number of each output, on the learnt scale; NaN without one"""
+    weight: Tensor
+    """Scalar: weight of the loss among the processes that train together, 1 on average"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSource:
+    """Makes batches of some rows."""
+
+    inputs: Sequence[Ids]
+    """Word pieces of each row's text, with special tokens."""
+    states: Tensor | None
+    """(rows, hidden) states of the rows' texts where the backbone is frozen."""
+    classes: NDArray[np.int64]
+    """(rows, outputs) class of each output; negative without a known one."""
+    numbers: NDArray[np.float64]
+    """(rows, outputs) number of each output; NaN without one."""
+    rows: NDArray[np.int64]
+    """Rows of the examples."""
+    pad_id: int
+    processes: Processes = Processes()
+
+    def __call__(self, examples: Sequence[int]) -> TextBatch:
+        """This process's share of a batch of examples."""
+        owned = self.processes.owns(len(examples))
+        rows = self.rows[np.asarray(examples)[owned]]
+        weight = self.processes.weight(len(rows), len(examples))
+        return self._batch(rows, PART_TOKENS, weight)
+
+    def in_order(self) -> Iterator[TextBatch]:
+        """Batches of all examples, longest texts first."""
+        lengths = np.array([len(self.inputs[row]) for row in self.rows])
+        for places in token_budget_batches(lengths, VALID_TOKENS):
+            yield self._batch(self.rows[places], VALID_TOKENS, 1.0)
+
+    def _batch(self, rows: NDArray[np.int64], tokens: int, weight: float) -> TextBatch:
+        frozen, inputs = self.states, [self.inputs[row] for row in rows]
+        return TextBatch(
+            texts=in_parts(inputs, tokens, self.pad_id) if frozen is None else None,
+            states=None if frozen is None else frozen[rows],
+            classes=torch.from_numpy(self.classes[rows]),
+            numbers=torch.from_numpy(self.numbers[rows].astype(np.float32)),
+            weight=torch.tensor(weight),
+        )
+
+
+def in_parts(inputs: Sequence[Ids], tokens: int, pad_id: int) -> TextParts:
+    """Texts in parts of similar length.
+
+    A random batch padded to its longest text is mostly padding; in parts, little of it is.
+
+    Args:
+        inputs: Word pieces of each text, with special tokens.
+        tokens: Most padded tokens of a part.
+        pad_id: Id of the padding token.
+    """
+    lengths = np.array([len(one) for one in inputs])
+    rows = list(token_budget_batches(lengths, tokens))
+    return TextParts(
+        parts=tuple(pad([inputs[row] for row in part], pad_id) for part in rows),
+        order=torch.from_numpy(np.argsort(np.concatenate(rows))),
+    )

@@ -1,0 +1,162 @@
+"""The classifier stage: a trial chooses epochs and calibration, a refit learns its rows too."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from backbone.encode_texts import encode_texts
+from backbone.load import load_tokenizer
+from backbone.training import training_folder
+from classifier.artifact import Parts, States, save_classifier
+from classifier.calibrate import calibrated
+from classifier.config import ClassifierConfig
+from classifier.division import Division, divided
+from classifier.fit import Encoded, encoded, finished, fit_classifier
+from classifier.learnt_target import target_of
+from classifier.module import MONITOR
+from classifier.number_form import NumberForm, NumberRows, best_form
+from classifier.number_form import fitted as fitted_form
+from classifier.targets import Labels, Numbers
+from dataset.labelled_texts import LabelledTexts
+from lineage.stages import CLASSIFIER
+
+Rows = NDArray[np.int64]
+Forms = dict[int, NumberForm]
+"""How each output of numbers is predicted"""
+
+
+def train(
+    config: ClassifierConfig,
+    table: LabelledTexts,
+    root: Path,
+    folder: Path,
+    inputs: Mapping[str, str],
+) -> Mapping[str, Any]:
+    """Train a classifier on a table and write it.
+
+    Args:
+        config: Options of the classifier and of its training.
+        table: Texts and targets.
+        root: Folder of the dataset's stages; checkpoints and logs go to `root/training`.
+        folder: Folder to write to.
+        inputs: Checksums of the table's files.
+
+    Returns:
+        Facts for the manifest.
+
+    Raises:
+        ValueError: a target has no labels or only one, or a split has no rows.
+    """
+    division = divided(table)
+    targets = [target_of(name, table, division, config) for name in config.targets]
+    rows = np.sort(np.concatenate([division.train, division.valid]))
+    data = encoded(config, table, targets, rows, root / "training")
+    identity = (asdict(config), dict(inputs))
+    steps = Steps(
+        config=config,
+        table=table,
+        division=division,
+        data=data,
+        tokenizer=load_tokenizer(config.backbone),
+        trial_folder=training_folder(root, f"{CLASSIFIER}-trial", *identity),
+        refit_folder=training_folder(root, f"{CLASSIFIER}-refit", *identity),
+    )
+    bert, parts, forms, facts = steps.trial()
+    if config.refit:
+        bert, parts = steps.refit(rows, parts, forms, epochs=facts["epochs"])
+    save_classifier(folder, bert, steps.tokenizer, parts)
+    return {
+        "texts": {"train": len(division.train), "valid": len(division.valid)},
+        "labels": {one.name: len(one.levels[-1]) for one in targets if isinstance(one, Labels)},
+        **facts,
+        "numbers": {str(output): asdict(form) for output, form in forms.items()},
+        "temperatures": [round(value, 3) for value in parts.temperatures],
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """The two trainings of a classifier."""
+
+    config: ClassifierConfig
+    table: LabelledTexts
+    division: Division
+    data: Encoded
+    tokenizer: PreTrainedTokenizerBase
+    trial_folder: Path
+    refit_folder: Path
+
+    def trial(self) -> tuple[PreTrainedModel, Parts, Forms, dict[str, Any]]:
+        """Train on the training rows; choose epochs, forms and calibration by the others."""
+        train, valid = self.division.train, self.division.valid
+        module, fitted = fit_classifier(
+            self.config, self.data, train, self.trial_folder, valid=valid
+        )
+        bert, parts = finished(module, self.config, self.table)
+        checked, forms = self._states(bert, valid), Forms()
+        if any(isinstance(one, Numbers) for one in parts.targets):
+            learnt = self._states(bert, train)
+            forms = self._forms(parts, learnt, checked)
+            parts = self._with_forms(parts, learnt, train, forms)
+        classes, numbers = self.data.classes[valid], self.data.numbers[valid]
+        parts = calibrated(parts, self._texts(valid), checked, classes, numbers)
+        return bert, parts, forms, {MONITOR: round(fitted.best, 4), "epochs": fitted.epochs}
+
+    def refit(
+        self, rows: Rows, trial: Parts, forms: Forms, *, epochs: int
+    ) -> tuple[PreTrainedModel, Parts]:
+        """Train on all rows but the test's, with what the trial chose."""
+        training = replace(self.config.training, max_epochs=epochs)
+        config = replace(self.config, training=training)
+        module, _ = fit_classifier(config, self.data, rows, self.refit_folder, valid=None)
+        bert, parts = finished(module, config, self.table)
+        parts = replace(trial, weights=parts.weights, biases=parts.biases)
+        if forms:
+            parts = self._with_forms(parts, self._states(bert, rows), rows, forms)
+        return bert, parts
+
+    def _forms(self, parts: Parts, learnt: States, checked: States) -> Forms:
+        """How validation rows prefer each output of numbers to be predicted.
+
+        `learnt` and `checked` are the states of the training and the validation rows.
+        """
+        of_numbers = [parts.outputs(one)[0] for one in parts.targets if isinstance(one, Numbers)]
+        return {
+            output: best_form(
+                self._rows(self.division.train, learnt, output),
+                self._rows(self.division.valid, checked, output),
+                parts.logits(checked, output)[:, 0].astype(np.float64),
+                self.config.training.seed,
+            )
+            for output in of_numbers
+        }
+
+    def _with_forms(self, parts: Parts, states: States, rows: Rows, forms: Forms) -> Parts:
+        """The parts with kernels and words of these forms, fitted on rows with these states."""
+        seed = self.config.training.seed
+        made = {
+            output: fitted_form(form, self._rows(rows, states, output), seed)
+            for output, form in forms.items()
+        }
+        return replace(
+            parts,
+            kernels={output: kernel for output, (kernel, _) in made.items() if kernel},
+            lexicals={output: lexical for output, (_, lexical) in made.items() if lexical},
+        )
+
+    def _rows(self, rows: Rows, states: States, output: int) -> NumberRows:
+        return NumberRows(
+            texts=self._texts(rows), states=states, numbers=self.data.numbers[rows, output]
+        )
+
+    def _texts(self, rows: Rows) -> list[str]:
+        return [self.table.texts[row] for row in rows.tolist()]
+
+    def _states(self, bert: PreTrainedModel, rows: Rows) -> States:
+        texts = self._texts(rows)
+        return encode_texts(bert, texts, self.tokenizer, max_tokens=self.config.max_tokens)

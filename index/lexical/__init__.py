@@ -1,0 +1,1 @@
+"""Words as a recall source: BM25 over the items' texts, memory-mapped."""
