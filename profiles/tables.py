@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dataset.arrays import Dataset
 from dataset.demand import Demand
 from dataset.interaction_codes import DAY
-from profiles.attribute_values import AttributeValues, Bought, load_values
+from profiles.attribute_values import AttributeValues, Bought
 from profiles.blend import NOTHING, Learnt, plain
 from profiles.evidence import (
     Evidence,
@@ -22,6 +22,7 @@ from profiles.evidence import (
     shortlist_weights,
 )
 from profiles.following import following
+from profiles.load_values import load_values
 from profiles.title_words import TitleWords
 
 LATE = 28
