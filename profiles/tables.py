@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dataset.arrays import Dataset
 from dataset.demand import Demand
 from dataset.interaction_codes import DAY
-from profiles.attribute_values import AttributeValues, Bought, load_values
+from profiles.attribute_values import AttributeValues, Bought
 from profiles.blend import NOTHING, Learnt, plain
 from profiles.evidence import (
     Evidence,
@@ -22,6 +22,7 @@ from profiles.evidence import (
     shortlist_weights,
 )
 from profiles.following import following
+from profiles.load_values import load_values
 from profiles.title_words import TitleWords
 
 LATE = 28
@@ -134,6 +135,29 @@ class ProfileTables:
         """Purchases of each attribute's values."""
         rows = np.arange(len(self.purchases))
         return [attribute.bought(rows, self.purchases) for attribute in self.attributes]
+
+    def telling_value(
+        self, rows: Rows, weights: NDArray[np.float64], added: Added | None = None
+    ) -> str | None:
+        """The keyword or band that tells some items from the rest; None without attributes.
+
+        It is of the first attribute, and weighs like a word of `TitleWords.telling`.
+
+        Args:
+            rows: Item rows.
+            weights: (items,) positive weights of the items.
+            added: Returns the values of an item that the release lacks.
+        """
+        if not self.attributes:
+            return None
+        attribute, usual = self.attributes[0], self._always[0]
+        new = None if added is None else (lambda row: added(attribute, row))
+        places, numbers = attribute.of_rows(rows, new)
+        if not len(numbers):
+            return None
+        shares = np.bincount(numbers, weights[places], minlength=len(usual)) / weights.sum()
+        worth = shares * np.log(np.maximum(shares, 1e-9) / usual)
+        return attribute.values[int(np.argmax(worth))]
 
     def _popularity(self, place: int, excluded: Rows, now: int | None) -> Popularity:
         always, attribute = self._always[place], self.attributes[place]

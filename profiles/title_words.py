@@ -12,6 +12,8 @@ SAMPLED = 200_000
 """Most titles whose words are counted, evenly spaced"""
 LEAST, MOST = 3, 300
 """Titles that a word must end to name a kind, and most kinds"""
+SEVERAL = 3
+"""Items of which a word must be in two titles to tell them from others"""
 WORD = re.compile(r"[^\W\d_]{3,}")
 ENGLISH = "and for from into its not off our per set sets the this that with you your pack new"
 OTHERS = "der die das und mit les des une pour los las con para"
@@ -63,21 +65,25 @@ class TitleWords:
         """The words that tell some items from the rest of the catalogue, most telling first.
 
         A word weighs its share of the items times the logarithm of how much larger that is than
-        its share of the catalogue (a term of the Kullback-Leibler divergence).
+        its share of the catalogue (a term of the Kullback-Leibler divergence). Of `SEVERAL` items
+        or more, a word tells only if two of them have it.
 
         Args:
             titles: Titles of the items.
             weights: (items,) positive weights of the items.
             count: Number of words, at most.
         """
-        found = Counter[str]()
+        found, holding = Counter[str](), Counter[str]()
         for title, weight in zip(titles, weights.tolist(), strict=True):
             for word in set(words_of(title)):
                 found[word] += weight
+                holding[word] += 1
+        least = 2 if len(weights) >= SEVERAL else 1
         total = float(weights.sum())
         worth = {
             word: (weight / total) * np.log((weight / total) / self._share(word))
             for word, weight in found.items()
+            if holding[word] >= least
         }
         best = sorted(worth, key=lambda word: (-worth[word], word))
         return tuple(word for word in best if worth[word] > 0)[:count]

@@ -95,13 +95,19 @@ class Profiler:
     ) -> Interest:
         catalogue, members = self.cascade.catalogue, group.members
         titles = [catalogue.title(row) for row in rows[members].tolist()]
-        age = int(ages[members].min())
+        tables, age = self.cascade.profiles, int(ages[members].min())
+        words = tables.words.telling(titles, weights[members], WORDS)
+        if not words:
+            value = tables.telling_value(
+                rows[members].astype(np.int32), weights[members], self._added
+            )
+            words = () if value is None else (value,)
         return Interest(
             weight=group.weight,
             newest_time=None if times is None else int(times[-1 - age]),
             age=age,
             size=len(members),
-            words=self.cascade.profiles.words.telling(titles, weights[members], WORDS),
+            words=words,
             typical_items=[
                 TypicalItem(item_id=catalogue.item_id(row), title=catalogue.title(row))
                 for row in rows[group.typical].tolist()

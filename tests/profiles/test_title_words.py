@@ -35,6 +35,13 @@ def test_telling_words_are_usual_among_the_items_and_rare_elsewhere():
     assert told == ("chair", "hot")
 
 
+def test_a_word_of_a_single_title_does_not_tell_of_several_items():
+    words = TitleWords.of(TITLES)
+
+    assert words.telling(["blue mug", "wicker chair", "garden chair"], np.ones(3), 3) == ("chair",)
+    assert words.telling(["one", "two", "three"], np.ones(3), 3) == ()
+
+
 def test_weights_decide_which_words_tell():
     words = TitleWords.of(TITLES)
 

@@ -92,6 +92,14 @@ def test_a_release_that_learnt_nothing_answers_smoothed_shares_and_says_so(
     assert shares["red"] > 0.8
 
 
+def test_without_a_common_word_an_interest_has_the_value_that_tells_most(engine):
+    tables = engine.cascade.profiles
+    rows = np.arange(8, dtype=np.int32)
+
+    assert tables.telling_value(rows, np.ones(8)) == "red"
+    assert tables.telling_value(np.empty(0, np.int32), np.empty(0)) is None
+
+
 def test_a_stranger_has_no_interests_and_everyones_preferences(engine):
     profile = engine.profile(Shopper(user_id="stranger"))
 

@@ -954,7 +954,7 @@ class Interest(_message.Message):
     @_builtins.property
     def words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Words of the titles that tell the items from the rest of the catalogue, most telling first; at
-        most 3.
+        most 3. Where no title shares such a word, a value of the first attribute.
         """
 
     @_builtins.property

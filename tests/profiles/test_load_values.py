@@ -3,7 +3,7 @@ import pytest
 
 from dataset.arrays import StringColumn
 from dataset.postings import KeywordPostings, OrderedPostings, save_postings
-from profiles.attribute_values import TITLE_WORD, load_values, parts_of
+from profiles.load_values import TITLE_WORD, load_values, parts_of
 from profiles.title_words import TitleWords
 
 TITLES = ["red mug", "blue mug", "tin of mug", "oak chair", "small chair", "big chair"]
