@@ -1,6 +1,5 @@
 """`python -m classifier apply`: fill in missing labels and numbers, or flag odd numbers."""
 
-import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lineage.cli import configure_logging, reported_errors
+from lineage.options import OptionParser
 
 if TYPE_CHECKING:
     from classifier.predict import Classifier, States
@@ -21,7 +21,7 @@ logger = logging.getLogger("classifier.apply")
 
 def main(arguments: Sequence[str]) -> None:
     """Fill in a table, with the options of the command line."""
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog="python -m classifier apply",
         description="Fill in the labels and numbers that a table lacks, with the probability of "
         "each filled label in a column of its own. `--flag` marks odd numbers instead.",

@@ -1,6 +1,5 @@
 """`python -m classifier watch`: alarms when the share of a label leaves its band."""
 
-import argparse
 import logging
 import shlex
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineage.cli import configure_logging, reported_errors
+from lineage.options import OptionParser
 
 if TYPE_CHECKING:
     from classifier.bands import BandConfig
@@ -84,8 +84,8 @@ def watched(options: Any, config: "BandConfig") -> tuple["Trends", str]:
     return Trends.of(counts, config), target
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> OptionParser:
+    parser = OptionParser(
         prog="python -m classifier watch",
         description="Count the labels of a table's texts by day, and by topic, and raise an alarm "
         "when the share of a label leaves the band that the days before it give.",

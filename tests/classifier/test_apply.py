@@ -97,3 +97,12 @@ def test_an_output_that_would_overwrite_the_input_is_refused(
 
     assert says in capsys.readouterr().err
     assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["apply", "watch"])
+def test_a_mistyped_option_is_one_line_with_the_nearest_name(command, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([command, "--modell", "classifier"])
+
+    said = "error: options must be known, got --modell; write --model\n"
+    assert capsys.readouterr().err == said
