@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 COLUMNS = ("era", "last share", "lasts", "first share")
 FILE = "item_times.npy"
@@ -98,6 +97,8 @@ def eras(
         slope = np.bincount(earlier, surprise, n_items) - np.bincount(later, surprise, n_items)
         value = float(weights @ np.logaddexp(0, -ahead) + PRIOR / 2 * strength @ strength)
         return value, slope + PRIOR * strength
+
+    from scipy.optimize import minimize  # takes most of a second to load
 
     found = minimize(
         loss, np.zeros(n_items), jac=True, method="L-BFGS-B", options={"maxiter": STEPS}

@@ -1,5 +1,6 @@
 """`python -m serving`: publish, serve and roll back releases, call a server, manage its events."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -60,11 +61,13 @@ def main(arguments: Sequence[str] | None = None, *, load: serve.LoadRelease | No
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = OptionParser(prog="python -m serving", description=__doc__)
     table = commands(load)
+    given = sys.argv[1:] if arguments is None else arguments
     subcommands = parser.add_subcommands(dest="command")
-    parsers = {name: parser_of() for name, (parser_of, _, _) in table.items()}
-    for name, (_, _, about) in table.items():
-        subcommands.add_subcommand(name, parsers[name], help=about)
-    admin.add_subcommands(parsers["admin"])
+    for name, (parser_of, _, about) in table.items():
+        asked = parser_of() if name in given else OptionParser()  # a parser takes long to build
+        subcommands.add_subcommand(name, asked, help=about)
+        if name == "admin":
+            admin.add_subcommands(asked)
     options = parser.parse_args(arguments)
     chosen = options.command
     configure_logging(as_json=options[chosen].get("logs") == "json")

@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import bm25s
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,6 +39,8 @@ class BM25:
         tokens = [list(text) for text in texts]
         if not any(tokens):
             tokens[0] = [NOTHING]
+        import bm25s
+
         index = bm25s.BM25(k1=k1, b=b, method="lucene", dtype="float32")
         index.index(tokens, show_progress=False, create_empty_token=False)
         return cls(index=index, mean_length=float(np.mean([len(text) for text in tokens])))
@@ -52,6 +53,8 @@ class BM25:
     @classmethod
     def load(cls, folder: Path) -> "BM25":
         """Load what `save` wrote; large arrays are mapped, as `read_array` does."""
+        import bm25s
+
         index = bm25s.BM25.load(str(folder), mmap=True, show_progress=False)
         for name in ("data", "indices", "indptr"):
             index.scores[name] = read_array(folder / f"{name}.csc.index.npy")

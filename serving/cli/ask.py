@@ -7,9 +7,7 @@ from pathlib import Path
 import jsonargparse
 from rich.console import Console
 
-from dataset.arrays import load_dataset
 from lineage.options import OptionParser
-from serving.catalogue.catalogue import Catalogue
 from serving.cli.connection import FAILED, TOKEN, add_server, connected
 from serving.cli.tables.answers import answer_table, history_table
 from shortlist_client.api.answer import Response
@@ -102,6 +100,9 @@ def _titles(options: jsonargparse.Namespace, history: Sequence[str]) -> Sequence
     """Titles of the history, oldest first; its item ids without a catalogue."""
     if options.artifacts is None:
         return history
+    from dataset.arrays import load_dataset
+    from serving.catalogue.catalogue import Catalogue
+
     catalogue = Catalogue.of(load_dataset(options.artifacts / "data"))
     if history:
         rows, _ = catalogue.rows(history)

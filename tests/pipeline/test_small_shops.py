@@ -13,7 +13,7 @@ from shortlist_client.api.request import Shopper, Wishes
 from tests.pipeline.run import every_stage
 from tests.pipeline.shops import ITEMS, SMALL, write
 
-TRIED = ("one event", "one item", "three items", "two events each", "no validation")
+TRIED = ("one event", "three items")
 """The others are tried in the slow suite."""
 
 

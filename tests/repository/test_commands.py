@@ -18,7 +18,7 @@ CODE = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("
 SLOW_TO_LOAD = ("peft", "pytorch_lightning", "torch", "transformers")
 HELPS = """
 import io, json, os, runpy, sys
-import jsonargparse, numpy, rich.console, yaml  # most commands load them
+import jsonargparse, numpy, rich.console, scipy.sparse, yaml  # most commands load them
 
 def help_of(command):
     sys.argv, sys.stdout, status = [command, "--help"], io.StringIO(), None

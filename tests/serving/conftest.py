@@ -20,6 +20,20 @@ from shortlist_client.client import RecommenderClient
 from tests.conftest import shop_attributes
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cold_engines():
+    """Engines are not warmed up when they are loaded: that takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as always:
+        always.setattr("serving.engine.engine.WARM_UPS", 0)
+        yield
+
+
+@pytest.fixture
+def warm_engines(monkeypatch):
+    """Engines are warmed up when they are loaded, as they are in production."""
+    monkeypatch.setattr("serving.engine.engine.WARM_UPS", 1)
+
+
 @pytest.fixture(scope="session")
 def renamed(own_copy, build_release, shop):
     """Stages of the shop with a new item instead of i239, and a new text of i238."""

@@ -64,6 +64,7 @@ def built(root, config):
     return read_manifest(root / "index", "index")
 
 
+@pytest.mark.slow
 def test_the_stage_is_tuned_and_its_recall_sources_agree_with_exact_search(root, config):
     manifest = built(root, config)
     items = np.load(root / "towers" / "item_embeddings.npy")

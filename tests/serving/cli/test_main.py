@@ -255,7 +255,9 @@ def test_an_invalid_configuration_ends_with_status_2(serve, capsys):
     assert "grace_seconds must be at least 0, got -1" in error
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_signal_lets_the_request_in_flight_finish(pytestconfig, tmp_path, number):
     command = [sys.executable, "-W", "error", "-c", SLOW_SERVER, "serve"]
     command += ["--artifacts", str(tmp_path), "--server.port", "0"]

@@ -49,6 +49,16 @@ def test_numpy_leaves_the_cores_to_torch(release):
     assert {library["num_threads"] for library in numpys.info()} == {1}
 
 
+def test_an_engine_is_warmed_up_when_it_is_loaded(release, monkeypatch):
+    warmed = []
+    monkeypatch.setattr(Engine, "warm_up", warmed.append)
+
+    engine = Engine.load(release, EngineConfig(ranked=6, limits=LIMITS))
+
+    assert warmed == [engine]
+
+
+@pytest.mark.usefixtures("warm_engines")
 @pytest.mark.parametrize("most", [50, 20])
 def test_warming_up_runs_the_shapes_of_all_history_lengths(release, most):
     limits = replace(LIMITS, history=most)

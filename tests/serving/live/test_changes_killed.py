@@ -112,10 +112,6 @@ def check(root, events, items, begun, times):
     assert set(kept) | changed <= begun
 
 
-def test_killing_a_server_loses_no_acknowledged_write(root, pytestconfig):
-    check(root, *killed(root, 2, pytestconfig.rootpath), 2)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_fifty_kills_of_a_server_lose_no_acknowledged_write(root, pytestconfig):

@@ -124,12 +124,6 @@ def kill_at_random(times, releases, roots, cwd):
     return seen
 
 
-def test_after_a_random_kill_the_old_or_the_new_release_is_live(releases, roots, pytestconfig):
-    seen = kill_at_random(4, releases, roots, pytestconfig.rootpath)
-
-    assert sum(seen.values()) == 4
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_after_two_hundred_random_kills_the_old_or_the_new_release_is_live(

@@ -199,7 +199,7 @@ def random_request(chosen):
     )
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_cached_answer_equals_the_computed_one(shop_server, seed):
     running, store, switch = shop_server
     thread, chosen, hits = running.server.engine, random.Random(seed), 0
