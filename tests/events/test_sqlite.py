@@ -122,7 +122,7 @@ def test_closing_the_store_during_reads_lets_them_finish_or_raise(tmp_path):
                 looks.release()
 
     with ThreadPoolExecutor(4) as pool:
-        for number in range(60):
+        for number in range(25):
             looks = Semaphore(0)
             store = SqliteStore(tmp_path / f"{number}.sqlite")
             store.append(bought)

@@ -55,7 +55,7 @@ def test_an_engine_is_warmed_up_when_it_is_loaded(release, monkeypatch):
 
     engine = Engine.load(release, EngineConfig(ranked=6, limits=LIMITS))
 
-    assert warmed == [engine]
+    assert [id(one) for one in warmed] == [id(engine)]
 
 
 @pytest.mark.usefixtures("warm_engines")

@@ -25,7 +25,9 @@ def searched_release(own_copy, build_release, shop):
     logged = replace(shop, searches=searches)
     return own_copy(
         "searched",
-        lambda root: build_release(root, logged, epochs=2, item_layers=1, residual=False),
+        lambda root: build_release(
+            root, logged, epochs=2, last_fit=False, item_layers=1, residual=False
+        ),
     )
 
 

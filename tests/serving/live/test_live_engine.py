@@ -201,7 +201,7 @@ def test_random_changes_and_searches_agree_with_a_dictionary(start, texts, monke
     chosen, engine = random.Random(3), start()
     titles = {f"i{row}": texts[row] for row in range(240)}
     words = sorted({word for text in titles.values() for word in text.split()})
-    for step in range(100):
+    for step in range(50):
         move = chosen.choice(["upsert", "upsert", "delete", "search", "start"])
         if move == "upsert":
             names = chosen.sample([f"i{n}" for n in range(60)] + [f"n{n}" for n in range(40)], 3)

@@ -127,6 +127,7 @@ def in_this_process(monkeypatch):
     monkeypatch.setattr(last_fit.subprocess, "run", start)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_this_process")
 def test_publishing_makes_the_last_fit_with_the_evaluated_options(release, tmp_path):
     root = shutil.copytree(release, tmp_path / "artifacts" / "shop")
