@@ -57,9 +57,9 @@ def calibrated(
 ) -> tuple[Calibration, dict[str, Any]]:
     """Curves of the scores, and how many items are worth ranking; also facts for the manifest.
 
-    No user of them trained the towers, weighed the recall sources or trained the ranker. The curve
-    of the ranker's logits and the depth are learnt from the users who decide whether ranking pays.
-    Where these have too few hits, those who choose the ranker's pass join them for the curve.
+    None of these users trained the towers or the ranker or weighed the recall sources. The curve of
+    the ranker's logits and the depth are learnt from those who decide whether ranking pays. Where
+    these have too few hits, those who choose the ranker's pass join them for the curve.
 
     Args:
         cases: Cases of the shortlists, in their order.
@@ -69,7 +69,7 @@ def calibrated(
     """
     held_out = shortlists.held_out
     if held_out.start == held_out.stop:
-        return Calibration(), {"calibration": {}, "depth": None}
+        return Calibration(), {"knots of calibration": {}, "depth": None}
     rows = np.asarray(shortlists.rows[held_out])
     places = range(held_out.start, held_out.stop)
     searched = np.array([bool(cases.search(case)) for case in places])

@@ -25,12 +25,13 @@ def write_picture(path: Path, attributes: Mapping[str, Mapping[str, Any]]) -> No
     path.write_text(picture(OF_VALUES, of_all))
 
 
-def picture(title: str, figures: Mapping[str, Mapping[str, Any]]) -> str:
+def picture(title: str, figures: Mapping[str, Mapping[str, Any]], *, inline: bool = False) -> str:
     """SVG with one square for each group of predictions.
 
     Args:
         title: Title for readers of the screen.
         figures: For each group, `error` and `bins` as of `evaluation.calibration`.
+        inline: Whether it becomes part of an HTML page.
     """
     squares = [
         {
@@ -43,7 +44,7 @@ def picture(title: str, figures: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     template = environment().get_template("reliability.svg.j2")
     width = GAP + len(squares) * (SIDE + GAP)
-    return template.render(title=title, squares=squares, side=SIDE, width=width)
+    return template.render(title=title, squares=squares, side=SIDE, width=width, inline=inline)
 
 
 def _points(bins: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -222,7 +222,7 @@ def render(report: Report) -> str:
         by_length=bar_plot("NDCG@10 by candidates ranked", lengths, own=lengths)
         if lengths
         else None,
-        reliability=picture(OF_ITEMS, report.calibration),
+        reliability=picture(OF_ITEMS, report.calibration, inline=True),
         longest=max(report.seconds.values(), default=0) or 1,
     )
 

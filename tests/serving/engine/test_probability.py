@@ -104,7 +104,7 @@ def test_a_release_without_probabilities_says_so(engine):
     older = replace(engine, cascade=replace(engine.cascade, calibration=Calibration()))
 
     assert all(item.probability is None for item in older.recommend(KNOWN).items)
-    with pytest.raises(PreconditionError, match="probabilities of recommendations.*`make ranker`"):
+    with pytest.raises(PreconditionError, match=r"probabilities of recommendations.*`make ranker`"):
         older.recommend(KNOWN, Wishes(min_probability=0.1))
 
 
