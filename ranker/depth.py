@@ -51,7 +51,7 @@ class Depth:
         if self.rule == "gap":
             last = np.minimum(LEAST, np.maximum((head > -np.inf).sum(axis=1), 1)) - 1
             tenth = head[np.arange(len(head)), last]
-            return (head >= tenth[:, None] - self.value).sum(axis=1)
+            return np.count_nonzero(head >= tenth[:, None] - self.value, axis=1)
         odds = np.exp(head - np.maximum(head[:, :1], -1e30))  # an empty list begins with -inf
         before = np.cumsum(odds, axis=1) - odds
-        return (before < self.value * odds.sum(axis=1, keepdims=True)).sum(axis=1)
+        return np.count_nonzero(before < self.value * odds.sum(axis=1, keepdims=True), axis=1)

@@ -63,14 +63,15 @@ def learn_depths(
     depths = np.unique(np.minimum(np.arange(LEAST, most + STEP, STEP), most))
     shown = [_shown(rows, logits, int(depth)) for depth in depths]
     table = np.stack([ndcg(lists, targets, TOP, gains) for lists in shown])
+    values: dict[Rule, NDArray[np.float64]]
     values = {"number": depths.astype(float), "gap": GAPS, "mass": MASSES}
     chosen: dict[Rule, Choice] = {}
     for rule, tried in values.items():
-        rules = [Depth(rule=rule, value=float(value), most=most) for value in tried]  # type: ignore[arg-type]  # its keys are rules
+        rules = [Depth(rule=rule, value=float(value), most=most) for value in tried]
         rules.append(Depth(rule=rule, value=float(most), most=most))  # ranks all
         choices = [_choice(one, scores, depths, table) for one in rules]
         reached = [one for one in choices if one.ndcg >= KEPT * one.reachable]
-        chosen[rules[0].rule] = min(reached, key=lambda one: one.ranked)
+        chosen[rule] = min(reached, key=lambda one: one.ranked)
     return chosen
 
 

@@ -218,7 +218,8 @@ class Wishes(_message.Message):
     """The caller's name for this request; the answer repeats it."""
     min_probability: _builtins.float
     """Leaves out items that are less likely than this to be among the shopper's next ones, within 0 and
-    1, and items whose `probability` is unknown. 0: none. An answer of best sellers is then empty.
+    1, and items whose `probability` is unknown. 0: none. An answer of best sellers is then empty. By
+    `user_id`, it needs the role `explain`. A release without probabilities is FAILED_PRECONDITION.
     """
     @_builtins.property
     def filters(self) -> Global___Filters:
