@@ -103,7 +103,7 @@ def _depth(
     choices = learn_depths(rows, scores, logits, cases.targets[gates], gains)
     best = cheapest(choices)
     logger.info(
-        "%.1f of %d items are worth ranking, by their %s: NDCG@10 %.4f of %.4f on validation",
+        "%.1f of %d items are worth ranking, by their %s: at least %.4f of NDCG@10 %.4f on valid",
         best.ranked,
         head.stop,
         best.depth.rule,

@@ -44,14 +44,16 @@ class Depth:
         counts: NDArray[np.int64] = np.minimum(np.maximum(wanted, LEAST), lengths)
         return counts
 
-    def _wanted(self, head: Scores) -> NDArray[np.number[Any]]:
+    def _wanted(self, head: Scores) -> NDArray[np.float64]:
         """(lists,) numbers of items by the rule, before rounding."""
         if self.rule == "number" or not head.size:
             return np.full(len(head), self.value)
         if self.rule == "gap":
             last = np.minimum(LEAST, np.maximum((head > -np.inf).sum(axis=1), 1)) - 1
             tenth = head[np.arange(len(head)), last]
-            return np.count_nonzero(head >= tenth[:, None] - self.value, axis=1)
+            near: NDArray[np.bool_] = head >= tenth[:, None] - self.value
+            return near.sum(axis=1).astype(np.float64)
         odds = np.exp(head - np.maximum(head[:, :1], -1e30))  # an empty list begins with -inf
         before = np.cumsum(odds, axis=1) - odds
-        return np.count_nonzero(before < self.value * odds.sum(axis=1, keepdims=True), axis=1)
+        wanted: NDArray[np.bool_] = before < self.value * odds.sum(axis=1, keepdims=True)
+        return wanted.sum(axis=1).astype(np.float64)
