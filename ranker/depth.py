@@ -51,9 +51,10 @@ class Depth:
         if self.rule == "gap":
             last = np.minimum(LEAST, np.maximum((head > -np.inf).sum(axis=1), 1)) - 1
             tenth = head[np.arange(len(head)), last]
-            near: NDArray[np.bool_] = head >= tenth[:, None] - self.value
-            return near.sum(axis=1).astype(np.float64)
+            near: NDArray[np.float64] = (head >= tenth[:, None] - self.value).sum(axis=1)
+            return near
         odds = np.exp(head - np.maximum(head[:, :1], -1e30))  # an empty list begins with -inf
         before = np.cumsum(odds, axis=1) - odds
-        wanted: NDArray[np.bool_] = before < self.value * odds.sum(axis=1, keepdims=True)
-        return wanted.sum(axis=1).astype(np.float64)
+        within: NDArray[np.float64]
+        within = (before < self.value * odds.sum(axis=1, keepdims=True)).sum(axis=1)
+        return within
