@@ -44,17 +44,17 @@ class Depth:
         counts: NDArray[np.int64] = np.minimum(np.maximum(wanted, LEAST), lengths)
         return counts
 
-    def _wanted(self, head: Scores) -> NDArray[np.float64]:
+    def _wanted(self, head: Scores) -> NDArray[np.float64] | NDArray[np.int64]:
         """(lists,) numbers of items by the rule, before rounding."""
         if self.rule == "number" or not head.size:
             return np.full(len(head), self.value)
         if self.rule == "gap":
             last = np.minimum(LEAST, np.maximum((head > -np.inf).sum(axis=1), 1)) - 1
             tenth = head[np.arange(len(head)), last]
-            near: NDArray[np.float64] = (head >= tenth[:, None] - self.value).sum(axis=1)
+            near: NDArray[np.int64] = (head >= tenth[:, None] - self.value).sum(axis=1)
             return near
         odds = np.exp(head - np.maximum(head[:, :1], -1e30))  # an empty list begins with -inf
         before = np.cumsum(odds, axis=1) - odds
-        within: NDArray[np.float64]
+        within: NDArray[np.int64]
         within = (before < self.value * odds.sum(axis=1, keepdims=True)).sum(axis=1)
         return within
