@@ -41,6 +41,8 @@ class RankedList:
     """Whether the words of the search alone would have recalled the item"""
     shortlist_ranks: NDArray[np.int64]
     """Position in the shortlist, from 1; 0 if the item was not recalled"""
+    shortlist_scores: Scores
+    """Scores before the ranker, logits if a shopper is known"""
     ranker_scores: Scores
     """Logits of the ranker; NaN for items that it did not score"""
     shortlist: "RankedList | None" = None
@@ -64,6 +66,7 @@ class RankedList:
             by_own=nowhere,
             by_words=nowhere,
             shortlist_ranks=np.zeros(len(rows), np.int64),
+            shortlist_scores=scores,
             ranker_scores=unknown,
         )
 

@@ -138,7 +138,7 @@ EVALUATED: Mapping[str, Stage] = {
             target="ranker",
             needs=(DATA, TRIAL_TOWERS, SHORTLISTS),
             writes=(ITEM_STATES, "model/model.safetensors", f"{BACKBONE}/model.safetensors"),
-            format=10,  # 9 has no blends of profiles
+            format=11,  # 10 has no calibration, 9 no blends of profiles
             reads_from=8,
         ),
     )

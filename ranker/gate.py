@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from evaluation.metrics import Gains, ndcg
 from evaluation.paired_gain import Gain, paired_gain
 from ranker.list_batches import ValidationLists
-from ranker.ranker import Ranker, reorder
+from ranker.ranker import Ranker
 
 TOP = 10
 """Items of which the gate computes NDCG"""
@@ -29,9 +29,24 @@ def verdict(gain: Gain, *, shared: bool = False) -> str:
     )
 
 
+def score_lists(ranker: Ranker, lists: ValidationLists) -> NDArray[np.float32]:
+    """(lists, ranked) logits of the ranker; -inf for padding.
+
+    Args:
+        ranker: Ranker in evaluation mode.
+        lists: Shortlists to rank.
+    """
+    logits = np.full(lists.rows.shape, -np.inf, np.float32)
+    for user in range(len(lists)):
+        history, rows, scores, features, search = lists[user]
+        if len(rows):
+            logits[user, : len(rows)] = ranker(history, rows, scores, features, search)
+    return logits
+
+
 def ranking_gain(
-    ranker: Ranker,
-    lists: ValidationLists,
+    logits: NDArray[np.float32],
+    rows: NDArray[np.int32],
     targets: Sequence[NDArray[np.int32]],
     users: NDArray[np.int64],
     gains: Gains = None,
@@ -39,17 +54,12 @@ def ranking_gain(
     """Gain in NDCG@10 of the ranker's order over the shortlists' own.
 
     Args:
-        ranker: Ranker in evaluation mode.
-        lists: Shortlists of the users who decide.
+        logits: (lists, ranked) logits of the users who decide; -inf for padding.
+        rows: (lists, ranked) item rows in the shortlist's order; -1 for padding.
         targets: Item rows that each of them bought next.
         users: (lists,) user row of each.
         gains: Relevance of each target; None if all are 1.
     """
-    orders = np.full((2, len(lists), TOP), -1, np.int32)
-    for user in range(len(lists)):
-        history, rows, scores, features, search = lists[user]
-        orders[0, user, : len(rows[:TOP])] = rows[:TOP]
-        ranked = reorder(rows, ranker(history, rows, scores, features, search))[:TOP]
-        orders[1, user, : len(ranked)] = ranked
-    before, after = (ndcg(shown, targets, TOP, gains) for shown in orders)
+    ranked = np.take_along_axis(rows, np.argsort(-logits, axis=1, kind="stable"), axis=1)
+    before, after = (ndcg(shown[:, :TOP], targets, TOP, gains) for shown in (rows, ranked))
     return paired_gain(before, after, users)

@@ -93,6 +93,11 @@ class Shortlists:
         """Positions of the cases that decide whether ranking pays."""
         return slice(self.learnt + self.choosing, len(self.places))
 
+    @property
+    def held_out(self) -> slice:
+        """Positions of the cases that the ranker does not learn from."""
+        return slice(self.learnt, len(self.places))
+
     def lacking(self, users: NDArray[np.int64]) -> str:
         """What the lists lack to train a ranker and to decide whether it pays; empty for nothing.
 

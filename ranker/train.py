@@ -30,9 +30,10 @@ from lineage.stages import BACKBONE, DATA, EMBEDDINGS, RANKER, SHORTLISTS, TRIAL
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.model import AttentionRanker
 from ranker.attention.new_item_states import item_states
+from ranker.calibrate import calibrated
 from ranker.config import PAYS, RankerConfig
 from ranker.corrector import Corrector
-from ranker.gate import ranking_gain, verdict
+from ranker.gate import ranking_gain, score_lists, verdict
 from ranker.joint.inputs import RankerInputs
 from ranker.joint.model import CrossEncoder
 from ranker.late.inputs import LateInputs
@@ -73,19 +74,28 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     inputs = _inputs(config, data, tokenizer, root, folder)
     searches = _searches(config, cases, shortlists, inputs, tokenizer)
     seed_everything(config.training.seed)
-    lacking = shortlists.lacking(cases.user_rows)
+    lacking, logits = shortlists.lacking(cases.user_rows), None
     if lacking:
         module = _module(config, cases, shortlists, inputs, 1, searches=searches is not None)
         facts = _skipped(f"{lacking}, so the ranker is not trained and the shortlist's order stays")
     else:
         checkpoints = training_folder(root, RANKER, asdict(config), mined.fingerprint)
-        module, facts = _trained(config, cases, shortlists, inputs, checkpoints, searches=searches)
+        module, facts, logits = _trained(
+            config, cases, shortlists, inputs, checkpoints, searches=searches
+        )
     if not isinstance(module.model, AttentionRanker):
         module.model.bert = merged(module.model.bert)
     module.ranker.save(folder, tokenizer)
     learnt = write_blends(data, root / DATA, cases, shortlists, folder)
+    calibration, learnt_of_scores = calibrated(cases, shortlists, logits)
+    calibration.save(folder)
     weight = float(module.model.shortlist_weight.detach())
-    return {**facts, "shortlist_weight": round(weight, 3), "profiles": learnt}
+    return {
+        **facts,
+        "shortlist_weight": round(weight, 3),
+        "profiles": learnt,
+        **learnt_of_scores,
+    }
 
 
 def _skipped(note: str) -> dict[str, Any]:
@@ -110,8 +120,11 @@ def _trained(
     checkpoints: Path,
     *,
     searches: Searches,
-) -> tuple[RankerModule, dict[str, Any]]:
-    """Train the ranker; the shortlist's order stays if ranking does not pay. Also facts."""
+) -> tuple[RankerModule, dict[str, Any], NDArray[np.float32] | None]:
+    """Train the ranker; the shortlist's order stays if ranking does not pay.
+
+    Also facts, and the logits (held-out lists, ranked) of a ranker that pays.
+    """
     loader = _training_loader(config, cases, shortlists, inputs, searches)
     steps = total_steps(loader, config.training)
     module = _module(config, cases, shortlists, inputs, steps, searches=searches is not None)
@@ -128,11 +141,11 @@ def _trained(
         folder=checkpoints,
     )
     module.model.eval()
-    gate = ValidationLists.of(cases, shortlists, shortlists.gates, config.ranked, searches)
-    gates = shortlists.gates
+    held_out = ValidationLists.of(cases, shortlists, shortlists.held_out, config.ranked, searches)
+    logits, gates = score_lists(module.ranker, held_out), shortlists.gates
     gain = ranking_gain(
-        module.ranker,
-        gate,
+        logits[shortlists.choosing :],
+        shortlists.rows[gates, : config.ranked],
         cases.targets[gates],
         cases.user_rows[gates],
         None if cases.gains is None else cases.gains[gates],
@@ -142,7 +155,7 @@ def _trained(
     logger.info(says)
     if not gain.pays:
         module.model.trust_shortlist()
-    return module, {
+    facts = {
         MONITOR: round(gain.after, 4),
         f"{MONITOR} of the shortlist": round(gain.before, 4),
         "standard error of the gain": round(gain.standard_error, 4),
@@ -151,6 +164,7 @@ def _trained(
         "epochs": fitted.epochs,
         NOTES: [says],
     }
+    return module, facts, logits if gain.pays else None
 
 
 def _inputs(

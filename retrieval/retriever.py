@@ -226,6 +226,14 @@ def _beside(given: RankedList, shortlist: RankedList) -> RankedList:
     places = np.array([place.get(row, -1) for row in given.rows.tolist()], np.int64)
     columns: dict[str, Any] = {
         name: np.where(places >= 0, getattr(shortlist, name)[places], getattr(given, name))
-        for name in ("scores", "cosines", "neighbour_scores", "sales", "own", "words")
+        for name in (
+            "scores",
+            "cosines",
+            "neighbour_scores",
+            "sales",
+            "own",
+            "words",
+            "shortlist_scores",
+        )
     }
     return replace(given, **columns, shortlist=shortlist)

@@ -75,6 +75,7 @@ class FakeRecommender:
                     score=2.5,
                     tower_score=0.75,
                     neighbour_score=0.25,
+                    probability=0.5,
                     sources=(Source.TOWERS, Source.NEIGHBOURS),
                     shortlist_rank=3,
                     ranker_score=2.5,

@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.quality.cascade_lists import LISTED, cascade_lists
 from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.figures import by_length, decomposition, examples, paired, ratios, slices
+from benchmarks.quality.probability_figures import calibration, ranked_by_rule
 from benchmarks.quality.repeated import by_repeat, come_back
 from benchmarks.quality.saved_lists import LISTS, USERS
 from benchmarks.quality.search_peers import search_peers
@@ -116,6 +117,8 @@ def _scored(
         },
         decomposition=decomposition(config, root, own, cases),
         by_length=by_length(config, engine, data, own, cases),
+        calibration=calibration(own, cases),
+        auto=ranked_by_rule(config, engine, data, own, cases),
         paired=paired(config, systems, cases),
         ratios=ratios(config, systems, cases),
         slices={

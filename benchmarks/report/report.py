@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.report.plots import Plot, bar_plot
+from benchmarks.report.reliability import OF_ITEMS, picture
 from benchmarks.report.templates import environment
 from evaluation.intervals import RESAMPLES, Interval
 from evaluation.metrics import Rows
@@ -82,6 +83,10 @@ class Report:
     """Share of the targets that remain, by step of the cascade, in order."""
     by_length: Mapping[str, Interval] = field(default_factory=dict)
     """NDCG@10 by number of ranked candidates and time of a request."""
+    calibration: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Calibration error and reliability bins of the items' probabilities, by part of an answer."""
+    auto: Mapping[str, Any] = field(default_factory=dict)
+    """What `shortlist: auto` ranks, reaches and saves."""
     paired: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
     """Paired differences by comparison ("cascade − item-knn") and metric."""
     ratios: Mapping[str, Interval] = field(default_factory=dict)
@@ -193,6 +198,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "command",
         "decomposition",
         "by_length",
+        "calibration",
+        "auto",
         "paired",
         "ratios",
         "slices",
@@ -215,6 +222,7 @@ def render(report: Report) -> str:
         by_length=bar_plot("NDCG@10 by candidates ranked", lengths, own=lengths)
         if lengths
         else None,
+        reliability=picture(OF_ITEMS, report.calibration, inline=True),
         longest=max(report.seconds.values(), default=0) or 1,
     )
 

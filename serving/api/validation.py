@@ -74,7 +74,11 @@ def _check_history(shopper: Shopper, limits: Limits) -> None:
 
 
 def _check_wishes(wishes: Wishes, limits: Limits) -> None:
-    """Checks the sizes only; the attribute index checks the clauses."""
+    """Checks sizes and numbers; the attribute index checks the clauses."""
+    if not 0 <= wishes.min_probability <= 1:
+        raise InvalidRequestError(
+            f"min_probability must be within 0 and 1, got {wishes.min_probability}"
+        )
     check_count("exclude", len(wishes.exclude), limits.excluded, "item ids")
     check_count("at_most", len(wishes.diversity.at_most), limits.at_most, "attributes")
     clauses = list(wishes.filters)

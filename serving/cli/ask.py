@@ -23,6 +23,7 @@ OF_SHOPPERS = (
     "at_most",
     "explain",
     "explain_texts",
+    "min_probability",
 )
 """Options that only recommendations honour."""
 
@@ -75,6 +76,7 @@ def _answer(
         diversity=Diversity(strength=options.strength, at_most=options.at_most),
         explain=options.explain,
         explain_texts=options.explain_texts,
+        min_probability=options.min_probability,
         release=options.release,
         limit=options.limit,
     )
@@ -154,6 +156,12 @@ def ask_parser() -> OptionParser:
         "--explain_texts",
         action="store_true",
         help="show for each item the fields of its own text that caused it",
+    )
+    parser.add_argument(
+        "--min_probability",
+        type=float,
+        default=0.0,
+        help="leave out items that are less likely to be among the next ones, within 0 and 1",
     )
     parser.add_argument("--release", default="", help="id of the release that must answer")
     parser.add_argument("--limit", type=int, default=10, help="items wanted")

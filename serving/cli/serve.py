@@ -47,6 +47,9 @@ class ServeConfig:
     events, or the journal if events are stored in a file."""
     ranked: int | None = None
     """Length of the shortlist's head that the ranker scores; by default as in its validation."""
+    shortlist: Literal["whole", "auto"] = "whole"
+    """`auto` ranks only as many items of each head as reach 99% of the NDCG of the whole head on
+    validation; `whole` ranks the whole head."""
     verify_key: list[Path] | Path | None = None
     """Public keys, of which one must have signed every release that is loaded; a file, or a list
     `[a.pub,b.pub]`. They are read again for every release. By default none is demanded."""
@@ -78,6 +81,7 @@ def load_release(folder: Path, config: ServeConfig, *, log: ChangeLog) -> LiveRe
         folder,
         EngineConfig(
             ranked=config.ranked,
+            shortlist=config.shortlist,
             limits=config.limits,
             cache=config.server.cache,
             verify_keys=config.verify_keys,
@@ -113,6 +117,7 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
         events=options.events,
         changes=options.changes,
         ranked=options.ranked,
+        shortlist=options.shortlist,
         verify_key=options.verify_key,
         logs=options.logs,
     )

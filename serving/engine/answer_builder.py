@@ -24,6 +24,7 @@ from serving.engine.profiler import Profiler
 from serving.engine.resolve import ResolvedRequest
 from shortlist_client.api.answer import (
     Answer,
+    Basis,
     Coverage,
     Degraded,
     Embedding,
@@ -62,11 +63,17 @@ class AnswerBuilder:
         if resolved.request.method is Method.PROFILE:
             return self._profiled(resolved, ranked_list, stage_times, started)
         limit, index = resolved.request.limit, self.cascade.retriever.sources.index
-        places = np.arange(min(limit, len(ranked_list)))
-        if diversity := resolved.request.wishes.diversity:
-            places = diversify(ranked_list.rows, limit, diversity, index, self.cascade.attributes)
-        chosen = ranked_list.take(places)
-        items = [self._item(chosen, place) for place in range(min(limit, len(chosen)))]
+        wishes = resolved.request.wishes
+        probabilities = self._probabilities(resolved, ranked_list)
+        places = np.arange(len(ranked_list))
+        if wishes.min_probability:
+            places = np.flatnonzero(probabilities >= wishes.min_probability)
+        if wishes.diversity:
+            rows, attributes = ranked_list.rows[places], self.cascade.attributes
+            places = places[diversify(rows, limit, wishes.diversity, index, attributes)]
+        places = places[:limit]
+        chosen, likely = ranked_list.take(places), probabilities[places]
+        items = [self._item(chosen, place, likely[place]) for place in range(len(chosen))]
         degraded, times = Degraded.DEADLINE if out_of_time else None, dict(stage_times)
         if items and not out_of_time and resolved.explains_history:
             reasoned = yield from self._with_reasons(resolved, ranked_list, places, items, times)
@@ -129,7 +136,19 @@ class AnswerBuilder:
         target = target_of(request.labelling, self.cascade)
         return replace(answer, predictions=predicted, target=target.name)
 
-    def _item(self, ranked_list: RankedList, place: int) -> RankedItem:
+    def _probabilities(
+        self, resolved: ResolvedRequest, ranked_list: RankedList
+    ) -> NDArray[np.float64]:
+        """(items,) probability of each item to be among the next ones, NaN if unknown."""
+        if not resolved.has_probabilities:
+            return np.full(len(ranked_list), np.nan)
+        return self.cascade.calibration.probabilities(
+            ranked_list.ranker_scores,
+            ranked_list.shortlist_scores,
+            searched=resolved.basis is Basis.SEARCH,
+        )
+
+    def _item(self, ranked_list: RankedList, place: int, probability: float) -> RankedItem:
         row, catalogue = int(ranked_list.rows[place]), self.cascade.catalogue
         by = (
             (Source.TOWERS, ranked_list.by_towers),
@@ -146,6 +165,7 @@ class AnswerBuilder:
             sources=tuple(source for source, recalled in by if recalled[place]),
             shortlist_rank=int(ranked_list.shortlist_ranks[place]) or None,
             ranker_score=_none_if_nan(float(ranked_list.ranker_scores[place])),
+            probability=_none_if_nan(float(probability)),
         )
 
     def _with_reasons(

@@ -25,6 +25,7 @@ from profiles.blend import load_learnt
 from profiles.tables import ProfileTables
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.new_item_states import NewItemStates
+from ranker.calibrated import Calibration
 from ranker.config import PAYS
 from ranker.ranker import Ranker
 from ranker.search import Search, Searches
@@ -63,6 +64,8 @@ class Cascade:
     """Fingerprint of every stage, and the `release` id if it was published"""
     validated_head: int
     """Items at the head of a shortlist that the ranker scored in validation, 0 if it did not pay"""
+    calibration: Calibration = field(default_factory=Calibration)
+    """Probabilities of scores, and how many items are worth ranking"""
     classifier: Classifier | None = None
     """Predicts labels and numbers of texts; None if the release has no classifier"""
     wall: Callable[[], float] = time.time
@@ -125,6 +128,7 @@ class Cascade:
             versions=release.versions,
             validated_head=_validated_head(release.manifests[RANKER]),
             search_states=_search_states(folder, ranker, data.texts[0]),
+            calibration=Calibration.load(folder / RANKER),
             classifier=_classifier(folder, release),
         )
 

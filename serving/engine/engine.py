@@ -5,16 +5,19 @@ runs once for the whole batch. Answers depend only on the request, up to bf16 ro
 with the batch size. Offline benchmarks call the same methods, one request at a time.
 """
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pyroaring import BitMap
 
 from index.ranked_list import RankedList
+from ranker.depth import Depth
 from retrieval.blas_threads import limit_blas_threads
 from retrieval.cache_config import NO_CACHE, CacheConfig, CacheLookups
 from retrieval.feature_context import NEWEST
@@ -39,6 +42,7 @@ from shortlist_client.api.privacy import PastInteraction
 from shortlist_client.api.profile import Profile
 from shortlist_client.api.request import Shopper, Wishes
 
+logger = logging.getLogger(__name__)
 WARM_UPS = 2
 REFUSALS = (InvalidRequestError, UnknownItemError, OtherReleaseError, PreconditionError)
 """Errors of requests that cannot be answered"""
@@ -53,6 +57,9 @@ class EngineConfig:
     order. By default as many as the ranker was validated with."""
     limits: Limits = field(default_factory=Limits)
     """Limits on one request."""
+    shortlist: Literal["whole", "auto"] = "whole"
+    """`auto` ranks only as many items of each head as validation found worth it; `whole` ranks the
+    whole head."""
     cache: CacheConfig = NO_CACHE
     """Cache sizes; the engine uses `shoppers` and `seconds`."""
     verify_keys: tuple[Path, ...] = ()
@@ -66,6 +73,11 @@ class EngineConfig:
                 f"ranked must be within 1 and the shortlist of {self.limits.shortlist}, "
                 f"got {self.ranked}"
             )
+        if self.ranked is not None and self.shortlist == "auto":
+            raise ValueError(
+                f"ranked must be absent where shortlist is auto, got {self.ranked}; "
+                "`auto` decides how many are ranked"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +90,8 @@ class Engine:
     """Limits on one request"""
     head: int
     """Items at the head of a shortlist that the ranker scores, at most"""
+    depth: Depth | None = None
+    """How many items of a head are worth ranking; None for all"""
     latencies: Latencies = field(default_factory=Latencies)
     """Latency estimates that the engine compares with deadlines"""
 
@@ -97,7 +111,15 @@ class Engine:
             folder, config.cache, verify_keys=config.verify_keys, user_key=config.user_key
         )
         head = config.ranked or cascade.validated_head
-        engine = cls(cascade=cascade, limits=config.limits, head=head)
+        depth = cascade.calibration.depth if config.shortlist == "auto" else None
+        if config.shortlist == "auto" and depth is None and head:
+            logger.warning(
+                "%s has not learnt how many items are worth ranking, so %d are ranked; "
+                "`make ranker` learns it",
+                folder,
+                head,
+            )
+        engine = cls(cascade=cascade, limits=config.limits, head=head, depth=depth)
         engine.warm_up()
         return engine
 
@@ -276,22 +298,20 @@ class Engine:
                 answer = yield from self._build(resolved, ranked_list, {}, started)
                 yield place, answer
         if to_embed:
-            yield from self._run_cascade(
-                to_embed, self.ranked if ranked is None else ranked, started
-            )
+            yield from self._run_cascade(to_embed, ranked, started)
 
     @cached_property
     def _build(self) -> AnswerBuilder:
         return AnswerBuilder(cascade=self.cascade, latencies=self.latencies)
 
     def _run_cascade(
-        self, requests: Mapping[int, ResolvedRequest], ranked: int, started: float
+        self, requests: Mapping[int, ResolvedRequest], ranked: int | None, started: float
     ) -> Iterator[Placed | None]:
         """Run the cascade; answers without ranking come first, explained answers come last."""
         stage_times: dict[str, float] = {}
         lists = self._recall(requests, stage_times)
         heads = {
-            place: self._head_size(request, len(lists[place]), ranked)
+            place: self._head_size(request, lists[place], ranked)
             for place, request in requests.items()
         }
         in_time = self._in_time(requests, {place: size for place, size in heads.items() if size})
@@ -329,11 +349,23 @@ class Engine:
         )
         return dict(zip(requests, recalled, strict=True))
 
-    def _head_size(self, request: ResolvedRequest, items: int, ranked: int) -> int:
-        """Number of items at the head of a list to rank."""
-        heads = {Method.RECOMMEND: ranked, Method.RANK: self.limits.candidates}
+    def _head_size(
+        self, request: ResolvedRequest, shortlist: RankedList, ranked: int | None
+    ) -> int:
+        """Number of items at the head of a list to rank; None ranks as many as configured."""
+        most = self.ranked if ranked is None else ranked
+        heads = {Method.RECOMMEND: most, Method.RANK: self.limits.candidates}
         unranked = {Basis.VECTOR} if self.cascade.ranks_searches else {Basis.VECTOR, Basis.SEARCH}
-        return 0 if request.basis in unranked else min(heads.get(request.request.method, 0), items)
+        if request.basis in unranked:
+            return 0
+        head = min(heads.get(request.request.method, 0), len(shortlist))
+        if (
+            self.depth is None
+            or ranked is not None
+            or request.request.method is not Method.RECOMMEND
+        ):
+            return head
+        return min(head, self.depth(shortlist.scores))
 
     def _in_time(
         self, requests: Mapping[int, ResolvedRequest], heads: Mapping[int, int]

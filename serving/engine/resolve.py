@@ -10,8 +10,9 @@ from dataset.postings import bitmap_of
 from index.arrays import Rows, Scores
 from index.filters.attributes import Attributes
 from index.filters.clauses import FilterError
+from ranker.calibrated import Calibration
 from retrieval.retriever import ResolvedShopper
-from serving.api.errors import UnknownItemError
+from serving.api.errors import PreconditionError, UnknownItemError
 from serving.api.limits import Limits
 from serving.api.request import Method, Request
 from serving.api.validation import (
@@ -54,6 +55,12 @@ class ResolvedRequest:
         return self.basis in {Basis.HISTORY, Basis.SEARCH, Basis.VECTOR} and not nothing
 
     @property
+    def has_probabilities(self) -> bool:
+        """Whether the answer's items may have probabilities."""
+        known = self.basis in {Basis.HISTORY, Basis.SEARCH}
+        return known and self.request.method in RECALLING
+
+    @property
     def explains(self) -> bool:
         """Whether the answer explains its items in any way."""
         return self.explains_history or self.explains_texts
@@ -82,7 +89,8 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
         OtherReleaseError: the request is pinned to another release.
         InvalidRequestError: the request breaks a rule.
         UnknownItemError: the item whose neighbours are wanted is not in the catalogue.
-        PreconditionError: the release lacks the classifier that the request needs.
+        PreconditionError: the release lacks the classifier or the probabilities that the request
+            needs.
     """
     catalogue, attributes = cascade.catalogue, cascade.attributes
     check_answerable(request, cascade.versions.get("release"), limits)
@@ -94,6 +102,7 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
     if request.method in READING:
         return _resolve_inputs(request, cascade, limits)
     check_request(request, limits)
+    check_min_probability(request, cascade.calibration)
     check_diversity(request.wishes.diversity, attributes.kinds)
     history, unknown, unknown_user = _history(request, catalogue)
     given, allowed, search, vector = None, None, "", None
@@ -126,6 +135,26 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
         unknown_user=unknown_user,
         given=given,
     )
+
+
+def check_min_probability(request: Request, calibration: Calibration) -> None:
+    """Refuse a least probability where no item of the answer could have one.
+
+    Raises:
+        InvalidRequestError: the request has a vector.
+        PreconditionError: the release has learnt no probabilities of such answers.
+    """
+    least, searched = request.wishes.min_probability, bool(request.shopper.search)
+    if not least:
+        return
+    if len(request.shopper.vector):
+        raise InvalidRequestError(f"min_probability must not come with a vector, got {least}")
+    if not calibration.curves(searched=searched):
+        of = "searches" if searched else "recommendations"
+        raise PreconditionError(
+            f"min_probability needs a release that has learnt probabilities of {of}, and this one "
+            "has not: `make ranker` learns them if validation has enough purchases to learn from"
+        )
 
 
 def _resolve_similar(

@@ -90,6 +90,8 @@ class RankedItem:
     """Position in the shortlist, from 1; None if `sources` is empty."""
     ranker_score: float | None
     """Logit of the ranker; None if the ranker did not score the item."""
+    probability: float | None = None
+    """Calibrated probability that the item is among the shopper's next ones; None if unknown."""
     reasons: Sequence[Reason] = ()
     """Reasons by the newest items of the history, most helpful first; empty unless the request has
     `explain`."""

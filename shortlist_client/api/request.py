@@ -88,6 +88,9 @@ class Wishes:
     live one."""
     request_id: str = ""
     """The caller's name for this request; the answer repeats it."""
+    min_probability: float = 0.0
+    """Leaves out items that are less likely to be among the next ones, within 0 and 1, and items
+    whose probability is unknown."""
 
     def __post_init__(self) -> None:
         if self.limit is not None:
@@ -98,6 +101,7 @@ class Wishes:
         check("explain_texts", self.explain_texts, FLAG)
         check("release", self.release, STRING)
         check("request_id", self.request_id, STRING)
+        check("min_probability", self.min_probability, NUMBER)
         _freeze(self, "exclude", STRING)
 
 
@@ -105,9 +109,10 @@ ABOUT_SHOPPER = frozenset({"user_id", "history", "history_times", "history_actio
 ANY_CALL = frozenset({"release", "request_id"})
 LISTS = ANY_CALL | {"limit", "filters", "exclude"}
 EXPLAINED = frozenset({"explain", "explain_texts"})
+RECALLED = ABOUT_SHOPPER | LISTS | EXPLAINED | {"search", "vector", "diversity", "min_probability"}
 HONOURED: Mapping[str, frozenset[str]] = {
-    "recommend": ABOUT_SHOPPER | LISTS | EXPLAINED | {"search", "vector", "diversity"},
-    "retrieve": ABOUT_SHOPPER | LISTS | EXPLAINED | {"search", "vector", "diversity"},
+    "recommend": RECALLED,
+    "retrieve": RECALLED,
     "rank": ABOUT_SHOPPER | ANY_CALL | EXPLAINED | {"limit"},
     "similar": LISTS,
     "embed shopper": ABOUT_SHOPPER | ANY_CALL | {"search"},

@@ -54,6 +54,7 @@ def answer_message(answer: Answer, *, versions: Mapping[str, str], request_id: s
                 sources=[TO_SOURCE[source] for source in item.sources],
                 shortlist_rank=item.shortlist_rank,
                 ranker_score=item.ranker_score,
+                probability=item.probability,
                 reasons=[pb.Reason(**vars(reason)) for reason in item.reasons],
                 text_reasons=[pb.TextReason(**vars(reason)) for reason in item.text_reasons],
             )
@@ -124,6 +125,7 @@ def _to_items(messages: Sequence[pb.RankedItem]) -> list[RankedItem]:
             sources=tuple(FROM_SOURCE[source] for source in item.sources),
             shortlist_rank=item.shortlist_rank if item.HasField("shortlist_rank") else None,
             ranker_score=item.ranker_score if item.HasField("ranker_score") else None,
+            probability=item.probability if item.HasField("probability") else None,
             reasons=tuple(
                 Reason(item_id=reason.item_id, contribution=reason.contribution)
                 for reason in item.reasons

@@ -64,6 +64,7 @@ def wishes_message(wishes: Wishes) -> pb.Wishes:
         explain_texts=wishes.explain_texts,
         release=wishes.release,
         request_id=wishes.request_id,
+        min_probability=wishes.min_probability,
     )
 
 
@@ -83,4 +84,5 @@ def to_wishes(message: pb.Wishes) -> Wishes:
         explain_texts=message.explain_texts,
         release=message.release,
         request_id=message.request_id,
+        min_probability=message.min_probability,
     )

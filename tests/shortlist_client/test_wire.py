@@ -59,6 +59,7 @@ def any_answer(seed):
                 sources=tuple(source for source in Source if rng.random() < 0.5),
                 shortlist_rank=maybe(int(rng.integers(1, 201))),
                 ranker_score=maybe(float(rng.choice([0.0, -0.0, 1e300, rng.normal()]))),
+                probability=maybe(float(rng.choice([0.0, 1.0, rng.random()]))),
                 reasons=tuple(
                     Reason(item_id=f"item {n}", contribution=float(rng.normal()))
                     for n in range(rng.integers(0, 3))
@@ -123,6 +124,7 @@ def test_every_field_of_a_request_survives_the_conversion():
         explain_texts=True,
         release="r-1",
         request_id="name",
+        min_probability=0.125,
     )
     for given, default in ((shopper, Shopper()), (wishes, Wishes())):
         for field in fields(given):  # so that a new field gets a value above

@@ -37,6 +37,8 @@ def answer_table(answer: Answer, *, title: str) -> RenderableType:
     columns = {"": NUMBER, "title": "", "item": "", **numbers}
     explained = any(item.reasons for item in answer.items)
     explained_by_texts = any(item.text_reasons for item in answer.items)
+    likely = any(item.probability is not None for item in answer.items)
+    columns |= {"probability": NUMBER} if likely else {}
     columns |= {"because of": ""} if explained else {}
     columns |= {"for its": ""} if explained_by_texts else {}
     rows = [
@@ -49,6 +51,7 @@ def answer_table(answer: Answer, *, title: str) -> RenderableType:
             _cell(item.tower_score, ".3f"),
             _cell(item.neighbour_score, ".3f"),
             _cell(item.ranker_score, ".3f"),
+            *([_cell(item.probability, ".3f")] if likely else []),
             *([_because(item)] if explained else []),
             *([_for_its(item)] if explained_by_texts else []),
         ]

@@ -43,11 +43,12 @@ def check_about_user(request: Request) -> None:
     if (
         request.wishes.explain
         or request.wishes.explain_texts
+        or request.wishes.min_probability
         or request.method in (Method.EMBED_SHOPPER, Method.PROFILE)
     ):
         raise PermissionDeniedError(
-            "token must have the role 'explain' to explain, embed or profile a user_id; "
-            "a history in the request needs no such role"
+            "token must have the role 'explain' to explain, embed or profile a user_id, or for "
+            "min_probability; a history in the request needs no such role"
         )
 
 
@@ -71,3 +72,4 @@ def withhold(answer: pb.Answer) -> None:
         item.ClearField("sources")
         item.ClearField("shortlist_rank")
         item.ClearField("ranker_score")
+        item.ClearField("probability")

@@ -75,6 +75,29 @@ def test_the_report_holds_every_metric_of_every_system(report):
     assert set(content["seconds"]) == {*CASCADE, "bench"}
 
 
+def test_the_report_says_whether_probabilities_are_right(report, engine):
+    content = json.loads((report[1] / "report.json").read_text())["calibration"]
+
+    assert list(content) == ["whole answers", "first 10", "first"]
+    assert [figures["predictions"] for figures in content.values()] == [25 * 200, 250, 25]
+    for figures in content.values():
+        assert sum(one["count"] for one in figures["bins"]) == figures["predictions"]
+        assert 0 <= figures["error"] < 0.5
+    assert content["whole answers"]["error"] < 0.03
+    assert 'class="reliability"' in (report[1] / "report.html").read_text()
+
+
+def test_auto_reaches_what_the_report_says(report, engine):
+    auto = json.loads((report[1] / "report.json").read_text())["auto"]
+
+    assert auto["rule"] == engine.cascade.calibration.depth.rule
+    assert 1 <= auto["mean ranked"] <= auto["of"] == engine.ranked
+    assert auto["ndcg@10 of the whole"] == report[0].systems["cascade"]["ndcg@10"]
+    assert auto["time saved"] == pytest.approx(
+        1 - auto["median ms"] / auto["median ms of the whole"]
+    )
+
+
 def test_the_page_shows_the_examples(report, shop):
     page = (report[1] / "report.html").read_text()
 

@@ -27,6 +27,7 @@ SET = {
     "explain_texts": True,
     "release": "r-1",
     "request_id": "name",
+    "min_probability": 0.1,
 }
 NAMES = {kind: {field.name for field in fields(kind)} for kind in (Shopper, Wishes)}
 

@@ -65,6 +65,8 @@ def test_different_requests_are_answered_separately(cached, fake):
         lambda: cached.recommend(Shopper(user_id="u"), Wishes(limit=3)),
         lambda: cached.recommend(Shopper(user_id="u", search="u")),
         lambda: cached.recommend(Shopper(user_id="u"), Wishes(exclude=["u"])),
+        lambda: cached.recommend(Shopper(user_id="u"), Wishes(min_probability=0.2)),
+        lambda: cached.recommend(Shopper(user_id="u"), Wishes(min_probability=0.3)),
         lambda: cached.recommend(Shopper(user_id="u"), Wishes(filters=true)),
         lambda: cached.recommend(Shopper(user_id="u"), Wishes(filters=one)),
         lambda: cached.retrieve(Shopper(user_id="u")),

@@ -199,6 +199,7 @@ class Wishes(_message.Message):
     EXPLAIN_TEXTS_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MIN_PROBABILITY_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
     """Items wanted: at least 1, at most the server's shortlist (of Rank, its limit on candidates).
     Absent: 20, or all candidates of Rank.
@@ -215,6 +216,11 @@ class Wishes(_message.Message):
     """
     request_id: _builtins.str
     """The caller's name for this request; the answer repeats it."""
+    min_probability: _builtins.float
+    """Leaves out items that are less likely than this to be among the shopper's next ones, within 0 and
+    1, and items whose `probability` is unknown. 0: none. An answer of best sellers is then empty. By
+    `user_id`, it needs the role `explain`. A release without probabilities is FAILED_PRECONDITION.
+    """
     @_builtins.property
     def filters(self) -> Global___Filters:
         """Conditions that every returned item meets. Absent: none."""
@@ -238,10 +244,11 @@ class Wishes(_message.Message):
         explain_texts: _builtins.bool = ...,
         release: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        min_probability: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "diversity", b"diversity", "filters", b"filters", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "explain", b"explain", "explain_texts", b"explain_texts", "filters", b"filters", "limit", b"limit", "release", b"release", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "explain", b"explain", "explain_texts", b"explain_texts", "filters", b"filters", "limit", b"limit", "min_probability", b"min_probability", "release", b"release", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
@@ -1498,6 +1505,7 @@ class RankedItem(_message.Message):
     RANKER_SCORE_FIELD_NUMBER: _builtins.int
     REASONS_FIELD_NUMBER: _builtins.int
     TEXT_REASONS_FIELD_NUMBER: _builtins.int
+    PROBABILITY_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """Id in the catalogue."""
     title: _builtins.str
@@ -1516,6 +1524,12 @@ class RankedItem(_message.Message):
     """Position in the shortlist, from 1. Absent when `sources` is empty."""
     ranker_score: _builtins.float
     """Logit of the ranker. Absent when the ranker did not score the item."""
+    probability: _builtins.float
+    """Probability that the item is among the next ones that the shopper interacts with at once, such as
+    the next basket; calibrated on held-out users. It does not depend on the other items. Absent when
+    the order rests on no history and no logged kind of search, in Rank and SimilarItems, and when the
+    release has learnt no probabilities.
+    """
     @_builtins.property
     def sources(self) -> _containers.RepeatedScalarFieldContainer[Global___Source.ValueType]:
         """What recalled the item. Empty when nothing was recalled, as above and in Rank."""
@@ -1546,13 +1560,16 @@ class RankedItem(_message.Message):
         ranker_score: _builtins.float | None = ...,
         reasons: _abc.Iterable[Global___Reason] | None = ...,
         text_reasons: _abc.Iterable[Global___TextReason] | None = ...,
+        probability: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_neighbour_score", b"_neighbour_score", "_ranker_score", b"_ranker_score", "_shortlist_rank", b"_shortlist_rank", "_tower_score", b"_tower_score", "neighbour_score", b"neighbour_score", "ranker_score", b"ranker_score", "shortlist_rank", b"shortlist_rank", "tower_score", b"tower_score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_neighbour_score", b"_neighbour_score", "_probability", b"_probability", "_ranker_score", b"_ranker_score", "_shortlist_rank", b"_shortlist_rank", "_tower_score", b"_tower_score", "neighbour_score", b"neighbour_score", "probability", b"probability", "ranker_score", b"ranker_score", "shortlist_rank", b"shortlist_rank", "tower_score", b"tower_score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_neighbour_score", b"_neighbour_score", "_ranker_score", b"_ranker_score", "_shortlist_rank", b"_shortlist_rank", "_tower_score", b"_tower_score", "item_id", b"item_id", "neighbour_score", b"neighbour_score", "ranker_score", b"ranker_score", "reasons", b"reasons", "score", b"score", "shortlist_rank", b"shortlist_rank", "sources", b"sources", "text_reasons", b"text_reasons", "title", b"title", "tower_score", b"tower_score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_neighbour_score", b"_neighbour_score", "_probability", b"_probability", "_ranker_score", b"_ranker_score", "_shortlist_rank", b"_shortlist_rank", "_tower_score", b"_tower_score", "item_id", b"item_id", "neighbour_score", b"neighbour_score", "probability", b"probability", "ranker_score", b"ranker_score", "reasons", b"reasons", "score", b"score", "shortlist_rank", b"shortlist_rank", "sources", b"sources", "text_reasons", b"text_reasons", "title", b"title", "tower_score", b"tower_score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__neighbour_score: _TypeAlias = _typing.Literal["neighbour_score"]  # noqa: Y015
     _WhichOneofArgType__neighbour_score: _TypeAlias = _typing.Literal["_neighbour_score", b"_neighbour_score"]  # noqa: Y015
+    _WhichOneofReturnType__probability: _TypeAlias = _typing.Literal["probability"]  # noqa: Y015
+    _WhichOneofArgType__probability: _TypeAlias = _typing.Literal["_probability", b"_probability"]  # noqa: Y015
     _WhichOneofReturnType__ranker_score: _TypeAlias = _typing.Literal["ranker_score"]  # noqa: Y015
     _WhichOneofArgType__ranker_score: _TypeAlias = _typing.Literal["_ranker_score", b"_ranker_score"]  # noqa: Y015
     _WhichOneofReturnType__shortlist_rank: _TypeAlias = _typing.Literal["shortlist_rank"]  # noqa: Y015
@@ -1561,6 +1578,8 @@ class RankedItem(_message.Message):
     _WhichOneofArgType__tower_score: _TypeAlias = _typing.Literal["_tower_score", b"_tower_score"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__neighbour_score) -> _WhichOneofReturnType__neighbour_score | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__probability) -> _WhichOneofReturnType__probability | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ranker_score) -> _WhichOneofReturnType__ranker_score | None: ...
     @_typing.overload

@@ -74,7 +74,7 @@ def test_a_reader_gets_the_items_but_not_what_they_rest_on(as_client, fake, call
     assert set(answer.milliseconds) <= {"total", "queue", "cache"}
     for item in answer.items:
         assert (item.tower_score, item.neighbour_score, item.ranker_score) == (None, None, None)
-        assert (item.sources, item.shortlist_rank) == ((), None)
+        assert (item.sources, item.shortlist_rank, item.probability) == ((), None, None)
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
@@ -82,7 +82,14 @@ def test_to_a_reader_a_known_and_an_unknown_user_look_alike(as_client, fake, cal
     client = as_client(READER)
     known = public(call(client, Shopper(user_id="u")))
     items = [
-        replace(item, sources=(), tower_score=None, neighbour_score=None, shortlist_rank=None)
+        replace(
+            item,
+            sources=(),
+            tower_score=None,
+            neighbour_score=None,
+            shortlist_rank=None,
+            probability=None,
+        )
         for item in fake.answer.items
     ]
     fake.answer = replace(
@@ -112,7 +119,9 @@ def test_nothing_is_withheld_of_what_the_client_may_know(as_client, fake, call, 
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-@pytest.mark.parametrize("wishes", [Wishes(explain=True), Wishes(explain_texts=True)])
+@pytest.mark.parametrize(
+    "wishes", [Wishes(explain=True), Wishes(explain_texts=True), Wishes(min_probability=0.1)]
+)
 def test_explaining_a_user_id_needs_the_role(as_client, fake, call, wishes):
     shopper, reader = Shopper(user_id="u"), as_client(READER)
     item = replace(fake.answer.items[0], reasons=(Reason(item_id="7", contribution=1.0),))
