@@ -112,9 +112,7 @@ def test_a_ranker_of_the_previous_format_uses_the_configured_backbone(release, t
     assert "are refused" not in caplog.text
 
 
-def test_a_ranker_of_the_previous_format_serves_without_its_backbone(
-    release, tmp_path, caplog
-):
+def test_a_ranker_of_the_previous_format_serves_without_its_backbone(release, tmp_path, caplog):
     older = shutil.copytree(release, tmp_path / "shop")
     shutil.rmtree(older / "ranker" / "backbone")
     as_format_8(older / "ranker", backbone=str(tmp_path / "nowhere"))
