@@ -42,8 +42,8 @@ def composed(facts: Facts, rules: Rules) -> tuple[bool, str]:
     """Whether the question is answered, and what is said.
 
     The intent's template comes first, if the intent is likely, then the default. A template that
-    shows the entry needs the learnt threshold. One without it rests on the intent, whose
-    probability must then be at least the wanted precision.
+    shows the entry needs the learnt threshold. One without it rests on the intent, which must then
+    be at least as probable as the wanted precision.
     """
     templates = rules.templates
     own = templates.intents.get(facts.intent) if facts.intent_probability >= LIKELY else None
