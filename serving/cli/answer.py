@@ -25,8 +25,8 @@ def answer(options: jsonargparse.Namespace) -> None:
 def answer_parser() -> OptionParser:
     """Options of `answer`."""
     made = OptionParser(
-        description="Ask a server questions to customer service: the best entry of the FAQ with its "
-        "probability, the intent, the products that a search finds, and what is said. Sends the "
+        description="Ask a server questions to customer service: the best entry of the FAQ with "
+        "its probability, the intent, the products that a search finds, and what is said. Sends the "
         f"environment's {TOKEN} as the token."
     )
     add_server(made, timeout=10.0)
