@@ -26,8 +26,8 @@ def answer_parser() -> OptionParser:
     """Options of `answer`."""
     made = OptionParser(
         description="Ask a server questions to customer service: the best entry of the FAQ with "
-        "its probability, the intent, the products that a search finds, and what is said. Sends the "
-        f"environment's {TOKEN} as the token."
+        "its probability, the intent, the products that a search finds, and what is said. Sends "
+        f"the environment's {TOKEN} as the token."
     )
     add_server(made, timeout=10.0)
     made.add_argument("questions", nargs="+", type=str, help="questions, each in quotes")
