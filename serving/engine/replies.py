@@ -99,12 +99,19 @@ def _intent(question: str, column: str, cascade: Cascade) -> Label | None:
     return Label(label=best.labels[0][0], probability=float(best.probabilities[0, 0]))
 
 
+def shown_price(price: object) -> str:
+    """A price as it is said: 12 for 12.0, 2.50 for 2.5; empty for none."""
+    if isinstance(price, float):
+        return f"{price:.0f}" if price.is_integer() else f"{price:.2f}"
+    return "" if price is None else str(price)
+
+
 def _product(item: RankedItem, attribute: str, cascade: Cascade) -> FoundProduct:
     known = cascade.catalogue.find(item.item_id)
     price = None if known is None else known.item.attributes.get(attribute)
     return FoundProduct(
         item_id=item.item_id,
         title=item.title,
-        price="" if price is None else str(price),
+        price=shown_price(price),
         score=item.score,
     )

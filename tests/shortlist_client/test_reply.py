@@ -7,24 +7,16 @@ import pytest
 from serving.__main__ import main
 from serving.api.request import Method
 from shortlist_client.api.answer import Degraded
-from shortlist_client.api.classification import Label
-from shortlist_client.api.reply import FaqEntry, FoundProduct, Reply
 from shortlist_client.api.request import Wishes
+from tests.running_server import REPLY
 
-REPLY = Reply(
-    answered=True,
-    text="Été [wash] at 30°.",
-    entry=FaqEntry(entry_id="e1", title="Washing", text="At 30°.", probability=0.875),
-    threshold=0.5,
-    intent=Label(label="care", probability=0.75),
-    products=(FoundProduct(item_id="i1", title="Mug", price="2.5", score=1.5),),
-)
 NOTHING = replace(REPLY, answered=False, text="", intent=None, products=())
 
 
 @pytest.mark.parametrize("reply", [REPLY, NOTHING])
 def test_a_reply_arrives_as_the_engine_made_it(client, fake, reply):
-    fake.answer = replace(fake.answer, items=[], reply=reply, degraded=Degraded.DEADLINE)
+    fake.reply = reply
+    fake.answer = replace(fake.answer, degraded=Degraded.DEADLINE)
 
     told = client.answer("How?", Wishes(limit=1, request_id="r-1"))
 
@@ -44,10 +36,9 @@ def test_a_question_of_a_wrong_type_is_refused_before_anything_is_sent(client, f
 
 
 def test_the_command_prints_what_is_said_and_why(server, fake, capsys):
-    fake.answer = replace(fake.answer, items=[], reply=REPLY)
     main(["answer", "--target", server.address, "How?"])
     first = capsys.readouterr().out
-    fake.answer = replace(fake.answer, items=[], reply=NOTHING)
+    fake.reply = NOTHING
     main(["answer", "--target", server.address, "How?"])
 
     for expected in ("> How?", "Été [wash] at 30°.", "87.5%  Washing (e1)", "care", "Mug (2.5)"):

@@ -124,8 +124,6 @@ class FullRecommender(FakeRecommender):
         answer = super()._answer(request)
         if request.method in (Method.CLASSIFY_ITEMS, Method.CLASSIFY_TEXTS):
             return replace(answer, items=[], predictions=self.predictions)
-        if request.method is Method.ANSWER:
-            return replace(answer, items=[], reply=self.reply)
         return answer
 
     @property
