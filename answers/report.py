@@ -107,26 +107,22 @@ def render(report: AnswersReport) -> str:
 
 
 def table(report: AnswersReport) -> Table:
-    """Table for the terminal."""
-    made = Table(title=f"{report.dataset}: {report.figures.questions:,} test questions")
-    for name in ("questions", "figure", "value", "95% interval"):
-        made.add_column(name, justify="left" if name in ("questions", "figure") else "right")
-    for name, found in (("accuracy@1", report.figures.accuracy), ("NDCG@10", report.figures.ndcg)):
-        span = f"{found['low']:.4f} to {found['high']:.4f}"
-        made.add_row(report.figures.mixtures[0].name, name, f"{found['value']:.4f}", span)
-    for one in report.figures.mixtures:
-        for name, value in summary(one):
-            made.add_row(one.name, name, "–" if value is None else f"{value:.4f}", "")
+    """Table for the terminal: a row for each mixture of questions."""
+    figures = report.figures
+    spans = [
+        f"{name} {found['value']:.4f} ({found['low']:.4f} to {found['high']:.4f})"
+        for name, found in (("accuracy@1", figures.accuracy), ("NDCG@10", figures.ndcg))
+    ]
+    made = Table(
+        title=f"{report.dataset}, {figures.questions:,} test questions: {', '.join(spans)}"
+    )
+    made.add_column("questions")
+    for name in ("precision", "answerable answered", "unanswerable answered", "ECE"):
+        made.add_column(name, justify="right")
+    for one in figures.mixtures:
+        error = calibration_error(list(one.reliability))
+        values = (one.precision, one.coverage, one.false_answers, error)
+        shown = ("–" if value is None else f"{value:.4f}" for value in values)
+        made.add_row(one.name, *shown)
     made.caption = f"answered from a probability of {report.threshold:.3f}"
     return made
-
-
-def summary(mixture: Mixture) -> list[tuple[str, float | None]]:
-    """Name and value of the main figures of a mixture."""
-    found = [
-        ("precision of answers", mixture.precision),
-        ("answerable and answered", mixture.coverage),
-        ("unanswerable and answered", mixture.false_answers),
-        ("calibration error", calibration_error(list(mixture.reliability))),
-    ]
-    return [row for row in found if row[0] != "unanswerable and answered" or mixture.unanswerable]
