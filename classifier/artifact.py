@@ -101,6 +101,17 @@ def save_classifier(
     (folder / OPTIONS).write_text(json.dumps(options, ensure_ascii=False), encoding="utf-8")
 
 
+def load_targets(folder: Path) -> list[Target]:
+    """What a classifier predicts, without its weights.
+
+    Raises:
+        ArtifactError: the folder holds no classifier of this version.
+    """
+    read_manifest(folder, CLASSIFIER)
+    options = json.loads((folder / OPTIONS).read_text(encoding="utf-8"))
+    return [_target(described) for described in options["targets"]]
+
+
 def load_parts(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Parts]:
     """Backbone, tokenizer and all other parts of a classifier.
 

@@ -28,6 +28,7 @@ from lineage.stages import STAGES, stage_named
 logger = logging.getLogger(__name__)
 Config = TypeVar("Config")
 PACKAGES = (
+    "answers",
     "backbone",
     "benchmarks",
     "classifier",

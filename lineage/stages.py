@@ -12,7 +12,7 @@ DATA, TOWERS, INDEX, RANKER = "data", "towers", "index", "ranker"
 TRIAL_TOWERS, TRIAL_INDEX = f"{TRIAL_FOLDER}/towers", f"{TRIAL_FOLDER}/index"
 SHORTLISTS = f"{TRIAL_FOLDER}/shortlists"
 LAST_TOWERS, LAST_INDEX = f"{LAST_FOLDER}/towers", f"{LAST_FOLDER}/index"
-CLASSIFIER = "classifier"
+CLASSIFIER, ANSWERS = "classifier", "answers"
 
 EMBEDDINGS = "item_embeddings.npy"
 """Item embeddings, (items, dimension)."""
@@ -174,6 +174,16 @@ BESIDE: Mapping[str, Stage] = {
         target="classify",
         needs=(),
         writes=("heads.safetensors", "classifier.json", f"{BACKBONE}/model.safetensors"),
+        format=1,
+        reads_from=1,
+    ),
+    ANSWERS: Stage(
+        path=ANSWERS,
+        about="Learn when an entry of a FAQ answers a question.",
+        module="answers",
+        target="answers",
+        needs=(),
+        writes=("answers.json", f"{TOWERS}/{EMBEDDINGS}", "entry_texts.utf8.npy"),
         format=1,
         reads_from=1,
     ),

@@ -11,6 +11,7 @@ from lineage.cli import configure_logging, reported_errors
 from lineage.options import OptionParser
 from serving.cli import (
     admin,
+    answer,
     ask,
     classify,
     events,
@@ -36,6 +37,7 @@ def commands(load: serve.LoadRelease | None) -> Mapping[str, Command]:
         "serve": (serve.parser, partial(serve.run, load=load), "serve a release over gRPC"),
         "ask": (ask.ask_parser, ask.ask, "call a server and print its answer"),
         "profile": (profile.profile_parser, profile.profile, "describe a shopper"),
+        "answer": (answer.answer_parser, answer.answer, "answers of customer service"),
         "classify": (classify.parser, classify.classify, "labels or numbers of texts and items"),
         "probe": (ask.probe_parser, ask.probe, "fail unless a server is ready"),
         "record": (events.record_parser, events.record, "record events"),

@@ -34,6 +34,7 @@ from shortlist_client.api.profile import (
     Profile,
     TypicalItem,
 )
+from shortlist_client.api.reply import FaqEntry, FoundProduct, Reply
 from shortlist_client.api.request import Diversity, Shopper, Wishes
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         Recorded,
         RefusedRow,
         ReleaseChangedError,
+        Replied,
         Upserted,
         client_credentials,
     )
@@ -68,7 +70,9 @@ __all__ = [
     "Embedding",
     "Erased",
     "Event",
+    "FaqEntry",
     "Filters",
+    "FoundProduct",
     "Interest",
     "Item",
     "KnownItem",
@@ -89,6 +93,8 @@ __all__ = [
     "RefusedRow",
     "ReleaseChangedError",
     "ReleaseFacts",
+    "Replied",
+    "Reply",
     "Response",
     "Shopper",
     "Source",

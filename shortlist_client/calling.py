@@ -8,6 +8,7 @@ from shortlist_client.embed import Embedded
 from shortlist_client.errors import OverloadedError, ReleaseChangedError
 from shortlist_client.feedback import Recorded
 from shortlist_client.profile import Profiled
+from shortlist_client.reply import Replied
 from shortlist_client.stream import RefusedRow
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Recorded",
     "RefusedRow",
     "ReleaseChangedError",
+    "Replied",
     "Upserted",
     "client_credentials",
 ]

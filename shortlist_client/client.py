@@ -22,6 +22,7 @@ from shortlist_client.privacy import PrivacyClient
 from shortlist_client.profile import Profiled, profile_request, to_profiled
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from shortlist_client.reply import Replied, answer_request, to_replied
 from shortlist_client.stream import RefusedRow, recommendations
 from shortlist_client.wire.answer import to_response
 from shortlist_client.wire.build import built
@@ -242,6 +243,24 @@ class RecommenderClient:
         """
         request = profile_request(shopper, wishes, with_embedding=with_embedding)
         return to_profiled(self._calls.unary(self._stub.Profile, request, timeout))
+
+    def answer(
+        self, question: str, wishes: Wishes = Wishes(), *, timeout: float | None = None
+    ) -> Replied:
+        """The answer to a question to customer service, from the release's FAQ.
+
+        Args:
+            question: As the customer wrote it.
+            wishes: Of the products that are found with it: `limit`, by default 3, `filters` and
+                `exclude`; and release and request id.
+            timeout: Deadline of this call, seconds; by default the client's.
+
+        Raises:
+            TypeError: an argument is of another type.
+            grpc.RpcError: the release has no FAQ (FAILED_PRECONDITION); otherwise like `recommend`.
+        """
+        request = answer_request(question, wishes)
+        return to_replied(self._calls.unary(self._stub.Answer, request, timeout))
 
     def _answer(self, method: Any, request: Any, timeout: float | None) -> Response:
         return to_response(self._calls.unary(method, request, timeout).answer)

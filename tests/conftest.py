@@ -22,7 +22,7 @@ from dataset.actions import relative_weights
 from dataset.arrays import TEST, TRAIN, VALID, Dataset, StringColumn
 from dataset.interaction_codes import MICROSECONDS
 
-pytest_plugins = ["tests.running_server", "tests.postgres_server"]
+pytest_plugins = ["tests.running_server", "tests.postgres_server", "tests.faq_stages"]
 
 gc.disable()  # until all tests are collected
 os.fsync = lambda descriptor: None  # no test cuts the power

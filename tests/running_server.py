@@ -15,6 +15,7 @@ from serving.engine.engine import Engine
 from serving.server.config import ServerConfig
 from serving.server.server import Server
 from shortlist_client.api.answer import Answer, Basis, Coverage, RankedItem, Source
+from shortlist_client.api.classification import Label
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.profile import (
     Interest,
@@ -23,6 +24,7 @@ from shortlist_client.api.profile import (
     Profile,
     TypicalItem,
 )
+from shortlist_client.api.reply import FaqEntry, FoundProduct, Reply
 from shortlist_client.client import RecommenderClient
 
 SECONDS = 10
@@ -47,6 +49,15 @@ PROFILE = Profile(
         )
     ],
     history_length=1,
+)
+
+REPLY = Reply(
+    answered=True,
+    text="Été [wash] at 30°.",
+    entry=FaqEntry(entry_id="e1", title="Washing", text="At 30°.", probability=0.875),
+    threshold=0.5,
+    intent=Label(label="care", probability=0.75),
+    products=(FoundProduct(item_id="i1", title="Mug", price="2.5", score=1.5),),
 )
 
 
@@ -96,7 +107,7 @@ class FakeRecommender:
             unknown_item_ids=("gone",),
             milliseconds={"user_tower": 1.5, "index": 0.25, "ranker": 20.0, "total": 22.0},
         )
-        self.profile = PROFILE
+        self.profile, self.reply = PROFILE, REPLY
         self.error = None
         self.calls, self.requests = [], []
         self.threads = set()
@@ -138,6 +149,8 @@ class FakeRecommender:
         answer = self._respond(request.method.value, request.shopper, request.wishes)
         if request.method is Method.PROFILE:
             return replace(answer, items=[], profile=self.profile)
+        if request.method is Method.ANSWER:
+            return replace(answer, items=[], reply=self.reply)
         return answer
 
     def _respond(self, *call):

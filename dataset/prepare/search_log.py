@@ -22,7 +22,9 @@ from dataset.prepare.validation import (
 from lineage.counted import counted
 
 QUERIES, LABELS = "queries", "labels"
-QUERY_ID, QUERY = "query_id", "query"
+ENTRIES = "entries"
+"""Name of the items in the folder of a FAQ"""
+QUERY_ID, QUERY, ENTRY_ID = "query_id", "query", "entry_id"
 UNKNOWN_QUERY = "unknown query"
 _BUCKETS = 1_000_000
 Opened = Callable[[str], Table]
@@ -51,8 +53,8 @@ def search_log(opened: Opened, shares: tuple[float, float]) -> Table:
         Interactions that are not checked yet: `user_id` is the query's id, `search` its words.
         Broken rules of the two files are in its findings.
     """
-    queries, labels = checked(opened(QUERIES), _of_queries), opened(LABELS)
-    labels = checked(labels, _of_labels)
+    queries = checked(opened(QUERIES), _of_queries)
+    labels = checked(with_entry_ids(opened(LABELS)), _of_labels)
     broken = [*queries.findings.broken, *labels.findings.broken]
     files = (*labels.files, *queries.files)
     if broken:
@@ -67,6 +69,34 @@ def search_log(opened: Opened, shares: tuple[float, float]) -> Table:
         Dropped(table="interactions", rule=UNKNOWN_QUERY, rows_in=before, rows_out=after)
     )
     return replace(labels, frame=frame, files=files, places=None)
+
+
+def with_entry_ids(table: Table) -> Table:
+    """Items or labels of a FAQ, whose column `entry_id` counts as the item's id."""
+    schema = read_schema(table)
+    if ITEM in schema or ENTRY_ID not in schema:
+        return table
+    frame = table.frame.rename({ENTRY_ID: ITEM})
+    return replace(table, frame=frame, names={**table.names, ITEM: ENTRY_ID})
+
+
+def unlabelled_queries(opened: Opened, shares: tuple[float, float]) -> dict[str, list[str]]:
+    """Words of the queries without a label, by split, in the order of the file.
+
+    Args:
+        opened: Opens `queries` or `labels`, which the data stage has checked.
+        shares: As for `search_log`.
+    """
+    queries = _of_queries(opened(QUERIES))
+    labels, known = _of_labels(with_entry_ids(opened(LABELS))), queries.frame
+    if SPLIT not in read_schema(queries):
+        known = known.with_columns(_split_by_words(*shares))
+    alone = known.join(labels.frame, on=USER, how="anti", maintain_order="left")
+    rows = alone.select(SPLIT, SEARCH).drop_nulls().collect()
+    return {
+        split: rows.filter(pl.col(SPLIT) == split)[SEARCH].to_list()
+        for split in ("train", "valid", "test")
+    }
 
 
 def _of_queries(table: Table) -> Table:

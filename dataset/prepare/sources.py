@@ -16,10 +16,10 @@ from dataset.prepare.download import ML_100K_FILES, fetch
 from dataset.prepare.no_interactions import absent
 from dataset.prepare.rules import Expression, applied, expressions, not_applied
 from dataset.prepare.schema import ACTION, BASKET, ITEM, SPLIT, TIMESTAMP, TITLE, USER
-from dataset.prepare.search_log import is_search_log, search_log
+from dataset.prepare.search_log import ENTRIES, is_search_log, search_log, with_entry_ids
 from dataset.prepare.similar import corrected, instead, nearest
 from dataset.prepare.tables.blank_rows import without_blank_rows
-from dataset.prepare.tables.files import Files, is_absent, relative_names, table_files
+from dataset.prepare.tables.files import Files, has_table, is_absent, relative_names, table_files
 from dataset.prepare.tables.places import Places
 from dataset.prepare.tables.scan import PLACE, scanned
 from dataset.prepare.tables.text_types import typed
@@ -102,8 +102,11 @@ def shop_folder(folder: Path, config: DataConfig = DEFAULT) -> Source:
                     (config.valid_share, config.test_share),
                 )
                 continue
-            files = table_files(folder, name, pattern)
+            of_faq = searched and not pattern and not has_table(folder, name)
+            files = table_files(folder, ENTRIES if of_faq else name, pattern)
             tables[name] = opened_table(files, config, rules=rules, table=name)
+            if searched:
+                tables[name] = with_entry_ids(tables[name])
         except InputError as error:
             problems.append(str(error))
     if not problems:

@@ -15,6 +15,8 @@ TEXTS_AT_ONCE = 8
 """Texts of an `Embed` or `Classify` call that are read in one piece, at most."""
 DEFAULT_LIMIT = 20
 """Items of an answer to a request without a limit."""
+DEFAULT_PRODUCTS = 3
+"""Products of an answer to an `Answer` call without a limit."""
 DEFAULT_TOP_K = 5
 """Labels of an input in an answer to a `Classify` call without `top_k`."""
 
@@ -38,6 +40,8 @@ class Method(Enum):
     """Returns the embeddings that items with the given texts would have."""
     PROFILE = "profile"
     """Describes the shopper: interests, and likely values of the next item's attributes."""
+    ANSWER = "answer"
+    """Answers the only one of the given texts, a question, from the FAQ."""
     CLASSIFY_ITEMS = "classify items"
     """Predicts a column of the given items. Unknown ones are skipped and reported."""
     CLASSIFY_TEXTS = "classify texts"
@@ -66,7 +70,8 @@ class Request:
     candidates: Sequence[str] = ()
     """Item ids to rank (`RANK`), to embed (`EMBED_ITEMS`) or to classify (`CLASSIFY_ITEMS`)."""
     texts: Sequence[str] = ()
-    """Texts to embed (`EMBED_TEXTS`) or to classify (`CLASSIFY_TEXTS`)."""
+    """Texts to embed (`EMBED_TEXTS`) or to classify (`CLASSIFY_TEXTS`), or one question
+    (`ANSWER`)."""
     labelling: Labelling = Labelling()
     """What a classification predicts."""
     item_id: str = ""

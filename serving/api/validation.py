@@ -159,6 +159,20 @@ def check_inputs(request: Request, limits: Limits) -> None:
         raise InvalidRequestError(f"top_k must be within 1 and {limits.labels}, got {top_k}")
 
 
+def check_question(request: Request, limits: Limits) -> None:
+    """Refuse a question that breaks a rule.
+
+    Raises:
+        InvalidRequestError: names the rule and the length.
+    """
+    (question,) = request.texts
+    if not question.strip() or len(question) > limits.search_length:
+        raise InvalidRequestError(
+            f"question must have 1 to {limits.search_length} characters, not all blank, "
+            f"got {len(question)}"
+        )
+
+
 def check_id(name: str, value: str, limits: Limits) -> None:
     """Refuse an id that is empty or too long.
 

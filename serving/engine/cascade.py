@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from answers.artifact import Answers
 from classifier.predict import Classifier
 from dataset.append_only import extended
 from dataset.arrays import load_dataset
@@ -20,7 +21,7 @@ from lineage.arrays import read_array
 from lineage.manifest import Manifest
 from lineage.open_release import Release, open_release, with_beside
 from lineage.signing import TrustedKeys
-from lineage.stages import CLASSIFIER, DATA, EMBEDDINGS, RANKER, TOWERS
+from lineage.stages import ANSWERS, CLASSIFIER, DATA, EMBEDDINGS, RANKER, TOWERS
 from profiles.blend import load_learnt
 from profiles.tables import ProfileTables
 from ranker.attention.inputs import AttentionInputs
@@ -68,6 +69,8 @@ class Cascade:
     """Probabilities of scores, and how many items are worth ranking"""
     classifier: Classifier | None = None
     """Predicts labels and numbers of texts; None if the release has no classifier"""
+    answers: Answers | None = None
+    """Answers questions from a FAQ; None if the release has none"""
     wall: Callable[[], float] = time.time
     """Returns the asking time, Unix seconds"""
     version_token: object = field(default_factory=object)
@@ -130,6 +133,7 @@ class Cascade:
             search_states=_search_states(folder, ranker, data.texts[0]),
             calibration=Calibration.load(folder / RANKER),
             classifier=_classifier(folder, release),
+            answers=_answers(folder, release),
         )
 
     @property
@@ -228,6 +232,10 @@ def _search_states(folder: Path, ranker: Ranker, text: str) -> NewItemStates | N
 
 def _classifier(folder: Path, release: Release) -> Classifier | None:
     return Classifier.load(folder / CLASSIFIER) if CLASSIFIER in release.manifests else None
+
+
+def _answers(folder: Path, release: Release) -> Answers | None:
+    return Answers.load(folder / ANSWERS) if ANSWERS in release.manifests else None
 
 
 def _validated_head(ranker: Manifest) -> int:

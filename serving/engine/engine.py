@@ -33,6 +33,7 @@ from serving.engine.latency import Latencies
 from serving.engine.lookups import EMBEDS, look_up
 from serving.engine.pieces import MARGIN
 from serving.engine.predictions import CLASSIFIES
+from serving.engine.replies import replied, search_of
 from serving.engine.resolve import ResolvedRequest, resolve
 from serving.engine.warmup import warmup_requests
 from shortlist_client.api.answer import Answer, Basis
@@ -168,6 +169,7 @@ class Engine:
             [name for name, kind in cascade.attributes.kinds.items() if kind == "keyword"],
             Method.RECOMMEND if by_ranker else Method.RETRIEVE,
             classifies=cascade.classifier is not None,
+            replies=cascade.answers is not None,
         )
         for _ in range(WARM_UPS):
             self.latencies.ranking.clear()  # cold times predict nothing
@@ -255,7 +257,8 @@ class Engine:
     def cost(self, request: Request) -> int:
         """Upper bound on the work of a request, in items: history items plus items to rank."""
         known = len(request.shopper.history) or (NEWEST if request.shopper.user_id else 0)
-        ranked = {Method.RECOMMEND: self.ranked, Method.RANK: len(request.candidates)}
+        recalled = dict.fromkeys((Method.RECOMMEND, Method.ANSWER), self.ranked)
+        ranked = recalled | {Method.RANK: len(request.candidates)}
         cost = 1 + min(known, NEWEST) + ranked.get(request.method, 0)
         cost += TEXT_COST * request.read_texts
         if request.wishes.explain:
@@ -288,6 +291,8 @@ class Engine:
             if request.method in EMBEDS:
                 embedded = yield from self._build.embedded(resolved, started)
                 yield place, embedded
+            elif request.method is Method.ANSWER:
+                yield from self._replied(place, resolved)
             elif request.method in CLASSIFIES:
                 classified = yield from self._build.classified(resolved, started)
                 yield place, classified
@@ -299,6 +304,16 @@ class Engine:
                 yield place, answer
         if to_embed:
             yield from self._run_cascade(to_embed, ranked, started)
+
+    def _replied(self, place: int, resolved: ResolvedRequest) -> Iterator[Placed | None]:
+        """Answer a question, after a search for it by the same cascade."""
+        for placed in self.answers([search_of(resolved.request)]):
+            if placed is None:
+                yield None
+            elif isinstance(found := placed[1], Answer):
+                yield place, replied(resolved.request, found, self.cascade)
+            else:
+                yield place, found
 
     @cached_property
     def _build(self) -> AnswerBuilder:

@@ -75,7 +75,7 @@ def predictions(
     classifier = cascade.classifier
     assert classifier is not None
     seconds, found = 0.0, list[Prediction]()
-    item_ids, texts = [""] * len(request.texts), _plain(request.texts, classifier)
+    item_ids, texts = [""] * len(request.texts), plain_texts(request.texts, classifier)
     if request.method is Method.CLASSIFY_ITEMS:
         items = [cascade.catalogue.item(row) for row in given.tolist()]
         item_ids = [item.item_id for item in items]
@@ -90,7 +90,7 @@ def predictions(
     return found
 
 
-def _plain(texts: Sequence[str], classifier: Classifier) -> list[str]:
+def plain_texts(texts: Sequence[str], classifier: Classifier) -> list[str]:
     """Texts as a table's only column of text is rendered: without HTML, cut."""
     column = classifier.text_columns[0]
     return [classifier.parts.text_of({column: plain_text(text)}) for text in texts]

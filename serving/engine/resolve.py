@@ -20,12 +20,14 @@ from serving.api.validation import (
     check_diversity,
     check_id,
     check_inputs,
+    check_question,
     check_request,
 )
 from serving.catalogue.catalogue import Catalogue
 from serving.engine.cascade import Cascade
 from serving.engine.explain_history import rows_to_remove
 from serving.engine.predictions import CLASSIFIES, target_of
+from serving.engine.replies import check_answers
 from shortlist_client.api.answer import Basis
 from shortlist_client.api.errors import InvalidRequestError
 
@@ -89,8 +91,8 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
         OtherReleaseError: the request is pinned to another release.
         InvalidRequestError: the request breaks a rule.
         UnknownItemError: the item whose neighbours are wanted is not in the catalogue.
-        PreconditionError: the release lacks the classifier or the probabilities that the request
-            needs.
+        PreconditionError: the release lacks the classifier, the FAQ or the probabilities that the
+            request needs.
     """
     catalogue, attributes = cascade.catalogue, cascade.attributes
     check_answerable(request, cascade.versions.get("release"), limits)
@@ -99,6 +101,8 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
         request = replace(request, wishes=replace(request.wishes, limit=limits.shortlist))
     if request.method is Method.SIMILAR:
         return _resolve_similar(request, catalogue, attributes, limits)
+    if request.method is Method.ANSWER:
+        return _resolve_question(request, cascade, limits)
     if request.method in READING:
         return _resolve_inputs(request, cascade, limits)
     check_request(request, limits)
@@ -186,6 +190,15 @@ def _resolve_inputs(request: Request, cascade: Cascade, limits: Limits) -> Resol
         basis=Basis.ITEM,
         unknown_item_ids=unknown,
         given=given,
+    )
+
+
+def _resolve_question(request: Request, cascade: Cascade, limits: Limits) -> ResolvedRequest:
+    """Check a question; the search for it is resolved as a request of its own."""
+    check_question(request, limits)
+    check_answers(cascade)
+    return ResolvedRequest(
+        request=request, shopper=ResolvedShopper(history=NOTHING), basis=Basis.SEARCH
     )
 
 

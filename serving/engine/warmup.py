@@ -8,7 +8,12 @@ from shortlist_client.api.request import Diversity, Shopper, Wishes
 
 
 def warmup_requests(
-    item_ids: Sequence[str], keywords: Sequence[str], widest: Method, *, classifies: bool
+    item_ids: Sequence[str],
+    keywords: Sequence[str],
+    widest: Method,
+    *,
+    classifies: bool,
+    replies: bool,
 ) -> list[Request]:
     """One request of every kind, and one for every padded width of a history.
 
@@ -18,6 +23,7 @@ def warmup_requests(
         keywords: Keyword attributes of the items.
         widest: Method to call with every width.
         classifies: Whether the release has a classifier.
+        replies: Whether the release has a FAQ.
     """
     item_id = item_ids[0]
     known, searched, one = Shopper(history=[item_id]), Shopper(search="a"), Wishes(limit=1)
@@ -41,4 +47,5 @@ def warmup_requests(
         Request(method=Method.EMBED_TEXTS, texts=["a"]),
         Request(method=Method.PROFILE, shopper=known),
         *([Request(method=Method.CLASSIFY_TEXTS, texts=["a"])] if classifies else []),
+        *([Request(method=Method.ANSWER, texts=["a"], wishes=one)] if replies else []),
     ]

@@ -6,6 +6,7 @@ from enum import Enum
 
 from shortlist_client.api.classification import Prediction
 from shortlist_client.api.profile import Profile
+from shortlist_client.api.reply import Reply
 
 
 class Basis(Enum):
@@ -143,6 +144,8 @@ class Answer:
     """Embeddings of an `Embed` call, whose answer has no items."""
     profile: Profile | None = None
     """Profile of a `Profile` call, whose answer has no items."""
+    reply: Reply | None = None
+    """Reply of an `Answer` call, whose answer has no items."""
     predictions: Sequence[Prediction] = ()
     """Predictions of a `Classify` call, whose answer has no items."""
     target: str = ""

@@ -119,6 +119,7 @@ HONOURED: Mapping[str, frozenset[str]] = {
     "embed items": ANY_CALL,
     "embed texts": ANY_CALL,
     "profile": ABOUT_SHOPPER | ANY_CALL,
+    "answer": LISTS,
     "classify items": ANY_CALL,
     "classify texts": ANY_CALL,
 }

@@ -21,7 +21,7 @@ class Role(Enum):
     """Permissions of a client."""
 
     READ = "read"
-    """Recommend, retrieve, rank, find similar items, embed, classify, profile."""
+    """Recommend, retrieve, rank, find similar items, embed, classify, profile, answer questions."""
     EXPLAIN = "explain"
     """With `read`: learn of a user id whether it is known and what recommended items rest on."""
     CATALOGUE = "catalogue"

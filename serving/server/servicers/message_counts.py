@@ -17,6 +17,7 @@ RecommenderMessage = (
     | pb.SimilarItemsRequest
     | pb.EmbedRequest
     | pb.ProfileRequest
+    | pb.AnswerRequest
 )
 
 
@@ -27,7 +28,7 @@ def check_counts(message: RecommenderMessage, limits: Limits) -> None:
         InvalidRequestError: names the field, the limit and the number.
     """
     _check_wishes(message.wishes, limits)
-    if isinstance(message, pb.SimilarItemsRequest):
+    if isinstance(message, pb.SimilarItemsRequest | pb.AnswerRequest):
         return
     _check_shopper(message.shopper, limits)
     if isinstance(message, pb.RankRequest):

@@ -29,6 +29,7 @@ from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.proto.recommender.v1.recommender_pb2_grpc import RecommenderServiceServicer
 from shortlist_client.wire.answer import embed_response
 from shortlist_client.wire.profile import profile_response
+from shortlist_client.wire.reply import reply_response
 from shortlist_client.wire.request import to_shopper, to_wishes
 
 
@@ -124,6 +125,19 @@ class RecommenderServicer(RecommenderServiceServicer):
         answer, versions = await self._engine.answer(asked)
         answer = replace(answer, degraded=Degraded.HISTORY) if incomplete else answer
         return profile_response(answer, versions=versions, request_id=asked.wishes.request_id)
+
+    @override
+    async def Answer(self, request: pb.AnswerRequest, context: Any) -> pb.AnswerResponse:
+        check_counts(request, self._limits)
+        asked = Request(
+            method=Method.ANSWER,
+            wishes=to_wishes(request.wishes),
+            texts=(request.question,),
+            deadline=deadline_of(context),
+            client=caller_of(context),
+        )
+        answer, versions = await self._engine.answer(asked)
+        return reply_response(answer, versions=versions, request_id=asked.wishes.request_id)
 
     async def _with_recent(self, request: Request) -> tuple[Request, bool]:
         """The request with the user's recent events, and whether they could not be read.

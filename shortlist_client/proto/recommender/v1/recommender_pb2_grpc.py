@@ -26,7 +26,7 @@ class RecommenderServiceStub(object):
     PERMISSION_DENIED   the client lacks the role, or names a user that is not one of its users
     NOT_FOUND           the catalogue does not have the item of the request
     FAILED_PRECONDITION the request names a release that is not live; the message names both, and
-    `google.rpc.ErrorInfo` has the `live` one
+    `google.rpc.ErrorInfo` has the `live` one. Or the release has no FAQ
     DEADLINE_EXCEEDED   the deadline passed before the answer was ready
     RESOURCE_EXHAUSTED  too many requests wait, or the client's rows a second are used up:
     `google.rpc.RetryInfo` says when to retry; or the request has more bytes than
@@ -76,6 +76,11 @@ class RecommenderServiceStub(object):
                 request_serializer=shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.ProfileRequest.SerializeToString,
                 response_deserializer=shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.ProfileResponse.FromString,
                 )
+        self.Answer = channel.unary_unary(
+                '/recommender.v1.RecommenderService/Answer',
+                request_serializer=shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.AnswerRequest.SerializeToString,
+                response_deserializer=shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.AnswerResponse.FromString,
+                )
 
 
 class RecommenderServiceServicer(object):
@@ -99,7 +104,7 @@ class RecommenderServiceServicer(object):
     PERMISSION_DENIED   the client lacks the role, or names a user that is not one of its users
     NOT_FOUND           the catalogue does not have the item of the request
     FAILED_PRECONDITION the request names a release that is not live; the message names both, and
-    `google.rpc.ErrorInfo` has the `live` one
+    `google.rpc.ErrorInfo` has the `live` one. Or the release has no FAQ
     DEADLINE_EXCEEDED   the deadline passed before the answer was ready
     RESOURCE_EXHAUSTED  too many requests wait, or the client's rows a second are used up:
     `google.rpc.RetryInfo` says when to retry; or the request has more bytes than
@@ -167,6 +172,16 @@ class RecommenderServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Answer(self, request, context):
+        """Answers a question to customer service from the release's FAQ, with the intent by its classifier
+        and the products that a search for the question finds. Answers FAILED_PRECONDITION if the release
+        has no FAQ. Honours, of the wishes, `limit` of the products, `filters`, `exclude_item_ids`,
+        `release` and `request_id`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecommenderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -205,6 +220,11 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     request_deserializer=shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.ProfileRequest.FromString,
                     response_serializer=shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.ProfileResponse.SerializeToString,
             ),
+            'Answer': grpc.unary_unary_rpc_method_handler(
+                    servicer.Answer,
+                    request_deserializer=shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.AnswerRequest.FromString,
+                    response_serializer=shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.AnswerResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'recommender.v1.RecommenderService', rpc_method_handlers)
@@ -233,7 +253,7 @@ class RecommenderService(object):
     PERMISSION_DENIED   the client lacks the role, or names a user that is not one of its users
     NOT_FOUND           the catalogue does not have the item of the request
     FAILED_PRECONDITION the request names a release that is not live; the message names both, and
-    `google.rpc.ErrorInfo` has the `live` one
+    `google.rpc.ErrorInfo` has the `live` one. Or the release has no FAQ
     DEADLINE_EXCEEDED   the deadline passed before the answer was ready
     RESOURCE_EXHAUSTED  too many requests wait, or the client's rows a second are used up:
     `google.rpc.RetryInfo` says when to retry; or the request has more bytes than
@@ -358,5 +378,22 @@ class RecommenderService(object):
         return grpc.experimental.unary_unary(request, target, '/recommender.v1.RecommenderService/Profile',
             shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.ProfileRequest.SerializeToString,
             shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.ProfileResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def Answer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/recommender.v1.RecommenderService/Answer',
+            shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.AnswerRequest.SerializeToString,
+            shortlist__client_dot_proto_dot_recommender_dot_v1_dot_recommender__pb2.AnswerResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

@@ -47,7 +47,7 @@ class RecommenderServiceStub:
       PERMISSION_DENIED   the client lacks the role, or names a user that is not one of its users
       NOT_FOUND           the catalogue does not have the item of the request
       FAILED_PRECONDITION the request names a release that is not live; the message names both, and
-                          `google.rpc.ErrorInfo` has the `live` one
+                          `google.rpc.ErrorInfo` has the `live` one. Or the release has no FAQ
       DEADLINE_EXCEEDED   the deadline passed before the answer was ready
       RESOURCE_EXHAUSTED  too many requests wait, or the client's rows a second are used up:
                           `google.rpc.RetryInfo` says when to retry; or the request has more bytes than
@@ -89,6 +89,12 @@ class RecommenderServiceStub:
     By `user_id`, it needs the role `explain`, because it shows items of the history. Honours no
     `search` and no `vector`; of the wishes, `release` and `request_id`.
     """
+    Answer: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.AnswerRequest, _recommender_pb2.AnswerResponse]
+    """Answers a question to customer service from the release's FAQ, with the intent by its classifier
+    and the products that a search for the question finds. Answers FAILED_PRECONDITION if the release
+    has no FAQ. Honours, of the wishes, `limit` of the products, `filters`, `exclude_item_ids`,
+    `release` and `request_id`.
+    """
 
 @_typing.type_check_only
 class RecommenderServiceAsyncStub(RecommenderServiceStub):
@@ -112,7 +118,7 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
       PERMISSION_DENIED   the client lacks the role, or names a user that is not one of its users
       NOT_FOUND           the catalogue does not have the item of the request
       FAILED_PRECONDITION the request names a release that is not live; the message names both, and
-                          `google.rpc.ErrorInfo` has the `live` one
+                          `google.rpc.ErrorInfo` has the `live` one. Or the release has no FAQ
       DEADLINE_EXCEEDED   the deadline passed before the answer was ready
       RESOURCE_EXHAUSTED  too many requests wait, or the client's rows a second are used up:
                           `google.rpc.RetryInfo` says when to retry; or the request has more bytes than
@@ -151,6 +157,12 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     By `user_id`, it needs the role `explain`, because it shows items of the history. Honours no
     `search` and no `vector`; of the wishes, `release` and `request_id`.
     """
+    Answer: _aio.UnaryUnaryMultiCallable[_recommender_pb2.AnswerRequest, _recommender_pb2.AnswerResponse]  # type: ignore[assignment]
+    """Answers a question to customer service from the release's FAQ, with the intent by its classifier
+    and the products that a search for the question finds. Answers FAILED_PRECONDITION if the release
+    has no FAQ. Honours, of the wishes, `limit` of the products, `filters`, `exclude_item_ids`,
+    `release` and `request_id`.
+    """
 
 class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Recommends items of one release: towers, index, ranker and catalogue that belong together.
@@ -173,7 +185,7 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
       PERMISSION_DENIED   the client lacks the role, or names a user that is not one of its users
       NOT_FOUND           the catalogue does not have the item of the request
       FAILED_PRECONDITION the request names a release that is not live; the message names both, and
-                          `google.rpc.ErrorInfo` has the `live` one
+                          `google.rpc.ErrorInfo` has the `live` one. Or the release has no FAQ
       DEADLINE_EXCEEDED   the deadline passed before the answer was ready
       RESOURCE_EXHAUSTED  too many requests wait, or the client's rows a second are used up:
                           `google.rpc.RetryInfo` says when to retry; or the request has more bytes than
@@ -251,6 +263,18 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Describes a shopper: interests, likely values of the next item's attributes, and one sentence.
         By `user_id`, it needs the role `explain`, because it shows items of the history. Honours no
         `search` and no `vector`; of the wishes, `release` and `request_id`.
+        """
+
+    @_abc_1.abstractmethod
+    def Answer(
+        self,
+        request: _recommender_pb2.AnswerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommender_pb2.AnswerResponse, _abc.Awaitable[_recommender_pb2.AnswerResponse]]:
+        """Answers a question to customer service from the release's FAQ, with the intent by its classifier
+        and the products that a search for the question finds. Answers FAILED_PRECONDITION if the release
+        has no FAQ. Honours, of the wishes, `limit` of the products, `filters`, `exclude_item_ids`,
+        `release` and `request_id`.
         """
 
 def add_RecommenderServiceServicer_to_server(servicer: RecommenderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

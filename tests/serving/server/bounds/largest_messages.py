@@ -58,6 +58,10 @@ def largest(limits: Limits) -> dict[str, list[bytes]]:
         "Profile": [
             pb.ProfileRequest(shopper=one).SerializeToString() for one in _shoppers(limits)
         ],
+        "Answer": [
+            pb.AnswerRequest(question="日" * limits.search_length, wishes=one).SerializeToString()
+            for one in _wishes(limits)
+        ],
         "Classify": [
             *(
                 classifier.ClassifyRequest(

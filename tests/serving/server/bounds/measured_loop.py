@@ -29,6 +29,7 @@ from serving.server.servicers.recommender import RecommenderServicer
 from shortlist_client.api.answer import Answer, Basis, Coverage, RankedItem, Reason, TextReason
 from shortlist_client.api.classification import Label, Prediction
 from shortlist_client.api.item import Item, KnownItem
+from shortlist_client.api.reply import FaqEntry, FoundProduct, Reply
 from shortlist_client.proto.recommender.v1 import (
     admin_pb2_grpc,
     catalog_pb2_grpc,
@@ -106,6 +107,16 @@ class FullRecommender(FakeRecommender):
         )
         labels = tuple(
             Label(label="l" * 256, probability=0.5) for _ in range(DEFAULT_LIMITS.labels)
+        )
+        entry = FaqEntry(entry_id="e" * 256, title="t" * 2_048, text="a" * 8_192, probability=0.5)
+        product = FoundProduct(item_id="i" * 256, title="t" * 2_048, price="1.0", score=1.0)
+        self.reply = Reply(
+            answered=True,
+            text="a" * 8_192,
+            entry=entry,
+            threshold=0.5,
+            intent=labels[0],
+            products=[product] * DEFAULT_LIMITS.shortlist,
         )
         self.predictions = [Prediction(labels=labels)] * DEFAULT_LIMITS.embedded
 

@@ -35,6 +35,7 @@ WORST = {
     "SimilarItems": (*FILTERS, ".wishes.diversity: at_most"),
     "Embed": (*FILTERS, "EmbedRequest: shopper of history_item_ids"),
     "Profile": (*FILTERS, *HISTORY),
+    "Answer": FILTERS,
     "Upsert": (
         "UpsertRequest: items",
         ".items.texts: each field",

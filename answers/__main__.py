@@ -1,0 +1,131 @@
+"""`python -m answers`: learn when a FAQ's entries answer questions, and measure it; or ask."""
+
+import logging
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+
+from answers.config import AnswersConfig
+from dataset.config import DataConfig
+from dataset.paths import dataset_name
+from lineage.cli import configure_logging, finished_config, reported_errors, run
+from lineage.manifest import checksum, read_manifest, require_newest_format
+from lineage.options import OptionParser
+from lineage.stages import ANSWERS, BESIDE, DATA
+
+logger = logging.getLogger("answers")
+ASK, TEMPLATES = "ask", "templates.yaml"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Learn and measure, or ask, with the options of the command line."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == [ASK]:
+        from answers.ask import main as ask
+
+        ask(given[1:])
+        return
+    options = parser().parse_args(given)
+    configure_logging()
+    with reported_errors():
+        names = [field.name for field in fields(AnswersConfig)]
+        config = AnswersConfig(**{name: options[name] for name in names})
+        name = options.name or dataset_name(options.dataset)
+        answer(
+            config,
+            Path(options.dataset),
+            options.artifacts / dataset_name(options.dataset),
+            (options.artifacts / name, options.reports / name),
+            shlex.join(["python", "-m", "answers", *given]),
+        )
+
+
+def parser() -> OptionParser:
+    """Parser of the options."""
+    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    made = OptionParser(
+        prog="python -m answers",
+        description=f"{BESIDE[ANSWERS].about} The FAQ's stages up to `index` must be there; "
+        "`make answers` makes them. `python -m answers ask` answers questions.",
+    )
+    made.commands = (ASK,)
+    made.add_config("answers.yaml")
+    made.add_argument(
+        "--dataset", required=True, help="folder with entries, queries and labels of a FAQ"
+    )
+    made.add_argument("--name", default="", help="shop that it is for; by default the dataset's")
+    made.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="output root")
+    made.add_argument("--reports", type=Path, default=Path("reports"), help="root of the reports")
+    made.add_class_arguments(AnswersConfig)
+    return made
+
+
+def answer(
+    config: AnswersConfig, dataset: Path, faq: Path, outputs: tuple[Path, Path], command: str
+) -> None:
+    """Make the stage and measure it; skips what is up to date.
+
+    Args:
+        config: Options of the stage.
+        dataset: Folder of the FAQ.
+        faq: Folder of its stages.
+        outputs: Folders of the shop's stages and of its reports.
+        command: Command that repeats this.
+
+    Raises:
+        ValueError: the FAQ breaks a rule.
+        ArtifactError: a stage of the FAQ is missing or older.
+        OSError: a file cannot be read or written.
+    """
+    from answers.templates import Templates
+    from answers.train import NEEDS, Faq, train
+    from dataset.prepare.faq import questions_without_entry
+
+    root, reports = outputs
+    inputs = dict[str, str]()
+    for stage in NEEDS:
+        manifest = read_manifest(faq / stage, stage)
+        require_newest_format(faq / stage, manifest, stage)
+        inputs[stage] = manifest.fingerprint
+    path = Path(config.templates) if config.templates else dataset / TEMPLATES
+    templates = Templates()
+    if config.templates or path.is_file():
+        templates, inputs[TEMPLATES] = Templates.read(path), checksum(path)
+    _check_intents(templates, config.intent, root)
+    unlabelled = questions_without_entry(dataset, finished_config(faq, DATA, DataConfig))
+    made = Faq(root=faq, unlabelled=unlabelled, templates=templates)
+
+    def build(config: AnswersConfig, _: Path, folder: Path) -> Mapping[str, Any]:
+        return train(config, made, folder)
+
+    run(ANSWERS, config, root, build, inputs=inputs)
+    from answers.reporting import reported
+
+    reported(root, reports, made, asdict(config), command)
+
+
+def _check_intents(templates: Any, column: str, root: Path) -> None:
+    """Refuse templates of intents that the shop's classifier does not know, if there is one.
+
+    Raises:
+        ValueError: names the intents and some labels.
+    """
+    from answers.intents import check_intents, labels_of
+
+    labels = labels_of(root, column)
+    if labels is None:
+        if templates.intents:
+            logger.warning(
+                "no classifier in %s yet: templates of intents wait for `make classify`", root
+            )
+        return
+    check_intents(templates, labels)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Finds FAQ entries for questions: by the towers that learnt the FAQ, and by words."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from answers.evidence import Rows, Scores, Similarities, title_groups
+from dataset.arrays import StringColumn
+from index.lexical.lexical import FOLDER, Lexical
+from index.recall_sources import WORDS_WEIGHT
+from lineage.arrays import read_array
+from lineage.manifest import read_manifest
+from lineage.stages import DATA, EMBEDDINGS, INDEX, TOWERS
+from towers.artifact import ITEM, USER
+from towers.user_encoder import UserTower
+
+AT_ONCE = 32
+"""Questions that are embedded together"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finder:
+    """Embeds questions as the user tower embeds searches, and compares them with all entries."""
+
+    tower: UserTower
+    embeddings: NDArray[np.float32]
+    """(entries, dimension) of unit length."""
+    lexical: Lexical | None
+    """None if the FAQ's index has no words."""
+    share: float
+    """Weight of the words beside cosines."""
+    groups: Rows
+    """(entries,) entries of one title have one number."""
+
+    @classmethod
+    def load(cls, towers: Path, lexical: Path, *, share: float, titles: Sequence[str]) -> "Finder":
+        """Load from a folder of towers, and the folder of an index or answers stage.
+
+        Args:
+            towers: Folder with the towers and the entries' embeddings.
+            lexical: Folder with the words.
+            share: Weight of the words beside cosines.
+            titles: Titles of the entries.
+        """
+        return cls(
+            tower=UserTower.load(towers),
+            embeddings=read_array(towers / EMBEDDINGS),
+            lexical=Lexical.load(lexical),
+            share=share,
+            groups=title_groups(titles),
+        )
+
+    @classmethod
+    def of_stages(cls, root: Path, towers: str, index: str) -> "Finder":
+        """Load from finished stages of the FAQ.
+
+        Args:
+            root: Folder of the FAQ's stages.
+            towers: Path of a towers stage.
+            index: Path of the index stage over it.
+        """
+        weight = read_manifest(root / index, index).facts[WORDS_WEIGHT]
+        temperature = read_manifest(root / towers, towers).facts["temperature"]
+        return cls.load(
+            root / towers,
+            root / index,
+            share=weight * temperature,
+            titles=list(StringColumn.load(root / DATA, "titles")),
+        )
+
+    def __call__(self, questions: Sequence[str]) -> Similarities:
+        """How similar every entry is to some questions."""
+        blocks = [questions[at : at + AT_ONCE] for at in range(0, len(questions), AT_ONCE)]
+        vectors = np.concatenate([self._embedded(block) for block in blocks])
+        words = np.zeros((len(questions), len(self.embeddings)), np.float32)
+        if self.lexical is not None and self.share:
+            for place, question in enumerate(questions):
+                words[place] = self.lexical.scores(question)
+        return Similarities(cosines=vectors @ self.embeddings.T, words=words, share=self.share)
+
+    def _embedded(self, questions: Sequence[str]) -> Scores:
+        nothing = [np.empty(0, np.int32)] * len(questions)
+        return self.tower.embed_all(nothing, None, list(questions))
+
+
+def copy_finder(root: Path, folder: Path) -> None:
+    """Copy what `Finder.load` reads from the FAQ's towers and index into a folder.
+
+    Args:
+        root: Folder of the FAQ's stages.
+        folder: Folder to write to; gets `towers` and the words.
+    """
+    part = folder / TOWERS
+    part.mkdir()
+    for name in (USER, ITEM):
+        shutil.copytree(root / TOWERS / name, part / name)
+    shutil.copy2(root / TOWERS / EMBEDDINGS, part / EMBEDDINGS)
+    if (root / INDEX / FOLDER).is_dir():
+        shutil.copytree(root / INDEX / FOLDER, folder / FOLDER)

@@ -1,0 +1,54 @@
+"""Measures an answers stage and writes its report, unless the report is up to date."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from answers.artifact import Answers
+from answers.measure import measured
+from answers.questions import Questions
+from answers.report import HTML, AnswersReport, is_up_to_date, table, write_report
+from answers.train import Faq
+from dataset.arrays import load_dataset
+from lineage.manifest import read_manifest
+from lineage.stages import ANSWERS, DATA
+
+logger = logging.getLogger(__name__)
+
+
+def reported(root: Path, reports: Path, faq: Faq, config: Mapping[str, Any], command: str) -> None:
+    """Measure the answers on the FAQ's test questions, and write and print the report.
+
+    Args:
+        root: Folder of the shop's stages.
+        reports: Folder to write to.
+        faq: The FAQ.
+        config: Options of the stage.
+        command: Command that repeats this.
+
+    Raises:
+        ValueError: no test question has an entry.
+    """
+    manifest = read_manifest(root / ANSWERS, ANSWERS)
+    made_from = {ANSWERS: manifest.fingerprint}
+    if is_up_to_date(reports, made_from):
+        logger.info("the report is up to date in %s", reports)
+        return
+    questions = Questions.of(load_dataset(faq.root / DATA), "test", faq.unlabelled.get("test", ()))
+    answers = Answers.load(root / ANSWERS)
+    report = AnswersReport(
+        dataset=faq.root.name,
+        entries=manifest.facts["entries"],
+        threshold=answers.rules.threshold,
+        figures=measured(answers, questions, config["unanswerable"]),
+        config=config,
+        seconds=manifest.seconds,
+        command=command,
+        made_from=made_from,
+    )
+    write_report(reports, report)
+    Console(stderr=True).print(table(report))
+    logger.info("report: %s", reports / HTML)

@@ -1,0 +1,123 @@
+"""The stage from a FAQ's files to answers, with a tiny BERT."""
+
+import json
+
+import pytest
+
+from answers.__main__ import answer, main
+from answers.artifact import Answers
+from answers.config import AnswersConfig
+from answers.questions import answer_texts
+from dataset.arrays import load_dataset
+from lineage.manifest import MissingArtifactError, read_manifest
+from tests.faq_stages import write_faq
+
+
+@pytest.fixture
+def make(faq, tmp_path):
+    """Makes the stage into the test's folder."""
+
+    def make(files=faq / "files", **options):
+        outputs = (tmp_path / "shop", tmp_path / "reports")
+        answer(AnswersConfig(**options), files, faq / "stages", outputs, "the command")
+
+    return make
+
+
+def test_the_best_entry_of_a_question_is_the_one_with_its_words(answering_stages):
+    answers = Answers.load(answering_stages / "answers")
+
+    red, nothing = answers.best(["a red mug", "b b"])
+
+    assert (red.title, red.text) == ("red mug", "The mug is red.")
+    assert red.entry_id == "e1"
+    assert red.probability >= answers.rules.threshold > nothing.probability
+
+
+def test_questions_are_answered_alike_in_any_company(answering_stages):
+    answers = Answers.load(answering_stages / "answers")
+    questions = ["a red mug", "b b", "navy bag"]
+
+    together, alone = answers.best(questions), [answers.best([one])[0] for one in questions]
+
+    assert [one.entry_id for one in together] == [one.entry_id for one in alone]
+    assert [one.probability for one in together] == pytest.approx(
+        [one.probability for one in alone], abs=1e-4
+    )
+
+
+def test_the_report_has_figures_of_every_kind_of_question(answering_stages):
+    report = json.loads((answering_stages / "reports" / "answers.json").read_text())
+
+    labelled, left_out, unlabelled = report["mixtures"]
+    assert report["accuracy@1"] > 0.9
+    assert report["ndcg@10"] > 0.9
+    assert labelled["unanswerable"] == 0
+    assert left_out["unanswerable"] == 26  # 30 of 100, with 60 that are answerable
+    assert unlabelled["unanswerable"] == 2  # all there are
+    assert unlabelled["false_answers"] == 0
+    assert labelled["curve"][0]["coverage"] == 1
+    assert "answered from" in (answering_stages / "reports" / "answers.html").read_text()
+
+
+def test_the_stage_names_what_it_was_made_from(faq, answering_stages):
+    manifest = read_manifest(answering_stages / "answers", "answers")
+
+    towers = read_manifest(faq / "stages" / "towers", "towers")
+    assert manifest.inputs["towers"] == towers.fingerprint
+    assert "templates.yaml" in manifest.inputs
+    assert manifest.facts["questions"] == {"valid": 60, "valid without entry": 1}
+
+
+def test_an_unreachable_precision_is_refused_with_the_remedy(make):
+    with pytest.raises(ValueError, match=r"precision must be reachable .* label more questions"):
+        make(precision=0.999)
+
+
+def test_a_column_that_no_entry_has_is_refused(make):
+    with pytest.raises(ValueError, match="answer must be a column of the entries, one of desc"):
+        make(answer="reply")
+
+
+def test_a_folder_without_labels_is_no_faq(make, tmp_path):
+    files = write_faq(tmp_path / "files")
+    (files / "labels.parquet").unlink()
+
+    with pytest.raises(ValueError, match="must be a folder with entries, queries and labels"):
+        make(files)
+
+
+def test_missing_stages_of_the_faq_are_named(faq, tmp_path):
+    with pytest.raises(MissingArtifactError, match="make data"):
+        answer(AnswersConfig(), faq / "files", tmp_path, (tmp_path, tmp_path), "")
+
+
+def test_entries_may_be_called_items(faq, tmp_path):
+    from dataset.config import DataConfig
+    from dataset.prepare.build import build
+    from dataset.prepare.sources import open_source
+
+    files = write_faq(tmp_path / "files", names=("items", "item_id"))
+    build(DataConfig(), open_source(str(files)), tmp_path / "data")
+
+    ours, theirs = load_dataset(tmp_path / "data"), load_dataset(faq / "stages" / "data")
+    assert sorted(ours.item_ids) == sorted(theirs.item_ids)
+    assert answer_texts(tmp_path, ours, "")[0].startswith("The ")
+
+
+def test_templates_of_unknown_intents_are_refused(make, classified_release, tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "classifier").symlink_to(classified_release / "classifier")
+    path = tmp_path / "templates.yaml"
+    path.write_text("intents: {refund: '{entry}'}")
+
+    with pytest.raises(ValueError, match=r"must be labels of the classifier .*, got refund"):
+        make(templates=str(path))
+
+
+def test_a_stage_answers_on_the_command_line(answering_stages, capsys):
+    main(["ask", "--model", str(answering_stages / "answers"), "a red mug", "b b"])
+
+    printed = capsys.readouterr().out
+    assert "The mug is red." in printed
+    assert "no answer: Nobody knows b b." in printed
