@@ -60,7 +60,9 @@ def faq(made_once, tiny_bert):
     def make(root):
         files, stages = write_faq(root / "files", templates=TEMPLATES), root / "stages"
         build(DataConfig(), open_source(str(files)), stages / "data")
-        training = TrainingConfig(max_epochs=1, examples_per_epoch=64, batch_size=32)
+        training = TrainingConfig(
+            max_epochs=1, examples_per_epoch=64, batch_size=32, trained_layers=2
+        )
         towers = TowersConfig(
             backbone=str(tiny_bert), dimension=16, widths=[8], searches=0, training=training
         )

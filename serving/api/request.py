@@ -100,9 +100,11 @@ class Request:
 
     @property
     def limit(self) -> int:
-        """Number of items wanted; by default 20, or all candidates of `RANK`."""
+        """Number of items wanted; by default 20, 3 products of `ANSWER`, or all of `RANK`."""
         if self.wishes.limit is not None:
             return self.wishes.limit
+        if self.method is Method.ANSWER:
+            return DEFAULT_PRODUCTS
         return len(self.candidates) if self.method is Method.RANK else DEFAULT_LIMIT
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from answers.compose import Facts, composed
 from answers.intents import intent_column
 from serving.api.errors import PreconditionError
-from serving.api.request import DEFAULT_PRODUCTS, Method, Request
+from serving.api.request import Method, Request
 from serving.engine.cascade import Cascade
 from serving.engine.predictions import plain_texts
 from shortlist_client.api.answer import Answer, RankedItem
@@ -35,13 +35,12 @@ def search_of(request: Request) -> Request:
     Args:
         request: A request with the method `ANSWER`.
     """
-    wishes, (question,) = request.wishes, request.texts
-    limit = DEFAULT_PRODUCTS if wishes.limit is None else wishes.limit
+    (question,) = request.texts
     return replace(
         request,
         method=Method.RECOMMEND,
         shopper=Shopper(search=question),
-        wishes=replace(wishes, limit=limit),
+        wishes=replace(request.wishes, limit=request.limit),
         texts=(),
     )
 

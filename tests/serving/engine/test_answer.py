@@ -149,7 +149,8 @@ def test_a_server_follows_a_faq_that_is_published_and_rolled_back(
         with pytest.raises(grpc.RpcError) as caught:
             client.answer("a red mug")
 
-    assert (told.answered, told.text) == (True, "The mug is red.")
+    assert told.intent.label == "light > red"
+    assert (told.answered, told.text) == (True, "The mug is red. See red mug for 1.")
     assert (len(told.products), told.request_id) == (1, "r-1")
     manifest = read_manifest(answering_release / "answers", "answers")
     assert told.versions["answers"] == manifest.fingerprint
