@@ -21,13 +21,23 @@ def row(table, word):
 def test_a_row_has_position_title_id_and_the_scores_of_all_stages(fake):
     cells = row(text(answer_table(fake.answer, title="recommended")), "Star Wars")
 
-    assert cells == ["1", "Star Wars [1977]", "50", "2.500", "3", "0.750", "0.250", "2.500"]
+    assert cells == [
+        "1",
+        "Star Wars [1977]",
+        "50",
+        "2.500",
+        "3",
+        "0.750",
+        "0.250",
+        "2.500",
+        "0.500",
+    ]
 
 
 def test_an_absent_score_is_a_dash(fake):
     cells = row(text(answer_table(fake.answer, title="")), "Été")
 
-    assert cells[3:] == ["0.125", "–", "–", "–", "–"]
+    assert cells[3:] == ["0.125", "–", "–", "–", "–", "–"]
 
 
 def test_reasons_list_the_helpful_items_of_the_history(fake):

@@ -63,7 +63,13 @@ def titles(engine):
 
 def found(engine, search="red shirt"):
     answer = engine.current.recommend(Shopper(search=search), Wishes(limit=12))
-    return [(item.item_id, item.title, round(item.score, 4)) for item in answer.items]
+    return [(item.item_id, item.title, item.score) for item in answer.items]
+
+
+def require_the_same(one, other):
+    """Each replica encodes in batches of its own, so the last digits of scores differ."""
+    assert [item[:2] for item in one] == [item[:2] for item in other]
+    np.testing.assert_allclose([item[2] for item in one], [item[2] for item in other], atol=1e-3)
 
 
 def within_a_second(condition):
@@ -83,7 +89,7 @@ def test_a_replica_answers_with_the_changes_of_the_other(replica):
     second.catch_up()
 
     assert titles(second) == titles(first) == titles(replica())
-    assert found(second) == found(first)
+    require_the_same(found(second), found(first))
     assert second.current.cascade.catalogue.row("i0") is None
 
 
@@ -243,7 +249,8 @@ def test_replicas_that_change_items_together_agree(shared):
     for engine in engines:
         engine.catch_up()
     assert titles(engines[0]) == titles(engines[1]) == titles(engines[2]) == titles(shared())
-    assert len({str(found(engine)) for engine in engines}) == 1
+    for engine in engines[1:]:
+        require_the_same(found(engine), found(engines[0]))
 
 
 def test_while_the_database_is_away_answers_go_on_and_changes_are_refused(shared, postgres, caplog):

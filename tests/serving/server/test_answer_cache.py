@@ -206,7 +206,7 @@ def test_a_cached_answer_equals_the_computed_one(shop_server, seed):
     running, store, switch = shop_server
     thread, chosen, hits = running.server.engine, random.Random(seed), 0
     with RecommenderClient(running.address, timeout=SECONDS) as client:
-        for step in range(80):
+        for step in range(100):
             action = chosen.random()
             if action < 0.04:
                 item_id = chosen.choice(["b-1", "b-2", "i5", "i40"])
