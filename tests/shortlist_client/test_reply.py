@@ -8,7 +8,7 @@ from serving.__main__ import main
 from serving.api.request import Method
 from shortlist_client.api.answer import Degraded
 from shortlist_client.api.request import Wishes
-from tests.running_server import REPLY
+from tests.fake_replies import REPLY
 
 NOTHING = replace(REPLY, answered=False, text="", intent=None, products=())
 

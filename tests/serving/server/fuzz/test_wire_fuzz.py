@@ -2,10 +2,13 @@
 
 import pytest
 
+from shortlist_client.wire.profile import profile_response
+from shortlist_client.wire.reply import reply_response
 from tests.serving.server.fuzz import polite, rude, wire
 from tests.serving.server.fuzz.attack import attack, sessions, shrunk
 from tests.serving.server.fuzz.attacked import new_server
 from tests.serving.server.fuzz.corpus import CONTRACT, PUBLIC, Corpus
+from tests.serving.server.fuzz.victim import FakeEngine
 
 EMPTY = Corpus({path: [b""] for path in {**CONTRACT, **PUBLIC}})
 
@@ -41,6 +44,13 @@ def test_statuses_are_read_from_frames_that_come_in_pieces():
 
     assert connection.statuses == {3: 16}
     assert connection.ended == {3, 5}
+
+
+def test_the_attacked_engine_has_what_every_call_returns():
+    ((_, answer),) = FakeEngine().answers([None])
+
+    for response in (profile_response, reply_response):
+        assert response(answer, versions={}, request_id="r").ByteSize()
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from serving.cli import serve as command
 from shortlist_client.api.answer import Answer, Basis, Coverage, RankedItem
 from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.api.operations import Counts
+from tests.fake_replies import PROFILE, REPLY
 
 TICK = 0.005
 
@@ -44,6 +45,8 @@ class FakeEngine:
             coverage=Coverage(corpus=1, searched=1, recalled=1, ranked=1),
             unknown_item_ids=(),
             milliseconds={},
+            profile=PROFILE,
+            reply=REPLY,
         )
 
     @property
