@@ -53,7 +53,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow gpu-check fuzz check lint format install weights data trial towers index tune \
-        ranker classify bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving soak pipeline last publish rollback \
+        ranker classify generative bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving soak pipeline last publish rollback \
         releases collections serve upsert delete export-events prune-events protos client-wheel lock sbom clean
 
 ##@ Setup
@@ -112,6 +112,9 @@ ranker: trial ## Train the ranker on the trial's shortlists
 classify: weights ## Learn a column from texts: DATASET=folder or file, TARGET=label, TEXT=title,description
 	@$(RUN) -m classifier --config $(call config,classifier) $(ARGS) --reports '$(REPORTS)' --target '$(TARGET)' \
 		$(if $(TEXT),--text '$(TEXT)') $(if $(findstring command,$(origin NAME)),--name '$(NAME)')
+
+generative: trial ## Train a decoder that generates the next item; a release holds it where it is
+	@$(RUN) -m generative --config $(call config,generative) $(ARGS)
 
 ##@ Publish and serve
 

@@ -23,70 +23,102 @@ class Beams:
     """(beams,) node of the trie"""
     log_probabilities: Scores
     """(beams,) of the prefix, best first within a shopper"""
+    states: Tensor
+    """(beams, width) states of the decoder after the prefix"""
 
 
-def generate(
-    decoder: Decoder, trie: Trie, states: Tensor, remaining: Sequence[Remaining], width: int
-) -> list[tuple[Rows64, Scores]]:
-    """Item rows of the most probable items found and their log probabilities, best first.
+@dataclass(frozen=True, kw_only=True)
+class BeamSearch:
+    """A search for the most probable items of several shoppers.
 
-    Every beam that is kept leads to an item that remains, and beams are dropped only where `width`
-    others are kept. So each shopper gets `width` items, or all that remain if they are fewer.
-
-    Args:
-        decoder: Writes the codes.
-        trie: Prefixes of all items.
-        states: (shoppers, width of the decoder) states after the histories.
-        remaining: Items that may be generated, of each shopper.
-        width: Beams of a shopper.
+    Every beam that is kept leads to an item that remains, and beams are dropped only where `size`
+    others are kept. So each shopper gets `size` items, or all that remain if they are fewer.
     """
-    shoppers = len(remaining)
-    beams = Beams(
-        shoppers=np.arange(shoppers),
-        nodes=np.zeros(shoppers, np.int64),
-        log_probabilities=np.zeros(shoppers, np.float32),
-    )
-    for level in range(trie.depth):
-        beams, parents = _continued(decoder, trie, level, states, beams, remaining, width)
-        states = states[torch.from_numpy(parents)]
-        if level + 1 < trie.depth:
-            codes = torch.from_numpy(trie.levels[level + 1].codes[beams.nodes]).long()
-            states = decoder.advance(states, level, codes.to(states.device))
-    rows = trie.order[beams.nodes]  # the nodes of the last level are the items in their order
-    bounds = np.searchsorted(beams.shoppers, np.arange(shoppers + 1))
-    return [
-        (rows[start:end], beams.log_probabilities[start:end])
-        for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
-    ]
 
+    decoder: Decoder
+    trie: Trie
+    remaining: Sequence[Remaining]
+    """Items that may be generated, of each shopper"""
+    size: int
+    """Beams of a shopper"""
 
-def _continued(
-    decoder: Decoder,
-    trie: Trie,
-    level: int,
-    states: Tensor,
-    beams: Beams,
-    remaining: Sequence[Remaining],
-    width: int,
-) -> tuple[Beams, Rows64]:
-    """The best beams that are one code longer, and the place of each one's parent."""
-    here, following = trie.levels[level], trie.levels[level + 1]
-    parents, children = _children(here, beams.nodes)
-    own = _log_softmax_of(decoder, level, states, parents, following.codes[children], len(beams.nodes))
-    total = beams.log_probabilities[parents] + own
-    shoppers = beams.shoppers[parents]
-    kept = _remain(following, children, shoppers, remaining)
-    parents, children, total, shoppers = (
-        values[kept] for values in (parents, children, total, shoppers)
-    )
-    order = np.lexsort((-total, shoppers))
-    starts = np.searchsorted(shoppers[order], np.arange(len(remaining)))
-    rank = np.arange(len(order)) - starts[shoppers[order]]
-    best = order[rank < width]
-    return (
-        Beams(shoppers=shoppers[best], nodes=children[best], log_probabilities=total[best]),
-        parents[best],
-    )
+    def __call__(self, states: Tensor) -> list[tuple[Rows64, Scores]]:
+        """Item rows and log probabilities of each shopper, (found,) both, best first.
+
+        Args:
+            states: (shoppers, width) states of the decoder after the histories.
+        """
+        shoppers = np.arange(len(self.remaining))
+        beams = Beams(
+            shoppers=shoppers,
+            nodes=np.zeros_like(shoppers),
+            log_probabilities=np.zeros(len(shoppers), np.float32),
+            states=states,
+        )
+        for level in range(self.trie.depth):
+            beams = self._longer(beams, level)
+        rows = self.trie.order[beams.nodes]  # the nodes of the last level are the items in order
+        ends = np.searchsorted(beams.shoppers, shoppers, side="right")[:-1]
+        return list(zip(np.split(rows, ends), np.split(beams.log_probabilities, ends), strict=True))
+
+    def _longer(self, beams: Beams, level: int) -> Beams:
+        """The best beams that are one code longer."""
+        following = self.trie.levels[level + 1]
+        parents, children = _children(self.trie.levels[level], beams.nodes)
+        total = beams.log_probabilities[parents]
+        total = total + self._of_codes(beams, level, parents, following.codes[children])
+        shoppers = beams.shoppers[parents]
+        kept = np.flatnonzero(self._remain(following, children, shoppers))
+        order = kept[np.lexsort((-total[kept], shoppers[kept]))]
+        starts = np.searchsorted(shoppers[order], np.arange(len(self.remaining)))
+        best = order[np.arange(len(order)) - starts[shoppers[order]] < self.size]
+        states = beams.states[torch.from_numpy(parents[best])]
+        if level + 1 < self.trie.depth:
+            codes = torch.from_numpy(following.codes[children[best]]).long()
+            states = self.decoder.advance(states, level, codes.to(states.device))
+        return Beams(
+            shoppers=shoppers[best],
+            nodes=children[best],
+            log_probabilities=total[best],
+            states=states,
+        )
+
+    def _of_codes(
+        self, beams: Beams, level: int, parents: Rows64, codes: NDArray[np.int32]
+    ) -> Scores:
+        """(children,) log probability of each child's code among the children of its parent.
+
+        A prefix with one child continues with certainty, so its logits are not computed.
+
+        Args:
+            beams: Beams that are continued.
+            level: Number of codes so far.
+            parents: (children,) beam of each child, not decreasing.
+            codes: (children,) code of each child.
+        """
+        counts = np.bincount(parents, minlength=len(beams.nodes))
+        found = np.zeros(len(parents), np.float32)
+        several = counts > 1
+        if not several.any():
+            return found
+        states = beams.states[torch.from_numpy(np.flatnonzero(several))]
+        logits = self.decoder.logits(states, level).float().cpu().numpy()
+        chosen = np.flatnonzero(several[parents])
+        own = logits[(np.cumsum(several) - 1)[parents[chosen]], codes[chosen]].astype(np.float64)
+        starts, sizes = np.flatnonzero(np.diff(parents[chosen], prepend=-1)), counts[several]
+        own -= np.repeat(np.maximum.reduceat(own, starts), sizes)
+        found[chosen] = own - np.repeat(np.log(np.add.reduceat(np.exp(own), starts)), sizes)
+        return found
+
+    def _remain(self, level: Level, nodes: Rows64, shoppers: Rows64) -> NDArray[np.bool_]:
+        """(nodes,) whether an item remains below each node for its shopper."""
+        starts, ends = level.starts[nodes], level.starts[nodes + 1]
+        bounds = np.searchsorted(shoppers, np.arange(len(self.remaining) + 1))
+        found = np.empty(len(nodes), bool)
+        for shopper, left in enumerate(self.remaining):
+            own = slice(bounds[shopper], bounds[shopper + 1])
+            found[own] = left.counts(starts[own], ends[own]) > 0
+        return found
 
 
 def _children(here: Level, nodes: Rows64) -> tuple[Rows64, Rows64]:
@@ -95,45 +127,3 @@ def _children(here: Level, nodes: Rows64) -> tuple[Rows64, Rows64]:
     parents = np.repeat(np.arange(len(nodes)), counts)
     within = np.arange(len(parents)) - np.repeat(np.cumsum(counts) - counts, counts)
     return parents, here.children[nodes][parents] + within
-
-
-def _log_softmax_of(
-    decoder: Decoder,
-    level: int,
-    states: Tensor,
-    parents: Rows64,
-    codes: NDArray[np.int32],
-    beams: int,
-) -> Scores:
-    """(children,) log probability of each child's code among the children of its parent.
-
-    A prefix with one child continues with certainty, so its logits are not computed.
-    """
-    counts = np.bincount(parents, minlength=beams)
-    found = np.zeros(len(parents), np.float32)
-    open_beams = np.flatnonzero(counts > 1)
-    if not len(open_beams):
-        return found
-    place = np.cumsum(counts > 1) - 1
-    chosen = np.flatnonzero(counts[parents] > 1)
-    logits = decoder.logits(states[torch.from_numpy(open_beams)], level).float().cpu().numpy()
-    own = logits[place[parents[chosen]], codes[chosen]].astype(np.float64)
-    starts = np.flatnonzero(np.diff(parents[chosen], prepend=-1))
-    sizes = counts[open_beams]
-    highest = np.repeat(np.maximum.reduceat(own, starts), sizes)
-    sums = np.add.reduceat(np.exp(own - highest), starts)
-    found[chosen] = own - highest - np.repeat(np.log(sums), sizes)
-    return found
-
-
-def _remain(
-    level: Level, nodes: Rows64, shoppers: Rows64, remaining: Sequence[Remaining]
-) -> NDArray[np.bool_]:
-    """(nodes,) whether an item remains below each node for its shopper; `shoppers` ascend."""
-    starts, ends = level.starts[nodes], level.starts[nodes + 1]
-    bounds = np.searchsorted(shoppers, np.arange(len(remaining) + 1))
-    found = np.empty(len(nodes), bool)
-    for shopper, left in enumerate(remaining):
-        own = slice(bounds[shopper], bounds[shopper + 1])
-        found[own] = left.counts(starts[own], ends[own]) > 0
-    return found

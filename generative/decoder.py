@@ -42,7 +42,14 @@ class Decoder(nn.Module):
     """
 
     def __init__(
-        self, sizes: Sequence[int], *, width: int, layers: int, heads: int, length: int, dropout: float
+        self,
+        sizes: Sequence[int],
+        *,
+        width: int,
+        layers: int,
+        heads: int,
+        length: int,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.length = length
@@ -67,11 +74,30 @@ class Decoder(nn.Module):
             nn.init.normal_(embedding.weight, std=0.02)
 
     @torch.no_grad()
+    def _silence(self) -> None:
+        """Set to zero what positions, layers and writers add, so that states are the last items."""
+        added = [self.positions.weight]
+        for layer in self.layers:
+            added += [*layer.self_attn.out_proj.parameters(), *layer.linear2.parameters()]
+        for writer in self.writers:
+            added += writer.network[-1].parameters()
+        for weights in added:
+            weights.zero_()
+
+    @torch.no_grad()
     def start_from(self, centroids: Sequence[Tensor]) -> None:
-        """Begin with what the codes stand for: (codes, width) centroids of all levels but one."""
+        """Begin with a decoder that writes items like the history's last one.
+
+        The state of a place is then its item's vector. A code that is written is taken from it, and
+        the next level's codes are compared with what is left, as in residual quantisation.
+
+        Args:
+            centroids: (codes, width) of each level but the last.
+        """
+        self._silence()
         for level, means in enumerate(centroids):
             self.read[level].weight.copy_(means)
-            self.written[level].weight.copy_(means)
+            self.written[level].weight.copy_(-means)
             self.writers[level].out[-1].weight.copy_(means)
 
     def states(self, codes: Tensor) -> Tensor:

@@ -26,7 +26,9 @@ class LengthBatches(BatchSampler):
     """Yields every sequence once per epoch; the order depends only on the epoch's number."""
 
     def __init__(self, sequences: Sequences, config: GenerativeConfig) -> None:
-        super().__init__(SequentialSampler(range(len(sequences))), config.batch_size, drop_last=False)
+        super().__init__(
+            SequentialSampler(range(len(sequences))), config.batch_size, drop_last=False
+        )
         self._sequences, self._config, self._epoch = sequences, config, 0
 
     def set_epoch(self, epoch: int) -> None:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generative.beam import generate
+from generative.beam import BeamSearch
 from generative.decoder import Decoder
 from generative.trie import Remaining, Trie
 from index.arrays import Rows, Scores
@@ -50,9 +50,11 @@ class Generator:
         for start in range(0, len(places), SHOPPERS_AT_ONCE):
             chosen = places[start : start + SHOPPERS_AT_ONCE]
             remaining = [self._remaining(excluded[place], allowed[place]) for place in chosen]
-            states = self.states([known[place] for place in chosen])
+            search = BeamSearch(
+                decoder=self.decoder, trie=self.trie, remaining=remaining, size=size
+            )
             with torch.inference_mode():
-                generated = generate(self.decoder, self.trie, states, remaining, size)
+                generated = search(self.states([known[place] for place in chosen]))
             for place, (rows, log_probabilities) in zip(chosen, generated, strict=True):
                 found[place] = rows.astype(np.int32), log_probabilities
         return found
@@ -65,10 +67,8 @@ class Generator:
             None if allowed is None else allowed[allowed < items],
         )
 
-    @torch.inference_mode()
     def states(self, histories: Sequence[Rows]) -> Tensor:
         """(shoppers, width of the decoder) states after histories of at least one item each."""
-        self.decoder.eval()
         newest = [history[-self.decoder.length :] for history in histories]
         filled = np.zeros((len(newest), max(map(len, newest))), np.int64)
         for place, history in enumerate(newest):

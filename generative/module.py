@@ -59,6 +59,7 @@ class GenerativeModule(LightningModule):
     @property
     def generator(self) -> Generator:
         """Generates with the averaged weights."""
+        self.average.eval()
         return Generator(decoder=self.average, codes=self.codes, trie=self.trie)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
@@ -121,7 +122,9 @@ class GenerativeModule(LightningModule):
             ],
             lr=self.config.learning_rate,
         )
-        warmup = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (1 + step) / 100))
+        warmup = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: min(1.0, (1 + step) / 100)
+        )
         return [optimizer], [{"scheduler": warmup, "interval": "step"}]
 
 

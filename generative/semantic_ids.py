@@ -18,7 +18,7 @@ class SemanticIds:
     """The codes of all items, and the centroids that stand for them."""
 
     codes: Codes
-    """(items, levels + 1) codes from 0, coarse to fine; the last tells items of equal codes apart"""
+    """(items, levels + 1) codes from 0, coarse to fine; the last one tells equal items apart"""
     centroids: tuple[Scores, ...]
     """Of each level but the last, (codes, width): what a code adds to an item's vector"""
 

@@ -78,7 +78,7 @@ class Sequences:
         return len(self.starts) - 1
 
     def cut(self, size: int, generator: np.random.Generator) -> list[NDArray[np.int64]]:
-        """Every sequence once, in random batches of about `size` interactions and similar length."""
+        """Every sequence once, in random batches of about `size` interactions, alike in length."""
         lengths = np.diff(self.starts)
         order = generator.permutation(len(self))
         blocks = np.cumsum(lengths[order]) // (SORTED * size)

@@ -1,4 +1,4 @@
-"""The generative stage: a trial chooses epochs and weight, a refit learns the validation split too."""
+"""The generative stage: a trial chooses epochs and weight, then a refit learns more."""
 
 import logging
 from collections.abc import Mapping
@@ -64,9 +64,7 @@ def train(config: GenerativeConfig, root: Path, folder: Path) -> Mapping[str, An
         for part in ("trial", "refit")
     )
     stop = ValidationUsers.of(data).stop.sample(config.valid_users, 0)
-    module, fitted = fit_decoder(
-        config, data, ids, trial_folder, valid=stop if len(stop) else None
-    )
+    module, fitted = fit_decoder(config, data, ids, trial_folder, valid=stop if len(stop) else None)
     weight_facts = weighed(config, root, module.generator)
     refit = replace(config, max_epochs=fitted.epochs)
     module, _ = fit_decoder(refit, data.for_refit(), ids, refit_folder)

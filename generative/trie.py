@@ -82,9 +82,9 @@ class Trie:
 
     def nodes_of(self, level: int, rows: NDArray[np.integer]) -> Rows64:
         """(rows,) node of each item among the prefixes of `level` codes."""
-        found: Rows64 = np.searchsorted(
-            self.levels[level].starts, self.places[rows], side="right"
-        ) - 1
+        found: Rows64 = (
+            np.searchsorted(self.levels[level].starts, self.places[rows], side="right") - 1
+        )
         return found
 
     def continuing(self, level: int) -> NDArray[np.bool_]:

@@ -419,8 +419,8 @@ class RecallSources:
         sales: Scores,
         own: Scores,
         words: Scores | None = None,
-        generated: Scores | None = None,
         *,
+        generated: Scores | None = None,
         weight: float | Scores | None = None,
         sales_weight: float | Scores | None = None,
         own_weight: float | Scores | None = None,
@@ -501,7 +501,9 @@ class RecallSources:
         if self.generated is not None:
             generated = self.generated.probabilities(self.index, by_history.items, rows)
         return replace(
-            RankedList.of(rows, self.merged(cosines, shared, sales, amounts, matched, generated)),
+            RankedList.of(
+                rows, self.merged(cosines, shared, sales, amounts, matched, generated=generated)
+            ),
             cosines=cosines,
             neighbour_scores=shared,
             sales=sales,

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ def codes():
     coarse = rng.integers(8, size=(300, 2)) * (rng.random((300, 2)) < 0.7)
     order = np.lexsort(coarse.T[::-1])
     numbers = np.zeros(300, np.int64)
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in pairwise(order):
         same = (coarse[before] == coarse[after]).all()
         numbers[after] = numbers[before] + 1 if same else 0
     return np.column_stack([coarse, numbers]).astype(np.int32)

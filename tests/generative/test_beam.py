@@ -51,8 +51,7 @@ def test_every_shopper_gets_as_many_allowed_items_as_remain(generator, seed):
     rng = np.random.default_rng(seed)
     size = int(rng.integers(1, 40))
     allowed = [
-        None if rng.random() < 0.3 else rng.permutation(300)[: rng.integers(60)]
-        for _ in HISTORIES
+        None if rng.random() < 0.3 else rng.permutation(300)[: rng.integers(60)] for _ in HISTORIES
     ]
     excluded = [rng.permutation(300)[: rng.integers(300)].astype(np.int32) for _ in HISTORIES]
 

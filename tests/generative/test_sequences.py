@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def test_each_item_of_the_training_split_is_predicted_after_the_one_before(shop)
     sequences = Sequences.of(shop, 50)
 
     histories = [shop.history(user).tolist() for user in range(30)]
-    expected = [pair for history in histories for pair in zip(history, history[1:], strict=False)]
+    expected = [pair for history in histories for pair in pairwise(history)]
     assert predicted(sequences) == expected
 
 
