@@ -74,8 +74,8 @@ class Decoder(nn.Module):
             nn.init.normal_(embedding.weight, std=0.02)
 
     @torch.no_grad()
-    def _silence(self) -> None:
-        """Set to zero what positions, layers and writers add, so that states are the last items."""
+    def _add_nothing_but_the_mean(self) -> None:
+        """Let the first layer add the mean of the items so far, and everything else nothing."""
         added = [self.positions.weight]
         for layer in self.layers:
             added += [*layer.self_attn.out_proj.parameters(), *layer.linear2.parameters()]
@@ -83,18 +83,22 @@ class Decoder(nn.Module):
             added += writer.network[-1].parameters()
         for weights in added:
             weights.zero_()
+        attention, width = self.layers[0].self_attn, self.positions.embedding_dim
+        attention.in_proj_weight.copy_(torch.eye(width).repeat(3, 1))
+        attention.in_proj_weight[: 2 * width] *= 0.02  # queries and keys: almost equal attention
+        attention.out_proj.weight.copy_(torch.eye(width) / width**0.5)  # undoes the norm's scale
 
     @torch.no_grad()
     def start_from(self, centroids: Sequence[Tensor]) -> None:
-        """Begin with a decoder that writes items like the history's last one.
+        """Begin with a decoder that writes items like the last one and the mean of the history.
 
-        The state of a place is then its item's vector. A code that is written is taken from it, and
-        the next level's codes are compared with what is left, as in residual quantisation.
+        The state of a place is then the sum of both vectors. A code that is written is taken from
+        it, and the next level's codes are compared with what is left, as in residual quantisation.
 
         Args:
             centroids: (codes, width) of each level but the last.
         """
-        self._silence()
+        self._add_nothing_but_the_mean()
         for level, means in enumerate(centroids):
             self.read[level].weight.copy_(means)
             self.written[level].weight.copy_(-means)

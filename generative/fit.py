@@ -6,11 +6,12 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch.utils.data import BatchSampler, DataLoader, SequentialSampler, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, TensorDataset
 from torch.utils.data import Dataset as Rows
 
 from backbone.config import TrainingConfig
 from backbone.device import best_device
+from backbone.epoch_batches import EpochSampler
 from backbone.training import FitResult, fit, seed_everything
 from dataset.arrays import Dataset
 from dataset.cases import Cases
@@ -26,21 +27,16 @@ class LengthBatches(BatchSampler):
     """Yields every sequence once per epoch; the order depends only on the epoch's number."""
 
     def __init__(self, sequences: Sequences, config: GenerativeConfig) -> None:
-        super().__init__(
-            SequentialSampler(range(len(sequences))), config.batch_size, drop_last=False
-        )
-        self._sequences, self._config, self._epoch = sequences, config, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Select the order of an epoch; Lightning calls this before every epoch."""
-        self._epoch = epoch
+        order = EpochSampler(len(sequences), len(sequences), config.seed)
+        super().__init__(order, config.batch_size, drop_last=False)
+        self._sequences = sequences
 
     def __len__(self) -> int:
-        return len(self._sequences.bounds(self._config.batch_size)) + 1
+        return len(self._sequences.bounds(self.batch_size)) + 1
 
     def __iter__(self) -> Iterator[list[int]]:
-        generator = np.random.default_rng([self._config.seed, self._epoch])
-        for batch in self._sequences.cut(self._config.batch_size, generator):
+        order = np.fromiter(self.sampler, np.int64)
+        for batch in self._sequences.cut(order, self.batch_size):
             yield batch.tolist()
 
 

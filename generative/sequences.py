@@ -77,15 +77,19 @@ class Sequences:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def cut(self, size: int, generator: np.random.Generator) -> list[NDArray[np.int64]]:
-        """Every sequence once, in random batches of about `size` interactions, alike in length."""
-        lengths = np.diff(self.starts)
-        order = generator.permutation(len(self))
+    def cut(self, order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+        """Sequences in batches of about `size` interactions, alike in length, in a random order.
+
+        Args:
+            order: Every sequence once, in a random order.
+            size: Interactions of a batch.
+        """
+        lengths, rank = np.diff(self.starts), np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
         blocks = np.cumsum(lengths[order]) // (SORTED * size)
         order = order[np.lexsort((lengths[order], blocks))]
-        total = np.cumsum(lengths[order])
-        parts = np.split(order, np.searchsorted(total, self.bounds(size)))
-        return [parts[part] for part in generator.permutation(len(parts)).tolist()]
+        parts = np.split(order, np.searchsorted(np.cumsum(lengths[order]), self.bounds(size)))
+        return sorted(parts, key=lambda part: int(rank[part[len(part) // 2]]))
 
     def bounds(self, size: int) -> NDArray[np.float64]:
         """(batches - 1,) numbers of interactions at which batches of about `size` end."""

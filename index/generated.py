@@ -69,7 +69,8 @@ class Generated:
     def probabilities(self, index: LiveIndex, history: Rows, rows: Rows) -> Scores:
         """(items,) probability that each item is the next one; 0 for items the release lacks.
 
-        It is relative to the given items' prefixes: codes that lead to none of them count, too.
+        It does not depend on the other given items: the search is held to all of them and drops
+        none.
         """
         found, origins = np.zeros(len(rows), np.float32), index.origins(rows)
         if not len(history) or not len(rows):

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from dataset.arrays import TRAIN
+from generative.config import GenerativeConfig
+from generative.fit import LengthBatches
 from generative.sequences import Sequences
 from tests.conftest import make_shop
 
@@ -48,15 +50,30 @@ def test_the_newest_items_of_a_long_history_are_kept(shop):
     assert predicted(sequences)[:2] == [(first[2], first[3]), (first[3], first[4])]
 
 
-def test_an_epoch_has_every_sequence_once_in_batches_of_about_the_size(shop):
-    sequences = Sequences.of(shop, 50)
+def test_every_epoch_has_every_sequence_once_in_another_order(shop):
+    config = GenerativeConfig(batch_size=30, history_length=20)
+    batches = LengthBatches(Sequences.of(shop, 20), config)
 
-    parts = sequences.cut(30, np.random.default_rng(0))
-    again = sequences.cut(30, np.random.default_rng(0))
+    epochs = []
+    for epoch in (0, 1, 0):
+        batches.sampler.set_epoch(epoch)  # as Lightning does
+        epochs.append(list(batches))
 
-    assert sorted(np.concatenate(parts).tolist()) == list(range(30))
-    assert len(parts) == len(sequences.bounds(30)) + 1 == 5
-    assert all((part == other).all() for part, other in zip(parts, again, strict=True))
+    assert epochs[0] == epochs[2] != epochs[1]
+    for parts in epochs:
+        assert sorted(np.concatenate(parts).tolist()) == list(range(30))
+        assert len(parts) == len(batches) == 5
+
+
+def test_sequences_of_a_batch_are_alike_in_length(shop):
+    kept = np.arange(len(shop.items)) % 7 < np.repeat(np.tile([3, 5], 15), 7)
+    splits = np.where(kept, shop.splits, TRAIN + 2).astype(np.uint8)
+    sequences = Sequences.of(replace(shop, splits=splits), 50)
+
+    parts = sequences.cut(np.random.default_rng(0).permutation(30), 24)
+
+    lengths = [np.unique(np.diff(sequences.starts)[part]) for part in parts]
+    assert sum(len(of_batch) > 1 for of_batch in lengths) <= 1
 
 
 def test_users_with_nothing_to_predict_are_left_out(shop):
