@@ -1,6 +1,7 @@
 """Histories to learn from: what stands of each user in the training split, and what to predict."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,8 +17,7 @@ SORTED = 32
 """Batches whose sequences are sorted by length, so that little is filled up"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Batch:
+class Batch(NamedTuple):
     """Sequences of one step, filled up at their ends."""
 
     items: Tensor

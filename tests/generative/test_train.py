@@ -56,10 +56,13 @@ def test_the_stage_belongs_to_the_release_and_is_refused_with_another_trial(root
     assert "generative" in folder
     open_release(root, folder)
     assert read_manifest(root / "generative", "generative").facts["items"] == 240
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lineage.manifest.Manifest.fingerprint", "another")
-        with pytest.raises(MismatchedArtifactError, match="make generative"):
-            open_release(root, folder)
+    manifest = root / "generative" / "manifest.json"
+    made = manifest.read_text()
+    trial = read_manifest(root / "trial" / "index", "trial/index").fingerprint
+    manifest.write_text(made.replace(trial, "another"))
+    with pytest.raises(MismatchedArtifactError, match="make generative DATASET"):
+        open_release(root, folder)
+    manifest.write_text(made)
 
 
 def test_a_retriever_recalls_what_is_generated(root):
