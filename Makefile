@@ -53,7 +53,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow gpu-check fuzz check lint format install weights data trial towers index tune \
-        ranker classify answers bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving soak pipeline last publish rollback \
+        ranker classify answers generative bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving soak pipeline last publish rollback \
         releases collections serve upsert delete export-events prune-events protos client-wheel lock sbom clean
 
 ##@ Setup
@@ -117,6 +117,9 @@ answers: weights ## Learn when a FAQ answers questions: DATASET=its folder, NAME
 	@for stage in data trial towers index; do $(MAKE) --no-print-directory $$stage NAME='$(notdir $(patsubst %/,%,$(DATASET)))' || exit $$?; done
 	@$(RUN) -m answers --config $(call config,answers) $(ARGS) --reports '$(REPORTS)' \
 		$(if $(findstring command,$(origin NAME)),--name '$(NAME)')
+
+generative: trial ## Train a decoder that generates the next item; a release holds it where it is
+	@$(RUN) -m generative --config $(call config,generative) $(ARGS)
 
 ##@ Publish and serve
 

@@ -22,8 +22,10 @@ NOTHING = np.empty(0, np.int32), np.empty(0, np.float32)
 
 
 class ByHistory(NamedTuple):
-    """Item rows of the release, ascending, each with its score, by source."""
+    """Item rows of the release, ascending, each with its score, by source; and the history."""
 
+    items: Rows
+    """(history,) item rows, oldest first"""
     neighbours: tuple[Rows, Scores]
     """Item-kNN scores of the items in the lists of the history"""
     own: tuple[Rows, Scores]

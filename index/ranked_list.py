@@ -29,6 +29,9 @@ class RankedList:
     words: Scores
     """How well the item's text matches the search, see `index.lexical`, 0 without a search; NaN as
     for `cosines`"""
+    generated: Scores
+    """Probability of being the next item, see `index.generated`, 0 if the source is off; NaN as for
+    `cosines`"""
     by_towers: NDArray[np.bool_]
     """Whether the towers alone would have recalled the item"""
     by_neighbours: NDArray[np.bool_]
@@ -39,6 +42,8 @@ class RankedList:
     """Whether what the shopper had before alone would have recalled the item"""
     by_words: NDArray[np.bool_]
     """Whether the words of the search alone would have recalled the item"""
+    by_generated: NDArray[np.bool_]
+    """Whether the item was generated"""
     shortlist_ranks: NDArray[np.int64]
     """Position in the shortlist, from 1; 0 if the item was not recalled"""
     shortlist_scores: Scores
@@ -60,11 +65,13 @@ class RankedList:
             sales=unknown,
             own=unknown,
             words=unknown,
+            generated=unknown,
             by_towers=nowhere,
             by_neighbours=nowhere,
             by_sales=nowhere,
             by_own=nowhere,
             by_words=nowhere,
+            by_generated=nowhere,
             shortlist_ranks=np.zeros(len(rows), np.int64),
             shortlist_scores=scores,
             ranker_scores=unknown,

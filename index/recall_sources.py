@@ -1,4 +1,4 @@
-"""The recall sources, index, neighbours, best sellers, own items and words, merged by one score."""
+"""The recall sources, from the index to what a decoder generates, merged by one score."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +24,8 @@ from index.by_history import (
 )
 from index.config import BestSellersConfig, NeighboursConfig
 from index.count_rows import CountRows
+from index.generated import Generated
+from index.generated import logits as generated_logits
 from index.item_knn import NEXT_ITEMS, NeighbourLists
 from index.lexical.lexical import Lexical
 from index.live_index import LiveIndex
@@ -82,6 +84,8 @@ class RecallSources:
     """Weight of the words of a search; 0 if they recall nothing"""
     searched: bool = False
     """Whether searches are logged, so that the ranker reads them"""
+    generated: Generated | None = None
+    """Generates items for a history; None if the source is off"""
     added: tuple[tuple[int, ...], ...] = ()
     """Added rows of each new item in the counts"""
 
@@ -254,6 +258,15 @@ class RecallSources:
         by_towers = nearest_all(
             self.index, embeddings, left_out, size, allowed=allowed or all_items
         )
+        generated = None
+        if self.generated is not None:
+            read = [
+                history if uses_neighbours is None or uses_neighbours[place] else history[:0]
+                for place, history in enumerate(histories)
+            ]
+            generated = self.generated.recalled(
+                self.index, read, left_out, allowed or all_items, size
+            )
         unions = [
             self.united(
                 embeddings[place],
@@ -266,6 +279,7 @@ class RecallSources:
                 excluded=left_out[place],
                 when=NEVER if when is None else when[place],
                 search="" if searches is None else searches[place],
+                by_generated=None if generated is None else generated[place],
             )
             for place in shoppers
         ]
@@ -284,11 +298,12 @@ class RecallSources:
         excluded: Rows | None = None,
         when: When = NEVER,
         search: str = "",
+        by_generated: Rows | None = None,
     ) -> RankedList:
         """Items from which `shortlist` chooses: the `size` best of each source, unordered.
 
         Its further arguments are those of `shortlist`; `by_towers` are the item rows that the
-        towers recalled.
+        towers recalled, `by_generated` those that were generated, None for none.
         """
         by_history = self._by_history(
             history if uses_neighbours else history[:0], interaction_codes, when, forgotten=True
@@ -300,6 +315,7 @@ class RecallSources:
         best = np.lexsort((self.preference[counted], -scores))
         by_neighbours = current[best][current[best] >= 0][:size].astype(np.int32)
         by_own = by_neighbours[:0]
+        by_generated = by_own if by_generated is None else by_generated
         if self.own_weight:
             by_own = self._own_items(*by_history.own, self.index.origins(left), size, allowed)
         when = when if uses_neighbours else NEVER
@@ -312,7 +328,7 @@ class RecallSources:
         if words is not None:
             by_words = self._best_words(words, left, size, allowed)
         rows = by_towers
-        for recalled in (by_neighbours, by_sales, by_own, by_words):
+        for recalled in (by_neighbours, by_sales, by_own, by_words, by_generated):
             rows = np.concatenate([rows, recalled[~np.isin(recalled, rows)]])
         return replace(
             self._scored(embedding, rows, by_history, when, words),
@@ -321,6 +337,7 @@ class RecallSources:
             by_sales=np.isin(rows, by_sales),
             by_own=np.isin(rows, by_own),
             by_words=np.isin(rows, by_words),
+            by_generated=np.isin(rows, by_generated),
         )
 
     @staticmethod
@@ -403,9 +420,11 @@ class RecallSources:
         own: Scores,
         words: Scores | None = None,
         *,
+        generated: Scores | None = None,
         weight: float | Scores | None = None,
         sales_weight: float | Scores | None = None,
         own_weight: float | Scores | None = None,
+        generated_weight: float | Scores | None = None,
     ) -> Scores:
         """(items,): logits that order a shortlist; (merges, items) for several weights.
 
@@ -415,9 +434,11 @@ class RecallSources:
             sales: (items,) purchases in the window of the best sellers.
             own: (items,) amounts that the shopper had before.
             words: (items,) scores by the words of a search; None without one.
+            generated: (items,) probabilities of being the next item; None if none is generated.
             weight: Weight of the neighbour lists, one or (merges, 1); by default as configured.
             sales_weight: Weight of the best sellers, likewise.
             own_weight: Weight of what the shopper had before, likewise.
+            generated_weight: Weight of the generated items, likewise.
         """
         weight = self.config.weight if weight is None else weight
         sales_weight = self.sales_weight if sales_weight is None else sales_weight
@@ -431,6 +452,9 @@ class RecallSources:
             logits = logits + own_weight * own_logits(own)
         if words is not None:
             logits = logits + self.words_weight * words
+        if self.generated is not None and generated is not None:
+            of_generated = self.generated.weight if generated_weight is None else generated_weight
+            logits = logits + of_generated * generated_logits(generated)
         scores: Scores = logits.astype(np.float32)
         return scores
 
@@ -443,6 +467,7 @@ class RecallSources:
         if self.own_weight is not None:
             own = own_amounts(self.index.origins(history), weights, when)
         return ByHistory(
+            items=history,
             neighbours=neighbour_scores(
                 self.neighbours, self.config, counted, weights, when, forgotten=forgotten
             ),
@@ -472,13 +497,19 @@ class RecallSources:
         sales = np.zeros(len(rows), np.float32)
         if self.sales is not None and when.now is not None:
             sales = self.sales.counts(counted, when.now).astype(np.float32)
+        generated = np.zeros(len(rows), np.float32)
+        if self.generated is not None:
+            generated = self.generated.probabilities(self.index, by_history.items, rows)
         return replace(
-            RankedList.of(rows, self.merged(cosines, shared, sales, amounts, matched)),
+            RankedList.of(
+                rows, self.merged(cosines, shared, sales, amounts, matched, generated=generated)
+            ),
             cosines=cosines,
             neighbour_scores=shared,
             sales=sales,
             own=amounts,
             words=np.zeros(len(rows), np.float32) if matched is None else matched,
+            generated=generated,
         )
 
 

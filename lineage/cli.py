@@ -35,6 +35,7 @@ PACKAGES = (
     "dataset",
     "evaluation",
     "events",
+    "generative",
     "index",
     "lineage",
     "profiles",
@@ -56,13 +57,13 @@ def run_stage(stage: str, config_type: type[Any], build: Build) -> None:
     A user's mistake ends the program with status 2 and one message.
 
     Args:
-        stage: Path of the stage in `STAGES`.
+        stage: Path of the stage.
         config_type: Frozen dataclass of the stage's options.
         build: Makes the stage. It imports slow modules when it is called, so that `--help` and an
             up-to-date stage take no time.
     """
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    made = STAGES[stage]
+    made = stage_named(stage)
     parser = OptionParser(prog=f"python -m {made.module}", description=made.about)
     parser.add_config(f"{PurePath(stage).name}.yaml")
     parser.add_argument(

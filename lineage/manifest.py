@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
-from lineage.stages import BESIDE, DATA, FORMAT, LAST, STAGES, stage_named
+from lineage.stages import CLASSIFIER, DATA, FORMAT, LAST, STAGES, stage_named
 
 MANIFEST = "manifest.json"
 RECORD = "release.json"
@@ -245,7 +245,7 @@ def command(folder: Path, stage: str) -> str:
     dataset = root.name
     if path == DATA and dataset != "ml-100k":
         dataset = f"path/to/{dataset}"
-    if path in BESIDE:
+    if path == CLASSIFIER:
         dataset = f"path/to/{dataset} TARGET=column"
     return f"make {stage_named(path).target} DATASET={dataset}"
 

@@ -12,7 +12,7 @@ DATA, TOWERS, INDEX, RANKER = "data", "towers", "index", "ranker"
 TRIAL_TOWERS, TRIAL_INDEX = f"{TRIAL_FOLDER}/towers", f"{TRIAL_FOLDER}/index"
 SHORTLISTS = f"{TRIAL_FOLDER}/shortlists"
 LAST_TOWERS, LAST_INDEX = f"{LAST_FOLDER}/towers", f"{LAST_FOLDER}/index"
-CLASSIFIER, ANSWERS = "classifier", "answers"
+CLASSIFIER, ANSWERS, GENERATIVE = "classifier", "answers", "generative"
 
 EMBEDDINGS = "item_embeddings.npy"
 """Item embeddings, (items, dimension)."""
@@ -187,8 +187,18 @@ BESIDE: Mapping[str, Stage] = {
         format=1,
         reads_from=1,
     ),
+    GENERATIVE: Stage(
+        path=GENERATIVE,
+        about="Learn semantic ids, and train a decoder that generates the next item.",
+        module="generative",
+        target="generative",
+        needs=(DATA, TRIAL_TOWERS, TRIAL_INDEX),
+        writes=("decoder.safetensors", "codes.npy"),
+        format=1,
+        reads_from=1,
+    ),
 }
-"""Stages that read a table of their own, by path; a release holds those that are there."""
+"""Optional stages by path; a release holds those that are there."""
 
 
 def stage_named(name: str) -> Stage:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from dataset.clock import NEVER, When
+from generative.artifact import load_generated
 from index.arrays import Rows, Scores
 from index.ranked_list import RankedList
 from index.recall_sources import RecallSources
@@ -73,10 +74,14 @@ class Retriever:
 
     @classmethod
     def load(cls, root: Path) -> "Retriever":
-        """Load the towers and the recall sources of a dataset's finished stages."""
+        """Load the towers and the recall sources of a dataset's finished stages.
+
+        A decoder recalls items, too, where there is one and it pays (`generative`).
+        """
         user_tower = UserTower.load(root / TOWERS)
         texts = TextEncoder.beside(root / TOWERS, user_tower)
-        return cls(user_tower=user_tower, texts=texts, sources=RecallSources.load(root))
+        sources = replace(RecallSources.load(root), generated=load_generated(root))
+        return cls(user_tower=user_tower, texts=texts, sources=sources)
 
     def embed_all(
         self, shoppers: Sequence[ResolvedShopper], stage_times: dict[str, float]
@@ -234,6 +239,7 @@ def _beside(given: RankedList, shortlist: RankedList) -> RankedList:
             "own",
             "words",
             "shortlist_scores",
+            "generated",
         )
     }
     return replace(given, **columns, shortlist=shortlist)

@@ -136,6 +136,7 @@ def _rescored(
         by_sales=ranked_list.by_sales,
         by_own=ranked_list.by_own & (rescored.own > 0),
         by_words=ranked_list.by_words,
+        by_generated=ranked_list.by_generated,
         shortlist=None if shortlist is None else _rescored(cascade, user, shopper, shortlist),
     )
 
