@@ -1,6 +1,7 @@
 """The decoder: a causal transformer over histories, and a network that writes an item's codes."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,18 +18,16 @@ class Writer(nn.Module):
 
     def __init__(self, width: int, size: int, dropout: float) -> None:
         super().__init__()
-        self.network = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, 2 * width),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(2 * width, width),
-        )
-        self.out = nn.Sequential(nn.LayerNorm(width), nn.Dropout(dropout), nn.Linear(width, size))
+        self.norm, self.last_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.widened, self.added = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+        self.code_vectors = nn.Linear(width, size)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, states: Tensor) -> Tensor:
         """(rows, size) logits; states (rows, width)."""
-        return self.out(states + self.network(states))  # type: ignore[no-any-return]
+        added = self.added(self.dropout(functional.gelu(self.widened(self.norm(states)))))
+        logits: Tensor = self.code_vectors(self.dropout(self.last_norm(states + added)))
+        return logits
 
 
 class Decoder(nn.Module):
@@ -71,19 +70,24 @@ class Decoder(nn.Module):
         )
         self.writers = nn.ModuleList(Writer(width, size, dropout) for size in sizes)
         for embedding in (*self.read, *self.written, self.positions):
-            nn.init.normal_(embedding.weight, std=0.02)
+            nn.init.normal_(cast("nn.Embedding", embedding).weight, std=0.02)
+
+    def _writer(self, level: int) -> Writer:
+        return cast("Writer", self.writers[level])
 
     @torch.no_grad()
     def _add_nothing_but_the_mean(self) -> None:
         """Let the first layer add the mean of the items so far, and everything else nothing."""
-        added = [self.positions.weight]
-        for layer in self.layers:
+        layers = [cast("nn.TransformerEncoderLayer", layer) for layer in self.layers]
+        added: list[Tensor] = [self.positions.weight]
+        for layer in layers:
             added += [*layer.self_attn.out_proj.parameters(), *layer.linear2.parameters()]
-        for writer in self.writers:
-            added += writer.network[-1].parameters()
+        for level in range(len(self.writers)):
+            added += self._writer(level).added.parameters()
         for weights in added:
             weights.zero_()
-        attention, width = self.layers[0].self_attn, self.positions.embedding_dim
+        attention, width = layers[0].self_attn, self.positions.embedding_dim
+        assert attention.in_proj_weight is not None
         attention.in_proj_weight.copy_(torch.eye(width).repeat(3, 1))
         attention.in_proj_weight[: 2 * width] *= 0.02  # queries and keys: almost equal attention
         attention.out_proj.weight.copy_(torch.eye(width) / width**0.5)  # undoes the norm's scale
@@ -100,9 +104,9 @@ class Decoder(nn.Module):
         """
         self._add_nothing_but_the_mean()
         for level, means in enumerate(centroids):
-            self.read[level].weight.copy_(means)
-            self.written[level].weight.copy_(-means)
-            self.writers[level].out[-1].weight.copy_(means)
+            cast("nn.Embedding", self.read[level]).weight.copy_(means)
+            cast("nn.Embedding", self.written[level]).weight.copy_(-means)
+            self._writer(level).code_vectors.weight.copy_(means)
 
     def states(self, codes: Tensor) -> Tensor:
         """(histories, items, width) state after each item; (histories, items, levels) codes.
@@ -115,11 +119,11 @@ class Decoder(nn.Module):
         mask = nn.Transformer.generate_square_subsequent_mask(len(places), device=codes.device)
         for layer in self.layers:
             hidden = layer(hidden, src_mask=mask, is_causal=True)
-        return hidden
+        return cast("Tensor", hidden)
 
     def logits(self, states: Tensor, level: int) -> Tensor:
         """(rows, codes) logits of the code of a level; states after the codes before it."""
-        return self.writers[level](states)  # type: ignore[no-any-return]
+        return self._writer(level)(states)  # type: ignore[no-any-return]
 
     def advance(self, states: Tensor, level: int, codes: Tensor) -> Tensor:
         """(rows, width) states after a code of a level was written."""

@@ -60,11 +60,12 @@ class GenerativeModule(LightningModule):
     def generator(self) -> Generator:
         """Generates with the averaged weights."""
         self.average.eval()
-        return Generator(decoder=self.average, codes=self.codes, trie=self.trie)
+        return Generator(decoder=self.average, codes=self.get_buffer("codes"), trie=self.trie)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """Mean negative log-likelihood of the targets, nats."""
-        states = self.model.states(self.codes[batch.items]).flatten(0, 1)[batch.places]
+        histories = self.get_buffer("codes")[batch.items]
+        states = self.model.states(histories).flatten(0, 1)[batch.places]
         loss = self.likelihoods(states, batch.targets).neg().mean()
         self.log("train/loss", loss, prog_bar=True)
         return loss
@@ -72,7 +73,7 @@ class GenerativeModule(LightningModule):
     def likelihoods(self, states: Tensor, targets: Tensor) -> Tensor:
         """(targets,) log probability of each item after the state before it."""
         total = torch.zeros(len(targets), device=states.device)
-        codes = self.codes[targets]
+        codes = self.get_buffer("codes")[targets]
         for level in range(self.trie.depth):
             chosen = self.get_buffer(f"several{level}")[targets].nonzero()[:, 0]
             if len(chosen):
@@ -110,7 +111,8 @@ class GenerativeModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW, whose weight decay leaves embeddings, biases and norms alone, after a warm-up."""
-        decayed, others = [], []
+        decayed: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for module in self.model.modules():
             for name, weights in module.named_parameters(recurse=False):
                 matrix = weights.ndim > 1 and not isinstance(module, nn.Embedding)

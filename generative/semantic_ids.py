@@ -72,6 +72,7 @@ def _centroids(vectors: Scores, size: int, seed: int) -> Scores:
         max_points_per_centroid=256,
     )
     clustering.train(vectors)
+    assert clustering.centroids is not None
     means: Scores = clustering.centroids
     return means
 

@@ -32,7 +32,7 @@ def generator(codes):
     for embedding in (*decoder.read, *decoder.written):
         torch.nn.init.normal_(embedding.weight)
     for writer in decoder.writers:
-        torch.nn.init.normal_(writer.out[-1].weight)
+        torch.nn.init.normal_(writer.code_vectors.weight)
     return Generator(
         decoder=decoder.requires_grad_(requires_grad=False),
         codes=torch.from_numpy(codes.astype(np.int64)),
