@@ -19,15 +19,15 @@ class GenerativeConfig:
     """Attention heads of a layer."""
     history_length: int = 50
     """Most items of a history, the newest."""
-    dropout: float = 0.3
+    dropout: float = 0.2
     """Probability of zeroing an activation in training."""
-    averaging: float = 0.995
+    averaging: float = 0.99
     """Decay of the moving average of the weights, which gives the final decoder."""
     max_epochs: int = 30
     """Most epochs; early stopping may end the training earlier."""
     patience: int = 3
     """Epochs without a better NDCG@10 of validation users before training stops."""
-    batch_size: int = 2_048
+    batch_size: int = 1_024
     """Items of the histories of a step."""
     learning_rate: float = 1.0e-3
     """Peak learning rate."""
