@@ -42,19 +42,24 @@ def live(release, tmp_path):
     return live_release(folder)
 
 
-@pytest.mark.slow
-def test_a_release_upserts_and_searches_in_any_folder_without_backbone_and_network(
-    build_release, shop, tiny_bert, tmp_path, monkeypatch, run_script
-):
+@pytest.fixture
+def without_backbone(build_release, shop, tiny_bert, tmp_path):
+    """A release; the backbone that its configuration names is gone, and so are its stages."""
     backbone = shutil.copytree(tiny_bert, tmp_path / "backbone")
     root = build_release(tmp_path / "shop", shop, backbone=backbone)
     publish(root, tmp_path / "releases" / "shop", PublishConfig())
     shutil.rmtree(backbone)
     shutil.rmtree(root)
+    return live_release(tmp_path / "releases" / "shop")
+
+
+@pytest.mark.slow
+def test_a_release_upserts_and_searches_in_any_folder_without_backbone_and_network(
+    without_backbone, monkeypatch, run_script
+):
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     script = f"import sys; sys.path.insert(0, {str(sys.path[0])!r})\n{ANSWERS}"
-
-    (answer,) = run_script(script, live_release(tmp_path / "releases" / "shop"))
+    (answer,) = run_script(script, without_backbone)
 
     assert "n1" in {item_id for item_id, _ in answer}
 
