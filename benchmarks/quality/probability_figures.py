@@ -21,6 +21,8 @@ from shortlist_client.api.request import Wishes
 
 SHOWN = 10
 WHOLE = "whole answers"
+ASKED = 200
+"""Most cases that are asked twice"""
 
 
 def calibration(own: CascadeLists, cases: Cases) -> dict[str, dict[str, Any]]:
@@ -60,11 +62,14 @@ def ranked_by_rule(
 ) -> dict[str, Any]:
     """What `shortlist: auto` costs and saves beside ranking the whole head; empty without a rule.
 
-    Every case is asked twice, one request after the other, so that both times are of one machine.
+    A sample of cases is asked twice, one request after the other, so that both times are of one
+    machine.
     """
     depth = engine.cascade.calibration.depth
     if depth is None:
         return {}
+    chosen = np.sort(np.random.default_rng(config.seed).permutation(len(cases))[:ASKED])
+    cases, lists = cases.select(chosen), own.cascade[chosen]
     row_of = {item_id: row for row, item_id in enumerate(data.item_ids)}
     engines = {"whole": replace(engine, depth=None), "auto": replace(engine, depth=depth)}
     milliseconds, counts = {name: list[float]() for name in engines}, list[int]()
@@ -77,10 +82,11 @@ def ranked_by_rule(
         counts.append(answer.coverage.ranked)
         shown[case, : len(answer.items)] = [row_of[item.item_id] for item in answer.items]
     options: dict[str, Any] = {"users": cases.user_rows, "seed": config.seed}
-    whole = ndcg(own.cascade, cases.targets, SHOWN, cases.gains)
+    whole = ndcg(lists, cases.targets, SHOWN, cases.gains)
     by_rule = ndcg(shown, cases.targets, SHOWN, cases.gains)
     times = {name: float(np.median(taken)) for name, taken in milliseconds.items()}
     return {
+        "cases": len(cases),
         "rule": depth.rule,
         "value": depth.value,
         "mean ranked": float(np.mean(counts)),

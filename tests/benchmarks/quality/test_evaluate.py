@@ -90,6 +90,7 @@ def test_the_report_says_whether_probabilities_are_right(report, engine):
 def test_auto_reaches_what_the_report_says(report, engine):
     auto = json.loads((report[1] / "report.json").read_text())["auto"]
 
+    assert 1 <= auto["cases"] <= 200
     assert auto["rule"] == engine.cascade.calibration.depth.rule
     assert 1 <= auto["mean ranked"] <= auto["of"] == engine.ranked
     assert auto["ndcg@10 of the whole"] == report[0].systems["cascade"]["ndcg@10"]
