@@ -58,7 +58,7 @@ def parser() -> OptionParser:
         description=f"{BESIDE[CLASSIFIER].about} `python -m classifier apply` fills in what a "
         "table lacks; `python -m classifier watch` raises alarms when labels change.",
     )
-    made.commands = (APPLY,)
+    made.commands = (APPLY, WATCH)
     made.add_config("classifier.yaml")
     made.add_argument(
         "--dataset", required=True, help="folder with items, or a Parquet, CSV or JSON Lines file"

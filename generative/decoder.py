@@ -123,11 +123,13 @@ class Decoder(nn.Module):
 
     def logits(self, states: Tensor, level: int) -> Tensor:
         """(rows, codes) logits of the code of a level; states after the codes before it."""
-        return self._writer(level)(states)  # type: ignore[no-any-return]
+        logits: Tensor = self._writer(level)(states)
+        return logits
 
     def advance(self, states: Tensor, level: int, codes: Tensor) -> Tensor:
         """(rows, width) states after a code of a level was written."""
-        return states + self.written[level](codes)  # type: ignore[no-any-return]
+        longer: Tensor = states + self.written[level](codes)
+        return longer
 
 
 def log_probabilities(logits: Tensor, continuing: Tensor) -> Tensor:

@@ -40,9 +40,8 @@ def learn_semantic_ids(
         popularity: (items,) purchases; of items with equal codes the most popular is the first.
         seed: Seed of k-means.
 
-    Source: Rajput et al., "Recommender systems with generative retrieval", NeurIPS 2023, with
-    k-means in the place of the RQ-VAE, as in Lee et al., "Autoregressive image generation using
-    residual quantization", CVPR 2022.
+    Source: Rajput et al., "Recommender systems with generative retrieval", NeurIPS 2023. Their
+    RQ-VAE is trained; here each level is k-means of what the levels before it left.
     """
     left = np.ascontiguousarray(vectors, np.float32)
     codes, centroids = [], []

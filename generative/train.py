@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backbone.training import training_folder
-from dataset.arrays import load_dataset
+from dataset.arrays import Dataset, load_dataset
 from dataset.config import NOTES
 from dataset.validation_users import ValidationUsers
 from generative.artifact import WEIGHT, save_generator
@@ -57,7 +57,7 @@ def train(config: GenerativeConfig, root: Path, folder: Path) -> Mapping[str, An
         ArtifactError: an input cannot be read.
     """
     data = load_dataset(root / DATA)
-    ids = semantic_ids(config, root)
+    ids = semantic_ids(config, root, data)
     identity = [read_manifest(root / path, path).fingerprint for path in (DATA, TRIAL_TOWERS)]
     trial_folder, refit_folder = (
         training_folder(root, f"{GENERATIVE}-{part}", asdict(config), *identity)
@@ -65,7 +65,7 @@ def train(config: GenerativeConfig, root: Path, folder: Path) -> Mapping[str, An
     )
     stop = ValidationUsers.of(data).stop.sample(config.valid_users, 0)
     module, fitted = fit_decoder(config, data, ids, trial_folder, valid=stop if len(stop) else None)
-    weight_facts = weighed(config, root, module.generator)
+    weight_facts = weighed(config, root, data, module.generator)
     refit = replace(config, max_epochs=fitted.epochs)
     module, _ = fit_decoder(refit, data.for_refit(), ids, refit_folder)
     save_generator(folder, module.generator)
@@ -79,24 +79,26 @@ def train(config: GenerativeConfig, root: Path, folder: Path) -> Mapping[str, An
     }
 
 
-def semantic_ids(config: GenerativeConfig, root: Path) -> SemanticIds:
+def semantic_ids(config: GenerativeConfig, root: Path, data: Dataset) -> SemanticIds:
     """Semantic ids of all items, from the trial's item embeddings."""
     vectors = np.load(root / TRIAL_TOWERS / EMBEDDINGS).astype(np.float32)
     return learn_semantic_ids(
         reduced(vectors, config.width),
         levels=config.levels,
         size=config.codes,
-        popularity=np.asarray(load_dataset(root / DATA).popularity),
+        popularity=np.asarray(data.popularity),
         seed=config.seed,
     )
 
 
-def weighed(config: GenerativeConfig, root: Path, generator: Generator) -> dict[str, Any]:
+def weighed(
+    config: GenerativeConfig, root: Path, data: Dataset, generator: Generator
+) -> dict[str, Any]:
     """The weight of the source, chosen by validation users unless it is given, and their recall."""
     towers = root / TRIAL_TOWERS
     if config.weight is not None:
         return {WEIGHT: config.weight, NOTES: []}
-    cases = load_dataset(root / DATA).cases("valid").at(np.load(towers / WEIGHING_CASES))
+    cases = data.cases("valid").at(np.load(towers / WEIGHING_CASES))
     alone = np.flatnonzero([not cases.search(case) for case in range(len(cases))])
     chosen = alone[np.random.default_rng(0).permutation(len(alone))[: config.valid_users]]
     if not len(chosen):
