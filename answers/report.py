@@ -43,15 +43,6 @@ def write_report(folder: Path, report: AnswersReport) -> None:
             partial.write_text(text, encoding="utf-8")
 
 
-def is_up_to_date(folder: Path, made_from: Mapping[str, str]) -> bool:
-    """Whether a folder holds a complete report with the same `made_from`."""
-    try:
-        content = json.loads((folder / JSON).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return content.get("made_from") == dict(made_from) and (folder / HTML).is_file()
-
-
 def as_json(report: AnswersReport) -> dict[str, Any]:
     """The report as plain values."""
     figures = report.figures

@@ -10,9 +10,10 @@ from rich.console import Console
 from answers.artifact import Answers
 from answers.measure import measured
 from answers.questions import Questions
-from answers.report import HTML, AnswersReport, is_up_to_date, table, write_report
+from answers.report import HTML, JSON, AnswersReport, table, write_report
 from answers.train import Faq
 from dataset.arrays import load_dataset
+from evaluation.page import is_up_to_date
 from lineage.manifest import read_manifest
 from lineage.stages import ANSWERS, DATA
 
@@ -34,7 +35,7 @@ def reported(root: Path, reports: Path, faq: Faq, config: Mapping[str, Any], com
     """
     manifest = read_manifest(root / ANSWERS, ANSWERS)
     made_from = {ANSWERS: manifest.fingerprint}
-    if is_up_to_date(reports, made_from):
+    if is_up_to_date(reports / HTML, reports / JSON, made_from):
         logger.info("the report is up to date in %s", reports)
         return
     questions = Questions.of(load_dataset(faq.root / DATA), "test", faq.unlabelled.get("test", ()))

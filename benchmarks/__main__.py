@@ -7,8 +7,8 @@ from rich.console import Console
 
 from benchmarks.command import configuration, folders, parser
 from benchmarks.quality.config import BenchConfig
-from benchmarks.report.report import is_up_to_date
 from benchmarks.report.tables import results_table
+from evaluation.page import is_up_to_date
 from lineage.cli import configure_logging, reported_errors
 
 logger = logging.getLogger("benchmarks")
@@ -25,7 +25,9 @@ def main() -> None:
     with reported_errors():
         config = configuration(options, BenchConfig)
         root, folder = folders(options)
-        if is_up_to_date(folder, made_from(config, options.dataset, root)):
+        if is_up_to_date(
+            folder / "report.html", folder / "report.json", made_from(config, options.dataset, root)
+        ):
             logger.info("report is up to date: %s", folder / "report.html")
             return
         report = benchmark(config, options.dataset, root, folder)

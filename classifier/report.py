@@ -48,15 +48,6 @@ def write_report(folder: Path, report: ClassificationReport) -> None:
             partial.write_text(text, encoding="utf-8")
 
 
-def is_up_to_date(folder: Path, made_from: Mapping[str, str]) -> bool:
-    """Whether a folder holds a complete report with the same `made_from`."""
-    try:
-        content = json.loads((folder / JSON).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return content.get("made_from") == dict(made_from) and (folder / HTML).is_file()
-
-
 def as_json(report: ClassificationReport) -> dict[str, Any]:
     """The report as plain values; the figures of the first target also stand at the top."""
     targets = {figures.name: _as_json(figures) for figures in report.figures}

@@ -10,8 +10,9 @@ from rich.console import Console
 from classifier.division import Division, divided
 from classifier.measure import measured
 from classifier.predict import Classifier
-from classifier.report import HTML, ClassificationReport, is_up_to_date, tables, write_report
+from classifier.report import HTML, JSON, ClassificationReport, tables, write_report
 from dataset.labelled_texts import LabelledTexts
+from evaluation.page import is_up_to_date
 from lineage.manifest import read_manifest
 from lineage.processes import writes
 from lineage.stages import CLASSIFIER
@@ -37,7 +38,7 @@ def reported(
     """
     manifest = read_manifest(root / CLASSIFIER, CLASSIFIER)
     made_from = {CLASSIFIER: manifest.fingerprint}
-    if not writes() or is_up_to_date(reports, made_from):
+    if not writes() or is_up_to_date(reports / HTML, reports / JSON, made_from):
         logger.info("the report is up to date in %s", reports)
         return
     table = read()

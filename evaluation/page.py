@@ -1,6 +1,9 @@
 """Renders pages of figures in one style, each a single file."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -20,3 +23,19 @@ def environment(folder: Path) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def is_up_to_date(page: Path, figures: Path, made_from: Mapping[str, Any]) -> bool:
+    """Whether both files of a report are there, made from the same.
+
+    Args:
+        page: The page for people.
+        figures: The same as JSON, with `made_from`.
+        made_from: What decides the figures, such as fingerprints and options.
+    """
+    try:
+        content = json.loads(figures.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    same: bool = content.get("made_from") == json.loads(json.dumps(made_from))
+    return same and page.is_file()

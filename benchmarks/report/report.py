@@ -180,16 +180,6 @@ def write_report(folder: Path, report: Report) -> None:
             partial.write_text(text, encoding="utf-8")
 
 
-def is_up_to_date(folder: Path, made_from: Mapping[str, Any]) -> bool:
-    """Whether a folder holds a complete report with the same `made_from`."""
-    try:
-        content = json.loads((folder / "report.json").read_text())
-    except (OSError, ValueError):
-        return False
-    same = content.get("made_from") == json.loads(json.dumps(made_from))
-    return same and (folder / "report.html").is_file()
-
-
 def as_json(report: Report) -> dict[str, Any]:
     """The report's figures without examples and without empty optional parts."""
     always = ("dataset", "users", "cases", "history", "split", "notes", "systems", "seconds")

@@ -10,8 +10,8 @@ from benchmarks.quality.evaluate import benchmark, made_from
 from benchmarks.quality.figures import head_ranked, slices
 from benchmarks.quality.systems import evaluated_cases
 from benchmarks.quality.timed_peers import TIMED_PEERS
-from benchmarks.report.report import is_up_to_date
 from benchmarks.report.tables import results_table
+from evaluation.page import is_up_to_date
 from lineage.stages import CASCADE, FIGURES
 from serving.api.request import Method, Request
 from serving.engine.engine import Engine, EngineConfig
@@ -172,9 +172,13 @@ def test_bench_config_refuses_invalid_values(option, value):
 def test_a_report_is_up_to_date_until_its_inputs_change(report, release, tmp_path):
     folder = report[1]
 
-    assert is_up_to_date(folder, made_from(CONFIG, "shop", release))
-    assert not is_up_to_date(folder, made_from(BenchConfig(max_users=24), "shop", release))
-    assert not is_up_to_date(tmp_path, made_from(CONFIG, "shop", release))
+    def is_made(folder, config):
+        files = folder / "report.html", folder / "report.json"
+        return is_up_to_date(*files, made_from(config, "shop", release))
+
+    assert is_made(folder, CONFIG)
+    assert not is_made(folder, BenchConfig(max_users=24))
+    assert not is_made(tmp_path, CONFIG)
 
 
 def test_ranking_none_equals_the_shortlist_and_ranking_all_equals_the_cascade(report):
