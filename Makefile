@@ -37,6 +37,16 @@ DEMO_CONFIG = $(if $(filter ml-100k,$(DATASET)),configs/ml-100k,configs/demo)
 ERASED = $(RELEASES)/$(NAME)/ERASED
 ARGS = --dataset '$(DATASET)' --artifacts '$(ARTIFACTS)'
 
+# The command of each stage, after `python -m`.
+IN_TURN = $(RUN) -m lineage.in_turn
+of_data = dataset --config $(data_config) $(ARGS) $(if $(call there,$(ERASED)),--erased '$(ERASED)')
+of_trial = towers.trial --config $(call config,towers) $(ARGS) + index.trial --config $(call config,index) $(ARGS) + \
+	retrieval --config $(call config,shortlists) $(ARGS)
+of_towers = towers --config $(call config,towers) $(ARGS)
+of_index = index --config $(call config,index) $(ARGS)
+of_ranker = ranker --config $(call config,ranker) $(ARGS)
+of_bench = benchmarks --config $(call config,bench) $(ARGS) --reports '$(REPORTS)'
+
 PYTEST = $(RUN) -m pytest -q -n 3 --dist worksteal
 # With these settings, a CPU that has AVX-512 or AMX computes like one that has AVX2 alone.
 AVX2 := SHORTLIST_PRECISION=fp32 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \
@@ -86,28 +96,25 @@ demo: ## Run every stage on a gift shop's sales, serve the result, ask it over g
 	@echo "report: $(REPORTS)/$(NAME)/report.html"
 
 pipeline: weights ## Run every stage in order, from raw data to the report
-	@for stage in data trial towers index ranker bench; do \
-		$(MAKE) --no-print-directory $$stage || exit $$?; done
+	@$(IN_TURN) $(of_data) + $(of_trial) + $(of_towers) + $(of_index) + $(of_ranker) + $(of_bench)
 
 data: install ## Check, clean, split and render a dataset
-	@$(RUN) -m dataset --config $(data_config) $(ARGS) $(if $(call there,$(ERASED)),--erased '$(ERASED)')
+	@$(RUN) -m $(of_data)
 
 trial: install ## Train towers on the training split and recall the ranker's shortlists
-	@$(RUN) -m towers.trial --config $(call config,towers) $(ARGS)
-	@$(RUN) -m index.trial --config $(call config,index) $(ARGS)
-	@$(RUN) -m retrieval --config $(call config,shortlists) $(ARGS)
+	@$(IN_TURN) $(of_trial)
 
 towers: trial ## Train both towers on everything before the test, embed every item
-	@$(RUN) -m towers --config $(call config,towers) $(ARGS)
+	@$(RUN) -m $(of_towers)
 
 index: install ## Build the index and tune its operating point
-	@$(RUN) -m index --config $(call config,index) $(ARGS)
+	@$(RUN) -m $(of_index)
 
 tune: install ## Rebuild the index; show recall and latency of every operating point
 	@$(RUN) -m benchmarks.index.operating_points --config $(call config,index) $(ARGS) --reports '$(REPORTS)'
 
 ranker: trial ## Train the ranker on the trial's shortlists
-	@$(RUN) -m ranker --config $(call config,ranker) $(ARGS)
+	@$(RUN) -m $(of_ranker)
 
 classify: weights ## Learn a column from texts: DATASET=folder or file, TARGET=label, TEXT=title,description
 	@$(RUN) -m classifier --config $(call config,classifier) $(ARGS) --reports '$(REPORTS)' --target '$(TARGET)' \
@@ -160,7 +167,7 @@ prune-events: install ## Delete the events that are older than DAYS
 ##@ Benchmarks
 
 bench: install ## Recall and NDCG beside the baselines; writes reports/<dataset>/
-	@$(RUN) -m benchmarks --config $(call config,bench) $(ARGS) --reports '$(REPORTS)'
+	@$(RUN) -m $(of_bench)
 
 bench-speed: install ## Encoding, training and embedding beside sentence-transformers
 	@$(PEERS)

@@ -327,17 +327,17 @@ class RecallSources:
         by_words = by_towers[:0]
         if words is not None:
             by_words = self._best_words(words, left, size, allowed)
-        rows = by_towers
-        for recalled in (by_neighbours, by_sales, by_own, by_words, by_generated):
-            rows = np.concatenate([rows, recalled[~np.isin(recalled, rows)]])
+        rows, recalled = _joined(
+            (by_towers, by_neighbours, by_sales, by_own, by_words, by_generated)
+        )
         return replace(
             self._scored(embedding, rows, by_history, when, words),
-            by_towers=np.isin(rows, by_towers),
-            by_neighbours=np.isin(rows, by_neighbours),
-            by_sales=np.isin(rows, by_sales),
-            by_own=np.isin(rows, by_own),
-            by_words=np.isin(rows, by_words),
-            by_generated=np.isin(rows, by_generated),
+            by_towers=recalled[0],
+            by_neighbours=recalled[1],
+            by_sales=recalled[2],
+            by_own=recalled[3],
+            by_words=recalled[4],
+            by_generated=recalled[5],
         )
 
     @staticmethod
@@ -511,6 +511,18 @@ class RecallSources:
             words=np.zeros(len(rows), np.float32) if matched is None else matched,
             generated=generated,
         )
+
+
+def _joined(lists: Sequence[Rows]) -> tuple[Rows, NDArray[np.bool_]]:
+    """(items,) distinct rows of lists, in their order; (lists, items) which list holds each."""
+    listed = np.concatenate(lists)
+    _, firsts, places = np.unique(listed, return_index=True, return_inverse=True)
+    order = np.argsort(firsts)
+    at = np.empty_like(order)
+    at[order] = np.arange(len(order))
+    holds = np.zeros((len(lists), len(order)), np.bool_)
+    holds[np.repeat(np.arange(len(lists)), [len(rows) for rows in lists]), at[places]] = True
+    return listed[firsts[order]], holds
 
 
 def _shortlisted(union: RankedList, size: int) -> RankedList:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ WINDOW = 14
 """Days before now whose purchases make a best seller, unless others were chosen"""
 HEAD = 1_000
 """Best sellers that are remembered of an hour"""
-HOURS = 512
+HOURS = 1024
 """Hours whose best sellers are remembered"""
 
 
@@ -41,6 +42,8 @@ class Sales:
     """The items sold, as of the last time asked"""
     _heads: dict[int, NDArray[np.int32]] = field(default_factory=dict, repr=False)
     """The first of the items sold, by hour"""
+    _by_window: dict[int, "Sales"] = field(default_factory=dict, repr=False)
+    """The sales in every window asked for, shared by all of them"""
 
     @classmethod
     def of(cls, demand: Demand, items: int, *, window: int = WINDOW) -> "Sales":
@@ -55,11 +58,16 @@ class Sales:
 
     def with_demand(self, demand: Demand, new: int = 0) -> "Sales":
         """The sales with other purchases by time, also of `new` items that the release lacks."""
-        return replace(self, demand=demand, new=new, _orders={}, _last={}, _heads={})
+        nothing: dict[str, Any] = {"_orders": {}, "_last": {}, "_heads": {}, "_by_window": {}}
+        return replace(self, demand=demand, new=new, **nothing)
 
     def with_window(self, window: int) -> "Sales":
-        """The sales in another window."""
-        return replace(self, window=window, _orders={}, _last={}, _heads={})
+        """The sales in another window; the same object when it is asked for again."""
+        self._by_window.setdefault(self.window, self)
+        if window not in self._by_window:
+            other = replace(self, window=window, _orders={}, _last={}, _heads={})
+            self._by_window[window] = other
+        return self._by_window[window]
 
     def counts(self, origins: NDArray[np.integer], now: int | None) -> NDArray[np.float64]:
         """(items,) purchases in the window before now; without times, learnt popularity.

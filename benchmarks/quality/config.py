@@ -11,6 +11,8 @@ class BenchConfig:
     """Most users of the test split that are scored; a dataset may name its users instead."""
     examples: int = 20
     """Users whose lists the report shows."""
+    timed: int = 200
+    """Cases whose requests are timed with fewer ranked candidates."""
     shrinkage: float = 20.0
     """Shrinkage of item-kNN's cosine."""
     decay: float = 0.7
@@ -21,5 +23,7 @@ class BenchConfig:
     def __post_init__(self) -> None:
         if self.max_users < 1:
             raise ValueError(f"max_users must be at least 1, got {self.max_users}")
+        if self.timed < 1:
+            raise ValueError(f"timed must be at least 1, got {self.timed}")
         if not 0 < self.decay <= 1:
             raise ValueError(f"decay must be in (0, 1], got {self.decay}")

@@ -29,8 +29,6 @@ SHORT = 3
 SHOWN = 10
 LENGTHS = (0, 10, 20, 50, 100)
 """Numbers of candidates to rank in `by_length`, if below the engine's own."""
-TIMED = 100
-"""Users whose requests are timed for each number of candidates."""
 COMPARED = (
     ("cascade", "shortlist"),
     ("cascade", "towers"),
@@ -134,7 +132,7 @@ def by_length(
     ranking; only the times are measured again.
     """
     lengths = [length for length in LENGTHS if length < engine.ranked] + [engine.ranked]
-    few = cases.select(np.arange(min(TIMED, len(cases))))
+    few = cases.select(np.arange(min(config.timed, len(cases))))
     shoppers = case_shoppers(data, few)
     wishes = Wishes(limit=10)
     figures = {}

@@ -21,8 +21,6 @@ from shortlist_client.api.request import Wishes
 
 SHOWN = 10
 WHOLE = "whole answers"
-ASKED = 200
-"""Most cases that are asked twice"""
 
 
 def calibration(own: CascadeLists, cases: Cases) -> dict[str, dict[str, Any]]:
@@ -68,7 +66,7 @@ def ranked_by_rule(
     depth = engine.cascade.calibration.depth
     if depth is None:
         return {}
-    chosen = np.sort(np.random.default_rng(config.seed).permutation(len(cases))[:ASKED])
+    chosen = np.sort(np.random.default_rng(config.seed).permutation(len(cases))[: config.timed])
     cases, lists = cases.select(chosen), own.cascade[chosen]
     row_of = {item_id: row for row, item_id in enumerate(data.item_ids)}
     engines = {"whole": replace(engine, depth=None), "auto": replace(engine, depth=depth)}

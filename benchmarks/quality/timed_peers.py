@@ -25,10 +25,10 @@ HALF_LIVES = (7.0, 30.0, 90.0, 1e9)
 EXPONENTS = (0.0, 0.5)
 """Powers of the purchases in `BOOST_DAYS` days that may multiply an item-kNN score"""
 BOOST_DAYS = 28
-CHOOSING = 1_000
+CHOOSING = 500
 """Most validation cases that choose the options"""
-KEPT_HOURS = 64
-"""Counts of all items that are kept, by hour"""
+KEPT = 1 << 23
+"""Most counts of items that are kept, of some windows and hours"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ class _Peers:
         ]
         self._knn = _fitted(data)
         self._weights = [data.weight_of_action[codes // GAPS] for codes in cases.interaction_codes]
-        self._counts = lru_cache(KEPT_HOURS)(self._count)
+        self._counts = lru_cache(max(1, KEPT // len(self._items)))(self._count)
 
     def _count(self, days: int, now: int) -> NDArray[np.int64]:
         return self._demand.between(self._items, now - days * DAY, now)

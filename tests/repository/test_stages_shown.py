@@ -1,33 +1,32 @@
 """The Makefile and the README match the graph of the stages."""
 
 import re
-
-import pytest
+import subprocess
 
 from lineage.stages import EVALUATED, STAGES
 
 
-@pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
-def test_the_makefile_target_of_a_stage_runs_its_module(pytestconfig, stage):
-    makefile = (pytestconfig.rootpath / "Makefile").read_text()
+def test_the_makefile_target_of_a_stage_runs_its_module(pytestconfig):
+    targets = [*dict.fromkeys(stage.target for stage in STAGES.values())]
 
-    recipe = re.search(rf"^{stage.target}:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    run = _modules(pytestconfig.rootpath, *targets)
 
-    assert recipe is not None
-    assert re.search(rf"-m {re.escape(stage.module)} ", recipe[1])
+    assert {stage.module for stage in STAGES.values()} <= set(run)
 
 
 def test_the_pipeline_makes_every_stage_in_order_then_the_report(pytestconfig):
-    makefile = (pytestconfig.rootpath / "Makefile").read_text()
-    targets = [*dict.fromkeys(stage.target for stage in EVALUATED.values()), "bench"]
+    run = _modules(pytestconfig.rootpath, "pipeline")
 
-    loop = re.search(r"^pipeline:.*\n\t@for stage in (.+); do", makefile, re.MULTILINE)
-    phony = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)$", makefile, re.MULTILINE)
+    evaluated = [stage.module for stage in EVALUATED.values()]
+    assert [*run] == ["dataset.prepare.download", "lineage.in_turn", *evaluated, "benchmarks"]
 
-    assert loop is not None
-    assert loop[1].split() == targets
-    assert phony is not None
-    assert set(targets) <= set(phony[1].split())
+
+def _modules(checkout, *targets):
+    """The modules that `make` would run for some targets, in order."""
+    made = subprocess.run(
+        ["make", "--dry-run", *targets], cwd=checkout, capture_output=True, text=True, check=True
+    )
+    return re.findall(r"(?<=-m )[\w.]+|(?<= \+ )[\w.]+|(?<=in_turn )[\w.]+", made.stdout)
 
 
 def test_the_readme_lists_the_stages(pytestconfig):
