@@ -36,13 +36,14 @@ class BM25:
     @classmethod
     def of(cls, texts: Sequence[Sequence[str]], *, k1: float, b: float) -> "BM25":
         """Index the tokens of a corpus, at least one text."""
-        tokens = [list(text) for text in texts]
-        if not any(tokens):
-            tokens[0] = [NOTHING]
         import bm25s
 
+        numbers: dict[str, int] = {}  # by first appearance: the files of two runs are equal
+        tokens = [[numbers.setdefault(token, len(numbers)) for token in text] for text in texts]
+        if not numbers:
+            tokens[0] = [numbers.setdefault(NOTHING, 0)]
         index = bm25s.BM25(k1=k1, b=b, method="lucene", dtype="float32")
-        index.index(tokens, show_progress=False, create_empty_token=False)
+        index.index((tokens, numbers), show_progress=False, create_empty_token=False)
         return cls(index=index, mean_length=float(np.mean([len(text) for text in tokens])))
 
     def save(self, folder: Path) -> None:

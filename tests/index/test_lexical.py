@@ -93,3 +93,11 @@ def test_nonsense_options_are_refused(option):
     (name,) = option
     with pytest.raises(ValueError, match=name):
         LexicalConfig(**option)
+
+
+def test_words_are_numbered_by_first_appearance_so_that_files_of_two_runs_are_equal(lexical):
+    words = list(lexical.words.index.vocab_dict)
+
+    assert words == list(
+        dict.fromkeys(word for text in TEXTS for word in lexical.analyzer.words(text))
+    )
