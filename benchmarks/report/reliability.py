@@ -12,6 +12,8 @@ OF_VALUES = "Probability of a value and how often the next item has it"
 OF_ITEMS = "Probability of an item and how often it is among the next ones"
 LARGEST = 9.0
 """Radius of the bin with most predictions, pixels"""
+ENDS = (0.05, 0.1, 0.2, 0.5, 1.0)
+"""Probabilities at which a square may end"""
 
 
 def write_picture(path: Path, attributes: Mapping[str, Mapping[str, Any]]) -> None:
@@ -33,26 +35,35 @@ def picture(title: str, figures: Mapping[str, Mapping[str, Any]], *, inline: boo
         figures: For each group, `error` and `bins` as of `evaluation.calibration`.
         inline: Whether it becomes part of an HTML page.
     """
-    squares = [
-        {
-            "left": GAP + place * (SIDE + GAP),
-            "name": name,
-            "error": of["error"],
-            "points": _points(of["bins"]),
-        }
-        for place, (name, of) in enumerate(figures.items())
-    ]
+    squares = []
+    for place, (name, of) in enumerate(figures.items()):
+        end = _end(of["bins"])
+        squares.append(
+            {
+                "left": GAP + place * (SIDE + GAP),
+                "name": name,
+                "error": of["error"],
+                "end": f"{end:g}",
+                "points": _points(of["bins"], end),
+            }
+        )
     template = environment().get_template("reliability.svg.j2")
     width = GAP + len(squares) * (SIDE + GAP)
     return template.render(title=title, squares=squares, side=SIDE, width=width, inline=inline)
 
 
-def _points(bins: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _end(bins: list[dict[str, Any]]) -> float:
+    """The least end of a square that holds every bin."""
+    most = max((max(one["predicted"], one["happened"]) for one in bins), default=0.0)
+    return next(end for end in ENDS if most <= end)
+
+
+def _points(bins: list[dict[str, Any]], end: float) -> list[dict[str, Any]]:
     most = max((one["count"] for one in bins), default=1)
     return [
         {
-            "x": 100 * one["predicted"],
-            "y": 100 - 100 * one["happened"],
+            "x": 100 * one["predicted"] / end,
+            "y": 100 - 100 * one["happened"] / end,
             "radius": 2 + (LARGEST - 2) * (one["count"] / most) ** 0.5,
             "label": f"{one['predicted']:.3f} predicted, {one['happened']:.3f} happened, "
             f"{one['count']:,} predictions",

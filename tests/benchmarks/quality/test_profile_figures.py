@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks.quality.profile_figures import FREQUENCY, Answers, ask, figures, most_frequent
-from benchmarks.report.reliability import write_picture
+from benchmarks.report.reliability import picture, write_picture
 from dataset.arrays import StringColumn, load_dataset
 from profiles.attribute_values import AttributeValues
 from serving.api.limits import Limits
@@ -73,5 +73,15 @@ def test_the_picture_has_a_square_for_each_attribute(tmp_path):
     drawn = ET.fromstring((tmp_path / "profiles.svg").read_text())
     circles = list(drawn.iter("{http://www.w3.org/2000/svg}circle"))
     assert len(circles) == 2
-    assert (circles[0].get("cx"), circles[0].get("cy")) == ("50.0%", "50.0%")
+    assert (circles[0].get("cx"), circles[0].get("cy")) == ("100.0%", "0.0%")
     assert "a &lt; b" in (tmp_path / "profiles.svg").read_text()
+
+
+def test_a_square_ends_at_the_largest_probabilities():
+    bins = [{"predicted": 0.05, "happened": 0.1, "count": 3}]
+
+    drawn = ET.fromstring(picture("items", {"first": {"error": 0.05, "bins": bins}}))
+
+    (circle,) = drawn.iter("{http://www.w3.org/2000/svg}circle")
+    assert (circle.get("cx"), circle.get("cy")) == ("50.0%", "0.0%")
+    assert [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")].count("0.1") == 2
