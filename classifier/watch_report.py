@@ -4,15 +4,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from classifier.bands import BandConfig
 from classifier.trends import Alarm, Trends
 from evaluation.page import environment
+from lineage.counted import counted
 from lineage.whole_files import replacing
 
 MOST_PICTURES = 40
@@ -50,11 +51,11 @@ def _picture(trends: Trends, series: int) -> Picture:
     texts = counts.texts[:, series]
     shares = counts.labelled[:, series] / np.maximum(texts, 1)
     low, high = judged.low[:, series], judged.high[:, series]
-    highest = 1.05 * max(float(np.nanmax(shares)), float(np.nanmax(high, initial=0))) or 1.0
+    highest = _top(shares, high)
     across = WIDTH * np.arange(len(texts)) / max(len(texts) - 1, 1)
 
-    def points(days: Sequence[int], values: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
-        up = HEIGHT * (1 - values / highest)
+    def points(days: Sequence[int], values: NDArray[np.float64]) -> list[str]:
+        up = HEIGHT * (1 - np.minimum(values / highest, 1))
         return [f"{across[day]:.1f},{up[day]:.1f}" for day in days]
 
     known = np.flatnonzero(np.isfinite(low)).tolist()
@@ -75,6 +76,16 @@ def _picture(trends: Trends, series: int) -> Picture:
         ],
         highest=highest,
     )
+
+
+def _top(shares: NDArray[np.float64], high: NDArray[np.float64]) -> float:
+    """Share at the top of a picture: room for every share, and for the band of most days.
+
+    The first bands follow from few days and may be so wide that shares would look flat.
+    """
+    bands = high[np.isfinite(high)]
+    usual = float(np.median(bands)) if len(bands) else 0.0
+    return min(1.0, 1.1 * max(float(np.nanmax(shares)), usual)) or 1.0
 
 
 def write_watch(
@@ -112,6 +123,7 @@ def write_watch(
             config=config,
             target=target,
             command=command,
+            heading=counted(len(trends.alarms), "alarm"),
             alarms=list(trends.alarms[::-1][:MOST_ROWS]),
             pictures=pictures(trends),
             size=(WIDTH, HEIGHT),
@@ -122,7 +134,7 @@ def write_watch(
 
 def shown_alarms(trends: Trends, target: str) -> None:
     """Print the newest alarms to standard error."""
-    table = Table(title=f"{target}: {len(trends.alarms):,} alarms until {trends.last_day}")
+    table = Table(title=f"{target}: {counted(len(trends.alarms), 'alarm')} until {trends.last_day}")
     for name in ("day", "label", "topic", "share", "expected", "band", "texts"):
         table.add_column(name, justify="left" if name in ("day", "label", "topic") else "right")
     for alarm in trends.alarms[::-1][:MOST_ROWS]:

@@ -13,6 +13,7 @@ from classifier.bands import BandConfig, judged, rejected
 from classifier.baselines import BaselineConfig
 from classifier.tails import two_sided, with_heavy_tails, with_light_tails
 from classifier.trends import Counts, Trends
+from classifier.watch_report import _top
 from dataset.prepare.dated_table import read_dated
 from dataset.prepare.labelled_table import labelled_files
 
@@ -239,6 +240,14 @@ def test_the_command_finds_the_day_and_writes_page_and_file(
     assert 'class="alarm"' in html
     assert 'class="band"' in html
     assert "2026-06-09" in capsys.readouterr().err
+
+
+def test_a_picture_has_room_for_shares_and_usual_bands_but_not_for_the_widest():
+    shares = np.array([0.01, 0.02, 0.2, 0.01])
+    high = np.array([np.nan, 1.0, 0.05, 0.05])
+
+    assert _top(shares, high) == pytest.approx(0.22)
+    assert _top(np.zeros(4), np.full(4, np.nan)) == 1.0
 
 
 @pytest.mark.training
