@@ -17,6 +17,10 @@ class TowersConfig:
     user_backbone: str | None = None
     """Backbone of the user tower, named as `backbone`. For `reads: items` its layers are the
     initial weights; for `reads: titles` its tokenizer also reads the titles."""
+    start_from: str | None = None
+    """Folder of another shop's finished towers, which these start from: the text backbone, the item
+    projection and the user tower, but no residuals. Backbone, dimension and `user_layers` must be
+    the same. By default the pretrained backbone alone."""
     dimension: int = 384
     """Dimension of an embedding."""
     widths: list[int] = field(default_factory=lambda: [64, 128, 256])

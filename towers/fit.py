@@ -151,6 +151,8 @@ def build_module(
 ) -> TowersModule:
     """Build the towers, encode the corpus once, and initialise both projections from its texts.
 
+    Towers that start from another shop's keep its projections; purchases are added to them.
+
     Args:
         config: Options of the towers.
         data: Items and histories.
@@ -160,6 +162,7 @@ def build_module(
         cache_below: Folder of the cached outputs of the pretrained backbone, if any.
     """
     seed_everything(config.training.seed)
+    starts = config.start_from is None  # otherwise both towers have another shop's projection
     purchases = torch.from_numpy(np.array(data.popularity))
     model = build_two_tower(
         config, purchases=purchases, actions=len(data.action_names), total_steps=steps
@@ -173,7 +176,8 @@ def build_module(
         rows = np.random.default_rng(config.training.seed).permutation(len(source.inputs.texts))
         some = module.encode_some(np.sort(rows[:SAMPLED_TEXTS]))
         module.cpu()
-        model.item_tower.fit_projection(some.cpu())
+        if starts:
+            model.item_tower.fit_projection(some.cpu())
     elif module.below is not None:
         module.encode_texts()
     else:
@@ -188,15 +192,17 @@ def build_module(
         module.texts = torch.from_numpy(texts)
     if reads_the_corpus(config, source):
         module.cpu()
-        model.item_tower.fit_projection(module.texts)
+        if starts:
+            model.item_tower.fit_projection(module.texts)
     if config.residual:
         behaviour = svd_embeddings(
             source.examples, len(purchases), dimension=config.dimension, seed=config.training.seed
         )
         model.item_tower.fit_behaviour(module.texts, behaviour)
-    if isinstance(model.user_tower, TitlesTower):
+    if starts and isinstance(model.user_tower, TitlesTower):
         start_titles_tower(model.user_tower, model.item_tower, module.texts, data.titles, config)
-    if source.examples.groups is not None and isinstance(model.user_tower, HistoryTower):
+    searched = source.examples.groups is not None
+    if starts and searched and isinstance(model.user_tower, HistoryTower):
         model.user_tower.trust_items()  # a search begins where the pretrained backbone puts it
     module.average.load_state_dict(model.state_dict())
     return module.train()

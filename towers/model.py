@@ -11,6 +11,7 @@ from towers.batches import TowersBatch
 from towers.config import TowersConfig
 from towers.history_tower import HistoryTower
 from towers.item_tower import ItemTower
+from towers.start_from import Start
 from towers.titles_tower import TitlesTower
 
 
@@ -61,7 +62,7 @@ def support(purchases: Tensor, shrinkage: float) -> Tensor:
 def build_two_tower(
     config: TowersConfig, *, purchases: Tensor, actions: int, total_steps: int
 ) -> TwoTower:
-    """Two towers that start from pretrained weights, the same unless the configuration says so.
+    """Two towers that start from pretrained weights, or from those of another shop.
 
     Args:
         config: Options of the towers.
@@ -69,20 +70,21 @@ def build_two_tower(
         actions: Number of kinds of actions in histories.
         total_steps: Steps of the training.
     """
-    training = config.training
-    item_bert = fine_tuned(
-        load_bert(config.backbone), training, layers=config.item_layers, total_steps=total_steps
+    training, start = config.training, Start.of(config)
+    item_bert = load_bert(config.backbone)
+    if start is not None:
+        start.into_backbone(start.item, item_bert)
+    item_bert = fine_tuned(item_bert, training, layers=config.item_layers, total_steps=total_steps)
+    user_bert = load_bert(
+        config.of_user,
+        dropout=training.dropout,
+        layers=config.user_layers,
+        words=config.reads == "titles",
     )
+    if start is not None:
+        start.into_backbone(start.user, user_bert)
     user_bert = fine_tuned(
-        load_bert(
-            config.of_user,
-            dropout=training.dropout,
-            layers=config.user_layers,
-            words=config.reads == "titles",
-        ),
-        training,
-        layers=training.trained_layers,
-        total_steps=total_steps,
+        user_bert, training, layers=training.trained_layers, total_steps=total_steps
     )
     user_tower: HistoryTower | TitlesTower
     if config.reads == "items":
@@ -102,4 +104,7 @@ def build_two_tower(
         residual_dropout=config.residual_dropout,
         texts_at_once=config.rows_at_once,
     )
-    return TwoTower(user_tower, item_tower, config.temperature)
+    if start is None:
+        return TwoTower(user_tower, item_tower, config.temperature)
+    start.into_towers(user_tower, item_tower)
+    return TwoTower(user_tower, item_tower, start.temperature)

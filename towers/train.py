@@ -40,6 +40,7 @@ from towers.config import TowersConfig
 from towers.fit import fit_towers
 from towers.history_tower import HistoryTower
 from towers.module import TowersModule, monitored
+from towers.start_from import require_other_shop
 from towers.untrained import notes_of_refit, notes_of_trial
 
 Shoppers = tuple[Sequence[NDArray[np.int32]], Sequence[NDArray[np.int32]], Sequence[str]]
@@ -62,6 +63,7 @@ def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     data = load_dataset(root / DATA)
     tokenizer = load_tokenizer(config.backbone)
     fingerprint = read_manifest(root / DATA, DATA).fingerprint
+    require_other_shop(config, fingerprint)
     workplace = training_folder(root, TRIAL_TOWERS, asdict(config), fingerprint)
     users = ValidationUsers.of(data)
     module, fitted = fit_towers(
