@@ -22,6 +22,7 @@ from dataset.cases import Cases
 from dataset.training_examples import training_examples
 from lineage.processes import Processes
 from towers.batches import TitleBatches, Training, WindowBatches, drawn_targets
+from towers.categories import Categories
 from towers.config import TowersConfig
 from towers.hard_negatives import HardNegatives
 from towers.history_tower import HistoryTower
@@ -49,6 +50,7 @@ def fit_towers(
     valid: Cases | None = None,
     warmup: int | None = None,
     cache_below: Path,
+    categories: Categories | None = None,
 ) -> tuple[TowersModule, FitResult]:
     """Train both towers on the training split.
 
@@ -60,6 +62,7 @@ def fit_towers(
         valid: Users whose recall@100 selects the best epoch; None selects the last one.
         warmup: Steps during which the learning rate rises; by default as configured.
         cache_below: Folder of the cached outputs of the pretrained backbone.
+        categories: Values of the items to learn, if any.
 
     Returns:
         The towers after the selected epoch, with every text encoded, and the result of the
@@ -67,11 +70,15 @@ def fit_towers(
     """
     source = training_source(config, data, text_inputs(data, tokenizer, config))
     if not len(source.examples):
-        module = build_module(config, data, source, 1, cache_below=cache_below)
+        module = build_module(
+            config, data, source, 1, cache_below=cache_below, categories=categories
+        )
         return on_device(module), untrained(module)
     loader = batches(config, source)
     steps = total_steps(loader, config.training)
-    module = build_module(config, data, source, steps, valid=valid, cache_below=cache_below)
+    module = build_module(
+        config, data, source, steps, valid=valid, cache_below=cache_below, categories=categories
+    )
     module.warmup = warmup_steps(config.training, steps) if warmup is None else warmup
     fitted = fit(
         module,
@@ -148,6 +155,7 @@ def build_module(
     *,
     valid: Cases | None = None,
     cache_below: Path | None = None,
+    categories: Categories | None = None,
 ) -> TowersModule:
     """Build the towers, encode the corpus once, and initialise both projections from its texts.
 
@@ -160,12 +168,17 @@ def build_module(
         steps: Steps of the training.
         valid: Users whose recall is monitored, if any.
         cache_below: Folder of the cached outputs of the pretrained backbone, if any.
+        categories: Values of the items to learn, if any.
     """
     seed_everything(config.training.seed)
     starts = config.start_from is None  # otherwise both towers have another shop's projection
     purchases = torch.from_numpy(np.array(data.popularity))
     model = build_two_tower(
-        config, purchases=purchases, actions=len(data.action_names), total_steps=steps
+        config,
+        purchases=purchases,
+        actions=len(data.action_names),
+        total_steps=steps,
+        categories=categories,
     )
     module = TowersModule(model, valid, source, config).to(best_device())
     bert = model.item_tower.bert

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from backbone.adapters import fine_tuned, merged
 from backbone.load import load_bert
 from towers.batches import TowersBatch
+from towers.categories import Categories, CategoryHead
 from towers.config import TowersConfig
 from towers.history_tower import HistoryTower
 from towers.item_tower import ItemTower
@@ -19,10 +20,14 @@ class TwoTower(nn.Module):
     """A user tower, an item tower, and the temperature that divides their dot products."""
 
     def __init__(
-        self, user_tower: HistoryTower | TitlesTower, item_tower: ItemTower, temperature: float
+        self,
+        user_tower: HistoryTower | TitlesTower,
+        item_tower: ItemTower,
+        temperature: float,
+        category: CategoryHead | None = None,
     ) -> None:
         super().__init__()
-        self.user_tower, self.item_tower = user_tower, item_tower
+        self.user_tower, self.item_tower, self.category = user_tower, item_tower, category
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
 
     @property
@@ -60,7 +65,12 @@ def support(purchases: Tensor, shrinkage: float) -> Tensor:
 
 
 def build_two_tower(
-    config: TowersConfig, *, purchases: Tensor, actions: int, total_steps: int
+    config: TowersConfig,
+    *,
+    purchases: Tensor,
+    actions: int,
+    total_steps: int,
+    categories: Categories | None = None,
 ) -> TwoTower:
     """Two towers that start from pretrained weights, or from those of another shop.
 
@@ -69,6 +79,7 @@ def build_two_tower(
         purchases: (items,) number of purchases of each item in the corpus.
         actions: Number of kinds of actions in histories.
         total_steps: Steps of the training.
+        categories: Values of the items to learn, if any.
     """
     training, start = config.training, Start.of(config)
     item_bert = load_bert(config.backbone)
@@ -104,7 +115,8 @@ def build_two_tower(
         residual_dropout=config.residual_dropout,
         texts_at_once=config.rows_at_once,
     )
+    category = None if categories is None else CategoryHead(categories, config.dimension)
     if start is None:
-        return TwoTower(user_tower, item_tower, config.temperature)
+        return TwoTower(user_tower, item_tower, config.temperature, category)
     start.into_towers(user_tower, item_tower)
-    return TwoTower(user_tower, item_tower, start.temperature)
+    return TwoTower(user_tower, item_tower, start.temperature, category)
