@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dataset.postings import KeywordPostings, load_postings
+from lineage.stages import DATA
+from towers.config import TowersConfig
 
 MOST = 10_000
 """Most values of an attribute"""
@@ -94,6 +96,22 @@ class Categories:
                 ("most frequent", self.held_out.tolist(), [frequent] * len(self.held_out)),
             )
         }
+
+
+def categories_of(config: TowersConfig, root: Path, items: int) -> Categories | None:
+    """The values that towers learn of a dataset's items; None if they learn none.
+
+    Args:
+        config: Options of the towers.
+        root: Folder of the dataset's stages.
+        items: Number of items.
+
+    Raises:
+        ValueError: as `Categories.of` does.
+    """
+    if not config.category:
+        return None
+    return Categories.of(root / DATA, config.category, items, seed=config.training.seed)
 
 
 class CategoryHead(nn.Module):

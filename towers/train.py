@@ -37,7 +37,7 @@ from lineage.stages import (
     WEIGHING_CASES,
 )
 from towers.artifact import save_item_tower, save_user_tower
-from towers.categories import Categories
+from towers.categories import Categories, categories_of
 from towers.config import TowersConfig
 from towers.fit import fit_towers
 from towers.history_tower import HistoryTower
@@ -67,7 +67,7 @@ def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     fingerprint = read_manifest(root / DATA, DATA).fingerprint
     require_other_shop(config, fingerprint)
     workplace = training_folder(root, TRIAL_TOWERS, asdict(config), fingerprint)
-    users, categories = ValidationUsers.of(data), _categories(config, data, root)
+    users, categories = ValidationUsers.of(data), categories_of(config, root, len(data.item_ids))
     module, fitted = fit_towers(
         config,
         data,
@@ -136,7 +136,7 @@ def _refit(
     workplace = training_folder(root, stage, asdict(config), decided.fingerprint)
     epochs = decided.facts[EPOCHS]
     config = replace(config, training=replace(config.training, max_epochs=epochs))
-    categories = _categories(config, data, root)
+    categories = categories_of(config, root, len(data.item_ids))
     module, _ = fit_towers(
         config,
         data,
@@ -199,14 +199,6 @@ def _written(
         "temperature": round(float(module.average.temperature), 4),
         "unknown_pieces": round(module.inputs.unknown, 4),
     }
-
-
-def _categories(config: TowersConfig, data: Dataset, root: Path) -> Categories | None:
-    if not config.category:
-        return None
-    return Categories.of(
-        root / DATA, config.category, len(data.item_ids), seed=config.training.seed
-    )
 
 
 def _of_held_out(

@@ -33,6 +33,7 @@ from lineage.stages import BACKBONE, DATA
 from pretraining.config import PretrainConfig
 from pretraining.source import Source
 from pretraining.train import exported, fit_backbone
+from towers.categories import categories_of
 from towers.config import TowersConfig
 from towers.fit import fit_towers
 
@@ -148,6 +149,7 @@ class Experiment:
             folder,
             valid=ValidationUsers.of(self.data).stop.sample(config.valid_users, 0),
             cache_below=self.root / "training",
+            categories=categories_of(config, self.root, len(self.data.item_ids)),
         )
         items = module.embed_items()
         untrained = Untrained.read(self.data, config, cache_below=self.root / "training")

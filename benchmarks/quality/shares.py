@@ -24,6 +24,7 @@ from evaluation.search import exact_search
 from evaluation.summary import over_trainings
 from lineage.manifest import read_manifest
 from lineage.stages import DATA
+from towers.categories import categories_of
 from towers.config import TowersConfig
 from towers.fit import fit_towers
 from towers.start_from import require_other_shop
@@ -79,6 +80,7 @@ class Shares:
             training_folder(self.root, "few", asdict(config), *self.identity, *draw),
             valid=stop if len(stop) else None,
             cache_below=self.root / "training",
+            categories=categories_of(config, self.root, len(few.item_ids)),
         )
         items = module.embed_items()
         found = []
