@@ -63,7 +63,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow gpu-check fuzz check lint format install weights data trial towers index tune \
-        ranker classify answers generative bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving soak pipeline last publish rollback \
+        ranker pretrain classify answers generative bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving soak pipeline last publish rollback \
         releases collections serve upsert delete export-events prune-events protos client-wheel lock sbom clean
 
 ##@ Setup
@@ -115,6 +115,11 @@ tune: install ## Rebuild the index; show recall and latency of every operating p
 
 ranker: trial ## Train the ranker on the trial's shortlists
 	@$(RUN) -m $(of_ranker)
+
+pretrain: weights ## Pre-train the backbone on a shop's texts and purchases, or on a table: DATASET=file TEXT=title
+	@$(if $(TEXT),,$(MAKE) --no-print-directory data)
+	@$(RUN) -m pretraining --config $(call config,pretrain) $(ARGS) $(if $(TEXT),--text '$(TEXT)') \
+		$(if $(findstring command,$(origin NAME)),--name '$(NAME)')
 
 classify: weights ## Learn a column from texts: DATASET=folder or file, TARGET=label, TEXT=title,description
 	@$(RUN) -m classifier --config $(call config,classifier) $(ARGS) --reports '$(REPORTS)' --target '$(TARGET)' \
@@ -194,8 +199,9 @@ bench-serving: install ## The server under load, beside sentence-transformers; F
 soak: install ## An hour of load on two servers of one PostgreSQL, one killed every minute: STORE=postgresql://…
 	@$(RUN) -m benchmarks.soak $(ARGS) --reports '$(REPORTS)' --store $(call path,$(STORE)) $(if $(MINUTES),--minutes $(MINUTES))
 
-bench-cold: install ## Recall of items that are new: train without 5% of them
-	@$(RUN) -m benchmarks.quality.cold --config $(call config,towers) $(ARGS) --reports '$(REPORTS)'
+bench-cold: install ## Recall of items that are new, rare or searched; PRETRAIN=configs/pretrain.yaml compares a pre-trained backbone
+	@$(RUN) -m benchmarks.quality.cold --config $(call config,towers) $(ARGS) --reports '$(REPORTS)' \
+		$(if $(PRETRAIN),--pretraining '$(PRETRAIN)')
 
 ##@ Checks
 

@@ -5,6 +5,7 @@ import json
 import logging
 import pkgutil
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from backbone.adapters import adapter_state, reallocate, restore_adapter_state
 from backbone.checkpoints import Checkpoints, last_checkpoint
 from backbone.config import LoggerConfig, TrainingConfig
 from backbone.device import best_device, seed_generators, serving_dtype
+from lineage.named_inputs import named_inputs
 from lineage.processes import Processes
 
 logger = logging.getLogger(__name__)
@@ -44,8 +46,13 @@ def total_steps(loader: DataLoader[Any], config: TrainingConfig) -> int:
 
 
 def training_folder(root: Path, stage: str, *identity: object) -> Path:
-    """Folder of a training's checkpoints; its name hashes the configuration and the inputs."""
-    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    """Folder of a training's checkpoints; its name hashes the configuration and the inputs.
+
+    Inputs are also the stages that a configuration names, such as a pre-trained backbone.
+    """
+    named = [named_inputs(part) for part in identity if isinstance(part, Mapping)]
+    known = [*identity, *filter(None, named)]
+    key = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:12]
     return root / "training" / f"{stage}-{key}"
 
 

@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from backbone.batch import Batch, pad
+from backbone.batch import Batch
+from backbone.text_parts import TextParts, in_parts
 from backbone.tokens import Ids, token_budget_batches
-from classifier.model import TextParts
 from lineage.processes import Processes
 
 PART_TOKENS = 512
@@ -74,21 +74,3 @@ class TextSource:
             numbers=torch.from_numpy(self.numbers[rows].astype(np.float32)),
             weight=torch.tensor(weight),
         )
-
-
-def in_parts(inputs: Sequence[Ids], tokens: int, pad_id: int) -> TextParts:
-    """Texts in parts of similar length.
-
-    A random batch padded to its longest text is mostly padding; in parts, little of it is.
-
-    Args:
-        inputs: Word pieces of each text, with special tokens.
-        tokens: Most padded tokens of a part.
-        pad_id: Id of the padding token.
-    """
-    lengths = np.array([len(one) for one in inputs])
-    rows = list(token_budget_batches(lengths, tokens))
-    return TextParts(
-        parts=tuple(pad([inputs[row] for row in part], pad_id) for part in rows),
-        order=torch.from_numpy(np.argsort(np.concatenate(rows))),
-    )

@@ -2,31 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from backbone.batch import Batch, TokenBatch
 from backbone.kinds import pooling_of
 from backbone.layers import token_states
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextParts(Batch):
-    """Texts in parts of similar length, each padded to its own longest text."""
-
-    parts: tuple[TokenBatch, ...]
-    order: Tensor
-    """(texts,) int64: place of each text among the texts of all parts"""
-
-    def to(self, device: torch.device) -> Self:
-        """The same texts on a device."""
-        parts = tuple(part.to(device) for part in self.parts)
-        return replace(self, parts=parts, order=self.order.to(device))
+from backbone.text_parts import TextParts
 
 
 class TextModel(nn.Module):

@@ -21,6 +21,7 @@ from lineage.manifest import (
     require_newest_format,
     writing,
 )
+from lineage.named_inputs import named_inputs
 from lineage.options import OptionParser
 from lineage.processes import writes
 from lineage.stages import STAGES, stage_named
@@ -38,6 +39,7 @@ PACKAGES = (
     "generative",
     "index",
     "lineage",
+    "pretraining",
     "profiles",
     "ranker",
     "retrieval",
@@ -138,7 +140,8 @@ def run(
         root: Folder of the dataset's stages.
         build: Makes the stage.
         force: Make the stage even if it is up to date.
-        inputs: Fingerprints of the inputs; by default those of the stages that it needs.
+        inputs: Fingerprints of the inputs; by default those of the stages that it needs. Those of
+            stages that its options name are added.
 
     Raises:
         ArtifactError: an input stage is missing or cannot be read.
@@ -147,6 +150,7 @@ def run(
         needs = stage_named(stage).needs
         inputs = {name: read_manifest(root / name, name).fingerprint for name in needs}
     options = asdict(config)
+    inputs = {**inputs, **named_inputs(options)}
     folder = root / stage
     if not force and is_up_to_date(folder, stage=stage, config=options, inputs=inputs):
         logger.info("%s is up to date in %s", stage, folder)

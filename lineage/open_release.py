@@ -16,9 +16,11 @@ from lineage.manifest import (
     require_inputs,
     verify_files,
 )
+from lineage.named_inputs import require_named_inputs
 from lineage.releases import verify_release
 from lineage.signing import SignatureError, TrustedKeys
 from lineage.stages import (
+    BACKBONE,
     BESIDE,
     CASCADE,
     INDEX,
@@ -88,11 +90,23 @@ def _states(root: Path) -> dict[str, tuple[int, int, int]]:
 def with_beside(root: Path, stages: tuple[str, ...] = CASCADE) -> tuple[str, ...]:
     """Some stages, and the optional ones that are there.
 
+    A pre-trained backbone is one of them only if a stage was made from it.
+
     Args:
         root: Folder of a dataset's stages, or of a published release.
         stages: Paths of the stages that must be there.
     """
-    return *stages, *(stage for stage in BESIDE if (root / stage / MANIFEST).is_file())
+    there = [stage for stage in BESIDE if (root / stage / MANIFEST).is_file()]
+    if BACKBONE in there and not _is_used(root, (*stages, *there)):
+        there.remove(BACKBONE)
+    return *stages, *there
+
+
+def _is_used(root: Path, stages: tuple[str, ...]) -> bool:
+    """Whether a stage that is there was made from the backbone that lies beside it."""
+    fingerprint = read_manifest(root / BACKBONE, BACKBONE).fingerprint
+    made = [stage for stage in stages if (root / stage / MANIFEST).is_file()]
+    return any(fingerprint in read_manifest(root / stage, stage).inputs.values() for stage in made)
 
 
 def open_release(
@@ -128,6 +142,8 @@ def open_release(
                 f"make it again with `{command(root / stage, stage)}`"
             )
         require_inputs(root / stage, manifest, _inputs(stage, manifests, published=published))
+        if not published:
+            require_named_inputs(root / stage, stage, manifest)
         if record is None and stage not in NOT_SERVED:
             verify_files(root / stage, manifest)
     return Release(root=root, manifests=manifests, release_id=record.release_id if record else None)

@@ -32,7 +32,8 @@ FAISS_INDEX = "index.faiss"
 NEIGHBOURS = "neighbours"
 """File name prefix of the items' neighbour lists."""
 BACKBONE = "backbone"
-"""Folder of the backbone that encodes the texts of new items: weights, configuration, tokenizer."""
+"""Folder of a backbone: weights, configuration, tokenizer. In a stage, it encodes the texts of new
+items; beside the stages, it is the pre-trained one."""
 FORMAT = 8
 """Format version of the stages whose files have not changed since."""
 FIGURES = (
@@ -167,6 +168,17 @@ holds them in the places of these."""
 STAGES: Mapping[str, Stage] = {**EVALUATED, **LAST}
 """Every stage of a release by its path; each follows its inputs."""
 BESIDE: Mapping[str, Stage] = {
+    BACKBONE: Stage(
+        path=BACKBONE,
+        about="Pre-train a backbone on a shop's texts and on what was bought together.",
+        module="pretraining",
+        target="pretrain",
+        needs=(),
+        writes=("model.safetensors", "config.json", "tokenizer.json"),
+        served=False,
+        format=1,
+        reads_from=1,
+    ),
     CLASSIFIER: Stage(
         path=CLASSIFIER,
         about="Train a classifier of texts on a table with labels or numbers.",
@@ -234,5 +246,7 @@ RETRIEVAL = with_inputs(INDEX)
 """Stages that recall a shortlist."""
 TRIAL = with_inputs(TRIAL_INDEX)
 """Stages that recall the shortlists that the ranker is trained on."""
-NOT_SERVED = frozenset(stage.path for stage in STAGES.values() if not stage.served)
+NOT_SERVED = frozenset(
+    stage.path for stage in (*STAGES.values(), *BESIDE.values()) if not stage.served
+)
 """Stages whose manifest alone is published; it proves that the other stages fit."""

@@ -17,6 +17,10 @@ class TowersConfig:
     user_backbone: str | None = None
     """Backbone of the user tower, named as `backbone`. For `reads: items` its layers are the
     initial weights; for `reads: titles` its tokenizer also reads the titles."""
+    start_from: str | None = None
+    """Folder of another shop's finished towers, which these start from: the text backbone, the item
+    projection and the user tower, but no residuals. Backbone, dimension and `user_layers` must be
+    the same. By default the pretrained backbone alone."""
     dimension: int = 384
     """Dimension of an embedding."""
     widths: list[int] = field(default_factory=lambda: [64, 128, 256])
@@ -68,6 +72,10 @@ class TowersConfig:
     rows_at_once: int | None = None
     """Packed rows, or texts, whose activations are in memory at once in training, for batches that
     exceed memory; by default the whole batch."""
+    category: str = ""
+    """Attribute of keywords, such as `brand`, that the item tower learns, too; none by default."""
+    category_weight: float = 0.1
+    """Weight of the loss of `category` beside that of purchases."""
     valid_users: int = 2_000
     """Most moments of validation users that early stopping evaluates, and most of other users that
     weigh the recall sources."""
@@ -97,6 +105,7 @@ class TowersConfig:
             "hard",
             "prior",
             "residual_shrinkage",
+            "category_weight",
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")

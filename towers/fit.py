@@ -22,6 +22,7 @@ from dataset.cases import Cases
 from dataset.training_examples import training_examples
 from lineage.processes import Processes
 from towers.batches import TitleBatches, Training, WindowBatches, drawn_targets
+from towers.categories import Categories
 from towers.config import TowersConfig
 from towers.hard_negatives import HardNegatives
 from towers.history_tower import HistoryTower
@@ -49,6 +50,7 @@ def fit_towers(
     valid: Cases | None = None,
     warmup: int | None = None,
     cache_below: Path,
+    categories: Categories | None = None,
 ) -> tuple[TowersModule, FitResult]:
     """Train both towers on the training split.
 
@@ -60,6 +62,7 @@ def fit_towers(
         valid: Users whose recall@100 selects the best epoch; None selects the last one.
         warmup: Steps during which the learning rate rises; by default as configured.
         cache_below: Folder of the cached outputs of the pretrained backbone.
+        categories: Values of the items to learn, if any.
 
     Returns:
         The towers after the selected epoch, with every text encoded, and the result of the
@@ -67,11 +70,15 @@ def fit_towers(
     """
     source = training_source(config, data, text_inputs(data, tokenizer, config))
     if not len(source.examples):
-        module = build_module(config, data, source, 1, cache_below=cache_below)
+        module = build_module(
+            config, data, source, 1, cache_below=cache_below, categories=categories
+        )
         return on_device(module), untrained(module)
     loader = batches(config, source)
     steps = total_steps(loader, config.training)
-    module = build_module(config, data, source, steps, valid=valid, cache_below=cache_below)
+    module = build_module(
+        config, data, source, steps, valid=valid, cache_below=cache_below, categories=categories
+    )
     module.warmup = warmup_steps(config.training, steps) if warmup is None else warmup
     fitted = fit(
         module,
@@ -148,8 +155,11 @@ def build_module(
     *,
     valid: Cases | None = None,
     cache_below: Path | None = None,
+    categories: Categories | None = None,
 ) -> TowersModule:
     """Build the towers, encode the corpus once, and initialise both projections from its texts.
+
+    Towers that start from another shop's keep its projections; purchases are added to them.
 
     Args:
         config: Options of the towers.
@@ -158,11 +168,17 @@ def build_module(
         steps: Steps of the training.
         valid: Users whose recall is monitored, if any.
         cache_below: Folder of the cached outputs of the pretrained backbone, if any.
+        categories: Values of the items to learn, if any.
     """
     seed_everything(config.training.seed)
+    starts = config.start_from is None  # otherwise both towers have another shop's projection
     purchases = torch.from_numpy(np.array(data.popularity))
     model = build_two_tower(
-        config, purchases=purchases, actions=len(data.action_names), total_steps=steps
+        config,
+        purchases=purchases,
+        actions=len(data.action_names),
+        total_steps=steps,
+        categories=categories,
     )
     module = TowersModule(model, valid, source, config).to(best_device())
     bert = model.item_tower.bert
@@ -173,7 +189,8 @@ def build_module(
         rows = np.random.default_rng(config.training.seed).permutation(len(source.inputs.texts))
         some = module.encode_some(np.sort(rows[:SAMPLED_TEXTS]))
         module.cpu()
-        model.item_tower.fit_projection(some.cpu())
+        if starts:
+            model.item_tower.fit_projection(some.cpu())
     elif module.below is not None:
         module.encode_texts()
     else:
@@ -188,15 +205,17 @@ def build_module(
         module.texts = torch.from_numpy(texts)
     if reads_the_corpus(config, source):
         module.cpu()
-        model.item_tower.fit_projection(module.texts)
+        if starts:
+            model.item_tower.fit_projection(module.texts)
     if config.residual:
         behaviour = svd_embeddings(
             source.examples, len(purchases), dimension=config.dimension, seed=config.training.seed
         )
         model.item_tower.fit_behaviour(module.texts, behaviour)
-    if isinstance(model.user_tower, TitlesTower):
+    if starts and isinstance(model.user_tower, TitlesTower):
         start_titles_tower(model.user_tower, model.item_tower, module.texts, data.titles, config)
-    if source.examples.groups is not None and isinstance(model.user_tower, HistoryTower):
+    searched = source.examples.groups is not None
+    if starts and searched and isinstance(model.user_tower, HistoryTower):
         model.user_tower.trust_items()  # a search begins where the pretrained backbone puts it
     module.average.load_state_dict(model.state_dict())
     return module.train()

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 from backbone.adapters import fine_tuned, merged
 from backbone.load import load_bert
 from towers.batches import TowersBatch
+from towers.categories import Categories, CategoryHead
 from towers.config import TowersConfig
 from towers.history_tower import HistoryTower
 from towers.item_tower import ItemTower
+from towers.start_from import Start
 from towers.titles_tower import TitlesTower
 
 
@@ -18,10 +20,14 @@ class TwoTower(nn.Module):
     """A user tower, an item tower, and the temperature that divides their dot products."""
 
     def __init__(
-        self, user_tower: HistoryTower | TitlesTower, item_tower: ItemTower, temperature: float
+        self,
+        user_tower: HistoryTower | TitlesTower,
+        item_tower: ItemTower,
+        temperature: float,
+        category: CategoryHead | None = None,
     ) -> None:
         super().__init__()
-        self.user_tower, self.item_tower = user_tower, item_tower
+        self.user_tower, self.item_tower, self.category = user_tower, item_tower, category
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
 
     @property
@@ -59,30 +65,37 @@ def support(purchases: Tensor, shrinkage: float) -> Tensor:
 
 
 def build_two_tower(
-    config: TowersConfig, *, purchases: Tensor, actions: int, total_steps: int
+    config: TowersConfig,
+    *,
+    purchases: Tensor,
+    actions: int,
+    total_steps: int,
+    categories: Categories | None = None,
 ) -> TwoTower:
-    """Two towers that start from pretrained weights, the same unless the configuration says so.
+    """Two towers that start from pretrained weights, or from those of another shop.
 
     Args:
         config: Options of the towers.
         purchases: (items,) number of purchases of each item in the corpus.
         actions: Number of kinds of actions in histories.
         total_steps: Steps of the training.
+        categories: Values of the items to learn, if any.
     """
-    training = config.training
-    item_bert = fine_tuned(
-        load_bert(config.backbone), training, layers=config.item_layers, total_steps=total_steps
+    training, start = config.training, Start.of(config)
+    item_bert = load_bert(config.backbone)
+    if start is not None:
+        start.into_backbone(start.item, item_bert)
+    item_bert = fine_tuned(item_bert, training, layers=config.item_layers, total_steps=total_steps)
+    user_bert = load_bert(
+        config.of_user,
+        dropout=training.dropout,
+        layers=config.user_layers,
+        words=config.reads == "titles",
     )
+    if start is not None:
+        start.into_backbone(start.user, user_bert)
     user_bert = fine_tuned(
-        load_bert(
-            config.of_user,
-            dropout=training.dropout,
-            layers=config.user_layers,
-            words=config.reads == "titles",
-        ),
-        training,
-        layers=training.trained_layers,
-        total_steps=total_steps,
+        user_bert, training, layers=training.trained_layers, total_steps=total_steps
     )
     user_tower: HistoryTower | TitlesTower
     if config.reads == "items":
@@ -102,4 +115,8 @@ def build_two_tower(
         residual_dropout=config.residual_dropout,
         texts_at_once=config.rows_at_once,
     )
-    return TwoTower(user_tower, item_tower, config.temperature)
+    category = None if categories is None else CategoryHead(categories, config.dimension)
+    if start is None:
+        return TwoTower(user_tower, item_tower, config.temperature, category)
+    start.into_towers(user_tower, item_tower)
+    return TwoTower(user_tower, item_tower, start.temperature, category)

@@ -140,6 +140,13 @@ class TowersModule(LightningModule):
         return functional.normalize(self.unnormalised_items(), dim=-1)
 
     @torch.no_grad()
+    def likeliest_values(self, items: Tensor) -> NDArray[np.int64]:
+        """(items,) numbers of the likeliest values of items, given their embeddings."""
+        assert self.average.category is not None
+        found: NDArray[np.int64] = self.average.category(items).argmax(dim=1).cpu().numpy()
+        return found
+
+    @torch.no_grad()
     def unnormalised_items(self) -> Tensor:
         """(items, dimension): `embed_items` before normalisation."""
         self.average.eval()
@@ -234,6 +241,10 @@ class TowersModule(LightningModule):
                 functional.normalize(candidates[:, :width], dim=-1),
                 batch,
             )
+        if self.model.category is not None:
+            of_category = self.model.category.loss(items, batch.rows)
+            self.log("train/category", of_category)
+            loss = loss + self.config.category_weight * of_category
         return batch.weight * loss + orthogonality(self.model)
 
     def _read_fresh(self, batch: TowersBatch) -> Tensor:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
@@ -36,10 +37,12 @@ from lineage.stages import (
     WEIGHING_CASES,
 )
 from towers.artifact import save_item_tower, save_user_tower
+from towers.categories import Categories, categories_of
 from towers.config import TowersConfig
 from towers.fit import fit_towers
 from towers.history_tower import HistoryTower
 from towers.module import TowersModule, monitored
+from towers.start_from import require_other_shop
 from towers.untrained import notes_of_refit, notes_of_trial
 
 Shoppers = tuple[Sequence[NDArray[np.int32]], Sequence[NDArray[np.int32]], Sequence[str]]
@@ -62,8 +65,9 @@ def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     data = load_dataset(root / DATA)
     tokenizer = load_tokenizer(config.backbone)
     fingerprint = read_manifest(root / DATA, DATA).fingerprint
+    require_other_shop(config, fingerprint)
     workplace = training_folder(root, TRIAL_TOWERS, asdict(config), fingerprint)
-    users = ValidationUsers.of(data)
+    users, categories = ValidationUsers.of(data), categories_of(config, root, len(data.item_ids))
     module, fitted = fit_towers(
         config,
         data,
@@ -71,7 +75,9 @@ def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         workplace,
         valid=users.stop.sample(config.valid_users, 0) if len(users.stop) else None,
         cache_below=root / "training",
+        categories=categories,
     )
+    learnt = _of_held_out(config, module, categories)
     weigh = users.weigh.sample(config.valid_users, 0)
     np.save(folder / WEIGHING_CASES, weigh.places)
     _save_searches(module, searching_cases(data, weigh), folder)
@@ -83,10 +89,11 @@ def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
             tokenizer,
             folder,
         ),
+        **learnt,
         monitored(users.stop): None if np.isnan(fitted.best) else round(fitted.best, 4),
         EPOCHS: fitted.epochs or config.training.max_epochs,
         WARMUP: module.warmup,
-        NOTES: notes_of_trial(data, stopping=len(users.stop), epochs=config.training.max_epochs),
+        NOTES: notes_of_trial(data, config, stopping=len(users.stop)),
     }
 
 
@@ -129,6 +136,7 @@ def _refit(
     workplace = training_folder(root, stage, asdict(config), decided.fingerprint)
     epochs = decided.facts[EPOCHS]
     config = replace(config, training=replace(config.training, max_epochs=epochs))
+    categories = categories_of(config, root, len(data.item_ids))
     module, _ = fit_towers(
         config,
         data,
@@ -136,11 +144,14 @@ def _refit(
         workplace,
         warmup=decided.facts[WARMUP],
         cache_below=root / "training",
+        categories=categories,
     )
+    learnt = _of_held_out(config, module, categories)
     return {
         **_written(config, module, _sampled(config, data, module), tokenizer, folder),
+        **learnt,
         EPOCHS: epochs,
-        NOTES: notes_of_refit(len(module.examples)),
+        NOTES: notes_of_refit(len(module.examples), config),
         "learnt": "everything" if stage == LAST_TOWERS else "everything but the test split",
     }
 
@@ -188,3 +199,14 @@ def _written(
         "temperature": round(float(module.average.temperature), 4),
         "unknown_pieces": round(module.inputs.unknown, 4),
     }
+
+
+def _of_held_out(
+    config: TowersConfig, module: TowersModule, categories: Categories | None
+) -> dict[str, Any]:
+    """How often the likeliest value of a held-out item is right; empty if none is learnt."""
+    if categories is None:
+        return {}
+    held_out = module.embed_items()[torch.from_numpy(categories.held_out)]
+    accuracy = categories.accuracy(module.likeliest_values(held_out))
+    return {f"held-out items whose {config.category} is right": accuracy}

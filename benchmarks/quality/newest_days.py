@@ -32,6 +32,7 @@ from index.pair_lists import Purchases, pair_lists
 from index.recall_sources import RecallSources
 from lineage.manifest import read_manifest
 from lineage.stages import DATA
+from towers.categories import categories_of
 from towers.config import TowersConfig
 from towers.fit import fit_towers
 from towers.module import TowersModule
@@ -148,7 +149,12 @@ def compare(
                 identity = (asdict(config), fingerprint, day.isoformat(), newest, tested, name)
                 folder = training_folder(root, "newest", *identity)
                 module, _ = fit_towers(
-                    config, data, tokenizer, folder, cache_below=root / "training"
+                    config,
+                    data,
+                    tokenizer,
+                    folder,
+                    cache_below=root / "training",
+                    categories=categories_of(config, root, len(data.item_ids)),
                 )
                 answers |= recommended(module, data, cases, neighbours)
             for system, lists in answers.items():

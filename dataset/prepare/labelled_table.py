@@ -100,6 +100,32 @@ def read_labelled(files: Files, columns: Columns) -> LabelledTexts:
     )
 
 
+def read_texts(files: Files, columns: Sequence[str], token_budget: int) -> list[str]:
+    """The texts of a table's training split, or of all rows if it has no split; none are empty.
+
+    Args:
+        files: The table.
+        columns: Columns of the text.
+        token_budget: Most words and punctuation marks of a text.
+
+    Raises:
+        InputError: a column is missing or cannot be a text, or a split is unknown.
+    """
+    table, findings = read_rows(files, as_text=columns)
+    for name in columns:
+        _require(name, "text", table, findings, files)
+    if SPLIT in table.columns:
+        table = table.filter(pl.Series(_splits(table, files) == TRAIN))
+    else:
+        logger.warning(
+            "%s: all rows are learnt, because there is no column %r; a classifier's test would be "
+            "among them",
+            files.path,
+            SPLIT,
+        )
+    return [text for text in rendered(table, columns, token_budget) if text]
+
+
 def read_rows(files: Files, *, as_text: Sequence[str] = ()) -> tuple[pl.DataFrame, Findings]:
     """All rows with the columns that texts and targets can use; what was left out is in findings.
 

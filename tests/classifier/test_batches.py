@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from backbone.load import load_bert
-from classifier.batches import TextSource, in_parts
+from backbone.text_parts import in_parts
+from classifier.batches import TextSource
 from classifier.model import TextModel
 from lineage.processes import Processes
 from tests.rounding import rounding

@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from backbone.config import TrainingConfig
+from benchmarks.command import options_in
 from benchmarks.quality.new_items import cold_cases, compare, hold_out
 from dataset.arrays import TEST
+from pretraining.config import PretrainConfig
 from towers.config import TowersConfig
 
 
@@ -56,17 +60,41 @@ def test_a_test_split_without_held_out_purchases_is_refused(shop):
         cold_cases(shop, np.array([], np.int64))
 
 
-def test_towers_find_new_items_by_their_text(release, tiny_bert):
+def test_towers_find_new_items_by_their_text_and_a_pretrained_backbone_is_compared(
+    release, tiny_bert
+):
     training = TrainingConfig(
-        max_epochs=4, examples_per_epoch=320, batch_size=32, learning_rate=3e-3, trained_layers=2
+        max_epochs=2, examples_per_epoch=320, batch_size=32, learning_rate=3e-3, trained_layers=2
     )
     config = TowersConfig(backbone=str(tiny_bert), dimension=16, widths=[8], training=training)
+    few = replace(training, max_epochs=1, examples_per_epoch=64)
+    pretraining = PretrainConfig(backbone=str(tiny_bert), training=few)
 
-    found = compare(config, release, 0.1)
+    sections = compare(config, release, 0.1, pretraining)
 
     by_chance = 50 / 240
+    assert [section.partition(" (")[0] for section in sections] == [
+        "items held out",
+        "items bought at most 5 times",
+        "searches by words",
+    ]
+    found = next(iter(sections.values()))
     assert found["towers"]["recall@50"]["value"] > 3 * by_chance
-    difference = found["towers − untrained text"]["recall@10"]["value"]
-    assert difference == pytest.approx(
-        found["towers"]["recall@10"]["value"] - found["untrained text"]["recall@10"]["value"]
-    )
+    for first, second in (
+        ("towers", "untrained text"),
+        ("pre-trained towers", "towers"),
+        ("pre-trained text", "untrained text"),
+    ):
+        difference = found[f"{first} − {second}"]["recall@10"]["value"]
+        assert difference == pytest.approx(
+            found[first]["recall@10"]["value"] - found[second]["recall@10"]["value"]
+        )
+
+
+def test_a_file_of_options_is_read_and_a_mistyped_option_is_refused(tmp_path):
+    (tmp_path / "some.yaml").write_text("window: 5\ntraining:\n  max_epochs: 2\n")
+    (tmp_path / "odd.yaml").write_text("windows: 5\n")
+
+    assert options_in(tmp_path / "some.yaml", PretrainConfig).window == 5
+    with pytest.raises(ValueError, match="windows"):
+        options_in(tmp_path / "odd.yaml", PretrainConfig)

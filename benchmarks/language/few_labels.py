@@ -1,0 +1,178 @@
+"""`python -m benchmarks.language.few_labels`: accuracy from a few examples a label, by backbone."""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from benchmarks.command import configuration, parser, save_figures
+from benchmarks.report.tables import intervals_table
+from classifier.config import ClassifierConfig
+from dataset.labelled_texts import LabelledTexts, table_name
+from evaluation.intervals import Interval, difference_interval, mean_interval
+from lineage.cli import configure_logging, reported_errors
+
+logger = logging.getLogger("benchmarks.language.few_labels")
+PLAIN, PRETRAINED = "backbone", "pre-trained backbone"
+WAYS = ("heads alone", "fine-tuned")
+
+
+def main() -> None:
+    """Measure on a table, print a table, and write `few_labels.json`."""
+    options = parser(
+        "python -m benchmarks.language.few_labels",
+        "Accuracy of labels learnt from a few examples each, by the backbone of the configuration "
+        "and by a pre-trained one.",
+        ClassifierConfig,
+    )
+    options.add_argument(
+        "--pretrained", required=True, help="folder that `make pretrain` wrote from this table"
+    )
+    options.add_argument("--shots", type=list[int], default=[10, 50], help="examples of a label")
+    options.add_argument("--draws", type=int, default=3, help="draws of the examples")
+    options.add_argument("--steps", type=int, default=150, help="steps of a fine-tuning, about")
+    parsed = options.parse_args()
+    configure_logging()
+    with reported_errors():
+        arguments = options.instantiate(parsed)
+        name, config = table_name(arguments.dataset), configuration(arguments, ClassifierConfig)
+        figures = {
+            f"{shots} a label, {way}": compared(
+                steps_of(config, way, arguments.steps),
+                arguments.pretrained,
+                read(arguments.dataset, config),
+                arguments.artifacts / name,
+                shots=shots,
+                draws=arguments.draws,
+            )
+            for shots in arguments.shots
+            for way in WAYS
+        }
+        Console(width=140).print(intervals_table(f"{name}: accuracy of the test", figures))
+        save_figures(arguments.reports / name, "few_labels", figures)
+
+
+def read(dataset: str, config: ClassifierConfig) -> LabelledTexts:
+    """The table with its first target alone.
+
+    Raises:
+        ValueError: the table breaks a rule.
+    """
+    from dataset.prepare.labelled_table import Columns, labelled_files, read_labelled
+
+    columns = Columns(
+        text=config.texts,
+        target=config.targets[:1],
+        task="labels",
+        token_budget=config.token_budget,
+    )
+    return read_labelled(labelled_files(Path(dataset)), columns)
+
+
+def steps_of(config: ClassifierConfig, way: str, steps: int) -> ClassifierConfig:
+    """Options of heads alone, or of a fine-tuning whose epochs are about these steps long."""
+    training = replace(
+        config.training, max_epochs=1, examples_per_epoch=steps * config.training.batch_size
+    )
+    if way == WAYS[0]:
+        training = replace(training, trained_layers=0)
+    return replace(config, training=training)
+
+
+def compared(
+    config: ClassifierConfig,
+    pretrained: str,
+    table: LabelledTexts,
+    root: Path,
+    *,
+    shots: int,
+    draws: int,
+) -> dict[str, Interval]:
+    """Accuracy of both backbones and their paired difference, the means over draws.
+
+    Args:
+        config: Options of the classifier.
+        pretrained: Folder of the pre-trained backbone.
+        table: Texts with labels.
+        root: Folder of the dataset's stages.
+        shots: Examples of each label.
+        draws: Draws of the examples.
+    """
+    both = {PLAIN: config, PRETRAINED: replace(config, backbone=pretrained)}
+    right = {
+        name: np.mean([correct(one, table, root, shots, draw) for draw in range(draws)], axis=0)
+        for name, one in both.items()
+    }
+    difference = difference_interval(right[PRETRAINED], right[PLAIN])
+    means = {name: mean_interval(values) for name, values in right.items()}
+    logger.info("%d a label: %s, difference %s", shots, means, difference)
+    return means | {f"{PRETRAINED} − {PLAIN}": difference}
+
+
+def correct(
+    config: ClassifierConfig, table: LabelledTexts, root: Path, shots: int, draw: int
+) -> NDArray[np.float64]:
+    """(test texts,): 1 where a classifier that learns a draw of the training texts is right."""
+    from backbone.encode_texts import encode_texts
+    from backbone.load import load_tokenizer
+    from backbone.training import training_folder
+    from classifier.division import divided
+    from classifier.fit import encoded, finished, fit_classifier
+    from classifier.learnt_target import target_of
+
+    name = config.targets[0]
+    labels = list(table.targets[name])
+    division = divided(table)
+    rows = drawn(labels, np.concatenate([division.train, division.valid]), shots, draw)
+    target = target_of(name, table, replace(division, train=rows), config)
+    config = replace(config, target=name)
+    data = encoded(config, table, [target], rows, root / "training")
+    epoch = min(config.training.examples_per_epoch, len(rows))
+    training = replace(
+        config.training,
+        max_epochs=math.ceil(config.training.examples_per_epoch / epoch),
+        examples_per_epoch=epoch,
+    )
+    config = replace(config, training=training)
+    folder = training_folder(root, "few-labels", asdict(config), shots, draw)
+    module, _ = fit_classifier(config, data, rows, folder, valid=None)
+    bert, parts = finished(module, config, table)
+    texts = [table.texts[row] for row in division.test.tolist()]
+    tokenizer = load_tokenizer(config.backbone)
+    states = encode_texts(bert, texts, tokenizer, max_tokens=config.max_tokens)
+    output = parts.outputs(target)[-1]
+    wanted: NDArray[np.int64] = data.classes[division.test, output]
+    found: NDArray[np.float64] = (parts.logits(states, output).argmax(axis=1) == wanted).astype(
+        float
+    )
+    return found
+
+
+def drawn(
+    labels: Sequence[object], rows: NDArray[np.int64], shots: int, seed: int
+) -> NDArray[np.int64]:
+    """Rows of a random draw of as many examples of each label; all of a label with fewer.
+
+    Args:
+        labels: Label of every row of the table.
+        rows: Rows to draw from.
+        shots: Examples of each label.
+        seed: Seed of the draw.
+    """
+    order = np.random.default_rng(seed).permutation(rows).tolist()
+    seen: dict[object, int] = {}
+    chosen = []
+    for row in order:
+        seen[labels[row]] = seen.get(labels[row], 0) + 1
+        if seen[labels[row]] <= shots:
+            chosen.append(row)
+    return np.sort(np.array(chosen, np.int64))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Pre-training; the only file of the package that knows Lightning."""
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+from torch.nn import functional
+
+from backbone.adapters import orthogonality
+from backbone.device import autocast
+from backbone.optimizer import optimizer_of
+from pretraining.batches import PairBatch
+from pretraining.check import Check
+from pretraining.config import PretrainConfig
+from pretraining.model import PretrainModel, pair_loss
+
+
+class PretrainModule(LightningModule):
+    """Trains a backbone; validation and export use a moving average of the weights."""
+
+    def __init__(self, model: PretrainModel, check: Check | None, config: PretrainConfig) -> None:
+        """Wrap a model for training.
+
+        Args:
+            model: Model to train.
+            check: What stops the training early, if anything does.
+            config: Options of the losses and of the training.
+        """
+        super().__init__()
+        self.model, self.check, self.config = model, check, config
+        self.average = deepcopy(model).requires_grad_(requires_grad=False)
+
+    def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Loss of the pairs, plus that of the masked words."""
+        first = self.model.read(batch.first)
+        second, logits = self.model.read_words(batch.second, batch.words)
+        loss = pair_loss(
+            first[batch.anchors],
+            second[batch.partners],
+            batch.related,
+            self.config.temperature,
+        )
+        self.log("train/pairs", loss, prog_bar=True)
+        if logits is not None and batch.words is not None and len(logits):
+            words = functional.cross_entropy(logits, batch.words.ids)
+            self.log("train/words", words, prog_bar=True)
+            loss = loss + self.config.words * words
+        return loss + orthogonality(self.model)
+
+    @torch.no_grad()
+    def on_train_batch_end(self, outputs: object, batch: PairBatch, batch_idx: int) -> None:
+        """Update the averaged weights; the decay starts low, so that early steps are forgotten."""
+        del outputs, batch, batch_idx
+        decay = min(self.config.averaging, (1 + self.global_step) / (10 + self.global_step))
+        pairs = zip(self.average.parameters(), self.model.parameters(), strict=True)
+        trained = [(average, learnt) for average, learnt in pairs if learnt.requires_grad]
+        averages, learnt = zip(*trained, strict=True)
+        torch._foreach_lerp_(averages, learnt, 1 - decay)
+
+    def validation_step(self, batch: object, batch_idx: int) -> None:
+        """Do nothing per batch: pairs are ranked among all texts at once."""
+
+    @torch.no_grad()
+    def on_validation_epoch_end(self) -> None:
+        """Log what stops the training."""
+        if self.check is None:
+            return
+        self.average.eval()
+        with autocast(self.device):
+            self.log(self.check.name, self.check(self.average, self.device), prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser and a learning-rate schedule that advances at each step."""
+        steps = int(self.trainer.estimated_stepping_batches)
+        optimizer, schedule = optimizer_of(self.model, self.config.training, steps)
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]

@@ -1,0 +1,78 @@
+"""Stages remember the pre-trained backbone, or the other shop's towers, that their options name."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from lineage.cli import run
+from lineage.manifest import MismatchedArtifactError, read_manifest, writing
+from lineage.open_release import open_release, with_beside
+from lineage.stages import CASCADE
+
+
+@dataclass(frozen=True)
+class Config:
+    backbone: str
+
+
+def write_backbone(folder, content):
+    with writing(folder, stage="backbone", config={}, inputs={}) as (partial, _):
+        (partial / "model.safetensors").write_text(content)
+    return read_manifest(folder, "backbone").fingerprint
+
+
+def make(config, root, folder):
+    (folder / "weights.bin").write_text(config.backbone)
+    return {}
+
+
+def test_a_stage_is_made_again_when_the_backbone_that_it_names_changed(tmp_path, caplog):
+    caplog.set_level("INFO", logger="lineage")
+    root, config = tmp_path / "shop", Config(str(tmp_path / "shop" / "backbone"))
+    first = write_backbone(root / "backbone", "one")
+
+    run("classifier", config, root, make, inputs={"table": "1"})
+    run("classifier", config, root, make, inputs={"table": "1"})
+
+    assert caplog.text.count("is up to date") == 1
+    assert read_manifest(root / "classifier", "classifier").inputs == {
+        "table": "1",
+        "backbone": first,
+    }
+    second = write_backbone(root / "backbone", "another")
+    run("classifier", config, root, make, inputs={"table": "1"})
+    assert read_manifest(root / "classifier", "classifier").inputs["backbone"] == second
+
+
+def test_a_backbone_that_no_stage_made_is_no_input(tmp_path):
+    (tmp_path / "plain").mkdir()
+
+    run("classifier", Config(str(tmp_path / "plain")), tmp_path / "shop", make, inputs={})
+
+    assert read_manifest(tmp_path / "shop" / "classifier", "classifier").inputs == {}
+
+
+def with_classifier(root):
+    """Stages of a release, and a classifier made from the backbone beside them."""
+    write_backbone(root / "backbone", "one")
+    run("classifier", Config(str(root / "backbone")), root, make, inputs={})
+    return root
+
+
+def test_a_release_holds_the_backbone_only_if_a_stage_was_made_from_it(build_stages, tmp_path):
+    root = build_stages(tmp_path / "shop", "one")
+    write_backbone(root / "backbone", "one")
+
+    assert with_beside(root) == CASCADE
+    assert set(with_beside(with_classifier(root))) == {*CASCADE, "backbone", "classifier"}
+    open_release(root, with_beside(root))
+
+
+def test_a_stage_of_another_backbone_is_refused_with_the_command_that_makes_it_again(
+    build_stages, tmp_path
+):
+    root = with_classifier(build_stages(tmp_path / "shop", "one"))
+    write_backbone(root / "backbone", "another")
+
+    with pytest.raises(MismatchedArtifactError, match="make classify DATASET=path/to/shop"):
+        open_release(root, (*CASCADE, "classifier"))
