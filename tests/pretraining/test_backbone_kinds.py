@@ -18,8 +18,12 @@ TRAINING = TrainingConfig(
 )
 
 
+OFTEN = [("gpt2", "none"), ("mobilebert", "none"), ("bert", "lora")]
+SELDOM = [(kind, "none") for kind in KINDS if (kind, "none") not in OFTEN]
+
+
 @pytest.mark.parametrize(
-    ("kind", "adapter"), [*((kind, "none") for kind in KINDS), ("bert", "lora")]
+    ("kind", "adapter"), [*OFTEN, *(pytest.param(*one, marks=pytest.mark.slow) for one in SELDOM)]
 )
 def test_a_kind_is_trained_and_exported_as_it_was(kind, adapter, tmp_path):
     folder = str(save_tiny(tmp_path / kind, kind))
