@@ -1,6 +1,7 @@
 """Trains both towers on a split: from a dataset to the towers after the selected epoch."""
 
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,10 @@ def fit_towers(
         training.
     """
     source = training_source(config, data, text_inputs(data, tokenizer, config))
-    if not len(source.examples):
+    if not len(
+        source.examples
+    ):  # texts say more of a shop without purchases than another shop's do
+        config = replace(config, start_from=None)
         module = build_module(config, data, source, 1, cache_below=cache_below)
         return on_device(module), untrained(module)
     loader = batches(config, source)
