@@ -20,6 +20,8 @@ from lineage.cli import configure_logging, reported_errors
 logger = logging.getLogger("benchmarks.language.few_labels")
 PLAIN, PRETRAINED = "backbone", "pre-trained backbone"
 WAYS = ("heads alone", "fine-tuned")
+HEAD_STEPS = 200
+"""Steps of a training of the heads alone, which are quick"""
 
 
 def main() -> None:
@@ -80,13 +82,16 @@ def read(dataset: str, config: ClassifierConfig) -> LabelledTexts:
 
 
 def steps_of(config: ClassifierConfig, way: str, steps: int) -> ClassifierConfig:
-    """Options of heads alone, or of a fine-tuning whose epochs are about these steps long."""
-    training = replace(
-        config.training, max_epochs=1, examples_per_epoch=steps * config.training.batch_size
+    """Options of heads alone, or of a fine-tuning; `examples_per_epoch` counts all steps' texts."""
+    alone, training = way == WAYS[0], config.training
+    return replace(
+        config,
+        training=replace(
+            training,
+            examples_per_epoch=(HEAD_STEPS if alone else steps) * training.batch_size,
+            trained_layers=0 if alone else training.trained_layers,
+        ),
     )
-    if way == WAYS[0]:
-        training = replace(training, trained_layers=0)
-    return replace(config, training=training)
 
 
 def compared(
