@@ -199,7 +199,7 @@ bench-serving: install ## The server under load, beside sentence-transformers; F
 soak: install ## An hour of load on two servers of one PostgreSQL, one killed every minute: STORE=postgresql://…
 	@$(RUN) -m benchmarks.soak $(ARGS) --reports '$(REPORTS)' --store $(call path,$(STORE)) $(if $(MINUTES),--minutes $(MINUTES))
 
-bench-cold: install ## Recall of items that are new, rare or searched; PRETRAIN=configs/pretrain.yaml compares a pre-trained backbone
+bench-cold: install ## Recall of new, rare and searched items; PRETRAIN=configs/pretrain.yaml compares a pre-trained backbone
 	@$(RUN) -m benchmarks.quality.cold --config $(call config,towers) $(ARGS) --reports '$(REPORTS)' \
 		$(if $(PRETRAIN),--pretraining '$(PRETRAIN)')
 

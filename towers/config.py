@@ -20,7 +20,7 @@ class TowersConfig:
     start_from: str | None = None
     """Folder of another shop's finished towers, which these start from: the text backbone, the item
     projection and the user tower, but no residuals. Backbone, dimension and `user_layers` must be
-    the same. By default the pretrained backbone alone."""
+    the same. Has no effect without purchases. By default the pretrained backbone alone."""
     dimension: int = 384
     """Dimension of an embedding."""
     widths: list[int] = field(default_factory=lambda: [64, 128, 256])

@@ -1,6 +1,7 @@
 """Trains both towers on a split: from a dataset to the towers after the selected epoch."""
 
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,7 @@ def fit_towers(
     """
     source = training_source(config, data, text_inputs(data, tokenizer, config))
     if not len(source.examples):
+        config = replace(config, start_from=None)  # texts alone are better without purchases
         module = build_module(
             config, data, source, 1, cache_below=cache_below, categories=categories
         )

@@ -93,7 +93,7 @@ def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         monitored(users.stop): None if np.isnan(fitted.best) else round(fitted.best, 4),
         EPOCHS: fitted.epochs or config.training.max_epochs,
         WARMUP: module.warmup,
-        NOTES: notes_of_trial(data, config, stopping=len(users.stop)),
+        NOTES: notes_of_trial(data, stopping=len(users.stop), epochs=config.training.max_epochs),
     }
 
 
@@ -151,7 +151,7 @@ def _refit(
         **_written(config, module, _sampled(config, data, module), tokenizer, folder),
         **learnt,
         EPOCHS: epochs,
-        NOTES: notes_of_refit(len(module.examples), config),
+        NOTES: notes_of_refit(len(module.examples)),
         "learnt": "everything" if stage == LAST_TOWERS else "everything but the test split",
     }
 

@@ -5,7 +5,6 @@ import logging
 from backbone.training import FitResult
 from dataset.arrays import Dataset
 from dataset.training_examples import training_examples
-from towers.config import TowersConfig
 from towers.history_tower import HistoryTower
 from towers.module import TowersModule
 
@@ -14,50 +13,41 @@ UNTRAINED = (
     "no user bought in two moments, so the towers are not trained: they compare texts as the "
     "pretrained backbone does"
 )
-STAY = "no user bought in two moments, so the towers stay those of another shop (start_from)"
 
 
 def untrained(module: TowersModule) -> FitResult:
-    """Make towers without training examples: a shopper is where the items of the history are.
-
-    Towers of another shop stay as they are.
-    """
-    if module.config.start_from is not None:
-        return FitResult(epochs=0, best=float("nan"))
+    """Make towers without training examples: a shopper is where the items of the history are."""
     for model in (module.model, module.average):
         if isinstance(model.user_tower, HistoryTower):
             model.user_tower.trust_items()
     return FitResult(epochs=0, best=float("nan"))
 
 
-def notes_of_trial(data: Dataset, config: TowersConfig, *, stopping: int) -> list[str]:
+def notes_of_trial(data: Dataset, *, stopping: int, epochs: int) -> list[str]:
     """Why the number of epochs is no choice of the trial, if it is none; also logged.
 
     Args:
         data: The dataset.
-        config: Options of the towers.
         stopping: Number of validation cases that can stop the training.
+        epochs: Number of epochs if nothing stops it.
     """
     if stopping:
         return []
     if not len(training_examples(data.for_refit())):
-        return notes_of_refit(0, config)
+        return noted(UNTRAINED)
     return noted(
         "no user's next item can be predicted in the validation split, so the towers are trained "
-        f"for all {config.training.max_epochs} epochs (training.max_epochs)"
+        f"for all {epochs} epochs (training.max_epochs)"
     )
 
 
-def notes_of_refit(examples: int, config: TowersConfig) -> list[str]:
+def notes_of_refit(examples: int) -> list[str]:
     """Whether there is nothing to train on; also logged.
 
     Args:
         examples: Number of training examples.
-        config: Options of the towers.
     """
-    if examples:
-        return []
-    return noted(UNTRAINED if config.start_from is None else STAY)
+    return [] if examples else noted(UNTRAINED)
 
 
 def noted(note: str) -> list[str]:

@@ -20,6 +20,8 @@ from lineage.cli import configure_logging, reported_errors
 logger = logging.getLogger("benchmarks.language.few_labels")
 PLAIN, PRETRAINED = "backbone", "pre-trained backbone"
 WAYS = ("heads alone", "fine-tuned")
+HEAD_STEPS = 200
+"""Steps of a training of the heads alone, which are quick"""
 
 
 def main() -> None:
@@ -35,7 +37,12 @@ def main() -> None:
     )
     options.add_argument("--shots", type=list[int], default=[10, 50], help="examples of a label")
     options.add_argument("--draws", type=int, default=3, help="draws of the examples")
-    options.add_argument("--steps", type=int, default=150, help="steps of a fine-tuning, about")
+    options.add_argument(
+        "--steps",
+        type=int,
+        default=150,
+        help="steps of a fine-tuning, about; 0 trains the heads alone",
+    )
     parsed = options.parse_args()
     configure_logging()
     with reported_errors():
@@ -51,7 +58,7 @@ def main() -> None:
                 draws=arguments.draws,
             )
             for shots in arguments.shots
-            for way in WAYS
+            for way in (WAYS if arguments.steps else WAYS[:1])
         }
         Console(width=140).print(intervals_table(f"{name}: accuracy of the test", figures))
         save_figures(arguments.reports / name, "few_labels", figures)
@@ -75,13 +82,16 @@ def read(dataset: str, config: ClassifierConfig) -> LabelledTexts:
 
 
 def steps_of(config: ClassifierConfig, way: str, steps: int) -> ClassifierConfig:
-    """Options of heads alone, or of a fine-tuning whose epochs are about these steps long."""
-    training = replace(
-        config.training, max_epochs=1, examples_per_epoch=steps * config.training.batch_size
+    """Options of heads alone, or of a fine-tuning; `examples_per_epoch` counts all steps' texts."""
+    alone, training = way == WAYS[0], config.training
+    return replace(
+        config,
+        training=replace(
+            training,
+            examples_per_epoch=(HEAD_STEPS if alone else steps) * training.batch_size,
+            trained_layers=0 if alone else training.trained_layers,
+        ),
     )
-    if way == WAYS[0]:
-        training = replace(training, trained_layers=0)
-    return replace(config, training=training)
 
 
 def compared(

@@ -7,7 +7,8 @@ import pytest
 from lineage.cli import run
 from lineage.manifest import MismatchedArtifactError, read_manifest, writing
 from lineage.open_release import open_release, with_beside
-from lineage.stages import CASCADE
+from lineage.publishing import add_release
+from lineage.stages import CASCADE, NOT_SERVED
 
 
 @dataclass(frozen=True)
@@ -76,3 +77,17 @@ def test_a_stage_of_another_backbone_is_refused_with_the_command_that_makes_it_a
 
     with pytest.raises(MismatchedArtifactError, match="make classify DATASET=path/to/shop"):
         open_release(root, (*CASCADE, "classifier"))
+
+
+def test_a_release_names_the_backbone_without_its_weights(build_stages, tmp_path):
+    root = with_classifier(build_stages(tmp_path / "shop", "one"))
+    manifests = open_release(root, with_beside(root)).manifests
+    releases = tmp_path / "releases"
+    releases.mkdir()
+
+    record = add_release(releases, root, manifests, items=7, recall=0.5, bare=NOT_SERVED)
+
+    release = releases / record.release_id
+    assert [path.name for path in (release / "backbone").iterdir()] == ["manifest.json"]
+    opened = open_release(release, with_beside(release))
+    assert opened.manifests["classifier"].inputs["backbone"] == opened.fingerprints["backbone"]

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from benchmarks.language import few_labels
-from benchmarks.language.few_labels import drawn
+from benchmarks.language.few_labels import drawn, steps_of
+from classifier.config import ClassifierConfig
 
 pytestmark = pytest.mark.training
 
@@ -19,6 +20,16 @@ def test_each_label_has_as_many_examples_and_draws_differ():
     assert [labels[row] for row in first] == ["a"] * 4 + ["b"] * 4 + ["c"] * 2
     assert first.min() >= 5
     assert first.tolist() != second.tolist()
+
+
+def test_no_steps_leave_the_heads_alone_their_own():
+    config = ClassifierConfig(target="label")
+
+    heads, tuned = (steps_of(config, way, 5).training for way in few_labels.WAYS)
+
+    assert (heads.trained_layers, tuned.trained_layers) == (0, 5)
+    assert tuned.examples_per_epoch == 5 * 64
+    assert steps_of(config, few_labels.WAYS[0], 0).training == heads
 
 
 def test_the_command_compares_two_backbones(tiny_bert, shop, tmp_path, monkeypatch):

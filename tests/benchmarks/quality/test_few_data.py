@@ -77,6 +77,8 @@ def test_the_command_writes_every_system_by_share_and_a_picture(
                 figures[STARTED]["value"] - figures[SCRATCH]["value"]
             )
             assert {"popularity", "item-knn"} <= figures.keys()
+    assert written["figures"][NDCG]["0%"][f"{STARTED} − {SCRATCH}"]["value"] == 0
+    assert written["figures"][NDCG]["50%"][f"{STARTED} − {SCRATCH}"]["value"] != 0
     assert set(written["figures"]) == {NDCG, RECALL, COLD}
     picture = ET.parse(tmp_path / "new" / "few_data.svg")
     circles = picture.findall(".//{http://www.w3.org/2000/svg}circle")
