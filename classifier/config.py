@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from backbone.config import TrainingConfig
+from backbone.config import AugmentationConfig, TrainingConfig
 from dataset.labelled_texts import Task
 
 
@@ -47,6 +47,12 @@ class ClassifierConfig:
     the weights of the last step."""
     refit: bool = True
     """Whether to train again on training and validation rows for the chosen number of epochs."""
+    rdrop: float = 0.0
+    """Weight of the difference between two readings of each text with other dropout and other
+    changes, R-Drop; 0 reads each text once, anything else doubles the time. It leaves out targets
+    whose loss samples negatives."""
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    """Changes of training texts; without effect where the backbone is frozen."""
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
             max_epochs=3,
@@ -86,6 +92,8 @@ class ClassifierConfig:
         for name in ("negatives", "sampled_above"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.rdrop < 0:
+            raise ValueError(f"rdrop must not be negative, got {self.rdrop}")
         for name in ("head_dropout", "label_smoothing", "averaging"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
