@@ -7,8 +7,25 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from backbone.config import TrainingConfig
+
 SMALLEST = 1e-12
 """Lower bound on the length of a gradient; avoids division by zero"""
+
+
+def trained_loss(
+    berts: list[nn.Module], loss_of: Callable[[], Tensor], config: TrainingConfig
+) -> Tensor:
+    """The loss, or the mean of it and of an adversarial one, as configured.
+
+    Args:
+        berts: Backbones whose word embeddings may move.
+        loss_of: Computes the loss; reads the same texts each time.
+        config: Options of the training.
+    """
+    if config.adversarial == "none":
+        return loss_of()
+    return fast_gradient_loss(berts, loss_of, size=config.adversarial_size)
 
 
 def fast_gradient_loss(

@@ -45,6 +45,9 @@ class ClassifierConfig:
     averaging: float = 0.99
     """Decay of the moving average of the weights, which gives the final classifier; with 0 it has
     the weights of the last step."""
+    seeds: int = 1
+    """Number of trainings, each with the next seed; the classifier averages their logits and takes
+    as many times as long."""
     refit: bool = True
     """Whether to train again on training and validation rows for the chosen number of epochs."""
     rdrop: float = 0.0
@@ -89,7 +92,7 @@ class ClassifierConfig:
         for name in ("max_tokens", "token_budget"):
             if getattr(self, name) < 3:
                 raise ValueError(f"{name} must be at least 3, got {getattr(self, name)}")
-        for name in ("negatives", "sampled_above"):
+        for name in ("negatives", "sampled_above", "seeds"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.rdrop < 0:

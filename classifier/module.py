@@ -12,7 +12,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from backbone.adapters import orthogonality
-from backbone.adversarial import fast_gradient_loss
+from backbone.adversarial import trained_loss
 from backbone.optimizer import optimizer_of
 from classifier.batches import TextBatch, TextSource
 from classifier.config import ClassifierConfig
@@ -53,13 +53,8 @@ class ClassifierModule(LightningModule):
 
     def training_step(self, batch: TextBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """Mean loss over the targets, also of texts that moved if training is adversarial."""
-        training = self.config.training
-        loss = (
-            self._mean_loss(batch)
-            if training.adversarial == "none"
-            else fast_gradient_loss(
-                [self.model.bert], partial(self._mean_loss, batch), size=training.adversarial_size
-            )
+        loss = trained_loss(
+            [self.model.bert], partial(self._mean_loss, batch), self.config.training
         )
         self.log("train/loss", loss, prog_bar=True)
         return batch.weight * loss + orthogonality(self.model)

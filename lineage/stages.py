@@ -174,7 +174,7 @@ BESIDE: Mapping[str, Stage] = {
         target="classify",
         needs=(),
         writes=("heads.safetensors", "classifier.json", f"{BACKBONE}/model.safetensors"),
-        format=1,
+        format=2,
         reads_from=1,
     ),
     ANSWERS: Stage(

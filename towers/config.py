@@ -112,5 +112,16 @@ class TowersConfig:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
         if any(not 1 <= width < self.dimension for width in self.widths):
             raise ValueError(f"widths must be below {self.dimension}, got {self.widths}")
+        reads_words = self.reads == "titles" or self.item_layers
+        if self.training.adversarial != "none" and not reads_words:
+            raise ValueError(
+                "training.adversarial must be none where no words are read in training, got "
+                f"{self.training.adversarial}; add --item_layers=3 or --reads=titles"
+            )
+        if self.training.adversarial != "none" and self.rows_at_once is not None:
+            raise ValueError(
+                "rows_at_once must be left out where training.adversarial is "
+                f"{self.training.adversarial}, got {self.rows_at_once}"
+            )
         if not 0.01 <= self.temperature <= 1:
             raise ValueError(f"temperature must be in [0.01, 1], got {self.temperature}")

@@ -167,7 +167,8 @@ def build_module(
     module = TowersModule(model, valid, source, config).to(best_device())
     bert = model.item_tower.bert
     some_trained = 0 < config.item_layers < bert.config.num_hidden_layers
-    if cache_below is not None and some_trained and splits(bert):
+    words_move = config.training.adversarial != "none"
+    if cache_below is not None and some_trained and splits(bert) and not words_move:
         module.cache_frozen_states(cache_below)
     if not reads_the_corpus(config, source):
         rows = np.random.default_rng(config.training.seed).permutation(len(source.inputs.texts))
