@@ -12,8 +12,8 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from backbone.config import AdapterConfig, TrainingConfig
-from backbone.kinds import top_layers
 from backbone.inserted import insert
+from backbone.kinds import top_layers
 from backbone.layers import freeze_below
 
 NEW = re.compile(r"lora_|\.bottleneck\.|\.prefix\.")
@@ -103,7 +103,7 @@ def _train_biases(bert: PreTrainedModel, layers: int) -> None:
             f"{bert.config.model_type!r}, which has no biases"
         )
     for weights in biases:
-        weights.requires_grad_(requires_grad=True)
+        weights.requires_grad = True
 
 
 def merged(bert: nn.Module) -> PreTrainedModel:

@@ -1,6 +1,6 @@
 """Adversarial training: a second loss of texts whose word embeddings moved where it hurts most."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import cast
 
@@ -14,7 +14,7 @@ SMALLEST = 1e-12
 
 
 def trained_loss(
-    berts: list[nn.Module], loss_of: Callable[[], Tensor], config: TrainingConfig
+    berts: Sequence[nn.Module], loss_of: Callable[[], Tensor], config: TrainingConfig
 ) -> Tensor:
     """The loss, or the mean of it and of an adversarial one, as configured.
 
@@ -29,7 +29,7 @@ def trained_loss(
 
 
 def fast_gradient_loss(
-    berts: list[nn.Module], loss_of: Callable[[], Tensor], *, size: float
+    berts: Sequence[nn.Module], loss_of: Callable[[], Tensor], *, size: float
 ) -> Tensor:
     """Mean of a loss and of the loss after the fast gradient method moved the word embeddings.
 
@@ -44,15 +44,11 @@ def fast_gradient_loss(
     """
     with torch.random.fork_rng(), _recorded(berts) as words:
         loss = loss_of()  # the loss below draws the same dropout: the gradient is that network's
-    if not words:
-        return loss
-    gradients = torch.autograd.grad(loss, words, retain_graph=True, allow_unused=True)
-    moves = [
-        torch.zeros_like(text) if gradient is None else _move(text, gradient, size)
-        for text, gradient in zip(words, gradients, strict=True)
-    ]
-    with _moved(berts, iter(moves)):
-        return (loss + loss_of()) / 2
+    gradients = torch.autograd.grad(loss, words, retain_graph=True, materialize_grads=True)
+    moves = (_move(*pair, size) for pair in zip(words, gradients, strict=True))
+    with _moved(berts, moves):
+        moved = loss_of()
+    return torch.stack([loss, moved]).mean()
 
 
 @torch.no_grad()
@@ -60,11 +56,12 @@ def _move(words: Tensor, gradient: Tensor, size: float) -> Tensor:
     """(texts, length, hidden): each text's movement."""
     lengths = words.flatten(1).norm(dim=1)[:, None, None]
     slopes = gradient.flatten(1).norm(dim=1).clamp(min=SMALLEST)[:, None, None]
-    return size * lengths * gradient / slopes
+    moved: Tensor = size * lengths * gradient / slopes
+    return moved
 
 
 @contextmanager
-def _recorded(berts: list[nn.Module]) -> Iterator[list[Tensor]]:
+def _recorded(berts: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
     """Yields a list to which every reading with gradients adds its word embeddings."""
     words: list[Tensor] = []
 
@@ -79,7 +76,7 @@ def _recorded(berts: list[nn.Module]) -> Iterator[list[Tensor]]:
 
 
 @contextmanager
-def _moved(berts: list[nn.Module], moves: Iterator[Tensor]) -> Iterator[None]:
+def _moved(berts: Sequence[nn.Module], moves: Iterator[Tensor]) -> Iterator[None]:
     """Adds the movements to the word embeddings, in the order in which they are read."""
 
     def move(module: nn.Module, given: object, output: Tensor) -> Tensor:  # noqa: ARG001
@@ -91,7 +88,7 @@ def _moved(berts: list[nn.Module], moves: Iterator[Tensor]) -> Iterator[None]:
 
 @contextmanager
 def _hooked(
-    berts: list[nn.Module], hook: Callable[[nn.Module, object, Tensor], Tensor]
+    berts: Sequence[nn.Module], hook: Callable[[nn.Module, object, Tensor], Tensor]
 ) -> Iterator[None]:
     with ExitStack() as stack:
         for bert in berts:

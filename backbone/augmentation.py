@@ -15,7 +15,11 @@ LETTERS = "".join(ROWS)
 
 def _neighbours() -> dict[str, str]:
     """Keys of a QWERTY keyboard that touch each letter's key."""
-    place = {key: (row, column + row / 2) for row, keys in enumerate(ROWS) for column, key in enumerate(keys)}
+    place = {
+        key: (row, column + row / 2)
+        for row, keys in enumerate(ROWS)
+        for column, key in enumerate(keys)
+    }
     return {
         key: "".join(
             other
@@ -30,9 +34,9 @@ NEIGHBOURS = _neighbours()
 
 
 def mistyped(word: str, rng: np.random.Generator) -> str:
-    """A word with one typo: a letter deleted, inserted, swapped with the next, or hit beside its key.
+    """A word with a typo: a letter deleted, swapped with the next, or a key beside it hit.
 
-    Words of fewer than three characters stay.
+    The key is hit instead of the letter or after it. Words of fewer than three characters stay.
     """
     if len(word) < 3:
         return word

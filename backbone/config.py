@@ -10,9 +10,9 @@ class AdapterConfig:
 
     kind: Literal["none", "lora", "adalora", "bottleneck", "prefix", "bitfit"] = "none"
     """`none` trains the layers themselves. `lora` adds small matrices to their linear maps, and
-    `adalora` moves rank to the important ones; `bottleneck` inserts narrow networks behind attention
-    and feed-forward part, `prefix` keys and values that all tokens attend to; `bitfit` trains the
-    biases alone."""
+    `adalora` moves rank to the important ones. `bottleneck` inserts narrow networks behind the
+    attention and the feed-forward part, and `prefix` keys and values that all tokens attend to.
+    `bitfit` trains the biases alone."""
     rank: int = 8
     """Rank of a small matrix; for `adalora` the mean over all of them at the end of training."""
     width: int = 32

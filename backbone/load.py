@@ -18,8 +18,9 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 from transformers.initialization import no_init_weights
-from transformers.utils import SAFE_WEIGHTS_NAME, cached_file
+from transformers.utils import SAFE_WEIGHTS_NAME
 from transformers.utils import logging as transformers_logging
+from transformers.utils.hub import cached_file
 
 from backbone.attention import fast_on_short_texts
 from backbone.inserted import insert_again
@@ -178,8 +179,10 @@ def _empty(config: PretrainedConfig) -> PreTrainedModel:
 
 def _with_parts(place: str, config: PretrainedConfig, options: dict[str, Any]) -> PreTrainedModel:
     """A saved backbone with inserted parts, which `from_pretrained` does not know."""
-    model = _empty(config).float()
-    model.load_state_dict(load_file(cached_file(place, SAFE_WEIGHTS_NAME, **options)))
+    config.dtype = torch.float32
+    model, weights = _empty(config), cached_file(place, SAFE_WEIGHTS_NAME, **options)
+    assert weights is not None  # else it has raised OSError
+    model.load_state_dict(load_file(weights))
     return model
 
 

@@ -134,6 +134,7 @@ def load_parts(folder: Path) -> Parts:
         },
     )
 
+
 def _described(target: Target) -> dict[str, Any]:
     if isinstance(target, Numbers):
         return {"numbers": asdict(target)}

@@ -23,7 +23,7 @@ from classifier.number_form import fitted as fitted_form
 from classifier.reader import Reader, ensemble, save_classifier
 from classifier.targets import Labels, Numbers
 from dataset.labelled_texts import LabelledTexts
-from lineage.stages import CLASSIFIER
+from lineage.stages import CLASSIFIER, PARAMETERS
 
 Rows = NDArray[np.int64]
 Forms = dict[int, NumberForm]
@@ -104,7 +104,8 @@ class Steps:
         parts = calibrated(parts, self._texts(valid), checked, classes, numbers)
         best = float(np.mean([result.best for result in fitted]))
         epochs = [result.epochs for result in fitted]
-        return reader, parts, forms, {MONITOR: round(best, 4), "epochs": epochs}
+        facts = {MONITOR: round(best, 4), "epochs": epochs, PARAMETERS: fitted[0].parameters}
+        return reader, parts, forms, facts
 
     def refit(
         self, rows: Rows, trial: Parts, forms: Forms, *, epochs: Sequence[int]

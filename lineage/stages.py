@@ -14,6 +14,8 @@ SHORTLISTS = f"{TRIAL_FOLDER}/shortlists"
 LAST_TOWERS, LAST_INDEX = f"{LAST_FOLDER}/towers", f"{LAST_FOLDER}/index"
 CLASSIFIER, ANSWERS, GENERATIVE = "classifier", "answers", "generative"
 
+PARAMETERS = "trained parameters"
+"""Name of a trained stage's fact: number of parameters that were trained."""
 EMBEDDINGS = "item_embeddings.npy"
 """Item embeddings, (items, dimension)."""
 LENGTHS = "item_lengths.npy"

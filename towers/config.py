@@ -110,18 +110,26 @@ class TowersConfig:
         for name in ("residual_dropout", "averaging"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
-        if any(not 1 <= width < self.dimension for width in self.widths):
-            raise ValueError(f"widths must be below {self.dimension}, got {self.widths}")
-        reads_words = self.reads == "titles" or self.item_layers
-        if self.training.adversarial != "none" and not reads_words:
-            raise ValueError(
-                "training.adversarial must be none where no words are read in training, got "
-                f"{self.training.adversarial}; add --item_layers=3 or --reads=titles"
-            )
-        if self.training.adversarial != "none" and self.rows_at_once is not None:
-            raise ValueError(
-                "rows_at_once must be left out where training.adversarial is "
-                f"{self.training.adversarial}, got {self.rows_at_once}"
-            )
+        self._require_widths()
+        if self.training.adversarial != "none":
+            self._require_words()
         if not 0.01 <= self.temperature <= 1:
             raise ValueError(f"temperature must be in [0.01, 1], got {self.temperature}")
+
+    def _require_widths(self) -> None:
+        if any(not 1 <= width < self.dimension for width in self.widths):
+            raise ValueError(f"widths must be below {self.dimension}, got {self.widths}")
+
+    def _require_words(self) -> None:
+        """Refuse adversarial training where a step reads no words, or reads them piecemeal."""
+        kind = self.training.adversarial
+        if self.reads != "titles" and not self.item_layers:
+            raise ValueError(
+                f"training.adversarial must be none where no words are read in training, got {kind}"
+                "; add --item_layers=3 or --reads=titles"
+            )
+        if self.rows_at_once is not None:
+            raise ValueError(
+                f"rows_at_once must be left out where training.adversarial is {kind}, got "
+                f"{self.rows_at_once}"
+            )

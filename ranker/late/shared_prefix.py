@@ -80,9 +80,7 @@ def _layer_forward(
     assert seen is not None
     flat_query = split(query.flatten(1, 2))  # (shoppers, heads, candidates × tokens, head)
     masked = torch.finfo(query.dtype).min
-    to_prefix = (flat_query @ shared_key.transpose(-1, -2)).masked_fill(
-        ~seen, masked
-    )
+    to_prefix = (flat_query @ shared_key.transpose(-1, -2)).masked_fill(~seen, masked)
     to_itself = (split(query) @ split(key).transpose(-1, -2)).masked_fill(
         ~mask[:, :, None, None, :], masked
     )  # (shoppers, candidates, heads, tokens, tokens)

@@ -128,5 +128,3 @@ def test_parts_are_inserted_once(tiny_bert):
 def test_a_backbone_without_biases_is_refused_by_bitfit(tmp_path):
     with pytest.raises(ValueError, match="no biases"):
         adapted(save_tiny(tmp_path / "modernbert", "modernbert"), "bitfit")
-
-
