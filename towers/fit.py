@@ -135,6 +135,7 @@ def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> 
         ),
         fresh_texts=config.fresh_texts if config.item_layers else 0,
         seed=config.training.seed,
+        augmentation=config.augmentation,
         prior=(config.prior * np.log1p(weighted)).astype(np.float32) if config.prior else None,
         processes=Processes.training(config.training.devices),
     )
@@ -237,6 +238,8 @@ def batches(config: TowersConfig, source: Training) -> DataLoader[int]:
             windows=cut,
             width=sequence_length(config),
             searches=config.searches if examples.groups is None else 0.0,
+            cropped=config.cropped,
+            reordered=config.reordered,
         )
     passes = 1 if examples.groups is None else PASSES
     order = EpochSampler(len(sizes), training.examples_per_epoch, training.seed, passes=passes)
