@@ -1,4 +1,4 @@
-"""LoRA and AdaLoRA on a backbone: small matrices are trained, the backbone's own are frozen."""
+"""Sets a backbone up for fine-tuning: whole layers, LoRA, AdaLoRA, inserted parts, or biases."""
 
 import re
 import warnings
@@ -12,9 +12,12 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from backbone.config import AdapterConfig, TrainingConfig
+from backbone.inserted import insert
 from backbone.kinds import top_layers
 from backbone.layers import freeze_below
 
+NEW = re.compile(r"lora_|\.bottleneck\.|\.prefix\.")
+"""Found in the names of an adapter's weights, which are not pretrained."""
 STATISTICS = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 
 
@@ -30,10 +33,21 @@ def fine_tuned(
         total_steps: Steps of the training.
 
     Raises:
-        ValueError: the backbone has fewer layers.
+        ValueError: the backbone has fewer layers, or takes no such adapters.
+
+    Source of `bitfit`: Ben Zaken et al., "BitFit", ACL 2022.
     """
     freeze_below(bert, layers)
-    if config.adapter.kind == "none" or not layers:
+    adapter = config.adapter
+    if adapter.kind == "none" or not layers:
+        return bert
+    if adapter.kind == "bitfit":
+        _train_biases(bert, layers)
+        return bert
+    if adapter.kind in ("bottleneck", "prefix"):
+        freeze_below(bert, 0)
+        size = adapter.width if adapter.kind == "bottleneck" else adapter.vectors
+        insert(bert, kind=adapter.kind, size=size, layers=layers)
         return bert
     adapted = _adapted(bert, config.adapter, layers=layers, total_steps=total_steps)
     return cast("PreTrainedModel", adapted)  # it forwards unknown attributes
@@ -79,8 +93,21 @@ def _adapted(
         return get_peft_model(bert, lora if config.kind == "lora" else adalora)
 
 
+def _train_biases(bert: PreTrainedModel, layers: int) -> None:
+    freeze_below(bert, 0)
+    named = [pair for layer in top_layers(bert, layers) for pair in layer.named_parameters()]
+    biases = [weights for name, weights in named if name.endswith("bias") and weights.ndim == 1]
+    if not biases:
+        raise ValueError(
+            f"adapter.kind must not be 'bitfit' for a backbone of the kind "
+            f"{bert.config.model_type!r}, which has no biases"
+        )
+    for weights in biases:
+        weights.requires_grad = True
+
+
 def merged(bert: nn.Module) -> PreTrainedModel:
-    """The plain backbone with the adapters merged into its weights."""
+    """The plain backbone with LoRA's matrices merged into its weights; inserted parts stay."""
     return cast("PreTrainedModel", bert.merge_and_unload() if isinstance(bert, PeftModel) else bert)
 
 

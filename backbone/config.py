@@ -6,16 +6,45 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterConfig:
-    """Adapters: small matrices that are trained instead of the backbone's own."""
+    """What is trained of the trained layers instead of their own matrices."""
 
-    kind: Literal["none", "lora", "adalora"] = "none"
-    """`none` trains the layers themselves; `adalora` moves rank to important adapters."""
+    kind: Literal["none", "lora", "adalora", "bottleneck", "prefix", "bitfit"] = "none"
+    """`none` trains the layers themselves. `lora` adds small matrices to their linear maps, and
+    `adalora` moves rank to the important ones. `bottleneck` inserts narrow networks behind the
+    attention and the feed-forward part, and `prefix` keys and values that all tokens attend to.
+    `bitfit` trains the biases alone."""
     rank: int = 8
-    """Rank of an adapter; for `adalora` the mean over all adapters at the end of training."""
+    """Rank of a small matrix; for `adalora` the mean over all of them at the end of training."""
+    width: int = 32
+    """Width of a bottleneck."""
+    vectors: int = 16
+    """Keys and values of a prefix in each layer."""
 
     def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise ValueError(f"rank must be at least 1, got {self.rank}")
+        for name in ("rank", "width", "vectors"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationConfig:
+    """Changes of training texts, drawn anew each time a text is read."""
+
+    typos: float = 0.0
+    """Probability of a typo in each word of three characters or more: a letter deleted, inserted,
+    swapped with the next one, or hit beside its key."""
+    dropped_words: float = 0.0
+    """Probability of leaving out each word."""
+
+    def __post_init__(self) -> None:
+        for name in ("typos", "dropped_words"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+
+    @property
+    def changes(self) -> bool:
+        """Whether any text is changed."""
+        return bool(self.typos or self.dropped_words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +91,11 @@ class TrainingConfig:
     """Adapters that are trained instead of the layers."""
     dropout: float = 0.0
     """Probability of zeroing an activation of the backbone in training."""
+    adversarial: Literal["none", "fgm"] = "none"
+    """`fgm` also trains on texts whose word embeddings moved along the loss's gradient, by the fast
+    gradient method; a step takes about three times as long."""
+    adversarial_size: float = 0.1
+    """Length of such a movement, in lengths of the text's word embeddings."""
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     """Logger of the training's metrics."""
     devices: int = 1
@@ -79,6 +113,8 @@ class TrainingConfig:
             raise ValueError(f"new_learning_rate must be positive, got {self.new_learning_rate}")
         if not 0 < self.layer_decay <= 1:
             raise ValueError(f"layer_decay must be in (0, 1], got {self.layer_decay}")
+        if self.adversarial_size <= 0:
+            raise ValueError(f"adversarial_size must be positive, got {self.adversarial_size}")
         for name in ("warmup", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")

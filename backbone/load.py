@@ -7,18 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from transformers import (
     AutoConfig,
     AutoModel,
     AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.initialization import no_init_weights
+from transformers.utils import SAFE_WEIGHTS_NAME
 from transformers.utils import logging as transformers_logging
+from transformers.utils.hub import cached_file
 
 from backbone.attention import fast_on_short_texts
+from backbone.inserted import insert_again
 from backbone.kinds import (
     SPLIT,
     is_causal,
@@ -104,8 +109,12 @@ def load_bert(
                 f"({config.model_type})"
             )
         set_dropout(config, dropout)
-        model: PreTrainedModel = AutoModel.from_pretrained(
-            place, **options, **model_options(config), config=config, dtype=torch.float32
+        model: PreTrainedModel = (
+            _with_parts(place, config, options)
+            if getattr(config, "inserted", None)
+            else AutoModel.from_pretrained(
+                place, **options, **model_options(config), config=config, dtype=torch.float32
+            )
         )
     except OSError as error:
         raise _not_found(name) from error
@@ -154,13 +163,26 @@ def _copy_from_file(model: nn.Module) -> None:
 
 def empty_bert(folder: Path) -> PreTrainedModel:
     """A model of the architecture in a folder's `config.json`, with uninitialised weights."""
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    return _empty(AutoConfig.from_pretrained(folder, local_files_only=True))
+
+
+def _empty(config: PretrainedConfig) -> PreTrainedModel:
     with no_init_weights():
         model: PreTrainedModel = AutoModel.from_config(  # type: ignore[no-untyped-call]  # as above
             config, **model_options(config)
         )
     _prepare(model)
+    insert_again(model)
     model.train(mode=False)
+    return model
+
+
+def _with_parts(place: str, config: PretrainedConfig, options: dict[str, Any]) -> PreTrainedModel:
+    """A saved backbone with inserted parts, which `from_pretrained` does not know."""
+    config.dtype = torch.float32
+    model, weights = _empty(config), cached_file(place, SAFE_WEIGHTS_NAME, **options)
+    assert weights is not None  # else it has raised OSError
+    model.load_state_dict(load_file(weights))
     return model
 
 

@@ -11,6 +11,7 @@ from transformers import (
     get_cosine_schedule_with_warmup,
 )
 
+from backbone.adapters import NEW
 from backbone.config import TrainingConfig
 
 MOMENTUM = 0.9
@@ -43,7 +44,7 @@ def optimizer_of(
         if not parameter.requires_grad:
             continue
         rate = config.learning_rate * config.layer_decay ** (depth - 1 - _layer(name))
-        if ".bert." not in f".{name}" or "lora_" in name:
+        if ".bert." not in f".{name}" or NEW.search(name):
             rate = config.new_learning_rate or config.learning_rate
         groups[rate, config.weight_decay if parameter.ndim > 1 else 0.0].append(parameter)
     trained = [

@@ -144,6 +144,8 @@ class FitResult:
     """Epochs after which the selected weights were saved"""
     best: float
     """Value of the monitored metric at that time; NaN without a monitored metric"""
+    parameters: int = 0
+    """Number of trained parameters"""
 
 
 def fit(
@@ -209,7 +211,10 @@ def fit(
     saved.load_best(module)
     if monitor:
         logger.info("best %s %.4f", monitor, saved.best)
-    return FitResult(epochs=saved.epochs, best=saved.best)
+    trained = (part for part in _trained(module).parameters() if part.requires_grad)
+    return FitResult(
+        epochs=saved.epochs, best=saved.best, parameters=sum(part.numel() for part in trained)
+    )
 
 
 def _strategy(processes: Processes) -> str | DDPStrategy:

@@ -1,4 +1,4 @@
-"""Saves and loads classifiers; importable without Lightning."""
+"""All of a classifier but its backbones, and its files; importable without Lightning."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from backbone.load import load_bert, load_tokenizer, save_backbone
 from classifier.kernel import Kernel
 from classifier.lexical import Lexical
 from classifier.targets import Labels, Numbers, Target, output_slices
 from dataset.item_text import Field, text_of_columns
 from lineage.manifest import read_manifest
-from lineage.stages import BACKBONE, CLASSIFIER
+from lineage.stages import CLASSIFIER
 
 HEADS, OPTIONS = "heads.safetensors", "classifier.json"
 States = NDArray[np.float32]
@@ -25,11 +23,12 @@ States = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """All of a classifier but its backbone: targets, heads and how texts are rendered."""
+    """All of a classifier but its backbones: targets, heads and how texts are rendered."""
 
     targets: Sequence[Target]
     weights: Sequence[NDArray[np.float32]]
-    """(classes, hidden) of each output; a hierarchy has an output for each level."""
+    """(classes, hidden) of each output; a hierarchy has an output for each level. With several
+    backbones, `hidden` is that of all."""
     biases: Sequence[NDArray[np.float32]]
     """(classes,) of each output."""
     temperatures: Sequence[float]
@@ -70,11 +69,8 @@ class Parts:
         return text_of_columns(fields, self.text_columns, self.token_budget)
 
 
-def save_classifier(
-    folder: Path, bert: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, parts: Parts
-) -> None:
-    """Write a classifier into a stage's folder."""
-    save_backbone(folder / BACKBONE, bert, tokenizer)
+def save_parts(folder: Path, parts: Parts) -> None:
+    """Write the parts into a stage's folder."""
     tensors = {f"weight.{place}": values for place, values in enumerate(parts.weights)}
     tensors |= {f"bias.{place}": values for place, values in enumerate(parts.biases)}
     for place, kernel in parts.kernels.items():
@@ -112,16 +108,11 @@ def load_targets(folder: Path) -> list[Target]:
     return [_target(described) for described in options["targets"]]
 
 
-def load_parts(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Parts]:
-    """Backbone, tokenizer and all other parts of a classifier.
-
-    Raises:
-        ArtifactError: the folder holds no classifier of this version.
-    """
-    read_manifest(folder, CLASSIFIER)
+def load_parts(folder: Path) -> Parts:
+    """What `save_parts` wrote."""
     options = json.loads((folder / OPTIONS).read_text(encoding="utf-8"))
     tensors, outputs = load_file(folder / HEADS), range(len(options["temperatures"]))
-    parts = Parts(
+    return Parts(
         targets=[_target(described) for described in options["targets"]],
         weights=[tensors[f"weight.{place}"] for place in outputs],
         biases=[tensors[f"bias.{place}"] for place in outputs],
@@ -142,8 +133,6 @@ def load_parts(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, 
             for place, mean in options["lexicals"].items()
         },
     )
-    backbone = str(folder / BACKBONE)
-    return load_bert(backbone), load_tokenizer(backbone), parts
 
 
 def _described(target: Target) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from backbone.augmentation import Augmenter
 from backbone.batch import Batch
 from backbone.text_parts import TextParts, in_parts
 from backbone.tokens import Ids, token_budget_batches
@@ -50,6 +51,12 @@ class TextSource:
     rows: NDArray[np.int64]
     """Rows of the examples."""
     pad_id: int
+    augmenter: Augmenter | None = None
+    """Changes the texts of training batches, if any does."""
+    seed: int = 0
+    """Seed of these changes."""
+    readings: int = 1
+    """Times that each text is in a training batch; all texts come before their next readings."""
     processes: Processes = Processes()
 
     def __call__(self, examples: Sequence[int]) -> TextBatch:
@@ -57,16 +64,24 @@ class TextSource:
         owned = self.processes.owns(len(examples))
         rows = self.rows[np.asarray(examples)[owned]]
         weight = self.processes.weight(len(rows), len(examples))
-        return self._batch(rows, PART_TOKENS, weight)
+        rows = np.tile(rows, self.readings)
+        inputs = [self.inputs[row] for row in rows]
+        if self.augmenter is not None:
+            rng = np.random.default_rng([self.seed, *examples[:8]])
+            inputs = self.augmenter(rows.tolist(), rng)
+        return self._batch(rows, inputs, PART_TOKENS, weight)
 
     def in_order(self) -> Iterator[TextBatch]:
         """Batches of all examples, longest texts first."""
         lengths = np.array([len(self.inputs[row]) for row in self.rows])
         for places in token_budget_batches(lengths, VALID_TOKENS):
-            yield self._batch(self.rows[places], VALID_TOKENS, 1.0)
+            rows = self.rows[places]
+            yield self._batch(rows, [self.inputs[row] for row in rows], VALID_TOKENS, 1.0)
 
-    def _batch(self, rows: NDArray[np.int64], tokens: int, weight: float) -> TextBatch:
-        frozen, inputs = self.states, [self.inputs[row] for row in rows]
+    def _batch(
+        self, rows: NDArray[np.int64], inputs: Sequence[Ids], tokens: int, weight: float
+    ) -> TextBatch:
+        frozen = self.states
         return TextBatch(
             texts=in_parts(inputs, tokens, self.pad_id) if frozen is None else None,
             states=None if frozen is None else frozen[rows],

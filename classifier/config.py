@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from backbone.config import TrainingConfig
+from backbone.config import AugmentationConfig, TrainingConfig
 from dataset.labelled_texts import Task
 
 
@@ -45,8 +45,17 @@ class ClassifierConfig:
     averaging: float = 0.99
     """Decay of the moving average of the weights, which gives the final classifier; with 0 it has
     the weights of the last step."""
+    seeds: int = 1
+    """Number of trainings, each with the next seed; the classifier averages their logits and takes
+    as many times as long."""
     refit: bool = True
     """Whether to train again on training and validation rows for the chosen number of epochs."""
+    rdrop: float = 0.0
+    """Weight of the difference between two readings of each text with other dropout and other
+    changes, R-Drop; 0 reads each text once, anything else doubles the time. It leaves out targets
+    whose loss samples negatives."""
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    """Changes of training texts; without effect where the backbone is frozen."""
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
             max_epochs=3,
@@ -83,9 +92,11 @@ class ClassifierConfig:
         for name in ("max_tokens", "token_budget"):
             if getattr(self, name) < 3:
                 raise ValueError(f"{name} must be at least 3, got {getattr(self, name)}")
-        for name in ("negatives", "sampled_above"):
+        for name in ("negatives", "sampled_above", "seeds"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.rdrop < 0:
+            raise ValueError(f"rdrop must not be negative, got {self.rdrop}")
         for name in ("head_dropout", "label_smoothing", "averaging"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")

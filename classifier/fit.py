@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
 from backbone.adapters import fine_tuned, merged
+from backbone.augmentation import Augmenter
 from backbone.encode_texts import encode_texts
 from backbone.epoch_batches import EpochBatches, EpochSampler
 from backbone.load import load_bert, load_tokenizer
@@ -46,6 +47,8 @@ class Encoded:
     numbers: NDArray[np.float64]
     """(rows, outputs) number of each output, on the learnt scale; NaN without one."""
     pad_id: int
+    augmenter: Augmenter | None
+    """Changes the texts of training batches, if any does."""
 
 
 def encoded(
@@ -84,6 +87,14 @@ def encoded(
         classes=classes,
         numbers=numbers,
         pad_id=special.pad,
+        augmenter=Augmenter(
+            texts=table.texts,
+            tokenizer=tokenizer,
+            max_tokens=config.max_tokens,
+            config=config.augmentation,
+        )
+        if config.augmentation.changes and not is_frozen(config)
+        else None,
     )
 
 
@@ -158,6 +169,9 @@ def _source(config: ClassifierConfig, data: Encoded, rows: NDArray[np.int64]) ->
         numbers=data.numbers,
         rows=rows,
         pad_id=data.pad_id,
+        augmenter=data.augmenter,
+        seed=config.training.seed,
+        readings=2 if config.rdrop else 1,
         processes=Processes.training(config.training.devices),
     )
 

@@ -64,7 +64,7 @@ class LabelLoss:
         drawn = torch.randint(len(self.shares), (self.negatives,), device=classes.device)
         candidates, place = torch.unique(torch.cat([classes, drawn]), return_inverse=True)
         targets = place[: len(classes)]
-        logits = functional.linear(read, head.weight[candidates], head.bias[candidates])
+        logits = functional.linear(read, head.weight[candidates], head.bias[candidates]).float()
         corrected = logits - self._log_inclusion(candidates, len(classes))
         own = targets[:, None]
         corrected = corrected.scatter(1, own, logits.gather(1, own))
@@ -102,3 +102,20 @@ def number_loss(outputs: Tensor, numbers: Tensor, kind: str) -> Tensor:
     if kind == "mse":
         return functional.mse_loss(outputs[known], numbers[known])
     return functional.huber_loss(outputs[known], numbers[known], delta=HUBER)
+
+
+def difference(outputs: Tensor, *, numbers: bool) -> Tensor:
+    """Mean difference of two readings of the same texts: R-Drop (Liang et al., NeurIPS 2021).
+
+    Of labels, the mean of both Kullback-Leibler divergences, nats; of numbers, that of normal
+    distributions of deviation 1.
+
+    Args:
+        outputs: (2 × texts, classes) logits or predictions; the second half reads them again.
+        numbers: Whether these are numbers.
+    """
+    first, second = outputs.float().chunk(2)
+    if numbers:
+        return functional.mse_loss(first, second) / 2
+    one, other = first.log_softmax(dim=1), second.log_softmax(dim=1)
+    return ((one.exp() - other.exp()) * (one - other)).sum(dim=1).mean() / 2

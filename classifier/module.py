@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -11,10 +12,11 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from backbone.adapters import orthogonality
+from backbone.adversarial import trained_loss
 from backbone.optimizer import optimizer_of
 from classifier.batches import TextBatch, TextSource
 from classifier.config import ClassifierConfig
-from classifier.losses import LabelLoss, number_loss
+from classifier.losses import LabelLoss, difference, number_loss
 from classifier.model import TextModel
 from classifier.targets import Numbers, Target, output_slices
 
@@ -50,22 +52,32 @@ class ClassifierModule(LightningModule):
         self._right: list[Tensor] = []
 
     def training_step(self, batch: TextBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Mean loss over the targets, also of texts that moved if training is adversarial."""
+        loss = trained_loss(
+            [self.model.bert], partial(self._mean_loss, batch), self.config.training
+        )
+        self.log("train/loss", loss, prog_bar=True)
+        return batch.weight * loss + orthogonality(self.model)
+
+    def _mean_loss(self, batch: TextBatch) -> Tensor:
         """Mean loss over the targets; the levels of a hierarchy share their target's part."""
         read = self.model.scaled(self._states(self.model, batch))
         losses = []
         for target, outputs in zip(self.targets, output_slices(self.targets), strict=True):
             of_target = [self._loss(target, read, output, batch) for output in outputs]
             losses.append(torch.stack(of_target).mean())
-        loss = torch.stack(losses).mean()
-        self.log("train/loss", loss, prog_bar=True)
-        return batch.weight * loss + orthogonality(self.model)
+        return torch.stack(losses).mean()
 
     def _loss(self, target: Target, read: Tensor, output: int, batch: TextBatch) -> Tensor:
-        head = cast("nn.Linear", self.model.heads[output])
-        if isinstance(target, Numbers):
+        head, of_numbers = cast("nn.Linear", self.model.heads[output]), isinstance(target, Numbers)
+        if of_numbers:
             numbers = batch.numbers[:, output]
-            return number_loss(head(read)[:, 0], numbers, self.config.number_loss)
-        return self.losses[output](read, head, batch.classes[:, output])
+            loss = number_loss(head(read)[:, 0], numbers, self.config.number_loss)
+        else:
+            loss = self.losses[output](read, head, batch.classes[:, output])
+        if self.config.rdrop and head.out_features <= self.config.sampled_above:
+            loss = loss + self.config.rdrop * difference(head(read), numbers=of_numbers)
+        return loss
 
     @staticmethod
     def _states(model: TextModel, batch: TextBatch) -> Tensor:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from backbone.encode_texts import encode_texts
-from classifier.artifact import Parts, load_parts
+from classifier.artifact import Parts
 from classifier.hierarchy import log_shares
+from classifier.reader import Reader, load_classifier
 from classifier.targets import Labels, Numbers, Target
 
 AT_ONCE = 1 << 24
@@ -32,10 +31,8 @@ class Predicted:
 class Classifier:
     """Predicts every target that it was trained on; reads a text once for all of them."""
 
-    def __init__(
-        self, bert: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, parts: Parts
-    ) -> None:
-        self._bert, self._tokenizer, self.parts = bert, tokenizer, parts
+    def __init__(self, reader: Reader, parts: Parts) -> None:
+        self._reader, self.parts = reader, parts
         self.targets = {target.name: target for target in parts.targets}
         """What is predicted, by column"""
 
@@ -46,7 +43,7 @@ class Classifier:
         Raises:
             ArtifactError: the folder holds no classifier of this version.
         """
-        return cls(*load_parts(folder))
+        return cls(*load_classifier(folder))
 
     @property
     def text_columns(self) -> tuple[str, ...]:
@@ -55,13 +52,7 @@ class Classifier:
 
     def read(self, texts: Sequence[str], *, description: str = "texts") -> States:
         """(texts, hidden): states of the texts, from which all targets are predicted."""
-        return encode_texts(
-            self._bert,
-            texts,
-            self._tokenizer,
-            max_tokens=self.parts.max_tokens,
-            description=description,
-        )
+        return self._reader(texts, description=description)
 
     def predict(
         self, texts: Sequence[str], top_k: int = 5, *, target: str | None = None

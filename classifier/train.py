@@ -1,6 +1,6 @@
 """The classifier stage: a trial chooses epochs and calibration, a refit learns its rows too."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from backbone.encode_texts import encode_texts
 from backbone.load import load_tokenizer
-from backbone.training import training_folder
-from classifier.artifact import Parts, States, save_classifier
+from backbone.training import FitResult, training_folder
+from classifier.artifact import Parts, States
 from classifier.calibrate import calibrated
 from classifier.config import ClassifierConfig
 from classifier.division import Division, divided
@@ -21,9 +20,10 @@ from classifier.learnt_target import target_of
 from classifier.module import MONITOR
 from classifier.number_form import NumberForm, NumberRows, best_form
 from classifier.number_form import fitted as fitted_form
+from classifier.reader import Reader, ensemble, save_classifier
 from classifier.targets import Labels, Numbers
 from dataset.labelled_texts import LabelledTexts
-from lineage.stages import CLASSIFIER
+from lineage.stages import CLASSIFIER, PARAMETERS
 
 Rows = NDArray[np.int64]
 Forms = dict[int, NumberForm]
@@ -66,10 +66,10 @@ def train(
         trial_folder=training_folder(root, f"{CLASSIFIER}-trial", *identity),
         refit_folder=training_folder(root, f"{CLASSIFIER}-refit", *identity),
     )
-    bert, parts, forms, facts = steps.trial()
+    reader, parts, forms, facts = steps.trial()
     if config.refit:
-        bert, parts = steps.refit(rows, parts, forms, epochs=facts["epochs"])
-    save_classifier(folder, bert, steps.tokenizer, parts)
+        reader, parts = steps.refit(rows, parts, forms, epochs=facts["epochs"])
+    save_classifier(folder, reader, parts)
     return {
         "texts": {"train": len(division.train), "valid": len(division.valid)},
         "labels": {one.name: len(one.levels[-1]) for one in targets if isinstance(one, Labels)},
@@ -91,34 +91,55 @@ class Steps:
     trial_folder: Path
     refit_folder: Path
 
-    def trial(self) -> tuple[PreTrainedModel, Parts, Forms, dict[str, Any]]:
+    def trial(self) -> tuple[Reader, Parts, Forms, dict[str, Any]]:
         """Train on the training rows; choose epochs, forms and calibration by the others."""
         train, valid = self.division.train, self.division.valid
-        module, fitted = fit_classifier(
-            self.config, self.data, train, self.trial_folder, valid=valid
-        )
-        bert, parts = finished(module, self.config, self.table)
-        checked, forms = self._states(bert, valid), Forms()
+        reader, parts, fitted = self._fitted(train, self.trial_folder, valid=valid)
+        checked, forms = reader(self._texts(valid)), Forms()
         if any(isinstance(one, Numbers) for one in parts.targets):
-            learnt = self._states(bert, train)
+            learnt = reader(self._texts(train))
             forms = self._forms(parts, learnt, checked)
             parts = self._with_forms(parts, learnt, train, forms)
         classes, numbers = self.data.classes[valid], self.data.numbers[valid]
         parts = calibrated(parts, self._texts(valid), checked, classes, numbers)
-        return bert, parts, forms, {MONITOR: round(fitted.best, 4), "epochs": fitted.epochs}
+        best = float(np.mean([result.best for result in fitted]))
+        epochs = [result.epochs for result in fitted]
+        facts = {MONITOR: round(best, 4), "epochs": epochs, PARAMETERS: fitted[0].parameters}
+        return reader, parts, forms, facts
 
     def refit(
-        self, rows: Rows, trial: Parts, forms: Forms, *, epochs: int
-    ) -> tuple[PreTrainedModel, Parts]:
+        self, rows: Rows, trial: Parts, forms: Forms, *, epochs: Sequence[int]
+    ) -> tuple[Reader, Parts]:
         """Train on all rows but the test's, with what the trial chose."""
-        training = replace(self.config.training, max_epochs=epochs)
-        config = replace(self.config, training=training)
-        module, _ = fit_classifier(config, self.data, rows, self.refit_folder, valid=None)
-        bert, parts = finished(module, config, self.table)
+        reader, parts, _ = self._fitted(rows, self.refit_folder, epochs=epochs)
         parts = replace(trial, weights=parts.weights, biases=parts.biases)
         if forms:
-            parts = self._with_forms(parts, self._states(bert, rows), rows, forms)
-        return bert, parts
+            parts = self._with_forms(parts, reader(self._texts(rows)), rows, forms)
+        return reader, parts
+
+    def _fitted(
+        self,
+        rows: Rows,
+        folder: Path,
+        *,
+        valid: Rows | None = None,
+        epochs: Sequence[int] = (),
+    ) -> tuple[Reader, Parts, list[FitResult]]:
+        """Train with each seed, for these numbers of epochs or for as long as configured."""
+        berts, members, results = list[PreTrainedModel](), list[Parts](), list[FitResult]()
+        for place in range(self.config.seeds):
+            training = replace(self.config.training, seed=self.config.training.seed + place)
+            if epochs:
+                training = replace(training, max_epochs=epochs[place])
+            config = replace(self.config, training=training)
+            place_of = folder.with_name(f"{folder.name}-{place}") if place else folder
+            module, result = fit_classifier(config, self.data, rows, place_of, valid=valid)
+            bert, parts = finished(module, config, self.table)
+            berts.append(bert)
+            members.append(parts)
+            results.append(result)
+        reader = Reader(berts=berts, tokenizer=self.tokenizer, max_tokens=self.config.max_tokens)
+        return reader, ensemble(members), results
 
     def _forms(self, parts: Parts, learnt: States, checked: States) -> Forms:
         """How validation rows prefer each output of numbers to be predicted.
@@ -156,7 +177,3 @@ class Steps:
 
     def _texts(self, rows: Rows) -> list[str]:
         return [self.table.texts[row] for row in rows.tolist()]
-
-    def _states(self, bert: PreTrainedModel, rows: Rows) -> States:
-        texts = self._texts(rows)
-        return encode_texts(bert, texts, self.tokenizer, max_tokens=self.config.max_tokens)

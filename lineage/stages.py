@@ -14,6 +14,8 @@ SHORTLISTS = f"{TRIAL_FOLDER}/shortlists"
 LAST_TOWERS, LAST_INDEX = f"{LAST_FOLDER}/towers", f"{LAST_FOLDER}/index"
 CLASSIFIER, ANSWERS, GENERATIVE = "classifier", "answers", "generative"
 
+PARAMETERS = "trained parameters"
+"""Name of a trained stage's fact: number of parameters that were trained."""
 EMBEDDINGS = "item_embeddings.npy"
 """Item embeddings, (items, dimension)."""
 LENGTHS = "item_lengths.npy"
@@ -186,7 +188,7 @@ BESIDE: Mapping[str, Stage] = {
         target="classify",
         needs=(),
         writes=("heads.safetensors", "classifier.json", f"{BACKBONE}/model.safetensors"),
-        format=1,
+        format=2,
         reads_from=1,
     ),
     ANSWERS: Stage(

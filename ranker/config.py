@@ -65,5 +65,10 @@ class RankerConfig:
             raise ValueError(f"item_states must be within 1 and 255, got {self.item_states}")
         if self.kind == "late" and self.training.trained_layers < 1:
             raise ValueError("trained_layers must be at least 1 for `late`, got 0")
+        if self.kind == "attention" and self.training.adversarial != "none":
+            raise ValueError(
+                "training.adversarial must be none for `attention`, which trains on encoded texts, "
+                f"got {self.training.adversarial}"
+            )
         if self.history_tokens < 3:
             raise ValueError(f"history_tokens must be at least 3, got {self.history_tokens}")

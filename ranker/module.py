@@ -1,6 +1,7 @@
 """The ranker in training; the only file of the package that knows Lightning."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from backbone.adapters import orthogonality
+from backbone.adversarial import trained_loss
 from backbone.config import TrainingConfig
 from backbone.optimizer import optimizer_of
 from evaluation.metrics import Gains, ndcg
+from ranker.attention.model import AttentionRanker
 from ranker.list_batches import ListBatch
 from ranker.losses import listwise_softmax
 from ranker.ranker import Ranker, reorder
@@ -44,13 +47,18 @@ class RankerModule(LightningModule):
         self.ranked: list[NDArray[np.int32]] = []
 
     def training_step(self, batch: ListBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Loss of picking the bought candidates out of their lists."""
-        logits = self.model(batch.pairs, batch.shortlist_scores, batch.features)
-        logits = logits.view(batch.present.shape).masked_fill(~batch.present, float("-inf"))
-        loss = listwise_softmax(logits, batch.gains)
+        """Loss of picking the bought candidates, also from texts that moved if so configured."""
+        berts = [] if isinstance(self.model, AttentionRanker) else [self.model.bert]
+        loss = trained_loss(berts, partial(self._loss, batch), self.config)
         self.log("train/loss", loss, prog_bar=True)
         self.log("train/shortlist_weight", self.model.shortlist_weight.detach())
         return batch.weight * loss + orthogonality(self.model)
+
+    def _loss(self, batch: ListBatch) -> Tensor:
+        """Loss of picking the bought candidates out of their lists."""
+        logits = self.model(batch.pairs, batch.shortlist_scores, batch.features)
+        logits = logits.view(batch.present.shape).masked_fill(~batch.present, float("-inf"))
+        return listwise_softmax(logits, batch.gains)
 
     def validation_step(
         self,

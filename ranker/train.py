@@ -26,7 +26,15 @@ from dataset.cases import Cases
 from dataset.config import NOTES
 from lineage.manifest import read_manifest, require_newest_format
 from lineage.processes import Processes
-from lineage.stages import BACKBONE, DATA, EMBEDDINGS, RANKER, SHORTLISTS, TRIAL_TOWERS
+from lineage.stages import (
+    BACKBONE,
+    DATA,
+    EMBEDDINGS,
+    PARAMETERS,
+    RANKER,
+    SHORTLISTS,
+    TRIAL_TOWERS,
+)
 from ranker.attention.inputs import AttentionInputs
 from ranker.attention.model import AttentionRanker
 from ranker.attention.new_item_states import item_states
@@ -162,6 +170,7 @@ def _trained(
         "users who decided": gain.users,
         PAYS: gain.pays,
         "epochs": fitted.epochs,
+        PARAMETERS: fitted.parameters,
         NOTES: [says],
     }
     return module, facts, logits if gain.pays else None

@@ -1,20 +1,23 @@
 """Builds training batches: histories, their targets and the negatives."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from backbone.augmentation import augmented
 from backbone.batch import Batch, TokenBatch, pad
+from backbone.config import AugmentationConfig
 from backbone.packing import PackedBatch, pack
 from backbone.tokens import item_input
 from dataset.training_examples import TrainingExamples
 from lineage.processes import Processes
 from towers.inputs import TextInputs, Twins
 from towers.negative_sampler import NegativeSampler
+from towers.pieces import Piece, pieces_of
 from towers.sampled_softmax import Choices
 from towers.windows import Windows
 
@@ -66,6 +69,8 @@ class Training:
     seed: int
     prior: NDArray[np.float32] | None = None
     """(items,) added to an item's logit in training, nats"""
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    """Changes of searches"""
     processes: Processes = Processes()
     """All draw the same batch and the same candidates; each builds its share of the shoppers"""
 
@@ -127,7 +132,18 @@ class Training:
         text = self.inputs.texts[int(self.examples.targets[example])]
         length = min(1 + int(rng.integers(SEARCH_PIECES)), len(text))
         start = int(rng.integers(len(text) - length + 1))
-        return item_input(text[start : start + length], self.inputs.special)
+        pieces = text[start : start + length]
+        if not self.augmentation.changes or self.inputs.tokenizer is None:
+            return item_input(pieces, self.inputs.special)
+        words = str(self.inputs.tokenizer.decode(pieces))
+        return self.inputs.search(augmented(words, self.augmentation, rng))
+
+    def logged_search(self, group: int, rng: np.random.Generator) -> NDArray[np.int32]:
+        """Word pieces of a group's logged search."""
+        words = self.examples.searches[group]
+        if self.augmentation.changes:
+            words = augmented(words, self.augmentation, rng)
+        return self.inputs.search(words)
 
     def drawn(self, group: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Training examples of a group of a logged search that a batch learns from."""
@@ -173,29 +189,32 @@ class WindowBatches:
     """Cells per packed row"""
     searches: float
     """Shoppers with a synthetic search per window, mean"""
+    cropped: float = 0.0
+    """Probability of cutting a window in two"""
+    reordered: float = 0.0
+    """Probability of reordering a part of a window"""
 
     def __call__(self, chosen: Sequence[int]) -> TowersBatch:
         """Build the batch of some windows and groups, by their position; groups come last."""
         training, examples, windows = self.training, self.training.examples, self.windows
         rng = training.rng(chosen)
-        cut = [window for window in chosen if window < len(windows)]
-        spans = [slice(windows.starts[w], windows.ends[w]) for w in cut]
-        owned = [np.arange(windows.examples[w], windows.examples[w + 1]) for w in cut]
-        members = np.concatenate([NOBODY, *owned])
-        of_window = np.repeat(np.arange(len(cut)), [len(part) for part in owned])
-        place = examples.ends[members] - 1 - windows.starts[np.asarray(cut, np.int64)][of_window]
+        whole = [window for window in chosen if window < len(windows)]
+        cut = [piece for window in whole for piece in self._pieces(window, rng)]
+        members = np.concatenate([NOBODY, *(piece.examples for piece in cut)])
+        of_window = np.repeat(np.arange(len(cut)), [len(piece.examples) for piece in cut])
+        place = np.concatenate([NOBODY, *(piece.places for piece in cut)])
         new = np.ones(len(members), bool)  # whether an example begins another shopper
         new[1:] = (np.diff(of_window) != 0) | (np.diff(place) != 0)
-        synthetic = rng.permutation(members)[: round(self.searches * len(cut))]
+        synthetic = rng.permutation(members)[: round(self.searches * len(whole))]
         groups = [number - len(windows) for number in chosen if number >= len(windows)]
         logged = [training.drawn(group, rng) for group in groups]
         searching = [*synthetic[:, None], *logged]  # training examples of each search
         everyone = np.concatenate([members, *searching])
         pool = training.pool(everyone, rng)
         words = [training.search(int(example), rng) for example in synthetic]
-        words += [training.inputs.search(examples.searches[group]) for group in groups]
-        histories = [examples.items[span] for span in spans]
-        interaction_codes = [examples.interaction_codes[span] for span in spans]
+        words += [training.logged_search(group, rng) for group in groups]
+        histories = [piece.items for piece in cut]
+        interaction_codes = [piece.interaction_codes for piece in cut]
         for example, *_ in searching:
             kept = slice(1 - self.width, None if rng.random() < HISTORY_KEPT else 0)
             histories.append(examples.history(example)[kept])
@@ -247,6 +266,10 @@ class WindowBatches:
             choices=training.choices(pool, own, numbers),
             weight=training.weight(len(own), len(everyone)),
         )
+
+    def _pieces(self, window: int, rng: np.random.Generator) -> list[Piece]:
+        how = {"cropped": self.cropped, "reordered": self.reordered}
+        return pieces_of(self.training.examples, self.windows, window, rng, **how)
 
 
 def drawn_targets(examples: TrainingExamples) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from backbone.config import TrainingConfig
+from backbone.config import AugmentationConfig, TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,13 @@ class TowersConfig:
     """Shoppers per history with a search for words of their target; for `reads: items`."""
     search_tokens: int = 16
     """Most word pieces of a search."""
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    """Changes of searches in training."""
+    cropped: float = 0.0
+    """Probability of cutting a history in two in training, so that the newer part is read alone;
+    for `reads: items`."""
+    reordered: float = 0.0
+    """Probability of reordering a fifth of a history in training; for `reads: items`."""
     residual: bool = True
     """Whether an item's embedding has a learned residual in addition to its text."""
     residual_shrinkage: float = 10.0
@@ -116,10 +123,29 @@ class TowersConfig:
             raise ValueError(f"rows_at_once must be at least 1, got {self.rows_at_once}")
         if self.history_length < 2:
             raise ValueError(f"history_length must be at least 2, got {self.history_length}")
-        for name in ("residual_dropout", "averaging"):
+        for name in ("residual_dropout", "averaging", "cropped", "reordered"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
-        if any(not 1 <= width < self.dimension for width in self.widths):
-            raise ValueError(f"widths must be below {self.dimension}, got {self.widths}")
+        self._require_widths()
+        if self.training.adversarial != "none":
+            self._require_words()
         if not 0.01 <= self.temperature <= 1:
             raise ValueError(f"temperature must be in [0.01, 1], got {self.temperature}")
+
+    def _require_widths(self) -> None:
+        if any(not 1 <= width < self.dimension for width in self.widths):
+            raise ValueError(f"widths must be below {self.dimension}, got {self.widths}")
+
+    def _require_words(self) -> None:
+        """Refuse adversarial training where a step reads no words, or reads them piecemeal."""
+        kind = self.training.adversarial
+        if self.reads != "titles" and not self.item_layers:
+            raise ValueError(
+                f"training.adversarial must be none where no words are read in training, got {kind}"
+                "; add --item_layers=3 or --reads=titles"
+            )
+        if self.rows_at_once is not None:
+            raise ValueError(
+                f"rows_at_once must be left out where training.adversarial is {kind}, got "
+                f"{self.rows_at_once}"
+            )

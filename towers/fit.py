@@ -144,6 +144,7 @@ def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> 
         ),
         fresh_texts=config.fresh_texts if config.item_layers else 0,
         seed=config.training.seed,
+        augmentation=config.augmentation,
         prior=(config.prior * np.log1p(weighted)).astype(np.float32) if config.prior else None,
         processes=Processes.training(config.training.devices),
     )
@@ -185,7 +186,8 @@ def build_module(
     module = TowersModule(model, valid, source, config).to(best_device())
     bert = model.item_tower.bert
     some_trained = 0 < config.item_layers < bert.config.num_hidden_layers
-    if cache_below is not None and some_trained and splits(bert):
+    words_move = config.training.adversarial != "none"
+    if cache_below is not None and some_trained and splits(bert) and not words_move:
         module.cache_frozen_states(cache_below)
     if not reads_the_corpus(config, source):
         rows = np.random.default_rng(config.training.seed).permutation(len(source.inputs.texts))
@@ -257,6 +259,8 @@ def batches(config: TowersConfig, source: Training) -> DataLoader[int]:
             windows=cut,
             width=sequence_length(config),
             searches=config.searches if examples.groups is None else 0.0,
+            cropped=config.cropped,
+            reordered=config.reordered,
         )
     passes = 1 if examples.groups is None else PASSES
     order = EpochSampler(len(sizes), training.examples_per_epoch, training.seed, passes=passes)

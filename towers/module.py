@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from backbone.adapters import orthogonality
+from backbone.adversarial import trained_loss
 from backbone.batch import pad
 from backbone.device import autocast, serving_dtype
 from backbone.encode_texts import in_batches, in_order
@@ -222,18 +223,34 @@ class TowersModule(LightningModule):
         self.hard.renew(chosen, self.embed_users(items, histories, interaction_codes), items)
 
     def training_step(self, batch: TowersBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Score every shopper of the batch against every candidate of the batch."""
+        """Loss of a batch, also of texts that moved if so configured; stores the texts it read."""
+        fresh: list[Tensor] = []
+        loss = trained_loss(
+            [self.model.item_tower.bert, self.model.user_tower.bert],
+            partial(self._batch_loss, batch, fresh),
+            self.config.training,
+        )
+        if fresh:
+            self.texts[batch.rows[batch.fresh]] = fresh[0].detach()
+        self.log("train/temperature", self.model.temperature.detach())
+        return batch.weight * loss + orthogonality(self.model)
+
+    def _batch_loss(self, batch: TowersBatch, read: list[Tensor]) -> Tensor:
+        """Score every shopper of the batch against every candidate of the batch.
+
+        Args:
+            batch: Shoppers and candidates.
+            read: Gets the texts that were read with gradients, if any.
+        """
         texts = self.texts[batch.rows]
         if self.config.item_layers and len(batch.fresh):
-            fresh = self._read_fresh(batch)
-            texts = texts.index_copy(0, batch.fresh, fresh)
-            self.texts[batch.rows[batch.fresh]] = fresh.detach()
+            read.append(self._read_fresh(batch))
+            texts = texts.index_copy(0, batch.fresh, read[-1])
         items = self.model.item_tower(texts, batch.rows)  # (items, dim)
         users = self.model.users(items, batch)  # (shoppers, dim)
         candidates = items[batch.candidates]
         loss = self._loss(users, candidates, batch)
         self.log("train/loss", loss, prog_bar=True)
-        self.log("train/temperature", self.model.temperature.detach())
         if widths := self.config.widths:
             width = widths[int(torch.randint(len(widths), ()))]
             loss = loss + self._loss(
@@ -245,7 +262,7 @@ class TowersModule(LightningModule):
             of_category = self.model.category.loss(items, batch.rows)
             self.log("train/category", of_category)
             loss = loss + self.config.category_weight * of_category
-        return batch.weight * loss + orthogonality(self.model)
+        return loss
 
     def _read_fresh(self, batch: TowersBatch) -> Tensor:
         """(texts, hidden): the texts of a batch that are encoded with gradients."""

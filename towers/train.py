@@ -30,6 +30,7 @@ from lineage.stages import (
     EMBEDDINGS,
     LAST_TOWERS,
     LENGTHS,
+    PARAMETERS,
     SEARCH_EMBEDDINGS,
     TOWERS,
     TRIAL_TOWERS,
@@ -93,6 +94,7 @@ def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
         monitored(users.stop): None if np.isnan(fitted.best) else round(fitted.best, 4),
         EPOCHS: fitted.epochs or config.training.max_epochs,
         WARMUP: module.warmup,
+        PARAMETERS: fitted.parameters,
         NOTES: notes_of_trial(data, stopping=len(users.stop), epochs=config.training.max_epochs),
     }
 

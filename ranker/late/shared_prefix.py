@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from backbone.attention import with_prefix
 from backbone.batch import TokenBatch
 from backbone.kinds import stack_of
 from backbone.layers import states_below
@@ -73,17 +74,19 @@ def _layer_forward(
     shared_key, shared_value = (
         split(project(prefix)) for project in (attention.key, attention.value)
     )  # (shoppers, heads, length, head)
+    shared_key, shared_value, seen = with_prefix(
+        attention, shared_key, shared_value, prefix_mask[:, None, None, :]
+    )
+    assert seen is not None
     flat_query = split(query.flatten(1, 2))  # (shoppers, heads, candidates × tokens, head)
     masked = torch.finfo(query.dtype).min
-    to_prefix = (flat_query @ shared_key.transpose(-1, -2)).masked_fill(
-        ~prefix_mask[:, None, None, :], masked
-    )
+    to_prefix = (flat_query @ shared_key.transpose(-1, -2)).masked_fill(~seen, masked)
     to_itself = (split(query) @ split(key).transpose(-1, -2)).masked_fill(
         ~mask[:, :, None, None, :], masked
     )  # (shoppers, candidates, heads, tokens, tokens)
     own = to_itself.transpose(1, 2).flatten(2, 3)  # the shape of `to_prefix` up to the last axis
     weights = torch.cat([to_prefix, own], dim=-1).softmax(dim=-1).to(value.dtype)
-    length = prefix.shape[1]
+    length = shared_key.shape[2]
     from_prefix = (weights[..., :length] @ shared_value).transpose(1, 2)
     own_weights = (
         weights[..., length:].reshape(*own.shape[:2], candidates, tokens, tokens).transpose(1, 2)

@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from backbone.load import load_bert
+from backbone.augmentation import Augmenter
+from backbone.config import AugmentationConfig
+from backbone.load import load_bert, load_tokenizer
 from backbone.text_parts import in_parts
 from classifier.batches import TextSource
 from classifier.model import TextModel
@@ -55,6 +59,32 @@ def test_processes_share_a_batch_and_their_weights_have_the_mean_one():
     classes = torch.cat([batch.classes[:, 0] for batch in batches])
     assert sorted(classes.tolist()) == list(range(30, 40))
     assert sum(float(batch.weight) for batch in batches) == pytest.approx(3)
+
+
+def test_training_texts_are_augmented_and_validation_texts_are_not(tiny_bert):
+    augmenter = Augmenter(
+        texts=["red mugs a b a b navy lamp"] * 40,
+        tokenizer=load_tokenizer(str(tiny_bert)),
+        max_tokens=12,
+        config=AugmentationConfig(dropped_words=0.5),
+    )
+    changing = replace(source(), augmenter=augmenter)
+    read = [changing(range(8)), changing(range(8)), changing(range(1, 9))]
+
+    first, again, other = ([part.ids.tolist() for part in one.texts.parts] for one in read)
+
+    assert first == again != other
+    checked = [part.ids for batch in changing.in_order() for part in batch.texts.parts]
+    plain = [part.ids for batch in source().in_order() for part in batch.texts.parts]
+    assert all(torch.equal(one, two) for one, two in zip(checked, plain, strict=True))
+
+
+def test_two_readings_of_a_batch_are_its_halves():
+    batch = replace(source(), readings=2)(range(6))
+
+    first, second = batch.classes[:, 0].chunk(2)
+    assert first.tolist() == second.tolist() == source()(range(6)).classes[:, 0].tolist()
+    assert len(batch.texts.order) == 12
 
 
 def test_every_example_is_validated_once():

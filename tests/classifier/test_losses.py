@@ -3,7 +3,7 @@ from torch import nn
 from torch.nn import functional
 
 from classifier.config import ClassifierConfig
-from classifier.losses import LabelLoss, number_loss
+from classifier.losses import LabelLoss, difference, number_loss
 
 CLASSES = 2_000
 
@@ -65,3 +65,19 @@ def test_missing_numbers_do_not_count_and_large_errors_grow_linearly():
 
     assert number_loss(torch.tensor([10.0, 5.0, 0.0]), numbers, "huber").item() == 9.5 / 2
     assert number_loss(torch.tensor([10.0, 5.0, 0.0]), numbers, "mse").item() == 50
+
+
+def test_the_difference_of_two_readings_is_the_mean_of_both_divergences():
+    logits = torch.randn(6, 5, generator=torch.manual_seed(0))
+    one, other = logits[:3].log_softmax(dim=1), logits[3:].log_softmax(dim=1)
+
+    found = difference(logits, numbers=False)
+
+    there = functional.kl_div(one, other, log_target=True, reduction="batchmean")
+    back = functional.kl_div(other, one, log_target=True, reduction="batchmean")
+    torch.testing.assert_close(found, (there + back) / 2)
+    assert difference(torch.cat([logits, logits]), numbers=False).item() == 0
+
+
+def test_the_difference_of_numbers_is_half_their_squared_distance():
+    assert difference(torch.tensor([[1.0], [2.0], [1.0], [4.0]]), numbers=True).item() == 1.0

@@ -128,6 +128,9 @@ def test_a_killed_training_resumes_to_the_same_classifier(
         pytest.param({"trained_layers": 0}, {"refit": False}, id="frozen"),
         pytest.param({"trained_layers": 1}, {"averaging": 0.0}, id="top"),
         pytest.param({"adapter": {"kind": "adalora", "rank": 2}}, {"refit": False}, id="adalora"),
+        pytest.param({"adapter": {"kind": "bottleneck"}}, {"refit": False}, id="bottleneck"),
+        pytest.param({"adversarial": "fgm"}, {"refit": False}, id="fgm"),
+        pytest.param({"dropout": 0.1}, {"refit": False, "rdrop": 1.0}, id="rdrop"),
         pytest.param({"optimizer": "sgd", "learning_rate": 0.1}, {"refit": False}, id="sgd"),
         pytest.param({}, {"sampled_above": 2, "negatives": 8, "refit": False}, id="sampled"),
         pytest.param({}, {"class_weights": "balanced", "refit": False}, id="balanced"),
@@ -141,6 +144,18 @@ def test_every_way_of_training_beats_guessing(table, make_config, tmp_path, trai
 
     found, _ = run(make_config(training=training, **options), table, tmp_path)
 
+    assert found["accuracy"] > 3 / 12
+
+
+def test_seeds_are_averaged_into_one_artefact(table, make_config, tmp_path):
+    config = make_config(training={"max_epochs": 2}, seeds=2, refit=False)
+
+    found, classifier = run(config, table, tmp_path)
+
+    folder = tmp_path / "artifacts" / "classifier"
+    assert sorted(path.name for path in folder.glob("backbone*")) == ["backbone", "backbone-1"]
+    assert len(read_manifest(folder, "classifier").facts["epochs"]) == 2
+    assert classifier.read(["red mug"]).shape == (1, 64)
     assert found["accuracy"] > 3 / 12
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from backbone.batch import pad
-from backbone.config import TrainingConfig
+from backbone.config import AdapterConfig, TrainingConfig
 from backbone.layers import states_below
 from backbone.load import load_bert, load_tokenizer
 from backbone.tokens import SpecialTokens, item_input, tokenize
@@ -473,14 +473,22 @@ def test_the_manifest_holds_the_cascades_validation_ndcg(release):
     assert 0 < facts["valid/ndcg@10"] <= 1
 
 
-@pytest.mark.parametrize("kind", ["joint", "late"])
+@pytest.mark.parametrize(
+    ("kind", "adapter"), [("joint", "none"), ("joint", "bottleneck"), ("late", "prefix")]
+)
 def test_a_ranker_of_another_kind_is_served_with_the_scores_that_it_computes(
-    release, tiny_bert, tmp_path, kind
+    release, tiny_bert, tmp_path, kind, adapter
 ):
     root = tmp_path / "shop"
     shutil.copytree(release, root, ignore=shutil.ignore_patterns("ranker", "training"))
     training = TrainingConfig(
-        max_epochs=1, examples_per_epoch=32, batch_size=16, learning_rate=3e-3, trained_layers=1
+        max_epochs=1,
+        examples_per_epoch=32,
+        batch_size=16,
+        learning_rate=3e-3,
+        trained_layers=1,
+        adapter=AdapterConfig(kind=adapter),
+        adversarial="none" if adapter == "none" else "fgm",
     )
     config = RankerConfig(
         backbone=str(tiny_bert), kind=kind, item_states=2, candidates=4, ranked=6, training=training

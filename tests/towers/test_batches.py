@@ -3,12 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backbone.config import AugmentationConfig
 from backbone.load import load_tokenizer
 from dataset.training_examples import training_examples
 from lineage.processes import Processes
 from towers.batches import TitleBatches, Training, WindowBatches
 from towers.config import TowersConfig
-from towers.fit import text_inputs
+from towers.fit import batches, text_inputs
 from towers.inputs import Twins
 from towers.negative_sampler import NegativeSampler
 from towers.windows import windows
@@ -288,3 +289,27 @@ def test_every_item_of_a_sequence_has_its_own_interaction_code_or_none_has(shop,
             training.examples.items[interaction_codes[is_item] - 1], rows[ids[is_item]]
         )
     assert 5 < without_codes < 40
+
+
+def test_searches_are_augmented_when_configured(shop, tiny_bert):
+    plain = source(shop, tiny_bert, uniform=0)
+    dropping = replace(plain, augmentation=AugmentationConfig(dropped_words=0.9))
+
+    lengths = [
+        np.mean([len(training.search(0, np.random.default_rng(seed))) for seed in range(50)])
+        for training in (plain, dropping)
+    ]
+
+    assert lengths[1] < lengths[0]
+
+
+def test_changes_of_histories_reach_the_batches(shop, tiny_bert):
+    config = TowersConfig(cropped=0.9, reordered=0.9, widths=[], dimension=8)
+    loader = batches(config, source(shop, tiny_bert, uniform=0))
+
+    changed, plain = (
+        loader.collate_fn(range(20)),
+        replace(loader.collate_fn, cropped=0.0, reordered=0.0)(range(20)),
+    )
+
+    assert len(changed.histories.starts) > len(plain.histories.starts)

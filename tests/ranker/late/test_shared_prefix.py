@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from backbone.adapters import fine_tuned
 from backbone.batch import pad
+from backbone.config import AdapterConfig, TrainingConfig
 from backbone.layers import states_below
 from backbone.load import load_bert
 from ranker.late.shared_prefix import joined, prefix_states
@@ -11,10 +13,11 @@ from tests.rounding import TINY_BERT, rounding
 pytestmark = pytest.mark.numeric
 
 
-@pytest.fixture
-def bert(tiny_bert):
+@pytest.fixture(params=["none", "bottleneck", "prefix"])
+def bert(tiny_bert, request):
     torch.manual_seed(0)
-    bert = load_bert(str(tiny_bert))
+    training = TrainingConfig(adapter=AdapterConfig(kind=request.param, width=4, vectors=3))
+    bert = fine_tuned(load_bert(str(tiny_bert)), training, layers=1, total_steps=1)
     for parameter in bert.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     return bert
