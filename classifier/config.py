@@ -32,6 +32,11 @@ class ClassifierConfig:
     """Probability of zeroing a number of a text's state before the heads, in training."""
     label_smoothing: float = 0.1
     """Share of each training label that is spread over all labels."""
+    label_words: bool = True
+    """Whether the words of a label are one more training text of it, as in `card_arrival`; labels
+    without words, such as codes, have none."""
+    least_steps: int = 35
+    """Least steps of an epoch: fewer texts are read several times in one."""
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced` weighs a label by the inverse of its frequency: rare ones count as much."""
     sampled_above: int = 20_000
@@ -83,7 +88,7 @@ class ClassifierConfig:
         for name in ("max_tokens", "token_budget"):
             if getattr(self, name) < 3:
                 raise ValueError(f"{name} must be at least 3, got {getattr(self, name)}")
-        for name in ("negatives", "sampled_above"):
+        for name in ("negatives", "sampled_above", "least_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("head_dropout", "label_smoothing", "averaging"):

@@ -1,5 +1,6 @@
 """Trains a classifier on some rows: from encoded targets to the weights of the selected epoch."""
 
+import math
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -129,7 +130,7 @@ def fit_classifier(
     loader: DataLoader[int] = DataLoader(
         range(len(train)),  # type: ignore[arg-type]  # a range is a map-style dataset
         batch_sampler=EpochBatches(
-            EpochSampler(len(train), training.examples_per_epoch, training.seed),
+            _sampler(config, len(train)),
             training.batch_size,
             np.ones(len(train), np.int64),
             source.processes,
@@ -148,6 +149,13 @@ def fit_classifier(
     )
     module.eval()
     return module, fitted
+
+
+def _sampler(config: ClassifierConfig, texts: int) -> EpochSampler:
+    """Each text once an epoch, or as often as the least number of steps needs."""
+    training = config.training
+    passes = math.ceil(config.least_steps * training.batch_size / texts)
+    return EpochSampler(texts, training.examples_per_epoch, training.seed, passes=passes)
 
 
 def _source(config: ClassifierConfig, data: Encoded, rows: NDArray[np.int64]) -> TextSource:
