@@ -37,6 +37,13 @@ class ClassifierConfig:
     without words, such as codes, have none."""
     least_steps: int = 35
     """Least steps of an epoch: fewer texts are read several times in one."""
+    least_checked: int = 200
+    """Validation texts from which on they choose the number of epochs; fewer would choose by
+    chance, so that all epochs are trained."""
+    contrast: float = 1.0
+    """Weight of a loss that draws texts of one label together, where texts are few; 0 for none."""
+    contrast_below: int = 20
+    """Training texts a label, on average, up to which texts are few."""
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced` weighs a label by the inverse of its frequency: rare ones count as much."""
     sampled_above: int = 20_000
@@ -68,6 +75,11 @@ class ClassifierConfig:
     """How the backbone is fine-tuned; an example is a text. `trained_layers: 0` trains the heads
     alone."""
 
+    def contrast_of(self, texts: int, labels: int) -> float:
+        """Weight of the contrast for so many training texts of so many labels."""
+        few = texts <= self.contrast_below * labels
+        return self.contrast if few and self.training.trained_layers else 0.0
+
     @property
     def targets(self) -> tuple[str, ...]:
         """Columns to predict."""
@@ -88,9 +100,12 @@ class ClassifierConfig:
         for name in ("max_tokens", "token_budget"):
             if getattr(self, name) < 3:
                 raise ValueError(f"{name} must be at least 3, got {getattr(self, name)}")
-        for name in ("negatives", "sampled_above", "least_steps"):
+        for name in ("negatives", "sampled_above", "least_steps", "least_checked"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("contrast", "contrast_below"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
         for name in ("head_dropout", "label_smoothing", "averaging"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")

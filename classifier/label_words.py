@@ -17,7 +17,7 @@ LEAST_LETTERS = 3
 
 
 def words_of(label: str) -> str:
-    """The words of a label with spaces between; empty if it has none, such as a code or a number."""
+    """The words of a label with spaces between; empty if it has none, like a code or a number."""
     if not re.search(rf"[^\W\d_]{{{LEAST_LETTERS}}}", label):
         return ""
     return " ".join(WORD.findall(label)).lower()

@@ -63,9 +63,7 @@ class LabelBench:
         typed = f"{title}, {self.config.typos:.0%} of the words mistyped"
         return [
             compared(
-                title
-                if form == CLEAN
-                else f"{title}, {self.config.typos:.0%} of the words mistyped",
+                title if form == CLEAN else typed,
                 {name: averaged([run[form] for run in runs]) for name, runs in systems.items()},
             )
             for form in self._tests()

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from classifier.division import divided
-from classifier.fit import _sampler
 from classifier.label_words import with_label_words, words_of
 from classifier.targets import Labels, Numbers
 from dataset.arrays import TEST, TRAIN, VALID
@@ -59,12 +58,3 @@ def test_a_table_without_words_in_its_labels_stays_as_it_is(table):
     extended, _ = with_label_words(table, divided(table), targets)
 
     assert extended is table
-
-
-@pytest.mark.parametrize(("texts", "examples"), [(10, 640), (1_000, 3_000), (100_000, 50_000)])
-def test_few_texts_are_read_several_times_in_an_epoch(make_config, texts, examples):
-    training = {"batch_size": 64, "examples_per_epoch": 50_000}
-
-    config = make_config(training=training, least_steps=40 if texts > 10 else 10)
-
-    assert len(_sampler(config, texts)) == examples
