@@ -8,6 +8,11 @@ import pytest
 import yaml
 
 from benchmarks.language.__main__ import main
+from benchmarks.language.config import LanguageConfig
+from benchmarks.language.results import Results
+from benchmarks.language.searches import RANKED, SearchBench
+from benchmarks.quality.cascade_lists import cascade_lists
+from serving.engine.engine import Engine, EngineConfig
 from tests.classifier.conftest import make_items
 
 pytestmark = pytest.mark.training
@@ -116,3 +121,19 @@ def test_an_unknown_peer_is_refused_by_name(tmp_path, table, options, capsys):
         measured(tmp_path, table, options, "--target", "colour", "--peers", "SVM")
 
     assert "peers must be among TF-IDF + SVM, " in capsys.readouterr().err
+
+
+def test_where_there_is_a_ranker_the_served_lists_are_measured_too(release, shop):
+    bench = SearchBench(
+        config=LanguageConfig(),
+        data=shop.for_refit(),
+        root=release,
+        results=Results(folder=release / "language", made_from={}),
+    )
+    cases = shop.cases("test").sample(5, 0)
+
+    found = bench._ranked()(cases)
+
+    served = cascade_lists(Engine.load(release, EngineConfig()), shop.for_refit(), cases)
+    assert RANKED in bench.names
+    np.testing.assert_array_equal(found, served.cascade[:, :100])
