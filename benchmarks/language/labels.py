@@ -116,7 +116,8 @@ class LabelBench:
     def _guesses(self, name: str, count: int | None, seed: int, rows: Rows) -> Arrays:
         """Predictions of one system for every form of the test texts."""
         part = "all" if count is None else f"{count} of each, draw {seed}"
-        identity: dict[str, Any] = {"labels": count, "draw": seed, "typos": self.config.typos}
+        drawn = {"labels": count, "draw": [self.config.seed, seed]}
+        identity: dict[str, Any] = {**drawn, "typos": self.config.typos}
         if name == OURS:
             identity |= self.training.identity
         else:

@@ -83,7 +83,8 @@ class NumberBench:
 
     def _guesses(self, name: str, fold: int, learnt: Rows, test: Rows) -> Arrays:
         """Predictions of one system for a fold, on the learnt scale, by form of the texts."""
-        identity: dict[str, Any] = {"fold": fold, "typos": self.config.typos}
+        parts = {"fold": fold, "folds": self.config.folds, "seed": self.config.seed}
+        identity: dict[str, Any] = {**parts, "typos": self.config.typos}
         if name == OURS:
             identity |= self.training.identity
         else:

@@ -91,7 +91,7 @@ class SearchBench:
 
     def _lists(self, name: str) -> Arrays:
         """Lists of one system by form of the searches."""
-        identity: dict[str, Any] = {"typos": self.config.typos}
+        identity: dict[str, Any] = {"typos": self.config.typos, "seed": self.config.seed}
         stages = {OURS: (TOWERS, INDEX), RANKED: (TOWERS, INDEX, RANKER)}
         if name in stages:
             identity |= {
