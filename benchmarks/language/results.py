@@ -49,8 +49,8 @@ class Results:
         made = dict(make())
         made.setdefault(SECONDS, np.array(round(time.monotonic() - started, 1)))
         with replacing(path) as partial:
-            save_file({one: np.ascontiguousarray(values) for one, values in made.items()}, partial)
-        return made
+            save_file({one: np.asarray(values, order="C") for one, values in made.items()}, partial)
+        return load_file(path)
 
 
 def versions(*packages: str) -> dict[str, str]:

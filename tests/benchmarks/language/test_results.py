@@ -18,7 +18,7 @@ def test_a_finished_system_is_not_made_again(tmp_path):
 
     assert len(made) == 2
     np.testing.assert_array_equal(first["classes"], again["classes"])
-    assert SECONDS in again
+    assert float(again[SECONDS]) >= 0
 
 
 def test_other_data_make_a_system_again(tmp_path):
