@@ -63,7 +63,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow gpu-check fuzz check lint format install weights data trial towers index tune \
-        ranker pretrain classify answers generative bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving soak pipeline last publish rollback \
+        ranker pretrain classify answers generative bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving bench-language soak pipeline last publish rollback \
         releases collections serve upsert delete export-events prune-events protos client-wheel lock sbom clean
 
 ##@ Setup
@@ -198,6 +198,13 @@ bench-serving: install ## The server under load, beside sentence-transformers; F
 
 soak: install ## An hour of load on two servers of one PostgreSQL, one killed every minute: STORE=postgresql://…
 	@$(RUN) -m benchmarks.soak $(ARGS) --reports '$(REPORTS)' --store $(call path,$(STORE)) $(if $(MINUTES),--minutes $(MINUTES))
+
+bench-language: weights ## Labels, numbers or searches of DATASET beside peers: TARGET, TEXT, PER_CLASS=10,50,all, TYPOS=0.1
+	@$(PEERS)
+	@$(if $(wildcard $(DATASET)/queries.*),$(MAKE) --no-print-directory data)
+	@$(RUN) -m benchmarks.language $(ARGS) --reports '$(REPORTS)' --classifier $(call config,classifier) \
+		$(if $(TARGET),--target '$(TARGET)') $(if $(TEXT),--text '$(TEXT)') $(if $(PER_CLASS),--per_class '$(PER_CLASS)') \
+		$(if $(TYPOS),--typos '$(TYPOS)') $(if $(findstring command,$(origin NAME)),--name '$(NAME)')
 
 bench-cold: install ## Recall of new, rare and searched items; PRETRAIN=configs/pretrain.yaml compares a pre-trained backbone
 	@$(RUN) -m benchmarks.quality.cold --config $(call config,towers) $(ARGS) --reports '$(REPORTS)' \

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import platform
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -75,3 +77,15 @@ def save_figures(reports: Path, name: str, figures: Mapping[str, Any]) -> None:
     with replacing(path) as partial:
         partial.write_text(json.dumps(figures, indent=1))
     logger.info("figures: %s", path)
+
+
+def machine() -> str:
+    """Processor, cores, system and Python that figures were measured with."""
+    model: Any = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = cpuinfo.read_text().splitlines()
+        model = next((x.split(": ")[1] for x in lines if x.startswith("model name")), model)
+    return (
+        f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    )

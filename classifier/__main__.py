@@ -36,9 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(given)
     configure_logging()
     with reported_errors():
-        names = [field.name for field in fields(ClassifierConfig)]
-        instantiated = parser().instantiate(options)
-        config = ClassifierConfig(**{name: instantiated[name] for name in names})
+        config = configured(options)
         name = options.name or table_name(options.dataset)
         command = shlex.join(["python", "-m", "classifier", *given])
         classify(
@@ -68,6 +66,17 @@ def parser() -> OptionParser:
     made.add_argument("--reports", type=Path, default=Path("reports"), help="root of the reports")
     made.add_class_arguments(ClassifierConfig)
     return made
+
+
+def configured(options: jsonargparse.Namespace) -> ClassifierConfig:
+    """The options of the classifier among those of the command line.
+
+    Raises:
+        ValueError: an option is out of range.
+    """
+    names = [field.name for field in fields(ClassifierConfig)]
+    instantiated = parser().instantiate(options)
+    return ClassifierConfig(**{name: instantiated[name] for name in names})
 
 
 def classify(

@@ -32,6 +32,18 @@ class ClassifierConfig:
     """Probability of zeroing a number of a text's state before the heads, in training."""
     label_smoothing: float = 0.1
     """Share of each training label that is spread over all labels."""
+    label_words: bool = True
+    """Whether the words of a label are one more training text of it, as in `card_arrival`; labels
+    without words, such as codes, have none."""
+    least_steps: int = 35
+    """Least steps of an epoch: fewer texts are read several times in one."""
+    least_checked: int = 200
+    """Validation texts from which on they choose the number of epochs; fewer would choose by
+    chance, so that all epochs are trained."""
+    contrast: float = 1.0
+    """Weight of a loss that draws texts of one label together, where texts are few; 0 for none."""
+    contrast_below: int = 20
+    """Training texts a label, on average, up to which texts are few."""
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced` weighs a label by the inverse of its frequency: rare ones count as much."""
     sampled_above: int = 20_000
@@ -72,6 +84,11 @@ class ClassifierConfig:
     """How the backbone is fine-tuned; an example is a text. `trained_layers: 0` trains the heads
     alone."""
 
+    def contrast_of(self, texts: int, labels: int) -> float:
+        """Weight of the contrast for so many training texts of so many labels."""
+        few = texts <= self.contrast_below * labels
+        return self.contrast if few and self.training.trained_layers else 0.0
+
     @property
     def targets(self) -> tuple[str, ...]:
         """Columns to predict."""
@@ -92,11 +109,12 @@ class ClassifierConfig:
         for name in ("max_tokens", "token_budget"):
             if getattr(self, name) < 3:
                 raise ValueError(f"{name} must be at least 3, got {getattr(self, name)}")
-        for name in ("negatives", "sampled_above", "seeds"):
+        for name in ("negatives", "sampled_above", "seeds", "least_steps", "least_checked"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.rdrop < 0:
-            raise ValueError(f"rdrop must not be negative, got {self.rdrop}")
+        for name in ("contrast", "contrast_below", "rdrop"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("head_dropout", "label_smoothing", "averaging"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")

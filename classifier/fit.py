@@ -1,5 +1,6 @@
 """Trains a classifier on some rows: from encoded targets to the weights of the selected epoch."""
 
+import math
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from backbone.unknown_pieces import warn_of_unknown_pieces
 from classifier.artifact import Parts
 from classifier.batches import TextSource
 from classifier.config import ClassifierConfig
+from classifier.contrast import PairedSampler
 from classifier.model import TextModel
 from classifier.module import MONITOR, ClassifierModule
 from classifier.start import start_labels, start_numbers
@@ -130,7 +132,8 @@ def fit_classifier(
         data: The table.
         train: Rows to learn.
         folder: Folder of checkpoints and logs; an interrupted training resumes from it.
-        valid: Rows whose score selects the best epoch; None selects the last one.
+        valid: Rows whose score selects the best epoch, if they are enough; None selects the last
+            one.
 
     Returns:
         The classifier after the selected epoch, and the result of the training.
@@ -140,7 +143,7 @@ def fit_classifier(
     loader: DataLoader[int] = DataLoader(
         range(len(train)),  # type: ignore[arg-type]  # a range is a map-style dataset
         batch_sampler=EpochBatches(
-            EpochSampler(len(train), training.examples_per_epoch, training.seed),
+            _sampler(config, data, train),
             training.batch_size,
             np.ones(len(train), np.int64),
             source.processes,
@@ -149,16 +152,35 @@ def fit_classifier(
     )
     module = _module(config, data, source, total_steps(loader, training))
     checks = [] if valid is None else list(replace(source, rows=valid).in_order())
+    chooses = valid is not None and len(valid) >= config.least_checked
     fitted = fit(
         module,
         loader,
         DataLoader(checks, batch_size=None),  # type: ignore[arg-type]  # a list, too
         config=training,
-        monitor=None if valid is None else MONITOR,
+        monitor=MONITOR if chooses else None,
         folder=folder,
     )
+    if valid is not None and not chooses:
+        reached = module.trainer.callback_metrics.get(MONITOR, torch.tensor(0.0))
+        fitted = replace(fitted, best=float(reached))
     module.eval()
     return module, fitted
+
+
+def _sampler(config: ClassifierConfig, data: Encoded, rows: NDArray[np.int64]) -> EpochSampler:
+    """Each text once an epoch, or as often as the least number of steps needs.
+
+    Texts of one label follow each other where they are contrasted.
+    """
+    training, (first, *_) = config.training, data.targets
+    passes = math.ceil(config.least_steps * training.batch_size / len(rows))
+    if isinstance(first, Labels):
+        last = len(first.outputs) - 1
+        if config.contrast_of(len(rows), first.outputs[last]):
+            classes = data.classes[rows, last]
+            return PairedSampler(classes, training.examples_per_epoch, training.seed, passes)
+    return EpochSampler(len(rows), training.examples_per_epoch, training.seed, passes=passes)
 
 
 def _source(config: ClassifierConfig, data: Encoded, rows: NDArray[np.int64]) -> TextSource:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from classifier.config import ClassifierConfig
+from classifier.contrast import contrast
 
 HUBER = 1.0
 """Residual, in standard deviations, above which a number's loss grows linearly"""
@@ -24,6 +25,8 @@ class LabelLoss:
     """(classes,) share of the training rows with each class."""
     negatives: int | None
     """Classes drawn per step; None to compute all logits."""
+    contrast: float
+    """Weight of the contrast between the texts of a batch."""
 
     @classmethod
     def of(cls, counts: Tensor, config: ClassifierConfig) -> "LabelLoss":
@@ -42,6 +45,7 @@ class LabelLoss:
             weights=weights,
             shares=shares,
             negatives=config.negatives if len(counts) > config.sampled_above else None,
+            contrast=config.contrast_of(int(counts.sum()), len(counts)),
         )
 
     def __call__(self, read: Tensor, head: nn.Linear, classes: Tensor) -> Tensor:
@@ -56,6 +60,10 @@ class LabelLoss:
         if not known.any():
             return 0.0 * head.bias.sum()
         read, classes = read[known], classes[known]
+        loss = self._of_logits(read, head, classes)
+        return loss + self.contrast * contrast(read, classes) if self.contrast else loss
+
+    def _of_logits(self, read: Tensor, head: nn.Linear, classes: Tensor) -> Tensor:
         weights = None if self.weights is None else self.weights.to(read.device)
         if self.negatives is None:
             return functional.cross_entropy(

@@ -16,6 +16,7 @@ from classifier.calibrate import calibrated
 from classifier.config import ClassifierConfig
 from classifier.division import Division, divided
 from classifier.fit import Encoded, encoded, finished, fit_classifier
+from classifier.label_words import with_label_words
 from classifier.learnt_target import target_of
 from classifier.module import MONITOR
 from classifier.number_form import NumberForm, NumberRows, best_form
@@ -54,6 +55,9 @@ def train(
     """
     division = divided(table)
     targets = [target_of(name, table, division, config) for name in config.targets]
+    texts = {"train": len(division.train), "valid": len(division.valid)}
+    if config.label_words:
+        table, division = with_label_words(table, division, targets)
     rows = np.sort(np.concatenate([division.train, division.valid]))
     data = encoded(config, table, targets, rows, root / "training")
     identity = (asdict(config), dict(inputs))
@@ -71,7 +75,7 @@ def train(
         reader, parts = steps.refit(rows, parts, forms, epochs=facts["epochs"])
     save_classifier(folder, reader, parts)
     return {
-        "texts": {"train": len(division.train), "valid": len(division.valid)},
+        "texts": texts,
         "labels": {one.name: len(one.levels[-1]) for one in targets if isinstance(one, Labels)},
         **facts,
         "numbers": {str(output): asdict(form) for output, form in forms.items()},

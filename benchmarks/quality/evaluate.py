@@ -1,8 +1,6 @@
 """Scores every system over the same test users and writes the report."""
 
 import logging
-import os
-import platform
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.command import machine
 from benchmarks.quality.cascade_lists import LISTED, cascade_lists
 from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.figures import by_length, decomposition, examples, paired, ratios, slices
@@ -59,7 +58,7 @@ def benchmark(config: BenchConfig, dataset: str, root: Path, folder: Path) -> Re
         history="included" if come_back(cases) else "excluded",
         systems={},
         seconds={stage: read_manifest(root / stage, stage).seconds for stage in CASCADE},
-        machine=_machine(),
+        machine=machine(),
         command=f"make bench DATASET={root.name if root.name == dataset else dataset}",
         made_from=made_from(config, dataset, root),
     )
@@ -137,14 +136,3 @@ def made_from(config: BenchConfig, dataset: str, root: Path) -> dict[str, Any]:
         "options": {**asdict(config), "lambdarank trainings": TRAININGS},
         "saved": {path.name: checksum(path) for path in saved if path.is_file()},
     }
-
-
-def _machine() -> str:
-    model: Any = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        lines = cpuinfo.read_text().splitlines()
-        model = next((x.split(": ")[1] for x in lines if x.startswith("model name")), model)
-    return (
-        f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    )

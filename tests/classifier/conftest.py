@@ -45,10 +45,13 @@ def make_config(tiny_bert):
             "trained_layers": 2,
         }
         chosen = TrainingConfig(**few | (training or {}))
-        text = options.pop("text", "title")
-        return ClassifierConfig(
-            target=target, text=text, backbone=str(tiny_bert), training=chosen, **options
-        )
+        options = {
+            "text": "title",
+            "label_words": False,
+            "least_steps": 1,
+            "least_checked": 1,
+        } | options
+        return ClassifierConfig(target=target, backbone=str(tiny_bert), training=chosen, **options)
 
     return make_config
 

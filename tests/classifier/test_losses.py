@@ -9,7 +9,7 @@ CLASSES = 2_000
 
 
 def loss_of(**options):
-    config = ClassifierConfig(target="label", label_smoothing=0, **options)
+    config = ClassifierConfig(target="label", label_smoothing=0, contrast=0, **options)
     counts = torch.zeros(CLASSES).index_fill_(0, torch.arange(0, CLASSES, 2), 1)
     return LabelLoss.of(counts, config)
 

@@ -1,0 +1,139 @@
+"""The command on a table of labels, a table of numbers and a log of searches."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from benchmarks.language.__main__ import main
+from benchmarks.language.config import LanguageConfig
+from benchmarks.language.results import Results
+from benchmarks.language.searches import RANKED, SearchBench
+from benchmarks.quality.cascade_lists import cascade_lists
+from serving.engine.engine import Engine, EngineConfig
+from tests.classifier.conftest import make_items
+
+pytestmark = pytest.mark.training
+
+
+@pytest.fixture
+def options(tmp_path, tiny_bert):
+    """File of the options of a quick classifier."""
+    path = tmp_path / "classifier.yaml"
+    few = {"max_epochs": 2, "batch_size": 64, "learning_rate": 3e-3, "trained_layers": 2}
+    path.write_text(yaml.safe_dump({"backbone": str(tiny_bert), "refit": False, "training": few}))
+    return path
+
+
+@pytest.fixture
+def table(tmp_path):
+    make_items().with_columns(colour=pl.col("title").str.split(" ").list.first()).write_parquet(
+        tmp_path / "shop.parquet"
+    )
+    return tmp_path / "shop.parquet"
+
+
+def measured(root, dataset, options, *given):
+    places = ["--artifacts", str(root / "artifacts"), "--reports", str(root / "reports")]
+    main(["--dataset", str(dataset), *places, "--classifier", str(options), *given])
+    folder = root / "reports" / dataset.stem
+    page = (folder / "language.html").read_text()
+    found = json.loads((folder / "language.json").read_text())
+    assert all(one["title"] in page for one in found["comparisons"])
+    return found
+
+
+def test_labels_are_measured_with_all_and_with_few_labels_clean_and_mistyped(
+    tmp_path, table, options
+):
+    pytest.importorskip("sklearn")
+    given = ["--target", "colour", "--text", "title", "--peers", "TF-IDF + SVM"]
+
+    found = measured(tmp_path, table, options, *given, "--per_class", "4,all", "--seeds", "2")
+
+    few, few_typed, whole, whole_typed = found["comparisons"]
+    assert few["title"] == "4 labels a class"
+    assert few_typed["title"] == "4 labels a class, 10% of the words mistyped"
+    assert whole["systems"]["TF-IDF + SVM"]["accuracy"]["value"] == 1
+    assert whole_typed["systems"]["TF-IDF + SVM"]["accuracy"]["value"] < 1
+    assert set(whole["systems"]["ours"]) == {
+        "accuracy",
+        "macro F1",
+        "calibration error",
+        "seconds",
+    }
+    difference = few["differences"]["ours"]["TF-IDF + SVM"]["accuracy"]
+    assert difference["low"] <= difference["value"] <= difference["high"]
+    assert (tmp_path / "artifacts" / "shop" / "classifier" / "manifest.json").is_file()
+
+
+def test_few_labels_are_those_that_training_sees(tmp_path, table, options):
+    pytest.importorskip("sklearn")
+    given = ["--target", "colour", "--text", "title", "--peers", "TF-IDF + SVM"]
+
+    measured(tmp_path, table, options, *given, "--per_class", "4", "--seeds", "1")
+
+    (stage,) = (tmp_path / "artifacts" / "shop" / "language").glob("*/classifier/manifest.json")
+    texts = json.loads(stage.read_text())["facts"]["texts"]
+    assert texts["train"] + texts["valid"] == 4 * 12
+    assert texts["valid"] > 0
+
+
+def test_numbers_are_measured_over_folds(tmp_path, table, options):
+    pytest.importorskip("sklearn")
+
+    found = measured(
+        tmp_path, table, options, "--target", "price", "--text", "title", "--folds", "2"
+    )
+
+    clean, typed = found["comparisons"]
+    assert clean["cases"] == 240
+    assert clean["systems"]["TF-IDF + ridge"]["R²"] > 0.8
+    error = {one["title"]: one["systems"]["TF-IDF + ridge"] for one in (clean, typed)}
+    first, second = (np.array(one["MAE of the logarithm"]["value"]) for one in error.values())
+    assert first < second
+
+
+@pytest.mark.filterwarnings("ignore")  # of the peer's own packages
+def test_a_log_of_searches_is_measured_beside_trained_peers(tmp_path, faq, options):
+    pytest.importorskip("sentence_transformers", exc_type=ImportError)
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "artifacts" / "files").symlink_to(faq / "stages")
+
+    found = measured(tmp_path, faq / "files", options, "--typos", "0")
+
+    (clean,) = found["comparisons"]
+    assert set(clean["systems"]) == {
+        "ours",
+        "BM25",
+        "untrained text",
+        "bi-encoder",
+        "bi-encoder + cross-encoder",
+    }
+    assert set(clean["differences"]["ours"]["BM25"]) == {"NDCG@10", "recall@100", "accuracy@1"}
+    assert clean["systems"]["BM25"]["NDCG@10"]["value"] > 0.9
+
+
+def test_an_unknown_peer_is_refused_by_name(tmp_path, table, options, capsys):
+    with pytest.raises(SystemExit):
+        measured(tmp_path, table, options, "--target", "colour", "--peers", "SVM")
+
+    assert "peers must be among TF-IDF + SVM, " in capsys.readouterr().err
+
+
+def test_where_there_is_a_ranker_the_served_lists_are_measured_too(release, shop):
+    bench = SearchBench(
+        config=LanguageConfig(),
+        data=shop.for_refit(),
+        root=release,
+        results=Results(folder=release / "language", made_from={}),
+    )
+    cases = shop.cases("test").sample(5, 0)
+
+    found = bench._ranked()(cases)
+
+    served = cascade_lists(Engine.load(release, EngineConfig()), shop.for_refit(), cases)
+    assert RANKED in bench.names
+    np.testing.assert_array_equal(found, served.cascade[:, :100])
