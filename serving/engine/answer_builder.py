@@ -158,6 +158,8 @@ class AnswerBuilder:
             (Source.NEIGHBOURS, ranked_list.by_neighbours),
             (Source.BEST_SELLERS, ranked_list.by_sales),
             (Source.OWN_ITEMS, ranked_list.by_own),
+            (Source.WORDS, ranked_list.by_words),
+            (Source.GENERATED, ranked_list.by_generated),
         )
         return RankedItem(
             item_id=catalogue.item_id(row),

@@ -15,6 +15,9 @@ from lineage.cli import run
 from lineage.manifest import MismatchedArtifactError, read_manifest
 from lineage.open_release import open_release, with_beside
 from retrieval.retriever import Retriever
+from serving.engine.engine import Engine, EngineConfig
+from shortlist_client.api.answer import Source
+from shortlist_client.api.request import Shopper, Wishes
 
 pytestmark = pytest.mark.training
 CONFIG = GenerativeConfig(
@@ -73,6 +76,18 @@ def test_a_retriever_recalls_what_is_generated(root):
     assert retriever.sources.generated.weight == 0.5
     assert found.by_generated.any()
     assert (found.generated[found.by_generated] > 0).all()
+
+
+def test_an_answer_says_which_items_were_generated(root):
+    engine = Engine.load(root, EngineConfig())
+
+    answer = engine.retrieve(Shopper(history=["i3", "i11"]), Wishes(limit=200))
+    searched = engine.retrieve(Shopper(search="red mug", history=["i3"]), Wishes(limit=200))
+
+    generated = {item.item_id for item in answer.items if Source.GENERATED in item.sources}
+    assert {f"i{row}" for row in range(20)} & generated
+    assert all(item.sources for item in answer.items)
+    assert not any(Source.GENERATED in item.sources for item in searched.items)
 
 
 def test_a_weight_of_zero_turns_the_source_off(root, tmp_path):
