@@ -42,6 +42,18 @@ def is_search_log(folder: Path, interactions: str) -> bool:
     return has_table(folder, QUERIES) and has_table(folder, LABELS)
 
 
+def is_bare_faq(folder: Path, interactions: str) -> bool:
+    """Whether a folder has the entries of a FAQ, and neither labels nor interactions.
+
+    Args:
+        folder: Folder of the dataset.
+        interactions: Configured name of the interactions; empty for `interactions.*`.
+    """
+    if interactions or has_table(folder, "interactions"):
+        return False
+    return has_table(folder, ENTRIES) and not has_table(folder, LABELS)
+
+
 def search_log(opened: Opened, shares: tuple[float, float]) -> Table:
     """Labels as interactions: each query is a user who searched once, and has no history.
 
