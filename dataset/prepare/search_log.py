@@ -93,7 +93,7 @@ def with_entry_ids(table: Table) -> Table:
 
 
 def unlabelled_queries(opened: Opened, shares: tuple[float, float]) -> dict[str, list[str]]:
-    """Words of the queries without a label, by split, in the order of the file.
+    """Words of the queries without a label, by split, in the order of the file; no blank ones.
 
     Args:
         opened: Opens `queries` or `labels`, which the data stage has checked.
@@ -104,7 +104,8 @@ def unlabelled_queries(opened: Opened, shares: tuple[float, float]) -> dict[str,
     if SPLIT not in read_schema(queries):
         known = known.with_columns(_split_by_words(*shares))
     alone = known.join(labels.frame, on=USER, how="anti", maintain_order="left")
-    rows = alone.select(SPLIT, SEARCH).drop_nulls().collect()
+    said = pl.col(SEARCH).cast(pl.String).str.strip_chars() != ""
+    rows = alone.select(SPLIT, SEARCH).drop_nulls().filter(said).collect()
     return {
         split: rows.filter(pl.col(SPLIT) == split)[SEARCH].to_list()
         for split in ("train", "valid", "test")

@@ -14,6 +14,7 @@ from answers.questions import answer_texts
 from dataset.arrays import load_dataset
 from dataset.config import DataConfig
 from dataset.prepare.build import build
+from dataset.prepare.faq import questions_without_entry
 from dataset.prepare.sources import open_source
 from lineage.manifest import MissingArtifactError, read_manifest
 from tests.faq_stages import write_faq
@@ -203,3 +204,22 @@ def test_a_stage_answers_on_the_command_line(answering_stages, capsys):
     printed = capsys.readouterr().out
     assert "The mug is red." in printed
     assert "no answer: Nobody knows b b." in printed
+
+
+def test_a_blank_question_is_refused_on_the_command_line(answering_stages, capsys):
+    with pytest.raises(SystemExit):
+        main(["ask", "--model", str(answering_stages / "answers"), "a red mug", ""])
+
+    assert "questions must not be blank" in capsys.readouterr().err
+
+
+def test_blank_questions_without_a_label_do_not_count(tmp_path):
+    files = write_faq(tmp_path / "files")
+    queries = pl.read_parquet(files / "queries.parquet")
+    blank = pl.when(pl.col("query_id") == "x2").then(pl.lit(""))
+    blank = blank.when(pl.col("query_id") == "x1").then(pl.lit(" ")).otherwise("query")
+    queries.with_columns(query=blank).write_parquet(files / "queries.parquet")
+
+    found = questions_without_entry(files, DataConfig())
+
+    assert found == {"train": [], "valid": [], "test": ["b b"]}

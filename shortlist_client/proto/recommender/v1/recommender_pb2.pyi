@@ -1046,7 +1046,9 @@ class AnswerResponse(_message.Message):
 
     @_builtins.property
     def intent(self) -> Global___Intent:
-        """The most probable intent. Absent if the release has no classifier."""
+        """The most probable intent. Absent if the release has no classifier, or the question no letter or
+        digit.
+        """
 
     @_builtins.property
     def products(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundProduct]:
