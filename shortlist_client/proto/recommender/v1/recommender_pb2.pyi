@@ -1768,10 +1768,11 @@ class RankedItem(_message.Message):
     """Logit of the ranker. Absent when the ranker did not score the item."""
     probability: _builtins.float
     """Probability that the item is among the next ones that the shopper interacts with at once, such as
-    the next basket; calibrated on held-out users. It does not depend on the other items. Absent when
-    the order rests on no history and no logged kind of search, in Rank and SimilarItems, for items
-    beyond as many of a shortlist as validation had, and when the release has learnt no
-    probabilities.
+    the next basket; calibrated on held-out users. It does not depend on the other items of the
+    answer; a filter may change it where the ranker, which knows places in the shortlist, scored the
+    item. Absent when the order rests on no history and no logged kind of search, in Rank and
+    SimilarItems, for items beyond as many of a shortlist as validation had, and when the release has
+    learnt no probabilities.
     """
     @_builtins.property
     def sources(self) -> _containers.RepeatedScalarFieldContainer[Global___Source.ValueType]:
