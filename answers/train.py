@@ -68,8 +68,7 @@ def labelled(faq: Faq) -> int:
     data = load_dataset(faq.root / DATA)
     if title_groups(list(data.titles)).max() == 0:
         return 0
-    texts = Questions.of(data, "valid").texts
-    return len({" ".join(text.casefold().split()) for text in texts})
+    return len(Questions.of(data, "valid").distinct.texts)
 
 
 def train(config: AnswersConfig, faq: Faq, folder: Path) -> Mapping[str, Any]:
@@ -89,7 +88,7 @@ def train(config: AnswersConfig, faq: Faq, folder: Path) -> Mapping[str, Any]:
     """
     data, notes = load_dataset(faq.root / DATA), list[str]()
     texts = answer_texts(faq.root, data, config.answer)
-    questions = Questions.of(data, "valid", faq.unlabelled.get("valid", ()))
+    questions = Questions.of(data, "valid", faq.unlabelled.get("valid", ())).distinct
     if learns(faq, config):
         cases = judged(Finder.of_stages(faq.root, TRIAL_TOWERS, TRIAL_INDEX), questions)
         confidence, threshold = learnt(cases, config)
