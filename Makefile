@@ -126,7 +126,7 @@ classify: weights ## Learn a column from texts: DATASET=folder or file, TARGET=l
 		$(if $(TEXT),--text '$(TEXT)') $(if $(findstring command,$(origin NAME)),--name '$(NAME)')
 
 answers: weights ## Learn when a FAQ answers questions: DATASET=its folder, NAME=the shop that it is for
-	@for stage in data trial towers index; do $(MAKE) --no-print-directory $$stage NAME='$(notdir $(patsubst %/,%,$(DATASET)))' || exit $$?; done
+	@for stage in data $(if $(wildcard $(DATASET)/labels*),trial towers index); do $(MAKE) --no-print-directory $$stage NAME='$(notdir $(patsubst %/,%,$(DATASET)))' || exit $$?; done
 	@$(RUN) -m answers --config $(call config,answers) $(ARGS) --reports '$(REPORTS)' \
 		$(if $(findstring command,$(origin NAME)),--name '$(NAME)')
 

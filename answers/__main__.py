@@ -1,22 +1,19 @@
 """`python -m answers`: learn when a FAQ's entries answer questions, and measure it; or ask."""
 
 import logging
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import jsonargparse
 
 from answers.config import AnswersConfig
 from dataset.config import DataConfig
 from dataset.paths import dataset_name
-from lineage.cli import configure_logging, finished_config, reported_errors, run
+from lineage.beside import asked
+from lineage.cli import finished_config, reported_errors, run
 from lineage.manifest import checksum, read_manifest, require_newest_format
-from lineage.options import OptionParser
-from lineage.stages import ANSWERS, BESIDE, DATA
+from lineage.stages import ANSWERS, DATA
 
 logger = logging.getLogger("answers")
 ASK, TEMPLATES = "ask", "templates.yaml"
@@ -30,39 +27,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         ask(given[1:])
         return
-    options = parser().parse_args(given)
-    configure_logging()
     with reported_errors():
-        names = [field.name for field in fields(AnswersConfig)]
-        config = AnswersConfig(**{name: options[name] for name in names})
-        name = options.name or dataset_name(options.dataset)
-        answer(
-            config,
-            Path(options.dataset),
-            options.artifacts / dataset_name(options.dataset),
-            (options.artifacts / name, options.reports / name),
-            shlex.join(["python", "-m", "answers", *given]),
+        read = asked(
+            ANSWERS,
+            AnswersConfig,
+            given,
+            more="The FAQ's stages up to `index` must be there; `make answers` makes them. "
+            "`python -m answers ask` answers questions.",
+            dataset="folder with the entries of a FAQ, and its queries and labels",
+            commands=(ASK,),
         )
-
-
-def parser() -> OptionParser:
-    """Parser of the options."""
-    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    made = OptionParser(
-        prog="python -m answers",
-        description=f"{BESIDE[ANSWERS].about} The FAQ's stages up to `index` must be there; "
-        "`make answers` makes them. `python -m answers ask` answers questions.",
-    )
-    made.commands = (ASK,)
-    made.add_config("answers.yaml")
-    made.add_argument(
-        "--dataset", required=True, help="folder with entries, queries and labels of a FAQ"
-    )
-    made.add_argument("--name", default="", help="shop that it is for; by default the dataset's")
-    made.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="output root")
-    made.add_argument("--reports", type=Path, default=Path("reports"), help="root of the reports")
-    made.add_class_arguments(AnswersConfig)
-    return made
+        name = dataset_name(str(read.dataset))
+        shop = read.name or name
+        answer(
+            read.config,
+            read.dataset,
+            read.artifacts / name,
+            (read.artifacts / shop, read.reports / shop),
+            read.command,
+        )
 
 
 def answer(
@@ -83,22 +66,22 @@ def answer(
         OSError: a file cannot be read or written.
     """
     from answers.templates import Templates
-    from answers.train import NEEDS, Faq, train
+    from answers.train import NEEDS, Faq, learns, train
     from dataset.prepare.faq import questions_without_entry
 
     root, reports = outputs
-    inputs = dict[str, str]()
-    for stage in NEEDS:
-        manifest = read_manifest(faq / stage, stage)
-        require_newest_format(faq / stage, manifest, stage)
-        inputs[stage] = manifest.fingerprint
+    options = finished_config(faq, DATA, DataConfig)
     path = Path(config.templates) if config.templates else dataset / TEMPLATES
-    templates = Templates()
+    inputs, templates = dict[str, str](), Templates()
     if config.templates or path.is_file():
         templates, inputs[TEMPLATES] = Templates.read(path), checksum(path)
     _check_intents(templates, config.intent, root)
-    unlabelled = questions_without_entry(dataset, finished_config(faq, DATA, DataConfig))
+    unlabelled = questions_without_entry(dataset, options)
     made = Faq(root=faq, unlabelled=unlabelled, templates=templates)
+    for stage in NEEDS if learns(made, config) else (DATA,):
+        manifest = read_manifest(faq / stage, stage)
+        require_newest_format(faq / stage, manifest, stage)
+        inputs[stage] = manifest.fingerprint
 
     def build(config: AnswersConfig, _: Path, folder: Path) -> Mapping[str, Any]:
         return train(config, made, folder)

@@ -39,8 +39,11 @@ def answered(model: Path, questions: Sequence[str]) -> list[str]:
         questions: The questions.
 
     Raises:
+        ValueError: a question is blank.
         ArtifactError: the folder holds no answers stage of this version.
     """
+    if not all(question.strip() for question in questions):
+        raise ValueError("questions must not be blank, got a blank one")
     from answers.artifact import Answers
     from answers.compose import Facts, composed
 

@@ -22,6 +22,9 @@ class AnswersConfig:
     intent: str = ""
     """Column of the release's classifier that holds the intents; by default its first column of
     labels."""
+    backbone: str = ".cache/all-MiniLM-L6-v2"
+    """Pretrained backbone that compares questions with titles where too few questions are labelled:
+    local folder, or hub name with the commit of its revision. Otherwise the towers' is used."""
     price: str = "price"
     """Attribute of a product that `{price}` shows."""
 

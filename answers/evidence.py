@@ -56,11 +56,12 @@ def evidence(similar: Similarities, groups: Rows) -> Evidence:
     Args:
         similar: Similarities of the questions.
         groups: (entries,) entries of one title have one number; none leads over another of them.
+            What has no rival that is similar at all leads by its own similarity.
     """
     total = similar.total
     best, questions = total.argmax(axis=1), np.arange(len(total))
     top = total[questions, best]
-    others = np.where(groups[None, :] == groups[best][:, None], -1.0, total).max(axis=1)
+    others = np.where(groups[None, :] == groups[best][:, None], 0.0, total).max(axis=1)
     values = [similar.cosines[questions, best], similar.words[questions, best], top - others]
     return Evidence(best=best, values=np.stack(values, axis=1).astype(np.float64))
 

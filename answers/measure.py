@@ -56,22 +56,16 @@ class Figures:
     """Most confident wrong answers: question, title, probability."""
 
 
-def measured(answers: Answers, questions: Questions, unanswerable: float) -> Figures:
-    """Figures of some questions.
+def measured(answers: Answers, questions: Questions, unanswerable: float) -> Figures | None:
+    """Figures of some questions; None if none of them has an entry.
 
     Args:
         answers: The finished stage.
-        questions: Questions of the test split, at least one with an entry.
+        questions: Questions of the test split.
         unanswerable: Share of unanswerable questions in the mixtures.
-
-    Raises:
-        ValueError: no question has an entry.
     """
     if not questions.answerable.any():
-        raise ValueError(
-            "test questions with an entry must be at least one, got none; give some questions the "
-            "split `test`"
-        )
+        return None
     cases = judged(answers.finder, questions)
     probabilities = answers.rules.confidence(cases.values)
     first = cases.answerable

@@ -43,6 +43,25 @@ class Questions:
         )
 
     @property
+    def distinct(self) -> "Questions":
+        """Equal questions, up to case and spaces, as one, which the entries of all answer.
+
+        Asked ten times, a question teaches no more than asked once.
+        """
+        places = dict[str, list[int]]()
+        for place, text in enumerate(self.texts):
+            places.setdefault(" ".join(text.casefold().split()), []).append(place)
+        entries = [
+            np.unique(np.concatenate([self.entries[place] for place in same]))
+            for same in places.values()
+        ]
+        return Questions(
+            texts=[self.texts[same[0]] for same in places.values()],
+            entries=entries,
+            gains=[np.ones(len(rows), np.float32) for rows in entries],
+        )
+
+    @property
     def answerable(self) -> Flags:
         """(questions,) whether some entry answers it."""
         return np.array([len(rows) > 0 for rows in self.entries], bool)

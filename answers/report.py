@@ -26,7 +26,10 @@ class AnswersReport:
     dataset: str
     entries: int
     threshold: float
-    figures: Figures
+    notes: Sequence[str]
+    """What could not be learnt or measured."""
+    figures: Figures | None
+    """None without a test question that has an entry."""
     config: Mapping[str, Any]
     seconds: float
     """Wall time of the stage, s."""
@@ -45,22 +48,28 @@ def write_report(folder: Path, report: AnswersReport) -> None:
 
 def as_json(report: AnswersReport) -> dict[str, Any]:
     """The report as plain values."""
-    figures = report.figures
     return {
         "dataset": report.dataset,
         "entries": report.entries,
+        "threshold": report.threshold,
+        "notes": list(report.notes),
+        **({} if report.figures is None else _figures(report.figures)),
+        "config": dict(report.config),
+        "seconds": report.seconds,
+        "command": report.command,
+        "made_from": dict(report.made_from),
+    }
+
+
+def _figures(figures: Figures) -> dict[str, Any]:
+    return {
         "questions": figures.questions,
         "accuracy@1": figures.accuracy["value"],
         "accuracy_interval": figures.accuracy,
         "ndcg@10": figures.ndcg["value"],
         "ndcg_interval": figures.ndcg,
-        "threshold": report.threshold,
         "mixtures": [_as_json(one) for one in figures.mixtures],
         "mistakes": list(figures.mistakes),
-        "config": dict(report.config),
-        "seconds": report.seconds,
-        "command": report.command,
-        "made_from": dict(report.made_from),
     }
 
 
@@ -100,20 +109,21 @@ def render(report: AnswersReport) -> str:
 def table(report: AnswersReport) -> Table:
     """Table for the terminal: a row for each mixture of questions."""
     figures = report.figures
-    spans = [
-        f"{name} {found['value']:.4f} ({found['low']:.4f} to {found['high']:.4f})"
-        for name, found in (("accuracy@1", figures.accuracy), ("NDCG@10", figures.ndcg))
-    ]
-    made = Table(
-        title=f"{report.dataset}, {figures.questions:,} test questions: {', '.join(spans)}"
-    )
+    made = Table(title=report.dataset)
     made.add_column("questions")
     for name in ("precision", "answerable answered", "unanswerable answered", "ECE"):
         made.add_column(name, justify="right")
-    for one in figures.mixtures:
+    for one in () if figures is None else figures.mixtures:
         error = calibration_error(list(one.reliability))
         values = (one.precision, one.coverage, one.false_answers, error)
         shown = ("–" if value is None else f"{value:.4f}" for value in values)
         made.add_row(one.name, *shown)
-    made.caption = f"answered from a probability of {report.threshold:.3f}"
+    if figures is not None:
+        spans = [
+            f"{name} {found['value']:.4f} ({found['low']:.4f} to {found['high']:.4f})"
+            for name, found in (("accuracy@1", figures.accuracy), ("NDCG@10", figures.ndcg))
+        ]
+        made.title = f"{report.dataset}, {figures.questions:,} test questions: {', '.join(spans)}"
+    threshold = f"answered from a probability of {report.threshold:.3f}"
+    made.caption = "\n".join([threshold, *report.notes])
     return made

@@ -13,11 +13,13 @@ from answers.questions import Questions
 from answers.report import HTML, JSON, AnswersReport, table, write_report
 from answers.train import Faq
 from dataset.arrays import load_dataset
+from dataset.config import NOTES
 from evaluation.page import is_up_to_date
 from lineage.manifest import read_manifest
 from lineage.stages import ANSWERS, DATA
 
 logger = logging.getLogger(__name__)
+UNMEASURED = "no test question has an entry, so nothing is measured"
 
 
 def reported(root: Path, reports: Path, faq: Faq, config: Mapping[str, Any], command: str) -> None:
@@ -29,9 +31,6 @@ def reported(root: Path, reports: Path, faq: Faq, config: Mapping[str, Any], com
         faq: The FAQ.
         config: Options of the stage.
         command: Command that repeats this.
-
-    Raises:
-        ValueError: no test question has an entry.
     """
     manifest = read_manifest(root / ANSWERS, ANSWERS)
     made_from = {ANSWERS: manifest.fingerprint}
@@ -40,11 +39,13 @@ def reported(root: Path, reports: Path, faq: Faq, config: Mapping[str, Any], com
         return
     questions = Questions.of(load_dataset(faq.root / DATA), "test", faq.unlabelled.get("test", ()))
     answers = Answers.load(root / ANSWERS)
+    figures = measured(answers, questions, config["unanswerable"])
     report = AnswersReport(
         dataset=faq.root.name,
         entries=manifest.facts["entries"],
         threshold=answers.rules.threshold,
-        figures=measured(answers, questions, config["unanswerable"]),
+        notes=[*manifest.facts.get(NOTES, ()), *([] if figures else [UNMEASURED])],
+        figures=figures,
         config=config,
         seconds=manifest.seconds,
         command=command,

@@ -38,6 +38,11 @@ class Templates:
             )
         for intent, text in self.intents.items():
             placeholders(f"intents[{intent!r}]", text)
+            if not text.strip():
+                raise ValueError(
+                    f"intents[{intent!r}] must not be blank, for it would be said as an answer; "
+                    "leave it out to say the default"
+                )
         if uses := placeholders("no_answer", self.no_answer) - OF_QUESTION:
             raise ValueError(
                 f"no_answer must have placeholders of {_listed(OF_QUESTION)} alone, got "
@@ -73,6 +78,11 @@ def _checked(content: Any) -> dict[str, Any]:
     intents = content.get("intents", {})
     if not isinstance(intents, dict):
         raise ValueError(f"intents must be a mapping of intent to text, got {intents!r}")
+    if odd := [key for key in intents if key is None or isinstance(key, bool)]:
+        raise ValueError(
+            f"intents must have labels as keys, got {odd[0]!r}; YAML reads yes, no, on, off and "
+            "null as such, so put the label in quotes"
+        )
     texts = {name: content[name] for name in KEYS[:2] if name in content}
     for name, text in (*texts.items(), *((f"intents[{key!r}]", intents[key]) for key in intents)):
         if not isinstance(text, str):

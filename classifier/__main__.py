@@ -1,20 +1,17 @@
 """`python -m classifier`: train a classifier on a table and measure it, apply or watch one."""
 
 import logging
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import jsonargparse
-
 from classifier.config import ClassifierConfig
 from dataset.labelled_texts import table_name
-from lineage.cli import configure_logging, reported_errors, run
-from lineage.options import OptionParser
-from lineage.stages import BESIDE, CLASSIFIER
+from lineage.beside import asked
+from lineage.cli import reported_errors, run
+from lineage.stages import CLASSIFIER
 
 logger = logging.getLogger("classifier")
 APPLY, WATCH = "apply", "watch"
@@ -33,50 +30,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         watch(given[1:])
         return
-    options = parser().parse_args(given)
-    configure_logging()
     with reported_errors():
-        config = configured(options)
-        name = options.name or table_name(options.dataset)
-        command = shlex.join(["python", "-m", "classifier", *given])
-        classify(
-            config,
-            Path(options.dataset),
-            options.artifacts / name,
-            options.reports / name,
-            command,
+        read = asked(
+            CLASSIFIER,
+            ClassifierConfig,
+            given,
+            more="`python -m classifier apply` fills in what a table lacks; `python -m classifier "
+            "watch` raises alarms when labels change.",
+            dataset="folder with items, or a Parquet, CSV or JSON Lines file",
+            commands=(APPLY, WATCH),
         )
-
-
-def parser() -> OptionParser:
-    """Parser of the options."""
-    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    made = OptionParser(
-        prog="python -m classifier",
-        description=f"{BESIDE[CLASSIFIER].about} `python -m classifier apply` fills in what a "
-        "table lacks; `python -m classifier watch` raises alarms when labels change.",
-    )
-    made.commands = (APPLY, WATCH)
-    made.add_config("classifier.yaml")
-    made.add_argument(
-        "--dataset", required=True, help="folder with items, or a Parquet, CSV or JSON Lines file"
-    )
-    made.add_argument("--name", default="", help="name of the output; by default the dataset's")
-    made.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="output root")
-    made.add_argument("--reports", type=Path, default=Path("reports"), help="root of the reports")
-    made.add_class_arguments(ClassifierConfig)
-    return made
-
-
-def configured(options: jsonargparse.Namespace) -> ClassifierConfig:
-    """The options of the classifier among those of the command line.
-
-    Raises:
-        ValueError: an option is out of range.
-    """
-    names = [field.name for field in fields(ClassifierConfig)]
-    instantiated = parser().instantiate(options)
-    return ClassifierConfig(**{name: instantiated[name] for name in names})
+        name = read.name or table_name(str(read.dataset))
+        classify(
+            read.config,
+            read.dataset,
+            read.artifacts / name,
+            read.reports / name,
+            read.command,
+        )
 
 
 def classify(

@@ -1,5 +1,6 @@
 """Options of the generative stage; importable without torch."""
 
+import math
 from dataclasses import dataclass
 
 
@@ -45,6 +46,7 @@ class GenerativeConfig:
     def __post_init__(self) -> None:
         for name in (
             "levels",
+            "width",
             "layers",
             "heads",
             "history_length",
@@ -62,16 +64,16 @@ class GenerativeConfig:
             )
         if self.codes < 2:
             raise ValueError(f"codes must be at least 2, got {self.codes}")
-        if self.width < 1 or self.width % self.heads:
+        if self.width % self.heads:
             raise ValueError(
                 f"width must be a multiple of the {self.heads} heads, got {self.width}"
             )
         for name in ("dropout", "averaging"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
-        if self.learning_rate <= 0:
+        if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
         for name in ("weight_decay", "weight"):
             value = getattr(self, name)
-            if value is not None and value < 0:
-                raise ValueError(f"{name} must not be negative, got {value}")
+            if value is not None and not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be 0 or above and finite, got {value}")

@@ -48,9 +48,12 @@ def learn_semantic_ids(
     for level in range(levels):
         means = _centroids(left, size, seed + level)
         _, nearest = faiss.knn(left, means, 1)
-        codes.append(nearest[:, 0].astype(np.int32))
-        centroids.append(means)
-        left = left - means[codes[-1]]
+        used, numbers = np.unique(
+            nearest[:, 0], return_inverse=True
+        )  # some may be nobody's nearest
+        codes.append(numbers.astype(np.int32))
+        centroids.append(means[used])
+        left = left - means[nearest[:, 0]]
     return SemanticIds(
         codes=np.stack([*codes, _numbers_of_equals(np.stack(codes, 1), popularity)], 1),
         centroids=tuple(centroids),

@@ -1,8 +1,8 @@
 """Probabilities of recommended items: monotone maps of the scores that ordered them.
 
 An item that the ranker scored has the probability of its logit; any other one that of its score in
-the shortlist. Neither depends on the other items, so filters, diversity and the number of ranked
-items do not change them.
+the shortlist. So diversity and the number of ranked items do not change them. Filters change those
+of ranked items, whose logits know places in the shortlist.
 """
 
 import json

@@ -65,7 +65,7 @@ def learn_depths(
         gains: Relevance of each target; None if all are 1.
     """
     most = rows.shape[1]
-    depths = np.unique(np.minimum(np.arange(LEAST, most + STEP, STEP), most))
+    depths = np.append(np.arange(LEAST, most, STEP), most)
     first = np.argsort(-logits, axis=1, kind="stable")[:, :TOP]
     shown = np.take_along_axis(rows, first, axis=1)
     table = np.stack(

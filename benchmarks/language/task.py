@@ -11,8 +11,9 @@ from benchmarks.language.config import LanguageConfig
 from benchmarks.language.results import Results, versions
 from classifier.config import ClassifierConfig
 from dataset.arrays import load_dataset
+from lineage.beside import asked
 from lineage.manifest import read_manifest
-from lineage.stages import DATA
+from lineage.stages import CLASSIFIER, DATA
 
 FOLDER = "language"
 """Folder of the finished systems among a dataset's stages"""
@@ -134,7 +135,6 @@ def _column(config: LanguageConfig, dataset: Path, root: Path) -> Task:
 
 def _classifier(config: LanguageConfig, dataset: Path) -> ClassifierConfig:
     """The classifier's options, from its file of options as `make classify` reads them."""
-    from classifier.__main__ import configured, parser
-
     given = ["--config", config.classifier, "--dataset", str(dataset), "--target", config.target]
-    return configured(parser().parse_args([*given, "--text", config.text]))
+    given += ["--text", config.text]
+    return asked(CLASSIFIER, ClassifierConfig, given, more="", dataset="", commands=()).config

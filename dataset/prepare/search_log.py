@@ -42,6 +42,18 @@ def is_search_log(folder: Path, interactions: str) -> bool:
     return has_table(folder, QUERIES) and has_table(folder, LABELS)
 
 
+def is_bare_faq(folder: Path, interactions: str) -> bool:
+    """Whether a folder has the entries of a FAQ, and neither labels nor interactions.
+
+    Args:
+        folder: Folder of the dataset.
+        interactions: Configured name of the interactions; empty for `interactions.*`.
+    """
+    if interactions or has_table(folder, "interactions"):
+        return False
+    return has_table(folder, ENTRIES) and not has_table(folder, LABELS)
+
+
 def search_log(opened: Opened, shares: tuple[float, float]) -> Table:
     """Labels as interactions: each query is a user who searched once, and has no history.
 
@@ -81,7 +93,7 @@ def with_entry_ids(table: Table) -> Table:
 
 
 def unlabelled_queries(opened: Opened, shares: tuple[float, float]) -> dict[str, list[str]]:
-    """Words of the queries without a label, by split, in the order of the file.
+    """Words of the queries without a label, by split, in the order of the file; no blank ones.
 
     Args:
         opened: Opens `queries` or `labels`, which the data stage has checked.
@@ -92,7 +104,8 @@ def unlabelled_queries(opened: Opened, shares: tuple[float, float]) -> dict[str,
     if SPLIT not in read_schema(queries):
         known = known.with_columns(_split_by_words(*shares))
     alone = known.join(labels.frame, on=USER, how="anti", maintain_order="left")
-    rows = alone.select(SPLIT, SEARCH).drop_nulls().collect()
+    said = pl.col(SEARCH).cast(pl.String).str.strip_chars() != ""
+    rows = alone.select(SPLIT, SEARCH).drop_nulls().filter(said).collect()
     return {
         split: rows.filter(pl.col(SPLIT) == split)[SEARCH].to_list()
         for split in ("train", "valid", "test")

@@ -16,7 +16,13 @@ from dataset.prepare.download import ML_100K_FILES, fetch
 from dataset.prepare.no_interactions import absent
 from dataset.prepare.rules import Expression, applied, expressions, not_applied
 from dataset.prepare.schema import ACTION, BASKET, ITEM, SPLIT, TIMESTAMP, TITLE, USER
-from dataset.prepare.search_log import ENTRIES, is_search_log, search_log, with_entry_ids
+from dataset.prepare.search_log import (
+    ENTRIES,
+    is_bare_faq,
+    is_search_log,
+    search_log,
+    with_entry_ids,
+)
 from dataset.prepare.similar import corrected, instead, nearest
 from dataset.prepare.tables.blank_rows import without_blank_rows
 from dataset.prepare.tables.files import Files, has_table, is_absent, relative_names, table_files
@@ -91,8 +97,9 @@ def shop_folder(folder: Path, config: DataConfig = DEFAULT) -> Source:
         )
     problems, tables, rules = list[str](), dict[str, Table](), expressions(config)
     searched = is_search_log(folder, config.interactions)
+    bare = is_bare_faq(folder, config.interactions)
     for name, pattern in ((ITEMS, config.items), (INTERACTIONS, config.interactions)):
-        if name == INTERACTIONS and is_absent(folder, name, pattern):
+        if name == INTERACTIONS and (bare or is_absent(folder, name, pattern)):
             tables[name] = absent(folder / name)
             continue
         try:
@@ -102,10 +109,10 @@ def shop_folder(folder: Path, config: DataConfig = DEFAULT) -> Source:
                     (config.valid_share, config.test_share),
                 )
                 continue
-            of_faq = searched and not pattern and not has_table(folder, name)
+            of_faq = (searched or bare) and not pattern and not has_table(folder, name)
             files = table_files(folder, ENTRIES if of_faq else name, pattern)
             tables[name] = opened_table(files, config, rules=rules, table=name)
-            if searched:
+            if searched or bare:
                 tables[name] = with_entry_ids(tables[name])
         except InputError as error:
             problems.append(str(error))

@@ -64,16 +64,17 @@ class AnswerBuilder:
             return self._profiled(resolved, ranked_list, stage_times, started)
         limit, index = resolved.request.limit, self.cascade.retriever.sources.index
         wishes = resolved.request.wishes
-        probabilities = self._probabilities(resolved, ranked_list)
         places = np.arange(len(ranked_list))
         if wishes.min_probability:
-            places = np.flatnonzero(probabilities >= wishes.min_probability)
+            likely = self._probabilities(resolved, ranked_list) >= wishes.min_probability
+            places = np.flatnonzero(likely)
         if wishes.diversity:
             rows, attributes = ranked_list.rows[places], self.cascade.attributes
             places = places[diversify(rows, limit, wishes.diversity, index, attributes)]
         places = places[:limit]
-        chosen, likely = ranked_list.take(places), probabilities[places]
-        items = [self._item(chosen, place, likely[place]) for place in range(len(chosen))]
+        chosen = ranked_list.take(places)
+        probabilities = self._probabilities(resolved, chosen).tolist()
+        items = [self._item(chosen, place, own) for place, own in enumerate(probabilities)]
         degraded, times = Degraded.DEADLINE if out_of_time else None, dict(stage_times)
         if items and not out_of_time and resolved.explains_history:
             reasoned = yield from self._with_reasons(resolved, ranked_list, places, items, times)
@@ -142,11 +143,13 @@ class AnswerBuilder:
         """(items,) probability of each item to be among the next ones, NaN if unknown."""
         if not resolved.has_probabilities:
             return np.full(len(ranked_list), np.nan)
-        return self.cascade.calibration.probabilities(
+        found = self.cascade.calibration.probabilities(
             ranked_list.ranker_scores,
             ranked_list.shortlist_scores,
             searched=resolved.basis is Basis.SEARCH,
         )
+        learnt = ranked_list.shortlist_ranks <= self.cascade.calibrated_head
+        return np.where(learnt, found, np.nan)
 
     def _item(self, ranked_list: RankedList, place: int, probability: float) -> RankedItem:
         row, catalogue = int(ranked_list.rows[place]), self.cascade.catalogue
@@ -155,6 +158,8 @@ class AnswerBuilder:
             (Source.NEIGHBOURS, ranked_list.by_neighbours),
             (Source.BEST_SELLERS, ranked_list.by_sales),
             (Source.OWN_ITEMS, ranked_list.by_own),
+            (Source.WORDS, ranked_list.by_words),
+            (Source.GENERATED, ranked_list.by_generated),
         )
         return RankedItem(
             item_id=catalogue.item_id(row),
@@ -165,7 +170,7 @@ class AnswerBuilder:
             sources=tuple(source for source, recalled in by if recalled[place]),
             shortlist_rank=int(ranked_list.shortlist_ranks[place]) or None,
             ranker_score=_none_if_nan(float(ranked_list.ranker_scores[place])),
-            probability=_none_if_nan(float(probability)),
+            probability=_none_if_nan(probability),
         )
 
     def _with_reasons(

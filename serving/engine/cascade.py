@@ -21,7 +21,7 @@ from lineage.arrays import read_array
 from lineage.manifest import Manifest
 from lineage.open_release import Release, open_release, with_beside
 from lineage.signing import TrustedKeys
-from lineage.stages import ANSWERS, CLASSIFIER, DATA, EMBEDDINGS, RANKER, TOWERS
+from lineage.stages import ANSWERS, CLASSIFIER, DATA, EMBEDDINGS, RANKER, SHORTLISTS, TOWERS
 from profiles.blend import load_learnt
 from profiles.tables import ProfileTables
 from ranker.attention.inputs import AttentionInputs
@@ -65,6 +65,8 @@ class Cascade:
     """Fingerprint of every stage, and the `release` id if it was published"""
     validated_head: int
     """Items at the head of a shortlist that the ranker scored in validation, 0 if it did not pay"""
+    calibrated_head: int
+    """First items of a shortlist that the probabilities were learnt from; others have none"""
     calibration: Calibration = field(default_factory=Calibration)
     """Probabilities of scores, and how many items are worth ranking"""
     classifier: Classifier | None = None
@@ -131,6 +133,7 @@ class Cascade:
             versions=release.versions,
             validated_head=_validated_head(release.manifests[RANKER]),
             search_states=_search_states(folder, ranker, data.texts[0]),
+            calibrated_head=int(release.manifests[SHORTLISTS].config["size"]),
             calibration=Calibration.load(folder / RANKER),
             classifier=_classifier(folder, release),
             answers=_answers(folder, release),

@@ -86,9 +86,12 @@ def replied(request: Request, found: Answer, cascade: Cascade) -> Answer:
 
 
 def _intent(question: str, column: str, cascade: Cascade) -> Label | None:
-    """The most probable intent; None without a classifier, and for a question without words."""
+    """The most probable intent; None without a classifier, and for a question without words.
+
+    Something without a letter or digit has no intent, whatever a classifier makes of it.
+    """
     classifier = cascade.classifier
-    if classifier is None:
+    if classifier is None or not any(map(str.isalnum, question)):
         return None
     texts = plain_texts([question], classifier)
     if not texts[0]:

@@ -32,6 +32,7 @@ from lineage.signing import TrustedKeys, sign
 from lineage.stages import (
     CASCADE,
     FIGURES,
+    GENERATIVE,
     INDEX,
     LAST,
     LAST_INDEX,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 logger = logging.getLogger(__name__)
+NOT_AGAIN = "the last fit repeats no decoder: generated items have not learnt the test split"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,8 @@ def publish(
 ) -> str:
     """Make the finished stages the live release, unless the live release already has them.
 
-    The classifier is published with them if there is one.
+    Classifier, FAQ and generative stage are published with them if they are there. The last fit
+    repeats none of these.
 
     If the process is killed at any moment, either the old or the new release is live and whole.
 
@@ -119,6 +122,8 @@ def publish(
         logger.info("%s is live; it replaces %s", record.release_id, live or "nothing")
         if config.last_fit:
             logger.info(FIGURES)
+            if GENERATIVE in built:
+                logger.info(NOT_AGAIN)
         for release_id in retire(releases, config.keep):
             logger.info("deleted %s", release_id)
         _compact_changes(releases)

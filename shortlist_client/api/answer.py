@@ -37,6 +37,10 @@ class Source(Enum):
     """The best sellers: the item sells well as of now."""
     OWN_ITEMS = "own items"
     """The shopper's own items: the shopper had the item before, and it may come back."""
+    WORDS = "words"
+    """The words of the search: the item's text has them, or pieces of them."""
+    GENERATED = "generated"
+    """The decoder: it generated the item from the history."""
 
 
 class Degraded(Enum):

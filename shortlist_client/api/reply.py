@@ -44,6 +44,7 @@ class Reply:
     threshold: float
     """Probability of the entry from which it is said."""
     intent: Label | None
-    """The most probable intent; None if the release has no classifier."""
+    """The most probable intent; None if the release has no classifier, or the question no letter or
+    digit."""
     products: Sequence[FoundProduct]
     """Best first."""

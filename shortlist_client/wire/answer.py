@@ -37,6 +37,8 @@ TO_SOURCE = {
     Source.NEIGHBOURS: pb.SOURCE_NEIGHBOURS,
     Source.BEST_SELLERS: pb.SOURCE_BEST_SELLERS,
     Source.OWN_ITEMS: pb.SOURCE_OWN_ITEMS,
+    Source.WORDS: pb.SOURCE_WORDS,
+    Source.GENERATED: pb.SOURCE_GENERATED,
 }
 FROM_SOURCE = {message: source for source, message in TO_SOURCE.items()}
 
@@ -114,7 +116,7 @@ def to_embeddings(response: pb.EmbedResponse) -> list[Embedding]:
 
 
 def _to_items(messages: Sequence[pb.RankedItem]) -> list[RankedItem]:
-    """The items of messages; an absent score is None."""
+    """The items of messages; an absent score is None, sources of newer servers are left out."""
     return [
         RankedItem(
             item_id=item.item_id,
@@ -122,7 +124,7 @@ def _to_items(messages: Sequence[pb.RankedItem]) -> list[RankedItem]:
             score=item.score,
             tower_score=item.tower_score if item.HasField("tower_score") else None,
             neighbour_score=item.neighbour_score if item.HasField("neighbour_score") else None,
-            sources=tuple(FROM_SOURCE[source] for source in item.sources),
+            sources=tuple(FROM_SOURCE[source] for source in item.sources if source in FROM_SOURCE),
             shortlist_rank=item.shortlist_rank if item.HasField("shortlist_rank") else None,
             ranker_score=item.ranker_score if item.HasField("ranker_score") else None,
             probability=item.probability if item.HasField("probability") else None,

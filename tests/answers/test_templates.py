@@ -76,6 +76,9 @@ def test_a_file_of_templates_is_read(tmp_path):
         ("intents: {buy: 5}", r"intents\['buy'\] must be a text, got 5"),
         ("intents: {buy: '{entry}', buy: '{title}'}", "buy must come once"),
         ("default: '{entry}\n  x: [", "must be YAML"),
+        ("intents: {buy: ' '}", r"intents\['buy'\] must not be blank"),
+        ("intents: {yes: '{entry}'}", "labels as keys, got True; .* put the label in quotes"),
+        ("default: '{entry:{title}}'", r"got \{entry:\{title\}\}"),
     ],
 )
 def test_a_wrong_file_is_refused_by_name_and_key(tmp_path, content, message):

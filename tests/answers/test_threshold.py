@@ -5,7 +5,7 @@ from scipy.stats import binomtest
 from answers.confidence import fitted, held_out
 from answers.config import AnswersConfig
 from answers.evidence import Similarities, evidence, title_groups
-from answers.questions import Judged
+from answers.questions import Judged, Questions
 from answers.threshold import curve, learnt_threshold, lower_bound
 
 
@@ -113,3 +113,15 @@ def test_entries_of_one_title_do_not_lead_over_each_other():
 def test_shares_lie_between_0_and_1(name, value):
     with pytest.raises(ValueError, match=f"{name} must be within 0 and 1, got {value}"):
         AnswersConfig(**{name: value})
+
+
+def test_equal_questions_count_once_with_the_entries_of_all():
+    entries = [np.array(rows, np.int32) for rows in ([4], [1, 4], [], [2], [])]
+    texts = ["A mug", "a  MUG ", "a mug", "a bag", "a b"]
+    gains = [np.ones(len(rows), np.float32) for rows in entries]
+
+    found = Questions(texts=texts, entries=entries, gains=gains).distinct
+
+    assert found.texts == ["A mug", "a bag", "a b"]
+    assert [rows.tolist() for rows in found.entries] == [[1, 4], [2], []]
+    assert found.answerable.tolist() == [True, True, False]

@@ -63,6 +63,14 @@ def test_every_shopper_gets_as_many_allowed_items_as_remain(generator, seed):
         assert np.isin(rows, left).all()
 
 
+def test_nothing_is_generated_where_nothing_is_left_for_anybody(generator):
+    everything = np.arange(300, dtype=np.int32)
+
+    found = generator(HISTORIES[:2], [everything, NONE], [None, np.array([400])], 5)
+
+    assert [len(rows) for rows, _ in found] == [0, 0]
+
+
 def test_a_filter_that_leaves_the_least_probable_item_finds_it(generator):
     least = int(np.argmin(likelihoods(generator, HISTORIES[1])))
 

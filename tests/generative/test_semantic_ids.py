@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 
 from generative.semantic_ids import learn_semantic_ids, reduced
+from generative.trie import Trie
 
 
 def learn(vectors, popularity=None, **options):
@@ -47,3 +49,30 @@ def test_principal_components_keep_distances_up_to_their_scale(unit_vectors):
     found = np.linalg.norm(components[0] - components, axis=1) * scale
     assert components.shape == (50, 20)
     np.testing.assert_allclose(found, distances, atol=1e-5)
+
+
+def test_a_centroid_that_no_item_is_near_has_no_code(monkeypatch):
+    """The decoder, the trie and a loaded stage must agree on the number of codes."""
+    vectors = np.eye(4, dtype=np.float32)
+    far = 100 * np.ones((1, 4), np.float32)
+    monkeypatch.setattr(
+        "generative.semantic_ids._centroids",
+        lambda left, *_: np.concatenate([far, np.unique(left, axis=0), far]),
+    )
+
+    ids = learn_semantic_ids(vectors, levels=2, size=8, popularity=np.ones(4), seed=0)
+
+    assert ids.sizes == tuple((ids.codes.max(axis=0) + 1).tolist()) == (4, 1, 1)
+    assert [len(means) for means in ids.centroids] == [4, 1]
+    restored = sum(means[ids.codes[:, level]] for level, means in enumerate(ids.centroids))
+    np.testing.assert_allclose(restored, vectors, atol=1e-6)
+
+
+@pytest.mark.parametrize("items", [1, 3])
+def test_a_tiny_catalogue_of_equal_items_has_different_codes(items):
+    vectors = reduced(np.ones((items, 8), np.float32), 16)
+
+    ids = learn_semantic_ids(vectors, levels=3, size=256, popularity=np.arange(items), seed=0)
+
+    assert ids.sizes == (1, 1, 1, items)
+    assert Trie.of(ids.codes).order.tolist() == list(range(items))[::-1]  # most popular first

@@ -1,5 +1,6 @@
 """The generative stage on a shop whose users stay with one colour."""
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,10 @@ from lineage.cli import run
 from lineage.manifest import MismatchedArtifactError, read_manifest
 from lineage.open_release import open_release, with_beside
 from retrieval.retriever import Retriever
+from serving.engine.engine import Engine, EngineConfig
+from serving.releases.publish import NOT_AGAIN, PublishConfig, publish
+from shortlist_client.api.answer import Source
+from shortlist_client.api.request import Shopper, Wishes
 
 pytestmark = pytest.mark.training
 CONFIG = GenerativeConfig(
@@ -73,6 +78,38 @@ def test_a_retriever_recalls_what_is_generated(root):
     assert retriever.sources.generated.weight == 0.5
     assert found.by_generated.any()
     assert (found.generated[found.by_generated] > 0).all()
+
+
+def test_an_answer_says_which_items_were_generated(root):
+    engine = Engine.load(root, EngineConfig())
+
+    answer = engine.retrieve(Shopper(history=["i3", "i11"]), Wishes(limit=200))
+    searched = engine.retrieve(Shopper(search="red mug", history=["i3"]), Wishes(limit=200))
+
+    generated = {item.item_id for item in answer.items if Source.GENERATED in item.sources}
+    assert {f"i{row}" for row in range(20)} & generated
+    assert all(item.sources for item in answer.items)
+    assert not any(Source.GENERATED in item.sources for item in searched.items)
+
+
+@pytest.mark.parametrize("last_fit", [True, False])
+def test_a_release_holds_the_evaluated_decoder_with_either_fit(root, tmp_path, caplog, last_fit):
+    with caplog.at_level(logging.INFO):
+        release_id = publish(root, tmp_path / "releases", PublishConfig(last_fit=last_fit))
+
+    folder = tmp_path / "releases" / release_id
+    release = open_release(folder, with_beside(folder))
+    made = read_manifest(root / "generative", "generative")
+    assert release.last_fit == last_fit == (NOT_AGAIN in caplog.text)
+    assert release.fingerprints["generative"] == made.fingerprint
+    published, evaluated = load_generator(folder), load_generator(root)
+    histories, nothing = [np.array([3, 11], np.int32)], [np.empty(0, np.int32)]
+    (rows, _), (same, _) = (
+        found(histories, nothing, [None], 20)[0] for found in (published, evaluated)
+    )
+    np.testing.assert_array_equal(rows, same)
+    answer = Engine.load(folder, EngineConfig()).retrieve(Shopper(history=["i3", "i11"]))
+    assert any(Source.GENERATED in item.sources for item in answer.items)
 
 
 def test_a_weight_of_zero_turns_the_source_off(root, tmp_path):

@@ -77,3 +77,13 @@ def test_lists_of_any_length_are_ranked_whole_where_they_are_short():
         assert (counts <= lengths).all()
         assert (counts[lengths <= LEAST] == lengths[lengths <= LEAST]).all()
         assert choice.ndcg >= KEPT * choice.reachable
+
+
+@pytest.mark.parametrize("ranked", [1, 5, 10, 12])
+def test_a_ranker_of_few_items_ranks_them_all(ranked):
+    rows, scores, logits, targets = lists(3)
+
+    choices = learn_depths(rows[:, :ranked], scores[:, :ranked], logits[:, :ranked], targets)
+
+    assert cheapest(choices).depth.most == ranked
+    assert choices["number"].depth(SCORES) == ranked

@@ -20,6 +20,7 @@ from shortlist_client.api.item import Item
 from shortlist_client.api.request import Diversity, Shopper, Wishes
 from shortlist_client.proto.recommender.v1 import recommender_pb2 as pb
 from shortlist_client.proto.recommender.v1.catalog_pb2 import CatalogItem
+from shortlist_client.wire.answer import to_response
 from shortlist_client.wire.catalog import item_message, to_item
 from shortlist_client.wire.filters import filters_message, read_filters, to_filters
 from shortlist_client.wire.request import (
@@ -92,6 +93,14 @@ def test_the_grpc_answer_equals_the_engines_answer(client, fake, method, seed):
     for field in fields(Answer):
         assert getattr(response, field.name) == getattr(fake.answer, field.name), field.name
     assert response.versions == fake.versions
+
+
+def test_a_client_leaves_out_a_source_that_it_does_not_know():
+    message = pb.Answer(items=[pb.RankedItem(item_id="i1", sources=[pb.SOURCE_WORDS, 99])])
+
+    (item,) = to_response(message).items
+
+    assert item.sources == (Source.WORDS,)
 
 
 def test_the_engine_receives_the_clients_requests(client, fake):

@@ -5,7 +5,9 @@ import polars as pl
 import pytest
 
 from benchmarks.language.modes import MODES, OF_TEXTS, Run, few_labels, write
-from classifier.__main__ import parser as of_classifier
+from classifier.config import ClassifierConfig
+from lineage.beside import asked
+from lineage.stages import CLASSIFIER
 from towers.config import TowersConfig
 
 
@@ -41,7 +43,7 @@ def test_fewer_labels_are_validated_on_the_same_texts(table):
 def test_a_modes_options_are_those_of_the_classifier(mode):
     given = ["--dataset", "x", "--target", "label", *(MODES | OF_TEXTS)[mode]]
 
-    of_classifier().instantiate(of_classifier().parse_args(given))
+    asked(CLASSIFIER, ClassifierConfig, given, more="", dataset="", commands=())
 
 
 def test_modes_of_towers_are_options_of_their_training():

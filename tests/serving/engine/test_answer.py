@@ -19,6 +19,7 @@ from serving.releases.publish import PublishConfig, publish, roll_back
 from serving.releases.reloader import Reloader
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.filters import AnyOf, Filters
+from shortlist_client.api.item import Item
 from shortlist_client.api.request import Shopper, Wishes
 from shortlist_client.client import RecommenderClient
 
@@ -92,6 +93,54 @@ def test_filters_hold_for_the_products(engine):
 
     assert len(reply.products) == 3
     assert all(one.title.startswith("teal") for one in reply.products)
+
+
+def test_a_question_without_letters_has_no_intent_and_no_answer(engine):
+    reply = asked(engine, "?! 🎮").reply
+
+    assert not reply.answered
+    assert reply.intent is None
+    assert len(reply.products) == 3
+
+
+def test_an_entry_is_said_where_filters_and_exclusions_leave_no_product(engine):
+    red = Filters(must=[AnyOf("colour", ["red"])])
+
+    wishes = Wishes(filters=red, exclude=[f"i{row}" for row in range(20)])
+
+    reply = asked(engine, "a red mug", wishes).reply
+
+    assert reply.products == []
+    assert (reply.answered, reply.text) == (True, "The mug is red.")
+
+
+def test_a_product_that_is_added_or_deleted_live_is_found_or_not(answering_release, tmp_path):
+    live = LiveEngine.load(shutil.copytree(answering_release, tmp_path / "shop"), CONFIG)
+
+    live.upsert([Item(item_id="new", title="red mug b", attributes={"price": 3.5})])
+    added = asked(live.current, "red mug b").reply
+    live.delete(["new"])
+    deleted = asked(live.current, "red mug b").reply
+
+    assert (added.products[0].title, added.products[0].price) == ("red mug b", "3.50")
+    assert added.text == "The mug is red. See red mug b for 3.50."
+    assert "red mug b" not in [one.title for one in deleted.products]
+    assert deleted.text == "The mug is red. See red mug for 1."
+
+
+def test_questions_of_a_batch_are_answered_alone_the_same(engine):
+    questions = ["a blue mug", " ", "b b", "a blue mug"]
+    requests = [Request(method=Method.ANSWER, texts=(question,)) for question in questions]
+
+    found = dict(filter(None, engine.answers(requests)))
+
+    assert isinstance(found[1], InvalidRequestError)
+    for place in (0, 2, 3):
+        alone = asked(engine, questions[place]).reply
+        assert (found[place].reply.text, found[place].reply.answered) == (
+            alone.text,
+            alone.answered,
+        )
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from dataset.searches import Searches
 from lineage.manifest import read_manifest
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
+from shortlist_client.api.answer import Source
 from shortlist_client.api.filters import AnyOf, Filters
 from shortlist_client.api.item import Item
 from shortlist_client.api.request import Shopper, Wishes
@@ -57,6 +58,14 @@ def test_a_typo_is_forgiven_where_words_decide(engine):
     answer = by_words(engine).retrieve(Shopper(search="gren candel"), Wishes(limit=3))
 
     assert "green candle" in [item.title for item in answer.items]
+
+
+def test_what_words_recalled_says_so(engine):
+    answer = by_words(engine).retrieve(Shopper(search="red mug"), Wishes(limit=3))
+
+    assert all(Source.WORDS in item.sources for item in answer.items)
+    plain = engine.retrieve(Shopper(history=["i3"]), Wishes(limit=3))
+    assert not any(Source.WORDS in item.sources for item in plain.items)
 
 
 def test_filters_hold_for_what_words_find(engine):

@@ -36,6 +36,10 @@ class _SourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Source.ValueTy
     """The best sellers: the item sells well as of now."""
     SOURCE_OWN_ITEMS: _Source.ValueType  # 4
     """The shopper's own items: the shopper had the item before, and it may come back."""
+    SOURCE_WORDS: _Source.ValueType  # 5
+    """The words of the search: the item's text has them, or pieces of them."""
+    SOURCE_GENERATED: _Source.ValueType  # 6
+    """The decoder: it generated the item from the history."""
 
 class Source(_Source, metaclass=_SourceEnumTypeWrapper):
     """What recalled an item."""
@@ -50,6 +54,10 @@ SOURCE_BEST_SELLERS: Source.ValueType  # 3
 """The best sellers: the item sells well as of now."""
 SOURCE_OWN_ITEMS: Source.ValueType  # 4
 """The shopper's own items: the shopper had the item before, and it may come back."""
+SOURCE_WORDS: Source.ValueType  # 5
+"""The words of the search: the item's text has them, or pieces of them."""
+SOURCE_GENERATED: Source.ValueType  # 6
+"""The decoder: it generated the item from the history."""
 Global___Source: _TypeAlias = Source  # noqa: Y015
 
 class _Basis:
@@ -1038,7 +1046,9 @@ class AnswerResponse(_message.Message):
 
     @_builtins.property
     def intent(self) -> Global___Intent:
-        """The most probable intent. Absent if the release has no classifier."""
+        """The most probable intent. Absent if the release has no classifier, or the question no letter or
+        digit.
+        """
 
     @_builtins.property
     def products(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundProduct]:
@@ -1758,9 +1768,11 @@ class RankedItem(_message.Message):
     """Logit of the ranker. Absent when the ranker did not score the item."""
     probability: _builtins.float
     """Probability that the item is among the next ones that the shopper interacts with at once, such as
-    the next basket; calibrated on held-out users. It does not depend on the other items. Absent when
-    the order rests on no history and no logged kind of search, in Rank and SimilarItems, and when the
-    release has learnt no probabilities.
+    the next basket; calibrated on held-out users. It does not depend on the other items of the
+    answer; a filter may change it where the ranker, which knows places in the shortlist, scored the
+    item. Absent when the order rests on no history and no logged kind of search, in Rank and
+    SimilarItems, for items beyond as many of a shortlist as validation had, and when the release has
+    learnt no probabilities.
     """
     @_builtins.property
     def sources(self) -> _containers.RepeatedScalarFieldContainer[Global___Source.ValueType]:
