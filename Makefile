@@ -36,13 +36,14 @@ data_config = $(if $(and $(OF_SHOP),$(filter configs,$(CONFIG))),configs/demo/da
 DEMO_CONFIG = $(if $(filter ml-100k,$(DATASET)),configs/ml-100k,configs/demo)
 ERASED = $(RELEASES)/$(NAME)/ERASED
 ARGS = --dataset '$(DATASET)' --artifacts '$(ARTIFACTS)'
+USE_BACKBONE = $(if $(BACKBONE),--backbone '$(BACKBONE)')
 
 # The command of each stage, after `python -m`.
 IN_TURN = $(RUN) -m lineage.in_turn
 of_data = dataset --config $(data_config) $(ARGS) $(if $(call there,$(ERASED)),--erased '$(ERASED)')
-of_trial = towers.trial --config $(call config,towers) $(ARGS) + index.trial --config $(call config,index) $(ARGS) + \
+of_trial = towers.trial --config $(call config,towers) $(ARGS) $(USE_BACKBONE) + index.trial --config $(call config,index) $(ARGS) + \
 	retrieval --config $(call config,shortlists) $(ARGS)
-of_towers = towers --config $(call config,towers) $(ARGS)
+of_towers = towers --config $(call config,towers) $(ARGS) $(USE_BACKBONE)
 of_index = index --config $(call config,index) $(ARGS)
 of_ranker = ranker --config $(call config,ranker) $(ARGS)
 of_bench = benchmarks --config $(call config,bench) $(ARGS) --reports '$(REPORTS)'
@@ -63,7 +64,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow gpu-check fuzz check lint format install weights data trial towers index tune \
-        ranker pretrain classify answers generative bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving bench-language soak pipeline last publish rollback \
+        ranker pretrain distil classify answers generative bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving bench-language soak pipeline last publish rollback \
         releases collections serve upsert delete export-events prune-events protos client-wheel lock sbom clean
 
 ##@ Setup
@@ -74,6 +75,7 @@ help: ## List these targets
 	@echo
 	@echo "  DATASET=ml-100k or a folder with the items and interactions of a shop    (now $(DATASET))"
 	@echo "  CONFIG=folder with a YAML a stage; what it lacks is taken from configs/  (now $(CONFIG))"
+	@echo "  BACKBONE=folder of the backbone that a stage reads instead of its YAML's, such as artifacts/$(NAME)/distilled"
 
 install: $(VENV)/installed-$(EXTRA) ## Create .venv and install the pinned dependencies
 
@@ -118,11 +120,16 @@ ranker: trial ## Train the ranker on the trial's shortlists
 
 pretrain: weights ## Pre-train the backbone on a shop's texts and purchases, or on a table: DATASET=file TEXT=title
 	@$(if $(TEXT),,$(MAKE) --no-print-directory data)
-	@$(RUN) -m pretraining --config $(call config,pretrain) $(ARGS) $(if $(TEXT),--text '$(TEXT)') \
+	@$(RUN) -m pretraining --config $(call config,pretrain) $(ARGS) $(if $(TEXT),--text '$(TEXT)') $(USE_BACKBONE) \
 		$(if $(findstring command,$(origin NAME)),--name '$(NAME)')
 
+distil: weights ## Teach a student of LAYERS=3 the states of BACKBONE=folder on a shop's texts, or on a table's: DATASET=file TEXT=title
+	@$(if $(TEXT),,$(MAKE) --no-print-directory data)
+	@$(RUN) -m pretraining.distil --config $(call config,distil) $(ARGS) $(if $(TEXT),--text '$(TEXT)') $(USE_BACKBONE) \
+		$(if $(LAYERS),--layers $(LAYERS)) $(if $(findstring command,$(origin NAME)),--name '$(NAME)')
+
 classify: weights ## Learn a column from texts: DATASET=folder or file, TARGET=label, TEXT=title,description
-	@$(RUN) -m classifier --config $(call config,classifier) $(ARGS) --reports '$(REPORTS)' --target '$(TARGET)' \
+	@$(RUN) -m classifier --config $(call config,classifier) $(ARGS) --reports '$(REPORTS)' --target '$(TARGET)' $(USE_BACKBONE) \
 		$(if $(TEXT),--text '$(TEXT)') $(if $(findstring command,$(origin NAME)),--name '$(NAME)')
 
 answers: weights ## Learn when a FAQ answers questions: DATASET=its folder, NAME=the shop that it is for
