@@ -49,7 +49,7 @@ class Encoded:
     numbers: NDArray[np.float64]
     """(rows, outputs) number of each output, on the learnt scale; NaN without one."""
     pad_id: int
-    augmenter: Augmenter | None
+    augmenter: Augmenter | None = None
     """Changes the texts of training batches, if any does."""
 
 
