@@ -5,6 +5,7 @@ and the other slow libraries are imported; the others are forked from the proces
 them.
 """
 
+import argparse
 import multiprocessing
 import runpy
 import signal
@@ -31,7 +32,11 @@ IMPORTED = (
 
 def main() -> None:
     """Run the stages of the command line; the first that fails ends it, with its exit status."""
-    sys.exit(run_in_turn(split(sys.argv[1:]), IMPORTED))
+    parser = argparse.ArgumentParser(prog="python -m lineage.in_turn", description=__doc__)
+    parser.add_argument(
+        "stages", nargs=argparse.REMAINDER, help=f"module and options of each, with {NEXT} between"
+    )
+    sys.exit(run_in_turn(split(parser.parse_args().stages), IMPORTED))
 
 
 def run_in_turn(stages: Sequence[Sequence[str]], imported: Sequence[str]) -> int:

@@ -19,6 +19,7 @@ from dataset.arrays import Dataset
 from dataset.cases import Cases
 from evaluation.metrics import ndcg, recall
 from evaluation.search import top_k
+from lineage.cli import finished_config
 from lineage.manifest import read_manifest
 from lineage.open_release import open_evaluated
 from lineage.stages import INDEX, RANKER, TOWERS
@@ -160,7 +161,7 @@ class SearchBench:
         """Options of the towers, or the default ones before they are trained."""
         if not self._has(TOWERS):
             return TowersConfig()
-        return TowersConfig(**read_manifest(self.root / TOWERS, TOWERS).config)
+        return finished_config(self.root, TOWERS, TowersConfig)
 
     @cached_property
     def _models(self) -> Any:

@@ -23,6 +23,7 @@ from benchmarks.report.report import Report, write_report
 from dataset.arrays import Dataset, load_dataset
 from dataset.cases import Cases
 from evaluation.summary import summarise
+from lineage.cli import finished_config
 from lineage.manifest import checksum, read_manifest
 from lineage.open_release import open_evaluated
 from lineage.stages import CASCADE, DATA, TOWERS
@@ -77,7 +78,7 @@ def _scored(
     report: Report, config: BenchConfig, *, data: Dataset, cases: Cases, dataset: str, root: Path
 ) -> Report:
     """The report with the figures of every system."""
-    trained = TowersConfig(**read_manifest(root / TOWERS, TOWERS).config)
+    trained = finished_config(root, TOWERS, TowersConfig)
     systems = {
         **baselines(config, data, cases),
         **peers(data, cases, Path(dataset)),

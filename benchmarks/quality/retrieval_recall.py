@@ -24,7 +24,7 @@ from dataset.searching_cases import some_words
 from evaluation.intervals import Interval, difference_interval, mean_interval
 from evaluation.metrics import ndcg, recall
 from evaluation.search import exact_search
-from lineage.manifest import read_manifest
+from lineage.cli import finished_config
 from lineage.open_release import open_evaluated
 from lineage.stages import DATA, RETRIEVAL, TOWERS
 from retrieval.retriever import Retriever
@@ -117,7 +117,7 @@ def score(config: BenchConfig, dataset: str, root: Path) -> dict[str, dict[str, 
     data = load_dataset(root / DATA).for_refit()
     cases = evaluated_cases(config, data, Path(dataset))
     logger.info("scoring %d users of the test split, history excluded", len(cases))
-    trained = TowersConfig(**read_manifest(root / TOWERS, TOWERS).config)
+    trained = finished_config(root, TOWERS, TowersConfig)
     untrained = Untrained.read(data, trained, cache_below=root / "training")
     retriever = Retriever.load(root)
     lists = {

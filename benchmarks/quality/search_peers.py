@@ -18,8 +18,7 @@ from dataset.arrays import Dataset, load_dataset
 from dataset.cases import Cases
 from evaluation.search import remove, top_k
 from evaluation.summary import summarise
-from lineage.cli import configure_logging, reported_errors
-from lineage.manifest import read_manifest
+from lineage.cli import configure_logging, finished_config, reported_errors
 from lineage.stages import DATA, TOWERS
 from towers.config import TowersConfig
 
@@ -91,7 +90,7 @@ def main() -> None:
         cases = data.cases("test").sample_users(config.max_users, config.seed)
         towers = TowersConfig()
         if (root / TOWERS).is_dir():
-            towers = TowersConfig(**read_manifest(root / TOWERS, TOWERS).config)
+            towers = finished_config(root, TOWERS, TowersConfig)
         lists = search_peers(data, cases, towers, 100, cache_below=root / "training")
         systems = {
             name: summarise(

@@ -90,7 +90,8 @@ def test_gradients_reach_the_words_of_a_search(log, config, source):
     assert layer.grad.abs().max() > 0
 
 
-def test_a_search_starts_where_the_item_tower_puts_its_words(log, config, source):
+def test_a_search_starts_where_the_item_tower_puts_its_words(log, config, source, monkeypatch):
+    monkeypatch.setenv("SHORTLIST_PRECISION", "fp32")
     module = build_module(config, log, source, 1).eval()
     words = ["red", "blue mug"]
     nothing = [np.empty(0, np.int32)] * 2

@@ -12,7 +12,7 @@ from benchmarks.quality.systems import evaluated_cases
 from benchmarks.quality.untrained import Untrained
 from dataset.cases import Cases
 from evaluation.metrics import recall
-from lineage.manifest import read_manifest
+from lineage.cli import finished_config
 from retrieval.retriever import Retriever
 from serving.engine.engine import Engine, EngineConfig
 from tests.rounding import rounding
@@ -63,7 +63,7 @@ def test_a_search_by_title_finds_the_item_with_and_without_a_history(systems):
 
 
 def test_the_untrained_backbone_finds_the_texts_nearest_to_a_search(release, shop, cases):
-    trained = TowersConfig(**read_manifest(release / "towers", "towers").config)
+    trained = finished_config(release, "towers", TowersConfig)
     untrained = Untrained.read(shop, trained, cache_below=release / "training")
     few = cases.select(np.arange(2))
 
