@@ -51,7 +51,11 @@ def ensemble(members: Sequence[Parts]) -> Parts:
 
 
 def _mean_weights(weights: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """(classes, members × hidden): of joined states √members too short, and √members too many."""
+    """(classes, members × hidden): weights side by side, divided by the number of members.
+
+    Joined states are √members times as short as each member's, and `Parts.logits` multiplies a
+    state by the root of its size, which is √members times as large.
+    """
     return np.concatenate(weights, axis=1) / np.float32(len(weights))
 
 

@@ -41,7 +41,7 @@ MODES: dict[str, list[str]] = {
 }
 """Options that a mode adds to the configuration; `layers` is the configuration itself"""
 OF_TEXTS: dict[str, list[str]] = {
-    "typos": ["--augmentation.typos", "0.1"],
+    "typos": ["--augmentation.typos", "0.2"],
     "rdrop": ["--rdrop", "1"],
     "fgm": ["--training.adversarial", "fgm"],
     "seeds": ["--seeds", "3"],
