@@ -111,8 +111,8 @@ ranker: trial ## Train the ranker on the trial's shortlists
 
 pretrain: weights ## Pre-train the backbone on a shop's texts and purchases, or on a table: DATASET=file TEXT=title
 	@$(if $(TEXT),,$(MAKE) --no-print-directory data)
-	@$(RUN) -m pretraining --config $(call config,pretrain) $(ARGS) $(if $(TEXT),--text '$(TEXT)') \
-		$(if $(findstring command,$(origin NAME)),--name '$(NAME)')
+	@$(RUN) -m pretraining --config $(call config,pretrain) $(ARGS) \
+		$(if $(TEXT),--text '$(TEXT)' $(if $(findstring command,$(origin NAME)),--name '$(NAME)'))
 
 classify: weights ## Learn a column from texts: DATASET=folder or file, TARGET=label, TEXT=title,description
 	@$(RUN) -m classifier --config $(call config,classifier) $(ARGS) --reports '$(REPORTS)' --target '$(TARGET)' \
