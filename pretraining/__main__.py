@@ -40,7 +40,9 @@ def parser() -> OptionParser:
         required=True,
         help="as for the other stages; with --text also a folder with one table, or a file",
     )
-    made.add_argument("--name", default="", help="name of the output of a table; by default its own")
+    made.add_argument(
+        "--name", default="", help="name of the output of a table; by default its own"
+    )
     made.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="output root")
     made.add_class_arguments(PretrainConfig)
     return made
