@@ -120,13 +120,13 @@ ranker: trial ## Train the ranker on the trial's shortlists
 
 pretrain: weights ## Pre-train the backbone on a shop's texts and purchases, or on a table: DATASET=file TEXT=title
 	@$(if $(TEXT),,$(MAKE) --no-print-directory data)
-	@$(RUN) -m pretraining --config $(call config,pretrain) $(ARGS) $(if $(TEXT),--text '$(TEXT)') $(USE_BACKBONE) \
-		$(if $(findstring command,$(origin NAME)),--name '$(NAME)')
+	@$(RUN) -m pretraining --config $(call config,pretrain) $(ARGS) $(USE_BACKBONE) \
+		$(if $(TEXT),--text '$(TEXT)' $(if $(findstring command,$(origin NAME)),--name '$(NAME)'))
 
 distil: weights ## Teach a student of LAYERS=3 the states of BACKBONE=folder on a shop's texts, or on a table's: DATASET=file TEXT=title
 	@$(if $(TEXT),,$(MAKE) --no-print-directory data)
-	@$(RUN) -m pretraining.distil --config $(call config,distil) $(ARGS) $(if $(TEXT),--text '$(TEXT)') $(USE_BACKBONE) \
-		$(if $(LAYERS),--layers $(LAYERS)) $(if $(findstring command,$(origin NAME)),--name '$(NAME)')
+	@$(RUN) -m pretraining.distil --config $(call config,distil) $(ARGS) $(USE_BACKBONE) $(if $(LAYERS),--layers $(LAYERS)) \
+		$(if $(TEXT),--text '$(TEXT)' $(if $(findstring command,$(origin NAME)),--name '$(NAME)'))
 
 classify: weights ## Learn a column from texts: DATASET=folder or file, TARGET=label, TEXT=title,description
 	@$(RUN) -m classifier --config $(call config,classifier) $(ARGS) --reports '$(REPORTS)' --target '$(TARGET)' $(USE_BACKBONE) \
