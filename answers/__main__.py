@@ -104,7 +104,8 @@ def _check_intents(templates: Any, column: str, root: Path) -> None:
     if labels is None:
         if templates.intents:
             logger.warning(
-                "no classifier in %s yet: templates of intents wait for `make classify`", root
+                "no classifier of labels in %s yet: templates of intents wait for `make classify`",
+                root,
             )
         return
     check_intents(templates, labels)

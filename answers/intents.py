@@ -13,40 +13,38 @@ SHOWN = 8
 """Labels that a message lists"""
 
 
-def intent_column(targets: Sequence[Target], column: str) -> Labels:
-    """The column of a classifier that holds the intents.
+def intent_column(targets: Sequence[Target], column: str) -> Labels | None:
+    """The column of a classifier that holds the intents; None if it has no such column of labels.
 
     Args:
         targets: Columns of the classifier.
         column: Its name; empty for the first column of labels.
-
-    Raises:
-        ValueError: there is no such column of labels.
     """
-    labels = [one for one in targets if isinstance(one, Labels)]
-    found = [one for one in labels if column in ("", one.name)]
-    if not found:
-        names = ", ".join(one.name for one in labels) or "none"
-        raise ValueError(
-            f"intent must be a column of labels of the classifier, one of {names}, got {column!r}"
-        )
-    return found[0]
+    labels = (one for one in targets if isinstance(one, Labels))
+    return next((one for one in labels if column in ("", one.name)), None)
 
 
 def labels_of(root: Path, column: str) -> Sequence[str] | None:
-    """Intents of a shop's classifier; None without one.
+    """Intents of a shop's classifier; None without one, and if it predicts numbers alone.
 
     Args:
         root: Folder of the shop's stages.
         column: Column that holds the intents; empty for the first column of labels.
 
     Raises:
-        ValueError: the classifier has no such column.
+        ValueError: the classifier has no column of this name.
         ArtifactError: the classifier is of another version.
     """
     if not (root / CLASSIFIER / MANIFEST).is_file():
         return None
-    return intent_column(load_targets(root / CLASSIFIER), column).levels[-1]
+    targets = load_targets(root / CLASSIFIER)
+    found = intent_column(targets, column)
+    if found is None and column:
+        names = ", ".join(one.name for one in targets if isinstance(one, Labels)) or "none"
+        raise ValueError(
+            f"intent must be a column of labels of the classifier, one of {names}, got {column!r}"
+        )
+    return None if found is None else found.levels[-1]
 
 
 def check_intents(templates: Templates, labels: Sequence[str]) -> None:

@@ -47,7 +47,8 @@ class RankedList:
     shortlist_ranks: NDArray[np.int64]
     """Position in the shortlist, from 1; 0 if the item was not recalled"""
     shortlist_scores: Scores
-    """Scores before the ranker, logits if a shopper is known"""
+    """Scores before the ranker, logits if a shopper is known, as validation knows them: generated
+    items, which the shortlists of the trial do not have, do not count"""
     ranker_scores: Scores
     """Logits of the ranker; NaN for items that it did not score"""
     shortlist: "RankedList | None" = None

@@ -497,13 +497,14 @@ class RecallSources:
         sales = np.zeros(len(rows), np.float32)
         if self.sales is not None and when.now is not None:
             sales = self.sales.counts(counted, when.now).astype(np.float32)
+        merged = learnt = self.merged(cosines, shared, sales, amounts, matched)
         generated = np.zeros(len(rows), np.float32)
         if self.generated is not None:
             generated = self.generated.probabilities(self.index, by_history.items, rows)
+            merged = self.merged(cosines, shared, sales, amounts, matched, generated=generated)
         return replace(
-            RankedList.of(
-                rows, self.merged(cosines, shared, sales, amounts, matched, generated=generated)
-            ),
+            RankedList.of(rows, merged),
+            shortlist_scores=learnt,
             cosines=cosines,
             neighbour_scores=shared,
             sales=sales,

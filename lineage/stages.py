@@ -210,7 +210,7 @@ BESIDE: Mapping[str, Stage] = {
         target="answers",
         needs=(),
         writes=("answers.json", f"{TOWERS}/{EMBEDDINGS}", "entry_texts.utf8.npy"),
-        format=1,
+        format=2,  # 1 always has a user tower
         reads_from=1,
     ),
     GENERATIVE: Stage(

@@ -57,7 +57,9 @@ def parser(stage: str, config_type: type[LearningConfig]) -> OptionParser:
         required=True,
         help="as for the other stages; with --text also a folder with one table, or a file",
     )
-    made.add_argument("--name", default="", help="name of the output of a table; by default its own")
+    made.add_argument(
+        "--name", default="", help="name of the output of a table; by default its own"
+    )
     made.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="output root")
     made.add_class_arguments(config_type)
     return made

@@ -51,9 +51,13 @@ class Feature:
 
 
 FEATURES = (
-    Feature("shortlist score", "logit", lambda c: c.candidates.scores),
-    Feature("gap to the best shortlist score", "logit", lambda c: gap_to_the_best(c, "scores")),
-    Feature("rank by shortlist score", "log rank", lambda c: log_rank(c, "scores")),
+    Feature("shortlist score", "logit", lambda c: c.candidates.shortlist_scores),
+    Feature(
+        "gap to the best shortlist score",
+        "logit",
+        lambda c: gap_to_the_best(c, "shortlist_scores"),
+    ),
+    Feature("rank by shortlist score", "log rank", lambda c: log_rank(c, "shortlist_scores")),
     Feature("cosine to the user", "cosine", lambda c: c.candidates.cosines),
     Feature("rank by cosine", "log rank", lambda c: log_rank(c, "cosines")),
     Feature("neighbour score", "log score", lambda c: log_share(c.candidates.neighbour_scores)),

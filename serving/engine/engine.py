@@ -380,7 +380,7 @@ class Engine:
             or request.request.method is not Method.RECOMMEND
         ):
             return head
-        return min(head, self.depth(shortlist.scores))
+        return min(head, self.depth(-np.sort(-shortlist.shortlist_scores)))
 
     def _in_time(
         self, requests: Mapping[int, ResolvedRequest], heads: Mapping[int, int]
@@ -422,7 +422,7 @@ class Engine:
         logits = ranker.score_all(
             histories,
             [lists[place].rows[:size] for place, size in heads.items()],
-            [lists[place].scores[:size] for place, size in heads.items()],
+            [lists[place].shortlist_scores[:size] for place, size in heads.items()],
             features,
             searches=self.cascade.searches([shopper.search for shopper in shoppers.values()]),
         )

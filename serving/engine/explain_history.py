@@ -163,7 +163,7 @@ def _logits(
     logits = cascade.ranker.score_all(
         histories,
         [head.rows for head in heads],
-        [head.scores for head in heads],
+        [head.shortlist_scores for head in heads],
         features,
         searches=cascade.searches([variant.search for variant in variants]),
     )

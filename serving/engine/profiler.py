@@ -50,7 +50,7 @@ class Profiler:
             actions=actions,
             excluded=shopper.left_out,
             shortlist=shortlist.rows[: len(shortlist) if known else 0],
-            scores=shortlist.scores[: len(shortlist) if known else 0],
+            scores=shortlist.shortlist_scores[: len(shortlist) if known else 0],
             now=shopper.now,
         )
         weights = actions * recency(len(shopper.history))

@@ -86,7 +86,7 @@ def replied(request: Request, found: Answer, cascade: Cascade) -> Answer:
 
 
 def _intent(question: str, column: str, cascade: Cascade) -> Label | None:
-    """The most probable intent; None without a classifier, and for a question without words.
+    """The most probable intent; None without a classifier of it, and for a question without words.
 
     Something without a letter or digit has no intent, whatever a classifier makes of it.
     """
@@ -97,6 +97,8 @@ def _intent(question: str, column: str, cascade: Cascade) -> Label | None:
     if not texts[0]:
         return None
     target = intent_column(classifier.parts.targets, column)
+    if target is None:
+        return None
     best = classifier.labels(classifier.read(texts), 1, target=target.name)
     return Label(label=best.labels[0][0], probability=float(best.probabilities[0, 0]))
 

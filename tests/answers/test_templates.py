@@ -1,9 +1,12 @@
+import numpy as np
 import pytest
 
 from answers.artifact import Found, Rules
 from answers.compose import Facts, composed
 from answers.confidence import Confidence
+from answers.intents import labels_of
 from answers.templates import Templates, filled
+from classifier.targets import Labels, Numbers
 
 OWN = {"buy": "{product} costs {price}.", "care": "{entry} ({title})"}
 TEMPLATES = Templates(no_answer="Sorry: {question}", intents=OWN)
@@ -88,3 +91,33 @@ def test_a_wrong_file_is_refused_by_name_and_key(tmp_path, content, message):
     with pytest.raises(ValueError, match=message) as caught:
         Templates.read(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    """Folder of a shop whose classifier predicts a price, then intents."""
+    (tmp_path / "classifier").mkdir()
+    (tmp_path / "classifier" / "manifest.json").write_text("{}")
+    targets = [
+        Numbers.of("price", np.array([1.0, 2.0]), logarithm=False),
+        Labels.of("intent", ["buy", "care"], ""),
+    ]
+    monkeypatch.setattr("answers.intents.load_targets", lambda _: targets)
+    return tmp_path, targets
+
+
+def test_intents_are_the_first_labels_or_the_named_ones(shop):
+    root, _ = shop
+
+    assert labels_of(root, "") == labels_of(root, "intent") == ("buy", "care")
+    with pytest.raises(ValueError, match="one of intent, got 'price'"):
+        labels_of(root, "price")
+
+
+def test_a_classifier_of_numbers_alone_has_no_intents(shop):
+    root, targets = shop
+    targets.pop()
+
+    assert labels_of(root, "") is None
+    with pytest.raises(ValueError, match="one of none, got 'intent'"):
+        labels_of(root, "intent")

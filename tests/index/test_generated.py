@@ -66,6 +66,16 @@ def test_a_probability_adds_its_weighted_logarithm_to_the_score(retriever, sourc
     )
 
 
+def test_what_validation_learnt_reads_scores_without_the_generated_part(retriever, sources, user):
+    found = sources.shortlist(user, HISTORY, SIZE)
+
+    plain = retriever.sources.score_items(user, HISTORY, found.rows)
+    assert not np.allclose(found.scores, plain.scores)
+    np.testing.assert_allclose(
+        found.shortlist_scores, plain.scores, atol=rounding(plain.scores, terms=4)
+    )
+
+
 def test_filters_and_exclusions_hold_for_generated_items(sources, user):
     allowed, excluded = BitMap([90, 5, 33]), np.array([90], np.int32)
 

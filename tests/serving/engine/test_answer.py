@@ -63,6 +63,23 @@ def test_the_intent_is_that_of_the_classifier(engine):
     assert reply.intent.label == labels[0]
 
 
+@pytest.mark.parametrize(("column", "numbers"), [("another", False), ("", True)])
+def test_a_classifier_without_the_column_of_intents_leaves_the_default(
+    engine, monkeypatch, column, numbers
+):
+    """The classifier of a release may be newer than its FAQ, or predict prices alone."""
+    answers, classifier = engine.cascade.answers, engine.cascade.classifier
+    monkeypatch.setattr(answers, "rules", replace(answers.rules, intent=column))
+    if numbers:
+        parts = replace(classifier.parts, targets=())
+        monkeypatch.setattr(classifier, "parts", parts)
+
+    reply = asked(engine, "a blue mug").reply
+
+    assert reply.intent is None
+    assert (reply.answered, reply.text) == (True, "The mug is blue.")
+
+
 def test_the_template_of_the_intent_is_filled_with_product_and_price(engine, monkeypatch):
     reply = asked(engine, "a blue mug").reply
     rules = engine.cascade.answers.rules

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from index.generated import Generated
 from lineage.stages import RANKER
 from ranker.calibrated import BY_RANKER, BY_SHORTLIST, Calibration, Curve
 from ranker.depth import LEAST, Depth
@@ -89,6 +90,60 @@ def test_filters_and_diversity_do_not_change_a_probability(engine):
         assert known
         for item_id, probability in known.items():
             assert probability == pytest.approx(whole[item_id], abs=1e-6)
+
+
+def with_generated(engine):
+    """The engine where every item may be generated, the first ones by far the likeliest."""
+
+    def generate(histories, excluded, allowed, size):
+        found = []
+        for left_out, among in zip(excluded, allowed, strict=True):
+            rows = np.setdiff1d(np.arange(240) if among is None else among, left_out)[:size]
+            found.append((rows.astype(np.int32), -np.arange(len(rows), dtype=np.float32)))
+        return found
+
+    retriever = engine.cascade.retriever
+    sources = replace(retriever.sources, generated=Generated(generate=generate, weight=5.0))
+    cascade = replace(
+        engine.cascade,
+        retriever=replace(retriever, sources=sources),
+        features=replace(engine.cascade.features, sources=sources),
+    )
+    return replace(engine, cascade=cascade)
+
+
+def test_generated_items_change_the_order_and_no_probability(engine):
+    """Curves, ranker and rule have learnt from the trial, which generates nothing."""
+    everything = Wishes(limit=200)
+    plain, generated = (one.retrieve(KNOWN, everything) for one in (engine, with_generated(engine)))
+
+    before, after = by_id(plain), by_id(generated)
+    assert list(before) != list(after)
+    common = [one for one in after if before.get(one) is not None and after[one] is not None]
+    assert len(common) > 5
+    assert [after[one] for one in common] == pytest.approx([before[one] for one in common])
+
+
+def test_the_ranker_reads_scores_without_the_generated_part(engine, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        "ranker.ranker.Ranker.score_all",
+        lambda self, histories, rows, scores, features, **_: (
+            read.append((rows[0], scores[0], features[0])) or [np.asarray(scores[0])]
+        ),
+    )
+    with_generated(engine).recommend(KNOWN)
+
+    ((rows, scores, features),) = read
+    cascade = engine.cascade
+    item_ids = [cascade.catalogue.item_id(int(row)) for row in rows]
+    before = {item.item_id: item.score for item in engine.retrieve(KNOWN, Wishes(limit=200)).items}
+    known = [place for place, item_id in enumerate(item_ids) if item_id in before]
+    assert known
+    column = cascade.features.names.index("shortlist score")
+    for place in known:
+        assert scores[place] == pytest.approx(before[item_ids[place]], abs=1e-4)
+        assert features[place, column] == pytest.approx(before[item_ids[place]], abs=1e-4)
 
 
 @pytest.mark.parametrize("diversity", [Diversity(), Diversity(at_most={"thing": 1})])
