@@ -72,7 +72,7 @@ class LabelLoss:
         drawn = torch.randint(len(self.shares), (self.negatives,), device=classes.device)
         candidates, place = torch.unique(torch.cat([classes, drawn]), return_inverse=True)
         targets = place[: len(classes)]
-        logits = functional.linear(read, head.weight[candidates], head.bias[candidates])
+        logits = functional.linear(read, head.weight[candidates], head.bias[candidates]).float()
         corrected = logits - self._log_inclusion(candidates, len(classes))
         own = targets[:, None]
         corrected = corrected.scatter(1, own, logits.gather(1, own))
