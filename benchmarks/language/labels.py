@@ -13,6 +13,7 @@ from benchmarks.language.config import LanguageConfig
 from benchmarks.language.ours import Training, with_test
 from benchmarks.language.results import SECONDS, Arrays, Results
 from benchmarks.language.text_peers import (
+    INVERSE_PENALTIES,
     LABEL_PEERS,
     Guesses,
     Learnt,
@@ -122,6 +123,7 @@ class LabelBench:
             identity |= self.training.identity
         else:
             identity |= {"packages": versions_of_peers(), "backbone": self.backbone}
+            identity["penalties"] = INVERSE_PENALTIES
         if name == "SetFit":
             identity["pairs"] = self.config.setfit_pairs
 

@@ -65,20 +65,13 @@ def words_svm(learnt: Learnt) -> Predict:
 def embedding_regression(learnt: Learnt) -> Predict:
     """Embeddings of the pretrained backbone, and logistic regression on them."""
     from sentence_transformers import SentenceTransformer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
     place, options = source_of(learnt.backbone)
     model = SentenceTransformer(place, **options)
     states = model.encode(list(learnt.texts), show_progress_bar=True)
-    parts = min(5, int(np.bincount(learnt.classes).min()))
-    regression: Any = LogisticRegression(C=INVERSE_PENALTIES[1], max_iter=2_000)
-    if parts > 1:
-        folds = StratifiedKFold(parts, shuffle=True, random_state=learnt.seed)
-        regression = GridSearchCV(regression, {"C": INVERSE_PENALTIES}, cv=folds)
-    regression.fit(states, learnt.classes)
+    head = _regression(states, learnt)
     return lambda texts: _of_probabilities(
-        regression.predict_proba(model.encode(list(texts), show_progress_bar=True))
+        head.predict_proba(model.encode(list(texts), show_progress_bar=True))
     )
 
 
@@ -86,7 +79,8 @@ def setfit(learnt: Learnt) -> Predict:
     """SetFit: contrastive fine-tuning on pairs of texts, then logistic regression.
 
     Source: Tunstall et al., "Efficient few-shot learning without prompts", 2022. Options are the
-    paper's: 20 pairs of each kind a text, one epoch; all others are the package's own.
+    paper's: 20 pairs of each kind a text, one epoch; all others are the package's own. The head is
+    fitted again with a chosen penalty: the package's own is too strong for states of unit length.
     """
     from datasets import Dataset
     from setfit import SetFitModel, Trainer, TrainingArguments
@@ -106,7 +100,25 @@ def setfit(learnt: Learnt) -> Predict:
         )
         rows = {"text": list(learnt.texts), "label": learnt.classes.tolist()}
         Trainer(model=model, args=arguments, train_dataset=Dataset.from_dict(rows)).train()
-    return lambda texts: _of_probabilities(np.asarray(model.predict_proba(list(texts))))
+    head = _regression(np.asarray(model.encode(list(learnt.texts))), learnt)
+    return lambda texts: _of_probabilities(
+        head.predict_proba(np.asarray(model.encode(list(texts), show_progress_bar=True)))
+    )
+
+
+def _regression(states: NDArray[Any], learnt: Learnt) -> Any:
+    """Logistic regression whose penalty cross-validation within the given labels chooses."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+
+    parts = min(5, int(np.bincount(learnt.classes).min()))
+    if parts < 2:
+        regression: Any = LogisticRegression(C=INVERSE_PENALTIES[1], max_iter=2_000)
+    else:
+        folds = StratifiedKFold(parts, shuffle=True, random_state=learnt.seed)
+        plain = LogisticRegression(max_iter=2_000)
+        regression = GridSearchCV(plain, {"C": INVERSE_PENALTIES}, cv=folds)
+    return regression.fit(states, learnt.classes)
 
 
 def _of_probabilities(probabilities: NDArray[Any]) -> Guesses:
