@@ -24,7 +24,7 @@ WHOLE = "whole answers"
 
 
 def calibration(own: CascadeLists, cases: Cases) -> dict[str, dict[str, Any]]:
-    """Calibration error and reliability of the items' probabilities; empty if there are none.
+    """Calibration error and reliability of the items that have probabilities; empty without any.
 
     Args:
         own: The engine's answers, of the whole shortlist.

@@ -79,7 +79,8 @@ def test_the_report_says_whether_probabilities_are_right(report, engine):
     content = json.loads((report[1] / "report.json").read_text())["calibration"]
 
     assert list(content) == ["whole answers", "first 10", "first"]
-    assert [figures["predictions"] for figures in content.values()] == [25 * 40, 250, 25]
+    learnt = engine.cascade.calibrated_head  # of the 200 items of an answer
+    assert [figures["predictions"] for figures in content.values()] == [25 * learnt, 250, 25]
     for figures in content.values():
         assert sum(one["count"] for one in figures["bins"]) == figures["predictions"]
         assert 0 <= figures["error"] < 0.5
