@@ -42,10 +42,7 @@ def test_pairs_of_one_class_follow_each_other_and_every_example_comes_as_often()
     found = list(PairedSampler(classes, 10_000, 0, 3))
 
     assert np.bincount(found, minlength=40).tolist() == [3] * 40
-    together = [
-        classes[one] == classes[two] >= 0 and one != two
-        for one, two in pairwise(found)
-    ]
+    together = [classes[one] == classes[two] >= 0 and one != two for one, two in pairwise(found)]
     assert sum(together) >= 3 * 35 // 2 - 3  # all but the last one of each class
 
 

@@ -17,9 +17,7 @@ PACKAGES = {
 @pytest.mark.filterwarnings("ignore")  # of the peer's own packages
 def test_a_peer_learns_labels(name, tiny_bert):
     pytest.importorskip(PACKAGES[name], exc_type=ImportError)
-    learnt = Learnt(
-        texts=TEXTS, classes=CLASSES, backbone=str(tiny_bert), setfit_pairs=2, seed=0
-    )
+    learnt = Learnt(texts=TEXTS, classes=CLASSES, backbone=str(tiny_bert), setfit_pairs=2, seed=0)
 
     found = LABEL_PEERS[name](learnt)([f"{colour} {THINGS[9]}" for colour in COLOURS[:3]])
 
