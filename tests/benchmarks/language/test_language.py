@@ -11,6 +11,7 @@ from benchmarks.language.__main__ import main
 from benchmarks.language.config import LanguageConfig
 from benchmarks.language.results import Results
 from benchmarks.language.searches import RANKED, SearchBench
+from benchmarks.language.text_peers import LABEL_PEERS, NUMBER_PEERS, Guesses
 from benchmarks.quality.cascade_lists import cascade_lists
 from serving.engine.engine import Engine, EngineConfig
 from tests.classifier.conftest import make_items
@@ -35,6 +36,27 @@ def table(tmp_path):
     return tmp_path / "shop.parquet"
 
 
+@pytest.fixture
+def lookup(monkeypatch):
+    """Name of a peer that needs no package: labels and numbers by the first word that it knows."""
+
+    def mean_of_word(texts, values):
+        known = {}
+        for text, value in zip(texts, values, strict=True):
+            known.setdefault(text.split()[0], []).append(value)
+        return lambda given: np.array(
+            [np.mean(known.get(text.split()[0], [0])) for text in given], np.float64
+        )
+
+    def labels(learnt):
+        predict = mean_of_word(learnt.texts, learnt.classes)
+        return lambda texts: Guesses(classes=predict(texts).astype(np.int64), confidence=None)
+
+    monkeypatch.setitem(LABEL_PEERS, "lookup", labels)
+    monkeypatch.setitem(NUMBER_PEERS, "lookup", mean_of_word)
+    return "lookup"
+
+
 def measured(root, dataset, options, *given):
     places = ["--artifacts", str(root / "artifacts"), "--reports", str(root / "reports")]
     main(["--dataset", str(dataset), *places, "--classifier", str(options), *given])
@@ -46,32 +68,30 @@ def measured(root, dataset, options, *given):
 
 
 def test_labels_are_measured_with_all_and_with_few_labels_clean_and_mistyped(
-    tmp_path, table, options
+    tmp_path, table, options, lookup
 ):
-    pytest.importorskip("sklearn")
-    given = ["--target", "colour", "--text", "title", "--peers", "TF-IDF + SVM"]
+    given = ["--target", "colour", "--text", "title", "--peers", lookup]
 
     found = measured(tmp_path, table, options, *given, "--per_class", "4,all", "--seeds", "2")
 
     few, few_typed, whole, whole_typed = found["comparisons"]
     assert few["title"] == "4 labels a class"
     assert few_typed["title"] == "4 labels a class, 10% of the words mistyped"
-    assert whole["systems"]["TF-IDF + SVM"]["accuracy"]["value"] == 1
-    assert whole_typed["systems"]["TF-IDF + SVM"]["accuracy"]["value"] < 1
+    assert whole["systems"][lookup]["accuracy"]["value"] == 1
+    assert whole_typed["systems"][lookup]["accuracy"]["value"] < 1
     assert set(whole["systems"]["ours"]) == {
         "accuracy",
         "macro F1",
         "calibration error",
         "seconds",
     }
-    difference = few["differences"]["ours"]["TF-IDF + SVM"]["accuracy"]
+    difference = few["differences"]["ours"][lookup]["accuracy"]
     assert difference["low"] <= difference["value"] <= difference["high"]
     assert (tmp_path / "artifacts" / "shop" / "classifier" / "manifest.json").is_file()
 
 
-def test_few_labels_are_those_that_training_sees(tmp_path, table, options):
-    pytest.importorskip("sklearn")
-    given = ["--target", "colour", "--text", "title", "--peers", "TF-IDF + SVM"]
+def test_few_labels_are_those_that_training_sees(tmp_path, table, options, lookup):
+    given = ["--target", "colour", "--text", "title", "--peers", lookup]
 
     measured(tmp_path, table, options, *given, "--per_class", "4", "--seeds", "1")
 
@@ -81,19 +101,38 @@ def test_few_labels_are_those_that_training_sees(tmp_path, table, options):
     assert texts["valid"] > 0
 
 
-def test_numbers_are_measured_over_folds(tmp_path, table, options):
-    pytest.importorskip("sklearn")
+def test_numbers_are_measured_over_folds(tmp_path, table, options, lookup):
 
     found = measured(
-        tmp_path, table, options, "--target", "price", "--text", "title", "--folds", "2"
+        tmp_path,
+        table,
+        options,
+        "--target",
+        "price",
+        "--text",
+        "title",
+        "--folds",
+        "2",
+        "--peers",
+        lookup,
     )
 
     clean, typed = found["comparisons"]
     assert clean["cases"] == 240
-    assert clean["systems"]["TF-IDF + ridge"]["R²"] > 0.8
-    error = {one["title"]: one["systems"]["TF-IDF + ridge"] for one in (clean, typed)}
+    assert clean["systems"][lookup]["R²"] > 0.6
+    error = {one["title"]: one["systems"][lookup] for one in (clean, typed)}
     first, second = (np.array(one["MAE of the logarithm"]["value"]) for one in error.values())
     assert first < second
+
+
+def test_a_log_of_searches_is_measured_beside_peers_that_learn_nothing(tmp_path, faq, options):
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "artifacts" / "files").symlink_to(faq / "stages")
+
+    found = measured(tmp_path, faq / "files", options, "--peers", "BM25,untrained text")
+
+    clean, typed = (one["systems"]["BM25"]["NDCG@10"]["value"] for one in found["comparisons"])
+    assert typed < clean
 
 
 @pytest.mark.filterwarnings("ignore")  # of the peer's own packages
