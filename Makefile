@@ -36,6 +36,7 @@ data_config = $(if $(and $(OF_SHOP),$(filter configs,$(CONFIG))),configs/demo/da
 DEMO_CONFIG = $(if $(filter ml-100k,$(DATASET)),configs/ml-100k,configs/demo)
 ERASED = $(RELEASES)/$(NAME)/ERASED
 ARGS = --dataset '$(DATASET)' --artifacts '$(ARTIFACTS)'
+USE_BACKBONE = $(if $(BACKBONE),--backbone '$(BACKBONE)')
 
 PYTEST = $(RUN) -m pytest -q -n 3 --dist worksteal
 # With these settings, a CPU that has AVX-512 or AMX computes like one that has AVX2 alone.
@@ -53,7 +54,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow gpu-check fuzz check lint format install weights data trial towers index tune \
-        ranker pretrain classify answers generative bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving soak pipeline last publish rollback \
+        ranker pretrain distil classify answers generative bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving soak pipeline last publish rollback \
         releases collections serve upsert delete export-events prune-events protos client-wheel lock sbom clean
 
 ##@ Setup
@@ -64,6 +65,7 @@ help: ## List these targets
 	@echo
 	@echo "  DATASET=ml-100k or a folder with the items and interactions of a shop    (now $(DATASET))"
 	@echo "  CONFIG=folder with a YAML a stage; what it lacks is taken from configs/  (now $(CONFIG))"
+	@echo "  BACKBONE=folder of the backbone that a stage reads instead of its YAML's, such as artifacts/$(NAME)/distilled"
 
 install: $(VENV)/installed-$(EXTRA) ## Create .venv and install the pinned dependencies
 
@@ -93,12 +95,12 @@ data: install ## Check, clean, split and render a dataset
 	@$(RUN) -m dataset --config $(data_config) $(ARGS) $(if $(call there,$(ERASED)),--erased '$(ERASED)')
 
 trial: install ## Train towers on the training split and recall the ranker's shortlists
-	@$(RUN) -m towers.trial --config $(call config,towers) $(ARGS)
+	@$(RUN) -m towers.trial --config $(call config,towers) $(ARGS) $(USE_BACKBONE)
 	@$(RUN) -m index.trial --config $(call config,index) $(ARGS)
 	@$(RUN) -m retrieval --config $(call config,shortlists) $(ARGS)
 
 towers: trial ## Train both towers on everything before the test, embed every item
-	@$(RUN) -m towers --config $(call config,towers) $(ARGS)
+	@$(RUN) -m towers --config $(call config,towers) $(ARGS) $(USE_BACKBONE)
 
 index: install ## Build the index and tune its operating point
 	@$(RUN) -m index --config $(call config,index) $(ARGS)
@@ -111,11 +113,16 @@ ranker: trial ## Train the ranker on the trial's shortlists
 
 pretrain: weights ## Pre-train the backbone on a shop's texts and purchases, or on a table: DATASET=file TEXT=title
 	@$(if $(TEXT),,$(MAKE) --no-print-directory data)
-	@$(RUN) -m pretraining --config $(call config,pretrain) $(ARGS) \
+	@$(RUN) -m pretraining --config $(call config,pretrain) $(ARGS) $(USE_BACKBONE) \
+		$(if $(TEXT),--text '$(TEXT)' $(if $(findstring command,$(origin NAME)),--name '$(NAME)'))
+
+distil: weights ## Teach a student of LAYERS=3 the backbone's states of a shop's texts, or a table's: DATASET=file TEXT=title
+	@$(if $(TEXT),,$(MAKE) --no-print-directory data)
+	@$(RUN) -m pretraining.distil --config $(call config,distil) $(ARGS) $(if $(LAYERS),--layers $(LAYERS)) $(USE_BACKBONE) \
 		$(if $(TEXT),--text '$(TEXT)' $(if $(findstring command,$(origin NAME)),--name '$(NAME)'))
 
 classify: weights ## Learn a column from texts: DATASET=folder or file, TARGET=label, TEXT=title,description
-	@$(RUN) -m classifier --config $(call config,classifier) $(ARGS) --reports '$(REPORTS)' --target '$(TARGET)' \
+	@$(RUN) -m classifier --config $(call config,classifier) $(ARGS) --reports '$(REPORTS)' --target '$(TARGET)' $(USE_BACKBONE) \
 		$(if $(TEXT),--text '$(TEXT)') $(if $(findstring command,$(origin NAME)),--name '$(NAME)')
 
 answers: weights ## Learn when a FAQ answers questions: DATASET=its folder, NAME=the shop that it is for

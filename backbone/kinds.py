@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -76,25 +76,34 @@ def top_layers(bert: nn.Module, layers: int) -> list[nn.Module]:
     return [stack[g] for g in sorted({i * groups // depth for i in range(depth - layers, depth)})]
 
 
-def keep_lowest(bert: PreTrainedModel, layers: int) -> None:
-    """Remove all layers except the lowest.
+def keep_layers(bert: PreTrainedModel, kept: Sequence[int]) -> None:
+    """Remove all layers except some.
+
+    Args:
+        bert: Backbone.
+        kept: Ascending numbers of the layers to keep, from 0 at the bottom.
 
     Raises:
-        ValueError: the backbone has fewer layers, or shares weights across this limit.
+        ValueError: the backbone has fewer layers, or shares weights across a limit.
     """
     config = _config(bert)
     depth, groups = config.num_hidden_layers, _groups(config)
-    if not 1 <= layers <= depth:
-        raise ValueError(f"layers must be in [1, {depth}], got {layers}")
-    kept = -(-layers * groups // depth)
-    if kept > 1 and layers * groups % depth:
-        raise ValueError(f"layers must be a multiple of {depth // groups}, got {layers}")
-    del stack_of(bert)[kept:]
+    if not kept or kept[-1] >= depth:
+        raise ValueError(f"layers must be in [1, {depth}], got {len(kept)}")
+    of_layer = [layer * groups // depth for layer in kept]
+    distinct = sorted(set(of_layer))
+    shared = [distinct[place * len(distinct) // len(kept)] for place in range(len(kept))]
+    if of_layer != shared:
+        raise ValueError(f"layers must be a multiple of {depth // groups}, got {len(kept)}")
+    stack = stack_of(bert)
+    for group in reversed(range(groups)):
+        if group not in distinct:
+            del stack[group]
     if getattr(config, "layer_types", None):
-        config.layer_types = config.layer_types[:layers]
-    config.num_hidden_layers = layers
+        config.layer_types = [config.layer_types[layer] for layer in kept]
+    config.num_hidden_layers = len(kept)
     if hasattr(config, "num_hidden_groups"):
-        config.num_hidden_groups = kept
+        config.num_hidden_groups = len(distinct)
 
 
 def without_words(bert: PreTrainedModel) -> None:

@@ -22,7 +22,7 @@ from backbone.attention import fast_on_short_texts
 from backbone.kinds import (
     SPLIT,
     is_causal,
-    keep_lowest,
+    keep_layers,
     model_options,
     set_dropout,
     without_words,
@@ -113,7 +113,7 @@ def load_bert(
     _prepare(model)
     _say_what_is_slower(name, model.config.model_type, fast=_takes_fast_attention(model))
     if layers is not None:
-        keep_lowest(model, layers)
+        keep_layers(model, range(layers))
     if not words:
         without_words(model)
     model.train(mode=False)

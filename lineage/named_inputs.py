@@ -1,5 +1,6 @@
 """Finished stages that options name by their folder, such as a pre-trained backbone."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,10 @@ from lineage.manifest import (
     command,
     read_manifest,
 )
-from lineage.stages import BACKBONE, TOWERS
+from lineage.stages import BACKBONE
 
-NAMED: Mapping[str, str] = {
-    "backbone": BACKBONE,
-    "user_backbone": BACKBONE,
-    "start_from": TOWERS,
-}
-"""Options that may name the folder of a finished stage, and the name of that stage"""
+NAMED = ("backbone", "user_backbone", "start_from")
+"""Options that may name the folder of a finished stage, or of the backbone in one"""
 
 
 def named_inputs(config: Mapping[str, Any]) -> dict[str, str]:
@@ -32,12 +29,29 @@ def named_inputs(config: Mapping[str, Any]) -> dict[str, str]:
     Raises:
         ArtifactError: a named stage cannot be read.
     """
-    folders = {option: config.get(option) for option in NAMED}
-    return {
-        option: read_manifest(Path(folder), NAMED[option]).fingerprint
-        for option, folder in folders.items()
-        if folder and (Path(folder) / MANIFEST).is_file()
-    }
+    stages = {option: stage_at(Path(config[option])) for option in NAMED if config.get(option)}
+    return {option: stage.fingerprint for option, stage in stages.items() if stage is not None}
+
+
+def stage_at(folder: Path) -> Manifest | None:
+    """Manifest of the finished stage that a folder is, or whose backbone it is; None if neither.
+
+    Raises:
+        ArtifactError: the stage cannot be read.
+    """
+    places = [folder, folder.parent] if folder.name == BACKBONE else [folder]
+    for place in places:
+        if (place / MANIFEST).is_file():
+            return read_manifest(place, _stage_name(place))
+    return None
+
+
+def _stage_name(folder: Path) -> str:
+    """The stage that a manifest names; the folder's name if it is unreadable."""
+    try:
+        return str(json.loads((folder / MANIFEST).read_text())["stage"])
+    except (ValueError, TypeError, KeyError):
+        return folder.name
 
 
 def require_named_inputs(folder: Path, stage: str, manifest: Manifest) -> None:

@@ -23,6 +23,7 @@ from lineage.stages import (
     BACKBONE,
     BESIDE,
     CASCADE,
+    DISTILLED,
     INDEX,
     LAST,
     NOT_SERVED,
@@ -90,21 +91,22 @@ def _states(root: Path) -> dict[str, tuple[int, int, int]]:
 def with_beside(root: Path, stages: tuple[str, ...] = CASCADE) -> tuple[str, ...]:
     """Some stages, and the optional ones that are there.
 
-    A pre-trained backbone is one of them only if a stage was made from it.
+    A pre-trained or a distilled backbone is one of them only if a stage was made from it.
 
     Args:
         root: Folder of a dataset's stages, or of a published release.
         stages: Paths of the stages that must be there.
     """
     there = [stage for stage in BESIDE if (root / stage / MANIFEST).is_file()]
-    if BACKBONE in there and not _is_used(root, (*stages, *there)):
-        there.remove(BACKBONE)
+    for backbone in (DISTILLED, BACKBONE):  # the former may be made from the latter
+        if backbone in there and not _is_used(root, backbone, (*stages, *there)):
+            there.remove(backbone)
     return *stages, *there
 
 
-def _is_used(root: Path, stages: tuple[str, ...]) -> bool:
-    """Whether a stage that is there was made from the backbone that lies beside it."""
-    fingerprint = read_manifest(root / BACKBONE, BACKBONE).fingerprint
+def _is_used(root: Path, backbone: str, stages: tuple[str, ...]) -> bool:
+    """Whether a stage that is there was made from a backbone that lies beside it."""
+    fingerprint = read_manifest(root / backbone, backbone).fingerprint
     made = [stage for stage in stages if (root / stage / MANIFEST).is_file()]
     return any(fingerprint in read_manifest(root / stage, stage).inputs.values() for stage in made)
 

@@ -31,6 +31,7 @@ FAISS_INDEX = "index.faiss"
 """The index over the item embeddings, if FAISS searches it."""
 NEIGHBOURS = "neighbours"
 """File name prefix of the items' neighbour lists."""
+DISTILLED = "distilled"
 BACKBONE = "backbone"
 """Folder of a backbone: weights, configuration, tokenizer. In a stage, it encodes the texts of new
 items; beside the stages, it is the pre-trained one."""
@@ -173,6 +174,17 @@ BESIDE: Mapping[str, Stage] = {
         about="Pre-train a backbone on a shop's texts and on what was bought together.",
         module="pretraining",
         target="pretrain",
+        needs=(),
+        writes=("model.safetensors", "config.json", "tokenizer.json"),
+        served=False,
+        format=1,
+        reads_from=1,
+    ),
+    DISTILLED: Stage(
+        path=DISTILLED,
+        about="Teach a backbone of fewer layers the states that another one gives to texts.",
+        module="pretraining.distil",
+        target="distil",
         needs=(),
         writes=("model.safetensors", "config.json", "tokenizer.json"),
         served=False,

@@ -13,7 +13,7 @@ from backbone.text_parts import in_parts
 from backbone.tokens import Ids
 from pretraining.batches import masked_parts
 from pretraining.masking import Masking
-from pretraining.model import PretrainModel
+from pretraining.model import PretrainModel, TextReader
 from pretraining.source import Examples
 
 MOST = 2_000
@@ -30,7 +30,7 @@ class Check(Protocol):
         """Name of the figure."""
         ...
 
-    def __call__(self, model: PretrainModel, device: torch.device) -> float:
+    def __call__(self, model: TextReader, device: torch.device) -> float:
         """The figure of a model in evaluation mode."""
         ...
 
@@ -48,7 +48,7 @@ class PairCheck:
     pad_id: int
     name: str = "valid/mrr"
 
-    def __call__(self, model: PretrainModel, device: torch.device) -> float:
+    def __call__(self, model: TextReader, device: torch.device) -> float:
         """The figure; a text is no candidate of its own."""
         texts, place = np.unique(np.concatenate([self.first, self.second]), return_inverse=True)
         inputs = [self.inputs[number] for number in texts]
@@ -73,8 +73,9 @@ class WordCheck:
     seed: int
     name: str = "valid/words"
 
-    def __call__(self, model: PretrainModel, device: torch.device) -> float:
+    def __call__(self, model: TextReader, device: torch.device) -> float:
         """The figure; the masked words are the same after every epoch."""
+        assert isinstance(model, PretrainModel)
         rng = np.random.default_rng(self.seed)
         texts, words = masked_parts(self.inputs, self.masking, self.pad_id, rng)
         assert words is not None

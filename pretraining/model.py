@@ -1,5 +1,7 @@
 """A backbone that reads pairs of texts and fills in masked words; plain torch."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -36,26 +38,40 @@ class WordHead(nn.Module):
         return functional.linear(read.to(embeddings.dtype), embeddings, self.bias)
 
 
-class PretrainModel(nn.Module):
-    """A backbone, and a head for masked words."""
+class TextReader(nn.Module):
+    """A backbone that reads texts to pooled states."""
 
     def __init__(self, bert: PreTrainedModel) -> None:
         super().__init__()
-        self.bert, self._pooled, self.head = bert, pooling_of(bert), WordHead(bert)
+        self.bert, self._pooled = bert, pooling_of(bert)
 
     def read(self, texts: TextParts) -> Tensor:
         """(texts, hidden) float32, unit length: each text's states, pooled as its kind asks."""
-        return self.read_words(texts, None)[0]
+        return self.pooled(self.states(texts), texts)
 
-    def read_words(self, texts: TextParts, words: Words | None) -> tuple[Tensor, Tensor | None]:
-        """`read`, and (words, vocabulary) float32 logits of the masked words, if there are any."""
-        states = [
-            token_states(self.bert, part.ids, part.mask, part.segments) for part in texts.parts
-        ]
+    def states(self, texts: TextParts) -> list[Tensor]:
+        """(texts, length, hidden) states of every token, by the part of the texts."""
+        return [token_states(self.bert, part.ids, part.mask, part.segments) for part in texts.parts]
+
+    def pooled(self, states: Sequence[Tensor], texts: TextParts) -> Tensor:
+        """(texts, hidden) float32, unit length, from the states of every token."""
         pooled = [
             self._pooled(one, part.mask) for one, part in zip(states, texts.parts, strict=True)
         ]
-        read = functional.normalize(torch.cat(pooled).float(), dim=-1)[texts.order]
+        return functional.normalize(torch.cat(pooled).float(), dim=-1)[texts.order]
+
+
+class PretrainModel(TextReader):
+    """A backbone, and a head for masked words."""
+
+    def __init__(self, bert: PreTrainedModel) -> None:
+        super().__init__(bert)
+        self.head = WordHead(bert)
+
+    def read_words(self, texts: TextParts, words: Words | None) -> tuple[Tensor, Tensor | None]:
+        """`read`, and (words, vocabulary) float32 logits of the masked words, if there are any."""
+        states = self.states(texts)
+        read = self.pooled(states, texts)
         if words is None:
             return read, None
         tokens = torch.cat([one.flatten(0, 1) for one in states])[words.places]

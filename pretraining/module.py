@@ -1,4 +1,4 @@
-"""Pre-training; the only file of the package that knows Lightning."""
+"""Pre-training and distillation; the only file of the package that knows Lightning."""
 
 from copy import deepcopy
 from typing import Any
@@ -9,28 +9,65 @@ from torch import Tensor
 from torch.nn import functional
 
 from backbone.adapters import orthogonality
+from backbone.batch import Batch
 from backbone.device import autocast
 from backbone.optimizer import optimizer_of
 from pretraining.batches import PairBatch
 from pretraining.check import Check
-from pretraining.config import PretrainConfig
-from pretraining.model import PretrainModel, pair_loss
+from pretraining.config import LearningConfig, PretrainConfig
+from pretraining.model import PretrainModel, TextReader, pair_loss
+from pretraining.taught import TaughtBatch
 
 
-class PretrainModule(LightningModule):
+class AveragedModule(LightningModule):
     """Trains a backbone; validation and export use a moving average of the weights."""
 
-    def __init__(self, model: PretrainModel, check: Check | None, config: PretrainConfig) -> None:
+    def __init__(self, model: TextReader, check: Check | None, config: LearningConfig) -> None:
         """Wrap a model for training.
 
         Args:
             model: Model to train.
             check: What stops the training early, if anything does.
-            config: Options of the losses and of the training.
+            config: Options of the training.
         """
         super().__init__()
         self.model, self.check, self.config = model, check, config
         self.average = deepcopy(model).requires_grad_(requires_grad=False)
+
+    @torch.no_grad()
+    def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:
+        """Update the averaged weights; the decay starts low, so that early steps are forgotten."""
+        del outputs, batch, batch_idx
+        decay = min(self.config.averaging, (1 + self.global_step) / (10 + self.global_step))
+        pairs = zip(self.average.parameters(), self.model.parameters(), strict=True)
+        trained = [(average, learnt) for average, learnt in pairs if learnt.requires_grad]
+        averages, learnt = zip(*trained, strict=True)
+        torch._foreach_lerp_(averages, learnt, 1 - decay)
+
+    def validation_step(self, batch: object, batch_idx: int) -> None:
+        """Do nothing per batch: the check reads all held-out texts at once."""
+
+    @torch.no_grad()
+    def on_validation_epoch_end(self) -> None:
+        """Log what stops the training."""
+        if self.check is None:
+            return
+        self.average.eval()
+        with autocast(self.device):
+            self.log(self.check.name, self.check(self.average, self.device), prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser and a learning-rate schedule that advances at each step."""
+        steps = int(self.trainer.estimated_stepping_batches)
+        optimizer, schedule = optimizer_of(self.model, self.config.training, steps)
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+
+class PretrainModule(AveragedModule):
+    """Trains a backbone on pairs of texts and on masked words."""
+
+    model: PretrainModel
+    config: PretrainConfig
 
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """Loss of the pairs, plus that of the masked words."""
@@ -49,30 +86,12 @@ class PretrainModule(LightningModule):
             loss = loss + self.config.words * words
         return loss + orthogonality(self.model)
 
-    @torch.no_grad()
-    def on_train_batch_end(self, outputs: object, batch: PairBatch, batch_idx: int) -> None:
-        """Update the averaged weights; the decay starts low, so that early steps are forgotten."""
-        del outputs, batch, batch_idx
-        decay = min(self.config.averaging, (1 + self.global_step) / (10 + self.global_step))
-        pairs = zip(self.average.parameters(), self.model.parameters(), strict=True)
-        trained = [(average, learnt) for average, learnt in pairs if learnt.requires_grad]
-        averages, learnt = zip(*trained, strict=True)
-        torch._foreach_lerp_(averages, learnt, 1 - decay)
 
-    def validation_step(self, batch: object, batch_idx: int) -> None:
-        """Do nothing per batch: pairs are ranked among all texts at once."""
+class DistilModule(AveragedModule):
+    """Trains a student to give its teacher's states."""
 
-    @torch.no_grad()
-    def on_validation_epoch_end(self) -> None:
-        """Log what stops the training."""
-        if self.check is None:
-            return
-        self.average.eval()
-        with autocast(self.device):
-            self.log(self.check.name, self.check(self.average, self.device), prog_bar=True)
-
-    def configure_optimizers(self) -> Any:
-        """The optimiser and a learning-rate schedule that advances at each step."""
-        steps = int(self.trainer.estimated_stepping_batches)
-        optimizer, schedule = optimizer_of(self.model, self.config.training, steps)
-        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+    def training_step(self, batch: TaughtBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Mean of 1 − cosine of the student's and the teacher's pooled states."""
+        loss = 1 - (self.model.read(batch.texts) * batch.states).sum(dim=1).mean()
+        self.log("train/loss", loss, prog_bar=True)
+        return loss + orthogonality(self.model)

@@ -40,7 +40,12 @@ class Source:
 
     @classmethod
     def of_shop(
-        cls, data: Dataset, *, window: int, left_out: NDArray[np.int64] | None = None
+        cls,
+        data: Dataset,
+        *,
+        window: int,
+        left_out: NDArray[np.int64] | None = None,
+        searches: bool = False,
     ) -> "Source":
         """Texts of a shop's items, and what stands of the purchases of its training split.
 
@@ -51,6 +56,7 @@ class Source:
             window: Purchases after one that may be its partner.
             left_out: Items whose texts are not read, such as those that a benchmark holds out; the
                 training split must have no purchase of them.
+            searches: Whether the searches of the training split are texts, too.
 
         Raises:
             ValueError: no text is left.
@@ -70,8 +76,9 @@ class Source:
         )
         bought = of_item[items]
         kept = np.concatenate([[0], np.cumsum(bought >= 0)]).astype(np.int64)
+        searched = _searches(data) if searches else []
         return cls(
-            texts=list(numbers),
+            texts=list(dict.fromkeys((*numbers, *searched))),
             purchases=bought[bought >= 0],
             offsets=kept[offsets],
             window=window,
@@ -163,6 +170,14 @@ class Examples:
             np.concatenate([source.purchases[places], alone]),
             np.concatenate([source.purchases[partners], alone]),
         )
+
+
+def _searches(data: Dataset) -> list[str]:
+    """Distinct searches of the training split."""
+    if data.searches is None:
+        return []
+    places = np.unique(np.asarray(data.searches.of)[np.asarray(data.splits) == TRAIN])
+    return [text for place in places.tolist() if (text := data.searches.text(place))]
 
 
 def _drawn(among: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -48,23 +48,25 @@ class Plot:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One operating point of an index, placed in percent of the axes from the lower left."""
+    """One operating point, placed in percent of the axes from the lower left."""
 
     label: str
     x: float
     y: float
     taken: bool
-    """Whether the index serves with this point."""
+    """Whether this is the point to serve with."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PointPlot:
-    """Points of recall over latency, with the ticks of both axes."""
+    """Points of quality over latency or speed, with the ticks of both axes."""
 
     title: str
     points: list[Point]
     x_ticks: list[Tick]
     y_ticks: list[Tick]
+    named: bool = False
+    """Whether labels of points are shown."""
 
 
 def bar_plot(title: str, figures: Mapping[str, Interval], own: Collection[str] = ()) -> Plot:
@@ -126,6 +128,40 @@ def point_plot(
         points=points,
         x_ticks=[Tick(at=right(place), label=f"{place:g} ms") for place in decades],
         y_ticks=[Tick(at=up(place), label=f"{place:g}") for place in recalls],
+    )
+
+
+def speed_plot(title: str, figures: Mapping[str, tuple[float, float]], taken: str) -> PointPlot:
+    """Lay out named points, with speed to the right and quality upwards, to 1.
+
+    Args:
+        title: Heading of the plot.
+        figures: Speed (above 0) and quality (in [0, 1]) by label.
+        taken: Label of the point that is marked.
+    """
+    end = TICKS * _round_step(max(speed for speed, _ in figures.values()))
+    low = math.floor(20 * min(quality for _, quality in figures.values())) / 20
+    low = min(low, 0.95)
+
+    def up(quality: float) -> float:
+        return _percent(quality - low, 1 - low)
+
+    points = [
+        Point(label=label, x=_percent(speed, end), y=up(quality), taken=label == taken)
+        for label, (speed, quality) in figures.items()
+    ]
+    return PointPlot(
+        title=title,
+        points=points,
+        x_ticks=[
+            Tick(at=100 * part / TICKS, label=f"{end * part / TICKS:g}")
+            for part in range(TICKS + 1)
+        ],
+        y_ticks=[
+            Tick(at=up(place), label=f"{place:.2f}")
+            for place in (low + (1 - low) * part / 5 for part in range(6))
+        ],
+        named=True,
     )
 
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from transformers import AlbertConfig, AlbertModel, ModernBertConfig, ModernBertModel
 
 from backbone.adapters import fine_tuned, merged
 from backbone.batch import pad
 from backbone.config import AdapterConfig, TrainingConfig
 from backbone.encode_texts import encode_texts
-from backbone.kinds import is_causal, splits, stack_of
+from backbone.kinds import is_causal, keep_layers, splits, stack_of
 from backbone.layers import states_of, token_states
 from backbone.load import (
     _say_what_is_slower,
@@ -23,7 +24,7 @@ from backbone.load import (
 from backbone.optimizer import optimizer_of
 from backbone.tokens import SpecialTokens, history_input, item_input, tokenize
 from tests.rounding import SERVED, TINY_BERT, least_cosine, rounding
-from tests.tiny_backbones import HIDDEN, KINDS, LINES, save_tiny
+from tests.tiny_backbones import BERT, HIDDEN, KINDS, LINES, save_tiny
 
 pytestmark = pytest.mark.numeric
 TEXTS = [*LINES[:40], "red", "красная кружка lamp lamp lamp bag", ""]
@@ -181,3 +182,44 @@ def test_an_encoder_with_a_decoder_is_refused(tmp_path):
 
     with pytest.raises(ValueError, match=r"must be an encoder or a decoder, got .* \(bart\)"):
         load_bert(str(tmp_path))
+
+
+@pytest.mark.parametrize("kept", [(0, 2), (0, 3), (0, 1, 3)])
+def test_layers_that_are_kept_compute_the_same_after_a_reload(kept, tmp_path):
+    torch.manual_seed(0)
+    options = {
+        **BERT,
+        "num_hidden_layers": 4,
+        "local_attention": 4,
+        "vocab_size": 50,
+        "pad_token_id": 0,
+    }
+    options["global_attn_every_n_layers"] = 2
+    ModernBertModel(ModernBertConfig(**options)).save_pretrained(tmp_path / "whole")
+    bert = load_bert(str(tmp_path / "whole"))
+    types = bert.config.layer_types
+    keep_layers(bert, kept)
+    bert.save_pretrained(tmp_path / "kept")
+    ids = torch.arange(1, 13)[None]
+
+    loaded = load_bert(str(tmp_path / "kept"))
+
+    assert loaded.config.layer_types == [types[layer] for layer in kept]
+    with torch.no_grad():
+        states = [
+            token_states(one, ids, torch.ones_like(ids), torch.zeros_like(ids))
+            for one in (bert, loaded)
+        ]
+    torch.testing.assert_close(*states, rtol=0, atol=1e-6)
+
+
+def test_layers_that_share_weights_are_kept_by_whole_groups(tmp_path):
+    options = {**BERT, "num_hidden_layers": 6, "embedding_size": 16, "vocab_size": 50}
+    AlbertModel(AlbertConfig(**options, num_hidden_groups=2)).save_pretrained(tmp_path)
+
+    several = load_bert(str(tmp_path))
+    keep_layers(several, (0, 5))
+
+    assert several.config.num_hidden_groups == 2
+    with pytest.raises(ValueError, match="layers must be a multiple of 3, got 4"):
+        keep_layers(load_bert(str(tmp_path)), range(4))

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 import pytest
 
 from lineage.cli import run
-from lineage.manifest import MismatchedArtifactError, read_manifest, writing
+from lineage.manifest import (
+    CorruptArtifactError,
+    MismatchedArtifactError,
+    read_manifest,
+    writing,
+)
+from lineage.named_inputs import named_inputs
 from lineage.open_release import open_release, with_beside
 from lineage.publishing import add_release
 from lineage.stages import CASCADE, NOT_SERVED
@@ -91,3 +97,38 @@ def test_a_release_names_the_backbone_without_its_weights(build_stages, tmp_path
     assert [path.name for path in (release / "backbone").iterdir()] == ["manifest.json"]
     opened = open_release(release, with_beside(release))
     assert opened.manifests["classifier"].inputs["backbone"] == opened.fingerprints["backbone"]
+
+
+def test_the_backbone_within_a_stage_is_remembered_as_that_stage(tmp_path):
+    root = with_classifier(tmp_path / "shop")
+    within = root / "classifier" / "backbone"
+    within.mkdir()
+    classifier = read_manifest(root / "classifier", "classifier").fingerprint
+
+    run("distilled", Config(str(within)), root, make, inputs={})
+
+    assert read_manifest(root / "distilled", "distilled").inputs == {"backbone": classifier}
+
+
+def test_a_stage_is_known_by_its_manifest_whatever_its_folder_is_called(tmp_path):
+    write_backbone(tmp_path / "backbone", "one")
+    (tmp_path / "backbone").rename(tmp_path / "kept for later")
+
+    assert named_inputs({"backbone": str(tmp_path / "kept for later")}).keys() == {"backbone"}
+
+    (tmp_path / "kept for later" / "manifest.json").write_text("{")
+    with pytest.raises(CorruptArtifactError, match="is not a manifest"):
+        named_inputs({"backbone": str(tmp_path / "kept for later")})
+
+
+def test_a_release_holds_a_student_and_its_teacher_only_if_a_stage_was_made_from_it(
+    build_stages, tmp_path
+):
+    root = build_stages(tmp_path / "shop", "one")
+    write_backbone(root / "backbone", "one")
+    run("distilled", Config(str(root / "backbone")), root, make, inputs={})
+
+    assert with_beside(root) == CASCADE
+    run("classifier", Config(str(root / "distilled")), root, make, inputs={})
+    assert {*with_beside(root)} == {*CASCADE, "backbone", "distilled", "classifier"}
+    open_release(root, with_beside(root))

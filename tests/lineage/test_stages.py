@@ -20,8 +20,14 @@ def test_with_inputs_adds_direct_and_indirect_inputs():
     assert set(CASCADE) == {*with_inputs("index"), *with_inputs("ranker")}
 
 
-def test_a_server_reads_only_the_manifests_of_the_trial_and_of_a_pretrained_backbone():
-    assert {"backbone", "trial/towers", "trial/index", "trial/shortlists"} == NOT_SERVED
+def test_a_server_reads_only_the_manifests_of_the_trial_and_of_backbones_beside_it():
+    assert {
+        "backbone",
+        "distilled",
+        "trial/towers",
+        "trial/index",
+        "trial/shortlists",
+    } == NOT_SERVED
 
 
 @pytest.mark.parametrize("path", STAGES)

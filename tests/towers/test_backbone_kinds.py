@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from backbone.kinds import keep_lowest
+from backbone.kinds import keep_layers
 from backbone.load import empty_bert, load_bert
 from backbone.packing import pack
 from tests.rounding import TINY_BERT, rounding
@@ -69,4 +69,4 @@ def test_a_saved_tower_has_no_words_and_the_same_embeddings(tower, tmp_path):
 
 def test_a_backbone_has_no_more_layers_than_it_has(folder):
     with pytest.raises(ValueError, match=r"layers must be in \[1, 2\], got 3"):
-        keep_lowest(load_bert(str(folder)), 3)
+        keep_layers(load_bert(str(folder)), range(3))
