@@ -71,7 +71,7 @@ def _silent(out: nn.Linear, rows: Tensor) -> Iterator[None]:
 
 def _rows(heads: Tensor, bert: PreTrainedModel) -> Tensor:
     """Places of heads among the numbers that attention computes."""
-    size = bert.config.hidden_size // bert.config.num_attention_heads
+    size: int = bert.config.hidden_size // bert.config.num_attention_heads
     return (heads[:, None] * size + torch.arange(size)).flatten()
 
 
