@@ -31,8 +31,9 @@ from evaluation.search import exact_search
 from lineage.manifest import read_manifest
 from lineage.stages import BACKBONE, DATA
 from pretraining.config import PretrainConfig
+from pretraining.fitting import exported
 from pretraining.source import Source
-from pretraining.train import exported, fit_backbone
+from pretraining.train import fit_backbone
 from towers.config import TowersConfig
 from towers.fit import fit_towers
 

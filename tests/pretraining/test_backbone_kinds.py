@@ -8,8 +8,9 @@ import torch
 from backbone.config import AdapterConfig, TrainingConfig
 from backbone.load import load_bert, load_tokenizer
 from pretraining.config import PretrainConfig
+from pretraining.fitting import exported
 from pretraining.source import Source
-from pretraining.train import exported, fit_backbone
+from pretraining.train import fit_backbone
 from tests.tiny_backbones import KINDS, LINES, save_tiny
 
 pytestmark = pytest.mark.training
