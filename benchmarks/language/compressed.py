@@ -43,8 +43,8 @@ STEPS = 600
 """Steps of a training of heads, about"""
 SINGLE, BATCH = (1, 16), (64, 24)
 """Texts, and word pieces of each, of a single request and of a batch"""
-SEEN = 32
-"""Texts that show how important a head is"""
+SEEN, CALIBRATED = 32, 300
+"""Texts that show how important a head is, and that show the ranges of activations for int8"""
 States = NDArray[np.float32]
 
 
@@ -125,7 +125,7 @@ def encoders_of(
         yield f"lowest {layers}", torch_encoder(lowest)
         yield f"spread {layers}", torch_encoder(student_of(config.backbone, layers))
     if wanted.heads and splits(whole):
-        seen = pad(heads.inputs[:SEEN], heads.pad_id)
+        seen = pad(heads.sample(SEEN), heads.pad_id)
         yield f"{wanted.heads} heads", torch_encoder(without_heads(whole, wanted.heads, seen))
     given = {name: load_bert(folder) for name, folder in wanted.backbones.items()}
     for name, bert in given.items():
@@ -141,7 +141,7 @@ def _in_int8(
         return
     for name, bert in backbones.items():
         if splits(bert):
-            yield f"{name}, int8", int8_encoder(bert, heads.inputs, heads.pad_id)
+            yield f"{name}, int8", int8_encoder(bert, heads.sample(CALIBRATED), heads.pad_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +187,11 @@ class FrozenHeads:
             pad_id=pad_id,
             root=root,
         )
+
+    def sample(self, size: int) -> list[Ids]:
+        """Word pieces of some learnt texts, drawn at random."""
+        rows = np.random.default_rng(self.config.training.seed).permutation(self.learnt)
+        return [self.inputs[row] for row in rows[:size].tolist()]
 
     def states(self, encoder: Encoder, name: str) -> States:
         """(texts, hidden) states of all texts."""

@@ -2,6 +2,7 @@
 
 import statistics
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -20,9 +21,6 @@ from backbone.encode_texts import in_batches, in_order
 from backbone.kinds import pooling_of
 from backbone.layers import token_states
 from backbone.tokens import Ids, SpecialTokens, item_input, tokenize
-
-CALIBRATED = 300
-"""Texts from which the ranges of activations in int8 are found"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +73,17 @@ def int8_encoder(bert: PreTrainedModel, inputs: Sequence[Ids], pad_id: int) -> E
     model, pooled = deepcopy(bert), pooling_of(bert)
     model.set_attn_implementation("sdpa")
     example = (torch.ones(2, 8, dtype=torch.long), torch.ones(2, 8, dtype=torch.long))
-    converted = openvino.convert_model(_States(model), example_input=example)
-    converted.reshape({0: [-1, -1], 1: [-1, -1]})
-    examples = [pad([ids], pad_id) for ids in inputs[:CALIBRATED]]
-    quantised = nncf.quantize(
-        converted,
-        nncf.Dataset([(one.ids.numpy(), one.mask.numpy()) for one in examples]),
-        model_type=nncf.ModelType.TRANSFORMER,
-        subset_size=len(examples),
-    )
+    examples = [pad([ids], pad_id) for ids in inputs]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # both trace the model, which torch advises against
+        converted = openvino.convert_model(_States(model), example_input=example)
+        converted.reshape({0: [-1, -1], 1: [-1, -1]})
+        quantised = nncf.quantize(
+            converted,
+            nncf.Dataset([(one.ids.numpy(), one.mask.numpy()) for one in examples]),
+            model_type=nncf.ModelType.TRANSFORMER,
+            subset_size=len(examples),
+        )
     options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
     request = openvino.Core().compile_model(quantised, "CPU", options).create_infer_request()
 
