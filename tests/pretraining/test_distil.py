@@ -9,13 +9,15 @@ import torch
 
 from backbone.config import TrainingConfig
 from backbone.encode_texts import encode_texts
-from backbone.load import load_bert, load_tokenizer
+from backbone.load import load_bert, load_tokenizer, save_backbone
 from dataset.searches import NO_SEARCH, Searches
 from lineage.manifest import read_manifest
 from pretraining.config import DistilConfig
 from pretraining.distil import main, make
-from pretraining.distillation import student_of
+from pretraining.distillation import fit_student, student_of
+from pretraining.fitting import exported
 from pretraining.source import Source
+from tests.tiny_backbones import LINES, save_tiny
 
 pytestmark = pytest.mark.training
 
@@ -91,6 +93,22 @@ def test_layers_of_a_student_are_spread_over_the_teachers(tmp_path):
             )
             for layer in student
         ] == list(kept)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "albert", "modernbert"])
+def test_a_student_of_another_kind_is_saved_and_read(kind, tmp_path):
+    teacher = save_tiny(tmp_path / kind, kind)
+    training = TrainingConfig(max_epochs=1, batch_size=64, learning_rate=1e-3)
+    config = DistilConfig(backbone=str(teacher), layers=1, training=training)
+
+    module, _ = fit_student(config, LINES, tmp_path / "training")
+    save_backbone(tmp_path / "student", *exported(module, config))
+
+    read = load_bert(str(tmp_path / "student"))
+    assert read.config.num_hidden_layers == 1
+    np.testing.assert_allclose(
+        states(read, teacher, LINES), states(module.average.bert, teacher, LINES), atol=1e-2
+    )
 
 
 def test_a_shops_searches_are_texts_of_their_own(shop):
