@@ -90,8 +90,12 @@ def shown(title: str, figures: "Mapping[str, Figures]") -> Table:
 
 
 def pictured(figures: "Mapping[str, Figures]", marked: str) -> str:
-    """Picture of accuracy over texts a second."""
-    points = {n: (row["texts_a_second"], row["accuracy"]["value"]) for n, row in figures.items()}
+    """Picture of accuracy over texts a second, as they are served."""
+    points = {
+        name: (row["texts_a_second"], row["accuracy"]["value"])
+        for name, row in figures.items()
+        if not name.endswith("fp32")
+    }
     plot = speed_plot("Accuracy over texts a second", points, marked)
     return environment().get_template("operating_points.svg.j2").render(plot=plot)
 

@@ -66,7 +66,7 @@ class PointPlot:
     x_ticks: list[Tick]
     y_ticks: list[Tick]
     named: bool = False
-    """Whether labels of points are shown."""
+    """Whether labels of points are shown, on the right and on the left in turns."""
 
 
 def bar_plot(title: str, figures: Mapping[str, Interval], own: Collection[str] = ()) -> Plot:
@@ -132,7 +132,7 @@ def point_plot(
 
 
 def speed_plot(title: str, figures: Mapping[str, tuple[float, float]], taken: str) -> PointPlot:
-    """Lay out named points, with speed to the right and quality upwards, to 1.
+    """Lay out named points, with speed to the right and quality upwards, the best one first.
 
     Args:
         title: Heading of the plot.
@@ -140,27 +140,26 @@ def speed_plot(title: str, figures: Mapping[str, tuple[float, float]], taken: st
         taken: Label of the point that is marked.
     """
     end = TICKS * _round_step(max(speed for speed, _ in figures.values()))
-    low = math.floor(20 * min(quality for _, quality in figures.values())) / 20
-    low = min(low, 0.95)
+    qualities = [quality for _, quality in figures.values()]
+    low = math.floor(20 * min(qualities)) / 20
+    high = max(math.ceil(20 * max(qualities)) / 20, low + 0.05)
 
     def up(quality: float) -> float:
-        return _percent(quality - low, 1 - low)
+        return _percent(quality - low, high - low)
 
-    points = [
-        Point(label=label, x=_percent(speed, end), y=up(quality), taken=label == taken)
-        for label, (speed, quality) in figures.items()
-    ]
+    best_first = sorted(figures.items(), key=lambda item: -item[1][1])
+    places = [low + 0.05 * step for step in range(round(20 * (high - low)) + 1)]
     return PointPlot(
         title=title,
-        points=points,
+        points=[
+            Point(label=label, x=_percent(speed, end), y=up(quality), taken=label == taken)
+            for label, (speed, quality) in best_first
+        ],
         x_ticks=[
             Tick(at=100 * part / TICKS, label=f"{end * part / TICKS:g}")
             for part in range(TICKS + 1)
         ],
-        y_ticks=[
-            Tick(at=up(place), label=f"{place:.2f}")
-            for place in (low + (1 - low) * part / 5 for part in range(6))
-        ],
+        y_ticks=[Tick(at=up(place), label=f"{place:.2f}") for place in places],
         named=True,
     )
 

@@ -117,5 +117,5 @@ def test_the_command_measures_smaller_backbones(tiny_bert, shop, tmp_path, monke
     assert figures["lowest 1"]["megabytes"] < figures["whole"]["megabytes"]
     assert figures["spread 1"]["texts_a_second"] > 0
     picture = (tmp_path / "colours" / "compression.svg").read_text()
-    assert picture.count("<circle") == len(figures)
+    assert picture.count("<circle") == len(figures) - 1  # without fp32
     assert ">lowest 1</text>" in picture

@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.report.plots import bar_plot
+from benchmarks.report.plots import bar_plot, speed_plot
 
 
 def figure(value: float, spread: float = 0.0):
@@ -28,3 +28,13 @@ def test_every_interval_fits_the_axis(largest):
 
 def test_figures_of_0_have_an_axis():
     assert bar_plot("x", {"a": figure(0.0)}).bars[0].length == 0
+
+
+def test_points_of_speed_are_placed_on_round_axes_the_best_first():
+    plot = speed_plot("speed", {"slow": (100.0, 0.82), "quick": (300.0, 0.71)}, taken="quick")
+
+    assert [point.label for point in plot.points] == ["slow", "quick"]
+    assert [tick.label for tick in plot.x_ticks] == ["0", "100", "200", "300", "400"]
+    assert [tick.label for tick in plot.y_ticks] == ["0.70", "0.75", "0.80", "0.85"]
+    assert (plot.points[1].x, plot.points[1].y) == (75.0, 6.67)
+    assert plot.points[1].taken
