@@ -57,7 +57,7 @@ class Figures(TypedDict):
     cosine: float | None
     """Mean cosine of its states with the whole backbone's; None if their sizes differ"""
     megabytes: float
-    """Size of the weights on disk"""
+    """Size of the weights: 4 bytes each, 1 in int8"""
     milliseconds: float
     """Median time of one text of 16 word pieces"""
     texts_a_second: float

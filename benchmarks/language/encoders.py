@@ -30,7 +30,7 @@ class Encoder:
     read: Callable[[TokenBatch], Tensor]
     """Returns (texts, hidden) float32 states of unit length"""
     megabytes: float
-    """Size of the weights as they are stored"""
+    """Size of the weights: 4 bytes each, 1 in int8"""
     seconds: float = 0.0
     """Time of its training"""
 
