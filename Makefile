@@ -65,7 +65,7 @@ help: ## List these targets
 	@echo
 	@echo "  DATASET=ml-100k or a folder with the items and interactions of a shop    (now $(DATASET))"
 	@echo "  CONFIG=folder with a YAML a stage; what it lacks is taken from configs/  (now $(CONFIG))"
-	@echo "  BACKBONE=folder of the backbone that a stage reads instead of its YAML's, such as artifacts/$(NAME)/distilled"
+	@echo "  BACKBONE=folder that towers, classify, pretrain and distil read instead of their YAML's, as artifacts/$(NAME)/distilled"
 
 install: $(VENV)/installed-$(EXTRA) ## Create .venv and install the pinned dependencies
 
