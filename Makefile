@@ -75,7 +75,7 @@ help: ## List these targets
 	@echo
 	@echo "  DATASET=ml-100k or a folder with the items and interactions of a shop    (now $(DATASET))"
 	@echo "  CONFIG=folder with a YAML a stage; what it lacks is taken from configs/  (now $(CONFIG))"
-	@echo "  BACKBONE=folder of the backbone that a stage reads instead of its YAML's, such as artifacts/$(NAME)/distilled"
+	@echo "  BACKBONE=folder that towers, classify, pretrain and distil read instead of their YAML's, as artifacts/$(NAME)/distilled"
 
 install: $(VENV)/installed-$(EXTRA) ## Create .venv and install the pinned dependencies
 
@@ -123,9 +123,9 @@ pretrain: weights ## Pre-train the backbone on a shop's texts and purchases, or 
 	@$(RUN) -m pretraining --config $(call config,pretrain) $(ARGS) $(USE_BACKBONE) \
 		$(if $(TEXT),--text '$(TEXT)' $(if $(findstring command,$(origin NAME)),--name '$(NAME)'))
 
-distil: weights ## Teach a student of LAYERS=3 the states of BACKBONE=folder on a shop's texts, or on a table's: DATASET=file TEXT=title
+distil: weights ## Teach a student of LAYERS=3 the backbone's states of a shop's texts, or a table's: DATASET=file TEXT=title
 	@$(if $(TEXT),,$(MAKE) --no-print-directory data)
-	@$(RUN) -m pretraining.distil --config $(call config,distil) $(ARGS) $(USE_BACKBONE) $(if $(LAYERS),--layers $(LAYERS)) \
+	@$(RUN) -m pretraining.distil --config $(call config,distil) $(ARGS) $(if $(LAYERS),--layers $(LAYERS)) $(USE_BACKBONE) \
 		$(if $(TEXT),--text '$(TEXT)' $(if $(findstring command,$(origin NAME)),--name '$(NAME)'))
 
 classify: weights ## Learn a column from texts: DATASET=folder or file, TARGET=label, TEXT=title,description

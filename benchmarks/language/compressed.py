@@ -25,7 +25,7 @@ from benchmarks.language.encoders import (
     states_of_texts,
     torch_encoder,
 )
-from benchmarks.language.few_labels import WAYS, drawn, read, steps_of
+from benchmarks.language.few_labels import WAYS, drawn, in_epochs, read, steps_of
 from benchmarks.language.fewer_heads import without_heads
 from classifier.config import ClassifierConfig
 from classifier.division import divided
@@ -39,7 +39,7 @@ from pretraining.distillation import student_of
 
 logger = logging.getLogger("benchmarks.language.compressed")
 WHOLE = "whole"
-STEPS = 600
+STEPS = 300
 """Steps of a training of heads, about"""
 SINGLE, BATCH = (1, 16), (64, 24)
 """Texts, and word pieces of each, of a single request and of a batch"""
@@ -179,7 +179,7 @@ class FrozenHeads:
         )
         inputs, pad_id = inputs_of(part.texts, load_tokenizer(config.backbone), config.max_tokens)
         return cls(
-            config=config,
+            config=in_epochs(config, len(rows)),
             table=part,
             target=target,
             learnt=len(rows),

@@ -142,13 +142,7 @@ def correct(
     target = target_of(name, table, replace(division, train=rows), config)
     config = replace(config, target=name)
     data = encoded(config, table, [target], rows, root / "training")
-    epoch = min(config.training.examples_per_epoch, len(rows))
-    training = replace(
-        config.training,
-        max_epochs=math.ceil(config.training.examples_per_epoch / epoch),
-        examples_per_epoch=epoch,
-    )
-    config = replace(config, training=training)
+    config = in_epochs(config, len(rows))
     folder = training_folder(root, "few-labels", asdict(config), shots, draw)
     module, _ = fit_classifier(config, data, rows, folder, valid=None)
     bert, parts = finished(module, config, table)
@@ -161,6 +155,14 @@ def correct(
         float
     )
     return found
+
+
+def in_epochs(config: ClassifierConfig, examples: int) -> ClassifierConfig:
+    """The same number of steps, as epochs of at most so many examples."""
+    epoch = min(config.training.examples_per_epoch, examples)
+    epochs = math.ceil(config.training.examples_per_epoch / epoch)
+    training = replace(config.training, max_epochs=epochs, examples_per_epoch=epoch)
+    return replace(config, training=training)
 
 
 def drawn(

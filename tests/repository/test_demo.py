@@ -1,4 +1,4 @@
-"""`make` reads the demo's shop by its own configuration, and every other dataset by another."""
+"""`make` reads each dataset by its configuration, and the backbone of the command line."""
 
 import subprocess
 from pathlib import Path
@@ -26,3 +26,17 @@ def test_each_dataset_has_its_configuration(given, config, dataset):
 
     said = run.stdout.replace("'", "")
     assert f"dataset --config {config}/data.yaml --dataset {dataset}" in said
+
+
+def test_stages_read_the_backbone_of_the_command_line():
+    stages = ["trial", "towers", "classify", "pretrain", "distil"]
+    given = ["DATASET=table.csv", "TARGET=label", "TEXT=text", "BACKBONE=a/student", "LAYERS=2"]
+
+    run = subprocess.run(
+        ["make", "-n", *stages, *given], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+
+    said = run.stdout.replace("'", "")
+    assert said.count("--backbone a/student") == len(stages)
+    assert "-m pretraining.distil" in said
+    assert "--layers 2" in said
