@@ -209,7 +209,7 @@ def test_a_server_follows_a_faq_that_is_published_and_rolled_back(
     with RecommenderClient(server.address, timeout=SECONDS) as client:
         publish(answering_release, releases, PublishConfig())
         reloader.look(server.server.engine)
-        told = client.answer("a red mug", Wishes(limit=1, request_id="r-1"))
+        told = client.answer("red mug", Wishes(limit=1, request_id="r-1"))
         roll_back(releases)
         reloader.look(server.server.engine)
         with pytest.raises(grpc.RpcError) as caught:
