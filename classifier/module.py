@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from backbone.adapters import orthogonality
 from backbone.adversarial import trained_loss
+from backbone.averaging import move_average
 from backbone.optimizer import optimizer_of
 from classifier.batches import TextBatch, TextSource
 from classifier.config import ClassifierConfig
@@ -86,15 +87,12 @@ class ClassifierModule(LightningModule):
         assert batch.texts is not None
         return model.read(batch.texts)
 
-    @torch.no_grad()
     def on_train_batch_end(self, outputs: object, batch: TextBatch, batch_idx: int) -> None:
-        """Update the averaged weights; the decay starts low, so that early steps are forgotten."""
+        """Update the averaged weights."""
         del outputs, batch, batch_idx
-        decay = min(self.config.averaging, (1 + self.global_step) / (10 + self.global_step))
-        pairs = zip(self.average.parameters(), self.model.parameters(), strict=True)
-        trained = [(average, learnt) for average, learnt in pairs if learnt.requires_grad]
-        averages, learnt = zip(*trained, strict=True)
-        torch._foreach_lerp_(averages, learnt, 1 - decay)
+        move_average(
+            self.average, self.model, averaging=self.config.averaging, step=self.global_step
+        )
 
     def validation_step(self, batch: TextBatch, batch_idx: int) -> None:  # noqa: ARG002
         """Add up, for each target, what its score is computed from."""

@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from backbone.averaging import move_average
 from dataset.cases import Cases
 from evaluation.metrics import ndcg, recall
 from generative.config import GenerativeConfig
@@ -88,13 +89,12 @@ class GenerativeModule(LightningModule):
                 states = self.model.advance(states, level, codes[:, level])
         return total
 
-    @torch.no_grad()
     def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:
-        """Update the averaged weights; the decay starts low, so that early steps are forgotten."""
+        """Update the averaged weights."""
         del outputs, batch, batch_idx
-        decay = min(self.config.averaging, (1 + self.global_step) / (10 + self.global_step))
-        for average, learnt in zip(self.average.parameters(), self.model.parameters(), strict=True):
-            average.lerp_(learnt, 1 - decay)
+        move_average(
+            self.average, self.model, averaging=self.config.averaging, step=self.global_step
+        )
 
     def validation_step(self, batch: object, batch_idx: int) -> None:
         """Do nothing per batch: all users are evaluated at once."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from backbone.adapters import orthogonality
+from backbone.averaging import move_average
 from backbone.batch import Batch
 from backbone.device import autocast
 from backbone.optimizer import optimizer_of
@@ -34,15 +35,12 @@ class AveragedModule(LightningModule):
         self.model, self.check, self.config = model, check, config
         self.average = deepcopy(model).requires_grad_(requires_grad=False)
 
-    @torch.no_grad()
     def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:
-        """Update the averaged weights; the decay starts low, so that early steps are forgotten."""
+        """Update the averaged weights."""
         del outputs, batch, batch_idx
-        decay = min(self.config.averaging, (1 + self.global_step) / (10 + self.global_step))
-        pairs = zip(self.average.parameters(), self.model.parameters(), strict=True)
-        trained = [(average, learnt) for average, learnt in pairs if learnt.requires_grad]
-        averages, learnt = zip(*trained, strict=True)
-        torch._foreach_lerp_(averages, learnt, 1 - decay)
+        move_average(
+            self.average, self.model, averaging=self.config.averaging, step=self.global_step
+        )
 
     def validation_step(self, batch: object, batch_idx: int) -> None:
         """Do nothing per batch: the check reads all held-out texts at once."""

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from backbone.adapters import orthogonality
 from backbone.adversarial import trained_loss
+from backbone.averaging import move_average
 from backbone.batch import pad
 from backbone.device import autocast, serving_dtype
 from backbone.encode_texts import in_batches, in_order
@@ -271,15 +272,12 @@ class TowersModule(LightningModule):
             return tower.read(batch.texts)
         return self._read_on(tower, batch.rows[batch.fresh].cpu().numpy())
 
-    @torch.no_grad()
     def on_train_batch_end(self, outputs: object, batch: TowersBatch, batch_idx: int) -> None:
-        """Update the averaged weights; the decay starts low, so that early steps are forgotten."""
+        """Update the averaged weights."""
         del outputs, batch, batch_idx
-        step = self.global_step
-        decay = min(self.config.averaging, (1 + step) / (10 + step))
-        for average, learnt in zip(self.average.parameters(), self.model.parameters(), strict=True):
-            if learnt.requires_grad:
-                average.lerp_(learnt, 1 - decay)
+        move_average(
+            self.average, self.model, averaging=self.config.averaging, step=self.global_step
+        )
 
     def _loss(self, users: Tensor, candidates: Tensor, batch: TowersBatch) -> Tensor:
         return sampled_softmax(
