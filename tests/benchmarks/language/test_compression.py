@@ -78,6 +78,7 @@ def test_encoders_take_turns():
     assert taken.keys() == {"a", "b"}
 
 
+@pytest.mark.slow
 @pytest.mark.training
 def test_the_command_measures_smaller_backbones(tiny_bert, shop, tmp_path, monkeypatch):
     titles = list(shop.titles)
