@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +64,7 @@ def _recorded(berts: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
     """Yields a list to which every reading with gradients adds its word embeddings."""
     words: list[Tensor] = []
 
-    def record(module: nn.Module, given: object, output: Tensor) -> Tensor:  # noqa: ARG001
+    def record(_module: nn.Module, _given: object, output: Tensor) -> Tensor:
         if not torch.is_grad_enabled():
             return output
         words.append(output if output.requires_grad else output.requires_grad_())
@@ -79,7 +78,7 @@ def _recorded(berts: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
 def _moved(berts: Sequence[nn.Module], moves: Iterator[Tensor]) -> Iterator[None]:
     """Adds the movements to the word embeddings, in the order in which they are read."""
 
-    def move(module: nn.Module, given: object, output: Tensor) -> Tensor:  # noqa: ARG001
+    def move(_module: nn.Module, _given: object, output: Tensor) -> Tensor:
         return output + next(moves) if torch.is_grad_enabled() else output
 
     with _hooked(berts, move):
@@ -92,6 +91,6 @@ def _hooked(
 ) -> Iterator[None]:
     with ExitStack() as stack:
         for bert in berts:
-            words = cast("nn.Embedding", bert.get_input_embeddings())  # type: ignore[operator]
+            words: nn.Embedding = bert.get_input_embeddings()  # type: ignore[operator]  # see `kinds`
             stack.enter_context(words.register_forward_hook(hook))
         yield

@@ -64,7 +64,7 @@ def asked(
     options = parser.parse_args(list(given))
     configure_logging()
     options = parser.instantiate(options)
-    names = [field.name for field in fields(config_type)]  # type: ignore[arg-type]
+    names = [field.name for field in fields(config_type)]  # type: ignore[arg-type]  # a dataclass
     return Asked(
         config=config_type(**{name: options[name] for name in names}),
         dataset=Path(options.dataset),

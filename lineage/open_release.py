@@ -105,7 +105,7 @@ def with_beside(root: Path, stages: tuple[str, ...] = CASCADE) -> tuple[str, ...
 
 
 def _is_used(root: Path, backbone: str, stages: tuple[str, ...]) -> bool:
-    """Whether a stage that is there was made from a backbone that lies beside it."""
+    """Whether any finished stage was made from the dataset's own backbone."""
     fingerprint = read_manifest(root / backbone, backbone).fingerprint
     made = [stage for stage in stages if (root / stage / MANIFEST).is_file()]
     return any(fingerprint in read_manifest(root / stage, stage).inputs.values() for stage in made)

@@ -25,7 +25,7 @@ class WordHead(nn.Module):
         hidden, size = bert.config.hidden_size, soft_token_size(bert)
         self.map = nn.Linear(hidden, size)
         self.norm = nn.LayerNorm(size)
-        words: nn.Embedding = bert.get_input_embeddings()  # type: ignore[assignment]
+        words: nn.Embedding = bert.get_input_embeddings()  # type: ignore[assignment]  # of every kind
         self.bias = nn.Parameter(torch.zeros(words.num_embeddings))
         if hidden == size:
             nn.init.eye_(self.map.weight)

@@ -67,8 +67,9 @@ class PretrainModule(AveragedModule):
     model: PretrainModel
     config: PretrainConfig
 
-    def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
+    def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
         """Loss of the pairs, plus that of the masked words."""
+        del batch_idx
         first = self.model.read(batch.first)
         second, logits = self.model.read_words(batch.second, batch.words)
         loss = pair_loss(
@@ -88,8 +89,9 @@ class PretrainModule(AveragedModule):
 class DistilModule(AveragedModule):
     """Trains a student to give its teacher's states."""
 
-    def training_step(self, batch: TaughtBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
+    def training_step(self, batch: TaughtBatch, batch_idx: int) -> Tensor:
         """Mean of 1 − cosine of the student's and the teacher's pooled states."""
+        del batch_idx
         loss = 1 - (self.model.read(batch.texts) * batch.states).sum(dim=1).mean()
         self.log("train/loss", loss, prog_bar=True)
         return loss + orthogonality(self.model)

@@ -56,6 +56,15 @@ def test_live_events_move_the_best_sellers():
     assert before.best_first(SUMMER)[0] == PARASOL
 
 
+def test_a_window_that_is_asked_for_again_is_the_same_object_until_the_demand_changes():
+    two_weeks = sales(seasonal())
+    week = two_weeks.with_window(7)
+
+    assert week.with_window(14) is two_weeks
+    assert two_weeks.with_window(7) is week
+    assert two_weeks.with_demand(seasonal()).with_window(7) is not week
+
+
 def test_what_was_sold_equals_the_head_of_all_whichever_hour_is_asked(monkeypatch):
     monkeypatch.setattr("index.sales.HEAD", 2)
     monkeypatch.setattr("index.sales.HOURS", 1)
