@@ -21,14 +21,14 @@ from dataset.make_cases import Moments, make_cases
 from dataset.popularity import first_of_day, weighted_users
 from dataset.purchases import STANDS, purchases
 from dataset.repeats import Repeats
-from dataset.searches import PLACES, RELEVANCE, TEXTS, Searches, are_saved
+from dataset.searches import NO_SEARCH, PLACES, RELEVANCE, TEXTS, Searches, are_saved
 from lineage.arrays import read_array
 
 TRAIN, VALID, TEST = 0, 1, 2
 LONG_AGO = -(1 << 40)
 """Unix seconds of an item of which nobody knows when it was added"""
 ABOUT, ADDED = "about.json", "added"
-Split = Literal["valid", "test"]
+Split = Literal["train", "valid", "test"]
 
 
 class StringColumn(Sequence[str]):
@@ -146,6 +146,15 @@ class Dataset:
     added: NDArray[np.int64] | None = None
     """(items,): Unix seconds at which the shop added each item, `LONG_AGO` where unknown; None if
     the catalogue does not say."""
+
+    @cached_property
+    def searches_alone(self) -> bool:
+        """Whether it is a log of searches: every user searched for one thing, and did no more."""
+        if self.searches is None or not self.searches.any:
+            return False
+        of = np.asarray(self.searches.of)
+        first = of[np.minimum(self.offsets[:-1], len(of) - 1)][self.user_of]
+        return bool((of != NO_SEARCH).all() and (of == first).all())
 
     @property
     def users(self) -> int:
@@ -281,7 +290,7 @@ class Dataset:
         The history is what stands of the user before the moment, in the split and those before it,
         so earlier moments of the split count. `dataset.make_cases` says what the targets are.
         """
-        code = {"valid": VALID, "test": TEST}[split]
+        code = {"train": TRAIN, "valid": VALID, "test": TEST}[split]
         splits, actions = np.asarray(self.splits), np.asarray(self.actions)  # memmaps are slow
         of_split, kept = np.flatnonzero(splits == code), splits <= code
         before, stands = places_among(kept), self.standing(kept)

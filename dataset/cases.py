@@ -73,6 +73,28 @@ class Cases:
             gains=None if self.gains is None else [self.gains[p] for p in positions],
         )
 
+    def followed_by(self, other: "Cases") -> "Cases":
+        """These cases, then those of another split of the same dataset."""
+        gains = None
+        if self.gains is not None and other.gains is not None:
+            gains = [*self.gains, *other.gains]
+        times = None
+        if self.times is not None and other.times is not None:
+            times = np.concatenate([self.times, other.times])
+        searches = [of.search(case) for of in (self, other) for case in range(len(of))]
+        return Cases(
+            places=np.concatenate([self.places, other.places]),
+            user_rows=np.concatenate([self.user_rows, other.user_rows]),
+            histories=[*self.histories, *other.histories],
+            interaction_codes=[*self.interaction_codes, *other.interaction_codes],
+            targets=[*self.targets, *other.targets],
+            excluded=[*self.excluded, *other.excluded],
+            times=times,
+            history_times=[*self.history_times, *other.history_times],
+            searches=searches,
+            gains=gains,
+        )
+
     def at(self, places: NDArray[np.int64]) -> "Cases":
         """The cases of the moments at the given places, in the order of the places.
 

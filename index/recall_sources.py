@@ -45,8 +45,8 @@ SALES_WEIGHT, SALES_WINDOW = "best sellers weight", "best sellers window"
 """Keys of an index stage's facts: weight and days that it chose or was given."""
 OWN_WEIGHT = "own items weight"
 """Key of an index stage's fact: weight that it chose or was given, None if nothing comes back."""
-SEARCHED = "searches are logged"
-"""Key of an index stage's fact."""
+SEARCHED, SEARCHES_ALONE = "searches are logged", "nothing but searches is logged"
+"""Keys of an index stage's facts."""
 WORDS_WEIGHT = "words weight"
 """Key of an index stage's fact: weight of the words of a search that it chose or was given."""
 ACTION_WEIGHTS = "action weights"
@@ -84,6 +84,8 @@ class RecallSources:
     """Weight of the words of a search; 0 if they recall nothing"""
     searched: bool = False
     """Whether searches are logged, so that the ranker reads them"""
+    searches_alone: bool = False
+    """Whether nothing else is logged, so that counts of items mean nothing"""
     generated: Generated | None = None
     """Generates items for a history; None if the source is off"""
     added: tuple[tuple[int, ...], ...] = ()
@@ -168,6 +170,7 @@ class RecallSources:
             lexical=Lexical.load(root / INDEX),
             words_weight=manifest.facts.get(WORDS_WEIGHT, 0.0),
             searched=manifest.facts.get(SEARCHED, False),
+            searches_alone=manifest.facts.get(SEARCHES_ALONE, False),
         )
 
     def with_demand(self, demand: Demand, new: int = 0) -> "RecallSources":

@@ -22,7 +22,13 @@ from index.lexical.lexical import Lexical
 from index.merge import UNDECIDED_NOTE, Choices, chosen, recall_facts
 from index.milvus_store.upload import upload
 from index.pair_lists import Purchases, pair_lists
-from index.recall_sources import ACTION_WEIGHTS, SEARCHED, WORDS_WEIGHT, RecallSources
+from index.recall_sources import (
+    ACTION_WEIGHTS,
+    SEARCHED,
+    SEARCHES_ALONE,
+    WORDS_WEIGHT,
+    RecallSources,
+)
 from index.source_weight import choose
 from index.tuning import OperatingPoint, Truth, explore, measure, reaching, widest_effort
 from index.vector_store import TunableStore
@@ -101,14 +107,24 @@ def trial(config: IndexConfig, root: Path, folder: Path) -> Mapping[str, Any]:
             choices,
         )
         facts |= recall_facts(merge, recalls)
-    facts |= _words_of_trial(config, towers, index, searching_cases(data, weighing), folder)
+    searching = searching_cases(data, weighing)
+    facts |= _words_of_trial(config, towers, index, searching, folder, logged=facts[SEARCHED])
     return facts | merge.facts
 
 
 def _words_of_trial(
-    config: IndexConfig, towers: Path, index: TunableStore, cases: Cases, folder: Path
+    config: IndexConfig,
+    towers: Path,
+    index: TunableStore,
+    cases: Cases,
+    folder: Path,
+    *,
+    logged: bool,
 ) -> dict[str, Any]:
-    """The weight of the words of a search, chosen by cases that search unless it is given."""
+    """The weight of the words of a search, chosen by cases that search unless it is given.
+
+    `logged` says whether searches are logged, so that the ranker orders what they find.
+    """
     lexical, path = Lexical.load(folder), towers / SEARCH_EMBEDDINGS
     if lexical is None:
         return {WORDS_WEIGHT: 0.0}
@@ -123,7 +139,7 @@ def _words_of_trial(
         config=config.neighbours,
     )
     sources = replace(sources, lexical=lexical)
-    weight, ndcgs = choose_words(sources, np.load(path), cases)
+    weight, ndcgs = choose_words(sources, np.load(path), cases, ranked=logged)
     by_weight = {str(other): round(ndcg, 4) for other, ndcg in ndcgs.items()}
     return {WORDS_WEIGHT: weight, "NDCG@10 of searches by weight of words": by_weight}
 
@@ -186,6 +202,7 @@ def _built(
         **_as_facts(point),
         CURVE: [_as_facts(other) for other in curve],
         SEARCHED: data.searches is not None and data.searches.any,
+        SEARCHES_ALONE: data.searches_alone,
         ACTION_WEIGHTS: [max(float(weight), 0.0) for weight in data.weight_of_action],
     }
     learnt = Purchases.of(data)

@@ -21,21 +21,26 @@ def choose_words(
     users: NDArray[np.float32],
     cases: Cases,
     weights: Sequence[float] = WEIGHTS,
+    *,
+    ranked: bool,
 ) -> tuple[float, Mapping[float, float]]:
     """The best weight for cases that search, and the NDCG@10 of all weights.
 
-    Of the weights whose recall is within one standard error of the highest, it is the one of the
-    highest NDCG@10, see `index.source_weight.choose`.
+    Where a ranker orders what searches find: of the weights whose recall is within one standard
+    error of the highest, the one of the highest NDCG@10, see `index.source_weight.choose`.
+    Elsewhere the merge orders the answer: the one of the highest NDCG@10.
 
     Args:
         sources: Recall sources, with a lexical one.
         users: (cases, dimension) embeddings of the shoppers, with their searches.
         cases: Histories, searches, and the items to find; at least one.
         weights: Weights to choose from.
+        ranked: Whether a ranker orders what searches find.
     """
     found = figures_by_weight(sources, users, cases, weights)
-    chosen = best(found, cases)
-    return chosen, {weight: float(figures.ndcg.mean()) for weight, figures in found.items()}
+    ndcgs = {weight: float(figures.ndcg.mean()) for weight, figures in found.items()}
+    first = min(weight for weight, ndcg in ndcgs.items() if ndcg == max(ndcgs.values()))
+    return best(found, cases) if ranked else first, ndcgs
 
 
 def figures_by_weight(

@@ -102,8 +102,8 @@ EVALUATED: Mapping[str, Stage] = {
             needs=(DATA, TRIAL_TOWERS),
             writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
             served=False,
-            format=13,  # 12 has no words
-            reads_from=13,
+            format=14,  # 13 does not say whether nothing but searches is logged
+            reads_from=14,
         ),
         Stage(
             path=SHORTLISTS,
@@ -132,7 +132,7 @@ EVALUATED: Mapping[str, Stage] = {
             target="index",
             needs=(DATA, TOWERS, TRIAL_INDEX),
             writes=(FAISS_INDEX, f"{NEIGHBOURS}.rows.npy"),
-            format=13,  # 12 has no words
+            format=14,  # 13 does not say whether nothing but searches is logged, 12 has no words
             reads_from=12,
         ),
         Stage(

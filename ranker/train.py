@@ -24,6 +24,7 @@ from backbone.unknown_pieces import warn_of_unknown_pieces
 from dataset.arrays import Dataset, load_dataset
 from dataset.cases import Cases
 from dataset.config import NOTES
+from dataset.list_cases import list_cases
 from lineage.manifest import read_manifest, require_newest_format
 from lineage.processes import Processes
 from lineage.stages import (
@@ -77,7 +78,7 @@ def train(config: RankerConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     mined = read_manifest(root / SHORTLISTS, SHORTLISTS)
     require_newest_format(root / SHORTLISTS, mined, SHORTLISTS)
     data, shortlists = load_dataset(root / DATA), Shortlists.load(root / SHORTLISTS)
-    cases = data.cases("valid").at(shortlists.places)
+    cases = list_cases(data).at(shortlists.places)
     tokenizer = load_tokenizer(config.backbone)
     inputs = _inputs(config, data, tokenizer, root, folder)
     searches = _searches(config, cases, shortlists, inputs, tokenizer)

@@ -242,11 +242,18 @@ class Features:
     def load(
         cls, folder: Path, sources: RecallSources, popularity: NDArray[np.float64]
     ) -> "Features":
-        """Load what the index stage wrote below a folder: item times and demand."""
+        """Load what the index stage wrote below a folder: item times and demand.
+
+        In a log of searches an item's counts say which searches were logged, not what shoppers
+        like, and those of a search that is learnt would give its items away. They are all 0.
+        """
+        item_times = demand_eras.load(folder / INDEX)
+        if sources.searches_alone:
+            popularity, item_times = np.zeros_like(popularity), np.zeros_like(item_times)
         return cls(
             sources=sources,
             popularity=popularity,
-            item_times=demand_eras.load(folder / INDEX),
+            item_times=item_times,
             demand=Demand.load(folder / INDEX),
         )
 

@@ -15,8 +15,9 @@ from dataset.clock import When
 from dataset.validation_users import ValidationUsers
 from index.arrays import Rows
 from index.ranked_list import RankedList
+from lineage.manifest import read_manifest
 from lineage.open_release import open_release
-from lineage.stages import DATA, TRIAL, TRIAL_FOLDER
+from lineage.stages import DATA, TRIAL, TRIAL_FOLDER, TRIAL_TOWERS
 from ranker.shortlists import SEARCHES, Shortlists
 from retrieval.blas_threads import limit_blas_threads
 from retrieval.config import ShortlistsConfig
@@ -42,7 +43,13 @@ def mine(config: ShortlistsConfig, root: Path, folder: Path) -> Mapping[str, Any
     open_release(root, TRIAL)
     data, retriever = load_dataset(root / DATA), Retriever.load(root / TRIAL_FOLDER)
     users = ValidationUsers.of(data)
-    learn = users.learn.sample(config.learnt_users, config.seed)
+    learnable = users.learn
+    if (
+        data.searches_alone
+        and not read_manifest(root / TRIAL_TOWERS, TRIAL_TOWERS).config["residual"]
+    ):
+        learnable = learnable.followed_by(data.cases("train"))
+    learn = learnable.sample(config.learnt_users, config.seed)
     choose, gate = (
         part.sample(config.valid_users, config.seed) for part in (users.choose, users.gate)
     )

@@ -14,6 +14,7 @@ from benchmarks.quality.saved_lists import evaluation_users, saved_lists
 from dataset.arrays import Dataset, load_dataset
 from dataset.cases import Cases
 from dataset.interaction_codes import history_weights
+from dataset.list_cases import list_cases
 from dataset.training_examples import training_examples
 from evaluation.baselines import ItemKNN, popularity_lists
 from lineage.stages import DATA, SHORTLISTS
@@ -92,7 +93,7 @@ def boosted(
     sample, its quality depends on that sample, so it is trained several times.
     """
     shortlists = Shortlists.load(root / SHORTLISTS)
-    valid = load_dataset(root / DATA).cases("valid").at(shortlists.places)
+    valid = list_cases(load_dataset(root / DATA)).at(shortlists.places)
     if shortlists.lacking(valid.user_rows):
         return None
     sources = engine.cascade.retriever.sources
