@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dataset.arrays import StringColumn
 from dataset.postings import KeywordPostings, OrderedPostings, load_postings
 from profiles.attribute_values import AttributeValues
-from profiles.bands import Bands
+from evaluation.bands import Bands
 from profiles.title_words import TitleWords
 
 TITLE_WORD = "title word"

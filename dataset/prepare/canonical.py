@@ -82,8 +82,8 @@ def canonical(
         actions: Weights of the configuration; `merge` takes values from sales, not from refunds.
 
     Returns:
-        Items and users with all columns that can be used. Interactions with `user_id` (null only in
-        rows with a basket), `item_id` and the optional columns they had: `order` (int), `time` (Unix
+        Items and users with their usable columns. Interactions with `user_id` (null only in rows
+        with a basket), `item_id` and the optional columns they had: `order` (int), `time` (Unix
         microseconds), `basket` (text, null for none), `action` (text, empty for none), `split`
         (`train`, `valid`, `test`), `search` (text, empty for none), `relevance` (at least 0). Notes
         on timestamps that are read in several ways.
