@@ -103,8 +103,10 @@ def largest_gap(
 ) -> Gap | None:
     """The gap between the best and the worst group of enough users; None without two.
 
+    Joined small groups are neither.
+
     The two groups are chosen after looking, so their interval alone overstates the gap. `chance`
-    does not: users are shuffled among all groups (permutation test: Good, 2005).
+    does not: users are shuffled among the groups (permutation test: Good, 2005).
 
     Args:
         values: (cases,) one value per case.
@@ -115,7 +117,7 @@ def largest_gap(
     distinct, of_case = np.unique(users, return_inverse=True)
     groups = grouping.of_user[distinct]
     sizes = np.bincount(groups[groups >= 0], minlength=len(grouping.groups))
-    counted = sizes >= LEAST_USERS
+    counted = (sizes >= LEAST_USERS) & (np.array(grouping.groups) != OTHERS)
     if counted.sum() < 2:
         return None
     sums, cases = np.bincount(of_case, values), np.bincount(of_case)

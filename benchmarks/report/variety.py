@@ -25,10 +25,10 @@ def variety_parts(variety: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "variety_figures": figures,
         "systems_shown": systems,
-        "wanted": f"{WANTED}; on the left, {BEFORE}",
+        "wanted": f"{WANTED}; in the first picture, {BEFORE}",
         "lorenz": _lorenz(variety["exposure of items"], systems),
         "exposed": [
-            dot_plot(f"exposure by {name}", groups, series, digits=3)
+            dot_plot(f"Exposure by {name}", groups, series, digits=3)
             for name, groups in variety["exposure"].items()
         ],
         "grouped": [

@@ -120,7 +120,7 @@ def test_the_report_shows_the_variety_of_three_systems(report):
     assert set(variety["exposure"]) == {"popularity", "colour", "thing"}
     page = (report[1] / "report.html").read_text()
     assert "Variety and fairness" in page
-    assert "exposure by colour" in page
+    assert "Exposure by colour" in page
 
 
 def test_every_feature_of_the_ranker_is_weighed(report, engine):
