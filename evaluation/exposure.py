@@ -26,7 +26,7 @@ def exposure(recommended: Rows, n_items: int, k: int) -> NDArray[np.float64]:
     shown = recommended[:, :k]
     weights = np.broadcast_to(1 / np.log2(np.arange(shown.shape[1]) + 2.0), shown.shape)
     there = shown >= 0
-    return np.bincount(shown[there], weights[there], n_items)
+    return np.bincount(shown[there], weights[there], n_items).astype(np.float64)
 
 
 def gini(amounts: NDArray[np.floating]) -> float:
@@ -55,8 +55,8 @@ def lorenz(amounts: NDArray[np.floating], points: int = 101) -> NDArray[np.float
     """
     cumulative = np.concatenate([[0], np.cumsum(np.sort(amounts))])
     shares = np.linspace(0, 1, points) * len(amounts)
-    curve: NDArray[np.float64] = np.interp(shares, np.arange(len(cumulative)), cumulative)
-    return curve / cumulative[-1]
+    curve = np.interp(shares, np.arange(len(cumulative)), cumulative / cumulative[-1])
+    return curve.astype(np.float64)
 
 
 def popularity_bands(

@@ -42,7 +42,7 @@ def value_shares(lists: Sequence[Rows] | Rows, of_items: Shares, *, fading: bool
             to its place (exposure: Singh & Joachims, KDD 2018); by default each counts 1.
     """
     sums = _incidence(lists, of_items.shape[0], fading=fading) @ of_items
-    totals = sums.sum(axis=1)
+    totals = row_sums(sums)
     return sparse.csr_array(sparse.diags_array(1 / np.where(totals > 0, totals, 1)) @ sums)
 
 
@@ -60,11 +60,11 @@ def intra_list_diversity(recommended: Rows, vectors: Shares | NDArray[Any], k: i
     Returns:
         (users,) at least 0; 0 for lists of fewer than two items.
     """
-    lengths = np.sqrt(np.asarray((vectors * vectors).sum(axis=1)))
+    lengths = np.sqrt(row_sums(vectors * vectors))
     scale = sparse.diags_array(1 / np.where(lengths > 0, lengths, 1))
     shown = _incidence(recommended[:, :k], len(lengths)) @ scale
     sums = shown @ vectors
-    squared = np.asarray((sums * sums).sum(axis=1))
+    squared = row_sums(sums * sums)
     present = recommended[:, :k] >= 0
     of_unit = (present & (lengths[np.maximum(recommended[:, :k], 0)] > 0)).sum(axis=1)
     count = present.sum(axis=1)
@@ -117,6 +117,11 @@ def miscalibration(history: Shares, shown: Shares, smoothed: float = SMOOTHED) -
     terms = p * np.log(p / ((1 - smoothed) * q + smoothed * p))
     divergence = np.bincount(users, terms, history.shape[0])
     return np.where(np.bincount(users, minlength=history.shape[0]) > 0, divergence, np.nan)
+
+
+def row_sums(table: Shares | NDArray[Any]) -> Floats:
+    """(rows,) sum of each row."""
+    return np.asarray(table @ np.ones(table.shape[1])).astype(np.float64)
 
 
 def _incidence(lists: Sequence[Rows] | Rows, n_items: int, *, fading: bool = False) -> Shares:

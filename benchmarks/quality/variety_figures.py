@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.systems import Lists
+from benchmarks.report.variety import BEFORE, WANTED
 from dataset.arrays import Dataset
 from dataset.cases import Cases
 from evaluation.exposure import exposure, gini, lorenz, popularity_bands
@@ -20,6 +21,7 @@ from evaluation.variety import (
     intra_list_diversity,
     item_shares,
     miscalibration,
+    row_sums,
     serendipity,
     value_shares,
 )
@@ -29,9 +31,6 @@ SHOWN = 10
 MOST_VALUES = 8
 """Values of an attribute whose exposure is shown; the others are joined"""
 MOST_ATTRIBUTES = 4
-WANTED = "relevance"
-"""Name of the share of the targets, beside the systems' exposure"""
-BEFORE = "purchases before"
 POPULARITY = "popularity"
 
 
@@ -150,12 +149,12 @@ def _exposed(
 ) -> dict[str, dict[str, Interval]]:
     """Share of the targets and share of the systems' exposure that each group of items has."""
     wanted = value_shares(cases.targets, of_items)
-    known = np.flatnonzero(wanted.sum(axis=1) > 0)
+    known = np.flatnonzero(row_sums(wanted) > 0)
     if not len(known):
         return {}
     groups, labels = np.arange(len(values)), values
     if name != POPULARITY:
-        order = np.argsort(-np.asarray(wanted.mean(axis=0)).ravel(), kind="stable")
+        order = np.argsort(-(np.ones(wanted.shape[0]) @ wanted), kind="stable")
         groups = order[:MOST_VALUES]
         labels = [values[number] for number in groups.tolist()]
     measured = {WANTED: wanted} | {
@@ -165,7 +164,7 @@ def _exposed(
     for system, shares in measured.items():
         table = shares[known][:, groups].toarray()
         if len(groups) < len(values):
-            rest = np.asarray(shares[known].sum(axis=1)).ravel() - table.sum(axis=1)
+            rest = row_sums(shares[known]) - table.sum(axis=1)
             table = np.column_stack([table, rest])
             found.setdefault(f"{len(values) - len(groups):,} others", {})
         for column, of_group in zip(table.T, found.values(), strict=True):

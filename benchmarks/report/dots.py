@@ -77,8 +77,12 @@ def dot_plot(
         series: Names of the series, in the order of their colours.
         digits: Decimal places of figures.
     """
-    ends = [figure[end] for row in figures.values() for figure in row.values() for end in ENDS]
-    low, high, step = axis(min(ends, default=0.0), max(ends, default=1.0), from_zero=True)
+    every = [figure for row in figures.values() for figure in row.values()]
+    low, high, step = axis(
+        min((min(of["low"], of["value"]) for of in every), default=0.0),
+        max((max(of["high"], of["value"]) for of in every), default=1.0),
+        from_zero=True,
+    )
 
     def place(value: float) -> float:
         return round(100 * (value - low) / (high - low), 2)
@@ -108,9 +112,6 @@ def dot_plot(
         zero=place(0.0),
         digits=digits,
     )
-
-
-ENDS = ("low", "value", "high")
 
 
 def square(

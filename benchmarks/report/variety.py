@@ -9,6 +9,7 @@ from benchmarks.report.dots import Square, dot_plot, square
 from evaluation.user_groups import LEAST_USERS
 
 WANTED, BEFORE = "relevance", "purchases before"
+"""Names of the shares of the targets and of the purchases, beside the systems' exposure"""
 SHOWN_FEATURES = 15
 SHUFFLED, AT_MEAN = "shuffled", "set to its mean"
 LOST, MOVED = "ndcg@10 lost", "first 10 moved"
