@@ -55,8 +55,9 @@ def lorenz(amounts: NDArray[np.floating], points: int = 101) -> NDArray[np.float
     """
     cumulative = np.concatenate([[0], np.cumsum(np.sort(amounts))])
     shares = np.linspace(0, 1, points) * len(amounts)
-    curve = np.interp(shares, np.arange(len(cumulative)), cumulative / cumulative[-1])
-    return curve.astype(np.float64)
+    places = np.arange(len(cumulative))
+    curve: NDArray[np.float64] = np.interp(shares, places, cumulative / cumulative[-1])
+    return curve
 
 
 def popularity_bands(

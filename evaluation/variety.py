@@ -119,8 +119,8 @@ def miscalibration(history: Shares, shown: Shares, smoothed: float = SMOOTHED) -
     return np.where(np.bincount(users, minlength=history.shape[0]) > 0, divergence, np.nan)
 
 
-def row_sums(table: Shares | NDArray[Any]) -> Floats:
-    """(rows,) sum of each row."""
+def row_sums(table: Any) -> Floats:
+    """(rows,) sum of each row of a sparse or a dense table."""
     return np.asarray(table @ np.ones(table.shape[1])).astype(np.float64)
 
 

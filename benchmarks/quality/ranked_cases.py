@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from benchmarks.quality.cascade_lists import CascadeLists
 from dataset.cases import Cases
-from evaluation.metrics import Rows, ndcg
+from evaluation.metrics import ndcg
+from index.arrays import Rows
 from ranker.ranker import Scorer, reorder
 from serving.engine.engine import Engine
 

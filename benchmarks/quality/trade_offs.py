@@ -54,7 +54,12 @@ def trade_offs(
         taste = None if category is None else Taste.of(category, few.histories[case], rows)
         for (option, weight), chosen in shown.items():
             places = choose_diverse(
-                len(rows), SHOWN, vectors=of_rows, taste=taste, **{option: weight}
+                len(rows),
+                SHOWN,
+                strength=weight if option == DIVERSE else 0.0,
+                vectors=of_rows,
+                calibrated=weight if option == CALIBRATED else 0.0,
+                taste=taste,
             )
             chosen[case, : len(places)] = rows[places]
     return {

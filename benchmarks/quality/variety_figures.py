@@ -1,6 +1,6 @@
 """Variety and fairness of the compared systems: what varies, who is shown, who is served well."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -154,7 +154,7 @@ def _exposed(
         return {}
     groups, labels = np.arange(len(values)), values
     if name != POPULARITY:
-        order = np.argsort(-(np.ones(wanted.shape[0]) @ wanted), kind="stable")
+        order = np.argsort(-row_sums(wanted.T), kind="stable")
         groups = order[:MOST_VALUES]
         labels = [values[number] for number in groups.tolist()]
     measured = {WANTED: wanted} | {
@@ -174,12 +174,12 @@ def _exposed(
 
 def quality_by_group(
     config: BenchConfig, lists: Lists, cases: Cases, groupings: list[Grouping]
-) -> dict[str, Mapping[str, Any]]:
+) -> dict[str, dict[str, Any]]:
     """NDCG@10 of the systems by groups of users, and the largest gap of each system."""
     values = {name: ndcg(of, cases.targets, SHOWN, cases.gains) for name, of in lists.items()}
     means = partial(group_means, users=cases.user_rows, seed=config.seed)
     gaps = partial(largest_gap, users=cases.user_rows, seed=config.seed)
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for grouping in groupings:
         of_system = {name: means(of, grouping=grouping) for name, of in values.items()}
         gap = {name: gaps(of, grouping=grouping) for name, of in values.items()}
