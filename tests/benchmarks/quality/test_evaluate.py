@@ -34,6 +34,11 @@ def cases(shop, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def own(engine, shop, cases):
+    return cascade_lists(engine, shop, cases)
+
+
+@pytest.fixture(scope="module")
 def report(release, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports") / "shop"
     return benchmark(CONFIG, "shop", release, folder), folder
@@ -43,17 +48,15 @@ def rows(answer):
     return [int(item.item_id[1:]) for item in answer.items]
 
 
-def test_offline_lists_equal_the_served_lists(engine, shop, cases):
-    offline = cascade_lists(engine, shop, cases)
-
+def test_offline_lists_equal_the_served_lists(engine, own, shop, cases):
     wishes = Wishes(limit=engine.shortlist)
     for case, shopper in enumerate(case_shoppers(shop, cases)):
         now = cases.when(case)[0]
         answer = engine.recommend(shopper, wishes, now=now)
         request = Request(method=Method.RETRIEVE, shopper=shopper, wishes=wishes, now=now)
         ((_, retrieved),) = filter(None, engine.answers([request]))
-        assert offline.cascade[case].tolist() == rows(answer)
-        assert offline.shortlist[case].tolist() == rows(retrieved)
+        assert own.cascade[case].tolist() == rows(answer)
+        assert own.shortlist[case].tolist() == rows(retrieved)
 
 
 def test_the_report_holds_every_metric_of_every_system(report):
@@ -131,8 +134,7 @@ def test_every_feature_of_the_ranker_is_weighed(report, engine):
     assert importance["surrogate"]["depth"] == 4
 
 
-def test_cases_are_scored_as_they_are_served(engine, shop, cases):
-    own = cascade_lists(engine, shop, cases)
+def test_cases_are_scored_as_they_are_served(engine, own, cases):
     ranked = ranked_cases(engine, own, cases, 8, seed=0)
     answers = {int(user): answer for user, answer in zip(cases.user_rows, own.answers, strict=True)}
 
