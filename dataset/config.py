@@ -23,8 +23,10 @@ class DataConfig:
     """File, folder of parts or glob of the items, relative to the dataset; empty for `items.*`."""
     interactions: str = ""
     """File, folder of parts or glob of the interactions; empty for `interactions.*`."""
+    users: str = ""
+    """File, folder of parts or glob of the users; empty for `users.*`, which may be missing."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Our name of a column by the shop's name, in both tables: `{sku: item_id}`. The tables may
+    """Our name of a column by the shop's name, in all tables: `{sku: item_id}`. The tables may
     name a column differently: `{sku: item_id, product: item_id}`."""
     compute: Mapping[str, str] = field(default_factory=dict)
     """SQL expressions over the file's own columns, by the name of the column that gets the result:

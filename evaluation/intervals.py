@@ -46,13 +46,7 @@ def mean_interval(
     """
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
         raise ValueError(f"values must be (cases,), not empty and finite, got {values}")
-    count, of_user = _numbered(users, len(values))
-    sums, cases = np.bincount(of_user, values, count), np.bincount(of_user, minlength=count)
-    means = [
-        sums[rows].sum(axis=1) / cases[rows].sum(axis=1)
-        for rows in _resampled(count, resamples, seed)
-    ]
-    low, high = np.percentile(np.concatenate(means), PERCENTILES)
+    low, high = np.percentile(_means(values, users, seed, resamples), PERCENTILES)
     return Interval(value=float(values.mean()), low=float(low), high=float(high))
 
 
@@ -72,6 +66,31 @@ def difference_interval(
     if first.shape != second.shape:
         raise ValueError(f"second must have the shape {first.shape}, got {second.shape}")
     return mean_interval(first - second, users=users, seed=seed, resamples=resamples)
+
+
+def between_interval(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    *,
+    users: tuple[NDArray[np.int64], NDArray[np.int64]],
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """Mean of `first` minus the mean of `second`, of two groups of users, with its interval.
+
+    Args:
+        first: (cases,) values of one group.
+        second: (other cases,) values of another group.
+        users: Users of the cases of both groups; each group is resampled by itself.
+        seed: Seed of the resampling.
+        resamples: Number of resamples.
+    """
+    drawn = [
+        _means(values, of_cases, seed + number, resamples)
+        for number, (values, of_cases) in enumerate(zip((first, second), users, strict=True))
+    ]
+    low, high = np.percentile(drawn[0] - drawn[1], PERCENTILES)
+    return Interval(value=float(first.mean() - second.mean()), low=float(low), high=float(high))
 
 
 def ratio_interval(
@@ -139,6 +158,20 @@ def coverage_interval(
     share = np.concatenate(shares)
     low, high = np.clip(np.percentile(share, PERCENTILES) + value - share.mean(), 0, 1)
     return Interval(value=value, low=min(value, float(low)), high=max(value, float(high)))
+
+
+def _means(
+    values: NDArray[np.float64], users: Users, seed: int, resamples: int
+) -> NDArray[np.float64]:
+    """(resamples,) mean over the cases of the users of each resample."""
+    count, of_user = _numbered(users, len(values))
+    sums, cases = np.bincount(of_user, values, count), np.bincount(of_user, minlength=count)
+    return np.concatenate(
+        [
+            sums[rows].sum(axis=1) / cases[rows].sum(axis=1)
+            for rows in _resampled(count, resamples, seed)
+        ]
+    )
 
 
 def _numbered(users: Users, cases: int) -> tuple[int, NDArray[np.int64]]:

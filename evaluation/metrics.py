@@ -152,7 +152,7 @@ def coverage(recommended: Rows, n_items: int, k: int) -> float:
     return float((shown >= 0).sum() / n_items)
 
 
-def novelty(recommended: Rows, popularity: Rows, k: int) -> NDArray[np.float64]:
+def novelty(recommended: Rows, popularity: NDArray[np.number], k: int) -> NDArray[np.float64]:
     """novelty@k: mean surprise of the first k items (Vargas & Castells, RecSys 2011).
 
     Args:

@@ -28,7 +28,7 @@ from lineage.releases import (
     read_record,
     release_ids,
 )
-from lineage.stages import served_as
+from lineage.stages import served_as, stage_named
 
 PARTIAL, RETIRED = ".partial", ".retired"
 READ_ONLY = 0o444
@@ -145,7 +145,9 @@ def _fill(
     """Link or copy every stage's files; return their checksums by path."""
     files: dict[str, str] = {}
     for stage, manifest in manifests.items():
-        wanted = {} if stage in bare else dict(manifest.files)
+        private = stage_named(stage).private
+        named = {} if stage in bare else manifest.files
+        wanted = {name: of for name, of in named.items() if not name.startswith(private)}
         place = served_as(stage)
         for name in (*wanted, MANIFEST):
             target = partial / place / name

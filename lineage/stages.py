@@ -62,6 +62,8 @@ class Stage:
     """Paths of the input stages."""
     writes: tuple[str, ...]
     """Names of the main files."""
+    private: tuple[str, ...] = ()
+    """Beginnings of the names of files that no release gets."""
     served: bool = True
     """Whether a server reads more than the stage's manifest."""
     format: int = FORMAT
@@ -80,8 +82,9 @@ EVALUATED: Mapping[str, Stage] = {
             target="data",
             needs=(),
             writes=("items.npy", "times.npy", "texts.utf8.npy"),
-            format=12,  # 11 has no searches; 10 has actions of the training split alone
+            format=13,  # 12 has no columns of users; 11 no searches; 10 actions of training alone
             reads_from=10,
+            private=("users/",),
         ),
         Stage(
             path=TRIAL_TOWERS,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.arrays import StringColumn
-from profiles.bands import Bands
+from evaluation.bands import Bands
 from profiles.title_words import TitleWords
 
 SMOOTHING = 10.0

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from dataset.arrays import StringColumn
 from dataset.postings import KeywordPostings, OrderedPostings, load_postings
+from evaluation.bands import Bands
 from profiles.attribute_values import AttributeValues
-from profiles.bands import Bands
 from profiles.title_words import TitleWords
 
 TITLE_WORD = "title word"

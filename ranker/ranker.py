@@ -1,7 +1,7 @@
 """Scores candidates for shoppers; validation and serving call the same function."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from ranker.late.model import LateRanker
 from ranker.search import Search, Searches
 
 KIND, WEIGHTS = "ranker.json", "model.safetensors"
+Scorer = Callable[[Sequence[NDArray[np.float32]]], list[NDArray[np.float32]]]
+"""Maps the features (candidates, features) of each shopper to logits (candidates,)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,40 +76,51 @@ class Ranker:
         logits: list[NDArray[np.float32]] = []
         for start in range(0, len(histories), batch_size or 1):
             batch = slice(start, start + batch_size)
-            logits += self._score_batch(
+            score = self.scorer(
                 histories[batch],
                 candidates[batch],
                 shortlist_scores[batch],
-                features[batch],
-                None if searches is None else searches[batch],
+                searches=None if searches is None else searches[batch],
             )
+            logits += score(features[batch])
         return logits
 
-    def _score_batch(
+    def scorer(
         self,
         histories: Sequence[NDArray[np.int32]],
         candidates: Sequence[NDArray[np.int32]],
         shortlist_scores: Sequence[NDArray[np.float32]],
-        features: Sequence[NDArray[np.float32]],
-        searches: Searches,
-    ) -> list[NDArray[np.float32]]:
-        """Score one batch; shorter lists are padded with their last candidate, then cut."""
+        *,
+        searches: Searches = None,
+    ) -> Scorer:
+        """Function that scores one batch by its features; it has read everything else.
+
+        Shorter lists are padded with their last candidate, then cut.
+        """
         lengths = [len(rows) for rows in candidates]
         table = np.minimum(np.arange(max(lengths)), np.array(lengths)[:, None] - 1)
         padded = list(enumerate(table))
         scores = np.stack([shortlist_scores[shopper][places] for shopper, places in padded])
-        columns = np.concatenate([features[shopper][places] for shopper, places in padded])
         device = self.model.head.weight.device
-        with torch.inference_mode():
-            logits = self.model(
-                self._read(
-                    histories, [candidates[shopper][places] for shopper, places in padded], searches
-                ).to(device),
-                torch.from_numpy(np.asarray(scores.ravel(), np.float32)).to(device),
-                torch.from_numpy(np.asarray(columns, np.float32)).to(device),
-            )
-        scored: NDArray[np.float32] = logits.float().cpu().numpy().reshape(table.shape)
-        return [row[:length] for row, length in zip(scored, lengths, strict=True)]
+        read = self._read(
+            histories, [candidates[shopper][places] for shopper, places in padded], searches
+        ).to(device)
+        recalled = torch.from_numpy(np.asarray(scores.ravel(), np.float32)).to(device)
+        model, encoded = self.model, read
+        if isinstance(model, AttentionRanker):
+            with torch.inference_mode():
+                encoded = model.encoded(read)
+        by_features = model.scored if isinstance(model, AttentionRanker) else model
+
+        def score(features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+            columns = np.concatenate([features[shopper][places] for shopper, places in padded])
+            with torch.inference_mode():
+                given = torch.from_numpy(np.asarray(columns, np.float32)).to(device)
+                logits = by_features(encoded, recalled, given)
+            scored: NDArray[np.float32] = logits.float().cpu().numpy().reshape(table.shape)
+            return [row[:length] for row, length in zip(scored, lengths, strict=True)]
+
+        return score
 
     def _read(
         self,

@@ -9,16 +9,21 @@ from typing import Any
 import numpy as np
 
 from benchmarks.command import machine
-from benchmarks.quality.cascade_lists import LISTED, cascade_lists
+from benchmarks.quality.cascade_lists import LISTED, CascadeLists, cascade_lists
 from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.figures import by_length, decomposition, examples, paired, ratios, slices
+from benchmarks.quality.groups_of_users import groupings
+from benchmarks.quality.importance import importance
 from benchmarks.quality.probability_figures import calibration, ranked_by_rule
+from benchmarks.quality.ranked_cases import ranked_cases
 from benchmarks.quality.repeated import by_repeat, come_back
 from benchmarks.quality.saved_lists import LISTS, USERS
 from benchmarks.quality.search_peers import search_peers
-from benchmarks.quality.systems import TRAININGS, baselines, boosted, cases_of, peers
+from benchmarks.quality.systems import TRAININGS, Lists, baselines, boosted, cases_of, peers
 from benchmarks.quality.timed_peers import buy_again, timed_peers
+from benchmarks.quality.trade_offs import trade_offs
 from benchmarks.quality.unmeasured import NO_CASES, NO_TREES, stage_notes
+from benchmarks.quality.variety_figures import POPULARITY, category_of, quality_by_group, variety
 from benchmarks.report.report import Report, write_report
 from dataset.arrays import Dataset, load_dataset
 from dataset.cases import Cases
@@ -27,6 +32,7 @@ from lineage.cli import finished_config
 from lineage.manifest import checksum, read_manifest
 from lineage.open_release import open_evaluated
 from lineage.stages import CASCADE, DATA, TOWERS
+from profiles.attribute_values import AttributeValues
 from serving.engine.engine import Engine, EngineConfig
 from towers.config import TowersConfig
 
@@ -92,6 +98,7 @@ def _scored(
             systems["buy again"] = buy_again(data, cases, LISTED)
         notes.append(str(chosen))
     engine = Engine.load(root, EngineConfig())
+    category = category_of(engine.cascade.profiles.attributes, config.category)
     own = cascade_lists(engine, data, cases)
     trees = boosted(config, root, engine, data, own=own, cases=cases)
     systems |= {
@@ -101,7 +108,7 @@ def _scored(
         "cascade": own.cascade[:, :LISTED],
     }
     logger.info("median ms a request: %s", {k: round(v, 1) for k, v in own.milliseconds.items()})
-    return replace(
+    report = replace(
         report,
         notes=(*notes, *([] if trees is not None else [NO_TREES])),
         systems={
@@ -127,6 +134,57 @@ def _scored(
         },
         examples=examples(config, data, cases, own),
     )
+    ranked = ranked_cases(engine, own, cases, config.explained, config.seed)
+    return replace(
+        report,
+        variety=_variety(
+            config,
+            engine,
+            data,
+            systems,
+            own=own,
+            cases=cases,
+            folder=root / DATA,
+            peer=report.best("ndcg@10", peers=True),
+            category=category,
+        ),
+        importance={} if ranked is None else importance(ranked, config.seed),
+    )
+
+
+def _variety(
+    config: BenchConfig,
+    engine: Engine,
+    data: Dataset,
+    systems: Lists,
+    *,
+    own: CascadeLists,
+    cases: Cases,
+    folder: Path,
+    peer: str | None,
+    category: AttributeValues | None,
+) -> dict[str, Any]:
+    """Figures of variety and fairness, of the cascade, the shortlist and the best peer."""
+    shown = {name: systems[name] for name in ("cascade", "shortlist", peer) if name is not None}
+    lists = {name: of if of.ndim == 2 else of[0] for name, of in shown.items()}
+    vectors = engine.cascade.retriever.sources.index.vectors(
+        np.arange(len(data.item_ids), dtype=np.int32)
+    )
+    by_group = quality_by_group(config, lists, cases, groupings(folder, data, cases))
+    return {
+        **variety(
+            config,
+            data,
+            lists,
+            cases,
+            expected=systems[POPULARITY],
+            vectors=vectors,
+            attributes=engine.cascade.profiles.attributes,
+            category=category,
+        ),
+        "users": by_group,
+        "trade-offs": trade_offs(config, own.cascade, cases, vectors=vectors, category=category),
+    }
 
 
 def made_from(config: BenchConfig, dataset: str, root: Path) -> dict[str, Any]:

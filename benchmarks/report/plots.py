@@ -78,7 +78,7 @@ def bar_plot(title: str, figures: Mapping[str, Interval], own: Collection[str] =
         own: Labels of this engine's figures.
     """
     largest = max((figure["high"] for figure in figures.values()), default=0.0)
-    step = _round_step(largest)
+    step = round_step(largest)
     end = step * max(1, math.ceil(largest / step - 1e-9))
     bars = [
         Bar(
@@ -139,7 +139,7 @@ def speed_plot(title: str, figures: Mapping[str, tuple[float, float]], taken: st
         figures: Speed (above 0) and quality (in [0, 1]) by label.
         taken: Label of the point that is marked.
     """
-    end = TICKS * _round_step(max(speed for speed, _ in figures.values()))
+    end = TICKS * round_step(max(speed for speed, _ in figures.values()))
     qualities = [quality for _, quality in figures.values()]
     low = math.floor(20 * min(qualities)) / 20
     high = max(math.ceil(20 * max(qualities)) / 20, low + 0.05)
@@ -168,7 +168,7 @@ def _percent(value: float, end: float) -> float:
     return round(100 * value / end, 2)
 
 
-def _round_step(largest: float) -> float:
+def round_step(largest: float) -> float:
     """Smallest step of 1, 2 or 5 × a power of ten of which `TICKS` reach the largest value."""
     if largest <= 0:
         return 1.0

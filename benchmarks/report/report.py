@@ -9,6 +9,7 @@ from typing import Any, Literal
 from benchmarks.report.plots import Plot, bar_plot
 from benchmarks.report.reliability import OF_ITEMS, picture
 from benchmarks.report.templates import environment
+from benchmarks.report.variety import importance_parts, variety_parts
 from evaluation.intervals import RESAMPLES, Interval
 from evaluation.metrics import Rows
 from evaluation.summary import METRICS
@@ -93,6 +94,10 @@ class Report:
     """NDCG@10 of the headline divided by that of peers ("cascade / item-knn, time decay")."""
     slices: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
     """recall@100 of every system, by kind of target or user."""
+    variety: Mapping[str, Any] = field(default_factory=dict)
+    """Figures of `variety_figures` and `trade_offs`."""
+    importance: Mapping[str, Any] = field(default_factory=dict)
+    """Figures of `importance`; empty if the ranker orders nothing."""
     examples: Sequence[Example] = ()
     made_from: Mapping[str, Any] = field(default_factory=dict)
     """Release, options and saved lists; equal ones give equal figures."""
@@ -193,6 +198,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "paired",
         "ratios",
         "slices",
+        "variety",
+        "importance",
         "made_from",
     )
     content = {name: getattr(report, name) for name in (*always, *optional)}
@@ -214,6 +221,8 @@ def render(report: Report) -> str:
         else None,
         reliability=picture(OF_ITEMS, report.calibration, inline=True),
         longest=max(report.seconds.values(), default=0) or 1,
+        **variety_parts(report.variety),
+        **importance_parts(report.importance),
     )
 
 

@@ -41,6 +41,7 @@ from dataset.prepare.split import Splitted, assign_split, cut_times
 from dataset.prepare.tables.blank_rows import RULE as BLANK_ROWS
 from dataset.prepare.text_lengths import cut_table
 from dataset.prepare.unknown_ids import unknown_ids
+from dataset.prepare.users import save_users
 from dataset.prepare.validation import InputError, Table, first_rows, reading
 from dataset.prepare.without_user import TABLE as BASKETS
 from dataset.prepare.without_user import (
@@ -64,6 +65,8 @@ MAY_BE_ALL = (ERASED, BLANK_ROWS)
 """Rules that may leave no interactions: then the shop has none"""
 WITHOUT_USER = "without user"
 """Fact of the stage: baskets without a user, and their interactions by split."""
+USER_COLUMNS = "user columns"
+"""Fact of the stage: kind of every column of the users, by name."""
 OPEN = PrivacyFiles()
 """No user is erased, and users are stored under their ids"""
 
@@ -86,6 +89,7 @@ def build(
             the short string columns.
         `attributes/`: the postings of the columns that filters can use.
         `fields.*.npy`: texts and attributes of each item as JSON.
+        `users/`: the columns of users, if the source has a table of them.
         `cleaning.json`: the rows that each rule dropped.
 
     Returns:
@@ -110,7 +114,7 @@ def build(
             items, users, events = collected(cleaned.items, splitted.interactions)
         of_tables = {
             (table.path, note): note
-            for table in (kept, tables.interactions)
+            for table in replace(tables, items=kept).tables
             for note in table.findings.notes
         }
         for path, note in of_tables:  # one file may be both tables
@@ -143,6 +147,11 @@ def build(
         attributes.write_parquet(partial / "attributes.parquet")
         kinds = save_attributes(partial, attributes)
         save_fields(partial, items)
+        if tables.users is not None:
+            table = privacy.of_users(tables.users.frame.collect())
+            facts[USER_COLUMNS], said = save_users(partial, users, table)
+            notes.append(said)
+            logger.info("%s: %s", tables.users.path, said)
         report = [dropped.plain() for dropped in cleaned.report]
         (partial / "cleaning.json").write_text(json.dumps(report, indent=1))
         facts.update(_facts(items, users, events, cleaned.report), attributes=kinds, cut_texts=cut)

@@ -40,6 +40,7 @@ from dataset.prepare.search_columns import search_columns
 from dataset.prepare.sources import Source
 from dataset.prepare.time_zones import note_on_zones
 from dataset.prepare.timestamps import is_time
+from dataset.prepare.users import canonical_users
 from dataset.prepare.validation import (
     Rule,
     Table,
@@ -81,7 +82,7 @@ def canonical(
         actions: Weights of the configuration; `merge` takes values from sales, not from refunds.
 
     Returns:
-        Items with all columns that can be used. Interactions with `user_id` (null only in rows
+        Items and users with their usable columns. Interactions with `user_id` (null only in rows
         with a basket), `item_id` and the optional columns they had: `order` (int), `time` (Unix
         microseconds), `basket` (text, null for none), `action` (text, empty for none), `split`
         (`train`, `valid`, `test`), `search` (text, empty for none), `relevance` (at least 0). Notes
@@ -91,7 +92,7 @@ def canonical(
         InputError: rules are broken; names all of them.
     """
     found = examined(source, earliest=earliest, now=now, duplicates=duplicates, actions=actions)
-    require_unbroken(found.items, found.interactions, lines=found.lines)
+    require_unbroken(*found.tables, lines=found.lines)
     return found
 
 
@@ -111,6 +112,7 @@ def examined(
         interactions=checked(
             source.interactions, lambda events: _checked_interactions(events, earliest, now)
         ),
+        users=None if source.users is None else checked(source.users, canonical_users),
     )
     return _with_lines(found, source)
 
@@ -124,7 +126,7 @@ def _with_lines(found: Source, source: Source) -> Source:
         found: The checked tables.
         source: The tables with all columns of the files.
     """
-    tables = (source.items, source.interactions)
+    tables = source.tables
     dropping = drop_line([rule for table in tables for rule in table.findings.drops], found.drop)
     lines, line = ((dropping,) if dropping else ()), mapping_line(*tables)
     if not line:
@@ -132,8 +134,8 @@ def _with_lines(found: Source, source: Source) -> Source:
     if any(table.findings.broken for table in tables):
         said = f"to map all columns that are probably meant, write in data.yaml: {line}"
         return replace(found, lines=(*lines, said))
-    guesses = {**tables[0].findings.guesses, **tables[1].findings.guesses}
-    tables[1].findings.notes.append(note_on(guesses, line))
+    guesses = {name: ours for table in tables for name, ours in table.findings.guesses.items()}
+    source.interactions.findings.notes.append(note_on(guesses, line))
     return found
 
 

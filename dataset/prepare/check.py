@@ -116,7 +116,7 @@ def check_source(dataset: str, cache: Path, config: DataConfig) -> CheckReport:
     tables = examined(
         source, earliest=config.earliest, duplicates=config.duplicates, actions=config.actions
     )
-    found = (tables.items.findings, tables.interactions.findings)
+    found = [table.findings for table in tables.tables]
     of_tables = list(dict.fromkeys(message for each in found for message in each.broken))
     report = CheckReport(
         dataset=dataset,
@@ -139,10 +139,20 @@ def check_source(dataset: str, cache: Path, config: DataConfig) -> CheckReport:
 def _tables(source: Source, canonical: Source, config: DataConfig) -> dict[str, TableReport]:
     items = source.items
     uses = _item_uses(canonical.items, config) if not items.findings.broken else {}
-    return {
+    found = {
         "items": _table(items, uses),
         "interactions": _table(source.interactions, USES),
     }
+    if source.users is not None and canonical.users is not None:
+        known = {} if source.users.findings.broken else _user_uses(canonical.users)
+        found["users"] = _table(source.users, known)
+    return found
+
+
+def _user_uses(users: Table) -> dict[str, str]:
+    """What each usable column of the users is used for, by its name."""
+    kinds = {name: kind_of(kind) for name, kind in read_schema(users).items()}
+    return {name: "user" if name == USER else f"group ({kind})" for name, kind in kinds.items()}
 
 
 def _item_uses(items: Table, config: DataConfig) -> dict[str, str]:
@@ -220,7 +230,8 @@ def _figures(
     names = sorted({*of_users, *without})
     weights = relative_weights(set(names), config.actions)
     tables.interactions.findings.notes.extend(doubts_about_actions(names, config.actions))
-    warnings = [note for table in (kept, tables.interactions) for note in table.findings.notes]
+    of_tables = replace(tables, items=kept).tables
+    warnings = [note for table in of_tables for note in table.findings.notes]
     columns = kept.frame.collect_schema().names()
     of_options = notes_on_options(tables, columns, events_of_users, splitted, config)
     warnings += [*splitted.notes, *of_options]

@@ -24,6 +24,7 @@ from lineage.yaml_lines import option_line
 
 OF_ITEMS = (ITEM, TITLE, PRICE, BRAND, CATEGORY, DESCRIPTION)
 OF_EVENTS = (ITEM, USER, TIMESTAMP, BASKET, ACTION, ORDER)
+OF_USERS = (USER,)
 SAMPLE = 1_000
 """First rows whose values must fit a guess"""
 MOSTLY = 0.9

@@ -40,6 +40,27 @@ class PrivacyFiles:
         files = {"erased": self.erased, "user_key": self.user_key}
         return {name: checksum(path) for name, path in files.items() if path is not None}
 
+    def of_users(self, users: pl.DataFrame) -> pl.DataFrame:
+        """A table of users under their names, without those who were ever erased.
+
+        It has no times, so nothing of it is known to be newer than an erasure.
+
+        Args:
+            users: Canonical columns of users.
+
+        Raises:
+            ArtifactError: as `apply`.
+        """
+        keys, ids = KeyFile(self.user_key), users[USER]
+        for user in ids:
+            keys.names.require(user)
+        names = pl.Series(USER, [keys.names.prolonged(user) for user in ids], pl.String)
+        renamed = users.with_columns(names)
+        if self.erased is not None:
+            until = _until(ids, ErasedUsers(self.erased, keys))
+            renamed = renamed.filter(pl.Series([at is None for at in until], dtype=pl.Boolean))
+        return renamed.unique(USER, keep="last", maintain_order=True)
+
     def apply(self, interactions: pl.LazyFrame) -> tuple[pl.LazyFrame, tuple[Dropped, ...]]:
         """Interactions without those of erased users, under the names of their users.
 

@@ -81,7 +81,7 @@ def applied(
         frame: Columns as the file names them.
         rules: Drop rules and computed columns.
         path: Names the file in errors.
-        table: `items` or `interactions`.
+        table: `items`, `interactions` or `users`.
 
     Returns:
         The rows that are left, and the number that each rule dropped. Reads the columns once for
@@ -163,7 +163,7 @@ def _order(missing: _Missing) -> tuple[int, int]:
 
 def _of_other(rule: Expression, table: str) -> bool:
     """Whether it is a constant that only interactions can have."""
-    return table == "items" and rule.name in OF_INTERACTIONS and not rule.columns
+    return table != "interactions" and rule.name in OF_INTERACTIONS and not rule.columns
 
 
 def _dropped(

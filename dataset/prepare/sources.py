@@ -10,7 +10,7 @@ import polars as pl
 from dataset.config import DataConfig
 from dataset.item_text import is_key
 from dataset.paths import CACHE, ML_100K
-from dataset.prepare.column_guesses import OF_EVENTS, OF_ITEMS, guessed
+from dataset.prepare.column_guesses import OF_EVENTS, OF_ITEMS, OF_USERS, guessed
 from dataset.prepare.column_names import mapped, mapped_twice
 from dataset.prepare.download import ML_100K_FILES, fetch
 from dataset.prepare.no_interactions import absent
@@ -32,12 +32,12 @@ from dataset.prepare.tables.text_types import typed
 from dataset.prepare.validation import Findings, InputError, Table, read_schema, reading
 from lineage.manifest import checksum
 
-ITEMS, INTERACTIONS = "items", "interactions"
+ITEMS, INTERACTIONS, USERS = "items", "interactions", "users"
 AS_TEXT = (ITEM, USER, BASKET, TITLE, ACTION, SPLIT)
 """Columns that stay text in CSV, so that `0012` and `1.10` stay ids"""
 DEFAULT = DataConfig()
 OF_FILES = (
-    *("items", "interactions", "columns", "compute", "drop", "ignore", "delimiter"),
+    *("items", "interactions", "users", "columns", "compute", "drop", "ignore", "delimiter"),
     "earliest",
 )
 """Options of a shop's files"""
@@ -45,7 +45,7 @@ OF_FILES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Tables of items and interactions, neither checked nor read yet."""
+    """Tables of items, interactions and maybe users, neither checked nor read yet."""
 
     items: Table
     interactions: Table
@@ -60,10 +60,19 @@ class Source:
     lines: tuple[str, ...] = ()
     """Remedies of all broken rules together: lines of data.yaml that leave rows out or map columns.
     """
+    users: Table | None = None
+    """Columns of users; None without such a table."""
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All tables."""
+        users = () if self.users is None else (self.users,)
+        return (self.items, self.interactions, *users)
 
     def checksums(self) -> dict[str, str]:
         """SHA-256 of each file, by its path in the folder of the dataset."""
-        files = relative_names((*self.items.files, *self.interactions.files), self.root)
+        parts = [part for table in self.tables for part in table.files]
+        files = relative_names(parts, self.root)
         return {name: checksum(path) for name, path in files.items()}
 
 
@@ -116,6 +125,12 @@ def shop_folder(folder: Path, config: DataConfig = DEFAULT) -> Source:
                 tables[name] = with_entry_ids(tables[name])
         except InputError as error:
             problems.append(str(error))
+    if config.users or has_table(folder, USERS):
+        try:
+            files = table_files(folder, USERS, config.users)
+            tables[USERS] = opened_table(files, config, rules=rules, table=USERS)
+        except InputError as error:
+            problems.append(str(error))
     if not problems:
         problems += not_applied(rules, {table.path: table.own for table in tables.values()})
         problems += _not_mapped(config.columns, tables)
@@ -125,7 +140,13 @@ def shop_folder(folder: Path, config: DataConfig = DEFAULT) -> Source:
     items, interactions = tables[ITEMS], tables[INTERACTIONS]
     shared = items.files == interactions.files
     items, interactions = replace(items, shared=shared), replace(interactions, shared=shared)
-    return Source(items=items, interactions=interactions, root=folder, drop=config.drop)
+    return Source(
+        items=items,
+        interactions=interactions,
+        root=folder,
+        drop=config.drop,
+        users=tables.get(USERS),
+    )
 
 
 def opened_table(
@@ -137,7 +158,7 @@ def opened_table(
         files: The files.
         config: How the columns are named, and which are ignored.
         rules: Drop rules and computed columns.
-        table: `items` or `interactions`.
+        table: `items`, `interactions` or `users`.
 
     Raises:
         InputError: their content is not what their names say, or a rule does not fit it.
@@ -168,7 +189,7 @@ def opened_table(
         places=places.of,
         findings=Findings(dropped=[*blank, *dropped], notes=_named_twice(before, files)),
     )
-    wanted = OF_ITEMS if table == ITEMS else OF_EVENTS
+    wanted = {ITEMS: OF_ITEMS, USERS: OF_USERS}.get(table, OF_EVENTS)
     opened.findings.guesses.update(guessed(opened, wanted))
     return opened
 
@@ -229,6 +250,7 @@ def _not_mapped(columns: Mapping[str, str], tables: Mapping[str, Table]) -> list
 def ml_100k(folder: Path) -> Source:
     """Open MovieLens 100K (GroupLens) as RecBole ships it: every rating is an interaction."""
     items, interactions = folder / "ml-100k.item", folder / "ml-100k.inter"
+    users = folder / "ml-100k.user"
     return Source(
         items=Table(
             frame=_scan_atomic(items).select(
@@ -246,6 +268,13 @@ def ml_100k(folder: Path) -> Source:
             ),
             path=interactions,
             files=(interactions,),
+        ),
+        users=Table(
+            frame=_scan_atomic(users).select(
+                USER, pl.col("age").cast(pl.Int32, strict=False), "gender", "occupation"
+            ),
+            path=users,
+            files=(users,),
         ),
         root=folder,
         earliest="1997-01-01",

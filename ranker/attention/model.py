@@ -11,6 +11,8 @@ network", KDD 2018, for attention from the candidate to the history; MacAvaney e
 for precomputed documents.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,6 +28,21 @@ MASKED_LOGIT = -1e4
 and the features alone decide"""
 PAIR = 32
 """Width of the representation of a candidate and a history item"""
+
+
+class Encoded(NamedTuple):
+    """Shoppers and candidates, before the features."""
+
+    shopper: Tensor
+    """(shoppers, length, width) states of the history items"""
+    candidates: Tensor
+    """(shoppers, candidates, width) states of the items alone"""
+    added: Tensor
+    """(shoppers, candidates, width) what their pairs with the history add"""
+    pairs: Tensor
+    """(shoppers, candidates, length, pair)"""
+    known: Tensor
+    """(shoppers, length) bool: false for padding"""
 
 
 class AttentionRanker(Corrector):
@@ -87,8 +104,11 @@ class AttentionRanker(Corrector):
         Returns:
             (shoppers × candidates,) logits, float32.
         """
-        standardised = self.standardised(features)
-        dtype, length = standardised.dtype, batch.history.shape[1]
+        return self.scored(self.encoded(batch), shortlist_scores, features)
+
+    def encoded(self, batch: AttentionBatch) -> Encoded:
+        """What does not depend on the features: the history, the candidates and their pairs."""
+        dtype, length = self.head.weight.dtype, batch.history.shape[1]
         tokens = self.into(batch.history.to(dtype)) + self.ages.weight[:length]
         pairs = self.pairs(batch.matches.to(dtype))
         if self.search is not None and batch.searched is not None:
@@ -96,12 +116,21 @@ class AttentionRanker(Corrector):
             tokens = tokens + first[..., None] * self.search
             pairs = pairs + first[:, None, :, None] * self.search_pair
         read = self.reader(self.dropout(tokens), src_key_padding_mask=~batch.known)
-        shopper = self.read(read).masked_fill(~batch.known.unsqueeze(-1), 0.0)
-        states = self.into(batch.candidates.to(dtype))
+        return Encoded(
+            shopper=self.read(read).masked_fill(~batch.known.unsqueeze(-1), 0.0),
+            candidates=self.into(batch.candidates.to(dtype)),
+            added=self.of_pairs(self.pairs.added_up(pairs, batch.known)),
+            pairs=pairs,
+            known=batch.known,
+        )
+
+    def scored(self, encoded: Encoded, shortlist_scores: Tensor, features: Tensor) -> Tensor:
+        """Score candidates that are encoded; arguments and result as of `forward`."""
+        standardised, states = self.standardised(features), encoded.candidates
         states = states + self.feature_encoder(standardised).view_as(states)
-        states = self.dropout(states + self.of_pairs(self.pairs.added_up(pairs, batch.known)))
+        states = self.dropout(states + encoded.added)
         for layer in self.layers:
-            states = layer(states, shopper, batch.known, pairs)
+            states = layer(states, encoded.shopper, encoded.known, encoded.pairs)
         return self.corrected(self.last(states), shortlist_scores, standardised)
 
 

@@ -1,7 +1,7 @@
 """Rules of requests, ids and items."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from dataset.attribute_kind import Kind
@@ -108,19 +108,34 @@ def check_answerable(request: Request, live: str | None, limits: Limits) -> None
         raise OtherReleaseError(release, live)
 
 
-def check_diversity(diversity: Diversity, kinds: Mapping[str, Kind]) -> None:
+def check_diversity(
+    diversity: Diversity, kinds: Mapping[str, Kind], described: Sequence[str]
+) -> None:
     """Refuse a diversity that breaks a rule.
 
     Args:
         diversity: Diversity of the request.
         kinds: Kinds of the items' attributes, by name.
+        described: Attributes that profiles describe.
 
     Raises:
         InvalidRequestError: names the field, the rule and the value.
     """
-    if not 0 <= diversity.strength <= 1:
+    for field, value in (("strength", diversity.strength), ("calibrated", diversity.calibrated)):
+        if not 0 <= value <= 1:
+            raise InvalidRequestError(f"{field} of diversity must be within 0 and 1, got {value}")
+    if diversity.strength and diversity.calibrated:
         raise InvalidRequestError(
-            f"strength of diversity must be within 0 and 1, got {diversity.strength}"
+            "calibrated of diversity must not come with a strength, "
+            f"got {diversity.calibrated} and {diversity.strength}"
+        )
+    name = diversity.calibrated_by
+    if name and not diversity.calibrated:
+        raise InvalidRequestError(f"calibrated_by must come with calibrated, got {name!r} alone")
+    if diversity.calibrated and (not described or (name and name not in described)):
+        raise InvalidRequestError(
+            "calibrated_by of diversity must be an attribute of profiles "
+            f"({', '.join(described) or 'none'}), got {name!r}"
         )
     for name, items in diversity.at_most.items():
         if kinds.get(name) != "keyword":

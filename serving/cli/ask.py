@@ -21,6 +21,8 @@ OF_SHOPPERS = (
     "search",
     "strength",
     "at_most",
+    "calibrated",
+    "calibrated_by",
     "explain",
     "explain_texts",
     "min_probability",
@@ -73,7 +75,12 @@ def _answer(
     wishes = Wishes(
         filters=filters,
         exclude=exclude,
-        diversity=Diversity(strength=options.strength, at_most=options.at_most),
+        diversity=Diversity(
+            strength=options.strength,
+            at_most=options.at_most,
+            calibrated=options.calibrated,
+            calibrated_by=options.calibrated_by,
+        ),
         explain=options.explain,
         explain_texts=options.explain_texts,
         min_probability=options.min_probability,
@@ -146,6 +153,18 @@ def ask_parser() -> OptionParser:
         type=dict[str, int],
         default={},
         help='how many items may share a value, by keyword attribute: `{"brand": 2}`',
+    )
+    parser.add_argument(
+        "--calibrated",
+        type=float,
+        default=0.0,
+        help="how much the shares of values should be those of the history, 0 to 1; instead of a "
+        "strength",
+    )
+    parser.add_argument(
+        "--calibrated_by",
+        default="",
+        help="attribute of these values: `category`; by default the first of a profile's",
     )
     parser.add_argument(
         "--explain",

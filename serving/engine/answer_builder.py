@@ -12,6 +12,7 @@ from index.arrays import Rows
 from index.live_index import LiveIndex
 from index.ranked_list import RankedList
 from retrieval.diversity import diversify
+from retrieval.taste import Taste
 from serving.api.request import Method
 from serving.engine.cascade import Cascade
 from serving.engine.explain_history import contributions, rows_to_remove
@@ -70,7 +71,9 @@ class AnswerBuilder:
             places = np.flatnonzero(likely)
         if wishes.diversity:
             rows, attributes = ranked_list.rows[places], self.cascade.attributes
-            places = places[diversify(rows, limit, wishes.diversity, index, attributes)]
+            taste = self._taste(resolved, rows)
+            wished = wishes.diversity
+            places = places[diversify(rows, limit, wished, index, attributes, taste=taste)]
         places = places[:limit]
         chosen = ranked_list.take(places)
         probabilities = self._probabilities(resolved, chosen).tolist()
@@ -136,6 +139,20 @@ class AnswerBuilder:
         answer = yield from self(resolved, nothing, stage_times, started)
         target = target_of(request.labelling, self.cascade)
         return replace(answer, predictions=predicted, target=target.name)
+
+    def _taste(self, resolved: ResolvedRequest, rows: Rows) -> Taste | None:
+        """Values of the attribute that a request is calibrated by; None if it is not."""
+        diversity, profiler = resolved.request.wishes.diversity, Profiler(cascade=self.cascade)
+        if not diversity.calibrated:
+            return None
+        attributes = {one.name: one for one in self.cascade.profiles.attributes}
+        attribute = attributes[diversity.calibrated_by or next(iter(attributes))]
+        return Taste.of(
+            attribute,
+            resolved.shopper.history,
+            rows,
+            lambda row: profiler.added(attribute, row),
+        )
 
     def _probabilities(
         self, resolved: ResolvedRequest, ranked_list: RankedList

@@ -99,7 +99,7 @@ class Profiler:
         words = tables.words.telling(titles, weights[members], WORDS)
         if not words:
             value = tables.telling_value(
-                rows[members].astype(np.int32), weights[members], self._added
+                rows[members].astype(np.int32), weights[members], self.added
             )
             words = () if value is None else (value,)
         return Interest(
@@ -117,7 +117,7 @@ class Profiler:
     def _preference(self, place: int, shopped: Shopped, weights: NDArray[np.float64]) -> Preference:
         tables = self.cascade.profiles
         attribute = tables.attributes[place]
-        found = tables.evidence(place, shopped, self._added)
+        found = tables.evidence(place, shopped, self.added)
         probabilities, learnt = tables.probabilities(place, found)
         best = np.argsort(-probabilities, kind="stable")[:VALUES]
         shares = self._shares(attribute, shopped, weights)
@@ -137,14 +137,12 @@ class Profiler:
         self, attribute: AttributeValues, shopped: Shopped, weights: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """(values,): share of the history with each value, among items that have any."""
-        places, numbers = attribute.of_rows(
-            shopped.history, lambda row: self._added(attribute, row)
-        )
+        places, numbers = attribute.of_rows(shopped.history, lambda row: self.added(attribute, row))
         having = float(weights[np.unique(places)].sum())
         counted = np.bincount(numbers, weights[places], minlength=len(attribute.values))
         return counted / having if having else counted.astype(np.float64)
 
-    def _added(self, attribute: AttributeValues, row: int) -> list[int]:
+    def added(self, attribute: AttributeValues, row: int) -> list[int]:
         """Numbers of the values of an item that was added or changed."""
         attributes = self.cascade.attributes
         values = attributes.added[row - attributes.items].get(attribute.name, ())

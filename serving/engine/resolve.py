@@ -107,7 +107,8 @@ def resolve(request: Request, cascade: Cascade, limits: Limits) -> ResolvedReque
         return _resolve_inputs(request, cascade, limits)
     check_request(request, limits)
     check_min_probability(request, cascade.calibration)
-    check_diversity(request.wishes.diversity, attributes.kinds)
+    described = [attribute.name for attribute in cascade.profiles.attributes]
+    check_diversity(request.wishes.diversity, attributes.kinds, described)
     history, unknown, unknown_user = _history(request, catalogue)
     given, allowed, search, vector = None, None, "", None
     if request.method is Method.RANK:

@@ -57,14 +57,21 @@ class Diversity:
     """How much similarity to better-placed items counts against an item, 0 to 1."""
     at_most: Mapping[str, int] = field(default_factory=dict, hash=False)
     """How many items may share a value, by keyword attribute. Items without one are not limited."""
+    calibrated: float = 0.0
+    """How much the shares of values in the answer should be those of the history, 0 to 1; not
+    together with `strength`."""
+    calibrated_by: str = ""
+    """Attribute of the values, one of a profile's preferences; empty for the first of them."""
 
     def __post_init__(self) -> None:
         check("strength", self.strength, NUMBER)
         check_mapping("at_most", self.at_most, WHOLE_NUMBER)
+        check("calibrated", self.calibrated, NUMBER)
+        check("calibrated_by", self.calibrated_by, STRING)
         object.__setattr__(self, "at_most", dict(self.at_most))  # the caller keeps its own
 
     def __bool__(self) -> bool:
-        return bool(self.strength or self.at_most)
+        return bool(self.strength or self.at_most or self.calibrated or self.calibrated_by)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,13 @@ def diversity_message(diversity: Diversity) -> pb.Diversity:
     at_most = [
         built(pb.AtMost, attribute=name, items=items) for name, items in diversity.at_most.items()
     ]
-    return built(pb.Diversity, strength=diversity.strength, at_most=at_most)
+    return built(
+        pb.Diversity,
+        strength=diversity.strength,
+        at_most=at_most,
+        calibrated=diversity.calibrated,
+        calibrated_by=diversity.calibrated_by,
+    )
 
 
 def to_diversity(message: pb.Diversity) -> Diversity:
@@ -33,7 +39,12 @@ def to_diversity(message: pb.Diversity) -> Diversity:
                 f"attribute of diversity must occur once, got {one.attribute!r} twice"
             )
         at_most[one.attribute] = one.items
-    return Diversity(strength=message.strength, at_most=at_most)
+    return Diversity(
+        strength=message.strength,
+        at_most=at_most,
+        calibrated=message.calibrated,
+        calibrated_by=message.calibrated_by,
+    )
 
 
 def filters_message(filters: Filters) -> pb.Filters:

@@ -23,7 +23,7 @@ EVENTS = {
 def make_folder(tmp_path):
     """Writes a dataset to a folder; a column given as None is left out."""
 
-    def make(items=None, events=None, name="shop") -> Path:
+    def make(items=None, events=None, name="shop", users=None) -> Path:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         for file, base, changes in (("items", ITEMS, items), ("interactions", EVENTS, events)):
@@ -33,6 +33,8 @@ def make_folder(tmp_path):
                 columns = {**base, **(changes or {})}
                 table = pl.DataFrame({k: v for k, v in columns.items() if v is not None})
             table.write_parquet(folder / f"{file}.parquet")
+        if users is not None:
+            pl.DataFrame(users).write_parquet(folder / "users.parquet")
         return folder
 
     return make

@@ -7,7 +7,7 @@ import pytest
 
 from lineage import publishing
 from lineage.locking import changing
-from lineage.manifest import MismatchedArtifactError, read_manifest
+from lineage.manifest import MismatchedArtifactError, read_manifest, writing
 from lineage.publishing import add_release, go_live, retire
 from lineage.releases import live_id, read_record, release_folders, release_ids, verify_release
 
@@ -207,3 +207,25 @@ def test_a_failed_publication_leaves_nothing_behind(folder, root, monkeypatch):
 
 def full(*_, **__):
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_columns_of_users_are_not_published(folder, root):
+    data = root / "data"
+    with writing(data, stage="data", config={}, inputs={}) as (partial, _):
+        (partial / "users").mkdir()
+        (partial / "users" / "ages.npy").write_text("30")
+        (partial / "items.npy").write_text("1")
+    towers = read_manifest(root / "towers", "towers")
+    record = add_release(
+        folder,
+        root,
+        {"data": read_manifest(data, "data"), "towers": towers},
+        items=7,
+        recall=0.5,
+        bare=(),
+    )
+
+    assert "data/items.npy" in record.files
+    assert not any("users" in name for name in record.files)
+    assert not (folder / record.release_id / "data" / "users").exists()
+    verify_release(folder / record.release_id)

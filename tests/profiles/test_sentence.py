@@ -1,6 +1,6 @@
 import numpy as np
 
-from profiles.bands import Bands
+from evaluation.bands import Bands
 from profiles.sentence import Said, sentence
 
 

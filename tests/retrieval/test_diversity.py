@@ -1,11 +1,14 @@
-"""Diversity: the same choice as a plain greedy search."""
+"""Diversity and calibration: the same choice as a plain greedy search."""
 
 import time
 
 import numpy as np
 import pytest
 
+from evaluation.variety import item_shares, miscalibration, value_shares
+from profiles.attribute_values import AttributeValues
 from retrieval.diversity import Cap, choose_diverse
+from retrieval.taste import Taste
 
 
 def vectors_of(rng, items):
@@ -53,6 +56,72 @@ def test_the_choice_equals_a_plain_greedy_search(seed):
     assert found.tolist() == naive(items, wanted, strength, vectors, caps)
     for cap in caps:
         assert (cap.holders[:, found].sum(axis=1) <= cap.limit).all()
+
+
+def values_of(rng, items, values):
+    """An attribute of which items have none, one or two values."""
+    owned = [np.sort(rng.permutation(values)[: rng.integers(3)]) for _ in range(items)]
+    return AttributeValues(
+        name="category",
+        values=[f"c{value}" for value in range(values)],
+        offsets=np.cumsum([0, *map(len, owned)]),
+        numbers=np.concatenate([*owned, []]).astype(np.int32),
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_calibrated_choice_has_the_least_divergence_of_the_report(seed):
+    rng = np.random.default_rng(seed)
+    attribute = values_of(rng, 40, int(rng.integers(2, 8)))
+    of_items = item_shares(attribute.offsets, attribute.numbers, len(attribute.values))
+    history, rows = rng.integers(40, size=6), rng.permutation(40)[: rng.integers(1, 30)]
+    weight = float(rng.choice([0.2, 0.6, 1.0]))
+    taste = Taste.of(attribute, history, rows)
+    if taste is None:
+        return
+
+    found = choose_diverse(len(rows), 8, calibrated=weight, taste=taste).tolist()
+
+    had, chosen = value_shares([history], of_items), []
+    while len(chosen) < min(8, len(rows)):
+        left = [place for place in range(len(rows)) if place not in chosen]
+        gains = [
+            (1 - weight) * (1 - place / len(rows))
+            - weight * miscalibration(had, value_shares([rows[[*chosen, place]]], of_items))[0]
+            for place in left
+        ]
+        most = max(gains)
+        assert gains[left.index(found[len(chosen)])] == pytest.approx(most, abs=1e-9)
+        chosen.append(found[len(chosen)])
+
+
+def test_all_weight_on_calibration_gives_the_list_the_historys_shares():
+    attribute = AttributeValues(
+        name="category",
+        values=["a", "b"],
+        offsets=np.arange(21),
+        numbers=np.repeat([0, 1], 10).astype(np.int32),
+    )
+    history = np.array([10, 11, 12, 0])  # three of b, one of a
+    rows = np.arange(20)
+
+    found = choose_diverse(20, 8, calibrated=1.0, taste=Taste.of(attribute, history, rows))
+
+    assert (found >= 10).sum() == 6
+    assert Taste.of(attribute, np.empty(0, np.int64), rows) is None
+
+
+def test_calibration_of_a_whole_shortlist_takes_few_milliseconds():
+    rng = np.random.default_rng(0)
+    attribute = values_of(rng, 500, 60)
+    rows, taken = rng.permutation(500)[:200], []
+    for _ in range(30):
+        started = time.thread_time()
+        taste = Taste.of(attribute, rng.integers(500, size=100), rows)
+        choose_diverse(200, 20, calibrated=0.5, taste=taste)
+        taken.append(time.thread_time() - started)
+
+    assert min(taken) < 3e-3
 
 
 def test_without_strength_and_caps_the_order_is_unchanged():

@@ -47,6 +47,8 @@ EVENT = {"user_id": "u", "item_id": "i", "action": "click"}
         (Wishes, {"release": 7}, "release must be a string, got 7"),
         (Wishes, {"request_id": 7}, "request_id must be a string, got 7"),
         (Diversity, {"strength": "0.3"}, "strength must be a number, got '0.3'"),
+        (Diversity, {"calibrated": "0.3"}, "calibrated must be a number, got '0.3'"),
+        (Diversity, {"calibrated_by": 3}, "calibrated_by must be a string, got 3"),
         (Diversity, {"at_most": ["brand"]}, r"at_most must be a mapping, got \['brand'\]"),
         (Diversity, {"at_most": {"brand": 2.5}}, r"at_most\['brand'\] must be a whole number"),
         (Filters, {"must": AnyOf("a", [1])}, "must must be a list or tuple of AnyOf and Range"),

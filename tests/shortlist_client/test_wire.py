@@ -128,7 +128,9 @@ def test_every_field_of_a_request_survives_the_conversion():
         limit=0,
         filters=FILTERS,
         exclude=["x"],
-        diversity=Diversity(strength=0.25, at_most={"brand": 2}),
+        diversity=Diversity(
+            strength=0.25, at_most={"brand": 2}, calibrated=0.5, calibrated_by="brand"
+        ),
         explain=True,
         explain_texts=True,
         release="r-1",

@@ -12,7 +12,7 @@ from dataset.prepare.validation import InputError
 FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 KINDS = ".parquet, .csv or .jsonl, the last two also with .gz or .zst"
-TABLES = ("items", "interactions")
+TABLES = ("items", "interactions", "users")
 _SHOWN = 6
 
 
@@ -33,7 +33,7 @@ def table_files(folder: Path, name: str, pattern: str) -> Files:
 
     Args:
         folder: Folder of the dataset.
-        name: `items` or `interactions`.
+        name: One of `TABLES`.
         pattern: Configured file, folder or glob, relative to the folder; empty for `name` with any
             known ending.
 

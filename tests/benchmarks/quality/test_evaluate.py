@@ -8,6 +8,7 @@ from benchmarks.quality.cascade_lists import cascade_lists, case_shoppers
 from benchmarks.quality.config import BenchConfig
 from benchmarks.quality.evaluate import benchmark, made_from
 from benchmarks.quality.figures import head_ranked, slices
+from benchmarks.quality.ranked_cases import ranked_cases
 from benchmarks.quality.systems import evaluated_cases
 from benchmarks.quality.timed_peers import TIMED_PEERS
 from benchmarks.report.tables import results_table
@@ -17,7 +18,7 @@ from serving.api.request import Method, Request
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.request import Wishes
 
-CONFIG = BenchConfig(max_users=25, examples=4)
+CONFIG = BenchConfig(max_users=25, examples=4, explained=6)
 SYSTEMS = ["popularity", "item-knn", *TIMED_PEERS, "lambdarank"]
 SYSTEMS += ["towers", "shortlist", "cascade"]
 
@@ -33,6 +34,11 @@ def cases(shop, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def own(engine, shop, cases):
+    return cascade_lists(engine, shop, cases)
+
+
+@pytest.fixture(scope="module")
 def report(release, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports") / "shop"
     return benchmark(CONFIG, "shop", release, folder), folder
@@ -42,17 +48,15 @@ def rows(answer):
     return [int(item.item_id[1:]) for item in answer.items]
 
 
-def test_offline_lists_equal_the_served_lists(engine, shop, cases):
-    offline = cascade_lists(engine, shop, cases)
-
+def test_offline_lists_equal_the_served_lists(engine, own, shop, cases):
     wishes = Wishes(limit=engine.shortlist)
     for case, shopper in enumerate(case_shoppers(shop, cases)):
         now = cases.when(case)[0]
         answer = engine.recommend(shopper, wishes, now=now)
         request = Request(method=Method.RETRIEVE, shopper=shopper, wishes=wishes, now=now)
         ((_, retrieved),) = filter(None, engine.answers([request]))
-        assert offline.cascade[case].tolist() == rows(answer)
-        assert offline.shortlist[case].tolist() == rows(retrieved)
+        assert own.cascade[case].tolist() == rows(answer)
+        assert own.shortlist[case].tolist() == rows(retrieved)
 
 
 def test_the_report_holds_every_metric_of_every_system(report):
@@ -98,6 +102,49 @@ def test_auto_reaches_what_the_report_says(report, engine):
     assert auto["time saved"] == pytest.approx(
         1 - auto["median ms"] / auto["median ms of the whole"]
     )
+
+
+def test_the_report_shows_the_variety_of_three_systems(report):
+    content = json.loads((report[1] / "report.json").read_text())
+    variety, systems = content["variety"], content["systems"]
+
+    cascade, shortlist, peer = variety["systems"]
+    assert (cascade, shortlist, peer) == (
+        "cascade",
+        "shortlist",
+        report[0].best("ndcg@10", peers=True),
+    )
+    assert variety["category"] == "colour"
+    for name, figures in variety["systems"].items():
+        if name != "lambdarank":  # its figures are of one training
+            assert figures["coverage@10"] == systems[name]["coverage@10"]
+    for option in ("strength", "calibrated"):
+        assert variety["trade-offs"][option]["0"]["ndcg@10"] == systems["cascade"]["ndcg@10"]
+    assert set(variety["exposure"]) == {"popularity", "colour", "thing"}
+    page = (report[1] / "report.html").read_text()
+    assert "Variety and fairness" in page
+    assert "Exposure by colour" in page
+
+
+def test_every_feature_of_the_ranker_is_weighed(report, engine):
+    importance = json.loads((report[1] / "report.json").read_text())["importance"]
+
+    assert list(importance["features"]) == list(engine.cascade.features.names)
+    assert 1 <= importance["cases"] <= 6
+    assert importance["surrogate"]["depth"] == 4
+
+
+def test_cases_are_scored_as_they_are_served(engine, own, cases):
+    ranked = ranked_cases(engine, own, cases, 8, seed=0)
+    answers = {int(user): answer for user, answer in zip(cases.user_rows, own.answers, strict=True)}
+
+    scores = ranked.scores(ranked.features)
+
+    for user, of_case, logits in zip(ranked.cases.user_rows, ranked.rows, scores, strict=True):
+        served = {int(item.item_id[1:]): item.ranker_score for item in answers[int(user)].items}
+        expected = [served[int(row)] for row in of_case]
+        np.testing.assert_allclose(logits, expected, atol=2e-2)
+    assert ranked_cases(engine, own, cases, 0, seed=0) is None
 
 
 def test_the_page_shows_the_examples(report, shop):

@@ -12,6 +12,7 @@ from dataset.prepare import timestamps
 from dataset.prepare.build import build, is_current
 from dataset.prepare.sources import ml_100k, open_source
 from dataset.prepare.timestamp_texts import read_dates
+from dataset.user_columns import load_user_columns
 from lineage.manifest import MissingArtifactError, read_manifest, verify_files
 
 START = 1_700_000_000
@@ -198,9 +199,18 @@ def test_ml_100k_is_read_as_recbole_ships_it(tmp_path):
         + "".join(f"{user}\t{item}\t3\t88125094{user}\n" for user in (1, 2) for item in (1, 2))
     )
 
+    (tmp_path / "ml-100k.user").write_text(
+        "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n"
+        "1\t24\tM\ttechnician\t85711\n2\t53\tF\tother\t94043\n"
+    )
+
     build(DataConfig(), ml_100k(tmp_path), tmp_path / "data")
 
     data = load_dataset(tmp_path / "data")
+    columns = load_user_columns(tmp_path / "data")
+    assert {name: kind for name, (kind, _) in columns.items()} == {
+        "age": "number", "gender": "keyword", "occupation": "keyword",
+    }  # fmt: skip
     texts = dict(zip(data.item_ids, data.texts, strict=True))
     assert texts == {"1": 'Toy "Story". Animation Comedy', "2": "Odd. Drama"}
     assert sorted(data.times) == [881250941 * 10**6] * 2 + [881250942 * 10**6] * 2

@@ -122,6 +122,13 @@ def test_ask_sends_diversity_and_explanations(ask, fake):
     assert fake.calls == [("recommend", Shopper(), wishes)]
 
 
+def test_ask_sends_calibration(ask, fake):
+    ask("--calibrated", "0.5", "--calibrated_by", "brand")
+
+    diversity = Diversity(calibrated=0.5, calibrated_by="brand")
+    assert fake.calls == [("recommend", Shopper(), Wishes(limit=10, diversity=diversity))]
+
+
 @pytest.mark.parametrize(
     "options",
     [

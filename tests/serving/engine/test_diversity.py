@@ -5,6 +5,7 @@ from collections import Counter
 import grpc
 import pytest
 
+from evaluation.variety import item_shares, miscalibration, value_shares
 from serving.api.limits import Limits
 from serving.engine.engine import Engine, EngineConfig
 from serving.live.live_engine import LiveEngine
@@ -107,12 +108,63 @@ def test_added_items_count_towards_the_cap_of_each_of_their_values(root, engine)
     assert max(values.values()) == 1
 
 
+@pytest.mark.parametrize("by", ["", "thing", "price"])
+def test_more_calibration_brings_the_values_nearer_to_the_historys(engine, by):
+    attributes = {one.name: one for one in engine.cascade.profiles.attributes}
+    attribute = attributes[by or "colour"]
+    of_items = item_shares(attribute.offsets, attribute.numbers, len(attribute.values))
+    had = [engine.cascade.catalogue.rows(HISTORY)[0]]
+
+    def divergence(weight):
+        diversity = Diversity(calibrated=weight, calibrated_by=by if weight else "")
+        wishes = Wishes(limit=10, diversity=diversity)
+        items = engine.recommend(Shopper(history=HISTORY), wishes).items
+        rows = engine.cascade.catalogue.rows([item.item_id for item in items])[0]
+        return miscalibration(value_shares(had, of_items), value_shares([rows], of_items))[0]
+
+    plain, calibrated = divergence(0.0), divergence(0.9)
+
+    assert calibrated < plain or plain == 0
+
+
+def test_without_a_history_calibration_changes_nothing(engine):
+    plain = engine.retrieve(Shopper(search="blue lamp"), Wishes(limit=10))
+    diversity = Diversity(calibrated=0.9)
+
+    wished = engine.retrieve(Shopper(search="blue lamp"), Wishes(limit=10, diversity=diversity))
+
+    assert wished.items == plain.items
+
+
+def test_an_added_item_counts_by_its_own_values_in_calibration(root, engine):
+    live = LiveEngine(engine, root)
+    live.upsert([Item(item_id="new", title="red lamp", attributes={"colour": ["red"]})])
+    live.close()
+    diversity = Diversity(calibrated=1.0, calibrated_by="colour")
+
+    found = live.current.retrieve(
+        Shopper(history=["new"], search="red lamp"), Wishes(limit=8, diversity=diversity)
+    )
+
+    assert set(colours(found)) == {"red"}
+
+
 @pytest.mark.parametrize(
     ("diversity", "rule"),
     [
         (Diversity(strength=1.5), "strength of diversity must be within 0 and 1, got 1.5"),
         (Diversity(strength=-0.1), "strength of diversity must be within 0 and 1, got -0.1"),
         (Diversity(strength=float("nan")), "within 0 and 1, got nan"),
+        (Diversity(calibrated=1.5), "calibrated of diversity must be within 0 and 1, got 1.5"),
+        (Diversity(calibrated=0.5, strength=0.5), "must not come with a strength, got 0.5 and 0.5"),
+        (
+            Diversity(calibrated_by="colour"),
+            "calibrated_by must come with calibrated, got 'colour'",
+        ),
+        (
+            Diversity(calibrated=0.5, calibrated_by="new"),
+            r"attribute of profiles \(colour, thing, price\), got 'new'",
+        ),
         (Diversity(at_most={"colour": 0}), "items of diversity must be at least 1 for 'colour', g"),
         (Diversity(at_most={"size": 2}), r"keyword attribute \(colour, thing\), got 'size'"),
         (Diversity(at_most={"price": 2}), r"keyword attribute \(colour, thing\), got 'price'"),
@@ -125,7 +177,9 @@ def test_an_invalid_diversity_is_refused_by_name(engine, diversity, rule):
 
 
 def test_the_client_sends_diversity_to_the_server(client, fake):
-    diversity = Diversity(strength=0.25, at_most={"brand": 2, "category": 3})
+    diversity = Diversity(
+        at_most={"brand": 2, "category": 3}, calibrated=0.25, calibrated_by="brand"
+    )
 
     client.recommend(Shopper(), Wishes(diversity=diversity))
     client.retrieve(Shopper(), Wishes(diversity=diversity))

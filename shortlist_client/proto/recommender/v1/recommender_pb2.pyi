@@ -1534,11 +1534,24 @@ class Diversity(_message.Message):
 
     STRENGTH_FIELD_NUMBER: _builtins.int
     AT_MOST_FIELD_NUMBER: _builtins.int
+    CALIBRATED_FIELD_NUMBER: _builtins.int
+    CALIBRATED_BY_FIELD_NUMBER: _builtins.int
     strength: _builtins.float
     """How much similarity to items chosen before counts against an item, 0 to 1 (maximal marginal
     relevance). The best item has the highest (1 - strength) * place - strength * similarity. `place`
     falls evenly from 1, for the first item without diversity, towards 0 behind the last;
     `similarity` is the largest cosine to an item chosen before. With 0 the order stays.
+    """
+    calibrated: _builtins.float
+    """How much the shares of values in the answer should be those of the shopper's history, 0 to 1
+    (calibrated recommendations: Steck, RecSys 2018). The best item has the highest
+    (1 - calibrated) * place - calibrated * divergence, with the Kullback-Leibler divergence of the
+    values of the items chosen with it from those of the history. Without a history the order stays.
+    Not allowed together with `strength`.
+    """
+    calibrated_by: _builtins.str
+    """Whose values: an attribute of the profile's preferences, such as `category`. Empty: the first of
+    them.
     """
     @_builtins.property
     def at_most(self) -> _containers.RepeatedCompositeFieldContainer[Global___AtMost]:
@@ -1549,10 +1562,12 @@ class Diversity(_message.Message):
         *,
         strength: _builtins.float = ...,
         at_most: _abc.Iterable[Global___AtMost] | None = ...,
+        calibrated: _builtins.float = ...,
+        calibrated_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_most", b"at_most", "strength", b"strength"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_most", b"at_most", "calibrated", b"calibrated", "calibrated_by", b"calibrated_by", "strength", b"strength"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
