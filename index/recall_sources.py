@@ -51,6 +51,9 @@ WORDS_WEIGHT = "words weight"
 """Key of an index stage's fact: weight of the words of a search that it chose or was given."""
 ACTION_WEIGHTS = "action weights"
 """Key of an index stage's fact: weight of each action number, 0 for actions that take away."""
+IN_SEARCH = 1.0
+"""Weight of the neighbour lists in an answer to a search: what a shopper bought orders the items
+that share the words"""
 OFF = BestSellersConfig(weight=0.0)
 
 
@@ -218,7 +221,8 @@ class RecallSources:
             embedding: (dimension,) of the shopper, of unit length.
             history: Item rows, oldest first; may be empty.
             size: Items to recall from each source, and to return after merging.
-            uses_neighbours: Whether the neighbour lists, the best sellers and own items are used.
+            uses_neighbours: Whether the neighbour lists, the best sellers and own items recall.
+                Without them, the neighbour lists still order what the words of a search find.
             allowed: Item rows to choose from; None for all.
             interaction_codes: (history,) interaction codes, whose actions weigh the history in
                 item-kNN scores; None if unknown.
@@ -308,12 +312,17 @@ class RecallSources:
         Its further arguments are those of `shortlist`; `by_towers` are the item rows that the
         towers recalled, `by_generated` those that were generated, None for none.
         """
+        words = self._words(search)
         by_history = self._by_history(
-            history if uses_neighbours else history[:0], interaction_codes, when, forgotten=True
+            history if uses_neighbours or words is not None else history[:0],
+            interaction_codes,
+            when,
+            forgotten=True,
+            searching=words is not None,
         )
         left = history if excluded is None else excluded
         left_out = self.count_rows(left)
-        counted, scores = by_history.neighbours
+        counted, scores = by_history.neighbours if uses_neighbours else NOTHING
         current = self._fresh(counted, self.count_rows.current(counted), left_out, allowed)
         best = np.lexsort((self.preference[counted], -scores))
         by_neighbours = current[best][current[best] >= 0][:size].astype(np.int32)
@@ -326,7 +335,6 @@ class RecallSources:
         by_sales = (
             self._best_sellers(left_out, size, allowed, when) if best_sellers else by_towers[:0]
         )
-        words = self._words(search)
         by_words = by_towers[:0]
         if words is not None:
             by_words = self._best_words(words, left, size, allowed)
@@ -412,8 +420,11 @@ class RecallSources:
 
         Without a now in `when`, sales do not count.
         """
-        by_history = self._by_history(history, interaction_codes, when, forgotten=False)
-        return self._scored(embedding, rows, by_history, when, self._words(search))
+        words = self._words(search)
+        by_history = self._by_history(
+            history, interaction_codes, when, forgotten=False, searching=words is not None
+        )
+        return self._scored(embedding, rows, by_history, when, words)
 
     def merged(
         self,
@@ -462,15 +473,21 @@ class RecallSources:
         return scores
 
     def _by_history(
-        self, history: Rows, interaction_codes: Rows | None, when: When, *, forgotten: bool
+        self,
+        history: Rows,
+        interaction_codes: Rows | None,
+        when: When,
+        *,
+        forgotten: bool,
+        searching: bool,
     ) -> ByHistory:
-        """What the sources know of a history alone."""
+        """What the sources know of a history alone; beside a search, the neighbour lists only."""
         weights = self.weights_of(interaction_codes) if len(history) else None
         counted, own = self.count_rows(history), NOTHING
-        if self.own_weight is not None:
+        if self.own_weight is not None and not searching:
             own = own_amounts(self.index.origins(history), weights, when)
         return ByHistory(
-            items=history,
+            items=history[:0] if searching else history,
             neighbours=neighbour_scores(
                 self.neighbours, self.config, counted, weights, when, forgotten=forgotten
             ),
@@ -500,11 +517,14 @@ class RecallSources:
         sales = np.zeros(len(rows), np.float32)
         if self.sales is not None and when.now is not None:
             sales = self.sales.counts(counted, when.now).astype(np.float32)
-        merged = learnt = self.merged(cosines, shared, sales, amounts, matched)
+        weight = None if words is None else IN_SEARCH
+        merged = learnt = self.merged(cosines, shared, sales, amounts, matched, weight=weight)
         generated = np.zeros(len(rows), np.float32)
         if self.generated is not None:
             generated = self.generated.probabilities(self.index, by_history.items, rows)
-            merged = self.merged(cosines, shared, sales, amounts, matched, generated=generated)
+            merged = self.merged(
+                cosines, shared, sales, amounts, matched, generated=generated, weight=weight
+            )
         return replace(
             RankedList.of(rows, merged),
             shortlist_scores=learnt,

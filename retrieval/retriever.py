@@ -36,7 +36,8 @@ class ResolvedShopper:
     """Unix seconds as of which purchases are counted; None where interactions have no times"""
     search: str = ""
     """Search words; with a search, the towers and the words recall items; neighbour lists and best
-    sellers do not, because they cannot match words"""
+    sellers do not, because they cannot match words. Neighbour lists of the history order what is
+    found"""
     vector: Scores | None = None
     """(dimension,) of unit length, used instead of the user tower's embedding; with a vector, only
     the towers are used"""

@@ -119,7 +119,7 @@ def _rescored(
     cascade: Cascade, user: Scores, shopper: ResolvedShopper, ranked_list: RankedList
 ) -> RankedList:
     """The same items with the sources' scores for a changed history."""
-    history = shopper.history if shopper.uses_neighbours else shopper.history[:0]
+    history = shopper.history if shopper.vector is None else shopper.history[:0]
     rescored = cascade.retriever.sources.score_items(
         user,
         history,

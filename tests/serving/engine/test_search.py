@@ -68,6 +68,24 @@ def test_what_words_recalled_says_so(engine):
     assert not any(Source.WORDS in item.sources for item in plain.items)
 
 
+def test_what_a_shopper_bought_orders_what_the_words_find_and_recalls_nothing(engine):
+    sources = by_words(engine).cascade.retriever.sources
+    user = engine.cascade.retriever.embed(np.array([3, 4], np.int32), {}, search="red")
+    history = np.array([3, 4], np.int32)
+
+    found = sources.shortlist(user, history, 20, uses_neighbours=False, search="red")
+    alone = sources.shortlist(user, history[:0], 20, uses_neighbours=False, search="red")
+
+    assert not found.by_neighbours.any()
+    bought, others = found.neighbour_scores > 0, found.neighbour_scores == 0
+    assert bought.any()
+    assert others.any()
+    gained = (
+        found.scores - alone.scores[[alone.rows.tolist().index(row) for row in found.rows.tolist()]]
+    )
+    assert gained[bought].min() > gained[others].max()
+
+
 def test_filters_hold_for_what_words_find(engine):
     only = Filters(must=[AnyOf("colour", ["blue"])])
 
