@@ -198,3 +198,8 @@ def test_the_page_is_one_file_with_all_pictures(shop_classifier):
     assert "http" not in page.replace("http://www.w3.org", "")
     assert page.count("<svg") >= 7  # two of each level and of the things, one of the prices
     assert "Most confident mistakes" in page or "Confusions" in page
+
+
+def test_adversarial_training_of_heads_alone_is_refused(make_config):
+    with pytest.raises(ValueError, match="add --training.trained_layers=1"):
+        make_config(training={"trained_layers": 0, "adversarial": "fgm"})

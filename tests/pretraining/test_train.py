@@ -131,6 +131,7 @@ def test_a_mistyped_column_is_one_line(tmp_path, capsys):
         ({"words": -1.0}, "words must not be negative"),
         ({"training": TrainingConfig(devices=2)}, "devices must be 1"),
         ({"training": TrainingConfig(trained_layers=0)}, "at least 1, got 0"),
+        ({"training": TrainingConfig(adversarial="fgm")}, "adversarial must be none"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
