@@ -25,7 +25,8 @@ from benchmarks.language.encoders import (
     states_of_texts,
     torch_encoder,
 )
-from benchmarks.language.few_labels import WAYS, drawn, in_epochs, read, steps_of
+from benchmarks.language.few import drawn, read
+from benchmarks.language.few_labels import WAYS, in_epochs, steps_of
 from benchmarks.language.fewer_heads import without_heads
 from classifier.config import ClassifierConfig
 from classifier.division import divided

@@ -2,7 +2,6 @@
 
 import logging
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from benchmarks.command import configuration, parser, save_figures
+from benchmarks.language.few import drawn, read
 from benchmarks.report.tables import intervals_table
 from classifier.config import ClassifierConfig
 from dataset.labelled_texts import LabelledTexts, table_name
@@ -62,23 +62,6 @@ def main() -> None:
         }
         Console(width=140).print(intervals_table(f"{name}: accuracy of the test", figures))
         save_figures(arguments.reports / name, "few_labels", figures)
-
-
-def read(dataset: str, config: ClassifierConfig) -> LabelledTexts:
-    """The table with its first target alone.
-
-    Raises:
-        ValueError: the table breaks a rule.
-    """
-    from dataset.prepare.labelled_table import Columns, labelled_files, read_labelled
-
-    columns = Columns(
-        text=config.texts,
-        target=config.targets[:1],
-        task="labels",
-        token_budget=config.token_budget,
-    )
-    return read_labelled(labelled_files(Path(dataset)), columns)
 
 
 def steps_of(config: ClassifierConfig, way: str, steps: int) -> ClassifierConfig:
@@ -163,27 +146,6 @@ def in_epochs(config: ClassifierConfig, examples: int) -> ClassifierConfig:
     epochs = math.ceil(config.training.examples_per_epoch / epoch)
     training = replace(config.training, max_epochs=epochs, examples_per_epoch=epoch)
     return replace(config, training=training)
-
-
-def drawn(
-    labels: Sequence[object], rows: NDArray[np.int64], shots: int, seed: int
-) -> NDArray[np.int64]:
-    """Rows of a random draw of as many examples of each label; all of a label with fewer.
-
-    Args:
-        labels: Label of every row of the table.
-        rows: Rows to draw from.
-        shots: Examples of each label.
-        seed: Seed of the draw.
-    """
-    order = np.random.default_rng(seed).permutation(rows).tolist()
-    seen: dict[object, int] = {}
-    chosen = []
-    for row in order:
-        seen[labels[row]] = seen.get(labels[row], 0) + 1
-        if seen[labels[row]] <= shots:
-            chosen.append(row)
-    return np.sort(np.array(chosen, np.int64))
 
 
 if __name__ == "__main__":

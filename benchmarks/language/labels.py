@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.language.comparison import OURS, Comparison, Measured, averaged, compared
 from benchmarks.language.config import LanguageConfig
+from benchmarks.language.few import drawn
 from benchmarks.language.ours import Training, with_test
 from benchmarks.language.results import SECONDS, Arrays, Results
 from benchmarks.language.text_peers import (
@@ -98,11 +99,8 @@ class LabelBench:
 
     def _few(self, count: int, seed: int) -> Rows:
         """At most so many random rows of each class, in the order of the table."""
-        order = np.random.default_rng([self.config.seed, seed]).permutation(self._learnable)
-        codes = self._codes(order)
-        return np.sort(
-            np.concatenate([order[codes == one][:count] for one in range(self._classes)])
-        )
+        codes = self._codes(np.arange(len(self.table))).tolist()
+        return drawn(codes, self._learnable, count, [self.config.seed, seed])
 
     def _tests(self) -> dict[str, list[str]]:
         texts = self._texts(self.division.test)

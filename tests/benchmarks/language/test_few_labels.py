@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from benchmarks.language import few_labels
-from benchmarks.language.few_labels import drawn, steps_of
+from benchmarks.language.few import drawn
+from benchmarks.language.few_labels import steps_of
 from classifier.config import ClassifierConfig
 
 pytestmark = pytest.mark.training
