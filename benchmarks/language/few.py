@@ -1,5 +1,7 @@
 """Reads a table with labels, and draws a few examples of each label."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +29,14 @@ def read(dataset: str, config: ClassifierConfig) -> LabelledTexts:
     return read_labelled(labelled_files(Path(dataset)), columns)
 
 
+def fingerprint(table: LabelledTexts) -> str:
+    """Digest of the texts, labels and split, on which a training's checkpoints depend."""
+    splits = None if table.splits is None else table.splits.tolist()
+    columns = {name: list(column) for name, column in table.targets.items()}
+    content = json.dumps([list(table.texts), columns, splits])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
 def drawn(
     labels: Sequence[object],
     rows: NDArray[np.int64],
@@ -38,12 +48,17 @@ def drawn(
     Args:
         labels: Label of every row of the table.
         rows: Rows to draw from.
-        most: Examples of each label, at least 1.
+        most: Examples of each label.
         seed: Seed of the draw.
 
     Returns:
         The rows, ascending.
+
+    Raises:
+        ValueError: no example of a label is wanted.
     """
+    if most < 1:
+        raise ValueError(f"examples of a label must be at least 1, got {most}")
     order = np.random.default_rng(seed).permutation(rows).tolist()
     seen: dict[object, int] = {}
     chosen = []

@@ -73,8 +73,6 @@ def main() -> None:
         modes = [mode.strip() for mode in options.modes.split(",")]
         if unknown := [mode for mode in modes if mode not in known]:
             raise ValueError(f"modes must be among {', '.join(known)}, got {unknown[0]!r}")
-        if options.labels is not None and options.labels < 1:
-            raise ValueError(f"labels must be at least 1, got {options.labels}")
         options.output.mkdir(parents=True, exist_ok=True)
         run = _of_shop(options) if options.shop else _of_table(options)
         command = shlex.join(["python", "-m", "benchmarks.language.modes", *sys.argv[1:]])

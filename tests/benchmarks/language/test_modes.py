@@ -83,7 +83,7 @@ def test_an_interrupted_mode_is_measured_from_an_empty_folder(tmp_path):
     [
         (["--target", "colour"], "name 'the colour' if it is meant"),
         (["--dataset", "nope.csv"], "must be a folder with items or a file, got none"),
-        (["--labels", "0"], "labels must be at least 1, got 0"),
+        (["--labels", "0"], "examples of a label must be at least 1, got 0"),
         (["--shop", "nope"], "not allowed with argument --dataset"),
         (["--modes", "lara"], "modes must be among layers, "),
     ],
