@@ -110,7 +110,7 @@ def _of_table(options: argparse.Namespace) -> Callable[[str, list[str]], Run]:
 
     given = ["--config", options.config, "--dataset", options.dataset]
     given += ["--target", options.target, "--text", options.text]
-    config = asked(CLASSIFIER, ClassifierConfig, given, more="", dataset="", commands=()).config
+    config = asked(CLASSIFIER, ClassifierConfig, given, dataset="").config
     table = read(options.dataset, config)
     division = divided(table)
     labels, train = list(table.targets[config.targets[0]]), division.train

@@ -109,7 +109,7 @@ def test_a_shop_without_data_is_told_the_command(tmp_path, monkeypatch, capsys):
 def test_a_modes_options_are_those_of_the_classifier(mode):
     given = ["--dataset", "x", "--target", "label", *(MODES | OF_TEXTS)[mode]]
 
-    asked(CLASSIFIER, ClassifierConfig, given, more="", dataset="", commands=())
+    asked(CLASSIFIER, ClassifierConfig, given, dataset="")
 
 
 def test_modes_of_towers_are_options_of_their_training():
