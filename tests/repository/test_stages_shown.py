@@ -40,7 +40,7 @@ def test_a_folder_with_spaces_is_a_log_of_searches(pytestconfig, tmp_path):
     )
 
     assert "-m dataset --" in measured
-    assert "-m towers.trial --config 'configs/search/towers.yaml'" in answered
+    assert "towers.trial --config 'configs/search/towers.yaml'" in answered
 
 
 def test_a_table_without_a_column_of_text_is_left_to_the_command(pytestconfig, tmp_path):
