@@ -10,6 +10,7 @@ from benchmarks.language.compressed import FrozenHeads
 from benchmarks.language.few import drawn
 from benchmarks.language.few_labels import steps_of
 from classifier.config import ClassifierConfig
+from classifier.fit import fit_classifier
 from dataset.arrays import TEST, TRAIN
 from dataset.labelled_texts import LabelledTexts
 
@@ -89,23 +90,54 @@ def test_a_mistake_is_one_line_before_anything_is_trained(command, capsys, tmp_p
     assert not (tmp_path / "colours" / "training").exists()
 
 
-def test_other_labels_of_the_same_texts_are_learnt_anew(tiny_bert, shop, tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.language.compressed.HEAD_STEPS", 2)
-    plain = ClassifierConfig(target="label", text="text", backbone=str(tiny_bert))
-    config = steps_of(plain, few_labels.WAYS[0], 2)
-    colours = [title.split()[0] for title in shop.titles]
-    splits = np.where(np.arange(240) % 4 == 0, TEST, TRAIN).astype(np.uint8)
+@pytest.fixture
+def coloured(shop):
+    """Function that returns a table of titles; every fourth is of the test."""
 
-    for labels in (colours, colours[1:] + colours[:1]):
-        table = LabelledTexts(
+    def coloured(labels):
+        splits = np.where(np.arange(240) % 4 == 0, TEST, TRAIN).astype(np.uint8)
+        return LabelledTexts(
             texts=list(shop.titles),
             targets={"label": labels},
             splits=splits,
             text_columns=("text",),
         )
-        few_labels.correct(config, table, tmp_path, 3, 0)
-        heads = FrozenHeads.of(config, table, tmp_path, 3)
+
+    return coloured
+
+
+@pytest.fixture
+def config(tiny_bert, monkeypatch):
+    monkeypatch.setattr("benchmarks.language.compressed.HEAD_STEPS", 2)
+    plain = ClassifierConfig(target="label", text="text", backbone=str(tiny_bert))
+    return steps_of(plain, few_labels.WAYS[0], 2)
+
+
+def test_other_labels_of_the_same_texts_are_learnt_anew(config, coloured, shop, tmp_path):
+    colours = [title.split()[0] for title in shop.titles]
+
+    for labels in (colours, colours[1:] + colours[:1]):
+        few_labels.correct(config, coloured(labels), tmp_path, 3, 0)
+        heads = FrozenHeads.of(config, coloured(labels), tmp_path, 3)
         heads.hits(np.eye(len(heads.table), 32, dtype=np.float32))
 
     for kind in ("few-labels", "frozen"):
         assert len(list((tmp_path / "training").glob(f"{kind}-*/checkpoints"))) == 2
+
+
+def test_no_text_of_the_test_is_learnt(config, coloured, shop, tmp_path, monkeypatch):
+    table, learnt = coloured([title.split()[0] for title in shop.titles]), []
+
+    def fit(config, data, rows, *given, **more):
+        learnt.append(rows)
+        return fit_classifier(config, data, rows, *given, **more)
+
+    monkeypatch.setattr("classifier.fit.fit_classifier", fit)
+
+    few_labels.correct(config, table, tmp_path, 3, 0)
+    heads = FrozenHeads.of(config, table, tmp_path, 0)
+
+    assert len(learnt[0]) == 3 * 12
+    assert (learnt[0] % 4 > 0).all()
+    assert list(heads.table.texts[heads.learnt :]) == list(table.texts[::4])
+    assert set(heads.table.texts[: heads.learnt]) == set(table.texts) - set(table.texts[::4])

@@ -1,6 +1,7 @@
 """The command on a table of labels, a table of numbers and a log of searches."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -10,11 +11,14 @@ import yaml
 from benchmarks.language.__main__ import main
 from benchmarks.language.config import LanguageConfig
 from benchmarks.language.results import Results
+from benchmarks.language.search_models import Pairs
 from benchmarks.language.searches import RANKED, SearchBench
 from benchmarks.language.task import task_of
 from benchmarks.language.text_peers import LABEL_PEERS, NUMBER_PEERS, Guesses
 from benchmarks.quality.cascade_lists import cascade_lists
 from classifier.__main__ import main as classify
+from dataset.arrays import TEST
+from dataset.searches import Searches
 from lineage.manifest import read_manifest, writing
 from serving.engine.engine import Engine, EngineConfig
 from tests.classifier.conftest import make_items
@@ -92,6 +96,7 @@ def test_labels_are_measured_with_all_and_with_few_labels_clean_and_mistyped(
         "calibration error",
         "seconds",
     }
+    assert 0 < whole["systems"]["ours"]["calibration error"] < 1
     difference = few["differences"]["ours"][lookup]["accuracy"]
     assert difference["low"] <= difference["value"] <= difference["high"]
     assert found["task"] == "labels"
@@ -204,6 +209,22 @@ def test_a_log_of_searches_is_measured_beside_trained_peers(tmp_path, faq, optio
     }
     assert set(clean["differences"]["ours"]["BM25"]) == {"NDCG@10", "recall@100", "accuracy@1"}
     assert clean["systems"]["BM25"]["NDCG@10"]["value"] > 0.9
+
+
+def test_peers_learn_no_search_of_the_test(shop):
+    of = np.arange(len(shop.items), dtype=np.int32) % 3
+    of[shop.splits == TEST] = 3
+    searches = Searches(
+        texts=["red", "mug", "blue lamp", "only in the test"],
+        of=of,
+        relevance=np.full(len(of), 2, np.float32),
+    )
+
+    pairs = Pairs.of(replace(shop, searches=searches))
+
+    assert set(pairs.searches) == {"red", "mug", "blue lamp"}
+    assert len(pairs.items) == (shop.splits != TEST).sum()
+    assert (pairs.relevance == 1).all()
 
 
 def test_an_unknown_peer_is_refused_by_name(tmp_path, table, options, capsys):
