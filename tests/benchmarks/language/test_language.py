@@ -96,7 +96,7 @@ def test_labels_are_measured_with_all_and_with_few_labels_clean_and_mistyped(
         "calibration error",
         "seconds",
     }
-    assert 0 < whole["systems"]["ours"]["calibration error"] < 1
+    assert 0 < whole_typed["systems"]["ours"]["calibration error"] < 1
     difference = few["differences"]["ours"][lookup]["accuracy"]
     assert difference["low"] <= difference["value"] <= difference["high"]
     assert found["task"] == "labels"
