@@ -3,7 +3,10 @@
 PYTHON ?= $(shell packaging/venv.sh find-python)
 SHOP := demo/gift-shop
 DATASET ?= $(SHOP)
-CONFIG ?= $(if $(wildcard $(DATASET)/queries.*),configs/search,configs)
+# Files of the dataset by a pattern; $(wildcard) takes a path with spaces for several.
+in_dataset = $(shell ls -d '$(DATASET)'/$(1) 2>/dev/null)
+of_file = $(shell test -f '$(DATASET)' && echo yes)
+CONFIG ?= $(if $(call in_dataset,queries.*),configs/search,configs)
 ARTIFACTS ?= artifacts
 RELEASES ?= releases
 REPORTS ?= reports
@@ -45,7 +48,7 @@ of_trial = towers.trial --config $(call config,towers) $(ARGS) $(USE_BACKBONE) +
 	retrieval --config $(call config,shortlists) $(ARGS)
 of_towers = towers --config $(call config,towers) $(ARGS) $(USE_BACKBONE)
 of_index = index --config $(call config,index) $(ARGS)
-of_ranker = ranker --config $(call config,ranker) $(ARGS)
+of_ranker = ranker --config $(call config,ranker) $(ARGS) $(USE_BACKBONE)
 of_bench = benchmarks --config $(call config,bench) $(ARGS) --reports '$(REPORTS)'
 
 PYTEST = $(RUN) -m pytest -q -n 3 --dist worksteal
@@ -75,7 +78,7 @@ help: ## List these targets
 	@echo
 	@echo "  DATASET=ml-100k or a folder with the items and interactions of a shop    (now $(DATASET))"
 	@echo "  CONFIG=folder with a YAML a stage; what it lacks is taken from configs/  (now $(CONFIG))"
-	@echo "  BACKBONE=folder that towers, classify, pretrain and distil read instead of their YAML's, as artifacts/$(NAME)/distilled"
+	@echo "  BACKBONE=folder that towers, ranker, classify, pretrain and distil read instead of their YAML's, as artifacts/$(NAME)/distilled"
 
 install: $(VENV)/installed-$(EXTRA) ## Create .venv and install the pinned dependencies
 
@@ -119,12 +122,12 @@ ranker: trial ## Train the ranker on the trial's shortlists
 	@$(RUN) -m $(of_ranker)
 
 pretrain: weights ## Pre-train the backbone on a shop's texts and purchases, or on a table: DATASET=file TEXT=title
-	@$(if $(TEXT),,$(MAKE) --no-print-directory data)
+	@$(if $(or $(TEXT),$(of_file)),,$(MAKE) --no-print-directory data)
 	@$(RUN) -m pretraining --config $(call config,pretrain) $(ARGS) $(USE_BACKBONE) \
 		$(if $(TEXT),--text '$(TEXT)' $(if $(findstring command,$(origin NAME)),--name '$(NAME)'))
 
 distil: weights ## Teach a student of LAYERS=3 the backbone's states of a shop's texts, or a table's: DATASET=file TEXT=title
-	@$(if $(TEXT),,$(MAKE) --no-print-directory data)
+	@$(if $(or $(TEXT),$(of_file)),,$(MAKE) --no-print-directory data)
 	@$(RUN) -m pretraining.distil --config $(call config,distil) $(ARGS) $(if $(LAYERS),--layers $(LAYERS)) $(USE_BACKBONE) \
 		$(if $(TEXT),--text '$(TEXT)' $(if $(findstring command,$(origin NAME)),--name '$(NAME)'))
 
@@ -133,7 +136,7 @@ classify: weights ## Learn a column from texts: DATASET=folder or file, TARGET=l
 		$(if $(TEXT),--text '$(TEXT)') $(if $(findstring command,$(origin NAME)),--name '$(NAME)')
 
 answers: weights ## Learn when a FAQ answers questions: DATASET=its folder, NAME=the shop that it is for
-	@for stage in data $(if $(wildcard $(DATASET)/labels*),trial towers index); do $(MAKE) --no-print-directory $$stage NAME='$(notdir $(patsubst %/,%,$(DATASET)))' || exit $$?; done
+	@for stage in data $(if $(call in_dataset,labels*),trial towers index); do $(MAKE) --no-print-directory $$stage NAME="$$(basename -- '$(DATASET)')" || exit $$?; done
 	@$(RUN) -m answers --config $(call config,answers) $(ARGS) --reports '$(REPORTS)' \
 		$(if $(findstring command,$(origin NAME)),--name '$(NAME)')
 
@@ -208,7 +211,7 @@ soak: install ## An hour of load on two servers of one PostgreSQL, one killed ev
 
 bench-language: weights ## Labels, numbers or searches of DATASET beside peers: TARGET, TEXT, PER_CLASS=10,50,all, TYPOS=0.1
 	@$(PEERS)
-	@$(if $(wildcard $(DATASET)/queries.*),$(MAKE) --no-print-directory data)
+	@$(if $(call in_dataset,queries.*),$(MAKE) --no-print-directory data)
 	@$(RUN) -m benchmarks.language $(ARGS) --reports '$(REPORTS)' --classifier $(call config,classifier) \
 		$(if $(TARGET),--target '$(TARGET)') $(if $(TEXT),--text '$(TEXT)') $(if $(PER_CLASS),--per_class '$(PER_CLASS)') \
 		$(if $(TYPOS),--typos '$(TYPOS)') $(if $(findstring command,$(origin NAME)),--name '$(NAME)')

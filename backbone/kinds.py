@@ -104,6 +104,9 @@ def keep_layers(bert: PreTrainedModel, kept: Sequence[int]) -> None:
     config.num_hidden_layers = len(kept)
     if hasattr(config, "num_hidden_groups"):
         config.num_hidden_groups = len(distinct)
+    if parts := getattr(config, "inserted", None):  # of the top layers, see `backbone.inserted`
+        left = sum(layer >= depth - parts["layers"] for layer in kept)
+        config.inserted = {**parts, "layers": left} if left else None
 
 
 def without_words(bert: PreTrainedModel) -> None:

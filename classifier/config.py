@@ -118,6 +118,14 @@ class ClassifierConfig:
         for name in ("head_dropout", "label_smoothing", "averaging"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        self._require_training()
+
+    def _require_training(self) -> None:
+        if self.training.adversarial != "none" and not self.training.trained_layers:
+            raise ValueError(
+                "training.adversarial must be none where the heads alone are trained, got "
+                f"{self.training.adversarial}; add --training.trained_layers=1 or more"
+            )
         if self.refit and self.training.devices > 1:
             raise ValueError(
                 f"training.devices must be 1 with a refit, got {self.training.devices}; "

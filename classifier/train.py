@@ -108,7 +108,8 @@ class Steps:
         parts = calibrated(parts, self._texts(valid), checked, classes, numbers)
         best = float(np.mean([result.best for result in fitted]))
         epochs = [result.epochs for result in fitted]
-        facts = {MONITOR: round(best, 4), "epochs": epochs, PARAMETERS: fitted[0].parameters}
+        parameters = sum(result.parameters for result in fitted)
+        facts = {MONITOR: round(best, 4), "epochs": epochs, PARAMETERS: parameters}
         return reader, parts, forms, facts
 
     def refit(

@@ -25,6 +25,7 @@ class Asked(Generic[Config]):
     """Name of the shop; empty for the dataset's."""
     artifacts: Path
     reports: Path
+    """Root of the reports; of no meaning where the stage writes none."""
     command: str
     """Command that repeats this."""
 
@@ -34,9 +35,11 @@ def asked(
     config_type: type[Config],
     given: Sequence[str],
     *,
-    more: str,
     dataset: str,
-    commands: Sequence[str],
+    more: str = "",
+    commands: Sequence[str] = (),
+    file: str = "",
+    reports: bool = True,
 ) -> Asked[Config]:
     """Read a command line, and configure logging.
 
@@ -44,22 +47,29 @@ def asked(
         stage: Path of the stage in `BESIDE`.
         config_type: Frozen dataclass of its options.
         given: The command line.
-        more: What `--help` adds to the description of the stage.
         dataset: What `--help` says of the dataset.
+        more: What `--help` adds to the description of the stage.
         commands: Subcommands that have parsers of their own.
+        file: Name of the file of options in a folder of such files; by default the stage's.
+        reports: Whether the stage writes a report.
 
     Raises:
         ValueError: an option breaks a rule.
     """
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     made = BESIDE[stage]
-    parser = OptionParser(prog=f"python -m {made.module}", description=f"{made.about} {more}")
+    parser = OptionParser(
+        prog=f"python -m {made.module}", description=f"{made.about} {more}".strip()
+    )
     parser.commands = tuple(commands)
-    parser.add_config(f"{stage}.yaml")
+    parser.add_config(file or f"{stage}.yaml")
     parser.add_argument("--dataset", type=str, required=True, help=dataset)
     parser.add_argument("--name", default="", help="name of the output; by default the dataset's")
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="output root")
-    parser.add_argument("--reports", type=Path, default=Path("reports"), help="root of the reports")
+    if reports:
+        parser.add_argument(
+            "--reports", type=Path, default=Path("reports"), help="root of the reports"
+        )
     parser.add_class_arguments(config_type)
     options = parser.parse_args(list(given))
     configure_logging()
@@ -70,6 +80,6 @@ def asked(
         dataset=Path(options.dataset),
         name=options.name,
         artifacts=options.artifacts,
-        reports=options.reports,
+        reports=options.reports if reports else Path(),
         command=shlex.join(["python", "-m", made.module, *given]),
     )

@@ -1,17 +1,15 @@
 """Command line of the stages that learn a backbone from a shop's texts or from a table's."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import jsonargparse
-
 from dataset.labelled_texts import table_name
 from dataset.paths import dataset_name
-from lineage.cli import configure_logging, reported_errors, run
+from lineage.beside import asked
+from lineage.cli import reported_errors, run
 from lineage.manifest import read_manifest
-from lineage.options import OptionParser
 from lineage.stages import BESIDE, DATA
 from pretraining.config import LearningConfig
 
@@ -36,33 +34,18 @@ def run_command(
         make: Makes the stage from options, dataset and folder of the dataset's stages.
         arguments: Arguments of the command line; by default the process's own.
     """
-    made = parser(stage, config_type)
-    parsed = made.parse_args(arguments)
-    configure_logging()
     with reported_errors():
-        options = made.instantiate(parsed)
-        config = config_type(**{field.name: options[field.name] for field in fields(config_type)})
-        name = table_name if config.texts else dataset_name
-        make(config, options.dataset, options.artifacts / (options.name or name(options.dataset)))
-
-
-def parser(stage: str, config_type: type[LearningConfig]) -> OptionParser:
-    """Parser of a stage's options."""
-    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    known = BESIDE[stage]
-    made = OptionParser(prog=f"python -m {known.module}", description=known.about)
-    made.add_config(f"{known.target}.yaml")
-    made.add_argument(
-        "--dataset",
-        required=True,
-        help="as for the other stages; with --text also a folder with one table, or a file",
-    )
-    made.add_argument(
-        "--name", default="", help="name of the output of a table; by default its own"
-    )
-    made.add_argument("--artifacts", type=Path, default=Path("artifacts"), help="output root")
-    made.add_class_arguments(config_type)
-    return made
+        read = asked(
+            stage,
+            config_type,
+            list(sys.argv[1:] if arguments is None else arguments),
+            dataset="as for the other stages; with --text also a folder with one table, or a file",
+            file=f"{BESIDE[stage].target}.yaml",
+            reports=False,
+        )
+        dataset = str(read.dataset)
+        name = table_name if read.config.texts else dataset_name
+        make(read.config, dataset, read.artifacts / (read.name or name(dataset)))
 
 
 def make_stage(
@@ -87,9 +70,14 @@ def make_stage(
 
     Raises:
         ArtifactError: the shop's data stage is missing.
-        ValueError: the table breaks a rule.
+        ValueError: the table breaks a rule, or no column of its text is named.
         OSError: a file cannot be read or written.
     """
+    if not config.texts and Path(dataset).is_file():
+        raise ValueError(
+            f"text must name the columns of the text of a table, got none for {dataset}; add "
+            "--text=column, as TEXT=column of `make`"
+        )
     if config.texts:
         from dataset.prepare.labelled_table import checksums, labelled_files, read_texts
 

@@ -41,6 +41,11 @@ class LearningConfig:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
         if self.training.devices > 1:
             raise ValueError(f"training.devices must be 1, got {self.training.devices}")
+        if self.training.adversarial != "none":
+            raise ValueError(
+                "training.adversarial must be none where no label is learnt, got "
+                f"{self.training.adversarial}"
+            )
         if not self.training.trained_layers:
             raise ValueError("training.trained_layers must be at least 1, got 0")
 

@@ -1,6 +1,6 @@
 """Starts towers from those of another shop."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from backbone.load import load_tokenizer
-from lineage.manifest import read_manifest
+from lineage.manifest import MANIFEST, read_manifest
 from lineage.stages import DATA, TOWERS
 from towers.artifact import ITEM, USER, WEIGHTS
 from towers.config import TowersConfig
@@ -94,6 +94,8 @@ class Start:
 def require_other_shop(config: TowersConfig, data: str) -> None:
     """Refuse towers that have learnt the same data, maybe what these towers are measured by.
 
+    That may also be through the towers that they started from, as long as these are there.
+
     Args:
         config: Options of the towers.
         data: Fingerprint of the data.
@@ -104,11 +106,25 @@ def require_other_shop(config: TowersConfig, data: str) -> None:
     """
     if config.start_from is None:
         return
-    if read_manifest(Path(config.start_from), TOWERS).inputs[DATA] == data:
-        raise ValueError(
-            f"start_from must be the towers of another shop, got {config.start_from}, which have "
-            "learnt this one's data"
-        )
+    for folder, learnt in _ancestors(config.start_from):
+        if learnt == data:
+            through = "" if folder == config.start_from else f" through {folder}"
+            raise ValueError(
+                f"start_from must be the towers of another shop, got {config.start_from}, which "
+                f"have learnt this one's data{through}"
+            )
+
+
+def _ancestors(folder: str) -> Iterator[tuple[str, str]]:
+    """Folders of towers and of those that they started from, and the fingerprint of their data."""
+    known = set[str]()
+    while folder not in known:
+        known.add(folder)
+        manifest = read_manifest(Path(folder), TOWERS)
+        yield folder, manifest.inputs[DATA]
+        before = manifest.config.get("start_from")
+        if before and (Path(before) / MANIFEST).is_file():
+            folder = before
 
 
 def _other(folder: str, difference: str) -> ValueError:

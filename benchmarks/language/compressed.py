@@ -25,7 +25,8 @@ from benchmarks.language.encoders import (
     states_of_texts,
     torch_encoder,
 )
-from benchmarks.language.few_labels import WAYS, drawn, in_epochs, read, steps_of
+from benchmarks.language.few import drawn, fingerprint, read
+from benchmarks.language.few_labels import HEAD_STEPS, WAYS, steps_of
 from benchmarks.language.fewer_heads import without_heads
 from classifier.config import ClassifierConfig
 from classifier.division import divided
@@ -39,8 +40,6 @@ from pretraining.distillation import student_of
 
 logger = logging.getLogger("benchmarks.language.compressed")
 WHOLE = "whole"
-STEPS = 300
-"""Steps of a training of heads, about"""
 SINGLE, BATCH = (1, 16), (64, 24)
 """Texts, and word pieces of each, of a single request and of a batch"""
 SEEN, CALIBRATED = 32, 300
@@ -163,7 +162,7 @@ class FrozenHeads:
         cls, config: ClassifierConfig, table: LabelledTexts, root: Path, shots: int
     ) -> "FrozenHeads":
         """Heads for a draw of the table's training and validation texts, tested on its test."""
-        config = steps_of(replace(config, target=config.targets[0]), WAYS[0], STEPS)
+        config = steps_of(replace(config, target=config.targets[0]), WAYS[0], HEAD_STEPS)
         division = divided(table)
         rows = np.concatenate([division.train, division.valid])
         if shots:
@@ -179,7 +178,7 @@ class FrozenHeads:
         )
         inputs, pad_id = inputs_of(part.texts, load_tokenizer(config.backbone), config.max_tokens)
         return cls(
-            config=in_epochs(config, len(rows)),
+            config=config,
             table=part,
             target=target,
             learnt=len(rows),
@@ -209,7 +208,8 @@ class FrozenHeads:
             numbers=numbers,
             pad_id=self.pad_id,
         )
-        folder = training_folder(self.root, "frozen", asdict(self.config), states[:64].tolist())
+        identity = (asdict(self.config), fingerprint(self.table), self.learnt)
+        folder = training_folder(self.root, "frozen", *identity, states[:64].tolist())
         module, _ = fit_classifier(self.config, data, np.arange(self.learnt), folder, valid=None)
         _, parts = finished(module, self.config, self.table)
         output = parts.outputs(self.target)[-1]

@@ -1,8 +1,6 @@
 """`python -m benchmarks.language.few_labels`: accuracy from a few examples a label, by backbone."""
 
 import logging
-import math
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from benchmarks.command import configuration, parser, save_figures
+from benchmarks.language.few import drawn, fingerprint, read
 from benchmarks.report.tables import intervals_table
 from classifier.config import ClassifierConfig
 from dataset.labelled_texts import LabelledTexts, table_name
@@ -48,11 +47,20 @@ def main() -> None:
     with reported_errors():
         arguments = options.instantiate(parsed)
         name, config = table_name(arguments.dataset), configuration(arguments, ClassifierConfig)
+        if not arguments.shots or arguments.draws < 1 or arguments.steps < 0:
+            raise ValueError(
+                "shots must name a number, draws be at least 1 and steps not negative, got "
+                f"{arguments.shots}, {arguments.draws} and {arguments.steps}"
+            )
+        table = read(arguments.dataset, config)
+        from backbone.load import load_tokenizer
+
+        load_tokenizer(arguments.pretrained)  # a wrong folder is refused before anything is trained
         figures = {
             f"{shots} a label, {way}": compared(
-                steps_of(config, way, arguments.steps),
+                steps_of(config, way, HEAD_STEPS if way == WAYS[0] else arguments.steps),
                 arguments.pretrained,
-                read(arguments.dataset, config),
+                table,
                 arguments.artifacts / name,
                 shots=shots,
                 draws=arguments.draws,
@@ -64,32 +72,17 @@ def main() -> None:
         save_figures(arguments.reports / name, "few_labels", figures)
 
 
-def read(dataset: str, config: ClassifierConfig) -> LabelledTexts:
-    """The table with its first target alone.
-
-    Raises:
-        ValueError: the table breaks a rule.
-    """
-    from dataset.prepare.labelled_table import Columns, labelled_files, read_labelled
-
-    columns = Columns(
-        text=config.texts,
-        target=config.targets[:1],
-        task="labels",
-        token_budget=config.token_budget,
-    )
-    return read_labelled(labelled_files(Path(dataset)), columns)
-
-
 def steps_of(config: ClassifierConfig, way: str, steps: int) -> ClassifierConfig:
-    """Options of heads alone, or of a fine-tuning; `examples_per_epoch` counts all steps' texts."""
-    alone, training = way == WAYS[0], config.training
+    """Options of heads alone, or of a fine-tuning, for so many steps in one epoch."""
+    training = config.training
     return replace(
         config,
+        least_steps=steps,
         training=replace(
             training,
-            examples_per_epoch=(HEAD_STEPS if alone else steps) * training.batch_size,
-            trained_layers=0 if alone else training.trained_layers,
+            max_epochs=1,
+            examples_per_epoch=steps * training.batch_size,
+            trained_layers=0 if way == WAYS[0] else training.trained_layers,
         ),
     )
 
@@ -142,8 +135,7 @@ def correct(
     target = target_of(name, table, replace(division, train=rows), config)
     config = replace(config, target=name)
     data = encoded(config, table, [target], rows, root / "training")
-    config = in_epochs(config, len(rows))
-    folder = training_folder(root, "few-labels", asdict(config), shots, draw)
+    folder = training_folder(root, "few-labels", asdict(config), fingerprint(table), shots, draw)
     module, _ = fit_classifier(config, data, rows, folder, valid=None)
     bert, parts = finished(module, config, table)
     texts = [table.texts[row] for row in division.test.tolist()]
@@ -155,35 +147,6 @@ def correct(
         float
     )
     return found
-
-
-def in_epochs(config: ClassifierConfig, examples: int) -> ClassifierConfig:
-    """The same number of steps, as epochs of at most so many examples."""
-    epoch = min(config.training.examples_per_epoch, examples)
-    epochs = math.ceil(config.training.examples_per_epoch / epoch)
-    training = replace(config.training, max_epochs=epochs, examples_per_epoch=epoch)
-    return replace(config, training=training)
-
-
-def drawn(
-    labels: Sequence[object], rows: NDArray[np.int64], shots: int, seed: int
-) -> NDArray[np.int64]:
-    """Rows of a random draw of as many examples of each label; all of a label with fewer.
-
-    Args:
-        labels: Label of every row of the table.
-        rows: Rows to draw from.
-        shots: Examples of each label.
-        seed: Seed of the draw.
-    """
-    order = np.random.default_rng(seed).permutation(rows).tolist()
-    seen: dict[object, int] = {}
-    chosen = []
-    for row in order:
-        seen[labels[row]] = seen.get(labels[row], 0) + 1
-        if seen[labels[row]] <= shots:
-            chosen.append(row)
-    return np.sort(np.array(chosen, np.int64))
 
 
 if __name__ == "__main__":

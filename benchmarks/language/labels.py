@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.language.comparison import OURS, Comparison, Measured, averaged, compared
-from benchmarks.language.config import LanguageConfig
+from benchmarks.language.config import ALL, LanguageConfig
+from benchmarks.language.few import drawn
 from benchmarks.language.ours import Training, with_test
 from benchmarks.language.results import SECONDS, Arrays, Results
 from benchmarks.language.text_peers import (
@@ -47,11 +48,38 @@ class LabelBench:
     """Folder of the dataset's stages."""
 
     def comparisons(self) -> Iterator[Comparison]:
-        """Measure every wanted number of labels, clean and mistyped, one after the other."""
-        for count in self.config.label_counts:
-            if count is not None and count >= np.bincount(self._codes(self._learnable)).max():
-                continue
+        """Measure every wanted number of labels, clean and mistyped, one after the other.
+
+        Raises:
+            ValueError: no label has more texts than wanted.
+        """
+        counts = [count for count in self.config.label_counts if not self._is_all(count)]
+        if not counts:
+            raise ValueError(
+                f"per_class must have a number below {self._most}, the texts of the most frequent "
+                f"label, or `{ALL}`, got {self.config.per_class!r}"
+            )
+        for count in counts:
             yield from self._of_count(count)
+
+    @property
+    def notes(self) -> list[str]:
+        """What is not measured, and why."""
+        same = [str(count) for count in self.config.label_counts if self._is_all(count)]
+        if not same:
+            return []
+        return [
+            f"{', '.join(same)} labels a class are not measured: no label has more than "
+            f"{self._most} texts to learn from, so that would be all of them."
+        ]
+
+    def _is_all(self, count: int | None) -> bool:
+        """Whether so many texts of each label are all of them, although `all` was not asked for."""
+        return count is not None and count >= self._most
+
+    @property
+    def _most(self) -> int:
+        return int(np.bincount(self._codes(self._learnable)).max())
 
     def _of_count(self, count: int | None) -> list[Comparison]:
         draws = [self._learnable] if count is None else [self._few(count, s) for s in self._seeds]
@@ -98,11 +126,8 @@ class LabelBench:
 
     def _few(self, count: int, seed: int) -> Rows:
         """At most so many random rows of each class, in the order of the table."""
-        order = np.random.default_rng([self.config.seed, seed]).permutation(self._learnable)
-        codes = self._codes(order)
-        return np.sort(
-            np.concatenate([order[codes == one][:count] for one in range(self._classes)])
-        )
+        codes = self._codes(np.arange(len(self.table))).tolist()
+        return drawn(codes, self._learnable, count, [self.config.seed, seed])
 
     def _tests(self) -> dict[str, list[str]]:
         texts = self._texts(self.division.test)
@@ -143,7 +168,8 @@ class LabelBench:
 
     def _of_ours(self, rows: Rows, count: int | None, seed: int) -> Arrays:
         """Train as `make classify` does, on these rows alone, and predict."""
-        root, table, part = self.root, self.table, None
+        table, part = self.table, None
+        root = self.root if self.training.is_finished(self.root) else self.results.folder / "all"
         if count is not None:
             part = f"{count} of each, draw {seed}"
             root = self.results.folder / part.replace(", ", "-").replace(" ", "-")

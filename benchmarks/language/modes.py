@@ -3,25 +3,30 @@
 import argparse
 import json
 import logging
-import math
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from benchmarks.command import options_in
+from benchmarks.language.modes_page import Run, write
 from benchmarks.language.typos import mistyped
+from classifier.config import ClassifierConfig
 from dataset.prepare.schema import SPLIT
-from evaluation.page import environment
+from lineage.beside import asked
 from lineage.cli import configure_logging, reported_errors
-from lineage.manifest import read_manifest
+from lineage.manifest import checksum, read_manifest
+from lineage.named_inputs import named_inputs
 from lineage.stages import CLASSIFIER, DATA, PARAMETERS, TRIAL_TOWERS
 from lineage.whole_files import replacing
+from towers.config import TowersConfig
 
 logger = logging.getLogger("benchmarks.language.modes")
 LAYERS = "--training.trained_layers"
@@ -49,30 +54,14 @@ OF_TEXTS: dict[str, list[str]] = {
 """Options of a classifier's training beside the mode"""
 TYPED, DRAWS = 0.1, 3
 """Share of mistyped words, and number of draws of the mistakes"""
-VALID_EVERY, SEED = 10, 7
-"""Of so many training texts of a label one is for validation; seed of the draw"""
+SEED = 7
+"""Seed of the draw of few labels"""
+TEXT, LABEL = "text", "label"
+"""Columns of the table that the modes learn"""
+FOLDER, RECORD = "runs", "run.json"
+"""Folder of the trainings in the output, and the file of a finished one's figures"""
 MONITORED = ("valid/ndcg@10", "valid/recall@100")
 """What the training of towers looks at, where users search and elsewhere"""
-WIDTH, HEIGHT = 400, 160
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """What a mode came to."""
-
-    mode: str
-    valid: float
-    """Monitored figure of the validation part: accuracy, or recall@100 of towers."""
-    parameters: int
-    """Trained parameters."""
-    seconds: float
-    """CPU seconds of the whole run."""
-    mib: float
-    """Peak memory, MiB."""
-    test: float | None = None
-    """Accuracy on the test part; None for towers."""
-    typed: float | None = None
-    """The same with 10% of the words mistyped."""
 
 
 def main() -> None:
@@ -94,78 +83,113 @@ def main() -> None:
             write(options.output, runs, command)
 
 
-def few_labels(table: pl.DataFrame, target: str, text: str, most: int | None) -> pl.DataFrame:
-    """The table with a tenth of each label's training texts for validation, and few of the rest.
+def recorded(root: Path, identity: Sequence[str], measure: Callable[[], Run]) -> Run:
+    """The figures of a mode, from its record or measured now in an empty folder.
+
+    So they are those of a whole training, also where an earlier one was interrupted.
 
     Args:
-        table: Texts and labels, with a split or without.
-        target: Column of the labels.
-        text: Column of the texts, whose hash draws.
-        most: Most training texts of a label; None for all.
+        root: Folder of the mode's training; emptied.
+        identity: What the figures depend on.
+        measure: Trains and measures.
     """
-    if SPLIT not in table.columns:
-        table = table.with_columns(pl.lit("train").alias(SPLIT))
-    groups = [SPLIT, target]
-    ranked = table.with_columns(
-        pl.col(text).hash(SEED).rank("ordinal").over(groups).alias("_rank"),
-        (pl.len().over(groups) / VALID_EVERY).ceil().alias("_valid"),
-    )
-    training, checked = pl.col(SPLIT) == "train", pl.col("_rank") <= pl.col("_valid")
-    last = pl.col("_valid") + (pl.len() if most is None else most)
-    kept = ranked.filter(~training | (pl.col("_rank") <= last))
-    split = pl.when(training & checked).then(pl.lit("valid")).otherwise(SPLIT)
-    return kept.with_columns(split.alias(SPLIT)).drop("_rank", "_valid")
+    record = root / RECORD
+    if record.is_file() and (known := json.loads(record.read_text()))["of"] == list(identity):
+        return Run(**known["run"])
+    shutil.rmtree(root, ignore_errors=True)
+    run = measure()
+    with replacing(record) as partial:
+        partial.write_text(json.dumps({"of": list(identity), "run": asdict(run)}))
+    return run
 
 
 def _of_table(options: argparse.Namespace) -> Callable[[str, list[str]], Run]:
     """Trains classifiers of a table."""
-    table, target, text = options.output / "table.parquet", options.target, options.text
-    few_labels(pl.read_parquet(options.dataset), target, text, options.labels).write_parquet(table)
-    tested = pl.read_parquet(table).filter(pl.col(SPLIT) == "test")
-    texts, labels = tested[text].to_list(), tested[target].to_list()
+    from benchmarks.language.few import drawn, read
+    from classifier.division import divided
+
+    given = ["--config", options.config, "--dataset", options.dataset]
+    given += ["--target", options.target, "--text", options.text]
+    config = asked(CLASSIFIER, ClassifierConfig, given, dataset="").config
+    table = read(options.dataset, config)
+    division = divided(table)
+    labels, train = list(table.targets[config.targets[0]]), division.train
+    if options.labels is not None:
+        train = drawn(labels, train, options.labels, SEED)
+    path = options.output / "table.parquet"
+    parts = {"train": train, "valid": division.valid, "test": division.test}
+    rows = np.concatenate(list(parts.values())).tolist()
+    columns = {
+        TEXT: [table.texts[row] for row in rows],
+        LABEL: [labels[row] for row in rows],
+        SPLIT: np.repeat(list(parts), [len(part) for part in parts.values()]),
+    }
+    with replacing(path) as partial:
+        pl.DataFrame(columns).write_parquet(partial)
+    texts, wanted = (
+        [column[row] for row in division.test.tolist()] for column in (table.texts, labels)
+    )
 
     def run(mode: str, added: list[str]) -> Run:
-        name = mode.replace(" ", "-")
-        folders = ["--artifacts", str(options.output), "--reports", str(options.output / "reports")]
-        what = ["--dataset", str(table), "--name", name, "--target", target, "--text", text]
-        cost = _timed("classifier", options.config, [*what, *folders, "--refit=false", *added])
-        from classifier.predict import Classifier
+        root = options.output / FOLDER / mode.replace(" ", "-")
+        what = ["--dataset", str(path), "--target", LABEL, "--text", TEXT, "--task", "labels"]
+        what += ["--artifacts", str(root), "--reports", str(root / "reports"), "--refit=false"]
 
-        stage = options.output / name / CLASSIFIER
-        classifier, facts = Classifier.load(stage), read_manifest(stage, CLASSIFIER).facts
+        def measure() -> Run:
+            cost = _timed("classifier", options.config, [*what, *added])
+            from classifier.predict import Classifier
 
-        def accuracy(given: Sequence[str]) -> float:
-            found = classifier.predict(given, 1, target=target).labels
-            right = [best == label for (best,), label in zip(found, labels, strict=True)]
-            return float(np.mean(right))
+            stage = root / path.stem / CLASSIFIER
+            classifier, facts = Classifier.load(stage), read_manifest(stage, CLASSIFIER).facts
 
-        typed = [accuracy(mistyped(texts, TYPED, seed)) for seed in range(DRAWS)]
-        return Run(
-            mode=mode,
-            valid=facts["valid/score"],
-            test=accuracy(texts),
-            typed=sum(typed) / DRAWS,
-            parameters=facts[PARAMETERS],
-            **cost,
-        )
+            def accuracy(given: Sequence[str]) -> float:
+                found = classifier.predict(given, 1, target=LABEL).labels
+                return float(
+                    np.mean([best == label for (best,), label in zip(found, wanted, strict=True)])
+                )
+
+            typed = [accuracy(mistyped(texts, TYPED, seed)) for seed in range(DRAWS)]
+            return Run(
+                mode=mode,
+                valid=facts["valid/score"],
+                test=accuracy(texts),
+                typed=sum(typed) / DRAWS,
+                parameters=facts[PARAMETERS],
+                **cost,
+            )
+
+        identity = [*added, checksum(path), repr(config), repr(named_inputs(asdict(config)))]
+        return recorded(root, identity, measure)
 
     return run
 
 
 def _of_shop(options: argparse.Namespace) -> Callable[[str, list[str]], Run]:
     """Trains the towers of a shop whose data stage is finished."""
+    name = options.shop.resolve().name
+    data = read_manifest(options.shop / DATA, DATA).fingerprint
+    file = Path(options.config)
+    config = options_in(file / "towers.yaml" if file.is_dir() else file, TowersConfig)
 
     def run(mode: str, added: list[str]) -> Run:
-        root = options.output / mode.replace(" ", "-")
-        shop = root / options.shop.name
-        shop.mkdir(parents=True, exist_ok=True)
-        if not (shop / DATA).exists():
+        root = options.output / FOLDER / mode.replace(" ", "-")
+
+        def measure() -> Run:
+            shop = root / name
+            shop.mkdir(parents=True)
             (shop / DATA).symlink_to((options.shop / DATA).resolve())
-        given = ["--dataset", options.shop.name, "--artifacts", str(root), *added]
-        cost = _timed("towers.trial", options.config, given)
-        facts = read_manifest(shop / TRIAL_TOWERS, TRIAL_TOWERS).facts
-        figure = next(name for name in MONITORED if name in facts)
-        return Run(mode=mode, valid=facts[figure], parameters=facts[PARAMETERS], **cost)
+            given = ["--dataset", name, "--artifacts", str(root), *added]
+            cost = _timed("towers.trial", options.config, given)
+            facts = read_manifest(shop / TRIAL_TOWERS, TRIAL_TOWERS).facts
+            figures = [facts[one] for one in MONITORED if facts.get(one) is not None]
+            if not figures:
+                raise ValueError(
+                    f"the shop must have purchases of validation users, got none in {options.shop}"
+                )
+            return Run(mode=mode, valid=figures[0], parameters=facts[PARAMETERS], **cost)
+
+        identity = [*added, data, repr(config), repr(named_inputs(asdict(config)))]
+        return recorded(root, identity, measure)
 
     return run
 
@@ -184,39 +208,18 @@ def _timed(module: str, config: str, options: Sequence[str]) -> dict[str, float]
     return {"seconds": used.ru_utime + used.ru_stime, "mib": used.ru_maxrss / 1024}
 
 
-def write(folder: Path, runs: Sequence[Run], command: str) -> None:
-    """Write the figures as `modes.json`, and their table and picture as `modes.html`."""
-    made = {"modes": [asdict(run) for run in runs], "command": command}
-    with replacing(folder / "modes.json") as partial:
-        partial.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-    most, least = (pick(run.parameters for run in runs) for pick in (max, min))
-    best, worst = (pick(run.valid for run in runs) for pick in (max, min))
-    wide = math.log(most / least) or 1.0
-    points = [
-        (
-            WIDTH * math.log(run.parameters / least) / wide,
-            HEIGHT * (1 - (run.valid - worst) / ((best - worst) or 1.0)),
-            run.mode,
-        )
-        for run in runs
-    ]
-    page = environment(Path(__file__).parent).get_template("modes.html.j2")
-    shown = page.render(runs=runs, points=points, size=(WIDTH, HEIGHT), command=command)
-    with replacing(folder / "modes.html") as partial:
-        partial.write_text(shown, encoding="utf-8")
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.language.modes",
         description="Train a classifier, or towers with `--shop`, in every fine-tuning mode, and "
         "write quality, trained parameters, CPU seconds and peak memory of each.",
     )
-    parser.add_argument("--dataset", type=Path, help="Parquet file with texts and labels")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--dataset", help="table with texts and labels, as for `make classify`")
+    what.add_argument("--shop", type=Path, help="folder of a shop's stages, with a data stage")
     parser.add_argument("--target", default="label", help="column of the labels")
     parser.add_argument("--text", default="text", help="column of the texts")
     parser.add_argument("--labels", type=int, help="most training texts of a label; default: all")
-    parser.add_argument("--shop", type=Path, help="folder of a shop's stages, with a data stage")
     parser.add_argument(
         "--config", default="configs", help="folder or file of the options that all modes share"
     )

@@ -14,7 +14,8 @@ from classifier.train import train
 from dataset.arrays import TEST, TRAIN
 from dataset.labelled_texts import LabelledTexts
 from lineage.cli import run
-from lineage.manifest import read_manifest
+from lineage.manifest import is_up_to_date, read_manifest
+from lineage.named_inputs import named_inputs
 from lineage.stages import BESIDE, CLASSIFIER
 
 Rows = NDArray[np.int64]
@@ -32,6 +33,16 @@ class Training:
     def identity(self) -> dict[str, Any]:
         """What its predictions depend on beside the rows."""
         return {"classifier": asdict(self.config), "format": BESIDE[CLASSIFIER].format}
+
+    def is_finished(self, root: Path) -> bool:
+        """Whether `make classify` has made this classifier of the table's own rows.
+
+        Args:
+            root: Folder of the dataset's stages.
+        """
+        options = asdict(self.config)
+        inputs = {**self.inputs, **named_inputs(options)}
+        return is_up_to_date(root / CLASSIFIER, stage=CLASSIFIER, config=options, inputs=inputs)
 
     def __call__(
         self, table: LabelledTexts, root: Path, part: str | None = None

@@ -21,6 +21,7 @@ from evaluation.metrics import ndcg, recall
 from evaluation.search import top_k
 from lineage.cli import finished_config
 from lineage.manifest import read_manifest
+from lineage.named_inputs import named_inputs
 from lineage.open_release import open_evaluated
 from lineage.stages import INDEX, RANKER, TOWERS
 from towers.config import TowersConfig
@@ -102,6 +103,7 @@ class SearchBench:
             identity |= {
                 "packages": versions("bm25s", "sentence-transformers", "transformers", "torch"),
                 "backbone": self._towers.backbone,
+                **named_inputs({"backbone": self._towers.backbone}),
             }
         if name in (TRAINED, RERANKED):
             identity["epochs"] = self.config.peer_epochs

@@ -1,8 +1,9 @@
 """Finds out which language task a dataset is, and prepares its measurement."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from classifier.config import ClassifierConfig
 from dataset.arrays import load_dataset
 from lineage.beside import asked
 from lineage.manifest import read_manifest
+from lineage.named_inputs import named_inputs
 from lineage.stages import CLASSIFIER, DATA
 
 FOLDER = "language"
@@ -109,7 +111,8 @@ def _column(config: LanguageConfig, dataset: Path, root: Path) -> Task:
         ),
     )
     inputs = checksums(files)
-    made_from = {"files": inputs, "target": name, "text": list(table.text_columns)}
+    made_from: dict[str, Any] = {"files": inputs, "target": name, "text": list(table.text_columns)}
+    made_from |= named_inputs(asdict(chosen))
     results = Results(folder=root / FOLDER, made_from=made_from)
     training, column = Training(config=chosen, inputs=inputs), table.targets[name]
     _require_peers(config, NUMBER_PEERS if isinstance(column, np.ndarray) else LABEL_PEERS)
@@ -118,7 +121,7 @@ def _column(config: LanguageConfig, dataset: Path, root: Path) -> Task:
         numbers = NumberBench(
             config=config, training=training, table=table, target=target, results=results
         )
-        return Task(name=f"numbers of {name}", comparisons=numbers.comparisons)
+        return Task(name="numbers", comparisons=numbers.comparisons)
     division = divided(table)
     learnt = np.concatenate([division.train, division.valid]).tolist()
     labels = LabelBench(
@@ -130,11 +133,11 @@ def _column(config: LanguageConfig, dataset: Path, root: Path) -> Task:
         results=results,
         root=root,
     )
-    return Task(name=f"labels of {name}", comparisons=labels.comparisons)
+    return Task(name="labels", comparisons=labels.comparisons, notes=labels.notes)
 
 
 def _classifier(config: LanguageConfig, dataset: Path) -> ClassifierConfig:
     """The classifier's options, from its file of options as `make classify` reads them."""
     given = ["--config", config.classifier, "--dataset", str(dataset), "--target", config.target]
     given += ["--text", config.text]
-    return asked(CLASSIFIER, ClassifierConfig, given, more="", dataset="", commands=()).config
+    return asked(CLASSIFIER, ClassifierConfig, given, dataset="").config

@@ -110,16 +110,20 @@ def measure(
         held_out: Share of the items whose purchases nobody learns.
 
     Raises:
-        ValueError: `start_from` is missing or names this shop, or a share is out of range.
+        ValueError: `start_from` is missing or names this shop, or shares or draws are out of range.
     """
     if config.start_from is None:
         raise ValueError(
             "start_from must name the towers of another shop, got none; add "
             "--start_from=artifacts/another/towers"
         )
+    if not shares:
+        raise ValueError("shares must name a share of the users, got none")
     for share in shares:
         if not 0 <= share <= 1:
             raise ValueError(f"shares must be in [0, 1], got {share}")
+    if draws < 1:
+        raise ValueError(f"draws must be at least 1, got {draws}")
     shop, seed = Shares.of(root, held_out, config.training.seed), config.training.seed
     require_other_shop(config, shop.identity[0])
     figures: Figures = {NDCG: {}, RECALL: {}, COLD: {}}

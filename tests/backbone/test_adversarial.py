@@ -24,10 +24,11 @@ def loss_of(bert, offset=0):
 def test_the_moved_texts_have_a_higher_loss(bert):
     found = []
 
-    fast_gradient_loss([bert], lambda: found.append(loss_of(bert)) or found[-1], size=0.05)
+    loss = fast_gradient_loss([bert], lambda: found.append(loss_of(bert)) or found[-1], size=0.05)
 
     clean, moved = found
     assert moved > clean
+    torch.testing.assert_close(loss, (clean + moved) / 2)
 
 
 def test_a_movement_has_the_given_share_of_a_texts_length(bert):

@@ -6,9 +6,11 @@ from backbone.adapters import fine_tuned
 from backbone.batch import pad
 from backbone.config import AdapterConfig, TrainingConfig
 from backbone.inserted import insert
+from backbone.kinds import keep_layers
 from backbone.layers import states_below, token_states
 from backbone.load import empty_bert, load_bert, load_tokenizer, save_backbone
 from backbone.optimizer import optimizer_of
+from tests.conftest import save_bert
 from tests.rounding import TINY_BERT, rounding
 from tests.tiny_backbones import KINDS, save_tiny
 
@@ -61,6 +63,20 @@ def test_a_saved_backbone_has_its_parts_and_the_same_output(backbone, kind, tmp_
     tolerance = rounding(after, **TINY_BERT)
     for found in (loaded, empty):
         torch.testing.assert_close(states(found).detach(), after, atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("kept", [(0, 3), (0, 1), (1, 2, 3)])
+@pytest.mark.parametrize("kind", ["bottleneck", "prefix"])
+def test_a_saved_backbone_of_fewer_layers_has_the_parts_that_are_left(tmp_path, kind, kept):
+    save_bert(tmp_path / "whole", layers=4, hidden=32, heads=2)
+    bert = train(adapted(tmp_path / "whole", kind, layers=2))
+    keep_layers(bert, kept)
+    expected = states(bert).detach()
+
+    save_backbone(tmp_path / "saved", bert, load_tokenizer(str(tmp_path / "whole")))
+
+    found = states(load_bert(str(tmp_path / "saved"))).detach()
+    torch.testing.assert_close(found, expected, atol=rounding(expected, **TINY_BERT), rtol=0)
 
 
 def test_bottlenecks_add_nothing_at_the_start(tiny_bert):

@@ -4,10 +4,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from backbone.load import load_bert
 from classifier.__main__ import classify
 from classifier.module import ClassifierModule
 from classifier.predict import Classifier
 from lineage.manifest import MissingArtifactError, read_manifest
+from lineage.stages import PARAMETERS
 from tests.rounding import rounding
 
 pytestmark = pytest.mark.training
@@ -154,7 +156,10 @@ def test_seeds_are_averaged_into_one_artefact(table, make_config, tmp_path):
 
     folder = tmp_path / "artifacts" / "classifier"
     assert sorted(path.name for path in folder.glob("backbone*")) == ["backbone", "backbone-1"]
-    assert len(read_manifest(folder, "classifier").facts["epochs"]) == 2
+    facts = read_manifest(folder, "classifier").facts
+    assert len(facts["epochs"]) == 2
+    backbones = sum(weights.numel() for weights in load_bert(str(folder / "backbone")).parameters())
+    assert facts[PARAMETERS] > 2 * backbones
     assert classifier.read(["red mug"]).shape == (1, 64)
     assert found["accuracy"] > 3 / 12
 
@@ -198,3 +203,8 @@ def test_the_page_is_one_file_with_all_pictures(shop_classifier):
     assert "http" not in page.replace("http://www.w3.org", "")
     assert page.count("<svg") >= 7  # two of each level and of the things, one of the prices
     assert "Most confident mistakes" in page or "Confusions" in page
+
+
+def test_adversarial_training_of_heads_alone_is_refused(make_config):
+    with pytest.raises(ValueError, match=r"add --training\.trained_layers=1"):
+        make_config(training={"trained_layers": 0, "adversarial": "fgm"})

@@ -123,6 +123,28 @@ def test_a_mistyped_column_is_one_line(tmp_path, capsys):
     assert "name 'title' if it is meant" in capsys.readouterr().err
 
 
+def test_a_table_whose_column_is_not_named_is_one_line(tmp_path, capsys):
+    (tmp_path / "texts.csv").write_text("title\nred mug\n")
+
+    with pytest.raises(SystemExit) as ended:
+        main(["--dataset", str(tmp_path / "texts.csv"), "--artifacts", str(tmp_path / "a")])
+
+    assert ended.value.code == 2
+    assert "add --text=column, as TEXT=column of `make`" in capsys.readouterr().err
+
+
+def test_options_are_read_from_a_folder_of_files(tmp_path, capsys):
+    (tmp_path / "pretrain.yaml").write_text("window: 0\n")
+
+    with pytest.raises(SystemExit):
+        main(["--config", str(tmp_path), "--dataset", "shop"])
+
+    assert "window must be at least 1, got 0" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--dataset", "shop", "--reports", "reports"])
+    assert "got --reports" in capsys.readouterr().err  # it writes none
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -131,6 +153,7 @@ def test_a_mistyped_column_is_one_line(tmp_path, capsys):
         ({"words": -1.0}, "words must not be negative"),
         ({"training": TrainingConfig(devices=2)}, "devices must be 1"),
         ({"training": TrainingConfig(trained_layers=0)}, "at least 1, got 0"),
+        ({"training": TrainingConfig(adversarial="fgm")}, "adversarial must be none"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):

@@ -117,6 +117,8 @@ def test_the_other_shop_is_an_input_and_this_one_is_refused(source, tmp_path):
     own = folder.parent.parent
     with pytest.raises(ValueError, match="must be the towers of another shop"):
         run("trial/towers", replace(started, dimension=8, widths=[]), own, trial)
+    with pytest.raises(ValueError, match=f"through {folder}"):
+        run("trial/towers", replace(config, start_from=str(made)), own, trial)
 
 
 @pytest.mark.parametrize("different", [{"dimension": 8, "widths": []}, {"user_layers": 1}])

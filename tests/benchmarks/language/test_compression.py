@@ -92,7 +92,7 @@ def test_the_command_measures_smaller_backbones(tiny_bert, shop, tmp_path, monke
     options = {"backbone": str(tiny_bert), "target": "label", "text": "text"}
     options["training"] = {"new_learning_rate": 0.01}
     (tmp_path / "classifier.yaml").write_text(yaml.safe_dump(options))
-    monkeypatch.setattr("benchmarks.language.compressed.STEPS", 8)
+    monkeypatch.setattr("benchmarks.language.compressed.HEAD_STEPS", 8)
     command = ["compression", f"--config={tmp_path}", f"--dataset={tmp_path / 'colours.parquet'}"]
     command += ["--layers=[1]", "--heads=1", "--shots=8", "--rounds=1"]
     command += [f"--backbones.same={tiny_bert}"]

@@ -1,6 +1,7 @@
 """The command on a table of labels, a table of numbers and a log of searches."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -10,9 +11,15 @@ import yaml
 from benchmarks.language.__main__ import main
 from benchmarks.language.config import LanguageConfig
 from benchmarks.language.results import Results
+from benchmarks.language.search_models import Pairs
 from benchmarks.language.searches import RANKED, SearchBench
+from benchmarks.language.task import task_of
 from benchmarks.language.text_peers import LABEL_PEERS, NUMBER_PEERS, Guesses
 from benchmarks.quality.cascade_lists import cascade_lists
+from classifier.__main__ import main as classify
+from dataset.arrays import TEST
+from dataset.searches import Searches
+from lineage.manifest import read_manifest, writing
 from serving.engine.engine import Engine, EngineConfig
 from tests.classifier.conftest import make_items
 
@@ -24,7 +31,11 @@ def options(tmp_path, tiny_bert):
     """File of the options of a quick classifier."""
     path = tmp_path / "classifier.yaml"
     few = {"max_epochs": 2, "batch_size": 64, "learning_rate": 3e-3, "trained_layers": 2}
-    path.write_text(yaml.safe_dump({"backbone": str(tiny_bert), "refit": False, "training": few}))
+    path.write_text(
+        yaml.safe_dump(
+            {"backbone": str(tiny_bert), "refit": False, "least_steps": 4, "training": few}
+        )
+    )
     return path
 
 
@@ -85,9 +96,54 @@ def test_labels_are_measured_with_all_and_with_few_labels_clean_and_mistyped(
         "calibration error",
         "seconds",
     }
+    assert 0 < whole_typed["systems"]["ours"]["calibration error"] < 1
     difference = few["differences"]["ours"][lookup]["accuracy"]
     assert difference["low"] <= difference["value"] <= difference["high"]
-    assert (tmp_path / "artifacts" / "shop" / "classifier" / "manifest.json").is_file()
+    assert found["task"] == "labels"
+    assert not found["notes"]
+
+
+def test_a_shops_classifier_is_measured_if_it_is_the_same_and_never_replaced(
+    tmp_path, table, options, lookup
+):
+    own = ["--config", str(options), "--dataset", str(table), "--text", "title"]
+    own += ["--artifacts", str(tmp_path / "artifacts"), "--reports", str(tmp_path / "reports")]
+    classify([*own, "--target", "colour"])
+    stage = tmp_path / "artifacts" / "shop" / "classifier"
+    seconds = read_manifest(stage, "classifier").seconds
+    given = ["--text", "title", "--peers", lookup, "--typos", "0"]
+
+    same = measured(tmp_path, table, options, "--target", "colour", *given)
+    measured(tmp_path, table, options, "--target", "thing", *given)
+
+    assert same["comparisons"][0]["systems"]["ours"]["seconds"] == seconds
+    assert read_manifest(stage, "classifier").config["target"] == "colour"
+
+
+def test_a_number_that_no_label_exceeds_is_said(tmp_path, table, options, lookup, capsys):
+    given = ["--target", "colour", "--text", "title", "--peers", lookup, "--typos", "0"]
+
+    found = measured(tmp_path, table, options, *given, "--per_class", "500,all")
+
+    assert [one["title"] for one in found["comparisons"]] == ["all labels"]
+    assert "500 labels a class are not measured" in found["notes"][0]
+    with pytest.raises(SystemExit):
+        measured(tmp_path, table, options, *given, "--per_class", "500")
+    assert "per_class must have a number below" in capsys.readouterr().err
+
+
+def test_another_backbone_in_the_same_place_makes_predictions_again(table, tmp_path, options):
+    place = tmp_path / "backbone"
+    identities = []
+    for seed in (1, 2):
+        with writing(place, stage="backbone", config={}, inputs={"seed": str(seed)}):
+            pass
+        config = LanguageConfig(target="colour", text="title", classifier=str(options))
+        options.write_text(yaml.safe_dump({"backbone": str(place)}))
+        bench = task_of(config, table, tmp_path / "root").comparisons.__self__
+        identities.append(bench.results.made_from)
+
+    assert identities[0] != identities[1]
 
 
 def test_few_labels_are_those_that_training_sees(tmp_path, table, options, lookup):
@@ -153,6 +209,22 @@ def test_a_log_of_searches_is_measured_beside_trained_peers(tmp_path, faq, optio
     }
     assert set(clean["differences"]["ours"]["BM25"]) == {"NDCG@10", "recall@100", "accuracy@1"}
     assert clean["systems"]["BM25"]["NDCG@10"]["value"] > 0.9
+
+
+def test_peers_learn_no_search_of_the_test(shop):
+    of = np.arange(len(shop.items), dtype=np.int32) % 3
+    of[shop.splits == TEST] = 3
+    searches = Searches(
+        texts=["red", "mug", "blue lamp", "only in the test"],
+        of=of,
+        relevance=np.full(len(of), 2, np.float32),
+    )
+
+    pairs = Pairs.of(replace(shop, searches=searches))
+
+    assert set(pairs.searches) == {"red", "mug", "blue lamp"}
+    assert len(pairs.items) == (shop.splits != TEST).sum()
+    assert (pairs.relevance == 1).all()
 
 
 def test_an_unknown_peer_is_refused_by_name(tmp_path, table, options, capsys):

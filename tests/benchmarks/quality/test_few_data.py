@@ -10,7 +10,7 @@ import yaml
 from backbone.config import TrainingConfig
 from benchmarks.quality import few_data
 from benchmarks.quality.shares import COLD, NDCG, RECALL, SCRATCH, STARTED, Shares, measure
-from benchmarks.report.lines import LinePlot
+from benchmarks.report.lines import LinePlot, rendered
 from dataset.arrays import save_dataset
 from lineage.cli import run
 from lineage.manifest import writing
@@ -94,6 +94,15 @@ def test_towers_of_the_same_shop_are_refused(config):
         measure(replace(config, start_from=None), own, [1.0], draws=1, held_out=0.1)
 
 
+@pytest.mark.parametrize(
+    ("shares", "draws", "said"),
+    [([1.5], 1, r"shares must be in \[0, 1\]"), ([], 1, "got none"), ([0.5], 0, "draws must be")],
+)
+def test_shares_and_draws_that_measure_nothing_are_refused(config, root, shares, draws, said):
+    with pytest.raises(ValueError, match=said):
+        measure(config, root, shares, draws=draws, held_out=0.1)
+
+
 def test_lines_have_a_mark_for_each_step_and_leave_differences_out():
     def interval(value):
         return {"value": value, "low": value - 0.01, "high": value + 0.01}
@@ -109,3 +118,5 @@ def test_lines_have_a_mark_for_each_step_and_leave_differences_out():
     assert [line.name for line in plot.lines] == ["a", "b"]
     assert [mark.label for mark in plot.lines[0].marks] == ["1%, a: 0.1000", "100%, a: 0.2000"]
     assert [mark.x for mark in plot.lines[1].marks] == [25, 75]
+    drawn = rendered([plot])
+    assert drawn.rindex('class="grid"') < drawn.index("<polyline")  # the grid is below the lines
