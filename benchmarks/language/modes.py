@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from benchmarks.language.thesaurus import reworded, wordnet
 from benchmarks.language.typos import mistyped
 from dataset.prepare.schema import SPLIT
 from evaluation.page import environment
@@ -42,13 +43,15 @@ MODES: dict[str, list[str]] = {
 """Options that a mode adds to the configuration; `layers` is the configuration itself"""
 OF_TEXTS: dict[str, list[str]] = {
     "typos": ["--augmentation.typos", "0.2"],
+    "dropped words": ["--augmentation.dropped_words", "0.1"],
+    "synonyms": ["--augmentation.synonyms", "0.2"],
     "rdrop": ["--rdrop", "1"],
     "fgm": ["--training.adversarial", "fgm"],
     "seeds": ["--seeds", "3"],
 }
 """Options of a classifier's training beside the mode"""
 TYPED, DRAWS = 0.1, 3
-"""Share of mistyped words, and number of draws of the mistakes"""
+"""Share of words that are mistyped or replaced, and number of draws of the changes"""
 VALID_EVERY, SEED = 10, 7
 """Of so many training texts of a label one is for validation; seed of the draw"""
 MONITORED = ("valid/ndcg@10", "valid/recall@100")
@@ -73,6 +76,8 @@ class Run:
     """Accuracy on the test part; None for towers."""
     typed: float | None = None
     """The same with 10% of the words mistyped."""
+    reworded: float | None = None
+    """The same with up to 10% of the words replaced by WordNet's synonyms."""
 
 
 def main() -> None:
@@ -123,6 +128,7 @@ def _of_table(options: argparse.Namespace) -> Callable[[str, list[str]], Run]:
     few_labels(pl.read_parquet(options.dataset), target, text, options.labels).write_parquet(table)
     tested = pl.read_parquet(table).filter(pl.col(SPLIT) == "test")
     texts, labels = tested[text].to_list(), tested[target].to_list()
+    synonyms = wordnet(options.wordnet) if options.wordnet else None
 
     def run(mode: str, added: list[str]) -> Run:
         name = mode.replace(" ", "-")
@@ -140,11 +146,15 @@ def _of_table(options: argparse.Namespace) -> Callable[[str, list[str]], Run]:
             return float(np.mean(right))
 
         typed = [accuracy(mistyped(texts, TYPED, seed)) for seed in range(DRAWS)]
+        other: list[float] = []
+        if synonyms is not None:
+            other = [accuracy(reworded(texts, TYPED, seed, synonyms)) for seed in range(DRAWS)]
         return Run(
             mode=mode,
             valid=facts["valid/score"],
             test=accuracy(texts),
             typed=sum(typed) / DRAWS,
+            reworded=sum(other) / DRAWS if other else None,
             parameters=facts[PARAMETERS],
             **cost,
         )
@@ -216,6 +226,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--target", default="label", help="column of the labels")
     parser.add_argument("--text", default="text", help="column of the texts")
     parser.add_argument("--labels", type=int, help="most training texts of a label; default: all")
+    parser.add_argument(
+        "--wordnet", type=Path, help="folder of WordNet's files, to test on synonyms, too"
+    )
     parser.add_argument("--shop", type=Path, help="folder of a shop's stages, with a data stage")
     parser.add_argument(
         "--config", default="configs", help="folder or file of the options that all modes share"
