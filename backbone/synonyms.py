@@ -34,7 +34,9 @@ WINDOW, SMOOTHING = 2, 0.75
 DIMENSION, NEAREST = 100, 10
 """Dimension of the contexts' vectors; each word of a pair is among so many nearest of the other"""
 LEAST_COSINE, LEAST_DEVIATIONS = 0.3, 5.5
-"""Least cosine of the contexts, and least cosine of the states in deviations over all words"""
+"""Least cosine of the contexts; least cosine of the states, in deviations over usual words"""
+USUAL = 500
+"""Frequent words whose states are compared with each other, to know what cosine is usual"""
 ROWS_AT_ONCE = 1_000
 SHOWN = 30
 
@@ -99,8 +101,8 @@ def learnt_synonyms(
     read = [WORD.findall(texts[text].lower()) for text in chosen.tolist()]
     frequency = Counter(word for words in read for word in dict.fromkeys(words))
     vocabulary = [word for word, texts_of in frequency.most_common(MOST_WORDS) if texts_of > 1]
-    often = [frequency[word] >= LEAST_TEXTS for word in vocabulary]
-    usable = np.array([LETTERS.fullmatch(word) is not None for word in vocabulary]) & often
+    often = [frequency[word] >= LEAST_TEXTS and LETTERS.fullmatch(word) for word in vocabulary]
+    usable = np.array(often, bool)
     found: list[tuple[str, str]] = []
     if usable.sum() > NEAREST:
         places = {word: place for place, word in enumerate(vocabulary)}
@@ -111,7 +113,8 @@ def learnt_synonyms(
         named = [(vocabulary[one], vocabulary[other]) for one, other in pairs.tolist()]
         named = [(a, b) for a, b in named if not (a.endswith(b) or b.endswith(a))]
         named = _not_contrasting(named, read, [kinds[text] for text in chosen.tolist()])
-        found = _alike(named, states)
+        usual = [vocabulary[place] for place in np.flatnonzero(usable)[:USUAL].tolist()]
+        found = _alike(named, usual, states)
     _say(found, len(texts))
     replacements = defaultdict[str, list[str]](list)
     for one, other in found:
@@ -202,15 +205,23 @@ def _not_contrasting(
     return [pair for pair in pairs if not contrast(*pair)]
 
 
-def _alike(pairs: Sequence[tuple[str, str]], states: States) -> list[tuple[str, str]]:
-    """The pairs whose states have a high cosine, most alike first."""
-    words = sorted({word for pair in pairs for word in pair})
-    if len(words) < 3:
+def _alike(
+    pairs: Sequence[tuple[str, str]], usual: Sequence[str], states: States
+) -> list[tuple[str, str]]:
+    """The pairs whose states have a high cosine beside those of all words, most alike first.
+
+    Args:
+        pairs: Pairs of words.
+        usual: Other words, which say what cosine is usual.
+        states: (words, hidden) states of words.
+    """
+    if not pairs:
         return []
+    words = sorted({*usual, *(word for pair in pairs for word in pair)})
     centred = states(words)
     centred = centred - centred.mean(axis=0)
     centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
-    squares = np.square(centred.T @ centred).sum() - len(words)
+    squares = np.square(centred.T @ centred).sum() - len(words)  # of cosines of different words
     deviation = np.sqrt(max(squares, 0) / (len(words) * (len(words) - 1)))
     places = {word: place for place, word in enumerate(words)}
     cosines = {(a, b): float(centred[places[a]] @ centred[places[b]]) for a, b in pairs}
