@@ -86,7 +86,9 @@ def encoded(
         cache_below=cache_below,
     )
     classes, numbers = codes_of(table, targets)
-    read = (rows if learnt is None else learnt).tolist()
+    read = rows if learnt is None else learnt
+    values = np.concatenate([classes, np.nan_to_num(numbers)], axis=1)[read]
+    kinds = np.unique(values, axis=0, return_inverse=True)[1]
     return Encoded(
         targets=targets,
         inputs=[item_input(pieces[row], special) for row in range(len(pieces))],
@@ -101,8 +103,8 @@ def encoded(
             config=config.augmentation,
             synonyms=synonyms_for(
                 config.augmentation,
-                [table.texts[row] for row in read],
-                _kinds(classes, numbers)[read].tolist(),
+                (table.texts[row] for row in read.tolist()),
+                kinds.ravel().tolist(),
                 backbone=config.backbone,
                 seed=config.training.seed,
                 cache_below=cache_below,
@@ -111,13 +113,6 @@ def encoded(
         if config.augmentation.changes and not is_frozen(config)
         else None,
     )
-
-
-def _kinds(classes: NDArray[np.int64], numbers: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(rows,) a number that differs where a target does."""
-    codes = np.concatenate([classes, np.nan_to_num(numbers)], axis=1)
-    kinds: NDArray[np.int64] = np.unique(codes, axis=0, return_inverse=True)[1].ravel()
-    return kinds
 
 
 def codes_of(
