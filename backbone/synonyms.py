@@ -33,7 +33,7 @@ WINDOW, SMOOTHING = 2, 0.75
 """Neighbours of a word on each side; exponent of their frequencies"""
 DIMENSION, NEAREST = 100, 10
 """Dimension of the contexts' vectors; each word of a pair is among so many nearest of the other"""
-LEAST_COSINE, LEAST_DEVIATIONS = 0.3, 5.5
+LEAST_COSINE, LEAST_DEVIATIONS = 0.3, 6.5
 """Least cosine of the contexts; least cosine of the states, in deviations over usual words"""
 USUAL = 500
 """Frequent words whose states are compared with each other, to know what cosine is usual"""

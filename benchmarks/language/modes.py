@@ -50,6 +50,11 @@ OF_TEXTS: dict[str, list[str]] = {
     "seeds": ["--seeds", "3"],
 }
 """Options of a classifier's training beside the mode"""
+OF_SHOPS: dict[str, list[str]] = {
+    "cropped": ["--cropped", "0.3"],
+    "reordered": ["--reordered", "0.3"],
+}
+"""The same of towers"""
 TYPED, DRAWS = 0.1, 3
 """Share of words that are mistyped or replaced, and number of draws of the changes"""
 VALID_EVERY, SEED = 10, 7
@@ -85,7 +90,7 @@ def main() -> None:
     options = _parser().parse_args()
     configure_logging()
     with reported_errors():
-        known = MODES | ({} if options.shop else OF_TEXTS)
+        known = MODES | (OF_SHOPS if options.shop else OF_TEXTS)
         modes = [mode.strip() for mode in options.modes.split(",")]
         if unknown := [mode for mode in modes if mode not in known]:
             raise ValueError(f"modes must be among {', '.join(known)}, got {unknown[0]!r}")
@@ -233,9 +238,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config", default="configs", help="folder or file of the options that all modes share"
     )
-    parser.add_argument(
-        "--modes", default=",".join(MODES), help="modes; of texts also " + ", ".join(OF_TEXTS)
-    )
+    others = f"of texts also {', '.join(OF_TEXTS)}; of towers {', '.join(OF_SHOPS)}"
+    parser.add_argument("--modes", default=",".join(MODES), help=f"modes; {others}")
     parser.add_argument("--output", type=Path, required=True, help="folder to write to")
     return parser
 

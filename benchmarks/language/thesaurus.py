@@ -42,15 +42,15 @@ def wordnet(folder: Path) -> dict[str, tuple[str, ...]]:
     Source: Miller, "WordNet: a lexical database for English", CACM 1995.
     """
     uses = defaultdict[str, Counter[tuple[str, int]]](Counter)
-    for key, sense, count in _fields(folder / "cntlist.rev"):
+    for key, place, times in _fields(folder / "cntlist.rev"):
         word, _, rest = key.partition("%")
         part = PARTS["adj"] if rest[0] == SATELLITE else rest[0]
-        uses[word][part, int(sense)] = int(count)
+        uses[word][part, int(place)] = int(times)
     usual = {word: counts.most_common(1)[0] for word, counts in uses.items()}
     sharing = defaultdict[tuple[str, str], list[str]](list)
     for name, part in PARTS.items():
-        for word, _, size, *rest in _fields(folder / f"index.{name}"):
-            senses = rest[-int(size) :]
+        for word, _, size, *others in _fields(folder / f"index.{name}"):
+            senses = others[-int(size) :]
             (of_part, sense), count = usual.get(word, (("", 0), 0))
             known = of_part == part and sense <= len(senses) and LETTERS.fullmatch(word)
             if known and count >= LEAST_USES:

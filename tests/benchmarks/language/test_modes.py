@@ -4,7 +4,7 @@ from dataclasses import asdict
 import polars as pl
 import pytest
 
-from benchmarks.language.modes import MODES, OF_TEXTS, Run, few_labels, write
+from benchmarks.language.modes import MODES, OF_SHOPS, OF_TEXTS, Run, few_labels, write
 from classifier.config import ClassifierConfig
 from lineage.beside import asked
 from lineage.stages import CLASSIFIER
@@ -47,11 +47,12 @@ def test_a_modes_options_are_those_of_the_classifier(mode):
 
 
 def test_modes_of_towers_are_options_of_their_training():
-    names = {option for added in MODES.values() for option in added if option.startswith("--")}
+    added = [options for given in (MODES | OF_SHOPS).values() for options in given]
 
-    known = asdict(TowersConfig().training)
-    assert all(name.split(".")[0] == "--training" for name in names)
-    assert all(name.split(".")[1] in known for name in names)
+    known = asdict(TowersConfig())
+    for name in (option.removeprefix("--") for option in added if option.startswith("--")):
+        group, _, rest = name.partition(".")
+        assert rest.split(".")[0] in known[group] if rest else name in known
 
 
 def test_the_page_has_every_mode_and_figure(tmp_path):
