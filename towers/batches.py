@@ -137,7 +137,7 @@ class Training:
         pieces = text[start : start + length]
         if not self.augmentation.changes or self.inputs.tokenizer is None:
             return item_input(pieces, self.inputs.special)
-        words = str(self.inputs.tokenizer.decode(pieces))
+        words = str(self.inputs.tokenizer.decode(pieces)).removeprefix("##")  # inside a word
         return self.inputs.search(augmented(words, self.augmentation, rng, self.synonyms))
 
     def logged_search(self, group: int, rng: np.random.Generator) -> NDArray[np.int32]:
