@@ -1,16 +1,19 @@
-"""Augments training texts: typos and words left out."""
+"""Augments training texts: typos, synonyms, and words left out."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from backbone.config import AugmentationConfig
+from backbone.synonyms import WORD, Synonyms
 from backbone.tokens import Ids, SpecialTokens, item_input, tokenize
 
 ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 LETTERS = "".join(ROWS)
+NONE: Synonyms = {}
 
 
 def _neighbours() -> dict[str, str]:
@@ -51,8 +54,27 @@ def mistyped(word: str, rng: np.random.Generator) -> str:
     return before + hit + after if kind == 2 else before + letter + hit + after
 
 
-def augmented(text: str, config: AugmentationConfig, rng: np.random.Generator) -> str:
-    """A text with typos and without some words; at least one word stays."""
+def replaced(text: str, synonyms: Synonyms, share: float, rng: np.random.Generator) -> str:
+    """A text with a share of the words that have synonyms replaced by one of them."""
+
+    def word(found: re.Match[str]) -> str:
+        others = synonyms.get(found[0].lower())
+        if others is None or rng.random() >= share:
+            return found[0]
+        other = others[int(rng.integers(len(others)))]
+        if found[0].isupper():
+            return other.upper()
+        return other.capitalize() if found[0][0].isupper() else other
+
+    return WORD.sub(word, text)
+
+
+def augmented(
+    text: str, config: AugmentationConfig, rng: np.random.Generator, synonyms: Synonyms = NONE
+) -> str:
+    """A text with synonyms and typos and without some words; at least one word stays."""
+    if config.synonyms:
+        text = replaced(text, synonyms, config.synonyms, rng)
     words = text.split()
     if not words:
         return text
@@ -75,10 +97,11 @@ class Augmenter:
     max_tokens: int
     """Most word pieces of an input, including the special tokens."""
     config: AugmentationConfig
+    synonyms: Synonyms = field(default_factory=dict)
 
     def __call__(self, rows: Sequence[int], rng: np.random.Generator) -> list[Ids]:
         """Word pieces of some rows' texts, augmented, with special tokens."""
         special = SpecialTokens.of(self.tokenizer)
-        texts = [augmented(self.texts[row], self.config, rng) for row in rows]
+        texts = [augmented(self.texts[row], self.config, rng, self.synonyms) for row in rows]
         pieces = tokenize(texts, self.tokenizer, max_tokens=self.max_tokens - 2)
         return [item_input(pieces[row], special) for row in range(len(pieces))]

@@ -35,16 +35,18 @@ class AugmentationConfig:
     swapped with the next one, or hit beside its key."""
     dropped_words: float = 0.0
     """Probability of leaving out each word."""
+    synonyms: float = 0.0
+    """Probability of replacing each word that has a synonym; synonyms are learnt from the texts."""
 
     def __post_init__(self) -> None:
-        for name in ("typos", "dropped_words"):
+        for name in ("typos", "dropped_words", "synonyms"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
 
     @property
     def changes(self) -> bool:
         """Whether any text is changed."""
-        return bool(self.typos or self.dropped_words)
+        return bool(self.typos or self.dropped_words or self.synonyms)
 
 
 @dataclass(frozen=True, kw_only=True)

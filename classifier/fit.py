@@ -19,6 +19,7 @@ from backbone.augmentation import Augmenter
 from backbone.encode_texts import encode_texts
 from backbone.epoch_batches import EpochBatches, EpochSampler
 from backbone.load import load_bert, load_tokenizer
+from backbone.synonyms import synonyms_for
 from backbone.tokens import Ids, SpecialTokens, item_input, tokenize
 from backbone.training import FitResult, fit, seed_everything, total_steps
 from backbone.unknown_pieces import warn_of_unknown_pieces
@@ -59,6 +60,8 @@ def encoded(
     targets: Sequence[Target],
     rows: NDArray[np.int64],
     cache_below: Path,
+    *,
+    learnt: NDArray[np.int64] | None = None,
 ) -> Encoded:
     """Encode texts and targets; warns if many word pieces are unknown to the tokenizer.
 
@@ -68,6 +71,7 @@ def encoded(
         targets: What is learnt.
         rows: Rows to learn, or to validate on.
         cache_below: Folder of the cached outputs of the pretrained backbone.
+        learnt: Rows to learn synonyms from; by default all of these rows.
     """
     tokenizer, bert = load_tokenizer(config.backbone), load_bert(config.backbone)
     special = SpecialTokens.of(tokenizer)
@@ -82,6 +86,9 @@ def encoded(
         cache_below=cache_below,
     )
     classes, numbers = codes_of(table, targets)
+    read = rows if learnt is None else learnt
+    values = np.concatenate([classes, np.nan_to_num(numbers)], axis=1)[read]
+    kinds = np.unique(values, axis=0, return_inverse=True)[1]
     return Encoded(
         targets=targets,
         inputs=[item_input(pieces[row], special) for row in range(len(pieces))],
@@ -94,6 +101,14 @@ def encoded(
             tokenizer=tokenizer,
             max_tokens=config.max_tokens,
             config=config.augmentation,
+            synonyms=synonyms_for(
+                config.augmentation,
+                (table.texts[row] for row in read.tolist()),
+                kinds.ravel().tolist(),
+                backbone=config.backbone,
+                seed=config.training.seed,
+                cache_below=cache_below,
+            ),
         )
         if config.augmentation.changes and not is_frozen(config)
         else None,

@@ -59,7 +59,7 @@ def train(
     if config.label_words:
         table, division = with_label_words(table, division, targets)
     rows = np.sort(np.concatenate([division.train, division.valid]))
-    data = encoded(config, table, targets, rows, root / "training")
+    data = encoded(config, table, targets, rows, root / "training", learnt=division.train)
     identity = (asdict(config), dict(inputs))
     steps = Steps(
         config=config,

@@ -12,6 +12,7 @@ from backbone.augmentation import augmented
 from backbone.batch import Batch, TokenBatch, pad
 from backbone.config import AugmentationConfig
 from backbone.packing import PackedBatch, pack
+from backbone.synonyms import Synonyms
 from backbone.tokens import item_input
 from dataset.training_examples import TrainingExamples
 from lineage.processes import Processes
@@ -71,6 +72,7 @@ class Training:
     """(items,) added to an item's logit in training, nats"""
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     """Changes of searches"""
+    synonyms: Synonyms = field(default_factory=dict)
     processes: Processes = Processes()
     """All draw the same batch and the same candidates; each builds its share of the shoppers"""
 
@@ -135,14 +137,14 @@ class Training:
         pieces = text[start : start + length]
         if not self.augmentation.changes or self.inputs.tokenizer is None:
             return item_input(pieces, self.inputs.special)
-        words = str(self.inputs.tokenizer.decode(pieces))
-        return self.inputs.search(augmented(words, self.augmentation, rng))
+        words = str(self.inputs.tokenizer.decode(pieces)).removeprefix("##")  # inside a word
+        return self.inputs.search(augmented(words, self.augmentation, rng, self.synonyms))
 
     def logged_search(self, group: int, rng: np.random.Generator) -> NDArray[np.int32]:
         """Word pieces of a group's logged search."""
         words = self.examples.searches[group]
         if self.augmentation.changes:
-            words = augmented(words, self.augmentation, rng)
+            words = augmented(words, self.augmentation, rng, self.synonyms)
         return self.inputs.search(words)
 
     def drawn(self, group: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from backbone.epoch_batches import EpochBatches, EpochSampler
 from backbone.kinds import splits
 from backbone.load import load_tokenizer
 from backbone.optimizer import warmup_steps
+from backbone.synonyms import synonyms_for
 from backbone.tokens import SpecialTokens, tokenize
 from backbone.training import FitResult, fit, seed_everything, total_steps
 from backbone.unknown_pieces import warn_of_unknown_pieces
@@ -69,7 +70,7 @@ def fit_towers(
         The towers after the selected epoch, with every text encoded, and the result of the
         training.
     """
-    source = training_source(config, data, text_inputs(data, tokenizer, config))
+    source = training_source(config, data, text_inputs(data, tokenizer, config), cache_below)
     if not len(source.examples):
         config = replace(config, start_from=None)  # texts alone are better without purchases
         module = build_module(
@@ -121,7 +122,9 @@ def text_inputs(
     )
 
 
-def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> Training:
+def training_source(
+    config: TowersConfig, data: Dataset, inputs: TextInputs, cache_below: Path | None = None
+) -> Training:
     """The source of training batches: examples, inputs and the negative sampler."""
     examples = training_examples(data, within_baskets=config.reads == "items")
     items = len(data.item_ids)
@@ -145,6 +148,14 @@ def training_source(config: TowersConfig, data: Dataset, inputs: TextInputs) -> 
         fresh_texts=config.fresh_texts if config.item_layers else 0,
         seed=config.training.seed,
         augmentation=config.augmentation,
+        synonyms=synonyms_for(
+            config.augmentation,
+            [*data.titles, *examples.searches],
+            [*range(items), *(-1 for _ in examples.searches)],
+            backbone=config.backbone,
+            seed=config.training.seed,
+            cache_below=cache_below,
+        ),
         prior=(config.prior * np.log1p(weighted)).astype(np.float32) if config.prior else None,
         processes=Processes.training(config.training.devices),
     )

@@ -17,6 +17,7 @@ import polars as pl
 
 from benchmarks.command import options_in
 from benchmarks.language.modes_page import Run, write
+from benchmarks.language.thesaurus import reworded, wordnet
 from benchmarks.language.typos import mistyped
 from classifier.config import ClassifierConfig
 from dataset.prepare.schema import SPLIT
@@ -47,13 +48,20 @@ MODES: dict[str, list[str]] = {
 """Options that a mode adds to the configuration; `layers` is the configuration itself"""
 OF_TEXTS: dict[str, list[str]] = {
     "typos": ["--augmentation.typos", "0.2"],
+    "dropped words": ["--augmentation.dropped_words", "0.1"],
+    "synonyms": ["--augmentation.synonyms", "0.2"],
     "rdrop": ["--rdrop", "1"],
     "fgm": ["--training.adversarial", "fgm"],
     "seeds": ["--seeds", "3"],
 }
 """Options of a classifier's training beside the mode"""
+OF_SHOPS: dict[str, list[str]] = {
+    "cropped": ["--cropped", "0.3"],
+    "reordered": ["--reordered", "0.3"],
+}
+"""The same of towers"""
 TYPED, DRAWS = 0.1, 3
-"""Share of mistyped words, and number of draws of the mistakes"""
+"""Share of words that are mistyped or replaced, and number of draws of the changes"""
 SEED = 7
 """Seed of the draw of few labels"""
 TEXT, LABEL = "text", "label"
@@ -69,7 +77,7 @@ def main() -> None:
     options = _parser().parse_args()
     configure_logging()
     with reported_errors():
-        known = MODES | ({} if options.shop else OF_TEXTS)
+        known = MODES | (OF_SHOPS if options.shop else OF_TEXTS)
         modes = [mode.strip() for mode in options.modes.split(",")]
         if unknown := [mode for mode in modes if mode not in known]:
             raise ValueError(f"modes must be among {', '.join(known)}, got {unknown[0]!r}")
@@ -129,6 +137,7 @@ def _of_table(options: argparse.Namespace) -> Callable[[str, list[str]], Run]:
     texts, wanted = (
         [column[row] for row in division.test.tolist()] for column in (table.texts, labels)
     )
+    synonyms = wordnet(options.wordnet) if options.wordnet else None
 
     def run(mode: str, added: list[str]) -> Run:
         root = options.output / FOLDER / mode.replace(" ", "-")
@@ -149,16 +158,21 @@ def _of_table(options: argparse.Namespace) -> Callable[[str, list[str]], Run]:
                 )
 
             typed = [accuracy(mistyped(texts, TYPED, seed)) for seed in range(DRAWS)]
+            other: list[float] = []
+            if synonyms is not None:
+                other = [accuracy(reworded(texts, TYPED, seed, synonyms)) for seed in range(DRAWS)]
             return Run(
                 mode=mode,
                 valid=facts["valid/score"],
                 test=accuracy(texts),
                 typed=sum(typed) / DRAWS,
+                reworded=sum(other) / DRAWS if other else None,
                 parameters=facts[PARAMETERS],
                 **cost,
             )
 
         identity = [*added, checksum(path), repr(config), repr(named_inputs(asdict(config)))]
+        identity.append(str(options.wordnet))
         return recorded(root, identity, measure)
 
     return run
@@ -221,11 +235,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--text", default="text", help="column of the texts")
     parser.add_argument("--labels", type=int, help="most training texts of a label; default: all")
     parser.add_argument(
-        "--config", default="configs", help="folder or file of the options that all modes share"
+        "--wordnet", type=Path, help="folder of WordNet's files, to test on synonyms, too"
     )
     parser.add_argument(
-        "--modes", default=",".join(MODES), help="modes; of texts also " + ", ".join(OF_TEXTS)
+        "--config", default="configs", help="folder or file of the options that all modes share"
     )
+    others = f"of texts also {', '.join(OF_TEXTS)}; of towers {', '.join(OF_SHOPS)}"
+    parser.add_argument("--modes", default=",".join(MODES), help=f"modes; {others}")
     parser.add_argument("--output", type=Path, required=True, help="folder to write to")
     return parser
 

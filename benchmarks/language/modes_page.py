@@ -29,6 +29,8 @@ class Run:
     """Accuracy on the test part; None for towers."""
     typed: float | None = None
     """The same with 10% of the words mistyped."""
+    reworded: float | None = None
+    """The same with up to 10% of the words replaced by WordNet's synonyms."""
 
 
 def write(folder: Path, runs: Sequence[Run], command: str) -> None:

@@ -71,7 +71,36 @@ def test_an_augmenter_draws_anew_and_repeats_with_its_generator(tiny_bert):
     assert max(map(len, first)) <= 6
 
 
-@pytest.mark.parametrize("name", ["typos", "dropped_words"])
+def test_words_are_replaced_by_synonyms_as_often_as_configured_in_their_case():
+    config, rng = AugmentationConfig(synonyms=0.3), np.random.default_rng(0)
+    synonyms = {"mug": ("cup", "beaker"), "red": ("crimson",)}
+
+    found = [augmented("Red mug, blue MUG", config, rng, synonyms) for _ in range(1000)]
+
+    words = [word for one in found for word in one.replace(",", "").split()]
+    assert set(words) == {"Red", "Crimson", "mug", "cup", "beaker", "blue", "MUG", "CUP", "BEAKER"}
+    assert words.count("Crimson") / 1000 == pytest.approx(0.3, abs=0.04)
+    assert words.count("cup") / 1000 == pytest.approx(0.15, abs=0.03)
+    assert augmented("Red mug", AugmentationConfig(), rng, synonyms) == "Red mug"
+
+
+def test_an_augmenter_replaces_words(tiny_bert):
+    augmenter = Augmenter(
+        texts=["red mug"],
+        tokenizer=load_tokenizer(str(tiny_bert)),
+        max_tokens=6,
+        config=AugmentationConfig(synonyms=0.99),
+        synonyms={"mug": ("lamp",)},
+    )
+
+    found = {tuple(one) for one in augmenter([0] * 20, np.random.default_rng(0))}
+
+    expected = load_tokenizer(str(tiny_bert))(["red lamp", "red mug"])["input_ids"]
+    assert tuple(expected[0]) in found
+    assert found <= {tuple(ids) for ids in expected}
+
+
+@pytest.mark.parametrize("name", ["typos", "dropped_words", "synonyms"])
 def test_a_probability_of_one_is_refused(name):
     with pytest.raises(ValueError, match=name):
         AugmentationConfig(**{name: 1.0})

@@ -5,12 +5,13 @@ import pytest
 
 from backbone.config import AugmentationConfig
 from backbone.load import load_tokenizer
+from backbone.tokens import tokenize
 from dataset.training_examples import training_examples
 from lineage.processes import Processes
 from towers.batches import TitleBatches, Training, WindowBatches
 from towers.config import TowersConfig
 from towers.fit import batches, text_inputs
-from towers.inputs import Twins
+from towers.inputs import TextInputs, Twins
 from towers.negative_sampler import NegativeSampler
 from towers.windows import windows
 
@@ -301,6 +302,21 @@ def test_searches_are_augmented_when_configured(shop, tiny_bert):
     ]
 
     assert lengths[1] < lengths[0]
+
+
+def test_an_augmented_search_that_begins_inside_a_word_is_read_as_its_letters(
+    shop, tiny_bert, monkeypatch
+):
+    plain, tokenizer = source(shop, tiny_bert, uniform=0), load_tokenizer(str(tiny_bert))
+    texts = tokenize(["mugs lamp"] * len(shop.titles), tokenizer, max_tokens=8)
+    inputs, read = replace(plain.inputs, texts=texts, tokenizer=tokenizer), set()
+    monkeypatch.setattr(TextInputs, "search", lambda self, words: read.add(words))
+    changing = replace(plain, inputs=inputs, augmentation=AugmentationConfig(typos=1e-9))
+
+    for seed in range(50):
+        changing.search(0, np.random.default_rng(seed))
+
+    assert {"mugs lamp", "mugs", "mug", "s", "s lamp", "lamp"} == read
 
 
 def test_changes_of_histories_reach_the_batches(shop, tiny_bert):

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from backbone.config import TrainingConfig
+from backbone import synonyms
+from backbone.config import AugmentationConfig, TrainingConfig
 from backbone.epoch_batches import EpochSampler
 from backbone.load import load_tokenizer
 from dataset.arrays import StringColumn
@@ -122,3 +123,27 @@ def test_a_short_log_is_repeated_within_an_epoch():
     assert len(EpochSampler(5, 100, seed=0, passes=8)) == 40
     drawn = list(sampler)
     assert sorted(drawn[:5]) == sorted(drawn[5:10]) == list(range(5))
+
+
+def test_synonyms_are_learnt_from_titles_and_searches_and_replace_words(
+    log, config, source, tiny_bert, monkeypatch
+):
+    def learnt(texts, kinds, states, seed):
+        read.update(zip(texts, kinds, strict=True))
+        return dict.fromkeys((searched for searched in source.examples.searches), ("lamp",))
+
+    read = {}
+    monkeypatch.setattr(synonyms, "learnt_synonyms", learnt)
+    changing = replace(config, augmentation=AugmentationConfig(synonyms=0.9))
+    inputs = text_inputs(log, load_tokenizer(str(tiny_bert)), config)
+    changed = training_source(changing, log, inputs)
+
+    searches = {tuple(changed.logged_search(0, np.random.default_rng(s))) for s in range(20)}
+
+    assert set(read) == {*log.titles, *source.examples.searches}
+    assert {read[search] for search in source.examples.searches} == {-1}
+    assert min(read[title] for title in log.titles) == 0
+    assert searches == {
+        tuple(inputs.search("lamp")),
+        tuple(source.logged_search(0, np.random.default_rng(0))),
+    }
