@@ -1,15 +1,17 @@
 """Simulated A/B tests: coverage of intervals, and false alarms of looking every day."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 from tqdm import tqdm
 
 from benchmarks.online.world import PLACES, Rows, World
 from evaluation.intervals import Interval
 from online.estimate import Estimate, Values, difference, linearised, mean
-from online.experiments.always_valid import always_valid
+from online.experiments.always_valid import always_valid, multiplier
 from online.experiments.assignment import arm_of
 from online.experiments.cuped import cuped
 from online.experiments.experiment import Arm, Experiment
@@ -17,6 +19,7 @@ from online.experiments.sample_ratio import SampleRatioError, check_sample_ratio
 
 DAYS_BEFORE = 28
 """Days before an experiment whose clicks CUPED uses"""
+LOOKS = ("always valid", "fixed", "one look")
 BOUGHT = 0.2
 """Share of the clicks that end in a purchase"""
 
@@ -54,11 +57,11 @@ def daily_looks(
     """Repeat an A/B test that is looked at every day.
 
     Returns:
-        For `always valid` and `fixed` intervals (seeds,): the first day on which an interval
-        excluded 0; 0 for none.
+        For `always valid` and `fixed` intervals, and `one look` at a fixed one on the last day
+        (seeds,): the first day on which an interval excluded 0; 0 for none.
     """
     chances = [world.clicks(ranking).mean(axis=1) for ranking in rankings]
-    first = {name: np.zeros(len(seeds), np.int64) for name in ("always valid", "fixed")}
+    first = {name: np.zeros(len(seeds), np.int64) for name in LOOKS}
     for n, seed in enumerate(tqdm(seeds, desc="daily looks")):
         rng = np.random.default_rng([2, seed])
         rows = rng.integers(len(world), size=users)
@@ -68,11 +71,30 @@ def daily_looks(
         clicks = rng.binomial(np.diff(shown, axis=1, prepend=0), clicked).cumsum(axis=1)
         for day in range(days):
             gain = _gain(clicks[:, day].astype(float), shown[:, day].astype(float), arms)
-            looks = {"always valid": always_valid(gain, users), "fixed": gain.interval()}
+            fixed = gain.interval()
+            looks = {"always valid": always_valid(gain, users), "fixed": fixed}
+            if day == days - 1:
+                looks["one look"] = fixed
             for name, look in looks.items():
                 if not first[name][n] and not look["low"] <= 0 <= look["high"]:
                     first[name][n] = day + 1
     return first
+
+
+def widths(users: int, days: int) -> Mapping[str, Mapping[str, float]]:
+    """Half-widths in standard errors at shares of the planned users, beside other intervals."""
+    return {
+        f"{progress:.0%}": {
+            "one look": float(norm.isf(0.025)),
+            "always valid": multiplier(progress),
+            "Bonferroni, daily": float(norm.isf(0.025 / days)),
+            "stitched": 1.7
+            * math.sqrt(
+                math.log(math.log(2 * progress * users)) + 0.72 * math.log(5.2 / 0.025)
+            ),  # Howard, Ramdas, McAuliffe and Sekhon, Annals of Statistics 2021, equation 2
+        }
+        for progress in (0.1, 0.25, 0.5, 1.0, 2.0)
+    }
 
 
 def totals(

@@ -54,7 +54,7 @@ def made_world(seed: int, *, users: int = 2000, candidates: int = 60, items: int
     return World(
         attraction=attraction,
         items=shortlists,
-        examination=np.arange(1, PLACES + 1) ** -0.7,
+        examination=np.arange(1.0, PLACES + 1) ** -0.7,
         answers_a_day=np.exp(-1.2 + 0.3 * eager + 0.5 * rng.normal(size=users)),
     )
 

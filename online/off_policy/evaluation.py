@@ -15,8 +15,9 @@ from online.estimate import Estimate, Values
 from online.off_policy.attraction import item_rates
 from online.off_policy.examination import OverlapError, examination
 from online.off_policy.logged import NO_ITEM, Logged, Rows, folds
-from online.off_policy.weights import inverse_examination, places_in, weights
+from online.off_policy.weights import places_in, weights
 
+Mask = NDArray[np.bool_]
 GROUPS = 40
 """Groups of users of the jackknife"""
 LEAST_USERS = 200
@@ -101,8 +102,7 @@ def evaluate(logged: Logged, ranking: Rows, *, rates: Values | None = None) -> O
         )
     model = item_rates(logged, ranking, curve) if rates is None else rates
     own, ips, snips, robust = _jackknife(
-        logged,
-        lambda some: _figures(logged.of(some), ranking[some], places[some], model[some]),
+        logged, lambda answers: _figures(logged, ranking, places, model, answers)
     )
     return OffPolicy(
         ips=ips,
@@ -125,21 +125,28 @@ def self_check(logged: Logged) -> SelfCheck:
         raise OverlapError(
             "answers must leave places to the list, got none; explore a smaller share"
         )
-    estimated, observed, difference = _jackknife(
-        logged, lambda answers: _own_list(logged.of(answers))
-    )
+    estimated, observed, difference = _jackknife(logged, lambda answers: _own_list(logged, answers))
     return SelfCheck(estimated=estimated, observed=observed, difference=difference)
 
 
-def _figures(logged: Logged, ranking: Rows, places: Rows, rates: Values) -> Values:
+def _figures(logged: Logged, ranking: Rows, places: Rows, rates: Values, answers: Mask) -> Values:
     """Reward of the logged answers, IPS, SNIPS and doubly robust estimate, an answer."""
-    curve = examination(logged)
+    curve = examination(logged, answers)
     weight, asked = weights(logged, places, curve), _asked(ranking, curve)
     predicted = curve * np.take_along_axis(rates, np.maximum(places, 0), axis=1)
-    ips = (weight * logged.rewards).sum()
-    snips = ips / (weight * curve).sum() * asked.sum()
-    robust = (asked * rates).sum() + (weight * (logged.rewards - predicted)).sum()
-    return np.array([logged.rewards.sum(), ips, snips, robust]) / len(logged)
+    own, ips, told, wanted, direct, corrected = (
+        each[answers].sum()
+        for each in (
+            logged.rewards,
+            weight * logged.rewards,
+            weight * curve,
+            asked,
+            asked * rates,
+            weight * (logged.rewards - predicted),
+        )
+    )
+    figures: Values = np.array([own, ips, ips / told * wanted, direct + corrected])
+    return figures / float(answers.sum())
 
 
 def _asked(ranking: Rows, curve: Values) -> Values:
@@ -147,16 +154,15 @@ def _asked(ranking: Rows, curve: Values) -> Values:
     return np.where(ranking != NO_ITEM, curve, 0.0)
 
 
-def _own_list(logged: Logged) -> Values:
+def _own_list(logged: Logged, answers: Mask) -> Values:
     """Estimated and observed reward of the list, and their difference, an answer."""
-    curve, kept = examination(logged), logged.kept
-    asked = np.where(kept, curve[logged.turn], 0.0)
-    weighted = asked * inverse_examination(logged, curve) * logged.rewards
-    untouched = np.logical_and.accumulate(kept, axis=1)
-    seen = np.where(untouched, logged.rewards, 0.0).sum(axis=0) / np.maximum(
-        untouched.sum(axis=0), 1
-    )
-    estimated, observed = weighted.sum() / len(logged), seen.sum()
+    curve = examination(logged, answers)
+    own_place = np.where(logged.kept, logged.turn, -1)
+    weighted = weights(logged, own_place, curve) * logged.rewards
+    untouched = np.logical_and.accumulate(logged.kept, axis=1)[answers]
+    seen = np.where(untouched, logged.rewards[answers], 0.0).sum(axis=0)
+    estimated = weighted[answers].sum() / answers.sum()
+    observed = (seen / np.maximum(untouched.sum(axis=0), 1)).sum()
     return np.array([estimated, observed, estimated - observed])
 
 
@@ -172,9 +178,7 @@ def _by_user(logged: Logged, values: Values) -> Values:
     return np.bincount(of_answer, values).astype(np.float64)
 
 
-def _jackknife(
-    logged: Logged, figures: Callable[[NDArray[np.bool_]], Values]
-) -> Sequence[Estimate]:
+def _jackknife(logged: Logged, figures: Callable[[Mask], Values]) -> Sequence[Estimate]:
     """Figures with standard errors by leaving out one group of users after another (Kott, 2001)."""
     users = len(np.unique(logged.users))
     groups = min(GROUPS, users)

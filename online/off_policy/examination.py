@@ -14,13 +14,17 @@ class OverlapError(ValueError):
     """The logged answers do not say enough about the question."""
 
 
-def examination(logged: Logged) -> Values:
+def examination(logged: Logged, answers: NDArray[np.bool_] | None = None) -> Values:
     """Position-bias curve from the places that exploration gave to items by chance.
 
     The list's item of a rank, and the answer's first, second, … drawn item, get their places by the
     coins of the exploration alone. So their clicks by place differ by examination only, as after
     the random swaps of Joachims, Swaminathan and Schnabel (WSDM 2017). Fits `clicks = attraction of
     the group × examination of the place` by maximum likelihood of Poisson counts.
+
+    Args:
+        logged: The answers.
+        answers: (answers,) which of them to use; by default all.
 
     Returns:
         (places,) probability of examination relative to the first place.
@@ -29,15 +33,15 @@ def examination(logged: Logged) -> Values:
         OverlapError: a place has no clicks, or nothing was explored.
     """
     places = logged.items.shape[1]
-    kept = logged.kept
-    if not (~kept & (logged.items != NO_ITEM)).any():
-        raise OverlapError("answers must have explored places, got none; set a share to explore")
-    groups = np.where(kept, logged.turn, places + logged.turn)
     shown = logged.items != NO_ITEM
-    cells = (groups * places + np.arange(places))[shown]
+    if not (shown & ~logged.kept).any():
+        raise OverlapError("answers must have explored places, got none; set a share to explore")
+    if answers is not None:
+        shown = shown & answers[:, None]
+    cells = (np.where(logged.kept, 0, places) + logged.turn) * places + np.arange(places)
     shape = (2 * places, places)
-    counts = np.bincount(cells, minlength=2 * places * places).reshape(shape)
-    clicks = np.bincount(cells, logged.rewards[shown], 2 * places * places).reshape(shape)
+    counts = np.bincount(cells[shown], minlength=2 * places * places).reshape(shape)
+    clicks = np.bincount(cells[shown], logged.rewards[shown], 2 * places * places).reshape(shape)
     of_place = clicks.sum(axis=0)
     if not of_place.all():
         place = int(np.flatnonzero(of_place == 0)[0]) + 1

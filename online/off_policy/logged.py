@@ -1,7 +1,8 @@
 """Logged answers of a policy that explored, as arrays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ class Logged:
     def __len__(self) -> int:
         return len(self.items)
 
-    @property
+    @cached_property
     def kept(self) -> NDArray[np.bool_]:
         """(answers, places) whether a place shows the list's next item rather than a drawn one."""
         kept: NDArray[np.bool_] = (self.items != NO_ITEM) & (
@@ -59,7 +60,7 @@ class Logged:
         )
         return kept
 
-    @property
+    @cached_property
     def turn(self) -> Rows:
         """(answers, places) how many items of its kind the answer shows above: kept or drawn ones.
 
@@ -68,10 +69,6 @@ class Logged:
         kept = self.kept
         before: Rows = np.cumsum(kept, axis=1) - kept
         return np.where(kept, before, np.arange(kept.shape[1]) - before)
-
-    def of(self, answers: NDArray[np.bool_]) -> "Logged":
-        """Some of the answers."""
-        return Logged(**{each.name: getattr(self, each.name)[answers] for each in fields(self)})
 
 
 def folds(users: Rows, count: int) -> Rows:

@@ -50,16 +50,12 @@ def inverse_examination(logged: Logged, curve: Values) -> Values:
     Returns:
         (answers, places); 0 where no item is.
     """
-    inverse = np.zeros(logged.items.shape)
-    kept, turn = logged.kept, logged.turn
-    for share in np.unique(logged.shares):
-        rows = (logged.shares == share)[:, None] & kept
-        inverse[rows] = 1 / _examined(share, curve)[turn[rows]]
-    drawn = ~kept & (logged.items != NO_ITEM)
-    place = np.nonzero(drawn)[1]
+    shares, of_answer = np.unique(logged.shares, return_inverse=True)
+    of_kept = np.stack([1 / _examined(share, curve) for share in shares])
     below = curve.sum() - np.cumsum(curve)
-    inverse[drawn] = (1 / logged.propensities[drawn] + (below / curve)[place]) / curve.sum()
-    return inverse
+    of_drawn = (1 / logged.propensities + below / curve) / curve.sum()
+    inverse = np.where(logged.kept, of_kept[of_answer[:, None], logged.turn], of_drawn)
+    return np.where(logged.items == NO_ITEM, 0.0, inverse)
 
 
 def _examined(share: float, curve: Values) -> Values:
