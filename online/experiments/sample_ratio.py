@@ -35,7 +35,7 @@ def check_sample_ratio(users: Mapping[str, int], weights: Mapping[str, float]) -
     expected = [everyone * weights[arm] / total for arm in arms]
     p_value = float(chisquare([users[arm] for arm in arms], expected).pvalue)
     if p_value < THRESHOLD:
-        arm = max(arms, key=lambda name: abs(users[name] / everyone - weights[name] / total))
+        arm = min(arms, key=lambda name: users[name] / weights[name])
         raise SampleRatioError(
             f"users of {arm} must be {weights[arm] / total:.2%} of all, got "
             f"{users[arm] / everyone:.2%} ({users[arm]:,} of {everyone:,}; chance p = "

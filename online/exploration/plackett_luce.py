@@ -17,15 +17,15 @@ class Exploration:
     """How much of an answer is explored, and how."""
 
     share: float = 0.0
-    """Share of the places that are explored, 0 to 0.5."""
+    """Share of the places that are explored, at least 0 and below 0.5."""
     temperature: float = 1.0
     """Divides the scores before items are drawn: higher is closer to uniform."""
     new_share: float = 0.0
     """Share of the explored places that go to new items alone, 0 to 1."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share <= 0.5:
-            raise ValueError(f"share must be 0 to 0.5, got {self.share}")
+        if not 0 <= self.share < 0.5:
+            raise ValueError(f"share must be at least 0 and below 0.5, got {self.share}")
         if not 0 < self.temperature < float("inf"):
             raise ValueError(f"temperature must be positive, got {self.temperature}")
         if not 0 <= self.new_share <= 1:

@@ -46,8 +46,11 @@ class Logged:
             raise ValueError(
                 f"propensities must be above 0 and at most 1, got {shown.min()} to {shown.max()}"
             )
-        if self.shares.min() < 0 or self.shares.max() > 0.5:
-            raise ValueError(f"shares must be 0 to 0.5, got {self.shares.max()}")
+        if not ((self.shares >= 0) & (self.shares < 0.5)).all():
+            raise ValueError(
+                f"shares must be at least 0 and below 0.5, got {self.shares.min()} to "
+                f"{self.shares.max()}"
+            )
 
     def __len__(self) -> int:
         return len(self.items)
