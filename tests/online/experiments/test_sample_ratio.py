@@ -11,7 +11,7 @@ def test_counts_by_chance_pass():
 
 
 def test_an_arm_that_lost_users_is_named_with_its_share():
-    with pytest.raises(SampleRatioError, match=r"users of new must be 50.00% of all, got 47.92%"):
+    with pytest.raises(SampleRatioError, match=r"users of new must be 50\.00% of all, got 47\.92%"):
         check_sample_ratio({"control": 5000, "new": 4600}, {"control": 1, "new": 1})
 
 

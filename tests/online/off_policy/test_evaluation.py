@@ -19,7 +19,7 @@ BETTER = ranked(scores(WORLD, seed=2, shared=0.6, own=0.2))
 @pytest.fixture(scope="module")
 def log():
     """Explored answers, and the user of each."""
-    return explored(WORLD, SCORED, Exploration(share=0.2), seed=0, answers=6_000)
+    return explored(WORLD, SCORED, Exploration(share=0.2), seed=0, answers=5_000)
 
 
 def of_answers(ranking, rows):
