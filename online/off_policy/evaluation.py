@@ -159,10 +159,11 @@ def _own_list(logged: Logged, answers: Mask) -> Values:
     curve = examination(logged, answers)
     own_place = np.where(logged.kept, logged.turn, -1)
     weighted = weights(logged, own_place, curve) * logged.rewards
-    untouched = np.logical_and.accumulate(logged.kept, axis=1)[answers]
-    seen = np.where(untouched, logged.rewards[answers], 0.0).sum(axis=0)
+    chance = (1 - logged.shares[:, None]) ** np.arange(1, len(curve) + 1)
+    untouched = np.logical_and.accumulate(logged.kept, axis=1) / chance
+    seen = (untouched * logged.rewards)[answers].sum(axis=0)
     estimated = weighted[answers].sum() / answers.sum()
-    observed = (seen / np.maximum(untouched.sum(axis=0), 1)).sum()
+    observed = (seen / np.maximum(untouched[answers].sum(axis=0), 1)).sum()
     return np.array([estimated, observed, estimated - observed])
 
 

@@ -20,7 +20,8 @@ def examination(logged: Logged, answers: NDArray[np.bool_] | None = None) -> Val
     The list's item of a rank, and the answer's first, second, … drawn item, get their places by the
     coins of the exploration alone. So their clicks by place differ by examination only, as after
     the random swaps of Joachims, Swaminathan and Schnabel (WSDM 2017). Fits `clicks = attraction of
-    the group × examination of the place` by maximum likelihood of Poisson counts.
+    the group × examination of the place` by maximum likelihood of Poisson counts. Answers of
+    another share are other groups, because their shoppers may be others.
 
     Args:
         logged: The answers.
@@ -38,10 +39,13 @@ def examination(logged: Logged, answers: NDArray[np.bool_] | None = None) -> Val
         raise OverlapError("answers must have explored places, got none; set a share to explore")
     if answers is not None:
         shown = shown & answers[:, None]
-    cells = (np.where(logged.kept, 0, places) + logged.turn) * places + np.arange(places)
-    shape = (2 * places, places)
-    counts = np.bincount(cells[shown], minlength=2 * places * places).reshape(shape)
-    clicks = np.bincount(cells[shown], logged.rewards[shown], 2 * places * places).reshape(shape)
+    shares, of_answer = np.unique(logged.shares, return_inverse=True)
+    kind = 2 * of_answer[:, None] + ~logged.kept
+    cells = (kind * places + logged.turn) * places + np.arange(places)
+    size = 2 * len(shares) * places * places
+    counts = np.bincount(cells[shown], minlength=size).reshape(-1, places)
+    clicks = np.bincount(cells[shown], logged.rewards[shown], size).astype(np.float64)
+    clicks = clicks.reshape(-1, places)
     of_place = clicks.sum(axis=0)
     if not of_place.all():
         place = int(np.flatnonzero(of_place == 0)[0]) + 1

@@ -53,9 +53,10 @@ def inverse_examination(logged: Logged, curve: Values) -> Values:
     shares, of_answer = np.unique(logged.shares, return_inverse=True)
     of_kept = np.stack([1 / _examined(share, curve) for share in shares])
     below = curve.sum() - np.cumsum(curve)
-    of_drawn = (1 / logged.propensities + below / curve) / curve.sum()
+    shown = logged.items != NO_ITEM
+    of_drawn = (1 / np.where(shown, logged.propensities, 1.0) + below / curve) / curve.sum()
     inverse = np.where(logged.kept, of_kept[of_answer[:, None], logged.turn], of_drawn)
-    return np.where(logged.items == NO_ITEM, 0.0, inverse)
+    return np.where(shown, inverse, 0.0)
 
 
 def _examined(share: float, curve: Values) -> Values:

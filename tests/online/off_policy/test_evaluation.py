@@ -10,6 +10,7 @@ from online.off_policy.attraction import item_rates
 from online.off_policy.evaluation import evaluate, self_check
 from online.off_policy.examination import OverlapError, examination
 from online.off_policy.logged import Logged
+from online.off_policy.weights import places_in, weights
 
 WORLD = made_world(0, users=500)
 SCORED = scores(WORLD, seed=1, shared=0.6, own=0.6)
@@ -52,6 +53,22 @@ def test_the_position_bias_is_found_without_knowing_the_items(log):
     logged, _ = log
 
     np.testing.assert_allclose(examination(logged), WORLD.examination, rtol=0.2)
+
+
+def test_answers_that_were_left_alone_change_neither_curve_nor_check(log):
+    logged, _ = log
+    alone = logged.kept.all(axis=1)
+    mixed = replace(
+        logged,
+        shares=np.where(alone, 0.0, logged.shares),
+        propensities=np.where(alone[:, None], 1.0, logged.propensities),
+        rewards=np.where(alone[:, None], np.arange(10, 0, -1) / 10, logged.rewards),
+    )
+
+    np.testing.assert_allclose(examination(mixed), examination(some(logged, ~alone)), rtol=1e-3)
+    assert weights(mixed, places_in(mixed.items, mixed.items), np.ones(10))[alone] == pytest.approx(
+        1
+    )
 
 
 def test_the_value_of_the_own_list_is_recovered(log):
