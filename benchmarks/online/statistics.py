@@ -1,7 +1,7 @@
 """`python -m benchmarks.online.statistics`: whether the statistics keep their promises."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,14 +101,21 @@ def measure(config: StatisticsConfig) -> Mapping[str, Any]:
         seeds=range(config.power_seeds),
         days=config.days,
     )
-    logs = repeated(
-        world,
-        live,
-        rankings[1],
-        Exploration(share=config.share, temperature=config.temperature),
-        seeds=range(config.logs),
-        answers=config.answers,
+    exploration = Exploration(share=config.share, temperature=config.temperature)
+    few = max(1, config.logs // 5)
+    (logs, refused), (of_ended, ended_refused) = (
+        repeated(
+            replace(world, ends=ends),
+            live,
+            rankings[1],
+            exploration,
+            seeds=range(count),
+            answers=config.answers,
+        )
+        for ends, count in ((0.0, config.logs), (1.0, few))
     )
+    if refused == config.logs:
+        raise ValueError(f"answers must be more, got {config.answers}: every log was refused")
     value = world.value(rankings[0])
     return {
         "machine": machine(),
@@ -134,14 +141,35 @@ def measure(config: StatisticsConfig) -> Mapping[str, Any]:
             "median day": {name: _median(days) for name, days in seen.items()},
         },
         "interleaving": interleaving,
-        "off-policy": _off_policy(logs, value / world.value(rankings[1]) - 1),
+        "off-policy": {
+            **_off_policy(logs, value / world.value(rankings[1]) - 1),
+            "refused": refused,
+            "every click ends the visit": {
+                "logs": few,
+                "refused": ended_refused,
+                "estimates": _errors(of_ended) if ended_refused < few else {},
+            },
+        },
     }
 
 
 def _off_policy(logs: "Mapping[str, NDArray[Any]]", live: float) -> Mapping[str, Any]:
+    reward, users, covered = logs["log"].mean(axis=0)
+    return {
+        "estimates": _errors(logs),
+        "logged answers beside the truth": float(reward),
+        "live ranking beside the truth": live,
+        "price of exploration": float((1 + reward) / (1 + live) - 1),
+        "effective users": float(users),
+        "covered": float(covered),
+    }
+
+
+def _errors(logs: "Mapping[str, NDArray[Any]]") -> Mapping[str, Any]:
+    """Errors of each estimator, relative to the truth."""
     import numpy as np
 
-    figures: dict[str, Any] = {
+    return {
         name: {
             "root mean squared error": float(np.sqrt((rows[:, 0] ** 2).mean())),
             "95th percentile of the error": float(np.percentile(np.abs(rows[:, 0]), 95)),
@@ -152,15 +180,6 @@ def _off_policy(logs: "Mapping[str, NDArray[Any]]", live: float) -> Mapping[str,
         }
         for name, rows in logs.items()
         if name != "log"
-    }
-    reward, users, covered = logs["log"].mean(axis=0)
-    return {
-        "estimates": figures,
-        "logged answers beside the truth": float(reward),
-        "live ranking beside the truth": live,
-        "price of exploration": float((1 + reward) / (1 + live) - 1),
-        "effective users": float(users),
-        "covered": float(covered),
     }
 
 

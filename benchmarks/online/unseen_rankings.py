@@ -10,6 +10,7 @@ from benchmarks.online.world import PLACES, Rows, World, ranked
 from online.estimate import Values
 from online.exploration.plackett_luce import Exploration, explore
 from online.off_policy.evaluation import OffPolicy, evaluate
+from online.off_policy.examination import OverlapError
 from online.off_policy.logged import Logged
 
 ESTIMATES = ("ips", "snips", "doubly_robust")
@@ -23,7 +24,7 @@ def repeated(
     *,
     seeds: range,
     answers: int,
-) -> Mapping[str, NDArray[np.float64]]:
+) -> tuple[Mapping[str, NDArray[np.float64]], int]:
     """Log explored answers of one ranker, and estimate the value of another one.
 
     Args:
@@ -35,19 +36,24 @@ def repeated(
         answers: Answers of a log.
 
     Returns:
-        For each estimator (seeds, 3): error relative to the truth, whether the 95% interval covers
-        the truth, and the interval's width relative to the truth. `log` (seeds, 3): reward of the
-        log relative to the truth, minus 1, effective users, and share covered.
+        For each estimator (logs, 3): error relative to the truth, whether the 95% interval covers
+        the truth, and the interval's width relative to the truth. `log` (logs, 3): reward of the
+        log relative to the truth, minus 1, effective users, and share covered. And the number of
+        logs that were refused, which are not among the others.
     """
-    truth = world.value(unseen)
+    truth, refused = world.value(unseen), 0
     found: dict[str, list[list[float]]] = {name: [] for name in (*ESTIMATES, "log")}
     for seed in tqdm(seeds, desc="off-policy"):
         logged, rows = explored(world, scored, exploration, seed=seed, answers=answers)
-        told = evaluate(logged, np.take_along_axis(world.items, unseen, axis=1)[rows])
+        try:
+            told = evaluate(logged, np.take_along_axis(world.items, unseen, axis=1)[rows])
+        except OverlapError:
+            refused += 1
+            continue
         for name in ESTIMATES:
             found[name].append(_judged(told, name, truth))
         found["log"].append([told.logged.value / truth - 1, told.effective_users, told.covered])
-    return {name: np.array(rows) for name, rows in found.items()}
+    return {name: np.array(rows) for name, rows in found.items()}, refused
 
 
 def explored(
@@ -65,9 +71,18 @@ def explored(
         users=rows,
         items=np.take_along_axis(world.items[rows], shown, axis=1),
         propensities=np.stack([each.propensities for each in drawn]),
-        rewards=(rng.random(chances.shape) < chances).astype(np.float64),
+        rewards=_clicks(chances, world.ends, rng),
         shares=np.full(answers, exploration.share),
     ), rows
+
+
+def _clicks(chances: Values, ends: float, rng: np.random.Generator) -> Values:
+    """Clicks by place, of visits that a click may end."""
+    clicks = rng.random(chances.shape) < chances
+    if ends:
+        ended = np.cumsum(clicks & (rng.random(chances.shape) < ends), axis=1)
+        clicks[:, 1:] &= ended[:, :-1] == 0
+    return clicks.astype(np.float64)
 
 
 def _judged(told: OffPolicy, name: str, truth: float) -> list[float]:

@@ -24,6 +24,8 @@ class World:
     """(places,) probability that a place is examined"""
     answers_a_day: Values
     """(users,) expected answers; who comes more often clicks more"""
+    ends: float = 0.0
+    """Probability that a click ends the visit; the position-based click model knows no such thing"""
 
     def __len__(self) -> int:
         return len(self.attraction)
@@ -34,8 +36,9 @@ class World:
         Args:
             ranking: (users, places) positions in the shortlists.
         """
-        clicks: Values = np.take_along_axis(self.attraction, ranking, axis=1) * self.examination
-        return clicks
+        alone: Values = np.take_along_axis(self.attraction, ranking, axis=1) * self.examination
+        stays = np.cumprod(1 - self.ends * alone, axis=1)
+        return alone * np.hstack([np.ones((len(alone), 1)), stays[:, :-1]])
 
     def value(self, ranking: Rows) -> float:
         """True clicks an answer of a ranking, over answers."""
