@@ -59,16 +59,22 @@ def repeated(
 def explored(
     world: World, scored: Values, exploration: Exploration, *, seed: int, answers: int
 ) -> tuple[Logged, Rows]:
-    """Explored answers with their clicks, and the world's row of each answer's user."""
+    """Explored answers with their clicks, and the world's row of each answer's user.
+
+    As many users as the world has are drawn with replacement, so that errors are those of a sample.
+    """
     rng = np.random.default_rng([6, seed])
     order = ranked(scored, scored.shape[1])
     sorted_scores = np.take_along_axis(scored, order, axis=1)
-    rows = rng.choice(len(world), size=answers, p=world.answers_a_day / world.answers_a_day.sum())
+    people = rng.integers(len(world), size=len(world))
+    busy = world.answers_a_day[people]
+    users = rng.choice(len(people), size=answers, p=busy / busy.sum())
+    rows = people[users]
     drawn = [explore(sorted_scores[row], PLACES, exploration, rng) for row in rows]
     shown = np.take_along_axis(order[rows], np.stack([each.positions for each in drawn]), axis=1)
     chances = np.take_along_axis(world.attraction[rows], shown, axis=1) * world.examination
     return Logged(
-        users=rows,
+        users=users,
         items=np.take_along_axis(world.items[rows], shown, axis=1),
         propensities=np.stack([each.propensities for each in drawn]),
         rewards=_clicks(chances, world.ends, rng),

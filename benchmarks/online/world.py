@@ -25,7 +25,7 @@ class World:
     answers_a_day: Values
     """(users,) expected answers; who comes more often clicks more"""
     ends: float = 0.0
-    """Probability that a click ends the visit; the position-based click model knows no such thing"""
+    """Probability that a click ends the visit, unknown to the position-based click model"""
 
     def __len__(self) -> int:
         return len(self.attraction)

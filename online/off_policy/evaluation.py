@@ -15,7 +15,7 @@ from online.estimate import Estimate, Values
 from online.off_policy.attraction import item_rates
 from online.off_policy.examination import OverlapError, examination
 from online.off_policy.logged import NO_ITEM, Logged, Rows, folds
-from online.off_policy.weights import places_in, weights
+from online.off_policy.weights import inverse_examination, places_in, weights
 
 Mask = NDArray[np.bool_]
 GROUPS = 40
@@ -49,7 +49,7 @@ class OffPolicy:
     """(places,) examination of each place, relative to the first"""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class SelfCheck:
     """The reward of the logged policy's own list, told in two ways."""
 
@@ -83,15 +83,8 @@ def evaluate(logged: Logged, ranking: Rows, *, rates: Values | None = None) -> O
     """
     if ranking.shape != logged.items.shape:
         raise ValueError(f"ranking must have the shape {logged.items.shape}, got {ranking.shape}")
-    checked = self_check(logged)
-    if not checked.passed:
-        raise OverlapError(
-            f"the answers must tell the reward of their own list, {checked.observed.value:.4g}, "
-            f"got {checked.estimated.value:.4g}; look for lost feedback, wrong propensities, or "
-            "answers of several placements"
-        )
     curve, places = examination(logged), places_in(ranking, logged.items)
-    told = weights(logged, places, curve) * curve
+    told = weights(places, curve, inverse_examination(logged, curve)) * curve
     covered = float(told.sum() / _asked(ranking, curve).sum())
     effective = _effective(_by_user(logged, told.sum(axis=1)))
     if covered < LEAST_COVERED or effective < LEAST_USERS:
@@ -101,9 +94,21 @@ def evaluate(logged: Logged, ranking: Rows, *, rates: Values | None = None) -> O
             "or longer, or evaluate a ranking of the same shortlists"
         )
     model = item_rates(logged, ranking, curve) if rates is None else rates
-    own, ips, snips, robust = _jackknife(
-        logged, lambda answers: _figures(logged, ranking, places, model, answers)
-    )
+    candidate = _Candidate(ranking=ranking, places=places, rates=model)
+
+    def figures(answers: Mask, curve: Values, inverse: Values) -> Values:
+        weight = weights(places, curve, inverse)
+        estimates = _estimates(logged, candidate, answers, curve, weight)
+        return np.concatenate([estimates, _own_list(logged, answers, curve, inverse)])
+
+    own, ips, snips, robust, *told_twice = _jackknife(logged, figures)
+    checked = SelfCheck(*told_twice)
+    if not checked.passed:
+        raise OverlapError(
+            f"the answers must tell the reward of their own list, {checked.observed.value:.4g}, "
+            f"got {checked.estimated.value:.4g}; look for lost feedback, wrong propensities, or "
+            "answers of several placements"
+        )
     return OffPolicy(
         ips=ips,
         snips=snips,
@@ -125,15 +130,23 @@ def self_check(logged: Logged) -> SelfCheck:
         raise OverlapError(
             "answers must leave places to the list, got none; explore a smaller share"
         )
-    estimated, observed, difference = _jackknife(logged, lambda answers: _own_list(logged, answers))
-    return SelfCheck(estimated=estimated, observed=observed, difference=difference)
+    return SelfCheck(*_jackknife(logged, lambda *given: _own_list(logged, *given)))
 
 
-def _figures(logged: Logged, ranking: Rows, places: Rows, rates: Values, answers: Mask) -> Values:
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    ranking: Rows
+    places: Rows
+    """(answers, places) `places_in` of the ranking"""
+    rates: Values
+
+
+def _estimates(
+    logged: Logged, candidate: _Candidate, answers: Mask, curve: Values, weight: Values
+) -> Values:
     """Reward of the logged answers, IPS, SNIPS and doubly robust estimate, an answer."""
-    curve = examination(logged, answers)
-    weight, asked = weights(logged, places, curve), _asked(ranking, curve)
-    predicted = curve * np.take_along_axis(rates, np.maximum(places, 0), axis=1)
+    asked, rates = _asked(candidate.ranking, curve), candidate.rates
+    predicted = curve * np.take_along_axis(rates, np.maximum(candidate.places, 0), axis=1)
     own, ips, told, wanted, direct, corrected = (
         each[answers].sum()
         for each in (
@@ -145,8 +158,8 @@ def _figures(logged: Logged, ranking: Rows, places: Rows, rates: Values, answers
             weight * (logged.rewards - predicted),
         )
     )
-    figures: Values = np.array([own, ips, ips / told * wanted, direct + corrected])
-    return figures / float(answers.sum())
+    sums: Values = np.array([own, ips, ips / told * wanted, direct + corrected])
+    return sums / float(answers.sum())
 
 
 def _asked(ranking: Rows, curve: Values) -> Values:
@@ -154,11 +167,10 @@ def _asked(ranking: Rows, curve: Values) -> Values:
     return np.where(ranking != NO_ITEM, curve, 0.0)
 
 
-def _own_list(logged: Logged, answers: Mask) -> Values:
+def _own_list(logged: Logged, answers: Mask, curve: Values, inverse: Values) -> Values:
     """Estimated and observed reward of the list, and their difference, an answer."""
-    curve = examination(logged, answers)
     own_place = np.where(logged.kept, logged.turn, -1)
-    weighted = weights(logged, own_place, curve) * logged.rewards
+    weighted = weights(own_place, curve, inverse) * logged.rewards
     chance = (1 - logged.shares[:, None]) ** np.arange(1, len(curve) + 1)
     untouched = np.logical_and.accumulate(logged.kept, axis=1) / chance
     seen = (untouched * logged.rewards)[answers].sum(axis=0)
@@ -179,17 +191,30 @@ def _by_user(logged: Logged, values: Values) -> Values:
     return np.bincount(of_answer, values).astype(np.float64)
 
 
-def _jackknife(logged: Logged, figures: Callable[[Mask], Values]) -> Sequence[Estimate]:
-    """Figures with standard errors by leaving out one group of users after another (Kott, 2001)."""
+def _jackknife(
+    logged: Logged, figures: Callable[[Mask, Values, Values], Values]
+) -> Sequence[Estimate]:
+    """Figures with standard errors by leaving out one group of users after another (Kott, 2001).
+
+    Args:
+        logged: The answers.
+        figures: Takes which answers to use, the examination of places that they tell, and
+            `inverse_examination` of it.
+    """
+
+    def of(answers: Mask) -> Values:
+        curve = examination(logged, answers)
+        return figures(answers, curve, inverse_examination(logged, curve))
+
     users = len(np.unique(logged.users))
     groups = min(GROUPS, users)
     of_group = folds(logged.users, groups)
-    without = np.stack([figures(of_group != group) for group in range(groups)])
+    without = np.stack([of(of_group != group) for group in range(groups)])
     spread = ((without - without.mean(axis=0)) ** 2).sum(axis=0)
     errors = (
         np.sqrt(spread * (groups - 1) / groups) if groups > 1 else np.full(without.shape[1], np.inf)
     )
-    whole = figures(np.ones(len(logged), bool))
+    whole = of(np.ones(len(logged), bool))
     return [
         Estimate(value=float(value), standard_error=float(error), users=users)
         for value, error in zip(whole, errors, strict=True)

@@ -15,19 +15,19 @@ from online.estimate import Values
 from online.off_policy.logged import NO_ITEM, Logged, Rows
 
 
-def weights(logged: Logged, places: Rows, curve: Values) -> Values:
+def weights(places: Rows, curve: Values, inverse: Values) -> Values:
     """Weight of each shown item, by which its reward counts for a ranking.
 
     Args:
-        logged: The answers.
         places: (answers, places) where the ranking has each shown item, see `places_in`.
         curve: (places,) examination of each place.
+        inverse: (answers, places) of `inverse_examination` by that curve.
 
     Returns:
         (answers, places) weights, 0 where the ranking does not show the item. Summed over an answer
         with the rewards, they have the ranking's reward as expectation.
     """
-    return np.where(places >= 0, curve[places], 0.0) * inverse_examination(logged, curve)
+    return np.where(places >= 0, curve[places], 0.0) * inverse
 
 
 def places_in(ranking: Rows, items: Rows) -> Rows:

@@ -5,7 +5,7 @@ import pytest
 
 from online.exploration.plackett_luce import Exploration
 from online.off_policy.logged import Logged
-from online.off_policy.weights import places_in, weights
+from online.off_policy.weights import inverse_examination, places_in, weights
 
 SCORES = np.array([2.0, 1.0, 0.5, 0.3, 0.2, -0.5, -0.6])
 ATTRACTION = np.array([0.5, 0.3, 0.4, 0.6, 0.2, 0.1, 0.7])
@@ -49,7 +49,9 @@ def test_weighted_clicks_have_the_value_of_the_ranking_as_expectation(ranking, s
     chances = propensities.prod(axis=1)
 
     places = places_in(np.tile(ranking, (len(items), 1)), items)
-    expected = chances @ (weights(logged, places, CURVE) * logged.rewards).sum(axis=1)
+    expected = chances @ (
+        weights(places, CURVE, inverse_examination(logged, CURVE)) * logged.rewards
+    ).sum(axis=1)
 
     assert chances.sum() == pytest.approx(1)
     shown = [item for item in ranking if item >= 0]
