@@ -46,21 +46,6 @@ def configuration(options: jsonargparse.Namespace, config_type: type[Config]) ->
     return config_type(**{f.name: options[f.name] for f in fields(config_type)})  # type: ignore[arg-type]
 
 
-def options_in(file: Path, config_type: type[Config]) -> Config:
-    """The configuration dataclass of a YAML file of options.
-
-    Raises:
-        ValueError: the file cannot be read, or an option is unknown or out of range.
-    """
-    read = OptionParser(exit_on_error=False)
-    read.add_config(file.name)
-    read.add_class_arguments(config_type)
-    try:
-        return configuration(read.instantiate(read.parse_args([f"--config={file}"])), config_type)
-    except jsonargparse.ArgumentError as error:
-        raise ValueError(f"{file}: {error}") from error
-
-
 def folders(options: jsonargparse.Namespace) -> tuple[Path, Path]:
     """Folder of the dataset's stages and folder of its reports.
 

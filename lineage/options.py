@@ -1,14 +1,17 @@
 """Parsers of options: `--config` may name a file or its folder, and an error is one line."""
 
 import sys
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import jsonargparse
 import yaml
 
 from lineage.option_errors import Options, flat, in_one_line, unknown
 from lineage.repeated_keys import repeated_keys
+
+Config = TypeVar("Config")
 
 
 class OptionParser(jsonargparse.ArgumentParser):
@@ -118,3 +121,19 @@ def _content(path: Path) -> dict[str, Any]:
             f"{path}: must be options such as `name: value`, got {type(content).__name__}"
         )
     return content
+
+
+def options_in(file: Path, config_type: type[Config]) -> Config:
+    """The configuration dataclass of a YAML file of options.
+
+    Raises:
+        ValueError: the file cannot be read, or an option is unknown or out of range.
+    """
+    read = OptionParser(exit_on_error=False)
+    read.add_config(file.name)
+    read.add_class_arguments(config_type)
+    try:
+        options = read.instantiate(read.parse_args([f"--config={file}"]))
+    except jsonargparse.ArgumentError as error:
+        raise ValueError(f"{file}: {error}") from error
+    return config_type(**{f.name: options[f.name] for f in fields(config_type)})  # type: ignore[arg-type]

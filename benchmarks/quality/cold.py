@@ -4,9 +4,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.command import configuration, folders, options_in, parser, save_figures
+from benchmarks.command import configuration, folders, parser, save_figures
 from benchmarks.report.tables import intervals_table
 from lineage.cli import configure_logging, reported_errors
+from lineage.options import options_in
 from pretraining.config import PretrainConfig
 from towers.config import TowersConfig
 

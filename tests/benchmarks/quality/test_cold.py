@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from backbone.config import TrainingConfig
-from benchmarks.command import options_in
 from benchmarks.quality.new_items import cold_cases, compare, hold_out
 from dataset.arrays import TEST
+from lineage.options import options_in
 from pretraining.config import PretrainConfig
 from towers.config import TowersConfig
 

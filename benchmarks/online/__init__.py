@@ -1,0 +1,1 @@
+"""Simulations that show whether the statistics of `online` keep their promises."""

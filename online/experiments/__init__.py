@@ -1,0 +1,1 @@
+"""Experiments: who takes part, what is compared, and when a difference is certain."""

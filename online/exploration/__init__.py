@@ -1,0 +1,1 @@
+"""Exploration: a share of the places of an answer goes to items drawn at random."""

@@ -1,0 +1,1 @@
+"""Off-policy estimates: what a ranking would have earned, from answers of another that explored."""
