@@ -140,8 +140,8 @@ def test_towers_that_have_learnt_what_is_held_out_are_refused(config, earlier, t
 
     with pytest.raises(ValueError, match="have learnt nothing since 1970-01-03"):
         with_stages(tmp_path / "a", seen, warm, ("trial/towers", trial))
+    untimed = replace(shop, timed=False)
     with pytest.raises(ValueError, match="interactions have no times"):
-        untimed = replace(shop, timed=False)
         with_stages(tmp_path / "b", untimed, warm, ("trial/towers", trial))
     with pytest.raises(ValueError, match="must not both be given"):
         replace(warm, start_from=str(root / "towers"))
