@@ -42,6 +42,7 @@ PACKAGES = (
     "pretraining",
     "profiles",
     "ranker",
+    "retraining",
     "retrieval",
     "serving",
     "shortlist_client",

@@ -16,6 +16,7 @@ from dataset.prepare.assemble import collected, to_arrays
 from dataset.prepare.attributes import save_attributes
 from dataset.prepare.canonical import canonical
 from dataset.prepare.caps import Caps
+from dataset.prepare.chosen_days import of_days
 from dataset.prepare.cleaning import NO_TITLE, UNKNOWN_ITEM, Cleaned, Dropped, clean
 from dataset.prepare.item_fields_writer import save_fields
 from dataset.prepare.item_text_columns import rendered
@@ -118,6 +119,7 @@ def build(
         )
         if recorded is not None:
             tables = with_recorded(tables, recorded)
+        tables = of_days(tables, config)
         require_options(broken_by_columns(tables.interactions, config))
         kept, cut = cut_table(tables.items)
         cleaned = cleaned_tables(config, replace(tables, items=kept), privacy)

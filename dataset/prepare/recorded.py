@@ -8,6 +8,7 @@ import polars as pl
 from dataset.interaction_codes import MICROSECONDS
 from dataset.prepare.actions import folded
 from dataset.prepare.no_interactions import has_rows
+from dataset.prepare.privacy import PrivacyFiles
 from dataset.prepare.schema import (
     ACTION,
     ITEM,
@@ -21,6 +22,7 @@ from dataset.prepare.schema import (
 )
 from dataset.prepare.sources import Source
 from dataset.prepare.validation import InputError
+from lineage.whole_files import replacing
 
 FILLED: dict[str, str | float] = {ACTION: "", SEARCH: "", RELEVANCE: 1.0}
 """What a row has in a column that only the other table has"""
@@ -56,6 +58,34 @@ def with_recorded(tables: Source, path: Path) -> Source:
     return replace(
         tables, interactions=replace(tables.interactions, frame=events.with_columns(filled))
     )
+
+
+def keep_recorded(kept: Path, newer: Path, privacy: PrivacyFiles) -> int:
+    """Add newer events to a file of kept ones; so events outlive their store, but no erasure.
+
+    Args:
+        kept: File to replace; it may be missing.
+        newer: File that `dataset.prepare.events_file.write_events` wrote.
+        privacy: Erased users, and the users' keys.
+
+    Returns:
+        Number of kept events.
+
+    Raises:
+        ArtifactError: the list of erased users is damaged.
+        OSError: the disk is full or refuses; the old file stays.
+    """
+    read = [_read(path) for path in (kept, newer) if path.is_file()]
+    events, _ = privacy.apply(pl.concat(read))
+    table = (
+        events.select(USER, ITEM, (pl.col(TIME) // MICROSECONDS).alias(TIMESTAMP), ACTION)
+        .unique()
+        .sort(TIMESTAMP, USER, ITEM, ACTION)
+        .collect()
+    )
+    with replacing(kept) as partial, partial.open("wb") as file:
+        table.write_parquet(file)
+    return len(table)
 
 
 def _read(path: Path) -> pl.LazyFrame:
