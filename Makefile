@@ -10,6 +10,7 @@ CONFIG ?= $(if $(call in_dataset,queries.*),configs/search,configs)
 ARTIFACTS ?= artifacts
 RELEASES ?= releases
 REPORTS ?= reports
+NIGHTLY ?= nightly
 EXTRA ?= cpu
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -67,7 +68,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow gpu-check fuzz check lint format install weights data trial towers index tune \
-        ranker pretrain distil classify answers generative bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving bench-language soak pipeline last publish rollback \
+        ranker pretrain distil classify answers generative nightly bench bench-recall bench-speed bench-ranking bench-cold bench-index bench-live bench-serving bench-language soak pipeline last publish rollback \
         releases collections serve upsert delete export-events prune-events protos client-wheel lock sbom clean
 
 ##@ Setup
@@ -144,6 +145,10 @@ generative: trial ## Train a decoder that generates the next item; a release hol
 	@$(RUN) -m generative --config $(call config,generative) $(ARGS)
 
 ##@ Publish and serve
+
+nightly: weights ## Gather new events, retrain, compare with the live release, publish what is no worse, report
+	@$(RUN) -m retraining --config $(call config,nightly) --configs '$(CONFIG)' --dataset '$(DATASET)' \
+		--artifacts '$(NIGHTLY)' --releases '$(RELEASES)' --reports '$(REPORTS)'
 
 last: install ## Train towers and build the index again on everything, the test split too
 	@$(RUN) -m towers.last $(ARGS)

@@ -17,7 +17,7 @@ from dataset.paths import CACHE, dataset_name
 from dataset.prepare.build import build, is_current
 from dataset.prepare.check import CheckReport, check_source
 from dataset.prepare.privacy import PrivacyFiles
-from dataset.prepare.sources import open_source
+from dataset.prepare.sources import Source, open_source
 from lineage.cli import configure_logging, reported_errors
 from lineage.manifest import read_manifest
 from lineage.options import OptionParser
@@ -47,13 +47,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder for downloads")
     parser.add_class_arguments(DataConfig)
     parser.add_class_arguments(PrivacyFiles)
+    parser.add_argument(
+        "--recorded",
+        type=Path | None,
+        help="events that servers recorded, as `make export-events` writes them, which are "
+        "interactions, too",
+    )
     options = parser.parse_args(given)
     configure_logging()
     with reported_errors():
         config = _config(options)
         folder = options.artifacts / dataset_name(options.dataset) / DATA
         privacy = PrivacyFiles(erased=options.erased, user_key=options.user_key)
-        run(config, options.dataset, folder, options.cache, privacy)
+        source = open_source(options.dataset, options.cache, config)
+        run(config, source, folder, privacy, recorded=options.recorded)
 
 
 def check(arguments: Sequence[str]) -> None:
@@ -82,18 +89,24 @@ def check(arguments: Sequence[str]) -> None:
         raise SystemExit(1)
 
 
-def run(config: DataConfig, dataset: str, folder: Path, cache: Path, privacy: PrivacyFiles) -> None:
+def run(
+    config: DataConfig,
+    source: Source,
+    folder: Path,
+    privacy: PrivacyFiles,
+    *,
+    recorded: Path | None = None,
+) -> None:
     """Build the stage into a folder and print what cleaning dropped; skip it if it is up to date.
 
     Raises:
         InputError: the dataset breaks a rule.
-        DownloadError: the dataset cannot be fetched.
+        OSError: the file of recorded events cannot be read.
     """
-    source = open_source(dataset, cache, config)
-    if is_current(config, source, folder, privacy):
+    if is_current(config, source, folder, privacy, recorded=recorded):
         logger.info("data is up to date in %s", folder)
         return
-    report = build(config, source, folder, privacy)
+    report = build(config, source, folder, privacy, recorded=recorded)
     Console(stderr=True).print(dropped_table(report))
     manifest = read_manifest(folder, DATA)
     logger.info("data took %.1f s: %s", manifest.seconds, dict(manifest.facts))

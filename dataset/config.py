@@ -51,6 +51,10 @@ class DataConfig:
     """Least interactions of an item; 1 also keeps items without interactions."""
     earliest: str = "2000-01-01"
     """First day that a timestamp may be of; earlier ones, such as 0, stand for unknown times."""
+    until: str = ""
+    """First day (UTC) whose interactions are left out with all later ones; empty for none."""
+    without: tuple[str, ...] = ()
+    """Days (UTC) whose interactions are left out, such as those of a bad export."""
     burst_seconds: float | None = 3
     """Longest gap between repeats of an action on an item that count once, seconds; null for no
     such cap."""
@@ -102,7 +106,9 @@ class DataConfig:
 
     def _check_cuts(self) -> None:
         """Refuse days that are none, and splits that leave nothing."""
-        for name, day in (("earliest", self.earliest), *(("cuts", day) for day in self.cuts)):
+        days = [("earliest", self.earliest), *(("cuts", day) for day in self.cuts)]
+        days += [("until", self.until)] if self.until else []
+        for name, day in (*days, *(("without", day) for day in self.without)):
             try:
                 date.fromisoformat(day)
             except ValueError as error:

@@ -43,6 +43,7 @@ PACKAGES = (
     "pretraining",
     "profiles",
     "ranker",
+    "retraining",
     "retrieval",
     "serving",
     "shortlist_client",

@@ -14,7 +14,7 @@ from lineage.manifest import (
 )
 from lineage.stages import BACKBONE
 
-NAMED = ("backbone", "user_backbone", "start_from")
+NAMED = ("backbone", "user_backbone", "start_from", "warm_start")
 """Options that may name the folder of a finished stage, or of the backbone in one"""
 
 

@@ -21,6 +21,12 @@ class TowersConfig:
     """Folder of another shop's finished towers, which these start from: the text backbone, the item
     projection and the user tower, but no residuals. Backbone, dimension and `user_layers` must be
     the same. Has no effect without purchases. By default the pretrained backbone alone."""
+    warm_start: str | None = None
+    """Folder of finished towers of this shop's earlier data, which these go on from: all weights,
+    and the residual of every item that is still there. What is held out must be later than all
+    that they have learnt. By default the towers start anew."""
+    warm_share: float = 0.3
+    """Share of a whole training's examples that towers with `warm_start` are trained on."""
     dimension: int = 384
     """Dimension of an embedding."""
     widths: list[int] = field(default_factory=lambda: [64, 128, 256])
@@ -127,6 +133,7 @@ class TowersConfig:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
         self._require_widths()
+        self._require_one_start()
         if self.training.adversarial != "none":
             self._require_words()
         if not 0.01 <= self.temperature <= 1:
@@ -135,6 +142,15 @@ class TowersConfig:
     def _require_widths(self) -> None:
         if any(not 1 <= width < self.dimension for width in self.widths):
             raise ValueError(f"widths must be below {self.dimension}, got {self.widths}")
+
+    def _require_one_start(self) -> None:
+        if not 0 < self.warm_share <= 1:
+            raise ValueError(f"warm_share must be in (0, 1], got {self.warm_share}")
+        if self.start_from is not None and self.warm_start is not None:
+            raise ValueError(
+                "start_from and warm_start must not both be given, got "
+                f"{self.start_from} and {self.warm_start}"
+            )
 
     def _require_words(self) -> None:
         """Refuse adversarial training where a step reads no words, or reads them piecemeal."""

@@ -1,11 +1,14 @@
 """Trains both towers on a split: from a dataset to the towers after the selected epoch."""
 
+import math
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 from transformers import PreTrainedTokenizerBase
 
@@ -32,9 +35,11 @@ from towers.inputs import TextInputs, Twins
 from towers.model import build_two_tower
 from towers.module import TowersModule, monitored
 from towers.negative_sampler import NegativeSampler
+from towers.start_from import Start
 from towers.svd_init import svd_embeddings
 from towers.titles_tower import TitlesTower, start_titles_tower
 from towers.untrained import untrained
+from towers.warm_start import Earlier
 from towers.windows import windows
 
 PASSES = 8
@@ -72,7 +77,8 @@ def fit_towers(
     """
     source = training_source(config, data, text_inputs(data, tokenizer, config), cache_below)
     if not len(source.examples):
-        config = replace(config, start_from=None)  # texts alone are better without purchases
+        # texts alone are better without purchases
+        config = replace(config, start_from=None, warm_start=None)
         module = build_module(
             config, data, source, 1, cache_below=cache_below, categories=categories
         )
@@ -173,7 +179,8 @@ def build_module(
 ) -> TowersModule:
     """Build the towers, encode the corpus once, and initialise both projections from its texts.
 
-    Towers that start from another shop's keep its projections; purchases are added to them.
+    Towers that start from finished ones keep their projections. Purchases are added to those of
+    another shop; those of this shop's earlier data bring their residuals.
 
     Args:
         config: Options of the towers.
@@ -185,7 +192,8 @@ def build_module(
         categories: Values of the items to learn, if any.
     """
     seed_everything(config.training.seed)
-    starts = config.start_from is None  # otherwise both towers have another shop's projection
+    start, earlier = Start.of(config, data.action_names), Earlier.of(config, data)
+    starts = start is None  # otherwise both towers have the projection of finished ones
     purchases = torch.from_numpy(np.array(data.popularity))
     model = build_two_tower(
         config,
@@ -193,6 +201,7 @@ def build_module(
         actions=len(data.action_names),
         total_steps=steps,
         categories=categories,
+        start=start,
     )
     module = TowersModule(model, valid, source, config).to(best_device())
     bert = model.item_tower.bert
@@ -222,7 +231,15 @@ def build_module(
         module.cpu()
         if starts:
             model.item_tower.fit_projection(module.texts)
-    if config.residual:
+    if earlier is not None and config.residual:
+
+        def encoded(texts: Sequence[str]) -> Tensor:
+            tokenizer, length = load_tokenizer(config.backbone), config.item_tokens
+            read = encode_texts(deepcopy(bert), texts, tokenizer, max_tokens=length)
+            return torch.from_numpy(read)
+
+        earlier.into_residuals(model.item_tower, module.texts, data.texts, encoded)
+    elif config.residual:
         behaviour = svd_embeddings(
             source.examples, len(purchases), dimension=config.dimension, seed=config.training.seed
         )
@@ -274,7 +291,10 @@ def batches(config: TowersConfig, source: Training) -> DataLoader[int]:
             reordered=config.reordered,
         )
     passes = 1 if examples.groups is None else PASSES
-    order = EpochSampler(len(sizes), training.examples_per_epoch, training.seed, passes=passes)
+    per_epoch = training.examples_per_epoch
+    if config.warm_start is not None:
+        per_epoch = math.ceil(config.warm_share * min(per_epoch, passes * len(sizes)))
+    order = EpochSampler(len(sizes), per_epoch, training.seed, passes=passes)
     return DataLoader(
         range(len(sizes)),  # type: ignore[arg-type]  # a range is a map-style dataset
         batch_sampler=EpochBatches(order, training.batch_size, sizes, source.processes),

@@ -71,8 +71,9 @@ def build_two_tower(
     actions: int,
     total_steps: int,
     categories: Categories | None = None,
+    start: Start | None = None,
 ) -> TwoTower:
-    """Two towers that start from pretrained weights, or from those of another shop.
+    """Two towers that start from pretrained weights, or from those of finished towers.
 
     Args:
         config: Options of the towers.
@@ -80,8 +81,9 @@ def build_two_tower(
         actions: Number of kinds of actions in histories.
         total_steps: Steps of the training.
         categories: Values of the items to learn, if any.
+        start: The finished towers, if any.
     """
-    training, start = config.training, Start.of(config)
+    training = config.training
     item_bert = load_bert(config.backbone)
     if start is not None:
         start.into_backbone(start.item, item_bert)

@@ -45,6 +45,7 @@ from towers.history_tower import HistoryTower
 from towers.module import TowersModule, monitored
 from towers.start_from import require_other_shop
 from towers.untrained import notes_of_refit, notes_of_trial
+from towers.warm_start import require_unseen
 
 Shoppers = tuple[Sequence[NDArray[np.int32]], Sequence[NDArray[np.int32]], Sequence[str]]
 """Histories, interaction codes and searches"""
@@ -67,6 +68,7 @@ def trial(config: TowersConfig, root: Path, folder: Path) -> Mapping[str, Any]:
     tokenizer = load_tokenizer(config.backbone)
     fingerprint = read_manifest(root / DATA, DATA).fingerprint
     require_other_shop(config, fingerprint)
+    require_unseen(config, data)
     workplace = training_folder(root, TRIAL_TOWERS, asdict(config), fingerprint)
     users, categories = ValidationUsers.of(data), categories_of(config, root, len(data.item_ids))
     module, fitted = fit_towers(
@@ -138,13 +140,15 @@ def _refit(
     workplace = training_folder(root, stage, asdict(config), decided.fingerprint)
     epochs = decided.facts[EPOCHS]
     config = replace(config, training=replace(config.training, max_epochs=epochs))
+    require_unseen(config, data)
+    warm_share = 1.0 if config.warm_start is None else config.warm_share
     categories = categories_of(config, root, len(data.item_ids))
     module, _ = fit_towers(
         config,
         data,
         tokenizer,
         workplace,
-        warmup=decided.facts[WARMUP],
+        warmup=round(warm_share * decided.facts[WARMUP]),
         cache_below=root / "training",
         categories=categories,
     )

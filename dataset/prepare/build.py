@@ -16,6 +16,7 @@ from dataset.prepare.assemble import collected, to_arrays
 from dataset.prepare.attributes import save_attributes
 from dataset.prepare.canonical import canonical
 from dataset.prepare.caps import Caps
+from dataset.prepare.chosen_days import of_days
 from dataset.prepare.cleaning import NO_TITLE, UNKNOWN_ITEM, Cleaned, Dropped, clean
 from dataset.prepare.item_fields_writer import save_fields
 from dataset.prepare.item_text_columns import rendered
@@ -28,6 +29,7 @@ from dataset.prepare.option_rules import (
 )
 from dataset.prepare.privacy import ERASED, PrivacyFiles
 from dataset.prepare.recency import note_on, when_added
+from dataset.prepare.recorded import with_recorded
 from dataset.prepare.repeats import notes_on_repeats, with_repeats
 from dataset.prepare.reused_baskets import divided_baskets, note_on_reused
 from dataset.prepare.schema import (
@@ -53,7 +55,7 @@ from dataset.prepare.without_user import (
     to_baskets,
 )
 from lineage.counted import counted
-from lineage.manifest import is_up_to_date, writing
+from lineage.manifest import checksum, is_up_to_date, writing
 from lineage.stages import DATA
 
 logger = logging.getLogger(__name__)
@@ -72,17 +74,30 @@ OPEN = PrivacyFiles()
 
 
 def is_current(
-    config: DataConfig, source: Source, folder: Path, privacy: PrivacyFiles = OPEN
+    config: DataConfig,
+    source: Source,
+    folder: Path,
+    privacy: PrivacyFiles = OPEN,
+    *,
+    recorded: Path | None = None,
 ) -> bool:
     """Whether the folder holds a complete stage of the same configuration and source."""
-    inputs = {**source.checksums(), **privacy.checksums()}
+    inputs = _checksums(source, privacy, recorded)
     return is_up_to_date(folder, stage=DATA, config=asdict(config), inputs=inputs)
 
 
 def build(
-    config: DataConfig, source: Source, folder: Path, privacy: PrivacyFiles = OPEN
+    config: DataConfig,
+    source: Source,
+    folder: Path,
+    privacy: PrivacyFiles = OPEN,
+    *,
+    recorded: Path | None = None,
 ) -> tuple[Dropped, ...]:
     """Check, clean, split and render a source, and write the stage into a folder.
+
+    `recorded` is a file of events that servers recorded, as `export-events` writes it; they are
+    interactions, too.
 
     Beside the arrays the folder gets:
         `attributes.parquet`: one row per item in the order of the items, with the typed columns and
@@ -98,7 +113,7 @@ def build(
     Raises:
         InputError: the source breaks a rule, or no training rows are left.
     """
-    inputs = {**source.checksums(), **privacy.checksums()}
+    inputs = _checksums(source, privacy, recorded)
     with writing(folder, stage=DATA, config=asdict(config), inputs=inputs) as (partial, facts):
         tables = canonical(
             source,
@@ -106,6 +121,9 @@ def build(
             duplicates=config.duplicates,
             actions=config.actions,
         )
+        if recorded is not None:
+            tables = with_recorded(tables, recorded)
+        tables = of_days(tables, config)
         require_options(broken_by_columns(tables.interactions, config))
         kept, cut = cut_table(tables.items)
         cleaned = cleaned_tables(config, replace(tables, items=kept), privacy)
@@ -158,6 +176,12 @@ def build(
         since = [f"{name} from {time}" for name, time in cut_times(splitted.cuts).items()]
         facts.update({HOW: ", ".join([splitted.by, *since]), NOTES: notes})
     return cleaned.report
+
+
+def _checksums(source: Source, privacy: PrivacyFiles, recorded: Path | None) -> dict[str, str]:
+    """Checksum of every file that the stage reads, by its name or option."""
+    events = {} if recorded is None else {"recorded": checksum(recorded)}
+    return {**source.checksums(), **privacy.checksums(), **events}
 
 
 def cleaned_tables(config: DataConfig, tables: Source, privacy: PrivacyFiles = OPEN) -> Cleaned:

@@ -98,14 +98,28 @@ def export(options: jsonargparse.Namespace) -> None:
         ArtifactError: there is no release, or the store is out of reach.
         OSError: the file cannot be written.
     """
-    root = root_of(options)
-    actions = options.events.history_actions(_actions(root))
-    with closing(options.events.opened(root)) as store:
+    export_recorded(options.events, root_of(options), options.output)
+
+
+def export_recorded(config: EventsConfig, root: Path, output: Path) -> None:
+    """Write the events of a store to a Parquet file, and note the users whom it knows as erased.
+
+    Args:
+        config: Where the store is.
+        root: Folder of the release, or of the unpublished stages.
+        output: File to write.
+
+    Raises:
+        ArtifactError: the store is out of reach.
+        OSError: the file cannot be written.
+    """
+    actions = config.history_actions(_actions(root))
+    with closing(config.opened(root)) as store:
         from dataset.prepare.events_file import write_events
 
-        carry_erasures(store, options.events.erased(root))
-        rows = write_events(store.scan(), options.output, actions)
-    logger.info("%s: %d events with action %s", options.output, rows, ", ".join(actions))
+        carry_erasures(store, config.erased(root))
+        rows = write_events(store.scan(), output, actions)
+    logger.info("%s: %d events with action %s", output, rows, ", ".join(actions))
 
 
 def prune(options: jsonargparse.Namespace) -> None:

@@ -82,21 +82,38 @@ class ItemEncoder:
                 changed.
             FileNotFoundError: the backbone of the ranker is missing.
         """
+        texts = [text_of(item, self._config) for item in items]
+        bases = [self._catalogue.base_row(item.item_id) for item in items]
+        return self.of_texts(texts, np.array([-1 if row is None else row for row in bases]))
+
+    def of_texts(
+        self, texts: Sequence[str], rows: NDArray[np.integer]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+        """Encode items with these texts.
+
+        Args:
+            texts: At least one.
+            rows: (items,) rows of the items in the release, -1 for those that it does not know.
+
+        Returns:
+            As the encoder's call.
+
+        Raises:
+            ArtifactError, FileNotFoundError: as the encoder's call.
+        """
         inputs = self._ranker.inputs
         if not isinstance(inputs, AttentionInputs):
             raise MismatchedArtifactError(
                 f"kind of the ranker in {self._root} must be 'attention' to rank items that were "
                 "not in its training; set it in configs/ranker.yaml and publish again"
             )
-        texts = [text_of(item, self._config) for item in items]
-        vectors = np.empty((len(items), self._embeddings.shape[1]), np.float32)
-        states = np.empty((len(items), self.state_bytes), np.int8)
-        bases = [self._catalogue.base_row(item.item_id) for item in items]
-        rows = np.array([-1 if row is None else row for row in bases], np.int32)
+        vectors = np.empty((len(texts), self._embeddings.shape[1]), np.float32)
+        states = np.empty((len(texts), self.state_bytes), np.int8)
+        rows = rows.astype(np.int32)
         same = np.array(
             [
-                row is not None and self._catalogue.text(row) == text
-                for row, text in zip(bases, texts, strict=True)
+                row >= 0 and self._catalogue.text(row) == text
+                for row, text in zip(rows.tolist(), texts, strict=True)
             ],
             bool,
         )
