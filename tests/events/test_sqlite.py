@@ -52,7 +52,7 @@ def test_a_file_of_another_program_is_refused_and_not_changed(path):
     other.close()
     before = path.read_bytes()
 
-    with pytest.raises(StoreError, match=f"{path} must be an event store of version 2"):
+    with pytest.raises(StoreError, match=f"{path} must be an event store of version 3"):
         open_store(str(path))
 
     assert path.read_bytes() == before
@@ -178,7 +178,7 @@ def test_an_erasure_that_stays_in_the_log_is_not_acknowledged(path, event, monke
         store.erase(["u"], digest="d", at=1)
 
     reader.close()
-    assert store.erase(["u"], digest="d", at=1) == 0
+    assert store.erase(["u"], digest="d", at=1) == (0, 0)
     assert [erasure.digest for erasure in store.erasures()] == ["d", "d"]
     store.close()
 
