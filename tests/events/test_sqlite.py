@@ -202,7 +202,7 @@ def test_users_are_erased_at_once_while_others_are_read_and_written(path):
             threads.submit(store.erase, [f"u{n}"], digest=f"d{n}", at=n + 1) for n in range(9)
         ]
         try:
-            assert [one.result() for one in erasing] == [100] * 9
+            assert [one.result() for one in erasing] == [(100, 0)] * 9
         finally:
             done.set()
         for other in others:

@@ -136,11 +136,10 @@ class ExposureLog:
         pause = WRITE_SECONDS if self._config.rate else PRUNE_SECONDS
         stopped = False
         while not stopped:
+            self._prune()
             stopped = self._stopped.wait(pause)
             while taken := self._take():
                 self._write(taken)
-            if not stopped:
-                self._prune()
 
     def _take(self) -> Sequence[Exposure]:
         taken = list[Exposure]()
