@@ -39,6 +39,7 @@ PACKAGES = (
     "generative",
     "index",
     "lineage",
+    "online",
     "pretraining",
     "profiles",
     "ranker",

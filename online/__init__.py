@@ -1,0 +1,1 @@
+"""Experiments, exploration and off-policy estimates over what shoppers were shown."""
