@@ -15,7 +15,7 @@ class ExposuresConfig:
     """Age at which exposures are removed, days."""
     max_rows: int = 1_000_000
     """Exposures that are retained; beyond it, the oldest are removed. One of 20 items takes about
-    700 bytes."""
+    600 bytes."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.rate <= 1:
