@@ -36,14 +36,14 @@ def check_event(event: Event, *, at: float) -> None:
     """
     for name in ("event_id", "user_id", "item_id", "action"):
         value = getattr(event, name)
-        _check_text(name, value)
+        check_text(name, value)
         if not value.strip():
             raise ValueError(f"{name} must not be empty, got {value!r}")
     if KEYED.fullmatch(
         event.user_id
     ):  # stored as it is, it would pass for one and bar every new key
         raise ValueError(f"user_id must not look like a keyed name, got {event.user_id!r}")
-    _check_text("request_id", event.request_id)
+    check_text("request_id", event.request_id)
     if not 0 <= event.time <= at + GRACE:
         raise ValueError(
             f"time must be Unix seconds, at most a day ahead of {at:.0f}, got {event.time}"
@@ -52,7 +52,12 @@ def check_event(event: Event, *, at: float) -> None:
         raise ValueError(f"position must be at least 1, got {event.position}")
 
 
-def _check_text(name: str, value: str) -> None:
+def check_text(name: str, value: str) -> None:
+    """Refuse a text that is too long or that a store cannot hold.
+
+    Raises:
+        ValueError: names the field, the rule and the value.
+    """
     if len(value) > ID_LENGTH:
         raise ValueError(f"{name} must have at most {ID_LENGTH} characters, got {len(value)}")
     if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):

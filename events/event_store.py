@@ -7,9 +7,10 @@ Errors:
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from events.event import Outcome
+from events.exposures.exposure_store import ExposureStore
 from lineage.manifest import ArtifactError
 from shortlist_client.api.event import Event
 
@@ -24,6 +25,15 @@ Row = tuple[int, str, str, str, int]
 
 class StoreError(ArtifactError):
     """The store is unreachable, refuses, or is no event store."""
+
+
+class Removed(NamedTuple):
+    """What an erasure removes of a user."""
+
+    events: int
+    """Number of events"""
+    exposures: int
+    """Number of exposures"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +53,10 @@ class EventStore(Protocol):
 
     Every method raises StoreError if the store cannot do its work.
     """
+
+    @property
+    def exposures(self) -> ExposureStore:
+        """What was shown to users, in the same file or database."""
 
     def append(self, events: Sequence[Event], *, clients: Sequence[str] = ()) -> list[Outcome]:
         """Store events in their order, all or none.
@@ -107,8 +121,8 @@ class EventStore(Protocol):
     def export(self, user_id: str) -> Iterator[Event]:
         """Yield all events of a user with all fields, whatever their client and action."""
 
-    def erase(self, user_ids: Sequence[str], *, digest: str, at: int) -> int:
-        """Remove all events of a user for good, and remember the erasure: both, or neither.
+    def erase(self, user_ids: Sequence[str], *, digest: str, at: int) -> Removed:
+        """Remove all events and exposures of a user for good, and remember it: all, or nothing.
 
         Events that are recorded later count again: the user starts anew.
 
@@ -118,7 +132,7 @@ class EventStore(Protocol):
             at: Unix seconds.
 
         Returns:
-            Number of removed events.
+            Number of removed events and exposures.
         """
 
     def erasures(self, after: int = 0) -> Sequence[Erasure]:
@@ -129,17 +143,17 @@ class EventStore(Protocol):
         """
 
     def rename(self, names: Mapping[str, str]) -> int:
-        """Replace users' ids in events, and digests of erasures: all of them, or none.
+        """Replace users' ids in events and exposures, and digests of erasures: all, or none.
 
         Args:
             names: The new id or digest, by the present one.
 
         Returns:
-            Number of changed events.
+            Number of changed events and exposures.
         """
 
     def users(self, after: str = "") -> Sequence[str]:
-        """Some of the ids of users with events, ascending; empty at the end.
+        """Some of the ids of users with events or exposures, ascending; empty at the end.
 
         Args:
             after: Only ids behind this one, in the order of their characters' numbers.

@@ -7,13 +7,15 @@ from typing import Any, LiteralString, TypeVar
 from typing_extensions import override
 
 from events.event import Outcome
-from events.event_store import BATCH, Erasure, EventStore, Row, StoreError
+from events.event_store import BATCH, Erasure, EventStore, Removed, Row, StoreError
+from events.exposures.exposure_store import ExposureStore
 from shortlist_client.api.event import Event
 
 try:
     import psycopg
     from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
+    from events.exposures.postgresql import PostgresqlExposures
     from events.postgresql_connection import (
         PARAMETERS,
         PATIENCE_SECONDS,
@@ -63,6 +65,7 @@ EXPORT: LiteralString = """
 SELECT sequence, event_id, user_id, item_id, action, time, request_id, position FROM events
 WHERE user_id = %s AND sequence > %s ORDER BY sequence LIMIT %s"""
 ERASE: LiteralString = "DELETE FROM events WHERE user_id = ANY(%s)"
+ERASE_EXPOSURES: LiteralString = "DELETE FROM exposures WHERE user_id = ANY(%s)"
 REMEMBER: LiteralString = "INSERT INTO erased (digest, time) VALUES (%s, %s)"
 ERASURES: LiteralString = """
 SELECT sequence, digest, time FROM erased WHERE sequence > %s ORDER BY sequence"""
@@ -70,12 +73,16 @@ ERASING: LiteralString = "LOCK TABLE erased IN SHARE ROW EXCLUSIVE MODE"
 RENAME: LiteralString = """
 UPDATE events SET user_id = new FROM unnest(%s::text[], %s::text[]) AS names (old, new)
 WHERE user_id = old"""
+RENAME_EXPOSURES: LiteralString = """
+UPDATE exposures SET user_id = new FROM unnest(%s::text[], %s::text[]) AS names (old, new)
+WHERE user_id = old"""
 RENAME_ERASED: LiteralString = """
 UPDATE erased SET digest = new FROM unnest(%s::text[], %s::text[]) AS names (old, new)
 WHERE digest = old"""
 USERS: LiteralString = """
-SELECT DISTINCT user_id COLLATE "C" AS name FROM events
-WHERE user_id COLLATE "C" > %s ORDER BY name LIMIT %s"""
+SELECT user_id COLLATE "C" AS name FROM events WHERE user_id COLLATE "C" > %(after)s
+UNION SELECT user_id COLLATE "C" FROM exposures WHERE user_id COLLATE "C" > %(after)s
+ORDER BY name LIMIT %(most)s"""
 
 
 class PostgresqlStore(EventStore):
@@ -105,6 +112,12 @@ class PostgresqlStore(EventStore):
             if isinstance(error, PoolTimeout):  # the address may hold a password
                 raise StoreError("the PostgreSQL server for events is unreachable") from error
             raise
+        self._exposures = PostgresqlExposures(self._of_exposures)
+
+    @property
+    @override
+    def exposures(self) -> ExposureStore:
+        return self._exposures
 
     @override
     def append(self, events: Sequence[Event], *, clients: Sequence[str] = ()) -> list[Outcome]:
@@ -161,11 +174,15 @@ class PostgresqlStore(EventStore):
         return self._events(EXPORT, user_id)
 
     @override
-    def erase(self, user_ids: Sequence[str], *, digest: str, at: int) -> int:
-        def erase(connection: Connection) -> int:
+    def erase(self, user_ids: Sequence[str], *, digest: str, at: int) -> Removed:
+        def erase(connection: Connection) -> Removed:
             connection.execute(ERASING)  # so that sequence numbers appear in their order
             connection.execute(REMEMBER, (digest, at))
-            return connection.execute(ERASE, (list(user_ids),)).rowcount
+            removed = [
+                connection.execute(query, (list(user_ids),)).rowcount
+                for query in (ERASE, ERASE_EXPOSURES)
+            ]
+            return Removed(*removed)
 
         return self._transact(erase, seconds=LONG_SECONDS)
 
@@ -180,14 +197,15 @@ class PostgresqlStore(EventStore):
 
         def rename(connection: Connection) -> int:
             connection.execute(RENAME_ERASED, given)
-            return connection.execute(RENAME, given).rowcount
+            queries = RENAME, RENAME_EXPOSURES
+            return sum(connection.execute(query, given).rowcount for query in queries)
 
         return self._transact(rename, seconds=LONG_SECONDS)
 
     @override
     def users(self, after: str = "") -> Sequence[str]:
         rows = self._transact(
-            lambda connection: connection.execute(USERS, (after, BATCH)).fetchall(),
+            lambda c: c.execute(USERS, {"after": after, "most": BATCH}).fetchall(),
             seconds=LONG_SECONDS,
         )
         return [row[0] for row in rows]
@@ -206,14 +224,20 @@ class PostgresqlStore(EventStore):
             last = rows[-1][0]
             yield from (_event(row[1:]) for row in rows)
 
-    def _transact(self, work: Callable[[Connection], T], *, seconds: float | None = None) -> T:
+    def _of_exposures(self, work: Callable[[Connection], T], *, long: bool = False) -> T:
+        """Run work on exposures; an append runs once, for none is known by its content."""
+        return self._transact(work, seconds=LONG_SECONDS) if long else self._transact(work, tries=1)
+
+    def _transact(
+        self, work: Callable[[Connection], T], *, seconds: float | None = None, tries: int = TRIES
+    ) -> T:
         """Run work in one transaction, again after a lost connection: appending twice is safe.
 
         A connection that does not answer within some seconds counts as lost.
         """
         limit = PATIENCE_SECONDS if seconds is None else seconds
         end = time.monotonic() + limit
-        for remaining in reversed(range(TRIES)):
+        for remaining in reversed(range(tries)):
             try:
                 with self._pool.connection() as connection, cut_off_after(limit, connection):
                     done = work(connection)

@@ -2,6 +2,7 @@
 
 from typing import LiteralString
 
+from events.exposures.postgresql import TABLES as OF_EXPOSURES
 from events.postgresql_connection import Connection
 
 LOCK = 0x53484C45
@@ -45,5 +46,5 @@ def prepare(connection: Connection) -> None:
     if connection.execute(IS_OLD).fetchone() is not None:
         for statement in FROM_1:
             connection.execute(statement)
-    for statement in TABLES:
+    for statement in (*TABLES, *OF_EXPOSURES):
         connection.execute(statement)

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing_extensions import override
 
 from events.event import Outcome
-from events.event_store import BATCH, Erasure, EventStore, Row, StoreError
+from events.event_store import BATCH, Erasure, EventStore, Removed, Row, StoreError
+from events.exposures.exposure_store import ExposureStore
+from events.exposures.sqlite import SqliteExposures
 from events.sqlite_file import MovedError, SqliteFile
 from events.sqlite_schema import prepare
 from lineage.locking import flush
@@ -21,7 +23,11 @@ BATCH_END = """SELECT max(sequence) FROM
     (SELECT sequence FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?)"""
 PRUNE = "DELETE FROM events WHERE sequence > ? AND sequence <= ? AND time < ?"
 COLUMNS = "event_id, user_id, item_id, action, time, request_id, position"
-USERS = "SELECT DISTINCT user_id FROM events WHERE user_id > ? ORDER BY user_id LIMIT ?"
+ABOUT_USERS = ("events", "exposures")
+"""Tables with ids of users"""
+SOME_USERS = "SELECT DISTINCT user_id FROM {} WHERE user_id > ?1 ORDER BY user_id LIMIT ?2"
+USERS = f"""SELECT * FROM ({SOME_USERS.format("events")}) UNION
+    SELECT * FROM ({SOME_USERS.format("exposures")}) ORDER BY user_id LIMIT ?2"""
 
 
 class SqliteStore(EventStore):
@@ -46,6 +52,12 @@ class SqliteStore(EventStore):
                 flush(path.parent)
             prepare(path, create=True)
             self._file = SqliteFile(path)
+        self._exposures = SqliteExposures(self._connected, self._transaction)
+
+    @property
+    @override
+    def exposures(self) -> ExposureStore:
+        return self._exposures
 
     @override
     def append(self, events: Sequence[Event], *, clients: Sequence[str] = ()) -> list[Outcome]:
@@ -113,15 +125,16 @@ class SqliteStore(EventStore):
         return self._events("sequence > ? AND user_id = ?", user_id)
 
     @override
-    def erase(self, user_ids: Sequence[str], *, digest: str, at: int) -> int:
+    def erase(self, user_ids: Sequence[str], *, digest: str, at: int) -> Removed:
+        given = [(user_id,) for user_id in user_ids]
         with self._transaction() as connection:
-            erased = [
-                connection.execute("DELETE FROM events WHERE user_id = ?", (user_id,)).rowcount
-                for user_id in user_ids
+            removed = [
+                connection.executemany(f"DELETE FROM {table} WHERE user_id = ?", given).rowcount
+                for table in ABOUT_USERS
             ]
             connection.execute("INSERT INTO erased (digest, time) VALUES (?, ?)", (digest, at))
         self._empty_log()
-        return sum(erased)
+        return Removed(*(max(count, 0) for count in removed))  # -1 without any id
 
     @override
     def erasures(self, after: int = 0) -> Sequence[Erasure]:
@@ -134,12 +147,15 @@ class SqliteStore(EventStore):
     def rename(self, names: Mapping[str, str]) -> int:
         given = [(new, old) for old, new in names.items()]
         with self._transaction() as connection:
-            renamed = connection.executemany(
-                "UPDATE events SET user_id = ? WHERE user_id = ?", given
-            ).rowcount
+            renamed = [
+                connection.executemany(
+                    f"UPDATE {table} SET user_id = ? WHERE user_id = ?", given
+                ).rowcount
+                for table in ABOUT_USERS
+            ]
             connection.executemany("UPDATE erased SET digest = ? WHERE digest = ?", given)
         self._empty_log()
-        return renamed
+        return sum(renamed)
 
     @override
     def users(self, after: str = "") -> Sequence[str]:

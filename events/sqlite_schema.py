@@ -5,13 +5,14 @@ from contextlib import closing
 from pathlib import Path
 
 from events.event_store import StoreError
+from events.exposures.sqlite import TABLE
 
 APPLICATION = 0x53484C45
 """SQLite application id that marks the file as an event store."""
-VERSION = 2
+VERSION = 3
 PATIENCE_SECONDS = 10.0
 """Longest wait for another process that writes."""
-TABLES = """
+TABLES = f"""
 CREATE TABLE events (
     sequence INTEGER PRIMARY KEY,
     client TEXT NOT NULL,
@@ -30,6 +31,7 @@ CREATE TABLE erased (
     digest TEXT NOT NULL,
     time INTEGER NOT NULL
 ) STRICT;
+{TABLE}
 """
 FROM_1 = f"""
 ALTER TABLE events RENAME TO events_1;
@@ -41,6 +43,8 @@ INSERT INTO events
 DROP TABLE events_1;
 """
 """From version 1, where event ids were unique among all clients; its events belong to no client"""
+FROM_2 = TABLE
+"""From version 2, which had no exposures"""
 MARKS = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
 
 
@@ -60,12 +64,14 @@ def prepare(path: Path, *, create: bool) -> None:
     ) as connection:
         connection.execute("PRAGMA secure_delete = ON")
         if not create:
-            _require(path, _marks(connection), (1, VERSION))
+            _require(path, _marks(connection), (1, 2, VERSION))
         connection.execute("BEGIN IMMEDIATE")
         if create and not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
             _run(connection, TABLES + MARKS)
         if _marks(connection) == [APPLICATION, 1]:
             _run(connection, FROM_1 + MARKS)
+        if _marks(connection) == [APPLICATION, 2]:
+            _run(connection, FROM_2 + MARKS)
         marks = _marks(connection)
         connection.execute("COMMIT")
     _require(path, marks, (VERSION,))

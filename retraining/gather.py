@@ -2,11 +2,9 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-
-import jsonargparse
 
 from dataset.config import DataConfig
 from dataset.prepare.canonical import canonical
@@ -15,7 +13,6 @@ from dataset.prepare.privacy import PrivacyFiles
 from dataset.prepare.recorded import keep_recorded, with_recorded
 from dataset.prepare.sources import open_source
 from events.privacy.erased_users import FILE as ERASED
-from lineage.options import OptionParser
 from lineage.releases import live_release
 from retraining.config import NightlyConfig
 from serving.cli.events import export_recorded
@@ -38,23 +35,6 @@ class Gathered:
     """File of the recorded events; None if there was no release yet"""
     privacy: PrivacyFiles
     """Erased users, and the users' keys"""
-
-
-def data_options(file: Path) -> DataConfig:
-    """Options of the data stage in a YAML file.
-
-    Raises:
-        ValueError: the file cannot be read, or an option is unknown or out of range.
-    """
-    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = OptionParser(exit_on_error=False)
-    parser.add_config(file.name)
-    parser.add_class_arguments(DataConfig)
-    try:
-        read = parser.instantiate(parser.parse_args([f"--config={file}"]))
-    except jsonargparse.ArgumentError as error:
-        raise ValueError(f"{file}: {error}") from error
-    return DataConfig(**{field.name: read[field.name] for field in fields(DataConfig)})
 
 
 def record(config: NightlyConfig, releases: Path, root: Path, *, again: bool) -> Path | None:

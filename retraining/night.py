@@ -11,15 +11,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from dataset.config import DataConfig
 from dataset.paths import dataset_name
 from lineage.locking import lock_file
 from lineage.manifest import ArtifactError, read_manifest
+from lineage.options import options_in
 from lineage.releases import live_id
 from lineage.stages import INDEX, TOWERS
 from lineage.whole_files import replacing
 from retraining.config import NightlyConfig
 from retraining.gate import NDCG, Comparison, refusals
-from retraining.gather import Gathered, data_options, gather, record
+from retraining.gather import Gathered, gather, record
 from retraining.held_days import HeldDays
 from retraining.plan import Plan, facts_of, learnt_until, planned
 from retraining.report import write_report
@@ -99,7 +101,7 @@ class Night:
         config = self.config
         with self._timed("gather"):
             recorded = record(config, self.releases, self.root, again=again)
-            options = data_options(option_file(config.configs, "data"))
+            options = options_in(option_file(config.configs, "data"), DataConfig)
             found = gather(config, options, self.dataset, recorded=recorded, releases=self.releases)
             live = live_id(self.releases)
             folder = None if live is None else (self.releases / live).resolve()

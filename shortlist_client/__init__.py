@@ -23,6 +23,7 @@ from shortlist_client.api.answer import (
 )
 from shortlist_client.api.classification import Label, Prediction
 from shortlist_client.api.event import CLICK, IMPRESSION, PURCHASE, Event
+from shortlist_client.api.exposure import Exposure
 from shortlist_client.api.filters import AnyOf, Filters, Range
 from shortlist_client.api.item import Item, KnownItem
 from shortlist_client.api.operations import Counts, MethodStatistics, ReleaseFacts, Statistics
@@ -70,6 +71,7 @@ __all__ = [
     "Embedding",
     "Erased",
     "Event",
+    "Exposure",
     "FaqEntry",
     "Filters",
     "FoundProduct",

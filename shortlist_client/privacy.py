@@ -6,11 +6,12 @@ import grpc
 
 from shortlist_client.api.checks import STRING, check
 from shortlist_client.api.event import Event
+from shortlist_client.api.exposure import Exposure
 from shortlist_client.api.privacy import Erased, PastInteraction
 from shortlist_client.calls import Calls, precise_errors
 from shortlist_client.proto.recommender.v1 import privacy_pb2 as pb
 from shortlist_client.proto.recommender.v1.privacy_pb2_grpc import PrivacyServiceStub
-from shortlist_client.wire.privacy import to_past, to_stored
+from shortlist_client.wire.privacy import to_exposure, to_past, to_stored
 
 
 class PrivacyClient:
@@ -32,12 +33,16 @@ class PrivacyClient:
         check("user_id", user_id, STRING)
         request = pb.EraseRequest(user_id=user_id)
         response = self._calls.unary(self._stub.Erase, request, timeout)
-        return Erased(events=response.events, interactions=response.interactions)
+        return Erased(
+            events=response.events,
+            interactions=response.interactions,
+            exposures=response.exposures,
+        )
 
     def export(
         self, user_id: str, *, timeout: float | None = None
-    ) -> Iterator[Event | PastInteraction]:
-        """Everything that is stored of a user: the events, then the history in the live release.
+    ) -> Iterator[Event | Exposure | PastInteraction]:
+        """All that is stored of a user: events, exposures, then the history in the live release.
 
         Args:
             user_id: The user.
@@ -51,4 +56,5 @@ class PrivacyClient:
         with precise_errors():
             for part in self._stub.Export(request, timeout=seconds):
                 yield from (to_stored(message, user_id=user_id) for message in part.events)
+                yield from (to_exposure(message, user_id=user_id) for message in part.exposures)
                 yield from map(to_past, part.interactions)

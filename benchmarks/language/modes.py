@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.command import options_in
 from benchmarks.language.modes_page import Run, write
 from benchmarks.language.thesaurus import reworded, wordnet
 from benchmarks.language.typos import mistyped
@@ -25,6 +24,7 @@ from lineage.beside import asked
 from lineage.cli import configure_logging, reported_errors
 from lineage.manifest import checksum, read_manifest
 from lineage.named_inputs import named_inputs
+from lineage.options import options_in
 from lineage.stages import CLASSIFIER, DATA, PARAMETERS, TRIAL_TOWERS
 from lineage.whole_files import replacing
 from towers.config import TowersConfig

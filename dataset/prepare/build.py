@@ -115,15 +115,7 @@ def build(
     """
     inputs = _checksums(source, privacy, recorded)
     with writing(folder, stage=DATA, config=asdict(config), inputs=inputs) as (partial, facts):
-        tables = canonical(
-            source,
-            earliest=config.earliest,
-            duplicates=config.duplicates,
-            actions=config.actions,
-        )
-        if recorded is not None:
-            tables = with_recorded(tables, recorded)
-        tables = of_days(tables, config)
+        tables = _tables(config, source, recorded)
         require_options(broken_by_columns(tables.interactions, config))
         kept, cut = cut_table(tables.items)
         cleaned = cleaned_tables(config, replace(tables, items=kept), privacy)
@@ -176,6 +168,19 @@ def build(
         since = [f"{name} from {time}" for name, time in cut_times(splitted.cuts).items()]
         facts.update({HOW: ", ".join([splitted.by, *since]), NOTES: notes})
     return cleaned.report
+
+
+def _tables(config: DataConfig, source: Source, recorded: Path | None) -> Source:
+    """Canonical tables of the days to learn, with recorded events."""
+    tables = canonical(
+        source,
+        earliest=config.earliest,
+        duplicates=config.duplicates,
+        actions=config.actions,
+    )
+    if recorded is not None:
+        tables = with_recorded(tables, recorded)
+    return of_days(tables, config)
 
 
 def _checksums(source: Source, privacy: PrivacyFiles, recorded: Path | None) -> dict[str, str]:

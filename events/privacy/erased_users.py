@@ -67,6 +67,10 @@ class ErasedUsers:
         self._refresh()
         return self._times
 
+    def digests_of(self, user_id: str) -> tuple[str, ...]:
+        """Digests under which an erasure of a user may be noted."""
+        return tuple(map(digest_of, self._keys.names.all(user_id)))
+
     def until(self, user_id: str) -> int | None:
         """The time up to which interactions of a user count no more; None if all count.
 
@@ -83,9 +87,8 @@ class ErasedUsers:
         self._refresh()
         if not self._times:
             return None
-        names = self._keys.names.all(user_id)
         times = [
-            self._times[digest] for name in names if (digest := digest_of(name)) in self._times
+            self._times[digest] for digest in self.digests_of(user_id) if digest in self._times
         ]
         return max(times, default=None)
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from events.event_store import Erasure, EventStore
+from events.event_store import Erasure, EventStore, Removed
 from events.privacy.erased_users import ErasedUsers
 from events.privacy.keyed_store import KeyedStore
 from events.privacy.user_names import digest_of
@@ -10,8 +10,8 @@ from events.privacy.user_names import digest_of
 logger = logging.getLogger(__name__)
 
 
-def erase_user(store: EventStore, erased: ErasedUsers, user_id: str, *, at: int) -> int:
-    """Remove a user's events, and hide what releases know of the user.
+def erase_user(store: EventStore, erased: ErasedUsers, user_id: str, *, at: int) -> Removed:
+    """Remove a user's events and exposures, and hide what releases know of the user.
 
     Args:
         store: Store of the events; it keeps the erasure for the servers that share it.
@@ -20,7 +20,7 @@ def erase_user(store: EventStore, erased: ErasedUsers, user_id: str, *, at: int)
         at: Unix seconds.
 
     Returns:
-        Number of removed events.
+        Number of removed events and exposures.
 
     Raises:
         ArtifactError: the store or the list of erased users cannot be changed; call again.
@@ -80,8 +80,10 @@ def _erase_again(store: EventStore, erased: ErasedUsers) -> None:
         stored |= {digest: user for user in users if (digest := digest_of(user)) in missing}
     for digest, at in missing.items():
         removed = names.erase([stored[digest]] if digest in stored else [], digest=digest, at=at)
-        if removed:
-            logger.warning("%d events of an erased user are removed again", removed)
+        if any(removed):
+            logger.warning(
+                "%d events and %d exposures of an erased user are removed again", *removed
+            )
 
 
 def _add(erased: ErasedUsers, users: dict[str, int]) -> None:

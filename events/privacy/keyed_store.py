@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing_extensions import override
 
 from events.event import Outcome
-from events.event_store import Erasure, EventStore, Row
+from events.event_store import Erasure, EventStore, Removed, Row
+from events.exposures.exposure_store import ExposureStore
 from events.privacy.key_file import KeyFile
+from events.privacy.keyed_exposures import KeyedExposures
 from shortlist_client.api.event import Event
 
 
@@ -23,6 +25,12 @@ class KeyedStore(EventStore):
         self._keys = keys
         self.store = store
         """The store of the names"""
+        self._exposures = KeyedExposures(store.exposures, keys)
+
+    @property
+    @override
+    def exposures(self) -> ExposureStore:
+        return self._exposures
 
     @override
     def append(self, events: Sequence[Event], *, clients: Sequence[str] = ()) -> list[Outcome]:
@@ -72,7 +80,7 @@ class KeyedStore(EventStore):
                 yield replace(event, user_id=user_id)
 
     @override
-    def erase(self, user_ids: Sequence[str], *, digest: str, at: int) -> int:
+    def erase(self, user_ids: Sequence[str], *, digest: str, at: int) -> Removed:
         names = [name for user_id in user_ids for name in self._keys.names.all(user_id)]
         return self.store.erase(names, digest=digest, at=at)
 

@@ -11,6 +11,7 @@ from serving.api.request import Method, Request, check_honoured
 from shortlist_client.api.checks import shown
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.event import ID_LENGTH
+from shortlist_client.api.exposure import PLACEMENT
 from shortlist_client.api.filters import AnyOf
 from shortlist_client.api.item import ITEM_BYTES, TEXT_BYTES, TITLE_BYTES, Item
 from shortlist_client.api.request import Diversity, Shopper, Wishes
@@ -97,9 +98,15 @@ def check_answerable(request: Request, live: str | None, limits: Limits) -> None
 
     Raises:
         OtherReleaseError: the request names another release.
-        InvalidRequestError: a field must be absent, or the release's id breaks a rule.
+        InvalidRequestError: a field must be absent, or the release's id or the placement breaks a
+            rule.
     """
     check_honoured(request)
+    if not PLACEMENT.fullmatch(request.wishes.placement):
+        raise InvalidRequestError(
+            "placement must be at most 64 ASCII letters, digits and _-./, "
+            f"got {shown(request.wishes.placement)}"
+        )
     release = request.wishes.release
     if not release:
         return

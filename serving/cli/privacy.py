@@ -13,7 +13,7 @@ from pathlib import Path
 import jsonargparse
 
 from dataset.arrays import load_dataset
-from events.event_store import EventStore
+from events.event_store import EventStore, Removed
 from events.open_store import open_store
 from events.privacy.erased_users import ErasedUsers
 from events.privacy.erasure import carry_erasures, erase_user
@@ -26,6 +26,7 @@ from serving.cli.connection import TOKEN, add_server, connected
 from serving.cli.events import add_store, root_of
 from serving.server.users.events_config import EventsConfig
 from shortlist_client.api.event import Event
+from shortlist_client.api.exposure import Exposure
 from shortlist_client.api.privacy import PastInteraction
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ OFFLINE = (
 def erase_parser() -> OptionParser:
     """Options of `erase`."""
     parser = OptionParser(
-        description="Erase a user: remove the user's events for good, and hide the history in "
+        description="Erase a user: remove events and exposures for good, and hide the history in "
         f"every release; the next `make data` drops it. {OFFLINE}"
     )
     _add_user(parser)
@@ -50,7 +51,7 @@ def export_parser() -> OptionParser:
     """Options of `export`."""
     parser = OptionParser(
         description="Print everything that is stored of a user, one JSON object a line: events, "
-        f"then the history in the live release. {OFFLINE}"
+        f"exposures, then the history in the live release. {OFFLINE}"
     )
     _add_user(parser)
     return parser
@@ -79,14 +80,16 @@ def erase(options: jsonargparse.Namespace) -> None:
     if options.releases is None and options.artifacts is None:
         with connected(options) as client:
             result = client.privacy.erase(options.user)
-        events, interactions = result.events, result.interactions
+        removed, interactions = Removed(result.events, result.exposures), result.interactions
     else:
         root = root_of(options)
         with _opened(options.events, root) as (store, erased):
             interactions = len(list(_past(root, erased, options.user)))
-            events = erase_user(store, erased, options.user, at=int(time.time()))
+            removed = erase_user(store, erased, options.user, at=int(time.time()))
     logger.info(
-        "%d events removed, %d interactions of the live release hidden", events, interactions
+        "%d events and %d exposures removed, %d interactions of the live release hidden",
+        *removed,
+        interactions,
     )
 
 
@@ -104,6 +107,7 @@ def export(options: jsonargparse.Namespace) -> None:
     root = root_of(options)
     with _opened(options.events, root) as (store, erased):
         _print(store.export(options.user))
+        _print(store.exposures.of_user(options.user))
         _print(_past(root, erased, options.user))
 
 
@@ -160,7 +164,8 @@ def _past(root: Path, erased: ErasedUsers, user_id: str) -> Iterator[PastInterac
     yield from Catalogue.of(load_dataset(root / DATA), erased=erased).past(user_id)
 
 
-def _print(stored: Iterable[Event | PastInteraction]) -> None:
+def _print(stored: Iterable[Event | Exposure | PastInteraction]) -> None:
+    kinds = {Event: "event", Exposure: "exposure", PastInteraction: "release"}
     for one in stored:
-        kind = "event" if isinstance(one, Event) else "release"
-        sys.stdout.write(json.dumps({"stored_in": kind, **asdict(one)}, ensure_ascii=False) + "\n")
+        line = {"stored_in": kinds[type(one)], **asdict(one)}
+        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")

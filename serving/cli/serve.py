@@ -27,6 +27,7 @@ from serving.server.run import ENDED, serve
 from serving.server.server import Server
 from serving.server.transport.supervision import ServerEndedError
 from serving.server.users.events_config import EventsConfig
+from serving.server.users.exposures_config import ExposuresConfig
 
 logger = logging.getLogger("serving")
 
@@ -41,6 +42,8 @@ class ServeConfig:
     """Limits on one request."""
     events: EventsConfig = field(default_factory=EventsConfig)
     """Where events are stored, and which of them belong to a user's history."""
+    exposures: ExposuresConfig = field(default_factory=ExposuresConfig)
+    """Which answers are logged beside the events, and how many are retained."""
     changes: str | None = None
     """Where item changes are stored: `postgresql://user@host/database`, which several servers may
     share, or `journal`, the file `CHANGES` beside the releases; by default the database of the
@@ -115,6 +118,7 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
         server=options.server,
         limits=options.limits,
         events=options.events,
+        exposures=options.exposures,
         changes=options.changes,
         ranked=options.ranked,
         shortlist=options.shortlist,
@@ -137,6 +141,7 @@ def run(options: jsonargparse.Namespace, load: LoadRelease | None = None) -> Non
         config.server,
         store=store,
         events=config.events,
+        exposures=config.exposures,
         erased=erased,
         reloader=reloader,
         limits=config.limits,

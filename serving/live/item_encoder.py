@@ -87,13 +87,13 @@ class ItemEncoder:
         return self.of_texts(texts, np.array([-1 if row is None else row for row in bases]))
 
     def of_texts(
-        self, texts: Sequence[str], rows: NDArray[np.integer]
+        self, texts: Sequence[str], known: NDArray[np.integer]
     ) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
         """Encode items with these texts.
 
         Args:
             texts: At least one.
-            rows: (items,) rows of the items in the release, -1 for those that it does not know.
+            known: (items,) rows of the items in the release, -1 for those that it does not know.
 
         Returns:
             As the encoder's call.
@@ -109,7 +109,7 @@ class ItemEncoder:
             )
         vectors = np.empty((len(texts), self._embeddings.shape[1]), np.float32)
         states = np.empty((len(texts), self.state_bytes), np.int8)
-        rows = rows.astype(np.int32)
+        rows = known.astype(np.int32)
         same = np.array(
             [
                 row >= 0 and self._catalogue.text(row) == text

@@ -44,6 +44,8 @@ from serving.server.transport.options import server_options
 from serving.server.transport.supervision import ServerEndedError, serving_ended
 from serving.server.transport.tls import server_credentials
 from serving.server.users.events_config import EventsConfig
+from serving.server.users.exposure_log import ExposureLog
+from serving.server.users.exposures_config import ExposuresConfig
 from serving.server.users.recounting import CountsCollector, Recounting
 from serving.server.users.user_events import UserEvents
 from serving.server.users.user_privacy import UserPrivacy
@@ -67,6 +69,7 @@ class Server:
         *,
         store: EventStore | None = None,
         events: EventsConfig | None = None,
+        exposures: ExposuresConfig | None = None,
         erased: ErasedUsers | None = None,
         reloader: Reloader | None = None,
         limits: Limits = DEFAULT_LIMITS,
@@ -78,6 +81,7 @@ class Server:
             config: Configuration of the server.
             store: Event store, closed with the server; without it, no events are stored or read.
             events: Configuration of the users' events.
+            exposures: Which answers are logged beside the events; by default none.
             erased: Erased users, as the engine knows them.
             reloader: Loads the releases; without it, releases cannot be listed or activated.
             limits: Limits on one request.
@@ -107,6 +111,7 @@ class Server:
         self._user_events: UserEvents | None = None
         self._privacy: UserPrivacy | None = None
         self._recounting: Recounting | None = None
+        self._exposures: ExposureLog | None = None
         if store is not None:
             events = events or EventsConfig()
             self._user_events = UserEvents(store, events, self.engine)
@@ -114,6 +119,13 @@ class Server:
                 self._recounting = Recounting(store, events, self.engine)
                 self.metrics.registry.register(CountsCollector(self._recounting))
             self._privacy = UserPrivacy(store, erased or ErasedUsers(), self._user_events.clock)
+            self._exposures = ExposureLog(
+                store.exposures,
+                exposures or ExposuresConfig(),
+                erased=self._privacy.erased,
+                clock=self._user_events.clock,
+                registry=self.metrics.registry,
+            )
         self._answers = AnswerCache(config.cache) if config.cache.answers_mb else None
         self.metrics.registry.register(CacheLookupsCollector(self._lookups))
         self.metrics.registry.register(ItemChangesCollector(self.engine))
@@ -177,6 +189,8 @@ class Server:
             await self._privacy.start_following()
         if self._recounting is not None:
             self._recounting.start()
+        if self._exposures is not None:
+            self._exposures.start()
         self._loading.loaded = True
         self._health.announce(serving=True)
         parts = ", ".join(f"{stage} {fingerprint}" for stage, fingerprint in versions.items())
@@ -199,6 +213,8 @@ class Server:
             await asyncio.to_thread(self._recounting.stop)
         if self._privacy is not None:
             await self._privacy.close()
+        if self._exposures is not None:
+            await asyncio.to_thread(self._exposures.stop)
         if self._user_events is not None:
             await self._user_events.close()
         await self.metrics_port.__aexit__(kind, error, trace)
@@ -245,6 +261,7 @@ class Server:
             self.engine,
             self._user_events,
             self._answers,
+            exposures=self._exposures if self._exposures and self._exposures.is_on else None,
             erased=None if self._privacy is None else self._privacy.erased,
             draining=self._draining,
             limits=self._limits,

@@ -23,3 +23,5 @@ class Erased:
     """How many events were removed."""
     interactions: int
     """How many interactions of the live release are hidden from now on."""
+    exposures: int = 0
+    """How many exposures were removed."""

@@ -98,6 +98,9 @@ class Wishes:
     min_probability: float = 0.0
     """Leaves out items that are less likely to be among the next ones, within 0 and 1, and items
     whose probability is unknown."""
+    placement: str = ""
+    """Where in the shop the items are shown, for the log of what was shown: at most 64 ASCII
+    letters, digits and `_-./`. It does not change the answer."""
 
     def __post_init__(self) -> None:
         if self.limit is not None:
@@ -109,6 +112,7 @@ class Wishes:
         check("release", self.release, STRING)
         check("request_id", self.request_id, STRING)
         check("min_probability", self.min_probability, NUMBER)
+        check("placement", self.placement, STRING)
         _freeze(self, "exclude", STRING)
 
 
@@ -116,12 +120,13 @@ ABOUT_SHOPPER = frozenset({"user_id", "history", "history_times", "history_actio
 ANY_CALL = frozenset({"release", "request_id"})
 LISTS = ANY_CALL | {"limit", "filters", "exclude"}
 EXPLAINED = frozenset({"explain", "explain_texts"})
-RECALLED = ABOUT_SHOPPER | LISTS | EXPLAINED | {"search", "vector", "diversity", "min_probability"}
+SHOWN = LISTS | {"placement"}
+RECALLED = ABOUT_SHOPPER | SHOWN | EXPLAINED | {"search", "vector", "diversity", "min_probability"}
 HONOURED: Mapping[str, frozenset[str]] = {
     "recommend": RECALLED,
     "retrieve": RECALLED,
     "rank": ABOUT_SHOPPER | ANY_CALL | EXPLAINED | {"limit"},
-    "similar": LISTS,
+    "similar": SHOWN,
     "embed shopper": ABOUT_SHOPPER | ANY_CALL | {"search"},
     "embed items": ANY_CALL,
     "embed texts": ANY_CALL,

@@ -1,8 +1,24 @@
 """Converts what is stored of users to messages and back."""
 
+from itertools import zip_longest
+
 from shortlist_client.api.event import Event
+from shortlist_client.api.exposure import Exposure
 from shortlist_client.api.privacy import PastInteraction
 from shortlist_client.proto.recommender.v1 import privacy_pb2
+
+NAMES = (
+    "request_id",
+    "time",
+    "client",
+    "placement",
+    "method",
+    "release",
+    "experiment",
+    "arm",
+    "policy",
+)
+"""Fields of an exposure that its message has under the same name"""
 
 
 def stored_message(event: Event) -> privacy_pb2.StoredEvent:
@@ -27,6 +43,30 @@ def to_stored(message: privacy_pb2.StoredEvent, *, user_id: str) -> Event:
         time=message.time,
         request_id=message.request_id,
         position=message.position if message.HasField("position") else None,
+    )
+
+
+def shown_message(exposure: Exposure) -> privacy_pb2.StoredExposure:
+    """The message of an exposure."""
+    shown = zip_longest(exposure.item_ids, exposure.scores, exposure.propensities)
+    return privacy_pb2.StoredExposure(
+        items=[
+            privacy_pb2.ShownItem(item_id=item_id, score=score, propensity=propensity)
+            for item_id, score, propensity in shown
+        ],
+        **{name: getattr(exposure, name) for name in NAMES},
+    )
+
+
+def to_exposure(message: privacy_pb2.StoredExposure, *, user_id: str) -> Exposure:
+    """The exposure of a message about a user."""
+    items = message.items
+    return Exposure(
+        user_id=user_id,
+        item_ids=tuple(item.item_id for item in items),
+        scores=tuple(item.score for item in items),
+        propensities=tuple(item.propensity for item in items if item.HasField("propensity")),
+        **{name: getattr(message, name) for name in NAMES},
     )
 
 

@@ -65,6 +65,7 @@ def wishes_message(wishes: Wishes) -> pb.Wishes:
         release=wishes.release,
         request_id=wishes.request_id,
         min_probability=wishes.min_probability,
+        placement=wishes.placement,
     )
 
 
@@ -85,4 +86,5 @@ def to_wishes(message: pb.Wishes) -> Wishes:
         release=message.release,
         request_id=message.request_id,
         min_probability=message.min_probability,
+        placement=message.placement,
     )

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 COMMAND = re.compile(r"python -m serving ([a-z-]+)((?:\\\n|[^\n`#])*)")
 OPTION = re.compile(r"(?<=\s)--([\w.]+)")
-SETTING = re.compile(r"`((?:server|limits|events)\.[a-z_.]+)`")
+SETTING = re.compile(r"`((?:server|limits|events|exposures)\.[a-z_.]+)`")
 FILES = {"events.sqlite"}
 
 

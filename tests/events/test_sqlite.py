@@ -52,7 +52,7 @@ def test_a_file_of_another_program_is_refused_and_not_changed(path):
     other.close()
     before = path.read_bytes()
 
-    with pytest.raises(StoreError, match=f"{path} must be an event store of version 2"):
+    with pytest.raises(StoreError, match=f"{path} must be an event store of version 3"):
         open_store(str(path))
 
     assert path.read_bytes() == before
@@ -178,7 +178,7 @@ def test_an_erasure_that_stays_in_the_log_is_not_acknowledged(path, event, monke
         store.erase(["u"], digest="d", at=1)
 
     reader.close()
-    assert store.erase(["u"], digest="d", at=1) == 0
+    assert store.erase(["u"], digest="d", at=1) == (0, 0)
     assert [erasure.digest for erasure in store.erasures()] == ["d", "d"]
     store.close()
 
@@ -202,7 +202,7 @@ def test_users_are_erased_at_once_while_others_are_read_and_written(path):
             threads.submit(store.erase, [f"u{n}"], digest=f"d{n}", at=n + 1) for n in range(9)
         ]
         try:
-            assert [one.result() for one in erasing] == [100] * 9
+            assert [one.result() for one in erasing] == [(100, 0)] * 9
         finally:
             done.set()
         for other in others:

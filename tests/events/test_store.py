@@ -306,11 +306,11 @@ def test_an_export_holds_all_events_of_one_user_with_all_fields(store, event, mo
 def test_an_erased_user_has_no_events_and_others_keep_theirs(store, event):
     store.append([event("a"), event("b", user_id="v"), event("c", action="view")])
 
-    assert store.erase(["u"], digest="d1", at=500) == 2
+    assert store.erase(["u"], digest="d1", at=500) == (2, 0)
 
     assert store.history("u", ["purchase", "view"], 9) == list(store.export("u")) == []
     assert names(store.scan()) == ["b"]
-    assert store.erase(["u"], digest="d1", at=501) == 0
+    assert store.erase(["u"], digest="d1", at=501) == (0, 0)
 
 
 def test_an_erased_user_starts_anew(store, event):

@@ -95,5 +95,5 @@ def test_help_names_the_command_and_loads_nothing_slow(command, help_of):
     status, said, loaded = help_of(command)
 
     assert status == 0
-    assert said.startswith(f"usage: python -m {command} ")
+    assert said.split()[:4] == ["usage:", "python", "-m", command]
     assert set(loaded).isdisjoint(SLOW_TO_LOAD)

@@ -136,6 +136,7 @@ def test_every_field_of_a_request_survives_the_conversion():
         release="r-1",
         request_id="name",
         min_probability=0.125,
+        placement="home",
     )
     for given, default in ((shopper, Shopper()), (wishes, Wishes())):
         for field in fields(given):  # so that a new field gets a value above

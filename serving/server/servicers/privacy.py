@@ -14,10 +14,12 @@ from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.event import ID_LENGTH
 from shortlist_client.proto.recommender.v1 import privacy_pb2 as pb
 from shortlist_client.proto.recommender.v1.privacy_pb2_grpc import PrivacyServiceServicer
-from shortlist_client.wire.privacy import past_message, stored_message
+from shortlist_client.wire.privacy import past_message, shown_message, stored_message
 
 ROWS = 200
 """Most events or interactions of a message: with the longest ids, less than a megabyte"""
+EXPOSURES = 10
+"""Most exposures of a message: with 200 items of the longest ids each, 2 megabytes"""
 
 
 class PrivacyServicer(PrivacyServiceServicer):
@@ -30,8 +32,10 @@ class PrivacyServicer(PrivacyServiceServicer):
     async def Erase(self, request: pb.EraseRequest, context: Any) -> pb.EraseResponse:
         _check(request.user_id)
         past = await self._past(request.user_id)
-        events = await self._privacy.erase(request.user_id)
-        return pb.EraseResponse(events=events, interactions=len(past))
+        removed = await self._privacy.erase(request.user_id)
+        return pb.EraseResponse(
+            events=removed.events, exposures=removed.exposures, interactions=len(past)
+        )
 
     @override
     async def Export(
@@ -41,6 +45,9 @@ class PrivacyServicer(PrivacyServiceServicer):
         events = await self._privacy.read(lambda: self._privacy.export(request.user_id))
         while stored := await self._privacy.read(lambda: list(islice(events, ROWS))):
             yield pb.ExportResponse(events=map(stored_message, stored))
+        exposures = await self._privacy.read(lambda: self._privacy.exposures(request.user_id))
+        while shown := await self._privacy.read(lambda: list(islice(exposures, EXPOSURES))):
+            yield pb.ExportResponse(exposures=map(shown_message, shown))
         interactions = iter(await self._past(request.user_id))
         while past := list(islice(interactions, ROWS)):
             yield pb.ExportResponse(interactions=past)

@@ -28,6 +28,7 @@ class RecommendStreams:
     def __init__(
         self,
         answer: Callable[[Request], Awaitable[Answered]],
+        show: Callable[[Request, pb.Answer], None],
         *,
         draining: asyncio.Event,
         at_once: int,
@@ -37,11 +38,13 @@ class RecommendStreams:
 
         Args:
             answer: Answers one request, after all requests outside streams.
+            show: Logs an answer whose items are shown.
             draining: Once set, no more requests are read.
             at_once: Maximum number of requests in progress, of all streams together.
             limits: Limits on one request.
         """
-        self._answer, self._draining, self._limits = answer, draining, limits
+        self._answer, self._show = answer, show
+        self._draining, self._limits = draining, limits
         self._slots = FairSlots(at_once)
 
     async def answers(
@@ -88,6 +91,7 @@ class RecommendStreams:
             response.answer.CopyFrom(
                 await message_of(answer, versions=versions, request_id=request_id)
             )
+            self._show(request, response.answer)
             if is_withheld(request):
                 withhold(response.answer)
         return response

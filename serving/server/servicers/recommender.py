@@ -21,6 +21,7 @@ from serving.server.interceptors.wrapping import CALL
 from serving.server.servicers.answers import message_of
 from serving.server.servicers.message_counts import check_counts
 from serving.server.servicers.recommend_stream import RecommendStreams
+from serving.server.users.exposure_log import ExposureLog
 from serving.server.users.user_events import UserEvents
 from shortlist_client.api.answer import Degraded
 from shortlist_client.api.errors import InvalidRequestError
@@ -32,6 +33,9 @@ from shortlist_client.wire.profile import profile_response
 from shortlist_client.wire.reply import reply_response
 from shortlist_client.wire.request import to_shopper, to_wishes
 
+SHOWN = (Method.RECOMMEND, Method.RETRIEVE, Method.SIMILAR)
+"""Methods whose answers are logged"""
+
 
 class RecommenderServicer(RecommenderServiceServicer):
     """The methods of `RecommenderService`. ErrorInterceptor turns their errors into statuses."""
@@ -42,6 +46,7 @@ class RecommenderServicer(RecommenderServiceServicer):
         user_events: UserEvents | None = None,
         cache: AnswerCache | None = None,
         *,
+        exposures: ExposureLog | None = None,
         erased: ErasedUsers | None = None,
         draining: asyncio.Event,
         stream_requests: int,
@@ -53,6 +58,7 @@ class RecommenderServicer(RecommenderServiceServicer):
             engine: Thread of the engine.
             user_events: Users' events since the release was built; None without an event store.
             cache: Cache of answers; None computes every answer.
+            exposures: Log of what is shown; None logs nothing.
             erased: Erased users, as the engine knows them; None without an event store.
             draining: Set when the server stops.
             stream_requests: Maximum number of requests in progress, of all streams together.
@@ -60,9 +66,13 @@ class RecommenderServicer(RecommenderServiceServicer):
         """
         self._limits = limits
         self._engine, self._user_events, self._cache = engine, user_events, cache
-        self._erased = erased
+        self._erased, self._exposures = erased, exposures
         self._streams = RecommendStreams(
-            self._answer_of_stream, draining=draining, at_once=stream_requests, limits=limits
+            self._answer_of_stream,
+            self._show,
+            draining=draining,
+            at_once=stream_requests,
+            limits=limits,
         )
 
     @override
@@ -164,11 +174,17 @@ class RecommenderServicer(RecommenderServiceServicer):
         answer = await self._cached_or_computed(request, message)
         if incomplete:
             answer.degraded = pb.DEGRADED_HISTORY
+        self._show(request, answer)
         if is_withheld(request):
             if (call := CALL.get()) is not None:
                 call.stages = dict(answer.milliseconds)
             withhold(answer)
         return answer
+
+    def _show(self, request: Request, answer: pb.Answer) -> None:
+        """Log an answer whose items are shown."""
+        if self._exposures is not None and request.method in SHOWN:
+            self._exposures.log(request, answer)
 
     async def _cached_or_computed(self, request: Request, message: Message) -> pb.Answer:
         if self._cache is None or (token := self._engine.version_token) is None:

@@ -5,13 +5,14 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from events.event_store import Erasure, EventStore, StoreError
+from events.event_store import Erasure, EventStore, Removed, StoreError
 from events.privacy.erased_users import ErasedUsers
 from events.privacy.erasure import carry_erasures, erase_user
 from lineage.manifest import ArtifactError
 from serving.api.errors import UnavailableError
 from serving.server.users.clock import Clock
 from shortlist_client.api.event import Event
+from shortlist_client.api.exposure import Exposure
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -33,8 +34,8 @@ class UserPrivacy:
         self.erased = erased
         """The erased users"""
 
-    async def erase(self, user_id: str) -> int:
-        """Erase a user and return the number of removed events.
+    async def erase(self, user_id: str) -> Removed:
+        """Erase a user and return the number of removed events and exposures.
 
         Raises:
             UnavailableError: the store is out of reach; call again.
@@ -45,6 +46,10 @@ class UserPrivacy:
     def export(self, user_id: str) -> Iterator[Event]:
         """The stored events of a user; blocks while it is read."""
         return self._store.export(user_id)
+
+    def exposures(self, user_id: str) -> Iterator[Exposure]:
+        """What was shown to a user; blocks while it is read."""
+        return self._store.exposures.of_user(user_id)
 
     async def read(self, work: Callable[[], T]) -> T:
         """Run work on the store in a thread.

@@ -29,7 +29,7 @@ def test_an_erasure_is_in_the_store_and_beside_the_releases(kept, event, tmp_pat
     store, erased = kept
     store.append([event("a"), event("b", user_id="v")])
 
-    assert erase_user(store, erased, "u", at=100) == 1
+    assert erase_user(store, erased, "u", at=100) == (1, 0)
 
     assert erased.until("u") == 100 + GRACE
     assert erased.until("v") is None

@@ -68,7 +68,7 @@ def test_between_a_new_key_and_the_renaming_every_event_is_found_and_known(keyed
     assert names(keyed.history("u", ACTIONS, 2)) == ["c", "b"]
     outcomes = keyed.append([event("d"), event("a"), event("c"), event("b", item_id="j")])
     assert outcomes == [RECORDED, REPEATED, REPEATED, CONFLICT]
-    assert erased(keyed, keys, "u") == 4
+    assert erased(keyed, keys, "u") == (4, 0)
 
 
 def test_plain_events_are_found_once_users_are_keyed(store, keyed, event):

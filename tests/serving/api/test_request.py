@@ -5,7 +5,9 @@ from dataclasses import fields
 import grpc
 import pytest
 
+from serving.api.limits import DEFAULT_LIMITS
 from serving.api.request import Method, Request, check_honoured
+from serving.api.validation import check_answerable
 from shortlist_client import AnyOf, Diversity, Filters, Shopper, Wishes
 from shortlist_client.api.errors import InvalidRequestError
 from shortlist_client.api.request import HONOURED
@@ -28,6 +30,7 @@ SET = {
     "release": "r-1",
     "request_id": "name",
     "min_probability": 0.1,
+    "placement": "home",
 }
 NAMES = {kind: {field.name for field in fields(kind)} for kind in (Shopper, Wishes)}
 
@@ -55,6 +58,17 @@ def test_a_call_refuses_exactly_the_fields_that_it_cannot_honour(method, name):
             InvalidRequestError, match=f"^{name} must be absent, for `{method.value}"
         ):
             check_honoured(request)
+
+
+@pytest.mark.parametrize("placement", ["x" * 65, "home page", "zuhausé", "home\n"])
+def test_a_placement_of_other_characters_is_refused(placement):
+    request = Request(method=Method.RECOMMEND, wishes=Wishes(placement=placement))
+
+    with pytest.raises(InvalidRequestError, match=r"^placement must be at most 64 ASCII letters"):
+        check_answerable(request, None, DEFAULT_LIMITS)
+
+    good = Request(method=Method.SIMILAR, wishes=Wishes(placement="basket/below_1.b-2"))
+    check_answerable(good, None, DEFAULT_LIMITS)
 
 
 CALLS = {

@@ -25,6 +25,10 @@ def engine(release):
     return Engine.load(release, EngineConfig(ranked=6, limits=Limits(shortlist=12)))
 
 
+def shows_nothing(request, answer):
+    """Logs no answer."""
+
+
 def users(fake):
     return [request.shopper.user_id for request in fake.requests]
 
@@ -160,7 +164,7 @@ def test_all_streams_together_have_at_most_the_given_number_of_requests_in_progr
             yield pb.RecommendStreamRequest()
 
     async def run():
-        streams = RecommendStreams(answer, draining=asyncio.Event(), at_once=3)
+        streams = RecommendStreams(answer, shows_nothing, draining=asyncio.Event(), at_once=3)
 
         async def job():
             answers = streams.answers(requests(), deadline=float("inf"), client="a")
@@ -187,7 +191,7 @@ def test_an_answer_does_not_wait_for_the_answers_to_earlier_requests():
             yield pb.RecommendStreamRequest(shopper=pb.Shopper(user_id=user_id))
 
     async def run():
-        streams = RecommendStreams(answer, draining=asyncio.Event(), at_once=8)
+        streams = RecommendStreams(answer, shows_nothing, draining=asyncio.Event(), at_once=8)
         rows = []
         async for response in streams.answers(requests(), deadline=float("inf"), client="a"):
             rows.append(response.row)
@@ -214,7 +218,7 @@ def test_requests_read_before_the_server_stops_are_answered():
                 await asyncio.sleep(0)
                 yield pb.RecommendStreamRequest()
 
-        streams, rows = RecommendStreams(answer, draining=draining, at_once=8), set()
+        streams, rows = RecommendStreams(answer, shows_nothing, draining=draining, at_once=8), set()
         try:
             async for response in streams.answers(endless(), deadline=float("inf"), client="a"):
                 rows.add(response.row)

@@ -13,7 +13,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3shortlist_client/proto/recommender/v1/privacy.proto\x12\x0erecommender.v1\"\x1f\n\x0c\x45raseRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"5\n\rEraseResponse\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x03\x12\x14\n\x0cinteractions\x18\x02 \x01(\x03\" \n\rExportRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"t\n\x0e\x45xportResponse\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1b.recommender.v1.StoredEvent\x12\x35\n\x0cinteractions\x18\x02 \x03(\x0b\x32\x1f.recommender.v1.PastInteraction\"\x86\x01\n\x0bStoredEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\x0c\n\x04time\x18\x04 \x01(\x03\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x15\n\x08position\x18\x06 \x01(\x05H\x00\x88\x01\x01\x42\x0b\n\t_position\"N\n\x0fPastInteraction\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x11\n\x04time\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x07\n\x05_time2\xa1\x01\n\x0ePrivacyService\x12\x44\n\x05\x45rase\x12\x1c.recommender.v1.EraseRequest\x1a\x1d.recommender.v1.EraseResponse\x12I\n\x06\x45xport\x12\x1d.recommender.v1.ExportRequest\x1a\x1e.recommender.v1.ExportResponse0\x01\x42_\n\x18shortlist.recommender.v1P\x01Z&shortlist/recommender/v1;recommenderv1\xaa\x02\x18Shortlist.Recommender.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3shortlist_client/proto/recommender/v1/privacy.proto\x12\x0erecommender.v1\"\x1f\n\x0c\x45raseRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"H\n\rEraseResponse\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x03\x12\x14\n\x0cinteractions\x18\x02 \x01(\x03\x12\x11\n\texposures\x18\x03 \x01(\x03\" \n\rExportRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xa7\x01\n\x0e\x45xportResponse\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1b.recommender.v1.StoredEvent\x12\x35\n\x0cinteractions\x18\x02 \x03(\x0b\x32\x1f.recommender.v1.PastInteraction\x12\x31\n\texposures\x18\x03 \x03(\x0b\x32\x1e.recommender.v1.StoredExposure\"\x86\x01\n\x0bStoredEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\x0c\n\x04time\x18\x04 \x01(\x03\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x15\n\x08position\x18\x06 \x01(\x05H\x00\x88\x01\x01\x42\x0b\n\t_position\"\xd1\x01\n\x0eStoredExposure\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04time\x18\x02 \x01(\x03\x12\x0e\n\x06\x63lient\x18\x03 \x01(\t\x12\x11\n\tplacement\x18\x04 \x01(\t\x12\x0e\n\x06method\x18\x05 \x01(\t\x12\x0f\n\x07release\x18\x06 \x01(\t\x12\x12\n\nexperiment\x18\x07 \x01(\t\x12\x0b\n\x03\x61rm\x18\x08 \x01(\t\x12\x0e\n\x06policy\x18\t \x01(\t\x12(\n\x05items\x18\n \x03(\x0b\x32\x19.recommender.v1.ShownItem\"S\n\tShownItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x17\n\npropensity\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_propensity\"N\n\x0fPastInteraction\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x11\n\x04time\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x07\n\x05_time2\xa1\x01\n\x0ePrivacyService\x12\x44\n\x05\x45rase\x12\x1c.recommender.v1.EraseRequest\x1a\x1d.recommender.v1.EraseResponse\x12I\n\x06\x45xport\x12\x1d.recommender.v1.ExportRequest\x1a\x1e.recommender.v1.ExportResponse0\x01\x42_\n\x18shortlist.recommender.v1P\x01Z&shortlist/recommender/v1;recommenderv1\xaa\x02\x18Shortlist.Recommender.V1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shortlist_client.proto.recommender.v1.privacy_pb2', globals())
@@ -24,15 +24,19 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _ERASEREQUEST._serialized_start=71
   _ERASEREQUEST._serialized_end=102
   _ERASERESPONSE._serialized_start=104
-  _ERASERESPONSE._serialized_end=157
-  _EXPORTREQUEST._serialized_start=159
-  _EXPORTREQUEST._serialized_end=191
-  _EXPORTRESPONSE._serialized_start=193
-  _EXPORTRESPONSE._serialized_end=309
-  _STOREDEVENT._serialized_start=312
-  _STOREDEVENT._serialized_end=446
-  _PASTINTERACTION._serialized_start=448
-  _PASTINTERACTION._serialized_end=526
-  _PRIVACYSERVICE._serialized_start=529
-  _PRIVACYSERVICE._serialized_end=690
+  _ERASERESPONSE._serialized_end=176
+  _EXPORTREQUEST._serialized_start=178
+  _EXPORTREQUEST._serialized_end=210
+  _EXPORTRESPONSE._serialized_start=213
+  _EXPORTRESPONSE._serialized_end=380
+  _STOREDEVENT._serialized_start=383
+  _STOREDEVENT._serialized_end=517
+  _STOREDEXPOSURE._serialized_start=520
+  _STOREDEXPOSURE._serialized_end=729
+  _SHOWNITEM._serialized_start=731
+  _SHOWNITEM._serialized_end=814
+  _PASTINTERACTION._serialized_start=816
+  _PASTINTERACTION._serialized_end=894
+  _PRIVACYSERVICE._serialized_start=897
+  _PRIVACYSERVICE._serialized_end=1058
 # @@protoc_insertion_point(module_scope)

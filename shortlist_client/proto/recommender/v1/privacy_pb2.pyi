@@ -48,19 +48,23 @@ class EraseResponse(_message.Message):
 
     EVENTS_FIELD_NUMBER: _builtins.int
     INTERACTIONS_FIELD_NUMBER: _builtins.int
+    EXPOSURES_FIELD_NUMBER: _builtins.int
     events: _builtins.int
     """Number of events that were removed."""
     interactions: _builtins.int
     """Number of interactions of the live release that are hidden from now on; the next rebuild drops them."""
+    exposures: _builtins.int
+    """Number of exposures that were removed."""
     def __init__(
         self,
         *,
         events: _builtins.int = ...,
         interactions: _builtins.int = ...,
+        exposures: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "interactions", b"interactions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "exposures", b"exposures", "interactions", b"interactions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -96,23 +100,29 @@ class ExportResponse(_message.Message):
 
     EVENTS_FIELD_NUMBER: _builtins.int
     INTERACTIONS_FIELD_NUMBER: _builtins.int
+    EXPOSURES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoredEvent]:
         """At most 200 stored events, in the order of recording."""
 
     @_builtins.property
     def interactions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PastInteraction]:
-        """At most 200 interactions of the live release's history, oldest first; they follow all events."""
+        """At most 200 interactions of the live release's history, oldest first; they follow all else."""
+
+    @_builtins.property
+    def exposures(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoredExposure]:
+        """At most 10 exposures, oldest first; they follow all events."""
 
     def __init__(
         self,
         *,
         events: _abc.Iterable[Global___StoredEvent] | None = ...,
         interactions: _abc.Iterable[Global___PastInteraction] | None = ...,
+        exposures: _abc.Iterable[Global___StoredExposure] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "interactions", b"interactions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "exposures", b"exposures", "interactions", b"interactions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -161,6 +171,100 @@ class StoredEvent(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__position) -> _WhichOneofReturnType__position | None: ...
 
 Global___StoredEvent: _TypeAlias = StoredEvent  # noqa: Y015
+
+@_typing.final
+class StoredExposure(_message.Message):
+    """One answer that was shown, as the server logged it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    CLIENT_FIELD_NUMBER: _builtins.int
+    PLACEMENT_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
+    EXPERIMENT_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The request, as the answer named it."""
+    time: _builtins.int
+    """Unix seconds."""
+    client: _builtins.str
+    """Name of the client that asked; empty where the server knows no clients."""
+    placement: _builtins.str
+    """Where in the shop the items were shown, as the request had it."""
+    method: _builtins.str
+    """The call, such as `recommend`."""
+    release: _builtins.str
+    """Id of the release that answered; empty if it was not published."""
+    experiment: _builtins.str
+    """Experiment that the answer belongs to; empty for none."""
+    arm: _builtins.str
+    """Arm of the experiment."""
+    policy: _builtins.str
+    """Policy that randomised the answer; empty for none."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShownItem]:
+        """The items, in the order shown."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        time: _builtins.int = ...,
+        client: _builtins.str = ...,
+        placement: _builtins.str = ...,
+        method: _builtins.str = ...,
+        release: _builtins.str = ...,
+        experiment: _builtins.str = ...,
+        arm: _builtins.str = ...,
+        policy: _builtins.str = ...,
+        items: _abc.Iterable[Global___ShownItem] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "client", b"client", "experiment", b"experiment", "items", b"items", "method", b"method", "placement", b"placement", "policy", b"policy", "release", b"release", "request_id", b"request_id", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoredExposure: _TypeAlias = StoredExposure  # noqa: Y015
+
+@_typing.final
+class ShownItem(_message.Message):
+    """One item of an exposure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    PROPENSITY_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The item."""
+    score: _builtins.float
+    """What the answer was ordered by."""
+    propensity: _builtins.float
+    """Probability with which the policy showed the item at this place, given the places above. Absent:
+    the answer was not randomised.
+    """
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        score: _builtins.float = ...,
+        propensity: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_propensity", b"_propensity", "propensity", b"propensity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_propensity", b"_propensity", "item_id", b"item_id", "propensity", b"propensity", "score", b"score"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__propensity: _TypeAlias = _typing.Literal["propensity"]  # noqa: Y015
+    _WhichOneofArgType__propensity: _TypeAlias = _typing.Literal["_propensity", b"_propensity"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__propensity) -> _WhichOneofReturnType__propensity | None: ...
+
+Global___ShownItem: _TypeAlias = ShownItem  # noqa: Y015
 
 @_typing.final
 class PastInteraction(_message.Message):

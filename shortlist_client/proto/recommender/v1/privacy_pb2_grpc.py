@@ -42,7 +42,7 @@ class PrivacyServiceServicer(object):
     """
 
     def Erase(self, request, context):
-        """Removes a user's events for good, and hides the user's history in every release that was built
+        """Removes a user's events and exposures for good, and hides the user's history in every release that was built
         before. When the call returns, this server answers as for a stranger; servers that share the event
         store do so a second later. Events that are recorded afterwards count again: the user starts anew.
         """
@@ -51,7 +51,7 @@ class PrivacyServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Export(self, request, context):
-        """Everything that is stored of a user: events, and the history in the live release.
+        """Everything that is stored of a user: events, exposures, and the history in the live release.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,12 +40,12 @@ class PrivacyServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PrivacyServiceAsyncStub: ...
     Erase: _grpc.UnaryUnaryMultiCallable[_privacy_pb2.EraseRequest, _privacy_pb2.EraseResponse]
-    """Removes a user's events for good, and hides the user's history in every release that was built
+    """Removes a user's events and exposures for good, and hides the user's history in every release that was built
     before. When the call returns, this server answers as for a stranger; servers that share the event
     store do so a second later. Events that are recorded afterwards count again: the user starts anew.
     """
     Export: _grpc.UnaryStreamMultiCallable[_privacy_pb2.ExportRequest, _privacy_pb2.ExportResponse]
-    """Everything that is stored of a user: events, and the history in the live release."""
+    """Everything that is stored of a user: events, exposures, and the history in the live release."""
 
 @_typing.type_check_only
 class PrivacyServiceAsyncStub(PrivacyServiceStub):
@@ -59,12 +59,12 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Erase: _aio.UnaryUnaryMultiCallable[_privacy_pb2.EraseRequest, _privacy_pb2.EraseResponse]  # type: ignore[assignment]
-    """Removes a user's events for good, and hides the user's history in every release that was built
+    """Removes a user's events and exposures for good, and hides the user's history in every release that was built
     before. When the call returns, this server answers as for a stranger; servers that share the event
     store do so a second later. Events that are recorded afterwards count again: the user starts anew.
     """
     Export: _aio.UnaryStreamMultiCallable[_privacy_pb2.ExportRequest, _privacy_pb2.ExportResponse]  # type: ignore[assignment]
-    """Everything that is stored of a user: events, and the history in the live release."""
+    """Everything that is stored of a user: events, exposures, and the history in the live release."""
 
 class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
     """Exports and erases users. Callers need the role `admin`.
@@ -81,7 +81,7 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _privacy_pb2.EraseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_privacy_pb2.EraseResponse, _abc.Awaitable[_privacy_pb2.EraseResponse]]:
-        """Removes a user's events for good, and hides the user's history in every release that was built
+        """Removes a user's events and exposures for good, and hides the user's history in every release that was built
         before. When the call returns, this server answers as for a stranger; servers that share the event
         store do so a second later. Events that are recorded afterwards count again: the user starts anew.
         """
@@ -92,6 +92,6 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _privacy_pb2.ExportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_privacy_pb2.ExportResponse], _abc.AsyncIterator[_privacy_pb2.ExportResponse]]:
-        """Everything that is stored of a user: events, and the history in the live release."""
+        """Everything that is stored of a user: events, exposures, and the history in the live release."""
 
 def add_PrivacyServiceServicer_to_server(servicer: PrivacyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -208,6 +208,7 @@ class Wishes(_message.Message):
     RELEASE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     MIN_PROBABILITY_FIELD_NUMBER: _builtins.int
+    PLACEMENT_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
     """Items wanted: at least 1, at most the server's shortlist (of Rank, its limit on candidates).
     Absent: 20, or all candidates of Rank.
@@ -223,11 +224,18 @@ class Wishes(_message.Message):
     one, whichever it is.
     """
     request_id: _builtins.str
-    """The caller's name for this request; the answer repeats it."""
+    """The caller's name for this request; the answer repeats it. Empty: where the server logs what is
+    shown, the answer of Recommend, RecommendStream, Retrieve and SimilarItems has a name made by the
+    server, for the events that follow.
+    """
     min_probability: _builtins.float
     """Leaves out items that are less likely than this to be among the shopper's next ones, within 0 and
     1, and items whose `probability` is unknown. 0: none. An answer of best sellers is then empty. By
     `user_id`, it needs the role `explain`. A release without probabilities is FAILED_PRECONDITION.
+    """
+    placement: _builtins.str
+    """Where in the shop the items are shown, such as `home` or `basket/below`, for the log of what was
+    shown: at most 64 ASCII letters, digits and `_-./`. It does not change the answer.
     """
     @_builtins.property
     def filters(self) -> Global___Filters:
@@ -253,10 +261,11 @@ class Wishes(_message.Message):
         release: _builtins.str = ...,
         request_id: _builtins.str = ...,
         min_probability: _builtins.float = ...,
+        placement: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "diversity", b"diversity", "filters", b"filters", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "explain", b"explain", "explain_texts", b"explain_texts", "filters", b"filters", "limit", b"limit", "min_probability", b"min_probability", "release", b"release", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "diversity", b"diversity", "exclude_item_ids", b"exclude_item_ids", "explain", b"explain", "explain_texts", b"explain_texts", "filters", b"filters", "limit", b"limit", "min_probability", b"min_probability", "placement", b"placement", "release", b"release", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015

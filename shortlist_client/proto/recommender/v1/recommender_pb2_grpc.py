@@ -133,7 +133,7 @@ class RecommenderServiceServicer(object):
 
     def SimilarItems(self, request, context):
         """Returns the nearest neighbours of an item, without the item itself. Honours `limit`, `filters`,
-        `exclude_item_ids`, `release` and `request_id`.
+        `exclude_item_ids`, `release`, `request_id` and `placement`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

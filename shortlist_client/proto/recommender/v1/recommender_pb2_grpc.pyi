@@ -71,7 +71,7 @@ class RecommenderServiceStub:
     """
     SimilarItems: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.SimilarItemsRequest, _recommender_pb2.SimilarItemsResponse]
     """Returns the nearest neighbours of an item, without the item itself. Honours `limit`, `filters`,
-    `exclude_item_ids`, `release` and `request_id`.
+    `exclude_item_ids`, `release`, `request_id` and `placement`.
     """
     Retrieve: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RetrieveRequest, _recommender_pb2.RetrieveResponse]
     """Returns the head of the shortlist in its own order, without the items of the history."""
@@ -139,7 +139,7 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """
     SimilarItems: _aio.UnaryUnaryMultiCallable[_recommender_pb2.SimilarItemsRequest, _recommender_pb2.SimilarItemsResponse]  # type: ignore[assignment]
     """Returns the nearest neighbours of an item, without the item itself. Honours `limit`, `filters`,
-    `exclude_item_ids`, `release` and `request_id`.
+    `exclude_item_ids`, `release`, `request_id` and `placement`.
     """
     Retrieve: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RetrieveRequest, _recommender_pb2.RetrieveResponse]  # type: ignore[assignment]
     """Returns the head of the shortlist in its own order, without the items of the history."""
@@ -222,7 +222,7 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.SimilarItemsResponse, _abc.Awaitable[_recommender_pb2.SimilarItemsResponse]]:
         """Returns the nearest neighbours of an item, without the item itself. Honours `limit`, `filters`,
-        `exclude_item_ids`, `release` and `request_id`.
+        `exclude_item_ids`, `release`, `request_id` and `placement`.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,1 @@
+"""Exposures, the answers that were shown, and the parts of the event stores that hold them."""
