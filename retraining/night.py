@@ -133,8 +133,10 @@ class Night:
     def _train(self, plan: Plan, found: Gathered, lock: int) -> None:
         """Make every stage of the plan; those that are up to date are not made again."""
         live = "" if plan.live is None else plan.live.name
-        said = f"everything is trained anew: {plan.full}" if plan.full else f"goes on from {live}"
-        logger.info("the night %s", said)
+        logger.info(
+            "everything is trained anew: %s" if plan.full else "the towers go on from %s",
+            plan.full or live,
+        )
         shared = ["--dataset", self.dataset, "--artifacts", str(self.artifacts)]
         files = {
             "recorded": found.recorded,
