@@ -366,9 +366,14 @@ class RecallSources:
 
     def _words(self, search: str) -> Scores | None:
         """(rows,) scores of all items by the words of a search; None if words do not count."""
-        if not search or self.lexical is None or not self.words_weight:
+        if not self.weighs(search):
             return None
+        assert self.lexical is not None
         return self.lexical.scores(search)
+
+    def weighs(self, search: str) -> bool:
+        """Whether the words of a search count; if so, a history's neighbour lists do, too."""
+        return bool(search) and self.lexical is not None and self.words_weight > 0
 
     def _best_words(self, words: Scores, excluded: Rows, size: int, allowed: BitMap | None) -> Rows:
         """(found,) rows of the items of the best words that may be recalled; `size` at most."""
@@ -515,7 +520,7 @@ class RecallSources:
         shared = looked_up(counted, *by_history.neighbours)
         amounts = looked_up(self.index.origins(rows), *by_history.own)
         sales = np.zeros(len(rows), np.float32)
-        if self.sales is not None and when.now is not None:
+        if self.sales is not None and when.now is not None and words is None:
             sales = self.sales.counts(counted, when.now).astype(np.float32)
         weight = None if words is None else IN_SEARCH
         merged = learnt = self.merged(cosines, shared, sales, amounts, matched, weight=weight)

@@ -1,6 +1,5 @@
 """Carries what a live release has decided and its ranker over to newer data of the shop."""
 
-import argparse
 import logging
 import os
 import shutil
@@ -10,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from dataset.arrays import load_dataset
-from lineage.cli import configure_logging, reported_errors
 from lineage.manifest import ArtifactError, Manifest, read_manifest, require_newest_format, writing
 from lineage.named_inputs import NAMED
 from lineage.stages import (
@@ -107,18 +105,3 @@ def _link(source: Path, target: Path, files: Mapping[str, str]) -> None:
             os.link(source / name, path)
         except OSError:
             shutil.copyfile(source / name, path)
-
-
-def main() -> None:
-    """Carry a release over to the data below a folder."""
-    parser = argparse.ArgumentParser(prog="python -m retraining.carry", description=__doc__)
-    parser.add_argument("--root", type=Path, required=True, help="folder of the new stages")
-    parser.add_argument("--release", type=Path, required=True, help="folder of the live release")
-    options = parser.parse_args()
-    configure_logging()
-    with reported_errors():
-        carry(options.release, options.root)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,9 +1,6 @@
-"""`python -m retraining.compare`: new models against the live release, on the newest days."""
+"""New models against the live release, on the newest days."""
 
-import argparse
-import json
 import logging
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +12,8 @@ from dataset.cases import Cases
 from dataset.interaction_codes import DAY, MICROSECONDS, whole_seconds
 from evaluation.intervals import Interval, difference_interval
 from evaluation.metrics import ndcg, recall
-from lineage.cli import configure_logging, reported_errors
 from lineage.open_release import open_evaluated
 from lineage.stages import DATA, EMBEDDINGS, TOWERS
-from lineage.whole_files import replacing
 from retraining.gate import NDCG, Comparison
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.request import Shopper, Wishes
@@ -179,23 +174,3 @@ def _difference(
     new: NDArray[np.float64], live: NDArray[np.float64], users: NDArray[np.int64]
 ) -> Interval:
     return difference_interval(new, live, users=users)
-
-
-def main() -> None:
-    """Compare, and write the figures as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m retraining.compare", description=__doc__)
-    parser.add_argument("--root", type=Path, required=True, help="folder of the new stages")
-    parser.add_argument("--release", type=Path, required=True, help="folder of the live release")
-    parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
-    parser.add_argument("--users", type=int, default=2_000, help="most moments")
-    parser.add_argument("--warm", action="store_true", help="the new towers went on from the live")
-    options = parser.parse_args()
-    configure_logging()
-    with reported_errors():
-        found = compare(options.root, options.release, users=options.users, warm=options.warm)
-        with replacing(options.output) as partial:
-            partial.write_text(json.dumps(asdict(found), indent=1))
-
-
-if __name__ == "__main__":
-    main()

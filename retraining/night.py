@@ -160,9 +160,9 @@ class Night:
             for stage in ("towers", "index", "ranker"):
                 run_stage(stage, option_file(configs, stage))
         else:
-            with self._timed("retraining.carry"):
+            with self._timed("carry"):
                 places = [f"--root={self.root}", f"--release={plan.live}"]
-                run_module("retraining.carry", places, lock=lock)
+                run_module("retraining.step", ["carry", *places], lock=lock)
             for stage in (TOWERS, INDEX):
                 run_stage(stage, self._carried_options(plan.live, stage))
         run("towers.last")
@@ -185,12 +185,13 @@ class Night:
             return []
         output = self.root / COMPARED
         options = [
+            "compare",
             *(f"--root={self.root}", f"--release={plan.live}", f"--output={output}"),
             f"--users={self.config.scored_users}",
             *([] if plan.full else ["--warm"]),
         ]
-        with self._timed("retraining.compare"):
-            run_module("retraining.compare", options, lock=lock)
+        with self._timed("compare"):
+            run_module("retraining.step", options, lock=lock)
         found = Comparison(**json.loads(output.read_text()))
         self.facts["compared"] = asdict(found)
         least = self.config.gate.least_users

@@ -20,7 +20,7 @@ class StageFailedError(ArtifactError):
 
 
 def run_module(module: str, options: Sequence[str], *, lock: int) -> float:
-    """Run `python -m module options…`; seconds that it took.
+    """Run a module as a command; seconds that it took.
 
     A stage that outlives a killed night keeps the next one waiting, so that no two write the same
     folder.

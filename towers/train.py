@@ -141,14 +141,16 @@ def _refit(
     epochs = decided.facts[EPOCHS]
     config = replace(config, training=replace(config.training, max_epochs=epochs))
     require_unseen(config, data)
-    warm_share = 1.0 if config.warm_start is None else config.warm_share
+    warmup = decided.facts[WARMUP]
+    if config.warm_start is not None and warmup is not None:
+        warmup = round(config.warm_share * warmup)
     categories = categories_of(config, root, len(data.item_ids))
     module, _ = fit_towers(
         config,
         data,
         tokenizer,
         workplace,
-        warmup=round(warm_share * decided.facts[WARMUP]),
+        warmup=warmup,
         cache_below=root / "training",
         categories=categories,
     )

@@ -16,7 +16,6 @@ import numpy as np
 import polars as pl
 
 from benchmarks.language.modes_page import Run, write
-from benchmarks.language.thesaurus import reworded, wordnet
 from benchmarks.language.typos import mistyped
 from classifier.config import ClassifierConfig
 from dataset.prepare.schema import SPLIT
@@ -114,6 +113,7 @@ def recorded(root: Path, identity: Sequence[str], measure: Callable[[], Run]) ->
 def _of_table(options: argparse.Namespace) -> Callable[[str, list[str]], Run]:
     """Trains classifiers of a table."""
     from benchmarks.language.few import drawn, read
+    from benchmarks.language.thesaurus import reworded, wordnet
     from classifier.division import divided
 
     given = ["--config", options.config, "--dataset", options.dataset]

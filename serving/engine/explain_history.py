@@ -119,13 +119,14 @@ def _rescored(
     cascade: Cascade, user: Scores, shopper: ResolvedShopper, ranked_list: RankedList
 ) -> RankedList:
     """The same items with the sources' scores for a changed history."""
-    history = shopper.history if shopper.vector is None else shopper.history[:0]
-    rescored = cascade.retriever.sources.score_items(
+    sources = cascade.retriever.sources
+    counts = shopper.uses_neighbours or sources.weighs(shopper.search)
+    rescored = sources.score_items(
         user,
-        history,
+        shopper.history if counts else shopper.history[:0],
         ranked_list.rows,
         interaction_codes=shopper.interaction_codes,
-        when=shopper.when if shopper.uses_neighbours else NEVER,
+        when=shopper.when if counts else NEVER,
         search=shopper.search,
     )
     shortlist = ranked_list.shortlist

@@ -273,10 +273,10 @@ def test_a_shopper_of_unknown_times_acts_now(features, retriever):
     assert (column(table, "gap to now") == 0).all()
 
 
-def test_the_trial_counts_nothing_of_the_test(release, data):
+def test_the_trial_counts_nothing_of_the_test(release, data, retriever):
     training = data.demand(before=TEST)
 
-    loaded = Features.load(release / "trial", None, data.popularity).demand
+    loaded = Features.load(release / "trial", retriever.sources, data.popularity).demand
 
     np.testing.assert_array_equal(loaded.keys, training.keys)
     assert len(loaded.keys) < len(data.demand().keys)
