@@ -34,6 +34,8 @@ PAUSE_SECONDS = 5.0
 BEFORE_TOWERS = {"towers.trial": "towers", "index.trial": "index", "retrieval": "shortlists"}
 """Modules of a full night before the towers, and the names of their options' files"""
 SHOWN_DAYS = 90
+FIRST_JUDGED = timedelta(days=7)
+"""Newest days that the first night judges; what is older tells it what is usual"""
 PUBLISHED, KEPT, IDLE = "published", "kept", "nothing new"
 """Outcomes of a night"""
 
@@ -105,7 +107,7 @@ class Night:
             found = gather(config, options, self.dataset, recorded=recorded, releases=self.releases)
             live = live_id(self.releases)
             folder = None if live is None else (self.releases / live).resolve()
-            since = found.days[0].day if found.days else found.until
+            since = found.until - FIRST_JUDGED
             if folder is not None:
                 since = learnt_until(folder) + timedelta(days=1)
             held = HeldDays.read(self.root).judged(

@@ -92,6 +92,17 @@ def test_a_bad_day_is_held_back_until_it_is_allowed_and_is_no_example(tmp_path):
         HeldDays.read(tmp_path)
 
 
+def test_days_before_the_judged_ones_say_what_is_usual_closed_days_too():
+    open_days = [day for day in usual(60) if day.day.weekday() != 6]
+    until = FIRST + timedelta(days=63)
+
+    held = HeldDays().judged(
+        open_days, since=until - timedelta(days=7), until=until, limits=DayLimits()
+    )
+
+    assert sorted(held.reasons) == ["2026-11-06", "2026-11-07"]  # Friday and Saturday
+
+
 def test_a_day_without_rows_between_others_is_judged_as_empty():
     days = usual()
     del days[20]  # a Sunday
