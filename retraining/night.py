@@ -95,7 +95,7 @@ class Night:
                     self.facts["release"] = publish(
                         self.root, self.releases, PublishConfig(keep=self.config.keep_releases)
                     )
-            self._end(KEPT if wrong else PUBLISHED, wrong, full=bool(plan.full) and not wrong)
+            self._end(KEPT if wrong else PUBLISHED, wrong, full=bool(plan.full))
         return self.facts
 
     def _gathered(self, *, again: bool) -> tuple[Gathered, Plan]:
@@ -221,7 +221,9 @@ class Night:
         self.facts["ended"] = f"{datetime.now(UTC):%FT%TZ}"
         for reason in reasons:
             logger.warning("%s: %s", outcome, reason)
-        if outcome == PUBLISHED:
+        if (
+            outcome == PUBLISHED or full
+        ):  # what a full night lost, the nights after it go on without
             count = 0 if full else self._warm_nights + 1
             with replacing(self.root / COUNT) as partial:
                 partial.write_text(json.dumps({"since the last full night": count}))
