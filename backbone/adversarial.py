@@ -91,6 +91,6 @@ def _hooked(
 ) -> Iterator[None]:
     with ExitStack() as stack:
         for bert in berts:
-            words: nn.Embedding = bert.get_input_embeddings()  # type: ignore[operator]  # see `kinds`
+            words: nn.Embedding = bert.get_input_embeddings()  # type: ignore[operator]  # a method, typed as a module
             stack.enter_context(words.register_forward_hook(hook))
         yield

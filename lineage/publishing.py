@@ -152,7 +152,7 @@ def _fill(
         for name in (*wanted, MANIFEST):
             target = partial / place / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(root / stage / name, target)
+            link_or_copy(root / stage / name, target)
             files[f"{place}/{name}"] = checksum(target, flush=True)
         same = all(files[f"{place}/{name}"] == digest for name, digest in wanted.items())
         if not same or read_manifest(partial / place, stage) != manifest:
@@ -174,7 +174,8 @@ def _seal(partial: Path, record: ReleaseRecord) -> None:
             flush(folder)
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
+    """Hard-link a file where the file system can, else copy it; it becomes read-only."""
     try:
         os.link(source, target)
     except OSError:  # the file system cannot link; after any other error copying fails and reports

@@ -1,9 +1,6 @@
 """Carries what a live release has decided and its ranker over to newer data of the shop."""
 
 import logging
-import os
-import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +8,7 @@ import numpy as np
 from dataset.arrays import load_dataset
 from lineage.manifest import ArtifactError, Manifest, read_manifest, require_newest_format, writing
 from lineage.named_inputs import NAMED
+from lineage.publishing import link_or_copy
 from lineage.stages import (
     DATA,
     ITEM_STATES,
@@ -23,7 +21,6 @@ from lineage.stages import (
 )
 from serving.engine.cascade import Cascade
 from serving.live.item_encoder import ItemEncoder
-from towers.item_encoder import TextEncoder
 
 logger = logging.getLogger(__name__)
 CARRIED = "carried from"
@@ -83,25 +80,15 @@ def _is_carried(release: Path, root: Path, stage: str, before: Manifest) -> bool
 
 def _write_ranker(release: Path, root: Path, folder: Path) -> None:
     """Write the release's ranker for the items of the newer data."""
-    _link(release / RANKER, folder, read_manifest(release / RANKER, RANKER).files)
+    for name in read_manifest(release / RANKER, RANKER).files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        link_or_copy(release / RANKER / name, folder / name)
     cascade, data = Cascade.load(release), load_dataset(root / DATA)
-    encoder = ItemEncoder(
-        release, cascade.catalogue, cascade.ranker, TextEncoder.load(release / TOWERS)
-    )
-    row_of = {item_id: row for row, item_id in enumerate(load_dataset(release / DATA).item_ids)}
-    rows = np.array([row_of.get(item_id, -1) for item_id in data.item_ids], np.int64)
+    catalogue, texts = cascade.catalogue, cascade.retriever.texts
+    encoder = ItemEncoder(release, catalogue, cascade.ranker, texts)
+    bases = [catalogue.base_row(item_id) for item_id in data.item_ids]
+    rows = np.array([-1 if row is None else row for row in bases], np.int64)
     _, states = encoder.of_texts(list(data.texts), rows)
     (folder / ITEM_STATES).unlink()
     np.save(folder / ITEM_STATES, states)
     logger.info("%d of %d items are new to the ranker", int((rows < 0).sum()), len(rows))
-
-
-def _link(source: Path, target: Path, files: Mapping[str, str]) -> None:
-    """Link files where the file system can, else copy them."""
-    for name in files:
-        path = target / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(source / name, path)
-        except OSError:
-            shutil.copyfile(source / name, path)

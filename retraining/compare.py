@@ -1,6 +1,5 @@
 """New models against the live release, on the newest days."""
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from retraining.gate import NDCG, Comparison
 from serving.engine.engine import Engine, EngineConfig
 from shortlist_client.api.request import Shopper, Wishes
 
-logger = logging.getLogger(__name__)
 LISTED = 100
 RARE, COMMON = 5, 0.9
 """Purchases up to which an item is rare; share of all purchases that the common items have"""

@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from dataset.config import DataConfig
-from dataset.prepare.canonical import canonical
+from dataset.prepare.build import read_tables
 from dataset.prepare.days import Day, days_of
 from dataset.prepare.privacy import PrivacyFiles
-from dataset.prepare.recorded import keep_recorded, with_recorded
+from dataset.prepare.recorded import keep_recorded
 from dataset.prepare.sources import open_source
 from events.privacy.erased_users import FILE as ERASED
 from lineage.releases import live_release
@@ -90,12 +90,7 @@ def gather(
     Raises:
         InputError: the tables break a rule, or have no times.
     """
-    source = open_source(dataset, config=options)
-    tables = canonical(
-        source, earliest=options.earliest, duplicates=options.duplicates, actions=options.actions
-    )
-    if recorded is not None:
-        tables = with_recorded(tables, recorded)
+    tables = read_tables(options, open_source(dataset, config=options), recorded)
     days = days_of(tables)
     return Gathered(
         days=days,

@@ -1,17 +1,14 @@
 """Runs stages as processes of their own, which hold the night's lock as long as they live."""
 
 import json
-import logging
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lineage.manifest import ArtifactError
 
-logger = logging.getLogger(__name__)
 FALLBACK = Path("configs")
 
 
@@ -19,8 +16,8 @@ class StageFailedError(ArtifactError):
     """A stage ended with an error, which its log says."""
 
 
-def run_module(module: str, options: Sequence[str], *, lock: int) -> float:
-    """Run a module as a command; seconds that it took.
+def run_module(module: str, options: Sequence[str], *, lock: int) -> None:
+    """Run a module as a command.
 
     A stage that outlives a killed night keeps the next one waiting, so that no two write the same
     folder.
@@ -33,7 +30,6 @@ def run_module(module: str, options: Sequence[str], *, lock: int) -> float:
     Raises:
         StageFailedError: it ended with another status than 0.
     """
-    started = time.monotonic()
     command = [sys.executable, "-m", module, *options]
     ended = subprocess.run(command, check=False, pass_fds=(lock,))
     if ended.returncode:
@@ -41,7 +37,6 @@ def run_module(module: str, options: Sequence[str], *, lock: int) -> float:
             f"{module} ended with status {ended.returncode}, for the reason above; the night can "
             "be started again, and goes on with what is finished"
         )
-    return time.monotonic() - started
 
 
 def option_file(configs: Path, stage: str) -> Path:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,9 +94,9 @@ def serving(engine: "Engine", path: Path, *, rate: float) -> Iterator[Recommende
         return asyncio.run_coroutine_threadsafe(work, loop).result(60)
 
     async def started() -> Server:
-        load: Any = lambda: _Unchanging(engine)  # noqa: E731
         config = ServerConfig(port=0, cache=NO_CACHE, reflection=False)
         exposures = ExposuresConfig(rate=rate)
+        load: Any = partial(_Unchanging, engine)
         server = Server(load, config, store=open_store(str(path)), exposures=exposures)
         await server.__aenter__()
         await server.ready()

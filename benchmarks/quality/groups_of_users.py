@@ -35,7 +35,7 @@ def groupings(folder: Path, data: Dataset, cases: Cases) -> list[Grouping]:
 
 
 def _of_all(grouping: Grouping, rows: NDArray[np.int64], users: int) -> Grouping:
-    """A grouping of the measured users as one of all, of whom the others are in no group."""
+    """A grouping of the measured users, extended to all users: the others are in no group."""
     of_user = np.full(users, -1)
     of_user[rows] = grouping.of_user
     return replace(grouping, of_user=of_user)

@@ -115,7 +115,7 @@ def build(
     """
     inputs = _checksums(source, privacy, recorded)
     with writing(folder, stage=DATA, config=asdict(config), inputs=inputs) as (partial, facts):
-        tables = _tables(config, source, recorded)
+        tables = of_days(read_tables(config, source, recorded), config)
         require_options(broken_by_columns(tables.interactions, config))
         kept, cut = cut_table(tables.items)
         cleaned = cleaned_tables(config, replace(tables, items=kept), privacy)
@@ -170,17 +170,19 @@ def build(
     return cleaned.report
 
 
-def _tables(config: DataConfig, source: Source, recorded: Path | None) -> Source:
-    """Canonical tables of the days to learn, with recorded events."""
+def read_tables(config: DataConfig, source: Source, recorded: Path | None) -> Source:
+    """Canonical tables of all days, with recorded events.
+
+    Raises:
+        InputError: the source breaks a rule, or events cannot join it.
+    """
     tables = canonical(
         source,
         earliest=config.earliest,
         duplicates=config.duplicates,
         actions=config.actions,
     )
-    if recorded is not None:
-        tables = with_recorded(tables, recorded)
-    return of_days(tables, config)
+    return tables if recorded is None else with_recorded(tables, recorded)
 
 
 def _checksums(source: Source, privacy: PrivacyFiles, recorded: Path | None) -> dict[str, str]:

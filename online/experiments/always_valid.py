@@ -20,8 +20,8 @@ def always_valid(estimate: Estimate, planned_users: int, level: float = LEVEL) -
 
     Args:
         estimate: Estimate over all users until now.
-        planned_users: Users for whom the interval is narrowest. Fixed before the first look; it
-            holds before and after them, too.
+        planned_users: Number of users at which the interval is narrowest; fix it before the first
+            look. The interval holds at any number.
         level: Probability that no look ever excludes the true value.
 
     Returns:
